@@ -1,0 +1,48 @@
+# Every target is one script in scripts/, run with the tools in .venv.
+#   make test ARGS="-n0 -k span"       hands arguments to the script
+#   make demo PYTHON=python3.13        picks the interpreter that .venv is made with
+
+PACKAGES := $(wildcard packages/*/pyproject.toml)
+PYTHON ?=
+ARGS ?=
+export PYTHON
+
+RUN = PATH="$(CURDIR)/.venv/bin:$$PATH" scripts
+
+.PHONY: help demo serve test check bench lock format clean
+.NOTPARALLEL:
+
+help: ## List the targets
+	@scripts/help
+
+demo: .venv/run.stamp ## Record an example agent's run on a real server and print it as a tree
+	@$(RUN)/demo $(ARGS)
+
+serve: .venv/run.stamp ## Keep a server running and print the two variables its clients need
+	@$(RUN)/serve $(ARGS)
+
+test: .venv/dev.stamp ## Run every test
+	@$(RUN)/test $(ARGS)
+
+check: .venv/dev.stamp ## Format, lint, types, locks, architecture, docs: every failure, not only the first
+	@$(RUN)/check $(ARGS)
+
+bench: .venv/dev.stamp ## Measure every figure the documentation claims
+	@$(RUN)/bench $(ARGS)
+
+lock: .venv/dev.stamp ## Rewrite requirements/*.txt from requirements/*.in and the packages
+	@$(RUN)/lock $(ARGS)
+
+format: .venv/dev.stamp ## Rewrite the code the way `make check` wants it
+	@$(RUN)/format $(ARGS)
+
+clean: ## Remove .venv and every cache
+	@scripts/clean
+
+# What is installed follows the locks and the packages' own lists of what they need. The
+# development set contains the running set, so installing it satisfies both stamps.
+.venv/run.stamp: requirements/run.txt $(PACKAGES)
+	@scripts/install run
+
+.venv/dev.stamp: requirements/dev.txt $(PACKAGES)
+	@scripts/install dev
