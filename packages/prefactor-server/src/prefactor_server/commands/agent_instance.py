@@ -1,0 +1,89 @@
+"""The writes of runs that exist: start, finish and terminate. ``register.py`` makes them."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from prefactor_server.commands.agent_span import visible_instance
+from prefactor_server.commands.base import Decision, Done, Request
+from prefactor_server.domain.agent_instance import FinishStatus
+from prefactor_server.domain.api_token import Principal
+from prefactor_server.domain.audit import AuditEntry
+from prefactor_server.storage.base import Changes, Needs, Snapshot
+
+
+class StartInstance(NamedTuple):
+    """Start a pending run, at a time of the client's."""
+
+    request: Request
+    principal: Principal
+    id: str
+    at: int
+
+    operation = "agent_instances.start"
+
+    def needs(self, needs: Needs) -> None:
+        """The run."""
+        needs.instances.add(self.id)
+
+    def decide(self, snapshot: Snapshot) -> Decision:
+        """The run, active."""
+        run = visible_instance(snapshot, self.id, self.principal).start(self.at, self.request.now)
+        return Decision(Changes(updated=(run,)), Done(run.id, run))
+
+
+class FinishInstance(NamedTuple):
+    """End a run, at a time of the client's."""
+
+    request: Request
+    principal: Principal
+    id: str
+    status: FinishStatus
+    at: int
+
+    operation = "agent_instances.finish"
+
+    def needs(self, needs: Needs) -> None:
+        """The run."""
+        needs.instances.add(self.id)
+
+    def decide(self, snapshot: Snapshot) -> Decision:
+        """The run, ended."""
+        found = visible_instance(snapshot, self.id, self.principal)
+        run = found.finish(self.status, self.at, self.request.now)
+        return Decision(Changes(updated=(run,)), Done(run.id, run))
+
+
+class TerminateInstance(NamedTuple):
+    """Stop a run from outside: its open spans close with it, and its agent hears the reason."""
+
+    request: Request
+    principal: Principal
+    id: str
+    reason: str
+
+    operation = "agent_instances.terminate"
+
+    def needs(self, needs: Needs) -> None:
+        """The run."""
+        needs.instances.add(self.id)
+
+    def decide(self, snapshot: Snapshot) -> Decision:
+        """The run, terminated, and who did it."""
+        found = visible_instance(snapshot, self.id, self.principal)
+        run = found.terminate(self.reason, self.request.now)
+        changes = Changes(
+            updated=(run,),
+            closed_runs=((run.id, self.request.now),),
+            audit=(
+                AuditEntry(
+                    account_id=run.account_id,
+                    at=self.request.now,
+                    actor=self.request.actor,
+                    action=self.operation,
+                    resource_id=run.id,
+                    detail=self.reason,
+                ),
+            ),
+        )
+        return Decision(changes, Done(run.id, run))

@@ -1,0 +1,190 @@
+"""The writes of spans: create and finish.
+
+A span is accepted whatever its run's status is: the queues of published clients let spans arrive
+before their run's start and after its end, and a run that was terminated can only tell its agent so
+in the answer to a span.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from prefactor_server.commands.base import Control, Decision, Done, Request, Stale
+from prefactor_server.domain.agent_instance import AgentInstance
+from prefactor_server.domain.agent_span import (
+    CLOSED_BY_TERMINATION,
+    FINISHED_BEFORE_STARTED,
+    UNREGISTERED_TYPE,
+    AgentSpan,
+    SpanPayload,
+    SpanStatus,
+    time_flags,
+)
+from prefactor_server.domain.api_token import Principal
+from prefactor_server.domain.errors import InvalidAction, NotFound
+from prefactor_server.domain.usage import Usage
+from prefactor_server.storage.base import Changes, Needs, Snapshot
+
+
+class SpanFacts(NamedTuple):
+    """What was found out about a span's payloads before the write: checks, summary, usage."""
+
+    schema_title: str | None
+    registered: bool
+    payload_problem: str | None
+    result_problem: str | None
+    summary: str | None
+    usage: Usage
+
+
+class CreateSpan(NamedTuple):
+    """Create a span. ``schema_version_id`` is the one that ``facts`` were found out with."""
+
+    request: Request
+    principal: Principal
+    id: str
+    agent_instance_id: str
+    parent_span_id: str | None
+    schema_name: str
+    status: SpanStatus
+    started_at: int | None
+    finished_at: int | None
+    flags: int
+    payload_size: int
+    result_size: int
+    payloads: tuple[SpanPayload, ...]
+    schema_version_id: str | None
+    facts: SpanFacts
+
+    operation = "agent_spans.create"
+
+    def needs(self, needs: Needs) -> None:
+        """The run, and a span that may have the same id."""
+        needs.instances.add(self.agent_instance_id)
+        needs.spans.add(self.id)
+
+    def decide(self, snapshot: Snapshot) -> Decision | Stale:
+        """A new span, counted on its run."""
+        run = visible_instance(snapshot, self.agent_instance_id, self.principal)
+        if run.agent_schema_version_id != self.schema_version_id:
+            return Stale()
+        if snapshot.get(AgentSpan, self.id) is not None:
+            raise InvalidAction(f"A span with the id {self.id!r} exists already")
+        span = self._span(run)
+        changes = Changes(
+            inserted=(span,), updated=(run.count_span(span.status),), payloads=self.payloads
+        )
+        return Decision(changes, Done(span.id, span, control_of(run)))
+
+    def _span(self, run: AgentInstance) -> AgentSpan:
+        facts, usage = self.facts, self.facts.usage
+        unregistered = 0 if facts.registered else UNREGISTERED_TYPE
+        return AgentSpan(
+            id=self.id,
+            account_id=run.account_id,
+            agent_id=run.agent_id,
+            environment_id=run.environment_id,
+            agent_instance_id=run.id,
+            parent_span_id=self.parent_span_id,
+            schema_name=self.schema_name,
+            schema_title=facts.schema_title,
+            inserted_at=self.request.now,
+            payload_size=self.payload_size,
+            payload_problem=facts.payload_problem,
+            status=self.status,
+            started_at=self.started_at,
+            finished_at=self.finished_at,
+            summary=facts.summary,
+            flags=self.flags | unregistered | time_flags(self.started_at, self.finished_at),
+            result_size=self.result_size,
+            result_problem=facts.result_problem,
+            prompt_tokens=usage.prompt_tokens,
+            completion_tokens=usage.completion_tokens,
+            total_tokens=usage.total_tokens,
+            model=usage.model,
+            tool_name=usage.tool_name,
+            updated_at=self.request.now,
+        )
+
+
+class FinishSpan(NamedTuple):
+    """Finish a span. ``facts`` is None when the span could not be read before the write."""
+
+    request: Request
+    principal: Principal
+    id: str
+    status: SpanStatus
+    finished_at: int
+    flags: int
+    result_size: int
+    payloads: tuple[SpanPayload, ...]
+    facts: SpanFacts | None
+
+    operation = "agent_spans.finish"
+
+    def needs(self, needs: Needs) -> None:
+        """The span; the backend loads its run with it."""
+        needs.spans.add(self.id)
+
+    def decide(self, snapshot: Snapshot) -> Decision | Stale:
+        """The span as it ended, counted anew on its run."""
+        span = snapshot.get(AgentSpan, self.id)
+        if span is None or not sees(self.principal, span.agent_id, span.environment_id):
+            raise NotFound(f"Span {self.id!r} not found")
+        run = snapshot.get(AgentInstance, span.agent_instance_id)
+        if run is None or self.facts is None:
+            return Stale()
+        span.check_can_finish(self.status)
+        finished = self._finished(span, self.facts)
+        changes = Changes(
+            updated=(finished, run.recount_span(span.status, finished.status)),
+            payloads=self.payloads,
+        )
+        return Decision(changes, Done(span.id, finished, control_of(run)))
+
+    def _finished(self, span: AgentSpan, facts: SpanFacts) -> AgentSpan:
+        started_at = self.finished_at if span.started_at is None else span.started_at
+        kept = span.flags & ~(CLOSED_BY_TERMINATION | FINISHED_BEFORE_STARTED)
+        return span._replace(
+            status=self.status,
+            started_at=started_at,
+            finished_at=self.finished_at,
+            summary=facts.summary,
+            flags=kept | self.flags | time_flags(started_at, self.finished_at),
+            result_size=self.result_size,
+            result_problem=facts.result_problem,
+            prompt_tokens=facts.usage.prompt_tokens,
+            completion_tokens=facts.usage.completion_tokens,
+            total_tokens=facts.usage.total_tokens,
+            model=facts.usage.model,
+            tool_name=facts.usage.tool_name,
+            updated_at=self.request.now,
+        )
+
+
+def visible_instance(snapshot: Snapshot, instance_id: str, principal: Principal) -> AgentInstance:
+    """The run of that id, if the caller may see it.
+
+    Raises:
+        NotFound: there is none, or none for this caller.
+    """
+    run = snapshot.get(AgentInstance, instance_id)
+    if run is None or not sees(principal, run.agent_id, run.environment_id):
+        raise NotFound(f"Agent instance {instance_id!r} not found")
+    return run
+
+
+def sees(principal: Principal, agent_id: str, environment_id: str) -> bool:
+    """Whether a caller may touch what belongs to an agent in an environment.
+
+    A deployment token knows only its own agent in its own environment; the rest is not refused but
+    absent, so that it cannot be used to find out what else there is.
+    """
+    if principal.scope == "account":
+        return True
+    return principal.agent_id == agent_id and principal.environment_id == environment_id
+
+
+def control_of(run: AgentInstance) -> Control | None:
+    """The signal for the agent of a terminated run."""
+    return Control(run.termination_reason) if run.status == "terminated" else None

@@ -1,0 +1,296 @@
+"""The registration of a run, which finds or makes everything that a run hangs from.
+
+agent → deployment in an environment → version → schema version → run. Versions are found by
+content: what was reported before in the same words is the same version.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import NamedTuple
+
+from prefactor_server.commands.agent import find_agent
+from prefactor_server.commands.base import Decision, Done, Request
+from prefactor_server.domain.agent import Agent, check_can_register
+from prefactor_server.domain.agent_deployment import AgentDeployment
+from prefactor_server.domain.agent_instance import AgentInstance, Purpose
+from prefactor_server.domain.agent_schema_version import AgentSchemaVersion, SchemaContent
+from prefactor_server.domain.agent_version import AgentVersion
+from prefactor_server.domain.environment import DEFAULT, Environment
+from prefactor_server.domain.errors import InvalidAction, NotFound
+from prefactor_server.domain.pfid import is_pfid
+from prefactor_server.storage.base import Changes, Needs, Registration, Row, Snapshot
+
+
+class VersionMetadata(NamedTuple):
+    """What a registration says of the agent's release; ``runtime_environment`` is JSON."""
+
+    external_identifier: str | None = None
+    name: str | None = None
+    description: str | None = None
+    runtime_environment: bytes | None = None
+
+    def hash(self) -> bytes:
+        """A digest of all of it; lengths keep neighbours apart."""
+        digest = hashlib.blake2b(digest_size=16)
+        for part in (self.external_identifier, self.name, self.description):
+            encoded = b"" if part is None else part.encode()
+            digest.update(b"%d:%b;" % (-1 if part is None else len(encoded), encoded))
+        digest.update(self.runtime_environment or b"")
+        return digest.digest()
+
+
+class DeclaredSchema(NamedTuple):
+    """The span types that a registration declares, checked and encoded."""
+
+    external_identifier: str | None
+    content: SchemaContent
+    span_type_count: int
+
+
+class FreshIds(NamedTuple):
+    """Ids for whatever the registration has to make."""
+
+    agent: str
+    schema_version: str
+    version: str
+    deployment: str
+
+
+class RegisterInstance(NamedTuple):
+    """Register a run. ``metadata`` and ``schema`` are None when the request says nothing of them.
+
+    ``nameless`` is the schema of an agent that never declared one.
+    """
+
+    request: Request
+    id: str
+    agent_ref: str
+    environment_id: str | None
+    metadata: VersionMetadata | None
+    schema: DeclaredSchema | None
+    nameless: DeclaredSchema
+    update_current_version: bool
+    purpose: Purpose
+    external_identifier: str | None
+    fresh: FreshIds
+    create_agent: bool
+
+    operation = "agent_instances.register"
+
+    def needs(self, needs: Needs) -> None:
+        """Everything that a run hangs from, and a run that may have the same id."""
+        needs.instances.add(self.id)
+        needs.registrations.add(
+            Registration(
+                agent_ref=self.agent_ref,
+                environment_id=self.environment_id,
+                content_hash=(self.schema or self.nameless).content.content_hash,
+                metadata_hash=(self.metadata or VersionMetadata()).hash(),
+                external_identifier=self.external_identifier,
+            )
+        )
+
+    def decide(self, snapshot: Snapshot) -> Decision:
+        """A pending run, and what had to be made for it."""
+        environment = self._environment(snapshot)
+        steps = _Steps()
+        agent = self._agent(snapshot, steps)
+        check_can_register(agent)
+        self._check_unused(snapshot, agent)
+        deployment = self._deployment(snapshot, agent, environment, steps)
+        current = _current_version(snapshot, deployment)
+        schema_version = self._schema_version(snapshot, agent, current, steps)
+        version = self._version(snapshot, schema_version, current, steps)
+        if self.update_current_version:
+            self._make_current(agent, deployment, version, steps)
+        run = self._run(version, deployment)
+        steps.make(run)
+        return Decision(steps.changes(), Done(run.id, run))
+
+    def _environment(self, snapshot: Snapshot) -> Environment:
+        handle = DEFAULT if self.environment_id is None else (self.environment_id,)
+        environment = snapshot.get(Environment, *handle)
+        if environment is None:
+            raise NotFound(f"Environment {self.environment_id or 'Default'!r} not found")
+        return environment
+
+    def _agent(self, snapshot: Snapshot, steps: _Steps) -> Agent:
+        agent = find_agent(snapshot, self.agent_ref)
+        if agent is not None:
+            return agent
+        # A PFID was made by some server for some agent: one that is unknown here is a mistake, or
+        # the id of somebody else's agent, and never a name that a person chose.
+        if not self.create_agent or is_pfid(self.agent_ref):
+            raise NotFound(f"Agent {self.agent_ref!r} not found")
+        metadata = self.metadata or VersionMetadata()
+        made = Agent(
+            id=self.fresh.agent,
+            account_id=self.request.account_id,
+            name=metadata.name or self.agent_ref,
+            description=metadata.description,
+            external_identifier=self.agent_ref,
+            owner_person_id=None,
+            risk_profile_id=None,
+            team_id=None,
+            retired_at=None,
+            inserted_at=self.request.now,
+            updated_at=self.request.now,
+        )
+        steps.make(made)
+        return made
+
+    def _check_unused(self, snapshot: Snapshot, agent: Agent) -> None:
+        if snapshot.get(AgentInstance, self.id) is not None:
+            raise InvalidAction(f"An agent instance with the id {self.id!r} exists already")
+        external = self.external_identifier
+        if external is None:
+            return
+        if snapshot.get(AgentInstance, agent.id, "external_identifier", external) is not None:
+            raise InvalidAction(
+                f"An agent instance with the external identifier {external!r} exists already"
+            )
+
+    def _deployment(
+        self, snapshot: Snapshot, agent: Agent, environment: Environment, steps: _Steps
+    ) -> AgentDeployment:
+        found = snapshot.get(AgentDeployment, agent.id, environment.id)
+        if found is not None:
+            return found
+        made = AgentDeployment(
+            id=self.fresh.deployment,
+            account_id=self.request.account_id,
+            agent_id=agent.id,
+            environment_id=environment.id,
+            current_version_id=None,
+            inserted_at=self.request.now,
+            updated_at=self.request.now,
+        )
+        steps.make(made)
+        return made
+
+    def _schema_version(
+        self, snapshot: Snapshot, agent: Agent, current: AgentVersion | None, steps: _Steps
+    ) -> AgentSchemaVersion:
+        if self.schema is None and current is not None:
+            kept = snapshot.get(AgentSchemaVersion, current.agent_schema_version_id)
+            if kept is not None:
+                return kept
+        declared = self.schema or self.nameless
+        found = snapshot.get(AgentSchemaVersion, agent.id, declared.content.content_hash)
+        if found is not None:
+            return found
+        made = AgentSchemaVersion(
+            id=self.fresh.schema_version,
+            account_id=self.request.account_id,
+            agent_id=agent.id,
+            external_identifier=declared.external_identifier,
+            content_hash=declared.content.content_hash,
+            span_type_count=declared.span_type_count,
+            inserted_at=self.request.now,
+            updated_at=self.request.now,
+        )
+        steps.make(made)
+        steps.contents.append(declared.content)
+        return made
+
+    def _version(
+        self,
+        snapshot: Snapshot,
+        schema_version: AgentSchemaVersion,
+        current: AgentVersion | None,
+        steps: _Steps,
+    ) -> AgentVersion:
+        if (
+            self.metadata is None
+            and current is not None
+            and current.agent_schema_version_id == schema_version.id
+        ):
+            return current
+        metadata = self.metadata or VersionMetadata()
+        agent_id = schema_version.agent_id
+        found = snapshot.get(AgentVersion, agent_id, metadata.hash(), schema_version.id)
+        if found is not None:
+            return found
+        made = AgentVersion(
+            id=self.fresh.version,
+            account_id=self.request.account_id,
+            agent_id=agent_id,
+            agent_schema_version_id=schema_version.id,
+            external_identifier=metadata.external_identifier,
+            name=metadata.name,
+            description=metadata.description,
+            runtime_environment=metadata.runtime_environment,
+            metadata_hash=metadata.hash(),
+            inserted_at=self.request.now,
+            updated_at=self.request.now,
+        )
+        steps.make(made)
+        return made
+
+    def _make_current(
+        self, agent: Agent, deployment: AgentDeployment, version: AgentVersion, steps: _Steps
+    ) -> None:
+        now = self.request.now
+        if deployment.current_version_id != version.id:
+            steps.change(deployment._replace(current_version_id=version.id, updated_at=now))
+        metadata = self.metadata or VersionMetadata()
+        name = metadata.name or agent.name
+        description = metadata.description or agent.description
+        if (name, description) != (agent.name, agent.description):
+            steps.change(agent._replace(name=name, description=description, updated_at=now))
+
+    def _run(self, version: AgentVersion, deployment: AgentDeployment) -> AgentInstance:
+        return AgentInstance(
+            id=self.id,
+            account_id=self.request.account_id,
+            agent_id=version.agent_id,
+            agent_version_id=version.id,
+            agent_schema_version_id=version.agent_schema_version_id,
+            agent_deployment_id=deployment.id,
+            environment_id=deployment.environment_id,
+            external_identifier=self.external_identifier,
+            purpose=self.purpose,
+            inserted_at=self.request.now,
+            status="pending",
+            started_at=None,
+            finished_at=None,
+            termination_reason=None,
+            pending_spans=0,
+            active_spans=0,
+            complete_spans=0,
+            failed_spans=0,
+            cancelled_spans=0,
+            updated_at=self.request.now,
+        )
+
+
+class _Steps:
+    """The rows that one registration makes and changes, collected as it goes."""
+
+    def __init__(self) -> None:
+        self._made: dict[str, Row] = {}
+        self._changed: list[Row] = []
+        self.contents: list[SchemaContent] = []
+
+    def make(self, row: Agent | AgentDeployment | AgentSchemaVersion | AgentVersion | AgentInstance) -> None:
+        self._made[row.id] = row
+
+    def change(self, row: Agent | AgentDeployment) -> None:
+        if row.id in self._made:
+            self._made[row.id] = row
+        else:
+            self._changed.append(row)
+
+    def changes(self) -> Changes:
+        return Changes(
+            inserted=tuple(self._made.values()),
+            updated=tuple(self._changed),
+            contents=tuple(self.contents),
+        )
+
+
+def _current_version(snapshot: Snapshot, deployment: AgentDeployment) -> AgentVersion | None:
+    if deployment.current_version_id is None:
+        return None
+    return snapshot.get(AgentVersion, deployment.current_version_id)

@@ -1,0 +1,15 @@
+"""An account: the owner of everything else, and the wall between its data and everybody else's."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Account(NamedTuple):
+    """One account. ``partition`` is the 30-bit number that all ids made for it carry."""
+
+    id: str
+    name: str
+    partition: int
+    inserted_at: int
+    updated_at: int

@@ -1,0 +1,58 @@
+"""An agent: the program whose runs are recorded."""
+
+from __future__ import annotations
+
+from typing import Final, Literal, NamedTuple, TypeAlias
+
+from prefactor_server.domain.errors import InvalidAction
+
+AgentStatus: TypeAlias = Literal["pending", "active", "dormant", "retired"]
+
+DORMANT_AFTER_US: Final = 30 * 24 * 3600 * 1_000_000
+"""An agent without a registration for this long is dormant."""
+
+
+class Agent(NamedTuple):
+    """One agent, known by its ``id`` or by its ``external_identifier``."""
+
+    id: str
+    account_id: str
+    name: str
+    description: str | None
+    external_identifier: str | None
+    owner_person_id: str | None
+    risk_profile_id: str | None
+    team_id: str | None
+    retired_at: int | None
+    inserted_at: int
+    updated_at: int
+
+    def handles(self) -> tuple[tuple[str, ...], ...]:
+        """By its id and by its external identifier."""
+        if self.external_identifier is None:
+            return ((self.id,),)
+        return ((self.id,), by_external_identifier(self.external_identifier))
+
+
+def by_external_identifier(identifier: str) -> tuple[str, ...]:
+    """The handle of an agent that is known by a name of the client's own."""
+    return ("external_identifier", identifier)
+
+
+def agent_status(agent: Agent, last_registered_at: int | None, now: int) -> AgentStatus:
+    """What an agent's runs say of it: none yet, recent ones, none for long, or retired by hand."""
+    if agent.retired_at is not None:
+        return "retired"
+    if last_registered_at is None:
+        return "pending"
+    return "dormant" if now - last_registered_at > DORMANT_AFTER_US else "active"
+
+
+def check_can_register(agent: Agent) -> None:
+    """Refuse a run of a retired agent.
+
+    Raises:
+        InvalidAction: the agent is retired.
+    """
+    if agent.retired_at is not None:
+        raise InvalidAction("Agent is retired: reinstate it before registering a run")

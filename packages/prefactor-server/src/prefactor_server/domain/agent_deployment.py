@@ -1,0 +1,21 @@
+"""An agent deployment: one agent in one environment, and the version that is current there."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class AgentDeployment(NamedTuple):
+    """One deployment; there is one per agent and environment."""
+
+    id: str
+    account_id: str
+    agent_id: str
+    environment_id: str
+    current_version_id: str | None
+    inserted_at: int
+    updated_at: int
+
+    def handles(self) -> tuple[tuple[str, ...], ...]:
+        """By its id, and by its agent and environment."""
+        return ((self.id,), (self.agent_id, self.environment_id))

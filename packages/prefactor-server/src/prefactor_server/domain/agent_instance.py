@@ -1,0 +1,119 @@
+"""An agent instance: one run of an agent, and the moves its status can make.
+
+    register            → pending
+    pending   start     → active
+    active    finish    → complete | failed | cancelled
+    pending   finish    → cancelled          (a run that never started)
+    active    terminate → terminated         (stopped from outside; never reversed)
+
+Every other move is refused.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal, NamedTuple, TypeAlias
+
+from prefactor_server.domain.agent_span import SpanStatus
+from prefactor_server.domain.errors import InvalidAction
+
+InstanceStatus: TypeAlias = Literal[
+    "pending", "active", "complete", "failed", "cancelled", "terminated"
+]
+FinishStatus: TypeAlias = Literal["complete", "failed", "cancelled"]
+Purpose: TypeAlias = Literal["live", "smoke_test", "eval"]
+
+MAX_REASON_LENGTH: Final = 2000
+
+
+class AgentInstance(NamedTuple):
+    """One run. The five ``*_spans`` are its span counts, kept as spans are written."""
+
+    id: str
+    account_id: str
+    agent_id: str
+    agent_version_id: str
+    agent_schema_version_id: str
+    agent_deployment_id: str
+    environment_id: str
+    external_identifier: str | None
+    purpose: Purpose
+    inserted_at: int
+    status: InstanceStatus
+    started_at: int | None
+    finished_at: int | None
+    termination_reason: str | None
+    pending_spans: int
+    active_spans: int
+    complete_spans: int
+    failed_spans: int
+    cancelled_spans: int
+    updated_at: int
+
+    def handles(self) -> tuple[tuple[str, ...], ...]:
+        """By its id, and by its agent and external identifier."""
+        if self.external_identifier is None:
+            return ((self.id,),)
+        return ((self.id,), (self.agent_id, "external_identifier", self.external_identifier))
+
+    def start(self, at: int, now: int) -> AgentInstance:
+        """The run after it started.
+
+        Raises:
+            InvalidAction: it is not pending.
+        """
+        if self.status != "pending":
+            raise InvalidAction(f"Agent instance is already {self.status}")
+        return self._replace(status="active", started_at=at, updated_at=now)
+
+    def finish(self, status: FinishStatus, at: int, now: int) -> AgentInstance:
+        """The run after it ended by itself.
+
+        Raises:
+            InvalidAction: it has ended already, or never started and was not cancelled.
+        """
+        if self.status == "active":
+            return self._replace(status=status, finished_at=at, updated_at=now)
+        if self.status == "pending" and status == "cancelled":
+            return self._replace(status=status, started_at=at, finished_at=at, updated_at=now)
+        if self.status == "pending":
+            raise InvalidAction(f"Agent instance must be active to become {status}; it is pending")
+        raise InvalidAction(f"Agent instance is already {self.status}")
+
+    def terminate(self, reason: str, now: int) -> AgentInstance:
+        """The run after it was stopped from outside; its open spans end with it, cancelled.
+
+        Raises:
+            InvalidAction: it is not active.
+        """
+        if self.status == "pending":
+            raise InvalidAction("Agent instance must be active to be terminated; it is pending")
+        if self.status != "active":
+            raise InvalidAction(f"Agent instance is already {self.status}")
+        return self._replace(
+            status="terminated",
+            finished_at=now,
+            termination_reason=reason,
+            pending_spans=0,
+            active_spans=0,
+            cancelled_spans=self.cancelled_spans + self.pending_spans + self.active_spans,
+            updated_at=now,
+        )
+
+    def count_span(self, status: SpanStatus) -> AgentInstance:
+        """The run with one more span of a status."""
+        return self._count(status, 1)
+
+    def recount_span(self, before: SpanStatus, after: SpanStatus) -> AgentInstance:
+        """The run after one of its spans went from one status to another."""
+        return self._count(before, -1)._count(after, 1)
+
+    def _count(self, status: SpanStatus, by: int) -> AgentInstance:
+        if status == "active":
+            return self._replace(active_spans=self.active_spans + by)
+        if status == "complete":
+            return self._replace(complete_spans=self.complete_spans + by)
+        if status == "failed":
+            return self._replace(failed_spans=self.failed_spans + by)
+        if status == "cancelled":
+            return self._replace(cancelled_spans=self.cancelled_spans + by)
+        return self._replace(pending_spans=self.pending_spans + by)

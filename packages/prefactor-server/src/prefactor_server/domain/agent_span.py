@@ -1,0 +1,109 @@
+"""An agent span: one step of a run, and the moves its status can make.
+
+    create              → pending | active | complete | failed | cancelled
+    active    finish    → complete | failed | cancelled
+    pending   finish    → cancelled
+    run terminated      : pending, active → cancelled (marked, see below)
+
+A span that the termination of its run closed may still be finished once: its agent could not know,
+and the last results of a run that was stopped are the ones people look for. Every other finish of
+an ended span is refused.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal, NamedTuple, TypeAlias
+
+from prefactor_server.domain.errors import InvalidAction
+
+SpanStatus: TypeAlias = Literal["pending", "active", "complete", "failed", "cancelled"]
+FINISHED: Final = frozenset({"complete", "failed", "cancelled"})
+
+# Flags, as bits of one integer, because a row has many and a reader filters by few.
+CLOSED_BY_TERMINATION: Final = 1
+UNREGISTERED_TYPE: Final = 2
+FINISHED_BEFORE_STARTED: Final = 4
+SENSITIVE_ENCODING: Final = 8
+
+
+class AgentSpan(NamedTuple):
+    """One span. Its payloads are stored beside it, as ``SpanPayload``.
+
+    ``payload_problem`` and ``result_problem`` are None when nothing was checked, an empty text when
+    the payload matches its schema, and otherwise what is wrong with it.
+    """
+
+    id: str
+    account_id: str
+    agent_id: str
+    environment_id: str
+    agent_instance_id: str
+    parent_span_id: str | None
+    schema_name: str
+    schema_title: str | None
+    inserted_at: int
+    payload_size: int
+    payload_problem: str | None
+    status: SpanStatus
+    started_at: int | None
+    finished_at: int | None
+    summary: str | None
+    flags: int
+    result_size: int
+    result_problem: str | None
+    prompt_tokens: int | None
+    completion_tokens: int | None
+    total_tokens: int | None
+    model: str | None
+    tool_name: str | None
+    updated_at: int
+
+    def handles(self) -> tuple[tuple[str, ...], ...]:
+        """By its id."""
+        return ((self.id,),)
+
+    def check_can_finish(self, status: SpanStatus) -> None:
+        """Refuse a finish that the state machine does not have.
+
+        Raises:
+            InvalidAction: the span has ended, or is pending and was not cancelled.
+        """
+        if self.status == "active" or self.flags & CLOSED_BY_TERMINATION:
+            return
+        if self.status != "pending":
+            raise InvalidAction(f"Span is already {self.status}")
+        if status != "cancelled":
+            raise InvalidAction("Span must be active to finish; it is pending")
+
+    def close_by_termination(self, now: int) -> AgentSpan:
+        """The span after its run was terminated; an ended one stays as it is."""
+        if self.status in FINISHED:
+            return self
+        return self._replace(
+            status="cancelled",
+            started_at=now if self.started_at is None else self.started_at,
+            finished_at=now,
+            flags=self.flags | CLOSED_BY_TERMINATION,
+            updated_at=now,
+        )
+
+
+class SpanPayload(NamedTuple):
+    """One payload of a span, encoded for storage. ``part`` is PARAMS or RESULT."""
+
+    account_id: str
+    span_id: str
+    part: int
+    codec: int
+    body: bytes
+
+
+PARAMS: Final = 0
+RESULT: Final = 1
+
+
+def time_flags(started_at: int | None, finished_at: int | None) -> int:
+    """The flag of a span that ends before it starts: clocks differ, and nothing is refused."""
+    if started_at is not None and finished_at is not None and finished_at < started_at:
+        return FINISHED_BEFORE_STARTED
+    return 0

@@ -1,0 +1,25 @@
+"""An agent version: a release of an agent, paired for ever with one schema version."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class AgentVersion(NamedTuple):
+    """One version. ``metadata_hash`` covers everything that a registration says of it."""
+
+    id: str
+    account_id: str
+    agent_id: str
+    agent_schema_version_id: str
+    external_identifier: str | None
+    name: str | None
+    description: str | None
+    runtime_environment: bytes | None
+    metadata_hash: bytes
+    inserted_at: int
+    updated_at: int
+
+    def handles(self) -> tuple[tuple[str | bytes, ...], ...]:
+        """By its id, and by its agent, metadata and schema version."""
+        return ((self.id,), (self.agent_id, self.metadata_hash, self.agent_schema_version_id))

@@ -1,0 +1,92 @@
+"""API tokens: what a caller shows, what the server keeps of it, and what it may do.
+
+A token reads ``pf_<kind>_<random>_<checksum>``: the prefix tells people and secret scanners what it
+is, the checksum lets both refuse a mistyped one without asking a database. The server keeps only
+its SHA-256 and the first characters, for display.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from collections.abc import Callable
+from typing import Final, Literal, NamedTuple, TypeAlias
+
+TokenScope: TypeAlias = Literal["account", "agent_deployment"]
+TokenStatus: TypeAlias = Literal["active", "suspended", "revoked"]
+
+_BASE62: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_RANDOM_BYTES: Final = 24
+_KINDS: Final[dict[TokenScope, str]] = {"account": "account", "agent_deployment": "deployment"}
+DISPLAY_LENGTH: Final = 16
+MIN_LENGTH: Final = 16
+
+
+class ApiToken(NamedTuple):
+    """One token, without its secret. The agent and environment are set for deployment tokens."""
+
+    id: str
+    account_id: str
+    token_scope: TokenScope
+    agent_id: str | None
+    environment_id: str | None
+    agent_deployment_id: str | None
+    token_hash: bytes
+    token_start: str
+    expires_at: int | None
+    inserted_at: int
+    status: TokenStatus
+    last_used_at: int | None
+    updated_at: int
+
+    def handles(self) -> tuple[tuple[str, ...], ...]:
+        """By its id."""
+        return ((self.id,),)
+
+
+class Principal(NamedTuple):
+    """Who is calling: what a working token stands for."""
+
+    token_id: str
+    account_id: str
+    partition: int
+    scope: TokenScope
+    agent_id: str | None
+    environment_id: str | None
+    agent_deployment_id: str | None
+
+
+def make_token(scope: TokenScope, random_bytes: Callable[[int], bytes]) -> str:
+    """A fresh token, of 192 random bits."""
+    body = f"pf_{_KINDS[scope]}_{_base62(int.from_bytes(random_bytes(_RANDOM_BYTES), 'big'), 33)}"
+    return f"{body}_{_checksum(body)}"
+
+
+def looks_mistyped(token: str) -> bool:
+    """Whether a token has the form of ours and a checksum that does not belong to it."""
+    body, _, checksum = token.rpartition("_")
+    return token.startswith(("pf_account_", "pf_deployment_")) and checksum != _checksum(body)
+
+
+def hash_token(token: str) -> bytes:
+    """What is stored in place of a token. A slow hash protects passwords, not 192 random bits."""
+    return hashlib.sha256(token.encode()).digest()
+
+
+def token_status(token: ApiToken, now: int) -> TokenStatus | Literal["expired"]:
+    """The status that counts now: an expired token is not stored as such."""
+    if token.status == "active" and token.expires_at is not None and token.expires_at <= now:
+        return "expired"
+    return token.status
+
+
+def _checksum(text: str) -> str:
+    return _base62(zlib.crc32(text.encode()), 6)
+
+
+def _base62(number: int, width: int) -> str:
+    digits: list[str] = []
+    for _ in range(width):
+        number, digit = divmod(number, 62)
+        digits.append(_BASE62[digit])
+    return "".join(reversed(digits))

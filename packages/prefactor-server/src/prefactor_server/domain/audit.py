@@ -1,0 +1,16 @@
+"""The audit log: what operators did, written in the transaction of what they did."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class AuditEntry(NamedTuple):
+    """One thing that an operator did. ``actor`` is a token's id, or ``cli``."""
+
+    account_id: str
+    at: int
+    actor: str
+    action: str
+    resource_id: str
+    detail: str | None

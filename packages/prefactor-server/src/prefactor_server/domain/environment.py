@@ -1,0 +1,23 @@
+"""An environment: where agents run (production, staging, ...)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Environment(NamedTuple):
+    """One environment. An account has one default, used when a registration names none."""
+
+    id: str
+    account_id: str
+    name: str
+    is_default: bool
+    inserted_at: int
+    updated_at: int
+
+    def handles(self) -> tuple[tuple[str, ...], ...]:
+        """By its id, and the default one as such."""
+        return ((self.id,), DEFAULT) if self.is_default else ((self.id,),)
+
+
+DEFAULT = ("", "default")

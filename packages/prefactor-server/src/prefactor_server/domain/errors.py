@@ -1,0 +1,131 @@
+"""The refusals of the API, one class per reason a caller can tell apart.
+
+    Refusal
+    ├── BadRequest            the request cannot be read
+    ├── NotAuthenticated      no token, or one that does not work
+    ├── NotPermitted          a good token without the scope that is needed
+    ├── NotFound              nothing of that id in this account
+    ├── InvalidAction         the state machine says no
+    ├── IdempotencyKeyUsed    the key was used for another request
+    ├── ValidationFailed      named fields are missing or wrong
+    ├── TooLarge              more bytes than the server takes
+    ├── Overloaded            come back later; nothing was done
+    └── Unavailable           the server cannot write now; nothing was done
+
+A refusal knows its ``code`` (a word of the wire) and nothing of HTTP: the status that belongs to a
+code is one table in ``api/errors.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar, Literal, NamedTuple, TypeAlias
+
+FieldCode: TypeAlias = Literal["required_value", "invalid_value", "unexpected_ref_type"]
+
+
+class FieldError(NamedTuple):
+    """Why one field was refused."""
+
+    code: FieldCode
+    message: str
+
+
+FieldErrors: TypeAlias = Mapping[str, "FieldError | FieldErrors"]
+"""Field name to its error, nested as the request is nested."""
+
+REQUIRED = FieldError("required_value", "is required")
+
+
+class Refusal(Exception):
+    """Why a request was not carried out; nothing of it was."""
+
+    code: ClassVar[str] = "unexpected"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class BadRequest(Refusal):
+    """The request cannot be read: its body, its query or its shape."""
+
+    code = "bad_request"
+
+
+class NotAuthenticated(Refusal):
+    """No token came, or none that works."""
+
+    code = "not_authenticated"
+
+
+class BadToken(NotAuthenticated):
+    """A token came that is unknown, suspended, revoked or expired."""
+
+    code = "bad_authtoken"
+
+
+class NotPermitted(Refusal):
+    """The token works, but not for this; the message names the scope that is needed."""
+
+    code = "not_permitted"
+
+
+class NotFound(Refusal):
+    """Nothing of that kind and id exists in the caller's account."""
+
+    code = "not_found"
+
+
+class InvalidAction(Refusal):
+    """The state that something is in does not allow the action."""
+
+    code = "invalid_action"
+
+
+class IdempotencyKeyUsed(Refusal):
+    """The idempotency key belongs to another request of the same operation."""
+
+    code = "idempotency_key_already_used"
+
+
+class ValidationFailed(Refusal):
+    """Named fields of the request are missing or wrong."""
+
+    code = "validation_errors"
+
+    def __init__(self, errors: FieldErrors, message: str = "Validation failed") -> None:
+        super().__init__(message)
+        self.errors = errors
+
+
+class TooLarge(Refusal):
+    """The request, or a payload in it, has more bytes than the server takes."""
+
+    code = "bad_request"
+
+
+class Overloaded(Refusal):
+    """The queue of writes is full; nothing was done, and ``retry_after`` seconds may help."""
+
+    code = "unknown"
+
+    def __init__(self, message: str, retry_after: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class Unavailable(Refusal):
+    """The server cannot write now (its disk is full, its database is away); nothing was done."""
+
+    code = "unexpected"
+
+
+def invalid(field: str, message: str) -> ValidationFailed:
+    """One field that has a wrong value."""
+    return ValidationFailed({field: FieldError("invalid_value", message)})
+
+
+def required(field: str) -> ValidationFailed:
+    """One field that has to be there."""
+    return ValidationFailed({field: REQUIRED})

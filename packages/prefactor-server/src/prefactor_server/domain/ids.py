@@ -1,0 +1,21 @@
+"""Which texts can be an id, an idempotency key or the name of something."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+MAX_KEY_LENGTH: Final = 128
+MIN_BULK_KEY_LENGTH: Final = 8
+
+# Ids that clients bring are opaque: they were made by another server, another library or a person.
+_CLIENT_ID = re.compile(r"[A-Za-z0-9_.:\-]{1,64}\Z")
+
+
+def is_client_id(text: str) -> bool:
+    """Whether a client may choose this text as an id."""
+    return _CLIENT_ID.match(text) is not None
+
+
+CLIENT_ID_RULE: Final = "must be 1 to 64 letters, digits or any of _ . : -"
+KEY_RULE: Final = f"must be 1 to {MAX_KEY_LENGTH} characters"

@@ -1,0 +1,131 @@
+"""Lists: what may be asked of one, and the arithmetic of its pages.
+
+A list is asked for by filters, one sort order and a page. A page is named either by its offset or
+by a cursor, the opaque text that the page before it ended with. Every order ends with the id, so
+that it is total and a cursor never skips or repeats a row.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Sequence
+from typing import Final, Generic, Literal, NamedTuple, TypeAlias, TypeVar
+
+T = TypeVar("T")
+
+DEFAULT_PAGE_SIZE: Final = 20
+MAX_PAGE_SIZE: Final = 100
+
+FilterValue: TypeAlias = str | int | bool | None
+FilterTest: TypeAlias = Literal["=", ">=", "<", "is null"]
+
+
+class Filter(NamedTuple):
+    """One condition on a column of the noun that is listed."""
+
+    column: str
+    test: FilterTest
+    value: FilterValue
+
+
+class Sort(NamedTuple):
+    """The order of a list; ties are broken by id, in the same direction."""
+
+    field: str = "id"
+    descending: bool = False
+
+
+class Cursor(NamedTuple):
+    """Where the next page begins: after the row with this sort value and id.
+
+    ``position`` is the number of rows that the walk has passed, so that pages reached by cursor
+    carry the same numbers as pages reached by offset.
+    """
+
+    value: FilterValue
+    id: str
+    position: int
+
+
+class Listing(NamedTuple):
+    """What a list is asked for."""
+
+    filters: tuple[Filter, ...] = ()
+    sort: Sort = Sort()
+    offset: int = 0
+    page_size: int = DEFAULT_PAGE_SIZE
+    after: Cursor | None = None
+
+
+class Page(NamedTuple, Generic[T]):
+    """One page of a list, and how many rows there are in all."""
+
+    rows: Sequence[T]
+    total: int
+    next: Cursor | None
+
+
+class Pagination(NamedTuple):
+    """The numbers of a page as the wire has them: items count from one, offsets from zero."""
+
+    item_count: int
+    item_start: int
+    item_end: int
+    page_count: int
+    page_index: int
+    page_offset: int
+    page_size: int
+    next_page_offset: int | None
+    previous_page_offset: int | None
+    next_after: str | None
+
+
+def paginate(listing: Listing, page: Page[T]) -> Pagination:
+    """The numbers that go with a page."""
+    offset = listing.offset if listing.after is None else listing.after.position
+    size, total = listing.page_size, page.total
+    return Pagination(
+        item_count=total,
+        item_start=offset + 1 if page.rows else 0,
+        item_end=offset + len(page.rows) if page.rows else 0,
+        page_count=-(-total // size),
+        page_index=offset // size + 1,
+        page_offset=offset,
+        page_size=size,
+        next_page_offset=offset + size if offset + size < total else None,
+        previous_page_offset=max(offset - size, 0) if offset > 0 else None,
+        next_after=None if page.next is None else write_cursor(page.next, listing),
+    )
+
+
+def write_cursor(cursor: Cursor, listing: Listing) -> str:
+    """The opaque text of a cursor; it remembers which list it belongs to."""
+    text = json.dumps([_digest(listing), *cursor], separators=(",", ":"))
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def read_cursor(text: str, listing: Listing) -> Cursor:
+    """The cursor in a text that ``write_cursor`` made for the same filters and order.
+
+    Raises:
+        ValueError: it is no cursor, or one of another list.
+    """
+    try:
+        raw = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+        digest, value, row_id, position = json.loads(raw)
+    except (ValueError, TypeError) as error:
+        raise ValueError("is not a cursor that this server gave") from error
+    if digest != _digest(listing):
+        raise ValueError("belongs to a list with other filters or another order")
+    if not isinstance(row_id, str) or not isinstance(position, int) or position < 0:
+        raise ValueError("is not a cursor that this server gave")
+    if not isinstance(value, str | int | None):
+        raise ValueError("is not a cursor that this server gave")
+    return Cursor(value, row_id, position)
+
+
+def _digest(listing: Listing) -> str:
+    text = json.dumps([listing.filters, listing.sort])
+    return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()

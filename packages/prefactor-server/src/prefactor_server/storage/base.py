@@ -1,0 +1,276 @@
+"""What a storage backend is: one way to write, and named reads.
+
+Every write of the server is one batch:
+
+    load    the rows that the batch's commands name, one query per table
+    decide  a pure function over those rows, handed in by the caller
+    write   set-based statements for everything that changed
+    commit
+
+A backend runs these four steps in one transaction, and again from the start when another writer
+got in between. It knows nothing of commands; the decision knows nothing of databases.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol, TypeAlias, TypeVar
+
+from prefactor_server.domain.account import Account
+from prefactor_server.domain.agent import Agent
+from prefactor_server.domain.agent_deployment import AgentDeployment
+from prefactor_server.domain.agent_instance import AgentInstance
+from prefactor_server.domain.agent_schema_version import AgentSchemaVersion, SchemaContent
+from prefactor_server.domain.agent_span import AgentSpan, SpanPayload
+from prefactor_server.domain.agent_version import AgentVersion
+from prefactor_server.domain.api_token import ApiToken
+from prefactor_server.domain.audit import AuditEntry
+from prefactor_server.domain.environment import Environment
+from prefactor_server.domain.idempotency import IdempotencyKey
+from prefactor_server.domain.listing import Listing, Page
+
+Row: TypeAlias = (
+    Agent
+    | AgentDeployment
+    | AgentInstance
+    | AgentSchemaVersion
+    | AgentSpan
+    | AgentVersion
+    | ApiToken
+    | Environment
+    | IdempotencyKey
+)
+R = TypeVar(
+    "R",
+    Agent,
+    AgentDeployment,
+    AgentInstance,
+    AgentSchemaVersion,
+    AgentSpan,
+    AgentVersion,
+    ApiToken,
+    Environment,
+    IdempotencyKey,
+)
+T = TypeVar("T")
+Handle: TypeAlias = tuple[str | bytes, ...]
+
+
+class Registration(NamedTuple):
+    """What the registration of a run has to see: the rows that it may find and those it may make.
+
+    ``agent_ref`` is an agent's id or external identifier, ``environment_id`` None for the account's
+    default. The backend loads the agent, the environment, their deployment with its current version
+    and that one's schema version, the schema version of this content, and the agent's versions of
+    this metadata.
+    """
+
+    agent_ref: str
+    environment_id: str | None
+    content_hash: bytes | None
+    metadata_hash: bytes | None
+    external_identifier: str | None
+
+
+@dataclass(slots=True)
+class Needs:
+    """The rows of one account that a batch names."""
+
+    keys: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
+    agents: set[str] = field(default_factory=set[str])
+    environments: set[str] = field(default_factory=set[str])
+    instances: set[str] = field(default_factory=set[str])
+    spans: set[str] = field(default_factory=set[str])
+    tokens: set[str] = field(default_factory=set[str])
+    registrations: set[Registration] = field(default_factory=set[Registration])
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What one command does to the rows. ``closed_runs`` ends all open spans of a run at a time."""
+
+    inserted: Sequence[Row] = ()
+    updated: Sequence[Row] = ()
+    payloads: Sequence[SpanPayload] = ()
+    contents: Sequence[SchemaContent] = ()
+    closed_runs: Sequence[tuple[str, int]] = ()
+    audit: Sequence[AuditEntry] = ()
+
+
+class Snapshot:
+    """The loaded rows of one account, as the decisions so far have left them.
+
+    It also remembers what became new and what changed: that is what the backend writes.
+    """
+
+    __slots__ = ("_changed", "_new", "_rows", "audit", "closed_runs", "contents", "payloads")
+
+    def __init__(self, rows: Sequence[Row] = ()) -> None:
+        self._rows: dict[tuple[type[Row], Handle], Row] = {}
+        self._new: dict[type[Row], dict[Handle, Row]] = {}
+        self._changed: dict[type[Row], dict[Handle, Row]] = {}
+        self.payloads: list[SpanPayload] = []
+        self.contents: list[SchemaContent] = []
+        self.closed_runs: list[tuple[str, int]] = []
+        self.audit: list[AuditEntry] = []
+        for row in rows:
+            self._put(row)
+
+    def get(self, kind: type[R], *handle: str | bytes) -> R | None:
+        """The row of a kind that has this handle, or None; see the ``handles`` of its class."""
+        return self._rows.get((kind, handle))  # type: ignore[return-value]
+
+    def apply(self, changes: Changes) -> None:
+        """Take over what a command decided, for the commands after it and for the backend."""
+        for row in changes.inserted:
+            self._new.setdefault(type(row), {})[row.handles()[0]] = row
+            self._put(row)
+        for row in changes.updated:
+            self._update(row)
+        for run_id, at in changes.closed_runs:
+            self._close_spans(run_id, at)
+        self.payloads.extend(changes.payloads)
+        self.contents.extend(changes.contents)
+        self.closed_runs.extend(changes.closed_runs)
+        self.audit.extend(changes.audit)
+
+    def new(self, kind: type[R]) -> Sequence[R]:
+        """The rows of a kind that have to be inserted."""
+        return tuple(self._new.get(kind, {}).values())  # type: ignore[return-value]
+
+    def changed(self, kind: type[R]) -> Sequence[R]:
+        """The rows of a kind that exist and have to be updated, as they are to be."""
+        return tuple(self._changed.get(kind, {}).values())  # type: ignore[return-value]
+
+    def _put(self, row: Row) -> None:
+        kind = type(row)
+        for handle in row.handles():
+            self._rows[kind, handle] = row
+
+    def _update(self, row: Row) -> None:
+        kind, handle = type(row), row.handles()[0]
+        new = self._new.get(kind)
+        if new is not None and handle in new:
+            new[handle] = row
+        else:
+            self._changed.setdefault(kind, {})[handle] = row
+        self._put(row)
+
+    def _close_spans(self, run_id: str, at: int) -> None:
+        # Only the spans that this batch names have to be seen closed by it; the backend closes the
+        # stored ones first, and then writes these as they are here.
+        spans = [row for (kind, _), row in self._rows.items() if kind is AgentSpan]
+        for span in spans:
+            if isinstance(span, AgentSpan) and span.agent_instance_id == run_id:
+                closed = span.close_by_termination(at)
+                if closed is not span:
+                    self._update(closed)
+
+
+Decide: TypeAlias = Callable[[Mapping[str, Snapshot]], T]
+"""A pure function from account id to snapshot, leaving its changes in the snapshots.
+
+It may be called again, with fresh snapshots, when another writer got in between.
+"""
+
+
+class SpanRecord(NamedTuple):
+    """A span with its payloads as JSON; ``result`` is None when none was recorded."""
+
+    span: AgentSpan
+    payload: bytes
+    result: bytes | None
+
+
+class AgentRecord(NamedTuple):
+    """An agent, with when its latest run was registered."""
+
+    agent: Agent
+    last_registered_at: int | None
+
+
+class InstanceCounts(NamedTuple):
+    """How many runs an agent has, by status."""
+
+    pending: int = 0
+    active: int = 0
+    complete: int = 0
+    failed: int = 0
+    cancelled: int = 0
+    terminated: int = 0
+
+
+class Storage(Protocol):
+    """One database. Every read names the account whose rows it may see.
+
+    Raises from every method:
+        Unavailable: the database cannot be reached, or cannot take writes now.
+    """
+
+    async def transact(self, needs: Mapping[str, Needs], decide: Decide[T]) -> T:
+        """Load what is needed, let ``decide`` change it, write that, commit, and return its value.
+
+        When this returns, the changes are durable and every reader sees them. When it raises,
+        nothing was changed.
+        """
+        ...
+
+    async def create_account(
+        self, account: Account, environment: Environment, token: ApiToken, audit: AuditEntry
+    ) -> bool:
+        """Create the first account with its default environment and a token.
+
+        Returns False, and changes nothing, when there is an account already.
+        """
+        ...
+
+    async def accounts(self) -> Sequence[Account]:
+        """All accounts, oldest first. For the operator's command line only."""
+        ...
+
+    async def token_by_hash(self, token_hash: bytes) -> tuple[ApiToken, Account] | None:
+        """The token with this hash, and its account: the one read that names no account."""
+        ...
+
+    async def tokens(self, account_id: str) -> Sequence[ApiToken]:
+        """All tokens of an account, oldest first."""
+        ...
+
+    async def agent(self, account_id: str, ref: str) -> AgentRecord | None:
+        """An agent by its id or its external identifier."""
+        ...
+
+    async def agents(self, account_id: str, listing: Listing) -> Page[AgentRecord]:
+        """A page of agents."""
+        ...
+
+    async def instance_counts(
+        self, account_id: str, agent_id: str, environment_id: str | None
+    ) -> InstanceCounts:
+        """An agent's runs by status, in one environment or in all."""
+        ...
+
+    async def instance(self, account_id: str, instance_id: str) -> AgentInstance | None:
+        """A run by its id."""
+        ...
+
+    async def instances(self, account_id: str, listing: Listing) -> Page[AgentInstance]:
+        """A page of runs."""
+        ...
+
+    async def span(self, account_id: str, span_id: str) -> SpanRecord | None:
+        """A span with its payloads."""
+        ...
+
+    async def spans(self, account_id: str, listing: Listing) -> Page[SpanRecord]:
+        """A page of spans with their payloads."""
+        ...
+
+    async def schema_content(self, account_id: str, schema_version_id: str) -> bytes | None:
+        """The JSON of the span types that a schema version declares."""
+        ...
+
+    async def close(self) -> None:
+        """Finish what is being written and let go of the database."""
+        ...
