@@ -1,0 +1,160 @@
+"""Agent instances of the fake API.
+
+register --> pending --start--> active --finish--> complete, failed, cancelled
+                |                  '---terminate-> terminated
+                '---finish(cancelled)------------> cancelled
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from prefactor_http.testing.paging import page
+from prefactor_http.testing.store import (
+    ApiFailure,
+    Call,
+    JsonObject,
+    Store,
+    field_error,
+    invalid,
+    parsed_timestamp,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+SPAN_STATUSES = ("pending", "active", "complete", "failed", "cancelled")
+FINISH_STATUSES = ("complete", "failed", "cancelled")
+_FILTERS = (
+    "agent_id",
+    "agent_version_id",
+    "environment_id",
+    "external_identifier",
+    "purpose",
+    "status",
+)
+_ACCOUNT_ID = "013xrzp12g3nqk8naccnt00000000000"
+_DEFAULT_AGENT_ID = "013xrzp12g3nqk8nagent00000000000"
+_DEFAULT_ENVIRONMENT_ID = "013xrzp12g3nqk8nenv0000000000000"
+_DEPLOYMENT_ID = "013xrzp12g3nqk8ndep0000000000000"
+_VERSION_ID = "013xrzp12g3nqk8nvers000000000000"
+
+
+def register(store: Store, call: Call) -> JsonObject:
+    """Make a pending instance; versions and schemas are taken as they come."""
+    id_ = call.text("id") or store.new_id()
+    if id_ in store.instances:
+        raise ApiFailure(409, "invalid_action", "Agent instance id is already used")
+    now = store.now()
+    store.instances[id_] = {
+        "type": "agent_instance",
+        "id": id_,
+        "account_id": _ACCOUNT_ID,
+        "agent_id": call.text("agent_id") or _DEFAULT_AGENT_ID,
+        "agent_version_id": _VERSION_ID,
+        "agent_deployment_id": _DEPLOYMENT_ID,
+        "environment_id": call.text("environment_id") or _DEFAULT_ENVIRONMENT_ID,
+        "external_identifier": call.text("external_identifier"),
+        "purpose": call.text("purpose") or "live",
+        "status": "pending",
+        "termination_reason": None,
+        "started_at": None,
+        "finished_at": None,
+        "inserted_at": now,
+        "updated_at": now,
+        "quality_payloads": {},
+        "quality_summaries": {},
+        "span_counts": dict.fromkeys(("total", *SPAN_STATUSES, "finished"), 0),
+    }
+    return {"details": store.instances[id_]}
+
+
+def start(store: Store, call: Call) -> JsonObject:
+    """Make a pending instance active."""
+    instance = store.instance(call.id)
+    _check(instance, {"pending"}, "be started")
+    return _move(store, instance, "active", started_at=_when(store, call))
+
+
+def finish(store: Store, call: Call) -> JsonObject:
+    """End an instance the way its agent reports."""
+    instance = store.instance(call.id)
+    status = finish_status(call)
+    when = _when(store, call)
+    _check(instance, {"active", "pending"} if status == "cancelled" else {"active"}, "finish")
+    started_at = instance["started_at"] or when
+    return _move(store, instance, status, started_at=started_at, finished_at=when)
+
+
+def terminate(store: Store, call: Call) -> JsonObject:
+    """End an active instance from outside, and with it the spans that are still open."""
+    instance = store.instance(call.id)
+    reason = call.required("reason")
+    _check(instance, {"active"}, "be terminated")
+    when = store.now()
+    for span in store.spans.values():
+        if span["agent_instance_id"] == call.id and span["status"] in {"pending", "active"}:
+            count(instance, span["status"], "cancelled")
+            span.update(status="cancelled", finished_at=when, updated_at=when)
+            store.closed_by_termination.add(span["id"])
+    return _move(store, instance, "terminated", finished_at=when, termination_reason=reason)
+
+
+def record_quality(store: Store, call: Call) -> JsonObject:
+    """Keep or, without a payload, forget one named assessment of an instance."""
+    instance = store.instance(call.id)
+    name, payload = call.required("name"), call.body.get("payload")
+    instance["quality_payloads"].pop(name, None)
+    instance["quality_summaries"].pop(name, None)
+    if payload is not None:
+        instance["quality_payloads"][name] = payload
+        instance["quality_summaries"][name] = None
+    return {"details": instance}
+
+
+def show(store: Store, call: Call) -> JsonObject:
+    """Return one instance."""
+    return {"details": store.instance(call.id)}
+
+
+def list_(store: Store, call: Call) -> JsonObject:
+    """Return one page of the instances that match the filters of the query."""
+    wanted = {name: call.query[name] for name in _FILTERS if name in call.query}
+    rows = (row for row in store.instances.values() if wanted.items() <= row.items())
+    return page(rows, call.query)
+
+
+def count(instance: JsonObject, before: str | None, after: str) -> None:
+    """Move one span of an instance from one status to another in its span counts."""
+    counts: dict[str, int] = instance["span_counts"]
+    if before is None:
+        counts["total"] += 1
+    else:
+        counts[before] -= 1
+    counts[after] += 1
+    counts["finished"] = sum(counts[status] for status in FINISH_STATUSES)
+
+
+def finish_status(call: Call) -> str:
+    """Return the status a finish asks for; without one it is `complete`."""
+    status = call.text("status") or "complete"
+    if status not in FINISH_STATUSES:
+        allowed = ", ".join(FINISH_STATUSES)
+        raise invalid({"status": field_error("invalid_value", f"must be one of {allowed}")})
+    return status
+
+
+def _when(store: Store, call: Call) -> str:
+    return parsed_timestamp(call, "timestamp") or store.now()
+
+
+def _check(instance: JsonObject, allowed: Iterable[str], action: str) -> None:
+    status = instance["status"]
+    if status not in allowed:
+        message = f"Agent instance is {status} and cannot {action}"
+        raise ApiFailure(409, "invalid_action", message)
+
+
+def _move(store: Store, instance: JsonObject, status: str, **changes: str) -> JsonObject:
+    instance.update(changes, status=status, updated_at=store.now())
+    return {"details": instance}

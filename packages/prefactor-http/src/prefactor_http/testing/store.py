@@ -1,0 +1,123 @@
+"""What the fake API remembers, and the few rules every operation of it shares."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, TypeAlias
+
+JsonObject: TypeAlias = dict[str, Any]
+Clock: TypeAlias = Callable[[], datetime]
+
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+# Ten characters of time and six of partition: every id of the fake shares both, so that ids are
+# valid, sort in the order in which they were made, and are the same in each run.
+_ID_PREFIX = "013xrzp12g3nqk8n"
+_ID_RANDOM_LENGTH = 16
+
+
+class ApiFailure(Exception):
+    """An operation was refused: the status and body with which the API says so."""
+
+    def __init__(
+        self, status: int, code: str, message: str, errors: JsonObject | None = None
+    ) -> None:
+        """Keep what the reply will say."""
+        super().__init__(message)
+        self.status = status
+        self.body: JsonObject = {"status": "error", "code": code, "message": message}
+        if errors is not None:
+            self.body["errors"] = errors
+
+
+def invalid(errors: JsonObject) -> ApiFailure:
+    """Return the refusal of fields that are missing or wrong; see `field_error`."""
+    return ApiFailure(422, "validation_errors", "Validation failed", errors)
+
+
+def field_error(code: str, message: str) -> JsonObject:
+    """Return what the API says about one field."""
+    return {"status": "error", "code": code, "message": message}
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One operation to perform, from a path or from an item of a bulk request."""
+
+    #: The id in the path, or an empty text.
+    id: str = ""
+    query: Mapping[str, str] = field(default_factory=dict[str, str])
+    body: JsonObject = field(default_factory=dict[str, Any])
+
+    def text(self, name: str) -> str | None:
+        """Return an optional text of the body."""
+        value = self.body.get(name)
+        if value is None or isinstance(value, str):
+            return value
+        raise invalid({name: field_error("invalid_value", "must be a string")})
+
+    def required(self, name: str) -> str:
+        """Return a text of the body that must be there and not be blank."""
+        value = self.text(name)
+        if value is None or not value.strip():
+            raise invalid({name: field_error("required_value", "is required")})
+        return value
+
+
+@dataclass(slots=True)
+class Store:
+    """The resources of the fake API, by id, in the order in which they were made."""
+
+    clock: Clock
+    instances: dict[str, JsonObject] = field(default_factory=dict[str, JsonObject])
+    spans: dict[str, JsonObject] = field(default_factory=dict[str, JsonObject])
+    #: How often the effect of a write was applied, and answered from memory, by idempotency key.
+    applied: Counter[str] = field(default_factory=Counter[str])
+    replayed: Counter[str] = field(default_factory=Counter[str])
+    #: Spans closed because their instance was terminated: their agent may still finish them once.
+    closed_by_termination: set[str] = field(default_factory=set[str])
+    _ids: int = 0
+
+    def now(self) -> str:
+        """Return the time as the API writes it."""
+        return timestamp(self.clock())
+
+    def new_id(self) -> str:
+        """Return an id that was not used before."""
+        self._ids += 1
+        rest, text = self._ids, ""
+        for _ in range(_ID_RANDOM_LENGTH):
+            rest, digit = divmod(rest, len(_ALPHABET))
+            text = _ALPHABET[digit] + text
+        return _ID_PREFIX + text
+
+    def instance(self, id_: str) -> JsonObject:
+        """Return an agent instance or refuse with not-found."""
+        if id_ not in self.instances:
+            raise ApiFailure(404, "not_found", "Agent instance not found")
+        return self.instances[id_]
+
+    def span(self, id_: str) -> JsonObject:
+        """Return a span or refuse with not-found."""
+        if id_ not in self.spans:
+            raise ApiFailure(404, "not_found", "Agent span not found")
+        return self.spans[id_]
+
+
+def timestamp(moment: datetime) -> str:
+    """Return `moment` in UTC with microseconds and `Z`; without an offset it is taken as UTC."""
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return aware.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def parsed_timestamp(call: Call, name: str) -> str | None:
+    """Return an optional timestamp of the body in the form of the API."""
+    text = call.text(name)
+    if text is None:
+        return None
+    try:
+        return timestamp(datetime.fromisoformat(text))
+    except ValueError:
+        raise invalid({name: field_error("invalid_value", "must be a timestamp")}) from None

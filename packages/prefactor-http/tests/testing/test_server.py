@@ -1,0 +1,268 @@
+"""The scripted server does to real connections what it is told."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+
+import aiohttp
+import pytest
+
+from prefactor_http.testing import (
+    Delay,
+    Drop,
+    FaultPlan,
+    HtmlReply,
+    Moment,
+    Reply,
+    Reset,
+    ScriptedServer,
+    Stall,
+    Step,
+    Truncate,
+)
+
+from .conftest import Api
+
+REGISTER = "agent_instance/register"
+
+
+async def test_it_records_what_arrives(server: ScriptedServer, api: Api) -> None:
+    """Every request is recorded with method, path, query, headers and body, in order."""
+    await api.get("agent_instance", **{"pagination[offset]": "0"})
+    await api.post(REGISTER, {"agent_id": "a"}, **{"X-Thing": "1"})
+
+    read, write = server.requests
+    assert (read.method, read.path) == ("GET", "/api/v1/agent_instance")
+    assert (read.query, read.json) == ({"pagination[offset]": "0"}, None)
+    assert (write.method, write.json) == ("POST", {"agent_id": "a"})
+    assert write.headers["x-thing"] == "1"
+
+
+async def test_it_keeps_connections(server: ScriptedServer, api: Api) -> None:
+    """Requests one after the other share a connection; a new one is numbered."""
+    for _ in range(3):
+        await api.get("ping")
+    server.script(Drop())
+    with pytest.raises(aiohttp.ServerDisconnectedError):
+        await api.post(REGISTER, {})
+    await api.get("ping")
+
+    assert [request.connection for request in server.requests] == [1, 1, 1, 1, 2]
+    assert server.connections == 2
+
+
+async def test_it_reads_a_body_of_unknown_length(server: ScriptedServer, api: Api) -> None:
+    """A body sent in chunks arrives whole."""
+
+    async def parts() -> AsyncIterator[bytes]:
+        yield b'{"agent_id": '
+        yield b'"a"}'
+
+    async with api.session.post(f"/api/v1/{REGISTER}", data=parts()) as response:
+        assert response.status == 200
+
+    assert server.requests[0].json == {"agent_id": "a"}
+
+
+async def test_scripted_replies_come_in_order(server: ScriptedServer, api: Api) -> None:
+    """Scripted replies are used up one by one, touch no state, and then the API answers."""
+    server.script(Reply(503, {"code": "unexpected"}), HtmlReply(404), Reply(204))
+
+    answers: list[tuple[int, str]] = []
+    for _ in range(4):
+        async with api.session.post(f"/api/v1/{REGISTER}", json={}) as response:
+            answers.append((response.status, response.content_type))
+
+    assert answers == [
+        (503, "application/json"),
+        (404, "text/html"),
+        (204, "application/json"),
+        (200, "application/json"),
+    ]
+    assert len(server.instances) == 1
+
+
+async def test_a_step_can_wait_for_its_path(server: ScriptedServer, api: Api) -> None:
+    """A step for one path leaves requests to other paths alone."""
+    server.script(Reply(503, {}), path="*/agent_spans")
+
+    assert (await api.get("ping"))[0] == 200
+    assert (await api.post("agent_spans", {}))[0] == 503
+
+
+@pytest.mark.parametrize("fault", [Drop, Reset])
+@pytest.mark.parametrize(
+    ("moment", "applied"), [("request", 0), ("processing", 1), ("headers", 1), ("half", 1)]
+)
+async def test_a_broken_exchange(
+    server: ScriptedServer,
+    api: Api,
+    fault: type[Drop | Reset],
+    moment: Moment,
+    applied: int,
+) -> None:
+    """The effect stands exactly when the exchange broke after processing; the client errs."""
+    server.script(fault(after=moment))
+
+    with pytest.raises(aiohttp.ClientError):
+        await api.post(REGISTER, {})
+
+    assert len(server.instances) == applied
+
+
+async def test_a_truncated_reply(server: ScriptedServer, api: Api) -> None:
+    """A truncated reply has a status and begins, and then fails in its body."""
+    server.script(Truncate())
+
+    async with api.session.get("/api/v1/ping") as response:
+        assert response.status == 200
+        with pytest.raises(aiohttp.ClientPayloadError):
+            await response.read()
+
+
+async def test_a_reset_is_a_reset(server: ScriptedServer, api: Api) -> None:
+    """A reset reaches the client as one, where a drop is an orderly end."""
+    server.script(Reset(), Drop())
+
+    with pytest.raises(aiohttp.ClientOSError):
+        await api.post(REGISTER, {})
+    with pytest.raises(aiohttp.ServerDisconnectedError):
+        await api.post(REGISTER, {})
+
+
+@pytest.mark.parametrize(("step", "applied"), [(Stall(60), 0), (Stall(60, after="processing"), 1)])
+async def test_a_stall_outlasts_a_timeout(
+    server: ScriptedServer, api: Api, step: Step, applied: int
+) -> None:
+    """A stalled request runs into the timeout of its client, and the server lets it go."""
+    server.script(step)
+    timeout = aiohttp.ClientTimeout(total=0.05)
+
+    with pytest.raises(TimeoutError):
+        await api.session.post(f"/api/v1/{REGISTER}", json={}, timeout=timeout)
+
+    assert len(server.instances) == applied
+
+
+async def test_a_stall_ends_by_closing(server: ScriptedServer, api: Api) -> None:
+    """A client that waits longer than a stall sees the connection close without a reply."""
+    server.script(Stall(0.01))
+
+    with pytest.raises(aiohttp.ServerDisconnectedError):
+        await api.post(REGISTER, {})
+
+
+async def test_a_delay_only_delays(server: ScriptedServer, api: Api) -> None:
+    """A delayed request lets later ones overtake it, and is then answered properly."""
+    server.script(Delay(0.2), path="*/register")
+
+    slow = asyncio.create_task(api.post(REGISTER, {}))
+    fast, _ = await api.get("ping")
+    overtaken = not slow.done()
+    status, _ = await slow
+
+    assert (fast, overtaken, status) == (200, True, 200)
+
+
+async def test_random_faults(server: ScriptedServer, api: Api) -> None:
+    """A fault plan applies from when it is injected until it is taken away."""
+    server.inject(FaultPlan(seed=1, unavailable=1.0))
+    during, _ = await api.get("ping")
+    server.inject(None)
+    after, _ = await api.get("ping")
+
+    assert (during, after) == (503, 200)
+
+
+async def test_the_script_goes_before_the_plan(api: Api, server: ScriptedServer) -> None:
+    """What was scripted happens first, whatever the plan would do."""
+    server.inject(FaultPlan(seed=1, unavailable=1.0))
+    server.script(Reply(418, {}))
+
+    assert [(await api.get("ping"))[0] for _ in range(2)] == [418, 503]
+
+
+async def test_idle_connections_are_closed() -> None:
+    """After the idle limit the server closes the connection."""
+    async with ScriptedServer(idle_limit=0.01) as server:
+        host, port = server.url.removeprefix("http://").split(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+
+        assert await reader.read() == b""
+        writer.close()
+        await writer.wait_closed()
+
+
+async def test_what_is_not_http_is_answered() -> None:
+    """Bytes that are no request are answered with 400 and the end of the connection."""
+    async with ScriptedServer() as server:
+        host, port = server.url.removeprefix("http://").split(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(b"hello\r\n\r\n")
+
+        assert (await reader.read()).startswith(b"HTTP/1.1 400 Bad Request\r\n")
+        writer.close()
+        await writer.wait_closed()
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "data", "refusal"),
+    [
+        ("POST", "/api/v1/bulk", b"{", (400, "bad_request")),
+        ("POST", "/api/v1/bulk", b"[1]", (400, "bad_request")),
+        ("GET", "/api/v1/nothing", b"", (404, "not_found")),
+        ("GET", "/elsewhere", b"", (404, "not_found")),
+        ("DELETE", "/api/v1/ping", b"", (404, "not_found")),
+    ],
+)
+async def test_nonsense_is_refused(
+    api: Api, method: str, path: str, data: bytes, refusal: tuple[int, str]
+) -> None:
+    """Bodies that are no JSON object and paths without an operation get the error body."""
+    async with api.session.request(method, path, data=data) as response:
+        assert (response.status, (await response.json())["code"]) == refusal
+
+
+async def test_only_its_token_is_let_in(server: ScriptedServer) -> None:
+    """A request with another token, or none, answers 401 and changes nothing."""
+    async with aiohttp.ClientSession(server.url) as session:
+        status, body = await Api(session).post(REGISTER, {}, authorization="Bearer other")
+
+    assert (status, body["code"]) == (401, "bad_authtoken")
+    assert server.instances == {}
+
+
+async def test_the_clock_can_be_handed_in() -> None:
+    """Timestamps come from the clock the server was given."""
+    async with ScriptedServer(clock=lambda: datetime(2026, 1, 2, tzinfo=UTC)) as server:
+        id_ = server.add_instance()
+
+        assert server.instances[id_]["started_at"] == "2026-01-02T00:00:00.000000Z"
+
+
+async def test_closing_breaks_open_exchanges() -> None:
+    """Leaving the server ends what is still under way; its address is gone with it."""
+    async with ScriptedServer() as server:
+        server.script(Stall(60))
+        host, port = server.url.removeprefix("http://").split(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(b"GET /api/v1/ping HTTP/1.1\r\n\r\n")
+        while not server.requests:
+            await asyncio.sleep(0)
+
+    assert await reader.read() == b""
+    writer.close()
+    await writer.wait_closed()
+    with pytest.raises(RuntimeError, match="async with ScriptedServer"):
+        _ = server.url
+
+
+async def test_its_configuration_is_quick(server: ScriptedServer) -> None:
+    """The configuration points at the server and retries within milliseconds; fields can be set."""
+    config = server.config(max_retries=7)
+
+    assert (config.api_url, config.api_token) == (server.url, server.token)
+    assert config.max_retry_delay < 1
+    assert config.max_retries == 7
