@@ -8,7 +8,7 @@ With pytest, a fixture is three lines:
             yield server
 """
 
-from prefactor_http.testing.faults import (
+from .faults import (
     Delay,
     Drop,
     FaultPlan,
@@ -20,8 +20,8 @@ from prefactor_http.testing.faults import (
     Step,
     Truncate,
 )
-from prefactor_http.testing.server import ScriptedServer
-from prefactor_http.testing.wire import RecordedRequest
+from .server import ScriptedServer
+from .wire import RecordedRequest
 
 __all__ = [
     "Delay",

@@ -9,20 +9,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from prefactor_http.testing.agent_instance import (
+from .agent_instance import (
     FINISH_STATUSES,
     SPAN_STATUSES,
     count,
     finish_status,
 )
-from prefactor_http.testing.paging import page
-from prefactor_http.testing.store import (
+from .paging import page
+from .store import (
     ApiFailure,
     Call,
     JsonObject,
     Store,
     field_error,
     invalid,
+    is_object,
     parsed_timestamp,
 )
 
@@ -120,10 +121,9 @@ def control(store: Store, body: JsonObject) -> JsonObject:
 
 def _details(call: Call) -> Call:
     details: Any = call.body.get("details", call.body)  # an item of a bulk request may be flat
-    if not isinstance(details, dict):
+    if not is_object(details):
         raise invalid({"details": field_error("invalid_value", "must be an object")})
-    body: JsonObject = details
-    return Call(body=body)
+    return Call(body=details)
 
 
 def _status(details: Call) -> str:
@@ -136,6 +136,6 @@ def _status(details: Call) -> str:
 
 def _object(call: Call, name: str) -> JsonObject | None:
     value: Any = call.body.get(name)
-    if value is None or isinstance(value, dict):
+    if value is None or is_object(value):
         return value
     raise invalid({name: field_error("invalid_value", "must be an object")})

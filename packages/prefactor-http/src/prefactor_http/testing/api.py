@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from prefactor_http.testing import agent_instance, agent_span, bulk
-from prefactor_http.testing.faults import Reply
-from prefactor_http.testing.store import ApiFailure, Call, JsonObject, Store, field_error, invalid
+from . import agent_instance, agent_span, bulk
+from .faults import Reply
+from .store import ApiFailure, Call, JsonObject, Store, field_error, invalid, is_object
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from prefactor_http.testing.wire import RecordedRequest
+    from .wire import RecordedRequest
 
     Operation: TypeAlias = Callable[[Store, Call], JsonObject]
 
@@ -141,14 +141,16 @@ def _body(request: RecordedRequest) -> JsonObject:
         body: Any = request.json
     except ValueError:
         raise ApiFailure(400, "bad_request", "The body is not JSON") from None
-    if body is None or isinstance(body, dict):
-        return body or {}
+    if body is None:
+        return {}
+    if is_object(body):
+        return body
     raise ApiFailure(400, "bad_request", "The body is not an object")
 
 
 def _key(request: RecordedRequest, body: JsonObject) -> str | None:
     details: Any = body.get("details")
-    inner: Any = details.get("idempotency_key") if isinstance(details, dict) else None
+    inner: Any = details.get("idempotency_key") if is_object(details) else None
     header = request.headers.get("idempotency-key")
     in_body: Any = body.get("idempotency_key") or inner
     if header and in_body and header != in_body:
@@ -162,9 +164,7 @@ def _key(request: RecordedRequest, body: JsonObject) -> str | None:
 
 def _fingerprint(call: Call) -> str:
     body = {name: value for name, value in call.body.items() if name != "idempotency_key"}
-    if isinstance(body.get("details"), dict):
-        details: JsonObject = body["details"]
-        body["details"] = {
-            name: value for name, value in details.items() if name != "idempotency_key"
-        }
+    details: Any = body.get("details")
+    if is_object(details):
+        body["details"] = {**details, "idempotency_key": None}
     return json.dumps([call.id, body], sort_keys=True)

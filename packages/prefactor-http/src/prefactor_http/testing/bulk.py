@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from prefactor_http.testing.store import Call, JsonObject, field_error, invalid
+from .store import Call, JsonObject, field_error, invalid, is_list
 
 _ITEM_LIMIT = 1000
 _SHORTEST_KEY = 8
@@ -14,7 +14,7 @@ _LONGEST_KEY = 128
 def items(body: JsonObject) -> list[JsonObject]:
     """Return the items of a bulk request, or refuse it as a whole."""
     given: Any = body.get("items")
-    if not isinstance(given, list) or not 0 < len(given) <= _ITEM_LIMIT:
+    if not is_list(given) or not 0 < len(given) <= _ITEM_LIMIT:
         message = f"must be a list of 1 to {_ITEM_LIMIT} items"
         raise invalid({"items": field_error("invalid_value", message)})
     keys: list[str] = []

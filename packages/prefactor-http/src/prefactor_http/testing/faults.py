@@ -104,22 +104,22 @@ class FaultPlan:
     """
 
     seed: int
-    #: Connection closed before the request was processed.
     drop_before: float = 0.0
-    #: Connection closed after the request was processed: the effect stands, the reply is lost.
+    """Connection closed before the request was processed."""
     drop_after: float = 0.0
-    #: Silence for `stall_seconds`; half of them before and half after processing.
+    """Connection closed after the request was processed: the effect stands, the reply is lost."""
     stall: float = 0.0
-    #: Reply cut in the middle of its body.
+    """Silence for `stall_seconds`; half of them before and half after processing."""
     truncate: float = 0.0
-    #: Status 429 with `Retry-After`, not processed.
+    """Reply cut in the middle of its body."""
     throttle: float = 0.0
-    #: Status 503 with `Retry-After`, not processed.
+    """Status 429 with `Retry-After`, not processed."""
     unavailable: float = 0.0
-    #: How long a stall lasts; choose more than the request timeout of the client.
+    """Status 503 with `Retry-After`, not processed."""
     stall_seconds: float = 1.0
-    #: The number of seconds sent as `Retry-After`.
+    """How long a stall lasts; choose more than the request timeout of the client."""
     retry_after: float = 0.01
+    """The number of seconds sent as `Retry-After`."""
 
     def __post_init__(self) -> None:
         """Refuse rates that are not probabilities."""

@@ -9,13 +9,13 @@ import struct
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from prefactor_http.testing.faults import Delay, Drop, Reply, Reset, Stall, Step
-from prefactor_http.testing.wire import MalformedRequestError, read_body, read_head, render
+from .faults import Delay, Drop, Reply, Reset, Stall, Step
+from .wire import MalformedRequestError, read_body, read_head, render
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from prefactor_http.testing.wire import RecordedRequest
+    from .wire import RecordedRequest
 
 _LARGEST_HEAD = 1 << 20
 _BACKLOG = 1024

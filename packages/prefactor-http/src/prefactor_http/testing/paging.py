@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from prefactor_http.testing.store import field_error, invalid
+from .store import field_error, invalid
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from prefactor_http.testing.store import JsonObject
+    from .store import JsonObject
 
 _DEFAULT_SIZE = 20
 _LARGEST_SIZE = 100

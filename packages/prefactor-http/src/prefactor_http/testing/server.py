@@ -9,10 +9,11 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from prefactor_http.config import HttpClientConfig
-from prefactor_http.testing import agent_instance
-from prefactor_http.testing.api import FakeApi
-from prefactor_http.testing.listener import Listener
-from prefactor_http.testing.store import Call, Clock, JsonObject, Store
+
+from . import agent_instance
+from .api import FakeApi
+from .listener import Listener
+from .store import Call, Clock, JsonObject, Store
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from prefactor_http.testing.faults import FaultPlan, Step
-    from prefactor_http.testing.wire import RecordedRequest
+    from .faults import FaultPlan, Step
+    from .wire import RecordedRequest
 
 
 def _utc_now() -> datetime:
@@ -64,8 +65,8 @@ class ScriptedServer:
 
         """
         self.token = token
-        #: Every request that arrived, in order, also those that met a fault.
         self.requests: list[RecordedRequest] = []
+        """Every request that arrived, in order, also those that met a fault."""
         self._store = Store(clock)
         self._api = FakeApi(self._store, token, idempotent=idempotent)
         self._listener = Listener(self._next_step, self._api.answer, idle_limit)

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeGuard
 
 JsonObject: TypeAlias = dict[str, Any]
 Clock: TypeAlias = Callable[[], datetime]
@@ -16,6 +16,16 @@ _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 # valid, sort in the order in which they were made, and are the same in each run.
 _ID_PREFIX = "013xrzp12g3nqk8n"
 _ID_RANDOM_LENGTH = 16
+
+
+def is_object(value: Any) -> TypeGuard[JsonObject]:
+    """Whether a decoded value is a JSON object."""
+    return isinstance(value, dict)
+
+
+def is_list(value: Any) -> TypeGuard[list[Any]]:
+    """Whether a decoded value is a JSON array."""
+    return isinstance(value, list)
 
 
 class ApiFailure(Exception):
@@ -46,8 +56,8 @@ def field_error(code: str, message: str) -> JsonObject:
 class Call:
     """One operation to perform, from a path or from an item of a bulk request."""
 
-    #: The id in the path, or an empty text.
     id: str = ""
+    """The id in the path, or an empty text."""
     query: Mapping[str, str] = field(default_factory=dict[str, str])
     body: JsonObject = field(default_factory=dict[str, Any])
 
@@ -73,11 +83,11 @@ class Store:
     clock: Clock
     instances: dict[str, JsonObject] = field(default_factory=dict[str, JsonObject])
     spans: dict[str, JsonObject] = field(default_factory=dict[str, JsonObject])
-    #: How often the effect of a write was applied, and answered from memory, by idempotency key.
     applied: Counter[str] = field(default_factory=Counter[str])
+    """How often the effect of a write was applied, and answered from memory, by idempotency key."""
     replayed: Counter[str] = field(default_factory=Counter[str])
-    #: Spans closed because their instance was terminated: their agent may still finish them once.
     closed_by_termination: set[str] = field(default_factory=set[str])
+    """Spans closed by a termination: their agent may still finish them once."""
     _ids: int = 0
 
     def now(self) -> str:

@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from prefactor_http.testing.faults import Reply
+    from .faults import Reply
 
 _END_OF_HEAD = b"\r\n\r\n"
 _END_OF_LINE = b"\r\n"
@@ -27,14 +27,14 @@ class RecordedRequest:
     """One request as it arrived. `connection` numbers the connections of the server from 1."""
 
     method: str
-    #: Decoded path, without the query.
     path: str
-    #: The path and query exactly as sent.
+    """Decoded path, without the query."""
     target: str
-    #: Decoded query; of a name that was sent twice, the last value.
+    """The path and query exactly as sent."""
     query: Mapping[str, str]
-    #: Names in lower case.
+    """Decoded query; of a name that was sent twice, the last value."""
     headers: Mapping[str, str] = field(repr=False)
+    """Names in lower case."""
     body: bytes = b""
     connection: int = 0
 
