@@ -1,9 +1,9 @@
 """What a span used: its token counts, model and tool, read out of its payloads.
 
-The payloads are free-form, so this looks in the places that the SDKs write to, in the spellings that
-they use, and takes only values that can be what they claim to be. Whatever else stands there is
-ignored: a wrong figure in a chart is worse than a missing one. A value wrapped as sensitive is not
-taken out of its wrapper.
+The payloads are free-form, so this looks in the places that the SDKs write to, in the spellings
+that they use, and takes only values that can be what they claim to be. Whatever else stands there
+is ignored: a wrong figure in a chart is worse than a missing one. A value wrapped as sensitive is
+not taken out of its wrapper.
 """
 
 from __future__ import annotations
@@ -64,9 +64,9 @@ class Usage:
 def extract_usage(payload: object, result_payload: object = None, schema_name: str = "") -> Usage:
     """Read the usage out of a span's payloads.
 
-    Counts of the result come first, because they are known last; each count is taken on its own, and
-    a total that nobody stated is the sum of its two parts. `payload.name` is read as a tool's name
-    only when the span's type says that it is a tool (`langchain:tool`, `tool_call`).
+    Counts of the result come first, because they are known last; each count is taken on its own,
+    and a total that nobody stated is the sum of its two parts. `payload.name` is read as a tool's
+    name only when the span's type says that it is a tool (`langchain:tool`, `tool_call`).
     """
     start, result = _object(payload), _object(result_payload)
     prompt, completion, total = _counts(start, result)

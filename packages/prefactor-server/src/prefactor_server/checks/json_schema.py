@@ -1,0 +1,171 @@
+"""JSON Schemas that strangers register, compiled once and checked against payloads.
+
+Nothing is refused for its schema: a schema that is wrong, or that would cost too much to use, is
+kept with a message that says so, and what it describes goes unchecked. References to other
+documents are never followed, and patterns run on an engine whose time is linear in the text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, TypedDict, cast
+
+import jsonschema_rs
+import msgspec
+
+from prefactor_server.checks.cache import ContentCache
+from prefactor_server.checks.schema_cost import Cost, schema_cost
+from prefactor_server.checks.schema_messages import MASK, describe
+from prefactor_server.checks.schema_survey import Unchecked
+
+EMPTY_OBJECT_SCHEMA: Final[Mapping[str, object]] = {"type": "object", "additionalProperties": False}
+"""What a span type without a result schema declares: no result content at all."""
+
+MAX_SCHEMA_BYTES: Final = 256 * 1024
+MAX_MESSAGE: Final = 500
+
+_MAX_KEPT_BYTES: Final = 4 * 1024 * 1024
+_PATTERN_BYTES: Final = 16 * 1024
+_REGEX_BYTES: Final = 1024 * 1024
+"""What one compiled pattern may take. `^.{1,255}$` fits, a few hundred repeated classes do not."""
+
+_MAX_WORK: Final = 50_000_000
+_FREE_WEIGHT: Final = 100
+"""Below this, not even a payload of the largest size accepted reaches the work allowed."""
+
+_MAX_MATCHED: Final = 20_000_000
+_FREE_PATTERNS: Final = 10
+
+
+class _Options(TypedDict):
+    offline: bool
+    validate_formats: bool
+    mask: str
+
+
+# Formats only describe: draft 2020-12 says so, and one of them ("regex") would compile expressions
+# out of payloads.
+_OPTIONS: Final[_Options] = {"offline": True, "validate_formats": False, "mask": MASK}
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledSchema:
+    """A schema ready to check payloads with, or the reason why it does not check any."""
+
+    problem: str | None
+    """None when it is used; otherwise what is wrong with it, or why it is not used."""
+
+    _validator: jsonschema_rs.Validator | None = field(default=None, repr=False)
+    _cost: Cost = field(default=Cost(0, 0), repr=False)
+
+    def check(self, payload: object) -> str | None:
+        """Check a payload: "" when it matches, a message when not, None when it was not checked.
+
+        The message names the first place that does not match and never quotes texts out of the
+        payload. Never raises.
+        """
+        if self._validator is None or not _is_affordable(self._cost, payload):
+            return None
+        try:
+            if self._validator.is_valid(payload):
+                return ""
+            error = next(iter(self._validator.iter_errors(payload)))
+        except (ValueError, RecursionError):
+            # Not JSON: an object key that is no text, a lone surrogate, a depth beyond reason.
+            return None
+        return describe(error, payload)[:MAX_MESSAGE]
+
+
+class Schemas:
+    """Compiles schemas, each distinct content once."""
+
+    def __init__(self, max_kept_bytes: int = _MAX_KEPT_BYTES) -> None:
+        self._kept: ContentCache[CompiledSchema] = ContentCache(max_kept_bytes)
+
+    def compile(self, schema: object) -> CompiledSchema:
+        """Compile a decoded schema, or return what was compiled from the same content before."""
+        try:
+            content = msgspec.json.encode(schema, order="deterministic")
+        except (TypeError, ValueError, RecursionError):
+            return CompiledSchema("The schema is not JSON, or nests too deep")
+        if len(content) > MAX_SCHEMA_BYTES:
+            return _unchecked(f"it is larger than {MAX_SCHEMA_BYTES // 1024} KB")
+        kept = self._kept.get(content)
+        if kept is not None:
+            return kept
+        made = compile_schema(schema)
+        weight = len(content) + _PATTERN_BYTES * content.count(b'"pattern')
+        return self._kept.put(content, weight, made)
+
+
+def compile_schema(schema: object) -> CompiledSchema:
+    """Compile a decoded schema of bounded size. Never raises.
+
+    Draft 2020-12, unless the schema names another with `$schema`.
+    """
+    if isinstance(schema, bool):
+        return CompiledSchema(None, _validator(schema))
+    if not isinstance(schema, dict):
+        return CompiledSchema("A JSON Schema is an object, or true or false")
+    declared = cast("dict[str, Any]", schema)
+    try:
+        cost = schema_cost(declared)
+        return CompiledSchema(None, _validator(declared), cost)
+    except Unchecked as reason:
+        return _unchecked(str(reason))
+    except jsonschema_rs.ValidationError as error:
+        return _refused(declared, error)
+    except (ValueError, RecursionError) as error:
+        return CompiledSchema(f"The schema cannot be read: {error}"[:MAX_MESSAGE])
+
+
+def _validator(schema: dict[str, Any] | bool) -> jsonschema_rs.Validator:  # noqa: FBT001 - a schema
+    linear = jsonschema_rs.RegexOptions(size_limit=_REGEX_BYTES, dfa_size_limit=_REGEX_BYTES)
+    return jsonschema_rs.validator_for(schema, pattern_options=linear, **_OPTIONS)
+
+
+def _refused(schema: dict[str, Any], error: jsonschema_rs.ValidationError) -> CompiledSchema:
+    """Tell a schema that is wrong from one that is only not for us."""
+    kind = error.kind.name
+    if kind == "format":
+        try:
+            jsonschema_rs.validator_for(schema, **_OPTIONS)
+        except (ValueError, RecursionError):
+            pass
+        else:
+            return _unchecked("a pattern needs look-around or back-references, or is too large")
+    if isinstance(error.kind, jsonschema_rs.ValidationErrorKind.Referencing):
+        return _unchecked(error.message)
+    return CompiledSchema(
+        f"The schema is not valid: {describe(error, schema, quote_texts=True)}"[:MAX_MESSAGE]
+    )
+
+
+def _unchecked(reason: str) -> CompiledSchema:
+    return CompiledSchema(f"Payloads are not checked against this schema: {reason}"[:MAX_MESSAGE])
+
+
+def _is_affordable(cost: Cost, payload: object) -> bool:
+    if cost.weight <= _FREE_WEIGHT and cost.patterns <= _FREE_PATTERNS:
+        return True
+    parts, characters = _size(payload, _MAX_WORK // cost.weight)
+    return parts * cost.weight <= _MAX_WORK and characters * max(cost.patterns, 1) <= _MAX_MATCHED
+
+
+def _size(payload: object, enough: int) -> tuple[int, int]:
+    """Count the parts of a payload and the characters in them, up to `enough` parts."""
+    parts = characters = 0
+    stack = [payload]
+    while stack and parts <= enough:
+        value = stack.pop()
+        parts += 1
+        if isinstance(value, str):
+            characters += len(value)
+        elif isinstance(value, dict):
+            entries = cast("dict[str, object]", value)
+            characters += sum(map(len, entries))
+            stack.extend(entries.values())
+        elif isinstance(value, list):
+            stack.extend(cast("list[object]", value))
+    return parts, characters

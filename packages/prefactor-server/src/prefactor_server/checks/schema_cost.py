@@ -1,0 +1,158 @@
+"""How much work checking a value against a JSON Schema can become, told from the schema alone.
+
+A validator tries every way through a schema. Twenty lines of `$defs` that each refer twice to the
+next are a million ways, and a schema that refers twice to itself doubles them with every level of
+the value: small input that would hold the process for hours, and no validator has a time limit. So
+the ways are counted first, on the graph, where references are edges and counting is adding.
+
+The counts are upper bounds for any value. Recursion is fine as long as each part of a value is
+visited once per visit of the whole, which holds for trees, linked lists and "any JSON" schemas.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Final, NamedTuple
+
+from prefactor_server.checks.schema_graph import (
+    ANY_PROPERTY,
+    OTHER_PROPERTY,
+    Node,
+    schema_graph,
+)
+from prefactor_server.checks.schema_survey import Schema, Unchecked, survey
+
+MAX_WEIGHT: Final = 100_000
+"""The most steps that one part of a value may take."""
+
+_MAX_STEPS: Final = 1_000_000
+
+_ENDLESS: Final = "it refers to itself in a way that multiplies with the depth of what it checks"
+
+
+class Cost(NamedTuple):
+    """The work for one part of a value, at most: steps, and strings matched against patterns."""
+
+    weight: int
+    patterns: int
+
+
+def schema_cost(schema: Schema) -> Cost:
+    """Count the ways through a schema.
+
+    Raises:
+        Unchecked: there are too many, or they cannot be told.
+    """
+    nodes = schema_graph(schema, survey(schema))
+    costs = [Cost(0, 0)] * len(nodes)
+    for group in _groups(nodes):
+        cost = _group_cost(nodes, costs, group)
+        for number in group:
+            costs[number] = cost
+    if costs[0].weight > MAX_WEIGHT:
+        raise Unchecked("its references multiply into too many subschemas")
+    return costs[0]
+
+
+def _group_cost(nodes: list[Node], costs: list[Cost], group: list[int]) -> Cost:
+    inside = set(group)
+    if any(edge.target in inside for number in group for edge in nodes[number].edges):
+        _refuse_multiplying(nodes, group)
+    weight = patterns = 0
+    for node in map(nodes.__getitem__, group):
+        outside = [costs[edge.target] for edge in node.edges if edge.target not in inside]
+        weight += node.weight + sum(cost.weight for cost in outside)
+        patterns += node.patterns + sum(cost.patterns for cost in outside)
+    return Cost(weight, patterns)
+
+
+def _refuse_multiplying(nodes: list[Node], group: list[int]) -> None:
+    """Refuse a group of mutually recursive subschemas that visits some part more than once."""
+    inside = set(group)
+    reached: dict[int, Counter[str]] = {}
+    steps = 0
+    for number in _same_value_last(nodes, group):
+        counts = _own_parts(nodes[number], inside)
+        for edge in nodes[number].edges:
+            if edge.place is None and edge.target in inside:
+                counts.update(reached[edge.target])
+                steps += len(counts)
+        reached[number] = counts
+        named = [count for place, count in counts.items() if place.startswith(".")]
+        properties = counts[ANY_PROPERTY] + max(named, default=0)
+        # What is left are items: all of them share one place.
+        if max(properties, *counts.values()) > 1 or steps > _MAX_STEPS:
+            raise Unchecked(_ENDLESS)
+
+
+def _own_parts(node: Node, inside: set[int]) -> Counter[str]:
+    places = [e.place for e in node.edges if e.place is not None and e.target in inside]
+    if OTHER_PROPERTY in places:
+        # It applies to properties that this subschema does not name, so the two never meet.
+        places = [place for place in places if not place.startswith(".")]
+    return Counter(ANY_PROPERTY if place == OTHER_PROPERTY else place for place in places)
+
+
+def _same_value_last(nodes: list[Node], group: list[int]) -> list[int]:
+    """Order a group so that what a subschema tries on the same value comes before it."""
+    inside = set(group)
+    waiting = {
+        number: [e.target for e in nodes[number].edges if e.place is None and e.target in inside]
+        for number in group
+    }
+    parents: dict[int, list[int]] = {number: [] for number in group}
+    for number, targets in waiting.items():
+        for target in targets:
+            parents[target].append(number)
+    open_targets = {number: len(targets) for number, targets in waiting.items()}
+    order = [number for number in group if not open_targets[number]]
+    for number in order:
+        for parent in parents[number]:
+            open_targets[parent] -= 1
+            if not open_targets[parent]:
+                order.append(parent)
+    if len(order) < len(group):
+        raise Unchecked("it refers to itself without looking at a part of the value")
+    return order
+
+
+def _groups(nodes: list[Node]) -> list[list[int]]:
+    """Mutually recursive subschemas, together; every group after those that it refers to.
+
+    Tarjan's strongly connected components, as a loop.
+    """
+    groups: list[list[int]] = []
+    index: dict[int, int] = {}
+    low: dict[int, int] = {}
+    open_nodes: list[int] = []
+    is_open: set[int] = set()
+    work = [(0, 0)]
+    while work:
+        number, position = work.pop()
+        if position == 0:
+            index[number] = low[number] = len(index)
+            open_nodes.append(number)
+            is_open.add(number)
+        edges = nodes[number].edges
+        if position:
+            low[number] = min(low[number], low[edges[position - 1].target])
+        while position < len(edges):
+            target = edges[position].target
+            position += 1
+            if target not in index:
+                work.extend([(number, position), (target, 0)])
+                break
+            if target in is_open:
+                low[number] = min(low[number], index[target])
+        else:
+            if low[number] == index[number]:
+                groups.append(_close(number, open_nodes))
+                is_open.difference_update(groups[-1])
+    return groups
+
+
+def _close(number: int, open_nodes: list[int]) -> list[int]:
+    group = [open_nodes.pop()]
+    while group[-1] != number:
+        group.append(open_nodes.pop())
+    return group
