@@ -225,6 +225,10 @@ class Storage(Protocol):
         """
         ...
 
+    async def forget_keys(self, before: int, slice_size: int) -> int:
+        """Forget idempotency keys used before a time, a slice at a time; returns how many."""
+        ...
+
     async def accounts(self) -> Sequence[Account]:
         """All accounts, oldest first. For the operator's command line only."""
         ...

@@ -1,0 +1,139 @@
+"""The writer: many requests, one commit.
+
+Requests that arrive while a batch commits become the next batch, by themselves and without a timer.
+Nobody hears of a write before its batch is durable, so a caller cannot tell this from a transaction
+of its own: when the server dies, whole unanswered requests are gone, and their idempotency keys make
+it safe to repeat them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple
+
+from prefactor_server.commands.base import (
+    Command,
+    Outcome,
+    Submission,
+    collect_needs,
+    decide_batch,
+)
+from prefactor_server.domain.errors import Overloaded, Refusal, Unavailable
+from prefactor_server.storage.base import Snapshot, Storage
+
+MAX_BATCH_COMMANDS: Final = 2000
+"""Commands in one commit: beyond some hundreds a larger batch saves nothing and delays its first."""
+
+
+class _Waiting(NamedTuple):
+    submission: Submission
+    outcomes: asyncio.Future[list[Outcome]]
+
+
+class Writer:
+    """Takes submissions from every request and commits them in batches.
+
+    ``max_queue_bytes`` bounds what may wait; beyond it callers are told to come back.
+    ``concurrency`` is how many batches the storage can usefully commit at a time.
+    """
+
+    def __init__(self, storage: Storage, *, max_queue_bytes: int, concurrency: int = 1) -> None:
+        self._storage = storage
+        self._max_queue_bytes = max_queue_bytes
+        self._concurrency = concurrency
+        self._waiting: deque[_Waiting] = deque()
+        self._queued_bytes = 0
+        self._workers: set[asyncio.Task[None]] = set()
+        self._closed = False
+
+    @property
+    def queued_bytes(self) -> int:
+        """The size of the requests whose batch has not been committed."""
+        return self._queued_bytes
+
+    async def submit(self, commands: Sequence[Command], size: int) -> list[Outcome]:
+        """Carry out a request's commands in order, and return when that is durable.
+
+        Args:
+            commands: at least one; the first that is not done ends the submission.
+            size: the bytes of the request, which count towards the bound of the queue.
+
+        Returns:
+            The outcomes, up to and including that of the first command that was not done.
+
+        Raises:
+            Overloaded: too much is waiting already; nothing was done.
+            Unavailable: the storage cannot write now; nothing was done.
+        """
+        if self._closed:
+            raise Unavailable("The server is shutting down: send the request again")
+        if self._queued_bytes and self._queued_bytes + size > self._max_queue_bytes:
+            raise Overloaded("Too many writes are waiting: send the request again later")
+        future: asyncio.Future[list[Outcome]] = asyncio.get_running_loop().create_future()
+        self._waiting.append(_Waiting(Submission(tuple(commands), size), future))
+        self._queued_bytes += size
+        self._start_worker()
+        # A caller that goes away must not take its batch with it: others are in the same commit.
+        return await asyncio.shield(future)
+
+    async def close(self) -> None:
+        """Take no more, and return when everything that was taken is durable or refused."""
+        self._closed = True
+        while self._workers:
+            await asyncio.wait(tuple(self._workers))
+
+    def _start_worker(self) -> None:
+        if len(self._workers) < self._concurrency:
+            worker = asyncio.get_running_loop().create_task(self._work())
+            self._workers.add(worker)
+            worker.add_done_callback(self._workers.discard)
+
+    async def _work(self) -> None:
+        while self._waiting:
+            await self._commit(self._take_batch())
+
+    def _take_batch(self) -> list[_Waiting]:
+        batch = [self._waiting.popleft()]
+        size = len(batch[0].submission.commands)
+        while self._waiting:
+            size += len(self._waiting[0].submission.commands)
+            if size > MAX_BATCH_COMMANDS:
+                break
+            batch.append(self._waiting.popleft())
+        return batch
+
+    async def _commit(self, batch: list[_Waiting]) -> None:
+        try:
+            outcomes = await self._transact([waiting.submission for waiting in batch])
+        except Exception as error:  # noqa: BLE001 - whatever it is, its callers have to hear of it
+            await self._settle_failure(batch, error)
+        else:
+            for waiting, result in zip(batch, outcomes, strict=True):
+                self._settle(waiting, result)
+
+    async def _transact(self, submissions: Sequence[Submission]) -> list[list[Outcome]]:
+        def decide(snapshots: Mapping[str, Snapshot]) -> list[list[Outcome]]:
+            return decide_batch(submissions, snapshots)
+
+        return await self._storage.transact(collect_needs(submissions), decide)
+
+    async def _settle_failure(self, batch: list[_Waiting], error: Exception) -> None:
+        # One request that breaks its batch must not fail its neighbours: each tries alone. A storage
+        # that refuses all writes is spared the repetition.
+        if len(batch) == 1 or isinstance(error, Refusal):
+            for waiting in batch:
+                self._settle(waiting, error)
+        else:
+            for waiting in batch:
+                await self._commit([waiting])
+
+    def _settle(self, waiting: _Waiting, result: list[Outcome] | Exception) -> None:
+        self._queued_bytes -= waiting.submission.size
+        if waiting.outcomes.done():
+            return
+        if isinstance(result, Exception):
+            waiting.outcomes.set_exception(result)
+        else:
+            waiting.outcomes.set_result(result)

@@ -1,0 +1,157 @@
+"""The settings of the server: one table, read by the command line, the documentation and the tests.
+
+A setting comes from its flag, else from its ``PREFACTOR_*`` variable, else from its default.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Final, NamedTuple
+
+from prefactor_server.domain.errors import Refusal
+
+
+class SettingError(Refusal):
+    """A setting has a value that cannot be used; the message names it and says what can."""
+
+
+class Setting(NamedTuple):
+    """One row of the table. The type of the default is the type of the setting."""
+
+    name: str
+    default: str | int | bool
+    help: str
+
+    @property
+    def variable(self) -> str:
+        """The environment variable that sets it."""
+        return f"PREFACTOR_{self.name.upper()}"
+
+
+SETTINGS: Final = (
+    Setting(
+        "database",
+        "sqlite:///prefactor.db",
+        "Where data is kept: sqlite:/// and a path (a fourth slash makes it absolute).",
+    ),
+    Setting("host", "127.0.0.1", "The address to listen on."),
+    Setting("port", 8585, "The port to listen on; 0 picks a free one."),
+    Setting(
+        "ready_file",
+        "",
+        "A file to write once the server answers: JSON with its url and pid. Empty for none.",
+    ),
+    Setting(
+        "bootstrap_token",
+        "",
+        "The account token of a new database. Empty to have one made and printed once.",
+    ),
+    Setting(
+        "auto_create_agents",
+        True,
+        "Create an agent that is not known yet when its first run is registered.",
+    ),
+    Setting(
+        "max_request_bytes",
+        10 * 1024 * 1024,
+        "The largest request body that is taken; a larger one is answered with 413.",
+    ),
+    Setting(
+        "max_payload_bytes",
+        1024 * 1024,
+        "The largest payload or result payload of a span; a larger one is answered with 413.",
+    ),
+    Setting(
+        "max_queue_bytes",
+        64 * 1024 * 1024,
+        "How many bytes of writes may wait for their commit before callers are answered 429.",
+    ),
+    Setting(
+        "token_cache_seconds",
+        10,
+        "How long a working token is believed without asking the database again.",
+    ),
+    Setting(
+        "idempotency_days",
+        7,
+        "How many days an idempotency key is remembered.",
+    ),
+    Setting(
+        "min_free_disk_bytes",
+        64 * 1024 * 1024,
+        "Free disk space below which writes are answered 503 while reads go on.",
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The settings in force; every field is a row of SETTINGS."""
+
+    database: str
+    host: str
+    port: int
+    ready_file: str
+    bootstrap_token: str
+    auto_create_agents: bool
+    max_request_bytes: int
+    max_payload_bytes: int
+    max_queue_bytes: int
+    token_cache_seconds: int
+    idempotency_days: int
+    min_free_disk_bytes: int
+
+    def __repr__(self) -> str:
+        """All fields but the token, which is a secret."""
+        shown = ", ".join(
+            f"{field.name}={'...' if field.name == 'bootstrap_token' else getattr(self, field.name)!r}"
+            for field in fields(self)
+        )
+        return f"Settings({shown})"
+
+
+def load_settings(
+    environ: Mapping[str, str], flags: Mapping[str, str | int | bool | None]
+) -> Settings:
+    """The settings that flags and variables give, flags first; None is a flag that was not given.
+
+    Raises:
+        SettingError: a variable has a value of the wrong type, or a number is negative.
+    """
+    values = {setting.name: _value(setting, environ, flags) for setting in SETTINGS}
+    return Settings(**values)  # type: ignore[arg-type]
+
+
+def _value(
+    setting: Setting, environ: Mapping[str, str], flags: Mapping[str, str | int | bool | None]
+) -> str | int | bool:
+    flag = flags.get(setting.name)
+    if flag is not None:
+        return _checked(setting, flag, f"--{setting.name.replace('_', '-')}")
+    text = environ.get(setting.variable)
+    if text is None:
+        return setting.default
+    return _checked(setting, _parse(setting, text), setting.variable)
+
+
+def _parse(setting: Setting, text: str) -> str | int | bool:
+    if isinstance(setting.default, bool):
+        words = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+        if text.lower() not in words:
+            raise SettingError(f"{setting.variable} must be true or false, got {text!r}")
+        return words[text.lower()]
+    if isinstance(setting.default, int):
+        try:
+            return int(text)
+        except ValueError:
+            raise SettingError(f"{setting.variable} must be a number, got {text!r}") from None
+    return text
+
+
+def _checked(setting: Setting, value: str | int | bool, source: str) -> str | int | bool:
+    if isinstance(value, int) and value < 0:
+        raise SettingError(f"{source} must not be negative, got {value}")
+    if setting.name == "port" and isinstance(value, int) and value > 65535:
+        raise SettingError(f"{source} must be 0 to 65535, got {value}")
+    return value

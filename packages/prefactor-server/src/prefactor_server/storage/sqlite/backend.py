@@ -1,0 +1,256 @@
+"""The SQLite storage: writes on one thread, reads on a few, commits that reach the disk."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import sqlite3
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Concatenate, Final, ParamSpec, TypeVar
+
+from prefactor_server.domain.account import Account
+from prefactor_server.domain.agent_instance import AgentInstance
+from prefactor_server.domain.api_token import ApiToken
+from prefactor_server.domain.audit import AuditEntry
+from prefactor_server.domain.environment import Environment
+from prefactor_server.domain.errors import Unavailable
+from prefactor_server.domain.listing import Listing, Page
+from prefactor_server.storage.base import (
+    AgentRecord,
+    Changes,
+    Decide,
+    InstanceCounts,
+    Needs,
+    Snapshot,
+    SpanRecord,
+)
+from prefactor_server.storage.sqlite import read, tables
+from prefactor_server.storage.sqlite.connection import (
+    FileLock,
+    open_reader,
+    open_writer,
+    translated_errors,
+)
+from prefactor_server.storage.sqlite.load import load
+from prefactor_server.storage.sqlite.migrate import migrate
+from prefactor_server.storage.sqlite.write import write
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+# Reads are short and mostly in memory: more threads than this only fight for the interpreter.
+_READERS: Final = 4
+_INSERT_ACCOUNT: Final = "INSERT INTO account VALUES (?, ?, ?, ?, ?)"
+_FORGET_KEYS: Final = """
+DELETE FROM idempotency_key WHERE inserted_at < :before AND rowid IN (
+    SELECT rowid FROM idempotency_key ORDER BY rowid LIMIT :slice)
+"""
+
+
+class SqliteStorage:
+    """One database file. ``lock`` is held until ``close`` when this is the file's server."""
+
+    def __init__(
+        self,
+        path: Path,
+        writer: sqlite3.Connection,
+        *,
+        lock: FileLock | None,
+        min_free_disk_bytes: int,
+    ) -> None:
+        self._path = path
+        self._writer = writer
+        self._lock = lock
+        self._min_free_disk_bytes = min_free_disk_bytes
+        # A single thread is what makes "one writer" true, whoever calls.
+        self._writing = ThreadPoolExecutor(1, thread_name_prefix="sqlite-writer")
+        self._reading = ThreadPoolExecutor(_READERS, thread_name_prefix="sqlite-reader")
+        self._readers: list[sqlite3.Connection] = []
+        self._own = threading.local()
+
+    @classmethod
+    def open(
+        cls, path: Path, *, exclusive: bool = True, min_free_disk_bytes: int = 0
+    ) -> SqliteStorage:
+        """Open a database file, create it when it is not there, and bring its schema up to date.
+
+        Args:
+            path: the file.
+            exclusive: whether this is the file's server, of which there can be one.
+            min_free_disk_bytes: free space on the file's disk below which writes are refused.
+
+        Raises:
+            DatabaseFileError: the file cannot be used, or another server uses it.
+            MigrationError: a newer server wrote it.
+        """
+        lock = FileLock(path).acquire() if exclusive else None
+        try:
+            writer = open_writer(path)
+            migrate(writer)
+        except BaseException:
+            if lock is not None:
+                lock.release()
+            raise
+        return cls(path, writer, lock=lock, min_free_disk_bytes=min_free_disk_bytes)
+
+    async def transact(self, needs: Mapping[str, Needs], decide: Decide[T]) -> T:
+        """See ``Storage.transact``; the four steps run on the writer thread, in one transaction."""
+        return await self._write(self._transact, needs, decide)
+
+    async def create_account(
+        self, account: Account, environment: Environment, token: ApiToken, audit: AuditEntry
+    ) -> bool:
+        """See ``Storage.create_account``."""
+        return await self._write(self._create_account, account, environment, token, audit)
+
+    async def forget_keys(self, before: int, slice_size: int) -> int:
+        """See ``Storage.forget_keys``."""
+        return await self._write(self._forget_keys, before, slice_size)
+
+    async def accounts(self) -> Sequence[Account]:
+        """See ``Storage.accounts``."""
+        return await self._read(read.accounts)
+
+    async def token_by_hash(self, token_hash: bytes) -> tuple[ApiToken, Account] | None:
+        """See ``Storage.token_by_hash``."""
+        return await self._read(read.token_by_hash, token_hash)
+
+    async def tokens(self, account_id: str) -> Sequence[ApiToken]:
+        """See ``Storage.tokens``."""
+        return await self._read(read.tokens, account_id)
+
+    async def agent(self, account_id: str, ref: str) -> AgentRecord | None:
+        """See ``Storage.agent``."""
+        return await self._read(read.agent, account_id, ref)
+
+    async def agents(self, account_id: str, listing: Listing) -> Page[AgentRecord]:
+        """See ``Storage.agents``."""
+        return await self._read(read.agents, account_id, listing)
+
+    async def instance_counts(
+        self, account_id: str, agent_id: str, environment_id: str | None
+    ) -> InstanceCounts:
+        """See ``Storage.instance_counts``."""
+        return await self._read(read.instance_counts, account_id, agent_id, environment_id)
+
+    async def instance(self, account_id: str, instance_id: str) -> AgentInstance | None:
+        """See ``Storage.instance``."""
+        return await self._read(read.one, tables.AGENT_INSTANCE, account_id, instance_id)
+
+    async def instances(self, account_id: str, listing: Listing) -> Page[AgentInstance]:
+        """See ``Storage.instances``."""
+        return await self._read(read.rows, tables.AGENT_INSTANCE, account_id, listing)
+
+    async def span(self, account_id: str, span_id: str) -> SpanRecord | None:
+        """See ``Storage.span``."""
+        return await self._read(read.span, account_id, span_id)
+
+    async def spans(self, account_id: str, listing: Listing) -> Page[SpanRecord]:
+        """See ``Storage.spans``."""
+        return await self._read(read.spans, account_id, listing)
+
+    async def schema_content(self, account_id: str, schema_version_id: str) -> bytes | None:
+        """See ``Storage.schema_content``."""
+        return await self._read(read.schema_content, account_id, schema_version_id)
+
+    async def close(self) -> None:
+        """See ``Storage.close``."""
+        await asyncio.get_running_loop().run_in_executor(None, self._close)
+
+    def _transact(self, needs: Mapping[str, Needs], decide: Decide[T]) -> T:
+        return self._in_transaction(lambda: self._load_decide_write(needs, decide))
+
+    def _load_decide_write(self, needs: Mapping[str, Needs], decide: Decide[T]) -> T:
+        snapshots = {
+            account_id: load(self._writer, account_id, named)
+            for account_id, named in needs.items()
+        }
+        decided = decide(snapshots)
+        for account_id, snapshot in snapshots.items():
+            write(self._writer, account_id, snapshot)
+        return decided
+
+    def _create_account(
+        self, account: Account, environment: Environment, token: ApiToken, audit: AuditEntry
+    ) -> bool:
+        def create() -> bool:
+            if read.accounts(self._writer):
+                return False
+            self._writer.execute(_INSERT_ACCOUNT, account)
+            snapshot = Snapshot()
+            snapshot.apply(Changes(inserted=(environment, token), audit=(audit,)))
+            write(self._writer, account.id, snapshot)
+            return True
+
+        return self._in_transaction(create)
+
+    def _forget_keys(self, before: int, slice_size: int) -> int:
+        def forget() -> int:
+            parameters = {"before": before, "slice": slice_size}
+            return self._writer.execute(_FORGET_KEYS, parameters).rowcount
+
+        return self._in_transaction(forget)
+
+    def _in_transaction(self, work: Callable[[], T]) -> T:
+        self._check_free_disk()
+        # IMMEDIATE: a transaction that reads first and then finds the file taken could not go on.
+        self._writer.execute("BEGIN IMMEDIATE")
+        try:
+            result = work()
+            self._writer.execute("COMMIT")
+        except BaseException:
+            if self._writer.in_transaction:
+                self._writer.execute("ROLLBACK")
+            raise
+        return result
+
+    def _check_free_disk(self) -> None:
+        if not self._min_free_disk_bytes:
+            return
+        free = shutil.disk_usage(self._path.parent).free
+        if free < self._min_free_disk_bytes:
+            raise Unavailable(
+                f"The server's disk has {free} bytes left, less than min_free_disk_bytes "
+                f"({self._min_free_disk_bytes}): nothing was stored. Free space, then send it again"
+            )
+
+    async def _write(
+        self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        def run() -> T:
+            with translated_errors():
+                return work(*args, **kwargs)
+
+        return await asyncio.get_running_loop().run_in_executor(self._writing, run)
+
+    async def _read(
+        self,
+        work: Callable[Concatenate[sqlite3.Connection, P], T],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        def run() -> T:
+            with translated_errors():
+                return work(self._reader(), *args, **kwargs)
+
+        return await asyncio.get_running_loop().run_in_executor(self._reading, run)
+
+    def _reader(self) -> sqlite3.Connection:
+        connection: sqlite3.Connection | None = getattr(self._own, "connection", None)
+        if connection is None:
+            connection = open_reader(self._path)
+            self._own.connection = connection
+            self._readers.append(connection)
+        return connection
+
+    def _close(self) -> None:
+        self._reading.shutdown()
+        self._writing.shutdown()
+        for connection in self._readers:
+            connection.close()
+        self._writer.close()
+        if self._lock is not None:
+            self._lock.release()

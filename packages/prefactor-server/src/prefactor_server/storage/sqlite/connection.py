@@ -1,0 +1,123 @@
+"""Opening the database file: its pragmas, its lock, and what its errors mean."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, Self
+from urllib.parse import quote
+
+from prefactor_server.domain.errors import Unavailable
+
+_OLDEST_SQLITE: Final = (3, 37)
+_BUSY_TIMEOUT_MS: Final = 5000
+
+
+class DatabaseFileError(Exception):
+    """The database file cannot be used; the message says what to do."""
+
+
+def open_writer(path: Path) -> sqlite3.Connection:
+    """The one connection that writes.
+
+    Raises:
+        DatabaseFileError: the file cannot be opened or is not a database.
+    """
+    if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
+        raise DatabaseFileError(
+            f"SQLite {sqlite3.sqlite_version} is too old: prefactor-server needs "
+            f"{'.'.join(map(str, _OLDEST_SQLITE))} or newer. Use a newer Python."
+        )
+    if not path.parent.is_dir():
+        raise DatabaseFileError(f"The folder {path.parent} does not exist: create it first.")
+    try:
+        connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        connection.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}")
+        connection.execute("PRAGMA journal_mode = WAL")
+        # An answered write has to survive the machine, not only the process. With many writes in a
+        # commit, this costs next to nothing over NORMAL.
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA cache_size = -65536")
+        # A reader that held the log open for long must not leave a file of gigabytes behind.
+        connection.execute("PRAGMA journal_size_limit = 67108864")
+    except sqlite3.Error as error:
+        raise DatabaseFileError(f"Cannot use {path} as a database: {error}.") from error
+    return connection
+
+
+def open_reader(path: Path) -> sqlite3.Connection:
+    """A connection that cannot write, for one reading thread."""
+    uri = f"file:{quote(str(path))}?mode=ro"
+    connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
+    connection.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}")
+    connection.execute("PRAGMA query_only = ON")
+    connection.execute("PRAGMA mmap_size = 268435456")
+    return connection
+
+
+class FileLock:
+    """That one server at a time uses a database file: a second would make both slow and unsure.
+
+    The lock lies on a file beside the database and ends with the process, however that ends.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path.with_name(path.name + ".lock")
+        self._descriptor = -1
+
+    def acquire(self) -> Self:
+        """Take the lock.
+
+        Raises:
+            DatabaseFileError: another process holds it; the message names its pid.
+        """
+        try:
+            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise DatabaseFileError(f"Cannot write {self._path}: {error.strerror}.") from error
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.read(descriptor, 32).decode(errors="replace").strip() or "unknown"
+            os.close(descriptor)
+            raise DatabaseFileError(
+                f"Another prefactor-server (pid {holder}) is using this database. Stop it first, "
+                "or give this one another --database."
+            ) from None
+        os.ftruncate(descriptor, 0)
+        os.write(descriptor, f"{os.getpid()}\n".encode())
+        self._descriptor = descriptor
+        return self
+
+    def release(self) -> None:
+        """Let go; the file stays, because removing it would let two servers lock two files."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+@contextmanager
+def translated_errors() -> Iterator[None]:
+    """Turn what SQLite raises when it cannot write into a refusal that a caller can act on."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        raise Unavailable(_explain(error)) from error
+
+
+def _explain(error: sqlite3.OperationalError) -> str:
+    code = error.sqlite_errorcode & 0xFF
+    if code == sqlite3.SQLITE_FULL:
+        return "The server's disk is full: nothing was stored. Free space, then send it again"
+    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return "The database is locked by another program: nothing was stored. Send it again"
+    if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
+        return "The server may not write its database: nothing was stored"
+    if code == sqlite3.SQLITE_IOERR:
+        return "The server's disk reports an error: nothing was stored"
+    raise error

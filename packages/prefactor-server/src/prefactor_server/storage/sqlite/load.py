@@ -1,0 +1,144 @@
+"""Loading: from what a batch names to the rows that are there, one query per table."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from prefactor_server.domain.agent import Agent
+from prefactor_server.domain.agent_deployment import AgentDeployment
+from prefactor_server.domain.agent_instance import AgentInstance
+from prefactor_server.domain.agent_version import AgentVersion
+from prefactor_server.domain.environment import Environment
+from prefactor_server.domain.idempotency import IdempotencyKey
+from prefactor_server.storage.base import Needs, R, Registration, Row, Snapshot
+from prefactor_server.storage.sqlite import tables
+from prefactor_server.storage.sqlite.tables import Table
+
+_IDS = "IN (SELECT value FROM json_each(?))"
+
+
+def load(connection: sqlite3.Connection, account_id: str, needs: Needs) -> Snapshot:
+    """The rows of an account that a batch names, and those they hang from."""
+    loader = _Loader(connection, account_id)
+    rows: list[Row] = []
+    rows += loader.keys(needs.keys)
+    rows += loader.by_id(tables.API_TOKEN, needs.tokens)
+    rows += loader.agents(needs.agents)
+    rows += loader.by_id(tables.ENVIRONMENT, needs.environments)
+    spans = loader.by_id(tables.AGENT_SPAN, needs.spans)
+    rows += spans
+    # A finish names its span only: the run that counts it comes along.
+    runs = needs.instances | {span.agent_instance_id for span in spans}
+    rows += loader.by_id(tables.AGENT_INSTANCE, runs)
+    if needs.registrations:
+        rows += loader.registrations(needs.registrations)
+    return Snapshot(rows)
+
+
+class _Loader:
+    """The queries of one account."""
+
+    def __init__(self, connection: sqlite3.Connection, account_id: str) -> None:
+        self._connection = connection
+        self._account_id = account_id
+
+    def by_id(self, table: Table[R], ids: Iterable[str]) -> list[R]:
+        return self._named(table, f"id {_IDS}", ids)
+
+    def agents(self, refs: Iterable[str]) -> list[Agent]:
+        by_id = self.by_id(tables.AGENT, refs)
+        return by_id + self._named(tables.AGENT, f"external_identifier {_IDS}", refs)
+
+    def keys(self, keys: Iterable[tuple[str, str]]) -> list[IdempotencyKey]:
+        by_operation: dict[str, list[str]] = defaultdict(list)
+        for operation, key in keys:
+            by_operation[operation].append(key)
+        found: list[IdempotencyKey] = []
+        for operation, named in by_operation.items():
+            condition = f"operation = ? AND key {_IDS}"
+            found += self._select(
+                tables.IDEMPOTENCY_KEY, condition, (operation, json.dumps(named))
+            )
+        return found
+
+    def registrations(self, wanted: Iterable[Registration]) -> list[Row]:
+        agents = self.agents({one.agent_ref for one in wanted})
+        environments = self._environments(wanted)
+        rows: list[Row] = [*agents, *environments]
+        for one in wanted:
+            agent = _first(agents, one.agent_ref)
+            if agent is not None:
+                rows += self._under_agent(agent, environments, one)
+        return rows
+
+    def _environments(self, wanted: Iterable[Registration]) -> list[Environment]:
+        named = {one.environment_id for one in wanted if one.environment_id is not None}
+        default = self._select(tables.ENVIRONMENT, "is_default = 1", ())
+        return default + self.by_id(tables.ENVIRONMENT, named)
+
+    def _under_agent(
+        self, agent: Agent, environments: Sequence[Environment], one: Registration
+    ) -> list[Row]:
+        rows: list[Row] = []
+        for environment in environments:
+            if one.environment_id in (None, environment.id):
+                rows += self._deployment(agent, environment)
+        if one.content_hash is not None:
+            rows += self._select(
+                tables.AGENT_SCHEMA_VERSION,
+                "agent_id = ? AND content_hash = ?",
+                (agent.id, one.content_hash),
+            )
+        if one.metadata_hash is not None:
+            rows += self._versions(agent, one.metadata_hash, rows)
+        if one.external_identifier is not None:
+            rows += self._instances(agent, one.external_identifier)
+        return rows
+
+    def _deployment(self, agent: Agent, environment: Environment) -> list[Row]:
+        found: list[AgentDeployment] = self._select(
+            tables.AGENT_DEPLOYMENT,
+            "agent_id = ? AND environment_id = ?",
+            (agent.id, environment.id),
+        )
+        current = [one.current_version_id for one in found if one.current_version_id is not None]
+        versions = self.by_id(tables.AGENT_VERSION, current)
+        schema_versions = self.by_id(
+            tables.AGENT_SCHEMA_VERSION, [one.agent_schema_version_id for one in versions]
+        )
+        return [*found, *versions, *schema_versions]
+
+    def _versions(self, agent: Agent, metadata_hash: bytes, rows: list[Row]) -> list[AgentVersion]:
+        # Only a version of a schema version that the registration can end up with is of use.
+        schema_versions = [row.id for row in rows if type(row) is tables.AGENT_SCHEMA_VERSION.kind]
+        return self._select(
+            tables.AGENT_VERSION,
+            f"agent_id = ? AND metadata_hash = ? AND agent_schema_version_id {_IDS}",
+            (agent.id, metadata_hash, json.dumps(schema_versions)),
+        )
+
+    def _instances(self, agent: Agent, external_identifier: str) -> list[AgentInstance]:
+        return self._select(
+            tables.AGENT_INSTANCE,
+            "agent_id = ? AND external_identifier = ?",
+            (agent.id, external_identifier),
+        )
+
+    def _named(self, table: Table[R], condition: str, names: Iterable[str]) -> list[R]:
+        listed = list(names)
+        return self._select(table, condition, (json.dumps(listed),)) if listed else []
+
+    def _select(self, table: Table[R], condition: str, parameters: tuple[Any, ...]) -> list[R]:
+        text = f"{table.select} WHERE account_id = ? AND {condition}"
+        return table.rows(self._connection.execute(text, (self._account_id, *parameters)))
+
+
+def _first(agents: Sequence[Agent], ref: str) -> Agent | None:
+    # An id wins over an external identifier, as it does in the decision.
+    matching = [agent for agent in agents if agent.id == ref]
+    matching += [agent for agent in agents if agent.external_identifier == ref]
+    return matching[0] if matching else None

@@ -1,0 +1,87 @@
+"""Bringing a database file to this version's schema, one migration per transaction."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
+
+from prefactor_server.storage.migration import Migration, discover, plan
+
+_PACKAGE: Final = "prefactor_server.storage.sqlite.migrations"
+
+_CREATE_HISTORY = """
+CREATE TABLE IF NOT EXISTS migration (
+    version    INTEGER NOT NULL PRIMARY KEY,
+    name       TEXT NOT NULL,
+    checksum   TEXT NOT NULL,
+    applied_at INTEGER NOT NULL
+) STRICT
+"""
+
+
+def pending_migrations(connection: sqlite3.Connection) -> Sequence[Migration]:
+    """What the database still needs; it is not changed.
+
+    Raises:
+        MigrationError: the database is newer than this server, or has another history.
+    """
+    return plan(discover(_PACKAGE), _applied(connection))
+
+
+def migrate(connection: sqlite3.Connection) -> Sequence[Migration]:
+    """Apply what the database still needs, and return it.
+
+    Raises:
+        MigrationError: the database is newer than this server, or has another history.
+    """
+    done: list[Migration] = []
+    while pending := pending_migrations(connection):
+        _apply(connection, pending[0])
+        done.append(pending[0])
+    return done
+
+
+def _applied(connection: sqlite3.Connection) -> Mapping[int, str]:
+    there = connection.execute(
+        "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'migration'"
+    ).fetchone()
+    if there is None:
+        return {}
+    return dict(connection.execute("SELECT version, checksum FROM migration"))
+
+
+def _apply(connection: sqlite3.Connection, migration: Migration) -> None:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        connection.execute(_CREATE_HISTORY)
+        # Whoever waited for the lock may find the work done.
+        if migration.version not in _applied(connection):
+            for statement in _statements(migration.sql):
+                connection.execute(statement)
+            connection.execute(
+                "INSERT INTO migration (version, name, checksum, applied_at) VALUES (?, ?, ?, ?)",
+                (
+                    migration.version,
+                    migration.name,
+                    migration.checksum,
+                    time.time_ns() // 1000,
+                ),
+            )
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+
+
+def _statements(script: str) -> Iterator[str]:
+    # executescript() would commit the transaction that holds the migration together.
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
+    if statement.strip():
+        yield statement

@@ -1,0 +1,174 @@
+"""The named reads, as functions of a connection."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+from prefactor_server.domain.account import Account
+from prefactor_server.domain.agent import Agent
+from prefactor_server.domain.agent_span import PARAMS, RESULT, AgentSpan
+from prefactor_server.domain.api_token import ApiToken
+from prefactor_server.domain.listing import Cursor, Listing, Page
+from prefactor_server.payloads import decode_document
+from prefactor_server.storage import listing as listing_sql
+from prefactor_server.storage.base import AgentRecord, InstanceCounts, R, SpanRecord, T
+from prefactor_server.storage.sql import load_sql
+from prefactor_server.storage.sqlite import tables
+from prefactor_server.storage.sqlite.tables import Table
+
+READS: Final[Mapping[str, str]] = load_sql("prefactor_server.storage.sqlite", "reads.sql")
+
+_PAYLOADS_OF_MANY = """
+SELECT agent_span.id, payload.id & 1, payload.codec, payload.body
+FROM agent_span JOIN span_payload AS payload
+  ON payload.id BETWEEN agent_span.seq * 2 AND agent_span.seq * 2 + 1
+WHERE agent_span.account_id = ? AND agent_span.id IN (SELECT value FROM json_each(?))
+"""
+
+_NO_PAYLOAD: Final = b"{}"
+
+
+def accounts(connection: sqlite3.Connection) -> Sequence[Account]:
+    """All accounts, oldest first."""
+    return [Account._make(record) for record in connection.execute(READS["account.all"])]
+
+
+def token_by_hash(
+    connection: sqlite3.Connection, token_hash: bytes
+) -> tuple[ApiToken, Account] | None:
+    """The token with a hash, and its account."""
+    record = connection.execute(READS["token.by_hash"], {"token_hash": token_hash}).fetchone()
+    if record is None:
+        return None
+    token = ApiToken._make(record)
+    account = connection.execute(
+        READS["account.by_id"], {"account_id": token.account_id}
+    ).fetchone()
+    return token, Account._make(account)
+
+
+def tokens(connection: sqlite3.Connection, account_id: str) -> Sequence[ApiToken]:
+    """All tokens of an account, oldest first."""
+    text = f"{tables.API_TOKEN.select} WHERE account_id = ? ORDER BY inserted_at, id"
+    return tables.API_TOKEN.rows(connection.execute(text, (account_id,)))
+
+
+def one(connection: sqlite3.Connection, table: Table[R], account_id: str, row_id: str) -> R | None:
+    """A row by its id."""
+    text = f"{table.select} WHERE account_id = ? AND id = ?"
+    found = table.rows(connection.execute(text, (account_id, row_id)))
+    return found[0] if found else None
+
+
+def agent(connection: sqlite3.Connection, account_id: str, ref: str) -> AgentRecord | None:
+    """An agent by its id, or else by its external identifier."""
+    found = one(connection, tables.AGENT, account_id, ref)
+    if found is None:
+        text = f"{tables.AGENT.select} WHERE account_id = ? AND external_identifier = ?"
+        rows = tables.AGENT.rows(connection.execute(text, (account_id, ref)))
+        found = rows[0] if rows else None
+    return None if found is None else _with_registration(connection, found)
+
+
+def agents(
+    connection: sqlite3.Connection, account_id: str, listing: Listing
+) -> Page[AgentRecord]:
+    """A page of agents."""
+    page = rows(connection, tables.AGENT, account_id, listing)
+    return Page([_with_registration(connection, row) for row in page.rows], page.total, page.next)
+
+
+def instance_counts(
+    connection: sqlite3.Connection, account_id: str, agent_id: str, environment_id: str | None
+) -> InstanceCounts:
+    """An agent's runs by status."""
+    records = connection.execute(
+        READS["agent.instance_counts"],
+        {"account_id": account_id, "agent_id": agent_id, "environment_id": environment_id},
+    )
+    return InstanceCounts(**dict(records.fetchall()))
+
+
+def span(connection: sqlite3.Connection, account_id: str, span_id: str) -> SpanRecord | None:
+    """A span with its payloads."""
+    found = one(connection, tables.AGENT_SPAN, account_id, span_id)
+    if found is None:
+        return None
+    records = connection.execute(
+        READS["span.payloads"], {"account_id": account_id, "span_id": span_id}
+    )
+    return _with_payloads(found, {part: (codec, body) for part, codec, body in records})
+
+
+def spans(connection: sqlite3.Connection, account_id: str, listing: Listing) -> Page[SpanRecord]:
+    """A page of spans with their payloads."""
+    page = rows(connection, tables.AGENT_SPAN, account_id, listing)
+    ids = json.dumps([row.id for row in page.rows])
+    parts: dict[str, dict[int, tuple[int, bytes]]] = defaultdict(dict)
+    for span_id, part, codec, body in connection.execute(_PAYLOADS_OF_MANY, (account_id, ids)):
+        parts[span_id][part] = (codec, body)
+    return Page([_with_payloads(row, parts[row.id]) for row in page.rows], page.total, page.next)
+
+
+def schema_content(
+    connection: sqlite3.Connection, account_id: str, schema_version_id: str
+) -> bytes | None:
+    """What a schema version declares, as JSON."""
+    record = connection.execute(
+        READS["schema_content.of_version"],
+        {"account_id": account_id, "schema_version_id": schema_version_id},
+    ).fetchone()
+    return None if record is None else decode_document(*record)
+
+
+def rows(
+    connection: sqlite3.Connection, table: Table[R], account_id: str, listing: Listing
+) -> Page[R]:
+    """A page of a table's rows, in one state of the database."""
+    return _in_one_state(connection, lambda: _rows(connection, table, account_id, listing))
+
+
+def _rows(
+    connection: sqlite3.Connection, table: Table[R], account_id: str, listing: Listing
+) -> Page[R]:
+    clause = listing_sql.page(account_id, listing, table.columns)
+    found = table.rows(connection.execute(f"{table.select} {clause.sql}", clause.parameters))
+    matching = listing_sql.where(account_id, listing.filters, table.columns)
+    (total,) = connection.execute(
+        f"SELECT count(*) FROM {table.name} WHERE {matching.sql}",  # noqa: S608 - names of our own
+        matching.parameters,
+    ).fetchone()
+    shown = found[: listing.page_size]
+    following = _cursor(shown[-1], listing, len(shown)) if len(found) > len(shown) else None
+    return Page(shown, total, following)
+
+
+def _cursor(last: Any, listing: Listing, shown: int) -> Cursor:  # noqa: ANN401 - any kind of row
+    start = listing.offset if listing.after is None else listing.after.position
+    return Cursor(getattr(last, listing.sort.field), last.id, start + shown)
+
+
+def _in_one_state(connection: sqlite3.Connection, read: Callable[[], T]) -> T:
+    # The rows and their total are two statements: a write between them would make them disagree.
+    connection.execute("BEGIN")
+    try:
+        return read()
+    finally:
+        connection.execute("COMMIT")
+
+
+def _with_registration(connection: sqlite3.Connection, found: Agent) -> AgentRecord:
+    (last,) = connection.execute(
+        READS["agent.last_registered"], {"account_id": found.account_id, "agent_id": found.id}
+    ).fetchone()
+    return AgentRecord(found, last)
+
+
+def _with_payloads(row: AgentSpan, parts: Mapping[int, tuple[int, bytes]]) -> SpanRecord:
+    payload = decode_document(*parts[PARAMS]) if PARAMS in parts else _NO_PAYLOAD
+    result = decode_document(*parts[RESULT]) if RESULT in parts else None
+    return SpanRecord(row, payload, result)

@@ -1,0 +1,40 @@
+-- The reads of the SQLite backend. Lists add their filters, order and page behind theirs.
+
+-- name: account.all
+-- Every account, for the operator's command line.
+SELECT id, name, partition, inserted_at, updated_at FROM account ORDER BY inserted_at, id
+
+-- name: token.by_hash
+-- The token with this hash: the one read that does not start from an account.
+SELECT id, account_id, token_scope, agent_id, environment_id, agent_deployment_id, token_hash,
+       token_start, expires_at, inserted_at, status, last_used_at, updated_at
+FROM api_token WHERE token_hash = :token_hash
+
+-- name: account.by_id
+-- The account that a token belongs to.
+SELECT id, name, partition, inserted_at, updated_at FROM account WHERE id = :account_id
+
+-- name: agent.last_registered
+-- When an agent's latest run was registered.
+SELECT max(inserted_at) FROM agent_instance WHERE account_id = :account_id AND agent_id = :agent_id
+
+-- name: agent.instance_counts
+-- An agent's runs by status, in one environment or (NULL) in all.
+SELECT status, count(*) FROM agent_instance
+WHERE account_id = :account_id AND agent_id = :agent_id
+  AND (:environment_id IS NULL OR environment_id = :environment_id)
+GROUP BY status
+
+-- name: span.payloads
+-- The payload and the result payload of a span, either of which may not be there.
+SELECT payload.id & 1, payload.codec, payload.body
+FROM agent_span JOIN span_payload AS payload
+  ON payload.id BETWEEN agent_span.seq * 2 AND agent_span.seq * 2 + 1
+WHERE agent_span.account_id = :account_id AND agent_span.id = :span_id
+
+-- name: schema_content.of_version
+-- What a schema version declares.
+SELECT content.codec, content.body
+FROM agent_schema_version AS version JOIN schema_content AS content
+  ON content.account_id = version.account_id AND content.content_hash = version.content_hash
+WHERE version.account_id = :account_id AND version.id = :schema_version_id

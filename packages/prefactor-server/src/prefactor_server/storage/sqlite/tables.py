@@ -1,0 +1,97 @@
+"""Which table keeps which row, and the statements that insert and update it.
+
+A row is a tuple in the order of its table's columns, so it is its own list of parameters; a test
+holds the two orders equal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from operator import attrgetter
+from typing import Any, Final, Generic
+
+from prefactor_server.domain.agent import Agent
+from prefactor_server.domain.agent_deployment import AgentDeployment
+from prefactor_server.domain.agent_instance import AgentInstance
+from prefactor_server.domain.agent_schema_version import AgentSchemaVersion
+from prefactor_server.domain.agent_span import AgentSpan
+from prefactor_server.domain.agent_version import AgentVersion
+from prefactor_server.domain.api_token import ApiToken
+from prefactor_server.domain.environment import Environment
+from prefactor_server.domain.idempotency import IdempotencyKey
+from prefactor_server.storage.base import R
+
+
+class Table(Generic[R]):
+    """The table of one kind of row; ``mutable`` are the columns that an update writes."""
+
+    def __init__(self, kind: type[R], name: str, mutable: Sequence[str] = ()) -> None:
+        self.kind = kind
+        self.name = name
+        self.columns: Sequence[str] = kind._fields
+        # A column called "partition" or "key" is fine in SQLite, but quoting costs nothing.
+        listed = ", ".join(f'"{column}"' for column in self.columns)
+        self.select = f"SELECT {listed} FROM {name}"  # noqa: S608 - names of our own
+        marks = ", ".join("?" * len(self.columns))
+        self.insert = f"INSERT INTO {name} ({listed}) VALUES ({marks})"  # noqa: S608
+        assignments = ", ".join(f"{column} = ?" for column in mutable)
+        self.update = f"UPDATE {name} SET {assignments} WHERE account_id = ? AND id = ?"  # noqa: S608
+        self._update_values: Callable[[R], tuple[Any, ...]] | None = (
+            attrgetter(*mutable, "account_id", "id") if mutable else None
+        )
+
+    def rows(self, records: Iterable[Sequence[Any]]) -> list[R]:
+        """The rows in the records of a select over ``columns``."""
+        make = self.kind._make
+        return [make(record) for record in records]
+
+    def update_parameters(self, rows: Iterable[R]) -> list[tuple[Any, ...]]:
+        """What an update of these rows binds."""
+        if self._update_values is None:
+            raise TypeError(f"rows of {self.name} never change")
+        return [self._update_values(row) for row in rows]
+
+
+ENVIRONMENT: Final = Table(Environment, "environment", ("name", "updated_at"))
+API_TOKEN: Final = Table(ApiToken, "api_token", ("status", "last_used_at", "updated_at"))
+AGENT: Final = Table(
+    Agent,
+    "agent",
+    (
+        "name",
+        "description",
+        "owner_person_id",
+        "risk_profile_id",
+        "team_id",
+        "retired_at",
+        "updated_at",
+    ),
+)
+AGENT_SCHEMA_VERSION: Final = Table(AgentSchemaVersion, "agent_schema_version")
+AGENT_VERSION: Final = Table(AgentVersion, "agent_version")
+AGENT_DEPLOYMENT: Final = Table(
+    AgentDeployment, "agent_deployment", ("current_version_id", "updated_at")
+)
+AGENT_INSTANCE: Final = Table(
+    AgentInstance,
+    "agent_instance",
+    AgentInstance._fields[AgentInstance._fields.index("status") :],
+)
+AGENT_SPAN: Final = Table(
+    AgentSpan, "agent_span", AgentSpan._fields[AgentSpan._fields.index("status") :]
+)
+IDEMPOTENCY_KEY: Final = Table(IdempotencyKey, "idempotency_key")
+
+# Written in this order: what others refer to comes first, and counters, which sit on the run's row,
+# are touched by one statement per batch.
+WRITTEN: Final[Sequence[Table[Any]]] = (
+    ENVIRONMENT,
+    API_TOKEN,
+    AGENT,
+    AGENT_SCHEMA_VERSION,
+    AGENT_VERSION,
+    AGENT_DEPLOYMENT,
+    AGENT_INSTANCE,
+    AGENT_SPAN,
+    IDEMPOTENCY_KEY,
+)
