@@ -1,0 +1,117 @@
+"""A real server in a process of its own, for tests that go through the front door.
+
+Tests usually ask for the fixtures in tests/conftest.py: `live_server`, one server that the tests
+of a run share, or `serve`, which starts as many as a test wants, where it wants them, to be
+stopped, killed and started again.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+TOKEN = "pf_account_token-of-the-test-suite"
+PROGRAM = Path(sys.executable).parent / "prefactor-server"
+START_LIMIT = 30.0
+STOP_LIMIT = 30.0
+
+
+class ServerDidNotStartError(Exception):
+    """The process ended, or stayed silent, before it wrote its ready file."""
+
+
+@dataclass(frozen=True)
+class LiveServer:
+    """A server that has answered that it is ready."""
+
+    url: str
+    token: str
+    directory: Path
+    process: subprocess.Popen[bytes]
+
+    @property
+    def pid(self) -> int:
+        """The process id, also after the process has ended."""
+        return self.process.pid
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """This process's environment, with what `HttpClientConfig.from_env` needs to get here."""
+        return {**os.environ, "PREFACTOR_API_URL": self.url, "PREFACTOR_API_TOKEN": self.token}
+
+    @property
+    def output(self) -> str:
+        """Everything the server has printed."""
+        return (self.directory / "server.log").read_text(encoding="utf-8", errors="replace")
+
+    def stop(self) -> int:
+        """End it the polite way and wait; the exit status. Stopping twice is harmless."""
+        if self.process.poll() is None:
+            self.process.terminate()
+        try:
+            return self.process.wait(STOP_LIMIT)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise
+
+    def kill(self) -> None:
+        """End it the way a power cut does, and wait until the process is gone."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+
+def start_server(directory: Path, *arguments: str, port: int = 0) -> LiveServer:
+    """Start a server whose database and log are in `directory`; return when it answers.
+
+    Starting again in the same directory continues with the same database. `port` 0 takes a free
+    one. Raises `ServerDidNotStartError` with everything the server said.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    ready = directory / "ready"
+    ready.unlink(missing_ok=True)
+    with (directory / "server.log").open("ab") as log:
+        process = subprocess.Popen(
+            [
+                PROGRAM,
+                "serve",
+                *("--database", f"sqlite:///{directory / 'server.db'}"),
+                *("--port", str(port)),
+                *("--ready-file", ready),
+                *arguments,
+            ],
+            env={**os.environ, "PREFACTOR_BOOTSTRAP_TOKEN": TOKEN},
+            cwd=directory,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        url = _wait_until_ready(process, ready)
+    except ServerDidNotStartError as error:
+        process.kill()
+        process.wait()
+        said = (directory / "server.log").read_text(encoding="utf-8", errors="replace")
+        error.add_note(f"It said:\n{said or '(nothing)'}")
+        raise
+    return LiveServer(url, TOKEN, directory, process)
+
+
+def _wait_until_ready(process: subprocess.Popen[bytes], ready: Path) -> str:
+    """The address from the ready file, as soon as the file is complete."""
+    deadline = time.monotonic() + START_LIMIT
+    while time.monotonic() < deadline:
+        try:
+            return str(json.loads(ready.read_text(encoding="utf-8"))["url"])
+        except (FileNotFoundError, json.JSONDecodeError):
+            # Not there yet, or caught half-written.
+            status = process.poll()
+        if status is not None:
+            message = f"the server ended with status {status} before it was ready"
+            raise ServerDidNotStartError(message)
+        time.sleep(0.02)
+    raise ServerDidNotStartError(f"the server was not ready within {START_LIMIT:.0f} seconds")

@@ -1,0 +1,432 @@
+"""Which part may know which: the dependency rules as tables, held by reading the source.
+
+    prefactor_recorder ──► prefactor_http            prefactor_server imports neither
+    server:  app, cli ──► api, ui ──► commands, queries ──► storage.base ◄── storage.sqlite, …
+             domain is imported by all and imports only the standard library
+
+A rule binds the modules under `where`, except those under `but`, including modules that do not
+exist yet. The last tests hand the checkers modules that break the rules, to show that they bite.
+"""
+
+import ast
+import io
+import re
+import sys
+import tokenize
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from checkout import packages, short
+
+OURS = ("prefactor_http", "prefactor_recorder", "prefactor_server")
+LINE_LIMIT = 400
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rule:
+    """What every rule says: whom it binds, and why."""
+
+    where: str
+    but: tuple[str, ...] = ()
+    because: str
+
+    def binds(self, module: str) -> bool:
+        """Whether a module, by its dotted name, has to keep this rule."""
+        return under(module, (self.where,)) and not under(module, self.but)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImportRule(Rule):
+    """`ours`: the only modules of this repository to import; `never`: what not to import."""
+
+    ours: tuple[str, ...] = OURS
+    never: tuple[str, ...] = ()
+    third_party: bool = True
+
+    def allows(self, imported: str) -> bool:
+        """Whether a module bound by this rule may import this dotted name."""
+        if under(imported, self.never):
+            return False
+        if under(imported, OURS):
+            return under(imported, self.ours)
+        return self.third_party or under(imported, tuple(sys.stdlib_module_names))
+
+
+@dataclass(frozen=True, kw_only=True)
+class WordRule(Rule):
+    """A pattern that must not occur in code; docstrings and comments may say what they like."""
+
+    pattern: str
+
+
+IMPORTS = [
+    # Between the packages.
+    ImportRule(
+        where="prefactor_http",
+        ours=("prefactor_http",),
+        because="a user of the client installs the client alone",
+    ),
+    ImportRule(
+        where="prefactor_server",
+        ours=("prefactor_server",),
+        because="server and client share a wire contract, not code: a bug in one must not hide "
+        "behind the same bug in the other",
+    ),
+    ImportRule(
+        where="prefactor_recorder",
+        ours=("prefactor_recorder", "prefactor_http"),
+        because="the recorder delivers through the client, to any server",
+    ),
+    # In the client.
+    ImportRule(
+        where="prefactor_http",
+        but=("prefactor_http.client", "prefactor_http.exceptions"),
+        never=("aiohttp",),
+        because="whoever changes the HTTP library edits two files",
+    ),
+    # In the server, from the middle outwards.
+    ImportRule(
+        where="prefactor_server.domain",
+        ours=("prefactor_server.domain",),
+        third_party=False,
+        because="the rules of the product outlive every library",
+    ),
+    ImportRule(
+        where="prefactor_server.checks",
+        ours=("prefactor_server.checks", "prefactor_server.domain"),
+        because="the schema and template engines judge values that they are handed",
+    ),
+    ImportRule(
+        where="prefactor_server.storage",
+        but=("prefactor_server.storage.sqlite", "prefactor_server.storage.postgres"),
+        ours=("prefactor_server.storage", "prefactor_server.domain"),
+        never=("prefactor_server.storage.sqlite", "prefactor_server.storage.postgres"),
+        because="what all backends share knows none of them",
+    ),
+    *(
+        ImportRule(
+            where=f"prefactor_server.storage.{backend}",
+            ours=(
+                "prefactor_server.storage",
+                "prefactor_server.domain",
+                "prefactor_server.payloads",
+            ),
+            never=(f"prefactor_server.storage.{other}",),
+            because="a backend is replaced without reading the other, or anything above it",
+        )
+        for backend, other in (("sqlite", "postgres"), ("postgres", "sqlite"))
+    ),
+    ImportRule(
+        where="prefactor_server.commands",
+        ours=(
+            "prefactor_server.commands",
+            "prefactor_server.checks",
+            "prefactor_server.domain",
+            "prefactor_server.storage.base",
+        ),
+        because="a decision is the same over every backend and behind every door",
+    ),
+    ImportRule(
+        where="prefactor_server.queries",
+        ours=(
+            "prefactor_server.queries",
+            "prefactor_server.domain",
+            "prefactor_server.payloads",
+            "prefactor_server.storage.base",
+        ),
+        because="an answer is the same over every backend and behind every door",
+    ),
+    ImportRule(
+        where="prefactor_server.api",
+        never=("prefactor_server.ui", "prefactor_server.storage"),
+        because="the API is one door to commands and queries; it opens neither the other nor "
+        "the database",
+    ),
+    ImportRule(
+        where="prefactor_server.ui",
+        never=("prefactor_server.api", "prefactor_server.storage"),
+        because="the pages are one door to commands and queries; they open neither the other nor "
+        "the database",
+    ),
+    ImportRule(
+        where="prefactor_server.payloads",
+        ours=("prefactor_server.payloads", "prefactor_server.domain"),
+        because="a codec turns bytes into bytes; who keeps them is not its business",
+    ),
+    ImportRule(
+        where="prefactor_server.settings",
+        ours=("prefactor_server.settings", "prefactor_server.domain"),
+        because="the table of settings describes values; it starts nothing",
+    ),
+    # Where things are put together.
+    ImportRule(
+        where="prefactor_server",
+        but=("prefactor_server.app", "prefactor_server.cli", "prefactor_server.settings"),
+        never=("prefactor_server.settings",),
+        because="everyone else is handed the values that it needs",
+    ),
+    ImportRule(
+        where="prefactor_server",
+        but=(
+            "prefactor_server.app",
+            "prefactor_server.cli",
+            "prefactor_server.storage.sqlite",
+            "prefactor_server.storage.postgres",
+        ),
+        never=("prefactor_server.storage.sqlite", "prefactor_server.storage.postgres"),
+        because="only the places that assemble a server choose its backend; everyone else is "
+        "handed one",
+    ),
+    ImportRule(
+        where="prefactor_server",
+        but=("prefactor_server.app", "prefactor_server.cli", "prefactor_server.__main__"),
+        never=("prefactor_server.app", "prefactor_server.cli"),
+        because="what assembles the parts is known to none of them",
+    ),
+    ImportRule(
+        where="prefactor_server.domain",
+        never=("asyncio", "random", "secrets", "socket", "sqlite3", "threading", "time"),
+        because="rules are pure: clock and randomness are arguments",
+    ),
+    ImportRule(
+        where="prefactor_server.commands",
+        never=("random", "secrets", "socket", "sqlite3", "threading", "time"),
+        because="decisions are pure: clock and randomness are arguments",
+    ),
+]
+
+WORDS = [
+    WordRule(
+        where="prefactor_server",
+        but=(
+            "prefactor_server.storage",
+            "prefactor_server.settings",
+            "prefactor_server.app",
+            "prefactor_server.cli",
+        ),
+        pattern="(?i)sqlite|postgres",
+        because="a dialect that leaks upward turns into branches in every layer",
+    ),
+    *(
+        WordRule(
+            where=f"prefactor_server.{layer}",
+            pattern=r"\b(datetime|date)\.(now|utcnow|today)\b",
+            because="the clock is an argument",
+        )
+        for layer in ("domain", "commands", "queries")
+    ),
+]
+
+
+@dataclass(frozen=True)
+class Module:
+    """One file of source: its dotted name, whether it is a package, and its text."""
+
+    name: str
+    source: str
+    is_package: bool = False
+
+
+def read(path: Path, src: Path) -> Module:
+    """The module that a file under a `src` folder holds."""
+    parts = path.relative_to(src).with_suffix("").parts
+    is_package = parts[-1] == "__init__"
+    name = ".".join(parts[:-1] if is_package else parts)
+    return Module(name, path.read_text(encoding="utf-8"), is_package)
+
+
+SOURCES = {
+    short(path): read(path, package / "src")
+    for package in packages()
+    for path in sorted(package.glob("src/**/*.py"))
+}
+
+
+def under(name: str, prefixes: tuple[str, ...]) -> bool:
+    """Whether a dotted name is one of the prefixes or inside one of them."""
+    return any(name == prefix or name.startswith(prefix + ".") for prefix in prefixes)
+
+
+def imports(module: Module) -> Iterator[tuple[int, str]]:
+    """Line and full dotted name of everything a module imports, wherever in it that happens."""
+    for node in ast.walk(ast.parse(module.source)):
+        match node:
+            case ast.Import(names=names):
+                yield from ((node.lineno, alias.name) for alias in names)
+            case ast.ImportFrom(names=names):
+                base = import_base(module, node)
+                yield from ((node.lineno, f"{base}.{alias.name}") for alias in names)
+            case ast.Call(
+                func=ast.Attribute(attr="import_module")
+                | ast.Name(id="import_module" | "__import__"),
+                args=[ast.Constant(value=str(name)), *_],
+            ):
+                yield node.lineno, name
+            case _:
+                pass
+
+
+def import_base(module: Module, node: ast.ImportFrom) -> str:
+    """The absolute name of what follows `from`, dots resolved."""
+    if not node.level:
+        return node.module or ""
+    # One dot in a plain module means its package, which is one part shorter than its own name.
+    drop = node.level - (1 if module.is_package else 0)
+    parts = module.name.split(".")
+    return ".".join([*parts[: len(parts) - drop], *([node.module] if node.module else [])])
+
+
+def code_lines(source: str) -> Iterator[tuple[int, str]]:
+    """The numbered lines of a source without comments, docstrings and other loose strings."""
+    lines = source.splitlines()
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.COMMENT:
+            row, column = token.start
+            lines[row - 1] = lines[row - 1][:column]
+    for node in ast.walk(ast.parse(source)):
+        match node:
+            case ast.Expr(value=ast.Constant(value=str()), end_lineno=int(last)):
+                lines[node.lineno - 1 : last] = [""] * (last - node.lineno + 1)
+            case _:
+                pass
+    return enumerate(lines, 1)
+
+
+def offences(rule: Rule, where: str, module: Module) -> list[str]:
+    """Every place at which a module breaks a rule, as `file:line what`."""
+    if not rule.binds(module.name):
+        return []
+    match rule:
+        case ImportRule():
+            found = [
+                (line, f"imports {name}") for line, name in imports(module) if not rule.allows(name)
+            ]
+        case WordRule(pattern=pattern):
+            found = [
+                (line, f"says {match[0]}")
+                for line, text in code_lines(module.source)
+                if (match := re.search(pattern, text))
+            ]
+        case _:
+            raise TypeError(rule)
+    return [f"{where}:{line} {what}" for line, what in found]
+
+
+@pytest.mark.parametrize(
+    "rule", [*IMPORTS, *WORDS], ids=lambda rule: f"{rule.where}: {rule.because}"
+)
+def test_the_rule_is_kept(rule: Rule) -> None:
+    """Every module that the rule binds keeps it."""
+    broken = [text for path, module in SOURCES.items() for text in offences(rule, path, module)]
+
+    assert broken == [], rule.because
+
+
+def test_no_module_has_grown_past_one_idea() -> None:
+    """No module of a package is longer than the limit at which it ought to be split by noun."""
+    lengths = {path: module.source.count("\n") for path, module in SOURCES.items()}
+
+    assert {path: lines for path, lines in lengths.items() if lines > LINE_LIMIT} == {}
+
+
+def test_the_source_was_found() -> None:
+    """The rules above judged the packages that exist, and not an empty list."""
+    found = {module.name.partition(".")[0] for module in SOURCES.values()}
+
+    assert found >= {"prefactor_http", "prefactor_server"}
+    assert found <= set(OURS)
+
+
+BREAKING_IMPORTS = [
+    ("prefactor_http.retry", "import aiohttp"),
+    ("prefactor_http.retry", "def late():\n    from aiohttp import ClientError"),
+    ("prefactor_http.client", "from prefactor_server.domain import pfid"),
+    ("prefactor_http.client", "import prefactor_recorder"),
+    ("prefactor_server.api.bulk", "from prefactor_http import BulkItem"),
+    ("prefactor_server.api.bulk", "from prefactor_server.ui import pages"),
+    ("prefactor_server.api.bulk", "from ..storage.base import Store"),
+    ("prefactor_server.api.bulk", "from prefactor_server import settings"),
+    ("prefactor_server.ui.pages", "import prefactor_server.api.bulk"),
+    ("prefactor_server.commands.bulk", "from prefactor_server.storage import sqlite"),
+    ("prefactor_server.commands.bulk", "from ..api import bulk"),
+    ("prefactor_server.commands.bulk", "import secrets"),
+    ("prefactor_server.queries.bulk", "from prefactor_server.commands import bulk"),
+    ("prefactor_server.domain.pfid", "import msgspec"),
+    ("prefactor_server.domain.pfid", "from ..storage import base"),
+    ("prefactor_server.domain.pfid", "import random"),
+    ("prefactor_server.checks.templates", "from ..commands import bulk"),
+    ("prefactor_server.storage.base", "from .sqlite import open_store"),
+    ("prefactor_server.storage.sqlite.store", "from ..postgres import store"),
+    ("prefactor_server.storage.sqlite.store", "from ...commands import bulk"),
+    ("prefactor_server.settings", "from . import app"),
+    (
+        "prefactor_server.queries",
+        "import importlib\nimportlib.import_module('prefactor_server.cli')",
+    ),
+    ("prefactor_recorder.worker", "from prefactor_server.domain import pfid"),
+]
+
+
+@pytest.mark.parametrize(("name", "source"), BREAKING_IMPORTS)
+def test_a_forbidden_import_is_noticed(name: str, source: str) -> None:
+    """An import against the rules is reported, however it is spelled and wherever it stands."""
+    module = Module(name, source)
+
+    assert [text for rule in IMPORTS for text in offences(rule, "a.py", module)] != []
+
+
+def test_dots_are_counted_from_the_package() -> None:
+    """A relative import means the same in a package's own file as Python takes it to mean."""
+    package = Module("prefactor_server.api", "from . import bulk\nfrom ..ui import pages", True)
+
+    assert list(imports(package)) == [
+        (1, "prefactor_server.api.bulk"),
+        (2, "prefactor_server.ui.pages"),
+    ]
+
+
+KEEPING_IMPORTS = [
+    ("prefactor_http.client", "import aiohttp\nfrom .retry import RetryPolicy"),
+    ("prefactor_recorder.worker", "from prefactor_http import PrefactorHttpClient"),
+    ("prefactor_server.domain.pfid", "from datetime import datetime\nfrom . import times"),
+    ("prefactor_server.commands.bulk", "import msgspec\nfrom ..storage.base import Snapshot"),
+    ("prefactor_server.queries.bulk", "from prefactor_server.storage import base"),
+    ("prefactor_server.app", "from .storage.sqlite import open_store\nfrom . import settings"),
+    ("prefactor_server.__main__", "from prefactor_server.cli import main"),
+]
+
+
+@pytest.mark.parametrize(("name", "source"), KEEPING_IMPORTS)
+def test_an_allowed_import_is_left_alone(name: str, source: str) -> None:
+    """An import that the drawing above shows is not reported."""
+    module = Module(name, source)
+
+    assert [text for rule in IMPORTS for text in offences(rule, "a.py", module)] == []
+
+
+BREAKING_WORDS = [
+    ("prefactor_server.api.bulk", "dialect = 'PostgreSQL'", "a.py:1 says Postgre"),
+    ("prefactor_server.queries.bulk", "\nimport sqlite3", "a.py:2 says sqlite"),
+    ("prefactor_server.commands.bulk", "if is_sqlite: pass", "a.py:1 says sqlite"),
+    ("prefactor_server.domain.times", "t = datetime.now(UTC)", "a.py:1 says datetime.now"),
+]
+
+
+@pytest.mark.parametrize(("name", "source", "expected"), BREAKING_WORDS)
+def test_a_forbidden_word_is_noticed(name: str, source: str, expected: str) -> None:
+    """A word that belongs to another layer is reported with its line."""
+    found = [text for rule in WORDS for text in offences(rule, "a.py", Module(name, source))]
+
+    assert found
+    assert found[0].startswith(expected)
+
+
+def test_words_may_be_explained() -> None:
+    """A docstring or a comment may name the database that code must not name."""
+    source = '"""Works over SQLite\n\nand PostgreSQL."""\nx = 1  # as SQLite does\n'
+    module = Module("prefactor_server.api.bulk", source)
+
+    assert [text for rule in WORDS for text in offences(rule, "a.py", module)] == []

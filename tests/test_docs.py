@@ -1,0 +1,246 @@
+"""The documentation is tested: it is complete, its links lead somewhere, and its code runs."""
+
+import ast
+import importlib
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from checkout import ROOT, files, packages, short
+from live_server import PROGRAM, LiveServer
+from pages import Page, Program, read
+
+PAGES = [read(path) for path in files(".md")]
+RUN_BLOCK = ROOT / "tests" / "support" / "run_block.py"
+EXPECTED = [
+    "README.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    "docs/tutorial.md",
+    "docs/design.md",
+    "docs/glossary.md",
+    *(f"{short(package)}/README.md" for package in packages()),
+]
+
+
+def reference() -> str:
+    """Everything that the reference pages say."""
+    pages = sorted(ROOT.glob("docs/reference/**/*.md"))
+    assert pages, "docs/reference/ holds no page yet"
+    return "\n".join(page.read_text(encoding="utf-8") for page in pages)
+
+
+def undocumented(names: list[str]) -> list[str]:
+    """Which names the reference never shows as code, by themselves or at the start of a call."""
+    text = reference()
+    return [name for name in names if not re.search(rf"`{re.escape(name)}(?![\w-])", text)]
+
+
+def openapi() -> dict[str, Any]:
+    """What the server says about its own API."""
+    shown = subprocess.run([PROGRAM, "openapi"], capture_output=True, text=True, check=True)
+    return json.loads(shown.stdout)
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_the_page_is_there(name: str) -> None:
+    """Every page that a reader is entitled to exists and says something."""
+    assert (ROOT / name).is_file(), f"{name} has not been written"
+    assert len((ROOT / name).read_text(encoding="utf-8").split()) > 20
+
+
+@pytest.mark.parametrize("folder", ["docs/how-to", "docs/reference"])
+def test_the_folder_holds_pages(folder: str) -> None:
+    """Readers with a task and readers with a question each find pages."""
+    assert [*(ROOT / folder).glob("*.md")] != []
+
+
+# What users import: the packages, except the server, which users run; and their testing modules.
+PUBLIC_MODULES = [
+    name
+    for package in packages()
+    if package.name != "prefactor-server"
+    for module in [package.name.replace("-", "_")]
+    for name in [module, *(f"{module}.testing" for _ in package.glob("src/*/testing"))]
+]
+
+
+@pytest.mark.parametrize("name", PUBLIC_MODULES)
+def test_every_public_name_is_in_the_reference(name: str) -> None:
+    """Whatever can be imported by promise is described under docs/reference/."""
+    module: ModuleType = importlib.import_module(name)
+
+    assert module.__all__
+    assert undocumented(sorted(module.__all__)) == []
+
+
+def test_every_operation_is_in_the_reference() -> None:
+    """Each operation that the server serves is written down as `METHOD /path`."""
+    operations = [
+        f"{method.upper()} {path}"
+        for path, methods in openapi()["paths"].items()
+        for method in methods
+        if method in {"delete", "get", "patch", "post", "put"}
+    ]
+
+    assert operations
+    assert undocumented(operations) == []
+
+
+def test_every_setting_is_in_the_reference() -> None:
+    """Each setting has a line of its own, with its variable, its default and its help as it is."""
+    settings = importlib.import_module("prefactor_server.settings").SETTINGS
+    lines = reference().splitlines()
+    missing = [
+        setting.variable
+        for setting in settings
+        for told in [(f"`{setting.variable}`", default_of(setting), setting.help)]
+        if not any(all(text in line for text in told) for line in lines)
+    ]
+
+    assert settings
+    assert missing == []
+
+
+def default_of(setting: Any) -> str:
+    """A setting's default as the reference shows it: as code, or nothing where it is empty."""
+    text = str(setting.default).lower() if isinstance(setting.default, bool) else setting.default
+    return f"`{text}`" if text != "" else ""
+
+
+def commands(*path: str) -> list[str]:
+    """The commands of `prefactor-server`, as its help lists them, groups opened."""
+    shown = subprocess.run([PROGRAM, *path, "--help"], capture_output=True, text=True, check=True)
+    listing = re.search(r"Commands ─.*?\n(.*?)\n╰", shown.stdout, re.DOTALL)
+    if not listing:
+        return [" ".join(["prefactor-server", *path])]
+    names = re.findall(r"^│ ([a-z][\w-]*)", listing[1], re.MULTILINE)
+    return [command for name in names for command in commands(*path, name)]
+
+
+def test_every_command_is_in_the_reference() -> None:
+    """Each command of the server's program is written down, whole."""
+    found = commands()
+
+    assert "prefactor-server serve" in found
+    assert undocumented(found) == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_leads_somewhere(page: Page) -> None:
+    """A link within the repository names a file that exists and a heading that it has."""
+    here = ROOT / page.name
+    broken = []
+    for link in page.links:
+        if re.match(r"[a-z]+:", link):
+            continue
+        name, _, anchor = link.partition("#")
+        target = (here.parent / name).resolve() if name else here
+        is_page = target.suffix == ".md" and target.is_file()
+        if not target.exists() or (anchor and is_page and anchor not in read(target).anchors):
+            broken.append(link)
+
+    assert broken == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_python_block_is_python(page: Page) -> None:
+    """What is shown as Python compiles, so that it can be pasted."""
+    for block in page.blocks:
+        if block.language == "python":
+            compile(block.code, block.where, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+
+
+PROGRAMS = [program for page in PAGES for program in page.programs]
+
+
+@pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.where)
+def test_the_marked_block_runs(program: Program, live_server: LiveServer, tmp_path: Path) -> None:
+    """A block that is marked as runnable runs against a real server, warnings being errors."""
+    code = program.code.replace("https://api.prefactor.ai", live_server.url)
+    file = tmp_path / "block.py"
+    file.write_text(code.replace("your-token", live_server.token), encoding="utf-8")
+
+    ran = subprocess.run(
+        [sys.executable, "-X", "dev", "-W", "error", RUN_BLOCK, file, *program.given],
+        env=live_server.environment,
+        cwd=tmp_path,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert ran.returncode == 0, f"{program.where} printed:\n{ran.stdout}"
+
+
+def test_the_readme_runs() -> None:
+    """At least one block of the README is among those that are run."""
+    assert [program.where for program in PROGRAMS if program.where.startswith("README.md:")] != []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_make_command_exists(page: Page) -> None:
+    """A `make` command that a page tells the reader to type is a target of the Makefile."""
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    typed = "\n".join(block.code for block in page.blocks)
+    said = re.findall(r"^(?:\$ )?make ([^\n#]+)", typed, re.MULTILINE)
+    said += re.findall(r"`make ([^`\n]+)`", page.prose)
+    # What is left of `test ARGS="-k span"` without options and assignments.
+    words = {word for line in said for word in re.sub(r'\S*=("[^"]*"|\S*)|-\S+', "", line).split()}
+
+    assert words - targets == set()
+
+
+def test_the_changelog_has_an_unreleased_section() -> None:
+    """A change has a place to be described in before it is released."""
+    first = next(text for text in read(ROOT / "CHANGELOG.md").headings if text != "Changelog")
+
+    assert first.strip("[]") == "Unreleased"
+
+
+def test_design_decisions_are_numbered() -> None:
+    """Decisions are headings that start with a number; the numbers have no gap and no double."""
+    found = [re.match(r"(\d+)\. \S", text) for text in read(ROOT / "docs" / "design.md").headings]
+    numbers = [int(match[1]) for match in found if match]
+
+    assert numbers
+    assert numbers == list(range(1, len(numbers) + 1))
+
+
+def test_a_page_is_taken_apart_correctly() -> None:
+    """The tests above see marked blocks, continued programs, links and headings in a page."""
+    page = Page(
+        "page.md",
+        "# A page & more\n\n[one](other.md#top), `[no](code.md)`\n\n"
+        "<!-- run: against-server -->\n```python\nx = 1\n```\n\n"
+        "```python\nunmarked()\n```\n\n"
+        "1. In a list:\n\n"
+        "   <!-- run: against-server, continued -->\n   ```python\n   print(x)\n   ```\n\n"
+        "<!-- run: against-server, given client -->\n\n```python\nawait client.close()\n```\n"
+        "## A page & more\n",
+    )
+
+    assert page.programs == [
+        Program("page.md:6", "x = 1\n\nprint(x)\n", []),
+        Program("page.md:23", "await client.close()\n", ["client"]),
+    ]
+    assert [block.code for block in page.blocks if block.mode is None] == ["unmarked()\n"]
+    assert page.links == ["other.md#top"]
+    assert page.anchors == {"a-page--more", "a-page--more-1"}
+
+
+def test_a_misspelled_mark_is_an_error() -> None:
+    """A block that nothing would run, because of a typing error in its mark, is not passed over."""
+    page = Page("page.md", "<!-- run: agains-server -->\n```python\nx = 1\n```\n")
+
+    with pytest.raises(ValueError, match=r"page\.md:2: only python blocks"):
+        _ = page.programs

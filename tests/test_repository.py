@@ -1,0 +1,216 @@
+"""Promises of the checkout as a whole: its locks, its tests, its scripts, what it must not hold."""
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from checkout import ROOT, files, packages, short
+
+LOCKS = sorted(ROOT.glob("requirements/*.txt"))
+SCRIPTS = sorted(path for path in ROOT.glob("scripts/*") if path.suffix != ".md")
+
+REVEALING = {
+    # Locks and lock-like files record these; a document has better addresses to offer.
+    "the address of a package registry": r"files[.]pythonhosted|pypi[.]org/simple|registry[.]npmjs",
+    # The user "you" stands for the reader.
+    "a path on somebody's machine": r"(?<![\w.])/(?:home|Users)/(?!you\b)\w|(?<![\w.])/[r]oot/",
+    "a credential": r"\b(?:ghp_|github_pat_|glpat-|xox[bp]-|AKIA)[A-Za-z0-9_-]{12}"
+    r"|BEGIN (?:RSA |EC |OPENSSH )?PRIVATE KEY",
+}
+
+
+@pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.name)
+def test_a_lock_holds_versions_and_hashes_and_no_address(lock: Path) -> None:
+    """A lock names no host, no index and no folder, so that it means the same on any network."""
+    text = lock.read_text(encoding="utf-8")
+
+    assert "://" not in text
+    assert re.findall(r"^--?\w.*", text, re.MULTILINE) == []
+
+
+@pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.name)
+def test_every_pin_of_a_lock_has_a_hash(lock: Path) -> None:
+    """Each requirement of a lock is one exact version with at least one SHA-256 beside it."""
+    text = re.sub(r"^ *#.*\n", "", lock.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    requirements = re.split(r"\n(?=\S)", text.strip())
+
+    pin = re.compile(
+        r"[\w.-]+==\S+(?: ;[^\\]+)? \\\n(?:    --hash=sha256:[0-9a-f]{64}(?: \\)?\n?)+"
+    )
+    assert requirements
+    assert [entry for entry in requirements if not pin.fullmatch(entry)] == []
+
+
+def test_the_locks_fit_what_they_were_resolved_from() -> None:
+    """Nobody changed a dependency without running `make lock`."""
+    command = [sys.executable, ROOT / "scripts" / "lock", "--check"]
+    check = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert (check.returncode, check.stderr) == (0, ""), check.stdout
+
+
+def test_there_are_no_locks_that_record_addresses() -> None:
+    """The lock files of tools that write registry addresses into them are not committed."""
+    names = {"uv.lock", "poetry.lock", "pdm.lock", "package-lock.json", "yarn.lock"}
+    recording = {short(path) for path in files() if path.name in names}
+
+    assert recording | {short(path) for path in files() if path.name.startswith("pylock")} == set()
+
+
+@pytest.mark.parametrize("what", REVEALING)
+def test_no_file_reveals(what: str) -> None:
+    """No file of the project holds what belongs to one machine or one person."""
+    found = [
+        f"{short(path)}:{number}"
+        for path in files()
+        for number, line in enumerate(path.read_text(errors="replace").splitlines(), 1)
+        if re.search(REVEALING[what], line) or (what.startswith("a path") and names_us(line))
+    ]
+
+    assert found == [], f"these lines hold {what}"
+
+
+def names_us(line: str) -> bool:
+    """Whether a line holds the path of this very checkout (unless that is as short as /app)."""
+    return len(ROOT.parts) > 2 and f"{ROOT}/" in line
+
+
+def test_a_revealing_line_is_noticed() -> None:
+    """The patterns above find what they are there to find, and leave examples alone."""
+    slash = "/"
+    assert re.search(REVEALING["a path on somebody's machine"], f"cd {slash}home/ann/work")
+    assert re.search(REVEALING["a path on somebody's machine"], f"{slash}root/.venv")
+    assert not re.search(REVEALING["a path on somebody's machine"], "docs/root/index.md")
+    assert re.search(REVEALING["the address of a package registry"], "files." + "pythonhosted.org")
+    assert re.search(REVEALING["a credential"], "ghp" + "_0123456789abcdef")
+    assert names_us(f"see {ROOT}/README.md")
+
+
+def test_every_package_has_the_same_version() -> None:
+    """One version speaks for all packages: what is released together is numbered together."""
+    versions = {
+        version
+        for package in packages()
+        for path in package.glob("src/*/_version.py")
+        for version in re.findall(r'__version__ = "(.+)"', path.read_text(encoding="utf-8"))
+    }
+
+    assert len(versions) == 1, versions
+
+
+def test_every_package_is_marked_as_typed() -> None:
+    """Type checkers of users may rely on the annotations of each package."""
+    untyped = [short(package) for package in packages() if not [*package.glob("src/*/py.typed")]]
+
+    assert untyped == []
+
+
+def test_every_script_is_runnable_and_listed() -> None:
+    """Each script can be started, and scripts/README.md says in one line what it does."""
+    text = (ROOT / "scripts" / "README.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^\* `(\w+)`", text, re.MULTILINE)
+
+    assert listed == sorted(listed)
+    assert listed == [path.name for path in SCRIPTS if path.is_file()]
+    assert [
+        path.name for path in SCRIPTS if path.is_file() and not path.stat().st_mode & 0o100
+    ] == []
+
+
+def test_every_target_is_one_script() -> None:
+    """Each target of the Makefile runs one script, which exists, and `make help` names them all."""
+    text = (ROOT / "Makefile").read_text(encoding="utf-8")
+    rules = re.findall(r"^([a-z]+):.*## .*\n((?:\t.*\n)+)", text, re.MULTILINE)
+    targets = {name: re.findall(r"(?:\$\(RUN\)|scripts)/(\w+)", recipe) for name, recipe in rules}
+    phony = re.findall(r"^\.PHONY: (.*)", text, re.MULTILINE)
+
+    assert targets == {name: [name] for name in phony[0].split()}
+    assert set(targets) <= {path.name for path in SCRIPTS}
+    shown = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert re.findall(r"^make (\w+) ", shown.stdout, re.MULTILINE) == list(targets)
+
+
+def test_ci_runs_what_the_readme_promises() -> None:
+    """CI makes the two targets that anyone can make, and does nothing besides."""
+    script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    commands = [line for line in script.splitlines() if line and not line.startswith("#")]
+
+    assert [line for line in commands if "make" in line] == [commands[-1]]
+    assert re.findall(r"make .*?(check) (test)\b", commands[-1]) == [("check", "test")]
+
+
+TEST_FILES = [
+    path for path in files(".py") if path.name.startswith("test_") and "tests" in path.parts
+]
+
+
+def written_tests(tree: ast.Module) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    """The test functions of a module, those inside classes included."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
+                if name.startswith("test"):
+                    yield node
+            case _:
+                pass
+
+
+def opens_with_a_sentence(test: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    """Whether a test's docstring begins with a paragraph that is a sentence."""
+    opening = (ast.get_docstring(test) or "").partition("\n\n")[0]
+    return len(opening.split()) > 2 and opening.endswith(".")
+
+
+def silencers(tree: ast.Module) -> Iterator[int]:
+    """The lines at which tests are told to step aside instead of passing or failing."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Attribute(attr="skip" | "skipif" | "importorskip" | "SkipTest" | "skipTest"):
+                yield node.lineno
+            case _:
+                pass
+
+
+def test_every_test_opens_with_the_sentence_that_it_proves() -> None:
+    """A failing test tells in words which promise broke."""
+    speechless = [
+        f"{short(path)}:{test.lineno} {test.name}"
+        for path in TEST_FILES
+        for test in written_tests(ast.parse(path.read_text(encoding="utf-8")))
+        if not opens_with_a_sentence(test)
+    ]
+
+    assert speechless == []
+
+
+def test_no_test_skips() -> None:
+    """A test whose needs are not met fails and says how to meet them."""
+    skipping = [
+        f"{short(path)}:{line}"
+        for path in TEST_FILES
+        for line in silencers(ast.parse(path.read_text(encoding="utf-8")))
+    ]
+
+    assert skipping == []
+
+
+def test_a_silent_test_is_noticed() -> None:
+    """The two rules above see tests in classes, coroutines, and every way to skip."""
+    tree = ast.parse(
+        "class TestA:\n"
+        "    async def test_b(self): pass\n"
+        "def test_c():\n"
+        "    '''Todo.'''\n"
+        "    pytest.skip('later')\n"
+        "@pytest.mark.skipif(True)\n"
+        "def test_d():\n"
+        "    '''It says what it proves.'''\n"
+    )
+
+    assert [opens_with_a_sentence(test) for test in written_tests(tree)].count(True) == 1
+    assert sorted(silencers(tree)) == [5, 6]
