@@ -29,26 +29,24 @@ IDLE_LIMIT = 0.05
 TASKS, POSTS = 16, 100
 
 
-async def errors(write: Write) -> int:
-    """Return how many of 1,600 timed writes fail."""
+async def errors(write: Write) -> Counter[str]:
+    """Return which errors 1,600 timed writes meet, by class."""
+    met: Counter[str] = Counter()
 
-    async def task(number: int) -> int:
+    async def task(number: int) -> None:
         chooser = random.Random(number)
-        failed = 0
         for n in range(POSTS):
             try:
                 await write(f"{number}-{n}")
             except (PrefactorHttpError, aiohttp.ClientError, TimeoutError) as error:
-                failed += 1
-                if failed == 1:
-                    print(f"  first error of a task: {type(error).__name__}: {error}")
+                met[type(error).__name__] += 1
             await asyncio.sleep(IDLE_LIMIT + chooser.uniform(-0.002, 0.002))
-        return failed
 
-    return sum(await asyncio.gather(*map(task, range(TASKS))))
+    await asyncio.gather(*map(task, range(TASKS)))
+    return met
 
 
-async def with_client(url: str, instance: str) -> int:
+async def with_client(url: str, instance: str) -> Counter[str]:
     """Count the errors of our client."""
     config = HttpClientConfig(url, "test-token", max_retries=0)
     async with PrefactorHttpClient(config) as client:
@@ -60,7 +58,7 @@ async def with_client(url: str, instance: str) -> int:
         return await errors(write)
 
 
-async def with_aiohttp(url: str, instance: str) -> int:
+async def with_aiohttp(url: str, instance: str) -> Counter[str]:
     """Count the errors of bare aiohttp."""
     headers = {"Authorization": "Bearer test-token"}
     async with aiohttp.ClientSession(url, headers=headers) as session:
@@ -78,16 +76,18 @@ async def with_aiohttp(url: str, instance: str) -> int:
         return await errors(write)
 
 
-def run(posting: Callable[[str, str], Awaitable[int]]) -> tuple[int, Counter[str]]:
+def run(
+    posting: Callable[[str, str], Awaitable[Counter[str]]],
+) -> tuple[Counter[str], Counter[str]]:
     """Return the errors of one way to post, and what its server applied."""
     with companion("scripted.py", str(IDLE_LIMIT)) as server:
         url, instance = first_line(server).split()
 
-        async def post() -> int:
+        async def post() -> Counter[str]:
             return await posting(url, instance)
 
-        failed = asyncio.run(post())
-        return failed, applied(server)
+        met = asyncio.run(post())
+        return met, applied(server)
 
 
 def applied(server: subprocess.Popen[str]) -> Counter[str]:
@@ -100,11 +100,12 @@ def applied(server: subprocess.Popen[str]) -> Counter[str]:
 def main() -> None:
     """Post with bare aiohttp, then with the client."""
     bare, _ = run(with_aiohttp)
-    print(f"bare aiohttp: {bare} errors in {TASKS * POSTS} posts")
-    failed, writes = run(with_client)
+    print(f"bare aiohttp: {bare.total()} errors in {TASKS * POSTS} posts {dict(bare)}")
+    met, writes = run(with_client)
+    failed = met.total()
     duplicates = writes.total() - len(writes)
     missing = TASKS * POSTS - failed - len(writes)
-    print(f"client: {failed} errors, {duplicates} duplicates, {missing} missing")
+    print(f"client: {failed} errors {dict(met)}, {duplicates} duplicates, {missing} missing")
     finish(
         Figure("stale connections: errors", failed + max(missing, 0), 0, 0, "of 1,600"),
         Figure("stale connections: duplicates", duplicates, 0, 0, "of 1,600"),

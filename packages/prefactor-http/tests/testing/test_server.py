@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from http.client import HTTPConnection
 
 import aiohttp
 import pytest
@@ -257,6 +259,21 @@ async def test_closing_breaks_open_exchanges() -> None:
     await writer.wait_closed()
     with pytest.raises(RuntimeError, match="async with ScriptedServer"):
         _ = server.url
+
+
+def test_it_serves_from_a_thread() -> None:
+    """Entered without an event loop, it serves code that has none, and ends with its block."""
+    with ScriptedServer() as server:
+        connection = HTTPConnection(server.url.removeprefix("http://"), timeout=10)
+        server.script(HtmlReply(200, "hello"))
+        connection.request("GET", "/api/v1/ping")
+        assert connection.getresponse().read() == b"hello"
+        connection.close()
+        instance = server.add_instance()
+        server.terminate(instance, "enough")
+
+    assert server.instances[instance]["termination_reason"] == "enough"
+    assert "scripted server" not in {thread.name for thread in threading.enumerate()}
 
 
 async def test_its_configuration_is_quick(server: ScriptedServer) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -14,6 +15,7 @@ from . import agent_instance
 from .api import FakeApi
 from .listener import Listener
 from .store import Call, Clock, JsonObject, Store
+from .thread import ListenerThread
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from .faults import FaultPlan, Step
+    from .faults import FaultPlan, Reply, Step
     from .wire import RecordedRequest
 
 
@@ -32,7 +34,10 @@ def _utc_now() -> datetime:
 class ScriptedServer:
     """A model of the API behind a real socket, with faults on demand.
 
-    Use it as an asynchronous context manager; it listens on a free port of the loopback address.
+    It listens on a free port of the loopback address for as long as it is entered: with
+    `async with` on the running event loop, with `with` in a thread of its own, for code that
+    brings its own event loop or none.
+
     Each request meets the first scripted step that fits its path; when none is left, the next
     step of the fault plan; otherwise it is answered by an in-memory model of the API: ping, agent
     instances, spans, bulk, idempotent replay and the control signal of a terminated instance.
@@ -69,7 +74,10 @@ class ScriptedServer:
         """Every request that arrived, in order, also those that met a fault."""
         self._store = Store(clock)
         self._api = FakeApi(self._store, token, idempotent=idempotent)
-        self._listener = Listener(self._next_step, self._api.answer, idle_limit)
+        self._listener = Listener(self._next_step, self._answer, idle_limit)
+        self._thread = ListenerThread(self._listener)
+        # Taken by the serving thread and by the one that looks into the server, never for long.
+        self._lock = threading.Lock()
         self._script: deque[tuple[str, Step]] = deque()
         self._fault_steps: Iterator[Step | None] | None = None
         self.inject(faults)
@@ -127,22 +135,27 @@ class ScriptedServer:
 
     def script(self, *steps: Step, path: str = "*") -> None:
         """Queue what happens to the next requests whose path fits the shell pattern `path`."""
-        self._script.extend((path, step) for step in steps)
+        with self._lock:
+            self._script.extend((path, step) for step in steps)
 
     def inject(self, faults: FaultPlan | None) -> None:
         """Start the sequence of a fault plan from its beginning, or stop with `None`."""
-        self._fault_steps = faults.steps() if faults else None
+        with self._lock:
+            self._fault_steps = faults.steps() if faults else None
 
     def add_instance(self, *, status: str = "active") -> str:
         """Make an agent instance without a request, `pending` or `active`; return its id."""
-        id_: str = agent_instance.register(self._store, Call())["details"]["id"]
-        if status == "active":
-            agent_instance.start(self._store, Call(id_))
+        with self._lock:
+            id_: str = agent_instance.register(self._store, Call())["details"]["id"]
+            if status == "active":
+                agent_instance.start(self._store, Call(id_))
         return id_
 
     def terminate(self, agent_instance_id: str, reason: str) -> None:
         """Terminate an active instance as an operator would, without a request."""
-        agent_instance.terminate(self._store, Call(agent_instance_id, body={"reason": reason}))
+        call = Call(agent_instance_id, body={"reason": reason})
+        with self._lock:
+            agent_instance.terminate(self._store, call)
 
     async def __aenter__(self) -> Self:
         """Start to listen."""
@@ -158,10 +171,29 @@ class ScriptedServer:
         """Stop to listen and break off every open connection."""
         await self._listener.close()
 
+    def __enter__(self) -> Self:
+        """Start to listen, in a thread with an event loop of its own."""
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Stop to listen, break off every open connection and end the thread."""
+        self._thread.stop()
+
     def _next_step(self, request: RecordedRequest) -> Step | None:
-        self.requests.append(request)
-        for index, (pattern, step) in enumerate(self._script):
-            if fnmatchcase(request.path, pattern):
-                del self._script[index]
-                return step
-        return next(self._fault_steps) if self._fault_steps else None
+        with self._lock:
+            self.requests.append(request)
+            for index, (pattern, step) in enumerate(self._script):
+                if fnmatchcase(request.path, pattern):
+                    del self._script[index]
+                    return step
+            return next(self._fault_steps) if self._fault_steps else None
+
+    def _answer(self, request: RecordedRequest) -> Reply:
+        with self._lock:
+            return self._api.answer(request)

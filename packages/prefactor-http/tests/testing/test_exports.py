@@ -1,0 +1,15 @@
+"""What `prefactor_http.testing` offers is listed and explained."""
+
+from __future__ import annotations
+
+import inspect
+
+from prefactor_http import testing
+
+
+def test_the_public_list_is_sorted_and_documented() -> None:
+    """Every name of the public list exists, in order, and every class among them is explained."""
+    assert testing.__all__ == sorted(testing.__all__)
+    for name in testing.__all__:
+        value = getattr(testing, name)
+        assert not inspect.isclass(value) or inspect.getdoc(value), name
