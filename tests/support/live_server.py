@@ -14,7 +14,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-TOKEN = "pf_account_token-of-the-test-suite"
+TOKEN = "token-of-the-test-suite-that-opens-nothing-else"
 PROGRAM = Path(sys.executable).parent / "prefactor-server"
 START_LIMIT = 30.0
 STOP_LIMIT = 30.0
