@@ -7,9 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 from prefactor_server.domain.errors import Refusal
+
+_MAX_PORT: Final = 65535
+
+Value: TypeAlias = str | int | bool
 
 
 class SettingError(Refusal):
@@ -20,7 +24,7 @@ class Setting(NamedTuple):
     """One row of the table. The type of the default is the type of the setting."""
 
     name: str
-    default: str | int | bool
+    default: Value
     help: str
 
     @property
@@ -49,7 +53,7 @@ SETTINGS: Final = (
     ),
     Setting(
         "auto_create_agents",
-        True,
+        True,  # noqa: FBT003 - the name stands right above it
         "Create an agent that is not known yet when its first run is registered.",
     ),
     Setting(
@@ -104,16 +108,12 @@ class Settings:
 
     def __repr__(self) -> str:
         """All fields but the token, which is a secret."""
-        shown = ", ".join(
-            f"{field.name}={'...' if field.name == 'bootstrap_token' else getattr(self, field.name)!r}"
-            for field in fields(self)
-        )
-        return f"Settings({shown})"
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        values["bootstrap_token"] = "..." if self.bootstrap_token else ""
+        return f"Settings({', '.join(f'{name}={value!r}' for name, value in values.items())})"
 
 
-def load_settings(
-    environ: Mapping[str, str], flags: Mapping[str, str | int | bool | None]
-) -> Settings:
+def load_settings(environ: Mapping[str, str], flags: Mapping[str, Value | None]) -> Settings:
     """The settings that flags and variables give, flags first; None is a flag that was not given.
 
     Raises:
@@ -124,8 +124,8 @@ def load_settings(
 
 
 def _value(
-    setting: Setting, environ: Mapping[str, str], flags: Mapping[str, str | int | bool | None]
-) -> str | int | bool:
+    setting: Setting, environ: Mapping[str, str], flags: Mapping[str, Value | None]
+) -> Value:
     flag = flags.get(setting.name)
     if flag is not None:
         return _checked(setting, flag, f"--{setting.name.replace('_', '-')}")
@@ -135,7 +135,7 @@ def _value(
     return _checked(setting, _parse(setting, text), setting.variable)
 
 
-def _parse(setting: Setting, text: str) -> str | int | bool:
+def _parse(setting: Setting, text: str) -> Value:
     if isinstance(setting.default, bool):
         words = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
         if text.lower() not in words:
@@ -149,9 +149,9 @@ def _parse(setting: Setting, text: str) -> str | int | bool:
     return text
 
 
-def _checked(setting: Setting, value: str | int | bool, source: str) -> str | int | bool:
+def _checked(setting: Setting, value: Value, source: str) -> Value:
     if isinstance(value, int) and value < 0:
         raise SettingError(f"{source} must not be negative, got {value}")
-    if setting.name == "port" and isinstance(value, int) and value > 65535:
-        raise SettingError(f"{source} must be 0 to 65535, got {value}")
+    if setting.name == "port" and isinstance(value, int) and value > _MAX_PORT:
+        raise SettingError(f"{source} must be 0 to {_MAX_PORT}, got {value}")
     return value

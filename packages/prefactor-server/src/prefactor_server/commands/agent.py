@@ -22,7 +22,10 @@ class CreateAgent(NamedTuple):
     risk_profile_id: str | None
     team_id: str | None
 
-    operation = "agents.create"
+    @property
+    def operation(self) -> str:
+        """The name of the operation."""
+        return "agents.create"
 
     def needs(self, needs: Needs) -> None:
         """Agents that may have the same id or external identifier."""

@@ -20,7 +20,10 @@ class StartInstance(NamedTuple):
     id: str
     at: int
 
-    operation = "agent_instances.start"
+    @property
+    def operation(self) -> str:
+        """The name of the operation."""
+        return "agent_instances.start"
 
     def needs(self, needs: Needs) -> None:
         """The run."""
@@ -41,7 +44,10 @@ class FinishInstance(NamedTuple):
     status: FinishStatus
     at: int
 
-    operation = "agent_instances.finish"
+    @property
+    def operation(self) -> str:
+        """The name of the operation."""
+        return "agent_instances.finish"
 
     def needs(self, needs: Needs) -> None:
         """The run."""
@@ -62,7 +68,10 @@ class TerminateInstance(NamedTuple):
     id: str
     reason: str
 
-    operation = "agent_instances.terminate"
+    @property
+    def operation(self) -> str:
+        """The name of the operation."""
+        return "agent_instances.terminate"
 
     def needs(self, needs: Needs) -> None:
         """The run."""

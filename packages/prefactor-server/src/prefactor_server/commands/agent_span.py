@@ -56,7 +56,10 @@ class CreateSpan(NamedTuple):
     schema_version_id: str | None
     facts: SpanFacts
 
-    operation = "agent_spans.create"
+    @property
+    def operation(self) -> str:
+        """The name of the operation."""
+        return "agent_spans.create"
 
     def needs(self, needs: Needs) -> None:
         """The run, and a span that may have the same id."""
@@ -120,7 +123,10 @@ class FinishSpan(NamedTuple):
     payloads: tuple[SpanPayload, ...]
     facts: SpanFacts | None
 
-    operation = "agent_spans.finish"
+    @property
+    def operation(self) -> str:
+        """The name of the operation."""
+        return "agent_spans.finish"
 
     def needs(self, needs: Needs) -> None:
         """The span; the backend loads its run with it."""

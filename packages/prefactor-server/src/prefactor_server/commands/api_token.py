@@ -4,38 +4,91 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from prefactor_server.commands.agent import find_agent
 from prefactor_server.commands.base import Decision, Done, Request
+from prefactor_server.domain.agent_deployment import AgentDeployment
 from prefactor_server.domain.api_token import ApiToken
 from prefactor_server.domain.audit import AuditEntry
-from prefactor_server.domain.errors import NotFound
-from prefactor_server.storage.base import Changes, Needs, Snapshot
+from prefactor_server.domain.environment import DEFAULT, Environment
+from prefactor_server.domain.errors import NotFound, ValidationFailed, required
+from prefactor_server.storage.base import Changes, Needs, Registration, Row, Snapshot
 
 
 class CreateToken(NamedTuple):
-    """Store a token that was just made; its text is known to the caller alone."""
+    """Store a token that was just made; its text is known to the caller alone.
+
+    ``token`` has no agent, environment or deployment yet: a deployment token gets those of the
+    agent that ``agent_ref`` names, in the environment of that id (None for the default one).
+    Their deployment is made, as ``fresh_deployment_id``, when there is none.
+    """
 
     request: Request
     token: ApiToken
+    agent_ref: str | None
+    environment_id: str | None
+    fresh_deployment_id: str
 
-    operation = "api_tokens.create"
+    @property
+    def operation(self) -> str:
+        """The name of the operation."""
+        return "api_tokens.create"
 
     def needs(self, needs: Needs) -> None:
-        """A token that may have the same id."""
-        needs.tokens.add(self.token.id)
+        """What a deployment token is bound to."""
+        if self.agent_ref is not None:
+            needs.registrations.add(
+                Registration(self.agent_ref, self.environment_id, None, None, None)
+            )
 
     def decide(self, snapshot: Snapshot) -> Decision:
         """The token, and who made it."""
-        del snapshot
+        made: list[Row] = []
+        token = self.token
+        if token.token_scope == "agent_deployment":  # noqa: S105 - a scope is no secret
+            token = self._bound(self._deployment(snapshot, made))
+        elif self.agent_ref is not None:
+            raise ValidationFailed({}, "An account token is not bound to an agent")
         entry = AuditEntry(
-            account_id=self.token.account_id,
+            account_id=token.account_id,
             at=self.request.now,
             actor=self.request.actor,
             action=self.operation,
-            resource_id=self.token.id,
-            detail=self.token.token_scope,
+            resource_id=token.id,
+            detail=token.token_scope,
         )
-        changes = Changes(inserted=(self.token,), audit=(entry,))
-        return Decision(changes, Done(self.token.id, self.token))
+        return Decision(Changes(inserted=(*made, token), audit=(entry,)), Done(token.id, token))
+
+    def _bound(self, deployment: AgentDeployment) -> ApiToken:
+        return self.token._replace(
+            agent_id=deployment.agent_id,
+            environment_id=deployment.environment_id,
+            agent_deployment_id=deployment.id,
+        )
+
+    def _deployment(self, snapshot: Snapshot, made: list[Row]) -> AgentDeployment:
+        if self.agent_ref is None:
+            raise required("agent_id")
+        agent = find_agent(snapshot, self.agent_ref)
+        if agent is None:
+            raise NotFound(f"Agent {self.agent_ref!r} not found")
+        handle = DEFAULT if self.environment_id is None else (self.environment_id,)
+        environment = snapshot.get(Environment, *handle)
+        if environment is None:
+            raise NotFound(f"Environment {self.environment_id or 'Default'!r} not found")
+        found = snapshot.get(AgentDeployment, agent.id, environment.id)
+        if found is not None:
+            return found
+        deployment = AgentDeployment(
+            id=self.fresh_deployment_id,
+            account_id=self.request.account_id,
+            agent_id=agent.id,
+            environment_id=environment.id,
+            current_version_id=None,
+            inserted_at=self.request.now,
+            updated_at=self.request.now,
+        )
+        made.append(deployment)
+        return deployment
 
 
 class TouchToken(NamedTuple):
@@ -44,7 +97,10 @@ class TouchToken(NamedTuple):
     request: Request
     id: str
 
-    operation = "api_tokens.touch"
+    @property
+    def operation(self) -> str:
+        """The name of the operation."""
+        return "api_tokens.touch"
 
     def needs(self, needs: Needs) -> None:
         """The token."""

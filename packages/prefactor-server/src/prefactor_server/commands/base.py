@@ -71,10 +71,14 @@ class Command(Protocol):
     """One write. ``operation`` is its name, and the scope of its idempotency key."""
 
     @property
-    def operation(self) -> str: ...
+    def operation(self) -> str:
+        """The name of the operation."""
+        ...
 
     @property
-    def request(self) -> Request: ...
+    def request(self) -> Request:
+        """The request that it came with."""
+        ...
 
     def needs(self, needs: Needs) -> None:
         """Add the rows that ``decide`` looks at."""
@@ -116,9 +120,7 @@ def decide_batch(
     return [_decide_submission(submission, snapshots) for submission in submissions]
 
 
-def _decide_submission(
-    submission: Submission, snapshots: Mapping[str, Snapshot]
-) -> list[Outcome]:
+def _decide_submission(submission: Submission, snapshots: Mapping[str, Snapshot]) -> list[Outcome]:
     outcomes: list[Outcome] = []
     for command in submission.commands:
         outcome = decide_command(command, snapshots[command.request.account_id])

@@ -76,7 +76,10 @@ class RegisterInstance(NamedTuple):
     fresh: FreshIds
     create_agent: bool
 
-    operation = "agent_instances.register"
+    @property
+    def operation(self) -> str:
+        """The name of the operation."""
+        return "agent_instances.register"
 
     def needs(self, needs: Needs) -> None:
         """Everything that a run hangs from, and a run that may have the same id."""
@@ -273,7 +276,9 @@ class _Steps:
         self._changed: list[Row] = []
         self.contents: list[SchemaContent] = []
 
-    def make(self, row: Agent | AgentDeployment | AgentSchemaVersion | AgentVersion | AgentInstance) -> None:
+    def make(
+        self, row: Agent | AgentDeployment | AgentSchemaVersion | AgentVersion | AgentInstance
+    ) -> None:
         self._made[row.id] = row
 
     def change(self, row: Agent | AgentDeployment) -> None:

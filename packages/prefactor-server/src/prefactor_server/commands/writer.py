@@ -1,9 +1,9 @@
 """The writer: many requests, one commit.
 
 Requests that arrive while a batch commits become the next batch, by themselves and without a timer.
-Nobody hears of a write before its batch is durable, so a caller cannot tell this from a transaction
-of its own: when the server dies, whole unanswered requests are gone, and their idempotency keys make
-it safe to repeat them.
+Nobody hears of a write before its batch is durable, so a caller cannot tell this from a
+transaction of its own: when the server dies, whole unanswered requests are gone, and their
+idempotency keys make it safe to repeat them.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from prefactor_server.domain.errors import Overloaded, Refusal, Unavailable
 from prefactor_server.storage.base import Snapshot, Storage
 
 MAX_BATCH_COMMANDS: Final = 2000
-"""Commands in one commit: beyond some hundreds a larger batch saves nothing and delays its first."""
+"""Commands in one commit: a larger batch saves next to nothing and delays its first."""
 
 
 class _Waiting(NamedTuple):
@@ -120,8 +120,8 @@ class Writer:
         return await self._storage.transact(collect_needs(submissions), decide)
 
     async def _settle_failure(self, batch: list[_Waiting], error: Exception) -> None:
-        # One request that breaks its batch must not fail its neighbours: each tries alone. A storage
-        # that refuses all writes is spared the repetition.
+        # One request that breaks its batch must not fail its neighbours: each tries alone. A
+        # storage that refuses all writes is spared the repetition.
         if len(batch) == 1 or isinstance(error, Refusal):
             for waiting in batch:
                 self._settle(waiting, error)

@@ -105,7 +105,8 @@ class AgentInstance(NamedTuple):
 
     def recount_span(self, before: SpanStatus, after: SpanStatus) -> AgentInstance:
         """The run after one of its spans went from one status to another."""
-        return self._count(before, -1)._count(after, 1)
+        uncounted = self._count(before, -1)
+        return AgentInstance._count(uncounted, after, 1)
 
     def _count(self, status: SpanStatus, by: int) -> AgentInstance:
         if status == "active":

@@ -17,5 +17,10 @@ def is_client_id(text: str) -> bool:
     return _CLIENT_ID.match(text) is not None
 
 
+def is_key(text: str) -> bool:
+    """Whether a client may use this text as an idempotency key."""
+    return 0 < len(text) <= MAX_KEY_LENGTH and text.isprintable()
+
+
 CLIENT_ID_RULE: Final = "must be 1 to 64 letters, digits or any of _ . : -"
-KEY_RULE: Final = f"must be 1 to {MAX_KEY_LENGTH} characters"
+KEY_RULE: Final = f"must be 1 to {MAX_KEY_LENGTH} printable characters"

@@ -17,6 +17,7 @@ T = TypeVar("T")
 
 DEFAULT_PAGE_SIZE: Final = 20
 MAX_PAGE_SIZE: Final = 100
+_MAX_POSITION: Final = 2**53
 
 FilterValue: TypeAlias = str | int | bool | None
 FilterTest: TypeAlias = Literal["=", ">=", "<", "is null"]
@@ -119,9 +120,8 @@ def read_cursor(text: str, listing: Listing) -> Cursor:
         raise ValueError("is not a cursor that this server gave") from error
     if digest != _digest(listing):
         raise ValueError("belongs to a list with other filters or another order")
-    if not isinstance(row_id, str) or not isinstance(position, int) or position < 0:
-        raise ValueError("is not a cursor that this server gave")
-    if not isinstance(value, str | int | None):
+    fits = isinstance(value, str | int | None) and isinstance(row_id, str)
+    if not fits or not isinstance(position, int) or not 0 <= position < _MAX_POSITION:
         raise ValueError("is not a cursor that this server gave")
     return Cursor(value, row_id, position)
 

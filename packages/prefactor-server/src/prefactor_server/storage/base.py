@@ -15,46 +15,31 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol, TypeAlias, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar
 
 from prefactor_server.domain.account import Account
 from prefactor_server.domain.agent import Agent
-from prefactor_server.domain.agent_deployment import AgentDeployment
 from prefactor_server.domain.agent_instance import AgentInstance
-from prefactor_server.domain.agent_schema_version import AgentSchemaVersion, SchemaContent
+from prefactor_server.domain.agent_schema_version import SchemaContent
 from prefactor_server.domain.agent_span import AgentSpan, SpanPayload
-from prefactor_server.domain.agent_version import AgentVersion
 from prefactor_server.domain.api_token import ApiToken
 from prefactor_server.domain.audit import AuditEntry
 from prefactor_server.domain.environment import Environment
-from prefactor_server.domain.idempotency import IdempotencyKey
 from prefactor_server.domain.listing import Listing, Page
 
-Row: TypeAlias = (
-    Agent
-    | AgentDeployment
-    | AgentInstance
-    | AgentSchemaVersion
-    | AgentSpan
-    | AgentVersion
-    | ApiToken
-    | Environment
-    | IdempotencyKey
-)
-R = TypeVar(
-    "R",
-    Agent,
-    AgentDeployment,
-    AgentInstance,
-    AgentSchemaVersion,
-    AgentSpan,
-    AgentVersion,
-    ApiToken,
-    Environment,
-    IdempotencyKey,
-)
 T = TypeVar("T")
 Handle: TypeAlias = tuple[str | bytes, ...]
+
+
+class Row(Protocol):
+    """A row of any kind: a named tuple in the order of its table's columns."""
+
+    def handles(self) -> tuple[Handle, ...]:
+        """What the row can be found by, within its account and kind; the first is its key."""
+        ...
+
+
+R = TypeVar("R", bound=Row)
 
 
 class Registration(NamedTuple):
@@ -107,9 +92,9 @@ class Snapshot:
     __slots__ = ("_changed", "_new", "_rows", "audit", "closed_runs", "contents", "payloads")
 
     def __init__(self, rows: Sequence[Row] = ()) -> None:
-        self._rows: dict[tuple[type[Row], Handle], Row] = {}
-        self._new: dict[type[Row], dict[Handle, Row]] = {}
-        self._changed: dict[type[Row], dict[Handle, Row]] = {}
+        self._rows: dict[tuple[type[Any], Handle], Any] = {}
+        self._new: dict[type[Any], dict[Handle, Any]] = {}
+        self._changed: dict[type[Any], dict[Handle, Any]] = {}
         self.payloads: list[SpanPayload] = []
         self.contents: list[SchemaContent] = []
         self.closed_runs: list[tuple[str, int]] = []
@@ -119,7 +104,8 @@ class Snapshot:
 
     def get(self, kind: type[R], *handle: str | bytes) -> R | None:
         """The row of a kind that has this handle, or None; see the ``handles`` of its class."""
-        return self._rows.get((kind, handle))  # type: ignore[return-value]
+        found: R | None = self._rows.get((kind, handle))
+        return found
 
     def apply(self, changes: Changes) -> None:
         """Take over what a command decided, for the commands after it and for the backend."""
@@ -137,11 +123,11 @@ class Snapshot:
 
     def new(self, kind: type[R]) -> Sequence[R]:
         """The rows of a kind that have to be inserted."""
-        return tuple(self._new.get(kind, {}).values())  # type: ignore[return-value]
+        return tuple(self._new.get(kind, {}).values())
 
     def changed(self, kind: type[R]) -> Sequence[R]:
         """The rows of a kind that exist and have to be updated, as they are to be."""
-        return tuple(self._changed.get(kind, {}).values())  # type: ignore[return-value]
+        return tuple(self._changed.get(kind, {}).values())
 
     def _put(self, row: Row) -> None:
         kind = type(row)
@@ -160,9 +146,9 @@ class Snapshot:
     def _close_spans(self, run_id: str, at: int) -> None:
         # Only the spans that this batch names have to be seen closed by it; the backend closes the
         # stored ones first, and then writes these as they are here.
-        spans = [row for (kind, _), row in self._rows.items() if kind is AgentSpan]
+        spans = [row for row in self._rows.values() if isinstance(row, AgentSpan)]
         for span in spans:
-            if isinstance(span, AgentSpan) and span.agent_instance_id == run_id:
+            if span.agent_instance_id == run_id:
                 closed = span.close_by_termination(at)
                 if closed is not span:
                     self._update(closed)

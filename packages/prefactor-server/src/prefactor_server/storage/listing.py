@@ -50,7 +50,11 @@ def after(cursor: Cursor, sort: Sort, columns: Sequence[str]) -> Clause:
         return Clause(f"id {beyond} ?", (cursor.id,))
     if cursor.value is None:
         same = Clause(f"({column} IS NULL AND id {beyond} ?)", (cursor.id,))
-        return same if sort.descending else Clause(f"({same.sql} OR {column} IS NOT NULL)", same.parameters)
+        return (
+            same
+            if sort.descending
+            else Clause(f"({same.sql} OR {column} IS NOT NULL)", same.parameters)
+        )
     tail = f" OR {column} IS NULL" if sort.descending else ""
     return Clause(
         f"({column} {beyond} ? OR ({column} = ? AND id {beyond} ?){tail})",

@@ -1,7 +1,7 @@
 """Numbered SQL migrations: which there are, which a database has, which it still needs.
 
-A migration is a file ``NNNN_what_it_does.sql`` in a backend's folder. Once applied it never changes:
-its checksum is kept in the database and compared at every start.
+A migration is a file ``NNNN_what_it_does.sql`` in a backend's folder. Once applied it never
+changes: its checksum is kept in the database and compared at every start.
 """
 
 from __future__ import annotations
@@ -58,8 +58,8 @@ def plan(known: Sequence[Migration], applied: Mapping[int, str]) -> Sequence[Mig
         migration = by_version.get(version)
         if migration is None:
             raise MigrationError(
-                f"The database has migration {version}, which this version of prefactor-server does "
-                "not know: a newer version made it. Install that version, or restore a backup."
+                f"The database has migration {version}, which this version of prefactor-server "
+                "does not know: a newer version made it. Install that one, or restore a backup."
             )
         if migration.checksum != checksum:
             raise MigrationError(

@@ -1,8 +1,8 @@
 """SQL files: statements with a name and a description, loaded once.
 
-    -- name: agent.by_ref
-    -- An agent by its id or its external identifier.
-    SELECT ...
+-- name: agent.by_ref
+-- An agent by its id or its external identifier.
+SELECT ...
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ from prefactor_server.storage.base import (
     Snapshot,
     SpanRecord,
 )
-from prefactor_server.storage.sqlite import read, tables
+from prefactor_server.storage.sqlite import read
 from prefactor_server.storage.sqlite.connection import (
     FileLock,
     open_reader,
@@ -138,11 +138,11 @@ class SqliteStorage:
 
     async def instance(self, account_id: str, instance_id: str) -> AgentInstance | None:
         """See ``Storage.instance``."""
-        return await self._read(read.one, tables.AGENT_INSTANCE, account_id, instance_id)
+        return await self._read(read.instance, account_id, instance_id)
 
     async def instances(self, account_id: str, listing: Listing) -> Page[AgentInstance]:
         """See ``Storage.instances``."""
-        return await self._read(read.rows, tables.AGENT_INSTANCE, account_id, listing)
+        return await self._read(read.instances, account_id, listing)
 
     async def span(self, account_id: str, span_id: str) -> SpanRecord | None:
         """See ``Storage.span``."""
@@ -165,8 +165,7 @@ class SqliteStorage:
 
     def _load_decide_write(self, needs: Mapping[str, Needs], decide: Decide[T]) -> T:
         snapshots = {
-            account_id: load(self._writer, account_id, named)
-            for account_id, named in needs.items()
+            account_id: load(self._writer, account_id, named) for account_id, named in needs.items()
         }
         decided = decide(snapshots)
         for account_id, snapshot in snapshots.items():
@@ -217,9 +216,7 @@ class SqliteStorage:
                 f"({self._min_free_disk_bytes}): nothing was stored. Free space, then send it again"
             )
 
-    async def _write(
-        self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs
-    ) -> T:
+    async def _write(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         def run() -> T:
             with translated_errors():
                 return work(*args, **kwargs)

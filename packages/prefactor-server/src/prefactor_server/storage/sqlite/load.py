@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from prefactor_server.domain.agent import Agent
 from prefactor_server.domain.agent_deployment import AgentDeployment
 from prefactor_server.domain.agent_instance import AgentInstance
+from prefactor_server.domain.agent_schema_version import AgentSchemaVersion
 from prefactor_server.domain.agent_version import AgentVersion
 from prefactor_server.domain.environment import Environment
 from prefactor_server.domain.idempotency import IdempotencyKey
@@ -24,19 +25,20 @@ _IDS = "IN (SELECT value FROM json_each(?))"
 def load(connection: sqlite3.Connection, account_id: str, needs: Needs) -> Snapshot:
     """The rows of an account that a batch names, and those they hang from."""
     loader = _Loader(connection, account_id)
-    rows: list[Row] = []
-    rows += loader.keys(needs.keys)
-    rows += loader.by_id(tables.API_TOKEN, needs.tokens)
-    rows += loader.agents(needs.agents)
-    rows += loader.by_id(tables.ENVIRONMENT, needs.environments)
     spans = loader.by_id(tables.AGENT_SPAN, needs.spans)
-    rows += spans
     # A finish names its span only: the run that counts it comes along.
     runs = needs.instances | {span.agent_instance_id for span in spans}
-    rows += loader.by_id(tables.AGENT_INSTANCE, runs)
-    if needs.registrations:
-        rows += loader.registrations(needs.registrations)
-    return Snapshot(rows)
+    return Snapshot(
+        [
+            *loader.keys(needs.keys),
+            *loader.by_id(tables.API_TOKEN, needs.tokens),
+            *loader.agents(needs.agents),
+            *loader.by_id(tables.ENVIRONMENT, needs.environments),
+            *spans,
+            *loader.by_id(tables.AGENT_INSTANCE, runs),
+            *loader.registrations(needs.registrations),
+        ]
+    )
 
 
 class _Loader:
@@ -60,12 +62,12 @@ class _Loader:
         found: list[IdempotencyKey] = []
         for operation, named in by_operation.items():
             condition = f"operation = ? AND key {_IDS}"
-            found += self._select(
-                tables.IDEMPOTENCY_KEY, condition, (operation, json.dumps(named))
-            )
+            found += self._select(tables.IDEMPOTENCY_KEY, condition, (operation, json.dumps(named)))
         return found
 
-    def registrations(self, wanted: Iterable[Registration]) -> list[Row]:
+    def registrations(self, wanted: Collection[Registration]) -> list[Row]:
+        if not wanted:
+            return []
         agents = self.agents({one.agent_ref for one in wanted})
         environments = self._environments(wanted)
         rows: list[Row] = [*agents, *environments]
@@ -75,7 +77,7 @@ class _Loader:
                 rows += self._under_agent(agent, environments, one)
         return rows
 
-    def _environments(self, wanted: Iterable[Registration]) -> list[Environment]:
+    def _environments(self, wanted: Collection[Registration]) -> list[Environment]:
         named = {one.environment_id for one in wanted if one.environment_id is not None}
         default = self._select(tables.ENVIRONMENT, "is_default = 1", ())
         return default + self.by_id(tables.ENVIRONMENT, named)
@@ -88,11 +90,7 @@ class _Loader:
             if one.environment_id in (None, environment.id):
                 rows += self._deployment(agent, environment)
         if one.content_hash is not None:
-            rows += self._select(
-                tables.AGENT_SCHEMA_VERSION,
-                "agent_id = ? AND content_hash = ?",
-                (agent.id, one.content_hash),
-            )
+            rows += self._schema_versions(agent, one.content_hash)
         if one.metadata_hash is not None:
             rows += self._versions(agent, one.metadata_hash, rows)
         if one.external_identifier is not None:
@@ -112,9 +110,18 @@ class _Loader:
         )
         return [*found, *versions, *schema_versions]
 
-    def _versions(self, agent: Agent, metadata_hash: bytes, rows: list[Row]) -> list[AgentVersion]:
+    def _schema_versions(self, agent: Agent, content_hash: bytes) -> list[AgentSchemaVersion]:
+        return self._select(
+            tables.AGENT_SCHEMA_VERSION,
+            "agent_id = ? AND content_hash = ?",
+            (agent.id, content_hash),
+        )
+
+    def _versions(
+        self, agent: Agent, metadata_hash: bytes, rows: Sequence[Row]
+    ) -> list[AgentVersion]:
         # Only a version of a schema version that the registration can end up with is of use.
-        schema_versions = [row.id for row in rows if type(row) is tables.AGENT_SCHEMA_VERSION.kind]
+        schema_versions = [row.id for row in rows if isinstance(row, AgentSchemaVersion)]
         return self._select(
             tables.AGENT_VERSION,
             f"agent_id = ? AND metadata_hash = ? AND agent_schema_version_id {_IDS}",

@@ -21,13 +21,18 @@ CREATE TABLE IF NOT EXISTS migration (
 """
 
 
+def all_migrations() -> Sequence[Migration]:
+    """What a new database needs."""
+    return discover(_PACKAGE)
+
+
 def pending_migrations(connection: sqlite3.Connection) -> Sequence[Migration]:
     """What the database still needs; it is not changed.
 
     Raises:
         MigrationError: the database is newer than this server, or has another history.
     """
-    return plan(discover(_PACKAGE), _applied(connection))
+    return plan(all_migrations(), _applied(connection))
 
 
 def migrate(connection: sqlite3.Connection) -> Sequence[Migration]:

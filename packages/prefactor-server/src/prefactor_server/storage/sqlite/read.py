@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from prefactor_server.domain.account import Account
 from prefactor_server.domain.agent import Agent
+from prefactor_server.domain.agent_instance import AgentInstance
 from prefactor_server.domain.agent_span import PARAMS, RESULT, AgentSpan
 from prefactor_server.domain.api_token import ApiToken
 from prefactor_server.domain.listing import Cursor, Listing, Page
@@ -57,16 +58,9 @@ def tokens(connection: sqlite3.Connection, account_id: str) -> Sequence[ApiToken
     return tables.API_TOKEN.rows(connection.execute(text, (account_id,)))
 
 
-def one(connection: sqlite3.Connection, table: Table[R], account_id: str, row_id: str) -> R | None:
-    """A row by its id."""
-    text = f"{table.select} WHERE account_id = ? AND id = ?"
-    found = table.rows(connection.execute(text, (account_id, row_id)))
-    return found[0] if found else None
-
-
 def agent(connection: sqlite3.Connection, account_id: str, ref: str) -> AgentRecord | None:
     """An agent by its id, or else by its external identifier."""
-    found = one(connection, tables.AGENT, account_id, ref)
+    found = _one(connection, tables.AGENT, account_id, ref)
     if found is None:
         text = f"{tables.AGENT.select} WHERE account_id = ? AND external_identifier = ?"
         rows = tables.AGENT.rows(connection.execute(text, (account_id, ref)))
@@ -74,11 +68,9 @@ def agent(connection: sqlite3.Connection, account_id: str, ref: str) -> AgentRec
     return None if found is None else _with_registration(connection, found)
 
 
-def agents(
-    connection: sqlite3.Connection, account_id: str, listing: Listing
-) -> Page[AgentRecord]:
+def agents(connection: sqlite3.Connection, account_id: str, listing: Listing) -> Page[AgentRecord]:
     """A page of agents."""
-    page = rows(connection, tables.AGENT, account_id, listing)
+    page = _page(connection, tables.AGENT, account_id, listing)
     return Page([_with_registration(connection, row) for row in page.rows], page.total, page.next)
 
 
@@ -93,9 +85,23 @@ def instance_counts(
     return InstanceCounts(**dict(records.fetchall()))
 
 
+def instance(
+    connection: sqlite3.Connection, account_id: str, instance_id: str
+) -> AgentInstance | None:
+    """A run by its id."""
+    return _one(connection, tables.AGENT_INSTANCE, account_id, instance_id)
+
+
+def instances(
+    connection: sqlite3.Connection, account_id: str, listing: Listing
+) -> Page[AgentInstance]:
+    """A page of runs."""
+    return _page(connection, tables.AGENT_INSTANCE, account_id, listing)
+
+
 def span(connection: sqlite3.Connection, account_id: str, span_id: str) -> SpanRecord | None:
     """A span with its payloads."""
-    found = one(connection, tables.AGENT_SPAN, account_id, span_id)
+    found = _one(connection, tables.AGENT_SPAN, account_id, span_id)
     if found is None:
         return None
     records = connection.execute(
@@ -106,7 +112,7 @@ def span(connection: sqlite3.Connection, account_id: str, span_id: str) -> SpanR
 
 def spans(connection: sqlite3.Connection, account_id: str, listing: Listing) -> Page[SpanRecord]:
     """A page of spans with their payloads."""
-    page = rows(connection, tables.AGENT_SPAN, account_id, listing)
+    page = _page(connection, tables.AGENT_SPAN, account_id, listing)
     ids = json.dumps([row.id for row in page.rows])
     parts: dict[str, dict[int, tuple[int, bytes]]] = defaultdict(dict)
     for span_id, part, codec, body in connection.execute(_PAYLOADS_OF_MANY, (account_id, ids)):
@@ -125,10 +131,15 @@ def schema_content(
     return None if record is None else decode_document(*record)
 
 
-def rows(
+def _one(connection: sqlite3.Connection, table: Table[R], account_id: str, row_id: str) -> R | None:
+    text = f"{table.select} WHERE account_id = ? AND id = ?"
+    found = table.rows(connection.execute(text, (account_id, row_id)))
+    return found[0] if found else None
+
+
+def _page(
     connection: sqlite3.Connection, table: Table[R], account_id: str, listing: Listing
 ) -> Page[R]:
-    """A page of a table's rows, in one state of the database."""
     return _in_one_state(connection, lambda: _rows(connection, table, account_id, listing))
 
 
@@ -147,7 +158,7 @@ def _rows(
     return Page(shown, total, following)
 
 
-def _cursor(last: Any, listing: Listing, shown: int) -> Cursor:  # noqa: ANN401 - any kind of row
+def _cursor(last: Any, listing: Listing, shown: int) -> Cursor:
     start = listing.offset if listing.after is None else listing.after.position
     return Cursor(getattr(last, listing.sort.field), last.id, start + shown)
 

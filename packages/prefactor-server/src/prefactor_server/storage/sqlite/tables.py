@@ -26,9 +26,12 @@ class Table(Generic[R]):
     """The table of one kind of row; ``mutable`` are the columns that an update writes."""
 
     def __init__(self, kind: type[R], name: str, mutable: Sequence[str] = ()) -> None:
-        self.kind = kind
+        self.kind: type[R] = kind
         self.name = name
-        self.columns: Sequence[str] = kind._fields
+        # Every kind of row is a named tuple, which the type system cannot say of a protocol.
+        shape: Any = kind
+        self.columns: Sequence[str] = shape._fields
+        self._make: Callable[[Sequence[Any]], R] = shape._make
         # A column called "partition" or "key" is fine in SQLite, but quoting costs nothing.
         listed = ", ".join(f'"{column}"' for column in self.columns)
         self.select = f"SELECT {listed} FROM {name}"  # noqa: S608 - names of our own
@@ -42,8 +45,7 @@ class Table(Generic[R]):
 
     def rows(self, records: Iterable[Sequence[Any]]) -> list[R]:
         """The rows in the records of a select over ``columns``."""
-        make = self.kind._make
-        return [make(record) for record in records]
+        return [self._make(record) for record in records]
 
     def update_parameters(self, rows: Iterable[R]) -> list[tuple[Any, ...]]:
         """What an update of these rows binds."""

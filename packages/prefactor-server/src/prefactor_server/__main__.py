@@ -1,0 +1,5 @@
+"""``python -m prefactor_server``: the same as the ``prefactor-server`` command."""
+
+from prefactor_server.cli import main
+
+main()

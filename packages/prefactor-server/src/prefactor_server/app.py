@@ -1,0 +1,207 @@
+"""Putting the server together: the one place where its parts are made and handed to each other."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import secrets
+import socket
+import time
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import structlog
+import uvicorn
+
+from prefactor_server.api.app import create_api
+from prefactor_server.api.services import Services
+from prefactor_server.bootstrap import bootstrap
+from prefactor_server.commands.writer import Writer
+from prefactor_server.domain.errors import Unavailable
+from prefactor_server.domain.pfid import PfidMaker
+from prefactor_server.settings import SettingError, Settings
+from prefactor_server.storage.base import Storage
+from prefactor_server.storage.sqlite.backend import SqliteStorage
+
+_log = structlog.get_logger("prefactor_server")
+
+_SQLITE_SCHEME: Final = "sqlite:///"
+_PRUNE_EVERY_SECONDS: Final = 60
+_PRUNE_SLICE: Final = 1000
+_DAY_US: Final = 24 * 3600 * 1_000_000
+# Requests in flight get this long to be answered after a SIGTERM; then their connections close.
+_GRACE_SECONDS: Final = 20
+
+
+class Started(NamedTuple):
+    """What there is to say once the server answers: ``new_token`` only on a new database."""
+
+    url: str
+    new_token: str | None
+
+
+def now_us() -> int:
+    """The present, in microseconds since 1970."""
+    return time.time_ns() // 1000
+
+
+def database_path(database: str) -> Path:
+    """The file that a database setting names.
+
+    Raises:
+        SettingError: it names no file.
+    """
+    if database.startswith(("postgres://", "postgresql://")):
+        raise SettingError("This version of prefactor-server keeps its data in SQLite only")
+    path = database.removeprefix(_SQLITE_SCHEME)
+    if not database.startswith(_SQLITE_SCHEME) or path in ("", ":memory:"):
+        raise SettingError(
+            f"--database must be {_SQLITE_SCHEME} and the path of a file, got {database!r}"
+        )
+    return Path(path)
+
+
+def open_storage(settings: Settings, *, exclusive: bool) -> SqliteStorage:
+    """The database that the settings name, with its schema up to date.
+
+    Raises:
+        SettingError: the setting names no database.
+        DatabaseFileError: the file cannot be used.
+        MigrationError: a newer server wrote it.
+    """
+    return SqliteStorage.open(
+        database_path(settings.database),
+        exclusive=exclusive,
+        min_free_disk_bytes=settings.min_free_disk_bytes,
+    )
+
+
+async def serve(settings: Settings, announce: Callable[[Started], None]) -> None:
+    """Run the server until it is told to stop, then finish what it took.
+
+    ``announce`` is called once, when the server answers.
+
+    Raises:
+        SettingError, DatabaseFileError, MigrationError: see ``open_storage``.
+        OSError: the address cannot be listened on.
+    """
+    ids = PfidMaker(now_us, os.urandom)
+    with _listen(settings) as listener:
+        storage = open_storage(settings, exclusive=True)
+        try:
+            new_token = await bootstrap(
+                storage,
+                settings.bootstrap_token,
+                ids=ids,
+                now=now_us(),
+                random_bytes=secrets.token_bytes,
+            )
+            writer = Writer(storage, max_queue_bytes=settings.max_queue_bytes)
+            started = Started(_url(listener), new_token)
+            async with _pruning(storage, settings):
+                await _Server(
+                    _configuration(settings, storage, writer, ids),
+                    lambda: _announce(settings, started, announce),
+                ).serve([listener])
+            await writer.close()
+        finally:
+            await storage.close()
+
+
+def _configuration(
+    settings: Settings, storage: Storage, writer: Writer, ids: PfidMaker
+) -> uvicorn.Config:
+    services = Services(
+        storage=storage,
+        writer=writer,
+        settings=settings,
+        now_us=now_us,
+        random_bytes=os.urandom,
+        ids=ids,
+    )
+    return uvicorn.Config(
+        create_api(services),
+        http="httptools",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        # Longer than the idle limits of the usual clients, so that it is they who hang up: a server
+        # that closes first races with the next request.
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=_GRACE_SECONDS,
+    )
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn's server, which tells when it answers."""
+
+    def __init__(self, config: uvicorn.Config, on_started: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_started = on_started
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._on_started()
+
+
+def _announce(settings: Settings, started: Started, announce: Callable[[Started], None]) -> None:
+    if settings.ready_file:
+        # Whoever waits for the file must never read half of it.
+        path = Path(settings.ready_file)
+        draft = path.with_name(f"{path.name}.{os.getpid()}")
+        draft.write_text(json.dumps({"url": started.url, "pid": os.getpid()}), encoding="utf-8")
+        draft.replace(path)
+    announce(started)
+
+
+def _listen(settings: Settings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.host, settings.port))
+    except OSError as error:
+        listener.close()
+        raise OSError(
+            error.errno,
+            f"Cannot listen on {settings.host} port {settings.port}: {error.strerror}. "
+            "Choose another with --host and --port (port 0 picks a free one).",
+        ) from error
+    listener.set_inheritable(True)
+    return listener
+
+
+def _url(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    # A server on every address is shown at the one that surely works from here.
+    everywhere = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared with, not bound to
+    shown = everywhere.get(host, host)
+    return f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"
+
+
+@asynccontextmanager
+async def _pruning(storage: Storage, settings: Settings) -> AsyncGenerator[None]:
+    """Forget old idempotency keys in the background, for as long as the server runs."""
+    pruning = asyncio.create_task(_prune(storage, settings.idempotency_days * _DAY_US))
+    try:
+        yield
+    finally:
+        pruning.cancel()
+        with suppress(asyncio.CancelledError):
+            await pruning
+
+
+async def _prune(storage: Storage, lifetime_us: int) -> None:
+    while True:
+        try:
+            # Small slices: a request never waits behind a long delete.
+            while await storage.forget_keys(now_us() - lifetime_us, _PRUNE_SLICE):
+                pass
+        except Unavailable as error:
+            _log.warning("idempotency keys not pruned", reason=error.message)
+        await asyncio.sleep(_PRUNE_EVERY_SECONDS)

@@ -1,0 +1,109 @@
+"""The first rows of a new database: an account, its default environment and an account token."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from prefactor_server.domain.account import Account
+from prefactor_server.domain.api_token import (
+    DISPLAY_LENGTH,
+    MIN_LENGTH,
+    ApiToken,
+    TokenScope,
+    hash_token,
+    make_token,
+)
+from prefactor_server.domain.audit import AuditEntry
+from prefactor_server.domain.environment import Environment
+from prefactor_server.domain.pfid import MAX_PARTITION, PfidMaker
+from prefactor_server.settings import SettingError
+from prefactor_server.storage.base import Storage
+
+_DEFAULT: Final = "Default"
+CLI_ACTOR: Final = "cli"
+
+
+async def bootstrap(
+    storage: Storage,
+    given_token: str,
+    *,
+    ids: PfidMaker,
+    now: int,
+    random_bytes: Callable[[int], bytes],
+) -> str | None:
+    """Fill a database that holds no account.
+
+    Args:
+        storage: the database.
+        given_token: the text of the account token, or an empty text to have one made.
+        ids: makes the ids.
+        now: microseconds since 1970.
+        random_bytes: a source of randomness fit for secrets.
+
+    Returns:
+        The token's text, known to nobody else from now on; None when there was an account already.
+
+    Raises:
+        SettingError: the given token is too short, or holds white space.
+    """
+    check_given_token(given_token)
+    text = given_token or make_token("account", random_bytes)
+    partition = int.from_bytes(random_bytes(4), "big") & MAX_PARTITION
+    account = Account(ids.make(partition), _DEFAULT, partition, now, now)
+    environment = Environment(
+        id=ids.make(partition),
+        account_id=account.id,
+        name=_DEFAULT,
+        is_default=True,
+        inserted_at=now,
+        updated_at=now,
+    )
+    token = new_token(text, ids.make(partition), account.id, now)
+    entry = AuditEntry(account.id, now, CLI_ACTOR, "accounts.create", account.id, _DEFAULT)
+    created = await storage.create_account(account, environment, token, entry)
+    return text if created else None
+
+
+def new_token(
+    text: str,
+    token_id: str,
+    account_id: str,
+    now: int,
+    *,
+    scope: TokenScope = "account",
+    agent_id: str | None = None,
+    environment_id: str | None = None,
+    agent_deployment_id: str | None = None,
+    expires_at: int | None = None,
+) -> ApiToken:
+    """The row of a token with this text."""
+    return ApiToken(
+        id=token_id,
+        account_id=account_id,
+        token_scope=scope,
+        agent_id=agent_id,
+        environment_id=environment_id,
+        agent_deployment_id=agent_deployment_id,
+        token_hash=hash_token(text),
+        token_start=text[:DISPLAY_LENGTH] if text.startswith("pf_") else "",
+        expires_at=expires_at,
+        inserted_at=now,
+        status="active",
+        last_used_at=None,
+        updated_at=now,
+    )
+
+
+def check_given_token(text: str) -> None:
+    """Refuse a token of an operator's own that could be guessed or could not be sent.
+
+    Raises:
+        SettingError: it is too short, or has characters that a header cannot carry.
+    """
+    if text and (len(text) < MIN_LENGTH or not text.isascii() or not text.isprintable()):
+        raise SettingError(
+            f"PREFACTOR_BOOTSTRAP_TOKEN must be at least {MIN_LENGTH} printable ASCII characters"
+        )
+    if " " in text:
+        raise SettingError("PREFACTOR_BOOTSTRAP_TOKEN must not contain spaces")

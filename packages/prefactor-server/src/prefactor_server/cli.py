@@ -1,0 +1,296 @@
+"""The ``prefactor-server`` command."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import secrets
+import sys
+from collections.abc import Callable, Coroutine
+from dataclasses import asdict, field, is_dataclass, make_dataclass
+from typing import Annotated, Any, Final, Literal, NoReturn, Optional, TypeVar
+
+import cyclopts
+import structlog
+import uvloop
+from rich.console import Console
+from rich.table import Table
+
+from prefactor_server import __version__
+from prefactor_server.api.openapi import openapi_document
+from prefactor_server.app import Started, database_path, now_us, open_storage
+from prefactor_server.app import serve as serve_app
+from prefactor_server.bootstrap import CLI_ACTOR, new_token
+from prefactor_server.commands.api_token import CreateToken
+from prefactor_server.commands.base import Done, Refused, Request
+from prefactor_server.commands.writer import Writer
+from prefactor_server.domain.account import Account
+from prefactor_server.domain.api_token import ApiToken, TokenScope, make_token, token_status
+from prefactor_server.domain.errors import NotFound, Refusal
+from prefactor_server.domain.pfid import PfidMaker
+from prefactor_server.domain.times import format_time
+from prefactor_server.settings import SETTINGS, Setting, Settings, load_settings
+from prefactor_server.storage.base import Storage
+from prefactor_server.storage.migration import MigrationError
+from prefactor_server.storage.sqlite.connection import (
+    DatabaseFileError,
+    FileLock,
+    open_reader,
+    open_writer,
+)
+from prefactor_server.storage.sqlite.migrate import all_migrations, migrate, pending_migrations
+
+T = TypeVar("T")
+
+_out: Final = Console(highlight=False, soft_wrap=True)
+_err: Final = Console(stderr=True, highlight=False, soft_wrap=True)
+_DAY_US: Final = 24 * 3600 * 1_000_000
+
+
+def _flags(name: str, settings: tuple[Setting, ...]) -> type[Any]:
+    """A class of flags from rows of the settings table, for cyclopts to read."""
+    return make_dataclass(
+        name,
+        [
+            (
+                setting.name,
+                Annotated[Optional[type(setting.default)], cyclopts.Parameter(help=_help(setting))],  # noqa: UP045 - built at run time
+                field(default=None),
+            )
+            for setting in settings
+        ],
+        kw_only=True,
+        # Without it the class would seem to come from the standard library.
+        namespace={"__module__": __name__},
+    )
+
+
+def _help(setting: Setting) -> str:
+    default = f" Default: {setting.default}." if setting.default != "" else ""
+    return f"{setting.help}{default} Variable: {setting.variable}."
+
+
+_ServeFlags: Any = _flags("ServeFlags", SETTINGS)
+_DatabaseFlags: Any = _flags("DatabaseFlags", SETTINGS[:1])
+
+cli = cyclopts.App(
+    name="prefactor-server",
+    help="Self-hosted server of the Prefactor API: records what AI agents do.",
+    version=__version__,
+)
+token_cli = cyclopts.App(name="token", help="Make and list API tokens.")
+cli.command(token_cli)
+
+
+@cli.command
+def serve(*, flags: Annotated[_ServeFlags | None, cyclopts.Parameter(name="*")] = None) -> None:
+    """Run the server until it is stopped (SIGTERM, SIGINT), then finish what it took.
+
+    A new database gets an account, an environment "Default" and an account token, which is printed
+    once.
+    """
+    _log_to_stderr()
+    settings = _settings(flags)
+    _run(serve_app(settings, lambda started: _greet(started, settings)))
+
+
+@cli.command(name="migrate")
+def migrate_command(
+    *,
+    dry_run: bool = False,
+    flags: Annotated[_DatabaseFlags | None, cyclopts.Parameter(name="*")] = None,
+) -> None:
+    """Bring the database to this version's schema. ``serve`` does the same at its start.
+
+    Parameters
+    ----------
+    dry_run
+        Only say what would be done.
+    """
+    path = database_path(_settings(flags).database)
+    if dry_run:
+        if path.exists():
+            reader = open_reader(path)
+            steps = pending_migrations(reader)
+            reader.close()
+        else:
+            steps = all_migrations()
+        verb = "would apply"
+    else:
+        lock = FileLock(path).acquire()
+        writer = open_writer(path)
+        steps = migrate(writer)
+        writer.close()
+        lock.release()
+        verb = "applied"
+    for step in steps:
+        _out.print(f"{verb} {step.version:04} {step.name}")
+    if not steps:
+        _out.print("nothing to do: the database is up to date")
+
+
+@token_cli.command(name="create")
+def token_create(
+    *,
+    scope: Literal["account", "agent_deployment"] = "account",
+    agent: str | None = None,
+    environment: str | None = None,
+    days: int | None = None,
+    flags: Annotated[_DatabaseFlags | None, cyclopts.Parameter(name="*")] = None,
+) -> None:
+    """Make a token and print it: the only time that it can be seen.
+
+    Parameters
+    ----------
+    scope
+        What it may do: everything in the account, or record the runs of one agent.
+    agent
+        For an agent_deployment token: the agent's id or external identifier.
+    environment
+        For an agent_deployment token: the environment's id; the default one when not given.
+    days
+        How many days it works; for ever when not given.
+    """
+    settings = _settings(flags)
+    text = make_token(scope, secrets.token_bytes)
+    _run(
+        _create_token(settings, text, scope=scope, agent=agent, environment=environment, days=days)
+    )
+    # Only the token, so that a script can take the output as it is.
+    _out.print(text)
+
+
+@token_cli.command(name="list")
+def token_list(
+    *, flags: Annotated[_DatabaseFlags | None, cyclopts.Parameter(name="*")] = None
+) -> None:
+    """List the tokens: never their text, of which only the start is known."""
+    tokens = _run(_list_tokens(_settings(flags)))
+    table = Table("id", "starts with", "scope", "agent", "status", "expires", "last used", "made")
+    for token in tokens:
+        table.add_row(
+            token.id,
+            token.token_start or "-",
+            token.token_scope,
+            token.agent_id or "-",
+            token_status(token, now_us()),
+            _shown(token.expires_at, "never"),
+            _shown(token.last_used_at, "never"),
+            _shown(token.inserted_at, "-"),
+        )
+    _out.print(table)
+
+
+@cli.command(name="openapi")
+def openapi_command() -> None:
+    """Print the OpenAPI document of the API, as JSON."""
+    sys.stdout.write(json.dumps(openapi_document(), indent=2, ensure_ascii=False) + "\n")
+
+
+def main() -> None:
+    """Run the command; what an operator can mend ends in one line on stderr and exit code 1."""
+    try:
+        cli()
+    except (Refusal, DatabaseFileError, MigrationError) as error:
+        _fail(str(error))
+    except OSError as error:
+        _fail(error.strerror or str(error))
+
+
+def _fail(message: str) -> NoReturn:
+    _err.print(f"prefactor-server: {message}", markup=False)
+    sys.exit(1)
+
+
+def _settings(flags: object) -> Settings:
+    given = asdict(flags) if is_dataclass(flags) and not isinstance(flags, type) else {}
+    return load_settings(os.environ, given)
+
+
+def _greet(started: Started, settings: Settings) -> None:
+    _err.print(f"prefactor-server {__version__} on {started.url} ({settings.database})")
+    if started.new_token is None:
+        return
+    _err.print("A new database. Its account token, shown this once:")
+    _err.print(f"  export PREFACTOR_API_URL={started.url}", markup=False)
+    _err.print(f"  export PREFACTOR_API_TOKEN={_secret(started, settings)}", markup=False)
+
+
+def _secret(started: Started, settings: Settings) -> str:
+    # A token that the operator chose is known to them, and need not stand in a log.
+    return "$PREFACTOR_BOOTSTRAP_TOKEN" if settings.bootstrap_token else str(started.new_token)
+
+
+async def _create_token(
+    settings: Settings,
+    text: str,
+    *,
+    scope: TokenScope,
+    agent: str | None,
+    environment: str | None,
+    days: int | None,
+) -> None:
+    ids, now = PfidMaker(now_us, os.urandom), now_us()
+
+    async def create(storage: Storage, account: Account) -> None:
+        expires_at = None if days is None else now + days * _DAY_US
+        token_id = ids.make(account.partition)
+        command = CreateToken(
+            Request(account.id, CLI_ACTOR, now, None, b""),
+            new_token(text, token_id, account.id, now, scope=scope, expires_at=expires_at),
+            agent,
+            environment,
+            ids.make(account.partition),
+        )
+        writer = Writer(storage, max_queue_bytes=settings.max_queue_bytes)
+        outcome = (await writer.submit([command], 1))[0]
+        if isinstance(outcome, Refused):
+            raise outcome.refusal
+        assert isinstance(outcome, Done)  # noqa: S101 - a token is never stale
+
+    await _with_account(settings, create)
+
+
+async def _list_tokens(settings: Settings) -> list[ApiToken]:
+    async def read(storage: Storage, account: Account) -> list[ApiToken]:
+        return list(await storage.tokens(account.id))
+
+    return await _with_account(settings, read)
+
+
+async def _with_account(
+    settings: Settings, work: Callable[[Storage, Account], Coroutine[Any, Any, T]]
+) -> T:
+    # A server may be running on the file: SQLite lets this one short write in between its own.
+    if not database_path(settings.database).exists():
+        raise NotFound(f"There is no database {settings.database}: start the server once first")
+    storage = open_storage(settings, exclusive=False)
+    try:
+        accounts = await storage.accounts()
+        if not accounts:
+            raise NotFound("The database has no account yet: start the server once first")
+        return await work(storage, accounts[0])
+    finally:
+        await storage.close()
+
+
+def _run(work: Coroutine[Any, Any, T]) -> T:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(work)
+
+
+def _shown(time: int | None, otherwise: str) -> str:
+    return otherwise if time is None else format_time(time)
+
+
+def _log_to_stderr() -> None:
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
