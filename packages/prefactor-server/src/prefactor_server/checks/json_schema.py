@@ -135,8 +135,8 @@ def _refused(schema: dict[str, Any], error: jsonschema_rs.ValidationError) -> Co
             pass
         else:
             return _unchecked("a pattern needs look-around or back-references, or is too large")
-    if isinstance(error.kind, jsonschema_rs.ValidationErrorKind.Referencing):
-        return _unchecked(error.message)
+    if error.message.startswith("Unknown meta-schema"):
+        return _unchecked("its $schema is none of drafts 4, 6, 7, 2019-09 and 2020-12")
     return CompiledSchema(
         f"The schema is not valid: {describe(error, schema, quote_texts=True)}"[:MAX_MESSAGE]
     )

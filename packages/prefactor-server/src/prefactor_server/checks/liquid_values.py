@@ -1,0 +1,180 @@
+"""What a template gets to see of a payload, handed out one look-up at a time.
+
+Payloads are never walked or copied up front: a template names three fields of a payload that may
+hold ten thousand. Each value is made harmless at the moment it is looked up: texts are cut, what
+was wrapped as sensitive becomes its label, objects and arrays become views without attributes, and
+nothing of Python is within reach.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final, cast, overload
+
+MAX_TEXT: Final = 4_096
+"""Characters of one text that a template sees or makes."""
+
+MAX_ITEMS: Final = 4_096
+"""Items of one list that a filter takes or makes."""
+
+MAX_INTEGER_BITS: Final = 128
+
+_MAX_LABEL: Final = 100
+_UNITS_PER_TEXT: Final = 256
+
+
+class LimitReached(Exception):
+    """A render asked for more than it may have; it ends without a summary."""
+
+
+class Budget:
+    """What is left of the work that one render may do, in units of about a microsecond."""
+
+    __slots__ = ("left",)
+
+    def __init__(self, units: int) -> None:
+        self.left = units
+
+    def spend(self, units: int) -> None:
+        """Take some of it.
+
+        Raises:
+            LimitReached: there was less left.
+        """
+        self.left -= units
+        if self.left < 0:
+            raise LimitReached("the render took too many steps")
+
+    def spend_on(self, value: object) -> None:
+        """Take what it costs to handle a value once."""
+        size = 1
+        if isinstance(value, str):
+            size += len(value) // _UNITS_PER_TEXT
+        elif isinstance(value, list):
+            size += len(cast("list[object]", value))
+        self.spend(size)
+
+
+class Fields(Mapping[str, object]):
+    """A JSON object as a template sees it; as text it is empty."""
+
+    __slots__ = ("_budget", "_fields")
+
+    def __init__(self, fields: Mapping[str, object], budget: Budget) -> None:
+        self._fields = fields
+        self._budget = budget
+
+    def __getitem__(self, key: object) -> object:
+        if not isinstance(key, str):
+            raise KeyError(key)
+        return admit(self._fields[key], self._budget)
+
+    def __iter__(self) -> Iterator[str]:
+        for key in self._fields:
+            self._budget.spend(1)
+            yield key[:MAX_TEXT]
+
+    def __len__(self) -> int:
+        return len(self._fields)
+
+    def __str__(self) -> str:
+        return ""
+
+    def __liquid__(self) -> object:
+        """Return what the library compares, with `empty` for example."""
+        return self if self._fields else {}
+
+    # Comparing contents would let a template compare megabytes, again and again.
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Fields) and other._fields is self._fields
+
+    def __hash__(self) -> int:
+        return id(self._fields)
+
+
+class Items(Sequence[object]):
+    """A JSON array as a template sees it; as text it is empty."""
+
+    __slots__ = ("_budget", "_items")
+
+    def __init__(self, items: Sequence[object], budget: Budget) -> None:
+        self._items = items
+        self._budget = budget
+
+    @overload
+    def __getitem__(self, index: int) -> object: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[object]: ...
+    def __getitem__(self, index: int | slice) -> object:
+        if isinstance(index, slice):
+            return [admit(item, self._budget) for item in self._items[index][:MAX_ITEMS]]
+        return admit(self._items[index], self._budget)
+
+    def __iter__(self) -> Iterator[object]:
+        for item in self._items:
+            yield admit(item, self._budget)
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __str__(self) -> str:
+        return ""
+
+    def __liquid__(self) -> object:
+        """Return what the library compares, with `empty` for example."""
+        return self if self._items else []
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Items) and other._items is self._items
+
+    def __hash__(self) -> int:
+        return id(self._items)
+
+
+def admit(value: object, budget: Budget) -> object:
+    """Make a value of a payload, or one that a filter made, harmless."""
+    if isinstance(value, str):
+        value = value[:MAX_TEXT]
+        budget.spend(1 + len(value) // _UNITS_PER_TEXT)
+        return value
+    budget.spend(1)
+    if isinstance(value, bool | Fields | Items):
+        return value
+    if isinstance(value, int | float):
+        return value if _is_reasonable(value) else None
+    if isinstance(value, dict):
+        fields = cast("dict[str, object]", value)
+        return _label(fields) if "$sensitive" in fields else Fields(fields, budget)
+    if isinstance(value, list):
+        return Items(cast("list[object]", value), budget)
+    return None
+
+
+def length_of(value: object) -> int:
+    """The length of a text, a list or an object; 0 for everything else."""
+    return len(cast("str", value)) if isinstance(value, str | list | Fields | Items) else 0
+
+
+def text_of(value: object) -> str:
+    """A value as it stands in a text. What has no plain text of its own is empty."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return str(value)
+    return ""
+
+
+def _is_reasonable(number: float) -> bool:
+    if isinstance(number, int):
+        return number.bit_length() <= MAX_INTEGER_BITS
+    return math.isfinite(number)
+
+
+def _label(wrapper: Mapping[str, object]) -> str:
+    labels = wrapper.get("labels")
+    names = cast("list[object]", labels) if isinstance(labels, list) else []
+    shown = ", ".join(name for name in names[:_MAX_LABEL] if isinstance(name, str))
+    return f"[{shown[:_MAX_LABEL] or 'sensitive'}]"
