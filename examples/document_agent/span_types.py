@@ -1,0 +1,116 @@
+"""What the steps of this agent look like to those who read the record.
+
+A span type says what goes into a step and what comes out (JSON Schema), which one-line summary the
+server writes for it (Liquid), and what kind of data it touches. The schemas are there to be read
+and checked, not to be obeyed: a payload that does not fit is stored and marked.
+"""
+
+from typing import Any
+
+TEXT = {"type": "string"}
+COUNT = {"type": "integer", "minimum": 0}
+TEXTS = {"type": "array", "items": TEXT}
+# How `recording.described` writes down why a step failed.
+ERROR = {
+    "type": "object",
+    "properties": {"error_type": TEXT, "message": TEXT},
+    "required": ["error_type", "message"],
+}
+TOKEN_USAGE = {
+    "type": "object",
+    "properties": {"prompt_tokens": COUNT, "completion_tokens": COUNT, "total_tokens": COUNT},
+}
+
+
+def schema(required: dict[str, Any], **optional: Any) -> dict[str, Any]:
+    """Return the JSON Schema of an object that has these properties and no others."""
+    return {
+        "type": "object",
+        "properties": {**required, **optional},
+        "required": list(required),
+        "additionalProperties": False,
+    }
+
+
+def outcome(**properties: Any) -> dict[str, Any]:
+    """Return the JSON Schema of a result; a step that failed has an error in it, maybe only that."""
+    return schema({}, **properties, error=ERROR)
+
+
+READS_DOCUMENTS = {
+    "action_profile": {
+        "read_data": "allowed",
+        "create_data": "disallowed",
+        "update_data": "disallowed",
+        "destroy_data": "disallowed",
+        "financial_transactions": "disallowed",
+        "external_communication": "disallowed",
+    },
+    "result_data_categories": {"classification": "internal"},
+}
+
+SPAN_TYPES: list[dict[str, Any]] = [
+    {
+        "name": "agent:question",
+        "title": "Question",
+        "description": "The whole way from a question to its answer",
+        "params_schema": schema({"question": TEXT, "folder": TEXT}),
+        "result_schema": outcome(answer=TEXT, sources=TEXTS, found=COUNT),
+        "template": "{{ question }} → {{ found | default: 'no' }} "
+        "{% if found == 1 %}quote{% else %}quotes{% endif %}",
+    },
+    {
+        "name": "agent:plan",
+        "title": "Plan",
+        "description": "Decide which terms to search for and which document to try first",
+        "params_schema": schema({"question": TEXT}),
+        "result_schema": outcome(terms=TEXT, first_guess=TEXT),
+        "template": "search for {{ terms | default: 'nothing' }}; try {{ first_guess }} first",
+    },
+    {
+        "name": "agent:search",
+        "title": "Search",
+        "description": "Find the passages that hold the terms, and read the documents they are in",
+        "params_schema": schema({"terms": TEXT}),
+        "result_schema": outcome(hits=COUNT, read=TEXTS),
+        "template": 'search "{{ terms }}" → {{ hits | default: 0 }} passages',
+    },
+    {
+        "name": "agent:index",
+        "title": "Build index",
+        "description": "Note which passage of which document holds which terms",
+        "params_schema": schema({"folder": TEXT}),
+        "result_schema": outcome(documents=COUNT, passages=COUNT, skipped=TEXTS),
+        "template": "{{ documents }} documents, {{ passages }} passages"
+        "{% if skipped.size > 0 %}, {{ skipped.size }} skipped{% endif %}",
+        "data_risk": READS_DOCUMENTS,
+    },
+    {
+        "name": "agent:read_file",
+        "title": "Read file",
+        "description": "A tool call: read a document, or some lines of it",
+        "params_schema": schema({"path": TEXT, "reason": TEXT}, first_line=COUNT, last_line=COUNT),
+        "result_schema": outcome(lines=COUNT),
+        "template": "{{ path }}{% if first_line %}:{{ first_line }}-{{ last_line }}{% endif %} → "
+        "{% if error %}{{ error.error_type }}: {{ error.message }}"
+        "{% else %}{{ lines }} lines{% endif %}",
+        "data_risk": READS_DOCUMENTS,
+    },
+    {
+        "name": "agent:rank",
+        "title": "Rank passages",
+        "description": "Order the passages by what their text says about the question",
+        "params_schema": schema({"passages": COUNT}),
+        "result_schema": outcome(kept=COUNT, best=TEXT),
+        "template": "{{ passages }} passages → {{ kept }} kept"
+        "{% if best %}, best {{ best }}{% endif %}",
+    },
+    {
+        "name": "agent:answer",
+        "title": "Write answer",
+        "description": "Quote the sentences that answer best, each with its source",
+        "params_schema": schema({"model": TEXT, "passages": COUNT}),
+        "result_schema": outcome(answer=TEXT, sources=TEXTS, token_usage=TOKEN_USAGE),
+        "template": "{{ answer | truncate: 70 }} ({{ sources.size | default: 0 }} sources)",
+    },
+]
