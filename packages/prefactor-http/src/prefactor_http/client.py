@@ -1,0 +1,382 @@
+"""The client: one call is a loop of attempts, one attempt is one exchange on an aiohttp session.
+
+Everything that decides (retry policy, reading of replies, encoding) lives in modules that know
+no HTTP library; this one moves bytes.
+"""
+
+from __future__ import annotations
+
+import copy
+import functools
+import math
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, cast
+
+import aiohttp
+
+from ._version import PACKAGE_NAME, PACKAGE_VERSION
+from .calls import IDEMPOTENT_METHODS, Call, log_reply
+from .encoding import EncodedBody, encode_body, query, to_json_bytes, to_json_text
+from .exceptions import (
+    LOST_CONNECTION,
+    NETWORK_FAILURES,
+    PrefactorClientError,
+    PrefactorRequestError,
+    translated,
+)
+from .options import NO_OPTIONS, RequestOptions
+from .quota import RetryQuota
+from .redaction import Redactor
+from .replies import Reply, parse
+from .resources import Resources
+from .retry import RetryHandler
+from .sessions import Sessions
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from ssl import SSLContext
+    from types import TracebackType
+    from typing import Self
+
+    from .config import HttpClientConfig
+
+KEEP_ALIVE = 4.0
+"""Seconds that an idle connection is kept: below the 5 s after which common servers close it."""
+
+# aiohttp 3.14 takes a serializer that returns bytes, which saves decoding and encoding again.
+_SERIALIZER: dict[str, Any] = (
+    {"json_serialize_bytes": to_json_bytes}
+    if "json_serialize_bytes" in (aiohttp.ClientSession.__init__.__kwdefaults__ or {})
+    else {"json_serialize": to_json_text}
+)
+
+
+class PrefactorHttpClient(Resources):
+    """Typed, asynchronous access to the Prefactor API.
+
+    Use it as an async context manager, or call `close()` at the end. It is safe to share between
+    any number of tasks of one event loop; used in another loop later, it opens a new session there.
+
+    Args:
+        config: Where, with which token, and how patiently.
+        sdk_header: Replaces the `X-Prefactor-SDK` value `prefactor-http@<version>`.
+        session: A session of your own. It stays yours to close, and its pool is used as it is, so
+            a write that meets a connection the server has just closed is retried after the usual
+            wait instead of at once.
+        ssl: TLS settings for all requests, as aiohttp takes them.
+        proxy: URL of a proxy for all requests.
+        trust_env: Whether proxies and credentials are taken from the environment and `~/.netrc`.
+        retry_handler: Runs the attempts; hand in one of your own to control clock, sleep and chance.
+
+    Raises:
+        PrefactorRequestError: The token or the `sdk_header` cannot be sent in a header.
+    """
+
+    def __init__(
+        self,
+        config: HttpClientConfig,
+        sdk_header: str | None = None,
+        *,
+        session: aiohttp.ClientSession | None = None,
+        ssl: SSLContext | aiohttp.Fingerprint | bool | None = None,
+        proxy: str | None = None,
+        trust_env: bool = False,
+        retry_handler: RetryHandler | None = None,
+    ) -> None:
+        """Keep the settings; nothing is opened before it is needed."""
+        self.config = config
+        self._sdk = sdk_header or f"{PACKAGE_NAME}@{PACKAGE_VERSION}"
+        _check_header("api_token", config.api_token)
+        _check_header("sdk_header", self._sdk)
+        self._options = NO_OPTIONS
+        self._retry_handler = retry_handler or RetryHandler(config, quota=RetryQuota())
+        self._redactor = Redactor(config.api_token)
+        connect = functools.partial(_connect, config, trust_env)
+        self._sessions: Sessions[aiohttp.ClientSession] = Sessions(connect, session)
+        extras = {"ssl": ssl, "proxy": proxy}
+        self._extras = {name: value for name, value in extras.items() if value is not None}
+
+    async def __aenter__(self) -> Self:
+        """Open the session."""
+        await self._ensure_session()
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_val: BaseException | None,
+        exc_tb: TracebackType | None,
+    ) -> None:
+        """Close the session."""
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the session if it is open; harmless when repeated.
+
+        A later request opens a new one, which the end of the event loop closes if nobody does.
+        """
+        await self._sessions.close()
+
+    def with_options(
+        self,
+        *,
+        deadline: float | None = None,
+        request_timeout: float | None = None,
+        max_retries: int | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Self:
+        """A client with other defaults that shares session and retry quota with this one.
+
+        Closing either closes the shared session; close the one you started with.
+
+        Args:
+            deadline: Seconds for a whole call; `math.inf` lifts the limit.
+            request_timeout: Seconds for one attempt.
+            max_retries: Attempts after the first one.
+            headers: Extra headers of every request.
+        """
+        given = RequestOptions(
+            deadline=deadline,
+            request_timeout=request_timeout,
+            max_retries=max_retries,
+            headers=headers or {},
+        )
+        child = copy.copy(self)
+        child.forget_resources()
+        child._options = self._options.under(given)  # noqa: SLF001 - a copy of ourselves
+        return child
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, Any] | None = None,
+        json_data: Mapping[str, Any] | None = None,
+        idempotency_key: str | None = None,
+        options: RequestOptions | None = None,
+    ) -> dict[str, Any]:
+        """Send a request exactly as given and return the JSON object of the reply.
+
+        Unlike the typed methods it makes up no idempotency key. Without one, a POST or PATCH is
+        not repeated when the connection fails after it may have been processed.
+
+        Args:
+            method: The HTTP method.
+            path: Path below `api_url`, sent verbatim; encode ids with `urllib.parse.quote`.
+            params: Query parameters; None is left out, booleans are sent as `true` and `false`.
+            json_data: The body. Besides JSON values it may hold pydantic models and datetimes.
+            idempotency_key: Sent as `Idempotency-Key`, the same on every attempt.
+            options: Limits and headers of this call only.
+
+        Returns:
+            The reply; `{}` when it has no body by definition, such as with status 204.
+
+        Raises:
+            PrefactorApiError: The server refused (a subclass by status).
+            PrefactorNetworkError: No usable answer; also an aiohttp or asyncio error.
+            PrefactorResponseContractError: The reply is not a JSON object.
+            PrefactorRetryExhaustedError: It failed on the last of several attempts.
+            PrefactorRequestError: It cannot be sent as it is; nothing was.
+        """
+        call = Call(
+            send=self._make_request,
+            sessions=self._sessions,
+            config=self.config,
+            redactor=self._redactor,
+            method=method,
+            path=path,
+            params=query(params),
+            body=None if json_data is None else encode_body(json_data),
+            key=idempotency_key,
+            settings=self._options if options is None else self._options.under(options),
+        )
+        return await call.run(self._retry_handler)
+
+    async def validate_token(self) -> dict[str, Any]:
+        """Ask the server whether the token is good.
+
+        Raises:
+            PrefactorAuthError: It is not.
+        """
+        return await self.request("GET", "/api/v1/ping")
+
+    def __repr__(self) -> str:
+        """Where it talks to; never the token."""
+        return f"{type(self).__name__}({self.config!r})"
+
+    @property
+    def _session(self) -> aiohttp.ClientSession | None:
+        """The session in use. Settable, for tests that put a double in its place."""
+        return self._sessions.current
+
+    @_session.setter
+    def _session(self, session: aiohttp.ClientSession | None) -> None:
+        self._sessions.current = session
+
+    async def _ensure_session(self) -> None:
+        """Open a session for the running event loop unless there is one."""
+        await self._sessions.ensure()
+
+    async def _make_request(
+        self,
+        method: str,
+        path: str,
+        params: Mapping[str, Any] | None = None,
+        json_data: Mapping[str, Any] | None = None,
+        idempotency_key: str | None = None,
+        *,
+        seconds: float | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> dict[str, Any]:
+        """Make one attempt on the open session.
+
+        Args:
+            method: The HTTP method.
+            path: Path below `api_url`.
+            params: Query parameters.
+            json_data: The body, encoded already or not.
+            idempotency_key: Sent as a header.
+            seconds: Limit of the attempt; None for that of the session.
+            headers: Extra headers.
+        """
+        session = self._session
+        if session is None or session.closed:
+            message = "HTTP session not initialized"
+            raise PrefactorClientError(message)
+        if json_data is not None and not isinstance(json_data, EncodedBody):
+            json_data = encode_body(json_data)
+        if json_data is not None and session is self._sessions.given:
+            json_data = json_data.detached()  # its serializer encodes the values once more
+        arguments: dict[str, Any] = {
+            "method": method,
+            "url": f"{self.config.api_url.rstrip('/')}{path}",
+            "params": params,
+            "json": json_data,
+            "headers": self._headers(idempotency_key, headers),
+            **self._extras,
+        }
+        if seconds is None and session is self._sessions.given:
+            seconds = self.config.request_timeout
+        if seconds is not None:
+            arguments["timeout"] = _timeout(seconds, self.config.connect_timeout)
+        try:
+            reply = await self._exchange(session, path, arguments, bool(idempotency_key))
+        except (TypeError, ValueError) as error:
+            # aiohttp's word for "this URL, header or argument cannot be sent".
+            if isinstance(error, NETWORK_FAILURES):
+                raise
+            raise translated(error, f"{method} {path}", self._redactor) from None
+        log_reply(method, path, reply.status)
+        return parse(reply, self._redactor)
+
+    async def _exchange(
+        self, session: aiohttp.ClientSession, path: str, arguments: dict[str, Any], has_key: bool
+    ) -> Reply:
+        """One round trip; a second one at once if the first met a connection closed while idle.
+
+        aiohttp replays idempotent methods itself, but hands out the oldest idle connection
+        first, so that its replay may meet another dead one. This replay has a new connection. It
+        does not count as a retry: nothing is wrong with the server.
+        """
+        used = _ConnectionUse()
+        _connection_use.set(used)
+        try:
+            return await _round_trip(session, path, arguments, used)
+        except LOST_CONNECTION:
+            repeatable = has_key or arguments["method"].upper() in IDEMPOTENT_METHODS
+            if not (repeatable and used.from_pool) or used.answered:
+                raise
+        return await _round_trip(self._sessions.single_use(), path, arguments, used)
+
+    def _headers(self, key: str | None, extra: Mapping[str, str] | None) -> dict[str, str]:
+        headers = {
+            "Authorization": f"Bearer {self.config.api_token}",
+            "Content-Type": "application/json",
+            "Accept": "application/json",
+            "X-Prefactor-SDK": self._sdk,
+        }
+        if extra:
+            ours = {name.lower() for name in extra}
+            headers = {name: value for name, value in headers.items() if name.lower() not in ours}
+            headers.update(extra)
+        if key:
+            headers["Idempotency-Key"] = key
+        return headers
+
+
+class _ConnectionUse:
+    """What one attempt learned about its connection; filled in by the connector."""
+
+    __slots__ = ("answered", "from_pool")
+
+    def __init__(self) -> None:
+        self.from_pool = False
+        self.answered = False
+
+
+_connection_use: ContextVar[_ConnectionUse | None] = ContextVar("_connection_use", default=None)
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Notes for the attempt in the current task whether its connection came from the pool.
+
+    aiohttp's public way to learn this is a trace, which costs a tenth of the whole call. These
+    are the methods that its base connector names for subclasses.
+    """
+
+    async def connect(self, *args: Any, **kwargs: Any) -> Any:
+        """Assume the pool; `_create_connection` knows better."""
+        use = _connection_use.get()
+        if use is not None:
+            use.from_pool = True
+        return await super().connect(*args, **kwargs)
+
+    async def _create_connection(self, *args: Any, **kwargs: Any) -> Any:
+        use = _connection_use.get()
+        if use is not None:
+            use.from_pool = False
+        return await super()._create_connection(*args, **kwargs)
+
+
+def _connect(
+    config: HttpClientConfig, trust_env: bool, single_use: bool
+) -> aiohttp.ClientSession:
+    """Open a session; the loop has to be running."""
+    pool: dict[str, Any] = (
+        {"force_close": True} if single_use else {"keepalive_timeout": KEEP_ALIVE}
+    )
+    return aiohttp.ClientSession(
+        connector=_Connector(**pool),
+        timeout=aiohttp.ClientTimeout(total=config.request_timeout, connect=config.connect_timeout),
+        trust_env=trust_env,
+        **_SERIALIZER,
+    )
+
+
+def _timeout(seconds: float, connect: float) -> aiohttp.ClientTimeout:
+    # aiohttp rounds limits above the threshold up to a full second; a deadline is meant exactly.
+    total = None if math.isinf(seconds) else max(seconds, 0.001)  # 0 would mean "no limit"
+    return aiohttp.ClientTimeout(total=total, connect=connect, ceil_threshold=math.inf)
+
+
+async def _round_trip(
+    session: aiohttp.ClientSession, path: str, arguments: dict[str, Any], used: _ConnectionUse
+) -> Reply:
+    async with session.request(**arguments) as response:
+        used.answered = True
+        # text() would look for the character set and decode only for the JSON parser to encode
+        # again, a tenth of the call. What merely behaves like a response is asked for its text.
+        body = (
+            await response.read()
+            if isinstance(response, aiohttp.ClientResponse)
+            else await cast("Any", response).text()
+        )
+        headers = cast("object", response.headers)
+        return Reply(path, arguments["method"], response.status, body, headers)
+
+
+def _check_header(name: str, value: str) -> None:
+    if not value.isprintable():
+        message = f"{name} holds a line break or another character that no header can carry"
+        raise PrefactorRequestError(message, name)

@@ -1,0 +1,210 @@
+"""From Python values to what crosses the wire: bodies, path segments, queries, timestamps.
+
+Everything is encoded before anything is sent, so bad input raises early, says where it is, and a
+body is the same bytes on every attempt even if the caller changes the object in between.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
+from typing import Any, cast
+from urllib.parse import quote
+from uuid import UUID
+
+from pydantic import BaseModel
+
+from .exceptions import PrefactorRequestError
+from .models.base import RequestModel
+
+class EncodedBody(dict[str, Any]):
+    """A JSON object together with its encoding, made once.
+
+    It is a dict so that whoever looks at the `json=` argument of the session call sees the
+    object. The client's own sessions send `encoded`; another session's serializer finds plain
+    JSON values in it (see `detached`).
+    """
+
+    __slots__ = ("encoded",)
+    encoded: bytes
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> EncodedBody:
+        """A copy that keeps the encoding."""
+        return self.detached()
+
+    def detached(self) -> EncodedBody:
+        """The same body rebuilt from its bytes: it shares nothing with the caller's objects."""
+        copy = EncodedBody(json.loads(self.encoded))
+        copy.encoded = self.encoded
+        return copy
+
+
+def encode_body(value: Mapping[str, Any] | BaseModel) -> EncodedBody:
+    """Encode a request body.
+
+    Accepts what JSON has, plus pydantic models, datetimes (naive ones as UTC), dates and UUIDs.
+
+    Raises:
+        PrefactorRequestError: A value is not JSON: another type, NaN or infinity, text with
+            unpaired surrogates, a circular structure. `location` is its path.
+    """
+    if isinstance(value, BaseModel):
+        value = dump_model(value)
+    body = EncodedBody(value)
+    try:
+        body.encoded = _encode(body).encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise _located(body, error) from None
+    return body
+
+
+def to_json_bytes(value: Any) -> bytes:
+    """Serialize for a session of ours: an encoded body as it is, anything else as JSON."""
+    return value.encoded if isinstance(value, EncodedBody) else _encode(value).encode()
+
+
+def to_json_text(value: Any) -> str:
+    """The same for versions of aiohttp whose serializers return text."""
+    return to_json_bytes(value).decode()
+
+
+def dump_model(model: BaseModel) -> dict[str, Any]:
+    """The JSON form of a model, by alias (`schema_` becomes `schema`).
+
+    Request models of this package leave out what is None, because the API reads an absent
+    field and a null alike; a model inside a payload is the caller's data and keeps its nulls.
+    """
+    if isinstance(model, RequestModel):
+        return model.to_body()
+    return model.model_dump(mode="json", by_alias=True)
+
+
+def timestamp(moment: datetime) -> str:
+    """ISO 8601 with an offset; a naive datetime is taken as UTC."""
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).isoformat()
+
+
+def segment(name: str, value: str) -> str:
+    """One path segment, percent-encoded.
+
+    Raises:
+        PrefactorRequestError: The value is empty, `.` or `..`: a URL parser would resolve it
+            to another endpoint, however it is encoded.
+    """
+    if not isinstance(value, str) or value in {"", ".", ".."}:  # pyright: ignore[reportUnnecessaryIsInstance]
+        message = f"{name} must be a non-empty id, got {value!r}"
+        raise PrefactorRequestError(message, name)
+    try:
+        return quote(value, safe="")
+    except UnicodeEncodeError:
+        message = f"{name} is not valid Unicode text"
+        raise PrefactorRequestError(message, name) from None
+
+
+def query(params: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Query parameters as text: true/false for booleans, ISO 8601 for datetimes, None left out."""
+    if params is None:
+        return None
+    return {
+        name: _query_value(name, value) for name, value in params.items() if value is not None
+    }
+
+
+def _query_value(name: str, value: Any) -> Any:
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case str() | int():
+            return value
+        case float() if math.isfinite(value):
+            return value
+        case datetime():
+            return timestamp(value)
+        case date() | UUID():
+            return str(value)
+        case list() | tuple():
+            return [_query_value(name, item) for item in cast("list[Any]", value)]
+        case _:
+            message = f"params.{name} cannot be sent in a query: {_described(value)}"
+            raise PrefactorRequestError(message, f"params.{name}")
+
+
+def _default(value: Any) -> Any:
+    match value:
+        case BaseModel():
+            return dump_model(value)
+        case datetime():
+            return timestamp(value)
+        case date() | UUID():
+            return str(value)
+        case _:
+            message = f"{type(value).__name__} is not a JSON type"
+            raise TypeError(message)
+
+
+_encode = json.JSONEncoder(
+    # UTF-8 is what JSON is; escaping would nearly triple most non-Latin text.
+    ensure_ascii=False,
+    allow_nan=False,
+    separators=(",", ":"),
+    default=_default,
+).encode
+
+
+# --- Finding the offending value, once encoding has failed ----------------------------------------
+
+
+def _located(body: Mapping[str, Any], error: Exception) -> PrefactorRequestError:
+    too_deep = isinstance(error, RecursionError)
+    problem = "it is nested too deeply" if too_deep else str(error)
+    place, problem = _find(body) or ("json_data", problem)
+    return PrefactorRequestError(f"{place} cannot be sent as JSON: {problem}", place)
+
+
+def _find(body: Any) -> tuple[str, str] | None:
+    """Path and description of the first value that is not JSON, depth first.
+
+    With its own stack: the structure may be deeper than the interpreter's.
+    """
+    waiting: list[tuple[Any, str, frozenset[int]]] = [(body, "json_data", frozenset())]
+    while waiting:
+        value, place, above = waiting.pop()
+        if id(value) in above:
+            return place, "it contains itself"
+        if not isinstance(value, dict | list | tuple):
+            if not _encodes(value):
+                return place, _described(value)
+            continue
+        children = _children(cast("dict[Any, Any] | list[Any]", value), place)
+        bad_key = next((key for key, _, _ in children if not _encodes({key: None})), None)
+        if bad_key is not None:
+            return place, f"its key {bad_key!r} is not text"
+        inside = above | {id(value)}
+        waiting.extend((child, where, inside) for _, child, where in reversed(children))
+    return None
+
+
+def _children(value: dict[Any, Any] | list[Any], place: str) -> list[tuple[Any, Any, str]]:
+    """Key, value and path of everything directly inside."""
+    if isinstance(value, dict):
+        return [(key, item, f"{place}.{key}") for key, item in value.items()]
+    return [("", item, f"{place}[{index}]") for index, item in enumerate(value)]
+
+
+def _encodes(value: Any) -> bool:
+    try:
+        _encode(value).encode()
+    except (TypeError, ValueError, RecursionError):
+        return False
+    return True
+
+
+def _described(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value} has no JSON form"
+    if isinstance(value, str):
+        return "text with unpaired surrogates"
+    # The type only: the value itself may be a secret or a megabyte.
+    return f"a value of type {type(value).__name__}"

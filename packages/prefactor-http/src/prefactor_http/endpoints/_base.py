@@ -1,0 +1,164 @@
+"""What the resource clients share: sending a write under a key, reading objects and lists."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from ..encoding import dump_model, timestamp
+from ..exceptions import PrefactorResponseContractError
+from ..idempotency import idempotency_key
+from ..models.base import PaginationOutput, ReplyModel, Sorting
+from ..pages import Page, page_params, walk
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from ..config import HttpClientConfig
+    from ..options import RequestOptions
+
+R = TypeVar("R", bound=ReplyModel)
+M = TypeVar("M", bound=BaseModel)
+
+
+class HttpClient(Protocol):
+    """What a resource client needs of the HTTP client it is made with."""
+
+    config: HttpClientConfig
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, Any] | None = None,
+        json_data: Mapping[str, Any] | None = None,
+        idempotency_key: str | None = None,
+        options: RequestOptions | None = None,
+    ) -> dict[str, Any]:
+        """Send one request and return the reply."""
+        ...
+
+
+class Endpoint:
+    """Base of the resource clients."""
+
+    def __init__(self, http_client: HttpClient) -> None:
+        """Send through this client."""
+        self._http = http_client
+
+    def _key(self, given: str | None) -> str:
+        return idempotency_key(given, self._http.config.default_idempotency_key)
+
+    async def _write(
+        self,
+        method: str,
+        path: str,
+        body: dict[str, Any],
+        key: str,
+        options: RequestOptions | None,
+    ) -> dict[str, Any]:
+        """Send a write under a key, in the body (where the API documents it) and as a header."""
+        body["idempotency_key"] = key
+        return await self._http.request(
+            method, path, json_data=body, idempotency_key=key, options=options
+        )
+
+    async def _delete(
+        self, path: str, given_key: str | None, options: RequestOptions | None
+    ) -> dict[str, Any]:
+        return await self._write("DELETE", path, {}, self._key(given_key), options)
+
+    async def _read(
+        self, path: str, params: dict[str, Any] | None, options: RequestOptions | None
+    ) -> dict[str, Any]:
+        return await self._http.request("GET", path, params=params, options=options)
+
+    async def _page(
+        self,
+        path: str,
+        params: dict[str, Any],
+        model: type[R],
+        options: RequestOptions | None,
+    ) -> Page[R]:
+        reply = await self._read(path, params, options)
+        return to_page(reply, model, path)
+
+    def _walk(
+        self,
+        path: str,
+        filters: dict[str, Any],
+        model: type[R],
+        *,
+        sorting: str | None,
+        page_size: int | None,
+        options: RequestOptions | None,
+    ) -> AsyncIterator[R]:
+        filters |= page_params(sorting=sorting, offset=None, page_size=None)
+
+        async def fetch(position: dict[str, Any]) -> Page[R]:
+            return await self._page(path, {**filters, **position}, model, options)
+
+        return walk(fetch, page_size)
+
+
+def to_details(reply: dict[str, Any], model: type[R], operation: str) -> R:
+    """The object in a reply.
+
+    Raises:
+        PrefactorResponseContractError: It is not there, or lacks what the model requires.
+    """
+    details = reply.get("details")
+    instance = to_model(details, model, operation)
+    instance.remember(details)  # type: ignore[arg-type] - a dict, or it would not have fitted
+    return instance
+
+
+def to_model(value: Any, model: type[M], operation: str) -> M:
+    """A value of a reply as a model, or a contract error that names the operation."""
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        message = f"Invalid response payload for {operation}"
+        raise PrefactorResponseContractError(message, cause=error) from error
+
+
+def to_page(reply: dict[str, Any], model: type[R], operation: str) -> Page[R]:
+    """The page in a reply."""
+    rows: list[R] = []
+    for row in reply.get("summaries") or []:
+        instance = to_model(row, model, operation)
+        instance.remember(row)
+        rows.append(instance)
+    pagination, sorting = reply.get("pagination"), reply.get("sorting")
+    return Page(
+        rows,
+        pagination=None if pagination is None else to_model(pagination, PaginationOutput, operation),
+        sorting=None if sorting is None else to_model(sorting, Sorting, operation),
+        raw=reply,
+    )
+
+
+def as_dict(value: Mapping[str, Any] | BaseModel | None) -> dict[str, Any] | None:
+    """A part of a request, given as a dict or as a model."""
+    if value is None or type(value) is dict:
+        return value
+    return dump_model(value) if isinstance(value, BaseModel) else dict(value)
+
+
+def as_dicts(values: Sequence[Mapping[str, Any] | BaseModel] | None) -> list[Any] | None:
+    """Parts of a request, each given as a dict or as a model."""
+    return None if values is None else [as_dict(value) for value in values]
+
+
+def as_time(value: datetime | str | None) -> str | None:
+    """A moment on the wire: ISO 8601; text is taken to be that already."""
+    return timestamp(value) if isinstance(value, datetime) else value
+
+
+def present(**fields: Any) -> dict[str, Any]:
+    """The fields that are not None."""
+    return {name: value for name, value in fields.items() if value is not None}

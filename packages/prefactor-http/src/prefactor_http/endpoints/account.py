@@ -1,0 +1,87 @@
+"""Accounts: see and rename them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..encoding import segment
+from ..models.account import Account
+from ..pages import Page, page_params
+from ._base import Endpoint, to_details
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from ..options import RequestOptions
+
+PATH = "/api/v1/account"
+
+
+class AccountClient(Endpoint):
+    """`client.accounts`."""
+
+    async def list(
+        self,
+        *,
+        sorting: str | None = None,
+        offset: int | None = None,
+        page_size: int | None = None,
+        after: str | None = None,
+        options: RequestOptions | None = None,
+    ) -> Page[Account]:
+        """One page of accounts.
+
+        Args:
+            sorting: Field to sort by, with a leading `-` for descending order.
+            offset: Rows to skip.
+            page_size: Rows per page, 1 to 100.
+            after: Cursor from `pagination.next_after` of the page before.
+            options: Limits and headers of this call only.
+        """
+        paging = page_params(sorting=sorting, offset=offset, page_size=page_size, after=after)
+        return await self._page(PATH, paging, Account, options)
+
+    def iterate(
+        self,
+        *,
+        sorting: str | None = None,
+        page_size: int | None = None,
+        options: RequestOptions | None = None,
+    ) -> AsyncIterator[Account]:
+        """All accounts that `list` would show, page by page."""
+        return self._walk(
+            PATH, {}, Account, sorting=sorting, page_size=page_size, options=options
+        )
+
+    async def get(
+        self, account_id: str, *, options: RequestOptions | None = None
+    ) -> Account:
+        """Read one account.
+
+        Raises:
+            PrefactorNotFoundError: There is no such account.
+        """
+        reply = await self._read(_path(account_id), None, options)
+        return to_details(reply, Account, "accounts.get")
+
+    async def update(
+        self,
+        account_id: str,
+        *,
+        name: str,
+        idempotency_key: str | None = None,
+        options: RequestOptions | None = None,
+    ) -> Account:
+        """Rename an account.
+
+        Raises:
+            PrefactorNotFoundError: There is no such account.
+        """
+        key = self._key(idempotency_key)
+        body = {"details": {"name": name}}
+        reply = await self._write("PUT", _path(account_id), body, key, options)
+        return to_details(reply, Account, "accounts.update")
+
+
+def _path(account_id: str) -> str:
+    return f"{PATH}/{segment('account_id', account_id)}"

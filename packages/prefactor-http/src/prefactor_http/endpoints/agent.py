@@ -1,0 +1,232 @@
+"""Agents: create, find, change, retire."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..encoding import segment
+from ..models.agent import Agent, AgentForCreate, AgentForUpdate, AgentSummary
+from ..pages import Page, page_params
+from ._base import Endpoint, as_dict, present, to_details, to_page
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    from ..options import RequestOptions
+
+PATH = "/api/v1/agent"
+
+
+class AgentClient(Endpoint):
+    """`client.agents`.
+
+    The filters `risk_profile_id`, `team_id` and `owner_person_id` take an id, or the text `null`
+    for agents that have none; None does not filter.
+    """
+
+    async def create(
+        self,
+        details: Mapping[str, Any] | AgentForCreate,
+        idempotency_key: str | None = None,
+        *,
+        options: RequestOptions | None = None,
+    ) -> Agent:
+        """Create an agent.
+
+        Raises:
+            ValueError: The key is too long, or a value is not what the API accepts.
+            PrefactorConflictError: Its external identifier or id is taken.
+        """
+        part = as_dict(details) or {}
+        AgentForCreate.model_validate(part)
+        key = self._key(idempotency_key)
+        reply = await self._write("POST", PATH, {"details": part}, key, options)
+        return to_details(reply, Agent, "agents.create")
+
+    async def get(
+        self,
+        agent_id: str,
+        *,
+        environment_id: str | None = None,
+        include_counts: bool | None = None,
+        include_risk_rollup: bool | None = None,
+        options: RequestOptions | None = None,
+    ) -> Agent:
+        """Read one agent.
+
+        Args:
+            agent_id: Its id.
+            environment_id: Count only in this environment.
+            include_counts: Include `instance_counts`.
+            include_risk_rollup: Include the two risk rollups.
+            options: Limits and headers of this call only.
+
+        Raises:
+            PrefactorNotFoundError: There is no such agent.
+        """
+        params = {
+            "environment_id": environment_id,
+            "include_counts": include_counts,
+            "include_risk_rollup": include_risk_rollup,
+        }
+        return to_details(await self._read(_path(agent_id), params, options), Agent, "agents.get")
+
+    async def show(
+        self,
+        *,
+        agent_id: str | None = None,
+        external_identifier: str | None = None,
+        environment_id: str | None = None,
+        include_counts: bool | None = None,
+        include_risk_rollup: bool | None = None,
+        options: RequestOptions | None = None,
+    ) -> Agent:
+        """Read one agent by its id or by its external identifier; exactly one must be given.
+
+        Raises:
+            ValueError: None or both were given.
+            PrefactorNotFoundError: There is no such agent.
+        """
+        if (agent_id is None) == (external_identifier is None):
+            message = "Give exactly one of agent_id and external_identifier"
+            raise ValueError(message)
+        params = {
+            "agent_id": agent_id,
+            "external_identifier": external_identifier,
+            "environment_id": environment_id,
+            "include_counts": include_counts,
+            "include_risk_rollup": include_risk_rollup,
+        }
+        return to_details(await self._read(f"{PATH}/show", params, options), Agent, "agents.show")
+
+    async def list(
+        self,
+        *,
+        risk_profile_id: str | None = None,
+        team_id: str | None = None,
+        owner_person_id: str | None = None,
+        sorting: str | None = None,
+        offset: int | None = None,
+        page_size: int | None = None,
+        after: str | None = None,
+        options: RequestOptions | None = None,
+    ) -> Page[AgentSummary]:
+        """One page of agents.
+
+        Args:
+            risk_profile_id: Only agents with this risk profile.
+            team_id: Only agents of this team.
+            owner_person_id: Only agents of this owner.
+            sorting: Field to sort by, with a leading `-` for descending order.
+            offset: Rows to skip.
+            page_size: Rows per page, 1 to 100.
+            after: Cursor from `pagination.next_after` of the page before.
+            options: Limits and headers of this call only.
+        """
+        filters = _filters(risk_profile_id, team_id, owner_person_id)
+        paging = page_params(sorting=sorting, offset=offset, page_size=page_size, after=after)
+        return await self._page(PATH, filters | paging, AgentSummary, options)
+
+    async def list_agents(
+        self,
+        risk_profile_id: str | None = None,
+        team_id: str | None = None,
+        owner_person_id: str | None = None,
+        sorting: str | None = None,
+        offset: int | None = None,
+        page_size: int | None = None,
+        *,
+        options: RequestOptions | None = None,
+    ) -> Page[AgentSummary]:
+        """The same as `list`, under its older name and with its older form of sorting."""
+        params = _filters(risk_profile_id, team_id, owner_person_id)
+        params |= page_params(sorting=None, offset=offset, page_size=page_size)
+        reply = await self._read(PATH, {**params, "sorting": sorting}, options)
+        return to_page(reply, AgentSummary, "agents.list_agents")
+
+    def iterate(
+        self,
+        *,
+        risk_profile_id: str | None = None,
+        team_id: str | None = None,
+        owner_person_id: str | None = None,
+        sorting: str | None = None,
+        page_size: int | None = None,
+        options: RequestOptions | None = None,
+    ) -> AsyncIterator[AgentSummary]:
+        """All agents that `list` would show, page by page: `async for agent in …iterate()`."""
+        filters = _filters(risk_profile_id, team_id, owner_person_id)
+        return self._walk(
+            PATH, filters, AgentSummary, sorting=sorting, page_size=page_size, options=options
+        )
+
+    async def update(
+        self,
+        agent_id: str,
+        details: Mapping[str, Any] | AgentForUpdate,
+        idempotency_key: str | None = None,
+        *,
+        options: RequestOptions | None = None,
+    ) -> Agent:
+        """Change an agent: what is absent stays, what is None is cleared.
+
+        Raises:
+            ValueError: The key is too long, or a value is not what the API accepts.
+            PrefactorNotFoundError: There is no such agent.
+        """
+        part = as_dict(details) or {}
+        AgentForUpdate.model_validate(part)
+        key = self._key(idempotency_key)
+        reply = await self._write("PUT", _path(agent_id), {"details": part}, key, options)
+        return to_details(reply, Agent, "agents.update")
+
+    async def retire(
+        self,
+        agent_id: str,
+        idempotency_key: str | None = None,
+        *,
+        options: RequestOptions | None = None,
+    ) -> Agent:
+        """Take an agent out of service; no new runs of it can be registered."""
+        key = self._key(idempotency_key)
+        reply = await self._write("POST", f"{_path(agent_id)}/retire", {}, key, options)
+        return to_details(reply, Agent, "agents.retire")
+
+    async def reinstate(
+        self,
+        agent_id: str,
+        idempotency_key: str | None = None,
+        *,
+        options: RequestOptions | None = None,
+    ) -> Agent:
+        """Put a retired agent back into service."""
+        key = self._key(idempotency_key)
+        reply = await self._write("POST", f"{_path(agent_id)}/reinstate", {}, key, options)
+        return to_details(reply, Agent, "agents.reinstate")
+
+    async def delete(
+        self,
+        agent_id: str,
+        idempotency_key: str | None = None,
+        *,
+        options: RequestOptions | None = None,
+    ) -> Agent | None:
+        """Delete an agent that nothing refers to; returns its last state if the server sends it.
+
+        Raises:
+            PrefactorConflictError: It still has runs.
+        """
+        reply = await self._delete(_path(agent_id), idempotency_key, options)
+        return to_details(reply, Agent, "agents.delete") if reply.get("details") else None
+
+
+def _path(agent_id: str) -> str:
+    return f"{PATH}/{segment('agent_id', agent_id)}"
+
+
+def _filters(
+    risk_profile_id: str | None, team_id: str | None, owner_person_id: str | None
+) -> dict[str, Any]:
+    return present(
+        risk_profile_id=risk_profile_id, team_id=team_id, owner_person_id=owner_person_id
+    )

@@ -1,0 +1,36 @@
+"""Bulk: several operations in one round trip."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..models.bulk import BulkRequest, BulkResponse
+from ._base import Endpoint, to_model
+
+if TYPE_CHECKING:
+    from ..options import RequestOptions
+
+
+class BulkClient(Endpoint):
+    """`client.bulk`."""
+
+    async def execute(
+        self, request: BulkRequest, *, options: RequestOptions | None = None
+    ) -> BulkResponse:
+        """Run the items in order, each in its own transaction, up to the first that fails.
+
+        A failing item raises nothing: its output has the status `error`, and the items after it
+        have no output. Each item's key makes the whole request safe to repeat, and it is
+        repeated like any other write.
+
+        Raises:
+            PrefactorValidationError: The request as a whole was refused; nothing was executed.
+        """
+        reply = await self._http.request(
+            "POST",
+            "/api/v1/bulk",
+            json_data=request.model_dump(by_alias=True),
+            idempotency_key=self._key(None),
+            options=options,
+        )
+        return to_model(reply, BulkResponse, "bulk.execute")

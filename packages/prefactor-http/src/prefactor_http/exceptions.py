@@ -1,0 +1,368 @@
+"""Everything that can go wrong, in one tree: a caller picks how broadly to catch.
+
+    PrefactorHttpError                      everything this package raises for a failed request
+    ├── PrefactorApiError                   the server answered with a status >= 400
+    │   ├── PrefactorAuthError              401, 403: the token is bad or may not do this
+    │   ├── PrefactorNotFoundError          404
+    │   ├── PrefactorValidationError        400, 422; `errors` says which fields
+    │   ├── PrefactorConflictError          409: wrong state, or a key used for something else
+    │   └── PrefactorRateLimitError         429; `retry_after` says how long to wait
+    ├── PrefactorNetworkError               no usable answer; also what aiohttp or asyncio raised
+    │   └── PrefactorTimeoutError           … because time ran out (a `TimeoutError` too)
+    ├── PrefactorRetryExhaustedError        every retry was used; `last_error` is the last failure
+    ├── PrefactorResponseContractError      an answer that is not what the API promises
+    └── PrefactorClientError                the client was used in a way that cannot work
+        └── PrefactorRequestError           this request cannot be sent as it is (a `ValueError` too)
+
+Invalid arguments of typed methods raise `ValueError` or pydantic's `ValidationError`, before any
+request. All classes pickle with their attributes, and no text of theirs contains the token.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import pickle
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+
+if TYPE_CHECKING:
+    from .redaction import Redactor
+
+RATE_LIMITED = 429
+SERVER_ERROR = 500
+
+
+class PrefactorHttpError(Exception):
+    """Base class of all errors of this package; `str(error)` is exactly `message`."""
+
+    message: str
+    """What happened, in words."""
+    attempts: int | None = None
+    """HTTP attempts that the call made; None when nothing was sent or that is not known."""
+    request_id: str | None = None
+    """The server's id of the request, from the error body or the `X-Request-Id` header."""
+    retry_after: float | None = None
+    """Seconds that the server asked to wait, when it did."""
+    should_retry: bool | None = None
+    """The server's own word on trying again (`x-should-retry`), when it gave it."""
+
+    def __init__(self, *args: Any) -> None:
+        """Keep the first argument as `message`."""
+        # Not super(): in the classes that join_classes() makes, the next one in line is a foreign
+        # class whose constructor wants other arguments.
+        Exception.__init__(self, *args)
+        self.message = str(args[0]) if args else ""
+
+    def __str__(self) -> str:
+        """The message, whatever a mixed-in foreign exception class would say."""
+        return self.message
+
+    def __repr__(self) -> str:
+        """Class and message only."""
+        return f"{type(self).__name__}({self.message!r})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle without calling the constructor, whose arguments differ from `args`."""
+        return _restore, (_parts_of(type(self)), self.args, _picklable_state(self))
+
+
+class PrefactorApiError(PrefactorHttpError):
+    """The server answered with an error status.
+
+    Attributes:
+        code: The error code of the API, such as `invalid_action`; `unknown` when none was given.
+        status_code: The HTTP status.
+    """
+
+    def __init__(self, message: str, code: str, status_code: int) -> None:
+        """Take the three facts that every error response has."""
+        super().__init__(message)
+        self.code = code
+        self.status_code = status_code
+
+
+class PrefactorAuthError(PrefactorApiError):
+    """The token is missing, bad or expired (401), or not allowed to do this (403)."""
+
+
+class PrefactorNotFoundError(PrefactorApiError):
+    """There is no such thing, or the token may not see it (404)."""
+
+
+class PrefactorValidationError(PrefactorApiError):
+    """The server rejected the content of the request (400, 422).
+
+    Attributes:
+        errors: What is wrong, by field; values are lists of messages or nested error objects.
+    """
+
+    def __init__(
+        self, message: str, code: str, status_code: int, errors: dict[str, Any]
+    ) -> None:
+        """Take the facts of an error response and its map of field errors."""
+        super().__init__(message, code, status_code)
+        self.errors = errors
+
+
+class PrefactorConflictError(PrefactorApiError):
+    """The state does not allow this, or the idempotency key belongs to another request (409)."""
+
+
+class PrefactorRateLimitError(PrefactorApiError):
+    """Too many requests (429)."""
+
+
+class PrefactorNetworkError(PrefactorHttpError):
+    """No usable answer arrived.
+
+    The instance that is raised is also an instance of the aiohttp or asyncio class of the
+    original failure, so `except aiohttp.ClientConnectorError` and `except asyncio.TimeoutError`
+    catch it too; the original is its `__cause__`.
+
+    Attributes:
+        may_have_been_processed: False when the request never left, so that sending it again is
+            always safe; True when the server may have acted on it.
+    """
+
+    may_have_been_processed: bool = True
+
+
+class PrefactorTimeoutError(PrefactorNetworkError, asyncio.TimeoutError):
+    """The attempt, the connection or the deadline of the call ran out of time."""
+
+
+class PrefactorRetryExhaustedError(PrefactorHttpError):
+    """All retries were used and the last attempt failed as well.
+
+    Attributes:
+        last_error: The failure of the last attempt.
+    """
+
+    def __init__(self, message: str, last_error: Exception | None = None) -> None:
+        """Remember the last failure, and what it knew about the request."""
+        super().__init__(message)
+        self.last_error = last_error
+        if isinstance(last_error, PrefactorHttpError):
+            self.request_id = last_error.request_id
+            self.retry_after = last_error.retry_after
+
+
+class PrefactorResponseContractError(PrefactorHttpError):
+    """The body of a response is not the JSON that the API promises.
+
+    Attributes:
+        status_code: The HTTP status, None when a well-formed reply did not fit its model.
+        body_snippet: The beginning of the body, white space collapsed; None when it is empty.
+        cause: The decoding or validation error.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status_code: int | None = None,
+        body_snippet: str | None = None,
+        cause: Exception | None = None,
+    ) -> None:
+        """Keep the evidence."""
+        super().__init__(message)
+        self.status_code = status_code
+        self.body_snippet = body_snippet
+        self.cause = cause
+
+
+class PrefactorClientError(PrefactorHttpError):
+    """The client was used in a way that cannot work, such as without an open session."""
+
+
+class PrefactorRequestError(PrefactorClientError, ValueError):
+    """The request cannot be sent as it is; nothing has left the process.
+
+    Attributes:
+        location: The place of the offending value, such as `json_data.payload.scores[2]`.
+    """
+
+    def __init__(self, message: str, location: str | None = None) -> None:
+        """Say what is wrong, and where."""
+        super().__init__(message)
+        self.location = location
+
+
+# --- Classification -----------------------------------------------------------------------------
+
+
+def is_transient_http_error(error: Exception) -> bool:
+    """Whether the same request may well succeed later.
+
+    True for network failures, timeouts, and answers with 429 or a status of 500 and above. Looks
+    at `last_error` of a `PrefactorRetryExhaustedError`.
+    """
+    error = _unwrapped(error)
+    if isinstance(error, aiohttp.ClientError | asyncio.TimeoutError | PrefactorNetworkError):
+        return True
+    status = _status_of(error)
+    return status is not None and (status == RATE_LIMITED or status >= SERVER_ERROR)
+
+
+def is_permanent_http_error(error: Exception) -> bool:
+    """Whether the same request will fail again.
+
+    True for answers with a status from 400 to 499 other than 429, and for replies that break the
+    contract for a reason that is not transient. Looks at `last_error` of a
+    `PrefactorRetryExhaustedError`. An unrelated exception is neither transient nor permanent.
+    """
+    error = _unwrapped(error)
+    if isinstance(error, PrefactorResponseContractError):
+        return not is_transient_http_error(error)
+    status = _status_of(error)
+    return status is not None and 400 <= status < SERVER_ERROR and status != RATE_LIMITED  # noqa: PLR2004
+
+
+def _unwrapped(error: Exception) -> Exception:
+    if isinstance(error, PrefactorRetryExhaustedError) and error.last_error is not None:
+        return error.last_error
+    return error
+
+
+def _status_of(error: Exception) -> int | None:
+    if isinstance(error, PrefactorApiError | PrefactorResponseContractError):
+        return error.status_code
+    return None
+
+
+# --- Translation of what aiohttp and asyncio raise ----------------------------------------------
+
+# Looked up by name, because aiohttp 3.9 does not have all of them.
+_UNSENDABLE = (
+    ValueError,  # aiohttp.InvalidURL is one too
+    TypeError,
+    getattr(aiohttp, "NonHttpUrlClientError", aiohttp.InvalidURL),
+)
+_NEVER_LEFT = (
+    *_UNSENDABLE,
+    aiohttp.ClientConnectorError,
+    aiohttp.ClientHttpProxyError,
+    aiohttp.ServerFingerprintMismatch,
+    getattr(aiohttp, "ConnectionTimeoutError", aiohttp.ClientConnectorError),
+)
+NETWORK_FAILURES = (aiohttp.ClientError, asyncio.TimeoutError)
+"""What a failed attempt raises."""
+LOST_CONNECTION = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError, ConnectionResetError)
+"""How an idle connection that the server has closed meanwhile announces itself."""
+HOPELESS = (aiohttp.TooManyRedirects, aiohttp.ServerFingerprintMismatch)
+"""Network failures that another attempt cannot cure."""
+
+
+def translated(
+    original: Exception, request: str, redactor: Redactor, limit: float | None = None
+) -> PrefactorHttpError:
+    """The error of this package for a failed attempt, also an instance of the original's class.
+
+    Args:
+        original: What aiohttp or asyncio raised.
+        request: Method and path, for the message.
+        redactor: Removes the token from the text.
+        limit: Seconds that the attempt had, for a timeout that does not say.
+    """
+    error = _adopt(original)
+    said = str(original)
+    if not said:
+        said = "no details" if limit is None else f"no answer within {limit:g} seconds"
+    error.__init__(redactor.text(f"{request} failed: {type(original).__name__}: {said}"))
+    if isinstance(error, PrefactorNetworkError):
+        error.may_have_been_processed = not _never_left(original)
+    # A cause is printed with the traceback; better none than one that shows the token.
+    error.__cause__ = None if redactor.holds(f"{original} {original!r}") else original
+    error.__suppress_context__ = True
+    return error
+
+
+def _never_left(original: Exception) -> bool:
+    # aiohttp itself never raises its bare base class; wrappers and test doubles do, and they
+    # mean "the network is down".
+    return isinstance(original, _NEVER_LEFT) or type(original) is aiohttp.ClientError
+
+
+def _adopt(original: Exception) -> PrefactorHttpError:
+    if isinstance(original, aiohttp.ClientResponseError):
+        _hide_request_headers(original)
+    if isinstance(original, _UNSENDABLE):
+        base: type[PrefactorHttpError] = PrefactorRequestError
+    elif isinstance(original, asyncio.TimeoutError):
+        base = PrefactorTimeoutError
+    else:
+        base = PrefactorNetworkError
+    cls = join_classes(base, type(original))
+    error = cls.__new__(cls)
+    for name, value in _state(original).items():
+        setattr(error, name, value)
+    return error
+
+
+def _hide_request_headers(error: aiohttp.ClientResponseError) -> None:
+    """Drop the headers of the request, token included, which this one class keeps and prints."""
+    info = error.request_info
+    if isinstance(info, aiohttp.RequestInfo):
+        no_headers = type(info.headers)(aiohttp.typedefs.CIMultiDict())
+        error.request_info = aiohttp.RequestInfo(info.url, info.method, no_headers, info.real_url)
+        error.args = (error.request_info, error.history)
+
+
+@functools.cache
+def join_classes(
+    base: type[PrefactorHttpError], foreign: type[Exception]
+) -> type[PrefactorHttpError]:
+    """A subclass of both, named after both; `base` itself when it is one already."""
+    if issubclass(base, foreign):
+        return base
+    name = f"{base.__name__}[{foreign.__name__}]"
+    parts = {"_parts": (base, foreign), "__module__": base.__module__, "__doc__": base.__doc__}
+    return type(name, (base, foreign), parts)
+
+
+# --- Pickling -----------------------------------------------------------------------------------
+
+
+def _parts_of(cls: type[PrefactorHttpError]) -> tuple[type, ...]:
+    parts: tuple[type, ...] | None = cls.__dict__.get("_parts")
+    return parts or (cls,)
+
+
+def _restore(
+    parts: tuple[type, ...], args: tuple[Any, ...], state: dict[str, Any]
+) -> PrefactorHttpError:
+    cls: type[PrefactorHttpError] = join_classes(*parts) if len(parts) > 1 else parts[0]
+    error = cls.__new__(cls)
+    error.args = args
+    for name, value in state.items():
+        setattr(error, name, value)
+    return error
+
+
+def _state(error: BaseException) -> dict[str, Any]:
+    """Attributes of an exception, with those that `OSError` keeps outside of its `__dict__`."""
+    in_c = ("errno", "strerror", "filename") if isinstance(error, OSError) else ()
+    return {name: getattr(error, name) for name in in_c} | vars(error)
+
+
+def _picklable_state(error: BaseException) -> dict[str, Any]:
+    return {
+        name: value if _pickles(value) else _stand_in(value) for name, value in _state(error).items()
+    }
+
+
+def _pickles(value: object) -> bool:
+    try:
+        pickle.loads(pickle.dumps(value))  # noqa: S301 - our own bytes, made on this line
+    except Exception:  # noqa: BLE001 - pickling runs foreign code, which may raise anything
+        return False
+    return True
+
+
+def _stand_in(value: object) -> PrefactorHttpError | None:
+    """What is kept of an attribute that does not pickle: an exception's text."""
+    if isinstance(value, Exception):
+        return PrefactorHttpError(f"{type(value).__name__}: {value}")
+    return None

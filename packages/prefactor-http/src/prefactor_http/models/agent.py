@@ -1,0 +1,82 @@
+"""Agents: what is registered, run and governed."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+
+from .base import ReplyModel, RequestModel
+
+
+class AgentForCreate(RequestModel):
+    """A new agent."""
+
+    name: str
+    description: str | None = None
+    external_identifier: str | None = None
+    id: str | None = None
+    owner_person_id: str | None = None
+    risk_profile_id: str | None = None
+    team_id: str | None = None
+
+
+class AgentForUpdate(RequestModel):
+    """Changes to an agent: what is not given stays, what is given as None is cleared."""
+
+    name: str | None = None
+    description: str | None = None
+    owner_person_id: str | None = None
+    risk_profile_id: str | None = None
+    team_id: str | None = None
+
+    def to_body(self) -> dict[str, Any]:
+        """Exactly the fields that were given, None included."""
+        return self.model_dump(by_alias=True, exclude_unset=True)
+
+
+class AgentAvailableActions(ReplyModel):
+    """What may be done with an agent now."""
+
+    update: bool = False
+    retire: bool = False
+    reinstate: bool = False
+    delete: bool = False
+
+
+class AgentInstanceCounts(ReplyModel):
+    """Number of instances by state; `finished` are all that have ended."""
+
+    total: int = 0
+    pending: int = 0
+    active: int = 0
+    complete: int = 0
+    failed: int = 0
+    cancelled: int = 0
+    terminated: int = 0
+    finished: int = 0
+
+
+class AgentSummary(ReplyModel):
+    """An agent as lists show it; `status` is pending, active, dormant or retired."""
+
+    type: Literal["agent"] = "agent"
+    id: str
+    name: str | None = None
+    account_id: str | None = None
+    description: str | None = None
+    external_identifier: str | None = None
+    status: str | None = None
+    owner_person_id: str | None = None
+    team_id: str | None = None
+    available_actions: AgentAvailableActions | None = None
+    inserted_at: datetime | None = None
+    updated_at: datetime | None = None
+
+
+class Agent(AgentSummary):
+    """An agent with everything known about it."""
+
+    risk_profile_id: str | None = None
+    instance_counts: AgentInstanceCounts | None = None
+    theoretical_risk_rollup: dict[str, Any] | None = None
+    observed_risk_rollup: dict[str, Any] | None = None

@@ -1,0 +1,134 @@
+"""Agent instances: one run of an agent, from registration to its end."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import Field
+
+from .agent_schema_version import QualitySchemaForCreate, SpanTypeSchemaForCreate
+from .agent_version import RuntimeEnvironment
+from .base import ReplyModel, RequestModel
+from .types import FinishStatus, InstancePurpose
+
+__all__ = [
+    "AgentInstance",
+    "AgentInstanceRecordQuality",
+    "AgentInstanceSpanCounts",
+    "AgentSchemaVersionForRegister",
+    "AgentVersionForRegister",
+    "FinishInstanceRequest",
+    "RegisterAgentInstanceRequest",
+    "SpanTypeSchemaForCreate",
+    "TimestampRequest",
+]
+
+
+class AgentInstanceSpanCounts(ReplyModel):
+    """Number of spans by state; `finished` is complete + failed + cancelled."""
+
+    total: int = 0
+    pending: int = 0
+    active: int = 0
+    complete: int = 0
+    failed: int = 0
+    cancelled: int = 0
+    finished: int = 0
+
+
+class AgentInstance(ReplyModel):
+    """One run of an agent.
+
+    `status` is an `AgentStatus` or `terminated`; a state that this version does not know is
+    passed on as it is.
+    """
+
+    type: Literal["agent_instance"]
+    id: str
+    account_id: str
+    agent_id: str
+    agent_version_id: str
+    environment_id: str
+    status: str
+    inserted_at: datetime
+    updated_at: datetime
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    span_counts: AgentInstanceSpanCounts | None = None
+    agent_deployment_id: str | None = None
+    termination_reason: str | None = None
+    purpose: str | None = None
+    external_identifier: str | None = None
+    quality_payload: dict[str, Any] | None = None
+    quality_summary: str | None = None
+    quality_payloads: dict[str, Any] | None = None
+    quality_summaries: dict[str, Any] | None = None
+    cost_breakdown: dict[str, Any] | None = None
+    span_schema_counts: dict[str, Any] | None = None
+    risk_score: float | None = None
+
+
+class AgentVersionForRegister(RequestModel):
+    """The version of the agent that runs."""
+
+    name: str | None = None
+    external_identifier: str | None = None
+    description: str | None = None
+    runtime_environment: RuntimeEnvironment | None = None
+
+
+class AgentSchemaVersionForRegister(RequestModel):
+    """The kinds of spans and quality records that the run will send.
+
+    `span_type_schemas` wins over the older maps `span_schemas` and `span_result_schemas`.
+    """
+
+    external_identifier: str | None = None
+    span_schemas: dict[str, dict[str, Any]] | None = None
+    span_result_schemas: dict[str, dict[str, Any]] | None = None
+    span_type_schemas: list[SpanTypeSchemaForCreate] | None = None
+    quality_schemas: list[QualitySchemaForCreate] | None = None
+
+
+class RegisterAgentInstanceRequest(RequestModel):
+    """Body of a registration."""
+
+    agent_id: str | None = None
+    agent_version: dict[str, Any] | None = None
+    agent_schema_version: dict[str, Any] | None = None
+    id: str | None = None
+    idempotency_key: str | None = None
+    update_current_version: bool = True
+    environment_id: str | None = None
+    purpose: InstancePurpose | None = None
+    external_identifier: str | None = None
+
+
+class TimestampRequest(RequestModel):
+    """Body of a start; a null timestamp means now."""
+
+    timestamp: str | None = None
+    idempotency_key: str | None = None
+
+
+class FinishInstanceRequest(RequestModel):
+    """Body of a finish; without a status the run is complete, without a timestamp it ends now."""
+
+    status: FinishStatus | None = None
+    timestamp: str | None = None
+    idempotency_key: str | None = None
+
+
+class AgentInstanceRecordQuality(RequestModel):
+    """Body of a quality record; a null payload removes the record of that name."""
+
+    name: str = Field(min_length=1)
+    payload: dict[str, Any] | None = None
+    idempotency_key: str | None = None
+
+
+class TerminateInstanceRequest(RequestModel):
+    """Body of a termination."""
+
+    reason: str = Field(pattern=r"\S")

@@ -1,0 +1,68 @@
+"""Agent spans: the steps of a run."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import Field
+
+from .base import Payload, ReplyModel, RequestModel
+from .types import AgentStatus, FinishStatus
+
+
+class CreateAgentSpanRequest(RequestModel):
+    """The `details` of a span that is created."""
+
+    agent_instance_id: str
+    schema_name: str
+    status: AgentStatus
+    payload: dict[str, Any] = Field(default_factory=dict)
+    result_payload: dict[str, Any] | None = None
+    id: str | None = None
+    parent_span_id: str | None = None
+    started_at: str | None = None
+    finished_at: str | None = None
+    sensitive_encoding: bool | None = None
+    idempotency_key: str | None = None
+
+
+class FinishSpanRequest(RequestModel):
+    """Body of a finish; without a status the span is complete, without a timestamp it ends now."""
+
+    status: FinishStatus | None = None
+    result_payload: dict[str, Any] | None = None
+    timestamp: str | None = None
+    sensitive_encoding: bool | None = None
+    idempotency_key: str | None = None
+
+
+class AgentSpan(ReplyModel):
+    """One step of a run.
+
+    `status` is an `AgentStatus`; a state that this version does not know is passed on as it is.
+    """
+
+    type: Literal["agent_span"]
+    id: str
+    agent_instance_id: str
+    schema_name: str
+    status: str
+    account_id: str | None = None
+    agent_id: str | None = None
+    parent_span_id: str | None = None
+    schema_title: str | None = None
+    payload: Payload
+    result_payload: dict[str, Any] | None = None
+    summary: str | None = None
+    started_at: datetime | None = None
+    inserted_at: datetime | None = None
+    updated_at: datetime | None = None
+    finished_at: datetime | None = None
+    purpose: str | None = None
+    sensitive_encoding: bool | None = None
+    risk_level: str | None = None
+    risk_score: float | None = None
+    payload_byte_size_estimate: int | None = None
+    payload_validation: dict[str, Any] | None = None
+    result_payload_validation: dict[str, Any] | None = None

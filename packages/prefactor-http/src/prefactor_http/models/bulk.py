@@ -1,0 +1,62 @@
+"""Bulk requests: several operations in one round trip, in order, up to the first error."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+
+class BulkItem(BaseModel):
+    """One operation: its kind, its idempotency key, and its parameters as further fields."""
+
+    model_config = ConfigDict(extra="allow", defer_build=True)
+
+    type: str = Field(alias="_type")
+    """The operation, such as `agent_spans/create`; given and sent as `_type`."""
+    idempotency_key: str = Field(min_length=8, max_length=64)
+    """Unique within the request; names the item's output, and makes a repeat of the item safe."""
+
+
+class BulkRequest(BaseModel):
+    """The operations of one request."""
+
+    model_config = ConfigDict(defer_build=True)
+
+    items: list[BulkItem] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def validate_unique_idempotency_keys(self) -> Self:
+        """Refuse two items under one key: there is only one output per key."""
+        keys = [item.idempotency_key for item in self.items]
+        if len(set(keys)) != len(keys):
+            message = "All idempotency keys must be unique within the request"
+            raise ValueError(message)
+        return self
+
+
+class BulkOutput(BaseModel):
+    """The outcome of one item; what it returned (`details`, `code`, …) are further attributes."""
+
+    model_config = ConfigDict(extra="allow", defer_build=True, hide_input_in_errors=True)
+
+    status: str
+    """`success` or `error`."""
+
+    @field_validator("status")
+    @classmethod
+    def validate_status(cls, value: str) -> str:
+        """Refuse anything but the two outcomes: guessing would lose data."""
+        if value not in {"success", "error"}:
+            message = "status must be 'success' or 'error'"
+            raise ValueError(message)
+        return value
+
+
+class BulkResponse(BaseModel):
+    """Outputs by idempotency key, up to and including the first error; later items are absent."""
+
+    model_config = ConfigDict(defer_build=True, hide_input_in_errors=True)
+
+    status: str = "success"
+    outputs: dict[str, BulkOutput]

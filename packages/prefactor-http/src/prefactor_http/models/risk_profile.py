@@ -1,0 +1,68 @@
+"""Risk: what a span type may do and which data it sees, and the profiles that weigh it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import Field
+
+from .base import ReplyModel, RequestModel
+from .types import Classification, Inclusion, RiskAnswer
+
+
+class ActionProfile(RequestModel):
+    """Which kinds of action a span type takes."""
+
+    create_data: RiskAnswer = "unknown"
+    read_data: RiskAnswer = "unknown"
+    update_data: RiskAnswer = "unknown"
+    destroy_data: RiskAnswer = "unknown"
+    financial_transactions: RiskAnswer = "unknown"
+    external_communication: RiskAnswer = "unknown"
+
+
+class DataCategories(RequestModel):
+    """Which categories of data a payload holds, and how confidential it is."""
+
+    personal_identifiers: Inclusion = "unknown"
+    contact_information: Inclusion = "unknown"
+    financial_information: Inclusion = "unknown"
+    health_and_medical: Inclusion = "unknown"
+    criminal_justice: Inclusion = "unknown"
+    authentication_and_secrets: Inclusion = "unknown"
+    organisational_confidential: Inclusion = "unknown"
+    minors_data: Inclusion = "unknown"
+    location_and_tracking: Inclusion = "unknown"
+    behavioural_and_inferred: Inclusion = "unknown"
+    gdpr_racial_or_ethnic_origin: Inclusion = "unknown"
+    gdpr_political_opinions: Inclusion = "unknown"
+    gdpr_religious_or_philosophical_beliefs: Inclusion = "unknown"
+    gdpr_trade_union_membership: Inclusion = "unknown"
+    gdpr_genetic_data: Inclusion = "unknown"
+    gdpr_biometric_for_identification: Inclusion = "unknown"
+    gdpr_sex_life_or_sexual_orientation: Inclusion = "unknown"
+    classification: Classification = "unknown"
+
+
+class DataRisk(RequestModel):
+    """The risk of a span type or quality schema."""
+
+    action_profile: ActionProfile = Field(default_factory=ActionProfile)
+    params_data_categories: DataCategories = Field(default_factory=DataCategories)
+    result_data_categories: DataCategories = Field(default_factory=DataCategories)
+
+
+class RiskProfile(ReplyModel):
+    """How an account weighs data categories and actions; assigned to agents."""
+
+    type: Literal["risk_profile"] = "risk_profile"
+    id: str
+    name: str | None = None
+    account_id: str | None = None
+    description: str | None = None
+    category_weights: dict[str, Any] | None = None
+    action_multipliers: dict[str, Any] | None = None
+    thresholds: dict[str, Any] | None = None
+    inserted_at: datetime | None = None
+    updated_at: datetime | None = None

@@ -1,0 +1,24 @@
+"""The words of the API: states, purposes."""
+
+from typing import Literal
+
+AgentStatus = Literal["pending", "active", "complete", "failed", "cancelled"]
+"""States that a request may name. Replies may name others, such as `terminated`."""
+
+FinishStatus = Literal["complete", "failed", "cancelled"]
+"""How an instance or a span can end."""
+
+InstancePurpose = Literal["live", "smoke_test", "eval"]
+"""What an instance is run for."""
+
+RiskAnswer = Literal["unknown", "allowed", "disallowed"]
+"""Whether a kind of action may happen."""
+
+Inclusion = Literal["unknown", "included", "excluded"]
+"""Whether data of a category is present."""
+
+Classification = Literal["unknown", "public", "internal", "confidential", "restricted", "secret"]
+"""How confidential data is."""
+
+TokenScope = Literal["account", "agent_deployment"]
+"""What a token gives access to."""

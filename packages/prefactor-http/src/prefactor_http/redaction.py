@@ -1,0 +1,63 @@
+"""Keep secrets out of every text that leaves this package: messages, snippets, logs, reprs."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, cast
+from urllib.parse import quote, urlsplit
+
+MASK = "[redacted]"
+SHORTEST_SECRET = 8
+"""Characters; replacing a shorter "token" such as `test` would garble ordinary sentences."""
+
+
+class Redactor:
+    """Replaces one token, in the spellings a server might echo it in, by a mask."""
+
+    __slots__ = ("_spellings",)
+
+    def __init__(self, token: str) -> None:
+        """Remember the token as it is, JSON-escaped (with and without `\\/`) and URL-encoded."""
+        spellings: set[str] = set()
+        if len(token) >= SHORTEST_SECRET:
+            escaped = json.dumps(token)[1:-1]
+            spellings = {token, escaped, escaped.replace("/", "\\/"), quote(token, safe="")}
+        # The longest first: an escaped spelling may contain the plain one.
+        self._spellings = sorted(spellings, key=len, reverse=True)
+
+    def text(self, value: str) -> str:
+        """The text without the token."""
+        for spelling in self._spellings:
+            value = value.replace(spelling, MASK)
+        return value
+
+    def value(self, value: Any) -> Any:
+        """The same JSON value with the token removed from every string, keys included."""
+        match value:
+            case str():
+                return self.text(value)
+            case dict():
+                items = cast("dict[Any, Any]", value).items()
+                return {self.value(key): self.value(item) for key, item in items}
+            case list() | tuple():
+                return [self.value(item) for item in cast("list[Any]", value)]
+            case _:
+                return value
+
+    def holds(self, value: str) -> bool:
+        """Whether the text contains the token in any spelling."""
+        return any(spelling in value for spelling in self._spellings)
+
+    def __repr__(self) -> str:
+        """Say nothing about the token, not even its length."""
+        return "Redactor()"
+
+
+def mask_userinfo(url: str) -> str:
+    """The URL with a user name and password in it masked."""
+    try:
+        netloc = urlsplit(url).netloc
+    except ValueError:
+        return url
+    userinfo, at, host = netloc.rpartition("@")
+    return url.replace(netloc, f"***@{host}", 1) if at and userinfo else url

@@ -1,0 +1,251 @@
+"""Again? And after how long? A pure policy decides; one loop acts on it.
+
+The policy sees what happened (`Failure`), how often, and how much time is left, and answers with
+a wait in seconds or a reason to stop. It never sleeps, reads no clock and knows no HTTP library.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+import math
+import random as random_module
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+from .exceptions import PrefactorHttpError, PrefactorRetryExhaustedError
+from .quota import RETRY_COST, TIMEOUT_COST, RetryQuota
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from .config import HttpClientConfig
+
+T = TypeVar("T")
+
+JITTER_LOW, JITTER_WIDTH = 0.75, 0.5
+"""A wait is multiplied by a random factor from [0.75, 1.25), so that clients which failed
+together do not come back together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One failed attempt, as far as the decision about another one needs to know it."""
+
+    kind: Literal["final", "status", "not_sent", "unknown"]
+    """`final` no repeat can help; `status` the server answered; `not_sent` nothing has left;
+    `unknown` the server may or may not have acted."""
+    status: int | None = None
+    """The status of the answer, if there was one."""
+    retry_after: float | None = None
+    """Seconds that the server asked to wait."""
+    should_retry: bool | None = None
+    """The server's own word on whether to try again."""
+    repeatable: bool = True
+    """Whether doing it twice has the effect of doing it once: an idempotent method or a key."""
+    timed_out: bool = False
+    """Whether the attempt ran into a timeout."""
+
+
+class Stop(enum.Enum):
+    """Why there is no further attempt."""
+
+    FINAL = "another attempt cannot help, or could do it twice"
+    USED_UP = "all retries are used"
+    TOO_LONG = "the server wants a longer wait than allowed"
+    DEADLINE = "the wait would end after the deadline"
+    QUOTA = "too many calls of this client are failing"
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """The rules. An immutable value; `None` of a caller's options has been resolved before."""
+
+    max_retries: int
+    initial_delay: float
+    max_delay: float
+    multiplier: float
+    statuses: frozenset[int]
+
+    @classmethod
+    def of(cls, config: HttpClientConfig, max_retries: int | None = None) -> RetryPolicy:
+        """The policy that a configuration describes."""
+        return cls(
+            max_retries=config.max_retries if max_retries is None else max_retries,
+            initial_delay=config.initial_retry_delay,
+            max_delay=config.max_retry_delay,
+            multiplier=config.retry_multiplier,
+            statuses=frozenset(config.retry_on_status_codes),
+        )
+
+    def backoff(self, retry: int, factor: float) -> float:
+        """Seconds before retry number `retry` (from 0); the cap comes after the jitter factor."""
+        try:
+            return min(self.initial_delay * self.multiplier**retry * factor, self.max_delay)
+        except OverflowError:
+            return self.max_delay
+
+    def worth_repeating(self, failure: Failure) -> bool:
+        """Whether another attempt is safe and might succeed.
+
+        A status in the configured list is retried whatever the method: the caller listed it.
+        """
+        match failure.kind:
+            case "final":
+                return False
+            case "not_sent":
+                return True
+            case "unknown":
+                return failure.repeatable
+            case "status" if failure.should_retry is not None:
+                return failure.should_retry
+            case "status":
+                return failure.status in self.statuses
+
+    def decide(
+        self, failure: Failure, *, retries: int, time_left: float, factor: float
+    ) -> float | Stop:
+        """Seconds to wait before the next attempt, or why there is none.
+
+        Args:
+            failure: What happened.
+            retries: Retries made so far.
+            time_left: Seconds until the deadline; infinity when there is none.
+            factor: The jitter factor.
+        """
+        if not self.worth_repeating(failure):
+            return Stop.FINAL
+        if retries >= self.max_retries:
+            return Stop.USED_UP
+        asked = failure.retry_after or 0.0
+        if asked > self.max_delay:
+            return Stop.TOO_LONG
+        wait = max(self.backoff(retries, factor), asked)
+        return wait if wait < time_left else Stop.DEADLINE
+
+
+class RetryHandler:
+    """Runs an operation as often as the policy says.
+
+    Args:
+        config: Source of the policy.
+        quota: The budget shared with other calls; None for none.
+        clock: Monotonic seconds.
+        sleep: Waits for a number of seconds.
+        random: Draws from [0, 1).
+    """
+
+    def __init__(
+        self,
+        config: HttpClientConfig,
+        *,
+        quota: RetryQuota | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[Any]] | None = None,
+        random: Callable[[], float] = random_module.random,
+    ) -> None:
+        """Keep the collaborators; the policy is read from `config` for each call."""
+        self.config = config
+        self.quota = quota
+        self.clock = clock
+        self._sleep = sleep
+        self._random = random
+
+    async def execute(
+        self,
+        operation: Callable[..., Awaitable[T]],
+        is_retryable: Callable[[Exception], bool],
+        *args: Any,
+        **kwargs: Any,
+    ) -> T:
+        """Call `operation(*args, **kwargs)`, again as long as `is_retryable(error)` says so.
+
+        Raises:
+            PrefactorRetryExhaustedError: The last attempt failed too. With `max_retries=0`, and
+                for an error that is not retryable, the error itself is raised.
+        """
+
+        def assess(error: Exception) -> Failure:
+            return Failure("unknown" if is_retryable(error) else "final")
+
+        return await self.run(lambda: operation(*args, **kwargs), assess)
+
+    async def run(
+        self,
+        attempt: Callable[[], Awaitable[T]],
+        assess: Callable[[Exception], Failure],
+        *,
+        policy: Callable[[], RetryPolicy] | None = None,
+        deadline: float = math.inf,
+        on_retry: Callable[[Exception, int, float], None] | None = None,
+        name: str = "Operation",
+    ) -> T:
+        """Make attempts until one succeeds or the policy stops.
+
+        Args:
+            attempt: Makes one attempt.
+            assess: Says what a failure of it means; called once per failure.
+            policy: Gives the rules, when there is a failure to decide about; those of the
+                configuration by default.
+            deadline: On the clock of this handler; no wait ends after it.
+            on_retry: Told about the failure, the attempts so far and the wait, before it starts.
+            name: What failed, in the message of `PrefactorRetryExhaustedError`.
+        """
+        taken = retries = 0
+        while True:
+            try:
+                result = await attempt()
+            except Exception as error:  # noqa: BLE001 - `assess` decides which ones end the loop
+                failure = assess(error)
+                rules = policy() if policy else RetryPolicy.of(self.config)
+                wait = self._decide(rules, failure, retries, deadline)
+                if isinstance(wait, Stop):
+                    self._give_up(error, wait, retries + 1, name)
+                if on_retry is not None:
+                    on_retry(error, retries + 1, wait)
+                taken += _cost(failure)
+            else:
+                if self.quota is not None:
+                    self.quota.give_back(taken)
+                return result
+            # Out of the except block: the failed attempt's traceback, and the frames and buffers
+            # that hang on it, must not live as long as the wait.
+            retries += 1
+            await (self._sleep or asyncio.sleep)(wait)
+
+    def _decide(
+        self, policy: RetryPolicy, failure: Failure, retries: int, deadline: float
+    ) -> float | Stop:
+        wait = policy.decide(
+            failure,
+            retries=retries,
+            time_left=deadline - self.clock(),
+            factor=self._factor(),
+        )
+        if isinstance(wait, Stop) or self.quota is None or self.quota.take(_cost(failure)):
+            return wait
+        return Stop.QUOTA
+
+    def _factor(self) -> float:
+        return JITTER_LOW + JITTER_WIDTH * self._random()
+
+    @staticmethod
+    def _give_up(error: Exception, why: Stop, attempts: int, name: str) -> None:
+        """Raise what a call that has failed for good raises."""
+        if isinstance(error, PrefactorHttpError):
+            error.attempts = attempts
+        if why is not Stop.USED_UP or attempts == 1:
+            raise error
+        message = f"{name} failed after {attempts} attempts"
+        exhausted = PrefactorRetryExhaustedError(message, error)
+        exhausted.attempts = attempts
+        raise exhausted from error
+
+    def _calculate_delay(self, attempt: int) -> float:
+        """Seconds to wait after attempt number `attempt` (from 0), jitter included."""
+        return RetryPolicy.of(self.config).backoff(attempt, self._factor())
+
+
+def _cost(failure: Failure) -> int:
+    return TIMEOUT_COST if failure.timed_out else RETRY_COST

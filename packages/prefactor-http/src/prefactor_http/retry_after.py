@@ -1,0 +1,68 @@
+"""How long a server asks to be left alone, read from headers that nobody has validated.
+
+A header is input from a stranger: a sleep of `inf` seconds, a negative one or a number too large
+for the clock must not come out of it. What cannot be believed counts as not said.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+LONGEST = 366 * 24 * 3600.0
+"""Seconds; a longer wait is a mistake or an attack, not advice."""
+
+
+def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
+    """Seconds to wait as asked by `retry-after-ms` or `retry-after`, or None.
+
+    Args:
+        headers: Response headers with lower-case names.
+        now: The time that a date in the header is compared with; now in UTC by default.
+    """
+    milliseconds = _number(headers.get("retry-after-ms"))
+    if milliseconds is not None:
+        return milliseconds / 1000
+    text = headers.get("retry-after")
+    seconds = _number(text)
+    if seconds is not None or not text:
+        return seconds
+    return _until(text, now or datetime.now(UTC))
+
+
+def should_retry(headers: Mapping[str, str]) -> bool | None:
+    """What `x-should-retry` says: True, False, or None when it is absent or unclear."""
+    said = headers.get("x-should-retry", "").strip().lower()
+    return {"true": True, "false": False}.get(said)
+
+
+def _number(text: str | None) -> float | None:
+    # float() also reads "1_000", which no HTTP grammar knows.
+    if not text or "_" in text:
+        return None
+    try:
+        return _believable(float(text))
+    except ValueError:
+        return None
+
+
+def _believable(seconds: float) -> float | None:
+    # NaN fails the comparison, infinity the upper bound.
+    return seconds if 0 <= seconds <= LONGEST else None
+
+
+def _until(text: str, now: datetime) -> float | None:
+    try:
+        moment = parsedate_to_datetime(text)
+    except (ValueError, TypeError, OverflowError, IndexError):
+        return None
+    if moment.tzinfo is None:  # "-0000": UTC, says RFC 5322
+        moment = moment.replace(tzinfo=UTC)
+    try:
+        return _believable(max(0.0, (moment - now).total_seconds()))
+    except OverflowError:
+        return None

@@ -1,0 +1,115 @@
+"""The life of the sessions behind a client: opened late, bound to a loop, closed with it.
+
+An HTTP session belongs to the event loop it was made in. A client that outlives its loop (a
+second `asyncio.run`, a test per loop) needs a new one, and nobody can await the closing of the old
+one any more. So each loop's sessions are held by an asynchronous generator: `asyncio.run` and
+every other runner close a loop's generators before they close the loop, and the loop also closes
+one that is dropped. A client that nobody closed therefore leaves no open socket behind.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+
+from .exceptions import PrefactorClientError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable
+
+
+class Closable(Protocol):
+    """What is asked of a session here."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether it has been closed."""
+        ...
+
+    async def close(self) -> None:
+        """Close it and its connections."""
+        ...
+
+
+S = TypeVar("S", bound=Closable)
+
+
+class Sessions(Generic[S]):
+    """The session in use, and a second one whose connections are never reused.
+
+    Args:
+        connect: Makes a session; told whether its connections must be used only once.
+        given: A session of the caller's own. It is used as it is and never closed here.
+    """
+
+    def __init__(self, connect: Callable[[bool], S], given: S | None = None) -> None:
+        """Open nothing yet: the loop to bind to may not be running."""
+        self.current: S | None = given
+        """The session in use; whoever replaces it (a test, say) decides what is used."""
+        self.given = given
+        self.closings = 0
+        """How often `close` was called; a call that sees it change must not start over."""
+        self._connect = connect
+        self._own: S | None = None
+        self._single_use: S | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._opened: list[S] = []
+        self._keeper: AsyncGenerator[None, None] | None = None
+
+    async def ensure(self) -> S:
+        """The session for the running loop, opened if need be.
+
+        Nothing is awaited between the look and the change, so any number of tasks may ask.
+        """
+        session = self.current
+        if session is not None and not session.closed:
+            if session is not self._own or self._loop is asyncio.get_running_loop():
+                return session
+        if self.given is not None:
+            if self.given.closed:
+                message = "The session that was passed to the client is closed"
+                raise PrefactorClientError(message)
+            self.current = self.given
+            return self.given
+        return await self._open()
+
+    async def _open(self) -> S:
+        self._loop = asyncio.get_running_loop()
+        self._single_use = None
+        self.current = self._own = session = self._connect(False)  # noqa: FBT003
+        self._opened = [session]
+        # A generator of an earlier loop is dropped here, and that loop closes its sessions.
+        self._keeper = _keep(self._opened)
+        await anext(self._keeper)
+        return session
+
+    def owned(self, session: S) -> bool:
+        """Whether a session was opened here, with the settings of the client."""
+        return session is self._own
+
+    def single_use(self) -> S:
+        """A session whose connections are all new; to be asked for while `current` is open."""
+        if self._single_use is None:
+            self._single_use = self._connect(True)  # noqa: FBT003
+            self._opened.append(self._single_use)
+        return self._single_use
+
+    async def close(self) -> None:
+        """Close what was opened here, and forget the session in use; harmless when repeated."""
+        self.closings += 1
+        session, self.current, self._own = self.current, None, None
+        keeper, self._keeper = self._keeper, None
+        if keeper is not None:
+            await keeper.aclose()
+        if session is not None and session is not self.given and not session.closed:
+            await session.close()
+
+
+async def _keep(sessions: list[S]) -> AsyncGenerator[None, None]:
+    # Not a method: a reference to the owner would keep both alive until the garbage collector
+    # finds the cycle.
+    try:
+        yield
+    finally:
+        for session in sessions:
+            await session.close()
