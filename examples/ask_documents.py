@@ -16,6 +16,7 @@ from document_agent.agent import DocumentAgent
 from document_agent.answer import Quote
 from document_agent.recording import record_run
 from document_agent.span_types import SPAN_TYPES
+
 from prefactor_http import HttpClientConfig, PrefactorHttpClient, PrefactorHttpError
 
 QUESTION = "What happens when a client repeats a write with the same idempotency key?"
@@ -55,7 +56,11 @@ def show(question: str, quotes: list[Quote]) -> None:
     print(question)
     for quote in quotes:
         print()
-        print(textwrap.fill(f"“{quote.sentence.text}”", 96, initial_indent="  ", subsequent_indent="  "))
+        print(
+            textwrap.fill(
+                f"“{quote.sentence.text}”", 96, initial_indent="  ", subsequent_indent="  "
+            )
+        )
         print(f"    {quote.source}")
     if not quotes:
         print("\n  The documents say nothing about that.")

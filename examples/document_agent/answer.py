@@ -55,7 +55,9 @@ def rank(
     """Order passages by search score, coverage of the terms, and how close together they stand."""
     goal = set(wanted)
     ranked = [
-        Ranked(passage, score * (0.5 + share(terms(passage.text), goal)) * _closeness(passage, goal))
+        Ranked(
+            passage, score * (0.5 + share(terms(passage.text), goal)) * _closeness(passage, goal)
+        )
         for passage, score in candidates
     ]
     return sorted(ranked, key=lambda each: -each.score)[:limit]
@@ -101,8 +103,8 @@ def plain(text: str) -> str:
 def _paragraphs(passage: Passage) -> Iterator[tuple[int, list[str]]]:
     """Return runs of lines that belong together: a list has as many as it has items."""
     begun: tuple[int, list[str]] | None = None
-    for number, line in enumerate(passage.lines, passage.first_line):
-        line = QUOTE_MARK.sub("", line, count=1)
+    unquoted = (QUOTE_MARK.sub("", line, count=1) for line in passage.lines)
+    for number, line in enumerate(unquoted, passage.first_line):
         is_table = line.lstrip().startswith("|")
         bullet = BULLET.match(line)
         if begun and (bullet or is_table):

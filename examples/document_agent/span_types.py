@@ -33,7 +33,7 @@ def schema(required: dict[str, Any], **optional: Any) -> dict[str, Any]:
 
 
 def outcome(**properties: Any) -> dict[str, Any]:
-    """Return the JSON Schema of a result; a step that failed has an error in it, maybe only that."""
+    """Return the JSON Schema of a result; that of a failed step holds an error, maybe only that."""
     return schema({}, **properties, error=ERROR)
 
 

@@ -10,16 +10,18 @@ VOWEL = re.compile(r"[aeiouy]")
 
 # Words that say how something is asked or told rather than what about.
 STOP_WORDS = frozenset(
-    "a about above after again all also am an and another any are as asked at be because been "
-    "before being below between both but by can cannot could did do does doing done down during "
-    "each either else etc ever every few for from further get gets give given gives go goes "
-    "had happen happens has have having he her here hers him his how however i if in into is it "
-    "its itself just let like made make makes many may me might more most much must my need needs "
-    "never no nor not now of off often on once one only or other our out over own per same shall "
-    "she should show since so some such tell than that the their them then there these they this "
-    "those through to too under until up upon us use used uses using very was way we well were "
-    "what when where whether which while who whom whose why will with within without would yes "
-    "yet you your".split()
+    """
+    a about above after again all also am an and another any are as asked at be because been
+    before being below between both but by can cannot could did do does doing done down during
+    each either else etc ever every few for from further get gets give given gives go goes had
+    happen happens has have having he her here hers him his how however i if in into is it its
+    itself just let like made make makes many may me might more most much must my need needs
+    never no nor not now of off often on once one only or other our out over own per same shall
+    she should show since so some such tell than that the their them then there these they this
+    those through to too under until up upon us use used uses using very was way we well were
+    what when where whether which while who whom whose why will with within without would yes
+    yet you your
+    """.split()  # noqa: SIM905 - two hundred quotation marks would hide the words
 )
 
 

@@ -1,0 +1,177 @@
+"""Spans as a tree: the pure part of showing a run, without any input or output.
+
+Spans come as a flat list, in any order, and their parents are what agents said they are. So a
+parent may be missing, and in principle spans may be each other's parents; every span is shown
+exactly once all the same.
+"""
+
+from collections import defaultdict
+from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Generic, Protocol, TypeVar
+
+from prefactor_http import AgentInstance, AgentSpan
+
+
+class Linked(Protocol):
+    """What a span needs in order to find its place."""
+
+    @property
+    def id(self) -> Hashable:
+        """What others call it as their parent."""
+
+    @property
+    def parent_span_id(self) -> Hashable | None:
+        """The span that it is a part of, if any."""
+
+    @property
+    def started_at(self) -> datetime | None:
+        """When it began; spans beside each other are shown in this order."""
+
+
+S = TypeVar("S", bound=Linked)
+
+GLYPHS = {"complete": "✓", "failed": "✗", "cancelled": "⊘", "active": "▶", "pending": "…"}
+
+
+@dataclass(frozen=True)
+class Row(Generic[S]):
+    """A span in its place: `more` says for each level whether another span follows there."""
+
+    span: S
+    more: tuple[bool, ...]
+
+    @property
+    def branch(self) -> str:
+        """The lines that lead to the span."""
+        return self.trunk(self.more[:-1]) + ("├─ " if self.more[-1] else "└─ ")
+
+    @property
+    def below(self) -> str:
+        """The lines that pass by whatever is said below the span."""
+        return self.trunk(self.more)
+
+    @staticmethod
+    def trunk(more: tuple[bool, ...]) -> str:
+        """Return one column for each level."""
+        return "".join("│  " if follows else "   " for follows in more)
+
+
+def rows(spans: Sequence[S]) -> Iterator[Row[S]]:
+    """Return each span once, below its parent and in the order in which they began.
+
+    A span whose parent is not among them is a root. Of spans that are each other's ancestors the
+    one that began first is a root, so that nothing is lost and nothing goes round in circles.
+    """
+    order = sorted(range(len(spans)), key=lambda number: _began(spans[number], number))
+    children = defaultdict[int | None, list[int]](list)
+    for number, parent in _parents(spans, order).items():
+        children[parent].append(number)
+    # A stack rather than recursion: a chain of spans may be longer than Python's stack is deep.
+    waiting = _siblings(children[None], ())
+    while waiting:
+        number, more = waiting.pop()
+        yield Row(spans[number], more)
+        waiting += _siblings(children[number], more)
+
+
+def render(instance: AgentInstance, spans: Sequence[AgentSpan], *, width: int = 100) -> list[str]:
+    """Return a run as lines of text: its state, its counts, its spans with what became of them."""
+    lines = [f"{_state(instance)}, {_counts(instance, spans)}"]
+    for row in rows(spans):
+        lines.append(_line(row, width))
+        problem = error_of(row.span)
+        if problem:
+            lines.append(_clipped(f"{row.below}   ! {problem}", width))
+    return lines
+
+
+def error_of(span: AgentSpan) -> str | None:
+    """Return the error that a span carries in its result, or else in its payload."""
+    for payload in (span.result_payload or {}, span.payload):
+        error = payload.get("error")
+        if isinstance(error, dict):
+            kind, message = error.get("error_type", "error"), error.get("message", "")
+            return printable(f"{kind}: {message}")
+        if error:
+            return printable(str(error))
+    return None
+
+
+def took(started_at: datetime | None, finished_at: datetime | None) -> str:
+    """Return a duration as a person would say it; nothing while it is not over."""
+    if started_at is None or finished_at is None:
+        return ""
+    seconds = max(finished_at - started_at, timedelta()).total_seconds()
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
+    return f"{seconds:.1f} s" if seconds < 60 else f"{seconds // 60:.0f} min {seconds % 60:.0f} s"
+
+
+def printable(text: str) -> str:
+    """Return a text in one line, without anything that a terminal would obey."""
+    return "".join(each if each.isprintable() else "�" for each in " ".join(text.split()))
+
+
+def _began(span: Linked, number: int) -> tuple[bool, float, int]:
+    """Sort by the beginning; what has not begun comes last, and equals keep their order."""
+    began = span.started_at
+    return began is None, began.timestamp() if began else 0.0, number
+
+
+def _parents(spans: Sequence[Linked], order: list[int]) -> dict[int, int | None]:
+    """Return each span's parent, both as positions in the list and in the given order.
+
+    Following parents always ends at a root, whatever the spans say.
+    """
+    by_id = {span.id: number for number, span in reversed(list(enumerate(spans)))}
+    said = {number: by_id.get(spans[number].parent_span_id) for number in order}
+    settled: set[int | None] = {None}
+    for number in order:
+        path: dict[int, None] = {}
+        here: int | None = number
+        while here is not None and here not in settled and here not in path:
+            path[here] = None
+            here = said[here]
+        if here is not None and here in path:
+            # A circle. Its members are on the path from here on, and order says who began first.
+            members = list(path)[list(path).index(here) :]
+            first = min(members, key=lambda member: _began(spans[member], member))
+            said[first] = None
+        settled |= path.keys()
+    return said
+
+
+def _siblings(numbers: list[int], above: tuple[bool, ...]) -> list[tuple[int, tuple[bool, ...]]]:
+    """Return spans of one level, last one first, as a stack wants them."""
+    return [(number, (*above, place > 0)) for place, number in enumerate(reversed(numbers))]
+
+
+def _state(instance: AgentInstance) -> str:
+    duration = took(instance.started_at, instance.finished_at)
+    return f"{instance.status} in {duration}" if duration else instance.status
+
+
+def _counts(instance: AgentInstance, spans: Sequence[AgentSpan]) -> str:
+    counts = instance.span_counts
+    if counts is None:
+        return f"{len(spans)} spans"
+    states = ("complete", "failed", "cancelled", "active", "pending")
+    some = [f"{getattr(counts, state)} {state}" for state in states if getattr(counts, state)]
+    return f"{counts.total} spans" + (f" ({', '.join(some)})" if some else "")
+
+
+def _line(row: Row[AgentSpan], width: int) -> str:
+    span = row.span
+    title = printable(span.schema_title or span.schema_name)
+    said = f"{row.branch}{GLYPHS.get(span.status, '?')} {title}"
+    if span.summary:
+        said += f"  {printable(span.summary)}"
+    duration = took(span.started_at, span.finished_at) or span.status
+    room = width - len(duration) - 2
+    return f"{_clipped(said, room):<{room}}  {duration}"
+
+
+def _clipped(text: str, width: int) -> str:
+    return text if len(text) <= width else text[: max(width - 1, 0)] + "…"
