@@ -15,7 +15,7 @@ from typing import Final, TypeAlias, cast
 from liquid.exceptions import LiquidError
 
 from prefactor_server.checks.liquid_dates import date
-from prefactor_server.checks.liquid_lists import LIST_FILTERS
+from prefactor_server.checks.liquid_lists import LIST_FILTERS, first, last
 from prefactor_server.checks.liquid_numbers import NUMBER_FILTERS
 from prefactor_server.checks.liquid_texts import TEXT_FILTERS
 from prefactor_server.checks.liquid_values import (
@@ -57,13 +57,17 @@ FILTERS: Final[Mapping[str, Filter]] = MappingProxyType(
 """Every filter by its name."""
 
 
+# These are right for a list of any length, because they do not go through it.
+_LOOK_ONLY: Final = frozenset({size, first, last})
+
+
 def apply_filter(budget: Budget, chosen: Filter, *values: object, **options: object) -> object:
     """Run a filter within the budget; None when it makes no sense of what it was given.
 
     Raises:
         LimitReached: the budget is spent, or the result would be too large.
     """
-    taken = [_taken(value, budget) for value in values]
+    taken = values if chosen in _LOOK_ONLY else [_taken(value, budget) for value in values]
     try:
         made = chosen(*taken, **options)
     except (TypeError, ValueError, ArithmeticError, LookupError, LiquidError):

@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, cast
 
 from prefactor_server.checks.liquid_numbers import plus
-from prefactor_server.checks.liquid_values import MAX_ITEMS, MAX_TEXT, Fields, LimitReached, text_of
+from prefactor_server.checks.liquid_values import (
+    MAX_ITEMS,
+    MAX_TEXT,
+    Fields,
+    Items,
+    LimitReached,
+    text_of,
+)
 
 
 def items_of(value: object) -> list[object]:
     """A value as a list: itself, or the one thing that it is."""
-    return [value] if value is not None and not isinstance(value, list) else _items(value)
+    if isinstance(value, list):
+        return cast("list[object]", value)
+    return [] if value is None else [value]
 
 
 def first(value: object) -> object:
     """The first item; nothing if there is none, or if it is no list."""
-    return next(iter(_items(value)), None)
+    return next(iter(_items(value)[:1]), None)
 
 
 def last(value: object) -> object:
     """The last item; nothing if there is none, or if it is no list."""
-    return next(reversed(_items(value)), None)
+    return next(iter(_items(value)[-1:]), None)
 
 
 def join(value: object, separator: object = " ") -> str:
@@ -97,8 +106,8 @@ def sum_(value: object, name: object = None) -> object:
     return total
 
 
-def _items(value: object) -> list[object]:
-    return cast("list[object]", value) if isinstance(value, list) else []
+def _items(value: object) -> Sequence[object]:
+    return cast("Sequence[object]", value) if isinstance(value, list | Items) else []
 
 
 def _key(item: object, name: object) -> object:

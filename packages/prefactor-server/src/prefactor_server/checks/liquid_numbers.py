@@ -58,13 +58,16 @@ def floor(value: object) -> Number:
 
 
 def plus(value: object, other: object) -> Number:
-    """The sum."""
-    return _exactly(number(value), number(other), lambda a, b: a + b)
+    """The sum; of decimals, so that 0.1 and 0.2 make 0.3."""
+    left, right = number(value), number(other)
+    if isinstance(left, int) and isinstance(right, int):
+        return left + right
+    return float(_decimal(left) + _decimal(right))
 
 
 def minus(value: object, other: object) -> Number:
     """The difference."""
-    return _exactly(number(value), number(other), lambda a, b: a - b)
+    return plus(value, -number(other))
 
 
 def times(value: object, other: object) -> Number:
@@ -94,13 +97,6 @@ def round_(value: object, digits: object = 0) -> Number:
     """The nearest number with so many decimals, a whole number without any."""
     decimals = min(whole(digits), _MAX_DECIMALS)
     return round(number(value)) if decimals <= 0 else round(number(value), decimals)
-
-
-def _exactly(left: Number, right: Number, combine: Callable[[Decimal, Decimal], Decimal]) -> Number:
-    """Combine as decimals, so that 0.1 and 0.2 make 0.3."""
-    if isinstance(left, int) and isinstance(right, int):
-        return int(combine(Decimal(left), Decimal(right)))
-    return float(combine(_decimal(left), _decimal(right)))
 
 
 def _decimal(value: Number) -> Decimal:

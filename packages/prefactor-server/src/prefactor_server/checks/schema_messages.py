@@ -25,8 +25,17 @@ def describe(
     messages are read by more people than payloads. So is whatever is wrapped as sensitive.
     """
     path = error.instance_path
-    message = error.message.replace(MASK, _named(root, path, quote_texts=quote_texts))
+    if isinstance(error.kind, jsonschema_rs.ValidationErrorKind.FalseSchema):
+        message = _forbidden(error.schema_path)
+    else:
+        message = error.message.replace(MASK, _named(root, path, quote_texts=quote_texts))
     return f"{_pointer(path)}: {message}" if path else message
+
+
+def _forbidden(schema_path: Sequence[str | int]) -> str:
+    if schema_path and schema_path[-1] == "additionalProperties":
+        return "no properties are allowed here"
+    return "no value is allowed here"
 
 
 def _pointer(path: Sequence[str | int]) -> str:

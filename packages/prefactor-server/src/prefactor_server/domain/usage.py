@@ -70,7 +70,9 @@ def extract_usage(payload: object, result_payload: object = None, schema_name: s
     """
     start, result = _object(payload), _object(result_payload)
     prompt, completion, total = _counts(start, result)
-    named = (("name",),) if "tool" in _TYPE_SEPARATORS.split(schema_name.lower()) else ()
+    # The plain search first, because it settles most names for a tenth of the split's cost.
+    is_tool = "tool" in (word := schema_name.lower()) and "tool" in _TYPE_SEPARATORS.split(word)
+    named = (("name",),) if is_tool else ()
     return Usage(
         prompt_tokens=prompt,
         completion_tokens=completion,
@@ -98,28 +100,34 @@ def _counts(
 def _usage_tables(payload: Mapping[str, object]) -> Iterator[Mapping[str, object]]:
     """The objects of a payload that may hold counts: its own, and those of its outputs."""
     for holder in (payload, _object(payload.get("outputs"))):
-        for key in _COUNTS_UNDER:
+        for key in _COUNTS_UNDER if holder else ():
             if table := _object(holder.get(key)):
                 yield table
 
 
 def _first_count(tables: list[Mapping[str, object]], names: tuple[str, ...]) -> int | None:
-    found = (_count(table.get(name)) for table in tables for name in names)
-    return next((count for count in found if count is not None), None)
+    for table in tables:
+        for name in names:
+            if (count := _count(table.get(name))) is not None:
+                return count
+    return None
 
 
 def _first_text(
     payloads: tuple[Mapping[str, object], ...], paths: tuple[tuple[str, ...], ...]
 ) -> str | None:
-    found = (_text(_at(payload, path)) for payload in payloads for path in paths)
-    return next((text for text in found if text is not None), None)
+    for payload in payloads:
+        for path in paths:
+            if payload and (text := _text(_at(payload, path))) is not None:
+                return text
+    return None
 
 
 def _at(payload: Mapping[str, object], path: tuple[str, ...]) -> object:
-    *parents, leaf = path
-    for key in parents:
-        payload = _object(payload.get(key))
-    return payload.get(leaf)
+    value: object = payload
+    for key in path:
+        value = _object(value).get(key)
+    return value
 
 
 def _object(value: object) -> Mapping[str, object]:
@@ -142,4 +150,7 @@ def _text(value: object) -> str | None:
     """One printable line: what cannot be printed cannot be stored by every database either."""
     if not isinstance(value, str):
         return None
-    return "".join(filter(str.isprintable, value[:MAX_TEXT])).strip() or None
+    text = value[:MAX_TEXT]
+    if not text.isprintable():
+        text = "".join(filter(str.isprintable, text))
+    return text.strip() or None

@@ -1,0 +1,41 @@
+"""The store of compiled things."""
+
+from __future__ import annotations
+
+from prefactor_server.checks.cache import ContentCache
+
+
+def test_what_was_put_is_kept() -> None:
+    """A thing put under a key is the one that comes back, and the first one put stays."""
+    cache: ContentCache[str] = ContentCache(10)
+    assert cache.get("a") is None
+    assert cache.put("a", 1, "first") == "first"
+    cache.put("a", 1, "second")
+    assert cache.get("a") == "first"
+
+
+def test_the_least_recently_used_goes_first() -> None:
+    """When the weight is exceeded, what was not used for longest is dropped."""
+    cache: ContentCache[int] = ContentCache(3)
+    for key in "abc":
+        cache.put(key, 1, ord(key))
+    cache.get("a")
+    cache.put("d", 1, ord("d"))
+    assert [cache.get(key) is not None for key in "abcd"] == [True, False, True, True]
+
+
+def test_a_heavy_thing_takes_the_place_of_several_light_ones() -> None:
+    """The weight is what is bounded, not the number of entries."""
+    cache: ContentCache[str] = ContentCache(10)
+    for key in range(10):
+        cache.put(key, 1, "light")
+    cache.put("heavy", 9, "heavy")
+    assert len(cache) == 2
+
+
+def test_what_outweighs_everything_is_not_kept() -> None:
+    """Something heavier than the whole store is handed back and displaces nothing."""
+    cache: ContentCache[str] = ContentCache(10)
+    cache.put("light", 1, "light")
+    assert cache.put("heavy", 11, "heavy") == "heavy"
+    assert (cache.get("heavy"), cache.get("light")) == (None, "light")
