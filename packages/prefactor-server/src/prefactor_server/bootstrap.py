@@ -7,17 +7,18 @@ from typing import Final
 
 from prefactor_server.domain.account import Account
 from prefactor_server.domain.api_token import (
-    DISPLAY_LENGTH,
     MIN_LENGTH,
     ApiToken,
     TokenScope,
+    displayed_start,
     hash_token,
+    looks_mistyped,
     make_token,
 )
 from prefactor_server.domain.audit import AuditEntry
 from prefactor_server.domain.environment import Environment
+from prefactor_server.domain.errors import SettingError
 from prefactor_server.domain.pfid import MAX_PARTITION, PfidMaker
-from prefactor_server.settings import SettingError
 from prefactor_server.storage.base import Storage
 
 _DEFAULT: Final = "Default"
@@ -45,7 +46,7 @@ async def bootstrap(
         The token's text, known to nobody else from now on; None when there was an account already.
 
     Raises:
-        SettingError: the given token is too short, or holds white space.
+        SettingError: the given token could be guessed, could not be sent or would not work.
     """
     check_given_token(given_token)
     text = given_token or make_token("account", random_bytes)
@@ -86,7 +87,7 @@ def new_token(
         environment_id=environment_id,
         agent_deployment_id=agent_deployment_id,
         token_hash=hash_token(text),
-        token_start=text[:DISPLAY_LENGTH] if text.startswith("pf_") else "",
+        token_start=displayed_start(text),
         expires_at=expires_at,
         inserted_at=now,
         status="active",
@@ -96,10 +97,11 @@ def new_token(
 
 
 def check_given_token(text: str) -> None:
-    """Refuse a token of an operator's own that could be guessed or could not be sent.
+    """Refuse a token of an operator's own that could be guessed or would not work.
 
     Raises:
-        SettingError: it is too short, or has characters that a header cannot carry.
+        SettingError: it is too short, has characters that a header cannot carry, or looks like a
+            mistyped token of this server.
     """
     if text and (len(text) < MIN_LENGTH or not text.isascii() or not text.isprintable()):
         raise SettingError(
@@ -107,3 +109,9 @@ def check_given_token(text: str) -> None:
         )
     if " " in text:
         raise SettingError("PREFACTOR_BOOTSTRAP_TOKEN must not contain spaces")
+    if looks_mistyped(text):
+        # It would be stored, and then refused whenever it is shown.
+        raise SettingError(
+            "PREFACTOR_BOOTSTRAP_TOKEN begins like a token of prefactor-server but its checksum is "
+            "wrong: it was mistyped, or made up. Make one up that does not begin with pf_"
+        )

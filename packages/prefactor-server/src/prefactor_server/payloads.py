@@ -18,7 +18,7 @@ ZSTD: Final = 1
 _WORTH_COMPRESSING: Final = 256
 # Level 1 is twice as fast as level 3 and gives away some 2 % of the size on JSON.
 _LEVEL: Final = 1
-# No document that was taken in is larger; one that claims to be is not ours.
+# Nothing larger is compressed, so a stored frame that claims to hold more is damaged.
 _MAX_SIZE: Final = 64 * 1024 * 1024
 
 
@@ -35,7 +35,7 @@ _contexts = _Contexts()
 
 def encode_document(document: bytes) -> tuple[int, bytes]:
     """The codec and the bytes to store for a JSON document."""
-    if len(document) < _WORTH_COMPRESSING:
+    if not _WORTH_COMPRESSING <= len(document) <= _MAX_SIZE:
         return RAW, document
     compressed = _contexts.compressor.compress(document)
     return (ZSTD, compressed) if len(compressed) < len(document) else (RAW, document)
@@ -52,6 +52,9 @@ def decode_document(codec: int, body: bytes) -> bytes:
     if codec != ZSTD:
         raise ValueError(f"document codec {codec} is unknown to this version of the server")
     try:
+        # The claimed size is what decompressing allocates, before it looks at the rest.
+        if zstandard.frame_content_size(body) > _MAX_SIZE:
+            raise ValueError("a stored document is damaged")
         return _contexts.decompressor.decompress(body, max_output_size=_MAX_SIZE)
     except zstandard.ZstdError as error:
         raise ValueError("a stored document is damaged") from error

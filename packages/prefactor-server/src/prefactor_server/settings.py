@@ -9,15 +9,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Final, NamedTuple, TypeAlias
 
-from prefactor_server.domain.errors import Refusal
+from prefactor_server.domain.errors import SettingError
 
-_MAX_PORT: Final = 65535
+# Beyond these a number means nothing (a port) or cannot be reckoned with (a span of time).
+_MAXIMA: Final = {"port": 65_535, "token_cache_seconds": 86_400, "idempotency_days": 36_500}
 
 Value: TypeAlias = str | int | bool
-
-
-class SettingError(Refusal):
-    """A setting has a value that cannot be used; the message names it and says what can."""
 
 
 class Setting(NamedTuple):
@@ -117,7 +114,7 @@ def load_settings(environ: Mapping[str, str], flags: Mapping[str, Value | None])
     """The settings that flags and variables give, flags first; None is a flag that was not given.
 
     Raises:
-        SettingError: a variable has a value of the wrong type, or a number is negative.
+        SettingError: a variable has a value of the wrong type, or a number is out of range.
     """
     values = {setting.name: _value(setting, environ, flags) for setting in SETTINGS}
     return Settings(**values)  # type: ignore[arg-type]
@@ -152,6 +149,7 @@ def _parse(setting: Setting, text: str) -> Value:
 def _checked(setting: Setting, value: Value, source: str) -> Value:
     if isinstance(value, int) and value < 0:
         raise SettingError(f"{source} must not be negative, got {value}")
-    if setting.name == "port" and isinstance(value, int) and value > _MAX_PORT:
-        raise SettingError(f"{source} must be 0 to {_MAX_PORT}, got {value}")
+    maximum = _MAXIMA.get(setting.name)
+    if maximum is not None and isinstance(value, int) and value > maximum:
+        raise SettingError(f"{source} must be 0 to {maximum}, got {value}")
     return value

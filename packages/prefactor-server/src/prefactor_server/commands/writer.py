@@ -46,6 +46,7 @@ class Writer:
         self._waiting: deque[_Waiting] = deque()
         self._queued_bytes = 0
         self._workers: set[asyncio.Task[None]] = set()
+        self._working = 0
         self._closed = False
 
     @property
@@ -85,14 +86,20 @@ class Writer:
             await asyncio.wait(tuple(self._workers))
 
     def _start_worker(self) -> None:
-        if len(self._workers) < self._concurrency:
+        if self._working < self._concurrency:
+            self._working += 1
             worker = asyncio.get_running_loop().create_task(self._work())
             self._workers.add(worker)
             worker.add_done_callback(self._workers.discard)
 
     async def _work(self) -> None:
-        while self._waiting:
-            await self._commit(self._take_batch())
+        try:
+            while self._waiting:
+                await self._commit(self._take_batch())
+        finally:
+            # Counted here and not by who is in ``_workers``: that holds a worker for a moment after
+            # its last look at the queue, and what came in between would wait for ever.
+            self._working -= 1
 
     def _take_batch(self) -> list[_Waiting]:
         batch = [self._waiting.popleft()]

@@ -83,7 +83,7 @@ class AgentSpan(NamedTuple):
             status="cancelled",
             started_at=now if self.started_at is None else self.started_at,
             finished_at=now,
-            flags=self.flags | CLOSED_BY_TERMINATION,
+            flags=self.flags | CLOSED_BY_TERMINATION | time_flags(self.started_at, now),
             updated_at=now,
         )
 

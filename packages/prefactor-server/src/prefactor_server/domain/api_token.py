@@ -18,6 +18,7 @@ TokenStatus: TypeAlias = Literal["active", "suspended", "revoked"]
 _BASE62: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _RANDOM_BYTES: Final = 24
 _KINDS: Final[dict[TokenScope, str]] = {"account": "account", "agent_deployment": "deployment"}
+_PREFIXES: Final = tuple(f"pf_{kind}_" for kind in _KINDS.values())
 DISPLAY_LENGTH: Final = 16
 MIN_LENGTH: Final = 16
 
@@ -65,7 +66,13 @@ def make_token(scope: TokenScope, random_bytes: Callable[[int], bytes]) -> str:
 def looks_mistyped(token: str) -> bool:
     """Whether a token has the form of ours and a checksum that does not belong to it."""
     body, _, checksum = token.rpartition("_")
-    return token.startswith(("pf_account_", "pf_deployment_")) and checksum != _checksum(body)
+    return token.startswith(_PREFIXES) and checksum != _checksum(body)
+
+
+def displayed_start(token: str) -> str:
+    """What may be shown of a token: of one that somebody made up, nothing is safe to show."""
+    ours = token.startswith(_PREFIXES) and not looks_mistyped(token)
+    return token[:DISPLAY_LENGTH] if ours else ""
 
 
 def hash_token(token: str) -> bytes:

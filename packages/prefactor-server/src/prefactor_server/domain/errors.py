@@ -10,7 +10,8 @@
     ├── ValidationFailed      named fields are missing or wrong
     ├── TooLarge              more bytes than the server takes
     ├── Overloaded            come back later; nothing was done
-    └── Unavailable           the server cannot write now; nothing was done
+    ├── Unavailable           the server cannot write now; nothing was done
+    └── SettingError          the server was started with a setting that cannot be used
 
 A refusal knows its ``code`` (a word of the wire) and nothing of HTTP: the status that belongs to a
 code is one table in ``api/errors.py``.
@@ -119,6 +120,10 @@ class Unavailable(Refusal):
     """The server cannot write now (its disk is full, its database is away); nothing was done."""
 
     code = "unexpected"
+
+
+class SettingError(Refusal):
+    """A setting has a value that cannot be used; the message names it and says what can."""
 
 
 def invalid(field: str, message: str) -> ValidationFailed:

@@ -116,14 +116,24 @@ def read_cursor(text: str, listing: Listing) -> Cursor:
     try:
         raw = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
         digest, value, row_id, position = json.loads(raw)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise ValueError("is not a cursor that this server gave") from error
     if digest != _digest(listing):
         raise ValueError("belongs to a list with other filters or another order")
-    fits = isinstance(value, str | int | None) and isinstance(row_id, str)
-    if not fits or not isinstance(position, int) or not 0 <= position < _MAX_POSITION:
+    # Anybody can write a cursor, and a database refuses what it could not have stored.
+    if not (_storable(value) and isinstance(row_id, str) and _storable(row_id)):
+        raise ValueError("is not a cursor that this server gave")
+    if type(position) is not int or not 0 <= position < _MAX_POSITION:
         raise ValueError("is not a cursor that this server gave")
     return Cursor(value, row_id, position)
+
+
+def _storable(value: object) -> bool:
+    if isinstance(value, int):
+        return -(2**63) <= value < 2**63
+    if isinstance(value, str):
+        return not any("\ud800" <= character <= "\udfff" for character in value)
+    return value is None
 
 
 def _digest(listing: Listing) -> str:

@@ -8,6 +8,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Concatenate, Final, ParamSpec, TypeVar
 
@@ -84,16 +85,19 @@ class SqliteStorage:
 
         Raises:
             DatabaseFileError: the file cannot be used, or another server uses it.
-            MigrationError: a newer server wrote it.
+            MigrationError: a newer server wrote it, or its schema cannot be brought up to date.
         """
-        lock = FileLock(path).acquire() if exclusive else None
-        try:
+        # Readers open the file later, from whatever folder the process is in by then.
+        path = path.resolve()
+        with ExitStack() as undo:
+            lock = None
+            if exclusive:
+                lock = FileLock(path).acquire()
+                undo.callback(lock.release)
             writer = open_writer(path)
+            undo.callback(writer.close)
             migrate(writer)
-        except BaseException:
-            if lock is not None:
-                lock.release()
-            raise
+            undo.pop_all()
         return cls(path, writer, lock=lock, min_free_disk_bytes=min_free_disk_bytes)
 
     async def transact(self, needs: Mapping[str, Needs], decide: Decide[T]) -> T:

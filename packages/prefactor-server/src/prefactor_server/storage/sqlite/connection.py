@@ -32,22 +32,45 @@ def open_writer(path: Path) -> sqlite3.Connection:
             f"SQLite {sqlite3.sqlite_version} is too old: prefactor-server needs "
             f"{'.'.join(map(str, _OLDEST_SQLITE))} or newer. Use a newer Python."
         )
-    if not path.parent.is_dir():
-        raise DatabaseFileError(f"The folder {path.parent} does not exist: create it first.")
+    _check_folder(path)
     try:
         connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        connection.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}")
-        connection.execute("PRAGMA journal_mode = WAL")
-        # An answered write has to survive the machine, not only the process. With many writes in a
-        # commit, this costs next to nothing over NORMAL.
-        connection.execute("PRAGMA synchronous = FULL")
-        connection.execute("PRAGMA foreign_keys = ON")
-        connection.execute("PRAGMA cache_size = -65536")
-        # A reader that held the log open for long must not leave a file of gigabytes behind.
-        connection.execute("PRAGMA journal_size_limit = 67108864")
     except sqlite3.Error as error:
+        raise DatabaseFileError(f"Cannot open {path}: {error}.") from error
+    try:
+        _prepare_writer(connection, path)
+    except sqlite3.Error as error:
+        connection.close()
         raise DatabaseFileError(f"Cannot use {path} as a database: {error}.") from error
+    except DatabaseFileError:
+        connection.close()
+        raise
     return connection
+
+
+def _prepare_writer(connection: sqlite3.Connection, path: Path) -> None:
+    connection.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}")
+    (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+    if mode != "wal":
+        raise DatabaseFileError(
+            f"The file system of {path} cannot hold a write-ahead log: put the database on a local "
+            "disk."
+        )
+    # An answered write has to survive the machine, not only the process. With many writes in a
+    # commit, this costs next to nothing over NORMAL.
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute("PRAGMA cache_size = -65536")
+    # A reader that held the log open for long must not leave a file of gigabytes behind.
+    connection.execute("PRAGMA journal_size_limit = 67108864")
+    # A file that cannot be written is a reason not to start, and not one to refuse every request.
+    connection.execute("BEGIN IMMEDIATE")
+    connection.execute("ROLLBACK")
+
+
+def _check_folder(path: Path) -> None:
+    if not path.parent.is_dir():
+        raise DatabaseFileError(f"The folder {path.parent} does not exist: create it first.")
 
 
 def open_reader(path: Path) -> sqlite3.Connection:
@@ -67,15 +90,19 @@ class FileLock:
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path.with_name(path.name + ".lock")
+        # One file has one lock, by whichever of its paths it is opened.
+        real = path.resolve()
+        self._path = real.with_name(real.name + ".lock")
         self._descriptor = -1
 
     def acquire(self) -> Self:
         """Take the lock.
 
         Raises:
-            DatabaseFileError: another process holds it; the message names its pid.
+            DatabaseFileError: another process holds it (the message names its pid), or the lock
+                cannot be written.
         """
+        _check_folder(self._path)
         try:
             descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
@@ -111,7 +138,8 @@ def translated_errors() -> Generator[None]:
 
 
 def _explain(error: sqlite3.OperationalError) -> str:
-    code = error.sqlite_errorcode & 0xFF
+    # What Python's own module raises, and not SQLite, carries no code.
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     if code == sqlite3.SQLITE_FULL:
         return "The server's disk is full: nothing was stored. Free space, then send it again"
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):

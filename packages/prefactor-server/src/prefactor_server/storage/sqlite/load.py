@@ -71,11 +71,14 @@ class _Loader:
         agents = self.agents({one.agent_ref for one in wanted})
         environments = self._environments(wanted)
         rows: list[Row] = [*agents, *environments]
+        metadata: set[tuple[str, bytes]] = set()
         for one in wanted:
             agent = _first(agents, one.agent_ref)
             if agent is not None:
                 rows += self._under_agent(agent, environments, one)
-        return rows
+                if one.metadata_hash is not None:
+                    metadata.add((agent.id, one.metadata_hash))
+        return rows + self._versions(metadata, rows)
 
     def _environments(self, wanted: Collection[Registration]) -> list[Environment]:
         named = {one.environment_id for one in wanted if one.environment_id is not None}
@@ -91,8 +94,6 @@ class _Loader:
                 rows += self._deployment(agent, environment)
         if one.content_hash is not None:
             rows += self._schema_versions(agent, one.content_hash)
-        if one.metadata_hash is not None:
-            rows += self._versions(agent, one.metadata_hash, rows)
         if one.external_identifier is not None:
             rows += self._instances(agent, one.external_identifier)
         return rows
@@ -118,15 +119,22 @@ class _Loader:
         )
 
     def _versions(
-        self, agent: Agent, metadata_hash: bytes, rows: Sequence[Row]
+        self, metadata: Iterable[tuple[str, bytes]], rows: Sequence[Row]
     ) -> list[AgentVersion]:
-        # Only a version of a schema version that the registration can end up with is of use.
-        schema_versions = [row.id for row in rows if isinstance(row, AgentSchemaVersion)]
-        return self._select(
-            tables.AGENT_VERSION,
-            f"agent_id = ? AND metadata_hash = ? AND agent_schema_version_id {_IDS}",
-            (agent.id, metadata_hash, json.dumps(schema_versions)),
-        )
+        # Only a version of a schema version that a registration can end up with is of use; which
+        # one that is can depend on the registrations before it in the batch.
+        schema_versions: dict[str, list[str]] = defaultdict(list)
+        for row in rows:
+            if isinstance(row, AgentSchemaVersion):
+                schema_versions[row.agent_id].append(row.id)
+        found: list[AgentVersion] = []
+        for agent_id, metadata_hash in metadata:
+            found += self._select(
+                tables.AGENT_VERSION,
+                f"agent_id = ? AND metadata_hash = ? AND agent_schema_version_id {_IDS}",
+                (agent_id, metadata_hash, json.dumps(schema_versions[agent_id])),
+            )
+        return found
 
     def _instances(self, agent: Agent, external_identifier: str) -> list[AgentInstance]:
         return self._select(

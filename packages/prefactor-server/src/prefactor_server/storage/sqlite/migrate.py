@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from prefactor_server.storage.migration import Migration, discover, plan
+from prefactor_server.storage.migration import Migration, MigrationError, discover, plan
 
 _PACKAGE: Final = "prefactor_server.storage.sqlite.migrations"
 
@@ -39,12 +39,20 @@ def migrate(connection: sqlite3.Connection) -> Sequence[Migration]:
     """Apply what the database still needs, and return it.
 
     Raises:
-        MigrationError: the database is newer than this server, or has another history.
+        MigrationError: the database is newer than this server or has another history, or a step
+            failed; then nothing of that step was applied.
     """
     done: list[Migration] = []
     while pending := pending_migrations(connection):
-        _apply(connection, pending[0])
-        done.append(pending[0])
+        step = pending[0]
+        try:
+            _apply(connection, step)
+        except sqlite3.Error as error:
+            raise MigrationError(
+                f"Migration {step.version} ({step.name}) failed, and nothing of it was applied: "
+                f"{error}."
+            ) from error
+        done.append(step)
     return done
 
 
@@ -76,7 +84,9 @@ def _apply(connection: sqlite3.Connection, migration: Migration) -> None:
             )
         connection.execute("COMMIT")
     except BaseException:
-        connection.execute("ROLLBACK")
+        # Some errors end the transaction by themselves.
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
         raise
 
 

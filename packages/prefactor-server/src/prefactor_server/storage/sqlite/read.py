@@ -101,6 +101,15 @@ def instances(
 
 def span(connection: sqlite3.Connection, account_id: str, span_id: str) -> SpanRecord | None:
     """A span with its payloads."""
+    return _in_one_state(connection, lambda: _span(connection, account_id, span_id))
+
+
+def spans(connection: sqlite3.Connection, account_id: str, listing: Listing) -> Page[SpanRecord]:
+    """A page of spans with their payloads."""
+    return _in_one_state(connection, lambda: _spans(connection, account_id, listing))
+
+
+def _span(connection: sqlite3.Connection, account_id: str, span_id: str) -> SpanRecord | None:
     found = _one(connection, tables.AGENT_SPAN, account_id, span_id)
     if found is None:
         return None
@@ -110,9 +119,8 @@ def span(connection: sqlite3.Connection, account_id: str, span_id: str) -> SpanR
     return _with_payloads(found, {part: (codec, body) for part, codec, body in records})
 
 
-def spans(connection: sqlite3.Connection, account_id: str, listing: Listing) -> Page[SpanRecord]:
-    """A page of spans with their payloads."""
-    page = _page(connection, tables.AGENT_SPAN, account_id, listing)
+def _spans(connection: sqlite3.Connection, account_id: str, listing: Listing) -> Page[SpanRecord]:
+    page = _rows(connection, tables.AGENT_SPAN, account_id, listing)
     ids = json.dumps([row.id for row in page.rows])
     parts: dict[str, dict[int, tuple[int, bytes]]] = defaultdict(dict)
     for span_id, part, codec, body in connection.execute(_PAYLOADS_OF_MANY, (account_id, ids)):
@@ -164,12 +172,14 @@ def _cursor(last: Any, listing: Listing, shown: int) -> Cursor:
 
 
 def _in_one_state(connection: sqlite3.Connection, read: Callable[[], T]) -> T:
-    # The rows and their total are two statements: a write between them would make them disagree.
+    # Rows, total and payloads are several statements, which a write between them would set at odds.
     connection.execute("BEGIN")
     try:
         return read()
     finally:
-        connection.execute("COMMIT")
+        # Some errors end the transaction by themselves.
+        if connection.in_transaction:
+            connection.execute("COMMIT")
 
 
 def _with_registration(connection: sqlite3.Connection, found: Agent) -> AgentRecord:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import sqlite3
 
-from prefactor_server.domain.agent_span import CLOSED_BY_TERMINATION
+from prefactor_server.domain.agent_span import CLOSED_BY_TERMINATION, FINISHED_BEFORE_STARTED
 from prefactor_server.storage.base import Snapshot
 from prefactor_server.storage.sqlite import tables
 
 _CLOSE_SPANS = """
 UPDATE agent_span
 SET status = 'cancelled', started_at = coalesce(started_at, :at), finished_at = :at,
-    flags = flags | :flag, updated_at = :at
+    flags = flags | :closed | CASE WHEN started_at > :at THEN :early ELSE 0 END, updated_at = :at
 WHERE account_id = :account_id AND agent_instance_id = :run_id AND status IN ('pending', 'active')
 """
 
@@ -38,7 +38,13 @@ def write(connection: sqlite3.Connection, account_id: str, snapshot: Snapshot) -
     for run_id, at in snapshot.closed_runs:
         connection.execute(
             _CLOSE_SPANS,
-            {"account_id": account_id, "run_id": run_id, "at": at, "flag": CLOSED_BY_TERMINATION},
+            {
+                "account_id": account_id,
+                "run_id": run_id,
+                "at": at,
+                "closed": CLOSED_BY_TERMINATION,
+                "early": FINISHED_BEFORE_STARTED,
+            },
         )
     for table in tables.WRITTEN:
         new = snapshot.new(table.kind)
