@@ -1,5 +1,6 @@
 """Ranking passages by their text, and quoting the sentences that answer best."""
 
+import math
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -144,7 +145,7 @@ def _worth(sentence: Sentence, context: float, goal: set[str], weight: Weight) -
     # What it says about the question, held back when that drowns in other words.
     about = sum(weight(term) for term in matched)
     density = len(matched) / (len(set(said)) + 8)
-    return about * (1 + density) * (1 + context) ** 0.25
+    return about * (1 + density) * math.pow(1 + context, 0.25)
 
 
 def _closeness(passage: Passage, goal: set[str]) -> float:
