@@ -66,7 +66,7 @@ class PrefactorHttpClient(Resources):
         ssl: TLS settings for all requests, as aiohttp takes them.
         proxy: URL of a proxy for all requests.
         trust_env: Whether proxies and credentials are taken from the environment and `~/.netrc`.
-        retry_handler: Runs the attempts; hand in one of your own to control clock, sleep and chance.
+        retry_handler: Runs the attempts; hand in your own to control clock, sleep and chance.
 
     Raises:
         PrefactorRequestError: The token or the `sdk_header` cannot be sent in a header.
@@ -91,7 +91,7 @@ class PrefactorHttpClient(Resources):
         self._options = NO_OPTIONS
         self._retry_handler = retry_handler or RetryHandler(config, quota=RetryQuota())
         self._redactor = Redactor(config.api_token)
-        connect = functools.partial(_connect, config, trust_env)
+        connect = functools.partial(_connect, config, trust_env=trust_env)
         self._sessions: Sessions[aiohttp.ClientSession] = Sessions(connect, session)
         extras = {"ssl": ssl, "proxy": proxy}
         self._extras = {name: value for name, value in extras.items() if value is not None}
@@ -261,7 +261,7 @@ class PrefactorHttpClient(Resources):
         if seconds is not None:
             arguments["timeout"] = _timeout(seconds, self.config.connect_timeout)
         try:
-            reply = await self._exchange(session, path, arguments, bool(idempotency_key))
+            reply = await self._exchange(session, path, arguments, has_key=bool(idempotency_key))
         except (TypeError, ValueError) as error:
             # aiohttp's word for "this URL, header or argument cannot be sent".
             if isinstance(error, NETWORK_FAILURES):
@@ -271,7 +271,12 @@ class PrefactorHttpClient(Resources):
         return parse(reply, self._redactor)
 
     async def _exchange(
-        self, session: aiohttp.ClientSession, path: str, arguments: dict[str, Any], has_key: bool
+        self,
+        session: aiohttp.ClientSession,
+        path: str,
+        arguments: dict[str, Any],
+        *,
+        has_key: bool,
     ) -> Reply:
         """One round trip; a second one at once if the first met a connection closed while idle.
 
@@ -340,7 +345,7 @@ class _Connector(aiohttp.TCPConnector):
 
 
 def _connect(
-    config: HttpClientConfig, trust_env: bool, single_use: bool
+    config: HttpClientConfig, *, trust_env: bool, single_use: bool
 ) -> aiohttp.ClientSession:
     """Open a session; the loop has to be running."""
     pool: dict[str, Any] = (
@@ -369,7 +374,7 @@ async def _round_trip(
         # again, a tenth of the call. What merely behaves like a response is asked for its text.
         body = (
             await response.read()
-            if isinstance(response, aiohttp.ClientResponse)
+            if isinstance(cast("Any", response), aiohttp.ClientResponse)
             else await cast("Any", response).text()
         )
         headers = cast("object", response.headers)

@@ -25,7 +25,7 @@ class HttpClientConfig:
     """
 
     api_url: str
-    """Base URL such as `https://api.prefactor.ai`; a base path is kept, a trailing slash ignored."""
+    """Base URL such as `https://api.prefactor.ai`; a base path is kept, a final slash ignored."""
     api_token: str = field(repr=False)
     """Bearer token, sent with every request."""
     request_timeout: float = 30.0
@@ -111,7 +111,7 @@ def _read(variable: str, text: str, parse: Callable[[str], Any]) -> Any:
     try:
         return parse(text)
     except ValueError:
-        expected = {_statuses: "a comma-separated list of numbers"}.get(parse, "a number")
+        expected = "a comma-separated list of numbers" if parse is _statuses else "a number"
         message = f"{variable} must be {expected}, got {text!r}"
         raise ValueError(message) from None
 

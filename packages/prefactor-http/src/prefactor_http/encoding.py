@@ -19,6 +19,7 @@ from pydantic import BaseModel
 from .exceptions import PrefactorRequestError
 from .models.base import RequestModel
 
+
 class EncodedBody(dict[str, Any]):
     """A JSON object together with its encoding, made once.
 
@@ -107,9 +108,7 @@ def query(params: Mapping[str, Any] | None) -> dict[str, Any] | None:
     """Query parameters as text: true/false for booleans, ISO 8601 for datetimes, None left out."""
     if params is None:
         return None
-    return {
-        name: _query_value(name, value) for name, value in params.items() if value is not None
-    }
+    return {name: _query_value(name, value) for name, value in params.items() if value is not None}
 
 
 def _query_value(name: str, value: Any) -> Any:
@@ -171,7 +170,8 @@ def _find(body: Any) -> tuple[str, str] | None:
     waiting: list[tuple[Any, str, frozenset[int]]] = [(body, "json_data", frozenset())]
     while waiting:
         value, place, above = waiting.pop()
-        if id(value) in above:
+        identity = id(value)
+        if identity in above:
             return place, "it contains itself"
         if not isinstance(value, dict | list | tuple):
             if not _encodes(value):
@@ -181,7 +181,7 @@ def _find(body: Any) -> tuple[str, str] | None:
         bad_key = next((key for key, _, _ in children if not _encodes({key: None})), None)
         if bad_key is not None:
             return place, f"its key {bad_key!r} is not text"
-        inside = above | {id(value)}
+        inside = above | {identity}
         waiting.extend((child, where, inside) for _, child, where in reversed(children))
     return None
 

@@ -12,7 +12,7 @@
     ├── PrefactorRetryExhaustedError        every retry was used; `last_error` is the last failure
     ├── PrefactorResponseContractError      an answer that is not what the API promises
     └── PrefactorClientError                the client was used in a way that cannot work
-        └── PrefactorRequestError           this request cannot be sent as it is (a `ValueError` too)
+        └── PrefactorRequestError           this request cannot be sent as it is; a `ValueError`
 
 Invalid arguments of typed methods raise `ValueError` or pydantic's `ValidationError`, before any
 request. All classes pickle with their attributes, and no text of theirs contains the token.
@@ -21,7 +21,6 @@ request. All classes pickle with their attributes, and no text of theirs contain
 from __future__ import annotations
 
 import asyncio
-import functools
 import pickle
 from typing import TYPE_CHECKING, Any
 
@@ -98,9 +97,7 @@ class PrefactorValidationError(PrefactorApiError):
         errors: What is wrong, by field; values are lists of messages or nested error objects.
     """
 
-    def __init__(
-        self, message: str, code: str, status_code: int, errors: dict[str, Any]
-    ) -> None:
+    def __init__(self, message: str, code: str, status_code: int, errors: dict[str, Any]) -> None:
         """Take the facts of an error response and its map of field errors."""
         super().__init__(message, code, status_code)
         self.errors = errors
@@ -267,16 +264,24 @@ def translated(
         limit: Seconds that the attempt had, for a timeout that does not say.
     """
     error = _adopt(original)
-    said = str(original)
+    said = _text_of(original)
     if not said:
         said = "no details" if limit is None else f"no answer within {limit:g} seconds"
-    error.__init__(redactor.text(f"{request} failed: {type(original).__name__}: {said}"))
+    message = f"{request} failed: {type(original).__name__}: {said}"
+    PrefactorHttpError.__init__(error, redactor.text(message))
     if isinstance(error, PrefactorNetworkError):
         error.may_have_been_processed = not _never_left(original)
     # A cause is printed with the traceback; better none than one that shows the token.
-    error.__cause__ = None if redactor.holds(f"{original} {original!r}") else original
+    error.__cause__ = None if redactor.holds(f"{said} {original!r}") else original
     error.__suppress_context__ = True
     return error
+
+
+def _text_of(error: Exception) -> str:
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001 - aiohttp's own __str__ fails on half-made errors
+        return ""
 
 
 def _never_left(original: Exception) -> bool:
@@ -303,37 +308,49 @@ def _adopt(original: Exception) -> PrefactorHttpError:
 
 def _hide_request_headers(error: aiohttp.ClientResponseError) -> None:
     """Drop the headers of the request, token included, which this one class keeps and prints."""
-    info = error.request_info
-    if isinstance(info, aiohttp.RequestInfo):
-        no_headers = type(info.headers)(aiohttp.typedefs.CIMultiDict())
-        error.request_info = aiohttp.RequestInfo(info.url, info.method, no_headers, info.real_url)
+    info: Any = error.request_info
+    if info is not None:  # it is, in test doubles
+        kept = info.headers.copy()
+        kept.clear()
+        headers = type(info.headers)(kept)
+        error.request_info = aiohttp.RequestInfo(info.url, info.method, headers, info.real_url)
         error.args = (error.request_info, error.history)
 
 
-@functools.cache
+_joined: dict[tuple[type, type], type[PrefactorHttpError]] = {}
+
+
 def join_classes(
-    base: type[PrefactorHttpError], foreign: type[Exception]
+    base: type[PrefactorHttpError], foreign: type[BaseException]
 ) -> type[PrefactorHttpError]:
     """A subclass of both, named after both; `base` itself when it is one already."""
     if issubclass(base, foreign):
         return base
-    name = f"{base.__name__}[{foreign.__name__}]"
-    parts = {"_parts": (base, foreign), "__module__": base.__module__, "__doc__": base.__doc__}
-    return type(name, (base, foreign), parts)
+    joined = _joined.get((base, foreign))
+    if joined is None:
+        name = f"{base.__name__}[{foreign.__name__}]"
+        body = {"_parts": (base, foreign), "__module__": base.__module__, "__doc__": base.__doc__}
+        joined = _joined[base, foreign] = type(name, (base, foreign), body)
+    return joined
 
 
 # --- Pickling -----------------------------------------------------------------------------------
 
 
-def _parts_of(cls: type[PrefactorHttpError]) -> tuple[type, ...]:
-    parts: tuple[type, ...] | None = cls.__dict__.get("_parts")
-    return parts or (cls,)
+def _parts_of(
+    cls: type[PrefactorHttpError],
+) -> tuple[type[PrefactorHttpError], type[BaseException] | None]:
+    """What join_classes() made the class from: such a class cannot be found by its name."""
+    return cls.__dict__.get("_parts") or (cls, None)
 
 
 def _restore(
-    parts: tuple[type, ...], args: tuple[Any, ...], state: dict[str, Any]
+    parts: tuple[type[PrefactorHttpError], type[BaseException] | None],
+    args: tuple[Any, ...],
+    state: dict[str, Any],
 ) -> PrefactorHttpError:
-    cls: type[PrefactorHttpError] = join_classes(*parts) if len(parts) > 1 else parts[0]
+    base, foreign = parts
+    cls = base if foreign is None else join_classes(base, foreign)
     error = cls.__new__(cls)
     error.args = args
     for name, value in state.items():
@@ -349,7 +366,8 @@ def _state(error: BaseException) -> dict[str, Any]:
 
 def _picklable_state(error: BaseException) -> dict[str, Any]:
     return {
-        name: value if _pickles(value) else _stand_in(value) for name, value in _state(error).items()
+        name: value if _pickles(value) else _stand_in(value)
+        for name, value in _state(error).items()
     }
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestOptions:
     """Settings of a single call; what is None is taken from the client.
@@ -25,7 +26,7 @@ class RequestOptions:
     """Seconds that one attempt may take."""
     max_retries: int | None = None
     """Attempts after the first one."""
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False, hash=False)
+    headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False, hash=False)
     """Extra headers; they win over the client's, except for the idempotency key of the call."""
 
     def __post_init__(self) -> None:

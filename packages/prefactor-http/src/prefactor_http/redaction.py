@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any, cast
+from typing import Any
 from urllib.parse import quote, urlsplit
 
 MASK = "[redacted]"
@@ -17,7 +17,7 @@ class Redactor:
     __slots__ = ("_spellings",)
 
     def __init__(self, token: str) -> None:
-        """Remember the token as it is, JSON-escaped (with and without `\\/`) and URL-encoded."""
+        """Remember the token as it is, JSON-escaped and URL-encoded."""
         spellings: set[str] = set()
         if len(token) >= SHORTEST_SECRET:
             escaped = json.dumps(token)[1:-1]
@@ -37,10 +37,11 @@ class Redactor:
             case str():
                 return self.text(value)
             case dict():
-                items = cast("dict[Any, Any]", value).items()
-                return {self.value(key): self.value(item) for key, item in items}
-            case list() | tuple():
-                return [self.value(item) for item in cast("list[Any]", value)]
+                entries: dict[Any, Any] = value  # pyright: ignore[reportUnknownVariableType]
+                return {self.value(key): self.value(item) for key, item in entries.items()}
+            case list():
+                items: list[Any] = value  # pyright: ignore[reportUnknownVariableType]
+                return [self.value(item) for item in items]
             case _:
                 return value
 

@@ -84,10 +84,10 @@ def header_map(headers: object) -> dict[str, str]:
     """Response headers with lower-case names; empty when they are not a mapping of strings."""
     if not isinstance(headers, Mapping):
         return {}
-    items = cast("Mapping[Any, Any]", headers).items()
+    entries: Mapping[Any, Any] = headers  # pyright: ignore[reportUnknownVariableType]
     return {
         name.lower(): value
-        for name, value in items
+        for name, value in entries.items()
         if isinstance(name, str) and isinstance(value, str)
     }
 
@@ -134,9 +134,11 @@ def _api_error(status: int, body: dict[str, Any]) -> PrefactorApiError:
     message = str(body.get("message") or f"HTTP {status}")
     code = str(body.get("code") or "unknown")
     if status in _INVALID:
-        errors = body.get("errors") or {}
-        known = cast("dict[str, Any]", errors if isinstance(errors, dict) else {"errors": errors})
-        error: PrefactorApiError = PrefactorValidationError(message, code, status, known)
+        errors: Any = body.get("errors") or {}
+        if not isinstance(errors, dict):
+            errors = {"errors": errors}
+        fields = cast("dict[str, Any]", errors)
+        error: PrefactorApiError = PrefactorValidationError(message, code, status, fields)
     else:
         error = _BY_STATUS.get(status, PrefactorApiError)(message, code, status)
     request_id = body.get("request_id")

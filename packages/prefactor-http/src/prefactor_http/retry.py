@@ -12,7 +12,7 @@ import math
 import random as random_module
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar
 
 from .exceptions import PrefactorHttpError, PrefactorRetryExhaustedError
 from .quota import RETRY_COST, TIMEOUT_COST, RetryQuota
@@ -199,9 +199,10 @@ class RetryHandler:
             except Exception as error:  # noqa: BLE001 - `assess` decides which ones end the loop
                 failure = assess(error)
                 rules = policy() if policy else RetryPolicy.of(self.config)
-                wait = self._decide(rules, failure, retries, deadline)
-                if isinstance(wait, Stop):
-                    self._give_up(error, wait, retries + 1, name)
+                decision = self._decide(rules, failure, retries, deadline)
+                if isinstance(decision, Stop):
+                    _give_up(error, decision, retries + 1, name)
+                wait = decision
                 if on_retry is not None:
                     on_retry(error, retries + 1, wait)
                 taken += _cost(failure)
@@ -230,21 +231,21 @@ class RetryHandler:
     def _factor(self) -> float:
         return JITTER_LOW + JITTER_WIDTH * self._random()
 
-    @staticmethod
-    def _give_up(error: Exception, why: Stop, attempts: int, name: str) -> None:
-        """Raise what a call that has failed for good raises."""
-        if isinstance(error, PrefactorHttpError):
-            error.attempts = attempts
-        if why is not Stop.USED_UP or attempts == 1:
-            raise error
-        message = f"{name} failed after {attempts} attempts"
-        exhausted = PrefactorRetryExhaustedError(message, error)
-        exhausted.attempts = attempts
-        raise exhausted from error
-
     def _calculate_delay(self, attempt: int) -> float:
         """Seconds to wait after attempt number `attempt` (from 0), jitter included."""
         return RetryPolicy.of(self.config).backoff(attempt, self._factor())
+
+
+def _give_up(error: Exception, why: Stop, attempts: int, name: str) -> NoReturn:
+    """Raise what a call that has failed for good raises."""
+    if isinstance(error, PrefactorHttpError):
+        error.attempts = attempts
+    if why is not Stop.USED_UP or attempts == 1:
+        raise error
+    message = f"{name} failed after {attempts} attempts"
+    exhausted = PrefactorRetryExhaustedError(message, error)
+    exhausted.attempts = attempts
+    raise exhausted from error
 
 
 def _cost(failure: Failure) -> int:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 from .exceptions import PrefactorClientError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
+    from collections.abc import AsyncGenerator
 
 
 class Closable(Protocol):
@@ -32,17 +32,26 @@ class Closable(Protocol):
 
 
 S = TypeVar("S", bound=Closable)
+S_co = TypeVar("S_co", bound=Closable, covariant=True)
+
+
+class Connect(Protocol[S_co]):
+    """Makes a session."""
+
+    def __call__(self, *, single_use: bool) -> S_co:
+        """Open it; no connection of it is used twice if `single_use`."""
+        ...
 
 
 class Sessions(Generic[S]):
     """The session in use, and a second one whose connections are never reused.
 
     Args:
-        connect: Makes a session; told whether its connections must be used only once.
+        connect: Makes a session.
         given: A session of the caller's own. It is used as it is and never closed here.
     """
 
-    def __init__(self, connect: Callable[[bool], S], given: S | None = None) -> None:
+    def __init__(self, connect: Connect[S], given: S | None = None) -> None:
         """Open nothing yet: the loop to bind to may not be running."""
         self.current: S | None = given
         """The session in use; whoever replaces it (a test, say) decides what is used."""
@@ -62,9 +71,9 @@ class Sessions(Generic[S]):
         Nothing is awaited between the look and the change, so any number of tasks may ask.
         """
         session = self.current
-        if session is not None and not session.closed:
-            if session is not self._own or self._loop is asyncio.get_running_loop():
-                return session
+        here = session is not self._own or self._loop is asyncio.get_running_loop()
+        if session is not None and not session.closed and here:
+            return session
         if self.given is not None:
             if self.given.closed:
                 message = "The session that was passed to the client is closed"
@@ -76,7 +85,7 @@ class Sessions(Generic[S]):
     async def _open(self) -> S:
         self._loop = asyncio.get_running_loop()
         self._single_use = None
-        self.current = self._own = session = self._connect(False)  # noqa: FBT003
+        self.current = self._own = session = self._connect(single_use=False)
         self._opened = [session]
         # A generator of an earlier loop is dropped here, and that loop closes its sessions.
         self._keeper = _keep(self._opened)
@@ -90,7 +99,7 @@ class Sessions(Generic[S]):
     def single_use(self) -> S:
         """A session whose connections are all new; to be asked for while `current` is open."""
         if self._single_use is None:
-            self._single_use = self._connect(True)  # noqa: FBT003
+            self._single_use = self._connect(single_use=True)
             self._opened.append(self._single_use)
         return self._single_use
 

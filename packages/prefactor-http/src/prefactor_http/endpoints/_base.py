@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from ..encoding import dump_model, timestamp
-from ..exceptions import PrefactorResponseContractError
-from ..idempotency import idempotency_key
-from ..models.base import PaginationOutput, ReplyModel, Sorting
-from ..pages import Page, page_params, walk
+from prefactor_http.encoding import dump_model, timestamp
+from prefactor_http.exceptions import PrefactorResponseContractError
+from prefactor_http.idempotency import idempotency_key
+from prefactor_http.models.base import PaginationOutput, ReplyModel, Sorting
+from prefactor_http.pages import Page, page_params, walk
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from ..config import HttpClientConfig
-    from ..options import RequestOptions
+    from prefactor_http.config import HttpClientConfig
+    from prefactor_http.options import RequestOptions
 
 R = TypeVar("R", bound=ReplyModel)
 M = TypeVar("M", bound=BaseModel)
@@ -111,9 +111,9 @@ def to_details(reply: dict[str, Any], model: type[R], operation: str) -> R:
     Raises:
         PrefactorResponseContractError: It is not there, or lacks what the model requires.
     """
-    details = reply.get("details")
+    details: Any = reply.get("details")
     instance = to_model(details, model, operation)
-    instance.remember(details)  # type: ignore[arg-type] - a dict, or it would not have fitted
+    instance.remember(details)
     return instance
 
 
@@ -129,14 +129,17 @@ def to_model(value: Any, model: type[M], operation: str) -> M:
 def to_page(reply: dict[str, Any], model: type[R], operation: str) -> Page[R]:
     """The page in a reply."""
     rows: list[R] = []
-    for row in reply.get("summaries") or []:
+    summaries: list[Any] = reply.get("summaries") or []
+    for row in summaries:
         instance = to_model(row, model, operation)
         instance.remember(row)
         rows.append(instance)
     pagination, sorting = reply.get("pagination"), reply.get("sorting")
     return Page(
         rows,
-        pagination=None if pagination is None else to_model(pagination, PaginationOutput, operation),
+        pagination=None
+        if pagination is None
+        else to_model(pagination, PaginationOutput, operation),
         sorting=None if sorting is None else to_model(sorting, Sorting, operation),
         raw=reply,
     )
@@ -144,8 +147,8 @@ def to_page(reply: dict[str, Any], model: type[R], operation: str) -> Page[R]:
 
 def as_dict(value: Mapping[str, Any] | BaseModel | None) -> dict[str, Any] | None:
     """A part of a request, given as a dict or as a model."""
-    if value is None or type(value) is dict:
-        return value
+    if value is None:
+        return None
     return dump_model(value) if isinstance(value, BaseModel) else dict(value)
 
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..encoding import segment
-from ..models.account import Account
-from ..pages import Page, page_params
+from prefactor_http.encoding import segment
+from prefactor_http.models.account import Account
+from prefactor_http.pages import Page, page_params
+
 from ._base import Endpoint, to_details
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from ..options import RequestOptions
+    from prefactor_http.options import RequestOptions
 
 PATH = "/api/v1/account"
 
@@ -49,13 +50,9 @@ class AccountClient(Endpoint):
         options: RequestOptions | None = None,
     ) -> AsyncIterator[Account]:
         """All accounts that `list` would show, page by page."""
-        return self._walk(
-            PATH, {}, Account, sorting=sorting, page_size=page_size, options=options
-        )
+        return self._walk(PATH, {}, Account, sorting=sorting, page_size=page_size, options=options)
 
-    async def get(
-        self, account_id: str, *, options: RequestOptions | None = None
-    ) -> Account:
+    async def get(self, account_id: str, *, options: RequestOptions | None = None) -> Account:
         """Read one account.
 
         Raises:

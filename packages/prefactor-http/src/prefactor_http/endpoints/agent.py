@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..encoding import segment
-from ..models.agent import Agent, AgentForCreate, AgentForUpdate, AgentSummary
-from ..pages import Page, page_params
+from prefactor_http.encoding import segment
+from prefactor_http.models.agent import Agent, AgentForCreate, AgentForUpdate, AgentSummary
+from prefactor_http.pages import Page, page_params
+
 from ._base import Endpoint, as_dict, present, to_details, to_page
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
-    from ..options import RequestOptions
+    from prefactor_http.options import RequestOptions
 
 PATH = "/api/v1/agent"
 
@@ -127,7 +128,7 @@ class AgentClient(Endpoint):
         paging = page_params(sorting=sorting, offset=offset, page_size=page_size, after=after)
         return await self._page(PATH, filters | paging, AgentSummary, options)
 
-    async def list_agents(
+    async def list_agents(  # noqa: PLR0917 - the order is what callers rely on
         self,
         risk_profile_id: str | None = None,
         team_id: str | None = None,

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..encoding import segment
-from ..models.agent_deployment import AgentDeployment
-from ..pages import Page, page_params
+from prefactor_http.encoding import segment
+from prefactor_http.models.agent_deployment import AgentDeployment
+from prefactor_http.pages import Page, page_params
+
 from ._base import Endpoint, present, to_details
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from ..options import RequestOptions
+    from prefactor_http.options import RequestOptions
 
 PATH = "/api/v1/agent_deployment"
 
@@ -53,7 +54,12 @@ class AgentDeploymentClient(Endpoint):
     ) -> AsyncIterator[AgentDeployment]:
         """All deployments that `list` would show, page by page."""
         return self._walk(
-            PATH, {"agent_id": agent_id}, AgentDeployment, sorting=sorting, page_size=page_size, options=options
+            PATH,
+            {"agent_id": agent_id},
+            AgentDeployment,
+            sorting=sorting,
+            page_size=page_size,
+            options=options,
         )
 
     async def get(
@@ -72,7 +78,7 @@ class AgentDeploymentClient(Endpoint):
         *,
         agent_id: str,
         environment_id: str,
-        id: str | None = None,  # noqa: A002 - the API's word
+        id: str | None = None,
         current_version_id: str | None = None,
         idempotency_key: str | None = None,
         options: RequestOptions | None = None,
@@ -132,7 +138,11 @@ class AgentDeploymentClient(Endpoint):
             PrefactorConflictError: Something still refers to it.
         """
         reply = await self._delete(_path(agent_deployment_id), idempotency_key, options)
-        return to_details(reply, AgentDeployment, "agent_deployments.delete") if reply.get("details") else None
+        return (
+            to_details(reply, AgentDeployment, "agent_deployments.delete")
+            if reply.get("details")
+            else None
+        )
 
 
 def _path(agent_deployment_id: str) -> str:

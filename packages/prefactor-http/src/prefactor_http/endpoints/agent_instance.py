@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, cast
 
-from ..encoding import segment
-from ..exceptions import PrefactorResponseContractError
-from ..models.agent_instance import (
+from prefactor_http.encoding import segment
+from prefactor_http.exceptions import PrefactorResponseContractError
+from prefactor_http.models.agent_instance import (
     AgentInstance,
     AgentInstanceRecordQuality,
     AgentSchemaVersionForRegister,
@@ -18,8 +18,9 @@ from ..models.agent_instance import (
     TerminateInstanceRequest,
     TimestampRequest,
 )
-from ..models.types import FinishStatus, InstancePurpose
-from ..pages import Page, page_params
+from prefactor_http.models.types import FinishStatus, InstancePurpose
+from prefactor_http.pages import Page, page_params
+
 from ._base import Endpoint, as_dict, as_time, present, to_details
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     from pydantic import BaseModel
 
-    from ..options import RequestOptions
+    from prefactor_http.options import RequestOptions
 
 PATH = "/api/v1/agent_instance"
 
@@ -35,14 +36,14 @@ PATH = "/api/v1/agent_instance"
 class AgentInstanceClient(Endpoint):
     """`client.agent_instances`."""
 
-    async def register(
+    async def register(  # noqa: PLR0917 - the order of the first six is what callers rely on
         self,
         agent_id: str | None = None,
         agent_version: Mapping[str, Any] | AgentVersionForRegister | None = None,
         agent_schema_version: Mapping[str, Any] | AgentSchemaVersionForRegister | None = None,
-        id: str | None = None,  # noqa: A002 - the API's word
+        id: str | None = None,
         idempotency_key: str | None = None,
-        update_current_version: bool = True,  # noqa: FBT001, FBT002 - position kept for callers
+        update_current_version: bool = True,  # noqa: FBT001, FBT002 - one of the six
         *,
         environment_id: str | None = None,
         purpose: InstancePurpose | None = None,
@@ -317,7 +318,7 @@ def _schemas(
 
 def _by_alias(quality_schema: Any) -> Any:
     """Undo a `model_dump()` without `by_alias=True`, after which the key is `schema_`."""
-    if isinstance(quality_schema, dict) and "schema_" in quality_schema:
-        entries = cast("dict[str, Any]", quality_schema)
+    entries = cast("dict[str, Any]", quality_schema)
+    if isinstance(quality_schema, dict) and "schema_" in entries:
         return {"schema" if name == "schema_" else name: item for name, item in entries.items()}
-    return quality_schema
+    return entries

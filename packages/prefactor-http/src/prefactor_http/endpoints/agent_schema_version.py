@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..encoding import segment
-from ..models.agent_schema_version import AgentSchemaVersion, QualitySchemaForCreate, SpanTypeSchemaForCreate
-from ..pages import Page, page_params
+from prefactor_http.encoding import segment
+from prefactor_http.models.agent_schema_version import (
+    AgentSchemaVersion,
+    QualitySchemaForCreate,
+    SpanTypeSchemaForCreate,
+)
+from prefactor_http.pages import Page, page_params
+
 from ._base import Endpoint, as_dicts, present, to_details
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
 
-    from ..options import RequestOptions
+    from prefactor_http.options import RequestOptions
 
 PATH = "/api/v1/agent_schema_version"
 
@@ -53,7 +58,12 @@ class AgentSchemaVersionClient(Endpoint):
     ) -> AsyncIterator[AgentSchemaVersion]:
         """All schema versions that `list` would show, page by page."""
         return self._walk(
-            PATH, {"agent_id": agent_id}, AgentSchemaVersion, sorting=sorting, page_size=page_size, options=options
+            PATH,
+            {"agent_id": agent_id},
+            AgentSchemaVersion,
+            sorting=sorting,
+            page_size=page_size,
+            options=options,
         )
 
     async def get(
@@ -72,7 +82,7 @@ class AgentSchemaVersionClient(Endpoint):
         *,
         agent_id: str,
         external_identifier: str,
-        id: str | None = None,  # noqa: A002 - the API's word
+        id: str | None = None,
         span_type_schemas: Sequence[Mapping[str, Any] | SpanTypeSchemaForCreate] | None = None,
         quality_schemas: Sequence[Mapping[str, Any] | QualitySchemaForCreate] | None = None,
         span_schemas: Mapping[str, Any] | None = None,

@@ -5,20 +5,21 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from pydantic import BaseModel
 
-from ..encoding import segment
-from ..models.agent_span import AgentSpan, CreateAgentSpanRequest, FinishSpanRequest
-from ..models.types import AgentStatus, FinishStatus
-from ..pages import Page, page_params
+from prefactor_http.encoding import segment
+from prefactor_http.models.agent_span import AgentSpan, CreateAgentSpanRequest, FinishSpanRequest
+from prefactor_http.models.types import AgentStatus, FinishStatus
+from prefactor_http.pages import Page, page_params
+
 from ._base import Endpoint, as_dict, as_time, present, to_details
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from ..options import RequestOptions
+    from prefactor_http.options import RequestOptions
 
 PATH = "/api/v1/agent_spans"
 
@@ -26,14 +27,14 @@ PATH = "/api/v1/agent_spans"
 class AgentSpanClient(Endpoint):
     """`client.agent_spans`."""
 
-    async def create(
+    async def create(  # noqa: PLR0917 - the order of the first ten is what callers rely on
         self,
         agent_instance_id: str,
         schema_name: str,
         status: AgentStatus,
         payload: Mapping[str, Any] | BaseModel | None = None,
         result_payload: Mapping[str, Any] | BaseModel | None = None,
-        id: str | None = None,  # noqa: A002 - the API's word
+        id: str | None = None,
         parent_span_id: str | None = None,
         started_at: datetime | str | None = None,
         finished_at: datetime | str | None = None,
@@ -208,9 +209,10 @@ async def _span(
     reply: dict[str, Any], operation: str, callback: Callable[[str | None], object] | None
 ) -> AgentSpan:
     span = to_details(reply, AgentSpan, operation)
-    control = reply.get("control")
-    if callback is not None and isinstance(control, dict) and control.get("terminate"):
-        reason = control.get("reason")
+    control: Any = reply.get("control")
+    signal = cast("dict[str, Any]", control) if isinstance(control, dict) else {}
+    if callback is not None and signal.get("terminate"):
+        reason = signal.get("reason")
         answer = callback(reason if isinstance(reason, str) else None)
         if inspect.isawaitable(answer):
             await answer

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..encoding import segment
-from ..models.agent_version import AgentVersion, RuntimeEnvironment
-from ..pages import Page, page_params
+from prefactor_http.encoding import segment
+from prefactor_http.models.agent_version import AgentVersion, RuntimeEnvironment
+from prefactor_http.pages import Page, page_params
+
 from ._base import Endpoint, present, to_details
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
-    from ..options import RequestOptions
+    from prefactor_http.options import RequestOptions
 
 PATH = "/api/v1/agent_version"
 
@@ -53,7 +54,12 @@ class AgentVersionClient(Endpoint):
     ) -> AsyncIterator[AgentVersion]:
         """All versions that `list` would show, page by page."""
         return self._walk(
-            PATH, {"agent_id": agent_id}, AgentVersion, sorting=sorting, page_size=page_size, options=options
+            PATH,
+            {"agent_id": agent_id},
+            AgentVersion,
+            sorting=sorting,
+            page_size=page_size,
+            options=options,
         )
 
     async def get(
@@ -73,7 +79,7 @@ class AgentVersionClient(Endpoint):
         agent_id: str,
         external_identifier: str,
         agent_schema_version_id: str | None = None,
-        id: str | None = None,  # noqa: A002 - the API's word
+        id: str | None = None,
         runtime_environment: Mapping[str, Any] | RuntimeEnvironment | None = None,
         name: str | None = None,
         description: str | None = None,

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..encoding import segment
-from ..models.api_token import ApiToken, CreatedApiToken
-from ..models.types import TokenScope
-from ..pages import Page, page_params
+from prefactor_http.encoding import segment
+from prefactor_http.models.api_token import ApiToken, CreatedApiToken
+from prefactor_http.models.types import TokenScope
+from prefactor_http.pages import Page, page_params
+
 from ._base import Endpoint, as_time, present, to_details
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from datetime import datetime
 
-    from ..options import RequestOptions
+    from prefactor_http.options import RequestOptions
 
 PATH = "/api/v1/api_token"
 
@@ -55,12 +56,15 @@ class ApiTokenClient(Endpoint):
     ) -> AsyncIterator[ApiToken]:
         """All tokens that `list` would show, page by page."""
         return self._walk(
-            PATH, {"account_id": account_id}, ApiToken, sorting=sorting, page_size=page_size, options=options
+            PATH,
+            {"account_id": account_id},
+            ApiToken,
+            sorting=sorting,
+            page_size=page_size,
+            options=options,
         )
 
-    async def get(
-        self, api_token_id: str, *, options: RequestOptions | None = None
-    ) -> ApiToken:
+    async def get(self, api_token_id: str, *, options: RequestOptions | None = None) -> ApiToken:
         """Read one token.
 
         Raises:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..models.bulk import BulkRequest, BulkResponse
+from prefactor_http.models.bulk import BulkRequest, BulkResponse
+
 from ._base import Endpoint, to_model
 
 if TYPE_CHECKING:
-    from ..options import RequestOptions
+    from prefactor_http.options import RequestOptions
 
 
 class BulkClient(Endpoint):

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..encoding import segment
-from ..models.environment import Environment
-from ..pages import Page, page_params
+from prefactor_http.encoding import segment
+from prefactor_http.models.environment import Environment
+from prefactor_http.pages import Page, page_params
+
 from ._base import Endpoint, present, to_details
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from ..options import RequestOptions
+    from prefactor_http.options import RequestOptions
 
 PATH = "/api/v1/environment"
 
@@ -53,7 +54,12 @@ class EnvironmentClient(Endpoint):
     ) -> AsyncIterator[Environment]:
         """All environments that `list` would show, page by page."""
         return self._walk(
-            PATH, {"account_id": account_id}, Environment, sorting=sorting, page_size=page_size, options=options
+            PATH,
+            {"account_id": account_id},
+            Environment,
+            sorting=sorting,
+            page_size=page_size,
+            options=options,
         )
 
     async def get(
@@ -72,7 +78,7 @@ class EnvironmentClient(Endpoint):
         *,
         name: str,
         account_id: str | None = None,
-        id: str | None = None,  # noqa: A002 - the API's word
+        id: str | None = None,
         idempotency_key: str | None = None,
         options: RequestOptions | None = None,
     ) -> Environment:
@@ -129,7 +135,9 @@ class EnvironmentClient(Endpoint):
             PrefactorConflictError: Something still refers to it.
         """
         reply = await self._delete(_path(environment_id), idempotency_key, options)
-        return to_details(reply, Environment, "environments.delete") if reply.get("details") else None
+        return (
+            to_details(reply, Environment, "environments.delete") if reply.get("details") else None
+        )
 
 
 def _path(environment_id: str) -> str:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..encoding import segment
-from ..models.risk_profile import RiskProfile
-from ..pages import Page, page_params
+from prefactor_http.encoding import segment
+from prefactor_http.models.risk_profile import RiskProfile
+from prefactor_http.pages import Page, page_params
+
 from ._base import Endpoint, present, to_details
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
-    from ..options import RequestOptions
+    from prefactor_http.options import RequestOptions
 
 PATH = "/api/v1/risk_profile"
 
@@ -53,7 +54,12 @@ class RiskProfileClient(Endpoint):
     ) -> AsyncIterator[RiskProfile]:
         """All risk profiles that `list` would show, page by page."""
         return self._walk(
-            PATH, {"account_id": account_id}, RiskProfile, sorting=sorting, page_size=page_size, options=options
+            PATH,
+            {"account_id": account_id},
+            RiskProfile,
+            sorting=sorting,
+            page_size=page_size,
+            options=options,
         )
 
     async def get(
@@ -117,7 +123,9 @@ class RiskProfileClient(Endpoint):
             PrefactorConflictError: Something still refers to it.
         """
         reply = await self._delete(_path(risk_profile_id), idempotency_key, options)
-        return to_details(reply, RiskProfile, "risk_profiles.delete") if reply.get("details") else None
+        return (
+            to_details(reply, RiskProfile, "risk_profiles.delete") if reply.get("details") else None
+        )
 
 
 def _path(risk_profile_id: str) -> str:

@@ -47,7 +47,7 @@ class ReplyModel(BaseModel):
 
     def remember(self, raw: dict[str, Any]) -> None:
         """Keep what the server sent, beside the fields (as `cached_property` does)."""
-        self.__dict__[_RAW] = raw
+        vars(self)[_RAW] = raw
 
 
 def _or_empty(value: Any) -> Any:
