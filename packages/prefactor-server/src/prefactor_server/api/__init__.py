@@ -1,0 +1,12 @@
+"""The HTTP API: one door to commands and queries.
+
+``Api`` is the ASGI application. Every operation is declared once, in the file of its noun, and that
+declaration is what routes requests, runs items of a bulk request, checks scopes and writes the
+OpenAPI document.
+"""
+
+from prefactor_server.api.asgi import Api
+from prefactor_server.api.create import create_api
+from prefactor_server.api.services import Limits
+
+__all__ = ["Api", "Limits", "create_api"]

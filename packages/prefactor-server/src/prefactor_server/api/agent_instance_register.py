@@ -1,0 +1,193 @@
+"""The registration of runs."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from prefactor_server.api.agent_instance import show, written
+from prefactor_server.api.agent_instance_views import AgentInstanceDetails
+from prefactor_server.api.agent_schema_version import SchemaVersionFields, declare, nameless
+from prefactor_server.api.fields import ClientId, JsonObject, Name, Text
+from prefactor_server.api.intake import RunFacts
+from prefactor_server.api.operation import Call, Example, Prepared, Write
+from prefactor_server.api.views import Success
+from prefactor_server.commands.base import Done
+from prefactor_server.commands.register import (
+    DeclaredSchema,
+    FreshIds,
+    RegisterInstance,
+    VersionMetadata,
+)
+from prefactor_server.domain.agent_instance import AgentInstance, Purpose
+from prefactor_server.domain.errors import (
+    IdempotencyKeyUsed,
+    InvalidAction,
+    NotFound,
+    NotPermitted,
+    ValidationFailed,
+    required,
+)
+from prefactor_server.payloads import decode_document
+
+_encoder: Final = msgspec.json.Encoder(order="deterministic")
+
+
+class AgentVersionFields(msgspec.Struct, kw_only=True):
+    """What a registration says of its agent's release."""
+
+    name: Name | None = None
+    external_identifier: Name | None = None
+    description: Text | None = None
+    runtime_environment: JsonObject | None = None
+
+
+class RegisterFields(msgspec.Struct, kw_only=True):
+    """A run to register. A deployment token brings the agent and the environment by itself."""
+
+    agent_id: Name | None = None
+    environment_id: Name | None = None
+    agent_version: AgentVersionFields | None = None
+    agent_schema_version: SchemaVersionFields | None = None
+    id: ClientId | None = None
+    external_identifier: Name | None = None
+    purpose: Purpose | None = None
+    update_current_version: bool | None = None
+
+
+async def _prepare(call: Call, body: RegisterFields) -> Prepared:
+    agent_ref = await _agent_ref(call, body.agent_id)
+    account_id = call.principal.account_id
+    command = RegisterInstance(
+        request=call.request(),
+        id=body.id or call.fresh_id(),
+        agent_ref=agent_ref,
+        environment_id=_environment_id(call, body.environment_id),
+        metadata=_metadata(body.agent_version),
+        schema=declare(account_id, body.agent_schema_version),
+        nameless=nameless(account_id),
+        update_current_version=body.update_current_version is not False,
+        purpose=body.purpose or "live",
+        external_identifier=body.external_identifier,
+        fresh=FreshIds(call.fresh_id(), call.fresh_id(), call.fresh_id(), call.fresh_id()),
+        create_agent=(
+            call.services.limits.auto_create_agents and call.principal.scope == "account"
+        ),
+    )
+    _assume(call, command)
+
+    def reply(done: Done) -> Success[AgentInstanceDetails]:
+        if isinstance(done.row, AgentInstance):
+            _remember(call, command, done.row)
+        return written(done)
+
+    return Prepared(command, reply)
+
+
+async def _agent_ref(call: Call, given: str | None) -> str:
+    own = call.principal.agent_id
+    if own is None:
+        if given is None:
+            raise required("agent_id")
+        return given
+    if given in (None, own):
+        return own
+    record = await call.services.reader.agents.show(call.principal, own)
+    if record.agent.external_identifier != given:
+        raise NotPermitted(f"The token belongs to another agent than {given!r}")
+    return own
+
+
+def _environment_id(call: Call, given: str | None) -> str | None:
+    own = call.principal.environment_id
+    if own is not None and given not in (None, own):
+        raise NotPermitted(f"The token belongs to another environment than {given!r}")
+    return own or given
+
+
+def _metadata(fields: AgentVersionFields | None) -> VersionMetadata | None:
+    if fields is None:
+        return None
+    runtime = fields.runtime_environment
+    metadata = VersionMetadata(
+        external_identifier=fields.external_identifier,
+        name=fields.name,
+        description=fields.description,
+        runtime_environment=None if runtime is None else _encoder.encode(runtime),
+    )
+    return None if metadata == VersionMetadata() else metadata
+
+
+def _assume(call: Call, command: RegisterInstance) -> None:
+    """Let later writes of the same request see which schema version the run will be bound to.
+
+    That is the one that such a registration was bound to the last time, or else a new one. Where
+    neither is so, those writes notice and are prepared again.
+    """
+    declared = command.schema
+    version_id = call.services.intake.bound_before(call.principal, _binding(command))
+    if version_id is None and declared is not None:
+        version_id = command.fresh.schema_version
+    if version_id is None:
+        return
+    call.overlay.runs[command.id] = RunFacts(version_id, command.purpose)
+    if declared is not None:
+        content = decode_document(declared.content.codec, declared.content.body)
+        call.overlay.types[version_id] = call.services.intake.compile(content)
+
+
+def _remember(call: Call, command: RegisterInstance, run: AgentInstance) -> None:
+    intake, version_id = call.services.intake, run.agent_schema_version_id
+    intake.remember_run(call.principal, run.id, RunFacts(version_id, run.purpose))
+    intake.remember_binding(call.principal, _binding(command), version_id)
+
+
+def _binding(command: RegisterInstance) -> tuple[str, str | None, bytes | None]:
+    """What decides, as far as a request can tell, which schema version a run is bound to."""
+    return command.agent_ref, command.environment_id, _content_hash(command.schema)
+
+
+def _content_hash(schema: DeclaredSchema | None) -> bytes | None:
+    return None if schema is None else schema.content.content_hash
+
+
+OPERATIONS = (
+    Write(
+        name="agent_instances.register",
+        method="POST",
+        path="/api/v1/agent_instance/register",
+        summary="Register a run",
+        description=(
+            "Finds or makes everything that a run hangs from: the agent's deployment in the "
+            "environment, its version and its schema version, all by content. Under an account "
+            "token an agent that is not known yet is created, with agent_id as its external "
+            "identifier; without environment_id the account's default environment is meant."
+        ),
+        reply=Success[AgentInstanceDetails],
+        refusals=(NotPermitted, NotFound, InvalidAction, IdempotencyKeyUsed, ValidationFailed),
+        body=RegisterFields,
+        prepare=_prepare,
+        show=show,
+        examples=(
+            Example(
+                "A run with one span type",
+                {
+                    "agent_id": "support",
+                    "agent_version": {"name": "Support", "external_identifier": "v1.2.0"},
+                    "agent_schema_version": {
+                        "external_identifier": "schema-v1",
+                        "span_type_schemas": [
+                            {
+                                "name": "agent:llm",
+                                "title": "LLM call",
+                                "params_schema": {"type": "object"},
+                                "template": "{{ model }}: {{ prompt }}",
+                            }
+                        ],
+                    },
+                },
+            ),
+        ),
+    ),
+)

@@ -1,0 +1,101 @@
+"""How a run is answered."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import msgspec
+
+from prefactor_server.api.views import show_optional_time, show_time
+from prefactor_server.domain.agent_instance import AgentInstance, InstanceStatus, Purpose
+
+
+class SpanCounts(msgspec.Struct, frozen=True, kw_only=True):
+    """How many spans a run has; ``finished`` counts those that have ended, however they did."""
+
+    total: int
+    pending: int
+    active: int
+    complete: int
+    failed: int
+    cancelled: int
+    finished: int
+
+
+class AgentInstanceSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """A run on a list. ``risk_score`` is null: nothing computes one yet."""
+
+    type: Literal["agent_instance"] = "agent_instance"
+    id: str
+    account_id: str
+    agent_id: str
+    agent_version_id: str
+    agent_schema_version_id: str
+    agent_deployment_id: str
+    environment_id: str
+    external_identifier: str | None
+    purpose: Purpose
+    status: InstanceStatus
+    termination_reason: str | None
+    started_at: str | None
+    finished_at: str | None
+    inserted_at: str
+    updated_at: str
+    span_counts: SpanCounts
+    risk_score: float | None = None
+
+
+class AgentInstanceDetails(AgentInstanceSummary, frozen=True, kw_only=True):
+    """A run by itself. What nothing computes yet is null or empty, never a made-up figure."""
+
+    quality_payload: Mapping[str, Any] | None = None
+    quality_summary: str | None = None
+    quality_payloads: Mapping[str, Any] = msgspec.field(default_factory=dict[str, Any])
+    quality_summaries: Mapping[str, Any] = msgspec.field(default_factory=dict[str, Any])
+    span_schema_counts: Mapping[str, int] | None = None
+    cost_breakdown: Mapping[str, Any] | None = None
+
+
+def instance_summary(run: AgentInstance) -> AgentInstanceSummary:
+    """A run on a list."""
+    return AgentInstanceSummary(**_fields(run))
+
+
+def instance_details(run: AgentInstance) -> AgentInstanceDetails:
+    """A run by itself."""
+    return AgentInstanceDetails(**_fields(run))
+
+
+def _fields(run: AgentInstance) -> dict[str, Any]:
+    return {
+        "id": run.id,
+        "account_id": run.account_id,
+        "agent_id": run.agent_id,
+        "agent_version_id": run.agent_version_id,
+        "agent_schema_version_id": run.agent_schema_version_id,
+        "agent_deployment_id": run.agent_deployment_id,
+        "environment_id": run.environment_id,
+        "external_identifier": run.external_identifier,
+        "purpose": run.purpose,
+        "status": run.status,
+        "termination_reason": run.termination_reason,
+        "started_at": show_optional_time(run.started_at),
+        "finished_at": show_optional_time(run.finished_at),
+        "inserted_at": show_time(run.inserted_at),
+        "updated_at": show_time(run.updated_at),
+        "span_counts": _span_counts(run),
+    }
+
+
+def _span_counts(run: AgentInstance) -> SpanCounts:
+    finished = run.complete_spans + run.failed_spans + run.cancelled_spans
+    return SpanCounts(
+        total=run.pending_spans + run.active_spans + finished,
+        pending=run.pending_spans,
+        active=run.active_spans,
+        complete=run.complete_spans,
+        failed=run.failed_spans,
+        cancelled=run.cancelled_spans,
+        finished=finished,
+    )

@@ -1,0 +1,188 @@
+"""The door itself: an ASGI application that reads a request, runs its operation and answers.
+
+A class of our own in place of a framework's routing and request objects: they would cost a single
+span more than everything else that is done for it here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
+
+import msgspec
+import structlog
+from starlette.types import Receive, Scope, Send
+
+from prefactor_server.api.auth import Authenticator
+from prefactor_server.api.errors import error_body, error_headers, status_of
+from prefactor_server.api.operation import Call, Operation, Read, Whole, Write
+from prefactor_server.api.query import read_query
+from prefactor_server.api.router import Router
+from prefactor_server.api.services import Services
+from prefactor_server.api.writes import Job, Reply, carry_out
+from prefactor_server.domain.api_token import Principal
+from prefactor_server.domain.errors import BadRequest, Refusal, TooLarge
+
+_ANONYMOUS: Final = Principal("", "", 0, "agent_deployment", None, None, None)
+_JSON: Final = (b"content-type", b"application/json")
+
+_encoder: Final = msgspec.json.Encoder()
+_log = structlog.get_logger(__name__)
+
+
+class _Response(NamedTuple):
+    status: int
+    body: bytes
+    headers: Sequence[tuple[bytes, bytes]] = ()
+
+
+class _CallerLeft(Exception):
+    """The caller closed the connection before it had sent its request."""
+
+
+class Api:
+    """The API. Every response carries a fresh ``X-Request-Id``, and every error body repeats it."""
+
+    def __init__(
+        self, operations: Sequence[Operation], services: Services, authenticator: Authenticator
+    ) -> None:
+        self.operations = operations
+        self._services = services
+        self._authenticator = authenticator
+        self._router = Router(operations)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            raise RuntimeError(f"the API speaks HTTP, not {scope['type']}")
+        request_id = self._services.random_bytes(12).hex()
+        try:
+            response = await self._respond(scope, receive)
+        except _CallerLeft:
+            return
+        except Refusal as refusal:
+            response = _refusal(refusal, request_id, scope)
+        except Exception:  # noqa: BLE001 - whatever it is, the caller has to get an answer
+            response = _failure(request_id, scope)
+        headers = [
+            _JSON,
+            (b"content-length", b"%d" % len(response.body)),
+            (b"x-request-id", request_id.encode()),
+            *response.headers,
+        ]
+        await send({"type": "http.response.start", "status": response.status, "headers": headers})
+        await send({"type": "http.response.body", "body": response.body})
+
+    async def _respond(self, scope: Scope, receive: Receive) -> _Response:
+        raw_path: bytes = scope.get("raw_path") or scope["path"].encode()
+        operation, path_id = self._router.match(scope["method"], raw_path.decode("latin-1"))
+        headers = _Headers(scope["headers"])
+        principal = _ANONYMOUS
+        if operation.access != "public":
+            principal = await self._authenticator.authenticate(headers.authorization)
+            operation.check_access(principal)
+        if path_id:
+            operation.check_id(path_id)
+        call = Call(
+            services=self._services,
+            principal=principal,
+            now=self._services.now_us(),
+            path_id=path_id,
+        )
+        reply = await self._run(operation, call, headers, scope, receive)
+        replayed = ((b"idempotent-replayed", b"true"),) if reply.replayed else ()
+        return _Response(200, _encoder.encode(reply.body), replayed)
+
+    async def _run(
+        self, operation: Operation, call: Call, headers: _Headers, scope: Scope, receive: Receive
+    ) -> Reply:
+        if isinstance(operation, Read):
+            call.query = read_query(scope["query_string"], operation.parameters, call.principal)
+            return Reply(await operation.answer(call))
+        document = await _read_document(
+            receive, headers.content_length, self._services.limits.max_request_bytes
+        )
+        if isinstance(operation, Write):
+            job = Job(operation, call, document, header_key=headers.idempotency_key)
+            (outcome,) = await carry_out([job], len(document))
+            if isinstance(outcome, Refusal):
+                raise outcome
+            return outcome
+        if isinstance(operation, Whole):
+            return Reply(await operation.answer(call, document))
+        raise TypeError(operation)
+
+
+class _Headers:
+    """The headers of a request that mean something here."""
+
+    __slots__ = ("authorization", "content_length", "idempotency_key")
+
+    def __init__(self, headers: Sequence[tuple[bytes, bytes]]) -> None:
+        self.authorization: str | None = None
+        self.idempotency_key: str | None = None
+        self.content_length = 0
+        for name, value in headers:
+            if name == b"authorization":
+                self.authorization = value.decode("latin-1")
+            elif name == b"idempotency-key":
+                self.idempotency_key = _text_header(value, "Idempotency-Key")
+            elif name == b"content-length" and value.isdigit():
+                self.content_length = int(value[:20])
+
+
+def _text_header(value: bytes, name: str) -> str:
+    try:
+        return value.decode()
+    except UnicodeDecodeError as error:
+        raise BadRequest(f"The header {name} is not UTF-8") from error
+
+
+async def _read_document(receive: Receive, announced: int, limit: int) -> bytes:
+    """The body of a request; an empty one is an empty object."""
+    if announced > limit:
+        raise _too_large(limit)
+    chunks: list[bytes] = []
+    size = 0
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise _CallerLeft
+        chunk: bytes = message.get("body", b"")
+        size += len(chunk)
+        if size > limit:
+            raise _too_large(limit)
+        chunks.append(chunk)
+        more = message.get("more_body", False)
+    return (chunks[0] if len(chunks) == 1 else b"".join(chunks)) or b"{}"
+
+
+def _too_large(limit: int) -> TooLarge:
+    return TooLarge(f"The request is larger than the {limit} bytes that this server takes")
+
+
+def _refusal(refusal: Refusal, request_id: str, scope: Scope) -> _Response:
+    status = status_of(type(refusal))
+    if status >= 500:  # noqa: PLR2004 - where the server's own failures begin
+        _log.warning(
+            "request_refused",
+            request_id=request_id,
+            method=scope["method"],
+            status=status,
+            reason=refusal.message,
+        )
+    body: dict[str, Any] = error_body(refusal) | {"request_id": request_id}
+    return _Response(status, _encoder.encode(body), error_headers(refusal))
+
+
+def _failure(request_id: str, scope: Scope) -> _Response:
+    # The traceback shows code and no values, so nothing out of a payload gets into the log.
+    _log.exception("request_failed", request_id=request_id, method=scope["method"], status=500)
+    body = {
+        "status": "error",
+        "code": "unexpected",
+        "message": "The server failed. Its log says more under the id of this request",
+        "request_id": request_id,
+    }
+    return _Response(500, _encoder.encode(body))

@@ -1,0 +1,130 @@
+"""Who is calling: from the ``Authorization`` header to a principal, believed for some seconds."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+import structlog
+
+from prefactor_server.commands.api_token import TouchToken
+from prefactor_server.commands.base import Request
+from prefactor_server.commands.writer import Writer
+from prefactor_server.domain.api_token import (
+    ApiToken,
+    Principal,
+    hash_token,
+    looks_mistyped,
+    token_status,
+)
+from prefactor_server.domain.errors import BadToken, NotAuthenticated, Refusal
+from prefactor_server.queries.api_token import ApiTokenQueries
+
+_MAX_KEPT: Final = 10_000
+_TOUCH_EVERY_US: Final = 60 * 1_000_000
+_SECOND_US: Final = 1_000_000
+
+_log = structlog.get_logger(__name__)
+
+
+class _Believed(NamedTuple):
+    principal: Principal
+    until: int
+
+
+class Authenticator:
+    """Knows callers by their tokens.
+
+    A working token is believed for ``cache_seconds`` without asking the storage, so that is how
+    long a suspended one may go on working. A token that does not work is looked up every time: it
+    is rare, and it may start to work.
+    """
+
+    def __init__(
+        self,
+        tokens: ApiTokenQueries,
+        writer: Writer,
+        *,
+        now_us: Callable[[], int],
+        cache_seconds: int,
+    ) -> None:
+        self._tokens = tokens
+        self._writer = writer
+        self._now_us = now_us
+        self._cache_us = cache_seconds * _SECOND_US
+        self._believed: OrderedDict[bytes, _Believed] = OrderedDict()
+        self._touched: OrderedDict[str, int] = OrderedDict()
+        self._touches: set[asyncio.Task[None]] = set()
+
+    async def authenticate(self, authorization: str | None) -> Principal:
+        """The caller that an ``Authorization`` header stands for.
+
+        Raises:
+            NotAuthenticated: there is no token, or one that does not work.
+        """
+        token = _bearer(authorization)
+        token_hash = hash_token(token)
+        now = self._now_us()
+        believed = self._believed.get(token_hash)
+        if believed is not None and now < believed.until:
+            return believed.principal
+        return await self._look_up(token, token_hash, now)
+
+    async def _look_up(self, token: str, token_hash: bytes, now: int) -> Principal:
+        self._believed.pop(token_hash, None)
+        found = None if looks_mistyped(token) else await self._tokens.by_hash(token_hash)
+        if found is None:
+            raise BadToken("Token is unknown")
+        stored, account = found
+        status = token_status(stored, now)
+        if status != "active":
+            raise BadToken(f"Token {'expired' if status == 'expired' else f'is {status}'}")
+        principal = Principal(
+            token_id=stored.id,
+            account_id=account.id,
+            partition=account.partition,
+            scope=stored.token_scope,
+            agent_id=stored.agent_id,
+            environment_id=stored.environment_id,
+            agent_deployment_id=stored.agent_deployment_id,
+        )
+        self._believe(token_hash, principal, stored, now)
+        self._note_use(principal, now)
+        return principal
+
+    def _believe(self, token_hash: bytes, principal: Principal, token: ApiToken, now: int) -> None:
+        until = now + self._cache_us
+        if token.expires_at is not None:
+            until = min(until, token.expires_at)
+        self._believed[token_hash] = _Believed(principal, until)
+        if len(self._believed) > _MAX_KEPT:
+            self._believed.popitem(last=False)
+
+    def _note_use(self, principal: Principal, now: int) -> None:
+        last = self._touched.pop(principal.token_id, None)
+        due = last is None or now - last >= _TOUCH_EVERY_US
+        self._touched[principal.token_id] = now if due or last is None else last
+        if len(self._touched) > _MAX_KEPT:
+            self._touched.popitem(last=False)
+        if due:
+            # The loop keeps only a weak reference to a task; without ours it might be collected.
+            task = asyncio.get_running_loop().create_task(self._touch(principal, now))
+            self._touches.add(task)
+            task.add_done_callback(self._touches.discard)
+
+    async def _touch(self, principal: Principal, now: int) -> None:
+        request = Request(principal.account_id, principal.token_id, now, None, b"")
+        try:
+            await self._writer.submit([TouchToken(request, principal.token_id)], 0)
+        except Refusal as refusal:
+            _log.info("token_use_not_noted", reason=refusal.message)
+
+
+def _bearer(authorization: str | None) -> str:
+    scheme, _, token = (authorization or "").strip().partition(" ")
+    token = token.strip()
+    if scheme.lower() != "bearer" or not token:
+        raise NotAuthenticated("Send a token in the header Authorization: Bearer <token>")
+    return token

@@ -1,0 +1,46 @@
+"""Putting the API together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from prefactor_server.api.asgi import Api
+from prefactor_server.api.auth import Authenticator
+from prefactor_server.api.intake import Intake
+from prefactor_server.api.operations import OPERATIONS
+from prefactor_server.api.services import Limits, Services
+from prefactor_server.commands.writer import Writer
+from prefactor_server.domain.pfid import PfidMaker
+from prefactor_server.queries import Reader
+
+
+def create_api(
+    reader: Reader,
+    writer: Writer,
+    *,
+    now_us: Callable[[], int],
+    random_bytes: Callable[[int], bytes],
+    limits: Limits,
+) -> Api:
+    """The API as an ASGI application, for everything under ``/api/v1``.
+
+    Args:
+        reader: the reads; ``Reader.over(storage)`` makes it.
+        writer: takes every write. Whoever made it closes it.
+        now_us: the clock, in microseconds since 1970.
+        random_bytes: the source of ids' randomness, such as ``os.urandom``.
+        limits: the settings that concern the API.
+    """
+    services = Services(
+        reader=reader,
+        writer=writer,
+        now_us=now_us,
+        ids=PfidMaker(now_us, random_bytes),
+        random_bytes=random_bytes,
+        limits=limits,
+        intake=Intake(reader),
+    )
+    authenticator = Authenticator(
+        reader.api_tokens, writer, now_us=now_us, cache_seconds=limits.token_cache_seconds
+    )
+    return Api(OPERATIONS, services, authenticator)

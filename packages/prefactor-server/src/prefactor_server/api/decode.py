@@ -1,0 +1,138 @@
+"""Reading request bodies: fast when they are right, thorough when they are wrong.
+
+A body is decoded once, straight into its struct. Only when that fails is it looked at again, field
+by field, so that the answer can name every field that is wrong and not merely the first.
+Fields that the server does not know are ignored: newer clients send more than older servers know.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+from prefactor_server.api.field_errors import field_errors
+from prefactor_server.api.fields import decode_field
+from prefactor_server.domain.errors import BadRequest, ValidationFailed
+
+MAX_DEPTH: Final = 100
+"""How deep the objects and lists of a request may be nested."""
+
+S = TypeVar("S", bound=msgspec.Struct)
+
+_MEMBERS: Final = dict[str, msgspec.Raw]
+_STRINGS: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+_NO_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
+_ONE_KIND: Final = bytes.maketrans(b"{}", b"[]")
+
+
+class Envelope(msgspec.Struct):
+    """What stands around the fields of a request: its key, in bulk its type, and ``details``."""
+
+    item_type: Any = msgspec.field(name="_type", default=None)
+    idempotency_key: Any = None
+    details: msgspec.Raw = msgspec.Raw(b"null")
+
+
+def read_envelope(document: bytes) -> Envelope:
+    """What stands around the fields of a request.
+
+    Raises:
+        BadRequest: it is not JSON, not an object, or nested too deeply.
+    """
+    envelope: Envelope = _decode(document, Envelope)
+    return envelope
+
+
+def read_object(document: bytes) -> dict[str, Any]:
+    """A JSON object.
+
+    Raises:
+        BadRequest: it is not JSON, not an object, or nested too deeply.
+    """
+    members: dict[str, Any] = _decode(document, dict)
+    return members
+
+
+def read_members(document: bytes) -> dict[str, msgspec.Raw]:
+    """The members of a JSON object, each as it stands.
+
+    Raises:
+        BadRequest: it is not JSON, or nested too deeply.
+        ValidationFailed: it is something else than an object.
+    """
+    try:
+        members: dict[str, msgspec.Raw] = _decoder(_MEMBERS).decode(document)
+    except msgspec.ValidationError as error:
+        raise ValidationFailed({}, "The body must be a JSON object") from error
+    except (ValueError, RecursionError) as error:
+        raise _unreadable(error) from error
+    return members
+
+
+def read_body(document: bytes, kind: type[S]) -> S:
+    """The fields of a request.
+
+    Raises:
+        BadRequest: they are not JSON, not an object, or nested too deeply.
+        ValidationFailed: fields are missing or wrong; all of them are named.
+    """
+    try:
+        body: S = _decoder(kind).decode(document)
+    except msgspec.ValidationError as error:
+        found = field_errors(kind, read_object(document))
+        if not found:
+            raise BadRequest(f"The body cannot be read: {error}") from error
+        raise ValidationFailed(found) from None
+    except (ValueError, RecursionError) as error:
+        raise _unreadable(error) from error
+    check_depth(document)
+    return body
+
+
+def check_depth(document: bytes) -> None:
+    """Refuse JSON that is nested too deeply.
+
+    Raises:
+        BadRequest: it is.
+    """
+    if document.count(b"{") + document.count(b"[") <= MAX_DEPTH:
+        return
+    # Each pass takes away the innermost brackets, so the passes count the levels.
+    brackets = _STRINGS.sub(b"", document).translate(_ONE_KIND, _NO_BRACKETS)
+    for _ in range(MAX_DEPTH):
+        if not brackets:
+            return
+        brackets = brackets.replace(b"[]", b"")
+    if brackets:
+        raise _too_deep()
+
+
+def _decode(document: bytes, kind: Any) -> Any:
+    try:
+        return _decoder(kind).decode(document)
+    except msgspec.ValidationError as error:
+        if "out of range" in str(error):
+            raise BadRequest(f"The body cannot be read: {error}") from error
+        raise BadRequest("The body must be a JSON object") from error
+    except (ValueError, RecursionError) as error:
+        raise _unreadable(error) from error
+
+
+@functools.cache
+def _decoder(kind: Any) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(kind, dec_hook=decode_field)
+
+
+def _unreadable(error: Exception) -> BadRequest:
+    if isinstance(error, RecursionError):
+        return _too_deep()
+    if isinstance(error, UnicodeDecodeError):
+        return BadRequest("The body is not UTF-8")
+    return BadRequest(f"The body is not valid JSON: {error}")
+
+
+def _too_deep() -> BadRequest:
+    return BadRequest(f"The body is nested more than {MAX_DEPTH} levels deep")

@@ -1,0 +1,106 @@
+"""How refusals look on the wire: one table of statuses, one body.
+
+    {"status": "error", "code": "...", "message": "...", "errors": {...}, "request_id": "..."}
+
+``errors`` is there for refused fields alone. It is nested as the request is nested; each leaf has
+the same three members as the body.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from prefactor_server.domain.errors import (
+    BadRequest,
+    FieldError,
+    FieldErrors,
+    IdempotencyKeyUsed,
+    InvalidAction,
+    NotAuthenticated,
+    NotFound,
+    NotPermitted,
+    Overloaded,
+    Refusal,
+    TooLarge,
+    Unavailable,
+    ValidationFailed,
+)
+
+
+class MethodNotAllowed(BadRequest):
+    """The path exists, with other methods."""
+
+    def __init__(self, method: str, allowed: tuple[str, ...]) -> None:
+        super().__init__(f"{method} is not possible here, only {', '.join(allowed)}")
+        self.allowed = allowed
+
+
+class NotImplementedHere(Refusal):
+    """The request asks for something that this server does not have."""
+
+    code = "not_implemented"
+
+
+STATUSES: Final[Mapping[type[Refusal], int]] = {
+    BadRequest: 400,
+    NotAuthenticated: 401,
+    NotPermitted: 403,
+    NotFound: 404,
+    MethodNotAllowed: 405,
+    InvalidAction: 409,
+    IdempotencyKeyUsed: 409,
+    TooLarge: 413,
+    ValidationFailed: 422,
+    Overloaded: 429,
+    Refusal: 500,
+    NotImplementedHere: 501,
+    Unavailable: 503,
+}
+"""The HTTP status of each refusal; a class that is not listed has that of its base."""
+
+
+def status_of(kind: type[Refusal]) -> int:
+    """The HTTP status that goes with a class of refusals."""
+    return next(STATUSES[base] for base in kind.__mro__ if base in STATUSES)
+
+
+def error_body(refusal: Refusal) -> dict[str, Any]:
+    """A refusal as JSON, without the id of its request."""
+    body: dict[str, Any] = {
+        "status": "error",
+        "code": refusal.code,
+        "message": refusal.message,
+    }
+    if isinstance(refusal, ValidationFailed):
+        body["errors"] = _field_errors(refusal.errors)
+    return body
+
+
+def error_headers(refusal: Refusal) -> list[tuple[bytes, bytes]]:
+    """The headers that tell a caller what to do about a refusal."""
+    if isinstance(refusal, Overloaded):
+        return [(b"retry-after", b"%d" % refusal.retry_after)]
+    if isinstance(refusal, NotAuthenticated):
+        return [(b"www-authenticate", b"Bearer")]
+    if isinstance(refusal, MethodNotAllowed):
+        return [(b"allow", ", ".join(refusal.allowed).encode())]
+    return []
+
+
+def under(parent: str, refusal: Refusal) -> Refusal:
+    """The refusal of fields that the request holds under a parent; any other stays as it is."""
+    if isinstance(refusal, ValidationFailed):
+        return ValidationFailed({parent: refusal.errors}, refusal.message)
+    return refusal
+
+
+def _field_errors(errors: FieldErrors) -> dict[str, Any]:
+    return {
+        field: (
+            {"status": "error", "code": error.code, "message": error.message}
+            if isinstance(error, FieldError)
+            else _field_errors(error)
+        )
+        for field, error in errors.items()
+    }

@@ -1,0 +1,87 @@
+"""The types of fields in request bodies, each with the rule that it states when it is broken."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final, TypeAlias
+
+import msgspec
+from msgspec import Meta
+
+from prefactor_server.domain.ids import CLIENT_ID_RULE, MAX_KEY_LENGTH
+from prefactor_server.domain.times import parse_time
+
+MAX_NAME: Final = 256
+MAX_TEXT: Final = 10_000
+
+# Not every database can keep a NUL in a text, so none is taken in where a text is stored as such.
+# Payloads are stored as JSON, and may hold what they like.
+_NO_NUL: Final = "^[^\\u0000]*$"
+
+# The rule of `is_client_id`, once more: OpenAPI needs it as a pattern. `$` alone would let a line
+# break at the end through.
+CLIENT_ID_PATTERN: Final = r"^[A-Za-z0-9_.:\-]{1,64}$(?!\n)"
+
+ClientId: TypeAlias = Annotated[
+    str, Meta(pattern=CLIENT_ID_PATTERN, description=f"{CLIENT_ID_RULE}.")
+]
+"""An id that a client chose."""
+
+Name: TypeAlias = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=MAX_NAME,
+        pattern=_NO_NUL,
+        description=f"must be 1 to {MAX_NAME} characters, none of them NUL.",
+    ),
+]
+"""A name, an identifier of the client's own, or a reference to something by either."""
+
+Text: TypeAlias = Annotated[
+    str,
+    Meta(
+        max_length=MAX_TEXT,
+        pattern=_NO_NUL,
+        description=f"must be at most {MAX_TEXT} characters, none of them NUL.",
+    ),
+]
+"""Prose."""
+
+Key: TypeAlias = Annotated[
+    str, Meta(min_length=1, max_length=MAX_KEY_LENGTH, description="Makes repeating safe.")
+]
+"""An idempotency key."""
+
+
+class Keyed(msgspec.Struct, kw_only=True):
+    """Fields among which some clients put the idempotency key."""
+
+    idempotency_key: Key | None = None
+
+
+JsonObject: TypeAlias = dict[str, Any]
+
+
+class Timestamp(int):
+    """Microseconds since 1970, read from ISO 8601 text; without an offset it is taken as UTC."""
+
+
+def decode_field(kind: type, value: object) -> object:
+    """Read a value of one of the types above that msgspec does not know.
+
+    Raises:
+        ValueError: it is not one.
+    """
+    if kind is not Timestamp:
+        raise NotImplementedError(kind)
+    try:
+        return Timestamp(parse_time(value if isinstance(value, str) else ""))
+    except ValueError as error:
+        raise ValueError("must be an ISO 8601 timestamp of the years 1 to 9999") from error
+
+
+def field_schema(kind: type) -> dict[str, str]:
+    """How OpenAPI writes a type that msgspec does not know."""
+    if kind is not Timestamp:
+        raise NotImplementedError(kind)
+    return {"type": "string", "format": "date-time"}

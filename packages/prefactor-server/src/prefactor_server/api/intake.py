@@ -1,0 +1,174 @@
+"""Finding out about spans before they are written: which type they have, and what is in them.
+
+Schema checks, summaries, usage and encoding are done here, beside the writer and not in it. What is
+needed for them (which schema version a run is bound to, what it declares, how an open span began)
+never changes once it is written, so it is kept without ever being checked again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from prefactor_server.checks.cache import ContentCache
+from prefactor_server.checks.span_types import SpanTypeCompiler, SpanTypes, check_span
+from prefactor_server.commands.agent_span import SpanFacts
+from prefactor_server.domain.agent_instance import Purpose
+from prefactor_server.domain.api_token import Principal
+from prefactor_server.domain.usage import extract_usage
+from prefactor_server.queries import Reader
+
+_MAX_RUNS: Final = 20_000
+_MAX_CONTENT_BYTES: Final = 8 * 1024 * 1024
+_MAX_BINDINGS: Final = 10_000
+_MAX_OPEN_SPAN_BYTES: Final = 16 * 1024 * 1024
+
+
+class RunFacts(NamedTuple):
+    """What is fixed about a run."""
+
+    schema_version_id: str
+    purpose: Purpose
+
+
+class SpanStart(NamedTuple):
+    """What is fixed about a span: what its finish is checked together with."""
+
+    agent_instance_id: str
+    schema_name: str
+    payload: bytes
+
+
+@dataclass(slots=True)
+class Overlay:
+    """What earlier writes of a request will have written once they are committed.
+
+    An assumption about a run may turn out wrong (its registration may find a version that it could
+    not know of); the commands that rest on it notice, and are prepared again without it.
+    """
+
+    runs: dict[str, RunFacts] = field(default_factory=dict[str, RunFacts])
+    types: dict[str, SpanTypes] = field(default_factory=dict[str, SpanTypes])
+    spans: dict[str, SpanStart] = field(default_factory=dict[str, SpanStart])
+
+
+class _Content(NamedTuple):
+    """What a schema version declares, and a digest of it."""
+
+    hash: bytes
+    document: bytes
+
+    @classmethod
+    def of(cls, document: bytes) -> _Content:
+        return cls(hashlib.blake2b(document, digest_size=16).digest(), document)
+
+
+class Intake:
+    """Finds out about spans, and remembers what it needs for that."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+        self._compiler = SpanTypeCompiler()
+        self._runs: ContentCache[RunFacts] = ContentCache(_MAX_RUNS)
+        self._contents: ContentCache[_Content] = ContentCache(_MAX_CONTENT_BYTES)
+        self._bindings: ContentCache[str] = ContentCache(_MAX_BINDINGS)
+        self._spans: ContentCache[SpanStart] = ContentCache(_MAX_OPEN_SPAN_BYTES)
+
+    async def run(self, principal: Principal, run_id: str, overlay: Overlay) -> RunFacts | None:
+        """What is fixed about a run, or None when there is none for this caller."""
+        known = overlay.runs.get(run_id) or self._runs.get((principal.account_id, run_id))
+        if known is not None:
+            return known
+        run = await self._reader.agent_instances.find(principal, run_id)
+        if run is None:
+            return None
+        facts = RunFacts(run.agent_schema_version_id, run.purpose)
+        return self.remember_run(principal, run_id, facts)
+
+    def remember_run(self, principal: Principal, run_id: str, facts: RunFacts) -> RunFacts:
+        """Keep what is fixed about a run that was written."""
+        return self._runs.put((principal.account_id, run_id), 1, facts)
+
+    def bound_before(self, principal: Principal, binding: Hashable) -> str | None:
+        """The schema version that a registration of the same content was bound to before."""
+        return self._bindings.get((principal.account_id, binding))
+
+    def remember_binding(
+        self, principal: Principal, binding: Hashable, schema_version_id: str
+    ) -> None:
+        """Keep which schema version a registration was bound to."""
+        self._bindings.put((principal.account_id, binding), 1, schema_version_id)
+
+    async def types(
+        self, principal: Principal, schema_version_id: str, overlay: Overlay
+    ) -> SpanTypes:
+        """The compiled span types of a schema version."""
+        known = overlay.types.get(schema_version_id)
+        if known is not None:
+            return known
+        key = (principal.account_id, schema_version_id)
+        content = self._contents.get(key)
+        if content is None:
+            document = await self._reader.agent_schema_versions.content(*key)
+            if document is None:
+                return {}
+            content = self._contents.put(key, 200 + len(document), _Content.of(document))
+        return self._compiled(content)
+
+    def compile(self, document: bytes) -> SpanTypes:
+        """The compiled span types of what a registration declares."""
+        return self._compiled(_Content.of(document))
+
+    def _compiled(self, content: _Content) -> SpanTypes:
+        # Compiled types may be a thousand times larger than their source: only the compiler, which
+        # weighs them, keeps any.
+        return self._compiler.span_types(
+            content.hash, lambda: msgspec.json.decode(content.document)["span_type_schemas"]
+        )
+
+    async def span(self, principal: Principal, span_id: str, overlay: Overlay) -> SpanStart | None:
+        """How a span began, or None when there is none for this caller."""
+        known = overlay.spans.get(span_id) or self._spans.get((principal.account_id, span_id))
+        if known is not None:
+            return known
+        record = await self._reader.agent_spans.find(principal, span_id)
+        if record is None:
+            return None
+        return SpanStart(record.span.agent_instance_id, record.span.schema_name, record.payload)
+
+    def remember_span(self, principal: Principal, span_id: str, start: SpanStart) -> None:
+        """Keep how a span began that was written and is still open: its finish will ask."""
+        self._spans.put((principal.account_id, span_id), 200 + len(start.payload), start)
+
+
+def find_facts(
+    types: SpanTypes,
+    schema_name: str,
+    payload: dict[str, Any],
+    result: dict[str, Any] | None,
+    *,
+    complete: bool,
+) -> SpanFacts:
+    """What there is to know about a span's payloads.
+
+    Only a span that is ``complete`` is held to have a result: one that failed or was cancelled has
+    none to show for itself, and is not marked for that.
+    """
+    check = check_span(types, schema_name, payload, result, finished=complete)
+    return SpanFacts(
+        schema_title=_storable(check.title),
+        registered=check.registered,
+        payload_problem=_storable(check.params_problem),
+        result_problem=_storable(check.result_problem),
+        summary=_storable(check.summary),
+        usage=extract_usage(payload, result, schema_name),
+    )
+
+
+def _storable(text: str | None) -> str | None:
+    """A text made out of what strangers sent, without what some databases cannot keep."""
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}") if text and "\0" in text else text

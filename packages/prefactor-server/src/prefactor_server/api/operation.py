@@ -1,0 +1,157 @@
+"""What an operation is: one declaration that drives everything the server knows about it.
+
+Routing, items of bulk requests, scope checks, the scope of idempotency keys and the OpenAPI
+document are all read from it. There are two kinds that may be items of a bulk request: a ``Read``
+answers by itself; a ``Write`` turns its request into a command, which the writer carries out.
+``Whole`` is the rest: what reads its body by itself, and never is an item.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+import msgspec
+
+from prefactor_server.api.intake import Overlay
+from prefactor_server.api.services import Services
+from prefactor_server.commands.base import Command, Done, Request
+from prefactor_server.domain.api_token import Principal
+from prefactor_server.domain.errors import NotFound, NotPermitted, Refusal
+from prefactor_server.domain.ids import is_client_id
+
+Access: TypeAlias = Literal["public", "any", "account"]
+"""Who may call: everybody, every token, or account tokens alone."""
+
+
+class Parameter(NamedTuple):
+    """One query parameter."""
+
+    name: str
+    description: str
+    required: bool = False
+    schema: Mapping[str, Any] = {"type": "string"}
+
+
+@dataclass(slots=True, kw_only=True)
+class Call:
+    """One request, or one item of a bulk request, on its way through its operation."""
+
+    services: Services
+    principal: Principal
+    now: int
+    path_id: str = ""
+    query: Mapping[str, str] = field(default_factory=dict[str, str])
+    overlay: Overlay = field(default_factory=Overlay)
+    key: str | None = None
+    fingerprint: bytes = b""
+
+    def request(self) -> Request:
+        """What a command has to know of the request."""
+        principal = self.principal
+        return Request(
+            principal.account_id, principal.token_id, self.now, self.key, self.fingerprint
+        )
+
+    def fresh_id(self) -> str:
+        """A new id, of the caller's account."""
+        return self.services.ids.make(self.principal.partition)
+
+
+class Prepared(NamedTuple):
+    """A command, and how to answer once it took effect."""
+
+    command: Command
+    reply: Callable[[Done], msgspec.Struct]
+
+
+class Example(NamedTuple):
+    """A request for the documentation."""
+
+    summary: str
+    request: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """What all operations have.
+
+    ``name`` is the noun in plural and the verb. ``path`` may hold one parameter in braces, whose
+    name is also that of the field that holds it in an item of a bulk request.
+    """
+
+    name: str
+    method: str
+    path: str
+    summary: str
+    reply: type[Any]
+    description: str = ""
+    access: Access = "any"
+    refusals: tuple[type[Refusal], ...] = ()
+
+    @property
+    def item_type(self) -> str:
+        """What an item of a bulk request calls it."""
+        return self.name.replace(".", "/")
+
+    @property
+    def path_parameter(self) -> str | None:
+        """The name of the parameter in the path."""
+        _, brace, rest = self.path.partition("{")
+        return rest.partition("}")[0] if brace else None
+
+    def check_id(self, path_id: str) -> None:
+        """Refuse the id of a path that can be nobody's.
+
+        Raises:
+            NotFound: it cannot be one.
+        """
+        # An agent may be named by its external identifier, which is any text.
+        named = self.path_parameter == "agent_id" and path_id and "\0" not in path_id
+        if not named and not is_client_id(path_id):
+            raise NotFound(f"{path_id!r} is nobody's id")
+
+    def check_access(self, principal: Principal) -> None:
+        """Refuse a caller whose token does not reach this far.
+
+        Raises:
+            NotPermitted: it does not.
+        """
+        if self.access == "account" and principal.scope != "account":
+            raise NotPermitted(
+                f"{self.name} needs a token of scope account; this one has scope {principal.scope}"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Read(Operation):
+    """An operation that changes nothing."""
+
+    parameters: tuple[Parameter, ...] = ()
+    answer: Callable[[Call], Awaitable[msgspec.Struct]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Write(Operation):
+    """An operation that changes something, once per idempotency key.
+
+    ``wrapped`` says that the fields of its body stand under ``details``. ``prepare`` is handed
+    what ``body`` makes of them. ``show`` answers a repeated request: with the resource that the
+    first one made or changed, as it is now.
+    """
+
+    body: type[msgspec.Struct]
+    wrapped: bool = False
+    prepare: Callable[[Call, Any], Awaitable[Prepared]]
+    show: Callable[[Call, str], Awaitable[msgspec.Struct]]
+    examples: tuple[Example, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Whole(Operation):
+    """An operation that no bulk request can hold; it is handed the raw body."""
+
+    body: type[msgspec.Struct] | None = None
+    answer: Callable[[Call, bytes], Awaitable[Any]]
+    examples: tuple[Example, ...] = ()

@@ -1,0 +1,35 @@
+"""Every operation of the API. A new noun is a file of its own and a line here."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from prefactor_server.api import (
+    agent,
+    agent_instance,
+    agent_instance_register,
+    agent_span,
+    pfid,
+    ping,
+)
+from prefactor_server.api.bulk import bulk_operation
+from prefactor_server.api.openapi import openapi_operation
+from prefactor_server.api.operation import Operation, Read, Write
+
+ITEMS: Final[tuple[Read | Write, ...]] = (
+    *ping.OPERATIONS,
+    *agent.OPERATIONS,
+    *agent_instance_register.OPERATIONS,
+    *agent_instance.OPERATIONS,
+    *agent_span.OPERATIONS,
+)
+"""The operations that may be items of a bulk request."""
+
+_OTHERS: Final[tuple[Operation, ...]] = (bulk_operation(ITEMS), *pfid.OPERATIONS)
+
+OPERATIONS: Final[tuple[Operation, ...]] = (
+    *ITEMS,
+    *_OTHERS,
+    openapi_operation((*ITEMS, *_OTHERS)),
+)
+"""All of them."""

@@ -1,0 +1,34 @@
+"""What operations work with, handed to the API once by whoever assembles the server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from prefactor_server.api.intake import Intake
+from prefactor_server.commands.writer import Writer
+from prefactor_server.domain.pfid import PfidMaker
+from prefactor_server.queries import Reader
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """The settings that the API itself keeps; see the table of settings for what each means."""
+
+    max_request_bytes: int
+    max_payload_bytes: int
+    token_cache_seconds: int
+    auto_create_agents: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """Reads, writes, clock and randomness, and what is kept between requests."""
+
+    reader: Reader
+    writer: Writer
+    now_us: Callable[[], int]
+    ids: PfidMaker
+    random_bytes: Callable[[int], bytes]
+    limits: Limits
+    intake: Intake

@@ -1,0 +1,78 @@
+"""What answers have in common: their envelopes, pages and times."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Generic, Literal, TypeVar
+
+import msgspec
+
+from prefactor_server.domain.listing import Listing, Page, paginate
+from prefactor_server.domain.times import format_time
+
+T = TypeVar("T")
+Row = TypeVar("Row")
+
+
+class Success(msgspec.Struct, Generic[T], kw_only=True, frozen=True):
+    """The answer about one thing."""
+
+    status: Literal["success"] = "success"
+    details: T
+
+
+class PaginationView(msgspec.Struct, frozen=True):
+    """The numbers of a page: items count from one, offsets from zero.
+
+    ``next_after`` is a cursor; as ``pagination[after]`` it continues the list where this page ends,
+    however many rows have come before it since.
+    """
+
+    item_count: int
+    item_start: int
+    item_end: int
+    page_count: int
+    page_index: int
+    page_offset: int
+    page_size: int
+    next_page_offset: int | None
+    previous_page_offset: int | None
+    next_after: str | None
+
+
+class SortingView(msgspec.Struct, frozen=True):
+    """The order of a list."""
+
+    field: str
+    direction: Literal["asc", "desc"]
+
+
+class Listed(msgspec.Struct, Generic[T], kw_only=True, frozen=True):
+    """A page of a list."""
+
+    status: Literal["success"] = "success"
+    summaries: Sequence[T]
+    pagination: PaginationView
+    sorting: SortingView
+
+
+def listed(listing: Listing, page: Page[Row], summaries: Sequence[T]) -> Listed[T]:
+    """A page of a list as it is answered."""
+    return Listed(
+        summaries=summaries,
+        pagination=PaginationView(**paginate(listing, page)._asdict()),
+        sorting=SortingView(listing.sort.field, "desc" if listing.sort.descending else "asc"),
+    )
+
+
+# Most answers hold the same moment several times, and those of a batch share theirs.
+@lru_cache(maxsize=1024)
+def show_time(us: int) -> str:
+    """A time as answers have it."""
+    return format_time(us)
+
+
+def show_optional_time(us: int | None) -> str | None:
+    """A time that may not have come yet."""
+    return None if us is None else show_time(us)

@@ -1,0 +1,209 @@
+"""Carrying out writes: prepare them, submit them as one, answer each.
+
+A single request is a list of one. In a bulk request, a list is what stands between two reads: its
+writes share one submission, and each is prepared in sight of those before it (see ``Overlay``).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple, TypeAlias
+
+import msgspec
+
+from prefactor_server.api.decode import read_body, read_envelope
+from prefactor_server.api.errors import under
+from prefactor_server.api.fields import Keyed
+from prefactor_server.api.intake import Overlay
+from prefactor_server.api.operation import Call, Prepared, Write
+from prefactor_server.commands.base import Done, Refused, Stale
+from prefactor_server.domain.errors import (
+    REQUIRED,
+    BadRequest,
+    Refusal,
+    Unavailable,
+    ValidationFailed,
+    invalid,
+)
+from prefactor_server.domain.ids import KEY_RULE, MAX_KEY_LENGTH
+
+_MAX_TRIES: Final = 5
+"""How often a write is prepared anew; each time, somebody else got in between."""
+
+_BREATHE_EVERY: Final = 50
+"""Preparing so many writes takes about a millisecond; then other requests have their turn."""
+
+_fingerprint_encoder: Final = msgspec.json.Encoder(order="deterministic", enc_hook=int)
+
+
+class Reply(NamedTuple):
+    """The answer to a request that was carried out, now or (``replayed``) before."""
+
+    body: Any
+    replayed: bool = False
+
+
+Answer: TypeAlias = Reply | Refusal
+
+
+class Job:
+    """One write that was asked for: its operation, its call and its body, not read yet.
+
+    An item of a bulk request (``is_item``) brings its key in its call, and may have its fields
+    under ``details`` or beside its key, whatever its operation says.
+    """
+
+    __slots__ = ("_document", "_header_key", "_is_item", "_nested", "call", "operation")
+
+    def __init__(
+        self,
+        operation: Write,
+        call: Call,
+        document: bytes,
+        *,
+        header_key: str | None = None,
+        is_item: bool = False,
+    ) -> None:
+        self.operation = operation
+        self.call = call
+        self._document = document
+        self._header_key = header_key
+        self._is_item = is_item
+        self._nested = False
+
+    async def prepare(self) -> Prepared:
+        """Read the request and make its command.
+
+        Raises:
+            Refusal: it cannot be one.
+        """
+        call = self.call
+        body = self._read()
+        call.fingerprint = b"" if call.key is None else self._fingerprint(body)
+        prepared: Prepared = await self.operation.prepare(call, body)
+        return prepared
+
+    async def answer(self, prepared: Prepared, done: Done) -> Reply:
+        """The reply to a command that took effect."""
+        if done.replayed:
+            return Reply(await self.operation.show(self.call, done.resource_id), replayed=True)
+        return Reply(prepared.reply(done))
+
+    def refusal(self, refusal: Refusal) -> Refusal:
+        """A refusal with its fields named as the request nests them."""
+        return under("details", refusal) if self._nested else refusal
+
+    def _read(self) -> Any:
+        envelope = read_envelope(self._document)
+        if not self._is_item:
+            self.call.key = _key(self._header_key, envelope.idempotency_key)
+        body = read_body(self._fields(envelope.details), self.operation.body)
+        if isinstance(body, Keyed):
+            # The key is no part of what is asked for; the one further out counts.
+            inner, body.idempotency_key = body.idempotency_key, None
+            if self.call.key is None:
+                self.call.key = _key(None, inner)
+        return body
+
+    def _fields(self, details: msgspec.Raw) -> bytes:
+        if not (self._is_item or self.operation.wrapped):
+            return self._document
+        inside = bytes(details).lstrip()
+        if inside == b"null":
+            if self._is_item:
+                return self._document
+            raise ValidationFailed({"details": REQUIRED})
+        if not inside.startswith(b"{"):
+            raise invalid("details", "must be an object")
+        self._nested = True
+        return inside
+
+    def _fingerprint(self, body: Any) -> bytes:
+        digest = hashlib.blake2b(digest_size=16)
+        digest.update(self.operation.name.encode())
+        digest.update(b"\0%b\0" % self.call.path_id.encode())
+        digest.update(_fingerprint_encoder.encode(body))
+        return digest.digest()
+
+
+async def carry_out(jobs: Sequence[Job], size: int) -> list[Answer]:
+    """Carry out writes in order, each once, up to the first that is refused.
+
+    Args:
+        jobs: at least one, of one caller.
+        size: the bytes of the request that they came in.
+
+    Returns:
+        Their answers, up to and including the first refusal.
+    """
+    answers: list[Answer] = []
+    tries = 0
+    while len(answers) < len(jobs):
+        before = len(answers)
+        answers += await _attempt(jobs[before:], size)
+        if isinstance(answers[-1] if answers else None, Refusal):
+            break
+        tries = 0 if len(answers) > before else tries + 1
+        if tries == _MAX_TRIES:
+            answers.append(Unavailable("Others keep changing the same things: send it again"))
+            break
+    return answers
+
+
+async def _attempt(jobs: Sequence[Job], size: int) -> list[Answer]:
+    """Carry out writes up to the first that is refused, or that has to be prepared anew."""
+    prepared, refusal = await _prepare(jobs)
+    answers: list[Answer] = []
+    if prepared:
+        writer = jobs[0].call.services.writer
+        try:
+            outcomes = await writer.submit([one.command for one in prepared], size)
+        except Refusal as unwritten:
+            return [unwritten]
+        for job, one, outcome in zip(jobs, prepared, outcomes, strict=False):
+            if isinstance(outcome, Stale):
+                return answers
+            answers.append(await _answer(job, one, outcome))
+            if isinstance(outcome, Refused):
+                return answers
+    if refusal is not None:
+        answers.append(refusal)
+    return answers
+
+
+async def _prepare(jobs: Sequence[Job]) -> tuple[list[Prepared], Refusal | None]:
+    """Prepare writes up to the first that cannot be, and why it cannot."""
+    overlay = Overlay()
+    prepared: list[Prepared] = []
+    for number, job in enumerate(jobs, 1):
+        job.call.overlay = overlay
+        try:
+            prepared.append(await job.prepare())
+        except Refusal as refusal:
+            return prepared, job.refusal(refusal)
+        if number % _BREATHE_EVERY == 0:
+            await asyncio.sleep(0)
+    return prepared, None
+
+
+async def _answer(job: Job, prepared: Prepared, outcome: Done | Refused) -> Answer:
+    if isinstance(outcome, Refused):
+        return job.refusal(outcome.refusal)
+    try:
+        return await job.answer(prepared, outcome)
+    except Refusal as refusal:
+        return refusal
+
+
+def _key(header: str | None, field: object) -> str | None:
+    """The idempotency key of a request, from its header or its body."""
+    if field is not None and not isinstance(field, str):
+        raise invalid("idempotency_key", KEY_RULE)
+    if header is not None and field is not None and header != field:
+        raise BadRequest("The header Idempotency-Key and the field idempotency_key differ")
+    key = header if field is None else field
+    if key is not None and (not 0 < len(key) <= MAX_KEY_LENGTH or "\0" in key):
+        raise invalid("idempotency_key", KEY_RULE)
+    return key

@@ -1,0 +1,49 @@
+"""The reads of agents."""
+
+from __future__ import annotations
+
+from prefactor_server.domain.api_token import Principal
+from prefactor_server.domain.errors import NotFound
+from prefactor_server.domain.listing import Filter, Listing, Page
+from prefactor_server.storage.base import AgentRecord, InstanceCounts, Storage
+
+__all__ = ["AgentQueries", "AgentRecord", "InstanceCounts"]
+
+
+class AgentQueries:
+    """Reads agents; a deployment token knows one, its own."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+
+    async def show(self, principal: Principal, ref: str) -> AgentRecord:
+        """An agent by its id or its external identifier.
+
+        Raises:
+            NotFound: there is none, or none for this caller.
+        """
+        record = await self._storage.agent(principal.account_id, ref)
+        hidden = record is not None and principal.agent_id not in (None, record.agent.id)
+        if record is None or hidden:
+            raise NotFound(f"Agent {ref!r} not found")
+        return record
+
+    async def id_of(self, principal: Principal, ref: str) -> str:
+        """The id of the agent that a text names, or the text itself when it names none."""
+        record = await self._storage.agent(principal.account_id, ref)
+        return ref if record is None else record.agent.id
+
+    async def page(self, principal: Principal, listing: Listing) -> Page[AgentRecord]:
+        """A page of agents."""
+        if principal.agent_id is not None:
+            own = Filter("id", "=", principal.agent_id)
+            listing = listing._replace(filters=(*listing.filters, own))
+        return await self._storage.agents(principal.account_id, listing)
+
+    async def instance_counts(
+        self, principal: Principal, agent_id: str, environment_id: str | None
+    ) -> InstanceCounts:
+        """An agent's runs by status; a deployment token's in its own environment only."""
+        return await self._storage.instance_counts(
+            principal.account_id, agent_id, principal.environment_id or environment_id
+        )

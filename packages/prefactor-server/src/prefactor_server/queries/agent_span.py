@@ -1,0 +1,40 @@
+"""The reads of spans."""
+
+from __future__ import annotations
+
+from prefactor_server.domain.api_token import Principal
+from prefactor_server.domain.errors import NotFound
+from prefactor_server.domain.listing import Listing, Page
+from prefactor_server.queries.visibility import sees, within_sight
+from prefactor_server.storage.base import SpanRecord, Storage
+
+__all__ = ["AgentSpanQueries", "SpanRecord"]
+
+
+class AgentSpanQueries:
+    """Reads spans, with their payloads as JSON."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+
+    async def find(self, principal: Principal, span_id: str) -> SpanRecord | None:
+        """A span by its id, or None when there is none for this caller."""
+        record = await self._storage.span(principal.account_id, span_id)
+        if record is None or not sees(principal, record.span.agent_id, record.span.environment_id):
+            return None
+        return record
+
+    async def show(self, principal: Principal, span_id: str) -> SpanRecord:
+        """A span by its id.
+
+        Raises:
+            NotFound: there is none, or none for this caller.
+        """
+        record = await self.find(principal, span_id)
+        if record is None:
+            raise NotFound(f"Span {span_id!r} not found")
+        return record
+
+    async def page(self, principal: Principal, listing: Listing) -> Page[SpanRecord]:
+        """A page of spans."""
+        return await self._storage.spans(principal.account_id, within_sight(principal, listing))

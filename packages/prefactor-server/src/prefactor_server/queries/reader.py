@@ -1,0 +1,34 @@
+"""All reads of the server over one storage."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from prefactor_server.queries.agent import AgentQueries
+from prefactor_server.queries.agent_instance import AgentInstanceQueries
+from prefactor_server.queries.agent_schema_version import AgentSchemaVersionQueries
+from prefactor_server.queries.agent_span import AgentSpanQueries
+from prefactor_server.queries.api_token import ApiTokenQueries
+from prefactor_server.storage.base import Storage
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """The reads of every noun."""
+
+    agents: AgentQueries
+    agent_instances: AgentInstanceQueries
+    agent_schema_versions: AgentSchemaVersionQueries
+    agent_spans: AgentSpanQueries
+    api_tokens: ApiTokenQueries
+
+    @classmethod
+    def over(cls, storage: Storage) -> Reader:
+        """The reads of one storage."""
+        return cls(
+            agents=AgentQueries(storage),
+            agent_instances=AgentInstanceQueries(storage),
+            agent_schema_versions=AgentSchemaVersionQueries(storage),
+            agent_spans=AgentSpanQueries(storage),
+            api_tokens=ApiTokenQueries(storage),
+        )
