@@ -6,23 +6,24 @@ import asyncio
 import json
 import os
 import secrets
+import signal
 import socket
 import time
-from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
 import structlog
 import uvicorn
 
-from prefactor_server.api.app import create_api
-from prefactor_server.api.services import Services
+from prefactor_server.api import Limits, create_api
 from prefactor_server.bootstrap import bootstrap
 from prefactor_server.commands.writer import Writer
-from prefactor_server.domain.errors import Unavailable
+from prefactor_server.domain.errors import SettingError, Unavailable
 from prefactor_server.domain.pfid import PfidMaker
-from prefactor_server.settings import SettingError, Settings
+from prefactor_server.queries import Reader
+from prefactor_server.settings import Settings
 from prefactor_server.storage.base import Storage
 from prefactor_server.storage.sqlite.backend import SqliteStorage
 
@@ -88,14 +89,13 @@ async def serve(settings: Settings, announce: Callable[[Started], None]) -> None
         SettingError, DatabaseFileError, MigrationError: see ``open_storage``.
         OSError: the address cannot be listened on.
     """
-    ids = PfidMaker(now_us, os.urandom)
     with _listen(settings) as listener:
         storage = open_storage(settings, exclusive=True)
         try:
             new_token = await bootstrap(
                 storage,
                 settings.bootstrap_token,
-                ids=ids,
+                ids=PfidMaker(now_us, os.urandom),
                 now=now_us(),
                 random_bytes=secrets.token_bytes,
             )
@@ -103,7 +103,7 @@ async def serve(settings: Settings, announce: Callable[[Started], None]) -> None
             started = Started(_url(listener), new_token)
             async with _pruning(storage, settings):
                 await _Server(
-                    _configuration(settings, storage, writer, ids),
+                    _configuration(settings, storage, writer),
                     lambda: _announce(settings, started, announce),
                 ).serve([listener])
             await writer.close()
@@ -111,19 +111,21 @@ async def serve(settings: Settings, announce: Callable[[Started], None]) -> None
             await storage.close()
 
 
-def _configuration(
-    settings: Settings, storage: Storage, writer: Writer, ids: PfidMaker
-) -> uvicorn.Config:
-    services = Services(
-        storage=storage,
-        writer=writer,
-        settings=settings,
+def _configuration(settings: Settings, storage: Storage, writer: Writer) -> uvicorn.Config:
+    api = create_api(
+        Reader.over(storage),
+        writer,
         now_us=now_us,
         random_bytes=os.urandom,
-        ids=ids,
+        limits=Limits(
+            max_request_bytes=settings.max_request_bytes,
+            max_payload_bytes=settings.max_payload_bytes,
+            token_cache_seconds=settings.token_cache_seconds,
+            auto_create_agents=settings.auto_create_agents,
+        ),
     )
     return uvicorn.Config(
-        create_api(services),
+        api,
         http="httptools",
         lifespan="off",
         log_config=None,
@@ -137,7 +139,7 @@ def _configuration(
 
 
 class _Server(uvicorn.Server):
-    """Uvicorn's server, which tells when it answers."""
+    """Uvicorn's server, which tells when it answers and leaves the end of the process to us."""
 
     def __init__(self, config: uvicorn.Config, on_started: Callable[[], None]) -> None:
         super().__init__(config)
@@ -147,6 +149,22 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         if self.started:
             self._on_started()
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None]:
+        """Stop on SIGTERM and SIGINT; a second SIGINT stops without waiting for requests.
+
+        The inherited method raises the signal again when the server has stopped, and would end the
+        process before the last batch is written.
+        """
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        try:
+            yield
+        finally:
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.remove_signal_handler(number)
 
 
 def _announce(settings: Settings, started: Started, announce: Callable[[Started], None]) -> None:
@@ -177,7 +195,8 @@ def _listen(settings: Settings) -> socket.socket:
 
 
 def _url(listener: socket.socket) -> str:
-    host, port = listener.getsockname()[:2]
+    host: str = listener.getsockname()[0]
+    port: int = listener.getsockname()[1]
     # A server on every address is shown at the one that surely works from here.
     everywhere = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared with, not bound to
     shown = everywhere.get(host, host)
