@@ -1,0 +1,114 @@
+"""The text of API tokens, and the status that counts."""
+
+import os
+import re
+import string
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from prefactor_server.domain.api_token import (
+    ApiToken,
+    TokenScope,
+    TokenStatus,
+    displayed_start,
+    hash_token,
+    looks_mistyped,
+    make_token,
+    token_status,
+)
+
+SCOPES: list[tuple[TokenScope, str]] = [
+    ("account", "pf_account_"),
+    ("agent_deployment", "pf_deployment_"),
+]
+TOKENS = st.builds(
+    lambda scope, raw: make_token(scope, lambda _: raw),
+    st.sampled_from([scope for scope, _ in SCOPES]),
+    st.binary(min_size=24, max_size=24),
+)
+
+
+@pytest.mark.parametrize(("scope", "prefix"), SCOPES)
+def test_the_form_of_a_token(scope: TokenScope, prefix: str) -> None:
+    """A token is its kind, 33 random characters and 6 of checksum, all fit for a header."""
+    token = make_token(scope, os.urandom)
+
+    assert re.fullmatch(prefix + r"[0-9A-Za-z]{33}_[0-9A-Za-z]{6}", token)
+    assert not looks_mistyped(token)
+
+
+@given(st.binary(min_size=24, max_size=24), st.binary(min_size=24, max_size=24))
+def test_no_randomness_is_lost(one: bytes, two: bytes) -> None:
+    """Different random bytes make different tokens: all 192 bits are in the text."""
+    first, second = (make_token("account", lambda _, raw=raw: raw) for raw in (one, two))
+
+    assert (first == second) == (one == two)
+
+
+@given(TOKENS, st.data())
+def test_one_wrong_character_is_noticed(token: str, data: st.DataObject) -> None:
+    """A token with one character mistyped, behind its prefix, is known to be mistyped."""
+    start = token.index("_", 3) + 1
+    at = data.draw(st.integers(start, len(token) - 1).filter(lambda i: token[i] != "_"))
+    other = data.draw(st.sampled_from(string.ascii_letters + string.digits))
+    if other != token[at]:
+        assert looks_mistyped(token[:at] + other + token[at + 1 :])
+
+
+@given(TOKENS, st.integers(12, 50))
+def test_a_token_cut_short_is_noticed(token: str, length: int) -> None:
+    """A token whose end was not copied is known to be mistyped."""
+    if 14 <= length < len(token):
+        assert looks_mistyped(token[:length])
+
+
+@pytest.mark.parametrize(
+    "token", ["", "secret", "pf_other_abc_defghi", "pf-account_x", "eyJhbGci.x"]
+)
+def test_a_token_of_another_form_is_not_judged(token: str) -> None:
+    """A token that an operator chose has no checksum, and is not taken for a mistyped one."""
+    assert not looks_mistyped(token)
+
+
+@pytest.mark.parametrize(("scope", "prefix"), SCOPES)
+def test_what_is_shown_of_a_token(scope: TokenScope, prefix: str) -> None:
+    """Of a token of ours its kind and a few of its 33 random characters are shown."""
+    token = make_token(scope, os.urandom)
+
+    assert displayed_start(token) == token[:16]
+    assert token[:16].startswith(prefix)
+
+
+@pytest.mark.parametrize(
+    "token", ["my-own-token-of-the-house", "pf_0123456789abc", "pf_account_guess"]
+)
+def test_nothing_is_shown_of_a_token_that_was_made_up(token: str) -> None:
+    """A token of another form is not shown, not even its start: it may be all there is of it."""
+    assert displayed_start(token) == ""
+
+
+def test_a_token_is_kept_as_its_hash() -> None:
+    """What is stored of a token is its SHA-256, the same for the same text only."""
+    assert hash_token("abc").hex().startswith("ba7816bf8f01cfea414140de5dae2223")
+    assert hash_token("abc") != hash_token("abd")
+
+
+@pytest.mark.parametrize(
+    ("status", "expires_at", "expected"),
+    [
+        ("active", None, "active"),
+        ("active", 101, "active"),
+        ("active", 100, "expired"),
+        ("active", 99, "expired"),
+        ("suspended", 99, "suspended"),
+        ("revoked", 99, "revoked"),
+        ("revoked", None, "revoked"),
+    ],
+)
+def test_the_status_that_counts(status: TokenStatus, expires_at: int | None, expected: str) -> None:
+    """An active token is expired from its very moment on; what was done by hand stays as it is."""
+    token = ApiToken("t", "a", "account", None, None, None, b"", "", expires_at, 0, status, None, 0)
+
+    assert token_status(token, 100) == expected

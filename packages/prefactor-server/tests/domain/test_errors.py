@@ -1,0 +1,70 @@
+"""The refusals: each has a word of the wire, and its message is what was said."""
+
+import pytest
+
+from prefactor_server.domain.errors import (
+    BadToken,
+    FieldError,
+    IdempotencyKeyUsed,
+    NotAuthenticated,
+    Overloaded,
+    Refusal,
+    ValidationFailed,
+    invalid,
+    required,
+)
+
+CODES = {
+    "BadRequest": "bad_request",
+    "NotAuthenticated": "not_authenticated",
+    "BadToken": "bad_authtoken",
+    "NotPermitted": "not_permitted",
+    "NotFound": "not_found",
+    "InvalidAction": "invalid_action",
+    "IdempotencyKeyUsed": "idempotency_key_already_used",
+    "ValidationFailed": "validation_errors",
+    "TooLarge": "bad_request",
+    "Overloaded": "unknown",
+    "Unavailable": "unexpected",
+    "SettingError": "unexpected",
+}
+
+
+def every_refusal() -> dict[str, type[Refusal]]:
+    """All classes of refusal that the module defines, by name."""
+    pending, found = [Refusal], dict[str, type[Refusal]]()
+    while pending:
+        for kind in pending.pop().__subclasses__():
+            if kind.__module__ == Refusal.__module__:
+                found[kind.__name__] = kind
+                pending.append(kind)
+    return found
+
+
+def test_every_refusal_has_its_code() -> None:
+    """Each class of refusal stands in the table above with the code that callers see."""
+    assert {name: kind.code for name, kind in every_refusal().items()} == CODES
+
+
+@pytest.mark.parametrize("name", sorted(CODES.keys() - {"ValidationFailed"}))
+def test_a_refusal_says_what_it_was_given(name: str) -> None:
+    """The message of a refusal is its text as an exception, too."""
+    refusal = every_refusal()[name]("Try this instead")
+
+    assert refusal.message == str(refusal) == "Try this instead"
+
+
+def test_fields_are_refused_by_name() -> None:
+    """The two short forms name one field, as wrong or as missing."""
+    assert invalid("at", "must be a time").errors == {
+        "at": FieldError("invalid_value", "must be a time")
+    }
+    assert required("at").errors == {"at": FieldError("required_value", "is required")}
+    assert ValidationFailed({}).message == "Validation failed"
+
+
+def test_a_caller_can_catch_broadly() -> None:
+    """A bad token is a kind of missing authentication, and everything is a refusal."""
+    assert issubclass(BadToken, NotAuthenticated)
+    assert Overloaded("later").retry_after == 1
+    assert issubclass(IdempotencyKeyUsed, Refusal)

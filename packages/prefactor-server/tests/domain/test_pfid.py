@@ -1,0 +1,124 @@
+"""PFIDs against the published table, and their properties for all parts."""
+
+from itertools import count
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from prefactor_server.domain.pfid import (
+    ALPHABET,
+    MAX_PARTITION,
+    MAX_TIMESTAMP_MS,
+    PfidMaker,
+    encode,
+    is_pfid,
+    partition_of,
+    timestamp_ms_of,
+)
+
+PUBLISHED = [
+    (0, 500_000_000, "00000000000000000000", "0000000000ewts800000000000000000"),
+    (1, 1, "ffffffffffffffffffff", "0000000001000001zzzzzzzzzzzzzzzz"),
+    (1234567890000, 123456789, "00000000000000000000", "013xrzp12g3nqk8n0000000000000000"),
+    (211106355004229, 786718108, "33e1548bc0816c3b9b00", "60003msgt5qe8qcw6fgn92y0g5p3q6r0"),
+    (MAX_TIMESTAMP_MS, MAX_PARTITION, "ffffffffffffffffffff", "7" + "z" * 31),
+]
+TIMES = st.integers(0, MAX_TIMESTAMP_MS)
+PARTITIONS = st.integers(0, MAX_PARTITION)
+RANDOM = st.binary(min_size=10, max_size=10)
+
+
+@pytest.mark.parametrize(("timestamp", "partition", "randomness", "text"), PUBLISHED)
+def test_the_published_table(timestamp: int, partition: int, randomness: str, text: str) -> None:
+    """The rows that the format was published with are written and read as printed."""
+    assert encode(timestamp, partition, bytes.fromhex(randomness)) == text
+    assert (timestamp_ms_of(text), partition_of(text)) == (timestamp, partition)
+
+
+@given(TIMES, PARTITIONS, RANDOM)
+def test_what_is_written_can_be_read(timestamp: int, partition: int, randomness: bytes) -> None:
+    """Every id is a PFID that holds its time and partition, and its partition stands in place."""
+    text = encode(timestamp, partition, randomness)
+
+    assert is_pfid(text)
+    assert (timestamp_ms_of(text), partition_of(text)) == (timestamp, partition)
+    assert text[10:16] == encode(0, partition, bytes(10))[10:16]
+
+
+@given(st.tuples(TIMES, PARTITIONS, RANDOM), st.tuples(TIMES, PARTITIONS, RANDOM))
+def test_text_order_is_time_order(one: tuple[int, int, bytes], two: tuple[int, int, bytes]) -> None:
+    """Ids of different milliseconds sort by time, whatever else is in them."""
+    if one[0] != two[0]:
+        assert (encode(*one) < encode(*two)) == (one[0] < two[0])
+
+
+@pytest.mark.parametrize(
+    ("timestamp", "partition", "randomness", "message"),
+    [
+        (-1, 0, bytes(10), "timestamp must be"),
+        (MAX_TIMESTAMP_MS + 1, 0, bytes(10), "timestamp must be"),
+        (0, -1, bytes(10), "partition must be"),
+        (0, MAX_PARTITION + 1, bytes(10), "partition must be"),
+        (0, 0, bytes(9), "randomness must be"),
+        (0, 0, bytes(11), "randomness must be"),
+    ],
+)
+def test_a_part_out_of_range_is_refused(
+    timestamp: int, partition: int, randomness: bytes, message: str
+) -> None:
+    """A part that does not fit is refused by name, and never spills into its neighbour."""
+    with pytest.raises(ValueError, match=message):
+        encode(timestamp, partition, randomness)
+
+
+VALID = "013xrzp12g3nqk8ns6jadrqmpgrjkeny"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        VALID[:-1],
+        VALID + "0",
+        VALID + "\n",
+        VALID.upper(),
+        "8" + VALID[1:],
+        "z" + VALID[1:],
+        *(VALID[:-1] + letter for letter in "ilou-_ "),
+        "\u0663" + VALID[1:],
+    ],
+)
+def test_what_is_no_pfid(text: str) -> None:
+    """A text of another length, case, alphabet or first character is no PFID."""
+    assert is_pfid(VALID)
+    assert not is_pfid(text)
+    with pytest.raises(ValueError, match="not a PFID"):
+        partition_of(text)
+    with pytest.raises(ValueError, match="not a PFID"):
+        timestamp_ms_of(text)
+
+
+@given(st.text(st.sampled_from(ALPHABET + "A8"), min_size=32, max_size=32))
+def test_every_pfid_is_written_one_way(text: str) -> None:
+    """A text that counts as a PFID is exactly what its parts would be written as."""
+    if is_pfid(text):
+        number = 0
+        for character in text:
+            number = number * 32 + ALPHABET.index(character)
+        randomness = (number & (2**80 - 1)).to_bytes(10, "big")
+        assert encode(timestamp_ms_of(text), partition_of(text), randomness) == text
+
+
+def test_a_maker_stamps_the_present_millisecond() -> None:
+    """Ids of a maker carry its clock's millisecond, the partition and fresh randomness."""
+    clock, noise = count(1_700_000_000_123_999, 1000), count()
+    maker = PfidMaker(lambda: next(clock), lambda size: next(noise).to_bytes(size, "big"))
+
+    first, second = maker.make(7), maker.make(8)
+
+    assert (timestamp_ms_of(first), partition_of(first)) == (1_700_000_000_123, 7)
+    assert (timestamp_ms_of(second), partition_of(second)) == (1_700_000_000_124, 8)
+    assert first < second
+    assert first.endswith("0")
+    assert second.endswith("1")
