@@ -1,4 +1,12 @@
-"""A typed, asynchronous client of the Prefactor API."""
+"""A typed, asynchronous client of the Prefactor API.
+
+The models are imported when the first of them is asked for: defining pydantic models takes a third
+of the time that importing aiohttp and pydantic does, and not every program that imports a client
+talks to the API.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from ._version import __version__
 from .client import PrefactorHttpClient
@@ -20,47 +28,49 @@ from .exceptions import (
     is_permanent_http_error,
     is_transient_http_error,
 )
-from .models import (
-    Account,
-    ActionProfile,
-    Agent,
-    AgentAvailableActions,
-    AgentDeployment,
-    AgentForCreate,
-    AgentForUpdate,
-    AgentInstance,
-    AgentInstanceCounts,
-    AgentInstanceRecordQuality,
-    AgentInstanceSpanCounts,
-    AgentSchemaVersion,
-    AgentSchemaVersionForRegister,
-    AgentSpan,
-    AgentStatus,
-    AgentSummary,
-    AgentVersion,
-    AgentVersionForRegister,
-    ApiResponse,
-    ApiToken,
-    BulkItem,
-    BulkOutput,
-    BulkRequest,
-    BulkResponse,
-    CreatedApiToken,
-    DataCategories,
-    DataRisk,
-    Environment,
-    FinishInstanceRequest,
-    FinishStatus,
-    InstancePurpose,
-    PaginationOutput,
-    QualitySchemaForCreate,
-    RiskProfile,
-    RuntimeEnvironment,
-    Sorting,
-    SpanTypeSchemaForCreate,
-)
 from .options import RequestOptions
 from .pages import Page
+
+if TYPE_CHECKING:
+    from .models import (
+        Account,
+        ActionProfile,
+        Agent,
+        AgentAvailableActions,
+        AgentDeployment,
+        AgentForCreate,
+        AgentForUpdate,
+        AgentInstance,
+        AgentInstanceCounts,
+        AgentInstanceRecordQuality,
+        AgentInstanceSpanCounts,
+        AgentSchemaVersion,
+        AgentSchemaVersionForRegister,
+        AgentSpan,
+        AgentStatus,
+        AgentSummary,
+        AgentVersion,
+        AgentVersionForRegister,
+        ApiResponse,
+        ApiToken,
+        BulkItem,
+        BulkOutput,
+        BulkRequest,
+        BulkResponse,
+        CreatedApiToken,
+        DataCategories,
+        DataRisk,
+        Environment,
+        FinishInstanceRequest,
+        FinishStatus,
+        InstancePurpose,
+        PaginationOutput,
+        QualitySchemaForCreate,
+        RiskProfile,
+        RuntimeEnvironment,
+        Sorting,
+        SpanTypeSchemaForCreate,
+    )
 
 __all__ = [
     "Account",
@@ -121,3 +131,17 @@ __all__ = [
     "is_permanent_http_error",
     "is_transient_http_error",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Find an exported name that is not here yet among the models."""
+    if name not in __all__:
+        message = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(message)
+    globals()[name] = value = getattr(import_module(".models", __name__), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    """The exported names, imported or not."""
+    return __all__

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .exceptions import (
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from .config import HttpClientConfig
-    from .encoding import EncodedBody
     from .options import RequestOptions
     from .redaction import Redactor
     from .sessions import Sessions
@@ -34,79 +32,88 @@ IDEMPOTENT_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELET
 """Methods whose repetition has the effect of doing it once (RFC 9110, section 9.2.2)."""
 
 
-@dataclass(slots=True, kw_only=True)
 class Call:
     """What all attempts of one call share. Body and key are fixed before the first one leaves."""
 
-    send: Callable[..., Awaitable[dict[str, Any]]]
-    """Makes one attempt on the open session."""
-    sessions: Sessions[Any]
-    config: HttpClientConfig
-    redactor: Redactor
-    method: str
-    path: str
-    params: dict[str, Any] | None
-    body: EncodedBody | None
-    key: str | None
-    settings: RequestOptions
+    __slots__ = (
+        "_arguments",
+        "_closings",
+        "_config",
+        "_handler",
+        "_redactor",
+        "_send",
+        "_sessions",
+        "_settings",
+        "deadline",
+        "key",
+        "method",
+        "path",
+    )
 
-    async def run(self, handler: RetryHandler) -> dict[str, Any]:
-        """Make attempts until one succeeds or the policy stops."""
-        limit = self.settings.deadline or self.config.deadline
-        deadline = math.inf if limit is None else handler.clock() + limit
-        closings = self.sessions.closings
+    def __init__(
+        self,
+        method: str,
+        path: str,
+        *,
+        send: Callable[..., Awaitable[dict[str, Any]]],
+        arguments: dict[str, Any],
+        settings: RequestOptions,
+        config: HttpClientConfig,
+        handler: RetryHandler,
+        sessions: Sessions[Any],
+        redactor: Redactor,
+    ) -> None:
+        """Prepare a call.
 
-        async def attempt() -> dict[str, Any]:
-            return await self._attempt(deadline - handler.clock())
+        Args:
+            method: The HTTP method.
+            path: Path below the base URL.
+            send: Makes one attempt on the open session.
+            arguments: What it is called with after method and path.
+            settings: The options of this call.
+            config: What the options do not say.
+            handler: Runs the attempts; its clock counts for the deadline.
+            sessions: Where the session comes from.
+            redactor: Removes the token from error messages.
+        """
+        self._send = send
+        self._arguments = arguments
+        self._settings = settings
+        self._config = config
+        self._handler = handler
+        self._sessions = sessions
+        self._redactor = redactor
+        self._closings = sessions.closings
+        self.method = method
+        self.path = path
+        self.key: str | None = arguments["idempotency_key"]
+        limit = settings.deadline or config.deadline
+        self.deadline = math.inf if limit is None else handler.clock() + limit
 
-        def assess(error: Exception) -> Failure:
-            if self.sessions.closings != closings:
-                return Failure("final")  # somebody closed the client: do not open it again
-            return self._assess(error)
+    @property
+    def name(self) -> str:
+        """What failed, in the message of the last error."""
+        return f"Request to {self.path}"
 
-        return await handler.run(
-            attempt,
-            assess,
-            policy=self._policy,
-            deadline=deadline,
-            on_retry=self._log_retry,
-            name=f"Request to {self.path}",
-        )
-
-    def _policy(self) -> RetryPolicy:
-        return RetryPolicy.of(self.config, self.settings.max_retries)
-
-    async def _attempt(self, time_left: float) -> dict[str, Any]:
-        await self.sessions.ensure()
-        limits = self._limits(time_left)
+    async def attempt(self) -> dict[str, Any]:
+        """Make one attempt on a session of the running loop."""
+        if not self._sessions.ready:
+            await self._sessions.ensure()
+        limits = self._limits()
         try:
-            return await self.send(
-                self.method,
-                self.path,
-                params=self.params,
-                json_data=self.body,
-                idempotency_key=self.key,
-                **limits,
-            )
+            return await self._send(self.method, self.path, **self._arguments, **limits)
         except NETWORK_FAILURES as error:
             if isinstance(error, PrefactorHttpError):
                 raise
-            seconds = limits.get("seconds", self.config.request_timeout)
+            seconds = limits.get("seconds", self._config.request_timeout)
             what = f"{self.method} {self.path}"
-            failure = translated(error, what, self.redactor, seconds)
+            failure = translated(error, what, self._redactor, seconds)
             raise failure from failure.__cause__
 
-    def _limits(self, time_left: float) -> dict[str, Any]:
-        """Arguments of an attempt that differ from those of the session; usually none."""
-        limits: dict[str, Any] = {}
-        if self.settings.headers:
-            limits["headers"] = self.settings.headers
-        if self.settings.request_timeout is not None or time_left < math.inf:
-            own = self.settings.request_timeout or self.config.request_timeout
-            limits["seconds"] = min(own, time_left)
-        return limits
-
-    def _assess(self, error: Exception) -> Failure:
+    def assess(self, error: Exception) -> Failure:
+        """Say what a failed attempt means for another one."""
+        if self._sessions.closings != self._closings:
+            return Failure("final")  # somebody closed the client: do not open it again
         match error:
             case PrefactorNetworkError() if isinstance(error, HOPELESS):
                 return Failure("final")
@@ -126,8 +133,15 @@ class Call:
             case _:
                 return Failure("final")
 
-    def _log_retry(self, error: Exception, attempts: int, wait: float) -> None:
-        # The class and never the text of the error: that may quote the body of a response.
+    def policy(self) -> RetryPolicy:
+        """The rules of this call."""
+        return RetryPolicy.of(self._config, self._settings.max_retries)
+
+    def note_retry(self, error: Exception, attempts: int, wait: float) -> None:
+        """Log a failure that is not the last word.
+
+        The class and never the text of the error: that may quote the body of a response.
+        """
         logger.info(
             "%s %s failed in attempt %d (%s %s), next in %.2f s",
             self.method,
@@ -138,10 +152,22 @@ class Call:
             wait,
         )
 
+    def _limits(self) -> dict[str, Any]:
+        """Arguments of an attempt that differ from those of the session; usually none."""
+        settings = self._settings
+        limits: dict[str, Any] = {}
+        if settings.headers:
+            limits["headers"] = settings.headers
+        if settings.request_timeout is not None or self.deadline < math.inf:
+            own = settings.request_timeout or self._config.request_timeout
+            limits["seconds"] = min(own, self.deadline - self._handler.clock())
+        return limits
+
 
 def log_reply(method: str, path: str, status: int) -> None:
     """Note that a request was answered."""
-    logger.debug("%s %s answered with status %d", method, loggable(path), status)
+    if logger.isEnabledFor(logging.DEBUG):
+        logger.debug("%s %s answered with status %d", method, loggable(path), status)
 
 
 def loggable(path: str) -> str:

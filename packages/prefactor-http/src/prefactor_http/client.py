@@ -180,18 +180,21 @@ class PrefactorHttpClient(Resources):
             PrefactorRequestError: It cannot be sent as it is; nothing was.
         """
         call = Call(
+            method,
+            path,
             send=self._make_request,
-            sessions=self._sessions,
-            config=self.config,
-            redactor=self._redactor,
-            method=method,
-            path=path,
-            params=query(params),
-            body=None if json_data is None else encode_body(json_data),
-            key=idempotency_key,
+            arguments={
+                "params": None if params is None else query(params),
+                "json_data": None if json_data is None else encode_body(json_data),
+                "idempotency_key": idempotency_key,
+            },
             settings=self._options if options is None else self._options.under(options),
+            config=self.config,
+            handler=self._retry_handler,
+            sessions=self._sessions,
+            redactor=self._redactor,
         )
-        return await call.run(self._retry_handler)
+        return await self._retry_handler.run(call)
 
     async def validate_token(self) -> dict[str, Any]:
         """Ask the server whether the token is good.

@@ -10,14 +10,14 @@ import json
 import math
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import quote
 from uuid import UUID
 
-from pydantic import BaseModel
-
 from .exceptions import PrefactorRequestError
-from .models.base import RequestModel
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 
 class EncodedBody(dict[str, Any]):
@@ -51,9 +51,7 @@ def encode_body(value: Mapping[str, Any] | BaseModel) -> EncodedBody:
         PrefactorRequestError: A value is not JSON: another type, NaN or infinity, text with
             unpaired surrogates, a circular structure. `location` is its path.
     """
-    if isinstance(value, BaseModel):
-        value = dump_model(value)
-    body = EncodedBody(value)
+    body = EncodedBody(as_mapping(value))
     try:
         body.encoded = _encode(body).encode()
     except (TypeError, ValueError, RecursionError) as error:
@@ -77,9 +75,18 @@ def dump_model(model: BaseModel) -> dict[str, Any]:
     Request models of this package leave out what is None, because the API reads an absent
     field and a null alike; a model inside a payload is the caller's data and keeps its nulls.
     """
-    if isinstance(model, RequestModel):
-        return model.to_body()
-    return model.model_dump(mode="json", by_alias=True)
+    to_body = getattr(model, "to_body", None)
+    body: dict[str, Any] = to_body() if to_body else model.model_dump(mode="json", by_alias=True)
+    return body
+
+
+def as_mapping(value: Mapping[str, Any] | BaseModel) -> Mapping[str, Any]:
+    """A dict as it is, a model as a dict.
+
+    A model is known by its methods: importing pydantic's base class to ask would cost every
+    program that imports this package, models or no models.
+    """
+    return value if isinstance(value, Mapping) else dump_model(value)
 
 
 def timestamp(moment: datetime) -> str:
@@ -104,10 +111,8 @@ def segment(name: str, value: str) -> str:
         raise PrefactorRequestError(message, name) from None
 
 
-def query(params: Mapping[str, Any] | None) -> dict[str, Any] | None:
+def query(params: Mapping[str, Any]) -> dict[str, Any]:
     """Query parameters as text: true/false for booleans, ISO 8601 for datetimes, None left out."""
-    if params is None:
-        return None
     return {name: _query_value(name, value) for name, value in params.items() if value is not None}
 
 
@@ -132,12 +137,12 @@ def _query_value(name: str, value: Any) -> Any:
 
 def _default(value: Any) -> Any:
     match value:
-        case BaseModel():
-            return dump_model(value)
         case datetime():
             return timestamp(value)
         case date() | UUID():
             return str(value)
+        case _ if hasattr(value, "model_dump"):
+            return dump_model(value)
         case _:
             message = f"{type(value).__name__} is not a JSON type"
             raise TypeError(message)

@@ -5,7 +5,7 @@ Every typed write carries one key, the caller's or a generated one, the same on 
 
 from __future__ import annotations
 
-from uuid import uuid4
+import os
 
 from .exceptions import PrefactorRequestError
 
@@ -26,8 +26,7 @@ def idempotency_key(given: str | None, prefix: str | None = None) -> str:
             which no header can carry.
     """
     if given is None:
-        fresh = str(uuid4())
-        return f"{prefix[: LONGEST_KEY - _UUID_LENGTH - 1]}-{fresh}" if prefix else fresh
+        return f"{prefix[: LONGEST_KEY - _UUID_LENGTH - 1]}-{_uuid4()}" if prefix else _uuid4()
     if len(given) > LONGEST_KEY:
         message = f"Idempotency key must be at most {LONGEST_KEY} characters, got {len(given)}"
         raise ValueError(message)
@@ -35,3 +34,11 @@ def idempotency_key(given: str | None, prefix: str | None = None) -> str:
         message = f"Idempotency key must be printable, got {given!r}"
         raise PrefactorRequestError(message, "idempotency_key")
     return given
+
+
+def _uuid4() -> str:
+    # The text of uuid.uuid4() without the object, which takes three times as long to make:
+    # version 4 in the 13th digit, variant 8 to b in the 17th.
+    digits = os.urandom(16).hex()
+    variant = "89ab"[int(digits[16], 16) & 3]
+    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from .models.base import PaginationOutput, Sorting
-
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from .models.base import PaginationOutput, Sorting
 
 T = TypeVar("T")
 

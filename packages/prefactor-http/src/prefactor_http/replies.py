@@ -9,8 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from pydantic_core import from_json
 
@@ -46,8 +45,7 @@ _BY_STATUS: dict[int, type[PrefactorApiError]] = {
 _INVALID = frozenset({400, 422})
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     """A response that has been read: everything that decides about success and failure."""
 
     path: str

@@ -1,13 +1,12 @@
-"""The resource clients of the API as properties, each made when it is first asked for."""
+"""The resource clients of the API as properties, each imported and made when first asked for."""
 
 from __future__ import annotations
 
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from . import endpoints
-
 if TYPE_CHECKING:
+    from . import endpoints
     from .endpoints._base import HttpClient
 
 
@@ -17,57 +16,79 @@ class Resources:
     @cached_property
     def accounts(self: HttpClient) -> endpoints.AccountClient:
         """Accounts: see and rename them."""
-        return endpoints.AccountClient(self)
+        from .endpoints import AccountClient  # noqa: PLC0415
+
+        return AccountClient(self)
 
     @cached_property
     def agents(self: HttpClient) -> endpoints.AgentClient:
         """Agents: create, find, change, retire."""
-        return endpoints.AgentClient(self)
+        from .endpoints import AgentClient  # noqa: PLC0415
+
+        return AgentClient(self)
 
     @cached_property
     def agent_deployments(self: HttpClient) -> endpoints.AgentDeploymentClient:
         """Which version of an agent is current in an environment."""
-        return endpoints.AgentDeploymentClient(self)
+        from .endpoints import AgentDeploymentClient  # noqa: PLC0415
+
+        return AgentDeploymentClient(self)
 
     @cached_property
     def agent_instances(self: HttpClient) -> endpoints.AgentInstanceClient:
         """Runs: register, start, finish, find, judge, stop."""
-        return endpoints.AgentInstanceClient(self)
+        from .endpoints import AgentInstanceClient  # noqa: PLC0415
+
+        return AgentInstanceClient(self)
 
     @cached_property
     def agent_schema_versions(self: HttpClient) -> endpoints.AgentSchemaVersionClient:
         """The kinds of spans and quality records an agent sends."""
-        return endpoints.AgentSchemaVersionClient(self)
+        from .endpoints import AgentSchemaVersionClient  # noqa: PLC0415
+
+        return AgentSchemaVersionClient(self)
 
     @cached_property
     def agent_spans(self: HttpClient) -> endpoints.AgentSpanClient:
         """The steps of runs: create, finish, read."""
-        return endpoints.AgentSpanClient(self)
+        from .endpoints import AgentSpanClient  # noqa: PLC0415
+
+        return AgentSpanClient(self)
 
     @cached_property
     def agent_versions(self: HttpClient) -> endpoints.AgentVersionClient:
         """What ran, and with which schemas."""
-        return endpoints.AgentVersionClient(self)
+        from .endpoints import AgentVersionClient  # noqa: PLC0415
+
+        return AgentVersionClient(self)
 
     @cached_property
     def api_tokens(self: HttpClient) -> endpoints.ApiTokenClient:
         """Tokens: issue, suspend, revoke."""
-        return endpoints.ApiTokenClient(self)
+        from .endpoints import ApiTokenClient  # noqa: PLC0415
+
+        return ApiTokenClient(self)
 
     @cached_property
     def bulk(self: HttpClient) -> endpoints.BulkClient:
         """Several operations in one round trip."""
-        return endpoints.BulkClient(self)
+        from .endpoints import BulkClient  # noqa: PLC0415
+
+        return BulkClient(self)
 
     @cached_property
     def environments(self: HttpClient) -> endpoints.EnvironmentClient:
         """Where agents run."""
-        return endpoints.EnvironmentClient(self)
+        from .endpoints import EnvironmentClient  # noqa: PLC0415
+
+        return EnvironmentClient(self)
 
     @cached_property
     def risk_profiles(self: HttpClient) -> endpoints.RiskProfileClient:
         """How an account weighs data and actions."""
-        return endpoints.RiskProfileClient(self)
+        from .endpoints import RiskProfileClient  # noqa: PLC0415
+
+        return RiskProfileClient(self)
 
     def forget_resources(self) -> None:
         """Drop what was made so far; a copy of a client needs its own."""

@@ -12,7 +12,7 @@ import math
 import random as random_module
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, NoReturn, Protocol, TypeVar
 
 from .exceptions import PrefactorHttpError, PrefactorRetryExhaustedError
 from .quota import RETRY_COST, TIMEOUT_COST, RetryQuota
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .config import HttpClientConfig
 
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 JITTER_LOW, JITTER_WIDTH = 0.75, 0.5
 """A wait is multiplied by a random factor from [0.75, 1.25), so that clients which failed
@@ -125,6 +126,61 @@ class RetryPolicy:
         return wait if wait < time_left else Stop.DEADLINE
 
 
+class Attempts(Protocol[T_co]):
+    """A call, as the loop sees it."""
+
+    @property
+    def name(self) -> str:
+        """What failed, in the message of `PrefactorRetryExhaustedError`."""
+        ...
+
+    @property
+    def deadline(self) -> float:
+        """When it must be over, on the clock of the handler; infinity for never."""
+        ...
+
+    async def attempt(self) -> T_co:
+        """Make one attempt."""
+        ...
+
+    def assess(self, error: Exception) -> Failure:
+        """Say what a failed attempt means; asked once per failure."""
+        ...
+
+    def policy(self) -> RetryPolicy:
+        """The rules; asked for when there is something to decide."""
+        ...
+
+    def note_retry(self, error: Exception, attempts: int, wait: float) -> None:
+        """Hear that there will be another attempt after a wait in seconds."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Operation(Generic[T]):
+    """Any function as a call, with a predicate instead of an assessment."""
+
+    config: HttpClientConfig
+    operation: Callable[..., Awaitable[T]]
+    is_retryable: Callable[[Exception], bool]
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    name: str = "Operation"
+    deadline: float = math.inf
+
+    async def attempt(self) -> T:
+        return await self.operation(*self.args, **self.kwargs)
+
+    def assess(self, error: Exception) -> Failure:
+        return Failure("unknown" if self.is_retryable(error) else "final")
+
+    def policy(self) -> RetryPolicy:
+        return RetryPolicy.of(self.config)
+
+    def note_retry(self, error: Exception, attempts: int, wait: float) -> None:
+        pass
+
+
 class RetryHandler:
     """Runs an operation as often as the policy says.
 
@@ -165,46 +221,21 @@ class RetryHandler:
             PrefactorRetryExhaustedError: The last attempt failed too. With `max_retries=0`, and
                 for an error that is not retryable, the error itself is raised.
         """
+        return await self.run(_Operation(self.config, operation, is_retryable, args, kwargs))
 
-        def assess(error: Exception) -> Failure:
-            return Failure("unknown" if is_retryable(error) else "final")
-
-        return await self.run(lambda: operation(*args, **kwargs), assess)
-
-    async def run(
-        self,
-        attempt: Callable[[], Awaitable[T]],
-        assess: Callable[[Exception], Failure],
-        *,
-        policy: Callable[[], RetryPolicy] | None = None,
-        deadline: float = math.inf,
-        on_retry: Callable[[Exception, int, float], None] | None = None,
-        name: str = "Operation",
-    ) -> T:
-        """Make attempts until one succeeds or the policy stops.
-
-        Args:
-            attempt: Makes one attempt.
-            assess: Says what a failure of it means; called once per failure.
-            policy: Gives the rules, when there is a failure to decide about; those of the
-                configuration by default.
-            deadline: On the clock of this handler; no wait ends after it.
-            on_retry: Told about the failure, the attempts so far and the wait, before it starts.
-            name: What failed, in the message of `PrefactorRetryExhaustedError`.
-        """
+    async def run(self, call: Attempts[T]) -> T:
+        """Make attempts until one succeeds or the policy stops."""
         taken = retries = 0
         while True:
             try:
-                result = await attempt()
-            except Exception as error:  # noqa: BLE001 - `assess` decides which ones end the loop
-                failure = assess(error)
-                rules = policy() if policy else RetryPolicy.of(self.config)
-                decision = self._decide(rules, failure, retries, deadline)
+                result = await call.attempt()
+            except Exception as error:  # noqa: BLE001 - the call says which ones end the loop
+                failure = call.assess(error)
+                decision = self._decide(call, failure, retries)
                 if isinstance(decision, Stop):
-                    _give_up(error, decision, retries + 1, name)
+                    _give_up(error, decision, retries + 1, call.name)
                 wait = decision
-                if on_retry is not None:
-                    on_retry(error, retries + 1, wait)
+                call.note_retry(error, retries + 1, wait)
                 taken += _cost(failure)
             else:
                 if self.quota is not None:
@@ -215,13 +246,11 @@ class RetryHandler:
             retries += 1
             await (self._sleep or asyncio.sleep)(wait)
 
-    def _decide(
-        self, policy: RetryPolicy, failure: Failure, retries: int, deadline: float
-    ) -> float | Stop:
-        wait = policy.decide(
+    def _decide(self, call: Attempts[Any], failure: Failure, retries: int) -> float | Stop:
+        wait = call.policy().decide(
             failure,
             retries=retries,
-            time_left=deadline - self.clock(),
+            time_left=call.deadline - self.clock(),
             factor=self._factor(),
         )
         if isinstance(wait, Stop) or self.quota is None or self.quota.take(_cost(failure)):

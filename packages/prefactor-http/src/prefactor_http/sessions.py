@@ -65,15 +65,21 @@ class Sessions(Generic[S]):
         self._opened: list[S] = []
         self._keeper: AsyncGenerator[None, None] | None = None
 
+    @property
+    def ready(self) -> bool:
+        """Whether the session in use is open and belongs to the running loop."""
+        session = self.current
+        if session is None or session.closed:
+            return False
+        return session is not self._own or self._loop is asyncio.get_running_loop()
+
     async def ensure(self) -> S:
         """The session for the running loop, opened if need be.
 
         Nothing is awaited between the look and the change, so any number of tasks may ask.
         """
-        session = self.current
-        here = session is not self._own or self._loop is asyncio.get_running_loop()
-        if session is not None and not session.closed and here:
-            return session
+        if self.ready and self.current is not None:
+            return self.current
         if self.given is not None:
             if self.given.closed:
                 message = "The session that was passed to the client is closed"

@@ -15,7 +15,7 @@ from prefactor_http.models.base import PaginationOutput, ReplyModel, Sorting
 from prefactor_http.pages import Page, page_params, walk
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable
 
     from prefactor_http.config import HttpClientConfig
     from prefactor_http.options import RequestOptions
@@ -53,17 +53,17 @@ class Endpoint:
     def _key(self, given: str | None) -> str:
         return idempotency_key(given, self._http.config.default_idempotency_key)
 
-    async def _write(
+    def _write(
         self,
         method: str,
         path: str,
         body: dict[str, Any],
         key: str,
         options: RequestOptions | None,
-    ) -> dict[str, Any]:
+    ) -> Awaitable[dict[str, Any]]:
         """Send a write under a key, in the body (where the API documents it) and as a header."""
         body["idempotency_key"] = key
-        return await self._http.request(
+        return self._http.request(
             method, path, json_data=body, idempotency_key=key, options=options
         )
 
@@ -122,8 +122,16 @@ def to_model(value: Any, model: type[M], operation: str) -> M:
     try:
         return model.model_validate(value)
     except ValidationError as error:
+        cause = error
+    try:  # a null where the model wants a value reads as absent
+        return model.model_validate(_without_nulls(value))
+    except ValidationError:
         message = f"Invalid response payload for {operation}"
-        raise PrefactorResponseContractError(message, cause=error) from error
+        raise PrefactorResponseContractError(message, cause=cause) from cause
+
+
+def _without_nulls(value: Any) -> Any:
+    return present(**value) if isinstance(value, dict) else value
 
 
 def to_page(reply: dict[str, Any], model: type[R], operation: str) -> Page[R]:

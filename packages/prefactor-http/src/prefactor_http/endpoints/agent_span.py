@@ -74,16 +74,15 @@ class AgentSpanClient(Endpoint):
             "schema_name": schema_name,
             "status": status,
             "payload": {} if payload is None else as_dict(payload),
-            **present(
-                result_payload=as_dict(result_payload),
-                id=id,
-                parent_span_id=parent_span_id,
-                started_at=as_time(started_at),
-                finished_at=as_time(finished_at),
-                sensitive_encoding=sensitive_encoding,
-            ),
+            "result_payload": as_dict(result_payload),
+            "id": id,
+            "parent_span_id": parent_span_id,
+            "started_at": as_time(started_at),
+            "finished_at": as_time(finished_at),
+            "sensitive_encoding": sensitive_encoding,
             "idempotency_key": key,
         }
+        details = present(**details)
         CreateAgentSpanRequest.model_validate(details)
         reply = await self._write("POST", PATH, {"details": details}, key, options)
         return await _span(reply, "agent_spans.create", control_signal_callback)

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from .base import Payload, ReplyModel, RequestModel
+from .base import ReplyModel, RequestModel
 from .types import AgentStatus, FinishStatus
 
 
@@ -52,7 +52,7 @@ class AgentSpan(ReplyModel):
     agent_id: str | None = None
     parent_span_id: str | None = None
     schema_title: str | None = None
-    payload: Payload
+    payload: dict[str, Any] = Field(default_factory=dict)
     result_payload: dict[str, Any] | None = None
     summary: str | None = None
     started_at: datetime | None = None

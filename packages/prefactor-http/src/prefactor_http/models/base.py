@@ -7,9 +7,9 @@ has succeeded must never be reported as an error.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar, cast
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
 T = TypeVar("T")
 
@@ -48,14 +48,6 @@ class ReplyModel(BaseModel):
     def remember(self, raw: dict[str, Any]) -> None:
         """Keep what the server sent, beside the fields (as `cached_property` does)."""
         vars(self)[_RAW] = raw
-
-
-def _or_empty(value: Any) -> Any:
-    return {} if value is None else value
-
-
-Payload = Annotated[dict[str, Any], BeforeValidator(_or_empty), Field(default_factory=dict)]
-"""A JSON object in a reply; null reads as empty."""
 
 
 class ApiResponse(ReplyModel, Generic[T]):
