@@ -211,6 +211,8 @@ def test_a_deep_payload_is_checked_or_left_alone() -> None:
 @pytest.mark.parametrize("payload", [{1: 2}, "\ud800", {"a": object()}, {"\ud800": 1}])
 def test_what_is_not_json_is_not_checked(payload: object) -> None:
     """A payload that the validator cannot read is reported as unchecked."""
+    wide = {"enum": list(range(20)), "pattern": "a"}
+    assert compile_schema(wide).check(payload) != ""
     assert compile_schema({"type": "object"}).check(payload) in (None, "")
     assert compile_schema({"additionalProperties": {"type": "string"}}).check(payload) in (
         None,
@@ -224,6 +226,30 @@ def test_a_check_that_would_take_too_long_is_left_out() -> None:
     assert schema.problem is None
     assert schema.check(["v4999"]) == ""
     assert schema.check(["v4999"] * 100_000) is None
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"anyOf": [{"items": {"const": n}} for n in range(40)]},
+        {"oneOf": [{"items": {"const": n}} for n in range(40)]},
+        {"additionalProperties": {"anyOf": [{"items": {"type": "null"}}, {"items": {"const": 1}}]}},
+        {"type": "object"},
+    ],
+)
+def test_a_mismatch_that_is_costly_to_explain_is_not_explained(schema: object) -> None:
+    """A large payload that fails in every alternative is flagged without saying where."""
+    compiled = compile_schema(schema)
+    payload = {"x": ["a"] * 30_000} if "additionalProperties" in str(schema) else ["a"] * 30_000
+    assert compiled.check(payload) == "it does not match, and is too large to say where"
+
+
+def test_a_pattern_that_compiles_to_much_is_kept_from_long_texts() -> None:
+    """What costs a hundred times more for each character is only matched against short texts."""
+    schema = compile_schema({"pattern": "[ab]*a[ab]{5000}c"})
+    assert schema.problem is None
+    assert schema.check("ab") == 'the text does not match "[ab]*a[ab]{5000}c"'
+    assert schema.check("ab" * 50_000) is None
 
 
 def test_many_patterns_on_much_text_are_left_out() -> None:

@@ -109,13 +109,27 @@ def test_sizes_and_patterns_are_counted() -> None:
     """What a subschema compares with is part of its weight, and patterns are told apart."""
     cost = schema_cost(
         {
+            "oneOf": [True],
             "enum": [1, 2, 3],
             "required": ["a"],
             "properties": {"a": {"pattern": "x"}, "b": True},
             "patternProperties": {"^c": {"pattern": "y"}, "^d": False},
         }
     )
-    assert cost == (1 + 3 + 1 + 2 + 2 + 1 + 1, 4)
+    assert cost == (1 + 3 + 1 + 2 + 2 + 1 + 1, 4, True)
+
+
+def test_a_pattern_weighs_what_it_compiles_to() -> None:
+    """A repeated class is heavier than a plain one, and what does not compile is the heaviest."""
+    patterns = ("^[a-z]+$", "[ab]*a[ab]{500}c", "^.{1,255}$", "((")
+    assert [schema_cost({"pattern": p}).patterns for p in patterns] == [1, 8, 64, 64]
+
+
+def test_alternatives_are_seen_wherever_they_are() -> None:
+    """Alternatives inside what a reference leads to count, and unused ones do not."""
+    schema = {"$defs": {"a": {"items": {"anyOf": [{}]}}, "b": {"oneOf": [{}]}}}
+    assert schema_cost({**schema, "items": {"$ref": "#/$defs/a"}}).has_alternatives
+    assert not schema_cost(schema).has_alternatives
 
 
 def test_references_to_one_definition_count_each_time() -> None:

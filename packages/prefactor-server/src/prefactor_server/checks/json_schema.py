@@ -15,8 +15,10 @@ import jsonschema_rs
 import msgspec
 
 from prefactor_server.checks.cache import ContentCache
+from prefactor_server.checks.schema_budget import can_check, can_explain
 from prefactor_server.checks.schema_cost import Cost, schema_cost
 from prefactor_server.checks.schema_messages import MASK, describe
+from prefactor_server.checks.schema_patterns import linear_regexes
 from prefactor_server.checks.schema_survey import Unchecked
 
 EMPTY_OBJECT_SCHEMA: Final[Mapping[str, object]] = {"type": "object", "additionalProperties": False}
@@ -27,15 +29,6 @@ MAX_MESSAGE: Final = 500
 
 _MAX_KEPT_BYTES: Final = 4 * 1024 * 1024
 _PATTERN_BYTES: Final = 16 * 1024
-_REGEX_BYTES: Final = 1024 * 1024
-"""What one compiled pattern may take. `^.{1,255}$` fits, a few hundred repeated classes do not."""
-
-_MAX_WORK: Final = 50_000_000
-_FREE_WEIGHT: Final = 100
-"""Below this, not even a payload of the largest size accepted reaches the work allowed."""
-
-_MAX_MATCHED: Final = 20_000_000
-_FREE_PATTERNS: Final = 10
 
 
 class _Options(TypedDict):
@@ -65,16 +58,20 @@ class CompiledSchema:
         The message names the first place that does not match and never quotes texts out of the
         payload. Never raises.
         """
-        if self._validator is None or not _is_affordable(self._cost, payload):
+        if self._validator is None or not can_check(self._cost, payload):
             return None
         try:
             if self._validator.is_valid(payload):
                 return ""
-            error = next(iter(self._validator.iter_errors(payload)))
+            if not can_explain(self._cost, payload):
+                return "it does not match, and is too large to say where"
+            self._validator.validate(payload)
+        except jsonschema_rs.ValidationError as error:
+            return describe(error, payload)[:MAX_MESSAGE]
         except (ValueError, RecursionError):
             # Not JSON: an object key that is no text, a lone surrogate, a depth beyond reason.
             return None
-        return describe(error, payload)[:MAX_MESSAGE]
+        return ""
 
 
 class Schemas:
@@ -121,8 +118,7 @@ def compile_schema(schema: object) -> CompiledSchema:
 
 
 def _validator(schema: dict[str, Any] | bool) -> jsonschema_rs.Validator:  # noqa: FBT001 - a schema
-    linear = jsonschema_rs.RegexOptions(size_limit=_REGEX_BYTES, dfa_size_limit=_REGEX_BYTES)
-    return jsonschema_rs.validator_for(schema, pattern_options=linear, **_OPTIONS)
+    return jsonschema_rs.validator_for(schema, pattern_options=linear_regexes(), **_OPTIONS)
 
 
 def _refused(schema: dict[str, Any], error: jsonschema_rs.ValidationError) -> CompiledSchema:
@@ -144,28 +140,3 @@ def _refused(schema: dict[str, Any], error: jsonschema_rs.ValidationError) -> Co
 
 def _unchecked(reason: str) -> CompiledSchema:
     return CompiledSchema(f"Payloads are not checked against this schema: {reason}"[:MAX_MESSAGE])
-
-
-def _is_affordable(cost: Cost, payload: object) -> bool:
-    if cost.weight <= _FREE_WEIGHT and cost.patterns <= _FREE_PATTERNS:
-        return True
-    parts, characters = _size(payload, _MAX_WORK // cost.weight)
-    return parts * cost.weight <= _MAX_WORK and characters * max(cost.patterns, 1) <= _MAX_MATCHED
-
-
-def _size(payload: object, enough: int) -> tuple[int, int]:
-    """Count the parts of a payload and the characters in them, up to `enough` parts."""
-    parts = characters = 0
-    stack = [payload]
-    while stack and parts <= enough:
-        value = stack.pop()
-        parts += 1
-        if isinstance(value, str):
-            characters += len(value)
-        elif isinstance(value, dict):
-            entries = cast("dict[str, object]", value)
-            characters += sum(map(len, entries))
-            stack.extend(entries.values())
-        elif isinstance(value, list):
-            stack.extend(cast("list[object]", value))
-    return parts, characters

@@ -31,10 +31,16 @@ _ENDLESS: Final = "it refers to itself in a way that multiplies with the depth o
 
 
 class Cost(NamedTuple):
-    """The work for one part of a value, at most: steps, and strings matched against patterns."""
+    """The work for one part of a value, at most."""
 
     weight: int
+    """Steps."""
+
     patterns: int
+    """Microseconds for each character of a text."""
+
+    has_alternatives: bool = False
+    """Whether a value may match in one of several ways, so that failing is failing each of them."""
 
 
 def schema_cost(schema: Schema) -> Cost:
@@ -59,11 +65,13 @@ def _group_cost(nodes: list[Node], costs: list[Cost], group: list[int]) -> Cost:
     if any(edge.target in inside for number in group for edge in nodes[number].edges):
         _refuse_multiplying(nodes, group)
     weight = patterns = 0
+    has_alternatives = False
     for node in map(nodes.__getitem__, group):
         outside = [costs[edge.target] for edge in node.edges if edge.target not in inside]
         weight += node.weight + sum(cost.weight for cost in outside)
         patterns += node.patterns + sum(cost.patterns for cost in outside)
-    return Cost(weight, patterns)
+        has_alternatives |= node.has_alternatives or any(c.has_alternatives for c in outside)
+    return Cost(weight, patterns, has_alternatives)
 
 
 def _refuse_multiplying(nodes: list[Node], group: list[int]) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple, cast
 from urllib.parse import unquote
 
+from prefactor_server.checks.schema_patterns import pattern_weight
 from prefactor_server.checks.schema_survey import Schema, Survey, Unchecked
 
 ANY_ITEM: Final = "[]"
@@ -43,11 +44,12 @@ class Edge(NamedTuple):
 
 @dataclass(slots=True)
 class Node:
-    """One subschema: its edges, its own weight, and how many patterns it matches."""
+    """One subschema: its edges, its own weight, and what it takes from `schema_cost.Cost`."""
 
     edges: list[Edge] = field(default_factory=list[Edge])
     weight: int = 1
     patterns: int = 0
+    has_alternatives: bool = False
 
 
 def schema_graph(root: Schema, found: Survey) -> list[Node]:
@@ -88,7 +90,8 @@ class _Reader:
             edges=[Edge(place, self.number_of(target)) for place, target in targets],
             weight=1
             + sum(len(cast("list[object]", s)) for s in sized if isinstance(s, list | dict)),
-            patterns=len(patterned) + isinstance(schema.get("pattern"), str),
+            patterns=sum(map(pattern_weight, _texts([*patterned, schema.get("pattern")]))),
+            has_alternatives="anyOf" in schema or "oneOf" in schema,
         )
 
     def _references(self, schema: Schema) -> Iterator[tuple[None, Schema]]:
@@ -138,6 +141,10 @@ def _at_pointer(value: object, pointer: str) -> object:
 def _schemas(values: Iterable[object]) -> Iterator[Schema]:
     """Those that are subschemas; `true` and `false` cost nothing and are left out."""
     return (cast("Schema", value) for value in values if isinstance(value, dict))
+
+
+def _texts(values: Iterable[object]) -> Iterator[str]:
+    return (value for value in values if isinstance(value, str))
 
 
 def _list(value: object) -> list[object]:
