@@ -1,0 +1,226 @@
+"""How a batch is decided: in order, each command once for its key, and nothing of a refused one."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import pytest
+from rows import ACCOUNT, NOW, OTHER_ACCOUNT, instance, request, start
+
+from prefactor_server.commands.base import (
+    Command,
+    Decision,
+    Done,
+    Outcome,
+    Refused,
+    Request,
+    Stale,
+    Submission,
+    collect_needs,
+    decide_batch,
+)
+from prefactor_server.domain.agent_instance import AgentInstance
+from prefactor_server.domain.errors import IdempotencyKeyUsed, InvalidAction
+from prefactor_server.domain.idempotency import IdempotencyKey
+from prefactor_server.storage.base import Changes, Needs, Snapshot
+
+
+class Make(NamedTuple):
+    """Makes a run, unless it exists, or the command was told how else to end."""
+
+    request: Request
+    id: str
+    ending: str = "done"
+    operation: str = "runs.make"
+
+    def needs(self, needs: Needs) -> None:
+        needs.instances.add(self.id)
+
+    def decide(self, snapshot: Snapshot) -> Decision | Stale:
+        if self.ending == "stale":
+            return Stale()
+        if self.ending == "bug":
+            raise ZeroDivisionError
+        if snapshot.get(AgentInstance, self.id) is not None or self.ending == "refused":
+            raise InvalidAction(f"{self.id} exists already")
+        run = instance(id=self.id, account_id=self.request.account_id)
+        return Decision(Changes(inserted=(run,)), Done(run.id, run))
+
+
+@dataclass
+class Decided:
+    outcomes: list[list[Outcome]]
+    mine: Snapshot
+    theirs: Snapshot
+
+    def made(self) -> list[str]:
+        return [run.id for run in self.mine.new(AgentInstance)]
+
+    def remembered(self) -> list[str]:
+        return [one.key for one in self.mine.new(IdempotencyKey)]
+
+
+def make(run_id: str, ending: str = "done", **given: str) -> Make:
+    """A command that makes a run under a key of its own."""
+    key = given.pop("key", f"key-of-{run_id}")
+    fingerprint = given.pop("fingerprint", "same").encode()
+    account_id = given.pop("account_id", ACCOUNT)
+    return Make(request(account_id, key=key, fingerprint=fingerprint), run_id, ending, **given)
+
+
+def decide(*submissions: list[Command], stored: list[IdempotencyKey] | None = None) -> Decided:
+    """Decide a batch over empty accounts, where some keys were used before."""
+    snapshots = {ACCOUNT: Snapshot(stored or []), OTHER_ACCOUNT: Snapshot()}
+    outcomes = decide_batch([Submission(one, 1) for one in submissions], snapshots)
+    return Decided(outcomes, snapshots[ACCOUNT], snapshots[OTHER_ACCOUNT])
+
+
+def used(key: str, resource_id: str, *, fingerprint: bytes = b"same") -> IdempotencyKey:
+    """A key of an earlier request."""
+    return IdempotencyKey(ACCOUNT, "runs.make", key, fingerprint, resource_id, NOW)
+
+
+@pytest.mark.parametrize("ending", ["refused", "stale"])
+def test_a_submission_ends_with_its_first_failure(ending: str) -> None:
+    """Commands after the first that is not done are not looked at; those before it stand."""
+    decided = decide([make("a"), make("b", ending), make("c")])
+
+    kinds = [type(outcome) for outcome in decided.outcomes[0]]
+    assert kinds == [Done, Refused if ending == "refused" else Stale]
+    assert decided.made() == ["a"]
+
+
+def test_a_failure_ends_its_own_submission_only() -> None:
+    """The other requests of a batch go on as if the failing one had not been there."""
+    decided = decide([make("a", "refused"), make("b")], [make("c")], [make("d"), make("e")])
+
+    assert [len(outcomes) for outcomes in decided.outcomes] == [1, 1, 2]
+    assert decided.made() == ["c", "d", "e"]
+
+
+@pytest.mark.parametrize("ending", ["refused", "stale"])
+def test_a_failure_leaves_nothing_behind(ending: str) -> None:
+    """A command that is not done changes nothing and leaves its key free."""
+    decided = decide([make("a", ending)])
+
+    assert decided.made() == []
+    assert decided.remembered() == []
+
+
+def test_a_key_that_failed_can_be_used_for_something_else() -> None:
+    """In the same batch, a key whose request was refused serves another request."""
+    decided = decide(
+        [make("a", "refused", key="k", fingerprint="one")], [make("b", key="k", fingerprint="two")]
+    )
+
+    assert isinstance(decided.outcomes[1][0], Done)
+    assert decided.remembered() == ["k"]
+
+
+def test_later_commands_see_what_earlier_ones_did() -> None:
+    """A batch is decided as if its commands had been committed one by one."""
+    decided = decide([make("a")], [make("a", key="other")])
+
+    (outcome,) = decided.outcomes[1]
+    assert isinstance(outcome, Refused)
+    assert outcome.refusal.message == "a exists already"
+
+
+def test_a_repeat_is_replayed() -> None:
+    """The same request with the same key does nothing, and names what the first one made."""
+    decided = decide([make("b", key="k")], stored=[used("k", "a")])
+
+    assert decided.outcomes == [[Done("a", replayed=True)]]
+    assert decided.made() == []
+
+
+def test_a_replay_does_not_end_a_submission() -> None:
+    """A bulk request that is sent again goes on behind the items that were carried out before."""
+    decided = decide([make("a", key="k"), make("b")], stored=[used("k", "a")])
+
+    assert [type(outcome) for outcome in decided.outcomes[0]] == [Done, Done]
+    assert decided.made() == ["b"]
+
+
+def test_a_replay_is_not_decided_again() -> None:
+    """A repeat is answered even where the command itself would now be refused."""
+    decided = decide([make("a", "refused", key="k")], stored=[used("k", "a")])
+
+    assert decided.outcomes == [[Done("a", replayed=True)]]
+
+
+def test_a_key_of_another_request_is_refused() -> None:
+    """The same key with another fingerprint is refused, in words that name key and operation."""
+    decided = decide([make("b", key="k")], stored=[used("k", "a", fingerprint=b"other")])
+
+    ((outcome,),) = decided.outcomes
+    assert isinstance(outcome, Refused)
+    assert isinstance(outcome.refusal, IdempotencyKeyUsed)
+    assert "'k' was used for another runs.make request" in outcome.refusal.message
+    assert decided.made() == []
+
+
+def test_a_key_twice_in_one_batch_counts_once() -> None:
+    """Of two equal requests with one key that share a batch, the second is a replay."""
+    decided = decide([make("a", key="k"), make("a", key="k")], [make("a", key="k")])
+
+    assert [one.replayed for outcomes in decided.outcomes for one in outcomes] == [
+        False,
+        True,
+        True,
+    ]
+    assert decided.made() == ["a"]
+    assert decided.remembered() == ["k"]
+
+
+def test_a_key_belongs_to_one_operation() -> None:
+    """The same key may be used once for each operation."""
+    decided = decide([make("a", key="k"), make("b", key="k", operation="runs.other")])
+
+    assert decided.made() == ["a", "b"]
+
+
+def test_a_key_belongs_to_one_account() -> None:
+    """The same key, operation and id in another account are something else."""
+    decided = decide([make("a", key="k")], [make("a", key="k", account_id=OTHER_ACCOUNT)])
+
+    assert decided.outcomes[1] == [Done("a", instance(id="a", account_id=OTHER_ACCOUNT))]
+    assert [run.id for run in decided.theirs.new(AgentInstance)] == ["a"]
+
+
+def test_no_key_is_never_a_repeat() -> None:
+    """Requests without a key are each decided anew, and nothing is remembered of them."""
+    decided = decide([Make(request(), "a")], [Make(request(), "a")])
+
+    assert [type(outcomes[0]) for outcomes in decided.outcomes] == [Done, Refused]
+    assert decided.remembered() == []
+
+
+def test_a_bug_is_not_taken_for_a_refusal() -> None:
+    """An exception that is no refusal comes out of the batch as it is."""
+    with pytest.raises(ZeroDivisionError):
+        decide([make("a", "bug")])
+
+
+def test_a_batch_names_its_rows_and_keys_by_account() -> None:
+    """What is loaded is what the commands name, and their keys, for each account apart."""
+    needs = collect_needs(
+        [
+            Submission([make("a", key="k"), Make(request(), "b")], 1),
+            Submission([make("a", key="k", account_id=OTHER_ACCOUNT)], 1),
+        ]
+    )
+
+    assert needs == {
+        ACCOUNT: Needs(keys={("runs.make", "k")}, instances={"a", "b"}),
+        OTHER_ACCOUNT: Needs(keys={("runs.make", "k")}, instances={"a"}),
+    }
+
+
+def test_a_changed_row_is_written_once() -> None:
+    """A stored row that two commands change is updated once; a new one is inserted as it ended."""
+    stored = Snapshot([instance(id="stored")])
+    commands: list[Command] = [make("new"), start("stored"), start("new")]
+    decide_batch([Submission(commands, 1)], {ACCOUNT: stored})
+
+    assert [run.status for run in stored.new(AgentInstance)] == ["active"]
+    assert [run.id for run in stored.changed(AgentInstance)] == ["stored"]
