@@ -6,6 +6,7 @@ span more than everything else that is done for it here.
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
@@ -62,8 +63,8 @@ class Api:
             return
         except Refusal as refusal:
             response = _refusal(refusal, request_id, scope)
-        except Exception:  # noqa: BLE001 - whatever it is, the caller has to get an answer
-            response = _failure(request_id, scope)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the caller gets an answer
+            response = _failure(error, request_id, scope)
         headers = [
             _JSON,
             (b"content-length", b"%d" % len(response.body)),
@@ -176,9 +177,14 @@ def _refusal(refusal: Refusal, request_id: str, scope: Scope) -> _Response:
     return _Response(status, _encoder.encode(body), error_headers(refusal))
 
 
-def _failure(request_id: str, scope: Scope) -> _Response:
-    # The traceback shows code and no values, so nothing out of a payload gets into the log.
-    _log.exception("request_failed", request_id=request_id, method=scope["method"], status=500)
+def _failure(error: Exception, request_id: str, scope: Scope) -> _Response:
+    _log.error(
+        "request_failed",
+        request_id=request_id,
+        method=scope["method"],
+        status=500,
+        trace=_trace(error),
+    )
     body = {
         "status": "error",
         "code": "unexpected",
@@ -186,3 +192,15 @@ def _failure(request_id: str, scope: Scope) -> _Response:
         "request_id": request_id,
     }
     return _Response(500, _encoder.encode(body))
+
+
+def _trace(error: BaseException) -> str:
+    """Where something went wrong, and in the course of what.
+
+    Code alone: messages and local variables may hold payloads and tokens, and a log must not, however
+    it is set up.
+    """
+    earlier = error.__cause__ or error.__context__
+    before = "" if earlier is None else f"{_trace(earlier)}\n"
+    frames = "".join(traceback.format_tb(error.__traceback__))
+    return f"{before}{type(error).__qualname__}\n{frames}"

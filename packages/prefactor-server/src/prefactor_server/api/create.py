@@ -8,6 +8,7 @@ from prefactor_server.api.asgi import Api
 from prefactor_server.api.auth import Authenticator
 from prefactor_server.api.intake import Intake
 from prefactor_server.api.operations import OPERATIONS
+from prefactor_server.api.randomness import Randomness
 from prefactor_server.api.services import Limits, Services
 from prefactor_server.commands.writer import Writer
 from prefactor_server.domain.pfid import PfidMaker
@@ -31,12 +32,13 @@ def create_api(
         random_bytes: the source of ids' randomness, such as ``os.urandom``.
         limits: the settings that concern the API.
     """
+    randomness = Randomness(random_bytes)
     services = Services(
         reader=reader,
         writer=writer,
         now_us=now_us,
-        ids=PfidMaker(now_us, random_bytes),
-        random_bytes=random_bytes,
+        ids=PfidMaker(now_us, randomness),
+        random_bytes=randomness,
         limits=limits,
         intake=Intake(reader),
     )

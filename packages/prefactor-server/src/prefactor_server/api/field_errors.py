@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Mapping
-from typing import Annotated, Any, TypeAlias, Union, cast, get_args, get_origin
+from typing import Annotated, Any, Literal, TypeAlias, Union, cast, get_args, get_origin
 
 import msgspec
 
@@ -57,6 +57,8 @@ def _members(kind: Any) -> tuple[Any, ...]:
 def _rule(kind: Any) -> str | None:
     """The rule that the type states in words."""
     for member in _members(kind):
+        if get_origin(member) is Literal:
+            return f"must be one of {', '.join(get_args(member))}"
         if get_origin(member) is Annotated:
             for note in get_args(member)[1:]:
                 rule = note.description if isinstance(note, msgspec.Meta) else None

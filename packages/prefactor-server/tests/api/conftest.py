@@ -1,0 +1,208 @@
+"""A server of its own for each test: the API over a real database, behind a real socket."""
+
+import asyncio
+import json
+import os
+import socket
+from collections.abc import AsyncIterator, Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+import uvicorn
+
+from prefactor_server.api import Limits, create_api
+from prefactor_server.bootstrap import bootstrap, new_token
+from prefactor_server.commands.api_token import CreateToken
+from prefactor_server.commands.base import Request
+from prefactor_server.commands.writer import Writer
+from prefactor_server.domain.api_token import ApiToken
+from prefactor_server.domain.pfid import PfidMaker
+from prefactor_server.queries import Reader
+from prefactor_server.storage.sqlite.backend import SqliteStorage
+
+TOKEN = "token-of-the-test-suite"
+LIMITS = Limits(
+    max_request_bytes=10 * 1024 * 1024,
+    max_payload_bytes=1024 * 1024,
+    token_cache_seconds=10,
+    auto_create_agents=True,
+)
+
+
+class Clock:
+    """A clock that goes on by a millisecond whenever it is read, and by leaps when told to."""
+
+    def __init__(self) -> None:
+        self.now = 1_767_225_600_000_000  # 2026-01-01
+
+    def __call__(self) -> int:
+        self.now += 1000
+        return self.now
+
+    def leap(self, *, seconds: int) -> None:
+        self.now += seconds * 1_000_000
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back."""
+
+    status: int
+    headers: Mapping[str, str]
+    text: str
+
+    @property
+    def body(self) -> Any:
+        return json.loads(self.text)
+
+    @property
+    def details(self) -> Any:
+        assert self.status == 200, self.text
+        return self.body["details"]
+
+    @property
+    def summaries(self) -> Any:
+        assert self.status == 200, self.text
+        return self.body["summaries"]
+
+    @property
+    def replayed(self) -> bool:
+        assert self.status == 200, self.text
+        return self.headers.get("Idempotent-Replayed") == "true"
+
+    def refused(self, status: int, code: str) -> Any:
+        """The body of an error that has this status and code."""
+        assert (self.status, self.body["code"]) == (status, code), self.text
+        return self.body
+
+
+@dataclass
+class Door:
+    """A client of the server, without any cleverness of its own."""
+
+    url: str
+    session: aiohttp.ClientSession
+    clock: Clock
+    storage: SqliteStorage
+    writer: Writer
+    token: str | None = TOKEN
+    _made: int = field(default=0)
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        token: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        **query: str,
+    ) -> Answer:
+        """Send one request; bytes and texts go as they are, everything else as JSON."""
+        data = body
+        if not isinstance(body, bytes | str | None):
+            data = json.dumps(body)
+        shown = token or self.token
+        auth = {} if shown is None else {"Authorization": f"Bearer {shown}"}
+        async with self.session.request(
+            method,
+            self.url + "/api/v1" + path,
+            data=data,
+            params=query,
+            headers={**auth, **(headers or {})},
+        ) as response:
+            return Answer(response.status, response.headers, await response.text())
+
+    async def get(self, path: str, query: Mapping[str, str] | None = None, **more: Any) -> Answer:
+        return await self.call("GET", path, **(query or {}), **more)
+
+    async def post(self, path: str, body: Any = None, **more: Any) -> Answer:
+        return await self.call("POST", path, body, **more)
+
+    async def register(self, run_id: str | None = None, **fields: Any) -> Any:
+        """A registered run; its id is given or made up."""
+        fields = {"agent_id": "agent-1", **fields}
+        if run_id is not None:
+            fields["id"] = run_id
+        return (await self.post("/agent_instance/register", fields)).details
+
+    async def run(self, status: str = "active", **fields: Any) -> Any:
+        """A run that has got as far as a status."""
+        run = await self.register(**fields)
+        path = f"/agent_instance/{run['id']}"
+        if status != "pending":
+            run = (await self.post(f"{path}/start")).details
+        if status == "terminated":
+            run = (await self.post(f"{path}/terminate", {"reason": "enough"})).details
+        elif status not in ("pending", "active"):
+            run = (await self.post(f"{path}/finish", {"status": status})).details
+        return run
+
+    async def span(self, run: Any, **details: Any) -> Any:
+        """A created span of a run."""
+        run_id = run if isinstance(run, str) else run["id"]
+        details = {"agent_instance_id": run_id, "schema_name": "step", **details}
+        return (await self.post("/agent_spans", {"details": details})).details
+
+    async def add_token(self, **fields: Any) -> tuple[str, ApiToken]:
+        """Another token: its text and its row."""
+        self._made += 1
+        text = f"another-token-{self._made}"
+        accounts = await self.storage.accounts()
+        token = new_token(text, f"token-{self._made}", accounts[0].id, self.clock(), **fields)
+        request = Request(token.account_id, "cli", self.clock(), None, b"")
+        await self.writer.submit([CreateToken(request, token)], 0)
+        return text, token
+
+    async def deployment_token(self, run: Any) -> str:
+        """A token of the deployment that a run belongs to."""
+        text, _ = await self.add_token(
+            scope="agent_deployment",
+            agent_id=run["agent_id"],
+            environment_id=run["environment_id"],
+            agent_deployment_id=run["agent_deployment_id"],
+        )
+        return text
+
+
+class _Server(uvicorn.Server):
+    @contextmanager
+    def capture_signals(self) -> Generator[None]:
+        """Leave the signals of the test run alone."""
+        yield
+
+
+@pytest.fixture
+def limits() -> Limits:
+    """The limits of the server; a test module may have others."""
+    return LIMITS
+
+
+@pytest.fixture
+async def door(tmp_path: Path, limits: Limits) -> AsyncIterator[Door]:
+    """A client of a fresh server."""
+    clock = Clock()
+    storage = SqliteStorage.open(tmp_path / "test.db", exclusive=True, min_free_disk_bytes=0)
+    ids = PfidMaker(clock, os.urandom)
+    await bootstrap(storage, TOKEN, ids=ids, now=clock(), random_bytes=os.urandom)
+    writer = Writer(storage, max_queue_bytes=64 * 1024 * 1024)
+    api = create_api(
+        Reader.over(storage), writer, now_us=clock, random_bytes=os.urandom, limits=limits
+    )
+    listener = socket.create_server(("127.0.0.1", 0))
+    config = uvicorn.Config(api, lifespan="off", log_config=None, access_log=False)
+    server = _Server(config)
+    serving = asyncio.create_task(server.serve([listener]))
+    try:
+        async with aiohttp.ClientSession() as session:
+            url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+            yield Door(url, session, clock, storage, writer)
+    finally:
+        server.should_exit = True
+        await serving
+        await writer.close()
+        await storage.close()

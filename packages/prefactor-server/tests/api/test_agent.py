@@ -1,0 +1,157 @@
+"""Agents behind the front door."""
+
+from typing import Any
+
+import pytest
+
+
+async def _create(door: Any, **fields: Any) -> Any:
+    return (await door.post("/agent", {"details": {"name": "A", **fields}})).details
+
+
+async def test_an_agent_is_created_and_found_by_each_of_its_names(door: Any) -> None:
+    """An agent answers to its id and to its external identifier, in the path and in the query."""
+    created = await _create(
+        door, external_identifier="ext", description="D", team_id="t", id="my-agent"
+    )
+
+    assert created["type"] == "agent"
+    assert created["status"] == "pending"
+    assert (created["name"], created["description"], created["team_id"]) == ("A", "D", "t")
+    assert created["risk_profile_id"] is created["instance_counts"] is None
+    for answer in (
+        await door.get("/agent/my-agent"),
+        await door.get("/agent/ext"),
+        await door.get("/agent/show", {"agent_id": "my-agent"}),
+        await door.get("/agent/show", {"agent_id": "ext"}),
+        await door.get("/agent/show", {"external_identifier": "ext"}),
+    ):
+        assert answer.details == created
+
+
+async def test_any_text_can_name_an_agent_in_a_path(door: Any) -> None:
+    """A name with a slash, a space and a letter beyond ASCII reaches its agent when it is quoted."""
+    created = await _create(door, external_identifier="a/b ü?")
+
+    from yarl import URL
+
+    url = URL(f"{door.url}/api/v1/agent/a%2Fb%20%C3%BC%3F", encoded=True)
+    headers = {"Authorization": f"Bearer {door.token}"}
+    async with door.session.get(url, headers=headers) as response:
+        assert (await response.json())["details"] == created
+
+
+async def test_an_external_identifier_is_not_taken_for_an_id(door: Any) -> None:
+    """Asked for by external identifier, an agent of that id is not the one that was meant."""
+    await _create(door, id="my-agent")
+
+    answer = await door.get("/agent/show", {"external_identifier": "my-agent"})
+
+    answer.refused(404, "not_found")
+
+
+@pytest.mark.parametrize("query", [{}, {"agent_id": "a", "external_identifier": "b"}])
+async def test_finding_an_agent_takes_exactly_one_name(door: Any, query: dict[str, str]) -> None:
+    """Neither name and both names are requests that cannot be understood."""
+    (await door.get("/agent/show", query)).refused(400, "bad_request")
+
+
+async def test_names_of_agents_are_unique(door: Any) -> None:
+    """A second agent with the same id is a conflict, one with the same identifier names the field."""
+    await _create(door, id="my-agent", external_identifier="ext")
+
+    same_id = await door.post("/agent", {"details": {"name": "B", "id": "my-agent"}})
+    same_name = await door.post("/agent", {"details": {"name": "B", "external_identifier": "ext"}})
+
+    same_id.refused(409, "invalid_action")
+    errors = same_name.refused(422, "validation_errors")["errors"]["details"]
+    assert errors["external_identifier"]["code"] == "invalid_value"
+
+
+@pytest.mark.parametrize(
+    ("body", "errors"),
+    [
+        ({}, {"details": "required_value"}),
+        ({"details": None}, {"details": "required_value"}),
+        ({"details": []}, {"details": "invalid_value"}),
+        ({"details": "A"}, {"details": "invalid_value"}),
+        ({"name": "A"}, {"details": "required_value"}),
+        ({"details": {}}, {"details": {"name": "required_value"}}),
+        ({"details": {"name": None}}, {"details": {"name": "required_value"}}),
+        ({"details": {"name": ""}}, {"details": {"name": "invalid_value"}}),
+        ({"details": {"name": "A\0"}}, {"details": {"name": "invalid_value"}}),
+        ({"details": {"name": "A", "id": "a b"}}, {"details": {"id": "invalid_value"}}),
+    ],
+)
+async def test_what_is_wrong_with_a_new_agent_is_named(
+    door: Any, body: Any, errors: dict[str, Any]
+) -> None:
+    """Errors of fields are nested as the request is nested, each with its code."""
+
+    def codes(nested: Any) -> Any:
+        if nested.get("status") == "error":
+            return nested["code"]
+        return {name: codes(error) for name, error in nested.items()}
+
+    refused = await door.post("/agent", body)
+
+    assert codes(refused.refused(422, "validation_errors")["errors"]) == errors
+
+
+async def test_an_agent_is_what_its_runs_make_it(door: Any) -> None:
+    """Without a run an agent is pending, then active, and dormant after thirty days without one."""
+    created = await _create(door, external_identifier="agent-1")
+    await door.register()
+    active = (await door.get("/agent/agent-1")).details
+    door.clock.leap(seconds=31 * 24 * 3600)
+    dormant = (await door.get("/agent/agent-1")).details
+
+    assert [one["status"] for one in (created, active, dormant)] == ["pending", "active", "dormant"]
+    assert [one["available_actions"]["delete"] for one in (created, active)] == [True, False]
+
+
+async def test_runs_are_counted_on_request(door: Any) -> None:
+    """With include_counts an agent carries its runs by status, in one environment or in all."""
+    run = await door.run("failed")
+    for status in ("pending", "active", "terminated"):
+        await door.run(status)
+    query = {"include_counts": "true"}
+
+    counts = (await door.get("/agent/agent-1", query)).details["instance_counts"]
+    here = await door.get("/agent/agent-1", {**query, "environment_id": run["environment_id"]})
+    elsewhere = await door.get("/agent/agent-1", {**query, "environment_id": "elsewhere"})
+
+    assert counts == here.details["instance_counts"]
+    assert counts == {
+        "total": 4,
+        "pending": 1,
+        "active": 1,
+        "complete": 0,
+        "failed": 1,
+        "cancelled": 0,
+        "terminated": 1,
+        "finished": 2,
+    }
+    assert elsewhere.details["instance_counts"]["total"] == 0
+
+
+async def test_the_list_finds_agents_by_what_they_have(door: Any) -> None:
+    """The filters of the list take an id, or the text null for agents that have none."""
+    first = await _create(door, team_id="t", owner_person_id="o")
+    second = await _create(door, risk_profile_id="r")
+    run = await door.register(agent_id="agent-3")
+    third = {"id": run["agent_id"]}
+    expected = [
+        ({}, [first, second, third]),
+        ({"team_id": "t"}, [first]),
+        ({"team_id": "null"}, [second, third]),
+        ({"owner_person_id": "o"}, [first]),
+        ({"risk_profile_id": "null"}, [first, third]),
+        ({"risk_profile_id": "r", "team_id": "t"}, []),
+        ({"environment_id": run["environment_id"]}, [third]),
+    ]
+
+    for query, agents in expected:
+        found = (await door.get("/agent", query)).summaries
+        assert [row["id"] for row in found] == [agent["id"] for agent in agents], query
+    assert "risk_profile_id" not in found[0]

@@ -1,0 +1,236 @@
+"""Runs behind the front door: what each status allows, and what an answer holds."""
+
+from typing import Any
+
+import pytest
+
+FINISHES = ("complete", "failed", "cancelled")
+ENDED = (*FINISHES, "terminated")
+
+
+async def test_a_registered_run_is_pending_and_carries_every_field(door: Any) -> None:
+    """A fresh run has the fields that published clients require, with empty counts and no times."""
+    run = await door.register("run-1")
+
+    assert run["type"] == "agent_instance"
+    assert (run["id"], run["status"], run["purpose"]) == ("run-1", "pending", "live")
+    assert run["started_at"] is run["finished_at"] is run["termination_reason"] is None
+    assert run["span_counts"] == dict.fromkeys(
+        ("total", "pending", "active", "complete", "failed", "cancelled", "finished"), 0
+    )
+    assert run["inserted_at"] == run["updated_at"]
+    assert run["inserted_at"].startswith("2026-01-01T00:00:00.")
+    assert run["inserted_at"].endswith("Z")
+    assert run["quality_payloads"] == run["quality_summaries"] == {}
+    for name in ("account_id", "agent_id", "agent_version_id", "environment_id"):
+        assert len(run[name]) == 32
+    assert len(run["agent_deployment_id"]) == len(run["agent_schema_version_id"]) == 32
+
+
+async def test_a_pending_run_starts(door: Any) -> None:
+    """Starting makes a pending run active, at the time that the client gives."""
+    await door.register("run-1")
+
+    started = await door.post(
+        "/agent_instance/run-1/start", {"timestamp": "2025-12-31T23:00:00+01:00"}
+    )
+
+    assert started.details["status"] == "active"
+    assert started.details["started_at"] == "2025-12-31T22:00:00.000000Z"
+
+
+@pytest.mark.parametrize("body", [None, {}, {"timestamp": None}, {"unknown": 1}])
+async def test_a_start_needs_no_body(door: Any, body: Any) -> None:
+    """No body, an empty one and an explicit null all mean: now."""
+    await door.register("run-1")
+
+    started = await door.post("/agent_instance/run-1/start", body)
+
+    assert started.details["started_at"] == started.details["updated_at"]
+
+
+@pytest.mark.parametrize("status", ["active", *ENDED])
+async def test_only_a_pending_run_starts(door: Any, status: str) -> None:
+    """Starting a run that is not pending is a conflict that names its status."""
+    run = await door.run(status)
+
+    again = await door.post(f"/agent_instance/{run['id']}/start")
+
+    assert again.refused(409, "invalid_action")["message"] == f"Agent instance is already {status}"
+
+
+@pytest.mark.parametrize("status", FINISHES)
+async def test_an_active_run_finishes(door: Any, status: str) -> None:
+    """An active run ends in each of the three ways that it can end by itself."""
+    run = await door.run("active")
+
+    ended = await door.post(
+        f"/agent_instance/{run['id']}/finish",
+        {"status": status, "timestamp": "2026-01-01T01:00:00Z"},
+    )
+
+    assert ended.details["status"] == status
+    assert ended.details["finished_at"] == "2026-01-01T01:00:00.000000Z"
+
+
+async def test_finishing_without_a_status_completes(door: Any) -> None:
+    """The default of finish is complete, now, also without a body."""
+    run = await door.run("active")
+
+    ended = await door.post(f"/agent_instance/{run['id']}/finish")
+
+    assert ended.details["status"] == "complete"
+    assert ended.details["finished_at"] == ended.details["updated_at"]
+
+
+async def test_a_pending_run_can_be_cancelled(door: Any) -> None:
+    """Cancelling a run that never started sets both of its times to the same moment."""
+    run = await door.run("pending")
+
+    ended = await door.post(f"/agent_instance/{run['id']}/finish", {"status": "cancelled"})
+
+    assert ended.details["status"] == "cancelled"
+    assert ended.details["started_at"] == ended.details["finished_at"] is not None
+
+
+@pytest.mark.parametrize("status", ["complete", "failed"])
+async def test_a_pending_run_cannot_have_succeeded(door: Any, status: str) -> None:
+    """Completing or failing a run that never started is a conflict that says what is needed."""
+    run = await door.run("pending")
+
+    refused = await door.post(f"/agent_instance/{run['id']}/finish", {"status": status})
+
+    assert "must be active" in refused.refused(409, "invalid_action")["message"]
+
+
+@pytest.mark.parametrize("before", ENDED)
+@pytest.mark.parametrize("status", FINISHES)
+async def test_an_ended_run_stays_as_it_ended(door: Any, before: str, status: str) -> None:
+    """Finishing a run that has ended, however it did, is a conflict and changes nothing."""
+    run = await door.run(before)
+
+    refused = await door.post(f"/agent_instance/{run['id']}/finish", {"status": status})
+
+    refused.refused(409, "invalid_action")
+    assert (await door.get(f"/agent_instance/{run['id']}")).details == run
+
+
+async def test_terminating_stops_an_active_run_and_its_open_spans(door: Any) -> None:
+    """Termination keeps its reason, and cancels what was open without touching what was not."""
+    run = await door.run("active")
+    pending = await door.span(run, status="pending")
+    active = await door.span(run, status="active")
+    failed = await door.span(run, status="failed")
+
+    stopped = await door.post(
+        f"/agent_instance/{run['id']}/terminate", {"reason": "budget exceeded"}
+    )
+
+    assert stopped.details["status"] == "terminated"
+    assert stopped.details["termination_reason"] == "budget exceeded"
+    assert stopped.details["finished_at"] == stopped.details["updated_at"]
+    counts = stopped.details["span_counts"]
+    assert (counts["cancelled"], counts["failed"], counts["active"]) == (2, 1, 0)
+    assert (counts["total"], counts["finished"], counts["pending"]) == (3, 3, 0)
+    for span in (pending, active):
+        seen = (await door.get(f"/agent_spans/{span['id']}")).details
+        assert (seen["status"], seen["closed_by_termination"]) == ("cancelled", True)
+        assert seen["finished_at"] == stopped.details["finished_at"]
+    assert (await door.get(f"/agent_spans/{failed['id']}")).details["status"] == "failed"
+
+
+@pytest.mark.parametrize("status", ["pending", *ENDED])
+async def test_only_an_active_run_is_terminated(door: Any, status: str) -> None:
+    """Terminating a run that is not active is a conflict."""
+    run = await door.run(status)
+
+    refused = await door.post(f"/agent_instance/{run['id']}/terminate", {"reason": "enough"})
+
+    refused.refused(409, "invalid_action")
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (None, "required_value"),
+        ({"reason": None}, "required_value"),
+        ({"reason": ""}, "invalid_value"),
+        ({"reason": "  \n"}, "invalid_value"),
+        ({"reason": 5}, "invalid_value"),
+        ({"reason": "x" * 2001}, "invalid_value"),
+        ({"reason": "a\0b"}, "invalid_value"),
+    ],
+)
+async def test_a_termination_says_why(door: Any, body: Any, code: str) -> None:
+    """A reason that is missing, blank, too long or no text is refused, and the run goes on."""
+    run = await door.run("active")
+
+    refused = await door.post(f"/agent_instance/{run['id']}/terminate", body)
+
+    assert refused.refused(422, "validation_errors")["errors"]["reason"]["code"] == code
+    assert (await door.get(f"/agent_instance/{run['id']}")).details["status"] == "active"
+
+
+@pytest.mark.parametrize("action", ["/start", "/finish", "/terminate", ""])
+@pytest.mark.parametrize("run_id", ["nobody", "a b", "x" * 65, "%00", "a%2Fb", "é"])
+async def test_an_unknown_run_is_not_found(door: Any, action: str, run_id: str) -> None:
+    """Whatever stands in the path, be it possible as an id or not, is answered with 404."""
+    method, body = ("POST", {"reason": "enough"}) if action else ("GET", None)
+
+    answer = await door.call(method, f"/agent_instance/{run_id}{action}", body)
+
+    answer.refused(404, "not_found")
+
+
+async def test_a_bad_timestamp_or_status_names_its_field(door: Any) -> None:
+    """Every wrong field of a request is named, not only the first."""
+    run = await door.run("active")
+
+    refused = await door.post(
+        f"/agent_instance/{run['id']}/finish", {"status": "terminated", "timestamp": "soon"}
+    )
+
+    errors = refused.refused(422, "validation_errors")["errors"]
+    assert errors["status"]["code"] == errors["timestamp"]["code"] == "invalid_value"
+    assert "complete, failed, cancelled" in errors["status"]["message"]
+
+
+async def test_the_list_finds_runs_by_what_they_are(door: Any) -> None:
+    """Each filter of the list of runs leaves exactly the runs that it describes."""
+    first = await door.run("pending", purpose="eval", external_identifier="ext-1")
+    second = await door.run("active", agent_id="agent-2")
+    third = await door.run("failed")
+    since, before = second["started_at"], third["started_at"]
+    expected = [
+        ({}, [first, second, third]),
+        ({"agent_id": "agent-2"}, [second]),
+        ({"agent_id": first["agent_id"]}, [first, third]),
+        ({"agent_id": "nobody"}, []),
+        ({"status": "failed"}, [third]),
+        ({"purpose": "eval"}, [first]),
+        ({"external_identifier": "ext-1"}, [first]),
+        ({"environment_id": first["environment_id"]}, [first, second, third]),
+        ({"environment_id": "elsewhere"}, []),
+        ({"agent_version_id": second["agent_version_id"]}, [second]),
+        ({"started_after": since}, [second, third]),
+        ({"started_after": since, "started_before": before}, [second]),
+        ({"account_id": first["account_id"]}, [first, second, third]),
+    ]
+
+    for query, runs in expected:
+        found = (await door.get("/agent_instance", query)).summaries
+        assert [row["id"] for row in found] == [run["id"] for run in runs], query
+
+
+@pytest.mark.parametrize(
+    "query",
+    [{"status": "done"}, {"purpose": "fun"}, {"started_after": "soon"}, {"started_before": ""}],
+)
+async def test_a_filter_with_an_impossible_value_is_refused(
+    door: Any, query: dict[str, str]
+) -> None:
+    """A filter value that nothing can have is refused by name, and not answered with nothing."""
+    refused = await door.get("/agent_instance", query)
+
+    (name,) = query
+    assert refused.refused(422, "validation_errors")["errors"][name]["code"] == "invalid_value"

@@ -1,0 +1,230 @@
+"""Registration: what is found, what is made, and what is refused."""
+
+from typing import Any
+
+import pytest
+
+from prefactor_server.api import Limits
+
+TYPE = {"name": "llm", "params_schema": {"type": "object"}}
+OTHER = {"name": "tool", "params_schema": {"type": "object"}}
+
+
+def _schema(*types: Any, name: str | None = None) -> dict[str, Any]:
+    return {"external_identifier": name, "span_type_schemas": list(types)}
+
+
+async def test_an_unknown_agent_is_created_under_the_name_it_was_called_by(door: Any) -> None:
+    """A first registration makes the agent, known by that name and by its id from then on."""
+    run = await door.register(agent_id="agent_123", agent_version={"name": "My Agent"})
+
+    agent = (await door.get("/agent/agent_123")).details
+    assert agent["id"] == run["agent_id"]
+    assert (agent["name"], agent["external_identifier"]) == ("My Agent", "agent_123")
+    assert (await door.register(agent_id=agent["id"]))["agent_id"] == agent["id"]
+
+
+async def test_an_unknown_id_of_the_platform_is_not_made_into_a_name(door: Any) -> None:
+    """A PFID that no agent has is somebody else's agent, and not found."""
+    body = {"agent_id": "013xrzp12g3nqk8ns6jadrqmpgrjkeny"}
+
+    (await door.post("/agent_instance/register", body)).refused(404, "not_found")
+
+
+async def test_an_unknown_environment_is_not_found(door: Any) -> None:
+    """A registration that names an environment which does not exist is refused."""
+    body = {"agent_id": "agent-1", "environment_id": "nowhere"}
+
+    (await door.post("/agent_instance/register", body)).refused(404, "not_found")
+
+
+async def test_an_account_token_has_to_name_the_agent(door: Any) -> None:
+    """Without an agent there is nothing that an account token could register."""
+    refused = await door.post("/agent_instance/register", {})
+
+    errors = refused.refused(422, "validation_errors")["errors"]
+    assert errors["agent_id"]["code"] == "required_value"
+
+
+async def test_the_same_words_are_the_same_version(door: Any) -> None:
+    """Versions are found by content: metadata, schema, and the order of types means nothing."""
+    fields = {"agent_version": {"external_identifier": "v1"}}
+    first = await door.register(agent_schema_version=_schema(TYPE, OTHER), **fields)
+    same = await door.register(agent_schema_version=_schema(OTHER, TYPE), **fields)
+    other_schema = await door.register(agent_schema_version=_schema(TYPE), **fields)
+    other_version = await door.register(
+        agent_schema_version=_schema(TYPE, OTHER), agent_version={"external_identifier": "v2"}
+    )
+
+    versions = ("agent_version_id", "agent_schema_version_id")
+    assert [same[name] for name in versions] == [first[name] for name in versions]
+    assert other_schema["agent_schema_version_id"] != first["agent_schema_version_id"]
+    assert other_schema["agent_version_id"] != first["agent_version_id"]
+    assert other_version["agent_schema_version_id"] == first["agent_schema_version_id"]
+    assert other_version["agent_version_id"] != first["agent_version_id"]
+
+
+async def test_an_identifier_may_recur_with_other_content(door: Any) -> None:
+    """The identifier of a schema is part of what it is, and not a key."""
+    named = await door.register(agent_schema_version=_schema(TYPE, name="s1"))
+    changed = await door.register(agent_schema_version=_schema(OTHER, name="s1"))
+    renamed = await door.register(agent_schema_version=_schema(TYPE, name="s2"))
+
+    ids = {run["agent_schema_version_id"] for run in (named, changed, renamed)}
+    assert len(ids) == 3
+
+
+@pytest.mark.parametrize("nothing", [{}, None, {"external_identifier": None}])
+async def test_saying_nothing_keeps_the_current_version(door: Any, nothing: Any) -> None:
+    """An omitted, empty or null version means the one that is current in the deployment."""
+    first = await door.register(
+        agent_version={"external_identifier": "v1"}, agent_schema_version=_schema(TYPE)
+    )
+
+    second = await door.register(agent_version=nothing, agent_schema_version=nothing)
+
+    assert second["agent_version_id"] == first["agent_version_id"]
+    assert second["agent_schema_version_id"] == first["agent_schema_version_id"]
+
+
+async def test_a_registration_can_leave_the_current_version_alone(door: Any) -> None:
+    """With update_current_version false, the run has its version and the deployment keeps its own."""
+    first = await door.register(agent_version={"external_identifier": "v1"})
+    trial = await door.register(
+        agent_version={"external_identifier": "v2"}, update_current_version=False
+    )
+    third = await door.register()
+
+    assert trial["agent_version_id"] != first["agent_version_id"]
+    assert third["agent_version_id"] == first["agent_version_id"]
+
+
+async def test_the_older_maps_declare_the_same_types(door: Any) -> None:
+    """Two maps of schemas make the version that the list of the same types makes."""
+    listed = await door.register(
+        agent_schema_version=_schema({**TYPE, "result_schema": {"type": "object"}}, OTHER)
+    )
+    mapped = await door.register(
+        agent_schema_version={
+            "span_schemas": {"llm": {"type": "object"}, "tool": {"type": "object"}},
+            "span_result_schemas": {"llm": {"type": "object"}},
+        }
+    )
+
+    assert mapped["agent_schema_version_id"] == listed["agent_schema_version_id"]
+
+
+async def test_the_list_wins_over_the_maps(door: Any) -> None:
+    """When both forms are there, the maps are not even looked at."""
+    listed = await door.register(agent_schema_version=_schema(TYPE))
+    both = await door.register(
+        agent_schema_version={
+            **_schema(TYPE),
+            "span_schemas": {"other": {}},
+            "span_result_schemas": {"nobody": {}},
+        }
+    )
+
+    assert both["agent_schema_version_id"] == listed["agent_schema_version_id"]
+
+
+async def test_result_schemas_alone_say_nothing(door: Any) -> None:
+    """A map of result schemas without types is accepted and declares nothing."""
+    first = await door.register(agent_schema_version=_schema(TYPE))
+    second = await door.register(agent_schema_version={"span_result_schemas": {"llm": {}}})
+
+    assert second["agent_schema_version_id"] == first["agent_schema_version_id"]
+
+
+@pytest.mark.parametrize(
+    ("schema", "path"),
+    [
+        (_schema(TYPE, TYPE), ("span_type_schemas", "1", "name")),
+        ({"span_type_schemas": [{"name": "llm"}]}, ("span_type_schemas", "0", "params_schema")),
+        ({"span_type_schemas": "llm"}, ("span_type_schemas",)),
+        ({"span_schemas": {"a": 5}}, ("span_schemas",)),
+        (
+            {"span_schemas": {"a": {}}, "span_result_schemas": {"b": {}}},
+            ("span_result_schemas", "b"),
+        ),
+        ("s1", ()),
+    ],
+)
+async def test_a_declaration_that_makes_no_sense_is_refused(
+    door: Any, schema: Any, path: tuple[str, ...]
+) -> None:
+    """What is wrong with a declaration is named by its place in the request."""
+    body = {"agent_id": "agent-1", "agent_schema_version": schema}
+
+    refused = await door.post("/agent_instance/register", body)
+
+    error = refused.refused(422, "validation_errors")["errors"]["agent_schema_version"]
+    for name in path:
+        error = error[name]
+    assert error["status"] == "error"
+
+
+async def test_a_wrong_schema_or_template_stops_no_registration(door: Any) -> None:
+    """A schema that is none and a template that does not parse are accepted; spans are unchecked."""
+    broken = {"name": "llm", "params_schema": {"type": "nonsense"}, "template": "{{ oops"}
+    run = await door.register(agent_schema_version=_schema(broken))
+
+    span = await door.span(run, schema_name="llm", payload={"a": 1})
+
+    assert span["schema_registered"]
+    assert span["payload_validation"] is span["summary"] is None
+
+
+async def test_ids_and_external_identifiers_are_unique(door: Any) -> None:
+    """A second run with the same id, or the same external identifier of its agent, is a conflict."""
+    await door.register("run-1", external_identifier="ext")
+
+    for fields in ({"id": "run-1"}, {"external_identifier": "ext"}):
+        body = {"agent_id": "agent-1", **fields}
+        refused = await door.post("/agent_instance/register", body)
+        refused.refused(409, "invalid_action")
+    await door.register("run-2", agent_id="agent-2", external_identifier="ext")
+
+
+@pytest.mark.parametrize("run_id", ["", "x" * 65, "a b", "a/b", "run\n", 5])
+async def test_an_id_has_to_be_possible(door: Any, run_id: Any) -> None:
+    """An id that could not stand in a path is refused where it is chosen."""
+    body = {"agent_id": "agent-1", "id": run_id}
+
+    refused = await door.post("/agent_instance/register", body)
+
+    errors = refused.refused(422, "validation_errors")["errors"]
+    assert errors["id"]["message"].startswith("must be 1 to 64")
+
+
+async def test_the_metadata_names_the_agent(door: Any) -> None:
+    """Name and description of the version become the agent's, unless it is no current version."""
+    await door.register(agent_version={"name": "First", "description": "One"})
+    await door.register(agent_version={"name": "Trial"}, update_current_version=False)
+
+    agent = (await door.get("/agent/agent-1")).details
+    assert (agent["name"], agent["description"]) == ("First", "One")
+
+
+class TestWithoutAutomaticAgents:
+    """A server that makes no agents by itself."""
+
+    @pytest.fixture
+    def limits(self) -> Limits:
+        """The same limits, but for agents."""
+        return Limits(
+            max_request_bytes=10_000,
+            max_payload_bytes=1_000,
+            token_cache_seconds=10,
+            auto_create_agents=False,
+        )
+
+    async def test_an_unknown_agent_is_not_found(self, door: Any) -> None:
+        """Where agents are not made by themselves, a registration needs one that exists."""
+        body = {"agent_id": "agent-1"}
+        (await door.post("/agent_instance/register", body)).refused(404, "not_found")
+
+        fields = {"name": "A", "external_identifier": "agent-1"}
+        await door.post("/agent", {"details": fields})
+
+        (await door.post("/agent_instance/register", body)).details

@@ -1,0 +1,356 @@
+"""Spans behind the front door: what each status allows, checks, summaries and the control signal."""
+
+from typing import Any
+
+import pytest
+
+STATUSES = ("pending", "active", "complete", "failed", "cancelled")
+FINISHES = ("complete", "failed", "cancelled")
+LLM = {
+    "name": "llm",
+    "title": "LLM call",
+    "params_schema": {
+        "type": "object",
+        "properties": {"model": {"type": "string"}},
+        "required": ["model"],
+    },
+    "result_schema": {"type": "object", "required": ["response"]},
+    "template": "{{ model }} → {{ response }}",
+}
+
+
+async def _typed_run(door: Any, *types: Any) -> Any:
+    return await door.register(agent_schema_version={"span_type_schemas": list(types) or [LLM]})
+
+
+@pytest.mark.parametrize("status", STATUSES)
+async def test_a_span_is_created_in_any_status(door: Any, status: str) -> None:
+    """Each status is accepted, and brings the times that go with it."""
+    run = await door.run("active")
+
+    span = await door.span(run, status=status)
+
+    assert (span["type"], span["status"]) == ("agent_span", status)
+    assert (span["started_at"] is None) == (status == "pending")
+    assert (span["finished_at"] is None) == (status in ("pending", "active"))
+    counts = (await door.get(f"/agent_instance/{run['id']}")).details["span_counts"]
+    assert (counts["total"], counts[status]) == (1, 1)
+    assert counts["finished"] == (status in FINISHES)
+
+
+async def test_a_span_is_active_if_nothing_is_said(door: Any) -> None:
+    """Only the run and the type are needed; the rest has defaults."""
+    span = await door.span(await door.run(), status=None, payload=None)
+
+    assert (span["status"], span["payload"], span["result_payload"]) == ("active", {}, None)
+
+
+async def test_what_was_sent_is_what_is_read(door: Any) -> None:
+    """Every field of a span comes back as it was sent, nulls inside payloads included."""
+    run = await door.run("active")
+    parent = await door.span(run)
+    sent = {
+        "id": "span-1",
+        "parent_span_id": parent["id"],
+        "schema_name": "agent:llm",
+        "status": "complete",
+        "payload": {"a": None, "b": [1, 2.5, "é"], "c": {"d": {}}},
+        "result_payload": {"big": 2**70, "nul": "\0"},
+        "started_at": "2026-01-01T10:00:00.000000Z",
+        "finished_at": "2026-01-01T10:00:01.000001Z",
+        "sensitive_encoding": True,
+    }
+
+    created = await door.span(run, **sent)
+    shown = (await door.get("/agent_spans/span-1")).details
+
+    assert created == shown
+    assert {name: shown[name] for name in sent} == sent
+    assert shown["agent_instance_id"] == run["id"]
+    assert shown["agent_id"] == run["agent_id"]
+
+
+@pytest.mark.parametrize("status", ["pending", "active"])
+async def test_a_span_that_goes_on_has_no_result(door: Any, status: str) -> None:
+    """A result at creation belongs to a finished status; otherwise the field is refused."""
+    run = await door.run()
+    details = {
+        "agent_instance_id": run["id"],
+        "schema_name": "step",
+        "status": status,
+        "result_payload": {},
+    }
+
+    refused = await door.post("/agent_spans", {"details": details})
+
+    errors = refused.refused(422, "validation_errors")["errors"]["details"]
+    assert errors["result_payload"]["code"] == "invalid_value"
+
+
+@pytest.mark.parametrize("status", FINISHES)
+async def test_an_active_span_finishes(door: Any, status: str) -> None:
+    """An active span ends in each way, with its result and at the client's time."""
+    run = await door.run()
+    span = await door.span(run, payload={"a": 1})
+
+    ended = await door.post(
+        f"/agent_spans/{span['id']}/finish",
+        {"status": status, "result_payload": {"b": 2}, "timestamp": "2026-01-01T09:00:00Z"},
+    )
+
+    assert ended.details["status"] == status
+    assert ended.details["finished_at"] == "2026-01-01T09:00:00.000000Z"
+    assert (ended.details["payload"], ended.details["result_payload"]) == ({"a": 1}, {"b": 2})
+    counts = (await door.get(f"/agent_instance/{run['id']}")).details["span_counts"]
+    assert (counts["active"], counts[status], counts["total"]) == (0, 1, 1)
+
+
+async def test_finishing_without_a_body_completes(door: Any) -> None:
+    """The default of finish is complete, now, with no result."""
+    span = await door.span(await door.run())
+
+    ended = (await door.post(f"/agent_spans/{span['id']}/finish")).details
+
+    assert (ended["status"], ended["result_payload"]) == ("complete", None)
+    assert ended["finished_at"] == ended["updated_at"]
+
+
+async def test_a_pending_span_can_only_be_cancelled(door: Any) -> None:
+    """Cancelling a pending span sets both times; completing or failing it is a conflict."""
+    span = await door.span(await door.run(), status="pending")
+    path = f"/agent_spans/{span['id']}/finish"
+
+    for status in ("complete", "failed"):
+        refused = await door.post(path, {"status": status})
+        assert "must be active to finish" in refused.refused(409, "invalid_action")["message"]
+    ended = (await door.post(path, {"status": "cancelled"})).details
+
+    assert ended["started_at"] == ended["finished_at"] is not None
+
+
+@pytest.mark.parametrize("before", FINISHES)
+@pytest.mark.parametrize("status", FINISHES)
+async def test_an_ended_span_stays_as_it_ended(door: Any, before: str, status: str) -> None:
+    """Finishing a span that has ended is a conflict and changes nothing."""
+    span = await door.span(await door.run(), status=before)
+
+    refused = await door.post(f"/agent_spans/{span['id']}/finish", {"status": status})
+
+    assert before in refused.refused(409, "invalid_action")["message"]
+    assert (await door.get(f"/agent_spans/{span['id']}")).details == span
+
+
+@pytest.mark.parametrize("status", ["pending", "complete", "failed", "cancelled"])
+async def test_spans_come_before_their_run_starts_and_after_it_ends(door: Any, status: str) -> None:
+    """A run's status keeps no span away: queues of clients let them arrive early and late."""
+    run = await door.run(status)
+
+    answer = await door.post(
+        "/agent_spans", {"details": {"agent_instance_id": run["id"], "schema_name": "step"}}
+    )
+    ended = await door.post(f"/agent_spans/{answer.details['id']}/finish")
+
+    assert ended.details["status"] == "complete"
+    assert "control" not in answer.body
+    assert "control" not in ended.body
+
+
+async def test_a_terminated_run_tells_its_agent_on_every_write(door: Any) -> None:
+    """After a termination, creating and finishing spans succeed and carry the control signal."""
+    run = await door.run()
+    span = await door.span(run)
+    path = f"/agent_instance/{run['id']}/terminate"
+    await door.post(path, {"reason": "budget exceeded"})
+    control = {"terminate": True, "reason": "budget exceeded"}
+
+    finished = await door.post(f"/agent_spans/{span['id']}/finish", {"status": "failed"})
+    created = await door.post(
+        "/agent_spans", {"details": {"agent_instance_id": run["id"], "schema_name": "step"}}
+    )
+
+    assert finished.body["control"] == created.body["control"] == control
+    assert (finished.details["status"], created.details["status"]) == ("failed", "active")
+
+
+async def test_a_span_closed_by_termination_is_finished_once(door: Any) -> None:
+    """The last result of a stopped run is kept; after that the span has ended like any other."""
+    run = await door.run()
+    span = await door.span(run)
+    await door.post(f"/agent_instance/{run['id']}/terminate", {"reason": "enough"})
+    path = f"/agent_spans/{span['id']}/finish"
+
+    first = await door.post(path, {"result_payload": {"a": 1}})
+    second = await door.post(path, {"status": "failed"})
+
+    assert (first.details["status"], first.details["result_payload"]) == ("complete", {"a": 1})
+    assert not first.details["closed_by_termination"]
+    second.refused(409, "invalid_action")
+    counts = (await door.get(f"/agent_instance/{run['id']}")).details["span_counts"]
+    assert (counts["complete"], counts["cancelled"], counts["total"]) == (1, 0, 1)
+
+
+async def test_payloads_are_checked_and_never_refused(door: Any) -> None:
+    """A payload against its schema is stored with 200 and marked; a matching one is marked too."""
+    run = await _typed_run(door)
+
+    good = await door.span(run, schema_name="llm", payload={"model": "m"})
+    bad = await door.span(
+        run, schema_name="llm", status="complete", payload={}, result_payload={"response": "r"}
+    )
+
+    assert good["payload_validation"] == {"status": "success", "message": None}
+    assert good["result_payload_validation"] is None
+    assert bad["payload_validation"]["status"] == "error"
+    assert "model" in bad["payload_validation"]["message"]
+    assert bad["result_payload_validation"] == {"status": "success", "message": None}
+
+
+async def test_an_undeclared_type_is_accepted_and_marked(door: Any) -> None:
+    """A span of a type that its run did not declare is titled by its name and checked by nothing."""
+    span = await door.span(await _typed_run(door), schema_name="other", payload={"a": 1})
+
+    assert (span["schema_registered"], span["schema_title"]) == (False, "other")
+    assert (
+        span["payload_validation"] is span["result_payload_validation"] is span["summary"] is None
+    )
+
+
+async def test_a_result_without_a_schema_is_held_to_be_empty(door: Any) -> None:
+    """A type without a result schema declares an empty result: any content is a mismatch."""
+    run = await _typed_run(door, {"name": "t", "params_schema": {}})
+    ends = [{"result_payload": {"a": 1}}, {}, {"status": "failed"}]
+
+    marks = []
+    for end in ends:
+        span = await door.span(run, schema_name="t")
+        ended = (await door.post(f"/agent_spans/{span['id']}/finish", end)).details
+        marks.append(ended["result_payload_validation"])
+
+    assert marks[0]["status"] == "error"
+    assert marks[1:] == [{"status": "success", "message": None}, None]
+
+
+async def test_the_summary_grows_with_the_span(door: Any) -> None:
+    """A template is rendered from the payload at first, and with the result at the end."""
+    run = await _typed_run(door)
+    span = await door.span(run, schema_name="llm", payload={"model": "m", "response": "wait"})
+
+    ended = await door.post(
+        f"/agent_spans/{span['id']}/finish", {"result_payload": {"response": "done"}}
+    )
+
+    assert (span["schema_title"], span["summary"]) == ("LLM call", "m → wait")
+    assert ended.details["summary"] == "m → done"
+
+
+async def test_lists_carry_summaries_only_when_asked(door: Any) -> None:
+    """A row's summary is null on lists unless include_summaries asks for it."""
+    run = await _typed_run(door)
+    await door.span(run, schema_name="llm", payload={"model": "m"})
+    query = {"agent_instance_id": run["id"]}
+
+    plain = (await door.get("/agent_spans", query)).summaries
+    full = (await door.get("/agent_spans", {**query, "include_summaries": "true"})).summaries
+
+    assert [row["summary"] for row in plain] == [None]
+    assert [row["summary"] for row in full] == ["m →"]
+
+
+async def test_usage_is_read_out_of_the_payloads(door: Any) -> None:
+    """Tokens, model and tool are on the span, taken from where the SDKs put them."""
+    run = await door.run()
+    span = await door.span(run, schema_name="x:tool", payload={"model": "m", "name": "search"})
+
+    ended = await door.post(
+        f"/agent_spans/{span['id']}/finish",
+        {"result_payload": {"token_usage": {"prompt_tokens": 3, "completion_tokens": 4}}},
+    )
+
+    names = ("prompt_tokens", "completion_tokens", "total_tokens", "model", "tool_name")
+    assert [ended.details[name] for name in names] == [3, 4, 7, "m", "search"]
+
+
+async def test_clocks_that_disagree_are_marked(door: Any) -> None:
+    """A span that ends before it starts is stored as it was sent, and marked."""
+    span = await door.span(
+        await door.run(),
+        status="complete",
+        started_at="2026-01-01T10:00:00Z",
+        finished_at="2026-01-01T09:00:00Z",
+    )
+
+    assert span["finished_before_started"]
+    assert span["finished_at"] < span["started_at"]
+
+
+async def test_a_second_span_with_the_same_id_is_a_conflict(door: Any) -> None:
+    """An id names one span; another create with it is refused, whatever else it says."""
+    run = await door.run()
+    await door.span(run, id="span-1")
+    details = {"agent_instance_id": run["id"], "schema_name": "other", "id": "span-1"}
+
+    (await door.post("/agent_spans", {"details": details})).refused(409, "invalid_action")
+
+
+async def test_spans_of_unknown_runs_and_unknown_spans_are_not_found(door: Any) -> None:
+    """What hangs from nothing is not found, and nothing is made."""
+    details = {"agent_instance_id": "nobody", "schema_name": "step"}
+
+    (await door.post("/agent_spans", {"details": details})).refused(404, "not_found")
+    (await door.post("/agent_spans/nobody/finish")).refused(404, "not_found")
+    (await door.get("/agent_spans/nobody")).refused(404, "not_found")
+
+
+async def test_every_wrong_field_is_named_under_details(door: Any) -> None:
+    """The errors of a wrapped request are nested as it is, and none is left out."""
+    refused = await door.post(
+        "/agent_spans",
+        {"details": {"status": "done", "payload": [], "id": "a b", "started_at": 5}},
+    )
+
+    errors = refused.refused(422, "validation_errors")["errors"]["details"]
+    assert {name: error["code"] for name, error in errors.items()} == {
+        "agent_instance_id": "required_value",
+        "schema_name": "required_value",
+        "status": "invalid_value",
+        "payload": "invalid_value",
+        "id": "invalid_value",
+        "started_at": "invalid_value",
+    }
+
+
+async def test_the_list_finds_spans_by_what_they_are(door: Any) -> None:
+    """Each filter of the list of spans leaves exactly the spans that it describes."""
+    run, other = await door.run(), await door.run(agent_id="agent-2", purpose="eval")
+    root = await door.span(run, started_at="2026-01-01T10:00:00Z")
+    child = await door.span(
+        run, parent_span_id=root["id"], status="failed", started_at="2026-01-01T11:00:00Z"
+    )
+    far = await door.span(other, schema_name="far", started_at="2026-01-01T12:00:00Z")
+    expected: list[tuple[dict[str, str], list[Any]]] = [
+        ({"agent_instance_id": run["id"]}, [root, child]),
+        ({"agent_id": "agent-2"}, [far]),
+        ({"agent_id": run["agent_id"]}, [root, child]),
+        ({"agent_id": "agent-1", "agent_instance_id": other["id"]}, []),
+        ({"agent_id": "agent-1", "parent_span_id": "null"}, [root]),
+        ({"agent_id": "agent-1", "parent_span_id": root["id"]}, [child]),
+        ({"agent_id": "agent-1", "status": "failed"}, [child]),
+        ({"agent_id": "agent-2", "schema_name": "far"}, [far]),
+        ({"agent_id": "agent-1", "start_time": "2026-01-01T11:00:00Z"}, [child]),
+        ({"agent_id": "agent-1", "end_time": "2026-01-01T11:00:00Z"}, [root]),
+    ]
+
+    for query, spans in expected:
+        found = (await door.get("/agent_spans", query)).summaries
+        assert [row["id"] for row in found] == [span["id"] for span in spans], query
+    (row,) = (await door.get("/agent_spans", {"agent_id": "agent-2"})).summaries
+    assert row == far
+    assert row["purpose"] == "eval"
+
+
+async def test_a_list_of_spans_needs_a_run_or_an_agent(door: Any) -> None:
+    """All spans of an account at once is never what was meant: one of two ids is needed."""
+    refused = await door.get("/agent_spans", {"status": "failed"})
+
+    errors = refused.refused(422, "validation_errors")["errors"]
+    assert errors["agent_instance_id"]["code"] == "required_value"

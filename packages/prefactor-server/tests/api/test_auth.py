@@ -1,0 +1,257 @@
+"""Who may call: tokens, their lifecycle, and what a deployment token sees."""
+
+from typing import Any
+
+import pytest
+
+from prefactor_server.api.operations import OPERATIONS
+from prefactor_server.commands.base import Decision, Done, Request
+from prefactor_server.domain.api_token import ApiToken, make_token
+from prefactor_server.storage.base import Changes, Needs, Snapshot
+
+
+class _Change:
+    """A change of a token, until there are operations for it."""
+
+    operation = "tests.change"
+
+    def __init__(self, token: ApiToken, **fields: Any) -> None:
+        self.request = Request(token.account_id, "test", token.updated_at, None, b"")
+        self._id, self._fields = token.id, fields
+
+    def needs(self, needs: Needs) -> None:
+        needs.tokens.add(self._id)
+
+    def decide(self, snapshot: Snapshot) -> Decision:
+        token = snapshot.get(ApiToken, self._id)
+        assert token is not None
+        changed = token._replace(**self._fields)
+        return Decision(Changes(updated=(changed,)), Done(token.id, changed))
+
+
+@pytest.mark.parametrize(
+    "operation", [one for one in OPERATIONS if one.access != "public"], ids=lambda one: one.name
+)
+async def test_every_operation_needs_a_token(door: Any, operation: Any) -> None:
+    """Without a token nothing is answered but that one is needed, whatever is asked for."""
+    door.token = None
+    path = operation.path.removeprefix("/api/v1").replace("{", "").replace("}", "")
+
+    answer = await door.call(operation.method, path, "not even JSON" if path == "/bulk" else None)
+
+    answer.refused(401, "not_authenticated")
+    assert answer.headers["WWW-Authenticate"] == "Bearer"
+
+
+async def test_the_description_needs_no_token(door: Any) -> None:
+    """Whoever wants to know how to ask may ask that."""
+    door.token = None
+
+    assert (await door.get("/openapi")).body["openapi"] == "3.1.0"
+
+
+@pytest.mark.parametrize(
+    ("header", "code"),
+    [
+        ("", "not_authenticated"),
+        ("Bearer", "not_authenticated"),
+        ("Bearer ", "not_authenticated"),
+        ("Basic dXNlcjpwYXNz", "not_authenticated"),
+        ("Bearer unknown", "bad_authtoken"),
+        ("Bearer " + make_token("account", lambda size: b"x" * size), "bad_authtoken"),
+        ("Bearer pf_account_mistyped_000000", "bad_authtoken"),
+        ("Bearer ÿþ", "bad_authtoken"),
+        ("Bearer a.b.c", "bad_authtoken"),
+    ],
+)
+async def test_a_token_that_does_not_work_is_told_from_none(
+    door: Any, header: str, code: str
+) -> None:
+    """An absent token and a wrong one have different codes under the same status."""
+    door.token = None
+
+    answer = await door.get("/ping", headers={"Authorization": header})
+
+    answer.refused(401, code)
+
+
+@pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER  "])
+async def test_the_scheme_is_written_in_any_case(door: Any, scheme: str) -> None:
+    """The word before the token is compared as HTTP compares such words."""
+    headers = {"Authorization": f"{scheme} {door.token}"}
+    door.token = None
+
+    assert (await door.get("/ping", headers=headers)).status == 200
+
+
+async def test_ping_says_what_a_token_stands_for(door: Any) -> None:
+    """An account token has an account; a deployment token also its agent and environment."""
+    run = await door.register()
+    token = await door.deployment_token(run)
+
+    whole = (await door.get("/ping")).details
+    part = (await door.get("/ping", token=token)).details
+
+    names = ("account_id", "agent_id", "environment_id", "agent_deployment_id")
+    assert whole["token_scope"] == "account"
+    assert whole["agent_id"] is whole["environment_id"] is whole["agent_deployment_id"] is None
+    assert part["token_scope"] == "agent_deployment"
+    assert {name: part[name] for name in names} == {name: run[name] for name in names}
+
+
+@pytest.mark.parametrize("status", ["suspended", "revoked"])
+async def test_a_stopped_token_stops_within_seconds(door: Any, status: str) -> None:
+    """A token that is suspended or revoked is refused as soon as it is no longer believed."""
+    text, token = await door.add_token()
+    assert (await door.get("/ping", token=text)).status == 200
+
+    await door.writer.submit([_Change(token, status=status)], 0)
+    door.clock.leap(seconds=10)
+
+    body = (await door.get("/ping", token=text)).refused(401, "bad_authtoken")
+    assert body["message"] == f"Token is {status}"
+
+
+async def test_a_suspended_token_works_again_at_once(door: Any) -> None:
+    """Nothing is remembered of a token that did not work."""
+    text, token = await door.add_token()
+    await door.writer.submit([_Change(token, status="suspended")], 0)
+    (await door.get("/ping", token=text)).refused(401, "bad_authtoken")
+
+    await door.writer.submit([_Change(token, status="active")], 0)
+
+    assert (await door.get("/ping", token=text)).status == 200
+
+
+async def test_a_token_ends_when_it_expires(door: Any) -> None:
+    """Expiry counts to the moment, also for a token that is still believed."""
+    text, _ = await door.add_token(expires_at=door.clock.now + 2_000_000)
+    assert (await door.get("/ping", token=text)).status == 200
+
+    door.clock.leap(seconds=3)
+
+    body = (await door.get("/ping", token=text)).refused(401, "bad_authtoken")
+    assert body["message"] == "Token expired"
+
+
+async def test_the_use_of_a_token_is_noted_now_and_then(door: Any) -> None:
+    """The last use is written once a minute at most, and no request waits for it."""
+    text, token = await door.add_token()
+    account = token.account_id
+
+    async def last_use() -> int | None:
+        await door.register()  # the writer works in order: what was submitted before is written
+        found = {one.id: one for one in await door.storage.tokens(account)}
+        used: int | None = found[token.id].last_used_at
+        return used
+
+    await door.get("/ping", token=text)
+    first = await last_use()
+    door.clock.leap(seconds=30)
+    await door.get("/ping", token=text)
+    second = await last_use()
+    door.clock.leap(seconds=40)
+    await door.get("/ping", token=text)
+    third = await last_use()
+
+    assert first is not None
+    assert second == first
+    assert third is not None
+    assert third > first
+
+
+async def test_a_deployment_token_brings_agent_and_environment(door: Any) -> None:
+    """Under a deployment token a registration names neither, or its own by any name."""
+    run = await door.register(agent_id="agent-1")
+    token = await door.deployment_token(run)
+    own = [
+        {},
+        {"agent_id": run["agent_id"]},
+        {"agent_id": "agent-1"},
+        {"environment_id": run["environment_id"]},
+    ]
+
+    for body in own:
+        made = (await door.post("/agent_instance/register", body, token=token)).details
+        assert made["agent_id"] == run["agent_id"]
+        assert made["agent_deployment_id"] == run["agent_deployment_id"]
+
+
+@pytest.mark.parametrize("body", [{"agent_id": "agent-2"}, {"environment_id": "elsewhere"}])
+async def test_a_deployment_token_registers_for_nobody_else(
+    door: Any, body: dict[str, str]
+) -> None:
+    """Naming another agent or environment than the token's own is not permitted."""
+    await door.register(agent_id="agent-2")
+    token = await door.deployment_token(await door.register(agent_id="agent-1"))
+
+    answer = await door.post("/agent_instance/register", body, token=token)
+
+    answer.refused(403, "not_permitted")
+
+
+async def test_a_deployment_token_sees_only_its_own(door: Any) -> None:
+    """What belongs to another agent is absent for a deployment token, to read and to write."""
+    mine, other = await door.run(agent_id="agent-1"), await door.run(agent_id="agent-2")
+    my_span, other_span = await door.span(mine), await door.span(other)
+    token = await door.deployment_token(mine)
+    span_of_other = {"agent_instance_id": other["id"], "schema_name": "s"}
+    hidden = [
+        ("GET", f"/agent/{other['agent_id']}", None),
+        ("GET", "/agent/agent-2", None),
+        ("GET", f"/agent_instance/{other['id']}", None),
+        ("GET", f"/agent_spans/{other_span['id']}", None),
+        ("POST", f"/agent_instance/{other['id']}/start", {}),
+        ("POST", f"/agent_instance/{other['id']}/finish", {}),
+        ("POST", f"/agent_spans/{other_span['id']}/finish", {}),
+        ("POST", "/agent_spans", {"details": span_of_other}),
+    ]
+
+    for method, path, body in hidden:
+        (await door.call(method, path, body, token=token)).refused(404, "not_found")
+    for path, own in (
+        ("/agent", mine["agent_id"]),
+        ("/agent_instance", mine["id"]),
+        ("/agent_spans", my_span["id"]),
+    ):
+        rows = (await door.get(path, token=token)).summaries
+        assert [row["id"] for row in rows] == [own]
+    nothing = await door.get("/agent_spans", {"agent_instance_id": other["id"]}, token=token)
+    assert nothing.summaries == []
+    assert (await door.get(f"/agent_instance/{mine['id']}", token=token)).details == (
+        await door.get(f"/agent_instance/{mine['id']}")
+    ).details
+
+
+async def test_a_deployment_token_records_a_whole_run(door: Any) -> None:
+    """Everything that an agent does in its life works with the token of its deployment."""
+    token = await door.deployment_token(await door.register())
+    door.token = token
+
+    run = await door.run("active")
+    span = await door.span(run)
+    ended = await door.post(f"/agent_spans/{span['id']}/finish")
+    finished = await door.post(f"/agent_instance/{run['id']}/finish")
+
+    assert (ended.details["status"], finished.details["status"]) == ("complete", "complete")
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/agent", {"details": {"name": "A"}}),
+        ("/agent_instance/run-1/terminate", {"reason": "enough"}),
+    ],
+)
+async def test_operators_work_needs_an_account_token(door: Any, path: str, body: Any) -> None:
+    """A working token of the wrong scope is told which scope is needed, alone and in bulk."""
+    token = await door.deployment_token(await door.run(id="run-1"))
+    kind = "agents/create" if path == "/agent" else "agent_instances/terminate"
+    item = {"_type": kind, "idempotency_key": "key-0001", "id": "run-1", **body}
+
+    alone = await door.post(path, body, token=token)
+    bulk = await door.post("/bulk", {"items": [item]}, token=token)
+
+    assert "scope account" in alone.refused(403, "not_permitted")["message"]
+    assert bulk.body["outputs"]["key-0001"]["code"] == "not_permitted"
+    assert (await door.get("/agent_instance/run-1")).details["status"] == "active"

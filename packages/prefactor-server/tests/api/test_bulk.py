@@ -1,0 +1,336 @@
+"""Bulk requests: in order, up to the first failure, and safe to repeat."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+RUN = "run-1"
+
+
+def _item(kind: str, key: str, **fields: Any) -> dict[str, Any]:
+    return {"_type": kind, "idempotency_key": f"key-{key:0>4}", **fields}
+
+
+def _register(key: str = "reg", **fields: Any) -> dict[str, Any]:
+    return _item("agent_instances/register", key, **{"id": RUN, "agent_id": "agent-1", **fields})
+
+
+def _span(key: str, span_id: str, **fields: Any) -> dict[str, Any]:
+    fields = {"agent_instance_id": RUN, "schema_name": "step", "id": span_id, **fields}
+    return _item("agent_spans/create", key, **fields)
+
+
+async def _outputs(door: Any, *items: Any) -> Any:
+    answer = await door.post("/bulk", {"items": list(items)})
+    assert (answer.status, answer.body["status"]) == (200, "success"), answer.text
+    return answer.body["outputs"]
+
+
+async def test_a_whole_run_fits_into_one_request(door: Any) -> None:
+    """Items see what the items before them made: a run is registered, recorded and read back."""
+    declared = {
+        "span_type_schemas": [
+            {"name": "step", "params_schema": {"required": ["a"]}, "template": "{{ a }}{{ b }}"}
+        ]
+    }
+
+    outputs = await _outputs(
+        door,
+        _register(agent_schema_version=declared),
+        _item("agent_instances/start", "start", agent_instance_id=RUN),
+        _span("create", "span-1", status="active", payload={"a": "A"}),
+        _item("agent_spans/finish", "finish", agent_span_id="span-1", result_payload={"b": "B"}),
+        _item("agent_instances/finish", "end", id=RUN, status="failed"),
+        _item("agent_instances/show", "show", agent_instance_id=RUN),
+        _item("agent_spans/list", "list", agent_instance_id=RUN, include_summaries=True),
+        _item("agents/show", "agent", agent_id="agent-1"),
+        _item("agents/list", "agents"),
+        _item("ping", "ping"),
+    )
+
+    assert list(outputs) == [
+        f"key-{key:0>4}"
+        for key in (
+            "reg", "start", "create", "finish", "end", "show", "list", "agent", "agents", "ping"
+        )
+    ]  # fmt: skip
+    assert {output["status"] for output in outputs.values()} == {"success"}
+    created, ended = outputs["key-create"]["details"], outputs["key-finish"]["details"]
+    assert (created["summary"], ended["summary"]) == ("A", "AB")
+    assert created["payload_validation"]["status"] == "success"
+    run = outputs["key-show"]["details"]
+    assert (run["status"], run["span_counts"]["complete"]) == ("failed", 1)
+    (row,) = outputs["key-list"]["summaries"]
+    assert (row["summary"], outputs["key-list"]["pagination"]["item_count"]) == ("AB", 1)
+    assert (await door.get("/agent_spans/span-1")).details == ended
+
+
+async def test_a_second_run_of_the_same_agent_is_bound_like_the_first(door: Any) -> None:
+    """Spans of a later registration are checked against the version that it was bound to."""
+    old = {"span_type_schemas": [{"name": "step", "params_schema": {"required": ["old"]}}]}
+    new = {"span_type_schemas": [{"name": "step", "params_schema": {"required": ["new"]}}]}
+    await door.register("first", agent_schema_version=old)
+    await door.register("second", agent_schema_version=new)
+
+    outputs = await _outputs(
+        door,
+        _register("a", id="run-a", agent_schema_version=old),
+        _span("b", "span-a", agent_instance_id="run-a", payload={"old": 1}),
+        _register("c", id="run-b"),
+        _span("d", "span-b", agent_instance_id="run-b", payload={"old": 1}),
+    )
+
+    marks = [outputs[f"key-000{key}"]["details"]["payload_validation"] for key in "bd"]
+    assert [mark["status"] for mark in marks] == ["success", "success"]
+
+
+async def test_a_failing_item_ends_the_request_and_undoes_nothing(door: Any) -> None:
+    """What came before the failure is done, the failure is told, what comes after is absent."""
+    outputs = await _outputs(
+        door,
+        _register(),
+        _span("1", "span-1"),
+        _span("2", "span-1"),
+        _span("3", "span-3"),
+    )
+
+    assert [output["status"] for output in outputs.values()] == ["success", "success", "error"]
+    assert outputs["key-0002"]["code"] == "invalid_action"
+    (await door.get("/agent_spans/span-1")).details
+    (await door.get("/agent_spans/span-3")).refused(404, "not_found")
+
+
+@pytest.mark.parametrize(
+    ("item", "code"),
+    [
+        (_item("agents/show", "bad", agent_id="nobody"), "not_found"),
+        (_item("agents/show", "bad", agent_id="agent-1", colour="red"), "bad_request"),
+        (_item("agent_spans/list", "bad"), "validation_errors"),
+        (_item("agents/nonsense", "bad"), "not_implemented"),
+        (_item("agent_instances/start", "bad"), "validation_errors"),
+        (_item("agent_instances/start", "bad", id=5), "validation_errors"),
+        (_item("agent_instances/start", "bad", id="a b"), "not_found"),
+        (_item("agent_spans/create", "bad", schema_name="x"), "validation_errors"),
+        (_item("bulk/execute", "bad", items=[]), "not_implemented"),
+    ],
+)
+async def test_every_kind_of_failure_stops_in_its_place(
+    door: Any, item: dict[str, Any], code: str
+) -> None:
+    """Whatever is wrong with an item, those before it are done and those after it are not."""
+    outputs = await _outputs(door, _register(), item, _span("after", "span-1"))
+
+    assert [output["status"] for output in outputs.values()] == ["success", "error"]
+    assert outputs["key-0bad"]["code"] == code
+    assert outputs["key-0bad"]["message"]
+    (await door.get("/agent_spans/span-1")).refused(404, "not_found")
+
+
+async def test_repeating_a_request_goes_on_where_it_stopped(door: Any) -> None:
+    """After a failure is mended, the same request repeats what was done and does the rest."""
+    items = [_register(), _span("1", "span-1"), _span("2", "span-2", agent_instance_id="run-2")]
+    items.append(_span("3", "span-3"))
+    first = await _outputs(door, *items)
+    await door.register("run-2")
+
+    second = await _outputs(door, *items)
+    third = await _outputs(door, *items)
+
+    assert first["key-0002"]["code"] == "not_found"
+    assert [output["status"] for output in second.values()] == ["success"] * 4
+    assert second["key-0001"] == first["key-0001"]
+    assert third == second
+    counts = (await door.get(f"/agent_instance/{RUN}")).details["span_counts"]
+    assert counts["total"] == 2
+
+
+async def test_an_item_and_a_request_by_itself_are_the_same_request(door: Any) -> None:
+    """A key used by a single request is a repeat in bulk: flat, wrapped and by itself are one."""
+    fields = {"agent_instance_id": RUN, "schema_name": "step", "payload": {"a": 1}}
+    await door.register(RUN)
+    alone = await door.post("/agent_spans", {"details": fields, "idempotency_key": "key-span"})
+
+    flat = await _outputs(door, _item("agent_spans/create", "span", **fields))
+    wrapped = await _outputs(door, _item("agent_spans/create", "span", details=fields))
+
+    assert flat["key-span"] == wrapped["key-span"] == alone.body
+
+
+@pytest.mark.parametrize("wrap", [False, True])
+async def test_fields_stand_beside_the_key_or_under_details(door: Any, wrap: bool) -> None:
+    """Both forms are accepted for every write, and errors are nested as the item is."""
+
+    def item(kind: str, key: str, **fields: Any) -> dict[str, Any]:
+        return _item(kind, key, **({"details": fields} if wrap else fields))
+
+    outputs = await _outputs(
+        door,
+        item("agents/create", "agent", name="A", external_identifier="agent-1"),
+        item("agent_instances/register", "reg", agent_id="agent-1", id=RUN),
+        item("agent_spans/create", "span", agent_instance_id=RUN, schema_name=""),
+    )
+
+    errors = outputs["key-span"]["errors"]
+    error = errors["details"]["schema_name"] if wrap else errors["schema_name"]
+    assert error["code"] == "invalid_value"
+    assert outputs["key-0reg"]["details"]["id"] == RUN
+
+
+async def test_each_item_hears_of_a_termination(door: Any) -> None:
+    """The control signal is part of the output of every span write of a terminated run."""
+    run = await door.run("terminated")
+
+    outputs = await _outputs(
+        door,
+        _span("1", "span-1", agent_instance_id=run["id"]),
+        _item("agent_spans/finish", "2", agent_span_id="span-1"),
+    )
+
+    control = {"terminate": True, "reason": "enough"}
+    assert [output["control"] for output in outputs.values()] == [control, control]
+
+
+async def test_a_termination_inside_a_request_is_heard_by_what_follows(door: Any) -> None:
+    """Items after a termination in the same request see the run and its spans as it left them."""
+    await door.run(id=RUN)
+
+    outputs = await _outputs(
+        door,
+        _span("1", "span-1"),
+        _item("agent_instances/terminate", "2", id=RUN, reason="enough"),
+        _item("agent_spans/finish", "3", id="span-1"),
+        _span("4", "span-4"),
+    )
+
+    assert "control" not in outputs["key-0001"]
+    assert outputs["key-0003"]["control"]["reason"] == "enough"
+    assert outputs["key-0003"]["details"]["status"] == "complete"
+    assert outputs["key-0004"]["control"]["terminate"] is True
+
+
+@pytest.mark.parametrize(
+    ("body", "path"),
+    [
+        ([], ()),
+        ({}, ("items",)),
+        ({"items": None}, ("items",)),
+        ({"items": {}}, ("items",)),
+        ({"items": []}, ("items",)),
+        ({"items": [5]}, ("items", "0")),
+        ({"items": [_register(), []]}, ("items", "1")),
+        ({"items": [{"idempotency_key": "long-enough"}]}, ("items", "0", "_type")),
+        ({"items": [{"_type": 5, "idempotency_key": "long-enough"}]}, ("items", "0", "_type")),
+        ({"items": [{"_type": "ping"}]}, ("items", "0", "idempotency_key")),
+        ({"items": [{"_type": "ping", "idempotency_key": "short"}]},
+         ("items", "0", "idempotency_key")),
+        ({"items": [{"_type": "ping", "idempotency_key": "x" * 129}]},
+         ("items", "0", "idempotency_key")),
+        ({"items": [{"_type": "ping", "idempotency_key": 12345678}]},
+         ("items", "0", "idempotency_key")),
+        ({"items": [_register(), _register()]}, ("items", "1", "idempotency_key")),
+        ({"items": [_item("ping", str(number)) for number in range(1001)]}, ("items",)),
+    ],
+)  # fmt: skip
+async def test_a_request_that_is_wrong_as_a_whole_does_nothing(
+    door: Any, body: Any, path: tuple[str, ...]
+) -> None:
+    """Wrong as a whole means refused as a whole, with the place, and no item is carried out."""
+    answer = await door.post("/bulk", body)
+
+    error = answer.refused(422, "validation_errors")["errors"]
+    for name in path:
+        error = error[name]
+    assert (await door.get("/agent_instance")).summaries == []
+
+
+@pytest.mark.parametrize("length", [8, 64, 128])
+async def test_keys_of_every_allowed_length_work(door: Any, length: int) -> None:
+    """The shortest and the longest key are keys like any other."""
+    key = "k" * length
+
+    outputs = await _outputs(door, {"_type": "ping", "idempotency_key": key})
+
+    assert outputs[key]["details"]["type"] == "ping"
+
+
+async def test_a_thousand_items_fit(door: Any) -> None:
+    """The largest number of items is carried out in one request."""
+    items = [_register(), *(_span(str(number), f"span-{number}") for number in range(999))]
+
+    outputs = await _outputs(door, *items)
+
+    assert len(outputs) == 1000
+    counts = (await door.get(f"/agent_instance/{RUN}")).details["span_counts"]
+    assert counts["active"] == 999
+
+
+async def test_items_read_what_was_written_before_them(door: Any) -> None:
+    """A read between writes sees those before it and not those after it."""
+    await door.register(RUN)
+    count = _item("agent_instances/show", "show", id=RUN)
+
+    outputs = await _outputs(
+        door,
+        _span("1", "span-1"),
+        {**count, "idempotency_key": "show-0001"},
+        _span("2", "span-2"),
+        {**count, "idempotency_key": "show-0002"},
+    )
+
+    totals = [outputs[f"show-000{n}"]["details"]["span_counts"]["total"] for n in (1, 2)]
+    assert totals == [1, 2]
+
+
+async def test_pages_of_a_list_are_asked_for_in_either_spelling(door: Any) -> None:
+    """An item may nest what a query has in brackets, or spell it like the query."""
+    for number in range(3):
+        await door.register(f"run-{number}")
+
+    outputs = await _outputs(
+        door,
+        _item(
+            "agent_instances/list",
+            "nest",
+            pagination={"offset": 1, "page_size": 1},
+            sorting={"field": "id", "direction": "desc"},
+        ),
+        _item("agent_instances/list", "flat", **{"pagination[offset]": 1, "sorting": "-id"}),
+    )
+
+    rows = [[row["id"] for row in outputs[f"key-{name}"]["summaries"]] for name in ("nest", "flat")]
+    assert rows == [["run-1"], ["run-1", "run-0"]]
+
+
+async def test_the_same_request_twice_at_once_has_one_effect(door: Any) -> None:
+    """Two copies in flight answer the same thing, and nothing is doubled."""
+    items = [_register(), *(_span(str(number), f"span-{number}") for number in range(20))]
+
+    first, second = await asyncio.gather(_outputs(door, *items), _outputs(door, *items))
+
+    assert [first[key]["details"]["id"] for key in first] == [
+        second[key]["details"]["id"] for key in second
+    ]
+    counts = (await door.get(f"/agent_instance/{RUN}")).details["span_counts"]
+    assert counts["total"] == 20
+
+
+async def test_finishes_of_stored_spans_are_checked_with_their_payloads(door: Any) -> None:
+    """Spans that were created long before are finished in bulk with their summaries whole."""
+    declared = {"span_type_schemas": [
+        {"name": "step", "params_schema": {}, "template": "{{ a }}{{ b }}"}
+    ]}  # fmt: skip
+    await door.register(RUN, agent_schema_version=declared)
+    for number in range(3):
+        await door.span(RUN, id=f"span-{number}", payload={"a": number})
+
+    outputs = await _outputs(
+        door,
+        *(
+            _item("agent_spans/finish", str(n), agent_span_id=f"span-{n}", result_payload={"b": n})
+            for n in range(3)
+        ),
+    )
+
+    summaries = [output["details"]["summary"] for output in outputs.values()]
+    assert summaries == ["00", "11", "22"]

@@ -1,0 +1,189 @@
+"""The contract of errors: one body, everywhere.
+
+Every response of every operation carries ``X-Request-Id``. Every error is JSON with ``status``
+(``error``), a ``code``, a ``message`` for people and the same ``request_id``; fields that were
+refused are under ``errors``, nested as the request is, each with the same three members.
+"""
+
+from typing import Any
+
+import pytest
+
+from prefactor_server.api.errors import STATUSES, error_headers, status_of
+from prefactor_server.api.operation import Read
+from prefactor_server.api.operations import OPERATIONS
+from prefactor_server.domain import errors
+from prefactor_server.domain.errors import Overloaded, Refusal, Unavailable
+
+CALLS = sorted({(one.method, one.path) for one in OPERATIONS if one.access != "public"})
+
+
+def _check(answer: Any) -> None:
+    body = answer.body
+    assert answer.headers["Content-Type"] == "application/json"
+    assert answer.headers["X-Request-Id"] == body["request_id"]
+    assert set(body) - {"errors"} == {"status", "code", "message", "request_id"}
+    assert body["status"] == "error"
+    assert isinstance(body["message"], str)
+    assert ("errors" in body) == (body["code"] == "validation_errors")
+    for error in body.get("errors", {}).values():
+        _check_field(error)
+
+
+def _check_field(error: Any) -> None:
+    if error.get("status") == "error":
+        assert set(error) == {"status", "code", "message"}
+        assert error["code"] in ("required_value", "invalid_value", "unexpected_ref_type")
+    else:
+        assert error
+        for inner in error.values():
+            _check_field(inner)
+
+
+@pytest.mark.parametrize(("method", "path"), CALLS)
+async def test_every_operation_fails_in_the_same_shape(door: Any, method: str, path: str) -> None:
+    """Without a token, with an unknown parameter, with bodies that are none: always one body."""
+    path = path.removeprefix("/api/v1").replace("{", "x").replace("}", "x")
+    known = door.token
+    door.token = None
+    answers = [await door.call(method, path)]
+    door.token = known
+    if method == "GET":
+        answers.append(await door.get(f"{path}?colour=red"))
+    else:
+        bodies: list[Any] = ["{", "[]", "5", b"\xff", '{"a":"\\ud800"}', "[" * 2000, "nul"]
+        answers += [await door.post(path, body) for body in bodies]
+
+    for answer in answers:
+        assert 400 <= answer.status < 500
+        _check(answer)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "code"),
+    [
+        ("GET", "", 404, "not_found"),
+        ("GET", "/", 404, "not_found"),
+        ("GET", "/nowhere", 404, "not_found"),
+        ("GET", "/agent/", 404, "not_found"),
+        ("GET", "/agent/a/b", 404, "not_found"),
+        ("GET", "/ping/", 404, "not_found"),
+        ("POST", "/agent_instance/a/b/c", 404, "not_found"),
+        ("DELETE", "/agent", 405, "bad_request"),
+        ("PATCH", "/agent_spans", 405, "bad_request"),
+        ("GET", "/agent_instance/a/start", 405, "bad_request"),
+        ("GET", "/bulk", 405, "bad_request"),
+    ],
+)
+async def test_what_does_not_exist_fails_in_the_same_shape(
+    door: Any, method: str, path: str, status: int, code: str
+) -> None:
+    """Unknown paths and methods are errors like all others; a method is told which ones there are."""
+    answer = await door.call(method, path)
+
+    answer.refused(status, code)
+    _check(answer)
+    assert ("Allow" in answer.headers) == (status == 405)
+
+
+async def test_success_carries_an_id_too_and_never_the_same(door: Any) -> None:
+    """Every response has an id of its own, made by the server whatever the client sends."""
+    sent = {"X-Request-Id": "mine"}
+
+    ids = {(await door.get("/ping", headers=sent)).headers["X-Request-Id"] for _ in range(5)}
+
+    assert len(ids) == 5
+    assert "mine" not in ids
+
+
+async def test_a_failure_of_the_server_says_nothing_of_its_inside(
+    door: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An unexpected error answers 500 with an id; the log has its trace, and no word of a payload."""
+    ping = next(one for one in OPERATIONS if one.name == "ping")
+
+    async def fail(call: Any) -> Any:
+        secret = "payload-of-somebody"
+        raise ValueError(secret, call)
+
+    assert isinstance(ping, Read)
+    before = ping.answer
+    object.__setattr__(ping, "answer", fail)
+    try:
+        answer = await door.get("/ping")
+    finally:
+        object.__setattr__(ping, "answer", before)
+
+    _check(answer)
+    answer.refused(500, "unexpected")
+    logged = capsys.readouterr().out
+    assert answer.body["request_id"] in logged
+    assert "ValueError" in logged
+    assert "test_errors.py" in logged
+    for secret in ("payload-of-somebody", door.token):
+        assert secret not in logged + answer.text.replace(answer.body["request_id"], "")
+
+
+async def test_a_full_queue_says_when_to_come_back(door: Any) -> None:
+    """Too many waiting writes are answered 429 with Retry-After, alone and in bulk alike."""
+    run = await door.register()
+    submit = door.writer.submit
+
+    async def refuse(commands: Any, size: int) -> Any:
+        raise Overloaded("Too many writes are waiting", retry_after=7)
+
+    door.writer.submit = refuse
+    item = {"_type": "agent_instances/start", "idempotency_key": "key-0001", "id": run["id"]}
+    answers = [
+        await door.post(f"/agent_instance/{run['id']}/start"),
+        await door.post("/bulk", {"items": [item]}),
+    ]
+    door.writer.submit = submit
+
+    for answer in answers:
+        _check(answer)
+        answer.refused(429, "unknown")
+        assert answer.headers["Retry-After"] == "7"
+
+
+async def test_a_storage_that_takes_no_writes_says_so(door: Any) -> None:
+    """Writes that cannot be taken now are answered 503, and reads go on."""
+    run = await door.register()
+    submit = door.writer.submit
+
+    async def refuse(commands: Any, size: int) -> Any:
+        raise Unavailable("The disk is full")
+
+    door.writer.submit = refuse
+    answer = await door.post(f"/agent_instance/{run['id']}/start")
+    read = await door.get(f"/agent_instance/{run['id']}")
+    door.writer.submit = submit
+
+    _check(answer)
+    assert answer.refused(503, "unexpected")["message"] == "The disk is full"
+    assert read.details == run
+
+
+def test_every_refusal_has_a_status() -> None:
+    """No class of refusals is forgotten: each has a status of its own or that of its base."""
+    kinds = [
+        kind
+        for kind in vars(errors).values()
+        if isinstance(kind, type) and issubclass(kind, Refusal) and kind is not Refusal
+    ]
+
+    assert {kind.__name__: status_of(kind) for kind in kinds}.items() >= {
+        "BadRequest": 400,
+        "NotAuthenticated": 401,
+        "BadToken": 401,
+        "NotPermitted": 403,
+        "NotFound": 404,
+        "InvalidAction": 409,
+        "IdempotencyKeyUsed": 409,
+        "TooLarge": 413,
+        "ValidationFailed": 422,
+        "Overloaded": 429,
+        "Unavailable": 503,
+    }.items()
+    assert all(100 <= status < 600 for status in STATUSES.values())
+    assert error_headers(Overloaded("later", 3)) == [(b"retry-after", b"3")]

@@ -1,0 +1,202 @@
+"""Idempotency keys: one effect for a request, however often and in whatever form it arrives."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+WRITES = [
+    ("/agent", {"details": {"name": "A"}}, {"details": {"name": "B"}}),
+    ("/agent_instance/register", {"agent_id": "a"}, {"agent_id": "b"}),
+    ("/agent_instance/run-1/start", {}, {"timestamp": "2026-01-01T00:00:00Z"}),
+    ("/agent_instance/run-2/finish", {"status": "failed"}, {"status": "complete"}),
+    ("/agent_instance/run-2/terminate", {"reason": "a"}, {"reason": "b"}),
+    (
+        "/agent_spans",
+        {"details": {"agent_instance_id": "run-2", "schema_name": "s", "payload": {"a": 1}}},
+        {"details": {"agent_instance_id": "run-2", "schema_name": "s", "payload": {"a": 2}}},
+    ),
+    ("/agent_spans/span-1/finish", {"result_payload": {"a": 1}}, {"result_payload": {"a": 2}}),
+]
+IDS = [path for path, _, _ in WRITES]
+
+
+async def _prepare(door: Any) -> None:
+    await door.register("run-1")
+    await door.run(id="run-2")
+    await door.span("run-2", id="span-1")
+
+
+@pytest.mark.parametrize(("path", "body", "other"), WRITES, ids=IDS)
+async def test_a_repeated_request_has_one_effect(
+    door: Any, path: str, body: Any, other: Any
+) -> None:
+    """The same key and request answer the same thing again, marked, and do nothing more."""
+    await _prepare(door)
+    body = {**body, "idempotency_key": "key-1"}
+
+    first = await door.post(path, body)
+    second = await door.post(path, body)
+
+    assert not first.replayed
+    assert second.replayed
+    assert second.body == first.body
+    del other
+
+
+@pytest.mark.parametrize(("path", "body", "other"), WRITES, ids=IDS)
+async def test_a_key_belongs_to_one_request(door: Any, path: str, body: Any, other: Any) -> None:
+    """The same key with another request is a conflict of its own kind, and does nothing."""
+    await _prepare(door)
+
+    (await door.post(path, {**body, "idempotency_key": "key-1"})).details
+    refused = await door.post(path, {**other, "idempotency_key": "key-1"})
+
+    refused.refused(409, "idempotency_key_already_used")
+
+
+async def test_header_and_body_hold_the_same_key(door: Any) -> None:
+    """A key in the header, at the top of the body and among a span's details is one key."""
+    run = await door.run()
+    details = {"agent_instance_id": run["id"], "schema_name": "step"}
+    header = {"Idempotency-Key": "key-1"}
+
+    first = await door.post("/agent_spans", {"details": details}, headers=header)
+    others = [
+        await door.post("/agent_spans", {"details": details, "idempotency_key": "key-1"}),
+        await door.post("/agent_spans", {"details": {**details, "idempotency_key": "key-1"}}),
+        await door.post(
+            "/agent_spans",
+            {"details": {**details, "idempotency_key": "key-1"}, "idempotency_key": "key-1"},
+            headers=header,
+        ),
+    ]
+
+    assert all(other.replayed for other in others)
+    assert {other.details["id"] for other in others} == {first.details["id"]}
+
+
+async def test_header_and_body_must_not_differ(door: Any) -> None:
+    """Two different keys on one request cannot be understood."""
+    answer = await door.post(
+        "/agent",
+        {"details": {"name": "A"}, "idempotency_key": "key-1"},
+        headers={"Idempotency-Key": "key-2"},
+    )
+
+    answer.refused(400, "bad_request")
+
+
+@pytest.mark.parametrize("key", ["", "x" * 129, 5, ["key"], "a\0b"])
+async def test_a_key_has_to_be_possible(door: Any, key: Any) -> None:
+    """A key that is empty, too long or no text is refused where the request holds it."""
+    answer = await door.post("/agent", {"details": {"name": "A"}, "idempotency_key": key})
+
+    errors = answer.refused(422, "validation_errors")["errors"]
+    assert errors["idempotency_key"]["code"] == "invalid_value"
+
+
+@pytest.mark.parametrize("key", ["k", "x" * 128, "ключ 1"])
+async def test_a_key_is_any_text_up_to_its_limit(door: Any, key: str) -> None:
+    """Keys are opaque: one character or 128, of whatever script."""
+    body = {"details": {"name": "A"}, "idempotency_key": key}
+
+    await door.post("/agent", body)
+
+    assert (await door.post("/agent", body)).replayed
+
+
+async def test_the_order_and_spelling_of_a_request_mean_nothing(door: Any) -> None:
+    """Members in another order, spelled-out nulls and another writing of a time are the same."""
+    await door.register("run-1")
+    run = await door.run()
+    first = (
+        '{"details": {"agent_instance_id": "%s", "schema_name": "s", "payload": {"a": 1, "b": 2},'
+        ' "started_at": "2026-01-01T00:00:00Z"}, "idempotency_key": "key-1"}'
+    )
+    second = (
+        '{"idempotency_key":"key-1","details":{"started_at":"2026-01-01T01:00:00+01:00",'
+        '"payload":{"b":2,"a":1},"parent_span_id":null,"schema_name":"s","new":1,'
+        '"agent_instance_id":"%s"}}'
+    )
+
+    await door.post("/agent_spans", first % run["id"])
+
+    assert (await door.post("/agent_spans", second % run["id"])).replayed
+
+
+async def test_a_key_belongs_to_one_operation(door: Any) -> None:
+    """The same key may be used once for each kind of request."""
+    await door.register("run-1")
+
+    for path in ("/agent_instance/run-1/start", "/agent_instance/run-1/finish"):
+        assert not (await door.post(path, {"idempotency_key": "key-1"})).replayed
+
+
+async def test_the_id_in_the_path_is_part_of_the_request(door: Any) -> None:
+    """A key that started one run is not a repeat for another run."""
+    await door.register("run-1")
+    await door.register("run-2")
+    await door.post("/agent_instance/run-1/start", {"idempotency_key": "key-1"})
+
+    refused = await door.post("/agent_instance/run-2/start", {"idempotency_key": "key-1"})
+
+    refused.refused(409, "idempotency_key_already_used")
+
+
+async def test_a_refused_request_leaves_its_key_free(door: Any) -> None:
+    """Only success uses a key up: the same request may succeed later."""
+    body = {
+        "details": {"agent_instance_id": "run-1", "schema_name": "step"},
+        "idempotency_key": "key-1",
+    }
+    (await door.post("/agent_spans", body)).refused(404, "not_found")
+    await door.register("run-1")
+
+    assert not (await door.post("/agent_spans", body)).replayed
+
+
+async def test_a_repeat_answers_what_is_so_now(door: Any) -> None:
+    """A repeated create shows the span as it has become, with the signal that there is by now."""
+    run = await door.run()
+    body = {
+        "details": {"agent_instance_id": run["id"], "schema_name": "step"},
+        "idempotency_key": "key-1",
+    }
+    span = (await door.post("/agent_spans", body)).details
+    await door.post(f"/agent_spans/{span['id']}/finish", {"result_payload": {"a": 1}})
+    await door.post(f"/agent_instance/{run['id']}/terminate", {"reason": "enough"})
+
+    again = await door.post("/agent_spans", body)
+
+    assert again.replayed
+    assert (again.details["status"], again.details["result_payload"]) == ("complete", {"a": 1})
+    assert again.body["control"] == {"terminate": True, "reason": "enough"}
+
+
+async def test_requests_at_the_same_time_have_one_effect(door: Any) -> None:
+    """Twenty copies of a request in flight at once: one is done, the others are repeats of it."""
+    run = await door.run()
+    body = {
+        "details": {"agent_instance_id": run["id"], "schema_name": "step"},
+        "idempotency_key": "key-1",
+    }
+
+    answers = await asyncio.gather(*(door.post("/agent_spans", body) for _ in range(20)))
+
+    assert sorted(answer.replayed for answer in answers) == [False, *[True] * 19]
+    assert len({answer.details["id"] for answer in answers}) == 1
+    counts = (await door.get(f"/agent_instance/{run['id']}")).details["span_counts"]
+    assert counts["total"] == 1
+
+
+async def test_of_two_ends_at_the_same_time_one_wins(door: Any) -> None:
+    """Different finishes of one run at once: one takes effect, the other is a conflict."""
+    run = await door.run()
+    path = f"/agent_instance/{run['id']}/finish"
+
+    answers = await asyncio.gather(
+        door.post(path, {"status": "failed"}), door.post(path, {"status": "complete"})
+    )
+
+    assert sorted(answer.status for answer in answers) == [200, 409]

@@ -1,0 +1,217 @@
+"""Lists: pages, cursors, both spellings of an order, and what is refused."""
+
+from typing import Any
+
+import pytest
+
+from prefactor_server.api.openapi import openapi_document
+from prefactor_server.api.operation import Read
+from prefactor_server.api.operations import OPERATIONS
+
+LISTS = ["/agent", "/agent_instance", "/agent_spans"]
+
+
+async def _runs(door: Any, count: int) -> list[str]:
+    return [(await door.register(f"run-{number}"))["id"] for number in range(count)]
+
+
+def _numbers(pagination: Any) -> dict[str, Any]:
+    return {name: value for name, value in pagination.items() if name != "next_after"}
+
+
+@pytest.mark.parametrize(
+    ("rows", "offset", "expected"),
+    [
+        (0, 0, (0, 0, 0, 0, 1, None, None)),
+        (4, 0, (4, 1, 2, 2, 1, 2, None)),
+        (4, 2, (4, 3, 4, 2, 2, None, 0)),
+        (5, 2, (5, 3, 4, 3, 2, 4, 0)),
+        (5, 4, (5, 5, 5, 3, 3, None, 2)),
+        (5, 1, (5, 2, 3, 3, 1, 3, 0)),
+        (3, 10, (3, 0, 0, 2, 6, None, 8)),
+    ],
+)
+async def test_the_numbers_of_a_page(
+    door: Any, rows: int, offset: int, expected: tuple[int | None, ...]
+) -> None:
+    """Empty lists, exact multiples, a last part, a page beyond the end: each has its numbers."""
+    await _runs(door, rows)
+    query = {"pagination[offset]": str(offset), "pagination[page_size]": "2"}
+
+    answer = await door.get("/agent_instance", query)
+
+    names = (
+        "item_count",
+        "item_start",
+        "item_end",
+        "page_count",
+        "page_index",
+        "next_page_offset",
+        "previous_page_offset",
+    )
+    assert _numbers(answer.body["pagination"]) == {
+        **dict(zip(names, expected, strict=True)),
+        "page_offset": offset,
+        "page_size": 2,
+    }
+    assert len(answer.summaries) == max(0, min(2, rows - offset))
+
+
+async def test_a_page_has_twenty_rows_unless_it_is_asked_for_others(door: Any) -> None:
+    """The default size is 20, the largest 100, and the order is by id, oldest first."""
+    runs = sorted(await _runs(door, 21))
+
+    first = await door.get("/agent_instance")
+    whole = await door.get("/agent_instance", {"pagination[page_size]": "100"})
+
+    assert [row["id"] for row in first.summaries] == runs[:20]
+    assert [row["id"] for row in whole.summaries] == runs
+    assert first.body["sorting"] == {"field": "id", "direction": "asc"}
+
+
+@pytest.mark.parametrize("sorting", ["id", "-id", "status", "-started_at", "started_at"])
+async def test_a_walk_by_cursor_is_the_walk_by_offset(door: Any, sorting: str) -> None:
+    """Cursor and offset visit the same rows in the same order, with the same numbers."""
+    for number in range(7):
+        await door.run("pending" if number % 3 else "active")
+    query = {"sorting": sorting, "pagination[page_size]": "3"}
+    by_offset, by_cursor = [], []
+    offset: int | None = 0
+    while offset is not None:
+        page = (
+            await door.get("/agent_instance", {**query, "pagination[offset]": f"{offset}"})
+        ).body
+        by_offset.append(page)
+        offset = page["pagination"]["next_page_offset"]
+    after: dict[str, str] | None = {}
+    while after is not None:
+        page = (await door.get("/agent_instance", {**query, **after})).body
+        by_cursor.append(page)
+        cursor = page["pagination"]["next_after"]
+        after = None if cursor is None else {"pagination[after]": cursor}
+
+    assert by_cursor == by_offset
+    assert len({row["id"] for page in by_cursor for row in page["summaries"]}) == 7
+
+
+async def test_a_cursor_stays_where_it_is_when_rows_come_before_it(door: Any) -> None:
+    """New rows shift offsets and not cursors: newest first, the walk goes on where it stopped."""
+    await _runs(door, 4)
+    query = {"sorting": "-id", "pagination[page_size]": "2"}
+    first = (await door.get("/agent_instance", query)).body
+    await door.register("run-9")
+
+    query["pagination[after]"] = first["pagination"]["next_after"]
+    second = (await door.get("/agent_instance", query)).summaries
+
+    assert [row["id"] for row in second] == ["run-1", "run-0"]
+
+
+@pytest.mark.parametrize(
+    ("query", "field", "direction"),
+    [
+        ({"sorting": "id"}, "id", "asc"),
+        ({"sorting": "-id"}, "id", "desc"),
+        ({"sorting[field]": "id"}, "id", "asc"),
+        ({"sorting[field]": "id", "sorting[direction]": "asc"}, "id", "asc"),
+        ({"sorting[field]": "id", "sorting[direction]": "desc"}, "id", "desc"),
+        ({"sorting[direction]": "desc"}, "id", "desc"),
+        ({"sorting": "-inserted_at"}, "inserted_at", "desc"),
+    ],
+)
+async def test_both_spellings_of_an_order_are_honoured(
+    door: Any, query: dict[str, str], field: str, direction: str
+) -> None:
+    """The bare and the structured form both sort, and the answer says what was in force."""
+    runs = await _runs(door, 3)
+
+    answer = await door.get("/agent_instance", query)
+
+    assert answer.body["sorting"] == {"field": field, "direction": direction}
+    expected = runs if direction == "asc" else runs[::-1]
+    assert [row["id"] for row in answer.summaries] == expected
+
+
+@pytest.mark.parametrize("path", LISTS)
+@pytest.mark.parametrize(
+    ("query", "status", "code", "said"),
+    [
+        ({"sorting": "colour"}, 422, "validation_errors", "must be one of id"),
+        ({"sorting[field]": "colour"}, 422, "validation_errors", "must be one of id"),
+        ({"sorting": "-"}, 422, "validation_errors", "must be one of id"),
+        ({"sorting[direction]": "up"}, 422, "validation_errors", "must be asc or desc"),
+        ({"sorting": "id", "sorting[field]": "id"}, 400, "bad_request", "not both"),
+        ({"pagination[page_size]": "0"}, 422, "validation_errors", "from 1 to 100"),
+        ({"pagination[page_size]": "101"}, 422, "validation_errors", "from 1 to 100"),
+        ({"pagination[page_size]": "ten"}, 422, "validation_errors", "from 1 to 100"),
+        ({"pagination[offset]": "-1"}, 422, "validation_errors", "whole number"),
+        ({"pagination[offset]": "9" * 30}, 422, "validation_errors", "whole number"),
+        ({"pagination[offset]": ""}, 422, "validation_errors", "whole number"),
+        ({"pagination[after]": "nonsense"}, 422, "validation_errors", "not a cursor"),
+        ({"pagination[after]": "W1tbW1tb" * 2000}, 422, "validation_errors", "cursor"),
+        ({"pagination[after]": "a", "pagination[offset]": "1"}, 400, "bad_request", "not both"),
+        ({"colour": "red"}, 400, "bad_request", "'colour'; known here: "),
+        ({"status ": "a\0"}, 400, "bad_request", "NUL"),
+    ],
+)
+async def test_what_a_list_cannot_do_it_refuses(
+    door: Any, path: str, query: dict[str, str], status: int, code: str, said: str
+) -> None:
+    """A parameter that is unknown, impossible or contradictory is named, and never ignored."""
+    answer = await door.get(path, {"agent_id": "a", **query} if path == "/agent_spans" else query)
+
+    assert said in str(answer.refused(status, code))
+
+
+@pytest.mark.parametrize("path", LISTS)
+async def test_harmless_parameters_of_clients_are_let_through(door: Any, path: str) -> None:
+    """What changes nothing is accepted: flags for more than there is, and the token's own account."""
+    account_id = (await door.get("/ping")).details["account_id"]
+    query = {"include_risk_score": "true", "include_counts": "maybe", "account_id": account_id}
+    if path == "/agent_spans":
+        query["agent_id"] = "agent-1"
+
+    assert (await door.get(path, query)).summaries == []
+
+
+async def test_another_account_is_not_this_one(door: Any) -> None:
+    """Asking for an account that the token does not belong to is not permitted."""
+    answer = await door.get("/agent", {"account_id": "somebody-else"})
+
+    answer.refused(403, "not_permitted")
+
+
+async def test_a_parameter_comes_once(door: Any) -> None:
+    """A parameter that comes twice could mean either: it is refused by name."""
+    answer = await door.get("/agent_instance?status=active&status=failed")
+
+    assert "'status'" in answer.refused(400, "bad_request")["message"]
+
+
+async def test_a_cursor_belongs_to_its_list(door: Any) -> None:
+    """A cursor of a list with other filters or another order is refused, not misunderstood."""
+    await _runs(door, 3)
+    query = {"pagination[page_size]": "2"}
+    cursor = (await door.get("/agent_instance", query)).body["pagination"]["next_after"]
+
+    for other in ({"sorting": "-id"}, {"status": "pending"}):
+        answer = await door.get("/agent_instance", {**query, **other, "pagination[after]": cursor})
+        assert "another order" in str(answer.refused(422, "validation_errors"))
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [one for one in OPERATIONS if isinstance(one, Read) and one.name.endswith(".list")],
+    ids=lambda one: one.name,
+)
+async def test_every_documented_order_works(door: Any, operation: Any) -> None:
+    """Each value that the document gives for sorting is accepted by the list that it is given for."""
+    described = openapi_document(OPERATIONS)["paths"][operation.path]["get"]["parameters"]
+    (sorting,) = [one for one in described if one["name"] == "sorting"]
+
+    for value in sorting["schema"]["enum"]:
+        query = {"sorting": value, "agent_id": "agent-1"}
+        if operation.name == "agents.list":
+            del query["agent_id"]
+        path = operation.path.removeprefix("/api/v1")
+        assert (await door.get(path, query)).summaries == []
