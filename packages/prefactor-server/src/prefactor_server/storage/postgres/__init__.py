@@ -1,0 +1,1 @@
+"""The backend for several servers: one PostgreSQL database, any number of stateless replicas."""

@@ -1,0 +1,172 @@
+"""The PostgreSQL storage: a few connections that write, a few that read, and no state of its own.
+
+Any number of servers may share one database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Concatenate, Final, ParamSpec, TypeVar
+
+from prefactor_server.domain.account import Account
+from prefactor_server.domain.agent_instance import AgentInstance
+from prefactor_server.domain.api_token import ApiToken
+from prefactor_server.domain.audit import AuditEntry
+from prefactor_server.domain.environment import Environment
+from prefactor_server.domain.listing import Listing, Page
+from prefactor_server.storage.base import (
+    AgentRecord,
+    Changes,
+    Decide,
+    InstanceCounts,
+    Needs,
+    Snapshot,
+    SpanRecord,
+)
+from prefactor_server.storage.postgres import maintain, read
+from prefactor_server.storage.postgres.connection import Link, connect, open_pool
+from prefactor_server.storage.postgres.driver import Connection
+from prefactor_server.storage.postgres.failures import refused_value
+from prefactor_server.storage.postgres.migrate import migrate
+from prefactor_server.storage.postgres.transact import transact
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+DEFAULT_CONCURRENCY: Final = 2
+_READERS: Final = 4
+# Beside the batches: pruning.
+_OTHER_WRITERS: Final = 1
+
+
+class PostgresStorage:
+    """One database, which other servers may use as well.
+
+    ``concurrency`` is how many batches it can usefully write at a time.
+    """
+
+    def __init__(self, writing: Link, reading: Link, *, concurrency: int) -> None:
+        self._writing = writing
+        self._reading = reading
+        self.concurrency = concurrency
+
+    @classmethod
+    async def open(
+        cls,
+        url: str,
+        *,
+        concurrency: int = DEFAULT_CONCURRENCY,
+        readers: int = _READERS,
+        patience_seconds: float = 10,
+    ) -> PostgresStorage:
+        """Connect to a database and bring its schema up to date.
+
+        Args:
+            url: ``postgresql://user:password@host:port/database``, or anything that libpq takes.
+            concurrency: how many batches may be written at a time.
+            readers: how many connections read.
+            patience_seconds: for how long a database that is away is waited for.
+
+        Raises:
+            SettingError: the address cannot be read.
+            DatabaseServerError: the server cannot be reached, or is none that can be used.
+            MigrationError: a newer server was there.
+        """
+        connection = await connect(url)
+        try:
+            await migrate(connection)
+        finally:
+            await connection.close()
+        writing = await open_pool(url, concurrency + _OTHER_WRITERS, writes=True)
+        reading = await open_pool(url, readers, writes=False)
+        return cls(
+            Link(writing, patience_seconds),
+            Link(reading, patience_seconds),
+            concurrency=concurrency,
+        )
+
+    async def transact(self, needs: Mapping[str, Needs], decide: Decide[T]) -> T:
+        """See ``Storage.transact``; ``decide`` is called again when another server was faster."""
+        return await transact(self._writing, needs, decide)
+
+    async def create_account(
+        self, account: Account, environment: Environment, token: ApiToken, audit: AuditEntry
+    ) -> bool:
+        """See ``Storage.create_account``; of several servers that try, one succeeds."""
+        snapshot = Snapshot()
+        snapshot.apply(Changes(inserted=(environment, token), audit=(audit,)))
+        return await self._writing.repeatedly(
+            lambda connection: maintain.create_account(connection, account, snapshot)
+        )
+
+    async def forget_keys(self, before: int, slice_size: int) -> int:
+        """See ``Storage.forget_keys``; old receipts of batches go with them."""
+        return await self._writing.repeatedly(
+            lambda connection: maintain.forget_keys(connection, before, slice_size)
+        )
+
+    async def accounts(self) -> Sequence[Account]:
+        """See ``Storage.accounts``."""
+        return await self._read(read.accounts)
+
+    async def token_by_hash(self, token_hash: bytes) -> tuple[ApiToken, Account] | None:
+        """See ``Storage.token_by_hash``."""
+        return await self._read(read.token_by_hash, token_hash)
+
+    async def tokens(self, account_id: str) -> Sequence[ApiToken]:
+        """See ``Storage.tokens``."""
+        return await self._read(read.tokens, account_id)
+
+    async def agent(self, account_id: str, ref: str) -> AgentRecord | None:
+        """See ``Storage.agent``."""
+        return await self._read(read.agent, account_id, ref)
+
+    async def agents(self, account_id: str, listing: Listing) -> Page[AgentRecord]:
+        """See ``Storage.agents``."""
+        return await self._read(read.agents, account_id, listing)
+
+    async def instance_counts(
+        self, account_id: str, agent_id: str, environment_id: str | None
+    ) -> InstanceCounts:
+        """See ``Storage.instance_counts``."""
+        return await self._read(read.instance_counts, account_id, agent_id, environment_id)
+
+    async def instance(self, account_id: str, instance_id: str) -> AgentInstance | None:
+        """See ``Storage.instance``."""
+        return await self._read(read.instance, account_id, instance_id)
+
+    async def instances(self, account_id: str, listing: Listing) -> Page[AgentInstance]:
+        """See ``Storage.instances``."""
+        return await self._read(read.instances, account_id, listing)
+
+    async def span(self, account_id: str, span_id: str) -> SpanRecord | None:
+        """See ``Storage.span``."""
+        return await self._read(read.span, account_id, span_id)
+
+    async def spans(self, account_id: str, listing: Listing) -> Page[SpanRecord]:
+        """See ``Storage.spans``."""
+        return await self._read(read.spans, account_id, listing)
+
+    async def schema_content(self, account_id: str, schema_version_id: str) -> bytes | None:
+        """See ``Storage.schema_content``."""
+        return await self._read(read.schema_content, account_id, schema_version_id)
+
+    async def close(self) -> None:
+        """See ``Storage.close``."""
+        await self._reading.close()
+        await self._writing.close()
+
+    async def _read(
+        self,
+        work: Callable[Concatenate[Connection, P], Awaitable[T]],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        try:
+            return await self._reading.repeatedly(
+                lambda connection: work(connection, *args, **kwargs)
+            )
+        except Exception as error:
+            if (refused := refused_value(error)) is not None:
+                raise refused from error
+            raise

@@ -1,0 +1,101 @@
+"""asyncpg, as far as it is used here, with types: the one module that imports it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Protocol, cast
+
+import asyncpg  # type: ignore[import-untyped]  # it has no types of its own, hence this module
+
+_asyncpg: Any = asyncpg
+
+
+class Connection(Protocol):
+    """A connection to a database."""
+
+    async def execute(self, query: str, *values: object) -> str:
+        """Run a statement, or without values a script; the name of what was done, and how often."""
+        ...
+
+    async def fetch(self, query: str, *values: object) -> Sequence[Sequence[Any]]:
+        """All records of a query."""
+        ...
+
+    async def fetchrow(self, query: str, *values: object) -> Sequence[Any] | None:
+        """The first record of a query."""
+        ...
+
+    async def fetchval(self, query: str, *values: object) -> Any:
+        """The first value of the first record."""
+        ...
+
+    def transaction(self) -> AbstractAsyncContextManager[object]:
+        """A transaction, committed unless it is left by an exception."""
+        ...
+
+    def get_server_version(self) -> ServerVersion:
+        """What the server is."""
+        ...
+
+    def get_settings(self) -> Any:
+        """The server's settings that it tells everyone."""
+        ...
+
+    async def close(self) -> None:
+        """Hang up."""
+        ...
+
+
+class ServerVersion(Protocol):
+    """The version of a server."""
+
+    @property
+    def major(self) -> int:
+        """The release."""
+        ...
+
+
+class Pool(Protocol):
+    """Connections that are made when they are needed, and kept."""
+
+    def acquire(self) -> AbstractAsyncContextManager[Connection]:
+        """One of them, for one use."""
+        ...
+
+    async def close(self) -> None:
+        """Wait for what is under way, then hang up."""
+        ...
+
+
+async def connect(url: str, **options: object) -> Connection:
+    """A connection of its own."""
+    return cast("Connection", await _asyncpg.connect(url, **options))
+
+
+async def create_pool(url: str, **options: object) -> Pool:
+    """A pool of connections."""
+    return cast("Pool", await _asyncpg.create_pool(url, **options))
+
+
+def sqlstate(error: BaseException) -> str | None:
+    """The five characters that say what the server complained of, if it was the server."""
+    if not isinstance(error, _asyncpg.PostgresError):
+        return None
+    return cast("str | None", cast("Any", error).sqlstate) or ""
+
+
+def is_bad_address(error: BaseException) -> bool:
+    """Whether asyncpg could not read the address of a database."""
+    return isinstance(error, _asyncpg.ClientConfigurationError)
+
+
+def is_closed(error: BaseException) -> bool:
+    """Whether asyncpg refused to use a connection, or a pool, because it is closed."""
+    # It says so in words only.
+    return isinstance(error, _asyncpg.InterfaceError) and "clos" in str(error)
+
+
+def is_unfit_value(error: BaseException) -> bool:
+    """Whether asyncpg refused to send a value because it does not fit the type it is sent as."""
+    return isinstance(error, _asyncpg.InterfaceError) and isinstance(error, ValueError)

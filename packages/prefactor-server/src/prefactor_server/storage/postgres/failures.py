@@ -1,0 +1,80 @@
+"""What PostgreSQL's errors mean for a caller, told apart by what became of the transaction.
+
+    lost       the connection is gone or could not be made: perhaps it was stored, perhaps not
+    raced      another server was faster: nothing was stored, decide again
+    refusal    the server cannot do it now: nothing was stored
+
+Everything else is a mistake of ours and is raised as it is.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from prefactor_server.domain.errors import BadRequest, Refusal, Unavailable
+from prefactor_server.storage.postgres import driver
+
+_UNIQUE_VIOLATION: Final = "23505"
+# Serialization failure, deadlock, and a key or an id that is there already.
+_RACED: Final = frozenset({"40001", "40P01", _UNIQUE_VIOLATION})
+# A NUL, which the texts of PostgreSQL cannot hold.
+_NO_TEXT: Final = "22021"
+# Shut down by an operator or a crash, starting up, out of connections; 08 is broken connections.
+_LOST: Final = frozenset({"57P01", "57P02", "57P03", "57P05", "53300"})
+_EXPLANATIONS: Final = {
+    "53100": "The database's disk is full: nothing was stored. Free space, then send it again",
+    "53200": "The database is out of memory: nothing was stored. Send it again later",
+    "57014": "The database took too long: nothing was stored. Send it again later",
+    "55P03": "The database took too long: nothing was stored. Send it again later",
+    "25006": "The database takes no writes: nothing was stored. Connect to the primary server",
+}
+
+
+class ContendedError(Exception):
+    """Other servers kept changing what this batch is about; nothing of it was stored."""
+
+
+def is_lost(error: BaseException) -> bool:
+    """Whether the connection failed, and not what was asked of it."""
+    code = driver.sqlstate(error)
+    if code is not None:
+        return code in _LOST or code.startswith("08")
+    if driver.is_unfit_value(error):
+        return False
+    return driver.is_closed(error) or isinstance(error, OSError | TimeoutError)
+
+
+def is_raced(error: BaseException) -> bool:
+    """Whether another transaction got in between."""
+    return driver.sqlstate(error) in _RACED
+
+
+def is_there_already(error: BaseException) -> bool:
+    """Whether a row could not be inserted because there is one like it."""
+    return driver.sqlstate(error) == _UNIQUE_VIOLATION
+
+
+def refusal(error: BaseException) -> Refusal | None:
+    """What to tell the caller, if it is not a mistake of ours."""
+    explanation = _EXPLANATIONS.get(driver.sqlstate(error) or "")
+    return None if explanation is None else Unavailable(explanation)
+
+
+def refused_value(error: BaseException) -> Refusal | None:
+    """What to tell the caller of a read whose filter or cursor holds what no column can hold."""
+    if driver.is_unfit_value(error) or driver.sqlstate(error) == _NO_TEXT:
+        return BadRequest("A filter or a cursor has a value that nothing stored can have")
+    return None
+
+
+def unreachable() -> Unavailable:
+    """Nothing could be asked of the database."""
+    return Unavailable("The database cannot be reached: nothing was stored. Send it again later")
+
+
+def unknown_outcome() -> Unavailable:
+    """The database was lost while it committed, and has not come back to say what it did."""
+    return Unavailable(
+        "The database was lost while it stored this, which may or may not have been done. Send it "
+        "again later, with the same idempotency key"
+    )

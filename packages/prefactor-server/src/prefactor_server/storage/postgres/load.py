@@ -1,0 +1,163 @@
+"""Loading: all rows that a batch names, and those that they hang from, in one statement.
+
+One statement sees one state of the database, so the rows of a snapshot fit each other. The
+statement is put together from the pieces in ``load.sql``, of which it holds those that are needed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, NamedTuple, TypeAlias
+
+from prefactor_server.storage.base import Needs, Row, Snapshot
+from prefactor_server.storage.postgres import tables
+from prefactor_server.storage.postgres.driver import Connection
+from prefactor_server.storage.postgres.tables import Table
+from prefactor_server.storage.sql import load_sql
+
+_PIECES: Final[Mapping[str, str]] = load_sql("prefactor_server.storage.postgres", "load.sql")
+_VALUE: Final = re.compile(r"(?<!:):([a-z]+)")
+
+_OF_REGISTRATIONS: Final[Sequence[tuple[str, Table[Any]]]] = (
+    ("registrations.agents", tables.AGENT),
+    ("registrations.environments", tables.ENVIRONMENT),
+    ("registrations.deployments", tables.AGENT_DEPLOYMENT),
+    ("registrations.schema_versions", tables.AGENT_SCHEMA_VERSION),
+    ("registrations.versions", tables.AGENT_VERSION),
+    ("registrations.instances", tables.AGENT_INSTANCE),
+)
+
+Stored: TypeAlias = dict[tuple[type[Any], tuple[Any, ...]], tuple[Any, int]]
+"""By kind and identity: a row as it was loaded, and the revision that it had."""
+
+
+class Loaded(NamedTuple):
+    """What decisions are made on, by account, and what they will be held against."""
+
+    snapshots: Mapping[str, Snapshot]
+    stored: Stored
+
+
+async def load(connection: Connection, needs: Mapping[str, Needs]) -> Loaded:
+    """The rows that are named, as they are in one moment."""
+    query = query_for(needs)
+    rows: dict[str, list[Row]] = {account_id: [] for account_id in needs}
+    stored: Stored = {}
+    if query.parts:
+        found = await connection.fetchrow(query.sql, *query.values)
+        for table, records in zip(query.parts, found or (), strict=True):
+            _take(table, records, rows, stored)
+    return Loaded({account_id: Snapshot(found) for account_id, found in rows.items()}, stored)
+
+
+def _take(
+    table: Table[Any],
+    records: Iterable[Sequence[Any]],
+    rows: Mapping[str, list[Row]],
+    stored: Stored,
+) -> None:
+    for record in records:
+        row = table.row(record)
+        rows[row.account_id].append(row)
+        if table.versioned:
+            stored[table.kind, table.identify(row)] = (row, record[-1])
+
+
+class Query(NamedTuple):
+    """A statement with its values; ``parts`` says which table each of its columns has rows of."""
+
+    sql: str
+    values: Sequence[Sequence[Any]]
+    parts: Sequence[Table[Any]]
+
+
+def query_for(needs: Mapping[str, Needs]) -> Query:
+    """The statement that loads what is named."""
+    query = _Query()
+    query.by_id("tokens", tables.API_TOKEN, _pairs(needs, "tokens"))
+    query.by_id("environments", tables.ENVIRONMENT, _pairs(needs, "environments"))
+    if agents := _pairs(needs, "agents"):
+        accounts, refs = _columns(agents)
+        for piece in ("agents.by_id", "agents.by_external_identifier"):
+            query.part(piece, tables.AGENT, accounts=accounts, refs=refs)
+    if keys := [(account, *key) for account, named in needs.items() for key in named.keys]:
+        accounts, operations, names = _columns(keys)
+        query.part(
+            "keys", tables.IDEMPOTENCY_KEY, accounts=accounts, operations=operations, keys=names
+        )
+    if spans := _pairs(needs, "spans"):
+        accounts, ids = _columns(spans)
+        query.beforehand("with.spans", accounts=accounts, ids=ids)
+        query.part("spans", tables.AGENT_SPAN)
+        query.part("instances.of_spans", tables.AGENT_INSTANCE)
+    query.by_id("instances", tables.AGENT_INSTANCE, _pairs(needs, "instances"))
+    query.registrations(needs)
+    return query.finished()
+
+
+class _Query:
+    """A statement that grows piece by piece."""
+
+    def __init__(self) -> None:
+        self._beforehand: list[str] = []
+        self._columns: list[str] = []
+        self._values: list[Sequence[Any]] = []
+        self._parts: list[Table[Any]] = []
+
+    def beforehand(self, piece: str, **values: Sequence[Any]) -> None:
+        """A piece for others to refer to."""
+        self._beforehand.append(self._bound(piece, values))
+
+    def part(self, piece: str, table: Table[Any], **values: Sequence[Any]) -> None:
+        """Rows of a table, as one column of the result."""
+        source = self._bound(piece, values)
+        self._columns.append(f"ARRAY(SELECT {table.record} FROM {source})")  # noqa: S608
+        self._parts.append(table)
+
+    def by_id(self, piece: str, table: Table[Any], pairs: Sequence[tuple[str, str]]) -> None:
+        """Rows by account and id, if any are named."""
+        if pairs:
+            accounts, ids = _columns(pairs)
+            self.part(piece, table, accounts=accounts, ids=ids)
+
+    def registrations(self, needs: Mapping[str, Needs]) -> None:
+        """Everything that registrations have to see, if there are any."""
+        named = [(account, *one) for account in needs for one in needs[account].registrations]
+        if not named:
+            return
+        accounts, refs, environments, contents, metadata, identifiers = _columns(named)
+        self.beforehand(
+            "with.registrations",
+            accounts=accounts,
+            refs=refs,
+            environments=environments,
+            contents=contents,
+            metadata=metadata,
+            identifiers=identifiers,
+        )
+        for piece, table in _OF_REGISTRATIONS:
+            self.part(piece, table)
+
+    def finished(self) -> Query:
+        """The whole."""
+        first = f"WITH {', '.join(self._beforehand)}\n" if self._beforehand else ""
+        return Query(first + "SELECT " + ",\n".join(self._columns), self._values, self._parts)
+
+    def _bound(self, piece: str, values: Mapping[str, Sequence[Any]]) -> str:
+        # The comment that describes the piece stays above it; a line break ends it.
+        numbers: dict[str, int] = {}
+        for name, value in values.items():
+            self._values.append(value)
+            numbers[name] = len(self._values)
+        return "\n" + _VALUE.sub(lambda match: f"${numbers[match[1]]}", _PIECES[piece])
+
+
+def _pairs(needs: Mapping[str, Needs], what: str) -> list[tuple[str, str]]:
+    return [
+        (account_id, name) for account_id, named in needs.items() for name in getattr(named, what)
+    ]
+
+
+def _columns(rows: Iterable[tuple[Any, ...]]) -> Sequence[Sequence[Any]]:
+    return list(zip(*rows, strict=True))

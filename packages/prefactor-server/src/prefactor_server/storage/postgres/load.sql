@@ -1,0 +1,129 @@
+-- The pieces of the one statement that loads what a batch names; see load.py. Named values are
+-- arrays, one element for each thing that is named; t is the row that is loaded.
+
+-- name: tokens
+-- Tokens by id.
+unnest(:accounts::text[], :ids::text[]) AS named (account_id, id)
+JOIN api_token AS t ON t.account_id = named.account_id AND t.id = named.id
+
+-- name: environments
+-- Environments by id.
+unnest(:accounts::text[], :ids::text[]) AS named (account_id, id)
+JOIN environment AS t ON t.account_id = named.account_id AND t.id = named.id
+
+-- name: agents.by_id
+-- Agents by id.
+unnest(:accounts::text[], :refs::text[]) AS named (account_id, ref)
+JOIN agent AS t ON t.account_id = named.account_id AND t.id = named.ref
+
+-- name: agents.by_external_identifier
+-- Agents by the name that a client gave them.
+unnest(:accounts::text[], :refs::text[]) AS named (account_id, ref)
+JOIN agent AS t ON t.account_id = named.account_id AND t.external_identifier = named.ref
+
+-- name: keys
+-- Idempotency keys that were used.
+unnest(:accounts::text[], :operations::text[], :keys::text[]) AS named (account_id, operation, key)
+JOIN idempotency_key AS t
+  ON t.account_id = named.account_id AND t.operation = named.operation AND t.key = named.key
+
+-- name: with.spans
+-- Spans by id, kept for the runs that count them.
+span AS MATERIALIZED (
+    SELECT t.*
+    FROM unnest(:accounts::text[], :ids::text[]) AS named (account_id, id)
+    JOIN agent_span AS t ON t.account_id = named.account_id AND t.id = named.id
+)
+
+-- name: spans
+-- The spans of above.
+span AS t
+
+-- name: instances
+-- Runs by id.
+unnest(:accounts::text[], :ids::text[]) AS named (account_id, id)
+JOIN agent_instance AS t ON t.account_id = named.account_id AND t.id = named.id
+
+-- name: instances.of_spans
+-- The runs of the spans of above: a finish names its span only.
+(SELECT DISTINCT account_id, agent_instance_id FROM span) AS named
+JOIN agent_instance AS t ON t.account_id = named.account_id AND t.id = named.agent_instance_id
+
+-- name: with.registrations
+-- From what registrations say to what they find: agent and environment, their deployment with its
+-- current version and that one's schema version, the schema version of the declared content, and
+-- the versions of the same metadata.
+wanted AS MATERIALIZED (
+    SELECT * FROM unnest(
+        :accounts::text[], :refs::text[], :environments::text[], :contents::bytea[],
+        :metadata::bytea[], :identifiers::text[]
+    ) AS w (account_id, ref, environment_id, content_hash, metadata_hash, external_identifier)
+), found AS MATERIALIZED (
+    SELECT wanted.*, agent.id AS agent_id
+    FROM wanted JOIN agent ON agent.account_id = wanted.account_id AND agent.id = wanted.ref
+    UNION ALL
+    SELECT wanted.*, agent.id
+    FROM wanted JOIN agent
+      ON agent.account_id = wanted.account_id AND agent.external_identifier = wanted.ref
+), found_environment AS MATERIALIZED (
+    SELECT DISTINCT t.*
+    FROM wanted JOIN environment AS t
+      ON t.account_id = wanted.account_id AND (t.is_default OR t.id = wanted.environment_id)
+), found_deployment AS MATERIALIZED (
+    SELECT DISTINCT t.*
+    FROM found JOIN found_environment AS environment ON environment.account_id = found.account_id
+    JOIN agent_deployment AS t
+      ON t.account_id = found.account_id AND t.agent_id = found.agent_id
+        AND t.environment_id = environment.id
+), current_version AS MATERIALIZED (
+    SELECT t.*
+    FROM found_deployment AS deployment JOIN agent_version AS t
+      ON t.account_id = deployment.account_id AND t.id = deployment.current_version_id
+), found_schema_version AS MATERIALIZED (
+    SELECT t.*
+    FROM current_version AS version JOIN agent_schema_version AS t
+      ON t.account_id = version.account_id AND t.id = version.agent_schema_version_id
+    UNION
+    SELECT t.*
+    FROM found JOIN agent_schema_version AS t
+      ON t.account_id = found.account_id AND t.agent_id = found.agent_id
+        AND t.content_hash = found.content_hash
+), found_version AS MATERIALIZED (
+    SELECT * FROM current_version
+    UNION
+    SELECT t.*
+    FROM found JOIN found_schema_version AS schema_version
+      ON schema_version.account_id = found.account_id AND schema_version.agent_id = found.agent_id
+    JOIN agent_version AS t
+      ON t.account_id = found.account_id AND t.agent_id = found.agent_id
+        AND t.metadata_hash = found.metadata_hash
+        AND t.agent_schema_version_id = schema_version.id
+)
+
+-- name: registrations.agents
+-- The agents of registrations.
+(SELECT DISTINCT account_id, agent_id FROM found) AS named
+JOIN agent AS t ON t.account_id = named.account_id AND t.id = named.agent_id
+
+-- name: registrations.environments
+-- The environments of registrations.
+found_environment AS t
+
+-- name: registrations.deployments
+-- The deployments of registrations.
+found_deployment AS t
+
+-- name: registrations.schema_versions
+-- The schema versions that registrations may end up with.
+found_schema_version AS t
+
+-- name: registrations.versions
+-- The versions that registrations may end up with.
+found_version AS t
+
+-- name: registrations.instances
+-- Runs that have the external identifier that a registration brings.
+(SELECT DISTINCT account_id, agent_id, external_identifier FROM found) AS named
+JOIN agent_instance AS t
+  ON t.account_id = named.account_id AND t.agent_id = named.agent_id
+    AND t.external_identifier = named.external_identifier

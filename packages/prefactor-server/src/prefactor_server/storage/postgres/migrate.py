@@ -1,0 +1,88 @@
+"""Bringing a database to this version's schema, one migration per transaction."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from prefactor_server.storage.migration import Migration, discover, plan
+from prefactor_server.storage.postgres.driver import Connection
+from prefactor_server.storage.postgres.program import write_program
+
+_PACKAGE: Final = "prefactor_server.storage.postgres.migrations"
+
+_CREATE_HISTORY: Final = """
+CREATE TABLE IF NOT EXISTS migration (
+    version    bigint NOT NULL PRIMARY KEY,
+    name       text NOT NULL,
+    checksum   text NOT NULL,
+    applied_at bigint NOT NULL
+)
+"""
+_RECORD: Final = (
+    "INSERT INTO migration (version, name, checksum, applied_at) VALUES ($1, $2, $3, $4)"
+)
+# One number for all servers, of no meaning beyond that; it is locked until the transaction ends.
+_LOCK: Final = "SELECT pg_advisory_xact_lock(6213795104)"
+
+
+def all_migrations() -> Sequence[Migration]:
+    """What a new database needs."""
+    return discover(_PACKAGE)
+
+
+async def pending_migrations(connection: Connection) -> Sequence[Migration]:
+    """What the database still needs; it is not changed.
+
+    Raises:
+        MigrationError: the database is newer than this server, or has another history.
+    """
+    return plan(all_migrations(), await _applied(connection))
+
+
+async def migrate(connection: Connection) -> Sequence[Migration]:
+    """Apply what the database still needs, and return it. Several servers may do so at a time.
+
+    Raises:
+        MigrationError: the database is newer than this server, or has another history.
+    """
+    done: list[Migration] = []
+    while pending := await pending_migrations(connection):
+        async with connection.transaction():
+            await connection.execute(_LOCK)
+            # Whoever waited for the lock may find the work done.
+            if pending[0].version not in await _applied(connection):
+                await _apply(connection, pending[0])
+                done.append(pending[0])
+    await _install_program(connection)
+    return done
+
+
+async def _applied(connection: Connection) -> Mapping[int, str]:
+    if await connection.fetchval("SELECT to_regclass('migration')") is None:
+        return {}
+    records = await connection.fetch("SELECT version, checksum FROM migration")
+    return {version: checksum for version, checksum in records}  # noqa: C416 - dict() loses types
+
+
+async def _apply(connection: Connection, migration: Migration) -> None:
+    await connection.execute(_CREATE_HISTORY)
+    await connection.execute(migration.sql)
+    await connection.execute(
+        _RECORD,
+        migration.version,
+        migration.name,
+        migration.checksum,
+        time.time_ns() // 1000,
+    )
+
+
+async def _install_program(connection: Connection) -> None:
+    # Those of other versions stay: servers that run them may still be there.
+    program = write_program()
+    async with connection.transaction():
+        await connection.execute(_LOCK)
+        there = "SELECT to_regnamespace($1)"
+        if await connection.fetchval(there, program.schema) is None:
+            await connection.execute(program.script)

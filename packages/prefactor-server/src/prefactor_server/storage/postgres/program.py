@@ -1,0 +1,152 @@
+"""The function that writes a whole batch in one call, and so in one round trip and transaction.
+
+Inserts and updates follow from the tables; the steps that do not are in ``write.sql``. The function
+and the types of its arguments live in a database schema named after a digest of their text: servers
+of different versions can share a database, each with a function that fits its own rows.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import Any, Final, NamedTuple
+
+from prefactor_server.domain.agent_instance import AgentInstance
+from prefactor_server.storage.postgres.tables import (
+    AGENT,
+    AGENT_INSTANCE,
+    AGENT_SPAN,
+    ATTACHMENTS,
+    COUNTERS,
+    TABLES,
+    Table,
+    column_types,
+)
+from prefactor_server.storage.sql import load_sql
+
+_STEPS: Final[Mapping[str, str]] = load_sql("prefactor_server.storage.postgres", "write.sql")
+_PREFIX: Final = "prefactor_write_"
+
+
+class Program(NamedTuple):
+    """The schema's name, the script that makes it, and the statement that writes a batch."""
+
+    schema: str
+    script: str
+    call: str
+
+
+@cache
+def write_program() -> Program:
+    """The program that fits the tables of this version of the server."""
+    text = "\n".join([*_types(), _function()])
+    schema = _PREFIX + hashlib.sha256(text.encode()).hexdigest()[:12]
+    marks = ", ".join(f"${number}" for number in range(1, len(_parameters()) + 2))
+    return Program(
+        schema,
+        f"CREATE SCHEMA {schema};\n{text.replace('{schema}', schema)}",
+        f"SELECT {schema}.write_batch({marks})",
+    )
+
+
+def _types() -> Iterator[str]:
+    for name, columns in _parameters().items():
+        listed = ",\n    ".join(f"{column} {sql_type}" for column, sql_type in columns.items())
+        yield f"CREATE TYPE {{schema}}.{name}_row AS (\n    {listed}\n);"
+
+
+@cache
+def _parameters() -> Mapping[str, Mapping[str, str]]:
+    """The arguments after the receipt, in order: name to the columns of its rows."""
+    parameters: dict[str, Mapping[str, str]] = {"runs": _run_columns()}
+    for table in TABLES:
+        types = column_types(table.kind)
+        parameters[f"new_{table.name}"] = types
+        if table.versioned and table is not AGENT_INSTANCE:
+            identity = {column: types[column] for column in table.identity}
+            mutable = {column: types[column] for column in table.mutable}
+            parameters[f"changed_{table.name}"] = {**identity, "revision": "bigint", **mutable}
+    for name, kind in ATTACHMENTS.items():
+        parameters[f"new_{name}"] = column_types(kind)
+    return parameters
+
+
+def _run_columns() -> Mapping[str, str]:
+    types = column_types(AgentInstance)
+    return {
+        **{column: types[column] for column in AGENT_INSTANCE.identity},
+        "revision": "bigint",
+        "moved": "boolean",
+        "closed_at": "bigint",
+        **{column: types[column] for column in (*AGENT_INSTANCE.mutable, *COUNTERS)},
+    }
+
+
+def _function() -> str:
+    parameters = "".join(f",\n    {name} {{schema}}.{name}_row[]" for name in _parameters())
+    body = "\n".join(_body())
+    return (
+        f"CREATE FUNCTION {{schema}}.write_batch(\n    receipt uuid{parameters}\n"
+        ") RETURNS void LANGUAGE plpgsql AS $body$\n"
+        "#variable_conflict use_column\nDECLARE\n    touched bigint;\nBEGIN\n"
+        f"{body}\nEND\n$body$;"
+    )
+
+
+def _body() -> Iterator[str]:
+    yield _STEPS["receipt"]
+    yield _when("runs", _STEPS["runs.lock"] + _expect("cardinality(runs)", "a run has changed"))
+    yield _when("new_agent", _STEPS["agents.lock"])
+    for table in TABLES:
+        # Spans: first the stored ones that the batch names, then those that a termination closes,
+        # then the new ones.
+        if table.versioned and table is not AGENT_INSTANCE:
+            yield _update(table)
+        if table is AGENT_SPAN:
+            yield _when("runs", _STEPS["runs.close_spans"])
+        yield _insert(table)
+        if table is AGENT:
+            clear = _STEPS["agents.ambiguous"] + _expect("0", "the name of an agent is taken")
+            yield _when("new_agent", clear)
+    yield _when("new_span_payload", _STEPS["payloads"])
+    yield _when("new_schema_content", _STEPS["contents"])
+    yield _when("new_audit_entry", _STEPS["audit"])
+    yield _when("runs", _STEPS["runs.update"])
+
+
+def _insert(table: Table[Any]) -> str:
+    columns = ", ".join(table.columns)
+    name = f"new_{table.name}"
+    return _when(
+        name,
+        f"INSERT INTO {table.name} ({columns})\nSELECT {columns} FROM unnest({name});",
+    )
+
+
+def _update(table: Table[Any]) -> str:
+    name = f"changed_{table.name}"
+    assignments = ", ".join(f"{column} = change.{column}" for column in table.mutable)
+    matching = " AND ".join(f"stored.{column} = change.{column}" for column in table.identity)
+    return _when(
+        name,
+        f"UPDATE {table.name} AS stored\n"
+        f"SET {assignments}, revision = stored.revision + 1\n"
+        f"FROM unnest({name}) AS change\n"
+        f"WHERE {matching} AND stored.revision = change.revision;\n"
+        "GET DIAGNOSTICS touched = ROW_COUNT;"
+        + _expect(f"cardinality({name})", f"a row of {table.name} has changed"),
+    )
+
+
+def _when(argument: str, statements: str) -> str:
+    """The statements, for when there is anything in an array."""
+    return f"IF cardinality({argument}) > 0 THEN\n{statements}\nEND IF;"
+
+
+def _expect(number: str, otherwise: str) -> str:
+    """Fail the batch, to be decided again, unless the last step touched so many rows."""
+    return (
+        f"\nIF touched <> {number} THEN\n"
+        f"    RAISE EXCEPTION '{otherwise}' USING ERRCODE = 'serialization_failure';\nEND IF;"
+    )

@@ -1,0 +1,178 @@
+"""The named reads, as functions of a connection: one statement each, and so one state."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from itertools import count
+from typing import Any, Final, NamedTuple, TypeVar
+
+from prefactor_server.domain.account import Account
+from prefactor_server.domain.agent_instance import AgentInstance
+from prefactor_server.domain.agent_span import PARAMS, RESULT
+from prefactor_server.domain.api_token import ApiToken
+from prefactor_server.domain.listing import Cursor, Listing, Page
+from prefactor_server.payloads import decode_document
+from prefactor_server.storage import listing as listing_sql
+from prefactor_server.storage.base import AgentRecord, InstanceCounts, SpanRecord
+from prefactor_server.storage.postgres import tables
+from prefactor_server.storage.postgres.driver import Connection
+from prefactor_server.storage.postgres.tables import Table
+from prefactor_server.storage.sql import load_sql
+
+T = TypeVar("T")
+
+_READS: Final[Mapping[str, str]] = load_sql("prefactor_server.storage.postgres", "reads.sql")
+_SLOT: Final = re.compile(r"\{([a-z]+)\}")
+_NO_PAYLOAD: Final = b"{}"
+
+
+async def accounts(connection: Connection) -> Sequence[Account]:
+    """All accounts, oldest first."""
+    return [Account._make(record) for record in await connection.fetch(_read("account.all"))]
+
+
+async def token_by_hash(
+    connection: Connection, token_hash: bytes
+) -> tuple[ApiToken, Account] | None:
+    """The token with a hash, and its account."""
+    record = await connection.fetchrow(_read("token.by_hash"), token_hash)
+    if record is None:
+        return None
+    return tables.API_TOKEN.row(tuple(record)), Account._make(record[-1])
+
+
+async def tokens(connection: Connection, account_id: str) -> Sequence[ApiToken]:
+    """All tokens of an account, oldest first."""
+    records = await connection.fetch(_read("token.all"), account_id)
+    return [tables.API_TOKEN.row(tuple(record)) for record in records]
+
+
+async def agent(connection: Connection, account_id: str, ref: str) -> AgentRecord | None:
+    """An agent by its id, or else by its external identifier."""
+    record = await connection.fetchrow(_read("agent.by_ref"), account_id, ref)
+    return None if record is None else _agent(tuple(record))
+
+
+async def agents(connection: Connection, account_id: str, listing: Listing) -> Page[AgentRecord]:
+    """A page of agents."""
+    asked = _Asked("agent.page", tables.AGENT, account_id, listing)
+    return await _page(connection, asked, _agent)
+
+
+async def instance_counts(
+    connection: Connection, account_id: str, agent_id: str, environment_id: str | None
+) -> InstanceCounts:
+    """An agent's runs by status."""
+    records = await connection.fetch(
+        _read("agent.instance_counts"), account_id, agent_id, environment_id
+    )
+    by_status: dict[str, int] = {status: number for status, number in records}  # noqa: C416 - dict() loses types
+    return InstanceCounts(**by_status)
+
+
+async def instance(
+    connection: Connection, account_id: str, instance_id: str
+) -> AgentInstance | None:
+    """A run by its id."""
+    record = await connection.fetchrow(_read("instance.by_id"), account_id, instance_id)
+    return None if record is None else tables.AGENT_INSTANCE.row(tuple(record))
+
+
+async def instances(
+    connection: Connection, account_id: str, listing: Listing
+) -> Page[AgentInstance]:
+    """A page of runs."""
+    asked = _Asked("instance.page", tables.AGENT_INSTANCE, account_id, listing)
+    return await _page(connection, asked, tables.AGENT_INSTANCE.row)
+
+
+async def span(connection: Connection, account_id: str, span_id: str) -> SpanRecord | None:
+    """A span with its payloads."""
+    record = await connection.fetchrow(_read("span.by_id"), account_id, span_id)
+    return None if record is None else _span(tuple(record))
+
+
+async def spans(connection: Connection, account_id: str, listing: Listing) -> Page[SpanRecord]:
+    """A page of spans with their payloads."""
+    asked = _Asked("span.page", tables.AGENT_SPAN, account_id, listing)
+    return await _page(connection, asked, _span)
+
+
+async def schema_content(
+    connection: Connection, account_id: str, schema_version_id: str
+) -> bytes | None:
+    """What a schema version declares, as JSON."""
+    record = await connection.fetchrow(
+        _read("schema_content.of_version"), account_id, schema_version_id
+    )
+    return None if record is None else decode_document(*record)
+
+
+class _Asked(NamedTuple):
+    """A list: its statement, the table whose rows it lists, and what is asked of it."""
+
+    read: str
+    table: Table[Any]
+    account_id: str
+    listing: Listing
+
+
+async def _page(
+    connection: Connection, asked: _Asked, make: Callable[[Sequence[Any]], T]
+) -> Page[T]:
+    listing, columns = asked.listing, asked.table.columns
+    matching = listing_sql.where(asked.account_id, listing.filters, columns)
+    clause = listing_sql.page(asked.account_id, listing, columns)
+    text = _read(asked.read).format(matching=matching.sql, page=clause.sql)
+    values = (*matching.parameters, *clause.parameters)
+    total, records = await connection.fetchrow(_numbered(text), *values) or (0, ())
+    shown = records[: listing.page_size]
+    following = None
+    if len(records) > len(shown):
+        following = _cursor(asked.table.row(shown[-1]), listing, len(shown))
+    return Page([make(record) for record in shown], total, following)
+
+
+def _cursor(last: Any, listing: Listing, shown: int) -> Cursor:
+    start = listing.offset if listing.after is None else listing.after.position
+    return Cursor(getattr(last, listing.sort.field), last.id, start + shown)
+
+
+def _agent(record: Sequence[Any]) -> AgentRecord:
+    return AgentRecord(tables.AGENT.row(record), record[-1])
+
+
+def _span(record: Sequence[Any]) -> SpanRecord:
+    payload, result = record[-2:]
+    return SpanRecord(
+        tables.AGENT_SPAN.row(record),
+        _NO_PAYLOAD if payload is None else decode_document(*payload),
+        None if result is None else decode_document(*result),
+    )
+
+
+@cache
+def _read(name: str) -> str:
+    """A read with the columns of the rows that it names; what a page fills in is left open."""
+    payload = _READS["span.payload"]
+    slots = {
+        "token": _columns(tables.API_TOKEN),
+        "agent": _columns(tables.AGENT),
+        "instance": _columns(tables.AGENT_INSTANCE),
+        "span": _columns(tables.AGENT_SPAN),
+        "payload": "\n" + payload.replace("{part}", str(PARAMS)),
+        "result": "\n" + payload.replace("{part}", str(RESULT)),
+    }
+    return _SLOT.sub(lambda match: slots.get(match[1], match[0]), _READS[name])
+
+
+def _columns(table: Table[Any]) -> str:
+    return ", ".join(f"t.{column}" for column in table.columns)
+
+
+def _numbered(sql: str) -> str:
+    """A statement with a number for each of its ``?``."""
+    numbers = count(1)
+    return re.sub(r"\?", lambda _: f"${next(numbers)}", sql)

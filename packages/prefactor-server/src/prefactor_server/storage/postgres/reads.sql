@@ -1,0 +1,74 @@
+-- The reads of the PostgreSQL backend. Lists put their filters, order and page into theirs.
+
+-- name: account.all
+-- Every account, for the operator's command line.
+SELECT id, name, partition, inserted_at, updated_at FROM account ORDER BY inserted_at, id
+
+-- name: token.by_hash
+-- The token with this hash, and its account: the one read that does not start from an account.
+SELECT {token}, ROW(account.id, account.name, account.partition, account.inserted_at,
+                    account.updated_at)
+FROM api_token AS t JOIN account ON account.id = t.account_id
+WHERE t.token_hash = $1
+
+-- name: token.all
+-- Every token of an account.
+SELECT {token} FROM api_token AS t WHERE t.account_id = $1 ORDER BY t.inserted_at, t.id
+
+-- name: agent.by_ref
+-- An agent by its id, or else by its external identifier, and when its latest run was registered.
+SELECT {agent}, (
+    SELECT max(run.inserted_at) FROM agent_instance AS run
+    WHERE run.account_id = t.account_id AND run.agent_id = t.id
+)
+FROM agent AS t
+WHERE t.account_id = $1 AND (t.id = $2 OR t.external_identifier = $2)
+ORDER BY t.id = $2 DESC LIMIT 1
+
+-- name: agent.page
+-- A page of agents, each with when its latest run was registered, and how many there are in all.
+SELECT (SELECT count(*) FROM agent WHERE {matching}), ARRAY(
+    SELECT ROW({agent}, (
+        SELECT max(run.inserted_at) FROM agent_instance AS run
+        WHERE run.account_id = t.account_id AND run.agent_id = t.id
+    ))
+    FROM (SELECT * FROM agent {page}) AS t
+)
+
+-- name: agent.instance_counts
+-- An agent's runs by status, in one environment or (NULL) in all.
+SELECT status, count(*) FROM agent_instance
+WHERE account_id = $1 AND agent_id = $2 AND ($3::text IS NULL OR environment_id = $3)
+GROUP BY status
+
+-- name: instance.by_id
+-- A run.
+SELECT {instance} FROM agent_instance AS t WHERE t.account_id = $1 AND t.id = $2
+
+-- name: instance.page
+-- A page of runs, and how many there are in all.
+SELECT (SELECT count(*) FROM agent_instance WHERE {matching}), ARRAY(
+    SELECT ROW({instance}) FROM (SELECT * FROM agent_instance {page}) AS t
+)
+
+-- name: span.by_id
+-- A span with its payload and its result payload, either of which may not be there.
+SELECT {span}, {payload}, {result} FROM agent_span AS t WHERE t.account_id = $1 AND t.id = $2
+
+-- name: span.page
+-- A page of spans with their payloads, and how many there are in all.
+SELECT (SELECT count(*) FROM agent_span WHERE {matching}), ARRAY(
+    SELECT ROW({span}, {payload}, {result}) FROM (SELECT * FROM agent_span {page}) AS t
+)
+
+-- name: span.payload
+-- One payload of a span, as a piece of the statements above.
+(SELECT ROW(codec, body) FROM span_payload
+ WHERE span_payload.account_id = t.account_id AND span_id = t.id AND part = {part})
+
+-- name: schema_content.of_version
+-- What a schema version declares.
+SELECT content.codec, content.body
+FROM agent_schema_version AS version JOIN schema_content AS content
+  ON content.account_id = version.account_id AND content.content_hash = version.content_hash
+WHERE version.account_id = $1 AND version.id = $2

@@ -1,0 +1,159 @@
+"""Which table keeps which row, and how rows travel to the database: as arrays of typed tuples."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from operator import attrgetter
+from types import NoneType
+from typing import Any, Final, Generic, Literal, get_args, get_origin, get_type_hints
+
+from prefactor_server.domain.agent import Agent
+from prefactor_server.domain.agent_deployment import AgentDeployment
+from prefactor_server.domain.agent_instance import AgentInstance
+from prefactor_server.domain.agent_schema_version import AgentSchemaVersion, SchemaContent
+from prefactor_server.domain.agent_span import AgentSpan, SpanPayload
+from prefactor_server.domain.agent_version import AgentVersion
+from prefactor_server.domain.api_token import ApiToken
+from prefactor_server.domain.audit import AuditEntry
+from prefactor_server.domain.environment import Environment
+from prefactor_server.domain.idempotency import IdempotencyKey
+from prefactor_server.storage.base import R
+
+_SQL_TYPES: Final[Mapping[object, str]] = {
+    str: 'text COLLATE "C"',
+    int: "bigint",
+    bool: "boolean",
+    bytes: "bytea",
+}
+
+
+def column_types(kind: type[Any]) -> Mapping[str, str]:
+    """The SQL type of each column of a kind of row, from the types of its fields."""
+    return {name: _sql_type(hint) for name, hint in get_type_hints(kind).items()}
+
+
+class Table(Generic[R]):
+    """The table of one kind of row; ``mutable`` are the columns that an update writes.
+
+    A change is written as the row's ``identity``, the revision that it was decided on, and the new
+    values of the mutable columns.
+    """
+
+    def __init__(
+        self,
+        kind: type[R],
+        name: str,
+        mutable: Sequence[str] = (),
+        *,
+        identity: Sequence[str] = ("account_id", "id"),
+    ) -> None:
+        self.kind: type[R] = kind
+        self.name = name
+        self.mutable = mutable
+        self.identity = identity
+        # Every kind of row is a named tuple, which the type system cannot say of a protocol.
+        shape: Any = kind
+        self.columns: Sequence[str] = shape._fields
+        self._make: Callable[[Sequence[Any]], R] = shape._make
+        self.identify: Callable[[R], tuple[Any, ...]] = attrgetter(*identity)
+        self.values: Callable[[R], tuple[Any, ...]] = (
+            attrgetter(*mutable) if mutable else lambda _: ()
+        )
+
+    @property
+    def versioned(self) -> bool:
+        """Whether rows change, and so have a revision."""
+        return bool(self.mutable)
+
+    @property
+    def record(self) -> str:
+        """A row of the table, under the alias ``t``, as one value; its revision comes last."""
+        columns = [f"t.{column}" for column in self.columns]
+        return f"ROW({', '.join([*columns, 't.revision'] if self.versioned else columns)})"
+
+    def row(self, record: Sequence[Any]) -> R:
+        """The row in a record that begins with the columns."""
+        return self._make(record[: len(self.columns)])
+
+    def rows(self, records: Iterable[Sequence[Any]]) -> list[R]:
+        """The rows in the records of a select over the columns."""
+        return [self.row(record) for record in records]
+
+    def ordered(self, rows: Iterable[R]) -> list[R]:
+        """Rows in the one order in which every server touches them."""
+        return sorted(rows, key=self.identify)
+
+
+ENVIRONMENT: Final = Table(Environment, "environment", ("name", "updated_at"))
+API_TOKEN: Final = Table(ApiToken, "api_token", ("status", "last_used_at", "updated_at"))
+AGENT: Final = Table(
+    Agent,
+    "agent",
+    (
+        "name",
+        "description",
+        "owner_person_id",
+        "risk_profile_id",
+        "team_id",
+        "retired_at",
+        "updated_at",
+    ),
+)
+AGENT_SCHEMA_VERSION: Final = Table(AgentSchemaVersion, "agent_schema_version")
+AGENT_VERSION: Final = Table(AgentVersion, "agent_version")
+AGENT_DEPLOYMENT: Final = Table(
+    AgentDeployment, "agent_deployment", ("current_version_id", "updated_at")
+)
+COUNTERS: Final = (
+    "pending_spans",
+    "active_spans",
+    "complete_spans",
+    "failed_spans",
+    "cancelled_spans",
+)
+# What changes with a run besides its span counts, which are not written but added to.
+AGENT_INSTANCE: Final = Table(
+    AgentInstance,
+    "agent_instance",
+    [
+        column
+        for column in AgentInstance._fields[AgentInstance._fields.index("status") :]
+        if column not in COUNTERS
+    ],
+)
+AGENT_SPAN: Final = Table(
+    AgentSpan, "agent_span", AgentSpan._fields[AgentSpan._fields.index("status") :]
+)
+IDEMPOTENCY_KEY: Final = Table(
+    IdempotencyKey, "idempotency_key", identity=("account_id", "operation", "key")
+)
+
+TABLES: Final[Sequence[Table[Any]]] = (
+    ENVIRONMENT,
+    API_TOKEN,
+    AGENT,
+    AGENT_SCHEMA_VERSION,
+    AGENT_VERSION,
+    AGENT_DEPLOYMENT,
+    AGENT_INSTANCE,
+    AGENT_SPAN,
+    IDEMPOTENCY_KEY,
+)
+"""In the order in which they are written."""
+
+ATTACHMENTS: Final[Mapping[str, type[Any]]] = {
+    "span_payload": SpanPayload,
+    "schema_content": SchemaContent,
+    "audit_entry": AuditEntry,
+}
+"""What is written beside the rows, by table."""
+
+
+def _sql_type(hint: Any) -> str:
+    choices = get_args(hint)
+    if get_origin(hint) is Literal:
+        return _SQL_TYPES[str]
+    if NoneType in choices:
+        (hint,) = (choice for choice in choices if choice is not NoneType)
+        return _sql_type(hint)
+    return _SQL_TYPES[hint]

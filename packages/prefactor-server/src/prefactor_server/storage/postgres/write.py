@@ -1,0 +1,79 @@
+"""Writing: from decided snapshots to the arguments of the function that writes a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from operator import attrgetter
+from typing import Any, Final, TypeAlias
+
+from prefactor_server.domain.agent_instance import AgentInstance
+from prefactor_server.storage.base import Snapshot
+from prefactor_server.storage.postgres.load import Loaded, Stored
+from prefactor_server.storage.postgres.tables import (
+    AGENT_INSTANCE,
+    COUNTERS,
+    TABLES,
+    Table,
+)
+
+Tuples: TypeAlias = Sequence[tuple[Any, ...]]
+
+_counts: Final = attrgetter(*COUNTERS)
+
+
+def arguments(loaded: Loaded) -> Sequence[Tuples] | None:
+    """What to hand to ``write_batch`` after its receipt; None when nothing changed."""
+    snapshots = loaded.snapshots.values()
+    found = list(_arguments(loaded.snapshots, loaded.stored))
+    closes = any(snapshot.closed_runs for snapshot in snapshots)
+    return found if closes or any(found) else None
+
+
+def _arguments(snapshots: Mapping[str, Snapshot], stored: Stored) -> Iterator[Tuples]:
+    yield sorted(run for snapshot in snapshots.values() for run in _runs(snapshot, stored))
+    for table in TABLES:
+        yield table.ordered(
+            row for snapshot in snapshots.values() for row in snapshot.new(table.kind)
+        )
+        if table.versioned and table is not AGENT_INSTANCE:
+            yield _changes(table, snapshots, stored)
+    # The last of several payloads in the same place is the one that stays.
+    payloads = {one[:3]: one for snapshot in snapshots.values() for one in snapshot.payloads}
+    yield [payloads[place] for place in sorted(payloads)]
+    contents = {one[:2]: one for snapshot in snapshots.values() for one in snapshot.contents}
+    yield [contents[place] for place in sorted(contents)]
+    yield [entry for snapshot in snapshots.values() for entry in snapshot.audit]
+
+
+def _changes(table: Table[Any], snapshots: Mapping[str, Snapshot], stored: Stored) -> Tuples:
+    rows = table.ordered(
+        row for snapshot in snapshots.values() for row in snapshot.changed(table.kind)
+    )
+    return [
+        (*(identity := table.identify(row)), stored[table.kind, identity][1], *table.values(row))
+        for row in rows
+    ]
+
+
+def _runs(snapshot: Snapshot, stored: Stored) -> Iterator[tuple[Any, ...]]:
+    closed = dict(snapshot.closed_runs)
+    for run in snapshot.changed(AgentInstance):
+        identity = AGENT_INSTANCE.identify(run)
+        before, revision = stored[AgentInstance, identity]
+        closed_at = closed.get(run.id)
+        state = AGENT_INSTANCE.values(run)
+        moved = state != AGENT_INSTANCE.values(before)
+        # Other servers add to the counts as well: what is written is by how much this batch
+        # changes them, whatever they are.
+        start = _counts(before if closed_at is None else with_spans_closed(before))
+        added = [now - then for now, then in zip(_counts(run), start, strict=True)]
+        yield (*identity, revision, moved, closed_at, *state, *added)
+
+
+def with_spans_closed(run: AgentInstance) -> AgentInstance:
+    """A run whose open spans have become cancelled ones."""
+    return run._replace(
+        pending_spans=0,
+        active_spans=0,
+        cancelled_spans=run.cancelled_spans + run.pending_spans + run.active_spans,
+    )

