@@ -36,7 +36,7 @@ class LocalServer:
 
 
 @contextmanager
-def local_server(  # the options of a server, by name
+def local_server(
     database: str,
     *,
     token: str,
@@ -68,34 +68,31 @@ def local_server(  # the options of a server, by name
         *("--port", str(port)),
         *("--ready-file", str(ready)),
     ]
-    with log.open("wb") as output:
-        process = started(
-            command,
-            {"PREFACTOR_BOOTSTRAP_TOKEN": token},
-            output=None if show else output.fileno(),
-        )
-    try:
+    variables = {"PREFACTOR_BOOTSTRAP_TOKEN": token}
+    with (
+        log.open("wb") as output,
+        running(command, variables, output=None if show else output.fileno()) as process,
+    ):
         yield LocalServer(_url_when_ready(process, ready, log), process)
-    finally:
-        stop(process)
     if process.returncode != 0:
         raise ServerError(f"The server ended with status {process.returncode}.{_said(log)}")
 
 
-def started(
+@contextmanager
+def running(
     command: list[str], variables: Mapping[str, str], *, output: int | None = None
-) -> subprocess.Popen[bytes]:
-    """Start a program that sees no PREFACTOR_* variables but the given ones.
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a program that sees no PREFACTOR_* variables but the given ones, until the block ends.
 
     Whatever this shell exports for another server must reach neither this one nor its clients.
     `output` is a file descriptor for everything that the program prints.
     """
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("PREFACTOR_")}
-    # A signal between the birth of the process and the moment we hold it would leave it behind, so
-    # signals wait until then. The child is born with them blocked and unblocks them.
+    # A signal between the birth of the process and the `try` that ends it would leave it behind, so
+    # signals wait for that moment. The child is born with them blocked and unblocks them.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
-        return subprocess.Popen(
+        process = subprocess.Popen(
             command,
             env={**inherited, **variables},
             stdin=subprocess.DEVNULL,
@@ -103,6 +100,11 @@ def started(
             stderr=output,
             preexec_fn=lambda: signal.pthread_sigmask(signal.SIG_SETMASK, before),  # noqa: PLW1509 - safe without threads
         )
+        try:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+            yield process
+        finally:
+            stop(process)
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 

@@ -98,7 +98,9 @@ def sentences(passage: Passage) -> Iterator[Sentence]:
 
 def plain(text: str) -> str:
     """Return Markdown as a reader sees it: links are their text, emphasis is gone."""
-    return " ".join(EMPHASIS.sub("", LINK.sub(r"\1", text)).split())
+    line = " ".join(EMPHASIS.sub("", LINK.sub(r"\1", text)).split())
+    # What a definition list looks like once its lines are joined.
+    return line.replace(" : ", ": ")
 
 
 def _paragraphs(passage: Passage) -> Iterator[tuple[int, list[str]]]:

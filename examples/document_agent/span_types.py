@@ -56,8 +56,8 @@ SPAN_TYPES: list[dict[str, Any]] = [
         "description": "The whole way from a question to its answer",
         "params_schema": schema({"question": TEXT, "folder": TEXT}),
         "result_schema": outcome(answer=TEXT, sources=TEXTS, found=COUNT),
-        "template": "{{ question }} → {{ found | default: 'no' }} "
-        "{% if found == 1 %}quote{% else %}quotes{% endif %}",
+        "template": "{{ question | truncate: 80 }}"
+        "{% if found %} → {{ found }} quote{% if found != 1 %}s{% endif %}{% endif %}",
     },
     {
         "name": "agent:plan",
@@ -92,8 +92,7 @@ SPAN_TYPES: list[dict[str, Any]] = [
         "params_schema": schema({"path": TEXT, "reason": TEXT}, first_line=COUNT, last_line=COUNT),
         "result_schema": outcome(lines=COUNT),
         "template": "{{ path }}{% if first_line %}:{{ first_line }}-{{ last_line }}{% endif %} → "
-        "{% if error %}{{ error.error_type }}: {{ error.message }}"
-        "{% else %}{{ lines }} lines{% endif %}",
+        "{% if error %}could not be read{% else %}{{ lines }} lines{% endif %}",
         "data_risk": READS_DOCUMENTS,
     },
     {
@@ -111,6 +110,7 @@ SPAN_TYPES: list[dict[str, Any]] = [
         "description": "Quote the sentences that answer best, each with its source",
         "params_schema": schema({"model": TEXT, "passages": COUNT}),
         "result_schema": outcome(answer=TEXT, sources=TEXTS, token_usage=TOKEN_USAGE),
-        "template": "{{ answer | truncate: 70 }} ({{ sources.size | default: 0 }} sources)",
+        "template": "{{ sources.size | default: 0 }} quotes"
+        "{% if sources.size > 0 %}, the first from {{ sources | first }}{% endif %}",
     },
 ]

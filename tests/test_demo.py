@@ -1,0 +1,226 @@
+"""`make demo` and `make serve` as their users see them: real processes, and none left behind."""
+
+import asyncio
+import os
+import re
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from checkout import ROOT
+from prefactor_http import HttpClientConfig, PrefactorHttpClient
+
+PATH = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+LIMIT = 60.0
+
+
+@dataclass(frozen=True)
+class Started:
+    """A script that runs in a session of its own, so that all its processes can be addressed."""
+
+    process: subprocess.Popen[str]
+    output: Path
+
+    @property
+    def said(self) -> str:
+        return self.output.read_text(encoding="utf-8")
+
+    def wait(self) -> int:
+        return self.process.wait(LIMIT)
+
+    def wait_for(self, pattern: str) -> re.Match[str]:
+        """What the script printed, as soon as it has."""
+        deadline = time.monotonic() + LIMIT
+        while time.monotonic() < deadline:
+            if found := re.search(pattern, self.said):
+                return found
+            assert self.process.poll() is None, self.said
+            time.sleep(0.02)
+        raise AssertionError(f"{pattern!r} never came. There is only:\n{self.said}")
+
+    def is_alone(self) -> bool:
+        """Whether no process of the script is left, the script itself having been waited for."""
+        try:
+            os.killpg(self.process.pid, 0)
+        except ProcessLookupError:
+            return True
+        return False
+
+
+@pytest.fixture
+def script(tmp_path: Path) -> Iterator[Callable[..., Started]]:
+    """Start a script the way make does; what a failed test leaves running is killed after it."""
+    all_started: list[Started] = []
+
+    def start(name: str, *arguments: str | Path) -> Started:
+        output = tmp_path / f"{name}-{len(all_started)}.txt"
+        with output.open("w", encoding="utf-8") as printed:
+            process = subprocess.Popen(
+                [f"scripts/{name}", *arguments],
+                cwd=ROOT,
+                # Variables of the shell that are meant for another server must not matter.
+                env={**os.environ, "PATH": PATH, "PREFACTOR_HOST": "192.0.2.1", "COLUMNS": "120"},
+                stdin=subprocess.DEVNULL,
+                stdout=printed,
+                stderr=subprocess.STDOUT,
+                text=True,
+                start_new_session=True,
+            )
+        all_started.append(Started(process, output))
+        return all_started[-1]
+
+    yield start
+    for each in all_started:
+        if not each.is_alone():
+            os.killpg(each.process.pid, signal.SIGKILL)
+        each.process.wait()
+
+
+@pytest.fixture
+def notes(tmp_path: Path) -> Path:
+    """A small folder to ask about, with a text that is too long to be read as a whole."""
+    folder = tmp_path / "notes"
+    folder.mkdir()
+    (folder / "bees.md").write_text(
+        "# Bees\n\nBees make honey from the nectar of flowers. They dance to tell where it is.\n",
+        encoding="utf-8",
+    )
+    filler = "Nothing of interest happened on this day in the village.\n\n" * 2000
+    diary = f"{filler}In June the keeper harvested honey for the first time that year.\n"
+    (folder / "diary.txt").write_text(diary, encoding="utf-8")
+    return folder
+
+
+def test_the_demo_tells_the_whole_story(script: Callable[..., Started]) -> None:
+    """It prints the run as a tree with a failed step, then an answer with sources, and exits 0."""
+    demo = script("demo")
+
+    assert demo.wait() == 0, demo.said
+    assert re.search(r"^Document agent, version .+\nrun \S+: complete in ", demo.said, re.MULTILINE)
+    assert re.search(r"└─ ✓ Question .+ → \d quotes? ", demo.said)
+    assert re.search(r"   ├─ ✓ Search .+ → \d+ passages +\d", demo.said)
+    assert re.search(r"   │  [├└]─ ✗ Read file +\S+ → could not be read +\d+ ms\n", demo.said)
+    assert re.search(r"   │ [│ ]+! FileNotFoundError: there is no document \S+\n", demo.said)
+    assert re.search(r"^  “.+\n(?:.+\n)*?    \S+\.(?:md|txt):\d+\n", demo.said, re.MULTILINE)
+    assert demo.is_alone()
+    assert [*ROOT.glob(f".venv/demo-{demo.process.pid}-*")] == []
+
+
+def test_the_demo_takes_a_question_and_a_folder(
+    script: Callable[..., Started], notes: Path
+) -> None:
+    """Another folder is searched instead; a document too long is read in part after a failure."""
+    demo = script("demo", "When was honey harvested by the keeper?", notes)
+
+    assert demo.wait() == 0, demo.said
+    assert "! TooLargeError: diary.txt is longer than 65,536 bytes" in demo.said
+    assert re.search(r"✓ Read file  diary\.txt:4001-4001 → 1 lines", demo.said)
+    assert "“In June the keeper harvested honey for the first time that year.”" in demo.said
+    assert "diary.txt:4001\n" in demo.said
+
+
+def test_a_demo_that_goes_wrong_says_so(script: Callable[..., Started]) -> None:
+    """An agent that fails makes the demo fail, with what the agent said, and nothing is left."""
+    demo = script("demo", "Why?", "no/such/folder")
+
+    assert demo.wait() == 1
+    assert "The demo failed: The agent ended with status 2." in demo.said
+    assert "no/such/folder is not a folder" in demo.said
+    assert demo.is_alone()
+
+
+@pytest.mark.parametrize("whom", ["everyone", "the demo"])
+def test_a_demo_that_is_stopped_leaves_nothing(script: Callable[..., Started], whom: str) -> None:
+    """Neither Ctrl-C (which reaches all processes) nor SIGTERM leaves a process or a folder."""
+    demo = script("demo")
+    demo.wait_for("A server on http")
+
+    if whom == "everyone":
+        os.killpg(demo.process.pid, signal.SIGINT)
+    else:
+        demo.process.terminate()
+
+    assert demo.wait() in (130, 143), demo.said
+    assert demo.is_alone()
+    assert "Traceback" not in demo.said
+    assert [*ROOT.glob(f".venv/demo-{demo.process.pid}-*")] == []
+
+
+def exports(serve: Started) -> HttpClientConfig:
+    """The configuration that a reader would paste."""
+    serve.wait_for("Ctrl-C stops it")
+    variables = dict(re.findall(r"^export (\w+)=(\S+)$", serve.said, re.MULTILINE))
+    return HttpClientConfig.from_env(variables)
+
+
+async def register(config: HttpClientConfig) -> str:
+    """Record something, and return its id."""
+    async with PrefactorHttpClient(config) as client:
+        return (await client.agent_instances.register("agent", {}, {})).id
+
+
+async def status(config: HttpClientConfig, run_id: str) -> str:
+    """Read something back."""
+    async with PrefactorHttpClient(config) as client:
+        return (await client.agent_instances.get(run_id)).status
+
+
+def test_serve_goes_on_where_it_stopped(script: Callable[..., Started], tmp_path: Path) -> None:
+    """The variables printed work; stopped by Ctrl-C and started again, so do token and runs."""
+    first = script("serve", "--folder", tmp_path / "kept", "--port", "0")
+    config = exports(first)
+    run_id = asyncio.run(register(config))
+    os.killpg(first.process.pid, signal.SIGINT)
+
+    assert first.wait() == 0, first.said
+    assert first.is_alone()
+    assert "Traceback" not in first.said
+
+    second = script("serve", "--folder", tmp_path / "kept", "--port", "0")
+    again = exports(second)
+    assert again.api_token == config.api_token
+    assert asyncio.run(status(again, run_id)) == "pending"
+
+
+def test_serve_keeps_its_token_to_itself(script: Callable[..., Started], tmp_path: Path) -> None:
+    """Nobody but the owner can read the token, or look into its folder."""
+    config = exports(script("serve", "--folder", tmp_path / "kept", "--port", "0"))
+
+    token = tmp_path / "kept" / "token"
+    assert token.read_text(encoding="ascii").strip() == config.api_token
+    assert stat.S_IMODE(token.stat().st_mode) == 0o600
+    assert stat.S_IMODE(token.parent.stat().st_mode) == 0o700
+
+
+def test_serve_replaces_a_lost_token(script: Callable[..., Started], tmp_path: Path) -> None:
+    """A database whose token file is gone gets a new token that works."""
+    first = script("serve", "--folder", tmp_path / "kept", "--port", "0")
+    run_id = asyncio.run(register(exports(first)))
+    first.process.terminate()
+    assert first.wait() == 143, first.said
+    assert first.is_alone()
+    (tmp_path / "kept" / "token").unlink()
+
+    second = script("serve", "--folder", tmp_path / "kept", "--port", "0")
+
+    assert asyncio.run(status(exports(second), run_id)) == "pending"
+
+
+def test_serve_says_that_its_port_is_taken(script: Callable[..., Started], tmp_path: Path) -> None:
+    """A taken port ends in a message that names it and says how to choose another."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = str(other.getsockname()[1])
+        serve = script("serve", "--folder", tmp_path / "kept", "--port", port)
+
+        assert serve.wait() == 1
+    assert port in serve.said
+    assert "--port" in serve.said
+    assert "Traceback" not in serve.said
