@@ -116,7 +116,23 @@ def test_sizes_and_patterns_are_counted() -> None:
             "patternProperties": {"^c": {"pattern": "y"}, "^d": False},
         }
     )
-    assert cost == (1 + 3 + 1 + 2 + 2 + 1 + 1, 4, True)
+    assert (cost.weight, cost.patterns) == (1 + 3 + 1 + 2 + 2 + 1 + 1, 4)
+
+
+@pytest.mark.parametrize(
+    ("schema", "repeated"),
+    [
+        ({"properties": {"a": {"properties": {"b": {"enum": [1, 2]}}}}}, 0),
+        ({"properties": {"a": {"items": {"enum": [1, 2]}}}}, 3),
+        ({"additionalProperties": {"anyOf": [{}, {}]}}, 3),
+        ({"items": {"items": {"enum": [1, 2]}}}, 4),
+        ({"anyOf": [{"enum": [1, 2]}, {"items": {}}]}, 1),
+        ({"properties": {"a": {"$ref": "#"}}}, 3),
+    ],
+)
+def test_what_a_value_can_repeat_is_told_apart(schema: dict[str, object], repeated: int) -> None:
+    """Named properties are there once; items, other properties and recursion many times."""
+    assert schema_cost(schema).repeated == repeated
 
 
 def test_a_pattern_weighs_what_it_compiles_to() -> None:

@@ -1,7 +1,8 @@
 """Whether a payload can be checked at a given cost, and whether a mismatch can be explained.
 
-A cost is per part of a value, so what a check takes is known once the parts are counted. Counting
-is left out for the smallest schemas: they are cheap for any payload that is accepted.
+Most of a schema is tried once, whatever the payload; the rest is tried on each of its parts, so
+what a check takes is known once the parts are counted. Counting is left out where there is little
+of it: such a check is cheap for any payload that is accepted.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from prefactor_server.checks.schema_cost import Cost
 _MAX_STEPS: Final = 5_000_000
 """At 44 ns for a step, about 0.2 s."""
 
-_FREE_WEIGHT: Final = 10
+_FREE_REPEATED: Final = 10
 """Even a payload of a megabyte has no more than half a million parts."""
 
 _MAX_MATCHING: Final = 1 << 20
@@ -28,9 +29,9 @@ _MAX_EXPLAINED_STEPS: Final = 5_000
 
 def can_check(cost: Cost, payload: object) -> bool:
     """Whether checking the payload takes no longer than it may."""
-    if cost.weight <= _FREE_WEIGHT and not cost.patterns:
+    if cost.repeated <= _FREE_REPEATED and not cost.patterns:
         return True
-    most = _MAX_STEPS // cost.weight
+    most = _parts_for(_MAX_STEPS, cost)
     parts, characters = _size(payload, most)
     return parts <= most and characters * cost.patterns <= _MAX_MATCHING
 
@@ -39,9 +40,14 @@ def can_explain(cost: Cost, payload: object) -> bool:
     """Whether saying what does not match takes no longer than it may."""
     most = _MAX_EXPLAINED_PARTS
     if cost.has_alternatives:
-        most = min(most, _MAX_EXPLAINED_STEPS // cost.weight)
+        most = min(most, _parts_for(_MAX_EXPLAINED_STEPS, cost))
     parts, _ = _size(payload, most)
     return parts <= most
+
+
+def _parts_for(steps: int, cost: Cost) -> int:
+    """The parts of a payload that can be checked in so many steps."""
+    return max(steps - cost.weight, 0) // max(cost.repeated, 1)
 
 
 def _size(payload: object, enough: int) -> tuple[int, int]:

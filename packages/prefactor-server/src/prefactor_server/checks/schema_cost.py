@@ -15,6 +15,7 @@ from collections import Counter
 from typing import Final, NamedTuple
 
 from prefactor_server.checks.schema_graph import (
+    ANY_ITEM,
     ANY_PROPERTY,
     OTHER_PROPERTY,
     Node,
@@ -26,18 +27,22 @@ MAX_WEIGHT: Final = 100_000
 """The most steps that one part of a value may take."""
 
 _MAX_STEPS: Final = 1_000_000
+_REPEATING: Final = frozenset({ANY_ITEM, ANY_PROPERTY, OTHER_PROPERTY})
 
 _ENDLESS: Final = "it refers to itself in a way that multiplies with the depth of what it checks"
 
 
 class Cost(NamedTuple):
-    """The work for one part of a value, at most."""
+    """The work of a check, at most."""
 
     weight: int
-    """Steps."""
+    """Steps through the whole schema, which are also the most for one part of a value."""
 
     patterns: int
     """Microseconds for each character of a text."""
+
+    repeated: int = 0
+    """Those of the steps that a value can repeat with many items, properties or levels."""
 
     has_alternatives: bool = False
     """Whether a value may match in one of several ways, so that failing is failing each of them."""
@@ -62,16 +67,20 @@ def schema_cost(schema: Schema) -> Cost:
 
 def _group_cost(nodes: list[Node], costs: list[Cost], group: list[int]) -> Cost:
     inside = set(group)
-    if any(edge.target in inside for number in group for edge in nodes[number].edges):
+    recursive = any(edge.target in inside for n in group for edge in nodes[n].edges)
+    if recursive:
         _refuse_multiplying(nodes, group)
-    weight = patterns = 0
-    has_alternatives = False
-    for node in map(nodes.__getitem__, group):
-        outside = [costs[edge.target] for edge in node.edges if edge.target not in inside]
-        weight += node.weight + sum(cost.weight for cost in outside)
-        patterns += node.patterns + sum(cost.patterns for cost in outside)
-        has_alternatives |= node.has_alternatives or any(c.has_alternatives for c in outside)
-    return Cost(weight, patterns, has_alternatives)
+    own = map(nodes.__getitem__, group)
+    outside = [(e.place, costs[e.target]) for n in own for e in n.edges if e.target not in inside]
+    weight = sum(nodes[n].weight for n in group) + sum(cost.weight for _, cost in outside)
+    repeated = sum(c.weight if place in _REPEATING else c.repeated for place, c in outside)
+    return Cost(
+        weight=weight,
+        patterns=sum(nodes[n].patterns for n in group) + sum(c.patterns for _, c in outside),
+        repeated=weight if recursive else repeated,
+        has_alternatives=any(nodes[n].has_alternatives for n in group)
+        or any(cost.has_alternatives for _, cost in outside),
+    )
 
 
 def _refuse_multiplying(nodes: list[Node], group: list[int]) -> None:
