@@ -15,7 +15,7 @@ LINK = re.compile(r"!?\[([^\]]*)\]\([^)]*\)")
 EMPHASIS = re.compile(r"(\*\*|__|(?<![\w*])\*(?=\S)|(?<=\S)\*(?![\w*]))")
 # A quote this much like one already chosen adds nothing.
 TOO_SIMILAR = 0.6
-SHORTEST_QUOTE = 4
+SHORTEST_QUOTE = 3
 
 Weight = Callable[[str], float]
 

@@ -1,0 +1,375 @@
+"""The examples do what they say: the parts by themselves, the programs on a real server."""
+
+import asyncio
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from checkout import ROOT
+from live_server import LiveServer
+from prefactor_http import AgentSpan, HttpClientConfig, PrefactorHttpClient
+from prefactor_http.testing import ScriptedServer
+
+sys.path.insert(0, str(ROOT / "examples"))
+
+from bulk import hash_file, problems, whole_run
+from document_agent import documents
+from document_agent.agent import DocumentAgent, Limits, plan
+from document_agent.answer import Quote, Sentence, sentences
+from document_agent.index import Index
+from document_agent.recording import Run, record_run
+from document_agent.words import keywords, stem
+from local_server import ServerError, local_server
+
+# --- Retrieval ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("retries", "retry"),
+        ("statuses", "status"),
+        ("stopped", "stop"),
+        ("creating", "created"),
+        ("running", "runs"),
+        ("agent's", "agents"),
+    ],
+)
+def test_forms_of_a_word_are_one_term(one: str, other: str) -> None:
+    """Plurals, -ed and -ing do not keep a word from being found."""
+    assert stem(one) == stem(other)
+
+
+def test_a_question_becomes_terms() -> None:
+    """Stop words go, identifiers fall apart, each term comes once; the longest names a document."""
+    assert list(keywords("Why is an idempotency_key or the AgentSpan key needed?")) == [
+        stem(word) for word in ("idempotency", "key", "agent", "span", "needed")
+    ]
+    assert plan("What is an idempotency key?").first_guess == "idempotency.md"
+    assert plan("What is it?").terms == ()
+
+
+def test_documents_are_found(tmp_path: Path) -> None:
+    """Hidden, installed and linked files and other kinds of files are passed over."""
+    for name in ("b.md", "sub/a.txt", ".git/c.md", "node_modules/d.md", "e.py", "sub/.f.md"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("text", encoding="utf-8")
+    (tmp_path / "link.md").symlink_to(tmp_path / "b.md")
+
+    assert documents.find(tmp_path) == ["b.md", "sub/a.txt"]
+
+
+@pytest.mark.parametrize(
+    ("path", "error"),
+    [
+        ("missing.md", FileNotFoundError),
+        ("../outside.md", FileNotFoundError),
+        ("folder.md", FileNotFoundError),
+        ("long.md", documents.TooLargeError),
+        ("binary.md", documents.NotTextError),
+        ("latin.md", documents.NotTextError),
+    ],
+)
+def test_what_cannot_be_read_says_why(tmp_path: Path, path: str, error: type[Exception]) -> None:
+    """Each reason not to quote from a document is an error of its own; none leads outside."""
+    inside = tmp_path / "inside"
+    (inside / "folder.md").mkdir(parents=True)
+    (tmp_path / "outside.md").write_text("secret", encoding="utf-8")
+    (inside / "long.md").write_bytes(b"a" * 11)
+    (inside / "binary.md").write_bytes(b"a\0b")
+    (inside / "latin.md").write_bytes("é".encode("latin-1"))
+
+    with pytest.raises(error, match=re.escape(path)):
+        documents.read(inside, path, limit=10)
+
+
+LINES = st.sampled_from(["", "# A heading", "Some words. More words.", "- an item", "```", "| a |"])
+
+
+@given(st.lists(LINES, max_size=60))
+def test_passages_know_their_lines(lines: list[str]) -> None:
+    """A passage is exactly the lines that it says; none overlap, and none with text is lost."""
+    covered: set[int] = set()
+    for passage in documents.passages("a.md", lines):
+        numbers = range(passage.first_line, passage.last_line + 1)
+        assert list(passage.lines) == [lines[number - 1] for number in numbers]
+        assert covered.isdisjoint(numbers)
+        covered.update(numbers)
+
+    text = {number for number, line in enumerate(lines, 1) if line and not line.startswith("#")}
+    assert text <= covered
+
+
+@given(st.lists(LINES, max_size=60))
+def test_sentences_know_their_lines(lines: list[str]) -> None:
+    """The line that a sentence is quoted from holds its first word."""
+    for passage in documents.passages("a.md", lines):
+        for sentence in sentences(passage):
+            assert sentence.text.split()[0] in lines[sentence.line - 1]
+
+
+def test_a_sentence_across_lines_is_one_sentence() -> None:
+    """Sentences do not end with their lines, and Markdown is read rather than quoted."""
+    lines = ["One [link](x.md) is", "**here**. Two is", "there. See e.g. this", "- An item."]
+    passage = documents.Passage("a.md", 5, tuple(lines))
+
+    assert [(each.line, each.text) for each in sentences(passage)] == [
+        (5, "One link is here."),
+        (6, "Two is there."),
+        (7, "See e.g. this"),
+        (8, "An item."),
+    ]
+
+
+def test_the_index_ranks_what_fits_first() -> None:
+    """Rare terms tell more than common ones, short passages more than long ones, headings too."""
+    texts = ["key " * 3 + "word " * 30, "rare key", "key", "other words", "none at all"]
+    index = Index(
+        documents.Passage(f"{number}.md", 1, (text,)) for number, text in enumerate(texts)
+    )
+    index.add(documents.Passage("5.md", 1, ("body",), heading="Rare"))
+
+    hits = index.search(["rare", "kei"], limit=4)
+
+    assert [hit.path for hit in hits][:2] == ["1.md", "5.md"]
+    assert hits[0].matched == ("rare", "kei")
+    assert index.search(["unheard"], limit=4) == []
+    assert Index().search(["anything"], limit=4) == []
+
+
+# --- The agent and its record ---------------------------------------------------------------------
+
+
+async def answered(
+    server: ScriptedServer, folder: Path, question: str, limits: Limits | None = None
+) -> list[Quote]:
+    """Ask a folder, recording to a scripted server."""
+    async with (
+        PrefactorHttpClient(server.config()) as client,
+        record_run(
+            client, agent_id="test", version={"external_identifier": "1"}, span_types=[]
+        ) as run,
+    ):
+        return await DocumentAgent(folder, run, limits).answer(question)
+
+
+def recorded(server: ScriptedServer, schema_name: str) -> list[tuple[str, str]]:
+    """State and path of each recorded span of a kind."""
+    spans = [span for span in server.spans.values() if span["schema_name"] == schema_name]
+    return [(span["status"], span["payload"].get("path", "")) for span in spans]
+
+
+async def test_the_agent_recovers_from_what_it_cannot_read(tmp_path: Path) -> None:
+    """A wrong guess and a document too long to read fail visibly; the answer comes all the same."""
+    filler = "Nothing happened at all today.\n\n" * 10
+    (tmp_path / "long.md").write_text(f"{filler}The keeper harvested honey at last.\n", "utf-8")
+
+    async with ScriptedServer() as server:
+        quotes = await answered(server, tmp_path, "Who harvested honey?", Limits(read_bytes=100))
+
+        assert recorded(server, "agent:read_file") == [
+            ("failed", "harvested.md"),
+            ("failed", "long.md"),
+            ("complete", "long.md"),
+        ]
+        assert {run["status"] for run in server.instances.values()} == {"complete"}
+    assert quotes[0].sentence == Sentence("long.md", 21, "The keeper harvested honey at last.")
+
+
+async def test_a_right_guess_is_used(tmp_path: Path) -> None:
+    """A document named after the topic is read before anything is searched."""
+    (tmp_path / "harvesting.md").write_text("Harvesting starts in the month of June.", "utf-8")
+
+    async with ScriptedServer() as server:
+        quotes = await answered(server, tmp_path, "When does harvesting start?")
+
+        assert recorded(server, "agent:read_file")[0] == ("complete", "harvesting.md")
+    assert quotes[0].source == "harvesting.md:1"
+
+
+async def test_a_question_without_an_answer(tmp_path: Path) -> None:
+    """An empty folder, or a question about nothing, ends in no quotes and a complete run."""
+    async with ScriptedServer() as server:
+        assert await answered(server, tmp_path, "Why?") == []
+
+        assert {run["status"] for run in server.instances.values()} == {"complete"}
+
+
+async def test_a_run_that_breaks_is_recorded_as_failed() -> None:
+    """An exception ends its step and its run as failed, and reaches the caller unchanged."""
+
+    async def work(run: Run) -> None:
+        async with run.step("outer", {}) as outer, run.step("inner", {}, under=outer):
+            raise LookupError("nothing there")
+
+    async with ScriptedServer() as server, PrefactorHttpClient(server.config()) as client:
+        with pytest.raises(LookupError, match="nothing there"):
+            async with record_run(
+                client, agent_id="test", version={"external_identifier": "1"}, span_types=[]
+            ) as run:
+                await work(run)
+
+        outer, inner = server.spans.values()
+        assert inner["parent_span_id"] == outer["id"]
+        assert (outer["status"], inner["status"]) == ("failed", "failed")
+        assert inner["result_payload"] == {
+            "error": {"error_type": "LookupError", "message": "nothing there"}
+        }
+        assert {each["status"] for each in server.instances.values()} == {"failed"}
+
+
+async def test_a_run_that_is_cancelled_is_recorded_as_cancelled() -> None:
+    """Ctrl-C, or a cancelled task, is recorded as what it is."""
+    begun = asyncio.Event()
+
+    async def wait(client: PrefactorHttpClient) -> None:
+        async with (
+            record_run(
+                client, agent_id="test", version={"external_identifier": "1"}, span_types=[]
+            ) as run,
+            run.step("waiting", {}),
+        ):
+            begun.set()
+            await asyncio.Event().wait()
+
+    async with ScriptedServer() as server, PrefactorHttpClient(server.config()) as client:
+        task = asyncio.create_task(wait(client))
+        await begun.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+        states = [each["status"] for each in (*server.spans.values(), *server.instances.values())]
+    assert states == ["cancelled", "cancelled"]
+
+
+# --- The programs ---------------------------------------------------------------------------------
+
+
+def run(
+    server: LiveServer, program: str, *arguments: str | Path
+) -> subprocess.CompletedProcess[str]:
+    """Run an example the way its docstring says, warnings being errors."""
+    return subprocess.run(
+        [sys.executable, "-W", "error", ROOT / "examples" / program, *arguments],
+        env={**server.environment, "COLUMNS": "100"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_the_quick_start_runs(live_server: LiveServer) -> None:
+    """It records a run and prints what the server made of it, with the summary rendered."""
+    ran = run(live_server, "quickstart.py")
+
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert re.fullmatch(
+        r"run \w+ is complete\nLook up: Python version → 3[\d.]+\S* \(complete\)\n", ran.stdout
+    )
+
+
+def test_a_bulk_run_is_read_back_as_a_tree(live_server: LiveServer, tmp_path: Path) -> None:
+    """What one request recorded is there, under the ids that the program chose."""
+    (tmp_path / "a.txt").write_text("hello", encoding="utf-8")
+    (tmp_path / "b.txt").write_text("", encoding="utf-8")
+
+    ran = run(live_server, "bulk.py", tmp_path)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    told = re.fullmatch(r"run (\w+): 5 items recorded in one request\n", ran.stdout)
+    assert told, ran.stdout
+
+    shown = run(live_server, "read_back.py", told[1])
+    assert (shown.returncode, shown.stderr) == (0, "")
+    lines = shown.stdout.splitlines()
+    assert lines[0].startswith("Bulk example, version ")
+    assert re.fullmatch(rf"run {told[1]}: complete in .+, 2 spans \(2 complete\)", lines[1])
+    assert lines[2].startswith("├─ ✓ Hash file  a.txt: 5 bytes, 2cf24dba5fb0 ")
+    assert lines[3].startswith("└─ ✓ Hash file  b.txt: 0 bytes, e3b0c44298fc ")
+
+
+def test_a_refused_bulk_item_is_reported(live_server: LiveServer, tmp_path: Path) -> None:
+    """A bulk request that stops half-way says which item failed, why, and how many came after."""
+    request = whole_run("an id with spaces", [hash_file(Path(__file__))])
+
+    async def send() -> list[str]:
+        config = HttpClientConfig(live_server.url, live_server.token)
+        async with PrefactorHttpClient(config) as client:
+            return problems(request, await client.bulk.execute(request))
+
+    failed, left = asyncio.run(send())
+    assert failed.startswith("register-an id with spaces: ")
+    assert left == "3 items after it were not attempted"
+
+
+def test_the_latest_run_is_read_back(serve: Callable[..., LiveServer], tmp_path: Path) -> None:
+    """Without an id the run that was registered last is shown; on a new server there is none."""
+    server = serve(tmp_path / "server")
+
+    empty = run(server, "read_back.py")
+    assert (empty.returncode, empty.stderr) == (1, "Nothing has been recorded yet.\n")
+
+    for program in ("bulk.py", "quickstart.py"):
+        assert run(server, program, *([tmp_path] if program == "bulk.py" else [])).returncode == 0
+    assert run(server, "read_back.py").stdout.startswith("Quick start, version ")
+
+
+def test_documents_are_asked_on_a_real_server(live_server: LiveServer, tmp_path: Path) -> None:
+    """The agent prints its answer with sources, and the record it leaves fits its schemas."""
+    (tmp_path / "bees.md").write_text("Bees make honey out of nectar.\n", encoding="utf-8")
+
+    ran = run(live_server, "ask_documents.py", "What do bees make honey out of?", tmp_path)
+
+    assert ran.returncode == 0, ran.stderr
+    assert "  “Bees make honey out of nectar.”\n    bees.md:1\n" in ran.stdout
+    run_id = ran.stderr.removeprefix("Recording run ").strip()
+    spans = asyncio.run(spans_of(live_server, run_id))
+    titles = ["Question", "Plan", "Search", "Read file", "Build index", "Read file"]
+    assert [span.schema_title for span in spans] == [*titles, "Rank passages", "Write answer"]
+    assert [span for span in spans if not span.summary] == []
+    assert [
+        (span.schema_name, judged)
+        for span in spans
+        for judged in (span.payload_validation, span.result_payload_validation)
+        if judged and judged["status"] == "error"
+    ] == []
+
+
+async def spans_of(server: LiveServer, run_id: str) -> list[AgentSpan]:
+    """The spans of a run in the order in which they began."""
+    async with PrefactorHttpClient(HttpClientConfig(server.url, server.token)) as client:
+        spans = client.agent_spans.iterate(
+            agent_instance_id=run_id, include_summaries=True, sorting="started_at"
+        )
+        return [span async for span in spans]
+
+
+@pytest.mark.parametrize("program", ["ask_documents.py", "read_back.py"])
+def test_a_wrong_token_is_one_line(live_server: LiveServer, program: str) -> None:
+    """A refusal ends in one line and exit status 1 instead of a traceback."""
+    stranger = replace(live_server, token="a-token-that-nobody-ever-made")
+
+    ran = run(stranger, program)
+
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert re.fullmatch(r"Cannot \w+: .+\n", ran.stderr)
+
+
+def test_a_server_that_cannot_start_says_why(tmp_path: Path) -> None:
+    """What a local server said before it died is in the error that is raised."""
+    (tmp_path / "file").write_text("not a database", encoding="utf-8")
+
+    with (
+        pytest.raises(ServerError, match=r"did not start \(status 1\)\. It said:\n.*file"),
+        local_server(f"sqlite:///{tmp_path}/file", token="a" * 16, folder=tmp_path),
+    ):
+        pass
