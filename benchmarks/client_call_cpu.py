@@ -1,14 +1,13 @@
 """Claim: a typed `agent_spans.create` costs little more CPU than the bytes it moves.
 
-Floor: bare aiohttp in the same process, which posts prepared bytes and reads bytes back: no
-models, no key, no deadline, no retries. The server is a separate process that only counts bytes;
-what is measured is the CPU time of this process alone.
+Floor: bare aiohttp in the same process, which posts the very bytes and headers that the client
+sends and reads bytes back: no models, no new key, no retries. The server is a separate process
+that only counts bytes; what is measured is the CPU time of this process alone.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from typing import TYPE_CHECKING
 
@@ -16,6 +15,7 @@ import aiohttp
 from harness import Figure, companion, finish, first_line, interleave_async
 
 from prefactor_http import HttpClientConfig, PrefactorHttpClient
+from prefactor_http.testing import ScriptedServer
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -36,16 +36,16 @@ PAYLOAD = {
 }
 
 
-def prepared() -> bytes:
-    """Return the bytes that the client would send for `PAYLOAD`."""
-    details = {
-        "agent_instance_id": INSTANCE,
-        "schema_name": "agent:llm",
-        "status": "active",
-        "payload": PAYLOAD,
-        "idempotency_key": "0b6f4f8a-52f8-4a3c-9a8e-3a6df8b5f6b1",
-    }
-    return json.dumps({"details": details}).encode()
+async def recorded() -> tuple[bytes, dict[str, str]]:
+    """Return the body and the headers that the client sends for `PAYLOAD`."""
+    async with ScriptedServer() as server, PrefactorHttpClient(server.config()) as client:
+        await client.agent_spans.create(
+            server.add_instance(), "agent:llm", "active", payload=PAYLOAD
+        )
+    [request] = server.requests
+    by_aiohttp = {"host", "user-agent", "accept-encoding", "content-length"}
+    kept = {name: value for name, value in request.headers.items() if name not in by_aiohttp}
+    return request.body, kept
 
 
 async def cpu(call: Callable[[], Awaitable[object]], in_flight: int) -> float:
@@ -62,12 +62,7 @@ async def cpu(call: Callable[[], Awaitable[object]], in_flight: int) -> float:
 
 async def measure(url: str) -> list[Figure]:
     """Measure one call at a time, then 50 in flight."""
-    body = prepared()
-    headers = {
-        "Authorization": "Bearer token",
-        "Content-Type": "application/json",
-        "Accept": "application/json",
-    }
+    body, headers = await recorded()
     figures: list[Figure] = []
     async with (
         aiohttp.ClientSession(headers=headers) as session,
