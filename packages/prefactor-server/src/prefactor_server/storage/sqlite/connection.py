@@ -64,7 +64,9 @@ def _prepare_writer(connection: sqlite3.Connection, path: Path) -> None:
     # A reader that held the log open for long must not leave a file of gigabytes behind.
     connection.execute("PRAGMA journal_size_limit = 67108864")
     # A file that cannot be written is a reason not to start, and not one to refuse every request.
+    # Only a change tells: on a file that is read-only, even BEGIN IMMEDIATE succeeds.
     connection.execute("BEGIN IMMEDIATE")
+    connection.execute("PRAGMA user_version = 1")
     connection.execute("ROLLBACK")
 
 

@@ -181,8 +181,10 @@ CREATE TABLE agent_span (
 ) STRICT;
 
 CREATE UNIQUE INDEX agent_span_id ON agent_span (account_id, id);
-CREATE INDEX agent_span_of_instance ON agent_span (account_id, agent_instance_id, id);
 CREATE INDEX agent_span_of_agent ON agent_span (account_id, agent_id, id);
+-- The last: of two indexes that look alike to it, SQLite takes the younger, and the spans of a run
+-- that is known to be of an agent are fewer than the spans of that agent.
+CREATE INDEX agent_span_of_instance ON agent_span (account_id, agent_instance_id, id);
 
 -- id is the span's seq times two, plus 0 for the payload and 1 for the result payload.
 CREATE TABLE span_payload (

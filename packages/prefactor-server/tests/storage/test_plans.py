@@ -1,0 +1,202 @@
+"""How SQLite finds rows: by an index, whatever is asked, and by the one that names the fewest."""
+
+import asyncio
+import re
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from database import Database, make_database
+from rows import (
+    ACCOUNT,
+    create_span,
+    finish_span,
+    metadata,
+    register,
+    request,
+    result,
+    schema,
+    start,
+    terminate,
+)
+
+from prefactor_server.domain.agent import Agent
+from prefactor_server.domain.agent_instance import AgentInstance
+from prefactor_server.domain.agent_span import AgentSpan
+from prefactor_server.domain.listing import Cursor, Filter, Listing, Sort
+from prefactor_server.storage.base import Needs, Registration
+from prefactor_server.storage.sqlite import read
+from prefactor_server.storage.sqlite.connection import open_reader
+from prefactor_server.storage.sqlite.load import load
+
+# Steps of a plan that go through rows one by one, and are meant to.
+HARMLESS = re.compile(
+    r"SCAN (json_each VIRTUAL TABLE|CONSTANT ROW"
+    r"|account\Z"  # one row a tenant, for the operator's command line
+    r"|sqlite_schema\Z)"
+)
+
+LISTED: dict[str, tuple[Callable[..., Any], tuple[str, ...]]] = {
+    "agents": (read.agents, Agent._fields),
+    "instances": (read.instances, AgentInstance._fields),
+    "spans": (read.spans, AgentSpan._fields),
+}
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database with a little of everything."""
+    made = tmp_path_factory.mktemp("plans") / "prefactor.db"
+
+    async def fill() -> None:
+        database = await make_database(made)
+        await database.submit(register("r", external_identifier="x"), start("r"))
+        run = await database.run("r")
+        await database.submit(*(create_span(f"s{n}", run) for n in range(30)))
+        await database.storage.close()
+
+    asyncio.run(fill())
+    return made
+
+
+@contextmanager
+def recorded(connection: sqlite3.Connection) -> Iterator[list[str]]:
+    """The statements that run on a connection meanwhile, with their values in them."""
+    statements = list[str]()
+    connection.set_trace_callback(statements.append)
+    try:
+        yield statements
+    finally:
+        connection.set_trace_callback(None)
+
+
+def plan(connection: sqlite3.Connection, statements: list[str]) -> list[str]:
+    """The steps that SQLite takes for statements."""
+    return [
+        step[3]
+        for statement in statements
+        if not statement.startswith(("BEGIN", "COMMIT", "ROLLBACK"))
+        for step in connection.execute(f"EXPLAIN QUERY PLAN {statement}")
+    ]
+
+
+def steps(path: Path, work: Callable[..., Any], *arguments: Any) -> list[str]:
+    """The steps that a read takes."""
+    with closing(open_reader(path)) as connection:
+        with recorded(connection) as statements:
+            work(connection, *arguments)
+        found = plan(connection, statements)
+    assert found != []
+    return found
+
+
+def slow(found: list[str]) -> list[str]:
+    """The steps that go through a table row by row."""
+    return [step for step in found if "SCAN" in step and not HARMLESS.search(step)]
+
+
+@pytest.mark.parametrize(
+    ("work", "arguments"),
+    [
+        (read.accounts, ()),
+        (read.token_by_hash, (b"h",)),
+        (read.tokens, ("a",)),
+        (read.agent, ("a", "ref")),
+        (read.agent, (ACCOUNT, "my-agent")),
+        (read.instance_counts, ("a", "b", None)),
+        (read.instance_counts, ("a", "b", "c")),
+        (read.instance, ("a", "b")),
+        (read.span, (ACCOUNT, "s1")),
+        (read.schema_content, ("a", "b")),
+    ],
+)
+def test_every_read_uses_an_index(path: Path, work: Any, arguments: tuple[Any, ...]) -> None:
+    """No named read goes through a table row by row."""
+    assert slow(steps(path, work, *arguments)) == []
+
+
+@pytest.mark.parametrize("noun", LISTED)
+def test_every_list_uses_an_index(path: Path, noun: str) -> None:
+    """No list does, whatever it is filtered and sorted by, by offset or by cursor."""
+    work, columns = LISTED[noun]
+    found = dict[str, list[str]]()
+    for column in columns:
+        for listing in (
+            Listing(filters=(Filter(column, "=", "x"),)),
+            Listing(filters=(Filter(column, "is null", None),)),
+            Listing(filters=(Filter(column, ">=", 1), Filter(column, "<", 5))),
+            Listing(sort=Sort(column)),
+            Listing(sort=Sort(column, descending=True)),
+            Listing(sort=Sort(column), after=Cursor(5, "x", 5)),
+            Listing(sort=Sort(column, descending=True), after=Cursor(None, "x", 5)),
+        ):
+            if bad := slow(steps(path, work, ACCOUNT, listing)):
+                found[str(listing)] = bad
+
+    assert found == {}
+
+
+OWN = (Filter("agent_id", "=", "a"), Filter("environment_id", "=", "e"))
+OF_RUN = Filter("agent_instance_id", "=", "r")
+
+
+@pytest.mark.parametrize(
+    ("noun", "filters", "index"),
+    [
+        ("spans", (), "agent_span_id"),
+        ("spans", (OF_RUN,), "agent_span_of_instance"),
+        ("spans", (OF_RUN, Filter("status", "=", "active")), "agent_span_of_instance"),
+        ("spans", (OF_RUN, *OWN), "agent_span_of_instance"),
+        ("spans", (*OWN, OF_RUN), "agent_span_of_instance"),
+        ("spans", OWN, "agent_span_of_agent"),
+        ("instances", OWN, "agent_instance_of_agent"),
+        (
+            "instances",
+            (*OWN, Filter("external_identifier", "=", "x")),
+            "agent_instance_external_identifier",
+        ),
+        ("agents", (Filter("external_identifier", "=", "x"),), "agent_external_identifier"),
+    ],
+)
+def test_a_list_takes_the_narrowest_index(
+    path: Path, noun: str, filters: tuple[Filter, ...], index: str
+) -> None:
+    """A run's spans are found by their run, whoever asks, and an agent's by the agent."""
+    found = steps(path, LISTED[noun][0], ACCOUNT, Listing(filters=filters))
+
+    assert f"USING INDEX {index} (account_id=?" in found[0]
+    # One name has a run or two: those may be sorted.
+    assert "external" in index or not any("TEMP B-TREE" in step for step in found)
+
+
+def test_every_load_uses_an_index(path: Path) -> None:
+    """Whatever a batch names is found by an index."""
+    needs = Needs(
+        keys={("o", "k"), ("p", "k")},
+        agents={"a", "b"},
+        environments={"e"},
+        instances={"r", "q"},
+        spans={"s1", "s2"},
+        tokens={"token-1"},
+        registrations={Registration("my-agent", None, b"h", b"m", "x")},
+    )
+
+    assert slow(steps(path, load, ACCOUNT, needs)) == []
+
+
+async def test_every_write_uses_an_index(database: Database) -> None:
+    """Nothing that a command writes makes the database look at rows that are not concerned."""
+    with recorded(database.storage._writer) as statements:
+        first = register("r", request=request(key="k"), metadata=metadata("v"), schema=schema("s"))
+        await database.submit(first, start("r"))
+        run = await database.run("r")
+        await database.submit(create_span("a", run), create_span("b", run))
+        await database.submit(finish_span("a", payloads=(result("a"),)), terminate("r"))
+        await database.submit(register("r2", metadata=metadata("w")))
+    written = {statement.split()[0] for statement in statements}
+
+    assert written >= {"INSERT", "UPDATE", "SELECT"}
+    assert slow(plan(database.storage._writer, statements)) == []

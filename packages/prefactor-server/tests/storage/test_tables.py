@@ -1,0 +1,165 @@
+"""Rows and the tables that keep them: the same fields in the same order, and back as they were."""
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from database import TABLES
+from rows import ACCOUNT, NOW, instance, span
+
+from prefactor_server.domain.account import Account
+from prefactor_server.domain.agent import Agent
+from prefactor_server.domain.agent_deployment import AgentDeployment
+from prefactor_server.domain.agent_schema_version import AgentSchemaVersion, SchemaContent
+from prefactor_server.domain.agent_version import AgentVersion
+from prefactor_server.domain.api_token import ApiToken
+from prefactor_server.domain.audit import AuditEntry
+from prefactor_server.domain.environment import Environment
+from prefactor_server.domain.idempotency import IdempotencyKey
+from prefactor_server.storage.base import Changes, Row, Snapshot
+from prefactor_server.storage.sqlite import tables
+from prefactor_server.storage.sqlite.connection import open_writer
+from prefactor_server.storage.sqlite.migrate import migrate
+from prefactor_server.storage.sqlite.read import READS
+from prefactor_server.storage.sqlite.tables import WRITTEN, Table
+from prefactor_server.storage.sqlite.write import write
+
+
+@pytest.fixture
+def connection(tmp_path: Path) -> Iterator[sqlite3.Connection]:
+    """An empty database with one account."""
+    opened = open_writer(tmp_path / "prefactor.db")
+    migrate(opened)
+    opened.execute("INSERT INTO account VALUES (?, 'A', 1, 1, 1)", (ACCOUNT,))
+    yield opened
+    opened.close()
+
+
+def columns(connection: sqlite3.Connection, table: str) -> list[str]:
+    """The columns of a table, in its own order."""
+    return [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
+
+
+@pytest.mark.parametrize("table", WRITTEN, ids=lambda table: table.name)
+def test_a_row_is_in_the_order_of_its_table(
+    connection: sqlite3.Connection, table: Table[Any]
+) -> None:
+    """The fields of every kind of row are the columns of its table, none missing or moved."""
+    found = columns(connection, table.name)
+
+    # A span's table begins with a number of the database's own.
+    assert (found[1:] if found[0] == "seq" else found) == list(table.columns)
+
+
+@pytest.mark.parametrize(
+    ("kind", "table"),
+    [(Account, "account"), (SchemaContent, "schema_content"), (AuditEntry, "audit_entry")],
+)
+def test_a_row_written_by_hand_is_in_the_order_of_its_table(
+    connection: sqlite3.Connection, kind: Any, table: str
+) -> None:
+    """The rows whose statements are spelled out stand in the order of their tables, too."""
+    assert columns(connection, table) == list(kind._fields)
+
+
+@pytest.mark.parametrize(
+    ("statement", "kind"),
+    [("account.all", Account), ("account.by_id", Account), ("token.by_hash", ApiToken)],
+)
+def test_a_read_by_hand_is_in_the_order_of_its_row(
+    connection: sqlite3.Connection, statement: str, kind: Any
+) -> None:
+    """A statement that names the columns of a row names all of them in the row's order."""
+    cursor = connection.execute(READS[statement], {"account_id": "", "token_hash": b""})
+
+    assert [column[0] for column in cursor.description] == list(kind._fields)
+
+
+def test_the_tables_are_known(connection: sqlite3.Connection) -> None:
+    """The tests look at every table that there is, and each checks the types of its columns."""
+    found = dict(
+        connection.execute("SELECT name, sql FROM sqlite_schema WHERE type = 'table'").fetchall()
+    )
+
+    assert set(found) == {*TABLES, "migration"}
+    assert all(sql.rstrip().endswith("STRICT") for sql in found.values())
+
+
+ROWS: list[tuple[Table[Any], Row]] = [
+    (tables.ENVIRONMENT, Environment("e", ACCOUNT, "E", True, 1, 2)),
+    (
+        tables.API_TOKEN,
+        ApiToken("t", ACCOUNT, "account", None, "e", None, b"\0h", "pf_", 9, 1, "active", None, 2),
+    ),
+    (tables.AGENT, Agent("a", ACCOUNT, "A", None, "x", "o", "r", "t", None, 1, 2)),
+    (tables.AGENT_SCHEMA_VERSION, AgentSchemaVersion("s", ACCOUNT, "a", None, b"\0h", 3, 1, 2)),
+    (
+        tables.AGENT_VERSION,
+        AgentVersion("v", ACCOUNT, "a", "s", None, "n", None, b"{}", b"\0m", 1, 2),
+    ),
+    (tables.AGENT_DEPLOYMENT, AgentDeployment("d", ACCOUNT, "a", "e", None, 1, 2)),
+    (tables.AGENT_INSTANCE, instance(termination_reason="é\n'\"", failed_spans=2**53)),
+    (tables.AGENT_SPAN, span(summary="日本", flags=15, total_tokens=2**53, started_at=-NOW)),
+    (tables.IDEMPOTENCY_KEY, IdempotencyKey(ACCOUNT, "o", "k", b"\xff", "r", 1)),
+]
+
+
+@pytest.mark.parametrize(("table", "row"), ROWS, ids=[table.name for table, _ in ROWS])
+def test_a_row_comes_back_as_it_was(
+    connection: sqlite3.Connection, table: Table[Any], row: Row
+) -> None:
+    """Every kind of row is read as it was written, NULLs, bytes and other scripts included."""
+    snapshot = Snapshot()
+    snapshot.apply(Changes(inserted=(row,)))
+    write(connection, ACCOUNT, snapshot)
+
+    assert table.rows(connection.execute(table.select)) == [row]
+
+
+@pytest.mark.parametrize(
+    ("table", "row"),
+    [(table, row) for table, row in ROWS if table._update_values],
+    ids=[table.name for table, _ in ROWS if table._update_values],
+)
+def test_an_update_writes_its_own_row(
+    connection: sqlite3.Connection, table: Table[Any], row: Any
+) -> None:
+    """An update changes the row that it names and leaves its neighbour and other accounts alone."""
+    connection.execute("INSERT INTO account VALUES ('other', 'O', 2, 1, 1)")
+    alike = row._replace(id="neighbour", updated_at=0)
+    for unique in ("external_identifier", "environment_id", "token_hash"):
+        if unique in row._fields:
+            alike = alike._replace(**{unique: b"other" if unique == "token_hash" else "other"})
+    if table is tables.ENVIRONMENT:
+        alike = alike._replace(is_default=False)
+    theirs = row._replace(account_id="other")
+    if table is tables.API_TOKEN:
+        theirs = theirs._replace(token_hash=b"theirs")
+    for account_id, rows in ((ACCOUNT, (row, alike)), ("other", (theirs,))):
+        snapshot = Snapshot()
+        snapshot.apply(Changes(inserted=rows))
+        write(connection, account_id, snapshot)
+    changed = row._replace(updated_at=77)
+    snapshot = Snapshot([row])
+    snapshot.apply(Changes(updated=(changed,)))
+    write(connection, ACCOUNT, snapshot)
+
+    found = table.rows(connection.execute(table.select))
+    assert sorted(found) == sorted([changed, alike, theirs])
+
+
+def test_rows_that_never_change_cannot_be_updated() -> None:
+    """An update of a row without changeable columns is a mistake of ours, and named."""
+    with pytest.raises(TypeError, match="rows of idempotency_key never change"):
+        tables.IDEMPOTENCY_KEY.update_parameters([])
+
+
+def test_an_unknown_account_cannot_own_rows(connection: sqlite3.Connection) -> None:
+    """The database itself refuses an agent of an account that is not there."""
+    snapshot = Snapshot()
+    snapshot.apply(Changes(inserted=(ROWS[2][1]._replace(account_id="nobody"),)))  # type: ignore[attr-defined]
+
+    with pytest.raises(sqlite3.IntegrityError, match="FOREIGN KEY"):
+        write(connection, "nobody", snapshot)

@@ -1,0 +1,125 @@
+"""The table of settings: complete, and read from flags, then variables, then defaults."""
+
+from dataclasses import fields
+from typing import Any
+
+import pytest
+
+from prefactor_server.domain.errors import SettingError
+from prefactor_server.settings import SETTINGS, Setting, Settings, load_settings
+
+OTHER: dict[type, tuple[str, Any]] = {
+    str: ("from the variable", "from the variable"),
+    int: ("17", 17),
+    bool: ("no", False),
+}
+NUMBERS = [setting for setting in SETTINGS if type(setting.default) is int]
+
+
+def named(setting: Setting) -> str:
+    """A test's case is called by its setting."""
+    return setting.name
+
+
+def test_the_settings_are_the_rows_of_the_table() -> None:
+    """Each field of the settings is a row of the table, in its order, and none is twice."""
+    assert [field.name for field in fields(Settings)] == [one.name for one in SETTINGS]
+
+
+@pytest.mark.parametrize("setting", SETTINGS, ids=named)
+def test_a_setting_is_explained(setting: Setting) -> None:
+    """Each row has a default of a simple type and a help that is a sentence."""
+    assert type(setting.default) in OTHER
+    assert setting.help[0].isupper()
+    assert setting.help.endswith(".")
+    assert setting.variable == f"PREFACTOR_{setting.name.upper()}"
+
+
+@pytest.mark.parametrize("setting", SETTINGS, ids=named)
+def test_flags_beat_variables_beat_defaults(setting: Setting) -> None:
+    """A setting comes from its flag, else from its variable, else from the table."""
+    text, value = OTHER[type(setting.default)]
+    flag = True if isinstance(setting.default, bool) else 0 if value == 17 else "from the flag"
+    environ = {setting.variable: text}
+
+    def loaded(environ: dict[str, str], flags: dict[str, Any]) -> Any:
+        return getattr(load_settings(environ, flags), setting.name)
+
+    assert loaded({}, {}) == setting.default
+    assert loaded({}, {setting.name: None}) == setting.default
+    assert loaded(environ, {}) == value
+    assert loaded(environ, {setting.name: None}) == value
+    assert loaded(environ, {setting.name: flag}) == flag
+    assert type(loaded(environ, {})) is type(setting.default)
+
+
+def test_a_false_flag_is_a_flag() -> None:
+    """A flag that says no, or zero, is not taken for one that was not given."""
+    environ = {"PREFACTOR_AUTO_CREATE_AGENTS": "true", "PREFACTOR_PORT": "80"}
+    settings = load_settings(environ, {"auto_create_agents": False, "port": 0})
+
+    assert (settings.auto_create_agents, settings.port) == (False, 0)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("true", True), ("TRUE", True), ("1", True), ("yes", True), ("False", False), ("0", False)],
+)
+def test_words_for_yes_and_no(text: str, value: bool) -> None:
+    """Yes and no can be said in the usual words, in any case."""
+    assert load_settings({"PREFACTOR_AUTO_CREATE_AGENTS": text}, {}).auto_create_agents is value
+
+
+@pytest.mark.parametrize("text", ["", "maybe", "2", "on fire"])
+def test_a_word_that_is_neither(text: str) -> None:
+    """Anything else is refused by the variable's name."""
+    with pytest.raises(SettingError, match="PREFACTOR_AUTO_CREATE_AGENTS must be true or false"):
+        load_settings({"PREFACTOR_AUTO_CREATE_AGENTS": text}, {})
+
+
+@pytest.mark.parametrize("text", ["", "many", "1.5", "1e3", "0x10", "9" * 5000])
+@pytest.mark.parametrize("setting", NUMBERS, ids=named)
+def test_a_number_that_is_none(setting: Setting, text: str) -> None:
+    """A number that cannot be read is refused by the variable's name."""
+    with pytest.raises(SettingError, match=f"{setting.variable} must be a number, got"):
+        load_settings({setting.variable: text}, {})
+
+
+@pytest.mark.parametrize("setting", NUMBERS, ids=named)
+def test_a_number_below_zero(setting: Setting) -> None:
+    """A negative number is refused by the name of where it came from."""
+    flag = f"--{setting.name.replace('_', '-')}"
+    with pytest.raises(SettingError, match=f"{setting.variable} must not be negative, got -1"):
+        load_settings({setting.variable: "-1"}, {})
+    with pytest.raises(SettingError, match=f"{flag} must not be negative, got -1"):
+        load_settings({}, {setting.name: -1})
+
+
+@pytest.mark.parametrize(
+    ("name", "most"),
+    [("port", 65_535), ("token_cache_seconds", 86_400), ("idempotency_days", 36_500)],
+)
+def test_a_number_that_is_too_large(name: str, most: int) -> None:
+    """A port that there is none of, and times that no clock reaches, are refused."""
+    variable = f"PREFACTOR_{name.upper()}"
+
+    assert getattr(load_settings({variable: str(most)}, {}), name) == most
+    with pytest.raises(SettingError, match=f"{variable} must be 0 to {most}, got {most + 1}"):
+        load_settings({variable: str(most + 1)}, {})
+
+
+def test_a_secret_is_not_shown() -> None:
+    """The token does not appear where settings are printed; that there is one does."""
+    shown = repr(load_settings({"PREFACTOR_BOOTSTRAP_TOKEN": "the-secret-itself"}, {}))
+
+    assert "the-secret-itself" not in shown
+    assert "bootstrap_token='...'" in shown
+    assert "bootstrap_token=''" in repr(load_settings({}, {}))
+    assert "port=8585" in shown
+
+
+def test_other_variables_are_none_of_ours() -> None:
+    """Variables of the client, or without the prefix, set nothing."""
+    environ = {"PREFACTOR_API_URL": "http://x", "PORT": "1", "prefactor_port": "2"}
+
+    assert load_settings(environ, {}) == load_settings({}, {})
