@@ -141,6 +141,7 @@ def test_a_schema_that_is_wrong_says_what_is(schema: object, says: str) -> None:
         ({"default": [[[nested(63)]]]}, "deeper than 64"),
         ({"enum": ["x" * MAX_SCHEMA_BYTES]}, "larger than 256 KB"),
         ({"properties": {f"p{n}": {"pattern": "a"} for n in range(65)}}, "64 patterns"),
+        ({"allOf": [{"pattern": f"^.{{1,{n}}}$"} for n in range(250, 260)]}, "compile to too much"),
     ],
 )
 def test_a_schema_that_cannot_be_used_says_why(schema: object, says: str) -> None:
@@ -268,9 +269,17 @@ def test_the_same_content_is_compiled_once() -> None:
     assert schemas.compile({"title": "y", "type": "object"}) is not first
 
 
+def test_memory_is_estimated() -> None:
+    """A larger schema, and one with heavier patterns, is known to hold on to more."""
+    schemas = Schemas()
+    plain = schemas.compile({"enum": ["a"] * 1_000, "type": "string"}).memory
+    assert plain > schemas.compile({"type": "string"}).memory > 0
+    assert schemas.compile({"pattern": "[ab]*a[ab]{5000}c"}).memory > 1_000_000
+
+
 def test_only_so_much_is_kept() -> None:
     """A flood of distinct schemas displaces older ones instead of growing."""
-    schemas = Schemas(max_kept_bytes=2_000)
+    schemas = Schemas(max_kept=20_000)
     first = schemas.compile({"title": "first"})
     for number in range(200):
         schemas.compile({"title": f"filler {number}"})

@@ -127,6 +127,19 @@ def test_a_content_is_loaded_once() -> None:
     assert loads == ["loaded", "loaded"]
 
 
+def test_a_version_that_is_too_large_is_checked_in_part() -> None:
+    """Types beyond the memory of a version keep their titles and are marked as unchecked."""
+    large = {"properties": {f"p{n}": {"type": "string"} for n in range(5_000)}}
+    schemas = [{**large, "title": f"schema {n}"} for n in range(12)]
+    declared = [{**LLM, "name": s["title"], "params_schema": s} for s in schemas]
+    compiler = SpanTypeCompiler()
+    types = compiler.span_types(b"hash", lambda: declared)
+    assert types["schema 0"].params.problem is None
+    assert "too large together" in (types["schema 11"].params.problem or "")
+    assert types["schema 11"].title == "Model call"
+    assert compiler.span_types(b"hash", list) is types
+
+
 @given(
     declared=JSON, payload=st.dictionaries(st.text(max_size=3), JSON, max_size=3), data=st.data()
 )

@@ -8,7 +8,7 @@ documents are never followed, and patterns run on an engine whose time is linear
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypedDict, cast
 
 import jsonschema_rs
@@ -27,8 +27,11 @@ EMPTY_OBJECT_SCHEMA: Final[Mapping[str, object]] = {"type": "object", "additiona
 MAX_SCHEMA_BYTES: Final = 256 * 1024
 MAX_MESSAGE: Final = 500
 
-_MAX_KEPT_BYTES: Final = 4 * 1024 * 1024
-_PATTERN_BYTES: Final = 16 * 1024
+_MAX_KEPT: Final = 64 * 1024 * 1024
+# Measured: 25 bytes in memory for one of most schemas, up to 130 for one long enumeration; and what
+# patterns compile to is how `schema_patterns` weighs them.
+_BYTES_PER_BYTE: Final = 30
+_BYTES_PER_PATTERN_WEIGHT: Final = 16 * 1024
 
 
 class _Options(TypedDict):
@@ -48,6 +51,9 @@ class CompiledSchema:
 
     problem: str | None
     """None when it is used; otherwise what is wrong with it, or why it is not used."""
+
+    memory: int = 0
+    """What it holds on to, in bytes, roughly."""
 
     _validator: jsonschema_rs.Validator | None = field(default=None, repr=False)
     _cost: Cost = field(default=Cost(0, 0), repr=False)
@@ -77,8 +83,8 @@ class CompiledSchema:
 class Schemas:
     """Compiles schemas, each distinct content once."""
 
-    def __init__(self, max_kept_bytes: int = _MAX_KEPT_BYTES) -> None:
-        self._kept: ContentCache[CompiledSchema] = ContentCache(max_kept_bytes)
+    def __init__(self, max_kept: int = _MAX_KEPT) -> None:
+        self._kept: ContentCache[CompiledSchema] = ContentCache(max_kept)
 
     def compile(self, schema: object) -> CompiledSchema:
         """Compile a decoded schema, or return what was compiled from the same content before."""
@@ -87,13 +93,13 @@ class Schemas:
         except (TypeError, ValueError, RecursionError):
             return CompiledSchema("The schema is not JSON, or nests too deep")
         if len(content) > MAX_SCHEMA_BYTES:
-            return _unchecked(f"it is larger than {MAX_SCHEMA_BYTES // 1024} KB")
+            return unchecked(f"it is larger than {MAX_SCHEMA_BYTES // 1024} KB")
         kept = self._kept.get(content)
         if kept is not None:
             return kept
         made = compile_schema(schema)
-        weight = len(content) + _PATTERN_BYTES * content.count(b'"pattern')
-        return self._kept.put(content, weight, made)
+        made = replace(made, memory=made.memory + _BYTES_PER_BYTE * len(content))
+        return self._kept.put(content, made.memory, made)
 
 
 def compile_schema(schema: object) -> CompiledSchema:
@@ -102,15 +108,16 @@ def compile_schema(schema: object) -> CompiledSchema:
     Draft 2020-12, unless the schema names another with `$schema`.
     """
     if isinstance(schema, bool):
-        return CompiledSchema(None, _validator(schema))
+        return CompiledSchema(None, 0, _validator(schema))
     if not isinstance(schema, dict):
         return CompiledSchema("A JSON Schema is an object, or true or false")
     declared = cast("dict[str, Any]", schema)
     try:
         cost = schema_cost(declared)
-        return CompiledSchema(None, _validator(declared), cost)
+        memory = _BYTES_PER_PATTERN_WEIGHT * cost.patterns
+        return CompiledSchema(None, memory, _validator(declared), cost)
     except Unchecked as reason:
-        return _unchecked(str(reason))
+        return unchecked(str(reason))
     except jsonschema_rs.ValidationError as error:
         return _refused(declared, error)
     except (ValueError, RecursionError) as error:
@@ -130,13 +137,14 @@ def _refused(schema: dict[str, Any], error: jsonschema_rs.ValidationError) -> Co
         except (ValueError, RecursionError):
             pass
         else:
-            return _unchecked("a pattern needs look-around or back-references, or is too large")
+            return unchecked("a pattern needs look-around or back-references, or is too large")
     if error.message.startswith("Unknown meta-schema"):
-        return _unchecked("its $schema is none of drafts 4, 6, 7, 2019-09 and 2020-12")
+        return unchecked("its $schema is none of drafts 4, 6, 7, 2019-09 and 2020-12")
     return CompiledSchema(
         f"The schema is not valid: {describe(error, schema, quote_texts=True)}"[:MAX_MESSAGE]
     )
 
 
-def _unchecked(reason: str) -> CompiledSchema:
+def unchecked(reason: str) -> CompiledSchema:
+    """A schema that may be right, but is not used."""
     return CompiledSchema(f"Payloads are not checked against this schema: {reason}"[:MAX_MESSAGE])

@@ -26,6 +26,9 @@ from prefactor_server.checks.schema_survey import Schema, Unchecked, survey
 MAX_WEIGHT: Final = 100_000
 """The most steps that one part of a value may take."""
 
+MAX_PATTERN_WEIGHT: Final = 256
+"""The most microseconds for each character that its patterns may take together."""
+
 _MAX_STEPS: Final = 1_000_000
 _REPEATING: Final = frozenset({ANY_ITEM, ANY_PROPERTY, OTHER_PROPERTY})
 
@@ -62,6 +65,8 @@ def schema_cost(schema: Schema) -> Cost:
             costs[number] = cost
     if costs[0].weight > MAX_WEIGHT:
         raise Unchecked("its references multiply into too many subschemas")
+    if costs[0].patterns > MAX_PATTERN_WEIGHT:
+        raise Unchecked("its patterns compile to too much")
     return costs[0]
 
 

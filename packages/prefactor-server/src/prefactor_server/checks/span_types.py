@@ -6,11 +6,16 @@ A span is never refused for not matching its type: what is found out here is sto
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, TypeAlias, cast
 
 from prefactor_server.checks.cache import ContentCache
-from prefactor_server.checks.json_schema import EMPTY_OBJECT_SCHEMA, CompiledSchema, Schemas
+from prefactor_server.checks.json_schema import (
+    EMPTY_OBJECT_SCHEMA,
+    CompiledSchema,
+    Schemas,
+    unchecked,
+)
 from prefactor_server.checks.liquid import (
     Template,
     TemplateProblem,
@@ -18,8 +23,10 @@ from prefactor_server.checks.liquid import (
     render_summary,
 )
 
-_MAX_KEPT: Final = 1_000
-"""Span types kept compiled, over all schema versions. Their parts are kept apart from them."""
+_MAX_VERSION: Final = 32 * 1024 * 1024
+_MAX_KEPT: Final = 2 * _MAX_VERSION
+_TYPE_MEMORY: Final = 1_000
+_TEMPLATE_MEMORY_PER_CHARACTER: Final = 45
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +38,16 @@ class SpanType:
     params: CompiledSchema
     result: CompiledSchema
     template: Template | TemplateProblem | None
+
+    @property
+    def memory(self) -> int:
+        """What it holds on to, in bytes, roughly."""
+        template = len(self.template.source) if isinstance(self.template, Template) else 0
+        compiled = self.params.memory + self.result.memory
+        return _TYPE_MEMORY + compiled + template * _TEMPLATE_MEMORY_PER_CHARACTER
+
+
+_TOO_MUCH: Final = unchecked("the schemas of its version are too large together")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,18 +86,27 @@ class SpanTypeCompiler:
         if kept is not None:
             return kept
         made = self.compile(load())
-        return self._versions.put(content_hash, 1 + len(made), made)
+        memory = sum(span_type.memory for span_type in made.values())
+        # However many types there are, a version is kept: each of its spans asks for it.
+        return self._versions.put(content_hash, min(memory, _MAX_VERSION), made)
 
     def compile(self, declared: object) -> SpanTypes:
         """Compile declared span types: a list of objects, or a map from name to object.
 
-        What has no usable name is left out, and the last of two with the same name counts.
+        What has no usable name is left out, and the last of two with the same name counts. A
+        version that would take too much memory is checked as far as it does not.
         """
-        return {
-            span_type.name: span_type
-            for entry in _entries(declared)
-            if (span_type := self._compile_one(entry)) is not None
-        }
+        types: dict[str, SpanType] = {}
+        memory = 0
+        for entry in _entries(declared):
+            span_type = self._compile_one(entry)
+            if span_type is None:
+                continue
+            memory += span_type.memory
+            if memory > _MAX_VERSION:
+                span_type = replace(span_type, params=_TOO_MUCH, result=_TOO_MUCH, template=None)
+            types[span_type.name] = span_type
+        return types
 
     def _compile_one(self, entry: Mapping[str, object]) -> SpanType | None:
         name, template = entry.get("name"), entry.get("template")
