@@ -161,16 +161,17 @@ _encode = json.JSONEncoder(
 
 
 def _located(body: Mapping[str, Any], error: Exception) -> PrefactorRequestError:
-    too_deep = isinstance(error, RecursionError)
-    problem = "it is nested too deeply" if too_deep else str(error)
-    place, problem = _find(body) or ("json_data", problem)
+    if isinstance(error, RecursionError):
+        place, problem = "json_data", "it is nested too deeply"
+    else:
+        place, problem = _find(body) or ("json_data", str(error))
     return PrefactorRequestError(f"{place} cannot be sent as JSON: {problem}", place)
 
 
 def _find(body: Any) -> tuple[str, str] | None:
     """Path and description of the first value that is not JSON, depth first.
 
-    With its own stack: the structure may be deeper than the interpreter's.
+    With its own stack: the encoder, written in C, goes deeper than Python code can.
     """
     waiting: list[tuple[Any, str, frozenset[int]]] = [(body, "json_data", frozenset())]
     while waiting:

@@ -59,6 +59,10 @@ class Reply(NamedTuple):
     headers: object = None
     """The response headers; used when they are a mapping (a test double's may be anything)."""
 
+    def __repr__(self) -> str:
+        """Where from and how it went; some tracebacks show locals, and a body is not theirs."""
+        return f"Reply({self.method} {self.path}: {self.status})"
+
 
 def parse(reply: Reply, redactor: Redactor) -> dict[str, Any]:
     """The JSON object of a successful reply; `{}` for a reply that has no body by definition.

@@ -1,0 +1,527 @@
+"""Calls through the front door: a real client, real sockets, a server that misbehaves on demand."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import pickle
+import traceback
+from typing import Any
+
+import aiohttp
+import pytest
+
+from prefactor_http import (
+    HttpClientConfig,
+    PrefactorApiError,
+    PrefactorAuthError,
+    PrefactorClientError,
+    PrefactorConflictError,
+    PrefactorHttpClient,
+    PrefactorHttpError,
+    PrefactorNetworkError,
+    PrefactorNotFoundError,
+    PrefactorRateLimitError,
+    PrefactorRequestError,
+    PrefactorResponseContractError,
+    PrefactorRetryExhaustedError,
+    PrefactorTimeoutError,
+    PrefactorValidationError,
+    RequestOptions,
+)
+from prefactor_http.testing import Drop, HtmlReply, Reply, ScriptedServer, Stall, Truncate
+
+PING = "/api/v1/ping"
+OK = Reply(200, {"status": "success"})
+
+
+def error(status: int, **headers: str) -> Reply:
+    """A refusal with headers."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Reply.error(status, "some_code", "Some message", headers=named)
+
+
+# --- What is sent ---------------------------------------------------------------------------------
+
+
+async def test_headers(client: PrefactorHttpClient, server: ScriptedServer) -> None:
+    """A raw request carries token, types and origin, and no key unless one is passed."""
+    await client.request("GET", PING)
+    await client.request("GET", PING, idempotency_key="key-1")
+    plain, keyed = (request.headers for request in server.requests)
+    assert plain["authorization"] == "Bearer test-token"
+    assert plain["content-type"] == plain["accept"] == "application/json"
+    assert plain["x-prefactor-sdk"].startswith("prefactor-http@")
+    assert "idempotency-key" not in plain
+    assert keyed["idempotency-key"] == "key-1"
+
+
+async def test_sdk_header_is_replaced(server: ScriptedServer) -> None:
+    """A higher layer names itself instead."""
+    async with PrefactorHttpClient(server.config(), "test-sdk@0.0.0") as client:
+        await client.request("GET", PING)
+    assert server.requests[0].headers["x-prefactor-sdk"] == "test-sdk@0.0.0"
+
+
+async def test_a_base_path_is_kept(server: ScriptedServer) -> None:
+    """A deployment below a prefix works, with or without a slash at its end."""
+    server.script(OK, OK)
+    for url in (f"{server.url}/base", f"{server.url}/base//"):
+        async with PrefactorHttpClient(server.config(api_url=url)) as client:
+            await client.request("GET", "/api/v1/x")
+    assert [request.path for request in server.requests] == ["/base/api/v1/x"] * 2
+
+
+async def test_extra_headers_win_except_over_the_key(
+    client: PrefactorHttpClient, server: ScriptedServer
+) -> None:
+    """Headers of a call replace those of the client whatever their case, but not the key."""
+    headers = {"accept": "text/plain", "X-Tenant": "t", "Idempotency-Key": "theirs"}
+    options = RequestOptions(headers=headers)
+    await client.request("GET", PING, idempotency_key="ours", options=options)
+    sent = server.requests[0].headers
+    assert (sent["accept"], sent["x-tenant"]) == ("text/plain", "t")
+    assert sent["idempotency-key"] == "ours"
+
+
+async def test_bad_input_never_leaves(client: PrefactorHttpClient, server: ScriptedServer) -> None:
+    """Body, query, key, header: what cannot be sent raises before anything is sent."""
+    nan: dict[str, Any] = {"payload": {"scores": [1.0, math.nan]}}
+    with pytest.raises(PrefactorRequestError, match=r"json_data\.payload\.scores\[1\]"):
+        await client.request("POST", "/x", json_data=nan)
+    with pytest.raises(PrefactorRequestError, match=r"params\.q"):
+        await client.request("GET", "/x", params={"q": object()})
+    options = RequestOptions(headers={"X-A": "a\r\nX-B: b"})
+    with pytest.raises(PrefactorRequestError):
+        await client.request("GET", "/x", options=options)
+    with pytest.raises(PrefactorRequestError):
+        await client.request("GET", "/x", idempotency_key="a\nb")
+    assert server.requests == []
+
+
+def test_a_token_with_a_line_break_is_refused() -> None:
+    """The newline of a secrets file is found at once, and the token is not shown."""
+    with pytest.raises(PrefactorRequestError, match="api_token holds a line break") as info:
+        PrefactorHttpClient(HttpClientConfig("https://h", "s3cr3t-value\n"))
+    assert "s3cr3t" not in str(info.value)
+
+
+@pytest.mark.parametrize("url", ["api.example", "ftp://api.example", "http://", "http://a:b@h"])
+async def test_an_unusable_url_is_a_request_error(url: str) -> None:
+    """A URL that nothing can be sent to fails at once, inside the tree, and is not retried."""
+    async with PrefactorHttpClient(HttpClientConfig(url, "test-token")) as client:
+        with pytest.raises(PrefactorRequestError) as info:
+            await client.request("GET", PING)
+    assert isinstance(info.value, ValueError)
+    assert info.value.attempts == 1
+
+
+# --- What comes back ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        (400, PrefactorValidationError),
+        (401, PrefactorAuthError),
+        (403, PrefactorAuthError),
+        (404, PrefactorNotFoundError),
+        (409, PrefactorConflictError),
+        (418, PrefactorApiError),
+        (422, PrefactorValidationError),
+        (429, PrefactorRateLimitError),
+        (501, PrefactorApiError),
+    ],
+)
+@pytest.mark.parametrize("html", [False, True])
+async def test_statuses(
+    client: PrefactorHttpClient,
+    server: ScriptedServer,
+    status: int,
+    expected: type[PrefactorApiError],
+    html: bool,
+) -> None:
+    """The status decides about the class, whether the body is the API's or a proxy's page."""
+    if html and status == 501:
+        expected = PrefactorResponseContractError  # type: ignore[assignment]
+    server.script(HtmlReply(status) if html else error(status, x_request_id="req-7"))
+    options = RequestOptions(max_retries=0)
+    with pytest.raises(PrefactorHttpError) as info:
+        await client.request("GET", PING, options=options)
+    caught: Any = info.value
+    assert type(caught) is expected
+    assert (caught.status_code, caught.attempts) == (status, 1)
+    if not html:
+        assert (caught.code, caught.message) == ("some_code", "Some message")
+        assert caught.request_id == "req-7"
+
+
+async def test_field_errors_and_request_id(
+    client: PrefactorHttpClient, server: ScriptedServer
+) -> None:
+    """What a validation error says about fields is reachable, in either of its shapes."""
+    body = {"code": "c", "message": "m", "errors": {"a": ["Required"]}, "request_id": "r1"}
+    server.script(Reply(422, body), Reply(422, body | {"errors": ["one", "two"]}))
+    for errors in ({"a": ["Required"]}, {"errors": ["one", "two"]}):
+        with pytest.raises(PrefactorValidationError) as info:
+            await client.request("POST", "/x")
+        assert (info.value.errors, info.value.request_id) == (errors, "r1")
+
+
+async def test_redirects_are_followed_as_ever(
+    client: PrefactorHttpClient, server: ScriptedServer
+) -> None:
+    """A redirect leads on, as it does with aiohttp, and an endless one is not retried."""
+    server.script(Reply(307, None, {"Location": PING}))
+    assert (await client.request("GET", "/old"))["status"] == "success"
+    server.script(*[Reply(302, None, {"Location": "/loop"})] * 12, path="/loop")
+    with pytest.raises(PrefactorNetworkError) as info:
+        await client.request("GET", "/loop")
+    assert isinstance(info.value, aiohttp.TooManyRedirects)
+    assert info.value.attempts == 1
+
+
+async def test_a_head_request_has_no_body(
+    client: PrefactorHttpClient, server: ScriptedServer
+) -> None:
+    """The absence of a body that cannot be there is not an error."""
+    server.script(Reply(200, None))
+    assert await client.request("HEAD", PING) == {}
+
+
+async def test_deeply_nested_replies_are_read(
+    client: PrefactorHttpClient, server: ScriptedServer
+) -> None:
+    """A reply nested deeper than the fast parser goes is still a reply."""
+    server.script(Reply(200, b'{"x":' + b"[" * 500 + b"]" * 500 + b"}"))
+    assert list(await client.request("GET", PING)) == ["x"]
+
+
+# --- Trying again ---------------------------------------------------------------------------------
+
+
+async def test_statuses_are_retried_with_one_key(
+    client: PrefactorHttpClient, server: ScriptedServer
+) -> None:
+    """Every attempt of a typed write carries the same key and the same bytes."""
+    server.script(error(503), error(429), error(500))
+    await client.agent_instances.register("agent", {}, {})
+    assert len({request.headers["idempotency-key"] for request in server.requests}) == 1
+    assert len({request.body for request in server.requests}) == 1
+    assert len(server.requests) == 4
+
+
+async def test_exhausted(client: PrefactorHttpClient, server: ScriptedServer) -> None:
+    """When every retry was used, the error says so and carries the last failure."""
+    server.script(*[error(503, retry_after="0.001", x_request_id="req-1")] * 4)
+    with pytest.raises(
+        PrefactorRetryExhaustedError, match=r"^Request to /api/v1/ping failed after 4 attempts$"
+    ) as info:
+        await client.request("GET", PING)
+    caught = info.value
+    assert isinstance(caught.last_error, PrefactorApiError)
+    assert (caught.attempts, caught.request_id, caught.retry_after) == (4, "req-1", 0.001)
+    assert str(pickle.loads(pickle.dumps(caught)).last_error) == "Some message"  # noqa: S301 - made here
+
+
+@pytest.mark.parametrize("fault", [Drop(after="processing"), Truncate(), Drop(after="headers")])
+async def test_a_lost_reply_is_not_risked_twice_without_a_key(
+    client: PrefactorHttpClient, server: ScriptedServer, fault: Drop
+) -> None:
+    """A raw POST that may have been processed is not repeated; with a key, or a GET, it is."""
+    server.script(fault)
+    with pytest.raises(PrefactorNetworkError) as info:
+        await client.request("POST", "/api/v1/agent_instance/register", json_data={})
+    assert isinstance(info.value, aiohttp.ClientError)
+    assert info.value.may_have_been_processed
+    assert len(server.requests) == 1
+
+    server.script(fault)
+    await client.request(
+        "POST", "/api/v1/agent_instance/register", json_data={}, idempotency_key="key-1"
+    )
+    server.script(fault)
+    await client.request("GET", PING)
+    assert len(server.requests) == 5
+
+
+async def test_what_was_never_sent_is_retried_without_a_key(unused_tcp_port: int) -> None:
+    """A refused connection is always worth another attempt, a keyless POST included."""
+    config = HttpClientConfig(
+        f"http://127.0.0.1:{unused_tcp_port}",
+        "test-token",
+        max_retries=2,
+        initial_retry_delay=0.001,
+    )
+    async with PrefactorHttpClient(config) as client:
+        with pytest.raises(PrefactorRetryExhaustedError) as info:
+            await client.request("POST", "/x", json_data={})
+    last: Any = info.value.last_error
+    assert isinstance(last, aiohttp.ClientConnectorError)
+    assert not last.may_have_been_processed
+    assert info.value.attempts == 3
+
+
+async def test_a_timeout_is_both(client: PrefactorHttpClient, server: ScriptedServer) -> None:
+    """An attempt out of time is caught as ours and as asyncio's, and says how long it had."""
+    server.script(Stall(30))
+    options = RequestOptions(request_timeout=0.05, max_retries=0)
+    with pytest.raises(PrefactorTimeoutError, match=r"within 0\.05 seconds") as info:
+        await client.request("GET", PING, options=options)
+    assert isinstance(info.value, asyncio.TimeoutError)
+
+
+async def test_the_deadline_covers_all_attempts(
+    client: PrefactorHttpClient, server: ScriptedServer
+) -> None:
+    """Attempts get what is left of the deadline, and the call ends with it, retries or not."""
+    server.script(*[Stall(30)] * 5)
+    options = RequestOptions(deadline=0.2, max_retries=50)
+    with pytest.raises(PrefactorTimeoutError) as info:
+        await client.request("GET", PING, options=options)
+    assert info.value.attempts == 1
+
+
+async def test_a_wait_past_the_deadline_is_not_begun(
+    client: PrefactorHttpClient, server: ScriptedServer
+) -> None:
+    """When the next attempt would come too late, the failure surfaces at once, unwrapped."""
+    server.script(error(503, retry_after="0.04"))
+    with pytest.raises(PrefactorApiError) as info:
+        await client.with_options(deadline=0.03).request("GET", PING)
+    assert (info.value.retry_after, info.value.attempts) == (0.04, 1)
+
+
+async def test_a_long_retry_after_surfaces_at_once(
+    client: PrefactorHttpClient, server: ScriptedServer
+) -> None:
+    """A server that asks for more than the longest wait is not waited for."""
+    server.script(error(429, retry_after="3600"))
+    with pytest.raises(PrefactorRateLimitError) as info:
+        await client.request("GET", PING)
+    assert info.value.retry_after == 3600.0
+    assert len(server.requests) == 1
+
+
+async def test_the_server_can_forbid_and_demand_retries(
+    client: PrefactorHttpClient, server: ScriptedServer
+) -> None:
+    """`x-should-retry` decides about statuses."""
+    server.script(error(503, x_should_retry="false"))
+    with pytest.raises(PrefactorApiError):
+        await client.request("GET", PING)
+    server.script(error(409, x_should_retry="true"))
+    await client.request("GET", PING)
+    assert len(server.requests) == 3
+
+
+async def test_the_quota_is_shared_and_ends_a_storm(server: ScriptedServer) -> None:
+    """When everything fails, calls stop multiplying; children of a client share its budget."""
+    server.script(*[error(503)] * 1000)
+    async with PrefactorHttpClient(server.config()) as client:
+        child = client.with_options(headers={"X-A": "b"})
+        for caller in (client, child):
+            for _ in range(100):
+                with pytest.raises(PrefactorHttpError):
+                    await caller.request("GET", PING)
+    assert len(server.requests) == 200 + 166
+
+
+# --- Sessions -------------------------------------------------------------------------------------
+
+
+async def test_without_a_context_manager(server: ScriptedServer) -> None:
+    """A request opens a session by itself, also after `close()`, and closing twice is harmless."""
+    client = PrefactorHttpClient(server.config())
+    await client.request("GET", PING)
+    await client.close()
+    await client.close()
+    await client.request("GET", PING)
+    await client.close()
+    assert client._session is None
+
+
+def test_one_client_in_two_loops() -> None:
+    """A client outlives its event loop, closed or not, and leaves nothing open behind."""
+    with ScriptedServer() as server:
+        client = PrefactorHttpClient(server.config())
+        for _ in range(2):
+            assert asyncio.run(client.request("GET", PING))["status"] == "success"
+        asyncio.run(client.close())
+    assert len(server.requests) == 2
+
+
+async def test_a_client_that_nobody_closed_is_closed_with_its_loop(server: ScriptedServer) -> None:
+    """Dropping a client leaks no session: the loop closes it (a warning would fail this test)."""
+    client = PrefactorHttpClient(server.config())
+    await client.request("GET", PING)
+    session: Any = client._session
+    del client
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert session.closed
+
+
+async def test_hundreds_of_tasks_share_one_session(server: ScriptedServer) -> None:
+    """Tasks that all start at once open one session and get their own answers."""
+    client = PrefactorHttpClient(server.config())
+    instance = server.add_instance()
+
+    async def task(number: int) -> None:
+        span = await client.agent_spans.create(instance, "s", "active", {"n": number})
+        assert span.payload == {"n": number}
+
+    await asyncio.gather(*map(task, range(300)))
+    assert len(server.spans) == 300
+    assert server.connections <= 100
+    await client.close()
+
+
+async def test_cancellation_leaks_nothing(server: ScriptedServer) -> None:
+    """A cancelled call gives its connection back, and the client goes on working."""
+    server.script(*[Stall(30)] * 5)
+    async with PrefactorHttpClient(server.config()) as client:
+        tasks = [asyncio.create_task(client.request("GET", PING)) for _ in range(5)]
+        while len(server.requests) < 5:  # noqa: ASYNC110 - the server has no event for it
+            await asyncio.sleep(0.001)
+        for task in tasks:
+            task.cancel()
+        outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+        assert all(isinstance(outcome, asyncio.CancelledError) for outcome in outcomes)
+        assert (await client.request("GET", PING))["status"] == "success"
+
+
+async def test_closing_ends_calls_for_good(server: ScriptedServer) -> None:
+    """A call in flight when the client is closed fails, and does not open the client again."""
+    server.script(Stall(30))
+    client = PrefactorHttpClient(server.config(max_retries=50))
+    task = asyncio.create_task(client.request("GET", PING))
+    while not server.requests:  # noqa: ASYNC110 - the server has no event for it
+        await asyncio.sleep(0.001)
+    await client.close()
+    with pytest.raises(PrefactorNetworkError):
+        await task
+    assert client._session is None
+    assert len(server.requests) == 1
+
+
+async def test_a_session_of_the_callers_own(server: ScriptedServer) -> None:
+    """It is used with its own settings, gets plain JSON, and stays open."""
+    async with aiohttp.ClientSession(headers={"X-Mine": "yes"}) as session:
+        async with PrefactorHttpClient(server.config(), session=session) as client:
+            instance = await client.agent_instances.register("agent", {"name": "é"}, {})
+            await client.agent_instances.start(instance.id)
+        assert not session.closed
+        await client.request("GET", PING)
+    register, start, _ = server.requests
+    assert register.json["agent_version"] == {"name": "é"}
+    assert register.headers["x-mine"] == "yes"
+    assert start.json["timestamp"] is None
+    with pytest.raises(PrefactorClientError, match="passed to the client is closed"):
+        await client.request("GET", PING)
+
+
+async def test_the_timeout_applies_to_a_session_of_the_callers_own(server: ScriptedServer) -> None:
+    """The configured limit of an attempt holds on any session."""
+    server.script(Stall(30))
+    config = server.config(request_timeout=0.05, max_retries=0)
+    async with aiohttp.ClientSession() as session:
+        client = PrefactorHttpClient(config, session=session)
+        with pytest.raises(PrefactorTimeoutError):
+            await client.request("GET", PING)
+
+
+async def test_one_attempt_needs_a_session(server: ScriptedServer) -> None:
+    """A single attempt without an open session says what is missing."""
+    client = PrefactorHttpClient(server.config())
+    with pytest.raises(PrefactorClientError, match=r"^HTTP session not initialized$"):
+        await client._make_request("GET", PING)
+
+
+async def test_a_proxy_is_used(server: ScriptedServer) -> None:
+    """With a proxy, requests go there and name the target in full."""
+    server.script(OK)
+    config = HttpClientConfig("http://api.example", "test-token", max_retries=0)
+    async with PrefactorHttpClient(config, proxy=server.url) as client:
+        await client.request("GET", PING)
+    assert server.requests[0].target == "http://api.example/api/v1/ping"
+
+
+async def test_with_options_shares_the_session(
+    client: PrefactorHttpClient, server: ScriptedServer
+) -> None:
+    """A child has other defaults, its own resources, and the parent's session."""
+    child = client.with_options(headers={"X-Child": "1"}, max_retries=0)
+    assert child.agent_spans is not client.agent_spans
+    assert child.agent_spans is child.agent_spans
+    await child.request("GET", PING)
+    await client.request("GET", PING)
+    first, second = server.requests
+    assert first.headers["x-child"] == "1"
+    assert "x-child" not in second.headers
+    assert child._session is client._session
+    assert first.connection == second.connection
+
+
+async def test_a_deadline_of_the_client_can_be_lifted(server: ScriptedServer) -> None:
+    """A call can have more time than the client's default, or all the time there is."""
+    async with PrefactorHttpClient(server.config(deadline=0.001)) as client:
+        options = RequestOptions(deadline=math.inf, request_timeout=math.inf)
+        assert (await client.request("GET", PING, options=options))["status"] == "success"
+
+
+# --- Nothing is shown that should not be ----------------------------------------------------------
+
+
+async def test_the_token_is_in_no_text(
+    server: ScriptedServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """However a server echoes the token, it is in no message, attribute, log, repr or traceback."""
+    token = "tok-5f0c1a9b2d"
+    echo = f"you sent Bearer {token}"
+    server.token = token
+    caplog.set_level(logging.DEBUG, "prefactor_http")
+    body = {"code": token, "message": echo, "errors": {token: [echo]}, "request_id": token}
+    replies = [
+        Reply(status, content, {"X-Request-Id": token})
+        for status in (200, 401, 404, 422, 503)
+        for content in (echo, {**body}, [echo])
+        if (status, type(content)) != (200, dict)
+    ]
+    replies.append(Reply(200, {"status": "success", "details": {"type": echo}}))
+    config = HttpClientConfig(server.url, token, max_retries=0)
+    async with PrefactorHttpClient(config) as client:
+        assert token not in repr(client)
+        for reply in replies:
+            server.script(reply)
+            with pytest.raises(PrefactorHttpError) as info:
+                await client.agent_instances.start("i")
+            caught = info.value
+            texts = [str(caught), repr(caught), repr(vars(caught))]
+            texts += traceback.format_exception(caught)
+            assert [text for text in texts if token in text] == []
+    assert token not in caplog.text
+
+
+async def test_what_is_logged(
+    client: PrefactorHttpClient, server: ScriptedServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A log line has method, path and status; never a query, a header or a body."""
+    caplog.set_level(logging.DEBUG, "prefactor_http")
+    server.script(error(503))
+    await client.request(
+        "GET", f"{PING}?q=private", params={"p": "private"}, json_data={"b": "private"}
+    )
+    assert [record.levelname for record in caplog.records] == ["DEBUG", "INFO", "DEBUG"]
+    assert "GET /api/v1/ping answered with status 503" in caplog.text
+    assert "GET /api/v1/ping failed in attempt 1 (PrefactorApiError 503)" in caplog.text
+    assert "private" not in caplog.text
+
+
+async def test_validate_token(client: PrefactorHttpClient, server: ScriptedServer) -> None:
+    """A good token gets the reply of a ping, a bad one an auth error."""
+    assert (await client.validate_token())["status"] == "success"
+    async with PrefactorHttpClient(server.config(api_token="another-token")) as stranger:
+        with pytest.raises(PrefactorAuthError):
+            await stranger.validate_token()

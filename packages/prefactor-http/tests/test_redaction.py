@@ -1,0 +1,54 @@
+"""The token appears in no text, however a server spells it."""
+
+from __future__ import annotations
+
+import json
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from prefactor_http.redaction import MASK, Redactor, mask_userinfo
+
+TOKENS = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=8, max_size=80)
+
+
+@given(TOKENS, st.text(), st.text())
+def test_no_spelling_survives(token: str, before: str, after: str) -> None:
+    """Plain, inside JSON, or in a URL: the token is gone, and the rest is still there."""
+    redactor = Redactor(token)
+    escaped = json.dumps(token)[1:-1]
+    for spelling in (token, escaped, escaped.replace("/", "\\/"), quote(token, safe="")):
+        shown = redactor.text(f"{before}{spelling}{after}")
+        assert token not in shown.replace(MASK, "")
+        assert MASK in shown
+
+
+def test_values_are_cleaned_all_the_way_down() -> None:
+    """Keys, list items and nested objects lose the token, other values stay as they are."""
+    redactor = Redactor("secret-token")
+    assert redactor.value({"a secret-token": ["x", {"y": "secret-token"}], "n": [1, None]}) == {
+        f"a {MASK}": ["x", {"y": MASK}],
+        "n": [1, None],
+    }
+    assert redactor.holds("… secret-token …")
+    assert "secret-token" not in repr(redactor)
+
+
+def test_a_word_is_not_a_secret() -> None:
+    """A test's token `test` does not garble messages about tests."""
+    assert Redactor("test").text("this is a test") == "this is a test"
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://h/base", "https://h/base"),
+        ("https://me:pw@h:1/base", "https://***@h:1/base"),
+        ("http://[broken", "http://[broken"),
+    ],
+)
+def test_credentials_in_urls_are_masked(url: str, shown: str) -> None:
+    """A password inside a URL is not printed with it."""
+    assert mask_userinfo(url) == shown

@@ -1,0 +1,88 @@
+"""How long a server asks to wait: read from headers that nobody has validated."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from prefactor_http.retry_after import LONGEST, retry_after, should_retry
+
+NOW = datetime(2026, 4, 13, 12, 0, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ({}, None),
+        ({"retry-after": "5"}, 5.0),
+        ({"retry-after": " 1.5 "}, 1.5),
+        ({"retry-after": "0"}, 0.0),
+        ({"retry-after-ms": "250"}, 0.25),
+        ({"retry-after-ms": "250", "retry-after": "9"}, 0.25),
+        ({"retry-after-ms": "nonsense", "retry-after": "9"}, 9.0),
+        ({"retry-after-ms": "-1", "retry-after": "9"}, 9.0),
+        ({"retry-after": "Mon, 13 Apr 2026 12:00:07 GMT"}, 7.0),
+        ({"retry-after": "Mon, 13 Apr 2026 12:00:07 -0000"}, 7.0),
+        ({"retry-after": "Mon, 13 Apr 2026 11:59:00 GMT"}, 0.0),
+    ],
+)
+def test_what_can_be_read(headers: dict[str, str], expected: float | None) -> None:
+    """Milliseconds first, then seconds, then a date; a date that has passed means now."""
+    assert retry_after(headers, NOW) == expected
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        "-1",
+        "nan",
+        "inf",
+        "-inf",
+        "1e999",
+        "9" * 400,
+        "1_000",
+        "soon",
+        "Mon, 99 Apr 2026 12:00:07 GMT",
+        "Fri, 31 Dec 9999 23:59:59 GMT",
+        "Mon, 13 Apr 99999999999 12:00:07 GMT",
+        "\x00",
+    ],
+)
+def test_what_is_not_believed(value: str) -> None:
+    """A hostile value counts as not said."""
+    assert retry_after({"retry-after": value}, NOW) is None
+
+
+@given(st.text())
+def test_any_text_is_survived(value: str) -> None:
+    """Whatever a header holds, the answer is a wait that a clock can bear, or none."""
+    for name in ("retry-after", "retry-after-ms"):
+        wait = retry_after({name: value}, NOW)
+        assert wait is None or 0 <= wait <= LONGEST
+
+
+@given(st.integers(0, int(LONGEST)))
+def test_dates_count_from_now(seconds: int) -> None:
+    """A date in the future is the seconds until then."""
+    header = format_datetime(NOW + timedelta(seconds=seconds), usegmt=True)
+    assert retry_after({"retry-after": header}, NOW) == seconds
+
+
+def test_the_clock_is_used_without_an_argument() -> None:
+    """Without a time to compare with, a date long past still means now."""
+    assert retry_after({"retry-after": "Mon, 13 Apr 2020 12:00:07 GMT"}) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [("true", True), ("FALSE", False), (" true ", True), ("", None), ("maybe", None)],
+)
+def test_the_servers_own_word(value: str, expected: bool | None) -> None:
+    """`x-should-retry` is true, false, or not understood."""
+    assert should_retry({"x-should-retry": value}) is expected
+    assert should_retry({}) is None
