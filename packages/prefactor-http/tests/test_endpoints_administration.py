@@ -1,0 +1,233 @@
+"""Everything around runs: agents, versions, deployments, environments, tokens, accounts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from prefactor_http import (
+    AgentForCreate,
+    PrefactorHttpClient,
+    QualitySchemaForCreate,
+    RuntimeEnvironment,
+    SpanTypeSchemaForCreate,
+)
+from prefactor_http.testing import Reply, ScriptedServer
+
+KEY = "key-1"
+RESOURCES = {
+    "accounts": "account",
+    "agents": "agent",
+    "agent_deployments": "agent_deployment",
+    "agent_schema_versions": "agent_schema_version",
+    "agent_versions": "agent_version",
+    "api_tokens": "api_token",
+    "environments": "environment",
+    "risk_profiles": "risk_profile",
+}
+NEEDS_AGENT = {"agent_deployments", "agent_schema_versions", "agent_versions"}
+
+
+def details(kind: str, id_: str = "x1") -> dict[str, Any]:
+    """The least a server may say about a resource."""
+    return {"type": kind, "id": id_}
+
+
+@pytest.mark.parametrize(("attribute", "kind"), RESOURCES.items())
+async def test_reading(
+    client: PrefactorHttpClient, server: ScriptedServer, attribute: str, kind: str
+) -> None:
+    """Each resource can be read by id, by page, and all of it; its client is made once."""
+    resource: Any = getattr(client, attribute)
+    assert resource is getattr(client, attribute)
+    filters = {"agent_id": "a"} if attribute in NEEDS_AGENT else {}
+    pagination = {"next_page_offset": 1, "page_offset": 0}
+    page = {"summaries": [details(kind)], "pagination": pagination, "sorting": None}
+    last = {"summaries": [details(kind, "x2")], "pagination": None, "sorting": None}
+    server.script(
+        Reply(200, {"details": details(kind)}), Reply(200, page), Reply(200, page), Reply(200, last)
+    )
+
+    one = await resource.get("a/b")
+    some = await resource.list(**filters, page_size=1, sorting="-id")
+    every = [row.id async for row in resource.iterate(**filters, page_size=1)]
+
+    assert (one.id, [row.id for row in some], every) == ("x1", ["x1"], ["x1", "x2"])
+    get, listed, first, second = server.requests
+    assert get.target == f"/api/v1/{kind}/a%2Fb"
+    assert {listed.path, first.path, second.path} == {f"/api/v1/{kind}"}
+    assert filters.items() <= listed.query.items()
+    assert listed.query["sorting[direction]"] == "desc"
+    assert second.query["pagination[offset]"] == "1"
+
+
+CREATIONS: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
+    ("environments", {"name": "n"}, {"name": "n"}),
+    (
+        "agent_deployments",
+        {"agent_id": "a", "environment_id": "e"},
+        {"agent_id": "a", "environment_id": "e"},
+    ),
+    (
+        "agent_versions",
+        {
+            "agent_id": "a",
+            "external_identifier": "1",
+            "runtime_environment": RuntimeEnvironment(os="linux"),
+        },
+        {"agent_id": "a", "external_identifier": "1", "runtime_environment": {"os": "linux"}},
+    ),
+    (
+        "agent_schema_versions",
+        {
+            "agent_id": "a",
+            "external_identifier": "1",
+            "span_type_schemas": [SpanTypeSchemaForCreate(name="n", params_schema={})],
+            "quality_schemas": [QualitySchemaForCreate(name="q", schema_={}), {"name": "raw"}],
+        },
+        {
+            "agent_id": "a",
+            "external_identifier": "1",
+            "span_type_schemas": [{"name": "n", "params_schema": {}}],
+            "quality_schemas": [{"name": "q", "schema": {}}, {"name": "raw"}],
+        },
+    ),
+    (
+        "risk_profiles",
+        {"name": "n", "thresholds": {"high": 5}},
+        {"name": "n", "thresholds": {"high": 5}},
+    ),
+]
+
+
+@pytest.mark.parametrize(("attribute", "given", "sent"), CREATIONS)
+async def test_creating(
+    client: PrefactorHttpClient,
+    server: ScriptedServer,
+    attribute: str,
+    given: dict[str, Any],
+    sent: dict[str, Any],
+) -> None:
+    """A creation sends what was given under `details`, with its key in body and header."""
+    kind = RESOURCES[attribute]
+    server.script(Reply(200, {"details": details(kind)}))
+    created = await getattr(client, attribute).create(**given, idempotency_key=KEY)
+    assert created.id == "x1"
+    request = server.requests[0]
+    assert (request.method, request.path) == ("POST", f"/api/v1/{kind}")
+    assert request.json == {"details": sent, "idempotency_key": KEY}
+    assert request.headers["idempotency-key"] == KEY
+
+
+async def test_a_new_token_is_shown_once(
+    client: PrefactorHttpClient, server: ScriptedServer
+) -> None:
+    """The token stands beside its record, is handed over, and is not printed."""
+    server.script(Reply(200, {"details": details("api_token"), "token": "pf_secret"}))
+    created = await client.api_tokens.create(
+        token_scope="account", expires_at="2027-01-01T00:00:00Z"
+    )
+    assert created.token == "pf_secret"
+    assert "pf_secret" not in repr(created)
+    assert server.requests[0].json["details"] == {
+        "token_scope": "account",
+        "expires_at": "2027-01-01T00:00:00Z",
+    }
+
+
+@pytest.mark.parametrize("action", ["suspend", "activate", "revoke"])
+async def test_token_actions(
+    client: PrefactorHttpClient, server: ScriptedServer, action: str
+) -> None:
+    """A token is suspended, activated and revoked by its id, under a key."""
+    server.script(Reply(200, {"details": details("api_token")}))
+    await getattr(client.api_tokens, action)("x1", KEY)
+    assert server.requests[0].target == f"/api/v1/api_token/x1/{action}"
+    assert server.requests[0].json == {"idempotency_key": KEY}
+
+
+@pytest.mark.parametrize(
+    ("attribute", "changes"),
+    [
+        ("accounts", {"name": "n"}),
+        ("environments", {"name": "n"}),
+        ("agent_deployments", {"current_version_id": None}),
+    ],
+)
+async def test_updating(
+    client: PrefactorHttpClient, server: ScriptedServer, attribute: str, changes: dict[str, Any]
+) -> None:
+    """A change is a PUT of the changed fields; None is sent as null."""
+    kind = RESOURCES[attribute]
+    server.script(Reply(200, {"details": details(kind)}))
+    await getattr(client, attribute).update("x1", **changes, idempotency_key=KEY)
+    request = server.requests[0]
+    assert (request.method, request.target) == ("PUT", f"/api/v1/{kind}/x1")
+    assert request.json == {"details": changes, "idempotency_key": KEY}
+
+
+@pytest.mark.parametrize(
+    "attribute", ["agents", "agent_deployments", "environments", "api_tokens", "risk_profiles"]
+)
+async def test_deleting(
+    client: PrefactorHttpClient, server: ScriptedServer, attribute: str
+) -> None:
+    """What was deleted comes back if the server sends it, and its silence is no error."""
+    kind = RESOURCES[attribute]
+    server.script(Reply(200, {"details": details(kind)}), Reply(204))
+    assert (await getattr(client, attribute).delete("x1")).id == "x1"
+    assert await getattr(client, attribute).delete("x1") is None
+    assert {request.method for request in server.requests} == {"DELETE"}
+
+
+async def test_agents(client: PrefactorHttpClient, server: ScriptedServer) -> None:
+    """Agents are created from a model or a dict, found by either identifier, retired and back."""
+    reply = Reply(200, {"details": details("agent")})
+    server.script(*[reply] * 6)
+    await client.agents.create(AgentForCreate(name="n", team_id="t"), KEY)
+    await client.agents.create({"name": "n", "description": None})
+    await client.agents.show(external_identifier="ext", include_counts=True)
+    await client.agents.get("a1", include_risk_rollup=False)
+    await client.agents.retire("a1")
+    await client.agents.reinstate("a1")
+    first, second, show, get, retire, reinstate = server.requests
+    assert first.json == {"details": {"name": "n", "team_id": "t"}, "idempotency_key": KEY}
+    assert second.json["details"] == {"name": "n", "description": None}
+    assert show.path == "/api/v1/agent/show"
+    assert dict(show.query) == {"external_identifier": "ext", "include_counts": "true"}
+    assert dict(get.query) == {"include_risk_rollup": "false"}
+    assert (retire.target, reinstate.target) == (
+        "/api/v1/agent/a1/retire",
+        "/api/v1/agent/a1/reinstate",
+    )
+
+
+async def test_agents_are_checked_before_sending(
+    client: PrefactorHttpClient, server: ScriptedServer
+) -> None:
+    """An agent without a name, or a search by both identifiers or none, is refused here."""
+    with pytest.raises(ValidationError):
+        await client.agents.create({"description": "nameless"})
+    for identifiers in ({}, {"agent_id": "a", "external_identifier": "b"}):
+        with pytest.raises(ValueError, match="exactly one"):
+            await client.agents.show(**identifiers)
+    assert server.requests == []
+
+
+async def test_the_older_list_of_agents(
+    client: PrefactorHttpClient, server: ScriptedServer
+) -> None:
+    """`list_agents` keeps its positions and its form of sorting, and no longer loses the page."""
+    page = {"summaries": [details("agent")], "pagination": {"item_count": 9}, "sorting": None}
+    server.script(Reply(200, page))
+    agents = await client.agents.list_agents(None, "null", None, "-name", 5, 2)
+    assert agents.pagination is not None
+    assert agents.pagination.item_count == 9
+    assert dict(server.requests[0].query) == {
+        "team_id": "null",
+        "sorting": "-name",
+        "pagination[offset]": "5",
+        "pagination[page_size]": "2",
+    }

@@ -1,0 +1,232 @@
+"""Runs: what each method sends, to the field, and what it gives back."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import pytest
+from pydantic import ValidationError
+
+from prefactor_http import (
+    AgentSchemaVersionForRegister,
+    AgentVersionForRegister,
+    PrefactorConflictError,
+    PrefactorHttpClient,
+    PrefactorNotFoundError,
+    PrefactorRequestError,
+    PrefactorResponseContractError,
+    QualitySchemaForCreate,
+    RuntimeEnvironment,
+    SpanTypeSchemaForCreate,
+)
+from prefactor_http.testing import Reply, ScriptedServer
+
+PATH = "/api/v1/agent_instance"
+KEY = "key-1"
+
+
+async def register(client: PrefactorHttpClient, *args: Any, **kwargs: Any) -> str:
+    """Register a run under a known key; its id."""
+    return (await client.agent_instances.register(*args, idempotency_key=KEY, **kwargs)).id
+
+
+async def test_register_by_position(client: PrefactorHttpClient, server: ScriptedServer) -> None:
+    """The published positional order works, and only what is given is sent."""
+    version, schema = {"name": "Bot"}, {"external_identifier": "s1"}
+    await client.agent_instances.register("agent_123", version, schema, "i-1", KEY, False)
+    sent = server.requests[0]
+    assert (sent.method, sent.path) == ("POST", f"{PATH}/register")
+    assert sent.headers["idempotency-key"] == KEY
+    assert sent.json == {
+        "agent_id": "agent_123",
+        "agent_version": version,
+        "agent_schema_version": schema,
+        "update_current_version": False,
+        "id": "i-1",
+        "idempotency_key": KEY,
+    }
+
+
+async def test_register_with_nothing(client: PrefactorHttpClient, server: ScriptedServer) -> None:
+    """A deployment token carries the agent, so everything may be left out."""
+    await register(client)
+    assert server.requests[0].json == {"update_current_version": True, "idempotency_key": KEY}
+
+
+async def test_register_with_empty_parts(
+    client: PrefactorHttpClient, server: ScriptedServer
+) -> None:
+    """Empty objects are sent as such, and keyword-only additions beside them."""
+    await register(client, "a", {}, {}, environment_id="e", purpose="eval", external_identifier="x")
+    assert server.requests[0].json == {
+        "agent_id": "a",
+        "agent_version": {},
+        "agent_schema_version": {},
+        "update_current_version": True,
+        "environment_id": "e",
+        "purpose": "eval",
+        "external_identifier": "x",
+        "idempotency_key": KEY,
+    }
+
+
+async def test_register_with_models(client: PrefactorHttpClient, server: ScriptedServer) -> None:
+    """Models are accepted where dicts are, alone or inside of dicts, and go by alias."""
+    span_type = SpanTypeSchemaForCreate(name="llm", params_schema={"type": "object"})
+    quality = QualitySchemaForCreate(name="q", schema_={"type": "object"})
+    version = AgentVersionForRegister(name="Bot", runtime_environment=RuntimeEnvironment(os="x"))
+    full = AgentSchemaVersionForRegister(span_type_schemas=[span_type], quality_schemas=[quality])
+    expected = {
+        "span_type_schemas": [{"name": "llm", "params_schema": {"type": "object"}}],
+        "quality_schemas": [{"name": "q", "schema": {"type": "object"}}],
+    }
+    await register(client, "a", version, full)
+    await register(
+        client,
+        "a",
+        {"name": "Bot", "runtime_environment": RuntimeEnvironment(os="x")},
+        {
+            "span_type_schemas": [span_type],
+            "quality_schemas": [quality.model_dump(exclude_none=True)],
+        },
+    )
+    for request in server.requests:
+        assert request.json["agent_version"] == {"name": "Bot", "runtime_environment": {"os": "x"}}
+        assert request.json["agent_schema_version"] == expected
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"agent_id": 7},
+        {"agent_version": {"name": 7}},
+        {"agent_schema_version": {"span_type_schemas": [{"name": "no schema"}]}},
+        {"purpose": "fun"},
+    ],
+)
+async def test_register_checks_before_sending(
+    client: PrefactorHttpClient, server: ScriptedServer, wrong: dict[str, Any]
+) -> None:
+    """What the API would refuse fails here, before anything is sent."""
+    with pytest.raises(ValidationError):
+        await client.agent_instances.register(**wrong)
+    assert server.requests == []
+
+
+async def test_start(client: PrefactorHttpClient, server: ScriptedServer) -> None:
+    """The timestamp is always there, as null or with an offset; the answer is active."""
+    first, second = server.add_instance(status="pending"), server.add_instance(status="pending")
+    started = await client.agent_instances.start(first, idempotency_key=KEY)
+    moment = datetime(2026, 4, 13, 0, 46)  # noqa: DTZ001 - naive on purpose
+    await client.agent_instances.start(second, timestamp=moment, idempotency_key="key-2")
+    assert started.status == "active"
+    assert server.requests[0].json == {"timestamp": None, "idempotency_key": KEY}
+    assert server.requests[1].json["timestamp"] == "2026-04-13T00:46:00+00:00"
+    with pytest.raises(PrefactorConflictError):
+        await client.agent_instances.start(first)
+
+
+async def test_finish(client: PrefactorHttpClient, server: ScriptedServer) -> None:
+    """A bare finish sends its key and nothing else; a status is sent when given."""
+    first, second = server.add_instance(), server.add_instance()
+    finished = await client.agent_instances.finish(first)
+    failed = await client.agent_instances.finish(second, "failed", "2026-04-13T00:00:00Z", KEY)
+    assert (finished.status, failed.status) == ("complete", "failed")
+    bare, full = (request.json for request in server.requests)
+    assert set(bare) == {"idempotency_key"}
+    assert str(UUID(bare["idempotency_key"])) == bare["idempotency_key"]
+    assert full == {"status": "failed", "timestamp": "2026-04-13T00:00:00Z", "idempotency_key": KEY}
+    wrong: Any = "active"
+    with pytest.raises(ValidationError):
+        await client.agent_instances.finish(first, wrong)
+
+
+@pytest.mark.parametrize("method", ["register", "start", "finish"])
+async def test_long_keys_are_refused(
+    client: PrefactorHttpClient, server: ScriptedServer, method: str
+) -> None:
+    """64 characters pass, 65 raise before anything is sent."""
+    call: Any = getattr(client.agent_instances, method)
+    server.script(Reply(404, {}))
+    with pytest.raises(PrefactorNotFoundError):
+        await call("i", idempotency_key="k" * 64)
+    with pytest.raises(ValueError, match="must be at most 64 characters, got 65"):
+        await call("i", idempotency_key="k" * 65)
+    assert len(server.requests) == 1
+
+
+async def test_get_and_errors(client: PrefactorHttpClient, server: ScriptedServer) -> None:
+    """A run can be read; one that is not there is not found."""
+    instance = await client.agent_instances.get(server.add_instance())
+    assert (instance.status, instance.span_counts) != (None, None)
+    assert instance.raw["id"] == instance.id
+    with pytest.raises(PrefactorNotFoundError):
+        await client.agent_instances.get("nobody")
+
+
+async def test_terminate(client: PrefactorHttpClient, server: ScriptedServer) -> None:
+    """A run is stopped with a reason, and the unknown status is no error."""
+    instance = server.add_instance()
+    stopped = await client.agent_instances.terminate(instance, "too expensive", KEY)
+    assert (stopped.status, stopped.termination_reason) == ("terminated", "too expensive")
+    assert server.requests[0].json == {"reason": "too expensive", "idempotency_key": KEY}
+    with pytest.raises(ValueError, match="reason"):
+        await client.agent_instances.terminate(instance, "  ")
+
+
+async def test_record_quality(client: PrefactorHttpClient, server: ScriptedServer) -> None:
+    """A judgement is recorded under its name, and None removes it."""
+    instance = server.add_instance()
+    judged = await client.agent_instances.record_quality(instance, "tone", {"score": 1}, KEY)
+    assert judged.quality_payloads == {"tone": {"score": 1}}
+    assert (await client.agent_instances.record_quality(instance, "tone")).quality_payloads == {}
+    first, second = (request.json for request in server.requests)
+    assert first == {"name": "tone", "payload": {"score": 1}, "idempotency_key": KEY}
+    assert second["payload"] is None
+    with pytest.raises(ValueError, match="name"):
+        await client.agent_instances.record_quality(instance, "")
+
+
+async def test_agent_context(client: PrefactorHttpClient, server: ScriptedServer) -> None:
+    """The export is passed on as it is."""
+    server.script(Reply(200, {"status": "success", "agent_context": {"body": [1]}}))
+    assert await client.agent_instances.agent_context("i") == {"body": [1]}
+    server.script(Reply(200, {"status": "success"}))
+    with pytest.raises(PrefactorResponseContractError):
+        await client.agent_instances.agent_context("i")
+
+
+async def test_filters(client: PrefactorHttpClient, server: ScriptedServer) -> None:
+    """Filters, order and page are sent in the form every server knows."""
+    empty = {"status": "success", "summaries": [], "pagination": None, "sorting": None}
+    server.script(Reply(200, empty), Reply(200, empty))
+    moment = datetime(2026, 4, 13)  # noqa: DTZ001 - naive on purpose
+    page = await client.agent_instances.list(
+        agent_id="a", started_after=moment, sorting="-id", offset=5, page_size=7
+    )
+    assert (page, page.pagination, page.sorting) == ([], None, None)
+    [_ async for _ in client.agent_instances.iterate(agent_id="a", started_after=moment)]
+    listed, walked = (dict(request.query) for request in server.requests)
+    assert listed == {
+        "agent_id": "a",
+        "started_after": "2026-04-13T00:00:00+00:00",
+        "sorting[field]": "id",
+        "sorting[direction]": "desc",
+        "pagination[offset]": "5",
+        "pagination[page_size]": "7",
+    }
+    assert walked == {
+        "agent_id": "a",
+        "started_after": "2026-04-13T00:00:00+00:00",
+        "pagination[page_size]": "100",
+    }
+
+
+@pytest.mark.parametrize("method", ["get", "start", "finish"])
+@pytest.mark.parametrize("id_", ["..", ".", ""])
+async def test_ids_that_are_none(client: PrefactorHttpClient, method: str, id_: str) -> None:
+    """What a URL would resolve to another place is refused."""
+    with pytest.raises(PrefactorRequestError):
+        await getattr(client.agent_instances, method)(id_)

@@ -1,0 +1,206 @@
+"""Spans: what each method sends, to the field, and how a termination is heard of."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from pydantic import BaseModel, ValidationError
+
+from prefactor_http import (
+    PrefactorConflictError,
+    PrefactorHttpClient,
+    PrefactorNotFoundError,
+    PrefactorRequestError,
+    PrefactorResponseContractError,
+)
+from prefactor_http.testing import Reply, ScriptedServer
+
+PATH = "/api/v1/agent_spans"
+KEY = "key-1"
+
+
+async def test_create_with_the_least(client: PrefactorHttpClient, server: ScriptedServer) -> None:
+    """Four fields are always there; the key stands at top level, in the details and above."""
+    instance = server.add_instance()
+    span = await client.agent_spans.create(instance, "agent:llm", "active", idempotency_key=KEY)
+    sent = server.requests[0]
+    assert (sent.method, sent.path) == ("POST", PATH)
+    assert sent.headers["idempotency-key"] == KEY
+    assert sent.json == {
+        "details": {
+            "agent_instance_id": instance,
+            "schema_name": "agent:llm",
+            "status": "active",
+            "payload": {},
+            "idempotency_key": KEY,
+        },
+        "idempotency_key": KEY,
+    }
+    assert (span.status, span.agent_instance_id) == ("active", instance)
+
+
+async def test_create_with_everything(client: PrefactorHttpClient, server: ScriptedServer) -> None:
+    """Every field by position, nulls inside payloads kept, moments with an offset."""
+    instance = server.add_instance()
+    moment = datetime(2026, 4, 13, tzinfo=UTC)
+    await client.agent_spans.create(
+        instance,
+        "agent:llm",
+        "complete",
+        {"a": None, "b": {"c": None}},
+        {"r": None},
+        "span-1",
+        "parent-1",
+        moment,
+        moment,
+        KEY,
+        sensitive_encoding=True,
+    )
+    assert server.requests[0].json["details"] == {
+        "agent_instance_id": instance,
+        "schema_name": "agent:llm",
+        "status": "complete",
+        "payload": {"a": None, "b": {"c": None}},
+        "result_payload": {"r": None},
+        "id": "span-1",
+        "parent_span_id": "parent-1",
+        "started_at": "2026-04-13T00:00:00+00:00",
+        "finished_at": "2026-04-13T00:00:00+00:00",
+        "sensitive_encoding": True,
+        "idempotency_key": KEY,
+    }
+
+
+async def test_finish(client: PrefactorHttpClient, server: ScriptedServer) -> None:
+    """A bare finish sends its key only; what is given is sent flat."""
+    instance = server.add_instance()
+    spans = [await client.agent_spans.create(instance, "x", "active") for _ in range(2)]
+    finished = await client.agent_spans.finish(spans[0].id, idempotency_key=KEY)
+    moment = datetime(2026, 4, 13, tzinfo=UTC)
+    await client.agent_spans.finish(spans[1].id, "failed", {"e": None}, moment, "key-2")
+    bare, full = (request.json for request in server.requests[2:])
+    assert finished.status == "complete"
+    assert bare == {"idempotency_key": KEY}
+    assert full == {
+        "status": "failed",
+        "result_payload": {"e": None},
+        "timestamp": "2026-04-13T00:00:00+00:00",
+        "idempotency_key": "key-2",
+    }
+    with pytest.raises(PrefactorConflictError):
+        await client.agent_spans.finish(spans[0].id)
+    with pytest.raises(PrefactorNotFoundError):
+        await client.agent_spans.finish("nobody")
+
+
+async def test_checked_before_sending(client: PrefactorHttpClient, server: ScriptedServer) -> None:
+    """States, types, keys and payloads that cannot be right raise here."""
+    spans: Any = client.agent_spans
+    with pytest.raises(ValidationError):
+        await spans.create("i", "x", "terminated")
+    with pytest.raises(ValidationError):
+        await spans.create(None, "x", "active")
+    with pytest.raises(ValidationError):
+        await spans.finish("s", "pending")
+    for call in (spans.create("i", "x", "active", idempotency_key="k" * 65),
+                 spans.finish("s", idempotency_key="k" * 65)):  # fmt: skip
+        with pytest.raises(ValueError, match="64 characters"):
+            await call
+    with pytest.raises(PrefactorRequestError, match=r"^json_data\.details\.payload\.a\[1\] "):
+        await spans.create("i", "x", "active", {"a": [1, object()]})
+    assert server.requests == []
+
+
+async def test_a_model_as_payload(client: PrefactorHttpClient, server: ScriptedServer) -> None:
+    """A model of the caller's own can be the payload, and keeps its nulls."""
+
+    class Prompt(BaseModel):
+        text: str
+        model: str | None = None
+
+    span = await client.agent_spans.create(
+        server.add_instance(), "x", "active", Prompt(text="hello")
+    )
+    assert span.payload == {"text": "hello", "model": None}
+
+
+async def test_the_control_signal(client: PrefactorHttpClient, server: ScriptedServer) -> None:
+    """Both writes report a termination, with its reason, to a function or a coroutine."""
+    instance = server.add_instance()
+    heard: list[str | None] = []
+
+    async def hear(reason: str | None) -> None:
+        heard.append(reason)
+
+    span = await client.agent_spans.create(instance, "x", "active", control_signal_callback=hear)
+    assert heard == []
+    server.terminate(instance, "budget exceeded")
+    await client.agent_spans.create(instance, "x", "active", control_signal_callback=heard.append)
+    await client.agent_spans.finish(span.id, control_signal_callback=hear)
+    assert heard == ["budget exceeded", "budget exceeded"]
+
+
+@pytest.mark.parametrize(
+    ("control", "heard"),
+    [
+        ({"terminate": True}, [None]),
+        ({"terminate": True, "reason": 7}, [None]),
+        ({"terminate": False, "reason": "x"}, []),
+        ("terminate", []),
+        (None, []),
+    ],
+)
+async def test_odd_control_signals(
+    client: PrefactorHttpClient, server: ScriptedServer, control: object, heard: list[None]
+) -> None:
+    """Only an object that says `terminate` is a signal, and only text is a reason."""
+    details = {"type": "agent_span", "id": "s", "agent_instance_id": "i", "schema_name": "x"}
+    body = {"status": "success", "details": {**details, "status": "active"}, "control": control}
+    server.script(Reply(200, body))
+    reasons: list[str | None] = []
+    await client.agent_spans.create("i", "x", "active", control_signal_callback=reasons.append)
+    assert reasons == heard
+
+
+async def test_get_list_iterate(client: PrefactorHttpClient, server: ScriptedServer) -> None:
+    """Spans can be read one by one, by page, and all of them."""
+    instance = server.add_instance()
+    made = [(await client.agent_spans.create(instance, "x", "active")).id for _ in range(5)]
+    server.script(Reply(200, {"status": "success", "details": server.spans[made[0]]}))
+    assert (await client.agent_spans.get(made[0])).id == made[0]
+    page = await client.agent_spans.list(
+        agent_instance_id=instance, include_summaries=True, page_size=2
+    )
+    assert [span.id for span in page] == made[:2]
+    assert page.summaries is page
+    assert page.pagination is not None
+    assert page.pagination.item_count == 5
+    assert page[0].raw == page.raw["summaries"][0]
+    assert server.requests[-1].query["include_summaries"] == "true"
+    walked = client.agent_spans.iterate(agent_instance_id=instance, page_size=2)
+    assert [span.id async for span in walked] == made
+
+
+@pytest.mark.parametrize("details", [None, {}, [], {"type": "agent_instance"}])
+async def test_a_reply_that_does_not_fit(
+    client: PrefactorHttpClient, server: ScriptedServer, details: object
+) -> None:
+    """A reply without a span in it breaks the contract, and names the operation."""
+    server.script(Reply(200, {"status": "success", "details": details}))
+    with pytest.raises(
+        PrefactorResponseContractError, match=r"^Invalid response payload for agent_spans\.create$"
+    ) as info:
+        await client.agent_spans.create("i", "x", "active")
+    assert isinstance(info.value.cause, ValidationError)
+
+
+async def test_nulls_read_as_absent(client: PrefactorHttpClient, server: ScriptedServer) -> None:
+    """A null where a model wants a value does not turn a write that succeeded into an error."""
+    details = {"type": "agent_span", "id": "s", "agent_instance_id": "i", "schema_name": "x"}
+    body = {"status": "success", "details": {**details, "status": "active", "payload": None}}
+    server.script(Reply(200, body))
+    span = await client.agent_spans.create("i", "x", "active")
+    assert span.payload == {}
+    assert span.raw["payload"] is None
