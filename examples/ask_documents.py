@@ -28,16 +28,15 @@ VERSION = {
 }
 
 
-async def ask(question: str, folder: Path, config: HttpClientConfig) -> list[Quote]:
-    """Answer a question about a folder, as one recorded run."""
+async def ask(question: str, folder: Path, config: HttpClientConfig) -> tuple[str, list[Quote]]:
+    """Answer a question about a folder as one recorded run; the run's id, and the answer."""
     async with (
         PrefactorHttpClient(config) as client,
         record_run(
             client, agent_id="document-agent", version=VERSION, span_types=SPAN_TYPES
         ) as run,
     ):
-        print(f"Recording run {run.id}", file=sys.stderr)
-        return await DocumentAgent(folder, run).answer(question)
+        return run.id, await DocumentAgent(folder, run).answer(question)
 
 
 def arguments() -> argparse.Namespace:
@@ -71,11 +70,12 @@ def main() -> int:
     given = arguments()
     try:
         config = HttpClientConfig.from_env()
-        quotes = asyncio.run(ask(given.question, given.folder.resolve(), config))
+        run_id, quotes = asyncio.run(ask(given.question, given.folder.resolve(), config))
     except (PrefactorHttpError, ValueError) as error:
         print(f"Cannot record: {error}", file=sys.stderr)
         return 1
     show(given.question, quotes)
+    print(f"\nRecorded as run {run_id}")
     return 0
 
 

@@ -329,10 +329,11 @@ def test_documents_are_asked_on_a_real_server(live_server: LiveServer, tmp_path:
 
     ran = run(live_server, "ask_documents.py", "What do bees make honey out of?", tmp_path)
 
-    assert ran.returncode == 0, ran.stderr
+    assert (ran.returncode, ran.stderr) == (0, "")
     assert "  “Bees make honey out of nectar.”\n    bees.md:1\n" in ran.stdout
-    run_id = ran.stderr.removeprefix("Recording run ").strip()
-    spans = asyncio.run(spans_of(live_server, run_id))
+    run_id = re.search(r"^Recorded as run (\w+)$", ran.stdout, re.MULTILINE)
+    assert run_id, ran.stdout
+    spans = asyncio.run(spans_of(live_server, run_id[1]))
     titles = ["Question", "Plan", "Search", "Read file", "Build index", "Read file"]
     assert [span.schema_title for span in spans] == [*titles, "Rank passages", "Write answer"]
     assert [span for span in spans if not span.summary] == []

@@ -25,7 +25,7 @@ class Limits:
     """The longest document that is read as a whole; of longer ones, only the lines found."""
     hits: int = 40
     """Passages that a search finds."""
-    documents: int = 4
+    documents: int = 6
     """Documents that are read after a search."""
     passages: int = 8
     """Passages that are searched for quotes."""
@@ -105,7 +105,7 @@ class DocumentAgent:
         return Found(guessed + read, index)
 
     async def _try_guess(self, made: Plan, search: Step) -> list[Candidate]:
-        """Look for a document named after the topic: right, it saves nothing but is always read."""
+        """Look for a document named after the topic, which a search might not rank first."""
         try:
             lines = await self._read(made.first_guess, "named after the topic", search)
         except UNREADABLE:
@@ -126,7 +126,8 @@ class DocumentAgent:
         return index
 
     def _build_index(self, paths: list[str]) -> tuple[Index, list[str]]:
-        index, skipped = Index(), []
+        index = Index()
+        skipped: list[str] = []
         for path in paths:
             try:
                 lines = documents.read(self._folder, path, limit=self._limits.index_bytes)
