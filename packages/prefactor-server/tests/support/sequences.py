@@ -70,7 +70,7 @@ def commands(account_id: str, steps: list[Step], first: int = 0) -> list[Command
     return [_command(account_id, step, at) for at, step in enumerate(steps, first)]
 
 
-def _command(account_id: str, step: Step, at: int) -> Command:
+def _command(account_id: str, step: Step, at: int) -> Command:  # noqa: PLR0911 - one per verb
     verb, name, *rest, key = step
     asked = request(account_id, now=NOW + at, key=key or None, fingerprint=repr(step).encode())
     caller = principal(account_id)

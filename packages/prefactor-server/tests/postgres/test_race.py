@@ -1,0 +1,256 @@
+"""Two servers on one database, the second getting in between the first's reading and writing."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from postgres_database import PostgresDatabase, do, on_another_replica, submit
+from rows import (
+    ACCOUNT,
+    NOW,
+    create_agent,
+    create_span,
+    finish,
+    finish_span,
+    register,
+    request,
+    result,
+    start,
+    terminate,
+)
+
+from prefactor_server.commands.base import (
+    Command,
+    Control,
+    Done,
+    Outcome,
+    Refused,
+    Submission,
+    collect_needs,
+    decide_batch,
+)
+from prefactor_server.domain.errors import IdempotencyKeyUsed, InvalidAction, ValidationFailed
+from prefactor_server.storage.base import Snapshot
+from prefactor_server.storage.postgres.backend import PostgresStorage
+
+
+async def raced(
+    database: PostgresDatabase, storage: PostgresStorage, mine: Command, theirs: Command
+) -> tuple[Outcome, Outcome]:
+    """What both hear when ``theirs`` is carried out while ``mine`` has been read for."""
+    heard: list[Outcome] = []
+    (outcome,) = await submit(
+        storage, mine, meanwhile=on_another_replica(database, theirs, into=heard)
+    )
+    await database.check_counts()
+    return outcome, heard[0]
+
+
+def refusal(outcome: Outcome) -> type[Any]:
+    """Why a command was refused."""
+    assert isinstance(outcome, Refused), outcome
+    return type(outcome.refusal)
+
+
+async def test_one_key_has_one_effect(database: PostgresDatabase, storage: PostgresStorage) -> None:
+    """Of two servers with one request under one key, the slower answers with the faster's row."""
+    asked = request(key="same-key")
+    mine = register("run-mine", request=asked)
+
+    outcome, theirs = await raced(database, storage, mine, register("run-theirs", request=asked))
+
+    assert isinstance(theirs, Done)
+    assert outcome == Done("run-theirs", replayed=True)
+    assert await database.rows("SELECT id FROM agent_instance") == [("run-theirs",)]
+
+
+async def test_one_key_for_two_requests(
+    database: PostgresDatabase, storage: PostgresStorage
+) -> None:
+    """Of two servers with different requests under one key, the slower refuses."""
+    mine = register("run-mine", request=request(key="same-key", fingerprint=b"mine"))
+    theirs = register("run-theirs", request=request(key="same-key", fingerprint=b"theirs"))
+
+    outcome, _ = await raced(database, storage, mine, theirs)
+
+    assert refusal(outcome) is IdempotencyKeyUsed
+
+
+async def test_an_unknown_agent_is_made_once(
+    database: PostgresDatabase, storage: PostgresStorage
+) -> None:
+    """Two servers that register the first runs of one agent make one agent, with both runs."""
+    outcome, theirs = await raced(database, storage, register("run-1"), register("run-2"))
+
+    assert isinstance(outcome, Done)
+    assert isinstance(theirs, Done)
+    for table in ("agent", "agent_deployment", "agent_version", "agent_schema_version"):
+        assert await database.value(f"SELECT count(*) FROM {table}") == 1  # noqa: S608 - ours
+    agents = await database.rows("SELECT DISTINCT agent_id FROM agent_instance")
+    assert len(agents) == 1
+
+
+async def test_an_agents_id_and_name_stay_apart(
+    database: PostgresDatabase, storage: PostgresStorage
+) -> None:
+    """An agent's id never becomes another's external identifier, though no index forbids it."""
+    outcome, theirs = await raced(
+        database, storage, create_agent("twin"), create_agent("other", external="twin")
+    )
+    again, theirs_again = await raced(
+        database, storage, create_agent("second", external="third"), create_agent("third")
+    )
+
+    assert isinstance(theirs, Done)
+    assert refusal(outcome) is InvalidAction
+    assert isinstance(theirs_again, Done)
+    assert refusal(again) is ValidationFailed
+
+
+async def opened(storage: PostgresStorage) -> Any:
+    """A started run with an active and a pending span."""
+    run = await do(storage, register("run-1"))
+    run = await do(storage, start(run.id))
+    await do(storage, create_span("active", run))
+    await do(storage, create_span("pending", run, status="pending"))
+    return run
+
+
+async def test_a_run_starts_once(database: PostgresDatabase, storage: PostgresStorage) -> None:
+    """Of two servers that start one run, the slower refuses and changes nothing."""
+    await do(storage, register("run-1"))
+
+    outcome, _ = await raced(
+        database, storage, start("run-1", at=NOW + 7), start("run-1", at=NOW + 3)
+    )
+
+    assert refusal(outcome) is InvalidAction
+    run = await storage.instance(ACCOUNT, "run-1")
+    assert run is not None
+    assert run.started_at == NOW + 3
+
+
+async def test_a_finished_run_is_not_terminated(
+    database: PostgresDatabase, storage: PostgresStorage
+) -> None:
+    """A termination that a finish got ahead of is refused, and closes no span."""
+    await opened(storage)
+
+    outcome, _ = await raced(database, storage, terminate("run-1"), finish("run-1"))
+
+    assert refusal(outcome) is InvalidAction
+    run = await storage.instance(ACCOUNT, "run-1")
+    assert run is not None
+    assert (run.status, run.active_spans, run.pending_spans) == ("complete", 1, 1)
+
+
+async def test_a_terminated_run_is_not_finished(
+    database: PostgresDatabase, storage: PostgresStorage
+) -> None:
+    """A finish that a termination got ahead of is refused."""
+    await opened(storage)
+
+    outcome, _ = await raced(database, storage, finish("run-1"), terminate("run-1"))
+
+    assert refusal(outcome) is InvalidAction
+
+
+async def test_a_span_of_a_run_that_was_just_terminated(
+    database: PostgresDatabase, storage: PostgresStorage
+) -> None:
+    """A span created behind a termination is taken, stays open, and hears of it."""
+    run = await opened(storage)
+
+    outcome, _ = await raced(database, storage, create_span("late", run), terminate("run-1"))
+
+    assert isinstance(outcome, Done)
+    assert outcome.control == Control("enough")
+    found = await storage.instance(ACCOUNT, "run-1")
+    assert found is not None
+    assert (found.status, found.active_spans, found.cancelled_spans) == ("terminated", 1, 2)
+
+
+async def test_a_termination_closes_what_was_just_created(
+    database: PostgresDatabase, storage: PostgresStorage
+) -> None:
+    """A termination closes and counts the spans that came after it had read the run."""
+    run = await opened(storage)
+
+    outcome, _ = await raced(database, storage, terminate("run-1"), create_span("late", run))
+
+    assert isinstance(outcome, Done)
+    statuses = await database.rows("SELECT DISTINCT status, flags FROM agent_span")
+    assert statuses == [("cancelled", 1)]
+
+
+async def test_a_termination_leaves_what_was_just_finished(
+    database: PostgresDatabase, storage: PostgresStorage
+) -> None:
+    """A termination neither closes nor counts a span that was finished after it had read."""
+    await opened(storage)
+
+    await raced(database, storage, terminate("run-1"), finish_span("active"))
+
+    found = await database.rows("SELECT id, status FROM agent_span ORDER BY id")
+    assert found == [("active", "complete"), ("pending", "cancelled")]
+
+
+async def test_a_span_finished_behind_a_termination(
+    database: PostgresDatabase, storage: PostgresStorage
+) -> None:
+    """The finish of a span that a termination has just closed still counts, once."""
+    await opened(storage)
+    mine = finish_span("active", payloads=(result("active"),), result_size=11)
+
+    outcome, _ = await raced(database, storage, mine, terminate("run-1"))
+
+    assert isinstance(outcome, Done)
+    assert outcome.control == Control("enough")
+    record = await storage.span(ACCOUNT, "active")
+    assert record is not None
+    assert (record.span.status, record.result) == ("complete", b'{"ok":true}')
+
+
+async def test_a_span_is_created_once(database: PostgresDatabase, storage: PostgresStorage) -> None:
+    """Of two servers that create a span of one id, the slower refuses."""
+    run = await opened(storage)
+
+    outcome, theirs = await raced(
+        database, storage, create_span("same-id", run), create_span("same-id", run)
+    )
+
+    assert isinstance(theirs, Done)
+    assert refusal(outcome) is InvalidAction
+
+
+async def test_a_span_is_finished_once(
+    database: PostgresDatabase, storage: PostgresStorage
+) -> None:
+    """Of two servers that finish a span, the slower refuses."""
+    await opened(storage)
+
+    outcome, theirs = await raced(
+        database, storage, finish_span("active"), finish_span("active", "failed")
+    )
+
+    assert isinstance(theirs, Done)
+    assert refusal(outcome) is InvalidAction
+
+
+async def test_counts_add_up(database: PostgresDatabase, storage: PostgresStorage) -> None:
+    """Spans that two servers add to a run at once are all counted, without deciding again."""
+    run = await opened(storage)
+    get_in_between = on_another_replica(database, create_span("theirs", run, status="failed"))
+    submissions = [Submission((create_span("mine", run, status="complete"),), 1)]
+    decisions: list[object] = []
+
+    def decide(snapshots: Mapping[str, Snapshot]) -> None:
+        decisions.append(decide_batch(submissions, snapshots))
+        get_in_between()
+
+    await storage.transact(collect_needs(submissions), decide)
+
+    found = await storage.instance(ACCOUNT, "run-1")
+    assert found is not None
+    assert (found.active_spans, found.complete_spans, found.failed_spans) == (1, 1, 1)
+    assert len(decisions) == 1
+    await database.check_counts()
