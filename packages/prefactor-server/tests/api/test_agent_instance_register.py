@@ -88,7 +88,7 @@ async def test_saying_nothing_keeps_the_current_version(door: Any, nothing: Any)
 
 
 async def test_a_registration_can_leave_the_current_version_alone(door: Any) -> None:
-    """With update_current_version false, the run has its version and the deployment keeps its own."""
+    """Without update_current_version, a run has its own version and the deployment another."""
     first = await door.register(agent_version={"external_identifier": "v1"})
     trial = await door.register(
         agent_version={"external_identifier": "v2"}, update_current_version=False
@@ -165,7 +165,7 @@ async def test_a_declaration_that_makes_no_sense_is_refused(
 
 
 async def test_a_wrong_schema_or_template_stops_no_registration(door: Any) -> None:
-    """A schema that is none and a template that does not parse are accepted; spans are unchecked."""
+    """A schema that is none and a template that does not parse only leave spans unchecked."""
     broken = {"name": "llm", "params_schema": {"type": "nonsense"}, "template": "{{ oops"}
     run = await door.register(agent_schema_version=_schema(broken))
 
@@ -176,7 +176,7 @@ async def test_a_wrong_schema_or_template_stops_no_registration(door: Any) -> No
 
 
 async def test_ids_and_external_identifiers_are_unique(door: Any) -> None:
-    """A second run with the same id, or the same external identifier of its agent, is a conflict."""
+    """A second run with the same id, or its agent's same external identifier, is a conflict."""
     await door.register("run-1", external_identifier="ext")
 
     for fields in ({"id": "run-1"}, {"external_identifier": "ext"}):
@@ -227,4 +227,4 @@ class TestWithoutAutomaticAgents:
         fields = {"name": "A", "external_identifier": "agent-1"}
         await door.post("/agent", {"details": fields})
 
-        (await door.post("/agent_instance/register", body)).details
+        assert (await door.post("/agent_instance/register", body)).status == 200

@@ -1,4 +1,4 @@
-"""Spans behind the front door: what each status allows, checks, summaries and the control signal."""
+"""Spans behind the front door: statuses, checks, summaries and the control signal."""
 
 from typing import Any
 
@@ -206,7 +206,7 @@ async def test_payloads_are_checked_and_never_refused(door: Any) -> None:
 
 
 async def test_an_undeclared_type_is_accepted_and_marked(door: Any) -> None:
-    """A span of a type that its run did not declare is titled by its name and checked by nothing."""
+    """A span of a type that its run did not declare has its name for a title, and no checks."""
     span = await door.span(await _typed_run(door), schema_name="other", payload={"a": 1})
 
     assert (span["schema_registered"], span["schema_title"]) == (False, "other")

@@ -5,28 +5,7 @@ from typing import Any
 import pytest
 
 from prefactor_server.api.operations import OPERATIONS
-from prefactor_server.commands.base import Decision, Done, Request
-from prefactor_server.domain.api_token import ApiToken, make_token
-from prefactor_server.storage.base import Changes, Needs, Snapshot
-
-
-class _Change:
-    """A change of a token, until there are operations for it."""
-
-    operation = "tests.change"
-
-    def __init__(self, token: ApiToken, **fields: Any) -> None:
-        self.request = Request(token.account_id, "test", token.updated_at, None, b"")
-        self._id, self._fields = token.id, fields
-
-    def needs(self, needs: Needs) -> None:
-        needs.tokens.add(self._id)
-
-    def decide(self, snapshot: Snapshot) -> Decision:
-        token = snapshot.get(ApiToken, self._id)
-        assert token is not None
-        changed = token._replace(**self._fields)
-        return Decision(Changes(updated=(changed,)), Done(token.id, changed))
+from prefactor_server.domain.api_token import make_token
 
 
 @pytest.mark.parametrize(
@@ -105,7 +84,7 @@ async def test_a_stopped_token_stops_within_seconds(door: Any, status: str) -> N
     text, token = await door.add_token()
     assert (await door.get("/ping", token=text)).status == 200
 
-    await door.writer.submit([_Change(token, status=status)], 0)
+    await door.put(token._replace(status=status))
     door.clock.leap(seconds=10)
 
     body = (await door.get("/ping", token=text)).refused(401, "bad_authtoken")
@@ -115,10 +94,10 @@ async def test_a_stopped_token_stops_within_seconds(door: Any, status: str) -> N
 async def test_a_suspended_token_works_again_at_once(door: Any) -> None:
     """Nothing is remembered of a token that did not work."""
     text, token = await door.add_token()
-    await door.writer.submit([_Change(token, status="suspended")], 0)
+    await door.put(token._replace(status="suspended"))
     (await door.get("/ping", token=text)).refused(401, "bad_authtoken")
 
-    await door.writer.submit([_Change(token, status="active")], 0)
+    await door.put(token._replace(status="active"))
 
     assert (await door.get("/ping", token=text)).status == 200
 
@@ -255,3 +234,19 @@ async def test_operators_work_needs_an_account_token(door: Any, path: str, body:
     assert "scope account" in alone.refused(403, "not_permitted")["message"]
     assert bulk.body["outputs"]["key-0001"]["code"] == "not_permitted"
     assert (await door.get("/agent_instance/run-1")).details["status"] == "active"
+
+
+async def test_two_deployments_are_not_each_other_s_repeat(door: Any) -> None:
+    """A key that another deployment used for the same words is taken, and not a repeat."""
+    tokens = [
+        await door.deployment_token(await door.register(agent_id=agent_id))
+        for agent_id in ("agent-1", "agent-2")
+    ]
+    body = {"idempotency_key": "register-0001"}
+
+    first, second = [
+        await door.post("/agent_instance/register", body, token=token) for token in tokens
+    ]
+
+    assert first.status == 200
+    second.refused(409, "idempotency_key_already_used")

@@ -49,9 +49,10 @@ async def test_a_key_belongs_to_one_request(door: Any, path: str, body: Any, oth
     """The same key with another request is a conflict of its own kind, and does nothing."""
     await _prepare(door)
 
-    (await door.post(path, {**body, "idempotency_key": "key-1"})).details
+    done = await door.post(path, {**body, "idempotency_key": "key-1"})
     refused = await door.post(path, {**other, "idempotency_key": "key-1"})
 
+    assert done.status == 200
     refused.refused(409, "idempotency_key_already_used")
 
 

@@ -8,6 +8,8 @@ from prefactor_server.api.openapi import openapi_document
 from prefactor_server.api.operation import Read
 from prefactor_server.api.operations import OPERATIONS
 
+INVALID = (422, "validation_errors")
+UNREADABLE = (400, "bad_request")
 LISTS = ["/agent", "/agent_instance", "/agent_spans"]
 
 
@@ -134,38 +136,38 @@ async def test_both_spellings_of_an_order_are_honoured(
 
 @pytest.mark.parametrize("path", LISTS)
 @pytest.mark.parametrize(
-    ("query", "status", "code", "said"),
+    ("query", "refusal", "said"),
     [
-        ({"sorting": "colour"}, 422, "validation_errors", "must be one of id"),
-        ({"sorting[field]": "colour"}, 422, "validation_errors", "must be one of id"),
-        ({"sorting": "-"}, 422, "validation_errors", "must be one of id"),
-        ({"sorting[direction]": "up"}, 422, "validation_errors", "must be asc or desc"),
-        ({"sorting": "id", "sorting[field]": "id"}, 400, "bad_request", "not both"),
-        ({"pagination[page_size]": "0"}, 422, "validation_errors", "from 1 to 100"),
-        ({"pagination[page_size]": "101"}, 422, "validation_errors", "from 1 to 100"),
-        ({"pagination[page_size]": "ten"}, 422, "validation_errors", "from 1 to 100"),
-        ({"pagination[offset]": "-1"}, 422, "validation_errors", "whole number"),
-        ({"pagination[offset]": "9" * 30}, 422, "validation_errors", "whole number"),
-        ({"pagination[offset]": ""}, 422, "validation_errors", "whole number"),
-        ({"pagination[after]": "nonsense"}, 422, "validation_errors", "not a cursor"),
-        ({"pagination[after]": "W1tbW1tb" * 2000}, 422, "validation_errors", "cursor"),
-        ({"pagination[after]": "a", "pagination[offset]": "1"}, 400, "bad_request", "not both"),
-        ({"colour": "red"}, 400, "bad_request", "'colour'; known here: "),
-        ({"status ": "a\0"}, 400, "bad_request", "NUL"),
+        ({"sorting": "colour"}, INVALID, "must be one of id"),
+        ({"sorting[field]": "colour"}, INVALID, "must be one of id"),
+        ({"sorting": "-"}, INVALID, "must be one of id"),
+        ({"sorting[direction]": "up"}, INVALID, "must be asc or desc"),
+        ({"sorting": "id", "sorting[field]": "id"}, UNREADABLE, "not both"),
+        ({"pagination[page_size]": "0"}, INVALID, "from 1 to 100"),
+        ({"pagination[page_size]": "101"}, INVALID, "from 1 to 100"),
+        ({"pagination[page_size]": "ten"}, INVALID, "from 1 to 100"),
+        ({"pagination[offset]": "-1"}, INVALID, "whole number"),
+        ({"pagination[offset]": "9" * 30}, INVALID, "whole number"),
+        ({"pagination[offset]": ""}, INVALID, "whole number"),
+        ({"pagination[after]": "nonsense"}, INVALID, "not a cursor"),
+        ({"pagination[after]": "W1tbW1tb" * 2000}, INVALID, "cursor"),
+        ({"pagination[after]": "a", "pagination[offset]": "1"}, UNREADABLE, "not both"),
+        ({"colour": "red"}, UNREADABLE, "'colour'; known here: "),
+        ({"status ": "a\0"}, UNREADABLE, "NUL"),
     ],
 )
 async def test_what_a_list_cannot_do_it_refuses(
-    door: Any, path: str, query: dict[str, str], status: int, code: str, said: str
+    door: Any, path: str, query: dict[str, str], refusal: tuple[int, str], said: str
 ) -> None:
     """A parameter that is unknown, impossible or contradictory is named, and never ignored."""
     answer = await door.get(path, {"agent_id": "a", **query} if path == "/agent_spans" else query)
 
-    assert said in str(answer.refused(status, code))
+    assert said in str(answer.refused(*refusal))
 
 
 @pytest.mark.parametrize("path", LISTS)
 async def test_harmless_parameters_of_clients_are_let_through(door: Any, path: str) -> None:
-    """What changes nothing is accepted: flags for more than there is, and the token's own account."""
+    """What changes nothing is accepted: flags for what there is not, and one's own account."""
     account_id = (await door.get("/ping")).details["account_id"]
     query = {"include_risk_score": "true", "include_counts": "maybe", "account_id": account_id}
     if path == "/agent_spans":
@@ -205,7 +207,7 @@ async def test_a_cursor_belongs_to_its_list(door: Any) -> None:
     ids=lambda one: one.name,
 )
 async def test_every_documented_order_works(door: Any, operation: Any) -> None:
-    """Each value that the document gives for sorting is accepted by the list that it is given for."""
+    """Each value that the document gives for sorting is accepted by the list that it is about."""
     described = openapi_document(OPERATIONS)["paths"][operation.path]["get"]["parameters"]
     (sorting,) = [one for one in described if one["name"] == "sorting"]
 

@@ -194,13 +194,16 @@ def _failure(error: Exception, request_id: str, scope: Scope) -> _Response:
     return _Response(500, _encoder.encode(body))
 
 
-def _trace(error: BaseException) -> str:
+def _trace(error: BaseException) -> list[str]:
     """Where something went wrong, and in the course of what.
 
-    Code alone: messages and local variables may hold payloads and tokens, and a log must not, however
-    it is set up.
+    Places alone: messages and local variables may hold payloads and tokens, and a log must not,
+    however it is set up.
     """
     earlier = error.__cause__ or error.__context__
-    before = "" if earlier is None else f"{_trace(earlier)}\n"
-    frames = "".join(traceback.format_tb(error.__traceback__))
-    return f"{before}{type(error).__qualname__}\n{frames}"
+    frames = traceback.extract_tb(error.__traceback__)
+    return [
+        *([] if earlier is None else _trace(earlier)),
+        type(error).__qualname__,
+        *(f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames),
+    ]

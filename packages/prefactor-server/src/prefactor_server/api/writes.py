@@ -121,9 +121,10 @@ class Job:
         return inside
 
     def _fingerprint(self, body: Any) -> bytes:
+        # A deployment token says by itself for whom it asks: that is part of the request too.
+        caller = self.call.principal.agent_deployment_id or ""
         digest = hashlib.blake2b(digest_size=16)
-        digest.update(self.operation.name.encode())
-        digest.update(b"\0%b\0" % self.call.path_id.encode())
+        digest.update(f"{self.operation.name}\0{self.call.path_id}\0{caller}\0".encode())
         digest.update(_fingerprint_encoder.encode(body))
         return digest.digest()
 

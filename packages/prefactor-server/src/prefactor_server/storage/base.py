@@ -232,7 +232,7 @@ class Storage(Protocol):
         ...
 
     async def agents(self, account_id: str, listing: Listing) -> Page[AgentRecord]:
-        """A page of agents."""
+        """A page of agents. A filter on ``environment_id`` keeps those that are deployed there."""
         ...
 
     async def instance_counts(

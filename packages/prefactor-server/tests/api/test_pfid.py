@@ -1,0 +1,38 @@
+"""Ids on request."""
+
+from typing import Any
+
+import pytest
+
+from prefactor_server.domain.pfid import is_pfid, partition_of
+
+
+@pytest.mark.parametrize(
+    ("body", "count"),
+    [(None, 1), ({}, 1), ({"count": None}, 1), ({"count": 1}, 1), ({"count": 1000}, 1000)],
+)
+async def test_ids_share_the_partition_of_their_account(door: Any, body: Any, count: int) -> None:
+    """So many distinct ids come as were asked for, all with the account's partition."""
+    account_id = (await door.get("/ping")).details["account_id"]
+
+    pfids = (await door.post("/pfid/generate", body)).details["pfids"]
+
+    assert len(set(pfids)) == count
+    assert all(is_pfid(pfid) for pfid in pfids)
+    assert {partition_of(pfid) for pfid in pfids} == {partition_of(account_id)}
+
+
+@pytest.mark.parametrize("count", [0, -1, 1001, 2**70, 1.5, "3", True])
+async def test_an_impossible_number_of_ids_is_refused(door: Any, count: Any) -> None:
+    """From one to a thousand ids come at a time."""
+    answer = await door.post("/pfid/generate", {"count": count})
+
+    errors = answer.refused(422, "validation_errors")["errors"]
+    assert errors["count"]["message"] == "must be 1 to 1000"
+
+
+async def test_another_account_has_its_own_ids(door: Any) -> None:
+    """Ids are made for the token's account alone."""
+    answer = await door.post("/pfid/generate", {"account_id": "somebody-else"})
+
+    answer.refused(403, "not_permitted")

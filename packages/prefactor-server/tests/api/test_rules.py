@@ -1,0 +1,118 @@
+"""The pure parts of the API: rules that need no server to be shown."""
+
+import re
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from prefactor_server.api.decode import MAX_DEPTH, check_depth
+from prefactor_server.api.errors import MethodNotAllowed
+from prefactor_server.api.fields import CLIENT_ID_PATTERN
+from prefactor_server.api.operation import Operation
+from prefactor_server.api.operations import OPERATIONS
+from prefactor_server.api.randomness import Randomness
+from prefactor_server.api.router import Router
+from prefactor_server.domain.errors import BadRequest, NotFound
+from prefactor_server.domain.ids import is_client_id
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=300,
+)
+
+
+@given(st.text() | st.from_regex(CLIENT_ID_PATTERN) | st.text("aZ0_.:-\n ", max_size=66))
+def test_the_documented_pattern_of_ids_is_the_rule_of_ids(text: str) -> None:
+    """The pattern in the OpenAPI document accepts exactly the ids that the domain accepts."""
+    assert (re.search(CLIENT_ID_PATTERN, text) is not None) == is_client_id(text)
+
+
+def _depth(value: Any) -> int:
+    if isinstance(value, dict):
+        return 1 + max(map(_depth, value.values()), default=0)
+    return 1 + max(map(_depth, value), default=0) if isinstance(value, list) else 0
+
+
+@given(JSON, st.integers(0, 120))
+def test_depth_is_what_counting_brackets_says(value: Any, wrappings: int) -> None:
+    """The quick check of depth agrees with a walk through the value, whatever its texts hold."""
+    for number in range(wrappings):
+        value = {"[{": value} if number % 2 else [value, '}]"\\']
+    document = msgspec.json.encode(value)
+
+    if _depth(value) > MAX_DEPTH:
+        with pytest.raises(BadRequest):
+            check_depth(document)
+    else:
+        check_depth(document)
+
+
+ROUTES = [
+    ("GET", "/api/v1/agent", "agents.list", ""),
+    ("POST", "/api/v1/agent", "agents.create", ""),
+    ("GET", "/api/v1/agent/show", "agents.show", ""),
+    ("GET", "/api/v1/agent/shown", "agents.get", "shown"),
+    ("GET", "/api/v1/agent/a%2Fb%20c", "agents.get", "a/b c"),
+    ("POST", "/api/v1/agent_instance/register", "agent_instances.register", ""),
+    ("GET", "/api/v1/agent_instance/register", "agent_instances.show", "register"),
+    ("POST", "/api/v1/agent_instance/start/start", "agent_instances.start", "start"),
+    ("POST", "/api/v1/agent_spans/a/finish", "agent_spans.finish", "a"),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "name", "path_id"), ROUTES)
+def test_a_path_leads_to_its_operation(method: str, path: str, name: str, path_id: str) -> None:
+    """Spelled-out paths win over ids, and ids may hold whatever a percent sign can spell."""
+    match = Router(OPERATIONS).match(method, path)
+
+    assert (match.operation.name, match.path_id) == (name, path_id)
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda one: one.name)
+def test_every_operation_is_reached(operation: Operation) -> None:
+    """No operation stands in the way of another."""
+    path = re.sub(r"\{.*?\}", "some-id", operation.path)
+
+    assert Router(OPERATIONS).match(operation.method, path).operation is operation
+
+
+@pytest.mark.parametrize(
+    "path", ["", "/", "//", "/api/v1", "/api/v1/", "/api/v1/agent/", "/api/v1/agent/a/", "/ping"]
+)
+def test_a_path_that_leads_nowhere_is_not_found(path: str) -> None:
+    """Slashes too many or too few lead nowhere."""
+    with pytest.raises(NotFound):
+        Router(OPERATIONS).match("GET", path)
+
+
+def test_the_methods_of_a_path_are_told() -> None:
+    """Whoever uses the wrong method hears of the right ones, of either reading of the path."""
+    with pytest.raises(MethodNotAllowed) as caught:
+        Router(OPERATIONS).match("PATCH", "/api/v1/agent_instance/register")
+
+    assert caught.value.allowed == ("GET", "POST")
+
+
+@given(st.lists(st.integers(1, 5000), max_size=20))
+def test_no_randomness_is_given_twice(sizes: list[int]) -> None:
+    """Every draught is of the size asked for, and continues the source without a repetition."""
+    position = 0
+
+    def source(size: int) -> bytes:
+        nonlocal position
+        position += size
+        return b"".join(number.to_bytes(4, "big") for number in range(position - size, position))
+
+    def words(size: int) -> bytes:
+        return source(-(-size // 4))[:size]
+
+    randomness = Randomness(words)
+    given_out = [randomness(size * 4) for size in sizes]
+
+    assert [len(one) for one in given_out] == [size * 4 for size in sizes]
+    drawn = [one[at : at + 4] for one in given_out for at in range(0, len(one), 4)]
+    assert len(set(drawn)) == len(drawn)
