@@ -145,8 +145,8 @@ async def test_the_list_finds_agents_by_what_they_have(door: Any) -> None:
         ({"team_id": "t"}, [first]),
         ({"team_id": "null"}, [second, third]),
         ({"owner_person_id": "o"}, [first]),
-        ({"risk_profile_id": "null"}, [first, third]),
         ({"risk_profile_id": "r", "team_id": "t"}, []),
+        ({"risk_profile_id": "null"}, [first, third]),
     ]
 
     for query, agents in expected:
