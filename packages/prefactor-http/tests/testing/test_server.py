@@ -187,12 +187,14 @@ async def test_the_script_goes_before_the_plan(api: Api, server: ScriptedServer)
 
 
 async def test_idle_connections_are_closed() -> None:
-    """After the idle limit the server closes the connection."""
+    """After the idle limit the server closes a connection that has served a request."""
     async with ScriptedServer(idle_limit=0.01) as server:
+        server.script(Reply(204))
         host, port = server.url.removeprefix("http://").split(":")
         reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(b"GET / HTTP/1.1\r\n\r\n")
 
-        assert await reader.read() == b""
+        assert (await reader.read()).startswith(b"HTTP/1.1 204 ")
         writer.close()
         await writer.wait_closed()
 

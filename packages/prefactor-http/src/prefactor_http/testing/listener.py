@@ -81,8 +81,10 @@ class Listener:
         self.connections += 1
         number = self.connections
         try:
-            while await self._exchange(reader, writer, number):
-                pass
+            # A connection is idle only between requests: a new one is given all its time.
+            idle_limit = None
+            while await self._exchange(reader, writer, number, idle_limit):
+                idle_limit = self._idle_limit
         except (ConnectionError, TimeoutError):
             pass  # the client left, or the idle limit passed
         except MalformedRequestError as error:
@@ -94,9 +96,13 @@ class Listener:
             await writer.wait_closed()
 
     async def _exchange(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, number: int
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        number: int,
+        idle_limit: float | None,
     ) -> bool:
-        async with asyncio.timeout(self._idle_limit):
+        async with asyncio.timeout(idle_limit):
             head = await read_head(reader)
         body = await read_body(reader, head.headers) if head else None
         if head is None or body is None:

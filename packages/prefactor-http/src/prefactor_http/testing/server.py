@@ -62,7 +62,8 @@ class ScriptedServer:
 
         Args:
             faults: Random faults for requests that no scripted step took.
-            idle_limit: Seconds after which an idle connection is closed, or `None` for never.
+            idle_limit: Seconds after which a connection that has served a request and is idle is
+                closed, or `None` for never.
             idempotent: Whether a repeated write is answered from memory. Without it every write
                 that arrives is applied, and `applied` shows what a client really sent.
             token: The token that is let in; every other one is answered with 401.
