@@ -82,7 +82,7 @@ class AgentSpanClient(Endpoint):
             "sensitive_encoding": sensitive_encoding,
             "idempotency_key": key,
         }
-        details = present(**details)
+        details = {name: value for name, value in details.items() if value is not None}
         CreateAgentSpanRequest.model_validate(details)
         reply = await self._write("POST", PATH, {"details": details}, key, options)
         return await _span(reply, "agent_spans.create", control_signal_callback)
