@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 import aiohttp
@@ -78,7 +79,7 @@ async def measure(url: str) -> list[Figure]:
 
         for name, in_flight in (("one at a time", 1), ("50 in flight", 50)):
             rounds = await interleave_async(
-                ROUNDS, lambda n=in_flight: cpu(floor, n), lambda n=in_flight: cpu(subject, n)
+                ROUNDS, partial(cpu, floor, in_flight), partial(cpu, subject, in_flight)
             )
             rounds.describe(f"CPU of a call, {name}", per=CALLS)
             figures.append(Figure(f"CPU of a typed call, {name}", rounds.ratio, GOAL, GATE))
