@@ -112,7 +112,7 @@ RACES = st.tuples(st.lists(STEPS, max_size=4), st.lists(STEPS, min_size=1, max_s
 BATCHES = st.lists(st.lists(STEPS, min_size=1, max_size=6), max_size=6)
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(BATCHES)
 def test_the_same_commands_leave_the_same_rows(
     postgres: Subject, sqlite: Subject, batches: list[list[Step]]
@@ -124,7 +124,7 @@ def test_the_same_commands_leave_the_same_rows(
     assert postgres.rows(here, TABLES) == sqlite.rows(there, TABLES)
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(RACES)
 def test_whoever_gets_in_between_came_before_or_after(
     postgres: Subject,
@@ -192,7 +192,7 @@ LISTS = {
 }
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(st.data())
 def test_the_same_lists_have_the_same_pages(
     postgres: Subject, sqlite: Subject, data: st.DataObject

@@ -129,9 +129,14 @@ class Link:
 
     @asynccontextmanager
     async def connection(self) -> AsyncGenerator[Connection]:
-        """A connection for one use."""
+        """A connection for one use; one that broke is not used again."""
         async with self._pool.acquire() as connection:
-            yield connection
+            try:
+                yield connection
+            except Exception as error:
+                if is_lost(error):
+                    driver.discard(connection)
+                raise
 
     async def pause(self, attempt: int) -> None:
         """Wait a little, longer with each attempt, and never as long as the others do."""

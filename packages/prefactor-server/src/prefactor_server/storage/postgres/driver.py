@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from contextlib import AbstractAsyncContextManager
-from typing import Any, Protocol, cast
+from contextlib import AbstractAsyncContextManager, suppress
+from typing import Any, Final, Protocol, cast
 
 import asyncpg  # type: ignore[import-untyped]  # it has no types of its own, hence this module
 
 _asyncpg: Any = asyncpg
+_GONE: Final = re.compile("clos(ed|ing)|released")
 
 
 class Connection(Protocol):
@@ -44,6 +46,10 @@ class Connection(Protocol):
 
     async def close(self) -> None:
         """Hang up."""
+        ...
+
+    def terminate(self) -> None:
+        """Hang up without a word: the connection is not to be used again."""
         ...
 
 
@@ -90,10 +96,19 @@ def is_bad_address(error: BaseException) -> bool:
     return isinstance(error, _asyncpg.ClientConfigurationError)
 
 
-def is_closed(error: BaseException) -> bool:
-    """Whether asyncpg refused to use a connection, or a pool, because it is closed."""
-    # It says so in words only.
-    return isinstance(error, _asyncpg.InterfaceError) and "clos" in str(error)
+def discard(connection: Connection) -> None:
+    """See to it that a connection that broke is not used again."""
+    # When asyncpg has noticed by itself, there is nothing left to hang up.
+    with suppress(_asyncpg.InterfaceError):
+        connection.terminate()
+
+
+def is_broken(error: BaseException) -> bool:
+    """Whether asyncpg could not use a connection, or a pool, because it is closed or closing."""
+    # It says the first in words only. The second is how it finds, between two questions, that a
+    # server which is about to shut down has spoken out of turn.
+    gone = isinstance(error, _asyncpg.InterfaceError) and _GONE.search(str(error)) is not None
+    return gone or isinstance(error, _asyncpg.InternalClientError)
 
 
 def is_unfit_value(error: BaseException) -> bool:

@@ -41,7 +41,7 @@ def is_lost(error: BaseException) -> bool:
         return code in _LOST or code.startswith("08")
     if driver.is_unfit_value(error):
         return False
-    return driver.is_closed(error) or isinstance(error, OSError | TimeoutError)
+    return driver.is_broken(error) or isinstance(error, OSError | TimeoutError)
 
 
 def is_raced(error: BaseException) -> bool:

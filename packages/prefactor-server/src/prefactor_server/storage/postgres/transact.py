@@ -20,6 +20,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple, TypeVar
 
 from prefactor_server.storage.base import Decide, Needs
+from prefactor_server.storage.postgres import driver
 from prefactor_server.storage.postgres.connection import Link
 from prefactor_server.storage.postgres.driver import Connection
 from prefactor_server.storage.postgres.failures import (
@@ -103,6 +104,7 @@ async def _write(connection: Connection, changes: Sequence[Tuples]) -> _Written:
     except Exception as error:
         if not is_lost(error):
             raise
+        driver.discard(connection)
         return _Written(receipt, error)
     return _Written(receipt, None)
 
