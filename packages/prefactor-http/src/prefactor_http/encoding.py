@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import quote
@@ -166,15 +166,15 @@ def _quickly(value: Any) -> bytes | None:
         return None
 
 
-def _is_plain(value: Any) -> bool:
-    children = value
-    if type(value) is dict:
-        for key in children:
+def _is_plain(value: dict[Any, Any] | list[Any]) -> bool:
+    children: Iterable[Any] = value
+    if isinstance(value, dict):
+        for key in value:
             if type(key) is not str:
                 return False
-        children = children.values()
+        children = value.values()
     for child in children:
-        kind = type(child)
+        kind: type[Any] = type(child)
         if kind in _LEAVES:
             continue
         if kind is float:
