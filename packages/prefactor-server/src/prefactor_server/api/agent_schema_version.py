@@ -66,11 +66,6 @@ def nameless(account_id: str) -> DeclaredSchema:
     return _declared(account_id, None, [], [])
 
 
-def content_of(schema: DeclaredSchema) -> bytes:
-    """A digest of what is declared, the identifier included."""
-    return schema.content.content_hash
-
-
 def _declared(
     account_id: str,
     identifier: str | None,
