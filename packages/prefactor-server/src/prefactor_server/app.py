@@ -20,6 +20,7 @@ import uvicorn
 from prefactor_server.api import Limits, create_api
 from prefactor_server.bootstrap import bootstrap
 from prefactor_server.commands.writer import Writer
+from prefactor_server.domain.api_token import hash_token
 from prefactor_server.domain.errors import SettingError, Unavailable
 from prefactor_server.domain.pfid import PfidMaker
 from prefactor_server.queries import Reader
@@ -38,10 +39,15 @@ _GRACE_SECONDS: Final = 20
 
 
 class Started(NamedTuple):
-    """What there is to say once the server answers: ``new_token`` only on a new database."""
+    """What there is to say once the server answers.
+
+    ``new_token`` is the account token of a database that was new; ``unknown_token`` says that a
+    bootstrap token was given which the database, an older one, does not know.
+    """
 
     url: str
     new_token: str | None
+    unknown_token: bool
 
 
 def now_us() -> int:
@@ -89,6 +95,7 @@ async def serve(settings: Settings, announce: Callable[[Started], None]) -> None
         SettingError, DatabaseFileError, MigrationError: see ``open_storage``.
         OSError: the address cannot be listened on.
     """
+    _remove_ready_file(settings)
     with _listen(settings) as listener:
         storage = open_storage(settings, exclusive=True)
         try:
@@ -100,7 +107,11 @@ async def serve(settings: Settings, announce: Callable[[Started], None]) -> None
                 random_bytes=secrets.token_bytes,
             )
             writer = Writer(storage, max_queue_bytes=settings.max_queue_bytes)
-            started = Started(_url(listener), new_token)
+            started = Started(
+                _url(listener),
+                new_token,
+                unknown_token=not await _knows(storage, settings.bootstrap_token),
+            )
             async with _pruning(storage, settings):
                 await _Server(
                     _configuration(settings, storage, writer),
@@ -109,6 +120,18 @@ async def serve(settings: Settings, announce: Callable[[Started], None]) -> None
             await writer.close()
         finally:
             await storage.close()
+
+
+def _remove_ready_file(settings: Settings) -> None:
+    # One that an earlier server left behind would send its readers to the wrong place.
+    if settings.ready_file:
+        Path(settings.ready_file).unlink(missing_ok=True)
+
+
+async def _knows(storage: Storage, given_token: str) -> bool:
+    if not given_token:
+        return True
+    return await storage.token_by_hash(hash_token(given_token)) is not None
 
 
 def _configuration(settings: Settings, storage: Storage, writer: Writer) -> uvicorn.Config:
@@ -168,13 +191,14 @@ class _Server(uvicorn.Server):
 
 
 def _announce(settings: Settings, started: Started, announce: Callable[[Started], None]) -> None:
+    # The file comes last: who waits for it may then read what was printed.
+    announce(started)
     if settings.ready_file:
-        # Whoever waits for the file must never read half of it.
+        # Nobody must ever read half of it.
         path = Path(settings.ready_file)
         draft = path.with_name(f"{path.name}.{os.getpid()}")
         draft.write_text(json.dumps({"url": started.url, "pid": os.getpid()}), encoding="utf-8")
         draft.replace(path)
-    announce(started)
 
 
 def _listen(settings: Settings) -> socket.socket:

@@ -9,7 +9,7 @@ import secrets
 import sys
 from collections.abc import Callable, Coroutine
 from dataclasses import asdict, field, is_dataclass, make_dataclass
-from typing import Annotated, Any, Final, Literal, NoReturn, Optional, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, NoReturn, Optional, TypeVar
 
 import cyclopts
 import structlog
@@ -19,6 +19,7 @@ from rich.table import Table
 
 from prefactor_server import __version__
 from prefactor_server.api.openapi import openapi_document
+from prefactor_server.api.operations import OPERATIONS
 from prefactor_server.app import Started, database_path, now_us, open_storage
 from prefactor_server.app import serve as serve_app
 from prefactor_server.bootstrap import CLI_ACTOR, new_token
@@ -30,7 +31,7 @@ from prefactor_server.domain.api_token import ApiToken, TokenScope, make_token, 
 from prefactor_server.domain.errors import NotFound, Refusal
 from prefactor_server.domain.pfid import PfidMaker
 from prefactor_server.domain.times import format_time
-from prefactor_server.settings import SETTINGS, Setting, Settings, load_settings
+from prefactor_server.settings import SECRET, SETTINGS, Setting, Settings, load_settings
 from prefactor_server.storage.base import Storage
 from prefactor_server.storage.migration import MigrationError
 from prefactor_server.storage.sqlite.connection import (
@@ -71,8 +72,17 @@ def _help(setting: Setting) -> str:
     return f"{setting.help}{default} Variable: {setting.variable}."
 
 
-_ServeFlags: Any = _flags("ServeFlags", SETTINGS)
-_DatabaseFlags: Any = _flags("DatabaseFlags", SETTINGS[:1])
+if TYPE_CHECKING:
+    # Type checkers cannot look into a class that is made at run time.
+    class ServeFlags:
+        """A flag for every setting."""
+
+    class DatabaseFlags:
+        """The flag of the database alone."""
+
+else:
+    ServeFlags = _flags("ServeFlags", tuple(row for row in SETTINGS if row.name != SECRET))
+    DatabaseFlags = _flags("DatabaseFlags", SETTINGS[:1])
 
 cli = cyclopts.App(
     name="prefactor-server",
@@ -84,7 +94,7 @@ cli.command(token_cli)
 
 
 @cli.command
-def serve(*, flags: Annotated[_ServeFlags | None, cyclopts.Parameter(name="*")] = None) -> None:
+def serve(*, flags: Annotated[ServeFlags | None, cyclopts.Parameter(name="*")] = None) -> None:
     """Run the server until it is stopped (SIGTERM, SIGINT), then finish what it took.
 
     A new database gets an account, an environment "Default" and an account token, which is printed
@@ -99,7 +109,7 @@ def serve(*, flags: Annotated[_ServeFlags | None, cyclopts.Parameter(name="*")] 
 def migrate_command(
     *,
     dry_run: bool = False,
-    flags: Annotated[_DatabaseFlags | None, cyclopts.Parameter(name="*")] = None,
+    flags: Annotated[DatabaseFlags | None, cyclopts.Parameter(name="*")] = None,
 ) -> None:
     """Bring the database to this version's schema. ``serve`` does the same at its start.
 
@@ -137,7 +147,7 @@ def token_create(
     agent: str | None = None,
     environment: str | None = None,
     days: int | None = None,
-    flags: Annotated[_DatabaseFlags | None, cyclopts.Parameter(name="*")] = None,
+    flags: Annotated[DatabaseFlags | None, cyclopts.Parameter(name="*")] = None,
 ) -> None:
     """Make a token and print it: the only time that it can be seen.
 
@@ -163,7 +173,7 @@ def token_create(
 
 @token_cli.command(name="list")
 def token_list(
-    *, flags: Annotated[_DatabaseFlags | None, cyclopts.Parameter(name="*")] = None
+    *, flags: Annotated[DatabaseFlags | None, cyclopts.Parameter(name="*")] = None
 ) -> None:
     """List the tokens: never their text, of which only the start is known."""
     tokens = _run(_list_tokens(_settings(flags)))
@@ -185,7 +195,7 @@ def token_list(
 @cli.command(name="openapi")
 def openapi_command() -> None:
     """Print the OpenAPI document of the API, as JSON."""
-    sys.stdout.write(json.dumps(openapi_document(), indent=2, ensure_ascii=False) + "\n")
+    sys.stdout.write(json.dumps(openapi_document(OPERATIONS), indent=2, ensure_ascii=False) + "\n")
 
 
 def main() -> None:
@@ -199,7 +209,7 @@ def main() -> None:
 
 
 def _fail(message: str) -> NoReturn:
-    _err.print(f"prefactor-server: {message}", markup=False)
+    _say(f"prefactor-server: {message}")
     sys.exit(1)
 
 
@@ -209,17 +219,21 @@ def _settings(flags: object) -> Settings:
 
 
 def _greet(started: Started, settings: Settings) -> None:
-    _err.print(f"prefactor-server {__version__} on {started.url} ({settings.database})")
-    if started.new_token is None:
-        return
-    _err.print("A new database. Its account token, shown this once:")
-    _err.print(f"  export PREFACTOR_API_URL={started.url}", markup=False)
-    _err.print(f"  export PREFACTOR_API_TOKEN={_secret(started, settings)}", markup=False)
-
-
-def _secret(started: Started, settings: Settings) -> str:
+    _say(f"prefactor-server {__version__} on {started.url} ({settings.database})")
+    if started.unknown_token:
+        _say(
+            "PREFACTOR_BOOTSTRAP_TOKEN is not a token of this database, which has its account "
+            "already. Make a token with: prefactor-server token create"
+        )
     # A token that the operator chose is known to them, and need not stand in a log.
-    return "$PREFACTOR_BOOTSTRAP_TOKEN" if settings.bootstrap_token else str(started.new_token)
+    if started.new_token is not None and not settings.bootstrap_token:
+        _say("A new database. Its account token, shown this once:")
+        _say(f"  export PREFACTOR_API_URL={started.url}")
+        _say(f"  export PREFACTOR_API_TOKEN={started.new_token}")
+
+
+def _say(line: str) -> None:
+    _err.print(line, markup=False)
 
 
 async def _create_token(

@@ -1,6 +1,7 @@
 """The settings of the server: one table, read by the command line, the documentation and the tests.
 
-A setting comes from its flag, else from its ``PREFACTOR_*`` variable, else from its default.
+A setting comes from its flag, else from its ``PREFACTOR_*`` variable, else from its default. The
+bootstrap token has no flag: a secret in a flag can be read in the list of processes.
 """
 
 from __future__ import annotations
@@ -13,6 +14,9 @@ from prefactor_server.domain.errors import SettingError
 
 # Beyond these a number means nothing (a port) or cannot be reckoned with (a span of time).
 _MAXIMA: Final = {"port": 65_535, "token_cache_seconds": 86_400, "idempotency_days": 36_500}
+
+SECRET: Final = "bootstrap_token"  # noqa: S105 - the name of it
+"""The one setting that is never shown, and has no flag."""
 
 Value: TypeAlias = str | int | bool
 
@@ -44,7 +48,7 @@ SETTINGS: Final = (
         "A file to write once the server answers: JSON with its url and pid. Empty for none.",
     ),
     Setting(
-        "bootstrap_token",
+        SECRET,
         "",
         "The account token of a new database. Empty to have one made and printed once.",
     ),
@@ -106,7 +110,7 @@ class Settings:
     def __repr__(self) -> str:
         """All fields but the token, which is a secret."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
-        values["bootstrap_token"] = "..." if self.bootstrap_token else ""
+        values[SECRET] = "..." if self.bootstrap_token else ""
         return f"Settings({', '.join(f'{name}={value!r}' for name, value in values.items())})"
 
 

@@ -1,0 +1,311 @@
+"""The command line, as its operator uses it: real processes, real files, real signals."""
+
+import http.client
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PROGRAM = Path(sys.executable).parent / "prefactor-server"
+TOKEN = "a-token-of-the-command-line-tests"
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+class Server:
+    """A ``serve`` process, and requests to it."""
+
+    def __init__(self, folder: Path, *flags: str, token: str = TOKEN) -> None:
+        self.ready = folder / "ready"
+        self.errors = folder / "errors"
+        with self.errors.open("w") as errors:
+            self.process = subprocess.Popen(
+                [PROGRAM, "serve", "--port", "0", "--ready-file", self.ready, *flags],
+                cwd=folder,
+                env=environment(PREFACTOR_BOOTSTRAP_TOKEN=token),
+                stdout=subprocess.DEVNULL,
+                stderr=errors,
+            )
+
+    def wait_until_ready(self) -> None:
+        """Return when the server answers, or has ended."""
+        while self.process.poll() is None:
+            if self.ready.exists() and self._pid_in_ready_file() == self.process.pid:
+                return
+            time.sleep(0.02)
+
+    def _pid_in_ready_file(self) -> int | None:
+        try:
+            pid: int = json.loads(self.ready.read_text())["pid"]
+        except FileNotFoundError:
+            return None
+        return pid
+
+    @property
+    def said(self) -> str:
+        """What it printed."""
+        return self.errors.read_text()
+
+    def request(self, method: str, path: str, body: object = None, token: str = TOKEN) -> Any:
+        """The status and the JSON of an answer."""
+        address = json.loads(self.ready.read_text())["url"].removeprefix("http://")
+        connection = http.client.HTTPConnection(address)
+        headers = {"Authorization": f"Bearer {token}"}
+        connection.request(method, path, None if body is None else json.dumps(body), headers)
+        answer = connection.getresponse()
+        document = json.loads(answer.read())
+        connection.close()
+        return answer.status, document
+
+    def stop(self, by: signal.Signals = signal.SIGTERM) -> int:
+        """End it by a signal, and return its exit status."""
+        self.process.send_signal(by)
+        return self.process.wait(30)
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Callable[..., Server]]:
+    """Start servers in ``tmp_path``; those still running at the end are killed."""
+    started: list[Server] = []
+
+    def start(*flags: str, token: str = TOKEN) -> Server:
+        started.append(Server(tmp_path, *flags, token=token))
+        started[-1].wait_until_ready()
+        return started[-1]
+
+    yield start
+    for server in started:
+        if server.process.poll() is None:
+            server.process.kill()
+            server.process.wait()
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """Run a command in ``tmp_path`` to its end."""
+
+    def command(*arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            [PROGRAM, *arguments],
+            cwd=tmp_path,
+            env=environment(**variables),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    return command
+
+
+def environment(**variables: str) -> dict[str, str]:
+    """This process's environment without settings of the server but these."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PREFACTOR_")}
+    return {**kept, "COLUMNS": "200", **variables}
+
+
+def test_a_new_database_gets_a_token_that_is_printed_once(serve: Callable[..., Server]) -> None:
+    """The first start prints two variables that work, and the second start prints no token."""
+    first = serve(token="")
+    token = re.search(r"export PREFACTOR_API_TOKEN=(pf_account_\S+)", first.said)
+    assert token is not None
+    assert f"export PREFACTOR_API_URL={json.loads(first.ready.read_text())['url']}" in first.said
+    assert first.request("GET", "/api/v1/ping", token=token.group(1))[0] == 200
+    assert first.stop() == 0
+
+    second = serve(token="")
+    assert "pf_account_" not in second.said
+    assert second.request("GET", "/api/v1/ping", token=token.group(1))[0] == 200
+
+
+def test_a_token_that_the_operator_chose_is_not_printed(serve: Callable[..., Server]) -> None:
+    """PREFACTOR_BOOTSTRAP_TOKEN works as the account token and appears in no output."""
+    server = serve()
+    assert server.request("GET", "/api/v1/ping")[0] == 200
+    assert TOKEN not in server.said
+    assert "A new database" not in server.said
+
+
+def test_a_bootstrap_token_of_another_database_is_named_as_such(
+    serve: Callable[..., Server],
+) -> None:
+    """A bootstrap token that the database does not know is reported and does not work."""
+    serve().stop()
+    server = serve(token="another-token-that-came-too-late")
+    assert "PREFACTOR_BOOTSTRAP_TOKEN is not a token of this database" in server.said
+    status, body = server.request("GET", "/api/v1/ping", token="another-token-that-came-too-late")
+    assert (status, body["code"]) == (401, "bad_authtoken")
+
+
+def test_a_bootstrap_token_that_could_be_guessed_is_refused(run: Run) -> None:
+    """A short bootstrap token ends the start with a message, before a database is made."""
+    ended = run("serve", "--port", "0", PREFACTOR_BOOTSTRAP_TOKEN="short")
+    assert ended.returncode == 1
+    assert "at least 16" in ended.stderr
+
+
+@pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_the_server_after_what_it_took(
+    serve: Callable[..., Server], by: signal.Signals
+) -> None:
+    """SIGTERM and SIGINT end the server with status 0, and what it answered is in the file."""
+    server = serve()
+    server.request("POST", "/api/v1/agent", {"details": {"name": "kept", "id": "kept-1"}})
+    assert server.stop(by) == 0
+    assert serve().request("GET", "/api/v1/agent/kept-1")[0] == 200
+
+
+def test_a_second_server_on_the_file_is_refused(serve: Callable[..., Server], run: Run) -> None:
+    """A second server on the same file ends with a message that names the first one's pid."""
+    server = serve()
+    ended = run("serve", "--port", "0")
+    assert ended.returncode == 1
+    assert f"pid {server.process.pid}" in ended.stderr
+    assert server.request("GET", "/api/v1/ping")[0] == 200
+
+
+def test_a_port_in_use_is_named(run: Run) -> None:
+    """A port that is taken ends the start with a message that says what to do."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        ended = run("serve", "--port", str(port))
+    assert ended.returncode == 1
+    assert f"port {port}" in ended.stderr
+    assert "--port" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variables", "says"),
+    [
+        (["serve", "--database", "mysql://x"], {}, "--database must be sqlite:///"),
+        (["serve", "--database", "sqlite:///:memory:"], {}, "path of a file"),
+        (["serve", "--database", "sqlite:///no/such/folder/x.db"], {}, "create it first"),
+        (["serve"], {"PREFACTOR_PORT": "many"}, "PREFACTOR_PORT"),
+        (["serve", "--port", "-1"], {}, "--port"),
+        (["token", "list"], {}, "start the server once first"),
+        (["token", "create"], {}, "start the server once first"),
+    ],
+)
+def test_what_cannot_work_ends_in_one_line(
+    run: Run, arguments: list[str], variables: dict[str, str], says: str
+) -> None:
+    """What an operator can mend ends with status 1 and one line on stderr, without a traceback."""
+    ended = run(*arguments, **variables)
+    assert ended.returncode == 1
+    assert says in ended.stderr
+    assert len(ended.stderr.splitlines()) == 1
+
+
+def test_a_file_that_is_no_database_is_refused_and_kept(run: Run, tmp_path: Path) -> None:
+    """A file of another kind is not touched."""
+    (tmp_path / "notes.txt").write_text("my notes\n" * 500)
+    ended = run("serve", "--database", "sqlite:///notes.txt")
+    assert ended.returncode == 1
+    assert "notes.txt" in ended.stderr
+    assert (tmp_path / "notes.txt").read_text() == "my notes\n" * 500
+
+
+def test_migrate_says_what_it_would_do_and_does_it_once(run: Run, tmp_path: Path) -> None:
+    """A dry run changes nothing, a real one brings the schema up to date, a second finds it so."""
+    dry = run("migrate", "--dry-run")
+    assert "would apply 0001 initial" in dry.stdout
+    assert not (tmp_path / "prefactor.db").exists()
+    assert "\napplied 0001 initial" in "\n" + run("migrate").stdout
+    assert "up to date" in run("migrate").stdout
+    assert "up to date" in run("migrate", "--dry-run").stdout
+
+
+def test_tokens_are_made_and_listed_beside_a_running_server(
+    serve: Callable[..., Server], run: Run
+) -> None:
+    """A token made while the server runs works at once; the list shows it without its text."""
+    server = serve()
+    made = run("token", "create")
+    assert made.returncode == 0, made.stderr
+    token = made.stdout.strip()
+    assert server.request("GET", "/api/v1/ping", token=token)[0] == 200
+    listed = run("token", "list").stdout
+    assert token not in listed
+    assert token[:16] in listed
+    assert TOKEN[:8] not in listed
+
+
+def test_a_deployment_token_is_bound_to_its_agent(serve: Callable[..., Server], run: Run) -> None:
+    """A deployment token made by the command registers runs of its agent and of no other."""
+    server = serve()
+    server.request("POST", "/api/v1/agent_instance/register", {"agent_id": "support"})
+    made = run("token", "create", "--scope", "agent_deployment", "--agent", "support")
+    assert made.returncode == 0, made.stderr
+    token = made.stdout.strip()
+    status, body = server.request("POST", "/api/v1/agent_instance/register", {}, token)
+    assert status == 200
+    assert body["details"]["status"] == "pending"
+    other = server.request("POST", "/api/v1/agent_instance/register", {"agent_id": "sales"}, token)
+    assert (other[0], other[1]["code"]) == (403, "not_permitted")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--scope", "agent_deployment"], "Validation failed"),
+        (["--scope", "agent_deployment", "--agent", "nobody"], "'nobody' not found"),
+        (["--agent", "support"], "not bound to an agent"),
+    ],
+)
+def test_a_token_that_makes_no_sense_is_refused(
+    serve: Callable[..., Server], run: Run, arguments: list[str], says: str
+) -> None:
+    """A scope without its agent, an agent that is not there, and an agent without its scope."""
+    serve()
+    ended = run("token", "create", *arguments)
+    assert ended.returncode == 1
+    assert says in ended.stderr
+    assert ended.stdout == ""
+
+
+def test_a_token_with_days_expires(serve: Callable[..., Server], run: Run) -> None:
+    """A token that is made for no days at all has expired, and the list says so."""
+    server = serve()
+    token = run("token", "create", "--days", "0").stdout.strip()
+    status, body = server.request("GET", "/api/v1/ping", token=token)
+    assert (status, body["code"]) == (401, "bad_authtoken")
+    assert "expired" in run("token", "list").stdout
+
+
+def test_the_document_that_is_printed_is_the_one_that_is_served(
+    serve: Callable[..., Server], run: Run
+) -> None:
+    """``openapi`` prints what ``/api/v1/openapi`` answers."""
+    status, served = serve().request("GET", "/api/v1/openapi")
+    assert status == 200
+    assert json.loads(run("openapi").stdout) == served
+
+
+def test_the_ready_file_of_an_earlier_server_is_replaced(
+    serve: Callable[..., Server], tmp_path: Path
+) -> None:
+    """The ready file that a killed server left behind gives way to that of the next one."""
+    killed = serve()
+    killed.process.kill()
+    killed.process.wait()
+    assert json.loads((tmp_path / "ready").read_text())["pid"] == killed.process.pid
+    server = serve()
+    assert json.loads((tmp_path / "ready").read_text())["pid"] == server.process.pid
+    assert server.request("GET", "/api/v1/ping")[0] == 200
+
+
+def test_the_secret_has_no_flag(run: Run) -> None:
+    """The bootstrap token cannot be given where the list of processes would show it."""
+    assert "--bootstrap-token" not in run("serve", "--help").stdout
+    assert "--max-queue-bytes" in run("serve", "--help").stdout
