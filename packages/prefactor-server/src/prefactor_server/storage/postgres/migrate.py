@@ -23,8 +23,11 @@ CREATE TABLE IF NOT EXISTS migration (
 _RECORD: Final = (
     "INSERT INTO migration (version, name, checksum, applied_at) VALUES ($1, $2, $3, $4)"
 )
-# One number for all servers, of no meaning beyond that; it is locked until the transaction ends.
-_LOCK: Final = "SELECT pg_advisory_xact_lock(6213795104)"
+# One number for all servers, of no meaning beyond that. The lock is taken before the transactions
+# that it protects, not in them: only a transaction that begins after another's commit is sure to
+# know of the tables that the other made.
+_LOCK: Final = "SELECT pg_advisory_lock(6213795104)"
+_UNLOCK: Final = "SELECT pg_advisory_unlock(6213795104)"
 
 
 def all_migrations() -> Sequence[Migration]:
@@ -47,16 +50,16 @@ async def migrate(connection: Connection) -> Sequence[Migration]:
     Raises:
         MigrationError: the database is newer than this server, or has another history.
     """
-    done: list[Migration] = []
-    while pending := await pending_migrations(connection):
-        async with connection.transaction():
-            await connection.execute(_LOCK)
-            # Whoever waited for the lock may find the work done.
-            if pending[0].version not in await _applied(connection):
-                await _apply(connection, pending[0])
-                done.append(pending[0])
-    await _install_program(connection)
-    return done
+    await connection.execute(_LOCK)
+    try:
+        pending = await pending_migrations(connection)
+        for migration in pending:
+            async with connection.transaction():
+                await _apply(connection, migration)
+        await _install_program(connection)
+    finally:
+        await connection.execute(_UNLOCK)
+    return pending
 
 
 async def _applied(connection: Connection) -> Mapping[int, str]:
@@ -81,8 +84,6 @@ async def _apply(connection: Connection, migration: Migration) -> None:
 async def _install_program(connection: Connection) -> None:
     # Those of other versions stay: servers that run them may still be there.
     program = write_program()
-    async with connection.transaction():
-        await connection.execute(_LOCK)
-        there = "SELECT to_regnamespace($1)"
-        if await connection.fetchval(there, program.schema) is None:
+    if await connection.fetchval("SELECT to_regnamespace($1)", program.schema) is None:
+        async with connection.transaction():
             await connection.execute(program.script)
