@@ -36,7 +36,7 @@ from prefactor_server.domain.errors import (
     invalid,
     required,
 )
-from prefactor_server.domain.ids import MAX_KEY_LENGTH, MIN_BULK_KEY_LENGTH
+from prefactor_server.domain.ids import MAX_KEY_LENGTH, MIN_BULK_KEY_LENGTH, is_key
 
 MAX_ITEMS: Final = 1000
 
@@ -240,7 +240,7 @@ def _item_errors(raw: msgspec.Raw, keys: Container[str]) -> Envelope | FieldErro
 
 
 def _fits(key: str) -> bool:
-    return MIN_BULK_KEY_LENGTH <= len(key) <= MAX_KEY_LENGTH and "\0" not in key
+    return len(key) >= MIN_BULK_KEY_LENGTH and is_key(key)
 
 
 def _aim(operation: Operation, item: _Item) -> None:

@@ -27,7 +27,7 @@ from prefactor_server.domain.errors import (
     ValidationFailed,
     invalid,
 )
-from prefactor_server.domain.ids import KEY_RULE, MAX_KEY_LENGTH
+from prefactor_server.domain.ids import KEY_RULE, is_key
 
 _MAX_TRIES: Final = 5
 """How often a write is prepared anew; each time, somebody else got in between."""
@@ -205,6 +205,6 @@ def _key(header: str | None, field: object) -> str | None:
     if header is not None and field is not None and header != field:
         raise BadRequest("The header Idempotency-Key and the field idempotency_key differ")
     key = header if field is None else field
-    if key is not None and (not 0 < len(key) <= MAX_KEY_LENGTH or "\0" in key):
+    if key is not None and not is_key(key):
         raise invalid("idempotency_key", KEY_RULE)
     return key
