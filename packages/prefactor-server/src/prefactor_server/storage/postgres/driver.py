@@ -93,7 +93,7 @@ def sqlstate(error: BaseException) -> str | None:
 
 def is_bad_address(error: BaseException) -> bool:
     """Whether asyncpg could not read the address of a database."""
-    return isinstance(error, _asyncpg.ClientConfigurationError)
+    return isinstance(error, _asyncpg.ClientConfigurationError | ValueError)
 
 
 def discard(connection: Connection) -> None:
@@ -109,8 +109,3 @@ def is_broken(error: BaseException) -> bool:
     # server which is about to shut down has spoken out of turn.
     gone = isinstance(error, _asyncpg.InterfaceError) and _GONE.search(str(error)) is not None
     return gone or isinstance(error, _asyncpg.InternalClientError)
-
-
-def is_unfit_value(error: BaseException) -> bool:
-    """Whether asyncpg refused to send a value because it does not fit the type it is sent as."""
-    return isinstance(error, _asyncpg.InterfaceError) and isinstance(error, ValueError)

@@ -17,8 +17,9 @@ from prefactor_server.storage.postgres import driver
 _UNIQUE_VIOLATION: Final = "23505"
 # Serialization failure, deadlock, and a key or an id that is there already.
 _RACED: Final = frozenset({"40001", "40P01", _UNIQUE_VIOLATION})
-# A NUL, which the texts of PostgreSQL cannot hold.
-_NO_TEXT: Final = "22021"
+# A NUL in a text, a number that is too large, a text for a number: asyncpg has the same class for
+# what it does not even send.
+_BAD_VALUES: Final = "22"
 # Shut down by an operator or a crash, starting up, out of connections; 08 is broken connections.
 _LOST: Final = frozenset({"57P01", "57P02", "57P03", "57P05", "53300"})
 _EXPLANATIONS: Final = {
@@ -39,8 +40,6 @@ def is_lost(error: BaseException) -> bool:
     code = driver.sqlstate(error)
     if code is not None:
         return code in _LOST or code.startswith("08")
-    if driver.is_unfit_value(error):
-        return False
     return driver.is_broken(error) or isinstance(error, OSError | TimeoutError)
 
 
@@ -62,7 +61,7 @@ def refusal(error: BaseException) -> Refusal | None:
 
 def refused_value(error: BaseException) -> Refusal | None:
     """What to tell the caller of a read whose filter or cursor holds what no column can hold."""
-    if driver.is_unfit_value(error) or driver.sqlstate(error) == _NO_TEXT:
+    if (driver.sqlstate(error) or "").startswith(_BAD_VALUES):
         return BadRequest("A filter or a cursor has a value that nothing stored can have")
     return None
 

@@ -1,0 +1,109 @@
+"""Every statement finds its rows by an index, however small or large the tables are."""
+
+import re
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from postgres_database import PostgresDatabase, do
+from rows import ACCOUNT, NOW, register
+
+from prefactor_server.domain.listing import Cursor, Filter, Listing, Sort
+from prefactor_server.storage import listing as listing_sql
+from prefactor_server.storage.base import Needs, Registration
+from prefactor_server.storage.postgres import maintain, read, tables
+from prefactor_server.storage.postgres.backend import PostgresStorage
+from prefactor_server.storage.postgres.load import query_for
+from prefactor_server.storage.postgres.program import write_program
+
+SPANS = f"""
+INSERT INTO agent_span (id, account_id, agent_id, environment_id, agent_instance_id, schema_name,
+                        inserted_at, payload_size, status, flags, result_size, updated_at)
+SELECT 'span-' || number, '{ACCOUNT}', 'agent-' || number % 50, 'e', 'run-' || number % 500, 'llm',
+       {NOW} + number, 0, 'active', 0, 0, {NOW}
+FROM generate_series(1, 20000) AS number
+"""  # noqa: S608 - ours
+REGISTRATION = Registration("my-agent", None, b"content", b"metadata", "external")
+SCANNED = re.compile(r"Seq Scan on (\w+)")
+
+
+@pytest_asyncio.fixture
+async def filled(database: PostgresDatabase, storage: PostgresStorage) -> PostgresStorage:
+    """A storage with spans enough to be worth an index."""
+    await do(storage, register("run-1"))
+    await database.rows(SPANS)
+    await database.rows("ANALYZE")
+    return storage
+
+
+async def explained(connection: Any, sql: str, *values: object) -> str:
+    """The plan of a statement."""
+    return "\n".join(record[0] for record in await connection.fetch(f"EXPLAIN {sql}", *values))
+
+
+async def test_loading_reads_no_table_whole(filled: PostgresStorage) -> None:
+    """What a batch names is found by index, in the smallest tables as well."""
+    named = {"span-1", "span-2"}
+    needs = Needs({("o", "k")}, named, named, named, named, named, {REGISTRATION})
+    query = query_for({ACCOUNT: needs})
+
+    async with filled._writing.connection() as connection:
+        plan = await explained(connection, query.sql, *query.values)
+
+    assert SCANNED.findall(plan) == []
+    assert plan.count("Index") > len(query.parts)
+
+
+_ARGUMENT = re.compile(r"unnest\((\w+)\)")
+
+
+async def test_writing_reads_no_table_whole(filled: PostgresStorage) -> None:
+    """Every statement of the function that writes a batch finds what it changes by index."""
+    program = write_program()
+    body = program.script.split("BEGIN", 1)[1]
+    statements = re.findall(r"^((?:UPDATE|SELECT count)\b.*?);$", body, re.DOTALL | re.MULTILINE)
+    plans = list[str]()
+    async with filled._writing.connection() as connection:
+        for number, statement in enumerate(statements):
+            argument = _ARGUMENT.search(statement)
+            assert argument is not None
+            takes = f"{program.schema}.{argument[1]}_row[]"
+            asked = _ARGUMENT.sub("unnest($1)", statement.replace(" INTO touched", ""))
+            await connection.execute(f"PREPARE step_{number} ({takes}) AS {asked}")
+            plans.append(await explained(connection, f"EXECUTE step_{number} (NULL)"))
+
+    assert len(plans) >= 9
+    assert [plan for plan in plans if SCANNED.search(plan) or "Index" not in plan] == []
+
+
+LISTS = {
+    "spans of a run": Listing((Filter("agent_instance_id", "=", "run-7"),)),
+    "spans of an agent": Listing((Filter("agent_id", "=", "agent-7"),)),
+    "newest spans": Listing(sort=Sort("id", descending=True)),
+    "spans after": Listing(after=Cursor("span-5", "span-5", 20)),
+    "a late page": Listing(offset=15_000),
+}
+
+
+@pytest.mark.parametrize("listing", LISTS.values(), ids=LISTS)
+async def test_lists_are_read_by_index(listing: Listing, filled: PostgresStorage) -> None:
+    """The rows of a page of spans come out of an index."""
+    clause = listing_sql.page(ACCOUNT, listing, tables.AGENT_SPAN.columns)
+    sql = f"SELECT * FROM agent_span {clause.sql}"  # noqa: S608 - ours
+
+    async with filled._reading.connection() as connection:
+        plan = await explained(connection, read._numbered(sql), *clause.parameters)
+
+    assert SCANNED.findall(plan) == []
+
+
+@pytest.mark.parametrize("sql", [maintain._FORGET_KEYS, maintain._FORGET_RECEIPTS])
+async def test_pruning_reads_no_table_whole(sql: str, filled: PostgresStorage) -> None:
+    """What is old is found by its age."""
+    values = (NOW, 100) if "$2" in sql else (100,)
+
+    async with filled._writing.connection() as connection:
+        plan = await explained(connection, sql, *values)
+
+    assert SCANNED.findall(plan) == []
+    assert "_age" in plan
