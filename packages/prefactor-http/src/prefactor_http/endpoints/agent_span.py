@@ -196,9 +196,8 @@ _STATUSES = frozenset(get_args(AgentStatus))
 
 def _plainly_right(agent_instance_id: object, schema_name: object, status: object) -> bool:
     # The commonest call, spared the model: this is the one method that is called per step of a run.
-    return (
-        isinstance(agent_instance_id, str) and isinstance(schema_name, str) and status in _STATUSES
-    )
+    texts = isinstance(agent_instance_id, str) and isinstance(schema_name, str)
+    return texts and isinstance(status, str) and status in _STATUSES
 
 
 def _filters(
