@@ -155,7 +155,6 @@ async def test_the_list_finds_agents_by_what_they_have(door: Any) -> None:
     assert "risk_profile_id" not in found[0]
 
 
-@pytest.mark.xfail(strict=True, reason="the storage does not know this filter yet")
 async def test_the_list_finds_agents_by_where_they_are_deployed(door: Any) -> None:
     """An environment keeps the agents that have run in it."""
     await _create(door)

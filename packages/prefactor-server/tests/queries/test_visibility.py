@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from prefactor_server.domain.api_token import Principal
 from prefactor_server.domain.listing import Filter, Listing
-from prefactor_server.queries.visibility import sees, within_sight
+from prefactor_server.queries.visibility import within_sight
 
 ACCOUNT = Principal("token", "account", 0, "account", None, None, None)
 DEPLOYMENT = Principal("token", "account", 0, "agent_deployment", "a", "e", "d")
@@ -17,14 +17,14 @@ def test_an_account_token_sees_everything(agent_id: str, environment_id: str) ->
     """Nothing of its account is hidden from an account token, and its lists are left alone."""
     listing = Listing(filters=(Filter("status", "=", "active"),))
 
-    assert sees(ACCOUNT, agent_id, environment_id)
+    assert ACCOUNT.sees(agent_id, environment_id)
     assert within_sight(ACCOUNT, listing) is listing
 
 
 @given(NAMES, NAMES)
 def test_a_deployment_token_sees_its_own_alone(agent_id: str, environment_id: str) -> None:
     """A deployment token sees its agent in its environment, and no other pair of the two."""
-    assert sees(DEPLOYMENT, agent_id, environment_id) == ((agent_id, environment_id) == ("a", "e"))
+    assert DEPLOYMENT.sees(agent_id, environment_id) == ((agent_id, environment_id) == ("a", "e"))
 
 
 def test_a_list_is_narrowed_and_nothing_else() -> None:

@@ -185,6 +185,19 @@ async def test_old_keys_are_forgotten_in_slices(database: Database) -> None:
     assert database.rows("SELECT key FROM idempotency_key") == [("k7",), ("k8",), ("k9",)]
 
 
+async def test_keys_of_the_future_keep_no_others(database: Database) -> None:
+    """Keys that a wrong clock stamped far ahead stay, and what came after them is forgotten."""
+    ahead = NOW + 10**15
+    for number, now in enumerate((ahead, ahead, ahead, NOW, NOW + 1)):
+        made = create_agent(f"a{number}", request=request(now=now, key=f"k{number}"))
+        await database.do(made)
+
+    forgotten = [await database.storage.forget_keys(NOW + 7, 2) for _ in range(2)]
+
+    assert forgotten == [2, 0]
+    assert database.rows("SELECT key FROM idempotency_key") == [("k0",), ("k1",), ("k2",)]
+
+
 async def test_a_forgotten_key_can_be_used_again(database: Database) -> None:
     """Until a key is forgotten it is a repeat; afterwards it belongs to the next request."""
     first = create_agent("a", request=request(key="k"))

@@ -135,7 +135,7 @@ class FinishSpan(NamedTuple):
     def decide(self, snapshot: Snapshot) -> Decision | Stale:
         """The span as it ended, counted anew on its run."""
         span = snapshot.get(AgentSpan, self.id)
-        if span is None or not sees(self.principal, span.agent_id, span.environment_id):
+        if span is None or not self.principal.sees(span.agent_id, span.environment_id):
             raise NotFound(f"Span {self.id!r} not found")
         run = snapshot.get(AgentInstance, span.agent_instance_id)
         if run is None or self.facts is None:
@@ -175,20 +175,9 @@ def visible_instance(snapshot: Snapshot, instance_id: str, principal: Principal)
         NotFound: there is none, or none for this caller.
     """
     run = snapshot.get(AgentInstance, instance_id)
-    if run is None or not sees(principal, run.agent_id, run.environment_id):
+    if run is None or not principal.sees(run.agent_id, run.environment_id):
         raise NotFound(f"Agent instance {instance_id!r} not found")
     return run
-
-
-def sees(principal: Principal, agent_id: str, environment_id: str) -> bool:
-    """Whether a caller may touch what belongs to an agent in an environment.
-
-    A deployment token knows only its own agent in its own environment; the rest is not refused but
-    absent, so that it cannot be used to find out what else there is.
-    """
-    if principal.scope == "account":
-        return True
-    return principal.agent_id == agent_id and principal.environment_id == environment_id
 
 
 def control_of(run: AgentInstance) -> Control | None:

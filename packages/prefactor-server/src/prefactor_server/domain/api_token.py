@@ -56,6 +56,16 @@ class Principal(NamedTuple):
     environment_id: str | None
     agent_deployment_id: str | None
 
+    def sees(self, agent_id: str, environment_id: str) -> bool:
+        """Whether what belongs to an agent in an environment is there for the caller.
+
+        A deployment token knows only its own agent in its own environment; the rest is not refused
+        but absent, so that it cannot be used to find out what else there is.
+        """
+        if self.scope == "account":
+            return True
+        return self.agent_id == agent_id and self.environment_id == environment_id
+
 
 def make_token(scope: TokenScope, random_bytes: Callable[[int], bytes]) -> str:
     """A fresh token, of 192 random bits."""

@@ -6,7 +6,7 @@ from prefactor_server.domain.agent_instance import AgentInstance
 from prefactor_server.domain.api_token import Principal
 from prefactor_server.domain.errors import NotFound
 from prefactor_server.domain.listing import Listing, Page
-from prefactor_server.queries.visibility import sees, within_sight
+from prefactor_server.queries.visibility import within_sight
 from prefactor_server.storage.base import Storage
 
 
@@ -19,7 +19,7 @@ class AgentInstanceQueries:
     async def find(self, principal: Principal, instance_id: str) -> AgentInstance | None:
         """A run by its id, or None when there is none for this caller."""
         run = await self._storage.instance(principal.account_id, instance_id)
-        if run is None or not sees(principal, run.agent_id, run.environment_id):
+        if run is None or not principal.sees(run.agent_id, run.environment_id):
             return None
         return run
 

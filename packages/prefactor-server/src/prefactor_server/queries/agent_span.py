@@ -5,7 +5,7 @@ from __future__ import annotations
 from prefactor_server.domain.api_token import Principal
 from prefactor_server.domain.errors import NotFound
 from prefactor_server.domain.listing import Listing, Page
-from prefactor_server.queries.visibility import sees, within_sight
+from prefactor_server.queries.visibility import within_sight
 from prefactor_server.storage.base import SpanRecord, Storage
 
 __all__ = ["AgentSpanQueries", "SpanRecord"]
@@ -20,7 +20,7 @@ class AgentSpanQueries:
     async def find(self, principal: Principal, span_id: str) -> SpanRecord | None:
         """A span by its id, or None when there is none for this caller."""
         record = await self._storage.span(principal.account_id, span_id)
-        if record is None or not sees(principal, record.span.agent_id, record.span.environment_id):
+        if record is None or not principal.sees(record.span.agent_id, record.span.environment_id):
             return None
         return record
 

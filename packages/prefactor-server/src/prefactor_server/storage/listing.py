@@ -7,9 +7,15 @@ before everything, in every backend.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from prefactor_server.domain.listing import Cursor, Filter, FilterValue, Listing, Sort
+
+
+# Agents have no environment of their own: their deployments do.
+_DEPLOYED: Final = (
+    "id IN (SELECT agent_id FROM agent_deployment WHERE account_id = ? AND environment_id = ?)"
+)
 
 
 class Clause(NamedTuple):
@@ -24,6 +30,10 @@ def where(account_id: str, filters: Sequence[Filter], columns: Sequence[str]) ->
     conditions = ["account_id = ?"]
     parameters: list[FilterValue] = [account_id]
     for one in filters:
+        if one.column == "environment_id" and one.column not in columns:
+            conditions.append(_DEPLOYED)
+            parameters += [account_id, one.value]
+            continue
         column = _known(one.column, columns)
         if one.test == "is null":
             conditions.append(f"{column} IS NULL")

@@ -46,8 +46,9 @@ T = TypeVar("T")
 _READERS: Final = 4
 _INSERT_ACCOUNT: Final = "INSERT INTO account VALUES (?, ?, ?, ?, ?)"
 _FORGET_KEYS: Final = """
-DELETE FROM idempotency_key WHERE inserted_at < :before AND rowid IN (
-    SELECT rowid FROM idempotency_key ORDER BY rowid LIMIT :slice)
+DELETE FROM idempotency_key WHERE rowid IN (
+    SELECT rowid FROM idempotency_key WHERE inserted_at < :before
+    ORDER BY inserted_at LIMIT :slice)
 """
 
 
