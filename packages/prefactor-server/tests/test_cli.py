@@ -173,6 +173,14 @@ def test_a_second_server_on_the_file_is_refused(serve: Callable[..., Server], ru
     assert server.request("GET", "/api/v1/ping")[0] == 200
 
 
+def test_the_database_is_its_owners_alone(serve: Callable[..., Server], tmp_path: Path) -> None:
+    """A new database and the files beside it can be read by nobody else."""
+    serve().request("POST", "/api/v1/agent", {"details": {"name": "secret"}})
+    modes = {file.name: file.stat().st_mode & 0o777 for file in tmp_path.glob("prefactor.db*")}
+    assert set(modes) >= {"prefactor.db", "prefactor.db-wal", "prefactor.db.lock"}
+    assert set(modes.values()) == {0o600}
+
+
 def test_a_port_in_use_is_named(run: Run) -> None:
     """A port that is taken ends the start with a message that says what to do."""
     with socket.socket() as taken:
@@ -239,6 +247,8 @@ def test_tokens_are_made_and_listed_beside_a_running_server(
     assert token not in listed
     assert token[:16] in listed
     assert TOKEN[:8] not in listed
+    ids = re.findall(r"[0-9a-z]{32}", listed)
+    assert len(ids) == 2, "an id that is cut short is of no use"
 
 
 def test_a_deployment_token_is_bound_to_its_agent(serve: Callable[..., Server], run: Run) -> None:
@@ -258,9 +268,10 @@ def test_a_deployment_token_is_bound_to_its_agent(serve: Callable[..., Server], 
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["--scope", "agent_deployment"], "Validation failed"),
+        (["--scope", "agent_deployment"], "agent_id is required"),
         (["--scope", "agent_deployment", "--agent", "nobody"], "'nobody' not found"),
-        (["--agent", "support"], "not bound to an agent"),
+        (["--agent", "support"], "bound to no agent"),
+        (["--environment", "staging"], "bound to no environment"),
     ],
 )
 def test_a_token_that_makes_no_sense_is_refused(

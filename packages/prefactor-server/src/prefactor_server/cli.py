@@ -44,7 +44,8 @@ from prefactor_server.storage.sqlite.migrate import all_migrations, migrate, pen
 
 T = TypeVar("T")
 
-_out: Final = Console(highlight=False, soft_wrap=True)
+# Into a pipe there is no width to fit into, and a table must not be made to.
+_out: Final = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 250)
 _err: Final = Console(stderr=True, highlight=False, soft_wrap=True)
 _DAY_US: Final = 24 * 3600 * 1_000_000
 
@@ -178,6 +179,9 @@ def token_list(
     """List the tokens: never their text, of which only the start is known."""
     tokens = _run(_list_tokens(_settings(flags)))
     table = Table("id", "starts with", "scope", "agent", "status", "expires", "last used", "made")
+    for column in table.columns:
+        # Cut short, an id is of no use; a table that is too wide for the terminal wraps.
+        column.overflow = "fold"
     for token in tokens:
         table.add_row(
             token.id,

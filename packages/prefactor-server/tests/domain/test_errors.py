@@ -3,6 +3,7 @@
 import pytest
 
 from prefactor_server.domain.errors import (
+    REQUIRED,
     BadToken,
     FieldError,
     IdempotencyKeyUsed,
@@ -61,6 +62,14 @@ def test_fields_are_refused_by_name() -> None:
     }
     assert required("at").errors == {"at": FieldError("required_value", "is required")}
     assert ValidationFailed({}).message == "Validation failed"
+
+
+def test_the_message_names_the_first_field() -> None:
+    """Whoever shows only the message shows which field it is about, as deep as it lies."""
+    refusal = ValidationFailed(
+        {"details": {"at": FieldError("invalid_value", "must be a time")}, "b": REQUIRED}
+    )
+    assert refusal.message == "Validation failed: details.at must be a time"
 
 
 def test_a_caller_can_catch_broadly() -> None:

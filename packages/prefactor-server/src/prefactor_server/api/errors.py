@@ -91,7 +91,7 @@ def error_headers(refusal: Refusal) -> list[tuple[bytes, bytes]]:
 def under(parent: str, refusal: Refusal) -> Refusal:
     """The refusal of fields that the request holds under a parent; any other stays as it is."""
     if isinstance(refusal, ValidationFailed):
-        return ValidationFailed({parent: refusal.errors}, refusal.message)
+        return ValidationFailed({parent: refusal.errors})
     return refusal
 
 

@@ -10,7 +10,7 @@ from prefactor_server.domain.agent_deployment import AgentDeployment
 from prefactor_server.domain.api_token import ApiToken
 from prefactor_server.domain.audit import AuditEntry
 from prefactor_server.domain.environment import DEFAULT, Environment
-from prefactor_server.domain.errors import NotFound, ValidationFailed, required
+from prefactor_server.domain.errors import NotFound, invalid, required
 from prefactor_server.storage.base import Changes, Needs, Registration, Row, Snapshot
 
 
@@ -47,7 +47,11 @@ class CreateToken(NamedTuple):
         if token.token_scope == "agent_deployment":  # noqa: S105 - a scope is no secret
             token = self._bound(self._deployment(snapshot, made))
         elif self.agent_ref is not None:
-            raise ValidationFailed({}, "An account token is not bound to an agent")
+            raise invalid("agent_id", "must not be given: an account token is bound to no agent")
+        elif self.environment_id is not None:
+            raise invalid(
+                "environment_id", "must not be given: an account token is bound to no environment"
+            )
         entry = AuditEntry(
             account_id=token.account_id,
             at=self.request.now,

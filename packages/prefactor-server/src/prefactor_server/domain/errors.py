@@ -95,8 +95,9 @@ class ValidationFailed(Refusal):
 
     code = "validation_errors"
 
-    def __init__(self, errors: FieldErrors, message: str = "Validation failed") -> None:
-        super().__init__(message)
+    def __init__(self, errors: FieldErrors, message: str | None = None) -> None:
+        # Many callers show the message and nothing else: it has to name the field.
+        super().__init__(message or _first_error(errors))
         self.errors = errors
 
 
@@ -124,6 +125,17 @@ class Unavailable(Refusal):
 
 class SettingError(Refusal):
     """A setting has a value that cannot be used; the message names it and says what can."""
+
+
+def _first_error(errors: FieldErrors) -> str:
+    path: list[str] = []
+    error: FieldErrors | FieldError = errors
+    while not isinstance(error, FieldError):
+        if not error:
+            return "Validation failed"
+        name, error = next(iter(error.items()))
+        path.append(name)
+    return f"Validation failed: {'.'.join(path)} {error.message}"
 
 
 def invalid(field: str, message: str) -> ValidationFailed:

@@ -20,10 +20,11 @@ def is_client_id(text: str) -> bool:
 def is_key(text: str) -> bool:
     """Whether a client may use this text as an idempotency key.
 
-    A NUL would end the key early in some databases, and make two keys one.
+    What cannot be seen cannot be compared by a person, and some of it not by every database: a NUL
+    would end the key early and make two keys one.
     """
-    return 0 < len(text) <= MAX_KEY_LENGTH and "\0" not in text
+    return 0 < len(text) <= MAX_KEY_LENGTH and text.isprintable()
 
 
 CLIENT_ID_RULE: Final = "must be 1 to 64 letters, digits or any of _ . : -"
-KEY_RULE: Final = f"must be 1 to {MAX_KEY_LENGTH} characters, none of them NUL"
+KEY_RULE: Final = f"must be 1 to {MAX_KEY_LENGTH} printable characters"

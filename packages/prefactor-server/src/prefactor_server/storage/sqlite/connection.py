@@ -6,7 +6,7 @@ import fcntl
 import os
 import sqlite3
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, Self
 from urllib.parse import quote
@@ -33,6 +33,7 @@ def open_writer(path: Path) -> sqlite3.Connection:
             f"{'.'.join(map(str, _OLDEST_SQLITE))} or newer. Use a newer Python."
         )
     _check_folder(path)
+    _create_private(path)
     try:
         connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     except sqlite3.Error as error:
@@ -73,6 +74,13 @@ def _prepare_writer(connection: sqlite3.Connection, path: Path) -> None:
 def _check_folder(path: Path) -> None:
     if not path.parent.is_dir():
         raise DatabaseFileError(f"The folder {path.parent} does not exist: create it first.")
+
+
+def _create_private(path: Path) -> None:
+    # Runs hold what people asked and agents answered: the file is its owner's alone. SQLite gives
+    # the files beside it the same rights. One that is there already keeps what its owner chose.
+    with suppress(OSError):
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
 
 
 def open_reader(path: Path) -> sqlite3.Connection:
