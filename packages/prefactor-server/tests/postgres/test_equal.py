@@ -43,7 +43,7 @@ _numbers = count(1)
 @pytest.fixture(scope="module")
 def url(server: PostgresServer) -> str:
     """One database for all examples: each has an account of its own."""
-    return server.create_database("equal")
+    return server.create_database(f"equal_{next(_numbers)}")
 
 
 @pytest.fixture(scope="module")

@@ -1,12 +1,13 @@
 """Every statement finds its rows by an index, however small or large the tables are."""
 
+import asyncio
 import re
 from typing import Any
 
 import pytest
 import pytest_asyncio
 from postgres_database import PostgresDatabase, do
-from rows import ACCOUNT, NOW, register
+from rows import ACCOUNT, NOW, create_span, register, start, terminate
 
 from prefactor_server.domain.listing import Cursor, Filter, Listing, Sort
 from prefactor_server.storage import listing as listing_sql
@@ -14,26 +15,35 @@ from prefactor_server.storage.base import Needs, Registration
 from prefactor_server.storage.postgres import maintain, read, tables
 from prefactor_server.storage.postgres.backend import PostgresStorage
 from prefactor_server.storage.postgres.load import query_for
+from prefactor_server.storage.postgres.plans import LONGEST, PlanRenewal
 from prefactor_server.storage.postgres.program import write_program
 
 SPANS = f"""
 INSERT INTO agent_span (id, account_id, agent_id, environment_id, agent_instance_id, schema_name,
                         inserted_at, payload_size, status, flags, result_size, updated_at)
-SELECT 'span-' || number, '{ACCOUNT}', 'agent-' || number % 50, 'e', 'run-' || number % 500, 'llm',
-       {NOW} + number, 0, 'active', 0, 0, {NOW}
+SELECT 'span-' || number, '{ACCOUNT}', 'agent-' || number % 50, 'e',
+       'run-' || number % 500 + 1, 'llm', {NOW} + number, 0, 'active', 0, 0, {NOW}
 FROM generate_series(1, 20000) AS number
 """  # noqa: S608 - ours
+ENTRIES_READ = """
+SELECT sum(idx_tup_read)::bigint FROM pg_stat_user_indexes
+WHERE relname = 'agent_span' AND pg_stat_force_next_flush() IS NOT NULL
+"""
 REGISTRATION = Registration("my-agent", None, b"content", b"metadata", "external")
 SCANNED = re.compile(r"Seq Scan on (\w+)")
 
 
 @pytest_asyncio.fixture
 async def filled(database: PostgresDatabase, storage: PostgresStorage) -> PostgresStorage:
-    """A storage with spans enough to be worth an index."""
+    """A storage with spans that its server was never told to look at."""
     await do(storage, register("run-1"))
     await database.rows(SPANS)
-    await database.rows("ANALYZE")
     return storage
+
+
+def used(plan: str, table: str) -> set[str]:
+    """The indexes by which a plan finds rows of a table."""
+    return set(re.findall(rf"Index (?:Only )?Scan using (\w+) on {table}\b", plan))
 
 
 async def explained(connection: Any, sql: str, *values: object) -> str:
@@ -52,6 +62,7 @@ async def test_loading_reads_no_table_whole(filled: PostgresStorage) -> None:
 
     assert SCANNED.findall(plan) == []
     assert plan.count("Index") > len(query.parts)
+    assert used(plan, "agent_span") == {"agent_span_pkey"}
 
 
 _ARGUMENT = re.compile(r"unnest\((\w+)\)")
@@ -74,6 +85,54 @@ async def test_writing_reads_no_table_whole(filled: PostgresStorage) -> None:
 
     assert len(plans) >= 9
     assert [plan for plan in plans if SCANNED.search(plan) or "Index" not in plan] == []
+    of_spans = {
+        statement[:30]: used(plan, "agent_span")
+        for statement, plan in zip(statements, plans, strict=True)
+    }
+    assert [indexes for indexes in of_spans.values() if indexes] == [
+        {"agent_span_pkey"},
+        {"agent_span_of_instance"},
+    ]
+
+
+def test_plans_are_renewed_as_tables_grow() -> None:
+    """A connection plans anew with every doubling of its uses, and after some time at the least."""
+    now = [0.0]
+    renewal = PlanRenewal(lambda: now[0])
+
+    renewed = [use for use in range(20) if renewal.is_due(7)]
+    assert renewed == [1, 2, 4, 8, 16]
+    now[0] += LONGEST
+    assert renewal.is_due(7)
+    assert not renewal.is_due(7)
+    renewal.forget(7)
+    assert not renewal.is_due(7)
+    assert renewal.is_due(7)
+
+
+async def test_a_connection_is_not_held_to_its_first_plans(
+    database: PostgresDatabase, storage: PostgresStorage
+) -> None:
+    """A server that began on empty tables finds a run's spans among many of other runs."""
+    run = await do(storage, register("run-0"))
+    await do(storage, start("run-0"))
+    await do(storage, register("run-last"))
+    await do(storage, start("run-last"))
+    await do(storage, terminate("run-0"))
+    await database.rows(SPANS)
+    await do(storage, create_span("of-the-last", run._replace(id="run-last")))
+    for number in range(10):
+        await do(storage, register(f"later-{number}"))
+    read_before = await database.value(ENTRIES_READ)
+
+    await do(storage, terminate("run-last"))
+
+    # The server counts in its own time.
+    read_after = read_before
+    async with asyncio.timeout(30):
+        while read_after == read_before:
+            read_after = await database.value(ENTRIES_READ)
+    assert read_after - read_before < 1_000
 
 
 LISTS = {

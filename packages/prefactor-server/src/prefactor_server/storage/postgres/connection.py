@@ -12,6 +12,7 @@ from prefactor_server.domain.errors import SettingError
 from prefactor_server.storage.postgres import driver
 from prefactor_server.storage.postgres.driver import Connection, Pool
 from prefactor_server.storage.postgres.failures import is_lost, refusal, unreachable
+from prefactor_server.storage.postgres.plans import PlanRenewal
 
 T = TypeVar("T")
 
@@ -27,8 +28,8 @@ _EVERYWHERE: Final[Mapping[str, str]] = {
     "default_transaction_isolation": "read committed",
     "jit": "off",
 }
-# Whatever is written is found by its key. A plan that was made while a table was small must not be
-# the one that reads all of it when it has grown, so there is only one kind of plan to choose.
+# Whatever is written is found by its key, which leaves one kind of plan to choose; it is kept, and
+# made anew as the tables grow.
 _WRITING: Final[Mapping[str, str]] = {
     **_EVERYWHERE,
     "statement_timeout": "30s",
@@ -41,6 +42,8 @@ _READING: Final[Mapping[str, str]] = {
     **_EVERYWHERE,
     "statement_timeout": "15s",
     "default_transaction_read_only": "on",
+    # Accounts and runs differ too much in size for one plan to fit all.
+    "plan_cache_mode": "force_custom_plan",
 }
 
 
@@ -94,6 +97,7 @@ async def _check_server(connection: Connection) -> None:
 
 async def open_pool(url: str, size: int, *, writes: bool) -> Pool:
     """Connections for one purpose, up to a number, made when they are first needed."""
+    plans = PlanRenewal(asyncio.get_running_loop().time)
     return await driver.create_pool(
         url,
         min_size=0,
@@ -103,6 +107,8 @@ async def open_pool(url: str, size: int, *, writes: bool) -> Pool:
         timeout=_CONNECT_SECONDS,
         command_timeout=_ANSWER_SECONDS,
         server_settings=dict(_WRITING if writes else _READING),
+        init=plans.begin if writes else None,
+        setup=plans.before_use if writes else None,
         reset=_leave_as_it_is,
     )
 

@@ -40,6 +40,10 @@ class Connection(Protocol):
         """What the server is."""
         ...
 
+    def get_server_pid(self) -> int:
+        """The process that serves the connection."""
+        ...
+
     def get_settings(self) -> Any:
         """The server's settings that it tells everyone."""
         ...
