@@ -12,18 +12,26 @@ import time
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
+from types import FrameType
 from typing import Final, NamedTuple
 
 import structlog
 import uvicorn
+from prometheus_client import CollectorRegistry
+from starlette.types import ASGIApp
 
+from prefactor_server import __version__
 from prefactor_server.api import Limits, create_api
+from prefactor_server.api.observer import Answered
 from prefactor_server.bootstrap import bootstrap
 from prefactor_server.commands.writer import Writer
 from prefactor_server.domain.api_token import hash_token
 from prefactor_server.domain.errors import SettingError, Unavailable
 from prefactor_server.domain.pfid import PfidMaker
+from prefactor_server.metrics import Metrics
+from prefactor_server.probes import Beside, Page, Readiness, alive, metrics_page
 from prefactor_server.queries import Reader
+from prefactor_server.request_log import RequestLog
 from prefactor_server.settings import Settings
 from prefactor_server.storage.base import Storage
 from prefactor_server.storage.sqlite.backend import SqliteStorage
@@ -106,7 +114,10 @@ async def serve(settings: Settings, announce: Callable[[Started], None]) -> None
                 now=now_us(),
                 random_bytes=secrets.token_bytes,
             )
-            writer = Writer(storage, max_queue_bytes=settings.max_queue_bytes)
+            metrics = Metrics(CollectorRegistry(), version=__version__)
+            writer = Writer(storage, max_queue_bytes=settings.max_queue_bytes, observer=metrics)
+            metrics.watch(writer)
+            readiness = Readiness(storage.maintenance.check_writable, timer=time.monotonic)
             started = Started(
                 _url(listener),
                 new_token,
@@ -114,10 +125,13 @@ async def serve(settings: Settings, announce: Callable[[Started], None]) -> None
             )
             async with _pruning(storage, settings):
                 await _Server(
-                    _configuration(settings, storage, writer),
+                    _configuration(_assemble(settings, storage, writer, metrics, readiness)),
                     lambda: _announce(settings, started, announce),
+                    readiness.stop,
+                    drain_seconds=settings.drain_seconds,
                 ).serve([listener])
             await writer.close()
+            _log.info("stopped")
         finally:
             await storage.close()
 
@@ -134,7 +148,16 @@ async def _knows(storage: Storage, given_token: str) -> bool:
     return await storage.token_by_hash(hash_token(given_token)) is not None
 
 
-def _configuration(settings: Settings, storage: Storage, writer: Writer) -> uvicorn.Config:
+def _assemble(
+    settings: Settings, storage: Storage, writer: Writer, metrics: Metrics, readiness: Readiness
+) -> ASGIApp:
+    """Everything that answers requests: the API, and what stands beside it."""
+    log = RequestLog(everything=settings.log_requests, slow_seconds=settings.slow_request_ms / 1000)
+
+    def observe(answered: Answered) -> None:
+        metrics.answered(answered)
+        log.answered(answered)
+
     api = create_api(
         Reader.over(storage),
         writer,
@@ -145,10 +168,19 @@ def _configuration(settings: Settings, storage: Storage, writer: Writer) -> uvic
             max_payload_bytes=settings.max_payload_bytes,
             token_cache_seconds=settings.token_cache_seconds,
             auto_create_agents=settings.auto_create_agents,
+            requests_per_second=settings.requests_per_second,
         ),
+        observe=observe,
     )
+    pages: dict[str, Page] = {"/healthz": alive, "/readyz": readiness.page}
+    if settings.metrics:
+        pages["/metrics"] = metrics_page(metrics)
+    return Beside(api, pages)
+
+
+def _configuration(application: ASGIApp) -> uvicorn.Config:
     return uvicorn.Config(
-        api,
+        application,
         http="httptools",
         lifespan="off",
         log_config=None,
@@ -164,14 +196,45 @@ def _configuration(settings: Settings, storage: Storage, writer: Writer) -> uvic
 class _Server(uvicorn.Server):
     """Uvicorn's server, which tells when it answers and leaves the end of the process to us."""
 
-    def __init__(self, config: uvicorn.Config, on_started: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        on_started: Callable[[], None],
+        on_stopping: Callable[[], None],
+        *,
+        drain_seconds: int,
+    ) -> None:
         super().__init__(config)
         self._on_started = on_started
+        self._on_stopping = on_stopping
+        self._drain_seconds = drain_seconds
+        self._draining = False
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
             self._on_started()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Say that this server is stopping, and stop when the time to notice that has passed.
+
+        Whoever sends requests here may learn of it by asking ``/readyz``, and sends them elsewhere.
+        A second signal does not wait for that.
+        """
+        if self._draining or not self._drain_seconds:
+            self._stop(sig, frame)
+            return
+        self._draining = True
+        self._on_stopping()
+        _log.info("draining", signal=signal.Signals(sig).name, seconds=self._drain_seconds)
+        loop = asyncio.get_running_loop()
+        loop.call_later(self._drain_seconds, self._stop, signal.SIGTERM, None)
+
+    def _stop(self, sig: int, frame: FrameType | None) -> None:
+        self._on_stopping()
+        if not self.should_exit:
+            _log.info("stopping", signal=signal.Signals(sig).name)
+        super().handle_exit(sig, frame)
 
     @contextmanager
     def capture_signals(self) -> Generator[None]:
@@ -192,6 +255,7 @@ class _Server(uvicorn.Server):
 
 def _announce(settings: Settings, started: Started, announce: Callable[[Started], None]) -> None:
     # The file comes last: who waits for it may then read what was printed.
+    _log.info("started", version=__version__, url=started.url, pid=os.getpid())
     announce(started)
     if settings.ready_file:
         # Nobody must ever read half of it.

@@ -13,7 +13,13 @@ from typing import Final, NamedTuple, TypeAlias
 from prefactor_server.domain.errors import SettingError
 
 # Beyond these a number means nothing (a port) or cannot be reckoned with (a span of time).
-_MAXIMA: Final = {"port": 65_535, "token_cache_seconds": 86_400, "idempotency_days": 36_500}
+_MAXIMA: Final = {
+    "port": 65_535,
+    "token_cache_seconds": 86_400,
+    "idempotency_days": 36_500,
+    "requests_per_second": 1_000_000,
+    "drain_seconds": 600,
+}
 
 SECRET: Final = "bootstrap_token"  # noqa: S105 - the name of it
 """The one setting that is never shown, and has no flag."""
@@ -87,6 +93,31 @@ SETTINGS: Final = (
         64 * 1024 * 1024,
         "Free disk space below which writes are answered 503 while reads go on.",
     ),
+    Setting(
+        "requests_per_second",
+        0,
+        "How many requests a token may send to this process before it is answered 429; 0 for any.",
+    ),
+    Setting(
+        "metrics",
+        True,  # noqa: FBT003 - the name stands right above it
+        "Answer /metrics, which needs no token.",
+    ),
+    Setting(
+        "log_requests",
+        False,  # noqa: FBT003 - the name stands right above it
+        "Log a line for every request, not only for those that failed or were slow.",
+    ),
+    Setting(
+        "slow_request_ms",
+        1000,
+        "After how many milliseconds a request is slow enough for a line in the log; 0 for never.",
+    ),
+    Setting(
+        "drain_seconds",
+        0,
+        "How long to go on answering after SIGTERM, while /readyz says no.",
+    ),
 )
 
 
@@ -106,6 +137,11 @@ class Settings:
     token_cache_seconds: int
     idempotency_days: int
     min_free_disk_bytes: int
+    requests_per_second: int
+    metrics: bool
+    log_requests: bool
+    slow_request_ms: int
+    drain_seconds: int
 
     def __repr__(self) -> str:
         """All fields but the token, which is a secret."""

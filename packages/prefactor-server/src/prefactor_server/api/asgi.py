@@ -6,8 +6,9 @@ span more than everything else that is done for it here.
 
 from __future__ import annotations
 
+import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -16,8 +17,10 @@ from starlette.types import Receive, Scope, Send
 
 from prefactor_server.api.auth import Authenticator
 from prefactor_server.api.errors import error_body, error_headers, status_of
+from prefactor_server.api.observer import Answered, Observe
 from prefactor_server.api.operation import Call, Operation, Read, Whole, Write
 from prefactor_server.api.query import read_query
+from prefactor_server.api.rate_limit import RateLimiter
 from prefactor_server.api.router import Router
 from prefactor_server.api.services import Services
 from prefactor_server.api.writes import Job, Reply, carry_out
@@ -35,6 +38,16 @@ class _Response(NamedTuple):
     status: int
     body: bytes
     headers: Sequence[tuple[bytes, bytes]] = ()
+    code: str = ""
+
+
+class _Course:
+    """How far a request has got: which operation it turned out to ask for."""
+
+    __slots__ = ("operation",)
+
+    def __init__(self) -> None:
+        self.operation = ""
 
 
 class _CallerLeft(Exception):
@@ -45,8 +58,17 @@ class Api:
     """The API. Every response carries a fresh ``X-Request-Id``, and every error body repeats it."""
 
     def __init__(
-        self, operations: Sequence[Operation], services: Services, authenticator: Authenticator
+        self,
+        operations: Sequence[Operation],
+        services: Services,
+        authenticator: Authenticator,
+        *,
+        observe: Observe | None = None,
+        timer: Callable[[], float] = time.perf_counter,
     ) -> None:
+        self._observe = observe
+        self._timer = timer
+        self._rate_limiter = RateLimiter(services.limits.requests_per_second)
         self.operations = operations
         self._services = services
         self._authenticator = authenticator
@@ -56,15 +78,18 @@ class Api:
         """Answer one request."""
         if scope["type"] != "http":
             raise RuntimeError(f"the API speaks HTTP, not {scope['type']}")
+        begun = self._timer()
         request_id = self._services.random_bytes(12).hex()
+        course = _Course()
         try:
-            response = await self._respond(scope, receive)
+            response = await self._respond(scope, receive, course)
         except _CallerLeft:
             return
         except Refusal as refusal:
             response = _refusal(refusal, request_id, scope)
         except Exception as error:  # noqa: BLE001 - whatever it is, the caller gets an answer
             response = _failure(error, request_id, scope)
+        seconds = self._timer() - begun
         headers = [
             _JSON,
             (b"content-length", b"%d" % len(response.body)),
@@ -73,14 +98,19 @@ class Api:
         ]
         await send({"type": "http.response.start", "status": response.status, "headers": headers})
         await send({"type": "http.response.body", "body": response.body})
+        if self._observe is not None:
+            asked = (request_id, scope["method"], course.operation)
+            self._observe(Answered(*asked, response.status, response.code, seconds))
 
-    async def _respond(self, scope: Scope, receive: Receive) -> _Response:
+    async def _respond(self, scope: Scope, receive: Receive, course: _Course) -> _Response:
         raw_path: bytes = scope.get("raw_path") or scope["path"].encode()
         operation, path_id = self._router.match(scope["method"], raw_path.decode("latin-1"))
+        course.operation = operation.name
         headers = _Headers(scope["headers"])
         principal = _ANONYMOUS
         if operation.access != "public":
             principal = await self._authenticator.authenticate(headers.authorization)
+            self._rate_limiter.take(principal.token_id, self._services.now_us())
             operation.check_access(principal)
         if path_id:
             operation.check_id(path_id)
@@ -174,7 +204,7 @@ def _refusal(refusal: Refusal, request_id: str, scope: Scope) -> _Response:
             reason=refusal.message,
         )
     body: dict[str, Any] = error_body(refusal) | {"request_id": request_id}
-    return _Response(status, _encoder.encode(body), error_headers(refusal))
+    return _Response(status, _encoder.encode(body), error_headers(refusal), refusal.code)
 
 
 def _failure(error: Exception, request_id: str, scope: Scope) -> _Response:
@@ -191,7 +221,7 @@ def _failure(error: Exception, request_id: str, scope: Scope) -> _Response:
         "message": "The server failed. Its log says more under the id of this request",
         "request_id": request_id,
     }
-    return _Response(500, _encoder.encode(body))
+    return _Response(500, _encoder.encode(body), code="unexpected")
 
 
 def _trace(error: BaseException) -> list[str]:

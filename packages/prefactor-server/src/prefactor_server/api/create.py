@@ -7,6 +7,7 @@ from collections.abc import Callable
 from prefactor_server.api.asgi import Api
 from prefactor_server.api.auth import Authenticator
 from prefactor_server.api.intake import Intake
+from prefactor_server.api.observer import Observe
 from prefactor_server.api.operations import OPERATIONS
 from prefactor_server.api.randomness import Randomness
 from prefactor_server.api.services import Limits, Services
@@ -22,6 +23,7 @@ def create_api(
     now_us: Callable[[], int],
     random_bytes: Callable[[int], bytes],
     limits: Limits,
+    observe: Observe | None = None,
 ) -> Api:
     """The API as an ASGI application, for everything under ``/api/v1``.
 
@@ -31,6 +33,7 @@ def create_api(
         now_us: the clock, in microseconds since 1970.
         random_bytes: the source of ids' randomness, such as ``os.urandom``.
         limits: the settings that concern the API.
+        observe: told of every request that was answered.
     """
     randomness = Randomness(random_bytes)
     services = Services(
@@ -45,4 +48,4 @@ def create_api(
     authenticator = Authenticator(
         reader.api_tokens, writer, now_us=now_us, cache_seconds=limits.token_cache_seconds
     )
-    return Api(OPERATIONS, services, authenticator)
+    return Api(OPERATIONS, services, authenticator, observe=observe)

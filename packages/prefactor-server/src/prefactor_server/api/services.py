@@ -19,6 +19,7 @@ class Limits:
     max_payload_bytes: int
     token_cache_seconds: int
     auto_create_agents: bool
+    requests_per_second: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,6 +20,7 @@ from prefactor_server.commands.base import (
     collect_needs,
     decide_batch,
 )
+from prefactor_server.commands.observer import WriteObserver
 from prefactor_server.domain.errors import Overloaded, Refusal, Unavailable
 from prefactor_server.storage.base import Snapshot, Storage
 
@@ -39,8 +40,16 @@ class Writer:
     ``concurrency`` is how many batches the storage can usefully commit at a time.
     """
 
-    def __init__(self, storage: Storage, *, max_queue_bytes: int, concurrency: int = 1) -> None:
+    def __init__(
+        self,
+        storage: Storage,
+        *,
+        max_queue_bytes: int,
+        concurrency: int = 1,
+        observer: WriteObserver | None = None,
+    ) -> None:
         self._storage = storage
+        self._observer = observer
         self._max_queue_bytes = max_queue_bytes
         self._concurrency = concurrency
         self._waiting: deque[_Waiting] = deque()
@@ -53,6 +62,11 @@ class Writer:
     def queued_bytes(self) -> int:
         """The size of the requests whose batch has not been committed."""
         return self._queued_bytes
+
+    @property
+    def queued_requests(self) -> int:
+        """How many requests wait for their batch to begin."""
+        return len(self._waiting)
 
     async def submit(self, commands: Sequence[Command], size: int) -> list[Outcome]:
         """Carry out a request's commands in order, and return when that is durable.
@@ -115,6 +129,8 @@ class Writer:
         try:
             outcomes = await self._transact([waiting.submission for waiting in batch])
         except Exception as error:  # noqa: BLE001 - whatever it is, its callers have to hear of it
+            if self._observer is not None:
+                self._observer.failed()
             await self._settle_failure(batch, error)
         else:
             for waiting, result in zip(batch, outcomes, strict=True):
@@ -124,7 +140,13 @@ class Writer:
         def decide(snapshots: Mapping[str, Snapshot]) -> list[list[Outcome]]:
             return decide_batch(submissions, snapshots)
 
-        return await self._storage.transact(collect_needs(submissions), decide)
+        observer = self._observer
+        if observer is None:
+            return await self._storage.transact(collect_needs(submissions), decide)
+        begun = observer.timer()
+        outcomes = await self._storage.transact(collect_needs(submissions), decide)
+        observer.committed(submissions, outcomes, observer.timer() - begun)
+        return outcomes
 
     async def _settle_failure(self, batch: list[_Waiting], error: Exception) -> None:
         # One request that breaks its batch must not fail its neighbours: each tries alone. A

@@ -30,6 +30,7 @@ from prefactor_server.storage.postgres.failures import refused_value
 from prefactor_server.storage.postgres.migrate import migrate
 from prefactor_server.storage.postgres.transact import transact
 
+from prefactor_server.storage.postgres.maintenance import PostgresMaintenance
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -52,6 +53,7 @@ class PostgresStorage:
 
     @classmethod
     async def open(
+        self.maintenance = PostgresMaintenance(writing, reading)
         cls,
         url: str,
         *,

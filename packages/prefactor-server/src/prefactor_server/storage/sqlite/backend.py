@@ -39,6 +39,7 @@ from prefactor_server.storage.sqlite.load import load
 from prefactor_server.storage.sqlite.migrate import migrate
 from prefactor_server.storage.sqlite.write import write
 
+from prefactor_server.storage.sqlite.maintenance import SqliteMaintenance
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -75,6 +76,7 @@ class SqliteStorage:
 
     @classmethod
     def open(
+        self.maintenance = SqliteMaintenance(self._maintain, self._read)
         cls, path: Path, *, exclusive: bool = True, min_free_disk_bytes: int = 0
     ) -> SqliteStorage:
         """Open a database file, create it when it is not there, and bring its schema up to date.
@@ -239,6 +241,9 @@ class SqliteStorage:
                 return work(self._reader(), *args, **kwargs)
 
         return await asyncio.get_running_loop().run_in_executor(self._reading, run)
+
+    async def _maintain(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        return await self._write(self._in_transaction, lambda: work(self._writer))
 
     def _reader(self) -> sqlite3.Connection:
         connection: sqlite3.Connection | None = getattr(self._own, "connection", None)

@@ -1,0 +1,67 @@
+"""Requests to a real server, one connection each, without any cleverness."""
+
+import http.client
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from live_server import LiveServer
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back."""
+
+    status: int
+    headers: Mapping[str, str]
+    text: str
+
+    @property
+    def body(self) -> Any:
+        return json.loads(self.text)
+
+
+def ask(
+    server: LiveServer, method: str, path: str, body: object = None, *, token: str | None = None
+) -> Answer:
+    """Send one request, with the server's token unless another one, or an empty one, is given."""
+    shown = server.token if token is None else token
+    connection = http.client.HTTPConnection(server.url.removeprefix("http://"), timeout=60)
+    headers = {"Authorization": f"Bearer {shown}"} if shown else {}
+    data = None if body is None else json.dumps(body)
+    try:
+        connection.request(method, path, data, headers)
+        response = connection.getresponse()
+        text = response.read().decode()
+        told = {name.lower(): value for name, value in response.getheaders()}
+        return Answer(response.status, told, text)
+    finally:
+        connection.close()
+
+
+def register(server: LiveServer, run_id: str, **fields: Any) -> Any:
+    """A registered run."""
+    fields = {"agent_id": "agent-1", "id": run_id, **fields}
+    answer = ask(server, "POST", "/api/v1/agent_instance/register", fields)
+    assert answer.status == 200, answer.text
+    return answer.body["details"]
+
+
+def bulk_of_spans(run_id: str, start: int, number: int, **fields: Any) -> dict[str, Any]:
+    """A bulk request that creates finished spans, each with a key of its own."""
+    return {
+        "items": [
+            {
+                "_type": "agent_spans/create",
+                "idempotency_key": f"{run_id}-span-{index}",
+                "id": f"{run_id}-span-{index}",
+                "agent_instance_id": run_id,
+                "schema_name": "step",
+                "status": "complete",
+                "payload": {"n": index},
+                **fields,
+            }
+            for index in range(start, start + number)
+        ]
+    }

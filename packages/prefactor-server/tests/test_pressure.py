@@ -1,0 +1,109 @@
+"""More than the server can take, and being stopped in the middle of it, with real processes."""
+
+import http.client
+import signal
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from front_door import ask, bulk_of_spans, register
+
+from live_server import LiveServer, start_server
+
+Serve = Callable[..., LiveServer]
+_SPANS = 20
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Serve]:
+    """Start servers on one database; those still running at the end are killed."""
+    started: list[LiveServer] = []
+
+    def start(*flags: str) -> LiveServer:
+        started.append(start_server(tmp_path, *flags))
+        return started[-1]
+
+    yield start
+    for server in started:
+        server.kill()
+
+
+def test_a_full_queue_sends_writes_away_and_takes_them_again(serve: Serve, tmp_path: Path) -> None:
+    """While a commit is stuck, more writes get 429 with Retry-After, reads go on, none is lost."""
+    server = serve("--max-queue-bytes", "1")
+    register(server, "run-1")
+    first, second = bulk_of_spans("run-1", 0, 1), bulk_of_spans("run-1", 1, 1)
+    with closing(sqlite3.connect(tmp_path / "server.db")) as other, ThreadPoolExecutor() as threads:
+        other.execute("BEGIN IMMEDIATE")
+        waiting = threads.submit(ask, server, "POST", "/api/v1/bulk", first)
+        while "prefactor_queue_bytes 0.0" in ask(server, "GET", "/metrics", token="").text:
+            time.sleep(0.01)
+        refused = ask(server, "POST", "/api/v1/bulk", second)
+        read = ask(server, "GET", "/api/v1/agent_instance/run-1")
+        other.rollback()
+        taken = waiting.result()
+
+    assert (refused.status, refused.body["code"]) == (429, "unknown")
+    assert int(refused.headers["retry-after"]) >= 1
+    assert read.status == 200
+    assert taken.status == 200
+    again = ask(server, "POST", "/api/v1/bulk", second)
+    assert again.body["outputs"]["run-1-span-1"]["status"] == "success"
+    run = ask(server, "GET", "/api/v1/agent_instance/run-1").body["details"]
+    assert run["span_counts"]["total"] == 2
+
+
+def test_a_token_has_its_rate(serve: Serve) -> None:
+    """The setting requests_per_second bounds a token; without it there is no bound."""
+    server = serve("--requests-per-second", "1")
+    statuses = {ask(server, "GET", "/api/v1/ping").status for _ in range(60)}
+
+    assert statuses == {200, 429}
+    assert ask(server, "GET", "/healthz").status == 200
+
+
+def test_nothing_answered_is_lost_when_the_server_stops_under_load(
+    serve: Serve, tmp_path: Path
+) -> None:
+    """SIGTERM in the middle of bulk requests: everything answered is there, and the exit is 0."""
+    server = serve()
+    answered: set[str] = set()
+    enough = threading.Event()
+
+    def load(number: int) -> None:
+        run_id = f"run-{number}"
+        for start in range(0, 1_000_000, _SPANS):
+            bulk = bulk_of_spans(run_id, start, _SPANS)
+            try:
+                answer = ask(server, "POST", "/api/v1/bulk", bulk)
+            except (OSError, http.client.HTTPException):
+                return
+            if answer.status != 200:
+                return
+            outputs = answer.body["outputs"]
+            answered.update(key for key in outputs if outputs[key]["status"] == "success")
+            if len(answered) > 40 * _SPANS:
+                enough.set()
+
+    for number in range(8):
+        register(server, f"run-{number}")
+    with ThreadPoolExecutor(8) as threads:
+        loads = [threads.submit(load, number) for number in range(8)]
+        assert enough.wait(60)
+        server.process.send_signal(signal.SIGTERM)
+        status = server.process.wait(30)
+        for one in loads:
+            one.result()
+
+    assert status == 0, server.output
+    assert "request_failed" not in server.output
+    with closing(sqlite3.connect(tmp_path / "server.db")) as database:
+        stored = {row[0] for row in database.execute("SELECT id FROM agent_span")}
+        counted = database.execute("SELECT sum(complete_spans) FROM agent_instance").fetchone()[0]
+    assert answered <= stored
+    assert counted == len(stored)
