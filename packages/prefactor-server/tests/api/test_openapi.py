@@ -72,7 +72,9 @@ def test_every_operation_is_described(operation: Any) -> None:
 )
 def test_every_example_fits_its_schema(operation: Any) -> None:
     """What the document shows as a request is one, by its own words."""
-    described = DOCUMENT["paths"][operation.path]["post"]["requestBody"]["content"]
+    described = DOCUMENT["paths"][operation.path][operation.method.lower()]["requestBody"][
+        "content"
+    ]
     content = described["application/json"]
 
     assert content["examples"]

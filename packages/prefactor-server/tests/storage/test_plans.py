@@ -24,8 +24,13 @@ from rows import (
 )
 
 from prefactor_server.domain.agent import Agent
+from prefactor_server.domain.agent_deployment import AgentDeployment
 from prefactor_server.domain.agent_instance import AgentInstance
+from prefactor_server.domain.agent_schema_version import AgentSchemaVersion
 from prefactor_server.domain.agent_span import AgentSpan
+from prefactor_server.domain.agent_version import AgentVersion
+from prefactor_server.domain.api_token import ApiToken
+from prefactor_server.domain.environment import Environment
 from prefactor_server.domain.listing import Cursor, Filter, Listing, Sort
 from prefactor_server.storage.base import Needs, Registration
 from prefactor_server.storage.sqlite import read
@@ -118,6 +123,36 @@ def test_every_read_uses_an_index(path: Path, work: Any, arguments: tuple[Any, .
     assert slow(steps(path, work, *arguments)) == []
 
 
+@pytest.mark.parametrize(
+    ("work", "arguments"),
+    [
+        (read.account, ("a",)),
+        (read.row, (Environment, "a", "b")),
+        (read.identifier_counts, (AgentVersion, "a", "b", ["v"])),
+        (read.identifier_counts, (AgentSchemaVersion, "a", "b", ["v"])),
+        (read.current_versions, ("a", "b")),
+    ],
+)
+def test_every_read_about_an_account_uses_an_index(
+    path: Path, work: Any, arguments: tuple[Any, ...]
+) -> None:
+    """Nor does a read of what is set up for agents."""
+    assert slow(steps(path, work, *arguments)) == []
+
+
+@pytest.mark.parametrize(
+    "kind", [Environment, ApiToken, AgentDeployment, AgentVersion, AgentSchemaVersion]
+)
+def test_every_list_of_plain_rows_uses_an_index(path: Path, kind: Any) -> None:
+    """Whatever it is sorted by, and those of an agent by the agent."""
+    for sort in kind._fields:
+        assert slow(steps(path, read.rows, kind, ACCOUNT, Listing(sort=Sort(sort)))) == []
+    if kind not in (Environment, ApiToken):
+        of_agent = Listing(filters=(Filter("agent_id", "=", "a"),))
+        found = steps(path, read.rows, kind, ACCOUNT, of_agent)
+        assert "_of_agent (account_id=? AND agent_id=?" in found[0]
+
+
 @pytest.mark.parametrize("noun", LISTED)
 def test_every_list_uses_an_index(path: Path, noun: str) -> None:
     """No list does, whatever it is filtered and sorted by, by offset or by cursor."""
@@ -182,6 +217,9 @@ def test_every_load_uses_an_index(path: Path) -> None:
         spans={"s1", "s2"},
         tokens={"token-1"},
         registrations={Registration("my-agent", None, b"h", b"m", "x")},
+        account=True,
+        environments_in_use={"e"},
+        deployments_in_use={"d"},
     )
 
     assert slow(steps(path, load, ACCOUNT, needs)) == []

@@ -53,6 +53,10 @@ Key: TypeAlias = Annotated[
 """An idempotency key."""
 
 
+class NoFields(msgspec.Struct):
+    """Nothing: the path says it all. The body may be left out."""
+
+
 class Keyed(msgspec.Struct, kw_only=True):
     """Fields among which some clients put the idempotency key."""
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Final
 
 from prefactor_server.api import (
+    account,
     agent,
     agent_instance,
     agent_instance_register,
     agent_span,
+    environment,
     pfid,
     ping,
 )
@@ -19,6 +21,8 @@ from prefactor_server.api.operation import Operation, Read, Write
 ITEMS: Final[tuple[Read | Write, ...]] = (
     *ping.OPERATIONS,
     *agent.OPERATIONS,
+    *account.OPERATIONS,
+    *environment.OPERATIONS,
     *agent_instance_register.OPERATIONS,
     *agent_instance.OPERATIONS,
     *agent_span.OPERATIONS,

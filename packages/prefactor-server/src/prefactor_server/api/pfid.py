@@ -9,6 +9,7 @@ from msgspec import Meta
 
 from prefactor_server.api.decode import read_body
 from prefactor_server.api.operation import Call, Example, Whole
+from prefactor_server.api.query import check_account
 from prefactor_server.api.views import Success
 from prefactor_server.domain.errors import NotPermitted, ValidationFailed
 
@@ -29,8 +30,7 @@ class PfidsView(msgspec.Struct, frozen=True, kw_only=True):
 
 async def _answer(call: Call, document: bytes) -> Success[PfidsView]:
     body = read_body(document, GeneratePfids)
-    if body.account_id not in (None, call.principal.account_id):
-        raise NotPermitted("The token belongs to another account than account_id")
+    check_account(body.account_id, call.principal)
     return Success(details=PfidsView(pfids=[call.fresh_id() for _ in range(body.count or 1)]))
 
 

@@ -67,9 +67,18 @@ def check_query(
         if name not in names and name not in _IGNORED and not name.startswith("include_"):
             listed = ", ".join(sorted(names)) or "none"
             raise BadRequest(f"Unknown query parameter {name!r}; known here: {listed}")
-    if query.get("account_id", principal.account_id) != principal.account_id:
-        raise NotPermitted("The token belongs to another account than account_id")
+    check_account(query.get("account_id"), principal)
     return query
+
+
+def check_account(account_id: str | None, principal: Principal) -> None:
+    """Refuse a request about another account than the caller's.
+
+    Raises:
+        NotPermitted: it is.
+    """
+    if account_id not in (None, principal.account_id):
+        raise NotPermitted("The token belongs to another account than account_id")
 
 
 def flag(query: Mapping[str, str], name: str) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol, TypeAlias
 
+from prefactor_server.domain.audit import AuditEntry
 from prefactor_server.domain.errors import IdempotencyKeyUsed, Refusal
 from prefactor_server.domain.idempotency import IdempotencyKey
 from prefactor_server.storage.base import Changes, Needs, Row, Snapshot
@@ -69,6 +70,13 @@ class Request(NamedTuple):
 
 class Command(Protocol):
     """One write. ``operation`` is its name, and the scope of its idempotency key."""
+def audit_entry(
+    request: Request, action: str, resource_id: str, detail: str | None = None
+) -> AuditEntry:
+    """That the caller of a request did something that an operator may want to look up."""
+    return AuditEntry(request.account_id, request.now, request.actor, action, resource_id, detail)
+
+
 
     @property
     def operation(self) -> str:

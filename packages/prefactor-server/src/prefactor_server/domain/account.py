@@ -13,3 +13,12 @@ class Account(NamedTuple):
     partition: int
     inserted_at: int
     updated_at: int
+
+    @property
+    def account_id(self) -> str:
+        """Its own id: like every other row it belongs to an account."""
+        return self.id
+
+    def handles(self) -> tuple[tuple[str, ...], ...]:
+        """By its id."""
+        return ((self.id,),)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from prefactor_server.queries.account import AccountQueries
 from prefactor_server.queries.agent import AgentQueries
 from prefactor_server.queries.agent_instance import AgentInstanceQueries
 from prefactor_server.queries.agent_schema_version import AgentSchemaVersionQueries
 from prefactor_server.queries.agent_span import AgentSpanQueries
 from prefactor_server.queries.api_token import ApiTokenQueries
+from prefactor_server.queries.environment import EnvironmentQueries
 from prefactor_server.storage.base import Storage
 
 
@@ -16,6 +18,8 @@ from prefactor_server.storage.base import Storage
 class Reader:
     """The reads of every noun."""
 
+    accounts: AccountQueries
+    environments: EnvironmentQueries
     agents: AgentQueries
     agent_instances: AgentInstanceQueries
     agent_schema_versions: AgentSchemaVersionQueries
@@ -26,6 +30,8 @@ class Reader:
     def over(cls, storage: Storage) -> Reader:
         """The reads of one storage."""
         return cls(
+            accounts=AccountQueries(storage),
+            environments=EnvironmentQueries(storage),
             agents=AgentQueries(storage),
             agent_instances=AgentInstanceQueries(storage),
             agent_schema_versions=AgentSchemaVersionQueries(storage),

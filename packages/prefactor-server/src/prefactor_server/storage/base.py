@@ -13,7 +13,7 @@ got in between. It knows nothing of commands; the decision knows nothing of data
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar
 
@@ -60,7 +60,11 @@ class Registration(NamedTuple):
 
 @dataclass(slots=True)
 class Needs:
-    """The rows of one account that a batch names."""
+    """The rows of one account that a batch names.
+
+    ``account`` asks for the account itself. With each of ``environments_in_use`` come all of its
+    deployments; with each of ``deployments_in_use`` all of its tokens, and one of its runs.
+    """
 
     keys: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
     agents: set[str] = field(default_factory=set[str])
@@ -68,7 +72,12 @@ class Needs:
     instances: set[str] = field(default_factory=set[str])
     spans: set[str] = field(default_factory=set[str])
     tokens: set[str] = field(default_factory=set[str])
+    account: bool = False
+    environments_in_use: set[str] = field(default_factory=set[str])
+    deployments_in_use: set[str] = field(default_factory=set[str])
     registrations: set[Registration] = field(default_factory=set[Registration])
+    rows: set[tuple[type[Any], str]] = field(default_factory=set[tuple[type[Any], str]])
+    """By kind and id: rows of nouns that nothing else here names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +86,7 @@ class Changes:
 
     inserted: Sequence[Row] = ()
     updated: Sequence[Row] = ()
+    deleted: Sequence[Row] = ()
     payloads: Sequence[SpanPayload] = ()
     contents: Sequence[SchemaContent] = ()
     closed_runs: Sequence[tuple[str, int]] = ()
@@ -86,15 +96,25 @@ class Changes:
 class Snapshot:
     """The loaded rows of one account, as the decisions so far have left them.
 
-    It also remembers what became new and what changed: that is what the backend writes.
+    It also remembers what became new, what changed and what went: that is what the backend writes.
     """
 
-    __slots__ = ("_changed", "_new", "_rows", "audit", "closed_runs", "contents", "payloads")
+    __slots__ = (
+        "_changed",
+        "_deleted",
+        "_new",
+        "_rows",
+        "audit",
+        "closed_runs",
+        "contents",
+        "payloads",
+    )
 
     def __init__(self, rows: Sequence[Row] = ()) -> None:
         self._rows: dict[tuple[type[Any], Handle], Any] = {}
         self._new: dict[type[Any], dict[Handle, Any]] = {}
         self._changed: dict[type[Any], dict[Handle, Any]] = {}
+        self._deleted: dict[type[Any], dict[Handle, Any]] = {}
         self.payloads: list[SpanPayload] = []
         self.contents: list[SchemaContent] = []
         self.closed_runs: list[tuple[str, int]] = []
@@ -107,8 +127,18 @@ class Snapshot:
         found: R | None = self._rows.get((kind, handle))
         return found
 
+    def rows(self, kind: type[R]) -> Sequence[R]:
+        """Every row of a kind that is here; those that were not loaded are not."""
+        return [
+            row
+            for (of_kind, handle), row in self._rows.items()
+            if of_kind is kind and handle == row.handles()[0]
+        ]
+
     def apply(self, changes: Changes) -> None:
         """Take over what a command decided, for the commands after it and for the backend."""
+        for row in changes.deleted:
+            self._delete(row)
         for row in changes.inserted:
             self._new.setdefault(type(row), {})[row.handles()[0]] = row
             self._put(row)
@@ -129,6 +159,10 @@ class Snapshot:
         """The rows of a kind that exist and have to be updated, as they are to be."""
         return tuple(self._changed.get(kind, {}).values())
 
+    def deleted(self, kind: type[R]) -> Sequence[R]:
+        """The rows of a kind that exist and have to go, before others take their place."""
+        return tuple(self._deleted.get(kind, {}).values())
+
     def _put(self, row: Row) -> None:
         kind = type(row)
         for handle in row.handles():
@@ -142,6 +176,14 @@ class Snapshot:
         else:
             self._changed.setdefault(kind, {})[handle] = row
         self._put(row)
+
+    def _delete(self, row: Row) -> None:
+        kind, handle = type(row), row.handles()[0]
+        for known in row.handles():
+            self._rows.pop((kind, known), None)
+        self._changed.get(kind, {}).pop(handle, None)
+        if self._new.get(kind, {}).pop(handle, None) is None:
+            self._deleted.setdefault(kind, {})[handle] = row
 
     def _close_spans(self, run_id: str, at: int) -> None:
         # Only the spans that this batch names have to be seen closed by it; the backend closes the
@@ -174,6 +216,14 @@ class AgentRecord(NamedTuple):
 
     agent: Agent
     last_registered_at: int | None
+
+
+class CurrentVersion(NamedTuple):
+    """A deployment of an agent, and the version that is current there with its schema version."""
+
+    agent_deployment_id: str
+    agent_version_id: str
+    agent_schema_version_id: str
 
 
 class InstanceCounts(NamedTuple):
@@ -219,6 +269,20 @@ class Storage(Protocol):
         """All accounts, oldest first. For the operator's command line only."""
         ...
 
+    async def identifier_counts(
+        self, kind: type[Row], account_id: str, agent_id: str, identifiers: Collection[str]
+    ) -> Mapping[str, int]:
+        """How many versions, or schema versions, of an agent have each external identifier."""
+        ...
+
+    async def current_versions(self, account_id: str, agent_id: str) -> Sequence[CurrentVersion]:
+        """What is current in each deployment of an agent that has a current version."""
+        ...
+
+    async def account(self, account_id: str) -> Account | None:
+        """An account by its id."""
+        ...
+
     async def token_by_hash(self, token_hash: bytes) -> tuple[ApiToken, Account] | None:
         """The token with this hash, and its account: the one read that names no account."""
         ...
@@ -245,6 +309,10 @@ class Storage(Protocol):
         """A run by its id."""
         ...
 
+    async def span_schema_counts(self, account_id: str, instance_id: str) -> Mapping[str, int]:
+        """How many spans a run has of each type, by the type's name."""
+        ...
+
     async def instances(self, account_id: str, listing: Listing) -> Page[AgentInstance]:
         """A page of runs."""
         ...
@@ -255,6 +323,14 @@ class Storage(Protocol):
 
     async def spans(self, account_id: str, listing: Listing) -> Page[SpanRecord]:
         """A page of spans with their payloads."""
+        ...
+
+    async def row(self, kind: type[R], account_id: str, row_id: str) -> R | None:
+        """A row of a kind that is its own record."""
+        ...
+
+    async def rows(self, kind: type[R], account_id: str, listing: Listing) -> Page[R]:
+        """A page of rows of such a kind."""
         ...
 
     async def schema_content(self, account_id: str, schema_version_id: str) -> bytes | None:

@@ -5,7 +5,7 @@ Any number of servers may share one database.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Concatenate, Final, ParamSpec, TypeVar
 
 from prefactor_server.domain.account import Account
@@ -17,9 +17,12 @@ from prefactor_server.domain.listing import Listing, Page
 from prefactor_server.storage.base import (
     AgentRecord,
     Changes,
+    CurrentVersion,
     Decide,
     InstanceCounts,
     Needs,
+    R,
+    Row,
     Snapshot,
     SpanRecord,
 )
@@ -27,10 +30,10 @@ from prefactor_server.storage.postgres import maintain, read
 from prefactor_server.storage.postgres.connection import Link, connect, open_pool
 from prefactor_server.storage.postgres.driver import Connection
 from prefactor_server.storage.postgres.failures import refused_value
+from prefactor_server.storage.postgres.maintenance import PostgresMaintenance
 from prefactor_server.storage.postgres.migrate import migrate
 from prefactor_server.storage.postgres.transact import transact
 
-from prefactor_server.storage.postgres.maintenance import PostgresMaintenance
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -50,10 +53,10 @@ class PostgresStorage:
         self._writing = writing
         self._reading = reading
         self.concurrency = concurrency
+        self.maintenance = PostgresMaintenance(writing, reading)
 
     @classmethod
     async def open(
-        self.maintenance = PostgresMaintenance(writing, reading)
         cls,
         url: str,
         *,
@@ -111,6 +114,20 @@ class PostgresStorage:
         """See ``Storage.accounts``."""
         return await self._read(read.accounts)
 
+    async def identifier_counts(
+        self, kind: type[Row], account_id: str, agent_id: str, identifiers: Collection[str]
+    ) -> Mapping[str, int]:
+        """See ``Storage.identifier_counts``."""
+        return await self._read(read.identifier_counts, kind, account_id, agent_id, identifiers)
+
+    async def current_versions(self, account_id: str, agent_id: str) -> Sequence[CurrentVersion]:
+        """See ``Storage.current_versions``."""
+        return await self._read(read.current_versions, account_id, agent_id)
+
+    async def account(self, account_id: str) -> Account | None:
+        """See ``Storage.account``."""
+        return await self._read(read.account, account_id)
+
     async def token_by_hash(self, token_hash: bytes) -> tuple[ApiToken, Account] | None:
         """See ``Storage.token_by_hash``."""
         return await self._read(read.token_by_hash, token_hash)
@@ -137,6 +154,10 @@ class PostgresStorage:
         """See ``Storage.instance``."""
         return await self._read(read.instance, account_id, instance_id)
 
+    async def span_schema_counts(self, account_id: str, instance_id: str) -> Mapping[str, int]:
+        """See ``Storage.span_schema_counts``."""
+        return await self._read(read.span_schema_counts, account_id, instance_id)
+
     async def instances(self, account_id: str, listing: Listing) -> Page[AgentInstance]:
         """See ``Storage.instances``."""
         return await self._read(read.instances, account_id, listing)
@@ -148,6 +169,14 @@ class PostgresStorage:
     async def spans(self, account_id: str, listing: Listing) -> Page[SpanRecord]:
         """See ``Storage.spans``."""
         return await self._read(read.spans, account_id, listing)
+
+    async def row(self, kind: type[R], account_id: str, row_id: str) -> R | None:
+        """See ``Storage.row``."""
+        return await self._read(read.row, kind, account_id, row_id)
+
+    async def rows(self, kind: type[R], account_id: str, listing: Listing) -> Page[R]:
+        """See ``Storage.rows``."""
+        return await self._read(read.rows, kind, account_id, listing)
 
     async def schema_content(self, account_id: str, schema_version_id: str) -> bytes | None:
         """See ``Storage.schema_content``."""

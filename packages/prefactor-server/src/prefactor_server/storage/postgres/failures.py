@@ -15,8 +15,10 @@ from prefactor_server.domain.errors import BadRequest, Refusal, Unavailable
 from prefactor_server.storage.postgres import driver
 
 _UNIQUE_VIOLATION: Final = "23505"
-# Serialization failure, deadlock, and a key or an id that is there already.
-_RACED: Final = frozenset({"40001", "40P01", _UNIQUE_VIOLATION})
+_FOREIGN_KEY_VIOLATION: Final = "23503"
+# Serialization failure, deadlock, a key or an id that is there already, and something that is no
+# longer there or that others have come to refer to.
+_RACED: Final = frozenset({"40001", "40P01", _UNIQUE_VIOLATION, _FOREIGN_KEY_VIOLATION})
 # A NUL in a text, a number that is too large, a text for a number: asyncpg has the same class for
 # what it does not even send.
 _BAD_VALUES: Final = "22"

@@ -93,6 +93,14 @@ def query_for(needs: Mapping[str, Needs]) -> Query:
         query.part("instances.of_spans", tables.AGENT_INSTANCE)
     query.by_id("instances", tables.AGENT_INSTANCE, _pairs(needs, "instances"))
     query.registrations(needs)
+    query.rows(needs)
+    in_use = _pairs(needs, "environments_in_use")
+    query.by_id("environments.deployments", tables.AGENT_DEPLOYMENT, in_use)
+    in_use = _pairs(needs, "deployments_in_use")
+    query.by_id("deployments.tokens", tables.API_TOKEN, in_use)
+    query.by_id("deployments.instances", tables.AGENT_INSTANCE, in_use)
+    if accounts := [account_id for account_id, named in needs.items() if named.account]:
+        query.part("accounts", tables.ACCOUNT, accounts=accounts)
     return query.finished()
 
 
@@ -111,7 +119,7 @@ class _Query:
 
     def part(self, piece: str, table: Table[Any], **values: Sequence[Any]) -> None:
         """Rows of a table, as one column of the result."""
-        source = self._bound(piece, values)
+        source = self._bound(piece, values).replace("{table}", table.name)
         self._columns.append(f"ARRAY(SELECT {table.record} FROM {source})")  # noqa: S608
         self._parts.append(table)
 
@@ -138,6 +146,17 @@ class _Query:
         )
         for piece, table in _OF_REGISTRATIONS:
             self.part(piece, table)
+
+    def rows(self, needs: Mapping[str, Needs]) -> None:
+        """Rows of whichever tables are named, if any are."""
+        for kind in dict.fromkeys(kind for named in needs.values() for kind, _ in named.rows):
+            pairs = [
+                (account_id, row_id)
+                for account_id, named in needs.items()
+                for of, row_id in named.rows
+                if of is kind
+            ]
+            self.by_id("rows", tables.table_of(kind), pairs)
 
     def finished(self) -> Query:
         """The whole."""

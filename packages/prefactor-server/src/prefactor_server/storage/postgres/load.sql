@@ -11,6 +11,28 @@ JOIN api_token AS t ON t.account_id = named.account_id AND t.id = named.id
 unnest(:accounts::text[], :ids::text[]) AS named (account_id, id)
 JOIN environment AS t ON t.account_id = named.account_id AND t.id = named.id
 
+-- name: accounts
+-- Accounts themselves.
+unnest(:accounts::text[]) AS named (id) JOIN account AS t ON t.id = named.id
+
+-- name: environments.deployments
+-- All deployments in environments.
+unnest(:accounts::text[], :ids::text[]) AS named (account_id, id)
+JOIN agent_deployment AS t ON t.account_id = named.account_id AND t.environment_id = named.id
+
+-- name: deployments.tokens
+-- All tokens of deployments.
+unnest(:accounts::text[], :ids::text[]) AS named (account_id, id)
+JOIN api_token AS t ON t.account_id = named.account_id AND t.agent_deployment_id = named.id
+
+-- name: deployments.instances
+-- One run of each deployment: whether there is any.
+unnest(:accounts::text[], :ids::text[]) AS named (account_id, id)
+CROSS JOIN LATERAL (
+    SELECT * FROM agent_instance AS run
+    WHERE run.account_id = named.account_id AND run.agent_deployment_id = named.id LIMIT 1
+) AS t
+
 -- name: agents.by_id
 -- Agents by id.
 unnest(:accounts::text[], :refs::text[]) AS named (account_id, ref)
@@ -127,3 +149,8 @@ found_version AS t
 JOIN agent_instance AS t
   ON t.account_id = named.account_id AND t.agent_id = named.agent_id
     AND t.external_identifier = named.external_identifier
+
+-- name: rows
+-- Rows of any table by id.
+unnest(:accounts::text[], :ids::text[]) AS named (account_id, id)
+JOIN {table} AS t ON t.account_id = named.account_id AND t.id = named.id

@@ -19,6 +19,7 @@ from prefactor_server.storage.postgres.tables import (
     AGENT_SPAN,
     ATTACHMENTS,
     COUNTERS,
+    DELETED,
     TABLES,
     Table,
     column_types,
@@ -60,6 +61,10 @@ def _types() -> Iterator[str]:
 def _parameters() -> Mapping[str, Mapping[str, str]]:
     """The arguments after the receipt, in order: name to the columns of its rows."""
     parameters: dict[str, Mapping[str, str]] = {"runs": _run_columns()}
+    for table in DELETED:
+        types = column_types(table.kind)
+        identity = {column: types[column] for column in table.identity}
+        parameters[f"deleted_{table.name}"] = {**identity, "revision": "bigint"}
     for table in TABLES:
         types = column_types(table.kind)
         parameters[f"new_{table.name}"] = types
@@ -98,6 +103,9 @@ def _body() -> Iterator[str]:
     yield _STEPS["receipt"]
     yield _when("runs", _STEPS["runs.lock"] + _expect("cardinality(runs)", "a run has changed"))
     yield _when("new_agent", _STEPS["agents.lock"])
+    # Before others take their place.
+    for table in DELETED:
+        yield _delete(table)
     for table in TABLES:
         # Spans: first the stored ones that the batch names, then those that a termination closes,
         # then the new ones.
@@ -121,6 +129,19 @@ def _insert(table: Table[Any]) -> str:
     return _when(
         name,
         f"INSERT INTO {table.name} ({columns})\nSELECT {columns} FROM unnest({name});",
+    )
+
+
+def _delete(table: Table[Any]) -> str:
+    name = f"deleted_{table.name}"
+    matching = " AND ".join(f"stored.{column} = gone.{column}" for column in table.identity)
+    return _when(
+        name,
+        f"DELETE FROM {table.name} AS stored\n"  # noqa: S608 - names of our own
+        f"USING unnest({name}) AS gone\n"
+        f"WHERE {matching} AND stored.revision = gone.revision;\n"
+        "GET DIAGNOSTICS touched = ROW_COUNT;"
+        + _expect(f"cardinality({name})", f"a row of {table.name} has changed"),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cache
 from itertools import count
 from typing import Any, Final, NamedTuple, TypeVar
@@ -15,7 +15,14 @@ from prefactor_server.domain.api_token import ApiToken
 from prefactor_server.domain.listing import Cursor, Listing, Page
 from prefactor_server.payloads import decode_document
 from prefactor_server.storage import listing as listing_sql
-from prefactor_server.storage.base import AgentRecord, InstanceCounts, SpanRecord
+from prefactor_server.storage.base import (
+    AgentRecord,
+    CurrentVersion,
+    InstanceCounts,
+    R,
+    Row,
+    SpanRecord,
+)
 from prefactor_server.storage.postgres import tables
 from prefactor_server.storage.postgres.driver import Connection
 from prefactor_server.storage.postgres.tables import Table
@@ -31,6 +38,12 @@ _NO_PAYLOAD: Final = b"{}"
 async def accounts(connection: Connection) -> Sequence[Account]:
     """All accounts, oldest first."""
     return [Account._make(record) for record in await connection.fetch(_read("account.all"))]
+
+
+async def account(connection: Connection, account_id: str) -> Account | None:
+    """An account by its id."""
+    found = await connection.fetchrow(_read("account.by_id"), account_id)
+    return None if found is None else Account._make(found)
 
 
 async def token_by_hash(
@@ -49,6 +62,28 @@ async def tokens(connection: Connection, account_id: str) -> Sequence[ApiToken]:
     return [tables.API_TOKEN.row(tuple(record)) for record in records]
 
 
+async def identifier_counts(
+    connection: Connection,
+    kind: type[Row],
+    account_id: str,
+    agent_id: str,
+    identifiers: Collection[str],
+) -> Mapping[str, int]:
+    """How many rows of an agent have each external identifier."""
+    text = _plain("identifiers.count", tables.table_of(kind))
+    records = await connection.fetch(text, account_id, agent_id, list(identifiers))
+    return {identifier: number for identifier, number in records}  # noqa: C416 - dict() loses types
+
+
+async def current_versions(
+    connection: Connection, account_id: str, agent_id: str
+) -> Sequence[CurrentVersion]:
+    """What is current in the deployments of an agent."""
+    text = _read("agent_deployment.current_versions")
+    records = await connection.fetch(text, account_id, agent_id)
+    return [CurrentVersion._make(record) for record in records]
+
+
 async def agent(connection: Connection, account_id: str, ref: str) -> AgentRecord | None:
     """An agent by its id, or else by its external identifier."""
     record = await connection.fetchrow(_read("agent.by_ref"), account_id, ref)
@@ -57,7 +92,7 @@ async def agent(connection: Connection, account_id: str, ref: str) -> AgentRecor
 
 async def agents(connection: Connection, account_id: str, listing: Listing) -> Page[AgentRecord]:
     """A page of agents."""
-    asked = _Asked("agent.page", tables.AGENT, account_id, listing)
+    asked = _Asked(_read("agent.page"), tables.AGENT, account_id, listing)
     return await _page(connection, asked, _agent)
 
 
@@ -80,11 +115,20 @@ async def instance(
     return None if record is None else tables.AGENT_INSTANCE.row(tuple(record))
 
 
+async def span_schema_counts(
+    connection: Connection, account_id: str, instance_id: str
+) -> Mapping[str, int]:
+    """A run's spans by type."""
+    named = _read("instance.span_schema_counts")
+    records = await connection.fetch(named, account_id, instance_id)
+    return {name: number for name, number in records}  # noqa: C416 - dict() loses types
+
+
 async def instances(
     connection: Connection, account_id: str, listing: Listing
 ) -> Page[AgentInstance]:
     """A page of runs."""
-    asked = _Asked("instance.page", tables.AGENT_INSTANCE, account_id, listing)
+    asked = _Asked(_read("instance.page"), tables.AGENT_INSTANCE, account_id, listing)
     return await _page(connection, asked, tables.AGENT_INSTANCE.row)
 
 
@@ -96,8 +140,22 @@ async def span(connection: Connection, account_id: str, span_id: str) -> SpanRec
 
 async def spans(connection: Connection, account_id: str, listing: Listing) -> Page[SpanRecord]:
     """A page of spans with their payloads."""
-    asked = _Asked("span.page", tables.AGENT_SPAN, account_id, listing)
+    asked = _Asked(_read("span.page"), tables.AGENT_SPAN, account_id, listing)
     return await _page(connection, asked, _span)
+
+
+async def row(connection: Connection, kind: type[R], account_id: str, row_id: str) -> R | None:
+    """A row of a kind that is its own record."""
+    table = tables.table_of(kind)
+    record = await connection.fetchrow(_plain("row.by_id", table), account_id, row_id)
+    return None if record is None else table.row(tuple(record))
+
+
+async def rows(connection: Connection, kind: type[R], account_id: str, listing: Listing) -> Page[R]:
+    """A page of rows of such a kind."""
+    table = tables.table_of(kind)
+    asked = _Asked(_plain("row.page", table), table, account_id, listing)
+    return await _page(connection, asked, table.row)
 
 
 async def schema_content(
@@ -113,7 +171,7 @@ async def schema_content(
 class _Asked(NamedTuple):
     """A list: its statement, the table whose rows it lists, and what is asked of it."""
 
-    read: str
+    sql: str
     table: Table[Any]
     account_id: str
     listing: Listing
@@ -125,7 +183,7 @@ async def _page(
     listing, columns = asked.listing, asked.table.columns
     matching = listing_sql.where(asked.account_id, listing.filters, columns)
     clause = listing_sql.page(asked.account_id, listing, columns)
-    text = _read(asked.read).format(matching=matching.sql, page=clause.sql)
+    text = asked.sql.format(matching=matching.sql, page=clause.sql)
     values = (*matching.parameters, *clause.parameters)
     total, records = await connection.fetchrow(_numbered(text), *values) or (0, ())
     shown = records[: listing.page_size]
@@ -165,6 +223,12 @@ def _read(name: str) -> str:
         "payload": "\n" + payload.replace("{part}", str(PARAMS)),
         "result": "\n" + payload.replace("{part}", str(RESULT)),
     }
+    return _SLOT.sub(lambda match: slots.get(match[1], match[0]), _READS[name])
+
+
+def _plain(name: str, table: Table[Any]) -> str:
+    """A read of the rows of a table, whichever it is."""
+    slots = {"table": table.name, "columns": _columns(table)}
     return _SLOT.sub(lambda match: slots.get(match[1], match[0]), _READS[name])
 
 

@@ -4,6 +4,10 @@
 -- Every account, for the operator's command line.
 SELECT id, name, partition, inserted_at, updated_at FROM account ORDER BY inserted_at, id
 
+-- name: account.by_id
+-- An account.
+SELECT id, name, partition, inserted_at, updated_at FROM account WHERE id = $1
+
 -- name: token.by_hash
 -- The token with this hash, and its account: the one read that does not start from an account.
 SELECT {token}, ROW(account.id, account.name, account.partition, account.inserted_at,
@@ -45,11 +49,30 @@ GROUP BY status
 -- A run.
 SELECT {instance} FROM agent_instance AS t WHERE t.account_id = $1 AND t.id = $2
 
+-- name: instance.span_schema_counts
+-- A run's spans by type.
+SELECT schema_name, count(*) FROM agent_span
+WHERE account_id = $1 AND agent_instance_id = $2 GROUP BY schema_name ORDER BY schema_name
+
 -- name: instance.page
 -- A page of runs, and how many there are in all.
 SELECT (SELECT count(*) FROM agent_instance WHERE {matching}), ARRAY(
     SELECT ROW({instance}) FROM (SELECT * FROM agent_instance {page}) AS t
 )
+
+-- name: identifiers.count
+-- How many rows of an agent have each external identifier.
+SELECT external_identifier, count(*) FROM {table}
+WHERE account_id = $1 AND agent_id = $2 AND external_identifier = ANY($3)
+GROUP BY external_identifier
+
+-- name: agent_deployment.current_versions
+-- What is current in the deployments of an agent.
+SELECT deployment.id, version.id, version.agent_schema_version_id
+FROM agent_deployment AS deployment JOIN agent_version AS version
+  ON version.account_id = deployment.account_id AND version.id = deployment.current_version_id
+WHERE deployment.account_id = $1 AND deployment.agent_id = $2
+ORDER BY deployment.id
 
 -- name: span.by_id
 -- A span with its payload and its result payload, either of which may not be there.
@@ -72,3 +95,13 @@ SELECT content.codec, content.body
 FROM agent_schema_version AS version JOIN schema_content AS content
   ON content.account_id = version.account_id AND content.content_hash = version.content_hash
 WHERE version.account_id = $1 AND version.id = $2
+
+-- name: row.by_id
+-- A row of any table.
+SELECT {columns} FROM {table} AS t WHERE t.account_id = $1 AND t.id = $2
+
+-- name: row.page
+-- A page of the rows of any table, and how many there are in all.
+SELECT (SELECT count(*) FROM {table} WHERE {matching}), ARRAY(
+    SELECT ROW({columns}) FROM (SELECT * FROM {table} {page}) AS t
+)

@@ -7,6 +7,7 @@ from operator import attrgetter
 from types import NoneType
 from typing import Any, Final, Generic, Literal, get_args, get_origin, get_type_hints
 
+from prefactor_server.domain.account import Account
 from prefactor_server.domain.agent import Agent
 from prefactor_server.domain.agent_deployment import AgentDeployment
 from prefactor_server.domain.agent_instance import AgentInstance
@@ -33,6 +34,12 @@ def column_types(kind: type[Any]) -> Mapping[str, str]:
 
 
 class Table(Generic[R]):
+def _tuple_of(columns: Sequence[str]) -> Callable[[Any], tuple[Any, ...]]:
+    """What takes these columns out of a row."""
+    take = attrgetter(*columns)
+    return take if len(columns) > 1 else lambda row: (take(row),)
+
+
     """The table of one kind of row; ``mutable`` are the columns that an update writes.
 
     A change is written as the row's ``identity``, the revision that it was decided on, and the new
@@ -55,7 +62,7 @@ class Table(Generic[R]):
         shape: Any = kind
         self.columns: Sequence[str] = shape._fields
         self._make: Callable[[Sequence[Any]], R] = shape._make
-        self.identify: Callable[[R], tuple[Any, ...]] = attrgetter(*identity)
+        self.identify: Callable[[R], tuple[Any, ...]] = _tuple_of(identity)
         self.values: Callable[[R], tuple[Any, ...]] = (
             attrgetter(*mutable) if mutable else lambda _: ()
         )
@@ -85,6 +92,7 @@ class Table(Generic[R]):
 
 
 ENVIRONMENT: Final = Table(Environment, "environment", ("name", "updated_at"))
+ACCOUNT: Final = Table(Account, "account", ("name", "updated_at"), identity=("id",))
 API_TOKEN: Final = Table(ApiToken, "api_token", ("status", "last_used_at", "updated_at"))
 AGENT: Final = Table(
     Agent,
@@ -133,6 +141,7 @@ TABLES: Final[Sequence[Table[Any]]] = (
     API_TOKEN,
     AGENT,
     AGENT_SCHEMA_VERSION,
+    ACCOUNT,
     AGENT_VERSION,
     AGENT_DEPLOYMENT,
     AGENT_INSTANCE,
@@ -146,6 +155,11 @@ ATTACHMENTS: Final[Mapping[str, type[Any]]] = {
     "schema_content": SchemaContent,
     "audit_entry": AuditEntry,
 }
+DELETED: Final[Sequence[Table[Any]]] = (AGENT_DEPLOYMENT, API_TOKEN, ENVIRONMENT)
+"""Those whose rows can go, in the order in which they do."""
+
+_BY_KIND: Final[Mapping[type[Any], Table[Any]]] = {table.kind: table for table in TABLES}
+
 """What is written beside the rows, by table."""
 
 
@@ -154,6 +168,11 @@ def _sql_type(hint: Any) -> str:
     if get_origin(hint) is Literal:
         return _SQL_TYPES[str]
     if NoneType in choices:
+def table_of(kind: type[R]) -> Table[R]:
+    """The table that keeps the rows of a kind."""
+    return _BY_KIND[kind]
+
+
         (hint,) = (choice for choice in choices if choice is not NoneType)
         return _sql_type(hint)
     return _SQL_TYPES[hint]

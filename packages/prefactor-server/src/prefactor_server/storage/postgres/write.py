@@ -12,6 +12,7 @@ from prefactor_server.storage.postgres.load import Loaded, Stored
 from prefactor_server.storage.postgres.tables import (
     AGENT_INSTANCE,
     COUNTERS,
+    DELETED,
     TABLES,
     Table,
 )
@@ -31,6 +32,8 @@ def arguments(loaded: Loaded) -> Sequence[Tuples] | None:
 
 def _arguments(snapshots: Mapping[str, Snapshot], stored: Stored) -> Iterator[Tuples]:
     yield sorted(run for snapshot in snapshots.values() for run in _runs(snapshot, stored))
+    for table in DELETED:
+        yield _deletions(table, snapshots, stored)
     for table in TABLES:
         yield table.ordered(
             row for snapshot in snapshots.values() for row in snapshot.new(table.kind)
@@ -53,6 +56,13 @@ def _changes(table: Table[Any], snapshots: Mapping[str, Snapshot], stored: Store
         (*(identity := table.identify(row)), stored[table.kind, identity][1], *table.values(row))
         for row in rows
     ]
+
+
+def _deletions(table: Table[Any], snapshots: Mapping[str, Snapshot], stored: Stored) -> Tuples:
+    rows = table.ordered(
+        row for snapshot in snapshots.values() for row in snapshot.deleted(table.kind)
+    )
+    return [(*(place := table.identify(row)), stored[table.kind, place][1]) for row in rows]
 
 
 def _runs(snapshot: Snapshot, stored: Stored) -> Iterator[tuple[Any, ...]]:

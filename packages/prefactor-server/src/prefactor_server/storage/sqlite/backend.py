@@ -6,7 +6,7 @@ import asyncio
 import shutil
 import sqlite3
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
@@ -22,9 +22,12 @@ from prefactor_server.domain.listing import Listing, Page
 from prefactor_server.storage.base import (
     AgentRecord,
     Changes,
+    CurrentVersion,
     Decide,
     InstanceCounts,
     Needs,
+    R,
+    Row,
     Snapshot,
     SpanRecord,
 )
@@ -36,10 +39,10 @@ from prefactor_server.storage.sqlite.connection import (
     translated_errors,
 )
 from prefactor_server.storage.sqlite.load import load
+from prefactor_server.storage.sqlite.maintenance import SqliteMaintenance
 from prefactor_server.storage.sqlite.migrate import migrate
 from prefactor_server.storage.sqlite.write import write
 
-from prefactor_server.storage.sqlite.maintenance import SqliteMaintenance
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -73,10 +76,10 @@ class SqliteStorage:
         self._reading = ThreadPoolExecutor(_READERS, thread_name_prefix="sqlite-reader")
         self._readers: list[sqlite3.Connection] = []
         self._own = threading.local()
+        self.maintenance = SqliteMaintenance(self._maintain, self._read)
 
     @classmethod
     def open(
-        self.maintenance = SqliteMaintenance(self._maintain, self._read)
         cls, path: Path, *, exclusive: bool = True, min_free_disk_bytes: int = 0
     ) -> SqliteStorage:
         """Open a database file, create it when it is not there, and bring its schema up to date.
@@ -121,6 +124,20 @@ class SqliteStorage:
         """See ``Storage.accounts``."""
         return await self._read(read.accounts)
 
+    async def identifier_counts(
+        self, kind: type[Row], account_id: str, agent_id: str, identifiers: Collection[str]
+    ) -> Mapping[str, int]:
+        """See ``Storage.identifier_counts``."""
+        return await self._read(read.identifier_counts, kind, account_id, agent_id, identifiers)
+
+    async def current_versions(self, account_id: str, agent_id: str) -> Sequence[CurrentVersion]:
+        """See ``Storage.current_versions``."""
+        return await self._read(read.current_versions, account_id, agent_id)
+
+    async def account(self, account_id: str) -> Account | None:
+        """See ``Storage.account``."""
+        return await self._read(read.account, account_id)
+
     async def token_by_hash(self, token_hash: bytes) -> tuple[ApiToken, Account] | None:
         """See ``Storage.token_by_hash``."""
         return await self._read(read.token_by_hash, token_hash)
@@ -147,6 +164,10 @@ class SqliteStorage:
         """See ``Storage.instance``."""
         return await self._read(read.instance, account_id, instance_id)
 
+    async def span_schema_counts(self, account_id: str, instance_id: str) -> Mapping[str, int]:
+        """See ``Storage.span_schema_counts``."""
+        return await self._read(read.span_schema_counts, account_id, instance_id)
+
     async def instances(self, account_id: str, listing: Listing) -> Page[AgentInstance]:
         """See ``Storage.instances``."""
         return await self._read(read.instances, account_id, listing)
@@ -158,6 +179,14 @@ class SqliteStorage:
     async def spans(self, account_id: str, listing: Listing) -> Page[SpanRecord]:
         """See ``Storage.spans``."""
         return await self._read(read.spans, account_id, listing)
+
+    async def row(self, kind: type[R], account_id: str, row_id: str) -> R | None:
+        """See ``Storage.row``."""
+        return await self._read(read.row, kind, account_id, row_id)
+
+    async def rows(self, kind: type[R], account_id: str, listing: Listing) -> Page[R]:
+        """See ``Storage.rows``."""
+        return await self._read(read.rows, kind, account_id, listing)
 
     async def schema_content(self, account_id: str, schema_version_id: str) -> bytes | None:
         """See ``Storage.schema_content``."""
@@ -213,6 +242,9 @@ class SqliteStorage:
             raise
         return result
 
+    async def _maintain(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        return await self._write(self._in_transaction, lambda: work(self._writer))
+
     def _check_free_disk(self) -> None:
         if not self._min_free_disk_bytes:
             return
@@ -241,9 +273,6 @@ class SqliteStorage:
                 return work(self._reader(), *args, **kwargs)
 
         return await asyncio.get_running_loop().run_in_executor(self._reading, run)
-
-    async def _maintain(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        return await self._write(self._in_transaction, lambda: work(self._writer))
 
     def _reader(self) -> sqlite3.Connection:
         connection: sqlite3.Connection | None = getattr(self._own, "connection", None)

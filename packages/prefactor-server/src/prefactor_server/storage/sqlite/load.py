@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
+from prefactor_server.domain.account import Account
 from prefactor_server.domain.agent import Agent
 from prefactor_server.domain.agent_deployment import AgentDeployment
 from prefactor_server.domain.agent_instance import AgentInstance
@@ -37,6 +38,10 @@ def load(connection: sqlite3.Connection, account_id: str, needs: Needs) -> Snaps
             *spans,
             *loader.by_id(tables.AGENT_INSTANCE, runs),
             *loader.registrations(needs.registrations),
+            *loader.rows(needs.rows),
+            *(loader.account() if needs.account else ()),
+            *loader.users_of_environments(needs.environments_in_use),
+            *loader.users_of_deployments(needs.deployments_in_use),
         ]
     )
 
@@ -51,6 +56,14 @@ class _Loader:
     def by_id(self, table: Table[R], ids: Iterable[str]) -> list[R]:
         return self._named(table, f"id {_IDS}", ids)
 
+    def rows(self, wanted: Iterable[tuple[type[Any], str]]) -> list[Row]:
+        by_kind: dict[type[Any], list[str]] = defaultdict(list)
+        for kind, row_id in wanted:
+            by_kind[kind].append(row_id)
+        return [
+            row for kind, ids in by_kind.items() for row in self.by_id(tables.table_of(kind), ids)
+        ]
+
     def agents(self, refs: Iterable[str]) -> list[Agent]:
         by_id = self.by_id(tables.AGENT, refs)
         return by_id + self._named(tables.AGENT, f"external_identifier {_IDS}", refs)
@@ -64,6 +77,19 @@ class _Loader:
             condition = f"operation = ? AND key {_IDS}"
             found += self._select(tables.IDEMPOTENCY_KEY, condition, (operation, json.dumps(named)))
         return found
+
+    def account(self) -> list[Account]:
+        text = f"{tables.ACCOUNT.select} WHERE id = ?"
+        return tables.ACCOUNT.rows(self._connection.execute(text, (self._account_id,)))
+
+    def users_of_environments(self, ids: Iterable[str]) -> list[AgentDeployment]:
+        return self._named(tables.AGENT_DEPLOYMENT, f"environment_id {_IDS}", ids)
+
+    def users_of_deployments(self, ids: Collection[str]) -> list[Row]:
+        one_run = "agent_deployment_id = ? LIMIT 1"
+        runs = [self._select(tables.AGENT_INSTANCE, one_run, (one,)) for one in ids]
+        tokens = self._named(tables.API_TOKEN, f"agent_deployment_id {_IDS}", ids)
+        return [*tokens, *(run for found in runs for run in found)]
 
     def registrations(self, wanted: Collection[Registration]) -> list[Row]:
         if not wanted:

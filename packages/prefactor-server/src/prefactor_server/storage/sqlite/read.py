@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final
 
 from prefactor_server.domain.account import Account
@@ -16,7 +16,15 @@ from prefactor_server.domain.api_token import ApiToken
 from prefactor_server.domain.listing import Cursor, Listing, Page
 from prefactor_server.payloads import decode_document
 from prefactor_server.storage import listing as listing_sql
-from prefactor_server.storage.base import AgentRecord, InstanceCounts, R, SpanRecord, T
+from prefactor_server.storage.base import (
+    AgentRecord,
+    CurrentVersion,
+    InstanceCounts,
+    R,
+    Row,
+    SpanRecord,
+    T,
+)
 from prefactor_server.storage.sql import load_sql
 from prefactor_server.storage.sqlite import tables
 from prefactor_server.storage.sqlite.tables import Table
@@ -30,12 +38,25 @@ FROM agent_span JOIN span_payload AS payload
 WHERE agent_span.account_id = ? AND agent_span.id IN (SELECT value FROM json_each(?))
 """
 
+_IDENTIFIER_COUNTS = """
+SELECT external_identifier, count(*) FROM {table}
+WHERE account_id = ? AND agent_id = ?
+  AND external_identifier IN (SELECT value FROM json_each(?))
+GROUP BY external_identifier
+"""
+
 _NO_PAYLOAD: Final = b"{}"
 
 
 def accounts(connection: sqlite3.Connection) -> Sequence[Account]:
     """All accounts, oldest first."""
     return [Account._make(record) for record in connection.execute(READS["account.all"])]
+
+
+def account(connection: sqlite3.Connection, account_id: str) -> Account | None:
+    """An account by its id."""
+    found = connection.execute(READS["account.by_id"], {"account_id": account_id}).fetchone()
+    return None if found is None else Account._make(found)
 
 
 def token_by_hash(
@@ -46,16 +67,36 @@ def token_by_hash(
     if record is None:
         return None
     token = ApiToken._make(record)
-    account = connection.execute(
-        READS["account.by_id"], {"account_id": token.account_id}
-    ).fetchone()
-    return token, Account._make(account)
+    owner = account(connection, token.account_id)
+    return None if owner is None else (token, owner)
 
 
 def tokens(connection: sqlite3.Connection, account_id: str) -> Sequence[ApiToken]:
     """All tokens of an account, oldest first."""
     text = f"{tables.API_TOKEN.select} WHERE account_id = ? ORDER BY inserted_at, id"
     return tables.API_TOKEN.rows(connection.execute(text, (account_id,)))
+
+
+def identifier_counts(
+    connection: sqlite3.Connection,
+    kind: type[Row],
+    account_id: str,
+    agent_id: str,
+    identifiers: Collection[str],
+) -> Mapping[str, int]:
+    """How many rows of an agent have each external identifier."""
+    text = _IDENTIFIER_COUNTS.format(table=tables.table_of(kind).name)
+    values = (account_id, agent_id, json.dumps(list(identifiers)))
+    return dict(connection.execute(text, values).fetchall())
+
+
+def current_versions(
+    connection: sqlite3.Connection, account_id: str, agent_id: str
+) -> Sequence[CurrentVersion]:
+    """What is current in the deployments of an agent."""
+    values = {"account_id": account_id, "agent_id": agent_id}
+    records = connection.execute(READS["agent_deployment.current_versions"], values)
+    return [CurrentVersion._make(record) for record in records]
 
 
 def agent(connection: sqlite3.Connection, account_id: str, ref: str) -> AgentRecord | None:
@@ -92,6 +133,14 @@ def instance(
     return _one(connection, tables.AGENT_INSTANCE, account_id, instance_id)
 
 
+def span_schema_counts(
+    connection: sqlite3.Connection, account_id: str, instance_id: str
+) -> Mapping[str, int]:
+    """A run's spans by type."""
+    named = {"account_id": account_id, "instance_id": instance_id}
+    return dict(connection.execute(READS["instance.span_schema_counts"], named).fetchall())
+
+
 def instances(
     connection: sqlite3.Connection, account_id: str, listing: Listing
 ) -> Page[AgentInstance]:
@@ -126,6 +175,18 @@ def _spans(connection: sqlite3.Connection, account_id: str, listing: Listing) ->
     for span_id, part, codec, body in connection.execute(_PAYLOADS_OF_MANY, (account_id, ids)):
         parts[span_id][part] = (codec, body)
     return Page([_with_payloads(row, parts[row.id]) for row in page.rows], page.total, page.next)
+
+
+def row(connection: sqlite3.Connection, kind: type[R], account_id: str, row_id: str) -> R | None:
+    """A row of a kind that is its own record."""
+    return _one(connection, tables.table_of(kind), account_id, row_id)
+
+
+def rows(
+    connection: sqlite3.Connection, kind: type[R], account_id: str, listing: Listing
+) -> Page[R]:
+    """A page of rows of such a kind."""
+    return _page(connection, tables.table_of(kind), account_id, listing)
 
 
 def schema_content(

@@ -11,7 +11,7 @@ SELECT id, account_id, token_scope, agent_id, environment_id, agent_deployment_i
 FROM api_token WHERE token_hash = :token_hash
 
 -- name: account.by_id
--- The account that a token belongs to.
+-- An account.
 SELECT id, name, partition, inserted_at, updated_at FROM account WHERE id = :account_id
 
 -- name: agent.last_registered
@@ -24,6 +24,20 @@ SELECT status, count(*) FROM agent_instance
 WHERE account_id = :account_id AND agent_id = :agent_id
   AND (:environment_id IS NULL OR environment_id = :environment_id)
 GROUP BY status
+
+-- name: agent_deployment.current_versions
+-- What is current in the deployments of an agent.
+SELECT deployment.id, version.id, version.agent_schema_version_id
+FROM agent_deployment AS deployment JOIN agent_version AS version
+  ON version.account_id = deployment.account_id AND version.id = deployment.current_version_id
+WHERE deployment.account_id = :account_id AND deployment.agent_id = :agent_id
+ORDER BY deployment.id
+
+-- name: instance.span_schema_counts
+-- A run's spans by type.
+SELECT schema_name, count(*) FROM agent_span
+WHERE account_id = :account_id AND agent_instance_id = :instance_id
+GROUP BY schema_name ORDER BY schema_name
 
 -- name: span.payloads
 -- The payload and the result payload of a span, either of which may not be there.

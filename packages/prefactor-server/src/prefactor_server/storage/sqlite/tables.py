@@ -6,10 +6,11 @@ holds the two orders equal.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import attrgetter
 from typing import Any, Final, Generic
 
+from prefactor_server.domain.account import Account
 from prefactor_server.domain.agent import Agent
 from prefactor_server.domain.agent_deployment import AgentDeployment
 from prefactor_server.domain.agent_instance import AgentInstance
@@ -25,7 +26,14 @@ from prefactor_server.storage.base import R
 class Table(Generic[R]):
     """The table of one kind of row; ``mutable`` are the columns that an update writes."""
 
-    def __init__(self, kind: type[R], name: str, mutable: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        kind: type[R],
+        name: str,
+        mutable: Sequence[str] = (),
+        *,
+        identity: Sequence[str] = ("account_id", "id"),
+    ) -> None:
         self.kind: type[R] = kind
         self.name = name
         # Every kind of row is a named tuple, which the type system cannot say of a protocol.
@@ -38,11 +46,16 @@ class Table(Generic[R]):
         marks = ", ".join("?" * len(self.columns))
         self.insert = f"INSERT INTO {name} ({listed}) VALUES ({marks})"  # noqa: S608
         assignments = ", ".join(f"{column} = ?" for column in mutable)
-        self.update = f"UPDATE {name} SET {assignments} WHERE account_id = ? AND id = ?"  # noqa: S608
+        found = " AND ".join(f"{column} = ?" for column in identity)
+        self.update = f"UPDATE {name} SET {assignments} WHERE {found}"  # noqa: S608
+        self.delete = f"DELETE FROM {name} WHERE {found}"  # noqa: S608
         self._update_values: Callable[[R], tuple[Any, ...]] | None = (
-            attrgetter(*mutable, "account_id", "id") if mutable else None
+            attrgetter(*mutable, *identity) if mutable else None
         )
 
+        self._identity: Callable[[R], Sequence[Any]] = lambda row: [
+            getattr(row, column) for column in identity
+        ]
     def rows(self, records: Iterable[Sequence[Any]]) -> list[R]:
         """The rows in the records of a select over ``columns``."""
         return [self._make(record) for record in records]
@@ -54,7 +67,12 @@ class Table(Generic[R]):
         return [self._update_values(row) for row in rows]
 
 
+    def delete_parameters(self, rows: Iterable[R]) -> list[Sequence[Any]]:
+        """What a delete of these rows binds."""
+        return [self._identity(row) for row in rows]
 ENVIRONMENT: Final = Table(Environment, "environment", ("name", "updated_at"))
+
+ACCOUNT: Final = Table(Account, "account", ("name", "updated_at"), identity=("id",))
 API_TOKEN: Final = Table(ApiToken, "api_token", ("status", "last_used_at", "updated_at"))
 AGENT: Final = Table(
     Agent,
@@ -91,9 +109,17 @@ WRITTEN: Final[Sequence[Table[Any]]] = (
     API_TOKEN,
     AGENT,
     AGENT_SCHEMA_VERSION,
+    ACCOUNT,
     AGENT_VERSION,
     AGENT_DEPLOYMENT,
     AGENT_INSTANCE,
     AGENT_SPAN,
     IDEMPOTENCY_KEY,
 )
+
+_BY_KIND: Final[Mapping[type[Any], Table[Any]]] = {table.kind: table for table in WRITTEN}
+
+
+def table_of(kind: type[R]) -> Table[R]:
+    """The table that keeps the rows of a kind."""
+    return _BY_KIND[kind]

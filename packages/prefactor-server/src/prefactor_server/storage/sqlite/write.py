@@ -46,6 +46,10 @@ def write(connection: sqlite3.Connection, account_id: str, snapshot: Snapshot) -
                 "early": FINISHED_BEFORE_STARTED,
             },
         )
+    # What others refer to goes last, and everything before others take its place.
+    for table in reversed(tables.WRITTEN):
+        if gone := snapshot.deleted(table.kind):
+            connection.executemany(table.delete, table.delete_parameters(gone))
     for table in tables.WRITTEN:
         new = snapshot.new(table.kind)
         if new:

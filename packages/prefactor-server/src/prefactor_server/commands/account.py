@@ -1,0 +1,34 @@
+"""The writes of accounts."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from prefactor_server.commands.base import Decision, Done, Request
+from prefactor_server.domain.account import Account
+from prefactor_server.domain.errors import NotFound
+from prefactor_server.storage.base import Changes, Needs, Snapshot
+
+
+class UpdateAccount(NamedTuple):
+    """Rename the caller's account."""
+
+    request: Request
+    name: str
+
+    @property
+    def operation(self) -> str:
+        """The name of the operation."""
+        return "accounts.update"
+
+    def needs(self, needs: Needs) -> None:
+        """The account."""
+        needs.account = True
+
+    def decide(self, snapshot: Snapshot) -> Decision:
+        """The account with its new name."""
+        found = snapshot.get(Account, self.request.account_id)
+        if found is None:
+            raise NotFound(f"Account {self.request.account_id!r} not found")
+        account = found._replace(name=self.name, updated_at=self.request.now)
+        return Decision(Changes(updated=(account,)), Done(account.id, account))

@@ -1,0 +1,109 @@
+"""The writes of environments."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from prefactor_server.commands.base import Decision, Done, Request, audit_entry
+from prefactor_server.domain.agent_deployment import AgentDeployment
+from prefactor_server.domain.environment import Environment
+from prefactor_server.domain.errors import InvalidAction, NotFound
+from prefactor_server.storage.base import Changes, Needs, Snapshot
+
+
+class CreateEnvironment(NamedTuple):
+    """Create an environment."""
+
+    request: Request
+    id: str
+    name: str
+
+    @property
+    def operation(self) -> str:
+        """The name of the operation."""
+        return "environments.create"
+
+    def needs(self, needs: Needs) -> None:
+        """An environment that may have the same id."""
+        needs.environments.add(self.id)
+
+    def decide(self, snapshot: Snapshot) -> Decision:
+        """A new environment, never the default one: there is one already."""
+        if snapshot.get(Environment, self.id) is not None:
+            raise InvalidAction(f"An environment with the id {self.id!r} exists already")
+        environment = Environment(
+            id=self.id,
+            account_id=self.request.account_id,
+            name=self.name,
+            is_default=False,
+            inserted_at=self.request.now,
+            updated_at=self.request.now,
+        )
+        return Decision(Changes(inserted=(environment,)), Done(environment.id, environment))
+
+
+class UpdateEnvironment(NamedTuple):
+    """Rename an environment."""
+
+    request: Request
+    id: str
+    name: str
+
+    @property
+    def operation(self) -> str:
+        """The name of the operation."""
+        return "environments.update"
+
+    def needs(self, needs: Needs) -> None:
+        """The environment."""
+        needs.environments.add(self.id)
+
+    def decide(self, snapshot: Snapshot) -> Decision:
+        """The environment with its new name."""
+        found = find_environment(snapshot, self.id)
+        environment = found._replace(name=self.name, updated_at=self.request.now)
+        return Decision(Changes(updated=(environment,)), Done(environment.id, environment))
+
+
+class DeleteEnvironment(NamedTuple):
+    """Delete an environment that nothing refers to."""
+
+    request: Request
+    id: str
+
+    @property
+    def operation(self) -> str:
+        """The name of the operation."""
+        return "environments.delete"
+
+    def needs(self, needs: Needs) -> None:
+        """The environment, and what is deployed in it: runs and tokens hang from that."""
+        needs.environments.add(self.id)
+        needs.environments_in_use.add(self.id)
+
+    def decide(self, snapshot: Snapshot) -> Decision:
+        """The environment is gone, and who did it stays."""
+        environment = find_environment(snapshot, self.id)
+        if environment.is_default:
+            raise InvalidAction(
+                "The default environment cannot be deleted: registrations that name none go there"
+            )
+        if any(one.environment_id == self.id for one in snapshot.rows(AgentDeployment)):
+            raise InvalidAction(
+                "Environment is in use: agents are deployed in it. Delete their deployments first"
+            )
+        entry = audit_entry(self.request, self.operation, self.id, environment.name)
+        changes = Changes(deleted=(environment,), audit=(entry,))
+        return Decision(changes, Done(environment.id, environment))
+
+
+def find_environment(snapshot: Snapshot, environment_id: str) -> Environment:
+    """The environment of that id.
+
+    Raises:
+        NotFound: there is none.
+    """
+    found = snapshot.get(Environment, environment_id)
+    if found is None:
+        raise NotFound(f"Environment {environment_id!r} not found")
+    return found

@@ -1,0 +1,31 @@
+"""The reads of environments."""
+
+from __future__ import annotations
+
+from prefactor_server.domain.api_token import Principal
+from prefactor_server.domain.environment import Environment
+from prefactor_server.domain.errors import NotFound
+from prefactor_server.domain.listing import Listing, Page
+from prefactor_server.storage.base import Storage
+
+
+class EnvironmentQueries:
+    """Reads environments."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+
+    async def show(self, principal: Principal, environment_id: str) -> Environment:
+        """An environment by its id.
+
+        Raises:
+            NotFound: there is none.
+        """
+        found = await self._storage.row(Environment, principal.account_id, environment_id)
+        if found is None:
+            raise NotFound(f"Environment {environment_id!r} not found")
+        return found
+
+    async def page(self, principal: Principal, listing: Listing) -> Page[Environment]:
+        """A page of environments."""
+        return await self._storage.rows(Environment, principal.account_id, listing)

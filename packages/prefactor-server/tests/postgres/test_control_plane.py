@@ -1,0 +1,92 @@
+"""What is set up for agents, in PostgreSQL: changed, deleted, never from under another server."""
+
+from postgres_database import PostgresDatabase, do, on_another_replica, submit
+from rows import ACCOUNT, NOW, STAGING, register, request
+
+from prefactor_server.commands.account import UpdateAccount
+from prefactor_server.commands.base import Done, Outcome, Refused
+from prefactor_server.commands.environment import (
+    CreateEnvironment,
+    DeleteEnvironment,
+    UpdateEnvironment,
+)
+from prefactor_server.domain.agent_deployment import AgentDeployment
+from prefactor_server.domain.environment import Environment
+from prefactor_server.domain.errors import InvalidAction, NotFound
+from prefactor_server.domain.listing import Filter, Listing
+from prefactor_server.storage.postgres.backend import PostgresStorage
+
+
+async def test_an_account_is_renamed(storage: PostgresStorage) -> None:
+    """The account of the caller has its new name, and no other account."""
+    await do(storage, UpdateAccount(request(now=NOW + 1), "Research"))
+
+    assert [one.name for one in await storage.accounts()] == ["Other", "Research"]
+    account = await storage.account(ACCOUNT)
+    assert account is not None
+    assert (account.name, account.updated_at) == ("Research", NOW + 1)
+
+
+async def test_environments_come_change_and_go(storage: PostgresStorage) -> None:
+    """What is created is there, what is renamed has its name, and what is deleted is not."""
+    await do(storage, CreateEnvironment(request(), "e", "First"))
+    await do(storage, UpdateEnvironment(request(now=NOW + 1), "e", "Second"))
+    renamed = await storage.row(Environment, ACCOUNT, "e")
+    await do(storage, DeleteEnvironment(request(), "e"))
+
+    assert renamed == Environment("e", ACCOUNT, "Second", False, NOW, NOW + 1)
+    assert await storage.row(Environment, ACCOUNT, "e") is None
+    entries = "SELECT action, resource_id FROM audit_entry ORDER BY at, action"
+    assert ("environments.delete", "e") in await _rows(storage, entries)
+
+
+async def test_a_request_may_delete_what_it_made_and_make_it_again(
+    storage: PostgresStorage,
+) -> None:
+    """Deletions go before what takes their place, and what never was stored is not missed."""
+    await do(storage, CreateEnvironment(request(), "e", "First"))
+    outcomes = await submit(
+        storage,
+        DeleteEnvironment(request(), "e"),
+        CreateEnvironment(request(), "e", "Second"),
+        CreateEnvironment(request(), "f", "Third"),
+        DeleteEnvironment(request(), "f"),
+    )
+
+    assert all(isinstance(outcome, Done) for outcome in outcomes)
+    found = await storage.rows(Environment, ACCOUNT, Listing((Filter("id", ">=", "e"),)))
+    names = {one.id: one.name for one in found.rows}
+    assert (names["e"], "f" in names) == ("Second", False)
+
+
+async def test_what_another_server_begins_to_use_is_not_deleted(
+    database: PostgresDatabase, storage: PostgresStorage
+) -> None:
+    """A run that is registered while its environment is deleted keeps the environment."""
+    meanwhile = on_another_replica(database, register("r", environment_id=STAGING))
+
+    (outcome,) = await submit(storage, DeleteEnvironment(request(), STAGING), meanwhile=meanwhile)
+
+    assert isinstance(outcome, Refused)
+    assert isinstance(outcome.refusal, InvalidAction)
+    assert await storage.row(Environment, ACCOUNT, STAGING) is not None
+
+
+async def test_what_another_server_deletes_is_not_used(
+    database: PostgresDatabase, storage: PostgresStorage
+) -> None:
+    """A run is not registered in an environment that went while it was decided."""
+    theirs: list[Outcome] = []
+    meanwhile = on_another_replica(database, DeleteEnvironment(request(), STAGING), into=theirs)
+
+    (outcome,) = await submit(storage, register("r", environment_id=STAGING), meanwhile=meanwhile)
+
+    assert isinstance(theirs[0], Done)
+    assert isinstance(outcome, Refused)
+    assert isinstance(outcome.refusal, NotFound)
+    assert (await storage.rows(AgentDeployment, ACCOUNT, Listing())).total == 0
+
+
+async def _rows(storage: PostgresStorage, sql: str) -> list[tuple[object, ...]]:
+    records = await storage._reading.repeatedly(lambda connection: connection.fetch(sql))
+    return [tuple(record) for record in records]
