@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from lossy_proxy import lossy
 from postgres_database import SECRET, PostgresDatabase, do, submit
 from rows import (
     ACCOUNT,
@@ -51,6 +52,26 @@ async def test_a_batch_of_two_accounts(
     assert mine is not None
     assert theirs is not None
     assert (mine.status, theirs.status, theirs.account_id) == ("active", "pending", "account-2")
+
+
+async def test_a_batch_takes_two_round_trips(database: PostgresDatabase) -> None:
+    """A batch loads with one question and writes with another, if there is anything to write."""
+    async with lossy(database.url) as (proxy, url):
+        storage = await PostgresStorage.open(url)
+        run = await do(storage, register("run-1"))
+        for number in range(4):
+            await do(storage, create_span(f"s{number}", run, request=request(key=f"k{number}")))
+        asked = create_span("s", run, request=request(key="k"))
+        before = proxy.questions
+
+        await submit(storage, asked)
+        first = proxy.questions - before
+        (replayed,) = await submit(storage, asked)
+        second = proxy.questions - before - first
+
+        await storage.close()
+    assert replayed == Done("s", replayed=True)
+    assert (first, second) == (2, 1)
 
 
 async def test_a_termination_in_the_midst_of_a_batch(

@@ -15,13 +15,14 @@ class LossyProxy:
     """Passes bytes on, until the next ones of a client are to be the last.
 
     ``lose`` "question": they never reach the server. "answer": they do, and it carries them out,
-    but nobody hears of it.
+    but nobody hears of it. ``questions`` counts what clients said, as long as that was short.
     """
 
     def __init__(self, target: Path) -> None:
         self._target = target
         self.lose: Literal["", "question", "answer"] = ""
         self.losses = 0
+        self.questions = 0
 
     async def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One client's connection, from beginning to end."""
@@ -29,6 +30,7 @@ class LossyProxy:
         answers = asyncio.create_task(self._pass_answers(from_server, writer))
         try:
             while data := await reader.read(1 << 16):
+                self.questions += 1
                 if self.lose:
                     await self._lose(data, reader, answers, to_server)
                     break
