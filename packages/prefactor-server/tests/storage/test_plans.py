@@ -32,6 +32,7 @@ from prefactor_server.domain.agent_version import AgentVersion
 from prefactor_server.domain.api_token import ApiToken
 from prefactor_server.domain.environment import Environment
 from prefactor_server.domain.listing import Cursor, Filter, Listing, Sort
+from prefactor_server.domain.risk_profile import RiskProfile
 from prefactor_server.storage.base import Needs, Registration
 from prefactor_server.storage.sqlite import read
 from prefactor_server.storage.sqlite.connection import open_reader
@@ -44,10 +45,17 @@ HARMLESS = re.compile(
     r"|sqlite_schema\Z)"
 )
 
+
+def _rows(kind: type[Any]) -> Callable[..., Any]:
+    """The list of a noun whose rows are read by their kind alone."""
+    return lambda connection, *asked: read.rows(connection, kind, *asked)
+
+
 LISTED: dict[str, tuple[Callable[..., Any], tuple[str, ...]]] = {
     "agents": (read.agents, Agent._fields),
     "instances": (read.instances, AgentInstance._fields),
     "spans": (read.spans, AgentSpan._fields),
+    "risk profiles": (_rows(RiskProfile), RiskProfile._fields),
 }
 
 
@@ -116,6 +124,7 @@ def slow(found: list[str]) -> list[str]:
         (read.instance, ("a", "b")),
         (read.span, (ACCOUNT, "s1")),
         (read.schema_content, ("a", "b")),
+        (read.row, (RiskProfile, "a", "b")),
     ],
 )
 def test_every_read_uses_an_index(path: Path, work: Any, arguments: tuple[Any, ...]) -> None:
@@ -220,6 +229,7 @@ def test_every_load_uses_an_index(path: Path) -> None:
         account=True,
         environments_in_use={"e"},
         deployments_in_use={"d"},
+        rows={(RiskProfile, "p"), (RiskProfile, "q")},
     )
 
     assert slow(steps(path, load, ACCOUNT, needs)) == []

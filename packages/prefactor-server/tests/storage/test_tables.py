@@ -18,6 +18,7 @@ from prefactor_server.domain.api_token import ApiToken
 from prefactor_server.domain.audit import AuditEntry
 from prefactor_server.domain.environment import Environment
 from prefactor_server.domain.idempotency import IdempotencyKey
+from prefactor_server.domain.risk_profile import RiskProfile
 from prefactor_server.storage.base import Changes, Row, Snapshot
 from prefactor_server.storage.sqlite import tables
 from prefactor_server.storage.sqlite.connection import open_writer
@@ -102,6 +103,10 @@ ROWS: list[tuple[Table[Any], Row]] = [
     (tables.AGENT_DEPLOYMENT, AgentDeployment("d", ACCOUNT, "a", "e", None, 1, 2)),
     (tables.AGENT_INSTANCE, instance(termination_reason="é\n'\"", failed_spans=2**53)),
     (tables.AGENT_SPAN, span(summary="日本", flags=15, total_tokens=2**53, started_at=-NOW)),
+    (
+        tables.RISK_PROFILE,
+        RiskProfile("p", ACCOUNT, 1, 1, "P", None, "{}", "{}", "{}", "high", None, 2),
+    ),
     (tables.IDEMPOTENCY_KEY, IdempotencyKey(ACCOUNT, "o", "k", b"\xff", "r", 1)),
 ]
 

@@ -36,6 +36,9 @@ TABLES = (
     "span_payload",
     "idempotency_key",
     "audit_entry",
+    "risk_profile",
+    "admin_user",
+    "admin_user_invite",
 )
 
 

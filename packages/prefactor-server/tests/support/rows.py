@@ -21,6 +21,12 @@ from prefactor_server.domain.agent_instance import AgentInstance, FinishStatus
 from prefactor_server.domain.agent_schema_version import SchemaContent
 from prefactor_server.domain.agent_span import RESULT, AgentSpan, SpanPayload, SpanStatus
 from prefactor_server.domain.api_token import Principal
+from prefactor_server.domain.risk_profile import (
+    RiskProfile,
+    multipliers_document,
+    thresholds_document,
+    weights_document,
+)
 from prefactor_server.domain.usage import Usage
 from prefactor_server.payloads import encode_document
 
@@ -256,3 +262,24 @@ def payload(span_id: str, part: int, document: bytes, account_id: str = ACCOUNT)
 def result(span_id: str, document: bytes = b'{"ok":true}') -> SpanPayload:
     """A result payload."""
     return payload(span_id, RESULT, document)
+
+
+def risk_profile(**given: Any) -> RiskProfile:
+    """A profile that weighs nothing."""
+    return RiskProfile(
+        **{
+            "id": "profile-1",
+            "account_id": ACCOUNT,
+            "formula": 1,
+            "inserted_at": NOW,
+            "name": "Profile",
+            "description": None,
+            "category_weights": weights_document({}),
+            "action_multipliers": multipliers_document({}),
+            "thresholds": thresholds_document({}),
+            "agreed_risk": None,
+            "deleted_at": None,
+            "updated_at": NOW,
+            **given,
+        }
+    )

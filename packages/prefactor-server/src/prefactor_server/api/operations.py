@@ -13,6 +13,7 @@ from prefactor_server.api import (
     environment,
     pfid,
     ping,
+    risk_profile,
 )
 from prefactor_server.api.bulk import bulk_operation
 from prefactor_server.api.openapi import openapi_operation
@@ -26,6 +27,7 @@ ITEMS: Final[tuple[Read | Write, ...]] = (
     *agent_instance_register.OPERATIONS,
     *agent_instance.OPERATIONS,
     *agent_span.OPERATIONS,
+    *risk_profile.OPERATIONS,
 )
 """The operations that may be items of a bulk request."""
 

@@ -68,8 +68,6 @@ class Request(NamedTuple):
     fingerprint: bytes
 
 
-class Command(Protocol):
-    """One write. ``operation`` is its name, and the scope of its idempotency key."""
 def audit_entry(
     request: Request, action: str, resource_id: str, detail: str | None = None
 ) -> AuditEntry:
@@ -77,6 +75,8 @@ def audit_entry(
     return AuditEntry(request.account_id, request.now, request.actor, action, resource_id, detail)
 
 
+class Command(Protocol):
+    """One write. ``operation`` is its name, and the scope of its idempotency key."""
 
     @property
     def operation(self) -> str:

@@ -11,6 +11,7 @@ from prefactor_server.queries.agent_schema_version import AgentSchemaVersionQuer
 from prefactor_server.queries.agent_span import AgentSpanQueries
 from prefactor_server.queries.api_token import ApiTokenQueries
 from prefactor_server.queries.environment import EnvironmentQueries
+from prefactor_server.queries.risk_profile import RiskProfileQueries
 from prefactor_server.storage.base import Storage
 
 
@@ -25,6 +26,7 @@ class Reader:
     agent_schema_versions: AgentSchemaVersionQueries
     agent_spans: AgentSpanQueries
     api_tokens: ApiTokenQueries
+    risk_profiles: RiskProfileQueries
 
     @classmethod
     def over(cls, storage: Storage) -> Reader:
@@ -37,4 +39,5 @@ class Reader:
             agent_schema_versions=AgentSchemaVersionQueries(storage),
             agent_spans=AgentSpanQueries(storage),
             api_tokens=ApiTokenQueries(storage),
+            risk_profiles=RiskProfileQueries(storage),
         )

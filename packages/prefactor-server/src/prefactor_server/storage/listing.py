@@ -11,7 +11,6 @@ from typing import Final, NamedTuple
 
 from prefactor_server.domain.listing import Cursor, Filter, FilterValue, Listing, Sort
 
-
 # Agents have no environment of their own: their deployments do.
 _DEPLOYED: Final = (
     "id IN (SELECT agent_id FROM agent_deployment WHERE account_id = ? AND environment_id = ?)"

@@ -18,6 +18,7 @@ from prefactor_server.domain.api_token import ApiToken
 from prefactor_server.domain.audit import AuditEntry
 from prefactor_server.domain.environment import Environment
 from prefactor_server.domain.idempotency import IdempotencyKey
+from prefactor_server.domain.risk_profile import RiskProfile
 from prefactor_server.storage.base import R
 
 _SQL_TYPES: Final[Mapping[object, str]] = {
@@ -33,13 +34,13 @@ def column_types(kind: type[Any]) -> Mapping[str, str]:
     return {name: _sql_type(hint) for name, hint in get_type_hints(kind).items()}
 
 
-class Table(Generic[R]):
 def _tuple_of(columns: Sequence[str]) -> Callable[[Any], tuple[Any, ...]]:
     """What takes these columns out of a row."""
     take = attrgetter(*columns)
     return take if len(columns) > 1 else lambda row: (take(row),)
 
 
+class Table(Generic[R]):
     """The table of one kind of row; ``mutable`` are the columns that an update writes.
 
     A change is written as the row's ``identity``, the revision that it was decided on, and the new
@@ -91,8 +92,8 @@ def _tuple_of(columns: Sequence[str]) -> Callable[[Any], tuple[Any, ...]]:
         return sorted(rows, key=self.identify)
 
 
-ENVIRONMENT: Final = Table(Environment, "environment", ("name", "updated_at"))
 ACCOUNT: Final = Table(Account, "account", ("name", "updated_at"), identity=("id",))
+ENVIRONMENT: Final = Table(Environment, "environment", ("name", "updated_at"))
 API_TOKEN: Final = Table(ApiToken, "api_token", ("status", "last_used_at", "updated_at"))
 AGENT: Final = Table(
     Agent,
@@ -132,35 +133,44 @@ AGENT_INSTANCE: Final = Table(
 AGENT_SPAN: Final = Table(
     AgentSpan, "agent_span", AgentSpan._fields[AgentSpan._fields.index("status") :]
 )
+RISK_PROFILE: Final = Table(
+    RiskProfile, "risk_profile", RiskProfile._fields[RiskProfile._fields.index("name") :]
+)
 IDEMPOTENCY_KEY: Final = Table(
     IdempotencyKey, "idempotency_key", identity=("account_id", "operation", "key")
 )
 
 TABLES: Final[Sequence[Table[Any]]] = (
+    ACCOUNT,
     ENVIRONMENT,
     API_TOKEN,
     AGENT,
     AGENT_SCHEMA_VERSION,
-    ACCOUNT,
     AGENT_VERSION,
     AGENT_DEPLOYMENT,
     AGENT_INSTANCE,
     AGENT_SPAN,
+    RISK_PROFILE,
     IDEMPOTENCY_KEY,
 )
 """In the order in which they are written."""
+
+DELETED: Final[Sequence[Table[Any]]] = (AGENT_DEPLOYMENT, API_TOKEN, ENVIRONMENT)
+"""Those whose rows can go, in the order in which they do."""
+
+_BY_KIND: Final = dict[type[Any], Table[Any]]((table.kind, table) for table in TABLES)
 
 ATTACHMENTS: Final[Mapping[str, type[Any]]] = {
     "span_payload": SpanPayload,
     "schema_content": SchemaContent,
     "audit_entry": AuditEntry,
 }
-DELETED: Final[Sequence[Table[Any]]] = (AGENT_DEPLOYMENT, API_TOKEN, ENVIRONMENT)
-"""Those whose rows can go, in the order in which they do."""
-
-_BY_KIND: Final[Mapping[type[Any], Table[Any]]] = {table.kind: table for table in TABLES}
-
 """What is written beside the rows, by table."""
+
+
+def table_of(kind: type[R]) -> Table[R]:
+    """The table that keeps the rows of a kind."""
+    return _BY_KIND[kind]
 
 
 def _sql_type(hint: Any) -> str:
@@ -168,11 +178,6 @@ def _sql_type(hint: Any) -> str:
     if get_origin(hint) is Literal:
         return _SQL_TYPES[str]
     if NoneType in choices:
-def table_of(kind: type[R]) -> Table[R]:
-    """The table that keeps the rows of a kind."""
-    return _BY_KIND[kind]
-
-
         (hint,) = (choice for choice in choices if choice is not NoneType)
         return _sql_type(hint)
     return _SQL_TYPES[hint]

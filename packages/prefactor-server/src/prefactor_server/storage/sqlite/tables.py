@@ -6,7 +6,7 @@ holds the two orders equal.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from operator import attrgetter
 from typing import Any, Final, Generic
 
@@ -20,6 +20,7 @@ from prefactor_server.domain.agent_version import AgentVersion
 from prefactor_server.domain.api_token import ApiToken
 from prefactor_server.domain.environment import Environment
 from prefactor_server.domain.idempotency import IdempotencyKey
+from prefactor_server.domain.risk_profile import RiskProfile
 from prefactor_server.storage.base import R
 
 
@@ -52,10 +53,10 @@ class Table(Generic[R]):
         self._update_values: Callable[[R], tuple[Any, ...]] | None = (
             attrgetter(*mutable, *identity) if mutable else None
         )
-
         self._identity: Callable[[R], Sequence[Any]] = lambda row: [
             getattr(row, column) for column in identity
         ]
+
     def rows(self, records: Iterable[Sequence[Any]]) -> list[R]:
         """The rows in the records of a select over ``columns``."""
         return [self._make(record) for record in records]
@@ -66,13 +67,13 @@ class Table(Generic[R]):
             raise TypeError(f"rows of {self.name} never change")
         return [self._update_values(row) for row in rows]
 
-
     def delete_parameters(self, rows: Iterable[R]) -> list[Sequence[Any]]:
         """What a delete of these rows binds."""
         return [self._identity(row) for row in rows]
-ENVIRONMENT: Final = Table(Environment, "environment", ("name", "updated_at"))
+
 
 ACCOUNT: Final = Table(Account, "account", ("name", "updated_at"), identity=("id",))
+ENVIRONMENT: Final = Table(Environment, "environment", ("name", "updated_at"))
 API_TOKEN: Final = Table(ApiToken, "api_token", ("status", "last_used_at", "updated_at"))
 AGENT: Final = Table(
     Agent,
@@ -100,24 +101,28 @@ AGENT_INSTANCE: Final = Table(
 AGENT_SPAN: Final = Table(
     AgentSpan, "agent_span", AgentSpan._fields[AgentSpan._fields.index("status") :]
 )
+RISK_PROFILE: Final = Table(
+    RiskProfile, "risk_profile", RiskProfile._fields[RiskProfile._fields.index("name") :]
+)
 IDEMPOTENCY_KEY: Final = Table(IdempotencyKey, "idempotency_key")
 
 # Written in this order: what others refer to comes first, and counters, which sit on the run's row,
 # are touched by one statement per batch.
 WRITTEN: Final[Sequence[Table[Any]]] = (
+    ACCOUNT,
     ENVIRONMENT,
     API_TOKEN,
     AGENT,
     AGENT_SCHEMA_VERSION,
-    ACCOUNT,
     AGENT_VERSION,
     AGENT_DEPLOYMENT,
     AGENT_INSTANCE,
     AGENT_SPAN,
+    RISK_PROFILE,
     IDEMPOTENCY_KEY,
 )
 
-_BY_KIND: Final[Mapping[type[Any], Table[Any]]] = {table.kind: table for table in WRITTEN}
+_BY_KIND: Final = dict[type[Any], Table[Any]]((table.kind, table) for table in WRITTEN)
 
 
 def table_of(kind: type[R]) -> Table[R]:

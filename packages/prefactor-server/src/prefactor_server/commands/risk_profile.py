@@ -1,0 +1,97 @@
+"""The writes of risk profiles."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from prefactor_server.commands.base import Decision, Done, Request
+from prefactor_server.domain.audit import AuditEntry
+from prefactor_server.domain.errors import InvalidAction
+from prefactor_server.domain.risk_profile import RiskProfile, existing
+from prefactor_server.storage.base import Changes, Needs, Snapshot
+
+
+class CreateRiskProfile(NamedTuple):
+    """Create a profile."""
+
+    request: Request
+    profile: RiskProfile
+
+    @property
+    def operation(self) -> str:
+        """The name of the operation."""
+        return "risk_profiles.create"
+
+    def needs(self, needs: Needs) -> None:
+        """A profile that may have the same id."""
+        needs.rows.add((RiskProfile, self.profile.id))
+
+    def decide(self, snapshot: Snapshot) -> Decision:
+        """A new profile, and who made it."""
+        profile = self.profile
+        if snapshot.get(RiskProfile, profile.id) is not None:
+            raise InvalidAction(f"A risk profile with the id {profile.id!r} exists already")
+        changes = Changes(inserted=(profile,), audit=(_entry(self, profile),))
+        return Decision(changes, Done(profile.id, profile))
+
+
+class UpdateRiskProfile(NamedTuple):
+    """Change the fields of a profile that are given, by name."""
+
+    request: Request
+    id: str
+    given: Mapping[str, Any]
+
+    @property
+    def operation(self) -> str:
+        """The name of the operation."""
+        return "risk_profiles.update"
+
+    def needs(self, needs: Needs) -> None:
+        """The profile."""
+        needs.rows.add((RiskProfile, self.id))
+
+    def decide(self, snapshot: Snapshot) -> Decision:
+        """The profile as it is to be, and who changed it."""
+        found = existing(snapshot.get(RiskProfile, self.id), self.id)
+        profile = found._replace(**self.given, updated_at=self.request.now)
+        changes = Changes(updated=(profile,), audit=(_entry(self, profile),))
+        return Decision(changes, Done(profile.id, profile))
+
+
+class DeleteRiskProfile(NamedTuple):
+    """Delete a profile. Agents that have it keep its id, and have no scores from then on."""
+
+    request: Request
+    id: str
+
+    @property
+    def operation(self) -> str:
+        """The name of the operation."""
+        return "risk_profiles.delete"
+
+    def needs(self, needs: Needs) -> None:
+        """The profile."""
+        needs.rows.add((RiskProfile, self.id))
+
+    def decide(self, snapshot: Snapshot) -> Decision:
+        """The profile, deleted, and who did it."""
+        found = existing(snapshot.get(RiskProfile, self.id), self.id)
+        now = self.request.now
+        profile = found._replace(deleted_at=now, updated_at=now)
+        changes = Changes(updated=(profile,), audit=(_entry(self, profile),))
+        return Decision(changes, Done(profile.id, profile))
+
+
+def _entry(
+    command: CreateRiskProfile | UpdateRiskProfile | DeleteRiskProfile, profile: RiskProfile
+) -> AuditEntry:
+    return AuditEntry(
+        account_id=profile.account_id,
+        at=command.request.now,
+        actor=command.request.actor,
+        action=command.operation,
+        resource_id=profile.id,
+        detail=profile.name,
+    )

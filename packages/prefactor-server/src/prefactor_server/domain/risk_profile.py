@@ -1,0 +1,102 @@
+"""A risk profile: how an account weighs data and actions, assigned to agents."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+from prefactor_server.domain.errors import FieldError, FieldErrors, NotFound, ValidationFailed
+from prefactor_server.domain.risk import ACTIONS, CATEGORIES, RiskLevel, Weights
+
+THRESHOLDS: Final = ("medium", "high", "critical")
+DEFAULT_THRESHOLDS: Final[Mapping[str, float]] = {"medium": 0, "high": 50, "critical": 100}
+
+
+class RiskProfile(NamedTuple):
+    """One profile. What it weighs with is JSON: every category, action and threshold by name.
+
+    A deleted profile keeps its row, so that nothing that names it has to change.
+    """
+
+    id: str
+    account_id: str
+    formula: int
+    inserted_at: int
+    name: str
+    description: str | None
+    category_weights: str
+    action_multipliers: str
+    thresholds: str
+    agreed_risk: RiskLevel | None
+    deleted_at: int | None
+    updated_at: int
+
+    def handles(self) -> tuple[tuple[str, ...], ...]:
+        """By its id."""
+        return ((self.id,),)
+
+    def weights(self) -> Weights:
+        """What scores are computed with."""
+        given: dict[str, Any] = json.loads(self.category_weights)
+        multipliers: dict[str, float] = json.loads(self.action_multipliers)
+        bounds: dict[str, float] = json.loads(self.thresholds)
+        return Weights(
+            categories={one: given[one]["weight"] for one in CATEGORIES if given[one]["included"]},
+            actions={one: multipliers[one] for one in ACTIONS},
+            thresholds=(bounds["medium"], bounds["high"], bounds["critical"]),
+        )
+
+
+def existing(profile: RiskProfile | None, profile_id: str) -> RiskProfile:
+    """A profile that is there and not deleted.
+
+    Raises:
+        NotFound: there is none.
+    """
+    if profile is None or profile.deleted_at is not None:
+        raise NotFound(f"Risk profile {profile_id!r} not found")
+    return profile
+
+
+def weights_document(given: Mapping[str, tuple[float, bool]]) -> str:
+    """The weights of all categories; one that is not given weighs nothing.
+
+    Raises:
+        ValidationFailed: something is given that is no category.
+    """
+    _check_names("category_weights", given, CATEGORIES)
+    whole = {one: given.get(one, (0, True)) for one in CATEGORIES}
+    return json.dumps({one: {"weight": w, "included": on} for one, (w, on) in whole.items()})
+
+
+def multipliers_document(given: Mapping[str, float]) -> str:
+    """The multipliers of all actions; one that is not given is 1.
+
+    Raises:
+        ValidationFailed: something is given that is no action.
+    """
+    _check_names("action_multipliers", given, ACTIONS)
+    return json.dumps({one: given.get(one, 1) for one in ACTIONS})
+
+
+def thresholds_document(given: Mapping[str, float]) -> str:
+    """The three thresholds; one that is not given has its default.
+
+    Raises:
+        ValidationFailed: they do not ascend.
+    """
+    _check_names("thresholds", given, THRESHOLDS)
+    whole = {one: given.get(one, DEFAULT_THRESHOLDS[one]) for one in THRESHOLDS}
+    if not whole["medium"] < whole["high"] < whole["critical"]:
+        shown = ", ".join(f"{name} {bound}" for name, bound in whole.items())
+        problem = FieldError("invalid_value", f"must ascend from medium to critical, got {shown}")
+        raise ValidationFailed({"thresholds": problem})
+    return json.dumps(whole)
+
+
+def _check_names(field: str, given: Mapping[str, object], known: tuple[str, ...]) -> None:
+    unknown = FieldError("invalid_value", f"must be one of {', '.join(known)}")
+    errors: FieldErrors = {name: unknown for name in given if name not in known}
+    if errors:
+        raise ValidationFailed({field: errors})

@@ -1,0 +1,42 @@
+"""The reads of risk profiles."""
+
+from __future__ import annotations
+
+from prefactor_server.domain.api_token import Principal
+from prefactor_server.domain.errors import NotFound
+from prefactor_server.domain.listing import Filter, Listing, Page
+from prefactor_server.domain.risk_profile import RiskProfile, existing
+from prefactor_server.storage.base import Storage
+
+
+class RiskProfileQueries:
+    """Reads profiles; deleted ones are not there."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+
+    async def show(self, principal: Principal, profile_id: str) -> RiskProfile:
+        """A profile by its id.
+
+        Raises:
+            NotFound: there is none.
+        """
+        found = await self._storage.row(RiskProfile, principal.account_id, profile_id)
+        return existing(found, profile_id)
+
+    async def show_written(self, principal: Principal, profile_id: str) -> RiskProfile:
+        """A profile that some request wrote, even if it has been deleted since.
+
+        Raises:
+            NotFound: there never was one.
+        """
+        found = await self._storage.row(RiskProfile, principal.account_id, profile_id)
+        if found is None:
+            raise NotFound(f"Risk profile {profile_id!r} not found")
+        return found
+
+    async def page(self, principal: Principal, listing: Listing) -> Page[RiskProfile]:
+        """A page of profiles."""
+        there = Filter("deleted_at", "is null", None)
+        listing = listing._replace(filters=(*listing.filters, there))
+        return await self._storage.rows(RiskProfile, principal.account_id, listing)

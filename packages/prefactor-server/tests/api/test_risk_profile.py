@@ -1,0 +1,188 @@
+"""Risk profiles behind the front door."""
+
+from typing import Any
+
+import pytest
+
+FIELDS: dict[str, Any] = {
+    "name": "Customer data",
+    "category_weights": {
+        "personal_identifiers": {"weight": 8, "included": True},
+        "contact_information": 4,
+        "minors_data": {"weight": 10, "included": False},
+    },
+    "action_multipliers": {"destroy_data": 3},
+    "thresholds": {"medium": 0, "high": 30, "critical": 60},
+    "agreed_risk": "medium",
+}
+
+
+async def _create(door: Any, **fields: Any) -> Any:
+    return (await door.post("/risk_profile", {"details": {**FIELDS, **fields}})).details
+
+
+async def test_a_profile_is_created_and_shown(door: Any) -> None:
+    """A new profile is shown complete: every category and action, and the formula's version."""
+    created = await _create(door, description="D", id="mine")
+
+    assert created["type"] == "risk_profile"
+    assert (created["id"], created["name"], created["description"]) == ("mine", FIELDS["name"], "D")
+    assert len(created["category_weights"]) == 17
+    assert created["category_weights"]["contact_information"] == {"weight": 4.0, "included": True}
+    assert created["category_weights"]["minors_data"] == {"weight": 10.0, "included": False}
+    assert created["category_weights"]["criminal_justice"] == {"weight": 0.0, "included": True}
+    assert created["action_multipliers"]["destroy_data"] == 3
+    assert created["action_multipliers"]["read_data"] == 1
+    assert created["thresholds"] == {"medium": 0, "high": 30, "critical": 60}
+    assert (created["agreed_risk"], created["formula_version"]) == ("medium", 1)
+    assert (await door.get("/risk_profile/mine")).details == created
+
+
+async def test_profiles_are_listed(door: Any) -> None:
+    """The list pages and sorts in both spellings, and takes the account that clients send."""
+    made = [await _create(door, name=name) for name in ("B", "C", "A")]
+
+    by_id = await door.get("/risk_profile", {"account_id": made[0]["account_id"]})
+    newest = await door.get("/risk_profile", {"sorting[field]": "id", "sorting[direction]": "desc"})
+    named = await door.get("/risk_profile", {"sorting": "name", "pagination[page_size]": "2"})
+    after = named.body["pagination"]["next_after"]
+    rest = await door.get("/risk_profile", {"sorting": "name", "pagination[after]": after})
+
+    assert by_id.summaries == made
+    assert newest.summaries == made[::-1]
+    assert [row["name"] for row in named.summaries + rest.summaries] == ["A", "B", "C"]
+
+
+async def test_an_update_changes_what_is_given(door: Any) -> None:
+    """What is left out stays; weights are replaced whole; null takes the description away."""
+    created = await _create(door, description="D")
+    path = f"/risk_profile/{created['id']}"
+
+    renamed = (await door.call("PUT", path, {"details": {"name": "New"}})).details
+    body = {
+        "description": None,
+        "category_weights": {"minors_data": 1},
+        "action_multipliers": {"read_data": 2},
+        "thresholds": {"high": 1, "critical": 2},
+        "agreed_risk": None,
+    }
+    changed = (await door.call("PUT", path, {"details": body})).details
+
+    later = {"name": "New", "updated_at": renamed["updated_at"]}
+    assert renamed == {**created, **later}
+    assert (changed["name"], changed["description"], changed["agreed_risk"]) == ("New", None, None)
+    assert changed["category_weights"]["personal_identifiers"]["weight"] == 0
+    assert changed["action_multipliers"]["destroy_data"] == 1
+    assert changed["thresholds"] == {"medium": 0, "high": 1, "critical": 2}
+    assert (await door.get(path)).details == changed
+
+
+async def test_a_deleted_profile_is_gone(door: Any) -> None:
+    """Once deleted, a profile is neither shown, listed, changed nor deleted again."""
+    created = await _create(door)
+    path = f"/risk_profile/{created['id']}"
+
+    deleted = (await door.call("DELETE", path)).details
+
+    assert deleted["id"] == created["id"]
+    assert (await door.get("/risk_profile")).summaries == []
+    for method in ("GET", "PUT", "DELETE"):
+        body = {"details": {"name": "N"}} if method == "PUT" else None
+        (await door.call(method, path, body)).refused(404, "not_found")
+    taken = await door.post("/risk_profile", {"details": {**FIELDS, "id": created["id"]}})
+    taken.refused(409, "invalid_action")
+
+
+async def test_every_write_happens_once_for_its_key(door: Any) -> None:
+    """Creating, changing and deleting are answered again for the same key, and done once."""
+    key = {"Idempotency-Key": "k"}
+    body = {"details": FIELDS}
+    first, again = [await door.post("/risk_profile", body, headers=key) for _ in range(2)]
+    path = f"/risk_profile/{first.details['id']}"
+    change = {"details": {"name": "New"}, "idempotency_key": "k"}
+    put, put_again = [await door.call("PUT", path, change) for _ in range(2)]
+    delete, delete_again = [await door.call("DELETE", path, headers=key) for _ in range(2)]
+
+    assert [one.replayed for one in (first, put, delete)] == [False] * 3
+    assert [one.replayed for one in (again, put_again, delete_again)] == [True] * 3
+    assert again.details == first.details
+    assert put_again.details == put.details
+    assert delete_again.details == delete.details
+    other = await door.post("/risk_profile", {"details": {"name": "Other"}}, headers=key)
+    other.refused(409, "idempotency_key_already_used")
+
+
+@pytest.mark.parametrize(
+    ("fields", "wrong"),
+    [
+        ({}, "name"),
+        ({"name": ""}, "name"),
+        ({"name": "N", "category_weights": {"odd": 1}}, "category_weights"),
+        ({"name": "N", "category_weights": {"minors_data": 11}}, "category_weights"),
+        ({"name": "N", "category_weights": {"minors_data": {"weight": -1}}}, "category_weights"),
+        ({"name": "N", "action_multipliers": {"read_data": 0.5}}, "action_multipliers"),
+        ({"name": "N", "action_multipliers": {"read": 2}}, "action_multipliers"),
+        ({"name": "N", "thresholds": {"medium": 70}}, "thresholds"),
+        ({"name": "N", "thresholds": {"medium": -1}}, "thresholds"),
+        ({"name": "N", "agreed_risk": "huge"}, "agreed_risk"),
+    ],
+)
+async def test_what_is_wrong_with_a_profile_is_named(
+    door: Any, fields: dict[str, Any], wrong: str
+) -> None:
+    """A profile that cannot be is refused under the field that is wrong."""
+    refused = await door.post("/risk_profile", {"details": fields})
+
+    assert list(refused.refused(422, "validation_errors")["errors"]["details"]) == [wrong]
+
+
+async def test_profiles_are_for_account_tokens(door: Any) -> None:
+    """A deployment token neither reads nor writes profiles."""
+    created = await _create(door)
+    token = await door.deployment_token(await door.run())
+    path = f"/risk_profile/{created['id']}"
+
+    for answer in (
+        await door.get("/risk_profile", token=token),
+        await door.get(path, token=token),
+        await door.post("/risk_profile", {"details": FIELDS}, token=token),
+        await door.call("PUT", path, {"details": FIELDS}, token=token),
+        await door.call("DELETE", path, token=token),
+    ):
+        answer.refused(403, "not_permitted")
+
+
+async def test_a_bulk_request_makes_and_changes_a_profile(door: Any) -> None:
+    """In bulk, profiles are made, changed, listed and deleted like everything else."""
+    of = {"risk_profile_id": "mine"}
+    items = [
+        {"_type": "risk_profiles/create", "idempotency_key": "key-0001", **FIELDS, "id": "mine"},
+        {"_type": "risk_profiles/update", "idempotency_key": "key-0002", **of, "name": "New"},
+        {"_type": "risk_profiles/show", "idempotency_key": "key-0003", **of},
+        {"_type": "risk_profiles/list", "idempotency_key": "key-0004"},
+        {"_type": "risk_profiles/delete", "idempotency_key": "key-0005", **of},
+    ]
+
+    outputs = (await door.post("/bulk", {"items": items})).body["outputs"]
+
+    assert [outputs[item["idempotency_key"]]["status"] for item in items] == ["success"] * 5
+    assert outputs["key-0003"]["details"]["name"] == "New"
+    assert outputs["key-0004"]["summaries"] == [outputs["key-0003"]["details"]]
+
+
+async def test_changes_to_profiles_are_in_the_audit_log(door: Any) -> None:
+    """Who made, changed and deleted a profile is written down with it."""
+    created = await _create(door)
+    path = f"/risk_profile/{created['id']}"
+    await door.call("PUT", path, {"details": {"name": "New"}})
+    await door.call("DELETE", path)
+
+    found = door.storage._writer.execute(
+        "SELECT action, detail FROM audit_entry WHERE resource_id = ? ORDER BY at", (created["id"],)
+    ).fetchall()
+
+    assert found == [
+        ("risk_profiles.create", "Customer data"),
+        ("risk_profiles.update", "New"),
+        ("risk_profiles.delete", "New"),
+    ]
