@@ -94,7 +94,7 @@ def test_the_methods_of_a_path_are_told() -> None:
     with pytest.raises(MethodNotAllowed) as caught:
         Router(OPERATIONS).match("PATCH", "/api/v1/agent_instance/register")
 
-    assert caught.value.allowed == ("GET", "POST")
+    assert caught.value.allowed == ("GET", "POST", "PUT")
 
 
 @given(st.lists(st.integers(1, 5000), max_size=20))

@@ -122,6 +122,7 @@ def slow(found: list[str]) -> list[str]:
         (read.instance_counts, ("a", "b", None)),
         (read.instance_counts, ("a", "b", "c")),
         (read.instance, ("a", "b")),
+        (read.span_schema_counts, (ACCOUNT, "r")),
         (read.span, (ACCOUNT, "s1")),
         (read.schema_content, ("a", "b")),
         (read.row, (RiskProfile, "a", "b")),

@@ -18,6 +18,7 @@ from prefactor_server.domain.api_token import ApiToken
 from prefactor_server.domain.audit import AuditEntry
 from prefactor_server.domain.environment import Environment
 from prefactor_server.domain.idempotency import IdempotencyKey
+from prefactor_server.domain.quality import InstanceQuality
 from prefactor_server.domain.risk_profile import RiskProfile
 from prefactor_server.storage.base import Changes, Row, Snapshot
 from prefactor_server.storage.sqlite import tables
@@ -102,6 +103,7 @@ ROWS: list[tuple[Table[Any], Row]] = [
     ),
     (tables.AGENT_DEPLOYMENT, AgentDeployment("d", ACCOUNT, "a", "e", None, 1, 2)),
     (tables.AGENT_INSTANCE, instance(termination_reason="é\n'\"", failed_spans=2**53)),
+    (tables.AGENT_INSTANCE_QUALITY, InstanceQuality("r", ACCOUNT, 1, b'{"q":null}', 2)),
     (tables.AGENT_SPAN, span(summary="日本", flags=15, total_tokens=2**53, started_at=-NOW)),
     (
         tables.RISK_PROFILE,

@@ -32,6 +32,7 @@ TABLES = (
     "agent_version",
     "agent_deployment",
     "agent_instance",
+    "agent_instance_quality",
     "agent_span",
     "span_payload",
     "idempotency_key",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -25,6 +26,7 @@ from prefactor_server.commands.agent_instance import (
 )
 from prefactor_server.commands.base import Command, Done
 from prefactor_server.domain.agent_instance import MAX_REASON_LENGTH, AgentInstance, FinishStatus
+from prefactor_server.domain.api_token import Principal
 from prefactor_server.domain.errors import (
     IdempotencyKeyUsed,
     InvalidAction,
@@ -120,40 +122,51 @@ _AGENT = Parameter("agent_id", "The agent's id, or its external identifier.")
 
 async def _prepare_start(call: Call, body: StartFields) -> Prepared:
     at = call.now if body.timestamp is None else int(body.timestamp)
-    return _prepared(StartInstance(call.request(), call.principal, call.path_id, at))
+    return _prepared(call, StartInstance(call.request(), call.principal, call.path_id, at))
 
 
 async def _prepare_finish(call: Call, body: FinishFields) -> Prepared:
     at = call.now if body.timestamp is None else int(body.timestamp)
     status = body.status or "complete"
-    return _prepared(FinishInstance(call.request(), call.principal, call.path_id, status, at))
+    command = FinishInstance(call.request(), call.principal, call.path_id, status, at)
+    return _prepared(call, command)
 
 
 async def _prepare_terminate(call: Call, body: TerminateFields) -> Prepared:
     if not body.reason.strip():
         raise invalid("reason", _REASON_RULE)
-    return _prepared(TerminateInstance(call.request(), call.principal, call.path_id, body.reason))
+    command = TerminateInstance(call.request(), call.principal, call.path_id, body.reason)
+    return _prepared(call, command)
 
 
-def _prepared(command: Command) -> Prepared:
-    return Prepared(command, written)
+def _prepared(call: Call, command: Command) -> Prepared:
+    return Prepared(command, written_by(call.principal))
 
 
-def written(done: Done) -> Success[AgentInstanceDetails]:
-    """The answer to a write of a run."""
-    if not isinstance(done.row, AgentInstance):
-        raise TypeError(done.row)
-    return Success(details=instance_details(done.row))
+def written_by(principal: Principal) -> Callable[[Done], Success[AgentInstanceDetails]]:
+    """The answer to a caller's write of a run."""
+
+    def written(done: Done) -> Success[AgentInstanceDetails]:
+        if not isinstance(done.row, AgentInstance):
+            raise TypeError(done.row)
+        return Success(details=instance_details(done.row, done.quality, principal))
+
+    return written
 
 
 async def show(call: Call, instance_id: str) -> Success[AgentInstanceDetails]:
-    """The answer about a run as it is now."""
-    run = await call.services.reader.agent_instances.show(call.principal, instance_id)
-    return Success(details=instance_details(run))
+    """The answer to a repeated write of a run: the run as it is now."""
+    reader = call.services.reader.agent_instances
+    run = await reader.show(call.principal, instance_id)
+    return Success(details=instance_details(run, await reader.quality(run), call.principal))
 
 
 async def _get(call: Call) -> Success[AgentInstanceDetails]:
-    return await show(call, call.path_id)
+    record = await call.services.reader.agent_instances.record(call.principal, call.path_id)
+    details = instance_details(
+        record.run, record.quality, call.principal, record.span_schema_counts
+    )
+    return Success(details=details)
 
 
 async def _list(call: Call) -> Listed[AgentInstanceSummary]:

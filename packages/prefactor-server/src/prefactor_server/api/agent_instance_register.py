@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from prefactor_server.api.agent_instance import show, written
+from prefactor_server.api.agent_instance import show, written_by
 from prefactor_server.api.agent_instance_views import AgentInstanceDetails
 from prefactor_server.api.agent_schema_version import SchemaVersionFields, declare, nameless
 from prefactor_server.api.fields import ClientId, JsonObject, Name, Text
@@ -77,10 +77,12 @@ async def _prepare(call: Call, body: RegisterFields) -> Prepared:
     )
     _assume(call, command)
 
+    answer = written_by(call.principal)
+
     def reply(done: Done) -> Success[AgentInstanceDetails]:
         if isinstance(done.row, AgentInstance):
             _remember(call, command, done.row)
-        return written(done)
+        return answer(done)
 
     return Prepared(command, reply)
 
@@ -135,6 +137,7 @@ def _assume(call: Call, command: RegisterInstance) -> None:
     if declared is not None:
         content = decode_document(declared.content.codec, declared.content.body)
         call.overlay.types[version_id] = call.services.intake.compile(content)
+        call.overlay.contents[version_id] = content
 
 
 def _remember(call: Call, command: RegisterInstance, run: AgentInstance) -> None:

@@ -7,8 +7,11 @@ from typing import Any, Literal
 
 import msgspec
 
+from prefactor_server.api.sensitive import visible_value
 from prefactor_server.api.views import show_optional_time, show_time
 from prefactor_server.domain.agent_instance import AgentInstance, InstanceStatus, Purpose
+from prefactor_server.domain.api_token import Principal
+from prefactor_server.domain.quality import DEFAULT_QUALITY, InstanceQuality
 
 
 class SpanCounts(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,12 +50,18 @@ class AgentInstanceSummary(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AgentInstanceDetails(AgentInstanceSummary, frozen=True, kw_only=True):
-    """A run by itself. What nothing computes yet is null or empty, never a made-up figure."""
+    """A run by itself. What nothing computes yet is null or empty, never a made-up figure.
+
+    ``quality_payload`` and ``quality_summary`` are those named ``default``. ``span_schema_counts``
+    tells how many spans of each type there are; it is null in the answers to writes.
+    """
 
     quality_payload: Mapping[str, Any] | None = None
     quality_summary: str | None = None
     quality_payloads: Mapping[str, Any] = msgspec.field(default_factory=dict[str, Any])
-    quality_summaries: Mapping[str, Any] = msgspec.field(default_factory=dict[str, Any])
+    quality_summaries: Mapping[str, str | None] = msgspec.field(
+        default_factory=dict[str, str | None]
+    )
     span_schema_counts: Mapping[str, int] | None = None
     cost_breakdown: Mapping[str, Any] | None = None
 
@@ -62,9 +71,24 @@ def instance_summary(run: AgentInstance) -> AgentInstanceSummary:
     return AgentInstanceSummary(**_fields(run))
 
 
-def instance_details(run: AgentInstance) -> AgentInstanceDetails:
-    """A run by itself."""
-    return AgentInstanceDetails(**_fields(run))
+def instance_details(
+    run: AgentInstance,
+    quality: InstanceQuality | None,
+    principal: Principal,
+    span_schema_counts: Mapping[str, int] | None = None,
+) -> AgentInstanceDetails:
+    """A run by itself, as a caller may see it."""
+    entries = {} if quality is None else quality.entries()
+    payloads = {name: visible_value(entry["payload"], principal) for name, entry in entries.items()}
+    summaries = {name: entry["summary"] for name, entry in entries.items()}
+    return AgentInstanceDetails(
+        **_fields(run),
+        quality_payload=payloads.get(DEFAULT_QUALITY),
+        quality_summary=summaries.get(DEFAULT_QUALITY),
+        quality_payloads=payloads,
+        quality_summaries=summaries,
+        span_schema_counts=span_schema_counts,
+    )
 
 
 def _fields(run: AgentInstance) -> dict[str, Any]:

@@ -161,7 +161,7 @@ async def _prepare_create(call: Call, body: CreateSpanFields) -> Prepared:
     def reply(done: Done) -> SpanWritten:
         if open_span:
             call.services.intake.remember_span(principal, span_id, start)
-        return _written(done, (payload.document, result.shown), run)
+        return _written(call, done, (payload.document, result.shown), run)
 
     return Prepared(command, reply)
 
@@ -190,7 +190,7 @@ async def _prepare_finish(call: Call, body: FinishSpanFields) -> Prepared:
     payload = _NO_PAYLOAD if start is None else start.payload
 
     def reply(done: Done) -> SpanWritten:
-        return _written(done, (payload, result.shown), run)
+        return _written(call, done, (payload, result.shown), run)
 
     return Prepared(command, reply)
 
@@ -217,12 +217,12 @@ def _time(given: Timestamp | None, default: int | None) -> int | None:
 
 
 def _written(
-    done: Done, documents: tuple[bytes, bytes | None], run: RunFacts | None
+    call: Call, done: Done, documents: tuple[bytes, bytes | None], run: RunFacts | None
 ) -> SpanWritten:
     if not isinstance(done.row, AgentSpan):
         raise TypeError(done.row)
     purpose = None if run is None else run.purpose
-    return span_written(span_view(done.row, *documents, purpose), done.control)
+    return span_written(span_view(done.row, *documents, purpose, call.principal), done.control)
 
 
 async def _show_written(call: Call, span_id: str) -> SpanWritten:
@@ -230,14 +230,15 @@ async def _show_written(call: Call, span_id: str) -> SpanWritten:
     reader = call.services.reader
     record = await reader.agent_spans.show(call.principal, span_id)
     run = await reader.agent_instances.show(call.principal, record.span.agent_instance_id)
-    view = span_view(record.span, record.payload, record.result, run.purpose)
+    view = span_view(record.span, record.payload, record.result, run.purpose, call.principal)
     return span_written(view, control_of(run))
 
 
 async def _get(call: Call) -> Success[AgentSpanView]:
     record = await call.services.reader.agent_spans.show(call.principal, call.path_id)
     purpose = await _purpose(call, record.span.agent_instance_id)
-    return Success(details=span_view(record.span, record.payload, record.result, purpose))
+    view = span_view(record.span, record.payload, record.result, purpose, call.principal)
+    return Success(details=view)
 
 
 async def _list(call: Call) -> Listed[AgentSpanView]:
@@ -260,7 +261,8 @@ async def _list(call: Call) -> Listed[AgentSpanView]:
 async def _row(call: Call, record: SpanRecord, *, with_summary: bool) -> AgentSpanView:
     span = record.span
     purpose = await _purpose(call, span.agent_instance_id)
-    return span_view(span, record.payload, record.result, purpose, with_summary=with_summary)
+    parts = (record.payload, record.result, purpose, call.principal)
+    return span_view(span, *parts, with_summary=with_summary)
 
 
 async def _purpose(call: Call, run_id: str) -> Purpose | None:

@@ -6,6 +6,7 @@ from typing import Final, Literal
 
 import msgspec
 
+from prefactor_server.api.sensitive import visible_document
 from prefactor_server.api.views import Success, show_optional_time, show_time
 from prefactor_server.commands.base import Control
 from prefactor_server.domain.agent_instance import Purpose
@@ -17,6 +18,7 @@ from prefactor_server.domain.agent_span import (
     AgentSpan,
     SpanStatus,
 )
+from prefactor_server.domain.api_token import Principal
 
 
 class Validation(msgspec.Struct, frozen=True):
@@ -89,10 +91,11 @@ def span_view(
     payload: bytes,
     result: bytes | None,
     purpose: Purpose | None,
+    principal: Principal,
     *,
     with_summary: bool = True,
 ) -> AgentSpanView:
-    """A span with its payloads, which are JSON already and go into the answer as they are."""
+    """A span as a caller may see it; its payloads are JSON already and go in as they are."""
     flags = span.flags
     return AgentSpanView(
         id=span.id,
@@ -105,8 +108,10 @@ def span_view(
         schema_title=span.schema_title,
         schema_registered=not flags & UNREGISTERED_TYPE,
         status=span.status,
-        payload=msgspec.Raw(payload),
-        result_payload=None if result is None else msgspec.Raw(result),
+        payload=msgspec.Raw(visible_document(payload, principal)),
+        result_payload=(
+            None if result is None else msgspec.Raw(visible_document(result, principal))
+        ),
         summary=span.summary if with_summary else None,
         started_at=show_optional_time(span.started_at),
         finished_at=show_optional_time(span.finished_at),

@@ -53,6 +53,7 @@ class Overlay:
 
     runs: dict[str, RunFacts] = field(default_factory=dict[str, RunFacts])
     types: dict[str, SpanTypes] = field(default_factory=dict[str, SpanTypes])
+    contents: dict[str, bytes] = field(default_factory=dict[str, bytes])
     spans: dict[str, SpanStart] = field(default_factory=dict[str, SpanStart])
 
 
@@ -110,14 +111,38 @@ class Intake:
         known = overlay.types.get(schema_version_id)
         if known is not None:
             return known
+        content = await self._content(principal, schema_version_id)
+        return {} if content is None else self._compiled(content)
+
+    async def quality_types(
+        self, principal: Principal, schema_version_id: str, overlay: Overlay
+    ) -> SpanTypes:
+        """The compiled quality schemas of a schema version: to a template, they are span types."""
+        fresh = overlay.contents.get(schema_version_id)
+        if fresh is not None:
+            content = _Content.of(fresh)
+        else:
+            found = await self._content(principal, schema_version_id)
+            if found is None:
+                return {}
+            content = found
+        return self._compiler.span_types(
+            b"quality" + content.hash,
+            lambda: [
+                {**one, "params_schema": one.get("schema")}
+                for one in msgspec.json.decode(content.document)["quality_schemas"]
+            ],
+        )
+
+    async def _content(self, principal: Principal, schema_version_id: str) -> _Content | None:
         key = (principal.account_id, schema_version_id)
         content = self._contents.get(key)
         if content is None:
             document = await self._reader.agent_schema_versions.content(*key)
             if document is None:
-                return {}
+                return None
             content = self._contents.put(key, 200 + len(document), _Content.of(document))
-        return self._compiled(content)
+        return content
 
     def compile(self, document: bytes) -> SpanTypes:
         """The compiled span types of what a registration declares."""

@@ -13,6 +13,7 @@ from prefactor_server.api import (
     environment,
     pfid,
     ping,
+    quality,
     risk_profile,
 )
 from prefactor_server.api.bulk import bulk_operation
@@ -26,6 +27,7 @@ ITEMS: Final[tuple[Read | Write, ...]] = (
     *environment.OPERATIONS,
     *agent_instance_register.OPERATIONS,
     *agent_instance.OPERATIONS,
+    *quality.OPERATIONS,
     *agent_span.OPERATIONS,
     *risk_profile.OPERATIONS,
 )

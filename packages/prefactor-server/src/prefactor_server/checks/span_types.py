@@ -154,6 +154,13 @@ def check_span(
     )
 
 
+def summarise(types: SpanTypes, name: str, payload: Mapping[str, object]) -> str | None:
+    """Render the summary of a payload alone by the template of its type, if it has one."""
+    span_type = types.get(name)
+    template = None if span_type is None else span_type.template
+    return render_summary(template, payload, None) if isinstance(template, Template) else None
+
+
 def _entries(declared: object) -> Iterable[Mapping[str, object]]:
     if isinstance(declared, dict):
         named = cast("dict[str, object]", declared)

@@ -6,9 +6,10 @@ from typing import NamedTuple
 
 from prefactor_server.commands.agent_span import visible_instance
 from prefactor_server.commands.base import Decision, Done, Request
-from prefactor_server.domain.agent_instance import FinishStatus
+from prefactor_server.domain.agent_instance import AgentInstance, FinishStatus
 from prefactor_server.domain.api_token import Principal
 from prefactor_server.domain.audit import AuditEntry
+from prefactor_server.domain.quality import InstanceQuality
 from prefactor_server.storage.base import Changes, Needs, Snapshot
 
 
@@ -26,13 +27,14 @@ class StartInstance(NamedTuple):
         return "agent_instances.start"
 
     def needs(self, needs: Needs) -> None:
-        """The run."""
+        """The run, and its quality for the answer."""
         needs.instances.add(self.id)
+        needs.rows.add((InstanceQuality, self.id))
 
     def decide(self, snapshot: Snapshot) -> Decision:
         """The run, active."""
         run = visible_instance(snapshot, self.id, self.principal).start(self.at, self.request.now)
-        return Decision(Changes(updated=(run,)), Done(run.id, run))
+        return Decision(Changes(updated=(run,)), _done(snapshot, run))
 
 
 class FinishInstance(NamedTuple):
@@ -50,14 +52,15 @@ class FinishInstance(NamedTuple):
         return "agent_instances.finish"
 
     def needs(self, needs: Needs) -> None:
-        """The run."""
+        """The run, and its quality for the answer."""
         needs.instances.add(self.id)
+        needs.rows.add((InstanceQuality, self.id))
 
     def decide(self, snapshot: Snapshot) -> Decision:
         """The run, ended."""
         found = visible_instance(snapshot, self.id, self.principal)
         run = found.finish(self.status, self.at, self.request.now)
-        return Decision(Changes(updated=(run,)), Done(run.id, run))
+        return Decision(Changes(updated=(run,)), _done(snapshot, run))
 
 
 class TerminateInstance(NamedTuple):
@@ -74,8 +77,9 @@ class TerminateInstance(NamedTuple):
         return "agent_instances.terminate"
 
     def needs(self, needs: Needs) -> None:
-        """The run."""
+        """The run, and its quality for the answer."""
         needs.instances.add(self.id)
+        needs.rows.add((InstanceQuality, self.id))
 
     def decide(self, snapshot: Snapshot) -> Decision:
         """The run, terminated, and who did it."""
@@ -95,4 +99,8 @@ class TerminateInstance(NamedTuple):
                 ),
             ),
         )
-        return Decision(changes, Done(run.id, run))
+        return Decision(changes, _done(snapshot, run))
+
+
+def _done(snapshot: Snapshot, run: AgentInstance) -> Done:
+    return Done(run.id, run, quality=snapshot.get(InstanceQuality, run.id))

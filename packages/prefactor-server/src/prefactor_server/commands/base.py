@@ -13,6 +13,7 @@ from typing import NamedTuple, Protocol, TypeAlias
 from prefactor_server.domain.audit import AuditEntry
 from prefactor_server.domain.errors import IdempotencyKeyUsed, Refusal
 from prefactor_server.domain.idempotency import IdempotencyKey
+from prefactor_server.domain.quality import InstanceQuality
 from prefactor_server.storage.base import Changes, Needs, Row, Snapshot
 
 
@@ -26,13 +27,14 @@ class Done(NamedTuple):
     """A command took effect: the row that it is about, as it is now.
 
     ``row`` is None when the request was a repeat (``replayed``): then nothing was done, and
-    ``resource_id`` names what the first one made or changed.
+    ``resource_id`` names what the first one made or changed. ``quality`` goes with a run.
     """
 
     resource_id: str
     row: Row | None = None
     control: Control | None = None
     replayed: bool = False
+    quality: InstanceQuality | None = None
 
 
 class Refused(NamedTuple):

@@ -20,6 +20,7 @@ from prefactor_server.domain.agent_version import AgentVersion
 from prefactor_server.domain.api_token import ApiToken
 from prefactor_server.domain.environment import Environment
 from prefactor_server.domain.idempotency import IdempotencyKey
+from prefactor_server.domain.quality import InstanceQuality
 from prefactor_server.domain.risk_profile import RiskProfile
 from prefactor_server.storage.base import R
 
@@ -98,6 +99,9 @@ AGENT_INSTANCE: Final = Table(
     "agent_instance",
     AgentInstance._fields[AgentInstance._fields.index("status") :],
 )
+AGENT_INSTANCE_QUALITY: Final = Table(
+    InstanceQuality, "agent_instance_quality", ("document", "updated_at")
+)
 AGENT_SPAN: Final = Table(
     AgentSpan, "agent_span", AgentSpan._fields[AgentSpan._fields.index("status") :]
 )
@@ -117,6 +121,7 @@ WRITTEN: Final[Sequence[Table[Any]]] = (
     AGENT_VERSION,
     AGENT_DEPLOYMENT,
     AGENT_INSTANCE,
+    AGENT_INSTANCE_QUALITY,
     AGENT_SPAN,
     RISK_PROFILE,
     IDEMPOTENCY_KEY,

@@ -1,0 +1,237 @@
+"""Quality behind the front door: what evaluations say of runs, in every spelling."""
+
+from typing import Any
+
+import pytest
+
+DECLARED = {
+    "external_identifier": "s1",
+    "span_type_schemas": [],
+    "quality_schemas": [
+        {
+            "name": "helpful",
+            "schema": {"type": "object", "properties": {"grade": {"type": "string"}}},
+            "template": "Grade {{ grade }}",
+        },
+        {"name": "default", "schema": {"type": "object"}, "template": "Overall {{ grade }}"},
+        {"name": "silent", "schema": {"type": "object"}},
+    ],
+}
+
+
+async def _record(door: Any, run: Any, name: str, payload: Any, **more: Any) -> Any:
+    body = {"name": name, "payload": payload, **more}
+    return await door.post(f"/agent_instance/{run['id']}/record_quality", body)
+
+
+async def _show(door: Any, run: Any, **more: Any) -> Any:
+    return (await door.get(f"/agent_instance/{run['id']}", **more)).details
+
+
+@pytest.mark.parametrize(
+    "status", ["pending", "active", "complete", "failed", "cancelled", "terminated"]
+)
+async def test_quality_is_recorded_in_every_state(door: Any, status: str) -> None:
+    """An evaluation may speak whenever it likes; status and times of the run stay what they are."""
+    run = await door.run(status, agent_schema_version=DECLARED)
+
+    recorded = (await _record(door, run, "helpful", {"grade": "A"})).details
+
+    assert recorded["quality_payloads"] == {"helpful": {"grade": "A"}}
+    assert recorded["quality_summaries"] == {"helpful": "Grade A"}
+    assert recorded["quality_payload"] is recorded["quality_summary"] is None
+    assert recorded["status"] == status
+    assert recorded["finished_at"] == run["finished_at"]
+    assert recorded["updated_at"] > run["updated_at"]
+    assert await _show(door, run) == recorded | {"span_schema_counts": {}}
+
+
+async def test_names_are_independent(door: Any) -> None:
+    """Recording one name leaves the others, recording it again replaces it, null takes it back."""
+    run = await door.run("complete", agent_schema_version=DECLARED)
+    await _record(door, run, "helpful", {"grade": "A"})
+    await _record(door, run, "silent", {"grade": "B"})
+    await _record(door, run, "helpful", {"mark": 1})
+    both = await _show(door, run)
+    await _record(door, run, "helpful", None)
+    await _record(door, run, "never-there", None)
+    one = await _show(door, run)
+
+    assert both["quality_payloads"] == {"helpful": {"mark": 1}, "silent": {"grade": "B"}}
+    assert both["quality_summaries"] == {"helpful": "Grade", "silent": None}
+    assert one["quality_payloads"] == {"silent": {"grade": "B"}}
+    assert one["quality_summaries"] == {"silent": None}
+
+
+async def test_a_name_that_was_not_declared_is_stored(door: Any) -> None:
+    """Evaluators come after the fact: an unknown name is kept, without a summary."""
+    run = await door.run()
+
+    recorded = (await _record(door, run, "invented", {"grade": "A"})).details
+
+    assert recorded["quality_payloads"] == {"invented": {"grade": "A"}}
+    assert recorded["quality_summaries"] == {"invented": None}
+
+
+async def test_later_declarations_do_not_reach_back(door: Any) -> None:
+    """A run's quality is summarised by what was declared when the run was registered."""
+    old = await door.run(agent_schema_version=DECLARED)
+    newer = {**DECLARED, "quality_schemas": [{**DECLARED["quality_schemas"][0], "template": "New"}]}
+    new = await door.run(agent_schema_version=newer)
+
+    summaries = [
+        (await _record(door, run, "helpful", {"grade": "A"})).details["quality_summaries"]
+        for run in (old, new)
+    ]
+
+    assert summaries == [{"helpful": "Grade A"}, {"helpful": "New"}]
+
+
+@pytest.mark.parametrize(("method", "tail"), [("POST", "/update"), ("PUT", "")])
+async def test_older_clients_mean_the_quality_named_default(
+    door: Any, method: str, tail: str
+) -> None:
+    """The one quality_payload of older clients is the entry named default, whole, and no other."""
+    run = await door.run("complete", agent_schema_version=DECLARED)
+    await _record(door, run, "helpful", {"grade": "A"})
+    path = f"/agent_instance/{run['id']}{tail}"
+
+    said = await door.call(method, path, {"details": {"quality_payload": {"grade": "C"}}})
+    replaced = await door.call(method, path, {"details": {"quality_payload": {"other": 1}}})
+    cleared = await door.call(method, path, {"details": {"quality_payload": None}})
+
+    assert said.details["quality_payload"] == {"grade": "C"}
+    assert said.details["quality_summary"] == "Overall C"
+    assert said.details["quality_payloads"]["default"] == {"grade": "C"}
+    assert replaced.details["quality_payload"] == {"other": 1}
+    assert cleared.details["quality_payload"] is cleared.details["quality_summary"] is None
+    assert cleared.details["quality_payloads"] == {"helpful": {"grade": "A"}}
+
+
+async def test_one_declared_quality_is_the_one_named_default(door: Any) -> None:
+    """A registration with the single quality_schema of older clients gives that entry summaries."""
+    schema = {"quality_schema": {"schema": {"type": "object"}, "template": "Mark {{ mark }}"}}
+    run = await door.run(agent_schema_version=schema)
+
+    recorded = (await _record(door, run, "default", {"mark": 1})).details
+
+    assert recorded["quality_summary"] == "Mark 1"
+
+
+async def test_every_answer_about_a_run_has_its_quality(door: Any) -> None:
+    """Starting, finishing and terminating a run show what evaluations have said by then."""
+    ended = []
+    for last in ({"path": "finish"}, {"path": "terminate", "reason": "enough"}):
+        run = await door.register()
+        await _record(door, run, "q", {"a": 1})
+        path = f"/agent_instance/{run['id']}"
+        ended += [await door.post(f"{path}/start"), await door.post(f"{path}/{last['path']}", last)]
+
+    assert [one.details["quality_payloads"] for one in ended] == [{"q": {"a": 1}}] * 4
+
+
+async def test_a_repeat_records_nothing(door: Any) -> None:
+    """A key that comes again answers with the run as it is, and a changed request is refused."""
+    run = await door.run()
+    first = await _record(door, run, "q", {"a": 1}, idempotency_key="k")
+    await _record(door, run, "q", {"a": 2})
+    again = await _record(door, run, "q", {"a": 1}, idempotency_key="k")
+    other = await _record(door, run, "q", {"a": 3}, idempotency_key="k")
+
+    assert not first.replayed
+    assert again.replayed
+    assert again.details["quality_payloads"] == {"q": {"a": 2}}
+    other.refused(409, "idempotency_key_already_used")
+
+
+async def test_quality_in_bulk_sees_what_was_declared_before_it(door: Any) -> None:
+    """A run that is registered and evaluated in one request has its summary."""
+    answer = await door.post(
+        "/bulk",
+        {
+            "items": [
+                {
+                    "_type": "agent_instances/register",
+                    "idempotency_key": "register-1",
+                    "id": "run-1",
+                    "agent_id": "agent-1",
+                    "agent_schema_version": DECLARED,
+                },
+                *(
+                    {
+                        "_type": "agent_instances/record_quality",
+                        "idempotency_key": f"quality-{name}",
+                        "agent_instance_id": "run-1",
+                        "name": name,
+                        "payload": {"grade": "A"},
+                    }
+                    for name in ("helpful", "default")
+                ),
+                {
+                    "_type": "agent_instances/update",
+                    "idempotency_key": "update-01",
+                    "agent_instance_id": "run-1",
+                    "details": {"quality_payload": {"grade": "B"}},
+                },
+            ]
+        },
+    )
+
+    last = answer.body["outputs"]["update-01"]["details"]
+    assert last["quality_summaries"] == {"helpful": "Grade A", "default": "Overall B"}
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"payload": {}}, "name"),
+        ({"name": "", "payload": {}}, "name"),
+        ({"name": "q"}, "payload"),
+        ({"name": "q", "payload": []}, "payload"),
+    ],
+)
+async def test_what_is_wrong_with_quality_is_named(door: Any, body: Any, field: str) -> None:
+    """A name and a payload that is an object or null are needed."""
+    run = await door.run()
+
+    refused = await door.post(f"/agent_instance/{run['id']}/record_quality", body)
+
+    assert list(refused.refused(422, "validation_errors")["errors"]) == [field]
+
+
+async def test_all_quality_of_a_run_has_a_bound(door: Any) -> None:
+    """What all evaluations say of a run may come to as much as one payload, and no more."""
+    run = await door.run()
+    half = {"text": "x" * 600_000}
+    await _record(door, run, "first", half)
+
+    refused = await _record(door, run, "second", half)
+
+    assert "1048576" in refused.refused(413, "bad_request")["message"]
+    assert list((await _show(door, run))["quality_payloads"]) == ["first"]
+
+
+async def test_quality_of_runs_out_of_sight_is_not_there(door: Any) -> None:
+    """A deployment token evaluates its own runs; another's and an unknown one are not found."""
+    run = await door.run()
+    other = await door.run(agent_id="agent-2")
+    token = await door.deployment_token(run)
+    path = "/agent_instance/{}/record_quality"
+    body = {"name": "q", "payload": {"a": 1}}
+
+    own = await door.post(path.format(run["id"]), body, token=token)
+    foreign = await door.post(path.format(other["id"]), body, token=token)
+    unknown = await door.post(path.format("nobody"), body)
+
+    assert own.details["quality_payloads"] == {"q": {"a": 1}}
+    foreign.refused(404, "not_found")
+    unknown.refused(404, "not_found")
+
+
+async def test_a_run_tells_how_many_spans_it_has_of_each_type(door: Any) -> None:
+    """The details of a run count its spans by type, whatever their status is."""
+    run = await door.run()
+    for name in ("llm", "tool", "llm"):
+        await door.span(run, schema_name=name)
+
+    assert (await _show(door, run))["span_schema_counts"] == {"llm": 2, "tool": 1}

@@ -1,0 +1,81 @@
+"""What recording quality changes, over real rows."""
+
+from typing import Any
+
+import pytest
+from rows import deployed, instance, principal, request
+
+from prefactor_server.commands.base import Done, Refused, Stale, decide_command
+from prefactor_server.commands.quality import RecordQuality
+from prefactor_server.domain.agent_instance import AgentInstance
+from prefactor_server.domain.errors import NotFound, TooLarge
+from prefactor_server.domain.quality import InstanceQuality
+from prefactor_server.storage.base import Needs, Snapshot
+
+
+def _record(**given: Any) -> RecordQuality:
+    return RecordQuality(
+        **{
+            "operation": "agent_instances.record_quality",
+            "request": request(),
+            "principal": principal(),
+            "id": "run-1",
+            "name": "q",
+            "payload": b'{"a":1}',
+            "summary": "A",
+            "schema_version_id": "schema-1",
+            "max_bytes": 100,
+            **given,
+        }
+    )
+
+
+def test_it_needs_its_run_and_what_was_said_before() -> None:
+    """The run and its quality are all that a record looks at."""
+    needs = Needs()
+    _record().needs(needs)
+
+    assert needs == Needs(instances={"run-1"}, rows={(InstanceQuality, "run-1")})
+
+
+def test_the_first_record_makes_a_row_and_the_next_change_it() -> None:
+    """Several records of a batch end as one new row that holds them all."""
+    snapshot = Snapshot([instance()])
+    for name in ("a", "b", "a"):
+        outcome = decide_command(_record(name=name), snapshot)
+        assert isinstance(outcome, Done)
+
+    (made,) = snapshot.new(InstanceQuality)
+    assert made.entries() == {
+        "a": {"payload": {"a": 1}, "summary": "A"},
+        "b": {"payload": {"a": 1}, "summary": "A"},
+    }
+    assert snapshot.changed(InstanceQuality) == ()
+    assert outcome.quality == made
+    assert [run.status for run in snapshot.changed(AgentInstance)] == ["pending"]
+
+
+def test_a_summary_by_another_schema_is_not_stored() -> None:
+    """A record that was prepared with another schema version has to be prepared again."""
+    outcome = decide_command(_record(schema_version_id="schema-2"), Snapshot([instance()]))
+
+    assert outcome == Stale()
+
+
+@pytest.mark.parametrize(
+    ("given", "refusal"),
+    [
+        ({"id": "run-2"}, NotFound),
+        ({"principal": deployed("another-agent")}, NotFound),
+        ({"max_bytes": 20}, TooLarge),
+    ],
+)
+def test_a_refused_record_changes_nothing(given: Any, refusal: type[Exception]) -> None:
+    """An unknown run, one out of sight, and too much in all are refused, and no row is made."""
+    snapshot = Snapshot([instance()])
+
+    outcome = decide_command(_record(**given), snapshot)
+
+    assert isinstance(outcome, Refused)
+    assert isinstance(outcome.refusal, refusal)
+    assert snapshot.new(InstanceQuality) == snapshot.changed(AgentInstance) == ()

@@ -1,0 +1,59 @@
+"""Quality and counts by type over PostgreSQL."""
+
+from postgres_database import PostgresDatabase, do, on_another_replica, submit
+from rows import ACCOUNT, create_span, principal, register, request
+
+from prefactor_server.commands.base import Done
+from prefactor_server.commands.quality import RecordQuality
+from prefactor_server.domain.agent_instance import AgentInstance
+from prefactor_server.domain.quality import InstanceQuality
+from prefactor_server.storage.postgres.backend import PostgresStorage
+
+
+def _record(run: AgentInstance, name: str) -> RecordQuality:
+    return RecordQuality(
+        operation="agent_instances.record_quality",
+        request=request(),
+        principal=principal(),
+        id=run.id,
+        name=name,
+        payload=b'{"grade":"A"}',
+        summary=None,
+        schema_version_id=run.agent_schema_version_id,
+        max_bytes=1000,
+    )
+
+
+async def _recorded(storage: PostgresStorage) -> set[str]:
+    quality = await storage.row(InstanceQuality, ACCOUNT, "run-1")
+    return set() if quality is None else set(quality.entries())
+
+
+async def test_two_replicas_lose_no_quality(
+    database: PostgresDatabase, storage: PostgresStorage
+) -> None:
+    """Whoever records at the same time, first or later, nobody's entry is overwritten."""
+    run = await do(storage, register("run-1"))
+    before = await _recorded(storage)
+    for number in range(2):
+        other = on_another_replica(database, _record(run, f"other-{number}"))
+        (outcome,) = await submit(storage, _record(run, f"own-{number}"), meanwhile=other)
+        assert isinstance(outcome, Done)
+
+    assert before == set()
+    assert await _recorded(storage) == {"own-0", "other-0", "own-1", "other-1"}
+
+
+async def test_spans_are_counted_by_type(storage: PostgresStorage) -> None:
+    """A run's spans by type, and none of another run's."""
+    first, second = [await do(storage, register(name)) for name in ("run-1", "run-2")]
+    await submit(
+        storage,
+        create_span("a", first, schema_name="llm"),
+        create_span("b", first, schema_name="tool"),
+        create_span("c", first, schema_name="llm"),
+        create_span("d", second, schema_name="other"),
+    )
+
+    assert await storage.span_schema_counts(ACCOUNT, "run-1") == {"llm": 2, "tool": 1}
+    assert await storage.span_schema_counts(ACCOUNT, "unknown") == {}
