@@ -8,12 +8,9 @@ from typing import Final
 from prefactor_server.domain.account import Account
 from prefactor_server.domain.api_token import (
     MIN_LENGTH,
-    ApiToken,
-    TokenScope,
-    displayed_start,
-    hash_token,
     looks_mistyped,
     make_token,
+    new_token,
 )
 from prefactor_server.domain.audit import AuditEntry
 from prefactor_server.domain.environment import Environment
@@ -67,36 +64,6 @@ async def bootstrap(
     entry = AuditEntry(account.id, now, CLI_ACTOR, "accounts.create", account.id, _DEFAULT)
     created = await storage.create_account(account, environment, token, entry)
     return text if created else None
-
-
-def new_token(
-    text: str,
-    token_id: str,
-    account_id: str,
-    now: int,
-    *,
-    scope: TokenScope = "account",
-    agent_id: str | None = None,
-    environment_id: str | None = None,
-    agent_deployment_id: str | None = None,
-    expires_at: int | None = None,
-) -> ApiToken:
-    """The row of a token with this text."""
-    return ApiToken(
-        id=token_id,
-        account_id=account_id,
-        token_scope=scope,
-        agent_id=agent_id,
-        environment_id=environment_id,
-        agent_deployment_id=agent_deployment_id,
-        token_hash=hash_token(text),
-        token_start=displayed_start(text),
-        expires_at=expires_at,
-        inserted_at=now,
-        status="active",
-        last_used_at=None,
-        updated_at=now,
-    )
 
 
 def check_given_token(text: str) -> None:

@@ -4,9 +4,8 @@ import pytest
 from database import SECRET, Database
 from rows import ACCOUNT, ENVIRONMENT, NOW, STAGING, create_agent, fresh, register, request
 
-from prefactor_server.bootstrap import new_token
 from prefactor_server.commands.api_token import CreateToken, TouchToken
-from prefactor_server.domain.api_token import ApiToken, TokenScope, hash_token
+from prefactor_server.domain.api_token import ApiToken, TokenScope, hash_token, new_token
 from prefactor_server.domain.errors import NotFound, ValidationFailed
 
 

@@ -4,6 +4,7 @@ from postgres_database import PostgresDatabase, do, on_another_replica, submit
 from rows import ACCOUNT, NOW, STAGING, register, request
 
 from prefactor_server.commands.account import UpdateAccount
+from prefactor_server.commands.api_token import ChangeToken, DeleteToken
 from prefactor_server.commands.base import Done, Outcome, Refused
 from prefactor_server.commands.environment import (
     CreateEnvironment,
@@ -11,6 +12,7 @@ from prefactor_server.commands.environment import (
     UpdateEnvironment,
 )
 from prefactor_server.domain.agent_deployment import AgentDeployment
+from prefactor_server.domain.api_token import ApiToken
 from prefactor_server.domain.environment import Environment
 from prefactor_server.domain.errors import InvalidAction, NotFound
 from prefactor_server.domain.listing import Filter, Listing
@@ -57,6 +59,18 @@ async def test_a_request_may_delete_what_it_made_and_make_it_again(
     found = await storage.rows(Environment, ACCOUNT, Listing((Filter("id", ">=", "e"),)))
     names = {one.id: one.name for one in found.rows}
     assert (names["e"], "f" in names) == ("Second", False)
+
+
+async def test_a_token_is_revoked_and_deleted(storage: PostgresStorage) -> None:
+    """A token's status is stored, and a deleted one is found by nobody."""
+    token_id = (await storage.rows(ApiToken, ACCOUNT, Listing())).rows[0].id
+    await do(storage, ChangeToken(request(now=NOW + 1), token_id, "revoke"))
+    revoked = await storage.row(ApiToken, ACCOUNT, token_id)
+    await do(storage, DeleteToken(request(), token_id))
+
+    assert revoked is not None
+    assert (revoked.status, revoked.updated_at) == ("revoked", NOW + 1)
+    assert await storage.token_by_hash(revoked.token_hash) is None
 
 
 async def test_what_another_server_begins_to_use_is_not_deleted(

@@ -10,10 +10,10 @@ import pytest
 from database import Database, make_database
 from rows import ACCOUNT, NOW, OTHER_ACCOUNT, create_agent, create_span, payload, register, request
 
-from prefactor_server.bootstrap import new_token
 from prefactor_server.commands.writer import Writer
 from prefactor_server.domain.account import Account
 from prefactor_server.domain.agent_span import PARAMS
+from prefactor_server.domain.api_token import new_token
 from prefactor_server.domain.audit import AuditEntry
 from prefactor_server.domain.environment import Environment
 from prefactor_server.domain.errors import Unavailable

@@ -10,7 +10,6 @@ import asyncpg
 from database import TABLES
 from rows import ACCOUNT, ENVIRONMENT, NOW, OTHER_ACCOUNT, STAGING
 
-from prefactor_server.bootstrap import new_token
 from prefactor_server.commands.base import (
     Command,
     Done,
@@ -20,6 +19,7 @@ from prefactor_server.commands.base import (
     decide_batch,
 )
 from prefactor_server.domain.account import Account
+from prefactor_server.domain.api_token import new_token
 from prefactor_server.domain.audit import AuditEntry
 from prefactor_server.domain.environment import Environment
 from prefactor_server.storage.base import Snapshot, Storage

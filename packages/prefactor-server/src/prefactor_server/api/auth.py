@@ -38,8 +38,8 @@ class Authenticator:
     """Knows callers by their tokens.
 
     A working token is believed for ``cache_seconds`` without asking the storage, so that is how
-    long a suspended one may go on working. A token that does not work is looked up every time: it
-    is rare, and it may start to work.
+    long one that was suspended elsewhere may go on working here; ``forget`` ends it at once. A
+    token that does not work is looked up every time: it is rare, and it may start to work.
     """
 
     def __init__(
@@ -54,6 +54,7 @@ class Authenticator:
         self._writer = writer
         self._now_us = now_us
         self._cache_us = cache_seconds * _SECOND_US
+        self._forgotten = 0
         self._believed: OrderedDict[bytes, _Believed] = OrderedDict()
         self._touched: OrderedDict[str, int] = OrderedDict()
         self._touches: set[asyncio.Task[None]] = set()
@@ -72,8 +73,16 @@ class Authenticator:
             return believed.principal
         return await self._look_up(token, token_hash, now)
 
+    def forget(self, token_id: str) -> None:
+        """Believe a token no longer: it was changed just now."""
+        self._forgotten += 1
+        for token_hash, believed in tuple(self._believed.items()):
+            if believed.principal.token_id == token_id:
+                del self._believed[token_hash]
+
     async def _look_up(self, token: str, token_hash: bytes, now: int) -> Principal:
         self._believed.pop(token_hash, None)
+        forgotten = self._forgotten
         found = None if looks_mistyped(token) else await self._tokens.by_hash(token_hash)
         if found is None:
             raise BadToken("Token is unknown")
@@ -90,7 +99,9 @@ class Authenticator:
             environment_id=stored.environment_id,
             agent_deployment_id=stored.agent_deployment_id,
         )
-        self._believe(token_hash, principal, stored, now)
+        # What was read before another token, or this one, was changed may be out of date by now.
+        if self._forgotten == forgotten:
+            self._believe(token_hash, principal, stored, now)
         self._note_use(principal, now)
         return principal
 

@@ -36,6 +36,9 @@ def create_api(
         observe: told of every request that was answered.
     """
     randomness = Randomness(random_bytes)
+    authenticator = Authenticator(
+        reader.api_tokens, writer, now_us=now_us, cache_seconds=limits.token_cache_seconds
+    )
     services = Services(
         reader=reader,
         writer=writer,
@@ -44,8 +47,6 @@ def create_api(
         random_bytes=randomness,
         limits=limits,
         intake=Intake(reader),
-    )
-    authenticator = Authenticator(
-        reader.api_tokens, writer, now_us=now_us, cache_seconds=limits.token_cache_seconds
+        forget_token=authenticator.forget,
     )
     return Api(OPERATIONS, services, authenticator, observe=observe)

@@ -10,6 +10,7 @@ from prefactor_server.api import (
     agent_instance,
     agent_instance_register,
     agent_span,
+    api_token,
     environment,
     pfid,
     ping,
@@ -22,9 +23,10 @@ from prefactor_server.api.operation import Operation, Read, Write
 
 ITEMS: Final[tuple[Read | Write, ...]] = (
     *ping.OPERATIONS,
-    *agent.OPERATIONS,
     *account.OPERATIONS,
     *environment.OPERATIONS,
+    *api_token.OPERATIONS,
+    *agent.OPERATIONS,
     *agent_instance_register.OPERATIONS,
     *agent_instance.OPERATIONS,
     *quality.OPERATIONS,

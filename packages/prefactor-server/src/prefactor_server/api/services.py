@@ -33,3 +33,4 @@ class Services:
     random_bytes: Callable[[int], bytes]
     limits: Limits
     intake: Intake
+    forget_token: Callable[[str], None]

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from prefactor_server.commands.agent import find_agent
-from prefactor_server.commands.base import Decision, Done, Request
+from prefactor_server.commands.base import Decision, Done, Request, audit_entry
 from prefactor_server.domain.agent_deployment import AgentDeployment
-from prefactor_server.domain.api_token import ApiToken
-from prefactor_server.domain.audit import AuditEntry
+from prefactor_server.domain.api_token import ApiToken, TokenMove
 from prefactor_server.domain.environment import DEFAULT, Environment
 from prefactor_server.domain.errors import NotFound, invalid, required
 from prefactor_server.storage.base import Changes, Needs, Registration, Row, Snapshot
@@ -52,14 +51,7 @@ class CreateToken(NamedTuple):
             raise invalid(
                 "environment_id", "must not be given: an account token is bound to no environment"
             )
-        entry = AuditEntry(
-            account_id=token.account_id,
-            at=self.request.now,
-            actor=self.request.actor,
-            action=self.operation,
-            resource_id=token.id,
-            detail=token.token_scope,
-        )
+        entry = audit_entry(self.request, self.operation, token.id, token.token_scope)
         return Decision(Changes(inserted=(*made, token), audit=(entry,)), Done(token.id, token))
 
     def _bound(self, deployment: AgentDeployment) -> ApiToken:
@@ -95,6 +87,52 @@ class CreateToken(NamedTuple):
         return deployment
 
 
+class ChangeToken(NamedTuple):
+    """Suspend, activate or revoke a token."""
+
+    request: Request
+    id: str
+    move: TokenMove
+
+    @property
+    def operation(self) -> str:
+        """The name of the operation."""
+        return f"api_tokens.{self.move}"
+
+    def needs(self, needs: Needs) -> None:
+        """The token."""
+        needs.tokens.add(self.id)
+
+    def decide(self, snapshot: Snapshot) -> Decision:
+        """The token after the move, and who made it."""
+        token = find_token(snapshot, self.id).after(self.move, self.request.now)
+        entry = audit_entry(self.request, self.operation, token.id, token.token_scope)
+        return Decision(Changes(updated=(token,), audit=(entry,)), Done(token.id, token))
+
+
+class DeleteToken(NamedTuple):
+    """Delete a token that was revoked."""
+
+    request: Request
+    id: str
+
+    @property
+    def operation(self) -> str:
+        """The name of the operation."""
+        return "api_tokens.delete"
+
+    def needs(self, needs: Needs) -> None:
+        """The token."""
+        needs.tokens.add(self.id)
+
+    def decide(self, snapshot: Snapshot) -> Decision:
+        """The token is gone, and who did it stays."""
+        token = find_token(snapshot, self.id)
+        token.check("delete")
+        entry = audit_entry(self.request, self.operation, token.id, token.token_scope)
+        return Decision(Changes(deleted=(token,), audit=(entry,)), Done(token.id, token))
+
+
 class TouchToken(NamedTuple):
     """Note that a token was used; nobody waits for this."""
 
@@ -112,8 +150,17 @@ class TouchToken(NamedTuple):
 
     def decide(self, snapshot: Snapshot) -> Decision:
         """The token with its last use."""
-        token = snapshot.get(ApiToken, self.id)
-        if token is None:
-            raise NotFound(f"Token {self.id!r} not found")
-        used = token._replace(last_used_at=self.request.now)
-        return Decision(Changes(updated=(used,)), Done(token.id, used))
+        used = find_token(snapshot, self.id)._replace(last_used_at=self.request.now)
+        return Decision(Changes(updated=(used,)), Done(used.id, used))
+
+
+def find_token(snapshot: Snapshot, token_id: str) -> ApiToken:
+    """The token of that id.
+
+    Raises:
+        NotFound: there is none.
+    """
+    found = snapshot.get(ApiToken, token_id)
+    if found is None:
+        raise NotFound(f"Token {token_id!r} not found")
+    return found

@@ -1,5 +1,14 @@
 """API tokens: what a caller shows, what the server keeps of it, and what it may do.
 
+    create               → active
+    active    suspend    → suspended
+    suspended activate   → active
+    active    revoke     → revoked           (never reversed)
+    suspended revoke     → revoked
+    revoked   delete     : it is gone
+
+Every other move is refused. A token past its ``expires_at`` does not work, whatever its status.
+
 A token reads ``pf_<kind>_<random>_<checksum>``: the prefix tells people and secret scanners what it
 is, the checksum lets both refuse a mistyped one without asking a database. The server keeps only
 its SHA-256 and the first characters, for display.
@@ -12,8 +21,24 @@ import zlib
 from collections.abc import Callable
 from typing import Final, Literal, NamedTuple, TypeAlias
 
+from prefactor_server.domain.errors import InvalidAction
+
 TokenScope: TypeAlias = Literal["account", "agent_deployment"]
 TokenStatus: TypeAlias = Literal["active", "suspended", "revoked"]
+TokenMove: TypeAlias = Literal["suspend", "activate", "revoke"]
+TokenAction: TypeAlias = TokenMove | Literal["delete"]
+
+_ALLOWED_IN: Final[dict[TokenAction, tuple[TokenStatus, ...]]] = {
+    "suspend": ("active",),
+    "activate": ("suspended",),
+    "revoke": ("active", "suspended"),
+    "delete": ("revoked",),
+}
+_LEADS_TO: Final[dict[TokenMove, TokenStatus]] = {
+    "suspend": "suspended",
+    "activate": "active",
+    "revoke": "revoked",
+}
 
 _BASE62: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _RANDOM_BYTES: Final = 24
@@ -43,6 +68,29 @@ class ApiToken(NamedTuple):
     def handles(self) -> tuple[tuple[str, ...], ...]:
         """By its id."""
         return ((self.id,),)
+
+    def allows(self, action: TokenAction) -> bool:
+        """Whether its status allows an action."""
+        return self.status in _ALLOWED_IN[action]
+
+    def check(self, action: TokenAction) -> None:
+        """Refuse what its status does not allow.
+
+        Raises:
+            InvalidAction: it does not.
+        """
+        if not self.allows(action):
+            needed = " or ".join(_ALLOWED_IN[action])
+            raise InvalidAction(f"Token is {self.status}; to {action} it, it must be {needed}")
+
+    def after(self, move: TokenMove, now: int) -> ApiToken:
+        """The token after a move.
+
+        Raises:
+            InvalidAction: its status does not allow that.
+        """
+        self.check(move)
+        return self._replace(status=_LEADS_TO[move], updated_at=now)
 
 
 class Principal(NamedTuple):
@@ -88,6 +136,36 @@ def displayed_start(token: str) -> str:
 def hash_token(token: str) -> bytes:
     """What is stored in place of a token. A slow hash protects passwords, not 192 random bits."""
     return hashlib.sha256(token.encode()).digest()
+
+
+def new_token(
+    text: str,
+    token_id: str,
+    account_id: str,
+    now: int,
+    *,
+    scope: TokenScope = "account",
+    agent_id: str | None = None,
+    environment_id: str | None = None,
+    agent_deployment_id: str | None = None,
+    expires_at: int | None = None,
+) -> ApiToken:
+    """The row of a token with this text."""
+    return ApiToken(
+        id=token_id,
+        account_id=account_id,
+        token_scope=scope,
+        agent_id=agent_id,
+        environment_id=environment_id,
+        agent_deployment_id=agent_deployment_id,
+        token_hash=hash_token(text),
+        token_start=displayed_start(text),
+        expires_at=expires_at,
+        inserted_at=now,
+        status="active",
+        last_used_at=None,
+        updated_at=now,
+    )
 
 
 def token_status(token: ApiToken, now: int) -> TokenStatus | Literal["expired"]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from prefactor_server.domain.account import Account
-from prefactor_server.domain.api_token import ApiToken
+from prefactor_server.domain.api_token import ApiToken, Principal
+from prefactor_server.domain.errors import NotFound
+from prefactor_server.domain.listing import Listing, Page
 from prefactor_server.storage.base import Storage
 
 
@@ -12,6 +14,21 @@ class ApiTokenQueries:
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
+
+    async def show(self, principal: Principal, token_id: str) -> ApiToken:
+        """A token by its id.
+
+        Raises:
+            NotFound: there is none.
+        """
+        found = await self._storage.row(ApiToken, principal.account_id, token_id)
+        if found is None:
+            raise NotFound(f"Token {token_id!r} not found")
+        return found
+
+    async def page(self, principal: Principal, listing: Listing) -> Page[ApiToken]:
+        """A page of tokens."""
+        return await self._storage.rows(ApiToken, principal.account_id, listing)
 
     async def by_hash(self, token_hash: bytes) -> tuple[ApiToken, Account] | None:
         """The token with this hash, and whose it is."""

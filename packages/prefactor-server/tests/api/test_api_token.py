@@ -1,0 +1,248 @@
+"""API tokens behind the front door."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+PATH = "/api_token"
+
+
+async def _create(door: Any, **details: Any) -> Any:
+    created = await door.post(PATH, {"details": {"token_scope": "account", **details}})
+    assert created.status == 200, created.text
+    return created.body
+
+
+async def _move(door: Any, token: Any, move: str, **more: Any) -> Any:
+    return await door.post(f"{PATH}/{token['details']['id']}/{move}", **more)
+
+
+async def _works(door: Any, token: Any) -> bool:
+    answer = await door.get("/ping", token=token["token"])
+    assert answer.status in (200, 401), answer.text
+    return bool(answer.status == 200)
+
+
+async def test_a_token_is_shown_once_and_works(door: Any) -> None:
+    """The answer to a creation has the text beside the details, and nothing else ever has it."""
+    created = await _create(door, expires_at="2030-01-01T00:00:00Z")
+    details = created["details"]
+
+    assert await _works(door, created)
+    assert (details["type"], details["token_scope"]) == ("api_token", "account")
+    assert (details["status"], details["expires_at"]) == ("active", "2030-01-01T00:00:00.000000Z")
+    assert details["agent_id"] is details["created_by_admin_user_id"] is None
+    assert created["token"].startswith(details["token_start"])
+    shown, listed = await door.get(f"{PATH}/{details['id']}"), await door.get(PATH)
+    assert shown.details["inserted_at"] == details["inserted_at"]
+    assert [row["id"] for row in listed.summaries][1:] == [details["id"]]
+    assert created["token"] not in shown.text + listed.text
+
+
+async def test_a_secret_is_not_replayed(door: Any) -> None:
+    """A repeat with the same key makes no second token and does not show the first one's text."""
+    asked = {"details": {"token_scope": "account"}, "idempotency_key": "token-key"}
+    first = await door.post(PATH, asked)
+    again = await door.post(PATH, asked)
+
+    assert again.replayed
+    assert "token" not in again.body
+    assert again.details["id"] == first.details["id"]
+    assert len((await door.get(PATH)).summaries) == 2
+
+
+async def test_a_deployment_token_is_bound(door: Any) -> None:
+    """It belongs to one agent in one environment, which it may name or leave out."""
+    run = await door.register()
+    bound = {"agent_id": run["agent_id"], "environment_id": run["environment_id"]}
+    created = await _create(door, token_scope="agent_deployment", **bound)
+
+    assert created["details"]["agent_deployment_id"] == run["agent_deployment_id"]
+    registered = await door.post("/agent_instance/register", {}, token=created["token"])
+    assert registered.details["agent_deployment_id"] == run["agent_deployment_id"]
+    query = {"agent_deployment_id": run["agent_deployment_id"]}
+    assert [row["id"] for row in (await door.get(PATH, query)).summaries] == [
+        created["details"]["id"]
+    ]
+
+
+@pytest.mark.parametrize(
+    ("details", "errors"),
+    [
+        ({}, {"token_scope": "required_value"}),
+        ({"token_scope": "all"}, {"token_scope": "invalid_value"}),
+        ({"token_scope": "account", "agent_id": "a"}, {"agent_id": "invalid_value"}),
+        (
+            {"token_scope": "agent_deployment"},
+            {"agent_id": "required_value", "environment_id": "required_value"},
+        ),
+        ({"token_scope": "account", "expires_at": "soon"}, {"expires_at": "invalid_value"}),
+        (
+            {"token_scope": "account", "expires_at": "2020-01-01T00:00:00Z"},
+            {"expires_at": "invalid_value"},
+        ),
+    ],
+)
+async def test_what_is_wrong_with_a_new_token_is_named(
+    door: Any, details: Any, errors: dict[str, str]
+) -> None:
+    """Each field that is missing or wrong has its code."""
+    refused = (await door.post(PATH, {"details": details})).refused(422, "validation_errors")
+
+    found = {name: error["code"] for name, error in refused["errors"]["details"].items()}
+    assert found == errors
+
+
+async def test_a_token_of_nothing_is_not_made(door: Any) -> None:
+    """An agent or an environment that is not there has no token, and another account neither."""
+    details = {"token_scope": "agent_deployment", "agent_id": "a", "environment_id": "e"}
+
+    (await door.post(PATH, {"details": details})).refused(404, "not_found")
+    other = {"details": {"token_scope": "account", "account_id": "other"}}
+    (await door.post(PATH, other)).refused(403, "not_permitted")
+
+
+async def test_a_token_works_as_its_status_says_at_once(door: Any) -> None:
+    """Suspending and revoking stop a token that worked a moment ago, activating lets it go on."""
+    token = await _create(door)
+    seen = [("active", await _works(door, token))]
+    for move in ("suspend", "activate", "revoke"):
+        moved = await _move(door, token, move)
+        seen.append((moved.details["status"], await _works(door, token)))
+
+    assert seen == [("active", True), ("suspended", False), ("active", True), ("revoked", False)]
+
+
+MOVES = {
+    "active": {"suspend", "revoke"},
+    "suspended": {"activate", "revoke"},
+    "revoked": {"delete"},
+}
+
+
+@pytest.mark.parametrize("status", MOVES)
+async def test_a_token_is_moved_only_where_its_status_leads(door: Any, status: str) -> None:
+    """What `available_actions` offers works, and everything else is a conflict."""
+    leads = {"suspended": "suspend", "revoked": "revoke"}
+    for action in ("activate", "suspend", "revoke", "delete"):
+        token = await _create(door)
+        if status in leads:
+            await _move(door, token, leads[status])
+        path = f"{PATH}/{token['details']['id']}"
+        offered = (await door.get(path)).details["available_actions"]
+        assert {name for name, may in offered.items() if may} == MOVES[status]
+
+        done = await (
+            door.call("DELETE", path) if action == "delete" else _move(door, token, action)
+        )
+
+        if action in MOVES[status]:
+            assert done.details["id"] == token["details"]["id"]
+        else:
+            assert status in done.refused(409, "invalid_action")["message"]
+
+
+async def test_a_deleted_token_is_gone(door: Any) -> None:
+    """A deleted token does not work and is not there, and its deletion can be repeated."""
+    token = await _create(door)
+    path = f"{PATH}/{token['details']['id']}"
+    await _move(door, token, "revoke")
+    asked = {"idempotency_key": "delete-token"}
+    deleted = await door.call("DELETE", path, asked)
+    again = await door.call("DELETE", path, asked)
+
+    assert deleted.details["status"] == "revoked"
+    assert again.replayed
+    assert again.details["id"] == token["details"]["id"]
+    (await door.get(path)).refused(404, "not_found")
+    assert not await _works(door, token)
+
+
+async def test_a_repeated_move_is_made_once(door: Any) -> None:
+    """With its key, a suspension that is repeated after an activation does not come back."""
+    token = await _create(door)
+    asked = {"idempotency_key": "suspend-it"}
+    await _move(door, token, "suspend", body=asked)
+    await _move(door, token, "activate")
+
+    again = await _move(door, token, "suspend", body=asked)
+
+    assert again.replayed
+    assert again.details["status"] == "active"
+    assert await _works(door, token)
+
+
+async def test_a_look_up_that_a_change_overtakes_is_not_believed(door: Any) -> None:
+    """However many requests are under way while a token is revoked, none after it works."""
+    token = await _create(door)
+    path = f"{PATH}/{token['details']['id']}/revoke"
+    await asyncio.gather(
+        *(door.get("/ping", token=token["token"]) for _ in range(10)),
+        door.post(path),
+        *(door.get("/ping", token=token["token"]) for _ in range(10)),
+    )
+
+    assert not await _works(door, token)
+
+
+async def test_the_list_finds_tokens_by_what_they_are(door: Any) -> None:
+    """Tokens are filtered by scope and status, and sorted by when they end."""
+    first = await _create(door, expires_at="2031-01-01T00:00:00Z")
+    second = await _create(door, expires_at="2030-01-01T00:00:00Z")
+    await _move(door, second, "suspend")
+
+    suspended = (await door.get(PATH, {"status": "suspended"})).summaries
+    query = {"token_scope": "account", "sorting": "-expires_at"}
+    latest = (await door.get(PATH, query)).summaries
+
+    assert [row["id"] for row in suspended] == [second["details"]["id"]]
+    assert [row["id"] for row in latest][:2] == [first["details"]["id"], second["details"]["id"]]
+
+
+async def test_a_use_is_noted(door: Any) -> None:
+    """A token that was used says when."""
+    token = await _create(door)
+    await _works(door, token)
+    await door.post("/agent", {"details": {"name": "A write, behind which the note is stored"}})
+
+    shown = (await door.get(f"{PATH}/{token['details']['id']}")).details
+
+    assert shown["last_used_at"] is not None
+
+
+async def test_what_is_done_to_tokens_is_written_down(door: Any) -> None:
+    """Every move of a token has its entry in the audit log, with who made it."""
+    token = await _create(door)
+    await _move(door, token, "suspend")
+    await _move(door, token, "revoke")
+    await door.call("DELETE", f"{PATH}/{token['details']['id']}")
+
+    connection = door.storage._writer
+    entries = connection.execute(
+        "SELECT action FROM audit_entry WHERE resource_id = ? ORDER BY at",
+        (token["details"]["id"],),
+    ).fetchall()
+    done = ("create", "suspend", "revoke", "delete")
+    assert [action for (action,) in entries] == [f"api_tokens.{verb}" for verb in done]
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", PATH),
+        ("GET", f"{PATH}/x"),
+        ("POST", PATH),
+        ("POST", f"{PATH}/x/suspend"),
+        ("POST", f"{PATH}/x/activate"),
+        ("POST", f"{PATH}/x/revoke"),
+        ("DELETE", f"{PATH}/x"),
+    ],
+)
+async def test_a_deployment_token_has_no_business_with_tokens(
+    door: Any, method: str, path: str
+) -> None:
+    """Tokens need an account token."""
+    token = await door.deployment_token(await door.register())
+
+    (await door.call(method, path, token=token)).refused(403, "not_permitted")
