@@ -25,6 +25,7 @@ from prefactor_server.api import Limits, create_api
 from prefactor_server.api.observer import Answered
 from prefactor_server.bootstrap import bootstrap
 from prefactor_server.commands.writer import Writer
+from prefactor_server.connection import connections
 from prefactor_server.domain.api_token import hash_token
 from prefactor_server.domain.errors import SettingError, Unavailable
 from prefactor_server.domain.pfid import PfidMaker
@@ -125,7 +126,10 @@ async def serve(settings: Settings, announce: Callable[[Started], None]) -> None
             )
             async with _pruning(storage, settings):
                 await _Server(
-                    _configuration(_assemble(settings, storage, writer, metrics, readiness)),
+                    _configuration(
+                        _assemble(settings, storage, writer, metrics, readiness),
+                        settings.request_timeout_seconds,
+                    ),
                     lambda: _announce(settings, started, announce),
                     readiness.stop,
                     drain_seconds=settings.drain_seconds,
@@ -178,10 +182,12 @@ def _assemble(
     return Beside(api, pages)
 
 
-def _configuration(application: ASGIApp) -> uvicorn.Config:
+def _configuration(application: ASGIApp, request_seconds: int) -> uvicorn.Config:
     return uvicorn.Config(
         application,
-        http="httptools",
+        http=connections(request_seconds, os.urandom),
+        # A request to change to websockets is answered like any other.
+        ws="none",
         lifespan="off",
         log_config=None,
         access_log=False,

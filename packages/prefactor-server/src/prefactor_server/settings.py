@@ -19,6 +19,7 @@ _MAXIMA: Final = {
     "idempotency_days": 36_500,
     "requests_per_second": 1_000_000,
     "drain_seconds": 600,
+    "request_timeout_seconds": 86_400,
 }
 
 SECRET: Final = "bootstrap_token"  # noqa: S105 - the name of it
@@ -114,6 +115,11 @@ SETTINGS: Final = (
         "After how many milliseconds a request is slow enough for a line in the log; 0 for never.",
     ),
     Setting(
+        "request_timeout_seconds",
+        60,
+        "How long a request may take to arrive before it is cut off with 408; 0 for any time.",
+    ),
+    Setting(
         "drain_seconds",
         0,
         "How long to go on answering after SIGTERM, while /readyz says no.",
@@ -141,6 +147,7 @@ class Settings:
     metrics: bool
     log_requests: bool
     slow_request_ms: int
+    request_timeout_seconds: int
     drain_seconds: int
 
     def __repr__(self) -> str:

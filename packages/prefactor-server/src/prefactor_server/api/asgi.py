@@ -154,9 +154,14 @@ class _Headers:
         self.idempotency_key: str | None = None
         self.content_length = 0
         for name, value in headers:
+            # Twice the same header is how a proxy and a server come to believe different things.
             if name == b"authorization":
+                if self.authorization is not None:
+                    raise BadRequest("The header Authorization comes more than once")
                 self.authorization = value.decode("latin-1")
             elif name == b"idempotency-key":
+                if self.idempotency_key is not None:
+                    raise BadRequest("The header Idempotency-Key comes more than once")
                 self.idempotency_key = _text_header(value, "Idempotency-Key")
             elif name == b"content-length" and value.isdigit():
                 self.content_length = int(value[:20])

@@ -1,0 +1,137 @@
+"""One HTTP connection: uvicorn's protocol, with the bounds of time and size that it lacks.
+
+Uvicorn waits for ever for the rest of a request, and takes headers of any size. Here the API sees a
+request only when its head is complete, so these bounds have to stand around the parser.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from typing import Any, Final
+
+from uvicorn.protocols.http.httptools_impl import (
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
+
+MAX_HEAD_BYTES: Final = 64 * 1024
+"""How much of a request line with its headers may come before the rest of it is refused."""
+
+_TIMEOUT: Final = (408, "Request Timeout", "The rest of the request did not come in time")
+_TOO_LARGE: Final = (431, "Request Header Fields Too Large", "The headers are too large")
+
+
+class Connection(HttpToolsProtocol):
+    """A connection whose caller has ``seconds`` for each request, from its first byte to its last.
+
+    A new connection has as long for its first byte. When that is over it is answered 408 and
+    closed. Zero seconds are no bound.
+    """
+
+    def __init__(
+        self, seconds: int, random_bytes: Callable[[int], bytes], *arguments: Any, **more: Any
+    ) -> None:
+        super().__init__(*arguments, **more)
+        self._seconds = seconds
+        self._random_bytes = random_bytes
+        self._latest: RequestResponseCycle | None = None
+        self._in_head = False
+        self._in_message = False
+        self._head_bytes = 0
+        self._patience: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to wait for a request."""
+        super().connection_made(transport)
+        self._begin_waiting()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Wait no longer."""
+        self._end_waiting()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Take what came, and see whether the rest of a request is still to come."""
+        had_begun = self._in_head
+        super().data_received(data)
+        if self.transport.is_closing():
+            return
+        if self._in_head:
+            # What came with the end of an earlier request is not counted: it is one read at most.
+            self._head_bytes += len(data) if had_begun else 0
+            if self._head_bytes > MAX_HEAD_BYTES:
+                self._answer(*_TOO_LARGE)
+                return
+        # Bytes between two requests belong to none, and they end the wait for the next one.
+        stray = not self._in_message and (self._latest is None or self._latest.response_complete)
+        if self._in_message or stray:
+            self._begin_waiting()
+
+    def on_message_begin(self) -> None:
+        """The first byte of a request."""
+        self._in_head = self._in_message = True
+        self._head_bytes = 0
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """All of its headers."""
+        self._in_head = False
+        super().on_headers_complete()
+        self._latest = self.cycle
+
+    def on_message_complete(self) -> None:
+        """All of it."""
+        self._in_message = False
+        self._end_waiting()
+        super().on_message_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no HTTP, with the error body that everything here has."""
+        self._answer(400, "Bad Request", msg)
+
+    def _begin_waiting(self) -> None:
+        if self._patience is None and self._seconds:
+            self._patience = self.loop.call_later(self._seconds, self._give_up)
+
+    def _end_waiting(self) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
+
+    def _give_up(self) -> None:
+        self._patience = None
+        if self.transport.is_closing():
+            return
+        in_body = self._in_message and not self._in_head
+        current, earlier = (self._latest, None) if in_body else (None, self._latest)
+        if self.pipeline or (earlier is not None and not earlier.response_complete):
+            # The caller is owed an answer first.
+            self._begin_waiting()
+        elif self._in_message and (current is None or not current.response_started):
+            self._answer(*_TIMEOUT)
+        else:
+            self.transport.close()
+
+    def _answer(self, status: int, reason: str, message: str) -> None:
+        request_id = self._random_bytes(12).hex()
+        error = {"status": "error", "code": "bad_request", "message": message}
+        body = json.dumps({**error, "request_id": request_id}).encode()
+        head = (
+            f"HTTP/1.1 {status} {reason}\r\ncontent-type: application/json\r\n"
+            f"content-length: {len(body)}\r\nx-request-id: {request_id}\r\n"
+            "connection: close\r\n\r\n"
+        )
+        self.transport.write(head.encode() + body)
+        self.transport.close()
+
+
+def connections(seconds: int, random_bytes: Callable[[int], bytes]) -> type[Connection]:
+    """The kind of connection whose callers have so many seconds for a request."""
+
+    class Bound(Connection):
+        def __init__(self, *arguments: Any, **more: Any) -> None:
+            super().__init__(seconds, random_bytes, *arguments, **more)
+
+    return Bound

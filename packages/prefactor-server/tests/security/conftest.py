@@ -1,0 +1,35 @@
+"""One server for all hostile callers of a test module, which has to survive them."""
+
+from collections.abc import Iterator
+
+import pytest
+from front_door import ask
+from raw_socket import RawSocket, connected
+
+from live_server import LiveServer, start_server
+
+
+@pytest.fixture(scope="module")
+def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+    """A server that is short of patience and takes small requests."""
+    flags = ("--request-timeout-seconds", "1", "--max-request-bytes", "200000")
+    server = start_server(tmp_path_factory.mktemp("hostile"), *flags)
+    yield server
+    assert server.stop() == 0, server.output
+
+
+@pytest.fixture
+def server(process: LiveServer) -> Iterator[LiveServer]:
+    """The server, which has to answer after each test, and to have met nothing unexpected."""
+    yield process
+    assert process.process.poll() is None, process.output
+    assert ask(process, "GET", "/api/v1/ping").status == 200
+    assert "request_failed" not in process.output
+    assert "Traceback" not in process.output
+
+
+@pytest.fixture
+def line(server: LiveServer) -> Iterator[RawSocket]:
+    """A connection to the server."""
+    with connected(server) as connection:
+        yield connection

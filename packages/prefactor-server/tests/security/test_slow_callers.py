@@ -1,0 +1,112 @@
+"""Requests that never end, against a real process: cut off in words, and they hold nobody up."""
+
+import resource
+import time
+from contextlib import ExitStack
+
+import pytest
+from front_door import ask
+from raw_socket import RawSocket, connected
+
+from live_server import LiveServer
+
+PING = "/api/v1/ping"
+AGENT = "/api/v1/agent"
+# The setting of the server. What a test counts on is who is answered, never how fast.
+SECONDS = 1
+FLOOD = 300
+
+
+@pytest.mark.parametrize(
+    "begun",
+    [
+        b"GET",
+        b"GET /api/v1/ping HTTP/1.1\r\nHost: here\r\n",
+        b"POST /api/v1/agent HTTP/1.1\r\nContent-Length: 100\r\nX-Half",
+    ],
+)
+def test_a_head_that_does_not_end_is_cut_off(line: RawSocket, begun: bytes) -> None:
+    """Half a head is answered 408, with the error body that all errors have."""
+    line.send(begun)
+    answer = line.read()
+
+    assert answer.status == 408
+    assert answer.headers["connection"] == "close"
+    assert answer.body["request_id"] == answer.headers["x-request-id"]
+    assert set(answer.body) == {"status", "code", "message", "request_id"}
+    assert line.rest() == b""
+
+
+@pytest.mark.parametrize("size", ["Content-Length: 100", "Transfer-Encoding: chunked"])
+def test_a_body_that_does_not_end_is_cut_off(
+    server: LiveServer, line: RawSocket, size: str
+) -> None:
+    """Half a body is answered 408 and does nothing."""
+    half = b'{"details":{"name":"half"}'
+    begun = half if "Length" in size else b"%x\r\n%b\r\n" % (len(half), half)
+    line.send(line.request("POST", AGENT, size) + begun)
+
+    assert line.read().status == 408
+    assert line.rest() == b""
+    assert "half" not in ask(server, "GET", f"{AGENT}?pagination[page_size]=100").text
+
+
+@pytest.mark.parametrize("part", ["head", "body"])
+def test_a_trickle_is_cut_off_and_holds_nobody_up(
+    server: LiveServer, line: RawSocket, part: str
+) -> None:
+    """A byte now and then does not extend the time, and others are answered meanwhile."""
+    size = "Content-Length: 100000"
+    begun = b"GET / HTTP/1.1\r\nX: " if part == "head" else line.request("POST", AGENT, size)
+    line.send(begun)
+    for _ in range(12):
+        line.send(b"x")
+        assert ask(server, "GET", PING).status == 200
+        time.sleep(SECONDS / 8)
+
+    assert line.read().status == 408
+
+
+def test_a_silent_connection_is_closed_without_a_word(line: RawSocket) -> None:
+    """Who never says anything is told nothing."""
+    assert line.rest() == b""
+
+
+def test_bytes_between_requests_win_no_time(line: RawSocket) -> None:
+    """Empty lines after an answer do not keep a connection open."""
+    assert line.ask("GET", PING).status == 200
+    line.send(b"\r\n")
+
+    assert line.rest() == b""
+
+
+def test_what_is_left_of_a_refused_request_is_not_waited_for(line: RawSocket) -> None:
+    """A refusal that came before the body does not make its sender welcome for ever."""
+    assert line.ask("POST", AGENT, "Content-Length: 900000").status == 413
+    line.send(b"x" * 1000)
+
+    assert line.rest() == b""
+
+
+def test_a_kept_connection_has_its_time_anew(line: RawSocket) -> None:
+    """The time of one request is not that of the next."""
+    for _ in range(3):
+        line.send(line.request("GET", PING)[:20])
+        time.sleep(SECONDS / 2)
+        line.send(line.request("GET", PING)[20:])
+        assert line.read().status == 200
+
+
+def test_a_flood_of_idle_connections_keeps_nobody_out(server: LiveServer) -> None:
+    """Hundreds of connections, silent or halfway through a head, and others are answered."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(4 * FLOOD, hard), hard))
+    try:
+        with ExitStack() as stack:
+            for number in range(FLOOD):
+                connection = stack.enter_context(connected(server))
+                connection.send(b"GET /api" if number % 2 else b"")
+            for _ in range(5):
+                assert ask(server, "GET", PING).status == 200
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

@@ -1,0 +1,94 @@
+"""Bytes to a server and back, below any HTTP library: what a hostile caller has."""
+
+import contextlib
+import json
+import socket
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from live_server import LiveServer
+
+PATIENCE = 30.0
+
+
+@dataclass(frozen=True)
+class RawAnswer:
+    """One answer, as far as it came."""
+
+    status: int
+    headers: Mapping[str, str]
+    text: str
+
+    @property
+    def body(self) -> Any:
+        return json.loads(self.text)
+
+
+class RawSocket:
+    """One connection to a server."""
+
+    def __init__(self, server: LiveServer) -> None:
+        address = urlsplit(server.url)
+        self.token = server.token
+        self._socket = socket.create_connection((address.hostname, address.port or 0), PATIENCE)
+        self._buffer = b""
+
+    def send(self, data: bytes) -> None:
+        """Send bytes; a server that hung up in the middle of them is no error."""
+        with contextlib.suppress(ConnectionError):
+            self._socket.sendall(data)
+
+    def ask(self, method: str, path: str, *headers: str, body: bytes = b"") -> RawAnswer:
+        """Send one request with the server's token, and read its answer."""
+        self.send(self.request(method, path, *headers, body=body))
+        return self.read()
+
+    def request(self, method: str, path: str, *headers: str, body: bytes = b"") -> bytes:
+        """The bytes of a request with the server's token."""
+        lines = [f"{method} {path} HTTP/1.1", "Host: here", f"Authorization: Bearer {self.token}"]
+        if body:
+            lines.append(f"Content-Length: {len(body)}")
+        return "\r\n".join([*lines, *headers, "", ""]).encode("latin-1") + body
+
+    def read(self) -> RawAnswer:
+        """The next answer. Raises ConnectionError when the server hangs up before it."""
+        while b"\r\n\r\n" not in self._buffer:
+            self._receive()
+        head, _, self._buffer = self._buffer.partition(b"\r\n\r\n")
+        first, *lines = head.decode("latin-1").split("\r\n")
+        pairs = (line.partition(":") for line in lines)
+        headers = {name.lower(): value.strip() for name, _, value in pairs}
+        size = int(headers.get("content-length", "0"))
+        while len(self._buffer) < size:
+            self._receive()
+        text, self._buffer = self._buffer[:size].decode(), self._buffer[size:]
+        return RawAnswer(int(first.split()[1]), headers, text)
+
+    def rest(self) -> bytes:
+        """Everything until the server hangs up."""
+        with contextlib.suppress(ConnectionError):
+            while True:
+                self._receive()
+        return self._buffer
+
+    def close(self) -> None:
+        """Hang up."""
+        self._socket.close()
+
+    def _receive(self) -> None:
+        data = self._socket.recv(65536)
+        if not data:
+            raise ConnectionError(f"The server hung up; it had said {self._buffer!r}")
+        self._buffer += data
+
+
+@contextlib.contextmanager
+def connected(server: LiveServer) -> Iterator[RawSocket]:
+    """A connection for the length of a block."""
+    connection = RawSocket(server)
+    try:
+        yield connection
+    finally:
+        connection.close()
