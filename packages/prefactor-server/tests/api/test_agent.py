@@ -1,5 +1,7 @@
 """Agents behind the front door."""
 
+import sqlite3
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -165,3 +167,174 @@ async def test_the_list_finds_agents_by_where_they_are_deployed(door: Any) -> No
 
     assert [row["id"] for row in here.summaries] == [run["agent_id"]]
     assert elsewhere.summaries == []
+
+
+async def test_an_update_changes_what_it_names(door: Any) -> None:
+    """What is left out stays; null clears owner, profile and team, not name and description."""
+    created = await _create(
+        door, description="D", owner_person_id="o", risk_profile_id="r", team_id="t"
+    )
+    path = f"/agent/{created['id']}"
+
+    async def update(**details: Any) -> Any:
+        return (await door.call("PUT", path, {"details": details})).details
+
+    nothing = await update()
+    renamed = await update(name="B", external_identifier="ignored", id="ignored")
+    cleared = await update(
+        name=None, description=None, owner_person_id=None, risk_profile_id=None, team_id="u"
+    )
+
+    assert nothing == created | {"updated_at": nothing["updated_at"]}
+    assert renamed == created | {"name": "B", "updated_at": renamed["updated_at"]}
+    assert cleared == renamed | {
+        "owner_person_id": None,
+        "risk_profile_id": None,
+        "team_id": "u",
+        "updated_at": cleared["updated_at"],
+    }
+    assert (await door.get(path)).details == cleared
+
+
+async def test_an_agent_is_changed_under_each_of_its_names(door: Any) -> None:
+    """External identifiers work in the paths of writes, and an unknown agent is not found."""
+    await door.register()
+    details = {"details": {"team_id": "t"}}
+
+    updated = await door.call("PUT", "/agent/agent-1", details)
+    retired = await door.post("/agent/agent-1/retire")
+
+    assert (updated.details["team_id"], updated.details["status"]) == ("t", "active")
+    assert retired.details["status"] == "retired"
+    for method, path in (
+        ("PUT", "/agent/nobody"),
+        ("POST", "/agent/nobody/retire"),
+        ("POST", "/agent/nobody/reinstate"),
+        ("DELETE", "/agent/nobody"),
+    ):
+        body = details if method == "PUT" else None
+        (await door.call(method, path, body)).refused(404, "not_found")
+
+
+async def test_a_retired_agent_registers_nothing_until_it_is_reinstated(door: Any) -> None:
+    """Each of the two moves works once, and the other undoes it."""
+    await door.register()
+    fields = {"agent_id": "agent-1"}
+
+    retired = await door.post("/agent/agent-1/retire", {})
+    refused = await door.post("/agent_instance/register", fields)
+    again = await door.post("/agent/agent-1/retire")
+    reinstated = await door.post("/agent/agent-1/reinstate")
+    back = await door.post("/agent/agent-1/reinstate")
+
+    assert retired.details["status"] == "retired"
+    refused.refused(409, "invalid_action")
+    assert again.refused(409, "invalid_action")["message"] == "Agent is already retired"
+    assert reinstated.details["status"] == "active"
+    assert back.refused(409, "invalid_action")["message"] == "Agent is not retired"
+    await door.register()
+
+
+@pytest.mark.parametrize("made", ["alone", "with runs", "retired", "reinstated"])
+async def test_what_an_agent_offers_is_what_works(door: Any, made: str) -> None:
+    """Every action that available_actions has works, and every other is a conflict."""
+    for action, method, tail in (
+        ("update", "PUT", ""),
+        ("retire", "POST", "/retire"),
+        ("reinstate", "POST", "/reinstate"),
+        ("delete", "DELETE", ""),
+    ):
+        agent = await _create(door, external_identifier=f"{made} {action}")
+        path = f"/agent/{agent['id']}"
+        if made == "with runs":
+            await door.register(agent_id=agent["id"])
+        if made in ("retired", "reinstated"):
+            await door.post(f"{path}/retire")
+        if made == "reinstated":
+            await door.post(f"{path}/reinstate")
+        offered = (await door.get(path)).details["available_actions"]
+
+        answer = await door.call(method, path + tail, {"details": {}})
+
+        assert (answer.status == 200) is offered[action], (action, answer.text)
+        assert answer.status in (200, 409)
+
+
+async def test_a_deleted_agent_is_gone(door: Any) -> None:
+    """The answer shows the agent once more; then its names are free, and a repeat does nothing."""
+    agent = await _create(door, external_identifier="ext")
+    path = f"/agent/{agent['id']}"
+
+    deleted = await door.call("DELETE", path, {"idempotency_key": "k"})
+    again = await door.call("DELETE", path, {"idempotency_key": "k"})
+
+    assert deleted.details == agent
+    assert again.replayed
+    assert again.details == {"type": "agent", "id": agent["id"]}
+    (await door.get(path)).refused(404, "not_found")
+    (await door.call("DELETE", path)).refused(404, "not_found")
+    assert (await _create(door, external_identifier="ext"))["id"] != agent["id"]
+
+
+async def test_an_agent_with_runs_stays(door: Any) -> None:
+    """An agent that recorded something cannot be deleted, and the message says what can be done."""
+    await door.register()
+
+    refused = await door.call("DELETE", "/agent/agent-1")
+
+    assert "Retire it instead" in refused.refused(409, "invalid_action")["message"]
+    assert (await door.get("/agent/agent-1")).status == 200
+
+
+async def test_changing_agents_needs_an_account_token(door: Any) -> None:
+    """A deployment token may not change its agent, and hears which scope may."""
+    run = await door.register()
+    token = await door.deployment_token(run)
+
+    for method, tail in (("PUT", ""), ("POST", "/retire"), ("POST", "/reinstate"), ("DELETE", "")):
+        path = f"/agent/{run['agent_id']}{tail}"
+        refused = await door.call(method, path, {"details": {}}, token=token)
+        assert "scope account" in refused.refused(403, "not_permitted")["message"]
+
+
+async def test_what_was_done_to_agents_is_in_the_audit_log(door: Any) -> None:
+    """Each change of an agent leaves who did it, and a refused one leaves nothing."""
+    agent = await _create(door)
+    path = f"/agent/{agent['id']}"
+    await door.call("PUT", path, {"details": {"name": "B"}})
+    for tail in ("retire", "retire", "reinstate"):
+        await door.post(f"{path}/{tail}")
+    await door.call("DELETE", path)
+
+    with closing(sqlite3.connect(door.storage._path)) as connection:
+        entries = connection.execute(
+            "SELECT action, detail FROM audit_entry WHERE resource_id = ?", (agent["id"],)
+        ).fetchall()
+
+    actions = [f"agents.{one}" for one in ("update", "retire", "reinstate", "delete")]
+    assert [entry[0] for entry in entries] == actions
+    assert {entry[1] for entry in entries} == {"B"}
+
+
+async def test_agents_change_in_bulk(door: Any) -> None:
+    """A bulk request may create, change, retire and use an agent, in the order of its items."""
+    items = [
+        {"_type": "agents/create", "name": "A", "id": "a", "external_identifier": "e"},
+        {"_type": "agents/update", "agent_id": "a", "details": {"name": "B"}},
+        {"_type": "agent_instances/register", "agent_id": "a", "id": "run-1"},
+        {"_type": "agents/update", "agent_id": "e", "details": {"team_id": "t"}},
+        {"_type": "agents/retire", "agent_id": "e"},
+        {"_type": "agents/delete", "agent_id": "a"},
+    ]
+    keyed = [{"idempotency_key": f"item-{n:04}", **item} for n, item in enumerate(items)]
+
+    outputs = list((await door.post("/bulk", {"items": keyed})).body["outputs"].values())
+
+    assert [one["details"].get("status") for one in outputs[:5]] == [
+        "pending",
+        "pending",
+        "pending",
+        "active",
+        "retired",
+    ]
+    assert outputs[5]["code"] == "invalid_action"

@@ -223,6 +223,7 @@ def test_every_load_uses_an_index(path: Path) -> None:
         keys={("o", "k"), ("p", "k")},
         agents={"a", "b"},
         environments={"e"},
+        agents_in_use={"a"},
         instances={"r", "q"},
         spans={"s1", "s2"},
         tokens={"token-1"},

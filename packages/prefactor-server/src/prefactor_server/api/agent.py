@@ -1,18 +1,26 @@
-"""Agents: create, show and list."""
+"""Agents: create, update, retire, reinstate, delete, show and list."""
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import msgspec
+from msgspec.structs import asdict
 
-from prefactor_server.api.fields import ClientId, Name, Text
+from prefactor_server.api.deleted import show_deleted
+from prefactor_server.api.fields import ClientId, Name, NoFields, Text
 from prefactor_server.api.listing import FilterBy, ListOf
 from prefactor_server.api.operation import Call, Example, Parameter, Prepared, Read, Write
 from prefactor_server.api.query import flag
 from prefactor_server.api.views import Listed, Success, listed, show_time
-from prefactor_server.commands.agent import CreateAgent
-from prefactor_server.commands.base import Done
+from prefactor_server.commands.agent import (
+    CreateAgent,
+    DeleteAgent,
+    ReinstateAgent,
+    RetireAgent,
+    UpdateAgent,
+)
+from prefactor_server.commands.base import Command, Done
 from prefactor_server.domain.agent import Agent, AgentStatus, agent_status
 from prefactor_server.domain.errors import (
     BadRequest,
@@ -36,8 +44,18 @@ class AgentFields(msgspec.Struct, kw_only=True):
     team_id: Name | None = None
 
 
+class AgentUpdateFields(msgspec.Struct, kw_only=True):
+    """What is to be different; what is left out stays. Null clears an owner, profile or team."""
+
+    name: Name | msgspec.UnsetType | None = msgspec.UNSET
+    description: Text | msgspec.UnsetType | None = msgspec.UNSET
+    owner_person_id: Name | msgspec.UnsetType | None = msgspec.UNSET
+    risk_profile_id: Name | msgspec.UnsetType | None = msgspec.UNSET
+    team_id: Name | msgspec.UnsetType | None = msgspec.UNSET
+
+
 class AvailableActions(msgspec.Struct, frozen=True, kw_only=True):
-    """What an agent's status allows."""
+    """What an agent's status and use allow."""
 
     update: bool
     retire: bool
@@ -128,6 +146,43 @@ async def _prepare_create(call: Call, body: AgentFields) -> Prepared:
     return Prepared(command, reply)
 
 
+async def _prepare_update(call: Call, body: AgentUpdateFields) -> Prepared:
+    given = {name: value for name, value in asdict(body).items() if value is not msgspec.UNSET}
+    for name in ("name", "description"):
+        # These can be replaced and not be taken away.
+        if given.get(name, "") is None:
+            del given[name]
+    agent_id = await call.services.reader.agents.id_of(call.principal, call.path_id)
+    return _prepared(call, UpdateAgent(call.request(), call.path_id, agent_id, given))
+
+
+async def _prepare_retire(call: Call, body: NoFields) -> Prepared:
+    del body
+    agent_id = await call.services.reader.agents.id_of(call.principal, call.path_id)
+    return _prepared(call, RetireAgent(call.request(), call.path_id, agent_id))
+
+
+async def _prepare_reinstate(call: Call, body: NoFields) -> Prepared:
+    del body
+    agent_id = await call.services.reader.agents.id_of(call.principal, call.path_id)
+    return _prepared(call, ReinstateAgent(call.request(), call.path_id, agent_id))
+
+
+async def _prepare_delete(call: Call, body: NoFields) -> Prepared:
+    del body
+    agent_id = await call.services.reader.agents.id_of(call.principal, call.path_id)
+    return _prepared(call, DeleteAgent(call.request(), call.path_id, agent_id))
+
+
+def _prepared(call: Call, command: Command) -> Prepared:
+    def reply(done: Done) -> Success[AgentDetails]:
+        if not isinstance(done.row, AgentRecord):
+            raise TypeError(done.row)
+        return Success(details=_details(done.row, call.now, None))
+
+    return Prepared(command, reply)
+
+
 async def _show_by_id(call: Call, agent_id: str) -> Success[AgentDetails]:
     record = await call.services.reader.agents.show(call.principal, agent_id)
     counts = None
@@ -185,7 +240,7 @@ def _fields(record: AgentRecord, now: int) -> dict[str, Any]:
             update=True,
             retire=status != "retired",
             reinstate=status == "retired",
-            delete=record.last_registered_at is None,
+            delete=not record.in_use,
         ),
         "inserted_at": show_time(agent.inserted_at),
         "updated_at": show_time(agent.updated_at),
@@ -198,6 +253,15 @@ def _counts(counts: InstanceCounts) -> InstanceCountsView:
         **counts._asdict(), total=total, finished=total - counts.pending - counts.active
     )
 
+
+_BY_ID: Final = "/api/v1/agent/{agent_id}"
+_CHANGE: Final[dict[str, Any]] = {
+    "access": "account",
+    "reply": Success[AgentDetails],
+    "refusals": (NotFound, InvalidAction, IdempotencyKeyUsed, ValidationFailed),
+    "show": _show_by_id,
+}
+_ONCE: Final = (Example("Once, however often it is sent", {"idempotency_key": "once-0001"}),)
 
 OPERATIONS = (
     Write(
@@ -216,6 +280,57 @@ OPERATIONS = (
         examples=(
             Example("An agent", {"details": {"name": "Support", "external_identifier": "support"}}),
         ),
+    ),
+    Write(
+        **_CHANGE,
+        name="agents.update",
+        method="PUT",
+        path=_BY_ID,
+        summary="Change an agent",
+        description=(
+            "What is left out stays as it is. Null clears owner_person_id, risk_profile_id and "
+            "team_id, and leaves name and description. Needs an account token."
+        ),
+        body=AgentUpdateFields,
+        wrapped=True,
+        prepare=_prepare_update,
+        examples=(Example("A new name and no team", {"details": {"name": "S", "team_id": None}}),),
+    ),
+    Write(
+        **_CHANGE,
+        name="agents.retire",
+        method="POST",
+        path=f"{_BY_ID}/retire",
+        summary="Retire an agent",
+        description="It registers no more runs; what it recorded stays. Needs an account token.",
+        body=NoFields,
+        prepare=_prepare_retire,
+        examples=_ONCE,
+    ),
+    Write(
+        **_CHANGE,
+        name="agents.reinstate",
+        method="POST",
+        path=f"{_BY_ID}/reinstate",
+        summary="Take a retired agent back into service",
+        description="Needs an account token.",
+        body=NoFields,
+        prepare=_prepare_reinstate,
+        examples=_ONCE,
+    ),
+    Write(
+        **{**_CHANGE, "show": show_deleted("agent")},
+        name="agents.delete",
+        method="DELETE",
+        path=_BY_ID,
+        summary="Delete an agent",
+        description=(
+            "Answers with the agent as it last was. One that has runs, versions or deployments "
+            "cannot be deleted. Needs an account token."
+        ),
+        body=NoFields,
+        prepare=_prepare_delete,
+        examples=_ONCE,
     ),
     Read(
         name="agents.list",

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
-from prefactor_server.commands.base import Decision, Done, Request
+from prefactor_server.commands.base import Decision, Done, Request, audit_entry
 from prefactor_server.domain.agent import Agent, by_external_identifier
-from prefactor_server.domain.errors import InvalidAction, invalid
-from prefactor_server.storage.base import Changes, Needs, Snapshot
+from prefactor_server.domain.agent_deployment import AgentDeployment
+from prefactor_server.domain.agent_instance import AgentInstance
+from prefactor_server.domain.agent_schema_version import AgentSchemaVersion
+from prefactor_server.domain.errors import InvalidAction, NotFound, invalid
+from prefactor_server.storage.base import AgentRecord, Changes, Needs, Snapshot
 
 
 class CreateAgent(NamedTuple):
@@ -54,6 +58,152 @@ class CreateAgent(NamedTuple):
             updated_at=self.request.now,
         )
         return Decision(Changes(inserted=(agent,)), Done(agent.id, agent))
+
+
+class UpdateAgent(NamedTuple):
+    """Change the fields of an agent that are given, by name. ``id`` is also a name it has."""
+
+    request: Request
+    ref: str
+    id: str
+    given: Mapping[str, Any]
+
+    @property
+    def operation(self) -> str:
+        """The name of the operation."""
+        return "agents.update"
+
+    def needs(self, needs: Needs) -> None:
+        """The agent, and what its status depends on."""
+        _need(needs, self.ref, self.id)
+
+    def decide(self, snapshot: Snapshot) -> Decision:
+        """The agent as it is to be."""
+        agent = existing_agent(snapshot, self.ref)
+        changed = agent._replace(**self.given, updated_at=self.request.now)
+        return _changed(snapshot, changed, self.request, self.operation)
+
+
+class RetireAgent(NamedTuple):
+    """Take an agent out of service."""
+
+    request: Request
+    ref: str
+    id: str
+
+    @property
+    def operation(self) -> str:
+        """The name of the operation."""
+        return "agents.retire"
+
+    def needs(self, needs: Needs) -> None:
+        """The agent, and what its status depends on."""
+        _need(needs, self.ref, self.id)
+
+    def decide(self, snapshot: Snapshot) -> Decision:
+        """The agent, retired."""
+        agent = existing_agent(snapshot, self.ref).retire(self.request.now)
+        return _changed(snapshot, agent, self.request, self.operation)
+
+
+class ReinstateAgent(NamedTuple):
+    """Take a retired agent back into service."""
+
+    request: Request
+    ref: str
+    id: str
+
+    @property
+    def operation(self) -> str:
+        """The name of the operation."""
+        return "agents.reinstate"
+
+    def needs(self, needs: Needs) -> None:
+        """The agent, and what its status depends on."""
+        _need(needs, self.ref, self.id)
+
+    def decide(self, snapshot: Snapshot) -> Decision:
+        """The agent, in service."""
+        agent = existing_agent(snapshot, self.ref).reinstate(self.request.now)
+        return _changed(snapshot, agent, self.request, self.operation)
+
+
+class DeleteAgent(NamedTuple):
+    """Delete an agent that nothing refers to."""
+
+    request: Request
+    ref: str
+    id: str
+
+    @property
+    def operation(self) -> str:
+        """The name of the operation."""
+        return "agents.delete"
+
+    def needs(self, needs: Needs) -> None:
+        """The agent, and what refers to it."""
+        _need(needs, self.ref, self.id)
+
+    def decide(self, snapshot: Snapshot) -> Decision:
+        """The agent is gone, and who did it stays."""
+        record = agent_record(snapshot, existing_agent(snapshot, self.ref))
+        if record.in_use:
+            raise InvalidAction(
+                "Agent is in use: it has runs, versions or deployments. Retire it instead"
+            )
+        agent = record.agent
+        entry = audit_entry(self.request, self.operation, agent.id, agent.name)
+        changes = Changes(deleted=(agent,), audit=(entry,))
+        return Decision(changes, Done(agent.id, record))
+
+
+def existing_agent(snapshot: Snapshot, ref: str) -> Agent:
+    """The agent that is known by a name.
+
+    Raises:
+        NotFound: there is none.
+    """
+    agent = find_agent(snapshot, ref)
+    if agent is None:
+        raise NotFound(f"Agent {ref!r} not found")
+    return agent
+
+
+def agent_record(snapshot: Snapshot, agent: Agent) -> AgentRecord:
+    """An agent with what is loaded of its use; see ``Needs.agents_in_use``."""
+    runs = [run for run in snapshot.rows(AgentInstance) if run.agent_id == agent.id]
+    users: Sequence[AgentDeployment | AgentSchemaVersion] = (
+        *snapshot.rows(AgentDeployment),
+        *snapshot.rows(AgentSchemaVersion),
+    )
+    return AgentRecord(
+        agent,
+        max((run.inserted_at for run in runs), default=None),
+        in_use=any(user.agent_id == agent.id for user in users),
+    )
+
+
+def _need(needs: Needs, ref: str, agent_id: str) -> None:
+    needs.agents.add(ref)
+    needs.agents_in_use.add(agent_id)
+
+
+def _changed(snapshot: Snapshot, agent: Agent, request: Request, operation: str) -> Decision:
+    entry = audit_entry(request, operation, agent.id, agent.name)
+    record = agent_record(snapshot, agent)
+    return Decision(Changes(updated=(agent,), audit=(entry,)), Done(agent.id, record))
+
+
+def agent_of(snapshot: Snapshot, ref: str) -> Agent:
+    """The agent that a request names.
+
+    Raises:
+        NotFound: there is none.
+    """
+    found = find_agent(snapshot, ref)
+    if found is None:
+        raise NotFound(f"Agent {ref!r} not found")
+    return found
 
 
 def find_agent(snapshot: Snapshot, ref: str) -> Agent | None:

@@ -27,6 +27,26 @@ class Agent(NamedTuple):
     inserted_at: int
     updated_at: int
 
+    def retire(self, now: int) -> Agent:
+        """The agent after it was taken out of service: it registers no more runs.
+
+        Raises:
+            InvalidAction: it is retired already.
+        """
+        if self.retired_at is not None:
+            raise InvalidAction("Agent is already retired")
+        return self._replace(retired_at=now, updated_at=now)
+
+    def reinstate(self, now: int) -> Agent:
+        """The agent after it was taken back into service.
+
+        Raises:
+            InvalidAction: it is not retired.
+        """
+        if self.retired_at is None:
+            raise InvalidAction("Agent is not retired")
+        return self._replace(retired_at=None, updated_at=now)
+
     def handles(self) -> tuple[tuple[str, ...], ...]:
         """By its id and by its external identifier."""
         if self.external_identifier is None:

@@ -62,8 +62,10 @@ class Registration(NamedTuple):
 class Needs:
     """The rows of one account that a batch names.
 
-    ``account`` asks for the account itself. With each of ``environments_in_use`` come all of its
-    deployments; with each of ``deployments_in_use`` all of its tokens, and one of its runs.
+    ``account`` asks for the account itself. With each of ``agents_in_use``, which are ids, come all
+    of its deployments, one of its schema versions and the latest of its runs. With each of
+    ``environments_in_use`` come all of its deployments; with each of ``deployments_in_use`` all of
+    its tokens, and one of its runs.
     """
 
     keys: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
@@ -73,6 +75,7 @@ class Needs:
     spans: set[str] = field(default_factory=set[str])
     tokens: set[str] = field(default_factory=set[str])
     account: bool = False
+    agents_in_use: set[str] = field(default_factory=set[str])
     environments_in_use: set[str] = field(default_factory=set[str])
     deployments_in_use: set[str] = field(default_factory=set[str])
     registrations: set[Registration] = field(default_factory=set[Registration])
@@ -212,10 +215,15 @@ class SpanRecord(NamedTuple):
 
 
 class AgentRecord(NamedTuple):
-    """An agent, with when its latest run was registered."""
+    """An agent, with when its latest run was registered, and whether anything refers to it."""
 
     agent: Agent
     last_registered_at: int | None
+    in_use: bool = False
+
+    def handles(self) -> tuple[Handle, ...]:
+        """Those of the agent."""
+        return self.agent.handles()
 
 
 class CurrentVersion(NamedTuple):

@@ -15,6 +15,28 @@ JOIN environment AS t ON t.account_id = named.account_id AND t.id = named.id
 -- Accounts themselves.
 unnest(:accounts::text[]) AS named (id) JOIN account AS t ON t.id = named.id
 
+-- name: agents.deployments
+-- All deployments of agents.
+unnest(:accounts::text[], :ids::text[]) AS named (account_id, id)
+JOIN agent_deployment AS t ON t.account_id = named.account_id AND t.agent_id = named.id
+
+-- name: agents.schema_versions
+-- One schema version of each agent: whether there is any.
+unnest(:accounts::text[], :ids::text[]) AS named (account_id, id)
+CROSS JOIN LATERAL (
+    SELECT * FROM agent_schema_version AS version
+    WHERE version.account_id = named.account_id AND version.agent_id = named.id LIMIT 1
+) AS t
+
+-- name: agents.instances
+-- The latest run of each agent.
+unnest(:accounts::text[], :ids::text[]) AS named (account_id, id)
+CROSS JOIN LATERAL (
+    SELECT * FROM agent_instance AS run
+    WHERE run.account_id = named.account_id AND run.agent_id = named.id
+    ORDER BY run.inserted_at DESC LIMIT 1
+) AS t
+
 -- name: environments.deployments
 -- All deployments in environments.
 unnest(:accounts::text[], :ids::text[]) AS named (account_id, id)

@@ -199,7 +199,7 @@ def _cursor(last: Any, listing: Listing, shown: int) -> Cursor:
 
 
 def _agent(record: Sequence[Any]) -> AgentRecord:
-    return AgentRecord(tables.AGENT.row(record), record[-1])
+    return AgentRecord(tables.AGENT.row(record), *record[-2:])
 
 
 def _span(record: Sequence[Any]) -> SpanRecord:
@@ -218,6 +218,7 @@ def _read(name: str) -> str:
     slots = {
         "token": _columns(tables.API_TOKEN),
         "agent": _columns(tables.AGENT),
+        "use": "\n" + _READS["agent.use"],
         "instance": _columns(tables.AGENT_INSTANCE),
         "span": _columns(tables.AGENT_SPAN),
         "payload": "\n" + payload.replace("{part}", str(PARAMS)),

@@ -20,23 +20,31 @@ WHERE t.token_hash = $1
 SELECT {token} FROM api_token AS t WHERE t.account_id = $1 ORDER BY t.inserted_at, t.id
 
 -- name: agent.by_ref
--- An agent by its id, or else by its external identifier, and when its latest run was registered.
-SELECT {agent}, (
-    SELECT max(run.inserted_at) FROM agent_instance AS run
-    WHERE run.account_id = t.account_id AND run.agent_id = t.id
-)
+-- An agent by its id, or else by its external identifier, and what is known of its use.
+SELECT {agent}, {use}
 FROM agent AS t
 WHERE t.account_id = $1 AND (t.id = $2 OR t.external_identifier = $2)
 ORDER BY t.id = $2 DESC LIMIT 1
 
 -- name: agent.page
--- A page of agents, each with when its latest run was registered, and how many there are in all.
+-- A page of agents, each with what is known of its use, and how many there are in all.
 SELECT (SELECT count(*) FROM agent WHERE {matching}), ARRAY(
-    SELECT ROW({agent}, (
-        SELECT max(run.inserted_at) FROM agent_instance AS run
-        WHERE run.account_id = t.account_id AND run.agent_id = t.id
-    ))
+    SELECT ROW({agent}, {use})
     FROM (SELECT * FROM agent {page}) AS t
+)
+
+-- name: agent.use
+-- When an agent's latest run was registered, and whether anything refers to the agent, as a piece of
+-- the statements above.
+(
+    SELECT max(run.inserted_at) FROM agent_instance AS run
+    WHERE run.account_id = t.account_id AND run.agent_id = t.id
+), EXISTS (
+    SELECT FROM agent_deployment AS deployment
+    WHERE deployment.account_id = t.account_id AND deployment.agent_id = t.id
+) OR EXISTS (
+    SELECT FROM agent_schema_version AS version
+    WHERE version.account_id = t.account_id AND version.agent_id = t.id
 )
 
 -- name: agent.instance_counts

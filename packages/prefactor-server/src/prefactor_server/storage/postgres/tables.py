@@ -160,7 +160,7 @@ TABLES: Final[Sequence[Table[Any]]] = (
 )
 """In the order in which they are written."""
 
-DELETED: Final[Sequence[Table[Any]]] = (AGENT_DEPLOYMENT, API_TOKEN, ENVIRONMENT)
+DELETED: Final[Sequence[Table[Any]]] = (AGENT_DEPLOYMENT, API_TOKEN, AGENT, ENVIRONMENT)
 """Those whose rows can go, in the order in which they do."""
 
 _BY_KIND: Final = dict[type[Any], Table[Any]]((table.kind, table) for table in TABLES)

@@ -40,6 +40,7 @@ def load(connection: sqlite3.Connection, account_id: str, needs: Needs) -> Snaps
             *loader.registrations(needs.registrations),
             *loader.rows(needs.rows),
             *(loader.account() if needs.account else ()),
+            *loader.users_of_agents(needs.agents_in_use),
             *loader.users_of_environments(needs.environments_in_use),
             *loader.users_of_deployments(needs.deployments_in_use),
         ]
@@ -81,6 +82,17 @@ class _Loader:
     def account(self) -> list[Account]:
         text = f"{tables.ACCOUNT.select} WHERE id = ?"
         return tables.ACCOUNT.rows(self._connection.execute(text, (self._account_id,)))
+
+    def users_of_agents(self, ids: Collection[str]) -> list[Row]:
+        latest = "agent_id = ? ORDER BY inserted_at DESC LIMIT 1"
+        any_of_them = "agent_id = ? LIMIT 1"
+        rows: list[Row] = []
+        for one in ids:
+            deployments = self._select(tables.AGENT_DEPLOYMENT, "agent_id = ?", (one,))
+            versions = self._select(tables.AGENT_SCHEMA_VERSION, any_of_them, (one,))
+            runs = self._select(tables.AGENT_INSTANCE, latest, (one,))
+            rows += [*deployments, *versions, *runs]
+        return rows
 
     def users_of_environments(self, ids: Iterable[str]) -> list[AgentDeployment]:
         return self._named(tables.AGENT_DEPLOYMENT, f"environment_id {_IDS}", ids)

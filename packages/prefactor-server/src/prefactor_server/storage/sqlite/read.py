@@ -244,10 +244,9 @@ def _in_one_state(connection: sqlite3.Connection, read: Callable[[], T]) -> T:
 
 
 def _with_registration(connection: sqlite3.Connection, found: Agent) -> AgentRecord:
-    (last,) = connection.execute(
-        READS["agent.last_registered"], {"account_id": found.account_id, "agent_id": found.id}
-    ).fetchone()
-    return AgentRecord(found, last)
+    named = {"account_id": found.account_id, "agent_id": found.id}
+    last, in_use = connection.execute(READS["agent.use"], named).fetchone()
+    return AgentRecord(found, last, bool(in_use))
 
 
 def _with_payloads(row: AgentSpan, parts: Mapping[int, tuple[int, bytes]]) -> SpanRecord:

@@ -14,9 +14,16 @@ FROM api_token WHERE token_hash = :token_hash
 -- An account.
 SELECT id, name, partition, inserted_at, updated_at FROM account WHERE id = :account_id
 
--- name: agent.last_registered
--- When an agent's latest run was registered.
-SELECT max(inserted_at) FROM agent_instance WHERE account_id = :account_id AND agent_id = :agent_id
+-- name: agent.use
+-- When an agent's latest run was registered, and whether anything refers to the agent.
+SELECT (
+    SELECT max(inserted_at) FROM agent_instance
+    WHERE account_id = :account_id AND agent_id = :agent_id
+), EXISTS (
+    SELECT 1 FROM agent_deployment WHERE account_id = :account_id AND agent_id = :agent_id
+) OR EXISTS (
+    SELECT 1 FROM agent_schema_version WHERE account_id = :account_id AND agent_id = :agent_id
+)
 
 -- name: agent.instance_counts
 -- An agent's runs by status, in one environment or (NULL) in all.

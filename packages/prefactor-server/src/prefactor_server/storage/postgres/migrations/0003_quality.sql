@@ -9,3 +9,11 @@ CREATE TABLE agent_instance_quality (
     revision    bigint NOT NULL DEFAULT 0,
     PRIMARY KEY (account_id, id)
 );
+
+-- An agent that another server has come to refer to is not deleted, see 0002.
+ALTER TABLE agent_deployment ADD CONSTRAINT agent_deployment_of_existing_agent
+    FOREIGN KEY (account_id, agent_id) REFERENCES agent (account_id, id)
+    DEFERRABLE INITIALLY DEFERRED;
+ALTER TABLE agent_schema_version ADD CONSTRAINT agent_schema_version_of_existing_agent
+    FOREIGN KEY (account_id, agent_id) REFERENCES agent (account_id, id)
+    DEFERRABLE INITIALLY DEFERRED;
