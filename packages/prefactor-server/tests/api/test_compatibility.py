@@ -1,0 +1,276 @@
+"""The sequences of calls that published clients make, spelled as they spell them."""
+
+from typing import Any
+
+CORE_SCHEMA = {
+    "external_identifier": "plugin-1",
+    "span_type_schemas": [
+        {
+            "name": "langchain:llm",
+            "title": "LLM",
+            "description": None,
+            "params_schema": {
+                "$schema": "http://json-schema.org/draft-07/schema#",
+                "type": "object",
+                "additionalProperties": True,
+            },
+            "result_schema": {"type": "object", "additionalProperties": True},
+            "template": "{{ inputs.model }}",
+            "data_risk": None,
+        }
+    ],
+    "quality_schemas": [
+        {
+            "name": "helpful",
+            "title": None,
+            "description": None,
+            "template": "{{ grade }}",
+            "data_risk": None,
+            "schema": {"type": "object"},
+        }
+    ],
+}
+LLM_PAYLOAD = {
+    "span_id": "5a8bdc1c-0c11-4f4e-9bb9-1e1e6f0d3f52",
+    "trace_id": "t-1",
+    "name": "ChatOpenAI",
+    "status": "running",
+    "inputs": {"model": "gpt-4", "messages": ["Hi"]},
+    "metadata": {},
+}
+
+
+async def test_the_first_python_client(door: Any) -> None:
+    """An account token, no environment, nulls spelled out, and span keys inside of details."""
+    run = await door.register(
+        agent_version={"name": "Bot", "external_identifier": "1.0.0"},
+        agent_schema_version={
+            "external_identifier": "s1",
+            "span_schemas": {"agent:llm": {"type": "object"}},
+            "span_result_schemas": {"agent:llm": {"type": "object"}},
+        },
+        update_current_version=True,
+        idempotency_key="register-1",
+    )
+    path = f"/agent_instance/{run['id']}"
+    started = (await door.post(f"{path}/start", {"timestamp": None})).details
+    details = {
+        "agent_instance_id": run["id"],
+        "schema_name": "agent:llm",
+        "status": "active",
+        "payload": {},
+        "idempotency_key": "span-1",
+    }
+    span = (await door.post("/agent_spans", {"details": details})).details
+    again = await door.post("/agent_spans", {"details": details})
+    finish = {"timestamp": None, "result_payload": {"response": "Hello"}}
+    finished = (await door.post(f"/agent_spans/{span['id']}/finish", finish)).details
+    ended = (await door.post(f"{path}/finish", {"status": "complete"})).details
+
+    assert set(run["span_counts"]) >= {"total", "pending", "active", "complete", "finished"}
+    assert started["status"] == "active"
+    assert again.replayed
+    assert finished["result_payload"] == {"response": "Hello"}
+    assert (ended["status"], ended["span_counts"]["complete"]) == ("complete", 1)
+
+
+async def test_the_python_core_and_its_integrations(door: Any) -> None:
+    """Under a deployment token: ping, a run without agent, its poll, quality, and the end."""
+    token = await door.deployment_token(await door.register())
+    keys = (f"5f0c9a{number:06}" for number in range(100))
+
+    async def post(path: str, body: Any) -> Any:
+        return await door.post(path, {**body, "idempotency_key": next(keys)}, token=token)
+
+    ping = await door.get("/ping", token=token)
+    register = {
+        "agent_version": {"name": "Bot", "external_identifier": "1.0.0"},
+        "agent_schema_version": CORE_SCHEMA,
+        "purpose": "live",
+        "update_current_version": True,
+    }
+    run = (await post("/agent_instance/register", register)).details
+    path = f"/agent_instance/{run['id']}"
+    await post(f"{path}/start", {"timestamp": None})
+    details = {
+        "agent_instance_id": run["id"],
+        "schema_name": "langchain:llm",
+        "status": "active",
+        "payload": LLM_PAYLOAD,
+        "started_at": "2026-01-01T00:00:00.000000+00:00",
+    }
+    span = (await post("/agent_spans", {"details": details})).details
+    usage = {"prompt_tokens": 3, "completion_tokens": 4, "total_tokens": 7}
+    result = {"status": "complete", "result_payload": {"outputs": {}, "token_usage": usage}}
+    finished = (await post(f"/agent_spans/{span['id']}/finish", result)).details
+    polled = (await door.get(path, token=token)).details
+    quality = await post(f"{path}/record_quality", {"name": "helpful", "payload": {"grade": "A"}})
+    removed = await post(f"{path}/record_quality", {"name": "helpful", "payload": None})
+    ended = (await post(f"{path}/finish", {"status": "cancelled"})).details
+    twice = await post(f"{path}/finish", {"status": "complete"})
+
+    assert ping.status == 200
+    assert (finished["total_tokens"], finished["model"]) == (7, "gpt-4")
+    assert finished["payload_validation"] == {"status": "success", "message": None}
+    assert (polled["status"], polled["termination_reason"]) == ("active", None)
+    assert polled["agent_deployment_id"] == run["agent_deployment_id"]
+    assert quality.details["quality_summaries"] == {"helpful": "A"}
+    assert removed.details["quality_payloads"] == {}
+    assert ended["status"] == "cancelled"
+    twice.refused(409, "invalid_action")
+
+
+async def test_an_agent_hears_of_its_termination_in_both_ways(door: Any) -> None:
+    """The poll shows the status and reason, and the next span is stored and carries the signal."""
+    run = await door.run("active")
+    token = await door.deployment_token(run)
+    path = f"/agent_instance/{run['id']}"
+    await door.post(f"{path}/terminate", {"reason": "budget exceeded"})
+
+    polled = (await door.get(path, token=token)).details
+    details = {"agent_instance_id": run["id"], "schema_name": "s", "status": "active"}
+    span = await door.post("/agent_spans", {"details": details}, token=token)
+    finished = await door.post(f"/agent_spans/{span.details['id']}/finish", {}, token=token)
+
+    assert (polled["status"], polled["termination_reason"]) == ("terminated", "budget exceeded")
+    signal = {"terminate": True, "reason": "budget exceeded"}
+    assert span.body["control"] == finished.body["control"] == signal
+
+
+async def test_the_typescript_core(door: Any) -> None:
+    """No version and no schema, explicit nulls, keys at the top, wrapped results."""
+    token = await door.deployment_token(await door.register())
+    sdk = {"X-Prefactor-SDK": "@prefactor/core@0.4.3"}
+
+    async def post(path: str, body: Any) -> Any:
+        return await door.post(path, body, token=token, headers=sdk)
+
+    pinged = await door.get("/ping", token=token, headers=sdk)
+    registered = await post(
+        "/agent_instance/register", {"idempotency_key": "0f2c6a52-9f4e-4f5c-8d6a-1"}
+    )
+    run = registered.details
+    path = f"/agent_instance/{run['id']}"
+    await post(f"{path}/start", {"timestamp": "2026-01-01T00:00:00.123Z"})
+    details = {
+        "agent_instance_id": run["id"],
+        "schema_name": "ai-sdk:tool",
+        "status": "active",
+        "payload": {**LLM_PAYLOAD, "inputs": {"ai.model.id": "claude"}},
+        "parent_span_id": None,
+        "started_at": "2026-01-01T00:00:00.456Z",
+        "finished_at": None,
+    }
+    created = await post("/agent_spans", {"details": details, "idempotency_key": "span-1"})
+    again = await post("/agent_spans", {"details": details, "idempotency_key": "span-1"})
+    child = {**details, "parent_span_id": created.details["id"], "status": "complete"}
+    whole = {**child, "finished_at": "2026-01-01T00:00:01.000Z", "result_payload": {"result": 42}}
+    await post("/agent_spans", {"details": whole, "idempotency_key": "span-2"})
+    finish = {
+        "timestamp": "2026-01-01T00:00:02.000Z",
+        "status": "failed",
+        "result_payload": {"error": {"error_type": "TypeError", "message": "m", "stacktrace": ""}},
+        "idempotency_key": "finish-1",
+    }
+    finished = await post(f"/agent_spans/{created.details['id']}/finish", finish)
+    conflict = await post(
+        f"/agent_spans/{created.details['id']}/finish", {**finish, "idempotency_key": "finish-2"}
+    )
+    ended = await post(f"{path}/finish", {"status": "complete", "timestamp": None})
+
+    assert pinged.status == 200
+    assert again.replayed
+    assert created.details["started_at"] == "2026-01-01T00:00:00.456000Z"
+    assert created.details["model"] == "claude"
+    assert finished.details["status"] == "failed"
+    conflict.refused(409, "invalid_action")
+    assert ended.details["span_counts"]["total"] == 2
+
+
+async def test_the_open_dashboard(door: Any) -> None:
+    """Account, agents, newest spans of an agent page by page, runs, and one run in full."""
+    run = await door.run("active")
+    for number in range(5):
+        await door.span(run, id=f"span-{number}", payload=LLM_PAYLOAD)
+    newest = {"sorting[field]": "id", "sorting[direction]": "desc"}
+
+    (account,) = (await door.get("/account")).summaries
+    (agent,) = (await door.get("/agent", {"account_id": account["id"]})).summaries
+    ids = []
+    offset: int | None = 0
+    while offset is not None:
+        query = {
+            "agent_id": agent["id"],
+            "include_summaries": "true",
+            "include_risk_level": "true",
+            "pagination[offset]": str(offset),
+            "pagination[page_size]": "2",
+            **newest,
+        }
+        page = await door.get("/agent_spans", query)
+        ids += [row["id"] for row in page.summaries]
+        assert page.body["sorting"] == {"field": "id", "direction": "desc"}
+        offset = page.body["pagination"]["next_page_offset"]
+    runs = await door.get("/agent_instance", {"agent_id": agent["id"], **newest})
+    risks = {"include_risk_score": "true"}
+    shown = (await door.get(f"/agent_instance/{run['id']}", risks)).details
+    profiles = await door.get("/risk_profile", {"account_id": account["id"]})
+
+    assert set(agent) >= {"id", "name", "status", "type", "updated_at"}
+    assert ids == [f"span-{number}" for number in (4, 3, 2, 1, 0)]
+    assert [one["id"] for one in runs.summaries] == [run["id"]]
+    assert shown["span_schema_counts"] == {"step": 5}
+    assert shown["risk_score"] is None
+    assert profiles.status == 200
+
+
+async def test_the_evals_library(door: Any) -> None:
+    """Runs and spans are read, quality is merged and written back, and a probe comes and goes."""
+    run = await door.run("complete")
+    await door.span(run, schema_name="llm", payload=LLM_PAYLOAD)
+    pages = {"pagination[page_size]": "100", "pagination[offset]": "0"}
+
+    (agent,) = (await door.get("/agent", pages)).summaries
+    (listed,) = (await door.get("/agent_instance", {"agent_id": agent["id"], **pages})).summaries
+    path = f"/agent_instance/{listed['id']}"
+    before = (await door.get(path)).details
+    of_run = {"agent_instance_id": run["id"], "include_summaries": "true", **pages}
+    (span,) = (await door.get("/agent_spans", of_run)).summaries
+    merged = {**(before["quality_payload"] or {}), "accuracy": {"score": 1}}
+    await door.call("PUT", path, {"details": {"quality_payload": merged}})
+    after = (await door.get(path)).details
+    probe = await door.register(
+        agent_id=agent["id"],
+        environment_id=run["environment_id"],
+        purpose="eval",
+        update_current_version=False,
+        agent_version={"external_identifier": "probe"},
+        agent_schema_version={"quality_schemas": CORE_SCHEMA["quality_schemas"]},
+    )
+    of_probe = f"/agent_instance/{probe['id']}"
+    cancelled = (await door.post(f"{of_probe}/finish", {"status": "cancelled"})).details
+    live = await door.run("active")
+    stopped = await door.post(f"/agent_instance/{live['id']}/terminate", {"reason": "unsafe"})
+
+    assert {
+        "id",
+        "account_id",
+        "agent_id",
+        "agent_version_id",
+        "environment_id",
+        "started_at",
+        "finished_at",
+        "inserted_at",
+        "updated_at",
+        "status",
+        "termination_reason",
+        "purpose",
+        "risk_score",
+        "type",
+    } <= set(listed)
+    assert {"cost_breakdown", "span_counts", "span_schema_counts", "risk_score"} <= set(before)
+    assert set(span) >= {"sensitive_encoding", "payload_byte_size_estimate", "purpose"}
+    assert span["payload"] == LLM_PAYLOAD
+    assert after["quality_payload"] == {"accuracy": {"score": 1}}
+    assert (cancelled["status"], cancelled["purpose"]) == ("cancelled", "eval")
+    assert stopped.details["termination_reason"] == "unsafe"
