@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .exceptions import (
     HOPELESS,
@@ -16,13 +16,13 @@ from .exceptions import (
     PrefactorResponseContractError,
     translated,
 )
+from .options import NO_OPTIONS, RequestOptions
 from .retry import Failure, RetryHandler, RetryPolicy
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
 
     from .config import HttpClientConfig
-    from .options import RequestOptions
     from .redaction import Redactor
     from .sessions import Sessions
 
@@ -32,17 +32,28 @@ IDEMPOTENT_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELET
 """Methods whose repetition has the effect of doing it once (RFC 9110, section 9.2.2)."""
 
 
+class Context(NamedTuple):
+    """What all calls of a client share."""
+
+    config: HttpClientConfig
+    """What the options of a call do not say."""
+    handler: RetryHandler
+    """Runs the attempts; its clock counts for deadlines."""
+    sessions: Sessions[Any]
+    """Where the session comes from."""
+    redactor: Redactor
+    """Removes the token from error messages."""
+
+
 class Call:
     """What all attempts of one call share. Body and key are fixed before the first one leaves."""
 
     __slots__ = (
         "_arguments",
         "_closings",
-        "_config",
-        "_handler",
-        "_redactor",
+        "_context",
+        "_seconds",
         "_send",
-        "_sessions",
         "_settings",
         "deadline",
         "key",
@@ -50,69 +61,72 @@ class Call:
         "path",
     )
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - by position, because there is one caller and one call per span
         self,
+        context: Context,
+        settings: RequestOptions,
+        send: Callable[..., Awaitable[dict[str, Any]]],
         method: str,
         path: str,
-        *,
-        send: Callable[..., Awaitable[dict[str, Any]]],
-        arguments: dict[str, Any],
-        settings: RequestOptions,
-        config: HttpClientConfig,
-        handler: RetryHandler,
-        sessions: Sessions[Any],
-        redactor: Redactor,
+        params: Mapping[str, Any] | None,
+        body: Mapping[str, Any] | None,
+        key: str | None,
     ) -> None:
         """Prepare a call.
 
         Args:
+            context: What it shares with other calls.
+            settings: The options of this call.
+            send: Makes one attempt on the open session.
             method: The HTTP method.
             path: Path below the base URL.
-            send: Makes one attempt on the open session.
-            arguments: What it is called with after method and path.
-            settings: The options of this call.
-            config: What the options do not say.
-            handler: Runs the attempts; its clock counts for the deadline.
-            sessions: Where the session comes from.
-            redactor: Removes the token from error messages.
+            params: The query.
+            body: The body, encoded already.
+            key: The idempotency key.
         """
-        self._send = send
-        self._arguments = arguments
+        self._context = context
         self._settings = settings
-        self._config = config
-        self._handler = handler
-        self._sessions = sessions
-        self._redactor = redactor
-        self._closings = sessions.closings
+        self._send = send
+        self._arguments = {"params": params, "json_data": body, "idempotency_key": key}
+        self._seconds: float | None = None
+        self._closings = context.sessions.closings
         self.method = method
         self.path = path
-        self.key: str | None = arguments["idempotency_key"]
-        limit = settings.deadline or config.deadline
-        self.deadline = math.inf if limit is None else handler.clock() + limit
+        self.key = key
+        limit = settings.deadline or context.config.deadline
+        self.deadline = math.inf if limit is None else context.handler.clock() + limit
 
     @property
     def name(self) -> str:
         """What failed, in the message of the last error."""
         return f"Request to {self.path}"
 
-    async def attempt(self) -> dict[str, Any]:
-        """Make one attempt on a session of the running loop."""
-        if not self._sessions.ready:
-            await self._sessions.ensure()
-        limits = self._limits()
-        try:
-            return await self._send(self.method, self.path, **self._arguments, **limits)
-        except NETWORK_FAILURES as error:
-            if isinstance(error, PrefactorHttpError):
-                raise
-            seconds = limits.get("seconds", self._config.request_timeout)
-            what = f"{self.method} {self.path}"
-            failure = translated(error, what, self._redactor, seconds)
-            raise failure from failure.__cause__
+    def attempt(self) -> Awaitable[dict[str, Any]]:
+        """Make one attempt on a session of the running loop.
+
+        Not a coroutine of its own: the usual attempt is nothing but the sending.
+        """
+        if not self._context.sessions.ready:
+            return self._open_and_attempt()
+        if self._settings is not NO_OPTIONS or self.deadline < math.inf:
+            return self._send(self.method, self.path, **self._arguments, **self._limits())
+        return self._send(self.method, self.path, **self._arguments)
+
+    async def _open_and_attempt(self) -> dict[str, Any]:
+        await self._context.sessions.ensure()
+        return await self.attempt()
+
+    def translated(self, error: Exception) -> Exception:
+        """The error of this package for what a failed attempt raised."""
+        if isinstance(error, PrefactorHttpError) or not isinstance(error, NETWORK_FAILURES):
+            return error
+        seconds = self._seconds or self._context.config.request_timeout
+        what = f"{self.method} {self.path}"
+        return translated(error, what, self._context.redactor, seconds)
 
     def assess(self, error: Exception) -> Failure:
         """Say what a failed attempt means for another one."""
-        if self._sessions.closings != self._closings:
+        if self._context.sessions.closings != self._closings:
             return Failure("final")  # somebody closed the client: do not open it again
         match error:
             case PrefactorNetworkError() if isinstance(error, HOPELESS):
@@ -135,7 +149,7 @@ class Call:
 
     def policy(self) -> RetryPolicy:
         """The rules of this call."""
-        return RetryPolicy.of(self._config, self._settings.max_retries)
+        return RetryPolicy.of(self._context.config, self._settings.max_retries)
 
     def note_retry(self, error: Exception, attempts: int, wait: float) -> None:
         """Log a failure that is not the last word.
@@ -153,14 +167,16 @@ class Call:
         )
 
     def _limits(self) -> dict[str, Any]:
-        """Arguments of an attempt that differ from those of the session; usually none."""
+        """Arguments of an attempt that differ from those of the client; usually none."""
         settings = self._settings
         limits: dict[str, Any] = {}
         if settings.headers:
             limits["headers"] = settings.headers
         if settings.request_timeout is not None or self.deadline < math.inf:
-            own = settings.request_timeout or self._config.request_timeout
-            limits["seconds"] = min(own, self.deadline - self._handler.clock())
+            own = settings.request_timeout or self._context.config.request_timeout
+            left = self.deadline - self._context.handler.clock()
+            # Not less than a moment: what has no time left must still fail as a timeout.
+            limits["seconds"] = self._seconds = max(min(own, left), 0.001)
         return limits
 
 

@@ -8,22 +8,23 @@ from __future__ import annotations
 
 import copy
 import functools
+import io
 import math
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, cast
 
 import aiohttp
 
-from ._version import PACKAGE_NAME, PACKAGE_VERSION
-from .calls import IDEMPOTENT_METHODS, Call, log_reply
+from .calls import IDEMPOTENT_METHODS, Call, Context, log_reply
 from .encoding import EncodedBody, encode_body, query, to_json_bytes, to_json_text
 from .exceptions import (
     LOST_CONNECTION,
     NETWORK_FAILURES,
     PrefactorClientError,
-    PrefactorRequestError,
     translated,
 )
+from .headers import IDEMPOTENCY_KEY, Headers
+from .limits import Attempt
 from .options import NO_OPTIONS, RequestOptions
 from .quota import RetryQuota
 from .redaction import Redactor
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
 
     from .config import HttpClientConfig
 
+LARGE = 2**20
+"""Bytes of a body beyond which aiohttp warns that sending it might block the event loop."""
 KEEP_ALIVE = 4.0
 """Seconds that an idle connection is kept: below the 5 s after which common servers close it."""
 
@@ -85,14 +88,17 @@ class PrefactorHttpClient(Resources):
     ) -> None:
         """Keep the settings; nothing is opened before it is needed."""
         self.config = config
-        self._sdk = sdk_header or f"{PACKAGE_NAME}@{PACKAGE_VERSION}"
-        _check_header("api_token", config.api_token)
-        _check_header("sdk_header", self._sdk)
+        self._headers = Headers(config.api_token, sdk_header)
         self._options = NO_OPTIONS
         self._retry_handler = retry_handler or RetryHandler(config, quota=RetryQuota())
         self._redactor = Redactor(config.api_token)
         connect = functools.partial(_connect, config, trust_env=trust_env)
         self._sessions: Sessions[aiohttp.ClientSession] = Sessions(connect, session)
+        self._context = Context(config, self._retry_handler, self._sessions, self._redactor)
+        # aiohttp rounds longer limits up to a full second; ours are meant exactly.
+        self._untimed = aiohttp.ClientTimeout(
+            total=None, connect=config.connect_timeout, ceil_threshold=math.inf
+        )
         extras = {"ssl": ssl, "proxy": proxy}
         self._extras = {name: value for name, value in extras.items() if value is not None}
 
@@ -180,19 +186,14 @@ class PrefactorHttpClient(Resources):
             PrefactorRequestError: It cannot be sent as it is; nothing was.
         """
         call = Call(
+            self._context,
+            self._options if options is None else self._options.under(options),
+            self._make_request,
             method,
             path,
-            send=self._make_request,
-            arguments={
-                "params": None if params is None else query(params),
-                "json_data": None if json_data is None else encode_body(json_data),
-                "idempotency_key": idempotency_key,
-            },
-            settings=self._options if options is None else self._options.under(options),
-            config=self.config,
-            handler=self._retry_handler,
-            sessions=self._sessions,
-            redactor=self._redactor,
+            None if params is None else query(params),
+            None if json_data is None else encode_body(json_data),
+            idempotency_key,
         )
         return await self._retry_handler.run(call)
 
@@ -247,24 +248,21 @@ class PrefactorHttpClient(Resources):
         if session is None or session.closed:
             message = "HTTP session not initialized"
             raise PrefactorClientError(message)
-        if json_data is not None and not isinstance(json_data, EncodedBody):
+        if json_data is not None and type(json_data) is not EncodedBody:
             json_data = encode_body(json_data)
-        if json_data is not None and session is self._sessions.given:
-            json_data = json_data.detached()  # its serializer encodes the values once more
-        arguments: dict[str, Any] = {
-            "method": method,
-            "url": f"{self.config.api_url.rstrip('/')}{path}",
-            "params": params,
-            "json": json_data,
-            "headers": self._headers(idempotency_key, headers),
-            **self._extras,
-        }
-        if seconds is None and session is self._sessions.given:
-            seconds = self.config.request_timeout
-        if seconds is not None:
-            arguments["timeout"] = _timeout(seconds, self.config.connect_timeout)
         try:
-            reply = await self._exchange(session, path, arguments, has_key=bool(idempotency_key))
+            arguments: dict[str, Any] = {
+                "method": method,
+                "url": f"{self.config.api_url.rstrip('/')}{path}",
+                "params": params,
+                "json": json_data,
+                "headers": self._headers.of(self.config.api_token, idempotency_key, headers),
+                **self._extras,
+            }
+            # The limit is for the replay too.
+            with Attempt(self._sessions.watch(), seconds or self.config.request_timeout) as attempt:
+                _current_attempt.set(attempt)
+                reply = await self._exchange(session, path, arguments, attempt)
         except (TypeError, ValueError) as error:
             # aiohttp's word for "this URL, header or argument cannot be sent".
             if isinstance(error, NETWORK_FAILURES):
@@ -278,8 +276,7 @@ class PrefactorHttpClient(Resources):
         session: aiohttp.ClientSession,
         path: str,
         arguments: dict[str, Any],
-        *,
-        has_key: bool,
+        attempt: Attempt,
     ) -> Reply:
         """One round trip; a second one at once if the first met a connection closed while idle.
 
@@ -287,43 +284,41 @@ class PrefactorHttpClient(Resources):
         first, so that its replay may meet another dead one. This replay has a new connection. It
         does not count as a retry: nothing is wrong with the server.
         """
-        used = _ConnectionUse()
-        _connection_use.set(used)
-        try:
-            return await _round_trip(session, path, arguments, used)
-        except LOST_CONNECTION:
-            repeatable = has_key or arguments["method"].upper() in IDEMPOTENT_METHODS
-            if not (repeatable and used.from_pool) or used.answered:
-                raise
-        return await _round_trip(self._sessions.single_use(), path, arguments, used)
+        while True:
+            self._adapt(arguments, session)
+            try:
+                async with session.request(**arguments) as response:
+                    attempt.answered = True
+                    # text() would look for the character set and decode only for the JSON parser
+                    # to encode again, a tenth of the call. What merely behaves like a response is
+                    # asked for its text.
+                    real = isinstance(cast("object", response), aiohttp.ClientResponse)
+                    body = await (response.read() if real else response.text())
+                    headers = cast("object", response.headers)
+                    return Reply(path, arguments["method"], response.status, body, headers)
+            except LOST_CONNECTION:
+                if attempt.answered or not attempt.from_pool or not _repeatable(arguments):
+                    raise
+            # Its connections are new, so that the next failure is raised.
+            session = self._sessions.single_use()
 
-    def _headers(self, key: str | None, extra: Mapping[str, str] | None) -> dict[str, str]:
-        headers = {
-            "Authorization": f"Bearer {self.config.api_token}",
-            "Content-Type": "application/json",
-            "Accept": "application/json",
-            "X-Prefactor-SDK": self._sdk,
-        }
-        if extra:
-            ours = {name.lower() for name in extra}
-            headers = {name: value for name, value in headers.items() if name.lower() not in ours}
-            headers.update(extra)
-        if key:
-            headers["Idempotency-Key"] = key
-        return headers
-
-
-class _ConnectionUse:
-    """What one attempt learned about its connection; filled in by the connector."""
-
-    __slots__ = ("answered", "from_pool")
-
-    def __init__(self) -> None:
-        self.from_pool = False
-        self.answered = False
+    def _adapt(self, arguments: dict[str, Any], session: aiohttp.ClientSession) -> None:
+        """Change the arguments to what the session needs."""
+        is_real = isinstance(cast("object", session), aiohttp.ClientSession)
+        if not is_real or "request" in vars(session):
+            return  # a double, which knows the five arguments
+        # The attempt is watched already; a timer of aiohttp's own would only cost.
+        arguments["timeout"] = self._untimed
+        body = arguments["json"]
+        if body is not None and len(body.encoded) > LARGE:
+            # aiohttp warns of long bytes; it reads them from a file in pieces. Each trip its own.
+            arguments["data"] = io.BytesIO(body.encoded)
+            arguments["json"] = None
+        elif body is not None and session is self._sessions.given:
+            arguments["json"] = body.detached()  # its serializer encodes the values once more
 
 
-_connection_use: ContextVar[_ConnectionUse | None] = ContextVar("_connection_use", default=None)
+_current_attempt: ContextVar[Attempt | None] = ContextVar("_current_attempt", default=None)
 
 
 class _Connector(aiohttp.TCPConnector):
@@ -333,17 +328,17 @@ class _Connector(aiohttp.TCPConnector):
     are the methods that its base connector names for subclasses.
     """
 
-    async def connect(self, *args: Any, **kwargs: Any) -> Any:
+    def connect(self, *args: Any, **kwargs: Any) -> Any:
         """Assume the pool; `_create_connection` knows better."""
-        use = _connection_use.get()
-        if use is not None:
-            use.from_pool = True
-        return await super().connect(*args, **kwargs)
+        attempt = _current_attempt.get()
+        if attempt is not None:
+            attempt.from_pool = True
+        return super().connect(*args, **kwargs)
 
     async def _create_connection(self, *args: Any, **kwargs: Any) -> Any:
-        use = _connection_use.get()
-        if use is not None:
-            use.from_pool = False
+        attempt = _current_attempt.get()
+        if attempt is not None:
+            attempt.from_pool = False
         return await super()._create_connection(*args, **kwargs)
 
 
@@ -356,35 +351,15 @@ def _connect(
     )
     return aiohttp.ClientSession(
         connector=_Connector(**pool),
+        cookie_jar=aiohttp.DummyCookieJar(),
         timeout=aiohttp.ClientTimeout(total=config.request_timeout, connect=config.connect_timeout),
         trust_env=trust_env,
         **_SERIALIZER,
     )
 
 
-def _timeout(seconds: float, connect: float) -> aiohttp.ClientTimeout:
-    # aiohttp rounds limits above the threshold up to a full second; a deadline is meant exactly.
-    total = None if math.isinf(seconds) else max(seconds, 0.001)  # 0 would mean "no limit"
-    return aiohttp.ClientTimeout(total=total, connect=connect, ceil_threshold=math.inf)
-
-
-async def _round_trip(
-    session: aiohttp.ClientSession, path: str, arguments: dict[str, Any], used: _ConnectionUse
-) -> Reply:
-    async with session.request(**arguments) as response:
-        used.answered = True
-        # text() would look for the character set and decode only for the JSON parser to encode
-        # again, a tenth of the call. What merely behaves like a response is asked for its text.
-        body = (
-            await response.read()
-            if isinstance(cast("Any", response), aiohttp.ClientResponse)
-            else await cast("Any", response).text()
-        )
-        headers = cast("object", response.headers)
-        return Reply(path, arguments["method"], response.status, body, headers)
-
-
-def _check_header(name: str, value: str) -> None:
-    if not value.isprintable():
-        message = f"{name} holds a line break or another character that no header can carry"
-        raise PrefactorRequestError(message, name)
+def _repeatable(arguments: Mapping[str, Any]) -> bool:
+    """Whether doing it twice has the effect of doing it once."""
+    return IDEMPOTENCY_KEY in arguments["headers"] or (
+        arguments["method"].upper() in IDEMPOTENT_METHODS
+    )

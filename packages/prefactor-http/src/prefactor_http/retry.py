@@ -139,12 +139,16 @@ class Attempts(Protocol[T_co]):
         """When it must be over, on the clock of the handler; infinity for never."""
         ...
 
-    async def attempt(self) -> T_co:
+    def attempt(self) -> Awaitable[T_co]:
         """Make one attempt."""
         ...
 
+    def translated(self, error: Exception) -> Exception:
+        """The error that callers see for what an attempt raised."""
+        ...
+
     def assess(self, error: Exception) -> Failure:
-        """Say what a failed attempt means; asked once per failure."""
+        """Say what a failed attempt means; asked once per failure, with the translated error."""
         ...
 
     def policy(self) -> RetryPolicy:
@@ -168,8 +172,11 @@ class _Operation(Generic[T]):
     name: str = "Operation"
     deadline: float = math.inf
 
-    async def attempt(self) -> T:
-        return await self.operation(*self.args, **self.kwargs)
+    def attempt(self) -> Awaitable[T]:
+        return self.operation(*self.args, **self.kwargs)
+
+    def translated(self, error: Exception) -> Exception:
+        return error
 
     def assess(self, error: Exception) -> Failure:
         return Failure("unknown" if self.is_retryable(error) else "final")
@@ -229,7 +236,8 @@ class RetryHandler:
         while True:
             try:
                 result = await call.attempt()
-            except Exception as error:  # noqa: BLE001 - the call says which ones end the loop
+            except Exception as raised:  # noqa: BLE001 - the call says which ones end the loop
+                error = call.translated(raised)
                 failure = call.assess(error)
                 decision = self._decide(call, failure, retries)
                 if isinstance(decision, Stop):

@@ -13,6 +13,7 @@ import asyncio
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from .exceptions import PrefactorClientError
+from .limits import Watch
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -62,6 +63,7 @@ class Sessions(Generic[S]):
         self._own: S | None = None
         self._single_use: S | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._watch: Watch | None = None
         self._opened: list[S] = []
         self._keeper: AsyncGenerator[None, None] | None = None
 
@@ -88,6 +90,13 @@ class Sessions(Generic[S]):
             return self.given
         return await self._open()
 
+    def watch(self) -> Watch:
+        """What keeps the time limits of attempts on the running loop."""
+        loop = asyncio.get_running_loop()
+        if self._watch is None or self._watch.loop is not loop:
+            self._watch = Watch(loop)
+        return self._watch
+
     async def _open(self) -> S:
         self._loop = asyncio.get_running_loop()
         self._single_use = None
@@ -97,10 +106,6 @@ class Sessions(Generic[S]):
         self._keeper = _keep(self._opened)
         await anext(self._keeper)
         return session
-
-    def owned(self, session: S) -> bool:
-        """Whether a session was opened here, with the settings of the client."""
-        return session is self._own
 
     def single_use(self) -> S:
         """A session whose connections are all new; to be asked for while `current` is open."""

@@ -1,0 +1,69 @@
+"""The headers of a request: who asks, for what, and under which key."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from multidict import CIMultiDict, istr
+
+from ._version import PACKAGE_NAME, PACKAGE_VERSION
+from .exceptions import PrefactorRequestError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+# Names that know their lower-case form, which aiohttp would otherwise make for each request.
+AUTHORIZATION = istr("Authorization")
+IDEMPOTENCY_KEY = istr("Idempotency-Key")
+
+
+class Headers:
+    """The headers of a client, made once and copied for each request.
+
+    Args:
+        token: The bearer token.
+        sdk: Replaces the `X-Prefactor-SDK` value `prefactor-http@<version>`.
+
+    Raises:
+        PrefactorRequestError: Either cannot be sent in a header.
+    """
+
+    __slots__ = ("_token", "_usual")
+
+    def __init__(self, token: str, sdk: str | None) -> None:
+        """Check what comes from outside."""
+        sdk = sdk or f"{PACKAGE_NAME}@{PACKAGE_VERSION}"
+        _check("api_token", token)
+        _check("sdk_header", sdk)
+        self._token = token
+        self._usual: CIMultiDict[str] = CIMultiDict(
+            {
+                AUTHORIZATION: f"Bearer {token}",
+                istr("Content-Type"): "application/json",
+                istr("Accept"): "application/json",
+                istr("X-Prefactor-SDK"): sdk,
+            }
+        )
+
+    def of(self, token: str, key: str | None, extra: Mapping[str, str] | None) -> CIMultiDict[str]:
+        """The headers of one request.
+
+        Args:
+            token: The token of the moment; a configuration may be given a new one.
+            key: The idempotency key.
+            extra: Headers that win over the client's, except for the key.
+        """
+        if token is not self._token:
+            self._token, self._usual[AUTHORIZATION] = token, f"Bearer {token}"
+        headers = self._usual.copy()
+        if extra:
+            headers.update(extra)
+        if key:
+            headers[IDEMPOTENCY_KEY] = key
+        return headers
+
+
+def _check(name: str, value: str) -> None:
+    if not value.isprintable():
+        message = f"{name} holds a line break or another character that no header can carry"
+        raise PrefactorRequestError(message, name)
