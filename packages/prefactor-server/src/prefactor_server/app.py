@@ -27,9 +27,11 @@ from prefactor_server.bootstrap import bootstrap
 from prefactor_server.commands.writer import Writer
 from prefactor_server.connection import connections
 from prefactor_server.domain.api_token import hash_token
+from prefactor_server.domain.cost import PriceTable
 from prefactor_server.domain.errors import SettingError, Unavailable
 from prefactor_server.domain.pfid import PfidMaker
 from prefactor_server.metrics import Metrics
+from prefactor_server.price_file import load_prices
 from prefactor_server.probes import Beside, Page, Readiness, alive, metrics_page
 from prefactor_server.queries import Reader
 from prefactor_server.request_log import RequestLog
@@ -105,6 +107,8 @@ async def serve(settings: Settings, announce: Callable[[Started], None]) -> None
         OSError: the address cannot be listened on.
     """
     _remove_ready_file(settings)
+    # Before a database is made: a new one's token is told only by a server that gets to answer.
+    prices = load_prices(settings.price_file)
     with _listen(settings) as listener:
         storage = open_storage(settings, exclusive=True)
         try:
@@ -127,7 +131,7 @@ async def serve(settings: Settings, announce: Callable[[Started], None]) -> None
             async with _pruning(storage, settings):
                 await _Server(
                     _configuration(
-                        _assemble(settings, storage, writer, metrics, readiness),
+                        _assemble(settings, storage, writer, metrics, readiness, prices=prices),
                         settings.request_timeout_seconds,
                     ),
                     lambda: _announce(settings, started, announce),
@@ -153,7 +157,13 @@ async def _knows(storage: Storage, given_token: str) -> bool:
 
 
 def _assemble(
-    settings: Settings, storage: Storage, writer: Writer, metrics: Metrics, readiness: Readiness
+    settings: Settings,
+    storage: Storage,
+    writer: Writer,
+    metrics: Metrics,
+    readiness: Readiness,
+    *,
+    prices: PriceTable,
 ) -> ASGIApp:
     """Everything that answers requests: the API, and what stands beside it."""
     log = RequestLog(everything=settings.log_requests, slow_seconds=settings.slow_request_ms / 1000)
@@ -174,6 +184,7 @@ def _assemble(
             auto_create_agents=settings.auto_create_agents,
             requests_per_second=settings.requests_per_second,
         ),
+        prices=prices,
         observe=observe,
     )
     pages: dict[str, Page] = {"/healthz": alive, "/readyz": readiness.page}

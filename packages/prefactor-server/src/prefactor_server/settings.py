@@ -120,6 +120,11 @@ SETTINGS: Final = (
         "How long a request may take to arrive before it is cut off with 408; 0 for any time.",
     ),
     Setting(
+        "price_file",
+        "",
+        "A TOML or JSON file that says what tokens cost, read at start. Empty for no prices.",
+    ),
+    Setting(
         "drain_seconds",
         0,
         "How long to go on answering after SIGTERM, while /readyz says no.",
@@ -148,6 +153,7 @@ class Settings:
     log_requests: bool
     slow_request_ms: int
     request_timeout_seconds: int
+    price_file: str
     drain_seconds: int
 
     def __repr__(self) -> str:

@@ -19,6 +19,7 @@ from prefactor_server.bootstrap import bootstrap
 from prefactor_server.commands.base import Decision, Done, Request
 from prefactor_server.commands.writer import Writer
 from prefactor_server.domain.api_token import ApiToken, hash_token
+from prefactor_server.domain.cost import NO_PRICES, PriceTable
 from prefactor_server.domain.pfid import PfidMaker
 from prefactor_server.queries import Reader
 from prefactor_server.storage.base import Changes, Needs, Snapshot
@@ -222,7 +223,13 @@ def limits() -> Limits:
 
 
 @pytest.fixture
-async def door(tmp_path: Path, limits: Limits) -> AsyncIterator[Door]:
+def prices() -> PriceTable:
+    """What tokens cost; a test module may know."""
+    return NO_PRICES
+
+
+@pytest.fixture
+async def door(tmp_path: Path, limits: Limits, prices: PriceTable) -> AsyncIterator[Door]:
     """A client of a fresh server."""
     clock = Clock()
     storage = SqliteStorage.open(tmp_path / "test.db", exclusive=True, min_free_disk_bytes=0)
@@ -230,7 +237,12 @@ async def door(tmp_path: Path, limits: Limits) -> AsyncIterator[Door]:
     await bootstrap(storage, TOKEN, ids=ids, now=clock(), random_bytes=os.urandom)
     writer = Writer(storage, max_queue_bytes=64 * 1024 * 1024)
     api = create_api(
-        Reader.over(storage), writer, now_us=clock, random_bytes=os.urandom, limits=limits
+        Reader.over(storage),
+        writer,
+        now_us=clock,
+        random_bytes=os.urandom,
+        limits=limits,
+        prices=prices,
     )
     listener = socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(api, lifespan="off", log_config=None, access_log=False)

@@ -108,12 +108,13 @@ async def test_a_pending_run_cannot_have_succeeded(door: Any, status: str) -> No
 async def test_an_ended_run_stays_as_it_ended(door: Any, before: str, status: str) -> None:
     """Finishing a run that has ended, however it did, is a conflict and changes nothing."""
     run = await door.run(before)
+    path = f"/agent_instance/{run['id']}"
+    shown = (await door.get(path)).details
 
-    refused = await door.post(f"/agent_instance/{run['id']}/finish", {"status": status})
+    refused = await door.post(f"{path}/finish", {"status": status})
 
     refused.refused(409, "invalid_action")
-    shown = (await door.get(f"/agent_instance/{run['id']}")).details
-    assert shown == run | {"span_schema_counts": {}}
+    assert (await door.get(path)).details == shown
 
 
 async def test_terminating_stops_an_active_run_and_its_open_spans(door: Any) -> None:

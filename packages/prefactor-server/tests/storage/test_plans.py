@@ -34,7 +34,7 @@ from prefactor_server.domain.environment import Environment
 from prefactor_server.domain.listing import Cursor, Filter, Listing, Sort
 from prefactor_server.domain.risk_profile import RiskProfile
 from prefactor_server.storage.base import Needs, Registration
-from prefactor_server.storage.sqlite import read
+from prefactor_server.storage.sqlite import read, risk
 from prefactor_server.storage.sqlite.connection import open_reader
 from prefactor_server.storage.sqlite.load import load
 
@@ -126,6 +126,8 @@ def slow(found: list[str]) -> list[str]:
         (read.span, (ACCOUNT, "s1")),
         (read.schema_content, ("a", "b")),
         (read.row, (RiskProfile, "a", "b")),
+        (risk.span_usage, (ACCOUNT, ["r", "q"])),
+        (risk.profiles_of, (ACCOUNT, ["a", "b"])),
     ],
 )
 def test_every_read_uses_an_index(path: Path, work: Any, arguments: tuple[Any, ...]) -> None:

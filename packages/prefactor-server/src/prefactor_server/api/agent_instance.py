@@ -18,6 +18,7 @@ from prefactor_server.api.agent_instance_views import (
 from prefactor_server.api.fields import Timestamp
 from prefactor_server.api.listing import FilterBy, ListOf
 from prefactor_server.api.operation import Call, Example, Parameter, Prepared, Read, Write
+from prefactor_server.api.risk_views import with_figures, with_scores
 from prefactor_server.api.views import Listed, Success, listed
 from prefactor_server.commands.agent_instance import (
     FinishInstance,
@@ -166,7 +167,7 @@ async def _get(call: Call) -> Success[AgentInstanceDetails]:
     details = instance_details(
         record.run, record.quality, call.principal, record.span_schema_counts
     )
-    return Success(details=details)
+    return Success(details=await with_figures(call, record.run, details))
 
 
 async def _list(call: Call) -> Listed[AgentInstanceSummary]:
@@ -178,7 +179,8 @@ async def _list(call: Call) -> Listed[AgentInstanceSummary]:
     )
     listing = _LIST.read(call.query, *of_agent)
     page = await reader.agent_instances.page(call.principal, listing)
-    return listed(listing, page, [instance_summary(run) for run in page.rows])
+    summaries = [instance_summary(run) for run in page.rows]
+    return listed(listing, page, await with_scores(call, page.rows, summaries))
 
 
 _REFUSALS: Final = (NotFound, InvalidAction, IdempotencyKeyUsed, ValidationFailed)

@@ -12,6 +12,7 @@ from prefactor_server.api.views import show_optional_time, show_time
 from prefactor_server.domain.agent_instance import AgentInstance, InstanceStatus, Purpose
 from prefactor_server.domain.api_token import Principal
 from prefactor_server.domain.quality import DEFAULT_QUALITY, InstanceQuality
+from prefactor_server.domain.risk import RiskLevel
 
 
 class SpanCounts(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,8 +27,61 @@ class SpanCounts(msgspec.Struct, frozen=True, kw_only=True):
     finished: int
 
 
+class SpanTypeRisk(msgspec.Struct, frozen=True, kw_only=True):
+    """How the spans of one type add to a run's score.
+
+    ``span_score`` is the sum of the weights times the multiplier, which is the largest of the
+    action multipliers; ``score`` is that for all the spans of the type.
+    """
+
+    schema_name: str
+    spans: int
+    category_weights: Mapping[str, float]
+    action_multipliers: Mapping[str, float]
+    multiplier: float
+    span_score: float
+    score: float
+
+
+class RiskBreakdown(msgspec.Struct, frozen=True, kw_only=True):
+    """How a run's score came about."""
+
+    risk_profile_id: str
+    risk_profile_name: str
+    formula_version: int
+    score: float
+    level: RiskLevel
+    thresholds: Mapping[str, float]
+    agreed_risk: RiskLevel | None
+    exceeds_agreed_risk: bool
+    span_types: list[SpanTypeRisk]
+
+
+class ModelCostView(msgspec.Struct, frozen=True, kw_only=True):
+    """What one model cost; null when the price table has no price for it."""
+
+    model: str | None
+    spans: int
+    prompt_tokens: int
+    completion_tokens: int
+    cost: float | None
+
+
+class CostBreakdown(msgspec.Struct, frozen=True, kw_only=True):
+    """What a run cost, by the operator's prices.
+
+    ``unpriced_spans`` tell of tokens and could not be priced; ``total_cost`` leaves them out, and
+    is null when they are all there is.
+    """
+
+    total_cost: float | None
+    currency: str | None
+    by_model: list[ModelCostView]
+    unpriced_spans: int
+
+
 class AgentInstanceSummary(msgspec.Struct, frozen=True, kw_only=True):
-    """A run on a list. ``risk_score`` is null: nothing computes one yet."""
+    """A run on a list. Risk is null when its agent has no profile, and in answers to writes."""
 
     type: Literal["agent_instance"] = "agent_instance"
     id: str
@@ -47,6 +101,7 @@ class AgentInstanceSummary(msgspec.Struct, frozen=True, kw_only=True):
     updated_at: str
     span_counts: SpanCounts
     risk_score: float | None = None
+    risk_level: RiskLevel | None = None
 
 
 class AgentInstanceDetails(AgentInstanceSummary, frozen=True, kw_only=True):
@@ -63,7 +118,8 @@ class AgentInstanceDetails(AgentInstanceSummary, frozen=True, kw_only=True):
         default_factory=dict[str, str | None]
     )
     span_schema_counts: Mapping[str, int] | None = None
-    cost_breakdown: Mapping[str, Any] | None = None
+    cost_breakdown: CostBreakdown | None = None
+    risk_breakdown: RiskBreakdown | None = None
 
 
 def instance_summary(run: AgentInstance) -> AgentInstanceSummary:

@@ -17,6 +17,7 @@ from prefactor_server.api.fields import ClientId, JsonObject, Keyed, Name, Times
 from prefactor_server.api.intake import RunFacts, SpanStart, find_facts
 from prefactor_server.api.listing import FilterBy, ListOf
 from prefactor_server.api.operation import Call, Example, Parameter, Prepared, Read, Write
+from prefactor_server.api.risk_views import with_levels
 from prefactor_server.api.span_payload import GivenPayload
 from prefactor_server.api.views import Listed, Success, listed
 from prefactor_server.checks.span_types import SpanTypes
@@ -238,7 +239,8 @@ async def _get(call: Call) -> Success[AgentSpanView]:
     record = await call.services.reader.agent_spans.show(call.principal, call.path_id)
     purpose = await _purpose(call, record.span.agent_instance_id)
     view = span_view(record.span, record.payload, record.result, purpose, call.principal)
-    return Success(details=view)
+    (shown,) = await with_levels(call, [record.span], [view])
+    return Success(details=shown)
 
 
 async def _list(call: Call) -> Listed[AgentSpanView]:
@@ -255,6 +257,8 @@ async def _list(call: Call) -> Listed[AgentSpanView]:
     with_summaries = query.flag(call.query, "include_summaries")
     page = await reader.agent_spans.page(call.principal, listing)
     rows = [await _row(call, record, with_summary=with_summaries) for record in page.rows]
+    if query.flag(call.query, "include_risk_level") or query.flag(call.query, "include_risk_score"):
+        rows = [*await with_levels(call, [record.span for record in page.rows], rows)]
     return listed(listing, page, rows)
 
 

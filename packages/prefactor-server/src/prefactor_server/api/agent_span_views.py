@@ -19,6 +19,7 @@ from prefactor_server.domain.agent_span import (
     SpanStatus,
 )
 from prefactor_server.domain.api_token import Principal
+from prefactor_server.domain.risk import RiskLevel
 
 
 class Validation(msgspec.Struct, frozen=True):
@@ -35,8 +36,9 @@ class AgentSpanView(msgspec.Struct, frozen=True, kw_only=True):
     """A span. On lists, ``summary`` is null unless ``include_summaries`` asks for it.
 
     ``payload_validation`` and ``result_payload_validation`` are null when nothing was checked: the
-    type is not registered, or its schema cannot be used. ``risk_level`` and ``risk_score`` are
-    null: nothing computes them yet.
+    type is not registered, or its schema cannot be used. ``risk_level`` and
+    ``risk_score`` are null when the agent has no risk profile, in answers to writes, and on lists
+    unless ``include_risk_level`` asks for them.
     """
 
     type: Literal["agent_span"] = "agent_span"
@@ -69,7 +71,7 @@ class AgentSpanView(msgspec.Struct, frozen=True, kw_only=True):
     model: str | None
     tool_name: str | None
     purpose: Purpose | None
-    risk_level: str | None = None
+    risk_level: RiskLevel | None = None
     risk_score: float | None = None
 
 

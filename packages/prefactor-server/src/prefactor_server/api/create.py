@@ -12,6 +12,7 @@ from prefactor_server.api.operations import OPERATIONS
 from prefactor_server.api.randomness import Randomness
 from prefactor_server.api.services import Limits, Services
 from prefactor_server.commands.writer import Writer
+from prefactor_server.domain.cost import NO_PRICES, PriceTable
 from prefactor_server.domain.pfid import PfidMaker
 from prefactor_server.queries import Reader
 
@@ -23,6 +24,7 @@ def create_api(
     now_us: Callable[[], int],
     random_bytes: Callable[[int], bytes],
     limits: Limits,
+    prices: PriceTable = NO_PRICES,
     observe: Observe | None = None,
 ) -> Api:
     """The API as an ASGI application, for everything under ``/api/v1``.
@@ -33,6 +35,7 @@ def create_api(
         now_us: the clock, in microseconds since 1970.
         random_bytes: the source of ids' randomness, such as ``os.urandom``.
         limits: the settings that concern the API.
+        prices: what tokens cost.
         observe: told of every request that was answered.
     """
     randomness = Randomness(random_bytes)
@@ -47,6 +50,7 @@ def create_api(
         random_bytes=randomness,
         limits=limits,
         intake=Intake(reader),
+        prices=prices,
         forget_token=authenticator.forget,
     )
     return Api(OPERATIONS, services, authenticator, observe=observe)

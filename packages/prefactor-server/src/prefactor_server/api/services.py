@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from prefactor_server.api.intake import Intake
 from prefactor_server.commands.writer import Writer
+from prefactor_server.domain.cost import PriceTable
 from prefactor_server.domain.pfid import PfidMaker
 from prefactor_server.queries import Reader
 
@@ -33,4 +34,5 @@ class Services:
     random_bytes: Callable[[int], bytes]
     limits: Limits
     intake: Intake
+    prices: PriceTable
     forget_token: Callable[[str], None]

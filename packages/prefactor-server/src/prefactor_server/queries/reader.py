@@ -11,6 +11,7 @@ from prefactor_server.queries.agent_schema_version import AgentSchemaVersionQuer
 from prefactor_server.queries.agent_span import AgentSpanQueries
 from prefactor_server.queries.api_token import ApiTokenQueries
 from prefactor_server.queries.environment import EnvironmentQueries
+from prefactor_server.queries.risk import RiskQueries
 from prefactor_server.queries.risk_profile import RiskProfileQueries
 from prefactor_server.storage.base import Storage
 
@@ -27,6 +28,7 @@ class Reader:
     agent_spans: AgentSpanQueries
     api_tokens: ApiTokenQueries
     risk_profiles: RiskProfileQueries
+    risks: RiskQueries
 
     @classmethod
     def over(cls, storage: Storage) -> Reader:
@@ -40,4 +42,5 @@ class Reader:
             agent_spans=AgentSpanQueries(storage),
             api_tokens=ApiTokenQueries(storage),
             risk_profiles=RiskProfileQueries(storage),
+            risks=RiskQueries(storage),
         )

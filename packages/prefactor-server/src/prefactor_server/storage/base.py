@@ -26,6 +26,7 @@ from prefactor_server.domain.api_token import ApiToken
 from prefactor_server.domain.audit import AuditEntry
 from prefactor_server.domain.environment import Environment
 from prefactor_server.domain.listing import Listing, Page
+from prefactor_server.domain.risk_profile import RiskProfile
 
 T = TypeVar("T")
 Handle: TypeAlias = tuple[str | bytes, ...]
@@ -234,6 +235,23 @@ class CurrentVersion(NamedTuple):
     agent_schema_version_id: str
 
 
+class SpanUsage(NamedTuple):
+    """How many spans of a type, with one model, a run has, and the tokens that they tell of.
+
+    ``counted_spans`` tell of any tokens, ``split_spans`` of prompt or completion tokens. The sums
+    are inexact where they are beyond every bill.
+    """
+
+    agent_instance_id: str
+    schema_name: str
+    model: str | None
+    spans: int
+    counted_spans: int
+    split_spans: int
+    prompt_tokens: float
+    completion_tokens: float
+
+
 class InstanceCounts(NamedTuple):
     """How many runs an agent has, by status."""
 
@@ -331,6 +349,16 @@ class Storage(Protocol):
 
     async def spans(self, account_id: str, listing: Listing) -> Page[SpanRecord]:
         """A page of spans with their payloads."""
+        ...
+
+    async def span_usage(self, account_id: str, run_ids: Sequence[str]) -> Sequence[SpanUsage]:
+        """The spans of runs, counted by run, type and model."""
+        ...
+
+    async def risk_profiles_of(
+        self, account_id: str, agent_ids: Sequence[str]
+    ) -> Mapping[str, RiskProfile]:
+        """The profiles of agents, by agent; deleted ones are left out."""
         ...
 
     async def row(self, kind: type[R], account_id: str, row_id: str) -> R | None:

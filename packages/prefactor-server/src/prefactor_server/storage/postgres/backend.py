@@ -14,6 +14,7 @@ from prefactor_server.domain.api_token import ApiToken
 from prefactor_server.domain.audit import AuditEntry
 from prefactor_server.domain.environment import Environment
 from prefactor_server.domain.listing import Listing, Page
+from prefactor_server.domain.risk_profile import RiskProfile
 from prefactor_server.storage.base import (
     AgentRecord,
     Changes,
@@ -25,8 +26,9 @@ from prefactor_server.storage.base import (
     Row,
     Snapshot,
     SpanRecord,
+    SpanUsage,
 )
-from prefactor_server.storage.postgres import maintain, read
+from prefactor_server.storage.postgres import maintain, read, risk
 from prefactor_server.storage.postgres.connection import Link, connect, open_pool
 from prefactor_server.storage.postgres.driver import Connection
 from prefactor_server.storage.postgres.failures import refused_value
@@ -169,6 +171,16 @@ class PostgresStorage:
     async def spans(self, account_id: str, listing: Listing) -> Page[SpanRecord]:
         """See ``Storage.spans``."""
         return await self._read(read.spans, account_id, listing)
+
+    async def span_usage(self, account_id: str, run_ids: Sequence[str]) -> Sequence[SpanUsage]:
+        """See ``Storage.span_usage``."""
+        return await self._read(risk.span_usage, account_id, run_ids)
+
+    async def risk_profiles_of(
+        self, account_id: str, agent_ids: Sequence[str]
+    ) -> Mapping[str, RiskProfile]:
+        """See ``Storage.risk_profiles_of``."""
+        return await self._read(risk.profiles_of, account_id, agent_ids)
 
     async def row(self, kind: type[R], account_id: str, row_id: str) -> R | None:
         """See ``Storage.row``."""

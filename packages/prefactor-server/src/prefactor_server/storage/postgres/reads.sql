@@ -113,3 +113,20 @@ SELECT {columns} FROM {table} AS t WHERE t.account_id = $1 AND t.id = $2
 SELECT (SELECT count(*) FROM {table} WHERE {matching}), ARRAY(
     SELECT ROW({columns}) FROM (SELECT * FROM {table} {page}) AS t
 )
+
+-- name: risk.span_usage
+-- The spans of some runs, counted by run, type and model, with what they tell of tokens.
+SELECT agent_instance_id, schema_name, model, count(*),
+       count(coalesce(prompt_tokens, completion_tokens, total_tokens)),
+       count(coalesce(prompt_tokens, completion_tokens)),
+       coalesce(sum(prompt_tokens::float8), 0), coalesce(sum(completion_tokens::float8), 0)
+FROM agent_span
+WHERE account_id = $1 AND agent_instance_id = ANY($2::text[])
+GROUP BY agent_instance_id, schema_name, model
+
+-- name: risk.profiles_of
+-- The profiles of some agents.
+SELECT agent.id, {profile}
+FROM agent JOIN risk_profile AS t
+  ON t.account_id = agent.account_id AND t.id = agent.risk_profile_id
+WHERE agent.account_id = $1 AND agent.id = ANY($2::text[]) AND t.deleted_at IS NULL

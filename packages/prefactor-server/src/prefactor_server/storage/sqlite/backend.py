@@ -19,6 +19,7 @@ from prefactor_server.domain.audit import AuditEntry
 from prefactor_server.domain.environment import Environment
 from prefactor_server.domain.errors import Unavailable
 from prefactor_server.domain.listing import Listing, Page
+from prefactor_server.domain.risk_profile import RiskProfile
 from prefactor_server.storage.base import (
     AgentRecord,
     Changes,
@@ -30,8 +31,9 @@ from prefactor_server.storage.base import (
     Row,
     Snapshot,
     SpanRecord,
+    SpanUsage,
 )
-from prefactor_server.storage.sqlite import read
+from prefactor_server.storage.sqlite import read, risk
 from prefactor_server.storage.sqlite.connection import (
     FileLock,
     open_reader,
@@ -179,6 +181,16 @@ class SqliteStorage:
     async def spans(self, account_id: str, listing: Listing) -> Page[SpanRecord]:
         """See ``Storage.spans``."""
         return await self._read(read.spans, account_id, listing)
+
+    async def span_usage(self, account_id: str, run_ids: Sequence[str]) -> Sequence[SpanUsage]:
+        """See ``Storage.span_usage``."""
+        return await self._read(risk.span_usage, account_id, run_ids)
+
+    async def risk_profiles_of(
+        self, account_id: str, agent_ids: Sequence[str]
+    ) -> Mapping[str, RiskProfile]:
+        """See ``Storage.risk_profiles_of``."""
+        return await self._read(risk.profiles_of, account_id, agent_ids)
 
     async def row(self, kind: type[R], account_id: str, row_id: str) -> R | None:
         """See ``Storage.row``."""

@@ -59,3 +59,20 @@ SELECT content.codec, content.body
 FROM agent_schema_version AS version JOIN schema_content AS content
   ON content.account_id = version.account_id AND content.content_hash = version.content_hash
 WHERE version.account_id = :account_id AND version.id = :schema_version_id
+
+-- name: risk.span_usage
+-- The spans of some runs, counted by run, type and model, with what they tell of tokens.
+SELECT agent_instance_id, schema_name, model, count(*),
+       count(coalesce(prompt_tokens, completion_tokens, total_tokens)),
+       count(coalesce(prompt_tokens, completion_tokens)),
+       total(prompt_tokens), total(completion_tokens)
+FROM agent_span
+WHERE account_id = :account_id AND agent_instance_id IN (SELECT value FROM json_each(:ids))
+GROUP BY agent_instance_id, schema_name, model
+
+-- name: risk.profiles_of
+-- The profiles of some agents.
+SELECT agent.id, {profile}
+FROM agent JOIN risk_profile AS t
+  ON t.account_id = agent.account_id AND t.id = agent.risk_profile_id
+WHERE agent.account_id = :account_id AND agent.id IN (SELECT value FROM json_each(:ids)) AND t.deleted_at IS NULL

@@ -1,0 +1,91 @@
+"""The operator's price table: a TOML or JSON file, read once at start.
+
+    currency = "USD"
+
+    [[prices]]
+    model = "gpt-4o-mini*"
+    prompt = 0.15
+    completion = 0.60
+
+Prices are for a million tokens. JSON has the same names. Everything that is wrong with the file is
+said before the server starts: a bill with a silent mistake in it is worse than none.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Final, cast
+
+from prefactor_server.domain.cost import NO_PRICES, Price, PriceTable
+from prefactor_server.domain.errors import SettingError
+
+_TABLE: Final = frozenset({"currency", "prices"})
+_PRICE: Final = frozenset({"model", "prompt", "completion"})
+_MAX_PRICE: Final = Decimal(10**9)
+
+
+def load_prices(path: str) -> PriceTable:
+    """The price table in a file; without a file, one without prices.
+
+    Raises:
+        SettingError: the file cannot be read, or says something that is no price table.
+    """
+    if not path:
+        return NO_PRICES
+    table = _object(_parse(path), f"price_file {path}", _TABLE)
+    currency = table.get("currency")
+    if not isinstance(currency, str) or not currency.strip():
+        raise SettingError(f'price_file {path}: currency is missing: write currency = "USD"')
+    prices = table.get("prices", [])
+    if not isinstance(prices, list):
+        raise SettingError(f"price_file {path}: prices must be a list")
+    rows = enumerate(cast("list[object]", prices), 1)
+    return PriceTable(currency, tuple(_price(one, f"price_file {path}: {n}.") for n, one in rows))
+
+
+def _parse(path: str) -> object:
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingError(f"price_file {path} cannot be read: {error}") from error
+    try:
+        if path.endswith(".json"):
+            return json.loads(text, parse_float=Decimal)
+        return tomllib.loads(text, parse_float=Decimal)
+    except (ValueError, ArithmeticError, RecursionError) as error:
+        form = "JSON" if path.endswith(".json") else "TOML"
+        raise SettingError(f"price_file {path} is not {form}: {error}") from error
+
+
+def _price(given: object, where: str) -> Price:
+    row = _object(given, f"{where} price", _PRICE)
+    model = row.get("model")
+    if not isinstance(model, str) or not model:
+        raise SettingError(f"{where} price: model must be a name, with * for anything")
+    return Price(model, _amount(row, "prompt", where), _amount(row, "completion", where))
+
+
+def _amount(row: Mapping[str, Any], name: str, where: str) -> Decimal:
+    given = row.get(name)
+    if isinstance(given, bool) or not isinstance(given, int | Decimal):
+        raise SettingError(f"{where} price: {name} must be what a million tokens cost")
+    amount = Decimal(given)
+    if not (amount.is_finite() and 0 <= amount <= _MAX_PRICE):
+        raise SettingError(f"{where} price: {name} must be 0 to {_MAX_PRICE}, got {given}")
+    return amount
+
+
+def _object(given: object, where: str, known: frozenset[str]) -> Mapping[str, Any]:
+    if not isinstance(given, dict):
+        raise SettingError(f"{where} must hold {', '.join(sorted(known))}")
+    whole = cast("dict[str, Any]", given)
+    unknown = sorted(set(whole) - known)
+    if unknown:
+        raise SettingError(
+            f"{where} has {', '.join(unknown)}; known here: {', '.join(sorted(known))}"
+        )
+    return whole

@@ -1,0 +1,158 @@
+"""The reads of risk: scores, computed from what was declared, recorded and weighed.
+
+Nothing of a score is stored, so a changed profile changes every score at once, and without a
+profile there is none. A page costs two statements, and those of schema versions not seen before.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import OrderedDict, defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+from prefactor_server.domain.agent_instance import AgentInstance
+from prefactor_server.domain.cost import TokenUse
+from prefactor_server.domain.risk import (
+    NOTHING_DECLARED,
+    DataRisk,
+    RiskLevel,
+    RunRisk,
+    level_of,
+    read_data_risk,
+    run_risk,
+    type_risk,
+)
+from prefactor_server.domain.risk_profile import RiskProfile
+from prefactor_server.storage.base import SpanUsage, Storage
+
+# Schema versions never change; what is kept of one is its names and a few flags for each.
+_MAX_KEPT: Final = 500
+_MAX_TYPES: Final = 1000
+
+
+class ScoredRun(NamedTuple):
+    """The risk of a run, and the profile that weighed it."""
+
+    profile: RiskProfile
+    risk: RunRisk
+
+
+class ScoredSpan(NamedTuple):
+    """The score of a span by itself."""
+
+    score: float
+    level: RiskLevel
+
+
+class SpanOf(NamedTuple):
+    """Where a span stands: whose it is, of which type, declared where."""
+
+    agent_id: str
+    schema_version_id: str
+    schema_name: str
+
+
+class RunFigures(NamedTuple):
+    """What is reckoned from the spans of a run."""
+
+    scored: ScoredRun | None
+    tokens: Sequence[TokenUse]
+
+
+class RiskQueries:
+    """Reads scores."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+        self._declared: OrderedDict[tuple[str, str], Mapping[str, DataRisk]] = OrderedDict()
+
+    async def of_runs(
+        self, account_id: str, runs: Sequence[AgentInstance]
+    ) -> Mapping[str, ScoredRun]:
+        """The scores of the runs whose agents have a profile, by run."""
+        profiles = await self._profiles(account_id, {run.agent_id for run in runs})
+        weighed = [run for run in runs if run.agent_id in profiles]
+        if not weighed:
+            return {}
+        usage = await self._storage.span_usage(account_id, [run.id for run in weighed])
+        counts = _counts(usage)
+        return {
+            run.id: await self._scored(run, profiles[run.agent_id], counts[run.id])
+            for run in weighed
+        }
+
+    async def of_run(self, run: AgentInstance) -> RunFigures:
+        """The score of a run, and what its spans used."""
+        usage = await self._storage.span_usage(run.account_id, [run.id])
+        profile = (await self._profiles(run.account_id, {run.agent_id})).get(run.agent_id)
+        tokens = [
+            TokenUse(
+                one.model,
+                one.spans,
+                one.counted_spans,
+                one.split_spans,
+                int(one.prompt_tokens),
+                int(one.completion_tokens),
+            )
+            for one in usage
+        ]
+        if profile is None:
+            return RunFigures(None, tokens)
+        return RunFigures(await self._scored(run, profile, _counts(usage)[run.id]), tokens)
+
+    async def of_spans(
+        self, account_id: str, spans: Sequence[SpanOf]
+    ) -> Sequence[ScoredSpan | None]:
+        """The scores of spans, each by itself; None where the agent has no profile."""
+        profiles = await self._profiles(account_id, {span.agent_id for span in spans})
+        weights = {agent_id: profile.weights() for agent_id, profile in profiles.items()}
+        scored: list[ScoredSpan | None] = []
+        for span in spans:
+            weighing = weights.get(span.agent_id)
+            if weighing is None:
+                scored.append(None)
+                continue
+            declared = await self.declared(account_id, span.schema_version_id)
+            risk = declared.get(span.schema_name, NOTHING_DECLARED)
+            score = type_risk(span.schema_name, risk, weighing).score
+            scored.append(ScoredSpan(score, level_of(score, weighing)))
+        return scored
+
+    async def declared(self, account_id: str, schema_version_id: str) -> Mapping[str, DataRisk]:
+        """What the span types of a schema version declare; types that declare nothing are there."""
+        key = (account_id, schema_version_id)
+        known = self._declared.get(key)
+        if known is not None:
+            self._declared.move_to_end(key)
+            return known
+        document = await self._storage.schema_content(*key)
+        types: Mapping[str, DataRisk] = {} if document is None else _declared(document)
+        if len(types) <= _MAX_TYPES:
+            self._declared[key] = types
+            while len(self._declared) > _MAX_KEPT:
+                self._declared.popitem(last=False)
+        return types
+
+    async def _profiles(self, account_id: str, agents: set[str]) -> Mapping[str, RiskProfile]:
+        if not agents:
+            return {}
+        return await self._storage.risk_profiles_of(account_id, sorted(agents))
+
+    async def _scored(
+        self, run: AgentInstance, profile: RiskProfile, counts: Mapping[str, int]
+    ) -> ScoredRun:
+        declared = await self.declared(run.account_id, run.agent_schema_version_id)
+        return ScoredRun(profile, run_risk(counts, declared, profile.weights()))
+
+
+def _declared(document: bytes) -> Mapping[str, DataRisk]:
+    types: list[dict[str, Any]] = json.loads(document)["span_type_schemas"]
+    return {one["name"]: read_data_risk(one.get("data_risk")) for one in types}
+
+
+def _counts(usage: Sequence[SpanUsage]) -> Mapping[str, Mapping[str, int]]:
+    counts: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    for one in usage:
+        counts[one.agent_instance_id][one.schema_name] += one.spans
+    return counts

@@ -1,0 +1,32 @@
+"""The reads that risk and cost are computed from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from prefactor_server.domain.risk_profile import RiskProfile
+from prefactor_server.storage.base import SpanUsage
+from prefactor_server.storage.postgres.driver import Connection
+from prefactor_server.storage.sql import load_sql
+
+READS: Final[Mapping[str, str]] = load_sql("prefactor_server.storage.postgres", "reads.sql")
+_PROFILES_OF: Final = READS["risk.profiles_of"].replace(
+    "{profile}", ", ".join(f"t.{column}" for column in RiskProfile._fields)
+)
+
+
+async def span_usage(
+    connection: Connection, account_id: str, run_ids: Sequence[str]
+) -> Sequence[SpanUsage]:
+    """The spans of runs, counted by run, type and model."""
+    records = await connection.fetch(READS["risk.span_usage"], account_id, list(run_ids))
+    return [SpanUsage._make(tuple(record)) for record in records]
+
+
+async def profiles_of(
+    connection: Connection, account_id: str, agent_ids: Sequence[str]
+) -> Mapping[str, RiskProfile]:
+    """The profiles of agents, by agent."""
+    records = await connection.fetch(_PROFILES_OF, account_id, list(agent_ids))
+    return {record[0]: RiskProfile._make(tuple(record)[1:]) for record in records}

@@ -1,0 +1,33 @@
+"""The reads that risk and cost are computed from."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from prefactor_server.domain.risk_profile import RiskProfile
+from prefactor_server.storage.base import SpanUsage
+from prefactor_server.storage.sqlite.read import READS
+
+_PROFILES_OF: Final = READS["risk.profiles_of"].replace(
+    "{profile}", ", ".join(f"t.{column}" for column in RiskProfile._fields)
+)
+
+
+def span_usage(
+    connection: sqlite3.Connection, account_id: str, run_ids: Sequence[str]
+) -> Sequence[SpanUsage]:
+    """The spans of runs, counted by run, type and model."""
+    named = {"account_id": account_id, "ids": json.dumps(list(run_ids))}
+    return [SpanUsage._make(row) for row in connection.execute(READS["risk.span_usage"], named)]
+
+
+def profiles_of(
+    connection: sqlite3.Connection, account_id: str, agent_ids: Sequence[str]
+) -> Mapping[str, RiskProfile]:
+    """The profiles of agents, by agent."""
+    named = {"account_id": account_id, "ids": json.dumps(list(agent_ids))}
+    rows = connection.execute(_PROFILES_OF, named)
+    return {agent_id: RiskProfile._make(profile) for agent_id, *profile in rows}

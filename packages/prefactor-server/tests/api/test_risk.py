@@ -1,0 +1,190 @@
+"""Scores, levels and costs behind the front door: computed when they are read."""
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from prefactor_server.domain.cost import Price, PriceTable
+
+TYPES = [
+    {
+        "name": "crm",
+        "params_schema": {},
+        "data_risk": {
+            "params_data_categories": {"personal_identifiers": "included"},
+            "result_data_categories": {"contact_information": "included"},
+        },
+    },
+    {
+        "name": "school",
+        "params_schema": {},
+        "data_risk": {
+            "action_profile": {"read_data": "allowed", "destroy_data": "allowed"},
+            "params_data_categories": {"minors_data": "included", "classification": "secret"},
+        },
+    },
+    {"name": "plain", "params_schema": {}},
+]
+PROFILE = {
+    "name": "P",
+    "category_weights": {
+        "personal_identifiers": 8,
+        "contact_information": 4,
+        "minors_data": 5,
+    },
+    "thresholds": {"medium": 0, "high": 10, "critical": 41},
+    "agreed_risk": "medium",
+}
+
+
+@pytest.fixture
+def prices() -> PriceTable:
+    """A price for one family of models."""
+    return PriceTable("USD", (Price("small-*", Decimal(1), Decimal(3)),))
+
+
+async def _weighed(door: Any, **fields: Any) -> Any:
+    """A profile, and a run of an agent that has it."""
+    profile = (await door.post("/risk_profile", {"details": {**PROFILE, **fields}})).details
+    agent = {"name": "A", "external_identifier": "agent-1", "risk_profile_id": profile["id"]}
+    await door.post("/agent", {"details": agent})
+    run = await door.run("active", agent_schema_version={"span_type_schemas": TYPES})
+    return profile, run
+
+
+async def _spans(door: Any, run: Any, *names: str) -> None:
+    for name in names:
+        await door.span(run, schema_name=name)
+
+
+async def test_the_documented_example_is_what_a_run_scores(door: Any) -> None:
+    """Three spans of 12 and one of 5 make 41: in the detail, with its parts, and on the list."""
+    profile, run = await _weighed(door)
+    await _spans(door, run, "crm", "crm", "crm", "school", "plain", "unheard-of")
+
+    details = (await door.get(f"/agent_instance/{run['id']}")).details
+    (listed,) = (await door.get("/agent_instance", {"include_risk_score": "true"})).summaries
+
+    assert (details["risk_score"], details["risk_level"]) == (41, "high")
+    assert (listed["risk_score"], listed["risk_level"]) == (41, "high")
+    breakdown = details["risk_breakdown"]
+    assert breakdown["risk_profile_id"] == profile["id"]
+    assert (breakdown["agreed_risk"], breakdown["exceeds_agreed_risk"]) == ("medium", True)
+    parts = {one["schema_name"]: one for one in breakdown["span_types"]}
+    assert {name: one["score"] for name, one in parts.items()} == {
+        "crm": 36,
+        "school": 5,
+        "plain": 0,
+        "unheard-of": 0,
+    }
+    assert parts["crm"]["category_weights"] == {"personal_identifiers": 8, "contact_information": 4}
+    assert (parts["crm"]["spans"], parts["crm"]["span_score"]) == (3, 12)
+    assert parts["school"]["action_multipliers"] == {"read_data": 1, "destroy_data": 1}
+
+
+async def test_a_changed_profile_changes_old_scores(door: Any) -> None:
+    """Scores follow the profile: another multiplier, another score; deleted, and there is none."""
+    profile, run = await _weighed(door)
+    await _spans(door, run, "school")
+    path, of_profile = f"/agent_instance/{run['id']}", f"/risk_profile/{profile['id']}"
+
+    change = {"details": {"action_multipliers": {"destroy_data": 4, "read_data": 2}}}
+    await door.call("PUT", of_profile, change)
+    changed = (await door.get(path)).details
+    await door.call("DELETE", of_profile)
+    without = (await door.get(path)).details
+
+    assert (changed["risk_score"], changed["risk_level"]) == (20, "high")
+    assert without["risk_score"] is without["risk_level"] is without["risk_breakdown"] is None
+    assert (await door.get("/agent_instance")).summaries[0]["risk_score"] is None
+    agent = (await door.get("/agent/agent-1")).details
+    assert agent["risk_profile_id"] == profile["id"]
+
+
+@pytest.mark.parametrize("value", ["true", "false", "whatever"])
+async def test_asking_for_scores_never_fails(door: Any, value: str) -> None:
+    """include_risk_score is accepted by every read of runs; without a profile there is no score."""
+    run = await door.run()
+    query = {"include_risk_score": value}
+
+    details = (await door.get(f"/agent_instance/{run['id']}", query)).details
+    (listed,) = (await door.get("/agent_instance", query)).summaries
+
+    assert details["risk_score"] is details["risk_breakdown"] is listed["risk_score"] is None
+
+
+async def test_runs_of_several_agents_share_a_page(door: Any) -> None:
+    """On one page, each run is weighed by its own agent's profile, or not at all."""
+    _, first = await _weighed(door)
+    await _spans(door, first, "crm")
+    bare = await door.run("active", agent_id="agent-2")
+    await door.span(bare, schema_name="crm")
+
+    summaries = (await door.get("/agent_instance")).summaries
+
+    found = {one["id"]: one["risk_score"] for one in summaries}
+    assert found == {first["id"]: 12, bare["id"]: None}
+
+
+async def test_spans_have_levels_on_request(door: Any) -> None:
+    """include_risk_level gives each span its own score and level; a single span has them always."""
+    _, run = await _weighed(door)
+    await _spans(door, run, "crm", "school", "plain")
+    query = {"agent_instance_id": run["id"]}
+
+    plain = (await door.get("/agent_spans", query)).summaries
+    asked = (await door.get("/agent_spans", {**query, "include_risk_level": "true"})).summaries
+    one = (await door.get(f"/agent_spans/{asked[0]['id']}")).details
+
+    assert [span["risk_level"] for span in plain] == [None] * 3
+    assert [(span["risk_score"], span["risk_level"]) for span in asked] == [
+        (12, "high"),
+        (5, "medium"),
+        (0, "low"),
+    ]
+    assert (one["risk_score"], one["risk_level"]) == (12, "high")
+    refused = await door.get("/agent_spans", {**query, "include_risk_level": "maybe"})
+    refused.refused(422, "validation_errors")
+
+
+async def test_tokens_cost_what_the_operator_says(door: Any) -> None:
+    """A run's cost is that of its models with a price; the spans of the others are counted."""
+    run = await door.run()
+    for model, usage in (
+        ("small-1", {"prompt_tokens": 1_000_000, "completion_tokens": 500_000}),
+        ("small-1", {"prompt_tokens": 1_000_000}),
+        ("large", {"prompt_tokens": 10, "completion_tokens": 10}),
+        ("small-2", {"total_tokens": 10}),
+        ("small-1", {}),
+    ):
+        await door.span(run, payload={"model": model, "token_usage": usage})
+
+    cost = (await door.get(f"/agent_instance/{run['id']}")).details["cost_breakdown"]
+
+    assert (cost["total_cost"], cost["currency"], cost["unpriced_spans"]) == (3.5, "USD", 2)
+    assert {one["model"]: one["cost"] for one in cost["by_model"]} == {
+        "large": None,
+        "small-1": 3.5,
+        "small-2": None,
+    }
+
+
+async def test_a_run_without_tokens_costs_nothing(door: Any) -> None:
+    """Where nothing was used, the cost is zero and not unknown."""
+    run = await door.run()
+
+    cost = (await door.get(f"/agent_instance/{run['id']}")).details["cost_breakdown"]
+
+    assert cost == {"total_cost": 0, "currency": "USD", "by_model": [], "unpriced_spans": 0}
+
+
+async def test_a_deployment_token_sees_the_scores_of_its_runs(door: Any) -> None:
+    """Whoever may read a run may read its score and its cost."""
+    _, run = await _weighed(door)
+    await _spans(door, run, "crm")
+    token = await door.deployment_token(run)
+
+    details = (await door.get(f"/agent_instance/{run['id']}", token=token)).details
+
+    assert (details["risk_score"], details["cost_breakdown"]["total_cost"]) == (12, 0)

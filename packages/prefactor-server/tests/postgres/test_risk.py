@@ -1,0 +1,121 @@
+"""What risk and cost are computed from, the same out of PostgreSQL as out of SQLite."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from database import make_database
+from postgres_database import PostgresDatabase, do, submit
+from rows import (
+    ACCOUNT,
+    FACTS,
+    OTHER_ACCOUNT,
+    create_agent,
+    create_span,
+    register,
+    request,
+    risk_profile,
+)
+
+from prefactor_server.commands.base import Done
+from prefactor_server.commands.risk_profile import CreateRiskProfile, DeleteRiskProfile
+from prefactor_server.domain.usage import Usage
+from prefactor_server.storage.base import SpanUsage, Storage
+from prefactor_server.storage.postgres.backend import PostgresStorage
+from prefactor_server.storage.postgres.risk import READS
+
+
+@pytest.fixture
+async def embedded(tmp_path: Path) -> AsyncIterator[Storage]:
+    """The backend that it is compared with."""
+    made = await make_database(tmp_path / "prefactor.db")
+    yield made.storage
+    await made.storage.close()
+
+
+async def fill(storage: Storage) -> None:
+    """Agents with, without and with a deleted profile, and runs with spans of all kinds."""
+    profiles = [
+        CreateRiskProfile(request(), risk_profile(id="kept")),
+        CreateRiskProfile(request(), risk_profile(id="gone")),
+        DeleteRiskProfile(request(), "gone"),
+    ]
+    agents = [
+        create_agent("weighed", risk_profile_id="kept"),
+        create_agent("orphan", risk_profile_id="gone"),
+        create_agent("dangling", risk_profile_id="never-was"),
+        create_agent("bare"),
+        create_agent("weighed", risk_profile_id="kept", request=request(OTHER_ACCOUNT)),
+    ]
+    outcomes = await submit(storage, *profiles, *agents)
+    assert all(isinstance(outcome, Done) for outcome in outcomes), outcomes
+    uses: list[dict[str, Any]] = [
+        {"model": "m", "prompt_tokens": 5, "completion_tokens": 7, "total_tokens": 12},
+        {"model": "m", "prompt_tokens": 2**53},
+        {"model": "m", "total_tokens": 3},
+        {"model": "m"},
+        {"completion_tokens": 1},
+        {},
+    ]
+    for run_id in ("run-1", "run-2"):
+        run = await do(storage, register(run_id, "weighed"))
+        spans = [
+            create_span(
+                f"{run_id}-{kind}-{number}",
+                run,
+                schema_name=kind,
+                facts=FACTS._replace(usage=Usage(**use)),
+            )
+            for kind in ("llm", "tool")
+            for number, use in enumerate(uses)
+        ]
+        await submit(storage, *spans)
+
+
+async def test_usage_is_counted_alike(storage: PostgresStorage, embedded: Storage) -> None:
+    """Spans are counted by run, type and model, and tokens are added up, the same in both."""
+    for one in (storage, embedded):
+        await fill(one)
+
+    found = [await one.span_usage(ACCOUNT, ["run-1", "run-9"]) for one in (storage, embedded)]
+
+    assert sorted(found[0], key=repr) == sorted(found[1], key=repr)
+    assert SpanUsage("run-1", "llm", "m", 4, 3, 2, float(2**53 + 5), 7.0) in found[0]
+    assert SpanUsage("run-1", "tool", None, 2, 1, 1, 0.0, 1.0) in found[0]
+    assert len(found[0]) == 4
+    for one in (storage, embedded):
+        assert await one.span_usage(OTHER_ACCOUNT, ["run-1"]) == []
+
+
+async def test_profiles_are_found_by_their_agents(
+    storage: PostgresStorage, embedded: Storage
+) -> None:
+    """An agent has the profile that it names, unless that is deleted or never was."""
+    for one in (storage, embedded):
+        await fill(one)
+        agents = ["weighed", "orphan", "dangling", "bare", "unknown"]
+        found = await one.risk_profiles_of(ACCOUNT, agents)
+        assert found == {"weighed": risk_profile(id="kept")}
+        assert await one.risk_profiles_of(OTHER_ACCOUNT, agents) == {}
+
+
+async def test_usage_is_found_by_index(
+    database: PostgresDatabase, storage: PostgresStorage
+) -> None:
+    """Of many spans, only those of the runs that are asked about are looked at."""
+    await database.rows(
+        f"""INSERT INTO agent_span (id, account_id, agent_id, environment_id, agent_instance_id,
+                schema_name, inserted_at, payload_size, status, flags, result_size, updated_at)
+            SELECT 'span-' || n, '{ACCOUNT}', 'agent', 'e', 'run-' || n % 500, 'llm', 1, 0,
+                   'active', 0, 0, 1
+            FROM generate_series(1, 20000) AS n"""  # noqa: S608 - ours
+    )
+    await database.rows("ANALYZE")
+
+    async with storage._reading.connection() as connection:
+        plan = await connection.fetch(
+            f"EXPLAIN {READS['risk.span_usage']}", ACCOUNT, ["run-1", "run-2"]
+        )
+
+    assert "agent_span_of_instance" in str(plan)

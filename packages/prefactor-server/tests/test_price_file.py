@@ -1,0 +1,70 @@
+"""The operator's price table: read in two forms, and refused with what is wrong."""
+
+import json
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from prefactor_server.domain.cost import NO_PRICES, Price, PriceTable
+from prefactor_server.domain.errors import SettingError
+from prefactor_server.price_file import load_prices
+
+TOML = """
+currency = "USD"
+
+[[prices]]
+model = "small-*"
+prompt = 0.15
+completion = 1
+"""
+
+
+def test_both_forms_say_the_same(tmp_path: Path) -> None:
+    """A table reads alike from TOML and from JSON, to the last digit; no file is no prices."""
+    toml, document = tmp_path / "prices.toml", tmp_path / "prices.json"
+    toml.write_text(TOML, encoding="utf-8")
+    rows = [{"model": "small-*", "prompt": 0.15, "completion": 1}]
+    document.write_text(json.dumps({"currency": "USD", "prices": rows}), encoding="utf-8")
+
+    table = PriceTable("USD", (Price("small-*", Decimal("0.15"), Decimal(1)),))
+    assert load_prices(str(toml)) == load_prices(str(document)) == table
+    assert load_prices("") == NO_PRICES
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("currency =", "is not TOML"),
+        ("", "currency is missing"),
+        ("currency = 1", "currency is missing"),
+        ("currency = 'USD'\nprices = 1", "prices must be a list"),
+        ("currency = 'USD'\nprices = [1]", "1. price must hold completion, model, prompt"),
+        ("currency = 'USD'\npreise = []", "has preise; known here: currency, prices"),
+        (TOML.replace("0.15", "-1"), "1. price: prompt must be 0 to 1000000000, got -1"),
+        (TOML.replace("0.15", "nan"), "prompt must be 0 to"),
+        (TOML.replace("0.15", "true"), "prompt must be what a million tokens cost"),
+        (TOML.replace("prompt = 0.15", ""), "prompt must be what a million tokens cost"),
+        (TOML.replace("prompt", "input"), "has input; known here"),
+        (TOML.replace('"small-*"', '""'), "model must be a name"),
+    ],
+)
+def test_what_is_wrong_is_said(tmp_path: Path, text: str, said: str) -> None:
+    """A file that is no price table is refused with its name and its mistake."""
+    path = tmp_path / "prices.toml"
+    path.write_text(text, encoding="utf-8")
+
+    with pytest.raises(SettingError) as caught:
+        load_prices(str(path))
+
+    assert said in caught.value.message
+    assert str(path) in caught.value.message
+
+
+def test_a_file_that_is_not_there_is_said(tmp_path: Path) -> None:
+    """A path that leads nowhere, and bytes that are no text, are refused."""
+    (tmp_path / "binary.json").write_bytes(b"\xff\xfe")
+
+    for name in ("nowhere.toml", "binary.json"):
+        with pytest.raises(SettingError, match="cannot be read"):
+            load_prices(str(tmp_path / name))
