@@ -29,7 +29,10 @@ HERE = Path(__file__).parent
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A measured value, and what it should be (`goal`) and must be (`gate`) at most."""
+    """A measured value, and what it should be (`goal`) and must be (`gate`).
+
+    At most that, or at least: a value whose goal is above its gate is better the larger it is.
+    """
 
     name: str
     value: float
@@ -38,19 +41,32 @@ class Figure:
     unit: str = "×"
 
     @property
+    def missed(self) -> bool:
+        """Whether the gate was missed."""
+        return not self._reaches(self.gate)
+
+    @property
     def verdict(self) -> str:
         """Where the value stands."""
-        if self.value <= self.goal:
-            return "goal met"
-        return "gate met" if self.value <= self.gate else "GATE MISSED"
+        if self.missed:
+            return "GATE MISSED"
+        return "goal met" if self._reaches(self.goal) else "gate met"
 
     def __str__(self) -> str:
         """One row of the table that `scripts/bench` prints."""
         value, goal, gate = (self._with_unit(x) for x in (self.value, self.goal, self.gate))
-        return f"| {self.name} | {value} | ≤ {goal} | ≤ {gate} | {self.verdict} |"
+        sign = "≥" if self._larger_is_better else "≤"
+        return f"| {self.name} | {value} | {sign} {goal} | {sign} {gate} | {self.verdict} |"
+
+    @property
+    def _larger_is_better(self) -> bool:
+        return self.goal > self.gate
+
+    def _reaches(self, bound: float) -> bool:
+        return self.value >= bound if self._larger_is_better else self.value <= bound
 
     def _with_unit(self, value: float) -> str:
-        return f"{value:.2f}{self.unit}" if self.unit == "×" else f"{value:g} {self.unit}"
+        return f"{value:.2f}{self.unit}" if self.unit == "×" else f"{value:,g} {self.unit}"
 
 
 def finish(*figures: Figure) -> None:
@@ -58,7 +74,7 @@ def finish(*figures: Figure) -> None:
     print()
     for figure in figures:
         print(figure)
-    sys.exit(any(figure.value > figure.gate for figure in figures))
+    sys.exit(any(figure.missed for figure in figures))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,198 @@
+"""Claim: a server on two shared cores takes many thousands of spans a second, durably.
+
+Sixteen clients send bulk requests of fifty spans with a kilobyte of payload each. Every span is
+checked against its schema, summarised by its template, compressed, and on the disk before it is
+answered. Two floors are printed beside it, so that a reader sees where the time goes: the same
+spans through the storage alone, without HTTP, checks or templates; and a bare ASGI application
+that takes the same requests and answers at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+from harness import Figure, finish
+from loadgen import Load, Server, Spans, new_run, send_all, servers
+
+from prefactor_server.bootstrap import bootstrap
+from prefactor_server.commands.agent_span import CreateSpan, SpanFacts
+from prefactor_server.commands.base import Request
+from prefactor_server.commands.register import (
+    DeclaredSchema,
+    FreshIds,
+    RegisterInstance,
+    SchemaContent,
+)
+from prefactor_server.commands.writer import Writer
+from prefactor_server.domain.agent_span import SpanPayload
+from prefactor_server.domain.api_token import Principal
+from prefactor_server.domain.pfid import PfidMaker
+from prefactor_server.domain.usage import Usage
+from prefactor_server.storage.sqlite.backend import SqliteStorage
+
+CLIENTS = 16
+SIZE = 50
+REQUESTS = 12
+ROUNDS = 5
+SPANS = CLIENTS * REQUESTS * SIZE
+
+
+async def rate(targets: Sequence[Server]) -> tuple[float, float]:
+    """Spans a second, and the latency that 99 of 100 requests kept below, in milliseconds."""
+    run_ids = [await new_run(targets[0].port) for _ in range(CLIENTS)]
+    rates: list[float] = []
+    slowest: list[float] = []
+    makers = [Spans(run_id) for run_id in run_ids]
+    for number in range(-1, ROUNDS):
+        requests = [[maker.bulk(SIZE) for _ in range(REQUESTS)] for maker in makers]
+        load: Load = await send_all([target.port for target in targets], requests)
+        if number >= 0:
+            rates.append(SPANS / load.seconds)
+            slowest.append(load.latency_ms(0.99))
+    return statistics.median(rates), statistics.median(slowest)
+
+
+def measure(backend: str, count: int) -> tuple[float, float]:
+    """The rate of a number of servers on one database, and the largest one's memory."""
+    with servers(backend, count) as started:
+        spans_per_second, slowest = asyncio.run(rate(started))
+        memory = max(server.resident_mb for server in started)
+    print(
+        f"{backend}, {count} server(s): {spans_per_second:,.0f} spans/s, "
+        f"p99 {slowest:.0f} ms, {memory:.0f} MB"
+    )
+    return spans_per_second, memory
+
+
+async def storage_floor() -> float:
+    """Spans a second through writer and SQLite storage alone."""
+
+    def now() -> int:
+        return time.time_ns() // 1000
+
+    ids = PfidMaker(now, os.urandom)
+    with tempfile.TemporaryDirectory(prefix="prefactor-bench-") as folder:
+        storage = SqliteStorage.open(Path(folder) / "floor.db")
+        await bootstrap(storage, "", ids=ids, now=now(), random_bytes=os.urandom)
+        account = (await storage.accounts())[0]
+        writer = Writer(storage, max_queue_bytes=1 << 30)
+        principal = Principal("token", account.id, account.partition, "account", None, None, None)
+
+        def of(key: str) -> Request:
+            return Request(account.id, "token", now(), key, b"0123456789abcdef")
+
+        def fresh() -> str:
+            return ids.make(account.partition)
+
+        schema = DeclaredSchema(None, SchemaContent(account.id, b"floor", 0, b"[]"), 0)
+        register = RegisterInstance(
+            request=of("register"),
+            id="run",
+            agent_ref="agent",
+            environment_id=None,
+            metadata=None,
+            schema=schema,
+            nameless=schema,
+            update_current_version=True,
+            purpose="live",
+            external_identifier=None,
+            fresh=FreshIds(fresh(), fresh(), fresh(), fresh()),
+            create_agent=True,
+        )
+        await writer.submit([register], 1)
+        run = await storage.instance(account.id, "run")
+        assert run is not None
+        facts = SpanFacts(
+            schema_title=None,
+            registered=True,
+            payload_problem="",
+            result_problem=None,
+            summary="large-1: what the agent was asked",
+            usage=Usage(),
+        )
+
+        def create() -> CreateSpan:
+            span_id = fresh()
+            payloads = (SpanPayload(account.id, span_id, 0, 1, b"x" * 300),)
+            return CreateSpan(
+                request=of(span_id),
+                principal=principal,
+                id=span_id,
+                agent_instance_id="run",
+                parent_span_id=None,
+                schema_name="agent:llm",
+                status="active",
+                started_at=now(),
+                finished_at=None,
+                flags=0,
+                payload_size=900,
+                result_size=0,
+                payloads=payloads,
+                schema_version_id=run.agent_schema_version_id,
+                facts=facts,
+            )
+
+        async def client(batches: list[list[CreateSpan]]) -> None:
+            for batch in batches:
+                await writer.submit(batch, 1)
+
+        prepared = [
+            [[create() for _ in range(SIZE)] for _ in range(REQUESTS)] for _ in range(CLIENTS)
+        ]
+        before = time.perf_counter()
+        await asyncio.gather(*(client(batches) for batches in prepared))
+        seconds = time.perf_counter() - before
+        await writer.close()
+        await storage.close()
+    return SPANS / seconds
+
+
+@contextmanager
+def bare_application() -> Iterator[Server]:
+    """An ASGI application that reads a request and answers, on the same application server."""
+    program = Path(__file__).with_name("bareapp.py")
+    with subprocess.Popen(
+        [sys.executable, program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        yield Server(int(process.stdout.readline()), psutil.Process(process.pid))
+        process.terminate()
+
+
+async def application_floor(server: Server) -> float:
+    """Spans a second, if all a server did were to read requests and answer."""
+    maker = Spans("run")
+    requests = [[maker.bulk(SIZE) for _ in range(REQUESTS)] for _ in range(CLIENTS)]
+    return SPANS / (await send_all([server.port], requests)).seconds
+
+
+def main() -> None:
+    """Measure both backends and both floors."""
+    floor = statistics.median(asyncio.run(storage_floor()) for _ in range(3))
+    print(f"floor, the storage alone (SQLite): {floor:,.0f} spans/s")
+    with bare_application() as bare:
+        answered = statistics.median(asyncio.run(application_floor(bare)) for _ in range(3))
+    print(f"floor, a bare ASGI reply: {answered:,.0f} spans/s")
+    sqlite, memory = measure("sqlite", 1)
+    postgres, _ = measure("postgresql", 1)
+    both, _ = measure("postgresql", 2)
+    finish(
+        Figure("bulk of 50, 16 clients, SQLite", round(sqlite), 15_000, 7_500, "spans/s"),
+        Figure("the same, PostgreSQL, 1 server", round(postgres), 18_000, 9_000, "spans/s"),
+        Figure("the same, PostgreSQL, 2 servers", round(both), 25_000, 9_000, "spans/s"),
+        Figure("resident memory under that load, SQLite", round(memory), 200, 300, "MB"),
+    )
+
+
+if __name__ == "__main__":
+    main()
