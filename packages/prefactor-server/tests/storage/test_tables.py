@@ -18,6 +18,7 @@ from prefactor_server.domain.api_token import ApiToken
 from prefactor_server.domain.audit import AuditEntry
 from prefactor_server.domain.environment import Environment
 from prefactor_server.domain.idempotency import IdempotencyKey
+from prefactor_server.domain.legal_hold import LegalHold
 from prefactor_server.domain.quality import InstanceQuality
 from prefactor_server.domain.risk_profile import RiskProfile
 from prefactor_server.storage.base import Changes, Row, Snapshot
@@ -57,7 +58,12 @@ def test_a_row_is_in_the_order_of_its_table(
 
 @pytest.mark.parametrize(
     ("kind", "table"),
-    [(Account, "account"), (SchemaContent, "schema_content"), (AuditEntry, "audit_entry")],
+    [
+        (Account, "account"),
+        (SchemaContent, "schema_content"),
+        (AuditEntry, "audit_entry"),
+        (LegalHold, "legal_hold"),
+    ],
 )
 def test_a_row_written_by_hand_is_in_the_order_of_its_table(
     connection: sqlite3.Connection, kind: Any, table: str

@@ -37,6 +37,7 @@ TABLES = (
     "span_payload",
     "idempotency_key",
     "audit_entry",
+    "legal_hold",
     "risk_profile",
     "admin_user",
     "admin_user_invite",

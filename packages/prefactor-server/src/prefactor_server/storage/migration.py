@@ -15,7 +15,11 @@ from typing import Final, NamedTuple
 _FILE_NAME: Final = re.compile(r"(\d{4})_([a-z0-9_]+)\.sql\Z")
 
 
-class MigrationError(Exception):
+class DatabaseError(Exception):
+    """A database cannot be opened; the message says what to do. The base of all such errors."""
+
+
+class MigrationError(DatabaseError):
     """The database cannot be brought to this version's schema; the message says why."""
 
 

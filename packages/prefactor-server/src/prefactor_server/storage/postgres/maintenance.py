@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Mapping, Sequence
+from functools import partial
 from typing import Final
 
+from prefactor_server.domain.audit import AuditEntry
 from prefactor_server.domain.errors import Unavailable
+from prefactor_server.domain.legal_hold import LegalHold
+from prefactor_server.domain.retention import Pruned, Retention
 from prefactor_server.storage.postgres.connection import Link
 from prefactor_server.storage.postgres.driver import Connection
+from prefactor_server.storage.postgres.prune import preview_slice, prune_slice
+from prefactor_server.storage.postgres.verify import verify
+from prefactor_server.storage.sql import load_sql
+from prefactor_server.storage.verify import Finding
 
+_SQL: Final[Mapping[str, str]] = load_sql("prefactor_server.storage.postgres", "maintenance.sql")
 _READ_ONLY: Final = "SELECT current_setting('transaction_read_only') = 'on'"
 
 
@@ -22,7 +32,69 @@ class PostgresMaintenance:
         """See ``Maintenance.check_writable``."""
         await self._writing.repeatedly(_check_writable)
 
+    def verify(self) -> AsyncIterator[Finding]:
+        """See ``Maintenance.verify``."""
+        return verify(self._reading)
+
+    async def preview(self, retention: Retention) -> Pruned:
+        """See ``Maintenance.preview``."""
+        total, after = Pruned(), (0, "")
+        while True:
+            found, following = await self._reading.repeatedly(
+                partial(preview_slice, retention, after)
+            )
+            total = total.plus(found)
+            if following is None:
+                return total
+            after = following
+
+    async def held(self, retention: Retention) -> int:
+        """See ``Maintenance.held``."""
+        return await self._reading.repeatedly(
+            lambda connection: connection.fetchval(_SQL["prune.held"], *retention)
+        )
+
+    async def prune(self, retention: Retention, now: int, actor: str) -> Pruned:
+        """See ``Maintenance.prune``; a slice that was lost on the way is repeated."""
+        return await self._writing.repeatedly(partial(prune_slice, retention, now, actor))
+
+    async def holds(self, account_id: str) -> Sequence[LegalHold]:
+        """See ``Maintenance.holds``."""
+        records = await self._reading.repeatedly(
+            lambda connection: connection.fetch(_SQL["hold.all"], account_id)
+        )
+        return [LegalHold._make(record) for record in records]
+
+    async def add_hold(self, hold: LegalHold, audit: AuditEntry) -> bool:
+        """See ``Maintenance.add_hold``."""
+        return await self._writing.repeatedly(partial(_add_hold, hold, audit))
+
+    async def remove_hold(self, account_id: str, run_id: str, audit: AuditEntry) -> bool:
+        """See ``Maintenance.remove_hold``."""
+        return await self._writing.repeatedly(partial(_remove_hold, account_id, run_id, audit))
+
 
 async def _check_writable(connection: Connection) -> None:
     if await connection.fetchval(_READ_ONLY):
         raise Unavailable("The database takes no writes: connect to the primary server")
+
+
+async def _add_hold(hold: LegalHold, audit: AuditEntry, connection: Connection) -> bool:
+    async with connection.transaction():
+        run = (hold.account_id, hold.agent_instance_id)
+        if await connection.fetchval(_SQL["hold.run"], *run) is None:
+            return False
+        await connection.execute(_SQL["hold.add"], *hold)
+        await connection.execute(_SQL["audit.add"], *audit)
+        return True
+
+
+async def _remove_hold(
+    account_id: str, run_id: str, audit: AuditEntry, connection: Connection
+) -> bool:
+    async with connection.transaction():
+        done = await connection.execute(_SQL["hold.remove"], account_id, run_id)
+        if done == "DELETE 0":
+            return False
+        await connection.execute(_SQL["audit.add"], *audit)
+        return True

@@ -1,27 +1,28 @@
-"""The maintenance of a database file."""
+"""The maintenance of a database file, beside the server that may be using it."""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Awaitable, Callable
-from typing import Protocol, TypeVar
+from collections.abc import AsyncIterator, Mapping, Sequence
+from functools import partial
+from typing import Final
 
-T = TypeVar("T")
+from prefactor_server.domain.audit import AuditEntry
+from prefactor_server.domain.legal_hold import LegalHold
+from prefactor_server.domain.retention import Pruned, Retention
+from prefactor_server.storage.sql import load_sql
+from prefactor_server.storage.sqlite.prune import preview_slice, prune_slice
+from prefactor_server.storage.sqlite.verify import Run, verify
+from prefactor_server.storage.verify import Finding
 
-
-class Run(Protocol):
-    """Runs work on one of the storage's threads, with a connection."""
-
-    def __call__(self, work: Callable[[sqlite3.Connection], T]) -> Awaitable[T]:
-        """Return what the work returns."""
-        ...
+_SQL: Final[Mapping[str, str]] = load_sql("prefactor_server.storage.sqlite", "maintenance.sql")
 
 
 class SqliteMaintenance:
     """See ``Maintenance``.
 
-    ``on_writer`` runs work on the one thread that writes, inside a transaction that it may roll
-    back; ``on_reader`` on one that reads.
+    ``on_writer`` runs work on the one thread that writes, inside a transaction; ``on_reader`` on
+    one that reads.
     """
 
     def __init__(self, on_writer: Run, on_reader: Run) -> None:
@@ -31,6 +32,66 @@ class SqliteMaintenance:
     async def check_writable(self) -> None:
         """See ``Maintenance.check_writable``."""
         await self._on_writer(_touch)
+
+    def verify(self) -> AsyncIterator[Finding]:
+        """See ``Maintenance.verify``."""
+        return verify(self._on_reader)
+
+    async def preview(self, retention: Retention) -> Pruned:
+        """See ``Maintenance.preview``."""
+        total, after = Pruned(), (0, "")
+        while True:
+            found, following = await self._on_reader(partial(preview_slice, retention, after))
+            total = total.plus(found)
+            if following is None:
+                return total
+            after = following
+
+    async def held(self, retention: Retention) -> int:
+        """See ``Maintenance.held``."""
+        return await self._on_reader(
+            lambda connection: int(
+                connection.execute(_SQL["prune.held"], retention._asdict()).fetchone()[0]
+            )
+        )
+
+    async def prune(self, retention: Retention, now: int, actor: str) -> Pruned:
+        """See ``Maintenance.prune``."""
+        return await self._on_writer(partial(prune_slice, retention, now, actor))
+
+    async def holds(self, account_id: str) -> Sequence[LegalHold]:
+        """See ``Maintenance.holds``."""
+        return await self._on_reader(
+            lambda connection: [
+                LegalHold._make(record)
+                for record in connection.execute(_SQL["hold.all"], {"account_id": account_id})
+            ]
+        )
+
+    async def add_hold(self, hold: LegalHold, audit: AuditEntry) -> bool:
+        """See ``Maintenance.add_hold``."""
+        return await self._on_writer(lambda connection: _add_hold(connection, hold, audit))
+
+    async def remove_hold(self, account_id: str, run_id: str, audit: AuditEntry) -> bool:
+        """See ``Maintenance.remove_hold``."""
+
+        def remove(connection: sqlite3.Connection) -> bool:
+            named = {"account_id": account_id, "id": run_id}
+            if not connection.execute(_SQL["hold.remove"], named).rowcount:
+                return False
+            connection.execute(_SQL["audit.add"], audit)
+            return True
+
+        return await self._on_writer(remove)
+
+
+def _add_hold(connection: sqlite3.Connection, hold: LegalHold, audit: AuditEntry) -> bool:
+    named = {"account_id": hold.account_id, "id": hold.agent_instance_id}
+    if connection.execute(_SQL["hold.run"], named).fetchone() is None:
+        return False
+    connection.execute(_SQL["hold.add"], hold)
+    connection.execute(_SQL["audit.add"], audit)
+    return True
 
 
 def _touch(connection: sqlite3.Connection) -> None:

@@ -1,0 +1,28 @@
+"""A legal hold: a run that must not be deleted, whatever its age, until the hold is taken off."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from prefactor_server.domain.errors import invalid
+
+MAX_REASON_LENGTH: Final = 2000
+
+
+class LegalHold(NamedTuple):
+    """Why a run is kept, and since when."""
+
+    account_id: str
+    agent_instance_id: str
+    reason: str
+    inserted_at: int
+
+
+def check_reason(reason: str) -> None:
+    """Refuse a reason that says nothing, or too much.
+
+    Raises:
+        ValidationFailed: it does.
+    """
+    if not reason.strip() or len(reason) > MAX_REASON_LENGTH or "\0" in reason:
+        raise invalid("reason", f"must be 1 to {MAX_REASON_LENGTH} characters")

@@ -1,0 +1,33 @@
+"""Retention: which runs are old enough to be deleted, and what deleting them comes to."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Retention(NamedTuple):
+    """Ended runs of an account that ended before a moment; of one agent or environment, or of all.
+
+    A run that has not ended is never old, and one on legal hold is never deleted.
+    """
+
+    account_id: str
+    ended_before: int
+    agent_id: str | None = None
+    environment_id: str | None = None
+
+
+class Pruned(NamedTuple):
+    """What was, or would be, deleted. The bytes are those of payloads as they are stored."""
+
+    runs: int = 0
+    spans: int = 0
+    payload_bytes: int = 0
+
+    def plus(self, other: Pruned) -> Pruned:
+        """Both together."""
+        return Pruned(
+            self.runs + other.runs,
+            self.spans + other.spans,
+            self.payload_bytes + other.payload_bytes,
+        )

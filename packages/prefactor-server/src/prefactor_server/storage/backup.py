@@ -1,0 +1,47 @@
+"""Copies of a database: what both backends have to do the same way."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+from prefactor_server.storage.migration import DatabaseError
+
+
+class BackupError(DatabaseError):
+    """There is no backup; the message says why, and what to do."""
+
+
+@contextmanager
+def new_file(target: Path) -> Generator[Path]:
+    """A file to write a copy to, which gets its name when it is complete and on the disk.
+
+    Only its owner may read it. Nothing is left of one that could not be completed.
+
+    Raises:
+        BackupError: there is a file of that name already, or it cannot be made.
+    """
+    if target.exists():
+        raise BackupError(f"{target} is there already: name another file, or remove it first")
+    draft = target.with_name(f"{target.name}.{os.getpid()}.part")
+    try:
+        os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    except OSError as error:
+        raise BackupError(f"Cannot write {draft}: {error.strerror}") from error
+    try:
+        yield draft
+        _flush(draft)
+        draft.replace(target)
+        _flush(target.parent)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

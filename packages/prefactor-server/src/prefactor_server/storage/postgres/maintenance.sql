@@ -1,0 +1,154 @@
+-- The maintenance of the PostgreSQL backend.
+
+-- name: verify.runs
+-- A slice of runs: what each counts, what its spans come to, and whether what it refers to is there.
+SELECT run.account_id, run.id,
+       run.pending_spans, run.active_spans, run.complete_spans, run.failed_spans,
+       run.cancelled_spans,
+       spans.pending, spans.active, spans.complete, spans.failed, spans.cancelled,
+       EXISTS (SELECT 1 FROM agent
+               WHERE agent.account_id = run.account_id AND agent.id = run.agent_id),
+       EXISTS (SELECT 1 FROM agent_schema_version AS version
+               WHERE version.account_id = run.account_id
+                 AND version.id = run.agent_schema_version_id)
+FROM (SELECT * FROM agent_instance WHERE (account_id, id) > ($1, $2)
+      ORDER BY account_id, id LIMIT $3) AS run
+CROSS JOIN LATERAL (
+    SELECT count(*) FILTER (WHERE status = 'pending') AS pending,
+           count(*) FILTER (WHERE status = 'active') AS active,
+           count(*) FILTER (WHERE status = 'complete') AS complete,
+           count(*) FILTER (WHERE status = 'failed') AS failed,
+           count(*) FILTER (WHERE status = 'cancelled') AS cancelled
+    FROM agent_span AS span
+    WHERE span.account_id = run.account_id AND span.agent_instance_id = run.id
+) AS spans
+ORDER BY run.account_id, run.id
+
+-- name: verify.spans
+-- A slice of spans, each with its payloads.
+SELECT span.account_id, span.id,
+       EXISTS (SELECT 1 FROM agent_instance AS run
+               WHERE run.account_id = span.account_id AND run.id = span.agent_instance_id),
+       span.payload_size, payload.codec, payload.body,
+       span.result_size, result.codec, result.body
+FROM (SELECT * FROM agent_span WHERE (account_id, id) > ($1, $2)
+      ORDER BY account_id, id LIMIT $3) AS span
+LEFT JOIN span_payload AS payload
+  ON payload.account_id = span.account_id AND payload.span_id = span.id AND payload.part = 0
+LEFT JOIN span_payload AS result
+  ON result.account_id = span.account_id AND result.span_id = span.id AND result.part = 1
+ORDER BY span.account_id, span.id
+
+-- name: verify.payloads
+-- A slice of payloads, and whether their span is there.
+SELECT payload.account_id, payload.span_id, payload.part,
+       EXISTS (SELECT 1 FROM agent_span AS span
+               WHERE span.account_id = payload.account_id AND span.id = payload.span_id)
+FROM (SELECT account_id, span_id, part FROM span_payload
+      WHERE (account_id, span_id, part) > ($1, $2, $3)
+      ORDER BY account_id, span_id, part LIMIT $4) AS payload
+ORDER BY payload.account_id, payload.span_id, payload.part
+
+-- name: prune.preview
+-- A slice of old runs that nothing holds: how many spans and stored bytes each has.
+SELECT run.id, run.finished_at,
+       run.pending_spans + run.active_spans + run.complete_spans + run.failed_spans
+         + run.cancelled_spans,
+       (SELECT coalesce(sum(octet_length(payload.body)), 0)::bigint
+        FROM agent_span AS span
+        JOIN span_payload AS payload
+          ON payload.account_id = span.account_id AND payload.span_id = span.id
+        WHERE span.account_id = run.account_id AND span.agent_instance_id = run.id)
+FROM agent_instance AS run
+WHERE run.account_id = $1 AND run.finished_at < $2
+  AND ($3::text IS NULL OR run.agent_id = $3) AND ($4::text IS NULL OR run.environment_id = $4)
+  AND (run.finished_at, run.id) > ($5, $6)
+  AND NOT EXISTS (SELECT 1 FROM legal_hold AS hold
+                  WHERE hold.account_id = run.account_id AND hold.agent_instance_id = run.id)
+ORDER BY run.finished_at, run.id LIMIT $7
+
+-- name: prune.held
+-- How many old runs are held.
+SELECT count(*) FROM legal_hold AS hold
+JOIN agent_instance AS run
+  ON run.account_id = hold.account_id AND run.id = hold.agent_instance_id
+WHERE hold.account_id = $1 AND run.finished_at < $2
+  AND ($3::text IS NULL OR run.agent_id = $3) AND ($4::text IS NULL OR run.environment_id = $4)
+
+-- name: prune.lock
+-- The old runs that nothing holds, those first that ended first. Locked, so that no span and no
+-- hold comes in between; what another server is at is left to the next slice.
+SELECT run.id FROM agent_instance AS run
+WHERE run.account_id = $1 AND run.finished_at < $2
+  AND ($3::text IS NULL OR run.agent_id = $3) AND ($4::text IS NULL OR run.environment_id = $4)
+  AND NOT EXISTS (SELECT 1 FROM legal_hold AS hold
+                  WHERE hold.account_id = run.account_id AND hold.agent_instance_id = run.id)
+ORDER BY run.finished_at, run.id LIMIT $5 FOR UPDATE SKIP LOCKED
+
+-- name: prune.unheld
+-- Of runs that are locked, those that were not held meanwhile.
+SELECT run.id FROM unnest($2::text[]) AS run (id)
+WHERE NOT EXISTS (SELECT 1 FROM legal_hold AS hold
+                  WHERE hold.account_id = $1 AND hold.agent_instance_id = run.id)
+
+-- name: prune.spans
+-- Some spans of runs.
+SELECT span.id, span.agent_instance_id, span.status FROM agent_span AS span
+WHERE span.account_id = $1 AND span.agent_instance_id = ANY ($2::text[]) LIMIT $3
+
+-- name: prune.delete_payloads
+-- The payloads of spans; how many bytes they were.
+WITH gone AS (
+    DELETE FROM span_payload WHERE account_id = $1 AND span_id = ANY ($2::text[])
+    RETURNING octet_length(body) AS size
+)
+SELECT coalesce(sum(size), 0)::bigint FROM gone
+
+-- name: prune.delete_spans
+-- Spans by their ids.
+DELETE FROM agent_span WHERE account_id = $1 AND id = ANY ($2::text[])
+
+-- name: prune.uncount
+-- A run whose spans are not all gone yet keeps the count of those that are left.
+UPDATE agent_instance
+SET pending_spans = pending_spans - $3, active_spans = active_spans - $4,
+    complete_spans = complete_spans - $5, failed_spans = failed_spans - $6,
+    cancelled_spans = cancelled_spans - $7
+WHERE account_id = $1 AND id = $2
+
+-- name: prune.emptied
+-- The runs that have no spans left.
+SELECT run.id FROM unnest($2::text[]) AS run (id)
+WHERE NOT EXISTS (SELECT 1 FROM agent_span AS span
+                  WHERE span.account_id = $1 AND span.agent_instance_id = run.id)
+
+-- name: prune.delete_quality
+-- What was recorded about runs.
+DELETE FROM agent_instance_quality WHERE account_id = $1 AND id = ANY ($2::text[])
+
+-- name: prune.delete_runs
+-- Runs without spans.
+DELETE FROM agent_instance WHERE account_id = $1 AND id = ANY ($2::text[])
+
+-- name: hold.all
+-- The holds of an account.
+SELECT account_id, agent_instance_id, reason, inserted_at FROM legal_hold
+WHERE account_id = $1 ORDER BY inserted_at, agent_instance_id
+
+-- name: hold.run
+-- A run to hold, locked until it is: nobody deletes it meanwhile.
+SELECT id FROM agent_instance WHERE account_id = $1 AND id = $2 FOR UPDATE
+
+-- name: hold.add
+-- A hold, or its new reason.
+INSERT INTO legal_hold (account_id, agent_instance_id, reason, inserted_at) VALUES ($1, $2, $3, $4)
+ON CONFLICT (account_id, agent_instance_id) DO UPDATE SET reason = excluded.reason
+
+-- name: hold.remove
+-- A hold is taken off.
+DELETE FROM legal_hold WHERE account_id = $1 AND agent_instance_id = $2
+
+-- name: audit.add
+-- What an operator did.
+INSERT INTO audit_entry (account_id, at, actor, action, resource_id, detail)
+VALUES ($1, $2, $3, $4, $5, $6)

@@ -1,0 +1,49 @@
+"""Copying a database file that may be in use."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from urllib.parse import quote
+
+from prefactor_server.storage.backup import BackupError, new_file
+
+
+def back_up_file(source: Path, target: Path) -> None:
+    """Copy a database to a new file, in one state, and read the copy.
+
+    Raises:
+        BackupError: it could not be copied, or what was copied is damaged.
+    """
+    with new_file(target) as draft:
+        try:
+            _copy(source, draft)
+            _check(draft)
+        except sqlite3.Error as error:
+            raise BackupError(f"Cannot copy {source}: {error}") from error
+
+
+def _copy(source: Path, draft: Path) -> None:
+    with closing(_opened(source, "mode=ro")) as original, closing(sqlite3.connect(draft)) as copy:
+        # All pages in one step. Several would begin anew with every write of the server, and one
+        # holds up nobody: writers go on in the log meanwhile.
+        original.backup(copy)
+        # One file: no log is to be kept beside it before somebody uses it.
+        copy.execute("PRAGMA journal_mode = DELETE")
+
+
+def _check(draft: Path) -> None:
+    with closing(_opened(draft, "mode=ro&immutable=1")) as copy:
+        found = [line for (line,) in copy.execute("PRAGMA integrity_check")]
+        if found != ["ok"]:
+            raise BackupError(f"The copy is damaged, and so is the database: {found[0]}")
+        (tables,) = copy.execute(
+            "SELECT count(*) FROM sqlite_schema WHERE name = 'migration'"
+        ).fetchone()
+        if not tables:
+            raise BackupError("The file is no database of prefactor-server")
+
+
+def _opened(path: Path, how: str) -> sqlite3.Connection:
+    return sqlite3.connect(f"file:{quote(str(path))}?{how}", uri=True)

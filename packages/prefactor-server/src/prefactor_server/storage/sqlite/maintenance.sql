@@ -1,0 +1,144 @@
+-- The maintenance of the SQLite backend.
+
+-- name: verify.runs
+-- A slice of runs: what each counts, what its spans come to, and whether what it refers to is there.
+SELECT run.account_id, run.id,
+       run.pending_spans, run.active_spans, run.complete_spans, run.failed_spans,
+       run.cancelled_spans,
+       count(*) FILTER (WHERE span.status = 'pending'),
+       count(*) FILTER (WHERE span.status = 'active'),
+       count(*) FILTER (WHERE span.status = 'complete'),
+       count(*) FILTER (WHERE span.status = 'failed'),
+       count(*) FILTER (WHERE span.status = 'cancelled'),
+       EXISTS (SELECT 1 FROM agent
+               WHERE agent.account_id = run.account_id AND agent.id = run.agent_id),
+       EXISTS (SELECT 1 FROM agent_schema_version AS version
+               WHERE version.account_id = run.account_id
+                 AND version.id = run.agent_schema_version_id)
+FROM (SELECT * FROM agent_instance WHERE (account_id, id) > (:account_id, :id)
+      ORDER BY account_id, id LIMIT :slice) AS run
+LEFT JOIN agent_span AS span
+  ON span.account_id = run.account_id AND span.agent_instance_id = run.id
+GROUP BY run.account_id, run.id
+ORDER BY run.account_id, run.id
+
+-- name: verify.spans
+-- A slice of spans, each with its payloads; the last column is where the next slice begins.
+SELECT span.account_id, span.id,
+       EXISTS (SELECT 1 FROM agent_instance AS run
+               WHERE run.account_id = span.account_id AND run.id = span.agent_instance_id),
+       span.payload_size, payload.codec, payload.body,
+       span.result_size, result.codec, result.body, span.seq
+FROM (SELECT * FROM agent_span WHERE seq > :seq ORDER BY seq LIMIT :slice) AS span
+LEFT JOIN span_payload AS payload ON payload.id = span.seq * 2
+LEFT JOIN span_payload AS result ON result.id = span.seq * 2 + 1
+ORDER BY span.seq
+
+-- name: verify.payloads
+-- A slice of payloads, and whether their span is there.
+SELECT payload.id, EXISTS (SELECT 1 FROM agent_span WHERE seq = payload.id / 2)
+FROM (SELECT id FROM span_payload WHERE id > :id ORDER BY id LIMIT :slice) AS payload
+ORDER BY payload.id
+
+-- name: prune.preview
+-- A slice of old runs that nothing holds: how many spans and stored bytes each has.
+SELECT run.id, run.finished_at,
+       run.pending_spans + run.active_spans + run.complete_spans + run.failed_spans
+         + run.cancelled_spans,
+       (SELECT coalesce(sum(length(payload.body)), 0)
+        FROM agent_span AS span
+        JOIN span_payload AS payload ON payload.id BETWEEN span.seq * 2 AND span.seq * 2 + 1
+        WHERE span.account_id = run.account_id AND span.agent_instance_id = run.id)
+FROM agent_instance AS run
+WHERE run.account_id = :account_id AND run.finished_at < :ended_before
+  AND (run.finished_at, run.id) > (:finished_at, :id)
+  AND (:agent_id IS NULL OR run.agent_id = :agent_id)
+  AND (:environment_id IS NULL OR run.environment_id = :environment_id)
+  AND NOT EXISTS (SELECT 1 FROM legal_hold AS hold
+                  WHERE hold.account_id = run.account_id AND hold.agent_instance_id = run.id)
+ORDER BY run.finished_at, run.id LIMIT :slice
+
+-- name: prune.held
+-- How many old runs are held.
+SELECT count(*) FROM legal_hold AS hold
+CROSS JOIN agent_instance AS run
+  ON run.account_id = hold.account_id AND run.id = hold.agent_instance_id
+WHERE hold.account_id = :account_id AND run.finished_at < :ended_before
+  AND (:agent_id IS NULL OR run.agent_id = :agent_id)
+  AND (:environment_id IS NULL OR run.environment_id = :environment_id)
+
+-- name: prune.runs
+-- The old runs that nothing holds, those first that ended first.
+SELECT run.id FROM agent_instance AS run
+WHERE run.account_id = :account_id AND run.finished_at < :ended_before
+  AND (:agent_id IS NULL OR run.agent_id = :agent_id)
+  AND (:environment_id IS NULL OR run.environment_id = :environment_id)
+  AND NOT EXISTS (SELECT 1 FROM legal_hold AS hold
+                  WHERE hold.account_id = run.account_id AND hold.agent_instance_id = run.id)
+ORDER BY run.finished_at, run.id LIMIT :runs
+
+-- name: prune.spans
+-- Spans of runs, with the stored bytes of each.
+SELECT span.seq, span.agent_instance_id, span.status,
+       (SELECT coalesce(sum(length(body)), 0) FROM span_payload
+        WHERE id BETWEEN span.seq * 2 AND span.seq * 2 + 1)
+FROM agent_span AS span
+WHERE span.account_id = :account_id
+  AND span.agent_instance_id IN (SELECT value FROM json_each(:runs))
+LIMIT :spans
+
+-- name: prune.delete_payloads
+-- The payloads of spans.
+DELETE FROM span_payload WHERE id IN (
+    SELECT value * 2 FROM json_each(:seqs) UNION ALL SELECT value * 2 + 1 FROM json_each(:seqs))
+
+-- name: prune.delete_spans
+-- Spans by their numbers.
+DELETE FROM agent_span WHERE seq IN (SELECT value FROM json_each(:seqs))
+
+-- name: prune.uncount
+-- A run whose spans are not all gone yet keeps the count of those that are left.
+UPDATE agent_instance
+SET pending_spans = pending_spans - :pending, active_spans = active_spans - :active,
+    complete_spans = complete_spans - :complete, failed_spans = failed_spans - :failed,
+    cancelled_spans = cancelled_spans - :cancelled
+WHERE account_id = :account_id AND id = :id
+
+-- name: prune.emptied
+-- The runs that have no spans left.
+SELECT value FROM json_each(:runs) AS run
+WHERE NOT EXISTS (SELECT 1 FROM agent_span AS span
+                  WHERE span.account_id = :account_id AND span.agent_instance_id = run.value)
+
+-- name: prune.delete_quality
+-- What was recorded about runs.
+DELETE FROM agent_instance_quality
+WHERE account_id = :account_id AND id IN (SELECT value FROM json_each(:runs))
+
+-- name: prune.delete_runs
+-- Runs without spans.
+DELETE FROM agent_instance
+WHERE account_id = :account_id AND id IN (SELECT value FROM json_each(:runs))
+
+-- name: hold.all
+-- The holds of an account.
+SELECT account_id, agent_instance_id, reason, inserted_at FROM legal_hold
+WHERE account_id = :account_id ORDER BY inserted_at, agent_instance_id
+
+-- name: hold.run
+-- Whether there is a run to hold.
+SELECT 1 FROM agent_instance WHERE account_id = :account_id AND id = :id
+
+-- name: hold.add
+-- A hold, or its new reason.
+INSERT INTO legal_hold (account_id, agent_instance_id, reason, inserted_at) VALUES (?, ?, ?, ?)
+ON CONFLICT (account_id, agent_instance_id) DO UPDATE SET reason = excluded.reason
+
+-- name: hold.remove
+-- A hold is taken off.
+DELETE FROM legal_hold WHERE account_id = :account_id AND agent_instance_id = :id
+
+-- name: audit.add
+-- What an operator did.
+INSERT INTO audit_entry (account_id, at, actor, action, resource_id, detail)
+VALUES (?, ?, ?, ?, ?, ?)

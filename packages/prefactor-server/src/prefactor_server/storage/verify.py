@@ -1,0 +1,96 @@
+"""Comparing what is stored with what else is stored: the part that no database is needed for.
+
+A backend reads records in the shapes below, a slice at a time, each slice in one state of the
+database, so that it may be checked while servers write to it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import Final, NamedTuple
+
+from prefactor_server.payloads import decode_document
+
+RUN_SLICE: Final = 50
+ROW_SLICE: Final = 1000
+
+_STATUSES: Final = ("pending", "active", "complete", "failed", "cancelled")
+# The JSON of an empty payload, which is not stored.
+_EMPTY_SIZE: Final = 2
+
+
+class Finding(NamedTuple):
+    """Something that is wrong, and where."""
+
+    account_id: str
+    kind: str
+    id: str
+    problem: str
+
+    def __str__(self) -> str:
+        """One line."""
+        return f"account {self.account_id}: {self.kind} {self.id}: {self.problem}"
+
+
+class RunRecord(NamedTuple):
+    """A run: the counts that it keeps, those of its spans, and what it refers to that is gone."""
+
+    account_id: str
+    id: str
+    kept: Sequence[int]
+    counted: Sequence[int]
+    has_agent: bool
+    has_schema_version: bool
+
+    def findings(self) -> Iterator[Finding]:
+        """What is wrong with it."""
+        for status, kept, counted in zip(_STATUSES, self.kept, self.counted, strict=True):
+            if kept != counted:
+                yield self._finding(f"keeps {kept} {status} spans and has {counted}")
+        if not self.has_agent:
+            yield self._finding("its agent is not there")
+        if not self.has_schema_version:
+            yield self._finding("its schema version is not there")
+
+    def _finding(self, problem: str) -> Finding:
+        return Finding(self.account_id, "run", self.id, problem)
+
+
+class SpanRecord(NamedTuple):
+    """A span: whether its run is there, and its payloads as they are stored."""
+
+    account_id: str
+    id: str
+    has_run: bool
+    payload_size: int
+    codec: int | None
+    body: bytes | None
+    result_size: int
+    result_codec: int | None
+    result_body: bytes | None
+
+    def findings(self) -> Iterator[Finding]:
+        """What is wrong with it."""
+        if not self.has_run:
+            yield self._finding("its run is not there")
+        for name, size, codec, body in (
+            ("payload", self.payload_size, self.codec, self.body),
+            ("result payload", self.result_size, self.result_codec, self.result_body),
+        ):
+            if codec is not None and body is not None:
+                if not _readable(codec, body):
+                    yield self._finding(f"its {name} cannot be read")
+            elif size > _EMPTY_SIZE:
+                yield self._finding(f"its {name} of {size} bytes is not there")
+
+    def _finding(self, problem: str) -> Finding:
+        return Finding(self.account_id, "span", self.id, problem)
+
+
+def _readable(codec: int, body: bytes) -> bool:
+    try:
+        document = json.loads(decode_document(codec, body))
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(document, dict)

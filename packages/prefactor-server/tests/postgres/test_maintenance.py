@@ -1,0 +1,245 @@
+"""Looking after a database on a server: what is found in it, what goes, and what stays."""
+
+import asyncio
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+import upkeep
+from postgres_database import PostgresDatabase
+from rows import ACCOUNT, NOW
+
+from postgres_server import PostgresServer
+from prefactor_server.domain.errors import Unavailable
+from prefactor_server.domain.retention import Pruned, Retention
+from prefactor_server.storage.backup import BackupError
+from prefactor_server.storage.postgres import prune
+from prefactor_server.storage.postgres.backend import PostgresStorage
+from prefactor_server.storage.postgres.backup import back_up_server, without_password
+
+ENTRIES = "SELECT action, resource_id, detail FROM audit_entry WHERE action NOT LIKE 'accounts.%'"
+
+
+async def test_nothing_is_found_where_nothing_is_wrong(storage: PostgresStorage) -> None:
+    """A database that servers wrote verifies, in more slices than one."""
+    await upkeep.check_sound(storage)
+
+
+@pytest.mark.parametrize(("damage", "found"), upkeep.DAMAGES)
+async def test_what_differs_is_named(
+    database: PostgresDatabase, storage: PostgresStorage, damage: str, found: list[str]
+) -> None:
+    """Whatever no longer fits together is named with its run or span."""
+    await upkeep.check_damage(storage, database.rows, damage, found)
+
+
+async def test_payloads_that_are_lost_or_damaged_are_named(
+    database: PostgresDatabase, storage: PostgresStorage
+) -> None:
+    """A payload that is gone, cannot be read, or belongs to nobody is found."""
+    await upkeep.run_with_spans(storage, "run-1")
+    await database.rows("DELETE FROM span_payload WHERE span_id = 'run-1-span-0' AND part = 0")
+    damaged = "UPDATE span_payload SET body = '\\x00' WHERE span_id = 'run-1-span-1' AND part = 1"
+    await database.rows(damaged)
+    await database.rows("INSERT INTO span_payload VALUES ('nobody', 'nothing', 1, 0, '{}')")
+
+    size = len(upkeep.LARGE)
+    assert await upkeep.findings(storage) == [
+        f"account {ACCOUNT}: span run-1-span-0: its payload of {size} bytes is not there",
+        f"account {ACCOUNT}: span run-1-span-1: its result payload cannot be read",
+        "account nobody: payload nothing/1: its span is not there",
+    ]
+
+
+async def test_old_runs_go_and_young_ones_stay(storage: PostgresStorage) -> None:
+    """Pruning deletes by the end of runs, as the preview said, and leaves a sound database."""
+    await upkeep.check_pruned_by_age(storage)
+
+
+async def test_an_agent_and_an_environment_have_their_own_retention(
+    storage: PostgresStorage,
+) -> None:
+    """Pruning one agent or environment, or account, does not touch another."""
+    await upkeep.check_pruned_by_agent_and_environment(storage)
+
+
+async def test_a_held_run_stays(storage: PostgresStorage) -> None:
+    """A legal hold is stronger than any retention."""
+    await upkeep.check_held(storage)
+
+
+async def test_pruning_goes_in_slices(storage: PostgresStorage, monkeypatch: Any) -> None:
+    """No slice is larger than it may be, and the database is sound between two of them."""
+    monkeypatch.setattr(prune, "SPAN_SLICE", 10)
+    await upkeep.check_slices(storage)
+
+
+async def test_what_was_done_is_in_the_audit_log(
+    database: PostgresDatabase, storage: PostgresStorage
+) -> None:
+    """Holds and deletions are noted in the transaction that does them."""
+
+    async def entries() -> list[Any]:
+        return await database.rows(f"{ENTRIES} ORDER BY action LIKE '%prune', action")
+
+    await upkeep.check_audited(storage, entries)
+
+
+async def test_nothing_of_a_pruned_run_is_left(
+    database: PostgresDatabase, storage: PostgresStorage
+) -> None:
+    """Every table that names runs or spans is empty when all runs are gone."""
+    await upkeep.run_with_spans(storage, "run-1")
+    await database.rows(
+        "INSERT INTO agent_instance_quality (id, account_id, inserted_at, document, updated_at) "
+        "VALUES ('run-1', $1, 1, '{}', 1)",
+        ACCOUNT,
+    )
+    before = await database.everything()
+    await upkeep.prune_all(storage, Retention(ACCOUNT, NOW + 1))
+    after = await database.everything()
+
+    mentions = {table for table, rows in before.items() if "run-1" in repr(rows)}
+    assert mentions >= {"agent_instance", "agent_instance_quality", "agent_span", "span_payload"}
+    assert [table for table, rows in after.items() if "run-1" in repr(rows)] == []
+
+
+async def test_two_prune_at_once(storage: PostgresStorage, other: PostgresStorage) -> None:
+    """What two prune together is deleted once, and neither waits for ever."""
+    for number in range(20):
+        await upkeep.run_with_spans(storage, f"run-{number}", spans=2)
+    retention = Retention(ACCOUNT, NOW + 1)
+
+    slices = await asyncio.gather(
+        upkeep.prune_all(storage, retention), upkeep.prune_all(other, retention)
+    )
+    slices.append(await upkeep.prune_all(storage, retention))
+
+    total = Pruned()
+    for one in [one for each in slices for one in each]:
+        total = total.plus(one)
+    assert (total.runs, total.spans) == (20, 40)
+    assert await upkeep.findings(storage) == []
+
+
+async def test_a_hold_that_comes_in_between_holds(
+    database: PostgresDatabase, storage: PostgresStorage
+) -> None:
+    """A run whose hold was committed while its slice was being chosen is not deleted."""
+    await upkeep.run_with_spans(storage, "run-1")
+
+    async with storage._writing.connection() as connection:
+        holding = connection.transaction()
+        await holding.__aenter__()
+        await connection.fetch("SELECT id FROM agent_instance FOR UPDATE")
+        # What is locked is left alone, as long as nobody knows what will become of it.
+        assert await storage.maintenance.prune(Retention(ACCOUNT, NOW + 1), NOW, "cli") == Pruned()
+        await connection.execute("INSERT INTO legal_hold VALUES ($1, 'run-1', 'why', 1)", ACCOUNT)
+        await holding.__aexit__(None, None, None)
+
+    assert await upkeep.prune_all(storage, Retention(ACCOUNT, NOW + 1)) == []
+    assert await upkeep.runs(storage, "run-1") == {"run-1"}
+
+
+async def test_a_database_that_takes_no_writes_says_so(
+    database: PostgresDatabase, storage: PostgresStorage
+) -> None:
+    """A server that only follows another one is not ready."""
+    await storage.maintenance.check_writable()
+    async with storage._writing.connection() as connection:
+        await connection.execute("SET default_transaction_read_only = on")
+
+    with pytest.raises(Unavailable, match="primary"):
+        await storage.maintenance.check_writable()
+
+
+async def test_maintenance_finds_rows_by_index(
+    database: PostgresDatabase, storage: PostgresStorage
+) -> None:
+    """No statement of maintenance goes through a table row by row, but for the one it is about."""
+    await upkeep.run_with_spans(storage, "run-1")
+    async with storage._writing.connection() as connection:
+        for name, values in (
+            ("prune.lock", (ACCOUNT, NOW, None, None, 100)),
+            ("prune.held", (ACCOUNT, NOW, None, None)),
+            ("prune.preview", (ACCOUNT, NOW, None, None, 0, "", 100)),
+            ("prune.spans", (ACCOUNT, ["run-1"], 100)),
+            ("prune.delete_spans", (ACCOUNT, ["x"])),
+            ("prune.delete_payloads", (ACCOUNT, ["x"])),
+            ("prune.delete_quality", (ACCOUNT, ["x"])),
+            ("prune.delete_runs", (ACCOUNT, ["x"])),
+            ("prune.emptied", (ACCOUNT, ["x"])),
+            ("verify.runs", ("", "", 10)),
+            ("verify.spans", ("", "", 10)),
+            ("verify.payloads", ("", "", -1, 10)),
+        ):
+            explain = f"EXPLAIN (FORMAT JSON) {prune._SQL[name]}"
+            plan = json.dumps(json.loads(await connection.fetchval(explain, *values)))
+            assert "Seq Scan" not in plan, name
+
+
+def test_a_backup_restores(
+    server: PostgresServer, database: PostgresDatabase, tmp_path: Path
+) -> None:
+    """What pg_dump wrote, pg_restore puts into an empty database, row for row."""
+
+    async def filled() -> dict[str, list[Any]]:
+        storage = await database.open()
+        await upkeep.run_with_spans(storage, "run-1")
+        await storage.maintenance.add_hold(*upkeep.hold("run-1"))
+        await storage.close()
+        return await database.everything()
+
+    before = asyncio.run(filled())
+    archive = tmp_path / "copy.dump"
+    environ = {**os.environ, "PATH": str(server.binaries)}
+    back_up_server(database.url, archive, environ)
+    restored = PostgresDatabase(server.create_database("restored"))
+    server.run("pg_restore", "--no-owner", "--dbname", "restored", str(archive))
+
+    async def read() -> tuple[dict[str, list[Any]], list[str]]:
+        storage = await restored.open()
+        found = await upkeep.findings(storage)
+        await storage.close()
+        return await restored.everything(), found
+
+    assert asyncio.run(read()) == (before, [])
+    assert archive.stat().st_mode & 0o777 == 0o600
+
+
+def test_without_the_programs_there_is_a_message(
+    database: PostgresDatabase, tmp_path: Path
+) -> None:
+    """A machine without pg_dump says which program is missing, and leaves no file."""
+    with pytest.raises(BackupError, match=r"pg_dump was not found\. Install"):
+        back_up_server(database.url, tmp_path / "copy.dump", {"PATH": str(tmp_path)})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_failed_dump_leaves_no_file(server: PostgresServer, tmp_path: Path) -> None:
+    """What pg_dump complains of is passed on, and there is no half of a copy."""
+    environ = {**os.environ, "PATH": str(server.binaries)}
+    with pytest.raises(BackupError, match=r"pg_dump failed: .*nowhere"):
+        back_up_server(server.url("nowhere"), tmp_path / "copy.dump", environ)
+    empty = server.create_database("none_of_ours")
+    with pytest.raises(BackupError, match="none of prefactor-server"):
+        back_up_server(empty, tmp_path / "copy.dump", environ)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("url", "address", "password"),
+    [
+        ("postgresql://u:s%40cret@h:5432/d", "postgresql://u@h:5432/d", "s@cret"),
+        ("postgresql://u@h/d", "postgresql://u@h/d", ""),
+        ("postgresql:///d?host=/tmp", "postgresql:///d?host=%2Ftmp", ""),
+        ("postgresql://h/d?user=u&password=p", "postgresql://h/d?user=u", "p"),
+    ],
+)
+def test_a_password_is_kept_out_of_the_list_of_processes(
+    url: str, address: str, password: str
+) -> None:
+    """The address that a program is started with has no password, and the password is found."""
+    assert without_password(url) == (address, password)

@@ -1,0 +1,203 @@
+"""Looking after a database file: what is found in it, what goes, and what stays."""
+
+import re
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+import upkeep
+from database import TABLES, Database
+from rows import ACCOUNT, NOW
+
+from prefactor_server.domain.errors import Unavailable
+from prefactor_server.domain.retention import Retention
+from prefactor_server.storage.backup import BackupError
+from prefactor_server.storage.sqlite import prune
+from prefactor_server.storage.sqlite.backup import back_up_file
+from prefactor_server.storage.sqlite.maintenance import _SQL
+
+ENTRIES = "SELECT action, resource_id, detail FROM audit_entry WHERE action NOT LIKE 'accounts.%'"
+
+
+async def test_nothing_is_found_where_nothing_is_wrong(database: Database) -> None:
+    """A database that servers wrote verifies, in more slices than one."""
+    await upkeep.check_sound(database.storage)
+
+
+@pytest.mark.parametrize(("damage", "found"), upkeep.DAMAGES)
+async def test_what_differs_is_named(database: Database, damage: str, found: list[str]) -> None:
+    """Whatever no longer fits together is named with its run or span."""
+
+    async def execute(sql: str) -> None:
+        database.execute(sql)
+
+    await upkeep.check_damage(database.storage, execute, damage, found)
+
+
+async def test_payloads_that_are_lost_or_damaged_are_named(database: Database) -> None:
+    """A payload that is gone, cannot be read, or belongs to nobody is found."""
+    await upkeep.run_with_spans(database.storage, "run-1")
+    database.execute("DELETE FROM span_payload WHERE id = (SELECT min(id) FROM span_payload)")
+    database.execute("UPDATE span_payload SET body = x'00' WHERE id % 2 = 1 AND id < 5")
+    database.execute("INSERT INTO span_payload VALUES (9000, 0, x'7b7d')")
+
+    gone, damaged, orphan = sorted(await upkeep.findings(database.storage), key=len, reverse=True)
+    assert gone.endswith(f"its payload of {len(upkeep.LARGE)} bytes is not there")
+    assert damaged.endswith("its result payload cannot be read")
+    assert orphan == "account -: payload 9000: its span is not there"
+
+
+async def test_a_damaged_file_is_named_first(database: Database) -> None:
+    """An index that lost its rows is damage of the file, and then only the file is reported."""
+    await upkeep.run_with_spans(database.storage, "run-1")
+    with closing(sqlite3.connect(database.path)) as connection, connection:
+        connection.execute("PRAGMA writable_schema = ON")
+        connection.execute(
+            "UPDATE sqlite_schema SET rootpage = (SELECT rootpage FROM sqlite_schema "
+            "WHERE name = 'agent_span_of_agent') WHERE name = 'agent_instance_of_agent'"
+        )
+        connection.execute("PRAGMA schema_version = 1000")
+
+    found = await upkeep.findings(database.storage)
+    assert found != []
+    assert all(line.startswith("account -: file -: ") for line in found)
+
+
+async def test_a_row_that_refers_to_nothing_is_named(database: Database) -> None:
+    """A reference that the database itself should have kept is found when it is broken."""
+    database.execute("INSERT INTO environment VALUES ('e', 'no-account', 'E', 0, 1, 1)")
+
+    (found,) = await upkeep.findings(database.storage)
+    assert "a row of environment refers to a row of account that is gone" in found
+
+
+async def test_old_runs_go_and_young_ones_stay(database: Database) -> None:
+    """Pruning deletes by the end of runs, as the preview said, and leaves a sound database."""
+    await upkeep.check_pruned_by_age(database.storage)
+
+
+async def test_an_agent_and_an_environment_have_their_own_retention(database: Database) -> None:
+    """Pruning one agent or environment, or account, does not touch another."""
+    await upkeep.check_pruned_by_agent_and_environment(database.storage)
+
+
+async def test_a_held_run_stays(database: Database) -> None:
+    """A legal hold is stronger than any retention."""
+    await upkeep.check_held(database.storage)
+
+
+async def test_pruning_goes_in_slices(database: Database, monkeypatch: Any) -> None:
+    """No slice is larger than it may be, and the database is sound between two of them."""
+    monkeypatch.setattr(prune, "SPAN_SLICE", 10)
+    await upkeep.check_slices(database.storage)
+
+
+async def test_a_preview_goes_in_slices(database: Database, monkeypatch: Any) -> None:
+    """A preview of more runs than a slice counts every one of them once."""
+    monkeypatch.setattr(prune, "RUN_SLICE", 2)
+    for number in range(5):
+        await upkeep.run_with_spans(database.storage, f"run-{number}", spans=1)
+
+    preview = await database.storage.maintenance.preview(Retention(ACCOUNT, NOW + 1))
+    assert (preview.runs, preview.spans) == (5, 5)
+
+
+async def test_what_was_done_is_in_the_audit_log(database: Database) -> None:
+    """Holds and deletions are noted in the transaction that does them."""
+
+    async def entries() -> list[Any]:
+        return database.rows(f"{ENTRIES} ORDER BY action LIKE '%prune', rowid")
+
+    await upkeep.check_audited(database.storage, entries)
+
+
+async def test_nothing_of_a_pruned_run_is_left(database: Database) -> None:
+    """Every table that names runs or spans is empty when all runs are gone."""
+    await upkeep.run_with_spans(database.storage, "run-1")
+    database.execute(
+        "INSERT INTO agent_instance_quality VALUES ('run-1', ?, 1, x'7b7d', 1)", ACCOUNT
+    )
+    before = database.everything()
+    await upkeep.prune_all(database.storage, Retention(ACCOUNT, NOW + 1))
+    after = database.everything()
+
+    mentions = {table for table in TABLES if "run-1" in repr(before[table])}
+    assert mentions >= {"agent_instance", "agent_instance_quality", "agent_span"}
+    assert [table for table in TABLES if "run-1" in repr(after[table])] == []
+    assert after["span_payload"] == []
+
+
+async def test_a_database_that_cannot_be_written_says_so(database: Database) -> None:
+    """Readiness asks for what a write would ask for, and writes nothing."""
+    before = database.rows("PRAGMA user_version")
+    await database.storage.maintenance.check_writable()
+    assert database.rows("PRAGMA user_version") == before
+
+    database.storage._writer.execute("PRAGMA query_only = ON")
+    with pytest.raises(Unavailable):
+        await database.storage.maintenance.check_writable()
+
+
+async def test_a_copy_of_a_database_in_use_is_whole(database: Database, tmp_path: Path) -> None:
+    """A copy holds what was committed until then, verifies, and is for its owner's eyes alone."""
+    await upkeep.run_with_spans(database.storage, "run-1")
+    copy = tmp_path / "copy.db"
+    back_up_file(database.path, copy)
+    await upkeep.run_with_spans(database.storage, "run-2")
+
+    with closing(sqlite3.connect(copy)) as connection:
+        assert connection.execute("SELECT id FROM agent_instance").fetchall() == [("run-1",)]
+        assert connection.execute("SELECT count(*) FROM span_payload").fetchone() == (6,)
+    assert copy.stat().st_mode & 0o777 == 0o600
+    assert sorted(path.name for path in tmp_path.glob("copy*")) == ["copy.db"]
+
+
+async def test_no_copy_is_better_than_a_bad_one(database: Database, tmp_path: Path) -> None:
+    """A target that is there, a folder that is not, and a source that is none leave nothing."""
+    there = tmp_path / "there.db"
+    there.write_text("precious")
+    notes = tmp_path / "notes.txt"
+    notes.write_text("no database " * 100)
+    with closing(sqlite3.connect(tmp_path / "other.db")) as other:
+        other.execute("CREATE TABLE mine (x)")
+
+    for source, target, says in (
+        (database.path, there, "is there already"),
+        (database.path, tmp_path / "nowhere" / "copy.db", "Cannot write"),
+        (notes, tmp_path / "copy.db", "Cannot copy"),
+        (tmp_path / "other.db", tmp_path / "copy.db", "no database of prefactor-server"),
+    ):
+        with pytest.raises(BackupError, match=says):
+            back_up_file(source, target)
+
+    assert there.read_text() == "precious"
+    assert list(tmp_path.glob("*.part")) + list(tmp_path.glob("copy*")) == []
+
+
+NAMED = {
+    **Retention(ACCOUNT, NOW)._asdict(),
+    **dict.fromkeys(("pending", "active", "complete", "failed", "cancelled"), 1),
+    "finished_at": 0,
+    "id": "run-1",
+    "runs": '["run-1"]',
+    "seqs": "[1, 2]",
+    "seq": 0,
+    "slice": 10,
+    "spans": 10,
+}
+
+
+@pytest.mark.parametrize("name", [name for name in _SQL if name not in ("hold.add", "audit.add")])
+def test_maintenance_finds_rows_by_index(database: Database, name: str) -> None:
+    """No statement of maintenance goes through a table that it does not slice."""
+    values = {**NAMED, "runs": 10} if name == "prune.runs" else NAMED
+    with closing(sqlite3.connect(database.path)) as connection:
+        steps = [step[3] for step in connection.execute(f"EXPLAIN QUERY PLAN {_SQL[name]}", values)]
+
+    assert steps
+    # Lists that were handed in, and slices of a table that were found by its key.
+    harmless = r"SCAN \w+ VIRTUAL TABLE" + (r"|SCAN (run|span|payload)\Z" * ("verify" in name))
+    scans = [step for step in steps if step.startswith("SCAN")]
+    assert [step for step in scans if not re.match(harmless, step)] == []
