@@ -1,9 +1,16 @@
 """What is set up for agents, in PostgreSQL: changed, deleted, never from under another server."""
 
 from postgres_database import PostgresDatabase, do, on_another_replica, submit
-from rows import ACCOUNT, NOW, STAGING, register, request
+from rows import ACCOUNT, NOW, STAGING, create_agent, register, request, schema
 
 from prefactor_server.commands.account import UpdateAccount
+from prefactor_server.commands.agent_deployment import (
+    CreateDeployment,
+    DeleteDeployment,
+    UpdateDeployment,
+)
+from prefactor_server.commands.agent_schema_version import CreateSchemaVersion
+from prefactor_server.commands.agent_version import CreateVersion
 from prefactor_server.commands.api_token import ChangeToken, DeleteToken
 from prefactor_server.commands.base import Done, Outcome, Refused
 from prefactor_server.commands.environment import (
@@ -11,7 +18,10 @@ from prefactor_server.commands.environment import (
     DeleteEnvironment,
     UpdateEnvironment,
 )
+from prefactor_server.commands.register import VersionMetadata
 from prefactor_server.domain.agent_deployment import AgentDeployment
+from prefactor_server.domain.agent_schema_version import AgentSchemaVersion
+from prefactor_server.domain.agent_version import AgentVersion
 from prefactor_server.domain.api_token import ApiToken
 from prefactor_server.domain.environment import Environment
 from prefactor_server.domain.errors import InvalidAction, NotFound
@@ -71,6 +81,76 @@ async def test_a_token_is_revoked_and_deleted(storage: PostgresStorage) -> None:
     assert revoked is not None
     assert (revoked.status, revoked.updated_at) == ("revoked", NOW + 1)
     assert await storage.token_by_hash(revoked.token_hash) is None
+
+
+async def test_versions_are_made_once_and_counted(storage: PostgresStorage) -> None:
+    """A schema version and a version are found again by their content, and by their identifier."""
+    await do(storage, create_agent("a"))
+    declared = schema("s1")
+    first = await do(storage, CreateSchemaVersion(request(), "s", False, "a", declared))
+    again = await do(storage, CreateSchemaVersion(request(), "t", False, "a", declared))
+    version = await do(storage, _version("v", newest="s"))
+    same = await do(storage, _version("w", named="s"))
+
+    assert (first.id, again) == ("s", first)
+    assert (version.agent_schema_version_id, same) == ("s", version)
+    counts = await storage.identifier_counts(AgentVersion, ACCOUNT, "a", ["v1", "v2"])
+    assert counts == {"v1": 1}
+
+
+async def test_a_version_without_any_schema_gets_one(storage: PostgresStorage) -> None:
+    """The schema version that declares nothing is made with the first version that needs it."""
+    await do(storage, create_agent("a"))
+    version = await do(storage, _version("v"))
+
+    made = await storage.row(AgentSchemaVersion, ACCOUNT, version.agent_schema_version_id)
+    assert made is not None
+    assert await storage.schema_content(ACCOUNT, made.id) is not None
+
+
+async def test_deployments_come_change_and_go(storage: PostgresStorage) -> None:
+    """A version is pinned in a deployment and let go, and a deployment without runs is deleted."""
+    await do(storage, create_agent("a"))
+    await do(storage, CreateDeployment(request(), "d", "a", STAGING, None))
+    await do(storage, _version("v"))
+    await do(storage, UpdateDeployment(request(), "d", "v"))
+    pinned = await storage.current_versions(ACCOUNT, "a")
+    await do(storage, UpdateDeployment(request(), "d", None))
+
+    assert [(one.agent_deployment_id, one.agent_version_id) for one in pinned] == [("d", "v")]
+    assert await storage.current_versions(ACCOUNT, "a") == []
+    await do(storage, DeleteDeployment(request(), "d"))
+    assert await storage.row(AgentDeployment, ACCOUNT, "d") is None
+
+
+async def test_a_deployment_that_another_server_runs_in_stays(
+    database: PostgresDatabase, storage: PostgresStorage
+) -> None:
+    """A run that is registered while its deployment is deleted keeps the deployment."""
+    await do(storage, create_agent("a"))
+    await do(storage, CreateDeployment(request(), "d", "a", STAGING, None))
+    meanwhile = on_another_replica(database, register("r", "a", environment_id=STAGING))
+
+    (outcome,) = await submit(storage, DeleteDeployment(request(), "d"), meanwhile=meanwhile)
+
+    assert isinstance(outcome, Refused)
+    assert isinstance(outcome.refusal, InvalidAction)
+    assert await storage.row(AgentDeployment, ACCOUNT, "d") is not None
+
+
+def _version(version_id: str, newest: str | None = None, named: str | None = None) -> CreateVersion:
+    """The creation of a version of agent a, always in the same words."""
+    return CreateVersion(
+        request(),
+        version_id,
+        False,
+        "a",
+        VersionMetadata(external_identifier="v1"),
+        named,
+        newest,
+        schema("nameless"),
+        f"schema-of-{version_id}",
+    )
 
 
 async def test_what_another_server_begins_to_use_is_not_deleted(

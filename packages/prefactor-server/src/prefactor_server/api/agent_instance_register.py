@@ -9,6 +9,7 @@ import msgspec
 from prefactor_server.api.agent_instance import show, written_by
 from prefactor_server.api.agent_instance_views import AgentInstanceDetails
 from prefactor_server.api.agent_schema_version import SchemaVersionFields, declare, nameless
+from prefactor_server.api.errors import under
 from prefactor_server.api.fields import ClientId, JsonObject, Name, Text
 from prefactor_server.api.intake import RunFacts
 from prefactor_server.api.operation import Call, Example, Prepared, Write
@@ -65,7 +66,7 @@ async def _prepare(call: Call, body: RegisterFields) -> Prepared:
         agent_ref=agent_ref,
         environment_id=_environment_id(call, body.environment_id),
         metadata=_metadata(body.agent_version),
-        schema=declare(account_id, body.agent_schema_version),
+        schema=_declared(account_id, body.agent_schema_version),
         nameless=nameless(account_id),
         update_current_version=body.update_current_version is not False,
         purpose=body.purpose or "live",
@@ -106,6 +107,13 @@ def _environment_id(call: Call, given: str | None) -> str | None:
     if own is not None and given not in (None, own):
         raise NotPermitted(f"The token belongs to another environment than {given!r}")
     return own or given
+
+
+def _declared(account_id: str, fields: SchemaVersionFields | None) -> DeclaredSchema | None:
+    try:
+        return declare(account_id, fields)
+    except ValidationFailed as refusal:
+        raise under("agent_schema_version", refusal) from None
 
 
 def _metadata(fields: AgentVersionFields | None) -> VersionMetadata | None:

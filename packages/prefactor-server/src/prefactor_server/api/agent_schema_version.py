@@ -130,11 +130,11 @@ def _check_names(types: Sequence[SpanTypeFields]) -> None:
             errors[str(index)] = {"name": repeated}
         seen.add(one.name)
     if errors:
-        raise ValidationFailed({"agent_schema_version": {"span_type_schemas": errors}})
+        raise ValidationFailed({"span_type_schemas": errors})
 
 
 def _check_results(schemas: Mapping[str, JsonObject], results: Mapping[str, JsonObject]) -> None:
     unknown = FieldError("invalid_value", "belongs to no type in span_schemas")
     errors = {name: unknown for name in results if name not in schemas}
     if errors:
-        raise ValidationFailed({"agent_schema_version": {"span_result_schemas": errors}})
+        raise ValidationFailed({"span_result_schemas": errors})

@@ -148,6 +148,10 @@ class Intake:
         """The compiled span types of what a registration declares."""
         return self._compiled(_Content.of(document))
 
+    def schema_problem(self, schema: object) -> str | None:
+        """What is wrong with a JSON Schema, or why it is not used; None when it is."""
+        return self._compiler.schemas.compile(schema).problem
+
     def _compiled(self, content: _Content) -> SpanTypes:
         # Compiled types may be a thousand times larger than their source: only the compiler, which
         # weighs them, keeps any.

@@ -60,10 +60,13 @@ class Call:
 
 
 class Prepared(NamedTuple):
-    """A command, and how to answer once it took effect."""
+    """A command, and how to answer once it took effect.
+
+    Without a ``reply``, the answer is what the operation shows of the resource by then.
+    """
 
     command: Command
-    reply: Callable[[Done], msgspec.Struct]
+    reply: Callable[[Done], msgspec.Struct] | None = None
 
 
 class Example(NamedTuple):

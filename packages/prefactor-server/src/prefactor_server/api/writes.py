@@ -87,8 +87,9 @@ class Job:
 
     async def answer(self, prepared: Prepared, done: Done) -> Reply:
         """The reply to a command that took effect."""
-        if done.replayed:
-            return Reply(await self.operation.show(self.call, done.resource_id), replayed=True)
+        if done.replayed or prepared.reply is None:
+            shown = await self.operation.show(self.call, done.resource_id)
+            return Reply(shown, replayed=done.replayed)
         return Reply(prepared.reply(done))
 
     def refusal(self, refusal: Refusal) -> Refusal:

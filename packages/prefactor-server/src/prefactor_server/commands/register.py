@@ -39,6 +39,24 @@ class VersionMetadata(NamedTuple):
         digest.update(self.runtime_environment or b"")
         return digest.digest()
 
+    def version(
+        self, request: Request, version_id: str, schema_version: AgentSchemaVersion
+    ) -> AgentVersion:
+        """A new version of this metadata."""
+        return AgentVersion(
+            id=version_id,
+            account_id=request.account_id,
+            agent_id=schema_version.agent_id,
+            agent_schema_version_id=schema_version.id,
+            external_identifier=self.external_identifier,
+            name=self.name,
+            description=self.description,
+            runtime_environment=self.runtime_environment,
+            metadata_hash=self.hash(),
+            inserted_at=request.now,
+            updated_at=request.now,
+        )
+
 
 class DeclaredSchema(NamedTuple):
     """The span types that a registration declares, checked and encoded."""
@@ -46,6 +64,19 @@ class DeclaredSchema(NamedTuple):
     external_identifier: str | None
     content: SchemaContent
     span_type_count: int
+
+    def version(self, request: Request, version_id: str, agent_id: str) -> AgentSchemaVersion:
+        """A new schema version of this content."""
+        return AgentSchemaVersion(
+            id=version_id,
+            account_id=request.account_id,
+            agent_id=agent_id,
+            external_identifier=self.external_identifier,
+            content_hash=self.content.content_hash,
+            span_type_count=self.span_type_count,
+            inserted_at=request.now,
+            updated_at=request.now,
+        )
 
 
 class FreshIds(NamedTuple):
@@ -183,16 +214,7 @@ class RegisterInstance(NamedTuple):
         found = snapshot.get(AgentSchemaVersion, agent.id, declared.content.content_hash)
         if found is not None:
             return found
-        made = AgentSchemaVersion(
-            id=self.fresh.schema_version,
-            account_id=self.request.account_id,
-            agent_id=agent.id,
-            external_identifier=declared.external_identifier,
-            content_hash=declared.content.content_hash,
-            span_type_count=declared.span_type_count,
-            inserted_at=self.request.now,
-            updated_at=self.request.now,
-        )
+        made = declared.version(self.request, self.fresh.schema_version, agent.id)
         steps.make(made)
         steps.contents.append(declared.content)
         return made
@@ -215,19 +237,7 @@ class RegisterInstance(NamedTuple):
         found = snapshot.get(AgentVersion, agent_id, metadata.hash(), schema_version.id)
         if found is not None:
             return found
-        made = AgentVersion(
-            id=self.fresh.version,
-            account_id=self.request.account_id,
-            agent_id=agent_id,
-            agent_schema_version_id=schema_version.id,
-            external_identifier=metadata.external_identifier,
-            name=metadata.name,
-            description=metadata.description,
-            runtime_environment=metadata.runtime_environment,
-            metadata_hash=metadata.hash(),
-            inserted_at=self.request.now,
-            updated_at=self.request.now,
-        )
+        made = metadata.version(self.request, self.fresh.version, schema_version)
         steps.make(made)
         return made
 

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 
 from prefactor_server.queries.account import AccountQueries
 from prefactor_server.queries.agent import AgentQueries
+from prefactor_server.queries.agent_deployment import AgentDeploymentQueries
 from prefactor_server.queries.agent_instance import AgentInstanceQueries
 from prefactor_server.queries.agent_schema_version import AgentSchemaVersionQueries
 from prefactor_server.queries.agent_span import AgentSpanQueries
+from prefactor_server.queries.agent_version import AgentVersionQueries
 from prefactor_server.queries.api_token import ApiTokenQueries
 from prefactor_server.queries.environment import EnvironmentQueries
 from prefactor_server.queries.risk import RiskQueries
@@ -24,6 +26,8 @@ class Reader:
     environments: EnvironmentQueries
     agents: AgentQueries
     agent_instances: AgentInstanceQueries
+    agent_deployments: AgentDeploymentQueries
+    agent_versions: AgentVersionQueries
     agent_schema_versions: AgentSchemaVersionQueries
     agent_spans: AgentSpanQueries
     api_tokens: ApiTokenQueries
@@ -38,6 +42,8 @@ class Reader:
             environments=EnvironmentQueries(storage),
             agents=AgentQueries(storage),
             agent_instances=AgentInstanceQueries(storage),
+            agent_deployments=AgentDeploymentQueries(storage),
+            agent_versions=AgentVersionQueries(storage),
             agent_schema_versions=AgentSchemaVersionQueries(storage),
             agent_spans=AgentSpanQueries(storage),
             api_tokens=ApiTokenQueries(storage),

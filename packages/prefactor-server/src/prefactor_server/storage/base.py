@@ -48,8 +48,8 @@ class Registration(NamedTuple):
 
     ``agent_ref`` is an agent's id or external identifier, ``environment_id`` None for the account's
     default. The backend loads the agent, the environment, their deployment with its current version
-    and that one's schema version, the schema version of this content, and the agent's versions of
-    this metadata.
+    and that one's schema version, the schema versions of this content and of this id, and the
+    agent's versions of this metadata with any of these schema versions.
     """
 
     agent_ref: str
@@ -57,6 +57,7 @@ class Registration(NamedTuple):
     content_hash: bytes | None
     metadata_hash: bytes | None
     external_identifier: str | None
+    agent_schema_version_id: str | None = None
 
 
 @dataclass(slots=True)

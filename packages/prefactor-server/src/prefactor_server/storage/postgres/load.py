@@ -138,7 +138,7 @@ class _Query:
         named = [(account, *one) for account in needs for one in needs[account].registrations]
         if not named:
             return
-        accounts, refs, environments, contents, metadata, identifiers = _columns(named)
+        accounts, refs, environments, contents, metadata, identifiers, versions = _columns(named)
         self.beforehand(
             "with.registrations",
             accounts=accounts,
@@ -147,6 +147,7 @@ class _Query:
             contents=contents,
             metadata=metadata,
             identifiers=identifiers,
+            versions=versions,
         )
         for piece, table in _OF_REGISTRATIONS:
             self.part(piece, table)

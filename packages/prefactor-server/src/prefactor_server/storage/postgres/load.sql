@@ -100,8 +100,9 @@ JOIN agent_instance AS t ON t.account_id = named.account_id AND t.id = named.age
 wanted AS MATERIALIZED (
     SELECT * FROM unnest(
         :accounts::text[], :refs::text[], :environments::text[], :contents::bytea[],
-        :metadata::bytea[], :identifiers::text[]
-    ) AS w (account_id, ref, environment_id, content_hash, metadata_hash, external_identifier)
+        :metadata::bytea[], :identifiers::text[], :versions::text[]
+    ) AS w (account_id, ref, environment_id, content_hash, metadata_hash, external_identifier,
+            agent_schema_version_id)
 ), found AS MATERIALIZED (
     SELECT wanted.*, agent.id AS agent_id
     FROM wanted JOIN agent ON agent.account_id = wanted.account_id AND agent.id = wanted.ref
@@ -132,6 +133,11 @@ wanted AS MATERIALIZED (
     FROM found JOIN agent_schema_version AS t
       ON t.account_id = found.account_id AND t.agent_id = found.agent_id
         AND t.content_hash = found.content_hash
+    UNION
+    SELECT t.*
+    FROM found JOIN agent_schema_version AS t
+      ON t.account_id = found.account_id AND t.id = found.agent_schema_version_id
+        AND t.agent_id = found.agent_id
 ), found_version AS MATERIALIZED (
     SELECT * FROM current_version
     UNION

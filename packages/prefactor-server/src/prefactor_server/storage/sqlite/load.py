@@ -132,6 +132,9 @@ class _Loader:
                 rows += self._deployment(agent, environment)
         if one.content_hash is not None:
             rows += self._schema_versions(agent, one.content_hash)
+        if one.agent_schema_version_id is not None:
+            named = self.by_id(tables.AGENT_SCHEMA_VERSION, [one.agent_schema_version_id])
+            rows += [version for version in named if version.agent_id == agent.id]
         if one.external_identifier is not None:
             rows += self._instances(agent, one.external_identifier)
         return rows

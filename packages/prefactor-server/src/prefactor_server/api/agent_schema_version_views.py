@@ -1,0 +1,158 @@
+"""Schema versions as answers have them: each schema with what checking it found out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, TypeAlias, cast
+
+import msgspec
+
+from prefactor_server.api.views import show_time
+from prefactor_server.checks.json_schema import EMPTY_OBJECT_SCHEMA
+from prefactor_server.domain.agent_schema_version import AgentSchemaVersion
+from prefactor_server.queries.in_use import InUse
+
+Problem: TypeAlias = Callable[[object], str | None]
+"""What is wrong with a JSON Schema, or None."""
+
+
+class SchemaValidation(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether payloads are checked against a schema, and if not, why."""
+
+    status: Literal["success", "error"]
+    message: str | None
+
+
+class SpanTypeView(msgspec.Struct, frozen=True, kw_only=True):
+    """A declared span type. Its title is its name unless it has one of its own."""
+
+    name: str
+    title: str
+    description: str | None
+    params_schema: Any
+    params_schema_validation: SchemaValidation
+    result_schema: Any
+    result_schema_validation: SchemaValidation
+    template: str | None
+    data_risk: Any
+
+
+class QualitySchemaView(msgspec.Struct, frozen=True, kw_only=True):
+    """A declared kind of quality record."""
+
+    name: str
+    title: str
+    description: str | None
+    template: str | None
+    data_risk: Any
+    schema: Any
+    schema_validation: SchemaValidation
+
+
+class AgentSchemaVersionSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """A schema version on a list, with the number of span types in place of them."""
+
+    type: Literal["agent_schema_version"] = "agent_schema_version"
+    id: str
+    account_id: str
+    agent_id: str
+    external_identifier: str | None
+    external_identifier_repeats: int
+    current_agent_deployment_refs: list[str]
+    span_schemas_count: int
+    inserted_at: str
+    updated_at: str
+
+
+class AgentSchemaVersionDetails(msgspec.Struct, frozen=True, kw_only=True):
+    """A schema version by itself; the declared schemas are maps from their names."""
+
+    type: Literal["agent_schema_version"] = "agent_schema_version"
+    id: str
+    account_id: str
+    agent_id: str
+    external_identifier: str | None
+    external_identifier_repeats: int
+    current_agent_deployment_refs: list[str]
+    span_type_schemas: dict[str, SpanTypeView]
+    quality_schemas: dict[str, QualitySchemaView]
+    inserted_at: str
+    updated_at: str
+
+
+def schema_version_summary(record: InUse[AgentSchemaVersion]) -> AgentSchemaVersionSummary:
+    """A schema version on a list."""
+    return AgentSchemaVersionSummary(
+        **_fields(record), span_schemas_count=record.row.span_type_count
+    )
+
+
+def schema_version_details(
+    record: InUse[AgentSchemaVersion], content: bytes | None, problem: Problem
+) -> AgentSchemaVersionDetails:
+    """A schema version by itself, from the JSON of what it declares."""
+    declared = cast("Mapping[str, Any]", msgspec.json.decode(content or b"{}"))
+    return AgentSchemaVersionDetails(
+        **_fields(record),
+        span_type_schemas={
+            one["name"]: _span_type(one, problem) for one in _entries(declared, "span_type_schemas")
+        },
+        quality_schemas={
+            one["name"]: _quality_schema(one, problem)
+            for one in _entries(declared, "quality_schemas")
+        },
+    )
+
+
+def _entries(declared: Mapping[str, Any], kind: str) -> Sequence[Mapping[str, Any]]:
+    return [one for one in declared.get(kind) or () if isinstance(one.get("name"), str)]
+
+
+def _span_type(one: Mapping[str, Any], problem: Problem) -> SpanTypeView:
+    result = one.get("result_schema", EMPTY_OBJECT_SCHEMA)
+    return SpanTypeView(
+        name=one["name"],
+        title=_text(one, "title") or one["name"],
+        description=_text(one, "description"),
+        params_schema=one.get("params_schema"),
+        params_schema_validation=_validation(problem(one.get("params_schema"))),
+        result_schema=result,
+        result_schema_validation=_validation(problem(result)),
+        template=_text(one, "template"),
+        data_risk=one.get("data_risk"),
+    )
+
+
+def _quality_schema(one: Mapping[str, Any], problem: Problem) -> QualitySchemaView:
+    return QualitySchemaView(
+        name=one["name"],
+        title=_text(one, "title") or one["name"],
+        description=_text(one, "description"),
+        template=_text(one, "template"),
+        data_risk=one.get("data_risk"),
+        schema=one.get("schema"),
+        schema_validation=_validation(problem(one.get("schema"))),
+    )
+
+
+def _validation(problem: str | None) -> SchemaValidation:
+    return SchemaValidation(status="success" if problem is None else "error", message=problem)
+
+
+def _text(one: Mapping[str, Any], field: str) -> str | None:
+    value = one.get(field)
+    return value if isinstance(value, str) else None
+
+
+def _fields(record: InUse[AgentSchemaVersion]) -> dict[str, Any]:
+    version = record.row
+    return {
+        "id": version.id,
+        "account_id": version.account_id,
+        "agent_id": version.agent_id,
+        "external_identifier": version.external_identifier,
+        "external_identifier_repeats": record.repeats,
+        "current_agent_deployment_refs": list(record.deployment_ids),
+        "inserted_at": show_time(version.inserted_at),
+        "updated_at": show_time(version.updated_at),
+    }

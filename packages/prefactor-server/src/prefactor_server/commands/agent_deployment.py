@@ -1,0 +1,129 @@
+"""The writes of deployments. Registrations make them as well."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from prefactor_server.commands.agent import agent_of
+from prefactor_server.commands.base import Decision, Done, Request, audit_entry
+from prefactor_server.commands.environment import find_environment
+from prefactor_server.domain.agent_deployment import AgentDeployment
+from prefactor_server.domain.agent_instance import AgentInstance
+from prefactor_server.domain.agent_version import AgentVersion
+from prefactor_server.domain.api_token import ApiToken
+from prefactor_server.domain.errors import InvalidAction, NotFound, invalid
+from prefactor_server.storage.base import Changes, Needs, Registration, Snapshot
+
+
+class CreateDeployment(NamedTuple):
+    """Deploy an agent in an environment."""
+
+    request: Request
+    id: str
+    agent_ref: str
+    environment_id: str
+    current_version_id: str | None
+
+    @property
+    def operation(self) -> str:
+        """The name of the operation."""
+        return "agent_deployments.create"
+
+    def needs(self, needs: Needs) -> None:
+        """The agent, the environment, what is there, and the version that is to be current."""
+        needs.registrations.add(Registration(self.agent_ref, self.environment_id, None, None, None))
+        needs.rows.add((AgentDeployment, self.id))
+        if self.current_version_id is not None:
+            needs.rows.add((AgentVersion, self.current_version_id))
+
+    def decide(self, snapshot: Snapshot) -> Decision:
+        """A new deployment, the only one of its agent in its environment."""
+        agent = agent_of(snapshot, self.agent_ref)
+        environment = find_environment(snapshot, self.environment_id)
+        there = snapshot.get(AgentDeployment, agent.id, environment.id)
+        if there is not None:
+            raise InvalidAction(f"The agent is deployed there already, as {there.id!r}")
+        if snapshot.get(AgentDeployment, self.id) is not None:
+            raise InvalidAction(f"A deployment with the id {self.id!r} exists already")
+        deployment = AgentDeployment(
+            id=self.id,
+            account_id=self.request.account_id,
+            agent_id=agent.id,
+            environment_id=environment.id,
+            current_version_id=_version_id(snapshot, agent.id, self.current_version_id),
+            inserted_at=self.request.now,
+            updated_at=self.request.now,
+        )
+        return Decision(Changes(inserted=(deployment,)), Done(deployment.id, deployment))
+
+
+class UpdateDeployment(NamedTuple):
+    """Make another version current in a deployment, or none."""
+
+    request: Request
+    id: str
+    current_version_id: str | None
+
+    @property
+    def operation(self) -> str:
+        """The name of the operation."""
+        return "agent_deployments.update"
+
+    def needs(self, needs: Needs) -> None:
+        """The deployment, and the version."""
+        needs.rows.add((AgentDeployment, self.id))
+        if self.current_version_id is not None:
+            needs.rows.add((AgentVersion, self.current_version_id))
+
+    def decide(self, snapshot: Snapshot) -> Decision:
+        """The deployment with that version."""
+        found = _find(snapshot, self.id)
+        deployment = found._replace(
+            current_version_id=_version_id(snapshot, found.agent_id, self.current_version_id),
+            updated_at=self.request.now,
+        )
+        return Decision(Changes(updated=(deployment,)), Done(deployment.id, deployment))
+
+
+class DeleteDeployment(NamedTuple):
+    """Delete a deployment that nothing refers to."""
+
+    request: Request
+    id: str
+
+    @property
+    def operation(self) -> str:
+        """The name of the operation."""
+        return "agent_deployments.delete"
+
+    def needs(self, needs: Needs) -> None:
+        """The deployment, its tokens, and whether it has runs."""
+        needs.rows.add((AgentDeployment, self.id))
+        needs.deployments_in_use.add(self.id)
+
+    def decide(self, snapshot: Snapshot) -> Decision:
+        """The deployment is gone, and who did it stays."""
+        deployment = _find(snapshot, self.id)
+        if any(run.agent_deployment_id == self.id for run in snapshot.rows(AgentInstance)):
+            raise InvalidAction("Deployment is in use: runs were registered in it")
+        if any(token.agent_deployment_id == self.id for token in snapshot.rows(ApiToken)):
+            raise InvalidAction("Deployment is in use: tokens belong to it. Delete them first")
+        entry = audit_entry(self.request, self.operation, self.id)
+        changes = Changes(deleted=(deployment,), audit=(entry,))
+        return Decision(changes, Done(deployment.id, deployment))
+
+
+def _find(snapshot: Snapshot, deployment_id: str) -> AgentDeployment:
+    found = snapshot.get(AgentDeployment, deployment_id)
+    if found is None:
+        raise NotFound(f"Deployment {deployment_id!r} not found")
+    return found
+
+
+def _version_id(snapshot: Snapshot, agent_id: str, version_id: str | None) -> str | None:
+    if version_id is None:
+        return None
+    version = snapshot.get(AgentVersion, version_id)
+    if version is None or version.agent_id != agent_id:
+        raise invalid("current_version_id", "is no version of this agent")
+    return version_id

@@ -1,0 +1,47 @@
+"""The creation of schema versions. Registrations make them as well, by the same rule of content."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from prefactor_server.commands.agent import agent_of
+from prefactor_server.commands.base import Decision, Done, Request
+from prefactor_server.commands.register import DeclaredSchema
+from prefactor_server.domain.agent_schema_version import AgentSchemaVersion
+from prefactor_server.domain.errors import InvalidAction
+from prefactor_server.storage.base import Changes, Needs, Registration, Snapshot
+
+
+class CreateSchemaVersion(NamedTuple):
+    """Declare what an agent's spans are. ``chosen_id`` says that the client brought the id."""
+
+    request: Request
+    id: str
+    chosen_id: bool
+    agent_ref: str
+    declared: DeclaredSchema
+
+    @property
+    def operation(self) -> str:
+        """The name of the operation."""
+        return "agent_schema_versions.create"
+
+    def needs(self, needs: Needs) -> None:
+        """The agent, its schema version of the same content, and one of the same id."""
+        content_hash = self.declared.content.content_hash
+        needs.registrations.add(Registration(self.agent_ref, None, content_hash, None, None))
+        needs.rows.add((AgentSchemaVersion, self.id))
+
+    def decide(self, snapshot: Snapshot) -> Decision:
+        """A new schema version, or the one that declared the same in the same name."""
+        agent = agent_of(snapshot, self.agent_ref)
+        content = self.declared.content
+        found = snapshot.get(AgentSchemaVersion, agent.id, content.content_hash)
+        if found is not None and self.chosen_id:
+            raise InvalidAction(f"The same schema version exists already, as {found.id!r}")
+        if found is not None:
+            return Decision(Changes(), Done(found.id, found))
+        if snapshot.get(AgentSchemaVersion, self.id) is not None:
+            raise InvalidAction(f"A schema version with the id {self.id!r} exists already")
+        made = self.declared.version(self.request, self.id, agent.id)
+        return Decision(Changes(inserted=(made,), contents=(content,)), Done(made.id, made))

@@ -1,0 +1,93 @@
+"""The creation of versions. Registrations make them as well, by the same rule of content."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from prefactor_server.commands.agent import agent_of
+from prefactor_server.commands.base import Decision, Done, Request
+from prefactor_server.commands.register import DeclaredSchema, VersionMetadata
+from prefactor_server.domain.agent import Agent
+from prefactor_server.domain.agent_schema_version import AgentSchemaVersion
+from prefactor_server.domain.agent_version import AgentVersion
+from prefactor_server.domain.errors import InvalidAction, invalid
+from prefactor_server.storage.base import Changes, Needs, Registration, Snapshot
+
+
+class CreateVersion(NamedTuple):
+    """Release an agent, with the schema version that is named or else with its newest.
+
+    ``newest`` is the one that was the newest when the request came; those that were made since are
+    looked at as well. ``nameless`` is the schema of an agent that never declared one. ``chosen_id``
+    says that the client brought the id.
+    """
+
+    request: Request
+    id: str
+    chosen_id: bool
+    agent_ref: str
+    metadata: VersionMetadata
+    agent_schema_version_id: str | None
+    newest: str | None
+    nameless: DeclaredSchema
+    fresh_schema_version_id: str
+
+    @property
+    def operation(self) -> str:
+        """The name of the operation."""
+        return "agent_versions.create"
+
+    def needs(self, needs: Needs) -> None:
+        """The agent, the schema version, and versions of the same metadata or the same id."""
+        needs.registrations.add(
+            Registration(
+                agent_ref=self.agent_ref,
+                environment_id=None,
+                content_hash=self.nameless.content.content_hash,
+                metadata_hash=self.metadata.hash(),
+                external_identifier=None,
+                agent_schema_version_id=self.agent_schema_version_id or self.newest,
+            )
+        )
+        needs.rows.add((AgentVersion, self.id))
+
+    def decide(self, snapshot: Snapshot) -> Decision:
+        """A new version, or the one that said the same; its name becomes the agent's."""
+        agent = agent_of(snapshot, self.agent_ref)
+        schema_version = self._schema_version(snapshot, agent)
+        made_schema = schema_version is None
+        if schema_version is None:
+            fresh_id = self.fresh_schema_version_id
+            schema_version = self.nameless.version(self.request, fresh_id, agent.id)
+        found = snapshot.get(AgentVersion, agent.id, self.metadata.hash(), schema_version.id)
+        if found is not None and self.chosen_id:
+            raise InvalidAction(f"The same version exists already, as {found.id!r}")
+        if found is None and snapshot.get(AgentVersion, self.id) is not None:
+            raise InvalidAction(f"A version with the id {self.id!r} exists already")
+        version = found or self.metadata.version(self.request, self.id, schema_version)
+        changes = Changes(
+            inserted=(
+                *((schema_version,) if made_schema else ()),
+                *((version,) if found is None else ()),
+            ),
+            updated=self._renamed(agent),
+            contents=(self.nameless.content,) if made_schema else (),
+        )
+        return Decision(changes, Done(version.id, version))
+
+    def _schema_version(self, snapshot: Snapshot, agent: Agent) -> AgentSchemaVersion | None:
+        if self.agent_schema_version_id is not None:
+            named = snapshot.get(AgentSchemaVersion, self.agent_schema_version_id)
+            if named is None or named.agent_id != agent.id:
+                raise invalid("agent_schema_version_id", "is no schema version of this agent")
+            return named
+        own = [one for one in snapshot.rows(AgentSchemaVersion) if one.agent_id == agent.id]
+        return max(own, key=lambda one: (one.inserted_at, one.id), default=None)
+
+    def _renamed(self, agent: Agent) -> tuple[Agent, ...]:
+        name = self.metadata.name or agent.name
+        description = self.metadata.description or agent.description
+        if (name, description) == (agent.name, agent.description):
+            return ()
+        now = self.request.now
+        return (agent._replace(name=name, description=description, updated_at=now),)

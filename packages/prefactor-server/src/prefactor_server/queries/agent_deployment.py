@@ -1,0 +1,33 @@
+"""The reads of deployments."""
+
+from __future__ import annotations
+
+from prefactor_server.domain.agent_deployment import AgentDeployment
+from prefactor_server.domain.api_token import Principal
+from prefactor_server.domain.errors import NotFound
+from prefactor_server.domain.listing import Listing, Page
+from prefactor_server.queries.visibility import within_sight
+from prefactor_server.storage.base import Storage
+
+
+class AgentDeploymentQueries:
+    """Reads deployments; a deployment token knows one, its own."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+
+    async def show(self, principal: Principal, deployment_id: str) -> AgentDeployment:
+        """A deployment by its id.
+
+        Raises:
+            NotFound: there is none, or none for this caller.
+        """
+        found = await self._storage.row(AgentDeployment, principal.account_id, deployment_id)
+        if found is None or not principal.sees(found.agent_id, found.environment_id):
+            raise NotFound(f"Deployment {deployment_id!r} not found")
+        return found
+
+    async def page(self, principal: Principal, listing: Listing) -> Page[AgentDeployment]:
+        """A page of deployments."""
+        listing = within_sight(principal, listing)
+        return await self._storage.rows(AgentDeployment, principal.account_id, listing)

@@ -1,0 +1,64 @@
+"""How versions and schema versions are used: who shares their name, and where they are current."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from typing import Generic, NamedTuple, TypeVar
+
+from prefactor_server.domain.agent_schema_version import AgentSchemaVersion
+from prefactor_server.domain.agent_version import AgentVersion
+from prefactor_server.domain.api_token import Principal
+from prefactor_server.domain.listing import Filter, Listing
+from prefactor_server.storage.base import CurrentVersion, Storage
+
+V = TypeVar("V", AgentVersion, AgentSchemaVersion)
+
+
+class InUse(NamedTuple, Generic[V]):
+    """A version or schema version of an agent.
+
+    ``repeats`` counts those of the agent that have its external identifier, itself among them; it
+    is 0 for one without. ``deployment_ids`` are the deployments in which it is current.
+    """
+
+    row: V
+    repeats: int
+    deployment_ids: Sequence[str]
+
+
+def of_own_agent(principal: Principal, listing: Listing) -> Listing:
+    """A list without what belongs to other agents than a deployment token's own."""
+    if principal.agent_id is None:
+        return listing
+    own = Filter("agent_id", "=", principal.agent_id)
+    return listing._replace(filters=(*listing.filters, own))
+
+
+async def find_uses(
+    storage: Storage,
+    principal: Principal,
+    rows: Sequence[V],
+    version_id: Callable[[CurrentVersion], str],
+) -> list[InUse[V]]:
+    """How each of these is used, as far as the caller may know."""
+    by_agent: dict[str, list[V]] = defaultdict(list)
+    for row in rows:
+        by_agent[row.agent_id].append(row)
+    repeats: dict[tuple[str, str | None], int] = {}
+    places: dict[str, list[str]] = defaultdict(list)
+    for agent_id, own in by_agent.items():
+        counts = await _counts(storage, principal.account_id, own)
+        repeats |= {(agent_id, name): number for name, number in counts.items()}
+        for current in await storage.current_versions(principal.account_id, agent_id):
+            if principal.agent_deployment_id in (None, current.agent_deployment_id):
+                places[version_id(current)].append(current.agent_deployment_id)
+    return [
+        InUse(row, repeats.get((row.agent_id, row.external_identifier), 0), places[row.id])
+        for row in rows
+    ]
+
+
+async def _counts(storage: Storage, account_id: str, rows: Sequence[V]) -> Mapping[str, int]:
+    names = {row.external_identifier for row in rows if row.external_identifier is not None}
+    return await storage.identifier_counts(type(rows[0]), account_id, rows[0].agent_id, names)
