@@ -285,6 +285,31 @@ def test_a_token_that_makes_no_sense_is_refused(
     assert ended.stdout == ""
 
 
+def test_a_token_is_stopped_and_let_go_on(serve: Callable[..., Server], run: Run) -> None:
+    """Suspending, activating and revoking reach a running server, which forgot what it believed."""
+    server = serve("--token-cache-seconds", "0")
+    token = run("token", "create").stdout.strip()
+    token_id = server.request("GET", "/api/v1/api_token?sorting=-id")[1]["summaries"][0]["id"]
+    seen: list[int] = []
+    for move in ("suspend", "activate", "revoke"):
+        moved = run("token", move, token_id)
+        assert (moved.returncode, moved.stdout, moved.stderr) == (0, "", "")
+        seen.append(server.request("GET", "/api/v1/ping", token=token)[0])
+    assert seen == [401, 200, 401]
+    assert "revoked" in run("token", "list").stdout
+
+
+@pytest.mark.parametrize(("move", "says"), [("activate", "is active"), ("revoke", "not found")])
+def test_a_token_that_cannot_be_moved_is_named(
+    serve: Callable[..., Server], run: Run, move: str, says: str
+) -> None:
+    """A move that its status does not allow, and a token that is not there, end in one line."""
+    listed = serve().request("GET", "/api/v1/api_token")[1]["summaries"]
+    ended = run("token", move, listed[0]["id"] if move == "activate" else "nobody")
+    assert ended.returncode == 1
+    assert says in ended.stderr
+
+
 def test_a_token_with_days_expires(serve: Callable[..., Server], run: Run) -> None:
     """A token that is made for no days at all has expired, and the list says so."""
     server = serve()

@@ -22,12 +22,19 @@ from prefactor_server.api.openapi import openapi_document
 from prefactor_server.api.operations import OPERATIONS
 from prefactor_server.app import Started, database_path, now_us, open_storage
 from prefactor_server.app import serve as serve_app
-from prefactor_server.bootstrap import CLI_ACTOR, new_token
-from prefactor_server.commands.api_token import CreateToken
-from prefactor_server.commands.base import Done, Refused, Request
+from prefactor_server.bootstrap import CLI_ACTOR
+from prefactor_server.commands.api_token import ChangeToken, CreateToken
+from prefactor_server.commands.base import Command, Done, Refused, Request
 from prefactor_server.commands.writer import Writer
 from prefactor_server.domain.account import Account
-from prefactor_server.domain.api_token import ApiToken, TokenScope, make_token, token_status
+from prefactor_server.domain.api_token import (
+    ApiToken,
+    TokenMove,
+    TokenScope,
+    make_token,
+    new_token,
+    token_status,
+)
 from prefactor_server.domain.errors import NotFound, Refusal
 from prefactor_server.domain.pfid import PfidMaker
 from prefactor_server.domain.times import format_time
@@ -90,7 +97,7 @@ cli = cyclopts.App(
     help="Self-hosted server of the Prefactor API: records what AI agents do.",
     version=__version__,
 )
-token_cli = cyclopts.App(name="token", help="Make and list API tokens.")
+token_cli = cyclopts.App(name="token", help="Make, list, suspend, activate and revoke API tokens.")
 cli.command(token_cli)
 
 
@@ -196,6 +203,48 @@ def token_list(
     _out.print(table)
 
 
+@token_cli.command(name="suspend")
+def token_suspend(
+    token_id: str, *, flags: Annotated[DatabaseFlags | None, cyclopts.Parameter(name="*")] = None
+) -> None:
+    """Stop a token from working until it is activated.
+
+    Parameters
+    ----------
+    token_id
+        Its id, as `token list` shows it.
+    """
+    _run(_change_token(_settings(flags), token_id, "suspend"))
+
+
+@token_cli.command(name="activate")
+def token_activate(
+    token_id: str, *, flags: Annotated[DatabaseFlags | None, cyclopts.Parameter(name="*")] = None
+) -> None:
+    """Let a suspended token work again.
+
+    Parameters
+    ----------
+    token_id
+        Its id, as `token list` shows it.
+    """
+    _run(_change_token(_settings(flags), token_id, "activate"))
+
+
+@token_cli.command(name="revoke")
+def token_revoke(
+    token_id: str, *, flags: Annotated[DatabaseFlags | None, cyclopts.Parameter(name="*")] = None
+) -> None:
+    """Stop a token from working for good.
+
+    Parameters
+    ----------
+    token_id
+        Its id, as `token list` shows it.
+    """
+    _run(_change_token(_settings(flags), token_id, "revoke"))
+
+
 @cli.command(name="openapi")
 def openapi_command() -> None:
     """Print the OpenAPI document of the API, as JSON."""
@@ -261,13 +310,25 @@ async def _create_token(
             environment,
             ids.make(account.partition),
         )
-        writer = Writer(storage, max_queue_bytes=settings.max_queue_bytes)
-        outcome = (await writer.submit([command], 1))[0]
-        if isinstance(outcome, Refused):
-            raise outcome.refusal
-        assert isinstance(outcome, Done)  # noqa: S101 - a token is never stale
+        await _carry_out(settings, storage, command)
 
     await _with_account(settings, create)
+
+
+async def _change_token(settings: Settings, token_id: str, move: TokenMove) -> None:
+    async def change(storage: Storage, account: Account) -> None:
+        request = Request(account.id, CLI_ACTOR, now_us(), None, b"")
+        await _carry_out(settings, storage, ChangeToken(request, token_id, move))
+
+    await _with_account(settings, change)
+
+
+async def _carry_out(settings: Settings, storage: Storage, command: Command) -> None:
+    writer = Writer(storage, max_queue_bytes=settings.max_queue_bytes)
+    outcome = (await writer.submit([command], 1))[0]
+    if isinstance(outcome, Refused):
+        raise outcome.refusal
+    assert isinstance(outcome, Done)  # noqa: S101 - what is about a token is never stale
 
 
 async def _list_tokens(settings: Settings) -> list[ApiToken]:
