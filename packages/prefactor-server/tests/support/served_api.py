@@ -1,0 +1,189 @@
+"""The API over a real storage, called in process: on an event loop and a thread of its own."""
+
+import asyncio
+import json
+import os
+import socket
+import threading
+from collections.abc import Callable, Coroutine, Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import count
+from typing import Any, NamedTuple, TypeVar
+from urllib.parse import urlsplit
+
+import uvicorn
+
+from prefactor_server.api import Api, Limits, create_api
+from prefactor_server.commands.base import Decision, Done, Request
+from prefactor_server.commands.writer import Writer
+from prefactor_server.connection import connections
+from prefactor_server.domain.account import Account
+from prefactor_server.domain.api_token import new_token
+from prefactor_server.domain.environment import Environment
+from prefactor_server.queries import Reader
+from prefactor_server.storage.base import Changes, Needs, Row, Snapshot, Storage
+
+T = TypeVar("T")
+NOW = 1_767_225_600_000_000  # 2026-01-01
+LIMITS = Limits(
+    max_request_bytes=1024 * 1024,
+    max_payload_bytes=1024 * 1024,
+    token_cache_seconds=3600,
+    auto_create_agents=True,
+)
+
+
+class PutRows(NamedTuple):
+    """Writes new rows as they are."""
+
+    request: Request
+    rows: tuple[Row, ...]
+
+    @property
+    def operation(self) -> str:
+        return "tests.put_rows"
+
+    def needs(self, needs: Needs) -> None:
+        del needs
+
+    def decide(self, snapshot: Snapshot) -> Decision:
+        del snapshot
+        return Decision(Changes(inserted=self.rows), Done("", self.rows[0]))
+
+
+@dataclass(frozen=True)
+class Answered:
+    """What the API said."""
+
+    status: int
+    text: str
+
+    @property
+    def body(self) -> Any:
+        return json.loads(self.text)
+
+
+class _Server(uvicorn.Server):
+    @contextmanager
+    def capture_signals(self) -> Generator[None]:
+        """Leave the signals of the test run alone."""
+        yield
+
+
+class ServedApi:
+    """One server's API. Its clock goes on by a microsecond whenever it is read."""
+
+    def __init__(self, opening: Callable[[], Coroutine[Any, Any, Storage]]) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever)
+        self._thread.start()
+        self._server: _Server | None = None
+        self._serving: asyncio.Task[None] | None = None
+        self._accounts = count(1)
+        self._ticks = count(NOW)
+        self.storage, self.writer, self.api = self.do(self._open(opening))
+
+    async def _open(
+        self, opening: Callable[[], Coroutine[Any, Any, Storage]]
+    ) -> tuple[Storage, Writer, Api]:
+        storage = await opening()
+        writer = Writer(storage, max_queue_bytes=64 * 1024 * 1024)
+        api = create_api(
+            Reader.over(storage),
+            writer,
+            now_us=self._ticks.__next__,
+            random_bytes=os.urandom,
+            limits=LIMITS,
+        )
+        return storage, writer, api
+
+    def do(self, work: Coroutine[Any, Any, T]) -> T:
+        """Wait for something to be done there."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(100)
+
+    async def listen(self) -> str:
+        """Take requests over a real socket as well; the address."""
+        listener = socket.create_server(("127.0.0.1", 0))
+        kind = connections(60, os.urandom)
+        config = uvicorn.Config(self.api, http=kind, lifespan="off", log_config=None, ws="none")
+        self._server = _Server(config)
+        self._serving = asyncio.create_task(self._server.serve([listener]))
+        return f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+    async def _hang_up(self) -> None:
+        if self._server is not None and self._serving is not None:
+            self._server.should_exit = True
+            await self._serving
+
+    def close(self) -> None:
+        """Write what was taken, close the storage and end the thread."""
+        try:
+            self.do(self._hang_up())
+            self.do(self.writer.close())
+            self.do(self.storage.close())
+        finally:
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join()
+            self._loop.close()
+
+    async def new_account(self, name: str = "Account") -> str:
+        """A new account with a default environment; the text of its account token."""
+        number = next(self._accounts)
+        account_id, text = f"account-{number}", f"secret-token-of-account-{number}"
+        await self.put(
+            Account(account_id, name, number, NOW, NOW),
+            Environment(f"default-{number}", account_id, "Default", True, NOW, NOW),
+            new_token(text, f"token-{number}", account_id, NOW),
+        )
+        return text
+
+    async def deployment_token(self, run: Any) -> str:
+        """The text of a token of the deployment that a run belongs to."""
+        text = f"secret-deployment-token-{next(self._accounts)}"
+        names = ("agent_id", "environment_id", "agent_deployment_id")
+        bound = {name: run[name] for name in names}
+        token_id = f"deployment-{run['agent_deployment_id']}"
+        row = new_token(text, token_id, run["account_id"], NOW, scope="agent_deployment", **bound)
+        await self.put(row)
+        return text
+
+    async def put(self, *rows: Row) -> None:
+        """Write new rows as they are."""
+        account_id: str = getattr(rows[0], "account_id", "")
+        request = Request(account_id, "test", NOW, None, b"")
+        (outcome,) = await self.writer.submit([PutRows(request, rows)], 0)
+        assert isinstance(outcome, Done), outcome
+
+    async def call(
+        self, token: str | None, method: str, target: str, body: Any = None, key: str | None = None
+    ) -> Answered:
+        """One request and its answer."""
+        address = urlsplit(target)
+        headers = [] if token is None else [(b"authorization", f"Bearer {token}".encode())]
+        if key is not None:
+            headers.append((b"idempotency-key", key.encode()))
+        document = b"" if body is None else body if isinstance(body, bytes) else _encoded(body)
+        scope = {
+            "type": "http",
+            "method": method,
+            "path": address.path,
+            "raw_path": address.path.encode(),
+            "query_string": address.query.encode(),
+            "headers": headers,
+        }
+        sent: list[Any] = []
+
+        async def receive() -> Any:
+            return {"type": "http.request", "body": document, "more_body": False}
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        await self.api(scope, receive, send)
+        text = b"".join(message.get("body", b"") for message in sent[1:])
+        return Answered(sent[0]["status"], text.decode())
+
+
+def _encoded(body: Any) -> bytes:
+    return json.dumps(body).encode()

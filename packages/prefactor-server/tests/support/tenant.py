@@ -1,0 +1,171 @@
+"""An account with everything in it that the API can make, under ids that a test knows."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from described_api import Described
+from served_api import Answered, ServedApi
+
+TIME = "2026-01-01T00:00:00Z"
+SCHEMA = {
+    "external_identifier": "v1",
+    "span_type_schemas": [
+        {"name": "step", "params_schema": {"type": "object"}, "template": "Step {{ text }}"}
+    ],
+}
+# The same ids in every account: a caller chose them.
+RUN, SPAN, AGENT = "shared-run", "shared-span", "shared-agent"
+# What makes more than one thing, or nothing that stays.
+_NOT_MADE = {"bulk.execute", "pfids.generate", "agent_instances.register", "agent_spans.create"}
+
+_TEXTS = ("description", "external_identifier")
+
+
+class Tenant:
+    """One account, its tokens, and every id in it, in the order in which they became known.
+
+    ``mark`` is in every text and in every id that it chose for itself alone.
+    """
+
+    def __init__(self, api: ServedApi, operations: Iterable[Described], mark: str) -> None:
+        self.api = api
+        self.operations = {one.name: one for one in operations}
+        self.mark = mark
+        self.ids: dict[str, list[str]] = {}
+        self.secrets: set[str] = set()
+        self.tokens: dict[str, str] = {}
+        self.made: set[str] = set()
+        self._keys = 0
+
+    async def call(
+        self, operation: Described, path_id: str = "", body: Any = None, **query: str
+    ) -> Answered:
+        """Call an operation with the account's own token, under a key that is easily guessed."""
+        target = address(operation, path_id, query)
+        self._keys += 1
+        key = f"key-{self._keys:04}" if operation.method != "GET" else None
+        return await self.api.call(self.tokens["account"], operation.method, target, body, key)
+
+    async def furnish(self) -> None:
+        """Make everything: what agents do, and whatever else the document says can be made."""
+        self.tokens["account"] = await self.api.new_account(f"{self.mark} account")
+        run = await self._run(RUN, SPAN, AGENT)
+        self.tokens["agent_deployment"] = await self.api.deployment_token(run)
+        await self._run(f"{self.mark}-run", f"{self.mark}-span", f"{self.mark}-agent")
+        for operation in self.operations.values():
+            if operation.method == "GET" and not operation.path_parameter:
+                await self._learn(operation, {})
+        for _ in range(2):
+            for operation in self.operations.values():
+                if self._makes(operation):
+                    body = operation.make(self.choose, _TEXTS.__contains__)
+                    await self._learn(operation, body)
+        self.secrets |= set(self.tokens.values())
+
+    def choose(self, name: str, schema: Mapping[str, Any]) -> Any:
+        """A value for a field: an id of its kind if there is one, else a text of this account's."""
+        if "enum" in schema:
+            return schema["enum"][0]
+        if name in self.ids:
+            return self.ids[name][-1]
+        if schema.get("format") == "date-time" or name.endswith(("_at", "_time")):
+            return TIME
+        if schema.get("type") != "string":
+            return {"text": f"{self.mark} text"}
+        return f"{self.mark} {name} {self._keys}"
+
+    async def state(self) -> dict[str, tuple[int, Any]]:
+        """Everything that the account can read."""
+        found: dict[str, tuple[int, Any]] = {}
+        for operation in self.operations.values():
+            if operation.method == "GET":
+                for path_id, query in self._questions(operation):
+                    answer = await self.call(operation, path_id, **query)
+                    body = answer.body
+                    body.pop("request_id", None)
+                    found[address(operation, path_id, query)] = (answer.status, body)
+        return found
+
+    def _questions(self, operation: Described) -> Iterator[tuple[str, dict[str, str]]]:
+        """Each thing by its id, and each list by every id that it can be filtered by."""
+        query = self._query(operation)
+        if operation.path_parameter:
+            for path_id in self.ids.get(operation.path_parameter, ()):
+                yield path_id, query
+            return
+        yield "", query
+        for name in operation.query:
+            for value in self.ids.get(name, ()):
+                yield "", {**query, name: value}
+
+    def _query(self, operation: Described) -> dict[str, str]:
+        query = {one: self.choose(one, operation.query[one]) for one in operation.required_query}
+        if "pagination[page_size]" in operation.query:
+            query["pagination[page_size]"] = "100"
+        if "start_time" in operation.query:
+            query |= {"start_time": "2025-01-01T00:00:00Z", "end_time": "2027-01-01T00:00:00Z"}
+        return query
+
+    def _makes(self, operation: Described) -> bool:
+        made = operation.method == "POST" and operation.body and not operation.path_parameter
+        return bool(made) and operation.name not in _NOT_MADE
+
+    async def _run(self, run_id: str, span_id: str, agent_id: str) -> Any:
+        fields = {"id": run_id, "agent_id": agent_id, "agent_schema_version": SCHEMA}
+        run = await self._learn("agent_instances.register", fields)
+        await self._learn("agent_instances.start", {}, run_id)
+        payload = {"text": f"{self.mark} payload"}
+        span = {"id": span_id, "agent_instance_id": run_id, "schema_name": "step"}
+        await self._learn("agent_spans.create", {"details": {**span, "payload": payload}})
+        child = {"agent_instance_id": run_id, "schema_name": "step", "parent_span_id": span_id}
+        await self._learn("agent_spans.create", {"details": {**child, "payload": payload}})
+        quality = {"name": "default", "payload": payload}
+        await self._learn("agent_instances.record_quality", quality, run_id)
+        return run
+
+    async def _learn(self, operation: Described | str, body: Any, path_id: str = "") -> Any:
+        if isinstance(operation, str):
+            operation = self.operations[operation]
+        query = self._query(operation) if operation.method == "GET" else {}
+        answer = await self.call(operation, path_id, body or None, **query)
+        if answer.status != 200:
+            return None
+        self.made.add(operation.name)
+        of_noun = (one for one in self.operations.values() if one.noun == operation.noun)
+        kind = next((one.path_parameter for one in of_noun if one.path_parameter), None)
+        for name, value in _texts(answer.body):
+            if name == "token":
+                self.secrets.add(value)
+            known = kind if name == "id" else name if name.endswith("_id") else None
+            if known and value not in self.ids.setdefault(known, []):
+                self.ids[known].append(value)
+        return answer.body.get("details")
+
+
+def address(operation: Described, path_id: str, query: Mapping[str, str]) -> str:
+    """The path and query of a call."""
+    path = operation.path
+    if operation.path_parameter:
+        path = path.replace(f"{{{operation.path_parameter}}}", quote(path_id, safe=""))
+    return f"{path}?{urlencode(query)}" if query else path
+
+
+def outcome(answer: Answered) -> Any:
+    """What an answer says happened: its status and code, and in bulk those of its items."""
+    body = json.loads(answer.text)
+    items = [(one.get("status"), one.get("code")) for one in body.get("outputs", {}).values()]
+    return answer.status, body.get("code"), items
+
+
+def _texts(value: Any) -> Iterator[tuple[str, str]]:
+    if isinstance(value, list):
+        for one in value:
+            yield from _texts(one)
+    elif isinstance(value, dict):
+        for name, one in value.items():
+            if isinstance(one, str):
+                yield name, one
+            else:
+                yield from _texts(one)
