@@ -183,6 +183,7 @@ def _assemble(
             token_cache_seconds=settings.token_cache_seconds,
             auto_create_agents=settings.auto_create_agents,
             requests_per_second=settings.requests_per_second,
+            public_url=settings.public_url,
         ),
         prices=prices,
         observe=observe,

@@ -120,6 +120,11 @@ SETTINGS: Final = (
         "How long a request may take to arrive before it is cut off with 408; 0 for any time.",
     ),
     Setting(
+        "public_url",
+        "",
+        "The address that invitations lead to. Empty for the one that the request came to.",
+    ),
+    Setting(
         "price_file",
         "",
         "A TOML or JSON file that says what tokens cost, read at start. Empty for no prices.",
@@ -153,6 +158,7 @@ class Settings:
     log_requests: bool
     slow_request_ms: int
     request_timeout_seconds: int
+    public_url: str
     price_file: str
     drain_seconds: int
 

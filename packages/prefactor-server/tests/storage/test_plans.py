@@ -23,6 +23,8 @@ from rows import (
     terminate,
 )
 
+from prefactor_server.domain.admin_user import AdminUser
+from prefactor_server.domain.admin_user_invite import AdminUserInvite
 from prefactor_server.domain.agent import Agent
 from prefactor_server.domain.agent_deployment import AgentDeployment
 from prefactor_server.domain.agent_instance import AgentInstance
@@ -55,6 +57,8 @@ LISTED: dict[str, tuple[Callable[..., Any], tuple[str, ...]]] = {
     "agents": (read.agents, Agent._fields),
     "instances": (read.instances, AgentInstance._fields),
     "spans": (read.spans, AgentSpan._fields),
+    "admin users": (_rows(AdminUser), AdminUser._fields),
+    "invites": (_rows(AdminUserInvite), AdminUserInvite._fields),
     "risk profiles": (_rows(RiskProfile), RiskProfile._fields),
 }
 
@@ -233,7 +237,7 @@ def test_every_load_uses_an_index(path: Path) -> None:
         account=True,
         environments_in_use={"e"},
         deployments_in_use={"d"},
-        rows={(RiskProfile, "p"), (RiskProfile, "q")},
+        rows={(RiskProfile, "p"), (RiskProfile, "q"), (AdminUserInvite, "i")},
     )
 
     assert slow(steps(path, load, ACCOUNT, needs)) == []

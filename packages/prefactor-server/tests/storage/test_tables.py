@@ -10,6 +10,8 @@ from database import TABLES
 from rows import ACCOUNT, NOW, instance, span
 
 from prefactor_server.domain.account import Account
+from prefactor_server.domain.admin_user import AdminUser
+from prefactor_server.domain.admin_user_invite import AdminUserInvite
 from prefactor_server.domain.agent import Agent
 from prefactor_server.domain.agent_deployment import AgentDeployment
 from prefactor_server.domain.agent_schema_version import AgentSchemaVersion, SchemaContent
@@ -111,6 +113,11 @@ ROWS: list[tuple[Table[Any], Row]] = [
     (tables.AGENT_INSTANCE, instance(termination_reason="é\n'\"", failed_spans=2**53)),
     (tables.AGENT_INSTANCE_QUALITY, InstanceQuality("r", ACCOUNT, 1, b'{"q":null}', 2)),
     (tables.AGENT_SPAN, span(summary="日本", flags=15, total_tokens=2**53, started_at=-NOW)),
+    (tables.ADMIN_USER, AdminUser("u", ACCOUNT, "a@b", 1, 2)),
+    (
+        tables.ADMIN_USER_INVITE,
+        AdminUserInvite("i", ACCOUNT, "a@b", b"\0h", 1, "pending", 2),
+    ),
     (
         tables.RISK_PROFILE,
         RiskProfile("p", ACCOUNT, 1, 1, "P", None, "{}", "{}", "{}", "high", None, 2),
@@ -148,7 +155,7 @@ def test_an_update_writes_its_own_row(
     if table is tables.ENVIRONMENT:
         alike = alike._replace(is_default=False)
     theirs = row._replace(account_id="other")
-    if table is tables.API_TOKEN:
+    if "token_hash" in row._fields:
         theirs = theirs._replace(token_hash=b"theirs")
     for account_id, rows in ((ACCOUNT, (row, alike)), ("other", (theirs,))):
         snapshot = Snapshot()

@@ -56,7 +56,7 @@ class TokenActions(msgspec.Struct, frozen=True, kw_only=True):
 class ApiTokenView(msgspec.Struct, frozen=True, kw_only=True):
     """A token without its text, of which ``token_start`` is the beginning.
 
-    ``created_by_admin_user_id`` is always null: this server has no admin users.
+    ``created_by_admin_user_id`` is always null: tokens are made by tokens.
     """
 
     type: Literal["api_token"] = "api_token"

@@ -119,6 +119,7 @@ class Api:
             principal=principal,
             now=self._services.now_us(),
             path_id=path_id,
+            host=headers.host,
         )
         reply = await self._run(operation, call, headers, scope, receive)
         replayed = ((b"idempotent-replayed", b"true"),) if reply.replayed else ()
@@ -147,12 +148,13 @@ class Api:
 class _Headers:
     """The headers of a request that mean something here."""
 
-    __slots__ = ("authorization", "content_length", "idempotency_key")
+    __slots__ = ("authorization", "content_length", "host", "idempotency_key")
 
     def __init__(self, headers: Sequence[tuple[bytes, bytes]]) -> None:
         self.authorization: str | None = None
         self.idempotency_key: str | None = None
         self.content_length = 0
+        self.host = ""
         for name, value in headers:
             # Twice the same header is how a proxy and a server come to believe different things.
             if name == b"authorization":
@@ -165,6 +167,8 @@ class _Headers:
                 self.idempotency_key = _text_header(value, "Idempotency-Key")
             elif name == b"content-length" and value.isdigit():
                 self.content_length = int(value[:20])
+            elif name == b"host":
+                self.host = value.decode("latin-1")
 
 
 def _text_header(value: bytes, name: str) -> str:

@@ -118,7 +118,13 @@ class Bulk:
 
     def _item(self, call: Call, envelope: Envelope, document: bytes) -> _Item:
         key: str = envelope.idempotency_key
-        own = Call(services=call.services, principal=call.principal, now=call.now, key=key)
+        own = Call(
+            services=call.services,
+            principal=call.principal,
+            now=call.now,
+            host=call.host,
+            key=key,
+        )
         operation = self._operations.get(envelope.item_type)
         return _Item(key, operation, own, document)
 

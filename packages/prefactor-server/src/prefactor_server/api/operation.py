@@ -42,6 +42,7 @@ class Call:
     principal: Principal
     now: int
     path_id: str = ""
+    host: str = ""
     query: Mapping[str, str] = field(default_factory=dict[str, str])
     overlay: Overlay = field(default_factory=Overlay)
     key: str | None = None

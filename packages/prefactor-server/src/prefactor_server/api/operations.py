@@ -6,6 +6,8 @@ from typing import Final
 
 from prefactor_server.api import (
     account,
+    admin_user,
+    admin_user_invite,
     agent,
     agent_deployment,
     agent_instance,
@@ -38,6 +40,8 @@ ITEMS: Final[tuple[Read | Write, ...]] = (
     *quality.OPERATIONS,
     *agent_span.OPERATIONS,
     *risk_profile.OPERATIONS,
+    *admin_user.OPERATIONS,
+    *admin_user_invite.OPERATIONS,
 )
 """The operations that may be items of a bulk request."""
 

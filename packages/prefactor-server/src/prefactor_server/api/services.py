@@ -21,6 +21,7 @@ class Limits:
     token_cache_seconds: int
     auto_create_agents: bool
     requests_per_second: int = 0
+    public_url: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from prefactor_server.queries.account import AccountQueries
+from prefactor_server.queries.admin_user import AdminUserQueries
+from prefactor_server.queries.admin_user_invite import AdminUserInviteQueries
 from prefactor_server.queries.agent import AgentQueries
 from prefactor_server.queries.agent_deployment import AgentDeploymentQueries
 from prefactor_server.queries.agent_instance import AgentInstanceQueries
@@ -33,6 +35,8 @@ class Reader:
     api_tokens: ApiTokenQueries
     risk_profiles: RiskProfileQueries
     risks: RiskQueries
+    admin_users: AdminUserQueries
+    admin_user_invites: AdminUserInviteQueries
 
     @classmethod
     def over(cls, storage: Storage) -> Reader:
@@ -49,4 +53,6 @@ class Reader:
             api_tokens=ApiTokenQueries(storage),
             risk_profiles=RiskProfileQueries(storage),
             risks=RiskQueries(storage),
+            admin_users=AdminUserQueries(storage),
+            admin_user_invites=AdminUserInviteQueries(storage),
         )

@@ -8,6 +8,8 @@ from types import NoneType
 from typing import Any, Final, Generic, Literal, get_args, get_origin, get_type_hints
 
 from prefactor_server.domain.account import Account
+from prefactor_server.domain.admin_user import AdminUser
+from prefactor_server.domain.admin_user_invite import AdminUserInvite
 from prefactor_server.domain.agent import Agent
 from prefactor_server.domain.agent_deployment import AgentDeployment
 from prefactor_server.domain.agent_instance import AgentInstance
@@ -140,6 +142,8 @@ AGENT_SPAN: Final = Table(
 RISK_PROFILE: Final = Table(
     RiskProfile, "risk_profile", RiskProfile._fields[RiskProfile._fields.index("name") :]
 )
+ADMIN_USER: Final = Table(AdminUser, "admin_user")
+ADMIN_USER_INVITE: Final = Table(AdminUserInvite, "admin_user_invite", ("status", "updated_at"))
 IDEMPOTENCY_KEY: Final = Table(
     IdempotencyKey, "idempotency_key", identity=("account_id", "operation", "key")
 )
@@ -156,6 +160,8 @@ TABLES: Final[Sequence[Table[Any]]] = (
     AGENT_INSTANCE_QUALITY,
     AGENT_SPAN,
     RISK_PROFILE,
+    ADMIN_USER,
+    ADMIN_USER_INVITE,
     IDEMPOTENCY_KEY,
 )
 """In the order in which they are written."""

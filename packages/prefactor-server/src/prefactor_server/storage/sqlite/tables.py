@@ -11,6 +11,8 @@ from operator import attrgetter
 from typing import Any, Final, Generic
 
 from prefactor_server.domain.account import Account
+from prefactor_server.domain.admin_user import AdminUser
+from prefactor_server.domain.admin_user_invite import AdminUserInvite
 from prefactor_server.domain.agent import Agent
 from prefactor_server.domain.agent_deployment import AgentDeployment
 from prefactor_server.domain.agent_instance import AgentInstance
@@ -108,6 +110,8 @@ AGENT_SPAN: Final = Table(
 RISK_PROFILE: Final = Table(
     RiskProfile, "risk_profile", RiskProfile._fields[RiskProfile._fields.index("name") :]
 )
+ADMIN_USER: Final = Table(AdminUser, "admin_user")
+ADMIN_USER_INVITE: Final = Table(AdminUserInvite, "admin_user_invite", ("status", "updated_at"))
 IDEMPOTENCY_KEY: Final = Table(IdempotencyKey, "idempotency_key")
 
 # Written in this order: what others refer to comes first, and counters, which sit on the run's row,
@@ -124,6 +128,8 @@ WRITTEN: Final[Sequence[Table[Any]]] = (
     AGENT_INSTANCE_QUALITY,
     AGENT_SPAN,
     RISK_PROFILE,
+    ADMIN_USER,
+    ADMIN_USER_INVITE,
     IDEMPOTENCY_KEY,
 )
 

@@ -1,0 +1,31 @@
+"""The reads of invitations."""
+
+from __future__ import annotations
+
+from prefactor_server.domain.admin_user_invite import AdminUserInvite
+from prefactor_server.domain.api_token import Principal
+from prefactor_server.domain.errors import NotFound
+from prefactor_server.domain.listing import Listing, Page
+from prefactor_server.storage.base import Storage
+
+
+class AdminUserInviteQueries:
+    """Reads invitations, for account tokens alone."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+
+    async def show(self, principal: Principal, invite_id: str) -> AdminUserInvite:
+        """One of them by its id.
+
+        Raises:
+            NotFound: there is none.
+        """
+        found = await self._storage.row(AdminUserInvite, principal.account_id, invite_id)
+        if found is None:
+            raise NotFound(f"Invite {invite_id!r} not found")
+        return found
+
+    async def page(self, principal: Principal, listing: Listing) -> Page[AdminUserInvite]:
+        """A page of them."""
+        return await self._storage.rows(AdminUserInvite, principal.account_id, listing)

@@ -1,0 +1,146 @@
+"""Invitations and the people of an account, behind the front door."""
+
+import dataclasses
+from typing import Any
+
+import pytest
+
+from prefactor_server.api import Limits
+from prefactor_server.domain.admin_user import AdminUser
+from prefactor_server.domain.api_token import hash_token
+from prefactor_server.storage.base import Changes, Needs
+
+EMAIL = "name@example.org"
+
+
+async def _invite(door: Any, email: str = EMAIL, **more: Any) -> Any:
+    return await door.post("/admin_user_invite", {"details": {"email": email}}, **more)
+
+
+async def test_a_token_is_shown_once_and_stored_as_a_hash(door: Any) -> None:
+    """Whoever invites sees the token and the address with it once; the database never does."""
+    made = (await _invite(door)).details
+
+    assert (made["type"], made["email"], made["status"]) == ("admin_user_invite", EMAIL, "pending")
+    assert made["invite_url"] == f"{door.url}/invite/{made['token']}"
+    shown = (await door.get(f"/admin_user_invite/{made['id']}")).details
+    assert shown == made | {"token": None, "invite_url": None}
+    (stored,) = door.storage._writer.execute("SELECT token_hash FROM admin_user_invite").fetchone()
+    assert stored == hash_token(made["token"])
+
+
+async def test_a_repeat_does_not_show_the_token_again(door: Any) -> None:
+    """A repeat with the same key invites nobody else, and answers without the secret."""
+    key = {"Idempotency-Key": "k"}
+
+    first, again = await _invite(door, headers=key), await _invite(door, headers=key)
+
+    assert again.replayed
+    assert again.details == first.details | {"token": None, "invite_url": None}
+    assert len((await door.get("/admin_user_invite")).summaries) == 1
+
+
+async def test_an_invitation_is_revoked_once(door: Any) -> None:
+    """A pending invitation can be withdrawn, and then no more."""
+    made = (await _invite(door)).details
+    path = f"/admin_user_invite/{made['id']}/revoke"
+
+    revoked = (await door.post(path, {})).details
+
+    assert revoked["status"] == "revoked"
+    (await door.post(path, {})).refused(409, "invalid_action")
+    (await door.post("/admin_user_invite/nobody/revoke")).refused(404, "not_found")
+    (await door.get("/admin_user_invite/nobody")).refused(404, "not_found")
+
+
+async def test_invitations_are_listed(door: Any) -> None:
+    """The list filters by status and address, and never shows a token."""
+    first, second = [(await _invite(door, email)).details for email in ("b@x", "a@x")]
+    await door.post(f"/admin_user_invite/{first['id']}/revoke", {})
+
+    by_email = (await door.get("/admin_user_invite", {"sorting": "email"})).summaries
+    pending = (await door.get("/admin_user_invite", {"status": "pending"})).summaries
+    of_one = (await door.get("/admin_user_invite", {"email": "b@x"})).summaries
+
+    assert [one["email"] for one in by_email] == ["a@x", "b@x"]
+    assert {one["token"] for one in by_email} == {None}
+    assert [one["id"] for one in pending] == [second["id"]]
+    assert [one["status"] for one in of_one] == ["revoked"]
+
+
+@pytest.mark.parametrize("email", ["", "name", "a b@c", "@", "a@b@c", "a@" + "b" * 254, None, 5])
+async def test_an_invitation_needs_an_address(door: Any, email: Any) -> None:
+    """What cannot be an address is refused by name."""
+    refused = await _invite(door, email)
+
+    errors = refused.refused(422, "validation_errors")["errors"]
+    assert list(errors["details"]) == ["email"]
+
+
+async def test_people_and_invitations_are_for_account_tokens(door: Any) -> None:
+    """A deployment token sees nobody and invites nobody, and no token another account's."""
+    token = await door.deployment_token(await door.run())
+    for path in ("/admin_user", "/admin_user/u", "/admin_user_invite", "/admin_user_invite/i"):
+        (await door.get(path, token=token)).refused(403, "not_permitted")
+    (await _invite(door, token=token)).refused(403, "not_permitted")
+
+    theirs = {"details": {"email": EMAIL, "account_id": "another"}}
+    (await door.post("/admin_user_invite", theirs)).refused(403, "not_permitted")
+
+
+async def test_who_belongs_to_the_account_is_listed(door: Any) -> None:
+    """People are shown one by one and on a list."""
+    assert (await door.get("/admin_user")).summaries == []
+    (account,) = await door.storage.accounts()
+    user = AdminUser("u", account.id, EMAIL, 1, 1)
+
+    def decide(snapshots: Any) -> None:
+        snapshots[account.id].apply(Changes(inserted=(user,)))
+
+    await door.storage.transact({account.id: Needs()}, decide)
+
+    (listed,) = (await door.get("/admin_user", {"account_id": account.id})).summaries
+    assert (listed["type"], listed["email"]) == ("admin_user", EMAIL)
+    assert (await door.get("/admin_user/u")).details == listed
+    (await door.get("/admin_user/nobody")).refused(404, "not_found")
+
+
+async def test_inviting_and_revoking_are_in_the_audit_log(door: Any) -> None:
+    """Who was invited, and that it was withdrawn, is written down."""
+    made = (await _invite(door)).details
+    await door.post(f"/admin_user_invite/{made['id']}/revoke", {})
+
+    found = door.storage._writer.execute(
+        "SELECT action, detail FROM audit_entry WHERE resource_id = ? ORDER BY at", (made["id"],)
+    ).fetchall()
+
+    assert found == [
+        ("admin_user_invites.create", EMAIL),
+        ("admin_user_invites.revoke", EMAIL),
+    ]
+
+
+@pytest.mark.parametrize("host", ["evil.example/?", "a b", "x@y", "<script>"])
+async def test_a_host_that_is_none_is_not_repeated(door: Any, host: str) -> None:
+    """What a request claims to be its host is repeated only when it can be one."""
+    made = (await _invite(door, headers={"Host": host})).details
+
+    assert made["invite_url"] == f"/invite/{made['token']}"
+
+
+class TestWithAPublicAddress:
+    """A server that knows what people call it."""
+
+    @pytest.fixture
+    def limits(self, limits: Limits) -> Limits:
+        """The usual limits, and an address."""
+        return dataclasses.replace(limits, public_url="https://runs.example.org/prefactor/")
+
+    async def test_the_public_address_is_used(self, door: Any) -> None:
+        """The setting wins over whatever the request came to, in bulk as well."""
+        made = (await _invite(door)).details
+        item = {"_type": "admin_user_invites/create", "idempotency_key": "key-0001", "email": EMAIL}
+        output = (await door.post("/bulk", {"items": [item]})).body["outputs"]["key-0001"]
+
+        for one in (made, output["details"]):
+            assert one["invite_url"] == f"https://runs.example.org/prefactor/invite/{one['token']}"
