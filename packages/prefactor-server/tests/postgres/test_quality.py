@@ -1,11 +1,12 @@
-"""Quality and counts by type over PostgreSQL."""
+"""Quality, counts by type and spans by id over PostgreSQL."""
 
 from postgres_database import PostgresDatabase, do, on_another_replica, submit
-from rows import ACCOUNT, create_span, principal, register, request
+from rows import ACCOUNT, OTHER_ACCOUNT, create_span, payload, principal, register, request
 
 from prefactor_server.commands.base import Done
 from prefactor_server.commands.quality import RecordQuality
 from prefactor_server.domain.agent_instance import AgentInstance
+from prefactor_server.domain.agent_span import PARAMS
 from prefactor_server.domain.quality import InstanceQuality
 from prefactor_server.storage.postgres.backend import PostgresStorage
 
@@ -57,3 +58,22 @@ async def test_spans_are_counted_by_type(storage: PostgresStorage) -> None:
 
     assert await storage.span_schema_counts(ACCOUNT, "run-1") == {"llm": 2, "tool": 1}
     assert await storage.span_schema_counts(ACCOUNT, "unknown") == {}
+
+
+async def test_spans_are_read_by_their_ids(storage: PostgresStorage) -> None:
+    """Those that are there are returned with their payloads, and no others."""
+    run = await do(storage, register("run-1"))
+    await submit(
+        storage,
+        create_span("a", run, payloads=(payload("a", PARAMS, b'{"n":1}'),)),
+        create_span("b", run),
+        create_span("c", run),
+    )
+
+    found = await storage.spans_by_id(ACCOUNT, ["a", "b", "unknown"])
+
+    assert {one.span.id: one for one in found} == {
+        "a": await storage.span(ACCOUNT, "a"),
+        "b": await storage.span(ACCOUNT, "b"),
+    }
+    assert await storage.spans_by_id(OTHER_ACCOUNT, ["a"]) == []

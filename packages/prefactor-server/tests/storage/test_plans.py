@@ -126,6 +126,7 @@ def slow(found: list[str]) -> list[str]:
         (read.instance_counts, ("a", "b", None)),
         (read.instance_counts, ("a", "b", "c")),
         (read.instance, ("a", "b")),
+        (read.spans_by_id, (ACCOUNT, ["s1", "s2"])),
         (read.span_schema_counts, (ACCOUNT, "r")),
         (read.span, (ACCOUNT, "s1")),
         (read.schema_content, ("a", "b")),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
@@ -125,7 +126,8 @@ _SUMMARIES = Parameter(
 )
 
 
-async def _prepare_create(call: Call, body: CreateSpanFields) -> Prepared:
+async def prepare_create(call: Call, body: CreateSpanFields) -> Prepared:
+    """The command that creates a span, and its answer."""
     principal, status = call.principal, body.status or "active"
     if body.result_payload is not None and status not in FINISHED:
         raise invalid("result_payload", "is valid only with a finished status")
@@ -194,6 +196,12 @@ async def _prepare_finish(call: Call, body: FinishSpanFields) -> Prepared:
         return _written(call, done, (payload, result.shown), run)
 
     return Prepared(command, reply)
+
+
+async def _read_ahead(calls: Sequence[Call]) -> None:
+    call = calls[0]
+    ids = [one.path_id for one in calls]
+    await call.services.intake.read_spans_ahead(call.principal, ids, call.overlay)
 
 
 async def _facts(
@@ -294,7 +302,7 @@ OPERATIONS = (
         ),
         body=CreateSpanFields,
         wrapped=True,
-        prepare=_prepare_create,
+        prepare=prepare_create,
         examples=(
             Example(
                 "A step that begins",
@@ -321,6 +329,7 @@ OPERATIONS = (
         ),
         body=FinishSpanFields,
         prepare=_prepare_finish,
+        read_ahead=_read_ahead,
         examples=(Example("A result", {"result_payload": {"response": "Hello there"}}),),
     ),
     Read(

@@ -8,7 +8,7 @@ never changes once it is written, so it is kept without ever being checked again
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
@@ -21,6 +21,7 @@ from prefactor_server.domain.agent_instance import Purpose
 from prefactor_server.domain.api_token import Principal
 from prefactor_server.domain.usage import extract_usage
 from prefactor_server.queries import Reader
+from prefactor_server.queries.agent_span import SpanRecord
 
 _MAX_RUNS: Final = 20_000
 _MAX_CONTENT_BYTES: Final = 8 * 1024 * 1024
@@ -55,6 +56,8 @@ class Overlay:
     types: dict[str, SpanTypes] = field(default_factory=dict[str, SpanTypes])
     contents: dict[str, bytes] = field(default_factory=dict[str, bytes])
     spans: dict[str, SpanStart] = field(default_factory=dict[str, SpanStart])
+    ahead: dict[str, SpanStart] = field(default_factory=dict[str, SpanStart])
+    """What was read for the writes to come; each takes its own out, so that it is not kept."""
 
 
 class _Content(NamedTuple):
@@ -134,6 +137,17 @@ class Intake:
             ],
         )
 
+    async def declared_types(
+        self, principal: Principal, schema_version_id: str, overlay: Overlay
+    ) -> list[dict[str, Any]]:
+        """The span types of a schema version as they were declared."""
+        document = overlay.contents.get(schema_version_id)
+        if document is None:
+            found = await self._content(principal, schema_version_id)
+            document = b'{"span_type_schemas":[]}' if found is None else found.document
+        declared: list[dict[str, Any]] = msgspec.json.decode(document)["span_type_schemas"]
+        return declared
+
     async def _content(self, principal: Principal, schema_version_id: str) -> _Content | None:
         key = (principal.account_id, schema_version_id)
         content = self._contents.get(key)
@@ -161,17 +175,33 @@ class Intake:
 
     async def span(self, principal: Principal, span_id: str, overlay: Overlay) -> SpanStart | None:
         """How a span began, or None when there is none for this caller."""
-        known = overlay.spans.get(span_id) or self._spans.get((principal.account_id, span_id))
+        known = self._known_span(principal, span_id, overlay) or overlay.ahead.pop(span_id, None)
         if known is not None:
             return known
         record = await self._reader.agent_spans.find(principal, span_id)
         if record is None:
             return None
-        return SpanStart(record.span.agent_instance_id, record.span.schema_name, record.payload)
+        return _start(record)
+
+    async def read_spans_ahead(
+        self, principal: Principal, span_ids: Sequence[str], overlay: Overlay
+    ) -> None:
+        """Read how spans began that will be asked for one by one, as far as it is not known."""
+        missing = [one for one in span_ids if not self._known_span(principal, one, overlay)]
+        if len(missing) > 1:
+            for record in await self._reader.agent_spans.among(principal, missing):
+                overlay.ahead[record.span.id] = _start(record)
+
+    def _known_span(self, principal: Principal, span_id: str, overlay: Overlay) -> SpanStart | None:
+        return overlay.spans.get(span_id) or self._spans.get((principal.account_id, span_id))
 
     def remember_span(self, principal: Principal, span_id: str, start: SpanStart) -> None:
         """Keep how a span began that was written and is still open: its finish will ask."""
         self._spans.put((principal.account_id, span_id), 200 + len(start.payload), start)
+
+
+def _start(record: SpanRecord) -> SpanStart:
+    return SpanStart(record.span.agent_instance_id, record.span.schema_name, record.payload)
 
 
 def find_facts(

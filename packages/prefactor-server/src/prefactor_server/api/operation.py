@@ -3,12 +3,13 @@
 Routing, items of bulk requests, scope checks, the scope of idempotency keys and the OpenAPI
 document are all read from it. There are two kinds that may be items of a bulk request: a ``Read``
 answers by itself; a ``Write`` turns its request into a command, which the writer carries out.
-``Whole`` is the rest: what reads its body by itself, and never is an item.
+``Whole`` is the rest: what reads its body by itself, and never is an item, unless it is one that
+only works something out (``Compute``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, TypeAlias
 
@@ -141,21 +142,28 @@ class Write(Operation):
     """An operation that changes something, once per idempotency key.
 
     ``wrapped`` says that the fields of its body stand under ``details``. ``prepare`` is handed
-    what ``body`` makes of them. ``show`` answers a repeated request: with the resource that the
-    first one made or changed, as it is now.
+    what ``body`` makes of them; before that, ``read_ahead`` is handed the calls of several at once,
+    to read for all of them what each would read by itself. ``show`` answers a repeated request:
+    with the resource that the first one made or changed, as it is now.
     """
 
     body: type[msgspec.Struct]
     wrapped: bool = False
     prepare: Callable[[Call, Any], Awaitable[Prepared]]
+    read_ahead: Callable[[Sequence[Call]], Awaitable[None]] | None = None
     show: Callable[[Call, str], Awaitable[msgspec.Struct]]
     examples: tuple[Example, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Whole(Operation):
-    """An operation that no bulk request can hold; it is handed the raw body."""
+    """An operation that is handed the raw body; see ``Compute`` for whether it can be an item."""
 
     body: type[msgspec.Struct] | None = None
     answer: Callable[[Call, bytes], Awaitable[Any]]
     examples: tuple[Example, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compute(Whole):
+    """One that works something out and stores nothing, and so can be held by a bulk request."""

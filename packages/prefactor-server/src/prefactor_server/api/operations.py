@@ -21,6 +21,7 @@ from prefactor_server.api import (
     ping,
     quality,
     risk_profile,
+    sample_span,
 )
 from prefactor_server.api.bulk import bulk_operation
 from prefactor_server.api.openapi import openapi_operation
@@ -39,6 +40,7 @@ ITEMS: Final[tuple[Read | Write, ...]] = (
     *agent_instance.OPERATIONS,
     *quality.OPERATIONS,
     *agent_span.OPERATIONS,
+    *sample_span.OPERATIONS,
     *risk_profile.OPERATIONS,
     *admin_user.OPERATIONS,
     *admin_user_invite.OPERATIONS,

@@ -179,15 +179,29 @@ async def _prepare(jobs: Sequence[Job]) -> tuple[list[Prepared], Refusal | None]
     """Prepare writes up to the first that cannot be, and why it cannot."""
     overlay = Overlay()
     prepared: list[Prepared] = []
-    for number, job in enumerate(jobs, 1):
+    for number, job in enumerate(jobs):
+        if number % _BREATHE_EVERY == 0:
+            await asyncio.sleep(0)
+            await _read_ahead(jobs[number : number + _BREATHE_EVERY], overlay)
         job.call.overlay = overlay
         try:
             prepared.append(await job.prepare())
         except Refusal as refusal:
             return prepared, job.refusal(refusal)
-        if number % _BREATHE_EVERY == 0:
-            await asyncio.sleep(0)
     return prepared, None
+
+
+async def _read_ahead(jobs: Sequence[Job], overlay: Overlay) -> None:
+    """Read once for several writes of one operation, where that can be."""
+    by_operation: dict[str, list[Job]] = {}
+    for job in jobs:
+        if job.operation.read_ahead is not None:
+            job.call.overlay = overlay
+            by_operation.setdefault(job.operation.name, []).append(job)
+    for alike in by_operation.values():
+        read = alike[0].operation.read_ahead
+        if read is not None and len(alike) > 1:
+            await read([job.call for job in alike])
 
 
 async def _answer(job: Job, prepared: Prepared, outcome: Done | Refused) -> Answer:

@@ -110,6 +110,43 @@ class CreateSpan(NamedTuple):
         )
 
 
+class CreateTestSpans(NamedTuple):
+    """Create made-up spans of one run at once."""
+
+    request: Request
+    principal: Principal
+    agent_instance_id: str
+    spans: tuple[CreateSpan, ...]
+
+    @property
+    def operation(self) -> str:
+        """The name of the operation."""
+        return "agent_spans.create_test_spans"
+
+    def needs(self, needs: Needs) -> None:
+        """What each of the spans needs."""
+        for span in self.spans:
+            span.needs(needs)
+
+    def decide(self, snapshot: Snapshot) -> Decision | Stale:
+        """The new spans, counted on their run. They are found again by all of their ids."""
+        run = visible_instance(snapshot, self.agent_instance_id, self.principal)
+        made = Changes()
+        for span in self.spans:
+            decision = span.decide(snapshot)
+            if isinstance(decision, Stale):
+                return decision
+            new = decision.changes
+            run = run.count_span(span.status)
+            made = Changes(
+                inserted=(*made.inserted, *new.inserted),
+                updated=(run,),
+                payloads=(*made.payloads, *new.payloads),
+            )
+        ids = " ".join(span.id for span in self.spans)
+        return Decision(made, Done(ids, run, control_of(run)))
+
+
 class FinishSpan(NamedTuple):
     """Finish a span. ``facts`` is None when the span could not be read before the write."""
 

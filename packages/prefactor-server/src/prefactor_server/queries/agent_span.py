@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
+
 from prefactor_server.domain.api_token import Principal
 from prefactor_server.domain.errors import NotFound
 from prefactor_server.domain.listing import Listing, Page
@@ -34,6 +36,13 @@ class AgentSpanQueries:
         if record is None:
             raise NotFound(f"Span {span_id!r} not found")
         return record
+
+    async def among(self, principal: Principal, ids: Collection[str]) -> Sequence[SpanRecord]:
+        """Those of the spans with these ids that are there for this caller, in any order."""
+        records = await self._storage.spans_by_id(principal.account_id, ids)
+        return [
+            one for one in records if principal.sees(one.span.agent_id, one.span.environment_id)
+        ]
 
     async def page(self, principal: Principal, listing: Listing) -> Page[SpanRecord]:
         """A page of spans."""

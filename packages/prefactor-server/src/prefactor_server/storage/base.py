@@ -348,6 +348,10 @@ class Storage(Protocol):
         """A span with its payloads."""
         ...
 
+    async def spans_by_id(self, account_id: str, ids: Collection[str]) -> Sequence[SpanRecord]:
+        """Those of the spans with these ids that there are, with their payloads, in any order."""
+        ...
+
     async def spans(self, account_id: str, listing: Listing) -> Page[SpanRecord]:
         """A page of spans with their payloads."""
         ...

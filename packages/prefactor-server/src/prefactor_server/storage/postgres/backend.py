@@ -168,6 +168,10 @@ class PostgresStorage:
         """See ``Storage.span``."""
         return await self._read(read.span, account_id, span_id)
 
+    async def spans_by_id(self, account_id: str, ids: Collection[str]) -> Sequence[SpanRecord]:
+        """See ``Storage.spans_by_id``."""
+        return await self._read(read.spans_by_id, account_id, ids)
+
     async def spans(self, account_id: str, listing: Listing) -> Page[SpanRecord]:
         """See ``Storage.spans``."""
         return await self._read(read.spans, account_id, listing)

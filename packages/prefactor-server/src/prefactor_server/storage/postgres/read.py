@@ -138,6 +138,14 @@ async def span(connection: Connection, account_id: str, span_id: str) -> SpanRec
     return None if record is None else _span(tuple(record))
 
 
+async def spans_by_id(
+    connection: Connection, account_id: str, ids: Collection[str]
+) -> Sequence[SpanRecord]:
+    """Spans with their payloads, by their ids."""
+    records = await connection.fetch(_read("span.by_ids"), account_id, list(ids))
+    return [_span(tuple(record)) for record in records]
+
+
 async def spans(connection: Connection, account_id: str, listing: Listing) -> Page[SpanRecord]:
     """A page of spans with their payloads."""
     asked = _Asked(_read("span.page"), tables.AGENT_SPAN, account_id, listing)

@@ -86,6 +86,12 @@ ORDER BY deployment.id
 -- A span with its payload and its result payload, either of which may not be there.
 SELECT {span}, {payload}, {result} FROM agent_span AS t WHERE t.account_id = $1 AND t.id = $2
 
+-- name: span.by_ids
+-- Spans with their payloads, by their ids.
+SELECT {span}, {payload}, {result}
+FROM unnest($2::text[]) AS named (id)
+JOIN agent_span AS t ON t.account_id = $1 AND t.id = named.id
+
 -- name: span.page
 -- A page of spans with their payloads, and how many there are in all.
 SELECT (SELECT count(*) FROM agent_span WHERE {matching}), ARRAY(

@@ -45,6 +45,7 @@ WHERE account_id = ? AND agent_id = ?
 GROUP BY external_identifier
 """
 
+_AMONG: Final = "IN (SELECT value FROM json_each(?))"
 _NO_PAYLOAD: Final = b"{}"
 
 
@@ -153,6 +154,21 @@ def span(connection: sqlite3.Connection, account_id: str, span_id: str) -> SpanR
     return _in_one_state(connection, lambda: _span(connection, account_id, span_id))
 
 
+def spans_by_id(
+    connection: sqlite3.Connection, account_id: str, ids: Collection[str]
+) -> Sequence[SpanRecord]:
+    """Spans with their payloads, by their ids."""
+
+    def work() -> Sequence[SpanRecord]:
+        text = f"{tables.AGENT_SPAN.select} WHERE account_id = ? AND id {_AMONG}"
+        named = (account_id, json.dumps(list(ids)))
+        return _with_all_payloads(
+            connection, account_id, tables.AGENT_SPAN.rows(connection.execute(text, named))
+        )
+
+    return _in_one_state(connection, work)
+
+
 def spans(connection: sqlite3.Connection, account_id: str, listing: Listing) -> Page[SpanRecord]:
     """A page of spans with their payloads."""
     return _in_one_state(connection, lambda: _spans(connection, account_id, listing))
@@ -170,11 +186,17 @@ def _span(connection: sqlite3.Connection, account_id: str, span_id: str) -> Span
 
 def _spans(connection: sqlite3.Connection, account_id: str, listing: Listing) -> Page[SpanRecord]:
     page = _rows(connection, tables.AGENT_SPAN, account_id, listing)
-    ids = json.dumps([row.id for row in page.rows])
+    return Page(_with_all_payloads(connection, account_id, page.rows), page.total, page.next)
+
+
+def _with_all_payloads(
+    connection: sqlite3.Connection, account_id: str, rows: Sequence[AgentSpan]
+) -> Sequence[SpanRecord]:
+    ids = json.dumps([row.id for row in rows])
     parts: dict[str, dict[int, tuple[int, bytes]]] = defaultdict(dict)
     for span_id, part, codec, body in connection.execute(_PAYLOADS_OF_MANY, (account_id, ids)):
         parts[span_id][part] = (codec, body)
-    return Page([_with_payloads(row, parts[row.id]) for row in page.rows], page.total, page.next)
+    return [_with_payloads(row, parts[row.id]) for row in rows]
 
 
 def row(connection: sqlite3.Connection, kind: type[R], account_id: str, row_id: str) -> R | None:

@@ -1,0 +1,75 @@
+"""What is read before writes, and how often."""
+
+from typing import Any
+
+from rows import create_span, deployed, principal, request
+
+from prefactor_server.api.intake import Intake, Overlay
+from prefactor_server.queries import Reader
+
+
+class Counted:
+    """A storage that counts how often each of its reads is asked for."""
+
+    def __init__(self, storage: Any) -> None:
+        self.storage = storage
+        self.asked: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        self.asked.append(name)
+        return getattr(self.storage, name)
+
+
+async def test_spans_of_a_bulk_are_read_at_once(door: Any) -> None:
+    """Starts that are not known are read together, each is handed out once, and unseen ones not."""
+    run = await door.run()
+    spans = [await door.span(run, payload={"number": number}) for number in range(5)]
+    storage: Any = Counted(door.storage)
+    intake, overlay = Intake(Reader.over(storage)), Overlay()
+    caller, elsewhere = principal(run["account_id"]), deployed("a", "e", run["account_id"])
+    ids = [*(span["id"] for span in spans), "unknown"]
+
+    await intake.read_spans_ahead(caller, ids, overlay)
+    starts = [await intake.span(caller, span["id"], overlay) for span in spans]
+    hidden = Overlay()
+    await intake.read_spans_ahead(elsewhere, ids, hidden)
+
+    assert storage.asked == ["spans_by_id", "spans_by_id"]
+    assert [start.payload for start in starts if start] == [
+        b'{"number":%d}' % number for number in range(5)
+    ]
+    assert overlay.ahead == hidden.ahead == {}
+
+
+async def test_finishes_in_bulk_read_their_starts_once(door: Any) -> None:
+    """Finishes of spans that this process did not begin ask the storage by the fifty."""
+    shown = await door.run()
+    run = await door.storage.instance(shown["account_id"], shown["id"])
+    caller, asked = principal(run.account_id), request(run.account_id)
+    ids = [f"span-{number}" for number in range(60)]
+    begun = [create_span(one, run, request=asked, principal=caller) for one in ids]
+    await door.writer.submit(begun, 0)
+    reads = list[str]()
+    for name in ("span", "spans_by_id"):
+        setattr(door.storage, name, _noted(reads, name, getattr(door.storage, name)))
+    items = [
+        {
+            "_type": "agent_spans/finish",
+            "idempotency_key": f"finish-{number:04}",
+            "agent_span_id": one,
+        }
+        for number, one in enumerate(ids)
+    ]
+
+    outputs = (await door.post("/bulk", {"items": items})).body["outputs"]
+
+    assert {one["details"]["status"] for one in outputs.values()} == {"complete"}
+    assert reads == ["spans_by_id", "spans_by_id"]
+
+
+def _noted(reads: list[str], name: str, read: Any) -> Any:
+    def noting(*arguments: Any) -> Any:
+        reads.append(name)
+        return read(*arguments)
+
+    return noting
