@@ -31,6 +31,21 @@ async def test_an_impossible_number_of_ids_is_refused(door: Any, count: Any) -> 
     assert errors["count"]["message"] == "must be 1 to 1000"
 
 
+async def test_ids_come_in_a_bulk_request(door: Any) -> None:
+    """An item makes ids, its fields beside its key or under `details`, and names what is wrong."""
+    items = [
+        {"_type": "pfids/generate", "idempotency_key": "flat-0000", "count": 2},
+        {"_type": "pfids/generate", "idempotency_key": "nested-00", "details": {"count": 3}},
+        {"_type": "pfids/generate", "idempotency_key": "wrong-000", "details": {"count": 0}},
+    ]
+
+    outputs = (await door.post("/bulk", {"items": items})).body["outputs"]
+
+    made = [outputs[key]["details"]["pfids"] for key in ("flat-0000", "nested-00")]
+    assert [len(pfids) for pfids in made] == [2, 3]
+    assert outputs["wrong-000"]["errors"]["details"]["count"]["code"] == "invalid_value"
+
+
 async def test_another_account_has_its_own_ids(door: Any) -> None:
     """Ids are made for the token's account alone."""
     answer = await door.post("/pfid/generate", {"account_id": "somebody-else"})

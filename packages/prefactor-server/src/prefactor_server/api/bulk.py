@@ -20,8 +20,8 @@ from prefactor_server.api.decode import (
     read_members,
     read_object,
 )
-from prefactor_server.api.errors import NotImplementedHere, error_body
-from prefactor_server.api.operation import Call, Example, Operation, Read, Whole, Write
+from prefactor_server.api.errors import NotImplementedHere, error_body, under
+from prefactor_server.api.operation import Call, Compute, Example, Operation, Read, Whole, Write
 from prefactor_server.api.query import read_item_query
 from prefactor_server.api.writes import Answer, Job, Reply, carry_out
 from prefactor_server.domain.errors import (
@@ -77,7 +77,7 @@ class _Item(NamedTuple):
 class Bulk:
     """Carries out bulk requests over a set of operations."""
 
-    def __init__(self, operations: Sequence[Read | Write]) -> None:
+    def __init__(self, operations: Sequence[Operation]) -> None:
         self._operations = {operation.item_type: operation for operation in operations}
 
     async def answer(self, call: Call, document: bytes) -> BulkView:
@@ -137,6 +137,8 @@ class Bulk:
                 return await self._write(batch, size)
             if isinstance(operation, Read):
                 return [Reply(await _read(operation, item))]
+            if isinstance(operation, Compute):
+                return [Reply(await _compute(operation, item))]
             known = ", ".join(sorted(self._operations))
             raise NotImplementedHere(f"Unknown _type; known here: {known}")
         except Refusal as refusal:
@@ -161,7 +163,7 @@ class Bulk:
         return answers
 
 
-def bulk_operation(operations: Sequence[Read | Write]) -> Whole:
+def bulk_operation(operations: Sequence[Operation]) -> Whole:
     """The operation that carries out others."""
     return Whole(
         name="bulk.execute",
@@ -279,6 +281,17 @@ async def _read(operation: Read, item: _Item) -> msgspec.Struct:
     asked = {name: value for name, value in fields.items() if name not in around}
     item.call.query = read_item_query(asked, operation.parameters, item.call.principal)
     return await operation.answer(item.call)
+
+
+async def _compute(operation: Compute, item: _Item) -> Any:
+    operation.check_access(item.call.principal)
+    details = bytes(read_envelope(item.document).details).lstrip()
+    if not details.startswith(b"{"):
+        return await operation.answer(item.call, item.document)
+    try:
+        return await operation.answer(item.call, details)
+    except Refusal as refusal:
+        raise under("details", refusal) from None
 
 
 def _output(answer: Answer) -> Any:

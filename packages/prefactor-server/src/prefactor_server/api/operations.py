@@ -25,9 +25,9 @@ from prefactor_server.api import (
 )
 from prefactor_server.api.bulk import bulk_operation
 from prefactor_server.api.openapi import openapi_operation
-from prefactor_server.api.operation import Operation, Read, Write
+from prefactor_server.api.operation import Compute, Operation, Read, Write
 
-ITEMS: Final[tuple[Read | Write, ...]] = (
+ITEMS: Final[tuple[Read | Write | Compute, ...]] = (
     *ping.OPERATIONS,
     *account.OPERATIONS,
     *environment.OPERATIONS,
@@ -42,12 +42,13 @@ ITEMS: Final[tuple[Read | Write, ...]] = (
     *agent_span.OPERATIONS,
     *sample_span.OPERATIONS,
     *risk_profile.OPERATIONS,
+    *pfid.OPERATIONS,
     *admin_user.OPERATIONS,
     *admin_user_invite.OPERATIONS,
 )
 """The operations that may be items of a bulk request."""
 
-_OTHERS: Final[tuple[Operation, ...]] = (bulk_operation(ITEMS), *pfid.OPERATIONS)
+_OTHERS: Final[tuple[Operation, ...]] = (bulk_operation(ITEMS),)
 
 OPERATIONS: Final[tuple[Operation, ...]] = (
     *ITEMS,

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from prefactor_server.api.decode import read_body
-from prefactor_server.api.operation import Call, Example, Whole
+from prefactor_server.api.operation import Call, Compute, Example
 from prefactor_server.api.query import check_account
 from prefactor_server.api.views import Success
 from prefactor_server.domain.errors import NotPermitted, ValidationFailed
@@ -35,12 +35,15 @@ async def _answer(call: Call, document: bytes) -> Success[PfidsView]:
 
 
 OPERATIONS = (
-    Whole(
+    Compute(
         name="pfids.generate",
         method="POST",
         path="/api/v1/pfid/generate",
         summary="Make ids",
-        description="Makes ids that may be given to what is registered or created later.",
+        description=(
+            "Makes ids that may be given to what is registered or created later. Nothing is "
+            "stored: a repeat makes others."
+        ),
         reply=Success[PfidsView],
         refusals=(NotPermitted, ValidationFailed),
         body=GeneratePfids,
