@@ -9,6 +9,9 @@ import pytest_asyncio
 from postgres_database import PostgresDatabase, do
 from rows import ACCOUNT, NOW, create_span, register, start, terminate
 
+from prefactor_server.domain.agent_deployment import AgentDeployment
+from prefactor_server.domain.agent_schema_version import AgentSchemaVersion
+from prefactor_server.domain.agent_version import AgentVersion
 from prefactor_server.domain.listing import Cursor, Filter, Listing, Sort
 from prefactor_server.storage import listing as listing_sql
 from prefactor_server.storage.base import Needs, Registration
@@ -29,7 +32,7 @@ ENTRIES_READ = """
 SELECT sum(idx_tup_read)::bigint FROM pg_stat_user_indexes
 WHERE relname = 'agent_span' AND pg_stat_force_next_flush() IS NOT NULL
 """
-REGISTRATION = Registration("my-agent", None, b"content", b"metadata", "external")
+REGISTRATION = Registration("my-agent", None, b"content", b"metadata", "external", "schema")
 SCANNED = re.compile(r"Seq Scan on (\w+)")
 
 
@@ -54,7 +57,19 @@ async def explained(connection: Any, sql: str, *values: object) -> str:
 async def test_loading_reads_no_table_whole(filled: PostgresStorage) -> None:
     """What a batch names is found by index, in the smallest tables as well."""
     named = {"span-1", "span-2"}
-    needs = Needs({("o", "k")}, named, named, named, named, named, {REGISTRATION})
+    needs = Needs(
+        keys={("o", "k")},
+        agents=named,
+        environments=named,
+        instances=named,
+        spans=named,
+        tokens=named,
+        account=True,
+        environments_in_use=named,
+        deployments_in_use=named,
+        registrations={REGISTRATION},
+        rows={(AgentDeployment, "d"), (AgentVersion, "v"), (AgentSchemaVersion, "s")},
+    )
     query = query_for({ACCOUNT: needs})
 
     async with filled._writing.connection() as connection:

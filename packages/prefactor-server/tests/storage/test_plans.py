@@ -234,7 +234,7 @@ def test_every_load_uses_an_index(path: Path) -> None:
         instances={"r", "q"},
         spans={"s1", "s2"},
         tokens={"token-1"},
-        registrations={Registration("my-agent", None, b"h", b"m", "x")},
+        registrations={Registration("my-agent", None, b"h", b"m", "x", "s")},
         account=True,
         environments_in_use={"e"},
         deployments_in_use={"d"},
