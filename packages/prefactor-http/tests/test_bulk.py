@@ -34,7 +34,7 @@ def test_key_length(length: int, fits: bool) -> None:
 
 def test_the_type_goes_by_its_alias() -> None:
     """`_type` is the argument and the field on the wire, `type` the attribute only."""
-    made = BulkItem(_type="agents/show", idempotency_key="show-0001", agent_id="a")  # type: ignore[call-arg]
+    made = BulkItem(_type="agents/show", idempotency_key="show-0001", agent_id="a")
     assert made.type == "agents/show"
     assert made.model_dump(by_alias=True) == {
         "_type": "agents/show",

@@ -31,7 +31,7 @@ async def test_every_write_is_applied_exactly_once(seed: int) -> None:
     async with ScriptedServer() as server:
         instance = server.add_instance()
         server.inject(plan)
-        config = server.config(request_timeout=1.5, max_retries=10)
+        config = server.config(request_timeout=3.0, max_retries=10)
         async with PrefactorHttpClient(config) as client:
 
             async def task(number: int) -> None:

@@ -230,3 +230,19 @@ async def test_ids_that_are_none(client: PrefactorHttpClient, method: str, id_: 
     """What a URL would resolve to another place is refused."""
     with pytest.raises(PrefactorRequestError):
         await getattr(client.agent_instances, method)(id_)
+
+
+async def test_the_only_judgement(client: PrefactorHttpClient, server: ScriptedServer) -> None:
+    """`update` sends a judgement without a name, and None to remove it, under a key."""
+    reply = Reply(body={"status": "success", "details": server.instances[server.add_instance()]})
+    server.script(reply, reply)
+    await client.agent_instances.update("i/1", {"score": None}, "key-1")
+    await client.agent_instances.update("i/1", None)
+    first, second = server.requests
+    assert first.target == "/api/v1/agent_instance/i%2F1/update"
+    assert first.json == {
+        "details": {"quality_payload": {"score": None}},
+        "idempotency_key": "key-1",
+    }
+    assert second.json["details"] == {"quality_payload": None}
+    assert second.headers["idempotency-key"] == second.json["idempotency_key"]

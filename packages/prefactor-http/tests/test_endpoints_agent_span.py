@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
 from prefactor_http import (
@@ -15,6 +17,8 @@ from prefactor_http import (
     PrefactorRequestError,
     PrefactorResponseContractError,
 )
+from prefactor_http.endpoints.agent_span import _STATUSES, _plainly_right
+from prefactor_http.models.agent_span import CreateAgentSpanRequest
 from prefactor_http.testing import Reply, ScriptedServer
 
 PATH = "/api/v1/agent_spans"
@@ -204,3 +208,63 @@ async def test_nulls_read_as_absent(client: PrefactorHttpClient, server: Scripte
     span = await client.agent_spans.create("i", "x", "active")
     assert span.payload == {}
     assert span.raw["payload"] is None
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(sorted(CreateAgentSpanRequest.model_fields)),
+        st.one_of(
+            st.none(),
+            st.booleans(),
+            st.sampled_from(["active", "complete", "terminated", "1"]),
+            st.integers(),
+            st.dictionaries(st.one_of(st.text(max_size=2), st.integers()), st.integers()),
+        ),
+    )
+)
+def test_the_short_check_never_contradicts_the_model(fields: dict[str, Any]) -> None:
+    """What passes the cheap check of a span is what the model would accept unchanged."""
+    fields = {"agent_instance_id": "i", "schema_name": "s", "status": "active", **fields}
+    if _plainly_right(fields, _STATUSES):
+        made = CreateAgentSpanRequest.model_validate(fields)
+        assert {name: getattr(made, name) for name in fields} == fields
+
+
+async def test_filters(client: PrefactorHttpClient, server: ScriptedServer) -> None:
+    """Spans are found by state, kind and parent; the text `null` finds those without a parent."""
+    run = server.add_instance()
+    root = await client.agent_spans.create(run, "a", "active")
+    child = await client.agent_spans.create(run, "b", "active", parent_span_id=root.id)
+    await client.agent_spans.finish(child.id, "failed")
+
+    async def found(**filters: Any) -> list[str]:
+        page = await client.agent_spans.list(agent_instance_id=run, **filters)
+        walked = client.agent_spans.iterate(agent_instance_id=run, **filters)
+        assert [span.id async for span in walked] == [span.id for span in page]
+        return [span.id for span in page]
+
+    assert await found(status="failed") == [child.id]
+    assert await found(schema_name="a") == [root.id]
+    assert await found(parent_span_id=root.id) == [child.id]
+    assert await found(parent_span_id="null") == [root.id]
+
+
+async def test_what_servers_add(client: PrefactorHttpClient, server: ScriptedServer) -> None:
+    """What a server works out about a span is read as what it is."""
+    added = {
+        "environment_id": "e",
+        "schema_registered": True,
+        "closed_by_termination": False,
+        "finished_before_started": False,
+        "prompt_tokens": 3,
+        "completion_tokens": 4,
+        "total_tokens": 7,
+        "model": "large-1",
+        "tool_name": None,
+    }
+    known = {"type": "agent_span", "id": "s", "agent_instance_id": "i", "schema_name": "x"}
+    server.script(
+        Reply(body={"status": "success", "details": {**known, "status": "active", **added}})
+    )
+    span = await client.agent_spans.get("s")
+    assert {name: getattr(span, name) for name in added} == added

@@ -285,9 +285,8 @@ class PrefactorHttpClient(Resources):
         does not count as a retry: nothing is wrong with the server.
         """
         while True:
-            self._adapt(arguments, session)
             try:
-                async with session.request(**arguments) as response:
+                async with session.request(**self._adapted(arguments, session)) as response:
                     attempt.answered = True
                     # text() would look for the character set and decode only for the JSON parser
                     # to encode again, a tenth of the call. What merely behaves like a response is
@@ -302,20 +301,20 @@ class PrefactorHttpClient(Resources):
             # Its connections are new, so that the next failure is raised.
             session = self._sessions.single_use()
 
-    def _adapt(self, arguments: dict[str, Any], session: aiohttp.ClientSession) -> None:
-        """Change the arguments to what the session needs."""
+    def _adapted(self, arguments: dict[str, Any], session: aiohttp.ClientSession) -> dict[str, Any]:
+        """The arguments as the session needs them."""
         is_real = isinstance(cast("object", session), aiohttp.ClientSession)
         if not is_real or "request" in vars(session):
-            return  # a double, which knows the five arguments
+            return arguments  # for a double, which knows the five that published clients pass
         # The attempt is watched already; a timer of aiohttp's own would only cost.
-        arguments["timeout"] = self._untimed
+        adapted = {**arguments, "timeout": self._untimed}
         body = arguments["json"]
         if body is not None and len(body.encoded) > LARGE:
             # aiohttp warns of long bytes; it reads them from a file in pieces. Each trip its own.
-            arguments["data"] = io.BytesIO(body.encoded)
-            arguments["json"] = None
+            adapted["json"], adapted["data"] = None, io.BytesIO(body.encoded)
         elif body is not None and session is self._sessions.given:
-            arguments["json"] = body.detached()  # its serializer encodes the values once more
+            adapted["json"] = body.detached()  # its serializer encodes the values once more
+        return adapted
 
 
 _current_attempt: ContextVar[Attempt | None] = ContextVar("_current_attempt", default=None)

@@ -11,8 +11,6 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from pydantic_core import from_json
-
 from .exceptions import (
     RATE_LIMITED,
     SERVER_ERROR,
@@ -26,6 +24,12 @@ from .exceptions import (
     PrefactorValidationError,
 )
 from .retry_after import retry_after, should_retry
+
+try:
+    # Twice as fast as json.loads, and it reads bytes as they come.
+    from pydantic_core import from_json
+except ImportError:  # pydantic 2.0 to 2.3
+    from_json = json.loads  # type: ignore[assignment]
 
 if TYPE_CHECKING:
     from .redaction import Redactor
@@ -105,9 +109,8 @@ def snippet(text: str) -> str | None:
 def _decoded(body: bytes | str) -> Any:
     """The JSON value of a body; None when it is not JSON."""
     try:
-        # Twice as fast as json.loads, and it reads bytes as they come.
         return from_json(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         pass
     try:
         # Slower, but it follows deeper nesting than from_json does.

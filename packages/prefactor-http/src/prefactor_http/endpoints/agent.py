@@ -36,7 +36,9 @@ class AgentClient(Endpoint):
 
         Raises:
             ValueError: The key is too long, or a value is not what the API accepts.
-            PrefactorConflictError: Its external identifier or id is taken.
+            PrefactorConflictError: Its id is taken.
+            PrefactorValidationError: Its external identifier is taken, or the server refused
+                something else of the content.
         """
         part = as_dict(details) or {}
         AgentForCreate.model_validate(part)

@@ -152,6 +152,9 @@ class AgentSpanClient(Endpoint):
         *,
         agent_instance_id: str | None = None,
         agent_id: str | None = None,
+        status: AgentStatus | None = None,
+        schema_name: str | None = None,
+        parent_span_id: str | None = None,
         start_time: datetime | str | None = None,
         end_time: datetime | str | None = None,
         include_summaries: bool | None = None,
@@ -166,8 +169,12 @@ class AgentSpanClient(Endpoint):
         Args:
             agent_instance_id: Only spans of this run.
             agent_id: Only spans of this agent.
-            start_time: Only spans from this time on.
-            end_time: Only spans up to this time.
+            status: Only spans in this state.
+            schema_name: Only spans of this kind.
+            parent_span_id: Only the children of this span; the text `null` for spans without a
+                parent.
+            start_time: Only spans that started at this time or after it.
+            end_time: Only spans that started before this time, strictly.
             include_summaries: Render `summary` for every row.
             sorting: Field to sort by, with a leading `-` for descending order.
             offset: Rows to skip.
@@ -175,7 +182,16 @@ class AgentSpanClient(Endpoint):
             after: Cursor from `pagination.next_after` of the page before.
             options: Limits and headers of this call only.
         """
-        filters = _filters(agent_instance_id, agent_id, start_time, end_time, include_summaries)
+        filters = {
+            "agent_instance_id": agent_instance_id,
+            "agent_id": agent_id,
+            "status": status,
+            "schema_name": schema_name,
+            "parent_span_id": parent_span_id,
+            "start_time": as_time(start_time),
+            "end_time": as_time(end_time),
+            "include_summaries": include_summaries,
+        }
         paging = page_params(sorting=sorting, offset=offset, page_size=page_size, after=after)
         return await self._page(PATH, filters | paging, AgentSpan, options)
 
@@ -184,6 +200,9 @@ class AgentSpanClient(Endpoint):
         *,
         agent_instance_id: str | None = None,
         agent_id: str | None = None,
+        status: AgentStatus | None = None,
+        schema_name: str | None = None,
+        parent_span_id: str | None = None,
         start_time: datetime | str | None = None,
         end_time: datetime | str | None = None,
         include_summaries: bool | None = None,
@@ -192,7 +211,16 @@ class AgentSpanClient(Endpoint):
         options: RequestOptions | None = None,
     ) -> AsyncIterator[AgentSpan]:
         """All spans that `list` would show, page by page: `async for span in …iterate(…)`."""
-        filters = _filters(agent_instance_id, agent_id, start_time, end_time, include_summaries)
+        filters = {
+            "agent_instance_id": agent_instance_id,
+            "agent_id": agent_id,
+            "status": status,
+            "schema_name": schema_name,
+            "parent_span_id": parent_span_id,
+            "start_time": as_time(start_time),
+            "end_time": as_time(end_time),
+            "include_summaries": include_summaries,
+        }
         return self._walk(
             PATH, filters, AgentSpan, sorting=sorting, page_size=page_size, options=options
         )
@@ -219,22 +247,6 @@ def _plainly_right(fields: Mapping[str, Any], statuses: frozenset[str]) -> bool:
 
 def _has_text_keys(value: Any) -> bool:
     return _TEXT.issuperset(map(type, value))
-
-
-def _filters(
-    agent_instance_id: str | None,
-    agent_id: str | None,
-    start_time: datetime | str | None,
-    end_time: datetime | str | None,
-    include_summaries: bool | None,  # noqa: FBT001 - passed on by name
-) -> dict[str, Any]:
-    return {
-        "agent_instance_id": agent_instance_id,
-        "agent_id": agent_id,
-        "start_time": as_time(start_time),
-        "end_time": as_time(end_time),
-        "include_summaries": include_summaries,
-    }
 
 
 async def _pass_on(reply: dict[str, Any], callback: Callable[[str | None], object]) -> None:

@@ -18,9 +18,10 @@ class BulkClient(Endpoint):
     async def execute(
         self, request: BulkRequest, *, options: RequestOptions | None = None
     ) -> BulkResponse:
-        """Run the items in order, each in its own transaction, up to the first that fails.
+        """Run the items in order, up to the first that fails.
 
-        A failing item raises nothing: its output has the status `error`, and the items after it
+        What came before a failing item has taken effect, and what comes after it is not run. A
+        failing item raises nothing: its output has the status `error`, and the items after it
         have no output. Each item's key makes the whole request safe to repeat, and it is
         repeated like any other write.
 

@@ -56,6 +56,7 @@ class AgentInstance(ReplyModel):
     started_at: datetime | None = None
     finished_at: datetime | None = None
     span_counts: AgentInstanceSpanCounts | None = None
+    agent_schema_version_id: str | None = None
     agent_deployment_id: str | None = None
     termination_reason: str | None = None
     purpose: str | None = None

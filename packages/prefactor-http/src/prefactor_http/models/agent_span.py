@@ -50,8 +50,11 @@ class AgentSpan(ReplyModel):
     status: str
     account_id: str | None = None
     agent_id: str | None = None
+    environment_id: str | None = None
     parent_span_id: str | None = None
     schema_title: str | None = None
+    schema_registered: bool | None = None
+    """Whether the run declared the type of the span."""
     payload: dict[str, Any] = Field(default_factory=dict)
     result_payload: dict[str, Any] | None = None
     summary: str | None = None
@@ -64,5 +67,16 @@ class AgentSpan(ReplyModel):
     risk_level: str | None = None
     risk_score: float | None = None
     payload_byte_size_estimate: int | None = None
+    closed_by_termination: bool | None = None
+    """Whether it ended because its run was terminated."""
+    finished_before_started: bool | None = None
+    """Whether its times contradict each other."""
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    total_tokens: int | None = None
+    model: str | None = None
+    """The language model, as the payload names it."""
+    tool_name: str | None = None
+    """The tool, as the payload names it."""
     payload_validation: dict[str, Any] | None = None
     result_payload_validation: dict[str, Any] | None = None

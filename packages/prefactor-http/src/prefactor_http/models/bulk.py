@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -16,6 +16,11 @@ class BulkItem(BaseModel):
     """The operation, such as `agent_spans/create`; given and sent as `_type`."""
     idempotency_key: str = Field(min_length=8, max_length=64)
     """Unique within the request; names the item's output, and makes a repeat of the item safe."""
+
+    if TYPE_CHECKING:  # a type checker sees neither the alias, with its underscore, nor the extras
+
+        def __init__(self, *, _type: str, idempotency_key: str, **parameters: Any) -> None:
+            """Take the operation, its key, and its parameters by name."""
 
 
 class BulkRequest(BaseModel):

@@ -94,11 +94,13 @@ def show(store: Store, call: Call) -> JsonObject:
 
 def list_(store: Store, call: Call) -> JsonObject:
     """Return one page of the spans of an instance or an agent, in a range of time if given."""
-    wanted = {
-        name: call.query[name] for name in ("agent_instance_id", "agent_id") if name in call.query
+    wanted: dict[str, str | None] = {
+        name: call.query[name] for name in _FILTERS if name in call.query
     }
-    if not wanted:
+    if not {"agent_instance_id", "agent_id"} & wanted.keys():
         raise invalid({"agent_instance_id": field_error("required_value", "is required")})
+    if wanted.get("parent_span_id") == "null":
+        wanted["parent_span_id"] = None
     times = Call(body=dict(call.query))
     start, end = parsed_timestamp(times, "start_time"), parsed_timestamp(times, "end_time")
     rows = (
@@ -106,9 +108,12 @@ def list_(store: Store, call: Call) -> JsonObject:
         for row in store.spans.values()
         if wanted.items() <= row.items()
         and (start is None or (row["started_at"] or "") >= start)
-        and (end is None or (row["started_at"] or "") <= end)
+        and (end is None or (row["started_at"] or "") < end)
     )
     return page(rows, call.query)
+
+
+_FILTERS = ("agent_instance_id", "agent_id", "status", "schema_name", "parent_span_id")
 
 
 def control(store: Store, body: JsonObject) -> JsonObject:
