@@ -11,7 +11,7 @@ from prefactor_server.commands.agent_deployment import (
 )
 from prefactor_server.commands.agent_schema_version import CreateSchemaVersion
 from prefactor_server.commands.agent_version import CreateVersion
-from prefactor_server.commands.api_token import ChangeToken, DeleteToken
+from prefactor_server.commands.api_token import ChangeToken, CreateToken, DeleteToken
 from prefactor_server.commands.base import Done, Outcome, Refused
 from prefactor_server.commands.environment import (
     CreateEnvironment,
@@ -22,7 +22,7 @@ from prefactor_server.commands.register import VersionMetadata
 from prefactor_server.domain.agent_deployment import AgentDeployment
 from prefactor_server.domain.agent_schema_version import AgentSchemaVersion
 from prefactor_server.domain.agent_version import AgentVersion
-from prefactor_server.domain.api_token import ApiToken
+from prefactor_server.domain.api_token import ApiToken, new_token
 from prefactor_server.domain.environment import Environment
 from prefactor_server.domain.errors import InvalidAction, NotFound
 from prefactor_server.domain.listing import Filter, Listing
@@ -69,6 +69,25 @@ async def test_a_request_may_delete_what_it_made_and_make_it_again(
     found = await storage.rows(Environment, ACCOUNT, Listing((Filter("id", ">=", "e"),)))
     names = {one.id: one.name for one in found.rows}
     assert (names["e"], "f" in names) == ("Second", False)
+
+
+async def test_a_token_and_its_deployment_come_together(storage: PostgresStorage) -> None:
+    """A token for a place where nothing is deployed yet makes the deployment that it belongs to."""
+    await do(storage, create_agent("a"))
+    row = new_token("a-secret", "token-9", ACCOUNT, NOW, scope="agent_deployment")
+    token = await do(storage, CreateToken(request(), row, "a", STAGING, "d"))
+
+    assert token.agent_deployment_id == "d"
+    (refused,) = await submit(storage, DeleteDeployment(request(), "d"))
+    assert isinstance(refused, Refused)
+    done = await submit(
+        storage,
+        ChangeToken(request(), "token-9", "revoke"),
+        DeleteToken(request(), "token-9"),
+        DeleteDeployment(request(), "d"),
+        DeleteEnvironment(request(), STAGING),
+    )
+    assert [type(outcome) for outcome in done] == [Done] * 4
 
 
 async def test_a_token_is_revoked_and_deleted(storage: PostgresStorage) -> None:
