@@ -183,7 +183,8 @@ def _prepared(call: Call, command: Command) -> Prepared:
     return Prepared(command, reply)
 
 
-async def _show_by_id(call: Call, agent_id: str) -> Success[AgentDetails]:
+async def show_agent(call: Call, agent_id: str) -> Success[AgentDetails]:
+    """The answer about an agent, known by its id or its external identifier."""
     record = await call.services.reader.agents.show(call.principal, agent_id)
     counts = None
     if flag(call.query, "include_counts"):
@@ -194,14 +195,14 @@ async def _show_by_id(call: Call, agent_id: str) -> Success[AgentDetails]:
 
 
 async def _get(call: Call) -> Success[AgentDetails]:
-    return await _show_by_id(call, call.path_id)
+    return await show_agent(call, call.path_id)
 
 
 async def _show(call: Call) -> Success[AgentDetails]:
     agent_id, external = call.query.get("agent_id"), call.query.get("external_identifier")
     if (agent_id is None) == (external is None):
         raise BadRequest("Send exactly one of agent_id and external_identifier")
-    found = await _show_by_id(call, agent_id or external or "")
+    found = await show_agent(call, agent_id or external or "")
     if external is not None and found.details.external_identifier != external:
         raise NotFound(f"Agent {external!r} not found")
     return found
@@ -259,8 +260,9 @@ _CHANGE: Final[dict[str, Any]] = {
     "access": "account",
     "reply": Success[AgentDetails],
     "refusals": (NotFound, InvalidAction, IdempotencyKeyUsed, ValidationFailed),
-    "show": _show_by_id,
+    "show": show_agent,
 }
+_DELETE: Final[dict[str, Any]] = {**_CHANGE, "show": show_deleted("agent")}
 _ONCE: Final = (Example("Once, however often it is sent", {"idempotency_key": "once-0001"}),)
 
 OPERATIONS = (
@@ -276,7 +278,7 @@ OPERATIONS = (
         body=AgentFields,
         wrapped=True,
         prepare=_prepare_create,
-        show=_show_by_id,
+        show=show_agent,
         examples=(
             Example("An agent", {"details": {"name": "Support", "external_identifier": "support"}}),
         ),
@@ -319,7 +321,7 @@ OPERATIONS = (
         examples=_ONCE,
     ),
     Write(
-        **{**_CHANGE, "show": show_deleted("agent")},
+        **_DELETE,
         name="agents.delete",
         method="DELETE",
         path=_BY_ID,

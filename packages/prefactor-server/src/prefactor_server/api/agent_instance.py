@@ -162,7 +162,8 @@ async def show(call: Call, instance_id: str) -> Success[AgentInstanceDetails]:
     return Success(details=instance_details(run, await reader.quality(run), call.principal))
 
 
-async def _get(call: Call) -> Success[AgentInstanceDetails]:
+async def show_in_full(call: Call) -> Success[AgentInstanceDetails]:
+    """The answer about the run that the path names, with all that is known of it."""
     record = await call.services.reader.agent_instances.record(call.principal, call.path_id)
     details = instance_details(
         record.run, record.quality, call.principal, record.span_schema_counts
@@ -246,6 +247,6 @@ OPERATIONS = (
         summary="Show a run",
         reply=Success[AgentInstanceDetails],
         refusals=(NotFound,),
-        answer=_get,
+        answer=show_in_full,
     ),
 )

@@ -61,7 +61,8 @@ async def _prepare_create(call: Call, body: NewSchemaVersionFields) -> Prepared:
     )
 
 
-async def _show(call: Call, version_id: str) -> Success[AgentSchemaVersionDetails]:
+async def show_schema_version(call: Call, version_id: str) -> Success[AgentSchemaVersionDetails]:
+    """The answer about a schema version."""
     reader = call.services.reader.agent_schema_versions
     record = await reader.show(call.principal, version_id)
     content = await reader.content(record.row.account_id, version_id)
@@ -70,7 +71,7 @@ async def _show(call: Call, version_id: str) -> Success[AgentSchemaVersionDetail
 
 
 async def _get(call: Call) -> Success[AgentSchemaVersionDetails]:
-    return await _show(call, call.path_id)
+    return await show_schema_version(call, call.path_id)
 
 
 async def _list(call: Call) -> Listed[AgentSchemaVersionSummary]:
@@ -116,7 +117,7 @@ OPERATIONS = (
         body=NewSchemaVersionFields,
         wrapped=True,
         prepare=_prepare_create,
-        show=_show,
+        show=show_schema_version,
         examples=(
             Example(
                 "One span type",

@@ -99,13 +99,14 @@ async def _prepare_create(call: Call, body: NewAgentVersionFields) -> Prepared:
     return Prepared(command)
 
 
-async def _show(call: Call, version_id: str) -> Success[AgentVersionView]:
+async def show_version(call: Call, version_id: str) -> Success[AgentVersionView]:
+    """The answer about a version."""
     record = await call.services.reader.agent_versions.show(call.principal, version_id)
     return Success(details=_view(record))
 
 
 async def _get(call: Call) -> Success[AgentVersionView]:
-    return await _show(call, call.path_id)
+    return await show_version(call, call.path_id)
 
 
 async def _list(call: Call) -> Listed[AgentVersionView]:
@@ -173,7 +174,7 @@ OPERATIONS = (
         body=NewAgentVersionFields,
         wrapped=True,
         prepare=_prepare_create,
-        show=_show,
+        show=show_version,
         examples=(
             Example(
                 "A release",
