@@ -102,7 +102,11 @@ IMPORTS = [
     ImportRule(
         where="prefactor_server.storage",
         but=("prefactor_server.storage.sqlite", "prefactor_server.storage.postgres"),
-        ours=("prefactor_server.storage", "prefactor_server.domain"),
+        ours=(
+            "prefactor_server.storage",
+            "prefactor_server.domain",
+            "prefactor_server.payloads",
+        ),
         never=("prefactor_server.storage.sqlite", "prefactor_server.storage.postgres"),
         because="what all backends share knows none of them",
     ),
@@ -164,25 +168,34 @@ IMPORTS = [
     # Where things are put together.
     ImportRule(
         where="prefactor_server",
-        but=("prefactor_server.app", "prefactor_server.cli", "prefactor_server.settings"),
+        but=(
+            "prefactor_server.app",
+            "prefactor_server.cli",
+            "prefactor_server.cli_maintenance",
+            "prefactor_server.databases",
+            "prefactor_server.settings",
+        ),
         never=("prefactor_server.settings",),
         because="everyone else is handed the values that it needs",
     ),
     ImportRule(
         where="prefactor_server",
         but=(
-            "prefactor_server.app",
-            "prefactor_server.cli",
+            "prefactor_server.databases",
             "prefactor_server.storage.sqlite",
             "prefactor_server.storage.postgres",
         ),
         never=("prefactor_server.storage.sqlite", "prefactor_server.storage.postgres"),
-        because="only the places that assemble a server choose its backend; everyone else is "
-        "handed one",
+        because="one place chooses the backend; everyone else is handed it",
     ),
     ImportRule(
         where="prefactor_server",
-        but=("prefactor_server.app", "prefactor_server.cli", "prefactor_server.__main__"),
+        but=(
+            "prefactor_server.app",
+            "prefactor_server.cli",
+            "prefactor_server.cli_maintenance",
+            "prefactor_server.__main__",
+        ),
         never=("prefactor_server.app", "prefactor_server.cli"),
         because="what assembles the parts is known to none of them",
     ),
@@ -204,8 +217,7 @@ WORDS = [
         but=(
             "prefactor_server.storage",
             "prefactor_server.settings",
-            "prefactor_server.app",
-            "prefactor_server.cli",
+            "prefactor_server.databases",
         ),
         pattern="(?i)sqlite|postgres",
         because="a dialect that leaks upward turns into branches in every layer",
@@ -394,7 +406,10 @@ KEEPING_IMPORTS = [
     ("prefactor_server.domain.pfid", "from datetime import datetime\nfrom . import times"),
     ("prefactor_server.commands.bulk", "import msgspec\nfrom ..storage.base import Snapshot"),
     ("prefactor_server.queries.bulk", "from prefactor_server.storage import base"),
-    ("prefactor_server.app", "from .storage.sqlite import open_store\nfrom . import settings"),
+    (
+        "prefactor_server.databases",
+        "from .storage.sqlite import open_store\nfrom . import settings",
+    ),
     ("prefactor_server.__main__", "from prefactor_server.cli import main"),
 ]
 

@@ -26,9 +26,10 @@ from prefactor_server.api.observer import Answered
 from prefactor_server.bootstrap import bootstrap
 from prefactor_server.commands.writer import Writer
 from prefactor_server.connection import connections
+from prefactor_server.databases import open_storage
 from prefactor_server.domain.api_token import hash_token
 from prefactor_server.domain.cost import PriceTable
-from prefactor_server.domain.errors import SettingError, Unavailable
+from prefactor_server.domain.errors import Unavailable
 from prefactor_server.domain.pfid import PfidMaker
 from prefactor_server.metrics import Metrics
 from prefactor_server.price_file import load_prices
@@ -37,11 +38,9 @@ from prefactor_server.queries import Reader
 from prefactor_server.request_log import RequestLog
 from prefactor_server.settings import Settings
 from prefactor_server.storage.base import Storage
-from prefactor_server.storage.sqlite.backend import SqliteStorage
 
 _log = structlog.get_logger("prefactor_server")
 
-_SQLITE_SCHEME: Final = "sqlite:///"
 _PRUNE_EVERY_SECONDS: Final = 60
 _PRUNE_SLICE: Final = 1000
 _DAY_US: Final = 24 * 3600 * 1_000_000
@@ -66,51 +65,20 @@ def now_us() -> int:
     return time.time_ns() // 1000
 
 
-def database_path(database: str) -> Path:
-    """The file that a database setting names.
-
-    Raises:
-        SettingError: it names no file.
-    """
-    if database.startswith(("postgres://", "postgresql://")):
-        raise SettingError("This version of prefactor-server keeps its data in SQLite only")
-    path = database.removeprefix(_SQLITE_SCHEME)
-    if not database.startswith(_SQLITE_SCHEME) or path in ("", ":memory:"):
-        raise SettingError(
-            f"--database must be {_SQLITE_SCHEME} and the path of a file, got {database!r}"
-        )
-    return Path(path)
-
-
-def open_storage(settings: Settings, *, exclusive: bool) -> SqliteStorage:
-    """The database that the settings name, with its schema up to date.
-
-    Raises:
-        SettingError: the setting names no database.
-        DatabaseFileError: the file cannot be used.
-        MigrationError: a newer server wrote it.
-    """
-    return SqliteStorage.open(
-        database_path(settings.database),
-        exclusive=exclusive,
-        min_free_disk_bytes=settings.min_free_disk_bytes,
-    )
-
-
 async def serve(settings: Settings, announce: Callable[[Started], None]) -> None:
     """Run the server until it is told to stop, then finish what it took.
 
     ``announce`` is called once, when the server answers.
 
     Raises:
-        SettingError, DatabaseFileError, MigrationError: see ``open_storage``.
+        SettingError, DatabaseError: see ``open_storage``.
         OSError: the address cannot be listened on.
     """
     _remove_ready_file(settings)
     # Before a database is made: a new one's token is told only by a server that gets to answer.
     prices = load_prices(settings.price_file)
     with _listen(settings) as listener:
-        storage = open_storage(settings, exclusive=True)
+        storage = await open_storage(settings)
         try:
             new_token = await bootstrap(
                 storage,
@@ -120,7 +88,12 @@ async def serve(settings: Settings, announce: Callable[[Started], None]) -> None
                 random_bytes=secrets.token_bytes,
             )
             metrics = Metrics(CollectorRegistry(), version=__version__)
-            writer = Writer(storage, max_queue_bytes=settings.max_queue_bytes, observer=metrics)
+            writer = Writer(
+                storage,
+                max_queue_bytes=settings.max_queue_bytes,
+                concurrency=storage.concurrency,
+                observer=metrics,
+            )
             metrics.watch(writer)
             readiness = Readiness(storage.maintenance.check_writable, timer=time.monotonic)
             started = Started(

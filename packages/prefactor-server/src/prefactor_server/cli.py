@@ -15,17 +15,19 @@ import cyclopts
 import structlog
 import uvloop
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
-from prefactor_server import __version__
+from prefactor_server import __version__, cli_maintenance
 from prefactor_server.api.openapi import openapi_document
 from prefactor_server.api.operations import OPERATIONS
-from prefactor_server.app import Started, database_path, now_us, open_storage
+from prefactor_server.app import Started, now_us
 from prefactor_server.app import serve as serve_app
 from prefactor_server.bootstrap import CLI_ACTOR
 from prefactor_server.commands.api_token import ChangeToken, CreateToken
 from prefactor_server.commands.base import Command, Done, Refused, Request
 from prefactor_server.commands.writer import Writer
+from prefactor_server.databases import migrate_database, open_beside, shown_database
 from prefactor_server.domain.account import Account
 from prefactor_server.domain.api_token import (
     ApiToken,
@@ -38,16 +40,16 @@ from prefactor_server.domain.api_token import (
 from prefactor_server.domain.errors import NotFound, Refusal
 from prefactor_server.domain.pfid import PfidMaker
 from prefactor_server.domain.times import format_time
-from prefactor_server.settings import SECRET, SETTINGS, Setting, Settings, load_settings
-from prefactor_server.storage.base import Storage
-from prefactor_server.storage.migration import MigrationError
-from prefactor_server.storage.sqlite.connection import (
-    DatabaseFileError,
-    FileLock,
-    open_reader,
-    open_writer,
+from prefactor_server.settings import (
+    SECRET,
+    SETTINGS,
+    Setting,
+    Settings,
+    load_settings,
+    shown_settings,
 )
-from prefactor_server.storage.sqlite.migrate import all_migrations, migrate, pending_migrations
+from prefactor_server.storage.base import Storage
+from prefactor_server.storage.migration import DatabaseError
 
 T = TypeVar("T")
 
@@ -98,7 +100,11 @@ cli = cyclopts.App(
     version=__version__,
 )
 token_cli = cyclopts.App(name="token", help="Make, list, suspend, activate and revoke API tokens.")
-cli.command(token_cli)
+config_cli = cyclopts.App(name="config", help="Look at the settings.")
+for command in (token_cli, cli_maintenance.hold_cli, config_cli):
+    cli.command(command)
+for function in (cli_maintenance.verify, cli_maintenance.prune, cli_maintenance.backup):
+    cli.command(function)
 
 
 @cli.command
@@ -126,22 +132,8 @@ def migrate_command(
     dry_run
         Only say what would be done.
     """
-    path = database_path(_settings(flags).database)
-    if dry_run:
-        if path.exists():
-            reader = open_reader(path)
-            steps = pending_migrations(reader)
-            reader.close()
-        else:
-            steps = all_migrations()
-        verb = "would apply"
-    else:
-        lock = FileLock(path).acquire()
-        writer = open_writer(path)
-        steps = migrate(writer)
-        writer.close()
-        lock.release()
-        verb = "applied"
+    steps = _run(migrate_database(_settings(flags).database, dry_run=dry_run))
+    verb = "would apply" if dry_run else "applied"
     for step in steps:
         _out.print(f"{verb} {step.version:04} {step.name}")
     if not steps:
@@ -251,11 +243,22 @@ def openapi_command() -> None:
     sys.stdout.write(json.dumps(openapi_document(OPERATIONS), indent=2, ensure_ascii=False) + "\n")
 
 
+@config_cli.command(name="show")
+def config_show(
+    *, flags: Annotated[ServeFlags | None, cyclopts.Parameter(name="*")] = None
+) -> None:
+    """Show every setting as ``serve`` would have it, and where its value comes from."""
+    table = Table("setting", "value", "from")
+    for name, value, source in shown_settings(os.environ, _given(flags)):
+        table.add_row(name, escape(shown_database(value)), source)
+    _out.print(table)
+
+
 def main() -> None:
     """Run the command; what an operator can mend ends in one line on stderr and exit code 1."""
     try:
         cli()
-    except (Refusal, DatabaseFileError, MigrationError) as error:
+    except (Refusal, DatabaseError) as error:
         _fail(str(error))
     except OSError as error:
         _fail(error.strerror or str(error))
@@ -267,12 +270,15 @@ def _fail(message: str) -> NoReturn:
 
 
 def _settings(flags: object) -> Settings:
-    given = asdict(flags) if is_dataclass(flags) and not isinstance(flags, type) else {}
-    return load_settings(os.environ, given)
+    return load_settings(os.environ, _given(flags))
+
+
+def _given(flags: object) -> dict[str, Any]:
+    return asdict(flags) if is_dataclass(flags) and not isinstance(flags, type) else {}
 
 
 def _greet(started: Started, settings: Settings) -> None:
-    _say(f"prefactor-server {__version__} on {started.url} ({settings.database})")
+    _say(f"prefactor-server {__version__} on {started.url} ({shown_database(settings.database)})")
     if started.unknown_token:
         _say(
             "PREFACTOR_BOOTSTRAP_TOKEN is not a token of this database, which has its account "
@@ -341,10 +347,7 @@ async def _list_tokens(settings: Settings) -> list[ApiToken]:
 async def _with_account(
     settings: Settings, work: Callable[[Storage, Account], Coroutine[Any, Any, T]]
 ) -> T:
-    # A server may be running on the file: SQLite lets this one short write in between its own.
-    if not database_path(settings.database).exists():
-        raise NotFound(f"There is no database {settings.database}: start the server once first")
-    storage = open_storage(settings, exclusive=False)
+    storage = await open_beside(settings)
     try:
         accounts = await storage.accounts()
         if not accounts:

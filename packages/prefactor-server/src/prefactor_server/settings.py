@@ -45,7 +45,8 @@ SETTINGS: Final = (
     Setting(
         "database",
         "sqlite:///prefactor.db",
-        "Where data is kept: sqlite:/// and a path (a fourth slash makes it absolute).",
+        "Where data is kept: sqlite:/// and the path of a file (a fourth slash makes it absolute), "
+        "or postgresql:// and the address of a database.",
     ),
     Setting("host", "127.0.0.1", "The address to listen on."),
     Setting("port", 8585, "The port to listen on; 0 picks a free one."),
@@ -179,12 +180,49 @@ def load_settings(environ: Mapping[str, str], flags: Mapping[str, Value | None])
     return Settings(**values)  # type: ignore[arg-type]
 
 
+def shown_settings(
+    environ: Mapping[str, str], flags: Mapping[str, Value | None]
+) -> list[tuple[str, str, str]]:
+    """Every setting's name, its value but for the secret, and where that comes from.
+
+    Raises:
+        SettingError: see ``load_settings``.
+    """
+    settings = load_settings(environ, flags)
+    return [
+        (
+            setting.name,
+            _shown(setting, getattr(settings, setting.name)),
+            _source(setting, environ, flags),
+        )
+        for setting in SETTINGS
+    ]
+
+
+def _shown(setting: Setting, value: Value) -> str:
+    if setting.name == SECRET and value:
+        return "(hidden)"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)
+
+
+def _source(setting: Setting, environ: Mapping[str, str], flags: Mapping[str, Value | None]) -> str:
+    if flags.get(setting.name) is not None:
+        return _flag(setting)
+    return setting.variable if setting.variable in environ else "default"
+
+
+def _flag(setting: Setting) -> str:
+    return f"--{setting.name.replace('_', '-')}"
+
+
 def _value(
     setting: Setting, environ: Mapping[str, str], flags: Mapping[str, Value | None]
 ) -> Value:
     flag = flags.get(setting.name)
     if flag is not None:
-        return _checked(setting, flag, f"--{setting.name.replace('_', '-')}")
+        return _checked(setting, flag, _flag(setting))
     text = environ.get(setting.variable)
     if text is None:
         return setting.default

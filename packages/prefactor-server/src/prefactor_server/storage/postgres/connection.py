@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from typing import Final, TypeVar
 
 from prefactor_server.domain.errors import SettingError
+from prefactor_server.storage.migration import DatabaseError
 from prefactor_server.storage.postgres import driver
 from prefactor_server.storage.postgres.driver import Connection, Pool
 from prefactor_server.storage.postgres.failures import is_lost, refusal, unreachable
@@ -47,7 +48,7 @@ _READING: Final[Mapping[str, str]] = {
 }
 
 
-class DatabaseServerError(Exception):
+class DatabaseServerError(DatabaseError):
     """The database cannot be used; the message says what to do."""
 
 

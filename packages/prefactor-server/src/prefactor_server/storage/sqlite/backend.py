@@ -61,6 +61,9 @@ DELETE FROM idempotency_key WHERE rowid IN (
 class SqliteStorage:
     """One database file. ``lock`` is held until ``close`` when this is the file's server."""
 
+    concurrency = 1
+    """How many batches it is of use to hand over at a time."""
+
     def __init__(
         self,
         path: Path,

@@ -12,12 +12,13 @@ from typing import Final, Self
 from urllib.parse import quote
 
 from prefactor_server.domain.errors import Unavailable
+from prefactor_server.storage.migration import DatabaseError
 
 _OLDEST_SQLITE: Final = (3, 37)
 _BUSY_TIMEOUT_MS: Final = 5000
 
 
-class DatabaseFileError(Exception):
+class DatabaseFileError(DatabaseError):
     """The database file cannot be used; the message says what to do."""
 
 

@@ -1,0 +1,174 @@
+"""Which database the settings name, and how it is opened: the place where a backend is chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final, TypeAlias
+from urllib.parse import urlsplit, urlunsplit
+
+from prefactor_server.domain.errors import NotFound, SettingError
+from prefactor_server.settings import Settings
+from prefactor_server.storage.migration import Migration
+from prefactor_server.storage.postgres.backend import PostgresStorage
+from prefactor_server.storage.postgres.backup import back_up_server
+from prefactor_server.storage.postgres.connection import connect
+from prefactor_server.storage.postgres.migrate import migrate as migrate_server
+from prefactor_server.storage.postgres.migrate import pending_migrations as pending_on_server
+from prefactor_server.storage.sqlite.backend import SqliteStorage
+from prefactor_server.storage.sqlite.backup import back_up_file
+from prefactor_server.storage.sqlite.connection import FileLock, open_reader, open_writer
+from prefactor_server.storage.sqlite.migrate import all_migrations, migrate, pending_migrations
+
+OpenStorage: TypeAlias = SqliteStorage | PostgresStorage
+
+_FILE: Final = "sqlite:///"
+_SERVERS: Final = ("postgresql://", "postgres://")
+
+
+def is_on_server(database: str) -> bool:
+    """Whether the setting names a database on a server, which any number of replicas share."""
+    return database.startswith(_SERVERS)
+
+
+def database_path(database: str) -> Path:
+    """The file that the setting names.
+
+    Raises:
+        SettingError: it names no file.
+    """
+    path = database.removeprefix(_FILE)
+    if not database.startswith(_FILE) or path in ("", ":memory:"):
+        raise SettingError(
+            f"--database must be {_FILE} and the path of a file, or {_SERVERS[0]} and the address "
+            f"of a database; got {shown_database(database)!r}"
+        )
+    return Path(path)
+
+
+def shown_database(database: str) -> str:
+    """The setting as it may be printed: without a password."""
+    try:
+        parts = urlsplit(database)
+    except ValueError:
+        return "an address that cannot be read"
+    if "@" not in parts.netloc and "password" not in parts.query:
+        return database
+    host = parts.netloc.rpartition("@")[2]
+    user = parts.netloc.partition(":")[0].partition("@")[0]
+    return urlunsplit((parts.scheme, f"{user}:...@{host}", parts.path, "", ""))
+
+
+def existing_file(database: str) -> Path:
+    """The file that the setting names, which has to be there.
+
+    Raises:
+        SettingError: it names no file.
+        NotFound: there is no such file yet.
+    """
+    path = database_path(database)
+    if not path.exists():
+        raise NotFound(f"There is no database {database}: start the server once first")
+    return path
+
+
+async def open_storage(settings: Settings) -> OpenStorage:
+    """Open the database that the settings name for a server, and bring its schema up to date.
+
+    Raises:
+        SettingError: the setting names no database.
+        DatabaseError: it cannot be used, a newer server wrote it, or it is a file that another
+            server uses.
+    """
+    if is_on_server(settings.database):
+        return await PostgresStorage.open(settings.database)
+    return SqliteStorage.open(
+        database_path(settings.database), min_free_disk_bytes=settings.min_free_disk_bytes
+    )
+
+
+async def open_beside(settings: Settings) -> OpenStorage:
+    """Open a database that a server has used before, for a command that runs beside it.
+
+    Raises:
+        SettingError, DatabaseError: see ``open_storage``.
+        NotFound: there is no such file yet.
+    """
+    if is_on_server(settings.database):
+        return await PostgresStorage.open(settings.database, concurrency=1, readers=1)
+    # A server may be running on the file: it lets short writes in between its own.
+    return SqliteStorage.open(
+        existing_file(settings.database),
+        exclusive=False,
+        min_free_disk_bytes=settings.min_free_disk_bytes,
+    )
+
+
+def back_up_database(database: str, target: Path, environ: Mapping[str, str]) -> None:
+    """Copy a database to a new file, beside the servers that use it, and read the copy.
+
+    Raises:
+        SettingError: the setting names no database.
+        NotFound: there is no such file yet.
+        DatabaseError: it could not be copied.
+    """
+    if is_on_server(database):
+        back_up_server(database, target, environ)
+    else:
+        back_up_file(existing_file(database), target)
+
+
+async def migrate_database(database: str, *, dry_run: bool) -> Sequence[Migration]:
+    """Bring a database's schema up to date; with ``dry_run``, only find out what that takes.
+
+    Returns the steps that were, or would be, applied.
+
+    Raises:
+        SettingError, DatabaseError: see ``open_storage``.
+    """
+    if is_on_server(database):
+        connection = await connect(database)
+        try:
+            work = pending_on_server if dry_run else migrate_server
+            return await work(connection)
+        finally:
+            await connection.close()
+    path = database_path(database)
+    return _pending_in_file(path) if dry_run else _migrate_file(path)
+
+
+def back_up(database: str, target: Path, environ: Mapping[str, str]) -> None:
+    """Copy a database to a new file, beside the server that uses it, and check the copy.
+
+    ``environ`` is searched for the program that copies a database on a server.
+
+    Raises:
+        BackupError: it could not be copied, or the copy is not whole.
+        SettingError, NotFound: the setting names no database, or none that is there.
+    """
+    if is_on_server(database):
+        back_up_server(database, target, environ)
+    else:
+        back_up_file(existing_file(database), target)
+
+
+def _pending_in_file(path: Path) -> Sequence[Migration]:
+    if not path.exists():
+        return all_migrations()
+    reader = open_reader(path)
+    try:
+        return pending_migrations(reader)
+    finally:
+        reader.close()
+
+
+def _migrate_file(path: Path) -> Sequence[Migration]:
+    lock = FileLock(path).acquire()
+    try:
+        writer = open_writer(path)
+        try:
+            return migrate(writer)
+        finally:
+            writer.close()
+    finally:
+        lock.release()

@@ -1,0 +1,210 @@
+"""The commands that look after a database, as an operator uses them beside a running server."""
+
+import os
+import sqlite3
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from front_door import ask, bulk_of_spans, register
+
+from live_server import PROGRAM, LiveServer, start_server
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[LiveServer]:
+    """A running server with three runs of two agents, of which two have ended."""
+    started = start_server(tmp_path)
+    for name, agent in (("one", "support"), ("two", "sales"), ("three", "sales")):
+        register(started, name, agent_id=agent)
+        ask(started, "POST", f"/api/v1/agent_instance/{name}/start", {})
+        spans = bulk_of_spans(name, 0, 4, result_payload={"text": "lorem ipsum " * 60})
+        assert ask(started, "POST", "/api/v1/bulk", spans).status == 200
+    for name in ("one", "two"):
+        ask(started, "POST", f"/api/v1/agent_instance/{name}/finish", {})
+    yield started
+    started.kill()
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """Run a command on the server's database to its end."""
+
+    def command(*arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
+        given = {"PREFACTOR_DATABASE": f"sqlite:///{tmp_path / 'server.db'}", **variables}
+        kept = {k: v for k, v in os.environ.items() if not k.startswith("PREFACTOR_")}
+        return subprocess.run(
+            [PROGRAM, *arguments],
+            cwd=tmp_path,
+            env={**kept, "COLUMNS": "200", **given},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    return command
+
+
+def status(server: LiveServer, run_id: str) -> int:
+    """How the server answers when it is asked for a run."""
+    return ask(server, "GET", f"/api/v1/agent_instance/{run_id}").status
+
+
+def test_verify_finds_nothing_and_then_what_was_changed(
+    server: LiveServer, run: Run, tmp_path: Path
+) -> None:
+    """A sound database ends with 0; one that was tampered with ends with 1, and names the run."""
+    sound = run("verify")
+    assert (sound.returncode, sound.stdout) == (0, "nothing differs\n")
+
+    with closing(sqlite3.connect(tmp_path / "server.db")) as other, other:
+        other.execute("UPDATE agent_instance SET complete_spans = 7 WHERE id = 'one'")
+        other.execute("DELETE FROM span_payload WHERE id = (SELECT max(id) FROM span_payload)")
+    broken = run("verify")
+
+    assert broken.returncode == 1
+    assert "run one: keeps 7 complete spans and has 4" in broken.stdout
+    assert "span three-span-3: its result payload of" in broken.stdout
+    assert broken.stdout.endswith("2 found\n")
+
+
+def test_pruning_is_previewed_and_done(server: LiveServer, run: Run) -> None:
+    """A dry run says what pruning then does, and the running server no longer has the runs."""
+    dry = run("prune", "--days", "0", "--agent", "support", "--dry-run")
+    assert dry.stdout.startswith("would delete 1 runs, 4 spans and ")
+    assert status(server, "one") == 200
+
+    done = run("prune", "--days", "0", "--agent", "support")
+    assert done.stdout == dry.stdout.replace("would delete", "deleted")
+    assert [status(server, name) for name in ("one", "two", "three")] == [404, 200, 200]
+    assert ask(server, "GET", "/api/v1/agent_spans/one-span-0").status == 404
+    assert run("prune", "--days", "1").stdout.startswith("deleted 0 runs")
+    assert run("prune", "--days", "0").stdout.startswith("deleted 1 runs")
+    assert status(server, "three") == 200
+    assert run("verify").returncode == 0
+
+
+def test_pruning_an_environment(server: LiveServer, run: Run) -> None:
+    """A retention may be that of an environment, by its id."""
+    found = ask(server, "GET", "/api/v1/agent_instance/one").body["details"]["environment_id"]
+
+    assert run("prune", "--days", "0", "--environment", "other").stdout.startswith("deleted 0 runs")
+    assert run("prune", "--days", "0", "--environment", found).stdout.startswith("deleted 2 runs")
+
+
+def test_old_keys_are_forgotten_as_well(server: LiveServer, run: Run, tmp_path: Path) -> None:
+    """Idempotency keys that are older than they are remembered go with the runs."""
+    with closing(sqlite3.connect(tmp_path / "server.db")) as other, other:
+        other.execute("UPDATE idempotency_key SET inserted_at = 1")
+    done = run("prune", "--days", "1000")
+
+    assert done.stdout.splitlines()[-1] == "forgot 12 idempotency keys"
+
+
+def test_a_held_run_is_kept_until_it_is_let_go(server: LiveServer, run: Run) -> None:
+    """A hold keeps a run from being pruned, is listed with its reason, and can be removed."""
+    assert run("hold", "add", "one", "--reason", "case [17]").stdout == "held one\n"
+    listed = run("hold", "list").stdout
+    assert "one" in listed
+    assert "case [17]" in listed
+
+    pruned = run("prune", "--days", "0").stdout
+    assert "1 runs are old enough and stay, because they are held" in pruned
+    assert [status(server, name) for name in ("one", "two")] == [200, 404]
+    assert run("hold", "remove", "one").returncode == 0
+    run("prune", "--days", "0")
+    assert status(server, "one") == 404
+
+
+def test_pruning_is_possible_when_there_is_no_room(server: LiveServer, run: Run) -> None:
+    """The guard that refuses writes on a full disk does not keep an operator from deleting."""
+    full = {"PREFACTOR_MIN_FREE_DISK_BYTES": str(1 << 60)}
+
+    assert run("prune", "--days", "0", **full).stdout.startswith("deleted 2 runs")
+    assert "min_free_disk_bytes" in run("hold", "add", "three", "--reason", "why", **full).stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["hold", "add", "nobody", "--reason", "why"], "There is no run 'nobody'"),
+        (["hold", "add", "one", "--reason", " "], "Validation failed"),
+        (["hold", "remove", "one"], "Nothing holds a run 'one'"),
+        (["prune", "--days", "1", "--agent", "nobody"], "There is no agent 'nobody'"),
+        (["prune", "--days", "-1"], "--days"),
+        (["backup", "server.db"], "server.db is there already"),
+        (["backup", "nowhere/copy.db"], "Cannot write"),
+        (["verify", "--database", "sqlite:///other.db"], "start the server once first"),
+        (["backup", "copy.db", "--database", "sqlite:///other.db"], "start the server once first"),
+    ],
+)
+def test_what_cannot_be_done_ends_in_one_line(
+    server: LiveServer, run: Run, arguments: list[str], says: str
+) -> None:
+    """A command that cannot do what it is asked ends with 1 and a line that says why."""
+    ended = run(*arguments)
+
+    assert ended.returncode == 1
+    assert says in ended.stderr
+    assert len(ended.stderr.splitlines()) == 1
+
+
+def test_a_backup_is_restored(server: LiveServer, run: Run, tmp_path: Path) -> None:
+    """A server on the copy of a running one's database answers as that one did at its moment."""
+    copy = tmp_path / "copy.db"
+    made = run("backup", str(copy))
+    assert made.returncode == 0, made.stderr
+    paths = ["/api/v1/agent_instance", "/api/v1/agent_spans?agent_instance_id=one", "/api/v1/agent"]
+    before = [ask(server, "GET", path).body for path in paths]
+    register(server, "too-late")
+    server.stop()
+
+    # As the how-to page says: everything of the old database goes, and the copy takes its place.
+    for left in tmp_path.glob("server.db*"):
+        left.unlink()
+    copy.rename(tmp_path / "server.db")
+    restored = start_server(tmp_path)
+    after = [ask(restored, "GET", path).body for path in paths]
+    late = status(restored, "too-late")
+    replay = ask(restored, "POST", "/api/v1/bulk", bulk_of_spans("one", 0, 4)).body["outputs"]
+    restored.stop()
+
+    assert after == before
+    assert late == 404
+    assert {output["code"] for output in replay.values()} == {"idempotency_key_already_used"}
+    assert run("verify").returncode == 0
+
+
+def test_every_setting_is_shown_with_its_source(run: Run) -> None:
+    """Settings come from flags, variables or the table, and secrets are not shown."""
+    shown = run(
+        *("config", "show", "--port", "9000"),
+        PREFACTOR_DATABASE="postgresql://someone:the-password@db/prefactor",
+        PREFACTOR_BOOTSTRAP_TOKEN="the-bootstrap-token",
+        PREFACTOR_METRICS="no",
+    ).stdout
+    rows = {
+        cells[0]: cells[1:]
+        for line in shown.splitlines()
+        if len(cells := [cell.strip() for cell in line.strip("│┃").split("│")]) == 3
+    }
+
+    assert rows["port"] == ["9000", "--port"]
+    assert rows["metrics"] == ["false", "PREFACTOR_METRICS"]
+    assert rows["host"] == ["127.0.0.1", "default"]
+    assert rows["bootstrap_token"] == ["(hidden)", "PREFACTOR_BOOTSTRAP_TOKEN"]
+    assert rows["database"][1] == "PREFACTOR_DATABASE"
+    assert "the-password" not in shown
+    assert "the-bootstrap-token" not in shown
+
+
+def test_a_setting_that_cannot_be_used_is_named(run: Run) -> None:
+    """What would keep a server from starting is said here already."""
+    ended = run("config", "show", PREFACTOR_PORT="many")
+
+    assert (ended.returncode, "PREFACTOR_PORT must be a number" in ended.stderr) == (1, True)
