@@ -1,11 +1,15 @@
 """Fixtures of the tests that span packages or judge the repository as a whole."""
 
 from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
 
 import pytest
 
 from live_server import LiveServer, start_server
+from postgres_server import PostgresServer, start_postgres
+
+_numbers = count(1)
 
 
 @pytest.fixture(scope="session")
@@ -21,11 +25,30 @@ def serve() -> Iterator[Callable[..., LiveServer]]:
     """`start_server`, for servers of this test's own; those still running are stopped after it."""
     started: list[LiveServer] = []
 
-    def start(directory: Path, *arguments: str, port: int = 0) -> LiveServer:
-        server = start_server(directory, *arguments, port=port)
+    def start(
+        directory: Path, *arguments: str, port: int = 0, database: str | None = None
+    ) -> LiveServer:
+        server = start_server(directory, *arguments, port=port, database=database)
         started.append(server)
         return server
 
     yield start
     for server in started:
         server.stop()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL server that the tests of this process share: leave it running."""
+    started = start_postgres()
+    yield started
+    started.discard()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The address of a new, empty database: one test for every backend."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'server.db'}"
+    server: PostgresServer = request.getfixturevalue("postgres")
+    return server.create_database(f"test_{next(_numbers)}")

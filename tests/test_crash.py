@@ -105,11 +105,11 @@ async def check_stored(server: LiveServer, ledger: Ledger) -> None:
 
 
 async def test_kill_9_loses_nothing_answered_and_doubles_nothing(
-    tmp_path: Path, serve: Callable[..., LiveServer]
+    tmp_path: Path, serve: Callable[..., LiveServer], database: str
 ) -> None:
     """Twenty times in a row, kill -9 in the middle of a bulk load loses and doubles nothing."""
     chance = random.Random(20)
-    server = serve(tmp_path)
+    server = serve(tmp_path, database=database)
     for number in range(ROUNDS):
         async with PrefactorHttpClient(config_of(server)) as client:
             run = await client.agent_instances.register("crash-agent", {}, {}, id=f"round-{number}")
@@ -118,6 +118,6 @@ async def test_kill_9_loses_nothing_answered_and_doubles_nothing(
         await load_until_killed(server, ledger, kill_after=chance.randint(1, 30))
         assert len(ledger.answered) < len(ledger.sent), "nothing was under way at the kill"
 
-        server = serve(tmp_path)
+        server = serve(tmp_path, database=database)
         await repeat_everything(server, ledger)
         await check_stored(server, ledger)

@@ -65,11 +65,13 @@ class LiveServer:
         self.process.wait()
 
 
-def start_server(directory: Path, *arguments: str, port: int = 0) -> LiveServer:
-    """Start a server whose database and log are in `directory`; return when it answers.
+def start_server(
+    directory: Path, *arguments: str, port: int = 0, database: str | None = None
+) -> LiveServer:
+    """Start a server whose log and, unless `database` names one, database are in `directory`.
 
-    Starting again in the same directory continues with the same database. `port` 0 takes a free
-    one. Raises `ServerDidNotStartError` with everything the server said.
+    Returns when it answers. Starting again in the same directory continues with the same database.
+    `port` 0 takes a free one. Raises `ServerDidNotStartError` with everything the server said.
     """
     directory.mkdir(parents=True, exist_ok=True)
     ready = directory / "ready"
@@ -79,7 +81,7 @@ def start_server(directory: Path, *arguments: str, port: int = 0) -> LiveServer:
             [
                 PROGRAM,
                 "serve",
-                *("--database", f"sqlite:///{directory / 'server.db'}"),
+                *("--database", database or f"sqlite:///{directory / 'server.db'}"),
                 *("--port", str(port)),
                 *("--ready-file", ready),
                 *arguments,
