@@ -133,6 +133,7 @@ def slow(found: list[str]) -> list[str]:
         (read.row, (RiskProfile, "a", "b")),
         (risk.span_usage, (ACCOUNT, ["r", "q"])),
         (risk.profiles_of, (ACCOUNT, ["a", "b"])),
+        (risk.watched_runs, (ACCOUNT, 1, 5)),
     ],
 )
 def test_every_read_uses_an_index(path: Path, work: Any, arguments: tuple[Any, ...]) -> None:

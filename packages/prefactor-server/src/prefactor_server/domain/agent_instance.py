@@ -49,6 +49,12 @@ class AgentInstance(NamedTuple):
     cancelled_spans: int
     updated_at: int
 
+    @property
+    def span_total(self) -> int:
+        """How many spans it has."""
+        open_spans = self.pending_spans + self.active_spans
+        return open_spans + self.complete_spans + self.failed_spans + self.cancelled_spans
+
     def handles(self) -> tuple[tuple[str, ...], ...]:
         """By its id, and by its agent and external identifier."""
         if self.external_identifier is None:

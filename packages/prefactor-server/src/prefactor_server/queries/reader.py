@@ -13,6 +13,7 @@ from prefactor_server.queries.agent_instance import AgentInstanceQueries
 from prefactor_server.queries.agent_schema_version import AgentSchemaVersionQueries
 from prefactor_server.queries.agent_span import AgentSpanQueries
 from prefactor_server.queries.agent_version import AgentVersionQueries
+from prefactor_server.queries.alert import AlertQueries
 from prefactor_server.queries.api_token import ApiTokenQueries
 from prefactor_server.queries.environment import EnvironmentQueries
 from prefactor_server.queries.risk import RiskQueries
@@ -35,12 +36,14 @@ class Reader:
     api_tokens: ApiTokenQueries
     risk_profiles: RiskProfileQueries
     risks: RiskQueries
+    alerts: AlertQueries
     admin_users: AdminUserQueries
     admin_user_invites: AdminUserInviteQueries
 
     @classmethod
     def over(cls, storage: Storage) -> Reader:
         """The reads of one storage."""
+        risks = RiskQueries(storage)
         return cls(
             accounts=AccountQueries(storage),
             environments=EnvironmentQueries(storage),
@@ -52,7 +55,8 @@ class Reader:
             agent_spans=AgentSpanQueries(storage),
             api_tokens=ApiTokenQueries(storage),
             risk_profiles=RiskProfileQueries(storage),
-            risks=RiskQueries(storage),
+            risks=risks,
+            alerts=AlertQueries(storage, risks),
             admin_users=AdminUserQueries(storage),
             admin_user_invites=AdminUserInviteQueries(storage),
         )

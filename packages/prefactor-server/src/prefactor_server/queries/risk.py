@@ -18,6 +18,7 @@ from prefactor_server.domain.risk import (
     DataRisk,
     RiskLevel,
     RunRisk,
+    exceeds,
     level_of,
     read_data_risk,
     run_risk,
@@ -81,6 +82,26 @@ class RiskQueries:
             run.id: await self._scored(run, profiles[run.agent_id], counts[run.id])
             for run in weighed
         }
+
+    async def may_exceed(
+        self, account_id: str, runs: Sequence[AgentInstance]
+    ) -> Sequence[AgentInstance]:
+        """The runs that would exceed what is agreed if all their spans were of the worst type."""
+        profiles = await self._profiles(account_id, {run.agent_id for run in runs})
+        weights = {agent_id: profile.weights() for agent_id, profile in profiles.items()}
+        found: list[AgentInstance] = []
+        for run in runs:
+            if run.agent_id not in profiles:
+                continue
+            weighing = weights[run.agent_id]
+            declared = await self.declared(account_id, run.agent_schema_version_id)
+            worst = max(
+                (type_risk(name, one, weighing).score for name, one in declared.items()), default=0
+            )
+            level = level_of(worst * run.span_total, weighing)
+            if exceeds(level, profiles[run.agent_id].agreed_risk):
+                found.append(run)
+        return found
 
     async def of_run(self, run: AgentInstance) -> RunFigures:
         """The score of a run, and what its spans used."""

@@ -22,6 +22,7 @@ from prefactor_server.domain.agent import Agent
 from prefactor_server.domain.agent_instance import AgentInstance
 from prefactor_server.domain.agent_schema_version import SchemaContent
 from prefactor_server.domain.agent_span import AgentSpan, SpanPayload
+from prefactor_server.domain.alert import WatchedRuns
 from prefactor_server.domain.api_token import ApiToken
 from prefactor_server.domain.audit import AuditEntry
 from prefactor_server.domain.environment import Environment
@@ -364,6 +365,10 @@ class Storage(Protocol):
         self, account_id: str, agent_ids: Sequence[str]
     ) -> Mapping[str, RiskProfile]:
         """The profiles of agents, by agent; deleted ones are left out."""
+        ...
+
+    async def watched_runs(self, account_id: str, since: int, limit: int) -> WatchedRuns:
+        """Runs that ended badly, and that have a profile, since a time: of each the newest."""
         ...
 
     async def row(self, kind: type[R], account_id: str, row_id: str) -> R | None:

@@ -10,6 +10,7 @@ from typing import Concatenate, Final, ParamSpec, TypeVar
 
 from prefactor_server.domain.account import Account
 from prefactor_server.domain.agent_instance import AgentInstance
+from prefactor_server.domain.alert import WatchedRuns
 from prefactor_server.domain.api_token import ApiToken
 from prefactor_server.domain.audit import AuditEntry
 from prefactor_server.domain.environment import Environment
@@ -185,6 +186,10 @@ class PostgresStorage:
     ) -> Mapping[str, RiskProfile]:
         """See ``Storage.risk_profiles_of``."""
         return await self._read(risk.profiles_of, account_id, agent_ids)
+
+    async def watched_runs(self, account_id: str, since: int, limit: int) -> WatchedRuns:
+        """See ``Storage.watched_runs``."""
+        return await self._read(risk.watched_runs, account_id, since, limit)
 
     async def row(self, kind: type[R], account_id: str, row_id: str) -> R | None:
         """See ``Storage.row``."""

@@ -136,3 +136,19 @@ SELECT agent.id, {profile}
 FROM agent JOIN risk_profile AS t
   ON t.account_id = agent.account_id AND t.id = agent.risk_profile_id
 WHERE agent.account_id = $1 AND agent.id = ANY($2::text[]) AND t.deleted_at IS NULL
+
+-- name: risk.ended_badly
+-- Runs that failed or were terminated since a time, newest first.
+SELECT {run} FROM agent_instance AS t
+WHERE t.account_id = $1 AND t.status IN ('failed', 'terminated') AND t.finished_at >= $2
+ORDER BY t.finished_at DESC LIMIT $3
+
+-- name: risk.weighed
+-- Runs registered since a time whose agents have a profile, newest first.
+SELECT {run}
+FROM risk_profile AS profile
+JOIN agent ON agent.account_id = profile.account_id AND agent.risk_profile_id = profile.id
+JOIN agent_instance AS t
+  ON t.account_id = agent.account_id AND t.agent_id = agent.id AND t.inserted_at >= $2
+WHERE profile.account_id = $1 AND profile.deleted_at IS NULL
+ORDER BY t.inserted_at DESC LIMIT $3

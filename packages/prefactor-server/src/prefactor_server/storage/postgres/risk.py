@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from prefactor_server.domain.agent_instance import AgentInstance
+from prefactor_server.domain.alert import WatchedRuns
 from prefactor_server.domain.risk_profile import RiskProfile
 from prefactor_server.storage.base import SpanUsage
 from prefactor_server.storage.postgres.driver import Connection
@@ -14,6 +16,9 @@ READS: Final[Mapping[str, str]] = load_sql("prefactor_server.storage.postgres", 
 _PROFILES_OF: Final = READS["risk.profiles_of"].replace(
     "{profile}", ", ".join(f"t.{column}" for column in RiskProfile._fields)
 )
+_RUN: Final = ", ".join(f"t.{column}" for column in AgentInstance._fields)
+_ENDED_BADLY: Final = READS["risk.ended_badly"].replace("{run}", _RUN)
+_WEIGHED: Final = READS["risk.weighed"].replace("{run}", _RUN)
 
 
 async def span_usage(
@@ -30,3 +35,15 @@ async def profiles_of(
     """The profiles of agents, by agent."""
     records = await connection.fetch(_PROFILES_OF, account_id, list(agent_ids))
     return {record[0]: RiskProfile._make(tuple(record)[1:]) for record in records}
+
+
+async def watched_runs(
+    connection: Connection, account_id: str, since: int, limit: int
+) -> WatchedRuns:
+    """Runs that ended badly, and that have a profile, since a time."""
+    ended = await connection.fetch(_ENDED_BADLY, account_id, since, limit)
+    weighed = await connection.fetch(_WEIGHED, account_id, since, limit)
+    return WatchedRuns(
+        [AgentInstance._make(tuple(record)) for record in ended],
+        [AgentInstance._make(tuple(record)) for record in weighed],
+    )

@@ -7,6 +7,8 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from prefactor_server.domain.agent_instance import AgentInstance
+from prefactor_server.domain.alert import WatchedRuns
 from prefactor_server.domain.risk_profile import RiskProfile
 from prefactor_server.storage.base import SpanUsage
 from prefactor_server.storage.sqlite.read import READS
@@ -14,6 +16,9 @@ from prefactor_server.storage.sqlite.read import READS
 _PROFILES_OF: Final = READS["risk.profiles_of"].replace(
     "{profile}", ", ".join(f"t.{column}" for column in RiskProfile._fields)
 )
+_RUN: Final = ", ".join(f"t.{column}" for column in AgentInstance._fields)
+_ENDED_BADLY: Final = READS["risk.ended_badly"].replace("{run}", _RUN)
+_WEIGHED: Final = READS["risk.weighed"].replace("{run}", _RUN)
 
 
 def span_usage(
@@ -31,3 +36,13 @@ def profiles_of(
     named = {"account_id": account_id, "ids": json.dumps(list(agent_ids))}
     rows = connection.execute(_PROFILES_OF, named)
     return {agent_id: RiskProfile._make(profile) for agent_id, *profile in rows}
+
+
+def watched_runs(
+    connection: sqlite3.Connection, account_id: str, since: int, limit: int
+) -> WatchedRuns:
+    """Runs that ended badly, and that have a profile, since a time."""
+    named = {"account_id": account_id, "since": since, "limit": limit}
+    ended = [AgentInstance._make(row) for row in connection.execute(_ENDED_BADLY, named)]
+    weighed = [AgentInstance._make(row) for row in connection.execute(_WEIGHED, named)]
+    return WatchedRuns(ended, weighed)

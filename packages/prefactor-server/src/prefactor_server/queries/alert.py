@@ -1,0 +1,50 @@
+"""The reads of alerts: computed from what is stored, over a bounded number of runs."""
+
+from __future__ import annotations
+
+from prefactor_server.domain.alert import MAX_RUNS, MAX_SPANS, Alert, Alerts, of_ended
+from prefactor_server.domain.api_token import Principal
+from prefactor_server.domain.risk import exceeds
+from prefactor_server.queries.risk import RiskQueries
+from prefactor_server.storage.base import Storage
+
+
+class AlertQueries:
+    """Reads alerts, for account tokens alone."""
+
+    def __init__(self, storage: Storage, risks: RiskQueries) -> None:
+        self._storage = storage
+        self._risks = risks
+
+    async def since(self, principal: Principal, since: int) -> Alerts:
+        """The alerts about runs that ended, or were registered, since a time."""
+        account_id = principal.account_id
+        # One more of each than is looked at tells whether there are more.
+        watched = await self._storage.watched_runs(account_id, since, MAX_RUNS + 1)
+        ended, weighed = watched.ended_badly[:MAX_RUNS], watched.weighed[:MAX_RUNS]
+        complete = (len(ended), len(weighed)) == (len(watched.ended_badly), len(watched.weighed))
+        risky = await self._risks.may_exceed(account_id, weighed)
+        counted, spans = [run for run in risky if run.span_total <= MAX_SPANS], 0
+        for number, run in enumerate(counted):
+            spans += run.span_total
+            if spans > MAX_SPANS:
+                counted = counted[:number]
+                break
+        complete = complete and len(counted) == len(risky)
+        scores = await self._risks.of_runs(account_id, counted)
+        alerts = [of_ended(run) for run in ended]
+        for run in counted:
+            scored = scores.get(run.id)
+            if scored is not None and exceeds(scored.risk.level, scored.profile.agreed_risk):
+                alerts.append(
+                    Alert(
+                        f"{run.id}.risk_exceeded",
+                        "risk_exceeded",
+                        run.inserted_at,
+                        run,
+                        scored.risk.score,
+                        scored.risk.level,
+                        scored.profile.agreed_risk,
+                    )
+                )
+        return Alerts(alerts, complete)
