@@ -77,10 +77,10 @@ class ApiTokenView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CreatedToken(msgspec.Struct, frozen=True, kw_only=True):
-    """A token that was made just now. Its text is shown here and never again."""
+    """A token that was made just now. Its text is shown once: a repeated request goes without."""
 
     status: Literal["success"] = "success"
-    token: str
+    token: str | msgspec.UnsetType = msgspec.UNSET
     details: ApiTokenView
 
 

@@ -1,0 +1,150 @@
+"""Requests made up from the OpenAPI document, right ones and wrong ones, against every operation.
+
+None is answered 5xx, and every answer is what the document says. ``PREFACTOR_FUZZ_EXAMPLES`` sets
+how many requests each operation gets; the default keeps `make test` short.
+"""
+
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import requests
+import schemathesis
+from described_api import described
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from schemathesis.generation import GenerationMode
+from schemathesis.specs.openapi import checks
+from served_api import ServedApi
+from tenant import Tenant
+
+from postgres_server import start_postgres
+from prefactor_server.api.operations import OPERATIONS
+from prefactor_server.storage.base import Storage
+from prefactor_server.storage.postgres.backend import PostgresStorage
+from prefactor_server.storage.sqlite.backend import SqliteStorage
+
+EXAMPLES = int(os.environ.get("PREFACTOR_FUZZ_EXAMPLES", "5"))
+BOUNDS = settings(
+    max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck), database=None
+)
+OURS = [one.name for one in OPERATIONS if one.name != "openapi"]
+CONFORMS = [
+    checks.content_type_conformance,
+    checks.response_headers_conformance,
+    checks.response_schema_conformance,
+    checks.status_code_conformance,
+]
+WRONG = [None, "", "Bearer", "Bearer ", "Basic YTpi", "Bearer pf_account_0_0", "Bearer ' OR 1=1 --"]
+
+
+class Target:
+    """A furnished server, and the document that it serves."""
+
+    def __init__(self, api: ServedApi) -> None:
+        self.url = api.do(api.listen())
+        self.session = requests.Session()
+        document = self.session.get(f"{self.url}/api/v1/openapi").json()
+        self.tenant = Tenant(api, described(document), "wombat")
+        api.do(self.tenant.furnish())
+        self.tokens = dict(self.tenant.tokens)
+        schema = schemathesis.openapi.from_dict(document)
+        found = [one.ok() for one in schema.get_all_operations()]
+        self.operations: dict[str, Any] = {one.definition.raw["operationId"]: one for one in found}
+
+    def send(self, case: Any, authorization: str | None) -> Any:
+        """Send a request, and hold its answer to the document."""
+        headers = {} if authorization is None else {"Authorization": authorization}
+        response = case.call(base_url=self.url, session=self.session, headers=headers)
+        assert response.status_code < 500, (case.as_curl_command(), response.text)
+        case.validate_response(response, checks=CONFORMS)
+        body = response.json()
+        assert body["status"] == ("success" if response.status_code == 200 else "error")
+        if response.status_code != 200:
+            assert body["request_id"] == response.headers["x-request-id"][0]
+        return response
+
+
+def _targets(api: ServedApi) -> Iterator[Target]:
+    try:
+        target = Target(api)
+        yield target
+        target.session.close()
+    finally:
+        api.close()
+
+
+@pytest.fixture(scope="module")
+def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
+    """A server with the embedded database."""
+    path = tmp_path_factory.mktemp("fuzz") / "test.db"
+
+    async def opening() -> Storage:
+        return SqliteStorage.open(path, exclusive=True, min_free_disk_bytes=0)
+
+    yield from _targets(ServedApi(opening))
+
+
+@pytest.fixture(scope="module")
+def on_postgres() -> Iterator[Target]:
+    """A server with a PostgreSQL database."""
+    server = start_postgres()
+    url = server.create_database("fuzz")
+    try:
+        yield from _targets(ServedApi(lambda: PostgresStorage.open(url)))
+    finally:
+        server.discard()
+
+
+@pytest.fixture(params=["embedded", "on_postgres"])
+def target(request: pytest.FixtureRequest) -> Target:
+    """A server over each of the backends."""
+    found: Target = request.getfixturevalue(request.param)
+    return found
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_every_request_is_answered_as_the_document_says(target: Target, name: str) -> None:
+    """Whatever comes in, with a token of either scope, the answer is documented and no failure."""
+    operation = target.operations[name]
+    right, wrong = (operation.as_strategy(generation_mode=mode) for mode in GenerationMode)
+
+    @BOUNDS
+    @given(right | wrong, st.sampled_from(sorted(target.tokens)), st.data())
+    def send(case: Any, scope: str, data: st.DataObject) -> None:
+        _aim(target, case, data)
+        target.send(case, f"Bearer {target.tokens[scope]}")
+
+    send()
+
+
+def test_no_request_is_answered_without_a_token(embedded: Target) -> None:
+    """Wrong tokens and none are answered 401, by every operation, before anything else."""
+    for name in OURS:
+
+        @settings(BOUNDS, max_examples=3)
+        @given(embedded.operations[name].as_strategy(), st.sampled_from(WRONG))
+        def send(case: Any, authorization: str | None) -> None:
+            response = embedded.send(case, authorization)
+            assert response.status_code == 401
+            assert response.headers["www-authenticate"] == ["Bearer"]
+
+        send()
+
+
+def _aim(target: Target, case: Any, data: st.DataObject) -> None:
+    """Put real ids in the place of made-up ones, more often than not: else all is 404."""
+    for place in (case.path_parameters, case.query, case.body):
+        if isinstance(place, dict):
+            _aim_at(target, place, data)
+
+
+def _aim_at(target: Target, fields: dict[str, Any], data: st.DataObject) -> None:
+    for name, value in fields.items():
+        if isinstance(value, dict):
+            _aim_at(target, value, data)
+        elif name in target.tenant.ids and data.draw(st.integers(0, 3)):
+            # Our own tokens may not go while they are needed.
+            ids = target.tenant.ids[name]
+            fields[name] = data.draw(st.sampled_from(ids[2:] if name == "api_token_id" else ids))
