@@ -20,6 +20,7 @@ from prefactor_server.domain.agent_schema_version import AgentSchemaVersion, Sch
 from prefactor_server.domain.agent_span import AgentSpan
 from prefactor_server.domain.agent_version import AgentVersion
 from prefactor_server.domain.audit import AuditEntry
+from prefactor_server.domain.environment import Environment
 from prefactor_server.domain.idempotency import IdempotencyKey
 from prefactor_server.domain.listing import Cursor, Filter, Listing, Sort
 from prefactor_server.storage.base import Storage
@@ -27,6 +28,7 @@ from prefactor_server.storage.postgres.backend import PostgresStorage
 from prefactor_server.storage.sqlite.backend import SqliteStorage
 
 TABLES: dict[str, type[Any]] = {
+    "environment": Environment,
     "agent": Agent,
     "schema_content": SchemaContent,
     "agent_schema_version": AgentSchemaVersion,

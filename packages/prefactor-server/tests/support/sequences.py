@@ -4,7 +4,9 @@ from typing import Any
 
 from hypothesis import strategies as st
 from rows import (
+    ENVIRONMENT,
     NOW,
+    STAGING,
     create_agent,
     create_span,
     finish,
@@ -20,13 +22,16 @@ from rows import (
     terminate,
 )
 
+from prefactor_server.commands.agent_deployment import CreateDeployment, DeleteDeployment
 from prefactor_server.commands.base import Command, Done, Outcome, Refused, Stale
+from prefactor_server.commands.environment import DeleteEnvironment
 from prefactor_server.commands.register import FreshIds
 from prefactor_server.domain.agent_span import PARAMS, RESULT
 
 RUNS = ("r1", "r2", "r3")
 SPANS = ("s1", "s2", "s3", "s4")
 AGENTS = ("a1", "a2")
+DEPLOYMENTS = ("d1", "d2")
 OVER = ("complete", "failed", "cancelled")
 
 Step = tuple[str, ...]
@@ -53,6 +58,15 @@ STEPS = st.one_of(
         st.sampled_from(["pending", "active", *OVER]),
         _KEYS,
     ),
+    st.tuples(
+        st.just("deploy"),
+        st.sampled_from(DEPLOYMENTS),
+        st.sampled_from(AGENTS),
+        st.sampled_from([ENVIRONMENT, STAGING]),
+        _KEYS,
+    ),
+    st.tuples(st.just("undeploy"), st.sampled_from([*DEPLOYMENTS, "deployment-0"]), _KEYS),
+    st.tuples(st.just("drop"), st.just(STAGING), _KEYS),
     st.tuples(st.just("end"), st.sampled_from(SPANS), st.sampled_from(OVER), _KEYS),
 )
 # Most sequences should get somewhere: the runs are there, and the first of them is active.
@@ -91,6 +105,12 @@ def _command(account_id: str, step: Step, at: int) -> Command:  # noqa: PLR0911 
                     f"deployment-{at}",
                 ),
             )
+        case "deploy":
+            return CreateDeployment(asked, name, rest[0], rest[1], None)
+        case "undeploy":
+            return DeleteDeployment(asked, name)
+        case "drop":
+            return DeleteEnvironment(asked, name)
         case "agent":
             return create_agent(name, rest[0] or None, request=asked)
         case "create":

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from operator import attrgetter
-from typing import Any, Final, Generic
+from typing import Any, Final, Generic, get_type_hints
 
 from prefactor_server.domain.account import Account
 from prefactor_server.domain.admin_user import AdminUser
@@ -27,6 +27,23 @@ from prefactor_server.domain.risk_profile import RiskProfile
 from prefactor_server.storage.base import R
 
 
+def _with_booleans(shape: Any) -> Callable[[Sequence[Any]], Any]:
+    """What makes a row of a record: SQLite has no booleans, and gives back 0 and 1."""
+    make: Callable[[Sequence[Any]], Any] = shape._make
+    kinds = get_type_hints(shape)
+    places = [place for place, column in enumerate(shape._fields) if kinds[column] is bool]
+    if not places:
+        return make
+
+    def made(record: Sequence[Any]) -> Any:
+        values = list(record)
+        for place in places:
+            values[place] = bool(values[place])
+        return make(values)
+
+    return made
+
+
 class Table(Generic[R]):
     """The table of one kind of row; ``mutable`` are the columns that an update writes."""
 
@@ -43,7 +60,7 @@ class Table(Generic[R]):
         # Every kind of row is a named tuple, which the type system cannot say of a protocol.
         shape: Any = kind
         self.columns: Sequence[str] = shape._fields
-        self._make: Callable[[Sequence[Any]], R] = shape._make
+        self._make: Callable[[Sequence[Any]], R] = _with_booleans(shape)
         # A column called "partition" or "key" is fine in SQLite, but quoting costs nothing.
         listed = ", ".join(f'"{column}"' for column in self.columns)
         self.select = f"SELECT {listed} FROM {name}"  # noqa: S608 - names of our own
