@@ -41,7 +41,8 @@ class ReplyModel(BaseModel):
         """Equal by fields, as pydantic does it since 2.6, whatever else the server sent."""
         if not isinstance(other, ReplyModel) or type(self) is not type(other):
             return NotImplemented
-        return dict(self) == dict(other)
+        names = type(self).model_fields
+        return all(getattr(self, name) == getattr(other, name) for name in names)
 
     __hash__ = None  # type: ignore[assignment]  # its fields can be changed
 
