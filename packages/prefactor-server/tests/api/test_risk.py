@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from prefactor_server.domain.cost import Price, PriceTable
+from prefactor_server.domain.risk import CLASSIFICATIONS
 
 TYPES = [
     {
@@ -188,3 +189,37 @@ async def test_a_deployment_token_sees_the_scores_of_its_runs(door: Any) -> None
     details = (await door.get(f"/agent_instance/{run['id']}", token=token)).details
 
     assert (details["risk_score"], details["cost_breakdown"]["total_cost"]) == (12, 0)
+
+
+async def test_an_agent_rolls_up_what_its_types_declare_and_did(door: Any) -> None:
+    """The theoretical rollup counts declared types, the observed one counts spans."""
+    _, run = await _weighed(door)
+    await _spans(door, run, "crm", "crm", "school", "unheard-of")
+    mailer = {**TYPES[0], "name": "mail", "data_risk": {"action_profile": {}}}
+    mailer["data_risk"]["action_profile"] = {"external_communication": "allowed"}
+    await door.run("active", agent_schema_version={"span_type_schemas": [*TYPES, mailer]})
+    query = {"include_risk_rollup": "true"}
+
+    plain = (await door.get("/agent/agent-1")).details
+    agent = (await door.get("/agent/agent-1", query)).details
+    elsewhere = (await door.get("/agent/agent-1", {**query, "environment_id": "e"})).details
+
+    assert plain["theoretical_risk_rollup"] is plain["observed_risk_rollup"] is None
+    theoretical, observed = agent["theoretical_risk_rollup"], agent["observed_risk_rollup"]
+    categories = ["personal_identifiers", "contact_information", "minors_data"]
+    assert theoretical == {
+        "data_categories": categories,
+        "span_types_with_risk_data": 3,
+        "span_types_without_risk_data": 1,
+        "classification_counts": {**dict.fromkeys(CLASSIFICATIONS, 0), "unknown": 3, "secret": 1},
+        "external_communication_count": 1,
+        "highest_classification": "secret",
+        "total": 4,
+    }
+    assert observed["data_categories"] == categories
+    assert (observed["total"], observed["external_communication_count"]) == (4, 0)
+    assert observed["classification_counts"]["secret"] == 1
+    assert observed["span_types_without_risk_data"] == 1
+    assert elsewhere["observed_risk_rollup"]["total"] == 0
+    token = await door.deployment_token(run)
+    assert (await door.get("/agent/agent-1", query, token=token)).details == agent

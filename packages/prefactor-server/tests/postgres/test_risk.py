@@ -9,6 +9,7 @@ from database import make_database
 from postgres_database import PostgresDatabase, do, submit
 from rows import (
     ACCOUNT,
+    ENVIRONMENT,
     FACTS,
     NOW,
     OTHER_ACCOUNT,
@@ -140,3 +141,19 @@ async def test_watched_runs_are_found_alike(storage: PostgresStorage, embedded: 
         assert ([run.id for run in later], none) == (["run-1"], [])
         assert [len(found) for found in await one.watched_runs(ACCOUNT, NOW, 1)] == [1, 1]
         assert await one.watched_runs(OTHER_ACCOUNT, NOW, 9) == ([], [])
+
+
+async def test_types_are_found_alike(storage: PostgresStorage, embedded: Storage) -> None:
+    """What is current for an agent, and what its spans are, is the same in both."""
+    for one in (storage, embedded):
+        await fill(one)
+        run = await one.instance(ACCOUNT, "run-1")
+        assert run is not None
+        version = run.agent_schema_version_id
+
+        for environment in (None, ENVIRONMENT):
+            current, recorded = await one.agent_types(ACCOUNT, "weighed", environment)
+            assert current == [version]
+            assert sorted(recorded) == [(version, "llm", 12), (version, "tool", 12)]
+        assert await one.agent_types(ACCOUNT, "weighed", "elsewhere") == ([], [])
+        assert await one.agent_types(OTHER_ACCOUNT, "weighed", None) == ([], [])

@@ -134,6 +134,8 @@ def slow(found: list[str]) -> list[str]:
         (risk.span_usage, (ACCOUNT, ["r", "q"])),
         (risk.profiles_of, (ACCOUNT, ["a", "b"])),
         (risk.watched_runs, (ACCOUNT, 1, 5)),
+        (risk.agent_types, (ACCOUNT, "a", None)),
+        (risk.agent_types, (ACCOUNT, "a", "e")),
     ],
 )
 def test_every_read_uses_an_index(path: Path, work: Any, arguments: tuple[Any, ...]) -> None:

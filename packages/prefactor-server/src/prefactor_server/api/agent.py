@@ -12,6 +12,7 @@ from prefactor_server.api.fields import ClientId, Name, NoFields, Text
 from prefactor_server.api.listing import FilterBy, ListOf
 from prefactor_server.api.operation import Call, Example, Parameter, Prepared, Read, Write
 from prefactor_server.api.query import flag
+from prefactor_server.api.risk_rollup import RiskRollupView, risk_rollups
 from prefactor_server.api.views import Listed, Success, listed, show_time
 from prefactor_server.commands.agent import (
     CreateAgent,
@@ -94,10 +95,15 @@ class AgentSummary(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AgentDetails(AgentSummary, frozen=True, kw_only=True):
-    """An agent by itself. ``instance_counts`` is null unless ``include_counts`` asks for it."""
+    """An agent by itself. ``instance_counts`` is null unless ``include_counts`` asks for it.
+
+    So are the rollups unless ``include_risk_rollup`` does.
+    """
 
     risk_profile_id: str | None
     instance_counts: InstanceCountsView | None
+    theoretical_risk_rollup: RiskRollupView | None = None
+    observed_risk_rollup: RiskRollupView | None = None
 
 
 _LIST = ListOf(
@@ -123,6 +129,11 @@ _LIST = ListOf(
 _COUNTS = (
     Parameter("environment_id", "The environment to count runs in; all of them by default."),
     Parameter("include_counts", "Whether to count the agent's runs.", schema={"type": "boolean"}),
+    Parameter(
+        "include_risk_rollup",
+        "Whether to add up what its span types declare and what was recorded.",
+        schema={"type": "boolean"},
+    ),
 )
 
 
@@ -191,7 +202,13 @@ async def show_agent(call: Call, agent_id: str) -> Success[AgentDetails]:
         counts = await call.services.reader.agents.instance_counts(
             call.principal, record.agent.id, call.query.get("environment_id")
         )
-    return Success(details=_details(record, call.now, counts))
+    details = _details(record, call.now, counts)
+    if flag(call.query, "include_risk_rollup"):
+        theoretical, observed = await risk_rollups(call, record.agent.id)
+        details = msgspec.structs.replace(
+            details, theoretical_risk_rollup=theoretical, observed_risk_rollup=observed
+        )
+    return Success(details=details)
 
 
 async def _get(call: Call) -> Success[AgentDetails]:

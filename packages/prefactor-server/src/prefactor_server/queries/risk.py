@@ -25,6 +25,7 @@ from prefactor_server.domain.risk import (
     type_risk,
 )
 from prefactor_server.domain.risk_profile import RiskProfile
+from prefactor_server.domain.risk_rollup import RiskRollup, roll_up
 from prefactor_server.storage.base import SpanUsage, Storage
 
 # Schema versions never change; what is kept of one is its names and a few flags for each.
@@ -139,6 +140,21 @@ class RiskQueries:
             score = type_risk(span.schema_name, risk, weighing).score
             scored.append(ScoredSpan(score, level_of(score, weighing)))
         return scored
+
+    async def rollups(
+        self, account_id: str, agent_id: str, environment_id: str | None
+    ) -> tuple[RiskRollup, RiskRollup]:
+        """What an agent's current versions declare, and what was recorded of it."""
+        types = await self._storage.agent_types(account_id, agent_id, environment_id)
+        current: dict[str, DataRisk] = {}
+        for version in types.current:
+            current.update(await self.declared(account_id, version))
+        recorded: dict[tuple[str, DataRisk], int] = defaultdict(int)
+        for version, name, spans in types.recorded:
+            declared = await self.declared(account_id, version)
+            recorded[name, declared.get(name, NOTHING_DECLARED)] += spans
+        theoretical = roll_up((risk, 1) for risk in current.values())
+        return theoretical, roll_up((risk, spans) for (_, risk), spans in recorded.items())
 
     async def declared(self, account_id: str, schema_version_id: str) -> Mapping[str, DataRisk]:
         """What the span types of a schema version declare; types that declare nothing are there."""

@@ -28,6 +28,7 @@ from prefactor_server.domain.audit import AuditEntry
 from prefactor_server.domain.environment import Environment
 from prefactor_server.domain.listing import Listing, Page
 from prefactor_server.domain.risk_profile import RiskProfile
+from prefactor_server.domain.risk_rollup import AgentTypes
 
 T = TypeVar("T")
 Handle: TypeAlias = tuple[str | bytes, ...]
@@ -369,6 +370,12 @@ class Storage(Protocol):
 
     async def watched_runs(self, account_id: str, since: int, limit: int) -> WatchedRuns:
         """Runs that ended badly, and that have a profile, since a time: of each the newest."""
+        ...
+
+    async def agent_types(
+        self, account_id: str, agent_id: str, environment_id: str | None
+    ) -> AgentTypes:
+        """What is current for an agent, and what its spans are, in one environment or in all."""
         ...
 
     async def row(self, kind: type[R], account_id: str, row_id: str) -> R | None:

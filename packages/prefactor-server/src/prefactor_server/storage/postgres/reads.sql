@@ -152,3 +152,21 @@ JOIN agent_instance AS t
   ON t.account_id = agent.account_id AND t.agent_id = agent.id AND t.inserted_at >= $2
 WHERE profile.account_id = $1 AND profile.deleted_at IS NULL
 ORDER BY t.inserted_at DESC LIMIT $3
+
+-- name: risk.current_types
+-- The schema versions that are current for an agent, in one environment or (NULL) in all.
+SELECT DISTINCT version.agent_schema_version_id
+FROM agent_deployment AS deployment JOIN agent_version AS version
+  ON version.account_id = deployment.account_id AND version.id = deployment.current_version_id
+WHERE deployment.account_id = $1 AND deployment.agent_id = $2
+  AND ($3::text IS NULL OR deployment.environment_id = $3)
+ORDER BY version.agent_schema_version_id
+
+-- name: risk.recorded_types
+-- The spans of an agent by schema version and type, in one environment or (NULL) in all.
+SELECT run.agent_schema_version_id, span.schema_name, count(*)
+FROM agent_span AS span JOIN agent_instance AS run
+  ON run.account_id = span.account_id AND run.id = span.agent_instance_id
+WHERE span.account_id = $1 AND span.agent_id = $2
+  AND ($3::text IS NULL OR span.environment_id = $3)
+GROUP BY run.agent_schema_version_id, span.schema_name

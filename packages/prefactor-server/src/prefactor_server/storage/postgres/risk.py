@@ -8,6 +8,7 @@ from typing import Final
 from prefactor_server.domain.agent_instance import AgentInstance
 from prefactor_server.domain.alert import WatchedRuns
 from prefactor_server.domain.risk_profile import RiskProfile
+from prefactor_server.domain.risk_rollup import AgentTypes, RecordedType
 from prefactor_server.storage.base import SpanUsage
 from prefactor_server.storage.postgres.driver import Connection
 from prefactor_server.storage.sql import load_sql
@@ -46,4 +47,17 @@ async def watched_runs(
     return WatchedRuns(
         [AgentInstance._make(tuple(record)) for record in ended],
         [AgentInstance._make(tuple(record)) for record in weighed],
+    )
+
+
+async def agent_types(
+    connection: Connection, account_id: str, agent_id: str, environment_id: str | None
+) -> AgentTypes:
+    """What is current for an agent, and what its spans are."""
+    named = (account_id, agent_id, environment_id)
+    current = await connection.fetch(READS["risk.current_types"], *named)
+    recorded = await connection.fetch(READS["risk.recorded_types"], *named)
+    return AgentTypes(
+        [record[0] for record in current],
+        [RecordedType._make(tuple(record)) for record in recorded],
     )

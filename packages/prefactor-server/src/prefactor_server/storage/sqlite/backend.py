@@ -21,6 +21,7 @@ from prefactor_server.domain.environment import Environment
 from prefactor_server.domain.errors import Unavailable
 from prefactor_server.domain.listing import Listing, Page
 from prefactor_server.domain.risk_profile import RiskProfile
+from prefactor_server.domain.risk_rollup import AgentTypes
 from prefactor_server.storage.base import (
     AgentRecord,
     Changes,
@@ -203,6 +204,12 @@ class SqliteStorage:
     async def watched_runs(self, account_id: str, since: int, limit: int) -> WatchedRuns:
         """See ``Storage.watched_runs``."""
         return await self._read(risk.watched_runs, account_id, since, limit)
+
+    async def agent_types(
+        self, account_id: str, agent_id: str, environment_id: str | None
+    ) -> AgentTypes:
+        """See ``Storage.agent_types``."""
+        return await self._read(risk.agent_types, account_id, agent_id, environment_id)
 
     async def row(self, kind: type[R], account_id: str, row_id: str) -> R | None:
         """See ``Storage.row``."""

@@ -10,6 +10,7 @@ from typing import Final
 from prefactor_server.domain.agent_instance import AgentInstance
 from prefactor_server.domain.alert import WatchedRuns
 from prefactor_server.domain.risk_profile import RiskProfile
+from prefactor_server.domain.risk_rollup import AgentTypes, RecordedType
 from prefactor_server.storage.base import SpanUsage
 from prefactor_server.storage.sqlite.read import READS
 
@@ -46,3 +47,13 @@ def watched_runs(
     ended = [AgentInstance._make(row) for row in connection.execute(_ENDED_BADLY, named)]
     weighed = [AgentInstance._make(row) for row in connection.execute(_WEIGHED, named)]
     return WatchedRuns(ended, weighed)
+
+
+def agent_types(
+    connection: sqlite3.Connection, account_id: str, agent_id: str, environment_id: str | None
+) -> AgentTypes:
+    """What is current for an agent, and what its spans are."""
+    named = {"account_id": account_id, "agent_id": agent_id, "environment_id": environment_id}
+    current = [version for (version,) in connection.execute(READS["risk.current_types"], named)]
+    recorded = connection.execute(READS["risk.recorded_types"], named)
+    return AgentTypes(current, [RecordedType._make(row) for row in recorded])

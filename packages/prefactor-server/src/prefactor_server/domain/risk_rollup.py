@@ -1,0 +1,70 @@
+"""Rollups: what an agent's span types may do and see, all together.
+
+The theoretical one is about what its current versions declare, each type once; the observed one is
+about what was recorded, each span once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from prefactor_server.domain.risk import (
+    CATEGORIES,
+    CLASSIFICATIONS,
+    NOTHING_DECLARED,
+    Category,
+    Classification,
+    DataRisk,
+    highest,
+)
+
+
+class RecordedType(NamedTuple):
+    """How many spans of a type runs of a schema version have."""
+
+    schema_version_id: str
+    schema_name: str
+    spans: int
+
+
+class AgentTypes(NamedTuple):
+    """The schema versions that are current for an agent, and the types of its spans."""
+
+    current: Sequence[str]
+    recorded: Sequence[RecordedType]
+
+
+class RiskRollup(NamedTuple):
+    """The sum. Counts are of span types if it is theoretical, of spans if it is observed."""
+
+    data_categories: tuple[Category, ...]
+    span_types_with_risk_data: int
+    span_types_without_risk_data: int
+    classification_counts: Mapping[Classification, int]
+    external_communication_count: int
+    highest_classification: Classification
+    total: int
+
+
+def roll_up(uses: Iterable[tuple[DataRisk, int]]) -> RiskRollup:
+    """The sum over span types, each with how often it counts."""
+    listed = list(uses)
+    declared = [risk for risk, _ in listed]
+    with_data = sum(risk != NOTHING_DECLARED for risk in declared)
+    return RiskRollup(
+        data_categories=tuple(
+            one for one in CATEGORIES if any(one in risk.categories for risk in declared)
+        ),
+        span_types_with_risk_data=with_data,
+        span_types_without_risk_data=len(listed) - with_data,
+        classification_counts={
+            one: sum(number for risk, number in listed if risk.classification == one)
+            for one in CLASSIFICATIONS
+        },
+        external_communication_count=sum(
+            number for risk, number in listed if "external_communication" in risk.actions
+        ),
+        highest_classification=highest(risk.classification for risk in declared),
+        total=sum(number for _, number in listed),
+    )
