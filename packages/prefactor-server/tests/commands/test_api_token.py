@@ -4,7 +4,7 @@ import pytest
 from database import SECRET, Database
 from rows import ACCOUNT, ENVIRONMENT, NOW, STAGING, create_agent, fresh, register, request
 
-from prefactor_server.commands.api_token import CreateToken, TouchToken
+from prefactor_server.commands.api_token import ChangeToken, CreateToken, DeleteToken, TouchToken
 from prefactor_server.domain.api_token import ApiToken, TokenScope, hash_token, new_token
 from prefactor_server.domain.errors import NotFound, ValidationFailed
 
@@ -73,3 +73,16 @@ async def test_a_token_remembers_its_last_use(database: Database) -> None:
 
     assert (await database.storage.tokens(ACCOUNT))[0] == before._replace(last_used_at=NOW + 7)
     await database.refuse(TouchToken(request(), "unknown"), NotFound)
+
+
+async def test_what_is_done_to_a_token_is_written_down(database: Database) -> None:
+    """Every move of a token, and its deletion, has its entry with who made it."""
+    await database.do(ChangeToken(request(now=NOW + 1), "token-1", "suspend"))
+    await database.do(ChangeToken(request(now=NOW + 2), "token-1", "revoke"))
+    await database.do(DeleteToken(request(now=NOW + 3), "token-1"))
+
+    written = "SELECT action, actor FROM audit_entry WHERE resource_id = 'token-1' ORDER BY at"
+    done = ("suspend", "revoke", "delete")
+    assert database.rows(written) == [
+        (f"api_tokens.{verb}", "token-of-the-caller") for verb in done
+    ]
