@@ -72,6 +72,10 @@ class Tenant:
             return self.ids[name][-1]
         if schema.get("format") == "date-time" or name.endswith(("_at", "_time")):
             return TIME
+        if "email" in name:
+            email = f"{self.mark}-{self._keys}@example.org"
+            self.secrets.add(email)
+            return email
         if schema.get("type") != "string":
             return {"text": f"{self.mark} text"}
         return f"{self.mark} {name} {self._keys}"
