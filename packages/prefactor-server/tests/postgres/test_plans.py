@@ -171,6 +171,17 @@ async def test_lists_are_read_by_index(listing: Listing, filled: PostgresStorage
     assert SCANNED.findall(plan) == []
 
 
+async def test_a_skeleton_is_read_by_index(filled: PostgresStorage) -> None:
+    """The spans of a run come out of the index of runs, and no others are looked at."""
+    sql = read._read("instance.skeleton")
+
+    async with filled._reading.connection() as connection:
+        plan = await explained(connection, sql, ACCOUNT, "run-7")
+
+    assert SCANNED.findall(plan) == []
+    assert "agent_span_of_instance" in plan
+
+
 @pytest.mark.parametrize("sql", [maintain._FORGET_KEYS, maintain._FORGET_RECEIPTS])
 async def test_pruning_reads_no_table_whole(sql: str, filled: PostgresStorage) -> None:
     """What is old is found by its age."""

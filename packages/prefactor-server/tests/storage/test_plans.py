@@ -128,6 +128,7 @@ def slow(found: list[str]) -> list[str]:
         (read.instance, ("a", "b")),
         (read.spans_by_id, (ACCOUNT, ["s1", "s2"])),
         (read.span_schema_counts, (ACCOUNT, "r")),
+        (read.skeleton, (ACCOUNT, "r")),
         (read.span, (ACCOUNT, "s1")),
         (read.schema_content, ("a", "b")),
         (read.row, (RiskProfile, "a", "b")),

@@ -18,7 +18,7 @@ from starlette.types import Receive, Scope, Send
 from prefactor_server.api.auth import Authenticator
 from prefactor_server.api.errors import error_body, error_headers, status_of
 from prefactor_server.api.observer import Answered, Observe
-from prefactor_server.api.operation import Call, Operation, Read, Whole, Write
+from prefactor_server.api.operation import Call, Operation, Read, Streamed, Whole, Write
 from prefactor_server.api.query import read_query
 from prefactor_server.api.rate_limit import RateLimiter
 from prefactor_server.api.router import Router
@@ -35,8 +35,10 @@ _log = structlog.get_logger(__name__)
 
 
 class _Response(NamedTuple):
+    """An answer; its body is sent piece by piece, each when the caller has taken those before."""
+
     status: int
-    body: bytes
+    body: Sequence[bytes]
     headers: Sequence[tuple[bytes, bytes]] = ()
     code: str = ""
 
@@ -92,12 +94,14 @@ class Api:
         seconds = self._timer() - begun
         headers = [
             _JSON,
-            (b"content-length", b"%d" % len(response.body)),
+            (b"content-length", b"%d" % sum(map(len, response.body))),
             (b"x-request-id", request_id.encode()),
             *response.headers,
         ]
         await send({"type": "http.response.start", "status": response.status, "headers": headers})
-        await send({"type": "http.response.body", "body": response.body})
+        for number, piece in enumerate(response.body, 1):
+            more = number < len(response.body)
+            await send({"type": "http.response.body", "body": piece, "more_body": more})
         if self._observe is not None:
             asked = (request_id, scope["method"], course.operation)
             self._observe(Answered(*asked, response.status, response.code, seconds))
@@ -121,9 +125,12 @@ class Api:
             path_id=path_id,
             host=headers.host,
         )
+        if isinstance(operation, Streamed):
+            call.query = read_query(scope["query_string"], operation.parameters, principal)
+            return _Response(200, await operation.answer(call))
         reply = await self._run(operation, call, headers, scope, receive)
         replayed = ((b"idempotent-replayed", b"true"),) if reply.replayed else ()
-        return _Response(200, _encoder.encode(reply.body), replayed)
+        return _Response(200, (_encoder.encode(reply.body),), replayed)
 
     async def _run(
         self, operation: Operation, call: Call, headers: _Headers, scope: Scope, receive: Receive
@@ -213,7 +220,7 @@ def _refusal(refusal: Refusal, request_id: str, scope: Scope) -> _Response:
             reason=refusal.message,
         )
     body: dict[str, Any] = error_body(refusal) | {"request_id": request_id}
-    return _Response(status, _encoder.encode(body), error_headers(refusal), refusal.code)
+    return _Response(status, (_encoder.encode(body),), error_headers(refusal), refusal.code)
 
 
 def _failure(error: Exception, request_id: str, scope: Scope) -> _Response:
@@ -230,7 +237,7 @@ def _failure(error: Exception, request_id: str, scope: Scope) -> _Response:
         "message": "The server failed. Its log says more under the id of this request",
         "request_id": request_id,
     }
-    return _Response(500, _encoder.encode(body), code="unexpected")
+    return _Response(500, (_encoder.encode(body),), code="unexpected")
 
 
 def _trace(error: BaseException) -> list[str]:

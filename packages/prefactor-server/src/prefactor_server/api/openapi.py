@@ -10,7 +10,15 @@ import msgspec
 from prefactor_server._version import __version__
 from prefactor_server.api.errors import status_of
 from prefactor_server.api.fields import field_schema
-from prefactor_server.api.operation import Call, Operation, Parameter, Read, Whole, Write
+from prefactor_server.api.operation import (
+    Call,
+    Operation,
+    Parameter,
+    Read,
+    Streamed,
+    Whole,
+    Write,
+)
 from prefactor_server.domain.errors import (
     BadRequest,
     NotAuthenticated,
@@ -128,7 +136,7 @@ def _parameters(one: Operation) -> list[Mapping[str, Any]]:
         )
     if isinstance(one, Write):
         found.append(_KEY_HEADER)
-    if isinstance(one, Read):
+    if isinstance(one, Read | Streamed):
         found.extend(_query_parameter(parameter) for parameter in one.parameters)
     return found
 
@@ -185,7 +193,7 @@ def _error_statuses(one: Operation) -> dict[int, str]:
     kinds: list[type[Refusal]] = list(one.refusals)
     if one.access != "public":
         kinds += [BadRequest, NotAuthenticated]
-    if one.access == "account" or isinstance(one, Read):
+    if one.access == "account" or isinstance(one, Read | Streamed):
         kinds.append(NotPermitted)
     if isinstance(one, Write):
         kinds += [TooLarge, Overloaded, Unavailable]

@@ -3,8 +3,8 @@
 Routing, items of bulk requests, scope checks, the scope of idempotency keys and the OpenAPI
 document are all read from it. There are two kinds that may be items of a bulk request: a ``Read``
 answers by itself; a ``Write`` turns its request into a command, which the writer carries out.
-``Whole`` is the rest: what reads its body by itself, and never is an item, unless it is one that
-only works something out (``Compute``).
+Neither a ``Streamed`` one, a read whose answer is large, nor a ``Whole`` one ever is an item: that
+is the rest, which reads its body by itself, unless it only works something out (``Compute``).
 """
 
 from __future__ import annotations
@@ -135,6 +135,17 @@ class Read(Operation):
 
     parameters: tuple[Parameter, ...] = ()
     answer: Callable[[Call], Awaitable[msgspec.Struct]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Streamed(Operation):
+    """An operation that changes nothing, and whose answer is too large to be sent as one piece.
+
+    What it answers with are the pieces of its JSON. It never is an item of a bulk request.
+    """
+
+    parameters: tuple[Parameter, ...] = ()
+    answer: Callable[[Call], Awaitable[Sequence[bytes]]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,7 @@ from prefactor_server.api import (
     agent_deployment,
     agent_instance,
     agent_instance_register,
+    agent_instance_skeleton,
     agent_schema_version_operations,
     agent_span,
     agent_version,
@@ -52,7 +53,10 @@ ITEMS: Final[tuple[Read | Write | Compute, ...]] = (
 )
 """The operations that may be items of a bulk request."""
 
-_OTHERS: Final[tuple[Operation, ...]] = (bulk_operation(ITEMS),)
+_OTHERS: Final[tuple[Operation, ...]] = (
+    *agent_instance_skeleton.OPERATIONS,
+    bulk_operation(ITEMS),
+)
 
 OPERATIONS: Final[tuple[Operation, ...]] = (
     *ITEMS,

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar
 from prefactor_server.domain.account import Account
 from prefactor_server.domain.agent import Agent
 from prefactor_server.domain.agent_instance import AgentInstance
+from prefactor_server.domain.agent_instance_skeleton import SpanOutline
 from prefactor_server.domain.agent_schema_version import SchemaContent
 from prefactor_server.domain.agent_span import AgentSpan, SpanPayload
 from prefactor_server.domain.alert import WatchedRuns
@@ -340,6 +341,10 @@ class Storage(Protocol):
 
     async def span_schema_counts(self, account_id: str, instance_id: str) -> Mapping[str, int]:
         """How many spans a run has of each type, by the type's name."""
+        ...
+
+    async def skeleton(self, account_id: str, instance_id: str) -> Sequence[SpanOutline]:
+        """All spans of a run, without payloads, in any order."""
         ...
 
     async def instances(self, account_id: str, listing: Listing) -> Page[AgentInstance]:

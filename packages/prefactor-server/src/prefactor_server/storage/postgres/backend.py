@@ -10,6 +10,7 @@ from typing import Concatenate, Final, ParamSpec, TypeVar
 
 from prefactor_server.domain.account import Account
 from prefactor_server.domain.agent_instance import AgentInstance
+from prefactor_server.domain.agent_instance_skeleton import SpanOutline
 from prefactor_server.domain.alert import WatchedRuns
 from prefactor_server.domain.api_token import ApiToken
 from prefactor_server.domain.audit import AuditEntry
@@ -161,6 +162,10 @@ class PostgresStorage:
     async def span_schema_counts(self, account_id: str, instance_id: str) -> Mapping[str, int]:
         """See ``Storage.span_schema_counts``."""
         return await self._read(read.span_schema_counts, account_id, instance_id)
+
+    async def skeleton(self, account_id: str, instance_id: str) -> Sequence[SpanOutline]:
+        """See ``Storage.skeleton``."""
+        return await self._read(read.skeleton, account_id, instance_id)
 
     async def instances(self, account_id: str, listing: Listing) -> Page[AgentInstance]:
         """See ``Storage.instances``."""

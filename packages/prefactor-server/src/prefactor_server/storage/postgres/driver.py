@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from typing import Any, Final, Protocol, cast
 
@@ -32,6 +32,10 @@ class Connection(Protocol):
         """The first value of the first record."""
         ...
 
+    def cursor(self, query: str, *values: object) -> Awaitable[Cursor]:
+        """The records of a query bit by bit, within a transaction."""
+        ...
+
     def transaction(self) -> AbstractAsyncContextManager[object]:
         """A transaction, committed unless it is left by an exception."""
         ...
@@ -54,6 +58,14 @@ class Connection(Protocol):
 
     def terminate(self) -> None:
         """Hang up without a word: the connection is not to be used again."""
+        ...
+
+
+class Cursor(Protocol):
+    """Where reading the records of a query has got to."""
+
+    async def fetch(self, n: int) -> Sequence[Sequence[Any]]:
+        """So many of the next records, or those that are left."""
         ...
 
 

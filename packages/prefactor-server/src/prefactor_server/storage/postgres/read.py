@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 from prefactor_server.domain.account import Account
 from prefactor_server.domain.agent_instance import AgentInstance
+from prefactor_server.domain.agent_instance_skeleton import SpanOutline
 from prefactor_server.domain.agent_span import PARAMS, RESULT
 from prefactor_server.domain.api_token import ApiToken
 from prefactor_server.domain.listing import Cursor, Listing, Page
@@ -33,6 +34,8 @@ T = TypeVar("T")
 _READS: Final[Mapping[str, str]] = load_sql("prefactor_server.storage.postgres", "reads.sql")
 _SLOT: Final = re.compile(r"\{([a-z]+)\}")
 _NO_PAYLOAD: Final = b"{}"
+# Between two of these, others get their turn.
+_AT_A_TIME: Final = 5000
 
 
 async def accounts(connection: Connection) -> Sequence[Account]:
@@ -122,6 +125,18 @@ async def span_schema_counts(
     named = _read("instance.span_schema_counts")
     records = await connection.fetch(named, account_id, instance_id)
     return {name: number for name, number in records}  # noqa: C416 - dict() loses types
+
+
+async def skeleton(
+    connection: Connection, account_id: str, instance_id: str
+) -> Sequence[SpanOutline]:
+    """A run's spans without payloads."""
+    found: list[SpanOutline] = []
+    async with connection.transaction():
+        cursor = await connection.cursor(_read("instance.skeleton"), account_id, instance_id)
+        while records := await cursor.fetch(_AT_A_TIME):
+            found += [SpanOutline._make(record) for record in records]
+    return found
 
 
 async def instances(

@@ -62,6 +62,11 @@ SELECT {instance} FROM agent_instance AS t WHERE t.account_id = $1 AND t.id = $2
 SELECT schema_name, count(*) FROM agent_span
 WHERE account_id = $1 AND agent_instance_id = $2 GROUP BY schema_name ORDER BY schema_name
 
+-- name: instance.skeleton
+-- A run's spans, without payloads.
+SELECT id, parent_span_id, schema_name, schema_title, status, started_at, finished_at, summary, flags
+FROM agent_span WHERE account_id = $1 AND agent_instance_id = $2
+
 -- name: instance.page
 -- A page of runs, and how many there are in all.
 SELECT (SELECT count(*) FROM agent_instance WHERE {matching}), ARRAY(

@@ -11,6 +11,7 @@ from typing import Any, Final
 from prefactor_server.domain.account import Account
 from prefactor_server.domain.agent import Agent
 from prefactor_server.domain.agent_instance import AgentInstance
+from prefactor_server.domain.agent_instance_skeleton import SpanOutline
 from prefactor_server.domain.agent_span import PARAMS, RESULT, AgentSpan
 from prefactor_server.domain.api_token import ApiToken
 from prefactor_server.domain.listing import Cursor, Listing, Page
@@ -140,6 +141,15 @@ def span_schema_counts(
     """A run's spans by type."""
     named = {"account_id": account_id, "instance_id": instance_id}
     return dict(connection.execute(READS["instance.span_schema_counts"], named).fetchall())
+
+
+def skeleton(
+    connection: sqlite3.Connection, account_id: str, instance_id: str
+) -> Sequence[SpanOutline]:
+    """A run's spans without payloads."""
+    named = {"account_id": account_id, "instance_id": instance_id}
+    records = connection.execute(READS["instance.skeleton"], named)
+    return [SpanOutline._make(record) for record in records]
 
 
 def instances(

@@ -46,6 +46,11 @@ SELECT schema_name, count(*) FROM agent_span
 WHERE account_id = :account_id AND agent_instance_id = :instance_id
 GROUP BY schema_name ORDER BY schema_name
 
+-- name: instance.skeleton
+-- A run's spans, without payloads.
+SELECT id, parent_span_id, schema_name, schema_title, status, started_at, finished_at, summary, flags
+FROM agent_span WHERE account_id = :account_id AND agent_instance_id = :instance_id
+
 -- name: span.payloads
 -- The payload and the result payload of a span, either of which may not be there.
 SELECT payload.id & 1, payload.codec, payload.body

@@ -1,0 +1,108 @@
+"""Claim: a page of spans is there within ten milliseconds, a run's skeleton within a hundred.
+
+A list of 100 spans with their payloads, and the skeleton of a run of 10,000, both with everything
+that the server does for a request, over a connection that is kept. The skeleton of 100,000 spans is
+printed as well: it has no goal of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import statistics
+import time
+from collections.abc import Sequence
+
+from harness import Figure, finish
+from loadgen import Connection, Server, new_run, request, servers
+
+ROUNDS = 15
+SPANS, MANY, PART = 10_000, 100_000, 500
+MODEL = {"model": "large-1", "prompt": "What the agent was asked, and a little of its context."}
+
+
+def bulk(run_id: str, numbers: Sequence[int]) -> bytes:
+    """Spans of a tree in which each has ten below it."""
+    items = [
+        {
+            "_type": "agent_spans/create",
+            "idempotency_key": f"{run_id}-{number}",
+            "id": f"{run_id}-{number}",
+            "parent_span_id": f"{run_id}-{number // 10}" if number else None,
+            "agent_instance_id": run_id,
+            "schema_name": "agent:llm",
+            "status": "complete",
+            "payload": MODEL,
+        }
+        for number in numbers
+    ]
+    return request("POST", "/api/v1/bulk", {"items": items})
+
+
+async def filled_run(server: Server, size: int) -> str:
+    """A run with spans."""
+    run_id = await new_run(server.port)
+    connection = await Connection.open(server.port)
+    for start in range(0, size, PART):
+        answer = await connection.send(bulk(run_id, range(start, start + PART)))
+        assert b'"status":"error"' not in answer, answer[:500]
+    connection.close()
+    return run_id
+
+
+async def median_ms(server: Server, path: str, rounds: int = ROUNDS) -> tuple[float, bytes]:
+    """The median time of a request that is repeated, and its last answer."""
+    asked = request("GET", path)
+    connection = await Connection.open(server.port)
+    answer = await connection.send(asked)
+    seconds: list[float] = []
+    for _ in range(rounds):
+        before = time.perf_counter()
+        answer = await connection.send(asked)
+        seconds.append(time.perf_counter() - before)
+    connection.close()
+    return statistics.median(seconds) * 1e3, answer
+
+
+async def skeleton_ms(server: Server, run_id: str, size: int, rounds: int = ROUNDS) -> float:
+    """The median time of a skeleton, which has to be complete."""
+    path = f"/api/v1/agent_instance/{run_id}/skeleton"
+    took, answer = await median_ms(server, path, rounds)
+    details = json.loads(answer)["details"]
+    assert details["total"] == len(set(details["columns"]["id"])) == size
+    return took
+
+
+async def measure(server: Server) -> tuple[float, float, float]:
+    """A list of 100 spans, and the skeletons of 10,000 and of 100,000, in milliseconds."""
+    run_id, large = await filled_run(server, SPANS), await filled_run(server, MANY)
+    path = f"/api/v1/agent_spans?agent_instance_id={run_id}&pagination[page_size]=100"
+    listed, answer = await median_ms(server, path)
+    assert len(json.loads(answer)["summaries"]) == 100
+    return (
+        listed,
+        await skeleton_ms(server, run_id, SPANS),
+        await skeleton_ms(server, large, MANY, 3),
+    )
+
+
+def main() -> None:
+    """Measure both backends."""
+    figures: list[Figure] = []
+    for backend, name in (("sqlite", "SQLite"), ("postgresql", "PostgreSQL")):
+        with servers(backend) as started:
+            listed, skeleton, large = asyncio.run(measure(started[0]))
+            memory = started[0].resident_mb
+        print(
+            f"{backend}: list {listed:.1f} ms, skeleton {skeleton:.1f} ms, of 100,000 {large:.0f}"
+        )
+        print(f"{backend}: resident after that {memory:.0f} MB")
+        figures += [
+            Figure(f"list of 100 spans, {name}", round(listed, 1), 10, 20, "ms"),
+            Figure(f"skeleton of 10,000 spans, {name}", round(skeleton, 1), 100, 200, "ms"),
+        ]
+    finish(*figures)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,144 @@
+"""The skeleton of a run: all of its spans in the order of their tree, as columns.
+
+Parents come before their children, and siblings in the order of their starts. Whatever clients
+said of parents, every span is there once: one whose parent is not among the run's spans is a root,
+and so is the earliest span of a circle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final, NamedTuple
+
+from prefactor_server.domain.agent_span import (
+    CLOSED_BY_TERMINATION,
+    FINISHED_BEFORE_STARTED,
+    SENSITIVE_ENCODING,
+    UNREGISTERED_TYPE,
+    SpanStatus,
+)
+
+# Beyond the flags that are stored with a span, and never stored itself.
+PARENT_MISSING: Final = 16
+FLAG_NAMES: Final = {
+    "closed_by_termination": CLOSED_BY_TERMINATION,
+    "schema_unregistered": UNREGISTERED_TYPE,
+    "finished_before_started": FINISHED_BEFORE_STARTED,
+    "sensitive_encoding": SENSITIVE_ENCODING,
+    "parent_missing": PARENT_MISSING,
+}
+
+
+class SpanOutline(NamedTuple):
+    """What of a span goes into the skeleton of its run."""
+
+    id: str
+    parent_span_id: str | None
+    schema_name: str
+    schema_title: str | None
+    status: SpanStatus
+    started_at: int | None
+    finished_at: int | None
+    summary: str | None
+    flags: int
+
+
+class Columns(NamedTuple):
+    """The spans, one entry of each column for each.
+
+    ``parent`` is the place of the parent in these columns, ``schema`` that of the type among the
+    schemas; ``started_at`` counts from the origin, and all times are in microseconds.
+    """
+
+    id: Sequence[str]
+    parent: Sequence[int | None]
+    schema: Sequence[int]
+    status: Sequence[SpanStatus]
+    started_at: Sequence[int | None]
+    duration: Sequence[int | None]
+    summary: Sequence[str | None]
+    flags: Sequence[int]
+
+
+class Skeleton(NamedTuple):
+    """The columns, the types (name and title) that they point to, and where their times begin."""
+
+    origin: int | None
+    schemas: Sequence[tuple[str, str | None]]
+    columns: Columns
+
+
+def skeleton_of(outlines: Iterable[SpanOutline], run_started_at: int | None) -> Skeleton:
+    """The skeleton of a run; it begins with the run or with the first span, whichever is first."""
+    spans = sorted(outlines, key=_place)
+    tree = _tree(spans)
+    order = [spans[number] for number, _ in tree]
+    place_of = {number: place for place, (number, _) in enumerate(tree)}
+    parents = [None if parent is None else place_of[parent] for _, parent in tree]
+    starts = [span.started_at for span in spans[:1]] + [run_started_at]
+    origin = min((at for at in starts if at is not None), default=None)
+    types = dict.fromkeys((span.schema_name, span.schema_title) for span in order)
+    numbers = {one: number for number, one in enumerate(types)}
+    columns = Columns(
+        id=[span.id for span in order],
+        parent=parents,
+        schema=[numbers[span.schema_name, span.schema_title] for span in order],
+        status=[span.status for span in order],
+        started_at=[_between(origin, span.started_at) for span in order],
+        duration=[_between(span.started_at, span.finished_at) for span in order],
+        summary=[span.summary for span in order],
+        flags=[
+            span.flags | (PARENT_MISSING if parent is None and span.parent_span_id else 0)
+            for span, parent in zip(order, parents, strict=True)
+        ],
+    )
+    return Skeleton(origin, list(types), columns)
+
+
+def _place(span: SpanOutline) -> tuple[bool, int, str]:
+    return span.started_at is None, span.started_at or 0, span.id
+
+
+def _between(start: int | None, end: int | None) -> int | None:
+    return None if start is None or end is None else end - start
+
+
+def _tree(spans: Sequence[SpanOutline]) -> list[tuple[int, int | None]]:
+    """The spans depth first, as pairs of a span's number and its parent's."""
+    number_of = {span.id: number for number, span in enumerate(spans)}
+    parents = [number_of.get(span.parent_span_id or "") for span in spans]
+    children: list[list[int]] = [[] for _ in spans]
+    for number, parent in enumerate(parents):
+        if parent is not None:
+            children[parent].append(number)
+    roots = [number for number, parent in enumerate(parents) if parent is None]
+    roots = sorted([*roots, *_first_of_circles(parents)])
+    first = frozenset(roots)
+    found: list[tuple[int, int | None]] = []
+    # Not by recursion: a chain of spans may be longer than the interpreter's stack.
+    ahead: list[tuple[int, int | None]] = [(root, None) for root in reversed(roots)]
+    while ahead:
+        found.append(ahead.pop())
+        number = found[-1][0]
+        ahead.extend((child, number) for child in reversed(children[number]) if child not in first)
+    return found
+
+
+def _first_of_circles(parents: Sequence[int | None]) -> Iterator[int]:
+    """Of each circle of parents, the span that comes first."""
+    walk_of = [-1] * len(parents)
+    for start in range(len(parents)):
+        number: int | None = start
+        while number is not None and walk_of[number] < 0:
+            walk_of[number] = start
+            number = parents[number]
+        if number is not None and walk_of[number] == start:
+            yield min(_circle(parents, number))
+
+
+def _circle(parents: Sequence[int | None], first: int) -> Iterator[int]:
+    yield first
+    number = parents[first]
+    while number is not None and number != first:
+        yield number
+        number = parents[number]

@@ -1,0 +1,176 @@
+"""The skeleton of a run, in one answer."""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from prefactor_server.api.agent_instance_skeleton import AgentInstanceSkeleton
+from prefactor_server.api.views import Success
+
+DAY = "2026-01-02T00:00:"
+
+
+async def skeleton(door: Any, run: Any, **more: Any) -> Any:
+    """The skeleton of a run, whose text is exactly what its description makes of it."""
+    answer = await door.get(f"/agent_instance/{run['id']}/skeleton", **more)
+    assert answer.status == 200, answer.text
+    assert answer.headers["Content-Length"] == str(len(answer.text.encode()))
+    decoded = msgspec.json.decode(answer.text, type=Success[AgentInstanceSkeleton])
+    assert msgspec.to_builtins(decoded) == answer.body
+    return answer.details
+
+
+async def test_a_skeleton_shows_every_span_in_the_order_of_the_tree(door: Any) -> None:
+    """Each span is an entry in each column, as its own operation shows it, without payloads."""
+    types = [
+        {
+            "name": "step",
+            "title": "A step",
+            "params_schema": {"type": "object"},
+            "template": "{{ n }} ❄",
+        }
+    ]
+    run = await door.register(agent_schema_version={"span_type_schemas": types})
+    await door.post(f"/agent_instance/{run['id']}/start", {"timestamp": DAY + "00Z"})
+    root = await door.span(
+        run,
+        started_at=DAY + "01Z",
+        finished_at=DAY + "09.5Z",
+        status="complete",
+        payload={"n": 'a "secret"'},
+    )
+    late = await door.span(run, parent_span_id=root["id"], started_at=DAY + "03Z")
+    below = await door.span(run, parent_span_id=late["id"], started_at=DAY + "04Z")
+    early = await door.span(
+        run, parent_span_id=root["id"], started_at=DAY + "02Z", schema_name="other"
+    )
+    never = await door.span(run, status="pending")
+
+    found = await skeleton(door, run)
+
+    spans = [root, early, late, below, never]
+    assert found == {
+        "type": "agent_instance_skeleton",
+        "agent_instance_id": run["id"],
+        "total": 5,
+        "origin": DAY + "00.000000Z",
+        "schemas": [{"name": "step", "title": "A step"}, {"name": "other", "title": "other"}],
+        "flag_values": {
+            "closed_by_termination": 1,
+            "schema_unregistered": 2,
+            "finished_before_started": 4,
+            "sensitive_encoding": 8,
+            "parent_missing": 16,
+        },
+        "columns": {
+            "id": [one["id"] for one in spans],
+            "parent": [None, 0, 0, 2, None],
+            "schema": [0, 1, 0, 0, 0],
+            "status": [one["status"] for one in spans],
+            "started_at": [1_000_000, 2_000_000, 3_000_000, 4_000_000, None],
+            "duration": [8_500_000, None, None, None, None],
+            "summary": [one["summary"] for one in spans],
+            "flags": [0, 2, 0, 0, 0],
+        },
+    }
+    assert found["columns"]["summary"][0] == 'a "secret" ❄'
+
+
+async def test_spans_of_nobody_and_circles_are_there(door: Any) -> None:
+    """A parent of nowhere and of another run, and a circle, are roots and say that they are."""
+    run, other = await door.run(), await door.run()
+    elsewhere = await door.span(other, id="elsewhere")
+    await door.span(run, id="orphan", parent_span_id="nobody", started_at=DAY + "01Z")
+    await door.span(run, id="stray", parent_span_id=elsewhere["id"], started_at=DAY + "02Z")
+    await door.span(run, id="one", parent_span_id="two", started_at=DAY + "03Z")
+    await door.span(run, id="two", parent_span_id="one", started_at=DAY + "04Z")
+
+    columns = (await skeleton(door, run))["columns"]
+
+    assert columns["id"] == ["orphan", "stray", "one", "two"]
+    assert columns["parent"] == [None, None, None, 2]
+    assert [flags & 16 for flags in columns["flags"]] == [16, 16, 16, 0]
+
+
+@pytest.mark.parametrize("status", ["pending", "active"])
+async def test_a_run_without_spans_has_a_skeleton(door: Any, status: str) -> None:
+    """Nothing recorded is an answer too; only a run that started has an origin."""
+    run = await door.run(status)
+
+    found = await skeleton(door, run)
+
+    assert (found["total"], found["schemas"]) == (0, [])
+    assert found["origin"] == run["started_at"]
+    assert {len(column) for column in found["columns"].values()} == {0}
+
+
+async def test_a_large_run_is_not_cut(door: Any) -> None:
+    """Of a run of twenty thousand spans, each is there once, and in its place."""
+    run = await door.run()
+    total, part = 20_000, 1000
+    for start in range(0, total, part):
+        items = [
+            {
+                "_type": "agent_spans/create",
+                "idempotency_key": f"key-{number:05}",
+                "id": f"span-{number:05}",
+                "agent_instance_id": run["id"],
+                "schema_name": "step",
+                "parent_span_id": f"span-{number // 10:05}" if number else None,
+                "started_at": "2026-01-02T00:00:00Z",
+            }
+            for number in range(start, start + part)
+        ]
+        assert (await door.post("/bulk", {"items": items})).status == 200
+
+    found = await skeleton(door, run)
+
+    columns = found["columns"]
+    assert found["total"] == total
+    assert sorted(columns["id"]) == [f"span-{number:05}" for number in range(total)]
+    for place, (span_id, parent) in enumerate(zip(columns["id"], columns["parent"], strict=True)):
+        if parent is None:
+            assert span_id == "span-00000"
+        else:
+            assert parent < place
+            assert int(columns["id"][parent][5:]) == int(span_id[5:]) // 10
+
+
+async def test_a_skeleton_is_there_for_whom_its_run_is(door: Any) -> None:
+    """A deployment token has those of its own runs; another's and unknown runs are not there."""
+    run, other = await door.run(), await door.run(agent_id="agent-2")
+    token = await door.deployment_token(run)
+    await door.span(run)
+
+    assert await skeleton(door, run, token=token) == await skeleton(door, run)
+    for path in (f"/agent_instance/{other['id']}/skeleton", "/agent_instance/nobody/skeleton"):
+        (await door.get(path, token=token)).refused(404, "not_found")
+    (await door.get("/agent_instance/nobody/skeleton")).refused(404, "not_found")
+
+
+async def test_a_skeleton_takes_no_parameters_and_is_no_item(door: Any) -> None:
+    """Nothing can be asked to be left out, and a bulk request cannot hold so much."""
+    run = await door.run()
+    path = f"/agent_instance/{run['id']}/skeleton"
+    item = {
+        "_type": "agent_instances/skeleton",
+        "agent_instance_id": run["id"],
+        "idempotency_key": "key-of-item",
+    }
+
+    (await door.get(path, {"limit": "5"})).refused(400, "bad_request")
+    outputs = (await door.post("/bulk", {"items": [item]})).body["outputs"]
+    assert outputs["key-of-item"]["status"] == "error"
+
+
+async def test_a_terminated_run_marks_what_it_closed(door: Any) -> None:
+    """Spans that the termination closed are cancelled and flagged."""
+    run = await door.run()
+    await door.span(run)
+    await door.post(f"/agent_instance/{run['id']}/terminate", {"reason": "enough"})
+
+    columns = (await skeleton(door, run))["columns"]
+
+    assert columns["status"] == ["cancelled"]
+    assert columns["flags"][0] & 1
