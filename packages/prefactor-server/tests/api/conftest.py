@@ -1,31 +1,44 @@
-"""A server of its own for each test: the API over a real database, behind a real socket."""
+"""A server of its own for each test: the API over a real database, behind a real socket.
+
+What the API promises does not depend on where things are kept. Every test that asks for ``door``
+runs on the embedded database; with PREFACTOR_TEST_BACKENDS=sqlite,postgresql in the environment it
+runs on both, which takes some minutes more.
+"""
 
 import asyncio
 import json
 import os
 import socket
-from collections.abc import AsyncIterator, Generator, Mapping
-from contextlib import contextmanager
+import sqlite3
+from collections.abc import AsyncIterator, Generator, Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import aiohttp
+import asyncpg
 import pytest
 import uvicorn
 
+from postgres_server import PostgresServer, start_postgres
 from prefactor_server.api import Limits, create_api
 from prefactor_server.bootstrap import bootstrap
 from prefactor_server.commands.base import Decision, Done, Request
 from prefactor_server.commands.writer import Writer
+from prefactor_server.databases import OpenStorage, database_path, is_on_server
 from prefactor_server.domain.api_token import ApiToken, hash_token
 from prefactor_server.domain.cost import NO_PRICES, PriceTable
 from prefactor_server.domain.pfid import PfidMaker
 from prefactor_server.queries import Reader
 from prefactor_server.storage.base import Changes, Needs, Snapshot
+from prefactor_server.storage.postgres.backend import PostgresStorage
 from prefactor_server.storage.sqlite.backend import SqliteStorage
 
 TOKEN = "token-of-the-test-suite"
+_TEMPLATE = "api_template"
+_numbers = count(1)
 LIMITS = Limits(
     max_request_bytes=10 * 1024 * 1024,
     max_payload_bytes=1024 * 1024,
@@ -109,7 +122,8 @@ class Door:
     url: str
     session: aiohttp.ClientSession
     clock: Clock
-    storage: SqliteStorage
+    storage: OpenStorage
+    database: str
     writer: Writer
     token: str | None = TOKEN
     _made: int = field(default=0)
@@ -198,6 +212,19 @@ class Door:
         request = Request(token.account_id, "test", self.clock(), None, b"")
         await self.writer.submit([PutToken(request, token, new)], 0)
 
+    async def rows(self, sql: str, *values: str) -> list[tuple[Any, ...]]:
+        """What a query with a ``?`` for each value finds in the database, behind the API's back."""
+        if is_on_server(self.database):
+            numbered = iter(range(1, len(values) + 1))
+            text = "".join(f"${next(numbered)}" if c == "?" else c for c in sql)
+            connection = await asyncpg.connect(self.database)
+            try:
+                return [tuple(record) for record in await connection.fetch(text, *values)]
+            finally:
+                await connection.close()
+        with closing(sqlite3.connect(database_path(self.database))) as connection:
+            return connection.execute(sql, values).fetchall()
+
     async def deployment_token(self, run: Any) -> str:
         """A token of the deployment that a run belongs to."""
         text, _ = await self.add_token(
@@ -228,14 +255,54 @@ def prices() -> PriceTable:
     return NO_PRICES
 
 
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL server that the tests of this process share, with a template to copy."""
+    server = start_postgres()
+    asyncio.run(_make_template(server.create_database(_TEMPLATE)))
+    yield server
+    server.discard()
+
+
+async def _make_template(url: str) -> None:
+    await (await PostgresStorage.open(url)).close()
+
+
+async def _execute(url: str, sql: str) -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(sql)
+    finally:
+        await connection.close()
+
+
+@pytest.fixture(params=os.environ.get("PREFACTOR_TEST_BACKENDS", "sqlite").split(","))
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The address of a new, empty database of each backend."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'test.db'}"
+        return
+    server: PostgresServer = request.getfixturevalue("postgres")
+    name, admin = f"test_{next(_numbers)}", server.url("postgres")
+    asyncio.run(_execute(admin, f"CREATE DATABASE {name} TEMPLATE {_TEMPLATE}"))
+    yield server.url(name)
+    asyncio.run(_execute(admin, f"DROP DATABASE {name} WITH (FORCE)"))
+
+
+async def _open(database: str) -> OpenStorage:
+    if is_on_server(database):
+        return await PostgresStorage.open(database)
+    return SqliteStorage.open(database_path(database))
+
+
 @pytest.fixture
-async def door(tmp_path: Path, limits: Limits, prices: PriceTable) -> AsyncIterator[Door]:
+async def door(database: str, limits: Limits, prices: PriceTable) -> AsyncIterator[Door]:
     """A client of a fresh server."""
     clock = Clock()
-    storage = SqliteStorage.open(tmp_path / "test.db", exclusive=True, min_free_disk_bytes=0)
+    storage = await _open(database)
     ids = PfidMaker(clock, os.urandom)
     await bootstrap(storage, TOKEN, ids=ids, now=clock(), random_bytes=os.urandom)
-    writer = Writer(storage, max_queue_bytes=64 * 1024 * 1024)
+    writer = Writer(storage, max_queue_bytes=64 * 1024 * 1024, concurrency=storage.concurrency)
     api = create_api(
         Reader.over(storage),
         writer,
@@ -251,7 +318,7 @@ async def door(tmp_path: Path, limits: Limits, prices: PriceTable) -> AsyncItera
     try:
         async with aiohttp.ClientSession() as session:
             url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-            yield Door(url, session, clock, storage, writer)
+            yield Door(url, session, clock, storage, database, writer)
     finally:
         server.should_exit = True
         await serving

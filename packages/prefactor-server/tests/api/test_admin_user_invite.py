@@ -25,7 +25,7 @@ async def test_a_token_is_shown_once_and_stored_as_a_hash(door: Any) -> None:
     assert made["invite_url"] == f"{door.url}/invite/{made['token']}"
     shown = (await door.get(f"/admin_user_invite/{made['id']}")).details
     assert shown == made | {"token": None, "invite_url": None}
-    (stored,) = door.storage._writer.execute("SELECT token_hash FROM admin_user_invite").fetchone()
+    ((stored,),) = await door.rows("SELECT token_hash FROM admin_user_invite")
     assert stored == hash_token(made["token"])
 
 
@@ -110,9 +110,9 @@ async def test_inviting_and_revoking_are_in_the_audit_log(door: Any) -> None:
     made = (await _invite(door)).details
     await door.post(f"/admin_user_invite/{made['id']}/revoke", {})
 
-    found = door.storage._writer.execute(
-        "SELECT action, detail FROM audit_entry WHERE resource_id = ? ORDER BY at", (made["id"],)
-    ).fetchall()
+    found = await door.rows(
+        "SELECT action, detail FROM audit_entry WHERE resource_id = ? ORDER BY at", made["id"]
+    )
 
     assert found == [
         ("admin_user_invites.create", EMAIL),

@@ -1,7 +1,5 @@
 """Agents behind the front door."""
 
-import sqlite3
-from contextlib import closing
 from typing import Any
 
 import pytest
@@ -306,10 +304,9 @@ async def test_what_was_done_to_agents_is_in_the_audit_log(door: Any) -> None:
         await door.post(f"{path}/{tail}")
     await door.call("DELETE", path)
 
-    with closing(sqlite3.connect(door.storage._path)) as connection:
-        entries = connection.execute(
-            "SELECT action, detail FROM audit_entry WHERE resource_id = ?", (agent["id"],)
-        ).fetchall()
+    entries = await door.rows(
+        "SELECT action, detail FROM audit_entry WHERE resource_id = ? ORDER BY at", agent["id"]
+    )
 
     actions = [f"agents.{one}" for one in ("update", "retire", "reinstate", "delete")]
     assert [entry[0] for entry in entries] == actions

@@ -43,7 +43,10 @@ async def test_quality_is_recorded_in_every_state(door: Any, status: str) -> Non
     assert recorded["status"] == status
     assert recorded["finished_at"] == run["finished_at"]
     assert recorded["updated_at"] > run["updated_at"]
-    assert await _show(door, run) == recorded | {"span_schema_counts": {}}
+    shown = await _show(door, run)
+    # What is computed on reading is left out of answers to writes.
+    computed = {name: shown[name] for name in ("span_schema_counts", "cost_breakdown")}
+    assert shown == recorded | computed
 
 
 async def test_names_are_independent(door: Any) -> None:

@@ -177,9 +177,9 @@ async def test_changes_to_profiles_are_in_the_audit_log(door: Any) -> None:
     await door.call("PUT", path, {"details": {"name": "New"}})
     await door.call("DELETE", path)
 
-    found = door.storage._writer.execute(
-        "SELECT action, detail FROM audit_entry WHERE resource_id = ? ORDER BY at", (created["id"],)
-    ).fetchall()
+    found = await door.rows(
+        "SELECT action, detail FROM audit_entry WHERE resource_id = ? ORDER BY at", created["id"]
+    )
 
     assert found == [
         ("risk_profiles.create", "Customer data"),
