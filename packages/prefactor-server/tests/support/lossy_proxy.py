@@ -26,7 +26,12 @@ class LossyProxy:
 
     async def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One client's connection, from beginning to end."""
-        from_server, to_server = await asyncio.open_unix_connection(str(self._target))
+        try:
+            from_server, to_server = await asyncio.open_unix_connection(str(self._target))
+        except OSError:
+            # The server is gone already: then so is the connection, as it would be without us.
+            writer.close()
+            return
         answers = asyncio.create_task(self._pass_answers(from_server, writer))
         try:
             while data := await reader.read(1 << 16):
