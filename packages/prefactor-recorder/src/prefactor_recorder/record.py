@@ -1,0 +1,133 @@
+"""One recorded operation: how it lies in the spool, and what of it goes over the wire.
+
+A record is one line of the run's story: the run was registered, a span began, a span ended. In the
+spool it is
+
+    length u32 | crc32 u32 | operation u8 | run length u8 | id length u8 | run | id | body
+
+with little-endian numbers, the CRC over everything behind it, and the length counting the same
+bytes. `run` names the lane in which order is kept, `operation` and `id` make the idempotency key:
+whoever reads the record again after a crash, in this process or another, arrives at the same key.
+
+The body is a *fragment* of the JSON object that is sent: its members without the braces. Joining
+two records (a span's create and its finish) and wrapping one as an item of a bulk request are then
+concatenations of bytes; nothing that was written is ever parsed again.
+"""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+from struct import Struct
+from typing import NamedTuple
+from zlib import crc32
+
+MAX_ID = 64
+"""Characters of the longest id that the API knows."""
+MIN_KEY = 8
+"""Characters of the shortest key that a bulk request takes."""
+MAX_KEY = 64
+"""Characters of the longest idempotency key that every server takes."""
+TIMESTAMP_LENGTH = 29
+"""Bytes of a timestamp in a body, quotes included: `"2026-01-31T09:30:00.000000Z"`."""
+
+_FRAME = Struct("<II")
+_HEAD = Struct("<BBB")
+FRAME_SIZE = _FRAME.size
+"""Bytes of the length and the CRC in front of a record."""
+MAX_RECORD = 64 * 1024 * 1024
+"""Bytes beyond which a length cannot be true, so that a flipped bit does not ask for gigabytes."""
+
+
+class Operation(enum.IntEnum):
+    """What a record tells. The numbers are on disk: never reuse one."""
+
+    REGISTER = 1
+    """A run came into being."""
+    START = 2
+    """A run started."""
+    FINISH = 3
+    """A run ended."""
+    CREATE_SPAN = 4
+    """A span began."""
+    FINISH_SPAN = 5
+    """A span ended. Its body begins with the quoted timestamp of the end."""
+
+    @property
+    def type(self) -> str:
+        """The `_type` of the bulk item."""
+        return _TYPES[self]
+
+
+_TYPES = {
+    Operation.REGISTER: "agent_instances/register",
+    Operation.START: "agent_instances/start",
+    Operation.FINISH: "agent_instances/finish",
+    Operation.CREATE_SPAN: "agent_spans/create",
+    Operation.FINISH_SPAN: "agent_spans/finish",
+}
+
+
+class Record(NamedTuple):
+    """One operation as it was recorded."""
+
+    operation: Operation
+    """What happened."""
+    run_id: str
+    """The run it belongs to: its lane."""
+    id: str
+    """The span, or the run itself."""
+    body: bytes
+    """Members of a JSON object, without the braces; see each operation."""
+
+    @property
+    def key(self) -> str:
+        """The idempotency key: the same whenever and by whomever this record is sent."""
+        return idempotency_key(self.operation, self.id)
+
+
+def idempotency_key(operation: Operation, identifier: str) -> str:
+    """The key of an operation on one span or run: `MIN_KEY` to `MAX_KEY` characters.
+
+    An id of the usual length keeps the key readable; one that would make it too long is hashed.
+    """
+    verb = operation.type.rpartition("/")[2]
+    key = f"{identifier}-{verb}"
+    if MIN_KEY <= len(key) <= MAX_KEY:
+        return key
+    return f"{hashlib.sha256(identifier.encode()).hexdigest()[:48]}-{verb}"
+
+
+def encode(operation: Operation, run_id: bytes, identifier: bytes, body: bytes) -> bytes:
+    """A record as bytes for one `write()`; ids are ASCII, at most `MAX_ID` long."""
+    content = b"%b%b%b%b" % (
+        _HEAD.pack(operation, len(run_id), len(identifier)),
+        run_id,
+        identifier,
+        body,
+    )
+    return b"%b%b" % (_FRAME.pack(len(content), crc32(content)), content)
+
+
+def decode(content: bytes) -> Record | None:
+    """The record behind a frame whose CRC was right; None if it is none all the same.
+
+    A CRC collides once in four billion, and files live longer than versions: an operation that
+    this version does not know, lengths that do not fit and ids that are not ASCII are refused.
+    """
+    if len(content) < _HEAD.size:
+        return None
+    number, run_length, id_length = _HEAD.unpack_from(content)
+    run_end = _HEAD.size + run_length
+    id_end = run_end + id_length
+    if len(content) < id_end or number not in _OPERATIONS:
+        return None
+    try:
+        run_id = content[_HEAD.size : run_end].decode("ascii")
+        identifier = content[run_end:id_end].decode("ascii")
+    except UnicodeDecodeError:
+        return None
+    return Record(_OPERATIONS[number], run_id, identifier, content[id_end:])
+
+
+_OPERATIONS = {int(operation): operation for operation in Operation}
