@@ -20,6 +20,7 @@ from prefactor_server.commands.writer import Writer
 from prefactor_server.connection import connections
 from prefactor_server.domain.account import Account
 from prefactor_server.domain.api_token import new_token
+from prefactor_server.domain.cost import NO_PRICES, PriceTable
 from prefactor_server.domain.environment import Environment
 from prefactor_server.queries import Reader
 from prefactor_server.storage.base import Changes, Needs, Row, Snapshot, Storage
@@ -74,7 +75,13 @@ class _Server(uvicorn.Server):
 class ServedApi:
     """One server's API. Its clock goes on by a microsecond whenever it is read."""
 
-    def __init__(self, opening: Callable[[], Coroutine[Any, Any, Storage]]) -> None:
+    def __init__(
+        self,
+        opening: Callable[[], Coroutine[Any, Any, Storage]],
+        *,
+        prices: PriceTable = NO_PRICES,
+    ) -> None:
+        self._prices = prices
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever)
         self._thread.start()
@@ -95,6 +102,7 @@ class ServedApi:
             now_us=self._ticks.__next__,
             random_bytes=os.urandom,
             limits=LIMITS,
+            prices=self._prices,
         )
         return storage, writer, api
 
