@@ -1,14 +1,25 @@
-"""What the tests of the server share: ``support/`` is importable, a database is at hand."""
+"""What the tests of the server share: ``support/`` is importable, databases are at hand.
 
+A promise that is kept in the database is tested on every backend, by asking for ``database_url``.
+"""
+
+import shutil
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from itertools import count
 from pathlib import Path
 
+import pytest
 import pytest_asyncio
 
 sys.path.insert(0, str(Path(__file__).parent / "support"))
 
+from backends import BACKENDS, SharedDatabase, migrated_file
 from database import Database, make_database
+
+from postgres_server import PostgresServer, start_postgres
+
+_numbers = count(1)
 
 
 @pytest_asyncio.fixture
@@ -17,3 +28,46 @@ async def database(tmp_path: Path) -> AsyncIterator[Database]:
     made = await make_database(tmp_path / "prefactor.db")
     yield made
     await made.storage.close()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL server that the tests of this process share: leave it running."""
+    started = start_postgres()
+    yield started
+    started.discard()
+
+
+@pytest.fixture(scope="session")
+def _shared_database(postgres: PostgresServer) -> SharedDatabase:
+    return SharedDatabase(postgres)
+
+
+@pytest.fixture(scope="session")
+def _migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return migrated_file(tmp_path_factory.mktemp("migrated"))
+
+
+@pytest.fixture(params=BACKENDS)
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The address of a database without a row in it: one test for every backend.
+
+    Its schema is up to date, and has to stay so: others get the same database.
+    """
+    if request.param == "sqlite":
+        shutil.copy(request.getfixturevalue("_migrated_file"), tmp_path / "server.db")
+        return f"sqlite:///{tmp_path / 'server.db'}"
+    shared: SharedDatabase = request.getfixturevalue("_shared_database")
+    shared.empty()
+    return shared.url
+
+
+@pytest.fixture(scope="module", params=BACKENDS)
+def own_database_url(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> str:
+    """The address of a new database that is a test module's own, and stays as it leaves it."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path_factory.mktemp('own') / 'server.db'}"
+    server: PostgresServer = request.getfixturevalue("postgres")
+    return server.create_database(f"own_{next(_numbers)}")

@@ -1,0 +1,248 @@
+"""A client of a server in the test's own process, and what a test sees and sets behind its back."""
+
+import json
+import os
+import sqlite3
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager, closing
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import aiohttp
+import asyncpg
+from backends import open_storage
+from listener import listening
+
+from prefactor_server.api import Limits, create_api
+from prefactor_server.bootstrap import bootstrap
+from prefactor_server.commands.base import Decision, Done, Request
+from prefactor_server.commands.writer import Writer
+from prefactor_server.databases import OpenStorage, database_path, is_on_server
+from prefactor_server.domain.api_token import ApiToken, hash_token
+from prefactor_server.domain.cost import NO_PRICES, PriceTable
+from prefactor_server.domain.pfid import PfidMaker
+from prefactor_server.queries import Reader
+from prefactor_server.storage.base import Changes, Needs, Snapshot
+
+TOKEN = "token-of-the-test-suite"
+LIMITS = Limits(
+    max_request_bytes=10 * 1024 * 1024,
+    max_payload_bytes=1024 * 1024,
+    token_cache_seconds=10,
+    auto_create_agents=True,
+)
+
+
+class PutToken(NamedTuple):
+    """Writes the row of a token, whatever it says: tests want tokens in every state."""
+
+    request: Request
+    token: ApiToken
+    new: bool
+
+    @property
+    def operation(self) -> str:
+        return "tests.put_token"
+
+    def needs(self, needs: Needs) -> None:
+        needs.tokens.add(self.token.id)
+
+    def decide(self, snapshot: Snapshot) -> Decision:
+        del snapshot
+        rows = (self.token,)
+        changes = Changes(inserted=rows) if self.new else Changes(updated=rows)
+        return Decision(changes, Done(self.token.id, self.token))
+
+
+class Clock:
+    """A clock that goes on by a millisecond whenever it is read, and by leaps when told to."""
+
+    def __init__(self) -> None:
+        self.now = 1_767_225_600_000_000  # 2026-01-01
+
+    def __call__(self) -> int:
+        self.now += 1000
+        return self.now
+
+    def leap(self, *, seconds: int) -> None:
+        self.now += seconds * 1_000_000
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back."""
+
+    status: int
+    headers: Mapping[str, str]
+    text: str
+
+    @property
+    def body(self) -> Any:
+        return json.loads(self.text)
+
+    @property
+    def details(self) -> Any:
+        assert self.status == 200, self.text
+        return self.body["details"]
+
+    @property
+    def summaries(self) -> Any:
+        assert self.status == 200, self.text
+        return self.body["summaries"]
+
+    @property
+    def replayed(self) -> bool:
+        assert self.status == 200, self.text
+        return self.headers.get("Idempotent-Replayed") == "true"
+
+    def refused(self, status: int, code: str) -> Any:
+        """The body of an error that has this status and code."""
+        assert (self.status, self.body["code"]) == (status, code), self.text
+        return self.body
+
+
+@dataclass
+class Door:
+    """A client of the server, without any cleverness of its own."""
+
+    url: str
+    session: aiohttp.ClientSession
+    clock: Clock
+    storage: OpenStorage
+    database: str
+    writer: Writer
+    token: str | None = TOKEN
+    _made: int = field(default=0)
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        token: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        **query: str,
+    ) -> Answer:
+        """Send one request; bytes and texts go as they are, everything else as JSON."""
+        data = body
+        if not isinstance(body, bytes | str | None):
+            data = json.dumps(body)
+        shown = token or self.token
+        auth = {} if shown is None else {"Authorization": f"Bearer {shown}"}
+        async with self.session.request(
+            method,
+            self.url + "/api/v1" + path,
+            data=data,
+            params=query,
+            headers={**auth, **(headers or {})},
+        ) as response:
+            return Answer(response.status, response.headers, await response.text())
+
+    async def get(self, path: str, query: Mapping[str, str] | None = None, **more: Any) -> Answer:
+        return await self.call("GET", path, **(query or {}), **more)
+
+    async def post(self, path: str, body: Any = None, **more: Any) -> Answer:
+        return await self.call("POST", path, body, **more)
+
+    async def register(self, run_id: str | None = None, **fields: Any) -> Any:
+        """A registered run; its id is given or made up."""
+        fields = {"agent_id": "agent-1", **fields}
+        if run_id is not None:
+            fields["id"] = run_id
+        return (await self.post("/agent_instance/register", fields)).details
+
+    async def run(self, status: str = "active", **fields: Any) -> Any:
+        """A run that has got as far as a status."""
+        run = await self.register(**fields)
+        path = f"/agent_instance/{run['id']}"
+        if status != "pending":
+            run = (await self.post(f"{path}/start")).details
+        if status == "terminated":
+            run = (await self.post(f"{path}/terminate", {"reason": "enough"})).details
+        elif status not in ("pending", "active"):
+            run = (await self.post(f"{path}/finish", {"status": status})).details
+        return run
+
+    async def span(self, run: Any, **details: Any) -> Any:
+        """A created span of a run."""
+        run_id = run if isinstance(run, str) else run["id"]
+        details = {"agent_instance_id": run_id, "schema_name": "step", **details}
+        return (await self.post("/agent_spans", {"details": details})).details
+
+    async def add_token(self, **fields: Any) -> tuple[str, ApiToken]:
+        """Another token: its text and its row."""
+        self._made += 1
+        text = f"another-token-{self._made}"
+        accounts = await self.storage.accounts()
+        token = ApiToken(
+            id=f"token-{self._made}",
+            account_id=accounts[0].id,
+            token_scope="account",
+            agent_id=None,
+            environment_id=None,
+            agent_deployment_id=None,
+            token_hash=hash_token(text),
+            token_start=text[:4],
+            expires_at=None,
+            inserted_at=self.clock(),
+            status="active",
+            last_used_at=None,
+            updated_at=self.clock.now,
+        )._replace(**fields)
+        await self.put(token, new=True)
+        return text, token
+
+    async def put(self, token: ApiToken, *, new: bool = False) -> None:
+        """Write the row of a token as it is."""
+        request = Request(token.account_id, "test", self.clock(), None, b"")
+        await self.writer.submit([PutToken(request, token, new)], 0)
+
+    async def rows(self, sql: str, *values: str) -> list[tuple[Any, ...]]:
+        """What a query with a ``?`` for each value finds in the database, behind the API's back."""
+        if is_on_server(self.database):
+            numbered = iter(range(1, len(values) + 1))
+            text = "".join(f"${next(numbered)}" if c == "?" else c for c in sql)
+            connection = await asyncpg.connect(self.database)
+            try:
+                return [tuple(record) for record in await connection.fetch(text, *values)]
+            finally:
+                await connection.close()
+        with closing(sqlite3.connect(database_path(self.database))) as connection:
+            return connection.execute(sql, values).fetchall()
+
+    async def deployment_token(self, run: Any) -> str:
+        """A token of the deployment that a run belongs to."""
+        text, _ = await self.add_token(
+            token_scope="agent_deployment",
+            agent_id=run["agent_id"],
+            environment_id=run["environment_id"],
+            agent_deployment_id=run["agent_deployment_id"],
+        )
+        return text
+
+
+@asynccontextmanager
+async def open_door(
+    database: str, *, limits: Limits = LIMITS, prices: PriceTable = NO_PRICES
+) -> AsyncGenerator[Door]:
+    """A client of a new server on a database; its account is made if there is none yet."""
+    clock = Clock()
+    storage = await open_storage(database)
+    ids = PfidMaker(clock, os.urandom)
+    await bootstrap(storage, TOKEN, ids=ids, now=clock(), random_bytes=os.urandom)
+    writer = Writer(storage, max_queue_bytes=64 * 1024 * 1024, concurrency=storage.concurrency)
+    api = create_api(
+        Reader.over(storage),
+        writer,
+        now_us=clock,
+        random_bytes=os.urandom,
+        limits=limits,
+        prices=prices,
+    )
+    try:
+        async with listening(api) as url, aiohttp.ClientSession() as session:
+            yield Door(url, session, clock, storage, database, writer)
+    finally:
+        await writer.close()
+        await storage.close()

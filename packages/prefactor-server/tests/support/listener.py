@@ -1,0 +1,40 @@
+"""An API behind a real socket, in the test's own event loop.
+
+Not uvicorn's `Server`, which looks every tenth of a second whether it should end, and then waits
+for another: more than most tests take. The connections are those of the product.
+"""
+
+import asyncio
+import os
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+import uvicorn
+from uvicorn.server import ServerState
+
+from prefactor_server.api import Api
+from prefactor_server.connection import connections
+
+
+@asynccontextmanager
+async def listening(api: Api) -> AsyncGenerator[str]:
+    """Take requests until the end of the block, and answer those that came; the address."""
+    kind = connections(60, os.urandom)
+    config = uvicorn.Config(
+        api, http=kind, ws="none", lifespan="off", log_config=None, access_log=False
+    )
+    config.load()
+    state = ServerState()
+    state.default_headers = config.encoded_headers
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(
+        lambda: kind(config=config, server_state=state, app_state={}), "127.0.0.1", 0
+    )
+    try:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    finally:
+        server.close()
+        for connection in list(state.connections):
+            connection.shutdown()
+        await asyncio.gather(*state.tasks)
+        await server.wait_closed()
