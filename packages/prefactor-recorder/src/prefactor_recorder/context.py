@@ -1,0 +1,30 @@
+"""Which run or span the code that is running now is inside of."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar, Token
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .run import Run
+    from .span import Span
+
+# One variable, not two: a run and its spans are entered and left in one order.
+_innermost: ContextVar[Run | Span | None] = ContextVar("prefactor_innermost", default=None)
+
+Entered = Token["Run | Span | None"]
+
+innermost = _innermost.get
+enter = _innermost.set
+
+
+def leave(entered: Entered) -> None:
+    """Go back to what was current before `enter`.
+
+    A generator may be closed in another context than it was started in; there is nothing to
+    restore there.
+    """
+    try:
+        _innermost.reset(entered)
+    except ValueError:
+        return

@@ -1,0 +1,136 @@
+"""From whatever a host hands over to the bytes of a JSON object. Never fails, never shares.
+
+What is encoded is the value as it is at that moment: the host may change it a line later. orjson
+does the usual case in well under a microsecond; what it refuses (a key that is no text, a number
+beyond 64 bits, a cycle) is copied into something it takes, and only then does it cost more.
+"""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from numbers import Number
+from pathlib import PurePath
+from typing import Any, cast
+
+import orjson
+
+from .guard import failures
+
+OPTIONS = orjson.OPT_NAIVE_UTC | orjson.OPT_UTC_Z
+MAX_DEPTH = 64
+"""Levels of nesting that are kept when a value has to be copied; deeper ones become text."""
+MAX_TEXT = 2000
+"""Characters kept of the `repr()` of an object that has no JSON form."""
+
+
+def encode(value: Any) -> bytes:
+    """Any value as JSON."""
+    try:
+        return orjson.dumps(value, plain, OPTIONS)
+    except Exception:  # noqa: BLE001 - TypeError mostly, but the value's own code runs in there
+        return _encode_tamed(value)
+
+
+def _encode_tamed(value: Any) -> bytes:
+    try:
+        return orjson.dumps(tamed(value), plain, OPTIONS)
+    except Exception as error:  # noqa: BLE001 - a container that another thread changes meanwhile
+        failures.note("encode", error)
+        return b'{"prefactor.encoding_failed":true}'
+
+
+def encode_object(value: Any) -> bytes:
+    """Any value as a JSON object: what is no mapping becomes `{"value": …}`, None `{}`."""
+    if value is None:
+        return b"{}"
+    if type(value) is dict:  # the usual case, without another call
+        return encode(value)
+    encoded = encode(value)
+    return encoded if encoded.startswith(b"{") else b'{"value":%b}' % encoded
+
+
+def plain(value: Any) -> Any:
+    """What stands for an object that JSON does not know; called by orjson."""
+    try:
+        return _converted(value)
+    except Exception:  # noqa: BLE001 - a method of the host's object
+        return _described(value)
+
+
+def _converted(value: Any) -> Any:
+    """Models are known by their methods, so that nothing has to be imported to ask."""
+    kind = cast("Any", type(value))
+    if hasattr(kind, "model_dump"):
+        return value.model_dump(mode="json")
+    for method in ("to_dict", "tolist"):
+        if hasattr(kind, method):
+            return getattr(value, method)()
+    if issubclass(kind, bytes | bytearray | memoryview):
+        return _text(bytes(value))
+    if issubclass(kind, Mapping):
+        return dict(value)
+    if issubclass(kind, AbstractSet | Sequence):
+        return list(value)
+    if issubclass(kind, Number | PurePath):
+        return str(value)
+    return _described(value)
+
+
+def _text(value: bytes) -> str:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return base64.b64encode(value).decode()
+
+
+def _described(value: Any) -> str:
+    """The words an object has for itself, cut; its type when it has none."""
+    try:
+        text = str(value) if isinstance(value, BaseException) else repr(value)
+    except Exception:  # noqa: BLE001 - a __repr__ of the host
+        text = f"<{type(value).__qualname__}>"
+    return scrubbed(text[:MAX_TEXT])
+
+
+def scrubbed(text: str) -> str:
+    """The same text with unpaired surrogates replaced: UTF-8 has no bytes for them."""
+    return text.encode("utf-8", "replace").decode()
+
+
+def tamed(value: Any, depth: int = 0, above: frozenset[int] = frozenset()) -> Any:
+    """A copy that JSON can hold: text keys, numbers within range, no cycles, bounded depth."""
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        return scrubbed(value)
+    if isinstance(value, int):
+        return int(value) if -(2**63) <= value < 2**64 else str(int(value))
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None
+    if depth >= MAX_DEPTH or id(value) in above:
+        return "..." if id(value) in above else _described(value)
+    return _tamed_container(value, depth + 1, above | {id(value)})
+
+
+def _tamed_container(value: Any, depth: int, above: frozenset[int]) -> Any:
+    kind = cast("Any", type(value))
+    if issubclass(kind, Mapping):
+        return {_key(key): tamed(value[key], depth, above) for key in value}
+    if issubclass(kind, list | tuple | set | frozenset):
+        return [tamed(member, depth, above) for member in value]
+    if dataclasses.is_dataclass(kind):
+        names = [field.name for field in dataclasses.fields(kind)]
+        return {name: tamed(getattr(value, name, None), depth, above) for name in names}
+    try:
+        encoded = orjson.dumps(value, option=OPTIONS)  # dates, UUIDs, enumerations
+    except (TypeError, ValueError, RecursionError):
+        return tamed(plain(value), depth, above)
+    return orjson.loads(encoded)
+
+
+def _key(key: Any) -> str:
+    return scrubbed(key if isinstance(key, str) else _described(key))

@@ -1,0 +1,249 @@
+"""One run of an agent: registered and started when it begins, ended when its block is left."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Self
+
+from .clock import quoted
+from .context import enter, innermost, leave
+from .errors import RunTerminated
+from .guard import failures, guarded
+from .record import MAX_ID, Operation
+from .span import CANCELLATIONS, STATUSES, Root, Span
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
+    from types import TracebackType
+
+    from .context import Entered
+    from .core import Core
+    from .span import Status
+
+_ID = re.compile(rf"[A-Za-z0-9_.:-]{{1,{MAX_ID}}}")
+
+
+class Run:
+    """One run of an agent. Made by `recorder.run`, or by `recorder.attach` for one that exists.
+
+    Use it as a context manager (`with` or `async with`), or call `start()` and `finish()`. A block
+    that raises ends the run as failed, a cancelled one as cancelled; the exception goes on its way.
+    """
+
+    def __init__(
+        self,
+        core: Core | None,
+        identifier: str,
+        registration: bytes | None,
+        on_terminated: Callable[[Run], object] | None,
+    ) -> None:
+        """Prepare a run.
+
+        Args:
+            core: What to write through; None records nothing.
+            identifier: Its id.
+            registration: Members of the register body behind the id, as JSON; None for a run that
+                another process has registered and will end.
+            on_terminated: Called once instead of raising `RunTerminated`.
+        """
+        self.id = identifier
+        """Its id, known before the server has heard of it; empty if nothing is recorded."""
+        self.encoded_id = identifier.encode()
+        """The id as bytes."""
+        self.live = core is not None
+        """Whether it is recorded: the recorder is on, and the run was sampled."""
+        self.offset = 0 if core is None else core.clock.wall() - core.clock.elapsed()
+        """What turns the time that has passed into Unix time, in nanoseconds, for the whole run."""
+        self._core = core
+        self._registration = registration
+        self._on_terminated = on_terminated
+        self._told = self._started = self._finished = self._kept = False
+        self._entered: Entered | None = None
+        self._termination: tuple[str | None] | None = None
+
+    @property
+    def core(self) -> Core:
+        """What it writes through.
+
+        Raises:
+            RuntimeError: It is not recorded; ask `live` first.
+        """
+        if self._core is None:
+            raise RuntimeError("this run is not recorded")
+        return self._core
+
+    @property
+    def terminated(self) -> bool:
+        """Whether somebody has ended the run on the server, as far as is known here."""
+        return self._termination is not None
+
+    @property
+    def termination_reason(self) -> str | None:
+        """The words of whoever terminated it."""
+        return None if self._termination is None else self._termination[0]
+
+    @guarded
+    def start(self) -> None:
+        """Record that the run exists and has started; once."""
+        if self._started or self._core is None:
+            return
+        self._started = True
+        if self._registration is None:
+            self._kept = True  # by another process
+            return
+        name, core = self.encoded_id, self._core
+        now = quoted(core.clock.elapsed() + self.offset)
+        body = b'"id":"%b"%b' % (name, self._registration)
+        self._kept = core.write(Operation.REGISTER, name, name, body)
+        if self._kept:
+            core.write(Operation.START, name, name, b'"timestamp":' + now)
+        else:
+            self.live = False  # the server could place none of its spans
+
+    @guarded
+    def finish(self, status: Status = "complete", *, finished_at: datetime | None = None) -> None:
+        """Record that the run has ended; once. Spans that end later are recorded all the same.
+
+        Args:
+            status: How it ended.
+            finished_at: When, if not now.
+        """
+        if self._finished or not self._kept or self._registration is None:
+            return
+        self._finished = True
+        core = self.core
+        ended = core.clock.elapsed() + self.offset
+        if finished_at is not None:
+            from .clock import unix_ns  # noqa: PLC0415
+
+            ended = unix_ns(finished_at)
+        if status not in STATUSES:
+            failures.note("finish", ValueError(f"status {status!r} is none of {list(STATUSES)}"))
+            status = "complete"
+        body = b'"timestamp":' + quoted(ended) + STATUSES[status]
+        core.write(Operation.FINISH, self.encoded_id, self.encoded_id, body)
+
+    def span(
+        self,
+        schema_name: str,
+        payload: Mapping[str, Any] | Any = None,
+        *,
+        parent: Span | str | Root | None = None,
+    ) -> Span:
+        """A step of the run that begins when its block is entered.
+
+        Args:
+            schema_name: The span type; one that was not declared is recorded all the same.
+            payload: What goes in: a mapping, a model or a dataclass; anything else is kept as
+                `{"value": …}`. It is read when the block is entered.
+            parent: The span or the id of the span above; `ROOT` for none. By default the innermost
+                span that is open around the calling code.
+        """
+        return Span(self, schema_name, payload, parent)
+
+    def start_span(
+        self,
+        schema_name: str,
+        payload: Mapping[str, Any] | Any = None,
+        *,
+        parent: Span | str | Root | None = None,
+        started_at: datetime | None = None,
+    ) -> Span:
+        """A step of the run that has begun, and is ended by `finish`, `fail` or `cancel`.
+
+        For code that cannot put the step into a block, such as callbacks. It does not become the
+        current span; see `Span.current`.
+
+        Args:
+            schema_name: As for `span`.
+            payload: As for `span`.
+            parent: As for `span`.
+            started_at: When it began, if not now.
+
+        Raises:
+            RunTerminated: The run has been terminated.
+        """
+        span = Span(self, schema_name, payload, parent)
+        if self.live:
+            if self._termination is not None:
+                self.refuse()
+            span.begin(started_at)
+        return span
+
+    def anchor(self, parent: Span | str | Root | None) -> str | None:
+        """The id to be recorded as the parent of a span that is opened now."""
+        if parent is None:
+            parent = innermost()  # type: ignore[assignment]
+        if isinstance(parent, Span):
+            # A span of another run (one agent calls another) is no place in this one.
+            return parent.anchor if parent.run.id == self.id else None
+        if isinstance(parent, str):
+            if _ID.fullmatch(parent):
+                return parent
+            failures.note("span", ValueError(f"parent {parent[:MAX_ID]!r} is no id of a span"))
+        return None
+
+    def refuse(self) -> None:
+        """Say that the run has been terminated: by the callback, or by raising.
+
+        Raises:
+            RunTerminated: There is no callback.
+        """
+        if self._on_terminated is None:
+            raise RunTerminated(self.id, self.termination_reason)
+        if not self._told:
+            self._told = True
+            _tell(self._on_terminated, self)
+
+    def note_termination(self, reason: str | None) -> None:
+        """The server says that somebody has ended this run; the delivery thread reports it."""
+        self._termination = self._termination or (reason,)
+
+    def __enter__(self) -> Self:
+        self.start()
+        self._entered = enter(self)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._entered is not None:
+            leave(self._entered)
+            self._entered = None
+        if error is None:
+            self.finish()
+        else:
+            self.finish("cancelled" if isinstance(error, CANCELLATIONS) else "failed")
+
+    async def __aenter__(self) -> Self:
+        return self.__enter__()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.__exit__(kind, error, trace)
+
+    @property
+    def open(self) -> bool:
+        """Whether it has started and not ended, here."""
+        return self._started and not self._finished
+
+    def __repr__(self) -> str:
+        return f"<Run {self.id or 'not recorded'}>"
+
+
+@guarded
+def _tell(callback: Callable[[Run], object], run: Run) -> None:
+    callback(run)
+
+
+def is_id(text: str) -> bool:
+    """Whether a text can be the id of a run or a span."""
+    return _ID.fullmatch(text) is not None

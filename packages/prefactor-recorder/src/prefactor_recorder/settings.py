@@ -1,0 +1,158 @@
+"""What a recorder is told: by arguments, else by `PREFACTOR_*` variables, else by default."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from .errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from ssl import SSLContext
+
+    from .core import Redact
+    from .run import Run
+
+Durability = Literal["disk", "memory"]
+"""Where records wait: in the spool, or in this process only."""
+
+MIB = 1024 * 1024
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RecorderSettings:
+    """Everything that can be set. Checked at construction, which raises `ConfigurationError`."""
+
+    api_url: str = ""
+    """Base URL of the API. `PREFACTOR_API_URL`."""
+    api_token: str = field(default="", repr=False)
+    """Token of the account or the deployment. `PREFACTOR_API_TOKEN`."""
+    agent_id: str | None = None
+    """The agent that runs belong to unless they name another. `PREFACTOR_AGENT_ID`."""
+    environment_id: str | None = None
+    """The environment, likewise. `PREFACTOR_ENVIRONMENT_ID`."""
+    enabled: bool = True
+    """Whether anything is recorded. `PREFACTOR_RECORDER_ENABLED`."""
+    durability: Durability = "disk"
+    """`disk` survives the process, `memory` does not. `PREFACTOR_DURABILITY`."""
+    spool_dir: Path | None = None
+    """Where the spool lives; None for the platform's state directory. `PREFACTOR_SPOOL_DIR`."""
+    spool_limit: int = 512 * MIB
+    """Bytes that undelivered records may take on disk. `PREFACTOR_SPOOL_LIMIT`."""
+    memory_limit: int = 64 * MIB
+    """Bytes that undelivered records may take in memory, with `durability="memory"` or when the
+    disk fails. `PREFACTOR_MEMORY_LIMIT`."""
+    max_payload_size: int = 1_000_000
+    """Bytes of a payload as JSON, beyond which its largest fields are cut; servers refuse more than
+    1 MiB. `PREFACTOR_MAX_PAYLOAD_SIZE`."""
+    sample_rate: float = 1.0
+    """Share of the runs that are recorded, 0 to 1; a run is recorded whole or not at all.
+    `PREFACTOR_SAMPLE_RATE`."""
+    exit_timeout: float = 2.0
+    """Seconds that the end of the program may wait for delivery. `PREFACTOR_EXIT_TIMEOUT`."""
+    redact: Redact | None = None
+    """Called with the schema name and a copy of each payload and result before anything of it is
+    kept; what it returns is recorded instead."""
+    on_terminated: Callable[[Run], object] | None = None
+    """Called once, where the next span is opened, when a run has been terminated; None raises
+    `RunTerminated` there."""
+    ssl: SSLContext | bool | None = None
+    """TLS settings, as aiohttp takes them."""
+    proxy: str | None = None
+    """URL of a proxy for all requests."""
+
+    def __post_init__(self) -> None:
+        _require(self.durability in get_args(Durability), "durability must be 'disk' or 'memory'")
+        _require(0 <= self.sample_rate <= 1, "sample_rate must be from 0 to 1")
+        _require(self.exit_timeout >= 0, "exit_timeout must not be negative")
+        _require(self.spool_limit >= MIB, f"spool_limit must be at least {MIB} bytes")
+        _require(self.memory_limit >= MIB, f"memory_limit must be at least {MIB} bytes")
+        _require(
+            SMALLEST_PAYLOAD <= self.max_payload_size <= LARGEST_PAYLOAD,
+            f"max_payload_size must be from {SMALLEST_PAYLOAD} to {LARGEST_PAYLOAD} bytes",
+        )
+        _require(
+            not self.api_url or self.api_url.startswith(("http://", "https://")),
+            f"api_url must begin with http:// or https://, got {self.api_url!r}",
+        )
+
+    @property
+    def missing(self) -> str | None:
+        """What is needed to record and was not given: the name of the first variable."""
+        if not self.api_url:
+            return "PREFACTOR_API_URL"
+        return None if self.api_token else "PREFACTOR_API_TOKEN"
+
+
+SMALLEST_PAYLOAD = 1024
+LARGEST_PAYLOAD = 32 * MIB
+
+
+def resolve(environ: Mapping[str, str] | None = None, **given: Any) -> RecorderSettings:
+    """Settings from arguments and environment; an argument that is None counts as not given.
+
+    Raises:
+        ConfigurationError: A value cannot be used; the message names it, and never a token.
+    """
+    source = os.environ if environ is None else environ
+    values = {name: value for name, value in given.items() if value is not None}
+    for name, read in _FROM_ENVIRONMENT.items():
+        text = source.get(variable(name), "").strip()
+        if text and name not in values:
+            values[name] = _read(variable(name), text, read)
+    if "spool_dir" in values:
+        values["spool_dir"] = Path(values["spool_dir"]).expanduser()
+    return RecorderSettings(**values)
+
+
+def variable(name: str) -> str:
+    """The environment variable of a setting."""
+    return "PREFACTOR_RECORDER_ENABLED" if name == "enabled" else f"PREFACTOR_{name.upper()}"
+
+
+def _read(name: str, text: str, read: Callable[[str], Any]) -> Any:
+    try:
+        return read(text)
+    except ValueError as error:
+        shown = "a value that cannot be read" if name.endswith("TOKEN") else repr(text)
+        raise ConfigurationError(f"{name} is {shown}: {error}") from None
+
+
+def _switch(text: str) -> bool:
+    word = text.lower()
+    if word in {"1", "true", "yes", "on"}:
+        return True
+    if word in {"0", "false", "no", "off"}:
+        return False
+    raise ValueError("expected true or false")
+
+
+def _require(holds: bool, message: str) -> None:  # noqa: FBT001 - a condition is what it takes
+    if not holds:
+        raise ConfigurationError(message)
+
+
+_FROM_ENVIRONMENT: dict[str, Callable[[str], Any]] = {
+    "api_url": str,
+    "api_token": str,
+    "agent_id": str,
+    "environment_id": str,
+    "enabled": _switch,
+    "durability": str,
+    "spool_dir": str,
+    "spool_limit": int,
+    "memory_limit": int,
+    "max_payload_size": int,
+    "sample_rate": float,
+    "exit_timeout": float,
+}
+
+VARIABLES = {
+    variable(each.name): each.name
+    for each in fields(RecorderSettings)
+    if each.name in _FROM_ENVIRONMENT
+}
+"""The variables that are read, with the setting each stands for."""

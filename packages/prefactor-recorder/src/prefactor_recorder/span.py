@@ -1,0 +1,275 @@
+"""One step of a run: it begins, it ends, and what is written at each end is on disk at once."""
+
+from __future__ import annotations
+
+import asyncio
+import traceback
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+from .clock import quoted, unix_ns
+from .context import enter, leave
+from .encoding import MAX_TEXT, scrubbed
+from .guard import failures, guarded
+from .record import Operation
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from contextlib import AbstractContextManager
+    from datetime import datetime
+    from types import TracebackType
+
+    from .context import Entered
+    from .run import Run
+
+Status = Literal["complete", "failed", "cancelled"]
+"""How a span or a run can end."""
+
+STATUSES: dict[str, bytes] = {
+    "complete": b',"status":"complete"',
+    "failed": b',"status":"failed"',
+    "cancelled": b',"status":"cancelled"',
+}
+MAX_STACK = 20_000
+"""Characters kept of a stack trace, its end: that is where it failed."""
+
+CANCELLATIONS = (asyncio.CancelledError, KeyboardInterrupt, GeneratorExit)
+"""What ends a block without a failure in it."""
+
+
+class Root:
+    """The type of `ROOT`."""
+
+    def __repr__(self) -> str:
+        return "ROOT"
+
+
+ROOT = Root()
+"""As `parent=`: the span stands at the top of its run, whatever is current."""
+
+
+class Span:
+    """A step of a run: `with run.span("agent:llm", {...}) as span:`, or with `async with`.
+
+    It begins when the block is entered and ends when it is left: complete, failed when the block
+    raised (type, message and stack go into the result as `error`, the exception goes on its way),
+    or cancelled when the block was. Everything that is recorded in the block becomes its child.
+
+    `run.start_span` gives one that has begun already and is ended by `finish`, `fail` or `cancel`;
+    a second end is ignored.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_anchor",
+        "_begun",
+        "_ended",
+        "_entered",
+        "_kept",
+        "_parent",
+        "_payload",
+        "_result",
+        "id",
+        "run",
+        "schema_name",
+    )
+
+    def __init__(self, run: Run, schema_name: str, payload: Any, parent: Any) -> None:
+        self.run = run
+        """The run it belongs to."""
+        self.schema_name = schema_name
+        """The span type."""
+        self.id = ""
+        """Its id, as soon as it has begun; empty before, and in a run that is not recorded."""
+        self._payload = payload
+        self._parent = parent
+        self._result: Any = None
+        self._kept = self._ended = False
+        self._anchor: str | None = None
+        self._begun = 0
+        self._entered: Entered | None = None
+
+    def set_result(self, result: Mapping[str, Any] | Any) -> None:
+        """Set what the span came to, to be recorded when it ends; replaces what was set before.
+
+        Args:
+            result: A mapping, a model or a dataclass; anything else is kept as `{"value": …}`.
+        """
+        self._result = result
+
+    @guarded
+    def finish(
+        self,
+        result: Mapping[str, Any] | Any = None,
+        *,
+        status: Status = "complete",
+        finished_at: datetime | None = None,
+    ) -> None:
+        """End the span, unless it has ended.
+
+        Args:
+            result: As `set_result` takes it; None for what was set there.
+            status: How it ended.
+            finished_at: When, if not now.
+        """
+        if self._ended:
+            return
+        self._ended = True
+        if result is not None:
+            self._result = result
+        self._write_end(status, finished_at)
+
+    @guarded
+    def fail(self, error: BaseException) -> None:
+        """End the span as failed, with type, message and stack of an exception in the result."""
+        if not self._ended:
+            self._ended = True
+            self._write_end("failed", None, described(error))
+
+    def cancel(self) -> None:
+        """End the span as cancelled."""
+        self.finish(status="cancelled")
+
+    def current(self) -> AbstractContextManager[Span]:
+        """Make a span that has begun the current one for a block, without ending it."""
+        return _Current(self)
+
+    def __enter__(self) -> Self:
+        run = self.run
+        if run.live:
+            if run.terminated:
+                run.refuse()
+            self.begin()
+        self._entered = enter(self)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._entered is not None:
+            leave(self._entered)
+            self._entered = None
+        if error is None:
+            self.finish()
+        else:
+            self.end_with(error)
+
+    async def __aenter__(self) -> Self:
+        return self.__enter__()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.__exit__(kind, error, trace)
+
+    def end_with(self, error: BaseException) -> None:
+        """End the span as a block ends that raised this: cancelled or failed."""
+        if isinstance(error, CANCELLATIONS):
+            self.cancel()
+        else:
+            self.fail(error)
+
+    @guarded
+    def begin(self, started_at: datetime | None = None) -> None:
+        """Record that it has begun, now or at another moment. Called once."""
+        run = self.run
+        core = run.core
+        above = run.anchor(self._parent)
+        now = core.clock.elapsed() + run.offset
+        started = now if started_at is None else unix_ns(started_at)
+        self.id = identifier = core.mint.mint(started)
+        self._begun = started
+        name = identifier.encode()
+        encoded = core.payload(self.schema_name, self._payload)
+        self._payload = None  # recorded; a long span must not keep it alive
+        body = (
+            b'"agent_instance_id":"%b","id":"%b","parent_span_id":%b,"schema_name":%b,'
+            b'"started_at":%b,"payload":%b'
+            % (
+                run.encoded_id,
+                name,
+                b"null" if above is None else b'"%b"' % above.encode(),
+                core.name(self.schema_name),
+                quoted(started),
+                encoded,
+            )
+        )
+        self._kept = core.write(Operation.CREATE_SPAN, run.encoded_id, name, body)
+        # There was no room for it: its children hang from whatever it would have hung from.
+        self._anchor = identifier if self._kept else above
+
+    @property
+    def anchor(self) -> str | None:
+        """The id that children give as their parent."""
+        return self._anchor
+
+    def _write_end(
+        self,
+        status: Status,
+        finished_at: datetime | None,
+        error: Mapping[str, Any] | None = None,
+    ) -> None:
+        if not self._kept:
+            return
+        run = self.run
+        core = run.core
+        ended = core.clock.elapsed() + run.offset if finished_at is None else unix_ns(finished_at)
+        result: Any = self._result
+        self._result = None
+        if error is not None:
+            result = {**_members(result), "error": error}
+        if status not in STATUSES:
+            failures.note("finish", ValueError(f"status {status!r} is none of {list(STATUSES)}"))
+            status = "complete"
+        body = quoted(max(ended, self._begun)) + STATUSES[status]
+        if result is not None:
+            body += b',"result_payload":' + core.payload(self.schema_name, result)
+        core.write(Operation.FINISH_SPAN, run.encoded_id, self.id.encode(), body)
+
+    def __repr__(self) -> str:
+        return f"<Span {self.schema_name} {self.id or 'not begun'}>"
+
+
+class _Current:
+    """Makes a span the current one for a block."""
+
+    __slots__ = ("_entered", "_span")
+
+    def __init__(self, span: Span) -> None:
+        self._span = span
+
+    def __enter__(self) -> Span:
+        self._entered = enter(self._span)
+        return self._span
+
+    def __exit__(self, *_: object) -> None:
+        leave(self._entered)
+
+
+def described(error: BaseException) -> dict[str, str]:
+    """An exception as the `error` of a result."""
+    try:
+        message = str(error)
+    except Exception:  # noqa: BLE001 - a __str__ of the host
+        message = ""
+    stack = "".join(traceback.format_exception(error))
+    return {
+        "error_type": type(error).__qualname__,
+        "message": scrubbed(message[:MAX_TEXT]),
+        "stacktrace": scrubbed(stack[-MAX_STACK:]),
+    }
+
+
+def _members(result: Any) -> dict[str, Any]:
+    """A result as a dict that `error` can be added to."""
+    import orjson  # noqa: PLC0415 - only what fails comes here
+
+    from .encoding import encode_object  # noqa: PLC0415
+
+    members: dict[str, Any] = orjson.loads(encode_object(result))
+    return members
