@@ -121,6 +121,7 @@ class Connection(HttpToolsProtocol):
         head = (
             f"HTTP/1.1 {status} {reason}\r\ncontent-type: application/json\r\n"
             f"content-length: {len(body)}\r\nx-request-id: {request_id}\r\n"
+            "accept-encoding: gzip\r\n"
             "connection: close\r\n\r\n"
         )
         self.transport.write(head.encode() + body)

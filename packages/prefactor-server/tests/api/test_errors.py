@@ -21,7 +21,13 @@ def _check(answer: Any) -> None:
     body = answer.body
     assert answer.headers["Content-Type"] == "application/json"
     assert answer.headers["X-Request-Id"] == body["request_id"]
-    assert set(body) - {"errors"} == {"status", "code", "message", "request_id"}
+    assert answer.headers["Accept-Encoding"] == "gzip"
+    assert set(body) - {"errors", "limit", "limit_of"} == {
+        "status",
+        "code",
+        "message",
+        "request_id",
+    }
     assert body["status"] == "error"
     assert isinstance(body["message"], str)
     assert ("errors" in body) == (body["code"] == "validation_errors")

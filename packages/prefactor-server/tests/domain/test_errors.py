@@ -7,6 +7,7 @@ from prefactor_server.domain.errors import (
     BadToken,
     FieldError,
     IdempotencyKeyUsed,
+    Limit,
     NotAuthenticated,
     Overloaded,
     Refusal,
@@ -50,7 +51,9 @@ def test_every_refusal_has_its_code() -> None:
 @pytest.mark.parametrize("name", sorted(CODES.keys() - {"ValidationFailed"}))
 def test_a_refusal_says_what_it_was_given(name: str) -> None:
     """The message of a refusal is its text as an exception, too."""
-    refusal = every_refusal()[name]("Try this instead")
+    more = {"TooLarge": (Limit("items", 1),)}
+
+    refusal = every_refusal()[name]("Try this instead", *more.get(name, ()))
 
     assert refusal.message == str(refusal) == "Try this instead"
 

@@ -14,7 +14,7 @@ from prefactor_server.api.agent_schema_version_views import AgentSchemaVersionDe
 from prefactor_server.api.agent_span_views import AgentSpanView, span_view
 from prefactor_server.api.agent_version import AgentVersionView, show_version
 from prefactor_server.api.operation import Call, Read
-from prefactor_server.domain.errors import NotFound, TooLarge
+from prefactor_server.domain.errors import Limit, NotFound, TooLarge
 from prefactor_server.domain.listing import Filter, Listing
 from prefactor_server.queries.agent_span import SpanRecord
 
@@ -66,7 +66,10 @@ async def _answer(call: Call) -> AgentContextView:
 async def _spans(call: Call, run: AgentInstanceDetails) -> list[SpanRecord]:
     """All spans of a run, in the order of their starts; those that never started come last."""
     if run.span_counts.total > MAX_SPANS:
-        raise TooLarge(f"The run has more than {MAX_SPANS} spans. {_ELSEWHERE}")
+        raise TooLarge(
+            f"The run has more than {MAX_SPANS} spans. {_ELSEWHERE}",
+            Limit("export_spans", MAX_SPANS),
+        )
     of_run = (Filter("agent_instance_id", "=", run.id),)
     listing = Listing(filters=of_run, page_size=_PAGE)
     records: list[SpanRecord] = []
@@ -77,7 +80,8 @@ async def _spans(call: Call, run: AgentInstanceDetails) -> list[SpanRecord]:
         size += sum(len(one.payload) + len(one.result or b"") for one in page.rows)
         if size > MAX_PAYLOAD_BYTES:
             raise TooLarge(
-                f"The payloads of the run have more than {MAX_PAYLOAD_BYTES} bytes. {_ELSEWHERE}"
+                f"The payloads of the run have more than {MAX_PAYLOAD_BYTES} bytes. {_ELSEWHERE}",
+                Limit("export_bytes", MAX_PAYLOAD_BYTES),
             )
         if page.next is None:
             return sorted(records, key=_place)

@@ -16,7 +16,8 @@ import structlog
 from starlette.types import Receive, Scope, Send
 
 from prefactor_server.api.auth import Authenticator
-from prefactor_server.api.errors import error_body, error_headers, status_of
+from prefactor_server.api.body import CallerLeft, read_document
+from prefactor_server.api.errors import UNKNOWN_ENCODING, error_body, error_headers, status_of
 from prefactor_server.api.observer import Answered, Observe
 from prefactor_server.api.operation import Call, Operation, Read, Streamed, Whole, Write
 from prefactor_server.api.query import read_query
@@ -25,10 +26,14 @@ from prefactor_server.api.router import Router
 from prefactor_server.api.services import Services
 from prefactor_server.api.writes import Job, Reply, carry_out
 from prefactor_server.domain.api_token import Principal
-from prefactor_server.domain.errors import BadRequest, Refusal, TooLarge
+from prefactor_server.domain.errors import BadRequest, Refusal
 
 _ANONYMOUS: Final = Principal("", "", 0, "agent_deployment", None, None, None)
 _JSON: Final = (b"content-type", b"application/json")
+
+# How a client that compresses its requests learns that it may.
+_ACCEPTED: Final = (b"accept-encoding", b"gzip")
+_ALL_ACCEPTED: Final = (b"accept-encoding", b"gzip, identity")
 
 _encoder: Final = msgspec.json.Encoder()
 _log = structlog.get_logger(__name__)
@@ -50,10 +55,6 @@ class _Course:
 
     def __init__(self) -> None:
         self.operation = ""
-
-
-class _CallerLeft(Exception):
-    """The caller closed the connection before it had sent its request."""
 
 
 class Api:
@@ -85,7 +86,7 @@ class Api:
         course = _Course()
         try:
             response = await self._respond(scope, receive, course)
-        except _CallerLeft:
+        except CallerLeft:
             return
         except Refusal as refusal:
             response = _refusal(refusal, request_id, scope)
@@ -96,6 +97,7 @@ class Api:
             _JSON,
             (b"content-length", b"%d" % sum(map(len, response.body))),
             (b"x-request-id", request_id.encode()),
+            _ACCEPTED if response.status != UNKNOWN_ENCODING else _ALL_ACCEPTED,
             *response.headers,
         ]
         await send({"type": "http.response.start", "status": response.status, "headers": headers})
@@ -138,8 +140,11 @@ class Api:
         if isinstance(operation, Read):
             call.query = read_query(scope["query_string"], operation.parameters, call.principal)
             return Reply(await operation.answer(call))
-        document = await _read_document(
-            receive, headers.content_length, self._services.limits.max_request_bytes
+        document = await read_document(
+            receive,
+            headers.content_length,
+            headers.content_encoding,
+            self._services.limits.max_request_bytes,
         )
         if isinstance(operation, Write):
             job = Job(operation, call, document, header_key=headers.idempotency_key)
@@ -155,11 +160,18 @@ class Api:
 class _Headers:
     """The headers of a request that mean something here."""
 
-    __slots__ = ("authorization", "content_length", "host", "idempotency_key")
+    __slots__ = (
+        "authorization",
+        "content_encoding",
+        "content_length",
+        "host",
+        "idempotency_key",
+    )
 
     def __init__(self, headers: Sequence[tuple[bytes, bytes]]) -> None:
         self.authorization: str | None = None
         self.idempotency_key: str | None = None
+        self.content_encoding = b""
         self.content_length = 0
         self.host = ""
         for name, value in headers:
@@ -176,6 +188,8 @@ class _Headers:
                 self.content_length = int(value[:20])
             elif name == b"host":
                 self.host = value.decode("latin-1")
+            elif name == b"content-encoding":
+                self.content_encoding += b"," + value
 
 
 def _text_header(value: bytes, name: str) -> str:
@@ -183,30 +197,6 @@ def _text_header(value: bytes, name: str) -> str:
         return value.decode()
     except UnicodeDecodeError as error:
         raise BadRequest(f"The header {name} is not UTF-8") from error
-
-
-async def _read_document(receive: Receive, announced: int, limit: int) -> bytes:
-    """The body of a request; an empty one is an empty object."""
-    if announced > limit:
-        raise _too_large(limit)
-    chunks: list[bytes] = []
-    size = 0
-    more = True
-    while more:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise _CallerLeft
-        chunk: bytes = message.get("body", b"")
-        size += len(chunk)
-        if size > limit:
-            raise _too_large(limit)
-        chunks.append(chunk)
-        more = message.get("more_body", False)
-    return (chunks[0] if len(chunks) == 1 else b"".join(chunks)) or b"{}"
-
-
-def _too_large(limit: int) -> TooLarge:
-    return TooLarge(f"The request is larger than the {limit} bytes that this server takes")
 
 
 def _refusal(refusal: Refusal, request_id: str, scope: Scope) -> _Response:

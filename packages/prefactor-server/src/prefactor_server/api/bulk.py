@@ -28,6 +28,7 @@ from prefactor_server.domain.errors import (
     REQUIRED,
     FieldError,
     FieldErrors,
+    Limit,
     Overloaded,
     Refusal,
     TooLarge,
@@ -223,7 +224,8 @@ def _read_items(document: bytes) -> list[msgspec.Raw]:
     except msgspec.ValidationError as error:
         raise invalid("items", "must be a list") from error
     if not 0 < len(items) <= MAX_ITEMS:
-        raise invalid("items", f"must hold 1 to {MAX_ITEMS} items, not {len(items)}")
+        limit = Limit("items", MAX_ITEMS) if items else None
+        raise invalid("items", f"must hold 1 to {MAX_ITEMS} items, not {len(items)}", limit)
     return items
 
 

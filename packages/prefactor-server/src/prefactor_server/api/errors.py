@@ -3,7 +3,8 @@
     {"status": "error", "code": "...", "message": "...", "errors": {...}, "request_id": "..."}
 
 ``errors`` is there for refused fields alone. It is nested as the request is nested; each leaf has
-the same three members as the body.
+the same three members as the body. ``limit`` and ``limit_of`` are there when there was too much of
+something: how much is taken, and of what.
 """
 
 from __future__ import annotations
@@ -36,11 +37,18 @@ class MethodNotAllowed(BadRequest):
         self.allowed = allowed
 
 
+class UnknownEncoding(BadRequest):
+    """The body is encoded in a way that the server does not take; Accept-Encoding says which."""
+
+
 class NotImplementedHere(Refusal):
     """The request asks for something that this server does not have."""
 
     code = "not_implemented"
 
+
+UNKNOWN_ENCODING: Final = 415
+"""The status of ``UnknownEncoding``."""
 
 STATUSES: Final[Mapping[type[Refusal], int]] = {
     BadRequest: 400,
@@ -51,6 +59,7 @@ STATUSES: Final[Mapping[type[Refusal], int]] = {
     InvalidAction: 409,
     IdempotencyKeyUsed: 409,
     TooLarge: 413,
+    UnknownEncoding: UNKNOWN_ENCODING,
     ValidationFailed: 422,
     Overloaded: 429,
     Refusal: 500,
@@ -74,6 +83,9 @@ def error_body(refusal: Refusal) -> dict[str, Any]:
     }
     if isinstance(refusal, ValidationFailed):
         body["errors"] = _field_errors(refusal.errors)
+    if isinstance(refusal, TooLarge | ValidationFailed) and refusal.limit is not None:
+        body["limit"] = refusal.limit.most
+        body["limit_of"] = refusal.limit.of
     return body
 
 
@@ -91,7 +103,7 @@ def error_headers(refusal: Refusal) -> list[tuple[bytes, bytes]]:
 def under(parent: str, refusal: Refusal) -> Refusal:
     """The refusal of fields that the request holds under a parent; any other stays as it is."""
     if isinstance(refusal, ValidationFailed):
-        return ValidationFailed({parent: refusal.errors})
+        return ValidationFailed({parent: refusal.errors}, limit=refusal.limit)
     return refusal
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import msgspec
 
 from prefactor_server._version import __version__
-from prefactor_server.api.errors import status_of
+from prefactor_server.api.errors import UnknownEncoding, status_of
 from prefactor_server.api.fields import field_schema
 from prefactor_server.api.operation import (
     Call,
@@ -21,6 +21,7 @@ from prefactor_server.api.operation import (
 )
 from prefactor_server.domain.errors import (
     BadRequest,
+    LimitOf,
     NotAuthenticated,
     NotPermitted,
     Overloaded,
@@ -43,6 +44,21 @@ _ERROR: Final[Mapping[str, Any]] = {
             "type": "object",
             "description": "Field to its error, nested as the request is nested.",
         },
+        "limit": {
+            "type": "integer",
+            "description": "How much is taken, when there was too much of something.",
+        },
+        "limit_of": {
+            "enum": list(get_args(LimitOf)),
+            "description": "What the limit counts.",
+        },
+    },
+}
+_HEADERS: Final[Mapping[str, Any]] = {
+    "X-Request-Id": {"schema": {"type": "string"}},
+    "Accept-Encoding": {
+        "description": "How bodies of requests may be compressed.",
+        "schema": {"type": "string"},
     },
 }
 _KEY_HEADER: Final[Mapping[str, Any]] = {
@@ -91,7 +107,11 @@ def openapi_document(operations: Sequence[Operation]) -> dict[str, Any]:
         paths.setdefault(one.path, {})[one.method.lower()] = _operation(one, schemas)
     return {
         "openapi": "3.1.0",
-        "info": {"title": "Prefactor API", "version": __version__},
+        "info": {
+            "title": "Prefactor API",
+            "version": __version__,
+            "description": "Bodies of requests may be compressed, with Content-Encoding: gzip.",
+        },
         "security": [{"token": []}],
         "paths": paths,
         "components": {
@@ -174,17 +194,16 @@ def _has_required(one: Write | Whole) -> bool:
 
 
 def _responses(one: Operation, schema: Any) -> dict[str, Any]:
-    request_id = {"X-Request-Id": {"schema": {"type": "string"}}}
     found: dict[str, Any] = {
         "200": {
             "description": "Success",
-            "headers": request_id,
+            "headers": _HEADERS,
             "content": {"application/json": {"schema": schema}},
         }
     }
     error = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
     for status, text in sorted(_error_statuses(one).items()):
-        found[str(status)] = {"description": text, "headers": request_id, "content": error}
+        found[str(status)] = {"description": text, "headers": _HEADERS, "content": error}
     found["default"] = {"description": "Any other failure", "content": error}
     return found
 
@@ -197,6 +216,8 @@ def _error_statuses(one: Operation) -> dict[int, str]:
         kinds.append(NotPermitted)
     if isinstance(one, Write):
         kinds += [TooLarge, Overloaded, Unavailable]
+    if isinstance(one, Write | Whole) and one.method != "GET":
+        kinds.append(UnknownEncoding)
     statuses: dict[int, str] = {}
     for kind in kinds:
         status = status_of(kind)

@@ -8,7 +8,7 @@ import msgspec
 
 from prefactor_server.api.fields import JsonObject
 from prefactor_server.domain.agent_span import SpanPayload
-from prefactor_server.domain.errors import TooLarge
+from prefactor_server.domain.errors import Limit, TooLarge
 from prefactor_server.payloads import encode_document
 
 _encoder: Final = msgspec.json.Encoder()
@@ -36,7 +36,8 @@ class GivenPayload(NamedTuple):
         document = _encoder.encode(value)
         if len(document) > max_bytes:
             raise TooLarge(
-                f"{field} has {len(document)} bytes as JSON; this server takes {max_bytes}"
+                f"{field} has {len(document)} bytes as JSON; this server takes {max_bytes}",
+                Limit("payload_bytes", max_bytes),
             )
         return cls(value, document)
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from prefactor_server.commands.agent_span import visible_instance
 from prefactor_server.commands.base import Decision, Done, Request, Stale
 from prefactor_server.domain.api_token import Principal
-from prefactor_server.domain.errors import TooLarge
+from prefactor_server.domain.errors import Limit, TooLarge
 from prefactor_server.domain.quality import InstanceQuality, QualityEntry, no_quality
 from prefactor_server.storage.base import Changes, Needs, Snapshot
 
@@ -50,7 +50,8 @@ class RecordQuality(NamedTuple):
         if len(quality.document) > self.max_bytes:
             raise TooLarge(
                 f"All quality of a run would come to {len(quality.document)} bytes; this server "
-                f"takes {self.max_bytes}"
+                f"takes {self.max_bytes}",
+                Limit("quality_bytes", self.max_bytes),
             )
         run = run._replace(updated_at=now)
         changes = (

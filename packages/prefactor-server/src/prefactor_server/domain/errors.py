@@ -22,6 +22,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar, Literal, NamedTuple, TypeAlias
 
+LimitOf: TypeAlias = Literal[
+    "request_bytes", "payload_bytes", "quality_bytes", "export_bytes", "export_spans", "items"
+]
 FieldCode: TypeAlias = Literal["required_value", "invalid_value", "unexpected_ref_type"]
 
 
@@ -36,6 +39,13 @@ FieldErrors: TypeAlias = Mapping[str, "FieldError | FieldErrors"]
 """Field name to its error, nested as the request is nested."""
 
 REQUIRED = FieldError("required_value", "is required")
+
+
+class Limit(NamedTuple):
+    """What a request has too much of, and how much of it is taken."""
+
+    of: LimitOf
+    most: int
 
 
 class Refusal(Exception):
@@ -95,16 +105,23 @@ class ValidationFailed(Refusal):
 
     code = "validation_errors"
 
-    def __init__(self, errors: FieldErrors, message: str | None = None) -> None:
+    def __init__(
+        self, errors: FieldErrors, message: str | None = None, *, limit: Limit | None = None
+    ) -> None:
         # Many callers show the message and nothing else: it has to name the field.
         super().__init__(message or _first_error(errors))
         self.errors = errors
+        self.limit = limit
 
 
 class TooLarge(Refusal):
-    """The request, or a payload in it, has more bytes than the server takes."""
+    """The request, or a part of it, is larger than the server takes."""
 
     code = "bad_request"
+
+    def __init__(self, message: str, limit: Limit) -> None:
+        super().__init__(message)
+        self.limit = limit
 
 
 class Overloaded(Refusal):
@@ -138,9 +155,9 @@ def _first_error(errors: FieldErrors) -> str:
     return f"Validation failed: {'.'.join(path)} {error.message}"
 
 
-def invalid(field: str, message: str) -> ValidationFailed:
-    """One field that has a wrong value."""
-    return ValidationFailed({field: FieldError("invalid_value", message)})
+def invalid(field: str, message: str, limit: Limit | None = None) -> ValidationFailed:
+    """One field that has a wrong value, or too much of something."""
+    return ValidationFailed({field: FieldError("invalid_value", message)}, limit=limit)
 
 
 def required(field: str) -> ValidationFailed:

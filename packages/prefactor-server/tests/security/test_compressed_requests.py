@@ -1,0 +1,203 @@
+"""Bodies that are compressed: taken on every route that takes a body, and never at a price."""
+
+import gzip
+import json
+import re
+import zlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from front_door import bulk_of_spans, register
+from raw_socket import RawAnswer, RawSocket
+
+from live_server import LiveServer
+from prefactor_server.api.operations import OPERATIONS
+
+LIMIT = 200_000  # what the server of this folder takes
+BULK = "/api/v1/bulk"
+WRITES = sorted({(one.method, one.path) for one in OPERATIONS if one.method != "GET"})
+
+
+def _compressed(line: RawSocket, path: str, body: bytes, *, method: str = "POST") -> RawAnswer:
+    return line.ask(method, path, "Content-Encoding: gzip", body=body)
+
+
+def _refused(answer: RawAnswer, status: int) -> Any:
+    assert answer.status == status, answer.text
+    assert answer.body["code"] == "bad_request"
+    assert answer.body["request_id"] == answer.headers["x-request-id"]
+    return answer.body
+
+
+@pytest.mark.parametrize(("method", "path"), WRITES)
+def test_every_route_with_a_body_takes_it_compressed(
+    line: RawSocket, method: str, path: str
+) -> None:
+    """What a route says of a compressed body is what it says of the text in it."""
+    path = re.sub("{.*}", "some-id", path)
+    texts = [b'{"details": {"name": 5}', b'["a list"]', b'{"count": "none"}']
+
+    for text in texts:
+        plain, packed = (
+            line.ask(method, path, body=text),
+            _compressed(line, path, gzip.compress(text), method=method),
+        )
+
+        assert plain.status == packed.status
+        own = {"request_id": None}
+        assert {**plain.body, **own} == {**packed.body, **own}
+
+
+def test_a_compressed_bulk_request_is_one_like_any_other(
+    server: LiveServer, line: RawSocket
+) -> None:
+    """A body larger than it looks is inflated whole, also when it comes in many pieces."""
+    register(server, "packed")
+    text = json.dumps(bulk_of_spans("packed", 0, 200, payload={"text": "word " * 50})).encode()
+    assert len(text) < LIMIT
+    request = line.request("POST", BULK, "Content-Encoding: x-GZIP", body=gzip.compress(text))
+    for start in range(0, len(request), 997):
+        line.send(request[start : start + 997])
+
+    first, second = line.read(), line.ask("POST", BULK, body=text)
+
+    outputs = first.body["outputs"]
+    assert {one["status"] for one in outputs.values()} == {"success"}
+    assert len(outputs) == 200
+    assert second.body["outputs"] == outputs
+
+
+def test_every_answer_says_that_requests_may_be_compressed(line: RawSocket) -> None:
+    """A client learns it from whatever it asked first: an answer, a refusal, a broken request."""
+    answers = [
+        line.ask("GET", "/api/v1/ping"),
+        line.ask("GET", "/api/v1/nowhere"),
+        line.ask("POST", BULK, body=b"{"),
+        line.ask("GET", "/api/v1/ping", "Authorization: Bearer another"),
+    ]
+
+    assert [answer.headers["accept-encoding"] for answer in answers] == ["gzip"] * 4
+
+
+@pytest.fixture(scope="module")
+def bomb() -> bytes:
+    """A small request that would be a large one; made before a server waits for it."""
+    return gzip.compress(b'{"items": "' + bytes(180_000_000), 9)
+
+
+@pytest.mark.parametrize("kind", ["bulk", "span"])
+def test_a_bomb_is_refused_before_it_is_made(
+    server: LiveServer, bomb: bytes, line: RawSocket, kind: str
+) -> None:
+    """A request that inflates to a thousand times its size is refused at the limit, not after."""
+    path = BULK if kind == "bulk" else "/api/v1/agent_spans"
+    assert len(bomb) < LIMIT
+    before = _peak(server)
+
+    answer = _compressed(line, path, bomb)
+
+    body = _refused(answer, 413)
+    assert (body["limit"], body["limit_of"]) == (LIMIT, "request_bytes")
+    assert str(LIMIT) in body["message"]
+    assert _peak(server) - before < 20_000_000
+
+
+@pytest.mark.parametrize("size", [LIMIT, LIMIT + 1])
+def test_the_limit_is_the_same_for_what_is_compressed(line: RawSocket, size: int) -> None:
+    """As many bytes as may come plainly may come out of a compressed body, and not one more."""
+    text = b'{"items": "' + b"x" * (size - 13) + b'"}'
+    assert len(text) == size
+
+    plain, packed = line.ask("POST", BULK, body=text), _compressed(line, BULK, gzip.compress(text))
+
+    assert plain.status == packed.status == (422 if size == LIMIT else 413)
+
+
+def test_a_large_body_is_refused_however_small_it_would_become(line: RawSocket) -> None:
+    """The bytes that arrive are counted as well, announced or not."""
+    members = gzip.compress(b"") * (LIMIT // 20 + 1)
+
+    _refused(_compressed(line, BULK, members), 413)
+
+
+_GOOD = gzip.compress(b'{"items": []}')
+_BROKEN = {
+    "truncated": _GOOD[:-9],
+    "without its checksum": _GOOD[:-8],
+    "cut in the header": _GOOD[:5],
+    "one byte": _GOOD[:1],
+    "no gzip": b'{"items": []}',
+    "another format": zlib.compress(b"{}"),
+    "a wrong checksum": _GOOD[:-8] + bytes(4) + _GOOD[-4:],
+    "damaged": _GOOD[:12] + b"\xff\xff" + _GOOD[14:],
+    "garbage behind it": _GOOD + b"garbage",
+    "a second member": _GOOD + _GOOD,
+}
+
+
+@pytest.mark.parametrize("name", _BROKEN)
+def test_a_broken_stream_is_a_bad_request(line: RawSocket, name: str) -> None:
+    """Whatever is not one whole gzip stream is answered 400, and the connection goes on."""
+    body = _refused(_compressed(line, BULK, _BROKEN[name]), 400)
+
+    assert "gzip stream" in body["message"]
+    assert line.ask("GET", "/api/v1/ping").status == 200
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        ("Content-Encoding: br",),
+        ("Content-Encoding: zstd",),
+        ("Content-Encoding: deflate",),
+        ("Content-Encoding: gzip, gzip",),
+        ("Content-Encoding: gzip", "Content-Encoding: gzip"),
+        ("Content-Encoding: gzip, br",),
+        ("Content-Encoding: \xff\xfe",),
+    ],
+)
+def test_an_encoding_that_is_not_taken_is_named_with_those_that_are(
+    line: RawSocket, headers: tuple[str, ...]
+) -> None:
+    """Unknown codings and several at once are answered 415, which tells what would do."""
+    answer = line.ask("POST", BULK, *headers, body=gzip.compress(_GOOD))
+
+    _refused(answer, 415)
+    assert answer.headers["accept-encoding"] == "gzip, identity"
+
+
+@pytest.mark.parametrize("header", ["identity", "", "Identity, ", " , identity"])
+def test_a_body_that_says_it_is_plain_is_plain(line: RawSocket, header: str) -> None:
+    """No coding, and the coding that stands for none, are the same."""
+    answer = line.ask("POST", BULK, f"Content-Encoding: {header}", body=b'{"items": []}')
+
+    assert answer.status == 422
+
+
+def test_an_empty_body_is_left_out_whatever_the_header_says(
+    server: LiveServer, line: RawSocket
+) -> None:
+    """A client that always sends the header may send it where there is no body."""
+    register(server, "no-body")
+
+    answer = line.ask("POST", "/api/v1/agent_instance/no-body/start", "Content-Encoding: gzip")
+
+    assert answer.body["details"]["status"] == "active"
+
+
+def test_a_compressed_body_is_no_way_around_the_token(line: RawSocket) -> None:
+    """Without a token, nothing is inflated: the answer is the same 401 as ever."""
+    line.token = "nobody"
+
+    answer = _compressed(line, BULK, b"no gzip")
+
+    assert (answer.status, answer.headers["accept-encoding"]) == (401, "gzip")
+
+
+def _peak(server: LiveServer) -> int:
+    """The most memory that the server has had at once, in bytes."""
+    status = Path(f"/proc/{server.process.pid}/status").read_text(encoding="ascii")
+    found = re.search(r"VmHWM:\s+(\d+) kB", status)
+    assert found is not None
+    return int(found[1]) * 1024
