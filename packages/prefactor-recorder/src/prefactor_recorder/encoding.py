@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from numbers import Number
 from pathlib import PurePath
@@ -69,14 +69,9 @@ def _converted(value: Any) -> Any:
     for method in ("to_dict", "tolist"):
         if hasattr(kind, method):
             return getattr(value, method)()
-    if issubclass(kind, bytes | bytearray | memoryview):
-        return _text(bytes(value))
-    if issubclass(kind, Mapping):
-        return dict(value)
-    if issubclass(kind, AbstractSet | Sequence):
-        return list(value)
-    if issubclass(kind, Number | PurePath):
-        return str(value)
+    for types, convert in _CONVERSIONS:
+        if issubclass(kind, types):
+            return convert(value)
     return _described(value)
 
 
@@ -134,3 +129,12 @@ def _tamed_container(value: Any, depth: int, above: frozenset[int]) -> Any:
 
 def _key(key: Any) -> str:
     return scrubbed(key if isinstance(key, str) else _described(key))
+
+
+_CONVERSIONS: tuple[tuple[Any, Callable[[Any], Any]], ...] = (
+    (bytes | bytearray | memoryview, lambda value: _text(bytes(value))),
+    (Mapping, dict),
+    (AbstractSet | Sequence, list),
+    (Number | PurePath, str),
+)
+"""The first that fits: bytes are a sequence as well."""

@@ -1,0 +1,75 @@
+"""Ids and timestamps: what a host could compare with those of the server."""
+
+import time
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from prefactor_recorder import pfid
+from prefactor_recorder.clock import quoted, unix_ns
+
+MILLISECOND = 1_000_000
+PUBLISHED = [
+    (0, 500000000, 0, "0000000000ewts800000000000000000"),
+    (1, 1, 0xFFFFFFFFFFFFFFFFFFFF, "0000000001000001zzzzzzzzzzzzzzzz"),
+    (1234567890000, 123456789, 0, "013xrzp12g3nqk8n0000000000000000"),
+    (281474976710655, 1073741823, 0xFFFFFFFFFFFFFFFFFFFF, "7zzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz"),
+]
+
+
+@pytest.mark.parametrize(("milliseconds", "partition", "bits", "text"), PUBLISHED)
+def test_ids_are_those_of_the_published_table(
+    milliseconds: int, partition: int, bits: int, text: str
+) -> None:
+    """An id made here is the text that the format prescribes for its time, partition and bits."""
+    assert pfid.Mint(partition, lambda _: bits).mint(milliseconds * MILLISECOND) == text
+    assert pfid.partition_of(text) == partition
+
+
+def test_ids_differ_and_sort_by_time() -> None:
+    """Ten thousand ids of one moment all differ, and a later id is the greater text."""
+    mint = pfid.Mint(7)
+    now = time.time_ns()
+    ids = {mint.mint(now) for _ in range(10_000)}
+    assert len(ids) == 10_000
+    assert max(ids) < min(mint.mint(now + MILLISECOND) for _ in range(100))
+
+
+@pytest.mark.parametrize("text", ["", "x" * 32, "8" + "0" * 31, "I" * 32, "0" * 33])
+def test_what_is_no_id_has_no_partition(text: str) -> None:
+    """A text that is no id of this form has no partition to take over."""
+    assert pfid.partition_of(text) is None
+
+
+def test_the_fraction_of_an_id_is_even_and_stable() -> None:
+    """The share of ids below a rate is that rate, and an id's number never changes."""
+    mint = pfid.Mint(7)
+    ids = [mint.mint(time.time_ns()) for _ in range(20_000)]
+    share = sum(pfid.fraction(each) < 0.3 for each in ids) / len(ids)
+    assert 0.28 < share < 0.32
+    assert pfid.fraction(PUBLISHED[2][3]) == pfid.fraction(PUBLISHED[2][3])
+    assert all(0 <= pfid.fraction(each) < 1 for each in ids)
+
+
+@given(
+    st.datetimes(
+        min_value=datetime(1970, 1, 1),  # noqa: DTZ001 - the strategy adds the zone
+        max_value=datetime(9999, 12, 30),  # noqa: DTZ001 - the strategy adds the zone
+        timezones=st.sampled_from([UTC, timezone(timedelta(hours=5, minutes=30))]),
+    )
+)
+def test_a_timestamp_is_the_moment_it_was_made_from(moment: datetime) -> None:
+    """Any moment from 1970 on comes back from its text to the microsecond, in 29 bytes."""
+    text = quoted(unix_ns(moment))
+    assert len(text) == 29
+    assert datetime.fromisoformat(text.decode().strip('"')) == moment
+
+
+@pytest.mark.parametrize("nanoseconds", [-1, -(10**20), 10**25])
+def test_a_clock_that_is_off_by_centuries_still_gives_a_timestamp(nanoseconds: int) -> None:
+    """A moment outside the calendar is held within it, in the usual form."""
+    text = quoted(nanoseconds)
+    assert len(text) == 29
+    datetime.fromisoformat(text.decode().strip('"'))
