@@ -10,17 +10,14 @@ from itertools import count
 from typing import Any
 
 import pytest
+from backends import open_storage
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from served_api import ServedApi
 
-from postgres_server import PostgresServer
 from prefactor_server.domain.api_token import Principal
 from prefactor_server.domain.cost import Price, PriceTable
 from prefactor_server.queries import Reader
-from prefactor_server.storage.base import Storage
-from prefactor_server.storage.postgres.backend import PostgresStorage
-from prefactor_server.storage.sqlite.backend import SqliteStorage
 
 PRICES = PriceTable("USD", (Price("m-*", Decimal(1), Decimal(3)),))
 TYPES = [
@@ -156,36 +153,14 @@ def _without(fields: Mapping[str, Any], *names: str) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if name not in OWN | set(names)}
 
 
-def _open(api: ServedApi) -> Iterator[Twins]:
+@pytest.fixture(scope="module")
+def twins(own_database_url: str) -> Iterator[Twins]:
+    """A server over each of the backends."""
+    api = ServedApi(lambda: open_storage(own_database_url), prices=PRICES)
     try:
         yield Twins(api)
     finally:
         api.close()
-
-
-@pytest.fixture(scope="module")
-def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Twins]:
-    """A server with the embedded database."""
-    path = tmp_path_factory.mktemp("twins") / "test.db"
-
-    async def opening() -> Storage:
-        return SqliteStorage.open(path, exclusive=True, min_free_disk_bytes=0)
-
-    yield from _open(ServedApi(opening, prices=PRICES))
-
-
-@pytest.fixture(scope="module")
-def on_postgres(postgres: PostgresServer) -> Iterator[Twins]:
-    """A server with a PostgreSQL database."""
-    url = postgres.create_database("twins")
-    yield from _open(ServedApi(lambda: PostgresStorage.open(url), prices=PRICES))
-
-
-@pytest.fixture(params=["embedded", "on_postgres"])
-def twins(request: pytest.FixtureRequest) -> Twins:
-    """A server over each of the backends."""
-    found: Twins = request.getfixturevalue(request.param)
-    return found
 
 
 @pytest.mark.parametrize("bulk", [False, True])

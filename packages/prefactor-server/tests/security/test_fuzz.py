@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import requests
 import schemathesis
+from backends import open_storage
 from described_api import described
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -19,11 +20,7 @@ from schemathesis.specs.openapi import checks
 from served_api import ServedApi
 from tenant import Tenant
 
-from postgres_server import start_postgres
 from prefactor_server.api.operations import OPERATIONS
-from prefactor_server.storage.base import Storage
-from prefactor_server.storage.postgres.backend import PostgresStorage
-from prefactor_server.storage.sqlite.backend import SqliteStorage
 
 EXAMPLES = int(os.environ.get("PREFACTOR_FUZZ_EXAMPLES", "5"))
 BOUNDS = settings(
@@ -66,42 +63,16 @@ class Target:
         return response
 
 
-def _targets(api: ServedApi) -> Iterator[Target]:
+@pytest.fixture(scope="module")
+def target(own_database_url: str) -> Iterator[Target]:
+    """A server over each of the backends."""
+    api = ServedApi(lambda: open_storage(own_database_url))
     try:
-        target = Target(api)
-        yield target
-        target.session.close()
+        found = Target(api)
+        yield found
+        found.session.close()
     finally:
         api.close()
-
-
-@pytest.fixture(scope="module")
-def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
-    """A server with the embedded database."""
-    path = tmp_path_factory.mktemp("fuzz") / "test.db"
-
-    async def opening() -> Storage:
-        return SqliteStorage.open(path, exclusive=True, min_free_disk_bytes=0)
-
-    yield from _targets(ServedApi(opening))
-
-
-@pytest.fixture(scope="module")
-def on_postgres() -> Iterator[Target]:
-    """A server with a PostgreSQL database."""
-    server = start_postgres()
-    url = server.create_database("fuzz")
-    try:
-        yield from _targets(ServedApi(lambda: PostgresStorage.open(url)))
-    finally:
-        server.discard()
-
-
-@pytest.fixture(params=["embedded", "on_postgres"])
-def target(request: pytest.FixtureRequest) -> Target:
-    """A server over each of the backends."""
-    found: Target = request.getfixturevalue(request.param)
-    return found
 
 
 @pytest.mark.parametrize("name", OURS)
@@ -119,14 +90,14 @@ def test_every_request_is_answered_as_the_document_says(target: Target, name: st
     send()
 
 
-def test_no_request_is_answered_without_a_token(embedded: Target) -> None:
+def test_no_request_is_answered_without_a_token(target: Target) -> None:
     """Wrong tokens and none are answered 401, by every operation, before anything else."""
     for name in OURS:
 
         @settings(BOUNDS, max_examples=3)
-        @given(embedded.operations[name].as_strategy(), st.sampled_from(WRONG))
+        @given(target.operations[name].as_strategy(), st.sampled_from(WRONG))
         def send(case: Any, authorization: str | None) -> None:
-            response = embedded.send(case, authorization)
+            response = target.send(case, authorization)
             assert response.status_code == 401
             assert response.headers["www-authenticate"] == ["Bearer"]
 

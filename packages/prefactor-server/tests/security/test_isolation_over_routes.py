@@ -7,24 +7,21 @@ the intruder is told, the stranger has to be told as well, or the answer gives a
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
+from backends import open_storage
 from described_api import Choose, Described, described
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from served_api import ServedApi
 from tenant import TIME, Tenant, address, outcome
 
-from postgres_server import start_postgres
 from prefactor_server.api.openapi import openapi_document
 from prefactor_server.api.operations import OPERATIONS
 from prefactor_server.domain.pfid import is_pfid
-from prefactor_server.storage.base import Storage
-from prefactor_server.storage.postgres.backend import PostgresStorage
-from prefactor_server.storage.sqlite.backend import SqliteStorage
 
 DESCRIBED = described(openapi_document(OPERATIONS))
 NAMES = [one.name for one in DESCRIBED]
@@ -137,33 +134,13 @@ def _nobodys(one: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    """The accounts in the embedded database."""
-    path = tmp_path_factory.mktemp("isolation") / "test.db"
-
-    async def opening() -> Storage:
-        return SqliteStorage.open(path, exclusive=True, min_free_disk_bytes=0)
-
-    yield from _world(opening)
-
-
-def _world(opening: Callable[[], Any]) -> Iterator[World]:
-    api = ServedApi(opening)
+def world(own_database_url: str) -> Iterator[World]:
+    """The accounts in a database of each backend."""
+    api = ServedApi(lambda: open_storage(own_database_url))
     try:
         yield World(api)
     finally:
         api.close()
-
-
-@pytest.fixture(scope="module")
-def postgres_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    """The accounts in a PostgreSQL database."""
-    server = start_postgres()
-    url = server.create_database("isolation")
-    try:
-        yield from _world(lambda: PostgresStorage.open(url))
-    finally:
-        server.discard()
 
 
 def test_the_victim_has_something_of_everything(world: World) -> None:
@@ -291,21 +268,10 @@ def _calls(draw: st.DrawFn, world: World) -> Call:
     )
 
 
-def _try_sequences(world: World, data: st.DataObject) -> None:
-    world.intruder, world.stranger = world.tenant("badger"), world.tenant("walrus")
-    world.attempt(data.draw(st.lists(_calls(world), min_size=5, max_size=20)))
-    world.check_victim()
-
-
 @settings(max_examples=25)
 @given(st.data())
 def test_no_sequence_of_calls_reaches_another_account(world: World, data: st.DataObject) -> None:
     """Whatever an account does, one thing after the other, concerns itself alone."""
-    _try_sequences(world, data)
-
-
-@settings(max_examples=8)
-@given(st.data())
-def test_nor_does_one_on_postgres(postgres_world: World, data: st.DataObject) -> None:
-    """The same holds where the other backend keeps the rows."""
-    _try_sequences(postgres_world, data)
+    world.intruder, world.stranger = world.tenant("badger"), world.tenant("walrus")
+    world.attempt(data.draw(st.lists(_calls(world), min_size=5, max_size=20)))
+    world.check_victim()

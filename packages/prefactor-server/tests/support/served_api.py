@@ -3,21 +3,19 @@
 import asyncio
 import json
 import os
-import socket
 import threading
-from collections.abc import Callable, Coroutine, Generator
-from contextlib import contextmanager
+from collections.abc import Callable, Coroutine
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from itertools import count
 from typing import Any, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
-import uvicorn
+from listener import listening
 
 from prefactor_server.api import Api, Limits, create_api
 from prefactor_server.commands.base import Decision, Done, Request
 from prefactor_server.commands.writer import Writer
-from prefactor_server.connection import connections
 from prefactor_server.domain.account import Account
 from prefactor_server.domain.api_token import new_token
 from prefactor_server.domain.cost import NO_PRICES, PriceTable
@@ -65,13 +63,6 @@ class Answered:
         return json.loads(self.text)
 
 
-class _Server(uvicorn.Server):
-    @contextmanager
-    def capture_signals(self) -> Generator[None]:
-        """Leave the signals of the test run alone."""
-        yield
-
-
 class ServedApi:
     """One server's API. Its clock goes on by a microsecond whenever it is read."""
 
@@ -85,8 +76,7 @@ class ServedApi:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever)
         self._thread.start()
-        self._server: _Server | None = None
-        self._serving: asyncio.Task[None] | None = None
+        self._listening = AsyncExitStack()
         self._accounts = count(1)
         self._ticks = count(NOW)
         self.storage, self.writer, self.api = self.do(self._open(opening))
@@ -112,22 +102,12 @@ class ServedApi:
 
     async def listen(self) -> str:
         """Take requests over a real socket as well; the address."""
-        listener = socket.create_server(("127.0.0.1", 0))
-        kind = connections(60, os.urandom)
-        config = uvicorn.Config(self.api, http=kind, lifespan="off", log_config=None, ws="none")
-        self._server = _Server(config)
-        self._serving = asyncio.create_task(self._server.serve([listener]))
-        return f"http://127.0.0.1:{listener.getsockname()[1]}"
-
-    async def _hang_up(self) -> None:
-        if self._server is not None and self._serving is not None:
-            self._server.should_exit = True
-            await self._serving
+        return await self._listening.enter_async_context(listening(self.api))
 
     def close(self) -> None:
         """Write what was taken, close the storage and end the thread."""
         try:
-            self.do(self._hang_up())
+            self.do(self._listening.aclose())
             self.do(self.writer.close())
             self.do(self.storage.close())
         finally:
