@@ -64,6 +64,7 @@ ADDED_HERE = {
     "PrefactorRequestError",
     "PrefactorTimeoutError",
     "QualitySchemaForCreate",
+    "RawResponse",
     "RequestOptions",
     "RiskProfile",
     "RuntimeEnvironment",

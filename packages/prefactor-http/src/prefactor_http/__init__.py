@@ -30,6 +30,7 @@ from .exceptions import (
 )
 from .options import RequestOptions
 from .pages import Page
+from .replies import RawResponse
 
 if TYPE_CHECKING:
     from .models import (
@@ -122,6 +123,7 @@ __all__ = [
     "PrefactorTimeoutError",
     "PrefactorValidationError",
     "QualitySchemaForCreate",
+    "RawResponse",
     "RequestOptions",
     "RiskProfile",
     "RuntimeEnvironment",

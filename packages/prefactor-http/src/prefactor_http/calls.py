@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from .exceptions import (
     HOPELESS,
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from .redaction import Redactor
     from .sessions import Sessions
 
+T = TypeVar("T")
+
 logger = logging.getLogger("prefactor_http")
 
 IDEMPOTENT_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
@@ -45,7 +47,7 @@ class Context(NamedTuple):
     """Removes the token from error messages."""
 
 
-class Call:
+class Call(Generic[T]):
     """What all attempts of one call share. Body and key are fixed before the first one leaves."""
 
     __slots__ = (
@@ -65,11 +67,11 @@ class Call:
         self,
         context: Context,
         settings: RequestOptions,
-        send: Callable[..., Awaitable[dict[str, Any]]],
+        send: Callable[..., Awaitable[T]],
         method: str,
         path: str,
         params: Mapping[str, Any] | None,
-        body: Mapping[str, Any] | None,
+        body: Mapping[str, Any] | bytes | None,
         key: str | None,
     ) -> None:
         """Prepare a call.
@@ -101,7 +103,7 @@ class Call:
         """What failed, in the message of the last error."""
         return f"Request to {self.path}"
 
-    def attempt(self) -> Awaitable[dict[str, Any]]:
+    def attempt(self) -> Awaitable[T]:
         """Make one attempt on a session of the running loop.
 
         Not a coroutine of its own: the usual attempt is nothing but the sending.
@@ -112,7 +114,7 @@ class Call:
             return self._send(self.method, self.path, **self._arguments, **self._limits())
         return self._send(self.method, self.path, **self._arguments)
 
-    async def _open_and_attempt(self) -> dict[str, Any]:
+    async def _open_and_attempt(self) -> T:
         await self._context.sessions.ensure()
         return await self.attempt()
 

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import copy
 import functools
-import io
 import math
-from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, cast
 
 import aiohttp
 
 from .calls import IDEMPOTENT_METHODS, Call, Context, log_reply
-from .encoding import EncodedBody, encode_body, query, to_json_bytes, to_json_text
+from .connections import LARGE, connect, current_attempt, in_pieces
+from .encoding import EncodedBody, encode_body, query
 from .exceptions import (
     LOST_CONNECTION,
     NETWORK_FAILURES,
@@ -28,7 +27,7 @@ from .limits import Attempt
 from .options import NO_OPTIONS, RequestOptions
 from .quota import RetryQuota
 from .redaction import Redactor
-from .replies import Reply, parse
+from .replies import RawResponse, Reply, parse, raw
 from .resources import Resources
 from .retry import RetryHandler
 from .sessions import Sessions
@@ -39,19 +38,9 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
+    from aiohttp.abc import AbstractResolver
+
     from .config import HttpClientConfig
-
-LARGE = 2**20
-"""Bytes of a body beyond which aiohttp warns that sending it might block the event loop."""
-KEEP_ALIVE = 4.0
-"""Seconds that an idle connection is kept: below the 5 s after which common servers close it."""
-
-# aiohttp 3.14 takes a serializer that returns bytes, which saves decoding and encoding again.
-_SERIALIZER: dict[str, Any] = (
-    {"json_serialize_bytes": to_json_bytes}
-    if "json_serialize_bytes" in (aiohttp.ClientSession.__init__.__kwdefaults__ or {})
-    else {"json_serialize": to_json_text}
-)
 
 
 class PrefactorHttpClient(Resources):
@@ -70,6 +59,8 @@ class PrefactorHttpClient(Resources):
         proxy: URL of a proxy for all requests.
         trust_env: Whether proxies and credentials are taken from the environment and `~/.netrc`.
         retry_handler: Runs the attempts; hand in your own to control clock, sleep and chance.
+        resolver: Looks up host names, as aiohttp takes it; it stays yours to close. A `session` of
+            your own keeps its own.
 
     Raises:
         PrefactorRequestError: The token or the `sdk_header` cannot be sent in a header.
@@ -85,6 +76,7 @@ class PrefactorHttpClient(Resources):
         proxy: str | None = None,
         trust_env: bool = False,
         retry_handler: RetryHandler | None = None,
+        resolver: AbstractResolver | None = None,
     ) -> None:
         """Keep the settings; nothing is opened before it is needed."""
         self.config = config
@@ -92,8 +84,8 @@ class PrefactorHttpClient(Resources):
         self._options = NO_OPTIONS
         self._retry_handler = retry_handler or RetryHandler(config, quota=RetryQuota())
         self._redactor = Redactor(config.api_token)
-        connect = functools.partial(_connect, config, trust_env=trust_env)
-        self._sessions: Sessions[aiohttp.ClientSession] = Sessions(connect, session)
+        opening = functools.partial(connect, config, trust_env=trust_env, resolver=resolver)
+        self._sessions: Sessions[aiohttp.ClientSession] = Sessions(opening, session)
         self._context = Context(config, self._retry_handler, self._sessions, self._redactor)
         # aiohttp rounds longer limits up to a full second; ours are meant exactly.
         self._untimed = aiohttp.ClientTimeout(
@@ -197,6 +189,56 @@ class PrefactorHttpClient(Resources):
         )
         return await self._retry_handler.run(call)
 
+    async def request_bytes(
+        self,
+        method: str,
+        path: str,
+        body: bytes,
+        *,
+        content_encoding: str | None = None,
+        idempotency_key: str | None = None,
+        options: RequestOptions | None = None,
+    ) -> RawResponse:
+        """Send a body that is encoded already, and return the reply unread.
+
+        For callers that move many items in one request and must not pay for a second encoding.
+        Retries, limits and errors are those of `request`, except that a successful reply may hold
+        anything. A body over a megabyte goes in pieces, each time from its start.
+
+        Args:
+            method: The HTTP method.
+            path: Path below `api_url`, with its query if it has one, sent verbatim.
+            body: The bytes to send: JSON, or what `options.headers` says in `Content-Type`.
+            content_encoding: What was done to the body, such as `gzip`: sent as a header.
+            idempotency_key: Sent as `Idempotency-Key`, the same on every attempt.
+            options: Limits and headers of this call only.
+
+        Returns:
+            Status, headers and body; the status is below 400.
+
+        Raises:
+            PrefactorApiError: The server refused (a subclass by status).
+            PrefactorNetworkError: No usable answer; also an aiohttp or asyncio error.
+            PrefactorResponseContractError: A status of 500 or above without a JSON object.
+            PrefactorRetryExhaustedError: It failed on the last of several attempts.
+            PrefactorRequestError: It cannot be sent as it is; nothing was.
+        """
+        if content_encoding is not None:
+            # Below the caller's own options, which may replace any header.
+            encoding = RequestOptions(headers={"Content-Encoding": content_encoding})
+            options = encoding.under(options)
+        call = Call(
+            self._context,
+            self._options if options is None else self._options.under(options),
+            self._make_raw_request,
+            method,
+            path,
+            None,
+            body,
+            idempotency_key,
+        )
+        return await self._retry_handler.run(call)
+
     async def validate_token(self) -> dict[str, Any]:
         """Ask the server whether the token is good.
 
@@ -244,24 +286,57 @@ class PrefactorHttpClient(Resources):
             seconds: Limit of the attempt; None for that of the session.
             headers: Extra headers.
         """
+        if json_data is not None and type(json_data) is not EncodedBody:
+            json_data = encode_body(json_data)
+        content = {"params": params, "json": json_data}
+        return parse(
+            await self._attempt(method, path, content, idempotency_key, seconds, headers),
+            self._redactor,
+        )
+
+    async def _make_raw_request(
+        self,
+        method: str,
+        path: str,
+        params: None = None,  # noqa: ARG002 - what all calls pass
+        json_data: bytes = b"",
+        idempotency_key: str | None = None,
+        *,
+        seconds: float | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> RawResponse:
+        """Make one attempt with a body of bytes; arguments as for `_make_request`."""
+        content = {"data": json_data}
+        return raw(
+            await self._attempt(method, path, content, idempotency_key, seconds, headers),
+            self._redactor,
+        )
+
+    async def _attempt(  # noqa: PLR0917 - by position, because there is one call per span
+        self,
+        method: str,
+        path: str,
+        content: dict[str, Any],
+        idempotency_key: str | None,
+        seconds: float | None,
+        headers: Mapping[str, str] | None,
+    ) -> Reply:
+        """One exchange within its time limit; `content` is what aiohttp calls query and body."""
         session = self._session
         if session is None or session.closed:
             message = "HTTP session not initialized"
             raise PrefactorClientError(message)
-        if json_data is not None and type(json_data) is not EncodedBody:
-            json_data = encode_body(json_data)
         try:
             arguments: dict[str, Any] = {
                 "method": method,
                 "url": f"{self.config.api_url.rstrip('/')}{path}",
-                "params": params,
-                "json": json_data,
+                **content,
                 "headers": self._headers.of(self.config.api_token, idempotency_key, headers),
                 **self._extras,
             }
             # The limit is for the replay too.
             with Attempt(self._sessions.watch(), seconds or self.config.request_timeout) as attempt:
-                _current_attempt.set(attempt)
+                current_attempt.set(attempt)
                 reply = await self._exchange(session, path, arguments, attempt)
         except (TypeError, ValueError) as error:
             # aiohttp's word for "this URL, header or argument cannot be sent".
@@ -269,7 +344,7 @@ class PrefactorHttpClient(Resources):
                 raise
             raise translated(error, f"{method} {path}", self._redactor) from None
         log_reply(method, path, reply.status)
-        return parse(reply, self._redactor)
+        return reply
 
     async def _exchange(
         self,
@@ -308,53 +383,13 @@ class PrefactorHttpClient(Resources):
             return arguments  # for a double, which knows the five that published clients pass
         # The attempt is watched already; a timer of aiohttp's own would only cost.
         adapted = {**arguments, "timeout": self._untimed}
-        body = arguments["json"]
-        if body is not None and len(body.encoded) > LARGE:
-            # aiohttp warns of long bytes; it reads them from a file in pieces. Each trip its own.
-            adapted["json"], adapted["data"] = None, io.BytesIO(body.encoded)
+        body: EncodedBody | None = arguments.get("json")
+        data: bytes = arguments.get("data", b"") if body is None else body.encoded
+        if len(data) > LARGE:
+            adapted |= {"json": None, "data": in_pieces(data)}
         elif body is not None and session is self._sessions.given:
             adapted["json"] = body.detached()  # its serializer encodes the values once more
         return adapted
-
-
-_current_attempt: ContextVar[Attempt | None] = ContextVar("_current_attempt", default=None)
-
-
-class _Connector(aiohttp.TCPConnector):
-    """Notes for the attempt in the current task whether its connection came from the pool.
-
-    aiohttp's public way to learn this is a trace, which costs a tenth of the whole call. These
-    are the methods that its base connector names for subclasses.
-    """
-
-    def connect(self, *args: Any, **kwargs: Any) -> Any:
-        """Assume the pool; `_create_connection` knows better."""
-        attempt = _current_attempt.get()
-        if attempt is not None:
-            attempt.from_pool = True
-        return super().connect(*args, **kwargs)
-
-    async def _create_connection(self, *args: Any, **kwargs: Any) -> Any:
-        attempt = _current_attempt.get()
-        if attempt is not None:
-            attempt.from_pool = False
-        return await super()._create_connection(*args, **kwargs)
-
-
-def _connect(
-    config: HttpClientConfig, *, trust_env: bool, single_use: bool
-) -> aiohttp.ClientSession:
-    """Open a session; the loop has to be running."""
-    pool: dict[str, Any] = (
-        {"force_close": True} if single_use else {"keepalive_timeout": KEEP_ALIVE}
-    )
-    return aiohttp.ClientSession(
-        connector=_Connector(**pool),
-        cookie_jar=aiohttp.DummyCookieJar(),
-        timeout=aiohttp.ClientTimeout(total=config.request_timeout, connect=config.connect_timeout),
-        trust_env=trust_env,
-        **_SERIALIZER,
-    )
 
 
 def _repeatable(arguments: Mapping[str, Any]) -> bool:

@@ -69,6 +69,35 @@ class Reply(NamedTuple):
         return f"Reply({self.method} {self.path}: {self.status})"
 
 
+class RawResponse(NamedTuple):
+    """A successful reply as it came."""
+
+    status: int
+    """The HTTP status, below 400."""
+    headers: Mapping[str, str]
+    """The headers of the reply; look them up in any case."""
+    body: bytes
+    """The body, decompressed if it came compressed."""
+
+    def __repr__(self) -> str:
+        """Status and size; a body is not for tracebacks."""
+        return f"RawResponse(status={self.status}, {len(self.body)} bytes)"
+
+
+def raw(reply: Reply, redactor: Redactor) -> RawResponse:
+    """A successful reply, unread.
+
+    Raises:
+        PrefactorApiError: The status is 400 or above (a subclass by status).
+        PrefactorResponseContractError: It is 500 or above, and the body is not a JSON object.
+    """
+    if reply.status >= ERROR:
+        raise _refusal(reply, redactor)
+    body = reply.body if isinstance(reply.body, bytes) else reply.body.encode()
+    headers = cast("Mapping[str, str]", reply.headers if reply.headers is not None else {})
+    return RawResponse(reply.status, headers, body)
+
+
 def parse(reply: Reply, redactor: Redactor) -> dict[str, Any]:
     """The JSON object of a successful reply; `{}` for a reply that has no body by definition.
 
@@ -82,9 +111,7 @@ def parse(reply: Reply, redactor: Redactor) -> dict[str, Any]:
             return cast("dict[str, Any]", value)
         if not reply.body and (reply.status in _BODILESS or reply.method == "HEAD"):
             return {}
-    error = _failure(reply, redactor)
-    _add_evidence(error, reply, redactor)
-    raise error
+    raise _refusal(reply, redactor)
 
 
 def header_map(headers: object) -> dict[str, str]:
@@ -118,6 +145,13 @@ def _decoded(body: bytes | str) -> Any:
         return json.loads(body)
     except (ValueError, RecursionError):
         return None
+
+
+def _refusal(reply: Reply, redactor: Redactor) -> PrefactorHttpError:
+    """The error that a reply means, with everything it says about itself."""
+    error = _failure(reply, redactor)
+    _add_evidence(error, reply, redactor)
+    return error
 
 
 def _failure(reply: Reply, redactor: Redactor) -> PrefactorHttpError:
