@@ -1,0 +1,226 @@
+"""A payload that is too large is cut at its largest fields, and says so itself.
+
+The decision is made on sizes alone, so the same payload is always cut the same way. Long texts are
+shortened first, all to one length, so that the longest lose the most and short ones nothing: a
+prompt with half of a document in it still says what the call was about. Only if that is not enough
+(millions of small items) do lists and objects lose their ends.
+"""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import orjson
+
+MARK = "prefactor.truncated"
+"""The member that a cut payload has: `{"original_size": bytes, "fields": [path, …]}`, with `more`,
+how many fields there was no room to name, if there are any."""
+SHORTEST_TEXT = 512
+"""Bytes that are left of a text before lists and objects are touched."""
+SMALLEST_SHARE = 64
+"""Bytes below which a member is dropped whole: a beginning that short says nothing."""
+MAX_DEPTH = 32
+"""Levels down which a cut looks for what to keep; a container below is emptied."""
+MAX_PATH = 120
+"""Characters of a path in the mark."""
+_ELLIPSIS = "…"
+_MARK_ROOM = 2048
+_SMALLEST_MARK = 120
+
+Container = dict[str, Any] | list[Any]
+Path = tuple["Path | None", "str | int"]
+"""A place as a chain from the inside out: one link per container instead of a text per value."""
+
+
+def cut(payload: bytes, limit: int) -> bytes:
+    """A payload (an encoded JSON object) in at most `limit` bytes; itself if it fits already.
+
+    What was cut is named in the member `MARK`, whose `original_size` is that of the payload before
+    its first cut, however often it was cut since. Below about 120 bytes there is no room for the
+    mark: the result is then an empty object.
+    """
+    if len(payload) <= limit:
+        return payload
+    value: dict[str, Any] = orjson.loads(payload)
+    size, fields, more = _earlier(value.pop(MARK, None), len(payload))
+    room = max(_SMALLEST_MARK, min(_MARK_ROOM, limit // 4))
+    budget = limit - room
+    if budget < len("{}"):
+        return b"{}"
+    cutter = _Cutter(value)
+    cutter.shorten_texts(len(orjson.dumps(value)) - budget)
+    if len(orjson.dumps(value)) > budget:
+        cutter.fit(value, budget, None, 0)
+    names = dict.fromkeys([*fields, *map(_name, cutter.places)])
+    value[MARK] = _mark(size, list(names), more, room)
+    return orjson.dumps(value)
+
+
+def _earlier(mark: Any, size: int) -> tuple[int, list[str], int]:
+    """What the mark of an earlier cut says: original size, fields, how many more."""
+    match mark:
+        case {"original_size": int(original), "fields": [*fields], **rest}:
+            more: Any = cast("dict[str, Any]", rest).get("more", 0)
+            texts = [text for text in fields if isinstance(text, str)]
+            return max(original, size), texts, more if isinstance(more, int) else 0
+        case _:
+            return size, [], 0
+
+
+def _mark(size: int, names: list[str], more: int, room: int) -> dict[str, Any]:
+    """The mark, with as many names as there is room for: `room` bytes, its key included."""
+    left = room - _SMALLEST_MARK
+    kept: list[str] = []
+    for name in names:
+        left -= len(orjson.dumps(name)) + 1
+        if left < 0:
+            break
+        kept.append(name)
+    more += len(names) - len(kept)
+    return {"original_size": size, "fields": kept} | ({"more": more} if more else {})
+
+
+class _Cutter:
+    """Cuts one decoded payload, in place, and remembers where."""
+
+    def __init__(self, value: Container) -> None:
+        self.places: dict[Path | None, None] = {}
+        self._value = value
+
+    def shorten_texts(self, excess: int) -> None:
+        """Shorten the longest texts to one length, by `excess` bytes in all if they have them."""
+        texts = [found for found in self._texts() if found[0] > SHORTEST_TEXT]
+        length = _level([size for size, *_ in texts], excess)
+        for size, container, place in texts:
+            if size > length:
+                container[place[1]] = _beginning(container[place[1]], length)
+                self.places[place] = None
+
+    def _texts(self) -> list[tuple[int, Any, Path]]:
+        """Every text that may be long: its size in bytes, what holds it, and its place."""
+        found: list[tuple[int, Any, Path]] = []
+        # A stack of our own: what is nested deeply enough to exhaust Python's is cut as well.
+        waiting: list[tuple[Container, Path | None]] = [(self._value, None)]
+        while waiting:
+            container, above = waiting.pop()
+            for key, member in _members(container):
+                if isinstance(member, str):
+                    # One character is one to six bytes as JSON.
+                    if len(member) * 6 > SHORTEST_TEXT:
+                        found.append((len(orjson.dumps(member)), container, (above, key)))
+                elif isinstance(member, dict | list):
+                    waiting.append((cast("Container", member), (above, key)))
+        return found
+
+    def fit(self, container: Container, budget: int, place: Path | None, depth: int) -> None:
+        """Cut a container to `budget` bytes, at least two, its largest members first."""
+        if depth == MAX_DEPTH:
+            container.clear()
+            self.places[place] = None
+            return
+        members = _members(container)
+        sizes = [_key_size(key) + len(orjson.dumps(member)) + 1 for key, member in members]
+        # Two brackets, and a comma behind each member but the last.
+        room = budget + 1 - len("[]")
+        kept = self._keep(container, members, sizes, room, place)
+        members, sizes = members[:kept], sizes[:kept]
+        share = _level_for(sizes, room)
+        for (key, member), size in zip(members, sizes, strict=True):
+            if size > share:
+                self._shrink(container, member, share - _key_size(key) - 1, (place, key), depth)
+
+    def _keep(
+        self,
+        container: Container,
+        members: list[tuple[Any, Any]],
+        sizes: list[int],
+        room: int,
+        place: Path | None,
+    ) -> int:
+        """Drop members from the end until a useful share is left for each; how many stay."""
+        needed = kept = 0
+        for size in sizes:
+            needed += min(size, SMALLEST_SHARE)
+            if needed > room:
+                break
+            kept += 1
+        if kept < len(members):
+            self.places[place] = None
+            if isinstance(container, list):
+                del container[kept:]
+            else:
+                for key, _ in members[kept:]:
+                    del container[key]
+        return kept
+
+    def _shrink(
+        self, container: Container, member: Any, budget: int, place: Path, depth: int
+    ) -> None:
+        self.places[place] = None
+        holder, key = cast("Any", container), place[1]
+        if isinstance(member, str) and budget > len(orjson.dumps(_ELLIPSIS)):
+            holder[key] = _beginning(member, budget)
+        elif isinstance(member, dict | list) and budget >= len("[]"):
+            del self.places[place]
+            self.fit(cast("Container", member), budget, place, depth + 1)
+        else:  # only a name that takes the whole share leaves so little
+            del holder[key]
+
+
+def _members(container: Container) -> list[tuple[Any, Any]]:
+    return list(container.items() if isinstance(container, dict) else enumerate(container))
+
+
+def _key_size(key: str | int) -> int:
+    """Bytes of a member's name with its colon; items of a list have none."""
+    return len(orjson.dumps(key)) + 1 if isinstance(key, str) else 0
+
+
+def _level(sizes: list[int], excess: int) -> int:
+    """The length to cut texts to that removes `excess` bytes, or `SHORTEST_TEXT` if none does."""
+    return max(_level_for(sizes, sum(sizes) - excess), SHORTEST_TEXT)
+
+
+def _level_for(sizes: list[int], room: int) -> int:
+    """The largest level such that all sizes, each lowered to it, take no more than `room`."""
+    left = room
+    ordered = sorted(sizes)
+    for place, size in enumerate(ordered):
+        share = left // (len(ordered) - place)
+        if size > share:
+            return max(share, 0)
+        left -= size
+    return max(ordered, default=0)
+
+
+def _beginning(text: str, size: int) -> str:
+    """The beginning of a text with an ellipsis, in at most `size` bytes of JSON.
+
+    The encoded text is cut, not the decoded one, because only bytes have the right length. Where a
+    cut fell into a character or an escape (six bytes at most), the bytes are no JSON text: step
+    back until they are.
+    """
+    encoded = orjson.dumps(text)
+    end = size - len(orjson.dumps(_ELLIPSIS)) + 1
+    while end > 1:
+        try:
+            return cast("str", orjson.loads(encoded[:end] + b'"')) + _ELLIPSIS
+        except orjson.JSONDecodeError:
+            end -= 1
+    return _ELLIPSIS
+
+
+def _name(place: Path | None) -> str:
+    """A place as text: `messages[3].content`; `$` is the payload itself."""
+    links: list[str | int] = []
+    while place is not None:
+        place, link = place
+        links.append(link)
+    text = ""
+    for link in reversed(links):
+        if isinstance(link, int):
+            text += f"[{link}]"
+        else:
+            text += f".{link}" if text else link
+    text = text or "$"
+    return text if len(text) <= MAX_PATH else text[: MAX_PATH - 1] + _ELLIPSIS
