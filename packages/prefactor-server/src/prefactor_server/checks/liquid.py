@@ -16,12 +16,15 @@ from liquid.exceptions import LiquidError, LiquidInterrupt, ResourceLimitError
 
 from prefactor_server.checks.cache import ContentCache
 from prefactor_server.checks.liquid_environment import (
+    BUDGET,
+    MAX_OUTPUT,
     Enough,
     SummaryContext,
     SummaryEnvironment,
     SummaryOutput,
 )
 from prefactor_server.checks.liquid_filters import FILTERS
+from prefactor_server.checks.liquid_plain import NotPlain, PlainTemplate, plain_template
 
 MAX_TEMPLATE: Final = 8 * 1024
 """Characters of a template."""
@@ -49,6 +52,9 @@ class Template:
     source: str
     parsed: BoundTemplate = field(repr=False)
     """The template library's own form; nobody but `render_summary` needs it."""
+
+    plain: PlainTemplate | None = field(default=None, repr=False)
+    """The short way to the same text, for a template that has one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +94,7 @@ class Templates:
         if unknown:
             known = ", ".join(sorted(FILTERS))
             return TemplateProblem(f"There is no filter {unknown[0][:40]!r}, only {known}")
-        return Template(source, parsed)
+        return Template(source, parsed, plain_template(parsed, BUDGET))
 
 
 def render_summary(
@@ -102,9 +108,21 @@ def render_summary(
     missing, null, an object or an array is empty, and so is what a part of the template fails on.
     Never raises, and never changes a payload.
     """
+    payloads = (result_payload, payload) if result_payload else (payload,)
+    if template.plain is not None:
+        try:
+            text = template.plain.text(payloads, MAX_OUTPUT)
+        except NotPlain:
+            pass
+        else:
+            return _one_line(text[:MAX_OUTPUT], is_cut=len(text) > MAX_OUTPUT)
+    return _by_library(template, payloads)
+
+
+def _by_library(template: Template, payloads: tuple[Mapping[str, object], ...]) -> str | None:
     output = SummaryOutput()
     try:
-        context = SummaryContext(template.parsed, (result_payload or {}, payload))
+        context = SummaryContext(template.parsed, payloads)
         is_cut = _render(template.parsed, context, output)
     except Exception:  # noqa: BLE001 - whatever strangers made of it, the span is stored
         return None

@@ -47,7 +47,9 @@ MAX_OUTPUT: Final = 2_000
 MAX_LOOP: Final = 200
 """Turns that a loop may take, and those of the loops inside it, multiplied."""
 
-_BUDGET: Final = 20_000
+BUDGET: Final = 20_000
+"""Units of work that one render may do."""
+
 _MAX_NAMESPACE: Final = 16_000
 
 
@@ -110,7 +112,7 @@ class SummaryContext(RenderContext):
 
     def __init__(self, template: BoundTemplate, payloads: tuple[Mapping[str, object], ...]) -> None:
         super().__init__(template)
-        self.budget = Budget(_BUDGET)
+        self.budget = Budget(BUDGET)
         # Without the library's own names: `now` and `today` would read the server's clock.
         self.scope = ReadOnlyChainMap(self.locals, PayloadScope(payloads, self.budget))
 

@@ -116,8 +116,9 @@ def _fits(size: int) -> None:
         raise LimitReached("a filter would make too long a text")
 
 
-# These at most multiply a text's length by a dozen (a character becomes `%F0%9F%98%80`).
-_PLAIN: Final[Mapping[str, Callable[[str], str]]] = {
+# These take nothing but the value, and at most multiply a text's length by a dozen (a character
+# becomes `%F0%9F%98%80`).
+PLAIN_TEXT_FILTERS: Final[Mapping[str, Callable[[str], str]]] = {
     "capitalize": str.capitalize,
     "downcase": str.lower,
     "upcase": str.upper,
@@ -140,7 +141,7 @@ def _on_text(change: Callable[[str], str]) -> Callable[[object], object]:
 
 
 TEXT_FILTERS: Final[Mapping[str, Callable[..., object]]] = {
-    **{name: _on_text(change) for name, change in _PLAIN.items()},
+    **{name: _on_text(change) for name, change in PLAIN_TEXT_FILTERS.items()},
     "append": append,
     "prepend": prepend,
     "replace": replace,

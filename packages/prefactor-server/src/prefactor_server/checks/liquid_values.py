@@ -20,8 +20,10 @@ MAX_ITEMS: Final = 4_096
 
 MAX_INTEGER_BITS: Final = 128
 
+UNITS_PER_TEXT: Final = 256
+"""Characters that a unit of a budget pays for."""
+
 _MAX_LABEL: Final = 100
-_UNITS_PER_TEXT: Final = 256
 
 
 class LimitReached(Exception):
@@ -50,7 +52,7 @@ class Budget:
         """Take what it costs to handle a value once."""
         size = 1
         if isinstance(value, str):
-            size += len(value) // _UNITS_PER_TEXT
+            size += len(value) // UNITS_PER_TEXT
         elif isinstance(value, list):
             size += len(cast("list[object]", value))
         self.spend(size)
@@ -136,16 +138,16 @@ def admit(value: object, budget: Budget) -> object:
     """Make a value of a payload, or one that a filter made, harmless."""
     if isinstance(value, str):
         value = value[:MAX_TEXT]
-        budget.spend(1 + len(value) // _UNITS_PER_TEXT)
+        budget.spend(1 + len(value) // UNITS_PER_TEXT)
         return value
     budget.spend(1)
     if isinstance(value, bool | Fields | Items):
         return value
     if isinstance(value, int | float):
-        return value if _is_reasonable(value) else None
+        return value if is_reasonable(value) else None
     if isinstance(value, dict):
         fields = cast("dict[str, object]", value)
-        return _label(fields) if "$sensitive" in fields else Fields(fields, budget)
+        return label_of(fields) if "$sensitive" in fields else Fields(fields, budget)
     if isinstance(value, list):
         return Items(cast("list[object]", value), budget)
     return None
@@ -167,13 +169,15 @@ def text_of(value: object) -> str:
     return ""
 
 
-def _is_reasonable(number: float) -> bool:
+def is_reasonable(number: float) -> bool:
+    """Whether a number is one that a template may see: finite, and of bounded length."""
     if isinstance(number, int):
         return number.bit_length() <= MAX_INTEGER_BITS
     return math.isfinite(number)
 
 
-def _label(wrapper: Mapping[str, object]) -> str:
+def label_of(wrapper: Mapping[str, object]) -> str:
+    """What is shown in place of a value that was wrapped as sensitive."""
     labels = wrapper.get("labels")
     names = cast("list[object]", labels) if isinstance(labels, list) else []
     shown = ", ".join(name for name in names[:_MAX_LABEL] if isinstance(name, str))

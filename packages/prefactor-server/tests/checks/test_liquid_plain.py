@@ -1,0 +1,143 @@
+"""Templates that only put values into a text: the short way gives what the library gives."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from prefactor_server.checks.liquid import Template, Templates, render_summary
+from prefactor_server.checks.liquid_environment import MAX_OUTPUT
+from prefactor_server.checks.liquid_values import MAX_TEXT
+
+TEMPLATES = Templates()
+NAMES = ("a", "b", "c", "size", "first", "last", "$sensitive", "labels", "a b")
+
+
+def compiled(source: str) -> Template:
+    """A template that can be rendered."""
+    template = TEMPLATES.compile(source)
+    assert isinstance(template, Template), template
+    return template
+
+
+def by_library(template: Template, *payloads: dict[str, object] | None) -> str | None:
+    """What the template library makes of it."""
+    payload, result = payloads
+    return render_summary(replace(template, plain=None), payload or {}, result)
+
+
+names = st.sampled_from(NAMES)
+literals = st.one_of(
+    st.integers(-5, 60).map(str),
+    st.sampled_from(['"…"', "''", '"end"', "'12'", "2.5", "true", "nil", "b", str(2**200)]),
+)
+arguments = st.lists(literals, max_size=3).map(
+    lambda given: ": " + ", ".join(given) if given else ""
+)
+filters = st.tuples(
+    st.sampled_from(("truncate", "default", "upcase", "strip", "escape", "url_encode", "append")),
+    arguments,
+).map(lambda one: f"{one[0]}{one[1]}")
+
+
+def path(head: str, rest: list[str]) -> str:
+    """A name and what follows it, in the notations of the language."""
+    first = head if head.isalpha() else "a"
+    tail = [f".{name}" if name.isalpha() else f"['{name}']" for name in rest]
+    return first + "".join(tail)
+
+
+outputs = st.builds(
+    lambda head, rest, used, dash: f"{{{{{dash} {' | '.join([path(head, rest), *used])} {dash}}}}}",
+    names,
+    st.lists(st.one_of(names, st.just("0")), max_size=2),
+    st.lists(filters, max_size=2),
+    st.sampled_from(("", "-")),
+)
+sources = st.lists(
+    st.one_of(outputs, st.sampled_from((" ", "x: ", "\n", "{% if a %}y{% endif %}"))),
+    min_size=1,
+    max_size=4,
+).map("".join)
+
+texts = st.one_of(
+    st.text(max_size=8),
+    st.sampled_from(
+        ("ß" * 3_000, "long " * 1_000, "é" * (MAX_TEXT + 1), " \u2028\t ", "&<\x00\x1b")
+    ),
+)
+leaves = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-(2**130), 2**130),
+    st.floats(allow_nan=False),
+    texts,
+)
+values = st.recursive(
+    leaves,
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(names, inner, max_size=3)),
+    max_leaves=6,
+)
+objects = st.dictionaries(names, values, max_size=4)
+
+
+@given(sources, objects, st.one_of(st.none(), objects))
+def test_the_short_way_gives_what_the_library_gives(
+    source: str, payload: dict[str, object], result: dict[str, object] | None
+) -> None:
+    """Whatever the template and the payloads, both ways lead to the same summary."""
+    template = TEMPLATES.compile(source)
+    if isinstance(template, Template):
+        assert render_summary(template, payload, result) == by_library(template, payload, result)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "plain text",
+        "{{ model }}: {{ prompt | truncate: 80 }}",
+        "{{ inputs.model | default: 'unknown' }}",
+        "{{ inputs['ai.model.id'] | strip | upcase }} {{- b -}} !",
+    ],
+)
+def test_what_only_puts_values_into_a_text_is_plain(source: str) -> None:
+    """The usual templates take the short way."""
+    assert compiled(source).plain is not None
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{% if a %}{{ a }}{% endif %}",
+        "{{ a.size }}",
+        "{{ a[0] }}",
+        "{{ a[b] }}",
+        "{{ a | truncate: b }}",
+        "{{ a | default: '', allow_false: true }}",
+        "{{ a | split: ',' | join: ' ' }}",
+        "{{ 'constant' }}",
+        "{{ a.b.c | strip }}" * 200,
+    ],
+)
+def test_what_does_more_goes_to_the_library(source: str) -> None:
+    """Conditions, lists, computed arguments, and what could reach a limit are not plain."""
+    assert compiled(source).plain is None
+
+
+def test_a_list_under_a_filter_goes_to_the_library() -> None:
+    """Filters know lists and objects by their contents, so those are left to the library."""
+    template = compiled("<{{ a | default: 'none' }}>")
+    assert template.plain is not None
+    for value, shown in (([], "<none>"), ([1], "<>"), ({}, "<none>"), ({"b": 1}, "<>")):
+        assert render_summary(template, {"a": value}) == shown
+
+
+@pytest.mark.parametrize("length", [MAX_OUTPUT - 1, MAX_OUTPUT, MAX_OUTPUT + 1])
+def test_both_ways_cut_at_the_same_character(length: int) -> None:
+    """A text that just fits, and one that just does not, come out alike."""
+    template = compiled("{{ a }}{{ b }}{{ c }}")
+    payload: dict[str, object] = {"a": "x" * (length - 1), "b": "y", "c": ""}
+    assert render_summary(template, payload) == by_library(template, payload, None)
