@@ -1,0 +1,89 @@
+"""A journal that keeps what runs and spans write, to be read as the story it tells."""
+
+import json
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any
+
+from prefactor_recorder import pfid
+from prefactor_recorder.clock import SECOND, Clock
+from prefactor_recorder.core import Core
+from prefactor_recorder.record import FRAME_SIZE, TIMESTAMP_LENGTH, Operation, Record, decode
+from prefactor_recorder.run import Run
+
+START = 1_769_851_800 * SECOND
+"""2026-01-31T09:30:00Z, in nanoseconds."""
+
+
+@dataclass
+class KeptJournal:
+    """Holds records as they were written; has no room once `room` is used up."""
+
+    records: list[Record] = field(default_factory=list)
+    room: int = 10**9
+
+    def append(self, encoded: bytes) -> bool:
+        """Keep a record, if there is room."""
+        if self.room <= 0:
+            return False
+        self.room -= 1
+        record = decode(encoded[FRAME_SIZE:])
+        assert record is not None
+        self.records.append(record)
+        return True
+
+    def story(self) -> list[dict[str, Any]]:
+        """Each record as one flat JSON object, with `operation` in front."""
+        return [told(record) for record in self.records]
+
+    def of(self, operation: Operation) -> list[dict[str, Any]]:
+        """The records of one operation."""
+        return [told(record) for record in self.records if record.operation is operation]
+
+
+def told(record: Record) -> dict[str, Any]:
+    """A record as one flat JSON object."""
+    body = record.body
+    if record.operation is Operation.FINISH_SPAN:
+        body = b'"finished_at":' + body[:TIMESTAMP_LENGTH] + body[TIMESTAMP_LENGTH:]
+    return {
+        "operation": record.operation.name,
+        "run": record.run_id,
+        "id": record.id,
+        **json.loads(b"{%b}" % body),
+    }
+
+
+class Ticking:
+    """A clock whose every look is one second later, and whose system time can be set."""
+
+    def __init__(self) -> None:
+        self._ticks = count()
+        self.shift = 0
+
+    def elapsed(self) -> int:
+        """Nanoseconds since anything."""
+        return next(self._ticks) * SECOND
+
+    def wall(self) -> int:
+        """Unix time, as far as the system knows."""
+        return START + self.shift
+
+
+def kept_core(journal: Any, clock: Ticking | None = None, **changes: Any) -> Core:
+    """What runs and spans need, writing to a journal of the test's."""
+    ticking = clock or Ticking()
+    settings: dict[str, Any] = {"limit": 1_000_000, "redact": None, **changes}
+    return Core(
+        journal=journal,
+        deliverer=None,
+        clock=Clock(ticking.wall, ticking.elapsed),
+        mint=pfid.Mint(7),
+        **settings,
+    )
+
+
+def kept_run(journal: Any, on_terminated: Any = None, **changes: Any) -> Run:
+    """A run of a core like that."""
+    core = kept_core(journal, **changes)
+    return Run(core, core.mint.mint(START), b',"agent_id":"a"', on_terminated)
