@@ -132,6 +132,22 @@ def test_every_command_is_in_the_reference() -> None:
     assert undocumented(found) == []
 
 
+def test_every_kind_of_client_is_held_by_a_test() -> None:
+    """Each row of the compatibility page names tests and files of tests that exist."""
+    page = (ROOT / "docs" / "reference" / "compatibility.md").read_text(encoding="utf-8")
+    usual = re.search(r"named here are in `([^`]+)`", page)
+    rows = [line.split("|")[3] for line in page.splitlines() if line.startswith("| ")][2:]
+
+    assert usual is not None
+    assert rows
+    for row in rows:
+        names = re.findall(r"`(test_\w+)`", row)
+        files = re.findall(r"`([\w/-]+\.py)`", row) or [usual[1]]
+        text = "".join((ROOT / file).read_text(encoding="utf-8") for file in {*files, usual[1]})
+        assert names or files != [usual[1]], row
+        assert [name for name in names if f"def {name}(" not in text] == []
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_link_leads_somewhere(page: Page) -> None:
     """A link within the repository names a file that exists and a heading that it has."""

@@ -188,14 +188,14 @@ async def test_the_typescript_core(door: Any) -> None:
 
 
 async def test_the_open_dashboard(door: Any) -> None:
-    """Account, agents, newest spans of an agent page by page, runs, and one run in full."""
+    """Account, agents, newest spans of an agent page by page, runs, one in full, what is amiss."""
     run = await door.run("active")
     for number in range(5):
         await door.span(run, id=f"span-{number}", payload=LLM_PAYLOAD)
     newest = {"sorting[field]": "id", "sorting[direction]": "desc"}
 
     (account,) = (await door.get("/account")).summaries
-    (agent,) = (await door.get("/agent", {"account_id": account["id"]})).summaries
+    (agent,) = (await door.get("/agent", {"account_id": account["id"], **newest})).summaries
     ids = []
     offset: int | None = 0
     while offset is not None:
@@ -214,7 +214,8 @@ async def test_the_open_dashboard(door: Any) -> None:
     runs = await door.get("/agent_instance", {"agent_id": agent["id"], **newest})
     risks = {"include_risk_score": "true"}
     shown = (await door.get(f"/agent_instance/{run['id']}", risks)).details
-    profiles = await door.get("/risk_profile", {"account_id": account["id"]})
+    profiles = await door.get("/risk_profile", {"account_id": account["id"], **newest})
+    alerts = await door.get("/alerts/count")
 
     assert set(agent) >= {"id", "name", "status", "type", "updated_at"}
     assert ids == [f"span-{number}" for number in (4, 3, 2, 1, 0)]
@@ -222,6 +223,8 @@ async def test_the_open_dashboard(door: Any) -> None:
     assert shown["span_schema_counts"] == {"step": 5}
     assert shown["risk_score"] is None
     assert profiles.status == 200
+    assert type(alerts.body["count"]) is int
+    assert "details" not in alerts.body
 
 
 async def test_the_evals_library(door: Any) -> None:
