@@ -22,7 +22,7 @@ from rows import (
 from prefactor_server.commands.base import Control
 from prefactor_server.domain.agent_instance import AgentInstance
 from prefactor_server.domain.agent_span import CLOSED_BY_TERMINATION
-from prefactor_server.domain.errors import InvalidAction, NotFound
+from prefactor_server.domain.errors import InvalidAction, NotFound, RunTerminated
 
 
 async def started(database: Database) -> AgentInstance:
@@ -120,7 +120,7 @@ async def test_a_closed_span_is_finished_once(database: Database, status: str) -
     await database.submit(create_span("a", run), terminate("run"))
 
     (done,) = await database.submit(finish_span("a", status))
-    await database.refuse(finish_span("a"), InvalidAction)
+    await database.refuse(finish_span("a"), RunTerminated)
 
     assert done.control == Control("enough")  # type: ignore[union-attr]
     assert statuses(database) == {"a": status}

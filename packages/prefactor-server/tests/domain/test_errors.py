@@ -23,6 +23,7 @@ CODES = {
     "NotPermitted": "not_permitted",
     "NotFound": "not_found",
     "InvalidAction": "invalid_action",
+    "RunTerminated": "invalid_action",
     "IdempotencyKeyUsed": "idempotency_key_already_used",
     "ValidationFailed": "validation_errors",
     "TooLarge": "bad_request",
@@ -51,7 +52,7 @@ def test_every_refusal_has_its_code() -> None:
 @pytest.mark.parametrize("name", sorted(CODES.keys() - {"ValidationFailed"}))
 def test_a_refusal_says_what_it_was_given(name: str) -> None:
     """The message of a refusal is its text as an exception, too."""
-    more = {"TooLarge": (Limit("items", 1),)}
+    more = {"TooLarge": (Limit("items", 1),), "RunTerminated": ("enough",)}
 
     refusal = every_refusal()[name]("Try this instead", *more.get(name, ()))
 

@@ -12,8 +12,10 @@ from prefactor_server.api import query
 from prefactor_server.api.agent_instance_views import (
     AgentInstanceDetails,
     AgentInstanceSummary,
+    InstanceWritten,
     instance_details,
     instance_summary,
+    instance_written,
 )
 from prefactor_server.api.fields import Timestamp
 from prefactor_server.api.listing import FilterBy, ListOf
@@ -144,22 +146,22 @@ def _prepared(call: Call, command: Command) -> Prepared:
     return Prepared(command, written_by(call.principal))
 
 
-def written_by(principal: Principal) -> Callable[[Done], Success[AgentInstanceDetails]]:
+def written_by(principal: Principal) -> Callable[[Done], InstanceWritten]:
     """The answer to a caller's write of a run."""
 
-    def written(done: Done) -> Success[AgentInstanceDetails]:
+    def written(done: Done) -> InstanceWritten:
         if not isinstance(done.row, AgentInstance):
             raise TypeError(done.row)
-        return Success(details=instance_details(done.row, done.quality, principal))
+        return instance_written(done.row, done.quality, principal)
 
     return written
 
 
-async def show(call: Call, instance_id: str) -> Success[AgentInstanceDetails]:
+async def show(call: Call, instance_id: str) -> InstanceWritten:
     """The answer to a repeated write of a run: the run as it is now."""
     reader = call.services.reader.agent_instances
     run = await reader.show(call.principal, instance_id)
-    return Success(details=instance_details(run, await reader.quality(run), call.principal))
+    return instance_written(run, await reader.quality(run), call.principal)
 
 
 async def show_in_full(call: Call) -> Success[AgentInstanceDetails]:
@@ -187,7 +189,7 @@ async def _list(call: Call) -> Listed[AgentInstanceSummary]:
 _REFUSALS: Final = (NotFound, InvalidAction, IdempotencyKeyUsed, ValidationFailed)
 _WRITE: Final[dict[str, Any]] = {
     "method": "POST",
-    "reply": Success[AgentInstanceDetails],
+    "reply": InstanceWritten,
     "refusals": _REFUSALS,
     "show": show,
 }

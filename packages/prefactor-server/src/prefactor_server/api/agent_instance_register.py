@@ -7,13 +7,12 @@ from typing import Final
 import msgspec
 
 from prefactor_server.api.agent_instance import show, written_by
-from prefactor_server.api.agent_instance_views import AgentInstanceDetails
+from prefactor_server.api.agent_instance_views import InstanceWritten
 from prefactor_server.api.agent_schema_version import SchemaVersionFields, declare, nameless
 from prefactor_server.api.errors import under
 from prefactor_server.api.fields import ClientId, JsonObject, Name, Text
 from prefactor_server.api.intake import RunFacts
 from prefactor_server.api.operation import Call, Example, Prepared, Write
-from prefactor_server.api.views import Success
 from prefactor_server.commands.base import Done
 from prefactor_server.commands.register import (
     DeclaredSchema,
@@ -80,7 +79,7 @@ async def _prepare(call: Call, body: RegisterFields) -> Prepared:
 
     answer = written_by(call.principal)
 
-    def reply(done: Done) -> Success[AgentInstanceDetails]:
+    def reply(done: Done) -> InstanceWritten:
         if isinstance(done.row, AgentInstance):
             _remember(call, command, done.row)
         return answer(done)
@@ -175,7 +174,7 @@ OPERATIONS = (
             "token an agent that is not known yet is created, with agent_id as its external "
             "identifier; without environment_id the account's default environment is meant."
         ),
-        reply=Success[AgentInstanceDetails],
+        reply=InstanceWritten,
         refusals=(NotPermitted, NotFound, InvalidAction, IdempotencyKeyUsed, ValidationFailed),
         body=RegisterFields,
         prepare=_prepare,

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import msgspec
 
 from prefactor_server.api.sensitive import visible_value
-from prefactor_server.api.views import show_optional_time, show_time
+from prefactor_server.api.views import ControlView, Success, show_optional_time, show_time
 from prefactor_server.domain.agent_instance import AgentInstance, InstanceStatus, Purpose
 from prefactor_server.domain.api_token import Principal
 from prefactor_server.domain.quality import DEFAULT_QUALITY, InstanceQuality
@@ -120,6 +120,22 @@ class AgentInstanceDetails(AgentInstanceSummary, frozen=True, kw_only=True):
     span_schema_counts: Mapping[str, int] | None = None
     cost_breakdown: CostBreakdown | None = None
     risk_breakdown: RiskBreakdown | None = None
+
+
+class InstanceWritten(Success[AgentInstanceDetails], frozen=True, kw_only=True):
+    """The answer to a write of a run; ``control`` is there only when the run was terminated."""
+
+    control: ControlView | msgspec.UnsetType = msgspec.UNSET
+
+
+def instance_written(
+    run: AgentInstance, quality: InstanceQuality | None, principal: Principal
+) -> InstanceWritten:
+    """The answer to a write of a run."""
+    details = instance_details(run, quality, principal)
+    if run.status != "terminated":
+        return InstanceWritten(details=details)
+    return InstanceWritten(details=details, control=ControlView(reason=run.termination_reason))
 
 
 def instance_summary(run: AgentInstance) -> AgentInstanceSummary:

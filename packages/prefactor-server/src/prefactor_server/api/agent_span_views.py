@@ -7,7 +7,7 @@ from typing import Final, Literal
 import msgspec
 
 from prefactor_server.api.sensitive import visible_document
-from prefactor_server.api.views import Success, show_optional_time, show_time
+from prefactor_server.api.views import ControlView, Success, show_optional_time, show_time
 from prefactor_server.commands.base import Control
 from prefactor_server.domain.agent_instance import Purpose
 from prefactor_server.domain.agent_span import (
@@ -73,13 +73,6 @@ class AgentSpanView(msgspec.Struct, frozen=True, kw_only=True):
     purpose: Purpose | None
     risk_level: RiskLevel | None = None
     risk_score: float | None = None
-
-
-class ControlView(msgspec.Struct, frozen=True, kw_only=True):
-    """The signal to an agent whose run was terminated; ``reason`` is the operator's."""
-
-    terminate: Literal[True] = True
-    reason: str | None
 
 
 class SpanWritten(Success[AgentSpanView], frozen=True, kw_only=True):

@@ -4,7 +4,7 @@
 
 ``errors`` is there for refused fields alone. It is nested as the request is nested; each leaf has
 the same three members as the body. ``limit`` and ``limit_of`` are there when there was too much of
-something: how much is taken, and of what.
+something: how much is taken, and of what. ``control`` is there when the run was terminated.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from prefactor_server.domain.errors import (
     NotPermitted,
     Overloaded,
     Refusal,
+    RunTerminated,
     TooLarge,
     Unavailable,
     ValidationFailed,
@@ -83,6 +84,8 @@ def error_body(refusal: Refusal) -> dict[str, Any]:
     }
     if isinstance(refusal, ValidationFailed):
         body["errors"] = _field_errors(refusal.errors)
+    if isinstance(refusal, RunTerminated):
+        body["control"] = {"terminate": True, "reason": refusal.reason}
     if isinstance(refusal, TooLarge | ValidationFailed) and refusal.limit is not None:
         body["limit"] = refusal.limit.most
         body["limit_of"] = refusal.limit.of

@@ -44,6 +44,10 @@ _ERROR: Final[Mapping[str, Any]] = {
             "type": "object",
             "description": "Field to its error, nested as the request is nested.",
         },
+        "control": {
+            "type": "object",
+            "description": "Where the run was terminated: the signal to its agent.",
+        },
         "limit": {
             "type": "integer",
             "description": "How much is taken, when there was too much of something.",

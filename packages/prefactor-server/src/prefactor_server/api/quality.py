@@ -7,11 +7,10 @@ from typing import Any, Final
 import msgspec
 
 from prefactor_server.api.agent_instance import show, written_by
-from prefactor_server.api.agent_instance_views import AgentInstanceDetails
+from prefactor_server.api.agent_instance_views import InstanceWritten
 from prefactor_server.api.fields import JsonObject, Name
 from prefactor_server.api.operation import Call, Example, Prepared, Write
 from prefactor_server.api.span_payload import GivenPayload
-from prefactor_server.api.views import Success
 from prefactor_server.checks.span_types import summarise
 from prefactor_server.commands.quality import RecordQuality
 from prefactor_server.domain.errors import (
@@ -71,7 +70,7 @@ async def _prepared(call: Call, operation: str, name: str, payload: JsonObject |
 
 
 _WRITE: Final[dict[str, Any]] = {
-    "reply": Success[AgentInstanceDetails],
+    "reply": InstanceWritten,
     "refusals": (NotFound, IdempotencyKeyUsed, TooLarge, ValidationFailed),
     "show": show,
 }

@@ -10,9 +10,10 @@ import msgspec
 from msgspec import Meta
 
 from prefactor_server.api.agent_span import CreateSpanFields, prepare_create
-from prefactor_server.api.agent_span_views import AgentSpanView, ControlView, span_view
+from prefactor_server.api.agent_span_views import AgentSpanView, span_view
 from prefactor_server.api.fields import ClientId, Timestamp
 from prefactor_server.api.operation import Call, Example, Prepared, Write
+from prefactor_server.api.views import ControlView
 from prefactor_server.commands.agent_span import CreateSpan, CreateTestSpans, control_of
 from prefactor_server.domain.errors import IdempotencyKeyUsed, NotFound, ValidationFailed
 from prefactor_server.domain.sample_span import SampleSpan, sample_spans

@@ -22,6 +22,13 @@ class Success(msgspec.Struct, Generic[T], kw_only=True, frozen=True):
     details: T
 
 
+class ControlView(msgspec.Struct, frozen=True, kw_only=True):
+    """The signal to an agent whose run was terminated; ``reason`` is the operator's."""
+
+    terminate: Literal[True] = True
+    reason: str | None
+
+
 class PaginationView(msgspec.Struct, frozen=True):
     """The numbers of a page: items count from one, offsets from zero.
 

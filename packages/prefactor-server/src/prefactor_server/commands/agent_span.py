@@ -72,7 +72,7 @@ class CreateSpan(NamedTuple):
         if run.agent_schema_version_id != self.schema_version_id:
             return Stale()
         if snapshot.get(AgentSpan, self.id) is not None:
-            raise InvalidAction(f"A span with the id {self.id!r} exists already")
+            raise run.refusal(f"A span with the id {self.id!r} exists already")
         span = self._span(run)
         changes = Changes(
             inserted=(span,), updated=(run.count_span(span.status),), payloads=self.payloads
@@ -177,7 +177,10 @@ class FinishSpan(NamedTuple):
         run = snapshot.get(AgentInstance, span.agent_instance_id)
         if run is None or self.facts is None:
             return Stale()
-        span.check_can_finish(self.status)
+        try:
+            span.check_can_finish(self.status)
+        except InvalidAction as refusal:
+            raise run.refusal(refusal.message) from None
         finished = self._finished(span, self.facts)
         changes = Changes(
             updated=(finished, run.recount_span(span.status, finished.status)),

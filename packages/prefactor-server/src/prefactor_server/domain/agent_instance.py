@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 from prefactor_server.domain.agent_span import SpanStatus
-from prefactor_server.domain.errors import InvalidAction
+from prefactor_server.domain.errors import InvalidAction, RunTerminated
 
 InstanceStatus: TypeAlias = Literal[
     "pending", "active", "complete", "failed", "cancelled", "terminated"
@@ -68,7 +68,7 @@ class AgentInstance(NamedTuple):
             InvalidAction: it is not pending.
         """
         if self.status != "pending":
-            raise InvalidAction(f"Agent instance is already {self.status}")
+            raise self.refusal(f"Agent instance is already {self.status}")
         return self._replace(status="active", started_at=at, updated_at=now)
 
     def finish(self, status: FinishStatus, at: int, now: int) -> AgentInstance:
@@ -83,7 +83,13 @@ class AgentInstance(NamedTuple):
             return self._replace(status=status, started_at=at, finished_at=at, updated_at=now)
         if self.status == "pending":
             raise InvalidAction(f"Agent instance must be active to become {status}; it is pending")
-        raise InvalidAction(f"Agent instance is already {self.status}")
+        raise self.refusal(f"Agent instance is already {self.status}")
+
+    def refusal(self, message: str) -> InvalidAction:
+        """A refusal for the run's agent, which may not know yet that the run was terminated."""
+        if self.status == "terminated":
+            return RunTerminated(message, self.termination_reason)
+        return InvalidAction(message)
 
     def terminate(self, reason: str, now: int) -> AgentInstance:
         """The run after it was stopped from outside; its open spans end with it, cancelled.

@@ -6,6 +6,7 @@
     ├── NotPermitted          a good token without the scope that is needed
     ├── NotFound              nothing of that id in this account
     ├── InvalidAction         the state machine says no
+    │   └── RunTerminated     … because somebody stopped the run: its agent has to hear of it
     ├── IdempotencyKeyUsed    the key was used for another request
     ├── ValidationFailed      named fields are missing or wrong
     ├── TooLarge              more bytes than the server takes
@@ -92,6 +93,14 @@ class InvalidAction(Refusal):
     """The state that something is in does not allow the action."""
 
     code = "invalid_action"
+
+
+class RunTerminated(InvalidAction):
+    """The run was stopped from outside; ``reason`` is the operator's."""
+
+    def __init__(self, message: str, reason: str | None) -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class IdempotencyKeyUsed(Refusal):

@@ -1,0 +1,129 @@
+"""Bulk requests as a recorder sends them: what it may do, and what it learns from the answers."""
+
+from typing import Any
+
+import pytest
+
+from prefactor_server.api import Limits
+
+RUN = "run-1"
+
+
+@pytest.fixture
+def limits() -> Limits:
+    """Limits that a test can go beyond."""
+    return Limits(
+        max_request_bytes=100_000,
+        max_payload_bytes=10_000,
+        token_cache_seconds=10,
+        auto_create_agents=True,
+    )
+
+
+def _item(kind: str, key: str, **fields: Any) -> dict[str, Any]:
+    return {"_type": kind, "idempotency_key": f"key-{key:0>4}", **fields}
+
+
+def _register(key: str = "reg", **fields: Any) -> dict[str, Any]:
+    return _item("agent_instances/register", key, **{"id": RUN, "agent_id": "agent-1", **fields})
+
+
+def _span(key: str, span_id: str, **fields: Any) -> dict[str, Any]:
+    fields = {"agent_instance_id": RUN, "schema_name": "step", "id": span_id, **fields}
+    return _item("agent_spans/create", key, **fields)
+
+
+async def _outputs(door: Any, *items: Any) -> Any:
+    answer = await door.post("/bulk", {"items": list(items)})
+    assert (answer.status, answer.body["status"]) == (200, "success"), answer.text
+    return answer.body["outputs"]
+
+
+@pytest.mark.parametrize("scope", ["account", "agent_deployment"])
+async def test_a_run_is_recorded_in_bulk_with_a_token_of_either_scope(
+    door: Any, scope: str
+) -> None:
+    """What an agent does, its deployment's token may do in bulk, and every answer has its place."""
+    other = await door.register()
+    token = await door.deployment_token(other) if scope == "agent_deployment" else None
+    run = {"id": RUN} if token else {"id": RUN, "agent_id": "agent-1"}
+    items = [
+        _item("agent_instances/register", "reg", **run),
+        _item("agent_instances/start", "start", agent_instance_id=RUN),
+        _span("open", "span-1"),
+        _item("agent_spans/finish", "end", agent_span_id="span-1"),
+        _span("whole", "span-2", status="failed", result_payload={"a": 1}),
+        _item("agent_instances/finish", "finish", agent_instance_id=RUN),
+    ]
+
+    answer = await door.post("/bulk", {"items": items}, token=token)
+
+    outputs = answer.body["outputs"].values()
+    assert [one["status"] for one in outputs] == ["success"] * 6, answer.text
+    assert {one["details"]["account_id"] for one in outputs} == {other["account_id"]}
+    assert [one["details"]["status"] for one in outputs] == [
+        "pending", "active", "active", "complete", "failed", "complete"
+    ]  # fmt: skip
+    assert not any("control" in one for one in outputs)
+
+
+@pytest.mark.parametrize("scope", ["account", "agent_deployment"])
+async def test_every_item_about_a_terminated_run_says_so(door: Any, scope: str) -> None:
+    """Done, repeated or refused, alone or in bulk: an agent hears of a termination at once."""
+    run = await door.register(RUN)
+    token = await door.deployment_token(run) if scope == "agent_deployment" else door.token
+    register = _register("reg", id="run-2")
+    start = _item("agent_instances/start", "start", agent_instance_id="run-2")
+    first = [register, start, _span("old", "span-1", agent_instance_id="run-2")]
+    await door.post("/bulk", {"items": first}, token=token)
+    await door.post("/agent_instance/run-2/terminate", {"reason": "enough"})
+    done = [
+        *first,
+        _span("late", "span-2", agent_instance_id="run-2"),
+        _item("agent_spans/finish", "end", agent_span_id="span-1"),
+        _item("agent_spans/finish", "end", agent_span_id="span-1"),
+        _item("agent_instances/record_quality", "good", id="run-2", name="q", payload={"a": 1}),
+    ]
+    refused = [
+        {**start, "idempotency_key": "another-start"},
+        _item("agent_instances/finish", "finish", agent_instance_id="run-2"),
+        {**done[2], "idempotency_key": "another-span"},
+        _item("agent_spans/finish", "again", agent_span_id="span-1"),
+    ]
+
+    heard = []
+    for item in done + refused:
+        answer = await door.post("/bulk", {"items": [item]}, token=token)
+        heard.append(answer.body["outputs"][item["idempotency_key"]])
+    alone = await door.post("/agent_instance/run-2/finish", token=token)
+
+    assert [one["status"] for one in heard] == ["success"] * 7 + ["error"] * 4
+    assert {one["code"] for one in heard[7:]} == {"invalid_action"}
+    control = {"terminate": True, "reason": "enough"}
+    assert [one["control"] for one in heard] == [control] * 11
+    assert alone.refused(409, "invalid_action")["control"] == control
+
+
+async def test_a_request_of_too_many_items_hears_how_many_are_taken(door: Any) -> None:
+    """A client learns from the answer into how many items it has to cut what it has."""
+    items = [_item("ping", str(number)) for number in range(1001)]
+
+    body = (await door.post("/bulk", {"items": items})).refused(422, "validation_errors")
+    empty = (await door.post("/bulk", {"items": []})).refused(422, "validation_errors")
+
+    assert (body["limit"], body["limit_of"]) == (1000, "items")
+    assert "1000" in body["message"]
+    assert "limit" not in empty
+
+
+async def test_a_payload_that_is_too_large_is_told_from_a_request_that_is(door: Any) -> None:
+    """One payload is a failing item with its own limit; the whole request is refused with its."""
+    await door.register(RUN)
+    large = _span("large", "span-1", payload={"text": "x" * 10_000})
+
+    outputs = await _outputs(door, large)
+    whole = await door.post("/bulk", {"items": [{**large, "filler": "x" * 100_000}]})
+
+    item, body = outputs["key-large"], whole.refused(413, "bad_request")
+    assert (item["limit"], item["limit_of"]) == (10_000, "payload_bytes")
+    assert (body["limit"], body["limit_of"]) == (100_000, "request_bytes")
