@@ -1,0 +1,252 @@
+"""The journal on disk, put together: segments of one's own, and those of the dead."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from prefactor_recorder.place import place_of
+
+from .directory import default_directory
+from .files import SpoolFiles
+from .letters import LETTERS, append_letter, encode_letter
+from .notes import Notes
+from .segment import Segment
+from .takeover import Takeover, siblings
+from .writer import Source, Writer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from pathlib import Path
+
+    from prefactor_recorder.journal import Entry
+    from prefactor_recorder.place import Place
+
+MIB = 1024 * 1024
+ADOPTION_INTERVAL = 30.0
+"""Seconds after which dead processes are looked for again."""
+BUDGET_INTERVAL = 5.0
+"""Seconds after which the size of the directory is looked at again."""
+LONGEST_PAUSE = 60.0
+"""Seconds between attempts to go back to a disk that failed, at most."""
+DROPPED_INTERVAL = 60.0
+"""Seconds between two warnings about records that there was no room for."""
+
+
+class SpoolJournal:
+    """Keeps records on disk until they are delivered, and in memory while the disk fails.
+
+    Nothing is touched before the first record is appended, or what others left is asked for.
+    """
+
+    def __init__(
+        self,
+        spool_dir: Path | None,
+        *,
+        api_url: str,
+        api_token: str,
+        limit: int = 512 * MIB,
+        memory_limit: int = 64 * MIB,
+        segment_size: int = 8 * MIB,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Choose the place.
+
+        Args:
+            spool_dir: The root of the spool. None: see `default_directory`.
+            api_url: The API that records are delivered to.
+            api_token: The token they are delivered with. A digest of it names the directory.
+            limit: Bytes that the account's directory may take.
+            memory_limit: Bytes of records to hold in memory while the disk fails.
+            segment_size: Bytes after which a new file is begun.
+            clock: Seconds that never go backwards.
+        """
+        self._place = (spool_dir or default_directory(), api_url, api_token)
+        self._clock = clock
+        self._files = SpoolFiles(*self._place)
+        self._notes = Notes()
+        self._writer = Writer(
+            self._files,
+            self._notes.add,
+            limit=limit,
+            memory_limit=memory_limit,
+            # Room comes back one whole file at a time, so there have to be several.
+            segment_size=max(min(segment_size, limit // 8), 1),
+        )
+        # Not a method around the other's: a call for each record is a call for each record.
+        self.append = self._writer.append
+        self._start()
+
+    def _start(self) -> None:
+        now = self._clock()
+        self._takeover = Takeover(self._notes.add)
+        self._adopted: tuple[Segment, ...] = ()
+        self._next_adoption = now + ADOPTION_INTERVAL
+        self._next_weighing = now
+        self._next_attempt = now
+        self._next_said = now
+        self._pause = 1.0
+        self._said = 0
+
+    @property
+    def unread(self) -> int:
+        """Bytes appended or taken over, and not read yet."""
+        return sum(source.unread for source in (*self._writer.sources, *self._adopted))
+
+    @property
+    def undelivered(self) -> int:
+        """Records that were appended or taken over, and neither settled nor buried."""
+        sources = (*self._writer.sources, *self._adopted)
+        return sum(source.expected - source.settled for source in sources)
+
+    @property
+    def dropped(self) -> int:
+        """Records that there was no room for."""
+        return self._writer.dropped
+
+    @property
+    def is_degraded(self) -> bool:
+        """Whether records wait in memory because the disk failed."""
+        return self._writer.is_degraded
+
+    def read(self, limit: int) -> list[Entry]:
+        """The next entries, about `limit` bytes of them.
+
+        A quarter is for what was taken over, so that a busy process does not keep it for ever.
+        """
+        own = self._read(self._writer.sources, limit - limit // 4 if self._adopted else limit)
+        if not self._adopted:
+            return own
+        return own + self._read(self._adopted, limit - sum(entry.size for entry in own))
+
+    def _read(self, sources: Sequence[Source], limit: int) -> list[Entry]:
+        entries: list[Entry] = []
+        for source in sources:
+            if limit <= 0:
+                break
+            if not source.unread:
+                continue
+            try:
+                found = source.read(limit)
+            except OSError as error:
+                self._notes.add(f"cannot read back what was recorded, and leave it there: {error}")
+                self._abandon(source)
+                continue
+            entries += found
+            limit -= sum(entry.size for entry in found)
+            if source.is_done:
+                self._retire(source)
+            elif source.unread:
+                # The limit was used up by records that were settled before.
+                break
+        return entries
+
+    def settle(self, entries: Iterable[Entry]) -> None:
+        """Forget entries that the server has taken."""
+        places: dict[Source, list[Place]] = {}
+        for entry in entries:
+            place = place_of(entry)
+            places.setdefault(place.source, []).append(place)
+        for source, settled in places.items():
+            source.settle(settled)
+            if not source.is_done:
+                self._writer.renew(source)
+            if source.is_done:
+                self._retire(source)
+
+    def bury(self, entry: Entry, refusal: dict[str, Any]) -> None:
+        """Put aside an entry that no server will ever take, with what it said."""
+        if self._files.claim:
+            letter = encode_letter(entry.record, refusal, datetime.now(UTC))
+            path = self._files.claim.directory / f"{self._files.claim.process}{LETTERS}"
+            with contextlib.suppress(OSError):
+                append_letter(path, letter)
+        self.settle([entry])
+
+    def adopt(self) -> int:
+        """Take over what dead processes left, under this token or another of the account."""
+        self._next_adoption = self._clock() + ADOPTION_INTERVAL
+        if self._files.directory is None:
+            return 0
+        found = self._takeover.adopt(siblings(self._files.directory), self._files.claim)
+        self._adopted = (*self._adopted, *found)
+        return sum(segment.expected for segment in found)
+
+    def learn_account(self, account_id: str) -> None:
+        """Remember whose data this is, as the server said."""
+        self._files.learn_account(account_id)
+
+    def maintain(self) -> None:
+        """What has to be done about once a second."""
+        now = self._clock()
+        if now >= self._next_adoption:
+            self.adopt()
+        if self._writer.is_degraded:
+            self._try_the_disk(now)
+        with contextlib.suppress(OSError):
+            self._writer.catch_up()
+        if now >= self._next_weighing:
+            self._next_weighing = now + BUDGET_INTERVAL
+            self._writer.weigh()
+        if now >= self._next_said and self.dropped > self._said:
+            self._next_said = now + DROPPED_INTERVAL
+            self._say_dropped()
+        self._notes.say()
+
+    def _try_the_disk(self, now: float) -> None:
+        if now < self._next_attempt:
+            return
+        if self._writer.restore():
+            self._pause = 1.0
+            self._notes.add("recording to disk again")
+        else:
+            self._next_attempt = now + self._pause
+            self._pause = min(self._pause * 2, LONGEST_PAUSE)
+
+    def _say_dropped(self) -> None:
+        self._notes.add(
+            f"{self.dropped - self._said} records were dropped for want of room: the server takes "
+            "less than is recorded, or PREFACTOR_SPOOL_LIMIT is too small"
+        )
+        self._said = self.dropped
+
+    def close(self) -> None:
+        """Let go of files and locks. What is undelivered stays for the next process."""
+        self._writer.close()
+        self._takeover.drop()
+        if self.dropped > self._said:
+            self._say_dropped()
+        self._notes.say()
+
+    def after_fork(self) -> None:
+        """In a forked child: start empty. What was inherited is the parent's to deliver."""
+        # Closed, never unlocked: the locks are the parent's, on descriptions that both share.
+        self._writer.shut()
+        self._takeover.drop()
+        self._files = SpoolFiles(*self._place)
+        self._notes = Notes()
+        self._writer.reset(self._files, self._notes.add)
+        self._start()
+
+    def _retire(self, source: Source) -> None:
+        damaged = source.damaged
+        if damaged:
+            self._notes.add(f"{damaged} damaged bytes of the spool were passed over")
+        if isinstance(source, Segment) and source in self._adopted:
+            self._adopted = tuple(other for other in self._adopted if other is not source)
+            self._takeover.retire(source)
+            self._writer.weigh()
+            if not self._adopted:
+                # There may be more of the dead than are taken over at once.
+                self.adopt()
+        else:
+            self._writer.retire(source)
+
+    def _abandon(self, source: Source) -> None:
+        if isinstance(source, Segment) and source in self._adopted:
+            self._adopted = tuple(other for other in self._adopted if other is not source)
+            self._takeover.abandon(source)
+        else:
+            self._writer.abandon(source)

@@ -1,0 +1,64 @@
+"""Dead letters: what no server will ever take, with what it said, as lines of JSON."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from .directory import append_file, read_file
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from pathlib import Path
+
+    from prefactor_recorder.record import Record
+
+LETTERS = ".dead"
+
+
+def encode_letter(record: Record, refusal: dict[str, Any], time: datetime) -> bytes:
+    """One line: the record with its body as it would have been sent, and why it was not taken."""
+    letter = {
+        "time": time,
+        "refusal": refusal,
+        "record": {
+            "operation": record.operation.type,
+            "run_id": record.run_id,
+            "id": record.id,
+            "body": record.body.decode("utf-8", "replace"),
+        },
+    }
+    return orjson.dumps(letter, default=repr) + b"\n"
+
+
+def append_letter(path: Path, letter: bytes) -> None:
+    """Keep a letter.
+
+    Raises:
+        OSError: It cannot be kept.
+    """
+    descriptor = append_file(path)
+    try:
+        size = os.fstat(descriptor).st_size
+        if os.write(descriptor, letter) != len(letter):
+            os.ftruncate(descriptor, size)
+            raise OSError(f"{path} is on a full disk")
+    finally:
+        os.close(descriptor)
+
+
+def read_letters(path: Path) -> list[dict[str, Any]]:
+    """The letters of a file, without what a crash has left of a line.
+
+    Raises:
+        OSError: The file cannot be read.
+    """
+    letters: list[dict[str, Any]] = []
+    for line in read_file(path).splitlines():
+        try:
+            letters.append(orjson.loads(line))
+        except orjson.JSONDecodeError:
+            continue
+    return letters

@@ -1,0 +1,64 @@
+"""What the tests of the spool share: records, and journals in a folder of their own."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from prefactor_recorder.journal import Journal
+from prefactor_recorder.record import Operation, encode
+from prefactor_recorder.spool import SpoolJournal
+
+API_URL = "https://api.example"
+API_TOKEN = "token"
+
+Open = Callable[..., SpoolJournal]
+
+
+@pytest.fixture
+def record() -> Callable[..., bytes]:
+    """Makes an encoded record; a number tells it from others."""
+
+    def make(
+        number: int, size: int = 0, operation: Operation = Operation.CREATE_SPAN, run: str = "run"
+    ) -> bytes:
+        body = b'"payload":"%b"' % (b"x" * size)
+        return encode(operation, run.encode(), b"span-%d" % number, body)
+
+    return make
+
+
+@pytest.fixture
+def spool(tmp_path: Path) -> Path:
+    """A place for spools that is not there yet."""
+    return tmp_path / "state" / "spool"
+
+
+@pytest.fixture
+def open_journal(spool: Path) -> Iterator[Open]:
+    """Opens a journal as another process would, or the first; closed when the test is over."""
+    opened: list[SpoolJournal] = []
+
+    def make(**given: Any) -> SpoolJournal:
+        settings = {"api_url": API_URL, "api_token": API_TOKEN, **given}
+        journal = SpoolJournal(settings.pop("spool_dir", spool), **settings)
+        opened.append(journal)
+        return journal
+
+    yield make
+    for journal in opened:
+        journal.close()
+
+
+@pytest.fixture
+def read_ids() -> Callable[[Journal], list[str]]:
+    """Reads all that waits, and says which spans it was."""
+
+    def read(journal: Journal) -> list[str]:
+        found: list[str] = []
+        while entries := journal.read(1000):
+            found += [entry.record.id for entry in entries]
+        return found
+
+    return read

@@ -1,0 +1,119 @@
+"""Finding records in a piece of a segment, whatever has happened to it."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from prefactor_recorder.record import FRAME_SIZE, MAX_ID, Operation, Record, decode, encode
+from prefactor_recorder.spool.scan import scan
+
+ids = st.text("abcdefghij0123456789_", min_size=1, max_size=MAX_ID).map(str.encode)
+# Bodies are JSON: text without control characters, small integers written out.
+bodies = st.text(st.characters(min_codepoint=32, codec="utf-8"), max_size=200).map(str.encode)
+records = st.builds(encode, st.sampled_from(Operation), ids, ids, bodies)
+segments = st.lists(records, max_size=12)
+
+
+def found(data: bytes, *, last: bool = True) -> list[bytes]:
+    """The records that are read from a piece, as they were written."""
+    return [data[start:end] for start, end in scan(data, last=last).frames]
+
+
+def bounds(written: list[bytes]) -> list[tuple[int, int]]:
+    """Where each record lies when they are written one after the other."""
+    at = 0
+    places: list[tuple[int, int]] = []
+    for record in written:
+        places.append((at, at + len(record)))
+        at += len(record)
+    return places
+
+
+@given(segments)
+def test_what_was_written_is_read(written: list[bytes]) -> None:
+    """Records come out of a sound segment as they went in, with nothing left over."""
+    data = b"".join(written)
+    judged = scan(data, last=True)
+
+    assert [data[start:end] for start, end in judged.frames] == written
+    assert (judged.damaged, judged.rest) == (0, len(data))
+
+
+@given(segments, st.data())
+def test_a_torn_end_is_cut(written: list[bytes], data: st.DataObject) -> None:
+    """Wherever a segment is cut, all records before the cut are read and nothing else is."""
+    whole = b"".join(written)
+    cut = data.draw(st.integers(0, len(whole)))
+    judged = scan(whole[:cut], last=True)
+
+    expected = [(start, end) for start, end in bounds(written) if end <= cut]
+    assert judged.frames == expected
+    assert judged.damaged == 0
+    assert judged.rest == (expected[-1][1] if expected else 0)
+
+
+@given(segments, st.data())
+def test_a_piece_that_ends_anywhere_is_continued(written: list[bytes], data: st.DataObject) -> None:
+    """A record that is not wholly in a piece is left to the next one, which begins with it."""
+    whole = b"".join(written)
+    cut = data.draw(st.integers(0, len(whole)))
+    judged = scan(whole[:cut], last=False)
+
+    assert found(whole[:cut], last=False) + found(whole[judged.rest :]) == written
+
+
+@given(segments.filter(bool), st.data())
+def test_a_flipped_bit_costs_one_record(written: list[bytes], data: st.DataObject) -> None:
+    """Whichever bit is flipped, every other record is read and none is made up."""
+    whole = bytearray(b"".join(written))
+    bit = data.draw(st.integers(0, len(whole) * 8 - 1))
+    whole[bit // 8] ^= 1 << bit % 8
+
+    intact = [(start, end) for start, end in bounds(written) if not start <= bit // 8 < end]
+    assert scan(bytes(whole), last=True).frames == intact
+
+
+@given(segments, st.binary(max_size=400))
+def test_appended_garbage_adds_nothing(written: list[bytes], garbage: bytes) -> None:
+    """Bytes behind the records are never taken for a record."""
+    assert found(b"".join(written) + garbage) == written
+
+
+@given(segments, st.binary(min_size=1, max_size=400), segments)
+def test_garbage_in_the_middle_is_passed_over(
+    before: list[bytes], garbage: bytes, behind: list[bytes]
+) -> None:
+    """Records behind damage of any length are read, and the damaged bytes are counted."""
+    data = b"".join(before) + garbage + b"".join(behind)
+    judged = scan(data, last=True)
+
+    assert [data[start:end] for start, end in judged.frames] == before + behind
+    if behind:
+        assert judged.damaged == len(garbage)
+        assert judged.rest == len(data)
+
+
+@given(st.binary(max_size=1000))
+def test_garbage_alone_is_nothing(garbage: bytes) -> None:
+    """Random bytes hold no record, and are left as a whole."""
+    judged = scan(garbage, last=True)
+
+    assert (judged.frames, judged.damaged, judged.rest) == ([], 0, 0)
+
+
+def test_a_length_beyond_reason_asks_for_nothing() -> None:
+    """A length that no record can have is damage, and does not make a reader wait for more."""
+    sound = encode(Operation.START, b"run", b"run", b"")
+    data = b"\xff" * FRAME_SIZE + sound
+
+    assert found(data, last=False) == [sound]
+
+
+def test_damage_of_a_segment_is_passed_over_in_one_go() -> None:
+    """Megabytes that look like the heads of records everywhere are still passed over."""
+    sound = encode(Operation.FINISH_SPAN, b"run", b"span", b'"2026-01-31T09:30:00.000000Z"')
+    data = b"\x01" * 2_000_000 + sound
+
+    assert found(data) == [sound]
+    assert decode(sound[FRAME_SIZE:]) == Record(
+        Operation.FINISH_SPAN, "run", "span", b'"2026-01-31T09:30:00.000000Z"'
+    )

@@ -1,0 +1,248 @@
+"""The journal on disk through its front door: nothing is lost, nothing is settled twice."""
+
+import os
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+from prefactor_recorder.journal import Journal
+from prefactor_recorder.record import Operation
+from prefactor_recorder.spool import SpoolJournal
+
+Open = Callable[..., SpoolJournal]
+Make = Callable[..., bytes]
+ReadIds = Callable[[Journal], list[str]]
+
+
+def files(spool: Path, suffix: str) -> list[Path]:
+    """The files of one kind anywhere in the spool."""
+    return sorted(path for path in spool.rglob("*") if path.name.endswith(suffix))
+
+
+def die(journal: SpoolJournal) -> None:
+    """Leave everything as a killed process does: descriptors closed, nothing said."""
+    journal.after_fork()
+
+
+def test_nothing_is_touched_before_the_first_record(open_journal: Open, spool: Path) -> None:
+    """A journal that nobody uses leaves no file and no directory, also when it is maintained."""
+    journal = open_journal()
+    journal.maintain()
+    assert journal.adopt() == 0
+    journal.close()
+
+    assert not spool.exists()
+
+
+def test_records_are_read_in_the_order_they_were_appended(
+    open_journal: Open, record: Make, read_ids: ReadIds
+) -> None:
+    """Across several segments, what is read is what was appended, once and in order."""
+    journal = open_journal(segment_size=2000)
+    for number in range(100):
+        assert journal.append(record(number, size=100))
+    assert journal.undelivered == 100
+    assert journal.unread == sum(len(record(number, size=100)) for number in range(100))
+
+    assert read_ids(journal) == [f"span-{number}" for number in range(100)]
+    assert journal.unread == 0
+    assert journal.undelivered == 100
+    assert journal.read(1000) == []
+
+
+def test_a_read_brings_about_what_was_asked_for(open_journal: Open, record: Make) -> None:
+    """A limit is kept within a record or two, and a record beyond it comes all the same."""
+    journal = open_journal()
+    for number in range(100):
+        journal.append(record(number, size=10_000))
+
+    assert len(journal.read(1)) == 1
+    assert 5 <= len(journal.read(60_000)) <= 7
+    journal.append(record(100, size=300_000))
+    rest = [journal.read(1) for _ in range(100)]
+    assert {len(entries) for entries in rest} <= {0, 1}
+    assert [entry.size > 300_000 for entries in rest for entry in entries][-1]
+
+
+def test_what_was_settled_is_gone(open_journal: Open, record: Make, spool: Path) -> None:
+    """Files whose records are all settled are deleted, and close leaves nothing of the process."""
+    journal = open_journal(segment_size=2000)
+    for number in range(100):
+        journal.append(record(number, size=100))
+    journal.settle(journal.read(1_000_000))
+
+    assert journal.undelivered == 0
+    assert len(files(spool, ".seg")) == 1
+    journal.close()
+    assert [path.name for path in files(spool, "") if path.is_file()] == ["identity.json"]
+
+
+def test_settling_twice_counts_once(open_journal: Open, record: Make) -> None:
+    """An entry that is settled again, alone or with others, is not counted again."""
+    journal = open_journal()
+    for number in range(3):
+        journal.append(record(number))
+    entries = journal.read(1000)
+    journal.settle(entries[:2])
+    journal.settle(entries[:2])
+    journal.settle([entries[0]])
+
+    assert journal.undelivered == 1
+
+
+def test_the_dead_are_taken_over(open_journal: Open, record: Make, read_ids: ReadIds) -> None:
+    """What a killed process had not settled is read by the next one, and only that."""
+    first = open_journal(segment_size=2000)
+    for number in range(50):
+        first.append(record(number, size=100))
+    entries = first.read(3000)
+    settled = {entry.record.id for entry in entries[::2]}
+    first.settle(entries[::2])
+    die(first)
+
+    second = open_journal()
+    expected = [f"span-{number}" for number in range(50) if f"span-{number}" not in settled]
+    assert second.adopt() == len(expected)
+    assert second.undelivered == len(expected)
+    assert read_ids(second) == expected
+    assert second.adopt() == 0
+
+
+def test_the_living_are_left_alone(open_journal: Open, record: Make) -> None:
+    """Of two processes in one directory neither takes what the other holds."""
+    first, second = open_journal(), open_journal()
+    first.append(record(1))
+    second.append(record(2))
+
+    assert (first.adopt(), second.adopt()) == (0, 0)
+
+
+def test_one_of_two_adopters_wins(open_journal: Open, record: Make) -> None:
+    """What one process has taken over, another does not take, until the first has died too."""
+    dead, first, second = (open_journal() for _ in range(3))
+    for number in range(10):
+        dead.append(record(number, size=1000))
+    die(dead)
+
+    assert first.adopt() == 10
+    assert second.adopt() == 0
+    first.settle(first.read(3000))
+    left = first.undelivered
+    assert 0 < left < 10
+    die(first)
+    assert second.adopt() == left
+
+
+def test_nothing_of_the_delivered_dead_remains(
+    open_journal: Open, record: Make, spool: Path
+) -> None:
+    """When the last record of a dead process is settled, its files are deleted with its lock."""
+    dead = open_journal(segment_size=500)
+    for number in range(10):
+        dead.append(record(number, size=100))
+    die(dead)
+    heir = open_journal()
+    heir.adopt()
+    heir.settle(heir.read(100_000))
+
+    assert heir.undelivered == 0
+    assert [path.name for path in files(spool, "") if path.is_file()] == ["identity.json"]
+
+
+def test_the_rest_of_the_spool_waits_for_its_own_account(
+    open_journal: Open, record: Make, read_ids: ReadIds
+) -> None:
+    """Data of another token is taken over when the account is the same, and never otherwise."""
+    old, other = open_journal(api_token="old"), open_journal(api_token="other")
+    for journal, account in ((old, "acc-1"), (other, "acc-2")):
+        journal.append(record(1 if journal is old else 2))
+        journal.learn_account(account)
+        die(journal)
+
+    heir = open_journal(api_token="new")
+    heir.append(record(3))
+    assert heir.adopt() == 0
+    heir.learn_account("acc-1")
+    assert heir.adopt() == 1
+    assert read_ids(heir) == ["span-3", "span-1"]
+
+
+def test_another_api_is_another_spool(open_journal: Open, record: Make) -> None:
+    """What is meant for one server is never sent to another, even with the same token."""
+    one = open_journal(api_url="https://one.example")
+    one.append(record(1))
+    die(one)
+
+    assert open_journal(api_url="https://two.example").adopt() == 0
+
+
+def test_the_spool_is_for_its_owner_alone(open_journal: Open, record: Make, spool: Path) -> None:
+    """Directories are 0700 and files 0600, whatever the umask would have allowed."""
+    before = os.umask(0)
+    try:
+        journal = open_journal()
+        for number in range(2):
+            journal.append(record(number))
+        entries = journal.read(1000)
+        journal.settle(entries[:1])
+        journal.bury(entries[1], {"code": "invalid"})
+    finally:
+        os.umask(before)
+
+    modes = {stat.S_IMODE(path.stat().st_mode) for path in spool.rglob("*") if path.is_file()}
+    assert modes == {0o600}
+    below = [spool, *(path for path in spool.rglob("*") if path.is_dir())]
+    assert {stat.S_IMODE(path.stat().st_mode) for path in below} == {0o700}
+
+
+def test_a_busy_process_does_not_starve_the_dead(open_journal: Open, record: Make) -> None:
+    """Of each read a share is for what was taken over, however much of one's own waits."""
+    dead = open_journal()
+    dead.append(record(0, run="dead"))
+    die(dead)
+    heir = open_journal()
+    heir.adopt()
+    for number in range(100):
+        heir.append(record(number, size=1000))
+
+    assert "dead" in [entry.record.run_id for entry in heir.read(20_000)]
+
+
+def test_the_budget_refuses_and_counts(open_journal: Open, record: Make) -> None:
+    """Beyond the limit records are refused and counted, and there is room again once some left."""
+    journal = open_journal(limit=80_000)
+    kept = sum(journal.append(record(number, size=1000)) for number in range(100))
+
+    assert 60 < kept < 80
+    assert journal.dropped == 100 - kept
+    assert journal.undelivered == kept
+    journal.settle(journal.read(1_000_000))
+    assert journal.append(record(100))
+
+
+def test_the_last_of_the_room_is_for_ends(open_journal: Open, record: Make, spool: Path) -> None:
+    """When a beginning does not fit any more, an end still does, up to the limit itself."""
+    journal = open_journal(limit=100_000)
+    while journal.append(record(1, size=1000)):
+        pass
+    ends = 0
+    while journal.append(record(1, size=200, operation=Operation.FINISH_SPAN)):
+        ends += 1
+
+    assert ends > 10
+    assert sum(path.stat().st_size for path in files(spool, ".seg")) <= 100_000
+
+
+def test_others_count_against_the_budget(open_journal: Open, record: Make) -> None:
+    """The limit is for the directory: what other processes left in it takes room, too."""
+    dead = open_journal(limit=80_000)
+    while dead.append(record(1, size=1000)):
+        pass
+    die(dead)
+    heir = open_journal(limit=80_000)
+    heir.maintain()
+
+    assert not heir.append(record(2, size=1000))
+    heir.adopt()
+    heir.settle(heir.read(1_000_000))
+    assert heir.append(record(3, size=1000))
