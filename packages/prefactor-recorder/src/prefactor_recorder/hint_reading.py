@@ -1,0 +1,74 @@
+"""The annotations of a function or a class, as far as they can be read.
+
+One name that exists only for the type checker must not cost the others: what cannot be resolved is
+left out, and everybody else keeps their type.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import sys
+import types
+import typing
+from typing import Any, cast
+
+
+def hints_of(target: Any) -> dict[str, Any]:
+    """The type hints of a function or class by name, qualifiers and `Annotated` kept."""
+    target = underlying(target)
+    if not callable(target):
+        return {}
+    try:
+        return typing.get_type_hints(target, include_extras=True)
+    except Exception:  # noqa: BLE001 - a hint is an expression of the host's, and may do anything
+        return _hints_one_by_one(target)
+
+
+def underlying(target: Any) -> Any:
+    """The function behind partial objects, decorators, bound methods and callable objects."""
+    while True:
+        if isinstance(target, functools.partial):
+            target = target.func
+        elif isinstance(target, types.MethodType | staticmethod | classmethod):
+            target = cast("Any", target).__func__
+        elif hasattr(target, "__wrapped__"):
+            target = inspect.unwrap(target)
+        elif isinstance(target, type | types.FunctionType) or not callable(target):
+            return target
+        else:
+            call = getattr(type(target), "__call__", None)  # noqa: B004 - it is to be read, not asked
+            if not isinstance(call, types.FunctionType):
+                return target
+            target = call
+
+
+def _hints_one_by_one(target: Any) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    owners = reversed(target.__mro__) if isinstance(target, type) else [target]
+    for owner in owners:
+        for name, annotation in _annotations(owner).items():
+            found.pop(name, None)
+            single = types.SimpleNamespace(__annotations__={name: annotation})
+            try:
+                hints = typing.get_type_hints(single, _names(owner), include_extras=True)
+            except Exception:  # noqa: BLE001, S112 - this one is left out
+                continue
+            found.update(hints)
+    return found
+
+
+def _annotations(owner: Any) -> dict[str, Any]:
+    if sys.version_info >= (3, 14):
+        import annotationlib  # noqa: PLC0415
+
+        return annotationlib.get_annotations(owner, format=annotationlib.Format.FORWARDREF)
+    return inspect.get_annotations(owner)
+
+
+def _names(owner: Any) -> dict[str, Any]:
+    """The names that an annotation of this function or class may use."""
+    if isinstance(owner, type):
+        module = sys.modules.get(owner.__module__)
+        return dict(vars(module)) if module else {}
+    return dict(getattr(owner, "__globals__", {}))
