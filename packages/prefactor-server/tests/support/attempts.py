@@ -1,0 +1,167 @@
+"""Calls of every operation of a document, with ids of the caller's own and of others in any place.
+
+A call is written with what stands for an id: ``<theirs:kind:number>`` for one that the caller
+should not know, ``<mine:kind:number>`` for one of its own. Each caller has it filled in with its
+own, so that several can be told to do the same.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from described_api import Choose, Described
+from hypothesis import strategies as st
+from tenant import TIME
+
+Ids = Mapping[str, Sequence[str]]
+"""Ids by their kind, which is the name of the fields and parameters that hold one."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call, by the kind of token that makes it; without a key unless it has one."""
+
+    operation: Described
+    token: str
+    path_id: str = ""
+    query: dict[str, str] = field(default_factory=dict)
+    body: Any = None
+    key: str | None = None
+    as_item: bool = False
+
+    def item(self, key: str) -> dict[str, Any]:
+        """The same call as an item of a bulk request, with a key if it has none."""
+        body = self.body if isinstance(self.body, dict) else {}
+        mark = {"_type": self.operation.item_type, "idempotency_key": self.key or key}
+        path = {self.operation.path_parameter: self.path_id} if self.path_id else {}
+        return {**body, **self.query, **path, **mark}
+
+
+class Places:
+    """What there is to be put into calls; an operation's own kind stands for its ``id``."""
+
+    def __init__(self, theirs: Ids, mine: Ids) -> None:
+        self._ids = {"theirs": theirs, "mine": mine}
+
+    def refs(self, whose: str, kind: str | None = None) -> list[str]:
+        """What stands for the ids of a kind, or of all kinds."""
+        ids = self._ids[whose]
+        kinds = list(ids) if kind is None else [kind] if kind in ids else []
+        # A caller that takes away its own token can try nothing more.
+        kinds = [one for one in kinds if whose == "theirs" or one != "api_token_id"]
+        return [f"<{whose}:{one}:{number}>" for one in kinds for number in range(len(ids[one]))]
+
+    def every_call(self, operation: Described, tokens: Sequence[str]) -> Iterator[Call]:
+        """The ids of others in the path, in each parameter, and in each field."""
+        calls = [*self._by_path(operation), *self._by_parameter(operation)]
+        if operation.body:
+            calls += self._by_field(operation)
+        for token in tokens:
+            for as_item in (False, True):
+                yield from (replace(call, token=token, as_item=as_item) for call in calls)
+
+    def _by_path(self, operation: Described) -> Iterator[Call]:
+        if operation.path_parameter:
+            body = operation.make(self._own, lambda _: False) if operation.body else None
+            for theirs in self.refs("theirs"):
+                yield Call(operation, "", path_id=theirs, body=body)
+
+    def _by_parameter(self, operation: Described) -> Iterator[Call]:
+        mine = (self.refs("mine", operation.path_parameter) or [""])[0]
+        for name in operation.query:
+            for theirs in self.refs("theirs", name) or ["<their mark>"]:
+                yield Call(operation, "", path_id=mine, query={name: theirs})
+
+    def _by_field(self, operation: Described) -> Iterator[Call]:
+        mine = (self.refs("mine", operation.path_parameter) or [""])[0]
+        for way in operation.fields():
+            for theirs in self._fitting(way[-1], operation):
+                body = operation.make(self._own, way.__contains__)
+                _put(body, way, theirs)
+                yield Call(operation, "", path_id=mine, body=body)
+
+    def _own(self, name: str, schema: Mapping[str, Any]) -> Any:
+        """A value for a field, of the caller's own."""
+        if "enum" in schema:
+            return schema["enum"][0]
+        mine = self.refs("mine", name)
+        if mine or schema.get("type") != "string":
+            return mine[-1] if mine else {}
+        return TIME if name.endswith(("_at", "_time")) else "<mark> text"
+
+    def _fitting(self, name: str, operation: Described) -> list[str]:
+        kind = operation.path_parameter if name == "id" else name
+        if name == "id" and kind is None:
+            return self.refs("theirs")
+        return self.refs("theirs", kind)
+
+
+def any_call(
+    places: Places, operations: Sequence[Described], tokens: Sequence[str], keys: Sequence[str]
+) -> st.SearchStrategy[Call]:
+    """Any call with any of the ids in any place."""
+    every = st.sampled_from([*places.refs("theirs"), *places.refs("mine"), "shared-run", "<mark>"])
+
+    def chooser(draw: st.DrawFn, operation: Described) -> Choose:
+        def choose(name: str, schema: Mapping[str, Any]) -> Any:
+            kind = operation.path_parameter if name == "id" else name
+            fitting = [*places.refs("theirs", kind), *places.refs("mine", kind)]
+            if "enum" in schema:
+                return draw(st.sampled_from(schema["enum"]))
+            if fitting and draw(st.booleans()):
+                return draw(st.sampled_from(fitting))
+            if schema.get("type") != "string":
+                return draw(st.sampled_from([{}, {"text": "<mark>"}]))
+            return TIME if name.endswith(("_at", "_time")) else draw(every)
+
+        return choose
+
+    @st.composite
+    def call(draw: st.DrawFn) -> Call:
+        operation = draw(st.sampled_from(operations))
+        choose = chooser(draw, operation)
+        path_id = choose("id", {"type": "string"}) if operation.path_parameter else ""
+        names = draw(st.sets(st.sampled_from(sorted(operation.query) or [""]), max_size=2))
+        wanted = draw(
+            st.sets(st.sampled_from(sorted({way[-1] for way in operation.fields()}) or [""]))
+        )
+        return Call(
+            operation,
+            draw(st.sampled_from(tokens)),
+            path_id,
+            {
+                name: str(choose(name, {"type": "string"}))
+                for name in (names | operation.required_query) - {""}
+            },
+            operation.make(choose, wanted.__contains__) if operation.body else None,
+            draw(st.sampled_from([None, *keys])),
+            draw(st.booleans()),
+        )
+
+    return call()
+
+
+def filled_in(value: Any, theirs: Ids, mine: Ids, marks: Mapping[str, str]) -> Any:
+    """A call, or a part of one, with ids and marks in the place of what stands for them."""
+    text = json.dumps(value)
+    for whose, known in (("theirs", theirs), ("mine", mine)):
+        for kind, ids in known.items():
+            for number, one in enumerate(ids):
+                text = text.replace(f"<{whose}:{kind}:{number}>", one)
+    for stands, mark in marks.items():
+        text = text.replace(f"<{stands}>", mark)
+    return json.loads(text)
+
+
+def changed(ids: Ids, change: Callable[[str], str]) -> dict[str, list[str]]:
+    """Other ids in the place of each."""
+    return {kind: [change(one) for one in known] for kind, known in ids.items()}
+
+
+def _put(body: Any, way: tuple[str, ...], value: str) -> None:
+    for name in way[:-1]:
+        body = body.setdefault(name, {})
+        if not isinstance(body, dict):
+            return
+    body[way[-1]] = value
