@@ -137,6 +137,7 @@ async def test_runs_are_counted_on_request(door: Any) -> None:
 async def test_the_list_finds_agents_by_what_they_have(door: Any) -> None:
     """The filters of the list take an id, or the text null for agents that have none."""
     first = await _create(door, team_id="t", owner_person_id="o")
+    await door.post("/risk_profile", {"details": {"name": "R", "id": "r"}})
     second = await _create(door, risk_profile_id="r")
     run = await door.register(agent_id="agent-3")
     third = {"id": run["agent_id"]}
@@ -169,6 +170,7 @@ async def test_the_list_finds_agents_by_where_they_are_deployed(door: Any) -> No
 
 async def test_an_update_changes_what_it_names(door: Any) -> None:
     """What is left out stays; null clears owner, profile and team, not name and description."""
+    await door.post("/risk_profile", {"details": {"name": "R", "id": "r"}})
     created = await _create(
         door, description="D", owner_person_id="o", risk_profile_id="r", team_id="t"
     )

@@ -186,3 +186,37 @@ async def test_changes_to_profiles_are_in_the_audit_log(door: Any) -> None:
         ("risk_profiles.update", "New"),
         ("risk_profiles.delete", "New"),
     ]
+
+
+async def test_an_agent_is_given_only_a_profile_that_there_is(door: Any) -> None:
+    """A profile that is unknown or deleted is refused by the field; the agent's own may stay."""
+    mine, gone = await _create(door), await _create(door)
+    await door.call("DELETE", f"/risk_profile/{gone['id']}")
+
+    for unknown in (gone["id"], "nobody", "nobody's; \N{SNOWMAN}"):
+        fields = {"name": "A", "id": "a", "risk_profile_id": unknown}
+        body = (await door.post("/agent", {"details": fields})).refused(422, "validation_errors")
+        assert body["errors"]["details"]["risk_profile_id"]["code"] == "invalid_value"
+    agent = {"name": "A", "id": "a", "risk_profile_id": mine["id"]}
+    created = (await door.post("/agent", {"details": agent})).details
+    other = {"details": {"risk_profile_id": gone["id"]}}
+    changed = (await door.call("PUT", "/agent/a", other)).refused(422, "validation_errors")
+    await door.call("DELETE", f"/risk_profile/{mine['id']}")
+    kept = await door.call("PUT", "/agent/a", {"details": {**agent, "name": "B"}})
+
+    assert created["risk_profile_id"] == mine["id"]
+    assert changed["errors"]["details"]["risk_profile_id"]["code"] == "invalid_value"
+    assert (kept.details["name"], kept.details["risk_profile_id"]) == ("B", mine["id"])
+
+
+async def test_an_agent_is_given_a_profile_made_in_the_same_request(door: Any) -> None:
+    """In bulk, an agent may have the profile of an item before it, and of none behind it."""
+    agent = {"_type": "agents/create", "name": "A", "risk_profile_id": "mine"}
+    profile = {"_type": "risk_profiles/create", "name": "P", "id": "mine"}
+    items = [{**profile, "idempotency_key": "key-0001"}, {**agent, "idempotency_key": "key-0002"}]
+
+    early = await door.post("/bulk", {"items": items[1:]})
+    outputs = (await door.post("/bulk", {"items": items})).body["outputs"]
+
+    assert early.body["outputs"]["key-0002"]["code"] == "validation_errors"
+    assert outputs["key-0002"]["details"]["risk_profile_id"] == "mine"

@@ -28,7 +28,12 @@ from prefactor_server.commands.base import (
     collect_needs,
     decide_batch,
 )
-from prefactor_server.domain.errors import IdempotencyKeyUsed, InvalidAction, ValidationFailed
+from prefactor_server.domain.errors import (
+    IdempotencyKeyUsed,
+    InvalidAction,
+    RunTerminated,
+    ValidationFailed,
+)
 from prefactor_server.storage.base import Snapshot
 from prefactor_server.storage.postgres.backend import PostgresStorage
 
@@ -151,7 +156,7 @@ async def test_a_terminated_run_is_not_finished(
 
     outcome, _ = await raced(database, storage, finish("run-1"), terminate("run-1"))
 
-    assert refusal(outcome) is InvalidAction
+    assert refusal(outcome) is RunTerminated
 
 
 async def test_a_span_of_a_run_that_was_just_terminated(

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from database import make_database
@@ -23,12 +23,33 @@ from rows import (
     terminate,
 )
 
-from prefactor_server.commands.base import Done
+from prefactor_server.commands.base import Decision, Done, Request
 from prefactor_server.commands.risk_profile import CreateRiskProfile, DeleteRiskProfile
 from prefactor_server.domain.usage import Usage
-from prefactor_server.storage.base import SpanUsage, Storage
+from prefactor_server.storage.base import Changes, Needs, Snapshot, SpanUsage, Storage
 from prefactor_server.storage.postgres.backend import PostgresStorage
 from prefactor_server.storage.postgres.risk import READS
+
+
+class OldAgent(NamedTuple):
+    """Stores an agent as servers once did, without a look at the profile that it names."""
+
+    id: str
+    risk_profile_id: str
+    request: Request = request()
+
+    @property
+    def operation(self) -> str:
+        return "tests.old_agent"
+
+    def needs(self, needs: Needs) -> None:
+        del needs
+
+    def decide(self, snapshot: Snapshot) -> Decision:
+        command = create_agent(self.id, request=self.request)
+        (made,) = command.decide(snapshot).changes.inserted
+        agent = made._replace(risk_profile_id=self.risk_profile_id)
+        return Decision(Changes(inserted=(agent,)), Done(agent.id, agent))
 
 
 @pytest.fixture
@@ -48,12 +69,12 @@ async def fill(storage: Storage) -> None:
     ]
     agents = [
         create_agent("weighed", risk_profile_id="kept"),
-        create_agent("orphan", risk_profile_id="gone"),
-        create_agent("dangling", risk_profile_id="never-was"),
+        OldAgent("orphan", "gone"),
+        OldAgent("dangling", "never-was"),
         create_agent("bare"),
-        create_agent("weighed", risk_profile_id="kept", request=request(OTHER_ACCOUNT)),
     ]
     outcomes = await submit(storage, *profiles, *agents)
+    outcomes += await submit(storage, OldAgent("weighed", "kept", request(OTHER_ACCOUNT)))
     assert all(isinstance(outcome, Done) for outcome in outcomes), outcomes
     uses: list[dict[str, Any]] = [
         {"model": "m", "prompt_tokens": 5, "completion_tokens": 7, "total_tokens": 12},

@@ -11,6 +11,7 @@ from prefactor_server.domain.agent_deployment import AgentDeployment
 from prefactor_server.domain.agent_instance import AgentInstance
 from prefactor_server.domain.agent_schema_version import AgentSchemaVersion
 from prefactor_server.domain.errors import InvalidAction, NotFound, invalid
+from prefactor_server.domain.risk_profile import RiskProfile
 from prefactor_server.storage.base import AgentRecord, Changes, Needs, Snapshot
 
 
@@ -32,7 +33,8 @@ class CreateAgent(NamedTuple):
         return "agents.create"
 
     def needs(self, needs: Needs) -> None:
-        """Agents that may have the same id or external identifier."""
+        """Agents that may have the same id or external identifier, and the profile it is given."""
+        _need_profile(needs, self.risk_profile_id)
         needs.agents.add(self.id)
         if self.external_identifier is not None:
             needs.agents.add(self.external_identifier)
@@ -44,6 +46,7 @@ class CreateAgent(NamedTuple):
         external = self.external_identifier
         if external is not None and find_agent(snapshot, external) is not None:
             raise invalid("external_identifier", f"{external!r} belongs to another agent")
+        _check_profile(snapshot, self.risk_profile_id)
         agent = Agent(
             id=self.id,
             account_id=self.request.account_id,
@@ -74,12 +77,17 @@ class UpdateAgent(NamedTuple):
         return "agents.update"
 
     def needs(self, needs: Needs) -> None:
-        """The agent, and what its status depends on."""
+        """The agent, what its status depends on, and the profile it is given."""
         _need(needs, self.ref, self.id)
+        _need_profile(needs, self.given.get("risk_profile_id"))
 
     def decide(self, snapshot: Snapshot) -> Decision:
         """The agent as it is to be."""
         agent = existing_agent(snapshot, self.ref)
+        given_profile = self.given.get("risk_profile_id")
+        # Who reads an agent and writes it back must not stumble over a profile deleted meanwhile.
+        if given_profile != agent.risk_profile_id:
+            _check_profile(snapshot, given_profile)
         changed = agent._replace(**self.given, updated_at=self.request.now)
         return _changed(snapshot, changed, self.request, self.operation)
 
@@ -186,6 +194,19 @@ def agent_record(snapshot: Snapshot, agent: Agent) -> AgentRecord:
 def _need(needs: Needs, ref: str, agent_id: str) -> None:
     needs.agents.add(ref)
     needs.agents_in_use.add(agent_id)
+
+
+def _need_profile(needs: Needs, profile_id: str | None) -> None:
+    if profile_id is not None:
+        needs.rows.add((RiskProfile, profile_id))
+
+
+def _check_profile(snapshot: Snapshot, profile_id: str | None) -> None:
+    if profile_id is None:
+        return
+    found = snapshot.get(RiskProfile, profile_id)
+    if found is None or found.deleted_at is not None:
+        raise invalid("risk_profile_id", f"{profile_id!r} is no risk profile of this account")
 
 
 def _changed(snapshot: Snapshot, agent: Agent, request: Request, operation: str) -> Decision:
