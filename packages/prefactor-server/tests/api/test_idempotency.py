@@ -201,3 +201,50 @@ async def test_of_two_ends_at_the_same_time_one_wins(door: Any) -> None:
     )
 
     assert sorted(answer.status for answer in answers) == [200, 409]
+
+
+async def test_a_deletion_takes_its_key_from_the_query(door: Any) -> None:
+    """The key counts wherever it stands, so a repeat of a deletion is one and no 404."""
+    made = [
+        (await door.post("/environment", {"details": {"name": name}})).details["id"]
+        for name in ("one", "two")
+    ]
+    first, second = (f"/environment/{one}" for one in made)
+    key = "key of mine"
+
+    done = await door.call("DELETE", first, idempotency_key=key, account_id="")
+    assert done.status == 403
+    done = await door.call("DELETE", first, idempotency_key=key)
+    again = await door.call("DELETE", first, idempotency_key=key)
+    by_header = await door.call("DELETE", first, headers={"Idempotency-Key": key})
+    by_body = await door.call("DELETE", first, {"idempotency_key": key}, idempotency_key=key)
+    other = await door.call("DELETE", second, idempotency_key=key)
+
+    assert not done.replayed
+    assert again.replayed
+    assert by_header.replayed
+    assert by_body.replayed
+    other.refused(409, "idempotency_key_already_used")
+    assert (await door.get(second)).status == 200
+
+
+async def test_what_a_deletion_does_not_understand_stops_it(door: Any) -> None:
+    """Unknown parameters, two keys and impossible ones are refused, and nothing is deleted."""
+    environment = (await door.post("/environment", {"details": {"name": "one"}})).details
+    path = f"/environment/{environment['id']}"
+
+    async def delete(query: str, **more: Any) -> Any:
+        return await door.call("DELETE", path + query, **more)
+
+    unknown = await delete("?dry_run=true")
+    twice = await delete("?idempotency_key=a&idempotency_key=a")
+    header = await delete("?idempotency_key=a", headers={"Idempotency-Key": "b"})
+    body = await delete("?idempotency_key=a", body={"idempotency_key": "b"})
+    too_long = await delete("?idempotency_key=" + "x" * 129)
+
+    assert "dry_run" in unknown.refused(400, "bad_request")["message"]
+    twice.refused(400, "bad_request")
+    for answer in (header, body):
+        assert "differ" in answer.refused(400, "bad_request")["message"]
+    too_long.refused(422, "validation_errors")
+    assert (await door.get(path)).status == 200

@@ -24,7 +24,7 @@ from prefactor_server.api.query import read_query
 from prefactor_server.api.rate_limit import RateLimiter
 from prefactor_server.api.router import Router
 from prefactor_server.api.services import Services
-from prefactor_server.api.writes import Job, Reply, carry_out
+from prefactor_server.api.writes import Job, Reply, carry_out, keys_differ
 from prefactor_server.domain.api_token import Principal
 from prefactor_server.domain.errors import BadRequest, Refusal
 
@@ -147,7 +147,8 @@ class Api:
             self._services.limits.max_request_bytes,
         )
         if isinstance(operation, Write):
-            job = Job(operation, call, document, header_key=headers.idempotency_key)
+            key = _key_beside(headers.idempotency_key, operation, call.principal, scope)
+            job = Job(operation, call, document, header_key=key)
             (outcome,) = await carry_out([job], len(document))
             if isinstance(outcome, Refusal):
                 raise outcome
@@ -190,6 +191,22 @@ class _Headers:
                 self.host = value.decode("latin-1")
             elif name == b"content-encoding":
                 self.content_encoding += b"," + value
+
+
+def _key_beside(
+    header: str | None, operation: Write, principal: Principal, scope: Scope
+) -> str | None:
+    """The idempotency key that stands beside the body: in the header, or where it is deleted.
+
+    The query of a deletion is read as strictly as that of a list: what is not understood there
+    (a trial run, a condition) must not end in something being gone.
+    """
+    if operation.method != "DELETE" or not scope["query_string"]:
+        return header
+    asked = read_query(scope["query_string"], (), principal).get("idempotency_key")
+    if header is not None and asked is not None and header != asked:
+        raise keys_differ()
+    return header if asked is None else asked
 
 
 def _text_header(value: bytes, name: str) -> str:

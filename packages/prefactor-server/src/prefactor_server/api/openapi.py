@@ -160,6 +160,8 @@ def _parameters(one: Operation) -> list[Mapping[str, Any]]:
         )
     if isinstance(one, Write):
         found.append(_KEY_HEADER)
+        if one.method == "DELETE":
+            found.append({**_KEY_HEADER, "name": "idempotency_key", "in": "query"})
     if isinstance(one, Read | Streamed):
         found.extend(_query_parameter(parameter) for parameter in one.parameters)
     return found

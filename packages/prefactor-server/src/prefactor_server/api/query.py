@@ -2,7 +2,8 @@
 
 One that an operation does not know is refused, and the answer names those it knows: a filter that
 is silently ignored gives wrong answers. Only what changes nothing is let through: ``include_*``
-asks for more than there is, and some clients always send their account or a key.
+asks for more than there is, and some clients always send their account or a key. (The key counts
+where something is deleted.)
 """
 
 from __future__ import annotations

@@ -218,8 +218,13 @@ def _key(header: str | None, field: object) -> str | None:
     if field is not None and not isinstance(field, str):
         raise invalid("idempotency_key", KEY_RULE)
     if header is not None and field is not None and header != field:
-        raise BadRequest("The header Idempotency-Key and the field idempotency_key differ")
+        raise keys_differ()
     key = header if field is None else field
     if key is not None and not is_key(key):
         raise invalid("idempotency_key", KEY_RULE)
     return key
+
+
+def keys_differ() -> BadRequest:
+    """A request that has an idempotency key in two places, and not the same one."""
+    return BadRequest("The idempotency keys in the header, the query and the body differ")
