@@ -1,0 +1,162 @@
+"""What the planner moves about: items, the lanes they wait in, the batches they leave in.
+
+lane:  ready ──next_batch──► away ──settled, returned──► ready
+                              │ └──retryable failure──► blocked ──time passes──► ready
+                              └──the run is asked for──► asking ──answered─────► ready
+"""
+
+from __future__ import annotations
+
+import enum
+from collections import deque
+from typing import TYPE_CHECKING, NamedTuple
+
+from prefactor_recorder.record import Operation
+
+from .items import encode_bulk, encode_item, item_size
+
+if TYPE_CHECKING:
+    from collections.abc import Container
+
+    from prefactor_recorder.journal import Entry
+
+
+class Item:
+    """One item of a bulk request: a record, or the create and the finish of one span."""
+
+    __slots__ = ("entry", "finish", "key", "seen", "sent", "size", "strikes", "weight")
+
+    def __init__(self, entry: Entry) -> None:
+        """Make an item of one record."""
+        self.entry = entry
+        self.finish: Entry | None = None
+        """The end of the span whose create `entry` is."""
+        self.key = entry.record.key
+        self.size = item_size(entry.record)
+        """Bytes in a request at most."""
+        self.weight = entry.size
+        """Bytes in the journal."""
+        self.sent = False
+        """Whether the server may have seen it: nothing is merged into it any more."""
+        self.strikes = 0
+        """How often the server failed on it although it took others."""
+        self.seen = -1
+        """How much had been delivered when it failed last; -1 if it never did."""
+
+    def merge(self, finish: Entry) -> None:
+        """Add the end of the span."""
+        self.finish = finish
+        self.size += len(finish.record.body)
+        self.weight += finish.size
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """What is settled or buried with it."""
+        return (self.entry,) if self.finish is None else (self.entry, self.finish)
+
+    def encode(self) -> bytes:
+        """The item as it goes over the wire."""
+        finish = self.finish
+        return encode_item(self.key, self.entry.record, None if finish is None else finish.record)
+
+
+class LaneState(enum.Enum):
+    """Where a lane is; see the drawing above."""
+
+    READY = enum.auto()
+    AWAY = enum.auto()
+    BLOCKED = enum.auto()
+    ASKING = enum.auto()
+
+
+class Lane:
+    """The items of one run that are still to be delivered, in their order."""
+
+    __slots__ = ("failures", "open", "queue", "run_id", "size", "state", "until", "weight")
+
+    def __init__(self, run_id: str) -> None:
+        """Begin with nothing."""
+        self.run_id = run_id
+        self.queue: deque[Item] = deque()
+        self.open: dict[str, Item] = {}
+        """Creates in the queue that nobody has seen and that lack their finish, by span."""
+        self.size = 0
+        """Bytes in requests, at most, of what is in the queue."""
+        self.weight = 0
+        """Bytes in the journal of what is in the queue."""
+        self.state = LaneState.READY
+        self.until = 0.0
+        """When a blocked lane may try again."""
+        self.failures = 0
+        """Failures in a row."""
+
+    def append(self, item: Item) -> None:
+        """Add an item behind the others; a register in front of them, which all need it."""
+        if item.entry.record.operation is Operation.REGISTER:
+            self.queue.appendleft(item)
+        else:
+            self.queue.append(item)
+        self._index(item)
+
+    def take(self) -> Item:
+        """Remove the first item."""
+        item = self.queue.popleft()
+        self.size -= item.size
+        self.weight -= item.weight
+        self.open.pop(item.entry.record.id, None)
+        return item
+
+    def merge(self, finish: Entry) -> bool:
+        """Add the end of a span to its create, if that is still here and was never sent."""
+        created = self.open.pop(finish.record.id, None)
+        if created is None:
+            return False
+        size = created.size
+        created.merge(finish)
+        self.size += created.size - size
+        self.weight += finish.size
+        return True
+
+    def put_back(self, items: list[Item]) -> None:
+        """Put items in front again, the first of them first; a register stays before them."""
+        register = self.queue.popleft() if self._begins_with_register else None
+        self.queue.extendleft(reversed(items))
+        if register is not None:
+            self.queue.appendleft(register)
+        for item in items:
+            self._index(item)
+
+    def remove(self, spans: Container[str]) -> list[Item]:
+        """Remove the items of these spans."""
+        removed = [item for item in self.queue if item.entry.record.id in spans]
+        if removed:
+            self.queue = deque(item for item in self.queue if item.entry.record.id not in spans)
+        for item in removed:
+            self.size -= item.size
+            self.weight -= item.weight
+            self.open.pop(item.entry.record.id, None)
+        return removed
+
+    @property
+    def _begins_with_register(self) -> bool:
+        return bool(self.queue) and self.queue[0].entry.record.operation is Operation.REGISTER
+
+    def _index(self, item: Item) -> None:
+        self.size += item.size
+        self.weight += item.weight
+        record = item.entry.record
+        if record.operation is Operation.CREATE_SPAN and item.finish is None and not item.sent:
+            self.open[record.id] = item
+
+
+class Batch(NamedTuple):
+    """Items that leave together: those of one lane side by side, in the lane's order."""
+
+    items: dict[str, Item]
+    """By idempotency key, in the order of the request."""
+    lanes: list[Lane]
+    """The lanes that they come from; no other request has items of these."""
+
+    def encode(self) -> bytes:
+        """The body of the request."""
+        return encode_bulk([item.encode() for item in self.items.values()])

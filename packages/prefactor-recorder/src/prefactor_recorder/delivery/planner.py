@@ -1,0 +1,388 @@
+"""Which items leave next, and what becomes of them: lanes, batches, the window. Pure.
+
+One lane per run keeps the order of its records; a lane has at most one request under way, and
+requests under way at the same time have no lane in common. Every entry that was added is sent
+until it is delivered or buried, and comes out of exactly one settlement.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+from prefactor_recorder.record import Operation
+
+from .items import encode_bulk
+from .lanes import Batch, Item, Lane, LaneState
+from .pace import LONGEST, backoff
+from .verdicts import Fate, Verdict, describe
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from prefactor_recorder.journal import Entry
+
+T = TypeVar("T")
+
+STRIKES = 8
+"""How often the server may fail on an item while it takes others, before the item is buried:
+about two minutes."""
+UNKNOWN_RUN = "run_unknown"
+"""Code of a dead letter whose run the server did not come to know in that time."""
+REMEMBERED = 10_000
+"""Runs and spans whose refusal is remembered, for what is recorded about them later."""
+
+
+class Settlement(NamedTuple):
+    """What is to be told to the journal, and which runs are to be asked for."""
+
+    delivered: list[Entry]
+    buried: list[tuple[Entry, dict[str, Any]]]
+    asks: list[tuple[str, dict[str, Any]]]
+    """Ids of runs, with why their register was refused."""
+
+
+class Planner:
+    """Plans what is sent.
+
+    Args:
+        window: Bytes of records to hold at most; those of lanes that wait for their turn after a
+            failure may come on top, up to as much again, so that they do not hold up the others.
+        random: Draws from [0, 1).
+    """
+
+    def __init__(self, window: int, random: Callable[[], float]) -> None:
+        """Hold nothing yet."""
+        self._window = window
+        self._random = random
+        self._held: dict[Entry, int] = {}
+        self._lanes: dict[str, Lane] = {}
+        self._ready: OrderedDict[str, Lane] = OrderedDict()
+        self._blocked: list[tuple[float, int, Lane]] = []
+        self._blocked_weight = 0
+        self._blockings = 0
+        self._known: OrderedDict[str, bool] = OrderedDict()
+        self._refused: OrderedDict[str, dict[str, Any]] = OrderedDict()
+        self.held_bytes = 0
+        """Bytes of records that were added and not settled."""
+        self.ready_items = 0
+        """Items that could leave now."""
+        self.ready_bytes = 0
+        """Bytes of those in requests, at most."""
+        self.delivered = 0
+        """Records that were delivered."""
+        self.added = 0
+        """Bytes of records that were ever added."""
+
+    @property
+    def room(self) -> int:
+        """Bytes of records that may be added; not positive when the window is full."""
+        return self._window + min(self._blocked_weight, self._window) - self.held_bytes
+
+    @property
+    def oldest(self) -> int | None:
+        """What `added` was with the oldest entry that is not settled."""
+        return next(iter(self._held.values()), None)
+
+    @property
+    def next_release(self) -> float:
+        """When the first of the blocked lanes may try again; infinity when none is blocked."""
+        return self._blocked[0][0] if self._blocked else math.inf
+
+    @property
+    def held(self) -> list[Entry]:
+        """Everything that is not settled, in the order in which it was added."""
+        return list(self._held)
+
+    # --- In -------------------------------------------------------------------------------------
+
+    def add(self, entries: Iterable[Entry]) -> Settlement:
+        """Take entries in; those of runs and spans that were refused come out again at once."""
+        settlement = Settlement([], [], [])
+        for entry in entries:
+            self.added += entry.size
+            self._held[entry] = self.added
+            self.held_bytes += entry.size
+            record = entry.record
+            if record.operation is Operation.REGISTER:
+                self._register(record.run_id)
+            refusal = self._refused.get(record.run_id)
+            if refusal is None and record.operation is Operation.FINISH_SPAN:
+                refusal = self._refused.get(record.id)
+            if refusal is None:
+                self._enqueue(entry)
+            else:
+                self._bury((entry,), refusal, settlement)
+        return settlement
+
+    def _register(self, run_id: str) -> None:
+        """Here is what a run was waiting for that was recorded elsewhere: forget its failures."""
+        _remember(self._known, run_id, value=True)
+        if self._refused.get(run_id, {}).get("code") == UNKNOWN_RUN:
+            del self._refused[run_id]
+        lane = self._lanes.get(run_id)
+        if lane is not None and lane.state is LaneState.BLOCKED:
+            self._move(lane, LaneState.READY)
+
+    def _enqueue(self, entry: Entry) -> None:
+        record = entry.record
+        lane = self._lanes.get(record.run_id)
+        if lane is None:
+            lane = self._lanes[record.run_id] = Lane(record.run_id)
+            self._ready[lane.run_id] = lane
+        items, size, weight = len(lane.queue), lane.size, lane.weight
+        if record.operation is not Operation.FINISH_SPAN or not lane.merge(entry):
+            lane.append(Item(entry))
+        if lane.state is LaneState.READY:
+            self.ready_items += len(lane.queue) - items
+            self.ready_bytes += lane.size - size
+        elif lane.state is LaneState.BLOCKED:
+            self._blocked_weight += lane.weight - weight
+
+    # --- Out ------------------------------------------------------------------------------------
+
+    def next_batch(self, now: float, items: int, size: int) -> Batch | None:
+        """Cut the next request; None when no lane is ready.
+
+        Args:
+            now: The time.
+            items: Items at most.
+            size: Bytes at most, unless one item alone has more.
+        """
+        self.release(now)
+        batch = Batch({}, [])
+        left = size - len(encode_bulk(()))
+        while self._ready and len(batch.items) < items:
+            lane = next(iter(self._ready.values()))
+            if batch.items and not _fits(lane.queue[0], left, batch):
+                break
+            self._move(lane, LaneState.AWAY)
+            batch.lanes.append(lane)
+            while lane.queue and len(batch.items) < items:
+                if batch.items and not _fits(lane.queue[0], left, batch):
+                    break
+                item = lane.take()
+                item.sent = True
+                left -= item.size
+                batch.items[item.key] = item
+        return batch if batch.items else None
+
+    def release(self, now: float) -> None:
+        """Let lanes whose wait is over take part again."""
+        while self._blocked and self._blocked[0][0] <= now:
+            until, _, lane = heapq.heappop(self._blocked)
+            if lane.state is LaneState.BLOCKED and lane.until == until:
+                self._move(lane, LaneState.READY)
+
+    def forgive(self) -> None:
+        """Let lanes try again that failed while the server failed on everything."""
+        waiting = [lane for _, _, lane in self._blocked if lane.state is LaneState.BLOCKED]
+        for lane in waiting:
+            if lane.state is LaneState.BLOCKED and not lane.queue[0].strikes:
+                lane.failures = 0
+                self._move(lane, LaneState.READY)
+
+    # --- What became of it ----------------------------------------------------------------------
+
+    def returned(self, batch: Batch, *, sent: bool) -> None:
+        """A request failed as a whole: everything in it is to be sent again.
+
+        Args:
+            batch: The request.
+            sent: Whether the server may have seen it.
+        """
+        kept: dict[str, list[Item]] = {}
+        for item in batch.items.values():
+            item.sent = sent
+            kept.setdefault(item.entry.record.run_id, []).append(item)
+        for lane in reversed(batch.lanes):
+            lane.put_back(kept[lane.run_id])
+            self._move(lane, LaneState.READY, first=True)
+
+    def settle(self, batch: Batch, verdicts: Iterable[Verdict], now: float) -> Settlement:
+        """A request was answered.
+
+        Args:
+            batch: The request.
+            verdicts: One for each item, in order.
+            now: The time.
+        """
+        settlement = Settlement([], [], [])
+        kept: dict[str, list[Item]] = {}
+        taken: set[str] = set()
+        for item, verdict in zip(batch.items.values(), verdicts, strict=True):
+            run_id = item.entry.record.run_id
+            if verdict.fate is Fate.DELIVERED:
+                self._deliver(item.entries, settlement)
+                taken.add(run_id)
+                continue
+            rest = self._judge(item, verdict, now, settlement)
+            if rest is not None:
+                kept.setdefault(run_id, []).append(rest)
+        for run_id in taken:
+            _remember(self._known, run_id, value=True)
+            self._lanes[run_id].failures = 0
+        for lane in reversed(batch.lanes):
+            self._return(lane, kept.get(lane.run_id, []), settlement)
+        return settlement
+
+    def answered(
+        self, run_id: str, refusal: dict[str, Any], now: float, *, there: bool | None
+    ) -> Settlement:
+        """A run whose register was refused was asked for.
+
+        Args:
+            run_id: The run.
+            refusal: Why it was refused.
+            now: The time.
+            there: Whether the server has it; None if it did not say.
+        """
+        settlement = Settlement([], [], [])
+        lane = self._lanes[run_id]
+        item = lane.take()
+        lane.state = LaneState.AWAY
+        if there is None:
+            self._delay(lane, now, slowly=False)
+            kept = [item]
+        elif there:
+            self._deliver(item.entries, settlement)
+            kept = []
+        else:
+            self._refuse(item, Fate.BURY, refusal, settlement)
+            kept = []
+        self._return(lane, kept, settlement)
+        return settlement
+
+    def _judge(
+        self, item: Item, verdict: Verdict, now: float, settlement: Settlement
+    ) -> Item | None:
+        """Do what a verdict says; what is still to be sent of the item."""
+        lane, fate = self._lanes[item.entry.record.run_id], verdict.fate
+        refusal = verdict.refusal or {}
+        kept: Item | None = item
+        if fate is Fate.STANDS:
+            self._deliver((item.entry,), settlement)
+            kept = None if item.finish is None else Item(item.finish)
+        elif fate is Fate.ASK:
+            lane.state = LaneState.ASKING
+            settlement.asks.append((lane.run_id, refusal))
+        elif fate in _UNTOUCHED:
+            item.sent = False
+        elif self._may_pass(lane, fate) and not self._is_hopeless(item):
+            self._delay(lane, now, slowly=fate is Fate.FORBIDDEN)
+        else:
+            self._refuse(item, fate, refusal, settlement)
+            kept = None
+        return kept
+
+    def _may_pass(self, lane: Lane, fate: Fate) -> bool:
+        """Whether what the server said of an item may be different later."""
+        if fate is Fate.UNKNOWN_RUN:
+            return lane.run_id not in self._known
+        return fate in {Fate.RETRY, Fate.FORBIDDEN}
+
+    def _is_hopeless(self, item: Item) -> bool:
+        """Count a failure of an item; whether it was one too many.
+
+        What fails while everything fails is not to blame: only failures between which something
+        else was delivered count.
+        """
+        if -1 < item.seen < self.delivered:
+            item.strikes += 1
+        item.seen = self.delivered
+        return item.strikes >= STRIKES
+
+    def _delay(self, lane: Lane, now: float, *, slowly: bool) -> None:
+        lane.failures += 1
+        wait = LONGEST if slowly else backoff(lane.failures, self._random())
+        lane.until = now + wait
+        lane.state = LaneState.BLOCKED
+
+    def _deliver(self, entries: Iterable[Entry], settlement: Settlement) -> None:
+        for entry in entries:
+            del self._held[entry]
+            self.held_bytes -= entry.size
+            self.delivered += 1
+            settlement.delivered.append(entry)
+
+    def _bury(
+        self, entries: Iterable[Entry], refusal: dict[str, Any], settlement: Settlement
+    ) -> None:
+        for entry in entries:
+            del self._held[entry]
+            self.held_bytes -= entry.size
+            settlement.buried.append((entry, refusal))
+
+    def _refuse(
+        self, item: Item, fate: Fate, refusal: dict[str, Any], settlement: Settlement
+    ) -> None:
+        """Bury an item, and remember what cannot be delivered without it."""
+        self._bury(item.entries, refusal, settlement)
+        record = item.entry.record
+        if record.operation is Operation.REGISTER:
+            _remember(self._refused, record.run_id, value=_because("run", refusal))
+        elif fate is Fate.UNKNOWN_RUN and record.run_id not in self._known:
+            why = {"code": UNKNOWN_RUN, "message": f"its run is unknown: {describe(refusal)}"}
+            _remember(self._refused, record.run_id, value=why)
+        elif record.operation is Operation.CREATE_SPAN:
+            _remember(self._refused, record.id, value=_because("span", refusal))
+
+    def _return(self, lane: Lane, kept: list[Item], settlement: Settlement) -> None:
+        """Put back what is left of a lane, without what depends on something that was refused."""
+        state = LaneState.READY if lane.state is LaneState.AWAY else lane.state
+        lane.state = LaneState.AWAY
+        lane.put_back(kept)
+        refusal = self._refused.get(lane.run_id)
+        while refusal is not None and lane.queue:
+            self._bury(lane.take().entries, refusal, settlement)
+        if settlement.buried:
+            for item in lane.remove(self._refused):
+                self._bury(item.entries, self._refused[item.entry.record.id], settlement)
+        self._move(lane, state if lane.queue else LaneState.READY, first=bool(kept))
+
+    def _move(self, lane: Lane, state: LaneState, *, first: bool = False) -> None:
+        """Change the state of a lane, and everything that counts on it."""
+        if lane.state is LaneState.READY:
+            del self._ready[lane.run_id]
+            self.ready_items -= len(lane.queue)
+            self.ready_bytes -= lane.size
+        elif lane.state is LaneState.BLOCKED:
+            self._blocked_weight -= lane.weight
+        lane.state = state
+        if state is LaneState.BLOCKED:
+            self._blocked_weight += lane.weight
+            self._blockings += 1
+            heapq.heappush(self._blocked, (lane.until, self._blockings, lane))
+        elif state is LaneState.READY and not lane.queue:
+            del self._lanes[lane.run_id]
+        elif state is LaneState.READY:
+            self._ready[lane.run_id] = lane
+            self._ready.move_to_end(lane.run_id, last=not first)
+            self.ready_items += len(lane.queue)
+            self.ready_bytes += lane.size
+
+
+_UNTOUCHED = frozenset({Fate.ABSENT, Fate.PAUSE})
+"""Nothing was done about the item, and nothing is wrong with it."""
+
+
+def _fits(item: Item, left: int, batch: Batch) -> bool:
+    # A key that came twice would make the whole request wrong.
+    return item.size <= left and item.key not in batch.items
+
+
+def _because(what: str, refusal: dict[str, Any]) -> dict[str, Any]:
+    """Why a record is refused that depends on a refused one."""
+    return {
+        "code": f"{what}_refused",
+        "message": f"its {what} was refused: {describe(refusal)}",
+    }
+
+
+def _remember(known: OrderedDict[str, T], key: str, *, value: T) -> None:
+    known[key] = value
+    known.move_to_end(key)
+    if len(known) > REMEMBERED:
+        known.popitem(last=False)

@@ -1,0 +1,92 @@
+"""What the tests of delivery share: a journal, a scripted server, and deliveries between them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from prefactor_http.testing import ScriptedServer
+from prefactor_recorder.delivery import Delivery, DeliverySettings
+from prefactor_recorder.memory import MemoryJournal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from prefactor_recorder.journal import Entry, Journal
+
+
+class Remembering(MemoryJournal):
+    """The journal in memory, with the dead letters and the account for a test to look at."""
+
+    def __init__(self) -> None:
+        super().__init__(256 * 2**20)
+        self.dead: list[tuple[str, str, dict[str, Any]]] = []
+        self.account: str | None = None
+        self.settled: list[str] = []
+
+    def settle(self, entries: Any) -> None:
+        entries = list(entries)
+        self.settled += [entry.record.key for entry in entries]
+        super().settle(entries)
+
+    def bury(self, entry: Entry, refusal: dict[str, Any]) -> None:
+        self.dead.append((entry.record.operation.name, entry.record.id, refusal))
+        super().bury(entry, refusal)
+
+    def learn_account(self, account_id: str) -> None:
+        self.account = account_id
+
+
+class Heard:
+    """A listener that remembers."""
+
+    def __init__(self) -> None:
+        self.terminations: list[tuple[str, str | None]] = []
+        self.open: list[str] = []
+
+    def terminated(self, run_id: str, reason: str | None) -> None:
+        self.terminations.append((run_id, reason))
+
+    def open_runs(self) -> list[str]:
+        return self.open
+
+
+@pytest.fixture
+def journal() -> Remembering:
+    """A journal in memory."""
+    return Remembering()
+
+
+@pytest.fixture
+def heard() -> Heard:
+    """What the server said about runs."""
+    return Heard()
+
+
+@pytest.fixture
+def server() -> Iterator[ScriptedServer]:
+    """A server that behaves like the API until told otherwise, in a thread of its own."""
+    with ScriptedServer() as running:
+        yield running
+
+
+@pytest.fixture
+def deliver(
+    server: ScriptedServer, journal: Remembering, heard: Heard
+) -> Iterator[Callable[..., Delivery]]:
+    """Makes deliveries from the journal to the server; they are closed after the test."""
+    made: list[Delivery] = []
+
+    def make(
+        *, into: Journal | None = None, settings: DeliverySettings | None = None, **changes: Any
+    ) -> Delivery:
+        base = settings or DeliverySettings(api_url=server.url, api_token=server.token)
+        delivery = Delivery(into or journal, replace(base, **changes), heard)
+        made.append(delivery)
+        return delivery
+
+    yield make
+    for delivery in made:
+        delivery.close(0.1)

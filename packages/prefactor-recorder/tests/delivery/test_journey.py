@@ -1,0 +1,85 @@
+"""Whole journeys: records in a journal, a thread that nobody waits for, and a server at the end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from live_server import start_server
+from prefactor_http import HttpClientConfig, PrefactorHttpClient
+from prefactor_recorder.delivery import Delivery, DeliverySettings
+from prefactor_recorder.memory import MemoryJournal
+from recorded import RecordedRun
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from prefactor_http.testing import ScriptedServer
+
+
+class Deaf:
+    """A listener for tests in which nothing is said."""
+
+    def terminated(self, run_id: str, reason: str | None) -> None:
+        raise AssertionError((run_id, reason))
+
+    def open_runs(self) -> list[str]:
+        return []
+
+
+def test_a_run_reaches_the_server(
+    server: ScriptedServer, journal: MemoryJournal, deliver: Callable[..., Delivery]
+) -> None:
+    """One call to `wake` delivers the run with its spans, each as one item, in one request."""
+    delivery = deliver()
+    run = RecordedRun(journal).begin()
+    for number in range(20):
+        run.span(f"span-{number:08}", f'{{"n":{number}}}')
+    run.finish()
+    assert delivery.idle
+    delivery.wake()
+    assert delivery.flush(30) == 0
+    assert server.instances[run.id]["status"] == "complete"
+    assert [span["payload"]["n"] for span in server.spans.values()] == list(range(20))
+    assert {span["status"] for span in server.spans.values()} == {"complete"}
+    assert sum(server.applied.values()) == 23
+    assert delivery.stats.delivered == 43
+    assert delivery.stats.requests == len(server.requests)
+
+
+def test_what_comes_later_is_sent_later(
+    server: ScriptedServer, journal: MemoryJournal, deliver: Callable[..., Delivery]
+) -> None:
+    """A span that is open when its create leaves is finished by an item of its own."""
+    delivery = deliver()
+    run = RecordedRun(journal).begin().create("span-00000001")
+    assert delivery.flush(30) == 0
+    assert server.spans["span-00000001"]["status"] == "active"
+    run.end("span-00000001", "failed", '{"why":"so"}')
+    assert delivery.flush(30) == 0
+    span = server.spans["span-00000001"]
+    assert (span["status"], span["result_payload"]) == ("failed", {"why": "so"})
+
+
+async def test_the_real_server_holds_what_was_recorded(tmp_path: Path) -> None:
+    """Everything that a run can tell arrives at a real server, and is there exactly once."""
+    server = start_server(tmp_path)
+    journal = MemoryJournal(2**20)
+    settings = DeliverySettings(api_url=server.url, api_token=server.token)
+    delivery = Delivery(journal, settings, Deaf())
+    run = RecordedRun(journal).begin().create("span-00000001")
+    delivery.wake()
+    run.create("span-00000002", parent="span-00000001").end("span-00000002", "cancelled")
+    run.end("span-00000001", "failed", '{"error":{"message":"no"}}').finish("failed")
+    assert await delivery.aflush(30) == 0
+    assert delivery.close() == 0
+    async with PrefactorHttpClient(HttpClientConfig(server.url, server.token)) as client:
+        instance = await client.agent_instances.get(run.id)
+        spans = [row async for row in client.agent_spans.iterate(agent_instance_id=run.id)]
+    server.stop()
+    assert instance.status == "failed"
+    assert [(span.id, span.status, span.parent_span_id) for span in spans] == [
+        ("span-00000001", "failed", None),
+        ("span-00000002", "cancelled", "span-00000001"),
+    ]
+    assert spans[0].result_payload == {"error": {"message": "no"}}
