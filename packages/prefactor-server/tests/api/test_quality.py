@@ -1,8 +1,13 @@
 """Quality behind the front door: what evaluations say of runs, in every spelling."""
 
+import json
 from typing import Any
 
 import pytest
+from served_api import PutRows
+
+from prefactor_server.commands.base import Request
+from prefactor_server.domain.quality import no_quality
 
 DECLARED = {
     "external_identifier": "s1",
@@ -74,6 +79,47 @@ async def test_a_name_that_was_not_declared_is_stored(door: Any) -> None:
 
     assert recorded["quality_payloads"] == {"invented": {"grade": "A"}}
     assert recorded["quality_summaries"] == {"invented": None}
+    assert recorded["quality_payload_validations"] == {"invented": None}
+
+
+async def test_a_payload_is_held_against_what_the_run_declared(door: Any) -> None:
+    """What does not match is stored and marked, like a span's payload, and so it is shown."""
+    run = await door.run(agent_schema_version=DECLARED)
+    broken = {"name": "broken", "schema": {"type": 5}}
+    late = {**DECLARED, "quality_schemas": [broken]}
+    other = await door.run(agent_schema_version=late)
+
+    await _record(door, run, "helpful", {"grade": 5})
+    await _record(door, run, "default", {"grade": 5})
+    marked = (await _record(door, run, "silent", {"grade": "A"})).details
+    again = (await _record(door, run, "helpful", {"grade": "A"})).details
+    unchecked = (await _record(door, other, "broken", {"grade": 5})).details
+
+    found = marked["quality_payload_validations"]
+    assert found["helpful"]["status"] == "error"
+    assert "grade" in found["helpful"]["message"]
+    fine = {"status": "success", "message": None}
+    assert (found["default"], found["silent"]) == (fine, fine)
+    assert marked["quality_payload_validation"] == fine
+    assert marked["quality_payloads"]["helpful"] == {"grade": 5}
+    assert again["quality_payload_validations"]["helpful"] == fine
+    assert (await _show(door, run))["quality_payload_validations"] == {**found, "helpful": fine}
+    assert unchecked["quality_payload_validations"] == {"broken": None}
+    assert unchecked["quality_payload_validation"] is None
+
+
+async def test_quality_from_before_there_were_checks_is_shown(door: Any) -> None:
+    """Entries that an older server stored have no validation, and keep what they have."""
+    run = await door.run(agent_schema_version=DECLARED)
+    old = json.dumps({"helpful": {"payload": {"grade": 5}, "summary": "Grade 5"}}).encode()
+    quality = no_quality(run["account_id"], run["id"], 1)._replace(document=old)
+    request = Request(run["account_id"], "test", 1, None, b"")
+    await door.writer.submit([PutRows(request, (quality,))], 0)
+
+    shown = await _show(door, run)
+
+    assert shown["quality_summaries"] == {"helpful": "Grade 5"}
+    assert shown["quality_payload_validations"] == {"helpful": None}
 
 
 async def test_later_declarations_do_not_reach_back(door: Any) -> None:

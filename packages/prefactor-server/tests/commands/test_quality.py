@@ -23,6 +23,7 @@ def _record(**given: Any) -> RecordQuality:
             "name": "q",
             "payload": b'{"a":1}',
             "summary": "A",
+            "problem": None,
             "schema_version_id": "schema-1",
             "max_bytes": 100,
             **given,

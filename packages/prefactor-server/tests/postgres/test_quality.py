@@ -20,6 +20,7 @@ def _record(run: AgentInstance, name: str) -> RecordQuality:
         name=name,
         payload=b'{"grade":"A"}',
         summary=None,
+        problem=None,
         schema_version_id=run.agent_schema_version_id,
         max_bytes=1000,
     )

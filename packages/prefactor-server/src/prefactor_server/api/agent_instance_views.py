@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from prefactor_server.api.agent_span_views import Validation, validation_view
 from prefactor_server.api.sensitive import visible_value
 from prefactor_server.api.views import ControlView, Success, show_optional_time, show_time
 from prefactor_server.domain.agent_instance import AgentInstance, InstanceStatus, Purpose
@@ -107,15 +108,20 @@ class AgentInstanceSummary(msgspec.Struct, frozen=True, kw_only=True):
 class AgentInstanceDetails(AgentInstanceSummary, frozen=True, kw_only=True):
     """A run by itself. What nothing computes yet is null or empty, never a made-up figure.
 
-    ``quality_payload`` and ``quality_summary`` are those named ``default``. ``span_schema_counts``
-    tells how many spans of each type there are; it is null in the answers to writes.
+    ``quality_payload``, ``quality_summary`` and ``quality_payload_validation`` are those named
+    ``default``; a validation is null when nothing was checked. ``span_schema_counts`` tells how
+    many spans of each type there are; it is null in the answers to writes.
     """
 
     quality_payload: Mapping[str, Any] | None = None
     quality_summary: str | None = None
+    quality_payload_validation: Validation | None = None
     quality_payloads: Mapping[str, Any] = msgspec.field(default_factory=dict[str, Any])
     quality_summaries: Mapping[str, str | None] = msgspec.field(
         default_factory=dict[str, str | None]
+    )
+    quality_payload_validations: Mapping[str, Validation | None] = msgspec.field(
+        default_factory=dict[str, Validation | None]
     )
     span_schema_counts: Mapping[str, int] | None = None
     cost_breakdown: CostBreakdown | None = None
@@ -153,12 +159,15 @@ def instance_details(
     entries = {} if quality is None else quality.entries()
     payloads = {name: visible_value(entry["payload"], principal) for name, entry in entries.items()}
     summaries = {name: entry["summary"] for name, entry in entries.items()}
+    checks = {name: validation_view(entry.get("problem")) for name, entry in entries.items()}
     return AgentInstanceDetails(
         **_fields(run),
         quality_payload=payloads.get(DEFAULT_QUALITY),
         quality_summary=summaries.get(DEFAULT_QUALITY),
+        quality_payload_validation=checks.get(DEFAULT_QUALITY),
         quality_payloads=payloads,
         quality_summaries=summaries,
+        quality_payload_validations=checks,
         span_schema_counts=span_schema_counts,
     )
 

@@ -23,7 +23,7 @@ from prefactor_server.domain.risk import RiskLevel
 
 
 class Validation(msgspec.Struct, frozen=True):
-    """Whether a payload matches the schema of its span's type."""
+    """Whether a payload matches the schema that was declared for it."""
 
     status: Literal["success", "error"]
     message: str | None
@@ -112,8 +112,8 @@ def span_view(
         finished_at=show_optional_time(span.finished_at),
         inserted_at=show_time(span.inserted_at),
         updated_at=show_time(span.updated_at),
-        payload_validation=_validation(span.payload_problem),
-        result_payload_validation=_validation(span.result_problem),
+        payload_validation=validation_view(span.payload_problem),
+        result_payload_validation=validation_view(span.result_problem),
         payload_byte_size_estimate=span.payload_size + span.result_size,
         sensitive_encoding=bool(flags & SENSITIVE_ENCODING),
         closed_by_termination=bool(flags & CLOSED_BY_TERMINATION),
@@ -134,7 +134,8 @@ def span_written(view: AgentSpanView, control: Control | None) -> SpanWritten:
     return SpanWritten(details=view, control=ControlView(reason=control.reason))
 
 
-def _validation(problem: str | None) -> Validation | None:
+def validation_view(problem: str | None) -> Validation | None:
+    """What was found out, as answers have it; None when nothing was checked."""
     if problem is None:
         return None
     return Validation("error", problem) if problem else _VALID

@@ -11,7 +11,7 @@ from prefactor_server.api.agent_instance_views import InstanceWritten
 from prefactor_server.api.fields import JsonObject, Name
 from prefactor_server.api.operation import Call, Example, Prepared, Write
 from prefactor_server.api.span_payload import GivenPayload
-from prefactor_server.checks.span_types import summarise
+from prefactor_server.checks.quality import QualityCheck, check_quality
 from prefactor_server.commands.quality import RecordQuality
 from prefactor_server.domain.errors import (
     IdempotencyKeyUsed,
@@ -51,10 +51,10 @@ async def _prepared(call: Call, operation: str, name: str, payload: JsonObject |
     limit, intake = call.services.limits.max_payload_bytes, call.services.intake
     given = GivenPayload.of("payload", payload, limit)
     run = await intake.run(call.principal, call.path_id, call.overlay)
-    summary = None
+    check = QualityCheck(None, None)
     if run is not None and payload is not None:
         types = await intake.quality_types(call.principal, run.schema_version_id, call.overlay)
-        summary = summarise(types, name, payload)
+        check = check_quality(types, name, payload)
     command = RecordQuality(
         operation=operation,
         request=call.request(),
@@ -62,7 +62,8 @@ async def _prepared(call: Call, operation: str, name: str, payload: JsonObject |
         id=call.path_id,
         name=name,
         payload=given.shown,
-        summary=summary,
+        summary=check.summary,
+        problem=check.problem,
         schema_version_id=None if run is None else run.schema_version_id,
         max_bytes=limit,
     )
@@ -90,9 +91,9 @@ OPERATIONS = (
         summary="Record what an evaluation says of a run",
         description=(
             "Works in every state of the run. A payload of null takes back the entry of that name "
-            "and no other. The summary is rendered by the template of the quality schema of that "
-            "name which the run's registration declared; a name that it did not declare is "
-            "stored, without a summary."
+            "and no other. The payload is held against the quality schema of that name which the "
+            "run's registration declared, and marked if it does not match; the summary is rendered "
+            "by its template. A name that was not declared is stored without either."
         ),
         body=QualityFields,
         prepare=_prepare_record,

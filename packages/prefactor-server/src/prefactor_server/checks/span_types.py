@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Final, TypeAlias, cast
+from typing import Final, NamedTuple, TypeAlias, cast
 
 from prefactor_server.checks.cache import ContentCache
 from prefactor_server.checks.json_schema import (
@@ -50,8 +50,7 @@ class SpanType:
 _TOO_MUCH: Final = unchecked("the schemas of its version are too large together")
 
 
-@dataclass(frozen=True, slots=True)
-class SpanCheck:
+class SpanCheck(NamedTuple):
     """What was found out about one span.
 
     A problem is None when nothing was checked, an empty text when the payload matches, and
@@ -152,13 +151,6 @@ def check_span(
             else None
         ),
     )
-
-
-def summarise(types: SpanTypes, name: str, payload: Mapping[str, object]) -> str | None:
-    """Render the summary of a payload alone by the template of its type, if it has one."""
-    span_type = types.get(name)
-    template = None if span_type is None else span_type.template
-    return render_summary(template, payload, None) if isinstance(template, Template) else None
 
 
 def _entries(declared: object) -> Iterable[Mapping[str, object]]:

@@ -30,6 +30,7 @@ class RecordQuality(NamedTuple):
     name: str
     payload: bytes | None
     summary: str | None
+    problem: str | None
     schema_version_id: str | None
     max_bytes: int
 
@@ -64,4 +65,7 @@ class RecordQuality(NamedTuple):
     def _entry(self) -> QualityEntry | None:
         if self.payload is None:
             return None
-        return QualityEntry(payload=json.loads(self.payload), summary=self.summary)
+        entry = QualityEntry(payload=json.loads(self.payload), summary=self.summary)
+        if self.problem is not None:
+            entry["problem"] = self.problem
+        return entry

@@ -1,25 +1,30 @@
 """Quality: what evaluations said of a run, by the name of the evaluation.
 
 All of a run's quality is one small document, so that a record is one row read and one row written,
-whoever else records at the same time. An entry holds a payload as it came and the summary that the
-template of its quality schema gives.
+whoever else records at the same time. An entry holds a payload as it came, the summary that the
+template of its quality schema gives, and whether it matches that schema.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, Final, NamedTuple, TypedDict
+from typing import Any, Final, NamedTuple, NotRequired, TypedDict
 
 DEFAULT_QUALITY: Final = "default"
 """The name of the one quality that clients know who know a single one."""
 
 
 class QualityEntry(TypedDict):
-    """What one evaluation said."""
+    """What one evaluation said.
+
+    ``problem`` says what is wrong with it by the schema that the run declared, and is empty when
+    nothing is; it is not there when nothing was checked.
+    """
 
     payload: Mapping[str, Any]
     summary: str | None
+    problem: NotRequired[str]
 
 
 class InstanceQuality(NamedTuple):

@@ -1,0 +1,38 @@
+"""What an evaluation said of a run, held against the quality schema that the run declared.
+
+Like a span, a record is never refused for not matching: what is found out is stored beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from prefactor_server.checks.liquid import Template, render_summary
+from prefactor_server.checks.span_types import SpanTypes
+
+
+class QualityCheck(NamedTuple):
+    """What was found out about one record; ``problem`` is as in ``SpanCheck``."""
+
+    problem: str | None
+    summary: str | None
+
+
+def check_quality(schemas: SpanTypes, name: str, payload: Mapping[str, object]) -> QualityCheck:
+    """Check a record against the quality schema of its name, and render its summary.
+
+    Args:
+        schemas: the compiled quality schemas of the run's schema version; each is the parameters
+            of a span type without a result.
+        name: the name that it was recorded under; one that was not declared is taken as it is.
+        payload: what was said.
+    """
+    schema = schemas.get(name)
+    if schema is None:
+        return QualityCheck(None, None)
+    template = schema.template
+    return QualityCheck(
+        schema.params.check(payload),
+        render_summary(template, payload, None) if isinstance(template, Template) else None,
+    )
