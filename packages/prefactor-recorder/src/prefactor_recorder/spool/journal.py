@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -33,6 +34,8 @@ LONGEST_PAUSE = 60.0
 """Seconds between attempts to go back to a disk that failed, at most."""
 DROPPED_INTERVAL = 60.0
 """Seconds between two warnings about records that there was no room for."""
+PATIENCE = 0.05
+"""Seconds that `close` waits for the delivery thread to put down what it holds."""
 
 
 class SpoolJournal:
@@ -80,6 +83,9 @@ class SpoolJournal:
         self._start()
 
     def _start(self) -> None:
+        # Held while files are read, settled or taken over. Never by a thread that records.
+        self._files_lock = threading.RLock()
+        self._is_closed = False
         now = self._clock()
         self._takeover = Takeover(self._notes.add)
         self._adopted: tuple[Segment, ...] = ()
@@ -116,6 +122,10 @@ class SpoolJournal:
 
         A quarter is for what was taken over, so that a busy process does not keep it for ever.
         """
+        with self._files_lock:
+            return [] if self._is_closed else self._read_all(limit)
+
+    def _read_all(self, limit: int) -> list[Entry]:
         own = self._read(self._writer.sources, limit - limit // 4 if self._adopted else limit)
         if not self._adopted:
             return own
@@ -138,9 +148,6 @@ class SpoolJournal:
             limit -= sum(entry.size for entry in found)
             if source.is_done:
                 self._retire(source)
-            elif source.unread:
-                # The limit was used up by records that were settled before.
-                break
         return entries
 
     def settle(self, entries: Iterable[Entry]) -> None:
@@ -149,25 +156,38 @@ class SpoolJournal:
         for entry in entries:
             place = place_of(entry)
             places.setdefault(place.source, []).append(place)
-        for source, settled in places.items():
-            source.settle(settled)
-            if not source.is_done:
-                self._writer.renew(source)
-            if source.is_done:
-                self._retire(source)
+        with self._files_lock:
+            if not self._is_closed:
+                for source, settled in places.items():
+                    self._settle(source, settled)
+
+    def _settle(self, source: Source, places: list[Place]) -> None:
+        source.settle(places)
+        if not source.is_done:
+            self._writer.renew(source)
+        if source.is_done:
+            self._retire(source)
 
     def bury(self, entry: Entry, refusal: dict[str, Any]) -> None:
         """Put aside an entry that no server will ever take, with what it said."""
+        with self._files_lock:
+            self._keep_letter(entry, refusal)
+            self.settle([entry])
+
+    def _keep_letter(self, entry: Entry, refusal: dict[str, Any]) -> None:
         if self._files.claim:
             letter = encode_letter(entry.record, refusal, datetime.now(UTC))
             path = self._files.claim.directory / f"{self._files.claim.process}{LETTERS}"
             with contextlib.suppress(OSError):
                 append_letter(path, letter)
-        self.settle([entry])
 
     def adopt(self) -> int:
         """Take over what dead processes left, under this token or another of the account."""
         self._next_adoption = self._clock() + ADOPTION_INTERVAL
+        with self._files_lock:
+            return 0 if self._is_closed else self._adopt()
+
+    def _adopt(self) -> int:
         if self._files.directory is None:
             return 0
         found = self._takeover.adopt(siblings(self._files.directory), self._files.claim)
@@ -180,6 +200,12 @@ class SpoolJournal:
 
     def maintain(self) -> None:
         """What has to be done about once a second."""
+        with self._files_lock:
+            if not self._is_closed:
+                self._maintain()
+        self._notes.say()
+
+    def _maintain(self) -> None:
         now = self._clock()
         if now >= self._next_adoption:
             self.adopt()
@@ -193,7 +219,6 @@ class SpoolJournal:
         if now >= self._next_said and self.dropped > self._said:
             self._next_said = now + DROPPED_INTERVAL
             self._say_dropped()
-        self._notes.say()
 
     def _try_the_disk(self, now: float) -> None:
         if now < self._next_attempt:
@@ -213,12 +238,26 @@ class SpoolJournal:
         self._said = self.dropped
 
     def close(self) -> None:
-        """Let go of files and locks. What is undelivered stays for the next process."""
-        self._writer.close()
-        self._takeover.drop()
+        """Let go of files and locks. What is undelivered stays for the next process.
+
+        If the delivery thread is still at work on the files, they stay open and locked until the
+        process ends: what it has in hand must not be taken from under it.
+        """
+        self._writer.refuse()
+        if self._files_lock.acquire(timeout=PATIENCE):
+            try:
+                self._let_go()
+            finally:
+                self._files_lock.release()
         if self.dropped > self._said:
             self._say_dropped()
         self._notes.say()
+
+    def _let_go(self) -> None:
+        if not self._is_closed:
+            self._is_closed = True
+            self._writer.close()
+            self._takeover.drop()
 
     def after_fork(self) -> None:
         """In a forked child: start empty. What was inherited is the parent's to deliver."""

@@ -92,8 +92,10 @@ class Segment:
         while limit > 0 and self.unread:
             data, found = self._read_piece(max(limit, _SMALLEST_PIECE))
             base = self._position
-            entries += self._entries(data, base, found)
-            limit -= found.rest
+            # What was settled before does not count: something is read as long as there is any.
+            for entry in self._entries(data, base, found):
+                entries.append(entry)
+                limit -= entry.size
             self._advance(data, found)
         self._outstanding += len(entries)
         self._seen += len(entries)

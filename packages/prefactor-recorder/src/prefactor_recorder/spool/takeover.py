@@ -136,14 +136,20 @@ def siblings(directory: Path) -> list[Path]:
 
     Whose they are is known only once the server has named the account for both.
     """
-    account = read_identity(directory).account_id
-    same = [directory]
-    if account is None:
-        return same
+    found: list[Path] = []
     with contextlib.suppress(OSError):
-        for other in sorted(directory.parent.iterdir()):
-            with contextlib.suppress(OSError):
-                check_private(other)
-                if other != directory and read_identity(other).account_id == account:
-                    same.append(other)
-    return same
+        check_private(directory.parent)
+        check_private(directory)
+        found.append(directory)
+        account = read_identity(directory).account_id
+        others = sorted(directory.parent.iterdir()) if account else []
+        found += [other for other in others if other != directory and _is_of(other, account)]
+    return found
+
+
+def _is_of(directory: Path, account: str | None) -> bool:
+    try:
+        check_private(directory)
+    except OSError:
+        return False
+    return read_identity(directory).account_id == account

@@ -185,6 +185,8 @@ class Writer:
     def restore(self) -> bool:
         """Go back to the disk if it takes a file again; whether it did."""
         segment: Segment | None = None
+        if self._files.is_gone():
+            self._files.drop()
         try:
             segment = self._files.create_segment()
             segment.probe()
@@ -266,13 +268,16 @@ class Writer:
         directory = self._files.directory
         return bytes_of_others(directory, self._files.process) if directory else 0
 
-    def close(self) -> None:
-        """Take nothing more. What is settled goes, the rest stays for somebody else."""
+    def refuse(self) -> None:
+        """Take nothing more."""
         with self._lock:
             self._is_closed = True
             if self._current:
                 self._current.seal()
             self._forget_current()
+
+    def close(self) -> None:
+        """Delete what is settled, and leave the rest to somebody else."""
         for source in self.sources:
             if source.is_done:
                 self.retire(source)

@@ -1,0 +1,296 @@
+"""When the disk does not do its part: full, not writable, damaged, deleted, or somebody else's."""
+
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from prefactor_recorder.journal import Journal
+from prefactor_recorder.spool import SpoolJournal, UnsafeDirectory, default_directory
+from prefactor_recorder.spool.directory import check_private
+
+Open = Callable[..., SpoolJournal]
+Make = Callable[..., bytes]
+ReadIds = Callable[[Journal], list[str]]
+
+# A limit on the size of files is a full disk that needs no rights: a write that crosses it is cut
+# short, and the next one fails.
+FULL_DISK = """
+import logging, resource, signal, sys
+from pathlib import Path
+from prefactor_recorder.record import Operation, encode
+from prefactor_recorder.spool import SpoolJournal
+
+logging.basicConfig(stream=sys.stdout, format="%(message).30s")
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+
+def record(number):
+    return encode(Operation.CREATE_SPAN, b"run", b"span-%d" % number, b"x" * 700)
+
+def limit(size):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+
+now = 0
+journal = SpoolJournal(
+    Path(sys.argv[1]), api_url="https://api.example", api_token="token", clock=lambda: now
+)
+limit(10_000)
+for number in range(100):
+    assert journal.append(record(number))
+assert journal.is_degraded
+for _ in range(3):
+    now += 100
+    journal.maintain()
+assert journal.is_degraded
+limit(resource.RLIM_INFINITY)
+now += 100
+journal.maintain()
+assert not journal.is_degraded
+for number in range(100, 200):
+    assert journal.append(record(number))
+assert journal.undelivered == 200 and journal.dropped == 0
+entries = []
+while found := journal.read(5000):
+    entries += found
+assert [entry.record.id for entry in entries] == [f"span-{number}" for number in range(200)]
+journal.settle(entries)
+assert journal.undelivered == 0
+journal.close()
+print(*sorted(path.name for path in Path(sys.argv[1]).rglob("*") if path.is_file()))
+"""
+
+
+def clock() -> float:
+    """A clock that stands still."""
+    return 0.0
+
+
+def test_a_full_disk_degrades_to_memory_and_back(spool: Path) -> None:
+    """Nothing is lost or out of order across a write cut short; one warning, and one all-clear."""
+    ran = subprocess.run(
+        [sys.executable, "-c", FULL_DISK, spool], capture_output=True, text=True, check=False
+    )
+
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert ran.stdout.splitlines() == [
+        f"cannot record to {spool}"[:30],
+        "recording to disk again",
+        "identity.json",
+    ]
+
+
+def test_a_place_that_cannot_be_used_degrades_to_memory(
+    open_journal: Open,
+    record: Make,
+    read_ids: ReadIds,
+    spool: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A spool that cannot be made is said once, with what to do; records are kept all the same."""
+    spool.parent.mkdir()
+    spool.write_text("a file is in the way")
+    journal = open_journal(clock=clock)
+    for number in range(10):
+        assert journal.append(record(number))
+    for _ in range(3):
+        journal.maintain()
+
+    assert journal.is_degraded
+    assert read_ids(journal) == [f"span-{number}" for number in range(10)]
+    assert len(caplog.records) == 1
+    assert caplog.records[0].levelno == logging.WARNING
+    assert "PREFACTOR_SPOOL_DIR" in caplog.text
+
+
+def test_a_place_that_can_be_used_again_is_used(
+    open_journal: Open, record: Make, read_ids: ReadIds, spool: Path
+) -> None:
+    """Once the obstacle is gone, records go to disk again, after those that waited in memory."""
+    spool.parent.mkdir()
+    spool.write_text("a file is in the way")
+    now = [0.0]
+    journal = open_journal(clock=lambda: now[0])
+    journal.append(record(1))
+    spool.unlink()
+    now[0] += 100
+    journal.maintain()
+    journal.append(record(2))
+
+    assert not journal.is_degraded
+    assert len(list(spool.rglob("*.seg"))) == 1
+    assert read_ids(journal) == ["span-1", "span-2"]
+
+
+def test_memory_is_bounded_while_the_disk_fails(
+    open_journal: Open, record: Make, spool: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Beyond the memory limit records are refused, counted, and said to be."""
+    spool.parent.mkdir()
+    spool.write_text("a file is in the way")
+    journal = open_journal(memory_limit=10_000, clock=clock)
+    kept = sum(journal.append(record(number, size=1000)) for number in range(30))
+    journal.maintain()
+
+    assert 5 < kept < 10
+    assert journal.dropped == 30 - kept
+    assert f"{30 - kept} records were dropped" in caplog.text
+
+
+def test_no_home_is_a_warning(
+    open_journal: Open, record: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where no home directory is known, records wait in memory."""
+    assert default_directory({"HOME": "nowhere"}) is None
+    monkeypatch.setenv("HOME", "nowhere")
+    journal = open_journal(spool_dir=None)
+
+    assert journal.append(record(1))
+    assert journal.is_degraded
+
+
+def test_the_default_place_is_the_platforms() -> None:
+    """The state directory is where the platform says, and a relative one is ignored."""
+    assert default_directory({"HOME": "/home/a"}, "linux") == Path("/home/a/.local/state/prefactor")
+    assert default_directory({"HOME": "/home/a", "XDG_STATE_HOME": "/s"}, "linux") == Path(
+        "/s/prefactor"
+    )
+    assert default_directory({"HOME": "/home/a", "XDG_STATE_HOME": "s"}, "linux") == Path(
+        "/home/a/.local/state/prefactor"
+    )
+    assert default_directory({"HOME": "/Users/a"}, "darwin") == Path(
+        "/Users/a/Library/Application Support/prefactor"
+    )
+
+
+def test_a_symbolic_link_is_refused(
+    open_journal: Open, record: Make, spool: Path, tmp_path: Path
+) -> None:
+    """A link in the place of a directory is not followed: nothing is written where it leads."""
+    journal = open_journal()
+    journal.append(record(1))
+    journal.close()
+    account = next(path for path in spool.rglob("*") if path.is_dir() and path.parent != spool)
+    account.rename(tmp_path / "elsewhere")
+    account.symlink_to(tmp_path / "elsewhere")
+    before = sorted(path.name for path in account.iterdir())
+
+    other = open_journal(clock=clock)
+    assert other.append(record(2))
+    assert other.is_degraded
+    assert sorted(path.name for path in account.iterdir()) == before
+    assert other.adopt() == 0
+
+
+def test_somebody_elses_directory_is_refused(tmp_path: Path) -> None:
+    """A directory that belongs to another user is not used, and the message says whose it is."""
+    with pytest.raises(UnsafeDirectory, match=f"belongs to user {os.geteuid()}"):
+        check_private(tmp_path, owners=(os.geteuid() + 1,))
+    check_private(tmp_path)
+
+
+def test_a_damaged_segment_costs_what_was_hit(
+    open_journal: Open,
+    record: Make,
+    read_ids: ReadIds,
+    spool: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Of a file with flipped bits and a torn end, every intact record is delivered; said once."""
+    journal = open_journal()
+    for number in range(100):
+        journal.append(record(number, size=1000))
+    journal.after_fork()
+    (segment,) = spool.rglob("*.seg")
+    data = bytearray(segment.read_bytes())
+    size = len(record(10, size=1000))
+    start = sum(len(record(number, size=1000)) for number in range(50))
+    data[start + 1] ^= 0x10  # the length of one
+    data[start + 10 * size + 700] ^= 0x01  # the body of another
+    segment.write_bytes(data[:-5])
+
+    heir = open_journal()
+    expected = [f"span-{number}" for number in range(99) if number not in {50, 60}]
+    assert heir.adopt() == len(expected)
+    entries = []
+    while found := heir.read(10_000):
+        entries += found
+    assert [entry.record.id for entry in entries] == expected
+    heir.settle(entries)
+    heir.maintain()
+    assert heir.undelivered == 0
+    assert not segment.exists()
+    assert caplog.messages == [f"{2 * size} damaged bytes of the spool were passed over"]
+
+
+def test_damaged_acks_cost_a_second_delivery(
+    open_journal: Open, record: Make, read_ids: ReadIds, spool: Path
+) -> None:
+    """Records whose ack was damaged are read again; those whose ack is sound are not."""
+    journal = open_journal()
+    for number in range(30):
+        journal.append(record(number, size=1000))
+    journal.settle(journal.read(9500))
+    journal.settle(journal.read(9500))
+    left = journal.undelivered
+    journal.after_fork()
+    (acks,) = spool.rglob("*.ack")
+    data = bytearray(acks.read_bytes())
+    data[3] ^= 0x40
+    acks.write_bytes(data + b"torn")
+
+    heir = open_journal()
+    assert heir.adopt() == left + 10
+    entries = heir.read(3000)
+    heir.settle(entries)
+    heir.after_fork()
+    assert open_journal().adopt() == left + 10 - len(entries)
+
+
+def test_a_deleted_spool_is_made_again(
+    open_journal: Open, record: Make, read_ids: ReadIds, spool: Path
+) -> None:
+    """If somebody deletes the directory, recording goes on in a new one, and memory is enough."""
+    journal = open_journal()
+    journal.append(record(1))
+    for path in sorted(spool.rglob("*"), reverse=True):
+        path.rmdir() if path.is_dir() else path.unlink()
+    journal.maintain()
+    journal.append(record(2))
+
+    assert not journal.is_degraded
+    assert read_ids(journal) == ["span-1", "span-2"]
+    journal.after_fork()
+    assert open_journal().adopt() == 1
+
+
+def test_dead_letters_are_kept_with_what_the_server_said(
+    open_journal: Open, record: Make, spool: Path
+) -> None:
+    """A refused record is settled, and its letter outlives the process."""
+    journal = open_journal()
+    journal.append(record(1))
+    journal.bury(journal.read(1)[0], {"code": "invalid", "message": "no such run"})
+    journal.close()
+
+    (letters,) = spool.rglob("*.dead")
+    assert '"message":"no such run"' in letters.read_text()
+    assert '"id":"span-1"' in letters.read_text()
+    assert open_journal().adopt() == 0
+
+
+def test_a_closed_journal_takes_nothing_more(open_journal: Open, record: Make) -> None:
+    """After close a record is refused and counted; what is undelivered is still known."""
+    journal = open_journal()
+    journal.append(record(1))
+    entries = journal.read(1000)
+    journal.close()
+    journal.settle(entries)
+    journal.maintain()
+
+    assert not journal.append(record(2))
+    assert journal.read(1000) == []
+    assert (journal.undelivered, journal.dropped) == (1, 1)

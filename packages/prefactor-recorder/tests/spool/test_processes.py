@@ -1,0 +1,242 @@
+"""Real processes on one spool: killed, forked, side by side."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from prefactor_recorder.journal import Journal
+from prefactor_recorder.spool import SpoolJournal
+
+Open = Callable[..., SpoolJournal]
+ReadIds = Callable[[Journal], list[str]]
+Program = subprocess.Popen[str]
+Start = Callable[..., Program]
+
+START = """
+import os, signal, sys, time
+from pathlib import Path
+from prefactor_recorder.record import Operation, encode
+from prefactor_recorder.spool import SpoolJournal
+
+def record(number, size=500):
+    return encode(Operation.CREATE_SPAN, b"run", b"span-%d" % number, b"x" * size)
+
+def say(text):
+    os.write(1, text.encode() + b"\\n")
+
+def open_journal():
+    return SpoolJournal(
+        Path(sys.argv[1]), api_url="https://api.example", api_token="token", segment_size=20_000
+    )
+
+journal = open_journal()
+"""
+
+RECORDS_AND_SETTLES = """
+number = 0
+while True:
+    for _ in range(7):
+        assert journal.append(record(number))
+        say(f"+span-{number}")
+        number += 1
+    entries = journal.read(2000)
+    journal.settle(entries)
+    for entry in entries:
+        say(f"-{entry.record.id}")
+"""
+
+
+@pytest.fixture
+def start(spool: Path) -> Iterator[Start]:
+    """Starts a process that does something with the spool, and says what it did."""
+    started: list[Program] = []
+
+    def make(code: str, place: Path = spool) -> Program:
+        program = subprocess.Popen(
+            [sys.executable, "-c", START + code, place],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        started.append(program)
+        return program
+
+    yield make
+    for program in started:
+        program.kill()
+        program.wait()
+        for pipe in (program.stdin, program.stdout):
+            if pipe:
+                pipe.close()
+
+
+def lines(program: Program, count: int) -> list[str]:
+    """The next lines that a process says."""
+    assert program.stdout
+    return [program.stdout.readline().strip() for _ in range(count)]
+
+
+def rest(program: Program) -> list[str]:
+    """The whole lines that a process says until it ends."""
+    assert program.stdout
+    said = program.stdout.read().split("\n")[:-1]
+    # Its lock is let go a moment after its output.
+    program.wait()
+    return said
+
+
+def tell(program: Program) -> None:
+    """Let a process that waits go on."""
+    assert program.stdin
+    program.stdin.write("go\n")
+    program.stdin.flush()
+
+
+def test_a_killed_process_loses_nothing(
+    start: Start, open_journal: Open, spool: Path, read_ids: ReadIds
+) -> None:
+    """Whenever a process is killed, what it had recorded and not settled is read after it."""
+    for number in range(5):
+        program = start(RECORDS_AND_SETTLES, spool / str(number))
+        said = lines(program, 50 + 37 * number)
+        program.kill()
+        said += rest(program)
+        recorded = {line[1:] for line in said if line.startswith("+")}
+        settled = {line[1:] for line in said if line.startswith("-")}
+        heir = open_journal(spool_dir=spool / str(number))
+        heir.adopt()
+        found = read_ids(heir)
+
+        assert len(found) == len(set(found))
+        assert not set(found) & settled
+        # Killed between an act and saying so: one record, or the few that were settled at once.
+        assert len(set(found) - recorded) <= 1
+        assert len(recorded - settled - set(found)) <= 5
+
+
+def test_the_last_record_before_a_kill_is_there(
+    start: Start, open_journal: Open, read_ids: ReadIds
+) -> None:
+    """A process that only records and is killed at any moment leaves all that it said it had."""
+    program = start("for number in range(10**9): journal.append(record(number)); say('x')")
+    said = lines(program, 500)
+    program.kill()
+    count = len(said + rest(program))
+    heir = open_journal()
+    heir.adopt()
+    found = read_ids(heir)
+
+    assert found[:count] == [f"span-{number}" for number in range(count)]
+    assert len(found) - count <= 1
+
+
+def test_processes_share_a_directory(start: Start, open_journal: Open, read_ids: ReadIds) -> None:
+    """Two that record side by side keep out of each other's way, and leave everything."""
+    code = """
+for number in range(300): journal.append(record(number))
+say("ready"); sys.stdin.readline(); say(str(journal.adopt()))
+"""
+    both = [start(code) for _ in range(2)]
+    for program in both:
+        assert lines(program, 1) == ["ready"]
+    tell(both[0])
+    assert rest(both[0]) == ["0"]
+    tell(both[1])
+    # The first is dead by now.
+    assert lines(both[1], 1) == ["300"]
+    assert rest(both[1]) == []
+    heir = open_journal()
+
+    assert heir.adopt() == 600
+    found = read_ids(heir)
+    assert {name: found.count(name) for name in found} == {f"span-{n}": 2 for n in range(300)}
+
+
+def test_many_adopters_share_the_dead(start: Start) -> None:
+    """However many look at once, each record of the dead is taken over by exactly one."""
+    dead = start("for number in range(100): journal.append(record(number))")
+    assert rest(dead) == []
+    heirs = [start("say(str(journal.adopt())); sys.stdin.readline()") for _ in range(4)]
+
+    assert sorted(lines(heir, 1) for heir in heirs) == [["0"], ["0"], ["0"], ["100"]]
+
+
+def test_a_child_neither_holds_nor_gives_up_the_lock_of_its_parent(
+    start: Start, open_journal: Open, read_ids: ReadIds
+) -> None:
+    """When a child dies its parent is safe; when the parent dies the child does not matter."""
+    program = start(
+        """
+journal.append(record(1))
+if not (child := os.fork()):
+    journal.after_fork()
+    assert journal.undelivered == journal.unread == 0
+    journal.append(record(2))
+    os._exit(0)
+os.waitpid(child, 0)
+if not (child := os.fork()):
+    journal.after_fork()
+    journal.append(record(3))
+    say("ready")
+    signal.pause()
+sys.stdin.readline()
+say(str(child))
+sys.stdin.readline()
+"""
+    )
+    assert lines(program, 1) == ["ready"]
+    heir = open_journal()
+
+    # Only the first child is dead.
+    assert heir.adopt() == 1
+    assert read_ids(heir) == ["span-2"]
+    tell(program)
+    second = int(lines(program, 1)[0])
+    tell(program)
+    assert program.wait() == 0
+    # The second child lives on, with its own record.
+    assert heir.adopt() == 1
+    assert read_ids(heir) == ["span-1"]
+    os.kill(second, signal.SIGKILL)
+    assert rest(program) == []
+    # Nobody here can wait for a grandchild: its end shows in its lock.
+    while not (taken := heir.adopt()):
+        time.sleep(0.01)
+    assert taken == 1
+    assert read_ids(heir) == ["span-3"]
+
+
+def test_a_record_made_in_a_signal_handler_is_kept(
+    start: Start, open_journal: Open, read_ids: ReadIds
+) -> None:
+    """A handler may interrupt recording anywhere, and record; every record is there, once."""
+    program = start(
+        """
+handled = 0
+def handler(*_):
+    global handled
+    handled += 1
+    assert journal.append(record(1_000_000 + handled))
+signal.signal(signal.SIGALRM, handler)
+signal.setitimer(signal.ITIMER_REAL, 0.0005, 0.0005)
+for number in range(20_000):
+    assert journal.append(record(number, 100))
+signal.setitimer(signal.ITIMER_REAL, 0)
+assert journal.undelivered == number + 1 + handled
+say(str(number + 1 + handled))
+"""
+    )
+    count = int(rest(program)[0])
+    heir = open_journal()
+
+    assert count > 20_000
+    assert heir.adopt() == count
+    found = read_ids(heir)
+    assert len(set(found)) == count
+    assert [name for name in found if len(name) < 12] == [f"span-{n}" for n in range(20_000)]
