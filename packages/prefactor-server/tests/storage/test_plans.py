@@ -43,6 +43,7 @@ from prefactor_server.storage.sqlite.load import load
 # Steps of a plan that go through rows one by one, and are meant to.
 HARMLESS = re.compile(
     r"SCAN (json_each VIRTUAL TABLE|CONSTANT ROW"
+    r"|(change|added)\Z"  # the rows that the statement itself brings
     r"|account\Z"  # one row a tenant, for the operator's command line
     r"|sqlite_schema\Z)"
 )

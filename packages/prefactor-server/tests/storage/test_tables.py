@@ -170,10 +170,10 @@ def test_an_update_writes_its_own_row(
     assert sorted(found) == sorted([changed, alike, theirs])
 
 
-def test_rows_that_never_change_cannot_be_updated() -> None:
+def test_rows_that_never_change_cannot_be_updated(connection: sqlite3.Connection) -> None:
     """An update of a row without changeable columns is a mistake of ours, and named."""
     with pytest.raises(TypeError, match="rows of idempotency_key never change"):
-        tables.IDEMPOTENCY_KEY.update_parameters([])
+        tables.IDEMPOTENCY_KEY.run_update(connection, [])
 
 
 def test_an_unknown_account_cannot_own_rows(connection: sqlite3.Connection) -> None:

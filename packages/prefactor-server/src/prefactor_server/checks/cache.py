@@ -10,38 +10,56 @@ from typing import Generic, TypeVar
 _Made = TypeVar("_Made")
 
 
+class _Entry(Generic[_Made]):
+    __slots__ = ("made", "used", "weight")
+
+    def __init__(self, made: _Made, weight: int) -> None:
+        self.made = made
+        self.weight = weight
+        self.used = False
+
+
 class ContentCache(Generic[_Made]):
-    """Keeps what was used last, up to a total weight.
+    """Keeps what was used since it was last about to go, up to a total weight.
 
     Weight, and not a number of entries, because strangers choose the size of each: a thousand
-    schemas are 1 MB or 256 MB. Safe to use from several threads.
+    schemas are 1 MB or 256 MB. Safe to use from several threads. Looking something up takes no
+    lock and moves nothing, because every span looks up several things: it leaves a mark, and what
+    is marked is passed over once when room is needed.
     """
 
     def __init__(self, max_weight: int) -> None:
         self._max_weight = max_weight
         self._weight = 0
-        self._entries: OrderedDict[Hashable, tuple[_Made, int]] = OrderedDict()
+        self._entries: OrderedDict[Hashable, _Entry[_Made]] = OrderedDict()
         self._lock = Lock()
 
     def __len__(self) -> int:
         return len(self._entries)
 
     def get(self, key: Hashable) -> _Made | None:
-        """Return what is kept under a key, which makes it the last to go."""
-        with self._lock:
-            entry = self._entries.get(key)
-            if entry is None:
-                return None
-            self._entries.move_to_end(key)
-            return entry[0]
+        """Return what is kept under a key, which will outlast what nobody asks for."""
+        entry = self._entries.get(key)
+        if entry is None:
+            return None
+        entry.used = True
+        return entry.made
 
     def put(self, key: Hashable, weight: int, made: _Made) -> _Made:
         """Keep something, dropping what was not used for longest, and return it."""
         with self._lock:
             if key not in self._entries and weight <= self._max_weight:
-                self._entries[key] = (made, weight)
+                self._entries[key] = _Entry(made, weight)
                 self._weight += weight
             while self._weight > self._max_weight:
-                _, (_, dropped) = self._entries.popitem(last=False)
-                self._weight -= dropped
+                self._drop_one()
         return made
+
+    def _drop_one(self) -> None:
+        while True:
+            key, entry = self._entries.popitem(last=False)
+            if not entry.used:
+                self._weight -= entry.weight
+                return
+            entry.used = False
+            self._entries[key] = entry

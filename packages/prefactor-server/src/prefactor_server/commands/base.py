@@ -155,7 +155,7 @@ def decide_command(command: Command, snapshot: Snapshot) -> Outcome:
         return decision
     snapshot.apply(decision.changes)
     if request.key is not None:
-        snapshot.apply(Changes(inserted=(_remember(command, decision.done),)))
+        snapshot.insert(_remember(command, decision.done))
     return decision.done
 
 

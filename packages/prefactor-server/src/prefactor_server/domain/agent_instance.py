@@ -11,7 +11,7 @@ Every other move is refused.
 
 from __future__ import annotations
 
-from typing import Final, Literal, NamedTuple, TypeAlias
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from prefactor_server.domain.agent_span import SpanStatus
 from prefactor_server.domain.errors import InvalidAction, RunTerminated
@@ -121,12 +121,13 @@ class AgentInstance(NamedTuple):
         return AgentInstance._count(uncounted, after, 1)
 
     def _count(self, status: SpanStatus, by: int) -> AgentInstance:
-        if status == "active":
-            return self._replace(active_spans=self.active_spans + by)
-        if status == "complete":
-            return self._replace(complete_spans=self.complete_spans + by)
-        if status == "failed":
-            return self._replace(failed_spans=self.failed_spans + by)
-        if status == "cancelled":
-            return self._replace(cancelled_spans=self.cancelled_spans + by)
-        return self._replace(pending_spans=self.pending_spans + by)
+        # Once for every span that is written: this is `_replace` at a third of its cost.
+        values: list[Any] = list(self)
+        values[_COUNTERS[status]] += by
+        return AgentInstance._make(values)
+
+
+_COUNTERS: Final[dict[SpanStatus, int]] = {
+    status: AgentInstance._fields.index(f"{status}_spans")
+    for status in ("pending", "active", "complete", "failed", "cancelled")
+}

@@ -9,9 +9,8 @@ not taken out of its wrapper.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Final, cast
+from collections.abc import Mapping
+from typing import Final, NamedTuple, cast
 
 MAX_COUNT: Final = 2**53
 """The largest count taken: beyond it, JSON numbers stop being exact in most readers."""
@@ -37,20 +36,11 @@ _COMPLETION: Final = (
 )
 _TOTAL: Final = ("total_tokens", "totalTokens", "total")
 _COUNTS_UNDER: Final = ("token_usage", "usage")
-_MODEL_PATHS: Final = (
-    ("model",),
-    ("inputs", "model"),
-    ("inputs", "ai.model.id"),
-    ("inputs", "ai", "model", "id"),
-)
-_TOOL_PATHS: Final = (("tool_name",), ("tool",))
-_ERROR_TYPE_PATHS: Final = (("error", "error_type"),)
 _TYPE_SEPARATORS: Final = re.compile(r"[^0-9A-Za-z]+")
 _EMPTY: Final[Mapping[str, object]] = {}
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(NamedTuple):
     """What was found; None stands for "not said", never for zero."""
 
     prompt_tokens: int | None = None
@@ -69,17 +59,11 @@ def extract_usage(payload: object, result_payload: object = None, schema_name: s
     name only when the span's type says that it is a tool (`langchain:tool`, `tool_call`).
     """
     start, result = _object(payload), _object(result_payload)
-    prompt, completion, total = _counts(start, result)
-    # The plain search first, because it settles most names for a tenth of the split's cost.
-    is_tool = "tool" in (word := schema_name.lower()) and "tool" in _TYPE_SEPARATORS.split(word)
-    named = (("name",),) if is_tool else ()
     return Usage(
-        prompt_tokens=prompt,
-        completion_tokens=completion,
-        total_tokens=total,
-        model=_first_text((start, result), _MODEL_PATHS),
-        tool_name=_first_text((start,), (*_TOOL_PATHS, *named)),
-        error_type=_first_text((result, start), _ERROR_TYPE_PATHS),
+        *_counts(start, result),
+        _model(start) or _model(result),
+        _tool_name(start, schema_name),
+        _error_type(result) or _error_type(start),
     )
 
 
@@ -97,12 +81,16 @@ def _counts(
     return prompt, completion, total
 
 
-def _usage_tables(payload: Mapping[str, object]) -> Iterator[Mapping[str, object]]:
+def _usage_tables(payload: Mapping[str, object]) -> list[Mapping[str, object]]:
     """The objects of a payload that may hold counts: its own, and those of its outputs."""
-    for holder in (payload, _object(payload.get("outputs"))):
-        for key in _COUNTS_UNDER if holder else ():
-            if table := _object(holder.get(key)):
-                yield table
+    # Every span passes here, and few payloads have all of these: what is not there costs a look.
+    if not payload:
+        return []
+    found = [_object(payload[key]) for key in _COUNTS_UNDER if key in payload]
+    if "outputs" in payload:
+        outputs = _object(payload["outputs"])
+        found += [_object(outputs[key]) for key in _COUNTS_UNDER if key in outputs]
+    return [table for table in found if table]
 
 
 def _first_count(tables: list[Mapping[str, object]], names: tuple[str, ...]) -> int | None:
@@ -113,21 +101,28 @@ def _first_count(tables: list[Mapping[str, object]], names: tuple[str, ...]) -> 
     return None
 
 
-def _first_text(
-    payloads: tuple[Mapping[str, object], ...], paths: tuple[tuple[str, ...], ...]
-) -> str | None:
-    for payload in payloads:
-        for path in paths:
-            if payload and (text := _text(_at(payload, path))) is not None:
-                return text
-    return None
+def _model(payload: Mapping[str, object]) -> str | None:
+    """The name of the model: at the top, or among the inputs, under the names that SDKs use."""
+    if "model" in payload and (text := _text(payload["model"])) is not None:
+        return text
+    inputs = _object(payload["inputs"]) if "inputs" in payload else _EMPTY
+    if not inputs:
+        return None
+    named = _text(inputs.get("model")) or _text(inputs.get("ai.model.id"))
+    return named or _text(_object(_object(inputs.get("ai")).get("model")).get("id"))
 
 
-def _at(payload: Mapping[str, object], path: tuple[str, ...]) -> object:
-    value: object = payload
-    for key in path:
-        value = _object(value).get(key)
-    return value
+def _tool_name(payload: Mapping[str, object], schema_name: str) -> str | None:
+    for key in ("tool_name", "tool"):
+        if key in payload and (text := _text(payload[key])) is not None:
+            return text
+    # The plain search first, because it settles most names for a tenth of the split's cost.
+    is_tool = "tool" in (word := schema_name.lower()) and "tool" in _TYPE_SEPARATORS.split(word)
+    return _text(payload.get("name")) if is_tool else None
+
+
+def _error_type(payload: Mapping[str, object]) -> str | None:
+    return _text(_object(payload["error"]).get("error_type")) if "error" in payload else None
 
 
 def _object(value: object) -> Mapping[str, object]:

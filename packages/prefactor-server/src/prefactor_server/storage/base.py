@@ -88,8 +88,7 @@ class Needs:
     """By kind and id: rows of nouns that nothing else here names."""
 
 
-@dataclass(frozen=True, slots=True)
-class Changes:
+class Changes(NamedTuple):
     """What one command does to the rows. ``closed_runs`` ends all open spans of a run at a time."""
 
     inserted: Sequence[Row] = ()
@@ -148,16 +147,19 @@ class Snapshot:
         for row in changes.deleted:
             self._delete(row)
         for row in changes.inserted:
-            self._new.setdefault(type(row), {})[row.handles()[0]] = row
-            self._put(row)
+            self.insert(row)
         for row in changes.updated:
             self._update(row)
         for run_id, at in changes.closed_runs:
             self._close_spans(run_id, at)
-        self.payloads.extend(changes.payloads)
-        self.contents.extend(changes.contents)
-        self.closed_runs.extend(changes.closed_runs)
-        self.audit.extend(changes.audit)
+        self.payloads += changes.payloads
+        self.contents += changes.contents
+        self.closed_runs += changes.closed_runs
+        self.audit += changes.audit
+
+    def insert(self, row: Row) -> None:
+        """Take over a row that is new."""
+        self._new.setdefault(type(row), {})[self._put(row)] = row
 
     def new(self, kind: type[R]) -> Sequence[R]:
         """The rows of a kind that have to be inserted."""
@@ -171,19 +173,16 @@ class Snapshot:
         """The rows of a kind that exist and have to go, before others take their place."""
         return tuple(self._deleted.get(kind, {}).values())
 
-    def _put(self, row: Row) -> None:
-        kind = type(row)
-        for handle in row.handles():
+    def _put(self, row: Row) -> Handle:
+        kind, handles = type(row), row.handles()
+        for handle in handles:
             self._rows[kind, handle] = row
+        return handles[0]
 
     def _update(self, row: Row) -> None:
-        kind, handle = type(row), row.handles()[0]
-        new = self._new.get(kind)
-        if new is not None and handle in new:
-            new[handle] = row
-        else:
-            self._changed.setdefault(kind, {})[handle] = row
-        self._put(row)
+        handle = self._put(row)
+        rows = self._new if handle in self._new.get(type(row), {}) else self._changed
+        rows.setdefault(type(row), {})[handle] = row
 
     def _delete(self, row: Row) -> None:
         kind, handle = type(row), row.handles()[0]

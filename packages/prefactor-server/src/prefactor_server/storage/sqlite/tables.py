@@ -6,6 +6,7 @@ holds the two orders equal.
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from operator import attrgetter
 from typing import Any, Final, Generic, get_type_hints
@@ -25,6 +26,7 @@ from prefactor_server.domain.idempotency import IdempotencyKey
 from prefactor_server.domain.quality import InstanceQuality
 from prefactor_server.domain.risk_profile import RiskProfile
 from prefactor_server.storage.base import R
+from prefactor_server.storage.sqlite.statements import Statement
 
 
 def _with_booleans(shape: Any) -> Callable[[Sequence[Any]], Any]:
@@ -64,11 +66,12 @@ class Table(Generic[R]):
         # A column called "partition" or "key" is fine in SQLite, but quoting costs nothing.
         listed = ", ".join(f'"{column}"' for column in self.columns)
         self.select = f"SELECT {listed} FROM {name}"  # noqa: S608 - names of our own
-        marks = ", ".join("?" * len(self.columns))
-        self.insert = f"INSERT INTO {name} ({listed}) VALUES ({marks})"  # noqa: S608
-        assignments = ", ".join(f"{column} = ?" for column in mutable)
+        self.insert = Statement(
+            len(self.columns),
+            f"INSERT INTO {name} ({listed}) VALUES {{rows}}",  # noqa: S608
+        )
+        self.update = _update(name, mutable, identity) if mutable else None
         found = " AND ".join(f"{column} = ?" for column in identity)
-        self.update = f"UPDATE {name} SET {assignments} WHERE {found}"  # noqa: S608
         self.delete = f"DELETE FROM {name} WHERE {found}"  # noqa: S608
         self._update_values: Callable[[R], tuple[Any, ...]] | None = (
             attrgetter(*mutable, *identity) if mutable else None
@@ -81,15 +84,27 @@ class Table(Generic[R]):
         """The rows in the records of a select over ``columns``."""
         return [self._make(record) for record in records]
 
-    def update_parameters(self, rows: Iterable[R]) -> list[tuple[Any, ...]]:
-        """What an update of these rows binds."""
-        if self._update_values is None:
+    def run_update(self, connection: sqlite3.Connection, rows: Iterable[R]) -> None:
+        """Write the mutable columns of rows that are there."""
+        if self.update is None or self._update_values is None:
             raise TypeError(f"rows of {self.name} never change")
-        return [self._update_values(row) for row in rows]
+        self.update.run(connection, [self._update_values(row) for row in rows])
 
     def delete_parameters(self, rows: Iterable[R]) -> list[Sequence[Any]]:
         """What a delete of these rows binds."""
         return [self._identity(row) for row in rows]
+
+
+def _update(name: str, mutable: Sequence[str], identity: Sequence[str]) -> Statement:
+    """What writes the mutable columns of rows, each found by its identity."""
+    changed = ", ".join([*mutable, *identity])
+    assignments = ", ".join(f"{column} = change.{column}" for column in mutable)
+    found = " AND ".join(f"{name}.{column} = change.{column}" for column in identity)
+    return Statement(
+        len(mutable) + len(identity),
+        f"WITH change ({changed}) AS (VALUES {{rows}}) "  # noqa: S608
+        f"UPDATE {name} SET {assignments} FROM change WHERE {found}",
+    )
 
 
 ACCOUNT: Final = Table(Account, "account", ("name", "updated_at"), identity=("id",))

@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Mapping, Sequence
+from typing import Final
 
-from prefactor_server.domain.agent_span import CLOSED_BY_TERMINATION, FINISHED_BEFORE_STARTED
+from prefactor_server.domain.agent_span import (
+    CLOSED_BY_TERMINATION,
+    FINISHED_BEFORE_STARTED,
+    AgentSpan,
+    SpanPayload,
+)
 from prefactor_server.storage.base import Snapshot
 from prefactor_server.storage.sqlite import tables
+from prefactor_server.storage.sqlite.statements import Statement
 
 _CLOSE_SPANS = """
 UPDATE agent_span
@@ -15,10 +23,28 @@ SET status = 'cancelled', started_at = coalesce(started_at, :at), finished_at = 
 WHERE account_id = :account_id AND agent_instance_id = :run_id AND status IN ('pending', 'active')
 """
 
-_INSERT_PAYLOAD = """
-INSERT OR REPLACE INTO span_payload (id, codec, body)
-SELECT seq * 2 + ?, ?, ? FROM agent_span WHERE account_id = ? AND id = ?
-"""
+# Where a span's payloads hang from; what SQLite would number the next span with by itself.
+_LAST_SPAN = "SELECT coalesce(max(seq), 0) FROM agent_span"
+
+_INSERT_SPANS: Final = Statement(
+    1 + len(AgentSpan._fields),
+    f"INSERT INTO agent_span (seq, {', '.join(AgentSpan._fields)}) VALUES {{rows}}",  # noqa: S608
+)
+
+_INSERT_PAYLOADS: Final = Statement(
+    3, "INSERT OR REPLACE INTO span_payload (id, codec, body) VALUES {rows}"
+)
+
+_ADD_PAYLOADS: Final = Statement(
+    5,
+    """
+    WITH added (part, codec, body, account_id, span_id) AS (VALUES {rows})
+    INSERT OR REPLACE INTO span_payload (id, codec, body)
+    SELECT span.seq * 2 + added.part, added.codec, added.body
+    FROM added CROSS JOIN agent_span AS span
+      ON span.account_id = added.account_id AND span.id = added.span_id
+    """,
+)
 
 _INSERT_CONTENT = """
 INSERT INTO schema_content (account_id, content_hash, codec, body) VALUES (?, ?, ?, ?)
@@ -50,22 +76,42 @@ def write(connection: sqlite3.Connection, account_id: str, snapshot: Snapshot) -
     for table in reversed(tables.WRITTEN):
         if gone := snapshot.deleted(table.kind):
             connection.executemany(table.delete, table.delete_parameters(gone))
+    numbers: Mapping[str, int] = {}
     for table in tables.WRITTEN:
-        new = snapshot.new(table.kind)
-        if new:
-            connection.executemany(table.insert, new)
-        changed = snapshot.changed(table.kind)
-        if changed:
-            connection.executemany(table.update, table.update_parameters(changed))
-    if snapshot.payloads:
-        connection.executemany(
-            _INSERT_PAYLOAD,
-            [
-                (payload.part, payload.codec, payload.body, payload.account_id, payload.span_id)
-                for payload in snapshot.payloads
-            ],
-        )
+        if table is tables.AGENT_SPAN:
+            numbers = _insert_spans(connection, snapshot.new(AgentSpan))
+        else:
+            table.insert.run(connection, snapshot.new(table.kind))
+        if changed := snapshot.changed(table.kind):
+            table.run_update(connection, changed)
+    _insert_payloads(connection, snapshot.payloads, numbers)
     if snapshot.contents:
         connection.executemany(_INSERT_CONTENT, snapshot.contents)
     if snapshot.audit:
         connection.executemany(_INSERT_AUDIT, snapshot.audit)
+
+
+def _insert_spans(connection: sqlite3.Connection, spans: Sequence[AgentSpan]) -> Mapping[str, int]:
+    """Insert spans of one account; the number that each of them got."""
+    if not spans:
+        return {}
+    # Numbered here, so that their payloads need not look each of them up.
+    (last,) = connection.execute(_LAST_SPAN).fetchone()
+    numbered = list(enumerate(spans, last + 1))
+    _INSERT_SPANS.run(connection, [(number, *span) for number, span in numbered])
+    return {span.id: number for number, span in numbered}
+
+
+def _insert_payloads(
+    connection: sqlite3.Connection, payloads: Sequence[SpanPayload], numbers: Mapping[str, int]
+) -> None:
+    new: list[tuple[int, int, bytes]] = []
+    added: list[tuple[int, int, bytes, str, str]] = []
+    for account_id, span_id, part, codec, body in payloads:
+        number = numbers.get(span_id)
+        if number is None:
+            added.append((part, codec, body, account_id, span_id))
+        else:
+            new.append((number * 2 + part, codec, body))
+    _INSERT_PAYLOADS.run(connection, new)
+    _ADD_PAYLOADS.run(connection, added)

@@ -1,0 +1,34 @@
+"""Statements that take many rows at once.
+
+Around every step of a statement, Python's module lets go of the interpreter, and has to wait until
+the event loop gives it back. A statement for each row therefore makes the writer wait once per row;
+one for a hundred rows does all of their work while the event loop does its own.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from itertools import chain
+from typing import Any, Final
+
+# A statement for each, prepared once. Few enough parameters for every SQLite (32,766), and few
+# enough sizes that all of them stay prepared.
+_SIZES: Final = (100, 20, 5, 1)
+
+
+class Statement:
+    """A statement over rows of so many values; ``{rows}`` in its text is where they go."""
+
+    def __init__(self, width: int, text: str) -> None:
+        marks = f"({', '.join('?' * width)})"
+        self._texts = {size: text.format(rows=", ".join([marks] * size)) for size in _SIZES}
+
+    def run(self, connection: sqlite3.Connection, rows: Sequence[Sequence[Any]]) -> None:
+        """Run it over all rows, in their order."""
+        start = 0
+        for size in _SIZES:
+            while start + size <= len(rows):
+                values = list(chain.from_iterable(rows[start : start + size]))
+                connection.execute(self._texts[size], values)
+                start += size

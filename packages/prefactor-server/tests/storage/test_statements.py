@@ -1,0 +1,74 @@
+"""Statements over many rows: all of them, each once, in their order, however many there are."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from database import make_database
+from rows import ACCOUNT, create_span, finish_span, register, start
+
+from prefactor_server.commands.agent_span import CreateSpan, FinishSpan
+from prefactor_server.domain.agent_span import PARAMS, RESULT, SpanPayload
+from prefactor_server.payloads import RAW
+from prefactor_server.storage.sqlite.statements import Statement
+
+
+@pytest.fixture
+def connection() -> Iterator[sqlite3.Connection]:
+    """A database with one table."""
+    with closing(sqlite3.connect(":memory:")) as opened:
+        opened.execute("CREATE TABLE thing (number INTEGER PRIMARY KEY, name TEXT)")
+        yield opened
+
+
+@pytest.mark.parametrize("count", [0, 1, 4, 5, 6, 19, 20, 26, 99, 100, 126, 333])
+def test_every_row_is_taken_once_and_in_order(connection: sqlite3.Connection, count: int) -> None:
+    """However a number of rows is divided among statements, none is left out or taken twice."""
+    insert = Statement(1, "INSERT INTO thing (name) VALUES {rows}")
+    named = [(f"row {number}",) for number in range(count)]
+    insert.run(connection, named)
+
+    assert connection.execute("SELECT name FROM thing ORDER BY number").fetchall() == named
+
+
+def test_an_update_of_many_rows_changes_each_as_it_says(connection: sqlite3.Connection) -> None:
+    """Rows that are updated together get values of their own, and others keep theirs."""
+    Statement(2, "INSERT INTO thing VALUES {rows}").run(connection, [(n, "-") for n in range(200)])
+    update = Statement(
+        2,
+        "WITH change (number, name) AS (VALUES {rows}) "
+        "UPDATE thing SET name = change.name FROM change WHERE thing.number = change.number",
+    )
+    update.run(connection, [(n, f"new {n}") for n in range(0, 200, 2)])
+
+    found = connection.execute("SELECT name FROM thing ORDER BY number").fetchall()
+    assert found == [(f"new {n}" if n % 2 == 0 else "-",) for n in range(200)]
+
+
+async def test_payloads_hang_from_their_own_spans(tmp_path: Path) -> None:
+    """Payloads of new spans and of stored ones, in one batch and of many sizes, stay apart."""
+    database = await make_database(tmp_path / "prefactor.db")
+    await database.submit(register("r"), start("r"))
+    run = await database.run("r")
+
+    def create(name: str) -> CreateSpan:
+        body = SpanPayload(ACCOUNT, name, PARAMS, RAW, name.encode())
+        return create_span(name, run, payloads=(body,))
+
+    def finish(name: str) -> FinishSpan:
+        body = SpanPayload(ACCOUNT, name, RESULT, RAW, f"end of {name}".encode())
+        return finish_span(name, payloads=(body,))
+
+    before = [f"old-{number}" for number in range(7)]
+    after = [f"new-{number}" for number in range(131)]
+    await database.submit(*(create(name) for name in before))
+    await database.submit(*(finish(name) for name in before), *(create(name) for name in after))
+
+    for name in (*before, *after):
+        record = await database.storage.span(ACCOUNT, name)
+        assert record is not None
+        assert record.payload == name.encode()
+        assert record.result == (f"end of {name}".encode() if name in before else None)
+    await database.storage.close()
