@@ -90,7 +90,9 @@ def test_settling_twice_counts_once(open_journal: Open, record: Make) -> None:
     assert journal.undelivered == 1
 
 
-def test_the_dead_are_taken_over(open_journal: Open, record: Make, read_ids: ReadIds) -> None:
+def test_the_dead_are_taken_over(
+    open_journal: Open, record: Make, read_ids: ReadIds, spool: Path
+) -> None:
     """What a killed process had not settled is read by the next one, and only that."""
     first = open_journal(segment_size=2000)
     for number in range(50):
@@ -99,11 +101,15 @@ def test_the_dead_are_taken_over(open_journal: Open, record: Make, read_ids: Rea
     settled = {entry.record.id for entry in entries[::2]}
     first.settle(entries[::2])
     die(first)
+    with files(spool, ".seg")[-1].open("ab") as last:
+        last.write(record(50, size=100)[:-1])
 
     second = open_journal()
     expected = [f"span-{number}" for number in range(50) if f"span-{number}" not in settled]
     assert second.adopt() == len(expected)
     assert second.undelivered == len(expected)
+    # Only what will be read is waited for: neither what is settled nor a torn end.
+    assert second.unread == sum(len(record(int(name[5:]), size=100)) for name in expected)
     assert read_ids(second) == expected
     assert second.adopt() == 0
 

@@ -47,6 +47,13 @@ class SpoolFiles:
         claim = self.claim or self._open()
         return create_segment(claim.directory / f"{claim.process}-{next(self._numbers)}{SEGMENT}")
 
+    @property
+    def account_id(self) -> str | None:
+        """Whose data this is, as far as it is known."""
+        if self._account_id is None and self.directory:
+            self._account_id = read_identity(self.directory).account_id
+        return self._account_id
+
     def learn_account(self, account_id: str) -> None:
         """Write down whose data this is, so that it is found again under another token."""
         self._account_id = account_id

@@ -190,7 +190,8 @@ class SpoolJournal:
     def _adopt(self) -> int:
         if self._files.directory is None:
             return 0
-        found = self._takeover.adopt(siblings(self._files.directory), self._files.claim)
+        places = siblings(self._files.directory, self._files.account_id)
+        found = self._takeover.adopt(places, self._files.claim)
         self._adopted = (*self._adopted, *found)
         return sum(segment.expected for segment in found)
 

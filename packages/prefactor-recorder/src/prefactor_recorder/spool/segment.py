@@ -30,10 +30,12 @@ class Segment:
 
     __slots__ = (
         "_ack_descriptor",
+        "_is_counted",
         "_outstanding",
         "_position",
         "_seen",
         "_settled_before",
+        "_skipped",
         "_stalled_at",
         "_synced",
         "committed",
@@ -57,6 +59,9 @@ class Segment:
         self._settled_before = Settled()
         self._position = 0
         self._seen = 0
+        # Bytes ahead that no entry will come from: settled before, or damaged.
+        self._skipped = 0
+        self._is_counted = False
         self._outstanding = 0
         self._stalled_at = -1
         self._synced = 0
@@ -70,7 +75,9 @@ class Segment:
     @property
     def unread(self) -> int:
         """Bytes that another `read` may bring: none while it waits for a record to become whole."""
-        return 0 if self._stalled_at == self.committed else self.committed - self._position
+        if self._stalled_at == self.committed and not self.sealed:
+            return 0
+        return max(self.committed - self._position - self._skipped, 0)
 
     @property
     def is_done(self) -> bool:
@@ -91,12 +98,15 @@ class Segment:
         entries: list[Entry] = []
         while limit > 0 and self.unread:
             data, found = self._read_piece(max(limit, _SMALLEST_PIECE))
-            base = self._position
-            # What was settled before does not count: something is read as long as there is any.
-            for entry in self._entries(data, base, found):
-                entries.append(entry)
-                limit -= entry.size
+            fresh = list(self._entries(data, self._position, found))
+            size = sum(entry.size for entry in fresh)
             self._advance(data, found)
+            self._skipped = max(self._skipped - (found.rest - size), 0)
+            # What was settled before does not count: something is read as long as there is any.
+            limit -= size
+            entries += fresh
+        if self.sealed and not self.unread:
+            self._position = self.committed
         self._outstanding += len(entries)
         self._seen += len(entries)
         if self.sealed and self._position >= self.committed:
@@ -172,16 +182,21 @@ class Segment:
         self.sealed = True
         self.committed = os.fstat(self.descriptor).st_size
         self._settled_before = decode_acks(read_file(self.path.with_suffix(ACK)))
+        self._skipped = self.committed
         while self._position < self.committed:
             data, found = self._read_piece(_COUNTING_PIECE)
             base = self._position
-            self.expected += sum(
-                not self._settled_before.covers(base + start, base + end)
+            sizes = [
+                end - start
                 for start, end in found.frames
-            )
+                if not self._settled_before.covers(base + start, base + end)
+            ]
+            self.expected += len(sizes)
+            self._skipped -= sum(sizes)
             self._advance(data, found)
+        self._is_counted = True
         if self.expected:
-            self._position = self.damaged = 0
+            self._position = 0
 
     def _read_piece(self, size: int) -> tuple[bytes, Scan]:
         """Bytes from here on, enough for at least one record, and where the records in them are."""
@@ -213,7 +228,8 @@ class Segment:
         if found.rest == 0 and not found.frames:
             self._stalled_at = self._position + len(data)
         self._position += found.rest
-        self.damaged += found.damaged
+        if not self._is_counted:
+            self.damaged += found.damaged
 
     def _entries(self, data: bytes, base: int, found: Scan) -> Iterable[Entry]:
         settled_before = self._settled_before
@@ -258,6 +274,17 @@ def adopt_segment(path: Path) -> Segment:
         segment.shut()
         raise
     return segment
+
+
+def look_at_segment(path: Path) -> int:
+    """How many records of a segment are not settled, whoever it belongs to.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    segment = adopt_segment(path)
+    segment.shut()
+    return segment.expected
 
 
 def _fdatasync(descriptor: int) -> None:

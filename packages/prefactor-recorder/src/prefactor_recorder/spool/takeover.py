@@ -131,25 +131,26 @@ def _age(paths: Iterable[Path]) -> float:
     return min(times, default=0.0)
 
 
-def siblings(directory: Path) -> list[Path]:
-    """The directories of the same account under other tokens, this one first.
+def siblings(directory: Path, account: str | None) -> list[Path]:
+    """The directories of one account under any token, the given one first if it is there.
 
-    Whose they are is known only once the server has named the account for both.
+    Whose the others are is known only once the server has named the account for them, too.
     """
-    found: list[Path] = []
-    with contextlib.suppress(OSError):
-        check_private(directory.parent)
-        check_private(directory)
-        found.append(directory)
-        account = read_identity(directory).account_id
-        others = sorted(directory.parent.iterdir()) if account else []
-        found += [other for other in others if other != directory and _is_of(other, account)]
+    found = [directory] if _is_private(directory) else []
+    if account and _is_private(directory.parent):
+        with contextlib.suppress(OSError):
+            others = sorted(directory.parent.iterdir())
+            found += [other for other in others if other != directory and _is_of(other, account)]
     return found
 
 
-def _is_of(directory: Path, account: str | None) -> bool:
+def _is_of(directory: Path, account: str) -> bool:
+    return _is_private(directory) and read_identity(directory).account_id == account
+
+
+def _is_private(directory: Path) -> bool:
     try:
         check_private(directory)
     except OSError:
         return False
-    return read_identity(directory).account_id == account
+    return True
