@@ -12,8 +12,6 @@ class Stats:
     What is counted are operations: a run is three of them (registered, started, ended), a span two.
     """
 
-    recorded: int = 0
-    """Operations that were recorded here: registrations, starts and ends of runs and spans."""
     undelivered: int = 0
     """Operations that wait, those taken over from dead processes included."""
     delivered: int = 0

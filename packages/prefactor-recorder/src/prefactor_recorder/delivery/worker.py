@@ -14,6 +14,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
+from .notices import Notices
 from .pace import backoff
 from .planner import Planner
 from .stats import DeliveryStats
@@ -62,6 +63,7 @@ class Delivery:
         self._settings = settings
         self._listener = listener
         self._planner = self._new_planner()
+        self._notices = Notices(settings.api_url)
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._engine: Engine | None = None
@@ -156,9 +158,13 @@ class Delivery:
         return Planner(self._settings.window, _chance)
 
     def _hand_in(self, ticket: Ticket) -> bool:
+        """Have the thread finish a ticket; whether there is a thread that can."""
         self.tickets.append(ticket)
-        self.wake()
-        return self._thread is not None
+        if self._ensure_thread():
+            self.wake()
+            return True
+        self.tickets.remove(ticket)
+        return False
 
     def _ensure_thread(self) -> bool:
         """Whether there is a thread now."""
@@ -197,9 +203,15 @@ class Delivery:
         finally:
             self._engine = None
             self.idle = True
+            # Whoever waits for this thread waits no longer; a new one would not know of them.
+            while self.tickets:
+                self.tickets.pop().finish()
 
     def _run(self) -> None:
-        from .engine import Engine  # noqa: PLC0415 - it loads the HTTP client
+        """One life of the loop, with everything that the last one had not finished."""
+        # Here and not at the top: this loads the HTTP client.
+        from .engine import Engine  # noqa: PLC0415
+        from .exchange import Parts  # noqa: PLC0415
 
         planner = self._new_planner()
         planner.add(self._planner.held)
@@ -207,13 +219,17 @@ class Delivery:
         for ticket in self.tickets:
             ticket.until = None
         engine = self._engine = Engine(
-            host=self,
-            journal=self._journal,
-            settings=self._settings,
-            listener=self._listener,
-            planner=planner,
-            stats=self.stats,
-            random=_chance,
+            self,
+            Parts(
+                journal=self._journal,
+                settings=self._settings,
+                listener=self._listener,
+                planner=planner,
+                stats=self.stats,
+                notices=self._notices,
+                random=_chance,
+                is_abandoned=lambda: self.abandoned,
+            ),
         )
         # Not the policy's loop: the host may have chosen one that this thread knows nothing about.
         with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:

@@ -1,0 +1,266 @@
+"""The recorder: where its parts are put together, started late, and brought to an end."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import threading
+import weakref
+from typing import TYPE_CHECKING, Any, Self
+
+from . import pfid
+from .declaring import Declaring
+from .encoding import encode
+from .guard import failures, guarded, warn_once
+from .parts import Parts, assemble
+from .run import Run, is_id
+from .settings import RecorderSettings, resolve
+from .span_types import SpanTypes
+from .stats import Stats
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from pathlib import Path
+    from ssl import SSLContext
+    from types import TracebackType
+
+    from .core import Redact
+    from .settings import Durability
+
+
+class Recorder(Declaring):
+    """Records runs of agents, and delivers them in the background, each operation exactly once.
+
+    Make one per program and share it between all threads and tasks. Making it opens nothing and
+    starts nothing; the first run does. Nothing that is recorded raises, blocks or waits for the
+    network; a recorder that lacks its URL or token says so once and records nothing.
+
+    Every argument that is not given is read from its `PREFACTOR_*` variable; see
+    `RecorderSettings` for what each means.
+
+    Raises:
+        ConfigurationError: A value cannot be used.
+    """
+
+    def __init__(
+        self,
+        api_url: str | None = None,
+        api_token: str | None = None,
+        *,
+        agent_id: str | None = None,
+        environment_id: str | None = None,
+        enabled: bool | None = None,
+        durability: Durability | None = None,
+        spool_dir: str | Path | None = None,
+        spool_limit: int | None = None,
+        memory_limit: int | None = None,
+        max_payload_size: int | None = None,
+        sample_rate: float | None = None,
+        exit_timeout: float | None = None,
+        redact: Redact | None = None,
+        on_terminated: Callable[[Run], object] | None = None,
+        span_types: Iterable[SpanTypes] = (),
+        ssl: SSLContext | bool | None = None,
+        proxy: str | None = None,
+    ) -> None:
+        given = {
+            name: value for name, value in locals().items() if name not in {"self", "span_types"}
+        }
+        self.settings: RecorderSettings = resolve(**given)
+        """What it goes by."""
+        self.span_types = SpanTypes(span_types)
+        """The span types that are registered with its runs."""
+        self._parts: Parts | None = None
+        self._closed = False
+        # Re-entrant: a signal handler that records may interrupt whoever holds it.
+        self._lock = threading.RLock()
+        if self.settings.enabled and self.settings.missing:
+            warn_once(
+                "missing",
+                "Nothing is recorded: %s is not set. Export it, pass it to Recorder(), or set "
+                "PREFACTOR_RECORDER_ENABLED=false to say that this is meant.",
+                self.settings.missing,
+            )
+
+    def _declarations(self) -> SpanTypes:
+        return self.span_types
+
+    def run(
+        self,
+        agent_id: str | None = None,
+        *,
+        version: str | Mapping[str, Any] | None = None,
+        environment_id: str | None = None,
+        purpose: str | None = None,
+        external_identifier: str | None = None,
+        span_types: Iterable[SpanTypes] = (),
+        sampled: bool | None = None,
+    ) -> Run:
+        """A run of an agent, to be used as a context manager or with `start()` and `finish()`.
+
+        Args:
+            agent_id: The agent; by default the recorder's. A deployment's token needs none.
+            version: The agent's version: its identifier, or the fields `name`,
+                `external_identifier`, `description` and `runtime_environment`.
+            environment_id: The environment; by default the recorder's, else the account's.
+            purpose: `live`, `smoke_test` or `eval`; the server's default is `live`.
+            external_identifier: What the run is called elsewhere; one per agent.
+            span_types: Declared for this run on top of the recorder's.
+            sampled: Whether it is recorded; by default `sample_rate` decides.
+        """
+        fields = {
+            "agent_id": agent_id or self.settings.agent_id,
+            "environment_id": environment_id or self.settings.environment_id,
+            "purpose": purpose,
+            "external_identifier": external_identifier,
+            "agent_version": {"external_identifier": version}
+            if isinstance(version, str)
+            else version,
+        }
+        return self._new_run(fields, span_types, sampled=sampled) or _unrecorded()
+
+    def attach(self, run_id: str) -> Run:
+        """A run that another process has registered and will end, to record spans of it here.
+
+        Hand the id over with the work (a task's argument, a header), and the id of a span as
+        `parent=` if the spans made here belong below it. `sample_rate` has to be the same in both
+        processes: the decision depends on the id alone.
+        """
+        return self._attached(run_id) or _unrecorded()
+
+    def flush(self, timeout: float | None = None) -> int:
+        """Deliver what waits, what dead processes left in the spool included.
+
+        Args:
+            timeout: Seconds to wait at most; None waits until nothing is left or nothing can be
+                delivered (no token that works, for instance).
+
+        Returns:
+            How many operations are still undelivered.
+        """
+        parts = self._assembled()
+        return 0 if parts is None else parts.delivery.flush(timeout)
+
+    async def aflush(self, timeout: float | None = None) -> int:
+        """The same, without holding up the event loop."""
+        parts = self._assembled()
+        return 0 if parts is None else await parts.delivery.aflush(timeout)
+
+    def close(self, timeout: float | None = None) -> int:
+        """Record nothing more, deliver what waits, and stop; harmless when repeated.
+
+        Called at the end of the program if nobody did. What is left stays in the spool for the next
+        process.
+
+        Args:
+            timeout: Seconds to wait at most; by default `exit_timeout`.
+
+        Returns:
+            How many operations are still undelivered.
+        """
+        with self._lock:
+            parts, self._parts, self._closed = self._parts, None, True
+        if parts is None:
+            return 0
+        return parts.close(self.settings.exit_timeout if timeout is None else timeout)
+
+    async def aclose(self, timeout: float | None = None) -> int:
+        """The same, without holding up the event loop."""
+        return await asyncio.to_thread(self.close, timeout)
+
+    def stats(self) -> Stats:
+        """What has been done so far."""
+        parts = self._parts
+        return Stats(durability="off", failures=failures.count) if parts is None else parts.stats()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    def __repr__(self) -> str:
+        return f"Recorder({self.settings.api_url!r}, durability={self.settings.durability!r})"
+
+    @guarded
+    def _new_run(
+        self, fields: dict[str, Any], span_types: Iterable[SpanTypes], *, sampled: bool | None
+    ) -> Run | None:
+        parts = self._assembled()
+        if parts is None:
+            return None
+        core = parts.core
+        identifier = core.mint.mint(core.clock.wall())
+        if sampled is None:
+            sampled = pfid.fraction(identifier) < self.settings.sample_rate
+        if not sampled:
+            return None
+        registration = _registration(fields, self._schema_version(span_types))
+        return parts.watched(Run(core, identifier, registration, self.settings.on_terminated))
+
+    @guarded
+    def _attached(self, run_id: str) -> Run | None:
+        parts = self._assembled()
+        if parts is None or not run_id or pfid.fraction(run_id) >= self.settings.sample_rate:
+            return None
+        if not is_id(run_id):
+            raise ValueError(f"{run_id[:64]!r} is no id of a run")
+        return parts.watched(Run(parts.core, run_id, None, self.settings.on_terminated))
+
+    def _schema_version(self, span_types: Iterable[SpanTypes]) -> bytes | None:
+        """What is declared for a run, as the `agent_schema_version` of its registration."""
+        more = tuple(span_types)
+        return (SpanTypes((self.span_types, *more)) if more else self.span_types).schema_version()
+
+    @guarded
+    def _assembled(self) -> Parts | None:
+        """The parts, put together by whoever needs them first."""
+        parts = self._parts
+        if parts is not None:
+            parts.check_process()
+            return parts
+        if self._closed or not self.settings.enabled or self.settings.missing:
+            return None
+        with self._lock:
+            if self._parts is None and not self._closed:
+                self._parts = assemble(self.settings)
+                atexit.register(_close_at_exit, weakref.ref(self))
+            return self._parts
+
+
+def _unrecorded() -> Run:
+    return Run(None, "", None, None)
+
+
+def _registration(fields: Mapping[str, Any], schema_version: bytes | None) -> bytes:
+    """The members of a register body behind its id."""
+    body = {name: value for name, value in fields.items() if value is not None}
+    body.setdefault("agent_version", {})
+    members = b"," + encode({**body, "update_current_version": True})[1:-1]
+    return (
+        members
+        if schema_version is None
+        else members + b',"agent_schema_version":' + schema_version
+    )
+
+
+def _close_at_exit(recorder: weakref.ref[Recorder]) -> None:
+    alive = recorder()
+    if alive is not None:
+        alive.close()

@@ -1,0 +1,253 @@
+"""What was recorded is delivered, once: through kills, outages, forks and neighbours.
+
+Real processes record to real servers through the installed recorder, and write down what they may
+rely on; then the server is asked what it holds.
+"""
+
+import asyncio
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from checkout import ROOT
+from live_server import LiveServer
+from prefactor_http import AgentSpan, HttpClientConfig, PrefactorHttpClient
+from prefactor_recorder import Recorder
+
+PROGRAM = ROOT / "tests" / "support" / "recording_program.py"
+ROUNDS = int(os.environ.get("PREFACTOR_KILL_ROUNDS", "12"))
+LIMIT = 60.0
+
+
+@dataclass
+class Ledger:
+    """What a program wrote down, by run: the number of each span that has begun, has ended."""
+
+    runs: set[str] = field(default_factory=set)
+    begun: dict[str, dict[str, int]] = field(default_factory=dict)
+    ended: dict[str, dict[str, int]] = field(default_factory=dict)
+
+
+def read_ledger(path: Path) -> Ledger:
+    """The ledger as far as it was written."""
+    ledger = Ledger()
+    for line in path.read_text("utf-8").splitlines() if path.exists() else []:
+        what, run_id, *rest = line.split(" ")
+        ledger.runs.add(run_id)
+        if rest:
+            book = ledger.begun if what == "begun" else ledger.ended
+            book.setdefault(run_id, {})[rest[0]] = int(rest[1])
+    return ledger
+
+
+def environment(server: LiveServer, spool: Path) -> dict[str, str]:
+    """Of a program that records to a server."""
+    return {**server.environment, "PREFACTOR_SPOOL_DIR": str(spool)}
+
+
+def start(
+    server: LiveServer,
+    spool: Path,
+    ledger: Path,
+    *arguments: str,
+    stdin: int = subprocess.DEVNULL,
+) -> subprocess.Popen[str]:
+    """Start the program."""
+    with (ledger.parent / "stderr.txt").open("a") as errors:
+        return subprocess.Popen(
+            [sys.executable, "-W", "error", str(PROGRAM), str(ledger), *arguments],
+            env=environment(server, spool),
+            stdin=stdin,
+            stdout=subprocess.DEVNULL,
+            stderr=errors,
+            text=True,
+        )
+
+
+def flush(server: LiveServer, spool: Path) -> None:
+    """Deliver everything that is left, from this process."""
+    with Recorder(server.url, server.token, spool_dir=spool) as recorder:
+        assert recorder.flush(LIMIT) == 0, recorder.stats()
+
+
+def held(server: LiveServer, run_id: str) -> list[AgentSpan]:
+    """Every span that the server holds of a run."""
+
+    async def ask() -> list[AgentSpan]:
+        async with PrefactorHttpClient(HttpClientConfig(server.url, server.token)) as client:
+            return [span async for span in client.agent_spans.iterate(agent_instance_id=run_id)]
+
+    return asyncio.run(ask())
+
+
+def compare(server: LiveServer, ledger: Ledger) -> None:
+    """Whether the server holds what the ledger says: all of it, once, and nothing invented."""
+    for run_id in ledger.runs:
+        spans = held(server, run_id)
+        assert [span for span, count in Counter(s.id for s in spans).items() if count > 1] == []
+        by_id = {span.id: span for span in spans}
+        begun, ended = ledger.begun.get(run_id, {}), ledger.ended.get(run_id, {})
+        assert set(ended) <= set(by_id), "a span that had ended is not there"
+        assert set(begun) <= set(by_id), "a span that had begun is not there"
+        # The program may die between recording and writing that down: one span at most.
+        assert len(set(by_id) - set(begun)) <= 1
+        for span_id, number in ended.items():
+            span = by_id[span_id]
+            assert span.status == "complete"
+            assert span.payload["number"] == number
+            assert span.result_payload == {"response": "something to answer " * (number % 40)}
+
+
+def wait_for_lines(path: Path, count: int) -> None:
+    """Wait until a ledger has so many lines."""
+    deadline = time.monotonic() + LIMIT
+    while not path.exists() or path.read_bytes().count(b"\n") < count:
+        assert time.monotonic() < deadline, "the program records nothing"
+        time.sleep(0.005)
+
+
+def test_a_process_killed_at_any_moment_loses_nothing(
+    live_server: LiveServer, tmp_path: Path
+) -> None:
+    """However often a process dies by SIGKILL, every span whose call had returned arrives once."""
+    chance = random.Random(26)
+    spool = tmp_path / "spool"
+    ledgers = [tmp_path / f"ledger-{number}" for number in range(ROUNDS)]
+    for ledger in ledgers:
+        process = start(live_server, spool, ledger)
+        wait_for_lines(ledger, 1)
+        # Early ones die before the client is loaded, late ones in the middle of deliveries.
+        time.sleep(chance.choice([0.0, 0.02, 0.3, 0.8]) * chance.random())
+        process.kill()
+        assert process.wait(LIMIT) == -signal.SIGKILL
+
+    flush(live_server, spool)
+
+    assert sum(len(read_ledger(ledger).ended) for ledger in ledgers) > 0
+    for ledger in ledgers:
+        compare(live_server, read_ledger(ledger))
+    assert not [*spool.rglob("*.seg")]
+
+
+def test_a_server_that_is_killed_and_comes_back_gets_everything(
+    serve: Callable[..., LiveServer], tmp_path: Path
+) -> None:
+    """A host that records through kills of its server notices nothing, and nothing is lost."""
+    server = serve(tmp_path / "server")
+    port = int(server.url.rpartition(":")[2])
+    ledger, spool = tmp_path / "ledger", tmp_path / "spool"
+    with start(server, spool, ledger, "400", "steps", stdin=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        for number in range(400):
+            print(file=process.stdin, flush=True)
+            if number % 100 == 50:
+                server.kill()
+            if number % 100 == 90:
+                server = serve(tmp_path / "server", port=port)
+            time.sleep(0.002)
+        process.stdin.close()
+        assert process.wait(LIMIT) == 0
+    assert (tmp_path / "stderr.txt").read_text().count("Traceback") == 0
+
+    flush(server, spool)
+
+    written = read_ledger(ledger)
+    assert sum(map(len, written.ended.values())) == 400
+    compare(server, written)
+    (run_id,) = written.runs
+    assert asyncio.run(status_of(server, run_id)) == "complete"
+
+
+async def status_of(server: LiveServer, run_id: str) -> str:
+    """The status of a run."""
+    async with PrefactorHttpClient(HttpClientConfig(server.url, server.token)) as client:
+        return (await client.agent_instances.get(run_id)).status
+
+
+def test_processes_share_a_spool_directory(live_server: LiveServer, tmp_path: Path) -> None:
+    """Processes that record and die side by side in one directory do not disturb each other."""
+    spool = tmp_path / "spool"
+    ledgers = [tmp_path / f"ledger-{number}" for number in range(4)]
+    processes = [
+        start(live_server, spool, ledger, *(() if number % 2 else ("150",)))
+        for number, ledger in enumerate(ledgers)
+    ]
+    for number, process in enumerate(processes):
+        if number % 2:
+            wait_for_lines(ledgers[number], 50)
+            process.kill()
+        process.wait(LIMIT)
+
+    flush(live_server, spool)
+
+    for ledger in ledgers:
+        compare(live_server, read_ledger(ledger))
+
+
+def test_a_fork_in_the_middle_splits_cleanly(live_server: LiveServer, tmp_path: Path) -> None:
+    """Parent and child go on recording, each what it records itself, once."""
+    ledger, spool = tmp_path / "ledger", tmp_path / "spool"
+    process = start(live_server, spool, ledger, "60", "fork")
+    assert process.wait(LIMIT) == 0
+
+    flush(live_server, spool)
+
+    written = read_ledger(ledger)
+    assert sorted(len(spans) for spans in written.ended.values()) == [60, 120]
+    for run_id in written.runs:
+        assert len(held(live_server, run_id)) == len(written.ended[run_id])
+        assert asyncio.run(status_of(live_server, run_id)) == "complete"
+
+
+def test_a_poisoned_item_stops_nothing_else(live_server: LiveServer, tmp_path: Path) -> None:
+    """What the server will never take is put aside with its words; all else arrives, in order."""
+    spool = tmp_path / "spool"
+    with Recorder(live_server.url, live_server.token, spool_dir=spool) as recorder:
+        with recorder.run(agent_id="poisoned", version="1.0.0") as run:
+            for number in range(60):
+                poison = number % 20 == 10
+                with run.span("x" * 5000 if poison else "agent:step", {"number": number}):
+                    pass
+        assert recorder.flush(LIMIT) == 0, recorder.stats()
+        stats = recorder.stats()
+    numbers = sorted(span.payload["number"] for span in held(live_server, run.id))
+    assert numbers == [number for number in range(60) if number % 20 != 10]
+    assert asyncio.run(status_of(live_server, run.id)) == "complete"
+    assert stats.buried >= 3
+    (letters,) = spool.rglob("*.dead")
+    refusals = [json.loads(line) for line in letters.read_text("utf-8").splitlines()]
+    assert len(refusals) == stats.buried
+    assert "schema_name" in json.dumps(refusals[0])
+
+
+def test_a_terminated_run_stops_its_host(live_server: LiveServer, tmp_path: Path) -> None:
+    """Somebody terminates a run on the server; the host's next span raises, with the reason."""
+    recorder = Recorder(live_server.url, live_server.token, spool_dir=tmp_path)
+
+    async def terminate(run_id: str) -> None:
+        config = HttpClientConfig(live_server.url, live_server.token)
+        async with PrefactorHttpClient(config) as client:
+            await client.agent_instances.terminate(run_id, "it repeats itself")
+
+    def host() -> None:
+        with recorder.run(agent_id="terminated", version="1.0.0") as run:
+            assert recorder.flush(LIMIT) == 0
+            asyncio.run(terminate(run.id))
+            for _ in range(1000):
+                with run.span("agent:step"):
+                    pass
+                recorder.flush(LIMIT)
+
+    with recorder, pytest.raises(Exception, match="it repeats itself") as caught:
+        host()
+    assert type(caught.value).__name__ == "RunTerminated"
