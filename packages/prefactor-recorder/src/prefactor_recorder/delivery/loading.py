@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import threading
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def load_engine() -> type[Engine]:
     _loading.watch()
     with _loading.lock:
         # Codecs are loaded by the first look at a host name otherwise, unprotected.
-        import encodings.idna  # noqa: F401, PLC0415
+        import_module("encodings.idna")
 
         from .engine import Engine  # noqa: PLC0415 - it loads the HTTP client
 

@@ -115,7 +115,15 @@ class Pace:
         """Go slowly for as long as there is a backlog."""
         self.recovering, self._calm, self._gap = True, 0, self._interval / 2
 
-    def failed(self, now: float, *, started: float, asked: float | None, chance: float) -> bool:
+    def failed(
+        self,
+        now: float,
+        *,
+        started: float,
+        asked: float | None,
+        chance: float,
+        dropped: bool = False,
+    ) -> bool:
         """A request failed as a whole; whether that is news.
 
         Requests that were under way together fail together, and count as one failure.
@@ -125,13 +133,20 @@ class Pace:
             started: When the request left.
             asked: Seconds that the server asked to wait.
             chance: From [0, 1).
+            dropped: Whether the connection was lost. Servers close idle ones; that deserves one
+                try on another at once.
         """
         if started < self._opened:
             return False
         self._opened = now
-        self.failures += 1
         self._asked = asked is not None
-        wait = backoff(self.failures, chance) if asked is None else as_asked(asked, chance)
+        if dropped and not self.troubled:
+            wait = 0.0
+        elif asked is None:
+            wait = backoff(max(self.failures, 1), chance)
+        else:
+            wait = as_asked(asked, chance)
+        self.failures += 1
         self._until = now + wait
         return True
 

@@ -176,12 +176,14 @@ class Planner:
             if lane.state is LaneState.BLOCKED and lane.until == until:
                 self._move(lane, LaneState.READY)
 
-    def forgive(self) -> None:
-        """Let lanes try again that failed while the server failed on everything."""
-        waiting = [lane for _, _, lane in self._blocked if lane.state is LaneState.BLOCKED]
-        for lane in waiting:
-            if lane.state is LaneState.BLOCKED and not lane.queue[0].strikes:
-                lane.failures = 0
+    def forgive(self, *, everyone: bool = False) -> None:
+        """Let lanes try again that failed while the server failed on everything.
+
+        Args:
+            everyone: The others too: somebody wants to know now.
+        """
+        for lane in [lane for _, _, lane in self._blocked]:
+            if lane.state is LaneState.BLOCKED and (everyone or not lane.queue[0].strikes):
                 self._move(lane, LaneState.READY)
 
     # --- What became of it ----------------------------------------------------------------------
@@ -223,7 +225,8 @@ class Planner:
                 kept.setdefault(run_id, []).append(rest)
         for run_id in taken:
             _remember(self._known, run_id, value=True)
-            self._lanes[run_id].failures = 0
+            if self._lanes[run_id].state is not LaneState.BLOCKED:
+                self._lanes[run_id].failures = 0
         for lane in reversed(batch.lanes):
             self._return(lane, kept.get(lane.run_id, []), settlement)
         return settlement

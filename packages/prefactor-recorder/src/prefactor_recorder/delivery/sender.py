@@ -22,6 +22,7 @@ from prefactor_http import (
     PrefactorResponseContractError,
 )
 from prefactor_http import __version__ as client_version
+from prefactor_http.exceptions import LOST_CONNECTION
 from prefactor_recorder._version import __version__
 
 from .resolver import InPlaceResolver
@@ -152,7 +153,9 @@ def _failure(error: PrefactorHttpError) -> Failure:
             message = f"status {error.status_code} without an answer of the API"
             return Failure(message, error.status_code, None, error.retry_after)
         case PrefactorNetworkError():
-            return Failure(error.message, sent=error.may_have_been_processed)
+            sent = error.may_have_been_processed
+            dropped = sent and isinstance(error, LOST_CONNECTION)
+            return Failure(error.message, sent=sent, dropped=dropped)
         case PrefactorRequestError():
             return Failure(error.message, sent=False, hopeless=True)
         case _:

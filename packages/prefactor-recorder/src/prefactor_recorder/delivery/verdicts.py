@@ -130,8 +130,17 @@ class Failure(NamedTuple):
     """Seconds that the server asked to wait."""
     sent: bool = True
     """Whether the server may have acted on it."""
+    dropped: bool = False
+    """Whether the connection was lost before the answer was whole."""
     hopeless: bool = False
     """Whether it cannot be sent at all: the address or the token makes no request."""
+
+    @property
+    def summary(self) -> str:
+        """What happened, for a log: nothing in it is the server's own text."""
+        if self.status is None:
+            return self.message
+        return f"status {self.status}" + (f", {self.code}" if self.code else "")
 
     @property
     def refusal(self) -> dict[str, Any]:

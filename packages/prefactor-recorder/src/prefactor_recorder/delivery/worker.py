@@ -14,8 +14,10 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
+from .loading import load_engine
 from .notices import Notices
 from .pace import backoff
+from .parts import Parts
 from .planner import Planner
 from .stats import DeliveryStats
 from .tickets import Ticket
@@ -209,16 +211,12 @@ class Delivery:
 
     def _run(self) -> None:
         """One life of the loop, with everything that the last one had not finished."""
-        # Here and not at the top: this loads the HTTP client.
-        from .engine import Engine  # noqa: PLC0415
-        from .exchange import Parts  # noqa: PLC0415
-
         planner = self._new_planner()
         planner.add(self._planner.held)
         self._planner = planner
         for ticket in self.tickets:
             ticket.until = None
-        engine = self._engine = Engine(
+        engine = self._engine = load_engine()(
             self,
             Parts(
                 journal=self._journal,
