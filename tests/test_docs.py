@@ -148,6 +148,22 @@ def test_every_kind_of_client_is_held_by_a_test() -> None:
         assert [name for name in names if f"def {name}(" not in text] == []
 
 
+def test_every_command_of_the_spool_is_in_the_reference() -> None:
+    """Each command and each option of the recorder's program is written down."""
+    program = Path(PROGRAM).with_name("prefactor-spool")
+    shown = subprocess.run([program, "--help"], capture_output=True, text=True, check=True)
+    names = re.findall(r"^    ([a-z][\w-]*)", shown.stdout, re.MULTILINE)
+    told = [
+        subprocess.run([program, name, "--help"], capture_output=True, text=True, check=True).stdout
+        for name in names
+    ]
+    options = {option for text in told for option in re.findall(r"--[a-z-]+", text)} - {"--help"}
+
+    assert "list" in names
+    assert undocumented([f"prefactor-spool {name}" for name in names]) == []
+    assert undocumented(sorted(options)) == []
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_link_leads_somewhere(page: Page) -> None:
     """A link within the repository names a file that exists and a heading that it has."""

@@ -1,0 +1,192 @@
+"""`prefactor-spool`: look at what waits to be delivered, deliver it, or delete it."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from ._version import __version__
+from .delivery.verdicts import describe
+from .errors import ConfigurationError
+from .spool.directory import default_directory
+from .spool.inventory import ProcessFiles, survey
+from .spool.removal import Scope, doomed, remove, remove_directory
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+FLUSH_TIMEOUT = 60.0
+"""Seconds that `flush` tries, unless it is told otherwise."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command.
+
+    Returns:
+        The exit status: 0 if all was done, 1 if something is left, 2 if the command is none.
+    """
+    logging.basicConfig(format="%(message)s", level=logging.WARNING)
+    given = _parser().parse_args(arguments)
+    try:
+        return _COMMANDS[given.command](given)
+    except (ConfigurationError, OSError) as error:
+        sys.stderr.write(f"prefactor-spool: {error}\n")
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="prefactor-spool",
+        description="Look at what waits to be delivered, deliver it, or delete it.",
+    )
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(dest="command", required=True, title="commands")
+    found = commands.add_parser("list", help="show what is in the spool")
+    found.add_argument("--json", action="store_true", help="as one JSON document")
+    flush = commands.add_parser("flush", help="deliver what dead processes left")
+    flush.add_argument(
+        "--timeout",
+        type=float,
+        default=FLUSH_TIMEOUT,
+        metavar="SECONDS",
+        help="how long to try (%(default)s)",
+    )
+    rm = commands.add_parser("rm", help="delete what is delivered, of processes that are dead")
+    what = rm.add_mutually_exclusive_group()
+    what.add_argument("--dead-letters", action="store_true", help="and dead letters")
+    what.add_argument("--all", action="store_true", help="and what has not been delivered")
+    rm.add_argument("--yes", action="store_true", help="do it; otherwise only say what would go")
+    for command in (found, flush, rm):
+        command.add_argument(
+            "--spool-dir", type=Path, metavar="DIRECTORY", help="instead of PREFACTOR_SPOOL_DIR"
+        )
+    return parser
+
+
+def _root(given: argparse.Namespace) -> Path:
+    named = given.spool_dir or os.environ.get("PREFACTOR_SPOOL_DIR", "").strip()
+    root = Path(named).expanduser() if named else default_directory()
+    if root is None:
+        raise ConfigurationError("no home directory is known: name one with --spool-dir")
+    return root
+
+
+# -- list
+
+
+def _list(given: argparse.Namespace) -> int:
+    root = _root(given)
+    accounts = survey(root)
+    if given.json:
+        document = {"spool_dir": root, "accounts": [asdict(account) for account in accounts]}
+        sys.stdout.write(orjson.dumps(document, _plain, orjson.OPT_INDENT_2).decode() + "\n")
+        return 0
+    for account in accounts:
+        _say(f"{account.api_url or 'unknown API'}, account {account.account_id or 'not known yet'}")
+        _say(f"  {account.directory}")
+        for process in account.processes:
+            for line in _told(process, time.time()):
+                _say(f"    {line}")
+    if not any(account.processes for account in accounts):
+        _say(f"Nothing waits in {root}.")
+    return 0
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, Path):
+        return str(value)
+    raise TypeError(type(value).__name__)
+
+
+def _told(process: ProcessFiles, now: float) -> Iterator[str]:
+    state = "alive" if process.alive else "dead"
+    age = "" if process.oldest is None else f", last written {_ago(now - process.oldest)} ago"
+    yield (
+        f"{process.name}: process {process.pid} is {state}, {process.undelivered} undelivered in "
+        f"{_count(process.segments, 'segment')}, {process.bytes:,} bytes{age}"
+    )
+    for letter in process.letters:
+        yield f"  dead letter: {_letter(letter)}"
+
+
+def _letter(letter: dict[str, Any]) -> str:
+    record: dict[str, Any] = letter.get("record") or {}
+    refusal: dict[str, Any] = letter.get("refusal") or {}
+    return (
+        f"{letter.get('time')} {record.get('operation')} {record.get('id')} "
+        f"of run {record.get('run_id')}: {describe(refusal)}"
+    )
+
+
+def _ago(seconds: float) -> str:
+    for unit, size in (("days", 86_400), ("hours", 3600), ("minutes", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds // size:.0f} {unit}"
+    return f"{max(seconds, 0):.0f} seconds"
+
+
+def _count(things: Sequence[object], noun: str) -> str:
+    return f"{len(things)} {noun}{'' if len(things) == 1 else 's'}"
+
+
+# -- flush
+
+
+def _flush(given: argparse.Namespace) -> int:
+    # The HTTP client is loaded for this command alone.
+    from .spool.flush import flush  # noqa: PLC0415
+
+    done = flush(_root(given), given.timeout)
+    _say(f"{done.delivered} delivered, {done.buried} put aside as dead letters, {done.left} left")
+    return 1 if done.left else 0
+
+
+# -- rm
+
+
+def _rm(given: argparse.Namespace) -> int:
+    scope = Scope.ALL if given.all else Scope.LETTERS if given.dead_letters else Scope.LEFTOVERS
+    status = 0
+    for account in survey(_root(given)):
+        for process in account.processes:
+            if process.alive:
+                _say(f"{process.name}: left alone, process {process.pid} or its heir is alive")
+                status = 1 if given.all else status
+            elif files := doomed(process, scope):
+                status |= _rm_process(process, files, scope, given)
+        if given.yes and scope is Scope.ALL:
+            remove_directory(account)
+    return status
+
+
+def _rm_process(
+    process: ProcessFiles, files: list[Path], scope: Scope, given: argparse.Namespace
+) -> int:
+    what = f"{process.name}: {_count(files, 'file')}"
+    if scope is Scope.ALL:
+        what += f", {process.undelivered} undelivered"
+    if scope is not Scope.LEFTOVERS:
+        what += f", {_count(process.letters, 'dead letter')}"
+    if not given.yes:
+        _say(f"{what} would be deleted; say --yes to do it")
+        return 1
+    if not remove(process, scope):
+        _say(f"{process.name}: left alone, somebody has just taken it over")
+        return 1
+    _say(f"{what} deleted")
+    return 0
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+
+
+_COMMANDS = {"list": _list, "flush": _flush, "rm": _rm}

@@ -1,0 +1,217 @@
+"""`prefactor-spool`, as somebody at a terminal uses it."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from live_server import start_server
+from prefactor_http import HttpClientConfig, PrefactorHttpClient
+from prefactor_http.testing import ScriptedServer
+from prefactor_recorder.record import Operation
+from prefactor_recorder.spool import SpoolJournal
+from recorded import RecordedRun
+
+Open = Callable[..., SpoolJournal]
+Make = Callable[..., bytes]
+Ran = subprocess.CompletedProcess[str]
+Run = Callable[..., Ran]
+
+PROGRAM = Path(sys.executable).parent / "prefactor-spool"
+
+
+@pytest.fixture
+def run(spool: Path) -> Run:
+    """Runs a command on the spool of this test."""
+
+    def run(*arguments: str, **environment: str) -> Ran:
+        clean = {name: text for name, text in os.environ.items() if "PREFACTOR" not in name}
+        return subprocess.run(
+            [PROGRAM, *arguments],
+            env={**clean, "PREFACTOR_SPOOL_DIR": str(spool), **environment},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    return run
+
+
+@pytest.fixture
+def server() -> Iterator[ScriptedServer]:
+    """A server that behaves like the API."""
+    with ScriptedServer() as running:
+        yield running
+
+
+@pytest.fixture
+def left(open_journal: Open, record: Make) -> SpoolJournal:
+    """What a dead process left: three records, one of them settled and one a dead letter."""
+    journal = open_journal()
+    for number in range(3):
+        journal.append(record(number))
+    journal.learn_account("acc-1")
+    entries = journal.read(10_000)
+    journal.settle(entries[:1])
+    journal.bury(entries[1], {"code": "invalid_action", "message": "no such run"})
+    journal.after_fork()
+    return journal
+
+
+def listed(run: Run) -> list[dict[str, Any]]:
+    """The processes that `list --json` shows."""
+    document = json.loads(run("list", "--json").stdout)
+    return [process for account in document["accounts"] for process in account["processes"]]
+
+
+def test_an_empty_spool_says_so(run: Run, spool: Path) -> None:
+    """Where nothing was recorded nothing is shown, and nothing is created."""
+    assert run("list").stdout == f"Nothing waits in {spool}.\n"
+    assert not spool.exists()
+
+
+def test_the_list_shows_whose_data_waits(
+    run: Run, left: SpoolJournal, open_journal: Open, record: Make
+) -> None:
+    """For each API and account: processes alive and dead, what is undelivered, dead letters."""
+    alive = open_journal()
+    alive.append(record(4))
+    shown = run("list")
+
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert "https://api.example, account acc-1" in shown.stdout
+    assert f"process {os.getpid()} is dead, 1 undelivered in 1 segment, " in shown.stdout
+    assert f"process {os.getpid()} is alive, 1 undelivered in 1 segment, " in shown.stdout
+    assert "agent_spans/create span-1 of run run: invalid_action: no such run" in shown.stdout
+
+
+def test_the_list_is_also_for_programs(run: Run, left: SpoolJournal) -> None:
+    """`--json` has every figure, and the dead letters whole."""
+    document = json.loads(run("list", "--json").stdout)
+    (account,) = document["accounts"]
+    (process,) = account["processes"]
+
+    assert (account["api_url"], account["account_id"]) == ("https://api.example", "acc-1")
+    assert (process["alive"], process["undelivered"], process["pid"]) == (False, 1, os.getpid())
+    assert process["bytes"] == sum(Path(path).stat().st_size for path in process["files"])
+    assert process["letters"][0]["record"]["body"] == '"payload":""'
+
+
+def test_looking_changes_nothing(
+    run: Run, left: SpoolJournal, open_journal: Open, spool: Path
+) -> None:
+    """After `list` the files are as they were, and the dead can be taken over."""
+    before = {path: path.read_bytes() for path in spool.rglob("*") if path.is_file()}
+    run("list")
+
+    assert {path: path.read_bytes() for path in spool.rglob("*") if path.is_file()} == before
+    assert open_journal().adopt() == 1
+
+
+def test_flush_delivers_what_the_dead_left(
+    run: Run, open_journal: Open, server: ScriptedServer, spool: Path
+) -> None:
+    """Everything of a killed process arrives, once, and nothing of it stays behind."""
+    journal = open_journal(api_url=server.url, api_token=server.token)
+    recorded = RecordedRun(journal).begin()
+    for number in range(20):
+        recorded.span(f"span-{number:08}")
+    recorded.finish()
+    journal.after_fork()
+    to = {"PREFACTOR_API_URL": server.url, "PREFACTOR_API_TOKEN": server.token}
+    flushed = run("flush", **to)
+
+    assert (flushed.returncode, flushed.stderr) == (0, "")
+    assert flushed.stdout == "43 delivered, 0 put aside as dead letters, 0 left\n"
+    assert server.instances[recorded.id]["status"] == "complete"
+    assert len(server.spans) == 20
+    assert [path.name for path in spool.rglob("*") if path.is_file()] == ["identity.json"]
+    assert run("flush", **to).stdout.startswith("0 delivered")
+
+
+def test_flush_needs_to_know_where_to(run: Run, left: SpoolJournal) -> None:
+    """Without an address or a token nothing is tried, and the variable is named."""
+    assert run("flush").stderr == (
+        "prefactor-spool: PREFACTOR_API_URL is not set: it is needed to deliver\n"
+    )
+    assert "PREFACTOR_API_TOKEN" in run("flush", PREFACTOR_API_URL="http://127.0.0.1:1").stderr
+
+
+def test_flush_says_what_is_left(run: Run, open_journal: Open, record: Make) -> None:
+    """A server that is not there costs the timeout; what is left is counted, and still there."""
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))  # and nothing listens
+        url = f"http://127.0.0.1:{nobody.getsockname()[1]}"
+        journal = open_journal(api_url=url)
+        journal.append(record(1))
+        journal.after_fork()
+        to = {"PREFACTOR_API_URL": url, "PREFACTOR_API_TOKEN": "token"}
+        flushed = run("flush", "--timeout", "0.2", **to)
+
+    assert flushed.returncode == 1
+    assert flushed.stdout == "0 delivered, 0 put aside as dead letters, 1 left\n"
+    assert [process["undelivered"] for process in listed(run)] == [1]
+
+
+async def test_flush_finds_what_an_older_token_left(
+    run: Run, open_journal: Open, tmp_path: Path
+) -> None:
+    """With a new token of the same account, what was recorded under the old one is delivered."""
+    (tmp_path / "server").mkdir()
+    server = start_server(tmp_path / "server")
+    try:
+        async with PrefactorHttpClient(HttpClientConfig(server.url, server.token)) as client:
+            (account,) = await client.accounts.list()
+        journal = open_journal(api_url=server.url, api_token="rotated away")
+        RecordedRun(journal).begin().finish()
+        journal.learn_account(account.id)
+        journal.after_fork()
+        to = {"PREFACTOR_API_URL": server.url, "PREFACTOR_API_TOKEN": server.token}
+        flushed = run("flush", **to)
+    finally:
+        server.stop()
+
+    assert flushed.stdout.endswith(" 0 left\n")
+    assert not flushed.stdout.startswith("0 delivered, 0 put")
+
+
+def test_rm_asks_first(run: Run, left: SpoolJournal, spool: Path) -> None:
+    """Without `--yes` it only says what would go."""
+    before = sorted(spool.rglob("*"))
+    asked = run("rm", "--all")
+
+    assert asked.returncode == 1
+    assert "4 files, 1 undelivered, 1 dead letter would be deleted; say --yes" in asked.stdout
+    assert sorted(spool.rglob("*")) == before
+
+
+def test_rm_keeps_what_is_not_delivered(run: Run, left: SpoolJournal, open_journal: Open) -> None:
+    """Dead letters go when they are named; undelivered records stay unless all is to go."""
+    assert run("rm", "--yes").stdout == ""
+    assert "1 file, 1 dead letter deleted" in run("rm", "--dead-letters", "--yes").stdout
+    (process,) = listed(run)
+    assert (process["undelivered"], process["letters"]) == (1, [])
+
+    removed = run("rm", "--all", "--yes")
+    assert (removed.returncode, listed(run)) == (0, [])
+    assert open_journal().adopt() == 0
+
+
+def test_rm_leaves_the_living_alone(
+    run: Run, open_journal: Open, record: Make, spool: Path
+) -> None:
+    """What a living process holds is refused, whatever is asked for."""
+    journal = open_journal()
+    journal.append(record(1, operation=Operation.START))
+    refused = run("rm", "--all", "--yes")
+
+    assert refused.returncode == 1
+    assert "left alone" in refused.stdout
+    assert len(journal.read(1000)) == 1
+    assert len(list(spool.rglob("*.seg"))) == 1
