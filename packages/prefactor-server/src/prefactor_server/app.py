@@ -22,16 +22,18 @@ from starlette.types import ASGIApp
 
 from prefactor_server import __version__
 from prefactor_server.api import Limits, create_api
-from prefactor_server.api.observer import Answered
+from prefactor_server.api.observer import Answered, Observe
 from prefactor_server.bootstrap import bootstrap
 from prefactor_server.commands.writer import Writer
 from prefactor_server.connection import connections
+from prefactor_server.crowd import RESERVED
 from prefactor_server.databases import open_storage
 from prefactor_server.domain.api_token import hash_token
 from prefactor_server.domain.cost import PriceTable
 from prefactor_server.domain.errors import Unavailable
 from prefactor_server.domain.pfid import PfidMaker
 from prefactor_server.metrics import Metrics
+from prefactor_server.open_files import make_room
 from prefactor_server.price_file import load_prices
 from prefactor_server.probes import Beside, Page, Readiness, alive, metrics_page
 from prefactor_server.queries import Reader
@@ -101,16 +103,19 @@ async def serve(settings: Settings, announce: Callable[[Started], None]) -> None
                 new_token,
                 unknown_token=not await _knows(storage, settings.bootstrap_token),
             )
+            observe = _observer(settings, metrics)
+            api = _assemble(
+                settings, storage, writer, metrics, readiness, observe=observe, prices=prices
+            )
+            server = _Server(
+                _configuration(api, settings, observe),
+                lambda: _announce(settings, started, announce),
+                readiness.stop,
+                drain_seconds=settings.drain_seconds,
+            )
+            metrics.watch_connections(server.server_state.connections)
             async with _pruning(storage, settings):
-                await _Server(
-                    _configuration(
-                        _assemble(settings, storage, writer, metrics, readiness, prices=prices),
-                        settings.request_timeout_seconds,
-                    ),
-                    lambda: _announce(settings, started, announce),
-                    readiness.stop,
-                    drain_seconds=settings.drain_seconds,
-                ).serve([listener])
+                await server.serve([listener])
             await writer.close()
             _log.info("stopped")
         finally:
@@ -129,6 +134,17 @@ async def _knows(storage: Storage, given_token: str) -> bool:
     return await storage.token_by_hash(hash_token(given_token)) is not None
 
 
+def _observer(settings: Settings, metrics: Metrics) -> Observe:
+    """Who counts the requests that were answered, and writes down those worth it."""
+    log = RequestLog(everything=settings.log_requests, slow_seconds=settings.slow_request_ms / 1000)
+
+    def observe(answered: Answered) -> None:
+        metrics.answered(answered)
+        log.answered(answered)
+
+    return observe
+
+
 def _assemble(
     settings: Settings,
     storage: Storage,
@@ -136,15 +152,10 @@ def _assemble(
     metrics: Metrics,
     readiness: Readiness,
     *,
+    observe: Observe,
     prices: PriceTable,
 ) -> ASGIApp:
     """Everything that answers requests: the API, and what stands beside it."""
-    log = RequestLog(everything=settings.log_requests, slow_seconds=settings.slow_request_ms / 1000)
-
-    def observe(answered: Answered) -> None:
-        metrics.answered(answered)
-        log.answered(answered)
-
     api = create_api(
         Reader.over(storage),
         writer,
@@ -167,10 +178,13 @@ def _assemble(
     return Beside(api, pages)
 
 
-def _configuration(application: ASGIApp, request_seconds: int) -> uvicorn.Config:
+def _configuration(application: ASGIApp, settings: Settings, observe: Observe) -> uvicorn.Config:
+    most = settings.max_connections
+    if make_room(most + RESERVED) < most:
+        _log.warning("open_files_limited", max_connections=most, help="Raise it: ulimit -n")
     return uvicorn.Config(
         application,
-        http=connections(request_seconds, os.urandom),
+        http=connections(settings.request_timeout_seconds, os.urandom, most=most, observe=observe),
         # A request to change to websockets is answered like any other.
         ws="none",
         lifespan="off",

@@ -1,19 +1,31 @@
-"""One HTTP connection: uvicorn's protocol, with the bounds of time and size that it lacks.
+"""One HTTP connection: uvicorn's protocol, with the bounds that it lacks.
 
-Uvicorn waits for ever for the rest of a request, and takes headers of any size. Here the API sees a
-request only when its head is complete, so these bounds have to stand around the parser.
+Uvicorn waits for ever for the rest of a request, takes headers of any size, and as many connections
+as come. The API sees a request only when its head is complete, so these bounds have to stand around
+the parser; what they answer is observed like what the API answers.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from uvicorn.protocols.http.httptools_impl import (
     HttpToolsProtocol,
     RequestResponseCycle,
+)
+
+from prefactor_server.api.observer import Answered, Observe
+from prefactor_server.crowd import (
+    CODE,
+    MESSAGE,
+    PATIENCE_SECONDS,
+    RESERVED,
+    RETRY_AFTER,
+    STATUS,
+    Crowd,
+    error_body,
 )
 
 MAX_HEAD_BYTES: Final = 64 * 1024
@@ -23,19 +35,28 @@ _TIMEOUT: Final = (408, "Request Timeout", "The rest of the request did not come
 _TOO_LARGE: Final = (431, "Request Header Fields Too Large", "The headers are too large")
 
 
-class Connection(HttpToolsProtocol):
-    """A connection whose caller has ``seconds`` for each request, from its first byte to its last.
+class Bounds(NamedTuple):
+    """What all connections of a server have in common.
 
-    A new connection has as long for its first byte. When that is over it is answered 408 and
-    closed. Zero seconds are no bound.
+    A caller has ``seconds`` for each request, from its first byte to its last; a new connection has
+    as long for its first byte. ``most`` connections are served at a time. Zero is no bound.
     """
 
-    def __init__(
-        self, seconds: int, random_bytes: Callable[[int], bytes], *arguments: Any, **more: Any
-    ) -> None:
+    seconds: int
+    most: int
+    random_bytes: Callable[[int], bytes]
+    observe: Observe | None
+    crowd: Crowd
+
+
+class Connection(HttpToolsProtocol):
+    """A connection that is held to its bounds: beyond them it is answered in words, and closed."""
+
+    def __init__(self, bounds: Bounds, *arguments: Any, **more: Any) -> None:
         super().__init__(*arguments, **more)
-        self._seconds = seconds
-        self._random_bytes = random_bytes
+        self._bounds = bounds
+        self._seconds = bounds.seconds
+        self._begun = 0.0
         self._latest: RequestResponseCycle | None = None
         self._in_head = False
         self._in_message = False
@@ -43,8 +64,18 @@ class Connection(HttpToolsProtocol):
         self._patience: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin to wait for a request."""
+        """Begin to wait for a request, if there is room for it."""
         super().connection_made(transport)
+        self._begun = self.loop.time()
+        bounds = self._bounds
+        too_many = len(self.connections) - bounds.most if bounds.most else 0
+        if too_many > RESERVED:
+            bounds.crowd.tell(self._begun)
+            self._answer(STATUS, "Service Unavailable", MESSAGE, CODE)
+            return
+        if too_many > 0:
+            self.app = bounds.crowd.application(self.app)
+            self._seconds = min(self._seconds or PATIENCE_SECONDS, PATIENCE_SECONDS)
         self._begin_waiting()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -73,6 +104,7 @@ class Connection(HttpToolsProtocol):
         """The first byte of a request."""
         self._in_head = self._in_message = True
         self._head_bytes = 0
+        self._begun = self.loop.time()
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
@@ -114,25 +146,39 @@ class Connection(HttpToolsProtocol):
         else:
             self.transport.close()
 
-    def _answer(self, status: int, reason: str, message: str) -> None:
-        request_id = self._random_bytes(12).hex()
-        error = {"status": "error", "code": "bad_request", "message": message}
-        body = json.dumps({**error, "request_id": request_id}).encode()
+    def _answer(self, status: int, reason: str, message: str, code: str = "bad_request") -> None:
+        request_id = self._bounds.random_bytes(12).hex()
+        body = error_body(code, message, request_id)
+        later = f"retry-after: {RETRY_AFTER}\r\n" if status == STATUS else ""
         head = (
             f"HTTP/1.1 {status} {reason}\r\ncontent-type: application/json\r\n"
             f"content-length: {len(body)}\r\nx-request-id: {request_id}\r\n"
             "accept-encoding: gzip\r\n"
-            "connection: close\r\n\r\n"
+            f"{later}connection: close\r\n\r\n"
         )
         self.transport.write(head.encode() + body)
         self.transport.close()
+        if self._bounds.observe is not None:
+            # No head was complete, or the API has not been told of the end of the body: it has not
+            # counted this request and never will.
+            method = "" if self._in_head or not self._in_message else str(self.scope["method"])
+            seconds = self.loop.time() - self._begun
+            self._bounds.observe(Answered(request_id, method, "", status, code, seconds))
 
 
-def connections(seconds: int, random_bytes: Callable[[int], bytes]) -> type[Connection]:
-    """The kind of connection whose callers have so many seconds for a request."""
+def connections(
+    seconds: int,
+    random_bytes: Callable[[int], bytes],
+    *,
+    most: int = 0,
+    observe: Observe | None = None,
+) -> type[Connection]:
+    """The kind of connection that is held to these bounds; see ``Bounds``."""
+    crowd = Crowd(most, random_bytes, observe)
+    bounds = Bounds(seconds, most, random_bytes, observe, crowd)
 
     class Bound(Connection):
         def __init__(self, *arguments: Any, **more: Any) -> None:
-            super().__init__(seconds, random_bytes, *arguments, **more)
+            super().__init__(bounds, *arguments, **more)
 
     return Bound

@@ -8,7 +8,7 @@ metric are looked up in a dictionary of our own. What somebody can read off the 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
 from typing import Final
 
 from prometheus_client import (
@@ -108,6 +108,14 @@ class Metrics:
             "Requests that wait for their batch to begin.",
             registry=self._registry,
         ).set_function(lambda: writer.queued_requests)
+
+    def watch_connections(self, connections: Sized) -> None:
+        """Show how many connections are open."""
+        Gauge(
+            "prefactor_connections",
+            "Connections that are open; max_connections bounds them.",
+            registry=self._registry,
+        ).set_function(lambda: len(connections))
 
     def answered(self, answered: Answered) -> None:
         """Count a request."""

@@ -17,6 +17,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from prefactor_server.domain.errors import Unavailable
 from prefactor_server.metrics import Metrics
 
+PROBES: Final = frozenset({"/healthz", "/readyz", "/metrics"})
+"""The paths of these pages."""
+
 _JSON: Final = "application/json"
 _PATIENCE_SECONDS: Final = 5
 # Whoever asks more often gets the same answer: a probe must not become a load.

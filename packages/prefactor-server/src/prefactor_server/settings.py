@@ -20,6 +20,7 @@ _MAXIMA: Final = {
     "requests_per_second": 1_000_000,
     "drain_seconds": 600,
     "request_timeout_seconds": 86_400,
+    "max_connections": 1_000_000,
 }
 
 SECRET: Final = "bootstrap_token"  # noqa: S105 - the name of it
@@ -121,6 +122,11 @@ SETTINGS: Final = (
         "How long a request may take to arrive before it is cut off with 408; 0 for any time.",
     ),
     Setting(
+        "max_connections",
+        1000,
+        "How many connections may be open before new ones are answered 503; 0 for any.",
+    ),
+    Setting(
         "public_url",
         "",
         "The address that invitations lead to. Empty for the one that the request came to.",
@@ -159,6 +165,7 @@ class Settings:
     log_requests: bool
     slow_request_ms: int
     request_timeout_seconds: int
+    max_connections: int
     public_url: str
     price_file: str
     drain_seconds: int

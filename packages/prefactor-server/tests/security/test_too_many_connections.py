@@ -1,0 +1,113 @@
+"""More connections than a server takes: those that are open go on, probes are answered."""
+
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import pytest
+from front_door import ask
+from raw_socket import PATIENCE, RawSocket, connected
+
+from live_server import LiveServer, start_server
+from prefactor_server.crowd import RESERVED
+
+MOST = 4
+PING = "/api/v1/ping"
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+    """A server that takes few connections."""
+    server = start_server(tmp_path_factory.mktemp("small"), "--max-connections", str(MOST))
+    yield server
+    assert server.stop() == 0, server.output
+    assert "Traceback" not in server.output
+
+
+@pytest.fixture
+def held(small: LiveServer) -> Iterator[list[RawSocket]]:
+    """As many connections as it takes, each of which has been answered."""
+    _until_free(small)
+    with ExitStack() as stack:
+        lines = [stack.enter_context(connected(small)) for _ in range(MOST)]
+        for line in lines:
+            assert line.ask("GET", PING).status == 200
+        yield lines
+
+
+def _until_free(server: LiveServer) -> None:
+    """Wait until the server has noticed that earlier connections are gone."""
+    until = time.monotonic() + PATIENCE
+    while ask(server, "GET", PING).status != 200:
+        assert time.monotonic() < until
+
+
+@pytest.mark.parametrize("body", [b"", b'{"items": []}', b"x" * 300_000])
+def test_a_connection_too_many_is_told_to_come_back(
+    small: LiveServer, held: list[RawSocket], body: bytes
+) -> None:
+    """It is answered 503 with the error body of the API and Retry-After, and closed."""
+    with connected(small) as line:
+        answer = line.ask("POST", "/api/v1/bulk", body=body)
+
+        assert answer.status == 503
+        assert answer.headers["retry-after"] == "1"
+        assert answer.headers["connection"] == "close"
+        assert answer.body["request_id"] == answer.headers["x-request-id"]
+        assert set(answer.body) == {"status", "code", "message", "request_id"}
+        assert line.rest() == b""
+    assert [line.ask("GET", PING).status for line in held] == [200] * MOST
+
+
+@pytest.mark.parametrize("page", ["/healthz", "/readyz", "/metrics"])
+def test_probes_are_answered_beyond_the_bound(
+    small: LiveServer, held: list[RawSocket], page: str
+) -> None:
+    """A server that is full is not taken for one that is dead, and says that it is full."""
+    for _ in range(3):
+        with connected(small) as line:
+            answer = line.ask("GET", page)
+
+            assert (answer.status, answer.headers["connection"]) == (200, "close")
+            assert line.rest() == b""
+    if page == "/metrics":
+        assert f"prefactor_connections {MOST + 1:.1f}" in answer.text
+    assert len(held) == MOST
+
+
+def test_there_is_room_again_when_others_leave(small: LiveServer, held: list[RawSocket]) -> None:
+    """A connection that closes makes room for a new one."""
+    assert ask(small, "GET", PING).status == 503
+    held[0].close()
+
+    _until_free(small)
+
+
+def test_a_flood_is_refused_as_it_comes(small: LiveServer, held: list[RawSocket]) -> None:
+    """Beyond those that might be probes, a connection is answered before it has said a word."""
+    with ExitStack() as stack:
+        for _ in range(RESERVED):
+            stack.enter_context(connected(small))
+        line = stack.enter_context(connected(small))
+
+        answer = line.read()
+
+        assert (answer.status, answer.headers["retry-after"]) == (503, "1")
+        assert line.rest() == b""
+        assert [one.ask("GET", PING).status for one in held] == [200] * MOST
+
+
+def test_who_is_turned_away_is_counted_and_logged(small: LiveServer, held: list[RawSocket]) -> None:
+    """The metrics count every refusal, and the log has one line and not one for each of them."""
+    before = _refused(held[0])
+    for _ in range(5):
+        assert ask(small, "GET", PING).status == 503
+
+    assert _refused(held[0]) == before + 5
+    assert small.output.count("connections_full") == 1
+
+
+def _refused(line: RawSocket) -> float:
+    text = line.ask("GET", "/metrics").text
+    name = 'prefactor_requests_total{operation="",status="503"} '
+    return float(next(row for row in text.splitlines() if row.startswith(name)).rpartition(" ")[2])
