@@ -14,13 +14,13 @@ from pathlib import Path
 
 from document_agent.agent import DocumentAgent
 from document_agent.answer import Quote
-from document_agent.recording import record_run
 from document_agent.span_types import SPAN_TYPES
 
-from prefactor_http import HttpClientConfig, PrefactorHttpClient, PrefactorHttpError
+from prefactor_recorder import ConfigurationError, Recorder
 
 QUESTION = "What happens when a client repeats a write with the same idempotency key?"
 FOLDER = Path(__file__).resolve().parent.parent
+DELIVERY_SECONDS = 10.0
 VERSION = {
     "name": "Document agent",
     "external_identifier": "1.0.0",
@@ -28,14 +28,9 @@ VERSION = {
 }
 
 
-async def ask(question: str, folder: Path, config: HttpClientConfig) -> tuple[str, list[Quote]]:
+async def ask(question: str, folder: Path, recorder: Recorder) -> tuple[str, list[Quote]]:
     """Answer a question about a folder as one recorded run; the run's id, and the answer."""
-    async with (
-        PrefactorHttpClient(config) as client,
-        record_run(
-            client, agent_id="document-agent", version=VERSION, span_types=SPAN_TYPES
-        ) as run,
-    ):
+    async with recorder.run(agent_id="document-agent", version=VERSION) as run:
         return run.id, await DocumentAgent(folder, run).answer(question)
 
 
@@ -69,13 +64,19 @@ def main() -> int:
     """Ask, print, and return the exit status."""
     given = arguments()
     try:
-        config = HttpClientConfig.from_env()
-        run_id, quotes = asyncio.run(ask(given.question, given.folder.resolve(), config))
-    except (PrefactorHttpError, ValueError) as error:
+        recorder = Recorder(span_types=[SPAN_TYPES])
+    except ConfigurationError as error:
         print(f"Cannot record: {error}", file=sys.stderr)
-        return 1
+        return 2
+    run_id, quotes = asyncio.run(ask(given.question, given.folder.resolve(), recorder))
     show(given.question, quotes)
-    print(f"\nRecorded as run {run_id}")
+    # An agent need not wait for this: what is left is delivered by whatever records next.
+    left = recorder.close(DELIVERY_SECONDS)
+    if left:
+        why = recorder.stats().last_error or "the server did not answer in time"
+        print(f"Cannot deliver, {left} operations wait in the spool: {why}", file=sys.stderr)
+        return 1
+    print(f"\nRecorded as run {run_id}" if run_id else "\nNot recorded")
     return 0
 
 

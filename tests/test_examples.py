@@ -13,9 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from checkout import ROOT
+from kept import KeptJournal, kept_run
 from live_server import LiveServer
 from prefactor_http import AgentSpan, HttpClientConfig, PrefactorHttpClient
-from prefactor_http.testing import ScriptedServer
+from prefactor_recorder.record import Operation
 
 sys.path.insert(0, str(ROOT / "examples"))
 
@@ -24,7 +25,6 @@ from document_agent import documents
 from document_agent.agent import DocumentAgent, Limits, plan
 from document_agent.answer import Quote, Sentence, sentences
 from document_agent.index import Index
-from document_agent.recording import Run, record_run
 from document_agent.words import keywords, stem
 from local_server import ServerError, local_server
 
@@ -148,106 +148,65 @@ def test_the_index_ranks_what_fits_first() -> None:
 
 
 async def answered(
-    server: ScriptedServer, folder: Path, question: str, limits: Limits | None = None
+    journal: KeptJournal, folder: Path, question: str, limits: Limits | None = None
 ) -> list[Quote]:
-    """Ask a folder, recording to a scripted server."""
-    async with (
-        PrefactorHttpClient(server.config()) as client,
-        record_run(
-            client, agent_id="test", version={"external_identifier": "1"}, span_types=[]
-        ) as run,
-    ):
+    """Ask a folder, recording to a journal of the test's."""
+    with kept_run(journal) as run:
         return await DocumentAgent(folder, run, limits).answer(question)
 
 
-def recorded(server: ScriptedServer, schema_name: str) -> list[tuple[str, str]]:
+def recorded(journal: KeptJournal, schema_name: str) -> list[tuple[str, str]]:
     """State and path of each recorded span of a kind."""
-    spans = [span for span in server.spans.values() if span["schema_name"] == schema_name]
-    return [(span["status"], span["payload"].get("path", "")) for span in spans]
+    ended = {span["id"]: span["status"] for span in journal.of(Operation.FINISH_SPAN)}
+    begun = journal.of(Operation.CREATE_SPAN)
+    return [
+        (ended[span["id"]], span["payload"].get("path", ""))
+        for span in begun
+        if span["schema_name"] == schema_name
+    ]
+
+
+def outcome(journal: KeptJournal) -> str:
+    """How the run ended."""
+    (finish,) = journal.of(Operation.FINISH)
+    return str(finish["status"])
 
 
 async def test_the_agent_recovers_from_what_it_cannot_read(tmp_path: Path) -> None:
     """A wrong guess and a document too long to read fail visibly; the answer comes all the same."""
     filler = "Nothing happened at all today.\n\n" * 10
     (tmp_path / "long.md").write_text(f"{filler}The keeper harvested honey at last.\n", "utf-8")
+    journal = KeptJournal()
 
-    async with ScriptedServer() as server:
-        quotes = await answered(server, tmp_path, "Who harvested honey?", Limits(read_bytes=100))
+    quotes = await answered(journal, tmp_path, "Who harvested honey?", Limits(read_bytes=100))
 
-        assert recorded(server, "agent:read_file") == [
-            ("failed", "harvested.md"),
-            ("failed", "long.md"),
-            ("complete", "long.md"),
-        ]
-        assert {run["status"] for run in server.instances.values()} == {"complete"}
+    assert recorded(journal, "agent:read_file") == [
+        ("failed", "harvested.md"),
+        ("failed", "long.md"),
+        ("complete", "long.md"),
+    ]
+    assert outcome(journal) == "complete"
     assert quotes[0].sentence == Sentence("long.md", 21, "The keeper harvested honey at last.")
 
 
 async def test_a_right_guess_is_used(tmp_path: Path) -> None:
     """A document named after the topic is read before anything is searched."""
     (tmp_path / "harvesting.md").write_text("Harvesting starts in the month of June.", "utf-8")
+    journal = KeptJournal()
 
-    async with ScriptedServer() as server:
-        quotes = await answered(server, tmp_path, "When does harvesting start?")
+    quotes = await answered(journal, tmp_path, "When does harvesting start?")
 
-        assert recorded(server, "agent:read_file")[0] == ("complete", "harvesting.md")
+    assert recorded(journal, "agent:read_file")[0] == ("complete", "harvesting.md")
     assert quotes[0].source == "harvesting.md:1"
 
 
 async def test_a_question_without_an_answer(tmp_path: Path) -> None:
     """An empty folder, or a question about nothing, ends in no quotes and a complete run."""
-    async with ScriptedServer() as server:
-        assert await answered(server, tmp_path, "Why?") == []
+    journal = KeptJournal()
 
-        assert {run["status"] for run in server.instances.values()} == {"complete"}
+    assert await answered(journal, tmp_path, "Why?") == []
 
-
-async def test_a_run_that_breaks_is_recorded_as_failed() -> None:
-    """An exception ends its step and its run as failed, and reaches the caller unchanged."""
-
-    async def work(run: Run) -> None:
-        async with run.step("outer", {}) as outer, run.step("inner", {}, under=outer):
-            raise LookupError("nothing there")
-
-    async with ScriptedServer() as server, PrefactorHttpClient(server.config()) as client:
-        with pytest.raises(LookupError, match="nothing there"):
-            async with record_run(
-                client, agent_id="test", version={"external_identifier": "1"}, span_types=[]
-            ) as run:
-                await work(run)
-
-        outer, inner = server.spans.values()
-        assert inner["parent_span_id"] == outer["id"]
-        assert (outer["status"], inner["status"]) == ("failed", "failed")
-        assert inner["result_payload"] == {
-            "error": {"error_type": "LookupError", "message": "nothing there"}
-        }
-        assert {each["status"] for each in server.instances.values()} == {"failed"}
-
-
-async def test_a_run_that_is_cancelled_is_recorded_as_cancelled() -> None:
-    """Ctrl-C, or a cancelled task, is recorded as what it is."""
-    begun = asyncio.Event()
-
-    async def wait(client: PrefactorHttpClient) -> None:
-        async with (
-            record_run(
-                client, agent_id="test", version={"external_identifier": "1"}, span_types=[]
-            ) as run,
-            run.step("waiting", {}),
-        ):
-            begun.set()
-            await asyncio.Event().wait()
-
-    async with ScriptedServer() as server, PrefactorHttpClient(server.config()) as client:
-        task = asyncio.create_task(wait(client))
-        await begun.wait()
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-
-        states = [each["status"] for each in (*server.spans.values(), *server.instances.values())]
-    assert states == ["cancelled", "cancelled"]
+    assert outcome(journal) == "complete"
 
 
 # --- The programs ---------------------------------------------------------------------------------
@@ -354,15 +313,30 @@ async def spans_of(server: LiveServer, run_id: str) -> list[AgentSpan]:
         return [span async for span in spans]
 
 
-@pytest.mark.parametrize("program", ["ask_documents.py", "read_back.py"])
-def test_a_wrong_token_is_one_line(live_server: LiveServer, program: str) -> None:
+def test_a_wrong_token_is_one_line(live_server: LiveServer) -> None:
     """A refusal ends in one line and exit status 1 instead of a traceback."""
     stranger = replace(live_server, token="a-token-that-nobody-ever-made")
 
-    ran = run(stranger, program)
+    ran = run(stranger, "read_back.py")
 
     assert (ran.returncode, ran.stdout) == (1, "")
     assert re.fullmatch(r"Cannot \w+: .+\n", ran.stderr)
+
+
+def test_the_agent_answers_although_its_token_is_wrong(
+    live_server: LiveServer, tmp_path: Path
+) -> None:
+    """Recording never stands in the agent's way: it answers, then says what was not delivered."""
+    (tmp_path / "bees.md").write_text("Bees make honey out of nectar.\n", encoding="utf-8")
+    stranger = replace(live_server, token="a-token-that-nobody-ever-made")
+
+    ran = run(stranger, "ask_documents.py", "What do bees make honey out of?", tmp_path)
+
+    assert ran.returncode == 1
+    assert "  “Bees make honey out of nectar.”\n    bees.md:1\n" in ran.stdout
+    assert re.search(
+        r"^Cannot deliver, \d+ operations wait in the spool: .+", ran.stderr, re.MULTILINE
+    )
 
 
 def test_a_server_that_cannot_start_says_why(tmp_path: Path) -> None:

@@ -6,7 +6,6 @@
     answer     ranking passages and quoting the best sentences
     agent      the agent: plan, search, read, rank, answer
     span_types what its steps look like to those who read the record
-    recording  how a step becomes a span
 
-The first four know nothing of Prefactor; `recording` knows nothing of documents.
+The first four know nothing of Prefactor.
 """

@@ -4,11 +4,12 @@ import asyncio
 from dataclasses import dataclass
 from pathlib import Path
 
+from prefactor_recorder import Run
+
 from . import documents
 from .answer import Quote, Ranked, best_quotes, rank
 from .documents import Passage, TooLargeError, UnreadableError
 from .index import Hit, Index
-from .recording import Run, Step
 from .words import keywords, words
 
 Candidate = tuple[Passage, float]
@@ -74,55 +75,61 @@ class DocumentAgent:
     async def answer(self, question: str) -> list[Quote]:
         """Return the sentences that answer best; none when the documents say nothing about it."""
         payload = {"question": question, "folder": self._folder.name}
-        async with self._run.step("agent:question", payload) as whole:
-            made = await self._plan(question, whole)
-            found = await self._search(made, whole)
-            ranked = await self._rank(made, found, whole)
-            quotes = await self._write(made, ranked, found.index, whole)
-            whole.result = {
-                "answer": written(quotes),
-                "sources": [quote.source for quote in quotes],
-                "found": len(quotes),
-            }
+        with self._run.span("agent:question", payload) as whole:
+            made = await self._plan(question)
+            found = await self._search(made)
+            ranked = await self._rank(made, found)
+            quotes = await self._write(made, ranked, found.index)
+            whole.set_result(
+                {
+                    "answer": written(quotes),
+                    "sources": [quote.source for quote in quotes],
+                    "found": len(quotes),
+                }
+            )
         return quotes
 
-    async def _plan(self, question: str, whole: Step) -> Plan:
-        async with self._run.step("agent:plan", {"question": question}, under=whole) as step:
+    async def _plan(self, question: str) -> Plan:
+        with self._run.span("agent:plan", {"question": question}) as step:
             made = plan(question)
-            step.result = {"terms": made.shown, "first_guess": made.first_guess}
+            step.set_result({"terms": made.shown, "first_guess": made.first_guess})
         return made
 
-    async def _search(self, made: Plan, whole: Step) -> Found:
-        async with self._run.step("agent:search", {"terms": made.shown}, under=whole) as step:
-            guessed = await self._try_guess(made, step)
-            index = await self._index(step)
+    async def _search(self, made: Plan) -> Found:
+        with self._run.span("agent:search", {"terms": made.shown}) as step:
+            guessed = await self._try_guess(made)
+            index = await self._index()
             hits = index.search(made.terms, limit=self._limits.hits)
-            read = await self._read_documents(hits, step)
-            step.result = {
-                "hits": len(hits),
-                "read": sorted({passage.path for passage, _ in guessed + read}),
-            }
+            read = await self._read_documents(hits)
+            step.set_result(
+                {
+                    "hits": len(hits),
+                    "read": sorted({passage.path for passage, _ in guessed + read}),
+                }
+            )
         return Found(guessed + read, index)
 
-    async def _try_guess(self, made: Plan, search: Step) -> list[Candidate]:
+    async def _try_guess(self, made: Plan) -> list[Candidate]:
         """Look for a document named after the topic, which a search might not rank first."""
         try:
-            lines = await self._read(made.first_guess, "named after the topic", search)
+            lines = await self._read(made.first_guess, "named after the topic")
         except UNREADABLE:
             # Already recorded as a failed step; the search below finds another source.
             return []
         return [(passage, 1.0) for passage in documents.passages(made.first_guess, lines)]
 
-    async def _index(self, search: Step) -> Index:
+    async def _index(self) -> Index:
         payload = {"folder": self._folder.name}
-        async with self._run.step("agent:index", payload, under=search) as step:
+        with self._run.span("agent:index", payload) as step:
             paths = await asyncio.to_thread(documents.find, self._folder)
             index, skipped = await asyncio.to_thread(self._build_index, paths)
-            step.result = {
-                "documents": len(paths) - len(skipped),
-                "passages": len(index),
-                "skipped": skipped,
-            }
+            step.set_result(
+                {
+                    "documents": len(paths) - len(skipped),
+                    "passages": len(index),
+                    "skipped": skipped,
+                }
+            )
         return index
 
     def _build_index(self, paths: list[str]) -> tuple[Index, list[str]]:
@@ -138,7 +145,7 @@ class DocumentAgent:
                 index.add(passage)
         return index, skipped
 
-    async def _read_documents(self, hits: list[Hit], search: Step) -> list[Candidate]:
+    async def _read_documents(self, hits: list[Hit]) -> list[Candidate]:
         """Read the best documents; where one cannot be read, the next best takes its place."""
         by_path: dict[str, list[Hit]] = {}
         for hit in hits:
@@ -149,65 +156,66 @@ class DocumentAgent:
             if documents_read == self._limits.documents:
                 break
             try:
-                read += await self._read_passages(path, its_hits, search)
+                read += await self._read_passages(path, its_hits)
             except UNREADABLE:
                 continue
             documents_read += 1
         return read
 
-    async def _read_passages(self, path: str, hits: list[Hit], search: Step) -> list[Candidate]:
+    async def _read_passages(self, path: str, hits: list[Hit]) -> list[Candidate]:
         try:
-            lines = await self._read(path, f"holds {len(hits)} passages", search)
+            lines = await self._read(path, f"holds {len(hits)} passages")
         except TooLargeError:
-            return [await self._read_hit(hits[0], search)]
+            return [await self._read_hit(hits[0])]
         scores = {hit.first_line: hit.score for hit in hits}
         cut = documents.passages(path, lines)
         return [(each, scores[each.first_line]) for each in cut if each.first_line in scores]
 
-    async def _read(self, path: str, reason: str, search: Step) -> list[str]:
+    async def _read(self, path: str, reason: str) -> list[str]:
         payload = {"path": path, "reason": reason}
-        async with self._run.step("agent:read_file", payload, under=search) as step:
+        with self._run.span("agent:read_file", payload) as step:
             lines = await asyncio.to_thread(
                 documents.read, self._folder, path, limit=self._limits.read_bytes
             )
-            step.result = {"lines": len(lines)}
+            step.set_result({"lines": len(lines)})
         return lines
 
-    async def _read_hit(self, hit: Hit, search: Step) -> Candidate:
+    async def _read_hit(self, hit: Hit) -> Candidate:
         payload = {
             "path": hit.path,
             "reason": "too long to be read as a whole",
             "first_line": hit.first_line,
             "last_line": hit.last_line,
         }
-        async with self._run.step("agent:read_file", payload, under=search) as step:
+        with self._run.span("agent:read_file", payload) as step:
             lines = await asyncio.to_thread(
                 documents.read_lines, self._folder, hit.path, hit.first_line, hit.last_line
             )
-            step.result = {"lines": len(lines)}
+            step.set_result({"lines": len(lines)})
         return Passage(hit.path, hit.first_line, tuple(lines)), hit.score
 
-    async def _rank(self, made: Plan, found: Found, whole: Step) -> list[Ranked]:
+    async def _rank(self, made: Plan, found: Found) -> list[Ranked]:
         payload = {"passages": len(found.candidates)}
-        async with self._run.step("agent:rank", payload, under=whole) as step:
+        with self._run.span("agent:rank", payload) as step:
             ranked = rank(found.candidates, made.terms, limit=self._limits.passages)
-            step.result = {"kept": len(ranked)}
+            result: dict[str, object] = {"kept": len(ranked)}
             if ranked:
                 best = ranked[0].passage
-                step.result["best"] = f"{best.path}:{best.first_line}"
+                result["best"] = f"{best.path}:{best.first_line}"
+            step.set_result(result)
         return ranked
 
-    async def _write(
-        self, made: Plan, ranked: list[Ranked], index: Index, whole: Step
-    ) -> list[Quote]:
+    async def _write(self, made: Plan, ranked: list[Ranked], index: Index) -> list[Quote]:
         payload = {"model": "extractive", "passages": len(ranked)}
-        async with self._run.step("agent:answer", payload, under=whole) as step:
+        with self._run.span("agent:answer", payload) as step:
             quotes = best_quotes(ranked, made.terms, index.rarity, limit=self._limits.quotes)
-            step.result = {
-                "answer": written(quotes),
-                "sources": [quote.source for quote in quotes],
-                "token_usage": usage(ranked, quotes),
-            }
+            step.set_result(
+                {
+                    "answer": written(quotes),
+                    "sources": [quote.source for quote in quotes],
+                    "token_usage": usage(ranked, quotes),
+                }
+            )
         return quotes
 
 

@@ -7,13 +7,15 @@ and checked, not to be obeyed: a payload that does not fit is stored and marked.
 
 from typing import Any
 
+from prefactor_recorder import SpanTypes
+
 TEXT = {"type": "string"}
 COUNT = {"type": "integer", "minimum": 0}
 TEXTS = {"type": "array", "items": TEXT}
-# How `recording.described` writes down why a step failed.
+# How the recorder writes down why a step failed.
 ERROR = {
     "type": "object",
-    "properties": {"error_type": TEXT, "message": TEXT},
+    "properties": {"error_type": TEXT, "message": TEXT, "stacktrace": TEXT},
     "required": ["error_type", "message"],
 }
 TOKEN_USAGE = {
@@ -49,68 +51,73 @@ READS_DOCUMENTS = {
     "result_data_categories": {"classification": "internal"},
 }
 
-SPAN_TYPES: list[dict[str, Any]] = [
-    {
-        "name": "agent:question",
-        "title": "Question",
-        "description": "The whole way from a question to its answer",
-        "params_schema": schema({"question": TEXT, "folder": TEXT}),
-        "result_schema": outcome(answer=TEXT, sources=TEXTS, found=COUNT),
-        "template": "{{ question | truncate: 80 }}"
-        "{% if found %} → {{ found }} quote{% if found != 1 %}s{% endif %}{% endif %}",
-    },
-    {
-        "name": "agent:plan",
-        "title": "Plan",
-        "description": "Decide which terms to search for and which document to try first",
-        "params_schema": schema({"question": TEXT}),
-        "result_schema": outcome(terms=TEXT, first_guess=TEXT),
-        "template": "search for {{ terms | default: 'nothing' }}; try {{ first_guess }} first",
-    },
-    {
-        "name": "agent:search",
-        "title": "Search",
-        "description": "Find the passages that hold the terms, and read the documents they are in",
-        "params_schema": schema({"terms": TEXT}),
-        "result_schema": outcome(hits=COUNT, read=TEXTS),
-        "template": 'search "{{ terms }}" → {{ hits | default: 0 }} passages',
-    },
-    {
-        "name": "agent:index",
-        "title": "Build index",
-        "description": "Note which passage of which document holds which terms",
-        "params_schema": schema({"folder": TEXT}),
-        "result_schema": outcome(documents=COUNT, passages=COUNT, skipped=TEXTS),
-        "template": "{{ documents }} documents, {{ passages }} passages"
-        "{% if skipped.size > 0 %}, {{ skipped.size }} skipped{% endif %}",
-        "data_risk": READS_DOCUMENTS,
-    },
-    {
-        "name": "agent:read_file",
-        "title": "Read file",
-        "description": "A tool call: read a document, or some lines of it",
-        "params_schema": schema({"path": TEXT, "reason": TEXT}, first_line=COUNT, last_line=COUNT),
-        "result_schema": outcome(lines=COUNT),
-        "template": "{{ path }}{% if first_line %}:{{ first_line }}-{{ last_line }}{% endif %} → "
-        "{% if error %}could not be read{% else %}{{ lines }} lines{% endif %}",
-        "data_risk": READS_DOCUMENTS,
-    },
-    {
-        "name": "agent:rank",
-        "title": "Rank passages",
-        "description": "Order the passages by what their text says about the question",
-        "params_schema": schema({"passages": COUNT}),
-        "result_schema": outcome(kept=COUNT, best=TEXT),
-        "template": "{{ passages }} passages → {{ kept }} kept"
-        "{% if best %}, best {{ best }}{% endif %}",
-    },
-    {
-        "name": "agent:answer",
-        "title": "Write answer",
-        "description": "Quote the sentences that answer best, each with its source",
-        "params_schema": schema({"model": TEXT, "passages": COUNT}),
-        "result_schema": outcome(answer=TEXT, sources=TEXTS, token_usage=TOKEN_USAGE),
-        "template": "{{ sources.size | default: 0 }} quotes"
-        "{% if sources.size > 0 %}, the first from {{ sources | first }}{% endif %}",
-    },
-]
+SPAN_TYPES = SpanTypes()
+
+SPAN_TYPES.span_type(
+    "agent:question",
+    title="Question",
+    description="The whole way from a question to its answer",
+    params=schema({"question": TEXT, "folder": TEXT}),
+    result=outcome(answer=TEXT, sources=TEXTS, found=COUNT),
+    template="{{ question | truncate: 80 }}"
+    "{% if found %} → {{ found }} quote{% if found != 1 %}s{% endif %}{% endif %}",
+)
+
+SPAN_TYPES.span_type(
+    "agent:plan",
+    title="Plan",
+    description="Decide which terms to search for and which document to try first",
+    params=schema({"question": TEXT}),
+    result=outcome(terms=TEXT, first_guess=TEXT),
+    template="search for {{ terms | default: 'nothing' }}; try {{ first_guess }} first",
+)
+
+SPAN_TYPES.span_type(
+    "agent:search",
+    title="Search",
+    description="Find the passages that hold the terms, and read the documents they are in",
+    params=schema({"terms": TEXT}),
+    result=outcome(hits=COUNT, read=TEXTS),
+    template='search "{{ terms }}" → {{ hits | default: 0 }} passages',
+)
+
+SPAN_TYPES.span_type(
+    "agent:index",
+    title="Build index",
+    description="Note which passage of which document holds which terms",
+    params=schema({"folder": TEXT}),
+    result=outcome(documents=COUNT, passages=COUNT, skipped=TEXTS),
+    template="{{ documents }} documents, {{ passages }} passages"
+    "{% if skipped.size > 0 %}, {{ skipped.size }} skipped{% endif %}",
+    data_risk=READS_DOCUMENTS,
+)
+
+SPAN_TYPES.span_type(
+    "agent:read_file",
+    title="Read file",
+    description="A tool call: read a document, or some lines of it",
+    params=schema({"path": TEXT, "reason": TEXT}, first_line=COUNT, last_line=COUNT),
+    result=outcome(lines=COUNT),
+    template="{{ path }}{% if first_line %}:{{ first_line }}-{{ last_line }}{% endif %} → "
+    "{% if error %}could not be read{% else %}{{ lines }} lines{% endif %}",
+    data_risk=READS_DOCUMENTS,
+)
+
+SPAN_TYPES.span_type(
+    "agent:rank",
+    title="Rank passages",
+    description="Order the passages by what their text says about the question",
+    params=schema({"passages": COUNT}),
+    result=outcome(kept=COUNT, best=TEXT),
+    template="{{ passages }} passages → {{ kept }} kept{% if best %}, best {{ best }}{% endif %}",
+)
+
+SPAN_TYPES.span_type(
+    "agent:answer",
+    title="Write answer",
+    description="Quote the sentences that answer best, each with its source",
+    params=schema({"model": TEXT, "passages": COUNT}),
+    result=outcome(answer=TEXT, sources=TEXTS, token_usage=TOKEN_USAGE),
+    template="{{ sources.size | default: 0 }} quotes"
+    "{% if sources.size > 0 %}, the first from {{ sources | first }}{% endif %}",
+)

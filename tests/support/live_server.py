@@ -40,8 +40,13 @@ class LiveServer:
 
     @property
     def environment(self) -> dict[str, str]:
-        """This process's environment, with what `HttpClientConfig.from_env` needs to get here."""
-        return {**os.environ, "PREFACTOR_API_URL": self.url, "PREFACTOR_API_TOKEN": self.token}
+        """This process's environment, with what a client or a recorder needs to get here."""
+        return {
+            **os.environ,
+            "PREFACTOR_API_URL": self.url,
+            "PREFACTOR_API_TOKEN": self.token,
+            "PREFACTOR_SPOOL_DIR": str(self.directory / "spool"),
+        }
 
     @property
     def output(self) -> str:

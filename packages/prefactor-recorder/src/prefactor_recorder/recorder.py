@@ -72,6 +72,7 @@ class Recorder(Declaring):
         """The span types that are registered with its runs."""
         self._parts: Parts | None = None
         self._closed = False
+        self._final: Stats | None = None
         # Re-entrant: a signal handler that records may interrupt whoever holds it.
         self._lock = threading.RLock()
         if self.settings.enabled and self.settings.missing:
@@ -162,16 +163,20 @@ class Recorder(Declaring):
             parts, self._parts, self._closed = self._parts, None, True
         if parts is None:
             return 0
-        return parts.close(self.settings.exit_timeout if timeout is None else timeout)
+        left = parts.close(self.settings.exit_timeout if timeout is None else timeout)
+        self._final = parts.stats()
+        return left
 
     async def aclose(self, timeout: float | None = None) -> int:
         """The same, without holding up the event loop."""
         return await asyncio.to_thread(self.close, timeout)
 
     def stats(self) -> Stats:
-        """What has been done so far."""
+        """What has been done so far; after `close`, in all."""
         parts = self._parts
-        return Stats(durability="off", failures=failures.count) if parts is None else parts.stats()
+        if parts is not None:
+            return parts.stats()
+        return self._final or Stats(durability="off", failures=failures.count)
 
     def __enter__(self) -> Self:
         return self
