@@ -1,0 +1,198 @@
+"""When requests may leave and how large they may be, by hand: no clock runs here."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from prefactor_recorder.delivery.pace import (
+    CALM,
+    LONGEST,
+    LONGEST_ASKED,
+    TRUST,
+    Allowance,
+    Pace,
+    as_asked,
+    backoff,
+)
+from prefactor_recorder.delivery.polls import Polls
+
+
+def steady() -> Pace:
+    """A pace that has seen nothing yet."""
+    return Pace(interval=0.25, probe_interval=60, in_flight=4)
+
+
+def at(pace: Pace, *, full: bool = False, hurried: bool = False, in_flight: int = 0) -> float:
+    """When the next request may leave."""
+    return pace.next_at(full=full, hurried=hurried, in_flight=in_flight)
+
+
+@given(failures=st.integers(1, 10**6), chance=st.floats(0, 1, exclude_max=True))
+def test_waits_double_from_one_second_to_a_minute(failures: int, chance: float) -> None:
+    """A wait is within a quarter of its doubled base, and never above a minute."""
+    base = min(2.0 ** min(failures - 1, 30), LONGEST)
+    assert 0.75 * base <= backoff(failures, chance) <= min(1.25 * base, LONGEST)
+
+
+def test_a_server_is_left_alone_for_as_long_as_it_asks() -> None:
+    """A little longer at random, never shorter, and never for more than an hour or so."""
+    assert as_asked(5, 0.0) == 5
+    assert 5 < as_asked(5, 0.9) <= 5.5
+    assert as_asked(10**9, 0.0) == LONGEST_ASKED
+
+
+def test_the_first_request_leaves_at_once_and_the_next_after_the_interval() -> None:
+    """Requests that are not full keep the interval; full ones, and hurried ones, do not."""
+    pace = steady()
+    assert at(pace) <= 0
+    pace.sent(100.0)
+    assert at(pace) == 100.25
+    assert at(pace, full=True) <= 0
+    assert at(pace, hurried=True) <= 0
+    assert at(pace, full=True, in_flight=3) <= 0
+    assert at(pace, full=True, in_flight=4) == math.inf
+
+
+def test_after_a_failure_one_request_alone_tries() -> None:
+    """Nothing leaves until the wait is over, and then one at a time."""
+    pace = steady()
+    pace.sent(10)
+    assert pace.failed(11, started=10, asked=None, chance=0.5)
+    assert at(pace, full=True) == 12
+    assert at(pace, full=True, in_flight=1) == math.inf
+    pace.failed(13, started=12, asked=None, chance=0.5)
+    assert at(pace, full=True) == 13 + 1
+    pace.failed(15, started=14, asked=None, chance=0.5)
+    assert at(pace, full=True) == 15 + 2
+
+
+def test_requests_that_fail_together_count_as_one() -> None:
+    """Four requests that were under way when the server died are one failure."""
+    pace = steady()
+    news = [pace.failed(11 + n, started=10, asked=None, chance=0.5) for n in range(4)]
+    assert news == [True, False, False, False]
+    assert at(pace) == 12
+
+
+def test_a_lost_connection_is_tried_again_at_once_but_only_once() -> None:
+    """Servers close idle connections; one that loses the next as well is in trouble."""
+    pace = steady()
+    pace.failed(10, started=9, asked=None, chance=0.5, dropped=True)
+    assert at(pace) == 10
+    pace.failed(11, started=10, asked=None, chance=0.5, dropped=True)
+    assert at(pace) == 12
+
+
+def test_a_hurry_ends_a_wait_unless_the_server_asked_for_it() -> None:
+    """A flush tries at once after a failure and while paused, and does what the server said."""
+    pace = steady()
+    pace.failed(10, started=9, asked=None, chance=0.5)
+    pace.hurry()
+    assert at(pace, hurried=True) <= 0
+    pace.failed(12, started=11, asked=30.0, chance=0.0)
+    pace.hurry()
+    assert at(pace, hurried=True) == 42
+    pace.pause(50, "no", chance=0.0)
+    assert at(pace) == 110
+    pace.hurry()
+    assert at(pace, hurried=True) <= 0
+
+
+def test_a_pause_is_news_once() -> None:
+    """A rejected token is tried once a minute, and told once."""
+    pace = steady()
+    assert pace.pause(10, "status 401", chance=0.0)
+    assert pace.paused == "status 401"
+    assert at(pace) == 70
+    assert not pace.pause(70, "status 401", chance=0.0)
+    assert at(pace) == 130
+    assert pace.succeeded(backlog=False)
+    assert pace.paused is None
+
+
+def test_recovery_is_twice_the_steady_cadence() -> None:
+    """After trouble even full requests keep half the interval, until the backlog is gone."""
+    pace = steady()
+    pace.failed(10, started=9, asked=None, chance=0.5)
+    assert pace.succeeded(backlog=True)
+    pace.sent(20)
+    assert at(pace, full=True) == 20.125
+    assert not pace.succeeded(backlog=False)
+    assert at(pace, full=True) <= 0
+
+
+def test_recovery_goes_faster_when_it_goes_well() -> None:
+    """A backlog that is still there after many successes is worked off twice as fast."""
+    pace = steady()
+    pace.recover()
+    for _ in range(CALM):
+        pace.succeeded(backlog=True)
+    pace.sent(20)
+    assert at(pace, full=True) == 20.0625
+
+
+def test_a_size_that_was_refused_is_halved_until_one_item_is_left() -> None:
+    """The item to blame is found in ten requests of a thousand, and the size is back then."""
+    allowance = Allowance(1000, 4000)
+    halvings = 0
+    while allowance.items > 1:
+        allowance.refused(allowance.items)
+        halvings += 1
+    assert halvings == 9
+    allowance.singled_out()
+    assert allowance.items == 1000
+
+
+def test_a_limit_of_the_server_is_learned() -> None:
+    """What was refused is not tried again before many requests have succeeded."""
+    allowance = Allowance(1000, 4000)
+    allowance.refused(1000)
+    allowance.too_large(4000)
+    for _ in range(TRUST - 1):
+        allowance.succeeded()
+    assert (allowance.items, allowance.bytes) == (500, 2000)
+    allowance.succeeded()
+    assert (allowance.items, allowance.bytes) == (1000, 4000)
+
+
+def test_trouble_shrinks_requests_and_success_restores_them() -> None:
+    """A server that fails on large requests gets small ones; each success doubles them."""
+    allowance = Allowance(1000, 4000)
+    allowance.troubled(1000)
+    allowance.troubled(500)
+    assert allowance.items == 250
+    allowance.succeeded()
+    allowance.succeeded()
+    assert allowance.items == 1000
+
+
+@pytest.mark.parametrize("runs", [[], ["run-1"], ["run-1", "run-2", "run-3"]])
+def test_open_runs_are_asked_for_in_turn(runs: list[str]) -> None:
+    """Each open run is asked for once per interval of silence, the quietest first."""
+    polls = Polls(30)
+    assert polls.next_at == math.inf
+    for place, run_id in enumerate(runs):
+        polls.heard(run_id, place)
+    asked = []
+    now = 0.0
+    while polls.next_at < 59.5:
+        now = polls.next_at
+        asked.append(polls.due(runs, now))
+    assert asked == runs
+    assert polls.due([], now) is None
+    assert polls.next_at == math.inf
+
+
+def test_a_run_that_was_heard_of_is_left_alone() -> None:
+    """A word from the server starts the interval anew, and a new run begins with one."""
+    polls = Polls(30)
+    polls.heard("run-1", 0)
+    polls.heard("run-1", 20)
+    assert polls.due(["run-1", "run-2"], 30) is None
+    assert polls.next_at == 50
+    assert polls.due(["run-1", "run-2"], 50) == "run-1"
+    assert polls.due(["run-1", "run-2"], 60) == "run-2"
