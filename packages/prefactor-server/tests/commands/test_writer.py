@@ -11,7 +11,7 @@ from rows import create_span, finish_span, register, request, start
 from prefactor_server.commands.base import Command, Decision, Done, Outcome, Refused, Request
 from prefactor_server.commands.writer import MAX_BATCH_COMMANDS, Writer
 from prefactor_server.domain.agent_instance import AgentInstance
-from prefactor_server.domain.errors import Overloaded, Unavailable
+from prefactor_server.domain.errors import Contended, OutcomeUnknown, Overloaded, Unavailable
 from prefactor_server.storage.base import Decide, Needs, Snapshot, Storage, T
 
 
@@ -276,6 +276,31 @@ async def test_an_unavailable_storage_refuses_everybody(
     assert database.rows("SELECT id FROM agent_instance") == []
     assert isinstance((await writer.submit([register("r0")], 1))[0], Done)
     assert writer.queued_bytes == 0
+
+
+async def test_a_batch_that_others_raced_is_tried_request_by_request(
+    database: Database, watched: Watched, writer: Writer
+) -> None:
+    """Only what is contended by itself is refused; a batch may lose where its parts would not."""
+    watched.failures = [Contended("all"), Contended("the first")]
+
+    answers = await submit_all(writer, [register("a")], [register("b")], [register("c")])
+
+    assert isinstance(answers[0], Contended)
+    assert [len(one) for one in answers[1:]] == [1, 1]
+    assert sorted(database.rows("SELECT id FROM agent_instance")) == [("b",), ("c",)]
+
+
+async def test_an_outcome_that_nobody_knows_is_not_tried_again(
+    watched: Watched, writer: Writer
+) -> None:
+    """What may have been stored is not stored twice: every request of the batch hears of it."""
+    watched.failures = [OutcomeUnknown("lost")]
+
+    answers = await submit_all(writer, [register("a")], [register("b")])
+
+    assert [type(one) for one in answers] == [OutcomeUnknown] * 2
+    assert watched.transactions == 1
 
 
 async def test_a_poisonous_request_fails_alone(database: Database, writer: Writer) -> None:

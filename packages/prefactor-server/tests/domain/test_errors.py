@@ -29,6 +29,8 @@ CODES = {
     "TooLarge": "bad_request",
     "Overloaded": "unknown",
     "Unavailable": "unexpected",
+    "Contended": "unexpected",
+    "OutcomeUnknown": "unexpected",
     "SettingError": "unexpected",
 }
 

@@ -27,11 +27,10 @@ from prefactor_server.domain.account import Account
 from prefactor_server.domain.api_token import hash_token
 from prefactor_server.domain.audit import AuditEntry
 from prefactor_server.domain.environment import Environment
-from prefactor_server.domain.errors import BadRequest
+from prefactor_server.domain.errors import BadRequest, Contended
 from prefactor_server.domain.listing import Cursor, Filter, Listing, Sort
 from prefactor_server.storage.base import InstanceCounts
 from prefactor_server.storage.postgres.backend import PostgresStorage
-from prefactor_server.storage.postgres.failures import ContendedError
 
 
 async def test_a_batch_of_two_accounts(
@@ -146,7 +145,7 @@ async def test_what_never_fits_is_given_up(
     await database.rows("CREATE UNIQUE INDEX one_span_only ON agent_span (account_id)")
     await do(storage, create_span("first", run))
 
-    with pytest.raises(ContendedError):
+    with pytest.raises(Contended):
         await submit(storage, create_span("second", run))
 
     assert await database.rows("SELECT id FROM agent_span") == [("first",)]

@@ -21,7 +21,7 @@ from prefactor_server.commands.base import (
     decide_batch,
 )
 from prefactor_server.commands.writer import Writer
-from prefactor_server.domain.errors import Unavailable
+from prefactor_server.domain.errors import OutcomeUnknown, Unavailable
 from prefactor_server.domain.listing import Filter, Listing
 from prefactor_server.storage.base import Snapshot, Storage
 from prefactor_server.storage.postgres.backend import PostgresStorage
@@ -192,6 +192,6 @@ async def test_an_outcome_that_stays_unknown(own_server: PostgresServer) -> None
             own_server.stop(signal.SIGQUIT)
             return decide_batch(submissions, snapshots)
 
-        with pytest.raises(Unavailable, match="may or may not"):
+        with pytest.raises(OutcomeUnknown, match="may or may not"):
             await storage.transact(collect_needs(submissions), decide)
         await storage.close()

@@ -96,6 +96,8 @@ def error_headers(refusal: Refusal) -> list[tuple[bytes, bytes]]:
     """The headers that tell a caller what to do about a refusal."""
     if isinstance(refusal, Overloaded):
         return [(b"retry-after", b"%d" % refusal.retry_after)]
+    if isinstance(refusal, Unavailable) and refusal.retry_after is not None:
+        return [(b"retry-after", b"%d" % refusal.retry_after)]
     if isinstance(refusal, NotAuthenticated):
         return [(b"www-authenticate", b"Bearer")]
     if isinstance(refusal, MethodNotAllowed):

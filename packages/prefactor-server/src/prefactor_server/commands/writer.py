@@ -21,7 +21,7 @@ from prefactor_server.commands.base import (
     decide_batch,
 )
 from prefactor_server.commands.observer import WriteObserver
-from prefactor_server.domain.errors import Overloaded, Refusal, Unavailable
+from prefactor_server.domain.errors import Contended, Overloaded, Refusal, Unavailable
 from prefactor_server.storage.base import Snapshot, Storage
 
 MAX_BATCH_COMMANDS: Final = 2000
@@ -80,7 +80,8 @@ class Writer:
 
         Raises:
             Overloaded: too much is waiting already; nothing was done.
-            Unavailable: the storage cannot write now; nothing was done.
+            Unavailable: the storage cannot write now; nothing was done, unless it is
+                ``OutcomeUnknown``.
         """
         if self._closed:
             raise Unavailable("The server is shutting down: send the request again")
@@ -149,9 +150,10 @@ class Writer:
         return outcomes
 
     async def _settle_failure(self, batch: list[_Waiting], error: Exception) -> None:
-        # One request that breaks its batch must not fail its neighbours: each tries alone. A
-        # storage that refuses all writes is spared the repetition.
-        if len(batch) == 1 or isinstance(error, Refusal):
+        # One request that breaks its batch, or that others keep racing, must not fail its
+        # neighbours: each tries alone. A storage that refuses all writes is spared the repetition.
+        refused = isinstance(error, Refusal) and not isinstance(error, Contended)
+        if len(batch) == 1 or refused:
             for waiting in batch:
                 self._settle(waiting, error)
         else:

@@ -12,6 +12,8 @@
     ├── TooLarge              more bytes than the server takes
     ├── Overloaded            come back later; nothing was done
     ├── Unavailable           the server cannot write now; nothing was done
+    │   ├── Contended         … because others kept changing the same things
+    │   └── OutcomeUnknown    … or perhaps it was: the database was lost while it committed
     └── SettingError          the server was started with a setting that cannot be used
 
 A refusal knows its ``code`` (a word of the wire) and nothing of HTTP: the status that belongs to a
@@ -50,7 +52,7 @@ class Limit(NamedTuple):
 
 
 class Refusal(Exception):
-    """Why a request was not carried out; nothing of it was."""
+    """Why a request was not carried out; nothing of it was (but see ``OutcomeUnknown``)."""
 
     code: ClassVar[str] = "unexpected"
 
@@ -144,9 +146,29 @@ class Overloaded(Refusal):
 
 
 class Unavailable(Refusal):
-    """The server cannot write now (its disk is full, its database is away); nothing was done."""
+    """The server cannot write now (its disk is full, its database is away); nothing was done.
+
+    ``retry_after`` is in seconds, and None where nobody can tell when it will be better.
+    """
 
     code = "unexpected"
+    retry_after: ClassVar[int | None] = None
+
+
+class Contended(Unavailable):
+    """Others kept changing what the request is about; nothing was done, and later it may work."""
+
+    retry_after = 1
+
+
+class OutcomeUnknown(Unavailable):
+    """The database was lost while it stored the request: it was done, or it was not.
+
+    The one exception to what a refusal promises. Repeating the request with the same idempotency
+    key settles it.
+    """
+
+    retry_after = 1
 
 
 class SettingError(Refusal):

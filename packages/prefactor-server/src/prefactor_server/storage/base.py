@@ -277,7 +277,8 @@ class Storage(Protocol):
         """Load what is needed, let ``decide`` change it, write that, commit, and return its value.
 
         When this returns, the changes are durable and every reader sees them. When it raises,
-        nothing was changed.
+        nothing was changed; only after ``OutcomeUnknown`` something may have been. After
+        ``Contended``, because others were faster every time, a smaller batch may go through.
         """
         ...
 

@@ -11,7 +11,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from prefactor_server.domain.errors import BadRequest, Refusal, Unavailable
+from prefactor_server.domain.errors import (
+    BadRequest,
+    Contended,
+    OutcomeUnknown,
+    Refusal,
+    Unavailable,
+)
 from prefactor_server.storage.postgres import driver
 
 _UNIQUE_VIOLATION: Final = "23505"
@@ -31,10 +37,6 @@ _EXPLANATIONS: Final = {
     "55P03": "The database took too long: nothing was stored. Send it again later",
     "25006": "The database takes no writes: nothing was stored. Connect to the primary server",
 }
-
-
-class ContendedError(Exception):
-    """Other servers kept changing what this batch is about; nothing of it was stored."""
 
 
 def is_lost(error: BaseException) -> bool:
@@ -68,14 +70,21 @@ def refused_value(error: BaseException) -> Refusal | None:
     return None
 
 
+def contended() -> Contended:
+    """Other servers kept changing what a batch is about."""
+    return Contended(
+        "Other servers keep changing what this is about: nothing was stored. Send it again"
+    )
+
+
 def unreachable() -> Unavailable:
     """Nothing could be asked of the database."""
     return Unavailable("The database cannot be reached: nothing was stored. Send it again later")
 
 
-def unknown_outcome() -> Unavailable:
+def unknown_outcome() -> OutcomeUnknown:
     """The database was lost while it committed, and has not come back to say what it did."""
-    return Unavailable(
+    return OutcomeUnknown(
         "The database was lost while it stored this, which may or may not have been done. Send it "
         "again later, with the same idempotency key"
     )

@@ -24,7 +24,7 @@ from prefactor_server.storage.postgres import driver
 from prefactor_server.storage.postgres.connection import Link
 from prefactor_server.storage.postgres.driver import Connection
 from prefactor_server.storage.postgres.failures import (
-    ContendedError,
+    contended,
     is_lost,
     is_raced,
     is_there_already,
@@ -54,7 +54,8 @@ async def transact(link: Link, needs: Mapping[str, Needs], decide: Decide[T]) ->
     """See ``Storage.transact``.
 
     Raises:
-        ContendedError: other servers were faster every time; nothing was changed.
+        Contended: other servers were faster every time; nothing was changed.
+        OutcomeUnknown: the database was lost while it committed, and has not come back in time.
         Unavailable: the database cannot be reached, or cannot take writes now.
     """
     trouble = _Trouble(link)
@@ -89,7 +90,7 @@ class _Trouble:
         if is_raced(error):
             self._races += 1
             if self._races == _RACES:
-                raise ContendedError("The rows of this batch keep changing") from error
+                raise contended() from error
             await self._link.pause(self._races - 1)
         elif not is_lost(error):
             raise error
