@@ -11,7 +11,7 @@ from .place import Place, place_of
 from .record import FRAME_SIZE, decode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 
 class MemoryQueue:
@@ -77,6 +77,20 @@ class MemoryQueue:
                 raise ValueError("only encoded records can be appended")
             entries.append(Entry(record, size, Place(self, start, start + size)))
         return entries
+
+    def move(self, write: Callable[[bytes], None]) -> None:
+        """Hand over what nobody has read yet, in order, as if it had never been here.
+
+        Raises:
+            OSError: `write` did. That record and those behind it are still here.
+        """
+        while self._records:
+            record = self._records[0]
+            write(record)
+            self._records.popleft()
+            self._position += len(record)
+            self._freed += len(record)
+            self.settled += 1
 
     def settle(self, places: Iterable[Place]) -> None:
         """Make room again."""

@@ -39,24 +39,31 @@ journal = SpoolJournal(
     Path(sys.argv[1]), api_url="https://api.example", api_token="token", clock=lambda: now
 )
 limit(10_000)
-for number in range(100):
+for number in range(200):
     assert journal.append(record(number))
 assert journal.is_degraded
 for _ in range(3):
     now += 100
     journal.maintain()
 assert journal.is_degraded
+# Enough for some of what waits in memory.
+limit(70_000)
+now += 100
+journal.maintain()
+assert journal.is_degraded
+files = Path(sys.argv[1]).rglob("*.seg")
+assert sum(path.stat().st_size for path in files) > 70_000
 limit(resource.RLIM_INFINITY)
 now += 100
 journal.maintain()
 assert not journal.is_degraded
-for number in range(100, 200):
+for number in range(200, 300):
     assert journal.append(record(number))
-assert journal.undelivered == 200 and journal.dropped == 0
+assert journal.undelivered == 300 and journal.dropped == 0
 entries = []
 while found := journal.read(5000):
     entries += found
-assert [entry.record.id for entry in entries] == [f"span-{number}" for number in range(200)]
+assert [entry.record.id for entry in entries] == [f"span-{number}" for number in range(300)]
 journal.settle(entries)
 assert journal.undelivered == 0
 journal.close()
@@ -123,6 +130,28 @@ def test_a_place_that_can_be_used_again_is_used(
     assert not journal.is_degraded
     assert len(list(spool.rglob("*.seg"))) == 1
     assert read_ids(journal) == ["span-1", "span-2"]
+    # What waited in memory is as safe from now on as what came after it.
+    journal.after_fork()
+    heir = open_journal()
+    assert heir.adopt() == 2
+    assert read_ids(heir) == ["span-1", "span-2"]
+
+
+def test_what_waits_in_memory_at_the_end_goes_to_a_disk_that_works(
+    open_journal: Open, record: Make, spool: Path
+) -> None:
+    """Closing a journal whose disk has come back leaves its records to the next process."""
+    spool.parent.mkdir()
+    spool.write_text("a file is in the way")
+    journal = open_journal(clock=clock)
+    for number in range(3):
+        journal.append(record(number))
+    spool.unlink()
+    journal.close()
+
+    assert not journal.append(record(3))
+    assert journal.undelivered == 3
+    assert open_journal().adopt() == 3
 
 
 def test_memory_is_bounded_while_the_disk_fails(

@@ -2,6 +2,7 @@
 
 import os
 import stat
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -199,6 +200,29 @@ def test_the_spool_is_for_its_owner_alone(open_journal: Open, record: Make, spoo
     assert modes == {0o600}
     below = [spool, *(path for path in spool.rglob("*") if path.is_dir())]
     assert {stat.S_IMODE(path.stat().st_mode) for path in below} == {0o700}
+
+
+def test_threads_record_while_one_delivers(open_journal: Open, record: Make) -> None:
+    """Of eight threads at once nothing is lost or read twice, and each keeps its order."""
+    journal = open_journal(segment_size=20_000)
+
+    def work(run: str) -> None:
+        for number in range(400):
+            assert journal.append(record(number, size=50, run=run))
+
+    threads = [threading.Thread(target=work, args=(f"run-{n}",)) for n in range(8)]
+    for thread in threads:
+        thread.start()
+    found: dict[str, list[str]] = {}
+    while any(thread.is_alive() for thread in threads) or journal.unread:
+        entries = journal.read(3000)
+        for entry in entries:
+            found.setdefault(entry.record.run_id, []).append(entry.record.id)
+        journal.settle(entries)
+        journal.maintain()
+
+    assert found == {f"run-{n}": [f"span-{number}" for number in range(400)] for n in range(8)}
+    assert (journal.undelivered, journal.dropped) == (0, 0)
 
 
 def test_a_busy_process_does_not_starve_the_dead(open_journal: Open, record: Make) -> None:

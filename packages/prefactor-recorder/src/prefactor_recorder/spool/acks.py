@@ -58,6 +58,9 @@ class Settled:
         """Take ranges in any order."""
         self._ranges = coalesce(ranges)
 
+    def __bool__(self) -> bool:
+        return bool(self._ranges)
+
     def covers(self, start: int, end: int) -> bool:
         """Whether all of a record's bytes are settled."""
         at = bisect_right(self._ranges, (start, end))

@@ -105,7 +105,8 @@ class SpoolJournal:
     def undelivered(self) -> int:
         """Records that were appended or taken over, and neither settled nor buried."""
         sources = (*self._writer.sources, *self._adopted)
-        return sum(source.expected - source.settled for source in sources)
+        # An exception out of a signal handler can leave a record uncounted until it is read.
+        return sum(max(source.expected - source.settled, 0) for source in sources)
 
     @property
     def dropped(self) -> int:

@@ -29,11 +29,8 @@ _HEAD = re.compile(
 )
 
 
-class Frame(NamedTuple):
-    """Where a record with a right CRC lies in the bytes that were scanned."""
-
-    start: int
-    end: int
+Frame = tuple[int, int]
+"""Where a record with a right CRC begins and ends in the bytes that were scanned."""
 
 
 class Scan(NamedTuple):
@@ -56,16 +53,20 @@ def scan(data: bytes, *, last: bool) -> Scan:
             left to the next piece; otherwise it is damaged, or a torn end.
     """
     frames: list[Frame] = []
-    damaged = 0
-    at = 0
+    damaged = at = 0
+    size = len(data)
     view = memoryview(data)
+    unpack = _FRAME.unpack_from
     while True:
-        end = frame_end(data, at)
-        if end <= len(data) and _is_sound(view, at, end):
-            frames.append(Frame(at, end))
+        # Written out, because this is what every record passes through on its way.
+        while at + _SMALLEST <= size:
+            length, crc = unpack(data, at)
+            end = at + FRAME_SIZE + length
+            if end > size or length < _HEAD_SIZE or crc32(view[at + FRAME_SIZE : end]) != crc:
+                break
+            frames.append((at, end))
             at = end
-            continue
-        if end > len(data) and not last:
+        if frame_end(data, at) > size and not last:
             return Scan(frames, damaged, at)
         start = _next_frame(data, view, at + 1)
         if start is None:

@@ -142,6 +142,18 @@ class Segment:
             _fdatasync(self.descriptor)
             self._synced = committed
 
+    def add(self, record: bytes) -> None:
+        """Append a record while nobody else does.
+
+        Raises:
+            OSError: It is not there, nor a part of it.
+        """
+        if os.write(self.descriptor, record) != len(record):
+            os.ftruncate(self.descriptor, self.committed)
+            raise OSError("the disk is full")
+        self.committed += len(record)
+        self.expected += 1
+
     def seal(self) -> None:
         """Nothing is appended any more. What is in the file counts, not what was counted."""
         with contextlib.suppress(OSError):
@@ -154,9 +166,11 @@ class Segment:
         Raises:
             OSError: It does not.
         """
-        if os.write(self.descriptor, bytes(_PROBE)) != _PROBE:
-            raise OSError("the disk is full")
-        os.ftruncate(self.descriptor, 0)
+        try:
+            if os.write(self.descriptor, bytes(_PROBE)) != _PROBE:
+                raise OSError("the disk is full")
+        finally:
+            os.ftruncate(self.descriptor, 0)
 
     def discard(self) -> None:
         """Delete the file, and what was noted about it."""
@@ -234,7 +248,7 @@ class Segment:
     def _entries(self, data: bytes, base: int, found: Scan) -> Iterable[Entry]:
         settled_before = self._settled_before
         for start, end in found.frames:
-            if settled_before.covers(base + start, base + end):
+            if settled_before and settled_before.covers(base + start, base + end):
                 continue
             record = decode(data[start + FRAME_SIZE : end])
             if record is None:

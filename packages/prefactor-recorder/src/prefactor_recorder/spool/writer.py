@@ -149,8 +149,11 @@ class Writer:
         return False
 
     def _begin(self, source: Source) -> None:
-        old = self._current
         self.sources = (*self.sources, source)
+        self._switch(source)
+
+    def _switch(self, source: Source) -> None:
+        old = self._current
         self._current = source
         self._segment = source if isinstance(source, Segment) else None
         self._descriptor = self._segment.descriptor if self._segment else -1
@@ -171,7 +174,7 @@ class Writer:
         return self._others + sum(source.disk_bytes for source in self.sources)
 
     def _grant(self) -> None:
-        if self._segment:
+        if self._segment and not self._is_closed:
             room = self._limit - self._limit // RESERVE - self._used()
             self._left = min(room, self._segment_size - self._segment.committed)
 
@@ -183,20 +186,33 @@ class Writer:
         return isinstance(self._current, MemoryQueue)
 
     def restore(self) -> bool:
-        """Go back to the disk if it takes a file again; whether it did."""
-        segment: Segment | None = None
+        """Go back to the disk, with what waits in memory, if it takes that; whether it did."""
+        queue = self._current
+        if not isinstance(queue, MemoryQueue):
+            return False
         if self._files.is_gone():
             self._files.drop()
         try:
             segment = self._files.create_segment()
-            segment.probe()
         except OSError:
-            if segment:
-                segment.discard()
             return False
         with self._lock:
-            self._begin(segment)
-            self._grant()
+            # In front: what it gets was recorded before what stays in memory if it gets no more.
+            at = self.sources.index(queue)
+            self.sources = (*self.sources[:at], segment, *self.sources[at:])
+        try:
+            segment.probe()
+            queue.move(segment.add)
+            with self._lock:
+                # The few that came meanwhile.
+                queue.move(segment.add)
+                self._switch(segment)
+                self._grant()
+        except OSError:
+            segment.seal()
+            if segment.is_done:
+                self.retire(segment)
+            return False
         return True
 
     def renew(self, old: Source) -> None:
@@ -272,12 +288,16 @@ class Writer:
         """Take nothing more."""
         with self._lock:
             self._is_closed = True
-            if self._current:
-                self._current.seal()
-            self._forget_current()
+            self._left = 0
 
     def close(self) -> None:
         """Delete what is settled, and leave the rest to somebody else."""
+        # The last chance for what waits in memory.
+        self.restore()
+        with self._lock:
+            if self._current:
+                self._current.seal()
+            self._forget_current()
         for source in self.sources:
             if source.is_done:
                 self.retire(source)
