@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import math
 
+from .items import encode_bulk
+
 SHORTEST, LONGEST = 1.0, 60.0
 """Seconds of the first and of the longest wait after failures in a row, before chance."""
 LONGEST_ASKED = 3600.0
@@ -19,6 +21,8 @@ SPREAD = 0.1
 told the same do not come back together."""
 CALM = 240
 """Requests in a row that have to succeed before a recovery goes twice as fast."""
+FRAME = len(encode_bulk(()))
+"""Bytes of a request without items."""
 TRUST = 64
 """Requests in a row that have to succeed before a size that was refused is tried again."""
 
@@ -200,8 +204,8 @@ class Allowance:
         self._accepted, self._calm = max(1, items // 2), 0
 
     def too_large(self, size: int) -> None:
-        """A request of several items was refused for its bytes."""
-        self._bytes, self._calm = max(1, size // 2), 0
+        """A request was refused for the bytes of its items, of which it had several."""
+        self._bytes, self._calm = size // 2 + FRAME, 0
 
     def troubled(self, items: int) -> None:
         """The server has failed on a request of several items, and not for the first time."""

@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from prefactor_recorder.record import Operation
 
-from .items import encode_bulk
 from .lanes import Batch, Item, Lane, LaneState
-from .pace import LONGEST, backoff
+from .pace import FRAME, LONGEST, backoff
 from .verdicts import Fate, Verdict, describe
 
 if TYPE_CHECKING:
@@ -153,7 +152,7 @@ class Planner:
         """
         self.release(now)
         batch = Batch({}, [])
-        left = size - len(encode_bulk(()))
+        left = size - FRAME
         while self._ready and len(batch.items) < items:
             lane = next(iter(self._ready.values()))
             if batch.items and not _fits(lane.queue[0], left, batch):

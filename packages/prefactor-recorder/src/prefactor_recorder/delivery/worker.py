@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import random
 import threading
 import time
@@ -66,6 +67,7 @@ class Delivery:
         self._listener = listener
         self._planner = self._new_planner()
         self._notices = Notices(settings.api_url)
+        self._pid = os.getpid()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._engine: Engine | None = None
@@ -73,6 +75,8 @@ class Delivery:
 
     def wake(self) -> None:
         """There is something to deliver: start the thread, or wake it. Never raises."""
+        if os.getpid() != self._pid:
+            self.after_fork()  # there are forks that call no hooks
         self.idle = False
         if not self._ensure_thread():
             self.idle = True
@@ -140,11 +144,13 @@ class Delivery:
                 engine.wake()
             thread.join(max(deadline - time.monotonic(), 0) + GRACE)
             self.abandoned = thread.is_alive()
+        self._let_go()
         return self._journal.undelivered
 
     def after_fork(self) -> None:
         """In a forked child: forget the thread, which is the parent's, and what it had planned."""
         _inherited.append((self._thread, self._engine, self._planner))
+        self._pid = os.getpid()
         self._lock = threading.Lock()
         self._stopped = threading.Event()
         self._thread = self._engine = None
@@ -197,7 +203,7 @@ class Delivery:
             while not self._stopped.is_set():
                 try:
                     self._run()
-                except Exception:
+                except BaseException:
                     failures += 1
                     self.stats.worker_restarts += 1
                     logger.exception("Delivery failed unexpectedly; it is started again")
@@ -205,9 +211,12 @@ class Delivery:
         finally:
             self._engine = None
             self.idle = True
-            # Whoever waits for this thread waits no longer; a new one would not know of them.
-            while self.tickets:
-                self.tickets.pop().finish()
+            self._let_go()
+
+    def _let_go(self) -> None:
+        """Whoever waits for the thread waits no longer."""
+        while self.tickets:
+            self.tickets.pop().finish()
 
     def _run(self) -> None:
         """One life of the loop, with everything that the last one had not finished."""

@@ -1,0 +1,352 @@
+"""What goes wrong between a journal and a server, on real sockets: nothing is lost or doubled."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import logging
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from prefactor_http.testing import Drop, HtmlReply, Reply, ScriptedServer, Stall, Step, Truncate
+from recorded import RecordedRun
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from prefactor_recorder.delivery import Delivery
+
+    from .conftest import Heard, Remembering
+
+
+def spans(run: RecordedRun, count: int, payload: str = "{}") -> RecordedRun:
+    """Some spans of a run, each begun and ended."""
+    for number in range(count):
+        run.span(f"span-{number:08}", payload)
+    return run
+
+
+def persist(delivery: Delivery) -> int:
+    """Flush until nothing is left; every flush tries at once, so that no back-off is waited out."""
+    for _ in range(40):
+        if delivery.flush(0.5) == 0:
+            return 0
+    return delivery.flush(0)
+
+
+def bulks(server: ScriptedServer) -> list[int]:
+    """How many items each bulk request had."""
+    return [len(r.json["items"]) for r in server.requests if r.path.endswith("/bulk")]
+
+
+def until(condition: Callable[[], object]) -> None:
+    """Wait for something that happens in another thread."""
+    for _ in range(3000):
+        if condition():
+            return
+        time.sleep(0.01)
+    raise AssertionError("it never happened")
+
+
+def test_a_bad_item_in_the_middle_costs_one_request(
+    server: ScriptedServer, journal: Remembering, deliver: Callable[..., Delivery]
+) -> None:
+    """What stands before it counts, it is buried with the server's words, the rest goes on."""
+    run = spans(RecordedRun(journal).begin(), 5)
+    run.span("span-of-poison", "5")
+    for number in range(5, 10):
+        run.span(f"span-{number:08}")
+    other = RecordedRun(journal, "run-00000002").begin()
+    delivery = deliver()
+    assert delivery.flush(30) == 0
+    assert sorted(server.spans) == [f"span-{number:08}" for number in range(10)]
+    assert server.instances[other.id]["status"] == "active"
+    assert len(server.requests) == 2
+    assert [(kind, span) for kind, span, _ in journal.dead] == [
+        ("CREATE_SPAN", "span-of-poison"),
+        ("FINISH_SPAN", "span-of-poison"),
+    ]
+    assert {refusal["code"] for _, _, refusal in journal.dead} == {"validation_errors"}
+    assert delivery.stats.buried == 2
+
+
+def test_many_bad_items_cost_one_request_each(
+    server: ScriptedServer, journal: Remembering, deliver: Callable[..., Delivery]
+) -> None:
+    """Ten bad items among a hundred cost ten requests more."""
+    run = RecordedRun(journal).begin()
+    for number in range(100):
+        run.span(f"span-{number:08}", "5" if number % 10 == 3 else "{}")
+    assert deliver().flush(30) == 0
+    assert len(server.spans) == 90
+    assert len(server.requests) == 11
+    assert max(server.applied.values()) == 1
+
+
+def test_a_413_halves_down_to_the_item_that_is_to_blame(
+    server: ScriptedServer, journal: Remembering, deliver: Callable[..., Delivery]
+) -> None:
+    """Four items, two, one: that one is buried, the others are sent."""
+    delivery = deliver()
+    run = RecordedRun(journal).begin()
+    assert delivery.flush(30) == 0
+    server.script(*[Reply.error(413, "bad_request", "Too large")] * 3)
+    spans(run, 4)
+    assert delivery.flush(30) == 0
+    assert bulks(server)[1:4] == [4, 2, 1]
+    assert {span for _, span, _ in journal.dead} == {"span-00000000"}
+    assert sorted(server.spans) == [f"span-{number:08}" for number in (1, 2, 3)]
+
+
+def test_a_limit_of_items_is_learned(
+    server: ScriptedServer, journal: Remembering, deliver: Callable[..., Delivery]
+) -> None:
+    """A server that takes fewer items than were sent is sent fewer from then on."""
+    delivery = deliver(batch_items=1600)
+    spans(RecordedRun(journal).begin(), 3998)
+    assert delivery.flush(60) == 0
+    assert len(server.spans) == 3998
+    assert bulks(server)[:4] == [1600, 800, 800, 800]
+    assert max(bulks(server)[1:]) == 800
+    assert journal.dead == []
+
+
+def test_a_server_that_asks_for_patience_gets_it(
+    server: ScriptedServer, journal: Remembering, deliver: Callable[..., Delivery]
+) -> None:
+    """After a 429 with `Retry-After` the same items are sent when it says, flush or no flush."""
+    server.script(Reply.error(429, "unknown", "Slow down", headers={"Retry-After": "0.3"}))
+    spans(RecordedRun(journal).begin(), 3)
+    delivery = deliver()
+    assert delivery.flush(0.05) == 8
+    assert delivery.flush(30) == 0
+    assert len(server.requests) == 2
+    assert server.requests[0].body == server.requests[1].body
+
+
+FAULTS: list[Step] = [
+    Reply.error(500, "unexpected", "Trouble"),
+    Reply.error(503, "unexpected", "Busy"),
+    HtmlReply(502),
+    HtmlReply(200),
+    Reply(200, {"status": "success"}),
+    Reply(200, {"status": "success", "outputs": {}}),
+    Drop(),
+    Drop(after="processing"),
+    Truncate(),
+    Stall(60),
+    Stall(60, after="half"),
+]
+
+
+@pytest.mark.parametrize("step", FAULTS, ids=repr)
+def test_what_may_pass_is_sent_again(
+    server: ScriptedServer, journal: Remembering, deliver: Callable[..., Delivery], step: Step
+) -> None:
+    """Whatever happened to three requests in a row, everything is there in the end, once."""
+    delivery = deliver(request_timeout=0.3)
+    spans(RecordedRun(journal).begin(), 3).finish()
+    server.script(step, step, step)
+    assert persist(delivery) == 0
+    assert len(server.spans) == 3
+    assert {span["status"] for span in server.spans.values()} == {"complete"}
+    assert max(server.applied.values()) == 1
+    assert journal.dead == []
+    assert delivery.stats.retries >= 2
+    assert sorted(journal.settled) == sorted(set(journal.settled))
+
+
+def test_a_lost_connection_is_no_reason_to_wait(
+    server: ScriptedServer, journal: Remembering, deliver: Callable[..., Delivery]
+) -> None:
+    """One disconnect is made good at once, without a warning."""
+    server.script(Drop(after="processing"))
+    RecordedRun(journal).begin()
+    assert deliver().flush(30) == 0
+    assert len(server.requests) == 2
+
+
+def test_a_rejected_token_pauses_delivery(
+    server: ScriptedServer,
+    journal: Remembering,
+    deliver: Callable[..., Delivery],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Nothing is thrown away; one warning says what to do; a flush tries again."""
+    server.script(*[Reply.error(401, "bad_authtoken", "Token revoked")] * 3)
+    spans(RecordedRun(journal).begin(), 3)
+    delivery = deliver()
+    delivery.wake()
+    until(lambda: delivery.stats.paused)
+    RecordedRun(journal, "run-00000002").begin()
+    if delivery.idle:
+        delivery.wake()
+    assert delivery.flush(0.2) == 10
+    assert delivery.stats.paused == "status 401, bad_authtoken"
+    assert len(server.requests) == 2
+    assert persist(delivery) == 0
+    assert delivery.stats.paused is None
+    [warning] = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
+    assert "PREFACTOR_API_TOKEN" in warning
+    assert server.token not in caplog.text
+    assert journal.dead == []
+
+
+def test_an_address_where_there_is_no_api_pauses_delivery(
+    server: ScriptedServer, journal: Remembering, deliver: Callable[..., Delivery]
+) -> None:
+    """A 404 for the bulk request itself is no word about the records."""
+    server.script(HtmlReply(404))
+    RecordedRun(journal).begin()
+    delivery = deliver()
+    delivery.flush(0.3)
+    assert delivery.stats.paused == "status 404"
+    assert persist(delivery) == 0
+    assert journal.dead == []
+
+
+def test_an_item_that_kills_its_reader_is_found(
+    server: ScriptedServer, journal: Remembering, deliver: Callable[..., Delivery]
+) -> None:
+    """A request on which the server fails again and again gets smaller, down to one item.
+
+    That one waits then, and with it its run alone; a flush has it sent again.
+    """
+    delivery = deliver()
+    run = RecordedRun(journal).begin()
+    assert delivery.flush(30) == 0
+    server.script(*[Drop()] * 6)
+    spans(run, 8)
+    assert persist(delivery) == 0
+    assert bulks(server)[1:7] == [8, 8, 4, 2, 1, 8]
+    assert len(server.spans) == 8
+
+
+def test_a_termination_is_heard_of_in_an_answer(
+    server: ScriptedServer, journal: Remembering, heard: Heard, deliver: Callable[..., Delivery]
+) -> None:
+    """A span of a terminated run is taken, and its answer tells the listener why."""
+    delivery = deliver()
+    run = RecordedRun(journal).begin()
+    assert delivery.flush(30) == 0
+    server.terminate(run.id, "Too expensive")
+    run.span("span-00000001").finish()
+    assert delivery.flush(30) == 0
+    assert heard.terminations == [(run.id, "Too expensive")]
+    assert server.spans["span-00000001"]["status"] == "complete"
+    assert journal.dead == []
+
+
+def test_a_termination_reaches_an_idle_host(
+    server: ScriptedServer, journal: Remembering, heard: Heard, deliver: Callable[..., Delivery]
+) -> None:
+    """A run that records nothing is asked for, and only runs that are open are."""
+    delivery = deliver(poll_interval=0.05)
+    run = RecordedRun(journal).begin()
+    RecordedRun(journal, "run-that-is-over").begin().finish()
+    heard.open = [run.id, "run-that-nobody-registered"]
+    assert delivery.flush(30) == 0
+    server.terminate(run.id, "Enough")
+    until(lambda: heard.terminations)
+    assert heard.terminations[0] == (run.id, "Enough")
+    asked = {request.path for request in server.requests if request.method == "GET"}
+    assert not any("run-that-is-over" in path for path in asked)
+
+
+def test_a_listener_that_fails_harms_nothing(
+    server: ScriptedServer, journal: Remembering, heard: Heard, deliver: Callable[..., Delivery]
+) -> None:
+    """An exception of the listener is logged, and delivery goes on."""
+
+    def fail(run_id: str, reason: str | None) -> None:
+        raise ValueError(run_id, reason)
+
+    heard.terminated = fail  # type: ignore[method-assign]
+    delivery = deliver()
+    run = RecordedRun(journal).begin()
+    assert delivery.flush(30) == 0
+    server.terminate(run.id, "Enough")
+    run.span("span-00000001")
+    assert delivery.flush(30) == 0
+    assert delivery.stats.worker_restarts == 0
+
+
+def test_requests_keep_apart_after_an_outage(
+    server: ScriptedServer, journal: Remembering, deliver: Callable[..., Delivery]
+) -> None:
+    """A backlog does not leave all at once when the server is back, although it could."""
+    server.script(Reply.error(503, "unexpected", "Busy"))
+    delivery = deliver(batch_items=10, interval=60)
+    spans(RecordedRun(journal).begin(), 200)
+    assert delivery.flush(0.3) > 300
+    delivery.flush(0.3)
+    until(lambda: len(server.spans) == 8)
+    assert bulks(server) == [10, 10]
+    time.sleep(0.3)  # as long as all of it took in the other tests
+    assert bulks(server) == [10, 10]
+
+
+def test_bodies_are_compressed_once_the_server_says_so(
+    server: ScriptedServer, journal: Remembering, deliver: Callable[..., Delivery]
+) -> None:
+    """Never before a reply has named gzip, never a small body, and not after a 415."""
+    run = RecordedRun(journal)
+
+    def reply(*keys: str, **headers: str) -> Reply:
+        outputs: dict[str, Any] = {key: {"status": "success"} for key in keys}
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        return Reply(200, {"status": "success", "outputs": outputs}, named)
+
+    large = json.dumps({"text": "word " * 1000})
+    delivery = deliver()
+    server.script(reply("span-00000001-create", Accept_Encoding="gzip, identity"))
+    run.create("span-00000001", large)
+    assert delivery.flush(30) == 0
+    server.script(reply("span-00000002-create", Accept_Encoding="gzip"))
+    run.create("span-00000002", large)
+    assert delivery.flush(30) == 0
+    server.script(reply("span-00000003-create", Accept_Encoding="gzip"))
+    run.create("span-00000003")
+    assert delivery.flush(30) == 0
+    server.script(Reply.error(415, "bad_request", "No"), reply("span-00000004-create"))
+    run.create("span-00000004", large)
+    assert delivery.flush(30) == 0
+    encodings = [request.headers.get("content-encoding") for request in server.requests]
+    assert encodings == [None, "gzip", None, "gzip", None]
+    sent = json.loads(gzip.decompress(server.requests[1].body))
+    assert sent["items"][0]["payload"] == json.loads(large)
+    assert len(server.requests[1].body) < 1000
+
+
+def test_payloads_of_a_megabyte_go_through(
+    server: ScriptedServer, journal: Remembering, deliver: Callable[..., Delivery]
+) -> None:
+    """Large bodies are cut by bytes, and sent without a warning of the HTTP library's."""
+    run = RecordedRun(journal).begin()
+    for number in range(6):
+        run.span(f"span-{number:08}", json.dumps({"text": "x" * 1_000_000}))
+    assert deliver().flush(60) == 0
+    assert {len(span["payload"]["text"]) for span in server.spans.values()} == {1_000_000}
+    assert all(len(request.body) <= 4 * 2**20 for request in server.requests)
+    assert sum(bulks(server)) == 8
+
+
+def test_a_failing_server_is_told_of_once(
+    server: ScriptedServer,
+    journal: Remembering,
+    deliver: Callable[..., Delivery],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """One warning for many failures, and neither token nor body nor the server's text in it."""
+    server.script(*[Reply.error(500, "unexpected", "said-by-the-server")] * 5)
+    spans(RecordedRun(journal).begin(), 3, '{"secret":"in-a-payload"}')
+    delivery = deliver()
+    assert persist(delivery) == 0
+    warnings = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
+    assert len(warnings) == 1
+    assert "status 500" in warnings[0]
+    recorders = "\n".join(r.getMessage() for r in caplog.records if r.name == "prefactor_recorder")
+    for text in (server.token, "in-a-payload", "said-by-the-server"):
+        assert text not in recorders

@@ -1,0 +1,282 @@
+"""The thread: started late, asleep when there is nothing to do, and never gone for good."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from prefactor_http.testing import Reply, Stall
+from prefactor_recorder.memory import MemoryJournal
+from recorded import RecordedRun
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from prefactor_http.testing import ScriptedServer
+    from prefactor_recorder.delivery import Delivery
+
+    from .conftest import Heard, Remembering
+
+
+def threads() -> list[threading.Thread]:
+    """The delivery threads that are alive."""
+    return [thread for thread in threading.enumerate() if thread.name == "prefactor-recorder"]
+
+
+def until(condition: Callable[[], object]) -> None:
+    """Wait for something that happens in another thread."""
+    for _ in range(3000):
+        if condition():
+            return
+        time.sleep(0.01)
+    raise AssertionError("it never happened")
+
+
+class Faulty(MemoryJournal):
+    """A journal that raises what it was told to raise, once."""
+
+    def __init__(self) -> None:
+        super().__init__(2**30)
+        self.fault: BaseException | None = None
+
+    def maintain(self) -> None:
+        fault, self.fault = self.fault, None
+        if fault is not None:
+            raise fault
+
+
+class Counting(MemoryJournal):
+    """A journal that counts how often it is looked at."""
+
+    def __init__(self) -> None:
+        super().__init__(2**30)
+        self.looks = 0
+
+    @property
+    def unread(self) -> int:
+        self.looks += 1
+        return super().unread
+
+
+def test_nothing_is_started_before_there_is_something_to_do(
+    journal: Remembering, deliver: Callable[..., Delivery]
+) -> None:
+    """A delivery that is never woken has no thread, and closing it is nothing."""
+    delivery = deliver()
+    assert delivery.idle
+    assert threads() == []
+    assert delivery.close() == 0
+
+
+def test_a_host_that_only_looks_at_idle_is_enough(
+    server: ScriptedServer, journal: Remembering, deliver: Callable[..., Delivery]
+) -> None:
+    """Whoever records looks at `idle` and wakes then; nothing is ever left behind."""
+    delivery = deliver(interval=0.001)
+    run = RecordedRun(journal).begin()
+    for number in range(300):
+        run.span(f"span-{number:08}")
+        if delivery.idle:
+            delivery.wake()
+        if number % 10 == 0:
+            time.sleep(0.002)
+    until(lambda: journal.undelivered == 0)
+    assert len(server.spans) == 300
+    assert len(threads()) == 1
+
+
+def test_an_idle_thread_sleeps(deliver: Callable[..., Delivery], server: ScriptedServer) -> None:
+    """When everything is delivered, the journal is looked at once more and then left alone."""
+    journal = Counting()
+    delivery = deliver(into=journal)
+    RecordedRun(journal).begin()
+    assert delivery.flush(30) == 0
+    time.sleep(1.5)
+    looks = journal.looks
+    time.sleep(0.5)
+    assert delivery.idle
+    assert journal.looks == looks
+
+
+@pytest.mark.parametrize("fault", [RuntimeError("a bug"), OSError(28, "No space"), SystemExit()])
+def test_a_loop_that_fails_is_started_again(
+    server: ScriptedServer,
+    deliver: Callable[..., Delivery],
+    caplog: pytest.LogCaptureFixture,
+    fault: BaseException,
+) -> None:
+    """What it had read and not delivered is delivered by its successor, once."""
+    journal = Faulty()
+    journal.fault = fault
+    delivery = deliver(into=journal)
+    run = RecordedRun(journal).begin()
+    for number in range(50):
+        run.span(f"span-{number:08}")
+    assert delivery.flush(60) == 0
+    assert len(server.spans) == 50
+    assert delivery.stats.worker_restarts == 1
+    assert "started again" in caplog.text
+    assert max(server.applied.values()) == 1
+
+
+def test_a_thread_that_is_gone_is_started_again_by_the_next_record(
+    server: ScriptedServer,
+    journal: Remembering,
+    deliver: Callable[..., Delivery],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Even what no supervisor inside of the thread can catch does not end delivery."""
+    delivery = deliver()
+    delivery._thread = threading.Thread()  # as it looks to a child of a fork without hooks
+    RecordedRun(journal).begin()
+    delivery.wake()
+    until(lambda: journal.undelivered == 0)
+    assert delivery.stats.worker_restarts == 1
+    assert "started again" in caplog.text
+
+
+def test_whoever_waits_is_let_go_by_a_close(
+    server: ScriptedServer, journal: Remembering, deliver: Callable[..., Delivery]
+) -> None:
+    """A flush without a limit ends when delivery does, whatever the server does."""
+    server.script(*[Stall(60)] * 10)
+    delivery = deliver()
+    RecordedRun(journal).begin()
+    left: list[int] = []
+    waiting = threading.Thread(target=lambda: left.append(delivery.flush()))
+    waiting.start()
+    until(lambda: server.requests)
+    assert delivery.close(0.1) == 2
+    waiting.join()
+    assert left == [2]
+
+
+def test_a_flush_in_the_delivery_thread_does_not_wait_for_itself(
+    server: ScriptedServer, journal: Remembering, heard: Heard, deliver: Callable[..., Delivery]
+) -> None:
+    """A listener that flushes gets a number at once."""
+    delivery = deliver()
+    run = RecordedRun(journal).begin()
+    assert delivery.flush(30) == 0
+    counts: list[int] = []
+    heard.terminated = lambda *_: counts.append(delivery.flush())  # type: ignore[method-assign]
+    server.terminate(run.id, "Enough")
+    run.span("span-00000001")
+    assert delivery.flush(30) == 0
+    assert counts == [0]
+
+
+def test_a_flush_is_done_when_what_was_there_is_delivered(
+    server: ScriptedServer, journal: Remembering, deliver: Callable[..., Delivery]
+) -> None:
+    """It does not wait for what others go on recording."""
+    delivery = deliver()
+    run = RecordedRun(journal).begin()
+    stop = threading.Event()
+
+    def go_on() -> None:
+        number = 0
+        while not stop.is_set():
+            number += 1
+            run.span(f"span-{number:08}")
+            time.sleep(0.001)
+
+    recording = threading.Thread(target=go_on)
+    recording.start()
+    delivery.flush()
+    stop.set()
+    recording.join()
+    assert run.id in server.instances
+
+
+def test_flushes_from_many_threads(
+    server: ScriptedServer, journal: Remembering, deliver: Callable[..., Delivery]
+) -> None:
+    """Each thread finds its own records delivered, and there is one delivery thread."""
+    delivery = deliver()
+    found: dict[int, bool] = {}
+
+    def work(number: int) -> None:
+        run = RecordedRun(journal, f"run-{number:08}").begin()
+        delivery.flush()
+        found[number] = run.id in server.instances
+
+    workers = [threading.Thread(target=work, args=(number,)) for number in range(20)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert found == dict.fromkeys(range(20), True)
+    assert len(threads()) == 1
+
+
+async def test_a_flush_can_be_awaited_and_given_up(
+    server: ScriptedServer, journal: Remembering, deliver: Callable[..., Delivery]
+) -> None:
+    """`aflush` returns the count when its time is over, and zero when all is delivered."""
+    server.script(Reply.error(429, "unknown", "Slow", headers={"Retry-After": "0.3"}))
+    delivery = deliver()
+    RecordedRun(journal).begin()
+    assert await delivery.aflush(0.05) == 2
+    assert await delivery.aflush() == 0
+
+
+def test_closing_ends_the_thread(
+    server: ScriptedServer, journal: Remembering, deliver: Callable[..., Delivery]
+) -> None:
+    """What is left is delivered, the thread is gone, and nothing starts another."""
+    delivery = deliver()
+    RecordedRun(journal).begin()
+    assert delivery.close(30) == 0
+    assert threads() == []
+    RecordedRun(journal, "run-00000002").begin()
+    delivery.wake()
+    assert delivery.flush() == 2
+    assert delivery.close() == 2
+    assert threads() == []
+    assert list(server.instances) == ["run-00000001"]
+
+
+def test_a_close_does_not_wait_for_a_server_that_is_not_there(
+    journal: Remembering, deliver: Callable[..., Delivery]
+) -> None:
+    """One try says whether there is hope; the whole deadline is for a server that answers."""
+    delivery = deliver(api_url="http://127.0.0.1:9")
+    RecordedRun(journal).begin()
+    assert delivery.close(3600) == 2
+    assert threads() == []
+
+
+def test_a_forked_child_starts_anew(
+    server: ScriptedServer, journal: Remembering, deliver: Callable[..., Delivery]
+) -> None:
+    """After a fork nothing of the parent's is planned, counted or waited for."""
+    delivery = deliver()
+    RecordedRun(journal).begin()
+    assert delivery.flush(30) == 0
+    parents = threads()
+    delivery.after_fork()  # what the child calls; here the parent's thread lives on beside it
+    assert delivery.idle
+    assert delivery.stats.delivered == 0
+    journal.after_fork()
+    RecordedRun(journal, "run-00000002").begin()
+    assert delivery.flush(30) == 0
+    assert [thread for thread in threads() if thread not in parents] != []
+    assert delivery.stats.delivered == 2
+
+
+def test_statistics_say_what_was_done(
+    server: ScriptedServer, journal: Remembering, deliver: Callable[..., Delivery]
+) -> None:
+    """Requests and bytes are those that the server saw; the account is learned."""
+    delivery = deliver()
+    RecordedRun(journal).begin().span("span-00000001")
+    assert delivery.flush(30) == 0
+    stats: Any = delivery.stats
+    assert stats.requests == len(server.requests)
+    assert stats.bytes_sent == sum(len(request.body) for request in server.requests)
+    assert (stats.delivered, stats.buried, stats.retries, stats.last_error) == (4, 0, 0, None)
+    assert journal.account == server.instances["run-00000001"]["account_id"]
