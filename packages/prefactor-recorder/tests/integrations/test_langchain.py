@@ -1,0 +1,553 @@
+"""LangChain's chains, models, tools and retrievers, recorded as they are called."""
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from langchain_core.callbacks import CallbackManagerForRetrieverRun, adispatch_custom_event
+from langchain_core.documents import Document
+from langchain_core.language_models.fake import FakeListLLM
+from langchain_core.language_models.fake_chat_models import GenericFakeChatModel
+from langchain_core.messages import AIMessage, AIMessageChunk
+from langchain_core.output_parsers import StrOutputParser
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult, GenerationChunk
+from langchain_core.prompts import ChatPromptTemplate
+from langchain_core.retrievers import BaseRetriever
+from langchain_core.runnables import Runnable, RunnableLambda, RunnableParallel
+from langchain_core.tools import ToolException, tool
+
+from prefactor_recorder.current import current_span
+from prefactor_recorder.errors import RunTerminated
+from prefactor_recorder.guard import failures
+from prefactor_recorder.integrations.langchain import PrefactorCallbackHandler
+from prefactor_recorder.integrations.steps import MAX_OPEN
+from prefactor_recorder.run import Run
+from prefactor_recorder.testing import InMemoryRecorder
+from told import name_of, outline, the_span
+
+USAGE = {"input_tokens": 3, "output_tokens": 2, "total_tokens": 5}
+
+
+@pytest.fixture
+def recorder() -> InMemoryRecorder:
+    """A recorder to look at afterwards."""
+    return InMemoryRecorder()
+
+
+@pytest.fixture
+def handler() -> PrefactorCallbackHandler:
+    """A handler that records inside of runs only."""
+    return PrefactorCallbackHandler()
+
+
+def config(handler: PrefactorCallbackHandler, **more: Any) -> Any:
+    """How a handler is handed over."""
+    return {"callbacks": [handler], **more}
+
+
+def answering(*answers: str | AIMessage | Exception) -> GenericFakeChatModel:
+    """A chat model that gives these answers, one call after the other."""
+
+    def each() -> Iterator[AIMessage]:
+        for answer in answers:
+            if isinstance(answer, Exception):
+                raise answer
+            yield AIMessage(answer) if isinstance(answer, str) else answer
+
+    return GenericFakeChatModel(messages=each())
+
+
+def asking(model: Any) -> Runnable[Any, str]:
+    """A prompt, a model and a parser in a row."""
+    return ChatPromptTemplate.from_messages([("human", "{question}")]) | model | StrOutputParser()
+
+
+SEQUENCE = [
+    "chain RunnableSequence complete",
+    "  chain ChatPromptTemplate complete",
+    "  llm GenericFakeChatModel complete",
+    "  chain StrOutputParser complete",
+]
+
+
+def test_a_chain_is_a_tree_of_spans(recorder: InMemoryRecorder, handler: Any) -> None:
+    """Each step of a chain is a span below it, with what went in and what came out."""
+    with recorder.run():
+        answer = asking(answering("Hi")).invoke({"question": "Hello"}, config(handler))
+
+    assert answer == "Hi"
+    assert outline(recorder) == SEQUENCE
+    chain = the_span(recorder, "langchain:chain", "RunnableSequence")
+    assert chain.payload["inputs"] == {"question": "Hello"}
+    assert chain.result == {"outputs": "Hi"}
+
+
+def test_a_call_hangs_from_the_span_around_it(recorder: InMemoryRecorder, handler: Any) -> None:
+    """A call inside of a span of the host becomes that span's child."""
+    with recorder.run() as run, run.span("outer"):
+        RunnableLambda(str).invoke(1, config(handler, run_name="inner"))
+
+    assert outline(recorder) == ["outer complete", "  chain inner complete"]
+
+
+def test_a_model_call_tells_what_it_used(recorder: InMemoryRecorder, handler: Any) -> None:
+    """Messages, model, settings, text, tokens, finish reason: as the model's class gives them."""
+    metadata = {"model_name": "m-1-2026", "finish_reason": "stop"}
+    model = answering(AIMessage("Hi", usage_metadata=USAGE, response_metadata=metadata))
+    model.metadata = {"ls_model_name": "m-1"}
+    with recorder.run():
+        model.invoke(
+            "Hello",
+            config(handler, metadata={"user": "u", "openai_api_key": "sk-1"}),
+            stop=["."],
+            api_key="sk-1",
+        )
+
+    told = the_span(recorder, "langchain:llm")
+    assert told.payload["model"] == "m-1"
+    assert told.payload["messages"] == [{"role": "user", "content": "Hello"}]
+    assert told.payload["parameters"] == {"stop": ["."]}
+    assert told.payload["metadata"] == {"user": "u"}
+    assert told.result == {
+        "text": "Hi",
+        "messages": [{"role": "assistant", "content": "Hi"}],
+        "model": "m-1-2026",
+        "finish_reason": "stop",
+        "token_usage": {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5},
+    }
+
+
+class Streaming(GenericFakeChatModel):
+    """A chat model that streams a call of a tool, and then says what it used."""
+
+    def _stream(self, *_: Any, **__: Any) -> Iterator[ChatGenerationChunk]:
+        pieces = [
+            AIMessageChunk(""),
+            *(
+                AIMessageChunk(
+                    "",
+                    tool_call_chunks=[{"id": "c1", "name": name, "args": args, "index": 0}],
+                )
+                for name, args in (("add", '{"a":'), (None, " 1}"))
+            ),
+            AIMessageChunk("", usage_metadata=USAGE),
+        ]
+        for piece in pieces:
+            yield ChatGenerationChunk(message=piece)
+
+
+async def test_a_stream_is_one_span(recorder: InMemoryRecorder, handler: Any) -> None:
+    """Its chunks are counted and put together, with the time that the first one took."""
+    model = asking(answering("Hello my friend"))
+    with recorder.run():
+        pieces = [each async for each in model.astream({"question": "?"}, config(handler))]
+
+    assert "".join(pieces) == "Hello my friend"
+    told = the_span(recorder, "langchain:llm")
+    assert told.result["text"] == "Hello my friend"
+    assert told.result["streaming"]["chunks"] == 5
+    assert told.result["streaming"]["first_token_ms"] > 0
+    assert len(recorder.spans) == 4
+    assert the_span(recorder, "langchain:chain", "RunnableSequence").result["inputs"] == {
+        "question": "?"
+    }
+
+
+def test_a_streamed_call_of_a_tool_is_put_together(
+    recorder: InMemoryRecorder, handler: Any
+) -> None:
+    """Chunks without text that build a tool call count, and so do tokens told at the end."""
+    with recorder.run():
+        list(Streaming(messages=iter([])).stream("add", config(handler)))
+
+    result = the_span(recorder, "langchain:llm").result
+    assert result["messages"][0]["tool_calls"] == [
+        {"id": "c1", "name": "add", "arguments": {"a": 1}}
+    ]
+    assert result["token_usage"]["total_tokens"] == 5
+    assert result["streaming"]["chunks"] == 2
+
+
+def test_a_stream_that_breaks_keeps_what_was_said(recorder: InMemoryRecorder, handler: Any) -> None:
+    """The part of an answer that had arrived is recorded with the failure."""
+
+    class Breaking(GenericFakeChatModel):
+        def _stream(self, *_: Any, **__: Any) -> Iterator[ChatGenerationChunk]:
+            yield ChatGenerationChunk(message=AIMessageChunk("Hel"))
+            raise OSError("connection lost")
+
+    with recorder.run(), pytest.raises(OSError, match="connection lost"):
+        list(Breaking(messages=iter([])).stream("?", config(handler)))
+
+    told = the_span(recorder, "langchain:llm")
+    assert told.status == "failed"
+    assert told.result["text"] == "Hel"
+    assert told.result["error"]["error_type"] == "OSError"
+
+
+def test_a_stream_that_nobody_finishes_ends(recorder: InMemoryRecorder, handler: Any) -> None:
+    """Every span of a stream that the host stops reading has an end."""
+    with recorder.run():
+        stream = asking(answering("Hello my friend")).stream({"question": "?"}, config(handler))
+        next(iter(stream))
+        stream.close()
+
+    assert {each.status for each in recorder.spans} <= {"complete", "cancelled"}
+    assert len(handler._steps) == 0
+
+
+class Completing(FakeListLLM):
+    """A model that completes texts, a letter at a time."""
+
+    def _stream(
+        self, prompt: str, stop: Any = None, run_manager: Any = None, **_: Any
+    ) -> Iterator[GenerationChunk]:
+        for letter in self._call(prompt):
+            run_manager.on_llm_new_token(letter)
+            yield GenerationChunk(text=letter)
+
+
+def test_a_completing_model_is_recorded(recorder: InMemoryRecorder, handler: Any) -> None:
+    """Models that complete texts are recorded like chat models, a span for each prompt."""
+    model = Completing(responses=["one", "two"])
+    with recorder.run():
+        assert model.batch(["1", "2"], config(handler)) == ["one", "two"]
+        assert "".join(model.stream("3", config(handler))) == "one"
+
+    first, second, streamed = recorder.spans
+    assert first.payload["messages"] == [{"role": "user", "content": "1"}]
+    assert [first.result["text"], second.result["text"]] == ["one", "two"]
+    assert streamed.result["streaming"]["chunks"] == 3
+
+
+@tool
+def add(a: int, b: int) -> int:
+    """Add two numbers."""
+    return a + b
+
+
+@tool
+def broken() -> str:
+    """Fail."""
+    raise ToolException("no luck")
+
+
+def test_a_tool_tells_name_arguments_and_call(recorder: InMemoryRecorder, handler: Any) -> None:
+    """A tool that a model has asked for is recorded with the id of the asking."""
+    asked = {"type": "tool_call", "id": "c1", "name": "add", "args": {"a": 1, "b": 2}}
+    with recorder.run():
+        add.invoke(asked, config(handler))
+        assert add.invoke({"a": 1, "b": 2}, config(handler)) == 3
+
+    first, second = recorder.spans
+    assert first.payload["name"] == "add"
+    assert first.payload["arguments"] == {"a": 1, "b": 2}
+    assert first.payload["tool_call_id"] == "c1"
+    assert first.result == {"output": "3"}
+    assert second.result == {"output": 3}
+
+
+def test_a_failing_tool_has_failed(recorder: InMemoryRecorder, handler: Any) -> None:
+    """With its stack if it raised; and also if only the model was told."""
+    asked = {"type": "tool_call", "id": "c1", "name": "broken", "args": {}}
+    with recorder.run():
+        with pytest.raises(ToolException):
+            broken.invoke({}, config(handler))
+        handled = broken.model_copy(update={"handle_tool_error": True})
+        handled.invoke(asked, config(handler))
+
+    raised, told = recorder.spans
+    assert raised.status == told.status == "failed"
+    assert raised.result["error"]["error_type"] == "ToolException"
+    assert "no luck" in raised.result["error"]["stacktrace"]
+    assert told.result["error"] == {"error_type": "ToolError", "message": "no luck"}
+
+
+class Shelf(BaseRetriever):
+    """Finds the same document always."""
+
+    def _get_relevant_documents(
+        self, query: str, *, run_manager: CallbackManagerForRetrieverRun
+    ) -> list[Document]:
+        if query == "?":
+            raise LookupError("nothing to look for")
+        return [Document("A page.", metadata={"source": "book"})]
+
+
+def test_a_retriever_tells_what_it_found(recorder: InMemoryRecorder, handler: Any) -> None:
+    """The query goes in, documents with their metadata come out, and a failure is one."""
+    with recorder.run():
+        Shelf().invoke("pages", config(handler))
+        with pytest.raises(LookupError):
+            Shelf().invoke("?", config(handler))
+
+    found, failed = recorder.spans
+    assert found.schema_name == "langchain:retriever"
+    assert found.payload["query"] == "pages"
+    assert found.result == {
+        "count": 1,
+        "documents": [{"page_content": "A page.", "metadata": {"source": "book"}}],
+    }
+    assert failed.status == "failed"
+
+
+def test_a_failure_is_recorded_at_every_level(recorder: InMemoryRecorder, handler: Any) -> None:
+    """The step that raised and those around it have failed; the exception goes on its way."""
+    with recorder.run(), pytest.raises(ValueError, match="rate limit"):
+        asking(answering(ValueError("rate limit"))).invoke({"question": "?"}, config(handler))
+
+    assert outline(recorder) == [
+        "chain RunnableSequence failed",
+        "  chain ChatPromptTemplate complete",
+        "  llm GenericFakeChatModel failed",
+    ]
+    error = the_span(recorder, "langchain:llm").result["error"]
+    assert (error["error_type"], error["message"]) == ("ValueError", "rate limit")
+    assert "in each" in error["stacktrace"]
+
+
+def test_each_attempt_is_a_span(recorder: InMemoryRecorder, handler: Any) -> None:
+    """A step that is retried is recorded as often as it was tried, the failed attempts failed."""
+    attempts: list[int] = []
+
+    def flaky(_: Any) -> str:
+        attempts.append(1)
+        if len(attempts) < 3:
+            raise OSError("again")
+        return "done"
+
+    step = RunnableLambda(flaky).with_retry(
+        retry_if_exception_type=(OSError,), wait_exponential_jitter=False, stop_after_attempt=5
+    )
+    with recorder.run():
+        assert step.invoke(1, config(handler)) == "done"
+
+    assert outline(recorder) == [
+        "chain flaky complete",
+        "  chain flaky failed",
+        "  chain flaky failed",
+        "  chain flaky complete",
+    ]
+    assert recorder.spans[-1].payload["tags"] == ["retry:attempt:3"]
+
+
+async def test_a_cancelled_call_is_cancelled(recorder: InMemoryRecorder, handler: Any) -> None:
+    """Every step that a cancelled task was in is recorded as cancelled."""
+    begun = asyncio.Event()
+
+    async def slow(_: Any) -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    chain = RunnableLambda(slow, name="slow") | StrOutputParser()
+    async with recorder.run():
+        task = asyncio.create_task(chain.ainvoke(1, config(handler)))
+        await begun.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    assert outline(recorder) == ["chain RunnableSequence cancelled", "  chain slow cancelled"]
+
+
+@pytest.mark.parametrize("count", [20])
+async def test_one_handler_serves_many_calls_at_once(
+    recorder: InMemoryRecorder, handler: Any, count: int
+) -> None:
+    """Calls from threads and tasks are told apart: each is a whole tree of its own."""
+    chain = asking(RunnableLambda(lambda prompt: AIMessage(prompt.to_string())))
+    questions = [{"question": str(number)} for number in range(count)]
+    async with recorder.run() as run:
+        with run.span("threads"):
+            chain.batch(questions, config(handler, max_concurrency=4))
+        async with run.span("tasks"):
+            await chain.abatch(questions, config(handler))
+
+    tree = outline(recorder, ordered=False)
+    whole = [
+        "  chain RunnableSequence complete",
+        "    chain ChatPromptTemplate complete",
+        "    chain RunnableLambda complete",
+        "    chain StrOutputParser complete",
+    ]
+    assert tree == ["tasks complete", *whole * count, "threads complete", *whole * count]
+    by_id = {each.id: each for each in recorder.spans}
+    for each in by_id.values():
+        if name_of(each) == "StrOutputParser":
+            chain_around = by_id[each.parent_id]
+            asked = chain_around.payload["inputs"]["question"]
+            assert each.result["outputs"] == f"Human: {asked}"
+    assert len(handler._steps) == 0
+
+
+def test_branches_hang_from_where_they_fork(recorder: InMemoryRecorder, handler: Any) -> None:
+    """Steps that run side by side have the same parent."""
+    both = RunnableParallel(
+        left=RunnableLambda(str, name="left"), right=RunnableLambda(str, name="right")
+    )
+    with recorder.run():
+        both.invoke(1, config(handler))
+
+    (top, *branches) = outline(recorder, ordered=False)
+    assert top.startswith("chain RunnableParallel")
+    assert branches == ["  chain left complete", "  chain right complete"]
+
+
+def test_the_code_of_a_tool_can_record_below_it(recorder: InMemoryRecorder, handler: Any) -> None:
+    """In `handler.step()`, spans of the host hang from the tool's, and calls from within them."""
+    outside: list[Any] = []
+
+    @tool
+    def look() -> str:
+        """Look around."""
+        with handler.step() as step, step.run.span("mine"):
+            return asking(answering("Hi")).invoke({"question": "?"}, config(handler))
+
+    with recorder.run():
+        look.invoke({}, config(handler))
+        with handler.step() as nothing:
+            outside += [nothing, current_span()]
+
+    assert outline(recorder) == [
+        "tool look complete",
+        "  mine complete",
+        *("    " + line for line in SEQUENCE),
+    ]
+    assert outside == [None, None]
+
+
+async def test_events_of_the_host_are_recorded(recorder: InMemoryRecorder, handler: Any) -> None:
+    """An event that the host dispatches is a span below the step that it was dispatched in."""
+
+    async def work(_: Any) -> str:
+        await adispatch_custom_event("progress", {"done": 1})
+        return "done"
+
+    async with recorder.run():
+        await RunnableLambda(work).ainvoke(1, config(handler))
+
+    assert outline(recorder) == ["chain work complete", "  event progress complete"]
+    assert the_span(recorder, "langchain:event").payload["data"] == {"done": 1}
+
+
+def test_a_call_outside_of_every_run_opens_one(recorder: InMemoryRecorder) -> None:
+    """With a recorder, such a call is a run of its own, which ends as the call ends."""
+    handler = PrefactorCallbackHandler(recorder, agent_id="a", version="2")
+    asking(answering("Hi")).invoke({"question": "1"}, config(handler))
+    with pytest.raises(ValueError, match="no"):
+        asking(answering(ValueError("no"))).invoke({"question": "2"}, config(handler))
+
+    first, second = recorder.runs
+    assert first.agent_id == "a"
+    assert first.registration["agent_version"] == {"external_identifier": "2"}
+    declared = first.registration["agent_schema_version"]["span_type_schemas"]
+    assert "langchain:llm" in {each["name"] for each in declared}
+    assert [each.status for each in recorder.runs] == ["complete", "failed"]
+    assert outline(recorder)[:4] == SEQUENCE
+    assert [each.run for each in recorder.spans] == [first] * 4 + [second] * 3
+
+
+def test_a_call_outside_of_every_run_is_left_alone(
+    recorder: InMemoryRecorder, handler: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Without a recorder nothing is recorded, the call works, and one warning says what to do."""
+    for _ in range(2):
+        assert asking(answering("Hi")).invoke({"question": "1"}, config(handler)) == "Hi"
+
+    assert recorder.runs == []
+    assert len(handler._steps) == 0
+    assert caplog.text.count("outside of every run") <= 1
+
+
+def test_a_run_that_is_not_sampled_stays_so(recorder: InMemoryRecorder) -> None:
+    """Inside of a run that is not recorded, a call neither records nor opens another run."""
+    handler = PrefactorCallbackHandler(recorder)
+    with Run(None, "", None, None):
+        assert asking(answering("Hi")).invoke({"question": "1"}, config(handler)) == "Hi"
+
+    assert recorder.runs == []
+    assert len(handler._steps) == 0
+
+
+async def test_a_terminated_run_stops_the_chain(recorder: InMemoryRecorder, handler: Any) -> None:
+    """The next step raises in the host's own code, in synchronous and asynchronous calls."""
+    chain = asking(answering("one", "two"))
+    with recorder.run() as run:
+
+        def terminate(given: Any) -> Any:
+            run.note_termination("enough")
+            return given
+
+        stopped = RunnableLambda(terminate) | chain
+        with pytest.raises(RunTerminated, match="enough"):
+            stopped.invoke({"question": "?"}, config(handler))
+        with pytest.raises(RunTerminated, match="enough"):
+            await chain.ainvoke({"question": "?"}, config(handler))
+
+    assert outline(recorder) == ["chain RunnableSequence failed", "  chain terminate complete"]
+    assert len(handler._steps) == 0
+
+
+def test_nothing_else_comes_out_of_the_handler(recorder: InMemoryRecorder, handler: Any) -> None:
+    """Values that cannot be told, and calls that make no sense, never reach the host."""
+
+    class Odd:
+        def __repr__(self) -> str:
+            raise RuntimeError("not even this")
+
+    noted = failures.count
+    with recorder.run():
+        RunnableLambda(lambda _: Odd()).invoke(Odd(), config(handler))
+        handler.on_stream_event(None, run_id=None)
+        handler.on_llm_end(None, run_id=None)
+
+    assert outline(recorder) == ["chain RunnableLambda complete"]
+    assert failures.count == noted + 1
+
+
+def test_steps_that_never_end_are_bounded(recorder: InMemoryRecorder, handler: Any) -> None:
+    """Beyond the limit, the step that was idle for longest is given up; one in use is kept."""
+    with recorder.run():
+        handler.on_chain_start({}, {}, run_id="idle", name="idle")
+        handler.on_chain_start({}, {}, run_id="used", name="used")
+        for number in range(MAX_OPEN):
+            handler.on_tool_start({}, "", run_id=number, parent_run_id="used")
+
+    assert len(handler._steps) == MAX_OPEN
+    given_up = [each for each in recorder.spans if each.finished_at]
+    assert [name_of(each) for each in given_up[:1]] == ["idle"]
+    assert given_up[0].status == "cancelled"
+    assert given_up[0].result == {"unfinished": "its end was never reported"}
+    assert handler._steps.get("used") is not None
+
+
+class Vendor(GenericFakeChatModel):
+    """A model whose class reports tokens the vendor's way only, for two candidates."""
+
+    def _generate(self, *_: Any, **__: Any) -> ChatResult:
+        said = [ChatGeneration(message=AIMessage(text)) for text in ("a", "b")]
+        return ChatResult(
+            generations=said,
+            llm_output={"token_usage": {"prompt_tokens": 7, "completion_tokens": 1}, "model": "v"},
+        )
+
+    async def _agenerate(self, *_: Any, **__: Any) -> ChatResult:
+        return self._generate()
+
+
+async def test_tokens_are_found_where_vendors_put_them(
+    recorder: InMemoryRecorder, handler: Any
+) -> None:
+    """A model class that reports its tokens in the whole output is understood as well."""
+    async with recorder.run():
+        await Vendor(messages=iter([])).ainvoke("?", config(handler))
+
+    result = the_span(recorder, "langchain:llm").result
+    assert [each["content"] for each in result["messages"]] == ["a", "b"]
+    assert result["model"] == "v"
+    assert result["token_usage"] == {
+        "prompt_tokens": 7,
+        "completion_tokens": 1,
+        "total_tokens": 8,
+    }
