@@ -1,4 +1,4 @@
-"""The annotations of a function or a class, as far as they can be read.
+"""What a function or a class says of itself, as far as it can be read.
 
 One name that exists only for the type checker must not cost the others: what cannot be resolved is
 left out, and everybody else keeps their type.
@@ -11,7 +11,19 @@ import inspect
 import sys
 import types
 import typing
-from typing import Any, cast
+from collections.abc import Callable
+from inspect import Parameter
+from typing import Any, Literal, cast
+
+INSTANCE_NAMES = {"self", "cls", "mcs", "mcls"}
+"""First parameters that are left out: the object a method belongs to is not an argument.
+
+Known by name, because a function cannot tell that it will become a method: `@staticmethod` may be
+put around it later.
+"""
+
+Kind = Literal["function", "coroutine", "generator", "async generator"]
+"""What calling a function makes."""
 
 
 def hints_of(target: Any) -> dict[str, Any]:
@@ -41,6 +53,38 @@ def underlying(target: Any) -> Any:
             if not isinstance(call, types.FunctionType):
                 return target
             target = call
+
+
+def signature_of(function: Callable[..., Any]) -> inspect.Signature | None:
+    """A function's signature; None for one that has none to show, as some written in C."""
+    try:
+        if sys.version_info >= (3, 14):
+            import annotationlib  # noqa: PLC0415
+
+            return inspect.signature(function, annotation_format=annotationlib.Format.FORWARDREF)
+        return inspect.signature(function)
+    except (TypeError, ValueError):
+        return None
+
+
+def is_instance(first: Parameter) -> bool:
+    """Whether the first parameter of a function is the object that a method belongs to."""
+    positional = first.kind in {Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD}
+    return positional and first.name in INSTANCE_NAMES
+
+
+def kind_of(function: Any) -> Kind:
+    """What calling this makes, going by the outermost function that is called."""
+    target = function
+    while isinstance(target, functools.partial | types.MethodType):
+        target = target.func if isinstance(target, functools.partial) else target.__func__
+    if not isinstance(target, types.FunctionType):
+        target = getattr(cast("Any", type(target)), "__call__", target)  # noqa: B004 - it is to be read
+    if inspect.iscoroutinefunction(target):
+        return "coroutine"
+    if inspect.isasyncgenfunction(target):
+        return "async generator"
+    return "generator" if inspect.isgeneratorfunction(target) else "function"
 
 
 def _hints_one_by_one(target: Any) -> dict[str, Any]:

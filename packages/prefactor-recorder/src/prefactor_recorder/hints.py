@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import inspect
 import math
-import sys
 import typing
 from collections import abc
 from inspect import Parameter
@@ -16,20 +15,13 @@ from typing import Any
 
 import orjson
 
-from .hint_reading import hints_of, underlying
+from .hint_reading import hints_of, is_instance, kind_of, signature_of, underlying
 from .hint_schemas import Schema, Schemas, any_of
 
 ANY_OBJECT: Schema = {"type": "object"}
 """What is said of a payload about which nothing is known."""
 MAX_SIZE = 64 * 1024
 """Bytes of the largest schema that is made here; one that would be larger says nothing."""
-INSTANCE_NAMES = {"self", "cls", "mcs", "mcls"}
-"""First parameters that are left out: the object a method belongs to is not an argument.
-
-Known by name, because a function cannot tell that it will become a method: `@staticmethod` may be
-put around it later.
-"""
-
 _YIELDING = {
     abc.Iterator,
     abc.Iterable,
@@ -38,7 +30,6 @@ _YIELDING = {
     abc.AsyncIterable,
     abc.AsyncGenerator,
 }
-_AWAITING = {abc.Awaitable, abc.Coroutine}
 
 
 def schema_of(hint: Any) -> Schema:
@@ -57,13 +48,34 @@ def result_schema_of(hint: Any) -> Schema:
     return _bounded(schemas.whole(_optional(schemas, _as_object(schemas, schemas.of(hint)))))
 
 
-def parameters_schema(function: abc.Callable[..., Any]) -> Schema:
-    """The schema of a function's arguments by name; `ANY_OBJECT` if it does not tell them."""
+def parameters_schema(
+    *functions: abc.Callable[..., Any], constants: abc.Mapping[str, Schema] | None = None
+) -> Schema:
+    """The schema of the arguments by name; `ANY_OBJECT` for a function that does not tell them.
+
+    Args:
+        functions: One, or several that share a span type: the schema then offers a choice.
+        constants: Schemas of members that payloads have besides the arguments.
+    """
+    schemas = Schemas()
+    roots = [_parameters(schemas, function, constants or {}) for function in functions]
+    return _bounded(schemas.whole(any_of(roots)))
+
+
+def result_schema(*functions: abc.Callable[..., Any]) -> Schema:
+    """The schema of what is recorded of the results: for generators, the items."""
+    schemas = Schemas()
+    return _bounded(schemas.whole(any_of(_result(schemas, function) for function in functions)))
+
+
+def _parameters(
+    schemas: Schemas, function: abc.Callable[..., Any], constants: abc.Mapping[str, Schema]
+) -> Schema:
     signature = signature_of(function)
     if signature is None:
         return ANY_OBJECT
-    hints, schemas = hints_of(function), Schemas()
-    properties: dict[str, Schema] = {}
+    hints = hints_of(function)
+    properties = dict(constants)
     required: list[str] = []
     for parameter in recorded_parameters(signature):
         schema = schemas.of(hints.get(parameter.name, Any))
@@ -71,32 +83,20 @@ def parameters_schema(function: abc.Callable[..., Any]) -> Schema:
         if parameter.default is Parameter.empty and parameter.kind not in _VARIADIC:
             required.append(parameter.name)
     root = {"type": "object", "properties": properties}
-    return _bounded(schemas.whole(root | ({"required": required} if required else {})))
+    return root | ({"required": required} if required else {})
 
 
-def result_schema(function: abc.Callable[..., Any]) -> Schema:
-    """The schema of what is recorded of a function's result: for generators, the items."""
-    hints = hints_of(function)
-    if "return" not in hints:
+def _result(schemas: Schemas, function: abc.Callable[..., Any]) -> Schema:
+    hints, kind = hints_of(function), kind_of(function)
+    # A decorator that makes something else of a function (a context manager of a generator) keeps
+    # hints that speak of the function inside.
+    if "return" not in hints or kind != kind_of(underlying(function)):
         return ANY_OBJECT
     hint = hints["return"]
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
-    target = underlying(function)
-    if inspect.isgeneratorfunction(target) or inspect.isasyncgenfunction(target):
-        return _items_schema(arguments if origin in _YIELDING else ())
-    return result_schema_of(arguments[-1] if origin in _AWAITING and arguments else hint)
-
-
-def signature_of(function: abc.Callable[..., Any]) -> inspect.Signature | None:
-    """A function's signature; None for one that has none to show, as some written in C."""
-    try:
-        if sys.version_info >= (3, 14):
-            import annotationlib  # noqa: PLC0415
-
-            return inspect.signature(function, annotation_format=annotationlib.Format.FORWARDREF)
-        return inspect.signature(function)
-    except (TypeError, ValueError):
-        return None
+    if kind in {"generator", "async generator"}:
+        return _items_schema(schemas, arguments if origin in _YIELDING else ())
+    return _optional(schemas, _as_object(schemas, schemas.of(hint)))
 
 
 def recorded_parameters(signature: inspect.Signature) -> list[Parameter]:
@@ -104,12 +104,6 @@ def recorded_parameters(signature: inspect.Signature) -> list[Parameter]:
     parameters = list(signature.parameters.values())
     skipped = 1 if parameters and is_instance(parameters[0]) else 0
     return parameters[skipped:]
-
-
-def is_instance(first: Parameter) -> bool:
-    """Whether the first parameter of a function is the object that a method belongs to."""
-    positional = first.kind in {Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD}
-    return positional and first.name in INSTANCE_NAMES
 
 
 _VARIADIC = {Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD}
@@ -127,14 +121,13 @@ def _parameter(parameter: Parameter, schema: Schema) -> Schema:
     return schema
 
 
-def _items_schema(arguments: tuple[Any, ...]) -> Schema:
+def _items_schema(schemas: Schemas, arguments: tuple[Any, ...]) -> Schema:
     """For a generator: the list of what it yielded, and what it returned, if that is something."""
-    schemas = Schemas()
     item = schemas.of(arguments[0]) if arguments else {}
     properties: Schema = {"value": {"type": "array"} | ({"items": item} if item else {})}
     if len(arguments) == len(("yielded", "sent", "returned")):
         properties["returned"] = schemas.of(arguments[2])
-    return _bounded(schemas.whole({"type": "object", "properties": properties}))
+    return {"type": "object", "properties": properties}
 
 
 def _as_object(schemas: Schemas, schema: Schema) -> Schema:

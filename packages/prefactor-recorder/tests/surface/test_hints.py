@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import dataclasses
 import datetime as dt
 import decimal
@@ -343,6 +344,12 @@ def nothing() -> None:
     """Returns nothing."""
 
 
+@contextlib.contextmanager
+def opened() -> Iterator[int]:
+    """Is made something else of than it says."""
+    yield 1
+
+
 def untyped():  # type: ignore[no-untyped-def]  # noqa: ANN201 - that is the point
     """Says nothing."""
 
@@ -361,15 +368,16 @@ def untyped():  # type: ignore[no-untyped-def]  # noqa: ANN201 - that is the poi
         (stream, {"value": {"type": "array", "items": {"$ref": "#/$defs/Node"}}}),
         (long_stream, {"value": {"type": "array", "items": {"type": "integer"}}}),
         (fetch, {"value": {"type": "array", "items": {"type": "integer"}}}),
-        (later, {"value": {"type": "integer"}}),
+        (later, {}),
         (nothing, {"value": {"type": "null"}}),
         (untyped, {}),
+        (opened, {}),
     ],
 )
 def test_results_are_described_as_they_are_recorded(
     function: Callable[..., Any], properties: dict[str, Any]
 ) -> None:
-    """Results are wrapped; of a generator it is the items, of an awaitable what it comes to."""
+    """Results are wrapped; of a generator it is the items; an awaitable may come to anything."""
     assert result_schema(function).get("properties", {}) == properties
 
 
