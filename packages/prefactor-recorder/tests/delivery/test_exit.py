@@ -1,0 +1,108 @@
+"""The end of a program: bounded whatever the server does, and still able to deliver."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from checkout import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from prefactor_http.testing import ScriptedServer
+
+PROGRAM = """
+import atexit, socket, sys, time
+sys.path.insert(0, sys.argv[3])
+from recorded import RecordedRun
+from prefactor_recorder.delivery import Delivery, DeliverySettings
+from prefactor_recorder.memory import MemoryJournal
+
+class Deaf:
+    def terminated(self, run_id, reason): pass
+    def open_runs(self): return []
+
+journal = MemoryJournal(2**30)
+settings = DeliverySettings(api_url=sys.argv[1], api_token=sys.argv[2], request_timeout=3600,
+                            connect_timeout=3600)
+delivery = Delivery(journal, settings, Deaf())
+
+def at_exit():
+    {at_exit}
+    print("left", delivery.close({seconds}), flush=True)
+
+atexit.register(at_exit)
+{body}
+"""
+
+
+def run_program(
+    url: str, token: str, *, body: str = "pass", at_exit: str = "pass", seconds: float = 60
+) -> str:
+    """Run a program that records, to its end, for which delivery gets so long; what it printed."""
+    source = PROGRAM.format(body=body, at_exit=at_exit, seconds=seconds)
+    arguments = [url, token, str(ROOT / "tests" / "support")]
+    ended = subprocess.run(
+        [sys.executable, "-W", "error", "-c", source, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout + ended.stderr
+
+
+@pytest.fixture
+def silent() -> Iterator[str]:
+    """The address of a server that accepts connections and never says a word."""
+    with socket.create_server(("127.0.0.1", 0), backlog=50) as listening:
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+
+
+RECORD = "RecordedRun(journal).begin().span('span-00000001'); delivery.wake()"
+
+
+def test_a_server_that_never_answers_does_not_hold_the_exit(silent: str) -> None:
+    """With an hour's request timeout the program ends all the same, and knows what is left."""
+    body = RECORD + "; time.sleep(0.5)"
+    assert run_program(silent, "token", body=body, seconds=0.5) == "left 4\n"
+
+
+def test_a_name_that_is_never_found_does_not_hold_the_exit() -> None:
+    """A look-up that hangs is left behind with its thread."""
+    hang = "socket.getaddrinfo = lambda *a, **k: time.sleep(3600); "
+    said = run_program("http://recorder.invalid", "token", body=hang + RECORD, seconds=0.5)
+    assert said == "left 4\n"
+
+
+def test_a_name_is_found_at_exit(server: ScriptedServer) -> None:
+    """The first connection of a program may be made when no executor takes work any more."""
+    url = server.url.replace("127.0.0.1", "localhost")
+    record = "RecordedRun(journal).begin().span('span-00000001')"
+    assert run_program(url, server.token, body="delivery.flush(30)", at_exit=record) == "left 0\n"
+    assert list(server.spans) == ["span-00000001"]
+
+
+def test_a_program_that_never_waits_delivers(server: ScriptedServer) -> None:
+    """What was recorded in the last line is delivered by the exit."""
+    assert run_program(server.url, server.token, body=RECORD) == "left 0\n"
+    assert server.spans["span-00000001"]["status"] == "complete"
+
+
+def test_nothing_is_loaded_or_started_by_an_import() -> None:
+    """Importing delivery loads no HTTP client and starts no thread."""
+    source = (
+        "import sys, threading, prefactor_recorder.delivery;"
+        "print([n for n in ('aiohttp', 'pydantic', 'prefactor_http') if n in sys.modules],"
+        " threading.active_count())"
+    )
+    said = subprocess.run(
+        [sys.executable, "-c", source], capture_output=True, text=True, check=True
+    ).stdout
+    assert said == "[] 1\n"
