@@ -7,7 +7,6 @@ beyond 64 bits, a cycle) is copied into something it takes, and only then does i
 
 from __future__ import annotations
 
-import base64
 import dataclasses
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -79,6 +78,8 @@ def _text(value: bytes) -> str:
     try:
         return value.decode()
     except UnicodeDecodeError:
+        import base64  # noqa: PLC0415 - hardly anybody needs it
+
         return base64.b64encode(value).decode()
 
 

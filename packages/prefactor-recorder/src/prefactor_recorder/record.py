@@ -17,7 +17,6 @@ concatenations of bytes; nothing that was written is ever parsed again.
 from __future__ import annotations
 
 import enum
-import hashlib
 from struct import Struct
 from typing import NamedTuple
 from zlib import crc32
@@ -95,6 +94,8 @@ def idempotency_key(operation: Operation, identifier: str) -> str:
     key = f"{identifier}-{verb}"
     if MIN_KEY <= len(key) <= MAX_KEY:
         return key
+    import hashlib  # noqa: PLC0415 - for ids that we do not make
+
     return f"{hashlib.sha256(identifier.encode()).hexdigest()[:48]}-{verb}"
 
 

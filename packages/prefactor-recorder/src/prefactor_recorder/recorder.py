@@ -12,7 +12,6 @@ from . import pfid
 from .declaring import Declaring
 from .encoding import encode
 from .guard import failures, guarded, warn_once
-from .parts import Parts, assemble
 from .run import Run, is_id
 from .settings import RecorderSettings, resolve
 from .span_types import SpanTypes
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from .core import Redact
+    from .parts import Parts
     from .settings import Durability
 
 
@@ -242,6 +242,10 @@ class Recorder(Declaring):
             return parts
         if self._closed or not self.settings.enabled or self.settings.missing:
             return None
+        # Everything that delivers, at the first run instead of at import: a program that never
+        # records, or is only asked for its --help, does not pay for it.
+        from .parts import assemble  # noqa: PLC0415
+
         with self._lock:
             if self._parts is None and not self._closed:
                 self._parts = assemble(self.settings)

@@ -22,7 +22,7 @@ Durability = Literal["disk", "memory"]
 MIB = 1024 * 1024
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class RecorderSettings:
     """Everything that can be set. Checked at construction, which raises `ConfigurationError`."""
 
