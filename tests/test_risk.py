@@ -11,6 +11,7 @@ from prefactor_http import (
     PrefactorHttpClient,
     PrefactorNotFoundError,
     PrefactorValidationError,
+    RiskProfileForUpdate,
 )
 
 WEIGHTS = {"personal_identifiers": 8, "contact_information": {"weight": 4, "included": True}}
@@ -47,6 +48,44 @@ async def test_a_profile_weighs_the_runs_of_its_agents(client: PrefactorHttpClie
 
     assert shown.risk_score == 36
     assert (span.risk_score, span.risk_level) == (12, "medium")
+
+
+async def test_a_changed_profile_weighs_what_was_recorded_before(
+    client: PrefactorHttpClient,
+) -> None:
+    """A profile that the client changes gives its agents' runs, and their spans, new levels."""
+    profile = await client.risk_profiles.create(name="P", agreed_risk="low")
+    declared = {
+        "name": "crm",
+        "title": "CRM",
+        "params_schema": {},
+        "data_risk": {"params_data_categories": {"personal_identifiers": "included"}},
+    }
+    agent = await client.agents.create({"name": "A", "risk_profile_id": profile.id})
+    run = await client.agent_instances.register(
+        agent_id=agent.id, agent_schema_version={"span_type_schemas": [declared]}
+    )
+    root = await client.agent_spans.create(run.id, "crm", "complete")
+    await client.agent_spans.create(run.id, "crm", "active", parent_span_id=root.id)
+
+    changes = RiskProfileForUpdate(category_weights=WEIGHTS, agreed_risk=None)
+    changed = await client.risk_profiles.update(profile.id, changes)
+    listed = await client.agent_spans.list(agent_instance_id=run.id, include_risk_level=True)
+    plain = [span async for span in client.agent_spans.iterate(agent_instance_id=run.id)]
+    walked = [
+        span.risk_score
+        async for span in client.agent_spans.iterate(
+            agent_instance_id=run.id, include_risk_level=True
+        )
+    ]
+    skeleton = await client.agent_instances.skeleton(run.id)
+
+    assert (profile.agreed_risk, changed.agreed_risk, changed.name) == ("low", None, "P")
+    assert [span.risk_score for span in listed] == walked == [8, 8]
+    assert [span.risk_level for span in plain] == [None, None]
+    assert (skeleton.total, skeleton.columns.parent) == (2, [None, 0])
+    assert [one.title for one in skeleton.schemas] == ["CRM"]
+    assert skeleton.columns.status == ["complete", "active"]
 
 
 async def test_profiles_are_kept_for_the_client(client: PrefactorHttpClient) -> None:

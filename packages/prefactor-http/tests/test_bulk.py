@@ -10,6 +10,7 @@ from prefactor_http import (
     BulkOutput,
     BulkRequest,
     BulkResponse,
+    PrefactorApiError,
     PrefactorHttpClient,
     PrefactorResponseContractError,
     PrefactorValidationError,
@@ -108,3 +109,28 @@ async def test_a_reply_of_another_shape_breaks_the_contract(
         await client.bulk.execute(BulkRequest(items=[item()]))
     assert isinstance(info.value.cause, ValidationError)
     assert info.value.status_code is None
+
+
+@pytest.mark.parametrize(
+    ("status", "error"), [(413, PrefactorApiError), (422, PrefactorValidationError)]
+)
+async def test_too_much_says_how_much_is_taken(
+    client: PrefactorHttpClient,
+    server: ScriptedServer,
+    status: int,
+    error: type[PrefactorApiError],
+) -> None:
+    """A request that is too large is refused with the limit, if the server told it."""
+    request = BulkRequest(items=[item()])
+    told = {"status": "error", "code": "bad_request", "message": "Too much"}
+    server.script(
+        Reply(status, {**told, "limit": 1000, "limit_of": "items"}),
+        Reply(status, {**told, "limit": True, "limit_of": 5}),
+        Reply(status, told),
+    )
+    found = []
+    for _ in range(3):
+        with pytest.raises(error) as caught:
+            await client.bulk.execute(request)
+        found.append((caught.value.limit, caught.value.limit_of))
+    assert found == [(1000, "items"), (None, None), (None, None)]

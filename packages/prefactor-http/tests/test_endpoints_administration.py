@@ -11,6 +11,7 @@ from prefactor_http import (
     AgentForCreate,
     PrefactorHttpClient,
     QualitySchemaForCreate,
+    RiskProfileForUpdate,
     RuntimeEnvironment,
     SpanTypeSchemaForCreate,
 )
@@ -180,6 +181,24 @@ async def test_deleting(
     assert (await getattr(client, attribute).delete("x1")).id == "x1"
     assert await getattr(client, attribute).delete("x1") is None
     assert {request.method for request in server.requests} == {"DELETE"}
+
+
+async def test_a_risk_profile_is_changed_by_what_is_given(
+    client: PrefactorHttpClient, server: ScriptedServer
+) -> None:
+    """A change takes a dict or a model; what is absent is not sent, and None is sent as null."""
+    server.script(*[Reply(200, {"details": details("risk_profile")})] * 2)
+    changes = RiskProfileForUpdate(name="n", agreed_risk=None)
+    await client.risk_profiles.update("x1", changes, KEY)
+    await client.risk_profiles.update("x1", {"thresholds": {"high": 5}})
+    first, second = server.requests
+    assert (first.method, first.target) == ("PUT", "/api/v1/risk_profile/x1")
+    assert first.json == {"details": {"name": "n", "agreed_risk": None}, "idempotency_key": KEY}
+    assert first.headers["idempotency-key"] == KEY
+    assert second.json["details"] == {"thresholds": {"high": 5}}
+    with pytest.raises(ValidationError):
+        await client.risk_profiles.update("x1", {"thresholds": 5})
+    assert len(server.requests) == 2
 
 
 async def test_agents(client: PrefactorHttpClient, server: ScriptedServer) -> None:

@@ -198,6 +198,41 @@ async def test_agent_context(client: PrefactorHttpClient, server: ScriptedServer
         await client.agent_instances.agent_context("i")
 
 
+async def test_the_skeleton_of_a_run(client: PrefactorHttpClient, server: ScriptedServer) -> None:
+    """All spans come as columns; what this version does not know is kept and no error."""
+    columns = {
+        "id": ["a", "b"],
+        "parent": [None, 0],
+        "schema": [0, 0],
+        "status": ["complete", "a-new-status"],
+        "started_at": [5, None],
+        "duration": [10, None],
+        "summary": ["A", None],
+        "flags": [0, 2],
+        "a_new_column": [1, 2],
+    }
+    skeleton = {
+        "type": "agent_instance_skeleton",
+        "agent_instance_id": "i",
+        "total": 2,
+        "origin": "2026-01-02T00:00:00.000000Z",
+        "schemas": [{"name": "step", "title": None}],
+        "flag_values": {"unregistered_type": 2},
+        "columns": columns,
+    }
+    server.script(Reply(200, {"status": "success", "details": skeleton}))
+    found = await client.agent_instances.skeleton("a/b")
+    assert server.requests[0].target == f"{PATH}/a%2Fb/skeleton"
+    assert (found.total, found.schemas[0].name) == (2, "step")
+    assert (found.columns.parent, found.columns.schema_) == ([None, 0], [0, 0])
+    assert found.columns.status[1] == "a-new-status"
+    assert found.raw["columns"]["a_new_column"] == [1, 2]
+    assert found.origin is not None
+    server.script(Reply(200, {"status": "success", "details": {**skeleton, "columns": None}}))
+    with pytest.raises(PrefactorResponseContractError):
+        await client.agent_instances.skeleton("i")
+
+
 async def test_filters(client: PrefactorHttpClient, server: ScriptedServer) -> None:
     """Filters, order and page are sent in the form every server knows."""
     empty = {"status": "success", "summaries": [], "pagination": None, "sorting": None}

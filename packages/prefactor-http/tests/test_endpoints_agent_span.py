@@ -175,7 +175,7 @@ async def test_get_list_iterate(client: PrefactorHttpClient, server: ScriptedSer
     server.script(Reply(200, {"status": "success", "details": server.spans[made[0]]}))
     assert (await client.agent_spans.get(made[0])).id == made[0]
     page = await client.agent_spans.list(
-        agent_instance_id=instance, include_summaries=True, page_size=2
+        agent_instance_id=instance, include_summaries=True, include_risk_level=False, page_size=2
     )
     assert [span.id for span in page] == made[:2]
     assert page.summaries is page
@@ -183,6 +183,7 @@ async def test_get_list_iterate(client: PrefactorHttpClient, server: ScriptedSer
     assert page.pagination.item_count == 5
     assert page[0].raw == page.raw["summaries"][0]
     assert server.requests[-1].query["include_summaries"] == "true"
+    assert server.requests[-1].query["include_risk_level"] == "false"
     walked = client.agent_spans.iterate(agent_instance_id=instance, page_size=2)
     assert [span.id async for span in walked] == made
 

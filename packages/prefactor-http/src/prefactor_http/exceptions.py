@@ -75,6 +75,11 @@ class PrefactorApiError(PrefactorHttpError):
         status_code: The HTTP status.
     """
 
+    limit: int | None = None
+    """How much the server takes, when there was too much of something and it said so."""
+    limit_of: str | None = None
+    """What the limit counts, such as `items` or `request_bytes`."""
+
     def __init__(self, message: str, code: str, status_code: int) -> None:
         """Take the three facts that every error response has."""
         super().__init__(message)

@@ -183,6 +183,10 @@ def _api_error(status: int, body: dict[str, Any]) -> PrefactorApiError:
         error = _BY_STATUS.get(status, PrefactorApiError)(message, code, status)
     request_id = body.get("request_id")
     error.request_id = request_id if isinstance(request_id, str) else None
+    limit, limit_of = body.get("limit"), body.get("limit_of")
+    # A bool is an int to Python, and no limit.
+    error.limit = limit if type(limit) is int else None
+    error.limit_of = limit_of if isinstance(limit_of, str) else None
     return error
 
 

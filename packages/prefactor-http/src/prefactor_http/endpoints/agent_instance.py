@@ -18,6 +18,7 @@ from prefactor_http.models.agent_instance import (
     TerminateInstanceRequest,
     TimestampRequest,
 )
+from prefactor_http.models.agent_instance_skeleton import AgentInstanceSkeleton
 from prefactor_http.models.types import FinishStatus, InstancePurpose
 from prefactor_http.pages import Page, page_params
 
@@ -315,6 +316,17 @@ class AgentInstanceClient(Endpoint):
             message = "Invalid response payload for agent_instances.agent_context"
             raise PrefactorResponseContractError(message)
         return cast("dict[str, Any]", context)
+
+    async def skeleton(
+        self, agent_instance_id: str, *, options: RequestOptions | None = None
+    ) -> AgentInstanceSkeleton:
+        """All spans of a run at once, as columns and without payloads.
+
+        Raises:
+            PrefactorNotFoundError: There is no such run, or the server has no such operation.
+        """
+        reply = await self._read(f"{_path(agent_instance_id)}/skeleton", None, options)
+        return to_details(reply, AgentInstanceSkeleton, "agent_instances.skeleton")
 
 
 _MOMENTS = ("started_after", "started_before")

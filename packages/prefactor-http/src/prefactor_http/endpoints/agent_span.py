@@ -158,6 +158,7 @@ class AgentSpanClient(Endpoint):
         start_time: datetime | str | None = None,
         end_time: datetime | str | None = None,
         include_summaries: bool | None = None,
+        include_risk_level: bool | None = None,
         sorting: str | None = None,
         offset: int | None = None,
         page_size: int | None = None,
@@ -176,6 +177,7 @@ class AgentSpanClient(Endpoint):
             start_time: Only spans that started at this time or after it.
             end_time: Only spans that started before this time, strictly.
             include_summaries: Render `summary` for every row.
+            include_risk_level: Compute `risk_level` and `risk_score` of every row.
             sorting: Field to sort by, with a leading `-` for descending order.
             offset: Rows to skip.
             page_size: Rows per page, 1 to 100.
@@ -191,6 +193,7 @@ class AgentSpanClient(Endpoint):
             "start_time": as_time(start_time),
             "end_time": as_time(end_time),
             "include_summaries": include_summaries,
+            "include_risk_level": include_risk_level,
         }
         paging = page_params(sorting=sorting, offset=offset, page_size=page_size, after=after)
         return await self._page(PATH, filters | paging, AgentSpan, options)
@@ -206,6 +209,7 @@ class AgentSpanClient(Endpoint):
         start_time: datetime | str | None = None,
         end_time: datetime | str | None = None,
         include_summaries: bool | None = None,
+        include_risk_level: bool | None = None,
         sorting: str | None = None,
         page_size: int | None = None,
         options: RequestOptions | None = None,
@@ -220,6 +224,7 @@ class AgentSpanClient(Endpoint):
             "start_time": as_time(start_time),
             "end_time": as_time(end_time),
             "include_summaries": include_summaries,
+            "include_risk_level": include_risk_level,
         }
         return self._walk(
             PATH, filters, AgentSpan, sorting=sorting, page_size=page_size, options=options

@@ -18,6 +18,7 @@ from .agent_instance import (
     AgentVersionForRegister,
     FinishInstanceRequest,
 )
+from .agent_instance_skeleton import AgentInstanceSkeleton, SkeletonColumns, SkeletonSchema
 from .agent_schema_version import (
     AgentSchemaVersion,
     QualitySchemaForCreate,
@@ -29,7 +30,13 @@ from .api_token import ApiToken, ApiTokenAvailableActions, CreatedApiToken
 from .base import ApiResponse, PaginationOutput, Sorting
 from .bulk import BulkItem, BulkOutput, BulkRequest, BulkResponse
 from .environment import Environment
-from .risk_profile import ActionProfile, DataCategories, DataRisk, RiskProfile
+from .risk_profile import (
+    ActionProfile,
+    DataCategories,
+    DataRisk,
+    RiskProfile,
+    RiskProfileForUpdate,
+)
 from .types import AgentStatus, FinishStatus, InstancePurpose
 
 __all__ = [
@@ -43,6 +50,7 @@ __all__ = [
     "AgentInstance",
     "AgentInstanceCounts",
     "AgentInstanceRecordQuality",
+    "AgentInstanceSkeleton",
     "AgentInstanceSpanCounts",
     "AgentSchemaVersion",
     "AgentSchemaVersionForRegister",
@@ -68,7 +76,10 @@ __all__ = [
     "PaginationOutput",
     "QualitySchemaForCreate",
     "RiskProfile",
+    "RiskProfileForUpdate",
     "RuntimeEnvironment",
+    "SkeletonColumns",
+    "SkeletonSchema",
     "Sorting",
     "SpanTypeSchemaForCreate",
 ]

@@ -53,6 +53,24 @@ class DataRisk(RequestModel):
     result_data_categories: DataCategories = Field(default_factory=DataCategories)
 
 
+class RiskProfileForUpdate(RequestModel):
+    """Changes to a profile: what is not given stays.
+
+    None takes a description or an agreed risk away; the others cannot be taken away.
+    """
+
+    name: str | None = None
+    description: str | None = None
+    category_weights: dict[str, Any] | None = None
+    action_multipliers: dict[str, Any] | None = None
+    thresholds: dict[str, Any] | None = None
+    agreed_risk: str | None = None
+
+    def to_body(self) -> dict[str, Any]:
+        """Exactly the fields that were given, None included."""
+        return self.model_dump(by_alias=True, exclude_unset=True)
+
+
 class RiskProfile(ReplyModel):
     """How an account weighs data categories and actions; assigned to agents."""
 
@@ -64,5 +82,8 @@ class RiskProfile(ReplyModel):
     category_weights: dict[str, Any] | None = None
     action_multipliers: dict[str, Any] | None = None
     thresholds: dict[str, Any] | None = None
+    agreed_risk: str | None = None
+    """The level that runs may reach without an alert."""
+    formula_version: int | None = None
     inserted_at: datetime | None = None
     updated_at: datetime | None = None
