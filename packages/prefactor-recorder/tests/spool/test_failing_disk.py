@@ -70,6 +70,21 @@ journal.close()
 print(*sorted(path.name for path in Path(sys.argv[1]).rglob("*") if path.is_file()))
 """
 
+NO_LOCKS = """
+import logging, sys
+sys.modules["fcntl"] = None
+logging.basicConfig(stream=sys.stdout)
+from pathlib import Path
+from prefactor_recorder.record import Operation, encode
+from prefactor_recorder.spool import SpoolJournal
+journal = SpoolJournal(Path(sys.argv[1]), api_url="https://api.example", api_token="token")
+assert journal.append(encode(Operation.START, b"run", b"run", b""))
+assert journal.adopt() == 0
+journal.maintain()
+assert journal.is_degraded
+assert len(journal.read(1000)) == 1
+"""
+
 
 def clock() -> float:
     """A clock that stands still."""
@@ -309,6 +324,49 @@ def test_dead_letters_are_kept_with_what_the_server_said(
     assert '"message":"no such run"' in letters.read_text()
     assert '"id":"span-1"' in letters.read_text()
     assert open_journal().adopt() == 0
+
+
+def test_dead_letters_of_the_dead_stay_with_their_files(
+    open_journal: Open, record: Make, spool: Path
+) -> None:
+    """What is refused after a takeover is kept, also by a process that recorded nothing."""
+    dead = open_journal()
+    dead.append(record(1))
+    dead.after_fork()
+    (segment,) = spool.rglob("*.seg")
+    heir = open_journal()
+    heir.adopt()
+    heir.bury(heir.read(1)[0], {"code": "invalid", "message": "no such run"})
+
+    assert not segment.exists()
+    letters = segment.with_name(segment.stem.rpartition("-")[0] + ".dead")
+    assert '"message":"no such run"' in letters.read_text()
+
+
+def test_a_letter_that_cannot_be_kept_is_said(
+    open_journal: Open, record: Make, spool: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """If there is no place for a dead letter, the log has the record's key and the refusal."""
+    spool.parent.mkdir()
+    spool.write_text("a file is in the way")
+    journal = open_journal(clock=clock)
+    journal.append(record(1))
+    journal.bury(journal.read(1)[0], {"code": "invalid", "message": "no such run"})
+    journal.maintain()
+
+    assert journal.undelivered == 0
+    assert "span-1-create was refused (no such run), and cannot be put aside" in caplog.text
+
+
+def test_a_system_without_locks_keeps_records_in_memory(spool: Path) -> None:
+    """Where there is no `flock` the package loads, and records wait in memory with a warning."""
+    ran = subprocess.run(
+        [sys.executable, "-c", NO_LOCKS, spool], capture_output=True, text=True, check=False
+    )
+
+    assert (ran.returncode, ran.stderr.strip()) == (0, "")
+    assert "this system has no flock" in ran.stdout
+    assert not spool.exists()
 
 
 def test_a_closed_journal_takes_nothing_more(open_journal: Open, record: Make) -> None:

@@ -7,7 +7,7 @@ in a file would have to be believed after a restart of the machine, when it is s
 from __future__ import annotations
 
 import contextlib
-import fcntl
+import importlib.util
 import os
 import secrets
 from typing import TYPE_CHECKING
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 LOCK = ".lock"
+_fcntl = importlib.import_module("fcntl") if importlib.util.find_spec("fcntl") else None
+CAN_LOCK = _fcntl is not None
+"""Whether this system knows locks that end with their process; else there is no spool."""
 
 
 class Claim:
@@ -110,8 +113,10 @@ def is_alive(path: Path) -> bool:
 
 def _lock(path: Path, descriptor: int) -> bool:
     """Try to lock, and see that it is still the file of that name that was locked."""
+    if _fcntl is None:
+        raise OSError("this system has no flock")
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _fcntl.flock(descriptor, _fcntl.LOCK_EX | _fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     try:

@@ -6,7 +6,7 @@ import contextlib
 from itertools import count
 from typing import TYPE_CHECKING
 
-from .claim import Claim, claim_new
+from .claim import CAN_LOCK, Claim, claim_new
 from .directory import account_directory, make_private
 from .identity import Identity, read_identity, write_identity
 from .segment import SEGMENT, Segment, create_segment
@@ -79,6 +79,8 @@ class SpoolFiles:
     def _open(self) -> Claim:
         if self._root is None or self.directory is None:
             raise OSError("no home directory is known; set PREFACTOR_SPOOL_DIR")
+        if not CAN_LOCK:
+            raise OSError("this system has no flock")
         make_private(self._root, self.directory)
         self._identify(self.directory)
         self.claim = claim_new(self.directory)

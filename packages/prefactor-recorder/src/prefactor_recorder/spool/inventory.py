@@ -11,7 +11,7 @@ from .claim import LOCK, is_alive
 from .directory import check_private
 from .identity import read_identity
 from .letters import LETTERS, read_letters
-from .segment import ACK, SEGMENT, look_at_segment
+from .segment import ACK, SEGMENT, look_at_segment, process_of
 
 # In the order in which they may be deleted: acks mean nothing without their segment, but a segment
 # without its acks would be delivered again; and the lock protects all of them.
@@ -94,13 +94,6 @@ def _account(directory: Path) -> AccountFiles | None:
         account_id=identity.account_id,
         processes=[_process(directory, name, files) for name, files in by_process.items()],
     )
-
-
-def process_of(path: Path) -> str:
-    """The process that a file belongs to, by its name."""
-    if path.suffix in {SEGMENT, ACK}:
-        return path.stem.rpartition("-")[0]
-    return path.stem
 
 
 def _process(directory: Path, name: str, files: list[Path]) -> ProcessFiles:

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from prefactor_recorder.place import place_of
 
+from .claim import CAN_LOCK
 from .directory import default_directory
 from .files import SpoolFiles
 from .letters import LETTERS, append_letter, encode_letter
 from .notes import Notes
-from .segment import Segment
+from .segment import Segment, process_of
 from .takeover import Takeover, siblings
 from .writer import Source, Writer
 
@@ -176,11 +177,22 @@ class SpoolJournal:
             self.settle([entry])
 
     def _keep_letter(self, entry: Entry, refusal: dict[str, Any]) -> None:
-        if self._files.claim:
-            letter = encode_letter(entry.record, refusal, datetime.now(UTC))
-            path = self._files.claim.directory / f"{self._files.claim.process}{LETTERS}"
-            with contextlib.suppress(OSError):
-                append_letter(path, letter)
+        letter = encode_letter(entry.record, refusal, datetime.now(UTC))
+        try:
+            append_letter(self._letters_of(place_of(entry).source), letter)
+        except OSError as error:
+            self._notes.add(
+                f"{entry.record.key} was refused ({refusal.get('message')}), and cannot be put "
+                f"aside: {error}"
+            )
+
+    def _letters_of(self, source: Source) -> Path:
+        """The file beside the segment: what a dead process left stays together."""
+        if isinstance(source, Segment):
+            return source.path.with_name(f"{process_of(source.path)}{LETTERS}")
+        if self._files.claim is None:
+            raise OSError("there is no spool")
+        return self._files.claim.directory / f"{self._files.claim.process}{LETTERS}"
 
     def adopt(self) -> int:
         """Take over what dead processes left, under this token or another of the account."""
@@ -189,7 +201,7 @@ class SpoolJournal:
             return 0 if self._is_closed else self._adopt()
 
     def _adopt(self) -> int:
-        if self._files.directory is None:
+        if self._files.directory is None or not CAN_LOCK:
             return 0
         places = siblings(self._files.directory, self._files.account_id)
         found = self._takeover.adopt(places, self._files.claim)

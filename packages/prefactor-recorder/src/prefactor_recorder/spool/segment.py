@@ -266,6 +266,13 @@ class Segment:
         os.write(self._ack_descriptor, acks)
 
 
+def process_of(path: Path) -> str:
+    """The process that a file belongs to, by its name."""
+    if path.suffix in {SEGMENT, ACK}:
+        return path.stem.rpartition("-")[0]
+    return path.stem
+
+
 def create_segment(path: Path) -> Segment:
     """A new, empty segment to append to.
 
