@@ -1,0 +1,176 @@
+"""Crashes between delivery and acknowledgement, against the real server: everything is there once.
+
+A crash is a journal that begins anew with the same records, as a spool does that was never told
+that they were taken.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from live_server import LiveServer, start_server
+from prefactor_http import HttpClientConfig, PrefactorHttpClient
+from prefactor_recorder.delivery import Delivery, DeliverySettings
+from recorded import RecordedRun
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from .conftest import Heard, Remembering
+
+
+@pytest.fixture(scope="module")
+def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+    """One real server for the tests of this module."""
+    server = start_server(tmp_path_factory.mktemp("server"))
+    yield server
+    server.stop()
+
+
+def settings(server: LiveServer) -> DeliverySettings:
+    """Where that server is."""
+    return DeliverySettings(api_url=server.url, api_token=server.token)
+
+
+def held(server: LiveServer, run_id: str) -> tuple[Any, dict[str, Any]]:
+    """What the server has of a run: itself, and its spans by id."""
+
+    async def ask() -> tuple[Any, dict[str, Any]]:
+        async with PrefactorHttpClient(HttpClientConfig(server.url, server.token)) as client:
+            run = await client.agent_instances.get(run_id)
+            spans = [row async for row in client.agent_spans.iterate(agent_instance_id=run_id)]
+            assert len({span.id for span in spans}) == len(spans)
+            return run, {span.id: span for span in spans}
+
+    return asyncio.run(ask())
+
+
+def deliver_after_a_crash(
+    real: LiveServer,
+    make: Callable[[], Remembering],
+    heard: Heard,
+    first: Callable[[Remembering], object],
+    second: Callable[[Remembering], object],
+) -> Remembering:
+    """Deliver what `first` records and forget it; deliver what `second` records into a new one."""
+    for record in (first, second):
+        journal = make()
+        record(journal)
+        delivery = Delivery(journal, settings(real), heard)
+        assert delivery.flush(60) == 0
+        delivery.close()
+    return journal
+
+
+def test_sent_apart_before_the_crash_and_together_after_it(
+    real: LiveServer, journal: Remembering, heard: Heard
+) -> None:
+    """The create is there under the same key with another body; its end is sent by itself."""
+    run_id = "run-apart-together"
+    after = deliver_after_a_crash(
+        real,
+        type(journal),
+        heard,
+        lambda j: RecordedRun(j, run_id).begin().create("span-apart-together", '{"n":1}'),
+        lambda j: (
+            RecordedRun(j, run_id)
+            .begin()
+            .create("span-apart-together", '{"n":1}')
+            .end("span-apart-together", "failed", '{"r":2}')
+            .finish("failed")
+        ),
+    )
+    run, spans = held(real, run_id)
+    assert run.status == "failed"
+    assert [(s.status, s.payload, s.result_payload) for s in spans.values()] == [
+        ("failed", {"n": 1}, {"r": 2})
+    ]
+    assert after.dead == []
+
+
+def test_sent_together_before_the_crash_and_apart_after_it(
+    real: LiveServer, journal: Remembering, heard: Heard
+) -> None:
+    """The create and the end are both known already; both count as delivered."""
+    run_id = "run-together-apart"
+
+    def apart(journal: Remembering) -> None:
+        run = RecordedRun(journal, run_id).begin().create("span-together-apart")
+        delivery = Delivery(journal, settings(real), heard)
+        assert delivery.flush(60) == 0
+        delivery.close()
+        run.end("span-together-apart").finish()
+
+    after = deliver_after_a_crash(
+        real,
+        type(journal),
+        heard,
+        lambda j: RecordedRun(j, run_id).begin().span("span-together-apart").finish(),
+        apart,
+    )
+    run, spans = held(real, run_id)
+    assert run.status == "complete"
+    assert [span.status for span in spans.values()] == ["complete"]
+    assert after.dead == []
+
+
+def test_a_run_that_was_registered_in_other_words(
+    real: LiveServer, journal: Remembering, heard: Heard
+) -> None:
+    """A register that conflicts counts as delivered when the run is there."""
+    after = deliver_after_a_crash(
+        real,
+        type(journal),
+        heard,
+        lambda j: RecordedRun(j, "run-other-words").register("agent-one"),
+        lambda j: RecordedRun(j, "run-other-words").register("agent-two").start(),
+    )
+    run, _ = held(real, "run-other-words")
+    assert run.status == "active"
+    assert after.dead == []
+
+
+def test_a_run_that_the_server_refuses(
+    real: LiveServer, journal: Remembering, heard: Heard
+) -> None:
+    """Its register is buried with the server's words and the rest without being sent."""
+    refused = RecordedRun(journal, "run-refused").register("")
+    refused.start().span("span-of-a-refused-run").finish()
+    RecordedRun(journal, "run-accepted").begin()
+    delivery = Delivery(journal, settings(real), heard)
+    assert delivery.flush(60) == 0
+    delivery.close()
+    codes = [(kind, refusal["code"]) for kind, _, refusal in journal.dead]
+    assert codes[0] == ("REGISTER", "validation_errors")
+    assert {code for _, code in codes[1:]} == {"run_refused"}
+    assert len(codes) == 5
+    assert held(real, "run-accepted")[0].status == "active"
+
+
+def test_a_server_that_goes_away_and_comes_back(
+    journal: Remembering, heard: Heard, tmp_path: Path
+) -> None:
+    """What is recorded while nobody listens is delivered when somebody does."""
+    server = start_server(tmp_path)
+    port = int(server.url.rpartition(":")[2])
+    delivery = Delivery(journal, settings(server), heard)
+    run = RecordedRun(journal, "run-of-an-outage").begin()
+    assert delivery.flush(60) == 0
+    server.kill()
+    for number in range(50):
+        run.span(f"span-of-an-outage-{number}")
+    assert delivery.flush(0.3) == 100
+    assert delivery.stats.last_error is not None
+    run.finish()
+    server = start_server(tmp_path, port=port)
+    assert delivery.flush(60) == 0
+    delivery.close()
+    status, spans = held(server, run.id)
+    server.stop()
+    assert status.status == "complete"
+    assert len(spans) == 50
+    assert journal.dead == []
