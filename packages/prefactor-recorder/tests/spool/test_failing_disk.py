@@ -270,6 +270,25 @@ def test_a_damaged_segment_costs_what_was_hit(
     assert caplog.messages == [f"{2 * size} damaged bytes of the spool were passed over"]
 
 
+def test_damage_does_not_bring_everything_at_once(
+    open_journal: Open, record: Make, read_ids: ReadIds, spool: Path
+) -> None:
+    """A length that reaches over the whole file is seen through, and reads stay small."""
+    journal = open_journal()
+    for number in range(300):
+        journal.append(record(number, size=1000))
+    journal.after_fork()
+    (segment,) = spool.rglob("*.seg")
+    data = bytearray(segment.read_bytes())
+    data[2] |= 4  # some 262,000 bytes longer than it is
+    segment.write_bytes(data)
+    heir = open_journal()
+
+    assert heir.adopt() == 299
+    assert len(heir.read(10_000)) <= 10
+    assert read_ids(heir) == [f"span-{number}" for number in range(11, 300)]
+
+
 def test_damaged_acks_cost_a_second_delivery(
     open_journal: Open, record: Make, read_ids: ReadIds, spool: Path
 ) -> None:

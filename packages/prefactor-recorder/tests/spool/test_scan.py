@@ -100,6 +100,25 @@ def test_garbage_alone_is_nothing(garbage: bytes) -> None:
     assert (judged.frames, judged.damaged, judged.rest) == ([], 0, 0)
 
 
+@given(st.lists(st.one_of(records, st.binary(min_size=1, max_size=40))), st.integers(1, 600))
+def test_a_scan_can_be_handed_out_in_parts(pieces: list[bytes], limit: int) -> None:
+    """Taken limit by limit, a piece gives the same records and the same damage as at once."""
+    data = b"".join(pieces)
+    whole = scan(data, last=True)
+    taken: list[bytes] = []
+    at = damaged = 0
+    while at < whole.rest:
+        part = scan(data[at:], last=True).up_to(limit)
+        sizes = [end - start for start, end in part.frames]
+        assert sum(sizes[:-1]) < limit
+        taken += [data[at + start : at + end] for start, end in part.frames]
+        damaged += part.damaged
+        at += part.rest
+
+    assert taken == [data[start:end] for start, end in whole.frames]
+    assert damaged == whole.damaged
+
+
 def test_a_length_beyond_reason_asks_for_nothing() -> None:
     """A length that no record can have is damage, and does not make a reader wait for more."""
     sound = encode(Operation.START, b"run", b"run", b"")

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from prefactor_recorder.journal import Journal
-from prefactor_recorder.record import Operation
+from prefactor_recorder.record import FRAME_SIZE, MAX_RECORD, Operation
 from prefactor_recorder.spool import SpoolJournal
 
 Open = Callable[..., SpoolJournal]
@@ -261,6 +261,14 @@ def test_the_last_of_the_room_is_for_ends(open_journal: Open, record: Make, spoo
 
     assert ends > 10
     assert sum(path.stat().st_size for path in files(spool, ".seg")) <= 100_000
+
+
+def test_a_record_that_no_reader_would_believe_is_refused(open_journal: Open) -> None:
+    """Beyond the size of the largest record nothing is written, and it is counted."""
+    journal = open_journal()
+
+    assert not journal.append(bytes(FRAME_SIZE + MAX_RECORD + 1))
+    assert (journal.undelivered, journal.dropped) == (0, 1)
 
 
 def test_others_count_against_the_budget(open_journal: Open, record: Make) -> None:

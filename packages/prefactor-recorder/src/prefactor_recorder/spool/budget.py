@@ -6,7 +6,7 @@ import contextlib
 import os
 from typing import TYPE_CHECKING
 
-from prefactor_recorder.record import FRAME_SIZE, Operation
+from prefactor_recorder.record import FRAME_SIZE, MAX_RECORD, Operation
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,8 +25,10 @@ def fits(record: bytes, used: int, limit: int) -> bool:
     """Whether there is room for a record.
 
     A beginning without its end says less than nothing: it looks as if it were still going on. So
-    the last of the room is for ends.
+    the last of the room is for ends. What no reader would believe to be a record is none.
     """
+    if len(record) > FRAME_SIZE + MAX_RECORD:
+        return False
     return used + len(record) <= (limit if is_ending(record) else limit - limit // RESERVE)
 
 

@@ -43,6 +43,16 @@ class Scan(NamedTuple):
     rest: int
     """Where the bytes begin that could not be judged, or are the end of nothing."""
 
+    def up_to(self, limit: int) -> Scan:
+        """The same with about so many bytes of records, and the rest left for later."""
+        taken = 0
+        for index, (start, end) in enumerate(self.frames[:-1], 1):
+            taken += end - start
+            if taken >= limit:
+                rest = self.frames[index][0]
+                return Scan(self.frames[:index], rest - taken, rest)
+        return self
+
 
 def scan(data: bytes, *, last: bool) -> Scan:
     """Find the records in a piece of a segment that begins where a record ought to.

@@ -97,7 +97,12 @@ class Segment:
         """
         entries: list[Entry] = []
         while limit > 0 and self.unread:
-            data, found = self._read_piece(max(limit, _SMALLEST_PIECE))
+            wanted = max(limit, _SMALLEST_PIECE)
+            data, found = self._read_piece(wanted)
+            if len(data) > wanted:
+                # Damage can look like a record that takes the whole file. What was looked through
+                # to see that it is none is not all handed out at once.
+                found = found.up_to(wanted)
             fresh = list(self._entries(data, self._position, found))
             size = sum(entry.size for entry in fresh)
             self._advance(data, found)
