@@ -1,0 +1,212 @@
+"""The recorder for tests: the real one, with memory in place of spool and delivery."""
+
+from __future__ import annotations
+
+import itertools
+import textwrap
+import threading
+import weakref
+from typing import TYPE_CHECKING, Any, cast
+
+from prefactor_recorder.core import Core
+from prefactor_recorder.guard import failures
+from prefactor_recorder.memory import MemoryJournal
+from prefactor_recorder.parts import Parts
+from prefactor_recorder.pfid import Mint
+from prefactor_recorder.record import FRAME_SIZE, decode
+from prefactor_recorder.recorder import Recorder
+from prefactor_recorder.stats import Stats
+
+from .clock import FixedClock
+from .records import Records
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from prefactor_recorder.core import Redact
+    from prefactor_recorder.run import Run
+    from prefactor_recorder.settings import RecorderSettings
+    from prefactor_recorder.span_types import SpanTypes
+
+    from .records import RecordedRun, RecordedSpan
+
+
+class InMemoryRecorder(Recorder):
+    """A recorder that keeps what it records, for a test to look at.
+
+    Everything else is as in production: nesting, failures, encoding, redaction, cutting, span
+    types. Nothing is read from the environment but what is not named here. Ids and times are the
+    same in every run of a test.
+
+    Args:
+        agent_id: The agent of runs that name none.
+        clock: Tells the time; `advance` it to let time pass.
+        redact: As for `Recorder`.
+        on_terminated: As for `Recorder`.
+        max_payload_size: As for `Recorder`.
+        span_types: As for `Recorder`.
+    """
+
+    def __init__(
+        self,
+        agent_id: str = "test-agent",
+        *,
+        clock: FixedClock | None = None,
+        redact: Redact | None = None,
+        on_terminated: Callable[[Run], object] | None = None,
+        max_payload_size: int = 1_000_000,
+        span_types: Iterable[SpanTypes] = (),
+    ) -> None:
+        super().__init__(
+            "http://in-memory.invalid",
+            "no token",
+            agent_id=agent_id,
+            enabled=True,
+            durability="memory",
+            max_payload_size=max_payload_size,
+            sample_rate=1.0,
+            redact=redact,
+            on_terminated=on_terminated,
+            span_types=span_types,
+        )
+        self.clock = FixedClock() if clock is None else clock
+        """What time it is in the test."""
+        self._kept = _KeptParts(self.settings, self.clock)
+
+    @property
+    def runs(self) -> list[RecordedRun]:
+        """The runs so far, in the order they were registered."""
+        return list(self._kept.records.runs.values())
+
+    @property
+    def spans(self) -> list[RecordedSpan]:
+        """The spans so far, of all runs, in the order they began."""
+        return list(self._kept.records.spans.values())
+
+    def spans_named(self, schema_name: str) -> list[RecordedSpan]:
+        """The spans of a type, in the order they began."""
+        return [span for span in self.spans if span.schema_name == schema_name]
+
+    def span_named(self, schema_name: str) -> RecordedSpan:
+        """The only span of a type.
+
+        Raises:
+            AssertionError: There is none, or more than one; the message shows what there is.
+        """
+        found = self.spans_named(schema_name)
+        if len(found) != 1:
+            raise AssertionError(
+                f"expected one span {schema_name!r}, found {len(found)} in\n{self._shown()}"
+            )
+        return found[0]
+
+    def tree(self) -> str:
+        """What was recorded as text: a line per run and span, each below what it happened in."""
+        return "\n".join(line for run in self.runs for line in run.lines())
+
+    def assert_tree(self, expected: str) -> None:
+        """Hold `tree()` against a text, whose indentation as a whole does not matter.
+
+        Raises:
+            AssertionError: They differ; the message shows both.
+        """
+        wanted = textwrap.dedent(expected).strip()
+        if self.tree() != wanted:
+            raise AssertionError(
+                f"recorded:\n{self._shown()}\nexpected:\n{textwrap.indent(wanted, '    ')}"
+            )
+
+    def assert_all_ended(self) -> None:
+        """Make sure that nothing was left open.
+
+        Raises:
+            AssertionError: A run or a span has begun and not ended; the message names them.
+        """
+        open_ones = [f"run {run.id}" for run in self.runs if run.finished_at is None]
+        open_ones += [f"{span.schema_name}" for span in self.spans if span.finished_at is None]
+        if open_ones:
+            raise AssertionError(f"not ended: {', '.join(open_ones)} in\n{self._shown()}")
+
+    def terminate(self, run: Run, reason: str | None = None) -> None:
+        """Do as if somebody had terminated a run on the server."""
+        self._kept.terminated(run.id, reason)
+
+    def clear(self) -> None:
+        """Forget what was recorded. Runs and spans that are open are forgotten too."""
+        self._kept.records = Records()
+
+    def stats(self) -> Stats:
+        """What has been done so far; everything counts as delivered."""
+        return self._kept.stats()
+
+    def _assembled(self) -> Parts | None:
+        return None if self._closed else self._kept
+
+    def _shown(self) -> str:
+        return textwrap.indent(self.tree() or "(nothing)", "    ")
+
+
+class _KeptParts(Parts):
+    """The parts of a recorder that keeps everything and delivers nothing."""
+
+    def __init__(self, settings: RecorderSettings, clock: FixedClock) -> None:
+        self.records = Records()
+        self._lock = threading.Lock()
+        self.runs = weakref.WeakValueDictionary()
+        self.journal = _KeptJournal(self)
+        self.delivery = cast("Any", _NoDelivery())
+        self.core = Core(
+            journal=self.journal,
+            deliverer=None,
+            clock=clock,
+            mint=Mint(0, bits=_counted()),
+            limit=settings.max_payload_size,
+            redact=settings.redact,
+        )
+        self.written = 0
+
+    def keep(self, record: bytes) -> None:
+        """Take in a record."""
+        decoded = decode(record[FRAME_SIZE:])
+        if decoded is None:
+            raise ValueError("only encoded records can be appended")
+        with self._lock:
+            self.written += 1
+            self.records.add(decoded)
+
+    def check_process(self) -> None:
+        """A forked child goes on with what its parent had recorded."""
+
+    def stats(self) -> Stats:
+        """Everything counts as delivered."""
+        return Stats(delivered=self.written, failures=failures.count, durability="memory")
+
+
+class _KeptJournal(MemoryJournal):
+    """Hands each record over instead of keeping it for delivery."""
+
+    def __init__(self, parts: _KeptParts) -> None:
+        super().__init__(0)
+        self._parts = parts
+
+    def append(self, record: bytes) -> bool:
+        """Keep a record."""
+        self._parts.keep(record)
+        return True
+
+
+class _NoDelivery:
+    """Nothing is ever undelivered."""
+
+    def flush(self, timeout: float | None) -> int:
+        del timeout
+        return 0
+
+    async def aflush(self, timeout: float | None) -> int:
+        del timeout
+        return 0
+
+
+def _counted() -> Callable[[int], int]:
+    counter = itertools.count(1)
+    return lambda _: next(counter)

@@ -1,0 +1,142 @@
+"""Runs and spans as plain records, put together from what a recorder wrote."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from prefactor_recorder.record import TIMESTAMP_LENGTH, Operation
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from prefactor_recorder.record import Record
+
+
+@dataclass(eq=False)
+class RecordedSpan:
+    """A span as it was recorded."""
+
+    id: str
+    """Its id."""
+    run: RecordedRun = field(repr=False)
+    """The run it belongs to."""
+    parent: RecordedSpan | None = field(repr=False)
+    """The span above, if it was recorded here too."""
+    parent_id: str | None
+    """The id of the span above; None at the top of the run."""
+    schema_name: str
+    """The span type."""
+    payload: dict[str, Any]
+    """What went in, as JSON values."""
+    started_at: datetime
+    """When it began."""
+    status: str = "active"
+    """How it ended: `complete`, `failed` or `cancelled`; `active` before."""
+    result: dict[str, Any] | None = None
+    """What came out, as JSON values; None if nothing was recorded of it."""
+    finished_at: datetime | None = None
+    """When it ended."""
+    children: list[RecordedSpan] = field(default_factory=list["RecordedSpan"], repr=False)
+    """The spans below, in the order they began."""
+
+    @property
+    def error(self) -> dict[str, str] | None:
+        """`error_type`, `message` and `stacktrace` of what it failed with."""
+        return None if self.result is None else self.result.get("error")
+
+    def lines(self, indent: str = "") -> Iterator[str]:
+        """The span and those below as text, a line each."""
+        failure = f": {self.error['error_type']}" if self.error else ""
+        yield f"{indent}{self.schema_name} {self.status}{failure}"
+        for child in self.children:
+            yield from child.lines(indent + "  ")
+
+
+@dataclass(eq=False)
+class RecordedRun:
+    """A run as it was recorded."""
+
+    id: str
+    """Its id."""
+    registration: dict[str, Any] = field(default_factory=dict[str, Any], repr=False)
+    """What it was registered with, as the API takes it; empty for a run of another process."""
+    status: str = "pending"
+    """`pending`, `active`, then how it ended: `complete`, `failed` or `cancelled`."""
+    started_at: datetime | None = None
+    """When it started."""
+    finished_at: datetime | None = None
+    """When it ended."""
+    spans: list[RecordedSpan] = field(default_factory=list[RecordedSpan], repr=False)
+    """Its spans, in the order they began."""
+
+    @property
+    def agent_id(self) -> str | None:
+        """The agent."""
+        return self.registration.get("agent_id")
+
+    def lines(self) -> Iterator[str]:
+        """The run and its spans as text, a line each, the spans below indented."""
+        yield " ".join(["run", *([self.agent_id] if self.agent_id else []), self.status])
+        for span in self.spans:
+            if span.parent is None:
+                yield from span.lines("  ")
+
+
+class Records:
+    """What a recorder has written so far."""
+
+    def __init__(self) -> None:
+        self.runs: dict[str, RecordedRun] = {}
+        self.spans: dict[str, RecordedSpan] = {}
+
+    def add(self, record: Record) -> None:
+        """Take in what was written last; ends of what is not known (any more) are passed over."""
+        if record.operation is Operation.FINISH_SPAN:
+            if record.id in self.spans:
+                self._end_span(self.spans[record.id], record.body)
+            return
+        body = orjson.loads(b"{%b}" % record.body)
+        if record.operation is Operation.CREATE_SPAN:
+            self._begin_span(self._run(record.run_id), body)
+        elif record.operation is Operation.REGISTER:
+            self._run(record.run_id).registration = body
+        elif record.run_id in self.runs:
+            _move(self.runs[record.run_id], record.operation, body)
+
+    def _run(self, run_id: str) -> RecordedRun:
+        return self.runs.setdefault(run_id, RecordedRun(run_id))
+
+    def _begin_span(self, run: RecordedRun, body: dict[str, Any]) -> None:
+        parent = self.spans.get(body["parent_span_id"] or "")
+        span = RecordedSpan(
+            id=body["id"],
+            run=run,
+            parent=parent,
+            parent_id=body["parent_span_id"],
+            schema_name=body["schema_name"],
+            payload=body["payload"],
+            started_at=datetime.fromisoformat(body["started_at"]),
+        )
+        self.spans[span.id] = span
+        run.spans.append(span)
+        if parent is not None:
+            parent.children.append(span)
+
+    @staticmethod
+    def _end_span(span: RecordedSpan, body: bytes) -> None:
+        rest = orjson.loads(b"{%b}" % body[TIMESTAMP_LENGTH:].removeprefix(b","))
+        span.finished_at = datetime.fromisoformat(orjson.loads(body[:TIMESTAMP_LENGTH]))
+        span.status = rest["status"]
+        span.result = rest.get("result_payload")
+
+
+def _move(run: RecordedRun, operation: Operation, body: dict[str, Any]) -> None:
+    moment = datetime.fromisoformat(body["timestamp"])
+    if operation is Operation.START:
+        run.status, run.started_at = "active", moment
+    else:
+        run.status, run.finished_at = body["status"], moment

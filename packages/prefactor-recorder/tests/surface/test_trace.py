@@ -1,0 +1,630 @@
+"""A traced function is the function it was, and leaves a span for each call."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import contextvars
+import functools
+import inspect
+import logging
+import traceback
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
+
+import pytest
+
+from prefactor_recorder import guard
+from prefactor_recorder.current import current_span
+from prefactor_recorder.errors import ConfigurationError, RunTerminated
+from prefactor_recorder.generators import MAX_ITEM_BYTES, MAX_ITEMS, OMITTED
+from prefactor_recorder.span_types import SpanTypes
+from prefactor_recorder.testing import InMemoryRecorder
+
+types = SpanTypes()
+
+
+@pytest.fixture
+def recorder() -> Iterator[InMemoryRecorder]:
+    """A recorder without a server."""
+    with InMemoryRecorder() as recorder:
+        yield recorder
+
+
+@types.trace("add")
+def add(a: int, b: int = 2) -> int:
+    """Adds."""
+    return a + b
+
+
+@types.trace("add later")
+async def add_later(a: int, b: int = 2) -> int:
+    """Adds, after a while."""
+    await asyncio.sleep(0)
+    return a + b
+
+
+@types.trace("count")
+def count(limit: int) -> Iterator[int]:
+    """Counts."""
+    yield from range(limit)
+
+
+@types.trace("count later")
+async def count_later(limit: int) -> AsyncIterator[int]:
+    """Counts, taking its time."""
+    for number in range(limit):
+        await asyncio.sleep(0)
+        yield number
+
+
+def test_a_call_is_a_span(recorder: InMemoryRecorder) -> None:
+    """Arguments by name, defaults included, the result as a value, complete."""
+    with recorder.run():
+        assert add(1) == 3
+
+    span = recorder.span_named("add")
+    assert (span.payload, span.result, span.status) == ({"a": 1, "b": 2}, {"value": 3}, "complete")
+
+
+async def test_an_awaited_call_is_a_span(recorder: InMemoryRecorder) -> None:
+    """It ends when the result is there, not when the coroutine is made."""
+    with recorder.run():
+        coroutine = add_later(1, b=4)
+        assert recorder.spans == []
+        assert await coroutine == 5
+
+    span = recorder.span_named("add later")
+    assert (span.payload, span.result) == ({"a": 1, "b": 4}, {"value": 5})
+
+
+def test_a_generator_is_a_span_with_its_items(recorder: InMemoryRecorder) -> None:
+    """It begins with the first step and ends with the last; the result is what was yielded."""
+    with recorder.run():
+        numbers = count(3)
+        assert recorder.spans == []
+        assert list(numbers) == [0, 1, 2]
+
+    span = recorder.span_named("count")
+    assert (span.payload, span.result, span.status) == (
+        {"limit": 3},
+        {"value": [0, 1, 2]},
+        "complete",
+    )
+
+
+async def test_an_asynchronous_generator_is_a_span_with_its_items(
+    recorder: InMemoryRecorder,
+) -> None:
+    """The same for generators that wait."""
+    with recorder.run():
+        assert [number async for number in count_later(3)] == [0, 1, 2]
+
+    assert recorder.span_named("count later").result == {"value": [0, 1, 2]}
+
+
+def test_calls_nest(recorder: InMemoryRecorder) -> None:
+    """What a traced function calls is below it; what comes after it is not."""
+
+    @types.trace("outer")
+    def outer() -> None:
+        add(1)
+        list(count(1))
+
+    with recorder.run():
+        outer()
+        add(2)
+
+    recorder.assert_tree("""
+        run test-agent complete
+          outer complete
+            add complete
+            count complete
+          add complete
+    """)
+
+
+@pytest.mark.parametrize(
+    ("result", "recorded"),
+    [
+        (None, {"value": None}),
+        ({"a": 1}, {"a": 1}),
+        ([1], {"value": [1]}),
+        ("text", {"value": "text"}),
+        (contextlib.nullcontext, None),
+    ],
+)
+def test_results_are_objects(recorder: InMemoryRecorder, result: Any, recorded: Any) -> None:
+    """A mapping is the result itself, everything else is its `value`, whatever it is."""
+    with recorder.run():
+        assert types.trace("give")(lambda: result)() is result
+
+    given = recorder.span_named("give").result
+    assert given == recorded if recorded else list(given or {}) == ["value"]
+
+
+def fail(message: str) -> None:
+    """Fails."""
+    raise ValueError(message)
+
+
+def test_an_exception_goes_on_its_way(recorder: InMemoryRecorder) -> None:
+    """The host gets the same exception, with one frame more; the span has type and message."""
+    traced = types.trace("fail")(fail)
+    with recorder.run(), pytest.raises(ValueError, match="no stock") as caught:
+        traced("no stock")
+
+    frames = [frame.name for frame in traceback.extract_tb(caught.value.__traceback__)]
+    assert frames == ["test_an_exception_goes_on_its_way", "wrapper", "fail"]
+    assert caught.value.__context__ is caught.value.__cause__ is None
+    span = recorder.span_named("fail")
+    assert span.status == "failed"
+    assert span.error is not None
+    assert (span.error["error_type"], span.error["message"]) == ("ValueError", "no stock")
+
+
+async def test_a_cancelled_call_is_cancelled(recorder: InMemoryRecorder) -> None:
+    """Cancelling the task ends the span as cancelled, and still cancels the task."""
+
+    @types.trace("wait")
+    async def wait() -> None:
+        await asyncio.sleep(3600)
+
+    with recorder.run():
+        task = asyncio.create_task(wait())
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    assert recorder.span_named("wait").status == "cancelled"
+
+
+def test_a_generator_that_is_left_early_is_complete(recorder: InMemoryRecorder) -> None:
+    """A consumer that has seen enough is no failure; the items up to there are recorded."""
+    with recorder.run():
+        for number in count(100):
+            if number == 2:
+                break
+
+    span = recorder.span_named("count")
+    assert (span.status, span.result) == ("complete", {"value": [0, 1, 2]})
+
+
+async def test_an_asynchronous_generator_that_is_closed_is_complete(
+    recorder: InMemoryRecorder,
+) -> None:
+    """`aclose` is the same as leaving the loop."""
+    with recorder.run():
+        numbers = count_later(100)
+        assert await anext(numbers) == 0
+        await numbers.aclose()  # type: ignore[attr-defined]
+
+    assert recorder.span_named("count later").status == "complete"
+
+
+def test_a_generator_that_fails_keeps_its_items(recorder: InMemoryRecorder) -> None:
+    """What was yielded before the failure is recorded beside the error."""
+
+    @types.trace("break")
+    def breaking() -> Iterator[int]:
+        yield 1
+        raise ValueError("broken")
+
+    with recorder.run(), pytest.raises(ValueError, match="broken"):
+        list(breaking())
+
+    span = recorder.span_named("break")
+    assert span.status == "failed"
+    assert span.result is not None
+    assert span.result["value"] == [1]
+    assert span.result["error"]["message"] == "broken"
+
+
+def test_what_a_generator_returns_is_recorded_too(recorder: InMemoryRecorder) -> None:
+    """The value of `return` is beside the items, and reaches the consumer."""
+
+    @types.trace("answer")
+    def answer() -> Any:
+        yield "a"
+        return 42
+
+    def consumer() -> Any:
+        returned.append((yield from answer()))
+
+    returned: list[Any] = []
+    with recorder.run():
+        assert list(consumer()) == ["a"]
+
+    assert returned == [42]
+    assert recorder.span_named("answer").result == {"value": ["a"], "returned": 42}
+
+
+def test_items_are_recorded_as_they_were(recorder: InMemoryRecorder) -> None:
+    """A consumer may change an item, and a generator may use one object again and again."""
+
+    @types.trace("reuse")
+    def reuse() -> Iterator[dict[str, int]]:
+        item: dict[str, int] = {}
+        for number in range(3):
+            item["n"] = number
+            yield item
+
+    with recorder.run():
+        for item in reuse():
+            item["n"] = 100
+
+    assert recorder.span_named("reuse").result == {"value": [{"n": 0}, {"n": 1}, {"n": 2}]}
+
+
+@pytest.mark.parametrize(
+    ("item", "number", "kept"),
+    [
+        (1, MAX_ITEMS + 5, MAX_ITEMS),
+        ("x" * 1021, 300, MAX_ITEM_BYTES // 1024),
+        ({"text": "x" * 2037}, 200, MAX_ITEM_BYTES // 2049),
+    ],
+)
+def test_items_are_bounded(recorder: InMemoryRecorder, item: Any, number: int, kept: int) -> None:
+    """An endless generator does not fill the memory: the first items stay, the rest is counted."""
+
+    @types.trace("many")
+    def many() -> Iterator[Any]:
+        for _ in range(number):
+            yield item
+
+    with recorder.run():
+        for _ in many():
+            pass
+
+    result = recorder.span_named("many").result
+    assert result is not None
+    assert len(result["value"]) == kept
+    assert result[OMITTED] == number - kept
+
+
+class Shop:
+    """Has methods of all kinds, with the decorator on either side of the others."""
+
+    def __init__(self) -> None:
+        self.sold = 0
+
+    @types.trace("method")
+    def sell(self, item: str) -> str:
+        """A method."""
+        self.sold += 1
+        return item
+
+    @types.trace("class inside")
+    @classmethod
+    def one(cls, item: str) -> str:
+        """A class method, traced from outside."""
+        return cls.__name__ + item
+
+    @classmethod
+    @types.trace("class outside")
+    def other(cls, item: str) -> str:
+        """A class method, traced from inside."""
+        return cls.__name__ + item
+
+    @types.trace("static inside")
+    @staticmethod
+    def first(item: str) -> str:
+        """A static method, traced from outside."""
+        return item
+
+    @staticmethod
+    @types.trace("static outside")
+    def second(item: str) -> str:
+        """A static method, traced from inside."""
+        return item
+
+    @property
+    @types.trace("property")
+    def total(self) -> int:
+        """A property."""
+        return self.sold
+
+
+def test_methods_are_recorded_without_their_object(recorder: InMemoryRecorder) -> None:
+    """`self` and `cls` are no arguments, however the decorators are ordered."""
+    shop = Shop()
+    with recorder.run():
+        results = [
+            shop.sell("a"),
+            Shop.sell(shop, "a"),
+            Shop.sell(self=shop, item="a"),
+            shop.one("a"),
+            Shop.other("a"),
+            shop.first("a"),
+            Shop.second("a"),
+        ]
+        assert shop.total == 3
+
+    assert results == ["a", "a", "a", "Shopa", "Shopa", "a", "a"]
+    assert [span.payload for span in recorder.spans] == [*[{"item": "a"}] * 7, {}]
+
+
+def test_partial_and_callable_objects_can_be_traced(recorder: InMemoryRecorder) -> None:
+    """Whatever can be called: bound arguments of a partial object are recorded too."""
+
+    class Asking:
+        async def __call__(self, question: str) -> str:
+            return question
+
+    def power(base: int, exponent: int) -> int:
+        return base**exponent
+
+    square = types.trace("square")(functools.partial(power, exponent=2))
+    ask = types.trace("ask")(Asking())
+    built_in = types.trace("largest")(max)
+
+    with recorder.run():
+        assert square(3) == 9
+        assert asyncio.run(ask("why")) == "why"
+        assert built_in(1, 2) == 2
+
+    assert [span.payload for span in recorder.spans] == [
+        {"base": 3, "exponent": 2},
+        {"question": "why"},
+        {"args": [1, 2], "kwargs": {}},
+    ]
+
+
+def test_variable_arguments_keep_their_names(recorder: InMemoryRecorder) -> None:
+    """`*args` is a list, `**kwargs` an object, under the names that the function gives them."""
+
+    @types.trace("vary")
+    def vary(first: int, /, *rest: int, key: str = "k", **more: int) -> None:
+        """Takes anything."""
+
+    with recorder.run():
+        vary(1, 2, 3, other=4)
+        vary(1)
+
+    assert [span.payload for span in recorder.spans] == [
+        {"first": 1, "rest": [2, 3], "key": "k", "more": {"other": 4}},
+        {"first": 1, "rest": [], "key": "k", "more": {}},
+    ]
+
+
+@pytest.mark.parametrize("call", [lambda f: f(), lambda f: f(1, 2, 3), lambda f: f(1, c=3)])
+def test_a_wrong_call_fails_as_it_always_did(
+    recorder: InMemoryRecorder, call: Callable[[Any], Any]
+) -> None:
+    """The function's own TypeError, word for word."""
+    with recorder.run():
+        with pytest.raises(TypeError) as traced:
+            call(add)
+        with pytest.raises(TypeError) as bare:
+            call(inspect.unwrap(add))
+
+    assert str(traced.value) == str(bare.value)
+    assert recorder.span_named("add").status == "failed"
+
+
+def test_tools_that_share_a_type_are_told_apart(recorder: InMemoryRecorder) -> None:
+    """A span type for tools has the function's name, where servers look for it."""
+
+    @types.trace("agent:tool")
+    def look_up(key: str) -> str:
+        return key
+
+    with recorder.run():
+        look_up("a")
+
+    assert recorder.span_named("agent:tool").payload == {"tool_name": "look_up", "key": "a"}
+
+
+def test_arguments_and_results_can_be_kept_back(recorder: InMemoryRecorder) -> None:
+    """What must not be recorded is not, for functions and generators."""
+
+    @types.trace("secret", capture_arguments=False, capture_result=False)
+    def login(password: str) -> str:
+        return password
+
+    @types.trace("secrets", capture_arguments=False, capture_result=False)
+    def passwords(password: str) -> Iterator[str]:
+        yield password
+
+    with recorder.run():
+        login("hunter2")
+        list(passwords("hunter2"))
+
+    assert [(span.payload, span.result) for span in recorder.spans] == [({}, None)] * 2
+
+
+def test_the_name_is_that_of_the_function() -> None:
+    """Without a name, module and qualified name make the span type, and the short one its title."""
+    own = SpanTypes()
+
+    @own.trace
+    def inner() -> None: ...
+
+    @own.trace()
+    def other() -> None: ...
+
+    assert [(each["name"], each["title"]) for each in own.schemas()] == [
+        (f"{__name__}.inner", "inner"),
+        (f"{__name__}.other", "other"),
+    ]
+    assert (inner(), other()) == (None, None)
+
+
+@pytest.mark.parametrize("thing", [Shop, 3, property(lambda _: 1)])
+def test_what_is_no_function_is_refused(thing: Any) -> None:
+    """The mistake is reported where the decorator stands."""
+    with pytest.raises(ConfigurationError, match="trace is for functions"):
+        types.trace("x")(thing)
+
+
+def test_a_function_still_looks_like_itself() -> None:
+    """Name, docstring, signature and kind are those of the function inside."""
+    assert (add.__name__, add.__doc__) == ("add", "Adds.")
+    assert list(inspect.signature(add).parameters) == ["a", "b"]
+    assert inspect.iscoroutinefunction(add_later)
+    assert inspect.isgeneratorfunction(count)
+    assert inspect.isasyncgenfunction(count_later)
+    assert not inspect.iscoroutinefunction(add)
+
+
+def test_outside_a_run_a_function_simply_runs(
+    recorder: InMemoryRecorder, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is recorded, and one line of the log says so, once, however often it happens."""
+    monkeypatch.setattr(guard, "_warned", set())
+    with caplog.at_level(logging.WARNING):
+        assert add(1) == 3
+        assert list(count(2)) == [0, 1]
+        assert asyncio.run(add_later(1)) == 3
+
+    assert recorder.spans == []
+    (warning,) = caplog.messages
+    assert "outside every run" in warning
+
+
+def test_a_run_that_is_not_sampled_runs_functions_silently(
+    recorder: InMemoryRecorder, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Not recording on purpose is worth no warning."""
+    with recorder.run(sampled=False):
+        assert add(1) == 3
+        assert list(count(2)) == [0, 1]
+
+    assert recorder.spans == []
+    assert caplog.messages == []
+
+
+def test_a_terminated_run_stops_the_next_call(recorder: InMemoryRecorder) -> None:
+    """The function is not called any more: RunTerminated comes out instead."""
+    called: list[str] = []
+
+    @types.trace("call")
+    def call() -> None:
+        called.append("call")
+
+    @types.trace("step")
+    def step() -> Iterator[int]:
+        called.append("step")
+        yield 1
+
+    run = recorder.run()
+    with run:
+        recorder.terminate(run, "over budget")
+        with pytest.raises(RunTerminated, match="over budget"):
+            next(step())
+        with pytest.raises(RunTerminated, match="over budget"):
+            call()
+
+    assert called == []
+
+
+def test_the_consumer_is_not_inside_the_generator(recorder: InMemoryRecorder) -> None:
+    """Between two steps the consumer has its own span; the generator's code has its own."""
+
+    @types.trace("produce")
+    def produce() -> Iterator[str]:
+        for _ in range(2):
+            add(0)
+            span = current_span()
+            yield "" if span is None else span.schema_name
+
+    with recorder.run() as run, run.span("consume") as span:
+        for name in produce():
+            assert name == "produce"
+            assert current_span() is span
+            add(1)
+
+    recorder.assert_tree("""
+        run test-agent complete
+          consume complete
+            produce complete
+              add complete
+              add complete
+            add complete
+            add complete
+    """)
+
+
+def test_a_span_around_a_yield_is_the_generators_alone(recorder: InMemoryRecorder) -> None:
+    """A span that the generator holds open is current in its code again, and nowhere else."""
+    with recorder.run() as run:
+
+        @types.trace("produce")
+        def produce() -> Iterator[int]:
+            with run.span("inside"):
+                yield 1
+                add(0)
+                yield 2
+            add(0)
+
+        for _ in produce():
+            add(1)
+
+    recorder.assert_tree("""
+        run test-agent complete
+          produce complete
+            inside complete
+              add complete
+            add complete
+          add complete
+          add complete
+    """)
+
+
+async def test_concurrent_generators_do_not_mix(recorder: InMemoryRecorder) -> None:
+    """Tasks that read generators at the same time each have their own spans."""
+
+    @types.trace("produce")
+    async def produce(name: str) -> AsyncIterator[str]:
+        for number in range(3):
+            await asyncio.sleep(0)
+            assert await add_later(number) == number + 2
+            yield name
+
+    async def consume(name: str) -> None:
+        with run.span(name):
+            assert [each async for each in produce(name)] == [name] * 3
+
+    with recorder.run() as run:
+        await asyncio.gather(*(consume(name) for name in "abc"))
+
+    recorder.assert_all_ended()
+    for name in "abc":
+        (produced,) = recorder.span_named(name).children
+        assert [child.schema_name for child in produced.children] == ["add later"] * 3
+
+
+def test_a_generator_may_be_closed_somewhere_else(recorder: InMemoryRecorder) -> None:
+    """Steps in different contexts, as servers take them, lose neither the span nor their own."""
+    with recorder.run() as run:
+        numbers = count(3)
+        for _ in range(2):
+            contextvars.copy_context().run(next, numbers)
+        with run.span("elsewhere") as span:
+            contextvars.Context().run(numbers.close)  # type: ignore[attr-defined]
+            assert current_span() is span
+
+    assert recorder.span_named("count").result == {"value": [0, 1]}
+
+
+def test_a_context_manager_made_of_a_traced_generator_works(recorder: InMemoryRecorder) -> None:
+    """Frameworks that drive generators by hand find what they expect, failures included."""
+
+    @contextlib.contextmanager
+    @types.trace("opened")
+    def opened() -> Iterator[str]:
+        try:
+            yield "file"
+        except KeyError:
+            add(1)
+
+    with recorder.run(), opened() as file:
+        assert file == "file"
+        raise KeyError("handled in there")
+
+    recorder.assert_tree("""
+        run test-agent complete
+          opened complete
+            add complete
+    """)
