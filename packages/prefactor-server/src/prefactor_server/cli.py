@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
 import secrets
@@ -116,7 +117,19 @@ def serve(*, flags: Annotated[ServeFlags | None, cyclopts.Parameter(name="*")] =
     """
     _log_to_stderr()
     settings = _settings(flags)
+    _collect_seldom()
     _run(serve_app(settings, lambda started: _greet(started, settings)))
+
+
+def _collect_seldom() -> None:
+    """Look for circles of garbage every fifty thousand objects, and never among what is there now.
+
+    Under load the collector took a seventh of the server's time, going through requests that were
+    still being worked on: a batch of them is some ten thousand objects, and few things here form
+    circles. The process is the server's own, so this is the place to say so.
+    """
+    gc.freeze()
+    gc.set_threshold(50_000, 10, 10)
 
 
 @cli.command(name="migrate")

@@ -67,11 +67,12 @@ class BulkView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Item(NamedTuple):
-    """One item: its key, its operation, a call of its own, and its bytes, not read yet."""
+    """One item: its key, its operation, a call of its own, and what of it has been read so far."""
 
     key: str
     operation: Operation | None
     call: Call
+    envelope: Envelope
     document: bytes
 
 
@@ -102,15 +103,15 @@ class Bulk:
         return BulkView(outputs=outputs)
 
     def _items(self, call: Call, document: bytes) -> list[_Item]:
-        raws = _read_items(document)
         errors: dict[str, FieldErrors | FieldError] = {}
         items: list[_Item] = []
         keys: set[str] = set()
-        for index, raw in enumerate(raws):
-            found = _item_errors(raw, keys)
+        for index, raw in enumerate(_read_items(document)):
+            own = bytes(raw)
+            found = _item_errors(own, keys)
             if isinstance(found, Envelope):
                 keys.add(found.idempotency_key)
-                items.append(self._item(call, found, bytes(raw)))
+                items.append(self._item(call, found, own))
             else:
                 errors[str(index)] = found
         if errors:
@@ -119,15 +120,8 @@ class Bulk:
 
     def _item(self, call: Call, envelope: Envelope, document: bytes) -> _Item:
         key: str = envelope.idempotency_key
-        own = Call(
-            services=call.services,
-            principal=call.principal,
-            now=call.now,
-            host=call.host,
-            key=key,
-        )
         operation = self._operations.get(envelope.item_type)
-        return _Item(key, operation, own, document)
+        return _Item(key, operation, call.of_item(key), envelope, document)
 
     async def _run(self, batch: Sequence[_Item], size: int) -> list[Answer]:
         """Carry out one item, or several that are all writes."""
@@ -157,7 +151,7 @@ class Bulk:
             except Refusal as unfit:
                 refusal = unfit
                 break
-            jobs.append(Job(operation, item.call, item.document, is_item=True))
+            jobs.append(Job(operation, item.call, item.document, envelope=item.envelope))
         answers = await carry_out(jobs, size) if jobs else []
         if refusal is not None and not any(isinstance(one, Refusal) for one in answers):
             answers.append(refusal)
@@ -229,11 +223,11 @@ def _read_items(document: bytes) -> list[msgspec.Raw]:
     return items
 
 
-def _item_errors(raw: msgspec.Raw, keys: Container[str]) -> Envelope | FieldError | FieldErrors:
+def _item_errors(item: bytes, keys: Container[str]) -> Envelope | FieldError | FieldErrors:
     """What stands around an item, or what makes the whole request wrong."""
-    if not bytes(raw).lstrip().startswith(b"{"):
+    if not item.lstrip().startswith(b"{"):
         return FieldError("invalid_value", "must be an object")
-    envelope = read_envelope(bytes(raw))
+    envelope = read_envelope(item)
     errors: dict[str, FieldError] = {}
     if envelope.item_type is None:
         errors["_type"] = REQUIRED

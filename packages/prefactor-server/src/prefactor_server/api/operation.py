@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 import msgspec
@@ -60,6 +61,20 @@ class Call:
         """A new id, of the caller's account."""
         return self.services.ids.make(self.principal.partition)
 
+    def of_item(self, key: str) -> Call:
+        """A call of its own for an item of this request."""
+        # The query and the overlay of an item are set when it is read or prepared; until then, the
+        # ones at hand spare making others.
+        return Call(
+            services=self.services,
+            principal=self.principal,
+            now=self.now,
+            host=self.host,
+            query=self.query,
+            overlay=self.overlay,
+            key=key,
+        )
+
 
 class Prepared(NamedTuple):
     """A command, and how to answer once it took effect.
@@ -103,8 +118,7 @@ class Operation:
     @property
     def path_parameter(self) -> str | None:
         """The name of the parameter in the path."""
-        _, brace, rest = self.path.partition("{")
-        return rest.partition("}")[0] if brace else None
+        return _parameter(self.path)
 
     def check_id(self, path_id: str) -> None:
         """Refuse the id of a path that can be nobody's.
@@ -178,3 +192,9 @@ class Whole(Operation):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compute(Whole):
     """One that works something out and stores nothing, and so can be held by a bulk request."""
+
+
+@cache
+def _parameter(path: str) -> str | None:
+    _, brace, rest = path.partition("{")
+    return rest.partition("}")[0] if brace else None

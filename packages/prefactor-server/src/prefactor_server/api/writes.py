@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 import msgspec
 
-from prefactor_server.api.decode import read_body, read_envelope
+from prefactor_server.api.decode import NO_DETAILS, Envelope, read_body, read_envelope
 from prefactor_server.api.errors import under
 from prefactor_server.api.fields import Keyed
 from prefactor_server.api.intake import Overlay
@@ -51,11 +51,19 @@ Answer: TypeAlias = Reply | Refusal
 class Job:
     """One write that was asked for: its operation, its call and its body, not read yet.
 
-    An item of a bulk request (``is_item``) brings its key in its call, and may have its fields
-    under ``details`` or beside its key, whatever its operation says.
+    An item of a bulk request, whose ``envelope`` has been read, brings its key in its call, and may
+    have its fields under ``details`` or beside its key, whatever its operation says.
     """
 
-    __slots__ = ("_document", "_header_key", "_is_item", "_nested", "call", "operation")
+    __slots__ = (
+        "_document",
+        "_envelope",
+        "_header_key",
+        "_is_item",
+        "_nested",
+        "call",
+        "operation",
+    )
 
     def __init__(
         self,
@@ -64,13 +72,14 @@ class Job:
         document: bytes,
         *,
         header_key: str | None = None,
-        is_item: bool = False,
+        envelope: Envelope | None = None,
     ) -> None:
         self.operation = operation
         self.call = call
         self._document = document
         self._header_key = header_key
-        self._is_item = is_item
+        self._envelope = envelope
+        self._is_item = envelope is not None
         self._nested = False
 
     async def prepare(self) -> Prepared:
@@ -97,8 +106,9 @@ class Job:
         return under("details", refusal) if self._nested else refusal
 
     def _read(self) -> Any:
-        envelope = read_envelope(self._document)
-        if not self._is_item:
+        envelope = self._envelope
+        if envelope is None:
+            envelope = read_envelope(self._document)
             self.call.key = _key(self._header_key, envelope.idempotency_key)
         body = read_body(self._fields(envelope.details), self.operation.body)
         if isinstance(body, Keyed):
@@ -110,6 +120,8 @@ class Job:
 
     def _fields(self, details: msgspec.Raw) -> bytes:
         if not (self._is_item or self.operation.wrapped):
+            return self._document
+        if details is NO_DETAILS and self._is_item:
             return self._document
         inside = bytes(details).lstrip()
         if inside == b"null":
@@ -124,10 +136,8 @@ class Job:
     def _fingerprint(self, body: Any) -> bytes:
         # A deployment token says by itself for whom it asks: that is part of the request too.
         caller = self.call.principal.agent_deployment_id or ""
-        digest = hashlib.blake2b(digest_size=16)
-        digest.update(f"{self.operation.name}\0{self.call.path_id}\0{caller}\0".encode())
-        digest.update(_fingerprint_encoder.encode(body))
-        return digest.digest()
+        asked = f"{self.operation.name}\0{self.call.path_id}\0{caller}\0".encode()
+        return hashlib.blake2b(asked + _fingerprint_encoder.encode(body), digest_size=16).digest()
 
 
 async def carry_out(jobs: Sequence[Job], size: int) -> list[Answer]:

@@ -116,7 +116,9 @@ def collect_needs(submissions: Sequence[Submission]) -> dict[str, Needs]:
     for submission in submissions:
         for command in submission.commands:
             request = command.request
-            needs = by_account.setdefault(request.account_id, Needs())
+            needs = by_account.get(request.account_id)
+            if needs is None:
+                needs = by_account[request.account_id] = Needs()
             if request.key is not None:
                 needs.keys.add((command.operation, request.key))
             command.needs(needs)
