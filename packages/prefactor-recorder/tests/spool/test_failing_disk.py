@@ -362,6 +362,27 @@ def test_dead_letters_of_the_dead_stay_with_their_files(
     assert '"message":"no such run"' in letters.read_text()
 
 
+def test_dead_letters_leave_room_for_the_living(
+    open_journal: Open, record: Make, spool: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Dead letters take an eighth of the budget: further ones are said, the oldest files go."""
+    for number in range(3):
+        journal = open_journal(limit=100_000)
+        for _ in range(20):
+            journal.append(record(number, size=1000))
+            for entry in journal.read(10_000):
+                journal.bury(entry, {"code": "invalid", "message": "no such run"})
+        journal.maintain()
+        journal.close()
+    letters = list(spool.rglob("*.dead"))
+
+    assert len(letters) == 1
+    assert 5000 < letters[0].stat().st_size <= 12_500
+    assert '"id":"span-2"' in letters[0].read_text()
+    assert caplog.text.count("could not be put aside as dead letters") == 3
+    assert caplog.text.count("1 old files of dead letters were deleted") == 2
+
+
 def test_a_letter_that_cannot_be_kept_is_said(
     open_journal: Open, record: Make, spool: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -374,7 +395,9 @@ def test_a_letter_that_cannot_be_kept_is_said(
     journal.maintain()
 
     assert journal.undelivered == 0
-    assert "span-1-create was refused (no such run), and cannot be put aside" in caplog.text
+    assert "could not be put aside as dead letters, the last: span-1-create, no such run" in (
+        caplog.text
+    )
 
 
 def test_a_system_without_locks_keeps_records_in_memory(spool: Path) -> None:

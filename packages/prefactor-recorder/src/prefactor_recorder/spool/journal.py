@@ -13,7 +13,7 @@ from prefactor_recorder.place import place_of
 from .claim import CAN_LOCK
 from .directory import default_directory
 from .files import SpoolFiles
-from .letters import LETTERS, append_letter, encode_letter
+from .letters import LETTERS, append_letter, encode_letter, trim_letters
 from .notes import Notes
 from .segment import Segment, process_of
 from .takeover import Takeover, siblings
@@ -33,8 +33,10 @@ BUDGET_INTERVAL = 5.0
 """Seconds after which the size of the directory is looked at again."""
 LONGEST_PAUSE = 60.0
 """Seconds between attempts to go back to a disk that failed, at most."""
-DROPPED_INTERVAL = 60.0
-"""Seconds between two warnings about records that there was no room for."""
+LOSS_INTERVAL = 60.0
+"""Seconds between two warnings about what there was no room for."""
+LETTERS_SHARE = 8
+"""One part in so many of the directory's budget is for dead letters."""
 PATIENCE = 0.05
 """Seconds that `close` waits for the delivery thread to put down what it holds."""
 
@@ -69,6 +71,9 @@ class SpoolJournal:
         """
         self._place = (spool_dir or default_directory(), api_url, api_token)
         self._clock = clock
+        # Nobody deletes dead letters but the user: without a limit of their own they would take
+        # the room of what can still be delivered.
+        self._letters_limit = limit // LETTERS_SHARE
         self._files = SpoolFiles(*self._place)
         self._notes = Notes()
         self._writer = Writer(
@@ -96,6 +101,8 @@ class SpoolJournal:
         self._next_said = now
         self._pause = 1.0
         self._said = 0
+        self._unkept = 0
+        self._unkept_last = ""
 
     @property
     def unread(self) -> int:
@@ -179,12 +186,10 @@ class SpoolJournal:
     def _keep_letter(self, entry: Entry, refusal: dict[str, Any]) -> None:
         letter = encode_letter(entry.record, refusal, datetime.now(UTC))
         try:
-            append_letter(self._letters_of(place_of(entry).source), letter)
+            append_letter(self._letters_of(place_of(entry).source), letter, self._letters_limit)
         except OSError as error:
-            self._notes.add(
-                f"{entry.record.key} was refused ({refusal.get('message')}), and cannot be put "
-                f"aside: {error}"
-            )
+            self._unkept += 1
+            self._unkept_last = f"{entry.record.key}, {refusal.get('message')}: {error}"
 
     def _letters_of(self, source: Source) -> Path:
         """The file beside the segment: what a dead process left stays together."""
@@ -229,10 +234,11 @@ class SpoolJournal:
             self._writer.catch_up()
         if now >= self._next_weighing:
             self._next_weighing = now + BUDGET_INTERVAL
+            self._trim_letters()
             self._writer.weigh()
-        if now >= self._next_said and self.dropped > self._said:
-            self._next_said = now + DROPPED_INTERVAL
-            self._say_dropped()
+        if now >= self._next_said and (self.dropped > self._said or self._unkept):
+            self._next_said = now + LOSS_INTERVAL
+            self._say_losses()
 
     def _try_the_disk(self, now: float) -> None:
         if now < self._next_attempt:
@@ -244,12 +250,24 @@ class SpoolJournal:
             self._next_attempt = now + self._pause
             self._pause = min(self._pause * 2, LONGEST_PAUSE)
 
-    def _say_dropped(self) -> None:
-        self._notes.add(
-            f"{self.dropped - self._said} records were dropped for want of room: the server takes "
-            "less than is recorded, or PREFACTOR_SPOOL_LIMIT is too small"
-        )
-        self._said = self.dropped
+    def _trim_letters(self) -> None:
+        directory = self._files.directory
+        if directory and (deleted := trim_letters(directory, self._letters_limit)):
+            self._notes.add(f"{deleted} old files of dead letters were deleted to make room")
+
+    def _say_losses(self) -> None:
+        if dropped := self.dropped - self._said:
+            self._notes.add(
+                f"{dropped} records were dropped for want of room: the server takes less than is "
+                "recorded, or PREFACTOR_SPOOL_LIMIT is too small"
+            )
+        if self._unkept:
+            self._notes.add(
+                f"{self._unkept} refused records could not be put aside as dead letters, the last: "
+                f"{self._unkept_last}"
+            )
+        self._said += dropped
+        self._unkept = 0
 
     def close(self) -> None:
         """Let go of files and locks. What is undelivered stays for the next process.
@@ -263,8 +281,7 @@ class SpoolJournal:
                 self._let_go()
             finally:
                 self._files_lock.release()
-        if self.dropped > self._said:
-            self._say_dropped()
+        self._say_losses()
         self._notes.say()
 
     def _let_go(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -33,8 +34,13 @@ def encode_letter(record: Record, refusal: dict[str, Any], time: datetime) -> by
     return orjson.dumps(letter, default=repr) + b"\n"
 
 
-def append_letter(path: Path, letter: bytes) -> None:
+def append_letter(path: Path, letter: bytes, limit: int) -> None:
     """Keep a letter.
+
+    Args:
+        path: The file of the process whose record it was.
+        letter: The line.
+        limit: Bytes that the file may take.
 
     Raises:
         OSError: It cannot be kept.
@@ -42,11 +48,34 @@ def append_letter(path: Path, letter: bytes) -> None:
     descriptor = append_file(path)
     try:
         size = os.fstat(descriptor).st_size
+        if size + len(letter) > limit:
+            raise OSError(f"{path} is as large as dead letters may get")
         if os.write(descriptor, letter) != len(letter):
             os.ftruncate(descriptor, size)
-            raise OSError(f"{path} is on a full disk")
+            raise OSError("the disk is full")
     finally:
         os.close(descriptor)
+
+
+def trim_letters(directory: Path, limit: int) -> int:
+    """Delete the oldest files of dead letters beyond a limit in bytes; how many.
+
+    Whoever is still writing to one of them begins it anew: the file is opened for each letter.
+    """
+    found: list[tuple[float, int, Path]] = []
+    with contextlib.suppress(OSError):
+        for path in directory.glob(f"*{LETTERS}"):
+            with contextlib.suppress(OSError):
+                status = path.lstat()
+                found.append((status.st_mtime, status.st_size, path))
+    taken = deleted = 0
+    for _, size, path in sorted(found, reverse=True):
+        taken += size
+        if taken > limit:
+            with contextlib.suppress(OSError):
+                path.unlink()
+                deleted += 1
+    return deleted
 
 
 def read_letters(path: Path) -> list[dict[str, Any]]:
