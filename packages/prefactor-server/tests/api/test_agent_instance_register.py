@@ -228,3 +228,26 @@ class TestWithoutAutomaticAgents:
         await door.post("/agent", {"details": fields})
 
         assert (await door.post("/agent_instance/register", body)).status == 200
+
+
+async def test_a_registration_tells_which_schema_version_it_was_bound_to(door: Any) -> None:
+    """Beside the run stands what it declared, as it was found or made; alone and in bulk."""
+    declared = {
+        "external_identifier": "s1",
+        "span_type_schemas": [{"name": "step", "params_schema": {}}],
+    }
+    body = {"agent_id": "agent-1", "agent_schema_version": declared}
+    item = {"_type": "agent_instances/register", "idempotency_key": "key-of-item", **body}
+
+    first = await door.post("/agent_instance/register", body)
+    again = (await door.post("/bulk", {"items": [item]})).body["outputs"]["key-of-item"]
+    silent = await door.post("/agent_instance/register", {"agent_id": "agent-1"})
+
+    bound = first.body["agent_schema_version"]
+    assert again["agent_schema_version"] == bound
+    assert bound["id"] == first.details["agent_schema_version_id"]
+    shown = (await door.get(f"/agent_schema_version/{bound['id']}")).details
+    (listed,) = (await door.get("/agent_schema_version", {"agent_id": "agent-1"})).summaries
+    assert bound.items() <= listed.items()
+    assert list(shown["span_type_schemas"]) == ["step"]
+    assert "agent_schema_version" not in silent.body

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 
@@ -56,6 +56,26 @@ class RegisterFields(msgspec.Struct, kw_only=True):
     update_current_version: bool | None = None
 
 
+class BoundSchemaVersion(msgspec.Struct, frozen=True, kw_only=True):
+    """The schema version that a run was bound to, without the schemas."""
+
+    type: Literal["agent_schema_version"] = "agent_schema_version"
+    id: str
+    account_id: str
+    agent_id: str
+    external_identifier: str | None
+    span_schemas_count: int
+
+
+class InstanceRegistered(InstanceWritten, frozen=True, kw_only=True):
+    """The answer to a registration.
+
+    ``agent_schema_version`` is there when the request declared one and was no repeat.
+    """
+
+    agent_schema_version: BoundSchemaVersion | msgspec.UnsetType = msgspec.UNSET
+
+
 async def _prepare(call: Call, body: RegisterFields) -> Prepared:
     agent_ref = await _agent_ref(call, body.agent_id)
     account_id = call.principal.account_id
@@ -79,12 +99,30 @@ async def _prepare(call: Call, body: RegisterFields) -> Prepared:
 
     answer = written_by(call.principal)
 
-    def reply(done: Done) -> InstanceWritten:
-        if isinstance(done.row, AgentInstance):
-            _remember(call, command, done.row)
-        return answer(done)
+    def reply(done: Done) -> InstanceRegistered:
+        if not isinstance(done.row, AgentInstance):
+            raise TypeError(done.row)
+        _remember(call, command, done.row)
+        return InstanceRegistered(
+            details=answer(done).details, agent_schema_version=_bound(command.schema, done.row)
+        )
 
     return Prepared(command, reply)
+
+
+def _bound(
+    declared: DeclaredSchema | None, run: AgentInstance
+) -> BoundSchemaVersion | msgspec.UnsetType:
+    # The schemas themselves stay out: the caller has just sent them, with every run that it starts.
+    if declared is None:
+        return msgspec.UNSET
+    return BoundSchemaVersion(
+        id=run.agent_schema_version_id,
+        account_id=run.account_id,
+        agent_id=run.agent_id,
+        external_identifier=declared.external_identifier,
+        span_schemas_count=declared.span_type_count,
+    )
 
 
 async def _agent_ref(call: Call, given: str | None) -> str:
@@ -174,7 +212,7 @@ OPERATIONS = (
             "token an agent that is not known yet is created, with agent_id as its external "
             "identifier; without environment_id the account's default environment is meant."
         ),
-        reply=InstanceWritten,
+        reply=InstanceRegistered,
         refusals=(NotPermitted, NotFound, InvalidAction, IdempotencyKeyUsed, ValidationFailed),
         body=RegisterFields,
         prepare=_prepare,
