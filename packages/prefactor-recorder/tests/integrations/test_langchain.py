@@ -332,6 +332,57 @@ def test_each_attempt_is_a_span(recorder: InMemoryRecorder, handler: Any) -> Non
     assert recorder.spans[-1].payload["tags"] == ["retry:attempt:3"]
 
 
+@pytest.mark.parametrize("within", [False, True])
+async def test_fallbacks_hang_from_what_they_are_for(
+    recorder: InMemoryRecorder, handler: Any, within: bool
+) -> None:
+    """The model that failed and the one in its place are siblings, below their step."""
+    model: Any = answering(ValueError("busy")).with_fallbacks([answering("Hi"), answering("Hi")])
+    chain = asking(model) if within else model
+    with recorder.run():
+        chain.invoke({"question": "?"} if within else "?", config(handler))
+
+    expected = [
+        "chain RunnableWithFallbacks complete",
+        "  llm GenericFakeChatModel failed",
+        "  llm GenericFakeChatModel complete",
+    ]
+    if within:
+        indented = ["  " + line for line in expected]
+        expected = [*SEQUENCE[:2], *indented, SEQUENCE[3]]
+    assert outline(recorder) == expected
+
+
+@pytest.mark.filterwarnings(
+    "ignore:The method `BaseChatModel._chat_model_stream_v3`"
+    ":langchain_core._api.LangChainBetaWarning"
+)
+def test_typed_events_are_counted_once(recorder: InMemoryRecorder, handler: Any) -> None:
+    """A piece that is reported both as a token and as an event is one chunk."""
+    with recorder.run():
+        events = answering("Hello my friend").stream_events("?", config(handler), version="v3")
+        assert list(events)
+
+    result = the_span(recorder, "langchain:llm").result
+    assert result["text"] == "Hello my friend"
+    assert result["streaming"]["chunks"] == 5
+
+
+def test_a_handler_that_is_handed_over_twice_keeps_its_place(recorder: InMemoryRecorder) -> None:
+    """A call within a tool that names the handler again hangs from the tool, in the same run."""
+    handler = PrefactorCallbackHandler(recorder)
+
+    @tool
+    def look() -> str:
+        """Look around."""
+        return asking(answering("Hi")).invoke({"question": "?"}, {"callbacks": [handler]})
+
+    look.invoke({}, config(handler))
+
+    assert len(recorder.runs) == 1
+    assert outline(recorder) == ["tool look complete", *("  " + line for line in SEQUENCE)]
+
+
 async def test_a_cancelled_call_is_cancelled(recorder: InMemoryRecorder, handler: Any) -> None:
     """Every step that a cancelled task was in is recorded as cancelled."""
     begun = asyncio.Event()

@@ -103,8 +103,7 @@ class PrefactorCallbackHandler(BaseCallbackHandler):
         For the code of tools and nodes: what is recorded in the block hangs from the tool's span.
         Gives None, and changes nothing, in code that LangChain has not called.
         """
-        config: Any = var_child_runnable_config.get() or {}
-        step = self._steps.get(getattr(config.get("callbacks"), "parent_run_id", None))
+        step = self._steps.get(_around())
         return nullcontext() if step is None else step.span.current()
 
     @guarded
@@ -113,7 +112,7 @@ class PrefactorCallbackHandler(BaseCallbackHandler):
     ) -> None:
         """A chain, a graph or a node of one begins."""
         if HIDDEN in (more.get("tags") or ()):
-            self._steps.alias(run_id, more.get("parent_run_id"))
+            self._steps.alias(run_id, self._above(more))
             return
         kind = more.get("run_type")
         self._begin(
@@ -182,13 +181,13 @@ class PrefactorCallbackHandler(BaseCallbackHandler):
         # Streams open with chunks that say nothing yet; calls of tools come without text.
         said = getattr(more.get("chunk"), "message", None)
         if token or getattr(said, "tool_call_chunks", None):
-            self._streamed(run_id)
+            self._streamed(run_id, "tokens")
 
     @guarded
     def on_stream_event(self, event: Any, *, run_id: UUID, **_: Any) -> None:
         """The same, from models that stream typed events."""
         if event.get("event") == "content-block-delta":
-            self._streamed(run_id)
+            self._streamed(run_id, "events")
 
     @guarded
     def on_llm_end(self, response: LLMResult, *, run_id: UUID, **_: Any) -> None:
@@ -289,22 +288,31 @@ class PrefactorCallbackHandler(BaseCallbackHandler):
     ) -> None:
         step = self._steps.open(
             run_id,
-            more.get("parent_run_id"),
+            self._above(more),
             schema_name,
             lambda: {**payload(), **surroundings(run_id, more)},
         )
         if schema_name is LLM and step is not None and step.recorded:
             step.notes["began"] = step.span.run.core.clock.elapsed()
 
-    def _streamed(self, run_id: UUID) -> None:
+    def _above(self, more: Mapping[str, Any]) -> UUID | None:
+        """The step that one hangs from which begins now: what LangChain says, or one within it.
+
+        Some of LangChain's own steps (fallbacks, for one) forget to tell those below about
+        themselves, and so does a host that hands the handler over once more within a tool. The
+        context knows better then.
+        """
+        told, inner = more.get("parent_run_id"), _around()
+        return inner if inner != told and self._steps.within(inner, told) else told
+
+    def _streamed(self, run_id: UUID, kind: str) -> None:
         step = self._steps.get(run_id)
         if step is None or "began" not in step.notes:
             return
         notes = step.notes
-        if "chunks" not in notes:
-            notes["chunks"] = 0
+        if "waited" not in notes:
             notes["waited"] = step.span.run.core.clock.elapsed() - notes["began"]
-        notes["chunks"] += 1
+        notes[kind] = notes.get(kind, 0) + 1
 
     def _end(
         self, run_id: UUID, result: Callable[[], dict[str, Any]], status: Any = "complete"
@@ -330,3 +338,9 @@ class PrefactorCallbackHandler(BaseCallbackHandler):
             key = object()
             self._steps.open(key, run_id, schema_name, lambda: payload)
             self._steps.close(key)
+
+
+def _around() -> UUID | None:
+    """The id of the step that the calling code is in, as LangChain keeps it in the context."""
+    config: Any = var_child_runnable_config.get() or {}
+    return getattr(config.get("callbacks"), "parent_run_id", None)

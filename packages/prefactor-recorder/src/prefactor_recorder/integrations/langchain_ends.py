@@ -142,9 +142,11 @@ def attempt(retry_state: Any) -> dict[str, Any]:
 def noted(notes: Mapping[str, Any]) -> dict[str, Any]:
     """What was noted while a step went on: how an answer was streamed, and failed attempts."""
     told: dict[str, Any] = {}
-    if "chunks" in notes:
+    if "waited" in notes:
         waited = round(notes["waited"] / 1e6, 3)
-        told["streaming"] = {"chunks": notes["chunks"], "first_token_ms": waited}
+        # Most models tell each piece both ways when typed events are streamed, some one way only.
+        chunks = max(notes.get("tokens", 0), notes.get("events", 0))
+        told["streaming"] = {"chunks": chunks, "first_token_ms": waited}
     if "retries" in notes:
         told["retries"] = notes["retries"][:_MAX_RETRIES]
     return told

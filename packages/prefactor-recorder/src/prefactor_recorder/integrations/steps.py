@@ -113,6 +113,15 @@ class Steps:
         """The open step with this id."""
         return self._open.get(key)
 
+    def within(self, key: object, above: object) -> bool:
+        """Whether a step is open and below another, or, if that is not open, open at all."""
+        step = self._open.get(key)
+        if above not in self._open:
+            return step is not None
+        while step is not None and step.above != above:
+            step = self._open.get(step.above)
+        return step is not None
+
     def open(
         self,
         key: object,
