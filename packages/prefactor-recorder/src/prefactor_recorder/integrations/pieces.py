@@ -1,0 +1,139 @@
+"""What the mergers of all vendors share: text from pieces, tools without secrets, token counts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+import orjson
+
+MAX_CHARACTERS = 1_000_000
+"""Characters kept of one streamed answer. The host keeps the rest, if it wants to."""
+MAX_PARTS = 1_000
+"""Choices, tool calls or blocks kept of one streamed answer."""
+REMOVED = "[removed]"
+SECRETS = frozenset({"authorization", "authorization_token", "headers", "api_key", "access_token"})
+"""Members of a tool's declaration that open doors: a remote tool is declared with its key."""
+CUT = "stream_truncated"
+"""The member of a merged answer that says that more of it arrived than was kept."""
+
+
+class Room:
+    """How much of one stream may still be kept; its pieces share it."""
+
+    __slots__ = ("cut", "left", "parts")
+
+    def __init__(self) -> None:
+        self.left = MAX_CHARACTERS
+        self.parts = MAX_PARTS
+        self.cut = False
+        """Whether anything was left out."""
+
+    def part(self) -> bool:
+        """Whether there is room for one more choice, tool call or block."""
+        self.parts -= 1
+        self.cut = self.cut or self.parts < 0
+        return self.parts >= 0
+
+    def mark(self) -> dict[str, bool]:
+        """What a merged answer has to say about what was left out."""
+        return {CUT: True} if self.cut else {}
+
+
+class Text:
+    """A text that arrives in pieces."""
+
+    __slots__ = ("_pieces", "_room")
+
+    def __init__(self, room: Room) -> None:
+        self._room = room
+        self._pieces: list[str] = []
+
+    def add(self, piece: Any) -> bool:
+        """Take the next piece, if it is one; whether it was."""
+        if not isinstance(piece, str) or not piece:
+            return False
+        room = self._room
+        if len(piece) > room.left:
+            room.cut = True
+            piece = piece[: room.left]
+        room.left -= len(piece)
+        self._pieces.append(piece)
+        return True
+
+    def __str__(self) -> str:
+        return "".join(self._pieces)
+
+    def __bool__(self) -> bool:
+        return bool(self._pieces)
+
+
+def part(parts: dict[Any, Any], key: Any, room: Room, make: Any) -> Any:
+    """The part of that key, made if there is room for it; None if there is not."""
+    if key not in parts:
+        if not room.part():
+            return None
+        parts[key] = make()
+    return parts[key]
+
+
+def without_secrets(tools: Any) -> Any:
+    """Declarations of tools, with keys and headers for the places they are at removed."""
+    if isinstance(tools, Mapping):
+        return {
+            name: REMOVED if name in SECRETS and value else without_secrets(value)
+            for name, value in cast("Any", tools).items()
+        }
+    if isinstance(tools, list | tuple):
+        return [without_secrets(tool) for tool in cast("Any", tools)]
+    return tools
+
+
+def request_of(body: Mapping[str, Any], *inputs: str) -> dict[str, Any]:
+    """A request as a payload: model, tools and the named inputs beside all other parameters."""
+    named = ("model", *inputs, "tools", "mcp_servers")
+    kept = {name: body[name] for name in named if body.get(name) is not None}
+    for name in ("tools", "mcp_servers"):
+        if name in kept:
+            kept[name] = without_secrets(kept[name])
+    parameters = {name: value for name, value in body.items() if name not in named}
+    return {**kept, "parameters": parameters} if parameters else kept
+
+
+def arguments_of(text: Any) -> Any:
+    """The arguments of a tool call: what the model wrote if it is JSON, else its words."""
+    if not isinstance(text, str):
+        return text
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return text
+
+
+def tokens(prompt: Any, completion: Any, total: Any = None) -> dict[str, int]:
+    """Counts as every reader of spans expects them; empty if there are none."""
+    if not isinstance(prompt, int) and not isinstance(completion, int):
+        return {}
+    counts = [count if isinstance(count, int) else 0 for count in (prompt, completion)]
+    return {
+        "prompt_tokens": counts[0],
+        "completion_tokens": counts[1],
+        "total_tokens": total if isinstance(total, int) else sum(counts),
+    }
+
+
+def members(value: Any) -> dict[str, Any]:
+    """An object's members as a dict; an empty one for anything else."""
+    if isinstance(value, dict):
+        return cast("dict[str, Any]", value)
+    return dict(cast("Any", value)) if isinstance(value, Mapping) else {}
+
+
+def items(value: Any) -> list[dict[str, Any]]:
+    """The objects of a JSON list; none for anything else."""
+    return [members(item) for item in cast("Any", value)] if isinstance(value, list) else []
+
+
+def present(**values: Any) -> dict[str, Any]:
+    """Those that say something."""
+    return {name: value for name, value in values.items() if value not in (None, {}, [], "")}
