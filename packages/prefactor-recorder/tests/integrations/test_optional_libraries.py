@@ -1,0 +1,41 @@
+"""Integrations are optional: nobody pays for what is not asked for, or guesses what it needs."""
+
+import subprocess
+import sys
+
+import pytest
+
+LIBRARIES = {
+    "openai": ("openai", "openai"),
+    "anthropic": ("anthropic", "anthropic"),
+    "opentelemetry": ("opentelemetry.sdk.trace", "opentelemetry"),
+}
+
+
+def run(program: str) -> str:
+    """What a program prints in an interpreter of its own."""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    return done.stdout.strip()
+
+
+@pytest.mark.parametrize("name", LIBRARIES)
+def test_a_missing_library_is_named_with_the_remedy(name: str) -> None:
+    """Without its library an integration does not import, and says which command helps."""
+    module, extra = LIBRARIES[name]
+    said = run(
+        f"import sys\nsys.modules[{module!r}] = None\n"
+        f"try:\n    import prefactor_recorder.integrations.{name}\n"
+        "except ModuleNotFoundError as error:\n    print(error)\n"
+    )
+    assert f'pip install "prefactor-recorder[{extra}]"' in said
+
+
+def test_no_library_is_loaded_unasked() -> None:
+    """Importing the recorder and its integrations loads none of their libraries."""
+    loaded = run(
+        "import sys, prefactor_recorder, prefactor_recorder.integrations\n"
+        "print(*{'openai', 'anthropic', 'opentelemetry'} & {*sys.modules})"
+    )
+    assert loaded == ""
