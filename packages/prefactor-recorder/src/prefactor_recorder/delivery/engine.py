@@ -195,7 +195,8 @@ class Engine:
             if until is None:
                 continue
             if stuck or (added >= until and (oldest is None or oldest > until)):
-                self._host.tickets.remove(ticket)
+                with contextlib.suppress(ValueError):  # somebody has stopped waiting
+                    self._host.tickets.remove(ticket)
                 ticket.finish()
 
     @property

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from .loading import load_engine
 from .notices import Notices
-from .pace import backoff
+from .pace import LONGEST, backoff
 from .parts import Parts
 from .planner import Planner
 from .stats import DeliveryStats
@@ -68,7 +68,9 @@ class Delivery:
         self._planner = self._new_planner()
         self._notices = Notices(settings.api_url)
         self._pid = os.getpid()
-        self._lock = threading.Lock()
+        # Re-entrant: a signal handler, or an object that is collected in here, may record.
+        self._lock = threading.RLock()
+        self._starting = False
         self._thread: threading.Thread | None = None
         self._engine: Engine | None = None
         self._stopped = threading.Event()
@@ -100,8 +102,10 @@ class Delivery:
         if threading.current_thread() is self._thread:
             return self._journal.undelivered
         finished = threading.Event()
-        if self._hand_in(Ticket(finished.set)):
+        ticket = Ticket(finished.set)
+        if self._hand_in(ticket):
             finished.wait(timeout)
+        self._take_back(ticket)
         return self._journal.undelivered
 
     async def aflush(self, timeout: float | None = None) -> int:
@@ -113,10 +117,15 @@ class Delivery:
             with contextlib.suppress(RuntimeError):  # the loop that waited is gone
                 loop.call_soon_threadsafe(finished.set)
 
-        if self._hand_in(Ticket(finish)):
-            with contextlib.suppress(TimeoutError):
+        ticket = Ticket(finish)
+        try:
+            if self._hand_in(ticket):
                 async with asyncio.timeout(timeout):
                     await finished.wait()
+        except TimeoutError:
+            pass  # the count says what is left
+        finally:
+            self._take_back(ticket)
         return self._journal.undelivered
 
     def close(self, timeout: float | None = None) -> int:
@@ -151,7 +160,9 @@ class Delivery:
         """In a forked child: forget the thread, which is the parent's, and what it had planned."""
         _inherited.append((self._thread, self._engine, self._planner))
         self._pid = os.getpid()
-        self._lock = threading.Lock()
+        # Re-entrant: a signal handler, or an object that is collected in here, may record.
+        self._lock = threading.RLock()
+        self._starting = False
         self._stopped = threading.Event()
         self._thread = self._engine = None
         self._planner = self._new_planner()
@@ -168,11 +179,13 @@ class Delivery:
     def _hand_in(self, ticket: Ticket) -> bool:
         """Have the thread finish a ticket; whether there is a thread that can."""
         self.tickets.append(ticket)
-        if self._ensure_thread():
-            self.wake()
-            return True
-        self.tickets.remove(ticket)
-        return False
+        self.wake()
+        return self._ensure_thread() and not self._stopped.is_set()
+
+    def _take_back(self, ticket: Ticket) -> None:
+        """Nobody waits for a ticket any more: what is left is in no hurry."""
+        with contextlib.suppress(ValueError):  # it was finished
+            self.tickets.remove(ticket)
 
     def _ensure_thread(self) -> bool:
         """Whether there is a thread now."""
@@ -180,20 +193,23 @@ class Delivery:
         if thread is not None and thread.is_alive():
             return True
         with self._lock:
-            if self._thread is not None and self._thread.is_alive():
-                return True
             if self._stopped.is_set():
                 return False
+            if self._starting or (self._thread is not None and self._thread.is_alive()):
+                return True
             if self._thread is not None:
                 self.stats.worker_restarts += 1
                 logger.warning("The delivery thread was gone; it is started again")
-            thread = threading.Thread(target=self._main, name="prefactor-recorder", daemon=True)
+            self._starting = True
             try:
+                thread = threading.Thread(target=self._main, name="prefactor-recorder", daemon=True)
                 thread.start()
+                self._thread = thread
             except RuntimeError:
                 # The interpreter is on its way out, or the system has no thread left.
                 return False
-            self._thread = thread
+            finally:
+                self._starting = False
             return True
 
     def _main(self) -> None:
@@ -201,10 +217,11 @@ class Delivery:
         failures = 0
         try:
             while not self._stopped.is_set():
+                began = time.monotonic()
                 try:
                     self._run()
-                except BaseException:
-                    failures += 1
+                except BaseException:  # this thread has no other purpose
+                    failures = failures + 1 if time.monotonic() < began + LONGEST else 1
                     self.stats.worker_restarts += 1
                     logger.exception("Delivery failed unexpectedly; it is started again")
                     self._stopped.wait(backoff(failures, _chance()))
