@@ -198,15 +198,17 @@ def test_no_home_is_a_warning(
 
 def test_the_default_place_is_the_platforms() -> None:
     """The state directory is where the platform says, and a relative one is ignored."""
-    assert default_directory({"HOME": "/home/a"}, "linux") == Path("/home/a/.local/state/prefactor")
-    assert default_directory({"HOME": "/home/a", "XDG_STATE_HOME": "/s"}, "linux") == Path(
+    assert default_directory({"HOME": "/homes/a"}, "linux") == Path(
+        "/homes/a/.local/state/prefactor"
+    )
+    assert default_directory({"HOME": "/homes/a", "XDG_STATE_HOME": "/s"}, "linux") == Path(
         "/s/prefactor"
     )
-    assert default_directory({"HOME": "/home/a", "XDG_STATE_HOME": "s"}, "linux") == Path(
-        "/home/a/.local/state/prefactor"
+    assert default_directory({"HOME": "/homes/a", "XDG_STATE_HOME": "s"}, "linux") == Path(
+        "/homes/a/.local/state/prefactor"
     )
-    assert default_directory({"HOME": "/Users/a"}, "darwin") == Path(
-        "/Users/a/Library/Application Support/prefactor"
+    assert default_directory({"HOME": "/people/a"}, "darwin") == Path(
+        "/people/a/Library/Application Support/prefactor"
     )
 
 
