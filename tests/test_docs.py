@@ -164,6 +164,20 @@ def test_every_command_of_the_spool_is_in_the_reference() -> None:
     assert undocumented(sorted(options)) == []
 
 
+def test_every_variable_of_the_recorder_is_in_the_reference() -> None:
+    """Each variable that the recorder reads stands beside the argument that it is read for."""
+    variables = importlib.import_module("prefactor_recorder.settings").VARIABLES
+    lines = reference().splitlines()
+    missing = [
+        variable
+        for variable, argument in variables.items()
+        if not any(f"`{variable}`" in line and f"`{argument}`" in line for line in lines)
+    ]
+
+    assert variables
+    assert missing == []
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_link_leads_somewhere(page: Page) -> None:
     """A link within the repository names a file that exists and a heading that it has."""
