@@ -89,13 +89,14 @@ def _list(given: argparse.Namespace) -> int:
         document = {"spool_dir": root, "accounts": [asdict(account) for account in accounts]}
         sys.stdout.write(orjson.dumps(document, _plain, orjson.OPT_INDENT_2).decode() + "\n")
         return 0
-    for account in accounts:
+    waiting = [account for account in accounts if account.processes]
+    for account in waiting:
         _say(f"{account.api_url or 'unknown API'}, account {account.account_id or 'not known yet'}")
         _say(f"  {account.directory}")
         for process in account.processes:
             for line in _told(process, time.time()):
                 _say(f"    {line}")
-    if not any(account.processes for account in accounts):
+    if not waiting:
         _say(f"Nothing waits in {root}.")
     return 0
 

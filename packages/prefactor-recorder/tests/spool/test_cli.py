@@ -133,6 +133,7 @@ def test_flush_delivers_what_the_dead_left(
     assert len(server.spans) == 20
     assert [path.name for path in spool.rglob("*") if path.is_file()] == ["identity.json"]
     assert run("flush", **to).stdout.startswith("0 delivered")
+    assert run("list").stdout == f"Nothing waits in {spool}.\n"
 
 
 def test_flush_needs_to_know_where_to(run: Run, left: SpoolJournal) -> None:

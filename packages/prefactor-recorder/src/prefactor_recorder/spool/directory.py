@@ -72,6 +72,15 @@ def check_private(directory: Path, owners: tuple[int, ...] | None = None) -> Non
         )
 
 
+def is_private(directory: Path) -> bool:
+    """Whether a directory is there, and belongs to this user."""
+    try:
+        check_private(directory)
+    except OSError:
+        return False
+    return True
+
+
 def create_file(path: Path) -> int:
     """Open a new file to append to, for its owner alone; the descriptor.
 

@@ -7,7 +7,7 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from .claim import CAN_LOCK, Claim, claim_new
-from .directory import account_directory, make_private
+from .directory import account_directory, is_private, make_private
 from .identity import Identity, read_identity, write_identity
 from .segment import SEGMENT, Segment, create_segment
 
@@ -57,8 +57,8 @@ class SpoolFiles:
     def learn_account(self, account_id: str) -> None:
         """Write down whose data this is, so that it is found again under another token."""
         self._account_id = account_id
-        if self.claim:
-            self._identify(self.claim.directory)
+        if self.directory and is_private(self.directory):
+            self._identify(self.directory)
 
     def is_gone(self) -> bool:
         """Whether somebody deleted the lock file, and with it perhaps all of the directory."""

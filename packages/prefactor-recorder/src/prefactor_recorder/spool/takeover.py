@@ -6,7 +6,7 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from .claim import LOCK, Claim, claim_dead
-from .directory import check_private
+from .directory import is_private
 from .identity import read_identity
 from .segment import ACK, SEGMENT, Segment, adopt_segment
 
@@ -136,8 +136,8 @@ def siblings(directory: Path, account: str | None) -> list[Path]:
 
     Whose the others are is known only once the server has named the account for them, too.
     """
-    found = [directory] if _is_private(directory) else []
-    if account and _is_private(directory.parent):
+    found = [directory] if is_private(directory) else []
+    if account and is_private(directory.parent):
         with contextlib.suppress(OSError):
             others = sorted(directory.parent.iterdir())
             found += [other for other in others if other != directory and _is_of(other, account)]
@@ -145,12 +145,4 @@ def siblings(directory: Path, account: str | None) -> list[Path]:
 
 
 def _is_of(directory: Path, account: str) -> bool:
-    return _is_private(directory) and read_identity(directory).account_id == account
-
-
-def _is_private(directory: Path) -> bool:
-    try:
-        check_private(directory)
-    except OSError:
-        return False
-    return True
+    return is_private(directory) and read_identity(directory).account_id == account
