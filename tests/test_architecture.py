@@ -87,6 +87,32 @@ IMPORTS = [
         never=("aiohttp",),
         because="whoever changes the HTTP library edits three files",
     ),
+    # In the recorder.
+    *(
+        ImportRule(
+            where=f"prefactor_recorder.delivery.{module}",
+            ours=(
+                "prefactor_recorder.delivery",
+                "prefactor_recorder.journal",
+                "prefactor_recorder.record",
+            ),
+            never=(
+                "aiohttp",
+                "asyncio",
+                "logging",
+                "prefactor_recorder.delivery.engine",
+                "prefactor_recorder.delivery.sender",
+                "prefactor_recorder.delivery.worker",
+                "random",
+                "socket",
+                "threading",
+                "time",
+            ),
+            because="what is sent, when, and what an answer means is decided without a clock, "
+            "chance or a socket: only so can every order of failures be tried",
+        )
+        for module in ("items", "lanes", "pace", "planner", "polls", "verdicts")
+    ),
     # In the server, from the middle outwards.
     ImportRule(
         where="prefactor_server.domain",
@@ -379,6 +405,8 @@ BREAKING_IMPORTS = [
         "import importlib\nimportlib.import_module('prefactor_server.cli')",
     ),
     ("prefactor_recorder.worker", "from prefactor_server.domain import pfid"),
+    ("prefactor_recorder.delivery.planner", "import time"),
+    ("prefactor_recorder.delivery.pace", "from .sender import Sender"),
 ]
 
 
