@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from live_server import start_server
@@ -62,7 +63,7 @@ def test_what_comes_later_is_sent_later(
 
 
 async def test_the_real_server_holds_what_was_recorded(tmp_path: Path) -> None:
-    """Everything that a run can tell arrives at a real server, and is there exactly once."""
+    """Everything that a run can tell arrives, once, and compressed as soon as the server asks."""
     server = start_server(tmp_path)
     journal = MemoryJournal(2**20)
     settings = DeliverySettings(api_url=server.url, api_token=server.token)
@@ -72,7 +73,11 @@ async def test_the_real_server_holds_what_was_recorded(tmp_path: Path) -> None:
     run.create("span-00000002", parent="span-00000001").end("span-00000002", "cancelled")
     run.end("span-00000001", "failed", '{"error":{"message":"no"}}').finish("failed")
     assert await delivery.aflush(30) == 0
-    assert delivery.close() == 0
+    sent = delivery.stats.bytes_sent
+    run.span("span-00000003", json.dumps({"text": "the same words again, " * 5000}))
+    assert await delivery.aflush(30) == 0
+    assert delivery.stats.bytes_sent - sent < 5000
+    assert delivery.close(30) == 0
     async with PrefactorHttpClient(HttpClientConfig(server.url, server.token)) as client:
         instance = await client.agent_instances.get(run.id)
         spans = [row async for row in client.agent_spans.iterate(agent_instance_id=run.id)]
@@ -81,5 +86,7 @@ async def test_the_real_server_holds_what_was_recorded(tmp_path: Path) -> None:
     assert [(span.id, span.status, span.parent_span_id) for span in spans] == [
         ("span-00000001", "failed", None),
         ("span-00000002", "cancelled", "span-00000001"),
+        ("span-00000003", "complete", None),
     ]
+    assert spans[2].payload == {"text": "the same words again, " * 5000}
     assert spans[0].result_payload == {"error": {"message": "no"}}
