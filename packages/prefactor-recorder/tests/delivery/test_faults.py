@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from prefactor_http.testing import Drop, HtmlReply, Reply, ScriptedServer, Stall, Step, Truncate
+from prefactor_http.testing import (
+    Drop,
+    FaultPlan,
+    HtmlReply,
+    Reply,
+    ScriptedServer,
+    Stall,
+    Step,
+    Truncate,
+)
 from recorded import RecordedRun
 
 if TYPE_CHECKING:
@@ -155,6 +164,41 @@ def test_what_may_pass_is_sent_again(
     assert max(server.applied.values()) == 1
     assert journal.dead == []
     assert delivery.stats.retries >= 2
+    assert sorted(journal.settled) == sorted(set(journal.settled))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_faults_at_random(
+    server: ScriptedServer, journal: Remembering, deliver: Callable[..., Delivery], seed: int
+) -> None:
+    """Half of all requests meet a fault of some kind; every span is there, once, and ended."""
+    server.inject(
+        FaultPlan(
+            seed=seed,
+            drop_before=0.1,
+            drop_after=0.1,
+            truncate=0.1,
+            throttle=0.05,
+            unavailable=0.1,
+            stall=0.05,
+            stall_seconds=60,
+        )
+    )
+    delivery = deliver(request_timeout=0.3, batch_items=20)
+    runs = [RecordedRun(journal, f"run-{number:08}").begin() for number in range(10)]
+    for number in range(300):
+        run = runs[number % 10].create(f"span-{number:08}")
+        if number % 30 == 0:
+            delivery.flush(0.05)
+        run.end(f"span-{number:08}")
+    for run in runs:
+        run.finish()
+    assert persist(delivery) == 0
+    assert len(server.spans) == 300
+    assert {span["status"] for span in server.spans.values()} == {"complete"}
+    assert {instance["status"] for instance in server.instances.values()} == {"complete"}
+    assert max(server.applied.values()) == 1
+    assert journal.dead == []
     assert sorted(journal.settled) == sorted(set(journal.settled))
 
 
