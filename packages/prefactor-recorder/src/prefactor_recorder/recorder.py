@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 from . import pfid
 from .declaring import Declaring
 from .encoding import encode
+from .errors import ConfigurationError
 from .guard import failures, guarded, warn_once
 from .run import Run, is_id
 from .settings import RecorderSettings, resolve
@@ -231,7 +232,12 @@ class Recorder(Declaring):
     def _schema_version(self, span_types: Iterable[SpanTypes]) -> bytes | None:
         """What is declared for a run, as the `agent_schema_version` of its registration."""
         more = tuple(span_types)
-        return (SpanTypes((self.span_types, *more)) if more else self.span_types).schema_version()
+        if more:
+            try:
+                return SpanTypes((self.span_types, *more)).schema_version()
+            except ConfigurationError as error:  # a run counts for more than what describes it
+                failures.note("run", error)
+        return self.span_types.schema_version()
 
     @guarded
     def _assembled(self) -> Parts | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import inspect
 import threading
@@ -128,8 +129,15 @@ class _Entry:
         return self._checked(replace(self, traced=replace(merged, functions=functions)))
 
     def merged(self, other: _Entry) -> _Entry:
+        if self.declared is self.traced is None:
+            return other
         entry = self if other.declared is None else self.with_declared(other.declared)
         return entry if other.traced is None else entry.with_traced(other.traced)
+
+    @functools.cached_property
+    def encoded(self) -> bytes:
+        """The declaration as JSON. Kept: sets that are made for one run share their entries."""
+        return encode(self.effective().wire())
 
     def effective(self) -> SpanType:
         if self.declared is None or self.traced is None:
@@ -234,7 +242,9 @@ class SpanTypes(Declaring):
         """
         version = self._version
         if version is None and self._entries:
-            schemas = encode(self.schemas())
+            with _lock:
+                entries = sorted(self._entries.items())
+            schemas = b"[%b]" % b",".join(entry.encoded for _, entry in entries)
             name = hashlib.sha256(schemas).hexdigest()[:32].encode()
             version = b'{"external_identifier":"%b","span_type_schemas":%b}' % (name, schemas)
             self._version = version

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prefactor_recorder.span_types import SpanTypes
@@ -153,6 +153,7 @@ def treated_async(generator: AsyncGenerator[Any, Any], treatment: list[str]) -> 
 
 
 @pytest.mark.parametrize("recorded", [True, False])
+@settings(max_examples=400)  # the interesting ones need three things to come together
 @given(program=PROGRAMS, treatment=TREATMENTS)
 def test_a_traced_generator_behaves_like_the_bare_one(
     recorded: bool, program: list[str], treatment: list[str]
@@ -173,6 +174,7 @@ def test_a_traced_generator_behaves_like_the_bare_one(
 # An asynchronous generator that ignores its end complains once more when it is collected.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("recorded", [True, False])
+@settings(max_examples=400)  # the interesting ones need three things to come together
 @given(program=PROGRAMS, treatment=TREATMENTS)
 def test_a_traced_asynchronous_generator_behaves_like_the_bare_one(
     recorded: bool, program: list[str], treatment: list[str]

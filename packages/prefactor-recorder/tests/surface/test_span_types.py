@@ -457,3 +457,20 @@ def test_declaring_loads_nothing_but_the_standard_library() -> None:
     )
 
     assert ran.stdout.strip() == "[]"
+
+
+def test_a_set_for_one_run_costs_no_second_reading_of_hints(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What a module's types look like is worked out once, however many runs include them."""
+    module = SpanTypes()
+
+    @module.trace("a")
+    def function(order: Order) -> int:
+        return len(order)
+
+    first = SpanTypes([module]).schema_version()
+    monkeypatch.setattr("prefactor_recorder.hints.hints_of", None)  # would fail if it were asked
+
+    assert SpanTypes([module]).schema_version() == first == module.schema_version()
+    assert function({"item": "a"}) == 1

@@ -204,3 +204,19 @@ async def test_it_can_be_used_from_asynchronous_code() -> None:
             pass
         assert await recorder.aflush() == 0
         assert recorder.stats().delivered == 5
+
+
+def test_a_run_counts_for_more_than_what_describes_it(recorder: InMemoryRecorder) -> None:
+    """Types for one run that contradict the recorder's are left out; the run is recorded."""
+    recorder.span_type("a", title="one")
+    other = SpanTypes()
+    other.span_type("a", title="two")
+    failures = recorder.stats().failures
+
+    with recorder.run(span_types=[other]):
+        pass
+
+    (run,) = recorder.runs
+    (sent,) = run.registration["agent_schema_version"]["span_type_schemas"]
+    assert (run.status, sent["title"]) == ("complete", "one")
+    assert recorder.stats().failures == failures + 1
