@@ -1,7 +1,9 @@
 """LangChain's chains, models, tools and retrievers, recorded as they are called."""
 
 import asyncio
+import gc
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -518,6 +520,35 @@ def test_a_run_that_is_not_sampled_stays_so(recorder: InMemoryRecorder) -> None:
         assert asking(answering("Hi")).invoke({"question": "1"}, config(handler)) == "Hi"
 
     assert recorder.runs == []
+    assert len(handler._steps) == 0
+
+
+def test_streams_may_be_collected_anywhere(recorder: InMemoryRecorder) -> None:
+    """A stream that is garbage ends its spans wherever the collector runs, the recorder included.
+
+    A lock that could not be entered twice by a thread would hold up this test for ever.
+    """
+    handler = PrefactorCallbackHandler(recorder)
+    chain = RunnableLambda(str, name="a") | RunnableLambda(iter, name="b")
+
+    def work() -> None:
+        for _ in range(25):
+            stream: list[Any] = [chain.stream("pieces", config(handler))]
+            next(stream[0])
+            stream.append(stream)  # a cycle, which only the collector finds
+
+    before = gc.get_threshold()
+    gc.set_threshold(20)
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            for done in [pool.submit(work) for _ in range(4)]:
+                done.result()
+    finally:
+        gc.set_threshold(*before)
+    gc.collect()
+
+    assert len(recorder.runs) == 100
+    recorder.assert_all_ended()
     assert len(handler._steps) == 0
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 MAX_DEPTH = 32
 """Levels of nesting that are kept of a value."""
 
-ROLES = {"human": "user", "ai": "assistant"}
+ROLES = {"human": "user", "ai": "assistant", "system": "system", "tool": "tool"}
 """Message types that go by another name everywhere else."""
 
 PARAMETERS = (
@@ -51,8 +51,10 @@ _GRAPH_VALUES = ("Command", "Interrupt", "Send")
 
 def plain(value: Any, depth: int = 0, above: frozenset[int] = frozenset()) -> Any:
     """A value of LangChain or of the host as JSON; what is not known here is left as it is."""
-    if value is None or isinstance(value, str | int | float):
+    if value is None or isinstance(value, (str, int, float)):
         return value
+    if isinstance(value, BaseMessage):
+        return message(value)
     if depth > MAX_DEPTH or id(value) in above:
         return "..."
     above, depth = above | {id(value)}, depth + 1
@@ -65,8 +67,6 @@ def plain(value: Any, depth: int = 0, above: frozenset[int] = frozenset()) -> An
 
 
 def _object(value: Any, depth: int, above: frozenset[int]) -> Any:
-    if isinstance(value, BaseMessage):
-        return message(value)
     if isinstance(value, Document):
         return document(value)
     if isinstance(value, PromptValue):
@@ -97,24 +97,35 @@ def _of_class(value: Any, kind: type, depth: int, above: frozenset[int]) -> Any:
 
 def message(value: BaseMessage) -> dict[str, Any]:
     """A message: role, content, and what it says about tools."""
-    kind = value.type.removesuffix("MessageChunk").lower()
+    # Not by getattr: asking a pydantic model for what it lacks takes longer than all the rest, and
+    # each step of an agent tells all the messages so far.
+    held = value.__dict__
+    content = held["content"]
     told: dict[str, Any] = {
-        "role": getattr(value, "role", None) or ROLES.get(kind, kind),
-        "content": plain(value.content),
+        "role": held.get("role") or _role(value.type),
+        "content": content if type(content) is str else plain(content),
     }
-    if value.name:
-        told["name"] = value.name
-    if calls := getattr(value, "tool_calls", None):
+    if name := held.get("name"):
+        told["name"] = name
+    if calls := held.get("tool_calls"):
         told["tool_calls"] = [tool_call(call) for call in calls]
-    if broken := getattr(value, "invalid_tool_calls", None):
+    if broken := held.get("invalid_tool_calls"):
         told["invalid_tool_calls"] = [
             {**tool_call(call), "error": call.get("error")} for call in broken
         ]
-    if answered := getattr(value, "tool_call_id", None):
+    if answered := held.get("tool_call_id"):
         told["tool_call_id"] = answered
-    if getattr(value, "status", None) == "error":
+    if held.get("status") == "error":
         told["status"] = "error"
     return told
+
+
+def _role(kind: str) -> str:
+    known = ROLES.get(kind)
+    if known is not None:
+        return known
+    kind = kind.removesuffix("MessageChunk").lower()
+    return ROLES.get(kind, kind)
 
 
 def tool_call(call: Mapping[str, Any]) -> dict[str, Any]:

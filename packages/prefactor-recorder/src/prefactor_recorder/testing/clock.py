@@ -28,7 +28,7 @@ class FixedClock(Clock):
         self._start = unix_ns(start)
         self._tick = _nanoseconds(tick)
         self._now = 0
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     def advance(self, seconds: float) -> None:
         """Let time pass."""

@@ -151,7 +151,8 @@ class _KeptParts(Parts):
 
     def __init__(self, settings: RecorderSettings, clock: FixedClock) -> None:
         self.records = Records()
-        self._lock = threading.Lock()
+        # Re-entrant: collecting garbage in here may close a generator that ends a span.
+        self._lock = threading.RLock()
         self.runs = weakref.WeakValueDictionary()
         self.journal = _KeptJournal(self)
         self.delivery = cast("Any", _NoDelivery())
