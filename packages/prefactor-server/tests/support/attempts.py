@@ -12,7 +12,8 @@ from typing import Any
 
 from described_api import Choose, Described
 from hypothesis import strategies as st
-from tenant import TIME
+from served_api import Answered
+from tenant import TIME, Tenant, address
 
 Ids = Mapping[str, Sequence[str]]
 """Ids by their kind, which is the name of the fields and parameters that hold one."""
@@ -39,10 +40,16 @@ class Call:
 
 
 class Places:
-    """What there is to be put into calls; an operation's own kind stands for its ``id``."""
+    """What there is to be put into calls of operations."""
 
-    def __init__(self, theirs: Ids, mine: Ids) -> None:
+    def __init__(self, operations: Sequence[Described], theirs: Ids, mine: Ids) -> None:
+        self.operations = operations
         self._ids = {"theirs": theirs, "mine": mine}
+        self._kinds = {one.noun: one.path_parameter for one in operations if one.path_parameter}
+
+    def kind(self, name: str, operation: Described) -> str:
+        """What kind of thing a field names: ``id`` is the operation's own."""
+        return (self._kinds.get(operation.noun) or "") if name == "id" else name
 
     def refs(self, whose: str, kind: str | None = None) -> list[str]:
         """What stands for the ids of a kind, or of all kinds."""
@@ -76,7 +83,7 @@ class Places:
     def _by_field(self, operation: Described) -> Iterator[Call]:
         mine = (self.refs("mine", operation.path_parameter) or [""])[0]
         for way in operation.fields():
-            for theirs in self._fitting(way[-1], operation):
+            for theirs in self.refs("theirs", self.kind(way[-1], operation)):
                 body = operation.make(self._own, way.__contains__)
                 _put(body, way, theirs)
                 yield Call(operation, "", path_id=mine, body=body)
@@ -90,22 +97,20 @@ class Places:
             return mine[-1] if mine else {}
         return TIME if name.endswith(("_at", "_time")) else "<mark> text"
 
-    def _fitting(self, name: str, operation: Described) -> list[str]:
-        kind = operation.path_parameter if name == "id" else name
-        if name == "id" and kind is None:
-            return self.refs("theirs")
-        return self.refs("theirs", kind)
-
 
 def any_call(
-    places: Places, operations: Sequence[Described], tokens: Sequence[str], keys: Sequence[str]
+    places: Places, tokens: Sequence[str], keys: Sequence[str], texts: Sequence[str] = ("<mark>",)
 ) -> st.SearchStrategy[Call]:
-    """Any call with any of the ids in any place."""
-    every = st.sampled_from([*places.refs("theirs"), *places.refs("mine"), "shared-run", "<mark>"])
+    """Any call with any of the ids in any place.
+
+    What is new has no id of another kind, and no key is an id: a later call would find by it what
+    an earlier one of the same caller made.
+    """
+    every = st.sampled_from([*places.refs("theirs"), *places.refs("mine"), *texts])
 
     def chooser(draw: st.DrawFn, operation: Described) -> Choose:
         def choose(name: str, schema: Mapping[str, Any]) -> Any:
-            kind = operation.path_parameter if name == "id" else name
+            kind = places.kind(name, operation)
             fitting = [*places.refs("theirs", kind), *places.refs("mine", kind)]
             if "enum" in schema:
                 return draw(st.sampled_from(schema["enum"]))
@@ -113,15 +118,18 @@ def any_call(
                 return draw(st.sampled_from(fitting))
             if schema.get("type") != "string":
                 return draw(st.sampled_from([{}, {"text": "<mark>"}]))
-            return TIME if name.endswith(("_at", "_time")) else draw(every)
+            if name.endswith(("_at", "_time")):
+                return TIME
+            return draw(st.sampled_from(texts) if name in ("id", "idempotency_key") else every)
 
         return choose
 
     @st.composite
     def call(draw: st.DrawFn) -> Call:
-        operation = draw(st.sampled_from(operations))
+        operation = draw(st.sampled_from(places.operations))
         choose = chooser(draw, operation)
-        path_id = choose("id", {"type": "string"}) if operation.path_parameter else ""
+        path = operation.path_parameter
+        path_id = choose(path, {"type": "string"}) if path else ""
         names = draw(st.sets(st.sampled_from(sorted(operation.query) or [""]), max_size=2))
         wanted = draw(
             st.sets(st.sampled_from(sorted({way[-1] for way in operation.fields()}) or [""]))
@@ -142,8 +150,27 @@ def any_call(
     return call()
 
 
-def filled_in(value: Any, theirs: Ids, mine: Ids, marks: Mapping[str, str]) -> Any:
-    """A call, or a part of one, with ids and marks in the place of what stands for them."""
+async def attempt(
+    caller: Tenant, call: Call, key: str, theirs: Ids, marks: Mapping[str, str]
+) -> Answered:
+    """Make a call for a caller; ``key`` is for an item that has none of its own.
+
+    ``theirs`` are the ids of others; ``marks`` is what other texts in brackets stand for.
+    """
+
+    def written(value: Any) -> Any:
+        return _filled_in(value, theirs, caller.ids, {"mark": caller.mark, **marks})
+
+    token = caller.tokens[call.token]
+    if call.as_item:
+        body = written({"items": [call.item(key)]})
+        return await caller.api.call(token, "POST", "/api/v1/bulk", body)
+    target = address(call.operation, *written([call.path_id, call.query]))
+    body = None if call.body is None else written(call.body)
+    return await caller.api.call(token, call.operation.method, target, body, written(call.key))
+
+
+def _filled_in(value: Any, theirs: Ids, mine: Ids, marks: Mapping[str, str]) -> Any:
     text = json.dumps(value)
     for whose, known in (("theirs", theirs), ("mine", mine)):
         for kind, ids in known.items():

@@ -8,7 +8,7 @@ Choose = Callable[[str, Mapping[str, Any]], Any]
 """Gives the value of a field that is a text, by its name and schema."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Described:
     """One operation, as a caller who has the document knows it."""
 
@@ -20,6 +20,15 @@ class Described:
     required_query: frozenset[str]
     body: Mapping[str, Any] | None
     components: Mapping[str, Any]
+
+    def __repr__(self) -> str:
+        # With its schemas, a failure that names a few calls would fill a hundred pages.
+        return f"<{self.name}>"
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """What Hypothesis prints."""
+        del cycle
+        printer.text(repr(self))
 
     @property
     def noun(self) -> str:

@@ -19,6 +19,8 @@ SCHEMA = {
 RUN, SPAN, AGENT = "shared-run", "shared-span", "shared-agent"
 # What makes more than one thing, or nothing that stays.
 _NOT_MADE = {"bulk.execute", "pfids.generate", "agent_instances.register", "agent_spans.create"}
+# What takes a secret that was told to somebody.
+_NOT_MADE |= {"admin_user_invites.accept"}
 
 _TEXTS = ("description", "external_identifier")
 
@@ -26,8 +28,11 @@ _TEXTS = ("description", "external_identifier")
 class Tenant:
     """One account, its tokens, and every id in it, in the order in which they became known.
 
-    ``mark`` is in every text and in every id that it chose for itself alone.
+    ``mark`` is in every text and in every id that it chose for itself alone. ``scope`` is that of
+    the token which it makes its own calls with.
     """
+
+    scope = "account"
 
     def __init__(self, api: ServedApi, operations: Iterable[Described], mark: str) -> None:
         self.api = api
@@ -42,27 +47,39 @@ class Tenant:
     async def call(
         self, operation: Described, path_id: str = "", body: Any = None, **query: str
     ) -> Answered:
-        """Call an operation with the account's own token, under a key that is easily guessed."""
+        """Call an operation with the tenant's own token, under a key that is easily guessed."""
         target = address(operation, path_id, query)
         self._keys += 1
-        key = f"key-{self._keys:04}" if operation.method != "GET" else None
-        return await self.api.call(self.tokens["account"], operation.method, target, body, key)
+        key = self._key(self._keys) if operation.method != "GET" else None
+        return await self.api.call(self.tokens[self.scope], operation.method, target, body, key)
+
+    def _key(self, number: int) -> str:
+        return f"key-{number:04}"
 
     async def furnish(self) -> None:
         """Make everything: what agents do, and whatever else the document says can be made."""
         self.tokens["account"] = await self.api.new_account(f"{self.mark} account")
-        run = await self._run(RUN, SPAN, AGENT)
+        run = await self.record(RUN, SPAN, agent_id=AGENT)
         self.tokens["agent_deployment"] = await self.api.deployment_token(run)
-        await self._run(f"{self.mark}-run", f"{self.mark}-span", f"{self.mark}-agent")
+        mark = self.mark
+        await self.record(f"{mark}-run", f"{mark}-span", agent_id=f"{mark}-agent")
+        await self.look_around()
+        await self.make_everything()
+        self.secrets |= set(self.tokens.values())
+
+    async def look_around(self) -> None:
+        """Learn every id that a list shows."""
         for operation in self.operations.values():
             if operation.method == "GET" and not operation.path_parameter:
                 await self._learn(operation, {})
+
+    async def make_everything(self) -> None:
+        """Make two of each thing that the document says can be made."""
         for _ in range(2):
             for operation in self.operations.values():
                 if self._makes(operation):
                     body = operation.make(self.choose, _TEXTS.__contains__)
                     await self._learn(operation, body)
-        self.secrets |= set(self.tokens.values())
 
     def choose(self, name: str, schema: Mapping[str, Any]) -> Any:
         """A value for a field: an id of its kind if there is one, else a text of this account's."""
@@ -106,6 +123,7 @@ class Tenant:
 
     def _query(self, operation: Described) -> dict[str, str]:
         query = {one: self.choose(one, operation.query[one]) for one in operation.required_query}
+        query |= {name: "true" for name in operation.query if name.startswith("include_")}
         if "pagination[page_size]" in operation.query:
             query["pagination[page_size]"] = "100"
         if "start_time" in operation.query:
@@ -116,9 +134,11 @@ class Tenant:
         made = operation.method == "POST" and operation.body and not operation.path_parameter
         return bool(made) and operation.name not in _NOT_MADE
 
-    async def _run(self, run_id: str, span_id: str, agent_id: str) -> Any:
-        fields = {"id": run_id, "agent_id": agent_id, "agent_schema_version": SCHEMA}
-        run = await self._learn("agent_instances.register", fields)
+    async def record(self, run_id: str, span_id: str, **fields: str) -> Any:
+        """A run with its spans and its quality; the run."""
+        fields = {"id": run_id, **fields}
+        body = {**fields, "agent_schema_version": SCHEMA}
+        run = await self._learn("agent_instances.register", body)
         await self._learn("agent_instances.start", {}, run_id)
         payload = {"text": f"{self.mark} payload"}
         span = {"id": span_id, "agent_instance_id": run_id, "schema_name": "step"}
@@ -128,6 +148,11 @@ class Tenant:
         quality = {"name": "default", "payload": payload}
         await self._learn("agent_instances.record_quality", quality, run_id)
         return run
+
+    def _concerns_it(self, kind: str, value: str) -> bool:
+        """Whether an id is to be remembered."""
+        del kind, value
+        return True
 
     async def _learn(self, operation: Described | str, body: Any, path_id: str = "") -> Any:
         if isinstance(operation, str):
@@ -139,12 +164,13 @@ class Tenant:
         self.made.add(operation.name)
         of_noun = (one for one in self.operations.values() if one.noun == operation.noun)
         kind = next((one.path_parameter for one in of_noun if one.path_parameter), None)
-        for name, value in _texts(answer.body):
-            if name == "token":
-                self.secrets.add(value)
+        self.secrets |= {value for name, value in _texts(answer.body) if name == "token"}
+        # What stands beside it is of another kind, and has ids of its own.
+        for name, value in _texts([answer.body.get("details"), answer.body.get("summaries")]):
             known = kind if name == "id" else name if name.endswith("_id") else None
-            if known and value not in self.ids.setdefault(known, []):
-                self.ids[known].append(value)
+            if known and self._concerns_it(known, value):
+                ids = self.ids.setdefault(known, [])
+                ids.extend([value] if value not in ids else [])
         return answer.body.get("details")
 
 

@@ -1,0 +1,160 @@
+"""Deployments of one account: the token of each reaches its own agent in its own environment alone.
+
+Over every operation of the OpenAPI document, so that a new operation is covered by being there.
+Two deployments are furnished alike, and an operator then fills the account with everything else:
+other agents, and the same two agents in another environment. The intruder knows many ids of that,
+and puts them wherever an id fits; the stranger does the same with ids that nobody has.
+"""
+
+from collections.abc import Iterator, Mapping
+from itertools import count
+
+import pytest
+from attempts import Call, Places, any_call, attempt, changed
+from backends import open_storage
+from described_api import described
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+from residents import Deployed, Operator
+from served_api import ServedApi
+from tenant import outcome
+
+from prefactor_server.api.openapi import openapi_document
+from prefactor_server.api.operations import OPERATIONS
+from prefactor_server.domain.pfid import is_pfid
+
+DESCRIBED = described(openapi_document(OPERATIONS))
+NAMES = [one.name for one in DESCRIBED]
+TOKENS = ("agent_deployment",)
+KEYS = ("<mark>-key-1", "<mark>-key-2", "<mark>-key-3")
+
+# Ids are unique in an account. That one is in use is all that can be learnt by guessing it, from a
+# refusal that changes nothing.
+TAKEN = (
+    (409, "invalid_action", []),
+    (200, None, [("error", "invalid_action")]),
+)
+
+
+class World:
+    """One account on one server, two of its deployments, and all the rest of it."""
+
+    def __init__(self, api: ServedApi) -> None:
+        self.api = api
+        self.operator = Operator(api, DESCRIBED, "quokka")
+        api.do(self.operator.open())
+        self.intruder, self.stranger = self.deployed("badger"), self.deployed("walrus")
+        self.alone = [api.do(one.state()) for one in (self.intruder, self.stranger)]
+        api.do(self.operator.furnish(self.intruder, self.stranger))
+        self.accompanied = [api.do(one.state()) for one in (self.intruder, self.stranger)]
+        own = {*_all(self.intruder.ids), *_all(self.stranger.ids)}
+        others = {
+            kind: [one for one in ids if one not in own] for kind, ids in self.operator.ids.items()
+        }
+        self.hidden = {
+            one
+            for ids in others.values()
+            for one in ids[1::2]
+            if is_pfid(one) and all(one not in more[::2] for more in others.values())
+        }
+        self.known = {
+            kind: [one for one in ids if one not in self.hidden] for kind, ids in others.items()
+        }
+        self._calls = count(1)
+
+    def deployed(self, mark: str) -> Deployed:
+        """A new agent in the account's default environment, with all that its token can make."""
+        found = Deployed(self.api, DESCRIBED, mark)
+        self.api.do(found.furnish(self.operator))
+        return found
+
+    @property
+    def places(self) -> Places:
+        """What there is to be put into calls."""
+        return Places(DESCRIBED, self.known, self.intruder.ids)
+
+    def attempt(self, calls: list[Call]) -> None:
+        """Let both make the calls: both are told the same, and nothing of the others."""
+        before = self.api.do(self.operator.rest())
+        self.api.do(self._attempt(calls))
+        assert self.api.do(self.operator.rest()) == before
+
+    async def _attempt(self, calls: list[Call]) -> None:
+        for call in calls:
+            told = []
+            number = next(self._calls)
+            key = f"key-of-item-{number}"
+            # One that a call made the stranger's own is nobody's no longer.
+            make = number if _chooses_an_id(call) else 0
+            nobodys = changed(self.known, lambda one, make=make: _nobodys(one, make))
+            for caller, theirs in ((self.intruder, self.known), (self.stranger, nobodys)):
+                marks = {"their mark": self.operator.mark}
+                answer = await attempt(caller, call, f"{caller.mark}-{key}", theirs, marks)
+                for secret in (self.operator.mark + " ", *self.operator.secrets, *self.hidden):
+                    assert secret not in answer.text, (call, answer)
+                assert answer.status < 500, (call, answer)
+                told.append(outcome(answer))
+            taken = _chooses_an_id(call) and told[0] in TAKEN
+            assert told[0] == told[1] or taken, call
+
+
+def _all(ids: Mapping[str, list[str]]) -> Iterator[str]:
+    for known in ids.values():
+        yield from known
+
+
+def _chooses_an_id(call: Call) -> bool:
+    """Whether something new is to have the id of something of another deployment."""
+    body = call.body.get("details", call.body) if isinstance(call.body, dict) else None
+    return isinstance(body, dict) and "<theirs:" in str(body.get("id"))
+
+
+def _nobodys(one: str, number: int) -> str:
+    """An id of the same make that nobody has; another one for each number."""
+    if one.startswith("quokka-"):
+        return one.replace("quokka", f"nobody{number}", 1)
+    return f"{one[:-5]}{number:05x}"
+
+
+@pytest.fixture(scope="module")
+def world(own_database_url: str) -> Iterator[World]:
+    """The account in a database of each backend."""
+    api = ServedApi(lambda: open_storage(own_database_url))
+    try:
+        yield World(api)
+    finally:
+        api.close()
+
+
+def test_there_is_something_to_be_seen(world: World) -> None:
+    """Each deployment reads what is its own, and there is more of everything that it might read."""
+    for before in world.alone:
+        read = {target for target, (status, _) in before.items() if status == 200}
+        assert any("/agent_spans/" in target for target in read)
+        assert any("/agent_context" in target for target in read)
+    read = {one.name for one in DESCRIBED if one.method == "GET"}
+    assert {one.path_parameter for one in DESCRIBED if one.name in read} - {None} <= set(
+        world.known
+    ) | {"admin_user_id", "account_id"}
+    assert world.hidden
+
+
+def test_what_others_do_is_not_there(world: World) -> None:
+    """Whatever else came into the account, a deployment token reads what it read without it."""
+    assert world.accompanied == world.alone
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_id_of_another_deployment_is_an_id_of_nobody(world: World, name: str) -> None:
+    """Every id of the rest, wherever one fits, is as unknown as one that nobody has."""
+    operation = next(one for one in DESCRIBED if one.name == name)
+    world.attempt(list(world.places.every_call(operation, TOKENS)))
+
+
+# What came before is part of a failure, so a smaller one cannot be looked for.
+@settings(max_examples=25, phases=[Phase.generate])
+@given(st.data())
+def test_no_sequence_of_calls_reaches_another_deployment(world: World, data: st.DataObject) -> None:
+    """Whatever an agent does, one thing after the other, concerns its own deployment alone."""
+    calls = any_call(world.places, TOKENS, KEYS)
+    world.attempt(data.draw(st.lists(calls, min_size=5, max_size=20)))
