@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -220,3 +221,29 @@ def test_a_run_counts_for_more_than_what_describes_it(recorder: InMemoryRecorder
     (sent,) = run.registration["agent_schema_version"]["span_type_schemas"]
     assert (run.status, sent["title"]) == ("complete", "one")
     assert recorder.stats().failures == failures + 1
+
+
+def test_the_collector_may_record_while_something_is_recorded() -> None:
+    """What ends a span when garbage is collected does so in the middle of keeping another."""
+    recorder = InMemoryRecorder()
+    entered: list[str] = []
+
+    def collected(phase: str, _: object) -> None:
+        if phase == "stop" and len(entered) < 200:
+            entered.append(phase)
+            run.start_span("collected").finish()
+
+    before = gc.get_threshold()
+    with recorder.run() as run:
+        gc.callbacks.append(collected)
+        gc.set_threshold(1)
+        try:
+            while len(entered) < 200:
+                with run.span("kept", {"values": [[]]}):
+                    pass
+        finally:
+            gc.callbacks.remove(collected)
+            gc.set_threshold(*before)
+
+    assert len(recorder.spans_named("collected")) == 200
+    recorder.assert_all_ended()
