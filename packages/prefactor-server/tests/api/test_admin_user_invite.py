@@ -1,5 +1,6 @@
 """Invitations and the people of an account, behind the front door."""
 
+import asyncio
 import dataclasses
 from typing import Any
 
@@ -103,6 +104,90 @@ async def test_who_belongs_to_the_account_is_listed(door: Any) -> None:
     assert (listed["type"], listed["email"]) == ("admin_user", EMAIL)
     assert (await door.get("/admin_user/u")).details == listed
     (await door.get("/admin_user/nobody")).refused(404, "not_found")
+
+
+async def _accept(door: Any, token: str) -> Any:
+    """Accept an invitation as whoever was invited: with its token, and no other."""
+    invited = dataclasses.replace(door, token=None)
+    return await invited.post("/admin_user_invite/accept", {"token": token})
+
+
+async def test_who_accepts_an_invitation_is_an_admin_user(door: Any) -> None:
+    """The token is all that it takes; the person is listed, and the invitation is used."""
+    made = (await _invite(door)).details
+
+    user = (await _accept(door, made["token"])).details
+    again = (await _accept(door, made["token"])).details
+
+    assert again == user
+    assert (user["type"], user["email"]) == ("admin_user", EMAIL)
+    assert user["account_id"] == made["account_id"]
+    assert (await door.get("/admin_user")).summaries == [user]
+    assert (await door.get(f"/admin_user/{user['id']}")).details == user
+    path = f"/admin_user_invite/{made['id']}"
+    assert (await door.get(path)).details["status"] == "used"
+    (await door.post(f"{path}/revoke")).refused(409, "invalid_action")
+    log = await door.rows(
+        "SELECT action, actor, detail FROM audit_entry WHERE resource_id = ? ORDER BY at",
+        made["id"],
+    )
+    assert log[1:] == [("admin_user_invites.accept", made["id"], EMAIL)]
+
+
+async def test_an_address_is_one_admin_user_however_often_it_is_invited(door: Any) -> None:
+    """Two invitations to one address, accepted at once or one after the other, make one person."""
+    tokens = [(await _invite(door)).details["token"] for _ in range(3)]
+
+    both = await asyncio.gather(*(_accept(door, token) for token in tokens[:2]))
+    later = await _accept(door, tokens[2])
+
+    assert len({answer.details["id"] for answer in (*both, later)}) == 1
+    assert len((await door.get("/admin_user")).summaries) == 1
+    statuses = [one["status"] for one in (await door.get("/admin_user_invite")).summaries]
+    assert statuses == ["used"] * 3
+
+
+async def test_an_invitation_has_its_time(door: Any) -> None:
+    """One that was revoked, or that is a week old, is accepted no more and makes nobody."""
+    revoked, late = (await _invite(door)).details, (await _invite(door, "late@x")).details
+    await door.post(f"/admin_user_invite/{revoked['id']}/revoke")
+    withdrawn = await _accept(door, revoked["token"])
+    door.clock.leap(seconds=7 * 24 * 3600)
+    expired = await _accept(door, late["token"])
+
+    assert "revoked" in withdrawn.refused(409, "invalid_action")["message"]
+    assert "expired" in expired.refused(409, "invalid_action")["message"]
+    assert (await door.get("/admin_user")).summaries == []
+    shown = (await door.get(f"/admin_user_invite/{late['id']}")).details
+    assert (shown["status"], shown["expires_at"] > shown["inserted_at"]) == ("pending", True)
+
+
+async def test_only_the_token_of_an_invitation_is_one(door: Any) -> None:
+    """Whatever resembles a token is told the same, whether its invitation exists or not."""
+    made = (await _invite(door)).details
+    kind, account_and_more = made["token"][:10], made["token"][10:]
+    account, invite, secret = account_and_more.split("~")
+    forged = [
+        "",
+        "pf_invite_",
+        secret,
+        f"{kind}{account}~{invite}~",
+        f"{kind}{account}~{invite}~{secret[:-1]}",
+        f"{kind}{account}~{invite}~{secret}x",
+        f"{kind}{account}~nobody~{secret}",
+        f"{kind}another~{invite}~{secret}",
+        f"{kind}{account}~{invite}~{secret}~",
+        f"{kind}{account}'~{invite}~{secret}",
+    ]
+
+    messages = set()
+    for token in forged:
+        messages.add((await _accept(door, token)).refused(404, "not_found")["message"])
+
+    assert messages == {"There is no such invitation"}
+    (await _accept(door, "x" * 501)).refused(422, "validation_errors")
+    (await door.post("/admin_user_invite/accept", {})).refused(422, "validation_errors")
+    assert (await door.get("/admin_user")).summaries == []
 
 
 async def test_inviting_and_revoking_are_in_the_audit_log(door: Any) -> None:

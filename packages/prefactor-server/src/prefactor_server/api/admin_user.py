@@ -32,16 +32,17 @@ _LIST: Final = ListOf(
 
 async def _get(call: Call) -> Success[AdminUserView]:
     user = await call.services.reader.admin_users.show(call.principal, call.path_id)
-    return Success(details=_view(user))
+    return Success(details=admin_user_view(user))
 
 
 async def _list(call: Call) -> Listed[AdminUserView]:
     listing = _LIST.read(call.query)
     page = await call.services.reader.admin_users.page(call.principal, listing)
-    return listed(listing, page, [_view(user) for user in page.rows])
+    return listed(listing, page, [admin_user_view(user) for user in page.rows])
 
 
-def _view(user: AdminUser) -> AdminUserView:
+def admin_user_view(user: AdminUser) -> AdminUserView:
+    """A person as answers have them."""
     return AdminUserView(
         id=user.id,
         account_id=user.account_id,

@@ -18,6 +18,7 @@ from prefactor_server.commands.base import Done
 from prefactor_server.domain.admin_user_invite import (
     AdminUserInvite,
     InviteStatus,
+    NamedInvite,
     make_invite_token,
 )
 from prefactor_server.domain.api_token import hash_token
@@ -53,6 +54,7 @@ class InviteView(msgspec.Struct, frozen=True, kw_only=True):
     invite_url: str | None
     token: str | None
     status: InviteStatus
+    expires_at: str
     inserted_at: str
     updated_at: str
 
@@ -73,9 +75,11 @@ _LIST: Final = ListOf(
 
 async def _prepare_create(call: Call, body: InviteFields) -> Prepared:
     check_account(body.account_id, call.principal)
-    token = make_invite_token(call.services.random_bytes)
+    invite_id = call.fresh_id()
+    named = NamedInvite(call.principal.account_id, invite_id)
+    token = make_invite_token(named, call.services.random_bytes)
     invite = AdminUserInvite(
-        id=call.fresh_id(),
+        id=invite_id,
         account_id=call.principal.account_id,
         email=body.email,
         token_hash=hash_token(token),
@@ -138,6 +142,7 @@ def _view(
         invite_url=invite_url,
         token=token,
         status=invite.status,
+        expires_at=show_time(invite.expires_at),
         inserted_at=show_time(invite.inserted_at),
         updated_at=show_time(invite.updated_at),
     )

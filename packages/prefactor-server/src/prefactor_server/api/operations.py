@@ -8,6 +8,7 @@ from prefactor_server.api import (
     account,
     admin_user,
     admin_user_invite,
+    admin_user_invite_accept,
     agent,
     agent_context,
     agent_deployment,
@@ -55,6 +56,7 @@ ITEMS: Final[tuple[Read | Write | Compute, ...]] = (
 
 _OTHERS: Final[tuple[Operation, ...]] = (
     *agent_instance_skeleton.OPERATIONS,
+    *admin_user_invite_accept.OPERATIONS,
     bulk_operation(ITEMS),
 )
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from prefactor_server.api.intake import Intake
 from prefactor_server.commands.writer import Writer
@@ -37,3 +38,5 @@ class Services:
     intake: Intake
     prices: PriceTable
     forget_token: Callable[[str], None]
+    accepting: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held by who accepts an invitation."""

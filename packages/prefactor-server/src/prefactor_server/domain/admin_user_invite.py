@@ -1,10 +1,11 @@
 """An invitation to become an admin user, and the moves its status can make.
 
     create            → pending
-    pending   use     → used
+    pending   accept  → used          (within seven days)
     pending   revoke  → revoked
 
-The server keeps the hash of an invitation's token; its text is shown to whoever invites, once.
+The server keeps the hash of an invitation's token; its text is shown to whoever invites, once. The
+token names its account and its invitation, because whoever shows it has no other token.
 """
 
 from __future__ import annotations
@@ -14,10 +15,18 @@ from collections.abc import Callable
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 from prefactor_server.domain.errors import InvalidAction
+from prefactor_server.domain.ids import is_client_id
 
 InviteStatus: TypeAlias = Literal["pending", "used", "revoked"]
 
+LIFETIME_US: Final = 7 * 24 * 3600 * 1_000_000
+"""How long an invitation can be accepted."""
+
 _RANDOM_BYTES: Final = 24
+_KIND: Final = "pf_invite_"
+# In no id, and in an address as it is.
+_BETWEEN: Final = "~"
+_PARTS: Final = 3
 
 
 class AdminUserInvite(NamedTuple):
@@ -35,6 +44,23 @@ class AdminUserInvite(NamedTuple):
         """By its id."""
         return ((self.id,),)
 
+    @property
+    def expires_at(self) -> int:
+        """The moment from which on it cannot be accepted."""
+        return self.inserted_at + LIFETIME_US
+
+    def accept(self, now: int) -> AdminUserInvite:
+        """The invitation, used.
+
+        Raises:
+            InvalidAction: it is not pending, or too old.
+        """
+        if self.status != "pending":
+            raise InvalidAction(f"Invite is already {self.status}")
+        if now >= self.expires_at:
+            raise InvalidAction("Invite has expired: ask for another one")
+        return self._replace(status="used", updated_at=now)
+
     def revoke(self, now: int) -> AdminUserInvite:
         """The invitation, withdrawn.
 
@@ -46,6 +72,25 @@ class AdminUserInvite(NamedTuple):
         return self._replace(status="revoked", updated_at=now)
 
 
-def make_invite_token(random_bytes: Callable[[int], bytes]) -> str:
-    """A fresh token, of 192 random bits, that can stand in an address as it is."""
-    return "pf_invite_" + base64.urlsafe_b64encode(random_bytes(_RANDOM_BYTES)).decode()
+class NamedInvite(NamedTuple):
+    """The account and the invitation that a token claims to be of."""
+
+    account_id: str
+    invite_id: str
+
+
+def make_invite_token(of: NamedInvite, random_bytes: Callable[[int], bytes]) -> str:
+    """A fresh token, with 192 random bits, that can stand in an address as it is."""
+    secret = base64.urlsafe_b64encode(random_bytes(_RANDOM_BYTES)).decode()
+    return _KIND + _BETWEEN.join([of.account_id, of.invite_id, secret])
+
+
+def read_invite_token(token: str) -> NamedInvite | None:
+    """What a token claims to be of, or None when it is none."""
+    parts = token.removeprefix(_KIND).split(_BETWEEN)
+    if not token.startswith(_KIND) or len(parts) != _PARTS:
+        return None
+    account_id, invite_id, _ = parts
+    if not is_client_id(account_id) or not is_client_id(invite_id):
+        return None
+    return NamedInvite(account_id, invite_id)
