@@ -87,6 +87,19 @@ def servers(backend: str, count: int = 1) -> Iterator[list[Server]]:
                 postgres.discard()
 
 
+@contextmanager
+def server_on(database: Path) -> Iterator[Server]:
+    """A server on a SQLite file that is there already, for as long as the block lasts."""
+    ready = database.with_suffix(".ready")
+    process = _start(ready, f"sqlite:///{database}")
+    try:
+        yield _ready(ready, process)
+    finally:
+        process.terminate()
+        process.wait()
+        ready.unlink(missing_ok=True)
+
+
 def _start(ready: Path, database: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         [PROGRAM, "serve", "--port", "0", "--ready-file", ready],

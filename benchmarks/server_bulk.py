@@ -10,7 +10,6 @@ that takes the same requests and answers at once.
 from __future__ import annotations
 
 import asyncio
-import os
 import statistics
 import subprocess
 import sys
@@ -21,24 +20,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
+from filler import Filler
 from harness import Figure, finish
 from loadgen import Load, Server, Spans, new_run, send_all, servers
 
-from prefactor_server.bootstrap import bootstrap
-from prefactor_server.commands.agent_span import CreateSpan, SpanFacts
-from prefactor_server.commands.base import Request
-from prefactor_server.commands.register import (
-    DeclaredSchema,
-    FreshIds,
-    RegisterInstance,
-    SchemaContent,
-)
-from prefactor_server.commands.writer import Writer
-from prefactor_server.domain.agent_span import SpanPayload
-from prefactor_server.domain.api_token import Principal
-from prefactor_server.domain.pfid import PfidMaker
-from prefactor_server.domain.usage import Usage
-from prefactor_server.storage.sqlite.backend import SqliteStorage
+from prefactor_server.commands.agent_span import CreateSpan
 
 CLIENTS = 16
 SIZE = 50
@@ -76,84 +62,19 @@ def measure(backend: str, count: int) -> tuple[float, float]:
 
 async def storage_floor() -> float:
     """Spans a second through writer and SQLite storage alone."""
-
-    def now() -> int:
-        return time.time_ns() // 1000
-
-    ids = PfidMaker(now, os.urandom)
     with tempfile.TemporaryDirectory(prefix="prefactor-bench-") as folder:
-        storage = SqliteStorage.open(Path(folder) / "floor.db")
-        await bootstrap(storage, "", ids=ids, now=now(), random_bytes=os.urandom)
-        account = (await storage.accounts())[0]
-        writer = Writer(storage, max_queue_bytes=1 << 30)
-        principal = Principal("token", account.id, account.partition, "account", None, None, None)
-
-        def of(key: str) -> Request:
-            return Request(account.id, "token", now(), key, b"0123456789abcdef")
-
-        def fresh() -> str:
-            return ids.make(account.partition)
-
-        schema = DeclaredSchema(None, SchemaContent(account.id, b"floor", 0, b"[]"), 0)
-        register = RegisterInstance(
-            request=of("register"),
-            id="run",
-            agent_ref="agent",
-            environment_id=None,
-            metadata=None,
-            schema=schema,
-            nameless=schema,
-            update_current_version=True,
-            purpose="live",
-            external_identifier=None,
-            fresh=FreshIds(fresh(), fresh(), fresh(), fresh()),
-            create_agent=True,
-        )
-        await writer.submit([register], 1)
-        run = await storage.instance(account.id, "run")
-        assert run is not None
-        facts = SpanFacts(
-            schema_title=None,
-            registered=True,
-            payload_problem="",
-            result_problem=None,
-            summary="large-1: what the agent was asked",
-            usage=Usage(),
-        )
-
-        def create() -> CreateSpan:
-            span_id = fresh()
-            payloads = (SpanPayload(account.id, span_id, 0, 1, b"x" * 300),)
-            return CreateSpan(
-                request=of(span_id),
-                principal=principal,
-                id=span_id,
-                agent_instance_id="run",
-                parent_span_id=None,
-                schema_name="agent:llm",
-                status="active",
-                started_at=now(),
-                finished_at=None,
-                flags=0,
-                payload_size=900,
-                result_size=0,
-                payloads=payloads,
-                schema_version_id=run.agent_schema_version_id,
-                facts=facts,
-            )
+        filler = await Filler.open(Path(folder) / "floor.db")
+        runs = [await filler.new_run() for _ in range(CLIENTS)]
+        prepared = [[filler.spans(run, SIZE) for _ in range(REQUESTS)] for run in runs]
 
         async def client(batches: list[list[CreateSpan]]) -> None:
             for batch in batches:
-                await writer.submit(batch, 1)
+                await filler.write(batch)
 
-        prepared = [
-            [[create() for _ in range(SIZE)] for _ in range(REQUESTS)] for _ in range(CLIENTS)
-        ]
         before = time.perf_counter()
         await asyncio.gather(*(client(batches) for batches in prepared))
         seconds = time.perf_counter() - before
-        await writer.close()
-        await storage.close()
+        await filler.close()
     return SPANS / seconds
 
 

@@ -191,7 +191,8 @@ async def _prepare(jobs: Sequence[Job]) -> tuple[list[Prepared], Refusal | None]
     prepared: list[Prepared] = []
     for number, job in enumerate(jobs):
         if number % _BREATHE_EVERY == 0:
-            await asyncio.sleep(0)
+            if number:
+                await asyncio.sleep(0)
             await _read_ahead(jobs[number : number + _BREATHE_EVERY], overlay)
         job.call.overlay = overlay
         try:

@@ -91,8 +91,9 @@ class Writer:
         self._waiting.append(_Waiting(Submission(tuple(commands), size), future))
         self._queued_bytes += size
         self._start_worker()
-        # A caller that goes away must not take its batch with it: others are in the same commit.
-        return await asyncio.shield(future)
+        # A caller that goes away cancels this future and nothing else: its batch, which holds the
+        # writes of others, belongs to the worker.
+        return await future
 
     async def close(self) -> None:
         """Take no more, and return when everything that was taken is durable or refused."""

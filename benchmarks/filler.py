@@ -1,0 +1,144 @@
+"""Spans on their shortest way into a SQLite database: the server's writer and storage, no more.
+
+What is written is what the server would have written (ids, keys, summaries, compressed payloads,
+counts), in the same batches and as durably. Left out is what comes before: HTTP, JSON, and the
+checks and templates.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from itertools import count
+from typing import TYPE_CHECKING
+
+from loadgen import TEXT, TOKEN
+
+from prefactor_server.bootstrap import bootstrap
+from prefactor_server.commands.agent_span import CreateSpan, SpanFacts
+from prefactor_server.commands.base import Request
+from prefactor_server.commands.register import (
+    DeclaredSchema,
+    FreshIds,
+    RegisterInstance,
+    SchemaContent,
+)
+from prefactor_server.commands.writer import Writer
+from prefactor_server.domain.agent_span import SpanPayload
+from prefactor_server.domain.api_token import Principal
+from prefactor_server.domain.pfid import PfidMaker
+from prefactor_server.domain.usage import Usage
+from prefactor_server.payloads import encode_document
+from prefactor_server.storage.sqlite.backend import SqliteStorage
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from prefactor_server.domain.account import Account
+    from prefactor_server.domain.agent_instance import AgentInstance
+
+_DOCUMENT = json.dumps({"model": "large-1", "prompt": TEXT}, separators=(",", ":")).encode()
+_FACTS = SpanFacts(
+    schema_title="agent:llm",
+    registered=True,
+    payload_problem="",
+    result_problem=None,
+    summary="large-1: What the agent was asked, at the...",
+    usage=Usage(210, 0, 210, "large-1"),
+)
+
+
+def _now() -> int:
+    return time.time_ns() // 1000
+
+
+class Filler:
+    """A database file, and the commands that fill it. No server may run on it meanwhile."""
+
+    def __init__(self, storage: SqliteStorage, account: Account, ids: PfidMaker) -> None:
+        self._storage = storage
+        self._account = account
+        self._ids = ids
+        self._writer = Writer(storage, max_queue_bytes=1 << 30)
+        self._keys = count(time.time_ns())
+        self._encoded = encode_document(_DOCUMENT)
+        self._principal = Principal(
+            "token", account.id, account.partition, "account", None, None, None
+        )
+
+    @classmethod
+    async def open(cls, path: Path) -> Filler:
+        """Open a database file, or make one that knows the token of the benchmarks."""
+        storage = SqliteStorage.open(path)
+        ids = PfidMaker(_now, os.urandom)
+        await bootstrap(storage, TOKEN, ids=ids, now=_now(), random_bytes=os.urandom)
+        return cls(storage, (await storage.accounts())[0], ids)
+
+    async def new_run(self) -> AgentInstance:
+        """Register a run."""
+        run_id = self._fresh()
+        content = SchemaContent(
+            self._account.id, b"filled".ljust(16), 0, b'{"span_type_schemas":[]}'
+        )
+        schema = DeclaredSchema(None, content, 0)
+        register = RegisterInstance(
+            request=self._request(),
+            id=run_id,
+            agent_ref="filled",
+            environment_id=None,
+            metadata=None,
+            schema=schema,
+            nameless=schema,
+            update_current_version=True,
+            purpose="live",
+            external_identifier=None,
+            fresh=FreshIds(self._fresh(), self._fresh(), self._fresh(), self._fresh()),
+            create_agent=True,
+        )
+        await self._writer.submit([register], 1)
+        run = await self._storage.instance(self._account.id, run_id)
+        assert run is not None
+        return run
+
+    def spans(self, run: AgentInstance, number: int) -> list[CreateSpan]:
+        """Commands for so many new spans of a run."""
+        return [self._span(run) for _ in range(number)]
+
+    async def write(self, commands: Sequence[CreateSpan]) -> None:
+        """Carry out commands, as those of one request."""
+        outcomes = await self._writer.submit(commands, 1)
+        assert len(outcomes) == len(commands)
+
+    async def close(self) -> None:
+        """Finish, and let go of the file."""
+        await self._writer.close()
+        await self._storage.close()
+
+    def _span(self, run: AgentInstance) -> CreateSpan:
+        span_id = self._fresh()
+        return CreateSpan(
+            request=self._request(),
+            principal=self._principal,
+            id=span_id,
+            agent_instance_id=run.id,
+            parent_span_id=None,
+            schema_name="agent:llm",
+            status="active",
+            started_at=_now(),
+            finished_at=None,
+            flags=0,
+            payload_size=len(_DOCUMENT),
+            result_size=0,
+            payloads=(SpanPayload(self._account.id, span_id, 0, *self._encoded),),
+            schema_version_id=run.agent_schema_version_id,
+            facts=_FACTS,
+        )
+
+    def _request(self) -> Request:
+        key = f"filled-{next(self._keys)}"
+        return Request(self._account.id, "token", _now(), key, b"0123456789abcdef")
+
+    def _fresh(self) -> str:
+        return self._ids.make(self._account.partition)
