@@ -61,13 +61,22 @@ def test_the_folder_holds_pages(folder: str) -> None:
     assert [*(ROOT / folder).glob("*.md")] != []
 
 
-# What users import: the packages, except the server, which users run; and their testing modules.
+# What users import: the packages, except the server, which users run; their testing modules; and
+# those of their integrations that say what they export.
 PUBLIC_MODULES = [
     name
     for package in packages()
     if package.name != "prefactor-server"
     for module in [package.name.replace("-", "_")]
-    for name in [module, *(f"{module}.testing" for _ in package.glob("src/*/testing"))]
+    for name in [
+        module,
+        *(f"{module}.testing" for _ in package.glob("src/*/testing")),
+        *(
+            f"{module}.integrations.{file.stem}"
+            for file in sorted(package.glob("src/*/integrations/*.py"))
+            if "\n__all__ = " in file.read_text(encoding="utf-8")
+        ),
+    ]
 ]
 
 
