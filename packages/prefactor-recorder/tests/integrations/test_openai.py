@@ -4,8 +4,11 @@ import asyncio
 import gc
 import inspect
 import json
+import subprocess
+import sys
 import threading
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 
 import openai
@@ -424,6 +427,7 @@ def test_a_parsed_completion_is_one_span(
         reply = client.chat.completions.parse(model="m-1", messages=MESSAGES, response_format=Point)
     assert reply.choices[0].message.parsed == Point(x=3)
     assert ended(journal)["result_payload"]["text"] == '{"x": 3}'
+    assert "choices" not in ended(journal)["result_payload"]
     assert "response_format" in begun(journal)["payload"]["parameters"]
 
 
@@ -849,3 +853,88 @@ async def test_azure_and_wrapped_clients_are_recorded(
         recording.uninstrument()
     assert "/deployments/m-1/" in model_api.requests[0].path
     assert ended(journal)["result_payload"]["text"] == "Hi there"
+
+
+def test_an_answer_that_cannot_be_parsed_keeps_its_tokens(
+    client: openai.OpenAI, model_api: ModelApi, journal: KeptJournal
+) -> None:
+    """An answer that was cut by a limit raises in `parse`; what it said and cost is recorded."""
+    body = completion({"role": "assistant", "content": '{"x":'})
+    body["choices"][0]["finish_reason"] = "length"
+    model_api.answer(body)
+    with kept_run(journal), pytest.raises(openai.LengthFinishReasonError):
+        client.chat.completions.parse(model="m-1", messages=MESSAGES, response_format=Point)
+    result = ended(journal)["result_payload"]
+    assert ended(journal)["status"] == "failed"
+    assert (result["finish_reason"], result["token_usage"]) == ("length", TOKENS)
+    assert result["error"]["error_type"] == "LengthFinishReasonError"
+
+
+def test_a_stream_that_is_open_at_exit_disturbs_nobody(model_api: ModelApi, tmp_path: Path) -> None:
+    """A program that ends in the middle of a stream ends as it would otherwise, in silence."""
+    model_api.answer(CHUNKS)
+    program = f"""
+import openai
+from prefactor_recorder.integrations.openai import instrument
+from prefactor_recorder.testing import InMemoryRecorder
+
+recorder = InMemoryRecorder()
+instrument(recorder)
+client = openai.OpenAI(api_key="k", base_url={model_api.url!r})
+with recorder.run():
+    stream = client.chat.completions.create(
+        model="m-1", messages=[{{"role": "user", "content": "Hello"}}], stream=True
+    )
+    print(len([next(stream), next(stream)]))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False, cwd=tmp_path
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "2\n", "")
+
+
+def test_servers_that_leave_things_out_are_understood(
+    client: openai.OpenAI, model_api: ModelApi, journal: KeptJournal
+) -> None:
+    """Chunks without indexes, as other servers of this API send them, are put together, too."""
+    calls = [
+        {"id": f"t-{number}", "function": {"name": "find", "arguments": f'{{"q": {number}}}'}}
+        for number in (1, 2)
+    ]
+    model_api.answer(
+        [
+            {"choices": [{"delta": {"reasoning_content": "Hm."}}]},
+            {"choices": [{"delta": {"content": "Hi"}}]},
+            {"choices": [{"delta": {"tool_calls": calls}, "finish_reason": "tool_calls"}]},
+            "[DONE]",
+        ]
+    )
+    with kept_run(journal):
+        list(client.chat.completions.create(model="m-1", messages=MESSAGES, stream=True))
+    result = ended(journal)["result_payload"]
+    assert result["text"] == "Hi"
+    assert [call["arguments"] for call in result["tool_calls"]] == [{"q": 1}, {"q": 2}]
+    assert result["choices"][0]["message"]["reasoning_content"] == "Hm."
+
+
+def test_the_first_call_outside_of_a_run_is_warned_about(
+    model_api: ModelApi, tmp_path: Path
+) -> None:
+    """Two calls outside of every run leave one warning, which says what to do."""
+    model_api.answer(completion())
+    model_api.answer(completion())
+    program = f"""
+import openai
+from prefactor_recorder.integrations.openai import instrument
+from prefactor_recorder.testing import InMemoryRecorder
+
+instrument(InMemoryRecorder())
+client = openai.OpenAI(api_key="k", base_url={model_api.url!r})
+for _ in range(2):
+    client.chat.completions.create(model="m", messages=[{{"role": "user", "content": "Hello"}}])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=tmp_path
+    )
+    assert done.stderr.count("outside of every run") == 1
+    assert "with recorder.run(...)" in done.stderr

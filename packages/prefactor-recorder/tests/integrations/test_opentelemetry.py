@@ -1,6 +1,9 @@
 """Spans of the real OpenTelemetry SDK, and the spans of ours they become."""
 
 import json
+import os
+import threading
+import warnings
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -92,8 +95,10 @@ def test_a_trace_becomes_a_run(recorder: InMemoryRecorder) -> None:
 def test_a_run_is_there_while_its_agent_works(recorder: InMemoryRecorder) -> None:
     """The run begins with the first span that is recorded, not when one of them ends."""
     tracer = tracing(recorder)
-    with tracer.start_as_current_span("invoke_agent helper", attributes=AGENT):
-        assert [run.status for run in recorder.runs] == ["active"]
+    with tracer.start_as_current_span("GET /answer"):
+        assert recorder.runs == []
+        with tracer.start_as_current_span("invoke_agent helper", attributes=AGENT):
+            assert [run.status for run in recorder.runs] == ["active"]
     assert [run.status for run in recorder.runs] == ["complete"]
 
 
@@ -584,3 +589,58 @@ def test_a_terminated_run_stops_recording_and_nothing_else(recorder: InMemoryRec
         with tracer.start_as_current_span("c", attributes=CHAT):
             pass
     assert recorder.spans == []
+
+
+def test_threads_may_trace_at_once(recorder: InMemoryRecorder) -> None:
+    """Traces of many threads stay apart, and every span of theirs is recorded below its own."""
+    tracer = tracing(recorder)
+
+    def work(number: int) -> None:
+        with tracer.start_as_current_span(f"agent {number}", attributes=AGENT):
+            for _ in range(20):
+                tracer.start_span(f"call {number}", attributes=CHAT).end()
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    recorder.assert_all_ended()
+    assert len(recorder.runs) == 8
+    for run in recorder.runs:
+        (number,) = {span.payload["name"].split()[1] for span in run.spans}
+        assert len(run.spans) == 21, number
+
+
+def test_a_forked_child_traces_for_itself(recorder: InMemoryRecorder) -> None:
+    """A child forked while a thread traced is not stuck, and ends no span of its parent."""
+    processor = PrefactorSpanProcessor(recorder)
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(processor)
+    tracer = provider.get_tracer("t")
+    held, go = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with processor._lock:
+            held.set()
+            go.wait(30)
+
+    thread = threading.Thread(target=hold)
+    agent = tracer.start_span("a", attributes=AGENT)
+    thread.start()
+    held.wait(30)
+    with warnings.catch_warnings():
+        # Forking beside threads is what this is about.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        child = os.fork()
+    if child == 0:
+        try:
+            agent.end()
+            tracer.start_span("c", attributes=CHAT).end()
+        finally:
+            os._exit([span.schema_name for span in recorder.spans] != ["otel:llm"])
+    go.set()
+    thread.join()
+    assert os.waitpid(child, 0)[1] == 0
+    agent.end()
+    assert [span.schema_name for span in recorder.spans] == ["otel:agent"]

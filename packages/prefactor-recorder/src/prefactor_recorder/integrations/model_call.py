@@ -62,9 +62,9 @@ class Endpoint:
 
 
 def dumped(model: Any) -> JsonObject:
-    """A vendor's model as JSON; nothing for what is no model."""
+    """A vendor's model as JSON, or the JSON object that an older client has in its place."""
     if not hasattr(model, "model_dump"):
-        return {}
+        return members(model)
     # A parsed answer holds the host's own model where the vendor declares none, which is right and
     # would be warned about.
     body: JsonObject = model.model_dump(mode="json", exclude_unset=True, warnings=False)
@@ -162,7 +162,8 @@ class Call:
         for name in ("request_id", "status_code"):
             if getattr(error, name, None) is not None:
                 self._facts[name] = getattr(error, name)
-        result = self._result(None)
+        # An answer that the client could not parse cost its tokens all the same.
+        result = self._result(_body(self._endpoint, getattr(error, "completion", None)))
         if result:
             self._span.set_result(result)
         self._span.end_with(error)
@@ -182,6 +183,11 @@ class Call:
         if not self.ended:
             self.reading = 0
             self.closed()
+
+
+@guarded
+def _body(endpoint: Endpoint, model: Any) -> JsonObject | None:
+    return None if model is None else endpoint.body(model)
 
 
 @guarded

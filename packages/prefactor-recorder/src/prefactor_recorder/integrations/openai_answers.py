@@ -8,7 +8,7 @@ from .model_call import dumped
 from .pieces import CUT, arguments_of, items, members, present, tokens
 
 JsonObject = dict[str, Any]
-_PLAIN_MESSAGE = {"role", "content", "tool_calls"}
+_PLAIN_MESSAGE = {"role", "content", "tool_calls", "parsed"}
 _PLAIN_CHOICE = {"index", "finish_reason", "message"}
 _PLAIN_OUTPUT = {"message", "function_call"}
 

@@ -41,13 +41,17 @@ class _Choice:
         return said
 
     def _add_tool_call(self, piece: Any) -> bool:
-        call = part(self._tool_calls, piece.index, self._room, lambda: _ToolCall(self._room))
+        # Servers that speak OpenAI's language leave out what they take to be a matter of course.
+        identifier = getattr(piece, "id", None)
+        index = getattr(piece, "index", None)
+        key = identifier if index is None else index
+        call = part(self._tool_calls, key, self._room, lambda: _ToolCall(self._room))
         function = getattr(piece, "function", None)
         if call is None or function is None:
             return False
-        call.id = call.id or piece.id
-        call.name = call.name or function.name
-        call.arguments.add(function.arguments)
+        call.id = call.id or identifier
+        call.name = call.name or getattr(function, "name", None)
+        call.arguments.add(getattr(function, "arguments", None))
         return True
 
     def texts(self) -> JsonObject:
@@ -80,11 +84,13 @@ class ChatMerger:
         return said
 
     def _add_choice(self, choice: Any) -> bool:
-        kept = part(self._choices, choice.index, self._room, lambda: _Choice(self._room))
+        index = getattr(choice, "index", None) or 0
+        kept = part(self._choices, index, self._room, lambda: _Choice(self._room))
         if kept is None:
             return False
-        if choice.finish_reason:
-            kept.finish_reason = choice.finish_reason
+        reason = getattr(choice, "finish_reason", None)
+        if reason:
+            kept.finish_reason = reason
             self.done = True
         # A legacy completion has its text in the choice itself.
         return bool(kept.add(getattr(choice, "delta", None) or choice))

@@ -6,7 +6,9 @@ of models, tools and agents become spans of a run; all others are looked through
 
 from __future__ import annotations
 
+import os
 import threading
+import weakref
 from typing import TYPE_CHECKING
 
 from prefactor_recorder.guard import guarded
@@ -95,6 +97,14 @@ class PrefactorSpanProcessor(SpanProcessor):
         # Re-entrant: collecting garbage may end a span in here.
         self._lock = threading.RLock()
         self._traces = Traces(select, run or (lambda _: recorder.run()), max_open)
+        if hasattr(os, "register_at_fork"):
+            forked = weakref.WeakMethod(self._after_fork)
+            os.register_at_fork(after_in_child=lambda: (again := forked()) and again())
+
+    def _after_fork(self) -> None:
+        # Another thread of the parent may have held it.
+        self._lock = threading.RLock()
+        self._traces.forget()
 
     @guarded
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:  # noqa: ARG002 - the SDK's signature

@@ -98,7 +98,7 @@ class Traces:
         self._touch(span)
         while len(self._open) > self._limit:
             self._give_up()
-        if above is None and self._select(span):
+        if self._select(span) and self._nearest(watched) is None:
             # So that the run is seen from its beginning, and not from the end of its first step.
             self._place(watched, span)
 
@@ -120,6 +120,12 @@ class Traces:
             while len(self._ended) > MAX_ENDED:
                 self._ended.popitem(last=False)
             self._leave(context.trace_id, watched.trace)
+
+    def forget(self) -> None:
+        """In a forked child: what is open is the parent's to end."""
+        self._open.clear()
+        self._ended.clear()
+        self._traces.clear()
 
     def close(self) -> None:
         """Give up all that is open."""

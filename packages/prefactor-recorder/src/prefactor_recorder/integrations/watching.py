@@ -51,7 +51,13 @@ def watch_stream(stream: Any, call: Call) -> None:
     # The helpers around a stream close its response and not the stream.
     _rebase(stream.response, call, watched_http_response)
     asynchronous = hasattr(stream, "__anext__")
-    _rebase(stream, call, watched_async_stream if asynchronous else watched_stream)
+    if type(stream.__class__) is type:
+        _rebase(stream, call, watched_async_stream if asynchronous else watched_stream)
+        return
+    # Older streams of Anthropic answer `isinstance` themselves, and deny their subclasses. What is
+    # replaced is private, but in versions that can no longer change.
+    passing: Any = _passing_async if asynchronous else _passing
+    stream.__dict__.update({KEY: call, "_iterator": passing(call, stream.__dict__["_iterator"])})
 
 
 def _rebase(watched: Any, call: Call, subclass: Callable[[type], type]) -> None:
@@ -71,72 +77,80 @@ def subclass_of(kind: type, members: dict[str, Any]) -> type:
     return type(kind.__name__, (kind,), {**names, **members})
 
 
+def _read(call: Call, get: Callable[[], Any]) -> Any:
+    """The next piece, told to the call; so is what there is instead of one."""
+    call.reading += 1
+    try:
+        piece = get()
+    except StopIteration:
+        call.exhausted()
+        raise
+    except BaseException as error:
+        call.raised(error)
+        raise
+    finally:
+        call.reading -= 1
+    call.piece(piece)
+    return piece
+
+
+def _passing(call: Call, pieces: Iterator[Any]) -> Iterator[Any]:
+    while True:
+        try:
+            piece = _read(call, pieces.__next__)
+        except StopIteration:
+            return
+        yield piece
+
+
 @functools.cache
 def watched_stream(kind: Any) -> type:
     """A stream's class, with what it yields passing by its call."""
 
-    def read(stream: Any, get: Callable[[], Any]) -> Any:
-        call = call_of(stream)
-        call.reading += 1
-        try:
-            piece = get()
-        except StopIteration:
-            call.exhausted()
-            raise
-        except BaseException as error:
-            call.raised(error)
-            raise
-        finally:
-            call.reading -= 1
-        call.piece(piece)
-        return piece
-
     def following(self: Any) -> Any:
-        return read(self, lambda: kind.__next__(self))
+        return _read(call_of(self), lambda: kind.__next__(self))
 
     def iterate(self: Any) -> Iterator[Any]:
-        pieces = kind.__iter__(self)
-        while True:
-            try:
-                piece = read(self, pieces.__next__)
-            except StopIteration:
-                return
-            yield piece
+        return _passing(call_of(self), kind.__iter__(self))
 
     return subclass_of(kind, {"__next__": following, "__iter__": iterate})
+
+
+async def _read_async(call: Call, get: Callable[[], Any]) -> Any:
+    """The same for a piece that is awaited."""
+    call.reading += 1
+    try:
+        piece = await get()
+    except StopAsyncIteration:
+        call.exhausted()
+        raise
+    except BaseException as error:
+        call.raised(error)
+        raise
+    finally:
+        call.reading -= 1
+    call.piece(piece)
+    return piece
+
+
+async def _passing_async(call: Call, pieces: AsyncIterator[Any]) -> AsyncIterator[Any]:
+    while True:
+        try:
+            piece = await _read_async(call, pieces.__anext__)
+        except StopAsyncIteration:
+            return
+        yield piece
 
 
 @functools.cache
 def watched_async_stream(kind: Any) -> type:
     """The same for a stream that is awaited."""
 
-    async def read(stream: Any, get: Callable[[], Any]) -> Any:
-        call = call_of(stream)
-        call.reading += 1
-        try:
-            piece = await get()
-        except StopAsyncIteration:
-            call.exhausted()
-            raise
-        except BaseException as error:
-            call.raised(error)
-            raise
-        finally:
-            call.reading -= 1
-        call.piece(piece)
-        return piece
-
     async def following(self: Any) -> Any:
-        return await read(self, lambda: kind.__anext__(self))
+        return await _read_async(call_of(self), lambda: kind.__anext__(self))
 
-    async def iterate(self: Any) -> AsyncIterator[Any]:
-        pieces = kind.__aiter__(self)
-        while True:
-            try:
-                piece = await read(self, pieces.__anext__)
-            except StopAsyncIteration:
-                return
-            yield piece
+    def iterate(self: Any) -> AsyncIterator[Any]:
+        return _passing_async(call_of(self), kind.__aiter__(self))
 
     return subclass_of(kind, {"__anext__": following, "__aiter__": iterate})
 
@@ -163,7 +177,13 @@ def watched_http_response(kind: Any) -> type:
 @functools.cache
 def watched_raw_response(kind: Any) -> type:
     """The class of a response whose body the host reads: by a method of it, or not at all."""
-    ends = {"parse": _parsed, "read": _read, "text": _read, "json": _read, "close": _closed}
+    ends = {
+        "parse": _parsed,
+        "read": _body_read,
+        "text": _body_read,
+        "json": _body_read,
+        "close": _closed,
+    }
     found = {name: vars_of(kind, name) for name in ends}
     # Older responses have properties of these names, for bodies that have been read.
     methods = {name: method for name, method in found.items() if inspect.isfunction(method)}
@@ -216,7 +236,7 @@ def _parsed(response: Any, call: Call, value: Any) -> None:
 
 
 @guarded
-def _read(response: Any, call: Call, _value: Any) -> None:
+def _body_read(response: Any, call: Call, _value: Any) -> None:
     call.answered_with(response.http_response)
 
 
