@@ -11,6 +11,7 @@ import pytest
 
 from prefactor_server.api.errors import STATUSES, error_headers, status_of
 from prefactor_server.api.operations import OPERATIONS
+from prefactor_server.commands.base import Stale
 from prefactor_server.domain import errors
 from prefactor_server.domain.errors import Overloaded, Refusal, Unavailable
 
@@ -144,6 +145,23 @@ async def test_a_full_queue_says_when_to_come_back(door: Any) -> None:
         _check(answer)
         answer.refused(429, "unknown")
         assert answer.headers["Retry-After"] == "7"
+
+
+async def test_a_write_that_others_get_ahead_of_every_time_is_given_up(door: Any) -> None:
+    """What has to be prepared again and again is answered 503 in the end, with a time to wait."""
+    run = await door.register()
+    submit = door.writer.submit
+
+    async def stale(commands: Any, size: int) -> Any:
+        return [Stale()]
+
+    door.writer.submit = stale
+    answer = await door.post(f"/agent_instance/{run['id']}/start")
+    door.writer.submit = submit
+
+    _check(answer)
+    assert "Others keep changing" in answer.refused(503, "unexpected")["message"]
+    assert answer.headers["Retry-After"] == "1"
 
 
 async def test_a_storage_that_takes_no_writes_says_so(door: Any) -> None:

@@ -22,8 +22,8 @@ from prefactor_server.commands.base import Done, Refused, Stale
 from prefactor_server.domain.errors import (
     REQUIRED,
     BadRequest,
+    Contended,
     Refusal,
-    Unavailable,
     ValidationFailed,
     invalid,
 )
@@ -159,7 +159,7 @@ async def carry_out(jobs: Sequence[Job], size: int) -> list[Answer]:
             break
         tries = 0 if len(answers) > before else tries + 1
         if tries == _MAX_TRIES:
-            answers.append(Unavailable("Others keep changing the same things: send it again"))
+            answers.append(Contended("Others keep changing the same things: send it again"))
             break
     return answers
 
