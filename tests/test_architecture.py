@@ -88,6 +88,17 @@ IMPORTS = [
         because="whoever changes the HTTP library edits three files",
     ),
     # In the recorder.
+    ImportRule(
+        where="prefactor_recorder",
+        but=("prefactor_recorder.integrations",),
+        never=("agents", "anthropic", "langchain_core", "openai", "opentelemetry"),
+        because="whoever installs the recorder alone has none of these libraries",
+    ),
+    ImportRule(
+        where="prefactor_recorder",
+        never=("langchain", "langgraph"),
+        because="their extra brings langchain-core alone; graphs are known by their exceptions",
+    ),
     *(
         ImportRule(
             where=f"prefactor_recorder.delivery.{module}",
@@ -405,6 +416,8 @@ BREAKING_IMPORTS = [
         "import importlib\nimportlib.import_module('prefactor_server.cli')",
     ),
     ("prefactor_recorder.worker", "from prefactor_server.domain import pfid"),
+    ("prefactor_recorder.span", "from opentelemetry import trace"),
+    ("prefactor_recorder.integrations.langchain", "from langgraph.errors import GraphInterrupt"),
     ("prefactor_recorder.delivery.planner", "import time"),
     ("prefactor_recorder.delivery.pace", "from .sender import Sender"),
 ]
