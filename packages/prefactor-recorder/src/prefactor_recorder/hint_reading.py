@@ -37,8 +37,22 @@ def hints_of(target: Any) -> dict[str, Any]:
         return _hints_one_by_one(target)
 
 
+def _hints_one_by_one(target: Any) -> dict[str, Any]:
+    try:
+        return _resolvable(target)
+    except Exception:  # noqa: BLE001 - annotations that are no annotations
+        return {}
+
+
 def underlying(target: Any) -> Any:
     """The function behind partial objects, decorators, bound methods and callable objects."""
+    try:
+        return _underlying(target)
+    except Exception:  # noqa: BLE001 - a proxy that claims to wrap whatever it is asked for
+        return target
+
+
+def _underlying(target: Any) -> Any:
     while True:
         if isinstance(target, functools.partial):
             target = target.func
@@ -63,7 +77,7 @@ def signature_of(function: Callable[..., Any]) -> inspect.Signature | None:
 
             return inspect.signature(function, annotation_format=annotationlib.Format.FORWARDREF)
         return inspect.signature(function)
-    except (TypeError, ValueError):
+    except Exception:  # noqa: BLE001 - see `underlying`
         return None
 
 
@@ -87,7 +101,7 @@ def kind_of(function: Any) -> Kind:
     return "generator" if inspect.isgeneratorfunction(target) else "function"
 
 
-def _hints_one_by_one(target: Any) -> dict[str, Any]:
+def _resolvable(target: Any) -> dict[str, Any]:
     found: dict[str, Any] = {}
     owners = reversed(target.__mro__) if isinstance(target, type) else [target]
     for owner in owners:

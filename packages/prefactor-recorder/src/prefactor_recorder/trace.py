@@ -6,6 +6,7 @@ one, a generator function too). Outside a run it simply runs.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import re
 from dataclasses import replace
@@ -128,7 +129,7 @@ def _names(function: Callable[..., Any]) -> tuple[str, str]:
     target = function
     while isinstance(target, functools.partial):
         target = target.func
-    if not hasattr(target, "__qualname__"):
+    if not isinstance(getattr(target, "__qualname__", None), str):
         target = type(target)
     short = target.__qualname__.rpartition("<locals>.")[2]
     module = getattr(target, "__module__", None)
@@ -154,7 +155,8 @@ def traced(
     """A function like the one given that records its calls; see `Tracing` for the arguments."""
     tracing = Tracing(function, name, constants, capture_result=capture_result)
     wrapper = _WRAPPERS[kind_of(function)](function, tracing)
-    functools.update_wrapper(wrapper, function)
+    with contextlib.suppress(TypeError):  # a mock whose name is no text
+        functools.update_wrapper(wrapper, function)
     if isinstance(function, functools.partial):  # has no name of its own
         wrapper.__name__ = getattr(function.func, "__name__", wrapper.__name__)
         wrapper.__qualname__ = getattr(function.func, "__qualname__", wrapper.__qualname__)

@@ -41,6 +41,7 @@ from prefactor_recorder.hints import (
     result_schema_of,
     schema_of,
 )
+from prefactor_recorder.span_types import SpanTypes
 
 if typing.TYPE_CHECKING:
     from nowhere import OnlyForTheChecker  # type: ignore[import-not-found]
@@ -461,6 +462,30 @@ def test_what_is_written_in_c_has_a_schema_too(function: Any) -> None:
     """A function that does not tell its signature takes some object."""
     assert parameters_schema(function)["type"] == "object"
     assert result_schema(function) == ANY_OBJECT
+
+
+class Endless:
+    """A proxy that has every attribute, as those of mocking and remote calls do."""
+
+    def __getattr__(self, name: str) -> Any:
+        return Endless()
+
+    def __call__(self) -> None: ...
+
+
+def falsely_annotated() -> None:
+    """Has annotations that are none."""
+
+
+falsely_annotated.__annotations__ = {"return": "1 +", 3: ["?"]}  # type: ignore[dict-item]
+
+
+@pytest.mark.parametrize("function", [Endless(), falsely_annotated])
+def test_a_function_that_lies_about_itself_has_a_schema(function: Any) -> None:
+    """What an object claims about itself may be anything, and describing it does not fail."""
+    assert parameters_schema(function)["type"] == "object"
+    assert result_schema(function)["type"] == "object"
+    assert SpanTypes().trace(function)() is None
 
 
 def test_a_schema_that_would_be_huge_says_nothing() -> None:
