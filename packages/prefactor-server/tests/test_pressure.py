@@ -2,15 +2,14 @@
 
 import http.client
 import signal
-import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from pathlib import Path
 
 import pytest
+from backends import rows, writes_held
 from front_door import ask, bulk_of_spans, register
 
 from live_server import LiveServer, start_server
@@ -20,12 +19,12 @@ _SPANS = 20
 
 
 @pytest.fixture
-def serve(tmp_path: Path) -> Iterator[Serve]:
+def serve(tmp_path: Path, database_url: str) -> Iterator[Serve]:
     """Start servers on one database; those still running at the end are killed."""
     started: list[LiveServer] = []
 
     def start(*flags: str) -> LiveServer:
-        started.append(start_server(tmp_path, *flags))
+        started.append(start_server(tmp_path, *flags, database=database_url))
         return started[-1]
 
     yield start
@@ -33,19 +32,20 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
         server.kill()
 
 
-def test_a_full_queue_sends_writes_away_and_takes_them_again(serve: Serve, tmp_path: Path) -> None:
+def test_a_full_queue_sends_writes_away_and_takes_them_again(
+    serve: Serve, database_url: str
+) -> None:
     """While a commit is stuck, more writes get 429 with Retry-After, reads go on, none is lost."""
     server = serve("--max-queue-bytes", "1")
     register(server, "run-1")
     first, second = bulk_of_spans("run-1", 0, 1), bulk_of_spans("run-1", 1, 1)
-    with closing(sqlite3.connect(tmp_path / "server.db")) as other, ThreadPoolExecutor() as threads:
-        other.execute("BEGIN IMMEDIATE")
-        waiting = threads.submit(ask, server, "POST", "/api/v1/bulk", first)
-        while "prefactor_queue_bytes 0.0" in ask(server, "GET", "/metrics", token="").text:
-            time.sleep(0.01)
-        refused = ask(server, "POST", "/api/v1/bulk", second)
-        read = ask(server, "GET", "/api/v1/agent_instance/run-1")
-        other.rollback()
+    with ThreadPoolExecutor() as threads:
+        with writes_held(database_url):
+            waiting = threads.submit(ask, server, "POST", "/api/v1/bulk", first)
+            while "prefactor_queue_bytes 0.0" in ask(server, "GET", "/metrics", token="").text:
+                time.sleep(0.01)
+            refused = ask(server, "POST", "/api/v1/bulk", second)
+            read = ask(server, "GET", "/api/v1/agent_instance/run-1")
         taken = waiting.result()
 
     assert (refused.status, refused.body["code"]) == (429, "unknown")
@@ -68,7 +68,7 @@ def test_a_token_has_its_rate(serve: Serve) -> None:
 
 
 def test_nothing_answered_is_lost_when_the_server_stops_under_load(
-    serve: Serve, tmp_path: Path
+    serve: Serve, database_url: str
 ) -> None:
     """SIGTERM in the middle of bulk requests: everything answered is there, and the exit is 0."""
     server = serve()
@@ -102,8 +102,7 @@ def test_nothing_answered_is_lost_when_the_server_stops_under_load(
 
     assert status == 0, server.output
     assert "request_failed" not in server.output
-    with closing(sqlite3.connect(tmp_path / "server.db")) as database:
-        stored = {row[0] for row in database.execute("SELECT id FROM agent_span")}
-        counted = database.execute("SELECT sum(complete_spans) FROM agent_instance").fetchone()[0]
+    stored = {row[0] for row in rows(database_url, "SELECT id FROM agent_span")}
+    counted = rows(database_url, "SELECT sum(complete_spans) FROM agent_instance")[0][0]
     assert answered <= stored
     assert counted == len(stored)

@@ -1,24 +1,35 @@
 """The commands that look after a database, as an operator uses them beside a running server."""
 
 import os
-import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
+from backends import rows
 from front_door import ask, bulk_of_spans, register
 
 from live_server import PROGRAM, LiveServer, start_server
+from prefactor_server.databases import is_on_server
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
+# What the last span ended with, on a file and on a server.
+LOSE_A_RESULT = (
+    "DELETE FROM span_payload WHERE id = (SELECT max(id) FROM span_payload)",
+    "DELETE FROM span_payload WHERE span_id = 'three-span-3' AND part = 1",
+)
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[LiveServer]:
+def database() -> str | None:
+    """The database of the server: a file beside it, or what a test class has instead."""
+    return None
+
+
+@pytest.fixture
+def server(tmp_path: Path, database: str | None) -> Iterator[LiveServer]:
     """A running server with three runs of two agents, of which two have ended."""
-    started = start_server(tmp_path)
+    started = start_server(tmp_path, database=database)
     for name, agent in (("one", "support"), ("two", "sales"), ("three", "sales")):
         register(started, name, agent_id=agent)
         ask(started, "POST", f"/api/v1/agent_instance/{name}/start", {})
@@ -31,11 +42,12 @@ def server(tmp_path: Path) -> Iterator[LiveServer]:
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Run:
+def run(tmp_path: Path, database: str | None) -> Run:
     """Run a command on the server's database to its end."""
 
     def command(*arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
-        given = {"PREFACTOR_DATABASE": f"sqlite:///{tmp_path / 'server.db'}", **variables}
+        url = database or f"sqlite:///{tmp_path / 'server.db'}"
+        given = {"PREFACTOR_DATABASE": url, **variables}
         kept = {k: v for k, v in os.environ.items() if not k.startswith("PREFACTOR_")}
         return subprocess.run(
             [PROGRAM, *arguments],
@@ -55,70 +67,78 @@ def status(server: LiveServer, run_id: str) -> int:
     return ask(server, "GET", f"/api/v1/agent_instance/{run_id}").status
 
 
-def test_verify_finds_nothing_and_then_what_was_changed(
-    server: LiveServer, run: Run, tmp_path: Path
-) -> None:
-    """A sound database ends with 0; one that was tampered with ends with 1, and names the run."""
-    sound = run("verify")
-    assert (sound.returncode, sound.stdout) == (0, "nothing differs\n")
+class TestOnEitherBackend:
+    """What an operator does with the runs, wherever they are kept."""
 
-    with closing(sqlite3.connect(tmp_path / "server.db")) as other, other:
-        other.execute("UPDATE agent_instance SET complete_spans = 7 WHERE id = 'one'")
-        other.execute("DELETE FROM span_payload WHERE id = (SELECT max(id) FROM span_payload)")
-    broken = run("verify")
+    @pytest.fixture
+    def database(self, database_url: str) -> str:
+        """Each backend."""
+        return database_url
 
-    assert broken.returncode == 1
-    assert "run one: keeps 7 complete spans and has 4" in broken.stdout
-    assert "span three-span-3: its result payload of" in broken.stdout
-    assert broken.stdout.endswith("2 found\n")
+    def test_verify_finds_nothing_and_then_what_was_changed(
+        self, server: LiveServer, run: Run, database: str
+    ) -> None:
+        """A sound database ends with 0; one that was tampered with ends with 1, naming the run."""
+        sound = run("verify")
+        assert (sound.returncode, sound.stdout) == (0, "nothing differs\n")
 
+        rows(database, "UPDATE agent_instance SET complete_spans = 7 WHERE id = 'one'")
+        rows(database, LOSE_A_RESULT[is_on_server(database)])
+        broken = run("verify")
 
-def test_pruning_is_previewed_and_done(server: LiveServer, run: Run) -> None:
-    """A dry run says what pruning then does, and the running server no longer has the runs."""
-    dry = run("prune", "--days", "0", "--agent", "support", "--dry-run")
-    assert dry.stdout.startswith("would delete 1 runs, 4 spans and ")
-    assert status(server, "one") == 200
+        assert broken.returncode == 1
+        assert "run one: keeps 7 complete spans and has 4" in broken.stdout
+        assert "span three-span-3: its result payload of" in broken.stdout
+        assert broken.stdout.endswith("2 found\n")
 
-    done = run("prune", "--days", "0", "--agent", "support")
-    assert done.stdout == dry.stdout.replace("would delete", "deleted")
-    assert [status(server, name) for name in ("one", "two", "three")] == [404, 200, 200]
-    assert ask(server, "GET", "/api/v1/agent_spans/one-span-0").status == 404
-    assert run("prune", "--days", "1").stdout.startswith("deleted 0 runs")
-    assert run("prune", "--days", "0").stdout.startswith("deleted 1 runs")
-    assert status(server, "three") == 200
-    assert run("verify").returncode == 0
+    def test_pruning_is_previewed_and_done(self, server: LiveServer, run: Run) -> None:
+        """A dry run says what pruning then does, and the running server no longer has the runs."""
+        dry = run("prune", "--days", "0", "--agent", "support", "--dry-run")
+        assert dry.stdout.startswith("would delete 1 runs, 4 spans and ")
+        assert status(server, "one") == 200
 
+        done = run("prune", "--days", "0", "--agent", "support")
+        assert done.stdout == dry.stdout.replace("would delete", "deleted")
+        assert [status(server, name) for name in ("one", "two", "three")] == [404, 200, 200]
+        assert ask(server, "GET", "/api/v1/agent_spans/one-span-0").status == 404
+        assert run("prune", "--days", "1").stdout.startswith("deleted 0 runs")
+        assert run("prune", "--days", "0").stdout.startswith("deleted 1 runs")
+        assert status(server, "three") == 200
+        assert run("verify").returncode == 0
 
-def test_pruning_an_environment(server: LiveServer, run: Run) -> None:
-    """A retention may be that of an environment, by its id."""
-    found = ask(server, "GET", "/api/v1/agent_instance/one").body["details"]["environment_id"]
+    def test_pruning_an_environment(self, server: LiveServer, run: Run) -> None:
+        """A retention may be that of an environment, by its id."""
+        found = ask(server, "GET", "/api/v1/agent_instance/one").body["details"]["environment_id"]
 
-    assert run("prune", "--days", "0", "--environment", "other").stdout.startswith("deleted 0 runs")
-    assert run("prune", "--days", "0", "--environment", found).stdout.startswith("deleted 2 runs")
+        assert run("prune", "--days", "0", "--environment", "other").stdout.startswith(
+            "deleted 0 runs"
+        )
+        assert run("prune", "--days", "0", "--environment", found).stdout.startswith(
+            "deleted 2 runs"
+        )
 
+    def test_old_keys_are_forgotten_as_well(
+        self, server: LiveServer, run: Run, database: str
+    ) -> None:
+        """Idempotency keys that are older than they are remembered go with the runs."""
+        rows(database, "UPDATE idempotency_key SET inserted_at = 1")
+        done = run("prune", "--days", "1000")
 
-def test_old_keys_are_forgotten_as_well(server: LiveServer, run: Run, tmp_path: Path) -> None:
-    """Idempotency keys that are older than they are remembered go with the runs."""
-    with closing(sqlite3.connect(tmp_path / "server.db")) as other, other:
-        other.execute("UPDATE idempotency_key SET inserted_at = 1")
-    done = run("prune", "--days", "1000")
+        assert done.stdout.splitlines()[-1] == "forgot 12 idempotency keys"
 
-    assert done.stdout.splitlines()[-1] == "forgot 12 idempotency keys"
+    def test_a_held_run_is_kept_until_it_is_let_go(self, server: LiveServer, run: Run) -> None:
+        """A hold keeps a run from being pruned, is listed with its reason, and can be removed."""
+        assert run("hold", "add", "one", "--reason", "case [17]").stdout == "held one\n"
+        listed = run("hold", "list").stdout
+        assert "one" in listed
+        assert "case [17]" in listed
 
-
-def test_a_held_run_is_kept_until_it_is_let_go(server: LiveServer, run: Run) -> None:
-    """A hold keeps a run from being pruned, is listed with its reason, and can be removed."""
-    assert run("hold", "add", "one", "--reason", "case [17]").stdout == "held one\n"
-    listed = run("hold", "list").stdout
-    assert "one" in listed
-    assert "case [17]" in listed
-
-    pruned = run("prune", "--days", "0").stdout
-    assert "1 runs are old enough and stay, because they are held" in pruned
-    assert [status(server, name) for name in ("one", "two")] == [200, 404]
-    assert run("hold", "remove", "one").returncode == 0
-    run("prune", "--days", "0")
-    assert status(server, "one") == 404
+        pruned = run("prune", "--days", "0").stdout
+        assert "1 runs are old enough and stay, because they are held" in pruned
+        assert [status(server, name) for name in ("one", "two")] == [200, 404]
+        assert run("hold", "remove", "one").returncode == 0
+        run("prune", "--days", "0")
+        assert status(server, "one") == 404
 
 
 def test_pruning_is_possible_when_there_is_no_room(server: LiveServer, run: Run) -> None:

@@ -1,4 +1,4 @@
-"""The commands that look after a database, on a server's database."""
+"""The command that copies a database, where that is a server's own program."""
 
 import asyncio
 import os
@@ -42,36 +42,6 @@ def run(server: PostgresServer, database: PostgresDatabase, tmp_path: Path) -> R
         )
 
     return command
-
-
-async def _left(database: PostgresDatabase) -> list[str]:
-    return [row[0] for row in await database.rows("SELECT id FROM agent_instance ORDER BY id")]
-
-
-def test_runs_are_verified_held_and_pruned(run: Run, database: PostgresDatabase) -> None:
-    """What is old goes and what is held stays, as on a file, and the database is sound."""
-    assert run("hold", "add", "one", "--reason", "a lawsuit").returncode == 0
-    assert "a lawsuit" in run("hold", "list").stdout
-    assert run("prune", "--days", "1", "--dry-run").stdout.startswith(
-        "would delete 1 runs, 3 spans"
-    )
-    pruned = run("prune", "--days", "1")
-
-    assert pruned.stdout.startswith("deleted 1 runs, 3 spans"), pruned.stderr
-    assert asyncio.run(_left(database)) == ["one"]
-    assert run("verify").stdout == "nothing differs\n"
-    assert run("hold", "remove", "one").returncode == 0
-
-
-def test_what_differs_ends_with_one(run: Run, database: PostgresDatabase) -> None:
-    """A count that was changed behind the servers' backs is named, and the status is 1."""
-    asyncio.run(database.rows("UPDATE agent_instance SET failed_spans = 2 WHERE id = 'two'"))
-    broken = run("verify")
-
-    assert broken.returncode == 1
-    assert broken.stdout.endswith(
-        "run two: keeps 2 failed spans and has 0\n1 found\n",
-    )
 
 
 def test_a_backup_is_an_archive(run: Run, tmp_path: Path) -> None:

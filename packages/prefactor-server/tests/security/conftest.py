@@ -10,10 +10,18 @@ from live_server import LiveServer, start_server
 
 
 @pytest.fixture(scope="module")
-def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+def process_database() -> str | None:
+    """Where the server keeps what it takes; what is no HTTP never gets there."""
+    return None
+
+
+@pytest.fixture(scope="module")
+def process(
+    tmp_path_factory: pytest.TempPathFactory, process_database: str | None
+) -> Iterator[LiveServer]:
     """A server that is short of patience and takes small requests."""
     flags = ("--request-timeout-seconds", "1", "--max-request-bytes", "200000")
-    server = start_server(tmp_path_factory.mktemp("hostile"), *flags)
+    server = start_server(tmp_path_factory.mktemp("hostile"), *flags, database=process_database)
     yield server
     assert server.stop() == 0, server.output
 

@@ -90,6 +90,12 @@ BOMBS = (
 )
 
 
+@pytest.fixture(scope="module")
+def process_database(own_database_url: str) -> str:
+    """Each backend, since what is sent here is kept."""
+    return own_database_url
+
+
 @pytest.mark.parametrize("bomb", BOMBS)
 def test_a_bomb_hurts_nobody(server: LiveServer, bomb: dict[str, Any]) -> None:
     """The run is registered, each span is stored whole, and everybody else is answered."""

@@ -7,6 +7,9 @@ for every table and index, takes 50.
 """
 
 import asyncio
+import sqlite3
+from collections.abc import Generator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +78,40 @@ class SharedDatabase:
             await connection.execute(_EMPTY)
         finally:
             await connection.close()
+
+
+def rows(url: str, sql: str) -> list[tuple[Any, ...]]:
+    """What a query finds, or a change returns, behind the servers' backs."""
+    return asyncio.run(_rows(url, sql))
+
+
+async def _rows(url: str, sql: str) -> list[tuple[Any, ...]]:
+    if is_on_server(url):
+        connection = await asyncpg.connect(url)
+        try:
+            return [tuple(record) for record in await connection.fetch(sql)]
+        finally:
+            await connection.close()
+    with closing(sqlite3.connect(database_path(url))) as file, file:
+        return file.execute(sql).fetchall()
+
+
+@contextmanager
+def writes_held(url: str) -> Generator[None]:
+    """Keep every server from writing spans for as long as the block lasts; they can read."""
+    if is_on_server(url):
+        with asyncio.Runner() as runner:
+            connection = runner.run(asyncpg.connect(url))
+            hold = "BEGIN; LOCK TABLE agent_span IN EXCLUSIVE MODE"
+            runner.run(connection.execute(hold))
+            try:
+                yield
+            finally:
+                runner.run(connection.close())
+        return
+    with closing(sqlite3.connect(database_path(url))) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield
 
 
 def migrated_file(folder: Path) -> Path:
