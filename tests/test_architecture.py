@@ -80,6 +80,28 @@ IMPORTS = [
         ours=("prefactor_recorder", "prefactor_http"),
         because="the recorder delivers through the client, to any server",
     ),
+    ImportRule(
+        where="prefactor_recorder",
+        but=("prefactor_recorder.testing",),
+        never=("prefactor_recorder.testing",),
+        because="the recorder does not know that it is tested",
+    ),
+    *(
+        ImportRule(
+            where=f"prefactor_recorder.{module}",
+            never=(
+                "asyncio",
+                "prefactor_http",
+                "pydantic",
+                "random",
+                "socket",
+                "threading",
+                "time",
+            ),
+            because="what is recorded of a value depends on the value alone",
+        )
+        for module in ("arguments", "cutting", "hint_reading", "hint_schemas", "hints")
+    ),
     # In the client.
     ImportRule(
         where="prefactor_http",
@@ -122,7 +144,7 @@ IMPORTS = [
             because="what is sent, when, and what an answer means is decided without a clock, "
             "chance or a socket: only so can every order of failures be tried",
         )
-        for module in ("items", "lanes", "pace", "planner", "polls", "verdicts")
+        for module in ("items", "lanes", "pace", "planner", "polls", "refusals", "verdicts")
     ),
     # In the server, from the middle outwards.
     ImportRule(
