@@ -71,6 +71,15 @@ def dumped(model: Any) -> JsonObject:
     return body
 
 
+def fields_of(model: Any) -> JsonObject:
+    """A model's fields, those that the vendor's client does not know included; not a copy.
+
+    Asking a model for an attribute that it lacks is slow: it searches, and raises.
+    """
+    extra = getattr(model, "model_extra", None)
+    return {**model.__dict__, **extra} if extra else model.__dict__
+
+
 class Call:
     """A call under way. Ends once: by its answer, an error, the end of a stream, or being dropped.
 

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from .model_call import dumped
+from .model_call import dumped, fields_of
 from .pieces import Room, Text, part
 
 JsonObject = dict[str, Any]
 _END_EVENTS = frozenset({"response.completed", "response.incomplete", "response.failed"})
+
+
+# What a model says beside its answer goes by several names.
+_TEXTS = ("content", "text", "refusal", "reasoning_content", "reasoning")
 
 
 class _ToolCall:
@@ -26,19 +30,24 @@ class _Choice:
     def __init__(self, room: Room) -> None:
         self._room = room
         self.finish_reason: Any = None
-        # What a model says beside its answer goes by several names.
         self._texts: dict[str, Text] = {}
         self._tool_calls: dict[Any, _ToolCall] = {}
 
     def add(self, delta: Any) -> bool:
         said = False
-        for name in ("content", "text", "refusal", "reasoning_content", "reasoning"):
-            piece = getattr(delta, name, None)
+        fields = fields_of(delta)
+        for name in _TEXTS:
+            piece = fields.get(name)
             if isinstance(piece, str) and piece:
-                said = self._texts.setdefault(name, Text(self._room)).add(piece) or said
-        for call in getattr(delta, "tool_calls", None) or ():
+                said = self._text(name).add(piece) or said
+        for call in fields.get("tool_calls") or ():
             said = self._add_tool_call(call) or said
         return said
+
+    def _text(self, name: str) -> Text:
+        if name not in self._texts:
+            self._texts[name] = Text(self._room)
+        return self._texts[name]
 
     def _add_tool_call(self, piece: Any) -> bool:
         # Servers that speak OpenAI's language leave out what they take to be a matter of course.

@@ -27,6 +27,10 @@ def watch(answer: Any, call: Call) -> None:
     """See to it that a call ends when its answer has been read, whatever the answer is."""
     if is_stream(answer):
         watch_stream(answer, call)
+    elif hasattr(
+        answer.__class__, "model_dump"
+    ):  # on its class: a model searches for what it lacks
+        call.answered(answer)
     elif hasattr(answer, "http_response"):
         if answer.http_response.is_closed:
             call.answered_with(answer.http_response)
@@ -39,7 +43,8 @@ def watch(answer: Any, call: Call) -> None:
 
 def is_stream(answer: Any) -> bool:
     """Whether an answer is read piece by piece."""
-    return hasattr(answer, "__next__") or hasattr(answer, "__anext__")
+    kind = answer.__class__
+    return hasattr(kind, "__next__") or hasattr(kind, "__anext__")
 
 
 def watch_stream(stream: Any, call: Call) -> None:
