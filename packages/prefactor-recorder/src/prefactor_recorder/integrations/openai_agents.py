@@ -33,7 +33,7 @@ from .pieces import present
 from .steps import Steps
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from prefactor_recorder.recorder import Recorder
     from prefactor_recorder.span import Span, Status
@@ -99,19 +99,7 @@ class PrefactorTracingProcessor(TracingProcessor):
     @guarded
     def on_trace_start(self, trace: agents.Trace) -> None:
         """A workflow begins."""
-        group = getattr(trace, "group_id", None)
-        metadata = getattr(trace, "metadata", None)
-        self._open(
-            trace.trace_id,
-            None,
-            TRACE,
-            {
-                "name": trace.name,
-                "trace_id": trace.trace_id,
-                **present(group_id=group, metadata=plain(metadata)),
-            },
-            None,
-        )
+        self._open(trace.trace_id, None, TRACE, lambda: _begun(trace), None)
 
     @guarded
     def on_trace_end(self, trace: agents.Trace) -> None:
@@ -133,7 +121,8 @@ class PrefactorTracingProcessor(TracingProcessor):
         parent = span.parent_id
         above = parent if parent is not None and self._steps.get(parent) else span.trace_id
         schema_name = OF_KIND.get(data.type, CUSTOM)
-        step = self._open(span.span_id, above, schema_name, begun(data), _moment(span.started_at))
+        began = _moment(span.started_at)
+        step = self._open(span.span_id, above, schema_name, lambda: begun(data), began)
         if step is not None and self._steps.get(span.trace_id) is None:
             # A trace that goes on from an earlier process: nobody said that it began.
             step.notes["stands_for"] = span.trace_id
@@ -179,15 +168,21 @@ class PrefactorTracingProcessor(TracingProcessor):
         key: str,
         above: str | None,
         schema_name: str,
-        payload: dict[str, Any],
+        payload: Callable[[], dict[str, Any]],
         started_at: datetime | None,
     ) -> Step | None:
+        made: dict[str, Any] = {}
+
+        def make() -> dict[str, Any]:
+            made.update(payload())
+            return made
+
         try:
-            step = self._steps.open(key, above, schema_name, lambda: payload, started_at=started_at)
+            step = self._steps.open(key, above, schema_name, make, started_at=started_at)
         except RunTerminated:
             return None  # the SDK would log it, each time, and go on
         if step is not None:
-            step.notes.update(payload=payload, raised=sys.exception())
+            step.notes.update(payload=made, raised=sys.exception())
         return step
 
 
@@ -242,6 +237,12 @@ def record_agents(
     else:
         agents.add_trace_processor(processor)
     return processor
+
+
+def _begun(trace: agents.Trace) -> dict[str, Any]:
+    """The payload of a trace."""
+    more = {name: plain(getattr(trace, name, None)) for name in ("group_id", "metadata")}
+    return {"name": trace.name, "trace_id": trace.trace_id, **present(**more)}
 
 
 def _outcome(
