@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from bulk_model import BulkModel
 from prefactor_recorder.delivery.items import encode_bulk, encode_item
-from prefactor_recorder.delivery.planner import REMEMBERED, STRIKES, Planner, Settlement
+from prefactor_recorder.delivery.planner import STRIKES, Planner, Settlement
+from prefactor_recorder.delivery.refusals import REMEMBERED
 from prefactor_recorder.delivery.verdicts import Fate, Verdict, judge_item
 from prefactor_recorder.memory import MemoryJournal
 from prefactor_recorder.record import Operation
@@ -549,4 +550,4 @@ def test_what_is_remembered_of_refusals_is_bounded() -> None:
         verdicts = [Verdict(Fate.BURY, {"code": "validation_errors"})] * len(batch.items)
         assert first.entry.record.operation is Operation.REGISTER
         world.settle(world.planner.settle(batch, verdicts, 0.0))
-    assert len(world.planner._refused) == REMEMBERED
+    assert len(world.planner.refusals) == REMEMBERED

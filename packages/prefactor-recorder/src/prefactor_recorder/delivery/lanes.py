@@ -11,7 +11,7 @@ import enum
 from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
-from prefactor_recorder.record import Operation
+from prefactor_recorder.record import Operation, idempotency_key
 
 from .items import encode_bulk, encode_item, item_size
 
@@ -28,11 +28,12 @@ class Item:
 
     def __init__(self, entry: Entry) -> None:
         """Make an item of one record."""
+        record = entry.record
         self.entry = entry
         self.finish: Entry | None = None
         """The end of the span whose create `entry` is."""
-        self.key = entry.record.key
-        self.size = item_size(entry.record)
+        self.key = idempotency_key(record.operation, record.id)
+        self.size = item_size(record)
         """Bytes in a request at most."""
         self.weight = entry.size
         """Bytes in the journal."""
@@ -103,7 +104,8 @@ class Lane:
         item = self.queue.popleft()
         self.size -= item.size
         self.weight -= item.weight
-        self.open.pop(item.entry.record.id, None)
+        if item.finish is None:
+            self.open.pop(item.entry.record.id, None)
         return item
 
     def merge(self, finish: Entry) -> bool:

@@ -10,28 +10,26 @@ from __future__ import annotations
 import heapq
 import math
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from prefactor_recorder.record import Operation
 
 from .lanes import Batch, Item, Lane, LaneState
 from .pace import FRAME, LONGEST, backoff
-from .verdicts import Fate, Verdict, describe
+from .refusals import Refusals
+from .verdicts import Fate, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from prefactor_recorder.journal import Entry
+    from prefactor_recorder.record import Record
 
-T = TypeVar("T")
+_REGISTER, _FINISH_SPAN = Operation.REGISTER, Operation.FINISH_SPAN
 
 STRIKES = 8
 """How often the server may fail on an item while it takes others, before the item is buried:
 about two minutes."""
-UNKNOWN_RUN = "run_unknown"
-"""Code of a dead letter whose run the server did not come to know in that time."""
-REMEMBERED = 10_000
-"""Runs and spans whose refusal is remembered, for what is recorded about them later."""
 
 
 class Settlement(NamedTuple):
@@ -62,8 +60,8 @@ class Planner:
         self._blocked: list[tuple[float, int, Lane]] = []
         self._blocked_weight = 0
         self._blockings = 0
-        self._known: OrderedDict[str, bool] = OrderedDict()
-        self._refused: OrderedDict[str, dict[str, Any]] = OrderedDict()
+        self.refusals = Refusals()
+        """What was refused, and takes along what depends on it."""
         self.held_bytes = 0
         """Bytes of records that were added and not settled."""
         self.ready_items = 0
@@ -100,45 +98,42 @@ class Planner:
     def add(self, entries: Iterable[Entry]) -> Settlement:
         """Take entries in; those of runs and spans that were refused come out again at once."""
         settlement = Settlement([], [], [])
+        held = self._held
         for entry in entries:
             self.added += entry.size
-            self._held[entry] = self.added
+            held[entry] = self.added
             self.held_bytes += entry.size
             record = entry.record
-            if record.operation is Operation.REGISTER:
+            if record.operation is _REGISTER:
                 self._register(record.run_id)
-            refusal = self._refused.get(record.run_id)
-            if refusal is None and record.operation is Operation.FINISH_SPAN:
-                refusal = self._refused.get(record.id)
+            refusal = self.refusals.of(record)
             if refusal is None:
-                self._enqueue(entry)
+                self._enqueue(entry, record)
             else:
                 self._bury((entry,), refusal, settlement)
         return settlement
 
     def _register(self, run_id: str) -> None:
         """Here is what a run was waiting for that was recorded elsewhere: forget its failures."""
-        _remember(self._known, run_id, value=True)
-        if self._refused.get(run_id, {}).get("code") == UNKNOWN_RUN:
-            del self._refused[run_id]
+        self.refusals.learn(run_id)
         lane = self._lanes.get(run_id)
         if lane is not None and lane.state is LaneState.BLOCKED:
             self._move(lane, LaneState.READY)
 
-    def _enqueue(self, entry: Entry) -> None:
-        record = entry.record
+    def _enqueue(self, entry: Entry, record: Record) -> None:
         lane = self._lanes.get(record.run_id)
         if lane is None:
             lane = self._lanes[record.run_id] = Lane(record.run_id)
             self._ready[lane.run_id] = lane
-        items, size, weight = len(lane.queue), lane.size, lane.weight
-        if record.operation is not Operation.FINISH_SPAN or not lane.merge(entry):
+        size, items = lane.size, 0
+        if record.operation is not _FINISH_SPAN or not lane.merge(entry):
             lane.append(Item(entry))
+            items = 1
         if lane.state is LaneState.READY:
-            self.ready_items += len(lane.queue) - items
+            self.ready_items += items
             self.ready_bytes += lane.size - size
         elif lane.state is LaneState.BLOCKED:
-            self._blocked_weight += lane.weight - weight
+            self._blocked_weight += entry.size
 
     # --- Out ------------------------------------------------------------------------------------
 
@@ -159,13 +154,15 @@ class Planner:
                 break
             self._move(lane, LaneState.AWAY)
             batch.lanes.append(lane)
-            while lane.queue and len(batch.items) < items:
-                if batch.items and not _fits(lane.queue[0], left, batch):
+            taken = batch.items
+            while lane.queue and len(taken) < items:
+                item = lane.queue[0]
+                if taken and (item.size > left or item.key in taken):
                     break
-                item = lane.take()
+                lane.take()
                 item.sent = True
                 left -= item.size
-                batch.items[item.key] = item
+                taken[item.key] = item
         return batch if batch.items else None
 
     def release(self, now: float) -> None:
@@ -216,14 +213,14 @@ class Planner:
         for item, verdict in zip(batch.items.values(), verdicts, strict=True):
             run_id = item.entry.record.run_id
             if verdict.fate is Fate.DELIVERED:
-                self._deliver(item.entries, settlement)
+                self._deliver(item, settlement)
                 taken.add(run_id)
                 continue
             rest = self._judge(item, verdict, now, settlement)
             if rest is not None:
                 kept.setdefault(run_id, []).append(rest)
         for run_id in taken:
-            _remember(self._known, run_id, value=True)
+            self.refusals.learn(run_id)
             if self._lanes[run_id].state is not LaneState.BLOCKED:
                 self._lanes[run_id].failures = 0
         for lane in reversed(batch.lanes):
@@ -249,7 +246,7 @@ class Planner:
             self._delay(lane, now, slowly=False)
             kept = [item]
         elif there:
-            self._deliver(item.entries, settlement)
+            self._deliver(item, settlement)
             kept = []
         else:
             self._refuse(item, Fate.BURY, refusal, settlement)
@@ -265,7 +262,7 @@ class Planner:
         refusal = verdict.refusal or {}
         kept: Item | None = item
         if fate is Fate.STANDS:
-            self._deliver((item.entry,), settlement)
+            self._acknowledge(item.entry, settlement)
             kept = None if item.finish is None else Item(item.finish)
         elif fate is Fate.ASK:
             lane.state = LaneState.ASKING
@@ -282,7 +279,7 @@ class Planner:
     def _may_pass(self, lane: Lane, fate: Fate) -> bool:
         """Whether what the server said of an item may be different later."""
         if fate is Fate.UNKNOWN_RUN:
-            return lane.run_id not in self._known
+            return not self.refusals.is_known(lane.run_id)
         return fate in {Fate.RETRY, Fate.FORBIDDEN}
 
     def _is_hopeless(self, item: Item) -> bool:
@@ -302,12 +299,16 @@ class Planner:
         lane.until = now + wait
         lane.state = LaneState.BLOCKED
 
-    def _deliver(self, entries: Iterable[Entry], settlement: Settlement) -> None:
-        for entry in entries:
-            del self._held[entry]
-            self.held_bytes -= entry.size
-            self.delivered += 1
-            settlement.delivered.append(entry)
+    def _deliver(self, item: Item, settlement: Settlement) -> None:
+        self._acknowledge(item.entry, settlement)
+        if item.finish is not None:
+            self._acknowledge(item.finish, settlement)
+
+    def _acknowledge(self, entry: Entry, settlement: Settlement) -> None:
+        del self._held[entry]
+        self.held_bytes -= entry.size
+        self.delivered += 1
+        settlement.delivered.append(entry)
 
     def _bury(
         self, entries: Iterable[Entry], refusal: dict[str, Any], settlement: Settlement
@@ -322,26 +323,21 @@ class Planner:
     ) -> None:
         """Bury an item, and remember what cannot be delivered without it."""
         self._bury(item.entries, refusal, settlement)
-        record = item.entry.record
-        if record.operation is Operation.REGISTER:
-            _remember(self._refused, record.run_id, value=_because("run", refusal))
-        elif fate is Fate.UNKNOWN_RUN and record.run_id not in self._known:
-            why = {"code": UNKNOWN_RUN, "message": f"its run is unknown: {describe(refusal)}"}
-            _remember(self._refused, record.run_id, value=why)
-        elif record.operation is Operation.CREATE_SPAN:
-            _remember(self._refused, record.id, value=_because("span", refusal))
+        unknown = fate is Fate.UNKNOWN_RUN
+        self.refusals.refused(item.entry.record, refusal, unknown_run=unknown)
 
     def _return(self, lane: Lane, kept: list[Item], settlement: Settlement) -> None:
         """Put back what is left of a lane, without what depends on something that was refused."""
         state = LaneState.READY if lane.state is LaneState.AWAY else lane.state
         lane.state = LaneState.AWAY
         lane.put_back(kept)
-        refusal = self._refused.get(lane.run_id)
+        refusal = self.refusals.reason(lane.run_id)
         while refusal is not None and lane.queue:
             self._bury(lane.take().entries, refusal, settlement)
         if settlement.buried:
-            for item in lane.remove(self._refused):
-                self._bury(item.entries, self._refused[item.entry.record.id], settlement)
+            for item in lane.remove(self.refusals):
+                why = self.refusals.reason(item.entry.record.id)
+                self._bury(item.entries, why or {}, settlement)
         self._move(lane, state if lane.queue else LaneState.READY, first=bool(kept))
 
     def _move(self, lane: Lane, state: LaneState, *, first: bool = False) -> None:
@@ -373,18 +369,3 @@ _UNTOUCHED = frozenset({Fate.ABSENT, Fate.PAUSE})
 def _fits(item: Item, left: int, batch: Batch) -> bool:
     # A key that came twice would make the whole request wrong.
     return item.size <= left and item.key not in batch.items
-
-
-def _because(what: str, refusal: dict[str, Any]) -> dict[str, Any]:
-    """Why a record is refused that depends on a refused one."""
-    return {
-        "code": f"{what}_refused",
-        "message": f"its {what} was refused: {describe(refusal)}",
-    }
-
-
-def _remember(known: OrderedDict[str, T], key: str, *, value: T) -> None:
-    known[key] = value
-    known.move_to_end(key)
-    if len(known) > REMEMBERED:
-        known.popitem(last=False)
