@@ -542,6 +542,26 @@ def test_spans_of_the_host_are_recorded(recorder: InMemoryRecorder, processor: A
     assert the_span(recorder, "openai_agents:mcp_list").result == {"tools": ["read"]}
 
 
+@pytest.mark.parametrize(
+    ("output", "text"),
+    [
+        ([{"role": "assistant", "content": None}], None),
+        ([{"type": "function_call"}, {"content": [{"text": "Hel"}, {"text": "lo"}]}], "Hello"),
+        ([RESPONSE], "Hi"),
+        ("no list", None),
+    ],
+)
+def test_the_text_of_an_answer_is_found(
+    recorder: InMemoryRecorder, processor: Any, output: Any, text: str | None
+) -> None:
+    """Whichever form a model class gives its answers in, and also if it gives none."""
+    with recorder.run(), agents.trace("work"), agents.generation_span() as call:
+        call.span_data.output = output
+
+    assert the_span(recorder, "openai_agents:llm").result.get("text") == text
+    assert the_span(recorder, "openai_agents:llm").status == "complete"
+
+
 def test_speech_is_recorded_without_its_sound(recorder: InMemoryRecorder, processor: Any) -> None:
     """Of speech the words are kept, in both directions."""
     with recorder.run(), agents.trace("voice"):

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from .model_call import dumped
 from .openai_answers import response_result
-from .pieces import arguments_of, members, present, tokens, without_secrets
+from .pieces import arguments_of, items, members, present, tokens, without_secrets
 
 PARAMETERS = (
     "temperature",
@@ -114,11 +114,13 @@ def _generation(data: Any, payload: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _text(answer: Mapping[str, Any]) -> str | None:
-    """The text of an answer in the form of either API; None if it has none."""
+    """The text of an answer, or of an item of one, in the form of either API; None without one."""
     if answer.get("object") == "response":
         return response_result(dict(answer)).get("text")
     content = answer.get("content")
-    return content if isinstance(content, str) and content else None
+    if isinstance(content, str):
+        return content or None
+    return "".join(str(part.get("text") or "") for part in items(content)) or None
 
 
 def _usage(data: Any) -> dict[str, Any]:
