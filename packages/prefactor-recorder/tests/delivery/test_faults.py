@@ -109,6 +109,23 @@ def test_a_413_halves_down_to_the_item_that_is_to_blame(
     assert sorted(server.spans) == [f"span-{number:08}" for number in (1, 2, 3)]
 
 
+def test_a_server_that_refuses_just_anything_is_not_fed(
+    server: ScriptedServer, journal: Remembering, deliver: Callable[..., Delivery]
+) -> None:
+    """When one item after another is to blame, it is none of them: delivery pauses."""
+    delivery = deliver(batch_items=4)
+    run = RecordedRun(journal).begin()
+    assert delivery.flush(30) == 0
+    server.script(*[Reply.error(422, "validation_errors", "What is this?")] * 9)
+    spans(run, 20)
+    delivery.flush(2)
+    assert delivery.stats.paused == "status 422, validation_errors"
+    assert len(server.requests) == 1 + 9
+    assert len({span for _, span, _ in journal.dead}) == 3
+    assert delivery.flush(30) == 0
+    assert len(server.spans) == 17
+
+
 def test_a_limit_of_items_is_learned(
     server: ScriptedServer, journal: Remembering, deliver: Callable[..., Delivery]
 ) -> None:

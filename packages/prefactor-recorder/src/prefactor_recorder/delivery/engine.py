@@ -78,8 +78,7 @@ class Engine:
         sender = Sender(self._parts.settings, self._parts.stats)
         exchange = Exchange(self._parts, sender, self._pace, self._allowance, self._polls)
         try:
-            if self._journal.adopt():
-                self._pace.recover()
+            self._adopt()
             while not self._host.stopping:
                 self._wake.clear()
                 await self._turn(exchange)
@@ -173,15 +172,23 @@ class Engine:
         now = _now()
         busy = self._planner.held_bytes > 0 or self._journal.unread > 0
         if now >= self._upkeep_at:
+            unread = self._journal.unread
             self._journal.maintain()
+            if self._journal.unread > unread + SLICE:
+                self._pace.recover()  # it has taken something over
             self._upkeep_at = now + self._parts.settings.adopt_interval
         if busy:
             self._upkeep_at = min(self._upkeep_at, now + UPKEEP)
 
+    def _adopt(self) -> None:
+        """Take over what dead processes left, and do not send it all at once."""
+        if self._journal.adopt():
+            self._pace.recover()
+
     def _accept_tickets(self) -> None:
         fresh = [ticket for ticket in self._host.tickets if ticket.until is None]
         if fresh:
-            self._journal.adopt()
+            self._adopt()
             self._pace.hurry()
             self._planner.forgive(everyone=True)
         for ticket in fresh:
@@ -189,20 +196,31 @@ class Engine:
 
     def _finish_tickets(self) -> None:
         oldest, added = self._planner.oldest, self._planner.added
-        stuck = self._host.closing and not self._tasks and self._is_stuck
+        # Bytes that were damaged count as unread until they are passed over, and never as added.
+        reached = math.inf if not self._journal.unread else added
+        inherited = self._journal.inherited > 0
+        stuck = not self._tasks and self._is_stuck
         for ticket in list(self._host.tickets):
             until = ticket.until
             if until is None:
                 continue
-            if stuck or (added >= until and (oldest is None or oldest > until)):
+            done = not inherited and reached >= until and (oldest is None or oldest > until)
+            if stuck or done:
                 with contextlib.suppress(ValueError):  # somebody has stopped waiting
                     self._host.tickets.remove(ticket)
                 ticket.finish()
 
     @property
     def _is_stuck(self) -> bool:
-        """Whether only time can help."""
-        return self._pace.troubled or not (self._planner.ready_items or self._journal.unread)
+        """Whether nothing more can be done for those who wait, as far as they do.
+
+        A token that is refused has to be changed by somebody, which a flush cannot wait for; an
+        outage passes, which only the end of the program cannot wait for.
+        """
+        if self._pace.paused is not None:
+            return True
+        idle = self._pace.troubled or not (self._planner.ready_items or self._journal.unread)
+        return self._host.closing and idle
 
     def _poll(self, exchange: Exchange) -> None:
         now = _now()

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("prefactor_recorder")
 
+SUSPICIOUS = 2
+"""Items in a row of which each alone makes the server refuse a request: after more, it is the
+server that does not understand us, and delivery pauses."""
+
 
 class Exchange:
     """Sends requests and acts on what comes back."""
@@ -38,6 +42,7 @@ class Exchange:
         self._allowance = allowance
         self._polls = polls
         self._account_known = False
+        self._blamed = 0
         self.in_flight = 0
         """Requests with records that are under way."""
 
@@ -106,6 +111,7 @@ class Exchange:
             await self._ask(run_id, refusal)
 
     def _went_well(self) -> None:
+        self._blamed = 0
         self._allowance.succeeded()
         if self._pace.succeeded(backlog=self.is_full or self._parts.journal.unread > 0):
             self._planner.forgive()
@@ -172,15 +178,23 @@ class Exchange:
         elif whole is Whole.RETRY:
             self._failed(batch, failure, started)
         elif items == 1:
-            self._allowance.singled_out()
-            verdict = Verdict(Fate.BURY, failure.refusal)
-            self.settle(self._planner.settle(batch, [verdict], _now()))
+            self._blame(batch, failure, whole)
         else:
+            self._pace.recover()
             if whole is Whole.TOO_LARGE:
                 self._allowance.too_large(sum(item.size for item in batch.items.values()))
             else:
                 self._allowance.refused(items)
             self._planner.returned(batch, sent=False)
+
+    def _blame(self, batch: Batch, failure: Failure, whole: Whole) -> None:
+        """One item alone was refused: it goes, unless the server refuses just anything."""
+        self._allowance.singled_out()
+        verdict = Verdict(Fate.BURY, failure.refusal)
+        self.settle(self._planner.settle(batch, [verdict], _now()))
+        self._blamed += whole is Whole.SHRINK
+        if self._blamed > SUSPICIOUS:
+            self._pause(failure.summary)
 
     def _failed(self, batch: Batch, failure: Failure, started: float) -> None:
         """It may work later: with the whole request, or with all of it but one item."""

@@ -94,7 +94,8 @@ class Delivery:
         that the server itself asked for is kept.
 
         Args:
-            timeout: Seconds to wait at most; None waits for as long as it takes.
+            timeout: Seconds to wait at most; None waits for as long as it takes. It does not wait
+                for a token that the server refuses: that has to be changed by somebody.
 
         Returns:
             How many records are undelivered.
@@ -104,7 +105,7 @@ class Delivery:
         finished = threading.Event()
         ticket = Ticket(finished.set)
         if self._hand_in(ticket):
-            finished.wait(timeout)
+            finished.wait(None if timeout is None else min(timeout, threading.TIMEOUT_MAX))
         self._take_back(ticket)
         return self._journal.undelivered
 
@@ -151,7 +152,8 @@ class Delivery:
         if thread is not None and thread is not threading.current_thread():
             if engine is not None:
                 engine.wake()
-            thread.join(max(deadline - time.monotonic(), 0) + GRACE)
+            left = max(deadline - time.monotonic(), 0) + GRACE
+            thread.join(min(left, threading.TIMEOUT_MAX))
             self.abandoned = thread.is_alive()
         self._let_go()
         return self._journal.undelivered

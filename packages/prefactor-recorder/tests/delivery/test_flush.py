@@ -1,0 +1,113 @@
+"""What a flush promises: all of it, the dead included, and an end when there is nothing to gain."""
+
+from __future__ import annotations
+
+import math
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from prefactor_recorder.delivery import DeliverySettings
+from prefactor_recorder.spool import SpoolJournal
+from recorded import RecordedRun
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from prefactor_http.testing import ScriptedServer
+    from prefactor_recorder.delivery import Delivery
+
+    from .conftest import Remembering
+
+LIMIT = 60.0
+
+
+@pytest.fixture
+def spooled(tmp_path: Path) -> Iterator[Callable[[], SpoolJournal]]:
+    """Opens journals in one directory, as so many processes would."""
+    opened: list[SpoolJournal] = []
+
+    def make() -> SpoolJournal:
+        opened.append(SpoolJournal(tmp_path, api_url="https://api.example", api_token="token"))
+        return opened[-1]
+
+    yield make
+    for journal in opened:
+        journal.close()
+
+
+def flushed(delivery: Delivery) -> int:
+    """What is left after a flush that may take for ever; fails if it does."""
+    left: list[int] = []
+    waiting = threading.Thread(target=lambda: left.append(delivery.flush()), daemon=True)
+    waiting.start()
+    waiting.join(LIMIT)
+    assert left, "the flush does not end"
+    return left[0]
+
+
+def test_a_flush_takes_along_any_number_of_dead_processes(
+    server: ScriptedServer, deliver: Callable[..., Delivery], spooled: Callable[[], SpoolJournal]
+) -> None:
+    """More dead processes than are taken over at once are all delivered by the one flush."""
+    for number in range(150):
+        journal = spooled()
+        RecordedRun(journal, f"run-{number:08}").begin().span(f"span-{number:08}").finish()
+        journal.close()
+
+    assert flushed(deliver(into=spooled(), window=2000)) == 0
+
+    assert len(server.spans) == 150
+
+
+def test_a_flush_does_not_wait_for_a_token_that_is_refused(
+    server: ScriptedServer, deliver: Callable[..., Delivery], journal: Remembering
+) -> None:
+    """Once the server has refused the token, only somebody's doing helps: the flush says so."""
+    RecordedRun(journal).begin().span("span-00000001")
+    settings = DeliverySettings(api_url=server.url, api_token="token-that-is-none")
+    delivery = deliver(settings=settings)
+
+    assert flushed(delivery) == 4
+    tried = delivery.stats.requests
+    assert flushed(delivery) == 4
+
+    assert delivery.stats.requests == tried + 1, "it is tried at each flush"
+
+
+def test_a_flush_does_not_wait_for_what_damage_has_taken(
+    server: ScriptedServer,
+    deliver: Callable[..., Delivery],
+    spooled: Callable[[], SpoolJournal],
+    tmp_path: Path,
+) -> None:
+    """Bytes that were damaged before they were read are counted, and not waited for."""
+    journal = spooled()
+    run = RecordedRun(journal).begin()
+    (segment,) = tmp_path.rglob("*.seg")
+    sound = segment.stat().st_size
+    run.span("span-00000001").span("span-00000002")
+    with segment.open("r+b") as file:
+        file.seek(sound + 20)
+        file.write(b"\xff")
+
+    flushed(deliver(into=journal))
+
+    assert "span-00000002" in server.spans
+
+
+@pytest.mark.parametrize("timeout", [1e12, math.inf])
+def test_a_flush_may_be_given_any_time(
+    server: ScriptedServer,
+    deliver: Callable[..., Delivery],
+    journal: Remembering,
+    timeout: float,
+) -> None:
+    """More seconds than the system's clocks can count are as good as no limit."""
+    RecordedRun(journal).begin().span("span-00000001")
+    delivery = deliver()
+    assert delivery.flush(timeout) == 0
+    assert delivery.close(timeout) == 0
+    assert list(server.spans) == ["span-00000001"]
