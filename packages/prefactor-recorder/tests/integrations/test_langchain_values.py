@@ -125,7 +125,7 @@ def test_calls_of_tools_are_kept_whole_or_broken() -> None:
         (Send("node", {"a": 1}), {"node": "node", "arg": {"a": 1}}),
         (InMemoryStore(), "<InMemoryStore>"),
     ],
-    ids=str,
+    ids=lambda value: type(value).__name__,
 )
 def test_values_become_plain(value: Any, expected: Any) -> None:
     """Values of LangChain, of LangGraph and of the host are told by what they hold."""
