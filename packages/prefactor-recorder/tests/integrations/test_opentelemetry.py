@@ -644,3 +644,18 @@ def test_a_forked_child_traces_for_itself(recorder: InMemoryRecorder) -> None:
     assert os.waitpid(child, 0)[1] == 0
     agent.end()
     assert [span.schema_name for span in recorder.spans] == ["otel:agent"]
+
+
+@pytest.mark.parametrize("option", ["select", "run"])
+def test_a_callback_that_fails_hurts_nobody(recorder: InMemoryRecorder, option: str) -> None:
+    """When the host's predicate or its maker of runs fails, tracing goes on without us."""
+
+    def broken(span: ReadableSpan) -> Any:
+        raise ValueError(span.name)
+
+    failed = failures.count
+    with tracing(recorder, **{option: broken}).start_as_current_span("c", attributes=CHAT):
+        pass
+    assert recorder.spans == []
+    assert failures.count > failed
+    failures.count = failed

@@ -118,13 +118,13 @@ class Call:
         request_id = getattr(model, "_request_id", None)
         if request_id:
             self._facts["request_id"] = request_id
-        self._finish("complete", self._endpoint.body(model))
+        self._finish("complete", _body(self._endpoint, model))
 
     @guarded
     def answered_with(self, response: Any) -> None:
         """The whole answer is there, as an HTTP response whose body has been read."""
         self.arrived(response)
-        self._finish("complete", members(orjson.loads(response.content)))
+        self._finish("complete", _decoded(response))
 
     @guarded
     def arrived(self, response: Any) -> None:
@@ -197,6 +197,13 @@ class Call:
 @guarded
 def _body(endpoint: Endpoint, model: Any) -> JsonObject | None:
     return None if model is None else endpoint.body(model)
+
+
+def _decoded(response: Any) -> JsonObject:
+    try:
+        return members(orjson.loads(response.content))
+    except orjson.JSONDecodeError:
+        return {}  # a proxy's page, say, which the host looks at itself
 
 
 @guarded

@@ -22,16 +22,17 @@ KEY = "_prefactor_call"
 """Where a watched object keeps its call."""
 
 
-@guarded
 def watch(answer: Any, call: Call) -> None:
     """See to it that a call ends when its answer has been read, whatever the answer is."""
+    if not _watched(answer, call):
+        call.closed()
+
+
+@guarded
+def _watched(answer: Any, call: Call) -> bool:
     if is_stream(answer):
         watch_stream(answer, call)
-    elif hasattr(
-        answer.__class__, "model_dump"
-    ):  # on its class: a model searches for what it lacks
-        call.answered(answer)
-    elif hasattr(answer, "http_response"):
+    elif "http_response" in getattr(answer, "__dict__", ()):  # models search for what they lack
         if answer.http_response.is_closed:
             call.answered_with(answer.http_response)
         else:
@@ -39,6 +40,7 @@ def watch(answer: Any, call: Call) -> None:
             _rebase(answer, call, watched_raw_response)
     else:
         call.answered(answer)
+    return True
 
 
 def is_stream(answer: Any) -> bool:
