@@ -133,9 +133,9 @@ def _key(key: Any) -> str:
 
 
 _CONVERSIONS: tuple[tuple[Any, Callable[[Any], Any]], ...] = (
-    (bytes | bytearray | memoryview, lambda value: _text(bytes(value))),
+    ((bytes, bytearray, memoryview), lambda value: _text(bytes(value))),
     (Mapping, dict),
-    (AbstractSet | Sequence, list),
-    (Number | PurePath, str),
+    ((AbstractSet, Sequence), list),
+    ((Number, PurePath), str),
 )
 """The first that fits: bytes are a sequence as well."""

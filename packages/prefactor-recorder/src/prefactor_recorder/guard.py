@@ -69,7 +69,7 @@ def guarded(function: Callable[P, R]) -> Callable[P, R | None]:
 
 
 _warned: set[str] = set()
-_warning = threading.Lock()
+_warning = threading.RLock()  # a finalizer may warn while its thread does
 
 
 def warn_once(kind: str, message: str, *arguments: object) -> None:
