@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from live_server import LiveServer, start_server
-from postgres_server import PostgresServer, start_postgres
+from postgres_server import DURABLE, PostgresServer, start_postgres
 
 _numbers = count(1)
 
@@ -39,8 +39,11 @@ def serve() -> Iterator[Callable[..., LiveServer]]:
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[PostgresServer]:
-    """A PostgreSQL server that the tests of this process share: leave it running."""
-    started = start_postgres()
+    """A PostgreSQL server that the tests of this process share: leave it running.
+
+    It keeps its word as one in service does, since the journeys over it are about crashes.
+    """
+    started = start_postgres(DURABLE)
     yield started
     started.discard()
 

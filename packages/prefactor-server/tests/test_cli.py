@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,14 +24,16 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 class Server:
     """A ``serve`` process, and requests to it."""
 
-    def __init__(self, folder: Path, *flags: str, token: str = TOKEN) -> None:
+    def __init__(
+        self, folder: Path, *flags: str, token: str = TOKEN, database: Mapping[str, str]
+    ) -> None:
         self.ready = folder / "ready"
         self.errors = folder / "errors"
         with self.errors.open("w") as errors:
             self.process = subprocess.Popen(
                 [PROGRAM, "serve", "--port", "0", "--ready-file", self.ready, *flags],
                 cwd=folder,
-                env=environment(PREFACTOR_BOOTSTRAP_TOKEN=token),
+                env=environment(PREFACTOR_BOOTSTRAP_TOKEN=token, **database),
                 stdout=subprocess.DEVNULL,
                 stderr=errors,
             )
@@ -73,12 +75,18 @@ class Server:
 
 
 @pytest.fixture
-def serve(tmp_path: Path) -> Iterator[Callable[..., Server]]:
+def database() -> dict[str, str]:
+    """The setting of the database: none, so that it is a file in the folder."""
+    return {}
+
+
+@pytest.fixture
+def serve(tmp_path: Path, database: dict[str, str]) -> Iterator[Callable[..., Server]]:
     """Start servers in ``tmp_path``; those still running at the end are killed."""
     started: list[Server] = []
 
     def start(*flags: str, token: str = TOKEN) -> Server:
-        started.append(Server(tmp_path, *flags, token=token))
+        started.append(Server(tmp_path, *flags, token=token, database=database))
         started[-1].wait_until_ready()
         return started[-1]
 
@@ -90,14 +98,14 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Server]]:
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Run:
+def run(tmp_path: Path, database: dict[str, str]) -> Run:
     """Run a command in ``tmp_path`` to its end."""
 
     def command(*arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
             [PROGRAM, *arguments],
             cwd=tmp_path,
-            env=environment(**variables),
+            env=environment(**{**database, **variables}),
             capture_output=True,
             text=True,
             timeout=60,
@@ -234,89 +242,96 @@ def test_migrate_says_what_it_would_do_and_does_it_once(run: Run, tmp_path: Path
     assert "up to date" in run("migrate", "--dry-run").stdout
 
 
-def test_tokens_are_made_and_listed_beside_a_running_server(
-    serve: Callable[..., Server], run: Run
-) -> None:
-    """A token made while the server runs works at once; the list shows it without its text."""
-    server = serve()
-    made = run("token", "create")
-    assert made.returncode == 0, made.stderr
-    token = made.stdout.strip()
-    assert server.request("GET", "/api/v1/ping", token=token)[0] == 200
-    listed = run("token", "list").stdout
-    assert token not in listed
-    assert token[:16] in listed
-    assert TOKEN[:8] not in listed
-    ids = re.findall(r"[0-9a-z]{32}", listed)
-    assert len(ids) == 2, "an id that is cut short is of no use"
+class TestTokens:
+    """Tokens by command, beside a running server, on each backend."""
 
+    @pytest.fixture
+    def database(self, database_url: str) -> dict[str, str]:
+        """The setting of each backend."""
+        return {"PREFACTOR_DATABASE": database_url}
 
-def test_a_deployment_token_is_bound_to_its_agent(serve: Callable[..., Server], run: Run) -> None:
-    """A deployment token made by the command registers runs of its agent and of no other."""
-    server = serve()
-    server.request("POST", "/api/v1/agent_instance/register", {"agent_id": "support"})
-    made = run("token", "create", "--scope", "agent_deployment", "--agent", "support")
-    assert made.returncode == 0, made.stderr
-    token = made.stdout.strip()
-    status, body = server.request("POST", "/api/v1/agent_instance/register", {}, token)
-    assert status == 200
-    assert body["details"]["status"] == "pending"
-    other = server.request("POST", "/api/v1/agent_instance/register", {"agent_id": "sales"}, token)
-    assert (other[0], other[1]["code"]) == (403, "not_permitted")
+    def test_tokens_are_made_and_listed_beside_a_running_server(
+        self, serve: Callable[..., Server], run: Run
+    ) -> None:
+        """A token made while the server runs works at once; the list shows it without its text."""
+        server = serve()
+        made = run("token", "create")
+        assert made.returncode == 0, made.stderr
+        token = made.stdout.strip()
+        assert server.request("GET", "/api/v1/ping", token=token)[0] == 200
+        listed = run("token", "list").stdout
+        assert token not in listed
+        assert token[:16] in listed
+        assert TOKEN[:8] not in listed
+        ids = re.findall(r"[0-9a-z]{32}", listed)
+        assert len(ids) == 2, "an id that is cut short is of no use"
 
+    def test_a_deployment_token_is_bound_to_its_agent(
+        self, serve: Callable[..., Server], run: Run
+    ) -> None:
+        """A deployment token made by the command registers runs of its agent and of no other."""
+        server = serve()
+        server.request("POST", "/api/v1/agent_instance/register", {"agent_id": "support"})
+        made = run("token", "create", "--scope", "agent_deployment", "--agent", "support")
+        assert made.returncode == 0, made.stderr
+        token = made.stdout.strip()
+        status, body = server.request("POST", "/api/v1/agent_instance/register", {}, token)
+        assert status == 200
+        assert body["details"]["status"] == "pending"
+        other = server.request(
+            "POST", "/api/v1/agent_instance/register", {"agent_id": "sales"}, token
+        )
+        assert (other[0], other[1]["code"]) == (403, "not_permitted")
 
-@pytest.mark.parametrize(
-    ("arguments", "says"),
-    [
-        (["--scope", "agent_deployment"], "agent_id is required"),
-        (["--scope", "agent_deployment", "--agent", "nobody"], "'nobody' not found"),
-        (["--agent", "support"], "bound to no agent"),
-        (["--environment", "staging"], "bound to no environment"),
-    ],
-)
-def test_a_token_that_makes_no_sense_is_refused(
-    serve: Callable[..., Server], run: Run, arguments: list[str], says: str
-) -> None:
-    """A scope without its agent, an agent that is not there, and an agent without its scope."""
-    serve()
-    ended = run("token", "create", *arguments)
-    assert ended.returncode == 1
-    assert says in ended.stderr
-    assert ended.stdout == ""
+    @pytest.mark.parametrize(
+        ("arguments", "says"),
+        [
+            (["--scope", "agent_deployment"], "agent_id is required"),
+            (["--scope", "agent_deployment", "--agent", "nobody"], "'nobody' not found"),
+            (["--agent", "support"], "bound to no agent"),
+            (["--environment", "staging"], "bound to no environment"),
+        ],
+    )
+    def test_a_token_that_makes_no_sense_is_refused(
+        self, serve: Callable[..., Server], run: Run, arguments: list[str], says: str
+    ) -> None:
+        """A scope without its agent, an agent that is not there, and an agent without its scope."""
+        serve()
+        ended = run("token", "create", *arguments)
+        assert ended.returncode == 1
+        assert says in ended.stderr
+        assert ended.stdout == ""
 
+    def test_a_token_is_stopped_and_let_go_on(self, serve: Callable[..., Server], run: Run) -> None:
+        """Suspending, activating and revoking reach a running server that keeps none in mind."""
+        server = serve("--token-cache-seconds", "0")
+        token = run("token", "create").stdout.strip()
+        token_id = server.request("GET", "/api/v1/api_token?sorting=-id")[1]["summaries"][0]["id"]
+        seen: list[int] = []
+        for move in ("suspend", "activate", "revoke"):
+            moved = run("token", move, token_id)
+            assert (moved.returncode, moved.stdout, moved.stderr) == (0, "", "")
+            seen.append(server.request("GET", "/api/v1/ping", token=token)[0])
+        assert seen == [401, 200, 401]
+        assert "revoked" in run("token", "list").stdout
 
-def test_a_token_is_stopped_and_let_go_on(serve: Callable[..., Server], run: Run) -> None:
-    """Suspending, activating and revoking reach a running server, which forgot what it believed."""
-    server = serve("--token-cache-seconds", "0")
-    token = run("token", "create").stdout.strip()
-    token_id = server.request("GET", "/api/v1/api_token?sorting=-id")[1]["summaries"][0]["id"]
-    seen: list[int] = []
-    for move in ("suspend", "activate", "revoke"):
-        moved = run("token", move, token_id)
-        assert (moved.returncode, moved.stdout, moved.stderr) == (0, "", "")
-        seen.append(server.request("GET", "/api/v1/ping", token=token)[0])
-    assert seen == [401, 200, 401]
-    assert "revoked" in run("token", "list").stdout
+    @pytest.mark.parametrize(("move", "says"), [("activate", "is active"), ("revoke", "not found")])
+    def test_a_token_that_cannot_be_moved_is_named(
+        self, serve: Callable[..., Server], run: Run, move: str, says: str
+    ) -> None:
+        """A move that its status does not allow, and a token that is not there, end in one line."""
+        listed = serve().request("GET", "/api/v1/api_token")[1]["summaries"]
+        ended = run("token", move, listed[0]["id"] if move == "activate" else "nobody")
+        assert ended.returncode == 1
+        assert says in ended.stderr
 
-
-@pytest.mark.parametrize(("move", "says"), [("activate", "is active"), ("revoke", "not found")])
-def test_a_token_that_cannot_be_moved_is_named(
-    serve: Callable[..., Server], run: Run, move: str, says: str
-) -> None:
-    """A move that its status does not allow, and a token that is not there, end in one line."""
-    listed = serve().request("GET", "/api/v1/api_token")[1]["summaries"]
-    ended = run("token", move, listed[0]["id"] if move == "activate" else "nobody")
-    assert ended.returncode == 1
-    assert says in ended.stderr
-
-
-def test_a_token_with_days_expires(serve: Callable[..., Server], run: Run) -> None:
-    """A token that is made for no days at all has expired, and the list says so."""
-    server = serve()
-    token = run("token", "create", "--days", "0").stdout.strip()
-    status, body = server.request("GET", "/api/v1/ping", token=token)
-    assert (status, body["code"]) == (401, "bad_authtoken")
-    assert "expired" in run("token", "list").stdout
+    def test_a_token_with_days_expires(self, serve: Callable[..., Server], run: Run) -> None:
+        """A token that is made for no days at all has expired, and the list says so."""
+        server = serve()
+        token = run("token", "create", "--days", "0").stdout.strip()
+        status, body = server.request("GET", "/api/v1/ping", token=token)
+        assert (status, body["code"]) == (401, "bad_authtoken")
+        assert "expired" in run("token", "list").stdout
 
 
 def test_the_document_that_is_printed_is_the_one_that_is_served(

@@ -11,7 +11,7 @@ from lossy_proxy import LossyProxy, lossy
 from postgres_database import PostgresDatabase, do, fill, submit
 from rows import ACCOUNT, create_span, payload, register, request, start
 
-from postgres_server import PostgresServer, start_postgres
+from postgres_server import DURABLE, PostgresServer, start_postgres
 from prefactor_server.commands.base import (
     Command,
     Done,
@@ -85,7 +85,7 @@ async def test_a_read_is_repeated(database: PostgresDatabase) -> None:
 @pytest.fixture
 def own_server() -> Iterator[PostgresServer]:
     """A server of this test's own, to be stopped and started again."""
-    started = start_postgres()
+    started = start_postgres(DURABLE)
     yield started
     started.discard()
 
