@@ -137,21 +137,6 @@ async def migrate_database(database: str, *, dry_run: bool) -> Sequence[Migratio
     return _pending_in_file(path) if dry_run else _migrate_file(path)
 
 
-def back_up(database: str, target: Path, environ: Mapping[str, str]) -> None:
-    """Copy a database to a new file, beside the server that uses it, and check the copy.
-
-    ``environ`` is searched for the program that copies a database on a server.
-
-    Raises:
-        BackupError: it could not be copied, or the copy is not whole.
-        SettingError, NotFound: the setting names no database, or none that is there.
-    """
-    if is_on_server(database):
-        back_up_server(database, target, environ)
-    else:
-        back_up_file(existing_file(database), target)
-
-
 def _pending_in_file(path: Path) -> Sequence[Migration]:
     if not path.exists():
         return all_migrations()
