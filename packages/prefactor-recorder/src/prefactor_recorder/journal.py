@@ -54,6 +54,11 @@ class Journal(Protocol):
         ...
 
     @property
+    def inherited(self) -> int:
+        """Those of the undelivered that were taken over from dead processes."""
+        ...
+
+    @property
     def dropped(self) -> int:
         """Records that there was no room for."""
         ...

@@ -148,6 +148,11 @@ class MemoryJournal:
         return self._queue.expected - self._queue.settled
 
     @property
+    def inherited(self) -> int:
+        """None: memory dies with its process."""
+        return 0
+
+    @property
     def dropped(self) -> int:
         """Records that there was no room for."""
         return self._dropped

@@ -134,8 +134,9 @@ class Recorder(Declaring):
         """Deliver what waits, what dead processes left in the spool included.
 
         Args:
-            timeout: Seconds to wait at most; None waits until nothing is left or nothing can be
-                delivered (no token that works, for instance).
+            timeout: Seconds to wait at most; None waits for as long as it takes, through an outage
+                too. While delivery pauses (see `stats().paused`), it tries once and returns: a
+                token that is refused has to be changed by somebody.
 
         Returns:
             How many operations are still undelivered.

@@ -214,10 +214,10 @@ class Engine:
     def _is_stuck(self) -> bool:
         """Whether nothing more can be done for those who wait, as far as they do.
 
-        A token that is refused has to be changed by somebody, which a flush cannot wait for; an
-        outage passes, which only the end of the program cannot wait for.
+        A pause (a token that is refused) ends when somebody changes something, which a flush
+        cannot wait for; an outage passes, which only the end of the program cannot wait for.
         """
-        if self._pace.paused is not None:
+        if self._pace.rests(_now()):
             return True
         idle = self._pace.troubled or not (self._planner.ready_items or self._journal.unread)
         return self._host.closing and idle

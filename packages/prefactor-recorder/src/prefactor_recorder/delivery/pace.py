@@ -75,6 +75,10 @@ class Pace:
         """Whether the last thing that happened was a failure."""
         return self.failures > 0 or self.paused is not None
 
+    def rests(self, now: float) -> bool:
+        """Whether it pauses, and has tried since somebody hurried it."""
+        return self.paused is not None and self._until > now
+
     def next_at(self, *, full: bool, hurried: bool, in_flight: int) -> float:
         """When a request may leave; infinity for "when another one has come back".
 

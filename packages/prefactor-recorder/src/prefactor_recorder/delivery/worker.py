@@ -95,7 +95,7 @@ class Delivery:
 
         Args:
             timeout: Seconds to wait at most; None waits for as long as it takes. It does not wait
-                for a token that the server refuses: that has to be changed by somebody.
+                while delivery pauses (for a token that is refused): somebody has to act first.
 
         Returns:
             How many records are undelivered.

@@ -61,12 +61,10 @@ def flush(root: Path, timeout: float) -> Flushed:
         DeliverySettings(api_url=settings.api_url, api_token=settings.api_token),
         _NobodyListens(),
     )
-    before = -1
-    # No more than so many segments are taken over at once, so one round may not be all.
-    while left := delivery.flush(max(deadline - time.monotonic(), 0)):
-        if left == before or time.monotonic() >= deadline:
-            break
-        before = left
+    # Here, and not only by the thread that delivers: what is left counts even if the time is over
+    # before that has begun.
+    journal.adopt()
+    delivery.flush(max(deadline - time.monotonic(), 0))
     left = delivery.close(0)
     journal.close()
     return Flushed(delivery.stats.delivered, delivery.stats.buried, left)

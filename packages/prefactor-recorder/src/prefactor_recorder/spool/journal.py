@@ -112,9 +112,12 @@ class SpoolJournal:
     @property
     def undelivered(self) -> int:
         """Records that were appended or taken over, and neither settled nor buried."""
-        sources = (*self._writer.sources, *self._adopted)
-        # An exception out of a signal handler can leave a record uncounted until it is read.
-        return sum(max(source.expected - source.settled, 0) for source in sources)
+        return _unsettled(self._writer.sources) + _unsettled(self._adopted)
+
+    @property
+    def inherited(self) -> int:
+        """Those of the undelivered that were taken over from dead processes."""
+        return _unsettled(self._adopted)
 
     @property
     def dropped(self) -> int:
@@ -320,3 +323,8 @@ class SpoolJournal:
             self._takeover.abandon(source)
         else:
             self._writer.abandon(source)
+
+
+def _unsettled(sources: Iterable[Source]) -> int:
+    # An exception out of a signal handler can leave a record uncounted until it is read.
+    return sum(max(source.expected - source.settled, 0) for source in sources)
