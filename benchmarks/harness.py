@@ -2,8 +2,9 @@
 
 A benchmark is a program named `<package>_<claim>.py`. It measures its subject and its floor in
 turns, in the same run on the same machine, takes the median of the rounds' ratios, and ends with
-one line per figure: `| name | figure | goal | gate | verdict |`. It exits with 1 when a gate is
-missed, and only then: a missed goal is something to work on, a missed gate something to stop for.
+one line per figure: `| name | figure | floor | goal | gate | verdict |`. It exits with 1 when a
+gate is missed, and only then: a missed goal is something to work on, a missed gate something to
+stop for.
 
 `benchmarks/` is on the path of a program that is started from it, so `import harness` is enough.
 """
@@ -32,6 +33,8 @@ class Figure:
     """A measured value, and what it should be (`goal`) and must be (`gate`).
 
     At most that, or at least: a value whose goal is above its gate is better the larger it is.
+    `floor` is what the least that could do the same took, in the same run; a ratio has its floor
+    inside it.
     """
 
     name: str
@@ -39,6 +42,7 @@ class Figure:
     goal: float
     gate: float
     unit: str = "×"
+    floor: float | None = None
 
     @property
     def missed(self) -> bool:
@@ -56,7 +60,9 @@ class Figure:
         """One row of the table that `scripts/bench` prints."""
         value, goal, gate = (self._with_unit(x) for x in (self.value, self.goal, self.gate))
         sign = "≥" if self._larger_is_better else "≤"
-        return f"| {self.name} | {value} | {sign} {goal} | {sign} {gate} | {self.verdict} |"
+        floor = "" if self.floor is None else self._with_unit(self.floor)
+        bounds = f"{floor} | {sign} {goal} | {sign} {gate}"
+        return f"| {self.name} | {value} | {bounds} | {self.verdict} |"
 
     @property
     def _larger_is_better(self) -> bool:

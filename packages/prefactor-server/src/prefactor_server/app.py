@@ -191,6 +191,8 @@ def _configuration(application: ASGIApp, settings: Settings, observe: Observe) -
         log_config=None,
         access_log=False,
         server_header=False,
+        # Who stands behind a proxy is of no concern here: callers are known by their tokens.
+        proxy_headers=False,
         # Longer than the idle limits of the usual clients, so that it is they who hang up: a server
         # that closes first races with the next request.
         timeout_keep_alive=75,

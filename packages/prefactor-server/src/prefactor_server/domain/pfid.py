@@ -27,10 +27,6 @@ def encode(timestamp_ms: int, partition: int, randomness: bytes) -> str:
     Raises:
         ValueError: a part is out of its range.
     """
-    if not 0 <= timestamp_ms <= MAX_TIMESTAMP_MS:
-        raise ValueError(f"timestamp must be 0 to {MAX_TIMESTAMP_MS}, got {timestamp_ms}")
-    if not 0 <= partition <= MAX_PARTITION:
-        raise ValueError(f"partition must be 0 to {MAX_PARTITION}, got {partition}")
     if len(randomness) != RANDOM_BYTES:
         raise ValueError(f"randomness must be {RANDOM_BYTES} bytes, got {len(randomness)}")
     return _prefix(timestamp_ms, partition) + _suffix(randomness)
@@ -39,6 +35,10 @@ def encode(timestamp_ms: int, partition: int, randomness: bytes) -> str:
 @lru_cache(maxsize=16)
 def _prefix(timestamp_ms: int, partition: int) -> str:
     """The first half, which all that are made in a millisecond share."""
+    if not 0 <= timestamp_ms <= MAX_TIMESTAMP_MS:
+        raise ValueError(f"timestamp must be 0 to {MAX_TIMESTAMP_MS}, got {timestamp_ms}")
+    if not 0 <= partition <= MAX_PARTITION:
+        raise ValueError(f"partition must be 0 to {MAX_PARTITION}, got {partition}")
     number = (timestamp_ms << 30) | partition
     return "".join([_PAIRS[(number >> shift) & 1023] for shift in range(70, -1, -10)])
 
