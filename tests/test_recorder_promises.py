@@ -251,3 +251,33 @@ def test_a_terminated_run_stops_its_host(live_server: LiveServer, tmp_path: Path
     with recorder, pytest.raises(Exception, match="it repeats itself") as caught:
         host()
     assert type(caught.value).__name__ == "RunTerminated"
+
+
+FORGETFUL = """
+from prefactor_recorder import Recorder
+
+def work():
+    recorder = Recorder()
+    with recorder.run(agent_id="forgotten") as run, run.span("agent:step"):
+        pass
+    print(run.id)
+
+work()
+"""
+
+
+def test_a_recorder_that_nobody_holds_delivers_at_exit(
+    live_server: LiveServer, tmp_path: Path
+) -> None:
+    """A recorder made inside a function is gone when the program ends; its records are not."""
+    ended = subprocess.run(
+        [sys.executable, "-W", "error", "-c", FORGETFUL],
+        env={**environment(live_server, tmp_path), "PREFACTOR_EXIT_TIMEOUT": "20"},
+        capture_output=True,
+        text=True,
+        timeout=LIMIT,
+        check=True,
+    )
+    (span,) = held(live_server, ended.stdout.strip())
+    assert span.status == "complete"
+    assert not [*tmp_path.rglob("*.seg")]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import atexit
 import threading
-import weakref
 from typing import TYPE_CHECKING, Any, Self
 
 from . import pfid
@@ -165,6 +164,7 @@ class Recorder(Declaring):
             parts, self._parts, self._closed = self._parts, None, True
         if parts is None:
             return 0
+        atexit.unregister(self.close)
         left = parts.close(self.settings.exit_timeout if timeout is None else timeout)
         self._final = parts.stats()
         return left
@@ -256,7 +256,8 @@ class Recorder(Declaring):
         with self._lock:
             if self._parts is None and not self._closed:
                 self._parts = assemble(self.settings)
-                atexit.register(_close_at_exit, weakref.ref(self))
+                # Strongly: a recorder that nobody holds any more still has to deliver.
+                atexit.register(self.close)
             return self._parts
 
 
@@ -274,9 +275,3 @@ def _registration(fields: Mapping[str, Any], schema_version: bytes | None) -> by
         if schema_version is None
         else members + b',"agent_schema_version":' + schema_version
     )
-
-
-def _close_at_exit(recorder: weakref.ref[Recorder]) -> None:
-    alive = recorder()
-    if alive is not None:
-        alive.close()
