@@ -118,17 +118,17 @@ def decode(content: bytes) -> Record | None:
     """
     if len(content) < _HEAD.size:
         return None
-    number, run_length, id_length = _HEAD.unpack_from(content)
-    run_end = _HEAD.size + run_length
-    id_end = run_end + id_length
-    if len(content) < id_end or number not in _OPERATIONS:
+    operation = _OPERATIONS.get(content[0])
+    run_end = _HEAD.size + content[1]
+    id_end = run_end + content[2]
+    if operation is None or len(content) < id_end:
         return None
     try:
-        run_id = content[_HEAD.size : run_end].decode("ascii")
-        identifier = content[run_end:id_end].decode("ascii")
+        run_id = str(content[_HEAD.size : run_end], "ascii")
+        identifier = str(content[run_end:id_end], "ascii")
     except UnicodeDecodeError:
         return None
-    return Record(_OPERATIONS[number], run_id, identifier, content[id_end:])
+    return Record(operation, run_id, identifier, content[id_end:])
 
 
 _OPERATIONS = {int(operation): operation for operation in Operation}
