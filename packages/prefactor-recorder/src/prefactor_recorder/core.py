@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import orjson
 
-from .encoding import encode_object
+from .encoding import encode_object, scrubbed
 from .guard import failures
 from .record import encode
 
@@ -114,6 +114,4 @@ MAX_NAMES = 10_000
 
 def encode_name(schema_name: object) -> bytes:
     """A name as JSON text, whatever it was."""
-    from .encoding import scrubbed  # noqa: PLC0415 - once per name
-
     return orjson.dumps(scrubbed(str(cast("Any", schema_name))))

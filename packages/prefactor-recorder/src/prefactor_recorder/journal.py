@@ -60,7 +60,7 @@ class Journal(Protocol):
 
     @property
     def dropped(self) -> int:
-        """Records that there was no room for."""
+        """Records that there was no room for, or that came after the end."""
         ...
 
     def read(self, limit: int) -> list[Entry]:

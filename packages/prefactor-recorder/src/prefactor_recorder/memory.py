@@ -154,7 +154,7 @@ class MemoryJournal:
 
     @property
     def dropped(self) -> int:
-        """Records that there was no room for."""
+        """Records that there was no room for, or that came after the end."""
         return self._dropped
 
     def read(self, limit: int) -> list[Entry]:

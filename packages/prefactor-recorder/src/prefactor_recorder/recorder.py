@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import atexit
 import threading
 from typing import TYPE_CHECKING, Any, Self
 
 from . import pfid
 from .declaring import Declaring
 from .encoding import encode
+from .ending import close_at_exit, is_closed
 from .errors import ConfigurationError
 from .guard import failures, guarded, warn_once
 from .run import Run, is_id
@@ -72,7 +72,7 @@ class Recorder(Declaring):
         """The span types that are registered with its runs."""
         self._parts: Parts | None = None
         self._closed = False
-        self._final: Stats | None = None
+        self._past: Parts | None = None
         # Re-entrant: a signal handler that records may interrupt whoever holds it.
         self._lock = threading.RLock()
         if self.settings.enabled and self.settings.missing:
@@ -141,12 +141,12 @@ class Recorder(Declaring):
             How many operations are still undelivered.
         """
         parts = self._assembled()
-        return 0 if parts is None else parts.delivery.flush(timeout)
+        return self._left if parts is None else parts.delivery.flush(timeout)
 
     async def aflush(self, timeout: float | None = None) -> int:
         """The same, without holding up the event loop."""
         parts = self._assembled()
-        return 0 if parts is None else await parts.delivery.aflush(timeout)
+        return self._left if parts is None else await parts.delivery.aflush(timeout)
 
     def close(self, timeout: float | None = None) -> int:
         """Record nothing more, deliver what waits, and stop; harmless when repeated.
@@ -161,12 +161,14 @@ class Recorder(Declaring):
             How many operations are still undelivered.
         """
         with self._lock:
-            parts, self._parts, self._closed = self._parts, None, True
+            self._closed = True
+            self._past = parts = self._parts or self._past
+            self._parts = None
         if parts is None:
             return 0
-        atexit.unregister(self.close)
+        # Also by a second thread, while the first still waits: both are to find it closed.
         left = parts.close(self.settings.exit_timeout if timeout is None else timeout)
-        self._final = parts.stats()
+        is_closed(parts)
         return left
 
     async def aclose(self, timeout: float | None = None) -> int:
@@ -175,10 +177,13 @@ class Recorder(Declaring):
 
     def stats(self) -> Stats:
         """What has been done so far; after `close`, in all."""
-        parts = self._parts
-        if parts is not None:
-            return parts.stats()
-        return self._final or Stats(durability="off", failures=failures.count)
+        parts = self._parts or self._past
+        return Stats(durability="off", failures=failures.count) if parts is None else parts.stats()
+
+    @property
+    def _left(self) -> int:
+        """What is undelivered of a recorder that delivers no more."""
+        return 0 if self._past is None else self._past.journal.undelivered
 
     def __enter__(self) -> Self:
         return self
@@ -256,8 +261,7 @@ class Recorder(Declaring):
         with self._lock:
             if self._parts is None and not self._closed:
                 self._parts = assemble(self.settings)
-                # Strongly: a recorder that nobody holds any more still has to deliver.
-                atexit.register(self.close)
+                close_at_exit(self._parts, self.settings.exit_timeout)
             return self._parts
 
 

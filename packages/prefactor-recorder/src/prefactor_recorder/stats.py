@@ -19,7 +19,7 @@ class Stats:
     buried: int = 0
     """Operations that the server refused for good; they are in the dead-letter file."""
     dropped: int = 0
-    """Operations that there was no room for."""
+    """Operations that there was no room for, or that came after the recorder was closed."""
     failures: int = 0
     """Failures of the recorder that the host was kept from."""
     requests: int = 0

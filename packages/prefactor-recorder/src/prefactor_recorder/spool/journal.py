@@ -121,8 +121,8 @@ class SpoolJournal:
 
     @property
     def dropped(self) -> int:
-        """Records that there was no room for."""
-        return self._writer.dropped
+        """Records that there was no room for, or that came after the end."""
+        return self._writer.dropped + self._writer.late
 
     @property
     def is_degraded(self) -> bool:
@@ -239,7 +239,7 @@ class SpoolJournal:
             self._next_weighing = now + BUDGET_INTERVAL
             self._trim_letters()
             self._writer.weigh()
-        if now >= self._next_said and (self.dropped > self._said or self._unkept):
+        if now >= self._next_said and (self._writer.dropped > self._said or self._unkept):
             self._next_said = now + LOSS_INTERVAL
             self._say_losses()
 
@@ -259,7 +259,7 @@ class SpoolJournal:
             self._notes.add(f"{deleted} old files of dead letters were deleted to make room")
 
     def _say_losses(self) -> None:
-        if dropped := self.dropped - self._said:
+        if dropped := self._writer.dropped - self._said:
             self._notes.add(
                 f"{dropped} records were dropped for want of room: the server takes less than is "
                 "recorded, or PREFACTOR_SPOOL_LIMIT is too small"

@@ -58,7 +58,7 @@ class Writer:
         self._note = note
         self._lock = threading.RLock()
         self.sources: tuple[Source, ...] = ()
-        self.dropped = 0
+        self.dropped = self.late = 0
         # The source that is being filled; in `_segment` again if it is a file.
         self._current: Source | None = None
         self._segment: Segment | None = None
@@ -104,13 +104,16 @@ class Writer:
         return kept
 
     def _place(self, record: bytes) -> bool:
-        if not self._is_closed:
-            try:
-                self._make_ready(len(record))
-            except OSError as error:
-                self._degrade(error)
-            if self._put(record):
-                return True
+        if self._is_closed:
+            # Not for want of room, which is what is warned about: the host said that this is all.
+            self.late += 1
+            return False
+        try:
+            self._make_ready(len(record))
+        except OSError as error:
+            self._degrade(error)
+        if self._put(record):
+            return True
         self.dropped += 1
         return False
 

@@ -1,0 +1,102 @@
+"""The end of recorders: all of them at once, and as often as anybody likes."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from prefactor_recorder import Recorder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+MANY = """
+import sys
+from prefactor_recorder import Recorder
+
+for number in range(20):
+    recorder = Recorder(sys.argv[1], "token", spool_dir=sys.argv[2], exit_timeout=4)
+    with recorder.run(agent_id="one-of-many") as run, run.span("agent:step"):
+        pass
+"""
+LATE = """
+import sys
+from prefactor_recorder import Recorder
+
+recorder = Recorder(sys.argv[1], "token", spool_dir=sys.argv[2], exit_timeout=0)
+run = recorder.run(agent_id="late")
+run.start()
+
+class Late:
+    def __del__(self):
+        with run.span("agent:last-words"):
+            recorder.flush(1)
+
+late = [Late()]
+late.append(late)
+"""
+
+
+@pytest.fixture
+def silent() -> Iterator[str]:
+    """The address of a server that accepts connections and never says a word."""
+    with socket.create_server(("127.0.0.1", 0), backlog=50) as listening:
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+
+
+def run_program(source: str, url: str, spool: Path) -> str:
+    """Run a program to its end; what it said."""
+    ended = subprocess.run(
+        [sys.executable, "-W", "error", "-c", source, url, str(spool)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=40,
+        check=True,
+    )
+    return ended.stdout
+
+
+def test_many_recorders_end_together(silent: str, tmp_path: Path) -> None:
+    """The end of a program waits for all of its recorders at once, not for one after the other."""
+    run_program(MANY, silent, tmp_path)
+    assert len([*tmp_path.rglob("*.seg")]) == 20
+
+
+def test_what_is_recorded_after_the_end_hurts_nobody(silent: str, tmp_path: Path) -> None:
+    """A finaliser may record when the interpreter is half gone; nothing is raised or printed."""
+    said = run_program(LATE, silent, tmp_path)
+    assert "Traceback" not in said
+    assert "no room" not in said
+
+
+def test_closing_again_says_what_is_left(silent: str, tmp_path: Path) -> None:
+    """Whoever closes a closed recorder, or flushes it, learns that something was left."""
+    recorder = Recorder(silent, "token", spool_dir=tmp_path)
+    with recorder.run(agent_id="left"):
+        pass
+    assert recorder.close(0) == 3
+    assert recorder.close(0) == 3
+    assert recorder.flush(0) == 3
+    assert recorder.stats().undelivered == 3
+
+
+def test_two_threads_may_close_a_recorder(silent: str, tmp_path: Path) -> None:
+    """Both find it closed when they come back, and the more patient does not hold the other."""
+    recorder = Recorder(silent, "token", spool_dir=tmp_path)
+    with recorder.run(agent_id="left"):
+        pass
+    left: list[int] = []
+    patient = threading.Thread(target=lambda: left.append(recorder.close(3600)))
+    patient.start()
+    while not recorder._closed:
+        pass
+    assert recorder.close(0.1) == 3
+    patient.join(60)
+    assert left == [3]
