@@ -33,6 +33,27 @@ class Point:
     far: Any = None
 
 
+class Lying(dict[Any, Any]):
+    """Has members that cannot be had."""
+
+    def __len__(self) -> int:
+        return 10**9
+
+    def __getitem__(self, key: Any) -> Any:
+        if key == "b":
+            raise RuntimeError
+        return super().__getitem__(key)
+
+
+class Unready(Point):
+    """A dataclass whose attribute cannot be read yet."""
+
+    def __getattribute__(self, name: str) -> Any:
+        if name == "far":
+            raise RuntimeError
+        return super().__getattribute__(name)
+
+
 class Angry:
     def __repr__(self) -> str:
         raise ValueError
@@ -66,6 +87,10 @@ CASES: list[tuple[object, object]] = [
     ({"a": "\ud800", "\udfff": 1}, {"a": "?", "?": 1}),
     ({"a": ValueError("no")}, {"a": "no"}),
     ({"a": Angry()}, {"a": "<Angry>"}),
+    ({"a": 10**5000, "b": 1}, {"a": "<int of 16610 bits>", "b": 1}),
+    ({"a": -(10**5000), "b": 1}, {"a": "<int of 16610 bits>", "b": 1}),
+    (Lying({1: 1, "b": 2}), {"1": 1, "b": None}),
+    ({"a": Unready(1, 2), 3: 1}, {"a": {"x": 1, "far": None}, "3": 1}),
 ]  # fmt: skip
 
 
@@ -93,6 +118,18 @@ def test_nesting_without_end_is_cut() -> None:
     while isinstance(kept, dict):
         kept, depth = kept["a"], depth + 1
     assert depth == MAX_DEPTH
+
+
+def test_objects_that_all_know_each_other_do_not_explode() -> None:
+    """A dense graph has more paths than anybody can walk; what is kept of it is bounded."""
+    nodes: list[dict[str, Any]] = [{"number": number} for number in range(30)]
+    for node in nodes:
+        node["others"] = [other for other in nodes if other is not node]
+    encoded = encode_object({"nodes": nodes, "last": "kept"})
+    assert len(encoded) < 10_000_000
+    kept = json.loads(encoded)
+    assert kept["nodes"][0]["others"][0]["number"] == 1
+    assert kept["last"] == "kept"
 
 
 anything = st.recursive(

@@ -22,6 +22,8 @@ from .guard import failures
 OPTIONS = orjson.OPT_NAIVE_UTC | orjson.OPT_UTC_Z
 MAX_DEPTH = 64
 """Levels of nesting that are kept when a value has to be copied; deeper ones become text."""
+MAX_MEMBERS = 100_000
+"""Members of lists and objects, at all levels together, that are kept when a value is copied."""
 MAX_TEXT = 2000
 """Characters kept of the `repr()` of an object that has no JSON form."""
 
@@ -97,35 +99,90 @@ def scrubbed(text: str) -> str:
     return text.encode("utf-8", "replace").decode()
 
 
-def tamed(value: Any, depth: int = 0, above: frozenset[int] = frozenset()) -> Any:
-    """A copy that JSON can hold: text keys, numbers within range, no cycles, bounded depth."""
-    if value is None or isinstance(value, bool):
-        return value
+def tamed(value: Any) -> Any:
+    """A copy that JSON can hold: text keys, numbers within range, no cycles, bounded in all ways.
+
+    What a member does not let itself be asked for is None; the others are kept.
+    """
+    return _Taming().copy(value)
+
+
+class _Taming:
+    """One copy in the making."""
+
+    __slots__ = ("_left",)
+
+    def __init__(self) -> None:
+        self._left = MAX_MEMBERS
+
+    def copy(self, value: Any, depth: int = 0, above: frozenset[int] = frozenset()) -> Any:
+        return _scalar(value) if _is_scalar(value) else self._nested(value, depth, above)
+
+    def _nested(self, value: Any, depth: int, above: frozenset[int]) -> Any:
+        # Depth alone would not do: between objects that all know each other there are more paths
+        # than anybody can walk, and the host waits for this.
+        if self._left <= 0 or id(value) in above:
+            return "..."
+        if depth >= MAX_DEPTH:
+            return _described(value)
+        try:
+            return self._container(value, depth + 1, above | {id(value)})
+        except Exception:  # noqa: BLE001 - the host's code; the rest of the payload is kept
+            return _described(value)
+
+    def _container(self, value: Any, depth: int, above: frozenset[int]) -> Any:
+        kind = cast("Any", type(value))
+        if issubclass(kind, Mapping):
+            # The keys first, at once: another thread may change it meanwhile.
+            keys = list(value)
+            return self._members(keys, lambda key: value[key], depth, above)
+        if issubclass(kind, list | tuple | set | frozenset):
+            members = list(value)
+            self._left -= len(members)
+            return [self.copy(member, depth, above) for member in members]
+        if dataclasses.is_dataclass(kind):
+            names = [field.name for field in dataclasses.fields(kind)]
+            return self._members(names, lambda name: getattr(value, name, None), depth, above)
+        try:
+            encoded = orjson.dumps(value, option=OPTIONS)  # dates, UUIDs, enumerations
+        except (TypeError, ValueError, RecursionError):
+            self._left -= 1
+            return self.copy(plain(value), depth, above)
+        return orjson.loads(encoded)
+
+    def _members(
+        self, keys: list[Any], get: Callable[[Any], Any], depth: int, above: frozenset[int]
+    ) -> dict[str, Any]:
+        self._left -= len(keys)
+        copied: dict[str, Any] = {}
+        for key in keys:
+            try:
+                member = get(key)
+            except Exception:  # noqa: BLE001 - a property of the host's object
+                member = None
+            copied[_key(key)] = self.copy(member, depth, above)
+        return copied
+
+
+def _is_scalar(value: Any) -> bool:
+    return value is None or isinstance(value, bool | str | int | float)
+
+
+def _scalar(value: Any) -> Any:
     if isinstance(value, str):
         return scrubbed(value)
-    if isinstance(value, int):
-        return int(value) if -(2**63) <= value < 2**64 else str(int(value))
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else None
-    if depth >= MAX_DEPTH or id(value) in above:
-        return "..." if id(value) in above else _described(value)
-    return _tamed_container(value, depth + 1, above | {id(value)})
+    if value is None or isinstance(value, bool):
+        return value
+    return int(value) if -(2**63) <= value < 2**64 else _digits(value)
 
 
-def _tamed_container(value: Any, depth: int, above: frozenset[int]) -> Any:
-    kind = cast("Any", type(value))
-    if issubclass(kind, Mapping):
-        return {_key(key): tamed(value[key], depth, above) for key in value}
-    if issubclass(kind, list | tuple | set | frozenset):
-        return [tamed(member, depth, above) for member in value]
-    if dataclasses.is_dataclass(kind):
-        names = [field.name for field in dataclasses.fields(kind)]
-        return {name: tamed(getattr(value, name, None), depth, above) for name in names}
-    try:
-        encoded = orjson.dumps(value, option=OPTIONS)  # dates, UUIDs, enumerations
-    except (TypeError, ValueError, RecursionError):
-        return tamed(plain(value), depth, above)
-    return orjson.loads(encoded)
+def _digits(number: int) -> str:
+    """A number beyond 64 bits as text."""
+    if number.bit_length() > MAX_TEXT:  # Python itself refuses to write out the longest ones
+        return f"<int of {number.bit_length()} bits>"
+    return str(int(number))
 
 
 def _key(key: Any) -> str:
