@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Self
 
-from .clock import quoted
-from .context import enter, innermost, leave
+from .clock import quoted, unix_ns
+from .context import Block, enter, innermost, leave
 from .errors import RunTerminated
 from .guard import failures, guarded
 from .record import MAX_ID, Operation
-from .span import CANCELLATIONS, STATUSES, Root, Span
+from .span import CANCELLATIONS, Root, Span, status_member
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _ID = re.compile(rf"[A-Za-z0-9_.:-]{{1,{MAX_ID}}}")
 
 
-class Run:
+class Run(Block):
     """One run of an agent. Made by `recorder.run`, or by `recorder.attach` for one that exists.
 
     Use it as a context manager (`with` or `async with`), or call `start()` and `finish()`. A block
@@ -115,13 +115,8 @@ class Run:
         core = self.core
         ended = core.clock.elapsed() + self.offset
         if finished_at is not None:
-            from .clock import unix_ns  # noqa: PLC0415
-
             ended = unix_ns(finished_at)
-        if status not in STATUSES:
-            failures.note("finish", ValueError(f"status {status!r} is none of {list(STATUSES)}"))
-            status = "complete"
-        body = b'"timestamp":' + quoted(ended) + STATUSES[status]
+        body = b'"timestamp":' + quoted(ended) + status_member(status)
         core.write(Operation.FINISH, self.encoded_id, self.encoded_id, body)
 
     def span(
@@ -218,17 +213,6 @@ class Run:
             self.finish()
         else:
             self.finish("cancelled" if isinstance(error, CANCELLATIONS) else "failed")
-
-    async def __aenter__(self) -> Self:
-        return self.__enter__()
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.__exit__(kind, error, trace)
 
     @property
     def open(self) -> bool:

@@ -7,7 +7,7 @@ import traceback
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from .clock import quoted, unix_ns
-from .context import enter, leave
+from .context import Block, enter, leave
 from .encoding import MAX_TEXT, scrubbed
 from .guard import failures, guarded
 from .record import Operation
@@ -47,7 +47,7 @@ ROOT = Root()
 """As `parent=`: the span stands at the top of its run, whatever is current."""
 
 
-class Span:
+class Span(Block):
     """A step of a run: `with run.span("agent:llm", {...}) as span:`, or with `async with`.
 
     It begins when the block is entered and ends when it is left: complete, failed when the block
@@ -156,17 +156,6 @@ class Span:
         else:
             self.end_with(error)
 
-    async def __aenter__(self) -> Self:
-        return self.__enter__()
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.__exit__(kind, error, trace)
-
     def end_with(self, error: BaseException) -> None:
         """End the span as a block ends that raised this: cancelled or failed."""
         if isinstance(error, CANCELLATIONS):
@@ -223,16 +212,20 @@ class Span:
         self._result = None
         if error is not None:
             result = {**_members(result), "error": error}
-        if status not in STATUSES:
-            failures.note("finish", ValueError(f"status {status!r} is none of {list(STATUSES)}"))
-            status = "complete"
-        body = quoted(max(ended, self._begun)) + STATUSES[status]
+        body = quoted(max(ended, self._begun)) + status_member(status)
         if result is not None:
             body += b',"result_payload":' + core.payload(self.schema_name, result)
         core.write(Operation.FINISH_SPAN, run.encoded_id, self.id.encode(), body)
 
     def __repr__(self) -> str:
         return f"<Span {self.schema_name} {self.id or 'not begun'}>"
+
+
+def status_member(status: str) -> bytes:
+    """A status as a further member of a JSON object; one that there is not counts as complete."""
+    if status not in STATUSES:
+        failures.note("finish", ValueError(f"status {status!r} is none of {list(STATUSES)}"))
+    return STATUSES.get(status, STATUSES["complete"])
 
 
 class _Current:
