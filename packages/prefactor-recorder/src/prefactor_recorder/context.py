@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from contextvars import ContextVar, Token
 from typing import TYPE_CHECKING, Self
 
@@ -33,20 +34,20 @@ def leave(entered: Entered) -> None:
 
 
 class Block:
-    """What can be entered by `with` and by `async with` alike: nothing is awaited in either."""
+    """What is entered by `with` can be entered by `async with`: nothing is awaited in either."""
 
     __slots__ = ()
 
-    def __enter__(self) -> Self:
-        raise NotImplementedError
+    @abstractmethod
+    def __enter__(self) -> Self: ...
 
+    @abstractmethod
     def __exit__(
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
         trace: TracebackType | None,
-    ) -> None:
-        raise NotImplementedError
+    ) -> None: ...
 
     async def __aenter__(self) -> Self:
         return self.__enter__()

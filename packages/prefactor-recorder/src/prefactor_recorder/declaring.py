@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
 if TYPE_CHECKING:
@@ -18,9 +19,10 @@ F = TypeVar("F", bound="Traceable")
 class Declaring:
     """What can be declared on a recorder as well as on a `SpanTypes`."""
 
+    @abstractmethod
     def _declarations(self) -> SpanTypes:
         """Where the declarations go."""
-        raise NotImplementedError
+        ...
 
     def span_type(
         self,
