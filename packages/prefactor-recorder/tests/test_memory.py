@@ -1,5 +1,7 @@
 """The journal in memory: bounded in bytes, and true about what it holds."""
 
+from collections.abc import Callable
+
 import pytest
 
 from prefactor_recorder.journal import Entry
@@ -82,3 +84,25 @@ def test_an_entry_of_another_journal_is_refused() -> None:
 
     with pytest.raises(TypeError):
         journal.settle([Entry(Record(Operation.START, "run", "run", b""), 1, "elsewhere")])
+
+
+class Interrupted(bytes):
+    """A record during which a signal arrives, whose handler records as well."""
+
+    handler: Callable[[], object]
+
+    def __len__(self) -> int:
+        handler, self.handler = self.handler, int
+        handler()
+        return super().__len__()
+
+
+def test_a_record_inside_of_a_record_is_counted() -> None:
+    """What a signal handler records in the middle of another record keeps all counts right."""
+    journal = MemoryJournal(1000)
+    interrupted = Interrupted(encoded(1))
+    interrupted.handler = lambda: journal.append(encoded(2))
+    assert journal.append(interrupted)
+    assert journal.unread == len(encoded(1)) + len(encoded(2))
+    journal.settle(journal.read(1000))
+    assert (journal.unread, journal.undelivered) == (0, 0)

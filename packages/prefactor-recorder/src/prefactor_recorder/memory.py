@@ -55,12 +55,14 @@ class MemoryQueue:
 
     def append(self, record: bytes) -> bool:
         """Keep a record; whether there was room. The caller holds the journal's lock."""
-        committed = self.committed + len(record)
-        if committed - self._freed > self._limit:
+        size = len(record)
+        if self.committed + size - self._freed > self._limit:
             return False
-        self._records.append(record)
-        self.committed = committed
+        # In this order: a signal handler, which may record and may raise, runs after a call and not
+        # between these. So it finds the counts right, and leaves them right.
+        self.committed += size
         self.expected += 1
+        self._records.append(record)
         return True
 
     def read(self, limit: int) -> list[Entry]:
