@@ -86,8 +86,8 @@ class Journal(Protocol):
         """Remember whose data this is, as the server said."""
         ...
 
-    def maintain(self) -> None:
-        """What has to be done about once a second; called by the delivery thread."""
+    def maintain(self) -> int:
+        """What has to be done about once a second; how many records that took over."""
         ...
 
     def close(self) -> None:

@@ -178,8 +178,9 @@ class MemoryJournal:
     def learn_account(self, account_id: str) -> None:
         """Nothing: nobody else will read this."""
 
-    def maintain(self) -> None:
+    def maintain(self) -> int:
         """Nothing."""
+        return 0
 
     def close(self) -> None:
         """Take nothing more."""

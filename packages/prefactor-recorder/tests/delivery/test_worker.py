@@ -42,10 +42,27 @@ class Faulty(MemoryJournal):
         super().__init__(2**30)
         self.fault: BaseException | None = None
 
-    def maintain(self) -> None:
+    def maintain(self) -> int:
         fault, self.fault = self.fault, None
         if fault is not None:
             raise fault
+        return 0
+
+
+class Overtaken(MemoryJournal):
+    """A journal into which the host records while it is being maintained, once."""
+
+    def __init__(self) -> None:
+        super().__init__(2**30)
+        self.recorded = 0
+
+    def maintain(self) -> int:
+        if not self.recorded:
+            run = RecordedRun(self, "overtaking").begin()
+            for number in range(2500):
+                run.span(f"late-{number:08}")
+            self.recorded = 2500
+        return 0
 
 
 class Counting(MemoryJournal):
@@ -99,6 +116,19 @@ def test_an_idle_thread_sleeps(deliver: Callable[..., Delivery], server: Scripte
     time.sleep(0.5)
     assert delivery.idle
     assert journal.looks == looks
+
+
+def test_a_busy_host_is_not_taken_for_a_dead_one(
+    server: ScriptedServer, deliver: Callable[..., Delivery]
+) -> None:
+    """What is recorded during upkeep is delivered at full speed; only what was taken over waits."""
+    journal = Overtaken()
+    delivery = deliver(into=journal, interval=3600.0)
+    RecordedRun(journal).begin()
+    delivery.wake()
+    until(lambda: journal.recorded)
+    assert delivery.flush(30) == 0
+    assert len(server.spans) == 2500
 
 
 @pytest.mark.parametrize("fault", [RuntimeError("a bug"), OSError(28, "No space"), SystemExit()])

@@ -172,10 +172,8 @@ class Engine:
         now = _now()
         busy = self._planner.held_bytes > 0 or self._journal.unread > 0
         if now >= self._upkeep_at:
-            unread = self._journal.unread
-            self._journal.maintain()
-            if self._journal.unread > unread + SLICE:
-                self._pace.recover()  # it has taken something over
+            if self._journal.maintain():
+                self._pace.recover()
             self._upkeep_at = now + self._parts.settings.adopt_interval
         if busy:
             self._upkeep_at = min(self._upkeep_at, now + UPKEEP)

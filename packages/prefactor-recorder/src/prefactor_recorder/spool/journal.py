@@ -220,21 +220,23 @@ class SpoolJournal:
         """Remember whose data this is, as the server said."""
         self._files.learn_account(account_id)
 
-    def maintain(self) -> None:
-        """What has to be done about once a second."""
+    def maintain(self) -> int:
+        """What has to be done about once a second; how many records that took over."""
         with self._files_lock:
-            if not self._is_closed:
-                self._maintain()
+            adopted = 0 if self._is_closed else self._maintain()
         self._notes.say()
+        return adopted
 
-    def _maintain(self) -> None:
+    def _maintain(self) -> int:
         now = self._clock()
-        if now >= self._next_adoption:
-            self.adopt()
+        adopted = self.adopt() if now >= self._next_adoption else 0
         if self._writer.is_degraded:
             self._try_the_disk(now)
         with contextlib.suppress(OSError):
             self._writer.catch_up()
+        for source in self._writer.sources:
+            if source.is_done:
+                self._retire(source)
         if now >= self._next_weighing:
             self._next_weighing = now + BUDGET_INTERVAL
             self._trim_letters()
@@ -242,6 +244,7 @@ class SpoolJournal:
         if now >= self._next_said and (self._writer.dropped > self._said or self._unkept):
             self._next_said = now + LOSS_INTERVAL
             self._say_losses()
+        return adopted
 
     def _try_the_disk(self, now: float) -> None:
         if now < self._next_attempt:
