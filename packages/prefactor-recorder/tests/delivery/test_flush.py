@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from prefactor_recorder.delivery import DeliverySettings
+from prefactor_recorder.record import Operation, encode
 from prefactor_recorder.spool import SpoolJournal
 from recorded import RecordedRun
 
@@ -96,6 +97,42 @@ def test_a_flush_does_not_wait_for_what_damage_has_taken(
     flushed(deliver(into=journal))
 
     assert "span-00000002" in server.spans
+
+
+class Interrupted(bytes):
+    """A record in the middle of whose appending a signal arrives, whose handler does something."""
+
+    handler: Callable[[], object]
+
+    def __len__(self) -> int:
+        handler, self.handler = self.handler, int
+        handler()
+        return super().__len__()
+
+
+def test_a_signal_handler_may_flush_in_the_middle_of_a_record(
+    server: ScriptedServer, deliver: Callable[..., Delivery], tmp_path: Path
+) -> None:
+    """What was recorded before is delivered and deleted, although a record is half way in."""
+    journal = SpoolJournal(
+        tmp_path, api_url="https://api.example", api_token="token", segment_size=3000
+    )
+    delivery = deliver(into=journal)
+    run = RecordedRun(journal).begin()
+    for number in range(20):
+        run.span(f"span-{number:08}")
+    left: list[int] = []
+    body = b'"status":"complete","timestamp":"2026-01-31T09:30:00.000000Z"'
+    last = Interrupted(encode(Operation.FINISH, run.id.encode(), run.id.encode(), body))
+    last.handler = lambda: left.append(delivery.flush(LIMIT))
+
+    assert journal.append(last)
+
+    assert left == [0]
+    assert len(server.spans) == 20
+    assert delivery.close(LIMIT) == 0
+    journal.close()
+    assert not [*tmp_path.rglob("*.seg")]
 
 
 @pytest.mark.parametrize("timeout", [1e12, math.inf])

@@ -13,9 +13,12 @@ from .budget import RESERVE, bytes_of_others, fits
 from .segment import Segment
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
 
     from .files import SpoolFiles
+
+PATIENCE = 0.25
+"""Seconds that the delivery thread waits for a call that records; one takes a few millionths."""
 
 Source = Segment | MemoryQueue
 """Records in the order they came."""
@@ -183,6 +186,20 @@ class Writer:
 
     # -- For the delivery thread
 
+    @contextlib.contextmanager
+    def _patiently(self) -> Generator[None]:
+        """The lock, unless whoever holds it was interrupted by a handler that waits for a flush.
+
+        Raises:
+            TimeoutError: That is so; what was to be done has to be done later.
+        """
+        if not self._lock.acquire(timeout=PATIENCE):
+            raise TimeoutError("a call that records is held up")
+        try:
+            yield
+        finally:
+            self._lock.release()
+
     @property
     def is_degraded(self) -> bool:
         """Whether records go to memory because the disk failed."""
@@ -199,14 +216,15 @@ class Writer:
             segment = self._files.create_segment()
         except OSError:
             return False
-        with self._lock:
-            # In front: what it gets was recorded before what stays in memory if it gets no more.
-            at = self.sources.index(queue)
-            self.sources = (*self.sources[:at], segment, *self.sources[at:])
         try:
+            with self._patiently():
+                # In front: what it gets was recorded before what stays in memory if it gets no
+                # more.
+                at = self.sources.index(queue)
+                self.sources = (*self.sources[:at], segment, *self.sources[at:])
             segment.probe()
             queue.move(segment.add)
-            with self._lock:
+            with self._patiently():
                 # The few that came meanwhile.
                 queue.move(segment.add)
                 self._switch(segment)
@@ -229,7 +247,7 @@ class Writer:
             new = self._files.create_segment()
         except OSError:
             return
-        with self._lock:
+        with contextlib.suppress(TimeoutError), self._patiently():
             if self._current is old:
                 self._begin(new)
                 self._grant()
@@ -237,26 +255,31 @@ class Writer:
         new.discard()
 
     def retire(self, source: Source) -> None:
-        """Delete a source that is done."""
-        with self._lock:
-            self.sources = tuple(other for other in self.sources if other is not source)
-            self._grant()
-        source.discard()
+        """Delete a source that is done, or leave it for the next time that it is asked for."""
+        with contextlib.suppress(TimeoutError):
+            with self._patiently():
+                self.sources = tuple(other for other in self.sources if other is not source)
+                self._grant()
+            source.discard()
 
     def abandon(self, source: Source) -> None:
         """Leave a file that cannot be read to somebody else."""
-        with self._lock:
-            self.sources = tuple(other for other in self.sources if other is not source)
-            if self._current is source:
-                self._forget_current()
-        source.shut()
+        with contextlib.suppress(TimeoutError):
+            with self._patiently():
+                self.sources = tuple(other for other in self.sources if other is not source)
+                if self._current is source:
+                    self._forget_current()
+            source.shut()
 
     def catch_up(self) -> None:
         """See what is really in the current file, and have the disk keep all of them.
 
         An exception out of a signal handler can leave the counter behind the file.
+
+        Raises:
+            OSError: It could not be looked at, or not be kept.
         """
-        with self._lock:
+        with self._patiently():
             current = self._segment
             if current:
                 found = os.fstat(self._descriptor)
@@ -268,7 +291,9 @@ class Writer:
                 elif found.st_size > current.committed:
                     current.committed = found.st_size
         for source in self.sources:
-            if isinstance(source, Segment):
+            if source.is_done:  # it could not be deleted when it was
+                self.retire(source)
+            elif isinstance(source, Segment):
                 source.sync()
 
     def _forget_current(self) -> None:
@@ -279,7 +304,7 @@ class Writer:
     def weigh(self) -> None:
         """Look at how much of the directory others take."""
         others = self._weigh_others()
-        with self._lock:
+        with contextlib.suppress(TimeoutError), self._patiently():
             self._others = others
             self._grant()
 
