@@ -104,7 +104,7 @@ def resolve(environ: Mapping[str, str] | None = None, **given: Any) -> RecorderS
         if text and name not in values:
             values[name] = _read(variable(name), text, read)
     if "spool_dir" in values:
-        values["spool_dir"] = Path(values["spool_dir"]).expanduser()
+        values["spool_dir"] = _absolute(values["spool_dir"])
     return RecorderSettings(**values)
 
 
@@ -119,6 +119,14 @@ def _read(name: str, text: str, read: Callable[[str], Any]) -> Any:
     except ValueError as error:
         shown = "a value that cannot be read" if name.endswith("TOKEN") else repr(text)
         raise ConfigurationError(f"{name} is {shown}: {error}") from None
+
+
+def _absolute(path: str | Path) -> Path:
+    """The same place wherever the program goes: one that becomes a service changes directory."""
+    try:
+        return Path(path).expanduser().absolute()
+    except RuntimeError as error:  # `~` without a home, or of a user that is not there
+        raise ConfigurationError(f"spool_dir is {str(path)!r}: {error}") from None
 
 
 def _switch(text: str) -> bool:

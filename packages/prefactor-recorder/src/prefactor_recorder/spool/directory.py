@@ -36,8 +36,11 @@ def default_directory(
 
 
 def account_directory(root: Path, api_url: str, api_token: str) -> Path:
-    """The directory of one account at one API; neither address nor token can be read off it."""
-    return root / _digest(api_url) / _digest(api_token)
+    """The directory of one account at one API; neither address nor token can be read off it.
+
+    An address is the same with and without a slash at its end.
+    """
+    return root / _digest(api_url.rstrip("/")) / _digest(api_token)
 
 
 def make_private(root: Path, directory: Path) -> None:
