@@ -35,16 +35,21 @@ class Failures:
         if kind in self._seen:
             return
         self._seen.add(kind)
-        # A logging handler of the host may fail as well.
-        try:  # noqa: SIM105 - the import of contextlib would be read on every start
-            logger.warning(
-                "Recording failed in %s; the host goes on. Later failures of this kind are only "
-                "counted (stats().failures).",
-                where,
-                exc_info=error,
-            )
-        except Exception:  # noqa: BLE001, S110 - there is nobody left to tell
-            pass
+        tell(
+            logging.WARNING,
+            "Recording failed in %s; the host goes on. Later failures of this kind are only "
+            "counted (stats().failures).",
+            where,
+            error=error,
+        )
+
+
+def tell(level: int, message: str, *arguments: object, error: BaseException | None = None) -> None:
+    """Log something. Never raises: a logging handler of the host may, and delivery goes on."""
+    try:
+        logger.log(level, message, *arguments, exc_info=error)
+    except Exception:  # noqa: BLE001 - there is nobody left to tell
+        failures.count += 1
 
 
 failures = Failures()
@@ -78,7 +83,4 @@ def warn_once(kind: str, message: str, *arguments: object) -> None:
         if kind in _warned:
             return
         _warned.add(kind)
-    try:
-        logger.warning(message, *arguments)
-    except Exception as error:  # noqa: BLE001 - a handler of the host
-        failures.note("warn_once", error)
+    tell(logging.WARNING, message, *arguments)

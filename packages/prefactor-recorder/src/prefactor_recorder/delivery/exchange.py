@@ -10,6 +10,8 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Any
 
+from prefactor_recorder.guard import tell
+
 from .sender import Lost
 from .verdicts import Failure, Fate, Verdict, Whole, judge_failure, judge_item
 
@@ -20,8 +22,6 @@ if TYPE_CHECKING:
     from .planner import Settlement
     from .polls import Polls
     from .sender import Sender
-
-logger = logging.getLogger("prefactor_recorder")
 
 SUSPICIOUS = 2
 """Items in a row of which each alone makes the server refuse a request: after more, it is the
@@ -154,8 +154,8 @@ class Exchange:
     def _tell(self, run_id: str, reason: Any) -> None:
         try:
             self._parts.listener.terminated(run_id, reason if isinstance(reason, str) else None)
-        except Exception:
-            logger.exception("Whoever listens for terminated runs failed")
+        except Exception as error:  # noqa: BLE001 - delivery goes on
+            tell(logging.ERROR, "Whoever listens for terminated runs failed", error=error)
 
     def _learn_account(self, details: Any) -> None:
         match details:

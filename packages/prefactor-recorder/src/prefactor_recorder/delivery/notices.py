@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from urllib.parse import urlsplit
 
-logger = logging.getLogger("prefactor_recorder")
+from prefactor_recorder.guard import tell
 
 QUIET = 60.0
 """Seconds for which a warning is not repeated."""
@@ -40,7 +40,7 @@ class Notices:
 
     def works(self) -> None:
         """What had failed works again."""
-        logger.info("Delivery to %s works again", self._address)
+        tell(logging.INFO, "Delivery to %s works again", self._address)
 
     def buried(self, count: int, code: object, now: float) -> None:
         """Records were refused for good."""
@@ -59,4 +59,4 @@ class Notices:
         self._said[kind] = now
         missed = self._unsaid.pop(kind, 0)
         more = f" ({missed} more warnings like this were left out)" if missed else ""
-        logger.warning("Delivery to %s %s%s", self._address, text, more)
+        tell(logging.WARNING, "Delivery to %s %s%s", self._address, text, more)

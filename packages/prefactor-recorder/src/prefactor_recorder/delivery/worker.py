@@ -15,6 +15,8 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
+from prefactor_recorder.guard import tell
+
 from .loading import load_engine
 from .notices import Notices
 from .pace import LONGEST, backoff
@@ -28,8 +30,6 @@ if TYPE_CHECKING:
 
     from .engine import Engine
     from .settings import DeliverySettings, Listener
-
-logger = logging.getLogger("prefactor_recorder")
 
 GRACE = 0.05
 """Seconds that the thread gets to end by itself once it has been told to."""
@@ -207,7 +207,7 @@ class Delivery:
                 return True
             if self._thread is not None:
                 self.stats.worker_restarts += 1
-                logger.warning("The delivery thread was gone; it is started again")
+                tell(logging.WARNING, "The delivery thread was gone; it is started again")
             self._starting = True
             try:
                 thread = threading.Thread(target=self._main, name="prefactor-recorder", daemon=True)
@@ -228,10 +228,14 @@ class Delivery:
                 began = time.monotonic()
                 try:
                     self._run()
-                except BaseException:  # this thread has no other purpose
+                except BaseException as error:  # noqa: BLE001 - this thread has no other purpose
                     failures = failures + 1 if time.monotonic() < began + LONGEST else 1
                     self.stats.worker_restarts += 1
-                    logger.exception("Delivery failed unexpectedly; it is started again")
+                    tell(
+                        logging.ERROR,
+                        "Delivery failed unexpectedly; it is started again",
+                        error=error,
+                    )
                     self._stopped.wait(backoff(failures, _chance()))
         finally:
             self._engine = None

@@ -234,9 +234,6 @@ class SpoolJournal:
             self._try_the_disk(now)
         with contextlib.suppress(OSError):
             self._writer.catch_up()
-        for source in self._writer.sources:
-            if source.is_done:
-                self._retire(source)
         if now >= self._next_weighing:
             self._next_weighing = now + BUDGET_INTERVAL
             self._trim_letters()

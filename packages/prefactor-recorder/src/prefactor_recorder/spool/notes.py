@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections import deque
 
-_logger = logging.getLogger("prefactor_recorder")
+from prefactor_recorder.guard import tell
 
 
 class Notes:
@@ -25,5 +26,6 @@ class Notes:
 
     def say(self) -> None:
         """Log what is waiting."""
-        while self._waiting:
-            _logger.warning("%s", self._waiting.popleft())
+        with contextlib.suppress(IndexError):  # at the end, two threads may say the last ones
+            while self._waiting:
+                tell(logging.WARNING, "%s", self._waiting.popleft())

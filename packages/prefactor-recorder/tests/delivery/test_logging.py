@@ -1,0 +1,93 @@
+"""A host's logging handlers may do anything, and delivery goes on."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+import pytest
+
+from prefactor_http.testing import Reply
+from prefactor_recorder import Recorder, Run
+from recorded import RecordedRun
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from prefactor_http.testing import ScriptedServer
+    from prefactor_recorder.delivery import Delivery
+
+    from .conftest import Remembering
+
+
+class Failing(logging.Handler):
+    """A handler that lets its own failures out."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        raise RuntimeError(record.getMessage())
+
+
+class Recording(logging.Handler):
+    """A handler that records what is logged."""
+
+    run: Run | None = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if self.run is not None:
+            with self.run.span("log:record", {"message": record.getMessage()}):
+                pass
+
+
+@pytest.fixture
+def handled() -> Iterator[Callable[[logging.Handler], None]]:
+    """Adds a handler for all that is logged, until the test is over."""
+    root = logging.getLogger()
+    added: list[logging.Handler] = []
+
+    def add(handler: logging.Handler) -> None:
+        added.append(handler)
+        root.addHandler(handler)
+
+    yield add
+    for handler in added:
+        root.removeHandler(handler)
+
+
+def test_a_handler_that_fails_stops_nothing(
+    server: ScriptedServer,
+    deliver: Callable[..., Delivery],
+    journal: Remembering,
+    handled: Callable[[logging.Handler], None],
+) -> None:
+    """Warnings about trouble cannot be said; what they are about is delivered all the same."""
+    handled(Failing())
+    server.script(*[Reply.error(500, "internal_error", "No")] * 2)
+    delivery = deliver()
+    RecordedRun(journal).begin().span("span-00000001").finish()
+
+    assert delivery.flush(60) == 0
+
+    assert list(server.spans) == ["span-00000001"]
+    assert delivery.stats.worker_restarts == 0
+
+
+def test_a_handler_may_record(
+    server: ScriptedServer, tmp_path: Path, handled: Callable[[logging.Handler], None]
+) -> None:
+    """What is logged by delivery and by the guard can be recorded, without going round in rings."""
+    handler = Recording()
+    handled(handler)
+    server.script(*[Reply.error(500, "internal_error", "No")] * 2)
+    with Recorder(server.url, server.token, spool_dir=tmp_path) as recorder:
+        with recorder.run(agent_id="logging") as run:
+            handler.run = run
+            run.span("agent:step").finish(status="no such status")  # type: ignore[arg-type]
+            with run.span("agent:step") as span:
+                span.finish(status="no such status")  # type: ignore[arg-type]
+            assert recorder.flush(60) == 0
+        assert recorder.flush(60) == 0
+        handler.run = None
+    recorded = [span["schema_name"] for span in server.spans.values()]
+    assert recorded.count("agent:step") == 1
+    assert 1 <= recorded.count("log:record") <= 10
