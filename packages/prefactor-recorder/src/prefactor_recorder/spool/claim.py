@@ -36,7 +36,10 @@ class Claim:
     @property
     def is_gone(self) -> bool:
         """Whether somebody deleted the lock file: nothing is protected then any more."""
-        return os.fstat(self._descriptor).st_nlink == 0
+        try:
+            return os.fstat(self._descriptor).st_nlink == 0
+        except OSError:  # the host has closed all that were open, and the lock went with it
+            return True
 
     def drop(self) -> None:
         """Close the file. The lock goes with the last process that has it open.
@@ -45,7 +48,8 @@ class Claim:
         away from the parent.
         """
         if self._descriptor >= 0:
-            os.close(self._descriptor)
+            with contextlib.suppress(OSError):  # the host may have closed all that were open
+                os.close(self._descriptor)
             self._descriptor = -1
 
     def remove(self) -> None:

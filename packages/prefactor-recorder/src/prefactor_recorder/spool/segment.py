@@ -189,7 +189,10 @@ class Segment:
         """Close what is open, and leave the files as they are."""
         for descriptor in (self.descriptor, self._ack_descriptor):
             if descriptor >= 0:
-                os.close(descriptor)
+                # It may be closed: by the host, which closed all that were open, or by the parent
+                # just when it forked.
+                with contextlib.suppress(OSError):
+                    os.close(descriptor)
         self.descriptor = self._ack_descriptor = -1
 
     def count(self) -> None:

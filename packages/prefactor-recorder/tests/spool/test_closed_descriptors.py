@@ -1,0 +1,81 @@
+"""Descriptors are the host's too: whatever it closes, recording hurts nobody and goes on."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+from prefactor_http.testing import ScriptedServer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from .conftest import Open
+
+DAEMON = """
+import os, sys
+from prefactor_recorder import Recorder
+
+recorder = Recorder(sys.argv[1], sys.argv[2], spool_dir=sys.argv[3])
+run = recorder.run(agent_id="daemon")
+run.start()
+assert recorder.flush(60) == 0
+os.closerange(3, 1000)
+with run.span("agent:step"):
+    pass
+run.finish()
+print(recorder.flush(60), recorder.close())
+"""
+
+
+def closed(process: str) -> None:
+    """Close the descriptors of this process's files of a spool."""
+    for name in os.listdir("/proc/self/fd"):
+        try:
+            target = os.readlink(f"/proc/self/fd/{name}")
+        except OSError:
+            continue
+        if process in target:
+            os.close(int(name))
+
+
+def test_a_program_that_closes_every_descriptor_goes_on(tmp_path: Path) -> None:
+    """A program may close all that is open, as those that become services do."""
+    with ScriptedServer() as server:
+        ended = subprocess.run(
+            [sys.executable, "-c", DAEMON, server.url, server.token, str(tmp_path)],
+            capture_output=True,
+            text=True,
+            timeout=100,
+            check=False,
+        )
+        assert (ended.returncode, ended.stdout) == (0, "0 0\n"), ended.stderr
+        assert [span["status"] for span in server.spans.values()] == ["complete"]
+
+
+def test_a_fork_between_a_close_and_its_note_leaves_a_sound_child(
+    open_journal: Open, record: Callable[..., bytes], spool: Path
+) -> None:
+    """A child whose parent was just closing a file starts as empty as any other."""
+    journal = open_journal()
+    assert journal.append(record(1))
+    closed(str(spool))
+    journal.after_fork()
+    assert journal.undelivered == 0
+    assert journal.append(record(2))
+    assert journal.undelivered == 1
+
+
+def test_closing_what_the_host_has_closed_is_harmless(
+    open_journal: Open, record: Callable[..., bytes], spool: Path
+) -> None:
+    """The end of a recorder raises nothing, and what was recorded is found by the next."""
+    journal = open_journal()
+    assert journal.append(record(1))
+    closed(str(spool))
+    assert not journal.maintain()
+    journal.close()
+    assert open_journal().adopt() == 1
