@@ -367,3 +367,49 @@ def test_an_unrecorded_run_does_nothing_and_says_so() -> None:
 def test_a_fork_of_the_mint_makes_other_ids() -> None:
     """Two processes that make ids at one moment do not make the same ones."""
     assert pfid.Mint(7).mint(0) != pfid.Mint(7).mint(0)
+
+
+class Odd(Exception):
+    """An exception that cannot be looked at."""
+
+    @property
+    def __notes__(self) -> list[str]:
+        raise RuntimeError
+
+
+def odd_syntax_error() -> SyntaxError:
+    """What a parser makes that fills in what it likes."""
+    error = SyntaxError("odd")
+    error.lineno, error.text = "a", 5  # type: ignore[assignment]
+    return error
+
+
+@pytest.mark.parametrize("error", [Odd("odd"), odd_syntax_error(), ExceptionGroup("g", [Odd()])])
+def test_an_exception_that_cannot_be_shown_fails_its_span_all_the_same(error: Exception) -> None:
+    """A span whose exception cannot be put into words is known to have failed, and with what."""
+    journal = KeptJournal()
+    run = kept_run(journal)
+    with run, pytest.raises(type(error)), run.span("agent:step"):
+        raise error
+    [ended] = journal.of(Operation.FINISH_SPAN)
+    assert ended["status"] == "failed"
+    assert ended["result_payload"]["error"]["error_type"] == type(error).__name__
+
+
+def test_a_time_that_is_none_costs_nothing_but_itself() -> None:
+    """What is no datetime is counted, and the step begins and ends when it was said."""
+    journal = KeptJournal()
+    run = kept_run(journal)
+    run.start()
+    noted = failures.count
+    span = run.start_span("agent:step", started_at="yesterday")  # type: ignore[arg-type]
+    span.finish(finished_at="today")  # type: ignore[arg-type]
+    run.finish(finished_at="tomorrow")  # type: ignore[arg-type]
+    assert [record.operation.name for record in journal.records] == [
+        "REGISTER",
+        "START",
+        "CREATE_SPAN",
+        "FINISH_SPAN",
+        "FINISH",
+    ]
+    assert failures.count == noted + 3

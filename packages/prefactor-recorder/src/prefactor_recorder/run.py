@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Self
 
-from .clock import quoted, unix_ns
+from .clock import quoted
 from .context import Block, enter, innermost, leave
 from .errors import RunTerminated
 from .guard import failures, guarded
 from .record import MAX_ID, Operation
-from .span import CANCELLATIONS, Root, Span, status_member
+from .span import CANCELLATIONS, Root, Span, moment, status_member
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -115,7 +115,7 @@ class Run(Block):
         core = self.core
         ended = core.clock.elapsed() + self.offset
         if finished_at is not None:
-            ended = unix_ns(finished_at)
+            ended = moment(finished_at, ended)
         body = b'"timestamp":' + quoted(ended) + status_member(status)
         core.write(Operation.FINISH, self.encoded_id, self.encoded_id, body)
 

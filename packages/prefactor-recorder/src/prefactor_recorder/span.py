@@ -170,7 +170,7 @@ class Span(Block):
         core = run.core
         above = run.anchor(self._parent)
         now = core.clock.elapsed() + run.offset
-        started = now if started_at is None else unix_ns(started_at)
+        started = now if started_at is None else moment(started_at, now)
         self.id = identifier = core.mint.mint(started)
         self._begun = started
         name = identifier.encode()
@@ -207,7 +207,8 @@ class Span(Block):
             return
         run = self.run
         core = run.core
-        ended = core.clock.elapsed() + run.offset if finished_at is None else unix_ns(finished_at)
+        now = core.clock.elapsed() + run.offset
+        ended = now if finished_at is None else moment(finished_at, now)
         result: Any = self._result
         self._result = None
         if error is not None:
@@ -244,13 +245,25 @@ class _Current:
         leave(self._entered)
 
 
+def moment(given: datetime, now: int) -> int:
+    """A moment that the host names, in nanoseconds; now if it is none: the step counts for more."""
+    try:
+        return unix_ns(given)
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is no datetime
+        failures.note("time", error)
+        return now
+
+
 def described(error: BaseException) -> dict[str, str]:
     """An exception as the `error` of a result."""
     try:
         message = str(error)
     except Exception:  # noqa: BLE001 - a __str__ of the host
         message = ""
-    stack = "".join(traceback.format_exception(error))
+    try:
+        stack = "".join(traceback.format_exception(error))
+    except Exception:  # noqa: BLE001 - attributes of the host's exception, as of a SyntaxError
+        stack = ""
     return {
         "error_type": type(error).__qualname__,
         "message": scrubbed(message[:MAX_TEXT]),

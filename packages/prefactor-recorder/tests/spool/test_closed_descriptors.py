@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from prefactor_http.testing import ScriptedServer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from .conftest import Open
 
@@ -33,13 +34,10 @@ print(recorder.flush(60), recorder.close())
 
 def closed(process: str) -> None:
     """Close the descriptors of this process's files of a spool."""
-    for name in os.listdir("/proc/self/fd"):
-        try:
-            target = os.readlink(f"/proc/self/fd/{name}")
-        except OSError:
-            continue
-        if process in target:
-            os.close(int(name))
+    for link in [*Path("/proc/self/fd").iterdir()]:
+        with contextlib.suppress(FileNotFoundError):  # the one that the directory was read with
+            if process in str(link.readlink()):
+                os.close(int(link.name))
 
 
 def test_a_program_that_closes_every_descriptor_goes_on(tmp_path: Path) -> None:
