@@ -76,6 +76,30 @@ def test_what_is_recorded_after_the_end_hurts_nobody(silent: str, tmp_path: Path
     assert "no room" not in said
 
 
+LEAVING = """
+import sys
+from prefactor_recorder import Recorder
+
+recorder = Recorder(
+    sys.argv[1], "token", spool_dir=sys.argv[2], exit_timeout=0.1, durability="{durability}"
+)
+with recorder.run(agent_id="leaving"):
+    pass
+"""
+
+
+@pytest.mark.parametrize(
+    ("durability", "said"),
+    [("disk", "3 wait in the spool"), ("memory", "3 were in memory and end with this process")],
+)
+def test_the_end_says_what_is_left(silent: str, tmp_path: Path, durability: str, said: str) -> None:
+    """One line in the log says how much was not delivered, and what becomes of it."""
+    printed = run_program(LEAVING.format(durability=durability), silent, tmp_path)
+    assert printed.startswith("3 recorded operations are not delivered: ")
+    assert said in printed
+    assert printed.count("\n") == 1
+
+
 def test_closing_again_says_what_is_left(silent: str, tmp_path: Path) -> None:
     """Whoever closes a closed recorder, or flushes it, learns that something was left."""
     recorder = Recorder(silent, "token", spool_dir=tmp_path)

@@ -150,6 +150,11 @@ class MemoryJournal:
         return self._queue.expected - self._queue.settled
 
     @property
+    def in_memory(self) -> int:
+        """Those of them that end with this process: all."""
+        return self.undelivered
+
+    @property
     def inherited(self) -> int:
         """None: memory dies with its process."""
         return 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import logging
 import os
 import secrets
 import weakref
@@ -12,7 +13,7 @@ from . import pfid
 from .clock import Clock
 from .core import Core
 from .delivery import Delivery, DeliverySettings
-from .guard import failures
+from .guard import failures, tell
 from .memory import MemoryJournal
 from .spool import SpoolJournal
 from .stats import Stats
@@ -53,6 +54,7 @@ class Parts:
             limit=settings.max_payload_size,
             redact=settings.redact,
         )
+        self._told = False
         self._process = os.getpid()
         if hasattr(os, "register_at_fork"):
             # Weakly, because the interpreter never forgets a hook.
@@ -93,6 +95,18 @@ class Parts:
         self.check_process()
         left = self.delivery.close(timeout)
         self.journal.close()
+        if left and not self._told:
+            self._told = True
+            lost = min(self.journal.in_memory, left)
+            tell(
+                logging.WARNING,
+                "%d recorded operations are not delivered: %d wait in the spool for the next "
+                "process that records, or for `prefactor-spool flush`; %d were in memory and end "
+                "with this process",
+                left,
+                left - lost,
+                lost,
+            )
         return left
 
     @property

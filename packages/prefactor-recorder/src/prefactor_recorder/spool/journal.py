@@ -8,6 +8,7 @@ import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from prefactor_recorder.memory import MemoryQueue
 from prefactor_recorder.place import place_of
 
 from .claim import CAN_LOCK
@@ -113,6 +114,12 @@ class SpoolJournal:
     def undelivered(self) -> int:
         """Records that were appended or taken over, and neither settled nor buried."""
         return _unsettled(self._writer.sources) + _unsettled(self._adopted)
+
+    @property
+    def in_memory(self) -> int:
+        """Those of them that end with this process, because the disk failed when they came."""
+        sources = self._writer.sources
+        return _unsettled(source for source in sources if isinstance(source, MemoryQueue))
 
     @property
     def inherited(self) -> int:
