@@ -25,6 +25,7 @@ from prefactor_http import AgentSpan, HttpClientConfig, PrefactorHttpClient
 from prefactor_recorder import Recorder
 
 PROGRAM = ROOT / "tests" / "support" / "recording_program.py"
+SPOOL = Path(sys.executable).with_name("prefactor-spool")
 ROUNDS = int(os.environ.get("PREFACTOR_KILL_ROUNDS", "12"))
 LIMIT = 60.0
 
@@ -166,6 +167,50 @@ def test_a_server_that_is_killed_and_comes_back_gets_everything(
     compare(server, written)
     (run_id,) = written.runs
     assert asyncio.run(status_of(server, run_id)) == "complete"
+
+
+def test_hosts_heirs_and_the_server_may_all_be_killed(
+    serve: Callable[..., LiveServer], tmp_path: Path
+) -> None:
+    """Hosts die with their server, heirs die while they take over at the same time: all arrives."""
+    chance = random.Random(5)
+    server = serve(tmp_path / "server")
+    port = int(server.url.rpartition(":")[2])
+    spool = tmp_path / "spool"
+    ledgers: list[Path] = []
+    for number in range(max(ROUNDS // 4, 1)):
+        mine = [tmp_path / f"ledger-{number}-{host}" for host in range(3)]
+        hosts = [start(server, spool, ledger) for ledger in mine]
+        for ledger in mine:
+            wait_for_lines(ledger, 20)
+        time.sleep(chance.random())
+        for process in hosts:
+            process.kill()
+        server.kill()
+        for process in hosts:
+            process.wait(LIMIT)
+        server = serve(tmp_path / "server", port=port)
+        heirs = [
+            subprocess.Popen(
+                [SPOOL, "flush"],
+                env=environment(server, spool),
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+            for _ in range(5)
+        ]
+        time.sleep(1.5 * chance.random())
+        for process in heirs[1:]:
+            process.kill()
+        for process in heirs:
+            process.wait(LIMIT + 60)
+        ledgers += mine
+
+    flush(server, spool)
+
+    for ledger in ledgers:
+        compare(server, read_ledger(ledger))
+    assert not [*spool.rglob("*.seg")]
 
 
 async def status_of(server: LiveServer, run_id: str) -> str:
