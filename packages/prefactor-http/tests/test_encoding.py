@@ -5,8 +5,11 @@ from __future__ import annotations
 import copy
 import json
 import math
+import sys
+from collections import OrderedDict
 from datetime import UTC, date, datetime, timedelta, timezone
-from typing import Any
+from enum import Enum, IntEnum, StrEnum
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 from uuid import UUID
 
@@ -16,9 +19,35 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 from yarl import URL
 
-from prefactor_http import AgentVersionForRegister, PrefactorRequestError, QualitySchemaForCreate
+from prefactor_http import (
+    AgentVersionForRegister,
+    PrefactorRequestError,
+    QualitySchemaForCreate,
+    encoding,
+)
 from prefactor_http.encoding import encode_body, query, segment, timestamp, to_json_text
 from prefactor_http.idempotency import idempotency_key
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture(scope="module", autouse=True, params=["orjson", "json"])
+def encoder(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Every test of this file runs with orjson, and as if that were not installed."""
+    with pytest.MonkeyPatch.context() as patch:
+        if request.param == "json":
+            patch.setitem(sys.modules, "orjson", None)
+        encoding._fast.cache_clear()
+        yield request.param
+    encoding._fast.cache_clear()
+
+
+def test_the_encoder_is_the_one_that_was_asked_for(encoder: str) -> None:
+    """The fast one encodes where it is installed, and nothing is missing where it is not."""
+    fast = encoding._fast()
+    assert (fast is not None) == (encoder == "orjson")
+
 
 UNICODE = st.text(st.characters(exclude_categories=["Cs"]))
 JSON = st.recursive(
@@ -67,6 +96,79 @@ def _deep(levels: int, bottom: Any) -> dict[str, Any]:
     return {"deep": bottom}
 
 
+class Kind(Enum):
+    """Values that are no text."""
+
+    ONE = 1
+    PAIR = (1, "two")
+    NOTHING = None
+
+
+class Word(StrEnum):
+    """Text."""
+
+    YES = "yes"
+
+
+class Number(IntEnum):
+    """Numbers."""
+
+    TWO = 2
+
+
+class Key(str):
+    """Text of another type."""
+
+    __slots__ = ()
+
+
+ODD = (
+    st.floats()
+    | st.integers(-(2**70), 2**70)
+    | st.text(st.characters(exclude_categories=[]), max_size=3)
+    | st.sampled_from([Kind.ONE, Kind.PAIR, Kind.NOTHING, Word.YES, Number.TWO, Key("k")])
+    | st.binary(max_size=2)
+    | st.uuids()
+    | st.datetimes()
+    | st.dates()
+    | st.times()
+    | st.builds(Endless)
+)
+KEYS = st.text(max_size=3) | st.sampled_from([1, None, True, 0.5, Word.YES, Key("k"), (1,)])
+
+
+@given(
+    st.dictionaries(
+        UNICODE,
+        st.recursive(
+            JSON | ODD,
+            lambda inner: (
+                st.lists(inner, max_size=3)
+                | st.lists(inner, max_size=3).map(tuple)
+                | st.dictionaries(KEYS, inner, max_size=3)
+                | st.dictionaries(UNICODE, inner, max_size=2).map(OrderedDict)
+            ),
+            max_leaves=8,
+        ),
+        max_size=3,
+    )
+)
+def test_both_encoders_mean_the_same(body: dict[str, Any]) -> None:
+    """Whatever a body holds, it is the same JSON, or the same error, with orjson as without."""
+    encoding._fast()
+    with pytest.MonkeyPatch.context() as patch:
+        first = _outcome(body)
+        patch.setattr(encoding, "_fast", lambda: None)
+        assert _outcome(body) == first
+
+
+def _outcome(body: dict[str, Any]) -> Any:
+    try:
+        return json.loads(encode_body(body).encoded)
+    except PrefactorRequestError as error:
+        return str(error), error.location
+
+
 @pytest.mark.parametrize(
     ("body", "place", "problem"),
     [
@@ -92,7 +194,7 @@ def test_what_is_not_json_is_named(body: dict[str, Any], place: str, problem: st
 
 
 def test_models_and_moments_inside_a_body() -> None:
-    """Models go by alias, datetimes as UTC, dates and UUIDs as text."""
+    """Models go by alias, datetimes as UTC, dates and UUIDs as text, enumerations by value."""
 
     class Mine(BaseModel):
         note: str | None = None
@@ -107,6 +209,7 @@ def test_models_and_moments_inside_a_body() -> None:
             "naive": moment,
             "day": date(2026, 4, 13),
             "id": UUID(int=1),
+            "kinds": [Kind.ONE, Word.YES, Number.TWO],
         }
     )
     assert json.loads(body.encoded) == {
@@ -116,6 +219,7 @@ def test_models_and_moments_inside_a_body() -> None:
         "naive": "2026-04-13T00:46:00+00:00",
         "day": "2026-04-13",
         "id": "00000000-0000-0000-0000-000000000001",
+        "kinds": [1, "yes", 2],
     }
 
 

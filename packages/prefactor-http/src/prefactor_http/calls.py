@@ -16,6 +16,7 @@ from .exceptions import (
     PrefactorResponseContractError,
     translated,
 )
+from .headers import IDEMPOTENCY_KEY
 from .options import NO_OPTIONS, RequestOptions
 from .retry import Failure, RetryHandler, RetryPolicy
 
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 logger = logging.getLogger("prefactor_http")
+
+NO_LIMITS: dict[str, Any] = {}
+"""The usual attempt is limited by what its client says."""
 
 IDEMPOTENT_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
 """Methods whose repetition has the effect of doing it once (RFC 9110, section 9.2.2)."""
@@ -51,9 +55,10 @@ class Call(Generic[T]):
     """What all attempts of one call share. Body and key are fixed before the first one leaves."""
 
     __slots__ = (
-        "_arguments",
+        "_body",
         "_closings",
         "_context",
+        "_params",
         "_seconds",
         "_send",
         "_settings",
@@ -89,7 +94,8 @@ class Call(Generic[T]):
         self._context = context
         self._settings = settings
         self._send = send
-        self._arguments = {"params": params, "json_data": body, "idempotency_key": key}
+        self._params = params
+        self._body = body
         self._seconds: float | None = None
         self._closings = context.sessions.closings
         self.method = method
@@ -110,9 +116,15 @@ class Call(Generic[T]):
         """
         if not self._context.sessions.ready:
             return self._open_and_attempt()
-        if self._settings is not NO_OPTIONS or self.deadline < math.inf:
-            return self._send(self.method, self.path, **self._arguments, **self._limits())
-        return self._send(self.method, self.path, **self._arguments)
+        limited = self._settings is not NO_OPTIONS or self.deadline < math.inf
+        return self._send(
+            self.method,
+            self.path,
+            params=self._params,
+            json_data=self._body,
+            idempotency_key=self.key,
+            **(self._limits() if limited else NO_LIMITS),
+        )
 
     async def _open_and_attempt(self) -> T:
         await self._context.sessions.ensure()
@@ -180,6 +192,13 @@ class Call(Generic[T]):
             # Not less than a moment: what has no time left must still fail as a timeout.
             limits["seconds"] = self._seconds = max(min(own, left), 0.001)
         return limits
+
+
+def repeatable(arguments: Mapping[str, Any]) -> bool:
+    """Whether doing it twice has the effect of doing it once."""
+    return IDEMPOTENCY_KEY in arguments["headers"] or (
+        arguments["method"].upper() in IDEMPOTENT_METHODS
+    )
 
 
 def log_reply(method: str, path: str, status: int) -> None:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 import aiohttp
 
-from .calls import IDEMPOTENT_METHODS, Call, Context, log_reply
-from .connections import LARGE, connect, current_attempt, in_pieces
+from .calls import Call, Context, log_reply, repeatable
+from .connections import LARGE, ask_double, connect, current_attempt, in_pieces, read_double
 from .encoding import EncodedBody, encode_body, query
 from .exceptions import (
     LOST_CONNECTION,
@@ -22,7 +22,7 @@ from .exceptions import (
     PrefactorClientError,
     translated,
 )
-from .headers import IDEMPOTENCY_KEY, Headers
+from .headers import Headers
 from .limits import Attempt
 from .options import NO_OPTIONS, RequestOptions
 from .quota import RetryQuota
@@ -361,26 +361,31 @@ class PrefactorHttpClient(Resources):
         """
         while True:
             try:
-                async with session.request(**self._adapted(arguments, session)) as response:
-                    attempt.answered = True
-                    # text() would look for the character set and decode only for the JSON parser
-                    # to encode again, a tenth of the call. What merely behaves like a response is
-                    # asked for its text.
-                    real = isinstance(cast("object", response), aiohttp.ClientResponse)
-                    body = await (response.read() if real else response.text())
-                    headers = cast("object", response.headers)
-                    return Reply(path, arguments["method"], response.status, body, headers)
+                real = self._adapted(arguments, session)
+                if real is None:
+                    return await ask_double(session, path, arguments)
+                # Not `async with`, whose ends cost: read() gives the connection back or closes it.
+                response = await session.request(**real)
+                attempt.answered = True
+                if not isinstance(cast("object", response), aiohttp.ClientResponse):
+                    return await read_double(response, path, arguments)
+                # text() would look for the character set and decode only for the JSON parser
+                # to encode again, a tenth of the call.
+                body = await response.read()
+                return Reply(path, arguments["method"], response.status, body, response.headers)
             except LOST_CONNECTION:
-                if attempt.answered or not attempt.from_pool or not _repeatable(arguments):
+                if attempt.answered or not attempt.from_pool or not repeatable(arguments):
                     raise
             # Its connections are new, so that the next failure is raised.
             session = self._sessions.single_use()
 
-    def _adapted(self, arguments: dict[str, Any], session: aiohttp.ClientSession) -> dict[str, Any]:
-        """The arguments as the session needs them."""
+    def _adapted(
+        self, arguments: dict[str, Any], session: aiohttp.ClientSession
+    ) -> dict[str, Any] | None:
+        """The arguments as the session needs them; None if it is a double, which needs no more."""
         is_real = isinstance(cast("object", session), aiohttp.ClientSession)
         if not is_real or "request" in vars(session):
-            return arguments  # for a double, which knows the five that published clients pass
+            return None
         # The attempt is watched already; a timer of aiohttp's own would only cost.
         adapted = {**arguments, "timeout": self._untimed}
         body: EncodedBody | None = arguments.get("json")
@@ -390,10 +395,3 @@ class PrefactorHttpClient(Resources):
         elif body is not None and session is self._sessions.given:
             adapted["json"] = body.detached()  # its serializer encodes the values once more
         return adapted
-
-
-def _repeatable(arguments: Mapping[str, Any]) -> bool:
-    """Whether doing it twice has the effect of doing it once."""
-    return IDEMPOTENCY_KEY in arguments["headers"] or (
-        arguments["method"].upper() in IDEMPOTENT_METHODS
-    )
