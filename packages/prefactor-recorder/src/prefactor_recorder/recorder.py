@@ -11,6 +11,7 @@ from .declaring import Declaring
 from .encoding import encode
 from .ending import close_at_exit, is_closed
 from .errors import ConfigurationError
+from .forking import assembling
 from .guard import failures, guarded, warn_once
 from .run import Run, is_id
 from .settings import RecorderSettings, resolve
@@ -254,11 +255,11 @@ class Recorder(Declaring):
             return parts
         if self._closed or not self.settings.enabled or self.settings.missing:
             return None
-        # Everything that delivers, at the first run instead of at import: a program that never
-        # records, or is only asked for its --help, does not pay for it.
-        from .parts import assemble  # noqa: PLC0415
+        with assembling, self._lock:
+            # Everything that delivers, at the first run instead of at import: a program that never
+            # records, or is only asked for its --help, does not pay for it.
+            from .parts import assemble  # noqa: PLC0415
 
-        with self._lock:
             if self._parts is None and not self._closed:
                 self._parts = assemble(self.settings)
                 close_at_exit(self._parts, self.settings.exit_timeout)

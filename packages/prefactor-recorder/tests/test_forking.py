@@ -1,0 +1,47 @@
+"""A fork at the worst moment: while another thread loads what a recorder is made of."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROGRAM = """
+import os, sys, threading, time
+from prefactor_recorder import Recorder
+
+recorder = Recorder("http://127.0.0.1:9", "token", spool_dir=sys.argv[1], exit_timeout=0)
+
+def first():
+    with recorder.run(agent_id="parent"):
+        pass
+
+thread = threading.Thread(target=first)
+thread.start()
+time.sleep(float(sys.argv[2]))
+child = os.fork()
+if child == 0:
+    with recorder.run(agent_id="child") as run, run.span("agent:step"):
+        pass
+    os._exit(recorder.stats().undelivered)
+status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+thread.join()
+print(status, recorder.stats().undelivered, flush=True)
+os._exit(0)
+"""
+
+
+@pytest.mark.parametrize("delay", [0.0, 0.002, 0.005, 0.01, 0.02])
+def test_a_child_that_is_forked_while_the_first_run_begins_records(
+    tmp_path: Path, delay: float
+) -> None:
+    """The child neither waits for a lock that nobody will let go, nor records for its parent."""
+    ended = subprocess.run(
+        [sys.executable, "-c", PROGRAM, str(tmp_path), str(delay)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert ended.stdout == "5 3\n"
