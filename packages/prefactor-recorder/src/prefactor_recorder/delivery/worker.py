@@ -151,14 +151,15 @@ class Delivery:
         deadline = time.monotonic() + seconds
         self.closing = True
         if self._journal.undelivered:
-            self.flush(seconds)
+            # The thread's own ending is part of the time, not on top of it.
+            self.flush(max(seconds - GRACE, 0))
         self.stopping = True
         self._stopped.set()
         thread, engine = self._thread, self._engine
         if thread is not None and thread is not threading.current_thread():
             if engine is not None:
                 engine.wake()
-            left = max(deadline - time.monotonic(), 0) + GRACE
+            left = max(deadline - time.monotonic(), GRACE)
             thread.join(min(left, threading.TIMEOUT_MAX))
             self.abandoned = thread.is_alive()
         self._let_go()
