@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import aiohttp
 from aiohttp import HttpVersion11, hdrs
 from aiohttp.http import StreamWriter
+from multidict import CIMultiDict
 
 from .encoding import to_json_bytes, to_json_text
 from .replies import Reply
@@ -74,6 +75,15 @@ class _Request(aiohttp.ClientRequest):
     the whole call. Whatever is not a plain request with a small body is left to aiohttp.
     """
 
+    def update_headers(self, headers: Any) -> None:
+        """Take the headers as the session has prepared them, after the host."""
+        if type(cast("object", headers)) is not CIMultiDict or hdrs.HOST in headers:
+            super().update_headers(headers)
+            return
+        host: Any = self.url.host_port_subcomponent
+        self.headers: CIMultiDict[str] = CIMultiDict({hdrs.HOST: host})
+        self.headers.extend(headers)
+
     async def send(self, conn: Any) -> aiohttp.ClientResponse:
         """Put the request on a connection."""
         protocol = conn.protocol
@@ -106,16 +116,12 @@ class _Request(aiohttp.ClientRequest):
         headers = self.headers
         return (
             isinstance(body, aiohttp.BytesPayload)
-            and body.size is not None
-            and body.size <= SMALL
-            and headers.get(hdrs.CONTENT_LENGTH) == str(body.size)
+            and (size := body.size or 0) <= SMALL
+            and headers.get(hdrs.CONTENT_LENGTH) == str(size)
             and hdrs.CONTENT_TYPE in headers
-            and not self.chunked
-            and not self.compress
+            and not (self.chunked or self.compress or self._traces or self.proxy)
             and self._continue is None
-            and self.proxy is None
-            and not self._traces
-            and self.version == HttpVersion11
+            and self.version is HttpVersion11
             and not conn._connector.force_close  # noqa: SLF001 - as aiohttp asks
             and getattr(self, "_upload_tracker", None) is None
         )

@@ -75,16 +75,20 @@ class AgentSpanClient(Endpoint):
             "status": status,
             "payload": {} if payload is None else as_dict(payload),
         }
-        optional = {
-            "result_payload": as_dict(result_payload),
-            "id": id,
-            "parent_span_id": parent_span_id,
-            "started_at": as_time(started_at),
-            "finished_at": as_time(finished_at),
-            "sensitive_encoding": sensitive_encoding,
-            "idempotency_key": key,
-        }
-        details |= {name: value for name, value in optional.items() if value is not None}
+        # One by one, and not filtered out of a second dict: this is done for every span.
+        if result_payload is not None:
+            details["result_payload"] = as_dict(result_payload)
+        if id is not None:
+            details["id"] = id
+        if parent_span_id is not None:
+            details["parent_span_id"] = parent_span_id
+        if started_at is not None:
+            details["started_at"] = as_time(started_at)
+        if finished_at is not None:
+            details["finished_at"] = as_time(finished_at)
+        if sensitive_encoding is not None:
+            details["sensitive_encoding"] = sensitive_encoding
+        details["idempotency_key"] = key
         if not _plainly_right(details, _STATUSES):
             CreateAgentSpanRequest.model_validate(details)
         reply = await self._write("POST", PATH, {"details": details}, key, options)
