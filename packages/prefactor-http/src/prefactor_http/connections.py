@@ -129,7 +129,9 @@ class _Request(aiohttp.ClientRequest):
 
 def _knows_requests() -> bool:
     """Whether this is a version of aiohttp that `_Request` was written for."""
-    code = aiohttp.ClientResponse.__init__.__code__
+    code = getattr(aiohttp.ClientResponse.__init__, "__code__", None)  # none if it is compiled
+    if code is None:
+        return False
     count = code.co_argcount + code.co_kwonlyargcount
     return set(code.co_varnames[:count]) == _RESPONSE_TAKES
 
