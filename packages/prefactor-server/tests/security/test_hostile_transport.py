@@ -161,6 +161,29 @@ class TestSmuggling:
 
         assert [answer.body["details"]["name"] for answer in answers] == names
 
+    def test_heads_without_bodies_come_in_turn(self, line: RawSocket) -> None:
+        """An answer that is only a head is not held back, and not mixed up with a later one."""
+        asked = [("HEAD", "/healthz"), ("GET", "/healthz"), ("HEAD", AGENT), ("GET", "/healthz")]
+        line.send(b"".join(line.request(*each) for each in asked))
+        heads: list[int] = []
+        for method, _ in asked:
+            answer = line.read(without_body=method == "HEAD")
+            heads.append(answer.status)
+
+        assert len(heads) == len(asked)
+        assert heads[1] == heads[3] == 200
+        line.send(line.request("HEAD", "/healthz"))
+        assert line.read(without_body=True).status == heads[0]
+
+    def test_who_waits_to_be_asked_is_asked(self, line: RawSocket) -> None:
+        """A caller that expects `100 Continue` before it sends its body gets it."""
+        whole = line.request("POST", AGENT, "Expect: 100-continue", body=named("expected"))
+        head, _, body = whole.partition(b"\r\n\r\n")
+        line.send(head + b"\r\n\r\n")
+        assert line.read(without_body=True).status == 100
+        line.send(body)
+        assert line.read().body["details"]["name"] == "expected"
+
     @pytest.mark.parametrize("name", ["Authorization: Bearer another", "Idempotency-Key: two"])
     def test_a_header_that_counts_comes_once(
         self, server: LiveServer, line: RawSocket, name: str

@@ -52,15 +52,19 @@ class RawSocket:
             lines.append(f"Content-Length: {len(body)}")
         return "\r\n".join([*lines, *headers, "", ""]).encode("latin-1") + body
 
-    def read(self) -> RawAnswer:
-        """The next answer. Raises ConnectionError when the server hangs up before it."""
+    def read(self, *, without_body: bool = False) -> RawAnswer:
+        """The next answer. Raises ConnectionError when the server hangs up before it.
+
+        Args:
+            without_body: Whether it is an answer to HEAD, which tells a length and has no body.
+        """
         while b"\r\n\r\n" not in self._buffer:
             self._receive()
         head, _, self._buffer = self._buffer.partition(b"\r\n\r\n")
         first, *lines = head.decode("latin-1").split("\r\n")
         pairs = (line.partition(":") for line in lines)
         headers = {name.lower(): value.strip() for name, _, value in pairs}
-        size = int(headers.get("content-length", "0"))
+        size = 0 if without_body else int(headers.get("content-length", "0"))
         while len(self._buffer) < size:
             self._receive()
         text, self._buffer = self._buffer[:size].decode(), self._buffer[size:]
