@@ -58,7 +58,7 @@ class Joined:
     """The transport of one answer, whose head leaves together with what follows it.
 
     Uvicorn writes head and body apart: two calls of the system and two packets for an answer of a
-    few hundred bytes, which is a twentieth of the whole request.
+    few hundred bytes. In a profile of single writes, these calls were where most time was spent.
     """
 
     __slots__ = ("_awaits_head", "_finished", "_head", "_transport")
