@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -101,6 +102,33 @@ def test_every_package_has_the_same_version() -> None:
     }
 
     assert len(versions) == 1, versions
+
+
+def test_packages_require_each_other_in_the_same_version() -> None:
+    """No package of another project, or of another release, satisfies what ours ask for."""
+    names = {package.name for package in packages()}
+    asked = [
+        needed
+        for package in packages()
+        for needed in requirements_of(package)
+        if re.split(r"[^\w-]", needed)[0] in names
+    ]
+
+    assert asked
+    assert [needed for needed in asked if not needed.endswith(f"=={version()}")] == []
+
+
+def requirements_of(package: Path) -> list[str]:
+    """Everything that a package asks for, extras included."""
+    project = tomllib.loads((package / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = project.get("optional-dependencies", {}).values()
+    return project["dependencies"] + [needed for extra in extras for needed in extra]
+
+
+def version() -> str:
+    """The one version, as the first of the packages has it."""
+    text = next(packages()[0].glob("src/*/_version.py")).read_text(encoding="utf-8")
+    return re.findall(r'__version__ = "(.+)"', text)[0]
 
 
 def test_every_package_is_marked_as_typed() -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from ._version import __version__
+from .client_check import require_client
 from .delivery.verdicts import describe
 from .errors import ConfigurationError
 from .spool.directory import default_directory
@@ -143,6 +144,7 @@ def _count(things: Sequence[object], noun: str) -> str:
 
 def _flush(given: argparse.Namespace) -> int:
     # The HTTP client is loaded for this command alone.
+    require_client()
     from .spool.flush import flush  # noqa: PLC0415
 
     done = flush(_root(given), given.timeout)

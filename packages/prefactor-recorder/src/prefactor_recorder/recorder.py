@@ -7,6 +7,7 @@ import threading
 from typing import TYPE_CHECKING, Any, Self
 
 from . import pfid
+from .client_check import require_client
 from .declaring import Declaring
 from .encoding import encode
 from .ending import close_at_exit, is_closed
@@ -40,7 +41,8 @@ class Recorder(Declaring):
     `RecorderSettings` for what each means.
 
     Raises:
-        ConfigurationError: A value cannot be used.
+        ConfigurationError: A value cannot be used, or the `prefactor_http` that is installed is not
+            the client of this release.
     """
 
     def __init__(
@@ -69,6 +71,8 @@ class Recorder(Declaring):
         }
         self.settings: RecorderSettings = resolve(**given)
         """What it goes by."""
+        if self.settings.enabled:
+            require_client()
         self.span_types = SpanTypes(span_types)
         """The span types that are registered with its runs."""
         self._parts: Parts | None = None

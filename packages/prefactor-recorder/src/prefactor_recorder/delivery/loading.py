@@ -9,6 +9,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from prefactor_recorder.client_check import require_client
 from prefactor_recorder.forking import loading
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 def load_engine() -> type[Engine]:
     """The engine, and with it everything that delivery needs."""
     with loading:
+        require_client()
         # Codecs are loaded by the first look at a host name otherwise, unprotected.
         import_module("encodings.idna")
 
