@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from collections.abc import Sequence
+from typing import Final, Literal, NamedTuple
 
 import msgspec
 
@@ -65,6 +66,14 @@ class BoundSchemaVersion(msgspec.Struct, frozen=True, kw_only=True):
     agent_id: str
     external_identifier: str | None
     span_schemas_count: int
+
+
+class _Binding(NamedTuple):
+    """What decides, as far as a request can tell, which schema version a run is bound to."""
+
+    agent_ref: str
+    environment_id: str | None
+    content_hash: bytes | None
 
 
 class InstanceRegistered(InstanceWritten, frozen=True, kw_only=True):
@@ -172,28 +181,39 @@ def _assume(call: Call, command: RegisterInstance) -> None:
     That is the one that such a registration was bound to the last time, or else a new one. Where
     neither is so, those writes notice and are prepared again.
     """
-    declared = command.schema
-    version_id = call.services.intake.bound_before(call.principal, _binding(command))
-    if version_id is None and declared is not None:
-        version_id = command.fresh.schema_version
-    if version_id is None:
+    declared, overlay, intake = command.schema, call.overlay, call.services.intake
+    version_id = intake.likely_binding(call.principal, _binding(command), overlay)
+    if declared is None and version_id is not None:
+        overlay.runs[command.id] = RunFacts(version_id, command.purpose)
         return
-    call.overlay.runs[command.id] = RunFacts(version_id, command.purpose)
-    if declared is not None:
-        content = decode_document(declared.content.codec, declared.content.body)
-        call.overlay.types[version_id] = call.services.intake.compile(content)
-        call.overlay.contents[version_id] = content
+    version_id = version_id or command.fresh.schema_version
+    content = (declared or command.nameless).content
+    document = decode_document(content.codec, content.body)
+    overlay.runs[command.id] = RunFacts(version_id, command.purpose)
+    overlay.bindings.update(dict.fromkeys(_bindings(command), version_id))
+    overlay.types[version_id] = intake.compile(document)
+    overlay.contents[version_id] = document
 
 
 def _remember(call: Call, command: RegisterInstance, run: AgentInstance) -> None:
     intake, version_id = call.services.intake, run.agent_schema_version_id
     intake.remember_run(call.principal, run.id, RunFacts(version_id, run.purpose))
-    intake.remember_binding(call.principal, _binding(command), version_id)
+    for binding in _bindings(command):
+        intake.remember_binding(call.principal, binding, version_id)
 
 
-def _binding(command: RegisterInstance) -> tuple[str, str | None, bytes | None]:
-    """What decides, as far as a request can tell, which schema version a run is bound to."""
-    return command.agent_ref, command.environment_id, _content_hash(command.schema)
+def _bindings(command: RegisterInstance) -> Sequence[_Binding]:
+    """The registrations that will be bound to the same schema version as this one.
+
+    Those that declare the same; and, because a run makes its version the current one, those that
+    declare nothing.
+    """
+    own = _binding(command)
+    return (own, own._replace(content_hash=None)) if command.update_current_version else (own,)
+
+
+def _binding(command: RegisterInstance) -> _Binding:
+    return _Binding(command.agent_ref, command.environment_id, _content_hash(command.schema))
 
 
 def _content_hash(schema: DeclaredSchema | None) -> bytes | None:

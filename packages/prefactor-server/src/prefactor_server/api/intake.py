@@ -2,7 +2,9 @@
 
 Schema checks, summaries, usage and encoding are done here, beside the writer and not in it. What is
 needed for them (which schema version a run is bound to, what it declares, how an open span began)
-never changes once it is written, so it is kept without ever being checked again.
+is kept between requests. What may have changed since (a pruned run's id may be used again, an
+agent's next registration may be bound to another version) is only assumed: the command that rests
+on it notices when it is committed, and is prepared again from what is stored.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from prefactor_server.checks.cache import ContentCache
+from prefactor_server.checks.cache import ContentCache, LatestCache
 from prefactor_server.checks.span_types import SpanTypeCompiler, SpanTypes, check_span
 from prefactor_server.commands.agent_span import SpanFacts
 from prefactor_server.domain.agent_instance import Purpose
@@ -52,7 +54,13 @@ class Overlay:
     not know of); the commands that rest on it notice, and are prepared again without it.
     """
 
+    reread: bool = False
+    """Whether what is kept about runs proved wrong, so that it has to be read again."""
+
     runs: dict[str, RunFacts] = field(default_factory=dict[str, RunFacts])
+    bindings: dict[Hashable, str] = field(default_factory=dict[Hashable, str])
+    """The schema versions that registrations of this request will be bound to."""
+
     types: dict[str, SpanTypes] = field(default_factory=dict[str, SpanTypes])
     contents: dict[str, bytes] = field(default_factory=dict[str, bytes])
     spans: dict[str, SpanStart] = field(default_factory=dict[str, SpanStart])
@@ -77,14 +85,16 @@ class Intake:
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
         self._compiler = SpanTypeCompiler()
-        self._runs: ContentCache[RunFacts] = ContentCache(_MAX_RUNS)
+        self._runs: LatestCache[RunFacts] = LatestCache(_MAX_RUNS)
         self._contents: ContentCache[_Content] = ContentCache(_MAX_CONTENT_BYTES)
-        self._bindings: ContentCache[str] = ContentCache(_MAX_BINDINGS)
-        self._spans: ContentCache[SpanStart] = ContentCache(_MAX_OPEN_SPAN_BYTES)
+        self._bindings: LatestCache[str] = LatestCache(_MAX_BINDINGS)
+        self._spans: LatestCache[SpanStart] = LatestCache(_MAX_OPEN_SPAN_BYTES)
 
     async def run(self, principal: Principal, run_id: str, overlay: Overlay) -> RunFacts | None:
         """What is fixed about a run, or None when there is none for this caller."""
-        known = overlay.runs.get(run_id) or self._runs.get((principal.account_id, run_id))
+        known = overlay.runs.get(run_id)
+        if known is None and not overlay.reread:
+            known = self._runs.get((principal.account_id, run_id))
         if known is not None:
             return known
         run = await self._reader.agent_instances.find(principal, run_id)
@@ -97,9 +107,11 @@ class Intake:
         """Keep what is fixed about a run that was written."""
         return self._runs.put((principal.account_id, run_id), 1, facts)
 
-    def bound_before(self, principal: Principal, binding: Hashable) -> str | None:
-        """The schema version that a registration of the same content was bound to before."""
-        return self._bindings.get((principal.account_id, binding))
+    def likely_binding(
+        self, principal: Principal, binding: Hashable, overlay: Overlay
+    ) -> str | None:
+        """The schema version that such a registration is likely to be bound to, if known."""
+        return overlay.bindings.get(binding) or self._bindings.get((principal.account_id, binding))
 
     def remember_binding(
         self, principal: Principal, binding: Hashable, schema_version_id: str

@@ -32,6 +32,9 @@ from prefactor_server.domain.ids import KEY_RULE, is_key
 _MAX_TRIES: Final = 5
 """How often a write is prepared anew; each time, somebody else got in between."""
 
+_FEWEST_AGAIN: Final = 16
+"""How many writes are prepared at once, at least, after one proved stale."""
+
 _BREATHE_EVERY: Final = 50
 """Preparing so many writes takes about a millisecond; then other requests have their turn."""
 
@@ -151,22 +154,26 @@ async def carry_out(jobs: Sequence[Job], size: int) -> list[Answer]:
         Their answers, up to and including the first refusal.
     """
     answers: list[Answer] = []
-    tries = 0
+    tries, window = 0, len(jobs)
     while len(answers) < len(jobs):
         before = len(answers)
-        answers += await _attempt(jobs[before:], size)
+        answers += await _attempt(jobs[before : before + window], size, reread=tries > 0)
         if isinstance(answers[-1] if answers else None, Refusal):
             break
-        tries = 0 if len(answers) > before else tries + 1
+        done = len(answers) - before
+        # Preparing all that is left after each write that proved stale would take time with the
+        # square of their number.
+        window = max(2 * done, _FEWEST_AGAIN)
+        tries = 0 if done else tries + 1
         if tries == _MAX_TRIES:
             answers.append(Contended("Others keep changing the same things: send it again"))
             break
     return answers
 
 
-async def _attempt(jobs: Sequence[Job], size: int) -> list[Answer]:
+async def _attempt(jobs: Sequence[Job], size: int, *, reread: bool) -> list[Answer]:
     """Carry out writes up to the first that is refused, or that has to be prepared anew."""
-    prepared, refusal = await _prepare(jobs)
+    prepared, refusal = await _prepare(jobs, Overlay(reread=reread))
     answers: list[Answer] = []
     if prepared:
         writer = jobs[0].call.services.writer
@@ -185,9 +192,8 @@ async def _attempt(jobs: Sequence[Job], size: int) -> list[Answer]:
     return answers
 
 
-async def _prepare(jobs: Sequence[Job]) -> tuple[list[Prepared], Refusal | None]:
+async def _prepare(jobs: Sequence[Job], overlay: Overlay) -> tuple[list[Prepared], Refusal | None]:
     """Prepare writes up to the first that cannot be, and why it cannot."""
-    overlay = Overlay()
     prepared: list[Prepared] = []
     for number, job in enumerate(jobs):
         if number % _BREATHE_EVERY == 0:

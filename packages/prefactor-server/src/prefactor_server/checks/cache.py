@@ -1,4 +1,4 @@
-"""A bounded store of things that are costly to make and depend on nothing but their content."""
+"""Bounded stores: of things that depend on nothing but their content, and of values that change."""
 
 from __future__ import annotations
 
@@ -48,12 +48,16 @@ class ContentCache(Generic[_Made]):
     def put(self, key: Hashable, weight: int, made: _Made) -> _Made:
         """Keep something, dropping what was not used for longest, and return it."""
         with self._lock:
-            if key not in self._entries and weight <= self._max_weight:
-                self._entries[key] = _Entry(made, weight)
-                self._weight += weight
-            while self._weight > self._max_weight:
-                self._drop_one()
+            if key not in self._entries:
+                self._add(key, weight, made)
         return made
+
+    def _add(self, key: Hashable, weight: int, made: _Made) -> None:
+        if weight <= self._max_weight:
+            self._entries[key] = _Entry(made, weight)
+            self._weight += weight
+        while self._weight > self._max_weight:
+            self._drop_one()
 
     def _drop_one(self) -> None:
         while True:
@@ -63,3 +67,19 @@ class ContentCache(Generic[_Made]):
                 return
             entry.used = False
             self._entries[key] = entry
+
+
+class LatestCache(ContentCache[_Made]):
+    """A bounded store of values that may change: the one that was put last counts.
+
+    What it returns may be out of date, so whoever uses it has to notice when it is.
+    """
+
+    def put(self, key: Hashable, weight: int, made: _Made) -> _Made:
+        """Keep a value in place of the one that was kept under this key, and return it."""
+        with self._lock:
+            replaced = self._entries.pop(key, None)
+            if replaced is not None:
+                self._weight -= replaced.weight
+            self._add(key, weight, made)
+        return made

@@ -1,0 +1,154 @@
+"""What a bulk request assumes about what it has not written yet, and what a wrong guess costs."""
+
+from typing import Any
+
+import pytest
+from rows import register, request
+
+from prefactor_server.api.agent_schema_version import nameless
+
+from prefactor_server.domain.retention import Retention
+
+RUNS = 60
+TYPES = [{"name": "step", "params_schema": {"required": ["a"]}}]
+
+
+def _schema(number: int) -> dict[str, Any]:
+    return {"external_identifier": f"schema-{number}", "span_type_schemas": TYPES}
+
+
+def _run(number: int, **fields: Any) -> list[dict[str, Any]]:
+    """A run from its registration to its end, with one span that ends at once."""
+    run_id, key = f"bulk-{number}", f"key-{number:05}"
+    return [
+        {
+            "_type": "agent_instances/register",
+            "idempotency_key": f"register-{key}",
+            "agent_id": "agent-1",
+            **fields,
+            "id": run_id,
+        },
+        {
+            "_type": "agent_instances/start",
+            "idempotency_key": f"start-{key}",
+            "agent_instance_id": run_id,
+        },
+        {
+            "_type": "agent_spans/create",
+            "idempotency_key": f"create-{key}",
+            "agent_instance_id": run_id,
+            "id": f"span-{number}",
+            "schema_name": "step",
+        },
+        {
+            "_type": "agent_spans/finish",
+            "idempotency_key": f"finish-{key}",
+            "agent_span_id": f"span-{number}",
+        },
+    ]
+
+
+def _mix(kind: str) -> list[dict[str, Any]]:
+    fields: list[dict[str, Any]] = []
+    for number in range(RUNS):
+        match kind:
+            case "none declares":
+                fields.append({})
+            case "every other declares anew" if number % 2:
+                fields.append({})
+            case "every other declares anew":
+                fields.append({"agent_schema_version": _schema(number)})
+            case "one declares without becoming current" if number == 0:
+                unused = {"agent_schema_version": _schema(99), "update_current_version": False}
+                fields.append(unused)
+            case "one declares without becoming current":
+                fields.append({})
+            case _:
+                fields.append({"agent_id": f"new-{number}"})
+    return [item for number, one in enumerate(fields) for item in _run(number, **one)]
+
+
+@pytest.mark.parametrize("schema_before", [False, True])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "none declares",
+        "every other declares anew",
+        "one declares without becoming current",
+        "each for a new agent",
+    ],
+)
+async def test_a_bulk_is_one_commit_whatever_was_registered_before(
+    door: Any, kind: str, *, schema_before: bool
+) -> None:
+    """Runs that declare nothing are bound to the current version, and nobody prepares them twice."""
+    await door.register()
+    if schema_before:
+        await door.register(agent_schema_version=_schema(0))
+    commits = list[int]()
+    transact = door.storage.transact
+
+    async def counted(*arguments: Any) -> Any:
+        commits.append(1)
+        return await transact(*arguments)
+
+    door.storage.transact = counted
+    items = _mix(kind)
+
+    outputs = (await door.post("/bulk", {"items": items})).body["outputs"]
+
+    assert len(outputs) == len(items)
+    assert {one["status"] for one in outputs.values()} == {"success"}
+    assert len(commits) == 1
+
+
+async def test_two_names_of_one_agent_cost_a_second_look_and_change_no_outcome(door: Any) -> None:
+    """A guess that is wrong each time, as the agent goes by two names, is put right each time."""
+    agent_id = (await door.register(agent_schema_version=_schema(0)))["agent_id"]
+    items = [
+        item
+        for number in range(RUNS)
+        for item in _run(
+            number,
+            **(
+                {"agent_id": agent_id}
+                if number % 2
+                else {"agent_schema_version": {"span_type_schemas": [*TYPES, _type(number)]}}
+            ),
+        )
+    ]
+
+    outputs = (await door.post("/bulk", {"items": items})).body["outputs"]
+
+    assert len(outputs) == len(items)
+    shown = [await door.get(f"/agent_spans/span-{number}") for number in range(RUNS)]
+    assert all(one.details["schema_registered"] for one in shown)
+    assert {one.details["payload_validation"]["status"] for one in shown} == {"error"}
+
+
+def _type(number: int) -> dict[str, Any]:
+    return {"name": f"other-{number}", "params_schema": {}}
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+async def test_the_id_of_a_pruned_run_can_be_used_again(door: Any, *, elsewhere: bool) -> None:
+    """What is kept of a run is given up when it was deleted and registered anew, here or not."""
+    run = await door.run("complete", id="run-1", agent_schema_version=_schema(0))
+    await door.span(run, id="span-1")
+    now = door.clock.now + 1
+    pruned = await door.storage.maintenance.prune(Retention(run["account_id"], now), now, "test")
+    assert (pruned.runs, pruned.spans) == (1, 1)
+
+    if elsewhere:
+        asked = request(run["account_id"])
+        fields = {
+            "environment_id": run["environment_id"],
+            "request": asked,
+            "nameless": nameless(run["account_id"]),
+        }
+        await door.writer.submit([register("run-1", "agent-2", **fields)], 0)
+    else:
+        await door.register("run-1", agent_id="agent-2")
+    span = await door.span("run-1", id="span-1")
+
+    assert (span["schema_registered"], span["payload_validation"]) == (False, None)
