@@ -6,7 +6,6 @@ import pytest
 from rows import register, request
 
 from prefactor_server.api.agent_schema_version import nameless
-
 from prefactor_server.domain.retention import Retention
 
 RUNS = 60
@@ -81,7 +80,7 @@ def _mix(kind: str) -> list[dict[str, Any]]:
 async def test_a_bulk_is_one_commit_whatever_was_registered_before(
     door: Any, kind: str, *, schema_before: bool
 ) -> None:
-    """Runs that declare nothing are bound to the current version, and nobody prepares them twice."""
+    """Runs that declare nothing get the current version, and no write is prepared twice."""
     await door.register()
     if schema_before:
         await door.register(agent_schema_version=_schema(0))
