@@ -9,6 +9,7 @@ from prefactor_recorder import pfid
 from prefactor_recorder.clock import SECOND, Clock
 from prefactor_recorder.core import Core
 from prefactor_recorder.record import FRAME_SIZE, TIMESTAMP_LENGTH, Operation, Record, decode
+from prefactor_recorder.registration import Registration
 from prefactor_recorder.run import Run
 
 START = 1_769_851_800 * SECOND
@@ -86,4 +87,6 @@ def kept_core(journal: Any, clock: Ticking | None = None, **changes: Any) -> Cor
 def kept_run(journal: Any, on_terminated: Any = None, **changes: Any) -> Run:
     """A run of a core like that."""
     core = kept_core(journal, **changes)
-    return Run(core, core.mint.mint(START), b',"agent_id":"a"', on_terminated)
+    return Run(
+        core, core.mint.mint(START), Registration("a", b',"agent_id":"a"', b""), on_terminated
+    )

@@ -90,13 +90,15 @@ def _list(given: argparse.Namespace) -> int:
         document = {"spool_dir": root, "accounts": [asdict(account) for account in accounts]}
         sys.stdout.write(orjson.dumps(document, _plain, orjson.OPT_INDENT_2).decode() + "\n")
         return 0
-    waiting = [account for account in accounts if account.processes]
+    waiting = [account for account in accounts if account.processes or account.not_regular]
     for account in waiting:
         _say(f"{account.api_url or 'unknown API'}, account {account.account_id or 'not known yet'}")
         _say(f"  {account.directory}")
         for process in account.processes:
             for line in _told(process, time.time()):
                 _say(f"    {line}")
+        for path in account.not_regular:
+            _say(f"    {path}: not a regular file, left alone")
     if not waiting:
         _say(f"Nothing waits in {root}.")
     return 0
@@ -181,7 +183,12 @@ def _rm_process(
     if not given.yes:
         _say(f"{what} would be deleted; say --yes to do it")
         return 1
-    if not remove(process, scope):
+    try:
+        removed = remove(process, scope)
+    except OSError as error:
+        _say(f"{process.name}: left alone, {error}")
+        return 1
+    if not removed:
         _say(f"{process.name}: left alone, somebody has just taken it over")
         return 1
     _say(f"{what} deleted")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol
 
 import orjson
 
-from .encoding import encode_object, scrubbed
+from .corrections import schema_name
+from .encoding import encode_object
 from .guard import failures
 from .record import encode
 
@@ -98,20 +99,17 @@ class Core:
             failures.note("redact", error)
             return b'{"prefactor.redaction_failed":true}'
 
-    def name(self, schema_name: str) -> bytes:
+    def name(self, name: object, agent: object) -> bytes:
         """A schema name as JSON text; there are few, and each is used often."""
-        known = self._names.get(schema_name)
+        known = self._names.get(name) if type(name) is str else None
         if known is None:
-            known = encode_name(schema_name)
-            if len(self._names) < MAX_NAMES:
-                self._names[schema_name] = known
+            text = schema_name(name, agent)
+            known = orjson.dumps(text)
+            # One that had to be corrected is counted each time.
+            if text == name and len(self._names) < MAX_NAMES:
+                self._names[text] = known
         return known
 
 
 MAX_NAMES = 10_000
 """Schema names whose JSON text is kept; a host that makes up names must not fill the memory."""
-
-
-def encode_name(schema_name: object) -> bytes:
-    """A name as JSON text, whatever it was."""
-    return orjson.dumps(scrubbed(str(cast("Any", schema_name))))

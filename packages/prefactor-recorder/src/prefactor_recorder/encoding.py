@@ -32,7 +32,12 @@ def encode(value: Any) -> bytes:
     """Any value as JSON."""
     try:
         return orjson.dumps(value, plain, OPTIONS)
-    except Exception:  # noqa: BLE001 - TypeError mostly, but the value's own code runs in there
+    except Exception as error:  # noqa: BLE001 - TypeError mostly, but the value's code runs there
+        if isinstance(error.__cause__, BaseException) and not isinstance(
+            error.__cause__, Exception
+        ):
+            # orjson wraps what the value's own code raised; an interrupt is meant for the host.
+            raise error.__cause__ from None
         return _encode_tamed(value)
 
 

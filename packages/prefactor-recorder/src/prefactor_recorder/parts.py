@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from . import pfid
 from .clock import Clock
 from .core import Core
+from .corrections import corrections
 from .delivery import Delivery, DeliverySettings
 from .guard import failures, tell
 from .memory import MemoryJournal
@@ -123,6 +124,7 @@ class Parts:
             delivered=done.delivered,
             buried=done.buried,
             dropped=self.journal.dropped,
+            corrected=corrections.count,
             failures=failures.count,
             requests=done.requests,
             retries=done.retries,

@@ -29,6 +29,8 @@ MAX_KEY = 64
 """Characters of the longest idempotency key that every server takes."""
 TIMESTAMP_LENGTH = 29
 """Bytes of a timestamp in a body, quotes included: `"2026-01-31T09:30:00.000000Z"`."""
+START_LENGTH = len('"timestamp":') + TIMESTAMP_LENGTH
+"""Bytes of the timestamp that the body of a start begins with, its name included."""
 
 _FRAME = Struct("<II")
 _HEAD = Struct("<BBB")
@@ -44,7 +46,8 @@ class Operation(enum.IntEnum):
     REGISTER = 1
     """A run came into being."""
     START = 2
-    """A run started."""
+    """A run started. Its body begins with `START_LENGTH` bytes that are sent; behind them stands
+    what was said of the run when it was registered."""
     FINISH = 3
     """A run ended."""
     CREATE_SPAN = 4

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from . import pfid
 from .client_check import require_client
+from .corrections import corrections, shown
 from .declaring import Declaring
-from .encoding import encode
 from .ending import close_at_exit, is_closed
 from .errors import ConfigurationError
 from .forking import assembling
 from .guard import failures, guarded, warn_once
+from .registration import registration
 from .run import Run, is_id
 from .settings import RecorderSettings, resolve
 from .span_types import SpanTypes
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from .core import Redact
     from .parts import Parts
+    from .registration import Registration
     from .settings import Durability
 
 
@@ -73,7 +75,7 @@ class Recorder(Declaring):
         """What it goes by."""
         if self.settings.enabled:
             require_client()
-        self.span_types = SpanTypes(span_types)
+        self.span_types = SpanTypes(_sets(span_types))
         """The span types that are registered with its runs."""
         self._parts: Parts | None = None
         self._closed = False
@@ -113,17 +115,25 @@ class Recorder(Declaring):
             external_identifier: What the run is called elsewhere; one per agent.
             span_types: Declared for this run on top of the recorder's.
             sampled: Whether it is recorded; by default `sample_rate` decides.
+
+        A text that the API would refuse is corrected: numbers become text, what is empty is left
+        out, what is too long is cut, and NUL is removed. `stats().corrected` counts it.
+
+        Raises:
+            ConfigurationError: An argument has a type that it cannot have, or there is no such
+                purpose.
         """
         fields = {
             "agent_id": agent_id or self.settings.agent_id,
             "environment_id": environment_id or self.settings.environment_id,
             "purpose": purpose,
             "external_identifier": external_identifier,
-            "agent_version": {"external_identifier": version}
-            if isinstance(version, str)
-            else version,
+            "version": version,
         }
-        return self._new_run(fields, span_types, sampled=sampled) or _unrecorded()
+        described = registration(fields, self._schema_version(_sets(span_types)))
+        if sampled is not None and not isinstance(sampled, bool):
+            raise ConfigurationError(f"sampled must be True, False or None, got {shown(sampled)}")
+        return self._new_run(described, sampled=sampled) or _unrecorded()
 
     def attach(self, run_id: str) -> Run:
         """A run that another process has registered and will end, to record spans of it here.
@@ -183,7 +193,14 @@ class Recorder(Declaring):
     def stats(self) -> Stats:
         """What has been done so far; after `close`, in all."""
         parts = self._parts or self._past
-        return Stats(durability="off", failures=failures.count) if parts is None else parts.stats()
+        if parts is not None:
+            return parts.stats()
+        starts = self.settings.enabled and not self.settings.missing and not self._closed
+        return Stats(
+            durability="not started" if starts else "off",
+            failures=failures.count,
+            corrected=corrections.count,
+        )
 
     @property
     def _left(self) -> int:
@@ -216,9 +233,7 @@ class Recorder(Declaring):
         return f"Recorder({self.settings.api_url!r}, durability={self.settings.durability!r})"
 
     @guarded
-    def _new_run(
-        self, fields: dict[str, Any], span_types: Iterable[SpanTypes], *, sampled: bool | None
-    ) -> Run | None:
+    def _new_run(self, described: Registration, *, sampled: bool | None) -> Run | None:
         parts = self._assembled()
         if parts is None:
             return None
@@ -228,8 +243,7 @@ class Recorder(Declaring):
             sampled = pfid.fraction(identifier) < self.settings.sample_rate
         if not sampled:
             return None
-        registration = _registration(fields, self._schema_version(span_types))
-        return parts.watched(Run(core, identifier, registration, self.settings.on_terminated))
+        return parts.watched(Run(core, identifier, described, self.settings.on_terminated))
 
     @guarded
     def _attached(self, run_id: str) -> Run | None:
@@ -240,9 +254,9 @@ class Recorder(Declaring):
             raise ValueError(f"{run_id[:64]!r} is no id of a run")
         return parts.watched(Run(parts.core, run_id, None, self.settings.on_terminated))
 
-    def _schema_version(self, span_types: Iterable[SpanTypes]) -> bytes | None:
+    @guarded
+    def _schema_version(self, more: tuple[SpanTypes, ...]) -> bytes | None:
         """What is declared for a run, as the `agent_schema_version` of its registration."""
-        more = tuple(span_types)
         if more:
             try:
                 return SpanTypes((self.span_types, *more)).schema_version()
@@ -274,13 +288,12 @@ def _unrecorded() -> Run:
     return Run(None, "", None, None)
 
 
-def _registration(fields: Mapping[str, Any], schema_version: bytes | None) -> bytes:
-    """The members of a register body behind its id."""
-    body = {name: value for name, value in fields.items() if value is not None}
-    body.setdefault("agent_version", {})
-    members = b"," + encode({**body, "update_current_version": True})[1:-1]
-    return (
-        members
-        if schema_version is None
-        else members + b',"agent_schema_version":' + schema_version
-    )
+def _sets(given: Iterable[SpanTypes]) -> tuple[SpanTypes, ...]:
+    try:
+        found = tuple(given)
+    except Exception as error:
+        raise ConfigurationError("span_types must be an iterable of SpanTypes") from error
+    for each in found:
+        if not isinstance(cast("object", each), SpanTypes):
+            raise ConfigurationError(f"span_types must hold SpanTypes, got {shown(each)}")
+    return found

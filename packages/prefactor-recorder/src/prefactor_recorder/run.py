@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from .clock import quoted
 from .context import Block, enter, innermost, leave
+from .corrections import shown
 from .errors import RunTerminated
 from .guard import failures, guarded
 from .record import MAX_ID, Operation
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from .context import Entered
     from .core import Core
+    from .registration import Registration
     from .span import Status
 
 _ID = re.compile(rf"[A-Za-z0-9_.:-]{{1,{MAX_ID}}}")
@@ -35,7 +37,7 @@ class Run(Block):
         self,
         core: Core | None,
         identifier: str,
-        registration: bytes | None,
+        registration: Registration | None,
         on_terminated: Callable[[Run], object] | None,
     ) -> None:
         """Prepare a run.
@@ -43,8 +45,8 @@ class Run(Block):
         Args:
             core: What to write through; None records nothing.
             identifier: Its id.
-            registration: Members of the register body behind the id, as JSON; None for a run that
-                another process has registered and will end.
+            registration: What is said of it; None for a run that another process has registered
+                and will end.
             on_terminated: Called once instead of raising `RunTerminated`.
         """
         self.id = identifier
@@ -55,6 +57,8 @@ class Run(Block):
         """Whether it is recorded: the recorder is on, and the run was sampled."""
         self.offset = 0 if core is None else core.clock.wall() - core.clock.elapsed()
         """What turns the time that has passed into Unix time, in nanoseconds, for the whole run."""
+        self.agent = None if registration is None else registration.agent
+        """The agent, as the log names it; None if it is not known here."""
         self._core = core
         self._registration = registration
         self._on_terminated = on_terminated
@@ -94,10 +98,12 @@ class Run(Block):
             return
         name, core = self.encoded_id, self._core
         now = quoted(core.clock.elapsed() + self.offset)
-        body = b'"id":"%b"%b' % (name, self._registration)
+        body = b'"id":"%b"%b' % (name, self._registration.whole)
         self._kept = core.write(Operation.REGISTER, name, name, body)
         if self._kept:
-            core.write(Operation.START, name, name, b'"timestamp":' + now)
+            # Once more what is said of the run, in case the disk damages the record above.
+            body = b'"timestamp":' + now + self._registration.run
+            core.write(Operation.START, name, name, body)
         else:
             self.live = False  # the server could place none of its spans
 
@@ -114,10 +120,12 @@ class Run(Block):
         self._finished = True
         core = self.core
         ended = core.clock.elapsed() + self.offset
-        if finished_at is not None:
-            ended = moment(finished_at, ended)
-        body = b'"timestamp":' + quoted(ended) + status_member(status)
-        core.write(Operation.FINISH, self.encoded_id, self.encoded_id, body)
+        try:
+            if finished_at is not None:
+                ended = moment(finished_at, ended)
+        finally:
+            body = b'"timestamp":' + quoted(ended) + status_member(status)
+            core.write(Operation.FINISH, self.encoded_id, self.encoded_id, body)
 
     def span(
         self,
@@ -173,10 +181,12 @@ class Run(Block):
         if isinstance(parent, Span):
             # A span of another run (one agent calls another) is no place in this one.
             return parent.anchor if parent.run.id == self.id else None
-        if isinstance(parent, str):
-            if _ID.fullmatch(parent):
-                return parent
-            failures.note("span", ValueError(f"parent {parent[:MAX_ID]!r} is no id of a span"))
+        if isinstance(parent, str) and _ID.fullmatch(parent):
+            return str.__str__(parent)
+        if parent is not None and not isinstance(parent, Root | Run):
+            failures.note(
+                "span", ValueError(f"parent must be the id of a span, got {shown(parent)}")
+            )
         return None
 
     def refuse(self) -> None:

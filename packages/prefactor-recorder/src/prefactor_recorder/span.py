@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from .clock import quoted, unix_ns
 from .context import Block, enter, leave
+from .corrections import shown
 from .encoding import MAX_TEXT, scrubbed
 from .guard import failures, guarded
 from .record import Operation
@@ -29,6 +30,8 @@ STATUSES: dict[str, bytes] = {
     "failed": b',"status":"failed"',
     "cancelled": b',"status":"cancelled"',
 }
+UNREADABLE = b'{"prefactor.encoding_failed":true}'
+"""The payload of a span whose own could not be read to its end."""
 MAX_STACK = 20_000
 """Characters kept of a stack trace, its end: that is where it failed."""
 
@@ -123,7 +126,7 @@ class Span(Block):
         """End the span as failed, with type, message and stack of an exception in the result."""
         if not self._ended:
             self._ended = True
-            self._write_end("failed", None, described(error))
+            self._write_end("failed", None, error)
 
     def cancel(self) -> None:
         """End the span as cancelled."""
@@ -171,11 +174,23 @@ class Span(Block):
         above = run.anchor(self._parent)
         now = core.clock.elapsed() + run.offset
         started = now if started_at is None else moment(started_at, now)
-        self.id = identifier = core.mint.mint(started)
+        self.id = core.mint.mint(started)
         self._begun = started
-        name = identifier.encode()
-        encoded = core.payload(self.schema_name, self._payload)
-        self._payload = None  # recorded; a long span must not keep it alive
+        payload, self._payload = self._payload, None  # a long span must not keep it alive
+        try:
+            encoded = core.payload(self.schema_name, payload)
+        except BaseException as error:
+            # What the guard lets through keeps the host from entering the block, and so from
+            # ending the span.
+            self._write_start(above, UNREADABLE)
+            if not isinstance(error, Exception):
+                self.end_with(error)
+            raise
+        self._write_start(above, encoded)
+
+    def _write_start(self, above: str | None, encoded: bytes) -> None:
+        run = self.run
+        core, name = run.core, self.id.encode()
         body = (
             b'"agent_instance_id":"%b","id":"%b","parent_span_id":%b,"schema_name":%b,'
             b'"started_at":%b,"payload":%b'
@@ -183,14 +198,14 @@ class Span(Block):
                 run.encoded_id,
                 name,
                 b"null" if above is None else b'"%b"' % above.encode(),
-                core.name(self.schema_name),
-                quoted(started),
+                core.name(self.schema_name, run.agent),
+                quoted(self._begun),
                 encoded,
             )
         )
         self._kept = core.write(Operation.CREATE_SPAN, run.encoded_id, name, body)
         # There was no room for it: its children hang from whatever it would have hung from.
-        self._anchor = identifier if self._kept else above
+        self._anchor = self.id if self._kept else above
 
     @property
     def anchor(self) -> str | None:
@@ -198,35 +213,44 @@ class Span(Block):
         return self._anchor
 
     def _write_end(
-        self,
-        status: Status,
-        finished_at: datetime | None,
-        error: Mapping[str, Any] | None = None,
+        self, status: Status, finished_at: datetime | None, error: BaseException | None = None
     ) -> None:
         if not self._kept:
             return
         run = self.run
         core = run.core
-        now = core.clock.elapsed() + run.offset
-        ended = now if finished_at is None else moment(finished_at, now)
-        result: Any = self._result
-        self._result = None
+        ended = core.clock.elapsed() + run.offset
+        member = b""
+        try:
+            if finished_at is not None:
+                ended = moment(finished_at, ended)
+            member = self._result_member(error)
+        finally:
+            # Also when the host's own code raises in there what the guard lets through.
+            body = quoted(max(ended, self._begun)) + status_member(status) + member
+            core.write(Operation.FINISH_SPAN, run.encoded_id, self.id.encode(), body)
+
+    def _result_member(self, error: BaseException | None) -> bytes:
+        result, self._result = self._result, None
         if error is not None:
-            result = {**_members(result), "error": error}
-        body = quoted(max(ended, self._begun)) + status_member(status)
-        if result is not None:
-            body += b',"result_payload":' + core.payload(self.schema_name, result)
-        core.write(Operation.FINISH_SPAN, run.encoded_id, self.id.encode(), body)
+            result = {**_members(result), "error": described(error)}
+        if result is None:
+            return b""
+        return b',"result_payload":' + self.run.core.payload(self.schema_name, result)
 
     def __repr__(self) -> str:
         return f"<Span {self.schema_name} {self.id or 'not begun'}>"
 
 
 def status_member(status: str) -> bytes:
-    """A status as a further member of a JSON object; one that there is not counts as complete."""
-    if status not in STATUSES:
-        failures.note("finish", ValueError(f"status {status!r} is none of {list(STATUSES)}"))
-    return STATUSES.get(status, STATUSES["complete"])
+    """Return a status as a further member of a JSON object, defaulting to `complete`."""
+    member = STATUSES.get(str.__str__(status)) if isinstance(status, str) else None
+    if member is None:
+        expected = ", ".join(STATUSES)
+        failures.note(
+            "finish", ValueError(f"status must be one of {expected}, got {shown(status)}")
+        )
+    return member or STATUSES["complete"]
 
 
 class _Current:

@@ -9,10 +9,12 @@ import threading
 import weakref
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from numbers import Number
 from typing import TYPE_CHECKING, Any, cast
 
 import orjson
 
+from .corrections import schema_name, shown
 from .data_risk import checked
 from .declaring import Declaring
 from .encoding import encode
@@ -25,8 +27,6 @@ if TYPE_CHECKING:
 ANY_OBJECT = {"type": "object"}
 MAX_FUNCTIONS = 8
 """Traced functions of one span type that its schemas tell apart; with more they say nothing."""
-MAX_NAME = 255
-"""Characters of the longest name of a span type."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -214,6 +214,8 @@ class SpanTypes(Declaring):
         Raises:
             ConfigurationError: A name is declared differently in both.
         """
+        if not isinstance(cast("object", types), SpanTypes):
+            raise ConfigurationError(f"only SpanTypes can be included, got {shown(types)}")
         with _lock:
             self._merge(types._entries)
             types._including.add(self)
@@ -224,6 +226,9 @@ class SpanTypes(Declaring):
         Raises:
             ConfigurationError: The name is declared differently already.
         """
+        name = declared_name(span_type.name)
+        if name != span_type.name:
+            span_type = replace(span_type, name=name)
         traced = bool(span_type.functions)
         entry = _Entry(traced=span_type) if traced else _Entry(declared=span_type)
         with _lock:
@@ -303,8 +308,7 @@ def new_span_type(
     Raises:
         ConfigurationError: A part of it cannot be used; the message says which.
     """
-    if not isinstance(name, str) or not 0 < len(name) <= MAX_NAME:
-        raise ConfigurationError(f"a span type's name is text of 1 to {MAX_NAME} characters")
+    name = declared_name(name)
     for field_name in ("title", "description", "template"):
         text = texts.get(field_name)
         if text is not None and not isinstance(text, str):
@@ -316,6 +320,17 @@ def new_span_type(
         data_risk=None if data_risk is None else checked(data_risk),
         **texts,
     )
+
+
+def declared_name(name: object) -> str:
+    """The name of a span type, made to fit like that of a span.
+
+    Raises:
+        ConfigurationError: It is neither text nor a number.
+    """
+    if isinstance(name, bool) or not isinstance(name, str | Number):
+        raise ConfigurationError(f"a span type's name must be text, got {shown(name)}")
+    return schema_name(name, None)
 
 
 def _declared(name: str, part: str, declared: Any) -> Any:

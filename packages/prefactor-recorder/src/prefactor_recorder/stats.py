@@ -20,6 +20,8 @@ class Stats:
     """Operations that the server refused for good; they are in the dead-letter file."""
     dropped: int = 0
     """Operations that there was no room for, or that came after the recorder was closed."""
+    corrected: int = 0
+    """Names and texts that were changed to what the API takes; the log says which."""
     failures: int = 0
     """Failures of the recorder that the host was kept from."""
     requests: int = 0
@@ -31,7 +33,8 @@ class Stats:
     worker_restarts: int = 0
     """How often the delivery thread had to be started again."""
     durability: str = "disk"
-    """Where records are kept right now: `disk`, `memory`, or `off` if nothing is recorded."""
+    """Where records are kept right now: `disk` or `memory`; `not started` before the first run,
+    `off` if nothing is recorded."""
     paused: str | None = None
     """Why nothing is being delivered, such as a rejected token; None if nothing is in the way."""
     last_error: str | None = None

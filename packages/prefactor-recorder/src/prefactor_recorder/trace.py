@@ -19,7 +19,7 @@ from .generators import Items, Steps, Unrecorded, stepwise, stepwise_async
 from .guard import warn_once
 from .hint_reading import kind_of
 from .span import Span
-from .span_types import ANY_OBJECT, new_span_type
+from .span_types import ANY_OBJECT, declared_name, new_span_type
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -105,6 +105,7 @@ def declared(
     if name is None:
         name, title = _names(function)
         said.setdefault("title", title)
+    name = declared_name(name)
     # What is not recorded must not be asked for.
     for part, captured in (("params", capture_arguments), ("result", capture_result)):
         if not captured:

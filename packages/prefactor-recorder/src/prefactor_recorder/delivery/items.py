@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from prefactor_recorder.record import Operation
+from prefactor_recorder.record import START_LENGTH, Operation
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _CREATE = Operation.CREATE_SPAN
 _FINISH = Operation.FINISH_SPAN
 _REGISTER = Operation.REGISTER
+_START = Operation.START
 
 OVERHEAD = 256
 """Bytes at most of what an item is besides the bodies of its records: names, id and key."""
@@ -64,7 +65,7 @@ def encode_item(key: str, record: Record, finish: Record | None) -> bytes:
         operation.type.encode(),
         quoted,
         orjson.dumps(record.run_id),
-        record.body,
+        record.body[:START_LENGTH] if operation is _START else record.body,
     )
 
 

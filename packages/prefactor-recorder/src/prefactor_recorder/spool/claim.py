@@ -12,7 +12,7 @@ import os
 import secrets
 from typing import TYPE_CHECKING
 
-from .directory import NO_FOLLOW, create_file
+from .directory import create_file, open_regular
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -90,7 +90,7 @@ def claim_dead(path: Path) -> Claim | None:
     try:
         # Created if it is missing: segments without a lock file are nobody's, and two who want
         # them have to meet at one.
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | NO_FOLLOW, 0o600)
+        descriptor = open_regular(path, os.O_RDWR | os.O_CREAT)
     except FileNotFoundError:
         return None
     if _lock(path, descriptor):
@@ -106,7 +106,7 @@ def is_alive(path: Path) -> bool:
         OSError: The lock file cannot be opened.
     """
     try:
-        descriptor = os.open(path, os.O_RDWR | NO_FOLLOW)
+        descriptor = open_regular(path, os.O_RDWR)
     except FileNotFoundError:
         return False
     try:

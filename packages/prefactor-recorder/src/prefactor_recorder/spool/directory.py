@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import stat
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 _DIGITS = 16
 NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
 """The flag that refuses a symbolic link in the place of a file."""
+_DO_NOT_WAIT = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
 
 
 class UnsafeDirectory(OSError):
@@ -84,14 +86,47 @@ def is_private(directory: Path) -> bool:
     return True
 
 
+def is_regular(path: Path) -> bool:
+    """Whether a path names a regular file, and neither a link to one nor something else."""
+    try:
+        return stat.S_ISREG(path.lstat().st_mode)
+    except OSError:
+        return False
+
+
+def open_regular(path: Path, flags: int) -> int:
+    """Open a regular file for its owner alone; the descriptor.
+
+    Opening a FIFO waits for its other end, and opening a device can do anything: what is not a
+    regular file is not opened, and what becomes one meanwhile is closed again.
+
+    Raises:
+        FileNotFoundError: It does not exist, and `flags` do not ask to create it.
+        OSError: It is not a regular file, or cannot be opened.
+    """
+    with contextlib.suppress(FileNotFoundError):
+        _require_regular(path, path.lstat())
+    descriptor = os.open(path, flags | NO_FOLLOW | _DO_NOT_WAIT, 0o600)
+    try:
+        _require_regular(path, os.fstat(descriptor))
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _require_regular(path: Path, found: os.stat_result) -> None:
+    if not stat.S_ISREG(found.st_mode):
+        raise OSError(f"{path} is not a regular file: remove it, nothing of the spool is in it")
+
+
 def create_file(path: Path) -> int:
     """Open a new file to append to, for its owner alone; the descriptor.
 
     Raises:
         OSError: It is there already, or cannot be created.
     """
-    flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL | NO_FOLLOW
-    return os.open(path, flags, 0o600)
+    return open_regular(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL)
 
 
 def append_file(path: Path) -> int:
@@ -100,7 +135,7 @@ def append_file(path: Path) -> int:
     Raises:
         OSError: It cannot be opened.
     """
-    return os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | NO_FOLLOW, 0o600)
+    return open_regular(path, os.O_RDWR | os.O_APPEND | os.O_CREAT)
 
 
 def read_file(path: Path) -> bytes:
@@ -110,7 +145,7 @@ def read_file(path: Path) -> bytes:
         OSError: It is there and cannot be read.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY | NO_FOLLOW)
+        descriptor = open_regular(path, os.O_RDONLY)
     except FileNotFoundError:
         return b""
     with os.fdopen(descriptor, "rb") as file:

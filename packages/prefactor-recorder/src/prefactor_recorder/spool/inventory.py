@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from .claim import LOCK, is_alive
-from .directory import check_private
+from .directory import check_private, is_regular
 from .identity import read_identity
 from .letters import LETTERS, read_letters
 from .segment import ACK, SEGMENT, look_at_segment, process_of
@@ -56,6 +56,8 @@ class AccountFiles:
     """The account; None if the server has not named it yet."""
     processes: list[ProcessFiles]
     """Whose files are in it."""
+    not_regular: list[Path]
+    """What has the name of a file of the spool and is something else; it is left alone."""
 
 
 def survey(root: Path) -> list[AccountFiles]:
@@ -83,22 +85,26 @@ def _private_in(directory: Path) -> list[Path]:
 def _account(directory: Path) -> AccountFiles | None:
     identity = read_identity(directory)
     by_process: dict[str, list[Path]] = {}
+    not_regular: list[Path] = []
     for path in sorted(directory.iterdir()):
-        if path.suffix in _KINDS:
+        if path.suffix in _KINDS and is_regular(path):
             by_process.setdefault(process_of(path), []).append(path)
-    if not by_process and identity.api_url is None:
+        elif path.suffix in _KINDS:
+            not_regular.append(path)
+    if not (by_process or not_regular) and identity.api_url is None:
         return None
     return AccountFiles(
         directory=directory,
         api_url=identity.api_url,
         account_id=identity.account_id,
         processes=[_process(directory, name, files) for name, files in by_process.items()],
+        not_regular=not_regular,
     )
 
 
 def _process(directory: Path, name: str, files: list[Path]) -> ProcessFiles:
     # First: what is counted of a process that is dead by now does not change any more.
-    alive = is_alive(directory / f"{name}{LOCK}")
+    alive = _is_alive(directory / f"{name}{LOCK}")
     segments = [path for path in files if path.suffix == SEGMENT]
     pid = name.partition("-")[0]
     times: list[float] = []
@@ -121,5 +127,20 @@ def _process(directory: Path, name: str, files: list[Path]) -> ProcessFiles:
         bytes=size,
         undelivered=undelivered,
         oldest=min(times, default=None),
-        letters=read_letters(directory / f"{name}{LETTERS}"),
+        letters=_letters(directory / f"{name}{LETTERS}"),
     )
+
+
+def _is_alive(lock: Path) -> bool:
+    try:
+        return is_alive(lock)
+    except OSError:
+        # Nobody can hold it, and nobody can take it either.
+        return False
+
+
+def _letters(path: Path) -> list[dict[str, Any]]:
+    try:
+        return read_letters(path)
+    except OSError:
+        return []

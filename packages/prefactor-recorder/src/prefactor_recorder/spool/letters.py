@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from .directory import append_file, read_file
+from .directory import append_file, is_regular, read_file
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -67,7 +67,8 @@ def trim_letters(directory: Path, limit: int) -> int:
         for path in directory.glob(f"*{LETTERS}"):
             with contextlib.suppress(OSError):
                 status = path.lstat()
-                found.append((status.st_mtime, status.st_size, path))
+                if is_regular(path):
+                    found.append((status.st_mtime, status.st_size, path))
     taken = deleted = 0
     for _, size, path in sorted(found, reverse=True):
         taken += size

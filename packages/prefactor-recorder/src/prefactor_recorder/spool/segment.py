@@ -11,7 +11,7 @@ from prefactor_recorder.place import Place
 from prefactor_recorder.record import FRAME_SIZE, decode
 
 from .acks import ACK_SIZE, Settled, coalesce, decode_acks, encode_acks
-from .directory import NO_FOLLOW, append_file, create_file, read_file
+from .directory import append_file, create_file, open_regular, read_file
 from .scan import Scan, frame_end, scan
 
 if TYPE_CHECKING:
@@ -203,7 +203,9 @@ class Segment:
         """
         self.sealed = True
         self.committed = os.fstat(self.descriptor).st_size
-        self._settled_before = decode_acks(read_file(self.path.with_suffix(ACK)))
+        # Acks that cannot be read cost a second delivery, under the same keys.
+        with contextlib.suppress(OSError):
+            self._settled_before = decode_acks(read_file(self.path.with_suffix(ACK)))
         self._skipped = self.committed
         while self._position < self.committed:
             data, found = self._read_piece(_COUNTING_PIECE)
@@ -296,7 +298,7 @@ def adopt_segment(path: Path) -> Segment:
     Raises:
         OSError: It cannot be read.
     """
-    segment = Segment(path, os.open(path, os.O_RDONLY | NO_FOLLOW))
+    segment = Segment(path, open_regular(path, os.O_RDONLY))
     try:
         segment.count()
     except BaseException:

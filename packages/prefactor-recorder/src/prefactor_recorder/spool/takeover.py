@@ -6,7 +6,7 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from .claim import LOCK, Claim, claim_dead
-from .directory import is_private
+from .directory import is_private, is_regular
 from .identity import read_identity
 from .segment import ACK, SEGMENT, Segment, adopt_segment
 
@@ -117,7 +117,7 @@ def segments_by_process(directory: Path) -> dict[str, list[Path]]:
     with contextlib.suppress(OSError):
         for path in directory.iterdir():
             process, dash, number = path.name.removesuffix(SEGMENT).rpartition("-")
-            if path.name.endswith(SEGMENT) and dash and number.isdecimal():
+            if path.name.endswith(SEGMENT) and dash and number.isdecimal() and is_regular(path):
                 found.setdefault(process, {})[int(number)] = path
     oldest = sorted(found, key=lambda process: _age(found[process].values()))
     return {process: [path for _, path in sorted(found[process].items())] for process in oldest}

@@ -9,6 +9,7 @@ import weakref
 from typing import TYPE_CHECKING, Any, cast
 
 from prefactor_recorder.core import Core
+from prefactor_recorder.corrections import corrections
 from prefactor_recorder.guard import failures
 from prefactor_recorder.memory import MemoryJournal
 from prefactor_recorder.parts import Parts
@@ -180,7 +181,12 @@ class _KeptParts(Parts):
 
     def stats(self) -> Stats:
         """Everything counts as delivered."""
-        return Stats(delivered=self.written, failures=failures.count, durability="memory")
+        return Stats(
+            delivered=self.written,
+            corrected=corrections.count,
+            failures=failures.count,
+            durability="memory",
+        )
 
 
 class _KeptJournal(MemoryJournal):

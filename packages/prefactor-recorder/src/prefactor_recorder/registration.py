@@ -1,0 +1,144 @@
+"""What is said of a run when it is registered: checked, and made to fit what the API takes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
+
+from .corrections import corrected_name, corrected_text, corrections, shown
+from .encoding import encode, encode_object
+from .errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .corrections import Corrected
+
+PURPOSES = ("live", "smoke_test", "eval")
+"""What a run can be for."""
+MAX_ENVIRONMENT = 64 * 1024
+"""Bytes of a runtime environment as JSON, beyond which its largest fields are cut."""
+RUN_FIELDS = ("agent_id", "environment_id", "purpose", "external_identifier", "agent_version")
+"""What a registration says of the run itself, besides its id and what its spans look like."""
+
+
+class Registration(NamedTuple):
+    """The members of a register body behind its id, as JSON."""
+
+    agent: str | None
+    """The agent, as the log names it."""
+    run: bytes
+    """What is said of the run: `RUN_FIELDS`."""
+    rest: bytes
+    """The declared span types, and how to treat the version."""
+
+    @property
+    def whole(self) -> bytes:
+        """All of it."""
+        return self.run + self.rest
+
+
+def registration(fields: Mapping[str, Any], schema_version: bytes | None) -> Registration:
+    """A registration with these fields, of which those that are None say nothing.
+
+    Args:
+        fields: `agent_id`, `environment_id`, `purpose`, `external_identifier` and `version`.
+        schema_version: The declared span types, as JSON.
+
+    Raises:
+        ConfigurationError: A field has a type that it cannot have, or there is no such purpose.
+    """
+    reading = _Reading(fields.get("agent_id"))
+    body: dict[str, Any] = {
+        "agent_id": reading.agent,
+        "environment_id": reading.name("environment_id", fields.get("environment_id")),
+        "purpose": _purpose(fields.get("purpose")),
+        "external_identifier": reading.name(
+            "external_identifier", fields.get("external_identifier")
+        ),
+    }
+    said = {name: value for name, value in body.items() if value is not None}
+    said["agent_version"] = reading.version(fields.get("version"))
+    rest = b',"update_current_version":true'
+    if schema_version is not None:
+        rest += b',"agent_schema_version":' + schema_version
+    return Registration(reading.agent, b"," + encode(said)[1:-1], rest)
+
+
+class _Reading:
+    """Reads the fields of one registration, for one agent."""
+
+    def __init__(self, agent_id: object) -> None:
+        self.agent: str | None = None
+        self.agent = self.name("agent_id", agent_id)
+
+    def name(self, field: str, value: object) -> str | None:
+        return self._text(field, value, corrected_name)
+
+    def version(self, given: object) -> dict[str, Any]:
+        """The fields of a version: its identifier alone, or several of them."""
+        if not isinstance(given, Mapping):
+            identifier = self.name("version", given)
+            return {} if identifier is None else {"external_identifier": identifier}
+        try:
+            fields = dict(cast("Mapping[str, Any]", given))
+        except Exception as error:
+            raise ConfigurationError(f"version cannot be read: {type(error).__name__}") from error
+        readers: dict[Any, Callable[[str, Any], Any]] = {
+            "name": self.name,
+            "external_identifier": self.name,
+            "description": lambda field, value: self._text(field, value, corrected_text),
+            "runtime_environment": self._environment,
+        }
+        for unknown in [key for key in fields if key not in readers]:
+            expected = ", ".join(readers)
+            change = f"is not a field of a version ({expected}), and left out"
+            corrections.note("version key", unknown, self.agent, change)
+        read = {
+            name: reader(f"version[{name!r}]", fields[name])
+            for name, reader in readers.items()
+            if name in fields
+        }
+        return {name: value for name, value in read.items() if value is not None}
+
+    def _environment(self, field: str, value: object) -> Any:
+        if value is None:
+            return None
+        if not isinstance(value, Mapping):
+            raise ConfigurationError(f"{field} must be a mapping, got {type(value).__name__}")
+        import orjson  # noqa: PLC0415 - seldom given
+
+        from .cutting import cut  # noqa: PLC0415
+
+        encoded = encode_object(cast("Mapping[str, Any]", value))
+        if len(encoded) > MAX_ENVIRONMENT:
+            change = f"is cut to {MAX_ENVIRONMENT} bytes"
+            corrections.note(field, cast("Any", value), self.agent, change)
+        return orjson.loads(cut(encoded, MAX_ENVIRONMENT))
+
+    def _text(
+        self, field: str, value: object, correct: Callable[[object], Corrected]
+    ) -> str | None:
+        if value is None:
+            return None
+        try:
+            found = correct(value)
+        except TypeError as error:
+            expected = "a mapping, " if field == "version" else ""
+            raise ConfigurationError(f"{field} must be {expected}{error}") from None
+        if found.change:
+            agent = value if field == "agent_id" else self.agent
+            corrections.note(field, value, agent, found.change)
+        return found.text or None
+
+
+def _purpose(given: object) -> str | None:
+    if given is None:
+        return None
+    text = str.__str__(given) if isinstance(given, str) else None
+    if text == "":
+        return None
+    if text not in PURPOSES:
+        expected = ", ".join(PURPOSES)
+        raise ConfigurationError(f"purpose must be one of {expected}, got {shown(given)}")
+    return text

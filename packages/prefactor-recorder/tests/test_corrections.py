@@ -1,0 +1,160 @@
+"""What the recorder is told is made to fit what the API takes, or refused at once."""
+
+import logging
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from prefactor_recorder import ConfigurationError, Recorder, SpanTypes
+from prefactor_recorder.corrections import MAX_NAME, MAX_TEXT, corrected_name, corrected_text
+from prefactor_recorder.testing import InMemoryRecorder
+
+LONG = "x" * 1000
+
+
+@pytest.mark.parametrize(
+    ("given", "text", "change"),
+    [
+        ("as it is", "as it is", ""),
+        ("", "", "is empty, and left out"),
+        (7, "7", "is recorded as text"),
+        (1.5, "1.5", "is recorded as text"),
+        (UUID(int=1), "00000000-0000-0000-0000-000000000001", "is recorded as text"),
+        ("a\0b", "ab", "is recorded without NUL and unpaired surrogates"),
+        ("a\ud800b", "ab", "is recorded without NUL and unpaired surrogates"),
+    ],
+)
+def test_a_name_is_corrected(given: object, text: str, change: str) -> None:
+    """Numbers become text, and what a name cannot hold is left out."""
+    assert corrected_name(given) == (text, change)
+
+
+def test_long_names_that_begin_alike_stay_apart() -> None:
+    """What is cut has the longest length that is taken, and a digest of the whole at its end."""
+    one, other = corrected_name(LONG + "a"), corrected_name(LONG + "b")
+    assert len(one.text) == len(other.text) == MAX_NAME
+    assert one.text != other.text
+    assert one.text.startswith("x" * 200)
+    assert corrected_text("y" * 20_000).text == "y" * (MAX_TEXT - 1) + "…"
+    assert len(corrected_name(10**6000).text) == MAX_NAME
+
+
+def registered(recorder: InMemoryRecorder) -> dict[str, Any]:
+    """What the last run was registered with."""
+    return recorder.runs[-1].registration
+
+
+@pytest.mark.parametrize(
+    ("arguments", "found"),
+    [
+        ({"version": 7}, {"agent_version": {"external_identifier": "7"}}),
+        ({"version": ""}, {"agent_version": {}}),
+        (
+            {"version": {"external_identifier": 1.0}},
+            {"agent_version": {"external_identifier": "1.0"}},
+        ),
+        ({"version": {"nam": "typing error"}}, {"agent_version": {}}),
+        ({"version": {"description": "d" * 20_000}}, {}),
+        ({"external_identifier": 5}, {"external_identifier": "5"}),
+        ({"external_identifier": "\0"}, {"external_identifier": None}),
+        ({"environment_id": "e\0"}, {"environment_id": "e"}),
+        ({"purpose": ""}, {"purpose": None}),
+        ({"agent_id": ""}, {"agent_id": "test-agent"}),
+        ({"agent_id": 3}, {"agent_id": "3"}),
+    ],
+)
+def test_an_argument_of_a_run_is_corrected(
+    arguments: dict[str, Any], found: dict[str, Any]
+) -> None:
+    """The run is registered all the same, with the value as it can be taken."""
+    with InMemoryRecorder() as recorder:
+        recorder.run(**arguments).start()
+        registration = registered(recorder)
+    assert {name: registration.get(name) for name in found} == found
+    assert len(registration["agent_version"].get("description") or "") <= MAX_TEXT
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            {"purpose": "production"},
+            "purpose must be one of live, smoke_test, eval, got 'production'",
+        ),
+        ({"purpose": 1}, "purpose must be one of .*, got 1"),
+        ({"version": ["1"]}, "version must be a mapping, text or a number, not list"),
+        ({"version": True}, "version must be a mapping, text or a number, not bool"),
+        ({"version": {"name": []}}, r"version\['name'\] must be text or a number, not list"),
+        ({"version": {"runtime_environment": "x"}}, "must be a mapping, got str"),
+        ({"agent_id": object()}, "agent_id must be text or a number, not object"),
+        ({"environment_id": b"e"}, "environment_id must be text or a number, not bytes"),
+        ({"external_identifier": {}}, "external_identifier must be text or a number, not dict"),
+        ({"span_types": 3}, "span_types must be an iterable of SpanTypes"),
+        ({"span_types": ["agent:llm"]}, "span_types must hold SpanTypes, got 'agent:llm'"),
+        ({"sampled": "yes"}, "sampled must be True, False or None, got 'yes'"),
+    ],
+)
+def test_a_run_refuses_what_cannot_be_corrected(arguments: dict[str, Any], message: str) -> None:
+    """A wrong type, or a purpose that does not exist, raises where the run is made."""
+    with InMemoryRecorder() as recorder, pytest.raises(ConfigurationError, match=message):
+        recorder.run(**arguments)
+    with Recorder(enabled=False) as off, pytest.raises(ConfigurationError, match=message):
+        off.run(**arguments)
+
+
+@pytest.mark.parametrize(
+    "name", ["", "\0", "n" * 300, 3, None, ["unhashable"], "lone \udc00", object()]
+)
+def test_a_span_is_recorded_under_any_name(name: Any) -> None:
+    """A span's name is made to fit, whatever it is; its declaration gets the same name."""
+    with InMemoryRecorder() as recorder:
+        if isinstance(name, str | int):
+            recorder.span_type(name)  # type: ignore[arg-type]
+            assert recorder.trace(name)(len)([]) == 0
+        with recorder.run() as run, run.span(name):
+            pass
+    (span,) = recorder.spans
+    assert 0 < len(span.schema_name) <= MAX_NAME
+    assert "\0" not in span.schema_name
+    if isinstance(name, str | int):
+        declared = registered(recorder)["agent_schema_version"]["span_type_schemas"]
+        assert [each["name"] for each in declared] == [span.schema_name]
+
+
+def test_a_correction_is_counted_and_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """The log names field, value and agent, once; every correction counts."""
+    with InMemoryRecorder() as recorder, caplog.at_level(logging.WARNING):
+        before = recorder.stats().corrected
+        for _ in range(3):
+            recorder.run("bot-of-this-test", external_identifier=LONG)
+        assert recorder.stats().corrected == before + 3
+    (line,) = caplog.messages
+    assert "external_identifier='xxxx" in line
+    assert "of agent 'bot-of-this-test' is cut to 256 characters" in line
+    assert len(line) < 200
+
+
+def test_an_end_is_recorded_under_any_status() -> None:
+    """A status that does not exist, of whatever type, counts as complete."""
+    with InMemoryRecorder() as recorder:
+        run = recorder.run()
+        run.start()
+        run.start_span("x:y").finish(status=["failed"])  # type: ignore[arg-type]
+        run.finish(status="nonsense")  # type: ignore[arg-type]
+    assert [span.status for span in recorder.spans] == ["complete"]
+    assert recorder.runs[0].status == "complete"
+
+
+def test_only_sets_can_be_included() -> None:
+    """What is no set of span types is refused where it is included."""
+    with pytest.raises(ConfigurationError, match="only SpanTypes can be included"):
+        SpanTypes().include("agent:llm")  # type: ignore[arg-type]
+
+
+def test_the_state_before_the_first_run_has_a_name() -> None:
+    """Durability is `not started` until something is recorded, and `off` if nothing will be."""
+    with Recorder("http://127.0.0.1:9", "token", durability="memory") as recorder:
+        assert recorder.stats().durability == "not started"
+    assert recorder.stats().durability == "off"
+    assert Recorder(enabled=False).stats().durability == "off"

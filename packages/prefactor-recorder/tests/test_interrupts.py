@@ -1,0 +1,123 @@
+"""An exception that is meant for the host passes through the recorder, which stays consistent."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from prefactor_recorder import current_span
+from prefactor_recorder.testing import InMemoryRecorder
+
+INTERRUPTS = [KeyboardInterrupt, SystemExit, GeneratorExit, type("Other", (BaseException,), {})]
+
+
+class Interrupted:
+    """A value that raises when it is looked at: each time, or only the first."""
+
+    def __init__(self, error: type[BaseException], times: int) -> None:
+        self.error = error
+        self.times = times
+
+    def __repr__(self) -> str:
+        self.times -= 1
+        if self.times >= 0:
+            raise self.error
+        return "looked at"
+
+
+class Model(Interrupted):
+    """The same, out of its own serializer."""
+
+    def model_dump(self, **_: Any) -> Any:
+        return {"text": repr(self)}
+
+
+class Failure(Exception):
+    """An exception that raises another when it is shown."""
+
+    def __init__(self, value: Interrupted) -> None:
+        super().__init__()
+        self.value = value
+
+    def __str__(self) -> str:
+        return repr(self.value)
+
+
+@pytest.fixture(params=INTERRUPTS, ids=lambda kind: kind.__name__)
+def error(request: pytest.FixtureRequest) -> type[BaseException]:
+    """What is raised."""
+    return request.param  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("times", [1, 1000])
+@pytest.mark.parametrize("kind", [Interrupted, Model])
+def test_an_interrupt_out_of_a_payload_ends_the_span(
+    error: type[BaseException], kind: type[Interrupted], times: int
+) -> None:
+    """The block is not entered; the span has begun and ended, and nothing is current any more."""
+    with InMemoryRecorder() as recorder, recorder.run() as run:
+        with pytest.raises(error), run.span("x:y", {"value": kind(error, times)}):
+            raise AssertionError("the block was entered")
+        with pytest.raises(error):
+            run.start_span("x:y", kind(error, times))
+        assert current_span() is None
+        with run.span("x:after", {"fine": True}):
+            pass
+    recorder.assert_all_ended()
+    assert [span.payload.get("fine") for span in recorder.spans] == [None, None, True]
+    assert recorder.spans[0].status == ("failed" if error in INTERRUPTS[1::2] else "cancelled")
+
+
+@pytest.mark.parametrize("times", [1, 1000])
+@pytest.mark.parametrize(
+    "end",
+    [
+        lambda span, value: span.finish({"value": value}),
+        lambda span, value: span.finish(value, status="failed"),
+        lambda span, value: span.fail(Failure(value)),
+    ],
+    ids=["finish", "finish as failed", "fail"],
+)
+def test_an_interrupt_out_of_a_result_ends_the_span(
+    error: type[BaseException], end: Callable[[Any, Any], None], times: int
+) -> None:
+    """It reaches the host as itself, and the span has its end all the same."""
+    with InMemoryRecorder() as recorder, recorder.run() as run:
+        span = run.start_span("x:y")
+        with pytest.raises(error):
+            end(span, Interrupted(error, times))
+        span.finish({"second": "ends are ignored"})
+    recorder.assert_all_ended()
+    assert recorder.spans[0].result is None or "second" not in recorder.spans[0].result
+
+
+def test_an_interrupt_out_of_redaction_keeps_the_payload_out(error: type[BaseException]) -> None:
+    """Nothing of a payload is recorded that the callback has not seen to its end."""
+
+    def redact(_: str, payload: dict[str, Any]) -> dict[str, Any]:
+        if payload.get("secret"):
+            raise error
+        return payload
+
+    with InMemoryRecorder(redact=redact) as recorder, recorder.run() as run:
+        with pytest.raises(error), run.span("x:y", {"secret": "s"}):
+            raise AssertionError("the block was entered")
+        with pytest.raises(error), run.span("x:z") as span:
+            span.set_result({"secret": "s"})
+    recorder.assert_all_ended()
+    assert "secret" not in str([(span.payload, span.result) for span in recorder.spans])
+
+
+def test_a_traced_function_passes_an_interrupt_on(error: type[BaseException]) -> None:
+    """Arguments and results that raise end the span of a call."""
+    with InMemoryRecorder() as recorder, recorder.run():
+
+        @recorder.trace("agent:tool")
+        def tool(value: Any) -> Any:
+            return Interrupted(error, 1000) if value is None else value
+
+        for argument in (None, Interrupted(error, 1000)):
+            with pytest.raises(error):
+                tool(argument)
+    recorder.assert_all_ended()
+    assert len(recorder.spans) == 2
