@@ -169,19 +169,6 @@ async def test_field_errors_and_request_id(
         assert (info.value.errors, info.value.request_id) == (errors, "r1")
 
 
-async def test_redirects_are_followed_as_ever(
-    client: PrefactorHttpClient, server: ScriptedServer
-) -> None:
-    """A redirect leads on, as it does with aiohttp, and an endless one is not retried."""
-    server.script(Reply(307, None, {"Location": PING}))
-    assert (await client.request("GET", "/old"))["status"] == "success"
-    server.script(*[Reply(302, None, {"Location": "/loop"})] * 12, path="/loop")
-    with pytest.raises(PrefactorNetworkError) as info:
-        await client.request("GET", "/loop")
-    assert isinstance(info.value, aiohttp.TooManyRedirects)
-    assert info.value.attempts == 1
-
-
 async def test_a_head_request_has_no_body(
     client: PrefactorHttpClient, server: ScriptedServer
 ) -> None:

@@ -29,6 +29,7 @@ def test_defaults() -> None:
         "retry_on_status_codes": (429, 500, 502, 503, 504),
         "default_idempotency_key": None,
         "deadline": None,
+        "max_response_bytes": 128 * 2**20,
     }
 
 
@@ -50,6 +51,7 @@ BROKEN: list[tuple[str, Any, str]] = [
     ("initial_retry_delay", 61, "initial_retry_delay must be <= max_retry_delay"),
     ("retry_multiplier", 0.5, "retry_multiplier must be >= 1"),
     ("deadline", 0, "deadline must be positive"),
+    ("max_response_bytes", 0, "max_response_bytes must be positive"),
 ]
 
 
@@ -96,6 +98,7 @@ def test_from_env_reads_every_field() -> None:
             "PREFACTOR_MAX_RETRIES": "7",
             "PREFACTOR_RETRY_ON_STATUS_CODES": "429, 503",
             "PREFACTOR_DEADLINE": "12.5",
+            "PREFACTOR_MAX_RESPONSE_BYTES": "5000000",
             "PREFACTOR_RETRY_MULTIPLIER": " ",
         }
     )
@@ -106,6 +109,7 @@ def test_from_env_reads_every_field() -> None:
         max_retries=7,
         retry_on_status_codes=(429, 503),
         deadline=12.5,
+        max_response_bytes=5_000_000,
     )
 
 

@@ -14,11 +14,11 @@ from .exceptions import (
     PrefactorHttpError,
     PrefactorNetworkError,
     PrefactorResponseContractError,
-    translated,
 )
 from .headers import IDEMPOTENCY_KEY
 from .options import NO_OPTIONS, RequestOptions
 from .retry import Failure, RetryHandler, RetryPolicy
+from .translation import translated
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -191,6 +191,8 @@ class Call(Generic[T]):
             left = self.deadline - self._context.handler.clock()
             # Not less than a moment: what has no time left must still fail as a timeout.
             limits["seconds"] = self._seconds = max(min(own, left), 0.001)
+        if settings.max_response_bytes is not None:
+            limits["max_bytes"] = settings.max_response_bytes
         return limits
 
 

@@ -8,19 +8,26 @@ from __future__ import annotations
 
 import copy
 import functools
-import math
 from typing import TYPE_CHECKING, Any, cast
 
 import aiohttp
 
 from .calls import Call, Context, log_reply, repeatable
-from .connections import LARGE, ask_double, connect, current_attempt, in_pieces, read_double
+from .connections import (
+    ask_double,
+    connect,
+    current_attempt,
+    for_real_session,
+    is_real,
+    read_double,
+    read_response,
+    untimed,
+)
 from .encoding import EncodedBody, encode_body, query
 from .exceptions import (
     LOST_CONNECTION,
     NETWORK_FAILURES,
     PrefactorClientError,
-    translated,
 )
 from .headers import Headers
 from .limits import Attempt
@@ -31,6 +38,7 @@ from .replies import RawResponse, Reply, parse, raw
 from .resources import Resources
 from .retry import RetryHandler
 from .sessions import Sessions
+from .translation import translated
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -87,10 +95,7 @@ class PrefactorHttpClient(Resources):
         opening = functools.partial(connect, config, trust_env=trust_env, resolver=resolver)
         self._sessions: Sessions[aiohttp.ClientSession] = Sessions(opening, session)
         self._context = Context(config, self._retry_handler, self._sessions, self._redactor)
-        # aiohttp rounds longer limits up to a full second; ours are meant exactly.
-        self._untimed = aiohttp.ClientTimeout(
-            total=None, connect=config.connect_timeout, ceil_threshold=math.inf
-        )
+        self._untimed = untimed(config)
         extras = {"ssl": ssl, "proxy": proxy}
         self._extras = {name: value for name, value in extras.items() if value is not None}
 
@@ -121,6 +126,7 @@ class PrefactorHttpClient(Resources):
         deadline: float | None = None,
         request_timeout: float | None = None,
         max_retries: int | None = None,
+        max_response_bytes: int | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Self:
         """A client with other defaults that shares session and retry quota with this one.
@@ -131,12 +137,14 @@ class PrefactorHttpClient(Resources):
             deadline: Seconds for a whole call; `math.inf` lifts the limit.
             request_timeout: Seconds for one attempt.
             max_retries: Attempts after the first one.
+            max_response_bytes: Bytes of a response body that are taken.
             headers: Extra headers of every request.
         """
         given = RequestOptions(
             deadline=deadline,
             request_timeout=request_timeout,
             max_retries=max_retries,
+            max_response_bytes=max_response_bytes,
             headers=headers or {},
         )
         child = copy.copy(self)
@@ -173,7 +181,7 @@ class PrefactorHttpClient(Resources):
         Raises:
             PrefactorApiError: The server refused (a subclass by status).
             PrefactorNetworkError: No usable answer; also an aiohttp or asyncio error.
-            PrefactorResponseContractError: The reply is not a JSON object.
+            PrefactorResponseContractError: The reply is not a JSON object, or too large.
             PrefactorRetryExhaustedError: It failed on the last of several attempts.
             PrefactorRequestError: It cannot be sent as it is; nothing was.
         """
@@ -214,12 +222,13 @@ class PrefactorHttpClient(Resources):
             options: Limits and headers of this call only.
 
         Returns:
-            Status, headers and body; the status is below 400.
+            Status, headers and body; the status is below 300, or 304.
 
         Raises:
             PrefactorApiError: The server refused (a subclass by status).
             PrefactorNetworkError: No usable answer; also an aiohttp or asyncio error.
-            PrefactorResponseContractError: A status of 500 or above without a JSON object.
+            PrefactorResponseContractError: A status of 500 or above without a JSON object, or a
+                reply that is too large.
             PrefactorRetryExhaustedError: It failed on the last of several attempts.
             PrefactorRequestError: It cannot be sent as it is; nothing was.
         """
@@ -274,6 +283,7 @@ class PrefactorHttpClient(Resources):
         *,
         seconds: float | None = None,
         headers: Mapping[str, str] | None = None,
+        max_bytes: int | None = None,
     ) -> dict[str, Any]:
         """Make one attempt on the open session.
 
@@ -285,12 +295,15 @@ class PrefactorHttpClient(Resources):
             idempotency_key: Sent as a header.
             seconds: Limit of the attempt; None for that of the session.
             headers: Extra headers.
+            max_bytes: Limit of the response; None for that of the client.
         """
         if json_data is not None and type(json_data) is not EncodedBody:
             json_data = encode_body(json_data)
         content = {"params": params, "json": json_data}
         return parse(
-            await self._attempt(method, path, content, idempotency_key, seconds, headers),
+            await self._attempt(
+                method, path, content, idempotency_key, seconds, headers, max_bytes
+            ),
             self._redactor,
         )
 
@@ -304,11 +317,14 @@ class PrefactorHttpClient(Resources):
         *,
         seconds: float | None = None,
         headers: Mapping[str, str] | None = None,
+        max_bytes: int | None = None,
     ) -> RawResponse:
         """Make one attempt with a body of bytes; arguments as for `_make_request`."""
         content = {"data": json_data}
         return raw(
-            await self._attempt(method, path, content, idempotency_key, seconds, headers),
+            await self._attempt(
+                method, path, content, idempotency_key, seconds, headers, max_bytes
+            ),
             self._redactor,
         )
 
@@ -320,6 +336,7 @@ class PrefactorHttpClient(Resources):
         idempotency_key: str | None,
         seconds: float | None,
         headers: Mapping[str, str] | None,
+        max_bytes: int | None,
     ) -> Reply:
         """One exchange within its time limit; `content` is what aiohttp calls query and body."""
         session = self._session
@@ -337,7 +354,8 @@ class PrefactorHttpClient(Resources):
             # The limit is for the replay too.
             with Attempt(self._sessions.watch(), seconds or self.config.request_timeout) as attempt:
                 current_attempt.set(attempt)
-                reply = await self._exchange(session, path, arguments, attempt)
+                limit = max_bytes or self.config.max_response_bytes
+                reply = await self._exchange(session, path, arguments, attempt, limit)
         except (TypeError, ValueError) as error:
             # aiohttp's word for "this URL, header or argument cannot be sent".
             if isinstance(error, NETWORK_FAILURES):
@@ -352,6 +370,7 @@ class PrefactorHttpClient(Resources):
         path: str,
         arguments: dict[str, Any],
         attempt: Attempt,
+        max_bytes: int,
     ) -> Reply:
         """One round trip; a second one at once if the first met a connection closed while idle.
 
@@ -361,37 +380,18 @@ class PrefactorHttpClient(Resources):
         """
         while True:
             try:
-                real = self._adapted(arguments, session)
-                if real is None:
+                if not is_real(session):
                     return await ask_double(session, path, arguments)
+                given = session is self._sessions.given
+                real = for_real_session(arguments, self._untimed, given=given)
                 # Not `async with`, whose ends cost: read() gives the connection back or closes it.
                 response = await session.request(**real)
                 attempt.answered = True
                 if not isinstance(cast("object", response), aiohttp.ClientResponse):
                     return await read_double(response, path, arguments)
-                # text() would look for the character set and decode only for the JSON parser
-                # to encode again, a tenth of the call.
-                body = await response.read()
-                return Reply(path, arguments["method"], response.status, body, response.headers)
+                return await read_response(response, arguments["method"], path, max_bytes)
             except LOST_CONNECTION:
                 if attempt.answered or not attempt.from_pool or not repeatable(arguments):
                     raise
             # Its connections are new, so that the next failure is raised.
             session = self._sessions.single_use()
-
-    def _adapted(
-        self, arguments: dict[str, Any], session: aiohttp.ClientSession
-    ) -> dict[str, Any] | None:
-        """The arguments as the session needs them; None if it is a double, which needs no more."""
-        is_real = isinstance(cast("object", session), aiohttp.ClientSession)
-        if not is_real or "request" in vars(session):
-            return None
-        # The attempt is watched already; a timer of aiohttp's own would only cost.
-        adapted = {**arguments, "timeout": self._untimed}
-        body: EncodedBody | None = arguments.get("json")
-        data: bytes = arguments.get("data", b"") if body is None else body.encoded
-        if len(data) > LARGE:
-            adapted |= {"json": None, "data": in_pieces(data)}
-        elif body is not None and session is self._sessions.given:
-            adapted["json"] = body.detached()  # its serializer encodes the values once more
-        return adapted

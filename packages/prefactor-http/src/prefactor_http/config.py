@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 RETRIED_STATUSES = (429, 500, 502, 503, 504)
 """Too many requests, and the server errors that are worth asking again about."""
+MAX_RESPONSE_BYTES = 128 * 2**20
+"""Twice the payloads that the server puts into its largest answer, the export of a run."""
 
 
 @dataclass
@@ -46,6 +48,8 @@ class HttpClientConfig:
     """Prefix of the keys that typed writes generate: `<prefix>-<uuid4>`, at most 64 characters."""
     deadline: float | None = field(default=None, kw_only=True)
     """Seconds for one call altogether, attempts and waits included; None for no limit."""
+    max_response_bytes: int = field(default=MAX_RESPONSE_BYTES, kw_only=True)
+    """Bytes of a response body that are taken, both as it is sent and uncompressed."""
 
     def __post_init__(self) -> None:
         """Check every value; `not x > 0` instead of `x <= 0`, so that NaN fails too."""
@@ -62,6 +66,7 @@ class HttpClientConfig:
         )
         _require(self.retry_multiplier >= 1, "retry_multiplier must be >= 1")
         _require(self.deadline is None or self.deadline > 0, "deadline must be positive")
+        _require(self.max_response_bytes > 0, "max_response_bytes must be positive")
 
     def __repr__(self) -> str:
         """Every field, with the token and any password inside `api_url` masked."""
@@ -128,4 +133,5 @@ _FROM_ENV: dict[str, Callable[[str], Any]] = {
     "retry_on_status_codes": _statuses,
     "default_idempotency_key": str,
     "deadline": float,
+    "max_response_bytes": int,
 }

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import math
+import zlib
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, cast
 
@@ -10,8 +13,9 @@ from aiohttp import HttpVersion11, hdrs
 from aiohttp.http import StreamWriter
 from multidict import CIMultiDict
 
-from .encoding import to_json_bytes, to_json_text
-from .replies import Reply
+from .encoding import EncodedBody, to_json_bytes, to_json_text
+from .inflate import UnreadableCodingError, coding_of, inflate
+from .replies import Reply, too_large, unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,6 +31,8 @@ PIECE = 2**18
 """Bytes that are written at a time of a larger body."""
 SMALL = 2**15
 """Bytes of a body that surely fit into the buffer of a transport, whose limit is twice that."""
+_DIGITS = 19
+"""Fewer digits than this make a number of bytes."""
 KEEP_ALIVE = 4.0
 """Seconds that an idle connection is kept: below the 5 s after which common servers close it."""
 
@@ -185,9 +191,109 @@ class _Pieces(aiohttp.Payload):
             await writer.write(content[start : start + PIECE])
 
 
-def in_pieces(body: bytes) -> aiohttp.Payload:
-    """A large body for one trip; a second trip takes a new one."""
-    return _Pieces(body)
+def untimed(config: HttpClientConfig) -> aiohttp.ClientTimeout:
+    """No limit but that for connecting: the attempt is watched already, and a timer costs."""
+    # aiohttp rounds longer limits up to a full second; ours are meant exactly.
+    return aiohttp.ClientTimeout(
+        total=None, connect=config.connect_timeout, ceil_threshold=math.inf
+    )
+
+
+def is_real(session: object) -> bool:
+    """Whether it is a session of aiohttp, and no double of a test."""
+    return isinstance(session, aiohttp.ClientSession) and "request" not in vars(session)
+
+
+def for_real_session(
+    arguments: Mapping[str, Any], timeout: aiohttp.ClientTimeout, *, given: bool
+) -> dict[str, Any]:
+    """The arguments of a request as a real session needs them.
+
+    Args:
+        arguments: What a double would be called with.
+        timeout: The limits that are left to aiohttp.
+        given: Whether the session is the caller's, with a serializer of its own.
+    """
+    # A redirect is an answer like any other, and we uncompress within limits.
+    adapted = {
+        **arguments,
+        "timeout": timeout,
+        "allow_redirects": False,
+        "auto_decompress": False,
+    }
+    body: EncodedBody | None = arguments.get("json")
+    data: bytes = arguments.get("data", b"") if body is None else body.encoded
+    if len(data) > LARGE:
+        adapted |= {"json": None, "data": _Pieces(data)}  # a second trip takes a new one
+    elif body is not None and given:
+        adapted["json"] = body.detached()  # its serializer encodes the values once more
+    return adapted
+
+
+async def read_response(
+    response: aiohttp.ClientResponse, method: str, path: str, limit: int
+) -> Reply:
+    """Read a response to its end, or until its body exceeds `limit` bytes.
+
+    The body is uncompressed here and not by aiohttp, which does that without a limit and without
+    letting anything else run, the time limit included.
+    """
+    status, headers = response.status, response.headers
+    length = headers.get(hdrs.CONTENT_LENGTH)
+    try:
+        if length is None or hdrs.TRANSFER_ENCODING in headers or not _within(length, limit):
+            body = await _read_pieces(response, limit)
+        else:
+            # text() would look for the character set and decode only for the JSON parser to
+            # encode again, a tenth of the call.
+            body = await response.read()
+        if hdrs.CONTENT_ENCODING in headers and body:
+            coding = coding_of(headers[hdrs.CONTENT_ENCODING])
+            body = body if coding is None else await _inflated(body, coding, limit)
+    except _TooLargeError:
+        return Reply(path, method, status, b"", headers, too_large(method, path, status, limit))
+    except UnreadableCodingError as error:
+        defect = unreadable(method, path, status, str(error))
+        return Reply(path, method, status, b"", headers, defect)
+    return Reply(path, method, status, body, headers)
+
+
+class _TooLargeError(Exception):
+    """The body of a response exceeds the limit."""
+
+
+def _within(length: str, limit: int) -> bool:
+    """Whether a declared length is a number up to the limit; aiohttp reads no more than that."""
+    return length.isascii() and length.isdigit() and len(length) < _DIGITS and int(length) <= limit
+
+
+async def _read_pieces(response: aiohttp.ClientResponse, limit: int) -> bytes:
+    body = bytearray()
+    try:
+        while piece := await response.content.readany():
+            body += piece
+            if len(body) > limit:
+                raise _TooLargeError
+    except BaseException:
+        response.close()
+        raise
+    await response.read()  # there is nothing left; it gives the connection back
+    return bytes(body)
+
+
+async def _inflated(body: bytes, coding: str, limit: int) -> bytes:
+    whole = bytearray()
+    try:
+        for piece in inflate(body, coding):
+            whole += piece
+            if len(whole) > limit:
+                raise _TooLargeError
+            # The loop has its turn, and the time limit with it. A small body needs but one.
+            await asyncio.sleep(0)
+    except zlib.error as error:
+        message = f"Can not decode content-encoding: {coding}"
+        raise aiohttp.ClientPayloadError(message) from error
+    return bytes(whole)
 
 
 async def ask_double(

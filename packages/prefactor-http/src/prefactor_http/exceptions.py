@@ -6,11 +6,13 @@
     │   ├── PrefactorNotFoundError          404
     │   ├── PrefactorValidationError        400, 422; `errors` says which fields
     │   ├── PrefactorConflictError          409: wrong state, or a key used for something else
-    │   └── PrefactorRateLimitError         429; `retry_after` says how long to wait
+    │   ├── PrefactorRateLimitError         429; `retry_after` says how long to wait
+    │   └── PrefactorRedirectError          3xx: the API is at another address; never followed
     ├── PrefactorNetworkError               no usable answer; also what aiohttp or asyncio raised
     │   └── PrefactorTimeoutError           … because time ran out (a `TimeoutError` too)
     ├── PrefactorRetryExhaustedError        every retry was used; `last_error` is the last failure
     ├── PrefactorResponseContractError      an answer that is not what the API promises
+    │   └── PrefactorResponseTooLargeError  an answer with more bytes than `max_response_bytes`
     └── PrefactorClientError                the client was used in a way that cannot work
         └── PrefactorRequestError           this request cannot be sent as it is; a `ValueError`
 
@@ -22,12 +24,9 @@ from __future__ import annotations
 
 import asyncio
 import pickle
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import aiohttp
-
-if TYPE_CHECKING:
-    from .redaction import Redactor
 
 RATE_LIMITED = 429
 SERVER_ERROR = 500
@@ -116,6 +115,22 @@ class PrefactorRateLimitError(PrefactorApiError):
     """Too many requests (429)."""
 
 
+class PrefactorRedirectError(PrefactorApiError):
+    """The server redirected the request (3xx), which the client never follows.
+
+    Following it would hand the token and the payload to another address, or turn a write into a
+    read that reports success.
+
+    Attributes:
+        target: Where to, without userinfo and query; None when the server did not say.
+    """
+
+    def __init__(self, message: str, code: str, status_code: int, target: str | None) -> None:
+        """Take the facts of an error response and the target."""
+        super().__init__(message, code, status_code)
+        self.target = target
+
+
 class PrefactorNetworkError(PrefactorHttpError):
     """No usable answer arrived.
 
@@ -175,6 +190,21 @@ class PrefactorResponseContractError(PrefactorHttpError):
         self.cause = cause
 
 
+class PrefactorResponseTooLargeError(PrefactorResponseContractError):
+    """A response has more bytes, as sent or uncompressed, than the client takes.
+
+    The server may have acted on the request.
+
+    Attributes:
+        limit: `max_response_bytes` of the call.
+    """
+
+    def __init__(self, message: str, *, limit: int, status_code: int | None = None) -> None:
+        """Keep the limit."""
+        super().__init__(message, status_code=status_code)
+        self.limit = limit
+
+
 class PrefactorClientError(PrefactorHttpError):
     """The client was used in a way that cannot work, such as without an open session."""
 
@@ -211,15 +241,15 @@ def is_transient_http_error(error: Exception) -> bool:
 def is_permanent_http_error(error: Exception) -> bool:
     """Whether the same request will fail again.
 
-    True for answers with a status from 400 to 499 other than 429, and for replies that break the
-    contract for a reason that is not transient. Looks at `last_error` of a
+    True for redirects, for answers with a status from 400 to 499 other than 429, and for replies
+    that break the contract for a reason that is not transient. Looks at `last_error` of a
     `PrefactorRetryExhaustedError`. An unrelated exception is neither transient nor permanent.
     """
     error = _unwrapped(error)
     if isinstance(error, PrefactorResponseContractError):
         return not is_transient_http_error(error)
     status = _status_of(error)
-    return status is not None and 400 <= status < SERVER_ERROR and status != RATE_LIMITED  # noqa: PLR2004
+    return status is not None and 300 <= status < SERVER_ERROR and status != RATE_LIMITED  # noqa: PLR2004
 
 
 def _unwrapped(error: Exception) -> Exception:
@@ -234,92 +264,14 @@ def _status_of(error: Exception) -> int | None:
     return None
 
 
-# --- Translation of what aiohttp and asyncio raise ----------------------------------------------
+# --- What aiohttp and asyncio raise --------------------------------------------------------------
 
-# Looked up by name, because aiohttp 3.9 does not have all of them.
-_UNSENDABLE = (
-    ValueError,  # aiohttp.InvalidURL is one too
-    TypeError,
-    getattr(aiohttp, "NonHttpUrlClientError", aiohttp.InvalidURL),
-)
-_NEVER_LEFT = (
-    *_UNSENDABLE,
-    aiohttp.ClientConnectorError,
-    aiohttp.ClientHttpProxyError,
-    aiohttp.ServerFingerprintMismatch,
-    getattr(aiohttp, "ConnectionTimeoutError", aiohttp.ClientConnectorError),
-)
 NETWORK_FAILURES = (aiohttp.ClientError, asyncio.TimeoutError)
 """What a failed attempt raises."""
 LOST_CONNECTION = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError, ConnectionResetError)
 """How an idle connection that the server has closed meanwhile announces itself."""
 HOPELESS = (aiohttp.TooManyRedirects, aiohttp.ServerFingerprintMismatch)
 """Network failures that another attempt cannot cure."""
-
-
-def translated(
-    original: Exception, request: str, redactor: Redactor, limit: float | None = None
-) -> PrefactorHttpError:
-    """The error of this package for a failed attempt, also an instance of the original's class.
-
-    Args:
-        original: What aiohttp or asyncio raised.
-        request: Method and path, for the message.
-        redactor: Removes the token from the text.
-        limit: Seconds that the attempt had, for a timeout that does not say.
-    """
-    error = _adopt(original)
-    said = _text_of(original)
-    if not said:
-        said = "no details" if limit is None else f"no answer within {limit:g} seconds"
-    message = f"{request} failed: {type(original).__name__}: {said}"
-    PrefactorHttpError.__init__(error, redactor.text(message))
-    if isinstance(error, PrefactorNetworkError):
-        error.may_have_been_processed = not _never_left(original)
-    # A cause is printed with the traceback; better none than one that shows the token.
-    error.__cause__ = None if redactor.holds(f"{said} {original!r}") else original
-    error.__suppress_context__ = True
-    return error
-
-
-def _text_of(error: Exception) -> str:
-    try:
-        return str(error)
-    except Exception:  # noqa: BLE001 - aiohttp's own __str__ fails on half-made errors
-        return ""
-
-
-def _never_left(original: Exception) -> bool:
-    # aiohttp itself never raises its bare base class; wrappers and test doubles do, and they
-    # mean "the network is down".
-    return isinstance(original, _NEVER_LEFT) or type(original) is aiohttp.ClientError
-
-
-def _adopt(original: Exception) -> PrefactorHttpError:
-    if isinstance(original, aiohttp.ClientResponseError):
-        _hide_request_headers(original)
-    if isinstance(original, _UNSENDABLE):
-        base: type[PrefactorHttpError] = PrefactorRequestError
-    elif isinstance(original, asyncio.TimeoutError):
-        base = PrefactorTimeoutError
-    else:
-        base = PrefactorNetworkError
-    cls = join_classes(base, type(original))
-    error = cls.__new__(cls)
-    for name, value in _state(original).items():
-        setattr(error, name, value)
-    return error
-
-
-def _hide_request_headers(error: aiohttp.ClientResponseError) -> None:
-    """Drop the headers of the request, token included, which this one class keeps and prints."""
-    info: Any = error.request_info
-    if info is not None:  # it is, in test doubles
-        kept = info.headers.copy()
-        kept.clear()
-        headers = type(info.headers)(kept)
-        error.request_info = aiohttp.RequestInfo(info.url, info.method, headers, info.real_url)
-        error.args = (error.request_info, error.history)
 
 
 _joined: dict[tuple[type, type], type[PrefactorHttpError]] = {}
@@ -363,7 +315,7 @@ def _restore(
     return error
 
 
-def _state(error: BaseException) -> dict[str, Any]:
+def state_of(error: BaseException) -> dict[str, Any]:
     """Attributes of an exception, with those that `OSError` keeps outside of its `__dict__`."""
     in_c = ("errno", "strerror", "filename") if isinstance(error, OSError) else ()
     return {name: getattr(error, name) for name in in_c} | vars(error)
@@ -372,7 +324,7 @@ def _state(error: BaseException) -> dict[str, Any]:
 def _picklable_state(error: BaseException) -> dict[str, Any]:
     return {
         name: value if _pickles(value) else _stand_in(value)
-        for name, value in _state(error).items()
+        for name, value in state_of(error).items()
     }
 
 

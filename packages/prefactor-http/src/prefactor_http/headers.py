@@ -8,6 +8,7 @@ from multidict import CIMultiDict, istr
 
 from ._version import PACKAGE_NAME, PACKAGE_VERSION
 from .exceptions import PrefactorRequestError
+from .inflate import ACCEPTED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,6 +42,7 @@ class Headers:
                 AUTHORIZATION: f"Bearer {token}",
                 istr("Content-Type"): "application/json",
                 istr("Accept"): "application/json",
+                istr("Accept-Encoding"): ACCEPTED,
                 istr("X-Prefactor-SDK"): sdk,
             }
         )

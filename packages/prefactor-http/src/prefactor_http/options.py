@@ -26,12 +26,14 @@ class RequestOptions:
     """Seconds that one attempt may take."""
     max_retries: int | None = None
     """Attempts after the first one."""
+    max_response_bytes: int | None = None
+    """Bytes of the response body that are taken, both as it is sent and uncompressed."""
     headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False, hash=False)
     """Extra headers; they win over the client's, except for the idempotency key of the call."""
 
     def __post_init__(self) -> None:
         """Check the limits; written so that NaN fails too."""
-        for name in ("deadline", "request_timeout"):
+        for name in ("deadline", "request_timeout", "max_response_bytes"):
             value = getattr(self, name)
             if value is not None and not value > 0:
                 message = f"{name} must be positive"
@@ -52,7 +54,7 @@ class RequestOptions:
             return self
         given = {
             name: value
-            for name in ("deadline", "request_timeout", "max_retries")
+            for name in ("deadline", "request_timeout", "max_retries", "max_response_bytes")
             if (value := getattr(call, name)) is not None
         }
         return replace(self, **given, headers={**self.headers, **call.headers})

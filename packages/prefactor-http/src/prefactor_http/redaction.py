@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -52,6 +53,22 @@ class Redactor:
     def __repr__(self) -> str:
         """Say nothing about the token, not even its length."""
         return "Redactor()"
+
+
+_SHOWN_URL = 200
+
+
+def url_for_message(url: str) -> str:
+    """A foreign URL without what may be secret: userinfo, query, fragment and parameters.
+
+    By pattern and not parsed: what a parser refuses to read may hold a password as well.
+    """
+    bare, cut = re.subn(r"(?s)[?#;].*", "", url)
+    masked = re.sub(r"[^/\\]*@", "***@", bare)
+    if len(masked) > _SHOWN_URL:
+        masked, cut = masked[:_SHOWN_URL], 1
+    printable = "".join(each if each.isprintable() else "\ufffd" for each in masked)
+    return f"{printable}…" if cut else printable
 
 
 def mask_userinfo(url: str) -> str:

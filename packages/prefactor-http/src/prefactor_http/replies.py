@@ -20,9 +20,13 @@ from .exceptions import (
     PrefactorHttpError,
     PrefactorNotFoundError,
     PrefactorRateLimitError,
+    PrefactorRedirectError,
     PrefactorResponseContractError,
+    PrefactorResponseTooLargeError,
     PrefactorValidationError,
 )
+from .inflate import ACCEPTED
+from .redaction import url_for_message
 from .retry_after import retry_after, should_retry
 
 try:
@@ -37,8 +41,11 @@ if TYPE_CHECKING:
 
 SNIPPET_LENGTH = 200
 """Characters of a body that an error shows."""
+REDIRECT = 300
+"""The first status that redirects."""
 ERROR = 400
 """The first status that is an error."""
+_NOT_MODIFIED = 304
 _BODILESS = frozenset({204, 205})
 _BY_STATUS: dict[int, type[PrefactorApiError]] = {
     401: PrefactorAuthError,
@@ -63,6 +70,8 @@ class Reply(NamedTuple):
     """The body as it came."""
     headers: object = None
     """The response headers; used when they are a mapping (a test double's may be anything)."""
+    defect: PrefactorResponseContractError | None = None
+    """Why the body was not read, if it was not."""
 
     def __repr__(self) -> str:
         """Where from and how it went; some tracebacks show locals, and a body is not theirs."""
@@ -73,7 +82,7 @@ class RawResponse(NamedTuple):
     """A successful reply as it came."""
 
     status: int
-    """The HTTP status, below 400."""
+    """The HTTP status, below 300 or 304."""
     headers: Mapping[str, str]
     """The headers of the reply; look them up in any case."""
     body: bytes
@@ -88,10 +97,11 @@ def raw(reply: Reply, redactor: Redactor) -> RawResponse:
     """A successful reply, unread.
 
     Raises:
-        PrefactorApiError: The status is 400 or above (a subclass by status).
+        PrefactorApiError: The status is 400 or above, or redirects (a subclass by status).
         PrefactorResponseContractError: It is 500 or above, and the body is not a JSON object.
     """
-    if reply.status >= ERROR:
+    refused = reply.status >= REDIRECT and reply.status != _NOT_MODIFIED
+    if refused or reply.defect is not None:
         raise _refusal(reply, redactor)
     body = reply.body if isinstance(reply.body, bytes) else reply.body.encode()
     headers = cast("Mapping[str, str]", reply.headers if reply.headers is not None else {})
@@ -102,14 +112,18 @@ def parse(reply: Reply, redactor: Redactor) -> dict[str, Any]:
     """The JSON object of a successful reply; `{}` for a reply that has no body by definition.
 
     Raises:
-        PrefactorApiError: The status is 400 or above (a subclass by status).
+        PrefactorApiError: The status is 400 or above, or redirects (a subclass by status).
         PrefactorResponseContractError: The body of a success, or of a 5xx, is not a JSON object.
     """
-    if reply.status < ERROR:
+    if reply.status < REDIRECT:
         value = _decoded(reply.body)
         if type(value) is dict:
             return cast("dict[str, Any]", value)
-        if not reply.body and (reply.status in _BODILESS or reply.method == "HEAD"):
+        if (
+            not reply.body
+            and not reply.defect
+            and (reply.status in _BODILESS or reply.method == "HEAD")
+        ):
             return {}
     raise _refusal(reply, redactor)
 
@@ -154,8 +168,33 @@ def _refusal(reply: Reply, redactor: Redactor) -> PrefactorHttpError:
     return error
 
 
+def too_large(method: str, path: str, status: int, limit: int) -> PrefactorResponseContractError:
+    """The defect of a body that was not read to its end, because it exceeds the limit."""
+    message = (
+        f"The response to {method} {path} (status {status}) has more than {limit} bytes: "
+        f"ask for less, for example smaller pages, or raise max_response_bytes"
+    )
+    return PrefactorResponseTooLargeError(message, limit=limit, status_code=status)
+
+
+def unreadable(method: str, path: str, status: int, coding: str) -> PrefactorResponseContractError:
+    """The defect of a body in a content coding that was not asked for."""
+    message = (
+        f"The response to {method} {path} (status {status}) has the content coding "
+        f"{snippet(coding)!r}: only {ACCEPTED} can be read, and no other is asked for"
+    )
+    return PrefactorResponseContractError(message, status_code=status)
+
+
 def _failure(reply: Reply, redactor: Redactor) -> PrefactorHttpError:
     """The error that a reply means: by status if it can be, else about its body."""
+    if REDIRECT <= reply.status < ERROR and reply.status != _NOT_MODIFIED:
+        return _redirect(reply, redactor)
+    if reply.defect is not None:
+        if not ERROR <= reply.status < SERVER_ERROR:
+            return reply.defect
+        # The status says enough.
+        return _api_error(reply.status, {"message": f"HTTP {reply.status}. {reply.defect}"})
     text = redactor.text(_text(reply.body))
     value: Any = None
     cause: Exception | None = None
@@ -167,6 +206,17 @@ def _failure(reply: Reply, redactor: Redactor) -> PrefactorHttpError:
     if reply.status < ERROR or (reply.status >= SERVER_ERROR and not is_object):
         return _contract_error(reply, text, cause)
     return _api_error(reply.status, redactor.value(value) if is_object else {})
+
+
+def _redirect(reply: Reply, redactor: Redactor) -> PrefactorRedirectError:
+    location = header_map(reply.headers).get("location")
+    target = redactor.text(url_for_message(location)) if location else None
+    message = (
+        f"{reply.method} {reply.path} was answered with status {reply.status}, a redirect to "
+        f"{target or 'nowhere'}. Redirects are not followed, because that would hand the token "
+        f"to another address: set api_url to where the API is"
+    )
+    return PrefactorRedirectError(message, "unknown", reply.status, target)
 
 
 def _api_error(status: int, body: dict[str, Any]) -> PrefactorApiError:

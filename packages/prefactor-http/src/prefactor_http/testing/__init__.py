@@ -18,6 +18,7 @@ from .faults import (
     Reset,
     Stall,
     Step,
+    StreamedReply,
     Truncate,
 )
 from .server import ScriptedServer
@@ -35,5 +36,6 @@ __all__ = [
     "ScriptedServer",
     "Stall",
     "Step",
+    "StreamedReply",
     "Truncate",
 ]

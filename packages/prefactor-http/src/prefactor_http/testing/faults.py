@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 Moment: TypeAlias = Literal["request", "processing", "headers", "half"]
 """Where in an exchange a fault strikes; see the module's table."""
@@ -53,6 +53,20 @@ class HtmlReply(Reply):
     body: dict[str, Any] | list[Any] | str | bytes | None = (
         "<html><head><title>Unavailable</title></head><body>Please try again.</body></html>"
     )
+
+
+@dataclass(frozen=True, slots=True)
+class StreamedReply:
+    """Answer with a body in pieces, endless if `pieces` is: `itertools.repeat(b"x" * 65536)`.
+
+    In chunks, or with `chunked=False` until the connection closes. `headers` are added; with a
+    `Content-Length` among them it promises that many bytes, whatever it sends.
+    """
+
+    pieces: Iterable[bytes]
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    chunked: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +105,7 @@ class Stall:
     after: Moment = "request"
 
 
-Step: TypeAlias = Reply | Delay | Drop | Reset | Stall
+Step: TypeAlias = Reply | StreamedReply | Delay | Drop | Reset | Stall
 """One thing a server can be scripted to do with one request."""
 
 

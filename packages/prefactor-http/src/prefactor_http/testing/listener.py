@@ -9,8 +9,8 @@ import struct
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from .faults import Delay, Drop, Reply, Reset, Stall, Step
-from .wire import MalformedRequestError, read_body, read_head, render
+from .faults import Delay, Drop, Reply, Reset, Stall, Step, StreamedReply
+from .wire import MalformedRequestError, read_body, read_head, render, render_stream
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -111,6 +111,12 @@ class Listener:
         step = self._next_step(request)
         if isinstance(step, (Drop, Reset, Stall)):
             await self._break(step, request, reader, writer)
+            return False
+        if isinstance(step, StreamedReply):
+            for piece in render_stream(step):
+                writer.write(piece)
+                await writer.drain()
+                await asyncio.sleep(0)  # drain() of an empty buffer lets nothing else run
             return False
         if isinstance(step, Delay):
             await asyncio.sleep(step.seconds)

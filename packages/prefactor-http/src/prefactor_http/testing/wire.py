@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
-    from .faults import Reply
+    from .faults import Reply, StreamedReply
 
 _END_OF_HEAD = b"\r\n\r\n"
 _END_OF_LINE = b"\r\n"
@@ -108,9 +108,28 @@ def render(reply: Reply, *, keeps_connection: bool) -> tuple[bytes, bytes]:
         "connection": "keep-alive" if keeps_connection else "close",
         **{name.lower(): value for name, value in reply.headers.items()},
     }
-    lines = [f"HTTP/1.1 {reply.status} {_phrase(reply.status)}"]
+    return _head(reply.status, headers), body
+
+
+def render_stream(reply: StreamedReply) -> Iterator[bytes]:
+    """Yield the head and the pieces of `reply` as they go over the connection."""
+    headers = {
+        "content-type": "application/json; charset=utf-8",
+        "connection": "close",
+        **({"transfer-encoding": "chunked"} if reply.chunked else {}),
+        **{name.lower(): value for name, value in reply.headers.items()},
+    }
+    yield _head(reply.status, headers)
+    for piece in reply.pieces:
+        yield b"%x\r\n%b\r\n" % (len(piece), piece) if reply.chunked else piece
+    if reply.chunked:
+        yield b"0" + _END_OF_HEAD
+
+
+def _head(status: int, headers: Mapping[str, str]) -> bytes:
+    lines = [f"HTTP/1.1 {status} {_phrase(status)}"]
     lines += [f"{name}: {value}" for name, value in headers.items()]
-    return "\r\n".join(lines).encode("latin-1") + _END_OF_HEAD, body
+    return "\r\n".join(lines).encode("latin-1") + _END_OF_HEAD
 
 
 def _encode(body: dict[str, Any] | list[Any] | str | bytes | None) -> tuple[str, bytes]:

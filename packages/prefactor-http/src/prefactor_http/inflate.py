@@ -1,0 +1,87 @@
+"""Undo the compression of a reply in slices, never past a limit.
+
+A few hundred kilobytes of gzip may stand for gigabytes, so the output is taken in slices of
+bounded size. Between two of them the caller can look at the clock or stop.
+"""
+
+from __future__ import annotations
+
+import zlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ACCEPTED = "gzip, deflate"
+"""The content codings that the client asks for. Others may need libraries without a limit."""
+FED = 2**14
+"""Compressed bytes that are given to zlib at a time."""
+SLICE = 2**18
+"""Bytes that zlib may return at a time."""
+
+_GZIP = 16 + zlib.MAX_WBITS
+_ASKED_FOR = frozenset({"gzip", "x-gzip", "deflate"})
+_UNREADABLE = frozenset({"br", "compress", "x-compress", "zstd"})
+_ZLIB_METHOD = 8
+
+
+class UnreadableCodingError(ValueError):
+    """The body has a content coding that was not asked for."""
+
+
+def coding_of(content_encoding: str) -> str | None:
+    """The coding to undo; None when the body is as it is.
+
+    A header that names no coding at all, such as `utf-8`, is taken for a mistake.
+
+    Raises:
+        UnreadableCodingError: It names a coding that was not asked for, or several.
+    """
+    coding = content_encoding.strip().lower()
+    if coding in _ASKED_FOR:
+        return coding
+    if coding in _UNREADABLE or "," in coding:
+        raise UnreadableCodingError(coding)
+    return None
+
+
+def inflate(body: bytes, coding: str) -> Iterator[bytes]:
+    """Yield the uncompressed body in slices of at most `SLICE` bytes, some of them empty.
+
+    Raises:
+        zlib.error: The body is damaged or ends early.
+    """
+    window = _window(body, coding)
+    unpacker = zlib.decompressobj(window)
+    for start in range(0, len(body), FED):
+        waiting = body[start : start + FED]
+        while waiting:
+            piece = unpacker.decompress(waiting, SLICE)
+            yield piece
+            waiting = unpacker.unconsumed_tail
+            if unpacker.eof:
+                if window != _GZIP:
+                    return
+                # What follows a member is another one.
+                waiting = unpacker.unused_data
+                if waiting or start + FED < len(body):
+                    unpacker = zlib.decompressobj(window)
+            elif not waiting and len(piece) == SLICE:
+                # All was read, and not all was returned.
+                yield from _rest(unpacker)
+    if not unpacker.eof:
+        message = "the compressed data ends early"
+        raise zlib.error(message)
+
+
+def _rest(unpacker: zlib._Decompress) -> Iterator[bytes]:
+    while piece := unpacker.decompress(b"", SLICE):
+        yield piece
+
+
+def _window(body: bytes, coding: str) -> int:
+    """What zlib has to expect."""
+    if coding != "deflate":
+        return _GZIP
+    # Some servers leave the header of zlib out.
+    return zlib.MAX_WBITS if body[0] & 0xF == _ZLIB_METHOD else -zlib.MAX_WBITS
