@@ -203,7 +203,8 @@ async def test_exhausted(client: PrefactorHttpClient, server: ScriptedServer) ->
     """When every retry was used, the error says so and carries the last failure."""
     server.script(*[error(503, retry_after="0.001", x_request_id="req-1")] * 4)
     with pytest.raises(
-        PrefactorRetryExhaustedError, match=r"^Request to /api/v1/ping failed after 4 attempts$"
+        PrefactorRetryExhaustedError,
+        match=r"^Request to /api/v1/ping failed after 4 attempts: status 503, \w+: Some message$",
     ) as info:
         await client.request("GET", PING)
     caught = info.value

@@ -46,6 +46,19 @@ def test_what_can_be_read(headers: dict[str, str], expected: float | None) -> No
         "1e999",
         "9" * 400,
         "1_000",
+        "+5",
+        "1e3",
+        "0x10",
+        "5.",
+        ".5",
+        "5 6",
+        "infinity",
+        "\u0663",
+        "\uff15",
+        "\u00b2",
+        "\u00a05",
+        "5\n",
+        "Mon, \u0661\u0663 Apr 2026 12:00:07 GMT",
         "soon",
         "Mon, 99 Apr 2026 12:00:07 GMT",
         "Fri, 31 Dec 9999 23:59:59 GMT",
@@ -56,6 +69,7 @@ def test_what_can_be_read(headers: dict[str, str], expected: float | None) -> No
 def test_what_is_not_believed(value: str) -> None:
     """A hostile value counts as not said."""
     assert retry_after({"retry-after": value}, NOW) is None
+    assert retry_after({"retry-after-ms": value}, NOW) is None
 
 
 @given(st.text())

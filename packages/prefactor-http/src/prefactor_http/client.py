@@ -23,7 +23,7 @@ from .connections import (
     read_response,
     untimed,
 )
-from .encoding import EncodedBody, encode_body, query
+from .encoding import EncodedBody, check_bytes, encode_body, query
 from .exceptions import (
     LOST_CONNECTION,
     NETWORK_FAILURES,
@@ -232,6 +232,7 @@ class PrefactorHttpClient(Resources):
             PrefactorRetryExhaustedError: It failed on the last of several attempts.
             PrefactorRequestError: It cannot be sent as it is; nothing was.
         """
+        check_bytes(body)
         if content_encoding is not None:
             # Below the caller's own options, which may replace any header.
             encoding = RequestOptions(headers={"Content-Encoding": content_encoding})

@@ -64,6 +64,13 @@ def encode_body(value: Mapping[str, Any] | BaseModel) -> EncodedBody:
     return body
 
 
+def check_bytes(body: object) -> None:
+    """Refuse a body that is not bytes: aiohttp would encode text, and read files and iterators."""
+    if not isinstance(body, bytes | bytearray | memoryview):
+        message = f"body must be bytes, got {type(body).__name__}"
+        raise PrefactorRequestError(message, "body")
+
+
 def to_json_bytes(value: Any) -> bytes:
     """Serialize for a session of ours: an encoded body as it is, anything else as JSON."""
     return value.encoded if isinstance(value, EncodedBody) else _encode(value).encode()
@@ -91,7 +98,12 @@ def as_mapping(value: Mapping[str, Any] | BaseModel) -> Mapping[str, Any]:
     A model is known by its methods: importing pydantic's base class to ask would cost every
     program that imports this package, models or no models.
     """
-    return value if isinstance(value, Mapping) else dump_model(value)
+    if isinstance(value, Mapping):
+        return value
+    if not hasattr(value, "model_dump"):
+        message = f"json_data must be a dict or a pydantic model, got {type(value).__name__}"
+        raise PrefactorRequestError(message, "json_data")
+    return dump_model(value)
 
 
 def timestamp(moment: datetime) -> str:
@@ -118,6 +130,9 @@ def segment(name: str, value: str) -> str:
 
 def query(params: Mapping[str, Any]) -> dict[str, Any]:
     """Query parameters as text: true/false for booleans, ISO 8601 for datetimes, None left out."""
+    if not isinstance(params, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
+        message = f"params must be a dict, got {type(params).__name__}"
+        raise PrefactorRequestError(message, "params")
     return {name: _query_value(name, value) for name, value in params.items() if value is not None}
 
 

@@ -16,8 +16,9 @@
     └── PrefactorClientError                the client was used in a way that cannot work
         └── PrefactorRequestError           this request cannot be sent as it is; a `ValueError`
 
-Invalid arguments of typed methods raise `ValueError` or pydantic's `ValidationError`, before any
-request. All classes pickle with their attributes, and no text of theirs contains the token.
+Invalid arguments of typed methods raise `PrefactorRequestError` before any request. Where a model
+refused them, that is also pydantic's `ValidationError`. All classes pickle with their attributes,
+and no text of theirs contains the token.
 """
 
 from __future__ import annotations
@@ -323,12 +324,13 @@ def state_of(error: BaseException) -> dict[str, Any]:
 
 def _picklable_state(error: BaseException) -> dict[str, Any]:
     return {
-        name: value if _pickles(value) else _stand_in(value)
+        name: value if pickles(value) else _stand_in(value)
         for name, value in state_of(error).items()
     }
 
 
-def _pickles(value: object) -> bool:
+def pickles(value: object) -> bool:
+    """Whether the value survives pickling."""
     try:
         pickle.loads(pickle.dumps(value))  # noqa: S301 - our own bytes, made on this line
     except Exception:  # noqa: BLE001 - pickling runs foreign code, which may raise anything

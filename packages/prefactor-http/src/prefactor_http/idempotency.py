@@ -21,15 +21,17 @@ def idempotency_key(given: str | None, prefix: str | None = None) -> str:
     make it longer than 64 characters is cut, and not the UUID, which is what makes keys unique.
 
     Raises:
-        ValueError: The given key is longer than 64 characters.
-        PrefactorRequestError: The given key holds a line break or another control character,
-            which no header can carry.
+        PrefactorRequestError: The given key is longer than 64 characters, or holds a line break
+            or another control character, which no header can carry.
     """
     if given is None:
         return f"{prefix[: LONGEST_KEY - _UUID_LENGTH - 1]}-{_uuid4()}" if prefix else _uuid4()
+    if not isinstance(given, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+        message = f"Idempotency key must be text, got {type(given).__name__}"
+        raise PrefactorRequestError(message, "idempotency_key")
     if len(given) > LONGEST_KEY:
         message = f"Idempotency key must be at most {LONGEST_KEY} characters, got {len(given)}"
-        raise ValueError(message)
+        raise PrefactorRequestError(message, "idempotency_key")
     if not given.isprintable():
         message = f"Idempotency key must be printable, got {given!r}"
         raise PrefactorRequestError(message, "idempotency_key")

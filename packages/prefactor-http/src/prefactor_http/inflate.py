@@ -68,15 +68,11 @@ def inflate(body: bytes, coding: str) -> Iterator[bytes]:
                     unpacker = zlib.decompressobj(window)
             elif not waiting and len(piece) == SLICE:
                 # All was read, and not all was returned.
-                yield from _rest(unpacker)
+                while piece := unpacker.decompress(b"", SLICE):
+                    yield piece
     if not unpacker.eof:
         message = "the compressed data ends early"
         raise zlib.error(message)
-
-
-def _rest(unpacker: zlib._Decompress) -> Iterator[bytes]:
-    while piece := unpacker.decompress(b"", SLICE):
-        yield piece
 
 
 def _window(body: bytes, coding: str) -> int:

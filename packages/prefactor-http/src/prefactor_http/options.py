@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING
 
+from .exceptions import PrefactorRequestError
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -52,6 +54,9 @@ class RequestOptions:
         """These options with those of a call laid over them."""
         if call is None:
             return self
+        if not isinstance(call, RequestOptions):  # pyright: ignore[reportUnnecessaryIsInstance]
+            message = f"options must be a RequestOptions, got {type(call).__name__}"
+            raise PrefactorRequestError(message, "options")
         given = {
             name: value
             for name in ("deadline", "request_timeout", "max_retries", "max_response_bytes")

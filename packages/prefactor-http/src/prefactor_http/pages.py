@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from .exceptions import PrefactorRequestError
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
@@ -69,6 +71,9 @@ def page_params(
     """
     order: dict[str, Any] = {}
     if sorting is not None:
+        if not isinstance(sorting, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+            message = f"sorting must be the name of a field, got {type(sorting).__name__}"
+            raise PrefactorRequestError(message, "sorting")
         direction = "desc" if sorting.startswith("-") else "asc"
         order = {"sorting[field]": sorting.removeprefix("-"), "sorting[direction]": direction}
     return {

@@ -71,6 +71,11 @@ def url_for_message(url: str) -> str:
     return f"{printable}…" if cut else printable
 
 
+def without_userinfo(text: str) -> str:
+    """The text with the userinfo of every URL in it masked."""
+    return re.sub(r"//[^/\s@]*(?:@[^/\s@]*)*@", "//***@", text)
+
+
 def mask_userinfo(url: str) -> str:
     """The URL with a user name and password in it masked."""
     try:

@@ -14,7 +14,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Literal, NoReturn, Protocol, TypeVar
 
-from .exceptions import PrefactorHttpError, PrefactorRetryExhaustedError
+from .exceptions import PrefactorApiError, PrefactorHttpError, PrefactorRetryExhaustedError
 from .quota import RETRY_COST, TIMEOUT_COST, RetryQuota
 
 if TYPE_CHECKING:
@@ -279,10 +279,18 @@ def _give_up(error: Exception, why: Stop, attempts: int, name: str) -> NoReturn:
         error.attempts = attempts
     if why is not Stop.USED_UP or attempts == 1:
         raise error
-    message = f"{name} failed after {attempts} attempts"
+    message = f"{name} failed after {attempts} attempts: {_cause(error)}"
     exhausted = PrefactorRetryExhaustedError(message, error)
     exhausted.attempts = attempts
     raise exhausted from error
+
+
+def _cause(error: Exception) -> str:
+    """What the last attempt failed of, in one line."""
+    said = str(error) or type(error).__name__
+    if isinstance(error, PrefactorApiError):
+        return f"status {error.status_code}, {error.code}: {said}"
+    return said
 
 
 def _cost(failure: Failure) -> int:

@@ -6,12 +6,15 @@ for the clock must not come out of it. What cannot be believed counts as not sai
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+_DECIMAL = re.compile(r"[ \t]*[0-9]+(?:\.[0-9]+)?[ \t]*")
 
 LONGEST = 366 * 24 * 3600.0
 """Seconds; a longer wait is a mistake or an attack, not advice."""
@@ -41,13 +44,8 @@ def should_retry(headers: Mapping[str, str]) -> bool | None:
 
 
 def _number(text: str | None) -> float | None:
-    # float() also reads "1_000", which no HTTP grammar knows.
-    if not text or "_" in text:
-        return None
-    try:
-        return _believable(float(text))
-    except ValueError:
-        return None
+    # float() also reads "1_000", "1e3", "nan", and the digits of other scripts.
+    return _believable(float(text)) if text and _DECIMAL.fullmatch(text) else None
 
 
 def _believable(seconds: float) -> float | None:
@@ -56,6 +54,8 @@ def _believable(seconds: float) -> float | None:
 
 
 def _until(text: str, now: datetime) -> float | None:
+    if not text.isascii():  # parsedate_to_datetime() reads the digits of other scripts
+        return None
     try:
         moment = parsedate_to_datetime(text)
     except (ValueError, TypeError, OverflowError, IndexError):

@@ -15,6 +15,7 @@ from .exceptions import (
     join_classes,
     state_of,
 )
+from .redaction import without_userinfo
 
 if TYPE_CHECKING:
     from .redaction import Redactor
@@ -49,6 +50,7 @@ def translated(
     said = _text_of(original)
     if not said:
         said = "no details" if limit is None else f"no answer within {limit:g} seconds"
+    said = without_userinfo(said)
     message = f"{request} failed: {type(original).__name__}: {said}"
     PrefactorHttpError.__init__(error, redactor.text(message))
     if isinstance(error, PrefactorNetworkError):

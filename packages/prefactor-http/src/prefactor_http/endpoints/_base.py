@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from prefactor_http.encoding import dump_model, timestamp
 from prefactor_http.exceptions import PrefactorResponseContractError
 from prefactor_http.idempotency import idempotency_key
 from prefactor_http.models.base import PaginationOutput, ReplyModel, Sorting
 from prefactor_http.pages import Page, page_params, walk
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable
+    from collections.abc import AsyncIterator, Awaitable, Mapping
 
     from prefactor_http.config import HttpClientConfig
     from prefactor_http.options import RequestOptions
@@ -157,23 +154,6 @@ def to_page(reply: dict[str, Any], model: type[R], operation: str) -> Page[R]:
         sorting=None if sorting is None else to_model(sorting, Sorting, operation),
         raw=reply,
     )
-
-
-def as_dict(value: Mapping[str, Any] | BaseModel | None) -> dict[str, Any] | None:
-    """A part of a request, given as a dict or as a model."""
-    if value is None or isinstance(value, dict):
-        return value  # as it is: it is encoded before anything else can happen
-    return dump_model(value) if isinstance(value, BaseModel) else dict(value)
-
-
-def as_dicts(values: Sequence[Mapping[str, Any] | BaseModel] | None) -> list[Any] | None:
-    """Parts of a request, each given as a dict or as a model."""
-    return None if values is None else [as_dict(value) for value in values]
-
-
-def as_time(value: datetime | str | None) -> str | None:
-    """A moment on the wire: ISO 8601; text is taken to be that already."""
-    return timestamp(value) if isinstance(value, datetime) else value
 
 
 def present(**fields: Any) -> dict[str, Any]:

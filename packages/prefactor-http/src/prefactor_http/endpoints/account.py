@@ -8,6 +8,7 @@ from prefactor_http.encoding import segment
 from prefactor_http.models.account import Account
 from prefactor_http.pages import Page, page_params
 
+from ._arguments import texts
 from ._base import Endpoint, to_details
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ class AccountClient(Endpoint):
             PrefactorNotFoundError: There is no such account.
         """
         key = self._key(idempotency_key)
-        body = {"details": {"name": name}}
+        body = {"details": texts(name=name)}
         reply = await self._write("PUT", _path(account_id), body, key, options)
         return to_details(reply, Account, "accounts.update")
 

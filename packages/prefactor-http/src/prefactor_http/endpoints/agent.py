@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from prefactor_http.encoding import segment
+from prefactor_http.exceptions import PrefactorRequestError
 from prefactor_http.models.agent import Agent, AgentForCreate, AgentForUpdate, AgentSummary
 from prefactor_http.pages import Page, page_params
 
-from ._base import Endpoint, as_dict, present, to_details, to_page
+from ._arguments import as_dict, checked
+from ._base import Endpoint, present, to_details, to_page
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -40,8 +42,8 @@ class AgentClient(Endpoint):
             PrefactorValidationError: Its external identifier is taken, or the server refused
                 something else of the content.
         """
-        part = as_dict(details) or {}
-        AgentForCreate.model_validate(part)
+        part = as_dict("details", details) or {}
+        checked(AgentForCreate, part, within="details")
         key = self._key(idempotency_key)
         reply = await self._write("POST", PATH, {"details": part}, key, options)
         return to_details(reply, Agent, "agents.create")
@@ -92,7 +94,7 @@ class AgentClient(Endpoint):
         """
         if (agent_id is None) == (external_identifier is None):
             message = "Give exactly one of agent_id and external_identifier"
-            raise ValueError(message)
+            raise PrefactorRequestError(message)
         params = {
             "agent_id": agent_id,
             "external_identifier": external_identifier,
@@ -177,8 +179,8 @@ class AgentClient(Endpoint):
             ValueError: The key is too long, or a value is not what the API accepts.
             PrefactorNotFoundError: There is no such agent.
         """
-        part = as_dict(details) or {}
-        AgentForUpdate.model_validate(part)
+        part = as_dict("details", details) or {}
+        checked(AgentForUpdate, part, within="details")
         key = self._key(idempotency_key)
         reply = await self._write("PUT", _path(agent_id), {"details": part}, key, options)
         return to_details(reply, Agent, "agents.update")

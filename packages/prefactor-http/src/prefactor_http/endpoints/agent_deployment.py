@@ -8,7 +8,8 @@ from prefactor_http.encoding import segment
 from prefactor_http.models.agent_deployment import AgentDeployment
 from prefactor_http.pages import Page, page_params
 
-from ._base import Endpoint, present, to_details
+from ._arguments import texts
+from ._base import Endpoint, to_details
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -98,7 +99,7 @@ class AgentDeploymentClient(Endpoint):
             PrefactorValidationError: The server refused the content.
         """
         key = self._key(idempotency_key)
-        details = present(
+        details = texts(
             agent_id=agent_id,
             environment_id=environment_id,
             id=id,
@@ -121,6 +122,7 @@ class AgentDeploymentClient(Endpoint):
             PrefactorNotFoundError: There is no such deployment.
         """
         key = self._key(idempotency_key)
+        texts(current_version_id=current_version_id)
         body = {"details": {"current_version_id": current_version_id}}
         reply = await self._write("PUT", _path(agent_deployment_id), body, key, options)
         return to_details(reply, AgentDeployment, "agent_deployments.update")

@@ -22,7 +22,8 @@ from prefactor_http.models.agent_instance_skeleton import AgentInstanceSkeleton
 from prefactor_http.models.types import FinishStatus, InstancePurpose
 from prefactor_http.pages import Page, page_params
 
-from ._base import Endpoint, as_dict, as_time, present, to_details
+from ._arguments import as_dict, as_time, checked
+from ._base import Endpoint, present, to_details
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -73,7 +74,7 @@ class AgentInstanceClient(Endpoint):
         key = self._key(idempotency_key)
         body = present(
             agent_id=agent_id,
-            agent_version=_checked(agent_version, AgentVersionForRegister),
+            agent_version=_checked("agent_version", agent_version, AgentVersionForRegister),
             agent_schema_version=_schemas(agent_schema_version),
             update_current_version=update_current_version,
             id=id,
@@ -81,7 +82,7 @@ class AgentInstanceClient(Endpoint):
             purpose=purpose,
             external_identifier=external_identifier,
         )
-        RegisterAgentInstanceRequest.model_validate(body)
+        checked(RegisterAgentInstanceRequest, body)
         reply = await self._write("POST", f"{PATH}/register", body, key, options)
         return to_details(reply, AgentInstance, "agent_instances.register")
 
@@ -108,8 +109,8 @@ class AgentInstanceClient(Endpoint):
         """
         key = self._key(idempotency_key)
         # A null means the same as an absent field; it is sent because it always was.
-        body: dict[str, Any] = {"timestamp": as_time(timestamp)}
-        TimestampRequest.model_validate(body)
+        body: dict[str, Any] = {"timestamp": as_time("timestamp", timestamp)}
+        checked(TimestampRequest, body)
         path = f"{_path(agent_instance_id)}/start"
         reply = await self._write("POST", path, body, key, options)
         return to_details(reply, AgentInstance, "agent_instances.start")
@@ -138,8 +139,8 @@ class AgentInstanceClient(Endpoint):
             PrefactorConflictError: It has ended already, or was never started.
         """
         key = self._key(idempotency_key)
-        body = present(status=status, timestamp=as_time(timestamp))
-        FinishInstanceRequest.model_validate(body)
+        body = present(status=status, timestamp=as_time("timestamp", timestamp))
+        checked(FinishInstanceRequest, body)
         path = f"{_path(agent_instance_id)}/finish"
         reply = await self._write("POST", path, body, key, options)
         return to_details(reply, AgentInstance, "agent_instances.finish")
@@ -196,8 +197,8 @@ class AgentInstanceClient(Endpoint):
             "status": status,
             "purpose": purpose,
             "external_identifier": external_identifier,
-            "started_after": as_time(started_after),
-            "started_before": as_time(started_before),
+            "started_after": as_time("started_after", started_after),
+            "started_before": as_time("started_before", started_before),
         }
         paging = page_params(sorting=sorting, offset=offset, page_size=page_size, after=after)
         return await self._page(PATH, filters | paging, AgentInstance, options)
@@ -214,7 +215,7 @@ class AgentInstanceClient(Endpoint):
 
         Takes the filters of `list` by name: `async for run in …iterate(agent_id="…")`.
         """
-        moments = {name: as_time(filters[name]) for name in _MOMENTS if name in filters}
+        moments = {name: as_time(name, filters[name]) for name in _MOMENTS if name in filters}
         return self._walk(
             PATH,
             filters | moments,
@@ -246,7 +247,7 @@ class AgentInstanceClient(Endpoint):
         """
         key = self._key(idempotency_key)
         body = {"reason": reason}
-        TerminateInstanceRequest.model_validate(body)
+        checked(TerminateInstanceRequest, body)
         path = f"{_path(agent_instance_id)}/terminate"
         reply = await self._write("POST", path, body, key, options)
         return to_details(reply, AgentInstance, "agent_instances.terminate")
@@ -273,8 +274,8 @@ class AgentInstanceClient(Endpoint):
             ValueError: The name is empty or the key is too long.
         """
         key = self._key(idempotency_key)
-        body = {"name": name, "payload": as_dict(payload)}
-        AgentInstanceRecordQuality.model_validate(body)
+        body = {"name": name, "payload": as_dict("payload", payload)}
+        checked(AgentInstanceRecordQuality, body)
         path = f"{_path(agent_instance_id)}/record_quality"
         reply = await self._write("POST", path, body, key, options)
         return to_details(reply, AgentInstance, "agent_instances.record_quality")
@@ -301,7 +302,7 @@ class AgentInstanceClient(Endpoint):
             ValueError: The key is too long.
         """
         key = self._key(idempotency_key)
-        body = {"details": {"quality_payload": as_dict(quality_payload)}}
+        body = {"details": {"quality_payload": as_dict("quality_payload", quality_payload)}}
         path = f"{_path(agent_instance_id)}/update"
         reply = await self._write("POST", path, body, key, options)
         return to_details(reply, AgentInstance, "agent_instances.update")
@@ -337,19 +338,19 @@ def _path(agent_instance_id: str) -> str:
 
 
 def _checked(
-    value: Mapping[str, Any] | BaseModel | None, model: type[BaseModel]
+    name: str, value: Mapping[str, Any] | BaseModel | None, model: type[BaseModel]
 ) -> dict[str, Any] | None:
     """The part as a dict, checked where the model knows it; what it does not know is kept."""
-    part = as_dict(value)
+    part = as_dict(name, value)
     if part is not None:
-        model.model_validate(part)
+        checked(model, part, within=name)
     return part
 
 
 def _schemas(
     value: Mapping[str, Any] | AgentSchemaVersionForRegister | None,
 ) -> dict[str, Any] | None:
-    part = _checked(value, AgentSchemaVersionForRegister)
+    part = _checked("agent_schema_version", value, AgentSchemaVersionForRegister)
     if part and isinstance(part.get("quality_schemas"), list):
         part = {**part, "quality_schemas": [_by_alias(item) for item in part["quality_schemas"]]}
     return part

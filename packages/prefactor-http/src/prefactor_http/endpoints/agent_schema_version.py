@@ -12,7 +12,8 @@ from prefactor_http.models.agent_schema_version import (
 )
 from prefactor_http.pages import Page, page_params
 
-from ._base import Endpoint, as_dicts, present, to_details
+from ._arguments import as_dict, as_dicts, texts
+from ._base import Endpoint, present, to_details
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
@@ -108,14 +109,13 @@ class AgentSchemaVersionClient(Endpoint):
             PrefactorValidationError: The server refused the content.
         """
         key = self._key(idempotency_key)
-        details = present(
-            agent_id=agent_id,
-            external_identifier=external_identifier,
-            id=id,
-            span_type_schemas=as_dicts(span_type_schemas),
-            quality_schemas=as_dicts(quality_schemas),
-            span_schemas=span_schemas,
-            span_result_schemas=span_result_schemas,
+        details = texts(
+            agent_id=agent_id, external_identifier=external_identifier, id=id
+        ) | present(
+            span_type_schemas=as_dicts("span_type_schemas", span_type_schemas),
+            quality_schemas=as_dicts("quality_schemas", quality_schemas),
+            span_schemas=as_dict("span_schemas", span_schemas),
+            span_result_schemas=as_dict("span_result_schemas", span_result_schemas),
         )
         reply = await self._write("POST", PATH, {"details": details}, key, options)
         return to_details(reply, AgentSchemaVersion, "agent_schema_versions.create")

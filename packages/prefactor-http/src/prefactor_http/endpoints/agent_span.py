@@ -14,7 +14,8 @@ from prefactor_http.models.agent_span import AgentSpan, CreateAgentSpanRequest, 
 from prefactor_http.models.types import AgentStatus, FinishStatus
 from prefactor_http.pages import Page, page_params
 
-from ._base import Endpoint, as_dict, as_time, present, to_details
+from ._arguments import as_dict, as_time, callback, checked
+from ._base import Endpoint, present, to_details
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -68,29 +69,30 @@ class AgentSpanClient(Endpoint):
             PrefactorNotFoundError: There is no such instance.
             PrefactorValidationError: The server refused the content.
         """
+        callback("control_signal_callback", control_signal_callback)
         key = self._key(idempotency_key)
         details: dict[str, Any] = {
             "agent_instance_id": agent_instance_id,
             "schema_name": schema_name,
             "status": status,
-            "payload": {} if payload is None else as_dict(payload),
+            "payload": {} if payload is None else as_dict("payload", payload),
         }
         # One by one, and not filtered out of a second dict: this is done for every span.
         if result_payload is not None:
-            details["result_payload"] = as_dict(result_payload)
+            details["result_payload"] = as_dict("result_payload", result_payload)
         if id is not None:
             details["id"] = id
         if parent_span_id is not None:
             details["parent_span_id"] = parent_span_id
         if started_at is not None:
-            details["started_at"] = as_time(started_at)
+            details["started_at"] = as_time("started_at", started_at)
         if finished_at is not None:
-            details["finished_at"] = as_time(finished_at)
+            details["finished_at"] = as_time("finished_at", finished_at)
         if sensitive_encoding is not None:
             details["sensitive_encoding"] = sensitive_encoding
         details["idempotency_key"] = key
         if not _plainly_right(details, _STATUSES):
-            CreateAgentSpanRequest.model_validate(details)
+            checked(CreateAgentSpanRequest, details)
         reply = await self._write("POST", PATH, {"details": details}, key, options)
         span = to_details(reply, AgentSpan, "agent_spans.create")
         if control_signal_callback is not None:
@@ -126,15 +128,16 @@ class AgentSpanClient(Endpoint):
             PrefactorNotFoundError: There is no such span.
             PrefactorConflictError: It has ended already.
         """
+        callback("control_signal_callback", control_signal_callback)
         key = self._key(idempotency_key)
         body = present(
             status=status,
-            result_payload=as_dict(result_payload),
-            timestamp=as_time(timestamp),
+            result_payload=as_dict("result_payload", result_payload),
+            timestamp=as_time("timestamp", timestamp),
             sensitive_encoding=sensitive_encoding,
         )
         if not _plainly_right(body, _ENDS):
-            FinishSpanRequest.model_validate(body)
+            checked(FinishSpanRequest, body)
         path = f"{PATH}/{segment('agent_span_id', agent_span_id)}/finish"
         reply = await self._write("POST", path, body, key, options)
         span = to_details(reply, AgentSpan, "agent_spans.finish")
@@ -194,8 +197,8 @@ class AgentSpanClient(Endpoint):
             "status": status,
             "schema_name": schema_name,
             "parent_span_id": parent_span_id,
-            "start_time": as_time(start_time),
-            "end_time": as_time(end_time),
+            "start_time": as_time("start_time", start_time),
+            "end_time": as_time("end_time", end_time),
             "include_summaries": include_summaries,
             "include_risk_level": include_risk_level,
         }
@@ -225,8 +228,8 @@ class AgentSpanClient(Endpoint):
             "status": status,
             "schema_name": schema_name,
             "parent_span_id": parent_span_id,
-            "start_time": as_time(start_time),
-            "end_time": as_time(end_time),
+            "start_time": as_time("start_time", start_time),
+            "end_time": as_time("end_time", end_time),
             "include_summaries": include_summaries,
             "include_risk_level": include_risk_level,
         }

@@ -8,6 +8,7 @@ from prefactor_http.encoding import segment
 from prefactor_http.models.agent_version import AgentVersion, RuntimeEnvironment
 from prefactor_http.pages import Page, page_params
 
+from ._arguments import as_dict, texts
 from ._base import Endpoint, present, to_details
 
 if TYPE_CHECKING:
@@ -104,12 +105,12 @@ class AgentVersionClient(Endpoint):
             PrefactorValidationError: The server refused the content.
         """
         key = self._key(idempotency_key)
-        details = present(
+        environment = as_dict("runtime_environment", runtime_environment)
+        details = present(runtime_environment=environment) | texts(
             agent_id=agent_id,
             external_identifier=external_identifier,
             agent_schema_version_id=agent_schema_version_id,
             id=id,
-            runtime_environment=runtime_environment,
             name=name,
             description=description,
         )

@@ -9,7 +9,8 @@ from prefactor_http.models.api_token import ApiToken, CreatedApiToken
 from prefactor_http.models.types import TokenScope
 from prefactor_http.pages import Page, page_params
 
-from ._base import Endpoint, as_time, present, to_details
+from ._arguments import as_time, texts
+from ._base import Endpoint, to_details
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -100,12 +101,12 @@ class ApiTokenClient(Endpoint):
             PrefactorValidationError: The server refused the content.
         """
         key = self._key(idempotency_key)
-        details = present(
+        details = texts(
             token_scope=token_scope,
             account_id=account_id,
             agent_id=agent_id,
             environment_id=environment_id,
-            expires_at=as_time(expires_at),
+            expires_at=as_time("expires_at", expires_at),
         )
         reply = await self._write("POST", PATH, {"details": details}, key, options)
         created = to_details(reply, CreatedApiToken, "api_tokens.create")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from prefactor_http.exceptions import PrefactorRequestError
 from prefactor_http.models.bulk import BulkRequest, BulkResponse
 
 from ._base import Endpoint, to_model
@@ -28,6 +29,9 @@ class BulkClient(Endpoint):
         Raises:
             PrefactorValidationError: The request as a whole was refused; nothing was executed.
         """
+        if not isinstance(request, BulkRequest):  # pyright: ignore[reportUnnecessaryIsInstance]
+            message = f"request must be a BulkRequest, got {type(request).__name__}"
+            raise PrefactorRequestError(message, "request")
         reply = await self._http.request(
             "POST",
             "/api/v1/bulk",

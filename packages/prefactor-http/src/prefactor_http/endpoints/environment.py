@@ -8,7 +8,8 @@ from prefactor_http.encoding import segment
 from prefactor_http.models.environment import Environment
 from prefactor_http.pages import Page, page_params
 
-from ._base import Endpoint, present, to_details
+from ._arguments import texts
+from ._base import Endpoint, to_details
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -96,7 +97,7 @@ class EnvironmentClient(Endpoint):
             PrefactorValidationError: The server refused the content.
         """
         key = self._key(idempotency_key)
-        details = present(
+        details = texts(
             name=name,
             account_id=account_id,
             id=id,
@@ -118,7 +119,7 @@ class EnvironmentClient(Endpoint):
             PrefactorNotFoundError: There is no such environment.
         """
         key = self._key(idempotency_key)
-        body = {"details": {"name": name}}
+        body = {"details": texts(name=name)}
         reply = await self._write("PUT", _path(environment_id), body, key, options)
         return to_details(reply, Environment, "environments.update")
 

@@ -8,7 +8,8 @@ from prefactor_http.encoding import segment
 from prefactor_http.models.risk_profile import RiskProfile, RiskProfileForUpdate
 from prefactor_http.pages import Page, page_params
 
-from ._base import Endpoint, as_dict, present, to_details
+from ._arguments import as_dict, checked, texts
+from ._base import Endpoint, present, to_details
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -102,13 +103,10 @@ class RiskProfileClient(Endpoint):
             PrefactorValidationError: The server refused the content.
         """
         key = self._key(idempotency_key)
-        details = present(
-            name=name,
-            description=description,
-            category_weights=category_weights,
-            action_multipliers=action_multipliers,
-            thresholds=thresholds,
-            agreed_risk=agreed_risk,
+        details = texts(name=name, description=description, agreed_risk=agreed_risk) | present(
+            category_weights=as_dict("category_weights", category_weights),
+            action_multipliers=as_dict("action_multipliers", action_multipliers),
+            thresholds=as_dict("thresholds", thresholds),
         )
         reply = await self._write("POST", PATH, {"details": details}, key, options)
         return to_details(reply, RiskProfile, "risk_profiles.create")
@@ -130,8 +128,8 @@ class RiskProfileClient(Endpoint):
             PrefactorNotFoundError: There is no such risk profile.
             PrefactorValidationError: The server refused the content.
         """
-        part = as_dict(details) or {}
-        RiskProfileForUpdate.model_validate(part)
+        part = as_dict("details", details) or {}
+        checked(RiskProfileForUpdate, part, within="details")
         key = self._key(idempotency_key)
         reply = await self._write("PUT", _path(risk_profile_id), {"details": part}, key, options)
         return to_details(reply, RiskProfile, "risk_profiles.update")

@@ -101,7 +101,7 @@ class RegisterAgentInstanceRequest(RequestModel):
     agent_schema_version: dict[str, Any] | None = None
     id: str | None = None
     idempotency_key: str | None = None
-    update_current_version: bool = True
+    update_current_version: bool = Field(default=True, strict=True)
     environment_id: str | None = None
     purpose: InstancePurpose | None = None
     external_identifier: str | None = None

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from .base import ReplyModel, RequestModel
 from .types import AgentStatus, FinishStatus
+
+_Flag = Annotated[bool, Field(strict=True)]
 
 
 class CreateAgentSpanRequest(RequestModel):
@@ -23,7 +25,7 @@ class CreateAgentSpanRequest(RequestModel):
     parent_span_id: str | None = None
     started_at: str | None = None
     finished_at: str | None = None
-    sensitive_encoding: bool | None = None
+    sensitive_encoding: _Flag | None = None
     idempotency_key: str | None = None
 
 
@@ -33,7 +35,7 @@ class FinishSpanRequest(RequestModel):
     status: FinishStatus | None = None
     result_payload: dict[str, Any] | None = None
     timestamp: str | None = None
-    sensitive_encoding: bool | None = None
+    sensitive_encoding: _Flag | None = None
     idempotency_key: str | None = None
 
 

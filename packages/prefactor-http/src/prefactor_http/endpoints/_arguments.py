@@ -1,0 +1,163 @@
+"""The arguments of typed methods: checked before anything is sent, in words about the argument.
+
+What is wrong is raised as a `PrefactorRequestError` that is pydantic's `ValidationError` as well,
+because callers of the published package catch that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, cast
+
+from pydantic import BaseModel, ValidationError
+
+from prefactor_http.encoding import dump_model, timestamp
+from prefactor_http.exceptions import PrefactorRequestError, pickles
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pydantic_core import InitErrorDetails
+
+_TYPES = frozenset(
+    f"{kind}_type" for kind in ("bool", "callable", "datetime", "dict", "list", "string")
+) | {"literal_error"}
+"""Errors about the type of a value."""
+_SHOWN = 40
+"""Characters of a value that is not one of the allowed words."""
+
+
+def checked(model: type[BaseModel], fields: Any, *, within: str = "") -> None:
+    """Refuse fields that the model refuses.
+
+    Args:
+        model: What the API accepts.
+        fields: The arguments by name, or an argument that holds them.
+        within: Name of that argument.
+
+    Raises:
+        PrefactorRequestError: One of them is not right; a `ValidationError` too.
+    """
+    try:
+        model.model_validate(fields)
+    except ValidationError as error:
+        raise _refused(error, (within,) if within else ()) from None
+
+
+def as_dict(name: str, value: Mapping[str, Any] | BaseModel | None) -> dict[str, Any] | None:
+    """A part of a request, given as a dict or as a model."""
+    if value is None or isinstance(value, dict):
+        return value  # as it is: it is encoded before anything else can happen
+    if isinstance(value, BaseModel):
+        return dump_model(value)
+    if not isinstance(value, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise wrong(name, "dict_type", value)
+    return dict(value)
+
+
+def as_dicts(name: str, values: Sequence[Mapping[str, Any] | BaseModel] | None) -> list[Any] | None:
+    """Parts of a request, each given as a dict or as a model."""
+    if values is None:
+        return None
+    if not isinstance(values, Sequence) or isinstance(values, str | bytes):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise wrong(name, "list_type", values)
+    return [as_dict(f"{name}[{index}]", value) for index, value in enumerate(values)]
+
+
+def as_time(name: str, value: datetime | str | None) -> str | None:
+    """A moment on the wire: ISO 8601; text is taken to be that already."""
+    if isinstance(value, datetime):
+        return timestamp(value)
+    if value is not None and not isinstance(value, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise wrong(name, "datetime_type", value)
+    return value
+
+
+def texts(**fields: str | None) -> dict[str, Any]:
+    """The fields that are not None, all of which have to be text."""
+    for name, value in fields.items():
+        if value is not None and not isinstance(value, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise wrong(name, "string_type", value)
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def callback(name: str, value: Callable[..., object] | None) -> None:
+    """Refuse what cannot be called, before the request whose reply it is for."""
+    if value is not None and not callable(value):  # pyright: ignore[reportUnnecessaryComparison]
+        raise wrong(name, "callable_type", value)
+
+
+def wrong(name: str, kind: str, value: object) -> Exception:
+    """The error for an argument of another type.
+
+    Args:
+        name: The argument.
+        kind: The type of the error, as pydantic names it.
+        value: What was given.
+    """
+    lines = [{"type": kind, "loc": (name,), "input": value}]
+    return _refused(ValidationError.from_exception_data("arguments", cast("Any", lines)), ())
+
+
+# --- An error of two packages -------------------------------------------------------------------
+
+
+def _refused(error: ValidationError, within: tuple[str, ...]) -> Exception:
+    found = error.errors(include_url=False)
+    lines = [{**line, "loc": (*within, *line["loc"])} for line in found]
+    message = "; ".join(_in_words(line) for line in lines)
+    return _joined(error.title, lines, message, _place(lines[0]["loc"]))
+
+
+def _in_words(line: Mapping[str, Any]) -> str:
+    value, kind, said = line["input"], line["type"], f"{_place(line['loc'])}: {line['msg']}"
+    # A value may be a secret or a megabyte; a word that is not one of the allowed ones is neither.
+    if kind == "literal_error" and isinstance(value, str):
+        return f"{said}, got {value[:_SHOWN]!r}"
+    return f"{said}, got {type(value).__name__}" if kind in _TYPES else said
+
+
+def _place(loc: tuple[int | str, ...]) -> str:
+    parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc)
+    return "".join(parts).removeprefix(".")
+
+
+def _joined(title: str, lines: list[dict[str, Any]], message: str, place: str) -> Exception:
+    if _ArgumentError is None:
+        return PrefactorRequestError(message, place)
+    details = cast("list[InitErrorDetails]", lines)
+    error: Any = _ArgumentError.from_exception_data(title, details)
+    error.args = (message,)
+    error.message, error.location = message, place
+    return cast("Exception", error)
+
+
+def _reduce(error: Any) -> tuple[Any, ...]:
+    """Pickle by its facts: pydantic's own way would lose the class."""
+    lines = [
+        {**line, "input": line["input"] if pickles(line["input"]) else None}
+        for line in error.errors(include_url=False)
+    ]
+    return _joined, (error.title, lines, error.message, error.location)
+
+
+def _ignore(*_: Any) -> None:
+    """Be called by `from_exception_data` with what it has used already."""
+
+
+def _argument_error() -> Any:
+    body = {
+        "__init__": _ignore,
+        "__reduce__": _reduce,
+        "__module__": __name__,
+        "__doc__": PrefactorRequestError.__doc__,
+    }
+    bases = (PrefactorRequestError, ValidationError)
+    try:
+        return type("PrefactorRequestError[ValidationError]", bases, body)
+    except TypeError:  # older versions of pydantic allow no subclass
+        return None
+
+
+_ArgumentError: Any = _argument_error()

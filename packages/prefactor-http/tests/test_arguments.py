@@ -1,0 +1,168 @@
+"""Wrong arguments: named, before anything is sent, as an error of this package and of pydantic."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from pydantic import ValidationError
+
+from prefactor_http import PrefactorHttpClient, PrefactorHttpError, PrefactorRequestError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from prefactor_http.testing import ScriptedServer
+
+TEXT: Any = "sesame-5 and more"
+NUMBER: Any = 5
+
+Calls = dict[str, tuple["Callable[[PrefactorHttpClient], Any]", str]]
+BOTH: Calls = {
+    # Every kind of argument once: an object, a list, text, a word, a time, a flag, a callback.
+    "payload": (lambda c: c.agent_spans.create("i", "x", "active", TEXT), "str"),
+    "result_payload": (lambda c: c.agent_spans.finish("s", None, NUMBER), "int"),
+    "agent_version": (lambda c: c.agent_instances.register("a", TEXT), "str"),
+    "agent_version.name": (lambda c: c.agent_instances.register("a", {"name": NUMBER}), "int"),
+    "agent_schema_version": (lambda c: c.agent_instances.register("a", {}, [TEXT]), "list"),
+    "quality_payload": (lambda c: c.agent_instances.update("i", TEXT), "str"),
+    "runtime_environment": (
+        lambda c: c.agent_versions.create(
+            agent_id="a", external_identifier="v", runtime_environment=TEXT
+        ),
+        "str",
+    ),
+    "span_type_schemas": (
+        lambda c: c.agent_schema_versions.create(
+            agent_id="a", external_identifier="s", span_type_schemas=TEXT
+        ),
+        "str",
+    ),
+    "quality_schemas[1]": (
+        lambda c: c.agent_schema_versions.create(
+            agent_id="a", external_identifier="s", quality_schemas=[{}, TEXT]
+        ),
+        "str",
+    ),
+    "thresholds": (lambda c: c.risk_profiles.create(name="n", thresholds=TEXT), "str"),
+    "details": (lambda c: c.agents.create(TEXT), "str"),
+    "details.name": (lambda c: c.agents.update("a", {"name": NUMBER}), "int"),
+    "schema_name": (lambda c: c.agent_spans.create("i", NUMBER, "active"), "int"),
+    "name": (lambda c: c.accounts.update("a", name=NUMBER), "int"),
+    "current_version_id": (
+        lambda c: c.agent_deployments.update("d", current_version_id=NUMBER),
+        "int",
+    ),
+    "environment_id": (
+        lambda c: c.agent_deployments.create(agent_id="a", environment_id=NUMBER),
+        "int",
+    ),
+    "token_scope": (lambda c: c.api_tokens.create(token_scope=NUMBER), "int"),
+    "external_identifier": (
+        lambda c: c.agent_versions.create(agent_id="a", external_identifier=NUMBER),
+        "int",
+    ),
+    "timestamp": (lambda c: c.agent_instances.start("i", NUMBER), "int"),
+    "started_at": (lambda c: c.agent_spans.create("i", "x", "active", started_at=NUMBER), "int"),
+    "expires_at": (lambda c: c.api_tokens.create(token_scope="account", expires_at=NUMBER), "int"),
+    "started_after": (lambda c: c.agent_instances.list(started_after=NUMBER), "int"),
+    "start_time": (lambda c: c.agent_spans.list(agent_id="a", start_time=NUMBER), "int"),
+    "sensitive_encoding": (
+        lambda c: c.agent_spans.create("i", "x", "active", sensitive_encoding=TEXT),
+        "str",
+    ),
+    "update_current_version": (
+        lambda c: c.agent_instances.register("a", update_current_version=TEXT),
+        "str",
+    ),
+    "control_signal_callback": (
+        lambda c: c.agent_spans.finish("s", control_signal_callback=TEXT),
+        "str",
+    ),
+}
+RANGES: Calls = {
+    "status": (lambda c: c.agent_spans.create("i", "x", "done"), "'done'"),  # type: ignore[arg-type]
+    "purpose": (lambda c: c.agent_instances.register("a", purpose="fun"), "'fun'"),  # type: ignore[arg-type]
+    "reason": (lambda c: c.agent_instances.terminate("i", " "), ""),
+    "name": (lambda c: c.agent_instances.record_quality("i", ""), ""),
+}
+OURS: Calls = {
+    "agent_span_id": (lambda c: c.agent_spans.get(NUMBER), "5"),
+    "idempotency_key": (lambda c: c.agents.retire("a", NUMBER), "int"),
+    "options": (lambda c: c.agents.retire("a", options=TEXT), "str"),
+    "sorting": (lambda c: c.agents.list(sorting=NUMBER), "int"),
+    "request": (lambda c: c.bulk.execute(TEXT), "str"),
+    "json_data": (lambda c: c.request("POST", "/x", json_data=[TEXT]), "list"),  # type: ignore[arg-type]
+    "params": (lambda c: c.request("GET", "/x", params=TEXT), "str"),
+    "body": (lambda c: c.request_bytes("POST", "/x", TEXT), "str"),
+}
+
+
+async def refused(client: PrefactorHttpClient, call: Callable[[PrefactorHttpClient], Any]) -> Any:
+    """What the call raises."""
+    with pytest.raises(PrefactorHttpError) as caught:
+        await call(client)
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("place", "call", "got"),
+    [(place, *case) for cases in (BOTH, RANGES) for place, case in cases.items()],
+)
+async def test_an_argument_that_a_model_refuses(
+    client: PrefactorHttpClient,
+    server: ScriptedServer,
+    place: str,
+    call: Callable[[PrefactorHttpClient], Any],
+    got: str,
+) -> None:
+    """It is named with what was given, is an error of both packages, and survives copying."""
+    error = await refused(client, call)
+    assert isinstance(error, PrefactorRequestError)
+    assert isinstance(error, ValidationError)
+    copies = [copy.copy(error), pickle.loads(pickle.dumps(error))]  # noqa: S301 - made here
+    for each in (error, *copies):
+        assert type(each) is type(error)
+        assert str(each).startswith(f"{place}: ")
+        assert str(each).endswith(got)
+        assert "sesame" not in str(each) + repr(each)
+        assert (each.location, each.args) == (place, (str(each),))
+        assert each.error_count() == 1
+    assert server.requests == []
+
+
+@pytest.mark.parametrize(("place", "call", "got"), [(p, *case) for p, case in OURS.items()])
+async def test_an_argument_that_no_model_knows(
+    client: PrefactorHttpClient,
+    server: ScriptedServer,
+    place: str,
+    call: Callable[[PrefactorHttpClient], Any],
+    got: str,
+) -> None:
+    """It is named with what was given, as an error of this package."""
+    error = await refused(client, call)
+    assert isinstance(error, PrefactorRequestError)
+    assert error.location == place
+    assert got in str(error)
+    assert server.requests == []
+
+
+async def test_several_arguments_are_named_at_once(client: PrefactorHttpClient) -> None:
+    """Each wrong one has its place in the message, and in pydantic's list."""
+    error = await refused(client, lambda c: c.agent_spans.create(NUMBER, NUMBER, "active"))
+    assert [line["loc"] for line in error.errors()] == [("agent_instance_id",), ("schema_name",)]
+    assert "agent_instance_id: " in str(error)
+    assert "; schema_name: " in str(error)
+
+
+async def test_keys_that_are_too_long_and_choices_that_exclude_each_other(
+    client: PrefactorHttpClient,
+) -> None:
+    """What was a bare `ValueError` is one still, and inside of the tree."""
+    for call in (
+        lambda c: c.agents.retire("a", "k" * 65),
+        lambda c: c.agents.show(agent_id="a", external_identifier="b"),
+    ):
+        assert isinstance(await refused(client, call), ValueError)
