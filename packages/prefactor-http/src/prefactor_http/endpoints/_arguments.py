@@ -105,7 +105,7 @@ def wrong(name: str, kind: str, value: object) -> Exception:
 
 def _refused(error: ValidationError, within: tuple[str, ...]) -> Exception:
     found = error.errors(include_url=False)
-    lines = [{**line, "loc": (*within, *line["loc"])} for line in found]
+    lines: list[dict[str, Any]] = [{**line, "loc": (*within, *line["loc"])} for line in found]
     message = "; ".join(_in_words(line) for line in lines)
     return _joined(error.title, lines, message, _place(lines[0]["loc"]))
 
