@@ -13,7 +13,6 @@ from dataclasses import asdict, field, is_dataclass, make_dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, NoReturn, Optional, TypeVar
 
 import cyclopts
-import structlog
 import uvloop
 from rich.console import Console
 from rich.markup import escape
@@ -41,6 +40,7 @@ from prefactor_server.domain.api_token import (
 from prefactor_server.domain.errors import NotFound, Refusal
 from prefactor_server.domain.pfid import PfidMaker
 from prefactor_server.domain.times import format_time
+from prefactor_server.json_log import log_to_stderr
 from prefactor_server.settings import (
     SECRET,
     SETTINGS,
@@ -115,7 +115,7 @@ def serve(*, flags: Annotated[ServeFlags | None, cyclopts.Parameter(name="*")] =
     A new database gets an account, an environment "Default" and an account token, which is printed
     once.
     """
-    _log_to_stderr()
+    log_to_stderr()
     settings = _settings(flags)
     _collect_seldom()
     _run(serve_app(settings, lambda started: _greet(started, settings)))
@@ -377,15 +377,3 @@ def _run(work: Coroutine[Any, Any, T]) -> T:
 
 def _shown(time: int | None, otherwise: str) -> str:
     return otherwise if time is None else format_time(time)
-
-
-def _log_to_stderr() -> None:
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(),
-        ],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )

@@ -24,6 +24,8 @@ def process(
     server = start_server(tmp_path_factory.mktemp("hostile"), *flags, database=process_database)
     yield server
     assert server.stop() == 0, server.output
+    for row in server.output.splitlines():
+        assert row.startswith(("{", "prefactor-server ")), row
 
 
 @pytest.fixture

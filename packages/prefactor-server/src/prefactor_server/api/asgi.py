@@ -7,7 +7,6 @@ span more than everything else that is done for it here.
 from __future__ import annotations
 
 import time
-import traceback
 from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -27,6 +26,7 @@ from prefactor_server.api.services import Services
 from prefactor_server.api.writes import Job, Reply, carry_out, keys_differ
 from prefactor_server.domain.api_token import Principal
 from prefactor_server.domain.errors import BadRequest, Refusal
+from prefactor_server.json_log import trace_of
 
 _ANONYMOUS: Final = Principal("", "", 0, "agent_deployment", None, None, None)
 _JSON: Final = (b"content-type", b"application/json")
@@ -236,7 +236,7 @@ def _failure(error: Exception, request_id: str, scope: Scope) -> _Response:
         request_id=request_id,
         method=scope["method"],
         status=500,
-        trace=_trace(error),
+        trace=trace_of(error),
     )
     body = {
         "status": "error",
@@ -245,18 +245,3 @@ def _failure(error: Exception, request_id: str, scope: Scope) -> _Response:
         "request_id": request_id,
     }
     return _Response(500, (_encoder.encode(body),), code="unexpected")
-
-
-def _trace(error: BaseException) -> list[str]:
-    """Where something went wrong, and in the course of what.
-
-    Places alone: messages and local variables may hold payloads and tokens, and a log must not,
-    however it is set up.
-    """
-    earlier = error.__cause__ or error.__context__
-    frames = traceback.extract_tb(error.__traceback__)
-    return [
-        *([] if earlier is None else _trace(earlier)),
-        type(error).__qualname__,
-        *(f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames),
-    ]

@@ -1,0 +1,103 @@
+"""One request and its answer on a connection: uvicorn's cycle, with reading and writing held back.
+
+The body of a request is read from the connection only while the application waits for it. The head
+of an answer leaves together with what follows it, and an answer counts as sent only when the
+connection has room again.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from starlette.types import Message
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
+
+_COPIED: Final = 64 * 1024
+"""Bytes of a body up to which it is copied behind its head."""
+
+_WITHOUT_BODY: Final = (204, 304)
+
+
+class Exchange(RequestResponseCycle):
+    """The two calls of an ASGI application."""
+
+    _head = b""
+    chunked_encoding: bool | None
+
+    async def receive(self) -> Any:
+        """Wait for the next part of the body; the connection is read only meanwhile."""
+        if self.waiting_for_100_continue and not self.transport.is_closing():
+            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            self.waiting_for_100_continue = False
+        if not self.disconnected and not self.response_complete:
+            if not self.message_event.is_set():
+                self.flow.resume_reading()
+                await self.message_event.wait()
+            self.message_event.clear()
+        if self.disconnected or self.response_complete:
+            return {"type": "http.disconnect"}
+        body, self.body = bytes(self.body), bytearray()
+        return {"type": "http.request", "body": body, "more_body": self.more_body}
+
+    async def send(self, message: Message) -> None:  # type: ignore[override]
+        """Write a part of the answer, and wait until the connection has room for more."""
+        if self.disconnected:
+            return
+        if not self.response_started:
+            self.response_started = True
+            self.waiting_for_100_continue = False
+            headers = [*self.default_headers, *message.get("headers", ())]
+            self._head = self._first_lines(message["status"], headers)
+            return
+        self._write_body(message.get("body", b""), more=message.get("more_body", False))
+        if self.flow.write_paused and not self.disconnected:
+            await self.flow.drain()
+
+    def _first_lines(self, status: int, headers: list[tuple[bytes, bytes]]) -> bytes:
+        lines = [STATUS_LINE[status][:-2]]
+        for name, value in headers:
+            lines.append(b"%b: %b" % (name, value))
+            if name == b"content-length":
+                self.chunked_encoding, self.expected_content_length = False, int(value)
+            elif name == b"connection" and value == b"close":
+                self.keep_alive = False
+        if not self.keep_alive and (b"connection", b"close") not in headers:
+            lines.append(b"connection: close")
+        if self.scope["method"] == "HEAD" or status in _WITHOUT_BODY:
+            self.chunked_encoding = None
+        elif self.chunked_encoding is None:
+            self.chunked_encoding = True
+            lines.append(b"transfer-encoding: chunked")
+        head = b"\r\n".join([*lines, b"", b""])
+        if not head.count(b"\r") == head.count(b"\n") == len(lines) + 1:
+            raise RuntimeError("A header of the answer holds a line break")
+        return head
+
+    def _write_body(self, body: bytes, *, more: bool) -> None:
+        if self.chunked_encoding is None:
+            body = b""
+        elif self.chunked_encoding:
+            body = (b"%x\r\n%b\r\n" % (len(body), body) if body else b"") + (
+                b"" if more else b"0\r\n\r\n"
+            )
+        else:
+            self.expected_content_length -= len(body)
+            if self.expected_content_length < 0 or (self.expected_content_length and not more):
+                raise RuntimeError("The answer is not as long as it said")
+        head, self._head = self._head, b""
+        if head and len(body) > _COPIED:
+            self.transport.write(head)
+        elif head:
+            body = head + body
+        if body:
+            self.transport.write(body)
+        if not more:
+            self._finish()
+
+    def _finish(self) -> None:
+        self.response_complete = True
+        self.body = bytearray()
+        self.message_event.set()
+        if not self.keep_alive:
+            self.transport.close()
+        self.on_response()

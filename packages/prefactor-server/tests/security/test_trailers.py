@@ -1,0 +1,148 @@
+"""Trailers and chunk extensions: bounded like heads, and never read as headers."""
+
+from contextlib import suppress
+
+import pytest
+from front_door import ask
+from raw_socket import RawAnswer, RawSocket
+from resident_memory import resident_megabytes
+
+from live_server import LiveServer
+
+PING = "/api/v1/ping"
+AGENT = "/api/v1/agent"
+FLOOD = 16 * 1024 * 1024
+GROWTH = 12
+"""Megabytes that the server may grow by in a flood; what is counted twice would be more."""
+
+
+def _begin(line: RawSocket, token: str = "") -> bytes:
+    authorization = f"Authorization: Bearer {token}\r\n" if token else ""
+    head = (
+        f"POST {AGENT} HTTP/1.1\r\nHost: here\r\n{authorization}Transfer-Encoding: chunked\r\n\r\n"
+    )
+    return head.encode()
+
+
+def _flood(line: RawSocket, piece: bytes) -> RawAnswer | None:
+    for _ in range(FLOOD // len(piece)):
+        line.send(piece)
+    # The answer may be overtaken by the news that nobody reads the rest.
+    with suppress(ConnectionError):
+        return line.read()
+    return None
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        b"".join(b"a%d: b\r\n" % number for number in range(10_000)),
+        b"x" * 100_000,
+        b"a:\r\n" * 20_000,
+    ],
+    ids=["lines", "one line", "short lines"],
+)
+@pytest.mark.parametrize("known", [True, False])
+def test_trailers_without_end_are_refused(
+    server: LiveServer, line: RawSocket, piece: bytes, known: bool
+) -> None:
+    """They are answered 431 or hung up on, with a token and without, and none of them is kept."""
+    before = resident_megabytes(server.pid)
+    line.send(_begin(line, server.token if known else "") + b"2\r\n{}\r\n0\r\na: ")
+    answer = _flood(line, piece)
+
+    # Without a token, the answer of the API may be first.
+    assert answer is None or answer.status == 431 or (not known and answer.status == 401)
+    assert resident_megabytes(server.pid) - before < GROWTH
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [b"x" * 100_000, b"1;a=" + b"x" * 1000 + b"\r\n \r\n", b"2;a;b;c;d;e;f;g;h;i;j;k;l\r\n  \r\n"],
+    ids=["one", "each", "many short ones"],
+)
+def test_chunk_extensions_without_end_are_refused(
+    server: LiveServer, line: RawSocket, piece: bytes
+) -> None:
+    """Chunks that are mostly framing are answered 431, long before the body is too large."""
+    line.send(_begin(line, server.token) + (b"1;a=" if piece[0:1] == b"x" else b""))
+    answer = _flood(line, piece)
+
+    assert answer is None or (answer.status, answer.headers["connection"]) == (431, "close")
+    assert line.rest() == b""
+
+
+@pytest.mark.parametrize("extension", [b"", b";a=b", b';name="a value"'])
+def test_small_chunks_are_a_body(line: RawSocket, extension: bytes) -> None:
+    """A chunk for every byte, a few with an extension and a few trailers are all part of HTTP."""
+    body = b'{"details":{"name":"small-chunks-%d"}}' % len(extension)
+    spaces = b" " * 20_000
+    chunks = b"".join(b"1\r\n%c\r\n" % one for one in spaces + body)
+    line.send(_begin(line, line.token) + b"1%b\r\n \r\n" % extension * 20 + chunks)
+    line.send(b"0\r\nChecksum: 12\r\nServer-Timing: a\r\n\r\n")
+    answer = line.read()
+
+    assert answer.status == 200, answer.text
+    assert line.ask("GET", PING).status == 200
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_a_trailer_is_no_header(server: LiveServer, line: RawSocket, at_once: bool) -> None:
+    """A token in a trailer lets nobody in, and no trailer changes what a request means."""
+    trailer = f"Authorization: Bearer {server.token}\r\n".encode()
+    pieces = [_begin(line), b"2\r\n{}\r\n0\r\n", trailer, b"\r\n"]
+    for piece in [b"".join(pieces)] if at_once else pieces:
+        line.send(piece)
+
+    assert line.read().status == 401
+    assert line.ask("GET", PING).status == 200
+
+
+@pytest.mark.parametrize(
+    "trailer",
+    [
+        b"Authorization: Bearer another",
+        b"Idempotency-Key: another",
+        b"Content-Encoding: gzip",
+        b"Expect: 100-continue",
+        b"Host: elsewhere",
+        b"Upgrade: h2c\r\nConnection: Upgrade",
+    ],
+    ids=lambda trailer: trailer.partition(b":")[0].decode(),
+)
+def test_a_header_in_a_trailer_is_ignored(line: RawSocket, trailer: bytes) -> None:
+    """Whatever stands behind a body is as if it were not there."""
+    body = b'{"details":{"name":"%b"}}' % trailer[:5]
+    line.send(
+        _begin(line, line.token) + b"%x\r\n%b\r\n0\r\n%b\r\n\r\n" % (len(body), body, trailer)
+    )
+    answer = line.read()
+
+    assert answer.status == 200, answer.text
+    assert line.ask("GET", PING).status == 200
+
+
+@pytest.mark.parametrize("trailer", [b"Connection: close", b"Connection: keep-alive, close"])
+def test_a_trailer_never_leaves_a_connection_deaf(
+    server: LiveServer, line: RawSocket, trailer: bytes
+) -> None:
+    """The parser stops at a trailer that says close, so the answer says it too."""
+    line.send(_begin(line, server.token) + b"0\r\n" + trailer + b"\r\n\r\n")
+    answer = line.read()
+
+    assert answer.headers["connection"] == "close"
+    assert line.rest() == b""
+    assert ask(server, "GET", PING).status == 200
+
+
+@pytest.mark.parametrize("trailer", [b"Content-Length: 5", b"Transfer-Encoding: gzip"])
+def test_a_trailer_about_framing_is_never_a_new_end(
+    server: LiveServer, line: RawSocket, trailer: bytes
+) -> None:
+    """Where the body ends is not changed by what stands behind it."""
+    hidden = line.request("POST", AGENT, body=b'{"details":{"name":"behind-trailer"}}')
+    line.send(_begin(line) + b"0\r\n" + trailer + b"\r\n\r\n" + hidden)
+
+    assert line.read().status in (400, 401)
+    names = {one["name"] for one in ask(server, "GET", AGENT).body["summaries"]}
+    assert ("behind-trailer" in names) <= (line.rest() != b"")
