@@ -201,6 +201,27 @@ async def test_a_risk_profile_is_changed_by_what_is_given(
     assert len(server.requests) == 2
 
 
+async def test_a_template_is_read_by_its_name(
+    client: PrefactorHttpClient, server: ScriptedServer
+) -> None:
+    """A template is read by name or by default, and a ruleset is sent as it was given."""
+    ruleset = {"category_weights": {"minors_data": None}}
+    template = {"type": "risk_profile_template", "name": "default", "ruleset": ruleset}
+    server.script(*[Reply(200, {"details": template})] * 2)
+    server.script(Reply(200, {"details": details("risk_profile") | {"ruleset": ruleset}}))
+    first = await client.risk_profiles.template("default")
+    await client.risk_profiles.template()
+    made = await client.risk_profiles.create(name="n", ruleset=ruleset)
+    assert (first.name, first.ruleset, made.ruleset) == ("default", ruleset, ruleset)
+    named, bare, create = server.requests
+    assert (named.path, dict(named.query)) == (
+        "/api/v1/risk_profile/template",
+        {"template_name": "default"},
+    )
+    assert not bare.query
+    assert create.json["details"] == {"name": "n", "ruleset": ruleset}
+
+
 async def test_agents(client: PrefactorHttpClient, server: ScriptedServer) -> None:
     """Agents are created from a model or a dict, found by either identifier, retired and back."""
     reply = Reply(200, {"details": details("agent")})

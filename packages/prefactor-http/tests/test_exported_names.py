@@ -71,6 +71,7 @@ ADDED_HERE = {
     "RequestOptions",
     "RiskProfile",
     "RiskProfileForUpdate",
+    "RiskProfileTemplate",
     "RuntimeEnvironment",
     "Sorting",
     "is_permanent_http_error",

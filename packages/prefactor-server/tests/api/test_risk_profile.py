@@ -125,6 +125,11 @@ async def test_every_write_happens_once_for_its_key(door: Any) -> None:
         ({"name": "N", "thresholds": {"medium": 70}}, "thresholds"),
         ({"name": "N", "thresholds": {"medium": -1}}, "thresholds"),
         ({"name": "N", "agreed_risk": "huge"}, "agreed_risk"),
+        ({"name": "N", "agreed_risk": "low", "agreed_data_risk": "high"}, "agreed_data_risk"),
+        ({"name": "N", "ruleset": {"category_weights": {"odd": None}}}, "ruleset"),
+        ({"name": "N", "ruleset": {"action_multipliers": {"read_data": 0}}}, "ruleset"),
+        ({"name": "N", "ruleset": {"thresholds": {"medium": 70}}}, "ruleset"),
+        ({"name": "N", "thresholds": {}, "ruleset": {"thresholds": {"high": 60}}}, "thresholds"),
     ],
 )
 async def test_what_is_wrong_with_a_profile_is_named(

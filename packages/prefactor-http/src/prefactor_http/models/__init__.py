@@ -36,6 +36,7 @@ from .risk_profile import (
     DataRisk,
     RiskProfile,
     RiskProfileForUpdate,
+    RiskProfileTemplate,
 )
 from .types import AgentStatus, FinishStatus, InstancePurpose
 
@@ -77,6 +78,7 @@ __all__ = [
     "QualitySchemaForCreate",
     "RiskProfile",
     "RiskProfileForUpdate",
+    "RiskProfileTemplate",
     "RuntimeEnvironment",
     "SkeletonColumns",
     "SkeletonSchema",

@@ -65,6 +65,7 @@ class AgentInstance(ReplyModel):
     quality_summary: str | None = None
     quality_payloads: dict[str, Any] | None = None
     quality_summaries: dict[str, Any] | None = None
+    """Texts by name; a judgement without a summary is not in it."""
     quality_payload_validations: dict[str, Any] | None = None
     cost_breakdown: dict[str, Any] | None = None
     span_schema_counts: dict[str, Any] | None = None

@@ -65,6 +65,8 @@ class RiskProfileForUpdate(RequestModel):
     action_multipliers: dict[str, Any] | None = None
     thresholds: dict[str, Any] | None = None
     agreed_risk: str | None = None
+    ruleset: dict[str, Any] | None = None
+    """The rules as plain numbers, in place of the three fields above."""
 
     def to_body(self) -> dict[str, Any]:
         """Exactly the fields that were given, None included."""
@@ -84,6 +86,20 @@ class RiskProfile(ReplyModel):
     thresholds: dict[str, Any] | None = None
     agreed_risk: str | None = None
     """The level that runs may reach without an alert."""
+    agreed_data_risk: str | None = None
+    ruleset: dict[str, Any] | None = None
+    """Weights, multipliers and thresholds as plain numbers."""
     formula_version: int | None = None
     inserted_at: datetime | None = None
     updated_at: datetime | None = None
+
+
+class RiskProfileTemplate(ReplyModel):
+    """A ruleset to start from."""
+
+    type: Literal["risk_profile_template"] = "risk_profile_template"
+    name: str | None = None
+    category_weights: dict[str, Any] | None = None
+    action_multipliers: dict[str, Any] | None = None
+    thresholds: dict[str, Any] | None = None
+    ruleset: dict[str, Any] | None = None

@@ -108,7 +108,6 @@ def record_quality(store: Store, call: Call) -> JsonObject:
     instance["quality_summaries"].pop(name, None)
     if payload is not None:
         instance["quality_payloads"][name] = payload
-        instance["quality_summaries"][name] = None
     return {"details": instance}
 
 

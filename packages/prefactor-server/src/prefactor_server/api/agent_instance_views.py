@@ -109,7 +109,9 @@ class AgentInstanceDetails(AgentInstanceSummary, frozen=True, kw_only=True):
     """A run by itself. What nothing computes yet is null or empty, never a made-up figure.
 
     ``quality_payload``, ``quality_summary`` and ``quality_payload_validation`` are those named
-    ``default``; a validation is null when nothing was checked. ``span_schema_counts`` tells how
+    ``default``; a validation is null when nothing was checked. ``quality_summaries`` leaves out
+    names without a summary, because published clients read it as a map to texts.
+    ``span_schema_counts`` tells how
     many spans of each type there are; it is null in the answers to writes.
     """
 
@@ -117,9 +119,7 @@ class AgentInstanceDetails(AgentInstanceSummary, frozen=True, kw_only=True):
     quality_summary: str | None = None
     quality_payload_validation: Validation | None = None
     quality_payloads: Mapping[str, Any] = msgspec.field(default_factory=dict[str, Any])
-    quality_summaries: Mapping[str, str | None] = msgspec.field(
-        default_factory=dict[str, str | None]
-    )
+    quality_summaries: Mapping[str, str] = msgspec.field(default_factory=dict[str, str])
     quality_payload_validations: Mapping[str, Validation | None] = msgspec.field(
         default_factory=dict[str, Validation | None]
     )
@@ -158,7 +158,11 @@ def instance_details(
     """A run by itself, as a caller may see it."""
     entries = {} if quality is None else quality.entries()
     payloads = {name: visible_value(entry["payload"], principal) for name, entry in entries.items()}
-    summaries = {name: entry["summary"] for name, entry in entries.items()}
+    summaries = {
+        name: summary
+        for name, entry in entries.items()
+        if (summary := entry["summary"]) is not None
+    }
     checks = {name: validation_view(entry.get("problem")) for name, entry in entries.items()}
     return AgentInstanceDetails(
         **_fields(run),

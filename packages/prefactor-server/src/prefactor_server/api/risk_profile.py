@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Final, Literal
+from typing import Any, Final, Literal
 
 import msgspec
-from msgspec import Meta
 
-from prefactor_server.api.fields import ClientId, Name, Text
 from prefactor_server.api.listing import ListOf
-from prefactor_server.api.operation import Call, Example, Prepared, Read, Write
+from prefactor_server.api.operation import Call, Example, Parameter, Prepared, Read, Write
+from prefactor_server.api.query import one_of
+from prefactor_server.api.risk_profile_fields import (
+    CategoryWeight,
+    RiskProfileFields,
+    UpdateRiskProfileFields,
+    default_rules,
+    given_rules,
+    ruleset_of,
+)
 from prefactor_server.api.views import Listed, Success, listed, show_time
 from prefactor_server.commands.base import Command, Done
 from prefactor_server.commands.risk_profile import (
@@ -24,65 +31,35 @@ from prefactor_server.domain.errors import (
     NotFound,
     ValidationFailed,
 )
-from prefactor_server.domain.risk import FORMULA, MAX_MULTIPLIER, MAX_WEIGHT, RiskLevel
-from prefactor_server.domain.risk_profile import (
-    RiskProfile,
-    multipliers_document,
-    thresholds_document,
-    weights_document,
-)
-
-Weight = Annotated[
-    float, Meta(ge=0, le=MAX_WEIGHT, description=f"must be a number from 0 to {MAX_WEIGHT}.")
-]
-Multiplier = Annotated[
-    float,
-    Meta(ge=1, le=MAX_MULTIPLIER, description=f"must be a number from 1 to {MAX_MULTIPLIER}."),
-]
-Threshold = Annotated[
-    float, Meta(ge=0, le=1e12, description="must be a number from 0 to 1000000000000.")
-]
-
-
-class CategoryWeight(msgspec.Struct, kw_only=True):
-    """What a category of data weighs; one that is not ``included`` counts for nothing."""
-
-    weight: Weight
-    included: bool = True
-
-
-class UpdateRiskProfileFields(msgspec.Struct, kw_only=True):
-    """Changes to a profile: what is not given stays as it is.
-
-    Null takes a description or an agreed level away; elsewhere it is as if it were not given.
-    """
-
-    name: Name | None = None
-    description: Text | msgspec.UnsetType | None = msgspec.UNSET
-    category_weights: dict[str, CategoryWeight | Weight] | None = None
-    action_multipliers: dict[str, Multiplier] | None = None
-    thresholds: dict[str, Threshold] | None = None
-    agreed_risk: RiskLevel | msgspec.UnsetType | None = msgspec.UNSET
-
-
-class RiskProfileFields(msgspec.Struct, kw_only=True):
-    """A new profile. A category that is not named weighs 0, and an action multiplies by 1."""
-
-    name: Name
-    description: Text | None = None
-    id: ClientId | None = None
-    category_weights: dict[str, CategoryWeight | Weight] | None = None
-    action_multipliers: dict[str, Multiplier] | None = None
-    thresholds: dict[str, Threshold] | None = None
-    agreed_risk: RiskLevel | None = None
+from prefactor_server.domain.risk import FORMULA, RiskLevel
+from prefactor_server.domain.risk_profile import TEMPLATES, RiskProfile
 
 
 class DeleteRiskProfileFields(msgspec.Struct, kw_only=True):
     """Nothing but a key, if that."""
 
 
+class RulesetView(msgspec.Struct, frozen=True, kw_only=True):
+    """The rules as plain numbers; a category that is switched off weighs 0."""
+
+    category_weights: Mapping[str, float]
+    action_multipliers: Mapping[str, float]
+    thresholds: Mapping[str, float]
+
+
+class RiskProfileTemplateView(RulesetView, frozen=True, kw_only=True):
+    """A ruleset to start from, by itself and once more under ``ruleset``."""
+
+    type: Literal["risk_profile_template"] = "risk_profile_template"
+    name: str
+    ruleset: RulesetView
+
+
 class RiskProfileView(msgspec.Struct, frozen=True, kw_only=True):
-    """A profile: a weight for every category, a multiplier for every action, three thresholds."""
+    """A profile: a weight for every category, a multiplier for every action, three thresholds.
+
+    ``ruleset`` holds the same as plain numbers, and ``agreed_data_risk`` repeats ``agreed_risk``.
+    """
 
     type: Literal["risk_profile"] = "risk_profile"
     id: str
@@ -94,11 +71,14 @@ class RiskProfileView(msgspec.Struct, frozen=True, kw_only=True):
     action_multipliers: Mapping[str, float]
     thresholds: Mapping[str, float]
     agreed_risk: RiskLevel | None
+    agreed_data_risk: RiskLevel | None
+    ruleset: RulesetView
     inserted_at: str
     updated_at: str
 
 
 _LIST: Final = ListOf(filters=(), sorts=("id", "name", "inserted_at", "updated_at"))
+_template_name = one_of(*TEMPLATES)
 
 
 async def _prepare_create(call: Call, body: RiskProfileFields) -> Prepared:
@@ -109,10 +89,7 @@ async def _prepare_create(call: Call, body: RiskProfileFields) -> Prepared:
         inserted_at=call.now,
         name=body.name,
         description=body.description,
-        category_weights=_weights(body.category_weights or {}),
-        action_multipliers=multipliers_document(body.action_multipliers or {}),
-        thresholds=thresholds_document(body.thresholds or {}),
-        agreed_risk=body.agreed_risk,
+        **(default_rules() | given_rules(body)),
         deleted_at=None,
         updated_at=call.now,
     )
@@ -120,18 +97,11 @@ async def _prepare_create(call: Call, body: RiskProfileFields) -> Prepared:
 
 
 async def _prepare_update(call: Call, body: UpdateRiskProfileFields) -> Prepared:
-    clearable = {"description": body.description, "agreed_risk": body.agreed_risk}
-    given: dict[str, Any] = {
-        name: value for name, value in clearable.items() if value is not msgspec.UNSET
-    }
+    given = given_rules(body)
     if body.name is not None:
         given["name"] = body.name
-    if body.category_weights is not None:
-        given["category_weights"] = _weights(body.category_weights)
-    if body.action_multipliers is not None:
-        given["action_multipliers"] = multipliers_document(body.action_multipliers)
-    if body.thresholds is not None:
-        given["thresholds"] = thresholds_document(body.thresholds)
+    if body.description is not msgspec.UNSET:
+        given["description"] = body.description
     return _prepared(UpdateRiskProfile(call.request(), call.path_id, given))
 
 
@@ -149,15 +119,6 @@ def _prepared(command: Command) -> Prepared:
     return Prepared(command, reply)
 
 
-def _weights(given: Mapping[str, CategoryWeight | float]) -> str:
-    return weights_document(
-        {
-            name: (one.weight, one.included) if isinstance(one, CategoryWeight) else (one, True)
-            for name, one in given.items()
-        }
-    )
-
-
 async def _show_written(call: Call, profile_id: str) -> Success[RiskProfileView]:
     profiles = call.services.reader.risk_profiles
     return Success(details=_view(await profiles.show_written(call.principal, profile_id)))
@@ -166,6 +127,13 @@ async def _show_written(call: Call, profile_id: str) -> Success[RiskProfileView]
 async def _get(call: Call) -> Success[RiskProfileView]:
     profiles = call.services.reader.risk_profiles
     return Success(details=_view(await profiles.show(call.principal, call.path_id)))
+
+
+async def _template(call: Call) -> Success[RiskProfileTemplateView]:
+    name = _template_name("template_name", call.query.get("template_name", "default"))
+    rules = TEMPLATES[name]._asdict()
+    view = RiskProfileTemplateView(name=name, ruleset=RulesetView(**rules), **rules)
+    return Success(details=view)
 
 
 async def _list(call: Call) -> Listed[RiskProfileView]:
@@ -187,6 +155,8 @@ def _view(profile: RiskProfile) -> RiskProfileView:
         action_multipliers=msgspec.json.decode(profile.action_multipliers, type=dict[str, float]),
         thresholds=msgspec.json.decode(profile.thresholds, type=dict[str, float]),
         agreed_risk=profile.agreed_risk,
+        agreed_data_risk=profile.agreed_risk,
+        ruleset=RulesetView(**ruleset_of(profile._asdict())),
         inserted_at=show_time(profile.inserted_at),
         updated_at=show_time(profile.updated_at),
     )
@@ -208,6 +178,14 @@ _EXAMPLE: Final = {
     "thresholds": {"medium": 0, "high": 50, "critical": 100},
     "agreed_risk": "medium",
 }
+_NESTED_EXAMPLE: Final = {
+    "name": "Secrets weigh more",
+    "ruleset": {
+        "category_weights": {"authentication_and_secrets": 10, "minors_data": None},
+        "action_multipliers": None,
+        "thresholds": {"medium": 0, "high": 40, "critical": 80},
+    },
+}
 
 OPERATIONS = (
     Write(
@@ -218,13 +196,17 @@ OPERATIONS = (
         summary="Create a risk profile",
         description=(
             "A weight may be a number alone. Thresholds ascend; a score has the highest level "
-            "whose threshold it exceeds. Needs an account token."
+            "whose threshold it exceeds. The rules may be sent flat or in a ruleset, where what is "
+            "left out or null has the value of the default template. Needs an account token."
         ),
         refusals=(InvalidAction, IdempotencyKeyUsed, ValidationFailed),
         body=RiskProfileFields,
         wrapped=True,
         prepare=_prepare_create,
-        examples=(Example("Weights for customer data", {"details": _EXAMPLE}),),
+        examples=(
+            Example("Weights for customer data", {"details": _EXAMPLE}),
+            Example("The default template with one change", {"details": _NESTED_EXAMPLE}),
+        ),
     ),
     Read(
         name="risk_profiles.list",
@@ -237,6 +219,24 @@ OPERATIONS = (
         refusals=(ValidationFailed,),
         parameters=_LIST.parameters(),
         answer=_list,
+    ),
+    Read(
+        name="risk_profiles.template",
+        method="GET",
+        path="/api/v1/risk_profile/template",
+        summary="Show a ruleset to start from",
+        description="There is one template, default. Needs an account token.",
+        access="account",
+        reply=Success[RiskProfileTemplateView],
+        refusals=(ValidationFailed,),
+        parameters=(
+            Parameter(
+                "template_name",
+                "The name of the template.",
+                schema={"enum": list(TEMPLATES), "default": "default"},
+            ),
+        ),
+        answer=_template,
     ),
     Read(
         name="risk_profiles.show",

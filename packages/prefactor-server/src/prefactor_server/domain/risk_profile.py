@@ -13,6 +13,49 @@ THRESHOLDS: Final = ("medium", "high", "critical")
 DEFAULT_THRESHOLDS: Final[Mapping[str, float]] = {"medium": 0, "high": 50, "critical": 100}
 
 
+class Ruleset(NamedTuple):
+    """What a profile weighs with, as plain numbers."""
+
+    category_weights: Mapping[str, float]
+    action_multipliers: Mapping[str, float]
+    thresholds: Mapping[str, float]
+
+
+DEFAULT_TEMPLATE: Final = Ruleset(
+    category_weights={
+        "personal_identifiers": 5,
+        "contact_information": 3,
+        "financial_information": 7,
+        "health_and_medical": 8,
+        "criminal_justice": 8,
+        "authentication_and_secrets": 10,
+        "organisational_confidential": 6,
+        "minors_data": 9,
+        "location_and_tracking": 5,
+        "behavioural_and_inferred": 4,
+        "gdpr_racial_or_ethnic_origin": 9,
+        "gdpr_political_opinions": 9,
+        "gdpr_religious_or_philosophical_beliefs": 9,
+        "gdpr_trade_union_membership": 8,
+        "gdpr_genetic_data": 10,
+        "gdpr_biometric_for_identification": 10,
+        "gdpr_sex_life_or_sexual_orientation": 10,
+    },
+    action_multipliers={
+        "create_data": 1.5,
+        "read_data": 1,
+        "update_data": 1.5,
+        "destroy_data": 3,
+        "financial_transactions": 3,
+        "external_communication": 2,
+    },
+    thresholds=DEFAULT_THRESHOLDS,
+)
+"""A place to start from: special categories of personal data weigh most."""
+
+TEMPLATES: Final[Mapping[str, Ruleset]] = {"default": DEFAULT_TEMPLATE}
+
+
 class RiskProfile(NamedTuple):
     """One profile. What it weighs with is JSON: every category, action and threshold by name.
 
