@@ -25,6 +25,7 @@ from prefactor_http.testing import Reply, ScriptedServer
 
 PATH = "/api/v1/agent_instance"
 KEY = "key-1"
+MOMENT = "2026-01-01T00:00:00Z"
 
 
 async def register(client: PrefactorHttpClient, *args: Any, **kwargs: Any) -> str:
@@ -164,6 +165,22 @@ async def test_get_and_errors(client: PrefactorHttpClient, server: ScriptedServe
     assert instance.raw["id"] == instance.id
     with pytest.raises(PrefactorNotFoundError):
         await client.agent_instances.get("nobody")
+
+
+async def test_show(client: PrefactorHttpClient, server: ScriptedServer) -> None:
+    """A run is found by either identifier, with the figures that are asked for and no others."""
+    run = {"type": "agent_instance", "id": "r", "account_id": "a", "agent_id": "b", "status": "new"}
+    run |= {"agent_version_id": "v", "environment_id": "e", "raised_alert_count": 2}
+    run |= dict.fromkeys(("inserted_at", "updated_at", "last_activity_span_at"), MOMENT)
+    server.script(*[Reply(200, {"details": run})] * 2)
+    found = await client.agent_instances.show(external_identifier="nightly", include_costs=False)
+    await client.agent_instances.show(agent_instance_id="r", include_alert_count=True)
+    assert (found.id, found.raised_alert_count) == ("r", 2)
+    assert found.last_activity_span_at == found.inserted_at
+    named, by_id = server.requests
+    assert named.path == by_id.path == "/api/v1/agent_instance/show"
+    assert dict(named.query) == {"external_identifier": "nightly", "include_costs": "false"}
+    assert dict(by_id.query) == {"agent_instance_id": "r", "include_alert_count": "true"}
 
 
 async def test_terminate(client: PrefactorHttpClient, server: ScriptedServer) -> None:

@@ -32,6 +32,20 @@ async def test_a_run_is_exported_with_everything_around_it(door: Any) -> None:
     assert body["agent_spans"] == [early, late, never]
 
 
+async def test_an_export_says_when_it_was_made_and_how_much_it_holds(door: Any) -> None:
+    """Beside the body stand the moment of the export and the number of its spans."""
+    run = await door.run()
+    for _ in range(3):
+        last = await door.span(run)
+
+    answer = await door.get(f"/agent_instance/{run['id']}/agent_context")
+    context = answer.body["agent_context"]
+
+    assert set(context) == {"body", "generated_at", "span_count"}
+    assert context["span_count"] == 3
+    assert context["generated_at"] > last["updated_at"]
+
+
 async def test_many_spans_are_all_there(door: Any) -> None:
     """An export of more spans than are read at a time has each of them once."""
     run = await door.run()

@@ -187,7 +187,7 @@ def test_a_span_created_with_its_end_is_one_created_and_finished(
 
     assert one == two
     assert one["run"]["span_counts"]["total"] == one["run"]["span_counts"][status] == 1
-    assert one["run"]["span_schema_counts"] == {"step": 1}
+    assert one["run"]["span_schema_counts"]["by_name"] == {"step": 1}
     assert one["run"]["cost_breakdown"]["total_cost"] is not None
     assert one["run"]["risk_score"] == 5
     assert one["answer"]["details"]["summary"] == "1 m-1 x"

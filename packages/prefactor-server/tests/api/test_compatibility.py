@@ -220,7 +220,7 @@ async def test_the_open_dashboard(door: Any) -> None:
     assert set(agent) >= {"id", "name", "status", "type", "updated_at"}
     assert ids == [f"span-{number}" for number in (4, 3, 2, 1, 0)]
     assert [one["id"] for one in runs.summaries] == [run["id"]]
-    assert shown["span_schema_counts"] == {"step": 5}
+    assert shown["span_schema_counts"] == {"step": 5, "by_name": {"step": 5}}
     assert shown["risk_score"] is None
     assert profiles.status == 200
     assert type(alerts.body["count"]) is int

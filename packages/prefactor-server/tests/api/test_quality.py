@@ -50,7 +50,9 @@ async def test_quality_is_recorded_in_every_state(door: Any, status: str) -> Non
     assert recorded["updated_at"] > run["updated_at"]
     shown = await _show(door, run)
     # What is computed on reading is left out of answers to writes.
-    computed = {name: shown[name] for name in ("span_schema_counts", "cost_breakdown")}
+    computed = {
+        name: shown[name] for name in ("span_schema_counts", "cost_breakdown", "raised_alert_count")
+    }
     assert shown == recorded | computed
 
 
@@ -283,4 +285,13 @@ async def test_a_run_tells_how_many_spans_it_has_of_each_type(door: Any) -> None
     for name in ("llm", "tool", "llm"):
         await door.span(run, schema_name=name)
 
-    assert (await _show(door, run))["span_schema_counts"] == {"llm": 2, "tool": 1}
+    counts = {"llm": 2, "tool": 1}
+    assert (await _show(door, run))["span_schema_counts"] == {**counts, "by_name": counts}
+
+
+async def test_a_type_that_is_called_by_name_keeps_its_count(door: Any) -> None:
+    """Where a type has the name of the map of all counts, its own count stands there."""
+    run = await door.run()
+    await door.span(run, schema_name="by_name")
+
+    assert (await _show(door, run))["span_schema_counts"] == {"by_name": 1}

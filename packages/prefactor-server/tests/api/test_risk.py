@@ -164,11 +164,16 @@ async def test_tokens_cost_what_the_operator_says(door: Any) -> None:
     cost = (await door.get(f"/agent_instance/{run['id']}")).details["cost_breakdown"]
 
     assert (cost["total_cost"], cost["currency"], cost["unpriced_spans"]) == (3.5, "USD", 2)
+    assert (cost["input_cost"], cost["output_cost"]) == (2, 1.5)
     assert {one["model"]: one["cost"] for one in cost["by_model"]} == {
         "large": None,
         "small-1": 3.5,
         "small-2": None,
     }
+    small = {"model": "small-1", "spans": 3, "input_tokens": 2_000_000, "output_tokens": 500_000}
+    costs = {"input_cost": 2, "output_cost": 1.5, "total_cost": 3.5}
+    assert cost["groups"][1] == {**small, **costs}
+    assert [one["total_cost"] for one in cost["groups"]] == [None, 3.5, None]
 
 
 async def test_a_run_without_tokens_costs_nothing(door: Any) -> None:
@@ -177,7 +182,8 @@ async def test_a_run_without_tokens_costs_nothing(door: Any) -> None:
 
     cost = (await door.get(f"/agent_instance/{run['id']}")).details["cost_breakdown"]
 
-    assert cost == {"total_cost": 0, "currency": "USD", "by_model": [], "unpriced_spans": 0}
+    nothing = {"total_cost": 0, "input_cost": 0, "output_cost": 0, "unpriced_spans": 0}
+    assert cost == {**nothing, "currency": "USD", "by_model": [], "groups": []}
 
 
 async def test_a_deployment_token_sees_the_scores_of_its_runs(door: Any) -> None:

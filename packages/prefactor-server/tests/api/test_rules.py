@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 
 from prefactor_server.api.decode import MAX_DEPTH, check_depth
 from prefactor_server.api.errors import MethodNotAllowed
-from prefactor_server.api.fields import CLIENT_ID_PATTERN
+from prefactor_server.api.fields import CLIENT_ID_PATTERN, NEW_ID_PATTERN
 from prefactor_server.api.operation import Operation
 from prefactor_server.api.operations import OPERATIONS
 from prefactor_server.api.randomness import Randomness
 from prefactor_server.api.router import Router
 from prefactor_server.domain.errors import BadRequest, NotFound
-from prefactor_server.domain.ids import is_client_id
+from prefactor_server.domain.ids import RESERVED_IDS, is_client_id, is_new_id
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
@@ -29,6 +29,26 @@ JSON = st.recursive(
 def test_the_documented_pattern_of_ids_is_the_rule_of_ids(text: str) -> None:
     """The pattern in the OpenAPI document accepts exactly the ids that the domain accepts."""
     assert (re.search(CLIENT_ID_PATTERN, text) is not None) == is_client_id(text)
+
+
+@given(st.text() | st.from_regex(NEW_ID_PATTERN) | st.sampled_from(RESERVED_IDS))
+def test_the_documented_pattern_of_new_ids_is_the_rule_of_new_ids(text: str) -> None:
+    """The pattern in the OpenAPI document accepts exactly the ids that may be chosen."""
+    assert (re.search(NEW_ID_PATTERN, text) is not None) == is_new_id(text)
+
+
+def test_no_new_id_is_a_word_that_stands_where_ids_do() -> None:
+    """What is spelled out in a path, where the same method takes an id, is reserved."""
+    parted = [(one.method, *one.path.rpartition("/")) for one in OPERATIONS]
+    of_one = {(method, head) for method, head, _, last in parted if last.startswith("{")}
+    literals = {
+        last
+        for method, head, _, last in parted
+        if (method, head) in of_one and not last.startswith("{")
+    }
+
+    assert literals
+    assert literals <= set(RESERVED_IDS)
 
 
 def _depth(value: Any) -> int:

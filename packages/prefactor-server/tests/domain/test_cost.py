@@ -51,6 +51,9 @@ def test_tokens_are_priced_by_the_million() -> None:
     assert (cost.total_cost, cost.currency, cost.unpriced_spans) == (0.9, "EUR", 0)
     (model,) = cost.by_model
     assert (model.spans, model.prompt_tokens, model.cost) == (4, 2_000_000, 0.9)
+    assert (
+        (model.input_cost, model.output_cost) == (cost.input_cost, cost.output_cost) == (0.3, 0.6)
+    )
 
 
 def test_what_has_no_price_is_counted_and_not_guessed() -> None:
@@ -77,7 +80,7 @@ def test_without_anything_to_price_the_cost_is_zero() -> None:
     """Spans that tell of no tokens cost nothing; tokens without any price have no cost at all."""
     silent = TokenUse("small-1", 3, 0, 0, 0, 0)
 
-    assert cost_of([silent], NO_PRICES) == Cost(0, None, (), 0)
+    assert cost_of([silent], NO_PRICES) == Cost(0, 0, 0, None, (), 0)
     assert cost_of([use("small-1", (9, 9))], NO_PRICES).total_cost is None
 
 
@@ -91,3 +94,5 @@ def test_every_span_is_priced_or_counted(uses: list[TokenUse]) -> None:
     costs = [one.cost for one in cost.by_model if one.cost is not None]
     assert all(one >= 0 for one in costs)
     assert cost.total_cost is None or cost.total_cost == pytest.approx(sum(costs))
+    parts = (cost.input_cost or 0, cost.output_cost or 0)
+    assert cost.total_cost is None or cost.total_cost == pytest.approx(sum(parts))

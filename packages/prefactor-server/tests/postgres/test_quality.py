@@ -46,21 +46,6 @@ async def test_two_replicas_lose_no_quality(
     assert await _recorded(storage) == {"own-0", "other-0", "own-1", "other-1"}
 
 
-async def test_spans_are_counted_by_type(storage: PostgresStorage) -> None:
-    """A run's spans by type, and none of another run's."""
-    first, second = [await do(storage, register(name)) for name in ("run-1", "run-2")]
-    await submit(
-        storage,
-        create_span("a", first, schema_name="llm"),
-        create_span("b", first, schema_name="tool"),
-        create_span("c", first, schema_name="llm"),
-        create_span("d", second, schema_name="other"),
-    )
-
-    assert await storage.span_schema_counts(ACCOUNT, "run-1") == {"llm": 2, "tool": 1}
-    assert await storage.span_schema_counts(ACCOUNT, "unknown") == {}
-
-
 async def test_spans_are_read_by_their_ids(storage: PostgresStorage) -> None:
     """Those that are there are returned with their payloads, and no others."""
     run = await do(storage, register("run-1"))

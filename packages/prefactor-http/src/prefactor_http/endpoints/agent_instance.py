@@ -156,6 +156,42 @@ class AgentInstanceClient(Endpoint):
         reply = await self._read(_path(agent_instance_id), None, options)
         return to_details(reply, AgentInstance, "agent_instances.get")
 
+    async def show(
+        self,
+        *,
+        agent_instance_id: str | None = None,
+        external_identifier: str | None = None,
+        include_counts: bool | None = None,
+        include_costs: bool | None = None,
+        include_risk_score: bool | None = None,
+        include_alert_count: bool | None = None,
+        options: RequestOptions | None = None,
+    ) -> AgentInstance:
+        """Find one run, by exactly one of its two identifiers.
+
+        Args:
+            agent_instance_id: Its id.
+            external_identifier: The caller's own id of it.
+            include_counts: Count its spans by kind; some servers do so unless told not to.
+            include_costs: Compute what it cost; likewise.
+            include_risk_score: Compute its risk; likewise.
+            include_alert_count: Count the alerts about it; likewise.
+            options: Limits and headers of this call only.
+
+        Raises:
+            PrefactorConflictError: Runs of several agents have the external identifier.
+        """
+        params = present(
+            agent_instance_id=agent_instance_id,
+            external_identifier=external_identifier,
+            include_counts=include_counts,
+            include_costs=include_costs,
+            include_risk_score=include_risk_score,
+            include_alert_count=include_alert_count,
+        )
+        reply = await self._read(f"{PATH}/show", params, options)
+        return to_details(reply, AgentInstance, "agent_instances.show")
+
     async def list(
         self,
         *,

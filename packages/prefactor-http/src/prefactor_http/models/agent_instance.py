@@ -69,6 +69,9 @@ class AgentInstance(ReplyModel):
     quality_payload_validations: dict[str, Any] | None = None
     cost_breakdown: dict[str, Any] | None = None
     span_schema_counts: dict[str, Any] | None = None
+    last_activity_span_at: datetime | None = None
+    """When its last span started or finished."""
+    raised_alert_count: int | None = None
     risk_score: float | None = None
 
 

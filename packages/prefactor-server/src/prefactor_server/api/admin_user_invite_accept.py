@@ -12,8 +12,9 @@ import msgspec
 from msgspec import Meta
 
 from prefactor_server.api.admin_user import AdminUserView, admin_user_view
-from prefactor_server.api.decode import read_body
+from prefactor_server.api.decode import read_body, read_object
 from prefactor_server.api.operation import Call, Example, Whole
+from prefactor_server.api.unknown_members import unknown_members
 from prefactor_server.api.views import Success
 from prefactor_server.commands.admin_user_invite import AcceptInvite, unknown_invite
 from prefactor_server.commands.base import Done, Refused, Request
@@ -45,6 +46,10 @@ class AcceptFields(msgspec.Struct, kw_only=True):
 
 async def _answer(call: Call, document: bytes) -> Success[AdminUserView]:
     token = read_body(document, AcceptFields).token
+    beside = {"idempotency_key"}
+    unknown = unknown_members(AcceptFields, AdminUserView, read_object(document), beside)
+    if unknown:
+        raise ValidationFailed(unknown)
     named = read_invite_token(token)
     if named is None:
         raise unknown_invite()

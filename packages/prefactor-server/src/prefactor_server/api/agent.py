@@ -8,7 +8,7 @@ import msgspec
 from msgspec.structs import asdict
 
 from prefactor_server.api.deleted import show_deleted
-from prefactor_server.api.fields import ClientId, Name, NoFields, Text
+from prefactor_server.api.fields import Name, NewId, NoFields, Text
 from prefactor_server.api.listing import FilterBy, ListOf
 from prefactor_server.api.operation import Call, Example, Parameter, Prepared, Read, Write
 from prefactor_server.api.query import flag
@@ -39,7 +39,7 @@ class AgentFields(msgspec.Struct, kw_only=True):
     name: Name
     description: Text | None = None
     external_identifier: Name | None = None
-    id: ClientId | None = None
+    id: NewId | None = None
     owner_person_id: Name | None = None
     risk_profile_id: Name | None = None
     team_id: Name | None = None
@@ -272,6 +272,8 @@ def _counts(counts: InstanceCounts) -> InstanceCountsView:
     )
 
 
+# An agent once belonged to an environment, and had a version of its own.
+_OLDER_MEMBERS: Final = frozenset({"environment_id", "current_schema_version_id"})
 _BY_ID: Final = "/api/v1/agent/{agent_id}"
 _CHANGE: Final[dict[str, Any]] = {
     "access": "account",
@@ -296,6 +298,7 @@ OPERATIONS = (
         wrapped=True,
         prepare=_prepare_create,
         show=show_agent,
+        older_members=_OLDER_MEMBERS,
         examples=(
             Example("An agent", {"details": {"name": "Support", "external_identifier": "support"}}),
         ),
@@ -313,6 +316,7 @@ OPERATIONS = (
         body=AgentUpdateFields,
         wrapped=True,
         prepare=_prepare_update,
+        older_members=_OLDER_MEMBERS,
         examples=(Example("A new name and no team", {"details": {"name": "S", "team_id": None}}),),
     ),
     Write(

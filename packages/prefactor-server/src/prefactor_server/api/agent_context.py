@@ -14,6 +14,7 @@ from prefactor_server.api.agent_schema_version_views import AgentSchemaVersionDe
 from prefactor_server.api.agent_span_views import AgentSpanView, span_view
 from prefactor_server.api.agent_version import AgentVersionView, show_version
 from prefactor_server.api.operation import Call, Read
+from prefactor_server.api.views import show_time
 from prefactor_server.domain.errors import Limit, NotFound, TooLarge
 from prefactor_server.domain.listing import Filter, Listing
 from prefactor_server.queries.agent_span import SpanRecord
@@ -35,9 +36,11 @@ class AgentContextBody(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AgentContext(msgspec.Struct, frozen=True, kw_only=True):
-    """The document."""
+    """The document, when it was made, and how many spans it holds."""
 
     body: AgentContextBody
+    generated_at: str
+    span_count: int
 
 
 class AgentContextView(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,7 +63,10 @@ async def _answer(call: Call) -> AgentContextView:
             for one in spans
         ],
     )
-    return AgentContextView(agent_context=AgentContext(body=body))
+    context = AgentContext(
+        body=body, generated_at=show_time(call.now), span_count=len(body.agent_spans)
+    )
+    return AgentContextView(agent_context=context)
 
 
 async def _spans(call: Call, run: AgentInstanceDetails) -> list[SpanRecord]:

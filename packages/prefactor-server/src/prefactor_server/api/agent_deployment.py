@@ -7,7 +7,7 @@ from typing import Any, Final, Literal
 import msgspec
 
 from prefactor_server.api.deleted import show_deleted
-from prefactor_server.api.fields import ClientId, Name, NoFields
+from prefactor_server.api.fields import Name, NewId, NoFields
 from prefactor_server.api.listing import FilterBy, ListOf
 from prefactor_server.api.of_agent import AGENT, of_agent
 from prefactor_server.api.operation import Call, Example, Parameter, Prepared, Read, Write
@@ -32,7 +32,7 @@ class AgentDeploymentFields(msgspec.Struct, kw_only=True):
 
     agent_id: Name
     environment_id: Name
-    id: ClientId | None = None
+    id: NewId | None = None
     current_version_id: Name | None = None
 
 

@@ -20,7 +20,7 @@ from prefactor_server.api.agent_instance_views import (
 from prefactor_server.api.fields import Timestamp
 from prefactor_server.api.listing import FilterBy, ListOf
 from prefactor_server.api.operation import Call, Example, Parameter, Prepared, Read, Write
-from prefactor_server.api.risk_views import with_figures, with_scores
+from prefactor_server.api.risk_views import COMPUTED, with_figures, with_scores
 from prefactor_server.api.views import Listed, Success, listed
 from prefactor_server.commands.agent_instance import (
     FinishInstance,
@@ -31,6 +31,7 @@ from prefactor_server.commands.base import Command, Done
 from prefactor_server.domain.agent_instance import MAX_REASON_LENGTH, AgentInstance, FinishStatus
 from prefactor_server.domain.api_token import Principal
 from prefactor_server.domain.errors import (
+    BadRequest,
     IdempotencyKeyUsed,
     InvalidAction,
     NotFound,
@@ -165,12 +166,25 @@ async def show(call: Call, instance_id: str) -> InstanceWritten:
 
 
 async def show_in_full(call: Call) -> Success[AgentInstanceDetails]:
-    """The answer about the run that the path names, with all that is known of it."""
-    record = await call.services.reader.agent_instances.record(call.principal, call.path_id)
-    details = instance_details(
-        record.run, record.quality, call.principal, record.span_schema_counts
-    )
-    return Success(details=await with_figures(call, record.run, details))
+    """Return the answer about the run that the path names, with all that is known of it."""
+    run = await call.services.reader.agent_instances.show(call.principal, call.path_id)
+    return await _in_full(call, run)
+
+
+async def _find(call: Call) -> Success[AgentInstanceDetails]:
+    reader, principal = call.services.reader.agent_instances, call.principal
+    run_id, name = call.query.get("agent_instance_id"), call.query.get("external_identifier")
+    if run_id is not None and name is None:
+        return await _in_full(call, await reader.show(principal, run_id))
+    if name is not None and run_id is None:
+        return await _in_full(call, await reader.named(principal, name))
+    raise BadRequest("Send exactly one of agent_instance_id and external_identifier")
+
+
+async def _in_full(call: Call, run: AgentInstance) -> Success[AgentInstanceDetails]:
+    quality = await call.services.reader.agent_instances.quality(run)
+    details = instance_details(run, quality, call.principal)
+    return Success(details=await with_figures(call, run, details))
 
 
 async def _list(call: Call) -> Listed[AgentInstanceSummary]:
@@ -243,12 +257,31 @@ OPERATIONS = (
         answer=_list,
     ),
     Read(
+        name="agent_instances.find",
+        method="GET",
+        path="/api/v1/agent_instance/show",
+        summary="Find a run by its id or its external identifier",
+        description=(
+            "Takes exactly one of the two. An external identifier that runs of several agents have "
+            "is a conflict."
+        ),
+        reply=Success[AgentInstanceDetails],
+        refusals=(NotFound, InvalidAction, ValidationFailed),
+        parameters=(
+            Parameter("agent_instance_id", "The run's id."),
+            Parameter("external_identifier", "The client's own name of the run."),
+            *COMPUTED,
+        ),
+        answer=_find,
+    ),
+    Read(
         name="agent_instances.show",
         method="GET",
         path="/api/v1/agent_instance/{agent_instance_id}",
         summary="Show a run",
         reply=Success[AgentInstanceDetails],
-        refusals=(NotFound,),
+        refusals=(NotFound, ValidationFailed),
+        parameters=COMPUTED,
         answer=show_in_full,
     ),
 )

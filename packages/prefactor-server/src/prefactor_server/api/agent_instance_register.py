@@ -11,7 +11,7 @@ from prefactor_server.api.agent_instance import show, written_by
 from prefactor_server.api.agent_instance_views import InstanceWritten
 from prefactor_server.api.agent_schema_version import SchemaVersionFields, declare, nameless
 from prefactor_server.api.errors import under
-from prefactor_server.api.fields import ClientId, JsonObject, Name, Text
+from prefactor_server.api.fields import JsonObject, Name, NewId, Text
 from prefactor_server.api.intake import RunFacts
 from prefactor_server.api.operation import Call, Example, Prepared, Write
 from prefactor_server.commands.base import Done
@@ -51,7 +51,7 @@ class RegisterFields(msgspec.Struct, kw_only=True):
     environment_id: Name | None = None
     agent_version: AgentVersionFields | None = None
     agent_schema_version: SchemaVersionFields | None = None
-    id: ClientId | None = None
+    id: NewId | None = None
     external_identifier: Name | None = None
     purpose: Purpose | None = None
     update_current_version: bool | None = None

@@ -66,18 +66,35 @@ class ModelCostView(msgspec.Struct, frozen=True, kw_only=True):
     prompt_tokens: int
     completion_tokens: int
     cost: float | None
+    input_cost: float | None
+    output_cost: float | None
+
+
+class CostGroupView(msgspec.Struct, frozen=True, kw_only=True):
+    """What one model cost, in the words of newer clients."""
+
+    model: str | None
+    spans: int
+    input_tokens: int
+    output_tokens: int
+    input_cost: float | None
+    output_cost: float | None
+    total_cost: float | None
 
 
 class CostBreakdown(msgspec.Struct, frozen=True, kw_only=True):
-    """What a run cost, by the operator's prices.
+    """What a run cost, by the operator's prices: for what went into models and what came out.
 
-    ``unpriced_spans`` tell of tokens and could not be priced; ``total_cost`` leaves them out, and
-    is null when they are all there is.
+    ``unpriced_spans`` tell of tokens and could not be priced; the sums leave them out, and are null
+    when they are all there is. ``groups`` holds the same rows as ``by_model``.
     """
 
     total_cost: float | None
+    input_cost: float | None
+    output_cost: float | None
     currency: str | None
     by_model: list[ModelCostView]
+    groups: list[CostGroupView]
     unpriced_spans: int
 
 
@@ -123,7 +140,9 @@ class AgentInstanceDetails(AgentInstanceSummary, frozen=True, kw_only=True):
     quality_payload_validations: Mapping[str, Validation | None] = msgspec.field(
         default_factory=dict[str, Validation | None]
     )
-    span_schema_counts: Mapping[str, int] | None = None
+    span_schema_counts: Mapping[str, int | Mapping[str, int]] | None = None
+    last_activity_span_at: str | None = None
+    raised_alert_count: int | None = None
     cost_breakdown: CostBreakdown | None = None
     risk_breakdown: RiskBreakdown | None = None
 
@@ -153,7 +172,6 @@ def instance_details(
     run: AgentInstance,
     quality: InstanceQuality | None,
     principal: Principal,
-    span_schema_counts: Mapping[str, int] | None = None,
 ) -> AgentInstanceDetails:
     """A run by itself, as a caller may see it."""
     entries = {} if quality is None else quality.entries()
@@ -172,7 +190,6 @@ def instance_details(
         quality_payloads=payloads,
         quality_summaries=summaries,
         quality_payload_validations=checks,
-        span_schema_counts=span_schema_counts,
     )
 
 

@@ -11,7 +11,7 @@ from prefactor_server.api.agent_schema_version_views import (
     schema_version_details,
     schema_version_summary,
 )
-from prefactor_server.api.fields import ClientId, Name
+from prefactor_server.api.fields import Name, NewId
 from prefactor_server.api.listing import FilterBy, ListOf
 from prefactor_server.api.of_agent import AGENT, of_agent
 from prefactor_server.api.operation import Call, Example, Parameter, Prepared, Read, Write
@@ -30,7 +30,7 @@ class NewSchemaVersionFields(SchemaVersionFields, kw_only=True):
     """A new schema version."""
 
     agent_id: Name
-    id: ClientId | None = None
+    id: NewId | None = None
 
 
 _LIST = ListOf(

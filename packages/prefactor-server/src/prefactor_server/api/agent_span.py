@@ -14,7 +14,7 @@ from prefactor_server.api.agent_span_views import (
     span_view,
     span_written,
 )
-from prefactor_server.api.fields import ClientId, JsonObject, Keyed, Name, Timestamp
+from prefactor_server.api.fields import ClientId, JsonObject, Keyed, Name, NewId, Timestamp
 from prefactor_server.api.intake import RunFacts, SpanStart, find_facts
 from prefactor_server.api.listing import FilterBy, ListOf
 from prefactor_server.api.operation import Call, Example, Parameter, Prepared, Read, Write
@@ -57,7 +57,7 @@ class CreateSpanFields(Keyed, kw_only=True):
     status: SpanStatus | None = None
     payload: JsonObject | None = None
     result_payload: JsonObject | None = None
-    id: ClientId | None = None
+    id: NewId | None = None
     parent_span_id: ClientId | None = None
     started_at: Timestamp | None = None
     finished_at: Timestamp | None = None

@@ -7,7 +7,7 @@ from typing import Any, Final, Literal, cast
 import msgspec
 
 from prefactor_server.api.agent_schema_version import nameless
-from prefactor_server.api.fields import ClientId, JsonObject, Name, Text
+from prefactor_server.api.fields import JsonObject, Name, NewId, Text
 from prefactor_server.api.listing import FilterBy, ListOf
 from prefactor_server.api.of_agent import AGENT, of_agent
 from prefactor_server.api.operation import Call, Example, Parameter, Prepared, Read, Write
@@ -32,7 +32,7 @@ class NewAgentVersionFields(msgspec.Struct, kw_only=True):
     agent_id: Name
     external_identifier: Name
     agent_schema_version_id: Name | None = None
-    id: ClientId | None = None
+    id: NewId | None = None
     name: Name | None = None
     description: Text | None = None
     runtime_environment: JsonObject | None = None

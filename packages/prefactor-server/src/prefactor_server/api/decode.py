@@ -2,7 +2,7 @@
 
 A body is decoded once, straight into its struct. Only when that fails is it looked at again, field
 by field, so that the answer can name every field that is wrong and not merely the first.
-Fields that the server does not know are ignored: newer clients send more than older servers know.
+Fields that the server does not know are passed over here; ``unknown_members.py`` looks for them.
 """
 
 from __future__ import annotations

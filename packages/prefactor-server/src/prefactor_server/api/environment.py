@@ -7,7 +7,7 @@ from typing import Any, Final, Literal
 import msgspec
 
 from prefactor_server.api.deleted import show_deleted
-from prefactor_server.api.fields import ClientId, Name, NoFields
+from prefactor_server.api.fields import Name, NewId, NoFields
 from prefactor_server.api.listing import ListOf
 from prefactor_server.api.operation import Call, Example, Parameter, Prepared, Read, Write
 from prefactor_server.api.query import check_account
@@ -32,7 +32,7 @@ class EnvironmentFields(msgspec.Struct, kw_only=True):
 
     name: Name
     account_id: str | None = None
-    id: ClientId | None = None
+    id: NewId | None = None
 
 
 class EnvironmentUpdateFields(msgspec.Struct, kw_only=True):

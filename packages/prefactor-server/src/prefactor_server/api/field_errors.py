@@ -29,7 +29,7 @@ def field_errors(kind: _Struct, value: Mapping[str, Any]) -> FieldErrors:
 
 
 def _error(kind: Any, value: object) -> FieldError | FieldErrors | None:
-    for member in _members(kind):
+    for member in union_members(kind):
         if isinstance(member, type) and issubclass(member, msgspec.Struct):
             if isinstance(value, dict):
                 return field_errors(member, cast("dict[str, Any]", value))
@@ -47,8 +47,8 @@ def _entry_errors(kind: Any, entries: list[object]) -> FieldErrors:
     return {index: error for index, error in found if error}
 
 
-def _members(kind: Any) -> tuple[Any, ...]:
-    """The types that a field may have, null left out."""
+def union_members(kind: Any) -> tuple[Any, ...]:
+    """Return the types that a field may have, null left out."""
     if get_origin(kind) in (Union, types.UnionType):
         return tuple(member for member in get_args(kind) if member is not type(None))
     return (kind,)
@@ -56,7 +56,7 @@ def _members(kind: Any) -> tuple[Any, ...]:
 
 def _rule(kind: Any) -> str | None:
     """The rule that the type states in words."""
-    for member in _members(kind):
+    for member in union_members(kind):
         if get_origin(member) is Literal:
             return f"must be one of {', '.join(get_args(member))}"
         if get_origin(member) is Annotated:

@@ -7,7 +7,12 @@ from typing import Annotated, Any, Final, TypeAlias
 import msgspec
 from msgspec import Meta
 
-from prefactor_server.domain.ids import CLIENT_ID_RULE, MAX_KEY_LENGTH
+from prefactor_server.domain.ids import (
+    CLIENT_ID_RULE,
+    MAX_KEY_LENGTH,
+    NEW_ID_RULE,
+    RESERVED_IDS,
+)
 from prefactor_server.domain.times import parse_time
 
 MAX_NAME: Final = 256
@@ -25,6 +30,11 @@ ClientId: TypeAlias = Annotated[
     str, Meta(pattern=CLIENT_ID_PATTERN, description=f"{CLIENT_ID_RULE}.")
 ]
 """An id that a client chose."""
+
+NEW_ID_PATTERN: Final = rf"^(?!(?:{'|'.join(RESERVED_IDS)})$){CLIENT_ID_PATTERN[1:]}"
+
+NewId: TypeAlias = Annotated[str, Meta(pattern=NEW_ID_PATTERN, description=f"{NEW_ID_RULE}.")]
+"""An id that a client chooses for something new."""
 
 Name: TypeAlias = Annotated[
     str,

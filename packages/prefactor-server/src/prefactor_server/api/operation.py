@@ -116,9 +116,20 @@ class Operation:
         return self.name.replace(".", "/")
 
     @property
+    def is_control_plane(self) -> bool:
+        """Whether it administers the account, so that nothing of a request may be passed over."""
+        return self.access == "account"
+
+    @property
     def path_parameter(self) -> str | None:
         """The name of the parameter in the path."""
         return _parameter(self.path)
+
+    @property
+    def shown(self) -> object:
+        """The type of what its answer shows under ``details``; None if it shows nothing there."""
+        fields = msgspec.structs.fields(self.reply)
+        return next((one.type for one in fields if one.encode_name == "details"), None)
 
     def check_id(self, path_id: str) -> None:
         """Refuse the id of a path that can be nobody's.
@@ -166,7 +177,8 @@ class Streamed(Operation):
 class Write(Operation):
     """An operation that changes something, once per idempotency key.
 
-    ``wrapped`` says that the fields of its body stand under ``details``. ``prepare`` is handed
+    ``wrapped`` says that the fields of its body stand under ``details``. ``older_members`` are
+    fields of older clients that mean nothing any more. ``prepare`` is handed
     what ``body`` makes of them; before that, ``read_ahead`` is handed the calls of several at once,
     to read for all of them what each would read by itself. ``show`` answers a repeated request:
     with the resource that the first one made or changed, as it is now.
@@ -177,6 +189,7 @@ class Write(Operation):
     prepare: Callable[[Call, Any], Awaitable[Prepared]]
     read_ahead: Callable[[Sequence[Call]], Awaitable[None]] | None = None
     show: Callable[[Call, str], Awaitable[msgspec.Struct]]
+    older_members: frozenset[str] = frozenset()
     examples: tuple[Example, ...] = ()
 
 

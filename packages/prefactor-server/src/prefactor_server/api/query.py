@@ -94,6 +94,11 @@ def flag(query: Mapping[str, str], name: str) -> bool:
     return _FLAGS[text]
 
 
+def unless_declined(query: Mapping[str, str], name: str) -> bool:
+    """Return whether a parameter does not say false. Nothing that it may say fails."""
+    return _FLAGS.get(query.get(name, "true"), True)
+
+
 def time(name: str, text: str) -> int:
     """A parameter that is a timestamp.
 

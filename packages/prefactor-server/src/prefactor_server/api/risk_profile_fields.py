@@ -13,7 +13,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from prefactor_server.api.errors import under
-from prefactor_server.api.fields import ClientId, Name, Text
+from prefactor_server.api.fields import Name, NewId, Text
 from prefactor_server.domain.errors import ValidationFailed, invalid
 from prefactor_server.domain.risk import MAX_MULTIPLIER, MAX_WEIGHT, RiskLevel
 from prefactor_server.domain.risk_profile import (
@@ -80,7 +80,7 @@ class RiskProfileFields(_Rules, kw_only=True):
 
     name: Name
     description: Text | None = None
-    id: ClientId | None = None
+    id: NewId | None = None
 
 
 _Document: TypeAlias = Callable[[Mapping[str, Any]], str]

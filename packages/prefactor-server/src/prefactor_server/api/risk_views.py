@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -11,32 +11,53 @@ from prefactor_server.api.agent_instance_views import (
     AgentInstanceDetails,
     AgentInstanceSummary,
     CostBreakdown,
+    CostGroupView,
     ModelCostView,
     RiskBreakdown,
     SpanTypeRisk,
 )
 from prefactor_server.api.agent_span_views import AgentSpanView
-from prefactor_server.api.operation import Call
+from prefactor_server.api.operation import Call, Parameter
+from prefactor_server.api.query import unless_declined
+from prefactor_server.api.views import show_optional_time
 from prefactor_server.domain.agent_instance import AgentInstance
 from prefactor_server.domain.agent_span import AgentSpan
+from prefactor_server.domain.alert import count_alerts
 from prefactor_server.domain.cost import Cost, cost_of
 from prefactor_server.domain.risk import exceeds
 from prefactor_server.queries.risk import ScoredRun, SpanOf
+
+COMPUTED: Final = tuple(
+    Parameter(name, f"{text} False leaves it null.", schema={"type": "boolean", "default": True})
+    for name, text in (
+        ("include_counts", "Whether to count spans by type."),
+        ("include_costs", "Whether to reckon what the tokens cost."),
+        ("include_risk_score", "Whether to reckon the risk."),
+        ("include_alert_count", "Whether to count the alerts about the run."),
+    )
+)
 
 
 async def with_figures(
     call: Call, run: AgentInstance, details: AgentInstanceDetails
 ) -> AgentInstanceDetails:
-    """A run by itself with its score, how that came about, and what it cost."""
+    """Return a run by itself with what is computed from its spans, as far as it is asked for."""
     figures = await call.services.reader.risks.of_run(run)
-    scored = figures.scored
-    return msgspec.structs.replace(
-        details,
-        cost_breakdown=_cost(cost_of(figures.tokens, call.services.prices)),
-        risk_score=None if scored is None else scored.risk.score,
-        risk_level=None if scored is None else scored.risk.level,
-        risk_breakdown=None if scored is None else _breakdown(scored),
-    )
+    scored, last = figures.scored, figures.last_activity_at
+    wanted = {one.name for one in COMPUTED if unless_declined(call.query, one.name)}
+    found: dict[str, Any] = {"last_activity_span_at": show_optional_time(last)}
+    if "include_counts" in wanted:
+        counts = figures.span_counts
+        # A type that is itself called by_name keeps its place.
+        found["span_schema_counts"] = {"by_name": counts, **counts}
+    if "include_costs" in wanted:
+        found["cost_breakdown"] = _cost(cost_of(figures.tokens, call.services.prices))
+    if "include_alert_count" in wanted:
+        found["raised_alert_count"] = count_alerts(run, *(scored or (None, None)))
+    if "include_risk_score" in wanted and scored is not None:
+        found["risk_score"], found["risk_level"] = scored.risk.score, scored.risk.level
+        found["risk_breakdown"] = _breakdown(scored)
+    return msgspec.structs.replace(details, **found)
 
 
 async def with_scores(
@@ -111,7 +132,21 @@ def _texts(numbers: Mapping[Any, float]) -> dict[str, float]:
 def _cost(cost: Cost) -> CostBreakdown:
     return CostBreakdown(
         total_cost=cost.total_cost,
+        input_cost=cost.input_cost,
+        output_cost=cost.output_cost,
         currency=cost.currency,
         by_model=[ModelCostView(**one._asdict()) for one in cost.by_model],
+        groups=[
+            CostGroupView(
+                model=one.model,
+                spans=one.spans,
+                input_tokens=one.prompt_tokens,
+                output_tokens=one.completion_tokens,
+                input_cost=one.input_cost,
+                output_cost=one.output_cost,
+                total_cost=one.cost,
+            )
+            for one in cost.by_model
+        ],
         unpriced_spans=cost.unpriced_spans,
     )

@@ -13,16 +13,25 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 import msgspec
 
-from prefactor_server.api.decode import NO_DETAILS, Envelope, read_body, read_envelope
+from prefactor_server.api.decode import (
+    NO_DETAILS,
+    Envelope,
+    read_body,
+    read_envelope,
+    read_object,
+)
 from prefactor_server.api.errors import under
-from prefactor_server.api.fields import Keyed
+from prefactor_server.api.fields import Keyed, NoFields
 from prefactor_server.api.intake import Overlay
 from prefactor_server.api.operation import Call, Prepared, Write
+from prefactor_server.api.query import check_account
+from prefactor_server.api.unknown_members import merged, unknown_members
 from prefactor_server.commands.base import Done, Refused, Stale
 from prefactor_server.domain.errors import (
     REQUIRED,
     BadRequest,
     Contended,
+    FieldErrors,
     Refusal,
     ValidationFailed,
     invalid,
@@ -113,7 +122,14 @@ class Job:
         if envelope is None:
             envelope = read_envelope(self._document)
             self.call.key = _key(self._header_key, envelope.idempotency_key)
-        body = read_body(self._fields(envelope.details), self.operation.body)
+        fields = self._fields(envelope.details)
+        unknown = self._unknown_members(fields) if self.operation.is_control_plane else {}
+        try:
+            body = read_body(fields, self.operation.body)
+        except ValidationFailed as refusal:
+            raise ValidationFailed(merged(refusal.errors, unknown)) from None
+        if unknown:
+            raise ValidationFailed(unknown)
         if isinstance(body, Keyed):
             # The key is no part of what is asked for; the one further out counts.
             inner, body.idempotency_key = body.idempotency_key, None
@@ -135,6 +151,29 @@ class Job:
             raise invalid("details", "must be an object")
         self._nested = True
         return inside
+
+    def _unknown_members(self, fields: bytes) -> FieldErrors:
+        """Return what nothing understands among the fields.
+
+        Raises:
+            ValidationFailed: there is such a member beside ``details``.
+        """
+        operation = self.operation
+        around = {"idempotency_key", *operation.older_members}
+        if self._is_item:
+            around |= {"_type", "details", "id", operation.path_parameter or "id"}
+        if self._nested:
+            around.add("details")
+            outside = unknown_members(NoFields, None, read_object(self._document), around)
+            if outside:
+                self._nested = False
+                raise ValidationFailed(outside)
+            around = set(operation.older_members)
+        given = read_object(fields)
+        account_id = given.get("account_id")
+        if isinstance(account_id, str) and operation.path_parameter != "account_id":
+            check_account(account_id, self.call.principal)
+        return unknown_members(operation.body, operation.shown, given, around)
 
     def _fingerprint(self, body: Any) -> bytes:
         # A deployment token says by itself for whom it asks: that is part of the request too.

@@ -13,7 +13,8 @@ from typing import Any, Final, Literal, NamedTuple, TypeAlias
 from prefactor_server.domain.agent_instance import AgentInstance
 from prefactor_server.domain.errors import invalid
 from prefactor_server.domain.listing import Cursor, Listing, Page
-from prefactor_server.domain.risk import RiskLevel
+from prefactor_server.domain.risk import RiskLevel, RunRisk, exceeds
+from prefactor_server.domain.risk_profile import RiskProfile
 
 AlertKind: TypeAlias = Literal["run_failed", "run_terminated", "risk_exceeded"]
 
@@ -54,6 +55,23 @@ def of_ended(run: AgentInstance) -> Alert:
     kind: AlertKind = "run_failed" if run.status == "failed" else "run_terminated"
     at = run.updated_at if run.finished_at is None else run.finished_at
     return Alert(f"{run.id}.{kind}", kind, at, run)
+
+
+def of_risk(run: AgentInstance, profile: RiskProfile, risk: RunRisk) -> Alert | None:
+    """Return the alert about a run whose risk is above what its profile agrees to."""
+    if not exceeds(risk.level, profile.agreed_risk):
+        return None
+    kind: AlertKind = "risk_exceeded"
+    of_run = (f"{run.id}.{kind}", kind, run.inserted_at, run)
+    return Alert(*of_run, risk.score, risk.level, profile.agreed_risk)
+
+
+def count_alerts(run: AgentInstance, profile: RiskProfile | None, risk: RunRisk | None) -> int:
+    """Return how many alerts there are about a run, however old it is."""
+    count = int(run.status in ("failed", "terminated"))
+    if profile is not None and risk is not None and of_risk(run, profile, risk) is not None:
+        count += 1
+    return count
 
 
 def page_of(alerts: Sequence[Alert], listing: Listing) -> Page[Alert]:

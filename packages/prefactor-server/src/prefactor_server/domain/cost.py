@@ -49,19 +49,23 @@ class TokenUse(NamedTuple):
 
 
 class ModelCost(NamedTuple):
-    """What one model cost; ``cost`` is None when it has no price."""
+    """What one model cost, in all and by what was paid for; None when it has no price."""
 
     model: str | None
     spans: int
     prompt_tokens: int
     completion_tokens: int
     cost: float | None
+    input_cost: float | None
+    output_cost: float | None
 
 
 class Cost(NamedTuple):
-    """What a run cost. ``total_cost`` is None when there was something to price and no price."""
+    """What a run cost. The sums are None when there was something to price and no price."""
 
     total_cost: float | None
+    input_cost: float | None
+    output_cost: float | None
     currency: str | None
     by_model: tuple[ModelCost, ...]
     unpriced_spans: int
@@ -73,25 +77,43 @@ NO_PRICES: Final = PriceTable()
 def cost_of(uses: Iterable[TokenUse], table: PriceTable) -> Cost:
     """What tokens cost, model by model; spans that say nothing of tokens cost nothing."""
     models: list[ModelCost] = []
-    total, priced, unpriced = Decimal(0), 0, 0
+    total, priced, unpriced = _NOTHING, 0, 0
     for use in sorted(_by_model(uses), key=lambda one: (one.model is None, one.model or "")):
         price = table.price_of(use.model)
         amount = None if price is None or not use.split_spans else _amount(use, price)
         if amount is not None:
-            total += amount
+            total = _Amount(total.input + amount.input, total.output + amount.output)
             priced += use.split_spans
         unpriced += use.counted_spans - (use.split_spans if amount is not None else 0)
-        shown = None if amount is None else round(float(amount), _DIGITS)
-        models.append(
-            ModelCost(use.model, use.spans, use.prompt_tokens, use.completion_tokens, shown)
-        )
-    known = priced or not unpriced
-    whole = round(float(total), _DIGITS) if known else None
-    return Cost(whole, table.currency, tuple(models), unpriced)
+        tokens = (use.prompt_tokens, use.completion_tokens)
+        models.append(ModelCost(use.model, use.spans, *tokens, *_shown(amount)))
+    sums = _shown(total if priced or not unpriced else None)
+    return Cost(*sums, table.currency, tuple(models), unpriced)
 
 
-def _amount(use: TokenUse, price: Price) -> Decimal:
-    return (use.prompt_tokens * price.prompt + use.completion_tokens * price.completion) / _PER
+class _Amount(NamedTuple):
+    """What was paid for what went in, and for what came out."""
+
+    input: Decimal
+    output: Decimal
+
+
+_NOTHING: Final = _Amount(Decimal(0), Decimal(0))
+
+
+def _amount(use: TokenUse, price: Price) -> _Amount:
+    return _Amount(
+        use.prompt_tokens * price.prompt / _PER, use.completion_tokens * price.completion / _PER
+    )
+
+
+def _shown(amount: _Amount | None) -> tuple[float | None, float | None, float | None]:
+    """Return an amount in all, for what went in and for what came out."""
+    if amount is None:
+        return None, None, None
+    parts = (amount.input + amount.output, amount.input, amount.output)
+    total, given, received = (round(float(part), _DIGITS) for part in parts)
+    return total, given, received
 
 
 def _by_model(uses: Iterable[TokenUse]) -> Iterable[TokenUse]:

@@ -8,6 +8,9 @@ from typing import Final
 MAX_KEY_LENGTH: Final = 128
 MIN_BULK_KEY_LENGTH: Final = 8
 
+RESERVED_IDS: Final = ("show", "facets", "template", "heartbeat", "events", "export")
+"""Words that stand, or may come to stand, in a path where ids do. Nothing new is called so."""
+
 # Ids that clients bring are opaque: they were made by another server, another library or a person.
 _CLIENT_ID = re.compile(r"[A-Za-z0-9_.:\-]{1,64}\Z")
 
@@ -15,6 +18,11 @@ _CLIENT_ID = re.compile(r"[A-Za-z0-9_.:\-]{1,64}\Z")
 def is_client_id(text: str) -> bool:
     """Whether a client may choose this text as an id."""
     return _CLIENT_ID.match(text) is not None
+
+
+def is_new_id(text: str) -> bool:
+    """Return whether a client may choose this text as the id of something new."""
+    return is_client_id(text) and text not in RESERVED_IDS
 
 
 def is_key(text: str) -> bool:
@@ -27,4 +35,5 @@ def is_key(text: str) -> bool:
 
 
 CLIENT_ID_RULE: Final = "must be 1 to 64 letters, digits or any of _ . : -"
+NEW_ID_RULE: Final = f"{CLIENT_ID_RULE}, and none of {', '.join(RESERVED_IDS)}"
 KEY_RULE: Final = f"must be 1 to {MAX_KEY_LENGTH} printable characters"

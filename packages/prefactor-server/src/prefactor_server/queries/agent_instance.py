@@ -2,24 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import NamedTuple
-
 from prefactor_server.domain.agent_instance import AgentInstance
 from prefactor_server.domain.api_token import Principal
-from prefactor_server.domain.errors import NotFound
-from prefactor_server.domain.listing import Listing, Page
+from prefactor_server.domain.errors import InvalidAction, NotFound
+from prefactor_server.domain.listing import Filter, Listing, Page
 from prefactor_server.domain.quality import InstanceQuality
 from prefactor_server.queries.visibility import within_sight
 from prefactor_server.storage.base import Storage
-
-
-class InstanceRecord(NamedTuple):
-    """A run with its quality, and how many spans it has of each type."""
-
-    run: AgentInstance
-    quality: InstanceQuality | None
-    span_schema_counts: Mapping[str, int]
 
 
 class AgentInstanceQueries:
@@ -46,15 +35,23 @@ class AgentInstanceQueries:
             raise NotFound(f"Agent instance {instance_id!r} not found")
         return run
 
-    async def record(self, principal: Principal, instance_id: str) -> InstanceRecord:
-        """A run by its id, with what belongs to it.
+    async def named(self, principal: Principal, external_identifier: str) -> AgentInstance:
+        """Return the run with an external identifier.
 
         Raises:
-            NotFound: there is none, or none for this caller.
+            NotFound: the caller sees no such run.
+            InvalidAction: several agents have one.
         """
-        run = await self.show(principal, instance_id)
-        counts = await self._storage.span_schema_counts(run.account_id, run.id)
-        return InstanceRecord(run, await self.quality(run), counts)
+        of_name = Filter("external_identifier", "=", external_identifier)
+        page = await self.page(principal, Listing((of_name,), page_size=2))
+        if not page.rows:
+            raise NotFound(f"Agent instance {external_identifier!r} not found")
+        if len(page.rows) > 1:
+            raise InvalidAction(
+                f"Runs of several agents have the external identifier {external_identifier!r}: "
+                "list them with GET /api/v1/agent_instance and show one by its id"
+            )
+        return page.rows[0]
 
     async def quality(self, run: AgentInstance) -> InstanceQuality | None:
         """What evaluations said of a run, if any did."""

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from prefactor_server.domain.alert import MAX_RUNS, MAX_SPANS, Alert, Alerts, of_ended
+from prefactor_server.domain.alert import MAX_RUNS, MAX_SPANS, Alerts, of_ended, of_risk
 from prefactor_server.domain.api_token import Principal
-from prefactor_server.domain.risk import exceeds
 from prefactor_server.queries.risk import RiskQueries
 from prefactor_server.storage.base import Storage
 
@@ -33,18 +32,6 @@ class AlertQueries:
         complete = complete and len(counted) == len(risky)
         scores = await self._risks.of_runs(account_id, counted)
         alerts = [of_ended(run) for run in ended]
-        for run in counted:
-            scored = scores.get(run.id)
-            if scored is not None and exceeds(scored.risk.level, scored.profile.agreed_risk):
-                alerts.append(
-                    Alert(
-                        f"{run.id}.risk_exceeded",
-                        "risk_exceeded",
-                        run.inserted_at,
-                        run,
-                        scored.risk.score,
-                        scored.risk.level,
-                        scored.profile.agreed_risk,
-                    )
-                )
+        exceeding = [of_risk(run, *scores[run.id]) for run in counted if run.id in scores]
+        alerts += [alert for alert in exceeding if alert is not None]
         return Alerts(alerts, complete)

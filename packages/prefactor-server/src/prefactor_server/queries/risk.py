@@ -56,10 +56,12 @@ class SpanOf(NamedTuple):
 
 
 class RunFigures(NamedTuple):
-    """What is reckoned from the spans of a run."""
+    """What is computed from the spans of a run: its risk, its tokens, and what it did last."""
 
     scored: ScoredRun | None
     tokens: Sequence[TokenUse]
+    span_counts: Mapping[str, int]
+    last_activity_at: int | None
 
 
 class RiskQueries:
@@ -105,7 +107,7 @@ class RiskQueries:
         return found
 
     async def of_run(self, run: AgentInstance) -> RunFigures:
-        """The score of a run, and what its spans used."""
+        """Return the score of a run, what its spans used, and how many of each type there are."""
         usage = await self._storage.span_usage(run.account_id, [run.id])
         profile = (await self._profiles(run.account_id, {run.agent_id})).get(run.agent_id)
         tokens = [
@@ -119,9 +121,10 @@ class RiskQueries:
             )
             for one in usage
         ]
-        if profile is None:
-            return RunFigures(None, tokens)
-        return RunFigures(await self._scored(run, profile, _counts(usage)[run.id]), tokens)
+        counts = _counts(usage)[run.id]
+        scored = None if profile is None else await self._scored(run, profile, counts)
+        moments = [one.last_activity_at for one in usage if one.last_activity_at is not None]
+        return RunFigures(scored, tokens, dict(sorted(counts.items())), max(moments, default=None))
 
     async def of_spans(
         self, account_id: str, spans: Sequence[SpanOf]

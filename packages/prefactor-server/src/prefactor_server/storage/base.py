@@ -242,7 +242,8 @@ class SpanUsage(NamedTuple):
     """How many spans of a type, with one model, a run has, and the tokens that they tell of.
 
     ``counted_spans`` tell of any tokens, ``split_spans`` of prompt or completion tokens. The sums
-    are inexact where they are beyond every bill.
+    are inexact where they are beyond every bill. ``last_activity_at`` is when the last of them
+    started or finished.
     """
 
     agent_instance_id: str
@@ -253,6 +254,7 @@ class SpanUsage(NamedTuple):
     split_spans: int
     prompt_tokens: float
     completion_tokens: float
+    last_activity_at: int | None = None
 
 
 class InstanceCounts(NamedTuple):
@@ -337,10 +339,6 @@ class Storage(Protocol):
 
     async def instance(self, account_id: str, instance_id: str) -> AgentInstance | None:
         """A run by its id."""
-        ...
-
-    async def span_schema_counts(self, account_id: str, instance_id: str) -> Mapping[str, int]:
-        """How many spans a run has of each type, by the type's name."""
         ...
 
     async def skeleton(self, account_id: str, instance_id: str) -> Sequence[SpanOutline]:

@@ -118,15 +118,6 @@ async def instance(
     return None if record is None else tables.AGENT_INSTANCE.row(tuple(record))
 
 
-async def span_schema_counts(
-    connection: Connection, account_id: str, instance_id: str
-) -> Mapping[str, int]:
-    """A run's spans by type."""
-    named = _read("instance.span_schema_counts")
-    records = await connection.fetch(named, account_id, instance_id)
-    return {name: number for name, number in records}  # noqa: C416 - dict() loses types
-
-
 async def skeleton(
     connection: Connection, account_id: str, instance_id: str
 ) -> Sequence[SpanOutline]:

@@ -57,11 +57,6 @@ GROUP BY status
 -- A run.
 SELECT {instance} FROM agent_instance AS t WHERE t.account_id = $1 AND t.id = $2
 
--- name: instance.span_schema_counts
--- A run's spans by type.
-SELECT schema_name, count(*) FROM agent_span
-WHERE account_id = $1 AND agent_instance_id = $2 GROUP BY schema_name ORDER BY schema_name
-
 -- name: instance.skeleton
 -- A run's spans, without payloads.
 SELECT id, parent_span_id, schema_name, schema_title, status, started_at, finished_at, summary, flags
@@ -126,11 +121,13 @@ SELECT (SELECT count(*) FROM {table} WHERE {matching}), ARRAY(
 )
 
 -- name: risk.span_usage
--- The spans of some runs, counted by run, type and model, with what they tell of tokens.
+-- The spans of some runs, counted by run, type and model, with what they tell of tokens and of when
+-- the last of them started or finished.
 SELECT agent_instance_id, schema_name, model, count(*),
        count(coalesce(prompt_tokens, completion_tokens, total_tokens)),
        count(coalesce(prompt_tokens, completion_tokens)),
-       coalesce(sum(prompt_tokens::float8), 0), coalesce(sum(completion_tokens::float8), 0)
+       coalesce(sum(prompt_tokens::float8), 0), coalesce(sum(completion_tokens::float8), 0),
+       max(coalesce(finished_at, started_at))
 FROM agent_span
 WHERE account_id = $1 AND agent_instance_id = ANY($2::text[])
 GROUP BY agent_instance_id, schema_name, model

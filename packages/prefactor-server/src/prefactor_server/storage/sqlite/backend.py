@@ -172,10 +172,6 @@ class SqliteStorage:
         """See ``Storage.instance``."""
         return await self._read(read.instance, account_id, instance_id)
 
-    async def span_schema_counts(self, account_id: str, instance_id: str) -> Mapping[str, int]:
-        """See ``Storage.span_schema_counts``."""
-        return await self._read(read.span_schema_counts, account_id, instance_id)
-
     async def skeleton(self, account_id: str, instance_id: str) -> Sequence[SpanOutline]:
         """See ``Storage.skeleton``."""
         return await self._read(read.skeleton, account_id, instance_id)

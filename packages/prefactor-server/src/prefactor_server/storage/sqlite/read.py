@@ -135,14 +135,6 @@ def instance(
     return _one(connection, tables.AGENT_INSTANCE, account_id, instance_id)
 
 
-def span_schema_counts(
-    connection: sqlite3.Connection, account_id: str, instance_id: str
-) -> Mapping[str, int]:
-    """A run's spans by type."""
-    named = {"account_id": account_id, "instance_id": instance_id}
-    return dict(connection.execute(READS["instance.span_schema_counts"], named).fetchall())
-
-
 def skeleton(
     connection: sqlite3.Connection, account_id: str, instance_id: str
 ) -> Sequence[SpanOutline]:

@@ -40,12 +40,6 @@ FROM agent_deployment AS deployment JOIN agent_version AS version
 WHERE deployment.account_id = :account_id AND deployment.agent_id = :agent_id
 ORDER BY deployment.id
 
--- name: instance.span_schema_counts
--- A run's spans by type.
-SELECT schema_name, count(*) FROM agent_span
-WHERE account_id = :account_id AND agent_instance_id = :instance_id
-GROUP BY schema_name ORDER BY schema_name
-
 -- name: instance.skeleton
 -- A run's spans, without payloads.
 SELECT id, parent_span_id, schema_name, schema_title, status, started_at, finished_at, summary, flags
@@ -66,11 +60,12 @@ FROM agent_schema_version AS version JOIN schema_content AS content
 WHERE version.account_id = :account_id AND version.id = :schema_version_id
 
 -- name: risk.span_usage
--- The spans of some runs, counted by run, type and model, with what they tell of tokens.
+-- The spans of some runs, counted by run, type and model, with what they tell of tokens and of when
+-- the last of them started or finished.
 SELECT agent_instance_id, schema_name, model, count(*),
        count(coalesce(prompt_tokens, completion_tokens, total_tokens)),
        count(coalesce(prompt_tokens, completion_tokens)),
-       total(prompt_tokens), total(completion_tokens)
+       total(prompt_tokens), total(completion_tokens), max(coalesce(finished_at, started_at))
 FROM agent_span
 WHERE account_id = :account_id AND agent_instance_id IN (SELECT value FROM json_each(:ids))
 GROUP BY agent_instance_id, schema_name, model

@@ -1,0 +1,211 @@
+"""Members of a request that nothing understands: refused by the control plane, and by it alone."""
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from prefactor_server.api.operation import Write
+from prefactor_server.api.operations import OPERATIONS
+from prefactor_server.api.unknown_members import merged
+from prefactor_server.domain.errors import REQUIRED, FieldError
+
+WRITES = [one for one in OPERATIONS if isinstance(one, Write)]
+CONTROL = [one for one in WRITES if one.is_control_plane]
+ODD = {"unheard_of": {"a": [1]}}
+
+
+def _request(operation: Write) -> tuple[str, dict[str, Any]]:
+    """The path of an operation, with an id that nobody has, and a body that it documents."""
+    path = operation.path.removeprefix("/api/v1")
+    if operation.path_parameter:
+        path = path.replace(f"{{{operation.path_parameter}}}", "nobody")
+    return path, copy.deepcopy(dict(operation.examples[0].request))
+
+
+def _errors(answer: Any, *nested: str) -> Mapping[str, Any]:
+    found = answer.refused(422, "validation_errors")["errors"]
+    for name in nested:
+        found = found[name]
+    return found
+
+
+def test_the_control_plane_is_what_needs_an_account_token() -> None:
+    """Registering, starting, finishing, spans and quality are telemetry, everything else is not."""
+    lenient = {one.name for one in WRITES} - {one.name for one in CONTROL}
+
+    assert lenient == {
+        "agent_instances.register",
+        "agent_instances.start",
+        "agent_instances.finish",
+        "agent_instances.record_quality",
+        "agent_instances.update",
+        "agent_instances.replace",
+        "agent_spans.create",
+        "agent_spans.finish",
+        "agent_spans.create_test_spans",
+    }
+
+
+@pytest.mark.parametrize("operation", CONTROL, ids=lambda one: one.name)
+async def test_a_member_that_nothing_understands_is_named(door: Any, operation: Write) -> None:
+    """Wherever it stands, the answer is 422 and names the member and those that are known."""
+    path, body = _request(operation)
+
+    beside = await door.call(operation.method, path, {**body, **ODD})
+
+    assert list(_errors(beside)) == ["unheard_of"]
+    assert "known here" in _errors(beside)["unheard_of"]["message"]
+    if operation.wrapped:
+        within = {**body, "details": {**body["details"], **ODD}}
+        inside = await door.call(operation.method, path, within)
+        assert list(_errors(inside, "details")) == ["unheard_of"]
+
+
+async def test_nothing_is_done_and_the_key_stays_free(door: Any) -> None:
+    """A refused request makes nothing, and may be sent again without the member."""
+    headers = {"Idempotency-Key": "k"}
+    wrong = await door.post("/agent", {"details": {"name": "A", "nmae": "B"}}, headers=headers)
+    empty = (await door.get("/agent")).summaries
+    right = await door.post("/agent", {"details": {"name": "A"}}, headers=headers)
+
+    assert list(_errors(wrong, "details")) == ["nmae"]
+    assert empty == []
+    assert right.details["name"] == "A"
+
+
+async def test_missing_wrong_and_unknown_members_are_told_together(door: Any) -> None:
+    """One answer names all that is wrong with a request."""
+    details = {"token_scop": "account", "expires_at": "soon"}
+    answer = await door.post("/api_token", {"details": details})
+
+    found = _errors(answer, "details")
+    assert set(found) == {"token_scope", "expires_at", "token_scop"}
+
+
+@pytest.mark.parametrize(
+    ("path", "details", "place"),
+    [
+        ("/risk_profile", {"name": "N", "ruleset": {"weights": {}}}, ["ruleset", "weights"]),
+        (
+            "/risk_profile",
+            {"name": "N", "category_weights": {"minors_data": {"weight": 1, "on": True}}},
+            ["category_weights", "minors_data", "on"],
+        ),
+        (
+            "/agent_schema_version",
+            {"span_type_schemas": [{"name": "a", "params_schema": {}, "titel": "A"}]},
+            ["span_type_schemas", "0", "titel"],
+        ),
+        (
+            "/agent_schema_version",
+            {"quality_schemas": [{"name": "a", "schema": {}, "titel": "A"}]},
+            ["quality_schemas", "0", "titel"],
+        ),
+    ],
+)
+async def test_nested_members_are_looked_at_too(
+    door: Any, path: str, details: Any, place: list[str]
+) -> None:
+    """What stands inside of a field is known or named by the way to it."""
+    await door.post("/agent", {"details": {"name": "A", "id": "agent-1"}})
+    if path == "/agent_schema_version":
+        details = {"agent_id": "agent-1", "external_identifier": "s", **details}
+
+    answer = await door.post(path, {"details": details})
+
+    assert list(_errors(answer, "details", *place[:-1])) == [place[-1]]
+
+
+async def test_what_answers_show_can_be_sent_back(door: Any) -> None:
+    """Things that were read are valid changes of themselves, read-only members included."""
+    run = await door.run()
+    account = (await door.get("/account")).summaries[0]
+    for noun, path_id in (
+        ("account", account["id"]),
+        ("environment", run["environment_id"]),
+        ("agent", run["agent_id"]),
+        ("agent_deployment", run["agent_deployment_id"]),
+    ):
+        path = f"/{noun}/{path_id}"
+        shown = (await door.get(path)).details
+        again = (await door.call("PUT", path, {"details": shown})).details
+        assert again["id"] == shown["id"]
+    path = f"/agent_schema_version/{run['agent_schema_version_id']}"
+    version = (await door.get(path)).details
+    copied = {**version, "external_identifier": "copy", "id": "copy-1"}
+    copied["span_type_schemas"] = list(version["span_type_schemas"].values())
+    copied["quality_schemas"] = list(version["quality_schemas"].values())
+    made = await door.post("/agent_schema_version", {"details": copied})
+    assert made.details["external_identifier"] == "copy"
+
+
+async def test_members_of_older_clients_are_accepted(door: Any) -> None:
+    """Where an agent's environment was once named, it still may be, and means nothing."""
+    item = {"_type": "agents/create", "idempotency_key": "key-0001", "environment_id": "e"}
+    bulk = {"items": [{**item, "details": {"name": "A"}}]}
+
+    by_itself = await door.post("/agent", {"details": {"name": "A", "environment_id": "e"}})
+    in_bulk = (await door.post("/bulk", bulk)).body["outputs"]["key-0001"]
+
+    assert by_itself.status == 200
+    assert in_bulk["status"] == "success"
+
+
+async def test_another_account_is_not_passed_over(door: Any) -> None:
+    """A request that names another account than the token's is refused, not carried out in it."""
+    details = {"name": "A", "account_id": "somebody-else"}
+
+    (await door.post("/agent", {"details": details})).refused(403, "not_permitted")
+
+
+@pytest.mark.parametrize("flat", [True, False])
+async def test_items_of_a_bulk_request_are_read_as_strictly(door: Any, flat: bool) -> None:
+    """An item stops at a member that nothing understands, beside its fields or among them."""
+    item = {"_type": "agents/create", "idempotency_key": "key-0001"}
+    fields = {"name": "A", **ODD}
+    among = {**item, **fields} if flat else {**item, "details": fields}
+    beside = {**item, "details": {"name": "A"}, "description": "lost"}
+
+    found = (await door.post("/bulk", {"items": [among]})).body["outputs"]["key-0001"]
+    lost = (await door.post("/bulk", {"items": [beside]})).body["outputs"]["key-0001"]
+
+    errors = found["errors"] if flat else found["errors"]["details"]
+    assert (found["code"], list(errors)) == ("validation_errors", ["unheard_of"])
+    assert list(lost["errors"]) == ["description"]
+
+
+async def test_telemetry_ignores_what_it_does_not_know(door: Any) -> None:
+    """Newer agents send more than this server knows, and lose nothing by it."""
+    types = [{"name": "step", "params_schema": {}, **ODD}]
+    run = await door.register(agent_schema_version={"span_type_schemas": types, **ODD}, **ODD)
+    path = f"/agent_instance/{run['id']}"
+    await door.post(f"{path}/start", ODD)
+    span = await door.span(run, **ODD)
+    body = {"items": [{"_type": "agent_spans/finish", "idempotency_key": "key-0001", **ODD}]}
+    body["items"][0]["agent_span_id"] = span["id"]
+    bulk = await door.post("/bulk", {**body, **ODD})
+    quality = await door.post(f"{path}/record_quality", {"name": "q", "payload": {}, **ODD})
+    ended = await door.post(f"{path}/finish", ODD)
+
+    assert bulk.body["outputs"]["key-0001"]["status"] == "success"
+    assert (quality.status, ended.details["status"]) == (200, "complete")
+
+
+async def test_accepting_an_invitation_is_read_strictly(door: Any) -> None:
+    """An acceptance that says more than its token is refused before the token is looked at."""
+    answer = await door.post("/admin_user_invite/accept", {"token": "t", **ODD})
+
+    assert list(_errors(answer)) == ["unheard_of"]
+
+
+def test_errors_are_merged_by_field() -> None:
+    """Errors about different fields are all kept; of two about one field, the first is."""
+    unknown = FieldError("invalid_value", "unknown")
+    one = {"a": REQUIRED, "b": {"c": REQUIRED}}
+    other = {"a": unknown, "b": {"d": unknown}, "e": unknown}
+
+    both = merged(one, other)
+
+    assert both == {"a": REQUIRED, "b": {"c": REQUIRED, "d": unknown}, "e": unknown}
