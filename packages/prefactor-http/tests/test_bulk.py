@@ -102,7 +102,7 @@ async def test_a_reply_of_another_shape_breaks_the_contract(
     client: PrefactorHttpClient, server: ScriptedServer
 ) -> None:
     """Guessing at outputs would lose data, so nothing is guessed."""
-    server.script(Reply(200, {"status": "success", "outputs": {"a": {"status": "maybe"}}}))
+    server.script(Reply(200, {"status": "success", "outputs": {"a": {"status": 5}}}))
     with pytest.raises(
         PrefactorResponseContractError, match=r"^Invalid response payload for bulk\.execute$"
     ) as info:

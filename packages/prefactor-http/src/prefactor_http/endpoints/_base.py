@@ -8,7 +8,7 @@ from pydantic import BaseModel, ValidationError
 
 from prefactor_http.exceptions import PrefactorResponseContractError
 from prefactor_http.idempotency import idempotency_key
-from prefactor_http.models.base import PaginationOutput, ReplyModel, Sorting
+from prefactor_http.models.base import ARRIVED, PaginationOutput, ReplyModel, Sorting
 from prefactor_http.pages import Page, page_params, walk
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ def to_model(value: Any, model: type[M], operation: str) -> M:
 
 def _validated(model: type[M], value: Any) -> M:
     # What model_validate() calls after looking through its five options.
-    instance: M = model.__pydantic_validator__.validate_python(value)
+    instance: M = model.__pydantic_validator__.validate_python(value, context=ARRIVED)
     return instance
 
 

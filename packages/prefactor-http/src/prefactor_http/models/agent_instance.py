@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from .agent_schema_version import QualitySchemaForCreate, SpanTypeSchemaForCreate
 from .agent_version import RuntimeEnvironment
-from .base import ReplyModel, RequestModel
-from .types import FinishStatus, InstancePurpose
+from .base import OpenWord, ReplyModel, RequestModel
+from .types import FinishStatus, InstancePurpose, InstanceStatus
 
 __all__ = [
     "AgentInstance",
@@ -40,8 +40,8 @@ class AgentInstanceSpanCounts(ReplyModel):
 class AgentInstance(ReplyModel):
     """One run of an agent.
 
-    `status` is an `AgentStatus` or `terminated`; a state that this version does not know is
-    passed on as it is.
+    `status` is an `AgentStatus` or `terminated`. In a reply, a state that this version does not
+    know is passed on as it is.
     """
 
     type: Literal["agent_instance"]
@@ -50,7 +50,7 @@ class AgentInstance(ReplyModel):
     agent_id: str
     agent_version_id: str
     environment_id: str
-    status: str
+    status: Annotated[str, OpenWord(InstanceStatus)]
     inserted_at: datetime
     updated_at: datetime
     started_at: datetime | None = None

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from .base import ReplyModel, RequestModel
+from .base import OpenWord, ReplyModel, RequestModel
 from .types import AgentStatus, FinishStatus
 
 _Flag = Annotated[bool, Field(strict=True)]
@@ -42,14 +42,15 @@ class FinishSpanRequest(RequestModel):
 class AgentSpan(ReplyModel):
     """One step of a run.
 
-    `status` is an `AgentStatus`; a state that this version does not know is passed on as it is.
+    `status` is an `AgentStatus`. In a reply, a state that this version does not know is passed on
+    as it is.
     """
 
     type: Literal["agent_span"]
     id: str
     agent_instance_id: str
     schema_name: str
-    status: str
+    status: Annotated[str, OpenWord(AgentStatus)]
     account_id: str | None = None
     agent_id: str | None = None
     environment_id: str | None = None

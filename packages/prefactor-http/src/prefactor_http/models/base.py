@@ -1,19 +1,66 @@
 """What all models share: the envelopes of replies, pages, and the two habits of the API.
 
-Requests are strict: a value the API would refuse fails here. Replies are tolerant: unknown
-fields are ignored, and a value this version does not know yet is passed on, because a write that
-has succeeded must never be reported as an error.
+Models are strict: a value outside of the documented ones fails, in a request and in a reply that
+somebody constructs. What arrives is read tolerantly: unknown fields are ignored, and a word this
+version does not know yet is kept as its text, because a write that has succeeded must never be
+reported as an error.
 """
 
 from __future__ import annotations
 
-from typing import Any, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar, cast, get_args
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict
+from pydantic_core import PydanticCustomError, core_schema
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from pydantic import GetCoreSchemaHandler, ValidationInfo
 
 T = TypeVar("T")
 
 _RAW = "_raw"
+
+ARRIVED = {"prefactor_http": "arrived"}
+"""The validation context of what a server sent."""
+
+
+class OpenWord:
+    """Annotation of a text: one of the documented words, or any other in what a server sent.
+
+    The documented words are looked up by pydantic's compiled part. Only another one comes here.
+    """
+
+    def __init__(self, words: Any) -> None:
+        """Take the words as a `Literal`."""
+        self._words: tuple[str, ...] = get_args(words)
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        """The words first, then the look at where the value comes from."""
+        known = core_schema.literal_schema(list(self._words))
+        other = handler.generate_schema(Annotated[source, AfterValidator(self._other)])
+        kind, context = "literal_error", {"expected": _listed(self._words)}
+        return core_schema.union_schema(
+            [known, other],
+            mode="left_to_right",
+            custom_error_type=kind,
+            custom_error_context=context,
+        )
+
+    def _other(self, value: str, info: ValidationInfo) -> str:
+        if info.context is ARRIVED:
+            return value
+        kind = "unknown_word"
+        raise PydanticCustomError(kind, "not one of the documented words")
+
+
+def _listed(words: tuple[str, ...]) -> str:
+    """The words as pydantic lists those of a `Literal`."""
+    *most, last = [repr(word) for word in words]
+    return f"{', '.join(most)} or {last}" if most else last
 
 
 class RequestModel(BaseModel):
@@ -45,6 +92,20 @@ class ReplyModel(BaseModel):
         return all(getattr(self, name) == getattr(other, name) for name in names)
 
     __hash__ = None  # type: ignore[assignment]  # its fields can be changed
+
+    @classmethod
+    def from_reply(cls, details: dict[str, Any]) -> Self:
+        """Read an object as the client does: words unknown to this version are kept.
+
+        For objects that were stored as the server sent them. `model_validate` and the constructor
+        take the documented words alone.
+
+        Raises:
+            pydantic.ValidationError: It lacks what the model requires.
+        """
+        instance = cls.model_validate(details, context=ARRIVED)
+        instance.remember(details)
+        return instance
 
     @property
     def raw(self) -> dict[str, Any]:

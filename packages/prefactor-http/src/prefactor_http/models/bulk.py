@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    model_validator,
+)
+
+from .base import ARRIVED
+
+if TYPE_CHECKING:
+    from pydantic import ValidationInfo
 
 
 class BulkItem(BaseModel):
@@ -40,18 +51,21 @@ class BulkRequest(BaseModel):
         return self
 
 
+def _outcome(value: str, info: ValidationInfo) -> str:
+    return value if info.context is ARRIVED else BulkOutput.validate_status(value)
+
+
 class BulkOutput(BaseModel):
     """The outcome of one item; what it returned (`details`, `code`, …) are further attributes."""
 
     model_config = ConfigDict(extra="allow", defer_build=True, hide_input_in_errors=True)
 
-    status: str
-    """`success` or `error`."""
+    status: Annotated[str, AfterValidator(_outcome)]
+    """`success` or `error`; in a reply, an outcome that this version does not know as it is."""
 
-    @field_validator("status")
     @classmethod
     def validate_status(cls, value: str) -> str:
-        """Refuse anything but the two outcomes: guessing would lose data."""
+        """Refuse anything but the two outcomes."""
         if value not in {"success", "error"}:
             message = "status must be 'success' or 'error'"
             raise ValueError(message)

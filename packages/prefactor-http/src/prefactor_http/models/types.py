@@ -3,7 +3,10 @@
 from typing import Literal
 
 AgentStatus = Literal["pending", "active", "complete", "failed", "cancelled"]
-"""States that a request may name. Replies may name others, such as `terminated`."""
+"""States that a request may name, and those of a span."""
+
+InstanceStatus = Literal["pending", "active", "complete", "failed", "cancelled", "terminated"]
+"""States of a run. A reply of a newer server may name others, which are kept as their text."""
 
 FinishStatus = Literal["complete", "failed", "cancelled"]
 """How an instance or a span can end."""
