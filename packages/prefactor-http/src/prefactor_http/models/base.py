@@ -42,7 +42,8 @@ class OpenWord:
         """The words first, then the look at where the value comes from."""
         known = core_schema.literal_schema(list(self._words))
         other = handler.generate_schema(Annotated[source, AfterValidator(self._other)])
-        kind, context = "literal_error", {"expected": _listed(self._words)}
+        kind = "literal_error"
+        context: dict[str, str | int] = {"expected": _listed(self._words)}
         return core_schema.union_schema(
             [known, other],
             mode="left_to_right",
