@@ -8,10 +8,10 @@ import msgspec
 
 from prefactor_server.api.listing import FilterBy, ListOf
 from prefactor_server.api.operation import Call, Parameter, Read
-from prefactor_server.api.query import one_of
+from prefactor_server.api.query import one_of, whole_number
 from prefactor_server.api.views import Listed, listed, show_time
 from prefactor_server.domain.alert import Alert, AlertKind, Alerts, page_of
-from prefactor_server.domain.errors import ValidationFailed, invalid
+from prefactor_server.domain.errors import ValidationFailed
 from prefactor_server.domain.risk import RiskLevel
 
 _DAY_US: Final = 24 * 3600 * 1_000_000
@@ -87,10 +87,7 @@ async def _count(call: Call) -> AlertCount:
 
 
 async def _found(call: Call) -> Alerts:
-    text = call.query.get("window_days", str(_DEFAULT_DAYS))
-    days = int(text) if text.isascii() and text.isdigit() and len(text) < 3 else 0  # noqa: PLR2004 - as long as the most
-    if not 1 <= days <= _MAX_DAYS:
-        raise invalid("window_days", f"must be a whole number from 1 to {_MAX_DAYS}")
+    days = whole_number(call.query, "window_days", _DEFAULT_DAYS, 1, _MAX_DAYS)
     return await call.services.reader.alerts.since(call.principal, call.now - days * _DAY_US)
 
 

@@ -25,6 +25,7 @@ from prefactor_server.queries.api_token import ApiTokenQueries
 _MAX_KEPT: Final = 10_000
 _TOUCH_EVERY_US: Final = 60 * 1_000_000
 _SECOND_US: Final = 1_000_000
+_BLANK: Final = " \t"
 
 _log = structlog.get_logger(__name__)
 
@@ -134,8 +135,9 @@ class Authenticator:
 
 
 def _bearer(authorization: str | None) -> str:
-    scheme, _, token = (authorization or "").strip().partition(" ")
-    token = token.strip()
+    # Blanks as HTTP knows them: a bare `strip()` takes away control codes and Latin-1's as well.
+    scheme, _, token = (authorization or "").strip(_BLANK).partition(" ")
+    token = token.strip(_BLANK)
     if scheme.lower() != "bearer" or not token:
         raise NotAuthenticated("Send a token in the header Authorization: Bearer <token>")
     return token

@@ -70,7 +70,7 @@ def _is_gzip(encoding: bytes) -> bool:
     Raises:
         UnknownEncoding: it cannot be.
     """
-    codings = [one.strip().lower() for one in encoding.split(b",")]
+    codings = [one.strip(b" \t").lower() for one in encoding.split(b",")]
     given = [one for one in codings if one not in _NOTHING]
     if not given:
         return False

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
 from prefactor_server.api.operation import Parameter
+from prefactor_server.api.query import whole_number
 from prefactor_server.domain.errors import BadRequest, invalid
 from prefactor_server.domain.listing import (
     DEFAULT_PAGE_SIZE,
@@ -108,8 +109,10 @@ class ListOf(NamedTuple):
         listing = Listing(
             filters=(*self._filters(query), *more),
             sort=_sort(query, self.sorts),
-            offset=_number(query, "pagination[offset]", 0, 0, _MAX_OFFSET),
-            page_size=_number(query, "pagination[page_size]", DEFAULT_PAGE_SIZE, 1, MAX_PAGE_SIZE),
+            offset=whole_number(query, "pagination[offset]", 0, 0, _MAX_OFFSET),
+            page_size=whole_number(
+                query, "pagination[page_size]", DEFAULT_PAGE_SIZE, 1, MAX_PAGE_SIZE
+            ),
         )
         after = query.get("pagination[after]")
         if after is None:
@@ -144,16 +147,6 @@ def _sort(query: Mapping[str, str], fields: tuple[str, ...]) -> Sort:
     if wanted not in fields:
         raise invalid(name, f"must be one of {', '.join(fields)}")
     return Sort(wanted, descending=direction == "desc" or (bare or "").startswith("-"))
-
-
-def _number(query: Mapping[str, str], name: str, default: int, lowest: int, highest: int) -> int:
-    text = query.get(name)
-    if text is None:
-        return default
-    number = int(text) if text.isascii() and text.isdigit() and len(text) <= 20 else -1  # noqa: PLR2004 - longer than the highest
-    if not lowest <= number <= highest:
-        raise invalid(name, f"must be a whole number from {lowest} to {highest}")
-    return number
 
 
 def _cursor(text: str, listing: Listing) -> Cursor:

@@ -18,6 +18,7 @@ from prefactor_server.domain.errors import BadRequest, NotPermitted, invalid
 from prefactor_server.domain.times import parse_time
 
 _IGNORED: Final = frozenset({"account_id", "idempotency_key"})
+_MAX_DIGITS: Final = 20
 _FLAGS: Final = {"true": True, "1": True, "false": False, "0": False}
 
 
@@ -36,14 +37,7 @@ def read_query(
         pairs = parse_qsl(query_string.decode(), keep_blank_values=True, errors="strict")
     except ValueError as error:
         raise BadRequest("The query is not UTF-8") from error
-    if "\0" in "".join([part for pair in pairs for part in pair]):
-        raise BadRequest("The query holds a NUL")
-    query = dict(pairs)
-    if len(query) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in query if names.count(name) > 1)
-        raise BadRequest(f"The query parameter {twice!r} comes more than once")
-    return check_query(query, known, principal)
+    return _check_query(pairs, known, principal)
 
 
 def read_item_query(
@@ -52,17 +46,24 @@ def read_item_query(
     """The parameters of an item of a bulk request, which may nest what a query has in brackets.
 
     Raises:
-        BadRequest: one is unknown.
+        BadRequest: one is unknown, or is given both nested and in brackets.
         ValidationFailed: one cannot be a parameter.
         NotPermitted: another account is asked for.
     """
-    return check_query(dict(_flattened(fields)), known, principal)
+    return _check_query(tuple(_flattened(fields)), known, principal)
 
 
-def check_query(
-    query: dict[str, str], known: Sequence[Parameter], principal: Principal
+def _check_query(
+    pairs: Sequence[tuple[str, str]], known: Sequence[Parameter], principal: Principal
 ) -> dict[str, str]:
-    """The same parameters, if the operation knows them all."""
+    """The same parameters by name, if each is given once and the operation knows it."""
+    if "\0" in "".join([part for pair in pairs for part in pair]):
+        raise BadRequest("The query holds a NUL")
+    query = dict(pairs)
+    if len(query) < len(pairs):
+        given = [name for name, _ in pairs]
+        twice = next(name for name in query if given.count(name) > 1)
+        raise BadRequest(f"Duplicate query parameter {twice!r}")
     names = {parameter.name for parameter in known}
     for name in query:
         if name not in names and name not in _IGNORED and not name.startswith("include_"):
@@ -99,6 +100,23 @@ def unless_declined(query: Mapping[str, str], name: str) -> bool:
     return _FLAGS.get(query.get(name, "true"), True)
 
 
+def whole_number(
+    query: Mapping[str, str], name: str, default: int, lowest: int, highest: int
+) -> int:
+    """Return a parameter that is a whole number in plain digits, or its default.
+
+    Raises:
+        ValidationFailed: it is not one, or it is out of range.
+    """
+    text = query.get(name)
+    if text is None:
+        return default
+    plain = text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS
+    if not plain or not lowest <= int(text) <= highest:
+        raise invalid(name, f"must be a whole number from {lowest} to {highest}")
+    return int(text)
+
+
 def time(name: str, text: str) -> int:
     """A parameter that is a timestamp.
 
@@ -108,7 +126,10 @@ def time(name: str, text: str) -> int:
     try:
         return parse_time(text)
     except ValueError as error:
-        raise invalid(name, "must be an ISO 8601 timestamp of the years 1 to 9999") from error
+        raise invalid(
+            name,
+            "must be an ISO 8601 timestamp of the years 1 to 9999; in an address, + is written %2B",
+        ) from error
 
 
 def one_of(*words: str) -> Callable[[str, str], str]:

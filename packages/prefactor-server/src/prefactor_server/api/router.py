@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import NamedTuple
-from urllib.parse import unquote
+from urllib.parse import unquote, unquote_to_bytes
 
 from prefactor_server.api.errors import MethodNotAllowed
 from prefactor_server.api.operation import Operation
-from prefactor_server.domain.errors import NotFound
+from prefactor_server.domain.errors import BadRequest, NotFound
 
 
 class Match(NamedTuple):
@@ -34,6 +34,7 @@ class Router:
         Raises:
             NotFound: nothing has that path.
             MethodNotAllowed: something has, with other methods.
+            BadRequest: the id in the path is not UTF-8.
         """
         exact = self._methods.get((raw_path, None), {})
         if method in exact:
@@ -41,11 +42,19 @@ class Router:
         head, path_id, tail = _split(raw_path)
         with_id = self._methods.get((head, tail), {}) if path_id else {}
         if method in with_id:
-            return Match(with_id[method], unquote(path_id))
+            return Match(with_id[method], _decoded(path_id))
         allowed = tuple(sorted({*exact, *with_id}))
         if allowed:
             raise MethodNotAllowed(method, allowed)
         raise NotFound(f"There is nothing at {unquote(raw_path)}")
+
+
+def _decoded(path_id: str) -> str:
+    # `unquote` would put a replacement character for each wrong byte, and make several ids one.
+    try:
+        return unquote_to_bytes(path_id.encode("latin-1")).decode()
+    except UnicodeDecodeError as error:
+        raise BadRequest("The id in the path is not UTF-8") from error
 
 
 def _split(raw_path: str) -> tuple[str, str, str]:

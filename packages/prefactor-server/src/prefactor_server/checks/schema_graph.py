@@ -131,7 +131,8 @@ def _at_pointer(value: object, pointer: str) -> object:
     for token in pointer.split("/")[1:]:
         key = token.replace("~1", "/").replace("~0", "~")
         if isinstance(value, list):
-            index = int(key) if key.isdecimal() and len(key) < len("100000000") else -1
+            plain = key.isascii() and key.isdigit() and len(key) < len("100000000")
+            index = int(key) if plain else -1
             value = dict(enumerate(cast("list[object]", value))).get(index)
         else:
             value = _map(value).get(key)

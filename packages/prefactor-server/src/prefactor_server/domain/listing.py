@@ -125,7 +125,11 @@ def read_cursor(text: str, listing: Listing) -> Cursor:
         raise ValueError("is not a cursor that this server gave")
     if type(position) is not int or not 0 <= position < _MAX_POSITION:
         raise ValueError("is not a cursor that this server gave")
-    return Cursor(value, row_id, position)
+    cursor = Cursor(value, row_id, position)
+    if write_cursor(cursor, listing) != text:
+        # Base 64 and JSON are read leniently: other characters may stand between those that count.
+        raise ValueError("is not a cursor that this server gave")
+    return cursor
 
 
 def _storable(value: object) -> bool:

@@ -5,12 +5,22 @@ Integers compare, subtract and store as they are, in every database alike.
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
+from typing import Final
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _FIRST = (datetime.min.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND
 _LAST = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND
+
+# `datetime.fromisoformat` takes any character between date and time, and a NUL behind them, and
+# differs from one Python to the next. The form is checked here, the calendar there.
+_CLOCK: Final = r"\d\d(?::?\d\d(?::?\d\d(?:[.,]\d+)?)?)?"
+_TIMESTAMP: Final = re.compile(
+    rf"(?:\d{{4}}-?\d\d-?\d\d|\d{{4}}-?W\d\d(?:-?\d)?)(?:[T ]{_CLOCK}(?:Z|[+-]{_CLOCK})?)?",
+    re.ASCII,
+)
 
 
 def parse_time(text: str) -> int:
@@ -19,6 +29,8 @@ def parse_time(text: str) -> int:
     Raises:
         ValueError: the text is not an ISO 8601 timestamp of the years 1 to 9999.
     """
+    if _TIMESTAMP.fullmatch(text) is None:
+        raise ValueError("must be an ISO 8601 timestamp")
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
