@@ -36,7 +36,7 @@ async def test_made_up_spans_are_spans(door: Any) -> None:
 
     listed = {"agent_instance_id": run["id"], "status": "complete", "include_summaries": "true"}
     rows = (await door.get("/agent_spans", {**listed, "pagination[page_size]": "100"})).summaries
-    assert sorted(made, key=lambda one: one["id"]) == rows
+    assert made == rows
     assert len(made) == 100
     assert {one["schema_name"] for one in made} == {"llm", "empty"}
     assert {one["parent_span_id"] for one in made} == {parent["id"]}

@@ -1,6 +1,7 @@
 """PFIDs against the published table, and their properties for all parts."""
 
 from itertools import count
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -122,3 +123,25 @@ def test_a_maker_stamps_the_present_millisecond() -> None:
     assert first < second
     assert first.endswith("0")
     assert second.endswith("1")
+
+
+@given(st.lists(st.integers(0, 5), min_size=1, max_size=50), st.randoms(use_true_random=False))
+def test_ids_of_a_maker_are_in_order(steps: list[int], chance: Random) -> None:
+    """Each id of a maker is greater than the one before, whatever its clock does."""
+    clock = iter([1_700_000_000_000_000 + 1000 * (3 - step) for step in steps])
+    maker = PfidMaker(lambda: next(clock), chance.randbytes)
+
+    made = [maker.make(chance.randrange(2)) for _ in steps]
+
+    stamps = [(timestamp_ms_of(one), one[16:]) for one in made]
+    assert stamps == sorted(set(stamps))
+    assert all(map(is_pfid, made))
+
+
+def test_a_millisecond_that_is_full_gives_way_to_the_next() -> None:
+    """Where the random part would overflow, the id takes the next millisecond."""
+    maker = PfidMaker(lambda: 5_000, lambda size: b"\xff" * size)
+
+    made = [maker.make(1) for _ in range(3)]
+
+    assert [timestamp_ms_of(one) for one in made] == [5, 6, 7]

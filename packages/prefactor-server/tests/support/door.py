@@ -59,10 +59,14 @@ class Clock:
 
     def __init__(self) -> None:
         self.now = 1_767_225_600_000_000  # 2026-01-01
+        self._step = 1000
 
     def __call__(self) -> int:
-        self.now += 1000
+        self.now += self._step
         return self.now
+
+    def stop(self) -> None:
+        self._step = 0
 
     def leap(self, *, seconds: int) -> None:
         self.now += seconds * 1_000_000

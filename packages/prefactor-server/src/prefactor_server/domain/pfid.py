@@ -16,6 +16,11 @@ MAX_TIMESTAMP_MS = 2**48 - 1
 MAX_PARTITION = 2**30 - 1
 RANDOM_BYTES = 10
 
+_MAX_RANDOM = 2 ** (8 * RANDOM_BYTES) - 1
+# Ids of one millisecond lie a random step apart: no id tells the next, and two servers that begin
+# at neighbouring numbers do not make the same ones.
+_STEP_BYTES = 6
+
 _VALUES = {character: value for value, character in enumerate(ALPHABET)}
 # Two characters at a time: half the steps, and a table of 1,024 entries is nothing.
 _PAIRS = [high + low for high in ALPHABET for low in ALPHABET]
@@ -88,14 +93,34 @@ def _number(pfid: str) -> int:
 
 
 class PfidMaker:
-    """Makes PFIDs from a clock and a source of randomness that it is handed."""
+    """Makes PFIDs from a clock and a source of randomness that it is handed.
 
-    __slots__ = ("_now_us", "_random_bytes")
+    Each id sorts after the one before it, also within a millisecond and when the clock was set
+    back: what one request makes is listed in the order in which it was made.
+    """
+
+    __slots__ = ("_last_ms", "_last_number", "_now_us", "_random_bytes")
 
     def __init__(self, now_us: Callable[[], int], random_bytes: Callable[[int], bytes]) -> None:
         self._now_us = now_us
         self._random_bytes = random_bytes
+        self._last_ms = -1
+        self._last_number = 0
 
     def make(self, partition: int) -> str:
-        """One fresh id of the partition, stamped with the present millisecond."""
-        return encode(self._now_us() // 1000, partition, self._random_bytes(RANDOM_BYTES))
+        """One fresh id of the partition, stamped with the present millisecond or a later one."""
+        now_ms = self._now_us() // 1000
+        if now_ms > self._last_ms:
+            self._begin(now_ms)
+        else:
+            self._last_number += 1 + self._random(_STEP_BYTES)
+            if self._last_number > _MAX_RANDOM:
+                self._begin(self._last_ms + 1)
+        return encode(self._last_ms, partition, self._last_number.to_bytes(RANDOM_BYTES, "big"))
+
+    def _begin(self, ms: int) -> None:
+        self._last_ms = ms
+        self._last_number = self._random(RANDOM_BYTES)
+
+    def _random(self, size: int) -> int:
+        return int.from_bytes(self._random_bytes(size), "big")
