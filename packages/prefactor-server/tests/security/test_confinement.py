@@ -28,11 +28,11 @@ NAMES = [one.name for one in DESCRIBED]
 TOKENS = ("agent_deployment",)
 KEYS = ("<mark>-key-1", "<mark>-key-2", "<mark>-key-3")
 
-# Ids are unique in an account. That one is in use is all that can be learnt by guessing it, from a
-# refusal that changes nothing.
+# Ids are unique in an account, so one that is taken cannot be had. Its caller is told what it is
+# told of everything that it may not see.
 TAKEN = (
-    (409, "invalid_action", []),
-    (200, None, [("error", "invalid_action")]),
+    (404, "not_found", []),
+    (200, None, [("error", "not_found")]),
 )
 
 

@@ -149,6 +149,7 @@ def register(run_id: str, agent_ref: str = "my-agent", **given: Any) -> Register
     return RegisterInstance(
         **{
             "request": request(),
+            "principal": principal(),
             "id": run_id,
             "agent_ref": agent_ref,
             "environment_id": None,

@@ -90,6 +90,7 @@ async def _prepare(call: Call, body: RegisterFields) -> Prepared:
     account_id = call.principal.account_id
     command = RegisterInstance(
         request=call.request(),
+        principal=call.principal,
         id=body.id or call.fresh_id(),
         agent_ref=agent_ref,
         environment_id=_environment_id(call, body.environment_id),

@@ -54,7 +54,12 @@ class Call:
         """What a command has to know of the request."""
         principal = self.principal
         return Request(
-            principal.account_id, principal.token_id, self.now, self.key, self.fingerprint
+            principal.account_id,
+            principal.token_id,
+            self.now,
+            self.key,
+            self.fingerprint,
+            principal.agent_deployment_id,
         )
 
     def fresh_id(self) -> str:

@@ -71,7 +71,10 @@ class CreateSpan(NamedTuple):
         run = visible_instance(snapshot, self.agent_instance_id, self.principal)
         if run.agent_schema_version_id != self.schema_version_id:
             return Stale()
-        if snapshot.get(AgentSpan, self.id) is not None:
+        taken = snapshot.get(AgentSpan, self.id)
+        if taken is not None:
+            if not self.principal.sees(taken.agent_id, taken.environment_id):
+                raise NotFound(f"Span {self.id!r} not found")
             raise run.refusal(f"A span with the id {self.id!r} exists already")
         span = self._span(run)
         changes = Changes(

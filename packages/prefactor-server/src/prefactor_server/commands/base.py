@@ -60,7 +60,8 @@ class Decision(NamedTuple):
 class Request(NamedTuple):
     """What every command knows of the request that it came with.
 
-    ``fingerprint`` covers the whole request but its key. ``actor`` is the id of the caller's token.
+    ``fingerprint`` covers the whole request but its key. ``actor`` is the id of the caller's token,
+    ``deployment_id`` that of the deployment which a deployment token speaks for.
     """
 
     account_id: str
@@ -68,6 +69,15 @@ class Request(NamedTuple):
     now: int
     key: str | None
     fingerprint: bytes
+    deployment_id: str | None = None
+
+    def stored_key(self, key: str) -> str:
+        """Return the key as it is stored: each deployment has its own, beside the account's.
+
+        Shared keys would tell one deployment which keys another has used. No key holds a line
+        break, so the two parts cannot be read in another way.
+        """
+        return key if self.deployment_id is None else f"{self.deployment_id}\n{key}"
 
 
 def audit_entry(
@@ -120,7 +130,7 @@ def collect_needs(submissions: Sequence[Submission]) -> dict[str, Needs]:
             if needs is None:
                 needs = by_account[request.account_id] = Needs()
             if request.key is not None:
-                needs.keys.add((command.operation, request.key))
+                needs.keys.add((command.operation, request.stored_key(request.key)))
             command.needs(needs)
     return by_account
 
@@ -146,7 +156,7 @@ def decide_command(command: Command, snapshot: Snapshot) -> Outcome:
     """Decide one command, once for its idempotency key, and apply what it changes."""
     request = command.request
     if request.key is not None:
-        used = snapshot.get(IdempotencyKey, command.operation, request.key)
+        used = snapshot.get(IdempotencyKey, command.operation, request.stored_key(request.key))
         if used is not None:
             return _repeat(used, request)
     try:
@@ -157,7 +167,7 @@ def decide_command(command: Command, snapshot: Snapshot) -> Outcome:
         return decision
     snapshot.apply(decision.changes)
     if request.key is not None:
-        snapshot.insert(_remember(command, decision.done))
+        snapshot.insert(_remember(command, request.stored_key(request.key), decision.done))
     return decision.done
 
 
@@ -166,18 +176,18 @@ def _repeat(used: IdempotencyKey, request: Request) -> Outcome:
         return Done(used.resource_id, replayed=True)
     return Refused(
         IdempotencyKeyUsed(
-            f"Idempotency key {used.key!r} was used for another {used.operation} request: "
+            f"Idempotency key {request.key!r} was used for another {used.operation} request: "
             "use a new key for a new request"
         )
     )
 
 
-def _remember(command: Command, done: Done) -> IdempotencyKey:
+def _remember(command: Command, stored_key: str, done: Done) -> IdempotencyKey:
     request = command.request
     return IdempotencyKey(
         account_id=request.account_id,
         operation=command.operation,
-        key=request.key or "",
+        key=stored_key,
         fingerprint=request.fingerprint,
         resource_id=done.resource_id,
         inserted_at=request.now,

@@ -16,6 +16,7 @@ from prefactor_server.domain.agent_deployment import AgentDeployment
 from prefactor_server.domain.agent_instance import AgentInstance, Purpose
 from prefactor_server.domain.agent_schema_version import AgentSchemaVersion, SchemaContent
 from prefactor_server.domain.agent_version import AgentVersion
+from prefactor_server.domain.api_token import Principal
 from prefactor_server.domain.environment import DEFAULT, Environment
 from prefactor_server.domain.errors import InvalidAction, NotFound
 from prefactor_server.domain.pfid import is_pfid
@@ -95,6 +96,7 @@ class RegisterInstance(NamedTuple):
     """
 
     request: Request
+    principal: Principal
     id: str
     agent_ref: str
     environment_id: str | None
@@ -175,15 +177,20 @@ class RegisterInstance(NamedTuple):
         return made
 
     def _check_unused(self, snapshot: Snapshot, agent: Agent) -> None:
-        if snapshot.get(AgentInstance, self.id) is not None:
-            raise InvalidAction(f"An agent instance with the id {self.id!r} exists already")
+        self._check_free(snapshot.get(AgentInstance, self.id), "id", self.id)
         external = self.external_identifier
-        if external is None:
+        if external is not None:
+            named = snapshot.get(AgentInstance, agent.id, "external_identifier", external)
+            self._check_free(named, "external identifier", external)
+
+    def _check_free(self, taken: AgentInstance | None, what: str, name: str) -> None:
+        if taken is None:
             return
-        if snapshot.get(AgentInstance, agent.id, "external_identifier", external) is not None:
-            raise InvalidAction(
-                f"An agent instance with the external identifier {external!r} exists already"
-            )
+        # A deployment hears nothing of another's runs, not even which ids they have: it is told
+        # what it is told of every run that it may not see.
+        if not self.principal.sees(taken.agent_id, taken.environment_id):
+            raise NotFound(f"Agent instance {name!r} not found")
+        raise InvalidAction(f"An agent instance with the {what} {name!r} exists already")
 
     def _deployment(
         self, snapshot: Snapshot, agent: Agent, environment: Environment, steps: _Steps

@@ -1,7 +1,7 @@
 """Idempotency keys: one effect for a request, however often it arrives.
 
 The key is written in the transaction of the effect, and only for successes: a refused request
-leaves its key free. It belongs to one operation of one account.
+leaves its key free. It belongs to one operation, of one deployment or of the account at large.
 """
 
 from __future__ import annotations
