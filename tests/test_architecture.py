@@ -233,6 +233,7 @@ IMPORTS = [
         but=(
             "prefactor_server.app",
             "prefactor_server.cli",
+            "prefactor_server.cli_flags",
             "prefactor_server.cli_maintenance",
             "prefactor_server.databases",
             "prefactor_server.settings",

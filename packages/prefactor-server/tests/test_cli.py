@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from backends import rows
 
 PROGRAM = Path(sys.executable).parent / "prefactor-server"
 TOKEN = "a-token-of-the-command-line-tests"
@@ -209,6 +210,14 @@ def test_a_port_in_use_is_named(run: Run) -> None:
         (["serve", "--database", "sqlite:///no/such/folder/x.db"], {}, "create it first"),
         (["serve"], {"PREFACTOR_PORT": "many"}, "PREFACTOR_PORT"),
         (["serve", "--port", "-1"], {}, "--port"),
+        (["serve", "--port", "1_0"], {}, "--port must be a whole number"),
+        (["token", "create", "--days", "-3"], {}, "--days must be 1 to 36500, got -3"),
+        (["token", "create", "--days", "0"], {}, "--days must be 1 to 36500, got 0"),
+        (["token", "create", "--days", "36501"], {}, "--days must be 1 to 36500"),
+        (["token", "create", "--days", "9" * 400], {}, "--days must be a whole number"),
+        (["token", "create", "--days", "1e3"], {}, "--days must be a whole number"),
+        (["prune", "--days", "0.4"], {}, "--days must be a whole number"),
+        (["prune", "--days", "36501"], {}, "--days must be 0 to 36500"),
         (["token", "list"], {}, "start the server once first"),
         (["token", "create"], {}, "start the server once first"),
     ],
@@ -325,10 +334,14 @@ class TestTokens:
         assert ended.returncode == 1
         assert says in ended.stderr
 
-    def test_a_token_with_days_expires(self, serve: Callable[..., Server], run: Run) -> None:
-        """A token that is made for no days at all has expired, and the list says so."""
-        server = serve()
-        token = run("token", "create", "--days", "0").stdout.strip()
+    def test_a_token_with_days_expires(
+        self, serve: Callable[..., Server], run: Run, database_url: str
+    ) -> None:
+        """A token works until its days are over, and the list says when that is."""
+        server = serve("--token-cache-seconds", "0")
+        token = run("token", "create", "--days", "1").stdout.strip()
+        assert server.request("GET", "/api/v1/ping", token=token)[0] == 200
+        rows(database_url, "UPDATE api_token SET expires_at = 1 WHERE expires_at IS NOT NULL")
         status, body = server.request("GET", "/api/v1/ping", token=token)
         assert (status, body["code"]) == (401, "bad_authtoken")
         assert "expired" in run("token", "list").stdout

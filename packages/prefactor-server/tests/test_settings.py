@@ -39,7 +39,7 @@ def test_a_setting_is_explained(setting: Setting) -> None:
 def test_flags_beat_variables_beat_defaults(setting: Setting) -> None:
     """A setting comes from its flag, else from its variable, else from the table."""
     text, value = OTHER[type(setting.default)]
-    flag = True if isinstance(setting.default, bool) else 0 if value == 17 else "from the flag"
+    flag = True if isinstance(setting.default, bool) else 1 if value == 17 else "from the flag"
     environ = {setting.variable: text}
 
     def loaded(environ: dict[str, str], flags: dict[str, Any]) -> Any:
@@ -77,11 +77,29 @@ def test_a_word_that_is_neither(text: str) -> None:
         load_settings({"PREFACTOR_AUTO_CREATE_AGENTS": text}, {})
 
 
-@pytest.mark.parametrize("text", ["", "many", "1.5", "1e3", "0x10", "9" * 5000])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "many",
+        "1.5",
+        "1e3",
+        "inf",
+        "0x10",
+        "1_0",
+        "+5",
+        " 5",
+        "5 ",
+        "5\n",
+        "٣",
+        "\uff19",
+        "9" * 5000,
+    ],
+)
 @pytest.mark.parametrize("setting", NUMBERS, ids=named)
 def test_a_number_that_is_none(setting: Setting, text: str) -> None:
     """A number that cannot be read is refused by the variable's name."""
-    with pytest.raises(SettingError, match=f"{setting.variable} must be a number, got"):
+    with pytest.raises(SettingError, match=f"{setting.variable} must be a whole number"):
         load_settings({setting.variable: text}, {})
 
 
@@ -89,9 +107,9 @@ def test_a_number_that_is_none(setting: Setting, text: str) -> None:
 def test_a_number_below_zero(setting: Setting) -> None:
     """A negative number is refused by the name of where it came from."""
     flag = f"--{setting.name.replace('_', '-')}"
-    with pytest.raises(SettingError, match=f"{setting.variable} must not be negative, got -1"):
+    with pytest.raises(SettingError, match=rf"{setting.variable} must be [01] to \d+, got -1"):
         load_settings({setting.variable: "-1"}, {})
-    with pytest.raises(SettingError, match=f"{flag} must not be negative, got -1"):
+    with pytest.raises(SettingError, match=rf"{flag} must be [01] to \d+, got -1"):
         load_settings({}, {setting.name: -1})
 
 
@@ -104,8 +122,24 @@ def test_a_number_that_is_too_large(name: str, most: int) -> None:
     variable = f"PREFACTOR_{name.upper()}"
 
     assert getattr(load_settings({variable: str(most)}, {}), name) == most
-    with pytest.raises(SettingError, match=f"{variable} must be 0 to {most}, got {most + 1}"):
+    with pytest.raises(SettingError, match=rf"{variable} must be \d to {most}, got {most + 1}"):
         load_settings({variable: str(most + 1)}, {})
+
+
+@pytest.mark.parametrize("setting", NUMBERS, ids=named)
+def test_no_number_is_too_large_to_count_with(setting: Setting) -> None:
+    """Every setting has a largest value, so that none fails where it is used."""
+    with pytest.raises(SettingError, match=rf"{setting.variable} must be \d to \d+, got"):
+        load_settings({setting.variable: str(2**62)}, {})
+
+
+@pytest.mark.parametrize(
+    "name", ["max_request_bytes", "max_payload_bytes", "max_queue_bytes", "idempotency_days"]
+)
+def test_zero_is_refused_where_it_would_stop_everything(name: str) -> None:
+    """A limit of zero bytes or days would refuse every request, or forget every key at once."""
+    with pytest.raises(SettingError, match=r"must be 1 to \d+, got 0"):
+        load_settings({}, {name: 0})
 
 
 def test_a_secret_is_not_shown() -> None:

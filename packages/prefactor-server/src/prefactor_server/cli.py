@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import json
 import os
 import secrets
 import sys
 from collections.abc import Callable, Coroutine
-from dataclasses import asdict, field, is_dataclass, make_dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, NoReturn, Optional, TypeVar
+from typing import Annotated, Any, Final, Literal, NoReturn, TypeVar
 
 import cyclopts
 import uvloop
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from prefactor_server import __version__, cli_maintenance
 from prefactor_server.api.openapi import openapi_document
@@ -24,6 +19,8 @@ from prefactor_server.api.operations import OPERATIONS
 from prefactor_server.app import Started, now_us
 from prefactor_server.app import serve as serve_app
 from prefactor_server.bootstrap import CLI_ACTOR
+from prefactor_server.cli_flags import DatabaseFlags, Json, ServeFlags, WholeNumber, given
+from prefactor_server.cli_output import Column, err, out, print_document, print_rows
 from prefactor_server.commands.api_token import ChangeToken, CreateToken
 from prefactor_server.commands.base import Command, Done, Refused, Request
 from prefactor_server.commands.writer import Writer
@@ -42,10 +39,8 @@ from prefactor_server.domain.pfid import PfidMaker
 from prefactor_server.domain.times import format_time
 from prefactor_server.json_log import log_to_stderr
 from prefactor_server.settings import (
-    SECRET,
-    SETTINGS,
-    Setting,
     Settings,
+    check_range,
     load_settings,
     shown_settings,
 )
@@ -54,46 +49,26 @@ from prefactor_server.storage.migration import DatabaseError
 
 T = TypeVar("T")
 
-# Into a pipe there is no width to fit into, and a table must not be made to.
-_out: Final = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 250)
-_err: Final = Console(stderr=True, highlight=False, soft_wrap=True)
 _DAY_US: Final = 24 * 3600 * 1_000_000
+_MAX_TOKEN_DAYS: Final = 36_500
+_TOKEN_COLUMNS: Final = (
+    Column("id", "id"),
+    Column("token_start", "starts with"),
+    Column("token_scope", "scope"),
+    Column("agent_id", "agent"),
+    Column("environment_id", "environment"),
+    Column("status", "status"),
+    Column("expires_at", "expires", "never"),
+    Column("last_used_at", "last used", "never"),
+    Column("inserted_at", "made"),
+)
+_SETTING_COLUMNS: Final = (
+    Column("name", "setting"),
+    Column("value", "value"),
+    Column("source", "from"),
+)
+_STEP_COLUMNS: Final = (Column("version", "version"), Column("name", "name"))
 
-
-def _flags(name: str, settings: tuple[Setting, ...]) -> type[Any]:
-    """A class of flags from rows of the settings table, for cyclopts to read."""
-    return make_dataclass(
-        name,
-        [
-            (
-                setting.name,
-                Annotated[Optional[type(setting.default)], cyclopts.Parameter(help=_help(setting))],  # noqa: UP045 - built at run time
-                field(default=None),
-            )
-            for setting in settings
-        ],
-        kw_only=True,
-        # Without it the class would seem to come from the standard library.
-        namespace={"__module__": __name__},
-    )
-
-
-def _help(setting: Setting) -> str:
-    default = f" Default: {setting.default}." if setting.default != "" else ""
-    return f"{setting.help}{default} Variable: {setting.variable}."
-
-
-if TYPE_CHECKING:
-    # Type checkers cannot look into a class that is made at run time.
-    class ServeFlags:
-        """A flag for every setting."""
-
-    class DatabaseFlags:
-        """The flag of the database alone."""
-
-else:
-    ServeFlags = _flags("ServeFlags", tuple(row for row in SETTINGS if row.name != SECRET))
-    DatabaseFlags = _flags("DatabaseFlags", SETTINGS[:1])
 
 cli = cyclopts.App(
     name="prefactor-server",
@@ -136,6 +111,7 @@ def _collect_seldom() -> None:
 def migrate_command(
     *,
     dry_run: bool = False,
+    json: Json = False,
     flags: Annotated[DatabaseFlags | None, cyclopts.Parameter(name="*")] = None,
 ) -> None:
     """Bring the database to this version's schema. ``serve`` does the same at its start.
@@ -146,11 +122,14 @@ def migrate_command(
         Only say what would be done.
     """
     steps = _run(migrate_database(_settings(flags).database, dry_run=dry_run))
+    if json:
+        print_rows(_STEP_COLUMNS, [(step.version, step.name) for step in steps], as_json=True)
+        return
     verb = "would apply" if dry_run else "applied"
     for step in steps:
-        _out.print(f"{verb} {step.version:04} {step.name}")
+        out.print(f"{verb} {step.version:04} {step.name}")
     if not steps:
-        _out.print("nothing to do: the database is up to date")
+        out.print("nothing to do: the database is up to date")
 
 
 @token_cli.command(name="create")
@@ -159,7 +138,7 @@ def token_create(
     scope: Literal["account", "agent_deployment"] = "account",
     agent: str | None = None,
     environment: str | None = None,
-    days: int | None = None,
+    days: WholeNumber | None = None,
     flags: Annotated[DatabaseFlags | None, cyclopts.Parameter(name="*")] = None,
 ) -> None:
     """Make a token and print it: the only time that it can be seen.
@@ -173,39 +152,28 @@ def token_create(
     environment
         For an agent_deployment token: the environment's id; the default one when not given.
     days
-        How many days it works; for ever when not given.
+        How many days it works, 1 to 36500; it works until it is revoked when not given.
     """
+    if days is not None:
+        check_range("--days", days, 1, _MAX_TOKEN_DAYS)
     settings = _settings(flags)
     text = make_token(scope, secrets.token_bytes)
     _run(
         _create_token(settings, text, scope=scope, agent=agent, environment=environment, days=days)
     )
     # Only the token, so that a script can take the output as it is.
-    _out.print(text)
+    out.print(text)
 
 
 @token_cli.command(name="list")
 def token_list(
-    *, flags: Annotated[DatabaseFlags | None, cyclopts.Parameter(name="*")] = None
+    *,
+    json: Json = False,
+    flags: Annotated[DatabaseFlags | None, cyclopts.Parameter(name="*")] = None,
 ) -> None:
     """List the tokens: never their text, of which only the start is known."""
     tokens = _run(_list_tokens(_settings(flags)))
-    table = Table("id", "starts with", "scope", "agent", "status", "expires", "last used", "made")
-    for column in table.columns:
-        # Cut short, an id is of no use; a table that is too wide for the terminal wraps.
-        column.overflow = "fold"
-    for token in tokens:
-        table.add_row(
-            token.id,
-            token.token_start or "-",
-            token.token_scope,
-            token.agent_id or "-",
-            token_status(token, now_us()),
-            _shown(token.expires_at, "never"),
-            _shown(token.last_used_at, "never"),
-            _shown(token.inserted_at, "-"),
-        )
-    _out.print(table)
+    print_rows(_TOKEN_COLUMNS, map(_token_row, tokens), as_json=json)
 
 
 @token_cli.command(name="suspend")
@@ -253,18 +221,21 @@ def token_revoke(
 @cli.command(name="openapi")
 def openapi_command() -> None:
     """Print the OpenAPI document of the API, as JSON."""
-    sys.stdout.write(json.dumps(openapi_document(OPERATIONS), indent=2, ensure_ascii=False) + "\n")
+    print_document(openapi_document(OPERATIONS))
 
 
 @config_cli.command(name="show")
 def config_show(
-    *, flags: Annotated[ServeFlags | None, cyclopts.Parameter(name="*")] = None
+    *,
+    json: Json = False,
+    flags: Annotated[ServeFlags | None, cyclopts.Parameter(name="*")] = None,
 ) -> None:
     """Show every setting as ``serve`` would have it, and where its value comes from."""
-    table = Table("setting", "value", "from")
-    for name, value, source in shown_settings(os.environ, _given(flags)):
-        table.add_row(name, escape(shown_database(value)), source)
-    _out.print(table)
+    rows = [
+        (name, shown_database(value), source)
+        for name, value, source in shown_settings(os.environ, given(flags))
+    ]
+    print_rows(_SETTING_COLUMNS, rows, as_json=json)
 
 
 def main() -> None:
@@ -283,11 +254,7 @@ def _fail(message: str) -> NoReturn:
 
 
 def _settings(flags: object) -> Settings:
-    return load_settings(os.environ, _given(flags))
-
-
-def _given(flags: object) -> dict[str, Any]:
-    return asdict(flags) if is_dataclass(flags) and not isinstance(flags, type) else {}
+    return load_settings(os.environ, given(flags))
 
 
 def _greet(started: Started, settings: Settings) -> None:
@@ -305,7 +272,7 @@ def _greet(started: Started, settings: Settings) -> None:
 
 
 def _say(line: str) -> None:
-    _err.print(line, markup=False)
+    err.print(line, markup=False)
 
 
 async def _create_token(
@@ -375,5 +342,19 @@ def _run(work: Coroutine[Any, Any, T]) -> T:
         return runner.run(work)
 
 
-def _shown(time: int | None, otherwise: str) -> str:
-    return otherwise if time is None else format_time(time)
+def _token_row(token: ApiToken) -> tuple[str | None, ...]:
+    return (
+        token.id,
+        token.token_start or None,
+        token.token_scope,
+        token.agent_id,
+        token.environment_id,
+        token_status(token, now_us()),
+        _shown(token.expires_at),
+        _shown(token.last_used_at),
+        _shown(token.inserted_at),
+    )
+
+
+def _shown(time: int | None) -> str | None:
+    return None if time is None else format_time(time)

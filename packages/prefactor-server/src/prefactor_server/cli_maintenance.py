@@ -8,60 +8,61 @@ import sys
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Final, TypeAlias, TypeVar
+from typing import Any, Final, TypeVar
 
 import cyclopts
 import uvloop
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from prefactor_server.app import now_us
 from prefactor_server.bootstrap import CLI_ACTOR
+from prefactor_server.cli_flags import Database, Json, WholeNumber
+from prefactor_server.cli_output import Column, out, print_rows
 from prefactor_server.databases import back_up_database, open_beside
 from prefactor_server.domain.account import Account
 from prefactor_server.domain.audit import AuditEntry
-from prefactor_server.domain.errors import NotFound, SettingError
+from prefactor_server.domain.errors import NotFound
 from prefactor_server.domain.legal_hold import LegalHold, check_reason
 from prefactor_server.domain.retention import Pruned, Retention
 from prefactor_server.domain.times import format_time
-from prefactor_server.settings import SETTINGS, Settings, load_settings
+from prefactor_server.settings import Settings, check_range, load_settings
 from prefactor_server.storage.base import Storage
 from prefactor_server.storage.maintenance import Maintenance
+from prefactor_server.storage.verify import Finding
 
 T = TypeVar("T")
-
-Database: TypeAlias = Annotated[
-    str | None,
-    cyclopts.Parameter(name="--database", help=f"{SETTINGS[0].help} {SETTINGS[0].variable}."),
-]
 
 _DAY_US: Final = 24 * 3600 * 1_000_000
 _KEY_SLICE: Final = 1000
 _MOST_SHOWN: Final = 1000
 
-_out: Final = Console(highlight=False, soft_wrap=True)
+_MAX_DAYS: Final = 36_500
+_HOLD_COLUMNS: Final = (
+    Column("agent_instance_id", "run"),
+    Column("inserted_at", "held since"),
+    Column("reason", "reason"),
+)
+_FINDING_COLUMNS: Final = tuple(Column(name, name) for name in Finding._fields)
 
 hold_cli = cyclopts.App(name="hold", help="Keep runs from being pruned.")
 
 
-def verify(*, database: Database = None) -> None:
+def verify(*, json: Json = False, database: Database = None) -> None:
     """Compare everything that is stored with what else is stored.
 
     Span counts with spans, spans with their runs, payloads with their spans; that payloads can be
     read, and that the file is sound. Names what differs, and ends with status 1 if anything does.
     Works beside a running server.
     """
-    found = _run(_verify(_settings(database)))
+    found = _run(_verify(_settings(database), as_json=json))
+    if not json:
+        out.print(f"{found} found" if found else "nothing differs")
     if found:
-        _out.print(f"{found} found")
         sys.exit(1)
-    _out.print("nothing differs")
 
 
 def prune(
     *,
-    days: int,
+    days: WholeNumber,
     agent: str | None = None,
     environment: str | None = None,
     dry_run: bool = False,
@@ -75,7 +76,7 @@ def prune(
     Parameters
     ----------
     days
-        Runs that ended more than so many days ago are deleted.
+        Runs that ended more than this many days ago are deleted, 0 to 36500.
     agent
         Only those of this agent: its id or external identifier.
     environment
@@ -83,8 +84,7 @@ def prune(
     dry_run
         Only say what would be deleted.
     """
-    if days < 0:
-        raise SettingError(f"--days must not be negative, got {days}")
+    check_range("--days", days, 0, _MAX_DAYS)
     # Deleting is what helps when there is no room left.
     settings = replace(_settings(database), min_free_disk_bytes=0)
     _run(_prune(settings, days, agent, environment, dry_run=dry_run))
@@ -109,7 +109,7 @@ def hold_add(run: str, *, reason: str, database: Database = None) -> None:
         return await maintenance.add_hold(LegalHold(account.id, run, reason, now), entry)
 
     _run(_in_each_account(_settings(database), add, f"There is no run {run!r}"))
-    _out.print(f"held {run}", markup=False)
+    out.print(f"held {run}", markup=False)
 
 
 @hold_cli.command(name="remove")
@@ -127,11 +127,11 @@ def hold_remove(run: str, *, database: Database = None) -> None:
         return await maintenance.remove_hold(account.id, run, entry)
 
     _run(_in_each_account(_settings(database), remove, f"Nothing holds a run {run!r}"))
-    _out.print(f"let go of {run}", markup=False)
+    out.print(f"let go of {run}", markup=False)
 
 
 @hold_cli.command(name="list")
-def hold_list(*, database: Database = None) -> None:
+def hold_list(*, json: Json = False, database: Database = None) -> None:
     """List the runs that are held, and why."""
 
     async def read(storage: Storage, maintenance: Maintenance) -> Sequence[LegalHold]:
@@ -141,10 +141,9 @@ def hold_list(*, database: Database = None) -> None:
             for hold in await maintenance.holds(account.id)
         ]
 
-    table = Table("run", "held since", "reason")
-    for hold in _run(_with_database(_settings(database), read)):
-        table.add_row(hold.agent_instance_id, format_time(hold.inserted_at), escape(hold.reason))
-    _out.print(table)
+    holds = _run(_with_database(_settings(database), read))
+    rows = [(hold.agent_instance_id, format_time(hold.inserted_at), hold.reason) for hold in holds]
+    print_rows(_HOLD_COLUMNS, rows, as_json=json)
 
 
 def backup(target: Path, *, database: Database = None) -> None:
@@ -159,16 +158,20 @@ def backup(target: Path, *, database: Database = None) -> None:
         The file to make; it must not be there yet.
     """
     back_up_database(_settings(database).database, target, os.environ)
-    _out.print(f"backed up to {target}: {target.stat().st_size} bytes, and readable", markup=False)
+    out.print(f"backed up to {target}: {target.stat().st_size} bytes, and readable", markup=False)
 
 
-async def _verify(settings: Settings) -> int:
+async def _verify(settings: Settings, *, as_json: bool) -> int:
     async def work(_storage: Storage, maintenance: Maintenance) -> int:
         found = 0
         async for finding in maintenance.verify():
             found += 1
-            if found <= _MOST_SHOWN:
-                _out.print(str(finding), markup=False)
+            if found > _MOST_SHOWN:
+                continue
+            if as_json:
+                print_rows(_FINDING_COLUMNS, [finding], as_json=True)
+            else:
+                out.print(str(finding), markup=False)
         return found
 
     return await _with_database(settings, work)
@@ -217,13 +220,13 @@ async def _forget_keys(storage: Storage, settings: Settings, now: int) -> int:
 
 def _report(total: Pruned, held: int, keys: int, *, dry_run: bool) -> None:
     verb = "would delete" if dry_run else "deleted"
-    _out.print(
+    out.print(
         f"{verb} {total.runs} runs, {total.spans} spans and {total.payload_bytes} bytes of payloads"
     )
     if held:
-        _out.print(f"{held} runs are old enough and stay, because they are held")
+        out.print(f"{held} runs are old enough and stay, because they are held")
     if keys:
-        _out.print(f"forgot {keys} idempotency keys")
+        out.print(f"forgot {keys} idempotency keys")
 
 
 async def _in_each_account(

@@ -6,6 +6,7 @@ bootstrap token has no flag: a secret in a flag can be read in the list of proce
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Final, NamedTuple, TypeAlias
@@ -22,6 +23,13 @@ _MAXIMA: Final = {
     "request_timeout_seconds": 86_400,
     "max_connections": 1_000_000,
 }
+
+# These have no zero that means "any number": it would refuse everything, or forget at once.
+_AT_LEAST_ONE: Final = frozenset(
+    {"max_request_bytes", "max_payload_bytes", "max_queue_bytes", "idempotency_days"}
+)
+_LARGEST: Final = 2**53
+_WHOLE_NUMBER: Final = re.compile(r"-?[0-9]{1,19}")
 
 SECRET: Final = "bootstrap_token"  # noqa: S105 - the name of it
 """The one setting that is never shown, and has no flag."""
@@ -243,17 +251,37 @@ def _parse(setting: Setting, text: str) -> Value:
             raise SettingError(f"{setting.variable} must be true or false, got {text!r}")
         return words[text.lower()]
     if isinstance(setting.default, int):
-        try:
-            return int(text)
-        except ValueError:
-            raise SettingError(f"{setting.variable} must be a number, got {text!r}") from None
+        return parse_whole_number(setting.variable, text)
     return text
 
 
+def parse_whole_number(source: str, text: str) -> int:
+    """Return the whole number that an operator wrote in plain digits.
+
+    ``int`` also takes ``1_0``, white space and the digits of every script.
+
+    Raises:
+        SettingError: it is not one; ``source`` is the flag or the variable that the message names.
+    """
+    if _WHOLE_NUMBER.fullmatch(text) is None:
+        raise SettingError(f"{source} must be a whole number in plain digits, got {text[:40]!r}")
+    return int(text)
+
+
 def _checked(setting: Setting, value: Value, source: str) -> Value:
-    if isinstance(value, int) and value < 0:
-        raise SettingError(f"{source} must not be negative, got {value}")
-    maximum = _MAXIMA.get(setting.name)
-    if maximum is not None and isinstance(value, int) and value > maximum:
-        raise SettingError(f"{source} must be 0 to {maximum}, got {value}")
+    if isinstance(value, bool) or not isinstance(value, int):
+        return value
+    smallest = 1 if setting.name in _AT_LEAST_ONE else 0
+    largest = _MAXIMA.get(setting.name, _LARGEST)
+    check_range(source, value, smallest, largest)
     return value
+
+
+def check_range(source: str, value: int, smallest: int, largest: int) -> None:
+    """Refuse a number of an operator's that is out of range.
+
+    Raises:
+        SettingError: it is.
+    """
+    if not smallest <= value <= largest:
+        raise SettingError(f"{source} must be {smallest} to {largest}, got {value}")

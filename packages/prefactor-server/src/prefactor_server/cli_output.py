@@ -1,0 +1,56 @@
+"""What the commands print: messages, and rows as a table or as JSON."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Final, NamedTuple, TypeAlias
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+Cell: TypeAlias = str | int | None
+
+# A line that is too long wraps in the terminal. Made to fit, a table cuts ids, which are then of no
+# use to a person and wrong for a program.
+_ANY_WIDTH: Final = 100_000
+
+out: Final = Console(highlight=False, soft_wrap=True, width=_ANY_WIDTH)
+err: Final = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+class Column(NamedTuple):
+    """A column of a table: the member that JSON calls it by, its title, and what null reads as."""
+
+    member: str
+    title: str
+    null: str = "-"
+
+
+def print_rows(columns: Sequence[Column], rows: Iterable[Sequence[Cell]], *, as_json: bool) -> None:
+    """Print rows in the order of their columns: a table, or a JSON object per line."""
+    if as_json:
+        names = [column.member for column in columns]
+        for row in rows:
+            line = json.dumps(dict(zip(names, row, strict=True)), ensure_ascii=False)
+            sys.stdout.write(f"{line}\n")
+        return
+    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0))
+    for column in columns:
+        table.add_column(column.title, no_wrap=True, overflow="ignore")
+    for row in rows:
+        table.add_row(*(_shown(column, cell) for column, cell in zip(columns, row, strict=True)))
+    out.print(table)
+
+
+def print_document(document: object) -> None:
+    """Print a JSON document, for people and programs alike."""
+    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+
+
+def _shown(column: Column, cell: Cell) -> Text:
+    text = column.null if cell is None else str(cell)
+    # One row is one line, and what a caller wrote must not steer the terminal.
+    return Text("".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text))
