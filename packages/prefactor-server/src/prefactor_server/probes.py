@@ -12,9 +12,10 @@ import json
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, NamedTuple, TypeAlias
 
+import structlog
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from prefactor_server.domain.errors import Unavailable
+from prefactor_server.domain.errors import Refusal, Unavailable
 from prefactor_server.metrics import Metrics
 
 PROBES: Final = frozenset({"/healthz", "/readyz", "/metrics"})
@@ -24,6 +25,8 @@ _JSON: Final = "application/json"
 _PATIENCE_SECONDS: Final = 5
 # Whoever asks more often gets the same answer: a probe must not become a load.
 _KEEP_SECONDS: Final = 1.0
+
+_log = structlog.get_logger(__name__)
 
 
 class Answer(NamedTuple):
@@ -93,6 +96,7 @@ class Readiness:
         self._stopping = False
         self._asking = asyncio.Lock()
         self._known: tuple[float, Answer] | None = None
+        self._unready = False
 
     def stop(self) -> None:
         """Say no from now on: the server is about to stop."""
@@ -108,11 +112,26 @@ class Readiness:
             return self._known[1]
 
     async def _asked(self) -> Answer:
+        problem = await self._problem()
+        if problem is None:
+            if self._unready:
+                _log.info("ready")
+            self._unready = False
+            return Answer.of(200, status="ready")
+        if not self._unready:
+            _log.error("not_ready", code=problem.code, reason=problem.message)
+        self._unready = True
+        return Answer.of(503, status="unavailable", code=problem.code, reason=problem.message)
+
+    async def _problem(self) -> Refusal | None:
         try:
             async with asyncio.timeout(_PATIENCE_SECONDS):
                 await self._check()
         except Unavailable as error:
-            return Answer.of(503, status="unavailable", reason=error.message)
+            return error
         except TimeoutError:
-            return Answer.of(503, status="unavailable", reason="The database does not answer")
-        return Answer.of(200, status="ready")
+            return Unavailable("The database does not answer")
+        except Exception as error:  # noqa: BLE001 - whatever fails here would fail a write
+            name = type(error).__qualname__
+            return Unavailable(f"The database cannot be checked ({name}): look at its own log")
+        return None

@@ -30,6 +30,8 @@ CODES = {
     "Overloaded": "unknown",
     "Unavailable": "unexpected",
     "Contended": "unexpected",
+    "DatabaseUnusable": "database_unusable",
+    "DatabaseDamaged": "database_unusable",
     "OutcomeUnknown": "unexpected",
     "SettingError": "unexpected",
 }

@@ -14,7 +14,7 @@ from database import Database, make_database
 from rows import register
 
 from prefactor_server.commands.writer import Writer
-from prefactor_server.domain.errors import Unavailable
+from prefactor_server.domain.errors import DatabaseDamaged, Unavailable
 from prefactor_server.storage.sqlite.backend import SqliteStorage
 from prefactor_server.storage.sqlite.connection import (
     DatabaseFileError,
@@ -246,7 +246,9 @@ async def test_a_file_that_cannot_be_written(outside: Path) -> None:
         (sqlite3.SQLITE_FULL, "disk is full"),
         (sqlite3.SQLITE_BUSY, "locked by another program"),
         (sqlite3.SQLITE_LOCKED, "locked by another program"),
-        (sqlite3.SQLITE_READONLY, "may not write its database"),
+        (sqlite3.SQLITE_READONLY, "Make the file and its folder writable"),
+        (sqlite3.SQLITE_READONLY_DBMOVED, "Make the file and its folder writable"),
+        (sqlite3.SQLITE_IOERR_SHORT_READ, "is damaged"),
         (sqlite3.SQLITE_CANTOPEN, "may not write its database"),
         (sqlite3.SQLITE_IOERR | 3 << 8, "disk reports an error"),
     ],
@@ -257,6 +259,18 @@ def test_errors_of_the_file_are_explained(code: int, message: str) -> None:
     error.sqlite_errorcode = code
 
     with pytest.raises(Unavailable, match=message), translated_errors():
+        raise error
+
+
+@pytest.mark.parametrize(
+    "code", [sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_CORRUPT_INDEX, sqlite3.SQLITE_NOTADB]
+)
+def test_damage_is_recognised(code: int) -> None:
+    """A file that cannot be read as it was written is refused with a remedy."""
+    error = sqlite3.DatabaseError("raw")
+    error.sqlite_errorcode = code
+
+    with pytest.raises(DatabaseDamaged, match="restore a backup"), translated_errors():
         raise error
 
 

@@ -130,7 +130,7 @@ async def test_nothing_of_a_pruned_run_is_left(database: Database) -> None:
 
 
 async def test_a_database_that_cannot_be_written_says_so(database: Database) -> None:
-    """Readiness asks for what a write would ask for, and writes nothing."""
+    """Readiness does what a write does, and changes nothing."""
     before = database.rows("PRAGMA user_version")
     await database.storage.maintenance.check_writable()
     assert database.rows("PRAGMA user_version") == before

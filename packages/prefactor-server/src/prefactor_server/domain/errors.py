@@ -13,6 +13,8 @@
     ├── Overloaded            come back later; nothing was done
     ├── Unavailable           the server cannot write now; nothing was done
     │   ├── Contended         … because others kept changing the same things
+    │   ├── DatabaseUnusable  … because the database is gone, damaged or read-only
+    │   │   └── DatabaseDamaged   … because what it stored cannot be read
     │   └── OutcomeUnknown    … or perhaps it was: the database was lost while it committed
     └── SettingError          the server was started with a setting that cannot be used
 
@@ -159,6 +161,16 @@ class Contended(Unavailable):
     """Others kept changing what the request is about; nothing was done, and later it may work."""
 
     retry_after = 1
+
+
+class DatabaseUnusable(Unavailable):
+    """The database is gone, damaged or read-only: an operator has to act before a retry helps."""
+
+    code = "database_unusable"
+
+
+class DatabaseDamaged(DatabaseUnusable):
+    """The database cannot be read as it was written: from now on, this server writes nothing."""
 
 
 class OutcomeUnknown(Unavailable):

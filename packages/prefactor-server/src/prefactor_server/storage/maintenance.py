@@ -23,7 +23,7 @@ class Maintenance(Protocol):
     """
 
     async def check_writable(self) -> None:
-        """Return when a write would be taken now; nothing is written."""
+        """Return when a write is taken now; nothing that is stored changes."""
         ...
 
     def verify(self) -> AsyncIterator[Finding]:

@@ -12,7 +12,13 @@ from prefactor_server.domain.errors import SettingError
 from prefactor_server.storage.migration import DatabaseError
 from prefactor_server.storage.postgres import driver
 from prefactor_server.storage.postgres.driver import Connection, Pool
-from prefactor_server.storage.postgres.failures import is_lost, refusal, unreachable
+from prefactor_server.storage.postgres.failures import (
+    is_lost,
+    is_raced,
+    is_read_only,
+    refusal,
+    unreachable,
+)
 from prefactor_server.storage.postgres.plans import PlanRenewal
 
 T = TypeVar("T")
@@ -136,12 +142,12 @@ class Link:
 
     @asynccontextmanager
     async def connection(self) -> AsyncGenerator[Connection]:
-        """A connection for one use; one that broke is not used again."""
+        """A connection for one use; one that broke, or takes no writes, is not used again."""
         async with self._pool.acquire() as connection:
             try:
                 yield connection
             except Exception as error:
-                if is_lost(error):
+                if is_lost(error) or is_read_only(error):
                     driver.discard(connection)
                 raise
 
@@ -168,7 +174,8 @@ class Link:
             except Exception as error:
                 if (refused := refusal(error)) is not None:
                     raise refused from error
-                if not is_lost(error):
+                # A standby cancels reads that keep it from following the primary server.
+                if not (is_lost(error) or is_raced(error)):
                     raise
                 if not await patience.wait():
                     raise unreachable() from error

@@ -14,6 +14,8 @@ from typing import Final
 from prefactor_server.domain.errors import (
     BadRequest,
     Contended,
+    DatabaseDamaged,
+    DatabaseUnusable,
     OutcomeUnknown,
     Refusal,
     Unavailable,
@@ -30,12 +32,31 @@ _RACED: Final = frozenset({"40001", "40P01", _UNIQUE_VIOLATION, _FOREIGN_KEY_VIO
 _BAD_VALUES: Final = "22"
 # Shut down by an operator or a crash, starting up, out of connections; 08 is broken connections.
 _LOST: Final = frozenset({"57P01", "57P02", "57P03", "57P05", "53300"})
+_READ_ONLY: Final = "25006"
 _EXPLANATIONS: Final = {
     "53100": "The database's disk is full: nothing was stored. Free space, then send it again",
     "53200": "The database is out of memory: nothing was stored. Send it again later",
     "57014": "The database took too long: nothing was stored. Send it again later",
     "55P03": "The database took too long: nothing was stored. Send it again later",
-    "25006": "The database takes no writes: nothing was stored. Connect to the primary server",
+}
+_RESTORE: Final = "nothing was stored. Look at PostgreSQL's log, and restore a backup"
+# An operator has to act before a retry helps. What is in XX and 58 is PostgreSQL's own storage.
+_UNUSABLE: Final = {
+    _READ_ONLY: "The database takes no writes: nothing was stored. Connect to the primary server",
+    "3D000": "The database does not exist any more: nothing was stored. Restore a backup, or point "
+    "--database at the right one",
+    "3F000": f"The schema of the database is not there: {_RESTORE}",
+    "42P01": f"A table of the database is not there: {_RESTORE}",
+    "28000": "The database refuses the login: nothing was stored. Check --database",
+    "28P01": "The database refuses the password: nothing was stored. Check --database",
+    "42501": "The database's user may not do this: nothing was stored. Grant it what it needs",
+    "58030": f"The database cannot read or write its files: {_RESTORE}",
+    "58P01": f"A file of the database is not there: {_RESTORE}",
+}
+_DAMAGED: Final = {
+    "XX001": f"The database is damaged: {_RESTORE}",
+    "XX002": "An index of the database is damaged: nothing was stored. Run REINDEX, and look at "
+    "PostgreSQL's log",
 }
 
 
@@ -59,8 +80,18 @@ def is_there_already(error: BaseException) -> bool:
 
 def refusal(error: BaseException) -> Refusal | None:
     """What to tell the caller, if it is not a mistake of ours."""
-    explanation = _EXPLANATIONS.get(driver.sqlstate(error) or "")
+    code = driver.sqlstate(error) or ""
+    if code in _DAMAGED:
+        return DatabaseDamaged(_DAMAGED[code])
+    if code in _UNUSABLE:
+        return DatabaseUnusable(_UNUSABLE[code])
+    explanation = _EXPLANATIONS.get(code)
     return None if explanation is None else Unavailable(explanation)
+
+
+def is_read_only(error: BaseException) -> bool:
+    """Whether the server takes no writes: after a failover, a new connection may find another."""
+    return driver.sqlstate(error) == _READ_ONLY
 
 
 def refused_value(error: BaseException) -> Refusal | None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Final
 
 from prefactor_server.domain.audit import AuditEntry
-from prefactor_server.domain.errors import Unavailable
 from prefactor_server.domain.legal_hold import LegalHold
 from prefactor_server.domain.retention import Pruned, Retention
 from prefactor_server.storage.postgres.connection import Link
@@ -18,7 +19,6 @@ from prefactor_server.storage.sql import load_sql
 from prefactor_server.storage.verify import Finding
 
 _SQL: Final[Mapping[str, str]] = load_sql("prefactor_server.storage.postgres", "maintenance.sql")
-_READ_ONLY: Final = "SELECT current_setting('transaction_read_only') = 'on'"
 
 
 class PostgresMaintenance:
@@ -74,9 +74,17 @@ class PostgresMaintenance:
         return await self._writing.repeatedly(partial(_remove_hold, account_id, run_id, audit))
 
 
+class _TakenBack(Exception):
+    """Ends a transaction that was only a trial."""
+
+
 async def _check_writable(connection: Connection) -> None:
-    if await connection.fetchval(_READ_ONLY):
-        raise Unavailable("The database takes no writes: connect to the primary server")
+    # Finds a table that is gone, a right that was taken away, and a server that became a standby.
+    with suppress(_TakenBack):
+        async with connection.transaction():
+            await connection.execute(_SQL["probe.write"], uuid.uuid4())
+            await connection.execute(_SQL["probe.read"])
+            raise _TakenBack
 
 
 async def _add_hold(hold: LegalHold, audit: AuditEntry, connection: Connection) -> bool:

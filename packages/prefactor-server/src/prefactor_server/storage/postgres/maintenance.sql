@@ -1,5 +1,16 @@
 -- The maintenance of the PostgreSQL backend.
 
+-- name: probe.write
+-- A write that is taken back, to see that one would be taken.
+INSERT INTO write_receipt (id) VALUES ($1)
+
+-- name: probe.read
+-- Whether there is anything in the tables that every request needs: they have to be there.
+SELECT EXISTS (SELECT 1 FROM account), EXISTS (SELECT 1 FROM api_token),
+       EXISTS (SELECT 1 FROM agent), EXISTS (SELECT 1 FROM agent_instance),
+       EXISTS (SELECT 1 FROM agent_span), EXISTS (SELECT 1 FROM span_payload),
+       EXISTS (SELECT 1 FROM idempotency_key)
+
 -- name: verify.runs
 -- A slice of runs: what each counts, what its spans come to, and whether what it refers to is there.
 SELECT run.account_id, run.id,

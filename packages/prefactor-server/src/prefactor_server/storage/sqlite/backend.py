@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
+import os
 import sqlite3
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -19,7 +19,12 @@ from prefactor_server.domain.alert import WatchedRuns
 from prefactor_server.domain.api_token import ApiToken
 from prefactor_server.domain.audit import AuditEntry
 from prefactor_server.domain.environment import Environment
-from prefactor_server.domain.errors import Unavailable
+from prefactor_server.domain.errors import (
+    DatabaseDamaged,
+    DatabaseUnusable,
+    OutcomeUnknown,
+    Unavailable,
+)
 from prefactor_server.domain.listing import Listing, Page
 from prefactor_server.domain.risk_profile import RiskProfile
 from prefactor_server.domain.risk_rollup import AgentTypes
@@ -38,11 +43,15 @@ from prefactor_server.storage.base import (
 )
 from prefactor_server.storage.sqlite import read, risk
 from prefactor_server.storage.sqlite.connection import (
+    DatabaseFileError,
     FileLock,
+    damaged,
     open_reader,
     open_writer,
     translated_errors,
 )
+from prefactor_server.storage.sqlite.damage import check_whole
+from prefactor_server.storage.sqlite.files import OpenFiles
 from prefactor_server.storage.sqlite.load import load
 from prefactor_server.storage.sqlite.maintenance import SqliteMaintenance
 from prefactor_server.storage.sqlite.migrate import migrate
@@ -84,6 +93,8 @@ class SqliteStorage:
         self._reading = ThreadPoolExecutor(_READERS, thread_name_prefix="sqlite-reader")
         self._readers: list[sqlite3.Connection] = []
         self._own = threading.local()
+        self._files = OpenFiles(path)
+        self._is_damaged = False
         self.maintenance = SqliteMaintenance(self._maintain, self._read)
 
     @classmethod
@@ -110,7 +121,10 @@ class SqliteStorage:
                 undo.callback(lock.release)
             writer = open_writer(path)
             undo.callback(writer.close)
-            migrate(writer)
+            try:
+                migrate(writer)
+            except sqlite3.DatabaseError as error:
+                raise DatabaseFileError(f"Cannot use {path} as a database: {error}.") from error
             undo.pop_all()
         return cls(path, writer, lock=lock, min_free_disk_bytes=min_free_disk_bytes)
 
@@ -262,6 +276,7 @@ class SqliteStorage:
         return self._in_transaction(forget)
 
     def _in_transaction(self, work: Callable[[], T]) -> T:
+        self._check_files()
         self._check_free_disk()
         # IMMEDIATE: a transaction that reads first and then finds the file taken could not go on.
         self._writer.execute("BEGIN IMMEDIATE")
@@ -272,15 +287,32 @@ class SqliteStorage:
             if self._writer.in_transaction:
                 self._writer.execute("ROLLBACK")
             raise
+        self._files.check_after_commit()
         return result
+
+    def _check_files(self) -> None:
+        """Refuse a write that would be lost at the next start, or make damage worse."""
+        if self._is_damaged:
+            raise damaged()
+        self._files.check()
+        database_shrank, log_shrank = self._files.have_shrunk()
+        if database_shrank or log_shrank:
+            # SQLite itself cuts off what it needs no longer. What is still needed of the log is
+            # read here, and fails if it is gone; the database is cut only by VACUUM.
+            self._writer.execute("PRAGMA wal_checkpoint").fetchall()
+        if database_shrank:
+            check_whole(self._writer)
 
     async def _maintain(self, work: Callable[[sqlite3.Connection], T]) -> T:
         return await self._write(self._in_transaction, lambda: work(self._writer))
 
     def _check_free_disk(self) -> None:
-        if not self._min_free_disk_bytes:
-            return
-        free = shutil.disk_usage(self._path.parent).free
+        disk = os.statvfs(self._path.parent)
+        if disk.f_flag & os.ST_RDONLY:
+            raise DatabaseUnusable(
+                "The server's disk is read-only: nothing was stored. Mount it for writing again"
+            )
+        free = disk.f_bavail * disk.f_frsize
         if free < self._min_free_disk_bytes:
             raise Unavailable(
                 f"The server's disk has {free} bytes left, less than min_free_disk_bytes "
@@ -289,8 +321,7 @@ class SqliteStorage:
 
     async def _write(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         def run() -> T:
-            with translated_errors():
-                return work(*args, **kwargs)
+            return self._translated(lambda: work(*args, **kwargs))
 
         return await asyncio.get_running_loop().run_in_executor(self._writing, run)
 
@@ -301,14 +332,31 @@ class SqliteStorage:
         **kwargs: P.kwargs,
     ) -> T:
         def run() -> T:
-            with translated_errors():
-                return work(self._reader(), *args, **kwargs)
+            return self._translated(lambda: work(self._reader(), *args, **kwargs))
 
         return await asyncio.get_running_loop().run_in_executor(self._reading, run)
+
+    def _translated(self, work: Callable[[], T]) -> T:
+        """Do a piece of work, and say what is wrong with the files when they are why it failed."""
+        try:
+            with translated_errors():
+                return work()
+        except DatabaseDamaged:
+            self._files.check()
+            self._is_damaged = True
+            raise
+        except OutcomeUnknown:
+            raise
+        except (sqlite3.DatabaseError, Unavailable):
+            # A file that is gone looks like many things to SQLite.
+            self._files.check()
+            raise
 
     def _reader(self) -> sqlite3.Connection:
         connection: sqlite3.Connection | None = getattr(self._own, "connection", None)
         if connection is None:
+            # Another file in this place would be read in parts of what the writer writes.
+            self._files.check()
             connection = open_reader(self._path)
             self._own.connection = connection
             self._readers.append(connection)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final, Self
 from urllib.parse import quote
 
-from prefactor_server.domain.errors import Unavailable
+from prefactor_server.domain.errors import DatabaseDamaged, DatabaseUnusable, Unavailable
 from prefactor_server.storage.migration import DatabaseError
 
 _OLDEST_SQLITE: Final = (3, 37)
@@ -93,7 +93,8 @@ def open_reader(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
     connection.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}")
     connection.execute("PRAGMA query_only = ON")
-    connection.execute("PRAGMA mmap_size = 268435456")
+    # No memory mapping: a file that is cut off under it ends the process by a signal.
+    connection.execute("PRAGMA cache_size = -16384")
     return connection
 
 
@@ -144,21 +145,47 @@ class FileLock:
 
 @contextmanager
 def translated_errors() -> Generator[None]:
-    """Turn what SQLite raises when it cannot write into a refusal that a caller can act on."""
+    """Turn what SQLite raises over its files into a refusal that a caller can act on."""
     try:
         yield
-    except sqlite3.OperationalError as error:
-        raise Unavailable(_explain(error)) from error
+    except sqlite3.DatabaseError as error:
+        raise _refusal(error) from error
 
 
-def _explain(error: sqlite3.OperationalError) -> str:
+_DAMAGED: Final = (
+    "The server's database is damaged: it can no longer be read as it was written, and takes no "
+    "writes. Stop the server, keep a copy of the files, run prefactor-server verify, and restore a "
+    "backup"
+)
+_DAMAGE: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+
+
+def damaged() -> DatabaseDamaged:
+    """Return what to say of a database that cannot be read as it was written."""
+    return DatabaseDamaged(_DAMAGED)
+
+
+def _refusal(error: sqlite3.DatabaseError) -> Unavailable:
     # What Python's own module raises, and not SQLite, carries no code.
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    code: int = getattr(error, "sqlite_errorcode", 0)
+    if code & 0xFF in _DAMAGE or code == sqlite3.SQLITE_IOERR_SHORT_READ:
+        return damaged()
+    if not isinstance(error, sqlite3.OperationalError):
+        raise error
+    if code & 0xFF == sqlite3.SQLITE_READONLY:
+        return DatabaseUnusable(
+            "The server may not write its database: nothing was stored. Make the file and its "
+            "folder writable, then restart the server"
+        )
+    return Unavailable(_explain(error, code & 0xFF))
+
+
+def _explain(error: sqlite3.OperationalError, code: int) -> str:
     if code == sqlite3.SQLITE_FULL:
         return "The server's disk is full: nothing was stored. Free space, then send it again"
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return "The database is locked by another program: nothing was stored. Send it again"
-    if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
+    if code in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
         return "The server may not write its database: nothing was stored"
     if code == sqlite3.SQLITE_IOERR:
         return "The server's disk reports an error: nothing was stored"

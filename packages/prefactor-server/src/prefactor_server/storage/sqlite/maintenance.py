@@ -11,6 +11,7 @@ from prefactor_server.domain.audit import AuditEntry
 from prefactor_server.domain.legal_hold import LegalHold
 from prefactor_server.domain.retention import Pruned, Retention
 from prefactor_server.storage.sql import load_sql
+from prefactor_server.storage.sqlite.damage import check_readable
 from prefactor_server.storage.sqlite.prune import preview_slice, prune_slice
 from prefactor_server.storage.sqlite.verify import Run, verify
 from prefactor_server.storage.verify import Finding
@@ -31,6 +32,7 @@ class SqliteMaintenance:
 
     async def check_writable(self) -> None:
         """See ``Maintenance.check_writable``."""
+        await self._on_reader(check_readable)
         await self._on_writer(_touch)
 
     def verify(self) -> AsyncIterator[Finding]:
@@ -95,7 +97,6 @@ def _add_hold(connection: sqlite3.Connection, hold: LegalHold, audit: AuditEntry
 
 
 def _touch(connection: sqlite3.Connection) -> None:
-    # Only a change tells: on a file that is read-only, even BEGIN IMMEDIATE succeeds.
-    connection.execute("SAVEPOINT touch")
-    connection.execute("PRAGMA user_version = 1")
-    connection.execute("ROLLBACK TO touch")
+    # Committed: a disk that is full or read-only shows only when the log is written.
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    connection.execute(f"PRAGMA user_version = {version}")

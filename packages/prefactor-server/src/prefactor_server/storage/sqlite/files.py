@@ -1,0 +1,88 @@
+"""The files of an open database, and whether their paths still name them.
+
+SQLite goes on writing to a file that was deleted, replaced or moved away: what it answers is gone
+at the next start. Paths are compared by ``os.stat`` and never opened: closing a descriptor of a
+database would take away the locks that SQLite holds on it.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from prefactor_server.domain.errors import DatabaseUnusable, OutcomeUnknown
+
+_PARTS: Final = (
+    ("database file", ""),
+    ("write-ahead log (the file that ends in -wal)", "-wal"),
+    ("index of the write-ahead log (the file that ends in -shm)", "-shm"),
+)
+_REMEDY: Final = (
+    "Put it back, or stop the server with SIGTERM (it then saves what its open log holds) and "
+    "start it on a sound file"
+)
+
+
+class _Part(NamedTuple):
+    """One file: what it is called, where it has to be, and which one it is."""
+
+    what: str
+    path: str
+    device: int
+    inode: int
+
+
+class OpenFiles:
+    """The files that an open database consists of.
+
+    Made while the database is open in the mode WAL and has been read: before that, its log does
+    not exist.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._parts = [_part(what, f"{path}{ending}") for what, ending in _PARTS]
+        self._sizes = self._sizes_now()
+
+    def check(self) -> None:
+        """Return if every path names the file that is open.
+
+        Raises:
+            DatabaseUnusable: one does not.
+        """
+        if (problem := self._problem()) is not None:
+            raise DatabaseUnusable(f"{problem}: nothing was stored. {_REMEDY}")
+
+    def check_after_commit(self) -> None:
+        """Return if what was just committed is in the files that a next start reads.
+
+        Raises:
+            OutcomeUnknown: it may be lost with the file that it is in.
+        """
+        if (problem := self._problem()) is not None:
+            raise OutcomeUnknown(f"{problem}: what was just sent may be lost. {_REMEDY}")
+
+    def _problem(self) -> str | None:
+        for part in self._parts:
+            try:
+                found = os.stat(part.path)  # noqa: PTH116 - twice a commit: a path object costs more
+            except OSError as error:
+                reason = error.strerror or type(error).__name__
+                return f"The server's {part.what} is not where it was opened ({reason})"
+            if (found.st_dev, found.st_ino) != (part.device, part.inode):
+                return f"The server's {part.what} was replaced while it was open"
+        return None
+
+    def have_shrunk(self) -> tuple[bool, bool]:
+        """Return whether the database and its log are smaller than at the last look."""
+        (database, log), self._sizes = self._sizes, self._sizes_now()
+        return self._sizes[0] < database, self._sizes[1] < log
+
+    def _sizes_now(self) -> tuple[int, int]:
+        database, log, _ = self._parts
+        return os.stat(database.path).st_size, os.stat(log.path).st_size  # noqa: PTH116 - as there
+
+
+def _part(what: str, path: str) -> _Part:
+    found = os.stat(path)  # noqa: PTH116 - as there
+    return _Part(what, path, found.st_dev, found.st_ino)

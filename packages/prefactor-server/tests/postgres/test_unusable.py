@@ -1,0 +1,97 @@
+"""A database that was dropped, lost a table or its role: said in words, and not with 500."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+import pytest_asyncio
+from front_door import ask
+from postgres_database import PostgresDatabase, do
+from rows import ACCOUNT, register
+
+from live_server import start_server
+from postgres_server import PostgresServer
+from prefactor_server.domain.errors import DatabaseUnusable
+from prefactor_server.storage.postgres.backend import PostgresStorage
+
+
+@pytest_asyncio.fixture
+async def storage(database: PostgresDatabase) -> AsyncIterator[PostgresStorage]:
+    """A server's storage that waits for a moment only."""
+    opened = await database.open(patience_seconds=1)
+    await do(opened, register("run-1"))
+    await opened.instance(ACCOUNT, "run-1")
+    yield opened
+    await opened.close()
+
+
+async def _refused(storage: PostgresStorage, message: str) -> None:
+    """Writes and the probe are refused with a message."""
+    with pytest.raises(DatabaseUnusable, match=message):
+        await do(storage, register("run-2"))
+    with pytest.raises(DatabaseUnusable, match=message):
+        await storage.maintenance.check_writable()
+
+
+async def test_a_database_that_was_dropped(
+    database: PostgresDatabase, storage: PostgresStorage, server: PostgresServer
+) -> None:
+    """Reads, writes and the probe say that the database does not exist."""
+    server.run("dropdb", "--force", urlsplit(database.url).path.removeprefix("/"))
+
+    await _refused(storage, "does not exist any more")
+    with pytest.raises(DatabaseUnusable, match="does not exist any more"):
+        await storage.instance(ACCOUNT, "run-1")
+
+
+async def test_a_table_that_is_gone(database: PostgresDatabase, storage: PostgresStorage) -> None:
+    """A table that was dropped is found by reads, by writes and by the probe."""
+    await database.rows("DROP TABLE agent_instance CASCADE")
+
+    await _refused(storage, "table of the database is not there")
+    with pytest.raises(DatabaseUnusable, match="table of the database is not there"):
+        await storage.instance(ACCOUNT, "run-1")
+
+
+async def test_a_server_that_became_a_standby_is_left(
+    database: PostgresDatabase, storage: PostgresStorage
+) -> None:
+    """A connection that takes no writes is refused once, and the next request makes another."""
+    async with storage._writing.connection() as connection:
+        await connection.execute("SET default_transaction_read_only = on")
+
+    with pytest.raises(DatabaseUnusable, match="primary server"):
+        await do(storage, register("run-2"))
+    await do(storage, register("run-2"))
+    await storage.maintenance.check_writable()
+
+
+async def test_a_database_that_takes_no_writes_is_read(
+    database: PostgresDatabase, storage: PostgresStorage
+) -> None:
+    """A database that is read-only for everyone refuses writes, and reads go on."""
+    name = urlsplit(database.url).path.removeprefix("/")
+    await database.rows(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
+    async with storage._writing.connection() as connection:
+        await connection.execute("SET default_transaction_read_only = on")
+
+    await _refused(storage, "primary server")
+    assert await storage.instance(ACCOUNT, "run-1") is not None
+
+
+def test_a_dropped_database_is_answered_in_words(server: PostgresServer, tmp_path: Path) -> None:
+    """Over HTTP it is 503 with a code, the server is not ready, and its log says why."""
+    url = server.create_database("dropped_under_a_server")
+    running = start_server(tmp_path, database=url)
+    try:
+        server.run("dropdb", "--force", "dropped_under_a_server")
+        ready = ask(running, "GET", "/readyz", token="")
+        written = ask(running, "POST", "/api/v1/agent_instance/register", {"agent_id": "a"})
+    finally:
+        running.kill()
+
+    for answer in (ready, written):
+        assert (answer.status, answer.body["code"]) == (503, "database_unusable"), answer.text
+    assert "not_ready" in running.output
+    assert url not in written.text + ready.text
