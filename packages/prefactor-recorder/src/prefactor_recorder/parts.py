@@ -124,7 +124,7 @@ class Parts:
             delivered=done.delivered,
             buried=done.buried,
             dropped=self.journal.dropped,
-            corrected=corrections.count,
+            corrected=corrections.count + done.corrected,
             failures=failures.count,
             requests=done.requests,
             retries=done.retries,

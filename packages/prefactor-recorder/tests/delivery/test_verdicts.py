@@ -19,7 +19,8 @@ from prefactor_recorder.record import Operation, Record
 
 def item(operation: Operation) -> Item:
     """An item of one record."""
-    return Item(Entry(Record(operation, "run-1", "span-1", b"{}"), 10, None))
+    record = Record(operation, "run-1", "span-1", b"{}")
+    return Item(record, Entry(record, 10, None))
 
 
 ALL = list(Operation)

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from .lanes import Batch
     from .pace import Allowance, Pace
     from .parts import Parts
-    from .planner import Settlement
     from .polls import Polls
     from .sender import Sender
+    from .settlement import Settlement
 
 SUSPICIOUS = 2
 """Items in a row of which each alone makes the server refuse a request: after more, it is the
@@ -75,10 +75,9 @@ class Exchange:
             parts.stats.delivered += len(settlement.delivered)
         for entry, refusal in settlement.buried:
             parts.journal.bury(entry, refusal)
-        if settlement.buried:
-            parts.stats.buried += len(settlement.buried)
-            _, refusal = settlement.buried[0]
-            parts.notices.buried(len(settlement.buried), refusal.get("code"), _now())
+        parts.stats.buried += len(settlement.buried)
+        parts.stats.corrected += len(settlement.repaired)
+        parts.notices.settled(settlement, _now())
 
     async def look_after(self, run_id: str) -> None:
         """Ask for a run that has been quiet: it may have been terminated meanwhile."""
@@ -138,7 +137,7 @@ class Exchange:
                 self._parts.stats.retries += verdict.fate in _AGAIN
             output: dict[str, Any] = outputs.get(key) or {}
             if "control" in output:
-                self._obey(item.entry.record.run_id, output["control"])
+                self._obey(item.record.run_id, output["control"])
             if not self._account_known:
                 self._learn_account(output.get("details"))
 
@@ -182,7 +181,8 @@ class Exchange:
         else:
             self._pace.recover()
             if whole is Whole.TOO_LARGE:
-                self._allowance.too_large(sum(item.size for item in batch.items.values()))
+                limit = failure.limit if failure.limit_of == "request_bytes" else None
+                self._allowance.too_large(sum(item.size for item in batch.items.values()), limit)
             else:
                 self._allowance.refused(items)
             self._planner.returned(batch, sent=False)

@@ -19,46 +19,64 @@ if TYPE_CHECKING:
     from collections.abc import Container
 
     from prefactor_recorder.journal import Entry
+    from prefactor_recorder.record import Record
 
 
 class Item:
     """One item of a bulk request: a record, or the create and the finish of one span."""
 
-    __slots__ = ("entry", "finish", "key", "seen", "sent", "size", "strikes", "weight")
+    __slots__ = ("absent", "entry", "finish", "key", "records", "seen", "sent", "size", "strikes")
 
-    def __init__(self, entry: Entry) -> None:
-        """Make an item of one record."""
-        record = entry.record
+    def __init__(self, record: Record, entry: Entry | None) -> None:
+        """Make an item of one record; without an entry, of one that is in no journal."""
         self.entry = entry
         self.finish: Entry | None = None
         """The end of the span whose create `entry` is."""
+        self.records = [record]
+        """What is sent: the record, and that of the end. They may have been changed to be taken."""
         self.key = idempotency_key(record.operation, record.id)
         self.size = item_size(record)
         """Bytes in a request at most."""
-        self.weight = entry.size
-        """Bytes in the journal."""
         self.sent = False
         """Whether the server may have seen it: nothing is merged into it any more."""
         self.strikes = 0
         """How often the server failed on it although it took others."""
+        self.absent = 0
+        """How often the server did not know its run."""
         self.seen = -1
         """How much had been delivered when it failed last; -1 if it never did."""
+
+    @property
+    def record(self) -> Record:
+        """What is sent, without the end of the span."""
+        return self.records[0]
 
     def merge(self, finish: Entry) -> None:
         """Add the end of the span."""
         self.finish = finish
+        self.records.append(finish.record)
         self.size += len(finish.record.body)
-        self.weight += finish.size
+
+    def replace(self, *records: Record) -> None:
+        """Send other bodies. Only while the item is in no lane, which counts its size."""
+        self.size += sum(len(record.body) for record in records)
+        self.size -= sum(len(record.body) for record in self.records)
+        self.records = list(records)
+
+    @property
+    def weight(self) -> int:
+        """Bytes in the journal."""
+        return sum(entry.size for entry in self.entries)
 
     @property
     def entries(self) -> tuple[Entry, ...]:
         """What is settled or buried with it."""
-        return (self.entry,) if self.finish is None else (self.entry, self.finish)
+        return tuple(entry for entry in (self.entry, self.finish) if entry is not None)
 
     def encode(self) -> bytes:
         """The item as it goes over the wire."""
-        finish = self.finish
-        return encode_item(self.key, self.entry.record, None if finish is None else finish.record)
+        finish = self.records[1] if len(self.records) > 1 else None
+        return encode_item(self.key, self.record, finish)
 
 
 class LaneState(enum.Enum):
@@ -93,7 +111,7 @@ class Lane:
 
     def append(self, item: Item) -> None:
         """Add an item behind the others; a register in front of them, which all need it."""
-        if item.entry.record.operation is Operation.REGISTER:
+        if item.record.operation is Operation.REGISTER:
             self.queue.appendleft(item)
         else:
             self.queue.append(item)
@@ -105,7 +123,7 @@ class Lane:
         self.size -= item.size
         self.weight -= item.weight
         if item.finish is None:
-            self.open.pop(item.entry.record.id, None)
+            self.open.pop(item.record.id, None)
         return item
 
     def merge(self, finish: Entry) -> bool:
@@ -130,23 +148,23 @@ class Lane:
 
     def remove(self, spans: Container[str]) -> list[Item]:
         """Remove the items of these spans."""
-        removed = [item for item in self.queue if item.entry.record.id in spans]
+        removed = [item for item in self.queue if item.record.id in spans]
         if removed:
-            self.queue = deque(item for item in self.queue if item.entry.record.id not in spans)
+            self.queue = deque(item for item in self.queue if item.record.id not in spans)
         for item in removed:
             self.size -= item.size
             self.weight -= item.weight
-            self.open.pop(item.entry.record.id, None)
+            self.open.pop(item.record.id, None)
         return removed
 
     @property
     def _begins_with_register(self) -> bool:
-        return bool(self.queue) and self.queue[0].entry.record.operation is Operation.REGISTER
+        return bool(self.queue) and self.queue[0].record.operation is Operation.REGISTER
 
     def _index(self, item: Item) -> None:
         self.size += item.size
         self.weight += item.weight
-        record = item.entry.record
+        record = item.record
         if record.operation is Operation.CREATE_SPAN and item.finish is None and not item.sent:
             self.open[record.id] = item
 

@@ -3,9 +3,20 @@
 from __future__ import annotations
 
 import logging
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from prefactor_recorder.corrections import shown
 from prefactor_recorder.guard import tell
+from prefactor_recorder.record import Operation
+
+from .repair import changed_members, registered_members
+
+if TYPE_CHECKING:
+    from prefactor_recorder.journal import Entry
+    from prefactor_recorder.record import Record
+
+    from .settlement import Settlement
 
 QUIET = 60.0
 """Seconds for which a warning is not repeated."""
@@ -42,13 +53,36 @@ class Notices:
         """What had failed works again."""
         tell(logging.INFO, "Delivery to %s works again", self._address)
 
-    def buried(self, count: int, code: object, now: float) -> None:
-        """Records were refused for good."""
+    def settled(self, settlement: Settlement, now: float) -> None:
+        """Say what was refused for good, and what was changed so that it was not."""
+        for before, after in settlement.repaired:
+            changed = ", ".join(changed_members(before, after))
+            self._say(
+                f"repaired {changed}",
+                now,
+                f"had {_run(before)} refused for {changed}, and registers it without the refused "
+                "part",
+            )
+        for run_id in settlement.lost:
+            self._say(
+                "lost",
+                now,
+                f"finds the registration of run {run_id} damaged on disk, and makes it again from "
+                "what its start says; its span types are missing",
+            )
+        if settlement.buried:
+            self._buried(settlement.buried, now)
+
+    def _buried(self, buried: list[tuple[Entry, dict[str, Any]]], now: float) -> None:
+        (first, refusal), count = buried[0], len(buried)
+        what = f"{count} records ({refusal.get('code')})"
+        if first.record.operation is Operation.REGISTER:
+            what = f"{_run(first.record)}, {what}"
         self._say(
             "buried",
             now,
-            f"was refused for {count} records ({code}); they are not sent again. "
-            "`prefactor-spool list` shows them with the reason",
+            f"was refused for {what}; they are dead letters and not sent again. `prefactor-spool "
+            "list` shows them with the reason, `prefactor-spool retry` puts them back",
         )
 
     def _say(self, kind: str, now: float, text: str) -> None:
@@ -60,3 +94,10 @@ class Notices:
         missed = self._unsaid.pop(kind, 0)
         more = f" ({missed} more warnings like this were left out)" if missed else ""
         tell(logging.WARNING, "Delivery to %s %s%s", self._address, text, more)
+
+
+def _run(record: Record) -> str:
+    """A run as its registration describes it, shortened."""
+    names = ("agent_id", "environment_id", "external_identifier")
+    said = registered_members(record, names)
+    return f"run {record.run_id} (" + ", ".join(f"{k}={shown(v)}" for k, v in said.items()) + ")"

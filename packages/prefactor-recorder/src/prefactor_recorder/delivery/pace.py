@@ -210,9 +210,18 @@ class Allowance:
         """A request of several items was refused for what it is."""
         self._accepted, self._calm = max(1, items // 2), 0
 
-    def too_large(self, size: int) -> None:
-        """A request was refused for the bytes of its items, of which it had several."""
-        self._bytes, self._calm = size // 2 + FRAME, 0
+    def too_large(self, size: int, limit: int | None = None) -> None:
+        """A request was refused for the bytes of its items, of which it had several.
+
+        Args:
+            size: The bytes.
+            limit: Bytes of a request that the server takes, if it said so.
+        """
+        if limit is not None and 0 < limit < size + FRAME:
+            self._most_bytes = min(self._most_bytes, limit)
+            self._bytes, self._calm = self._most_bytes, 0
+        else:
+            self._bytes, self._calm = size // 2 + FRAME, 0
 
     def troubled(self, items: int) -> None:
         """The server has failed on a request of several items, and not for the first time."""

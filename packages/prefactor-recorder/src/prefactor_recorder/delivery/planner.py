@@ -10,13 +10,15 @@ from __future__ import annotations
 import heapq
 import math
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from prefactor_recorder.record import Operation
 
 from .lanes import Batch, Item, Lane, LaneState
 from .pace import FRAME, LONGEST, backoff
 from .refusals import Refusals
+from .repair import SizeLimits, distinct_registration, lost_records, repaired_registration
+from .settlement import Settlement
 from .verdicts import Fate, Verdict
 
 if TYPE_CHECKING:
@@ -25,20 +27,13 @@ if TYPE_CHECKING:
     from prefactor_recorder.journal import Entry
     from prefactor_recorder.record import Record
 
-_REGISTER, _FINISH_SPAN = Operation.REGISTER, Operation.FINISH_SPAN
+_REGISTER, _CREATE_SPAN = Operation.REGISTER, Operation.CREATE_SPAN
 
 STRIKES = 8
 """How often the server may fail on an item while it takes others, before the item is buried:
 about two minutes."""
-
-
-class Settlement(NamedTuple):
-    """What is to be told to the journal, and which runs are to be asked for."""
-
-    delivered: list[Entry]
-    buried: list[tuple[Entry, dict[str, Any]]]
-    asks: list[tuple[str, dict[str, Any]]]
-    """Ids of runs, with why their register was refused."""
+ABSENCES = 30
+"""How often the server may not know the run of an item: about half an hour."""
 
 
 class Planner:
@@ -60,6 +55,8 @@ class Planner:
         self._blocked: list[tuple[float, int, Lane]] = []
         self._blocked_weight = 0
         self._blockings = 0
+        self.limits = SizeLimits()
+        """How much the server takes."""
         self.refusals = Refusals()
         """What was refused, and takes along what depends on it."""
         self.held_bytes = 0
@@ -97,7 +94,7 @@ class Planner:
 
     def add(self, entries: Iterable[Entry]) -> Settlement:
         """Take entries in; those of runs and spans that were refused come out again at once."""
-        settlement = Settlement([], [], [])
+        settlement = Settlement.new()
         held = self._held
         for entry in entries:
             self.added += entry.size
@@ -106,6 +103,8 @@ class Planner:
             record = entry.record
             if record.operation is _REGISTER:
                 self._register(record.run_id)
+            elif record.operation is _CREATE_SPAN:
+                self.refusals.forget(record.id)
             refusal = self.refusals.of(record)
             if refusal is None:
                 self._enqueue(entry, record)
@@ -126,8 +125,8 @@ class Planner:
             lane = self._lanes[record.run_id] = Lane(record.run_id)
             self._ready[lane.run_id] = lane
         size, items = lane.size, 0
-        if record.operation is not _FINISH_SPAN or not lane.merge(entry):
-            lane.append(Item(entry))
+        if record.operation is not Operation.FINISH_SPAN or not lane.merge(entry):
+            lane.append(Item(record, entry))
             items = 1
         if lane.state is LaneState.READY:
             self.ready_items += items
@@ -161,6 +160,7 @@ class Planner:
                     break
                 lane.take()
                 item.sent = True
+                self.limits.fit(item)
                 left -= item.size
                 taken[item.key] = item
         return batch if batch.items else None
@@ -194,7 +194,7 @@ class Planner:
         kept: dict[str, list[Item]] = {}
         for item in batch.items.values():
             item.sent = sent
-            kept.setdefault(item.entry.record.run_id, []).append(item)
+            kept.setdefault(item.record.run_id, []).append(item)
         for lane in reversed(batch.lanes):
             lane.put_back(kept[lane.run_id])
             self._move(lane, LaneState.READY, first=True)
@@ -207,18 +207,16 @@ class Planner:
             verdicts: One for each item, in order.
             now: The time.
         """
-        settlement = Settlement([], [], [])
+        settlement = Settlement.new()
         kept: dict[str, list[Item]] = {}
         taken: set[str] = set()
         for item, verdict in zip(batch.items.values(), verdicts, strict=True):
-            run_id = item.entry.record.run_id
+            run_id = item.record.run_id
             if verdict.fate is Fate.DELIVERED:
                 self._deliver(item, settlement)
                 taken.add(run_id)
                 continue
-            rest = self._judge(item, verdict, now, settlement)
-            if rest is not None:
-                kept.setdefault(run_id, []).append(rest)
+            kept.setdefault(run_id, []).extend(self._judge(batch, item, verdict, now, settlement))
         for run_id in taken:
             self.refusals.learn(run_id)
             if self._lanes[run_id].state is not LaneState.BLOCKED:
@@ -238,43 +236,71 @@ class Planner:
             now: The time.
             there: Whether the server has it; None if it did not say.
         """
-        settlement = Settlement([], [], [])
+        settlement = Settlement.new()
         lane = self._lanes[run_id]
         item = lane.take()
         lane.state = LaneState.AWAY
+        kept = [item]
         if there is None:
             self._delay(lane, now, slowly=False)
-            kept = [item]
         elif there:
             self._deliver(item, settlement)
             kept = []
-        else:
+        elif not self._repair(item, distinct_registration(item.record), settlement):
             self._refuse(item, Fate.BURY, refusal, settlement)
             kept = []
         self._return(lane, kept, settlement)
         return settlement
 
     def _judge(
-        self, item: Item, verdict: Verdict, now: float, settlement: Settlement
-    ) -> Item | None:
-        """Do what a verdict says; what is still to be sent of the item."""
-        lane, fate = self._lanes[item.entry.record.run_id], verdict.fate
+        self, batch: Batch, item: Item, verdict: Verdict, now: float, settlement: Settlement
+    ) -> list[Item]:
+        """Do what a verdict says; what is still to be sent of the item, and before it."""
+        lane, fate = self._lanes[item.record.run_id], verdict.fate
         refusal = verdict.refusal or {}
-        kept: Item | None = item
         if fate is Fate.STANDS:
             self._acknowledge(item.entry, settlement)
-            kept = None if item.finish is None else Item(item.finish)
-        elif fate is Fate.ASK:
+            return [] if item.finish is None else [Item(item.finish.record, item.finish)]
+        if fate is Fate.ASK:
             lane.state = LaneState.ASKING
             settlement.asks.append((lane.run_id, refusal))
         elif fate in _UNTOUCHED:
             item.sent = False
-        elif self._may_pass(lane, fate) and not self._is_hopeless(item):
+        elif fate is Fate.UNKNOWN_RUN and (lost := self._lost(batch, lane, settlement)):
+            return [*lost, item]
+        elif fate is Fate.BURY and self._change(item, refusal, settlement):
+            item.sent = False
+        elif self._may_pass(lane, fate) and not self._is_hopeless(item, fate):
             self._delay(lane, now, slowly=fate is Fate.FORBIDDEN)
         else:
             self._refuse(item, fate, refusal, settlement)
-            kept = None
-        return kept
+            return []
+        return [item]
+
+    def _change(self, item: Item, refusal: dict[str, Any], settlement: Settlement) -> bool:
+        """Change an item so that the server takes it; whether it could be."""
+        if self.limits.reduce(item, refusal):
+            return True
+        return self._repair(item, repaired_registration(item.record, refusal), settlement)
+
+    def _repair(self, item: Item, record: Record | None, settlement: Settlement) -> bool:
+        """Send another registration, if there is one; whether there is."""
+        if record is None:
+            return False
+        settlement.repaired.append((item.record, record))
+        item.replace(record)
+        return True
+
+    def _lost(self, batch: Batch, lane: Lane, settlement: Settlement) -> list[Item]:
+        """What registers a run that the server does not know although it was begun here."""
+        if self.refusals.is_known(lane.run_id):
+            return []
+        items = (*batch.items.values(), *lane.queue)
+        lost = lost_records([one.record for one in items if one.record.run_id == lane.run_id])
+        if lost:
+            self.refusals.learn(lane.run_id)
+            settlement.lost.append(lane.run_id)
+        return [Item(record, None) for record in lost]
 
     def _may_pass(self, lane: Lane, fate: Fate) -> bool:
         """Whether what the server said of an item may be different later."""
@@ -282,7 +308,7 @@ class Planner:
             return not self.refusals.is_known(lane.run_id)
         return fate in {Fate.RETRY, Fate.FORBIDDEN}
 
-    def _is_hopeless(self, item: Item) -> bool:
+    def _is_hopeless(self, item: Item, fate: Fate) -> bool:
         """Count a failure of an item; whether it was one too many.
 
         What fails while everything fails is not to blame: only failures between which something
@@ -291,7 +317,9 @@ class Planner:
         if -1 < item.seen < self.delivered:
             item.strikes += 1
         item.seen = self.delivered
-        return item.strikes >= STRIKES
+        # A run that is not known is an answer of a server that works.
+        item.absent += fate is Fate.UNKNOWN_RUN
+        return item.strikes >= STRIKES or item.absent >= ABSENCES
 
     def _delay(self, lane: Lane, now: float, *, slowly: bool) -> None:
         lane.failures += 1
@@ -300,11 +328,12 @@ class Planner:
         lane.state = LaneState.BLOCKED
 
     def _deliver(self, item: Item, settlement: Settlement) -> None:
-        self._acknowledge(item.entry, settlement)
-        if item.finish is not None:
-            self._acknowledge(item.finish, settlement)
+        for entry in item.entries:
+            self._acknowledge(entry, settlement)
 
-    def _acknowledge(self, entry: Entry, settlement: Settlement) -> None:
+    def _acknowledge(self, entry: Entry | None, settlement: Settlement) -> None:
+        if entry is None:
+            return
         del self._held[entry]
         self.held_bytes -= entry.size
         self.delivered += 1
@@ -324,7 +353,7 @@ class Planner:
         """Bury an item, and remember what cannot be delivered without it."""
         self._bury(item.entries, refusal, settlement)
         unknown = fate is Fate.UNKNOWN_RUN
-        self.refusals.refused(item.entry.record, refusal, unknown_run=unknown)
+        self.refusals.refused(item.record, refusal, unknown_run=unknown)
 
     def _return(self, lane: Lane, kept: list[Item], settlement: Settlement) -> None:
         """Put back what is left of a lane, without what depends on something that was refused."""
@@ -336,7 +365,7 @@ class Planner:
             self._bury(lane.take().entries, refusal, settlement)
         if settlement.buried:
             for item in lane.remove(self.refusals):
-                why = self.refusals.reason(item.entry.record.id)
+                why = self.refusals.reason(item.record.id)
                 self._bury(item.entries, why or {}, settlement)
         self._move(lane, state if lane.queue else LaneState.READY, first=bool(kept))
 

@@ -55,9 +55,12 @@ class Refusals:
     def learn(self, run_id: str) -> None:
         """The server takes records of a run, or is about to be told of it."""
         _remember(self._known, run_id, value=True)
-        reason = self._reasons.get(run_id)
-        if reason is not None and reason["code"] == _UNKNOWN_RUN:
-            del self._reasons[run_id]
+        self.forget(run_id)
+
+    def forget(self, identifier: str) -> None:
+        """A run or a span is here again: it was a dead letter, or takes another way."""
+        if self._reasons:
+            self._reasons.pop(identifier, None)
 
     def refused(self, record: Record, refusal: dict[str, Any], *, unknown_run: bool) -> None:
         """A record was refused for good.

@@ -148,7 +148,14 @@ def _failure(error: PrefactorHttpError) -> Failure:
             # Codes of the API are words; `unknown` also stands for a body that said nothing.
             code = None if error.code == "unknown" else error.code
             message = f"status {error.status_code}: {error.message}"
-            return Failure(message, error.status_code, code, error.retry_after)
+            return Failure(
+                message,
+                error.status_code,
+                code,
+                error.retry_after,
+                limit=error.limit,
+                limit_of=error.limit_of,
+            )
         case PrefactorResponseContractError():
             message = f"status {error.status_code} without an answer of the API"
             return Failure(message, error.status_code, None, error.retry_after)

@@ -13,6 +13,8 @@ class DeliveryStats:
     """Records that the server has taken."""
     buried: int = 0
     """Records that were put with the dead letters."""
+    corrected: int = 0
+    """Registrations that were refused and changed so that the server takes them."""
     requests: int = 0
     """Requests sent, the failed ones included."""
     retries: int = 0

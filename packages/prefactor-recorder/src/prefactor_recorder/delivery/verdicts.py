@@ -9,13 +9,15 @@ success                              delivered
 no permission                        later, and slowly: a token can be given it
 the server's own trouble             later
 a bad token                          delivery pauses
+too large                            its payloads are cut to what the server takes
+a registration that is refused       sent again without what was refused
 any other refusal                    buried
 absent                               not processed: the first failure ends a bulk request
 
 a whole request                      meaning
 no answer, 408, 425, 5xx, 409        later
 429, 503 with Retry-After            later, when it says
-413                                  smaller
+413                                  smaller; one item by itself has its payloads cut
 400, 422 in the words of the API     smaller, until one item is left to blame
 anything else                        the address or the token is wrong: delivery pauses
 """
@@ -80,6 +82,7 @@ _FATES: Final = {
     "validation_errors": Fate.BURY,
 }
 """By code. The server's own trouble, and the codes of servers to come, are tried again."""
+_TOLD = ("code", "message", "errors", "limit", "limit_of")
 _CONFLICTS = frozenset({"invalid_action", "idempotency_key_already_used"})
 
 
@@ -90,14 +93,14 @@ def judge_item(item: Item, output: Mapping[str, Any] | None) -> Verdict:
     if output.get("status") == "success":
         return DELIVERED
     code = output.get("code")
-    refusal = {name: output[name] for name in ("code", "message", "errors") if name in output}
+    refusal = {name: output[name] for name in _TOLD if name in output}
     if code in _CONFLICTS:
         return _judge_conflict(item, refusal)
     return Verdict(_FATES.get(str(code), Fate.RETRY), refusal)
 
 
 def _judge_conflict(item: Item, refusal: dict[str, Any]) -> Verdict:
-    match item.entry.record.operation:
+    match item.record.operation:
         case Operation.REGISTER:
             return Verdict(Fate.ASK, refusal)
         case Operation.CREATE_SPAN:
@@ -132,6 +135,10 @@ class Failure(NamedTuple):
     """Whether the server may have acted on it."""
     dropped: bool = False
     """Whether the connection was lost before the answer was whole."""
+    limit: int | None = None
+    """How much the server takes, if there was too much of something."""
+    limit_of: str | None = None
+    """Of what."""
     hopeless: bool = False
     """Whether it cannot be sent at all: the address or the token makes no request."""
 
@@ -145,7 +152,10 @@ class Failure(NamedTuple):
     @property
     def refusal(self) -> dict[str, Any]:
         """What is written into a dead letter."""
-        return {"code": self.code or "unknown", "message": self.message, "status": self.status}
+        told = {"code": self.code or "unknown", "message": self.message, "status": self.status}
+        return (
+            told if self.limit is None else told | {"limit": self.limit, "limit_of": self.limit_of}
+        )
 
 
 _LATER = frozenset({408, 409, 425, 429})
