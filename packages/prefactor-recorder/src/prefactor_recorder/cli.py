@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import os
 import sys
 import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import orjson
 
@@ -17,9 +18,12 @@ from ._version import __version__
 from .client_check import require_client
 from .delivery.verdicts import describe
 from .errors import ConfigurationError
+from .record import Operation
 from .spool.directory import default_directory
 from .spool.inventory import ProcessFiles, survey
+from .spool.letters import LETTERS, Letter
 from .spool.removal import Scope, doomed, remove, remove_directory
+from .spool.retry import retry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -60,12 +64,21 @@ def _parser() -> argparse.ArgumentParser:
         metavar="SECONDS",
         help="how long to try (%(default)s)",
     )
+    show = commands.add_parser("show", help="print a dead letter whole")
+    show.add_argument("letter", metavar="ID", help="its id, as `list` shows it, or its beginning")
+    show.add_argument("--json", action="store_true", help="as one JSON document")
+    retry = commands.add_parser("retry", help="put dead letters back, to be delivered again")
+    retry.add_argument("ids", nargs="*", metavar="ID", help="of a dead letter, or of a run")
+    retry.add_argument("--all", action="store_true", help="all of them")
+    retry.add_argument("--agent-id", metavar="ID", help="register their runs for this agent")
+    retry.add_argument("--environment-id", metavar="ID", help="and in this environment")
+    retry.add_argument("--json", action="store_true", help="as one JSON document")
     rm = commands.add_parser("rm", help="delete what is delivered, of processes that are dead")
     what = rm.add_mutually_exclusive_group()
     what.add_argument("--dead-letters", action="store_true", help="and dead letters")
     what.add_argument("--all", action="store_true", help="and what has not been delivered")
     rm.add_argument("--yes", action="store_true", help="do it; otherwise only say what would go")
-    for command in (found, flush, rm):
+    for command in (found, flush, show, retry, rm):
         command.add_argument(
             "--spool-dir", type=Path, metavar="DIRECTORY", help="instead of PREFACTOR_SPOOL_DIR"
         )
@@ -88,7 +101,7 @@ def _list(given: argparse.Namespace) -> int:
     accounts = survey(root)
     if given.json:
         document = {"spool_dir": root, "accounts": [asdict(account) for account in accounts]}
-        sys.stdout.write(orjson.dumps(document, _plain, orjson.OPT_INDENT_2).decode() + "\n")
+        _print_json(document)
         return 0
     waiting = [account for account in accounts if account.processes or account.not_regular]
     for account in waiting:
@@ -104,7 +117,9 @@ def _list(given: argparse.Namespace) -> int:
     return 0
 
 
-def _plain(value: object) -> str:
+def _plain(value: object) -> object:
+    if isinstance(value, Letter):
+        return _plain_letter(value)
     if isinstance(value, Path):
         return str(value)
     raise TypeError(type(value).__name__)
@@ -121,11 +136,10 @@ def _told(process: ProcessFiles, now: float) -> Iterator[str]:
         yield f"  dead letter: {_letter(letter)}"
 
 
-def _letter(letter: dict[str, Any]) -> str:
-    record: dict[str, Any] = letter.get("record") or {}
-    refusal: dict[str, Any] = letter.get("refusal") or {}
+def _letter(letter: Letter) -> str:
+    record, refusal = _member(letter, "record"), _member(letter, "refusal")
     return (
-        f"{letter.get('time')} {record.get('operation')} {record.get('id')} "
+        f"{letter.id} {letter.content.get('time')} {record.get('operation')} {record.get('id')} "
         f"of run {record.get('run_id')}: {describe(refusal)}"
     )
 
@@ -139,6 +153,94 @@ def _ago(seconds: float) -> str:
 
 def _count(things: Sequence[object], noun: str) -> str:
     return f"{len(things)} {noun}{'' if len(things) == 1 else 's'}"
+
+
+def _member(letter: Letter, name: str) -> dict[str, Any]:
+    found: Any = letter.content.get(name)
+    return cast("dict[str, Any]", found) if isinstance(found, dict) else {}
+
+
+def _print_json(document: object) -> None:
+    sys.stdout.write(orjson.dumps(document, _plain, orjson.OPT_INDENT_2).decode() + "\n")
+
+
+# -- show
+
+
+def _show(given: argparse.Namespace) -> int:
+    found = [
+        (process, letter)
+        for account in survey(_root(given))
+        for process in account.processes
+        for letter in process.letters
+        if letter.id.startswith(given.letter)
+    ]
+    if len({letter.id for _, letter in found}) != 1:
+        known = "no dead letter has" if not found else f"{len(found)} dead letters have"
+        raise ConfigurationError(f"{known} an id that begins with {given.letter!r}: see `list`")
+    process, letter = found[0]
+    if given.json:
+        _print_json({**_plain_letter(letter), "process": process.name})
+        return 0
+    record, refusal = _member(letter, "record"), _member(letter, "refusal")
+    _say(f"dead letter {letter.id} of process {process.name}")
+    _say(f"since:     {letter.content.get('time')}")
+    _say(f"operation: {record.get('operation')}")
+    _say(f"run:       {record.get('run_id')}")
+    _say(f"id:        {record.get('id')}")
+    _say(f"refusal:   {describe(refusal)}")
+    for errors in [refusal["errors"]] if "errors" in refusal else []:
+        _say(f"errors:    {json.dumps(errors, ensure_ascii=False)}")
+    _say(json.dumps(_body(letter), indent=2, ensure_ascii=False))
+    return 0
+
+
+def _plain_letter(letter: Letter) -> dict[str, Any]:
+    return {"letter": letter.id, **letter.content}
+
+
+def _body(letter: Letter) -> Any:
+    """What would have been sent, as recorded; its text if it is not JSON."""
+    record = letter.record
+    if record is None:
+        return _member(letter, "record").get("body")
+    first = '"timestamp":' if record.operation is Operation.FINISH_SPAN else ""
+    text = record.body.decode()
+    try:
+        # Not orjson: numbers beyond 64 bits are to be shown as they are.
+        return json.loads(f"{{{first}{text}}}")
+    except ValueError:
+        return text
+
+
+# -- retry
+
+
+def _retry(given: argparse.Namespace) -> int:
+    if given.all == bool(given.ids):
+        raise ConfigurationError("name dead letters or runs (see `list`), or say --all")
+    named = {"agent_id": given.agent_id, "environment_id": given.environment_id}
+    changes = {name: value for name, value in named.items() if value}
+    put_back: list[Letter] = []
+    left, failed = 0, False
+    for account in survey(_root(given)):
+        for path in [p for each in account.processes for p in each.files if p.suffix == LETTERS]:
+            try:
+                done = retry(path, None if given.all else given.ids, changes)
+            except OSError as error:
+                sys.stderr.write(f"prefactor-spool: {path}: {error}\n")
+                failed = True
+                continue
+            put_back += done.put_back
+            left += done.left
+    if given.json:
+        _print_json({"put_back": put_back, "left": left})
+    else:
+        _say(
+            f"{_count(put_back, 'dead letter')} put back, {left} left; the next process that "
+            "records delivers them, or `prefactor-spool flush`"
+        )
+    return 1 if failed or (given.ids and not put_back) else 0
 
 
 # -- flush
@@ -195,8 +297,10 @@ def _rm_process(
     return 0
 
 
-def _say(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
+def _say(text: str) -> None:
+    """Print a text; what could steer a terminal is shown as it is written in JSON."""
+    shown = (c if c.isprintable() or c == "\n" else f"\\u{ord(c):04x}" for c in text)
+    sys.stdout.write("".join(shown) + "\n")
 
 
-_COMMANDS = {"list": _list, "flush": _flush, "rm": _rm}
+_COMMANDS = {"list": _list, "flush": _flush, "show": _show, "retry": _retry, "rm": _rm}

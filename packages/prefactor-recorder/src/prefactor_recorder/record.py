@@ -17,12 +17,14 @@ concatenations of bytes; nothing that was written is ever parsed again.
 from __future__ import annotations
 
 import enum
+import re
 from struct import Struct
 from typing import NamedTuple
 from zlib import crc32
 
 MAX_ID = 64
 """Characters of the longest id that the API knows."""
+_ID = re.compile(rf"[A-Za-z0-9_.:-]{{1,{MAX_ID}}}")
 MIN_KEY = 8
 """Characters of the shortest key that a bulk request takes."""
 MAX_KEY = 64
@@ -86,6 +88,11 @@ class Record(NamedTuple):
     def key(self) -> str:
         """The idempotency key: the same whenever and by whomever this record is sent."""
         return idempotency_key(self.operation, self.id)
+
+
+def is_id(text: str) -> bool:
+    """Whether a text can be the id of a run or a span."""
+    return _ID.fullmatch(text) is not None
 
 
 def idempotency_key(operation: Operation, identifier: str) -> str:

@@ -14,8 +14,9 @@ from .ending import close_at_exit, is_closed
 from .errors import ConfigurationError
 from .forking import assembling
 from .guard import failures, guarded, warn_once
+from .record import is_id
 from .registration import registration
-from .run import Run, is_id
+from .run import Run
 from .settings import RecorderSettings, resolve
 from .span_types import SpanTypes
 from .stats import Stats

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any, Self
 
 from .clock import quoted
@@ -10,7 +9,7 @@ from .context import Block, enter, innermost, leave
 from .corrections import shown
 from .errors import RunTerminated
 from .guard import failures, guarded
-from .record import MAX_ID, Operation
+from .record import Operation, is_id
 from .span import CANCELLATIONS, Root, Span, moment, status_member
 
 if TYPE_CHECKING:
@@ -22,8 +21,6 @@ if TYPE_CHECKING:
     from .core import Core
     from .registration import Registration
     from .span import Status
-
-_ID = re.compile(rf"[A-Za-z0-9_.:-]{{1,{MAX_ID}}}")
 
 
 class Run(Block):
@@ -181,7 +178,7 @@ class Run(Block):
         if isinstance(parent, Span):
             # A span of another run (one agent calls another) is no place in this one.
             return parent.anchor if parent.run.id == self.id else None
-        if isinstance(parent, str) and _ID.fullmatch(parent):
+        if isinstance(parent, str) and is_id(parent):
             return str.__str__(parent)
         if parent is not None and not isinstance(parent, Root | Run):
             failures.note(
@@ -236,8 +233,3 @@ class Run(Block):
 @guarded
 def _tell(callback: Callable[[Run], object], run: Run) -> None:
     callback(run)
-
-
-def is_id(text: str) -> bool:
-    """Whether a text can be the id of a run or a span."""
-    return _ID.fullmatch(text) is not None

@@ -68,7 +68,7 @@ class Notices:
                 "lost",
                 now,
                 f"finds the registration of run {run_id} damaged on disk, and makes it again from "
-                "what its start says; its span types are missing",
+                "what is left of the run; its span types are missing",
             )
         if settlement.buried:
             self._buried(settlement.buried, now)

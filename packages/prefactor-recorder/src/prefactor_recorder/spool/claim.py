@@ -123,8 +123,23 @@ def _lock(path: Path, descriptor: int) -> bool:
         _fcntl.flock(descriptor, _fcntl.LOCK_EX | _fcntl.LOCK_NB)
     except BlockingIOError:
         return False
+    return is_at(path, descriptor)
+
+
+def is_at(path: Path, descriptor: int) -> bool:
+    """Whether an open file is still the one of that name."""
     try:
         there = path.lstat()
     except FileNotFoundError:
         return False
     return os.path.samestat(there, os.fstat(descriptor))
+
+
+def lock_file(descriptor: int) -> None:
+    """Lock a file that is held for no longer than it takes to change it; waits for others.
+
+    Raises:
+        OSError: It cannot be locked.
+    """
+    if _fcntl is not None:
+        _fcntl.flock(descriptor, _fcntl.LOCK_EX)

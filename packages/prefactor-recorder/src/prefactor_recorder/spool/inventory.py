@@ -5,12 +5,11 @@ from __future__ import annotations
 import contextlib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from .claim import LOCK, is_alive
 from .directory import check_private, is_regular
 from .identity import read_identity
-from .letters import LETTERS, read_letters
+from .letters import LETTERS, Letter, read_letters
 from .segment import ACK, SEGMENT, look_at_segment, process_of
 
 # In the order in which they may be deleted: acks mean nothing without their segment, but a segment
@@ -40,7 +39,7 @@ class ProcessFiles:
     """Records in them that are not settled."""
     oldest: float | None = None
     """When the oldest segment was last written to, as seconds since 1970; None if there is none."""
-    letters: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    letters: list[Letter] = field(default_factory=list[Letter])
     """Its dead letters."""
 
 
@@ -139,7 +138,7 @@ def _is_alive(lock: Path) -> bool:
         return False
 
 
-def _letters(path: Path) -> list[dict[str, Any]]:
+def _letters(path: Path) -> list[Letter]:
     try:
         return read_letters(path)
     except OSError:

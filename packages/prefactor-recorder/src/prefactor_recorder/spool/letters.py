@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 
-from .directory import append_file, is_regular, read_file
+from prefactor_recorder.record import Operation, Record, is_id
+
+from .claim import is_at, lock_file
+from .directory import append_file, create_file, is_regular, read_file
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
     from datetime import datetime
     from pathlib import Path
-
-    from prefactor_recorder.record import Record
 
 LETTERS = ".dead"
 
@@ -45,16 +48,74 @@ def append_letter(path: Path, letter: bytes, limit: int) -> None:
     Raises:
         OSError: It cannot be kept.
     """
-    descriptor = append_file(path)
-    try:
+    with _locked(path) as descriptor:
         size = os.fstat(descriptor).st_size
         if size + len(letter) > limit:
             raise OSError(f"{path} is as large as dead letters may get")
         if os.write(descriptor, letter) != len(letter):
             os.ftruncate(descriptor, size)
             raise OSError("the disk is full")
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Generator[int]:
+    """The file of dead letters, open to append to, while nobody else changes it.
+
+    `retry` takes letters out of it while the process that they belong to may add others.
+
+    Raises:
+        OSError: It cannot be opened or locked.
+    """
+    while True:
+        descriptor = append_file(path)
+        try:
+            lock_file(descriptor)
+            if is_at(path, descriptor):
+                yield descriptor
+                return
+            # Somebody deleted it while we waited for the lock.
+        finally:
+            os.close(descriptor)
+
+
+def take_letters(path: Path, put_back: Callable[[list[Letter]], set[str]]) -> None:
+    """Have letters put back, and delete those that were.
+
+    What is put back is kept elsewhere before it is deleted here. A crash in between leaves it in
+    both places, and it is delivered once all the same, under the same keys.
+
+    Args:
+        path: The file.
+        put_back: Gets all letters; returns the ids of those that it has put back.
+
+    Raises:
+        OSError: The file cannot be read or changed; nothing is lost.
+    """
+    with _locked(path):
+        lines = read_file(path).splitlines(keepends=True)
+        done = put_back([letter for line in lines if (letter := decode_letter(line))])
+        kept = [line for line in lines if letter_id(line) not in done]
+        if not kept:
+            path.unlink()
+        elif len(kept) < len(lines):
+            _replace(path, b"".join(kept))
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Replace what is in the file, or leave it as it was."""
+    temporary = path.with_name(f"{path.name}.{os.getpid()}")
+    with contextlib.suppress(FileNotFoundError):
+        temporary.unlink()
+    other = create_file(temporary)
+    try:
+        lock_file(other)  # whoever opens it under its new name waits as well
+        with os.fdopen(os.dup(other), "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
     finally:
-        os.close(descriptor)
+        os.close(other)
 
 
 def trim_letters(directory: Path, limit: int) -> int:
@@ -79,16 +140,50 @@ def trim_letters(directory: Path, limit: int) -> int:
     return deleted
 
 
-def read_letters(path: Path) -> list[dict[str, Any]]:
-    """The letters of a file, without what a crash has left of a line.
+class Letter(NamedTuple):
+    """A dead letter."""
+
+    id: str
+    """What it is called on the command line: a digest of its line."""
+    content: dict[str, Any]
+    """The line: `time`, `refusal` and `record`."""
+
+    @property
+    def record(self) -> Record | None:
+        """The record as it was; None if the letter was not written by this package."""
+        match self.content.get("record"):
+            case {
+                "operation": str(operation),
+                "run_id": str(run_id),
+                "id": str(identifier),
+                "body": str(body),
+            } if operation in _OPERATIONS and is_id(run_id) and is_id(identifier):
+                return Record(_OPERATIONS[operation], run_id, identifier, body.encode())
+            case _:
+                return None
+
+
+_OPERATIONS = {operation.type: operation for operation in Operation}
+
+
+def letter_id(line: bytes) -> str:
+    """What a letter is called on the command line."""
+    return hashlib.sha256(line.strip()).hexdigest()[:12]
+
+
+def decode_letter(line: bytes) -> Letter | None:
+    """The letter of a line; None if it is not one, such as what a crash has left of one."""
+    try:
+        content: Any = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        return None
+    return Letter(letter_id(line), content) if isinstance(content, dict) else None
+
+
+def read_letters(path: Path) -> list[Letter]:
+    """The letters of a file.
 
     Raises:
         OSError: The file cannot be read.
     """
-    letters: list[dict[str, Any]] = []
-    for line in read_file(path).splitlines():
-        try:
-            letters.append(orjson.loads(line))
-        except orjson.JSONDecodeError:
-            continue
-    return letters
+    return [letter for line in read_file(path).splitlines() if (letter := decode_letter(line))]

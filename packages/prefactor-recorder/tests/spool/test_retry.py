@@ -1,0 +1,144 @@
+"""Dead letters that are put back while their process goes on, and while something fails."""
+
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from prefactor_recorder.record import Operation, Record
+from prefactor_recorder.spool import SpoolJournal
+from prefactor_recorder.spool.letters import (
+    append_letter,
+    encode_letter,
+    read_letters,
+    take_letters,
+)
+from prefactor_recorder.spool.retry import retry
+
+Open = Callable[..., SpoolJournal]
+Make = Callable[..., bytes]
+REFUSAL = {"code": "not_found", "message": "not here"}
+
+
+def letter(number: int, operation: Operation = Operation.CREATE_SPAN) -> bytes:
+    """A dead letter of one run."""
+    record = Record(operation, "run-00000001", f"span-{number}", b'"payload":{}')
+    return encode_letter(record, REFUSAL, datetime.now(UTC))
+
+
+def waiting(spool: Path, open_journal: Open) -> list[str]:
+    """The ids of everything that the next process takes over."""
+    journal = open_journal(spool_dir=spool)
+    journal.adopt()
+    found: list[str] = []
+    while entries := journal.read(100_000):
+        found += [entry.record.id for entry in entries]
+    return found
+
+
+@pytest.fixture
+def file(open_journal: Open, record: Make, spool: Path) -> Path:
+    """Where a process that is alive keeps its dead letters."""
+    journal = open_journal()
+    journal.append(record(0))
+    (segment,) = spool.rglob("*.seg")
+    return segment.with_name(segment.stem.rpartition("-")[0] + ".dead")
+
+
+def test_nothing_is_lost_between_a_living_process_and_retry(
+    file: Path, open_journal: Open, spool: Path
+) -> None:
+    """Letters that are added while others are put back are put back, or still there."""
+    total = 300
+
+    def add() -> None:
+        for number in range(total):
+            append_letter(file, letter(number), 10**8)
+
+    adding = threading.Thread(target=add)
+    adding.start()
+    put_back = 0
+    while adding.is_alive():
+        put_back += len(retry(file, None).put_back)
+    adding.join()
+    put_back += len(retry(file, None).put_back)
+
+    assert put_back == total
+    assert not file.exists()
+    # A process takes over a bounded number of others at once.
+    segments = len([*spool.rglob("*.seg")]) - 1
+    found: list[str] = []
+    while len(found) < total and segments > 0:
+        journal = open_journal()
+        journal.adopt()
+        while entries := journal.read(100_000):
+            found += [entry.record.id for entry in entries]
+            journal.settle(entries)
+        segments -= 1
+    assert sorted(found) == sorted(f"span-{number}" for number in range(total))
+
+
+def test_what_cannot_be_put_back_stays_a_dead_letter(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When the spool cannot be written, nothing is deleted, and nothing half written stays."""
+    append_letter(file, letter(1), 10**8)
+    before = file.read_bytes(), {path.name for path in file.parent.iterdir()}
+    monkeypatch.setattr("prefactor_recorder.spool.segment.Segment.add", _fail)
+    with pytest.raises(OSError, match="the disk is full"):
+        retry(file, None)
+    assert (file.read_bytes(), {path.name for path in file.parent.iterdir()}) == before
+
+
+def _fail(*_: object) -> None:
+    raise OSError("the disk is full")
+
+
+def test_a_crash_before_the_letters_are_deleted_loses_none(
+    file: Path, open_journal: Open, spool: Path
+) -> None:
+    """What was put back and not deleted is put back again, under the same key."""
+    append_letter(file, letter(1), 10**8)
+    content = file.read_bytes()
+    retry(file, None)
+    file.write_bytes(content)
+    retry(file, None)
+    assert waiting(spool, open_journal) == ["span-1", "span-1"]
+
+
+def test_lines_that_are_no_letters_are_kept(file: Path) -> None:
+    """A torn line, another version's operation and a wrong id stay where they are."""
+    strange = [
+        b'{"time": "torn\n',
+        b"[1]\n",
+        b'{"record":{"operation":"agents/explode","run_id":"r","id":"i","body":""}}\n',
+        b'{"record":{"operation":"agent_spans/create","run_id":"../..","id":"i","body":""}}\n',
+    ]
+    file.write_bytes(b"".join([strange[0], letter(1), *strange[1:]]))
+    done = retry(file, None)
+    assert ([each.record and each.record.id for each in done.put_back], done.left) == (
+        ["span-1"],
+        2,
+    )
+    assert file.read_bytes() == b"".join(strange)
+    assert len(read_letters(file)) == 2
+
+
+def test_a_run_begins_with_its_registration(file: Path, open_journal: Open, spool: Path) -> None:
+    """Whatever the order of the letters, the registration and the start come first."""
+    for number, operation in enumerate(
+        [Operation.FINISH, Operation.CREATE_SPAN, Operation.START, Operation.REGISTER]
+    ):
+        append_letter(file, letter(number, operation), 10**8)
+    retry(file, None)
+    assert waiting(spool, open_journal) == ["span-3", "span-2", "span-1", "span-0"]
+
+
+def test_taking_nothing_leaves_the_file_alone(file: Path) -> None:
+    """A file of which nothing is put back is not rewritten."""
+    append_letter(file, letter(1), 10**8)
+    before = file.stat().st_ino
+    take_letters(file, lambda _: set())
+    assert file.stat().st_ino == before
