@@ -132,7 +132,7 @@ class Recorder(Declaring):
             "version": version,
         }
         described = registration(fields, self._schema_version(_sets(span_types)))
-        if sampled is not None and not isinstance(sampled, bool):
+        if sampled is not None and not isinstance(cast("object", sampled), bool):
             raise ConfigurationError(f"sampled must be True, False or None, got {shown(sampled)}")
         return self._new_run(described, sampled=sampled) or _unrecorded()
 

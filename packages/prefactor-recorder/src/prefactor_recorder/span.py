@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import traceback
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
 from .clock import quoted, unix_ns
 from .context import Block, enter, leave
@@ -244,7 +244,7 @@ class Span(Block):
 
 def status_member(status: str) -> bytes:
     """Return a status as a further member of a JSON object, defaulting to `complete`."""
-    member = STATUSES.get(str.__str__(status)) if isinstance(status, str) else None
+    member = STATUSES.get(str.__str__(status)) if isinstance(cast("object", status), str) else None
     if member is None:
         expected = ", ".join(STATUSES)
         failures.note(

@@ -7,7 +7,7 @@ that the disk has damaged is made again from the start of its run.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import orjson
 
@@ -119,7 +119,7 @@ def repaired_registration(record: Record, refusal: Mapping[str, Any]) -> Record 
     body = _members(record)
     errors = refusal.get("errors")
     if isinstance(errors, dict) and errors:
-        changed = _without(body, errors)
+        changed = _without(body, cast("dict[str, Any]", errors))
     else:
         gone = next((name for name in _OPTIONAL if name in body), None)
         changed = {name: value for name, value in body.items() if name != gone}
@@ -144,20 +144,23 @@ def _without(body: Mapping[str, Any], errors: Mapping[str, Any]) -> dict[str, An
     """A body without the members that have errors."""
     kept = dict(body)
     for name in errors.keys() & body.keys() - _NEEDED:
-        inner, below = body[name], errors[name]
-        if isinstance(inner, dict) and isinstance(below, dict) and below.keys() <= inner.keys():
+        inner, below = _object(body[name]), _object(errors[name])
+        if inner and below and below.keys() <= inner.keys():
             kept[name] = {key: value for key, value in inner.items() if key not in below}
         else:
             del kept[name]
     return kept
 
 
+def _object(value: Any) -> dict[str, Any]:
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+
+
 def _members(record: Record) -> dict[str, Any]:
     try:
-        body: Any = orjson.loads(b"{%b}" % record.body)
+        return _object(orjson.loads(b"{%b}" % record.body))
     except orjson.JSONDecodeError:
         return {}
-    return body if isinstance(body, dict) else {}
 
 
 def _registration(record: Record, body: Mapping[str, Any]) -> Record:
