@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .model_call import dumped
-from .pieces import CUT, Room, Text, arguments_of, items, members, part, present, tokens
+from .pieces import CUT, Room, Text, arguments_of, given, items, members, present, tokens
 
 JsonObject = dict[str, Any]
 _CACHE_COUNTS = ("cache_creation_input_tokens", "cache_read_input_tokens")
@@ -26,7 +26,7 @@ def message_result(body: JsonObject) -> JsonObject:
         response_id=body.get("id"),
         text="".join(block.get("text") or "" for block in content if block.get("type") == "text"),
         tool_calls=[
-            present(id=block.get("id"), name=block.get("name"), arguments=block.get("input"))
+            given(id=block.get("id"), name=block.get("name"), arguments=block.get("input"))
             for block in content
             if block.get("type") == "tool_use"
         ],
@@ -82,7 +82,9 @@ class MessageMerger:
         self.done = False
         self._room = Room()
         self._head: JsonObject = {}
-        self._blocks: dict[Any, _Block] = {}
+        self._blocks: list[tuple[Any, _Block]] = []
+        self._open: dict[Any, tuple[Any, _Block | None]] = {}
+        """By index, the id of the block that is being written, and the block if there was room."""
 
     def add(self, piece: Any) -> bool:
         """Take an event."""
@@ -92,7 +94,7 @@ class MessageMerger:
             case "content_block_start":
                 return self._started(piece)
             case "content_block_delta":
-                block = self._blocks.get(piece.index)
+                _, block = self._open.get(piece.index, (None, None))
                 return block is not None and block.add(piece.delta)
             case "message_delta":
                 self._head.update(dumped(piece.delta))
@@ -105,13 +107,20 @@ class MessageMerger:
 
     def _started(self, event: Any) -> bool:
         block = event.content_block
-        part(self._blocks, event.index, self._room, lambda: _Block(dumped(block), self._room))
+        identifier = getattr(block, "id", None)
+        # A new id begins a new block, whatever the index says.
+        if event.index not in self._open or self._open[event.index][0] != identifier:
+            begun = _Block(dumped(block), self._room) if self._room.part() else None
+            self._open[event.index] = identifier, begun
+            if begun is not None:
+                self._blocks.append((event.index, begun))
         # That a tool is about to be called is the first that is heard of an answer without words.
         return bool(getattr(block, "type", None) == "tool_use")
 
     def merged(self) -> JsonObject:
         """The message, or as much of it as has arrived."""
-        content = [block.merged() for _, block in sorted(self._blocks.items())]
+        in_order = sorted(self._blocks, key=lambda each: each[0])
+        content = [block.merged() for _, block in in_order]
         return {**self._head, "content": content, **self._room.mark()}
 
 

@@ -11,11 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-import orjson
-
 from prefactor_recorder.guard import guarded
 
-from .pieces import members
+from .pieces import loads, members
 
 if TYPE_CHECKING:
     from prefactor_recorder.span import Span
@@ -201,8 +199,8 @@ def _body(endpoint: Endpoint, model: Any) -> JsonObject | None:
 
 def _decoded(response: Any) -> JsonObject:
     try:
-        return members(orjson.loads(response.content))
-    except orjson.JSONDecodeError:
+        return members(loads(response.content))
+    except (ValueError, RecursionError):
         return {}  # a proxy's page, say, which the host looks at itself
 
 

@@ -144,7 +144,10 @@ class PrefactorTracingProcessor(TracingProcessor):
         self._steps.close(notes.get("stands_for"))
         self._steps.close(
             span.span_id,
-            lambda _: {**ended(span.span_data, notes["payload"]), **present(error=error)},
+            lambda _: {
+                **ended(span.span_data, notes["payload"], failed=error is not None),
+                **present(error=error),
+            },
             status=status,
             finished_at=_moment(span.ended_at),
         )

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from .model_call import dumped
 from .openai_answers import response_result
-from .pieces import arguments_of, items, members, present, tokens, without_secrets
+from .pieces import arguments_of, given, items, members, present, tokens, without_secrets
 
 PARAMETERS = (
     "temperature",
@@ -34,7 +34,7 @@ def plain(value: Any) -> Any:
         return {str(key): plain(each) for key, each in cast("Any", value).items()}
     if isinstance(value, list | tuple):
         return [plain(each) for each in cast("Any", value)]
-    return dumped(value) or value
+    return dumped(value) if hasattr(value, "model_dump") else value
 
 
 def begun(data: Any) -> dict[str, Any]:
@@ -71,20 +71,30 @@ def _call(data: Any, inputs: dict[str, Any]) -> dict[str, Any]:
     return present(model=data.model, parameters=parameters, **inputs)
 
 
-def ended(data: Any, payload: Mapping[str, Any]) -> dict[str, Any]:
-    """The result: what its data says when it ends, and did not say in its payload."""
+def ended(data: Any, payload: Mapping[str, Any], *, failed: bool = False) -> dict[str, Any]:
+    """The result: what its data says when it ends, and did not say in its payload.
+
+    Args:
+        data: The span's data.
+        payload: What was said when it began.
+        failed: Whether the step failed. A tool that did has no output, not even None.
+    """
+    if data.type == "function":
+        return ({} if failed else {"output": None}) | _function(data)
     tell = _ENDED.get(data.type)
     if tell is not None:
         return tell(data)
     if data.type == "generation":
         return _generation(data, payload)
     now = begun(data)
-    return {name: value for name, value in now.items() if payload.get(name) != value}
+    return {
+        name: value for name, value in now.items() if name not in payload or payload[name] != value
+    }
 
 
 def _function(data: Any) -> dict[str, Any]:
-    called = {"arguments": arguments_of(data.input), "output": plain(data.output)}
-    return present(**called, mcp=plain(data.mcp_data))
+    called = given(arguments=arguments_of(data.input), output=plain(data.output))
+    return {**called, **present(mcp=plain(data.mcp_data))}
 
 
 def _sums(data: Any) -> dict[str, Any]:
@@ -155,7 +165,6 @@ def failure(error: Mapping[str, Any] | None, kind: str, stack: str) -> dict[str,
 
 
 _ENDED: dict[str, Callable[[Any], dict[str, Any]]] = {
-    "function": _function,
     "guardrail": lambda data: {"triggered": bool(data.triggered)},
     "handoff": lambda data: present(to_agent=data.to_agent),
     "mcp_tools": lambda data: present(tools=data.result),

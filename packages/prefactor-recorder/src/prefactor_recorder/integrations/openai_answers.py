@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 from .model_call import dumped
-from .pieces import CUT, arguments_of, items, members, present, tokens
+from .pieces import CUT, arguments_of, given, items, members, present, tokens
 
 JsonObject = dict[str, Any]
 _PLAIN_MESSAGE = {"role", "content", "tool_calls", "parsed"}
@@ -39,7 +39,7 @@ def _says_more(choice: JsonObject) -> bool:
 def _chat_tool_call(call: JsonObject) -> JsonObject:
     function = members(call.get("function")) or members(call.get("custom"))
     written = function.get("arguments", function.get("input"))
-    return present(id=call.get("id"), name=function.get("name"), arguments=arguments_of(written))
+    return given(id=call.get("id"), name=function.get("name"), arguments=arguments_of(written))
 
 
 def completion_result(body: JsonObject) -> JsonObject:
@@ -69,7 +69,7 @@ def response_result(body: JsonObject) -> JsonObject:
             if part.get("type") == "output_text"
         ),
         tool_calls=[
-            present(
+            given(
                 id=item.get("call_id"),
                 name=item.get("name"),
                 arguments=arguments_of(item.get("arguments")),

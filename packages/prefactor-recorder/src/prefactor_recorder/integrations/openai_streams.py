@@ -32,6 +32,8 @@ class _Choice:
         self.finish_reason: Any = None
         self._texts: dict[str, Text] = {}
         self._tool_calls: dict[Any, _ToolCall] = {}
+        self._places: dict[Any, tuple[Any, Any]] = {}
+        """The key and the id of the call that an index stands for by now."""
 
     def add(self, delta: Any) -> bool:
         said = False
@@ -51,9 +53,9 @@ class _Choice:
 
     def _add_tool_call(self, piece: Any) -> bool:
         # Servers that speak OpenAI's language leave out what they take to be a matter of course.
-        identifier = getattr(piece, "id", None)
+        identifier = getattr(piece, "id", None) or None
         index = getattr(piece, "index", None)
-        key = identifier if index is None else index
+        key = self._key(identifier if index is None else index, identifier)
         call = part(self._tool_calls, key, self._room, lambda: _ToolCall(self._room))
         function = getattr(piece, "function", None)
         if call is None or function is None:
@@ -62,6 +64,14 @@ class _Choice:
         call.name = call.name or getattr(function, "name", None)
         call.arguments.add(getattr(function, "arguments", None))
         return True
+
+    def _key(self, index: Any, identifier: Any) -> Any:
+        """The call that a piece is of. A new id begins a new call, whatever the index says."""
+        key, known = self._places.get(index, (None, None))
+        if key is None or (identifier and known and identifier != known):
+            key, known = (index, identifier), identifier
+        self._places[index] = key, known or identifier
+        return key
 
     def texts(self) -> JsonObject:
         return {name: str(text) for name, text in self._texts.items()}
@@ -161,13 +171,16 @@ class ResponseMerger:
         return False
 
     def _finished(self, event: Any) -> None:
+        # With its id: some servers give every item the same index.
+        key = (event.output_index, getattr(event.item, "id", None))
         if self._room.part():
-            self._items[event.output_index] = dumped(event.item)
-        self._texts.pop(event.output_index, None)
+            self._items[key] = dumped(event.item)
+        self._texts.pop(key, None)
 
     def _add_text(self, event: Any, kind: str) -> bool:
         if kind == "response.output_text.delta":
-            text = part(self._texts, event.output_index, self._room, lambda: Text(self._room))
+            key = (event.output_index, getattr(event, "item_id", None))
+            text = part(self._texts, key, self._room, lambda: Text(self._room))
             if text is not None:
                 text.add(event.delta)
         return bool(event.delta)
@@ -177,11 +190,11 @@ class ResponseMerger:
         if "output" in self._head:
             return self._head
         output: dict[Any, JsonObject] = {
-            index: {"type": "message", "content": [{"type": "output_text", "text": str(text)}]}
-            for index, text in self._texts.items()
+            key: {"type": "message", "content": [{"type": "output_text", "text": str(text)}]}
+            for key, text in self._texts.items()
         }
         output.update(self._items)
-        in_order = [item for _, item in sorted(output.items())]
+        in_order = [item for _, item in sorted(output.items(), key=lambda each: each[0][0])]
         return {**self._head, "output": in_order, **self._room.mark()}
 
 

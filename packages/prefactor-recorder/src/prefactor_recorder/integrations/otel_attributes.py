@@ -108,6 +108,14 @@ class _Attributes:
         """The same, decoded if it is JSON."""
         return arguments_of(self.take(*names))
 
+    def take_value(self, name: str, *names: str) -> JsonObject:
+        """The same as the member of that name; empty if none of them is there.
+
+        JSON's null is there, and so are 0, false and what is empty.
+        """
+        value = self.take(*names)
+        return {} if value is None else {name: arguments_of(value)}
+
     def take_below(self, prefix: str) -> Any:
         """The value whose leaves are `prefix.…`."""
         found = nested(self.left, prefix)
@@ -141,9 +149,10 @@ def _payload(attributes: _Attributes) -> JsonObject:
         "gen_ai.request.model", "llm.model_name", "embedding.model_name", "reranker.model_name"
     )
     messages = _input_messages(attributes)
-    given = attributes.take_json("input.value", "traceloop.entity.input")
+    entity = attributes.take_value("input", "input.value", "traceloop.entity.input")
     attributes.take("input.mime_type", *_KINDS)
-    return present(
+    asked = _asked(attributes) or ({} if messages else entity)
+    said = present(
         model=model,
         provider=attributes.take("gen_ai.provider.name", "gen_ai.system", "llm.provider"),
         system=attributes.take_json("gen_ai.system_instructions"),
@@ -152,10 +161,10 @@ def _payload(attributes: _Attributes) -> JsonObject:
         tool_name=attributes.take("gen_ai.tool.name", "tool.name", "tool_call.function.name"),
         tool=_tool(attributes),
         agent=_agent(attributes),
-        input=_asked(attributes) or (None if messages else given),
         conversation_id=attributes.take("gen_ai.conversation.id", "session.id"),
         parameters=_parameters(attributes),
     )
+    return {**said, **asked}
 
 
 def _input_messages(attributes: _Attributes) -> list[JsonObject]:
@@ -214,17 +223,17 @@ def _agent(attributes: _Attributes) -> JsonObject:
     )
 
 
-def _asked(attributes: _Attributes) -> Any:
-    """What a tool, a retriever or an embedding was given."""
+def _asked(attributes: _Attributes) -> JsonObject:
+    """What a tool, a retriever or an embedding was given, as `input`."""
     texts = attributes.take_below("embedding.embeddings")
     if isinstance(texts, list):
         # The vectors next to the texts are for machines.
         texts = [members(each.get("embedding")).get("text") for each in items(texts)]
-    arguments = attributes.take_json(
-        "gen_ai.tool.call.arguments", "tool.parameters", "tool_call.function.arguments"
+    arguments = attributes.take_value(
+        "input", "gen_ai.tool.call.arguments", "tool.parameters", "tool_call.function.arguments"
     )
     query = attributes.take("gen_ai.retrieval.query.text", "reranker.query")
-    return arguments or query or texts
+    return arguments or present(input=query or texts)
 
 
 def _parameters(attributes: _Attributes) -> JsonObject:
@@ -241,19 +250,19 @@ def _result(attributes: _Attributes) -> JsonObject:
     messages = _output_messages(attributes)
     first = messages[0] if messages else {}
     reasons = attributes.take("gen_ai.response.finish_reasons", "llm.finish_reason")
-    output = attributes.take_json("output.value", "traceloop.entity.output")
+    returned = attributes.take_value("output", "gen_ai.tool.call.result")
+    output = attributes.take_value("output", "output.value", "traceloop.entity.output")
     attributes.take("output.mime_type")
-    return present(
+    said = present(
         model=attributes.take("gen_ai.response.model"),
         response_id=attributes.take("gen_ai.response.id"),
         text=text_of(first),
         tool_calls=tool_calls_of(first),
         messages=messages,
-        output=attributes.take_json("gen_ai.tool.call.result") or (None if messages else output),
-        documents=_documents(attributes),
         finish_reason=_first(reasons) or first.get("finish_reason"),
         time_to_first_token=attributes.take("gen_ai.response.time_to_first_chunk"),
     )
+    return {**said, **(returned or ({} if messages else output)), **_documents(attributes)}
 
 
 def _first(reasons: Any) -> Any:
@@ -262,11 +271,13 @@ def _first(reasons: Any) -> Any:
     return next(iter(cast("Any", reasons)), None)
 
 
-def _documents(attributes: _Attributes) -> Any:
-    written = attributes.take_json("gen_ai.retrieval.documents")
+def _documents(attributes: _Attributes) -> JsonObject:
+    """What was found, as `documents`. That nothing was found is something to say."""
+    written = attributes.take_value("documents", "gen_ai.retrieval.documents")
     for prefix in ("retrieval.documents", "reranker.output_documents"):
         found = attributes.take_below(prefix)
-        written = written or [each.get("document", each) for each in items(found)]
+        documents = [each.get("document", each) for each in items(found)]
+        written = written or present(documents=documents)
     return written
 
 

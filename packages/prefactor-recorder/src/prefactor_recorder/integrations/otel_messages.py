@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from .pieces import arguments_of, items, members, present
+from .pieces import arguments_of, given, items, members
 
 JsonObject = dict[str, Any]
 _PROMPT_EVENT = "gen_ai.content.prompt"
@@ -61,7 +61,7 @@ def _openinference_message(message: JsonObject) -> JsonObject:
         message["content"] = contents
     if calls:
         message["tool_calls"] = [
-            present(
+            given(
                 id=call.get("id"),
                 name=members(call.get("function")).get("name"),
                 arguments=arguments_of(members(call.get("function")).get("arguments")),
@@ -133,7 +133,7 @@ def tool_calls_of(message: JsonObject) -> list[JsonObject]:
     calls = items(arguments_of(message.get("tool_calls")))
     calls += [part for part in items(message.get("parts")) if part.get("type") == "tool_call"]
     return [
-        present(
+        given(
             id=call.get("id"),
             name=call.get("name") or members(call.get("function")).get("name"),
             arguments=arguments_of(

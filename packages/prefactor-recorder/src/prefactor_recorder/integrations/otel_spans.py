@@ -156,7 +156,10 @@ class Traces:
         if recorded is None:
             return
         payload, result = told(span)
-        late = {name: each for name, each in payload.items() if watched.payload.get(name) != each}
+        known = watched.payload
+        late = {
+            name: each for name, each in payload.items() if name not in known or known[name] != each
+        }
         status = _status(span)
         if status == "failed":
             result = {**result, "error": failure_of(span)}

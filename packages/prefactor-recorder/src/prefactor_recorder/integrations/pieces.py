@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any, cast
 
 import orjson
@@ -14,6 +17,8 @@ MAX_PARTS = 1_000
 REMOVED = "[removed]"
 SECRETS = frozenset({"authorization", "authorization_token", "headers", "api_key", "access_token"})
 """Members of a tool's declaration that open doors: a remote tool is declared with its key."""
+_LONG_NUMBER = re.compile(r"[0-9][0-9.]{15}|[0-9][eE]")
+"""What may be a number that does not fit: more than 15 digits, or an exponent."""
 CUT = "stream_truncated"
 """The member of a merged answer that says that more of it arrived than was kept."""
 
@@ -105,9 +110,37 @@ def arguments_of(text: Any) -> Any:
     if not isinstance(text, str):
         return text
     try:
-        return orjson.loads(text)
-    except orjson.JSONDecodeError:
+        return loads(text)
+    except (ValueError, RecursionError):
         return text
+
+
+def loads(text: str | bytes) -> Any:
+    """Decode JSON without losing a digit: a number that no float holds is kept as its text.
+
+    Integers have any size. orjson makes floats of those beyond 64 bits, so that text with long
+    numbers or exponents is read by the slower decoder.
+
+    Raises:
+        ValueError: It is not JSON.
+        RecursionError: It is nested too deeply.
+    """
+    if isinstance(text, bytes):
+        text = text.decode()
+    if _LONG_NUMBER.search(text) is None:
+        return orjson.loads(text)
+    return json.loads(text, parse_float=_number, parse_constant=_refuse)
+
+
+def _number(text: str) -> float | str:
+    number = float(text)
+    exact = number - number == 0 and Decimal(repr(number)) == Decimal(text)
+    return number if exact else text
+
+
+def _refuse(name: str) -> Any:
+    message = f"{name} is not JSON"
+    raise ValueError(message)
 
 
 def tokens(prompt: Any, completion: Any, total: Any = None) -> dict[str, int]:
@@ -134,6 +167,11 @@ def items(value: Any) -> list[dict[str, Any]]:
     return [members(item) for item in cast("Any", value)] if isinstance(value, list) else []
 
 
+def given(**values: Any) -> dict[str, Any]:
+    """Those that are there: 0, false and what is empty are values like any other."""
+    return {name: value for name, value in values.items() if value is not None}
+
+
 def present(**values: Any) -> dict[str, Any]:
-    """Those that say something."""
+    """Those that say something. Not for what a tool was given or returned; see `given`."""
     return {name: value for name, value in values.items() if value not in (None, {}, [], "")}
