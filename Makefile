@@ -9,7 +9,7 @@ export PYTHON
 
 RUN = PATH="$(CURDIR)/.venv/bin:$$PATH" scripts
 
-.PHONY: help demo serve test check bench lock format clean
+.PHONY: help demo serve test check bench dist lock format clean
 .NOTPARALLEL:
 
 help: ## List the targets
@@ -29,6 +29,9 @@ check: .venv/dev.stamp ## Format, lint, types, locks, architecture, docs: every 
 
 bench: .venv/dev.stamp ## Measure every figure the documentation claims
 	@$(RUN)/bench $(ARGS)
+
+dist: .venv/run.stamp ## Build wheels, source distributions, requirements and constraints into dist/
+	@$(RUN)/dist $(ARGS)
 
 lock: .venv/dev.stamp ## Rewrite requirements/*.txt from requirements/*.in and the packages
 	@$(RUN)/lock $(ARGS)

@@ -16,6 +16,7 @@ from langgraph.graph import END, START, MessagesState, StateGraph
 from langgraph.prebuilt import ToolNode
 
 from live_server import LiveServer
+from patience import patience
 from prefactor_http import AgentSpan, HttpClientConfig, PrefactorHttpClient
 from prefactor_recorder import Recorder
 from prefactor_recorder.integrations.langchain import PrefactorCallbackHandler
@@ -91,7 +92,7 @@ async def test_a_graph_arrives_as_a_tree_with_its_tokens(
     with Recorder(live_server.url, live_server.token, spool_dir=tmp_path) as recorder:
         handler = PrefactorCallbackHandler(recorder, agent_id="graph-agent", version="1")
         await graph().ainvoke({"messages": [("user", "1 + 2?")]}, {"callbacks": [handler]})
-        assert await recorder.aflush(LIMIT) == 0
+        assert await recorder.aflush(patience(LIMIT)) == 0
 
     run, spans = await arrived(live_server, "graph-agent")
     assert run.status == "complete"
@@ -133,7 +134,7 @@ async def test_a_workflow_arrives_as_a_tree_with_its_failure(
                 await Runner.run(bot, "Try")
         finally:
             agents.set_trace_processors([])
-        assert await recorder.aflush(LIMIT) == 0
+        assert await recorder.aflush(patience(LIMIT)) == 0
 
     run, spans = await arrived(live_server, "workflow-agent")
     assert run.status == "complete"

@@ -21,6 +21,7 @@ import pytest
 
 from checkout import ROOT
 from live_server import LiveServer
+from patience import patience
 from prefactor_http import AgentSpan, HttpClientConfig, PrefactorHttpClient
 from prefactor_recorder import Recorder
 
@@ -78,7 +79,7 @@ def start(
 def flush(server: LiveServer, spool: Path) -> None:
     """Deliver everything that is left, from this process."""
     with Recorder(server.url, server.token, spool_dir=spool) as recorder:
-        assert recorder.flush(LIMIT) == 0, recorder.stats()
+        assert recorder.flush(patience(LIMIT)) == 0, recorder.stats()
 
 
 def held(server: LiveServer, run_id: str) -> list[AgentSpan]:
@@ -111,7 +112,7 @@ def compare(server: LiveServer, ledger: Ledger) -> None:
 
 def wait_for_lines(path: Path, count: int) -> None:
     """Wait until a ledger has so many lines."""
-    deadline = time.monotonic() + LIMIT
+    deadline = time.monotonic() + patience(LIMIT)
     while not path.exists() or path.read_bytes().count(b"\n") < count:
         assert time.monotonic() < deadline, "the program records nothing"
         time.sleep(0.005)
@@ -263,7 +264,7 @@ def test_a_poisoned_item_stops_nothing_else(live_server: LiveServer, tmp_path: P
                 poison = number % 20 == 10
                 with run.span("x" * 5000 if poison else "agent:step", {"number": number}):
                     pass
-        assert recorder.flush(LIMIT) == 0, recorder.stats()
+        assert recorder.flush(patience(LIMIT)) == 0, recorder.stats()
         stats = recorder.stats()
     numbers = sorted(span.payload["number"] for span in held(live_server, run.id))
     assert numbers == [number for number in range(60) if number % 20 != 10]
@@ -286,12 +287,12 @@ def test_a_terminated_run_stops_its_host(live_server: LiveServer, tmp_path: Path
 
     def host() -> None:
         with recorder.run(agent_id="terminated", version="1.0.0") as run:
-            assert recorder.flush(LIMIT) == 0
+            assert recorder.flush(patience(LIMIT)) == 0
             asyncio.run(terminate(run.id))
             for _ in range(1000):
                 with run.span("agent:step"):
                     pass
-                recorder.flush(LIMIT)
+                recorder.flush(patience(LIMIT))
 
     with recorder, pytest.raises(Exception, match="it repeats itself") as caught:
         host()

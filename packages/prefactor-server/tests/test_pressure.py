@@ -13,6 +13,7 @@ from backends import rows, writes_held
 from front_door import ask, bulk_of_spans, register
 
 from live_server import LiveServer, start_server
+from patience import patience
 
 Serve = Callable[..., LiveServer]
 _SPANS = 20
@@ -94,7 +95,7 @@ def test_nothing_answered_is_lost_when_the_server_stops_under_load(
         register(server, f"run-{number}")
     with ThreadPoolExecutor(8) as threads:
         loads = [threads.submit(load, number) for number in range(8)]
-        assert enough.wait(60)
+        assert enough.wait(patience(60))
         server.process.send_signal(signal.SIGTERM)
         status = server.process.wait(30)
         for one in loads:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from patience import patience
 from prefactor_recorder.delivery import DeliverySettings
 from prefactor_recorder.record import Operation, encode
 from prefactor_recorder.spool import SpoolJournal
@@ -44,7 +45,7 @@ def flushed(delivery: Delivery) -> int:
     left: list[int] = []
     waiting = threading.Thread(target=lambda: left.append(delivery.flush()), daemon=True)
     waiting.start()
-    waiting.join(LIMIT)
+    waiting.join(patience(LIMIT))
     assert left, "the flush does not end"
     return left[0]
 
@@ -124,13 +125,13 @@ def test_a_signal_handler_may_flush_in_the_middle_of_a_record(
     left: list[int] = []
     body = b'"status":"complete","timestamp":"2026-01-31T09:30:00.000000Z"'
     last = Interrupted(encode(Operation.FINISH, run.id.encode(), run.id.encode(), body))
-    last.handler = lambda: left.append(delivery.flush(LIMIT))
+    last.handler = lambda: left.append(delivery.flush(patience(LIMIT)))
 
     assert journal.append(last)
 
     assert left == [0]
     assert len(server.spans) == 20
-    assert delivery.close(LIMIT) == 0
+    assert delivery.close(patience(LIMIT)) == 0
     journal.close()
     assert not [*tmp_path.rglob("*.seg")]
 

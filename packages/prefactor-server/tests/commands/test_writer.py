@@ -8,6 +8,7 @@ import pytest
 from database import Database
 from rows import create_span, finish_span, register, request, start
 
+from patience import patience
 from prefactor_server.commands.base import Command, Decision, Done, Outcome, Refused, Request
 from prefactor_server.commands.writer import MAX_BATCH_COMMANDS, Writer
 from prefactor_server.domain.agent_instance import AgentInstance
@@ -184,7 +185,7 @@ async def test_a_request_that_comes_as_the_worker_stops(watched: Watched) -> Non
     storage.gate.set_result(None)
     second = asyncio.create_task(writer.submit([start("b")], 1))
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(patience(10)):
         assert isinstance((await first)[0], Refused)
         assert isinstance((await second)[0], Refused)
 

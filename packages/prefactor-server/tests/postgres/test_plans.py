@@ -9,6 +9,7 @@ import pytest_asyncio
 from postgres_database import PostgresDatabase, do
 from rows import ACCOUNT, NOW, create_span, register, start, terminate
 
+from patience import patience
 from prefactor_server.domain.agent_deployment import AgentDeployment
 from prefactor_server.domain.agent_schema_version import AgentSchemaVersion
 from prefactor_server.domain.agent_version import AgentVersion
@@ -144,7 +145,7 @@ async def test_a_connection_is_not_held_to_its_first_plans(
 
     # The server counts in its own time.
     read_after = read_before
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(patience(30)):
         while read_after == read_before:
             read_after = await database.value(ENTRIES_READ)
     assert read_after - read_before < 1_000

@@ -9,6 +9,7 @@ from front_door import ask
 from raw_socket import PATIENCE, RawSocket, connected
 
 from live_server import LiveServer, start_server
+from patience import patience
 from prefactor_server.crowd import RESERVED
 
 MOST = 4
@@ -37,7 +38,7 @@ def held(small: LiveServer) -> Iterator[list[RawSocket]]:
 
 def _until_free(server: LiveServer) -> None:
     """Wait until the server has noticed that earlier connections are gone."""
-    until = time.monotonic() + PATIENCE
+    until = time.monotonic() + patience(PATIENCE)
     while ask(server, "GET", PING).status != 200:
         assert time.monotonic() < until
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from live_server import LiveServer
+from patience import patience
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,9 @@ def ask(
 ) -> Answer:
     """Send one request, with the server's token unless another one, or an empty one, is given."""
     shown = server.token if token is None else token
-    connection = http.client.HTTPConnection(server.url.removeprefix("http://"), timeout=60)
+    connection = http.client.HTTPConnection(
+        server.url.removeprefix("http://"), timeout=patience(60)
+    )
     headers = {"Authorization": f"Bearer {shown}"} if shown else {}
     data = None if body is None else json.dumps(body)
     try:

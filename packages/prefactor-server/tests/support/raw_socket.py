@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from live_server import LiveServer
+from patience import patience
 
 PATIENCE = 30.0
 
@@ -32,7 +33,9 @@ class RawSocket:
     def __init__(self, server: LiveServer) -> None:
         address = urlsplit(server.url)
         self.token = server.token
-        self._socket = socket.create_connection((address.hostname, address.port or 0), PATIENCE)
+        self._socket = socket.create_connection(
+            (address.hostname, address.port or 0), patience(PATIENCE)
+        )
         self._buffer = b""
 
     def send(self, data: bytes) -> None:

@@ -1,0 +1,3 @@
+"""What holds for every test of the repository: no process outlives its test."""
+
+pytest_plugins = ["children"]
