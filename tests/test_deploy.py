@@ -58,25 +58,22 @@ def nginx() -> str:
     return re.sub(r"#.*", "", text)
 
 
-def test_the_image_is_built_from_what_is_there() -> None:
-    """Whatever is copied into the image exists, and is not kept out by the ignore file."""
+def test_the_image_is_built_from_what_make_dist_builds() -> None:
+    """What is copied into the image is what the documentation installs, and nothing is ignored."""
     copied = [path for rest in said(0, "COPY") for path in shlex.split(rest)[:-1]]
     ignore = (DEPLOY / "Containerfile.dockerignore").read_text(encoding="utf-8").splitlines()
 
-    assert "requirements/run.txt" in copied
-    assert [path for path in copied if not (ROOT / path).exists()] == []
+    assert copied == ["dist/requirements.txt", "dist/*.whl"]
     assert {line[1:] for line in ignore if line.startswith("!")} == set(copied)
 
 
-def test_the_image_can_build_the_package_without_the_network() -> None:
-    """Nothing but what the lock names is installed: it holds the build backend as well."""
-    lock = (ROOT / "requirements" / "run.txt").read_text(encoding="utf-8")
+def test_the_image_installs_as_the_documentation_says() -> None:
+    """First what the packages need, with hashes, then the server from the wheels alone."""
     commands = [rest for rest in said(0, "RUN") if "pip install" in rest]
 
     assert len(commands) == 2
-    assert "--require-hashes" in commands[0]
-    assert "--no-deps --no-build-isolation" in commands[1]
-    assert re.search(r"^hatchling==", lock, re.MULTILINE)
+    assert commands[0].endswith("--require-hashes --requirement /dist/requirements.txt")
+    assert commands[1].endswith("--no-index --find-links /dist prefactor-server")
 
 
 def test_the_image_sets_settings_that_there_are(tmp_path: Any) -> None:

@@ -1,7 +1,5 @@
 """What becomes of the values that LangChain hands over: plain JSON, without secrets."""
 
-import subprocess
-import sys
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -265,23 +263,3 @@ def test_the_types_are_declared() -> None:
     }
     assert all(each["title"] and each["template"] for each in declared)
     assert not any("data_risk" in each for each in declared)
-
-
-@pytest.mark.parametrize(
-    ("module", "library", "extra"),
-    [
-        ("langchain", "langchain_core", "langchain"),
-        ("openai_agents", "agents", "openai-agents"),
-    ],
-)
-def test_a_missing_library_is_named(module: str, library: str, extra: str) -> None:
-    """Importing an integration without its library says which command installs it."""
-    program = (
-        f"import sys; sys.modules[{library!r}] = None\n"
-        f"import prefactor_recorder.integrations.{module}"
-    )
-    ran = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=False
-    )
-    assert ran.returncode != 0
-    assert f'pip install "prefactor-recorder[{extra}]"' in ran.stderr

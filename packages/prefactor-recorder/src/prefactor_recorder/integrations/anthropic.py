@@ -1,4 +1,4 @@
-"""Records calls of Anthropic's Python client: `pip install "prefactor-recorder[anthropic]"`.
+"""Records calls of Anthropic's Python client: `pip install "anthropic>=0.50"`.
 
 `instrument(recorder)` records the calls of every client, `instrument_client(client)` those of one.
 A call becomes a span of the type `anthropic:message`, below the span that is current where it is
@@ -20,7 +20,7 @@ from .pieces import request_of
 try:
     import anthropic
 except ModuleNotFoundError as error:
-    raise missing_library("anthropic", "anthropic") from error
+    raise missing_library("anthropic>=0.50") from error
 
 if TYPE_CHECKING:
     from prefactor_recorder.recorder import Recorder

@@ -4,7 +4,7 @@
     with recorder.run("support-bot"):
         graph.invoke({"messages": [...]}, {"callbacks": [handler]})
 
-Needs langchain-core: `pip install "prefactor-recorder[langchain]"`.
+Needs langchain-core: `pip install "langchain-core>=0.3"`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ try:
     from langchain_core.callbacks import BaseCallbackHandler
     from langchain_core.runnables.config import var_child_runnable_config
 except ModuleNotFoundError as error:
-    raise missing_library("langchain-core", "langchain") from error
+    raise missing_library("langchain-core>=0.3") from error
 
 from .langchain_ends import attempt, control_flow, failed_tool, noted, reply, tool_output
 from .langchain_json import document, message, model_call, plain, step_name, surroundings

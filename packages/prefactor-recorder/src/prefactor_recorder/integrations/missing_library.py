@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import re
 
-def missing_library(library: str, extra: str) -> ModuleNotFoundError:
+
+def missing_library(requirement: str) -> ModuleNotFoundError:
     """The error to raise, with the command that helps.
 
     Args:
-        library: The distribution that is missing.
-        extra: The extra of this package that brings it.
+        requirement: What is missing, as the extra of this package asks for it.
     """
+    library = re.split(r"[^\w-]", requirement)[0]
     return ModuleNotFoundError(
-        f"{library} is not installed. This integration needs it: "
-        f'pip install "prefactor-recorder[{extra}]"',
+        f'{library} is not installed. This integration needs it: pip install "{requirement}"',
         name=library,
     )

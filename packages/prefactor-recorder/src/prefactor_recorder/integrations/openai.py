@@ -1,4 +1,4 @@
-"""Records calls of OpenAI's Python client: `pip install "prefactor-recorder[openai]"`.
+"""Records calls of OpenAI's Python client: `pip install "openai>=1.60"`.
 
 `instrument(recorder)` records the calls of every client, `instrument_client(client)` those of one.
 A call becomes a span below the span that is current where it is made; see `SPAN_TYPES`.
@@ -26,7 +26,7 @@ from .pieces import request_of
 try:
     import openai
 except ModuleNotFoundError as error:
-    raise missing_library("openai", "openai") from error
+    raise missing_library("openai>=1.60") from error
 
 if TYPE_CHECKING:
     from prefactor_recorder.recorder import Recorder

@@ -4,7 +4,7 @@
     with recorder.run("support-bot"):
         await Runner.run(agent, "Where is my order?")
 
-Needs openai-agents: `pip install "prefactor-recorder[openai-agents]"`.
+Needs openai-agents: `pip install "openai-agents>=0.1"`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ try:
     import agents
     from agents.tracing import TracingProcessor
 except ModuleNotFoundError as error:
-    raise missing_library("openai-agents", "openai-agents") from error
+    raise missing_library("openai-agents>=0.1") from error
 
 from .openai_agents_json import begun, ended, failure, plain
 from .openai_agents_types import CUSTOM, OF_KIND, SPAN_TYPES, TRACE

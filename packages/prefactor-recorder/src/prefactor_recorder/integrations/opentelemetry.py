@@ -1,4 +1,4 @@
-"""Records what others trace with OpenTelemetry: `pip install "prefactor-recorder[opentelemetry]"`.
+"""Records what others trace with OpenTelemetry: `pip install "opentelemetry-sdk>=1.25"`.
 
 Add a `PrefactorSpanProcessor` to the tracer provider, next to any other processor. Spans that tell
 of models, tools and agents become spans of a run; all others are looked through.
@@ -20,7 +20,7 @@ from .otel_attributes import kind_of
 try:
     from opentelemetry.sdk.trace import SpanProcessor
 except ModuleNotFoundError as error:
-    raise missing_library("opentelemetry-sdk", "opentelemetry") from error
+    raise missing_library("opentelemetry-sdk>=1.25") from error
 
 from .otel_spans import MAX_OPEN, Traces
 
