@@ -28,7 +28,7 @@ _MAXIMA: Final = {
 _AT_LEAST_ONE: Final = frozenset(
     {"max_request_bytes", "max_payload_bytes", "max_queue_bytes", "idempotency_days"}
 )
-_LARGEST: Final = 2**53
+_LARGEST: Final = 2**62
 _WHOLE_NUMBER: Final = re.compile(r"-?[0-9]{1,19}")
 
 SECRET: Final = "bootstrap_token"  # noqa: S105 - the name of it

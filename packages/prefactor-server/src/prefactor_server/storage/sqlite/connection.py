@@ -154,8 +154,7 @@ def translated_errors() -> Generator[None]:
 
 _DAMAGED: Final = (
     "The server's database is damaged: it can no longer be read as it was written, and takes no "
-    "writes. Stop the server, keep a copy of the files, run prefactor-server verify, and restore a "
-    "backup"
+    "writes. Stop the server, keep a copy of its files, and restore a backup"
 )
 _DAMAGE: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
