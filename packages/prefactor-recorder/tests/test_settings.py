@@ -63,3 +63,28 @@ def test_a_slash_at_the_end_of_the_address_changes_nothing(tmp_path: Path) -> No
     after = SpoolJournal(tmp_path, api_url="https://api.example", api_token="token")
     assert after.adopt() == 2
     after.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("api_url", 5),
+        ("api_token", b"token"),
+        ("agent_id", ["a"]),
+        ("environment_id", {}),
+        ("durability", ["disk"]),
+        ("spool_dir", 7),
+        ("spool_limit", "512"),
+        ("memory_limit", 1e9),
+        ("max_payload_size", "1"),
+        ("sample_rate", "half"),
+        ("exit_timeout", []),
+        ("redact", "yes"),
+        ("on_terminated", 1),
+        ("enabled", "no"),
+    ],
+)
+def test_a_setting_of_a_wrong_type_is_refused_at_once(name: str, value: object) -> None:
+    """It raises where the recorder is made, and the message names the setting."""
+    with pytest.raises(ConfigurationError, match=name):
+        resolve({}, **{name: value})

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field, fields
+from numbers import Number
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
+from uuid import UUID
 
 from .errors import ConfigurationError
 
@@ -65,6 +67,12 @@ class RecorderSettings:
     """URL of a proxy for all requests."""
 
     def __post_init__(self) -> None:
+        for name, kinds in _KINDS.items():
+            value = getattr(self, name)
+            _require(isinstance(value, kinds), f"{name} has a wrong type: {type(value).__name__}")
+        for name in ("redact", "on_terminated"):
+            value = getattr(self, name)
+            _require(value is None or callable(value), f"{name} must be callable")
         _require(self.durability in get_args(Durability), "durability must be 'disk' or 'memory'")
         _require(0 <= self.sample_rate <= 1, "sample_rate must be from 0 to 1")
         _require(self.exit_timeout >= 0, "exit_timeout must not be negative")
@@ -87,6 +95,21 @@ class RecorderSettings:
         return None if self.api_token else "PREFACTOR_API_TOKEN"
 
 
+_KINDS: dict[str, tuple[type, ...]] = {
+    "api_url": (str,),
+    "api_token": (str,),
+    "agent_id": (str, Number, UUID, type(None)),
+    "environment_id": (str, Number, UUID, type(None)),
+    "enabled": (bool,),
+    "durability": (str,),
+    "spool_dir": (Path, type(None)),
+    "spool_limit": (int,),
+    "memory_limit": (int,),
+    "max_payload_size": (int,),
+    "sample_rate": (int, float),
+    "exit_timeout": (int, float),
+    "proxy": (str, type(None)),
+}
 SMALLEST_PAYLOAD = 1024
 LARGEST_PAYLOAD = 32 * MIB
 
@@ -125,6 +148,8 @@ def _absolute(path: str | Path) -> Path:
     """The same place wherever the program goes: one that becomes a service changes directory."""
     try:
         return Path(path).expanduser().absolute()
+    except TypeError:
+        raise ConfigurationError(f"spool_dir has a wrong type: {type(path).__name__}") from None
     except RuntimeError as error:  # `~` without a home, or of a user that is not there
         raise ConfigurationError(f"spool_dir is {str(path)!r}: {error}") from None
 

@@ -1,0 +1,162 @@
+"""What is changed about refused items, as pure rules."""
+
+import random
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from prefactor_recorder.delivery.lanes import Item
+from prefactor_recorder.delivery.planner import ABSENCES, Planner
+from prefactor_recorder.delivery.repair import (
+    SizeLimits,
+    distinct_registration,
+    repaired_registration,
+)
+from prefactor_recorder.delivery.verdicts import judge_item
+from prefactor_recorder.journal import Entry
+from prefactor_recorder.memory import MemoryJournal
+from prefactor_recorder.record import Operation, Record
+from recorded import TIME, RecordedRun
+
+NOT_FOUND = {"status": "error", "code": "not_found", "message": "no such run"}
+
+
+def span(payload: int, result: int) -> Item:
+    """A span with payloads of about so many bytes."""
+    start = '"agent_instance_id":"r","id":"s","schema_name":",\\"payload\\":","payload":'
+    create = Record(
+        Operation.CREATE_SPAN, "r", "s", start.encode() + orjson.dumps({"text": "p" * payload})
+    )
+    end = f'{TIME},"status":"complete","result_payload":'
+    finish = Record(
+        Operation.FINISH_SPAN, "r", "s", end.encode() + orjson.dumps({"text": "r" * result})
+    )
+    item = Item(create, Entry(create, 10, None))
+    item.merge(Entry(finish, 10, None))
+    return item
+
+
+def payloads(item: Item) -> tuple[bytes, bytes]:
+    """Payload and result of what is sent; the rest has to be as it was."""
+    sent = orjson.loads(item.encode())
+    assert sent["schema_name"] == ',"payload":'
+    assert sent["status"] == "complete"
+    return orjson.dumps(sent["payload"]), orjson.dumps(sent["result_payload"])
+
+
+@given(st.integers(0, 60_000), st.integers(0, 60_000), st.integers(1, 70_000), st.booleans())
+def test_a_span_fits_what_the_server_says(
+    payload: int, result: int, limit: int, whole: bool
+) -> None:
+    """Refused by a server that says its limit, an item becomes smaller until it is taken."""
+    of = "request_bytes" if whole else "payload_bytes"
+    item, limits = span(payload, result), SizeLimits()
+    for _ in range(40):
+        size = len(item.encode()) + len(b'{"items":[]}')
+        if size <= limit if whole else max(map(len, payloads(item))) <= limit:
+            break
+        before = item.size
+        if not limits.reduce(item, {"code": "bad_request", "limit": limit, "limit_of": of}):
+            assert max(map(len, payloads(item))) <= 256
+            break
+        assert item.size < before
+    later = span(payload, result)
+    limits.fit(later)
+    assert later.size <= max(item.size, span(0, 0).size)
+
+
+def test_a_refusal_without_a_limit_halves_the_payloads() -> None:
+    """A proxy says only that it is too much; at the end there is nothing left to halve."""
+    item, limits, sizes = span(100_000, 0), SizeLimits(), []
+    while limits.reduce(item, {"code": "unknown", "status": 413}):
+        sizes.append(len(payloads(item)[0]))
+    assert sizes == sorted(sizes, reverse=True)
+    assert sizes[0] > 45_000
+    assert sizes[-1] <= 256
+    assert (limits.payload, limits.request) == (None, None)
+
+
+def registration(**members: Any) -> Record:
+    """A registration."""
+    body = {"id": "r", "agent_id": "a", "environment_id": "e", **members}
+    return Record(Operation.REGISTER, "r", "r", orjson.dumps(body)[1:-1])
+
+
+def members(record: Record | None) -> dict[str, Any]:
+    """What a registration says."""
+    assert record is not None
+    return orjson.loads(b"{%b}" % record.body)  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize(
+    ("errors", "left"),
+    [
+        ({"external_identifier": {"code": "invalid_value"}}, {"agent_version"}),
+        (
+            {"agent_version": {"name": {"code": "invalid_value"}}},
+            {"external_identifier", "agent_version"},
+        ),
+        ({"agent_version": {"code": "invalid_value"}}, {"external_identifier"}),
+    ],
+)
+def test_a_registration_loses_what_was_refused(errors: dict[str, Any], left: set[str]) -> None:
+    """Only the members with errors go, a part of a version by itself."""
+    given = registration(external_identifier="x", agent_version={"name": "n", "description": "d"})
+    found = members(repaired_registration(given, {"code": "validation_errors", "errors": errors}))
+    assert found.keys() == {"id", "agent_id", "environment_id", *left}
+    if "name" in errors.get("agent_version", {}):
+        assert found["agent_version"] == {"description": "d"}
+
+
+def test_what_a_run_is_about_is_never_left_out() -> None:
+    """Without its agent or its environment it would be another run: it becomes a dead letter."""
+    for name in ("agent_id", "environment_id", "id"):
+        errors = {name: {"code": "invalid_value"}}
+        assert repaired_registration(registration(), {"errors": errors}) is None
+    assert repaired_registration(registration(), {"code": "bad_request"}) is None
+
+
+def test_an_identifier_is_made_distinct_once() -> None:
+    """It gets the run's id at its end, within what a name may have; a second time says no."""
+    found = distinct_registration(registration(external_identifier="x" * 256))
+    assert members(found)["external_identifier"] == "x" * 254 + "~r"
+    assert found is not None
+    assert distinct_registration(found) is None
+    assert distinct_registration(registration()) is None
+
+
+def test_spans_of_a_run_that_nobody_registers_do_not_wait_without_end() -> None:
+    """Also while nothing else is delivered, they become dead letters after some time."""
+    journal, planner = MemoryJournal(2**20), Planner(2**20, random.Random(1).random)
+    RecordedRun(journal).span("span-00000001")
+    planner.add(journal.read(2**20))
+    now, asked, buried = 0.0, 0, 0
+    while not buried:
+        batch = planner.next_batch(now, 1000, 2**20)
+        if batch is None:
+            now = planner.next_release
+            continue
+        asked += 1
+        verdicts = [judge_item(item, NOT_FOUND) for item in batch.items.values()]
+        buried = len(planner.settle(batch, verdicts, now).buried)
+    assert (asked, buried) == (ABSENCES, 2)
+    assert now > 600
+
+
+def test_a_run_that_is_put_back_is_sent_again() -> None:
+    """A planner that remembers a run as refused sends it when its registration comes again."""
+    journal, planner = MemoryJournal(2**20), Planner(2**20, random.Random(1).random)
+    run = RecordedRun(journal).begin()
+    for code, expected in (("not_found", 2), (None, 0)):
+        planner.add(journal.read(2**20))
+        batch = planner.next_batch(0.0, 1000, 2**20)
+        assert batch is not None
+        output = {"status": "success"} if code is None else {"status": "error", "code": code}
+        keys = list(batch.items)
+        outputs = dict.fromkeys(keys if code is None else keys[:1], output)
+        verdicts = [judge_item(item, outputs.get(key)) for key, item in batch.items.items()]
+        assert len(planner.settle(batch, verdicts, 0.0).buried) == expected
+        run.begin()
