@@ -118,6 +118,13 @@ def test_packages_require_each_other_in_the_same_version() -> None:
     assert [needed for needed in asked if not needed.endswith(f"=={version()}")] == []
 
 
+def test_the_changelog_tells_what_this_version_brings() -> None:
+    """The version that the packages carry has a section of its own, with a date."""
+    text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+    assert re.search(rf"^## \[{re.escape(version())}\] - \d{{4}}-\d\d-\d\d$", text, re.MULTILINE)
+
+
 def requirements_of(package: Path) -> list[str]:
     """Everything that a package asks for, extras included."""
     project = tomllib.loads((package / "pyproject.toml").read_text(encoding="utf-8"))["project"]
