@@ -201,6 +201,19 @@ async def test_a_risk_profile_is_changed_by_what_is_given(
     assert len(server.requests) == 2
 
 
+async def test_an_agent_has_the_rollup_that_stands_beside_it(
+    client: PrefactorHttpClient, server: ScriptedServer
+) -> None:
+    """The risk rollup of an answer is the agent's, and None if the server sent none."""
+    rollup = {"observed_risk": {"max_score": 5}, "theoretical_risk": {"max_score": None}}
+    shown = {"details": details("agent"), "risk_rollup": rollup}
+    server.script(Reply(200, shown), Reply(200, shown), Reply(200, {"details": details("agent")}))
+    got = await client.agents.get("a", include_risk_rollup=True)
+    found = await client.agents.show(agent_id="a", include_risk_rollup=True)
+    assert got.risk_rollup == found.risk_rollup == rollup
+    assert (await client.agents.get("a")).risk_rollup is None
+
+
 async def test_a_template_is_read_by_its_name(
     client: PrefactorHttpClient, server: ScriptedServer
 ) -> None:

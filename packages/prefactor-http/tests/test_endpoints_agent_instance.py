@@ -177,6 +177,9 @@ async def test_show(client: PrefactorHttpClient, server: ScriptedServer) -> None
     await client.agent_instances.show(agent_instance_id="r", include_alert_count=True)
     assert (found.id, found.raised_alert_count) == ("r", 2)
     assert found.last_activity_span_at == found.inserted_at
+    for given in ({}, {"agent_instance_id": "r", "external_identifier": "nightly"}):
+        with pytest.raises(PrefactorRequestError, match="exactly one"):
+            await client.agent_instances.show(**given)
     named, by_id = server.requests
     assert named.path == by_id.path == "/api/v1/agent_instance/show"
     assert dict(named.query) == {"external_identifier": "nightly", "include_costs": "false"}

@@ -269,3 +269,22 @@ async def test_what_servers_add(client: PrefactorHttpClient, server: ScriptedSer
     )
     span = await client.agent_spans.get("s")
     assert {name: getattr(span, name) for name in added} == added
+
+
+async def test_sensitive_values_are_hidden_and_discarded(
+    client: PrefactorHttpClient, server: ScriptedServer
+) -> None:
+    """A span is read redacted on demand, and its sensitive values discarded under a key."""
+    span = {"type": "agent_span", "id": "a/b", "agent_instance_id": "r", "schema_name": "s"}
+    span |= {"status": "complete", "sensitive_discarded": True}
+    server.script(*[Reply(200, {"details": span})] * 3)
+    await client.agent_spans.get("a/b", redacted=True)
+    await client.agent_spans.get("a/b")
+    after = await client.agent_spans.discard_sensitive("a/b", "key-1")
+    redacted, plain, discard = server.requests
+    assert (redacted.path, dict(redacted.query)) == (plain.path, {"redacted": "true"})
+    assert not plain.query
+    assert after.sensitive_discarded is True
+    assert discard.target == "/api/v1/agent_spans/a%2Fb/discard_sensitive"
+    assert discard.json == {"idempotency_key": "key-1"}
+    assert discard.headers["idempotency-key"] == "key-1"

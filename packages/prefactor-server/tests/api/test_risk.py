@@ -229,3 +229,30 @@ async def test_an_agent_rolls_up_what_its_types_declare_and_did(door: Any) -> No
     assert elsewhere["observed_risk_rollup"]["total"] == 0
     token = await door.deployment_token(run)
     assert (await door.get("/agent/agent-1", query, token=token)).details == agent
+
+
+async def test_an_agent_is_assessed_by_what_its_types_declare_and_did(door: Any) -> None:
+    """Beside the agent stand the assessed types, what they may see and do, and the worst score."""
+    _, run = await _weighed(door)
+    await _spans(door, run, "school", "unheard-of")
+    mailer = {**TYPES[0], "name": "mail", "data_risk": {"action_profile": {}}}
+    mailer["data_risk"]["action_profile"] = {"external_communication": "allowed"}
+    await door.run("active", agent_schema_version={"span_type_schemas": [*TYPES, mailer]})
+    await door.run("active", agent_id="bare", agent_schema_version={"span_type_schemas": TYPES})
+    query = {"include_risk_rollup": "true"}
+
+    shown = (await door.get("/agent/agent-1", query)).body
+    found = (await door.get("/agent/show", {**query, "agent_id": "bare"})).body
+    plain = (await door.get("/agent/agent-1")).body
+
+    observed, theoretical = (shown["risk_rollup"][f"{x}_risk"] for x in ("observed", "theoretical"))
+    assert observed["assessed_span_types"] == ["school"]
+    assert observed["all_data_categories"] == ["minors_data"]
+    assert observed["all_actions"] == ["read_data", "destroy_data"]
+    assert observed["max_score"] == 5
+    assert theoretical["assessed_span_types"] == ["crm", "mail", "school"]
+    assert "external_communication" in theoretical["all_actions"]
+    assert theoretical["max_score"] == 12
+    assert found["risk_rollup"]["observed_risk"]["assessed_span_types"] == []
+    assert found["risk_rollup"]["theoretical_risk"]["max_score"] is None
+    assert "risk_rollup" not in plain

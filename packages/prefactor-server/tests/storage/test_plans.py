@@ -244,6 +244,7 @@ def test_every_load_uses_an_index(path: Path) -> None:
         account=True,
         environments_in_use={"e"},
         deployments_in_use={"d"},
+        holds={"r", "q"},
         rows={(RiskProfile, "p"), (RiskProfile, "q"), (AdminUserInvite, "i")},
     )
 

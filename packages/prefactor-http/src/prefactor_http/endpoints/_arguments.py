@@ -161,3 +161,15 @@ def _argument_error() -> Any:
 
 
 _ArgumentError: Any = _argument_error()
+
+
+def exactly_one(**given: str | None) -> dict[str, str]:
+    """The one argument that was given.
+
+    Raises:
+        PrefactorRequestError: None or several were given.
+    """
+    found = {name: value for name, value in given.items() if value is not None}
+    if len(found) != 1:
+        raise PrefactorRequestError(f"Give exactly one of {' and '.join(given)}")
+    return found

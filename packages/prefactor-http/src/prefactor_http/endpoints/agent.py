@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from prefactor_http.encoding import segment
-from prefactor_http.exceptions import PrefactorRequestError
 from prefactor_http.models.agent import Agent, AgentForCreate, AgentForUpdate, AgentSummary
 from prefactor_http.pages import Page, page_params
 
-from ._arguments import as_dict, checked
+from ._arguments import as_dict, checked, exactly_one
 from ._base import Endpoint, present, to_details, to_page
 
 if TYPE_CHECKING:
@@ -63,7 +62,7 @@ class AgentClient(Endpoint):
             agent_id: Its id.
             environment_id: Count only in this environment.
             include_counts: Include `instance_counts`.
-            include_risk_rollup: Include the two risk rollups.
+            include_risk_rollup: Include the risk rollups.
             options: Limits and headers of this call only.
 
         Raises:
@@ -74,7 +73,7 @@ class AgentClient(Endpoint):
             "include_counts": include_counts,
             "include_risk_rollup": include_risk_rollup,
         }
-        return to_details(await self._read(_path(agent_id), params, options), Agent, "agents.get")
+        return _shown(await self._read(_path(agent_id), params, options), "agents.get")
 
     async def show(
         self,
@@ -92,17 +91,12 @@ class AgentClient(Endpoint):
             ValueError: None or both were given.
             PrefactorNotFoundError: There is no such agent.
         """
-        if (agent_id is None) == (external_identifier is None):
-            message = "Give exactly one of agent_id and external_identifier"
-            raise PrefactorRequestError(message)
-        params = {
-            "agent_id": agent_id,
-            "external_identifier": external_identifier,
+        params = exactly_one(agent_id=agent_id, external_identifier=external_identifier) | {
             "environment_id": environment_id,
             "include_counts": include_counts,
             "include_risk_rollup": include_risk_rollup,
         }
-        return to_details(await self._read(f"{PATH}/show", params, options), Agent, "agents.show")
+        return _shown(await self._read(f"{PATH}/show", params, options), "agents.show")
 
     async def list(
         self,
@@ -223,6 +217,15 @@ class AgentClient(Endpoint):
         """
         reply = await self._delete(_path(agent_id), idempotency_key, options)
         return to_details(reply, Agent, "agents.delete") if reply.get("details") else None
+
+
+def _shown(reply: dict[str, Any], operation: str) -> Agent:
+    """The agent in a reply, with its risk rollup, which stands beside it."""
+    agent = to_details(reply, Agent, operation)
+    rollup = reply.get("risk_rollup")
+    if isinstance(rollup, dict):
+        agent.risk_rollup = cast("dict[str, Any]", rollup)
+    return agent
 
 
 def _path(agent_id: str) -> str:

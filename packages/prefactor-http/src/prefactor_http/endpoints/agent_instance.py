@@ -22,7 +22,7 @@ from prefactor_http.models.agent_instance_skeleton import AgentInstanceSkeleton
 from prefactor_http.models.types import FinishStatus, InstancePurpose
 from prefactor_http.pages import Page, page_params
 
-from ._arguments import as_dict, as_time, checked
+from ._arguments import as_dict, as_time, checked, exactly_one
 from ._base import Endpoint, present, to_details
 
 if TYPE_CHECKING:
@@ -181,9 +181,9 @@ class AgentInstanceClient(Endpoint):
         Raises:
             PrefactorConflictError: Runs of several agents have the external identifier.
         """
-        params = present(
-            agent_instance_id=agent_instance_id,
-            external_identifier=external_identifier,
+        params = exactly_one(
+            agent_instance_id=agent_instance_id, external_identifier=external_identifier
+        ) | present(
             include_counts=include_counts,
             include_costs=include_costs,
             include_risk_score=include_risk_score,

@@ -28,6 +28,8 @@ class AgentForUpdate(RequestModel):
     owner_person_id: str | None = None
     risk_profile_id: str | None = None
     team_id: str | None = None
+    current_version_id: str | None = None
+    """The version that is current in the default environment."""
 
     def to_body(self) -> dict[str, Any]:
         """Exactly the fields that were given, None included."""
@@ -80,3 +82,5 @@ class Agent(AgentSummary):
     instance_counts: AgentInstanceCounts | None = None
     theoretical_risk_rollup: dict[str, Any] | None = None
     observed_risk_rollup: dict[str, Any] | None = None
+    risk_rollup: dict[str, Any] | None = None
+    """`observed_risk` and `theoretical_risk`, if they were asked for."""

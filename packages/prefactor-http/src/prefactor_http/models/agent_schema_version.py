@@ -20,6 +20,8 @@ class SpanTypeSchemaForCreate(RequestModel):
     title: str | None = None
     description: str | None = None
     template: str | None = None
+    result_template: str | None = None
+    """Takes the place of `template` once there is a result."""
     data_risk: DataRisk | None = None
 
 

@@ -67,6 +67,7 @@ class AgentSpan(ReplyModel):
     finished_at: datetime | None = None
     purpose: str | None = None
     sensitive_encoding: bool | None = None
+    sensitive_discarded: bool | None = None
     risk_level: str | None = None
     risk_score: float | None = None
     payload_byte_size_estimate: int | None = None

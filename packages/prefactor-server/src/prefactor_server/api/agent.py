@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import msgspec
 from msgspec.structs import asdict
 
+from prefactor_server.api.agent_views import (
+    AgentDetails,
+    AgentShown,
+    AgentSummary,
+    agent_details,
+    agent_summary,
+)
 from prefactor_server.api.deleted import show_deleted
 from prefactor_server.api.fields import Name, NewId, NoFields, Text
 from prefactor_server.api.listing import FilterBy, ListOf
 from prefactor_server.api.operation import Call, Example, Parameter, Prepared, Read, Write
 from prefactor_server.api.query import flag
-from prefactor_server.api.risk_rollup import RiskRollupView, risk_rollups
-from prefactor_server.api.views import Listed, Success, listed, show_time
+from prefactor_server.api.risk_rollup import risk_rollup_view, risk_rollups, risk_rollups_view
+from prefactor_server.api.views import Listed, Success, listed
 from prefactor_server.commands.agent import (
     CreateAgent,
     DeleteAgent,
+    Pin,
     ReinstateAgent,
     RetireAgent,
     UpdateAgent,
 )
 from prefactor_server.commands.base import Command, Done
-from prefactor_server.domain.agent import Agent, AgentStatus, agent_status
+from prefactor_server.domain.agent import Agent
 from prefactor_server.domain.errors import (
     BadRequest,
     IdempotencyKeyUsed,
@@ -30,7 +38,7 @@ from prefactor_server.domain.errors import (
     NotFound,
     ValidationFailed,
 )
-from prefactor_server.queries.agent import AgentRecord, InstanceCounts
+from prefactor_server.queries.agent import AgentRecord
 
 
 class AgentFields(msgspec.Struct, kw_only=True):
@@ -46,64 +54,17 @@ class AgentFields(msgspec.Struct, kw_only=True):
 
 
 class AgentUpdateFields(msgspec.Struct, kw_only=True):
-    """What is to be different; what is left out stays. Null clears an owner, profile or team."""
+    """What is to be different; what is left out stays. Null clears an owner, profile or team.
+
+    ``current_version_id`` is that of the deployment in the account's default environment.
+    """
 
     name: Name | msgspec.UnsetType | None = msgspec.UNSET
     description: Text | msgspec.UnsetType | None = msgspec.UNSET
     owner_person_id: Name | msgspec.UnsetType | None = msgspec.UNSET
     risk_profile_id: Name | msgspec.UnsetType | None = msgspec.UNSET
     team_id: Name | msgspec.UnsetType | None = msgspec.UNSET
-
-
-class AvailableActions(msgspec.Struct, frozen=True, kw_only=True):
-    """What an agent's status and use allow."""
-
-    update: bool
-    retire: bool
-    reinstate: bool
-    delete: bool
-
-
-class InstanceCountsView(msgspec.Struct, frozen=True, kw_only=True):
-    """How many runs an agent has; ``finished`` counts those that have ended, however they did."""
-
-    total: int
-    pending: int
-    active: int
-    complete: int
-    failed: int
-    cancelled: int
-    terminated: int
-    finished: int
-
-
-class AgentSummary(msgspec.Struct, frozen=True, kw_only=True):
-    """An agent on a list."""
-
-    type: Literal["agent"] = "agent"
-    id: str
-    account_id: str
-    name: str
-    description: str | None
-    external_identifier: str | None
-    status: AgentStatus
-    owner_person_id: str | None
-    team_id: str | None
-    available_actions: AvailableActions
-    inserted_at: str
-    updated_at: str
-
-
-class AgentDetails(AgentSummary, frozen=True, kw_only=True):
-    """An agent by itself. ``instance_counts`` is null unless ``include_counts`` asks for it.
-
-    So are the rollups unless ``include_risk_rollup`` does.
-    """
-
-    risk_profile_id: str | None
-    instance_counts: InstanceCountsView | None
-    theoretical_risk_rollup: RiskRollupView | None = None
-    observed_risk_rollup: RiskRollupView | None = None
+    current_version_id: Name | msgspec.UnsetType | None = msgspec.UNSET
 
 
 _LIST = ListOf(
@@ -152,19 +113,23 @@ async def _prepare_create(call: Call, body: AgentFields) -> Prepared:
     def reply(done: Done) -> Success[AgentDetails]:
         if not isinstance(done.row, Agent):
             raise TypeError(done.row)
-        return Success(details=_details(AgentRecord(done.row, None), call.now, None))
+        return Success(details=agent_details(AgentRecord(done.row, None), call.now, None))
 
     return Prepared(command, reply)
 
 
 async def _prepare_update(call: Call, body: AgentUpdateFields) -> Prepared:
     given = {name: value for name, value in asdict(body).items() if value is not msgspec.UNSET}
+    pin = None
+    if "current_version_id" in given:
+        environment = await call.services.reader.environments.default(call.principal)
+        pin = Pin(environment.id, given.pop("current_version_id"))
     for name in ("name", "description"):
         # These can be replaced and not be taken away.
         if given.get(name, "") is None:
             del given[name]
     agent_id = await call.services.reader.agents.id_of(call.principal, call.path_id)
-    return _prepared(call, UpdateAgent(call.request(), call.path_id, agent_id, given))
+    return _prepared(call, UpdateAgent(call.request(), call.path_id, agent_id, given, pin))
 
 
 async def _prepare_retire(call: Call, body: NoFields) -> Prepared:
@@ -189,33 +154,36 @@ def _prepared(call: Call, command: Command) -> Prepared:
     def reply(done: Done) -> Success[AgentDetails]:
         if not isinstance(done.row, AgentRecord):
             raise TypeError(done.row)
-        return Success(details=_details(done.row, call.now, None))
+        return Success(details=agent_details(done.row, call.now, None))
 
     return Prepared(command, reply)
 
 
-async def show_agent(call: Call, agent_id: str) -> Success[AgentDetails]:
-    """The answer about an agent, known by its id or its external identifier."""
+async def show_agent(call: Call, agent_id: str) -> AgentShown:
+    """Return the answer about an agent, known by its id or its external identifier."""
     record = await call.services.reader.agents.show(call.principal, agent_id)
     counts = None
     if flag(call.query, "include_counts"):
         counts = await call.services.reader.agents.instance_counts(
             call.principal, record.agent.id, call.query.get("environment_id")
         )
-    details = _details(record, call.now, counts)
-    if flag(call.query, "include_risk_rollup"):
-        theoretical, observed = await risk_rollups(call, record.agent.id)
-        details = msgspec.structs.replace(
-            details, theoretical_risk_rollup=theoretical, observed_risk_rollup=observed
-        )
-    return Success(details=details)
+    details = agent_details(record, call.now, counts)
+    if not flag(call.query, "include_risk_rollup"):
+        return AgentShown(details=details)
+    rollups = await risk_rollups(call, record.agent.id)
+    details = msgspec.structs.replace(
+        details,
+        theoretical_risk_rollup=risk_rollup_view(rollups.theoretical),
+        observed_risk_rollup=risk_rollup_view(rollups.observed),
+    )
+    return AgentShown(details=details, risk_rollup=risk_rollups_view(rollups))
 
 
-async def _get(call: Call) -> Success[AgentDetails]:
+async def _get(call: Call) -> AgentShown:
     return await show_agent(call, call.path_id)
 
 
-async def _show(call: Call) -> Success[AgentDetails]:
+async def _show(call: Call) -> AgentShown:
     agent_id, external = call.query.get("agent_id"), call.query.get("external_identifier")
     if (agent_id is None) == (external is None):
         raise BadRequest("Send exactly one of agent_id and external_identifier")
@@ -228,48 +196,7 @@ async def _show(call: Call) -> Success[AgentDetails]:
 async def _list(call: Call) -> Listed[AgentSummary]:
     listing = _LIST.read(call.query)
     page = await call.services.reader.agents.page(call.principal, listing)
-    return listed(listing, page, [_summary(record, call.now) for record in page.rows])
-
-
-def _summary(record: AgentRecord, now: int) -> AgentSummary:
-    return AgentSummary(**_fields(record, now))
-
-
-def _details(record: AgentRecord, now: int, counts: InstanceCounts | None) -> AgentDetails:
-    return AgentDetails(
-        **_fields(record, now),
-        risk_profile_id=record.agent.risk_profile_id,
-        instance_counts=None if counts is None else _counts(counts),
-    )
-
-
-def _fields(record: AgentRecord, now: int) -> dict[str, Any]:
-    agent, status = record.agent, agent_status(record.agent, record.last_registered_at, now)
-    return {
-        "id": agent.id,
-        "account_id": agent.account_id,
-        "name": agent.name,
-        "description": agent.description,
-        "external_identifier": agent.external_identifier,
-        "status": status,
-        "owner_person_id": agent.owner_person_id,
-        "team_id": agent.team_id,
-        "available_actions": AvailableActions(
-            update=True,
-            retire=status != "retired",
-            reinstate=status == "retired",
-            delete=not record.in_use,
-        ),
-        "inserted_at": show_time(agent.inserted_at),
-        "updated_at": show_time(agent.updated_at),
-    }
-
-
-def _counts(counts: InstanceCounts) -> InstanceCountsView:
-    total = sum(counts)
-    return InstanceCountsView(
-        **counts._asdict(), total=total, finished=total - counts.pending - counts.active
-    )
+    return listed(listing, page, [agent_summary(record, call.now) for record in page.rows])
 
 
 # An agent once belonged to an environment, and had a version of its own.
@@ -311,7 +238,8 @@ OPERATIONS = (
         summary="Change an agent",
         description=(
             "What is left out stays as it is. Null clears owner_person_id, risk_profile_id and "
-            "team_id, and leaves name and description. Needs an account token."
+            "team_id, and leaves name and description. current_version_id becomes that of the "
+            "agent's deployment in the default environment. Needs an account token."
         ),
         body=AgentUpdateFields,
         wrapped=True,
@@ -371,7 +299,7 @@ OPERATIONS = (
         path="/api/v1/agent/show",
         summary="Find an agent by its id or its external identifier",
         description="Takes exactly one of the two.",
-        reply=Success[AgentDetails],
+        reply=AgentShown,
         refusals=(NotFound, ValidationFailed),
         parameters=(
             Parameter("agent_id", "The agent's id, or its external identifier."),
@@ -386,7 +314,7 @@ OPERATIONS = (
         path="/api/v1/agent/{agent_id}",
         summary="Show an agent",
         description="The id in the path may be the agent's external identifier.",
-        reply=Success[AgentDetails],
+        reply=AgentShown,
         refusals=(NotFound, ValidationFailed),
         parameters=_COUNTS,
         answer=_get,

@@ -6,13 +6,14 @@ from typing import Final, Literal
 
 import msgspec
 
-from prefactor_server.api.agent import AgentDetails, show_agent
+from prefactor_server.api.agent import show_agent
 from prefactor_server.api.agent_instance import show_in_full
 from prefactor_server.api.agent_instance_views import AgentInstanceDetails
 from prefactor_server.api.agent_schema_version_operations import show_schema_version
 from prefactor_server.api.agent_schema_version_views import AgentSchemaVersionDetails
 from prefactor_server.api.agent_span_views import AgentSpanView, span_view
 from prefactor_server.api.agent_version import AgentVersionView, show_version
+from prefactor_server.api.agent_views import AgentDetails
 from prefactor_server.api.operation import Call, Read
 from prefactor_server.api.views import show_time
 from prefactor_server.domain.errors import Limit, NotFound, TooLarge

@@ -23,7 +23,7 @@ class SkeletonSchema(msgspec.Struct, frozen=True):
     """A type of spans that the run has."""
 
     name: str
-    title: str | None
+    title: str
 
 
 class SkeletonColumns(msgspec.Struct, frozen=True):
@@ -75,7 +75,7 @@ def _pieces(run_id: str, skeleton: Skeleton) -> Iterator[bytes]:
         "agent_instance_id": run_id,
         "total": len(skeleton.columns.id),
         "origin": show_optional_time(skeleton.origin),
-        "schemas": [SkeletonSchema(*one) for one in skeleton.schemas],
+        "schemas": [SkeletonSchema(name, title or name) for name, title in skeleton.schemas],
         "flag_values": FLAG_NAMES,
     }
     yield b'{"status":"success","details":' + _encoder.encode(head)[:-1] + b',"columns":{'

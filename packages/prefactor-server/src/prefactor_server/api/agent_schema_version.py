@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, TypeAlias
 
 import msgspec
 from msgspec import Meta
@@ -23,15 +23,24 @@ from prefactor_server.payloads import encode_document
 _encoder: Final = msgspec.json.Encoder(order="deterministic")
 
 
-class SpanTypeFields(msgspec.Struct, kw_only=True):
-    """One declared span type. Without a result schema, its spans are to have an empty result."""
+TypeName: TypeAlias = Annotated[str, Meta(min_length=1, description="must not be empty")]
 
-    name: Annotated[str, Meta(min_length=1, description="must not be empty")]
+
+class SpanTypeFields(msgspec.Struct, kw_only=True):
+    """One declared span type. Without a result schema, its spans are to have an empty result.
+
+    ``spanType`` is a second name of the type. ``result_template`` gives the summary in place of
+    ``template`` once there is a result.
+    """
+
+    name: TypeName
+    span_type: TypeName | None = msgspec.field(name="spanType", default=None)
     params_schema: JsonObject
     result_schema: JsonObject | None = None
     title: str | None = None
     description: str | None = None
     template: str | None = None
+    result_template: str | None = None
     data_risk: JsonObject | None = None
 
 
@@ -97,7 +106,7 @@ def _document(types: list[Mapping[str, Any]], quality: Sequence[Mapping[str, Any
 def _span_types(fields: SchemaVersionFields) -> list[Mapping[str, Any]] | None:
     if fields.span_type_schemas is not None:
         _check_names(fields.span_type_schemas)
-        return [_given(one) for one in fields.span_type_schemas]
+        return _under_both_names(fields.span_type_schemas)
     if fields.span_schemas is None:
         return None
     results = fields.span_result_schemas or {}
@@ -116,9 +125,20 @@ def _quality_schemas(fields: SchemaVersionFields) -> list[JsonObject]:
     return [] if fields.quality_schema is None else [{**fields.quality_schema, "name": "default"}]
 
 
+def _under_both_names(types: Sequence[SpanTypeFields]) -> list[Mapping[str, Any]]:
+    """Return the types, each under its name and its second one, unless another type has that."""
+    found = {one.name: _given(one) for one in types}
+    for one in types:
+        if one.span_type is not None and one.span_type not in found:
+            found[one.span_type] = {**_given(one), "name": one.span_type}
+    return list(found.values())
+
+
 def _given(one: SpanTypeFields) -> Mapping[str, Any]:
-    """The fields that say something: leaving one out and sending null are the same."""
-    return {name: value for name, value in msgspec.structs.asdict(one).items() if value is not None}
+    """Return the fields that say something: leaving one out and sending null are the same."""
+    fields = msgspec.structs.asdict(one)
+    del fields["span_type"]
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 def _check_names(types: Sequence[SpanTypeFields]) -> None:

@@ -34,6 +34,7 @@ class SpanTypeView(msgspec.Struct, frozen=True, kw_only=True):
     result_schema: Any
     result_schema_validation: SchemaValidation
     template: str | None
+    result_template: str | None
     data_risk: Any
 
 
@@ -112,13 +113,14 @@ def _span_type(one: Mapping[str, Any], problem: Problem) -> SpanTypeView:
     result = one.get("result_schema", EMPTY_OBJECT_SCHEMA)
     return SpanTypeView(
         name=one["name"],
-        title=_text(one, "title") or one["name"],
+        title=_title(one),
         description=_text(one, "description"),
         params_schema=one.get("params_schema"),
         params_schema_validation=_validation(problem(one.get("params_schema"))),
         result_schema=result,
         result_schema_validation=_validation(problem(result)),
         template=_text(one, "template"),
+        result_template=_text(one, "result_template"),
         data_risk=one.get("data_risk"),
     )
 
@@ -126,7 +128,7 @@ def _span_type(one: Mapping[str, Any], problem: Problem) -> SpanTypeView:
 def _quality_schema(one: Mapping[str, Any], problem: Problem) -> QualitySchemaView:
     return QualitySchemaView(
         name=one["name"],
-        title=_text(one, "title") or one["name"],
+        title=_title(one),
         description=_text(one, "description"),
         template=_text(one, "template"),
         data_risk=one.get("data_risk"),
@@ -137,6 +139,11 @@ def _quality_schema(one: Mapping[str, Any], problem: Problem) -> QualitySchemaVi
 
 def _validation(problem: str | None) -> SchemaValidation:
     return SchemaValidation(status="success" if problem is None else "error", message=problem)
+
+
+def _title(one: Mapping[str, Any]) -> str:
+    title = _text(one, "title") or ""
+    return title if title.strip() else one["name"]
 
 
 def _text(one: Mapping[str, Any], field: str) -> str | None:

@@ -19,6 +19,7 @@ from prefactor_server.api.intake import RunFacts, SpanStart, find_facts
 from prefactor_server.api.listing import FilterBy, ListOf
 from prefactor_server.api.operation import Call, Example, Parameter, Prepared, Read, Write
 from prefactor_server.api.risk_views import with_levels
+from prefactor_server.api.sensitive import discarded_document
 from prefactor_server.api.span_payload import GivenPayload
 from prefactor_server.api.views import Listed, Success, listed
 from prefactor_server.checks.span_types import SpanTypes
@@ -29,6 +30,7 @@ from prefactor_server.domain.agent_span import (
     FINISHED,
     PARAMS,
     RESULT,
+    SENSITIVE_DISCARDED,
     SENSITIVE_ENCODING,
     AgentSpan,
     SpanStatus,
@@ -122,6 +124,12 @@ _AGENT = Parameter("agent_id", "The agent's id, or its external identifier.")
 _SUMMARIES = Parameter(
     "include_summaries",
     "Whether rows carry the summaries that their types' templates give.",
+    schema={"type": "boolean", "default": False},
+)
+
+_REDACTED = Parameter(
+    "redacted",
+    "Whether to hide sensitive values from a caller who may see them, too.",
     schema={"type": "boolean", "default": False},
 )
 
@@ -231,10 +239,15 @@ def _written(
     if not isinstance(done.row, AgentSpan):
         raise TypeError(done.row)
     purpose = None if run is None else run.purpose
-    return span_written(span_view(done.row, *documents, purpose, call.principal), done.control)
+    payload, result = documents
+    if done.row.flags & SENSITIVE_DISCARDED:
+        # The payload may have been remembered from before it was changed.
+        payload = discarded_document(payload)
+    view = span_view(done.row, payload, result, purpose, call.principal)
+    return span_written(view, done.control)
 
 
-async def _show_written(call: Call, span_id: str) -> SpanWritten:
+async def show_written(call: Call, span_id: str) -> SpanWritten:
     """The answer to a repeated write, with the signal that there is for its run now."""
     reader = call.services.reader
     record = await reader.agent_spans.show(call.principal, span_id)
@@ -246,7 +259,8 @@ async def _show_written(call: Call, span_id: str) -> SpanWritten:
 async def _get(call: Call) -> Success[AgentSpanView]:
     record = await call.services.reader.agent_spans.show(call.principal, call.path_id)
     purpose = await _purpose(call, record.span.agent_instance_id)
-    view = span_view(record.span, record.payload, record.result, purpose, call.principal)
+    parts = (record.payload, record.result, purpose, call.principal)
+    view = span_view(record.span, *parts, redacted=query.flag(call.query, "redacted"))
     (shown,) = await with_levels(call, [record.span], [view])
     return Success(details=shown)
 
@@ -286,7 +300,7 @@ _WRITE: Final[dict[str, Any]] = {
     "method": "POST",
     "reply": SpanWritten,
     "refusals": (NotFound, InvalidAction, IdempotencyKeyUsed, TooLarge, ValidationFailed),
-    "show": _show_written,
+    "show": show_written,
 }
 
 OPERATIONS = (
@@ -349,7 +363,8 @@ OPERATIONS = (
         path="/api/v1/agent_spans/{agent_span_id}",
         summary="Show a span",
         reply=Success[AgentSpanView],
-        refusals=(NotFound,),
+        refusals=(NotFound, ValidationFailed),
+        parameters=(_REDACTED,),
         answer=_get,
     ),
 )

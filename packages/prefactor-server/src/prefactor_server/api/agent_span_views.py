@@ -13,6 +13,7 @@ from prefactor_server.domain.agent_instance import Purpose
 from prefactor_server.domain.agent_span import (
     CLOSED_BY_TERMINATION,
     FINISHED_BEFORE_STARTED,
+    SENSITIVE_DISCARDED,
     SENSITIVE_ENCODING,
     UNREGISTERED_TYPE,
     AgentSpan,
@@ -49,7 +50,7 @@ class AgentSpanView(msgspec.Struct, frozen=True, kw_only=True):
     agent_instance_id: str
     parent_span_id: str | None
     schema_name: str
-    schema_title: str | None
+    schema_title: str
     schema_registered: bool
     status: SpanStatus
     payload: msgspec.Raw
@@ -63,6 +64,7 @@ class AgentSpanView(msgspec.Struct, frozen=True, kw_only=True):
     result_payload_validation: Validation | None
     payload_byte_size_estimate: int
     sensitive_encoding: bool
+    sensitive_discarded: bool
     closed_by_termination: bool
     finished_before_started: bool
     prompt_tokens: int | None
@@ -89,9 +91,14 @@ def span_view(
     principal: Principal,
     *,
     with_summary: bool = True,
+    redacted: bool = False,
 ) -> AgentSpanView:
     """A span as a caller may see it; its payloads are JSON already and go in as they are."""
     flags = span.flags
+
+    def visible(document: bytes) -> msgspec.Raw:
+        return msgspec.Raw(visible_document(document, principal, redacted=redacted))
+
     return AgentSpanView(
         id=span.id,
         account_id=span.account_id,
@@ -100,13 +107,11 @@ def span_view(
         agent_instance_id=span.agent_instance_id,
         parent_span_id=span.parent_span_id,
         schema_name=span.schema_name,
-        schema_title=span.schema_title,
+        schema_title=span.schema_title or span.schema_name,
         schema_registered=not flags & UNREGISTERED_TYPE,
         status=span.status,
-        payload=msgspec.Raw(visible_document(payload, principal)),
-        result_payload=(
-            None if result is None else msgspec.Raw(visible_document(result, principal))
-        ),
+        payload=visible(payload),
+        result_payload=None if result is None else visible(result),
         summary=span.summary if with_summary else None,
         started_at=show_optional_time(span.started_at),
         finished_at=show_optional_time(span.finished_at),
@@ -116,6 +121,7 @@ def span_view(
         result_payload_validation=validation_view(span.result_problem),
         payload_byte_size_estimate=span.payload_size + span.result_size,
         sensitive_encoding=bool(flags & SENSITIVE_ENCODING),
+        sensitive_discarded=bool(flags & SENSITIVE_DISCARDED),
         closed_by_termination=bool(flags & CLOSED_BY_TERMINATION),
         finished_before_started=bool(flags & FINISHED_BEFORE_STARTED),
         prompt_tokens=span.prompt_tokens,

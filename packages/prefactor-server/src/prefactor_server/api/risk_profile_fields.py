@@ -138,13 +138,14 @@ def _flat(body: _Rules, part: str, document: _Document) -> str | None:
 
 
 def _nested(body: _Rules, part: str, document: _Document) -> str | None:
-    given: Any = UNSET if body.ruleset is None else getattr(body.ruleset, part)
+    given: Mapping[str, Any] | UnsetType | None = (
+        UNSET if body.ruleset is None else getattr(body.ruleset, part)
+    )
     if given is UNSET:
         return None
     template: Mapping[str, float] = getattr(DEFAULT_TEMPLATE, part)
-    named = {
-        name: one for name, one in (given or {}).items() if one is not None or name not in template
-    }
+    entries: Mapping[str, Any] = given or {}
+    named = {name: one for name, one in entries.items() if one is not None or name not in template}
     try:
         return document({**template, **named})
     except ValidationFailed as refusal:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import msgspec
 
 from prefactor_server.api.operation import Call
-from prefactor_server.domain.risk_rollup import RiskRollup
+from prefactor_server.domain.risk_rollup import AssessedRisk, RiskRollup, Rollups
 
 
 class RiskRollupView(msgspec.Struct, frozen=True, kw_only=True):
@@ -22,17 +22,51 @@ class RiskRollupView(msgspec.Struct, frozen=True, kw_only=True):
     total: int
 
 
-async def risk_rollups(call: Call, agent_id: str) -> tuple[RiskRollupView, RiskRollupView]:
-    """The theoretical and the observed rollup of an agent, as far as the caller may see."""
+class AssessedRiskView(msgspec.Struct, frozen=True, kw_only=True):
+    """What some span types may do and see; ``max_score`` is the highest of one of their spans.
+
+    It is null when the agent has no risk profile.
+    """
+
+    assessed_span_types: list[str]
+    all_data_categories: list[str]
+    all_actions: list[str]
+    max_score: float | None
+
+
+class RiskRollupsView(msgspec.Struct, frozen=True, kw_only=True):
+    """What was recorded of an agent, and what its current versions declare."""
+
+    observed_risk: AssessedRiskView
+    theoretical_risk: AssessedRiskView
+
+
+async def risk_rollups(call: Call, agent_id: str) -> Rollups:
+    """Return the rollups of an agent, as far as the caller may see."""
     principal = call.principal
     environment = principal.environment_id or call.query.get("environment_id")
-    theoretical, observed = await call.services.reader.risks.rollups(
-        principal.account_id, agent_id, environment
+    return await call.services.reader.risks.rollups(principal.account_id, agent_id, environment)
+
+
+def risk_rollups_view(rollups: Rollups) -> RiskRollupsView:
+    """Return what was assessed, as answers have it."""
+    return RiskRollupsView(
+        observed_risk=_assessed(rollups.observed_risk),
+        theoretical_risk=_assessed(rollups.theoretical_risk),
     )
-    return _view(theoretical), _view(observed)
 
 
-def _view(rollup: RiskRollup) -> RiskRollupView:
+def _assessed(risk: AssessedRisk) -> AssessedRiskView:
+    return AssessedRiskView(
+        assessed_span_types=list(risk.assessed_span_types),
+        all_data_categories=list(risk.all_data_categories),
+        all_actions=list(risk.all_actions),
+        max_score=risk.max_score,
+    )
+
+
+def risk_rollup_view(rollup: RiskRollup) -> RiskRollupView:
+    """Return a sum, as answers have it."""
     return RiskRollupView(
         data_categories=list(rollup.data_categories),
         span_types_with_risk_data=rollup.span_types_with_risk_data,

@@ -123,7 +123,9 @@ class Job:
             envelope = read_envelope(self._document)
             self.call.key = _key(self._header_key, envelope.idempotency_key)
         fields = self._fields(envelope.details)
-        unknown = self._unknown_members(fields) if self.operation.is_control_plane else {}
+        unknown: FieldErrors = {}
+        if self.operation.is_control_plane:
+            unknown = self._unknown_members(fields)
         try:
             body = read_body(fields, self.operation.body)
         except ValidationFailed as refusal:

@@ -22,9 +22,14 @@ def describe(
     """Name the place and what is wrong there, such as `"/age": -3 is less than the minimum of 0`.
 
     Objects, arrays and, unless asked for, texts are named, not quoted: they may be large, and
-    messages are read by more people than payloads. So is whatever is wrapped as sensitive.
+    messages are read by more people than payloads. So is whatever is wrapped as sensitive; the
+    members of an object that is wrapped are not even named, because names can tell as much.
     """
     path = error.instance_path
+    wrapper = _object_in_wrapper(root, path)
+    if wrapper is not None:
+        message = "the sensitive value does not match"
+        return f"{_pointer(wrapper)}: {message}" if wrapper else message
     if isinstance(error.kind, jsonschema_rs.ValidationErrorKind.FalseSchema):
         message = _forbidden(error.schema_path)
     else:
@@ -44,6 +49,21 @@ def _pointer(path: Sequence[str | int]) -> str:
     shown = "".join(f"/{step[:_MAX_STEP]}" for step in steps)
     cut = len(path) > _MAX_STEPS or any(len(step) > _MAX_STEP for step in steps)
     return json.dumps(shown + ("…" if cut else ""), ensure_ascii=False)
+
+
+def _object_in_wrapper(value: object, path: Sequence[str | int]) -> Sequence[str | int] | None:
+    """Return the way to the wrapper around a place that is, or is in, an object; else None."""
+    wrapper = None
+    for number, step in enumerate(path):
+        if isinstance(value, dict):
+            if wrapper is None and "$sensitive" in value:
+                wrapper = number
+            value = cast("dict[str, object]", value).get(str(step))
+        elif isinstance(value, list) and isinstance(step, int):
+            value = cast("list[object]", value)[step]
+    if wrapper is None or (len(path) == wrapper + 1 and not isinstance(value, dict)):
+        return None
+    return path[:wrapper]
 
 
 def _named(value: object, path: Sequence[str | int], *, quote_texts: bool) -> str:

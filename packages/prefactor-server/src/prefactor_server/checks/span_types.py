@@ -38,13 +38,22 @@ class SpanType:
     params: CompiledSchema
     result: CompiledSchema
     template: Template | TemplateProblem | None
+    result_template: Template | TemplateProblem | None = None
 
     @property
     def memory(self) -> int:
         """What it holds on to, in bytes, roughly."""
-        template = len(self.template.source) if isinstance(self.template, Template) else 0
+        templates = (self.template, self.result_template)
+        source = sum(len(one.source) for one in templates if isinstance(one, Template))
         compiled = self.params.memory + self.result.memory
-        return _TYPE_MEMORY + compiled + template * _TEMPLATE_MEMORY_PER_CHARACTER
+        return _TYPE_MEMORY + compiled + source * _TEMPLATE_MEMORY_PER_CHARACTER
+
+    def template_for(self, result: object) -> Template | None:
+        """Return the template of a span's summary: its own one once there is a result."""
+        found = self.template
+        if result is not None and self.result_template is not None:
+            found = self.result_template
+        return found if isinstance(found, Template) else None
 
 
 _TOO_MUCH: Final = unchecked("the schemas of its version are too large together")
@@ -103,22 +112,32 @@ class SpanTypeCompiler:
                 continue
             memory += span_type.memory
             if memory > _MAX_VERSION:
-                span_type = replace(span_type, params=_TOO_MUCH, result=_TOO_MUCH, template=None)
+                span_type = replace(
+                    span_type,
+                    params=_TOO_MUCH,
+                    result=_TOO_MUCH,
+                    template=None,
+                    result_template=None,
+                )
             types[span_type.name] = span_type
         return types
 
     def _compile_one(self, entry: Mapping[str, object]) -> SpanType | None:
-        name, template = entry.get("name"), entry.get("template")
+        name = entry.get("name")
         if not isinstance(name, str):
             return None
         title, result = entry.get("title"), entry.get("result_schema")
         return SpanType(
             name=name,
-            title=title if isinstance(title, str) and title else name,
+            title=title if isinstance(title, str) and title.strip() else name,
             params=self.schemas.compile(entry.get("params_schema")),
             result=self.schemas.compile(EMPTY_OBJECT_SCHEMA if result is None else result),
-            template=self.templates.compile(template) if isinstance(template, str) else None,
+            template=self._template(entry.get("template")),
+            result_template=self._template(entry.get("result_template")),
         )
+
+    def _template(self, declared: object) -> Template | TemplateProblem | None:
+        return self.templates.compile(declared) if isinstance(declared, str) else None
 
 
 def check_span(
@@ -139,17 +158,13 @@ def check_span(
     if span_type is None:
         return SpanCheck(schema_name, False, None, None, None)  # noqa: FBT003 - the field says it
     has_result = finished or result_payload is not None
-    template = span_type.template
+    template = span_type.template_for(result_payload)
     return SpanCheck(
         title=span_type.title,
         registered=True,
         params_problem=span_type.params.check(payload),
         result_problem=span_type.result.check(result_payload or {}) if has_result else None,
-        summary=(
-            render_summary(template, payload, result_payload)
-            if isinstance(template, Template)
-            else None
-        ),
+        summary=None if template is None else render_summary(template, payload, result_payload),
     )
 
 

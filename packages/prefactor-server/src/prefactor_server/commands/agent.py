@@ -10,6 +10,7 @@ from prefactor_server.domain.agent import Agent, by_external_identifier
 from prefactor_server.domain.agent_deployment import AgentDeployment
 from prefactor_server.domain.agent_instance import AgentInstance
 from prefactor_server.domain.agent_schema_version import AgentSchemaVersion
+from prefactor_server.domain.agent_version import AgentVersion
 from prefactor_server.domain.errors import InvalidAction, NotFound, invalid
 from prefactor_server.domain.risk_profile import RiskProfile
 from prefactor_server.storage.base import AgentRecord, Changes, Needs, Snapshot
@@ -63,13 +64,24 @@ class CreateAgent(NamedTuple):
         return Decision(Changes(inserted=(agent,)), Done(agent.id, agent))
 
 
+class Pin(NamedTuple):
+    """Which version is to be current where: None for no version."""
+
+    environment_id: str
+    version_id: str | None
+
+
 class UpdateAgent(NamedTuple):
-    """Change the fields of an agent that are given, by name. ``id`` is also a name it has."""
+    """Change the fields of an agent that are given, by name. ``id`` is also a name it has.
+
+    With a ``pin``, the version that is current in one of its deployments changes as well.
+    """
 
     request: Request
     ref: str
     id: str
     given: Mapping[str, Any]
+    pin: Pin | None = None
 
     @property
     def operation(self) -> str:
@@ -80,16 +92,37 @@ class UpdateAgent(NamedTuple):
         """The agent, what its status depends on, and the profile it is given."""
         _need(needs, self.ref, self.id)
         _need_profile(needs, self.given.get("risk_profile_id"))
+        if self.pin is not None and self.pin.version_id is not None:
+            needs.rows.add((AgentVersion, self.pin.version_id))
 
     def decide(self, snapshot: Snapshot) -> Decision:
-        """The agent as it is to be."""
+        """The agent as it is to be, and its deployment if that changes."""
         agent = existing_agent(snapshot, self.ref)
         given_profile = self.given.get("risk_profile_id")
         # Who reads an agent and writes it back must not stumble over a profile deleted meanwhile.
         if given_profile != agent.risk_profile_id:
             _check_profile(snapshot, given_profile)
         changed = agent._replace(**self.given, updated_at=self.request.now)
-        return _changed(snapshot, changed, self.request, self.operation)
+        pinned = self._pinned(snapshot, agent)
+        decision = _changed(snapshot, changed, self.request, self.operation)
+        updated = (*decision.changes.updated, *pinned)
+        return decision._replace(changes=decision.changes._replace(updated=updated))
+
+    def _pinned(self, snapshot: Snapshot, agent: Agent) -> tuple[AgentDeployment, ...]:
+        if self.pin is None:
+            return ()
+        environment_id, wanted = self.pin
+        deployment = snapshot.get(AgentDeployment, agent.id, environment_id)
+        if deployment is None and wanted is None:
+            return ()
+        if deployment is None:
+            raise invalid(
+                "current_version_id",
+                "needs a deployment of the agent in the default environment: create one first",
+            )
+        version_id = version_of_agent(snapshot, agent.id, wanted)
+        now = self.request.now
+        return (deployment._replace(current_version_id=version_id, updated_at=now),)
 
 
 class RetireAgent(NamedTuple):
@@ -231,3 +264,17 @@ def find_agent(snapshot: Snapshot, ref: str) -> Agent | None:
     """The agent whose id, or else whose external identifier, is ``ref``."""
     found = snapshot.get(Agent, ref)
     return found or snapshot.get(Agent, *by_external_identifier(ref))
+
+
+def version_of_agent(snapshot: Snapshot, agent_id: str, version_id: str | None) -> str | None:
+    """Return the id of a version, or None for none.
+
+    Raises:
+        ValidationFailed: the agent has no such version.
+    """
+    if version_id is None:
+        return None
+    version = snapshot.get(AgentVersion, version_id)
+    if version is None or version.agent_id != agent_id:
+        raise invalid("current_version_id", "is no version of this agent")
+    return version_id

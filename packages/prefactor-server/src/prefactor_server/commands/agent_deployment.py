@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from prefactor_server.commands.agent import agent_of
+from prefactor_server.commands.agent import agent_of, version_of_agent
 from prefactor_server.commands.base import Decision, Done, Request, audit_entry
 from prefactor_server.commands.environment import find_environment
 from prefactor_server.domain.agent_deployment import AgentDeployment
 from prefactor_server.domain.agent_instance import AgentInstance
 from prefactor_server.domain.agent_version import AgentVersion
 from prefactor_server.domain.api_token import ApiToken
-from prefactor_server.domain.errors import InvalidAction, NotFound, invalid
+from prefactor_server.domain.errors import InvalidAction, NotFound
 from prefactor_server.storage.base import Changes, Needs, Registration, Snapshot
 
 
@@ -50,7 +50,7 @@ class CreateDeployment(NamedTuple):
             account_id=self.request.account_id,
             agent_id=agent.id,
             environment_id=environment.id,
-            current_version_id=_version_id(snapshot, agent.id, self.current_version_id),
+            current_version_id=version_of_agent(snapshot, agent.id, self.current_version_id),
             inserted_at=self.request.now,
             updated_at=self.request.now,
         )
@@ -79,7 +79,7 @@ class UpdateDeployment(NamedTuple):
         """The deployment with that version."""
         found = _find(snapshot, self.id)
         deployment = found._replace(
-            current_version_id=_version_id(snapshot, found.agent_id, self.current_version_id),
+            current_version_id=version_of_agent(snapshot, found.agent_id, self.current_version_id),
             updated_at=self.request.now,
         )
         return Decision(Changes(updated=(deployment,)), Done(deployment.id, deployment))
@@ -118,12 +118,3 @@ def _find(snapshot: Snapshot, deployment_id: str) -> AgentDeployment:
     if found is None:
         raise NotFound(f"Deployment {deployment_id!r} not found")
     return found
-
-
-def _version_id(snapshot: Snapshot, agent_id: str, version_id: str | None) -> str | None:
-    if version_id is None:
-        return None
-    version = snapshot.get(AgentVersion, version_id)
-    if version is None or version.agent_id != agent_id:
-        raise invalid("current_version_id", "is no version of this agent")
-    return version_id

@@ -1,4 +1,4 @@
-"""The writes of spans: create and finish.
+"""The writes of spans: create, finish, and discard what is sensitive.
 
 A span is accepted whatever its run's status is: the queues of published clients let spans arrive
 before their run's start and after its end, and a run that was terminated can only tell its agent so
@@ -9,11 +9,19 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from prefactor_server.commands.base import Control, Decision, Done, Request, Stale
+from prefactor_server.commands.base import (
+    Control,
+    Decision,
+    Done,
+    Request,
+    Stale,
+    audit_entry,
+)
 from prefactor_server.domain.agent_instance import AgentInstance
 from prefactor_server.domain.agent_span import (
     CLOSED_BY_TERMINATION,
     FINISHED_BEFORE_STARTED,
+    SENSITIVE_DISCARDED,
     UNREGISTERED_TYPE,
     AgentSpan,
     SpanPayload,
@@ -22,6 +30,7 @@ from prefactor_server.domain.agent_span import (
 )
 from prefactor_server.domain.api_token import Principal
 from prefactor_server.domain.errors import InvalidAction, NotFound
+from prefactor_server.domain.legal_hold import LegalHold
 from prefactor_server.domain.usage import Usage
 from prefactor_server.storage.base import Changes, Needs, Snapshot
 
@@ -209,6 +218,61 @@ class FinishSpan(NamedTuple):
             tool_name=facts.usage.tool_name,
             updated_at=self.request.now,
         )
+
+
+class DiscardSensitive(NamedTuple):
+    """Replace the sensitive values of a span for good.
+
+    ``seen`` is the span that ``payloads`` were made from, None when it could not be read before the
+    write. There are no payloads when nothing in the span is sensitive, or not any more.
+    """
+
+    request: Request
+    principal: Principal
+    id: str
+    seen: AgentSpan | None
+    payload_size: int
+    result_size: int
+    payloads: tuple[SpanPayload, ...]
+
+    @property
+    def operation(self) -> str:
+        """The name of the operation."""
+        return "agent_spans.discard_sensitive"
+
+    def needs(self, needs: Needs) -> None:
+        """The span, and what may hold its run; the backend loads the run with it."""
+        needs.spans.add(self.id)
+        if self.seen is not None:
+            needs.holds.add(self.seen.agent_instance_id)
+
+    def decide(self, snapshot: Snapshot) -> Decision | Stale:
+        """The span without its sensitive values, and who discarded them."""
+        span = snapshot.get(AgentSpan, self.id)
+        if span is None or not self.principal.sees(span.agent_id, span.environment_id):
+            raise NotFound(f"Span {self.id!r} not found")
+        run = snapshot.get(AgentInstance, span.agent_instance_id)
+        if run is None or span != self.seen:
+            return Stale()
+        if snapshot.get(LegalHold, run.id) is not None:
+            raise InvalidAction(
+                f"Agent instance {run.id!r} is under a legal hold: nothing of it may be discarded "
+                "until an operator removes the hold"
+            )
+        if not self.payloads:
+            return Decision(Changes(), Done(span.id, span, control_of(run)))
+        discarded = span._replace(
+            payload_size=self.payload_size,
+            result_size=self.result_size,
+            flags=span.flags | SENSITIVE_DISCARDED,
+            updated_at=self.request.now,
+        )
+        changes = Changes(
+            updated=(discarded,),
+            payloads=self.payloads,
+            audit=(audit_entry(self.request, self.operation, span.id, run.id),),
+        )
+        return Decision(changes, Done(span.id, discarded, control_of(run)))
 
 
 def visible_instance(snapshot: Snapshot, instance_id: str, principal: Principal) -> AgentInstance:

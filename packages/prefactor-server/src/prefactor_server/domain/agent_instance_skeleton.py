@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 from prefactor_server.domain.agent_span import (
     CLOSED_BY_TERMINATION,
     FINISHED_BEFORE_STARTED,
+    SENSITIVE_DISCARDED,
     SENSITIVE_ENCODING,
     UNREGISTERED_TYPE,
     SpanStatus,
@@ -26,6 +27,7 @@ FLAG_NAMES: Final = {
     "finished_before_started": FINISHED_BEFORE_STARTED,
     "sensitive_encoding": SENSITIVE_ENCODING,
     "parent_missing": PARENT_MISSING,
+    "sensitive_discarded": SENSITIVE_DISCARDED,
 }
 
 

@@ -24,6 +24,8 @@ CLOSED_BY_TERMINATION: Final = 1
 UNREGISTERED_TYPE: Final = 2
 FINISHED_BEFORE_STARTED: Final = 4
 SENSITIVE_ENCODING: Final = 8
+# 16 is the skeleton's, see there.
+SENSITIVE_DISCARDED: Final = 32
 
 
 class AgentSpan(NamedTuple):

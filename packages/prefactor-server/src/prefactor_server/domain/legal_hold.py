@@ -1,4 +1,4 @@
-"""A legal hold: a run that must not be deleted, whatever its age, until the hold is taken off."""
+"""A legal hold: nothing of a run is deleted, however old it is, until the hold is removed."""
 
 from __future__ import annotations
 
@@ -16,6 +16,10 @@ class LegalHold(NamedTuple):
     agent_instance_id: str
     reason: str
     inserted_at: int
+
+    def handles(self) -> tuple[tuple[str, ...], ...]:
+        """By its run's id."""
+        return ((self.agent_instance_id,),)
 
 
 def check_reason(reason: str) -> None:

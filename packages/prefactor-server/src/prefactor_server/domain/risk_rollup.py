@@ -6,17 +6,21 @@ about what was recorded, each span once.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from prefactor_server.domain.risk import (
+    ACTIONS,
     CATEGORIES,
     CLASSIFICATIONS,
     NOTHING_DECLARED,
+    Action,
     Category,
     Classification,
     DataRisk,
+    Weights,
     highest,
+    type_risk,
 )
 
 
@@ -45,6 +49,40 @@ class RiskRollup(NamedTuple):
     external_communication_count: int
     highest_classification: Classification
     total: int
+
+
+class AssessedRisk(NamedTuple):
+    """What some span types may do and see, and the highest score that one of their spans has.
+
+    ``assessed_span_types`` are those that declare anything. ``max_score`` is None where the agent
+    has no profile to weigh with.
+    """
+
+    assessed_span_types: tuple[str, ...]
+    all_data_categories: tuple[Category, ...]
+    all_actions: tuple[Action, ...]
+    max_score: float | None
+
+
+class Rollups(NamedTuple):
+    """What an agent's current versions declare, and what was recorded: added up, and assessed."""
+
+    theoretical: RiskRollup
+    observed: RiskRollup
+    theoretical_risk: AssessedRisk
+    observed_risk: AssessedRisk
+
+
+def assess(types: Collection[tuple[str, DataRisk]], weights: Weights | None) -> AssessedRisk:
+    """Assess span types, each once however many spans it has."""
+    risks = [risk for _, risk in types]
+    scores = [] if weights is None else [type_risk(*one, weights).score for one in types]
+    return AssessedRisk(
+        tuple(sorted({name for name, risk in types if risk != NOTHING_DECLARED})),
+        tuple(one for one in CATEGORIES if any(one in risk.categories for risk in risks)),
+        tuple(one for one in ACTIONS if any(one in risk.actions for risk in risks)),
+        None if weights is None else max(scores, default=0),
+    )
 
 
 def roll_up(uses: Iterable[tuple[DataRisk, int]]) -> RiskRollup:

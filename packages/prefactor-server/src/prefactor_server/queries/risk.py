@@ -25,7 +25,7 @@ from prefactor_server.domain.risk import (
     type_risk,
 )
 from prefactor_server.domain.risk_profile import RiskProfile
-from prefactor_server.domain.risk_rollup import RiskRollup, roll_up
+from prefactor_server.domain.risk_rollup import Rollups, assess, roll_up
 from prefactor_server.storage.base import SpanUsage, Storage
 
 # Schema versions never change; what is kept of one is its names and a few flags for each.
@@ -144,10 +144,8 @@ class RiskQueries:
             scored.append(ScoredSpan(score, level_of(score, weighing)))
         return scored
 
-    async def rollups(
-        self, account_id: str, agent_id: str, environment_id: str | None
-    ) -> tuple[RiskRollup, RiskRollup]:
-        """What an agent's current versions declare, and what was recorded of it."""
+    async def rollups(self, account_id: str, agent_id: str, environment_id: str | None) -> Rollups:
+        """Return what an agent's current versions declare, and what was recorded of it."""
         types = await self._storage.agent_types(account_id, agent_id, environment_id)
         current: dict[str, DataRisk] = {}
         for version in types.current:
@@ -156,8 +154,14 @@ class RiskQueries:
         for version, name, spans in types.recorded:
             declared = await self.declared(account_id, version)
             recorded[name, declared.get(name, NOTHING_DECLARED)] += spans
-        theoretical = roll_up((risk, 1) for risk in current.values())
-        return theoretical, roll_up((risk, spans) for (_, risk), spans in recorded.items())
+        profile = (await self._profiles(account_id, {agent_id})).get(agent_id)
+        weights = None if profile is None else profile.weights()
+        return Rollups(
+            roll_up((risk, 1) for risk in current.values()),
+            roll_up((risk, spans) for (_, risk), spans in recorded.items()),
+            assess(current.items(), weights),
+            assess(recorded, weights),
+        )
 
     async def declared(self, account_id: str, schema_version_id: str) -> Mapping[str, DataRisk]:
         """What the span types of a schema version declare; types that declare nothing are there."""

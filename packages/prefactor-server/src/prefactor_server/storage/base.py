@@ -86,6 +86,8 @@ class Needs:
     registrations: set[Registration] = field(default_factory=set[Registration])
     rows: set[tuple[type[Any], str]] = field(default_factory=set[tuple[type[Any], str]])
     """By kind and id: rows of nouns that nothing else here names."""
+    holds: set[str] = field(default_factory=set[str])
+    """By run: the legal holds."""
 
 
 class Changes(NamedTuple):

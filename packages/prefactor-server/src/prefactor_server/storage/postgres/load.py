@@ -94,6 +94,7 @@ def query_for(needs: Mapping[str, Needs]) -> Query:
     query.by_id("instances", tables.AGENT_INSTANCE, _pairs(needs, "instances"))
     query.registrations(needs)
     query.rows(needs)
+    query.by_id("holds", tables.LEGAL_HOLD, _pairs(needs, "holds"))
     in_use = _pairs(needs, "agents_in_use")
     query.by_id("agents.deployments", tables.AGENT_DEPLOYMENT, in_use)
     query.by_id("agents.schema_versions", tables.AGENT_SCHEMA_VERSION, in_use)

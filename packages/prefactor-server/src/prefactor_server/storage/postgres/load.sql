@@ -182,3 +182,8 @@ JOIN agent_instance AS t
 -- Rows of any table by id.
 unnest(:accounts::text[], :ids::text[]) AS named (account_id, id)
 JOIN {table} AS t ON t.account_id = named.account_id AND t.id = named.id
+
+-- name: holds
+-- The legal holds of runs.
+unnest(:accounts::text[], :ids::text[]) AS named (account_id, id)
+JOIN {table} AS t ON t.account_id = named.account_id AND t.agent_instance_id = named.id

@@ -16,6 +16,7 @@ from prefactor_server.domain.agent_schema_version import AgentSchemaVersion
 from prefactor_server.domain.agent_version import AgentVersion
 from prefactor_server.domain.environment import Environment
 from prefactor_server.domain.idempotency import IdempotencyKey
+from prefactor_server.domain.legal_hold import LegalHold
 from prefactor_server.storage.base import Needs, R, Registration, Row, Snapshot
 from prefactor_server.storage.sqlite import tables
 from prefactor_server.storage.sqlite.tables import Table
@@ -39,6 +40,7 @@ def load(connection: sqlite3.Connection, account_id: str, needs: Needs) -> Snaps
             *loader.by_id(tables.AGENT_INSTANCE, runs),
             *loader.registrations(needs.registrations),
             *loader.rows(needs.rows),
+            *loader.holds(needs.holds),
             *(loader.account() if needs.account else ()),
             *loader.users_of_agents(needs.agents_in_use),
             *loader.users_of_environments(needs.environments_in_use),
@@ -64,6 +66,9 @@ class _Loader:
         return [
             row for kind, ids in by_kind.items() for row in self.by_id(tables.table_of(kind), ids)
         ]
+
+    def holds(self, runs: Iterable[str]) -> list[LegalHold]:
+        return self._named(tables.LEGAL_HOLD, f"agent_instance_id {_IDS}", runs)
 
     def agents(self, refs: Iterable[str]) -> list[Agent]:
         by_id = self.by_id(tables.AGENT, refs)

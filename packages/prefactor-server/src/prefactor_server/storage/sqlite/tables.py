@@ -23,6 +23,7 @@ from prefactor_server.domain.agent_version import AgentVersion
 from prefactor_server.domain.api_token import ApiToken
 from prefactor_server.domain.environment import Environment
 from prefactor_server.domain.idempotency import IdempotencyKey
+from prefactor_server.domain.legal_hold import LegalHold
 from prefactor_server.domain.quality import InstanceQuality
 from prefactor_server.domain.risk_profile import RiskProfile
 from prefactor_server.storage.base import R
@@ -137,7 +138,9 @@ AGENT_INSTANCE_QUALITY: Final = Table(
     InstanceQuality, "agent_instance_quality", ("document", "updated_at")
 )
 AGENT_SPAN: Final = Table(
-    AgentSpan, "agent_span", AgentSpan._fields[AgentSpan._fields.index("status") :]
+    AgentSpan,
+    "agent_span",
+    ("payload_size", *AgentSpan._fields[AgentSpan._fields.index("status") :]),
 )
 RISK_PROFILE: Final = Table(
     RiskProfile, "risk_profile", RiskProfile._fields[RiskProfile._fields.index("name") :]
@@ -145,6 +148,8 @@ RISK_PROFILE: Final = Table(
 ADMIN_USER: Final = Table(AdminUser, "admin_user")
 ADMIN_USER_INVITE: Final = Table(AdminUserInvite, "admin_user_invite", ("status", "updated_at"))
 IDEMPOTENCY_KEY: Final = Table(IdempotencyKey, "idempotency_key")
+# Read by batches, and written by the operator's command line alone.
+LEGAL_HOLD: Final = Table(LegalHold, "legal_hold")
 
 # Written in this order: what others refer to comes first, and counters, which sit on the run's row,
 # are touched by one statement per batch.

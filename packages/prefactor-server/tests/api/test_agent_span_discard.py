@@ -1,0 +1,216 @@
+"""Discarding the sensitive values of a span: for good, once, and with a trace in the audit log."""
+
+import json
+from typing import Any
+
+import pytest
+
+from prefactor_server.domain.audit import AuditEntry
+from prefactor_server.domain.legal_hold import LegalHold
+
+SECRET = "4111-1111"
+CARD = {"$sensitive": "string", "value": {SECRET: [SECRET]}, "labels": ["pii"], "raw": SECRET}
+MARKER = {"$sensitive": "string", "value": None, "labels": ["pii"], "discarded": True}
+SCHEMA = {
+    "type": "object",
+    "properties": {
+        "card": {"properties": {"value": {"additionalProperties": False, "maxProperties": 0}}}
+    },
+}
+TYPES = [
+    {
+        "name": "pay",
+        "params_schema": SCHEMA,
+        "result_schema": SCHEMA,
+        "template": "paid with {{ card }} {{ card.value }} {{ list | join }}",
+    }
+]
+BIG = 123456789012345678901234567890
+
+
+async def _span(door: Any, status: str = "complete", **fields: Any) -> Any:
+    """A span of a run with sensitive values in its payload and its result."""
+    run = await door.run(agent_schema_version={"span_type_schemas": TYPES})
+    payload = {"card": CARD, "list": [1, {"deep": CARD}], "open": "kept", "n": BIG}
+    fields = {"schema_name": "pay", "status": status, "payload": payload, **fields}
+    if status == "complete":
+        fields["result_payload"] = {"card": CARD, "ok": True}
+    return await door.span(run, **fields)
+
+
+async def _discard(door: Any, span: Any, **more: Any) -> Any:
+    return await door.post(f"/agent_spans/{span['id']}/discard_sensitive", **more)
+
+
+async def _deployment_token(door: Any, span: Any) -> str:
+    """A token of the deployment whose run has the span."""
+    run = (await door.get(f"/agent_instance/{span['agent_instance_id']}")).details
+    token: str = await door.deployment_token(run)
+    return token
+
+
+async def _everything(door: Any, span: Any) -> str:
+    """Whatever can be read of a span."""
+    paths = [
+        f"/agent_spans/{span['id']}",
+        f"/agent_spans?agent_instance_id={span['agent_instance_id']}&include_summaries=true",
+        f"/agent_instance/{span['agent_instance_id']}/agent_context",
+        f"/agent_instance/{span['agent_instance_id']}/skeleton",
+    ]
+    return "".join([(await door.get(path)).text for path in paths])
+
+
+async def test_every_sensitive_value_is_replaced_for_good(door: Any) -> None:
+    """Payload and result keep all but the values, and nothing that can be read shows those."""
+    span = await _span(door)
+    assert SECRET in await _everything(door, span)
+
+    answer = (await _discard(door, span)).details
+
+    payload = {"card": MARKER, "list": [1, {"deep": MARKER}], "open": "kept", "n": BIG}
+    assert answer["payload"] == payload
+    assert answer["result_payload"] == {"card": MARKER, "ok": True}
+    assert answer["sensitive_discarded"]
+    assert not span["sensitive_discarded"]
+    assert answer["updated_at"] > span["updated_at"]
+    assert answer["payload_byte_size_estimate"] < span["payload_byte_size_estimate"]
+    assert SECRET not in await _everything(door, span)
+    assert (await door.get(f"/agent_spans/{span['id']}")).details == answer | {
+        name: (await door.get(f"/agent_spans/{span['id']}")).details[name]
+        for name in ("risk_level", "risk_score")
+    }
+
+
+async def test_nothing_that_is_derived_held_a_value(door: Any) -> None:
+    """Summary and validation messages name the wrapper alone, before and after."""
+    span = await _span(door)
+    derived = ("summary", "payload_validation", "result_payload_validation", "model", "tool_name")
+
+    after = (await _discard(door, span)).details
+
+    assert span["summary"].startswith("paid with [pii]")
+    assert span["payload_validation"]["status"] == "error"
+    assert span["payload_validation"]["message"] == '"/card": the sensitive value does not match'
+    assert SECRET not in json.dumps({name: span[name] for name in derived})
+    assert {name: after[name] for name in derived} == {name: span[name] for name in derived}
+
+
+async def test_discarding_happens_once_and_is_audited(door: Any) -> None:
+    """The first leaves a trace in the audit log; another finds nothing, and changes nothing."""
+    span = await _span(door)
+    headers = {"Idempotency-Key": "k"}
+
+    first = await _discard(door, span, headers=headers)
+    repeat = await _discard(door, span, headers=headers)
+    second = await _discard(door, span)
+
+    assert [one.replayed for one in (first, repeat, second)] == [False, True, False]
+    assert repeat.details["payload"] == first.details["payload"]
+    assert second.details == first.details
+    found = await door.rows(
+        "SELECT action, detail FROM audit_entry WHERE resource_id = ?", span["id"]
+    )
+    assert found == [("agent_spans.discard_sensitive", span["agent_instance_id"])]
+
+
+async def test_a_span_without_sensitive_values_stays_as_it_is(door: Any) -> None:
+    """Where nothing is marked, nothing is written."""
+    span = await door.span(await door.run(), payload={"said": "$sensitive"})
+
+    assert (await _discard(door, span)).details == span
+
+
+async def test_what_a_later_finish_answers_holds_nothing_discarded(door: Any) -> None:
+    """An open span may be finished afterwards; its payload stays discarded, its result is new."""
+    span = await _span(door, "active")
+    await _discard(door, span)
+
+    end = {"result_payload": {"card": CARD}}
+    finished = (await door.post(f"/agent_spans/{span['id']}/finish", end)).details
+    again = (await _discard(door, span)).details
+
+    assert finished["payload"]["card"] == MARKER
+    assert finished["result_payload"] == {"card": CARD}
+    assert again["result_payload"] == {"card": MARKER}
+    assert SECRET not in await _everything(door, span)
+
+
+async def test_a_held_run_is_left_alone(door: Any) -> None:
+    """Under a legal hold nothing is discarded, and the answer says why; afterwards it is."""
+    span = await _span(door)
+    account_id, run_id = span["account_id"], span["agent_instance_id"]
+    maintenance, entry = (
+        door.storage.maintenance,
+        AuditEntry(span["account_id"], 1, "cli", "", "", None),
+    )
+    assert await maintenance.add_hold(LegalHold(account_id, run_id, "case 17", 1), entry)
+
+    refused = (await _discard(door, span)).refused(409, "invalid_action")
+    kept = (await door.get(f"/agent_spans/{span['id']}")).details
+    assert await maintenance.remove_hold(account_id, run_id, entry)
+
+    assert "legal hold" in refused["message"]
+    assert kept["payload"]["card"] == CARD
+    assert (await _discard(door, span)).details["payload"]["card"] == MARKER
+
+
+async def test_only_account_tokens_discard(door: Any) -> None:
+    """A deployment token may not, and a span that is not there is not found."""
+    span = await _span(door)
+    token = await _deployment_token(door, span)
+
+    (await _discard(door, span, token=token)).refused(403, "not_permitted")
+    (await _discard(door, {"id": "nobody"})).refused(404, "not_found")
+
+
+async def test_a_bulk_request_discards_what_it_created(door: Any) -> None:
+    """In bulk, a span may be created and its values discarded by the next item."""
+    run = await door.run()
+    items = [
+        {
+            "_type": "agent_spans/create",
+            "idempotency_key": "key-0001",
+            "id": "span-1",
+            "agent_instance_id": run["id"],
+            "schema_name": "pay",
+            "payload": {"card": CARD},
+        },
+        {
+            "_type": "agent_spans/discard_sensitive",
+            "idempotency_key": "key-0002",
+            "agent_span_id": "span-1",
+        },
+    ]
+
+    outputs = (await door.post("/bulk", {"items": items})).body["outputs"]
+
+    assert outputs["key-0002"]["details"]["payload"] == {"card": MARKER}
+
+
+@pytest.mark.parametrize("kind", ["number", {"what": SECRET}])
+async def test_a_wrapper_tells_its_type_and_its_labels_alone(door: Any, kind: Any) -> None:
+    """What is no type and no label in a wrapper goes with the value."""
+    odd = {"$sensitive": kind, "value": 7, "labels": ["a", {"b": SECRET}], SECRET: 1}
+    span = await door.span(await door.run(), payload={"odd": odd})
+
+    after = (await _discard(door, span)).details["payload"]["odd"]
+
+    shown = kind if isinstance(kind, str) else True
+    assert after == {"$sensitive": shown, "value": None, "labels": ["a"], "discarded": True}
+
+
+async def test_a_span_is_shown_redacted_on_demand(door: Any) -> None:
+    """Those who may see sensitive values see null on demand; others see null whatever they ask."""
+    span = await _span(door)
+    token = await _deployment_token(door, span)
+    path = f"/agent_spans/{span['id']}"
+
+    async def shown(redacted: str, **more: Any) -> Any:
+        return (await door.get(path, {"redacted": redacted}, **more)).details["payload"]["card"]
+
+    assert await shown("false") == CARD
+    masked = {**CARD, "value": None}
+    assert await shown("true") == await shown("true", token=token) == masked
+    assert await shown("false", token=token) == masked
+    odd = await door.get(path, {"redacted": "maybe"})
+    assert list(odd.refused(422, "validation_errors")["errors"]) == ["redacted"]
