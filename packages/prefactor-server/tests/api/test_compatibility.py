@@ -277,3 +277,51 @@ async def test_the_evals_library(door: Any) -> None:
     assert after["quality_payload"] == {"accuracy": {"score": 1}}
     assert (cancelled["status"], cancelled["purpose"]) == ("cancelled", "eval")
     assert stopped.details["termination_reason"] == "unsafe"
+
+
+async def test_the_newest_public_clients(door: Any) -> None:
+    """A profile made of a ruleset, its template, a run by its name, and spans without secrets."""
+    template = (await door.get("/risk_profile/template", {"template_name": "default"})).details
+    nulls = {part: dict.fromkeys(template["ruleset"][part]) for part in template["ruleset"]}
+    ruleset = {**nulls, "thresholds": {"medium": 1, "high": 2, "critical": 3}}
+    body = {"details": {"name": "P", "ruleset": ruleset}}
+    profile = (await door.post("/risk_profile", body)).details
+    details = {"name": "A", "id": "agent-1", "risk_profile_id": profile["id"]}
+    await door.post("/agent", {"details": details})
+    declared = {"name": "Model call", "spanType": "llm", "params_schema": {"type": "object"}}
+    declared |= {"result_schema": {"type": "object"}, "result_template": "{{ a }}"}
+    run = await door.run(
+        external_identifier="nightly", agent_schema_version={"span_type_schemas": [declared]}
+    )
+    path = f"/agent_instance/{run['id']}"
+    secret = {"$sensitive": "string", "value": "hidden"}
+    span = await door.span(
+        run,
+        schema_name="llm",
+        status="complete",
+        payload={"q": secret},
+        result_payload={"a": "so"},
+    )
+    quality = await door.post(f"{path}/record_quality", {"name": "helpful", "payload": {}})
+    flags = ("include_counts", "include_costs", "include_risk_score", "include_alert_count")
+    asked = {"external_identifier": "nightly", **dict.fromkeys(flags, "true")}
+    shown = (await door.get("/agent_instance/show", asked)).details
+    span_path = f"/agent_spans/{span['id']}"
+    redacted = (await door.get(span_path, {"redacted": "true"})).details
+    discarded = (await door.post(f"{span_path}/discard_sensitive", {})).details
+    pinned = {"details": {"current_version_id": run["agent_version_id"]}}
+    agent = await door.call("PUT", "/agent/agent-1", pinned)
+    rollup = (await door.get("/agent/show?agent_id=agent-1&include_risk_rollup=true")).body
+    context = (await door.get(f"{path}/agent_context")).body["agent_context"]
+
+    assert all(type(one) is str for one in quality.details["quality_summaries"].values())
+    assert profile["ruleset"]["category_weights"] == template["ruleset"]["category_weights"]
+    assert {"agreed_data_risk", "ruleset"} <= set(profile)
+    assert {"last_activity_span_at", "raised_alert_count"} <= set(shown)
+    assert {"groups", "input_cost", "output_cost"} <= set(shown["cost_breakdown"])
+    assert shown["span_schema_counts"]["by_name"] == {"llm": 1}
+    assert (span["schema_title"], span["summary"]) == ("llm", "so")
+    assert redacted["payload"]["q"]["value"] is discarded["payload"]["q"]["value"] is None
+    assert agent.status == 200
+    assert set(rollup["risk_rollup"]) == {"observed_risk", "theoretical_risk"}
+    assert context["span_count"] == 1
