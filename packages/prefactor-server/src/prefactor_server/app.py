@@ -9,11 +9,11 @@ import secrets
 import signal
 import socket
 import time
-from collections.abc import AsyncGenerator, Callable, Generator
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from types import FrameType
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import structlog
 import uvicorn
@@ -30,8 +30,9 @@ from prefactor_server.crowd import RESERVED
 from prefactor_server.databases import open_storage
 from prefactor_server.domain.api_token import hash_token
 from prefactor_server.domain.cost import PriceTable
-from prefactor_server.domain.errors import Unavailable
+from prefactor_server.domain.errors import SettingError, Unavailable
 from prefactor_server.domain.pfid import PfidMaker
+from prefactor_server.memory_budget import MemoryBudget
 from prefactor_server.metrics import Metrics
 from prefactor_server.open_files import make_room
 from prefactor_server.price_file import load_prices
@@ -39,6 +40,7 @@ from prefactor_server.probes import Beside, Page, Readiness, alive, metrics_page
 from prefactor_server.queries import Reader
 from prefactor_server.request_log import RequestLog
 from prefactor_server.settings import Settings
+from prefactor_server.stalled_connections import cut_stalled
 from prefactor_server.storage.base import Storage
 
 _log = structlog.get_logger("prefactor_server")
@@ -79,6 +81,7 @@ async def serve(settings: Settings, announce: Callable[[Started], None]) -> None
     _remove_ready_file(settings)
     # Before a database is made: a new one's token is told only by a server that gets to answer.
     prices = load_prices(settings.price_file)
+    budget = _memory_budget(settings)
     with _listen(settings) as listener:
         storage = await open_storage(settings)
         try:
@@ -104,17 +107,29 @@ async def serve(settings: Settings, announce: Callable[[Started], None]) -> None
                 unknown_token=not await _knows(storage, settings.bootstrap_token),
             )
             observe = _observer(settings, metrics)
+            metrics.watch_memory(budget)
             api = _assemble(
-                settings, storage, writer, metrics, readiness, observe=observe, prices=prices
+                settings,
+                storage,
+                writer,
+                metrics,
+                readiness,
+                observe=observe,
+                prices=prices,
+                budget=budget,
             )
             server = _Server(
-                _configuration(api, settings, observe),
+                _configuration(api, settings, observe, budget),
                 lambda: _announce(settings, started, announce),
                 readiness.stop,
                 drain_seconds=settings.drain_seconds,
             )
             metrics.watch_connections(server.server_state.connections)
-            async with _pruning(storage, settings):
+            stalled = cut_stalled(server.server_state.connections, settings.send_timeout_seconds)
+            async with (
+                _beside(_prune(storage, settings.idempotency_days * _DAY_US)),
+                _beside(stalled),
+            ):
                 await server.serve([listener])
             await writer.close()
             _log.info("stopped")
@@ -132,6 +147,17 @@ async def _knows(storage: Storage, given_token: str) -> bool:
     if not given_token:
         return True
     return await storage.token_by_hash(hash_token(given_token)) is not None
+
+
+def _memory_budget(settings: Settings) -> MemoryBudget:
+    # A compressed request is held both as it came and inflated.
+    least = 2 * settings.max_request_bytes
+    if 0 < settings.max_buffered_bytes < least:
+        raise SettingError(
+            f"max_buffered_bytes must be at least twice max_request_bytes ({least}), "
+            f"got {settings.max_buffered_bytes}"
+        )
+    return MemoryBudget(settings.max_buffered_bytes)
 
 
 def _observer(settings: Settings, metrics: Metrics) -> Observe:
@@ -154,6 +180,7 @@ def _assemble(
     *,
     observe: Observe,
     prices: PriceTable,
+    budget: MemoryBudget,
 ) -> ASGIApp:
     """Everything that answers requests: the API, and what stands beside it."""
     api = create_api(
@@ -171,6 +198,7 @@ def _assemble(
         ),
         prices=prices,
         observe=observe,
+        budget=budget,
     )
     pages: dict[str, Page] = {"/healthz": alive, "/readyz": readiness.page}
     if settings.metrics:
@@ -178,13 +206,21 @@ def _assemble(
     return Beside(api, pages)
 
 
-def _configuration(application: ASGIApp, settings: Settings, observe: Observe) -> uvicorn.Config:
+def _configuration(
+    application: ASGIApp, settings: Settings, observe: Observe, budget: MemoryBudget
+) -> uvicorn.Config:
     most = settings.max_connections
     if make_room(most + RESERVED) < most:
         _log.warning("open_files_limited", max_connections=most, help="Raise it: ulimit -n")
     return uvicorn.Config(
         application,
-        http=connections(settings.request_timeout_seconds, os.urandom, most=most, observe=observe),
+        http=connections(
+            settings.request_timeout_seconds,
+            os.urandom,
+            most=most,
+            observe=observe,
+            budget=budget,
+        ),
         # A request to change to websockets is answered like any other.
         ws="none",
         lifespan="off",
@@ -299,15 +335,15 @@ def _url(listener: socket.socket) -> str:
 
 
 @asynccontextmanager
-async def _pruning(storage: Storage, settings: Settings) -> AsyncGenerator[None]:
-    """Forget old idempotency keys in the background, for as long as the server runs."""
-    pruning = asyncio.create_task(_prune(storage, settings.idempotency_days * _DAY_US))
+async def _beside(work: Coroutine[Any, Any, None]) -> AsyncGenerator[None]:
+    """Do something in the background, for as long as the server runs."""
+    task = asyncio.create_task(work)
     try:
         yield
     finally:
-        pruning.cancel()
+        task.cancel()
         with suppress(asyncio.CancelledError):
-            await pruning
+            await task
 
 
 async def _prune(storage: Storage, lifetime_us: int) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 from urllib.parse import unquote
 
 import httptools
@@ -28,6 +28,7 @@ from prefactor_server.crowd import (
     error_body,
 )
 from prefactor_server.http_exchange import Exchange
+from prefactor_server.memory_budget import MemoryBudget
 
 MAX_HEAD_BYTES: Final = 64 * 1024
 """How many bytes a request line with its headers may have; the same for what frames a body."""
@@ -64,6 +65,7 @@ class Bounds(NamedTuple):
     random_bytes: Callable[[int], bytes]
     observe: Observe | None
     crowd: Crowd
+    budget: MemoryBudget
 
 
 class _Trailers(list[tuple[bytes, bytes]]):
@@ -112,6 +114,9 @@ class Connection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait no longer."""
         self._end_waiting()
+        for exchange, _ in self.pipeline:
+            cast("Exchange", exchange).drop_body()
+        self.pipeline.clear()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -170,6 +175,7 @@ class Connection(HttpToolsProtocol):
             keep_alive=version != "1.0" and parser.should_keep_alive(),
             on_response=self.on_response_complete,
         )
+        exchange.budget = self._bounds.budget
         self._in_head = False
         self.headers = _Trailers()
         application: Any = self.app
@@ -182,10 +188,8 @@ class Connection(HttpToolsProtocol):
     def on_body(self, body: bytes) -> None:
         """Keep a part of a body for the application, unless it has answered already."""
         self._body_bytes += len(body)
-        exchange = self._latest
-        if exchange is not None and not exchange.response_complete:
-            exchange.body += body
-            exchange.message_event.set()
+        if self._latest is not None:
+            self._latest.keep_body(body)
 
     def on_message_complete(self) -> None:
         """All of it."""
@@ -306,8 +310,9 @@ class Connection(HttpToolsProtocol):
             self.transport.close()
             return
         waits = earlier is not None and not earlier.response_complete
-        if self.pipeline and self.pipeline[0][0] is refused:
+        if refused is not None and self.pipeline and self.pipeline[0][0] is refused:
             self.pipeline.popleft()
+            refused.drop_body()
             waits = True
         request_id = self._bounds.random_bytes(12).hex()
         body = error_body(code, message, request_id)
@@ -345,10 +350,11 @@ def connections(
     *,
     most: int = 0,
     observe: Observe | None = None,
+    budget: MemoryBudget | None = None,
 ) -> type[Connection]:
     """The kind of connection that is held to these bounds; see ``Bounds``."""
     crowd = Crowd(most, random_bytes, observe)
-    bounds = Bounds(seconds, most, random_bytes, observe, crowd)
+    bounds = Bounds(seconds, most, random_bytes, observe, crowd, budget or MemoryBudget(0))
 
     class Bound(Connection):
         def __init__(self, *arguments: Any, **more: Any) -> None:

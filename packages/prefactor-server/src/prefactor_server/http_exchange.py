@@ -12,6 +12,8 @@ from typing import Any, Final
 from starlette.types import Message
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
+from prefactor_server.memory_budget import MemoryBudget
+
 _COPIED: Final = 64 * 1024
 """Bytes of a body up to which it is copied behind its head."""
 
@@ -23,6 +25,26 @@ class Exchange(RequestResponseCycle):
 
     _head = b""
     chunked_encoding: bool | None
+    budget: MemoryBudget
+
+    async def run_asgi(self, app: Any) -> None:
+        """Have the request answered; what nobody has read of its body goes away with it."""
+        try:
+            await super().run_asgi(app)
+        finally:
+            self.drop_body()
+
+    def keep_body(self, part: bytes) -> None:
+        """Keep a part of the body until the application asks for it."""
+        if not self.response_complete and not self.disconnected:
+            self.budget.held += len(part)
+            self.body += part
+            self.message_event.set()
+
+    def drop_body(self) -> None:
+        """Forget what has arrived of the body and was not read."""
+        self.budget.held -= len(self.body)
+        self.body = bytearray()
 
     async def receive(self) -> Any:
         """Wait for the next part of the body; the connection is read only meanwhile."""
@@ -36,7 +58,9 @@ class Exchange(RequestResponseCycle):
             self.message_event.clear()
         if self.disconnected or self.response_complete:
             return {"type": "http.disconnect"}
-        body, self.body = bytes(self.body), bytearray()
+        body = bytes(self.body)
+        # From here on the application counts it.
+        self.drop_body()
         return {"type": "http.request", "body": body, "more_body": self.more_body}
 
     async def send(self, message: Message) -> None:  # type: ignore[override]
@@ -96,7 +120,7 @@ class Exchange(RequestResponseCycle):
 
     def _finish(self) -> None:
         self.response_complete = True
-        self.body = bytearray()
+        self.drop_body()
         self.message_event.set()
         if not self.keep_alive:
             self.transport.close()

@@ -24,6 +24,7 @@ from prometheus_client import (
 from prefactor_server.api.observer import Answered
 from prefactor_server.commands.base import Done, Outcome, Refused, Submission
 from prefactor_server.commands.writer import Writer
+from prefactor_server.memory_budget import MemoryBudget
 
 _REQUEST_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
 _COMMIT_SECONDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5)
@@ -116,6 +117,14 @@ class Metrics:
             "Connections that are open; max_connections bounds them.",
             registry=self._registry,
         ).set_function(lambda: len(connections))
+
+    def watch_memory(self, budget: MemoryBudget) -> None:
+        """Show what requests hold."""
+        Gauge(
+            "prefactor_buffered_bytes",
+            "Bytes of requests and answers that are held; max_buffered_bytes bounds them.",
+            registry=self._registry,
+        ).set_function(lambda: budget.held)
 
     def answered(self, answered: Answered) -> None:
         """Count a request."""

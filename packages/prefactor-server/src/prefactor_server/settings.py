@@ -21,6 +21,7 @@ _MAXIMA: Final = {
     "requests_per_second": 1_000_000,
     "drain_seconds": 600,
     "request_timeout_seconds": 86_400,
+    "send_timeout_seconds": 86_400,
     "max_connections": 1_000_000,
 }
 
@@ -90,6 +91,12 @@ SETTINGS: Final = (
         "How many bytes of writes may wait for their commit before callers are answered 429.",
     ),
     Setting(
+        "max_buffered_bytes",
+        256 * 1024 * 1024,
+        "How many bytes of requests and answers may be held at a time, over all connections, "
+        "before callers are answered 503; 0 for any number.",
+    ),
+    Setting(
         "token_cache_seconds",
         10,
         "How long a working token is believed without asking the database again.",
@@ -130,6 +137,11 @@ SETTINGS: Final = (
         "How long a request may take to arrive before it is cut off with 408; 0 for any time.",
     ),
     Setting(
+        "send_timeout_seconds",
+        60,
+        "How long a caller may take nothing of its answer before it is cut off; 0 for any time.",
+    ),
+    Setting(
         "max_connections",
         1000,
         "How many connections may be open before new ones are answered 503; 0 for any.",
@@ -165,6 +177,7 @@ class Settings:
     max_request_bytes: int
     max_payload_bytes: int
     max_queue_bytes: int
+    max_buffered_bytes: int
     token_cache_seconds: int
     idempotency_days: int
     min_free_disk_bytes: int
@@ -173,6 +186,7 @@ class Settings:
     log_requests: bool
     slow_request_ms: int
     request_timeout_seconds: int
+    send_timeout_seconds: int
     max_connections: int
     public_url: str
     price_file: str

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import select
 import socket
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -84,8 +85,20 @@ class RawSocket:
         """Hang up."""
         self._socket.close()
 
-    def _receive(self) -> None:
-        data = self._socket.recv(65536)
+    def shrink_buffer(self) -> None:
+        """Have the system take little for this side before it is read."""
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+
+    def has_answer(self) -> bool:
+        """Whether something comes within a second."""
+        return bool(select.select([self._socket], [], [], 1.0)[0])
+
+    def receive(self, size: int) -> None:
+        """Read some of what has come."""
+        self._receive(size)
+
+    def _receive(self, size: int = 65536) -> None:
+        data = self._socket.recv(size)
         if not data:
             raise ConnectionError(f"The server hung up; it had said {self._buffer!r}")
         self._buffer += data

@@ -13,7 +13,7 @@ from msgspec import Meta
 
 from prefactor_server.api.admin_user import AdminUserView, admin_user_view
 from prefactor_server.api.decode import read_body, read_object
-from prefactor_server.api.operation import Call, Example, Whole
+from prefactor_server.api.operation import TOKEN_BODY, Call, Example, Whole
 from prefactor_server.api.unknown_members import unknown_members
 from prefactor_server.api.views import Success
 from prefactor_server.commands.admin_user_invite import AcceptInvite, unknown_invite
@@ -93,6 +93,7 @@ OPERATIONS = (
             "the invitation's, in the body. Accepting once more answers the same."
         ),
         access="public",
+        max_body_bytes=TOKEN_BODY,
         reply=Success[AdminUserView],
         refusals=(
             BadRequest,

@@ -11,7 +11,7 @@ from prefactor_server.api.agent_instance import show_in_full
 from prefactor_server.api.agent_instance_views import AgentInstanceDetails
 from prefactor_server.api.agent_schema_version_operations import show_schema_version
 from prefactor_server.api.agent_schema_version_views import AgentSchemaVersionDetails
-from prefactor_server.api.agent_span_views import AgentSpanView, span_view
+from prefactor_server.api.agent_span_views import AgentSpanView, payload_bytes, span_view
 from prefactor_server.api.agent_version import AgentVersionView, show_version
 from prefactor_server.api.agent_views import AgentDetails
 from prefactor_server.api.operation import Call, Read
@@ -22,7 +22,7 @@ from prefactor_server.queries.agent_span import SpanRecord
 
 MAX_SPANS: Final = 10_000
 MAX_PAYLOAD_BYTES: Final = 64 * 1024 * 1024
-_PAGE: Final = 500
+_PAGE: Final = 100
 _ELSEWHERE: Final = "Read its spans page by page instead, with GET /api/v1/agent_spans"
 
 
@@ -84,7 +84,9 @@ async def _spans(call: Call, run: AgentInstanceDetails) -> list[SpanRecord]:
     while True:
         page = await call.services.reader.agent_spans.page(call.principal, listing)
         records += page.rows
-        size += sum(len(one.payload) + len(one.result or b"") for one in page.rows)
+        read = payload_bytes(page.rows)
+        call.memory.take(read)
+        size += read
         if size > MAX_PAYLOAD_BYTES:
             raise TooLarge(
                 f"The payloads of the run have more than {MAX_PAYLOAD_BYTES} bytes. {_ELSEWHERE}",

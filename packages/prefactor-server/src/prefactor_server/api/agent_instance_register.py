@@ -224,6 +224,7 @@ def _content_hash(schema: DeclaredSchema | None) -> bytes | None:
 OPERATIONS = (
     Write(
         name="agent_instances.register",
+        max_body_bytes=None,
         method="POST",
         path="/api/v1/agent_instance/register",
         summary="Register a run",

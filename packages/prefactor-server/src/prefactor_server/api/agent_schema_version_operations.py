@@ -104,6 +104,7 @@ OPERATIONS = (
     ),
     Write(
         name="agent_schema_versions.create",
+        max_body_bytes=None,
         method="POST",
         path=_PATH,
         summary="Create a schema version",

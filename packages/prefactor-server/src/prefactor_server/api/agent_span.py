@@ -11,6 +11,7 @@ from prefactor_server.api import query
 from prefactor_server.api.agent_span_views import (
     AgentSpanView,
     SpanWritten,
+    payload_bytes,
     span_view,
     span_written,
 )
@@ -258,6 +259,7 @@ async def show_written(call: Call, span_id: str) -> SpanWritten:
 
 async def _get(call: Call) -> Success[AgentSpanView]:
     record = await call.services.reader.agent_spans.show(call.principal, call.path_id)
+    call.memory.take(payload_bytes([record]))
     purpose = await _purpose(call, record.span.agent_instance_id)
     parts = (record.payload, record.result, purpose, call.principal)
     view = span_view(record.span, *parts, redacted=query.flag(call.query, "redacted"))
@@ -278,6 +280,7 @@ async def _list(call: Call) -> Listed[AgentSpanView]:
     listing = _LIST.read(call.query, *of_agent)
     with_summaries = query.flag(call.query, "include_summaries")
     page = await reader.agent_spans.page(call.principal, listing)
+    call.memory.take(payload_bytes(page.rows))
     rows = [await _row(call, record, with_summary=with_summaries) for record in page.rows]
     if query.flag(call.query, "include_risk_level") or query.flag(call.query, "include_risk_score"):
         rows = [*await with_levels(call, [record.span for record in page.rows], rows)]
@@ -307,6 +310,7 @@ OPERATIONS = (
     Write(
         **_WRITE,
         name="agent_spans.create",
+        max_body_bytes=None,
         path="/api/v1/agent_spans",
         summary="Create a span",
         description=(
@@ -334,6 +338,7 @@ OPERATIONS = (
     Write(
         **_WRITE,
         name="agent_spans.finish",
+        max_body_bytes=None,
         path="/api/v1/agent_spans/{agent_span_id}/finish",
         summary="Finish a span",
         description=(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final, Literal
 
 import msgspec
@@ -21,6 +22,7 @@ from prefactor_server.domain.agent_span import (
 )
 from prefactor_server.domain.api_token import Principal
 from prefactor_server.domain.risk import RiskLevel
+from prefactor_server.queries.agent_span import SpanRecord
 
 
 class Validation(msgspec.Struct, frozen=True):
@@ -145,3 +147,8 @@ def validation_view(problem: str | None) -> Validation | None:
     if problem is None:
         return None
     return Validation("error", problem) if problem else _VALID
+
+
+def payload_bytes(records: Iterable[SpanRecord]) -> int:
+    """How many bytes of payloads these spans were read with."""
+    return sum(len(one.payload) + len(one.result or b"") for one in records)

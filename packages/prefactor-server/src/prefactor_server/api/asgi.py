@@ -27,9 +27,13 @@ from prefactor_server.api.writes import Job, Reply, carry_out, keys_differ
 from prefactor_server.domain.api_token import Principal
 from prefactor_server.domain.errors import BadRequest, Refusal
 from prefactor_server.json_log import trace_of
+from prefactor_server.memory_budget import Lease, MemoryBudget
 
 _ANONYMOUS: Final = Principal("", "", 0, "agent_deployment", None, None, None)
 _JSON: Final = (b"content-type", b"application/json")
+
+# So that an answer is held back while the caller does not take it.
+_SLICE_BYTES: Final = 64 * 1024
 
 # How a client that compresses its requests learns that it may.
 _ACCEPTED: Final = (b"accept-encoding", b"gzip")
@@ -66,10 +70,12 @@ class Api:
         services: Services,
         authenticator: Authenticator,
         *,
+        budget: MemoryBudget,
         observe: Observe | None = None,
         timer: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._observe = observe
+        self._budget = budget
         self._timer = timer
         self._rate_limiter = RateLimiter(services.limits.requests_per_second)
         self.operations = operations
@@ -81,11 +87,18 @@ class Api:
         """Answer one request."""
         if scope["type"] != "http":
             raise RuntimeError(f"the API speaks HTTP, not {scope['type']}")
+        memory = self._budget.lease()
+        try:
+            await self._answer(scope, receive, send, memory)
+        finally:
+            memory.release()
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send, memory: Lease) -> None:
         begun = self._timer()
         request_id = self._services.random_bytes(12).hex()
         course = _Course()
         try:
-            response = await self._respond(scope, receive, course)
+            response = await self._respond(scope, receive, course, memory)
         except CallerLeft:
             return
         except Refusal as refusal:
@@ -101,14 +114,16 @@ class Api:
             *response.headers,
         ]
         await send({"type": "http.response.start", "status": response.status, "headers": headers})
-        for number, piece in enumerate(response.body, 1):
-            more = number < len(response.body)
-            await send({"type": "http.response.body", "body": piece, "more_body": more})
+        for piece in response.body[:-1]:
+            await _send(send, piece, more=True)
+        await _send(send, response.body[-1], more=False)
         if self._observe is not None:
             asked = (request_id, scope["method"], course.operation)
             self._observe(Answered(*asked, response.status, response.code, seconds))
 
-    async def _respond(self, scope: Scope, receive: Receive, course: _Course) -> _Response:
+    async def _respond(
+        self, scope: Scope, receive: Receive, course: _Course, memory: Lease
+    ) -> _Response:
         raw_path: bytes = scope.get("raw_path") or scope["path"].encode()
         operation, path_id = self._router.match(scope["method"], raw_path.decode("latin-1"))
         course.operation = operation.name
@@ -124,15 +139,22 @@ class Api:
             services=self._services,
             principal=principal,
             now=self._services.now_us(),
+            memory=memory,
             path_id=path_id,
             host=headers.host,
         )
         if isinstance(operation, Streamed):
             call.query = read_query(scope["query_string"], operation.parameters, principal)
-            return _Response(200, await operation.answer(call))
+            pieces = await operation.answer(call)
+            memory.take(sum(map(len, pieces)))
+            return _Response(200, pieces)
         reply = await self._run(operation, call, headers, scope, receive)
         replayed = ((b"idempotent-replayed", b"true"),) if reply.replayed else ()
-        return _Response(200, (_encoder.encode(reply.body),), replayed)
+        body = _encoder.encode(reply.body)
+        # What this was made of is let go. A write has taken effect, and so is answered in any case.
+        memory.shrink(0)
+        (memory.take if isinstance(operation, Read) else memory.hold)(len(body))
+        return _Response(200, (body,), replayed)
 
     async def _run(
         self, operation: Operation, call: Call, headers: _Headers, scope: Scope, receive: Receive
@@ -140,11 +162,11 @@ class Api:
         if isinstance(operation, Read):
             call.query = read_query(scope["query_string"], operation.parameters, call.principal)
             return Reply(await operation.answer(call))
+        limit = self._services.limits.max_request_bytes
+        if operation.max_body_bytes is not None:
+            limit = min(limit, operation.max_body_bytes)
         document = await read_document(
-            receive,
-            headers.content_length,
-            headers.content_encoding,
-            self._services.limits.max_request_bytes,
+            receive, headers.content_length, headers.content_encoding, limit, call.memory
         )
         if isinstance(operation, Write):
             key = _key_beside(headers.idempotency_key, operation, call.principal, scope)
@@ -156,6 +178,16 @@ class Api:
         if isinstance(operation, Whole):
             return Reply(await operation.answer(call, document))
         raise TypeError(operation)
+
+
+async def _send(send: Send, piece: bytes, *, more: bool) -> None:
+    """Send a piece of an answer, a large one slice by slice."""
+    last = max(0, len(piece) - 1) // _SLICE_BYTES * _SLICE_BYTES
+    for start in range(0, last, _SLICE_BYTES):
+        body = piece[start : start + _SLICE_BYTES]
+        await send({"type": "http.response.body", "body": body, "more_body": True})
+    body = piece[last:] if last else piece
+    await send({"type": "http.response.body", "body": body, "more_body": more})
 
 
 class _Headers:

@@ -15,6 +15,7 @@ from starlette.types import Receive
 
 from prefactor_server.api.errors import UnknownEncoding
 from prefactor_server.domain.errors import BadRequest, Limit, TooLarge
+from prefactor_server.memory_budget import Lease
 
 GZIP: Final = b"gzip"
 
@@ -29,7 +30,9 @@ class CallerLeft(Exception):
     """The caller closed the connection before it had sent its request."""
 
 
-async def read_document(receive: Receive, announced: int, encoding: bytes, limit: int) -> bytes:
+async def read_document(
+    receive: Receive, announced: int, encoding: bytes, limit: int, memory: Lease
+) -> bytes:
     """The body of a request as JSON; an empty one is an empty object.
 
     Args:
@@ -37,11 +40,13 @@ async def read_document(receive: Receive, announced: int, encoding: bytes, limit
         announced: its Content-Length, or 0.
         encoding: its Content-Encoding, or nothing.
         limit: how many bytes it may have, before and after it is inflated.
+        memory: what the request holds; the body is added to it.
 
     Raises:
         TooLarge: it has more.
         UnknownEncoding: it is encoded in another way than gzip, or more than once.
         BadRequest: it is no whole gzip stream, or more than one.
+        BudgetExhausted: other requests hold too much.
         CallerLeft: it did not come to its end.
     """
     if announced > limit:
@@ -58,10 +63,15 @@ async def read_document(receive: Receive, announced: int, encoding: bytes, limit
         size += len(chunk)
         if size > limit:
             raise _too_large(limit)
+        memory.take(len(chunk))
         chunks.append(chunk)
         more = message.get("more_body", False)
     body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
-    return (await _inflated(body, limit) if inflate and body else body) or b"{}"
+    chunks.clear()
+    if inflate and body:
+        received, body = len(body), await _inflated(body, limit, memory)
+        memory.hold(-received)
+    return body or b"{}"
 
 
 def _is_gzip(encoding: bytes) -> bool:
@@ -79,7 +89,7 @@ def _is_gzip(encoding: bytes) -> bool:
     raise UnknownEncoding("The body may be compressed with gzip, once, or not at all")
 
 
-async def _inflated(body: bytes, limit: int) -> bytes:
+async def _inflated(body: bytes, limit: int, memory: Lease) -> bytes:
     # One member only: each costs a new window, and empty ones have twenty bytes.
     inflater = zlib.decompressobj(_GZIP_WINDOW)
     pieces: list[bytes] = []
@@ -92,6 +102,7 @@ async def _inflated(body: bytes, limit: int) -> bytes:
         size += len(pieces[-1])
         if size > limit:
             raise _too_large(limit)
+        memory.take(len(pieces[-1]))
         body = inflater.unconsumed_tail
         if body:
             await asyncio.sleep(0)

@@ -162,6 +162,7 @@ def bulk_operation(operations: Sequence[Operation]) -> Whole:
     """The operation that carries out others."""
     return Whole(
         name="bulk.execute",
+        max_body_bytes=None,
         method="POST",
         path="/api/v1/bulk",
         summary="Carry out many operations in one request",

@@ -14,6 +14,7 @@ from prefactor_server.api.services import Limits, Services
 from prefactor_server.commands.writer import Writer
 from prefactor_server.domain.cost import NO_PRICES, PriceTable
 from prefactor_server.domain.pfid import PfidMaker
+from prefactor_server.memory_budget import MemoryBudget
 from prefactor_server.queries import Reader
 
 
@@ -26,6 +27,7 @@ def create_api(
     limits: Limits,
     prices: PriceTable = NO_PRICES,
     observe: Observe | None = None,
+    budget: MemoryBudget | None = None,
 ) -> Api:
     """The API as an ASGI application, for everything under ``/api/v1``.
 
@@ -37,6 +39,7 @@ def create_api(
         limits: the settings that concern the API.
         prices: what tokens cost.
         observe: told of every request that was answered.
+        budget: what all requests together may hold; without one, there is no limit.
     """
     randomness = Randomness(random_bytes)
     authenticator = Authenticator(
@@ -53,4 +56,10 @@ def create_api(
         prices=prices,
         forget_token=authenticator.forget,
     )
-    return Api(OPERATIONS, services, authenticator, observe=observe)
+    return Api(
+        OPERATIONS,
+        services,
+        authenticator,
+        budget=budget or MemoryBudget(0),
+        observe=observe,
+    )

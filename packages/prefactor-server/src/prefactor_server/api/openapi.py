@@ -11,6 +11,7 @@ from prefactor_server._version import __version__
 from prefactor_server.api.errors import UnknownEncoding, status_of
 from prefactor_server.api.fields import field_schema
 from prefactor_server.api.operation import (
+    TOKEN_BODY,
     Call,
     Operation,
     Parameter,
@@ -92,6 +93,7 @@ def openapi_operation(operations: Sequence[Operation]) -> Whole:
         summary="Describe the API",
         description="This document. The only operation that needs no token.",
         access="public",
+        max_body_bytes=TOKEN_BODY,
         reply=dict[str, Any],
         answer=answer,
     )

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 import msgspec
 
@@ -22,9 +22,17 @@ from prefactor_server.commands.base import Command, Done, Request
 from prefactor_server.domain.api_token import Principal
 from prefactor_server.domain.errors import NotFound, NotPermitted, Refusal
 from prefactor_server.domain.ids import is_client_id
+from prefactor_server.memory_budget import Lease
 
 Access: TypeAlias = Literal["public", "any", "account"]
 """Who may call: everybody, every token, or account tokens alone."""
+
+
+SMALL_BODY: Final = 256 * 1024
+"""Bytes of body that suffice for whatever holds no payloads, schemas or other requests."""
+
+TOKEN_BODY: Final = 1024
+"""Bytes of body that suffice for a token: what is read of a caller that has not shown one yet."""
 
 
 class Parameter(NamedTuple):
@@ -43,6 +51,7 @@ class Call:
     services: Services
     principal: Principal
     now: int
+    memory: Lease
     path_id: str = ""
     host: str = ""
     query: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -74,6 +83,7 @@ class Call:
             services=self.services,
             principal=self.principal,
             now=self.now,
+            memory=self.memory,
             host=self.host,
             query=self.query,
             overlay=self.overlay,
@@ -103,7 +113,8 @@ class Operation:
     """What all operations have.
 
     ``name`` is the noun in plural and the verb. ``path`` may hold one parameter in braces, whose
-    name is also that of the field that holds it in an item of a bulk request.
+    name is also that of the field that holds it in an item of a bulk request. Its body may have
+    ``max_body_bytes``, or as many as the server takes for None.
     """
 
     name: str
@@ -114,6 +125,7 @@ class Operation:
     description: str = ""
     access: Access = "any"
     refusals: tuple[type[Refusal], ...] = ()
+    max_body_bytes: int | None = SMALL_BODY
 
     @property
     def item_type(self) -> str:

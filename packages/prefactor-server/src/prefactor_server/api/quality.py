@@ -86,6 +86,7 @@ OPERATIONS = (
     Write(
         **_WRITE,
         name="agent_instances.record_quality",
+        max_body_bytes=None,
         method="POST",
         path="/api/v1/agent_instance/{agent_instance_id}/record_quality",
         summary="Record what an evaluation says of a run",
@@ -102,6 +103,7 @@ OPERATIONS = (
     Write(
         **_UPDATE,
         name="agent_instances.update",
+        max_body_bytes=None,
         method="POST",
         path="/api/v1/agent_instance/{agent_instance_id}/update",
         summary="Record the quality named default",
@@ -111,6 +113,7 @@ OPERATIONS = (
     Write(
         **_UPDATE,
         name="agent_instances.replace",
+        max_body_bytes=None,
         method="PUT",
         path="/api/v1/agent_instance/{agent_instance_id}",
         summary="Record the quality named default, in another spelling",
