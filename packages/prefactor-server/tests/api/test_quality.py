@@ -172,11 +172,11 @@ async def test_one_declared_quality_is_the_one_named_default(door: Any) -> None:
 async def test_every_answer_about_a_run_has_its_quality(door: Any) -> None:
     """Starting, finishing and terminating a run show what evaluations have said by then."""
     ended = []
-    for last in ({"path": "finish"}, {"path": "terminate", "reason": "enough"}):
+    for last, body in (("finish", {}), ("terminate", {"reason": "enough"})):
         run = await door.register()
         await _record(door, run, "q", {"a": 1})
         path = f"/agent_instance/{run['id']}"
-        ended += [await door.post(f"{path}/start"), await door.post(f"{path}/{last['path']}", last)]
+        ended += [await door.post(f"{path}/start"), await door.post(f"{path}/{last}", body)]
 
     assert [one.details["quality_payloads"] for one in ended] == [{"q": {"a": 1}}] * 4
 
