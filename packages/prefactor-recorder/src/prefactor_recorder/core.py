@@ -77,15 +77,8 @@ class Core:
     def payload(self, schema_name: str, value: Any) -> bytes:
         """A payload as the JSON object that is kept of it."""
         if self._redact is not None and value is not None:
-            return self._fitting(self._redacted(self._redact, schema_name, value))
-        return self._fitting(encode_object(value))
-
-    def _fitting(self, encoded: bytes) -> bytes:
-        if len(encoded) <= self.limit:
-            return encoded
-        from .cutting import cut  # noqa: PLC0415 - hardly anybody needs it
-
-        return cut(encoded, self.limit)
+            return self._redacted(self._redact, schema_name, value)
+        return encode_object(value, self.limit)
 
     def _redacted(self, redact: Redact, schema_name: str, value: Any) -> bytes:
         """What the host's callback leaves of a payload.
@@ -94,7 +87,8 @@ class Core:
         nothing of the payload is kept, because nobody knows what it would have removed.
         """
         try:
-            return encode_object(redact(schema_name, orjson.loads(encode_object(value))))
+            copy = orjson.loads(encode_object(value, REDACTION_FACTOR * self.limit))
+            return encode_object(redact(schema_name, copy), self.limit)
         except Exception as error:  # noqa: BLE001 - the host's code; recording goes on without
             failures.note("redact", error)
             return b'{"prefactor.redaction_failed":true}'
@@ -111,5 +105,8 @@ class Core:
         return known
 
 
+REDACTION_FACTOR = 4
+"""How many times the limit a payload may have before it is redacted. It is cut to the limit behind
+the callback, which could not recognise half of what it removes."""
 MAX_NAMES = 10_000
 """Schema names whose JSON text is kept; a host that makes up names must not fill the memory."""

@@ -43,7 +43,7 @@ def cut(payload: bytes, limit: int) -> bytes:
         return payload
     value: dict[str, Any] = orjson.loads(payload)
     size, fields, more = _earlier(value.pop(MARK, None), len(payload))
-    room = max(_SMALLEST_MARK, min(_MARK_ROOM, limit // 4))
+    room = mark_room(limit)
     budget = limit - room
     if budget < len("{}"):
         return b"{}"
@@ -51,9 +51,30 @@ def cut(payload: bytes, limit: int) -> bytes:
     cutter.shorten_texts(len(orjson.dumps(value)) - budget)
     if len(orjson.dumps(value)) > budget:
         cutter.fit(value, budget, None, 0)
-    names = dict.fromkeys([*fields, *map(_name, cutter.places)])
-    value[MARK] = _mark(size, list(names), more, room)
+    value[MARK] = _mark(size, [*fields, *cutter.places], more, room)
     return orjson.dumps(value)
+
+
+def marked(
+    payload: dict[str, Any], places: list[Path | None], size: int, limit: int, prefix: str
+) -> dict[str, Any]:
+    """A payload with the mark for what was left out of it while it was copied.
+
+    Args:
+        payload: What was copied.
+        places: Where something is missing.
+        size: Bytes of the payload before that, at least.
+        limit: Bytes that the payload may have.
+        prefix: What the places are below, if not the payload itself.
+    """
+    members = {name: member for name, member in payload.items() if name != MARK}
+    size, fields, more = _earlier(payload.get(MARK), size)
+    return {**members, MARK: _mark(size, [*fields, *places], more, mark_room(limit), prefix)}
+
+
+def mark_room(limit: int) -> int:
+    """Bytes that the mark may take in a payload of at most `limit` bytes."""
+    return max(_SMALLEST_MARK, min(_MARK_ROOM, limit // 4))
 
 
 def _earlier(mark: Any, size: int) -> tuple[int, list[str], int]:
@@ -67,17 +88,22 @@ def _earlier(mark: Any, size: int) -> tuple[int, list[str], int]:
             return size, [], 0
 
 
-def _mark(size: int, names: list[str], more: int, room: int) -> dict[str, Any]:
-    """The mark, with as many names as there is room for: `room` bytes, its key included."""
+def _mark(
+    size: int, places: list[Path | str | None], more: int, room: int, prefix: str = ""
+) -> dict[str, Any]:
+    """The mark, with as many places as there is room for: `room` bytes, its key included."""
     left = room - _SMALLEST_MARK
-    kept: list[str] = []
-    for name in names:
+    named: dict[str, None] = {}
+    for done, place in enumerate(places):
+        name = place if isinstance(place, str) else _name(place, prefix)
+        if name in named:
+            continue
         left -= len(orjson.dumps(name)) + 1
         if left < 0:
+            more += len(places) - done
             break
-        kept.append(name)
-    more += len(names) - len(kept)
-    return {"original_size": size, "fields": kept} | ({"more": more} if more else {})
+        named[name] = None
+    return {"original_size": size, "fields": list(named)} | ({"more": more} if more else {})
 
 
 class _Cutter:
@@ -93,7 +119,7 @@ class _Cutter:
         length = _level([size for size, *_ in texts], excess)
         for size, container, place in texts:
             if size > length:
-                container[place[1]] = _beginning(container[place[1]], length)
+                container[place[1]] = beginning(container[place[1]], length)
                 self.places[place] = None
 
     def _texts(self) -> list[tuple[int, Any, Path]]:
@@ -119,12 +145,13 @@ class _Cutter:
             self.places[place] = None
             return
         members = _members(container)
-        sizes = [_key_size(key) + len(orjson.dumps(member)) + 1 for key, member in members]
+        bare = map(len, map(orjson.dumps, (member for _, member in members)))
+        sizes = [_key_size(key) + size + 1 for (key, _), size in zip(members, bare, strict=True)]
         # Two brackets, and a comma behind each member but the last.
         room = budget + 1 - len("[]")
         kept = self._keep(container, members, sizes, room, place)
         members, sizes = members[:kept], sizes[:kept]
-        share = _level_for(sizes, room)
+        share = common_size(sizes, room)
         for (key, member), size in zip(members, sizes, strict=True):
             if size > share:
                 self._shrink(container, member, share - _key_size(key) - 1, (place, key), depth)
@@ -159,7 +186,7 @@ class _Cutter:
         self.places[place] = None
         holder, key = cast("Any", container), place[1]
         if isinstance(member, str) and budget > len(orjson.dumps(_ELLIPSIS)):
-            holder[key] = _beginning(member, budget)
+            holder[key] = beginning(member, budget)
         elif isinstance(member, dict | list) and budget >= len("[]"):
             del self.places[place]
             self.fit(cast("Container", member), budget, place, depth + 1)
@@ -178,10 +205,10 @@ def _key_size(key: str | int) -> int:
 
 def _level(sizes: list[int], excess: int) -> int:
     """The length to cut texts to that removes `excess` bytes, or `SHORTEST_TEXT` if none does."""
-    return max(_level_for(sizes, sum(sizes) - excess), SHORTEST_TEXT)
+    return max(common_size(sizes, sum(sizes) - excess), SHORTEST_TEXT)
 
 
-def _level_for(sizes: list[int], room: int) -> int:
+def common_size(sizes: list[int], room: int) -> int:
     """The largest level such that all sizes, each lowered to it, take no more than `room`."""
     left = room
     ordered = sorted(sizes)
@@ -193,7 +220,7 @@ def _level_for(sizes: list[int], room: int) -> int:
     return max(ordered, default=0)
 
 
-def _beginning(text: str, size: int) -> str:
+def beginning(text: str, size: int) -> str:
     """The beginning of a text with an ellipsis, in at most `size` bytes of JSON.
 
     The encoded text is cut, not the decoded one, because only bytes have the right length. Where a
@@ -210,13 +237,13 @@ def _beginning(text: str, size: int) -> str:
     return _ELLIPSIS
 
 
-def _name(place: Path | None) -> str:
+def _name(place: Path | None, prefix: str = "") -> str:
     """A place as text: `messages[3].content`; `$` is the payload itself."""
     links: list[str | int] = []
     while place is not None:
         place, link = place
         links.append(link)
-    text = ""
+    text = prefix
     for link in reversed(links):
         if isinstance(link, int):
             text += f"[{link}]"

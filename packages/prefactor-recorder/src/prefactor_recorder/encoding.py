@@ -1,102 +1,135 @@
-"""From whatever a host hands over to the bytes of a JSON object. Never fails, never shares.
+"""Turns a host's values into the bytes of a JSON object. Never fails, keeps nothing of the host's.
 
-What is encoded is the value as it is at that moment: the host may change it a line later. orjson
-does the usual case in well under a microsecond; what it refuses (a key that is no text, a number
-beyond 64 bits, a cycle) is copied into something it takes, and only then does it cost more.
+What is encoded is the value as it is at that moment: the host may change it a line later. A small
+payload of plain JSON values is encoded by orjson in about a microsecond. `is_light` recognises it,
+because orjson cannot be stopped once it has begun. Everything else is copied by `json_copy` first,
+within a budget that depends on `max_payload_size` and not on the value.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import math
-from collections.abc import Callable, Mapping, Sequence
-from collections.abc import Set as AbstractSet
-from numbers import Number
-from pathlib import PurePath
-from typing import Any, cast
+import datetime as dt
+import uuid
+from collections.abc import Mapping
+from typing import Any
 
 import orjson
 
 from .guard import failures
 
 OPTIONS = orjson.OPT_NAIVE_UTC | orjson.OPT_UTC_Z
-MAX_DEPTH = 64
-"""Levels of nesting that are kept when a value has to be copied; deeper ones become text."""
-MAX_MEMBERS = 100_000
-"""Members of lists and objects, at all levels together, that are kept when a value is copied."""
+MAX_DEPTH = 96
+"""Levels of nesting that are kept of a payload. A server takes a few more, because payloads are
+wrapped in requests."""
+MAX_SCHEMA_DEPTH = 128
+"""Levels of the deepest JSON Schema that a server uses: 64 objects inside each other."""
 MAX_TEXT = 2000
-"""Characters kept of the `repr()` of an object that has no JSON form."""
+"""Characters kept of the description of an object that has no JSON form."""
+DEFAULT_LIMIT = 1_000_000
+"""Bytes of JSON that are kept of a value if nothing else is said."""
+
+_FEW, _SHORT = 32, 8192
+_MEMBER = 8
+_CONTAINER = 32
+_LIGHT_FACTOR = 4
+_dumps = orjson.dumps
+_ATOMS = frozenset({int, float, bool, type(None), dt.datetime, dt.date, uuid.UUID})
 
 
 def encode(value: Any) -> bytes:
-    """Any value as JSON."""
+    """Encode a value of the recorder's own making, such as a schema. Nothing of it is cut."""
     try:
-        return orjson.dumps(value, plain, OPTIONS)
-    except Exception as error:  # noqa: BLE001 - TypeError mostly, but the value's code runs there
-        if isinstance(error.__cause__, BaseException) and not isinstance(
-            error.__cause__, Exception
-        ):
-            # orjson wraps what the value's own code raised; an interrupt is meant for the host.
-            raise error.__cause__ from None
-        return _encode_tamed(value)
+        return orjson.dumps(value, option=OPTIONS)
+    except Exception:  # noqa: BLE001 - a part of it came from the host, and its code runs in there
+        from .json_copy import json_copy  # noqa: PLC0415 - hardly ever needed
+
+        return orjson.dumps(json_copy(value, DEFAULT_LIMIT).value)
 
 
-def _encode_tamed(value: Any) -> bytes:
+def encode_object(value: Any, limit: int = DEFAULT_LIMIT) -> bytes:
+    """Encode any value as a JSON object of at most `limit` bytes.
+
+    A value that is not an object becomes `{"value": …}`, None `{}`. What is left out because of the
+    limit is named in the member `prefactor.truncated`; see `cutting`.
+    """
+    size = 0
+    if type(value) is dict:
+        try:
+            if _is_small(value) or is_light(value, _LIGHT_FACTOR * limit, MAX_DEPTH) >= 0:
+                encoded = _dumps(value, None, OPTIONS)
+                size = len(encoded)
+                if size <= limit:
+                    return encoded
+        except Exception:  # noqa: BLE001, S110 - a key that is not text, a thread that changes it
+            pass
+    return b"{}" if value is None else _copied(value, limit, size)
+
+
+def _is_small(value: dict[Any, Any]) -> bool:  # noqa: C901 - two loops in one, for each payload
+    """Whether a dict holds a few short texts and numbers, two levels deep at most.
+
+    Most payloads do, and this takes a third of the time of `is_light`.
+    """
+    if len(value) > _FEW:
+        return False
+    for key, member in value.items():
+        kind = type(member)
+        if kind is str:
+            if len(key) + len(member) > _SHORT:
+                return False
+        elif kind is dict and len(member) <= _FEW:
+            for name, inner in member.items():
+                kind = type(inner)
+                if kind is str:
+                    if len(name) + len(inner) > _SHORT:
+                        return False
+                elif len(name) > _SHORT or kind not in _ATOMS:
+                    return False
+        elif len(key) > _SHORT or kind not in _ATOMS:
+            return False
+    return True
+
+
+def is_light(value: Any, room: int, depth: int) -> int:
+    """Price what orjson would have to do for a plain list or dict; what is left of `room` after it.
+
+    Negative if it is too much, or not plain JSON: then the value has to be copied. The price is an
+    upper bound of the bytes for most payloads, and each step of the walk lowers `room`. May raise:
+    a key need not be text, and another thread may change the value.
+    """
+    room -= _CONTAINER + _MEMBER * len(value)
+    if room < 0 or depth == 0:
+        return -1
+    members = value
+    if type(value) is dict:
+        room -= sum(map(len, value))
+        members = value.values()
+    for member in members:
+        kind = type(member)
+        if kind is str:
+            room -= len(member)
+        elif kind is dict or kind is list or kind is tuple:
+            room = is_light(member, room, depth - 1)
+            if room < 0:
+                return -1
+        elif kind not in _ATOMS:
+            return -1
+    return room
+
+
+def _copied(value: Any, limit: int, size: int) -> bytes:
+    from .json_copy import json_copy  # noqa: PLC0415 - most programs record plain values alone
+
     try:
-        return orjson.dumps(tamed(value), plain, OPTIONS)
-    except Exception as error:  # noqa: BLE001 - a container that another thread changes meanwhile
+        encoded = orjson.dumps(json_copy(value, limit).as_object(limit, size), option=OPTIONS)
+    except Exception as error:  # noqa: BLE001 - a defect of ours must not cost the span
         failures.note("encode", error)
         return b'{"prefactor.encoding_failed":true}'
+    if len(encoded) <= limit:
+        return encoded
+    from .cutting import cut  # noqa: PLC0415 - the copy was too large by a little
 
-
-def encode_object(value: Any) -> bytes:
-    """Any value as a JSON object: what is no mapping becomes `{"value": …}`, None `{}`."""
-    if value is None:
-        return b"{}"
-    if type(value) is dict:  # the usual case, without another call
-        return encode(value)
-    encoded = encode(value)
-    return encoded if encoded.startswith(b"{") else b'{"value":%b}' % encoded
-
-
-def plain(value: Any) -> Any:
-    """What stands for an object that JSON does not know; called by orjson."""
-    try:
-        return _converted(value)
-    except Exception:  # noqa: BLE001 - a method of the host's object
-        return _described(value)
-
-
-def _converted(value: Any) -> Any:
-    """Models are known by their methods, so that nothing has to be imported to ask."""
-    kind = cast("Any", type(value))
-    if hasattr(kind, "model_dump"):
-        return value.model_dump(mode="json")
-    for method in ("to_dict", "tolist"):
-        if hasattr(kind, method):
-            return getattr(value, method)()
-    for types, convert in _CONVERSIONS:
-        if issubclass(kind, types):
-            return convert(value)
-    return _described(value)
-
-
-def _text(value: bytes) -> str:
-    try:
-        return value.decode()
-    except UnicodeDecodeError:
-        import base64  # noqa: PLC0415 - hardly anybody needs it
-
-        return base64.b64encode(value).decode()
-
-
-def _described(value: Any) -> str:
-    """The words an object has for itself, cut; its type when it has none."""
-    try:
-        text = str(value) if isinstance(value, BaseException) else repr(value)
-    except Exception:  # noqa: BLE001 - a __repr__ of the host
-        text = f"<{type(value).__qualname__}>"
-    return scrubbed(text[:MAX_TEXT])
+    return cut(encoded, limit)
 
 
 def scrubbed(text: str) -> str:
@@ -104,100 +137,17 @@ def scrubbed(text: str) -> str:
     return text.encode("utf-8", "replace").decode()
 
 
-def tamed(value: Any) -> Any:
-    """A copy that JSON can hold: text keys, numbers within range, no cycles, bounded in all ways.
-
-    What a member does not let itself be asked for is None; the others are kept.
-    """
-    return _Taming().copy(value)
-
-
-class _Taming:
-    """One copy in the making."""
-
-    __slots__ = ("_left",)
-
-    def __init__(self) -> None:
-        self._left = MAX_MEMBERS
-
-    def copy(self, value: Any, depth: int = 0, above: frozenset[int] = frozenset()) -> Any:
-        return _scalar(value) if _is_scalar(value) else self._nested(value, depth, above)
-
-    def _nested(self, value: Any, depth: int, above: frozenset[int]) -> Any:
-        # Depth alone would not do: between objects that all know each other there are more paths
-        # than anybody can walk, and the host waits for this.
-        if self._left <= 0 or id(value) in above:
-            return "..."
-        if depth >= MAX_DEPTH:
-            return _described(value)
-        try:
-            return self._container(value, depth + 1, above | {id(value)})
-        except Exception:  # noqa: BLE001 - the host's code; the rest of the payload is kept
-            return _described(value)
-
-    def _container(self, value: Any, depth: int, above: frozenset[int]) -> Any:
-        kind = cast("Any", type(value))
-        if issubclass(kind, Mapping):
-            # The keys first, at once: another thread may change it meanwhile.
-            keys = list(value)
-            return self._members(keys, lambda key: value[key], depth, above)
-        if issubclass(kind, list | tuple | set | frozenset):
-            members = list(value)
-            self._left -= len(members)
-            return [self.copy(member, depth, above) for member in members]
-        if dataclasses.is_dataclass(kind):
-            names = [field.name for field in dataclasses.fields(kind)]
-            return self._members(names, lambda name: getattr(value, name, None), depth, above)
-        try:
-            encoded = orjson.dumps(value, option=OPTIONS)  # dates, UUIDs, enumerations
-        except (TypeError, ValueError, RecursionError):
-            self._left -= 1
-            return self.copy(plain(value), depth, above)
-        return orjson.loads(encoded)
-
-    def _members(
-        self, keys: list[Any], get: Callable[[Any], Any], depth: int, above: frozenset[int]
-    ) -> dict[str, Any]:
-        self._left -= len(keys)
-        copied: dict[str, Any] = {}
-        for key in keys:
-            try:
-                member = get(key)
-            except Exception:  # noqa: BLE001 - a property of the host's object
-                member = None
-            copied[_key(key)] = self.copy(member, depth, above)
-        return copied
-
-
-def _is_scalar(value: Any) -> bool:
-    return value is None or isinstance(value, bool | str | int | float)
-
-
-def _scalar(value: Any) -> Any:
-    if isinstance(value, str):
-        return scrubbed(value)
-    if isinstance(value, float):
-        return float(value) if math.isfinite(value) else None
-    if value is None or isinstance(value, bool):
-        return value
-    return int(value) if -(2**63) <= value < 2**64 else _digits(value)
-
-
-def _digits(number: int) -> str:
-    """A number beyond 64 bits as text."""
-    if number.bit_length() > MAX_TEXT:  # Python itself refuses to write out the longest ones
-        return f"<int of {number.bit_length()} bits>"
-    return str(int(number))
-
-
-def _key(key: Any) -> str:
-    return scrubbed(key if isinstance(key, str) else _described(key))
-
-
-_CONVERSIONS: tuple[tuple[Any, Callable[[Any], Any]], ...] = (
-    ((bytes, bytearray, memoryview), lambda value: _text(bytes(value))),
-    (Mapping, dict),
-    ((AbstractSet, Sequence), list),
-    ((Number, PurePath), str),
-)
-"""The first that fits: bytes are a sequence as well."""
+def nests_deeper(value: Any, most: int) -> bool:
+    """Whether a JSON value has more levels of objects and lists than that."""
+    level = [value]
+    for _ in range(most):
+        members = [each.values() if isinstance(each, Mapping) else each for each in level]
+        level = [
+            each
+            for several in members
+            for each in several
+            if isinstance(each, Mapping | list | tuple)
+        ]
+        if not level:
+            return False
+    return True

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Self
 import orjson
 
 from .context import enter, innermost, leave
-from .encoding import encode
+from .cutting import MARK
+from .encoding import encode_object
 from .guard import guarded
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ MAX_ITEMS = 10_000
 """Items of a generator that are recorded."""
 MAX_ITEM_BYTES = 256 * 1024
 """Bytes of JSON, about, of all recorded items of a generator together."""
+MAX_FIELDS = 100
+"""Places in cut items that are named."""
 
 _IMMUTABLE = {str, int, float, bool, type(None)}
 
@@ -42,6 +45,7 @@ class Items:
         self._room = MAX_ITEM_BYTES
         self._omitted = 0
         self._returned: Any = None
+        self._mark: dict[str, Any] | None = None
 
     @guarded
     def add(self, item: Any) -> None:
@@ -49,16 +53,28 @@ class Items:
         if self._omitted or len(self._kept) == MAX_ITEMS:
             self._omitted += 1
             return
-        encoded = b""
         if type(item) in _IMMUTABLE:
-            self._room -= len(item) + 3 if isinstance(item, str) else 8
+            size = len(item) + 3 if isinstance(item, str) else 8
         else:
-            encoded = encode(item)
-            self._room -= len(encoded) + 1
+            encoded = encode_object({"value": item}, MAX_ITEM_BYTES)
+            size = len(encoded) - len('{"value":')
+            members: dict[str, Any] = orjson.loads(encoded)
+            item = members["value"]
+            if MARK in members:
+                self._note_cut(members[MARK])
+        self._room -= size
         if self._room < 0:
             self._omitted = 1
         else:
-            self._kept.append(orjson.loads(encoded) if encoded else item)
+            self._kept.append(item)
+
+    def _note_cut(self, mark: dict[str, Any]) -> None:
+        """Keep what the mark of the next item says, under the place of that item."""
+        place = f"value[{len(self._kept)}]"
+        fields = [place + field.removeprefix("value") for field in mark["fields"]]
+        before = self._mark or {"original_size": 0, "fields": []}
+        size = before["original_size"] + mark["original_size"]
+        self._mark = {"original_size": size, "fields": [*before["fields"], *fields][:MAX_FIELDS]}
 
     def returned(self, value: Any) -> None:
         """Note what the generator returned."""
@@ -71,6 +87,8 @@ class Items:
             result[OMITTED] = self._omitted
         if self._returned is not None:
             result["returned"] = self._returned
+        if self._mark is not None:
+            result[MARK] = self._mark
         return result
 
 

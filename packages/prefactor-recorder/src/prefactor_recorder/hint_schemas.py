@@ -181,7 +181,7 @@ class Schemas:
     def _described(self, kind: type[Any]) -> Any:
         """The method that describes a class with fields."""
         pydantic: Any = sys.modules.get("pydantic")  # whoever made a model of it has imported it
-        if pydantic is not None and issubclass(kind, pydantic.BaseModel):
+        if pydantic is not None and hasattr(kind, "__pydantic_serializer__"):
             return self._model
         if dataclasses.is_dataclass(kind):
             return self._dataclass
@@ -213,8 +213,8 @@ class Schemas:
         del name
         hints = hints_of(kind)
         fields = dataclasses.fields(cast("Any", kind))
-        # A field without an initial value may be missing; one with an underscore is kept back.
-        shown = [field for field in fields if not field.name.startswith("_")]
+        # A field without an initial value may be missing; what is kept back is not recorded.
+        shown = [field for field in fields if field.repr and not field.name.startswith("_")]
         properties = {field.name: self.of(hints.get(field.name, Any), depth) for field in shown}
         return _object(properties, [field.name for field in shown if field.init])
 
@@ -235,8 +235,13 @@ class Schemas:
 
     def _model(self, kind: Any, name: str, depth: int) -> Schema:
         del depth
-        schema: Schema = kind.model_json_schema(
-            by_alias=bool(kind.model_config.get("serialize_by_alias")),
+        if issubclass(kind, sys.modules["pydantic"].BaseModel):
+            describe, config = kind.model_json_schema, kind.model_config
+        else:  # a dataclass of pydantic's
+            describe = sys.modules["pydantic"].TypeAdapter(kind).json_schema
+            config = getattr(kind, "__pydantic_config__", {})
+        schema: Schema = describe(
+            by_alias=bool(config.get("serialize_by_alias")),
             mode="serialization",
             ref_template=f"#/$defs/{name}.{{model}}",
         )

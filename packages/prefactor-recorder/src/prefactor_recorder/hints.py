@@ -15,6 +15,7 @@ from typing import Any
 
 import orjson
 
+from .encoding import MAX_SCHEMA_DEPTH, nests_deeper
 from .hint_reading import hints_of, is_instance, kind_of, signature_of, underlying
 from .hint_schemas import Schema, Schemas, any_of
 
@@ -164,6 +165,7 @@ def _optional(schemas: Schemas, schema: Schema) -> Schema:
 
 def _bounded(schema: Schema) -> Schema:
     try:
-        return schema if len(orjson.dumps(schema)) <= MAX_SIZE else ANY_OBJECT
+        fits = len(orjson.dumps(schema)) <= MAX_SIZE and not nests_deeper(schema, MAX_SCHEMA_DEPTH)
     except (TypeError, ValueError):  # a model's own schema need not be JSON
-        return ANY_OBJECT
+        fits = False
+    return schema if fits else ANY_OBJECT

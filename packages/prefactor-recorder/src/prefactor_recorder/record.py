@@ -36,6 +36,7 @@ START_LENGTH = len('"timestamp":') + TIMESTAMP_LENGTH
 
 _FRAME = Struct("<II")
 _HEAD = Struct("<BBB")
+_pack_frame, _pack_head = _FRAME.pack, _HEAD.pack
 FRAME_SIZE = _FRAME.size
 """Bytes of the length and the CRC in front of a record."""
 MAX_RECORD = 64 * 1024 * 1024
@@ -111,13 +112,8 @@ def idempotency_key(operation: Operation, identifier: str) -> str:
 
 def encode(operation: Operation, run_id: bytes, identifier: bytes, body: bytes) -> bytes:
     """A record as bytes for one `write()`; ids are ASCII, at most `MAX_ID` long."""
-    content = b"%b%b%b%b" % (
-        _HEAD.pack(operation, len(run_id), len(identifier)),
-        run_id,
-        identifier,
-        body,
-    )
-    return b"%b%b" % (_FRAME.pack(len(content), crc32(content)), content)
+    content = _pack_head(operation, len(run_id), len(identifier)) + run_id + identifier + body
+    return _pack_frame(len(content), crc32(content)) + content
 
 
 def decode(content: bytes) -> Record | None:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import traceback
 from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
 from .clock import quoted, unix_ns
 from .context import Block, enter, leave
 from .corrections import shown
-from .encoding import MAX_TEXT, scrubbed
 from .guard import failures, guarded
 from .record import Operation
 
@@ -233,7 +231,7 @@ class Span(Block):
     def _result_member(self, error: BaseException | None) -> bytes:
         result, self._result = self._result, None
         if error is not None:
-            result = {**_members(result), "error": described(error)}
+            result = {**_members(result, self.run.core.limit), "error": described(error)}
         if result is None:
             return b""
         return b',"result_payload":' + self.run.core.payload(self.schema_name, result)
@@ -280,26 +278,20 @@ def moment(given: datetime, now: int) -> int:
 
 def described(error: BaseException) -> dict[str, str]:
     """An exception as the `error` of a result."""
-    try:
-        message = str(error)
-    except Exception:  # noqa: BLE001 - a __str__ of the host
-        message = ""
-    try:
-        stack = "".join(traceback.format_exception(error))
-    except Exception:  # noqa: BLE001 - attributes of the host's exception, as of a SyntaxError
-        stack = ""
+    from .exceptions import message_of, stack_of  # noqa: PLC0415 - only what fails comes here
+
     return {
         "error_type": type(error).__qualname__,
-        "message": scrubbed(message[:MAX_TEXT]),
-        "stacktrace": scrubbed(stack[-MAX_STACK:]),
+        "message": message_of(error),
+        "stacktrace": stack_of(error, MAX_STACK),
     }
 
 
-def _members(result: Any) -> dict[str, Any]:
+def _members(result: Any, limit: int) -> dict[str, Any]:
     """A result as a dict that `error` can be added to."""
     import orjson  # noqa: PLC0415 - only what fails comes here
 
     from .encoding import encode_object  # noqa: PLC0415
 
-    members: dict[str, Any] = orjson.loads(encode_object(result))
+    members: dict[str, Any] = orjson.loads(encode_object(result, limit))
     return members

@@ -17,8 +17,9 @@ import orjson
 from .corrections import schema_name, shown
 from .data_risk import checked
 from .declaring import Declaring
-from .encoding import encode
+from .encoding import MAX_SCHEMA_DEPTH, encode, nests_deeper
 from .errors import ConfigurationError
+from .guard import failures
 from .hint_reading import underlying
 
 if TYPE_CHECKING:
@@ -335,6 +336,13 @@ def declared_name(name: object) -> str:
 
 def _declared(name: str, part: str, declared: Any) -> Any:
     if isinstance(declared, Mapping):
+        if nests_deeper(declared, MAX_SCHEMA_DEPTH):
+            # Servers would refuse the registration, and with it the run.
+            failures.note(
+                f"{part} of span type {name!r}",
+                ValueError(f"nested more than {MAX_SCHEMA_DEPTH} levels; any object is declared"),
+            )
+            return dict(ANY_OBJECT)
         try:
             # A copy, so that nobody changes it after it was compared with others.
             return orjson.loads(orjson.dumps(declared))

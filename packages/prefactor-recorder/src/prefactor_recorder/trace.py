@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import inspect
 import re
+import types
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -158,10 +160,24 @@ def traced(
     wrapper = _WRAPPERS[kind_of(function)](function, tracing)
     with contextlib.suppress(TypeError):  # a mock whose name is no text
         functools.update_wrapper(wrapper, function)
+    _show_signature(wrapper, function)
     if isinstance(function, functools.partial):  # has no name of its own
         wrapper.__name__ = getattr(function.func, "__name__", wrapper.__name__)
         wrapper.__qualname__ = getattr(function.func, "__qualname__", wrapper.__qualname__)
     return wrapper
+
+
+def _show_signature(wrapper: Any, function: Callable[..., Any]) -> None:
+    """Give a wrapper the signature of its function for those who do not look at `__wrapped__`.
+
+    `inspect.getcallargs` is one of them. The code object keeps `*args` and `**kwargs`, because a
+    call with wrong arguments is recorded too.
+    """
+    with contextlib.suppress(Exception):  # written in C, or a name that exists only later
+        wrapper.__signature__ = inspect.signature(function)
+    if isinstance(function, types.FunctionType):
+        wrapper.__defaults__ = function.__defaults__
+        wrapper.__kwdefaults__ = function.__kwdefaults__
 
 
 def _around_function(function: Callable[..., Any], tracing: Tracing) -> Callable[..., Any]:

@@ -10,7 +10,7 @@ from yarl import URL
 
 from prefactor_server.api import Limits
 
-DEEP = 100
+DEEP = 160
 
 
 def _nested(levels: int) -> str:
@@ -103,7 +103,7 @@ async def test_bytes_that_are_no_utf8_are_found_wherever_they_are(door: Any, key
 
 
 async def test_depth_is_limited_and_counted_exactly(door: Any) -> None:
-    """A request may be nested a hundred levels deep and not one more; texts hold no brackets."""
+    """A request may be nested 160 levels deep and not one more; texts hold no brackets."""
     await door.register("run-1")
     brackets = json.dumps({"a": '[{"\\' * 200, "b": "]}" * 200})
 
@@ -115,7 +115,7 @@ async def test_depth_is_limited_and_counted_exactly(door: Any) -> None:
 
     assert inside.status == texts.status == wide.status == 200
     for answer in (beyond, lists):
-        assert "100 levels" in answer.refused(400, "bad_request")["message"]
+        assert f"{DEEP} levels" in answer.refused(400, "bad_request")["message"]
 
 
 async def test_depth_is_limited_in_bulk_too(door: Any) -> None:
@@ -129,7 +129,7 @@ async def test_depth_is_limited_in_bulk_too(door: Any) -> None:
     answer = await door.post("/bulk", '{"items":[%s]}' % (item % _nested(DEEP)))
     hopeless = await door.post("/bulk", '{"items":[%s]}' % (item % _nested(50_000)))
 
-    assert "100 levels" in answer.body["outputs"]["key-0001"]["message"]
+    assert f"{DEEP} levels" in answer.body["outputs"]["key-0001"]["message"]
     hopeless.refused(400, "bad_request")
 
 

@@ -57,7 +57,7 @@ def _depth(value: Any) -> int:
     return 1 + max(map(_depth, value), default=0) if isinstance(value, list) else 0
 
 
-@given(JSON, st.integers(0, 120))
+@given(JSON, st.integers(0, MAX_DEPTH + 20))
 def test_depth_is_what_counting_brackets_says(value: Any, wrappings: int) -> None:
     """The quick check of depth agrees with a walk through the value, whatever its texts hold."""
     for number in range(wrappings):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import re
+from itertools import accumulate
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -17,8 +18,9 @@ from prefactor_server.api.field_errors import field_errors
 from prefactor_server.api.fields import decode_field
 from prefactor_server.domain.errors import BadRequest, ValidationFailed
 
-MAX_DEPTH: Final = 100
-"""How deep the objects and lists of a request may be nested."""
+MAX_DEPTH: Final = 160
+"""How deep the objects and lists of a request may be nested: a JSON Schema of 64 nested objects has
+127 levels, and stands five levels down in the registration of a run."""
 
 S = TypeVar("S", bound=msgspec.Struct)
 
@@ -26,6 +28,8 @@ _MEMBERS: Final = dict[str, msgspec.Raw]
 _STRINGS: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _NO_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
 _ONE_KIND: Final = bytes.maketrans(b"{}", b"[]")
+_STEPS: Final = bytes.maketrans(b"[]", bytes((1, 255)))
+_USUAL_DEPTH: Final = 8
 
 NO_DETAILS: Final = msgspec.Raw(b"null")
 
@@ -103,13 +107,15 @@ def check_depth(document: bytes) -> None:
     # Finding the few brackets that there mostly are is faster than counting over every byte.
     if _few(document, b"{") and _few(document, b"["):
         return
-    # Each pass takes away the innermost brackets, so the passes count the levels.
     brackets = _STRINGS.sub(b"", document).translate(_ONE_KIND, _NO_BRACKETS)
-    for _ in range(MAX_DEPTH):
+    # Each pass takes away the innermost brackets, which is all that most bodies have.
+    for _ in range(_USUAL_DEPTH):
+        brackets = brackets.replace(b"[]", b"")
         if not brackets:
             return
-        brackets = brackets.replace(b"[]", b"")
-    if brackets:
+    # The others are walked once, so that the time does not depend on the depth.
+    levels = accumulate(memoryview(brackets.translate(_STEPS)).cast("b"))
+    if max(levels) > MAX_DEPTH - _USUAL_DEPTH:
         raise _too_deep()
 
 

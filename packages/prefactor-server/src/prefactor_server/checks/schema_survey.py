@@ -8,8 +8,9 @@ from typing import Final, TypeAlias, cast
 
 Schema: TypeAlias = Mapping[str, object]
 
-MAX_DEPTH: Final = 64
-"""The deepest nesting of objects and arrays in a schema."""
+MAX_DEPTH: Final = 128
+"""The deepest nesting of objects and arrays in a schema: 64 objects inside each other, because each
+takes two levels, its own and that of its `properties`."""
 
 MAX_PATTERNS: Final = 64
 """The most regular expressions in a schema; each compiled one may take up to a megabyte."""
