@@ -14,8 +14,8 @@ from prefactor_server.checks.liquid import (
     Templates,
     render_summary,
 )
-from prefactor_server.checks.liquid_environment import SummaryContext
-from prefactor_server.checks.liquid_values import MAX_TEXT
+from prefactor_server.checks.liquid_environment import RENDER_STEPS, SummaryContext
+from prefactor_server.checks.liquid_values import MAX_TEXT, RenderBudget
 
 PAYLOAD: dict[str, object] = {
     "s": "x" * 100_000,
@@ -195,7 +195,7 @@ def test_a_large_payload_is_not_walked() -> None:
     large = {**small, **{f"k{n}": ["x" * 100] * 10 for n in range(10_000)}}
     spent: list[int] = []
     for payload in (small, large):
-        context = SummaryContext(template.parsed, (payload,))
+        context = SummaryContext(template.parsed, (payload,), RenderBudget(RENDER_STEPS))
         before = context.budget.left
         assert context.get(["prompt"], token=None) == "p" * MAX_TEXT
         spent.append(before - context.budget.left)

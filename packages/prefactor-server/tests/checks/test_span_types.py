@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from prefactor_server.checks.budget import Budget
 from prefactor_server.checks.liquid import MAX_SUMMARY, TemplateProblem
 from prefactor_server.checks.span_types import SpanCheck, SpanTypeCompiler, check_span
 
@@ -39,7 +40,7 @@ def check(
     finished: bool = False,
 ) -> SpanCheck:
     """Compile span types and check one span with them."""
-    types = SpanTypeCompiler().compile(declared)
+    types = SpanTypeCompiler().declared(declared)
     return check_span(types, name, payload, result, finished=finished)
 
 
@@ -94,9 +95,9 @@ def test_a_type_without_a_title_or_template() -> None:
 def test_a_wrong_schema_and_a_wrong_template_are_kept_with_their_problems() -> None:
     """A type with a broken schema or template still works in every other respect."""
     declared = [{**LLM, "params_schema": {"type": "strng"}, "template": "{% nope %}"}]
-    compiled = SpanTypeCompiler().compile(declared)["agent:llm"]
-    assert "strng" in (compiled.params.problem or "")
-    assert isinstance(compiled.template, TemplateProblem)
+    types, budget = SpanTypeCompiler().declared(declared), Budget()
+    assert "strng" in (types.params(types["agent:llm"], budget).problem or "")
+    assert isinstance(types.template("{% nope %}", budget), TemplateProblem)
     found = check(declared, {}, {"text": "hi"})
     assert (found.params_problem, found.result_problem, found.summary) == (None, "", None)
 
@@ -110,7 +111,7 @@ def test_types_come_as_a_list_or_as_a_map() -> None:
 @pytest.mark.parametrize("declared", [None, 3, "x", [], {}, [None, {"name": 3}, {}], {"a": 3}])
 def test_what_declares_nothing_is_no_type(declared: object) -> None:
     """Entries without a usable name are left out."""
-    assert not SpanTypeCompiler().compile(declared)
+    assert not SpanTypeCompiler().declared(declared)
 
 
 def test_a_content_is_loaded_once() -> None:
@@ -127,17 +128,36 @@ def test_a_content_is_loaded_once() -> None:
     assert loads == ["loaded", "loaded"]
 
 
-def test_a_version_that_is_too_large_is_checked_in_part() -> None:
-    """Types beyond the memory of a version keep their titles and are marked as unchecked."""
-    large = {"properties": {f"p{n}": {"type": "string"} for n in range(5_000)}}
-    schemas = [{**large, "title": f"schema {n}"} for n in range(12)]
-    declared = [{**LLM, "name": s["title"], "params_schema": s} for s in schemas]
-    compiler = SpanTypeCompiler()
-    types = compiler.span_types(b"hash", lambda: declared)
-    assert types["schema 0"].params.problem is None
-    assert "too large together" in (types["schema 11"].params.problem or "")
-    assert types["schema 11"].title == "Model call"
-    assert compiler.span_types(b"hash", list) is types
+def test_a_budget_ends_compiling_and_checking_and_a_later_one_goes_on() -> None:
+    """What a budget does not reach is left out and not remembered; cheaper work is still done."""
+    large = {"properties": {f"p{n}": {"type": "string"} for n in range(1_000)}}
+    declared = [{**LLM, "name": f"type {n}", "params_schema": {**large, "x": n}} for n in range(4)]
+    types, budget = SpanTypeCompiler().declared(declared), Budget(50_000)
+
+    found = [check_span(types, name, {}, None, finished=False, budget=budget) for name in types]
+    again = check_span(types, "type 3", {}, None, finished=False, budget=Budget())
+
+    assert [one.params_problem for one in found] == ["", "", None, None]
+    assert [one.summary for one in found] == [":"] * 4
+    assert budget.exceeded
+    assert again.params_problem == ""
+
+
+def test_without_steps_nothing_is_checked_or_rendered() -> None:
+    """A budget that is used up leaves a span its title and marks the rest as not done."""
+    types, budget = SpanTypeCompiler().declared([LLM]), Budget(0)
+    found = check_span(types, "agent:llm", {"model": "m"}, {}, finished=True, budget=budget)
+    assert found == SpanCheck("Model call", True, None, None, None)
+    assert budget.exceeded
+
+
+def test_a_type_is_compiled_when_it_is_first_asked_for() -> None:
+    """Declaring types compiles none of them, and checking a span compiles its own."""
+    types = SpanTypeCompiler().declared([{**LLM, "name": name} | {"title": name} for name in "ab"])
+    assert types.work_ahead("a") == types.work_ahead("b") > 0
+    assert types.work_ahead("unknown") == 0
+    types.compile("a", Budget())
+    assert types.work_ahead("a") == 0
 
 
 @given(
@@ -147,7 +167,7 @@ def test_any_declaration_and_any_payload_are_answered(
     declared: object, payload: dict[str, object], data: st.DataObject
 ) -> None:
     """Whatever was declared, checking a span raises nothing."""
-    types = SpanTypeCompiler().compile(declared)
+    types = SpanTypeCompiler().declared(declared)
     name = data.draw(st.sampled_from([*types, "unknown"]))
     found = check_span(types, name, payload, payload, finished=True)
     assert found.registered is (name in types)

@@ -88,6 +88,7 @@ class InstanceRegistered(InstanceWritten, frozen=True, kw_only=True):
 async def _prepare(call: Call, body: RegisterFields) -> Prepared:
     agent_ref = await _agent_ref(call, body.agent_id)
     account_id = call.principal.account_id
+    await call.work.pause()
     command = RegisterInstance(
         request=call.request(),
         principal=call.principal,
@@ -192,7 +193,6 @@ def _assume(call: Call, command: RegisterInstance) -> None:
     document = decode_document(content.codec, content.body)
     overlay.runs[command.id] = RunFacts(version_id, command.purpose)
     overlay.bindings.update(dict.fromkeys(_bindings(command), version_id))
-    overlay.types[version_id] = intake.compile(document)
     overlay.contents[version_id] = document
 
 

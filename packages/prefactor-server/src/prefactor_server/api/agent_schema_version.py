@@ -20,6 +20,11 @@ from prefactor_server.domain.agent_schema_version import SchemaContent
 from prefactor_server.domain.errors import FieldError, ValidationFailed
 from prefactor_server.payloads import encode_document
 
+MAX_TYPES: Final = 1_000
+"""Span types, and as many quality schemas, that one schema version may declare."""
+
+_AT_MOST: Final = Meta(max_length=MAX_TYPES, description=f"must hold at most {MAX_TYPES} schemas")
+
 _encoder: Final = msgspec.json.Encoder(order="deterministic")
 
 
@@ -48,10 +53,10 @@ class SchemaVersionFields(msgspec.Struct, kw_only=True):
     """What a registration declares about its spans."""
 
     external_identifier: Name | None = None
-    span_type_schemas: list[SpanTypeFields] | None = None
-    span_schemas: dict[str, JsonObject] | None = None
-    span_result_schemas: dict[str, JsonObject] | None = None
-    quality_schemas: list[JsonObject] | None = None
+    span_type_schemas: Annotated[list[SpanTypeFields], _AT_MOST] | None = None
+    span_schemas: Annotated[dict[str, JsonObject], _AT_MOST] | None = None
+    span_result_schemas: Annotated[dict[str, JsonObject], _AT_MOST] | None = None
+    quality_schemas: Annotated[list[JsonObject], _AT_MOST] | None = None
     quality_schema: JsonObject | None = None
 
 
@@ -59,7 +64,8 @@ def declare(account_id: str, fields: SchemaVersionFields | None) -> DeclaredSche
     """What a registration declares, ready to be stored; None when it declares nothing.
 
     Raises:
-        ValidationFailed: two types have the same name, or a result schema belongs to no type.
+        ValidationFailed: there are too many, two types have the same name, or a result schema
+            belongs to no type.
     """
     if fields is None:
         return None

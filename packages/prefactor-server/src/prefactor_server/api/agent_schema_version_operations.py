@@ -8,6 +8,7 @@ from prefactor_server.api.agent_schema_version import SchemaVersionFields, decla
 from prefactor_server.api.agent_schema_version_views import (
     AgentSchemaVersionDetails,
     AgentSchemaVersionSummary,
+    declared_schemas,
     schema_version_details,
     schema_version_summary,
 )
@@ -66,8 +67,11 @@ async def show_schema_version(call: Call, version_id: str) -> Success[AgentSchem
     reader = call.services.reader.agent_schema_versions
     record = await reader.show(call.principal, version_id)
     content = await reader.content(record.row.account_id, version_id)
-    problem = call.services.intake.schema_problem
-    return Success(details=schema_version_details(record, content, problem))
+    problems = {
+        schema: await call.services.intake.schema_problem(schema, call.work)
+        for schema in declared_schemas(content)
+    }
+    return Success(details=schema_version_details(record, content, problems))
 
 
 async def _get(call: Call) -> Success[AgentSchemaVersionDetails]:

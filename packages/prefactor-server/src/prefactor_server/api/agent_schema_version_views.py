@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, TypeAlias, cast
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
 
@@ -12,8 +12,15 @@ from prefactor_server.checks.json_schema import EMPTY_OBJECT_SCHEMA
 from prefactor_server.domain.agent_schema_version import AgentSchemaVersion
 from prefactor_server.queries.in_use import InUse
 
-Problem: TypeAlias = Callable[[object], str | None]
-"""What is wrong with a JSON Schema, or None."""
+Problems: TypeAlias = Mapping[bytes, str | None]
+"""What is wrong with each JSON Schema of a version, or None."""
+
+_Entry: TypeAlias = Mapping[str, Any]
+
+_EMPTY_OBJECT: Final = msgspec.Raw(msgspec.json.encode(EMPTY_OBJECT_SCHEMA, order="deterministic"))
+_NO_SCHEMA: Final = msgspec.Raw(b"null")
+_SCHEMAS: Final = frozenset({"params_schema", "result_schema", "schema"})
+_decoder: Final = msgspec.json.Decoder(dict[str, list[dict[str, msgspec.Raw]]])
 
 
 class SchemaValidation(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,51 +96,80 @@ def schema_version_summary(record: InUse[AgentSchemaVersion]) -> AgentSchemaVers
 
 
 def schema_version_details(
-    record: InUse[AgentSchemaVersion], content: bytes | None, problem: Problem
+    record: InUse[AgentSchemaVersion], content: bytes | None, problems: Problems
 ) -> AgentSchemaVersionDetails:
     """A schema version by itself, from the JSON of what it declares."""
-    declared = cast("Mapping[str, Any]", msgspec.json.decode(content or b"{}"))
     return AgentSchemaVersionDetails(
         **_fields(record),
         span_type_schemas={
-            one["name"]: _span_type(one, problem) for one in _entries(declared, "span_type_schemas")
+            one["name"]: _span_type(one, problems) for one in _entries(content, "span_type_schemas")
         },
         quality_schemas={
-            one["name"]: _quality_schema(one, problem)
-            for one in _entries(declared, "quality_schemas")
+            one["name"]: _quality_schema(one, problems)
+            for one in _entries(content, "quality_schemas")
         },
     )
 
 
-def _entries(declared: Mapping[str, Any], kind: str) -> Sequence[Mapping[str, Any]]:
-    return [one for one in declared.get(kind) or () if isinstance(one.get("name"), str)]
+def declared_schemas(content: bytes | None) -> set[bytes]:
+    """Every JSON Schema of a version, from the JSON of what it declares."""
+    schemas = {bytes(_params(one)) for one in _entries(content, "span_type_schemas")}
+    schemas |= {bytes(_result(one)) for one in _entries(content, "span_type_schemas")}
+    return schemas | {bytes(_schema(one)) for one in _entries(content, "quality_schemas")}
 
 
-def _span_type(one: Mapping[str, Any], problem: Problem) -> SpanTypeView:
-    result = one.get("result_schema", EMPTY_OBJECT_SCHEMA)
+def _entries(content: bytes | None, kind: str) -> Sequence[_Entry]:
+    """The entries that have a name; their schemas stay JSON, which may be a lot of it."""
+    entries = [
+        {
+            member: value if member in _SCHEMAS else msgspec.json.decode(value)
+            for member, value in one.items()
+        }
+        for one in _decoder.decode(content or b"{}").get(kind, ())
+    ]
+    return [one for one in entries if isinstance(one.get("name"), str)]
+
+
+def _params(one: _Entry) -> msgspec.Raw:
+    schema: msgspec.Raw = one.get("params_schema", _NO_SCHEMA)
+    return schema
+
+
+def _result(one: _Entry) -> msgspec.Raw:
+    schema: msgspec.Raw = one.get("result_schema", _EMPTY_OBJECT)
+    return schema
+
+
+def _schema(one: _Entry) -> msgspec.Raw:
+    schema: msgspec.Raw = one.get("schema", _NO_SCHEMA)
+    return schema
+
+
+def _span_type(one: _Entry, problems: Problems) -> SpanTypeView:
+    params, result = _params(one), _result(one)
     return SpanTypeView(
         name=one["name"],
         title=_title(one),
         description=_text(one, "description"),
-        params_schema=one.get("params_schema"),
-        params_schema_validation=_validation(problem(one.get("params_schema"))),
+        params_schema=params,
+        params_schema_validation=_validation(problems[bytes(params)]),
         result_schema=result,
-        result_schema_validation=_validation(problem(result)),
+        result_schema_validation=_validation(problems[bytes(result)]),
         template=_text(one, "template"),
         result_template=_text(one, "result_template"),
         data_risk=one.get("data_risk"),
     )
 
 
-def _quality_schema(one: Mapping[str, Any], problem: Problem) -> QualitySchemaView:
+def _quality_schema(one: _Entry, problems: Problems) -> QualitySchemaView:
     return QualitySchemaView(
         name=one["name"],
         title=_title(one),
         description=_text(one, "description"),
         template=_text(one, "template"),
         data_risk=one.get("data_risk"),
-        schema=one.get("schema"),
-        schema_validation=_validation(problem(one.get("schema"))),
+        schema=_schema(one),
+        schema_validation=_validation(problems[bytes(_schema(one))]),
     )
 
 
@@ -141,12 +177,12 @@ def _validation(problem: str | None) -> SchemaValidation:
     return SchemaValidation(status="success" if problem is None else "error", message=problem)
 
 
-def _title(one: Mapping[str, Any]) -> str:
+def _title(one: _Entry) -> str:
     title = _text(one, "title") or ""
     return title if title.strip() else one["name"]
 
 
-def _text(one: Mapping[str, Any], field: str) -> str | None:
+def _text(one: _Entry, field: str) -> str | None:
     value = one.get(field)
     return value if isinstance(value, str) else None
 

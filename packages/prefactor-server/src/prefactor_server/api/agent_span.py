@@ -23,7 +23,7 @@ from prefactor_server.api.risk_views import with_levels
 from prefactor_server.api.sensitive import discarded_document
 from prefactor_server.api.span_payload import GivenPayload
 from prefactor_server.api.views import Listed, Success, listed
-from prefactor_server.checks.span_types import SpanTypes
+from prefactor_server.checks.span_types import NO_SPAN_TYPES
 from prefactor_server.commands.agent_span import CreateSpan, FinishSpan, SpanFacts, control_of
 from prefactor_server.commands.base import Done
 from prefactor_server.domain.agent_instance import FinishStatus, Purpose
@@ -221,12 +221,19 @@ async def _facts(
     status: SpanStatus,
 ) -> SpanFacts:
     payload, result = parts
-    types: SpanTypes = {}
+    types = NO_SPAN_TYPES
     if run is not None:
         intake = call.services.intake
         types = await intake.types(call.principal, run.schema_version_id, call.overlay)
+        if schema_name not in types.compiled:
+            await intake.compile_ahead(types, schema_name, call.work)
     return find_facts(
-        types, schema_name, payload.value or {}, result.value, complete=status == "complete"
+        types,
+        schema_name,
+        payload.value or {},
+        result.value,
+        complete=status == "complete",
+        budget=call.work.budget,
     )
 
 

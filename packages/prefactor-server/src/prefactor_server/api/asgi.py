@@ -23,6 +23,7 @@ from prefactor_server.api.query import read_query
 from prefactor_server.api.rate_limit import RateLimiter
 from prefactor_server.api.router import Router
 from prefactor_server.api.services import Services
+from prefactor_server.api.work import Work
 from prefactor_server.api.writes import Job, Reply, carry_out, keys_differ
 from prefactor_server.domain.api_token import Principal
 from prefactor_server.domain.errors import BadRequest, Refusal
@@ -96,15 +97,17 @@ class Api:
     async def _answer(self, scope: Scope, receive: Receive, send: Send, memory: Lease) -> None:
         begun = self._timer()
         request_id = self._services.random_bytes(12).hex()
-        course = _Course()
+        course, work = _Course(), Work(receive)
         try:
-            response = await self._respond(scope, receive, course, memory)
+            response = await self._respond(scope, receive, course, memory, work)
         except CallerLeft:
             return
         except Refusal as refusal:
             response = _refusal(refusal, request_id, scope)
         except Exception as error:  # noqa: BLE001 - whatever it is, the caller gets an answer
             response = _failure(error, request_id, scope)
+        finally:
+            work.close(request_id)
         seconds = self._timer() - begun
         headers = [
             _JSON,
@@ -122,7 +125,7 @@ class Api:
             self._observe(Answered(*asked, response.status, response.code, seconds))
 
     async def _respond(
-        self, scope: Scope, receive: Receive, course: _Course, memory: Lease
+        self, scope: Scope, receive: Receive, course: _Course, memory: Lease, work: Work
     ) -> _Response:
         raw_path: bytes = scope.get("raw_path") or scope["path"].encode()
         operation, path_id = self._router.match(scope["method"], raw_path.decode("latin-1"))
@@ -142,6 +145,7 @@ class Api:
             memory=memory,
             path_id=path_id,
             host=headers.host,
+            work=work,
         )
         if isinstance(operation, Streamed):
             call.query = read_query(scope["query_string"], operation.parameters, principal)

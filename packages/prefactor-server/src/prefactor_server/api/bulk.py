@@ -14,6 +14,7 @@ from typing import Any, Final, Literal, NamedTuple, cast
 import msgspec
 
 from prefactor_server.api.decode import (
+    MAX_DECODED_WHOLE,
     Envelope,
     check_depth,
     read_envelope,
@@ -88,10 +89,11 @@ class Bulk:
         Raises:
             Refusal: it is wrong as a whole, or could not be begun; nothing was done.
         """
-        items = self._items(call, document)
+        items = await self._items(call, document)
         outputs: dict[str, Any] = {}
         while len(outputs) < len(items):
             batch = _batch(items, len(outputs))
+            await call.work.pause()
             answers = await self._run(batch, len(document))
             last = answers[-1]
             if not outputs and isinstance(answers[0], Overloaded | Unavailable):
@@ -102,11 +104,12 @@ class Bulk:
                 break
         return BulkView(outputs=outputs)
 
-    def _items(self, call: Call, document: bytes) -> list[_Item]:
+    async def _items(self, call: Call, document: bytes) -> list[_Item]:
         errors: dict[str, FieldErrors | FieldError] = {}
         items: list[_Item] = []
         keys: set[str] = set()
         for index, raw in enumerate(_read_items(document)):
+            await call.work.pause()
             own = bytes(raw)
             found = _item_errors(own, keys)
             if isinstance(found, Envelope):
@@ -266,6 +269,7 @@ def _aim(operation: Operation, item: _Item) -> None:
 
 
 async def _read(operation: Read, item: _Item) -> msgspec.Struct:
+    _check_small(item.document)
     check_depth(item.document)
     _aim(operation, item)
     fields = read_object(item.document)
@@ -280,8 +284,18 @@ async def _read(operation: Read, item: _Item) -> msgspec.Struct:
     return await operation.answer(item.call)
 
 
+def _check_small(document: bytes) -> None:
+    """Refuse what asks for nothing to be stored and yet is large."""
+    if len(document) > MAX_DECODED_WHOLE:
+        raise TooLarge(
+            f"An item that changes nothing may have {MAX_DECODED_WHOLE} bytes, not {len(document)}",
+            Limit("request_bytes", MAX_DECODED_WHOLE),
+        )
+
+
 async def _compute(operation: Compute, item: _Item) -> Any:
     operation.check_access(item.call.principal)
+    _check_small(item.document)
     details = bytes(read_envelope(item.document).details).lstrip()
     if not details.startswith(b"{"):
         return await operation.answer(item.call, item.document)

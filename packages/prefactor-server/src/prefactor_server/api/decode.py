@@ -10,21 +10,31 @@ from __future__ import annotations
 import functools
 import re
 from itertools import accumulate
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 
 import msgspec
 
 from prefactor_server.api.field_errors import field_errors
 from prefactor_server.api.fields import decode_field
+from prefactor_server.api.work import Work
 from prefactor_server.domain.errors import BadRequest, ValidationFailed
 
 MAX_DEPTH: Final = 160
 """How deep the objects and lists of a request may be nested: a JSON Schema of 64 nested objects has
 127 levels, and stands five levels down in the registration of a run."""
 
+MAX_CONTAINERS: Final = 500_000
+MAX_VALUES: Final = 1_000_000
+"""How many objects and lists, and values in all, the fields of one write may hold."""
+
+MAX_DECODED_WHOLE: Final = 128 * 1024
+"""Bytes of JSON that are decoded without a pause: some milliseconds, whatever they hold."""
+
 S = TypeVar("S", bound=msgspec.Struct)
 
 _MEMBERS: Final = dict[str, msgspec.Raw]
+_ITEMS: Final = list[msgspec.Raw]
+_FIRST: Final = re.compile(rb"\s*[\[{]")
 _STRINGS: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _NO_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
 _ONE_KIND: Final = bytes.maketrans(b"{}", b"[]")
@@ -98,24 +108,90 @@ def read_body(document: bytes, kind: type[S]) -> S:
     return body
 
 
-def check_depth(document: bytes) -> None:
+async def read_large_body(document: bytes, kind: type[S], work: Work) -> S:
+    """The fields of a request of any size, decoded in pieces so that others have their turn.
+
+    Raises:
+        BadRequest: they are not JSON, not an object, or nested too deeply.
+        ValidationFailed: fields are missing or wrong; all of them are named.
+        CallerLeft: nobody waits for the answer any more.
+    """
+    _check_values(document)
+    try:
+        fields = await _in_pieces(document, MAX_DEPTH, work)
+    except (ValueError, RecursionError) as error:
+        raise _unreadable(error) from error
+    if not isinstance(fields, dict):
+        raise BadRequest("The body must be a JSON object")
+    try:
+        return msgspec.convert(fields, kind, dec_hook=decode_field)
+    except msgspec.ValidationError as error:
+        found = field_errors(kind, cast("dict[str, Any]", fields))
+        if not found:
+            raise BadRequest(f"The body cannot be read: {error}") from error
+        raise ValidationFailed(found) from None
+
+
+def _check_values(document: bytes) -> None:
+    """Refuse what would take tens of times its size once it is decoded.
+
+    Raises:
+        BadRequest: it would.
+    """
+    if _containers(document) <= MAX_CONTAINERS and document.count(b",") <= MAX_VALUES:
+        return
+    # Texts may hold as many of these as they like.
+    unescaped = document.replace(b"\\\\", b"").replace(b'\\"', b"")
+    document = b"".join(unescaped.split(b'"')[::2])
+    if _containers(document) > MAX_CONTAINERS:
+        raise BadRequest(f"The body holds more than {MAX_CONTAINERS} objects and lists")
+    if document.count(b",") > MAX_VALUES:
+        raise BadRequest(f"The body holds more than {MAX_VALUES} values")
+
+
+def _containers(document: bytes) -> int:
+    return document.count(b"[") + document.count(b"{")
+
+
+async def _in_pieces(document: bytes | msgspec.Raw, depth: int, work: Work) -> Any:
+    """Decode JSON level by level, until what is left of it is small enough to be decoded whole."""
+    if work.is_due():
+        await work.pause()
+    size = memoryview(document).nbytes
+    if size <= MAX_DECODED_WHOLE:
+        check_depth(bytes(document), depth)
+        return msgspec.json.decode(document)
+    kind = _FIRST.match(document)
+    if kind is None:
+        return msgspec.json.decode(document)
+    if depth == 0:
+        raise RecursionError
+    if kind[0].endswith(b"{"):
+        members = _decoder(_MEMBERS).decode(document)
+        return {name: await _in_pieces(raw, depth - 1, work) for name, raw in members.items()}
+    items = _decoder(_ITEMS).decode(document)
+    return [await _in_pieces(raw, depth - 1, work) for raw in items]
+
+
+def check_depth(document: bytes, most: int = MAX_DEPTH) -> None:
     """Refuse JSON that is nested too deeply.
 
     Raises:
         BadRequest: it is.
     """
     # Finding the few brackets that there mostly are is faster than counting over every byte.
-    if _few(document, b"{") and _few(document, b"["):
+    if most == MAX_DEPTH and _few(document, b"{") and _few(document, b"["):
         return
     brackets = _STRINGS.sub(b"", document).translate(_ONE_KIND, _NO_BRACKETS)
     # Each pass takes away the innermost brackets, which is all that most bodies have.
-    for _ in range(_USUAL_DEPTH):
+    passes = min(_USUAL_DEPTH, most)
+    for _ in range(passes):
         brackets = brackets.replace(b"[]", b"")
         if not brackets:
             return
     # The others are walked once, so that the time does not depend on the depth.
     levels = accumulate(memoryview(brackets.translate(_STEPS)).cast("b"))
-    if max(levels) > MAX_DEPTH - _USUAL_DEPTH:
+    if max(levels, default=0) > most - passes:
         raise _too_deep()
 
 

@@ -33,13 +33,26 @@ def _error(kind: Any, value: object) -> FieldError | FieldErrors | None:
         if isinstance(member, type) and issubclass(member, msgspec.Struct):
             if isinstance(value, dict):
                 return field_errors(member, cast("dict[str, Any]", value))
-        elif get_origin(member) is list and isinstance(value, list):
-            return _entry_errors(get_args(member)[0], cast("list[object]", value))
+        elif isinstance(value, list):
+            entries = cast("list[object]", value)
+            kind_of_entry = _entry_kind(member, len(entries))
+            if kind_of_entry is not None:
+                return _entry_errors(kind_of_entry, entries)
     try:
         msgspec.convert(value, kind, dec_hook=decode_field)
     except msgspec.ValidationError as error:
         return FieldError("invalid_value", _rule(kind) or str(error).partition(" - at `$")[0])
     return None
+
+
+def _entry_kind(kind: Any, length: int) -> Any:
+    """The type of a list's entries, if so many are allowed."""
+    if get_origin(kind) is Annotated:
+        kind, *notes = get_args(kind)
+        limits = [note.max_length for note in notes if isinstance(note, msgspec.Meta)]
+        if any(limit is not None and length > limit for limit in limits):
+            return None
+    return get_args(kind)[0] if get_origin(kind) is list else None
 
 
 def _entry_errors(kind: Any, entries: list[object]) -> FieldErrors:

@@ -9,6 +9,7 @@ on it notices when it is committed, and is prepared again from what is stored.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
@@ -16,8 +17,15 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from prefactor_server.api.work import Work
+from prefactor_server.checks.budget import Budget
 from prefactor_server.checks.cache import ContentCache, LatestCache
-from prefactor_server.checks.span_types import SpanTypeCompiler, SpanTypes, check_span
+from prefactor_server.checks.span_types import (
+    NO_SPAN_TYPES,
+    SpanTypeCompiler,
+    SpanTypes,
+    check_span,
+)
 from prefactor_server.commands.agent_span import SpanFacts
 from prefactor_server.domain.agent_instance import Purpose
 from prefactor_server.domain.api_token import Principal
@@ -29,6 +37,22 @@ _MAX_RUNS: Final = 20_000
 _MAX_CONTENT_BYTES: Final = 8 * 1024 * 1024
 _MAX_BINDINGS: Final = 10_000
 _MAX_OPEN_SPAN_BYTES: Final = 16 * 1024 * 1024
+_MAX_COMPILED_INLINE: Final = 2_000
+"""Characters of schemas and templates; compiling more is done by a thread, beside the loop."""
+
+
+class _Declared(msgspec.Struct, frozen=True):
+    """What a schema version declares, each member as it stands."""
+
+    span_type_schemas: list[dict[str, msgspec.Raw]] = msgspec.field(
+        default_factory=list[dict[str, msgspec.Raw]]
+    )
+    quality_schemas: list[dict[str, msgspec.Raw]] = msgspec.field(
+        default_factory=list[dict[str, msgspec.Raw]]
+    )
+
+
+_decoder: Final = msgspec.json.Decoder(_Declared)
 
 
 class RunFacts(NamedTuple):
@@ -122,30 +146,43 @@ class Intake:
     async def types(
         self, principal: Principal, schema_version_id: str, overlay: Overlay
     ) -> SpanTypes:
-        """The compiled span types of a schema version."""
+        """The span types of a schema version."""
         known = overlay.types.get(schema_version_id)
         if known is not None:
             return known
+        fresh = overlay.contents.get(schema_version_id)
+        if fresh is not None:
+            types = self._span_types(_Content.of(fresh))
+            return overlay.types.setdefault(schema_version_id, types)
         content = await self._content(principal, schema_version_id)
-        return {} if content is None else self._compiled(content)
+        return NO_SPAN_TYPES if content is None else self._span_types(content)
+
+    async def compile_ahead(self, types: SpanTypes, name: str, work: Work) -> None:
+        """Compile one of the types, beside the event loop if that takes long."""
+        if name in types.compiled or name not in types:
+            return
+        if types.work_ahead(name) > _MAX_COMPILED_INLINE:
+            await asyncio.to_thread(types.compile, name, work.budget)
+        else:
+            types.compile(name, work.budget)
 
     async def quality_types(
         self, principal: Principal, schema_version_id: str, overlay: Overlay
     ) -> SpanTypes:
-        """The compiled quality schemas of a schema version: to a template, they are span types."""
+        """The quality schemas of a schema version: to a template, they are span types."""
         fresh = overlay.contents.get(schema_version_id)
         if fresh is not None:
             content = _Content.of(fresh)
         else:
             found = await self._content(principal, schema_version_id)
             if found is None:
-                return {}
+                return NO_SPAN_TYPES
             content = found
         return self._compiler.span_types(
             b"quality" + content.hash,
             lambda: [
                 {**one, "params_schema": one.get("schema")}
-                for one in msgspec.json.decode(content.document)["quality_schemas"]
+                for one in _decoder.decode(content.document).quality_schemas
             ],
         )
 
@@ -170,19 +207,19 @@ class Intake:
             content = self._contents.put(key, 200 + len(document), _Content.of(document))
         return content
 
-    def compile(self, document: bytes) -> SpanTypes:
-        """The compiled span types of what a registration declares."""
-        return self._compiled(_Content.of(document))
-
-    def schema_problem(self, schema: object) -> str | None:
+    async def schema_problem(self, schema: bytes, work: Work) -> str | None:
         """What is wrong with a JSON Schema, or why it is not used; None when it is."""
-        return self._compiler.schemas.compile(schema).problem
+        schemas = self._compiler.schemas
+        await work.pause()
+        if len(schema) > _MAX_COMPILED_INLINE and not schemas.is_kept(schema):
+            compiled = await asyncio.to_thread(schemas.compile_document, schema, work.budget)
+        else:
+            compiled = schemas.compile_document(schema, work.budget)
+        return compiled.problem
 
-    def _compiled(self, content: _Content) -> SpanTypes:
-        # Compiled types may be a thousand times larger than their source: only the compiler, which
-        # weighs them, keeps any.
+    def _span_types(self, content: _Content) -> SpanTypes:
         return self._compiler.span_types(
-            content.hash, lambda: msgspec.json.decode(content.document)["span_type_schemas"]
+            content.hash, lambda: _decoder.decode(content.document).span_type_schemas
         )
 
     async def span(self, principal: Principal, span_id: str, overlay: Overlay) -> SpanStart | None:
@@ -223,13 +260,14 @@ def find_facts(
     result: dict[str, Any] | None,
     *,
     complete: bool,
+    budget: Budget,
 ) -> SpanFacts:
     """What there is to know about a span's payloads.
 
     Only a span that is ``complete`` is held to have a result: one that failed or was cancelled has
     none to show for itself, and is not marked for that.
     """
-    check = check_span(types, schema_name, payload, result, finished=complete)
+    check = check_span(types, schema_name, payload, result, finished=complete, budget=budget)
     return SpanFacts(
         schema_title=_storable(check.title),
         registered=check.registered,

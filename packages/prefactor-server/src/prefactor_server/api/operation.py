@@ -18,6 +18,7 @@ import msgspec
 
 from prefactor_server.api.intake import Overlay
 from prefactor_server.api.services import Services
+from prefactor_server.api.work import Work
 from prefactor_server.commands.base import Command, Done, Request
 from prefactor_server.domain.api_token import Principal
 from prefactor_server.domain.errors import NotFound, NotPermitted, Refusal
@@ -56,6 +57,7 @@ class Call:
     host: str = ""
     query: Mapping[str, str] = field(default_factory=dict[str, str])
     overlay: Overlay = field(default_factory=Overlay)
+    work: Work = field(default_factory=Work)
     key: str | None = None
     fingerprint: bytes = b""
 
@@ -87,6 +89,7 @@ class Call:
             host=self.host,
             query=self.query,
             overlay=self.overlay,
+            work=self.work,
             key=key,
         )
 

@@ -54,7 +54,8 @@ async def _prepared(call: Call, operation: str, name: str, payload: JsonObject |
     check = QualityCheck(None, None)
     if run is not None and payload is not None:
         types = await intake.quality_types(call.principal, run.schema_version_id, call.overlay)
-        check = check_quality(types, name, payload)
+        await intake.compile_ahead(types, name, call.work)
+        check = check_quality(types, name, payload, call.work.budget)
     command = RecordQuality(
         operation=operation,
         request=call.request(),

@@ -6,7 +6,6 @@ writes share one submission, and each is prepared in sight of those before it (s
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple, TypeAlias
@@ -14,10 +13,12 @@ from typing import Any, Final, NamedTuple, TypeAlias
 import msgspec
 
 from prefactor_server.api.decode import (
+    MAX_DECODED_WHOLE,
     NO_DETAILS,
     Envelope,
     read_body,
     read_envelope,
+    read_large_body,
     read_object,
 )
 from prefactor_server.api.errors import under
@@ -44,8 +45,8 @@ _MAX_TRIES: Final = 5
 _FEWEST_AGAIN: Final = 16
 """How many writes are prepared at once, at least, after one proved stale."""
 
-_BREATHE_EVERY: Final = 50
-"""Preparing so many writes takes about a millisecond; then other requests have their turn."""
+_READ_AT_ONCE: Final = 50
+"""For how many writes is read at once what each needs."""
 
 _fingerprint_encoder: Final = msgspec.json.Encoder(order="deterministic", enc_hook=int)
 
@@ -101,7 +102,8 @@ class Job:
             Refusal: it cannot be one.
         """
         call = self.call
-        body = self._read()
+        body = await self._read()
+        await call.work.pause()
         call.fingerprint = b"" if call.key is None else self._fingerprint(body)
         prepared: Prepared = await self.operation.prepare(call, body)
         return prepared
@@ -117,7 +119,7 @@ class Job:
         """A refusal with its fields named as the request nests them."""
         return under("details", refusal) if self._nested else refusal
 
-    def _read(self) -> Any:
+    async def _read(self) -> Any:
         envelope = self._envelope
         if envelope is None:
             envelope = read_envelope(self._document)
@@ -127,7 +129,7 @@ class Job:
         if self.operation.is_control_plane:
             unknown = self._unknown_members(fields)
         try:
-            body = read_body(fields, self.operation.body)
+            body = await self._body(fields)
         except ValidationFailed as refusal:
             raise ValidationFailed(merged(refusal.errors, unknown)) from None
         if unknown:
@@ -138,6 +140,12 @@ class Job:
             if self.call.key is None:
                 self.call.key = _key(None, inner)
         return body
+
+    async def _body(self, fields: bytes) -> Any:
+        kind, work = self.operation.body, self.call.work
+        if len(fields) > MAX_DECODED_WHOLE:
+            return await read_large_body(fields, kind, work)
+        return read_body(fields, kind)
 
     def _fields(self, details: msgspec.Raw) -> bytes:
         if not (self._is_item or self.operation.wrapped):
@@ -225,6 +233,8 @@ async def _attempt(jobs: Sequence[Job], size: int, *, reread: bool) -> list[Answ
         for job, one, outcome in zip(jobs, prepared, outcomes, strict=False):
             if isinstance(outcome, Stale):
                 return answers
+            if job.call.work.is_due():
+                await job.call.work.pause()
             answers.append(await _answer(job, one, outcome))
             if isinstance(outcome, Refused):
                 return answers
@@ -237,10 +247,10 @@ async def _prepare(jobs: Sequence[Job], overlay: Overlay) -> tuple[list[Prepared
     """Prepare writes up to the first that cannot be, and why it cannot."""
     prepared: list[Prepared] = []
     for number, job in enumerate(jobs):
-        if number % _BREATHE_EVERY == 0:
-            if number:
-                await asyncio.sleep(0)
-            await _read_ahead(jobs[number : number + _BREATHE_EVERY], overlay)
+        if job.call.work.is_due():
+            await job.call.work.pause()
+        if number % _READ_AT_ONCE == 0:
+            await _read_ahead(jobs[number : number + _READ_AT_ONCE], overlay)
         job.call.overlay = overlay
         try:
             prepared.append(await job.prepare())

@@ -14,12 +14,13 @@ from typing import Any, Final, TypedDict, cast
 import jsonschema_rs
 import msgspec
 
+from prefactor_server.checks.budget import Budget
 from prefactor_server.checks.cache import ContentCache
 from prefactor_server.checks.schema_budget import can_check, can_explain
 from prefactor_server.checks.schema_cost import Cost, schema_cost
 from prefactor_server.checks.schema_messages import MASK, describe
 from prefactor_server.checks.schema_patterns import linear_regexes
-from prefactor_server.checks.schema_survey import Unchecked
+from prefactor_server.checks.schema_survey import MAX_COMPILE_STEPS, Unchecked, survey
 
 EMPTY_OBJECT_SCHEMA: Final[Mapping[str, object]] = {"type": "object", "additionalProperties": False}
 """What a span type without a result schema declares: no result content at all."""
@@ -29,9 +30,10 @@ MAX_MESSAGE: Final = 500
 
 _MAX_KEPT: Final = 64 * 1024 * 1024
 # Measured: 25 bytes in memory for one of most schemas, up to 130 for one long enumeration; and what
-# patterns compile to is how `schema_patterns` weighs them.
+# patterns compile to is how `schema_patterns` weighs them: 4,000 for up to a megabyte.
 _BYTES_PER_BYTE: Final = 30
-_BYTES_PER_PATTERN_WEIGHT: Final = 16 * 1024
+_BYTES_PER_PATTERN_WEIGHT: Final = 256
+_BYTES_READ_PER_STEP: Final = 16
 
 
 class _Options(TypedDict):
@@ -58,18 +60,19 @@ class CompiledSchema:
     _validator: jsonschema_rs.Validator | None = field(default=None, repr=False)
     _cost: Cost = field(default=Cost(0, 0), repr=False)
 
-    def check(self, payload: object) -> str | None:
+    def check(self, payload: object, budget: Budget | None = None) -> str | None:
         """Check a payload: "" when it matches, a message when not, None when it was not checked.
 
         The message names the first place that does not match and never quotes texts out of the
-        payload. Never raises.
+        payload. What the check takes comes out of the budget. Never raises.
         """
-        if self._validator is None or not can_check(self._cost, payload):
+        budget = budget or Budget()
+        if self._validator is None or not can_check(self._cost, payload, budget):
             return None
         try:
             if self._validator.is_valid(payload):
                 return ""
-            if not can_explain(self._cost, payload):
+            if not can_explain(self._cost, payload, budget):
                 return "it does not match, and is too large to say where"
             self._validator.validate(payload)
         except jsonschema_rs.ValidationError as error:
@@ -86,23 +89,46 @@ class Schemas:
     def __init__(self, max_kept: int = _MAX_KEPT) -> None:
         self._kept: ContentCache[CompiledSchema] = ContentCache(max_kept)
 
-    def compile(self, schema: object) -> CompiledSchema:
+    def compile(self, schema: object, budget: Budget | None = None) -> CompiledSchema:
         """Compile a decoded schema, or return what was compiled from the same content before."""
         try:
             content = msgspec.json.encode(schema, order="deterministic")
         except (TypeError, ValueError, RecursionError):
             return CompiledSchema("The schema is not JSON, or nests too deep")
+        return self.compile_document(content, budget)
+
+    def is_kept(self, content: bytes) -> bool:
+        """Whether compiling a schema takes no more than looking it up."""
+        return len(content) > MAX_SCHEMA_BYTES or self._kept.get(content) is not None
+
+    def compile_document(self, content: bytes, budget: Budget | None = None) -> CompiledSchema:
+        """Compile a schema that is JSON, with its members in order, each distinct one once.
+
+        When the budget has too few steps left for that, payloads are not checked this time.
+        """
         if len(content) > MAX_SCHEMA_BYTES:
             return unchecked(f"it is larger than {MAX_SCHEMA_BYTES // 1024} KB")
         kept = self._kept.get(content)
         if kept is not None:
             return kept
-        made = compile_schema(schema)
+        made = _compile_content(content, budget or Budget())
+        if made is TOO_MUCH_FOR_A_REQUEST:
+            return made
         made = replace(made, memory=made.memory + _BYTES_PER_BYTE * len(content))
         return self._kept.put(content, made.memory, made)
 
 
-def compile_schema(schema: object) -> CompiledSchema:
+def _compile_content(content: bytes, budget: Budget) -> CompiledSchema:
+    if not budget.take(len(content) // _BYTES_READ_PER_STEP):
+        return TOO_MUCH_FOR_A_REQUEST
+    try:
+        schema: object = msgspec.json.decode(content)
+    except (ValueError, RecursionError):
+        return CompiledSchema("The schema is not JSON, or nests too deep")
+    return compile_schema(schema, budget)
+
+
+def compile_schema(schema: object, budget: Budget | None = None) -> CompiledSchema:
     """Compile a decoded schema of bounded size. Never raises.
 
     Draft 2020-12, unless the schema names another with `$schema`.
@@ -113,15 +139,24 @@ def compile_schema(schema: object) -> CompiledSchema:
         return CompiledSchema("A JSON Schema is an object, or true or false")
     declared = cast("dict[str, Any]", schema)
     try:
-        cost = schema_cost(declared)
-        memory = _BYTES_PER_PATTERN_WEIGHT * cost.patterns
-        return CompiledSchema(None, memory, _validator(declared), cost)
+        return _compile(declared, budget or Budget())
     except Unchecked as reason:
         return unchecked(str(reason))
     except jsonschema_rs.ValidationError as error:
         return _refused(declared, error)
     except (ValueError, RecursionError) as error:
         return CompiledSchema(f"The schema cannot be read: {error}"[:MAX_MESSAGE])
+
+
+def _compile(schema: dict[str, Any], budget: Budget) -> CompiledSchema:
+    found = survey(schema)
+    if found.steps > MAX_COMPILE_STEPS:
+        raise Unchecked(_TOO_COSTLY if found.patterns else _TOO_LARGE)
+    if not budget.take(found.steps):
+        return TOO_MUCH_FOR_A_REQUEST
+    cost = schema_cost(schema, found)
+    memory = _BYTES_PER_PATTERN_WEIGHT * cost.patterns
+    return CompiledSchema(None, memory, _validator(schema), cost)
 
 
 def _validator(schema: dict[str, Any] | bool) -> jsonschema_rs.Validator:  # noqa: FBT001 - a schema
@@ -148,3 +183,12 @@ def _refused(schema: dict[str, Any], error: jsonschema_rs.ValidationError) -> Co
 def unchecked(reason: str) -> CompiledSchema:
     """A schema that may be right, but is not used."""
     return CompiledSchema(f"Payloads are not checked against this schema: {reason}"[:MAX_MESSAGE])
+
+
+_TOO_LARGE: Final = "it holds too many subschemas"
+_TOO_COSTLY: Final = "its subschemas and patterns compile to too much"
+
+TOO_MUCH_FOR_A_REQUEST: Final = unchecked(
+    "compiling it takes more work than one request may do; a later request may do it"
+)
+"""In place of a schema that could not be compiled within what was left of a request's budget."""

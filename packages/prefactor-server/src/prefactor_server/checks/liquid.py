@@ -14,10 +14,12 @@ from typing import Final
 from liquid import BoundTemplate
 from liquid.exceptions import LiquidError, LiquidInterrupt, ResourceLimitError
 
+from prefactor_server.checks.budget import Budget
 from prefactor_server.checks.cache import ContentCache
 from prefactor_server.checks.liquid_environment import (
-    BUDGET,
+    LEAST_STEPS,
     MAX_OUTPUT,
+    RENDER_STEPS,
     Enough,
     SummaryContext,
     SummaryEnvironment,
@@ -25,6 +27,7 @@ from prefactor_server.checks.liquid_environment import (
 )
 from prefactor_server.checks.liquid_filters import FILTERS
 from prefactor_server.checks.liquid_plain import NotPlain, PlainTemplate, plain_template
+from prefactor_server.checks.liquid_values import RenderBudget
 
 MAX_TEMPLATE: Final = 8 * 1024
 """Characters of a template."""
@@ -39,6 +42,10 @@ _MAX_BLANKS: Final = 100
 _MAX_MESSAGE: Final = 300
 _MAX_KEPT: Final = 500_000
 _KEPT_OVERHEAD: Final = 100
+
+_STEPS_PER_CHARACTER: Final = 10
+
+_MAX_PLAIN_STEPS: Final = 20_000
 
 _BLANKS: Final = re.compile(rf"\s{{{_MAX_BLANKS + 1}}}")
 # Controls, lone surrogates (no database stores them) and what reverses the reading direction.
@@ -64,6 +71,9 @@ class TemplateProblem:
     message: str
 
 
+_TOO_MUCH_FOR_A_REQUEST: Final = TemplateProblem("There was too much work in one request")
+
+
 class Templates:
     """Parses templates, each distinct text once."""
 
@@ -71,15 +81,24 @@ class Templates:
         self._environment = SummaryEnvironment()
         self._kept: ContentCache[Template | TemplateProblem] = ContentCache(max_kept)
 
-    def compile(self, source: str) -> Template | TemplateProblem:
-        """Parse a template, or return what was parsed from the same text before. Never raises."""
-        problem = _problem_before_parsing(source)
-        if problem is not None:
-            return TemplateProblem(problem)
+    def compile(self, source: str, budget: Budget | None = None) -> Template | TemplateProblem:
+        """Parse a template, or return what was parsed from the same text before. Never raises.
+
+        When the budget has too few steps left for that, there is no summary this time.
+        """
         kept = self._kept.get(source)
         if kept is not None:
             return kept
+        problem = _problem_before_parsing(source)
+        if problem is not None:
+            return TemplateProblem(problem)
+        if budget is not None and not budget.take(50 + _STEPS_PER_CHARACTER * len(source)):
+            return _TOO_MUCH_FOR_A_REQUEST
         return self._kept.put(source, len(source) + _KEPT_OVERHEAD, self._parse(source))
+
+    def is_kept(self, source: str) -> bool:
+        """Whether compiling a template takes no more than looking it up."""
+        return len(source) > MAX_TEMPLATE or self._kept.get(source) is not None
 
     def _parse(self, source: str) -> Template | TemplateProblem:
         try:
@@ -94,38 +113,49 @@ class Templates:
         if unknown:
             known = ", ".join(sorted(FILTERS))
             return TemplateProblem(f"There is no filter {unknown[0][:40]!r}, only {known}")
-        return Template(source, parsed, plain_template(parsed, BUDGET))
+        return Template(source, parsed, plain_template(parsed, _MAX_PLAIN_STEPS))
 
 
 def render_summary(
     template: Template,
     payload: Mapping[str, object],
     result_payload: Mapping[str, object] | None = None,
+    budget: Budget | None = None,
 ) -> str | None:
     """Render a summary in one line, or None when a limit of the template language was reached.
 
     The template's names are the fields of the result and of the payload; the result's win. What is
     missing, null, an object or an array is empty, and so is what a part of the template fails on.
-    Never raises, and never changes a payload.
+    What the render takes comes out of the request's budget, and where that ends, so does the
+    render. Never raises, and never changes a payload.
     """
+    budget = budget or Budget()
     payloads = (result_payload, payload) if result_payload else (payload,)
-    if template.plain is not None:
+    if template.plain is not None and budget.take(template.plain.steps):
         try:
             text = template.plain.text(payloads, MAX_OUTPUT)
         except NotPlain:
             pass
         else:
             return _one_line(text[:MAX_OUTPUT], is_cut=len(text) > MAX_OUTPUT)
-    return _by_library(template, payloads)
+    return _by_library(template, payloads, budget)
 
 
-def _by_library(template: Template, payloads: tuple[Mapping[str, object], ...]) -> str | None:
-    output = SummaryOutput()
+def _by_library(
+    template: Template, payloads: tuple[Mapping[str, object], ...], budget: Budget
+) -> str | None:
+    if not budget.take(LEAST_STEPS):
+        return None
+    output, own = SummaryOutput(), RenderBudget(min(RENDER_STEPS, budget.left))
     try:
-        context = SummaryContext(template.parsed, payloads)
+        context = SummaryContext(template.parsed, payloads, own)
         is_cut = _render(template.parsed, context, output)
     except Exception:  # noqa: BLE001 - whatever strangers made of it, the span is stored
+        if own.steps < RENDER_STEPS:
+            budget.exceeded = True
         return None
+    finally:
+        budget.charge(own.steps - max(own.left, 0))
     return _one_line(output.getvalue(), is_cut=is_cut)
 
 

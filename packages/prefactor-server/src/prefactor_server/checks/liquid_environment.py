@@ -34,8 +34,8 @@ from liquid.utils import ReadOnlyChainMap
 from prefactor_server.checks.liquid_filters import FILTERS, apply_filter
 from prefactor_server.checks.liquid_values import (
     MAX_TEXT,
-    Budget,
     LimitReached,
+    RenderBudget,
     admit,
     length_of,
     text_of,
@@ -47,8 +47,14 @@ MAX_OUTPUT: Final = 2_000
 MAX_LOOP: Final = 200
 """Turns that a loop may take, and those of the loops inside it, multiplied."""
 
-BUDGET: Final = 20_000
-"""Units of work that one render may do."""
+RENDER_STEPS: Final = 30_000
+"""The work that one render may do; see `budget` for what a step is."""
+
+LEAST_STEPS: Final = 30
+"""What a render takes whatever its template is."""
+
+_STEPS_PER_LOOKUP: Final = 5
+_CHARACTERS_PER_STEP: Final = 2
 
 _MAX_NAMESPACE: Final = 16_000
 
@@ -88,7 +94,7 @@ class CaptureBuffer(StringIO):
 class PayloadScope(Mapping[str, object]):
     """The names that a template starts with: those of the result, then those of the payload."""
 
-    def __init__(self, payloads: tuple[Mapping[str, object], ...], budget: Budget) -> None:
+    def __init__(self, payloads: tuple[Mapping[str, object], ...], budget: RenderBudget) -> None:
         self._payloads = [payload for payload in payloads if "$sensitive" not in payload]
         self._budget = budget
 
@@ -110,9 +116,14 @@ class SummaryContext(RenderContext):
 
     __slots__ = ("budget",)
 
-    def __init__(self, template: BoundTemplate, payloads: tuple[Mapping[str, object], ...]) -> None:
+    def __init__(
+        self,
+        template: BoundTemplate,
+        payloads: tuple[Mapping[str, object], ...],
+        budget: RenderBudget,
+    ) -> None:
         super().__init__(template)
-        self.budget = Budget(BUDGET)
+        self.budget = budget
         # Without the library's own names: `now` and `today` would read the server's clock.
         self.scope = ReadOnlyChainMap(self.locals, PayloadScope(payloads, self.budget))
 
@@ -120,6 +131,7 @@ class SummaryContext(RenderContext):
         self, path: list[object], *, token: Token | None, default: object = UNDEFINED
     ) -> object:
         """Look a path up."""
+        self.budget.spend(_STEPS_PER_LOOKUP + len(path))
         found = super().get(path, token=token, default=default)
         self.budget.spend_on(found)
         return found
@@ -150,6 +162,23 @@ class _Loop(LoopExpression):
         return super()._to_iter(obj, context)
 
 
+class _Turn(BlockNode):
+    """What a loop repeats, which is paid for by the length of its source, whatever it holds."""
+
+    __slots__ = ("_steps",)
+
+    def __init__(self, block: BlockNode) -> None:
+        super().__init__(block.token, block.nodes)
+        self._steps = _STEPS_PER_LOOKUP + len(str(block)) // _CHARACTERS_PER_STEP
+
+    def render_to_output(self, context: RenderContext, buffer: TextIO) -> int:
+        """Render it once more."""
+        if not isinstance(context, SummaryContext):
+            raise TypeError(context)
+        context.budget.spend(self._steps)
+        return super().render_to_output(context, buffer)
+
+
 class _ForNode(for_tag.ForNode):
     def __init__(
         self,
@@ -167,7 +196,7 @@ class _ForNode(for_tag.ForNode):
             reversed_=expression.reversed,
             cols=expression.cols,
         )
-        super().__init__(token, loop, block, default)
+        super().__init__(token, loop, _Turn(block), default)
 
 
 class _For(for_tag.ForTag):

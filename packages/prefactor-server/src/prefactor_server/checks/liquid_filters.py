@@ -17,13 +17,13 @@ from liquid.exceptions import LiquidError
 from prefactor_server.checks.liquid_dates import date
 from prefactor_server.checks.liquid_lists import LIST_FILTERS, first, last
 from prefactor_server.checks.liquid_numbers import NUMBER_FILTERS
-from prefactor_server.checks.liquid_texts import TEXT_FILTERS
+from prefactor_server.checks.liquid_texts import STEPS_PER_CHARACTER, TEXT_FILTERS
 from prefactor_server.checks.liquid_values import (
     MAX_ITEMS,
     MAX_TEXT,
-    Budget,
     Items,
     LimitReached,
+    RenderBudget,
     admit,
     length_of,
 )
@@ -61,13 +61,23 @@ FILTERS: Final[Mapping[str, Filter]] = MappingProxyType(
 _LOOK_ONLY: Final = frozenset({size, first, last})
 
 
-def apply_filter(budget: Budget, chosen: Filter, *values: object, **options: object) -> object:
+_STEPS_PER_FILTER: Final = 5
+_PRICES: Final = {FILTERS[name]: steps for name, steps in STEPS_PER_CHARACTER.items()}
+
+
+def apply_filter(
+    budget: RenderBudget, chosen: Filter, *values: object, **options: object
+) -> object:
     """Run a filter within the budget; None when it makes no sense of what it was given.
 
     Raises:
         LimitReached: the budget is spent, or the result would be too large.
     """
+    budget.spend(_STEPS_PER_FILTER)
     taken = values if chosen in _LOOK_ONLY else [_taken(value, budget) for value in values]
+    per_character = _PRICES.get(chosen, 0)
+    if per_character and isinstance(taken[0], str):
+        budget.spend(int(per_character * len(taken[0])))
     try:
         made = chosen(*taken, **options)
     except (TypeError, ValueError, ArithmeticError, LookupError, LiquidError):
@@ -83,7 +93,7 @@ def apply_filter(budget: Budget, chosen: Filter, *values: object, **options: obj
     return admit(made, budget)
 
 
-def _taken(value: object, budget: Budget) -> object:
+def _taken(value: object, budget: RenderBudget) -> object:
     """An argument as filters know it: a text, a number, a list, an object, or None."""
     if isinstance(value, range | Items):
         if len(value) > MAX_ITEMS:

@@ -22,10 +22,17 @@ from liquid.builtin.expressions.primitive import IntegerLiteral, StringLiteral
 from liquid.builtin.output import OutputNode
 
 from prefactor_server.checks.liquid_filters import default
-from prefactor_server.checks.liquid_texts import PLAIN_TEXT_FILTERS, TEXT_FILTERS, truncate, whole
+from prefactor_server.checks.liquid_texts import (
+    PLAIN_TEXT_FILTERS,
+    STEPS_PER_CHARACTER,
+    TEXT_FILTERS,
+    truncate,
+    whole,
+)
 from prefactor_server.checks.liquid_values import (
+    CHARACTERS_PER_STEP,
     MAX_TEXT,
-    UNITS_PER_TEXT,
+    STEPS_PER_VALUE,
     is_reasonable,
     label_of,
     text_of,
@@ -39,11 +46,19 @@ Step: TypeAlias = Callable[[object], object]
 _FILTERS: Final[Mapping[str, tuple[Callable[..., object], int]]] = {
     "truncate": (truncate, 2),
     "default": (default, 1),
-    **{name: (TEXT_FILTERS[name], 0) for name in PLAIN_TEXT_FILTERS},
+    **{
+        name: (TEXT_FILTERS[name], 0)
+        for name in PLAIN_TEXT_FILTERS
+        if name not in STEPS_PER_CHARACTER
+    },
 }
 # These mean something of their own at the end of a path.
 _SPECIAL: Final = frozenset({"size", "first", "last"})
-_UNITS_PER_VALUE: Final = 1 + MAX_TEXT // UNITS_PER_TEXT
+_STEPS_PER_VALUE: Final = STEPS_PER_VALUE + MAX_TEXT // CHARACTERS_PER_STEP
+
+
+_SHARE: Final = 10
+"""How much less a plain template takes than the library, which has longer texts in mind, too."""
 
 
 class NotPlain(Exception):
@@ -53,10 +68,12 @@ class NotPlain(Exception):
 class PlainTemplate:
     """A template as a list of texts and look-ups."""
 
-    __slots__ = ("_pieces",)
+    __slots__ = ("_pieces", "steps")
 
-    def __init__(self, pieces: Sequence[Piece]) -> None:
+    def __init__(self, pieces: Sequence[Piece], steps: int) -> None:
         self._pieces = pieces
+        self.steps = steps
+        """What a render takes, for payloads as they mostly are; see `budget`."""
 
     def text(self, payloads: Payloads, enough: int) -> str:
         """The text, or somewhat more than ``enough`` characters from its beginning.
@@ -82,11 +99,11 @@ def plain_template(parsed: BoundTemplate, budget: int) -> PlainTemplate | None:
 
     Args:
         parsed: the template as the library has it.
-        budget: the units that the library's render may spend; a template that could spend more is
+        budget: the steps that the library's render may take; a template that could take more is
             not plain, so that nothing has to be counted here.
     """
     pieces: list[Piece] = []
-    units = 0
+    steps = 0
     for node in parsed.nodes:
         if type(node) is ContentNode:
             pieces.append(_constant(node.text))
@@ -96,8 +113,8 @@ def plain_template(parsed: BoundTemplate, budget: int) -> PlainTemplate | None:
             return None
         piece, cost = found
         pieces.append(piece)
-        units += cost
-    return PlainTemplate(pieces) if units <= budget else None
+        steps += cost
+    return PlainTemplate(pieces, 2 + steps // _SHARE) if steps <= budget else None
 
 
 def _output(node: Node) -> tuple[Piece, int] | None:
@@ -108,16 +125,16 @@ def _output(node: Node) -> tuple[Piece, int] | None:
     names = [name for name in expression.left.path if isinstance(name, str)]
     if len(names) != len(expression.left.path) or not _SPECIAL.isdisjoint(names[1:]):
         return None
-    units = len(names) + 1
+    values = len(names) + 1
     steps: list[Step] = []
     for used in expression.filters or ():
         step = _step(used)
         if step is None:
             return None
         steps.append(step)
-        units += 2 + len(used.args)
+        values += 2 + len(used.args)
     find = _finder(names)
-    return _filtered(find, steps) if steps else _unfiltered(find), units * _UNITS_PER_VALUE
+    return _filtered(find, steps) if steps else _unfiltered(find), values * _STEPS_PER_VALUE
 
 
 def _step(used: Filter) -> Step | None:

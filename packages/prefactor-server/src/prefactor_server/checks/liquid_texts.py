@@ -136,6 +136,21 @@ PLAIN_TEXT_FILTERS: Final[Mapping[str, Callable[[str], str]]] = {
 }
 
 
+STEPS_PER_CHARACTER: Final[Mapping[str, float]] = {
+    "escape": 0.1,
+    "escape_once": 0.5,
+    "newline_to_br": 0.4,
+    "replace": 0.05,
+    "squish": 0.05,
+    "strip_html": 0.1,
+    "strip_newlines": 0.1,
+    "truncatewords": 0.05,
+    "url_decode": 2.0,
+    "url_encode": 0.6,
+}
+"""The filters that take more than others for each character, and how much; as measured."""
+
+
 def _on_text(change: Callable[[str], str]) -> Callable[[object], object]:
     return lambda value: change(text_of(value))
 

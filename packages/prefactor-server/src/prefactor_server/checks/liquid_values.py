@@ -20,8 +20,11 @@ MAX_ITEMS: Final = 4_096
 
 MAX_INTEGER_BITS: Final = 128
 
-UNITS_PER_TEXT: Final = 256
-"""Characters that a unit of a budget pays for."""
+CHARACTERS_PER_STEP: Final = 256
+"""Characters of a text that a step pays for handling once."""
+
+STEPS_PER_VALUE: Final = 3
+"""What looking up one value takes, or making it harmless."""
 
 _MAX_LABEL: Final = 100
 
@@ -30,32 +33,33 @@ class LimitReached(Exception):
     """A render asked for more than it may have; it ends without a summary."""
 
 
-class Budget:
-    """What is left of the work that one render may do, in units of about a microsecond."""
+class RenderBudget:
+    """What is left of the work that one render may do; see `budget` for what a step is."""
 
-    __slots__ = ("left",)
+    __slots__ = ("left", "steps")
 
-    def __init__(self, units: int) -> None:
-        self.left = units
+    def __init__(self, steps: int) -> None:
+        self.steps = steps
+        self.left = steps
 
-    def spend(self, units: int) -> None:
+    def spend(self, steps: int) -> None:
         """Take some of it.
 
         Raises:
             LimitReached: there was less left.
         """
-        self.left -= units
+        self.left -= steps
         if self.left < 0:
             raise LimitReached("the render took too many steps")
 
     def spend_on(self, value: object) -> None:
         """Take what it costs to handle a value once."""
-        size = 1
+        steps = STEPS_PER_VALUE
         if isinstance(value, str):
-            size += len(value) // UNITS_PER_TEXT
+            steps += len(value) // CHARACTERS_PER_STEP
         elif isinstance(value, list):
-            size += len(cast("list[object]", value))
-        self.spend(size)
+            steps += len(cast("list[object]", value))
+        self.spend(steps)
 
 
 class Fields(Mapping[str, object]):
@@ -63,7 +67,7 @@ class Fields(Mapping[str, object]):
 
     __slots__ = ("_budget", "_fields")
 
-    def __init__(self, fields: Mapping[str, object], budget: Budget) -> None:
+    def __init__(self, fields: Mapping[str, object], budget: RenderBudget) -> None:
         self._fields = fields
         self._budget = budget
 
@@ -100,7 +104,7 @@ class Items(Sequence[object]):
 
     __slots__ = ("_budget", "_items")
 
-    def __init__(self, items: Sequence[object], budget: Budget) -> None:
+    def __init__(self, items: Sequence[object], budget: RenderBudget) -> None:
         self._items = items
         self._budget = budget
 
@@ -134,13 +138,13 @@ class Items(Sequence[object]):
         return id(self._items)
 
 
-def admit(value: object, budget: Budget) -> object:
+def admit(value: object, budget: RenderBudget) -> object:
     """Make a value of a payload, or one that a filter made, harmless."""
     if isinstance(value, str):
         value = value[:MAX_TEXT]
-        budget.spend(1 + len(value) // UNITS_PER_TEXT)
+        budget.spend(STEPS_PER_VALUE + len(value) // CHARACTERS_PER_STEP)
         return value
-    budget.spend(1)
+    budget.spend(STEPS_PER_VALUE)
     if isinstance(value, bool | Fields | Items):
         return value
     if isinstance(value, int | float):

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from prefactor_server.checks.budget import Budget
 from prefactor_server.checks.liquid import Template, render_summary
 from prefactor_server.checks.span_types import SpanTypes
 
@@ -19,20 +20,24 @@ class QualityCheck(NamedTuple):
     summary: str | None
 
 
-def check_quality(schemas: SpanTypes, name: str, payload: Mapping[str, object]) -> QualityCheck:
+def check_quality(
+    schemas: SpanTypes, name: str, payload: Mapping[str, object], budget: Budget
+) -> QualityCheck:
     """Check a record against the quality schema of its name, and render its summary.
 
     Args:
-        schemas: the compiled quality schemas of the run's schema version; each is the parameters
+        schemas: the quality schemas of the run's schema version; each is the parameters
             of a span type without a result.
         name: the name that it was recorded under; one that was not declared is taken as it is.
         payload: what was said.
+        budget: what the request may still do.
     """
     schema = schemas.get(name)
     if schema is None:
         return QualityCheck(None, None)
-    template = schema.template
+    source = schema.template
+    template = None if source is None else schemas.template(source, budget)
     return QualityCheck(
-        schema.params.check(payload),
-        render_summary(template, payload, None) if isinstance(template, Template) else None,
+        schemas.params(schema, budget).check(payload, budget),
+        render_summary(template, payload, None, budget) if isinstance(template, Template) else None,
     )

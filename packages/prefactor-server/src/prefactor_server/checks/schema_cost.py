@@ -21,13 +21,13 @@ from prefactor_server.checks.schema_graph import (
     Node,
     schema_graph,
 )
-from prefactor_server.checks.schema_survey import Schema, Unchecked, survey
+from prefactor_server.checks.schema_survey import Schema, Survey, Unchecked, survey
 
 MAX_WEIGHT: Final = 100_000
 """The most steps that one part of a value may take."""
 
-MAX_PATTERN_WEIGHT: Final = 256
-"""The most microseconds for each character that its patterns may take together."""
+MAX_PATTERN_WEIGHT: Final = 16_000
+"""The most twentieths of a microsecond that its patterns may take for each character, together."""
 
 _MAX_STEPS: Final = 1_000_000
 _REPEATING: Final = frozenset({ANY_ITEM, ANY_PROPERTY, OTHER_PROPERTY})
@@ -42,7 +42,7 @@ class Cost(NamedTuple):
     """Steps through the whole schema, which are also the most for one part of a value."""
 
     patterns: int
-    """Microseconds for each character of a text."""
+    """Twentieths of a microsecond for each character of a text."""
 
     repeated: int = 0
     """Those of the steps that a value can repeat with many items, properties or levels."""
@@ -50,14 +50,18 @@ class Cost(NamedTuple):
     has_alternatives: bool = False
     """Whether a value may match in one of several ways, so that failing is failing each of them."""
 
+    values: int = 0
+    """The members and items of the schema itself, which an explanation may have to copy."""
 
-def schema_cost(schema: Schema) -> Cost:
-    """Count the ways through a schema.
+
+def schema_cost(schema: Schema, found: Survey | None = None) -> Cost:
+    """Count the ways through a schema, which may have been surveyed.
 
     Raises:
         Unchecked: there are too many, or they cannot be told.
     """
-    nodes = schema_graph(schema, survey(schema))
+    found = found or survey(schema)
+    nodes = schema_graph(schema, found)
     costs = [Cost(0, 0)] * len(nodes)
     for group in _groups(nodes):
         cost = _group_cost(nodes, costs, group)
@@ -67,10 +71,13 @@ def schema_cost(schema: Schema) -> Cost:
         raise Unchecked("its references multiply into too many subschemas")
     if costs[0].patterns > MAX_PATTERN_WEIGHT:
         raise Unchecked("its patterns compile to too much")
-    return costs[0]
+    return costs[0]._replace(values=found.values)
 
 
 def _group_cost(nodes: list[Node], costs: list[Cost], group: list[int]) -> Cost:
+    if len(group) == 1 and not nodes[group[0]].edges:
+        only = nodes[group[0]]
+        return Cost(only.weight, only.patterns, has_alternatives=only.has_alternatives)
     inside = set(group)
     recursive = any(edge.target in inside for n in group for edge in nodes[n].edges)
     if recursive:
@@ -141,8 +148,11 @@ def _same_value_last(nodes: list[Node], group: list[int]) -> list[int]:
 def _groups(nodes: list[Node]) -> list[list[int]]:
     """Mutually recursive subschemas, together; every group after those that it refers to.
 
-    Tarjan's strongly connected components, as a loop.
+    Tarjan's strongly connected components, as a loop; without references back, there is nothing to
+    look for, because a subschema is numbered after the one that holds it.
     """
+    if all(edge.target > number for number, node in enumerate(nodes) for edge in node.edges):
+        return [[number] for number in range(len(nodes) - 1, -1, -1)]
     groups: list[list[int]] = []
     index: dict[int, int] = {}
     low: dict[int, int] = {}

@@ -7,7 +7,7 @@ it, is what lets `schema_cost` say how much work a check can become.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, cast
 from urllib.parse import unquote
@@ -20,19 +20,18 @@ ANY_PROPERTY: Final = "{}"
 OTHER_PROPERTY: Final = "{other}"
 """The place of `additionalProperties`: every property that the same subschema does not name."""
 
-_SAME_VALUE: Final = ("not", "if", "then", "else")
-_SAME_VALUE_LISTS: Final = ("allOf", "anyOf", "oneOf")
-_SAME_VALUE_MAPS: Final = ("dependentSchemas", "dependencies")
-_PARTS: Final = {
-    "items": ANY_ITEM,
-    "additionalItems": ANY_ITEM,
-    "unevaluatedItems": ANY_ITEM,
-    "contains": ANY_ITEM,
+_PLACES: Final[Mapping[str, str | None]] = {
+    **dict.fromkeys(("not", "if", "then", "else"), None),
+    **dict.fromkeys(("allOf", "anyOf", "oneOf", "dependentSchemas", "dependencies"), None),
+    **dict.fromkeys(("items", "additionalItems", "unevaluatedItems", "contains"), ANY_ITEM),
+    "prefixItems": ANY_ITEM,
     "additionalProperties": OTHER_PROPERTY,
-    "unevaluatedProperties": ANY_PROPERTY,
-    "propertyNames": ANY_PROPERTY,
+    **dict.fromkeys(("unevaluatedProperties", "propertyNames", "patternProperties"), ANY_PROPERTY),
 }
-_PART_LISTS: Final = ("items", "prefixItems")
+"""The keywords that hold subschemas, and what these are tried on; None is the same value."""
+
+_MAPS: Final = frozenset({"dependentSchemas", "dependencies", "patternProperties"})
+_COUNTED: Final = frozenset({"properties", "patternProperties", "enum", "required"})
 
 
 class Edge(NamedTuple):
@@ -83,48 +82,52 @@ class _Reader:
         return number
 
     def read(self, schema: Schema) -> Node:
-        targets = [*self._references(schema), *_same_value(schema), *_other_parts(schema)]
-        named, patterned = _map(schema.get("properties")), _map(schema.get("patternProperties"))
-        sized = (named, patterned, schema.get("enum"), schema.get("required"))
-        return Node(
-            edges=[Edge(place, self.number_of(target)) for place, target in targets],
-            weight=1
-            + sum(len(cast("list[object]", s)) for s in sized if isinstance(s, list | dict)),
-            patterns=sum(map(pattern_weight, _texts([*patterned, schema.get("pattern")]))),
-            has_alternatives="anyOf" in schema or "oneOf" in schema,
-        )
+        node = Node()
+        for keyword, value in schema.items():
+            if keyword in _COUNTED:
+                node.weight += _size(value)
+            if keyword == "properties":
+                for name, part in _map(value).items():
+                    self._link(node, f".{name}", part)
+            elif keyword == "$ref":
+                self._link(node, None, self._referred(value))
+            elif keyword == "pattern" and isinstance(value, str):
+                node.patterns += pattern_weight(value)
+            elif keyword in _PLACES:
+                place = _PLACES[keyword]
+                for part in _subschemas(keyword, value):
+                    self._link(node, place, part)
+        if "patternProperties" in schema:
+            node.patterns += sum(map(pattern_weight, _map(schema["patternProperties"])))
+        node.has_alternatives = "anyOf" in schema or "oneOf" in schema
+        return node
 
-    def _references(self, schema: Schema) -> Iterator[tuple[None, Schema]]:
-        reference = schema.get("$ref")
+    def _link(self, node: Node, place: str | None, part: object) -> None:
+        """Add a subschema to a node; `true` and `false` cost nothing and are left out."""
+        if isinstance(part, dict):
+            node.edges.append(Edge(place, self.number_of(cast("Schema", part))))
+
+    def _referred(self, reference: object) -> object:
+        """The subschema that a reference leads to; None is for the validator to report."""
         if not isinstance(reference, str):
-            return
+            return None
         if reference.startswith(self._own_address):
             reference = "#" + reference[len(self._own_address) :]
         if not reference.startswith("#"):
             raise Unchecked("it refers to another document, and none is ever fetched")
         fragment = unquote(reference[1:])
         named = fragment and not fragment.startswith("/")
-        target = self._anchors.get(fragment) if named else _at_pointer(self._root, fragment)
-        # A reference to nothing is for the validator to report.
-        yield from ((None, part) for part in _schemas([target]))
+        return self._anchors.get(fragment) if named else _at_pointer(self._root, fragment)
 
 
-def _same_value(schema: Schema) -> Iterator[tuple[None, Schema]]:
-    single = [schema.get(keyword) for keyword in _SAME_VALUE]
-    listed = [part for keyword in _SAME_VALUE_LISTS for part in _list(schema.get(keyword))]
-    mapped = [part for key in _SAME_VALUE_MAPS for part in _map(schema.get(key)).values()]
-    yield from ((None, part) for part in _schemas([*single, *listed, *mapped]))
+def _size(value: object) -> int:
+    return len(cast("list[object]", value)) if isinstance(value, list | dict) else 0
 
 
-def _other_parts(schema: Schema) -> Iterator[tuple[str, Schema]]:
-    for keyword, place in _PARTS.items():
-        yield from ((place, part) for part in _schemas([schema.get(keyword)]))
-    for keyword in _PART_LISTS:
-        yield from ((ANY_ITEM, part) for part in _schemas(_list(schema.get(keyword))))
-    for name, value in _map(schema.get("properties")).items():
-        yield from ((f".{name}", part) for part in _schemas([value]))
-    patterned = _map(schema.get("patternProperties")).values()
-    yield from ((ANY_PROPERTY, part) for part in _schemas(patterned))
+def _subschemas(keyword: str, value: object) -> Iterable[object]:
+    if isinstance(value, list):
+        return cast("list[object]", value)
+    return _map(value).values() if keyword in _MAPS else (value,)
 
 
 def _at_pointer(value: object, pointer: str) -> object:
@@ -137,19 +140,6 @@ def _at_pointer(value: object, pointer: str) -> object:
         else:
             value = _map(value).get(key)
     return value
-
-
-def _schemas(values: Iterable[object]) -> Iterator[Schema]:
-    """Those that are subschemas; `true` and `false` cost nothing and are left out."""
-    return (cast("Schema", value) for value in values if isinstance(value, dict))
-
-
-def _texts(values: Iterable[object]) -> Iterator[str]:
-    return (value for value in values if isinstance(value, str))
-
-
-def _list(value: object) -> list[object]:
-    return cast("list[object]", value) if isinstance(value, list) else []
 
 
 def _map(value: object) -> dict[str, object]:

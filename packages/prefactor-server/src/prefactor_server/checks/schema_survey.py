@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias, cast
+
+from prefactor_server.checks.schema_patterns import pattern_steps
 
 Schema: TypeAlias = Mapping[str, object]
 
@@ -14,6 +16,12 @@ takes two levels, its own and that of its `properties`."""
 
 MAX_PATTERNS: Final = 64
 """The most regular expressions in a schema; each compiled one may take up to a megabyte."""
+
+MAX_COMPILE_STEPS: Final = 150_000
+"""What compiling one schema may take; see `budget`."""
+
+_STEPS_PER_OBJECT: Final = 8
+_STEPS_PER_MEMBER: Final = 6
 
 _ANCHORS: Final = ("$anchor", "$dynamicAnchor")
 _UNFOLLOWED: Final = ("$dynamicRef", "$recursiveRef")
@@ -29,6 +37,10 @@ class Survey:
 
     anchors: dict[str, Schema] = field(default_factory=dict[str, Schema])
     patterns: int = 0
+    steps: int = 100
+    """What compiling it takes; see `budget`."""
+
+    values: int = 0
     has_reference: bool = False
     has_own_addresses: bool = False
 
@@ -43,7 +55,7 @@ def survey(root: Schema) -> Survey:
     found = Survey()
     # Draft 4 says "id", which is an ordinary word in the examples and defaults of later ones.
     id_keyword = "id" if "draft-04" in str(root.get("$schema")) else "$id"
-    for schema in _objects(root):
+    for schema in _objects(root, found):
         _count(found, schema)
         _note_anchors(found, schema)
         own = schema.get(id_keyword)
@@ -56,27 +68,39 @@ def survey(root: Schema) -> Survey:
     return found
 
 
-def _objects(root: Schema) -> Iterator[Schema]:
+def _objects(root: Schema, found: Survey) -> Iterator[Schema]:
     # A loop and not a recursion, because strangers choose the depth.
     stack: list[tuple[object, int]] = [(root, 1)]
     while stack:
         value, depth = stack.pop()
-        if depth > MAX_DEPTH and isinstance(value, dict | list):
+        if depth > MAX_DEPTH:
             raise Unchecked(f"it nests deeper than {MAX_DEPTH} levels")
         if isinstance(value, dict):
             schema = cast("Schema", value)
+            found.values += len(schema)
+            found.steps += _STEPS_PER_OBJECT + _STEPS_PER_MEMBER * len(schema)
             yield schema
-            stack.extend((part, depth + 1) for part in schema.values())
-        elif isinstance(value, list):
-            stack.extend((part, depth + 1) for part in cast("list[object]", value))
+            parts: Iterable[object] = schema.values()
+        else:
+            items = cast("list[object]", value)
+            found.values += len(items)
+            found.steps += len(items)
+            parts = items
+        nested = [cast("object", part) for part in parts if isinstance(part, dict | list)]
+        stack.extend([(part, depth + 1) for part in nested])
 
 
 def _count(found: Survey, schema: Schema) -> None:
     patterned = schema.get("patternProperties")
-    found.patterns += isinstance(schema.get("pattern"), str)
-    found.patterns += len(cast("Schema", patterned)) if isinstance(patterned, dict) else 0
-    if found.patterns > MAX_PATTERNS:
-        raise Unchecked(f"it holds more than {MAX_PATTERNS} patterns")
+    pattern = schema.get("pattern")
+    patterns = [*cast("Schema", patterned)] if isinstance(patterned, dict) else []
+    if isinstance(pattern, str):
+        patterns.append(pattern)
+    if patterns:
+        found.patterns += len(patterns)
+        found.steps += sum(map(pattern_steps, patterns))
+        if found.patterns > MAX_PATTERNS:
+            raise Unchecked(f"it holds more than {MAX_PATTERNS} patterns")
     found.has_reference |= "$ref" in schema
 
 

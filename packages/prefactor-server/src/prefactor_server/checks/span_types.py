@@ -1,20 +1,22 @@
-"""The span types of a schema version, ready to check spans with.
+"""The span types of a schema version, compiled one by one as their spans come.
 
 A span is never refused for not matching its type: what is found out here is stored beside it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
-from typing import Final, NamedTuple, TypeAlias, cast
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final, NamedTuple, cast
 
+import msgspec
+
+from prefactor_server.checks.budget import Budget
 from prefactor_server.checks.cache import ContentCache
 from prefactor_server.checks.json_schema import (
     EMPTY_OBJECT_SCHEMA,
     CompiledSchema,
     Schemas,
-    unchecked,
 )
 from prefactor_server.checks.liquid import (
     Template,
@@ -23,40 +25,40 @@ from prefactor_server.checks.liquid import (
     render_summary,
 )
 
-_MAX_VERSION: Final = 32 * 1024 * 1024
-_MAX_KEPT: Final = 2 * _MAX_VERSION
+_MAX_KEPT: Final = 64 * 1024 * 1024
+_MAX_VERSION: Final = _MAX_KEPT // 2
 _TYPE_MEMORY: Final = 1_000
-_TEMPLATE_MEMORY_PER_CHARACTER: Final = 45
+
+_encoder: Final = msgspec.json.Encoder(order="deterministic")
+_EMPTY_OBJECT: Final = _encoder.encode(EMPTY_OBJECT_SCHEMA)
 
 
 @dataclass(frozen=True, slots=True)
 class SpanType:
-    """One declared span type, compiled."""
+    """One span type as it was declared: its schemas are JSON, its templates texts or None."""
 
     name: str
     title: str
-    params: CompiledSchema
-    result: CompiledSchema
-    template: Template | TemplateProblem | None
-    result_template: Template | TemplateProblem | None = None
+    params_schema: bytes
+    result_schema: bytes
+    template: str | None
+    result_template: str | None = None
 
     @property
-    def memory(self) -> int:
-        """What it holds on to, in bytes, roughly."""
-        templates = (self.template, self.result_template)
-        source = sum(len(one.source) for one in templates if isinstance(one, Template))
-        compiled = self.params.memory + self.result.memory
-        return _TYPE_MEMORY + compiled + source * _TEMPLATE_MEMORY_PER_CHARACTER
+    def size(self) -> int:
+        """The characters of all of it."""
+        return sum(map(len, (self.params_schema, self.result_schema, *self.templates)))
 
-    def template_for(self, result: object) -> Template | None:
+    @property
+    def templates(self) -> tuple[str, ...]:
+        """The templates that it has."""
+        return tuple(one for one in (self.template, self.result_template) if one is not None)
+
+    def template_for(self, result: object) -> str | None:
         """Return the template of a span's summary: its own one once there is a result."""
-        found = self.template
         if result is not None and self.result_template is not None:
-            found = self.result_template
-        return found if isinstance(found, Template) else None
-
-
-_TOO_MUCH: Final = unchecked("the schemas of its version are too large together")
+            return self.result_template
+        return self.template
 
 
 class SpanCheck(NamedTuple):
@@ -73,12 +75,8 @@ class SpanCheck(NamedTuple):
     summary: str | None
 
 
-SpanTypes: TypeAlias = Mapping[str, SpanType]
-"""The span types of one schema version, by name."""
-
-
 class SpanTypeCompiler:
-    """Compiles the span types of schema versions, each distinct content once."""
+    """Compiles schemas and templates of span types, each distinct content once."""
 
     def __init__(self, schemas: Schemas | None = None, templates: Templates | None = None) -> None:
         self.schemas = schemas or Schemas()
@@ -86,58 +84,83 @@ class SpanTypeCompiler:
         self._versions: ContentCache[SpanTypes] = ContentCache(_MAX_KEPT)
 
     def span_types(self, content_hash: bytes, load: Callable[[], object]) -> SpanTypes:
-        """Return the compiled span types of a content, calling `load` when they are not at hand.
+        """Return the span types of a content, calling `load` when they are not at hand.
 
-        `load` returns the declared span types as decoded JSON, see `compile`.
+        `load` returns the declared span types, see `declared`.
         """
         kept = self._versions.get(content_hash)
         if kept is not None:
             return kept
-        made = self.compile(load())
-        memory = sum(span_type.memory for span_type in made.values())
+        made = self.declared(load())
+        memory = sum(_TYPE_MEMORY + span_type.size for span_type in made.values())
         # However many types there are, a version is kept: each of its spans asks for it.
         return self._versions.put(content_hash, min(memory, _MAX_VERSION), made)
 
-    def compile(self, declared: object) -> SpanTypes:
-        """Compile declared span types: a list of objects, or a map from name to object.
+    def declared(self, declared: object) -> SpanTypes:
+        """Return declared span types: a list of objects, or a map from name to object.
 
-        What has no usable name is left out, and the last of two with the same name counts. A
-        version that would take too much memory is checked as far as it does not.
+        Members are decoded JSON, or `msgspec.Raw` with their members in order. What has no usable
+        name is left out, and the last of two with the same name counts. Nothing is compiled.
         """
-        types: dict[str, SpanType] = {}
-        memory = 0
-        for entry in _entries(declared):
-            span_type = self._compile_one(entry)
-            if span_type is None:
-                continue
-            memory += span_type.memory
-            if memory > _MAX_VERSION:
-                span_type = replace(
-                    span_type,
-                    params=_TOO_MUCH,
-                    result=_TOO_MUCH,
-                    template=None,
-                    result_template=None,
-                )
-            types[span_type.name] = span_type
-        return types
+        types = [_span_type(entry) for entry in _entries(declared)]
+        return SpanTypes({one.name: one for one in types if one is not None}, self)
 
-    def _compile_one(self, entry: Mapping[str, object]) -> SpanType | None:
-        name = entry.get("name")
-        if not isinstance(name, str):
-            return None
-        title, result = entry.get("title"), entry.get("result_schema")
-        return SpanType(
-            name=name,
-            title=title if isinstance(title, str) and title.strip() else name,
-            params=self.schemas.compile(entry.get("params_schema")),
-            result=self.schemas.compile(EMPTY_OBJECT_SCHEMA if result is None else result),
-            template=self._template(entry.get("template")),
-            result_template=self._template(entry.get("result_template")),
-        )
 
-    def _template(self, declared: object) -> Template | TemplateProblem | None:
-        return self.templates.compile(declared) if isinstance(declared, str) else None
+class SpanTypes(Mapping[str, SpanType]):
+    """The span types of one schema version, by name, and what they compile to."""
+
+    __slots__ = ("_compiler", "_types", "compiled")
+
+    def __init__(self, types: Mapping[str, SpanType], compiler: SpanTypeCompiler) -> None:
+        self._types = types
+        self._compiler = compiler
+        self.compiled: set[str] = set()
+        """The names of the types that have been compiled once; they may have been dropped since."""
+
+    def __getitem__(self, name: str) -> SpanType:
+        return self._types[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._types)
+
+    def __len__(self) -> int:
+        return len(self._types)
+
+    def params(self, span_type: SpanType, budget: Budget) -> CompiledSchema:
+        """Return the schema of a type's payloads, compiled within the budget."""
+        return self._compiler.schemas.compile_document(span_type.params_schema, budget)
+
+    def result(self, span_type: SpanType, budget: Budget) -> CompiledSchema:
+        """Return the schema of a type's results, compiled within the budget."""
+        return self._compiler.schemas.compile_document(span_type.result_schema, budget)
+
+    def template(self, source: str, budget: Budget) -> Template | TemplateProblem:
+        """Return a template of a type, parsed within the budget."""
+        return self._compiler.templates.compile(source, budget)
+
+    def work_ahead(self, name: str) -> int:
+        """The characters that have to be compiled before a span of a type can be checked."""
+        span_type = self._types.get(name)
+        if span_type is None:
+            return 0
+        schemas, templates = self._compiler.schemas, self._compiler.templates
+        documents = {span_type.params_schema, span_type.result_schema}
+        ahead = sum(len(one) for one in documents if not schemas.is_kept(one))
+        ahead += sum(len(one) for one in span_type.templates if not templates.is_kept(one))
+        return ahead
+
+    def compile(self, name: str, budget: Budget) -> None:
+        """Compile what belongs to a type, as far as the budget reaches."""
+        span_type = self._types[name]
+        self.params(span_type, budget)
+        self.result(span_type, budget)
+        for source in span_type.templates:
+            self.template(source, budget)
+        if not budget.exceeded:
+            self.compiled.add(name)
+
+
+NO_SPAN_TYPES: Final = SpanTypes({}, SpanTypeCompiler())
 
 
 def check_span(
@@ -147,25 +170,70 @@ def check_span(
     result_payload: Mapping[str, object] | None,
     *,
     finished: bool,
+    budget: Budget | None = None,
 ) -> SpanCheck:
     """Check a span's payloads against its type and render its summary. Never raises.
 
     A span whose type was not declared is accepted as it is: its title is its type's name, and
     nothing is checked or rendered. A result is checked when there is one; with `finished`, a
-    missing result is checked as an empty one.
+    missing result is checked as an empty one. What does not fit into the budget is left out.
     """
+    budget = budget or Budget()
     span_type = types.get(schema_name)
     if span_type is None:
         return SpanCheck(schema_name, False, None, None, None)  # noqa: FBT003 - the field says it
     has_result = finished or result_payload is not None
-    template = span_type.template_for(result_payload)
+    source = span_type.template_for(result_payload)
+    template = None if source is None else types.template(source, budget)
     return SpanCheck(
         title=span_type.title,
         registered=True,
-        params_problem=span_type.params.check(payload),
-        result_problem=span_type.result.check(result_payload or {}) if has_result else None,
-        summary=None if template is None else render_summary(template, payload, result_payload),
+        params_problem=types.params(span_type, budget).check(payload, budget),
+        result_problem=(
+            types.result(span_type, budget).check(result_payload or {}, budget)
+            if has_result
+            else None
+        ),
+        summary=(
+            render_summary(template, payload, result_payload, budget)
+            if isinstance(template, Template)
+            else None
+        ),
     )
+
+
+def _span_type(entry: Mapping[str, object]) -> SpanType | None:
+    name = _decoded(entry.get("name"))
+    if not isinstance(name, str):
+        return None
+    title, result = _decoded(entry.get("title")), _document(entry.get("result_schema"))
+    return SpanType(
+        name=name,
+        title=title if isinstance(title, str) and title.strip() else name,
+        params_schema=_document(entry.get("params_schema")),
+        result_schema=_EMPTY_OBJECT if result == b"null" else result,
+        template=_text(entry.get("template")),
+        result_template=_text(entry.get("result_template")),
+    )
+
+
+def _text(value: object) -> str | None:
+    value = _decoded(value)
+    return value if isinstance(value, str) else None
+
+
+def _decoded(value: object) -> object:
+    return msgspec.json.decode(value) if isinstance(value, msgspec.Raw) else value
+
+
+def _document(value: object) -> bytes:
+    """A schema as JSON; what is none stays unreadable, and compiling it says so."""
+    if isinstance(value, msgspec.Raw):
+        return bytes(value)
+    try:
+        return _encoder.encode(value)
+    except (TypeError, ValueError, RecursionError):
+        return b""
 
 
 def _entries(declared: object) -> Iterable[Mapping[str, object]]:
