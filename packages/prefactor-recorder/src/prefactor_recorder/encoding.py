@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import orjson
@@ -28,6 +28,8 @@ MAX_TEXT = 2000
 DEFAULT_LIMIT = 1_000_000
 """Bytes of JSON that are kept of a value if nothing else is said."""
 
+type_of: Callable[[Any], Any] = type
+"""The class of a value, about which a type checker knows nothing; as fast as `type`."""
 _FEW, _SHORT = 32, 8192
 _MEMBER = 8
 _CONTAINER = 32
@@ -53,7 +55,7 @@ def encode_object(value: Any, limit: int = DEFAULT_LIMIT) -> bytes:
     limit is named in the member `prefactor.truncated`; see `cutting`.
     """
     size = 0
-    if type(value) is dict:
+    if type_of(value) is dict:
         try:
             if _is_small(value) or is_light(value, _LIGHT_FACTOR * limit, MAX_DEPTH) >= 0:
                 encoded = _dumps(value, None, OPTIONS)
@@ -73,13 +75,13 @@ def _is_small(value: dict[Any, Any]) -> bool:  # noqa: C901 - two loops in one, 
     if len(value) > _FEW:
         return False
     for key, member in value.items():
-        kind = type(member)
+        kind = type_of(member)
         if kind is str:
             if len(key) + len(member) > _SHORT:
                 return False
         elif kind is dict and len(member) <= _FEW:
             for name, inner in member.items():
-                kind = type(inner)
+                kind = type_of(inner)
                 if kind is str:
                     if len(name) + len(inner) > _SHORT:
                         return False
@@ -101,11 +103,11 @@ def is_light(value: Any, room: int, depth: int) -> int:
     if room < 0 or depth == 0:
         return -1
     members = value
-    if type(value) is dict:
+    if type_of(value) is dict:
         room -= sum(map(len, value))
         members = value.values()
     for member in members:
-        kind = type(member)
+        kind = type_of(member)
         if kind is str:
             room -= len(member)
         elif kind is dict or kind is list or kind is tuple:
@@ -139,15 +141,16 @@ def scrubbed(text: str) -> str:
 
 def nests_deeper(value: Any, most: int) -> bool:
     """Whether a JSON value has more levels of objects and lists than that."""
-    level = [value]
+    level: list[Any] = [value]
     for _ in range(most):
-        members = [each.values() if isinstance(each, Mapping) else each for each in level]
-        level = [
-            each
-            for several in members
-            for each in several
-            if isinstance(each, Mapping | list | tuple)
+        members: list[Iterable[Any]] = [
+            each.values() if isinstance(each, Mapping) else each for each in level
         ]
+        level = [each for several in members for each in several if _has_members(each)]
         if not level:
             return False
     return True
+
+
+def _has_members(value: Any) -> bool:
+    return isinstance(value, Mapping | list | tuple)

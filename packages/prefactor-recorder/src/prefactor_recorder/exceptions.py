@@ -74,7 +74,8 @@ def _told(error: BaseException) -> str:
     if _is_validation_error(error):
         return _validation(cast("Any", error))
     if isinstance(error, BaseExceptionGroup):
-        return f"{str(error.args[0])[:MAX_TEXT]} ({len(error.exceptions)} exceptions)"
+        count = len(cast("Any", error).exceptions)
+        return f"{str(error.args[0])[:MAX_TEXT]} ({count} exceptions)"
     return ", ".join(
         each if isinstance(each, str) else orjson.dumps(json_copy(each, MAX_TEXT).value).decode()
         for each in error.args[:MAX_CHAIN]

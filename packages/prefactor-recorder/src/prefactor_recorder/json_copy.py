@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 import orjson
 
 from .cutting import beginning, common_size, mark_room, marked
-from .encoding import MAX_DEPTH, OPTIONS, is_light, scrubbed
+from .encoding import MAX_DEPTH, OPTIONS, is_light, scrubbed, type_of
 from .objects import Fields, Items, Opener, digits, key_text, named
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ class _Copier:
 
     def _put(self, holder: Any, key: Any, value: Any, place: Path | None, around: _Around) -> None:
         """Put a value into its holder, now if it has no members."""
-        kind = type(value)
+        kind = type_of(value)
         if kind is str:
             self._put_text(holder, key, value, place)
         elif kind in _NUMBERS:
@@ -160,6 +160,7 @@ class _Copier:
 
     def _is_light(self, value: Any, depth: int, room: int = _SMALL_ROOM) -> bool:
         """Whether orjson may have a value as it is; what that costs is then paid for."""
+        left = -1
         try:
             left = is_light(value, room, MAX_DEPTH - depth + 1)
             size = 0 if left < 0 else len(orjson.dumps(value, option=OPTIONS))

@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
+from .encoding import type_of
 from .guard import failures
 
 MAX_ATTEMPTS = 200
@@ -46,7 +47,7 @@ def dump(model: Any, steps: int, fallback: Callable[[Any], Any]) -> Dumped:
     room = steps * _PER_STEP
     counter = _Counter(room)
     heavy = tuple(name for name, member in _fields_of(model) if not counter.fits(member))
-    if heavy and getattr(type(model), "__pydantic_root_model__", False):
+    if heavy and getattr(type_of(model), "__pydantic_root_model__", False):
         return Dumped("...", (room - counter.left) // _PER_STEP, heavy)
     dumper = _Dumper(model, fallback)
     for name in heavy:
@@ -61,7 +62,7 @@ class _Dumper:
 
     def __init__(self, model: Any, fallback: Callable[[Any], Any]) -> None:
         self._model = model
-        self._serializer = type(model).__pydantic_serializer__
+        self._serializer: Any = type_of(model).__pydantic_serializer__
         self._fallback = fallback
         self._excluded: dict[str | int, Any] = {}
         self._attempts = MAX_ATTEMPTS
@@ -78,7 +79,7 @@ class _Dumper:
         tree[route[-1]] = True
 
     def dump(self) -> Any:
-        overridden = _overridden(type(self._model))
+        overridden = _overridden(type_of(self._model))
         if overridden is not None:  # the host's own way of saying what is to be seen
             return overridden(self._model, mode="json")
         try:
@@ -154,12 +155,12 @@ def _overridden(kind: Any) -> Any:
 
 
 def _is_model(value: Any) -> bool:
-    return hasattr(type(value), "__pydantic_serializer__")
+    return hasattr(type_of(value), "__pydantic_serializer__")
 
 
 def _fields_of(model: Any) -> Iterator[tuple[str, Any]]:
     """Fields and extra members as they are held, then the computed ones, which are not read."""
-    kind = type(model)
+    kind = type_of(model)
     held: Mapping[str, Any] | None = getattr(model, "__dict__", None)
     for name in getattr(kind, "__pydantic_fields__", held or ()):
         if held is None:  # a dataclass with slots
@@ -174,11 +175,11 @@ def _fields_of(model: Any) -> Iterator[tuple[str, Any]]:
 
 def _members(value: Any) -> Iterator[tuple[str | int, Any]]:
     if _is_model(value):
-        root = getattr(type(value), "__pydantic_root_model__", False)
+        root = getattr(type_of(value), "__pydantic_root_model__", False)
         yield from _members(value.root) if root else _fields_of(value)
-    elif type(value) is dict:
+    elif type_of(value) is dict:
         yield from value.items()
-    elif type(value) is list or type(value) is tuple:
+    elif type_of(value) is list or type_of(value) is tuple:
         yield from enumerate(cast("Sequence[Any]", value))
 
 
@@ -211,7 +212,7 @@ class _Counter:
             if kinds <= _NUMBERS:
                 continue
             for member in members:
-                kind = type(member)
+                kind = type_of(member)
                 if kind in _TEXTS:
                     left -= len(member) // _TEXT_PER_MEMBER
                 elif kind not in _NUMBERS:
@@ -228,15 +229,15 @@ class _Counter:
                 yield (*route, name)
             for link, member in _members(value):
                 left -= 1
-                if type(member) not in _TEXTS | _NUMBERS:
+                if type_of(member) not in _TEXTS | _NUMBERS:
                     waiting.append(((*route, link), member))
 
 
 def _secret_names(value: Any) -> list[str]:
-    if not hasattr(type(value), "lc_secrets"):
+    if not hasattr(type_of(value), "lc_secrets"):
         return []
     secrets: Mapping[str, Any] = value.lc_secrets
-    fields: Mapping[str, Any] = getattr(type(value), "__pydantic_fields__", {})
+    fields: Mapping[str, Any] = getattr(type_of(value), "__pydantic_fields__", {})
     return [
         name
         for name, field in fields.items()
@@ -247,6 +248,7 @@ def _secret_names(value: Any) -> list[str]:
 _TEXTS = frozenset({str, bytes, bytearray})
 _NUMBERS = frozenset({int, float, bool, type(None)})
 _TEXT_PER_MEMBER = 1024
+_DICT: Any = dict
 
 
 def _held(value: Any) -> Any:
@@ -257,7 +259,8 @@ def _held(value: Any) -> Any:
     if _is_model(value):
         return [member for _, member in _fields_of(value)]
     if isinstance(value, dict | list | tuple | set | frozenset | deque):
-        return dict.values(value) if isinstance(value, dict) else cast("Sequence[Any]", value)
+        held = cast("Any", value)
+        return _DICT.values(held) if isinstance(value, dict) else held
     if isinstance(value, Iterator):
         return None
     if isinstance(value, str | bytes | bytearray):

@@ -23,7 +23,7 @@ from typing import Any, NamedTuple, cast
 
 import orjson
 
-from .encoding import MAX_TEXT, OPTIONS, scrubbed
+from .encoding import MAX_TEXT, OPTIONS, scrubbed, type_of
 
 HIDDEN = "**********"
 """Stands for a secret, as pydantic writes it."""
@@ -200,16 +200,20 @@ def _shown(value: Any, fields: list[tuple[str, str, Any]]) -> Iterator[tuple[str
 
 def _collection(value: Any, kind: Any) -> Fields | Items | None:
     """The members of a mapping, a sequence or a set; never those of an iterator."""
-    if issubclass(kind, Mapping):
-        if issubclass(kind, dict) and _inherits(kind, dict, "__iter__", "__getitem__", "items"):
-            return Fields(dict.items(value), dict.__len__(value))
+    if isinstance(value, Mapping):
+        if _inherits(kind, _DICT, "__iter__", "__getitem__", "items"):
+            return Fields(_DICT.items(value), _DICT.__len__(value))
         return Fields(_pairs(value), _length(value), foreign=True)
-    if issubclass(kind, Sequence | AbstractSet | ValuesView):
-        builtin = kind.__module__ in {"builtins", "collections", "array"} or (
-            kind.__iter__ in {list.__iter__, tuple.__iter__, set.__iter__, frozenset.__iter__}
-        )
-        return Items(value, _length(value), foreign=not builtin)
+    if isinstance(value, Sequence | AbstractSet | ValuesView):
+        builtin = kind.__module__ in {"builtins", "collections", "array"}
+        own = not builtin and getattr(kind, "__iter__", None) not in _ITERATIONS
+        return Items(cast("Any", value), _length(value), foreign=own)
     return None
+
+
+_DICT: Any = dict
+_BUILTIN: tuple[Any, ...] = (list, tuple, set, frozenset)
+_ITERATIONS = frozenset(each.__iter__ for each in _BUILTIN)
 
 
 def _pairs(value: Any) -> Iterator[tuple[Any, Any]]:
@@ -221,7 +225,9 @@ def _pairs(value: Any) -> Iterator[tuple[Any, Any]]:
 
 
 def _inherits(kind: type[Any], base: type[Any], *names: str) -> bool:
-    return all(getattr(kind, name) is getattr(base, name) for name in names)
+    return issubclass(kind, base) and all(
+        getattr(kind, name) is getattr(base, name) for name in names
+    )
 
 
 def _length(value: Any) -> int | None:
@@ -248,7 +254,7 @@ def _first_rows(value: Any, most: int) -> Any:
 
 def _binary(value: Any, limit: int) -> str:
     """Bytes as the text they are, else in base64."""
-    if isinstance(value, memoryview) and not (value.ndim == 1 and value.c_contiguous):
+    if type_of(value) is memoryview and not (value.ndim == 1 and value.c_contiguous):
         value = value.cast("B") if value.c_contiguous else value[:limit].tobytes()
     head = bytes(value[:limit])
     try:
@@ -269,7 +275,7 @@ def _written(value: Any) -> str:
 
 def description(value: Any) -> str:
     """The words an object has for itself, cut; the name of its class if it holds other objects."""
-    kind: Any = type(value)
+    kind = type_of(value)
     try:
         if isinstance(value, _ONLY_NAMED):
             return scrubbed(f"<{kind.__name__} {value.__name__}>"[:MAX_TEXT])
@@ -295,10 +301,11 @@ def _holds_leaves(value: Any, kind: type[Any]) -> bool:
     for each in gc.get_referents(value):
         if each is kind:
             continue
-        if type(each) is dict:
+        members: list[Any] = [each]
+        if type_of(each) is dict:
             members = list(islice(each.values(), _MAX_REFERENCES + 1))
-        else:
-            members = list(each) if type(each) is tuple and len(each) <= _MAX_REFERENCES else [each]
+        elif type_of(each) is tuple and len(each) <= _MAX_REFERENCES:
+            members = list(each)
         if len(members) > _MAX_REFERENCES or not _LEAVES.issuperset(map(type, members)):
             return False
         size += sum(len(member) for member in members if isinstance(member, str | bytes))
@@ -319,7 +326,7 @@ def digits(number: int) -> str:
 
 def key_text(key: Any, depth: int = 0) -> str:
     """The name of a member whose key is not text."""
-    kind = type(key)
+    kind = type_of(key)
     if _is_enum(kind) and depth < _MAX_CONVERSIONS:
         return key_text(key.value, depth + 1)
     if kind is tuple and depth < _MAX_CONVERSIONS and len(key) <= _MAX_REFERENCES:
