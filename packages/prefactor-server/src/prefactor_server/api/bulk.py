@@ -109,7 +109,8 @@ class Bulk:
         items: list[_Item] = []
         keys: set[str] = set()
         for index, raw in enumerate(_read_items(document)):
-            await call.work.pause()
+            if call.work.is_due():
+                await call.work.pause()
             own = bytes(raw)
             found = _item_errors(own, keys)
             if isinstance(found, Envelope):

@@ -15,6 +15,9 @@ from prefactor_server.checks.budget import Budget
 _TURN_SECONDS: Final = 0.005
 """How long a request works before others are looked at."""
 
+_LONG_SECONDS: Final = 0.05
+"""From when on it is worth a look whether the caller is still there."""
+
 _MOST_SECONDS: Final = 30.0
 """What all turns of a request may take; steps count what it costs, this is for what they miss."""
 
@@ -48,8 +51,7 @@ class Work:
         self._taken += time.perf_counter() - self._since
         if self._taken > _MOST_SECONDS:
             self.budget.exhaust()
-        # Only a request that takes long is worth a look at its connection.
-        if self._left is None and self._receive is not None:
+        if self._left is None and self._receive is not None and self._taken > _LONG_SECONDS:
             self._left = asyncio.ensure_future(_until_left(self._receive))
         await asyncio.sleep(0)
         if self._left is not None and self._left.done():

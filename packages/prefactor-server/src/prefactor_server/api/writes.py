@@ -103,7 +103,8 @@ class Job:
         """
         call = self.call
         body = await self._read()
-        await call.work.pause()
+        if call.work.is_due():
+            await call.work.pause()
         call.fingerprint = b"" if call.key is None else self._fingerprint(body)
         prepared: Prepared = await self.operation.prepare(call, body)
         return prepared
@@ -129,7 +130,10 @@ class Job:
         if self.operation.is_control_plane:
             unknown = self._unknown_members(fields)
         try:
-            body = await self._body(fields)
+            if len(fields) > MAX_DECODED_WHOLE:
+                body: Any = await read_large_body(fields, self.operation.body, self.call.work)
+            else:
+                body = read_body(fields, self.operation.body)
         except ValidationFailed as refusal:
             raise ValidationFailed(merged(refusal.errors, unknown)) from None
         if unknown:
@@ -140,12 +144,6 @@ class Job:
             if self.call.key is None:
                 self.call.key = _key(None, inner)
         return body
-
-    async def _body(self, fields: bytes) -> Any:
-        kind, work = self.operation.body, self.call.work
-        if len(fields) > MAX_DECODED_WHOLE:
-            return await read_large_body(fields, kind, work)
-        return read_body(fields, kind)
 
     def _fields(self, details: msgspec.Raw) -> bytes:
         if not (self._is_item or self.operation.wrapped):

@@ -106,11 +106,11 @@ class Schemas:
 
         When the budget has too few steps left for that, payloads are not checked this time.
         """
-        if len(content) > MAX_SCHEMA_BYTES:
-            return unchecked(f"it is larger than {MAX_SCHEMA_BYTES // 1024} KB")
         kept = self._kept.get(content)
         if kept is not None:
             return kept
+        if len(content) > MAX_SCHEMA_BYTES:
+            return unchecked(f"it is larger than {MAX_SCHEMA_BYTES // 1024} KB")
         made = _compile_content(content, budget or Budget())
         if made is TOO_MUCH_FOR_A_REQUEST:
             return made
