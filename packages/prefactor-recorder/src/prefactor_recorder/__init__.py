@@ -9,15 +9,15 @@
 Importing it starts nothing and loads neither the HTTP client nor pydantic.
 """
 
-from ._version import __version__
-from .current import current_run, current_span
-from .errors import ConfigurationError, RecorderError, RunTerminated
-from .recorder import Recorder
-from .run import Run
-from .settings import RecorderSettings
-from .span import ROOT, Span
-from .span_types import SpanType, SpanTypes
-from .stats import Stats
+from prefactor_recorder._version import __version__
+from prefactor_recorder.current import current_run, current_span
+from prefactor_recorder.errors import ConfigurationError, RecorderError, RunTerminated
+from prefactor_recorder.recorder import Recorder
+from prefactor_recorder.run import Run
+from prefactor_recorder.settings import RecorderSettings
+from prefactor_recorder.span import ROOT, Span
+from prefactor_recorder.span_types import SpanType, SpanTypes
+from prefactor_recorder.stats import Stats
 
 __all__ = [
     "ROOT",

@@ -9,7 +9,7 @@ from __future__ import annotations
 from inspect import Parameter
 from typing import TYPE_CHECKING, Any
 
-from .hint_reading import is_instance, signature_of
+from prefactor_recorder.hint_reading import is_instance, signature_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

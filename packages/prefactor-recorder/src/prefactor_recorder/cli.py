@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING, Any, cast
 
 import orjson
 
-from ._version import __version__
-from .client_check import require_client
-from .delivery.verdicts import describe
-from .errors import ConfigurationError
-from .record import Operation
-from .spool.directory import default_directory
-from .spool.inventory import ProcessFiles, survey
-from .spool.letters import LETTERS, Letter
-from .spool.removal import Scope, doomed, remove, remove_directory
-from .spool.retry import retry
+from prefactor_recorder._version import __version__
+from prefactor_recorder.client_check import require_client
+from prefactor_recorder.delivery.verdicts import describe
+from prefactor_recorder.errors import ConfigurationError
+from prefactor_recorder.record import Operation
+from prefactor_recorder.spool.directory import default_directory
+from prefactor_recorder.spool.inventory import ProcessFiles, survey
+from prefactor_recorder.spool.letters import LETTERS, Letter
+from prefactor_recorder.spool.removal import Scope, doomed, remove, remove_directory
+from prefactor_recorder.spool.retry import retry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -249,7 +249,7 @@ def _retry(given: argparse.Namespace) -> int:
 def _flush(given: argparse.Namespace) -> int:
     # The HTTP client is loaded for this command alone.
     require_client()
-    from .spool.flush import flush  # noqa: PLC0415
+    from prefactor_recorder.spool.flush import flush  # noqa: PLC0415
 
     done = flush(_root(given), given.timeout)
     _say(f"{done.delivered} delivered, {done.buried} put aside as dead letters, {done.left} left")

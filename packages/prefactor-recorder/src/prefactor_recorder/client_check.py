@@ -12,8 +12,8 @@ from functools import cache
 from importlib.util import find_spec, module_from_spec
 from typing import TYPE_CHECKING, Any
 
-from ._version import __version__
-from .errors import ConfigurationError
+from prefactor_recorder._version import __version__
+from prefactor_recorder.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from importlib.machinery import ModuleSpec

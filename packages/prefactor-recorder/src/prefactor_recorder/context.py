@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Self
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from .run import Run
-    from .span import Span
+    from prefactor_recorder.run import Run
+    from prefactor_recorder.span import Span
 
 # One variable, not two: a run and its spans are entered and left in one order.
 _innermost: ContextVar[Run | Span | None] = ContextVar("prefactor_innermost", default=None)

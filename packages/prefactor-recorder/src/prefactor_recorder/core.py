@@ -6,18 +6,18 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import orjson
 
-from .corrections import schema_name
-from .encoding import encode_object
-from .guard import failures
-from .record import encode
+from prefactor_recorder.corrections import schema_name
+from prefactor_recorder.encoding import encode_object
+from prefactor_recorder.guard import failures
+from prefactor_recorder.record import encode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from .clock import Clock
-    from .journal import Journal
-    from .pfid import Mint
-    from .record import Operation
+    from prefactor_recorder.clock import Clock
+    from prefactor_recorder.journal import Journal
+    from prefactor_recorder.pfid import Mint
+    from prefactor_recorder.record import Operation
 
     Redact = Callable[[str, dict[str, Any]], Mapping[str, Any]]
 

@@ -12,7 +12,7 @@ from numbers import Number
 from typing import NamedTuple
 from uuid import UUID
 
-from .guard import tell
+from prefactor_recorder.guard import tell
 
 MAX_NAME = 256
 """Characters of the longest name, identifier or reference that the API takes."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from .context import innermost
-from .run import Run
-from .span import Span
+from prefactor_recorder.context import innermost
+from prefactor_recorder.run import Run
+from prefactor_recorder.span import Span
 
 
 def current_run() -> Run | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal, Protocol, TypedDict, cast, get_args, get_type_hints, is_typeddict
 
-from .errors import ConfigurationError
+from prefactor_recorder.errors import ConfigurationError
 
 RiskAnswer = Literal["unknown", "allowed", "disallowed"]
 """Whether a kind of action may happen."""

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .data_risk import RiskLike
-    from .span_types import SpanType, SpanTypes
+    from prefactor_recorder.data_risk import RiskLike
+    from prefactor_recorder.span_types import SpanType, SpanTypes
 
     Traceable = Callable[..., Any] | classmethod[Any, Any, Any]
 
@@ -55,7 +55,7 @@ class Declaring:
         Raises:
             ConfigurationError: A part of it cannot be used, or the name is declared differently.
         """
-        from .span_types import new_span_type  # noqa: PLC0415 - it is built on this module
+        from prefactor_recorder.span_types import new_span_type  # noqa: PLC0415 - it is built on this module
 
         declared = new_span_type(
             name,
@@ -123,7 +123,7 @@ class Declaring:
         Raises:
             ConfigurationError: It is no function, or the name is declared differently.
         """
-        from . import trace  # noqa: PLC0415 - like `span_types`, it is built on this module
+        from prefactor_recorder import trace  # noqa: PLC0415 - like `span_types`, it is built on this module
 
         if callable(name) or isinstance(name, staticmethod | classmethod):
             return self.trace()(cast("Any", name))

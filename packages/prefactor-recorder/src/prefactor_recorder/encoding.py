@@ -15,7 +15,7 @@ from typing import Any
 
 import orjson
 
-from .guard import failures
+from prefactor_recorder.guard import failures
 
 OPTIONS = orjson.OPT_NAIVE_UTC | orjson.OPT_UTC_Z
 MAX_DEPTH = 96
@@ -43,7 +43,7 @@ def encode(value: Any) -> bytes:
     try:
         return orjson.dumps(value, option=OPTIONS)
     except Exception:  # noqa: BLE001 - a part of it came from the host, and its code runs in there
-        from .json_copy import json_copy  # noqa: PLC0415 - hardly ever needed
+        from prefactor_recorder.json_copy import json_copy  # noqa: PLC0415 - hardly ever needed
 
         return orjson.dumps(json_copy(value, DEFAULT_LIMIT).value)
 
@@ -120,7 +120,7 @@ def is_light(value: Any, room: int, depth: int) -> int:
 
 
 def _copied(value: Any, limit: int, size: int) -> bytes:
-    from .json_copy import json_copy  # noqa: PLC0415 - most programs record plain values alone
+    from prefactor_recorder.json_copy import json_copy  # noqa: PLC0415 - most programs record plain values alone
 
     try:
         encoded = orjson.dumps(json_copy(value, limit).as_object(limit, size), option=OPTIONS)
@@ -129,7 +129,7 @@ def _copied(value: Any, limit: int, size: int) -> bytes:
         return b'{"prefactor.encoding_failed":true}'
     if len(encoded) <= limit:
         return encoded
-    from .cutting import cut  # noqa: PLC0415 - the copy was too large by a little
+    from prefactor_recorder.cutting import cut  # noqa: PLC0415 - the copy was too large by a little
 
     return cut(encoded, limit)
 

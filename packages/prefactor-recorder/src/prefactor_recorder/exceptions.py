@@ -11,9 +11,9 @@ from typing import Any, cast
 
 import orjson
 
-from .encoding import MAX_TEXT, scrubbed
-from .json_copy import json_copy
-from .objects import is_leaf
+from prefactor_recorder.encoding import MAX_TEXT, scrubbed
+from prefactor_recorder.json_copy import json_copy
+from prefactor_recorder.objects import is_leaf
 
 MAX_CHAIN = 50
 """Exceptions of one chain that are told."""

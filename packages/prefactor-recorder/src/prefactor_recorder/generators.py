@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Any, Self
 
 import orjson
 
-from .context import enter, innermost, leave
-from .cutting import MARK
-from .encoding import encode_object
-from .guard import guarded
+from prefactor_recorder.context import enter, innermost, leave
+from prefactor_recorder.cutting import MARK
+from prefactor_recorder.encoding import encode_object
+from prefactor_recorder.guard import guarded
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator
     from types import TracebackType
 
-    from .context import Entered
-    from .span import Span
+    from prefactor_recorder.context import Entered
+    from prefactor_recorder.span import Span
 
     Begin = Callable[[tuple[Any, ...], dict[str, Any]], "Steps | Unrecorded"]
 

@@ -25,8 +25,8 @@ from typing import Any, Union, cast
 
 import orjson
 
-from .encoding import encode
-from .hint_reading import hints_of
+from prefactor_recorder.encoding import encode
+from prefactor_recorder.hint_reading import hints_of
 
 Schema = dict[str, Any]
 

@@ -15,9 +15,9 @@ from typing import Any
 
 import orjson
 
-from .encoding import MAX_SCHEMA_DEPTH, nests_deeper
-from .hint_reading import hints_of, is_instance, kind_of, signature_of, underlying
-from .hint_schemas import Schema, Schemas, any_of
+from prefactor_recorder.encoding import MAX_SCHEMA_DEPTH, nests_deeper
+from prefactor_recorder.hint_reading import hints_of, is_instance, kind_of, signature_of, underlying
+from prefactor_recorder.hint_schemas import Schema, Schemas, any_of
 
 ANY_OBJECT: Schema = {"type": "object"}
 """What is said of a payload about which nothing is known."""

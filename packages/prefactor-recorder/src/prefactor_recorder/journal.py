@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from .record import Record
+    from prefactor_recorder.record import Record
 
 
 class Entry:

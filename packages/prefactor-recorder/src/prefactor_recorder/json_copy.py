@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import orjson
 
-from .cutting import beginning, common_size, mark_room, marked
-from .encoding import MAX_DEPTH, OPTIONS, is_light, scrubbed, type_of
-from .objects import Fields, Items, Opener, digits, key_text, named
+from prefactor_recorder.cutting import beginning, common_size, mark_room, marked
+from prefactor_recorder.encoding import MAX_DEPTH, OPTIONS, is_light, scrubbed, type_of
+from prefactor_recorder.objects import Fields, Items, Opener, digits, key_text, named
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from .cutting import Path
+    from prefactor_recorder.cutting import Path
 
 MAX_STEPS = 100_000
 """Members that are looked at one by one, however small they are."""

@@ -6,9 +6,9 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from .journal import Entry
-from .place import Place, place_of
-from .record import FRAME_SIZE, decode
+from prefactor_recorder.journal import Entry
+from prefactor_recorder.place import Place, place_of
+from prefactor_recorder.record import FRAME_SIZE, decode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

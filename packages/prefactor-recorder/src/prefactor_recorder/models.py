@@ -13,8 +13,8 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
-from .encoding import type_of
-from .guard import failures
+from prefactor_recorder.encoding import type_of
+from prefactor_recorder.guard import failures
 
 MAX_ATTEMPTS = 200
 """Members that are tried by themselves to find those that cannot be dumped."""

@@ -23,7 +23,7 @@ from typing import Any, NamedTuple, cast
 
 import orjson
 
-from .encoding import MAX_TEXT, OPTIONS, scrubbed, type_of
+from prefactor_recorder.encoding import MAX_TEXT, OPTIONS, scrubbed, type_of
 
 HIDDEN = "**********"
 """Stands for a secret, as pydantic writes it."""
@@ -114,7 +114,7 @@ class Opener:
         known = self._dumped.get(id(value))
         if known is not None:
             return known[1], 0, ()
-        from .models import dump  # noqa: PLC0415 - only where models are recorded
+        from prefactor_recorder.models import dump  # noqa: PLC0415 - only where models are recorded
 
         dumped = dump(value, steps, self._plain)
         self._dumped[id(value)] = value, dumped.value
@@ -163,7 +163,7 @@ def _described(value: Any, kind: Any, steps: int) -> Any:
     if issubclass(kind, Number | PurePath):
         return str(value)[:MAX_TEXT]
     if issubclass(kind, BaseException):
-        from .exceptions import message_of  # noqa: PLC0415 - seldom part of a payload
+        from prefactor_recorder.exceptions import message_of  # noqa: PLC0415 - seldom part of a payload
 
         return message_of(value)
     return description(value)

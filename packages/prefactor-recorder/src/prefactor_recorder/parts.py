@@ -9,19 +9,19 @@ import secrets
 import weakref
 from typing import TYPE_CHECKING
 
-from . import pfid
-from .clock import Clock
-from .core import Core
-from .corrections import corrections
-from .delivery import Delivery, DeliverySettings
-from .guard import failures, tell
-from .memory import MemoryJournal
-from .spool import SpoolJournal
-from .stats import Stats
+from prefactor_recorder import pfid
+from prefactor_recorder.clock import Clock
+from prefactor_recorder.core import Core
+from prefactor_recorder.corrections import corrections
+from prefactor_recorder.delivery import Delivery, DeliverySettings
+from prefactor_recorder.guard import failures, tell
+from prefactor_recorder.memory import MemoryJournal
+from prefactor_recorder.spool import SpoolJournal
+from prefactor_recorder.stats import Stats
 
 if TYPE_CHECKING:
-    from .run import Run
-    from .settings import RecorderSettings
+    from prefactor_recorder.run import Run
+    from prefactor_recorder.settings import RecorderSettings
 
 
 class Parts:

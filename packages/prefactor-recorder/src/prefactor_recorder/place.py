@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .journal import Entry
-    from .memory import MemoryQueue
-    from .spool.segment import Segment
+    from prefactor_recorder.journal import Entry
+    from prefactor_recorder.memory import MemoryQueue
+    from prefactor_recorder.spool.segment import Segment
 
 
 class Place:

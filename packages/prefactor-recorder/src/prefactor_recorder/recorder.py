@@ -6,20 +6,20 @@ import asyncio
 import threading
 from typing import TYPE_CHECKING, Any, Self, cast
 
-from . import pfid
-from .client_check import require_client
-from .corrections import corrections, shown
-from .declaring import Declaring
-from .ending import close_at_exit, is_closed
-from .errors import ConfigurationError
-from .forking import assembling
-from .guard import failures, guarded, warn_once
-from .record import is_id
-from .registration import registration
-from .run import Run
-from .settings import RecorderSettings, resolve
-from .span_types import SpanTypes
-from .stats import Stats
+from prefactor_recorder import pfid
+from prefactor_recorder.client_check import require_client
+from prefactor_recorder.corrections import corrections, shown
+from prefactor_recorder.declaring import Declaring
+from prefactor_recorder.ending import close_at_exit, is_closed
+from prefactor_recorder.errors import ConfigurationError
+from prefactor_recorder.forking import assembling
+from prefactor_recorder.guard import failures, guarded, warn_once
+from prefactor_recorder.record import is_id
+from prefactor_recorder.registration import registration
+from prefactor_recorder.run import Run
+from prefactor_recorder.settings import RecorderSettings, resolve
+from prefactor_recorder.span_types import SpanTypes
+from prefactor_recorder.stats import Stats
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from ssl import SSLContext
     from types import TracebackType
 
-    from .core import Redact
-    from .parts import Parts
-    from .registration import Registration
-    from .settings import Durability
+    from prefactor_recorder.core import Redact
+    from prefactor_recorder.parts import Parts
+    from prefactor_recorder.registration import Registration
+    from prefactor_recorder.settings import Durability
 
 
 class Recorder(Declaring):
@@ -277,7 +277,7 @@ class Recorder(Declaring):
         with assembling, self._lock:
             # Everything that delivers, at the first run instead of at import: a program that never
             # records, or is only asked for its --help, does not pay for it.
-            from .parts import assemble  # noqa: PLC0415
+            from prefactor_recorder.parts import assemble  # noqa: PLC0415
 
             if self._parts is None and not self._closed:
                 self._parts = assemble(self.settings)

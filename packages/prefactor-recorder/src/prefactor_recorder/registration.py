@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from .corrections import corrected_name, corrected_text, corrections, shown
-from .encoding import encode, encode_object
-from .errors import ConfigurationError
+from prefactor_recorder.corrections import corrected_name, corrected_text, corrections, shown
+from prefactor_recorder.encoding import encode, encode_object
+from prefactor_recorder.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .corrections import Corrected
+    from prefactor_recorder.corrections import Corrected
 
 PURPOSES = ("live", "smoke_test", "eval")
 """What a run can be for."""
@@ -108,7 +108,7 @@ class _Reading:
             raise ConfigurationError(f"{field} must be a mapping, got {type(value).__name__}")
         import orjson  # noqa: PLC0415 - seldom given
 
-        from .cutting import cut  # noqa: PLC0415
+        from prefactor_recorder.cutting import cut  # noqa: PLC0415
 
         encoded = encode_object(cast("Mapping[str, Any]", value))
         if len(encoded) > MAX_ENVIRONMENT:

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Self
 
-from .clock import quoted
-from .context import Block, enter, innermost, leave
-from .corrections import shown
-from .errors import RunTerminated
-from .guard import failures, guarded
-from .record import Operation, is_id
-from .span import CANCELLATIONS, Root, Span, moment, status_member
+from prefactor_recorder.clock import quoted
+from prefactor_recorder.context import Block, enter, innermost, leave
+from prefactor_recorder.corrections import shown
+from prefactor_recorder.errors import RunTerminated
+from prefactor_recorder.guard import failures, guarded
+from prefactor_recorder.record import Operation, is_id
+from prefactor_recorder.span import CANCELLATIONS, Root, Span, moment, status_member
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
     from types import TracebackType
 
-    from .context import Entered
-    from .core import Core
-    from .registration import Registration
-    from .span import Status
+    from prefactor_recorder.context import Entered
+    from prefactor_recorder.core import Core
+    from prefactor_recorder.registration import Registration
+    from prefactor_recorder.span import Status
 
 
 class Run(Block):

@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 from uuid import UUID
 
-from .errors import ConfigurationError
+from prefactor_recorder.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from ssl import SSLContext
 
-    from .core import Redact
-    from .run import Run
+    from prefactor_recorder.core import Redact
+    from prefactor_recorder.run import Run
 
 Durability = Literal["disk", "memory"]
 """Where records wait: in the spool, or in this process only."""

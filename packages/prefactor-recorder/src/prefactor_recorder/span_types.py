@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING, Any, cast
 
 import orjson
 
-from .corrections import schema_name, shown
-from .data_risk import checked
-from .declaring import Declaring
-from .encoding import MAX_SCHEMA_DEPTH, encode, nests_deeper
-from .errors import ConfigurationError
-from .guard import failures
-from .hint_reading import underlying
+from prefactor_recorder.corrections import schema_name, shown
+from prefactor_recorder.data_risk import checked
+from prefactor_recorder.declaring import Declaring
+from prefactor_recorder.encoding import MAX_SCHEMA_DEPTH, encode, nests_deeper
+from prefactor_recorder.errors import ConfigurationError
+from prefactor_recorder.guard import failures
+from prefactor_recorder.hint_reading import underlying
 
 if TYPE_CHECKING:
-    from .data_risk import RiskLike
+    from prefactor_recorder.data_risk import RiskLike
 
 ANY_OBJECT = {"type": "object"}
 MAX_FUNCTIONS = 8
@@ -60,7 +60,7 @@ class SpanType:
     @property
     def params_schema(self) -> dict[str, Any]:
         """The JSON Schema of payloads: as declared, else from the traced functions' type hints."""
-        from . import hints  # noqa: PLC0415 - only when a run is registered, not at import
+        from prefactor_recorder import hints  # noqa: PLC0415 - only when a run is registered, not at import
 
         if self.params is None and 0 < len(self.functions) <= MAX_FUNCTIONS:
             return hints.parameters_schema(*self.functions, constants=self.constants)
@@ -69,7 +69,7 @@ class SpanType:
     @property
     def result_schema(self) -> dict[str, Any]:
         """The JSON Schema of results, likewise."""
-        from . import hints  # noqa: PLC0415
+        from prefactor_recorder import hints  # noqa: PLC0415
 
         if self.result is None and 0 < len(self.functions) <= MAX_FUNCTIONS:
             return hints.result_schema(*self.functions)

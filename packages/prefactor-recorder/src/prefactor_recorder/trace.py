@@ -14,20 +14,20 @@ import types
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from .arguments import Arguments
-from .context import innermost
-from .errors import ConfigurationError
-from .generators import Items, Steps, Unrecorded, stepwise, stepwise_async
-from .guard import warn_once
-from .hint_reading import kind_of
-from .span import Span
-from .span_types import ANY_OBJECT, declared_name, new_span_type
+from prefactor_recorder.arguments import Arguments
+from prefactor_recorder.context import innermost
+from prefactor_recorder.errors import ConfigurationError
+from prefactor_recorder.generators import Items, Steps, Unrecorded, stepwise, stepwise_async
+from prefactor_recorder.guard import warn_once
+from prefactor_recorder.hint_reading import kind_of
+from prefactor_recorder.span import Span
+from prefactor_recorder.span_types import ANY_OBJECT, declared_name, new_span_type
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from .run import Run
-    from .span_types import SpanTypes
+    from prefactor_recorder.run import Run
+    from prefactor_recorder.span_types import SpanTypes
 
 
 class Tracing:

@@ -8,8 +8,8 @@ pace       when the next request may leave, and how large it may be (pure)
 sender     the HTTP client
 """
 
-from .settings import DeliverySettings, Listener
-from .stats import DeliveryStats
-from .worker import Delivery
+from prefactor_recorder.delivery.settings import DeliverySettings, Listener
+from prefactor_recorder.delivery.stats import DeliveryStats
+from prefactor_recorder.delivery.worker import Delivery
 
 __all__ = ["Delivery", "DeliverySettings", "DeliveryStats", "Listener"]

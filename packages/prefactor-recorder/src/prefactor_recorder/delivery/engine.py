@@ -11,16 +11,16 @@ import contextlib
 import math
 from typing import TYPE_CHECKING, Any, Protocol
 
-from .exchange import Exchange
-from .pace import Allowance, Pace
-from .polls import Polls
-from .sender import Sender
+from prefactor_recorder.delivery.exchange import Exchange
+from prefactor_recorder.delivery.pace import Allowance, Pace
+from prefactor_recorder.delivery.polls import Polls
+from prefactor_recorder.delivery.sender import Sender
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
-    from .parts import Parts
-    from .tickets import Ticket
+    from prefactor_recorder.delivery.parts import Parts
+    from prefactor_recorder.delivery.tickets import Ticket
 
 SLICE = 2**16
 """Bytes that are read from the journal before other threads and the sockets get their turn."""

@@ -10,18 +10,24 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Any
 
+from prefactor_recorder.delivery.sender import Lost
+from prefactor_recorder.delivery.verdicts import (
+    Failure,
+    Fate,
+    Verdict,
+    Whole,
+    judge_failure,
+    judge_item,
+)
 from prefactor_recorder.guard import tell
 
-from .sender import Lost
-from .verdicts import Failure, Fate, Verdict, Whole, judge_failure, judge_item
-
 if TYPE_CHECKING:
-    from .lanes import Batch
-    from .pace import Allowance, Pace
-    from .parts import Parts
-    from .polls import Polls
-    from .sender import Sender
-    from .settlement import Settlement
+    from prefactor_recorder.delivery.lanes import Batch
+    from prefactor_recorder.delivery.pace import Allowance, Pace
+    from prefactor_recorder.delivery.parts import Parts
+    from prefactor_recorder.delivery.polls import Polls
+    from prefactor_recorder.delivery.sender import Sender
+    from prefactor_recorder.delivery.settlement import Settlement
 
 SUSPICIOUS = 2
 """Items in a row of which each alone makes the server refuse a request: after more, it is the

@@ -11,9 +11,8 @@ import enum
 from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
+from prefactor_recorder.delivery.items import encode_bulk, encode_item, item_size
 from prefactor_recorder.record import Operation, idempotency_key
-
-from .items import encode_bulk, encode_item, item_size
 
 if TYPE_CHECKING:
     from collections.abc import Container

@@ -13,7 +13,7 @@ from prefactor_recorder.client_check import require_client
 from prefactor_recorder.forking import loading
 
 if TYPE_CHECKING:
-    from .engine import Engine
+    from prefactor_recorder.delivery.engine import Engine
 
 
 def load_engine() -> type[Engine]:
@@ -23,6 +23,6 @@ def load_engine() -> type[Engine]:
         # Codecs are loaded by the first look at a host name otherwise, unprotected.
         import_module("encodings.idna")
 
-        from .engine import Engine  # noqa: PLC0415 - it loads the HTTP client
+        from prefactor_recorder.delivery.engine import Engine  # noqa: PLC0415 - it loads the HTTP client
 
     return Engine

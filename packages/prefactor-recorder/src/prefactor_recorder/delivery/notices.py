@@ -7,16 +7,14 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from prefactor_recorder.corrections import shown
+from prefactor_recorder.delivery.repair import changed_members, registered_members
 from prefactor_recorder.guard import tell
 from prefactor_recorder.record import Operation
 
-from .repair import changed_members, registered_members
-
 if TYPE_CHECKING:
+    from prefactor_recorder.delivery.settlement import Settlement
     from prefactor_recorder.journal import Entry
     from prefactor_recorder.record import Record
-
-    from .settlement import Settlement
 
 QUIET = 60.0
 """Seconds for which a warning is not repeated."""

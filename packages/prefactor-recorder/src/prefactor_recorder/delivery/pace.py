@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 
-from .items import encode_bulk
+from prefactor_recorder.delivery.items import encode_bulk
 
 SHORTEST, LONGEST = 1.0, 60.0
 """Seconds of the first and of the longest wait after failures in a row, before chance."""

@@ -12,14 +12,18 @@ import math
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
+from prefactor_recorder.delivery.lanes import Batch, Item, Lane, LaneState
+from prefactor_recorder.delivery.pace import FRAME, LONGEST, backoff
+from prefactor_recorder.delivery.refusals import Refusals
+from prefactor_recorder.delivery.repair import (
+    SizeLimits,
+    distinct_registration,
+    lost_records,
+    repaired_registration,
+)
+from prefactor_recorder.delivery.settlement import Settlement
+from prefactor_recorder.delivery.verdicts import Fate, Verdict
 from prefactor_recorder.record import Operation
-
-from .lanes import Batch, Item, Lane, LaneState
-from .pace import FRAME, LONGEST, backoff
-from .refusals import Refusals
-from .repair import SizeLimits, distinct_registration, lost_records, repaired_registration
-from .settlement import Settlement
-from .verdicts import Fate, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

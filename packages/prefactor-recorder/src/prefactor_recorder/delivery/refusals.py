@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from prefactor_recorder.delivery.verdicts import describe
 from prefactor_recorder.record import Operation
-
-from .verdicts import describe
 
 if TYPE_CHECKING:
     from prefactor_recorder.record import Record

@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING, Any, cast
 import orjson
 
 from prefactor_recorder.cutting import cut
+from prefactor_recorder.delivery.pace import FRAME
 from prefactor_recorder.record import START_LENGTH, Operation, Record
-
-from .pace import FRAME
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from .lanes import Item
+    from prefactor_recorder.delivery.lanes import Item
 
 SMALLEST = 256
 """Bytes below which a payload is not to blame for the size of a request."""

@@ -24,15 +24,13 @@ from prefactor_http import (
 from prefactor_http import __version__ as client_version
 from prefactor_http.exceptions import LOST_CONNECTION
 from prefactor_recorder._version import __version__
-
-from .resolver import InPlaceResolver
-from .verdicts import Failure
+from prefactor_recorder.delivery.resolver import InPlaceResolver
+from prefactor_recorder.delivery.verdicts import Failure
 
 if TYPE_CHECKING:
     from prefactor_http import RawResponse
-
-    from .settings import DeliverySettings
-    from .stats import DeliveryStats
+    from prefactor_recorder.delivery.settings import DeliverySettings
+    from prefactor_recorder.delivery.stats import DeliveryStats
 
 BULK = "/api/v1/bulk"
 RUN = "/api/v1/agent_instance/"

@@ -32,7 +32,7 @@ from prefactor_recorder.record import Operation
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from .lanes import Item
+    from prefactor_recorder.delivery.lanes import Item
 
 
 class Fate(enum.Enum):

@@ -15,21 +15,19 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
+from prefactor_recorder.delivery.loading import load_engine
+from prefactor_recorder.delivery.notices import Notices
+from prefactor_recorder.delivery.pace import LONGEST, backoff
+from prefactor_recorder.delivery.parts import Parts
+from prefactor_recorder.delivery.planner import Planner
+from prefactor_recorder.delivery.stats import DeliveryStats
+from prefactor_recorder.delivery.tickets import Ticket
 from prefactor_recorder.guard import tell
 
-from .loading import load_engine
-from .notices import Notices
-from .pace import LONGEST, backoff
-from .parts import Parts
-from .planner import Planner
-from .stats import DeliveryStats
-from .tickets import Ticket
-
 if TYPE_CHECKING:
+    from prefactor_recorder.delivery.engine import Engine
+    from prefactor_recorder.delivery.settings import DeliverySettings, Listener
     from prefactor_recorder.journal import Journal
-
-    from .engine import Engine
-    from .settings import DeliverySettings, Listener
 
 GRACE = 0.05
 """Seconds that the thread gets to end by itself once it has been told to."""

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
+from prefactor_recorder.integrations.anthropic_answers import MessageMerger, message_result
+from prefactor_recorder.integrations.missing_library import missing_library
+from prefactor_recorder.integrations.model_call import Endpoint, dumped
+from prefactor_recorder.integrations.patching import Vendor
+from prefactor_recorder.integrations.pieces import request_of
 from prefactor_recorder.span_types import SpanTypes
-
-from .anthropic_answers import MessageMerger, message_result
-from .missing_library import missing_library
-from .model_call import Endpoint, dumped
-from .patching import Vendor
-from .pieces import request_of
 
 try:
     import anthropic

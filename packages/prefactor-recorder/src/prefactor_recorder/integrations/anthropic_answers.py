@@ -4,8 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from .model_call import dumped
-from .pieces import CUT, Room, Text, arguments_of, given, items, members, present, tokens
+from prefactor_recorder.integrations.model_call import dumped
+from prefactor_recorder.integrations.pieces import (
+    CUT,
+    Room,
+    Text,
+    arguments_of,
+    given,
+    items,
+    members,
+    present,
+    tokens,
+)
 
 JsonObject = dict[str, Any]
 _CACHE_COUNTS = ("cache_creation_input_tokens", "cache_read_input_tokens")

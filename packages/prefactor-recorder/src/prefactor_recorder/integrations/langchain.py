@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec
 
 from prefactor_recorder.errors import RunTerminated
 from prefactor_recorder.guard import failures
-
-from .missing_library import missing_library
+from prefactor_recorder.integrations.missing_library import missing_library
 
 try:
     from langchain_core.callbacks import BaseCallbackHandler
@@ -24,10 +23,32 @@ try:
 except ModuleNotFoundError as error:
     raise missing_library("langchain-core>=0.3") from error
 
-from .langchain_ends import attempt, control_flow, failed_tool, noted, reply, tool_output
-from .langchain_json import document, message, model_call, plain, step_name, surroundings
-from .langchain_types import AGENT, CHAIN, EVENT, LLM, RETRIEVER, SPAN_TYPES, TOOL
-from .steps import Steps
+from prefactor_recorder.integrations.langchain_ends import (
+    attempt,
+    control_flow,
+    failed_tool,
+    noted,
+    reply,
+    tool_output,
+)
+from prefactor_recorder.integrations.langchain_json import (
+    document,
+    message,
+    model_call,
+    plain,
+    step_name,
+    surroundings,
+)
+from prefactor_recorder.integrations.langchain_types import (
+    AGENT,
+    CHAIN,
+    EVENT,
+    LLM,
+    RETRIEVER,
+    SPAN_TYPES,
+    TOOL,
+)
+from prefactor_recorder.integrations.steps import Steps
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
-from .langchain_json import message, plain
+from prefactor_recorder.integrations.langchain_json import message, plain
 
 if TYPE_CHECKING:
     from langchain_core.outputs import Generation, LLMResult

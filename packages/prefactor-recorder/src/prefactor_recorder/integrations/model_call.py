@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from prefactor_recorder.guard import guarded
-
-from .pieces import loads, members
+from prefactor_recorder.integrations.pieces import loads, members
 
 if TYPE_CHECKING:
     from prefactor_recorder.span import Span

@@ -8,20 +8,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
-from prefactor_recorder.span_types import SpanTypes
-
-from .missing_library import missing_library
-from .model_call import Endpoint, dumped
-from .openai_answers import (
+from prefactor_recorder.integrations.missing_library import missing_library
+from prefactor_recorder.integrations.model_call import Endpoint, dumped
+from prefactor_recorder.integrations.openai_answers import (
     chat_result,
     completion_result,
     embedding_body,
     embedding_result,
     response_result,
 )
-from .openai_streams import ChatMerger, CompletionMerger, NoMerger, ResponseMerger
-from .patching import Vendor
-from .pieces import request_of
+from prefactor_recorder.integrations.openai_streams import (
+    ChatMerger,
+    CompletionMerger,
+    NoMerger,
+    ResponseMerger,
+)
+from prefactor_recorder.integrations.patching import Vendor
+from prefactor_recorder.integrations.pieces import request_of
+from prefactor_recorder.span_types import SpanTypes
 
 try:
     import openai

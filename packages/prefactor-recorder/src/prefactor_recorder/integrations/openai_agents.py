@@ -17,9 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 from prefactor_recorder.errors import RunTerminated
 from prefactor_recorder.guard import guarded
+from prefactor_recorder.integrations.missing_library import missing_library
 from prefactor_recorder.span import CANCELLATIONS, MAX_STACK
-
-from .missing_library import missing_library
 
 try:
     import agents
@@ -27,18 +26,17 @@ try:
 except ModuleNotFoundError as error:
     raise missing_library("openai-agents>=0.1") from error
 
-from .openai_agents_json import begun, ended, failure, plain
-from .openai_agents_types import CUSTOM, OF_KIND, SPAN_TYPES, TRACE
-from .pieces import present
-from .steps import Steps
+from prefactor_recorder.integrations.openai_agents_json import begun, ended, failure, plain
+from prefactor_recorder.integrations.openai_agents_types import CUSTOM, OF_KIND, SPAN_TYPES, TRACE
+from prefactor_recorder.integrations.pieces import present
+from prefactor_recorder.integrations.steps import Steps
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from prefactor_recorder.integrations.steps import Step
     from prefactor_recorder.recorder import Recorder
     from prefactor_recorder.span import Span, Status
-
-    from .steps import Step
 
 __all__ = [
     "SPAN_TYPES",

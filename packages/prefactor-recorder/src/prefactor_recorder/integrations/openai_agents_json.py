@@ -8,9 +8,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
-from .model_call import dumped
-from .openai_answers import response_result
-from .pieces import arguments_of, given, items, members, present, tokens, without_secrets
+from prefactor_recorder.integrations.model_call import dumped
+from prefactor_recorder.integrations.openai_answers import response_result
+from prefactor_recorder.integrations.pieces import (
+    arguments_of,
+    given,
+    items,
+    members,
+    present,
+    tokens,
+    without_secrets,
+)
 
 PARAMETERS = (
     "temperature",

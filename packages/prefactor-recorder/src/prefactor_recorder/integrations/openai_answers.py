@@ -4,8 +4,16 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from .model_call import dumped
-from .pieces import CUT, arguments_of, given, items, members, present, tokens
+from prefactor_recorder.integrations.model_call import dumped
+from prefactor_recorder.integrations.pieces import (
+    CUT,
+    arguments_of,
+    given,
+    items,
+    members,
+    present,
+    tokens,
+)
 
 JsonObject = dict[str, Any]
 _PLAIN_MESSAGE = {"role", "content", "tool_calls", "parsed"}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from .model_call import dumped, fields_of
-from .pieces import Room, Text, part
+from prefactor_recorder.integrations.model_call import dumped, fields_of
+from prefactor_recorder.integrations.pieces import Room, Text, part
 
 JsonObject = dict[str, Any]
 _END_EVENTS = frozenset({"response.completed", "response.incomplete", "response.failed"})

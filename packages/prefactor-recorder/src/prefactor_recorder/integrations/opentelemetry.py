@@ -12,17 +12,16 @@ import weakref
 from typing import TYPE_CHECKING
 
 from prefactor_recorder.guard import guarded
+from prefactor_recorder.integrations.missing_library import missing_library
+from prefactor_recorder.integrations.otel_attributes import kind_of
 from prefactor_recorder.span_types import SpanTypes
-
-from .missing_library import missing_library
-from .otel_attributes import kind_of
 
 try:
     from opentelemetry.sdk.trace import SpanProcessor
 except ModuleNotFoundError as error:
     raise missing_library("opentelemetry-sdk>=1.25") from error
 
-from .otel_spans import MAX_OPEN, Traces
+from prefactor_recorder.integrations.otel_spans import MAX_OPEN, Traces
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
-from .otel_messages import (
+from prefactor_recorder.integrations.otel_messages import (
     input_events,
     listed,
     nested,
@@ -18,7 +18,14 @@ from .otel_messages import (
     text_of,
     tool_calls_of,
 )
-from .pieces import arguments_of, items, members, present, tokens, without_secrets
+from prefactor_recorder.integrations.pieces import (
+    arguments_of,
+    items,
+    members,
+    present,
+    tokens,
+    without_secrets,
+)
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from .pieces import arguments_of, given, items, members
+from prefactor_recorder.integrations.pieces import arguments_of, given, items, members
 
 JsonObject = dict[str, Any]
 _PROMPT_EVENT = "gen_ai.content.prompt"

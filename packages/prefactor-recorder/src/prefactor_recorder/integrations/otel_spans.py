@@ -11,10 +11,9 @@ from opentelemetry.trace import StatusCode
 from prefactor_recorder.context import innermost
 from prefactor_recorder.errors import RunTerminated
 from prefactor_recorder.guard import warn_once
+from prefactor_recorder.integrations.otel_attributes import failure_of, kind_of, told
 from prefactor_recorder.run import Run
 from prefactor_recorder.span import ROOT, Span
-
-from .otel_attributes import failure_of, kind_of, told
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -15,14 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 from prefactor_recorder.current import current_run
 from prefactor_recorder.guard import guarded, warn_once
-
-from .model_call import Call, payload_of
-from .watching import subclass_of, watch
+from prefactor_recorder.integrations.model_call import Call, payload_of
+from prefactor_recorder.integrations.watching import subclass_of, watch
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
-    from .model_call import Endpoint
+    from prefactor_recorder.integrations.model_call import Endpoint
 
 RECORDED = "_prefactor_recorded"
 """What marks the class of a client that is recorded by itself."""

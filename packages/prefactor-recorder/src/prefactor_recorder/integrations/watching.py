@@ -16,7 +16,7 @@ from prefactor_recorder.guard import guarded
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
-    from .model_call import Call
+    from prefactor_recorder.integrations.model_call import Call
 
 KEY = "_prefactor_call"
 """Where a watched object keeps its call."""

@@ -12,7 +12,7 @@ import os
 import secrets
 from typing import TYPE_CHECKING
 
-from .directory import create_file, open_regular
+from prefactor_recorder.spool.directory import create_file, open_regular
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,10 +6,10 @@ import contextlib
 from itertools import count
 from typing import TYPE_CHECKING
 
-from .claim import CAN_LOCK, Claim, claim_new
-from .directory import account_directory, is_private, make_private
-from .identity import Identity, read_identity, write_identity
-from .segment import SEGMENT, Segment, create_segment
+from prefactor_recorder.spool.claim import CAN_LOCK, Claim, claim_new
+from prefactor_recorder.spool.directory import account_directory, is_private, make_private
+from prefactor_recorder.spool.identity import Identity, read_identity, write_identity
+from prefactor_recorder.spool.segment import SEGMENT, Segment, create_segment
 
 if TYPE_CHECKING:
     from pathlib import Path

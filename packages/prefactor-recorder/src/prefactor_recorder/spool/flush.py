@@ -10,8 +10,7 @@ from prefactor_http import HttpClientConfig, PrefactorHttpClient, PrefactorHttpE
 from prefactor_recorder.delivery import Delivery, DeliverySettings
 from prefactor_recorder.errors import ConfigurationError
 from prefactor_recorder.settings import RecorderSettings, resolve
-
-from .journal import SpoolJournal
+from prefactor_recorder.spool.journal import SpoolJournal
 
 if TYPE_CHECKING:
     from pathlib import Path

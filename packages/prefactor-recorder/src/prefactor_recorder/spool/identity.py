@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 
-from .directory import create_file, read_file
+from prefactor_recorder.spool.directory import create_file, read_file
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,11 +6,11 @@ import contextlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .claim import LOCK, is_alive
-from .directory import check_private, is_regular
-from .identity import read_identity
-from .letters import LETTERS, Letter, read_letters
-from .segment import ACK, SEGMENT, look_at_segment, process_of
+from prefactor_recorder.spool.claim import LOCK, is_alive
+from prefactor_recorder.spool.directory import check_private, is_regular
+from prefactor_recorder.spool.identity import read_identity
+from prefactor_recorder.spool.letters import LETTERS, Letter, read_letters
+from prefactor_recorder.spool.segment import ACK, SEGMENT, look_at_segment, process_of
 
 # In the order in which they may be deleted: acks mean nothing without their segment, but a segment
 # without its acks would be delivered again; and the lock protects all of them.

@@ -10,15 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from prefactor_recorder.memory import MemoryQueue
 from prefactor_recorder.place import place_of
-
-from .claim import CAN_LOCK
-from .directory import default_directory
-from .files import SpoolFiles
-from .letters import LETTERS, append_letter, encode_letter, trim_letters
-from .notes import Notes
-from .segment import Segment, process_of
-from .takeover import Takeover, siblings
-from .writer import Source, Writer
+from prefactor_recorder.spool.claim import CAN_LOCK
+from prefactor_recorder.spool.directory import default_directory
+from prefactor_recorder.spool.files import SpoolFiles
+from prefactor_recorder.spool.letters import LETTERS, append_letter, encode_letter, trim_letters
+from prefactor_recorder.spool.notes import Notes
+from prefactor_recorder.spool.segment import Segment, process_of
+from prefactor_recorder.spool.takeover import Takeover, siblings
+from prefactor_recorder.spool.writer import Source, Writer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

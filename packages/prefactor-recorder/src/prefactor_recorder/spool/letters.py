@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import orjson
 
 from prefactor_recorder.record import Operation, Record, is_id
-
-from .claim import is_at, lock_file
-from .directory import append_file, create_file, is_regular, read_file
+from prefactor_recorder.spool.claim import is_at, lock_file
+from prefactor_recorder.spool.directory import append_file, create_file, is_regular, read_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator

@@ -6,14 +6,14 @@ import contextlib
 import enum
 from typing import TYPE_CHECKING
 
-from .claim import LOCK, claim_dead
-from .identity import IDENTITY
-from .letters import LETTERS
+from prefactor_recorder.spool.claim import LOCK, claim_dead
+from prefactor_recorder.spool.identity import IDENTITY
+from prefactor_recorder.spool.letters import LETTERS
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from .inventory import AccountFiles, ProcessFiles
+    from prefactor_recorder.spool.inventory import AccountFiles, ProcessFiles
 
 
 class Scope(enum.Enum):

@@ -8,16 +8,15 @@ import orjson
 
 from prefactor_recorder.delivery.repair import lost_records
 from prefactor_recorder.record import START_LENGTH, Operation, Record, encode
-
-from .claim import claim_new
-from .letters import take_letters
-from .segment import SEGMENT, create_segment
+from prefactor_recorder.spool.claim import claim_new
+from prefactor_recorder.spool.letters import take_letters
+from prefactor_recorder.spool.segment import SEGMENT, create_segment
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
     from pathlib import Path
 
-    from .letters import Letter
+    from prefactor_recorder.spool.letters import Letter
 
 _BEGINS_RUN = frozenset({Operation.REGISTER, Operation.START})
 

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING
 from prefactor_recorder.journal import Entry
 from prefactor_recorder.place import Place
 from prefactor_recorder.record import FRAME_SIZE, decode
-
-from .acks import ACK_SIZE, Settled, coalesce, decode_acks, encode_acks
-from .directory import append_file, create_file, open_regular, read_file
-from .scan import Scan, frame_end, scan
+from prefactor_recorder.spool.acks import ACK_SIZE, Settled, coalesce, decode_acks, encode_acks
+from prefactor_recorder.spool.directory import append_file, create_file, open_regular, read_file
+from prefactor_recorder.spool.scan import Scan, frame_end, scan
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

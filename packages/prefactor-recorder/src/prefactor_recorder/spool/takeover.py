@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
-from .claim import LOCK, Claim, claim_dead
-from .directory import is_private, is_regular
-from .identity import read_identity
-from .segment import ACK, SEGMENT, Segment, adopt_segment
+from prefactor_recorder.spool.claim import LOCK, Claim, claim_dead
+from prefactor_recorder.spool.directory import is_private, is_regular
+from prefactor_recorder.spool.identity import read_identity
+from prefactor_recorder.spool.segment import ACK, SEGMENT, Segment, adopt_segment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -8,14 +8,13 @@ import threading
 from typing import TYPE_CHECKING
 
 from prefactor_recorder.memory import MemoryQueue
-
-from .budget import RESERVE, bytes_of_others, fits
-from .segment import Segment
+from prefactor_recorder.spool.budget import RESERVE, bytes_of_others, fits
+from prefactor_recorder.spool.segment import Segment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-    from .files import SpoolFiles
+    from prefactor_recorder.spool.files import SpoolFiles
 
 PATIENCE = 0.25
 """Seconds that the delivery thread waits for a call that records; one takes a few millionths."""

@@ -3,8 +3,8 @@
 No server, no disk, no thread; clock and ids are the same in every run of the tests.
 """
 
-from .clock import FixedClock
-from .recorder import InMemoryRecorder
-from .records import RecordedRun, RecordedSpan
+from prefactor_recorder.testing.clock import FixedClock
+from prefactor_recorder.testing.recorder import InMemoryRecorder
+from prefactor_recorder.testing.records import RecordedRun, RecordedSpan
 
 __all__ = ["FixedClock", "InMemoryRecorder", "RecordedRun", "RecordedSpan"]

@@ -17,9 +17,8 @@ from prefactor_recorder.pfid import Mint
 from prefactor_recorder.record import FRAME_SIZE, decode
 from prefactor_recorder.recorder import Recorder
 from prefactor_recorder.stats import Stats
-
-from .clock import FixedClock
-from .records import Records
+from prefactor_recorder.testing.clock import FixedClock
+from prefactor_recorder.testing.records import Records
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -28,8 +27,7 @@ if TYPE_CHECKING:
     from prefactor_recorder.run import Run
     from prefactor_recorder.settings import RecorderSettings
     from prefactor_recorder.span_types import SpanTypes
-
-    from .records import RecordedRun, RecordedSpan
+    from prefactor_recorder.testing.records import RecordedRun, RecordedSpan
 
 
 class InMemoryRecorder(Recorder):
