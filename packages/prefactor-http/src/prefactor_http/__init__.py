@@ -8,10 +8,10 @@ talks to the API.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from ._version import __version__
-from .client import PrefactorHttpClient
-from .config import HttpClientConfig
-from .exceptions import (
+from prefactor_http._version import __version__
+from prefactor_http.client import PrefactorHttpClient
+from prefactor_http.config import HttpClientConfig
+from prefactor_http.exceptions import (
     PrefactorApiError,
     PrefactorAuthError,
     PrefactorClientError,
@@ -30,12 +30,12 @@ from .exceptions import (
     is_permanent_http_error,
     is_transient_http_error,
 )
-from .options import RequestOptions
-from .pages import Page
-from .replies import RawResponse
+from prefactor_http.options import RequestOptions
+from prefactor_http.pages import Page
+from prefactor_http.replies import RawResponse
 
 if TYPE_CHECKING:
-    from .models import (
+    from prefactor_http.models import (
         Account,
         ActionProfile,
         Agent,

@@ -7,7 +7,7 @@ import logging
 import math
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
-from .exceptions import (
+from prefactor_http.exceptions import (
     HOPELESS,
     NETWORK_FAILURES,
     PrefactorApiError,
@@ -15,17 +15,17 @@ from .exceptions import (
     PrefactorNetworkError,
     PrefactorResponseContractError,
 )
-from .headers import IDEMPOTENCY_KEY
-from .options import NO_OPTIONS, RequestOptions
-from .retry import Failure, RetryHandler, RetryPolicy
-from .translation import translated
+from prefactor_http.headers import IDEMPOTENCY_KEY
+from prefactor_http.options import NO_OPTIONS, RequestOptions
+from prefactor_http.retry import Failure, RetryHandler, RetryPolicy
+from prefactor_http.translation import translated
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
-    from .config import HttpClientConfig
-    from .redaction import Redactor
-    from .sessions import Sessions
+    from prefactor_http.config import HttpClientConfig
+    from prefactor_http.redaction import Redactor
+    from prefactor_http.sessions import Sessions
 
 T = TypeVar("T")
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 import aiohttp
 
-from .calls import Call, Context, log_reply, repeatable
-from .connections import (
+from prefactor_http.calls import Call, Context, log_reply, repeatable
+from prefactor_http.connections import (
     ask_double,
     connect,
     current_attempt,
@@ -23,22 +23,22 @@ from .connections import (
     read_response,
     untimed,
 )
-from .encoding import EncodedBody, check_bytes, encode_body, query
-from .exceptions import (
+from prefactor_http.encoding import EncodedBody, check_bytes, encode_body, query
+from prefactor_http.exceptions import (
     LOST_CONNECTION,
     NETWORK_FAILURES,
     PrefactorClientError,
 )
-from .headers import Headers
-from .limits import Attempt
-from .options import NO_OPTIONS, RequestOptions
-from .quota import RetryQuota
-from .redaction import Redactor
-from .replies import RawResponse, Reply, parse, raw
-from .resources import Resources
-from .retry import RetryHandler
-from .sessions import Sessions
-from .translation import translated
+from prefactor_http.headers import Headers
+from prefactor_http.limits import Attempt
+from prefactor_http.options import NO_OPTIONS, RequestOptions
+from prefactor_http.quota import RetryQuota
+from prefactor_http.redaction import Redactor
+from prefactor_http.replies import RawResponse, Reply, parse, raw
+from prefactor_http.resources import Resources
+from prefactor_http.retry import RetryHandler
+from prefactor_http.sessions import Sessions
+from prefactor_http.translation import translated
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
     from aiohttp.abc import AbstractResolver
 
-    from .config import HttpClientConfig
+    from prefactor_http.config import HttpClientConfig
 
 
 class PrefactorHttpClient(Resources):

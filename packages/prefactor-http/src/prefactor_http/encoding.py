@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import quote
 from uuid import UUID
 
-from .exceptions import PrefactorRequestError
+from prefactor_http.exceptions import PrefactorRequestError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

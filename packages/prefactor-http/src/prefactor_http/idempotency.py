@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 
-from .exceptions import PrefactorRequestError
+from prefactor_http.exceptions import PrefactorRequestError
 
 LONGEST_KEY = 64
 """Characters."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING
 
-from .exceptions import PrefactorRequestError
+from prefactor_http.exceptions import PrefactorRequestError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

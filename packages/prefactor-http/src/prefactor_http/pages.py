@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from .exceptions import PrefactorRequestError
+from prefactor_http.exceptions import PrefactorRequestError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-    from .models.base import PaginationOutput, Sorting
+    from prefactor_http.models.base import PaginationOutput, Sorting
 
 T = TypeVar("T")
 

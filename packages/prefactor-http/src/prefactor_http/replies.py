@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from .exceptions import (
+from prefactor_http.exceptions import (
     RATE_LIMITED,
     SERVER_ERROR,
     PrefactorApiError,
@@ -25,9 +25,9 @@ from .exceptions import (
     PrefactorResponseTooLargeError,
     PrefactorValidationError,
 )
-from .inflate import ACCEPTED
-from .redaction import url_for_message
-from .retry_after import retry_after, should_retry
+from prefactor_http.inflate import ACCEPTED
+from prefactor_http.redaction import url_for_message
+from prefactor_http.retry_after import retry_after, should_retry
 
 try:
     # Twice as fast as json.loads, and it reads bytes as they come.
@@ -36,7 +36,7 @@ except ImportError:  # pydantic before 2.4
     from_json = json.loads  # type: ignore[assignment]
 
 if TYPE_CHECKING:
-    from .redaction import Redactor
+    from prefactor_http.redaction import Redactor
 
 
 SNIPPET_LENGTH = 200

@@ -6,8 +6,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from . import endpoints
-    from .endpoints._base import HttpClient
+    from prefactor_http import endpoints
+    from prefactor_http.endpoints._base import HttpClient
 
 
 class Resources:
@@ -16,77 +16,77 @@ class Resources:
     @cached_property
     def accounts(self: HttpClient) -> endpoints.AccountClient:
         """Accounts: see and rename them."""
-        from .endpoints import AccountClient  # noqa: PLC0415
+        from prefactor_http.endpoints import AccountClient  # noqa: PLC0415
 
         return AccountClient(self)
 
     @cached_property
     def agents(self: HttpClient) -> endpoints.AgentClient:
         """Agents: create, find, change, retire."""
-        from .endpoints import AgentClient  # noqa: PLC0415
+        from prefactor_http.endpoints import AgentClient  # noqa: PLC0415
 
         return AgentClient(self)
 
     @cached_property
     def agent_deployments(self: HttpClient) -> endpoints.AgentDeploymentClient:
         """Which version of an agent is current in an environment."""
-        from .endpoints import AgentDeploymentClient  # noqa: PLC0415
+        from prefactor_http.endpoints import AgentDeploymentClient  # noqa: PLC0415
 
         return AgentDeploymentClient(self)
 
     @cached_property
     def agent_instances(self: HttpClient) -> endpoints.AgentInstanceClient:
         """Runs: register, start, finish, find, judge, stop."""
-        from .endpoints import AgentInstanceClient  # noqa: PLC0415
+        from prefactor_http.endpoints import AgentInstanceClient  # noqa: PLC0415
 
         return AgentInstanceClient(self)
 
     @cached_property
     def agent_schema_versions(self: HttpClient) -> endpoints.AgentSchemaVersionClient:
         """The kinds of spans and quality records an agent sends."""
-        from .endpoints import AgentSchemaVersionClient  # noqa: PLC0415
+        from prefactor_http.endpoints import AgentSchemaVersionClient  # noqa: PLC0415
 
         return AgentSchemaVersionClient(self)
 
     @cached_property
     def agent_spans(self: HttpClient) -> endpoints.AgentSpanClient:
         """The steps of runs: create, finish, read."""
-        from .endpoints import AgentSpanClient  # noqa: PLC0415
+        from prefactor_http.endpoints import AgentSpanClient  # noqa: PLC0415
 
         return AgentSpanClient(self)
 
     @cached_property
     def agent_versions(self: HttpClient) -> endpoints.AgentVersionClient:
         """What ran, and with which schemas."""
-        from .endpoints import AgentVersionClient  # noqa: PLC0415
+        from prefactor_http.endpoints import AgentVersionClient  # noqa: PLC0415
 
         return AgentVersionClient(self)
 
     @cached_property
     def api_tokens(self: HttpClient) -> endpoints.ApiTokenClient:
         """Tokens: issue, suspend, revoke."""
-        from .endpoints import ApiTokenClient  # noqa: PLC0415
+        from prefactor_http.endpoints import ApiTokenClient  # noqa: PLC0415
 
         return ApiTokenClient(self)
 
     @cached_property
     def bulk(self: HttpClient) -> endpoints.BulkClient:
         """Several operations in one round trip."""
-        from .endpoints import BulkClient  # noqa: PLC0415
+        from prefactor_http.endpoints import BulkClient  # noqa: PLC0415
 
         return BulkClient(self)
 
     @cached_property
     def environments(self: HttpClient) -> endpoints.EnvironmentClient:
         """Where agents run."""
-        from .endpoints import EnvironmentClient  # noqa: PLC0415
+        from prefactor_http.endpoints import EnvironmentClient  # noqa: PLC0415
 
         return EnvironmentClient(self)
 
     @cached_property
     def risk_profiles(self: HttpClient) -> endpoints.RiskProfileClient:
         """How an account weighs data and actions."""
-        from .endpoints import RiskProfileClient  # noqa: PLC0415
+        from prefactor_http.endpoints import RiskProfileClient  # noqa: PLC0415
 
         return RiskProfileClient(self)
 

@@ -14,13 +14,17 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Literal, NoReturn, Protocol, TypeVar
 
-from .exceptions import PrefactorApiError, PrefactorHttpError, PrefactorRetryExhaustedError
-from .quota import RETRY_COST, TIMEOUT_COST, RetryQuota
+from prefactor_http.exceptions import (
+    PrefactorApiError,
+    PrefactorHttpError,
+    PrefactorRetryExhaustedError,
+)
+from prefactor_http.quota import RETRY_COST, TIMEOUT_COST, RetryQuota
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from .config import HttpClientConfig
+    from prefactor_http.config import HttpClientConfig
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)

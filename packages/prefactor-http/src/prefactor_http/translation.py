@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import aiohttp
 
-from .exceptions import (
+from prefactor_http.exceptions import (
     PrefactorHttpError,
     PrefactorNetworkError,
     PrefactorRequestError,
@@ -15,10 +15,10 @@ from .exceptions import (
     join_classes,
     state_of,
 )
-from .redaction import without_userinfo
+from prefactor_http.redaction import without_userinfo
 
 if TYPE_CHECKING:
-    from .redaction import Redactor
+    from prefactor_http.redaction import Redactor
 
 # Looked up by name, because aiohttp 3.9 does not have all of them.
 _UNSENDABLE = (

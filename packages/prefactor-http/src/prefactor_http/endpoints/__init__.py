@@ -1,16 +1,16 @@
 """The resource clients: one module per noun of the API."""
 
-from .account import AccountClient
-from .agent import AgentClient
-from .agent_deployment import AgentDeploymentClient
-from .agent_instance import AgentInstanceClient
-from .agent_schema_version import AgentSchemaVersionClient
-from .agent_span import AgentSpanClient
-from .agent_version import AgentVersionClient
-from .api_token import ApiTokenClient
-from .bulk import BulkClient
-from .environment import EnvironmentClient
-from .risk_profile import RiskProfileClient
+from prefactor_http.endpoints.account import AccountClient
+from prefactor_http.endpoints.agent import AgentClient
+from prefactor_http.endpoints.agent_deployment import AgentDeploymentClient
+from prefactor_http.endpoints.agent_instance import AgentInstanceClient
+from prefactor_http.endpoints.agent_schema_version import AgentSchemaVersionClient
+from prefactor_http.endpoints.agent_span import AgentSpanClient
+from prefactor_http.endpoints.agent_version import AgentVersionClient
+from prefactor_http.endpoints.api_token import ApiTokenClient
+from prefactor_http.endpoints.bulk import BulkClient
+from prefactor_http.endpoints.environment import EnvironmentClient
+from prefactor_http.endpoints.risk_profile import RiskProfileClient
 
 __all__ = [
     "AccountClient",

@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, cast
 
 from prefactor_http.encoding import segment
+from prefactor_http.endpoints._arguments import as_dict, checked, exactly_one
+from prefactor_http.endpoints._base import Endpoint, present, to_details, to_page
 from prefactor_http.models.agent import Agent, AgentForCreate, AgentForUpdate, AgentSummary
 from prefactor_http.pages import Page, page_params
-
-from ._arguments import as_dict, checked, exactly_one
-from ._base import Endpoint, present, to_details, to_page
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping

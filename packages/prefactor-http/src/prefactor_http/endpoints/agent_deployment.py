@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from prefactor_http.encoding import segment
+from prefactor_http.endpoints._arguments import texts
+from prefactor_http.endpoints._base import Endpoint, to_details
 from prefactor_http.models.agent_deployment import AgentDeployment
 from prefactor_http.pages import Page, page_params
-
-from ._arguments import texts
-from ._base import Endpoint, to_details
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

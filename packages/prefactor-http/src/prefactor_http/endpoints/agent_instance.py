@@ -7,6 +7,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, cast
 
 from prefactor_http.encoding import segment
+from prefactor_http.endpoints._arguments import as_dict, as_time, checked, exactly_one
+from prefactor_http.endpoints._base import Endpoint, present, to_details
 from prefactor_http.exceptions import PrefactorResponseContractError
 from prefactor_http.models.agent_instance import (
     AgentInstance,
@@ -21,9 +23,6 @@ from prefactor_http.models.agent_instance import (
 from prefactor_http.models.agent_instance_skeleton import AgentInstanceSkeleton
 from prefactor_http.models.types import FinishStatus, InstancePurpose
 from prefactor_http.pages import Page, page_params
-
-from ._arguments import as_dict, as_time, checked, exactly_one
-from ._base import Endpoint, present, to_details
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Any, cast, get_args
 from pydantic import BaseModel
 
 from prefactor_http.encoding import segment
+from prefactor_http.endpoints._arguments import as_dict, as_time, callback, checked
+from prefactor_http.endpoints._base import Endpoint, present, to_details
 from prefactor_http.models.agent_span import AgentSpan, CreateAgentSpanRequest, FinishSpanRequest
 from prefactor_http.models.types import AgentStatus, FinishStatus
 from prefactor_http.pages import Page, page_params
-
-from ._arguments import as_dict, as_time, callback, checked
-from ._base import Endpoint, present, to_details
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from prefactor_http.encoding import segment
+from prefactor_http.endpoints._arguments import as_dict, texts
+from prefactor_http.endpoints._base import Endpoint, present, to_details
 from prefactor_http.models.agent_version import AgentVersion, RuntimeEnvironment
 from prefactor_http.pages import Page, page_params
-
-from ._arguments import as_dict, texts
-from ._base import Endpoint, present, to_details
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping

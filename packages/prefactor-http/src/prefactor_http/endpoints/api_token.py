@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from prefactor_http.encoding import segment
+from prefactor_http.endpoints._arguments import as_time, texts
+from prefactor_http.endpoints._base import Endpoint, to_details
 from prefactor_http.models.api_token import ApiToken, CreatedApiToken
 from prefactor_http.models.types import TokenScope
 from prefactor_http.pages import Page, page_params
-
-from ._arguments import as_time, texts
-from ._base import Endpoint, to_details
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from prefactor_http.endpoints._base import Endpoint, to_model
 from prefactor_http.exceptions import PrefactorRequestError
 from prefactor_http.models.bulk import BulkRequest, BulkResponse
-
-from ._base import Endpoint, to_model
 
 if TYPE_CHECKING:
     from prefactor_http.options import RequestOptions

@@ -1,7 +1,7 @@
 """The objects of the API: what can be sent, and what comes back."""
 
-from .account import Account
-from .agent import (
+from prefactor_http.models.account import Account
+from prefactor_http.models.agent import (
     Agent,
     AgentAvailableActions,
     AgentForCreate,
@@ -9,8 +9,8 @@ from .agent import (
     AgentInstanceCounts,
     AgentSummary,
 )
-from .agent_deployment import AgentDeployment
-from .agent_instance import (
+from prefactor_http.models.agent_deployment import AgentDeployment
+from prefactor_http.models.agent_instance import (
     AgentInstance,
     AgentInstanceRecordQuality,
     AgentInstanceSpanCounts,
@@ -18,19 +18,23 @@ from .agent_instance import (
     AgentVersionForRegister,
     FinishInstanceRequest,
 )
-from .agent_instance_skeleton import AgentInstanceSkeleton, SkeletonColumns, SkeletonSchema
-from .agent_schema_version import (
+from prefactor_http.models.agent_instance_skeleton import (
+    AgentInstanceSkeleton,
+    SkeletonColumns,
+    SkeletonSchema,
+)
+from prefactor_http.models.agent_schema_version import (
     AgentSchemaVersion,
     QualitySchemaForCreate,
     SpanTypeSchemaForCreate,
 )
-from .agent_span import AgentSpan
-from .agent_version import AgentVersion, RuntimeEnvironment
-from .api_token import ApiToken, ApiTokenAvailableActions, CreatedApiToken
-from .base import ApiResponse, PaginationOutput, Sorting
-from .bulk import BulkItem, BulkOutput, BulkRequest, BulkResponse
-from .environment import Environment
-from .risk_profile import (
+from prefactor_http.models.agent_span import AgentSpan
+from prefactor_http.models.agent_version import AgentVersion, RuntimeEnvironment
+from prefactor_http.models.api_token import ApiToken, ApiTokenAvailableActions, CreatedApiToken
+from prefactor_http.models.base import ApiResponse, PaginationOutput, Sorting
+from prefactor_http.models.bulk import BulkItem, BulkOutput, BulkRequest, BulkResponse
+from prefactor_http.models.environment import Environment
+from prefactor_http.models.risk_profile import (
     ActionProfile,
     DataCategories,
     DataRisk,
@@ -38,7 +42,7 @@ from .risk_profile import (
     RiskProfileForUpdate,
     RiskProfileTemplate,
 )
-from .types import AgentStatus, FinishStatus, InstancePurpose
+from prefactor_http.models.types import AgentStatus, FinishStatus, InstancePurpose
 
 __all__ = [
     "Account",

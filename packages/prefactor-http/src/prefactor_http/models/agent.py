@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Literal
 
-from .base import ReplyModel, RequestModel
+from prefactor_http.models.base import ReplyModel, RequestModel
 
 
 class AgentForCreate(RequestModel):

@@ -7,10 +7,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from .agent_schema_version import QualitySchemaForCreate, SpanTypeSchemaForCreate
-from .agent_version import RuntimeEnvironment
-from .base import OpenWord, ReplyModel, RequestModel
-from .types import FinishStatus, InstancePurpose, InstanceStatus
+from prefactor_http.models.agent_schema_version import (
+    QualitySchemaForCreate,
+    SpanTypeSchemaForCreate,
+)
+from prefactor_http.models.agent_version import RuntimeEnvironment
+from prefactor_http.models.base import OpenWord, ReplyModel, RequestModel
+from prefactor_http.models.types import FinishStatus, InstancePurpose, InstanceStatus
 
 __all__ = [
     "AgentInstance",

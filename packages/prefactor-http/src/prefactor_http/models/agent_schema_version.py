@@ -7,8 +7,8 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from .base import ReplyModel, RequestModel
-from .risk_profile import DataRisk
+from prefactor_http.models.base import ReplyModel, RequestModel
+from prefactor_http.models.risk_profile import DataRisk
 
 
 class SpanTypeSchemaForCreate(RequestModel):

@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from .base import OpenWord, ReplyModel, RequestModel
-from .types import AgentStatus, FinishStatus
+from prefactor_http.models.base import OpenWord, ReplyModel, RequestModel
+from prefactor_http.models.types import AgentStatus, FinishStatus
 
 _Flag = Annotated[bool, Field(strict=True)]
 

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from .base import ReplyModel
+from prefactor_http.models.base import ReplyModel
 
 
 class ApiTokenAvailableActions(ReplyModel):

@@ -12,7 +12,7 @@ from pydantic import (
     model_validator,
 )
 
-from .base import ARRIVED
+from prefactor_http.models.base import ARRIVED
 
 if TYPE_CHECKING:
     from pydantic import ValidationInfo

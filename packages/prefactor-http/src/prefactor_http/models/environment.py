@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal
 
-from .base import ReplyModel
+from prefactor_http.models.base import ReplyModel
 
 
 class Environment(ReplyModel):

@@ -7,8 +7,8 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from .base import ReplyModel, RequestModel
-from .types import Classification, Inclusion, RiskAnswer
+from prefactor_http.models.base import ReplyModel, RequestModel
+from prefactor_http.models.types import Classification, Inclusion, RiskAnswer
 
 
 class ActionProfile(RequestModel):

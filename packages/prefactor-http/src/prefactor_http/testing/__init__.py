@@ -8,7 +8,7 @@ With pytest, a fixture is three lines:
             yield server
 """
 
-from .faults import (
+from prefactor_http.testing.faults import (
     Delay,
     Drop,
     FaultPlan,
@@ -21,8 +21,8 @@ from .faults import (
     StreamedReply,
     Truncate,
 )
-from .server import ScriptedServer
-from .wire import RecordedRequest
+from prefactor_http.testing.server import ScriptedServer
+from prefactor_http.testing.wire import RecordedRequest
 
 __all__ = [
     "Delay",

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .paging import page
-from .store import (
+from prefactor_http.testing.paging import page
+from prefactor_http.testing.store import (
     ApiFailure,
     Call,
     JsonObject,

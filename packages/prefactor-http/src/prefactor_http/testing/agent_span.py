@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from .agent_instance import (
+from prefactor_http.testing.agent_instance import (
     FINISH_STATUSES,
     SPAN_STATUSES,
     count,
     finish_status,
 )
-from .paging import page
-from .store import (
+from prefactor_http.testing.paging import page
+from prefactor_http.testing.store import (
     ApiFailure,
     Call,
     JsonObject,

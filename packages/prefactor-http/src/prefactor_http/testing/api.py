@@ -5,14 +5,22 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from . import agent_instance, agent_span, bulk
-from .faults import Reply
-from .store import ApiFailure, Call, JsonObject, Store, field_error, invalid, is_object
+from prefactor_http.testing import agent_instance, agent_span, bulk
+from prefactor_http.testing.faults import Reply
+from prefactor_http.testing.store import (
+    ApiFailure,
+    Call,
+    JsonObject,
+    Store,
+    field_error,
+    invalid,
+    is_object,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .wire import RecordedRequest
+    from prefactor_http.testing.wire import RecordedRequest
 
     Operation: TypeAlias = Callable[[Store, Call], JsonObject]
 

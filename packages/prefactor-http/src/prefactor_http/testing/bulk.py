@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .store import Call, JsonObject, field_error, invalid, is_list
+from prefactor_http.testing.store import Call, JsonObject, field_error, invalid, is_list
 
 _ITEM_LIMIT = 1000
 _SHORTEST_KEY = 8

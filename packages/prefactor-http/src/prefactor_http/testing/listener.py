@@ -9,13 +9,19 @@ import struct
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from .faults import Delay, Drop, Reply, Reset, Stall, Step, StreamedReply
-from .wire import MalformedRequestError, read_body, read_head, render, render_stream
+from prefactor_http.testing.faults import Delay, Drop, Reply, Reset, Stall, Step, StreamedReply
+from prefactor_http.testing.wire import (
+    MalformedRequestError,
+    read_body,
+    read_head,
+    render,
+    render_stream,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .wire import RecordedRequest
+    from prefactor_http.testing.wire import RecordedRequest
 
 _LARGEST_HEAD = 1 << 20
 _BACKLOG = 1024

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .store import field_error, invalid
+from prefactor_http.testing.store import field_error, invalid
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from .store import JsonObject
+    from prefactor_http.testing.store import JsonObject
 
 _DEFAULT_SIZE = 20
 _LARGEST_SIZE = 100

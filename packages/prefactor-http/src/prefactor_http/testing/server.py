@@ -10,12 +10,11 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from prefactor_http.config import HttpClientConfig
-
-from . import agent_instance
-from .api import FakeApi
-from .listener import Listener
-from .store import Call, Clock, JsonObject, Store
-from .thread import ListenerThread
+from prefactor_http.testing import agent_instance
+from prefactor_http.testing.api import FakeApi
+from prefactor_http.testing.listener import Listener
+from prefactor_http.testing.store import Call, Clock, JsonObject, Store
+from prefactor_http.testing.thread import ListenerThread
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -23,8 +22,8 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from .faults import FaultPlan, Reply, Step
-    from .wire import RecordedRequest
+    from prefactor_http.testing.faults import FaultPlan, Reply, Step
+    from prefactor_http.testing.wire import RecordedRequest
 
 
 def _utc_now() -> datetime:

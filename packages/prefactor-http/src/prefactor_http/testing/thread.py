@@ -8,7 +8,7 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .listener import Listener
+    from prefactor_http.testing.listener import Listener
 
 
 class ListenerThread:

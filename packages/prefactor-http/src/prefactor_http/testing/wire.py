@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from .faults import Reply, StreamedReply
+    from prefactor_http.testing.faults import Reply, StreamedReply
 
 _END_OF_HEAD = b"\r\n\r\n"
 _END_OF_LINE = b"\r\n"
