@@ -129,16 +129,16 @@ IMPORTS = [
             where=f"prefactor_recorder.delivery.{module}",
             ours=(
                 "prefactor_recorder.delivery",
-                "prefactor_recorder.journal",
-                "prefactor_recorder.record",
+                "prefactor_recorder.journal.base",
+                "prefactor_recorder.encoding.record",
             ),
             never=(
                 "aiohttp",
                 "asyncio",
                 "logging",
-                "prefactor_recorder.delivery.engine",
-                "prefactor_recorder.delivery.sender",
-                "prefactor_recorder.delivery.worker",
+                "prefactor_recorder.delivery.loop",
+                "prefactor_recorder.delivery.client",
+                "prefactor_recorder.delivery.thread",
                 "random",
                 "socket",
                 "threading",
@@ -445,7 +445,7 @@ BREAKING_IMPORTS = [
     ("prefactor_recorder.span", "from opentelemetry import trace"),
     ("prefactor_recorder.integrations.langchain", "from langgraph.errors import GraphInterrupt"),
     ("prefactor_recorder.delivery.planner", "import time"),
-    ("prefactor_recorder.delivery.pace", "from .sender import Sender"),
+    ("prefactor_recorder.delivery.throttle", "from .sender import Sender"),
 ]
 
 

@@ -16,7 +16,7 @@ from checkout import ROOT
 from kept import KeptJournal, kept_run
 from live_server import LiveServer
 from prefactor_http import AgentSpan, HttpClientConfig, PrefactorHttpClient
-from prefactor_recorder.record import Operation
+from prefactor_recorder.encoding.record import Operation
 
 sys.path.insert(0, str(ROOT / "examples"))
 

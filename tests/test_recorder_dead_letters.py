@@ -12,11 +12,11 @@ import pytest
 from live_server import LiveServer
 from prefactor_http import HttpClientConfig, PrefactorHttpClient
 from prefactor_recorder import Recorder
-from prefactor_recorder.cli import main
-from prefactor_recorder.record import FRAME_SIZE, Operation, decode
-from prefactor_recorder.spool.directory import account_directory
-from prefactor_recorder.spool.letters import read_letters
-from prefactor_recorder.spool.scan import scan
+from prefactor_recorder.cli.main import main
+from prefactor_recorder.encoding.record import FRAME_SIZE, Operation, decode
+from prefactor_recorder.journal.spool.dead_letters import read_letters
+from prefactor_recorder.journal.spool.frames import scan
+from prefactor_recorder.journal.spool.paths import account_directory
 
 LIMIT = 60.0
 Command = Callable[..., tuple[int, str]]

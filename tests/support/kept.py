@@ -5,12 +5,18 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
-from prefactor_recorder import pfid
-from prefactor_recorder.clock import SECOND, Clock
-from prefactor_recorder.core import Core
-from prefactor_recorder.record import FRAME_SIZE, TIMESTAMP_LENGTH, Operation, Record, decode
+from prefactor_recorder.encoding import ids
+from prefactor_recorder.encoding.clock import SECOND, Clock
+from prefactor_recorder.encoding.record import (
+    FRAME_SIZE,
+    TIMESTAMP_LENGTH,
+    Operation,
+    Record,
+    decode,
+)
 from prefactor_recorder.registration import Registration
 from prefactor_recorder.run import Run
+from prefactor_recorder.sink import Core
 
 START = 1_769_851_800 * SECOND
 """2026-01-31T09:30:00Z, in nanoseconds."""
@@ -79,7 +85,7 @@ def kept_core(journal: Any, clock: Ticking | None = None, **changes: Any) -> Cor
         journal=journal,
         deliverer=None,
         clock=Clock(ticking.wall, ticking.elapsed),
-        mint=pfid.Mint(7),
+        mint=ids.Mint(7),
         **settings,
     )
 

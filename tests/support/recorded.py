@@ -1,7 +1,7 @@
 """Records as a recorder makes them, for tests that hand them to a journal by themselves."""
 
-from prefactor_recorder.journal import Journal
-from prefactor_recorder.record import Operation, encode
+from prefactor_recorder.encoding.record import Operation, encode
+from prefactor_recorder.journal.base import Journal
 
 TIME = '"2026-01-31T09:30:00.000000Z"'
 

@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from prefactor_recorder.cutting import MARK
-from prefactor_recorder.encoding import MAX_DEPTH, encode_object
-from prefactor_recorder.generators import OMITTED
-from prefactor_recorder.json_copy import MAX_STEPS
-from prefactor_recorder.span_types import SpanTypes
+from prefactor_recorder.encoding.json_copy import MAX_STEPS
+from prefactor_recorder.encoding.truncation import MARK
+from prefactor_recorder.encoding.values import MAX_DEPTH, encode_object
+from prefactor_recorder.span_types.generators import OMITTED
+from prefactor_recorder.span_types.registry import SpanTypes
 from prefactor_recorder.testing import InMemoryRecorder
 
 LIMIT = 100_000

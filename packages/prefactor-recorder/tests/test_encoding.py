@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from prefactor_recorder.encoding import MAX_DEPTH, encode_object
+from prefactor_recorder.encoding.values import MAX_DEPTH, encode_object
 
 
 class Colour(enum.Enum):

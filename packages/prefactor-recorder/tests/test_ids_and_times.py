@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prefactor_recorder import pfid
-from prefactor_recorder.clock import quoted, unix_ns
+from prefactor_recorder.encoding import ids
+from prefactor_recorder.encoding.clock import quoted, unix_ns
 
 MILLISECOND = 1_000_000
 PUBLISHED = [
@@ -24,13 +24,13 @@ def test_ids_are_those_of_the_published_table(
     milliseconds: int, partition: int, bits: int, text: str
 ) -> None:
     """An id made here is the text that the format prescribes for its time, partition and bits."""
-    assert pfid.Mint(partition, lambda _: bits).mint(milliseconds * MILLISECOND) == text
-    assert pfid.partition_of(text) == partition
+    assert ids.Mint(partition, lambda _: bits).mint(milliseconds * MILLISECOND) == text
+    assert ids.partition_of(text) == partition
 
 
 def test_ids_differ_and_sort_by_time() -> None:
     """Ten thousand ids of one moment all differ, and a later id is the greater text."""
-    mint = pfid.Mint(7)
+    mint = ids.Mint(7)
     now = time.time_ns()
     ids = {mint.mint(now) for _ in range(10_000)}
     assert len(ids) == 10_000
@@ -40,17 +40,17 @@ def test_ids_differ_and_sort_by_time() -> None:
 @pytest.mark.parametrize("text", ["", "x" * 32, "8" + "0" * 31, "I" * 32, "0" * 33])
 def test_what_is_no_id_has_no_partition(text: str) -> None:
     """A text that is no id of this form has no partition to take over."""
-    assert pfid.partition_of(text) is None
+    assert ids.partition_of(text) is None
 
 
 def test_the_fraction_of_an_id_is_even_and_stable() -> None:
     """The share of ids below a rate is that rate, and an id's number never changes."""
-    mint = pfid.Mint(7)
+    mint = ids.Mint(7)
     ids = [mint.mint(time.time_ns()) for _ in range(20_000)]
-    share = sum(pfid.fraction(each) < 0.3 for each in ids) / len(ids)
+    share = sum(ids.fraction(each) < 0.3 for each in ids) / len(ids)
     assert 0.28 < share < 0.32
-    assert pfid.fraction(PUBLISHED[2][3]) == pfid.fraction(PUBLISHED[2][3])
-    assert all(0 <= pfid.fraction(each) < 1 for each in ids)
+    assert ids.fraction(PUBLISHED[2][3]) == ids.fraction(PUBLISHED[2][3])
+    assert all(0 <= ids.fraction(each) < 1 for each in ids)
 
 
 @given(

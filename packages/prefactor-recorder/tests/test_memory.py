@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import pytest
 
-from prefactor_recorder.journal import Entry
-from prefactor_recorder.memory import MemoryJournal
-from prefactor_recorder.record import Operation, Record, encode
+from prefactor_recorder.encoding.record import Operation, Record, encode
+from prefactor_recorder.journal.base import Entry
+from prefactor_recorder.journal.memory import MemoryJournal
 
 
 def encoded(number: int, size: int = 0) -> bytes:

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from kept import KeptJournal, Ticking, kept_core, kept_run
-from prefactor_recorder import pfid
-from prefactor_recorder.clock import SECOND
 from prefactor_recorder.current import current_run, current_span
+from prefactor_recorder.encoding import ids
+from prefactor_recorder.encoding.clock import SECOND
+from prefactor_recorder.encoding.record import Operation
 from prefactor_recorder.errors import RunTerminated
 from prefactor_recorder.guard import failures
-from prefactor_recorder.record import Operation
 from prefactor_recorder.run import Run
 from prefactor_recorder.span import ROOT
 
@@ -366,7 +366,7 @@ def test_an_unrecorded_run_does_nothing_and_says_so() -> None:
 
 def test_a_fork_of_the_mint_makes_other_ids() -> None:
     """Two processes that make ids at one moment do not make the same ones."""
-    assert pfid.Mint(7).mint(0) != pfid.Mint(7).mint(0)
+    assert ids.Mint(7).mint(0) != ids.Mint(7).mint(0)
 
 
 class Odd(Exception):

@@ -30,7 +30,7 @@ from pydantic import (
 )
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
-from prefactor_recorder.span_types import SpanTypes
+from prefactor_recorder.span_types.registry import SpanTypes
 from prefactor_recorder.testing import InMemoryRecorder
 
 SECRET = "sk-hunter2"

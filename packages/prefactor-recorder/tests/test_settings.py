@@ -10,8 +10,8 @@ import pytest
 
 from prefactor_http.testing import ScriptedServer
 from prefactor_recorder.errors import ConfigurationError
+from prefactor_recorder.journal.spool import SpoolJournal
 from prefactor_recorder.settings import resolve
-from prefactor_recorder.spool import SpoolJournal
 from recorded import RecordedRun
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from prefactor_recorder.recorder import Recorder
 from prefactor_recorder.run import Run
 from prefactor_recorder.settings import RecorderSettings
 from prefactor_recorder.span import ROOT, Span
-from prefactor_recorder.span_types import SpanType, SpanTypes
+from prefactor_recorder.span_types.registry import SpanType, SpanTypes
 from prefactor_recorder.stats import Stats
 
 __all__ = [

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from prefactor_recorder.parts import Parts
+    from prefactor_recorder.runtime import Parts
 
 # The parts, and not their recorder: a function that makes one, records and returns drops the
 # recorder long before the program ends, and what it recorded has to be delivered all the same.

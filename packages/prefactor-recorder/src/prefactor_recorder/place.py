@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from prefactor_recorder.journal import Entry
-    from prefactor_recorder.memory import MemoryQueue
-    from prefactor_recorder.spool.segment import Segment
+    from prefactor_recorder.journal.base import Entry
+    from prefactor_recorder.journal.memory import MemoryQueue
+    from prefactor_recorder.journal.spool.segment import Segment
 
 
 class Place:

@@ -6,19 +6,19 @@ import asyncio
 import threading
 from typing import TYPE_CHECKING, Any, Self, cast
 
-from prefactor_recorder import pfid
 from prefactor_recorder.client_check import require_client
 from prefactor_recorder.corrections import corrections, shown
-from prefactor_recorder.declaring import Declaring
+from prefactor_recorder.encoding import ids
+from prefactor_recorder.encoding.record import is_id
 from prefactor_recorder.ending import close_at_exit, is_closed
 from prefactor_recorder.errors import ConfigurationError
-from prefactor_recorder.forking import assembling
+from prefactor_recorder.fork import assembling
 from prefactor_recorder.guard import failures, guarded, warn_once
-from prefactor_recorder.record import is_id
 from prefactor_recorder.registration import registration
 from prefactor_recorder.run import Run
 from prefactor_recorder.settings import RecorderSettings, resolve
-from prefactor_recorder.span_types import SpanTypes
+from prefactor_recorder.span_types.declarations import Declaring
+from prefactor_recorder.span_types.registry import SpanTypes
 from prefactor_recorder.stats import Stats
 
 if TYPE_CHECKING:
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from ssl import SSLContext
     from types import TracebackType
 
-    from prefactor_recorder.core import Redact
-    from prefactor_recorder.parts import Parts
     from prefactor_recorder.registration import Registration
+    from prefactor_recorder.runtime import Parts
     from prefactor_recorder.settings import Durability
+    from prefactor_recorder.sink import Redact
 
 
 class Recorder(Declaring):
@@ -241,7 +241,7 @@ class Recorder(Declaring):
         core = parts.core
         identifier = core.mint.mint(core.clock.wall())
         if sampled is None:
-            sampled = pfid.fraction(identifier) < self.settings.sample_rate
+            sampled = ids.fraction(identifier) < self.settings.sample_rate
         if not sampled:
             return None
         return parts.watched(Run(core, identifier, described, self.settings.on_terminated))
@@ -249,7 +249,7 @@ class Recorder(Declaring):
     @guarded
     def _attached(self, run_id: str) -> Run | None:
         parts = self._assembled()
-        if parts is None or not run_id or pfid.fraction(run_id) >= self.settings.sample_rate:
+        if parts is None or not run_id or ids.fraction(run_id) >= self.settings.sample_rate:
             return None
         if not is_id(run_id):
             raise ValueError(f"{run_id[:64]!r} is no id of a run")
@@ -277,7 +277,7 @@ class Recorder(Declaring):
         with assembling, self._lock:
             # Everything that delivers, at the first run instead of at import: a program that never
             # records, or is only asked for its --help, does not pay for it.
-            from prefactor_recorder.parts import assemble  # noqa: PLC0415
+            from prefactor_recorder.runtime import assemble  # noqa: PLC0415
 
             if self._parts is None and not self._closed:
                 self._parts = assemble(self.settings)

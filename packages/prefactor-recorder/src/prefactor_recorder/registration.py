@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from prefactor_recorder.corrections import corrected_name, corrected_text, corrections, shown
-from prefactor_recorder.encoding import encode, encode_object
+from prefactor_recorder.encoding.values import encode, encode_object
 from prefactor_recorder.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ class _Reading:
             raise ConfigurationError(f"{field} must be a mapping, got {type(value).__name__}")
         import orjson  # noqa: PLC0415 - seldom given
 
-        from prefactor_recorder.cutting import cut  # noqa: PLC0415
+        from prefactor_recorder.encoding.truncation import cut  # noqa: PLC0415
 
         encoded = encode_object(cast("Mapping[str, Any]", value))
         if len(encoded) > MAX_ENVIRONMENT:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Self
 
-from prefactor_recorder.clock import quoted
 from prefactor_recorder.context import Block, enter, innermost, leave
 from prefactor_recorder.corrections import shown
+from prefactor_recorder.encoding.clock import quoted
+from prefactor_recorder.encoding.record import Operation, is_id
 from prefactor_recorder.errors import RunTerminated
 from prefactor_recorder.guard import failures, guarded
-from prefactor_recorder.record import Operation, is_id
 from prefactor_recorder.span import CANCELLATIONS, Root, Span, moment, status_member
 
 if TYPE_CHECKING:
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from prefactor_recorder.context import Entered
-    from prefactor_recorder.core import Core
     from prefactor_recorder.registration import Registration
+    from prefactor_recorder.sink import Core
     from prefactor_recorder.span import Status
 
 

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from ssl import SSLContext
 
-    from prefactor_recorder.core import Redact
     from prefactor_recorder.run import Run
+    from prefactor_recorder.sink import Redact
 
 Durability = Literal["disk", "memory"]
 """Where records wait: in the spool, or in this process only."""

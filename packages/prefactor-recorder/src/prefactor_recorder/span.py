@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
-from prefactor_recorder.clock import quoted, unix_ns
 from prefactor_recorder.context import Block, enter, leave
 from prefactor_recorder.corrections import shown
+from prefactor_recorder.encoding.clock import quoted, unix_ns
+from prefactor_recorder.encoding.record import Operation
 from prefactor_recorder.guard import failures, guarded
-from prefactor_recorder.record import Operation
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -278,7 +278,7 @@ def moment(given: datetime, now: int) -> int:
 
 def described(error: BaseException) -> dict[str, str]:
     """An exception as the `error` of a result."""
-    from prefactor_recorder.exceptions import message_of, stack_of  # noqa: PLC0415 - only what fails comes here
+    from prefactor_recorder.encoding.exception_info import message_of, stack_of  # noqa: PLC0415 - only what fails comes here
 
     return {
         "error_type": type(error).__qualname__,
@@ -291,7 +291,7 @@ def _members(result: Any, limit: int) -> dict[str, Any]:
     """A result as a dict that `error` can be added to."""
     import orjson  # noqa: PLC0415 - only what fails comes here
 
-    from prefactor_recorder.encoding import encode_object  # noqa: PLC0415
+    from prefactor_recorder.encoding.values import encode_object  # noqa: PLC0415
 
     members: dict[str, Any] = orjson.loads(encode_object(result, limit))
     return members

@@ -9,12 +9,12 @@ import pytest
 
 from prefactor_http.testing import ScriptedServer
 from prefactor_recorder.delivery import Delivery, DeliverySettings
-from prefactor_recorder.memory import MemoryJournal
+from prefactor_recorder.journal.memory import MemoryJournal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from prefactor_recorder.journal import Entry, Journal
+    from prefactor_recorder.journal.base import Entry, Journal
 
 
 class Remembering(MemoryJournal):

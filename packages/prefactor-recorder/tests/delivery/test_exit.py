@@ -21,7 +21,7 @@ import atexit, socket, sys, time
 sys.path.insert(0, sys.argv[3])
 from recorded import RecordedRun
 from prefactor_recorder.delivery import Delivery, DeliverySettings
-from prefactor_recorder.memory import MemoryJournal
+from prefactor_recorder.journal.memory import MemoryJournal
 
 class Deaf:
     def terminated(self, run_id, reason): pass

@@ -10,8 +10,8 @@ import pytest
 
 from patience import patience
 from prefactor_recorder.delivery import DeliverySettings
-from prefactor_recorder.record import Operation, encode
-from prefactor_recorder.spool import SpoolJournal
+from prefactor_recorder.encoding.record import Operation, encode
+from prefactor_recorder.journal.spool import SpoolJournal
 from recorded import RecordedRun
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from live_server import start_server
 from prefactor_http import HttpClientConfig, PrefactorHttpClient
 from prefactor_recorder.delivery import Delivery, DeliverySettings
-from prefactor_recorder.memory import MemoryJournal
+from prefactor_recorder.journal.memory import MemoryJournal
 from recorded import RecordedRun
 
 if TYPE_CHECKING:

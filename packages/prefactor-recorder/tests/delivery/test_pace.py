@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prefactor_recorder.delivery.pace import (
+from prefactor_recorder.delivery.polling import Polls
+from prefactor_recorder.delivery.throttle import (
     CALM,
     FRAME,
     LONGEST,
@@ -19,7 +20,6 @@ from prefactor_recorder.delivery.pace import (
     as_asked,
     backoff,
 )
-from prefactor_recorder.delivery.polls import Polls
 
 
 def steady() -> Pace:

@@ -13,17 +13,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bulk_model import BulkModel
-from prefactor_recorder.delivery.items import encode_bulk, encode_item
+from prefactor_recorder.delivery.bulk_items import encode_bulk, encode_item
+from prefactor_recorder.delivery.outcomes import Fate, Verdict, judge_item
 from prefactor_recorder.delivery.planner import STRIKES, Planner, Settlement
-from prefactor_recorder.delivery.refusals import REMEMBERED
-from prefactor_recorder.delivery.verdicts import Fate, Verdict, judge_item
-from prefactor_recorder.memory import MemoryJournal
-from prefactor_recorder.record import Operation
+from prefactor_recorder.delivery.rejections import REMEMBERED
+from prefactor_recorder.encoding.record import Operation
+from prefactor_recorder.journal.memory import MemoryJournal
 from recorded import RecordedRun
 
 if TYPE_CHECKING:
-    from prefactor_recorder.delivery.lanes import Batch
-    from prefactor_recorder.journal import Entry
+    from prefactor_recorder.delivery.run_queue import Batch
+    from prefactor_recorder.journal.base import Entry
 
 WINDOW = 2**20
 LATER = Verdict(Fate.RETRY, {"code": "unexpected", "message": "No"})

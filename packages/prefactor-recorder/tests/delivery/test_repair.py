@@ -8,17 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prefactor_recorder.delivery.lanes import Item
+from prefactor_recorder.delivery.outcomes import judge_item
 from prefactor_recorder.delivery.planner import ABSENCES, Planner
 from prefactor_recorder.delivery.repair import (
     SizeLimits,
     distinct_registration,
     repaired_registration,
 )
-from prefactor_recorder.delivery.verdicts import judge_item
-from prefactor_recorder.journal import Entry
-from prefactor_recorder.memory import MemoryJournal
-from prefactor_recorder.record import Operation, Record
+from prefactor_recorder.delivery.run_queue import Item
+from prefactor_recorder.encoding.record import Operation, Record
+from prefactor_recorder.journal.base import Entry
+from prefactor_recorder.journal.memory import MemoryJournal
 from recorded import TIME, RecordedRun
 
 NOT_FOUND = {"status": "error", "code": "not_found", "message": "no such run"}

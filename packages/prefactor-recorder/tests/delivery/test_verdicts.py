@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from prefactor_recorder.delivery.lanes import Item
-from prefactor_recorder.delivery.verdicts import (
+from prefactor_recorder.delivery.outcomes import (
     Failure,
     Fate,
     Whole,
@@ -13,8 +12,9 @@ from prefactor_recorder.delivery.verdicts import (
     judge_failure,
     judge_item,
 )
-from prefactor_recorder.journal import Entry
-from prefactor_recorder.record import Operation, Record
+from prefactor_recorder.delivery.run_queue import Item
+from prefactor_recorder.encoding.record import Operation, Record
+from prefactor_recorder.journal.base import Entry
 
 
 def item(operation: Operation) -> Item:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from prefactor_http.testing import Reply, Stall
-from prefactor_recorder.memory import MemoryJournal
+from prefactor_recorder.journal.memory import MemoryJournal
 from recorded import RecordedRun
 
 if TYPE_CHECKING:

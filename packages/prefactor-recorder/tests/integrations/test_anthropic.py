@@ -10,10 +10,10 @@ import pytest
 
 from kept import KeptJournal, kept_run
 from model_api import ModelApi, model_api
+from prefactor_recorder.encoding.record import Operation
 from prefactor_recorder.errors import RunTerminated
 from prefactor_recorder.guard import failures
 from prefactor_recorder.integrations import anthropic as recording
-from prefactor_recorder.record import Operation
 from prefactor_recorder.recorder import Recorder
 
 __all__ = ["model_api"]

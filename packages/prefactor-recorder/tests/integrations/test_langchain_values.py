@@ -23,16 +23,16 @@ from langgraph.types import Command, Send
 from pydantic import BaseModel, field_serializer
 from tenacity import Future, RetryCallState, Retrying
 
-from prefactor_recorder.encoding import encode
+from prefactor_recorder.encoding.values import encode
 from prefactor_recorder.integrations.langchain import SPAN_TYPES, PrefactorCallbackHandler
-from prefactor_recorder.integrations.langchain_ends import reply
-from prefactor_recorder.integrations.langchain_json import (
+from prefactor_recorder.integrations.langchain.payloads import (
     message,
     model_call,
     plain,
     step_name,
     surroundings,
 )
+from prefactor_recorder.integrations.langchain.results import reply
 from prefactor_recorder.testing import InMemoryRecorder
 from told import outline, the_span
 

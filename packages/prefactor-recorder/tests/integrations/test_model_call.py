@@ -8,10 +8,10 @@ import pytest
 
 from kept import KeptJournal, kept_run
 from model_api import ModelApi, model_api
+from prefactor_recorder.encoding.record import Operation
 from prefactor_recorder.guard import failures
-from prefactor_recorder.integrations.model_call import Endpoint, dumped
-from prefactor_recorder.integrations.patching import Vendor
-from prefactor_recorder.record import Operation
+from prefactor_recorder.integrations._common.call import Endpoint, dumped
+from prefactor_recorder.integrations._common.patching import Vendor
 
 __all__ = ["model_api"]
 

@@ -14,14 +14,14 @@ from opentelemetry.sdk.trace import TracerProvider
 
 from kept import KeptJournal, kept_run
 from model_api import ModelApi, model_api
+from prefactor_recorder.encoding.record import Operation
 from prefactor_recorder.integrations import anthropic as recording_anthropic
 from prefactor_recorder.integrations import openai as recording_openai
+from prefactor_recorder.integrations._common.payloads import arguments_of
 from prefactor_recorder.integrations.langchain import PrefactorCallbackHandler
-from prefactor_recorder.integrations.langchain_ends import tool_output
+from prefactor_recorder.integrations.langchain.results import tool_output
 from prefactor_recorder.integrations.openai_agents import record_agents
 from prefactor_recorder.integrations.opentelemetry import PrefactorSpanProcessor
-from prefactor_recorder.integrations.pieces import arguments_of
-from prefactor_recorder.record import Operation
 from prefactor_recorder.recorder import Recorder
 from prefactor_recorder.testing import InMemoryRecorder
 from told import the_span

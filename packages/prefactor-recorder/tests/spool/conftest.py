@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from prefactor_recorder.journal import Journal
-from prefactor_recorder.record import Operation, encode
-from prefactor_recorder.spool import SpoolJournal
+from prefactor_recorder.encoding.record import Operation, encode
+from prefactor_recorder.journal.base import Journal
+from prefactor_recorder.journal.spool import SpoolJournal
 
 API_URL = "https://api.example"
 API_TOKEN = "token"

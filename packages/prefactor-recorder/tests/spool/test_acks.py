@@ -5,7 +5,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prefactor_recorder.spool.acks import ACK_SIZE, coalesce, decode_acks, encode_acks
+from prefactor_recorder.journal.spool.acks import ACK_SIZE, coalesce, decode_acks, encode_acks
 
 # Ranges of a small segment, so that they touch and overlap.
 ranges = st.lists(

@@ -14,8 +14,8 @@ import pytest
 from live_server import start_server
 from prefactor_http import HttpClientConfig, PrefactorHttpClient
 from prefactor_http.testing import ScriptedServer
-from prefactor_recorder.record import Operation
-from prefactor_recorder.spool import SpoolJournal
+from prefactor_recorder.encoding.record import Operation
+from prefactor_recorder.journal.spool import SpoolJournal
 from recorded import RecordedRun
 
 Open = Callable[..., SpoolJournal]

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from prefactor_recorder.journal import Journal
-from prefactor_recorder.spool import SpoolJournal, UnsafeDirectory, default_directory
-from prefactor_recorder.spool.directory import check_private
+from prefactor_recorder.journal.base import Journal
+from prefactor_recorder.journal.spool import SpoolJournal, UnsafeDirectory, default_directory
+from prefactor_recorder.journal.spool.paths import check_private
 
 Open = Callable[..., SpoolJournal]
 Make = Callable[..., bytes]
@@ -22,8 +22,8 @@ ReadIds = Callable[[Journal], list[str]]
 FULL_DISK = """
 import logging, resource, signal, sys
 from pathlib import Path
-from prefactor_recorder.record import Operation, encode
-from prefactor_recorder.spool import SpoolJournal
+from prefactor_recorder.encoding.record import Operation, encode
+from prefactor_recorder.journal.spool import SpoolJournal
 
 logging.basicConfig(stream=sys.stdout, format="%(message).30s")
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -75,8 +75,8 @@ import logging, sys
 sys.modules["fcntl"] = None
 logging.basicConfig(stream=sys.stdout)
 from pathlib import Path
-from prefactor_recorder.record import Operation, encode
-from prefactor_recorder.spool import SpoolJournal
+from prefactor_recorder.encoding.record import Operation, encode
+from prefactor_recorder.journal.spool import SpoolJournal
 journal = SpoolJournal(Path(sys.argv[1]), api_url="https://api.example", api_token="token")
 assert journal.append(encode(Operation.START, b"run", b"run", b""))
 assert journal.adopt() == 0

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from prefactor_http.testing import ScriptedServer
-from prefactor_recorder.cli import main
-from prefactor_recorder.spool import SpoolJournal
-from prefactor_recorder.spool.directory import account_directory
+from prefactor_recorder.cli.main import main
+from prefactor_recorder.journal.spool import SpoolJournal
+from prefactor_recorder.journal.spool.paths import account_directory
 from recorded import RecordedRun
 
 Open = Callable[..., SpoolJournal]

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from prefactor_recorder.journal import Journal
-from prefactor_recorder.spool import SpoolJournal
+from prefactor_recorder.journal.base import Journal
+from prefactor_recorder.journal.spool import SpoolJournal
 
 Open = Callable[..., SpoolJournal]
 ReadIds = Callable[[Journal], list[str]]
@@ -21,8 +21,8 @@ Start = Callable[..., Program]
 START = """
 import os, signal, sys, time
 from pathlib import Path
-from prefactor_recorder.record import Operation, encode
-from prefactor_recorder.spool import SpoolJournal
+from prefactor_recorder.encoding.record import Operation, encode
+from prefactor_recorder.journal.spool import SpoolJournal
 
 def record(number, size=500):
     return encode(Operation.CREATE_SPAN, b"run", b"span-%d" % number, b"x" * size)

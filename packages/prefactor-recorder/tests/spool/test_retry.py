@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from prefactor_recorder.record import Operation, Record
-from prefactor_recorder.spool import SpoolJournal
-from prefactor_recorder.spool.letters import (
+from prefactor_recorder.cli.retry import retry
+from prefactor_recorder.encoding.record import Operation, Record
+from prefactor_recorder.journal.spool import SpoolJournal
+from prefactor_recorder.journal.spool.dead_letters import (
     append_letter,
     encode_letter,
     read_letters,
     take_letters,
 )
-from prefactor_recorder.spool.retry import retry
 
 Open = Callable[..., SpoolJournal]
 Make = Callable[..., bytes]
@@ -86,7 +86,7 @@ def test_what_cannot_be_put_back_stays_a_dead_letter(
     """When the spool cannot be written, nothing is deleted, and nothing half written stays."""
     append_letter(file, letter(1), 10**8)
     before = file.read_bytes(), {path.name for path in file.parent.iterdir()}
-    monkeypatch.setattr("prefactor_recorder.spool.segment.Segment.add", _fail)
+    monkeypatch.setattr("prefactor_recorder.journal.spool.segment.Segment.add", _fail)
     with pytest.raises(OSError, match="the disk is full"):
         retry(file, None)
     assert (file.read_bytes(), {path.name for path in file.parent.iterdir()}) == before

@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prefactor_recorder.record import FRAME_SIZE, MAX_ID, Operation, Record, decode, encode
-from prefactor_recorder.spool.scan import scan
+from prefactor_recorder.encoding.record import FRAME_SIZE, MAX_ID, Operation, Record, decode, encode
+from prefactor_recorder.journal.spool.frames import scan
 
 ids = st.text("abcdefghij0123456789_", min_size=1, max_size=MAX_ID).map(str.encode)
 # Bodies are JSON: text without control characters, small integers written out.

@@ -6,9 +6,9 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from prefactor_recorder.journal import Journal
-from prefactor_recorder.record import FRAME_SIZE, MAX_RECORD, Operation
-from prefactor_recorder.spool import SpoolJournal
+from prefactor_recorder.encoding.record import FRAME_SIZE, MAX_RECORD, Operation
+from prefactor_recorder.journal.base import Journal
+from prefactor_recorder.journal.spool import SpoolJournal
 
 Open = Callable[..., SpoolJournal]
 Make = Callable[..., bytes]

@@ -8,9 +8,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from prefactor_recorder.journal import Entry
-from prefactor_recorder.record import Operation, encode
-from prefactor_recorder.spool import SpoolJournal
+from prefactor_recorder.encoding.record import Operation, encode
+from prefactor_recorder.journal.base import Entry
+from prefactor_recorder.journal.spool import SpoolJournal
 
 PROCESSES = 3
 which = st.integers(0, PROCESSES - 1)

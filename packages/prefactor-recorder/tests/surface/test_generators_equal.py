@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from prefactor_recorder.span_types import SpanTypes
+from prefactor_recorder.span_types.registry import SpanTypes
 from prefactor_recorder.testing import InMemoryRecorder
 
 types = SpanTypes()

@@ -32,16 +32,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field, RootModel
 
-from prefactor_recorder.encoding import encode, encode_object
-from prefactor_recorder.hint_schemas import Schemas
-from prefactor_recorder.hints import (
+from prefactor_recorder.encoding.values import encode, encode_object
+from prefactor_recorder.span_types.function_schemas import (
     ANY_OBJECT,
     parameters_schema,
     result_schema,
     result_schema_of,
     schema_of,
 )
-from prefactor_recorder.span_types import SpanTypes
+from prefactor_recorder.span_types.json_schema import Schemas
+from prefactor_recorder.span_types.registry import SpanTypes
 
 if typing.TYPE_CHECKING:
     from nowhere import OnlyForTheChecker  # type: ignore[import-not-found]

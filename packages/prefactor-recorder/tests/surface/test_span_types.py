@@ -20,9 +20,9 @@ from prefactor_http.models import (
     DataCategories,
     DataRisk,
 )
-from prefactor_recorder import data_risk
 from prefactor_recorder.errors import ConfigurationError
-from prefactor_recorder.span_types import MAX_FUNCTIONS, SpanTypes
+from prefactor_recorder.span_types import data_risk
+from prefactor_recorder.span_types.registry import MAX_FUNCTIONS, SpanTypes
 
 
 class Prompt(BaseModel):
@@ -443,7 +443,7 @@ def test_declaring_loads_nothing_but_the_standard_library() -> None:
     """A module that declares and traces does not make its importers wait for pydantic."""
     program = (
         "import sys\n"
-        "from prefactor_recorder.span_types import SpanTypes\n"
+        "from prefactor_recorder.span_types.registry import SpanTypes\n"
         "types = SpanTypes()\n"
         "types.span_type('a', {'type': 'object'})\n"
         "@types.trace\n"
@@ -469,7 +469,9 @@ def test_a_set_for_one_run_costs_no_second_reading_of_hints(
         return len(order)
 
     first = SpanTypes([module]).schema_version()
-    monkeypatch.setattr("prefactor_recorder.hints.hints_of", None)  # would fail if it were asked
+    monkeypatch.setattr(
+        "prefactor_recorder.span_types.function_schemas.hints_of", None
+    )  # would fail if it were asked
 
     assert SpanTypes([module]).schema_version() == first == module.schema_version()
     assert function({"item": "a"}) == 1

@@ -17,8 +17,8 @@ import pytest
 from prefactor_recorder import guard
 from prefactor_recorder.current import current_span
 from prefactor_recorder.errors import ConfigurationError, RunTerminated
-from prefactor_recorder.generators import MAX_ITEM_BYTES, MAX_ITEMS, OMITTED
-from prefactor_recorder.span_types import SpanTypes
+from prefactor_recorder.span_types.generators import MAX_ITEM_BYTES, MAX_ITEMS, OMITTED
+from prefactor_recorder.span_types.registry import SpanTypes
 from prefactor_recorder.testing import InMemoryRecorder
 
 types = SpanTypes()

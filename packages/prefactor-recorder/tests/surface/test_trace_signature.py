@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from prefactor_recorder.span_types import SpanTypes
+from prefactor_recorder.span_types.registry import SpanTypes
 
 types = SpanTypes()
 

@@ -10,6 +10,6 @@ sender     the HTTP client
 
 from prefactor_recorder.delivery.settings import DeliverySettings, Listener
 from prefactor_recorder.delivery.stats import DeliveryStats
-from prefactor_recorder.delivery.worker import Delivery
+from prefactor_recorder.delivery.thread import Delivery
 
 __all__ = ["Delivery", "DeliverySettings", "DeliveryStats", "Listener"]

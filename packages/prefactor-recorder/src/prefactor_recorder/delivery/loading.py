@@ -10,10 +10,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from prefactor_recorder.client_check import require_client
-from prefactor_recorder.forking import loading
+from prefactor_recorder.fork import loading
 
 if TYPE_CHECKING:
-    from prefactor_recorder.delivery.engine import Engine
+    from prefactor_recorder.delivery.loop import Engine
 
 
 def load_engine() -> type[Engine]:
@@ -23,6 +23,6 @@ def load_engine() -> type[Engine]:
         # Codecs are loaded by the first look at a host name otherwise, unprotected.
         import_module("encodings.idna")
 
-        from prefactor_recorder.delivery.engine import Engine  # noqa: PLC0415 - it loads the HTTP client
+        from prefactor_recorder.delivery.loop import Engine  # noqa: PLC0415 - it loads the HTTP client
 
     return Engine

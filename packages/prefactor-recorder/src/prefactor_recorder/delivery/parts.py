@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from prefactor_recorder.delivery.notices import Notices
+    from prefactor_recorder.delivery.log import Notices
     from prefactor_recorder.delivery.planner import Planner
     from prefactor_recorder.delivery.settings import DeliverySettings, Listener
     from prefactor_recorder.delivery.stats import DeliveryStats
-    from prefactor_recorder.journal import Journal
+    from prefactor_recorder.journal.base import Journal
 
 
 class Parts(NamedTuple):

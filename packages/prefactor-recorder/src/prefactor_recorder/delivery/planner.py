@@ -12,24 +12,24 @@ import math
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
-from prefactor_recorder.delivery.lanes import Batch, Item, Lane, LaneState
-from prefactor_recorder.delivery.pace import FRAME, LONGEST, backoff
-from prefactor_recorder.delivery.refusals import Refusals
+from prefactor_recorder.delivery.outcomes import Fate, Verdict
+from prefactor_recorder.delivery.rejections import Refusals
 from prefactor_recorder.delivery.repair import (
     SizeLimits,
     distinct_registration,
     lost_records,
     repaired_registration,
 )
+from prefactor_recorder.delivery.run_queue import Batch, Item, Lane, LaneState
 from prefactor_recorder.delivery.settlement import Settlement
-from prefactor_recorder.delivery.verdicts import Fate, Verdict
-from prefactor_recorder.record import Operation
+from prefactor_recorder.delivery.throttle import FRAME, LONGEST, backoff
+from prefactor_recorder.encoding.record import Operation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from prefactor_recorder.journal import Entry
-    from prefactor_recorder.record import Record
+    from prefactor_recorder.encoding.record import Record
+    from prefactor_recorder.journal.base import Entry
 
 _REGISTER, _CREATE_SPAN = Operation.REGISTER, Operation.CREATE_SPAN
 

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any, cast
 
 import orjson
 
-from prefactor_recorder.cutting import cut
-from prefactor_recorder.delivery.pace import FRAME
-from prefactor_recorder.record import START_LENGTH, Operation, Record
+from prefactor_recorder.delivery.throttle import FRAME
+from prefactor_recorder.encoding.record import START_LENGTH, Operation, Record
+from prefactor_recorder.encoding.truncation import cut
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from prefactor_recorder.delivery.lanes import Item
+    from prefactor_recorder.delivery.run_queue import Item
 
 SMALLEST = 256
 """Bytes below which a payload is not to blame for the size of a request."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from prefactor_recorder.journal import Entry
-    from prefactor_recorder.record import Record
+    from prefactor_recorder.encoding.record import Record
+    from prefactor_recorder.journal.base import Entry
 
 
 class Settlement(NamedTuple):

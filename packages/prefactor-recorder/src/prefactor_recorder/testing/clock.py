@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from datetime import UTC, datetime, timedelta
 
-from prefactor_recorder.clock import Clock, unix_ns
+from prefactor_recorder.encoding.clock import Clock, unix_ns
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 """When time begins in tests."""

@@ -8,14 +8,14 @@ import threading
 import weakref
 from typing import TYPE_CHECKING, Any, cast
 
-from prefactor_recorder.core import Core
 from prefactor_recorder.corrections import corrections
+from prefactor_recorder.encoding.ids import Mint
+from prefactor_recorder.encoding.record import FRAME_SIZE, decode
 from prefactor_recorder.guard import failures
-from prefactor_recorder.memory import MemoryJournal
-from prefactor_recorder.parts import Parts
-from prefactor_recorder.pfid import Mint
-from prefactor_recorder.record import FRAME_SIZE, decode
+from prefactor_recorder.journal.memory import MemoryJournal
 from prefactor_recorder.recorder import Recorder
+from prefactor_recorder.runtime import Parts
+from prefactor_recorder.sink import Core
 from prefactor_recorder.stats import Stats
 from prefactor_recorder.testing.clock import FixedClock
 from prefactor_recorder.testing.records import Records
@@ -23,10 +23,10 @@ from prefactor_recorder.testing.records import Records
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from prefactor_recorder.core import Redact
     from prefactor_recorder.run import Run
     from prefactor_recorder.settings import RecorderSettings
-    from prefactor_recorder.span_types import SpanTypes
+    from prefactor_recorder.sink import Redact
+    from prefactor_recorder.span_types.registry import SpanTypes
     from prefactor_recorder.testing.records import RecordedRun, RecordedSpan
 
 

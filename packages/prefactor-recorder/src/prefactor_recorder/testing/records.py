@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from prefactor_recorder.record import TIMESTAMP_LENGTH, Operation
+from prefactor_recorder.encoding.record import TIMESTAMP_LENGTH, Operation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from prefactor_recorder.record import Record
+    from prefactor_recorder.encoding.record import Record
 
 
 @dataclass(eq=False)

@@ -1,0 +1,306 @@
+"""`prefactor-spool`: look at what waits to be delivered, deliver it, or delete it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import orjson
+
+from prefactor_recorder._version import __version__
+from prefactor_recorder.cli.delete import Scope, doomed, remove, remove_directory
+from prefactor_recorder.cli.inspect import ProcessFiles, survey
+from prefactor_recorder.cli.retry import retry
+from prefactor_recorder.client_check import require_client
+from prefactor_recorder.delivery.outcomes import describe
+from prefactor_recorder.encoding.record import Operation
+from prefactor_recorder.errors import ConfigurationError
+from prefactor_recorder.journal.spool.dead_letters import LETTERS, Letter
+from prefactor_recorder.journal.spool.paths import default_directory
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+FLUSH_TIMEOUT = 60.0
+"""Seconds that `flush` tries, unless it is told otherwise."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command.
+
+    Returns:
+        The exit status: 0 if all was done, 1 if something is left, 2 if the command is none.
+    """
+    logging.basicConfig(format="%(message)s", level=logging.WARNING)
+    given = _parser().parse_args(arguments)
+    try:
+        return _COMMANDS[given.command](given)
+    except (ConfigurationError, OSError) as error:
+        sys.stderr.write(f"prefactor-spool: {error}\n")
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="prefactor-spool",
+        description="Look at what waits to be delivered, deliver it, or delete it.",
+    )
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(dest="command", required=True, title="commands")
+    found = commands.add_parser("list", help="show what is in the spool")
+    found.add_argument("--json", action="store_true", help="as one JSON document")
+    flush = commands.add_parser("flush", help="deliver what dead processes left")
+    flush.add_argument(
+        "--timeout",
+        type=float,
+        default=FLUSH_TIMEOUT,
+        metavar="SECONDS",
+        help="how long to try (%(default)s)",
+    )
+    show = commands.add_parser("show", help="print a dead letter whole")
+    show.add_argument("letter", metavar="ID", help="its id, as `list` shows it, or its beginning")
+    show.add_argument("--json", action="store_true", help="as one JSON document")
+    retry = commands.add_parser("retry", help="put dead letters back, to be delivered again")
+    retry.add_argument("ids", nargs="*", metavar="ID", help="of a dead letter, or of a run")
+    retry.add_argument("--all", action="store_true", help="all of them")
+    retry.add_argument("--agent-id", metavar="ID", help="register their runs for this agent")
+    retry.add_argument("--environment-id", metavar="ID", help="and in this environment")
+    retry.add_argument("--json", action="store_true", help="as one JSON document")
+    rm = commands.add_parser("rm", help="delete what is delivered, of processes that are dead")
+    what = rm.add_mutually_exclusive_group()
+    what.add_argument("--dead-letters", action="store_true", help="and dead letters")
+    what.add_argument("--all", action="store_true", help="and what has not been delivered")
+    rm.add_argument("--yes", action="store_true", help="do it; otherwise only say what would go")
+    for command in (found, flush, show, retry, rm):
+        command.add_argument(
+            "--spool-dir", type=Path, metavar="DIRECTORY", help="instead of PREFACTOR_SPOOL_DIR"
+        )
+    return parser
+
+
+def _root(given: argparse.Namespace) -> Path:
+    named = given.spool_dir or os.environ.get("PREFACTOR_SPOOL_DIR", "").strip()
+    root = Path(named).expanduser() if named else default_directory()
+    if root is None:
+        raise ConfigurationError("no home directory is known: name one with --spool-dir")
+    return root
+
+
+# -- list
+
+
+def _list(given: argparse.Namespace) -> int:
+    root = _root(given)
+    accounts = survey(root)
+    if given.json:
+        document = {"spool_dir": root, "accounts": [asdict(account) for account in accounts]}
+        _print_json(document)
+        return 0
+    waiting = [account for account in accounts if account.processes or account.not_regular]
+    for account in waiting:
+        _say(f"{account.api_url or 'unknown API'}, account {account.account_id or 'not known yet'}")
+        _say(f"  {account.directory}")
+        for process in account.processes:
+            for line in _told(process, time.time()):
+                _say(f"    {line}")
+        for path in account.not_regular:
+            _say(f"    {path}: not a regular file, left alone")
+    if not waiting:
+        _say(f"Nothing waits in {root}.")
+    return 0
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Letter):
+        return _plain_letter(value)
+    if isinstance(value, Path):
+        return str(value)
+    raise TypeError(type(value).__name__)
+
+
+def _told(process: ProcessFiles, now: float) -> Iterator[str]:
+    state = "alive" if process.alive else "dead"
+    age = "" if process.oldest is None else f", last written {_ago(now - process.oldest)} ago"
+    yield (
+        f"{process.name}: process {process.pid} is {state}, {process.undelivered} undelivered in "
+        f"{_count(process.segments, 'segment')}, {process.bytes:,} bytes{age}"
+    )
+    for letter in process.letters:
+        yield f"  dead letter: {_letter(letter)}"
+
+
+def _letter(letter: Letter) -> str:
+    record, refusal = _member(letter, "record"), _member(letter, "refusal")
+    return (
+        f"{letter.id} {letter.content.get('time')} {record.get('operation')} {record.get('id')} "
+        f"of run {record.get('run_id')}: {describe(refusal)}"
+    )
+
+
+def _ago(seconds: float) -> str:
+    for unit, size in (("days", 86_400), ("hours", 3600), ("minutes", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds // size:.0f} {unit}"
+    return f"{max(seconds, 0):.0f} seconds"
+
+
+def _count(things: Sequence[object], noun: str) -> str:
+    return f"{len(things)} {noun}{'' if len(things) == 1 else 's'}"
+
+
+def _member(letter: Letter, name: str) -> dict[str, Any]:
+    found: Any = letter.content.get(name)
+    return cast("dict[str, Any]", found) if isinstance(found, dict) else {}
+
+
+def _print_json(document: object) -> None:
+    sys.stdout.write(orjson.dumps(document, _plain, orjson.OPT_INDENT_2).decode() + "\n")
+
+
+# -- show
+
+
+def _show(given: argparse.Namespace) -> int:
+    found = [
+        (process, letter)
+        for account in survey(_root(given))
+        for process in account.processes
+        for letter in process.letters
+        if letter.id.startswith(given.letter)
+    ]
+    if len({letter.id for _, letter in found}) != 1:
+        known = "no dead letter has" if not found else f"{len(found)} dead letters have"
+        raise ConfigurationError(f"{known} an id that begins with {given.letter!r}: see `list`")
+    process, letter = found[0]
+    if given.json:
+        _print_json({**_plain_letter(letter), "process": process.name})
+        return 0
+    record, refusal = _member(letter, "record"), _member(letter, "refusal")
+    _say(f"dead letter {letter.id} of process {process.name}")
+    _say(f"since:     {letter.content.get('time')}")
+    _say(f"operation: {record.get('operation')}")
+    _say(f"run:       {record.get('run_id')}")
+    _say(f"id:        {record.get('id')}")
+    _say(f"refusal:   {describe(refusal)}")
+    for errors in [refusal["errors"]] if "errors" in refusal else []:
+        _say(f"errors:    {json.dumps(errors, ensure_ascii=False)}")
+    _say(json.dumps(_body(letter), indent=2, ensure_ascii=False))
+    return 0
+
+
+def _plain_letter(letter: Letter) -> dict[str, Any]:
+    return {"letter": letter.id, **letter.content}
+
+
+def _body(letter: Letter) -> Any:
+    """What would have been sent, as recorded; its text if it is not JSON."""
+    record = letter.record
+    if record is None:
+        return _member(letter, "record").get("body")
+    first = '"timestamp":' if record.operation is Operation.FINISH_SPAN else ""
+    text = record.body.decode()
+    try:
+        # Not orjson: numbers beyond 64 bits are to be shown as they are.
+        return json.loads(f"{{{first}{text}}}")
+    except ValueError:
+        return text
+
+
+# -- retry
+
+
+def _retry(given: argparse.Namespace) -> int:
+    if given.all == bool(given.ids):
+        raise ConfigurationError("name dead letters or runs (see `list`), or say --all")
+    named = {"agent_id": given.agent_id, "environment_id": given.environment_id}
+    changes = {name: value for name, value in named.items() if value}
+    put_back: list[Letter] = []
+    left, failed = 0, False
+    for account in survey(_root(given)):
+        for path in [p for each in account.processes for p in each.files if p.suffix == LETTERS]:
+            try:
+                done = retry(path, None if given.all else given.ids, changes)
+            except OSError as error:
+                sys.stderr.write(f"prefactor-spool: {path}: {error}\n")
+                failed = True
+                continue
+            put_back += done.put_back
+            left += done.left
+    if given.json:
+        _print_json({"put_back": put_back, "left": left})
+    else:
+        _say(
+            f"{_count(put_back, 'dead letter')} put back, {left} left; the next process that "
+            "records delivers them, or `prefactor-spool flush`"
+        )
+    return 1 if failed or (given.ids and not put_back) else 0
+
+
+# -- flush
+
+
+def _flush(given: argparse.Namespace) -> int:
+    # The HTTP client is loaded for this command alone.
+    require_client()
+    from prefactor_recorder.cli.flush import flush  # noqa: PLC0415
+
+    done = flush(_root(given), given.timeout)
+    _say(f"{done.delivered} delivered, {done.buried} put aside as dead letters, {done.left} left")
+    return 1 if done.left else 0
+
+
+# -- rm
+
+
+def _rm(given: argparse.Namespace) -> int:
+    scope = Scope.ALL if given.all else Scope.LETTERS if given.dead_letters else Scope.LEFTOVERS
+    status = 0
+    for account in survey(_root(given)):
+        for process in account.processes:
+            if process.alive:
+                _say(f"{process.name}: left alone, process {process.pid} or its heir is alive")
+                status = 1 if given.all else status
+            elif files := doomed(process, scope):
+                status |= _rm_process(process, files, scope, given)
+        if given.yes and scope is Scope.ALL:
+            remove_directory(account)
+    return status
+
+
+def _rm_process(
+    process: ProcessFiles, files: list[Path], scope: Scope, given: argparse.Namespace
+) -> int:
+    what = f"{process.name}: {_count(files, 'file')}"
+    if scope is Scope.ALL:
+        what += f", {process.undelivered} undelivered"
+    if scope is not Scope.LEFTOVERS:
+        what += f", {_count(process.letters, 'dead letter')}"
+    if not given.yes:
+        _say(f"{what} would be deleted; say --yes to do it")
+        return 1
+    try:
+        removed = remove(process, scope)
+    except OSError as error:
+        _say(f"{process.name}: left alone, {error}")
+        return 1
+    if not removed:
+        _say(f"{process.name}: left alone, somebody has just taken it over")
+        return 1
+    _say(f"{what} deleted")
+    return 0
+
+
+def _say(text: str) -> None:
+    """Print a text; what could steer a terminal is shown as it is written in JSON."""
+    shown = (c if c.isprintable() or c == "\n" else f"\\u{ord(c):04x}" for c in text)
+    sys.stdout.write("".join(shown) + "\n")
+
+
+_COMMANDS = {"list": _list, "flush": _flush, "show": _show, "retry": _retry, "rm": _rm}

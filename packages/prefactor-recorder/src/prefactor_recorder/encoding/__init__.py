@@ -1,0 +1,1 @@
+"""Turns values, ids and times into the JSON that is recorded."""

@@ -1,0 +1,124 @@
+"""What an exception says of itself, without the objects it was raised with.
+
+`ValueError(model)` has the model's `repr()` as its message, and a validation error quotes the input
+that was wrong: neither is a place where somebody would look for a secret.
+"""
+
+from __future__ import annotations
+
+import traceback
+from typing import Any, cast
+
+import orjson
+
+from prefactor_recorder.encoding.json_copy import json_copy
+from prefactor_recorder.encoding.objects import is_leaf
+from prefactor_recorder.encoding.values import MAX_TEXT, scrubbed
+
+MAX_CHAIN = 50
+"""Exceptions of one chain that are told."""
+_BETWEEN = {
+    True: "\nThe above exception was the direct cause of the following exception:\n\n",
+    False: "\nDuring handling of the above exception, another exception occurred:\n\n",
+}
+
+
+def message_of(error: BaseException) -> str:
+    """The message of an exception, cut. Never raises."""
+    try:
+        text = str(error) if _is_plain(error) else _told(error)
+    except Exception:  # noqa: BLE001 - a __str__ of the host
+        text = ""
+    return scrubbed(text[:MAX_TEXT])
+
+
+def stack_of(error: BaseException, most: int) -> str:
+    """The stack trace of an exception and of what led to it: its end, in `most` characters."""
+    try:
+        chain = _chain(error)
+        if all(_is_plain(each) for each, _ in chain):
+            stack = "".join(traceback.format_exception(error))
+        else:
+            stack = "".join(_lines(chain))
+    except Exception:  # noqa: BLE001 - attributes of the host's exception, as of a SyntaxError
+        stack = ""
+    return scrubbed(stack[-most:])
+
+
+def _is_plain(error: BaseException) -> bool:
+    """Whether its words are its own, and not those of objects inside it."""
+    if isinstance(error, BaseExceptionGroup):
+        inside = cast("Any", error).exceptions[:MAX_CHAIN]
+        return all(_is_plain(each) for one in inside for each, _ in _chain(one))
+    if _is_validation_error(error):
+        return False
+    return type(error).__str__ not in _INHERITED or all(map(_is_short, error.args))
+
+
+def _is_short(argument: Any) -> bool:
+    if type(argument) is list or type(argument) is tuple:
+        members = cast("list[Any]", argument)
+        return len(members) <= MAX_CHAIN and all(map(is_leaf, members))
+    return is_leaf(argument)
+
+
+_INHERITED = {BaseException.__str__, KeyError.__str__, OSError.__str__, ImportError.__str__}
+
+
+def _is_validation_error(error: BaseException) -> bool:
+    kind = type(error)
+    return kind.__name__ == "ValidationError" and kind.__module__.startswith("pydantic_core")
+
+
+def _told(error: BaseException) -> str:
+    if _is_validation_error(error):
+        return _validation(cast("Any", error))
+    if isinstance(error, BaseExceptionGroup):
+        count = len(cast("Any", error).exceptions)
+        return f"{str(error.args[0])[:MAX_TEXT]} ({count} exceptions)"
+    return ", ".join(
+        each if isinstance(each, str) else orjson.dumps(json_copy(each, MAX_TEXT).value).decode()
+        for each in error.args[:MAX_CHAIN]
+    )
+
+
+def _validation(error: Any) -> str:
+    """What is wrong with which field, without the values."""
+    lines = [f"{error.error_count()} validation errors for {error.title}"]
+    for each in error.errors(include_url=False, include_context=False, include_input=False):
+        place = ".".join(map(str, each["loc"]))
+        lines.append(f"{place}: {each['msg']} [{each['type']}]")
+    return "\n".join(lines)
+
+
+_Chain = list[tuple[BaseException, "bool | None"]]
+
+
+def _chain(error: BaseException) -> _Chain:
+    """An exception and those that led to it, latest first; whether each caused the one after it."""
+    chain: _Chain = [(error, None)]
+    known = {id(error)}
+    while len(chain) < MAX_CHAIN:
+        last = chain[-1][0]
+        cause = last.__cause__
+        before = cause or (None if last.__suppress_context__ else last.__context__)
+        if before is None or id(before) in known:
+            break
+        known.add(id(before))
+        chain.append((before, cause is not None))
+    return chain
+
+
+def _lines(chain: _Chain) -> list[str]:
+    lines: list[str] = []
+    for error, causes in reversed(chain):
+        if error.__traceback__ is not None:
+            lines += ["Traceback (most recent call last):\n"]
+            lines += traceback.format_tb(error.__traceback__)
+        lines.append(f"{type(error).__qualname__}: {message_of(error)}\n")
+        if isinstance(error, BaseExceptionGroup):
+            for each in cast("Any", error).exceptions[:MAX_CHAIN]:
+                lines.append(f"  {type(each).__qualname__}: {message_of(each)}\n")
+        if causes is not None:
+            lines.append(_BETWEEN[causes])
+    return lines

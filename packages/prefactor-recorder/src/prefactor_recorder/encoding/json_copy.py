@@ -1,0 +1,367 @@
+"""Copies any value into plain JSON values, within a budget that does not depend on the value.
+
+The copy goes level by level, so that a huge member costs its own end and not its neighbours. Two
+budgets end it: bytes (what can be kept) and steps (what the caller waits for). What was left out is
+remembered by its place, as `cutting` names it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from itertools import islice
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
+
+import orjson
+
+from prefactor_recorder.encoding.objects import Fields, Items, Opener, digits, key_text, named
+from prefactor_recorder.encoding.truncation import beginning, common_size, mark_room, marked
+from prefactor_recorder.encoding.values import MAX_DEPTH, OPTIONS, is_light, scrubbed, type_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from prefactor_recorder.encoding.truncation import Path
+
+MAX_STEPS = 100_000
+"""Members that are looked at one by one, however small they are."""
+MAX_KEY = 1000
+"""Characters kept of the name of a member."""
+CUT = "..."
+"""Stands for what contains itself and for what is nested too deeply."""
+_ELLIPSIS = "…"
+_FOREIGN = 32
+"""How many times as much a member costs that the host's own code hands over."""
+_STEPS_PER_CONTAINER = 8
+_STEPS_PER_ATTEMPT = 3
+_PRICE_PER_STEP = 128
+_RESERVED_STEPS = 8
+_RESERVED_ROOM = 48
+"""What a member with members of its own is sure to get, so that a list is not filled with husks."""
+_SMALL = 64
+_SMALL_ROOM = 2048
+"""Members, and the price, of what is worth a try to be taken as it is."""
+_CONTAINERS = frozenset({dict, list, tuple})
+_NUMBERS = frozenset({int, float, bool, type(None)})
+_NUMBERS_PER_STEP = 16
+_PRICED_TEXT = 64
+"""Characters of a text that count as bytes here; what is longer is shortened at the end."""
+
+
+class JsonCopy(NamedTuple):
+    """A copy, and what it lacks."""
+
+    value: Any
+    """The copy: dicts with text keys, lists, texts, numbers that JSON has, booleans, None."""
+    places: list[Path | None]
+    """Where something was left out."""
+    missing: int
+    """Bytes that were left out, at least."""
+
+    def as_object(self, limit: int, size: int = 0) -> dict[str, Any]:
+        """The copy as an object, marked if something was left out.
+
+        Args:
+            limit: Bytes that it may take.
+            size: Bytes of the value as JSON, if that is known.
+        """
+        is_object = isinstance(self.value, dict)
+        members: dict[str, Any] = self.value if is_object else {"value": self.value}
+        if not self.places:
+            return members
+        size = size or len(orjson.dumps(members, option=OPTIONS)) + self.missing
+        return marked(members, self.places, size, limit, "" if is_object else "value")
+
+
+class _Around(NamedTuple):
+    """The objects that a value is inside of, innermost first."""
+
+    depth: int
+    """The level of the value."""
+    identity: int = 0
+    outer: _Around | None = None
+
+    def inside(self, value: Any, depth: int) -> _Around:
+        """What is around the members of a value."""
+        return _Around(depth + 1, id(value), self)
+
+    def contains(self, value: Any) -> bool:
+        """Whether a value is one of these objects."""
+        around: _Around | None = self
+        while around is not None:
+            if around.identity == id(value):
+                return True
+            around = around.outer
+        return False
+
+
+class _Job(NamedTuple):
+    """A member that has members of its own, waiting for its turn."""
+
+    value: Any
+    holder: Any
+    key: Any
+    place: Path | None
+    around: _Around
+
+
+class _Text(NamedTuple):
+    holder: Any
+    key: Any
+    place: Path | None
+
+
+def json_copy(value: Any, limit: int) -> JsonCopy:
+    """Copy a value into plain JSON that takes about `limit` bytes at most. Never raises.
+
+    Parts that orjson can have as they are stay the host's own: encode the copy at once.
+    """
+    return _Copier(limit).copy(value)
+
+
+class _Copier:
+    """One copy in the making."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit - mark_room(limit)
+        self._room = self._limit * 7 // 8  # the rest is for texts, if there are long ones
+        self._steps = MAX_STEPS
+        self._jobs: list[_Job] = []
+        self._long: list[_Text] = []
+        self._places: dict[Path | None, None] = {}
+        self._missing = 0
+        self._opener = Opener(limit)
+
+    def copy(self, value: Any) -> JsonCopy:
+        root: list[Any] = [None]
+        self._put(root, 0, value, None, _Around(1))
+        while self._jobs:
+            jobs, self._jobs = self._jobs, []
+            for number, job in enumerate(jobs):
+                self._run(job, self._room // (len(jobs) - number))
+        self._shorten()
+        return JsonCopy(root[0], list(self._places), self._missing)
+
+    def _put(self, holder: Any, key: Any, value: Any, place: Path | None, around: _Around) -> None:
+        """Put a value into its holder, now if it has no members."""
+        kind = type_of(value)
+        if kind is str:
+            self._put_text(holder, key, value, place)
+        elif kind in _NUMBERS:
+            self._room -= 8
+            holder[key] = number(value)
+        elif kind in _CONTAINERS and len(value) <= _SMALL and self._is_light(value, around.depth):
+            holder[key] = value
+        else:
+            self._room -= _RESERVED_ROOM
+            self._steps -= _RESERVED_STEPS
+            holder[key] = None  # keeps its place among its neighbours
+            self._jobs.append(_Job(value, holder, key, place, around))
+
+    def _is_light(self, value: Any, depth: int, room: int = _SMALL_ROOM) -> bool:
+        """Whether orjson may have a value as it is; what that costs is then paid for."""
+        left = -1
+        try:
+            left = is_light(value, room, MAX_DEPTH - depth + 1)
+            size = 0 if left < 0 else len(orjson.dumps(value, option=OPTIONS))
+        except Exception:  # noqa: BLE001 - a surrogate, a key that is not text, a thread's change
+            size = 0
+        if not 0 < size <= self._room:
+            self._steps -= _STEPS_PER_ATTEMPT
+            return False
+        self._room -= size
+        self._steps -= 1 + (room - left) // _PRICE_PER_STEP
+        return True
+
+    def _put_text(self, holder: Any, key: Any, text: str, place: Path | None) -> None:
+        self._room -= min(len(text), _PRICED_TEXT) + len('"",')
+        if len(text) > _PRICED_TEXT:
+            self._long.append(_Text(holder, key, place))
+            holder[key] = text  # made UTF-8 after it was shortened
+        else:
+            holder[key] = scrubbed(text)
+
+    def _run(self, job: _Job, share: int) -> None:
+        self._room += _RESERVED_ROOM
+        self._steps += _RESERVED_STEPS
+        if self._steps <= 0:
+            self._leave_out(job.place, 2)
+            job.holder[job.key] = CUT
+            return
+        try:
+            self._open(job, share)
+        except Exception:  # noqa: BLE001 - the host's code; the rest of the payload is kept
+            job.holder[job.key] = named(job.value)  # not by its `repr()`, which is its code too
+
+    def _open(self, job: _Job, share: int) -> None:
+        self._steps -= _STEPS_PER_CONTAINER
+        if job.around.contains(job.value):
+            job.holder[job.key] = CUT
+            return
+        value = job.value
+        if type(value) not in _CONTAINERS:
+            value, steps, heavy = self._opener.open(value, self._steps)
+            self._steps -= steps
+            for name in heavy:
+                self._leave_out((job.place, name), 2)
+        if type(value) in _CONTAINERS:
+            if self._is_light_enough(value, job, share):
+                job.holder[job.key] = value
+                return
+            is_object = type(value) is dict
+            opened = (Fields if is_object else Items)(
+                value.items() if is_object else value, len(value)
+            )
+        elif isinstance(value, Fields | Items):
+            opened = value
+        else:
+            self._put_atom(job, value)
+            return
+        depth = job.around.depth
+        depth += depth == 1 and isinstance(opened, Items)  # wrapped as `value`
+        if depth > MAX_DEPTH:
+            self._leave_out(job.place, 2)
+            job.holder[job.key] = CUT
+            return
+        inside = job.around.inside(job.value, depth)
+        floor = self._room - share
+        if isinstance(opened, Fields):
+            self._copy_fields(job, opened, floor, inside)
+        else:
+            self._copy_items(job, opened, floor, inside)
+
+    def _is_light_enough(self, value: Any, job: _Job, share: int) -> bool:
+        """Whether a container may stay as it is; `_put` has tried the small ones of the host."""
+        if value is job.value and len(value) <= _SMALL:
+            return False
+        self._steps -= min(len(value), share // 8) // _NUMBERS_PER_STEP
+        return self._is_light(value, job.around.depth, max(share, _SMALL_ROOM))
+
+    def _put_atom(self, job: _Job, value: Any) -> None:
+        if isinstance(value, str):
+            self._put_text(job.holder, job.key, str.__str__(value), job.place)
+        else:
+            job.holder[job.key] = number(value)
+
+    def _copy_fields(self, job: _Job, fields: Fields, floor: int, inside: _Around) -> None:
+        copied: dict[str, Any] = {}
+        job.holder[job.key] = copied
+        most = self._steps // (_FOREIGN // 4 if fields.foreign else 1)
+        pairs = self._taken(job, fields.pairs, fields.length, most)
+        names = _Names(pairs)
+        for done, (key, member) in enumerate(pairs):
+            if self._room < floor or self._steps <= 0:
+                self._leave_out(job.place, (len(pairs) - done) * 5)
+                break
+            self._steps -= 1
+            name = names.name(key)
+            if type(key) is str and len(key) > len(name):
+                self._leave_out((job.place, name), len(key) - len(name))
+            self._room -= len(name) + len('"":')
+            self._put(copied, name, member, (job.place, name), inside)
+
+    def _copy_items(self, job: _Job, items: Items, floor: int, inside: _Around) -> None:
+        copied: list[Any] = []
+        job.holder[job.key] = copied
+        most = self._steps * _NUMBERS_PER_STEP // (_FOREIGN if items.foreign else 1)
+        members = self._taken(job, items.members, items.length, most)
+        self._steps -= len(members) // 64
+        if self._copy_numbers(job, copied, members, floor):
+            return
+        for index, member in enumerate(members):
+            if self._room < floor or self._steps <= 0:
+                self._leave_out(job.place, (len(members) - index) * 2)
+                break
+            self._steps -= 1
+            copied.append(None)
+            self._put(copied, index, member, (job.place, index), inside)
+
+    def _copy_numbers(self, job: _Job, copied: list[Any], members: list[Any], floor: int) -> bool:
+        """Copy a list of nothing but numbers at once; whether it is one."""
+        if not members or not _NUMBERS.issuperset(map(type, members)):
+            return False
+        try:
+            size = len(orjson.dumps(members))
+        except TypeError:  # one is beyond 64 bits
+            return False
+        room = max(self._room - floor, 0)
+        kept = len(members) if size <= room else len(members) * room // size
+        if kept < len(members):
+            self._leave_out(job.place, size - room)
+        copied.extend(members[:kept])
+        self._room -= min(size, room)
+        return True
+
+    def _taken(self, job: _Job, members: Iterable[Any], count: int | None, most: int) -> list[Any]:
+        """The first of the members, as many as there may be room for."""
+        most = max(min(most, self._room // 2), 0)
+        source = iter(members)
+        taken: list[Any] = []
+        with contextlib.suppress(Exception):  # of the host's; what came before has been added
+            taken.extend(islice(source, most))
+        if len(taken) == most and count != most:
+            self._leave_out(job.place, max((count or 0) - most, 1) * 2)
+        return taken
+
+    def _leave_out(self, place: Path | None, size: int) -> None:
+        self._places[place] = None
+        self._missing += size
+
+    def _shorten(self) -> None:
+        """Shorten the longest texts to one length if there is not enough room for all of them."""
+        if not self._long:
+            return
+        # What each of them has been priced at is theirs as well.
+        room = self._limit // 8 + max(self._room, 0) + _PRICED_TEXT * len(self._long)
+        whole = [each.holder[each.key] for each in self._long]
+        most = max(common_size([len(text) for text in whole], room), _PRICED_TEXT)
+        texts = [scrubbed(text[:most]) for text in whole]
+        # One character is up to six bytes of JSON.
+        sizes = [len(orjson.dumps(text)) for text in texts]
+        longest = max(common_size(sizes, room), _PRICED_TEXT)
+        for (holder, key, place), text, given, size in zip(
+            self._long, texts, whole, sizes, strict=True
+        ):
+            holder[key] = text
+            if size > longest or len(given) > most:
+                holder[key] = shortened = beginning(text + _ELLIPSIS, min(longest, size))
+                self._leave_out(place, len(given) - len(shortened))
+
+
+class _Names:
+    """Names the members of an object, each differently."""
+
+    def __init__(self, pairs: list[tuple[Any, Any]]) -> None:
+        # Text that is a name as it stands keeps it, wherever it comes in the object.
+        self._taken = {key for key, _ in pairs if _is_name(key)}
+        self._numbers: dict[str, int] = {}
+
+    def name(self, key: Any) -> str:
+        if _is_name(key):
+            return cast("str", key)
+        try:
+            text = scrubbed(key[: MAX_KEY + 1]) if type(key) is str else key_text(key)
+        except Exception:  # noqa: BLE001 - the host's code
+            text = named(key)
+        name = text if len(text) <= MAX_KEY else text[:MAX_KEY] + _ELLIPSIS
+        base, counted = name, self._numbers.get(name, 1)
+        while name in self._taken:
+            counted += 1
+            name = f"{base} ({counted})"
+        self._numbers[base] = counted
+        self._taken.add(name)
+        return name
+
+
+def _is_name(key: Any) -> bool:
+    return type(key) is str and len(key) <= MAX_KEY and (key.isascii() or scrubbed(key) == key)
+
+
+def number(value: Any) -> Any:
+    """A number, a boolean or None as JSON has it: text beyond 64 bits, None for NaN."""
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, float):
+        return float.__float__(value) if math.isfinite(value) else None
+    plain = int.__int__(value)
+    return plain if -(2**63) <= plain < 2**64 else digits(plain)

@@ -1,0 +1,269 @@
+"""Dumps a pydantic model by its own serializer, member by member where the whole cannot be dumped.
+
+What a model excludes, masks, renames or computes holds always, because nothing but its serializer
+is ever asked: a member that it cannot dump is left out by `exclude`, with a note in its place, and
+so is one that would take too long.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, cast
+
+from prefactor_recorder.encoding.values import type_of
+from prefactor_recorder.guard import failures
+
+MAX_ATTEMPTS = 200
+"""Members that are tried by themselves to find those that cannot be dumped."""
+_PER_STEP = 4
+"""Members that are counted, or dumped, in the time that one takes to be copied."""
+_NOTE = "<not recorded: {}>"
+
+_Route = tuple["str | int", ...]
+"""Where a member is: names of fields, keys of dicts, indices of lists."""
+
+
+class Dumped(NamedTuple):
+    """What a model says of itself."""
+
+    value: Any
+    steps: int
+    """What it has cost."""
+    heavy: tuple[str, ...]
+    """Fields that were left out because they are too large."""
+
+
+def dump(model: Any, steps: int, fallback: Callable[[Any], Any]) -> Dumped:
+    """Dump a model as JSON values. Never raises for a member; raises for one that says nothing.
+
+    Args:
+        model: Of pydantic: a `BaseModel`, a root model, or a dataclass.
+        steps: How many members there is time for.
+        fallback: What stands for a member of a type that pydantic does not know.
+    """
+    room = steps * _PER_STEP
+    counter = _Counter(room)
+    heavy = tuple(name for name, member in _fields_of(model) if not counter.fits(member))
+    if heavy and getattr(type_of(model), "__pydantic_root_model__", False):
+        return Dumped("...", (room - counter.left) // _PER_STEP, heavy)
+    dumper = _Dumper(model, fallback)
+    for name in heavy:
+        dumper.leave_out((name,))
+    for route in counter.secrets(model):
+        dumper.leave_out(route)
+    return Dumped(dumper.dump(), (room - counter.left) // _PER_STEP, heavy)
+
+
+class _Dumper:
+    """One dump in the making."""
+
+    def __init__(self, model: Any, fallback: Callable[[Any], Any]) -> None:
+        self._model = model
+        self._serializer: Any = type_of(model).__pydantic_serializer__
+        self._fallback = fallback
+        self._excluded: dict[str | int, Any] = {}
+        self._attempts = MAX_ATTEMPTS
+        self._notes: dict[_Route, str] = {}
+
+    def leave_out(self, route: _Route) -> None:
+        """Exclude a member, unless something around it is excluded."""
+        tree = self._excluded
+        for link in route[:-1]:
+            below = tree.setdefault(link, {})
+            if below is True:
+                return
+            tree = below
+        tree[route[-1]] = True
+
+    def dump(self) -> Any:
+        overridden = _overridden(type_of(self._model))
+        if overridden is not None:  # the host's own way of saying what is to be seen
+            return overridden(self._model, mode="json")
+        try:
+            return self._ask()
+        except Exception as error:  # noqa: BLE001 - types and serializers of the host
+            failures.note("encode", error)
+        for route, reason in self._undumpable((), self._model):
+            if not route:
+                raise reason
+            self.leave_out(route)
+            self._notes[route] = _NOTE.format(type(reason).__name__)
+        dumped = self._ask()
+        for route, note in self._notes.items():
+            _put(dumped, route, note)
+        return dumped
+
+    def _ask(self, include: Any = None) -> Any:
+        try:
+            return self._serializer.to_python(
+                self._model,
+                mode="json",
+                warnings=False,
+                include=include,
+                exclude=self._excluded or None,
+                fallback=self._fallback,
+            )
+        except Exception as error:
+            cause = error.__cause__
+            if cause is None or isinstance(cause, Exception):
+                raise
+            raise cause from None  # an interrupt, which is meant for the host
+
+    def _undumpable(self, route: _Route, value: Any) -> Iterator[tuple[_Route, Exception]]:
+        """The smallest members that cannot be dumped."""
+        try:
+            self._attempts -= 1
+            self._ask(_only(route) if route else None)
+        except Exception as error:  # noqa: BLE001 - see `dump`
+            found = False
+            for link, member in _members(value):
+                if self._attempts <= 0:
+                    break
+                for each in self._undumpable((*route, link), member):
+                    found = True
+                    yield each
+            if not found or self._attempts <= 0:
+                yield route, error
+
+
+def _only(route: _Route) -> Any:
+    tree: Any = True
+    for link in reversed(route):
+        tree = {link: tree}
+    return tree
+
+
+def _put(dumped: Any, route: _Route, note: str) -> None:
+    """Put a note where a member was left out; not into a list, whose other members have moved."""
+    for link in route[:-1]:
+        try:
+            dumped = dumped[link]
+        except (LookupError, TypeError):  # renamed, or represented differently
+            return
+    if isinstance(dumped, dict):
+        dumped[route[-1]] = note
+
+
+def _overridden(kind: Any) -> Any:
+    """The `model_dump` of a model class that has made its own."""
+    method = getattr(kind, "model_dump", None)
+    owner = getattr(method, "__module__", "")
+    return None if method is None or owner.startswith("pydantic.") else method
+
+
+def _is_model(value: Any) -> bool:
+    return hasattr(type_of(value), "__pydantic_serializer__")
+
+
+def _fields_of(model: Any) -> Iterator[tuple[str, Any]]:
+    """Fields and extra members as they are held, then the computed ones, which are not read."""
+    kind = type_of(model)
+    held: Mapping[str, Any] | None = getattr(model, "__dict__", None)
+    for name in getattr(kind, "__pydantic_fields__", held or ()):
+        if held is None:  # a dataclass with slots
+            yield name, getattr(model, name, None)
+        elif name in held:
+            yield name, held[name]
+    yield from (getattr(model, "__pydantic_extra__", None) or {}).items()
+    decorators = getattr(kind, "__pydantic_decorators__", None)
+    for name in getattr(decorators, "computed_fields", ()):
+        yield name, None
+
+
+def _members(value: Any) -> Iterator[tuple[str | int, Any]]:
+    if _is_model(value):
+        root = getattr(type_of(value), "__pydantic_root_model__", False)
+        yield from _members(value.root) if root else _fields_of(value)
+    elif type_of(value) is dict:
+        yield from value.items()
+    elif type_of(value) is list or type_of(value) is tuple:
+        yield from enumerate(cast("Sequence[Any]", value))
+
+
+class _Counter:
+    """Counts what a model holds, as far as there is time to dump it."""
+
+    def __init__(self, left: int) -> None:
+        self.left = left
+
+    def fits(self, value: Any) -> bool:
+        """Whether a member can be dumped; it then lowers what is left for the others."""
+        left = self._after(value, self.left)
+        if left < 0:
+            self.left -= self.left // 8  # the time that was spent to find out
+            return False
+        self.left = left
+        return True
+
+    @staticmethod
+    def _after(value: Any, left: int) -> int:
+        waiting = [value]
+        while waiting and left >= 0:
+            members = _held(waiting.pop())
+            if members is None:
+                return -1
+            left -= 1 + len(members)
+            if left < 0:
+                break
+            kinds = set(map(type, members))
+            if kinds <= _NUMBERS:
+                continue
+            for member in members:
+                kind = type_of(member)
+                if kind in _TEXTS:
+                    left -= len(member) // _TEXT_PER_MEMBER
+                elif kind not in _NUMBERS:
+                    waiting.append(member)
+        return left
+
+    def secrets(self, model: Any) -> Iterator[_Route]:
+        """Members that LangChain's classes call secrets."""
+        waiting: list[tuple[_Route, Any]] = [((), model)]
+        left = self.left if "langchain_core" in sys.modules else 0
+        while waiting and left > 0:
+            route, value = waiting.pop()
+            for name in _secret_names(value):
+                yield (*route, name)
+            for link, member in _members(value):
+                left -= 1
+                if type_of(member) not in _TEXTS | _NUMBERS:
+                    waiting.append(((*route, link), member))
+
+
+def _secret_names(value: Any) -> list[str]:
+    if not hasattr(type_of(value), "lc_secrets"):
+        return []
+    secrets: Mapping[str, Any] = value.lc_secrets
+    fields: Mapping[str, Any] = getattr(type_of(value), "__pydantic_fields__", {})
+    return [
+        name
+        for name, field in fields.items()
+        if name in secrets or getattr(field, "alias", None) in secrets
+    ]
+
+
+_TEXTS = frozenset({str, bytes, bytearray})
+_NUMBERS = frozenset({int, float, bool, type(None)})
+_TEXT_PER_MEMBER = 1024
+_DICT: Any = dict
+
+
+def _held(value: Any) -> Any:
+    """The members of a value, without running code of its class; None for an iterator.
+
+    Pydantic would read an iterator to its end, which it may not have.
+    """
+    if _is_model(value):
+        return [member for _, member in _fields_of(value)]
+    if isinstance(value, dict | list | tuple | set | frozenset | deque):
+        held = cast("Any", value)
+        return _DICT.values(held) if isinstance(value, dict) else held
+    if isinstance(value, Iterator):
+        return None
+    if isinstance(value, str | bytes | bytearray):
+        return range(len(value) // _TEXT_PER_MEMBER)
+    known = getattr(value, "__dict__", {}) if dataclasses.is_dataclass(value) else {}
+    return list(known.values())

@@ -1,0 +1,348 @@
+"""Opens a value: what its members are, or the plain value that stands for it.
+
+Nothing here looks into an object past what its class means to show. A model is asked by its own
+serializer, a class with fields by its fields, and an object of an unknown class is only described:
+by its `repr()` if nothing it refers to has members of its own, else by the name of its class.
+"""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import datetime as dt
+import enum
+import gc
+import types
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, ValuesView
+from collections.abc import Set as AbstractSet
+from itertools import islice
+from numbers import Number
+from pathlib import PurePath
+from typing import Any, NamedTuple, cast
+
+import orjson
+
+from prefactor_recorder.encoding.values import MAX_TEXT, OPTIONS, scrubbed, type_of
+
+HIDDEN = "**********"
+"""Stands for a secret, as pydantic writes it."""
+_MAX_CONVERSIONS = 8
+_MAX_REFERENCES = 64
+_LEAVES = frozenset(
+    {
+        *(str, bytes, int, float, bool, complex, type(None), dt.datetime, dt.date, dt.time),
+        *(dt.timedelta, uuid.UUID, type, types.ModuleType),
+    }
+)
+_ONLY_NAMED = (
+    types.FunctionType,
+    types.BuiltinFunctionType,
+    types.MethodType,
+    types.ModuleType,
+    type,
+)
+
+
+class Fields(NamedTuple):
+    """The members of an object by name."""
+
+    pairs: Iterable[tuple[Any, Any]]
+    length: int | None
+    """How many there are, if that is known."""
+    foreign: bool = False
+    """Whether the host's own code hands them over."""
+
+
+class Items(NamedTuple):
+    """The members of a list."""
+
+    members: Iterable[Any]
+    length: int | None
+    foreign: bool = False
+
+
+class Opened(NamedTuple):
+    """What a value came to."""
+
+    value: Any
+    """`Fields`, `Items`, a dict, list or tuple, or a text, number, boolean or None."""
+    steps: int = 0
+    """What it has cost besides."""
+    heavy: tuple[str, ...] = ()
+    """Members of a model that were left out because they are too large to be asked for."""
+
+
+class Opener:
+    """Opens the values of one payload; a model that is met again is not asked again.
+
+    Args:
+        limit: Bytes of a text or of binary data that are of use.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        # With the model, so that its id stays its own.
+        self._dumped: dict[int, tuple[Any, Any]] = {}
+
+    def open(self, value: Any, steps: int) -> Opened:
+        """What stands for a value; may raise what the host's code raises.
+
+        Args:
+            value: Any value.
+            steps: How many members there is time for.
+        """
+        spent = 0
+        heavy: tuple[str, ...] = ()
+        for _ in range(_MAX_CONVERSIONS):
+            kind = cast("Any", type(value))
+            if kind is dict or kind is list or kind is tuple:
+                return Opened(value, spent, heavy)
+            if value is None or (issubclass(kind, str | int | float) and not _is_enum(kind)):
+                return Opened(value, spent, heavy)
+            if hasattr(kind, "__pydantic_serializer__"):
+                value, cost, heavy = self._model(value, steps - spent)
+                spent += cost
+                continue
+            opened = self._converted(value, kind, steps)
+            if isinstance(opened, Fields | Items):
+                return Opened(opened, spent, heavy)
+            value = opened
+        return Opened(named(value), spent, heavy)
+
+    def _model(self, value: Any, steps: int) -> tuple[Any, int, tuple[str, ...]]:
+        known = self._dumped.get(id(value))
+        if known is not None:
+            return known[1], 0, ()
+        from prefactor_recorder.encoding.models import dump  # noqa: PLC0415 - only where models are recorded
+
+        dumped = dump(value, steps, self._plain)
+        self._dumped[id(value)] = value, dumped.value
+        return dumped
+
+    def _plain(self, value: Any) -> Any:
+        """What stands for a member of a model that pydantic does not know, without its members."""
+        try:
+            opened = self._converted(value, type(value), 1)
+        except Exception:  # noqa: BLE001 - the host's code
+            return named(value)
+        if isinstance(opened, str):
+            return scrubbed(opened)
+        return named(value) if isinstance(opened, Fields | Items) else opened
+
+    def _converted(self, value: Any, kind: Any, steps: int) -> Any:
+        if hasattr(kind, "get_secret_value"):
+            return HIDDEN
+        if issubclass(kind, bytes | bytearray | memoryview):
+            return _binary(value, self._limit)
+        if _is_enum(kind):
+            return value.value
+        for method, arguments in _DUMPS:
+            if hasattr(kind, method) and (arguments or hasattr(kind, "__fields__")):
+                return getattr(value, method)(**arguments)
+        opened = _class_fields(value, kind) or _collection(value, kind)
+        return _described(value, kind, steps) if opened is None else opened
+
+
+_DUMPS: tuple[tuple[str, dict[str, Any]], ...] = (("model_dump", {"mode": "json"}), ("dict", {}))
+"""How models say themselves what is to be seen of them: pydantic's, and those before its second
+version."""
+
+
+def _is_enum(kind: type[Any]) -> bool:
+    return issubclass(kind, enum.Enum)
+
+
+def _described(value: Any, kind: Any, steps: int) -> Any:
+    if hasattr(kind, "tolist"):
+        return _first_rows(value, steps).tolist()
+    if hasattr(kind, "to_dict"):
+        return _first_rows(value, steps).to_dict()
+    if issubclass(kind, dt.datetime | dt.date | dt.time | uuid.UUID):
+        return _written(value)
+    if issubclass(kind, Number | PurePath):
+        return str(value)[:MAX_TEXT]
+    if issubclass(kind, BaseException):
+        from prefactor_recorder.encoding.exception_info import message_of  # noqa: PLC0415 - seldom part of a payload
+
+        return message_of(value)
+    return description(value)
+
+
+def _class_fields(value: Any, kind: Any) -> Fields | None:
+    """The fields of a class that has them: a dataclass, one of attrs or of msgspec.
+
+    What a class keeps out of its `repr()` (`repr=False`, a name with an underscore) is kept out
+    here, and what it shows there by a function of its own is shown by that.
+    """
+    if dataclasses.is_dataclass(kind):
+        fields = [(each.name, each.name, each.repr) for each in dataclasses.fields(value)]
+    elif hasattr(kind, "__attrs_attrs__"):
+        fields = [(each.name, each.name, each.repr) for each in kind.__attrs_attrs__]
+    elif hasattr(kind, "__struct_fields__"):
+        names = zip(kind.__struct_fields__, kind.__struct_encode_fields__, strict=True)
+        fields = [(name, outside, True) for name, outside in names]
+    else:
+        return None
+    return Fields(_shown(value, fields), len(fields))
+
+
+def _shown(value: Any, fields: list[tuple[str, str, Any]]) -> Iterator[tuple[str, Any]]:
+    for name, outside, shows in fields:
+        if not shows or name.startswith("_"):
+            continue
+        try:
+            member = getattr(value, name, None)
+            yield outside, shows(member) if callable(shows) else member
+        except Exception:  # noqa: BLE001 - a property of the host's object
+            yield outside, None
+
+
+def _collection(value: Any, kind: Any) -> Fields | Items | None:
+    """The members of a mapping, a sequence or a set; never those of an iterator."""
+    if isinstance(value, Mapping):
+        if _inherits(kind, _DICT, "__iter__", "__getitem__", "items"):
+            return Fields(_DICT.items(value), _DICT.__len__(value))
+        return Fields(_pairs(value), _length(value), foreign=True)
+    if isinstance(value, Sequence | AbstractSet | ValuesView):
+        builtin = kind.__module__ in {"builtins", "collections", "array"}
+        own = not builtin and getattr(kind, "__iter__", None) not in _ITERATIONS
+        return Items(cast("Any", value), _length(value), foreign=own)
+    return None
+
+
+_DICT: Any = dict
+_BUILTIN: tuple[Any, ...] = (list, tuple, set, frozenset)
+_ITERATIONS = frozenset(each.__iter__ for each in _BUILTIN)
+
+
+def _pairs(value: Any) -> Iterator[tuple[Any, Any]]:
+    for key in value:
+        try:
+            yield key, value[key]
+        except Exception:  # noqa: BLE001 - the others are kept
+            yield key, None
+
+
+def _inherits(kind: type[Any], base: type[Any], *names: str) -> bool:
+    return issubclass(kind, base) and all(
+        getattr(kind, name) is getattr(base, name) for name in names
+    )
+
+
+def _length(value: Any) -> int | None:
+    try:
+        return len(value)
+    except Exception:  # noqa: BLE001 - the host's code, or an OverflowError
+        return None
+
+
+def _first_rows(value: Any, most: int) -> Any:
+    """An array or a table, cut to as many rows as have `most` cells; raises if it cannot be."""
+    cells = getattr(value, "size", None)
+    if callable(cells):  # a tensor
+        cells = value.numel()
+    if cells is None:
+        cells = _length(value)
+    if cells is None or cells <= most:
+        return value
+    rows = len(value)
+    if rows * most < cells:
+        raise ValueError("one row of it is too large")
+    return value[: rows * most // cells]
+
+
+def _binary(value: Any, limit: int) -> str:
+    """Bytes as the text they are, else in base64."""
+    if type_of(value) is memoryview and not (value.ndim == 1 and value.c_contiguous):
+        value = value.cast("B") if value.c_contiguous else value[:limit].tobytes()
+    head = bytes(value[:limit])
+    try:
+        return head.decode()
+    except UnicodeDecodeError as error:
+        # A cut may fall into the last character.
+        if len(head) < len(value) and error.start > limit - 4:
+            return head[: error.start].decode()
+    return base64.b64encode(head).decode()
+
+
+def _written(value: Any) -> str:
+    try:
+        return cast("str", orjson.loads(orjson.dumps(value, option=OPTIONS)))
+    except TypeError:  # a class derived from one of them
+        return value.isoformat() if hasattr(value, "isoformat") else str(value)
+
+
+def description(value: Any) -> str:
+    """The words an object has for itself, cut; the name of its class if it holds other objects."""
+    kind = type_of(value)
+    try:
+        if isinstance(value, _ONLY_NAMED):
+            return scrubbed(f"<{kind.__name__} {value.__name__}>"[:MAX_TEXT])
+        if kind.__repr__ is object.__repr__ or not _holds_leaves(value, kind):
+            return named(value)
+        return scrubbed(repr(value)[:MAX_TEXT])
+    except Exception:  # noqa: BLE001 - a __repr__ of the host
+        return named(value)
+
+
+def named(value: Any) -> str:
+    """An object by the name of its class."""
+    return scrubbed(f"<{type(value).__qualname__}>"[:MAX_TEXT])
+
+
+def _holds_leaves(value: Any, kind: type[Any]) -> bool:
+    """Whether nothing that an object refers to has members of its own.
+
+    Its `repr()` then shows texts and numbers at most, and not another object by that object's
+    `repr()`, which may show what is excluded from it.
+    """
+    size = 0
+    for each in gc.get_referents(value):
+        if each is kind:
+            continue
+        members: list[Any] = [each]
+        if type_of(each) is dict:
+            members = list(islice(each.values(), _MAX_REFERENCES + 1))
+        elif type_of(each) is tuple and len(each) <= _MAX_REFERENCES:
+            members = list(each)
+        if len(members) > _MAX_REFERENCES or not _LEAVES.issuperset(map(type, members)):
+            return False
+        size += sum(len(member) for member in members if isinstance(member, str | bytes))
+    return size <= _MAX_REFERENCES * MAX_TEXT
+
+
+def is_leaf(value: Any) -> bool:
+    """Whether a value is a text, a number or the like, without members."""
+    return type(value) in _LEAVES
+
+
+def digits(number: int) -> str:
+    """A number beyond 64 bits as text."""
+    if number.bit_length() > MAX_TEXT:  # Python itself refuses to write out the longest ones
+        return f"<int of {number.bit_length()} bits>"
+    return str(number)
+
+
+def key_text(key: Any, depth: int = 0) -> str:
+    """The name of a member whose key is not text."""
+    kind = type_of(key)
+    if _is_enum(kind) and depth < _MAX_CONVERSIONS:
+        return key_text(key.value, depth + 1)
+    if kind is tuple and depth < _MAX_CONVERSIONS and len(key) <= _MAX_REFERENCES:
+        parts = [key_text(each, depth + 1) for each in key]
+        return f"({', '.join(parts)}{',' * (len(parts) == 1)})"[:MAX_TEXT]
+    for known, text in _KEYS:
+        if issubclass(kind, known):
+            return scrubbed(text(key)[:MAX_TEXT])
+    return description(key)
+
+
+_KEYS: tuple[tuple[Any, Callable[[Any], str]], ...] = (
+    (str, str.__str__),
+    (bool, bool.__repr__),
+    (int, lambda key: digits(int.__int__(key))),
+    (bytes, lambda key: _binary(key, MAX_TEXT)),
+    ((dt.datetime, dt.date, dt.time, uuid.UUID), _written),
+    (PurePath, str),
+)

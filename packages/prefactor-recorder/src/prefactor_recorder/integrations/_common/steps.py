@@ -1,0 +1,260 @@
+"""Steps that another library reports as begun and ended, kept as spans between the two reports.
+
+What the integrations of such libraries share: the library has ids of its own for a step and the one
+above it, calls from any thread or task, and is not always going to say that a step has ended.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any
+
+from prefactor_recorder.context import innermost
+from prefactor_recorder.current import current_run
+from prefactor_recorder.guard import failures, warn_once
+from prefactor_recorder.span import CANCELLATIONS, ROOT, Span
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
+
+    from prefactor_recorder.recorder import Recorder
+    from prefactor_recorder.run import Run
+    from prefactor_recorder.span import Root, Status
+    from prefactor_recorder.span_types.registry import SpanTypes
+
+MAX_OPEN = 10_000
+"""Steps kept at once. The one that nothing has happened in for longest is given up beyond it."""
+
+
+class Step:
+    """A step between its beginning and its end.
+
+    Args:
+        span: What is recorded of it.
+        own: The run that was opened for it and ends with it; None inside another run.
+        above: The library's id of the step above; None if that is not kept here.
+        outside: What was current in the calling code when it began.
+        borrowed: Whether the span is that of the step above, and goes on when this one ends.
+    """
+
+    __slots__ = ("above", "borrowed", "notes", "outside", "own", "span")
+
+    def __init__(
+        self,
+        span: Span,
+        own: Run | None,
+        above: object,
+        outside: object,
+        *,
+        borrowed: bool = False,
+    ) -> None:
+        self.borrowed = borrowed
+        self.span = span
+        self.own = own
+        self.above = above
+        self.outside = outside
+        self.notes: dict[str, Any] = {}
+        """What an integration remembers until the end."""
+
+    @property
+    def recorded(self) -> bool:
+        """Whether anything is kept of it; what it came to need not be worked out if not."""
+        return self.span.run.live
+
+    def place_below(self) -> Span:
+        """The span that a step hangs from which begins now, somewhere inside this one.
+
+        Usually this step's. But when the host's code, called by the library, has opened a span and
+        calls the library again in there, then that one.
+        """
+        here = innermost()
+        if isinstance(here, Span) and here is not self.outside and here.run is self.span.run:
+            return here
+        return self.span
+
+
+class Steps:
+    """The open steps of one library.
+
+    Args:
+        recorder: Opens a run for a step that begins outside of every run; None leaves such steps
+            unrecorded.
+        agent_id: The agent of such runs.
+        version: Its version.
+        types: Declared with all runs of the recorder from now on.
+        limit: Steps kept at once.
+    """
+
+    def __init__(
+        self,
+        recorder: Recorder | None,
+        *,
+        agent_id: str | None,
+        version: str | Mapping[str, Any] | None,
+        types: SpanTypes,
+        limit: int = MAX_OPEN,
+    ) -> None:
+        if recorder is not None:
+            recorder.include(types)
+        self._recorder = recorder
+        self._agent_id = agent_id
+        self._version = version
+        self._limit = limit
+        self._open: OrderedDict[object, Step] = OrderedDict()
+        # Re-entrant: collecting garbage may close a generator in here, whose step ends then.
+        self._lock = threading.RLock()
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def get(self, key: object) -> Step | None:
+        """The open step with this id."""
+        return self._open.get(key)
+
+    def within(self, key: object, above: object) -> bool:
+        """Whether a step is open and below another, or, if that is not open, open at all."""
+        step = self._open.get(key)
+        if above not in self._open:
+            return step is not None
+        while step is not None and step.above != above:
+            step = self._open.get(step.above)
+        return step is not None
+
+    def open(
+        self,
+        key: object,
+        above: object,
+        schema_name: str,
+        payload: Callable[[], Mapping[str, Any]],
+        *,
+        started_at: datetime | None = None,
+    ) -> Step | None:
+        """Begin a step; None if it belongs to no run.
+
+        Args:
+            key: The library's id of it.
+            above: The library's id of the step above, if there is one.
+            schema_name: The span type.
+            payload: Makes what went in, if it is recorded at all.
+            started_at: When it began, if not now.
+
+        Raises:
+            RunTerminated: The run has been terminated.
+        """
+        parent, own = self._open.get(above), None
+        place: Span | Root | None = None
+        if parent is not None:
+            place = parent.place_below()
+            run: Run | None = place.run
+        else:
+            run, above = current_run(), None
+        if run is None:
+            place, run = ROOT, (own := self._run_of_its_own())
+        if run is None:
+            return None
+        made = _made(payload, run)
+        span = run.start_span(schema_name, made, parent=place, started_at=started_at)
+        return self._keep(key, Step(span, own, above, innermost()))
+
+    def alias(self, key: object, above: object) -> None:
+        """Let what begins below another id hang from an open step, until that id is closed."""
+        parent = self._open.get(above)
+        if parent is not None:
+            self._keep(key, Step(parent.place_below(), None, above, innermost(), borrowed=True))
+
+    def close(
+        self,
+        key: object,
+        result: Callable[[Step], Mapping[str, Any]] | None = None,
+        *,
+        status: Status = "complete",
+        error: BaseException | None = None,
+        finished_at: datetime | None = None,
+    ) -> None:
+        """End a step, and the run that was opened for it; nothing if it is not open.
+
+        Args:
+            key: The library's id of it.
+            result: Makes what it came to, if it is recorded at all.
+            status: How it ended; an error decides that itself.
+            error: What it raised.
+            finished_at: When it ended, if not now.
+        """
+        with self._lock:
+            step = self._open.pop(key, None)
+        if step is not None:
+            _end(step, result, status=status, error=error, finished_at=finished_at)
+
+    def _run_of_its_own(self) -> Run | None:
+        if self._recorder is None:
+            warn_once(
+                "outside",
+                "A call was made outside of every run and is not recorded. Make it inside of "
+                "`with recorder.run(...)`, or hand a recorder to the integration.",
+            )
+            return None
+        run = self._recorder.run(self._agent_id, version=self._version)
+        run.start()
+        return run
+
+    def _keep(self, key: object, step: Step) -> Step:
+        given_up = None
+        with self._lock:
+            self._open[key] = step
+            above = step.above
+            # Whatever something happens in is in use, however long ago it began.
+            while (parent := self._open.get(above)) is not None:
+                self._open.move_to_end(above)
+                above = parent.above
+            if len(self._open) > self._limit:
+                _, given_up = self._open.popitem(last=False)
+        if given_up is not None:
+            _end(given_up, _unfinished, status="cancelled")
+        return step
+
+
+def _made(payload: Callable[[], Mapping[str, Any]], run: Run) -> Mapping[str, Any] | None:
+    """What went in. A step is recorded without it rather than not at all: others hang from it."""
+    try:
+        return payload() if run.live else None
+    except Exception as error:  # noqa: BLE001 - objects of the host are looked at in there
+        failures.note("payload", error)
+        return None
+
+
+def _came_to(result: Callable[[Step], Mapping[str, Any]], step: Step) -> Mapping[str, Any] | None:
+    """What it came to. A step whose result cannot be told has ended all the same."""
+    try:
+        return result(step)
+    except Exception as error:  # noqa: BLE001 - as above
+        failures.note("result", error)
+        return None
+
+
+def _unfinished(_: Step) -> Mapping[str, Any]:
+    return {"unfinished": "its end was never reported"}
+
+
+def _end(
+    step: Step,
+    result: Callable[[Step], Mapping[str, Any]] | None,
+    *,
+    status: Status = "complete",
+    error: BaseException | None = None,
+    finished_at: datetime | None = None,
+) -> None:
+    """Record the end of a step that is no longer kept."""
+    if step.borrowed:
+        return
+    told = None if result is None or not step.recorded else _came_to(result, step)
+    if error is None:
+        step.span.finish(told, status=status, finished_at=finished_at)
+    else:
+        if told:
+            step.span.set_result(told)
+        step.span.end_with(error)
+        status = "cancelled" if isinstance(error, CANCELLATIONS) else "failed"
+    if step.own is not None:
+        step.own.finish(status, finished_at=finished_at)

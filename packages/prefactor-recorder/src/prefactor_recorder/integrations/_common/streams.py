@@ -1,0 +1,252 @@
+"""Streams and raw responses stay the vendor's own objects; reading them tells a `Call`.
+
+An object is watched by giving it a subclass of its own class, made once for each class. A proxy
+would have to imitate attributes, context managers and `isinstance`, in every version of a vendor's
+client, and the host would find out where it does not; a subclass only adds to the protocol itself.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from typing import TYPE_CHECKING, Any
+
+from prefactor_recorder.guard import guarded
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator
+
+    from prefactor_recorder.integrations._common.call import Call
+
+KEY = "_prefactor_call"
+"""Where a watched object keeps its call."""
+
+
+def watch(answer: Any, call: Call) -> None:
+    """See to it that a call ends when its answer has been read, whatever the answer is."""
+    if not _watched(answer, call):
+        call.closed()
+
+
+@guarded
+def _watched(answer: Any, call: Call) -> bool:
+    if is_stream(answer):
+        watch_stream(answer, call)
+    elif "http_response" in getattr(answer, "__dict__", ()):  # models search for what they lack
+        if answer.http_response.is_closed:
+            call.answered_with(answer.http_response)
+        else:
+            call.arrived(answer.http_response)
+            _rebase(answer, call, watched_raw_response)
+    else:
+        call.answered(answer)
+    return True
+
+
+def is_stream(answer: Any) -> bool:
+    """Whether an answer is read piece by piece."""
+    kind = answer.__class__
+    return hasattr(kind, "__next__") or hasattr(kind, "__anext__")
+
+
+def watch_stream(stream: Any, call: Call) -> None:
+    """Tell the call about every piece that is read, and how reading ends."""
+    if KEY in stream.__dict__:
+        return
+    call.streams()
+    call.arrived(stream.response)
+    # The helpers around a stream close its response and not the stream.
+    _rebase(stream.response, call, watched_http_response)
+    asynchronous = hasattr(stream, "__anext__")
+    if type(stream.__class__) is type:
+        _rebase(stream, call, watched_async_stream if asynchronous else watched_stream)
+        return
+    # Older streams of Anthropic answer `isinstance` themselves, and deny their subclasses. What is
+    # replaced is private, but in versions that can no longer change.
+    passing: Any = _passing_async if asynchronous else _passing
+    stream.__dict__.update({KEY: call, "_iterator": passing(call, stream.__dict__["_iterator"])})
+
+
+def _rebase(watched: Any, call: Call, subclass: Callable[[type], type]) -> None:
+    watched.__dict__[KEY] = call
+    watched.__class__ = subclass(watched.__class__)
+
+
+def call_of(watched: Any) -> Call:
+    """The call that is told about a watched object."""
+    call: Call = watched.__dict__[KEY]
+    return call
+
+
+def subclass_of(kind: type, members: dict[str, Any]) -> type:
+    """A subclass that goes by the name of its base."""
+    names = {name: getattr(kind, name) for name in ("__module__", "__qualname__", "__doc__")}
+    return type(kind.__name__, (kind,), {**names, **members})
+
+
+def _read(call: Call, get: Callable[[], Any]) -> Any:
+    """The next piece, told to the call; so is what there is instead of one."""
+    call.reading += 1
+    try:
+        piece = get()
+    except StopIteration:
+        call.exhausted()
+        raise
+    except BaseException as error:
+        call.raised(error)
+        raise
+    finally:
+        call.reading -= 1
+    call.piece(piece)
+    return piece
+
+
+def _passing(call: Call, pieces: Iterator[Any]) -> Iterator[Any]:
+    while True:
+        try:
+            piece = _read(call, pieces.__next__)
+        except StopIteration:
+            return
+        yield piece
+
+
+@functools.cache
+def watched_stream(kind: Any) -> type:
+    """A stream's class, with what it yields passing by its call."""
+
+    def following(self: Any) -> Any:
+        return _read(call_of(self), lambda: kind.__next__(self))
+
+    def iterate(self: Any) -> Iterator[Any]:
+        return _passing(call_of(self), kind.__iter__(self))
+
+    return subclass_of(kind, {"__next__": following, "__iter__": iterate})
+
+
+async def _read_async(call: Call, get: Callable[[], Any]) -> Any:
+    """The same for a piece that is awaited."""
+    call.reading += 1
+    try:
+        piece = await get()
+    except StopAsyncIteration:
+        call.exhausted()
+        raise
+    except BaseException as error:
+        call.raised(error)
+        raise
+    finally:
+        call.reading -= 1
+    call.piece(piece)
+    return piece
+
+
+async def _passing_async(call: Call, pieces: AsyncIterator[Any]) -> AsyncIterator[Any]:
+    while True:
+        try:
+            piece = await _read_async(call, pieces.__anext__)
+        except StopAsyncIteration:
+            return
+        yield piece
+
+
+@functools.cache
+def watched_async_stream(kind: Any) -> type:
+    """The same for a stream that is awaited."""
+
+    async def following(self: Any) -> Any:
+        return await _read_async(call_of(self), lambda: kind.__anext__(self))
+
+    def iterate(self: Any) -> AsyncIterator[Any]:
+        return _passing_async(call_of(self), kind.__aiter__(self))
+
+    return subclass_of(kind, {"__anext__": following, "__aiter__": iterate})
+
+
+@functools.cache
+def watched_http_response(kind: Any) -> type:
+    """An HTTP response's class, with closing told to the call."""
+
+    def close(self: Any) -> None:
+        try:
+            kind.close(self)
+        finally:
+            call_of(self).closed()
+
+    async def aclose(self: Any) -> None:
+        try:
+            await kind.aclose(self)
+        finally:
+            call_of(self).closed()
+
+    return subclass_of(kind, {"close": close, "aclose": aclose})
+
+
+@functools.cache
+def watched_raw_response(kind: Any) -> type:
+    """The class of a response whose body the host reads: by a method of it, or not at all."""
+    ends = {
+        "parse": _parsed,
+        "read": _body_read,
+        "text": _body_read,
+        "json": _body_read,
+        "close": _closed,
+    }
+    found = {name: vars_of(kind, name) for name in ends}
+    # Older responses have properties of these names, for bodies that have been read.
+    methods = {name: method for name, method in found.items() if inspect.isfunction(method)}
+    return subclass_of(
+        kind, {name: _telling(method, ends[name]) for name, method in methods.items()}
+    )
+
+
+def vars_of(kind: type, name: str) -> Any:
+    """A member as its class has it."""
+    return inspect.getattr_static(kind, name, None)
+
+
+def _telling(
+    method: Callable[..., Any], end: Callable[[Any, Call, Any], Any]
+) -> Callable[..., Any]:
+    """A method of a response, with what it came to told to the call."""
+
+    @functools.wraps(method)
+    def told(self: Any, *args: Any, **kwargs: Any) -> Any:
+        call = call_of(self)
+        try:
+            value = method(self, *args, **kwargs)
+        except BaseException as error:
+            call.raised(error)
+            raise
+        end(self, call, value)
+        return value
+
+    @functools.wraps(method)
+    async def told_async(self: Any, *args: Any, **kwargs: Any) -> Any:
+        call = call_of(self)
+        try:
+            value = await method(self, *args, **kwargs)
+        except BaseException as error:
+            call.raised(error)
+            raise
+        end(self, call, value)
+        return value
+
+    return told_async if inspect.iscoroutinefunction(method) else told
+
+
+@guarded
+def _parsed(response: Any, call: Call, value: Any) -> None:
+    if is_stream(value):
+        watch_stream(value, call)
+    else:
+        call.answered_with(response.http_response)
+
+
+@guarded
+def _body_read(response: Any, call: Call, _value: Any) -> None:
+    call.answered_with(response.http_response)
+
+
+@guarded
+def _closed(_response: Any, call: Call, _value: Any) -> None:
+    call.closed()

@@ -1,0 +1,90 @@
+"""Records calls of Anthropic's Python client: `pip install "anthropic>=0.50"`.
+
+`instrument(recorder)` records the calls of every client, `instrument_client(client)` those of one.
+A call becomes a span of the type `anthropic:message`, below the span that is current where it is
+made; see `SPAN_TYPES`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+from prefactor_recorder.integrations._common.call import Endpoint, dumped
+from prefactor_recorder.integrations._common.optional import missing_library
+from prefactor_recorder.integrations._common.patching import Vendor
+from prefactor_recorder.integrations._common.payloads import request_of
+from prefactor_recorder.integrations.anthropic.results import MessageMerger, message_result
+from prefactor_recorder.span_types.registry import SpanTypes
+
+try:
+    import anthropic
+except ModuleNotFoundError as error:
+    raise missing_library("anthropic>=0.50") from error
+
+if TYPE_CHECKING:
+    from prefactor_recorder.recorder import Recorder
+
+Client = TypeVar("Client", bound="anthropic.Anthropic | anthropic.AsyncAnthropic")
+
+__all__ = [
+    "SPAN_TYPES",
+    "instrument",
+    "instrument_client",
+    "uninstrument",
+    "uninstrument_client",
+]
+
+SPAN_TYPES = SpanTypes()
+"""The span types that calls are recorded as."""
+SPAN_TYPES.span_type(
+    "anthropic:message",
+    title="Anthropic message",
+    description="One call of the Messages API, retries and the reading of a stream included.",
+    template="{{ model }}: {{ text | default: finish_reason | truncate: 120 }}",
+)
+
+_MESSAGE = Endpoint(
+    schema_name="anthropic:message",
+    payload=lambda body: request_of(body, "system", "messages"),
+    body=dumped,
+    result=message_result,
+    merger=MessageMerger,
+)
+_VENDOR = Vendor(
+    "Anthropic", (anthropic.Anthropic, anthropic.AsyncAnthropic), {"/v1/messages": _MESSAGE}
+)
+
+
+def instrument(recorder: Recorder) -> None:
+    """Record the calls of every Anthropic client, those for Bedrock, Vertex and so on included.
+
+    A call is recorded in the run that it is made in, whichever recorder that belongs to; outside
+    of every run it is not recorded, which is said once. Harmless when repeated.
+
+    Args:
+        recorder: Declares `SPAN_TYPES` with its runs from now on.
+    """
+    recorder.include(SPAN_TYPES)
+    _VENDOR.install()
+
+
+def uninstrument() -> None:
+    """No longer record the calls of clients, except those that are recorded one by one."""
+    _VENDOR.remove()
+
+
+def instrument_client(client: Client) -> Client:
+    """Record the calls of one client, and of the copies that its `with_options` makes from now on.
+
+    Declare `SPAN_TYPES` with the recorder yourself: `recorder.include(SPAN_TYPES)`.
+
+    Returns:
+        The same client.
+    """
+    _VENDOR.install_in(client)
+    return client
+
+
+def uninstrument_client(client: anthropic.Anthropic | anthropic.AsyncAnthropic) -> None:
+    """No longer record the calls of one client, unless those of all are recorded."""
+    _VENDOR.remove_from(client)

@@ -1,0 +1,139 @@
+"""What is kept of answers of the Anthropic API, whole or put together from a stream."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prefactor_recorder.integrations._common.call import dumped
+from prefactor_recorder.integrations._common.payloads import (
+    CUT,
+    Room,
+    Text,
+    arguments_of,
+    given,
+    items,
+    members,
+    present,
+    tokens,
+)
+
+JsonObject = dict[str, Any]
+_CACHE_COUNTS = ("cache_creation_input_tokens", "cache_read_input_tokens")
+_DELTAS = {
+    "text_delta": "text",
+    "input_json_delta": "partial_json",
+    "thinking_delta": "thinking",
+    "signature_delta": "signature",
+}
+"""Which member of a delta is text to be appended, and under which name it is in the block."""
+
+
+def message_result(body: JsonObject) -> JsonObject:
+    """Of a message: its words and tool calls; all blocks if that is not everything."""
+    content = items(body.get("content"))
+    return present(
+        model=body.get("model"),
+        response_id=body.get("id"),
+        text="".join(block.get("text") or "" for block in content if block.get("type") == "text"),
+        tool_calls=[
+            given(id=block.get("id"), name=block.get("name"), arguments=block.get("input"))
+            for block in content
+            if block.get("type") == "tool_use"
+        ],
+        finish_reason=body.get("stop_reason"),
+        content=content if any(_is_special(block) for block in content) else None,
+        usage=members(body.get("usage")),
+        token_usage=_token_usage(members(body.get("usage"))),
+        **{CUT: body.get(CUT)},
+    )
+
+
+def _is_special(block: JsonObject) -> bool:
+    return block.get("type") not in {"text", "tool_use"} or bool(block.get("citations"))
+
+
+def _token_usage(usage: JsonObject) -> dict[str, int]:
+    """Counts; what was written to or read from the vendor's cache was part of the prompt."""
+    prompt = usage.get("input_tokens")
+    if isinstance(prompt, int):
+        prompt += sum(usage.get(name) or 0 for name in _CACHE_COUNTS)
+    return tokens(prompt, usage.get("output_tokens"))
+
+
+class _Block:
+    def __init__(self, start: JsonObject, room: Room) -> None:
+        self._room = room
+        self._start = start
+        self._texts: dict[str, Text] = {}
+        self._citations: list[JsonObject] = []
+
+    def add(self, delta: Any) -> bool:
+        kind = getattr(delta, "type", "")
+        if kind == "citations_delta" and self._room.part():
+            self._citations.append(dumped(delta.citation))
+        name = _DELTAS.get(kind)
+        if name is None:
+            return False
+        text = self._texts.setdefault(name, Text(self._room))
+        return text.add(getattr(delta, name, None))
+
+    def merged(self) -> JsonObject:
+        texts = {name: str(text) for name, text in self._texts.items()}
+        written = texts.pop("partial_json", None)
+        inputs = {} if written is None else {"input": arguments_of(written)}
+        citations = {"citations": self._citations} if self._citations else {}
+        return {**self._start, **texts, **inputs, **citations}
+
+
+class MessageMerger:
+    """Events of a streamed message."""
+
+    def __init__(self) -> None:
+        self.done = False
+        self._room = Room()
+        self._head: JsonObject = {}
+        self._blocks: list[tuple[Any, _Block]] = []
+        self._open: dict[Any, tuple[Any, _Block | None]] = {}
+        """By index, the id of the block that is being written, and the block if there was room."""
+
+    def add(self, piece: Any) -> bool:
+        """Take an event."""
+        match getattr(piece, "type", ""):
+            case "message_start":
+                self._head = dumped(piece.message)
+            case "content_block_start":
+                return self._started(piece)
+            case "content_block_delta":
+                _, block = self._open.get(piece.index, (None, None))
+                return block is not None and block.add(piece.delta)
+            case "message_delta":
+                self._head.update(dumped(piece.delta))
+                self._head["usage"] = {**members(self._head.get("usage")), **_counts(piece.usage)}
+            case "message_stop":
+                self.done = True
+            case _:
+                pass
+        return False
+
+    def _started(self, event: Any) -> bool:
+        block = event.content_block
+        identifier = getattr(block, "id", None)
+        # A new id begins a new block, whatever the index says.
+        if event.index not in self._open or self._open[event.index][0] != identifier:
+            begun = _Block(dumped(block), self._room) if self._room.part() else None
+            self._open[event.index] = identifier, begun
+            if begun is not None:
+                self._blocks.append((event.index, begun))
+        # That a tool is about to be called is the first that is heard of an answer without words.
+        return bool(getattr(block, "type", None) == "tool_use")
+
+    def merged(self) -> JsonObject:
+        """The message, or as much of it as has arrived."""
+        in_order = sorted(self._blocks, key=lambda each: each[0])
+        content = [block.merged() for _, block in in_order]
+        return {**self._head, "content": content, **self._room.mark()}
+
+
+def _counts(usage: Any) -> JsonObject:
+    """Counts of a delta: they are totals so far; one that is null says nothing."""
+    return {name: count for name, count in dumped(usage).items() if count is not None}

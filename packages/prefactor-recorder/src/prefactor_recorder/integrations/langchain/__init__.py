@@ -1,0 +1,15 @@
+"""LangChain and LangGraph: what chains, models, tools and retrievers do, as spans.
+
+    handler = PrefactorCallbackHandler()
+    with recorder.run("support-bot"):
+        graph.invoke({"messages": [...]}, {"callbacks": [handler]})
+
+Needs langchain-core: `pip install "langchain-core>=0.3"`.
+"""
+
+from prefactor_recorder.integrations.langchain.handler import (
+    SPAN_TYPES,
+    PrefactorCallbackHandler,
+)
+
+__all__ = ["SPAN_TYPES", "PrefactorCallbackHandler"]

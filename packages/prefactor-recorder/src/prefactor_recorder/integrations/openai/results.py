@@ -1,0 +1,142 @@
+"""What is kept of answers of the OpenAI API, one function for each endpoint."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from prefactor_recorder.integrations._common.call import dumped
+from prefactor_recorder.integrations._common.payloads import (
+    CUT,
+    arguments_of,
+    given,
+    items,
+    members,
+    present,
+    tokens,
+)
+
+JsonObject = dict[str, Any]
+_PLAIN_MESSAGE = {"role", "content", "tool_calls", "parsed"}
+_PLAIN_CHOICE = {"index", "finish_reason", "message"}
+_PLAIN_OUTPUT = {"message", "function_call"}
+
+
+def chat_result(body: JsonObject) -> JsonObject:
+    """Of a chat completion: the first choice's words; all choices if that is not everything."""
+    choices = items(body.get("choices"))
+    first = choices[0] if choices else {}
+    message = members(first.get("message"))
+    return present(
+        **_head(body),
+        text=message.get("content"),
+        tool_calls=[_chat_tool_call(call) for call in items(message.get("tool_calls"))],
+        finish_reason=first.get("finish_reason"),
+        choices=choices if len(choices) > 1 or _says_more(first) else None,
+        **_usage(body),
+    )
+
+
+def _says_more(choice: JsonObject) -> bool:
+    """Whether a choice has more than words, tool calls and a reason: a refusal, say, or audio."""
+    message = members(choice.get("message"))
+    return any(value for name, value in choice.items() if name not in _PLAIN_CHOICE) or any(
+        value for name, value in message.items() if name not in _PLAIN_MESSAGE
+    )
+
+
+def _chat_tool_call(call: JsonObject) -> JsonObject:
+    function = members(call.get("function")) or members(call.get("custom"))
+    written = function.get("arguments", function.get("input"))
+    return given(id=call.get("id"), name=function.get("name"), arguments=arguments_of(written))
+
+
+def completion_result(body: JsonObject) -> JsonObject:
+    """Of a legacy completion."""
+    choices = items(body.get("choices"))
+    first = choices[0] if choices else {}
+    return present(
+        **_head(body),
+        text=first.get("text"),
+        finish_reason=first.get("finish_reason"),
+        choices=choices if len(choices) > 1 else None,
+        **_usage(body),
+    )
+
+
+def response_result(body: JsonObject) -> JsonObject:
+    """Of a response: its words and function calls; the whole output if that is not everything."""
+    output = items(body.get("output"))
+    incomplete = members(body.get("incomplete_details")).get("reason")
+    error = members(body.get("error"))
+    result = present(
+        **_head(body),
+        text="".join(
+            part.get("text") or ""
+            for item in output
+            for part in items(item.get("content"))
+            if part.get("type") == "output_text"
+        ),
+        tool_calls=[
+            given(
+                id=item.get("call_id"),
+                name=item.get("name"),
+                arguments=arguments_of(item.get("arguments")),
+            )
+            for item in output
+            if item.get("type") == "function_call"
+        ],
+        finish_reason=incomplete or body.get("status"),
+        output=output if any(_is_special(item) for item in output) else None,
+        **_usage(body),
+    )
+    if error or body.get("status") == "failed":
+        result["error"] = {
+            "error_type": str(error.get("code") or "response_failed"),
+            "message": str(error.get("message") or ""),
+            "stacktrace": "",
+        }
+    return result
+
+
+def _is_special(item: JsonObject) -> bool:
+    return item.get("type") not in _PLAIN_OUTPUT or any(
+        part.get("type") != "output_text" for part in items(item.get("content"))
+    )
+
+
+def embedding_body(reply: Any) -> JsonObject:
+    """An embedding reply without a copy of its vectors."""
+    data = [{"embedding": item.embedding} for item in reply.data[:1]]
+    return {
+        "model": reply.model,
+        "usage": dumped(reply.usage),
+        "data": data,
+        "count": len(reply.data),
+    }
+
+
+def embedding_result(body: JsonObject) -> JsonObject:
+    """Of an embedding: how many vectors of how many dimensions; not the vectors."""
+    data = items(body.get("data"))
+    first = data[0].get("embedding") if data else None
+    return present(
+        **_head(body),
+        vectors=body.get("count", len(data)),
+        dimensions=len(cast("Any", first)) if isinstance(first, list) else None,
+        **_usage(body),
+    )
+
+
+def _head(body: JsonObject) -> JsonObject:
+    return {"model": body.get("model"), "response_id": body.get("id"), CUT: body.get(CUT)}
+
+
+def _usage(body: JsonObject) -> JsonObject:
+    usage = members(body.get("usage"))
+    # The newer endpoints count `input_tokens` and `output_tokens`.
+    prompt = usage.get("prompt_tokens", usage.get("input_tokens"))
+    completion = usage.get("completion_tokens", usage.get("output_tokens"))
+    return {
+        "usage": usage,
+        "token_usage": tokens(prompt, completion, usage.get("total_tokens")),
+    }

@@ -1,0 +1,212 @@
+"""Puts streamed answers of the OpenAI API together, in the shape of those that are not streamed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prefactor_recorder.integrations._common.call import dumped, fields_of
+from prefactor_recorder.integrations._common.payloads import Room, Text, part
+
+JsonObject = dict[str, Any]
+_END_EVENTS = frozenset({"response.completed", "response.incomplete", "response.failed"})
+
+
+# What a model says beside its answer goes by several names.
+_TEXTS = ("content", "text", "refusal", "reasoning_content", "reasoning")
+
+
+class _ToolCall:
+    def __init__(self, room: Room) -> None:
+        self.id: Any = None
+        self.name: Any = None
+        self.arguments = Text(room)
+
+    def merged(self) -> JsonObject:
+        function = {"name": self.name, "arguments": str(self.arguments)}
+        return {"id": self.id, "type": "function", "function": function}
+
+
+class _Choice:
+    def __init__(self, room: Room) -> None:
+        self._room = room
+        self.finish_reason: Any = None
+        self._texts: dict[str, Text] = {}
+        self._tool_calls: dict[Any, _ToolCall] = {}
+        self._places: dict[Any, tuple[Any, Any]] = {}
+        """The key and the id of the call that an index stands for by now."""
+
+    def add(self, delta: Any) -> bool:
+        said = False
+        fields = fields_of(delta)
+        for name in _TEXTS:
+            piece = fields.get(name)
+            if isinstance(piece, str) and piece:
+                said = self._text(name).add(piece) or said
+        for call in fields.get("tool_calls") or ():
+            said = self._add_tool_call(call) or said
+        return said
+
+    def _text(self, name: str) -> Text:
+        if name not in self._texts:
+            self._texts[name] = Text(self._room)
+        return self._texts[name]
+
+    def _add_tool_call(self, piece: Any) -> bool:
+        # Servers that speak OpenAI's language leave out what they take to be a matter of course.
+        identifier = getattr(piece, "id", None) or None
+        index = getattr(piece, "index", None)
+        key = self._key(identifier if index is None else index, identifier)
+        call = part(self._tool_calls, key, self._room, lambda: _ToolCall(self._room))
+        function = getattr(piece, "function", None)
+        if call is None or function is None:
+            return False
+        call.id = call.id or identifier
+        call.name = call.name or getattr(function, "name", None)
+        call.arguments.add(getattr(function, "arguments", None))
+        return True
+
+    def _key(self, index: Any, identifier: Any) -> Any:
+        """The call that a piece is of. A new id begins a new call, whatever the index says."""
+        key, known = self._places.get(index, (None, None))
+        if key is None or (identifier and known and identifier != known):
+            key, known = (index, identifier), identifier
+        self._places[index] = key, known or identifier
+        return key
+
+    def texts(self) -> JsonObject:
+        return {name: str(text) for name, text in self._texts.items()}
+
+    def message(self) -> JsonObject:
+        calls = [call.merged() for call in self._tool_calls.values()]
+        tools = {"tool_calls": calls} if calls else {}
+        return {"role": "assistant", "content": None, **self.texts(), **tools}
+
+
+class ChatMerger:
+    """Chunks of a chat completion, or of a legacy completion."""
+
+    def __init__(self) -> None:
+        self.done = False
+        self._room = Room()
+        self._head: JsonObject = {}
+        self._choices: dict[Any, _Choice] = {}
+
+    def add(self, piece: Any) -> bool:
+        """Take a chunk."""
+        for name in ("id", "model"):
+            self._head[name] = self._head.get(name) or getattr(piece, name, None)
+        if getattr(piece, "usage", None) is not None:
+            self._head["usage"] = dumped(piece.usage)
+        said = False
+        for choice in getattr(piece, "choices", None) or ():
+            said = self._add_choice(choice) or said
+        return said
+
+    def _add_choice(self, choice: Any) -> bool:
+        index = getattr(choice, "index", None) or 0
+        kept = part(self._choices, index, self._room, lambda: _Choice(self._room))
+        if kept is None:
+            return False
+        reason = getattr(choice, "finish_reason", None)
+        if reason:
+            kept.finish_reason = reason
+            self.done = True
+        # A legacy completion has its text in the choice itself.
+        return bool(kept.add(getattr(choice, "delta", None) or choice))
+
+    def merged(self) -> JsonObject:
+        """A chat completion; of a legacy one, the text is in the choice, too."""
+        choices = [
+            {
+                "index": index,
+                "finish_reason": choice.finish_reason,
+                "message": choice.message(),
+            }
+            for index, choice in sorted(self._choices.items())
+        ]
+        return {**self._head, "choices": choices, **self._room.mark()}
+
+
+class CompletionMerger(ChatMerger):
+    """Chunks of a legacy completion."""
+
+    def merged(self) -> JsonObject:
+        """A legacy completion."""
+        body = super().merged()
+        for choice in body["choices"]:
+            choice["text"] = choice.pop("message").get("text", "")
+        return body
+
+
+class ResponseMerger:
+    """Events of a response. The last one holds it whole; what came before is for when it does not.
+
+    Finished items take the place of the pieces they were made of.
+    """
+
+    def __init__(self) -> None:
+        self.done = False
+        self._room = Room()
+        self._head: JsonObject = {}
+        self._items: dict[Any, JsonObject] = {}
+        self._texts: dict[Any, Text] = {}
+
+    def add(self, piece: Any) -> bool:
+        """Take an event."""
+        kind = getattr(piece, "type", "")
+        if kind in _END_EVENTS:
+            self.done = True
+            self._head = dumped(piece.response)
+        elif kind == "error":
+            self.done = True
+            self._head["status"] = "failed"
+            self._head["error"] = {"code": piece.code, "message": piece.message}
+        elif kind == "response.created":
+            head = piece.response
+            self._head = {"id": head.id, "model": head.model, "status": head.status}
+        elif kind == "response.output_item.done":
+            self._finished(piece)
+        elif kind.endswith(".delta"):
+            return self._add_text(piece, kind)
+        return False
+
+    def _finished(self, event: Any) -> None:
+        # With its id: some servers give every item the same index.
+        key = (event.output_index, getattr(event.item, "id", None))
+        if self._room.part():
+            self._items[key] = dumped(event.item)
+        self._texts.pop(key, None)
+
+    def _add_text(self, event: Any, kind: str) -> bool:
+        if kind == "response.output_text.delta":
+            key = (event.output_index, getattr(event, "item_id", None))
+            text = part(self._texts, key, self._room, lambda: Text(self._room))
+            if text is not None:
+                text.add(event.delta)
+        return bool(event.delta)
+
+    def merged(self) -> JsonObject:
+        """The response, or as much of it as has arrived."""
+        if "output" in self._head:
+            return self._head
+        output: dict[Any, JsonObject] = {
+            key: {"type": "message", "content": [{"type": "output_text", "text": str(text)}]}
+            for key, text in self._texts.items()
+        }
+        output.update(self._items)
+        in_order = [item for _, item in sorted(output.items(), key=lambda each: each[0][0])]
+        return {**self._head, "output": in_order, **self._room.mark()}
+
+
+class NoMerger:
+    """For endpoints that do not stream."""
+
+    done = True
+
+    def add(self, piece: Any) -> bool:
+        """Take nothing."""
+        return piece is not None
+
+    def merged(self) -> JsonObject:
+        """Nothing."""
+        return {}

@@ -1,0 +1,318 @@
+"""What an OpenTelemetry span says about a model, a tool or an agent, as a span of ours says it.
+
+Read are the semantic conventions for generative AI in their older and newer names, what Traceloop's
+instrumentations write, and OpenInference. Attributes that nobody here knows are kept as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, cast
+
+from prefactor_recorder.integrations._common.payloads import (
+    arguments_of,
+    items,
+    members,
+    present,
+    tokens,
+    without_secrets,
+)
+from prefactor_recorder.integrations.opentelemetry.messages import (
+    input_events,
+    listed,
+    nested,
+    openinference_messages,
+    output_events,
+    text_of,
+    tool_calls_of,
+)
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.trace import ReadableSpan
+
+JsonObject = dict[str, Any]
+
+OPERATIONS = {
+    "chat": "llm",
+    "generate_content": "llm",
+    "text_completion": "llm",
+    "completion": "llm",
+    "embeddings": "embedding",
+    "embedding": "embedding",
+    "execute_tool": "tool",
+    "create_agent": "agent",
+    "invoke_agent": "agent",
+    "invoke_workflow": "chain",
+    "retrieval": "retriever",
+    "rerank": "reranker",
+}
+"""From `gen_ai.operation.name` and `llm.request.type` to what a span is."""
+TRACELOOP_KINDS = {"workflow": "chain", "task": "chain", "agent": "agent", "tool": "tool"}
+"""From `traceloop.span.kind`."""
+OPENINFERENCE_KINDS = frozenset(
+    {
+        "llm",
+        "embedding",
+        "chain",
+        "retriever",
+        "reranker",
+        "tool",
+        "agent",
+        "guardrail",
+        "evaluator",
+        "prompt",
+    }
+)
+"""The values of `openinference.span.kind`, in lower case."""
+UNMISTAKABLE = ("invoke_agent", "create_agent", "execute_tool", "invoke_workflow")
+"""First words of span names by which a span is known before it has attributes."""
+_KINDS = (
+    "gen_ai.operation.name",
+    "openinference.span.kind",
+    "traceloop.span.kind",
+    "llm.request.type",
+)
+_CALLS = frozenset({"llm", "embedding", "reranker"})
+_DETAILS_EVENT = "gen_ai.client.inference.operation.details"
+_REQUEST = "gen_ai.request."
+
+
+def kind_of(span: ReadableSpan) -> str | None:
+    """What a span is, such as `llm` or `tool`; None if it has nothing to do with models."""
+    attributes: Mapping[str, Any] = span.attributes or {}
+    openinference = str(attributes.get("openinference.span.kind", "")).lower()
+    if openinference:
+        return openinference if openinference in OPENINFERENCE_KINDS else "step"
+    operation = attributes.get("gen_ai.operation.name", attributes.get("llm.request.type"))
+    if operation is not None:
+        return OPERATIONS.get(str(operation), "step")
+    if "traceloop.span.kind" in attributes:
+        return TRACELOOP_KINDS.get(str(attributes["traceloop.span.kind"]), "step")
+    if "gen_ai.request.model" in attributes:
+        return "llm"
+    first = span.name.partition(" ")[0]
+    if first in UNMISTAKABLE:
+        return OPERATIONS[first]
+    return "step" if any(name.startswith("gen_ai.") for name in attributes) else None
+
+
+class _Attributes:
+    """A span's attributes, each to be taken by whoever knows it."""
+
+    def __init__(self, span: ReadableSpan) -> None:
+        self.events = [(each.name, dict(each.attributes or {})) for each in span.events]
+        self.left: JsonObject = dict(span.attributes or {})
+        for name, attributes in self.events:
+            if name == _DETAILS_EVENT:
+                self.left = {**attributes, **self.left}
+
+    def take(self, *names: str) -> Any:
+        """The first of these that says something. All are taken: they are names of one thing."""
+        values = [self.left.pop(name, None) for name in names]
+        return next((value for value in values if value is not None), None)
+
+    def take_json(self, *names: str) -> Any:
+        """The same, decoded if it is JSON."""
+        return arguments_of(self.take(*names))
+
+    def take_value(self, name: str, *names: str) -> JsonObject:
+        """The same as the member of that name; empty if none of them is there.
+
+        JSON's null is there, and so are 0, false and what is empty.
+        """
+        value = self.take(*names)
+        return {} if value is None else {name: arguments_of(value)}
+
+    def take_below(self, prefix: str) -> Any:
+        """The value whose leaves are `prefix.…`."""
+        found = nested(self.left, prefix)
+        self.left = {
+            name: value for name, value in self.left.items() if not name.startswith(f"{prefix}.")
+        }
+        return found
+
+
+def told(span: ReadableSpan) -> tuple[JsonObject, JsonObject]:
+    """The payload and the result of a span, as far as it says them by now."""
+    attributes = _Attributes(span)
+    result = _result(attributes)
+    usage = _usage(attributes)
+    if kind_of(span) not in _CALLS and usage:
+        # Sums of the calls below. Under `token_usage` they would be counted once more.
+        usage = {"totals": usage.get("token_usage", usage["usage"])}
+    payload = _payload(attributes)
+    context = span.context
+    origin = present(
+        trace_id=None if context is None else f"{context.trace_id:032x}",
+        span_id=None if context is None else f"{context.span_id:016x}",
+        scope=span.instrumentation_scope.name if span.instrumentation_scope else None,
+    )
+    more = present(attributes=attributes.left, otel=origin)
+    return {"name": span.name, **payload, **more}, {**result, **usage}
+
+
+def _payload(attributes: _Attributes) -> JsonObject:
+    model = attributes.take(
+        "gen_ai.request.model", "llm.model_name", "embedding.model_name", "reranker.model_name"
+    )
+    messages = _input_messages(attributes)
+    entity = attributes.take_value("input", "input.value", "traceloop.entity.input")
+    attributes.take("input.mime_type", *_KINDS)
+    asked = _asked(attributes) or ({} if messages else entity)
+    said = present(
+        model=model,
+        provider=attributes.take("gen_ai.provider.name", "gen_ai.system", "llm.provider"),
+        system=attributes.take_json("gen_ai.system_instructions"),
+        messages=messages,
+        tools=without_secrets(_tools(attributes)),
+        tool_name=attributes.take("gen_ai.tool.name", "tool.name", "tool_call.function.name"),
+        tool=_tool(attributes),
+        agent=_agent(attributes),
+        conversation_id=attributes.take("gen_ai.conversation.id", "session.id"),
+        parameters=_parameters(attributes),
+    )
+    return {**said, **asked}
+
+
+def _input_messages(attributes: _Attributes) -> list[JsonObject]:
+    newest = attributes.take("gen_ai.input.messages")
+    openinference = attributes.take_below("llm.input_messages")
+    indexed = attributes.take_below("gen_ai.prompt")
+    plain = attributes.take("gen_ai.prompt")
+    return (
+        listed(newest)
+        or openinference_messages(openinference)
+        or listed(indexed)
+        or listed(plain)
+        or input_events(attributes.events)
+    )
+
+
+def _output_messages(attributes: _Attributes) -> list[JsonObject]:
+    newest = attributes.take("gen_ai.output.messages")
+    openinference = attributes.take_below("llm.output_messages")
+    indexed = attributes.take_below("gen_ai.completion")
+    plain = attributes.take("gen_ai.completion")
+    return (
+        listed(newest)
+        or openinference_messages(openinference)
+        or listed(indexed)
+        or listed(plain)
+        or output_events(attributes.events)
+    )
+
+
+def _tools(attributes: _Attributes) -> Any:
+    declared = attributes.take_json("gen_ai.tool.definitions")
+    openinference = attributes.take_below("llm.tools")
+    if isinstance(openinference, list):
+        openinference = [
+            arguments_of(members(tool.get("tool")).get("json_schema"))
+            for tool in items(openinference)
+        ]
+    return declared or openinference or attributes.take_below("llm.request.functions")
+
+
+def _tool(attributes: _Attributes) -> JsonObject:
+    return present(
+        id=attributes.take("gen_ai.tool.call.id", "tool_call.id", "tool.id"),
+        type=attributes.take("gen_ai.tool.type"),
+        description=attributes.take("gen_ai.tool.description", "tool.description"),
+    )
+
+
+def _agent(attributes: _Attributes) -> JsonObject:
+    return present(
+        name=attributes.take("gen_ai.agent.name", "agent.name", "gen_ai.workflow.name"),
+        id=attributes.take("gen_ai.agent.id"),
+        description=attributes.take("gen_ai.agent.description"),
+        version=attributes.take("gen_ai.agent.version"),
+    )
+
+
+def _asked(attributes: _Attributes) -> JsonObject:
+    """What a tool, a retriever or an embedding was given, as `input`."""
+    texts = attributes.take_below("embedding.embeddings")
+    if isinstance(texts, list):
+        # The vectors next to the texts are for machines.
+        texts = [members(each.get("embedding")).get("text") for each in items(texts)]
+    arguments = attributes.take_value(
+        "input", "gen_ai.tool.call.arguments", "tool.parameters", "tool_call.function.arguments"
+    )
+    query = attributes.take("gen_ai.retrieval.query.text", "reranker.query")
+    return arguments or present(input=query or texts)
+
+
+def _parameters(attributes: _Attributes) -> JsonObject:
+    named = {
+        name.removeprefix(_REQUEST): attributes.left.pop(name)
+        for name in [*attributes.left]
+        if name.startswith(_REQUEST)
+    }
+    whole = attributes.take_json("llm.invocation_parameters")
+    return {**whole, **named} if isinstance(whole, dict) else named
+
+
+def _result(attributes: _Attributes) -> JsonObject:
+    messages = _output_messages(attributes)
+    first = messages[0] if messages else {}
+    reasons = attributes.take("gen_ai.response.finish_reasons", "llm.finish_reason")
+    returned = attributes.take_value("output", "gen_ai.tool.call.result")
+    output = attributes.take_value("output", "output.value", "traceloop.entity.output")
+    attributes.take("output.mime_type")
+    said = present(
+        model=attributes.take("gen_ai.response.model"),
+        response_id=attributes.take("gen_ai.response.id"),
+        text=text_of(first),
+        tool_calls=tool_calls_of(first),
+        messages=messages,
+        finish_reason=_first(reasons) or first.get("finish_reason"),
+        time_to_first_token=attributes.take("gen_ai.response.time_to_first_chunk"),
+    )
+    return {**said, **(returned or ({} if messages else output)), **_documents(attributes)}
+
+
+def _first(reasons: Any) -> Any:
+    if not isinstance(reasons, list | tuple):
+        return reasons
+    return next(iter(cast("Any", reasons)), None)
+
+
+def _documents(attributes: _Attributes) -> JsonObject:
+    """What was found, as `documents`. That nothing was found is something to say."""
+    written = attributes.take_value("documents", "gen_ai.retrieval.documents")
+    for prefix in ("retrieval.documents", "reranker.output_documents"):
+        found = attributes.take_below(prefix)
+        documents = [each.get("document", each) for each in items(found)]
+        written = written or present(documents=documents)
+    return written
+
+
+def _usage(attributes: _Attributes) -> JsonObject:
+    usage = {
+        name.rpartition("usage.")[2].removeprefix("llm.token_count."): value
+        for name, value in attributes.left.items()
+        if name.startswith(("gen_ai.usage.", "llm.usage.", "llm.token_count."))
+    }
+    prompt = attributes.take(
+        "gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens", "llm.token_count.prompt"
+    )
+    completion = attributes.take(
+        "gen_ai.usage.output_tokens", "gen_ai.usage.completion_tokens", "llm.token_count.completion"
+    )
+    total = attributes.take("llm.usage.total_tokens", "llm.token_count.total")
+    for prefix in ("gen_ai.usage", "llm.usage", "llm.token_count"):
+        attributes.take_below(prefix)
+    return present(usage=usage, token_usage=tokens(prompt, completion, total))
+
+
+def failure_of(span: ReadableSpan) -> JsonObject:
+    """The error of a span that failed: of its exception event, else of its status."""
+    attributes: Mapping[str, Any] = span.attributes or {}
+    exceptions = [each.attributes or {} for each in span.events if each.name == "exception"]
+    error: Mapping[str, Any] = exceptions[-1] if exceptions else {}
+    return {
+        "error_type": str(error.get("exception.type", attributes.get("error.type", "Error"))),
+        "message": str(error.get("exception.message", span.status.description or "")),
+        "stacktrace": str(error.get("exception.stacktrace", "")),
+    }

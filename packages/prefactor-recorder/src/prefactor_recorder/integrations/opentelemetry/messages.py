@@ -1,0 +1,144 @@
+"""Messages in attributes and events of OpenTelemetry spans, in the forms that are about.
+
+The semantic conventions put them, one after the other, into span events, into indexed attributes
+and into JSON; OpenInference has indexed attributes of its own. What comes out is a list of objects
+with `role` and `content` (or the `parts` of the newest form), whoever wrote them.
+"""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from prefactor_recorder.integrations._common.payloads import arguments_of, given, items, members
+
+JsonObject = dict[str, Any]
+_PROMPT_EVENT = "gen_ai.content.prompt"
+_COMPLETION_EVENT = "gen_ai.content.completion"
+_CHOICE_EVENT = "gen_ai.choice"
+_MESSAGE_EVENTS = {
+    f"gen_ai.{role}.message": role for role in ("system", "user", "assistant", "tool")
+}
+
+
+def nested(attributes: JsonObject, prefix: str) -> Any:
+    """Attributes such as `prefix.0.role` as the value they are the leaves of; None without any."""
+    tree: JsonObject = {}
+    for name, value in attributes.items():
+        if name.startswith(f"{prefix}."):
+            _put(tree, name[len(prefix) + 1 :].split("."), value)
+    return _with_lists(tree) if tree else None
+
+
+def _put(tree: JsonObject, path: list[str], value: Any) -> None:
+    place = tree
+    for step in path[:-1]:
+        branch = place.setdefault(step, {})
+        if not isinstance(branch, dict):
+            return  # a leaf of that name is here already
+        place = cast("JsonObject", branch)
+    place[path[-1]] = value
+
+
+def _with_lists(tree: Any) -> Any:
+    """The same with lists where all names are numbers."""
+    if not isinstance(tree, dict):
+        return tree
+    branches = {name: _with_lists(branch) for name, branch in members(tree).items()}
+    if all(name.isdecimal() for name in branches):
+        return [branch for _, branch in sorted(branches.items(), key=lambda each: int(each[0]))]
+    return branches
+
+
+def openinference_messages(found: Any) -> list[JsonObject]:
+    """Messages as OpenInference nests them, without its layers."""
+    return [_openinference_message(members(item.get("message"))) for item in items(found)]
+
+
+def _openinference_message(message: JsonObject) -> JsonObject:
+    contents = [members(part.get("message_content")) for part in items(message.pop("contents", 0))]
+    calls = [members(call.get("tool_call")) for call in items(message.pop("tool_calls", 0))]
+    if contents and "content" not in message:
+        message["content"] = contents
+    if calls:
+        message["tool_calls"] = [
+            given(
+                id=call.get("id"),
+                name=members(call.get("function")).get("name"),
+                arguments=arguments_of(members(call.get("function")).get("arguments")),
+            )
+            for call in calls
+        ]
+    return message
+
+
+def input_events(events: list[tuple[str, JsonObject]]) -> list[JsonObject]:
+    """The messages that span events say went in."""
+    found: list[JsonObject] = []
+    for name, attributes in events:
+        if name == _PROMPT_EVENT:
+            found += listed(attributes.get("gen_ai.prompt"))
+        elif name in _MESSAGE_EVENTS:
+            found.append({"role": _MESSAGE_EVENTS[name], **_event_message(attributes)})
+    return found
+
+
+def output_events(events: list[tuple[str, JsonObject]]) -> list[JsonObject]:
+    """The messages that span events say came out."""
+    found: list[JsonObject] = []
+    for name, attributes in events:
+        if name == _COMPLETION_EVENT:
+            found += listed(attributes.get("gen_ai.completion"))
+        elif name == _CHOICE_EVENT:
+            choice = _event_message(attributes)
+            message = members(arguments_of(choice.pop("message", None)))
+            found.append({"role": "assistant", **choice, **message})
+    return found
+
+
+def _event_message(attributes: JsonObject) -> JsonObject:
+    """An event's attributes as a message; what says who emitted it is no part of it."""
+    return {
+        name: arguments_of(value) if name in {"tool_calls", "body"} else value
+        for name, value in attributes.items()
+        if not name.startswith("gen_ai.")
+    }
+
+
+def listed(value: Any) -> list[JsonObject]:
+    """Messages from JSON, from a list, or from the one text that was said."""
+    decoded = arguments_of(value)
+    if isinstance(decoded, list):
+        return [members(said) or {"content": said} for said in cast("Any", decoded)]
+    if isinstance(decoded, dict):
+        return [members(decoded)]
+    return [] if decoded is None else [{"content": decoded}]
+
+
+def text_of(message: JsonObject) -> str:
+    """The words of a message: of its content, or of its parts that are text."""
+    content = message.get("content")
+    if isinstance(content, str):
+        return content
+    parts = items(message.get("parts")) + items(content)
+    return "".join(
+        said
+        for part in parts
+        if part.get("type") in {"text", "output_text", None}
+        and isinstance(said := part.get("content", part.get("text")), str)
+    )
+
+
+def tool_calls_of(message: JsonObject) -> list[JsonObject]:
+    """The tool calls of a message."""
+    calls = items(arguments_of(message.get("tool_calls")))
+    calls += [part for part in items(message.get("parts")) if part.get("type") == "tool_call"]
+    return [
+        given(
+            id=call.get("id"),
+            name=call.get("name") or members(call.get("function")).get("name"),
+            arguments=arguments_of(
+                call.get("arguments", members(call.get("function")).get("arguments"))
+            ),
+        )
+        for call in calls
+    ]

@@ -1,0 +1,256 @@
+"""The spans of OpenTelemetry that are going on, and where each hangs once it is recorded."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry.trace import StatusCode
+
+from prefactor_recorder.context import innermost
+from prefactor_recorder.errors import RunTerminated
+from prefactor_recorder.guard import warn_once
+from prefactor_recorder.integrations.opentelemetry.attributes import failure_of, kind_of, told
+from prefactor_recorder.run import Run
+from prefactor_recorder.span import ROOT, Span
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from opentelemetry.sdk.trace import ReadableSpan
+
+    from prefactor_recorder.span import Status
+
+MAX_OPEN = 10_000
+"""Spans watched at once."""
+MAX_ENDED = 1_000
+"""Ended spans that are remembered, for children that begin when their parent has ended."""
+CANCELLED = ("CancelledError", "GeneratorExit", "KeyboardInterrupt")
+"""Last parts of the types of exceptions that end a span without a failure in it."""
+GIVEN_UP = {"unfinished": "its end was never reported"}
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class _Trace:
+    """The spans of one trace in this process, from the first to the last that is open."""
+
+    __slots__ = ("open", "run", "status")
+
+    def __init__(self) -> None:
+        self.open = 0
+        self.run: Run | None = None
+        """The run that was made for it."""
+        self.status: Status = "complete"
+
+
+class _Watched:
+    """A span, from its beginning on; held by those below it for as long as they live."""
+
+    __slots__ = ("above", "outside", "payload", "recorded", "source", "trace")
+
+    def __init__(self, source: ReadableSpan, above: _Watched | None, trace: _Trace) -> None:
+        self.source: ReadableSpan | None = source
+        """The span itself, until it ends."""
+        self.above = above
+        self.trace = trace
+        self.outside = innermost()
+        """What was current in the calling code when it began."""
+        self.recorded: Span | None = None
+        self.payload: dict[str, Any] = {}
+        """What was recorded as the payload."""
+
+
+class Traces:
+    """All open spans. Not safe for threads; whoever calls holds a lock.
+
+    Args:
+        select: Whether a span is recorded.
+        make_run: Makes the run of a trace.
+        limit: Spans watched at once.
+    """
+
+    def __init__(
+        self,
+        select: Callable[[ReadableSpan], bool],
+        make_run: Callable[[ReadableSpan], Run],
+        limit: int,
+    ) -> None:
+        self._select = select
+        self._make_run = make_run
+        self._limit = limit
+        self._open: OrderedDict[tuple[int, int], _Watched] = OrderedDict()
+        self._ended: OrderedDict[tuple[int, int], _Watched] = OrderedDict()
+        self._traces: dict[int, _Trace] = {}
+        self._closed = False
+
+    def started(self, span: ReadableSpan) -> None:
+        """A span began."""
+        context = span.context
+        if self._closed or context is None or not context.trace_flags.sampled:
+            return
+        trace = self._traces.setdefault(context.trace_id, _Trace())
+        trace.open += 1
+        above = self._above(span)
+        watched = _Watched(span, above, trace)
+        self._open[context.trace_id, context.span_id] = watched
+        self._touch(span)
+        while len(self._open) > self._limit:
+            self._give_up()
+        if self._select(span) and self._nearest(watched) is None:
+            # So that the run is seen from its beginning, and not from the end of its first step.
+            self._place(watched, span)
+
+    def ended(self, span: ReadableSpan) -> None:
+        """A span ended."""
+        context = span.context
+        if context is None:
+            return
+        key = (context.trace_id, context.span_id)
+        watched = self._open.pop(key, None)
+        if watched is None:
+            return
+        try:
+            if watched.recorded is not None or self._select(span):
+                self._record(watched, span)
+        finally:
+            watched.source, watched.payload = None, {}
+            self._ended[key] = watched
+            while len(self._ended) > MAX_ENDED:
+                self._ended.popitem(last=False)
+            self._leave(context.trace_id, watched.trace)
+
+    def forget(self) -> None:
+        """In a forked child: what is open is the parent's to end."""
+        self._open.clear()
+        self._ended.clear()
+        self._traces.clear()
+
+    def close(self) -> None:
+        """Give up all that is open."""
+        self._closed = True
+        while self._open:
+            self._give_up()
+        self._ended.clear()
+
+    def _above(self, span: ReadableSpan) -> _Watched | None:
+        if span.parent is None:
+            return None
+        key = (span.parent.trace_id, span.parent.span_id)
+        return self._open.get(key) or self._ended.get(key)
+
+    def _touch(self, span: ReadableSpan) -> None:
+        """Whatever something happens in is in use, however long ago it began."""
+        parent = span.parent
+        while parent is not None:
+            key = (parent.trace_id, parent.span_id)
+            watched = self._open.get(key)
+            if watched is None or watched.source is None:
+                return
+            self._open.move_to_end(key)
+            parent = watched.source.parent
+
+    def _record(self, watched: _Watched, span: ReadableSpan) -> None:
+        recorded = self._begun(watched, span)
+        if recorded is None:
+            return
+        payload, result = told(span)
+        known = watched.payload
+        late = {
+            name: each for name, each in payload.items() if name not in known or known[name] != each
+        }
+        status = _status(span)
+        if status == "failed":
+            result = {**result, "error": failure_of(span)}
+        if status != "complete" and self._nearest(watched) is None:
+            watched.trace.status = status
+        recorded.finish({**late, **result}, status=status, finished_at=_moment(span.end_time))
+
+    def _begun(self, watched: _Watched, span: ReadableSpan) -> Span | None:
+        """The span that is recorded for this one, begun now if it is the first time."""
+        chain: list[tuple[_Watched, ReadableSpan]] = []
+        above: _Watched | None = watched
+        while above is not None and above.recorded is None:
+            source = span if above is watched else above.source
+            chain.append((above, source)) if source is not None else None
+            above = self._nearest(above)
+        for each, source in reversed(chain):
+            self._begin(each, source)
+        return watched.recorded
+
+    def _begin(self, watched: _Watched, source: ReadableSpan) -> None:
+        placed = self._place(watched, source)
+        if placed is None:
+            return
+        run, parent = placed
+        watched.payload, _ = told(source)
+        name = f"otel:{kind_of(source) or 'step'}"
+        try:
+            watched.recorded = run.start_span(
+                name, watched.payload, parent=parent, started_at=_moment(source.start_time)
+            )
+        except RunTerminated:
+            # The host did not open this span with the recorder and does not expect it to raise.
+            warn_once(
+                "opentelemetry in a terminated run",
+                "Spans of OpenTelemetry are no longer recorded in %r: it has been terminated.",
+                run,
+            )
+
+    def _nearest(self, watched: _Watched) -> _Watched | None:
+        """The nearest span above that is, or is going to be, recorded."""
+        above = watched.above
+        while above is not None:
+            if above.recorded is not None:
+                return above
+            if above.source is not None and self._select(above.source):
+                return above
+            above = above.above
+        return None
+
+    def _place(self, watched: _Watched, source: ReadableSpan) -> tuple[Run, Any] | None:
+        """The run that a span belongs to, and what it hangs from there."""
+        above = self._nearest(watched)
+        outside = watched.outside
+        if above is not None and above.recorded is not None:
+            own = above.recorded
+            # The host opened a span of its own in between.
+            if isinstance(outside, Span) and outside is not above.outside:
+                return (own.run, outside) if outside.run is own.run else (own.run, own)
+            return own.run, own
+        if isinstance(outside, Span):
+            return outside.run, outside
+        if isinstance(outside, Run):
+            return outside, ROOT
+        if watched.trace.run is None:
+            watched.trace.run = self._make_run(source)
+            watched.trace.run.start()
+        return watched.trace.run, ROOT
+
+    def _give_up(self) -> None:
+        (trace_id, _), watched = self._open.popitem(last=False)
+        watched.source = None
+        if watched.recorded is not None:
+            watched.recorded.finish(GIVEN_UP, status="cancelled")
+            watched.trace.status = "cancelled"
+        self._leave(trace_id, watched.trace)
+
+    def _leave(self, trace_id: int, trace: _Trace) -> None:
+        trace.open -= 1
+        if trace.open > 0:
+            return
+        if self._traces.get(trace_id) is trace:
+            del self._traces[trace_id]
+        if trace.run is not None:
+            trace.run.finish("cancelled" if self._closed else trace.status)
+
+
+def _status(span: ReadableSpan) -> Status:
+    if span.status.status_code is not StatusCode.ERROR:
+        return "complete"
+    kind = failure_of(span)["error_type"].rpartition(".")[2]
+    return "cancelled" if kind in CANCELLED else "failed"
+
+
+def _moment(unix_ns: int | None) -> datetime | None:
+    return None if unix_ns is None else _EPOCH + timedelta(microseconds=unix_ns // 1000)

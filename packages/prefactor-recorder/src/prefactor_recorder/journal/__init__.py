@@ -1,0 +1,1 @@
+"""Where records wait until they are delivered."""

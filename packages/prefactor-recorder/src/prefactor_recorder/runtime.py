@@ -1,0 +1,156 @@
+"""The parts of one recorder in one process: journal, delivery, and the runs that are watched."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import os
+import secrets
+import weakref
+from typing import TYPE_CHECKING
+
+from prefactor_recorder.corrections import corrections
+from prefactor_recorder.delivery import Delivery, DeliverySettings
+from prefactor_recorder.encoding import ids
+from prefactor_recorder.encoding.clock import Clock
+from prefactor_recorder.guard import failures, tell
+from prefactor_recorder.journal.memory import MemoryJournal
+from prefactor_recorder.journal.spool import SpoolJournal
+from prefactor_recorder.sink import Core
+from prefactor_recorder.stats import Stats
+
+if TYPE_CHECKING:
+    from prefactor_recorder.run import Run
+    from prefactor_recorder.settings import RecorderSettings
+
+
+class Parts:
+    """Put together once, when the first run begins, and put in order again in a forked child.
+
+    Args:
+        settings: Of the recorder.
+        journal: Keeps the records.
+    """
+
+    def __init__(self, settings: RecorderSettings, journal: MemoryJournal | SpoolJournal) -> None:
+        self.journal = journal
+        # Ids of one process share a partition, so that they sort together and look alike.
+        self._partition = secrets.randbelow(ids.PARTITIONS)
+        self.runs: weakref.WeakValueDictionary[str, Run] = weakref.WeakValueDictionary()
+        self.delivery = Delivery(
+            journal,
+            DeliverySettings(
+                api_url=settings.api_url,
+                api_token=settings.api_token,
+                ssl=settings.ssl,
+                proxy=settings.proxy,
+            ),
+            self,
+        )
+        self.core = Core(
+            journal=journal,
+            deliverer=self.delivery,
+            clock=Clock(),
+            mint=ids.Mint(self._partition),
+            limit=settings.max_payload_size,
+            redact=settings.redact,
+        )
+        self._told = False
+        self._process = os.getpid()
+        if hasattr(os, "register_at_fork"):
+            # Weakly, because the interpreter never forgets a hook.
+            os.register_at_fork(after_in_child=functools.partial(_in_child, weakref.ref(self)))
+
+    def watched(self, run: Run) -> Run:
+        """The run, which will learn when it is terminated."""
+        self.runs[run.id] = run
+        return run
+
+    def terminated(self, run_id: str, reason: str | None) -> None:
+        """The server says that a run has been terminated; called by the delivery thread."""
+        run = self.runs.get(run_id)
+        if run is not None:
+            run.note_termination(reason)
+
+    def open_runs(self) -> list[str]:
+        """Runs that are going on here; called by the delivery thread."""
+        known = (reference() for reference in self.runs.valuerefs())
+        return [run.id for run in known if run is not None and run.open]
+
+    def check_process(self) -> None:
+        """Notice a fork whose hooks nobody called (a server written in C)."""
+        if self._process != os.getpid():
+            self.after_fork()
+
+    def after_fork(self) -> None:
+        """In a forked child: start empty. What was recorded before is the parent's to deliver."""
+        if self._process == os.getpid():
+            return
+        self._process = os.getpid()
+        self.core.mint = ids.Mint(self._partition)  # else both would make the same ids
+        self.journal.after_fork()
+        self.delivery.after_fork()
+
+    def close(self, timeout: float) -> int:
+        """Deliver what can be delivered in time, and let go of everything else."""
+        self.check_process()
+        left = self.delivery.close(timeout)
+        self.journal.close()
+        if left and not self._told:
+            self._told = True
+            lost = min(self.journal.in_memory, left)
+            tell(
+                logging.WARNING,
+                "%d recorded operations are not delivered: %d wait in the spool for the next "
+                "process that records, or for `prefactor-spool flush`; %d were in memory and end "
+                "with this process",
+                left,
+                left - lost,
+                lost,
+            )
+        return left
+
+    @property
+    def durability(self) -> str:
+        """Where records are kept right now."""
+        on_disk = isinstance(self.journal, SpoolJournal) and not self.journal.is_degraded
+        return "disk" if on_disk else "memory"
+
+    def stats(self) -> Stats:
+        """What has been done so far."""
+        done = self.delivery.stats
+        return Stats(
+            undelivered=self.journal.undelivered,
+            delivered=done.delivered,
+            buried=done.buried,
+            dropped=self.journal.dropped,
+            corrected=corrections.count + done.corrected,
+            failures=failures.count,
+            requests=done.requests,
+            retries=done.retries,
+            bytes_sent=done.bytes_sent,
+            worker_restarts=done.worker_restarts,
+            durability=self.durability,
+            paused=done.paused,
+            last_error=done.last_error,
+        )
+
+
+def assemble(settings: RecorderSettings) -> Parts:
+    """The parts for these settings."""
+    if settings.durability == "memory":
+        return Parts(settings, MemoryJournal(settings.memory_limit))
+    journal = SpoolJournal(
+        settings.spool_dir,
+        api_url=settings.api_url,
+        api_token=settings.api_token,
+        limit=settings.spool_limit,
+        memory_limit=settings.memory_limit,
+    )
+    return Parts(settings, journal)
+
+
+def _in_child(parts: weakref.ref[Parts]) -> None:
+    alive = parts()
+    if alive is not None:
+        alive.after_fork()

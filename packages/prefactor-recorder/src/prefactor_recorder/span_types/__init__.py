@@ -1,0 +1,1 @@
+"""What users declare about their spans, and functions that record themselves."""

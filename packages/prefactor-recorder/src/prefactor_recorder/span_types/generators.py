@@ -1,0 +1,226 @@
+"""Runs a traced generator for its consumer, step by step, exactly as it would run bare.
+
+While the generator's own code runs, its span is the current one; while the consumer's code runs,
+the consumer's is. That is why this is not `yield from`: there would be no moment in between. A
+span that the generator has opened around a `yield` becomes current again with the next step.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self
+
+import orjson
+
+from prefactor_recorder.context import enter, innermost, leave
+from prefactor_recorder.encoding.truncation import MARK
+from prefactor_recorder.encoding.values import encode_object
+from prefactor_recorder.guard import guarded
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable, Generator
+    from types import TracebackType
+
+    from prefactor_recorder.context import Entered
+    from prefactor_recorder.span import Span
+
+    Begin = Callable[[tuple[Any, ...], dict[str, Any]], "Steps | Unrecorded"]
+
+OMITTED = "prefactor.omitted_items"
+"""The member of a result that says how many items a generator yielded beyond those recorded."""
+MAX_ITEMS = 10_000
+"""Items of a generator that are recorded."""
+MAX_ITEM_BYTES = 256 * 1024
+"""Bytes of JSON, about, of all recorded items of a generator together."""
+MAX_FIELDS = 100
+"""Places in cut items that are named."""
+
+_IMMUTABLE = {str, int, float, bool, type(None)}
+
+
+class Items:
+    """What a generator has yielded so far, within bounds, as it was when it was yielded."""
+
+    def __init__(self) -> None:
+        self._kept: list[Any] = []
+        self._room = MAX_ITEM_BYTES
+        self._omitted = 0
+        self._returned: Any = None
+        self._mark: dict[str, Any] | None = None
+
+    @guarded
+    def add(self, item: Any) -> None:
+        """Note an item. A consumer may change it as soon as it has it, so it is copied."""
+        if self._omitted or len(self._kept) == MAX_ITEMS:
+            self._omitted += 1
+            return
+        if type(item) in _IMMUTABLE:
+            size = len(item) + 3 if isinstance(item, str) else 8
+        else:
+            encoded = encode_object({"value": item}, MAX_ITEM_BYTES)
+            size = len(encoded) - len('{"value":')
+            members: dict[str, Any] = orjson.loads(encoded)
+            item = members["value"]
+            if MARK in members:
+                self._note_cut(members[MARK])
+        self._room -= size
+        if self._room < 0:
+            self._omitted = 1
+        else:
+            self._kept.append(item)
+
+    def _note_cut(self, mark: dict[str, Any]) -> None:
+        """Keep what the mark of the next item says, under the place of that item."""
+        place = f"value[{len(self._kept)}]"
+        fields = [place + field.removeprefix("value") for field in mark["fields"]]
+        before = self._mark or {"original_size": 0, "fields": []}
+        size = before["original_size"] + mark["original_size"]
+        self._mark = {"original_size": size, "fields": [*before["fields"], *fields][:MAX_FIELDS]}
+
+    def returned(self, value: Any) -> None:
+        """Note what the generator returned."""
+        self._returned = value
+
+    def result(self) -> dict[str, Any]:
+        """All of it as a result."""
+        result: dict[str, Any] = {"value": self._kept}
+        if self._omitted:
+            result[OMITTED] = self._omitted
+        if self._returned is not None:
+            result["returned"] = self._returned
+        if self._mark is not None:
+            result[MARK] = self._mark
+        return result
+
+
+class Steps:
+    """The span of a generator, as a context manager around each stretch of its code.
+
+    Args:
+        span: Has begun.
+        items: Where to note what is yielded; None to note nothing.
+    """
+
+    def __init__(self, span: Span, items: Items | None) -> None:
+        self._span = span
+        self._items = items
+        self._inside: Any = span
+        self._entered: Entered | None = None
+
+    def yielded(self, item: Any) -> None:
+        """The generator has yielded."""
+        if self._items is not None:
+            self._items.add(item)
+
+    def returned(self, value: Any) -> None:
+        """The generator has come to its end."""
+        if self._items is not None:
+            self._items.returned(value)
+        self._end(None)
+
+    def __enter__(self) -> Self:
+        self._entered = enter(self._inside)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._inside = innermost()
+        if self._entered is not None:
+            leave(self._entered)
+        if error is not None and not isinstance(error, StopIteration | StopAsyncIteration):
+            self._end(error)
+
+    def _end(self, error: BaseException | None) -> None:
+        if self._items is not None:
+            self._span.set_result(self._items.result())
+        # A consumer that has seen enough closes the generator; nothing was cancelled by that.
+        if error is None or isinstance(error, GeneratorExit):
+            self._span.finish()
+        else:
+            self._span.end_with(error)
+
+
+class Unrecorded:
+    """In place of `Steps`, for a generator that is not recorded."""
+
+    def yielded(self, item: Any) -> None:
+        """Nothing is noted."""
+
+    def returned(self, value: Any) -> None:
+        """Nothing is noted."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+def stepwise(
+    function: Callable[..., Generator[Any, Any, Any]], begin: Begin
+) -> Callable[..., Generator[Any, Any, Any]]:
+    """A generator function whose generators behave like the bare ones, whatever is done to them.
+
+    It is one itself, because frameworks ask before they call (for dependencies and fixtures). The
+    price: wrong arguments raise at the first step instead of at the call.
+
+    Args:
+        function: The generator function.
+        begin: Called with the arguments when the first step is taken.
+    """
+
+    def wrapper(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
+        generator = function(*args, **kwargs)
+        steps = begin(args, kwargs)
+        sent: Any = None
+        thrown: BaseException | None = None
+        while True:
+            try:
+                with steps:
+                    # Not in the `except` below: what the generator raises would get the thrown
+                    # exception as its context, which it has not when it runs bare.
+                    item = generator.send(sent) if thrown is None else generator.throw(thrown)
+            except StopIteration as stop:
+                steps.returned(stop.value)
+                return stop.value
+            finally:
+                thrown = None  # it refers to this frame, and would keep it alive
+            steps.yielded(item)
+            try:
+                sent = yield item
+            except BaseException as error:  # noqa: BLE001 - all of them are for the generator
+                thrown = error
+
+    return wrapper
+
+
+def stepwise_async(
+    function: Callable[..., AsyncGenerator[Any, Any]], begin: Begin
+) -> Callable[..., AsyncGenerator[Any, Any]]:
+    """The same for asynchronous generators."""
+
+    async def wrapper(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
+        generator = function(*args, **kwargs)
+        steps = begin(args, kwargs)
+        sent: Any = None
+        thrown: BaseException | None = None
+        while True:
+            try:
+                with steps:
+                    step = generator.asend(sent) if thrown is None else generator.athrow(thrown)
+                    item = await step
+            except StopAsyncIteration:
+                steps.returned(None)
+                return
+            finally:
+                thrown = None
+            steps.yielded(item)
+            try:
+                sent = yield item
+            except BaseException as error:  # noqa: BLE001 - all of them are for the generator
+                thrown = error
+
+    return wrapper

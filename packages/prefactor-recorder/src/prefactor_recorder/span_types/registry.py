@@ -1,0 +1,356 @@
+"""Span types: what the steps of an agent look like, declared in code and sent with each run."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import inspect
+import threading
+import weakref
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from numbers import Number
+from typing import TYPE_CHECKING, Any, cast
+
+import orjson
+
+from prefactor_recorder.corrections import schema_name, shown
+from prefactor_recorder.encoding.values import MAX_SCHEMA_DEPTH, encode, nests_deeper
+from prefactor_recorder.errors import ConfigurationError
+from prefactor_recorder.guard import failures
+from prefactor_recorder.span_types.data_risk import checked
+from prefactor_recorder.span_types.declarations import Declaring
+from prefactor_recorder.span_types.introspection import underlying
+
+if TYPE_CHECKING:
+    from prefactor_recorder.span_types.data_risk import RiskLike
+
+ANY_OBJECT = {"type": "object"}
+MAX_FUNCTIONS = 8
+"""Traced functions of one span type that its schemas tell apart; with more they say nothing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpanType:
+    """One kind of step. Made by `span_type`, or by tracing a function.
+
+    `params` and `result` are what they were declared as; `params_schema` and `result_schema` are
+    the JSON Schemas (draft 2020-12) that are sent.
+    """
+
+    name: str
+    """What spans of this type are recorded under, such as `agent:llm`."""
+    params: Any = None
+    """What goes in: a JSON Schema or a type; None if nothing was declared."""
+    result: Any = None
+    """What comes out, likewise."""
+    title: str | None = None
+    """What people call it."""
+    description: str | None = None
+    """What it is."""
+    template: str | None = None
+    """A Liquid template for a line about each span; see the how-to on schemas and summaries."""
+    data_risk: Mapping[str, Any] | None = None
+    """What it may do and which data it sees."""
+    functions: tuple[Callable[..., Any], ...] = field(default=(), compare=False, repr=False)
+    """The traced functions that record under this name."""
+    constants: Mapping[str, Any] = field(default_factory=dict[str, Any], compare=False, repr=False)
+    """Schemas of members that payloads of traced functions have besides the arguments."""
+
+    @property
+    def params_schema(self) -> dict[str, Any]:
+        """The JSON Schema of payloads: as declared, else from the traced functions' type function_schemas."""
+        from prefactor_recorder.span_types import function_schemas  # noqa: PLC0415 - only when a run is registered, not at import
+
+        if self.params is None and 0 < len(self.functions) <= MAX_FUNCTIONS:
+            return function_schemas.parameters_schema(*self.functions, constants=self.constants)
+        return _schema(self.params, function_schemas.schema_of)
+
+    @property
+    def result_schema(self) -> dict[str, Any]:
+        """The JSON Schema of results, likewise."""
+        from prefactor_recorder.span_types import function_schemas  # noqa: PLC0415
+
+        if self.result is None and 0 < len(self.functions) <= MAX_FUNCTIONS:
+            return function_schemas.result_schema(*self.functions)
+        return _schema(self.result, function_schemas.result_schema_of)
+
+    def wire(self) -> dict[str, Any]:
+        """The declaration as the API takes it."""
+        optional = {
+            "title": self.title,
+            "description": self.description or self._documentation(),
+            "template": self.template,
+            "data_risk": self.data_risk,
+        }
+        return {
+            "name": self.name,
+            "params_schema": self.params_schema,
+            "result_schema": self.result_schema,
+        } | {name: value for name, value in optional.items() if value is not None}
+
+    def _documentation(self) -> str | None:
+        """The first paragraph of the docstring, if there is one function to speak of."""
+        if len(self.functions) != 1:
+            return None
+        text = inspect.getdoc(underlying(self.functions[0]))
+        return " ".join(text.partition("\n\n")[0].split()) if text else None
+
+
+def _schema(declared: Any, describe: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
+    if declared is None:
+        return dict(ANY_OBJECT)
+    if isinstance(declared, Mapping):
+        return dict(cast("Mapping[str, Any]", declared))
+    return describe(declared)
+
+
+_SAID = ("params", "result", "title", "description", "template", "data_risk")
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """What is known of one name: a declaration, functions that were traced, or both."""
+
+    declared: SpanType | None = None
+    traced: SpanType | None = None
+
+    def with_declared(self, other: SpanType) -> _Entry:
+        if self.declared is not None and self.declared != other:
+            raise _conflict(other.name, _difference(self.declared, other))
+        return self._checked(replace(self, declared=other))
+
+    def with_traced(self, other: SpanType) -> _Entry:
+        if self.traced is None:
+            return self._checked(replace(self, traced=other))
+        merged = _merged(self.traced, other)
+        known = {_code(each) for each in self.traced.functions}
+        new = [each for each in other.functions if _code(each) not in known]
+        functions = (*self.traced.functions, *new)[: MAX_FUNCTIONS + 1]
+        return self._checked(replace(self, traced=replace(merged, functions=functions)))
+
+    def merged(self, other: _Entry) -> _Entry:
+        if self.declared is self.traced is None:
+            return other
+        entry = self if other.declared is None else self.with_declared(other.declared)
+        return entry if other.traced is None else entry.with_traced(other.traced)
+
+    @functools.cached_property
+    def encoded(self) -> bytes:
+        """The declaration as JSON. Kept: sets that are made for one run share their entries."""
+        return encode(self.effective().wire())
+
+    def effective(self) -> SpanType:
+        if self.declared is None or self.traced is None:
+            return self.declared or self.traced or SpanType(name="")
+        whole = _merged(self.declared, self.traced)
+        return replace(whole, functions=self.traced.functions, constants=self.traced.constants)
+
+    @staticmethod
+    def _checked(entry: _Entry) -> _Entry:
+        entry.effective()
+        return entry
+
+
+def _merged(first: SpanType, second: SpanType) -> SpanType:
+    """What two declarations of one name say together, each about what the other leaves out."""
+    said: dict[str, Any] = {}
+    for name in _SAID:
+        one, other = getattr(first, name), getattr(second, name)
+        if one is not None and other is not None and one != other:
+            raise _conflict(first.name, name)
+        said[name] = other if one is None else one
+    return replace(first, **said)
+
+
+def _difference(first: SpanType, second: SpanType) -> str:
+    return ", ".join(name for name in _SAID if getattr(first, name) != getattr(second, name))
+
+
+def _conflict(name: str, what: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"span type {name!r} is declared twice, with another {what}; use one declaration for both, "
+        "or another name"
+    )
+
+
+def _code(function: Callable[..., Any]) -> Any:
+    """What a function is known by: one that is made anew in a loop is the same each time."""
+    return getattr(underlying(function), "__code__", function)
+
+
+# One lock for all registries, because a declaration reaches several of them; it is held for
+# microseconds, while modules are imported.
+_lock = threading.RLock()
+
+
+class SpanTypes(Declaring):
+    """A set of span types: `types.span_type(…)`, `@types.trace`, and `include` to compose.
+
+    Make one per module or library and give it to the recorder: `Recorder(span_types=[types])`, or
+    `recorder.include(types)`. What is declared in it later reaches the recorder too, and runs that
+    are registered from then on.
+
+    Args:
+        included: Other sets whose types belong to this one.
+
+    Raises:
+        ConfigurationError: Two of them declare the same name differently.
+    """
+
+    def __init__(self, included: Iterable[SpanTypes] = ()) -> None:
+        self._entries: dict[str, _Entry] = {}
+        # Weakly: a set that was made for one run must not live as long as the module's.
+        self._including: weakref.WeakSet[SpanTypes] = weakref.WeakSet()
+        self._version: bytes | None = None
+        for types in included:
+            self.include(types)
+
+    def _declarations(self) -> SpanTypes:
+        return self
+
+    def include(self, types: SpanTypes) -> None:
+        """Add the types of another set, those included that are declared in it later.
+
+        Raises:
+            ConfigurationError: A name is declared differently in both.
+        """
+        if not isinstance(cast("object", types), SpanTypes):
+            raise ConfigurationError(f"only SpanTypes can be included, got {shown(types)}")
+        with _lock:
+            self._merge(types._entries)
+            types._including.add(self)
+
+    def declare(self, span_type: SpanType) -> None:
+        """Add a span type, here and wherever this set is included.
+
+        Raises:
+            ConfigurationError: The name is declared differently already.
+        """
+        name = declared_name(span_type.name)
+        if name != span_type.name:
+            span_type = replace(span_type, name=name)
+        traced = bool(span_type.functions)
+        entry = _Entry(traced=span_type) if traced else _Entry(declared=span_type)
+        with _lock:
+            self._merge({span_type.name: entry})
+
+    def schemas(self) -> list[dict[str, Any]]:
+        """The declarations as the API takes them (`span_type_schemas`), by name."""
+        with _lock:
+            entries = sorted(self._entries.items())
+        return [entry.effective().wire() for _, entry in entries]
+
+    def schema_version(self) -> bytes | None:
+        """The `agent_schema_version` of a registration as JSON; None if nothing is declared.
+
+        Its identifier is a hash of the content: the same in every process that declares the same.
+        """
+        version = self._version
+        if version is None and self._entries:
+            with _lock:
+                entries = sorted(self._entries.items())
+            schemas = b"[%b]" % b",".join(entry.encoded for _, entry in entries)
+            name = hashlib.sha256(schemas).hexdigest()[:32].encode()
+            version = b'{"external_identifier":"%b","span_type_schemas":%b}' % (name, schemas)
+            self._version = version
+        return version
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._entries
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __repr__(self) -> str:
+        return f"SpanTypes({', '.join(sorted(self._entries))})"
+
+    def _merge(self, entries: Mapping[str, _Entry]) -> None:
+        """Add entries to every set concerned, or, if one of them objects, to none."""
+        merged = [(types, types._with(entries)) for types in self._reached()]  # noqa: SLF001
+        for types, whole in merged:
+            types._replace(whole)
+
+    def _with(self, entries: Mapping[str, _Entry]) -> dict[str, _Entry]:
+        known = self._entries
+        more = {name: known.get(name, _Entry()).merged(each) for name, each in entries.items()}
+        return {**known, **more}
+
+    def _replace(self, entries: dict[str, _Entry]) -> None:
+        if entries != self._entries or _functions(entries) != _functions(self._entries):
+            self._entries, self._version = entries, None
+
+    def _reached(self) -> list[SpanTypes]:
+        """This set and all that include it, each once: sets may include one another."""
+        found: dict[int, SpanTypes] = {}
+        waiting: list[SpanTypes] = [self]
+        while waiting:
+            types = waiting.pop()
+            if id(types) not in found:
+                found[id(types)] = types
+                waiting.extend(types._including)  # noqa: SLF001
+        return list(found.values())
+
+
+def _functions(entries: Mapping[str, _Entry]) -> list[tuple[Callable[..., Any], ...]]:
+    return [entry.traced.functions if entry.traced else () for entry in entries.values()]
+
+
+def new_span_type(
+    name: Any,
+    *,
+    params: Any = None,
+    result: Any = None,
+    data_risk: RiskLike | None = None,
+    **texts: Any,
+) -> SpanType:
+    """A span type, checked.
+
+    Raises:
+        ConfigurationError: A part of it cannot be used; the message says which.
+    """
+    name = declared_name(name)
+    for field_name in ("title", "description", "template"):
+        text = texts.get(field_name)
+        if text is not None and not isinstance(text, str):
+            raise ConfigurationError(f"{field_name} of span type {name!r} must be text")
+    return SpanType(
+        name=name,
+        params=_declared(name, "params", params),
+        result=_declared(name, "result", result),
+        data_risk=None if data_risk is None else checked(data_risk),
+        **texts,
+    )
+
+
+def declared_name(name: object) -> str:
+    """The name of a span type, made to fit like that of a span.
+
+    Raises:
+        ConfigurationError: It is neither text nor a number.
+    """
+    if isinstance(name, bool) or not isinstance(name, str | Number):
+        raise ConfigurationError(f"a span type's name must be text, got {shown(name)}")
+    return schema_name(name, None)
+
+
+def _declared(name: str, part: str, declared: Any) -> Any:
+    if isinstance(declared, Mapping):
+        if nests_deeper(declared, MAX_SCHEMA_DEPTH):
+            # Servers would refuse the registration, and with it the run.
+            failures.note(
+                f"{part} of span type {name!r}",
+                ValueError(f"nested more than {MAX_SCHEMA_DEPTH} levels; any object is declared"),
+            )
+            return dict(ANY_OBJECT)
+        try:
+            # A copy, so that nobody changes it after it was compared with others.
+            return orjson.loads(orjson.dumps(declared))
+        except (TypeError, ValueError) as error:
+            raise ConfigurationError(f"{part} of span type {name!r} is no JSON: {error}") from None
+    if isinstance(declared, str | bytes | int | float | list):
+        kind = type(cast("Any", declared)).__name__
+        raise ConfigurationError(
+            f"{part} of span type {name!r} must be a JSON Schema or a type, not {kind}"
+        )
+    return declared
