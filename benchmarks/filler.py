@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING
 from loadgen import TEXT, TOKEN
 
 from prefactor_server.bootstrap import bootstrap
-from prefactor_server.commands.agent_span import CreateSpan, SpanFacts
-from prefactor_server.commands.base import Request
-from prefactor_server.commands.register import (
+from prefactor_server.commands.agent_instance_register import (
     DeclaredSchema,
     FreshIds,
     RegisterInstance,
     SchemaContent,
 )
+from prefactor_server.commands.agent_span import CreateSpan, SpanFacts
+from prefactor_server.commands.base import Request
 from prefactor_server.commands.writer import Writer
 from prefactor_server.domain.agent_span import SpanPayload
 from prefactor_server.domain.api_token import Principal

@@ -157,8 +157,8 @@ IMPORTS = [
         because="the rules of the product outlive every library",
     ),
     ImportRule(
-        where="prefactor_server.checks",
-        ours=("prefactor_server.checks", "prefactor_server.domain"),
+        where="prefactor_server.validation",
+        ours=("prefactor_server.validation", "prefactor_server.domain"),
         because="the schema and template engines judge values that they are handed",
     ),
     ImportRule(
@@ -189,7 +189,7 @@ IMPORTS = [
         where="prefactor_server.commands",
         ours=(
             "prefactor_server.commands",
-            "prefactor_server.checks",
+            "prefactor_server.validation",
             "prefactor_server.domain",
             "prefactor_server.storage.base",
         ),
@@ -232,9 +232,9 @@ IMPORTS = [
         where="prefactor_server",
         but=(
             "prefactor_server.app",
-            "prefactor_server.cli",
-            "prefactor_server.cli_flags",
-            "prefactor_server.cli_maintenance",
+            "prefactor_server.cli.main",
+            "prefactor_server.cli.flags",
+            "prefactor_server.cli.maintenance",
             "prefactor_server.databases",
             "prefactor_server.settings",
         ),
@@ -255,11 +255,11 @@ IMPORTS = [
         where="prefactor_server",
         but=(
             "prefactor_server.app",
-            "prefactor_server.cli",
-            "prefactor_server.cli_maintenance",
+            "prefactor_server.cli.main",
+            "prefactor_server.cli.maintenance",
             "prefactor_server.__main__",
         ),
-        never=("prefactor_server.app", "prefactor_server.cli"),
+        never=("prefactor_server.app", "prefactor_server.cli.main"),
         because="what assembles the parts is known to none of them",
     ),
     ImportRule(
@@ -420,11 +420,11 @@ BREAKING_IMPORTS = [
     ("prefactor_http.retry", "def late():\n    from aiohttp import ClientError"),
     ("prefactor_http.client", "from prefactor_server.domain import pfid"),
     ("prefactor_http.client", "import prefactor_recorder"),
-    ("prefactor_server.api.bulk", "from prefactor_http import BulkItem"),
-    ("prefactor_server.api.bulk", "from prefactor_server.ui import pages"),
-    ("prefactor_server.api.bulk", "from ..storage.base import Store"),
-    ("prefactor_server.api.bulk", "from prefactor_server import settings"),
-    ("prefactor_server.ui.pages", "import prefactor_server.api.bulk"),
+    ("prefactor_server.api.endpoints.bulk", "from prefactor_http import BulkItem"),
+    ("prefactor_server.api.endpoints.bulk", "from prefactor_server.ui import pages"),
+    ("prefactor_server.api.endpoints.bulk", "from ..storage.base import Store"),
+    ("prefactor_server.api.endpoints.bulk", "from prefactor_server import settings"),
+    ("prefactor_server.ui.pages", "import prefactor_server.api.endpoints.bulk"),
     ("prefactor_server.commands.bulk", "from prefactor_server.storage import sqlite"),
     ("prefactor_server.commands.bulk", "from ..api import bulk"),
     ("prefactor_server.commands.bulk", "import secrets"),
@@ -432,14 +432,14 @@ BREAKING_IMPORTS = [
     ("prefactor_server.domain.pfid", "import msgspec"),
     ("prefactor_server.domain.pfid", "from ..storage import base"),
     ("prefactor_server.domain.pfid", "import random"),
-    ("prefactor_server.checks.templates", "from ..commands import bulk"),
+    ("prefactor_server.validation.templates", "from ..commands import bulk"),
     ("prefactor_server.storage.base", "from .sqlite import open_store"),
     ("prefactor_server.storage.sqlite.store", "from ..postgres import store"),
     ("prefactor_server.storage.sqlite.store", "from ...commands import bulk"),
     ("prefactor_server.settings", "from . import app"),
     (
         "prefactor_server.queries",
-        "import importlib\nimportlib.import_module('prefactor_server.cli')",
+        "import importlib\nimportlib.import_module('prefactor_server.cli.main')",
     ),
     ("prefactor_recorder.worker", "from prefactor_server.domain import pfid"),
     ("prefactor_recorder.span", "from opentelemetry import trace"),
@@ -462,7 +462,7 @@ def test_dots_are_counted_from_the_package() -> None:
     package = Module("prefactor_server.api", "from . import bulk\nfrom ..ui import pages", True)
 
     assert list(imports(package)) == [
-        (1, "prefactor_server.api.bulk"),
+        (1, "prefactor_server.api.endpoints.bulk"),
         (2, "prefactor_server.ui.pages"),
     ]
 
@@ -477,7 +477,7 @@ KEEPING_IMPORTS = [
         "prefactor_server.databases",
         "from .storage.sqlite import open_store\nfrom . import settings",
     ),
-    ("prefactor_server.__main__", "from prefactor_server.cli import main"),
+    ("prefactor_server.__main__", "from prefactor_server.cli.main import main"),
 ]
 
 
@@ -490,7 +490,7 @@ def test_an_allowed_import_is_left_alone(name: str, source: str) -> None:
 
 
 BREAKING_WORDS = [
-    ("prefactor_server.api.bulk", "dialect = 'PostgreSQL'", "a.py:1 says Postgre"),
+    ("prefactor_server.api.endpoints.bulk", "dialect = 'PostgreSQL'", "a.py:1 says Postgre"),
     ("prefactor_server.queries.bulk", "\nimport sqlite3", "a.py:2 says sqlite"),
     ("prefactor_server.commands.bulk", "if is_sqlite: pass", "a.py:1 says sqlite"),
     ("prefactor_server.domain.times", "t = datetime.now(UTC)", "a.py:1 says datetime.now"),
@@ -509,6 +509,6 @@ def test_a_forbidden_word_is_noticed(name: str, source: str, expected: str) -> N
 def test_words_may_be_explained() -> None:
     """A docstring or a comment may name the database that code must not name."""
     source = '"""Works over SQLite\n\nand PostgreSQL."""\nx = 1  # as SQLite does\n'
-    module = Module("prefactor_server.api.bulk", source)
+    module = Module("prefactor_server.api.endpoints.bulk", source)
 
     assert [text for rule in WORDS for text in offences(rule, "a.py", module)] == []

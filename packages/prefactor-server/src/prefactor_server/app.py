@@ -22,25 +22,25 @@ from starlette.types import ASGIApp
 
 from prefactor_server import __version__
 from prefactor_server.api import Limits, create_api
-from prefactor_server.api.observer import Answered, Observe
+from prefactor_server.api.kernel.request_events import Answered, Observe
 from prefactor_server.bootstrap import bootstrap
 from prefactor_server.commands.writer import Writer
-from prefactor_server.connection import connections
-from prefactor_server.crowd import RESERVED
 from prefactor_server.databases import open_storage
 from prefactor_server.domain.api_token import hash_token
 from prefactor_server.domain.cost import PriceTable
 from prefactor_server.domain.errors import SettingError, Unavailable
 from prefactor_server.domain.pfid import PfidMaker
+from prefactor_server.http.connection import connections
+from prefactor_server.http.fd_limit import make_room
+from prefactor_server.http.metrics import Metrics
+from prefactor_server.http.overload import RESERVED
+from prefactor_server.http.probes import Beside, Page, Readiness, alive, metrics_page
+from prefactor_server.http.request_log import RequestLog
+from prefactor_server.http.stalled_connections import cut_stalled
 from prefactor_server.memory_budget import MemoryBudget
-from prefactor_server.metrics import Metrics
-from prefactor_server.open_files import make_room
 from prefactor_server.price_file import load_prices
-from prefactor_server.probes import Beside, Page, Readiness, alive, metrics_page
 from prefactor_server.queries import Reader
-from prefactor_server.request_log import RequestLog
 from prefactor_server.settings import Settings
-from prefactor_server.stalled_connections import cut_stalled
 from prefactor_server.storage.base import Storage
 
 _log = structlog.get_logger("prefactor_server")

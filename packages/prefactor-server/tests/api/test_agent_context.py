@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from prefactor_server.api import agent_context
+from prefactor_server.api.endpoints import agent_context
 
 SECRET = {"$sensitive": "string", "value": "hidden"}
 

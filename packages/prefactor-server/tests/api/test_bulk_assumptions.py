@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from rows import register, request
 
-from prefactor_server.api.agent_schema_version import nameless
+from prefactor_server.api.kernel.schema_declaration import nameless
 from prefactor_server.domain.retention import Retention
 
 RUNS = 60

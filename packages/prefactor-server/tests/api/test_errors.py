@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from prefactor_server.api.errors import STATUSES, error_headers, status_of
+from prefactor_server.api.kernel.errors import STATUSES, error_headers, status_of
 from prefactor_server.api.operations import OPERATIONS
 from prefactor_server.commands.base import Stale
 from prefactor_server.domain import errors

@@ -4,7 +4,7 @@ from typing import Any
 
 from rows import create_span, deployed, principal, request
 
-from prefactor_server.api.intake import Intake, Overlay
+from prefactor_server.api.kernel.span_preparation import Intake, Overlay
 from prefactor_server.queries import Reader
 
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from prefactor_server.api.openapi import openapi_document
-from prefactor_server.api.operation import Read
+from prefactor_server.api.kernel.openapi import openapi_document
+from prefactor_server.api.kernel.operation import Read
 from prefactor_server.api.operations import OPERATIONS
 
 INVALID = (422, "validation_errors")

@@ -7,8 +7,8 @@ import jsonschema_rs
 import pytest
 
 from prefactor_server._version import __version__
-from prefactor_server.api.openapi import openapi_document
-from prefactor_server.api.operation import Read, Streamed, Whole, Write
+from prefactor_server.api.kernel.openapi import openapi_document
+from prefactor_server.api.kernel.operation import Read, Streamed, Whole, Write
 from prefactor_server.api.operations import ITEMS, OPERATIONS
 
 DOCUMENT = openapi_document(OPERATIONS)

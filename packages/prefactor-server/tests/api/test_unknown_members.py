@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from prefactor_server.api.operation import Write
+from prefactor_server.api.kernel.operation import Write
+from prefactor_server.api.kernel.unknown_members import merged
 from prefactor_server.api.operations import OPERATIONS
-from prefactor_server.api.unknown_members import merged
 from prefactor_server.domain.errors import REQUIRED, FieldError
 
 WRITES = [one for one in OPERATIONS if isinstance(one, Write)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from prefactor_server.checks.cache import ContentCache
+from prefactor_server.validation.cache import ContentCache
 
 
 def test_what_was_put_is_kept() -> None:

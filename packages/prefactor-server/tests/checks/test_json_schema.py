@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prefactor_server.checks.json_schema import (
+from prefactor_server.validation.json_schema.validator import (
     EMPTY_OBJECT_SCHEMA,
     MAX_MESSAGE,
     MAX_SCHEMA_BYTES,

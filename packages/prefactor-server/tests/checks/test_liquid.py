@@ -6,7 +6,8 @@ import copy
 
 import pytest
 
-from prefactor_server.checks.liquid import (
+from prefactor_server.validation.liquid.filters import FILTERS
+from prefactor_server.validation.liquid.template import (
     MAX_SUMMARY,
     MAX_TAGS,
     MAX_TEMPLATE,
@@ -15,7 +16,6 @@ from prefactor_server.checks.liquid import (
     Templates,
     render_summary,
 )
-from prefactor_server.checks.liquid_filters import FILTERS
 
 PAYLOAD: dict[str, object] = {
     "model": "m-1",

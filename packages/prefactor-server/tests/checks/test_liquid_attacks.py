@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prefactor_server.checks.liquid import (
+from prefactor_server.validation.liquid.environment import RENDER_STEPS, SummaryContext
+from prefactor_server.validation.liquid.sandbox import MAX_TEXT, RenderBudget
+from prefactor_server.validation.liquid.template import (
     MAX_SUMMARY,
     MAX_TEMPLATE,
     Template,
@@ -14,8 +16,6 @@ from prefactor_server.checks.liquid import (
     Templates,
     render_summary,
 )
-from prefactor_server.checks.liquid_environment import RENDER_STEPS, SummaryContext
-from prefactor_server.checks.liquid_values import MAX_TEXT, RenderBudget
 
 PAYLOAD: dict[str, object] = {
     "s": "x" * 100_000,

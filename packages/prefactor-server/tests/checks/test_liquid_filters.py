@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from prefactor_server.checks.liquid import Template, Templates, render_summary
-from prefactor_server.checks.liquid_filters import FILTERS
+from prefactor_server.validation.liquid.filters import FILTERS
+from prefactor_server.validation.liquid.template import Template, Templates, render_summary
 
 PAYLOAD: dict[str, object] = {
     "text": "ab ab",

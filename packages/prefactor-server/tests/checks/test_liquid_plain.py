@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prefactor_server.checks.liquid import Template, Templates, render_summary
-from prefactor_server.checks.liquid_environment import MAX_OUTPUT
-from prefactor_server.checks.liquid_values import MAX_TEXT
+from prefactor_server.validation.liquid.environment import MAX_OUTPUT
+from prefactor_server.validation.liquid.sandbox import MAX_TEXT
+from prefactor_server.validation.liquid.template import Template, Templates, render_summary
 
 TEMPLATES = Templates()
 NAMES = ("a", "b", "c", "size", "first", "last", "$sensitive", "labels", "a b")

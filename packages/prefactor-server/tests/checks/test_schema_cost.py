@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from prefactor_server.checks.schema_cost import MAX_WEIGHT, schema_cost
-from prefactor_server.checks.schema_survey import Unchecked
+from prefactor_server.validation.json_schema.cost import MAX_WEIGHT, schema_cost
+from prefactor_server.validation.json_schema.preflight import Unchecked
 
 
 def chain(length: int, keyword: str, width: int) -> dict[str, object]:

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prefactor_server.checks.budget import Budget
-from prefactor_server.checks.liquid import MAX_SUMMARY, TemplateProblem
-from prefactor_server.checks.span_types import SpanCheck, SpanTypeCompiler, check_span
+from prefactor_server.validation.budget import Budget
+from prefactor_server.validation.liquid.template import MAX_SUMMARY, TemplateProblem
+from prefactor_server.validation.span_types import SpanCheck, SpanTypeCompiler, check_span
 
 LLM: dict[str, object] = {
     "name": "agent:llm",

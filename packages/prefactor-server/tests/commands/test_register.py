@@ -17,7 +17,7 @@ from rows import (
     schema,
 )
 
-from prefactor_server.commands.register import VersionMetadata
+from prefactor_server.commands.agent_instance_register import VersionMetadata
 from prefactor_server.domain.errors import InvalidAction, NotFound
 
 PFID = "013xrzp12g3nqk8ns6jadrqmpgrjkeny"

@@ -9,6 +9,7 @@ from prefactor_server.commands.agent_deployment import (
     DeleteDeployment,
     UpdateDeployment,
 )
+from prefactor_server.commands.agent_instance_register import VersionMetadata
 from prefactor_server.commands.agent_schema_version import CreateSchemaVersion
 from prefactor_server.commands.agent_version import CreateVersion
 from prefactor_server.commands.api_token import ChangeToken, CreateToken, DeleteToken
@@ -18,7 +19,6 @@ from prefactor_server.commands.environment import (
     DeleteEnvironment,
     UpdateEnvironment,
 )
-from prefactor_server.commands.register import VersionMetadata
 from prefactor_server.domain.agent_deployment import AgentDeployment
 from prefactor_server.domain.agent_schema_version import AgentSchemaVersion
 from prefactor_server.domain.agent_version import AgentVersion

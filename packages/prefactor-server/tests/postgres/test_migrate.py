@@ -10,8 +10,8 @@ from prefactor_server.storage.migration import MigrationError
 from prefactor_server.storage.postgres.backend import PostgresStorage
 from prefactor_server.storage.postgres.connection import DatabaseServerError, connect
 from prefactor_server.storage.postgres.migrate import all_migrations, migrate, pending_migrations
-from prefactor_server.storage.postgres.program import write_program
 from prefactor_server.storage.postgres.tables import ATTACHMENTS, COUNTERS, TABLES, column_types
+from prefactor_server.storage.postgres.write_function import write_program
 
 COLUMNS = """
 SELECT column_name, data_type FROM information_schema.columns

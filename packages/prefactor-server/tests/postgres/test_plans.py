@@ -19,8 +19,8 @@ from prefactor_server.storage.base import Needs, Registration
 from prefactor_server.storage.postgres import maintain, read, tables
 from prefactor_server.storage.postgres.backend import PostgresStorage
 from prefactor_server.storage.postgres.load import query_for
-from prefactor_server.storage.postgres.plans import LONGEST, PlanRenewal
-from prefactor_server.storage.postgres.program import write_program
+from prefactor_server.storage.postgres.plan_cache import LONGEST, PlanRenewal
+from prefactor_server.storage.postgres.write_function import write_program
 
 SPANS = f"""
 INSERT INTO agent_span (id, account_id, agent_id, environment_id, agent_instance_id, schema_name,

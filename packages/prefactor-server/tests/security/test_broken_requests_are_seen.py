@@ -6,7 +6,7 @@ from front_door import ask
 from raw_socket import RawAnswer, connected
 
 from live_server import LiveServer, start_server
-from prefactor_server.connection import MAX_HEAD_BYTES
+from prefactor_server.http.connection import MAX_HEAD_BYTES
 
 
 def test_what_is_refused_below_the_api_is_counted_and_logged(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from residents import Deployed, Operator
 from served_api import ServedApi
 from tenant import outcome
 
-from prefactor_server.api.openapi import openapi_document
+from prefactor_server.api.kernel.openapi import openapi_document
 from prefactor_server.api.operations import OPERATIONS
 from prefactor_server.domain.pfid import is_pfid
 

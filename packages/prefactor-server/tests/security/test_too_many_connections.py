@@ -10,7 +10,7 @@ from raw_socket import PATIENCE, RawSocket, connected
 
 from live_server import LiveServer, start_server
 from patience import patience
-from prefactor_server.crowd import RESERVED
+from prefactor_server.http.overload import RESERVED
 
 MOST = 4
 PING = "/api/v1/ping"

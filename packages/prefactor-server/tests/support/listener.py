@@ -13,7 +13,7 @@ import uvicorn
 from uvicorn.server import ServerState
 
 from prefactor_server.api import Api
-from prefactor_server.connection import connections
+from prefactor_server.http.connection import connections
 
 
 @asynccontextmanager

@@ -9,14 +9,14 @@ from prefactor_server.commands.agent_instance import (
     StartInstance,
     TerminateInstance,
 )
-from prefactor_server.commands.agent_span import CreateSpan, FinishSpan, SpanFacts
-from prefactor_server.commands.base import Request
-from prefactor_server.commands.register import (
+from prefactor_server.commands.agent_instance_register import (
     DeclaredSchema,
     FreshIds,
     RegisterInstance,
     VersionMetadata,
 )
+from prefactor_server.commands.agent_span import CreateSpan, FinishSpan, SpanFacts
+from prefactor_server.commands.base import Request
 from prefactor_server.domain.agent_instance import AgentInstance, FinishStatus
 from prefactor_server.domain.agent_schema_version import SchemaContent
 from prefactor_server.domain.agent_span import RESULT, AgentSpan, SpanPayload, SpanStatus

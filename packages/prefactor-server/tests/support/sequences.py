@@ -23,9 +23,9 @@ from rows import (
 )
 
 from prefactor_server.commands.agent_deployment import CreateDeployment, DeleteDeployment
+from prefactor_server.commands.agent_instance_register import FreshIds
 from prefactor_server.commands.base import Command, Done, Outcome, Refused, Stale
 from prefactor_server.commands.environment import DeleteEnvironment
-from prefactor_server.commands.register import FreshIds
 from prefactor_server.domain.agent_span import PARAMS, RESULT
 
 RUNS = ("r1", "r2", "r3")

@@ -5,8 +5,8 @@ declaration is what routes requests, runs items of a bulk request, checks scopes
 OpenAPI document.
 """
 
-from prefactor_server.api.asgi import Api
 from prefactor_server.api.create import create_api
-from prefactor_server.api.services import Limits
+from prefactor_server.api.kernel.asgi import Api
+from prefactor_server.api.kernel.services import Limits
 
 __all__ = ["Api", "Limits", "create_api"]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from prefactor_server.api.asgi import Api
-from prefactor_server.api.auth import Authenticator
-from prefactor_server.api.intake import Intake
-from prefactor_server.api.observer import Observe
+from prefactor_server.api.kernel.asgi import Api
+from prefactor_server.api.kernel.auth import Authenticator
+from prefactor_server.api.kernel.entropy import Randomness
+from prefactor_server.api.kernel.request_events import Observe
+from prefactor_server.api.kernel.services import Limits, Services
+from prefactor_server.api.kernel.span_preparation import Intake
 from prefactor_server.api.operations import OPERATIONS
-from prefactor_server.api.randomness import Randomness
-from prefactor_server.api.services import Limits, Services
 from prefactor_server.commands.writer import Writer
 from prefactor_server.domain.cost import NO_PRICES, PriceTable
 from prefactor_server.domain.pfid import PfidMaker

@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 
-from prefactor_server.api.operation import Call
-from prefactor_server.api.views import Success
+from prefactor_server.api.kernel.operation import Call
+from prefactor_server.api.views.base import Success
 
 
 class DeletedView(msgspec.Struct, frozen=True, kw_only=True):

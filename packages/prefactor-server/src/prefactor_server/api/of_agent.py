@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from prefactor_server.api.operation import Call, Parameter
+from prefactor_server.api.kernel.operation import Call, Parameter
 from prefactor_server.domain.errors import required
 from prefactor_server.domain.listing import Filter
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from prefactor_server.api import (
+from prefactor_server.api.endpoints import (
     account,
     admin_user,
     admin_user_invite,
@@ -15,7 +15,7 @@ from prefactor_server.api import (
     agent_instance,
     agent_instance_register,
     agent_instance_skeleton,
-    agent_schema_version_operations,
+    agent_schema_version,
     agent_span,
     agent_span_discard,
     agent_version,
@@ -28,9 +28,9 @@ from prefactor_server.api import (
     risk_profile,
     sample_span,
 )
-from prefactor_server.api.bulk import bulk_operation
-from prefactor_server.api.openapi import openapi_operation
-from prefactor_server.api.operation import Compute, Operation, Read, Write
+from prefactor_server.api.endpoints.bulk import bulk_operation
+from prefactor_server.api.kernel.openapi import openapi_operation
+from prefactor_server.api.kernel.operation import Compute, Operation, Read, Write
 
 ITEMS: Final[tuple[Read | Write | Compute, ...]] = (
     *ping.OPERATIONS,
@@ -40,7 +40,7 @@ ITEMS: Final[tuple[Read | Write | Compute, ...]] = (
     *agent.OPERATIONS,
     *agent_deployment.OPERATIONS,
     *agent_version.OPERATIONS,
-    *agent_schema_version_operations.OPERATIONS,
+    *agent_schema_version.OPERATIONS,
     *agent_instance_register.OPERATIONS,
     *agent_instance.OPERATIONS,
     *quality.OPERATIONS,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from prefactor_server.commands.agent import agent_of
+from prefactor_server.commands.agent_instance_register import DeclaredSchema
 from prefactor_server.commands.base import Decision, Done, Request
-from prefactor_server.commands.register import DeclaredSchema
 from prefactor_server.domain.agent_schema_version import AgentSchemaVersion
 from prefactor_server.domain.errors import InvalidAction
 from prefactor_server.storage.base import Changes, Needs, Registration, Snapshot

@@ -37,7 +37,7 @@ from prefactor_server.storage.postgres.driver import Connection
 from prefactor_server.storage.postgres.failures import refused_value
 from prefactor_server.storage.postgres.maintenance import PostgresMaintenance
 from prefactor_server.storage.postgres.migrate import migrate
-from prefactor_server.storage.postgres.transact import transact
+from prefactor_server.storage.postgres.transaction import transact
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -19,7 +19,7 @@ from prefactor_server.storage.postgres.failures import (
     refusal,
     unreachable,
 )
-from prefactor_server.storage.postgres.plans import PlanRenewal
+from prefactor_server.storage.postgres.plan_cache import PlanRenewal
 
 T = TypeVar("T")
 

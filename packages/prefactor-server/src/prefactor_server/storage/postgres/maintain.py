@@ -9,8 +9,8 @@ from prefactor_server.domain.account import Account
 from prefactor_server.storage.base import Snapshot
 from prefactor_server.storage.postgres.driver import Connection
 from prefactor_server.storage.postgres.load import Loaded
-from prefactor_server.storage.postgres.program import write_program
 from prefactor_server.storage.postgres.write import arguments
+from prefactor_server.storage.postgres.write_function import write_program
 
 # One number for all servers, of no meaning beyond that; it is locked until the transaction ends.
 _LOCK: Final = "SELECT pg_advisory_xact_lock(6213795105)"

@@ -8,7 +8,7 @@ from typing import Final
 
 from prefactor_server.storage.migration import Migration, discover, plan
 from prefactor_server.storage.postgres.driver import Connection
-from prefactor_server.storage.postgres.program import write_program
+from prefactor_server.storage.postgres.write_function import write_program
 
 _PACKAGE: Final = "prefactor_server.storage.postgres.migrations"
 

@@ -1,0 +1,112 @@
+"""Accounts: see and rename the token's own."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from prefactor_server.api.kernel.fields import Name
+from prefactor_server.api.kernel.listing import ListOf
+from prefactor_server.api.kernel.operation import Call, Example, Prepared, Read, Write
+from prefactor_server.api.views.base import Listed, Success, listed, show_time
+from prefactor_server.commands.account import UpdateAccount
+from prefactor_server.commands.base import Done
+from prefactor_server.domain.account import Account
+from prefactor_server.domain.errors import IdempotencyKeyUsed, NotFound, ValidationFailed
+
+
+class AccountFields(msgspec.Struct, kw_only=True):
+    """What may be changed of an account."""
+
+    name: Name
+
+
+class AccountView(msgspec.Struct, frozen=True, kw_only=True):
+    """An account."""
+
+    type: Literal["account"] = "account"
+    id: str
+    name: str
+    inserted_at: str
+    updated_at: str
+
+
+_LIST = ListOf(filters=(), sorts=("id", "name", "inserted_at", "updated_at"))
+
+
+async def _prepare_update(call: Call, body: AccountFields) -> Prepared:
+    await call.services.reader.accounts.show(call.principal, call.path_id)
+    return Prepared(UpdateAccount(call.request(), body.name), _written)
+
+
+def _written(done: Done) -> Success[AccountView]:
+    if not isinstance(done.row, Account):
+        raise TypeError(done.row)
+    return Success(details=_view(done.row))
+
+
+async def _show(call: Call, account_id: str) -> Success[AccountView]:
+    account = await call.services.reader.accounts.show(call.principal, account_id)
+    return Success(details=_view(account))
+
+
+async def _get(call: Call) -> Success[AccountView]:
+    return await _show(call, call.path_id)
+
+
+async def _list(call: Call) -> Listed[AccountView]:
+    listing = _LIST.read(call.query)
+    page = await call.services.reader.accounts.page(call.principal, listing)
+    return listed(listing, page, [_view(account) for account in page.rows])
+
+
+def _view(account: Account) -> AccountView:
+    return AccountView(
+        id=account.id,
+        name=account.name,
+        inserted_at=show_time(account.inserted_at),
+        updated_at=show_time(account.updated_at),
+    )
+
+
+OPERATIONS = (
+    Read(
+        name="accounts.list",
+        method="GET",
+        path="/api/v1/account",
+        summary="List accounts",
+        description="A token belongs to one account, so the list has one. Needs an account token.",
+        access="account",
+        reply=Listed[AccountView],
+        refusals=(ValidationFailed,),
+        parameters=_LIST.parameters(),
+        answer=_list,
+    ),
+    Read(
+        name="accounts.show",
+        method="GET",
+        path="/api/v1/account/{account_id}",
+        summary="Show an account",
+        description="Needs an account token.",
+        access="account",
+        reply=Success[AccountView],
+        refusals=(NotFound,),
+        answer=_get,
+    ),
+    Write(
+        name="accounts.update",
+        method="PUT",
+        path="/api/v1/account/{account_id}",
+        summary="Rename an account",
+        description="Needs an account token.",
+        access="account",
+        reply=Success[AccountView],
+        refusals=(NotFound, IdempotencyKeyUsed, ValidationFailed),
+        body=AccountFields,
+        wrapped=True,
+        prepare=_prepare_update,
+        show=_show,
+        examples=(Example("A name", {"details": {"name": "Research"}}),),
+    ),
+)

@@ -1,0 +1,210 @@
+"""Invitations: make, see and revoke them."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Final, Literal
+
+import msgspec
+from msgspec import Meta
+
+from prefactor_server.api.kernel.fields import NoFields
+from prefactor_server.api.kernel.listing import FilterBy, ListOf
+from prefactor_server.api.kernel.operation import Call, Example, Parameter, Prepared, Read, Write
+from prefactor_server.api.kernel.query import check_account, one_of
+from prefactor_server.api.views.base import Listed, Success, listed, show_time
+from prefactor_server.commands.admin_user_invite import CreateInvite, RevokeInvite
+from prefactor_server.commands.base import Done
+from prefactor_server.domain.admin_user_invite import (
+    AdminUserInvite,
+    InviteStatus,
+    NamedInvite,
+    make_invite_token,
+)
+from prefactor_server.domain.api_token import hash_token
+from prefactor_server.domain.errors import (
+    IdempotencyKeyUsed,
+    InvalidAction,
+    NotFound,
+    ValidationFailed,
+)
+
+_EMAIL_RULE: Final = "must be an address such as name@example.org, of at most 254 characters"
+Email = Annotated[
+    str,
+    Meta(max_length=254, pattern=r"^[^@\s\u0000]+@[^@\s\u0000]+$", description=f"{_EMAIL_RULE}."),
+]
+_HOST: Final = re.compile(r"[A-Za-z0-9.\-]+(:[0-9]+)?|\[[0-9A-Fa-f:]+\](:[0-9]+)?")
+
+
+class InviteFields(msgspec.Struct, kw_only=True):
+    """Whom to invite."""
+
+    email: Email
+    account_id: str | None = None
+
+
+class InviteView(msgspec.Struct, frozen=True, kw_only=True):
+    """An invitation. ``token`` and ``invite_url`` are shown when it is made, and null after."""
+
+    type: Literal["admin_user_invite"] = "admin_user_invite"
+    id: str
+    account_id: str
+    email: str
+    invite_url: str | None
+    token: str | None
+    status: InviteStatus
+    expires_at: str
+    inserted_at: str
+    updated_at: str
+
+
+_STATUSES: Final = ("pending", "used", "revoked")
+_LIST: Final = ListOf(
+    filters=(
+        FilterBy(Parameter("email", "The address."), "email"),
+        FilterBy(
+            Parameter("status", "The status.", schema={"enum": list(_STATUSES)}),
+            "status",
+            one_of(*_STATUSES),
+        ),
+    ),
+    sorts=("id", "email", "status", "inserted_at", "updated_at"),
+)
+
+
+async def _prepare_create(call: Call, body: InviteFields) -> Prepared:
+    check_account(body.account_id, call.principal)
+    invite_id = call.fresh_id()
+    named = NamedInvite(call.principal.account_id, invite_id)
+    token = make_invite_token(named, call.services.random_bytes)
+    invite = AdminUserInvite(
+        id=invite_id,
+        account_id=call.principal.account_id,
+        email=body.email,
+        token_hash=hash_token(token),
+        inserted_at=call.now,
+        status="pending",
+        updated_at=call.now,
+    )
+
+    def reply(done: Done) -> Success[InviteView]:
+        return Success(details=_view(_invite(done), token, _address(call, token)))
+
+    return Prepared(CreateInvite(call.request(), invite), reply)
+
+
+async def _prepare_revoke(call: Call, body: NoFields) -> Prepared:
+    del body
+
+    def reply(done: Done) -> Success[InviteView]:
+        return Success(details=_view(_invite(done)))
+
+    return Prepared(RevokeInvite(call.request(), call.path_id), reply)
+
+
+def _invite(done: Done) -> AdminUserInvite:
+    if not isinstance(done.row, AdminUserInvite):
+        raise TypeError(done.row)
+    return done.row
+
+
+def _address(call: Call, token: str) -> str:
+    base = call.services.limits.public_url.rstrip("/")
+    # What a caller says that the server is called goes back to that caller alone.
+    if not base and _HOST.fullmatch(call.host):
+        base = f"http://{call.host}"
+    return f"{base}/invite/{token}"
+
+
+async def _show(call: Call, invite_id: str) -> Success[InviteView]:
+    invites = call.services.reader.admin_user_invites
+    return Success(details=_view(await invites.show(call.principal, invite_id)))
+
+
+async def _get(call: Call) -> Success[InviteView]:
+    return await _show(call, call.path_id)
+
+
+async def _list(call: Call) -> Listed[InviteView]:
+    listing = _LIST.read(call.query)
+    page = await call.services.reader.admin_user_invites.page(call.principal, listing)
+    return listed(listing, page, [_view(invite) for invite in page.rows])
+
+
+def _view(
+    invite: AdminUserInvite, token: str | None = None, invite_url: str | None = None
+) -> InviteView:
+    return InviteView(
+        id=invite.id,
+        account_id=invite.account_id,
+        email=invite.email,
+        invite_url=invite_url,
+        token=token,
+        status=invite.status,
+        expires_at=show_time(invite.expires_at),
+        inserted_at=show_time(invite.inserted_at),
+        updated_at=show_time(invite.updated_at),
+    )
+
+
+_PATH: Final = "/api/v1/admin_user_invite"
+_BY_ID: Final = f"{_PATH}/{{admin_user_invite_id}}"
+
+OPERATIONS = (
+    Write(
+        name="admin_user_invites.create",
+        method="POST",
+        path=_PATH,
+        summary="Invite somebody",
+        description=(
+            "The answer has the token and the address with it in it, this once: a repeat with the "
+            "same key answers without them. Needs an account token."
+        ),
+        access="account",
+        reply=Success[InviteView],
+        refusals=(IdempotencyKeyUsed, ValidationFailed),
+        body=InviteFields,
+        wrapped=True,
+        prepare=_prepare_create,
+        show=_show,
+        examples=(Example("A colleague", {"details": {"email": "name@example.org"}}),),
+    ),
+    Read(
+        name="admin_user_invites.list",
+        method="GET",
+        path=_PATH,
+        summary="List invitations",
+        description="Needs an account token.",
+        access="account",
+        reply=Listed[InviteView],
+        refusals=(ValidationFailed,),
+        parameters=_LIST.parameters(),
+        answer=_list,
+    ),
+    Read(
+        name="admin_user_invites.show",
+        method="GET",
+        path=_BY_ID,
+        summary="Show an invitation",
+        description="Needs an account token.",
+        access="account",
+        reply=Success[InviteView],
+        refusals=(NotFound,),
+        answer=_get,
+    ),
+    Write(
+        name="admin_user_invites.revoke",
+        method="POST",
+        path=f"{_BY_ID}/revoke",
+        summary="Revoke an invitation",
+        description="Only a pending one can be revoked. Needs an account token.",
+        access="account",
+        reply=Success[InviteView],
+        refusals=(NotFound, InvalidAction, IdempotencyKeyUsed, ValidationFailed),
+        body=NoFields,
+        prepare=_prepare_revoke,
+        show=_show,
+        examples=(Example("Once", {"idempotency_key": "key-of-mine"}),),
+    ),
+)

@@ -1,0 +1,322 @@
+"""Agents: create, update, retire, reinstate, delete, show and list."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+from msgspec.structs import asdict
+
+from prefactor_server.api.deleted import show_deleted
+from prefactor_server.api.kernel.fields import Name, NewId, NoFields, Text
+from prefactor_server.api.kernel.listing import FilterBy, ListOf
+from prefactor_server.api.kernel.operation import Call, Example, Parameter, Prepared, Read, Write
+from prefactor_server.api.kernel.query import flag
+from prefactor_server.api.views.agent import (
+    AgentDetails,
+    AgentShown,
+    AgentSummary,
+    agent_details,
+    agent_summary,
+)
+from prefactor_server.api.views.base import Listed, Success, listed
+from prefactor_server.api.views.risk_rollup import risk_rollup_view, risk_rollups, risk_rollups_view
+from prefactor_server.commands.agent import (
+    CreateAgent,
+    DeleteAgent,
+    Pin,
+    ReinstateAgent,
+    RetireAgent,
+    UpdateAgent,
+)
+from prefactor_server.commands.base import Command, Done
+from prefactor_server.domain.agent import Agent
+from prefactor_server.domain.errors import (
+    BadRequest,
+    IdempotencyKeyUsed,
+    InvalidAction,
+    NotFound,
+    ValidationFailed,
+)
+from prefactor_server.queries.agent import AgentRecord
+
+
+class AgentFields(msgspec.Struct, kw_only=True):
+    """A new agent."""
+
+    name: Name
+    description: Text | None = None
+    external_identifier: Name | None = None
+    id: NewId | None = None
+    owner_person_id: Name | None = None
+    risk_profile_id: Name | None = None
+    team_id: Name | None = None
+
+
+class AgentUpdateFields(msgspec.Struct, kw_only=True):
+    """What is to be different; what is left out stays. Null clears an owner, profile or team.
+
+    ``current_version_id`` is that of the deployment in the account's default environment.
+    """
+
+    name: Name | msgspec.UnsetType | None = msgspec.UNSET
+    description: Text | msgspec.UnsetType | None = msgspec.UNSET
+    owner_person_id: Name | msgspec.UnsetType | None = msgspec.UNSET
+    risk_profile_id: Name | msgspec.UnsetType | None = msgspec.UNSET
+    team_id: Name | msgspec.UnsetType | None = msgspec.UNSET
+    current_version_id: Name | msgspec.UnsetType | None = msgspec.UNSET
+
+
+_LIST = ListOf(
+    filters=(
+        FilterBy(
+            Parameter("risk_profile_id", "The risk profile, or null for none."),
+            "risk_profile_id",
+            or_null=True,
+        ),
+        FilterBy(Parameter("team_id", "The team, or null for none."), "team_id", or_null=True),
+        FilterBy(
+            Parameter("owner_person_id", "The owner, or null for none."),
+            "owner_person_id",
+            or_null=True,
+        ),
+        FilterBy(
+            Parameter("environment_id", "An environment that the agent was deployed in."),
+            "environment_id",
+        ),
+    ),
+    sorts=("id", "name", "external_identifier", "inserted_at", "updated_at"),
+)
+_COUNTS = (
+    Parameter("environment_id", "The environment to count runs in; all of them by default."),
+    Parameter("include_counts", "Whether to count the agent's runs.", schema={"type": "boolean"}),
+    Parameter(
+        "include_risk_rollup",
+        "Whether to add up what its span types declare and what was recorded.",
+        schema={"type": "boolean"},
+    ),
+)
+
+
+async def _prepare_create(call: Call, body: AgentFields) -> Prepared:
+    command = CreateAgent(
+        request=call.request(),
+        id=body.id or call.fresh_id(),
+        name=body.name,
+        description=body.description,
+        external_identifier=body.external_identifier,
+        owner_person_id=body.owner_person_id,
+        risk_profile_id=body.risk_profile_id,
+        team_id=body.team_id,
+    )
+
+    def reply(done: Done) -> Success[AgentDetails]:
+        if not isinstance(done.row, Agent):
+            raise TypeError(done.row)
+        return Success(details=agent_details(AgentRecord(done.row, None), call.now, None))
+
+    return Prepared(command, reply)
+
+
+async def _prepare_update(call: Call, body: AgentUpdateFields) -> Prepared:
+    given = {name: value for name, value in asdict(body).items() if value is not msgspec.UNSET}
+    pin = None
+    if "current_version_id" in given:
+        environment = await call.services.reader.environments.default(call.principal)
+        pin = Pin(environment.id, given.pop("current_version_id"))
+    for name in ("name", "description"):
+        # These can be replaced and not be taken away.
+        if given.get(name, "") is None:
+            del given[name]
+    agent_id = await call.services.reader.agents.id_of(call.principal, call.path_id)
+    return _prepared(call, UpdateAgent(call.request(), call.path_id, agent_id, given, pin))
+
+
+async def _prepare_retire(call: Call, body: NoFields) -> Prepared:
+    del body
+    agent_id = await call.services.reader.agents.id_of(call.principal, call.path_id)
+    return _prepared(call, RetireAgent(call.request(), call.path_id, agent_id))
+
+
+async def _prepare_reinstate(call: Call, body: NoFields) -> Prepared:
+    del body
+    agent_id = await call.services.reader.agents.id_of(call.principal, call.path_id)
+    return _prepared(call, ReinstateAgent(call.request(), call.path_id, agent_id))
+
+
+async def _prepare_delete(call: Call, body: NoFields) -> Prepared:
+    del body
+    agent_id = await call.services.reader.agents.id_of(call.principal, call.path_id)
+    return _prepared(call, DeleteAgent(call.request(), call.path_id, agent_id))
+
+
+def _prepared(call: Call, command: Command) -> Prepared:
+    def reply(done: Done) -> Success[AgentDetails]:
+        if not isinstance(done.row, AgentRecord):
+            raise TypeError(done.row)
+        return Success(details=agent_details(done.row, call.now, None))
+
+    return Prepared(command, reply)
+
+
+async def show_agent(call: Call, agent_id: str) -> AgentShown:
+    """Return the answer about an agent, known by its id or its external identifier."""
+    record = await call.services.reader.agents.show(call.principal, agent_id)
+    counts = None
+    if flag(call.query, "include_counts"):
+        counts = await call.services.reader.agents.instance_counts(
+            call.principal, record.agent.id, call.query.get("environment_id")
+        )
+    details = agent_details(record, call.now, counts)
+    if not flag(call.query, "include_risk_rollup"):
+        return AgentShown(details=details)
+    rollups = await risk_rollups(call, record.agent.id)
+    details = msgspec.structs.replace(
+        details,
+        theoretical_risk_rollup=risk_rollup_view(rollups.theoretical),
+        observed_risk_rollup=risk_rollup_view(rollups.observed),
+    )
+    return AgentShown(details=details, risk_rollup=risk_rollups_view(rollups))
+
+
+async def _get(call: Call) -> AgentShown:
+    return await show_agent(call, call.path_id)
+
+
+async def _show(call: Call) -> AgentShown:
+    agent_id, external = call.query.get("agent_id"), call.query.get("external_identifier")
+    if (agent_id is None) == (external is None):
+        raise BadRequest("Send exactly one of agent_id and external_identifier")
+    found = await show_agent(call, agent_id or external or "")
+    if external is not None and found.details.external_identifier != external:
+        raise NotFound(f"Agent {external!r} not found")
+    return found
+
+
+async def _list(call: Call) -> Listed[AgentSummary]:
+    listing = _LIST.read(call.query)
+    page = await call.services.reader.agents.page(call.principal, listing)
+    return listed(listing, page, [agent_summary(record, call.now) for record in page.rows])
+
+
+# An agent once belonged to an environment, and had a version of its own.
+_OLDER_MEMBERS: Final = frozenset({"environment_id", "current_schema_version_id"})
+_BY_ID: Final = "/api/v1/agent/{agent_id}"
+_CHANGE: Final[dict[str, Any]] = {
+    "access": "account",
+    "reply": Success[AgentDetails],
+    "refusals": (NotFound, InvalidAction, IdempotencyKeyUsed, ValidationFailed),
+    "show": show_agent,
+}
+_DELETE: Final[dict[str, Any]] = {**_CHANGE, "show": show_deleted("agent")}
+_ONCE: Final = (Example("Once, however often it is sent", {"idempotency_key": "once-0001"}),)
+
+OPERATIONS = (
+    Write(
+        name="agents.create",
+        method="POST",
+        path="/api/v1/agent",
+        summary="Create an agent",
+        description="Needs an account token. The external identifier is unique in the account.",
+        access="account",
+        reply=Success[AgentDetails],
+        refusals=(InvalidAction, IdempotencyKeyUsed, ValidationFailed),
+        body=AgentFields,
+        wrapped=True,
+        prepare=_prepare_create,
+        show=show_agent,
+        older_members=_OLDER_MEMBERS,
+        examples=(
+            Example("An agent", {"details": {"name": "Support", "external_identifier": "support"}}),
+        ),
+    ),
+    Write(
+        **_CHANGE,
+        name="agents.update",
+        method="PUT",
+        path=_BY_ID,
+        summary="Change an agent",
+        description=(
+            "What is left out stays as it is. Null clears owner_person_id, risk_profile_id and "
+            "team_id, and leaves name and description. current_version_id becomes that of the "
+            "agent's deployment in the default environment. Needs an account token."
+        ),
+        body=AgentUpdateFields,
+        wrapped=True,
+        prepare=_prepare_update,
+        older_members=_OLDER_MEMBERS,
+        examples=(Example("A new name and no team", {"details": {"name": "S", "team_id": None}}),),
+    ),
+    Write(
+        **_CHANGE,
+        name="agents.retire",
+        method="POST",
+        path=f"{_BY_ID}/retire",
+        summary="Retire an agent",
+        description="It registers no more runs; what it recorded stays. Needs an account token.",
+        body=NoFields,
+        prepare=_prepare_retire,
+        examples=_ONCE,
+    ),
+    Write(
+        **_CHANGE,
+        name="agents.reinstate",
+        method="POST",
+        path=f"{_BY_ID}/reinstate",
+        summary="Take a retired agent back into service",
+        description="Needs an account token.",
+        body=NoFields,
+        prepare=_prepare_reinstate,
+        examples=_ONCE,
+    ),
+    Write(
+        **_DELETE,
+        name="agents.delete",
+        method="DELETE",
+        path=_BY_ID,
+        summary="Delete an agent",
+        description=(
+            "Answers with the agent as it last was. One that has runs, versions or deployments "
+            "cannot be deleted. Needs an account token."
+        ),
+        body=NoFields,
+        prepare=_prepare_delete,
+        examples=_ONCE,
+    ),
+    Read(
+        name="agents.list",
+        method="GET",
+        path="/api/v1/agent",
+        summary="List agents",
+        reply=Listed[AgentSummary],
+        refusals=(ValidationFailed,),
+        parameters=_LIST.parameters(),
+        answer=_list,
+    ),
+    Read(
+        name="agents.show",
+        method="GET",
+        path="/api/v1/agent/show",
+        summary="Find an agent by its id or its external identifier",
+        description="Takes exactly one of the two.",
+        reply=AgentShown,
+        refusals=(NotFound, ValidationFailed),
+        parameters=(
+            Parameter("agent_id", "The agent's id, or its external identifier."),
+            Parameter("external_identifier", "The agent's external identifier."),
+            *_COUNTS,
+        ),
+        answer=_show,
+    ),
+    Read(
+        name="agents.get",
+        method="GET",
+        path="/api/v1/agent/{agent_id}",
+        summary="Show an agent",
+        description="The id in the path may be the agent's external identifier.",
+        reply=AgentShown,
+        refusals=(NotFound, ValidationFailed),
+        parameters=_COUNTS,
+        answer=_get,
+    ),
+)

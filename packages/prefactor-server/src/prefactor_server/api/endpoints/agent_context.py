@@ -1,0 +1,119 @@
+"""A run with everything around it in one document, for whoever or whatever is to look into it."""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+import msgspec
+
+from prefactor_server.api.endpoints.agent import show_agent
+from prefactor_server.api.endpoints.agent_instance import show_in_full
+from prefactor_server.api.endpoints.agent_schema_version import show_schema_version
+from prefactor_server.api.endpoints.agent_version import AgentVersionView, show_version
+from prefactor_server.api.kernel.operation import Call, Read
+from prefactor_server.api.views.agent import AgentDetails
+from prefactor_server.api.views.agent_instance import AgentInstanceDetails
+from prefactor_server.api.views.agent_schema_version import AgentSchemaVersionDetails
+from prefactor_server.api.views.agent_span import AgentSpanView, payload_bytes, span_view
+from prefactor_server.api.views.base import show_time
+from prefactor_server.domain.errors import Limit, NotFound, TooLarge
+from prefactor_server.domain.listing import Filter, Listing
+from prefactor_server.queries.agent_span import SpanRecord
+
+MAX_SPANS: Final = 10_000
+MAX_PAYLOAD_BYTES: Final = 64 * 1024 * 1024
+_PAGE: Final = 100
+_ELSEWHERE: Final = "Read its spans page by page instead, with GET /api/v1/agent_spans"
+
+
+class AgentContextBody(msgspec.Struct, frozen=True, kw_only=True):
+    """The run and what it hangs from, and its spans by when they started."""
+
+    agent_instance: AgentInstanceDetails
+    agent: AgentDetails
+    agent_version: AgentVersionView
+    agent_schema_version: AgentSchemaVersionDetails
+    agent_spans: list[AgentSpanView]
+
+
+class AgentContext(msgspec.Struct, frozen=True, kw_only=True):
+    """The document, when it was made, and how many spans it holds."""
+
+    body: AgentContextBody
+    generated_at: str
+    span_count: int
+
+
+class AgentContextView(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer."""
+
+    status: Literal["success"] = "success"
+    agent_context: AgentContext
+
+
+async def _answer(call: Call) -> AgentContextView:
+    run = (await show_in_full(call)).details
+    spans = await _spans(call, run)
+    body = AgentContextBody(
+        agent_instance=run,
+        agent=(await show_agent(call, run.agent_id)).details,
+        agent_version=(await show_version(call, run.agent_version_id)).details,
+        agent_schema_version=(await show_schema_version(call, run.agent_schema_version_id)).details,
+        agent_spans=[
+            span_view(one.span, one.payload, one.result, run.purpose, call.principal)
+            for one in spans
+        ],
+    )
+    context = AgentContext(
+        body=body, generated_at=show_time(call.now), span_count=len(body.agent_spans)
+    )
+    return AgentContextView(agent_context=context)
+
+
+async def _spans(call: Call, run: AgentInstanceDetails) -> list[SpanRecord]:
+    """All spans of a run, in the order of their starts; those that never started come last."""
+    if run.span_counts.total > MAX_SPANS:
+        raise TooLarge(
+            f"The run has more than {MAX_SPANS} spans. {_ELSEWHERE}",
+            Limit("export_spans", MAX_SPANS),
+        )
+    of_run = (Filter("agent_instance_id", "=", run.id),)
+    listing = Listing(filters=of_run, page_size=_PAGE)
+    records: list[SpanRecord] = []
+    size = 0
+    while True:
+        page = await call.services.reader.agent_spans.page(call.principal, listing)
+        records += page.rows
+        read = payload_bytes(page.rows)
+        call.memory.take(read)
+        size += read
+        if size > MAX_PAYLOAD_BYTES:
+            raise TooLarge(
+                f"The payloads of the run have more than {MAX_PAYLOAD_BYTES} bytes. {_ELSEWHERE}",
+                Limit("export_bytes", MAX_PAYLOAD_BYTES),
+            )
+        if page.next is None:
+            return sorted(records, key=_place)
+        listing = listing._replace(after=page.next)
+
+
+def _place(record: SpanRecord) -> tuple[bool, int, str]:
+    started_at = record.span.started_at
+    return started_at is None, started_at or 0, record.span.id
+
+
+OPERATIONS = (
+    Read(
+        name="agent_instances.agent_context",
+        method="GET",
+        path="/api/v1/agent_instance/{agent_instance_id}/agent_context",
+        summary="Export a run with everything around it",
+        description=(
+            "The run, its agent, version and schema version, and all of its spans in the order of "
+            f"their starts. A run of more than {MAX_SPANS} spans is refused, not cut."
+        ),
+        reply=AgentContextView,
+        refusals=(NotFound, TooLarge),
+        answer=_answer,
+    ),
+)

@@ -1,0 +1,195 @@
+"""Deployments: which version of an agent is current in an environment."""
+
+from __future__ import annotations
+
+from typing import Any, Final, Literal
+
+import msgspec
+
+from prefactor_server.api.deleted import show_deleted
+from prefactor_server.api.kernel.fields import Name, NewId, NoFields
+from prefactor_server.api.kernel.listing import FilterBy, ListOf
+from prefactor_server.api.kernel.operation import Call, Example, Parameter, Prepared, Read, Write
+from prefactor_server.api.of_agent import AGENT, of_agent
+from prefactor_server.api.views.base import Listed, Success, listed, show_time
+from prefactor_server.commands.agent_deployment import (
+    CreateDeployment,
+    DeleteDeployment,
+    UpdateDeployment,
+)
+from prefactor_server.commands.base import Done
+from prefactor_server.domain.agent_deployment import AgentDeployment
+from prefactor_server.domain.errors import (
+    IdempotencyKeyUsed,
+    InvalidAction,
+    NotFound,
+    ValidationFailed,
+)
+
+
+class AgentDeploymentFields(msgspec.Struct, kw_only=True):
+    """A new deployment."""
+
+    agent_id: Name
+    environment_id: Name
+    id: NewId | None = None
+    current_version_id: Name | None = None
+
+
+class AgentDeploymentUpdateFields(msgspec.Struct, kw_only=True):
+    """The version that is to be current, or null for none."""
+
+    current_version_id: Name | None
+
+
+class AgentDeploymentView(msgspec.Struct, frozen=True, kw_only=True):
+    """An agent in an environment, and the version that is current there."""
+
+    type: Literal["agent_deployment"] = "agent_deployment"
+    id: str
+    account_id: str
+    agent_id: str
+    environment_id: str
+    current_version_id: str | None
+    inserted_at: str
+    updated_at: str
+
+
+_LIST = ListOf(
+    filters=(FilterBy(Parameter("environment_id", "The environment."), "environment_id"),),
+    sorts=("id", "environment_id", "inserted_at", "updated_at"),
+)
+
+
+async def _prepare_create(call: Call, body: AgentDeploymentFields) -> Prepared:
+    command = CreateDeployment(
+        request=call.request(),
+        id=body.id or call.fresh_id(),
+        agent_ref=body.agent_id,
+        environment_id=body.environment_id,
+        current_version_id=body.current_version_id,
+    )
+    return Prepared(command, _written)
+
+
+async def _prepare_update(call: Call, body: AgentDeploymentUpdateFields) -> Prepared:
+    command = UpdateDeployment(call.request(), call.path_id, body.current_version_id)
+    return Prepared(command, _written)
+
+
+async def _prepare_delete(call: Call, body: NoFields) -> Prepared:
+    del body
+    return Prepared(DeleteDeployment(call.request(), call.path_id), _written)
+
+
+def _written(done: Done) -> Success[AgentDeploymentView]:
+    if not isinstance(done.row, AgentDeployment):
+        raise TypeError(done.row)
+    return Success(details=_view(done.row))
+
+
+async def _show(call: Call, deployment_id: str) -> Success[AgentDeploymentView]:
+    found = await call.services.reader.agent_deployments.show(call.principal, deployment_id)
+    return Success(details=_view(found))
+
+
+async def _get(call: Call) -> Success[AgentDeploymentView]:
+    return await _show(call, call.path_id)
+
+
+async def _list(call: Call) -> Listed[AgentDeploymentView]:
+    listing = _LIST.read(call.query, await of_agent(call))
+    page = await call.services.reader.agent_deployments.page(call.principal, listing)
+    return listed(listing, page, [_view(deployment) for deployment in page.rows])
+
+
+def _view(deployment: AgentDeployment) -> AgentDeploymentView:
+    return AgentDeploymentView(
+        id=deployment.id,
+        account_id=deployment.account_id,
+        agent_id=deployment.agent_id,
+        environment_id=deployment.environment_id,
+        current_version_id=deployment.current_version_id,
+        inserted_at=show_time(deployment.inserted_at),
+        updated_at=show_time(deployment.updated_at),
+    )
+
+
+_PATH: Final = "/api/v1/agent_deployment"
+_BY_ID: Final = f"{_PATH}/{{agent_deployment_id}}"
+_WRITE: Final[dict[str, Any]] = {
+    "access": "account",
+    "reply": Success[AgentDeploymentView],
+    "refusals": (NotFound, InvalidAction, IdempotencyKeyUsed, ValidationFailed),
+}
+
+OPERATIONS = (
+    Read(
+        name="agent_deployments.list",
+        method="GET",
+        path=_PATH,
+        summary="List deployments of an agent",
+        reply=Listed[AgentDeploymentView],
+        refusals=(ValidationFailed,),
+        parameters=(AGENT, *_LIST.parameters()),
+        answer=_list,
+    ),
+    Read(
+        name="agent_deployments.show",
+        method="GET",
+        path=_BY_ID,
+        summary="Show a deployment",
+        reply=Success[AgentDeploymentView],
+        refusals=(NotFound,),
+        answer=_get,
+    ),
+    Write(
+        **_WRITE,
+        name="agent_deployments.create",
+        method="POST",
+        path=_PATH,
+        summary="Deploy an agent",
+        description=(
+            "There is one deployment per agent and environment; a registration makes it when it is "
+            "not there. Needs an account token."
+        ),
+        body=AgentDeploymentFields,
+        wrapped=True,
+        prepare=_prepare_create,
+        show=_show,
+        examples=(
+            Example(
+                "An agent in an environment",
+                {"details": {"agent_id": "support", "environment_id": "staging"}},
+            ),
+        ),
+    ),
+    Write(
+        **_WRITE,
+        name="agent_deployments.update",
+        method="PUT",
+        path=_BY_ID,
+        summary="Pin the current version of a deployment",
+        description="Null for none. Needs an account token.",
+        body=AgentDeploymentUpdateFields,
+        wrapped=True,
+        prepare=_prepare_update,
+        show=_show,
+        examples=(Example("None", {"details": {"current_version_id": None}}),),
+    ),
+    Write(
+        **_WRITE,
+        name="agent_deployments.delete",
+        method="DELETE",
+        path=_BY_ID,
+        summary="Delete a deployment",
+        description=(
+            "Answers with the deployment as it last was. One that runs or tokens belong to cannot "
+            "be deleted. Needs an account token."
+        ),
+        body=NoFields,
+        prepare=_prepare_delete,
+        show=show_deleted("agent_deployment"),
+        examples=(Example("Once, however often it is sent", {"idempotency_key": "drop-it-1"}),),
+    ),
+)

@@ -1,0 +1,287 @@
+"""Runs: start, finish, terminate, show and list. ``agent_instance_register.py`` begins them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any, Final
+
+import msgspec
+from msgspec import Meta
+
+from prefactor_server.api.kernel import query
+from prefactor_server.api.kernel.fields import Timestamp
+from prefactor_server.api.kernel.listing import FilterBy, ListOf
+from prefactor_server.api.kernel.operation import Call, Example, Parameter, Prepared, Read, Write
+from prefactor_server.api.views.agent_instance import (
+    AgentInstanceDetails,
+    AgentInstanceSummary,
+    InstanceWritten,
+    instance_details,
+    instance_summary,
+    instance_written,
+)
+from prefactor_server.api.views.base import Listed, Success, listed
+from prefactor_server.api.views.risk import COMPUTED, with_figures, with_scores
+from prefactor_server.commands.agent_instance import (
+    FinishInstance,
+    StartInstance,
+    TerminateInstance,
+)
+from prefactor_server.commands.base import Command, Done
+from prefactor_server.domain.agent_instance import MAX_REASON_LENGTH, AgentInstance, FinishStatus
+from prefactor_server.domain.api_token import Principal
+from prefactor_server.domain.errors import (
+    BadRequest,
+    IdempotencyKeyUsed,
+    InvalidAction,
+    NotFound,
+    ValidationFailed,
+    invalid,
+)
+from prefactor_server.domain.listing import Filter
+
+_STATUSES: Final = ("pending", "active", "complete", "failed", "cancelled", "terminated")
+_PURPOSES: Final = ("live", "smoke_test", "eval")
+_REASON_RULE: Final = f"must be 1 to {MAX_REASON_LENGTH} characters, not all of them blank"
+
+
+class StartFields(msgspec.Struct, kw_only=True):
+    """When a run started; now, if nothing is said."""
+
+    timestamp: Timestamp | None = None
+
+
+class FinishFields(msgspec.Struct, kw_only=True):
+    """How and when a run ended; complete and now, if nothing is said."""
+
+    status: FinishStatus | None = None
+    timestamp: Timestamp | None = None
+
+
+class TerminateFields(msgspec.Struct, kw_only=True):
+    """Why a run is stopped; its agent is told."""
+
+    reason: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            max_length=MAX_REASON_LENGTH,
+            pattern="^[^\\u0000]*$",
+            description=_REASON_RULE,
+        ),
+    ]
+
+
+_LIST = ListOf(
+    filters=(
+        FilterBy(Parameter("agent_version_id", "The version of the agent."), "agent_version_id"),
+        FilterBy(Parameter("environment_id", "The environment."), "environment_id"),
+        FilterBy(
+            Parameter("status", "The status.", schema={"enum": list(_STATUSES)}),
+            "status",
+            query.one_of(*_STATUSES),
+        ),
+        FilterBy(
+            Parameter("purpose", "The purpose.", schema={"enum": list(_PURPOSES)}),
+            "purpose",
+            query.one_of(*_PURPOSES),
+        ),
+        FilterBy(
+            Parameter("external_identifier", "The client's own name of the run."),
+            "external_identifier",
+        ),
+        FilterBy(
+            Parameter(
+                "started_after",
+                "The earliest start.",
+                schema={"type": "string", "format": "date-time"},
+            ),
+            "started_at",
+            query.time,
+            ">=",
+        ),
+        FilterBy(
+            Parameter(
+                "started_before",
+                "The moment that the start came before.",
+                schema={"type": "string", "format": "date-time"},
+            ),
+            "started_at",
+            query.time,
+            "<",
+        ),
+    ),
+    sorts=(
+        "id",
+        "status",
+        "started_at",
+        "finished_at",
+        "inserted_at",
+        "updated_at",
+        "external_identifier",
+    ),
+)
+_AGENT = Parameter("agent_id", "The agent's id, or its external identifier.")
+
+
+async def _prepare_start(call: Call, body: StartFields) -> Prepared:
+    at = call.now if body.timestamp is None else int(body.timestamp)
+    return _prepared(call, StartInstance(call.request(), call.principal, call.path_id, at))
+
+
+async def _prepare_finish(call: Call, body: FinishFields) -> Prepared:
+    at = call.now if body.timestamp is None else int(body.timestamp)
+    status = body.status or "complete"
+    command = FinishInstance(call.request(), call.principal, call.path_id, status, at)
+    return _prepared(call, command)
+
+
+async def _prepare_terminate(call: Call, body: TerminateFields) -> Prepared:
+    if not body.reason.strip():
+        raise invalid("reason", _REASON_RULE)
+    command = TerminateInstance(call.request(), call.principal, call.path_id, body.reason)
+    return _prepared(call, command)
+
+
+def _prepared(call: Call, command: Command) -> Prepared:
+    return Prepared(command, written_by(call.principal))
+
+
+def written_by(principal: Principal) -> Callable[[Done], InstanceWritten]:
+    """The answer to a caller's write of a run."""
+
+    def written(done: Done) -> InstanceWritten:
+        if not isinstance(done.row, AgentInstance):
+            raise TypeError(done.row)
+        return instance_written(done.row, done.quality, principal)
+
+    return written
+
+
+async def show(call: Call, instance_id: str) -> InstanceWritten:
+    """The answer to a repeated write of a run: the run as it is now."""
+    reader = call.services.reader.agent_instances
+    run = await reader.show(call.principal, instance_id)
+    return instance_written(run, await reader.quality(run), call.principal)
+
+
+async def show_in_full(call: Call) -> Success[AgentInstanceDetails]:
+    """Return the answer about the run that the path names, with all that is known of it."""
+    run = await call.services.reader.agent_instances.show(call.principal, call.path_id)
+    return await _in_full(call, run)
+
+
+async def _find(call: Call) -> Success[AgentInstanceDetails]:
+    reader, principal = call.services.reader.agent_instances, call.principal
+    run_id, name = call.query.get("agent_instance_id"), call.query.get("external_identifier")
+    if run_id is not None and name is None:
+        return await _in_full(call, await reader.show(principal, run_id))
+    if name is not None and run_id is None:
+        return await _in_full(call, await reader.named(principal, name))
+    raise BadRequest("Send exactly one of agent_instance_id and external_identifier")
+
+
+async def _in_full(call: Call, run: AgentInstance) -> Success[AgentInstanceDetails]:
+    quality = await call.services.reader.agent_instances.quality(run)
+    details = instance_details(run, quality, call.principal)
+    return Success(details=await with_figures(call, run, details))
+
+
+async def _list(call: Call) -> Listed[AgentInstanceSummary]:
+    reader, agent = call.services.reader, call.query.get("agent_id")
+    of_agent = (
+        ()
+        if agent is None
+        else (Filter("agent_id", "=", await reader.agents.id_of(call.principal, agent)),)
+    )
+    listing = _LIST.read(call.query, *of_agent)
+    page = await reader.agent_instances.page(call.principal, listing)
+    summaries = [instance_summary(run) for run in page.rows]
+    return listed(listing, page, await with_scores(call, page.rows, summaries))
+
+
+_REFUSALS: Final = (NotFound, InvalidAction, IdempotencyKeyUsed, ValidationFailed)
+_WRITE: Final[dict[str, Any]] = {
+    "method": "POST",
+    "reply": InstanceWritten,
+    "refusals": _REFUSALS,
+    "show": show,
+}
+
+OPERATIONS = (
+    Write(
+        **_WRITE,
+        name="agent_instances.start",
+        path="/api/v1/agent_instance/{agent_instance_id}/start",
+        summary="Start a run",
+        description="Only a pending run can start. The body may be left out.",
+        body=StartFields,
+        prepare=_prepare_start,
+        examples=(Example("At a given time", {"timestamp": "2026-04-13T00:46:31.218Z"}),),
+    ),
+    Write(
+        **_WRITE,
+        name="agent_instances.finish",
+        path="/api/v1/agent_instance/{agent_instance_id}/finish",
+        summary="Finish a run",
+        description=(
+            "An active run becomes complete, failed or cancelled; a pending one can only be "
+            "cancelled. The body may be left out."
+        ),
+        body=FinishFields,
+        prepare=_prepare_finish,
+        examples=(Example("A failure", {"status": "failed"}),),
+    ),
+    Write(
+        **_WRITE,
+        name="agent_instances.terminate",
+        path="/api/v1/agent_instance/{agent_instance_id}/terminate",
+        summary="Terminate a run",
+        description=(
+            "Stops an active run for good. Its open spans are cancelled, and whatever its agent "
+            "writes next is answered with a control signal. Needs an account token."
+        ),
+        access="account",
+        body=TerminateFields,
+        prepare=_prepare_terminate,
+        examples=(Example("Out of money", {"reason": "budget exceeded"}),),
+    ),
+    Read(
+        name="agent_instances.list",
+        method="GET",
+        path="/api/v1/agent_instance",
+        summary="List runs",
+        reply=Listed[AgentInstanceSummary],
+        refusals=(ValidationFailed,),
+        parameters=(_AGENT, *_LIST.parameters()),
+        answer=_list,
+    ),
+    Read(
+        name="agent_instances.find",
+        method="GET",
+        path="/api/v1/agent_instance/show",
+        summary="Find a run by its id or its external identifier",
+        description=(
+            "Takes exactly one of the two. An external identifier that runs of several agents have "
+            "is a conflict."
+        ),
+        reply=Success[AgentInstanceDetails],
+        refusals=(NotFound, InvalidAction, ValidationFailed),
+        parameters=(
+            Parameter("agent_instance_id", "The run's id."),
+            Parameter("external_identifier", "The client's own name of the run."),
+            *COMPUTED,
+        ),
+        answer=_find,
+    ),
+    Read(
+        name="agent_instances.show",
+        method="GET",
+        path="/api/v1/agent_instance/{agent_instance_id}",
+        summary="Show a run",
+        reply=Success[AgentInstanceDetails],
+        refusals=(NotFound, ValidationFailed),
+        parameters=COMPUTED,
+        answer=show_in_full,
+    ),
+)

@@ -1,0 +1,263 @@
+"""The registration of runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, Literal, NamedTuple
+
+import msgspec
+
+from prefactor_server.api.endpoints.agent_instance import show, written_by
+from prefactor_server.api.kernel.errors import under
+from prefactor_server.api.kernel.fields import JsonObject, Name, NewId, Text
+from prefactor_server.api.kernel.operation import Call, Example, Prepared, Write
+from prefactor_server.api.kernel.schema_declaration import SchemaVersionFields, declare, nameless
+from prefactor_server.api.kernel.span_preparation import RunFacts
+from prefactor_server.api.views.agent_instance import InstanceWritten
+from prefactor_server.commands.agent_instance_register import (
+    DeclaredSchema,
+    FreshIds,
+    RegisterInstance,
+    VersionMetadata,
+)
+from prefactor_server.commands.base import Done
+from prefactor_server.domain.agent_instance import AgentInstance, Purpose
+from prefactor_server.domain.errors import (
+    IdempotencyKeyUsed,
+    InvalidAction,
+    NotFound,
+    NotPermitted,
+    ValidationFailed,
+    required,
+)
+from prefactor_server.payloads import decode_document
+
+_encoder: Final = msgspec.json.Encoder(order="deterministic")
+
+
+class AgentVersionFields(msgspec.Struct, kw_only=True):
+    """What a registration says of its agent's release."""
+
+    name: Name | None = None
+    external_identifier: Name | None = None
+    description: Text | None = None
+    runtime_environment: JsonObject | None = None
+
+
+class RegisterFields(msgspec.Struct, kw_only=True):
+    """A run to register. A deployment token brings the agent and the environment by itself."""
+
+    agent_id: Name | None = None
+    environment_id: Name | None = None
+    agent_version: AgentVersionFields | None = None
+    agent_schema_version: SchemaVersionFields | None = None
+    id: NewId | None = None
+    external_identifier: Name | None = None
+    purpose: Purpose | None = None
+    update_current_version: bool | None = None
+
+
+class BoundSchemaVersion(msgspec.Struct, frozen=True, kw_only=True):
+    """The schema version that a run was bound to, without the schemas."""
+
+    type: Literal["agent_schema_version"] = "agent_schema_version"
+    id: str
+    account_id: str
+    agent_id: str
+    external_identifier: str | None
+    span_schemas_count: int
+
+
+class _Binding(NamedTuple):
+    """What decides, as far as a request can tell, which schema version a run is bound to."""
+
+    agent_ref: str
+    environment_id: str | None
+    content_hash: bytes | None
+
+
+class InstanceRegistered(InstanceWritten, frozen=True, kw_only=True):
+    """The answer to a registration.
+
+    ``agent_schema_version`` is there when the request declared one and was no repeat.
+    """
+
+    agent_schema_version: BoundSchemaVersion | msgspec.UnsetType = msgspec.UNSET
+
+
+async def _prepare(call: Call, body: RegisterFields) -> Prepared:
+    agent_ref = await _agent_ref(call, body.agent_id)
+    account_id = call.principal.account_id
+    await call.work.pause()
+    command = RegisterInstance(
+        request=call.request(),
+        principal=call.principal,
+        id=body.id or call.fresh_id(),
+        agent_ref=agent_ref,
+        environment_id=_environment_id(call, body.environment_id),
+        metadata=_metadata(body.agent_version),
+        schema=_declared(account_id, body.agent_schema_version),
+        nameless=nameless(account_id),
+        update_current_version=body.update_current_version is not False,
+        purpose=body.purpose or "live",
+        external_identifier=body.external_identifier,
+        fresh=FreshIds(call.fresh_id(), call.fresh_id(), call.fresh_id(), call.fresh_id()),
+        create_agent=(
+            call.services.limits.auto_create_agents and call.principal.scope == "account"
+        ),
+    )
+    _assume(call, command)
+
+    answer = written_by(call.principal)
+
+    def reply(done: Done) -> InstanceRegistered:
+        if not isinstance(done.row, AgentInstance):
+            raise TypeError(done.row)
+        _remember(call, command, done.row)
+        return InstanceRegistered(
+            details=answer(done).details, agent_schema_version=_bound(command.schema, done.row)
+        )
+
+    return Prepared(command, reply)
+
+
+def _bound(
+    declared: DeclaredSchema | None, run: AgentInstance
+) -> BoundSchemaVersion | msgspec.UnsetType:
+    # The schemas themselves stay out: the caller has just sent them, with every run that it starts.
+    if declared is None:
+        return msgspec.UNSET
+    return BoundSchemaVersion(
+        id=run.agent_schema_version_id,
+        account_id=run.account_id,
+        agent_id=run.agent_id,
+        external_identifier=declared.external_identifier,
+        span_schemas_count=declared.span_type_count,
+    )
+
+
+async def _agent_ref(call: Call, given: str | None) -> str:
+    own = call.principal.agent_id
+    if own is None:
+        if given is None:
+            raise required("agent_id")
+        return given
+    if given in (None, own):
+        return own
+    record = await call.services.reader.agents.show(call.principal, own)
+    if record.agent.external_identifier != given:
+        raise NotPermitted(f"The token belongs to another agent than {given!r}")
+    return own
+
+
+def _environment_id(call: Call, given: str | None) -> str | None:
+    own = call.principal.environment_id
+    if own is not None and given not in (None, own):
+        raise NotPermitted(f"The token belongs to another environment than {given!r}")
+    return own or given
+
+
+def _declared(account_id: str, fields: SchemaVersionFields | None) -> DeclaredSchema | None:
+    try:
+        return declare(account_id, fields)
+    except ValidationFailed as refusal:
+        raise under("agent_schema_version", refusal) from None
+
+
+def _metadata(fields: AgentVersionFields | None) -> VersionMetadata | None:
+    if fields is None:
+        return None
+    runtime = fields.runtime_environment
+    metadata = VersionMetadata(
+        external_identifier=fields.external_identifier,
+        name=fields.name,
+        description=fields.description,
+        runtime_environment=None if runtime is None else _encoder.encode(runtime),
+    )
+    return None if metadata == VersionMetadata() else metadata
+
+
+def _assume(call: Call, command: RegisterInstance) -> None:
+    """Let later writes of the same request see which schema version the run will be bound to.
+
+    That is the one that such a registration was bound to the last time, or else a new one. Where
+    neither is so, those writes notice and are prepared again.
+    """
+    declared, overlay, intake = command.schema, call.overlay, call.services.intake
+    version_id = intake.likely_binding(call.principal, _binding(command), overlay)
+    if declared is None and version_id is not None:
+        overlay.runs[command.id] = RunFacts(version_id, command.purpose)
+        return
+    version_id = version_id or command.fresh.schema_version
+    content = (declared or command.nameless).content
+    document = decode_document(content.codec, content.body)
+    overlay.runs[command.id] = RunFacts(version_id, command.purpose)
+    overlay.bindings.update(dict.fromkeys(_bindings(command), version_id))
+    overlay.contents[version_id] = document
+
+
+def _remember(call: Call, command: RegisterInstance, run: AgentInstance) -> None:
+    intake, version_id = call.services.intake, run.agent_schema_version_id
+    intake.remember_run(call.principal, run.id, RunFacts(version_id, run.purpose))
+    for binding in _bindings(command):
+        intake.remember_binding(call.principal, binding, version_id)
+
+
+def _bindings(command: RegisterInstance) -> Sequence[_Binding]:
+    """The registrations that will be bound to the same schema version as this one.
+
+    Those that declare the same; and, because a run makes its version the current one, those that
+    declare nothing.
+    """
+    own = _binding(command)
+    return (own, own._replace(content_hash=None)) if command.update_current_version else (own,)
+
+
+def _binding(command: RegisterInstance) -> _Binding:
+    return _Binding(command.agent_ref, command.environment_id, _content_hash(command.schema))
+
+
+def _content_hash(schema: DeclaredSchema | None) -> bytes | None:
+    return None if schema is None else schema.content.content_hash
+
+
+OPERATIONS = (
+    Write(
+        name="agent_instances.register",
+        max_body_bytes=None,
+        method="POST",
+        path="/api/v1/agent_instance/register",
+        summary="Register a run",
+        description=(
+            "Finds or makes everything that a run hangs from: the agent's deployment in the "
+            "environment, its version and its schema version, all by content. Under an account "
+            "token an agent that is not known yet is created, with agent_id as its external "
+            "identifier; without environment_id the account's default environment is meant."
+        ),
+        reply=InstanceRegistered,
+        refusals=(NotPermitted, NotFound, InvalidAction, IdempotencyKeyUsed, ValidationFailed),
+        body=RegisterFields,
+        prepare=_prepare,
+        show=show,
+        examples=(
+            Example(
+                "A run with one span type",
+                {
+                    "agent_id": "support",
+                    "agent_version": {"name": "Support", "external_identifier": "v1.2.0"},
+                    "agent_schema_version": {
+                        "external_identifier": "schema-v1",
+                        "span_type_schemas": [
+                            {
+                                "name": "agent:llm",
+                                "title": "LLM call",
+                                "params_schema": {"type": "object"},
+                                "template": "{{ model }}: {{ prompt }}",
+                            }
+                        ],
+                    },
+                },
+            ),
+        ),
+    ),
+)

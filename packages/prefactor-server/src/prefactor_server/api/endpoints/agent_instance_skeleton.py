@@ -1,0 +1,109 @@
+"""The skeleton of a run: every span of it in one answer, as columns and without payloads."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from typing import Any, Final, Literal
+
+import msgspec
+
+from prefactor_server.api.kernel.operation import Call, Streamed
+from prefactor_server.api.views.base import Success, show_optional_time
+from prefactor_server.domain.agent_instance_skeleton import FLAG_NAMES, Skeleton
+from prefactor_server.domain.agent_span import SpanStatus
+from prefactor_server.domain.errors import NotFound
+
+# So many entries are a piece of some hundred kilobytes.
+_ENTRIES: Final = 8192
+_encoder: Final = msgspec.json.Encoder()
+
+
+class SkeletonSchema(msgspec.Struct, frozen=True):
+    """A type of spans that the run has."""
+
+    name: str
+    title: str
+
+
+class SkeletonColumns(msgspec.Struct, frozen=True):
+    """One entry of each column for each span.
+
+    ``parent`` is the place of the parent in these columns, always an earlier one, and null for a
+    root. ``schema`` is a place in ``schemas``. ``started_at`` counts the microseconds since
+    ``origin``, ``duration`` those from start to finish; null stands for what has not happened.
+    ``flags`` is a sum of the numbers in ``flag_values``.
+    """
+
+    id: list[str]
+    parent: list[int | None]
+    schema: list[int]
+    status: list[SpanStatus]
+    started_at: list[int | None]
+    duration: list[int | None]
+    summary: list[str | None]
+    flags: list[int]
+
+
+class AgentInstanceSkeleton(msgspec.Struct, frozen=True, kw_only=True):
+    """All spans of a run, parents before children and siblings in the order of their starts.
+
+    ``origin`` is when the run or its first span started, whichever was first. A span whose parent
+    is not among the run's spans, or that is its own ancestor, is a root with ``parent_missing``.
+    """
+
+    type: Literal["agent_instance_skeleton"] = "agent_instance_skeleton"
+    agent_instance_id: str
+    total: int
+    origin: str | None
+    schemas: list[SkeletonSchema]
+    flag_values: dict[str, int]
+    columns: SkeletonColumns
+
+
+async def _answer(call: Call) -> Sequence[bytes]:
+    reader = call.services.reader
+    run = await reader.agent_instances.show(call.principal, call.path_id)
+    skeleton = await reader.agent_instance_skeletons.of(run)
+    return await asyncio.to_thread(lambda: list(_pieces(run.id, skeleton)))
+
+
+def _pieces(run_id: str, skeleton: Skeleton) -> Iterator[bytes]:
+    """The answer in pieces: a ``Success[AgentInstanceSkeleton]``, column by column."""
+    head = {
+        "type": "agent_instance_skeleton",
+        "agent_instance_id": run_id,
+        "total": len(skeleton.columns.id),
+        "origin": show_optional_time(skeleton.origin),
+        "schemas": [SkeletonSchema(name, title or name) for name, title in skeleton.schemas],
+        "flag_values": FLAG_NAMES,
+    }
+    yield b'{"status":"success","details":' + _encoder.encode(head)[:-1] + b',"columns":{'
+    for number, (name, column) in enumerate(skeleton.columns._asdict().items()):
+        yield (b"," if number else b"") + b'"%s":[' % name.encode()
+        yield from _entries(column)
+        yield b"]"
+    yield b"}}}"
+
+
+def _entries(column: Sequence[Any]) -> Iterator[bytes]:
+    for start in range(0, len(column), _ENTRIES):
+        comma = b"," if start else b""
+        yield comma + _encoder.encode(column[start : start + _ENTRIES])[1:-1]
+
+
+OPERATIONS = (
+    Streamed(
+        name="agent_instances.skeleton",
+        method="GET",
+        path="/api/v1/agent_instance/{agent_instance_id}/skeleton",
+        summary="Show the skeleton of a run",
+        description=(
+            "Every span of the run in one answer, however many they are: columns in the order of "
+            "the tree, without payloads, which are read span by span."
+        ),
+        reply=Success[AgentInstanceSkeleton],
+        refusals=(NotFound,),
+        answer=_answer,
+    ),
+)

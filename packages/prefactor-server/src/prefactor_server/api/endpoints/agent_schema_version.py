@@ -1,0 +1,141 @@
+"""Schema versions: list, show and create them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from prefactor_server.api.kernel.fields import Name, NewId
+from prefactor_server.api.kernel.listing import FilterBy, ListOf
+from prefactor_server.api.kernel.operation import Call, Example, Parameter, Prepared, Read, Write
+from prefactor_server.api.kernel.schema_declaration import SchemaVersionFields, declare
+from prefactor_server.api.of_agent import AGENT, of_agent
+from prefactor_server.api.views.agent_schema_version import (
+    AgentSchemaVersionDetails,
+    AgentSchemaVersionSummary,
+    declared_schemas,
+    schema_version_details,
+    schema_version_summary,
+)
+from prefactor_server.api.views.base import Listed, Success, listed
+from prefactor_server.commands.agent_schema_version import CreateSchemaVersion
+from prefactor_server.domain.errors import (
+    IdempotencyKeyUsed,
+    InvalidAction,
+    NotFound,
+    ValidationFailed,
+    required,
+)
+
+
+class NewSchemaVersionFields(SchemaVersionFields, kw_only=True):
+    """A new schema version."""
+
+    agent_id: Name
+    id: NewId | None = None
+
+
+_LIST = ListOf(
+    filters=(
+        FilterBy(
+            Parameter("external_identifier", "The client's own name of the schema version."),
+            "external_identifier",
+        ),
+    ),
+    sorts=("id", "external_identifier", "inserted_at", "updated_at"),
+)
+
+
+async def _prepare_create(call: Call, body: NewSchemaVersionFields) -> Prepared:
+    if body.external_identifier is None:
+        raise required("external_identifier")
+    declared = declare(call.principal.account_id, body)
+    if declared is None:
+        raise TypeError(body)
+    return Prepared(
+        CreateSchemaVersion(
+            request=call.request(),
+            id=body.id or call.fresh_id(),
+            chosen_id=body.id is not None,
+            agent_ref=body.agent_id,
+            declared=declared,
+        )
+    )
+
+
+async def show_schema_version(call: Call, version_id: str) -> Success[AgentSchemaVersionDetails]:
+    """The answer about a schema version."""
+    reader = call.services.reader.agent_schema_versions
+    record = await reader.show(call.principal, version_id)
+    content = await reader.content(record.row.account_id, version_id)
+    problems = {
+        schema: await call.services.intake.schema_problem(schema, call.work)
+        for schema in declared_schemas(content)
+    }
+    return Success(details=schema_version_details(record, content, problems))
+
+
+async def _get(call: Call) -> Success[AgentSchemaVersionDetails]:
+    return await show_schema_version(call, call.path_id)
+
+
+async def _list(call: Call) -> Listed[AgentSchemaVersionSummary]:
+    listing = _LIST.read(call.query, await of_agent(call))
+    page, records = await call.services.reader.agent_schema_versions.page(call.principal, listing)
+    return listed(listing, page, [schema_version_summary(record) for record in records])
+
+
+_PATH: Final = "/api/v1/agent_schema_version"
+
+OPERATIONS = (
+    Read(
+        name="agent_schema_versions.list",
+        method="GET",
+        path=_PATH,
+        summary="List schema versions of an agent",
+        reply=Listed[AgentSchemaVersionSummary],
+        refusals=(ValidationFailed,),
+        parameters=(AGENT, *_LIST.parameters()),
+        answer=_list,
+    ),
+    Read(
+        name="agent_schema_versions.show",
+        method="GET",
+        path=f"{_PATH}/{{agent_schema_version_id}}",
+        summary="Show a schema version",
+        reply=Success[AgentSchemaVersionDetails],
+        refusals=(NotFound,),
+        answer=_get,
+    ),
+    Write(
+        name="agent_schema_versions.create",
+        max_body_bytes=None,
+        method="POST",
+        path=_PATH,
+        summary="Create a schema version",
+        description=(
+            "By the same rules as in a registration. One that declared the same in the same name "
+            "is answered, and no second one made. Needs an account token."
+        ),
+        access="account",
+        reply=Success[AgentSchemaVersionDetails],
+        refusals=(NotFound, InvalidAction, IdempotencyKeyUsed, ValidationFailed),
+        body=NewSchemaVersionFields,
+        wrapped=True,
+        prepare=_prepare_create,
+        show=show_schema_version,
+        examples=(
+            Example(
+                "One span type",
+                {
+                    "details": {
+                        "agent_id": "support",
+                        "external_identifier": "schema-v1",
+                        "span_type_schemas": [
+                            {"name": "agent:llm", "params_schema": {"type": "object"}}
+                        ],
+                    }
+                },
+            ),
+        ),
+    ),
+)

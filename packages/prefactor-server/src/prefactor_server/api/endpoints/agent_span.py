@@ -1,0 +1,382 @@
+"""Spans: create, finish, show and list."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import msgspec
+
+from prefactor_server.api.kernel import query
+from prefactor_server.api.kernel.fields import ClientId, JsonObject, Keyed, Name, NewId, Timestamp
+from prefactor_server.api.kernel.listing import FilterBy, ListOf
+from prefactor_server.api.kernel.operation import Call, Example, Parameter, Prepared, Read, Write
+from prefactor_server.api.kernel.sensitive import discarded_document
+from prefactor_server.api.kernel.span_payload import GivenPayload
+from prefactor_server.api.kernel.span_preparation import RunFacts, SpanStart, find_facts
+from prefactor_server.api.views.agent_span import (
+    AgentSpanView,
+    SpanWritten,
+    payload_bytes,
+    span_view,
+    span_written,
+)
+from prefactor_server.api.views.base import Listed, Success, listed
+from prefactor_server.api.views.risk import with_levels
+from prefactor_server.commands.agent_span import CreateSpan, FinishSpan, SpanFacts, control_of
+from prefactor_server.commands.base import Done
+from prefactor_server.domain.agent_instance import FinishStatus, Purpose
+from prefactor_server.domain.agent_span import (
+    FINISHED,
+    PARAMS,
+    RESULT,
+    SENSITIVE_DISCARDED,
+    SENSITIVE_ENCODING,
+    AgentSpan,
+    SpanStatus,
+)
+from prefactor_server.domain.errors import (
+    FieldError,
+    IdempotencyKeyUsed,
+    InvalidAction,
+    NotFound,
+    TooLarge,
+    ValidationFailed,
+    invalid,
+)
+from prefactor_server.domain.listing import Filter
+from prefactor_server.queries.agent_span import SpanRecord
+from prefactor_server.validation.span_types import NO_SPAN_TYPES
+
+_STATUSES: Final = ("pending", "active", "complete", "failed", "cancelled")
+_NO_PAYLOAD: Final = b"{}"
+
+
+class CreateSpanFields(Keyed, kw_only=True):
+    """A new span. It is active if nothing is said, and starts now unless it is pending."""
+
+    agent_instance_id: ClientId
+    schema_name: Name
+    status: SpanStatus | None = None
+    payload: JsonObject | None = None
+    result_payload: JsonObject | None = None
+    id: NewId | None = None
+    parent_span_id: ClientId | None = None
+    started_at: Timestamp | None = None
+    finished_at: Timestamp | None = None
+    sensitive_encoding: bool | None = None
+
+
+class FinishSpanFields(msgspec.Struct, kw_only=True):
+    """How a span ended; complete and now, if nothing is said."""
+
+    status: FinishStatus | None = None
+    timestamp: Timestamp | None = None
+    result_payload: JsonObject | None = None
+    sensitive_encoding: bool | None = None
+
+
+_LIST = ListOf(
+    filters=(
+        FilterBy(Parameter("agent_instance_id", "The run."), "agent_instance_id"),
+        FilterBy(
+            Parameter(
+                "start_time",
+                "The earliest start.",
+                schema={"type": "string", "format": "date-time"},
+            ),
+            "started_at",
+            query.time,
+            ">=",
+        ),
+        FilterBy(
+            Parameter(
+                "end_time",
+                "The moment that the start came before.",
+                schema={"type": "string", "format": "date-time"},
+            ),
+            "started_at",
+            query.time,
+            "<",
+        ),
+        FilterBy(
+            Parameter("status", "The status.", schema={"enum": list(_STATUSES)}),
+            "status",
+            query.one_of(*_STATUSES),
+        ),
+        FilterBy(Parameter("schema_name", "The name of the span's type."), "schema_name"),
+        FilterBy(
+            Parameter("parent_span_id", "The parent, or null for the roots of a run."),
+            "parent_span_id",
+            or_null=True,
+        ),
+    ),
+    sorts=(
+        "id",
+        "status",
+        "started_at",
+        "finished_at",
+        "inserted_at",
+        "updated_at",
+        "schema_name",
+    ),
+)
+_AGENT = Parameter("agent_id", "The agent's id, or its external identifier.")
+_SUMMARIES = Parameter(
+    "include_summaries",
+    "Whether rows carry the summaries that their types' templates give.",
+    schema={"type": "boolean", "default": False},
+)
+
+_REDACTED = Parameter(
+    "redacted",
+    "Whether to hide sensitive values from a caller who may see them, too.",
+    schema={"type": "boolean", "default": False},
+)
+
+
+async def prepare_create(call: Call, body: CreateSpanFields) -> Prepared:
+    """The command that creates a span, and its answer."""
+    principal, status = call.principal, body.status or "active"
+    if body.result_payload is not None and status not in FINISHED:
+        raise invalid("result_payload", "is valid only with a finished status")
+    limit = call.services.limits.max_payload_bytes
+    payload = GivenPayload.of("payload", body.payload or {}, limit)
+    result = GivenPayload.of("result_payload", body.result_payload, limit)
+    run = await call.services.intake.run(principal, body.agent_instance_id, call.overlay)
+    span_id = body.id or call.fresh_id()
+    command = CreateSpan(
+        request=call.request(),
+        principal=principal,
+        id=span_id,
+        agent_instance_id=body.agent_instance_id,
+        parent_span_id=body.parent_span_id,
+        schema_name=body.schema_name,
+        status=status,
+        started_at=_time(body.started_at, None if status == "pending" else call.now),
+        finished_at=_time(body.finished_at, call.now if status in FINISHED else None),
+        flags=SENSITIVE_ENCODING if body.sensitive_encoding else 0,
+        payload_size=payload.size,
+        result_size=result.size,
+        payloads=(
+            *(payload.stored(principal.account_id, span_id, PARAMS) if payload.value else ()),
+            *result.stored(principal.account_id, span_id, RESULT),
+        ),
+        schema_version_id=None if run is None else run.schema_version_id,
+        facts=await _facts(call, run, body.schema_name, (payload, result), status),
+    )
+    start = SpanStart(body.agent_instance_id, body.schema_name, payload.document)
+    open_span = status not in FINISHED
+    if open_span:
+        call.overlay.spans[span_id] = start
+
+    def reply(done: Done) -> SpanWritten:
+        if open_span:
+            call.services.intake.remember_span(principal, span_id, start)
+        return _written(call, done, (payload.document, result.shown), run)
+
+    return Prepared(command, reply)
+
+
+async def _prepare_finish(call: Call, body: FinishSpanFields) -> Prepared:
+    principal, status = call.principal, body.status or "complete"
+    limit = call.services.limits.max_payload_bytes
+    result = GivenPayload.of("result_payload", body.result_payload, limit)
+    start = await call.services.intake.span(principal, call.path_id, call.overlay)
+    facts = run = None
+    if start is not None:
+        run = await call.services.intake.run(principal, start.agent_instance_id, call.overlay)
+        parts = (GivenPayload.stored_before(start.payload), result)
+        facts = await _facts(call, run, start.schema_name, parts, status)
+    command = FinishSpan(
+        request=call.request(),
+        principal=principal,
+        id=call.path_id,
+        status=status,
+        finished_at=call.now if body.timestamp is None else int(body.timestamp),
+        flags=SENSITIVE_ENCODING if body.sensitive_encoding else 0,
+        result_size=result.size,
+        payloads=result.stored(principal.account_id, call.path_id, RESULT),
+        facts=facts,
+    )
+    payload = _NO_PAYLOAD if start is None else start.payload
+
+    def reply(done: Done) -> SpanWritten:
+        return _written(call, done, (payload, result.shown), run)
+
+    return Prepared(command, reply)
+
+
+async def _read_ahead(calls: Sequence[Call]) -> None:
+    call = calls[0]
+    ids = [one.path_id for one in calls]
+    await call.services.intake.read_spans_ahead(call.principal, ids, call.overlay)
+
+
+async def _facts(
+    call: Call,
+    run: RunFacts | None,
+    schema_name: str,
+    parts: tuple[GivenPayload, GivenPayload],
+    status: SpanStatus,
+) -> SpanFacts:
+    payload, result = parts
+    types = NO_SPAN_TYPES
+    if run is not None:
+        intake = call.services.intake
+        types = await intake.types(call.principal, run.schema_version_id, call.overlay)
+        if schema_name not in types.compiled:
+            await intake.compile_ahead(types, schema_name, call.work)
+    return find_facts(
+        types,
+        schema_name,
+        payload.value or {},
+        result.value,
+        complete=status == "complete",
+        budget=call.work.budget,
+    )
+
+
+def _time(given: Timestamp | None, default: int | None) -> int | None:
+    return default if given is None else int(given)
+
+
+def _written(
+    call: Call, done: Done, documents: tuple[bytes, bytes | None], run: RunFacts | None
+) -> SpanWritten:
+    if not isinstance(done.row, AgentSpan):
+        raise TypeError(done.row)
+    purpose = None if run is None else run.purpose
+    payload, result = documents
+    if done.row.flags & SENSITIVE_DISCARDED:
+        # The payload may have been remembered from before it was changed.
+        payload = discarded_document(payload)
+    view = span_view(done.row, payload, result, purpose, call.principal)
+    return span_written(view, done.control)
+
+
+async def show_written(call: Call, span_id: str) -> SpanWritten:
+    """The answer to a repeated write, with the signal that there is for its run now."""
+    reader = call.services.reader
+    record = await reader.agent_spans.show(call.principal, span_id)
+    run = await reader.agent_instances.show(call.principal, record.span.agent_instance_id)
+    view = span_view(record.span, record.payload, record.result, run.purpose, call.principal)
+    return span_written(view, control_of(run))
+
+
+async def _get(call: Call) -> Success[AgentSpanView]:
+    record = await call.services.reader.agent_spans.show(call.principal, call.path_id)
+    call.memory.take(payload_bytes([record]))
+    purpose = await _purpose(call, record.span.agent_instance_id)
+    parts = (record.payload, record.result, purpose, call.principal)
+    view = span_view(record.span, *parts, redacted=query.flag(call.query, "redacted"))
+    (shown,) = await with_levels(call, [record.span], [view])
+    return Success(details=shown)
+
+
+async def _list(call: Call) -> Listed[AgentSpanView]:
+    reader, agent = call.services.reader, call.query.get("agent_id")
+    if agent is None and "agent_instance_id" not in call.query and call.principal.agent_id is None:
+        needed = FieldError("required_value", "agent_instance_id or agent_id is required")
+        raise ValidationFailed({"agent_instance_id": needed})
+    of_agent = (
+        ()
+        if agent is None
+        else (Filter("agent_id", "=", await reader.agents.id_of(call.principal, agent)),)
+    )
+    listing = _LIST.read(call.query, *of_agent)
+    with_summaries = query.flag(call.query, "include_summaries")
+    page = await reader.agent_spans.page(call.principal, listing)
+    call.memory.take(payload_bytes(page.rows))
+    rows = [await _row(call, record, with_summary=with_summaries) for record in page.rows]
+    if query.flag(call.query, "include_risk_level") or query.flag(call.query, "include_risk_score"):
+        rows = [*await with_levels(call, [record.span for record in page.rows], rows)]
+    return listed(listing, page, rows)
+
+
+async def _row(call: Call, record: SpanRecord, *, with_summary: bool) -> AgentSpanView:
+    span = record.span
+    purpose = await _purpose(call, span.agent_instance_id)
+    parts = (record.payload, record.result, purpose, call.principal)
+    return span_view(span, *parts, with_summary=with_summary)
+
+
+async def _purpose(call: Call, run_id: str) -> Purpose | None:
+    run = await call.services.intake.run(call.principal, run_id, call.overlay)
+    return None if run is None else run.purpose
+
+
+_WRITE: Final[dict[str, Any]] = {
+    "method": "POST",
+    "reply": SpanWritten,
+    "refusals": (NotFound, InvalidAction, IdempotencyKeyUsed, TooLarge, ValidationFailed),
+    "show": show_written,
+}
+
+OPERATIONS = (
+    Write(
+        **_WRITE,
+        name="agent_spans.create",
+        max_body_bytes=None,
+        path="/api/v1/agent_spans",
+        summary="Create a span",
+        description=(
+            "Takes spans of runs in every status; when the run was terminated, the answer has a "
+            "control signal. A payload that does not match its type is stored and marked. The "
+            "idempotency key may also stand among the details."
+        ),
+        body=CreateSpanFields,
+        wrapped=True,
+        prepare=prepare_create,
+        examples=(
+            Example(
+                "A step that begins",
+                {
+                    "details": {
+                        "agent_instance_id": "run-1",
+                        "schema_name": "agent:llm",
+                        "status": "active",
+                        "payload": {"model": "gpt-4", "prompt": "Hello"},
+                    }
+                },
+            ),
+        ),
+    ),
+    Write(
+        **_WRITE,
+        name="agent_spans.finish",
+        max_body_bytes=None,
+        path="/api/v1/agent_spans/{agent_span_id}/finish",
+        summary="Finish a span",
+        description=(
+            "An active span becomes complete, failed or cancelled; a pending one can only be "
+            "cancelled. One that the termination of its run closed may be finished once. The body "
+            "may be left out."
+        ),
+        body=FinishSpanFields,
+        prepare=_prepare_finish,
+        read_ahead=_read_ahead,
+        examples=(Example("A result", {"result_payload": {"response": "Hello there"}}),),
+    ),
+    Read(
+        name="agent_spans.list",
+        method="GET",
+        path="/api/v1/agent_spans",
+        summary="List spans",
+        description="Takes agent_instance_id, agent_id or both.",
+        reply=Listed[AgentSpanView],
+        refusals=(ValidationFailed,),
+        parameters=(_AGENT, *_LIST.parameters(_SUMMARIES)),
+        answer=_list,
+    ),
+    Read(
+        name="agent_spans.show",
+        method="GET",
+        path="/api/v1/agent_spans/{agent_span_id}",
+        summary="Show a span",
+        reply=Success[AgentSpanView],
+        refusals=(NotFound, ValidationFailed),
+        parameters=(_REDACTED,),
+        answer=_get,
+    ),
+)

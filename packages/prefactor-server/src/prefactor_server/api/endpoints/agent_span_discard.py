@@ -1,0 +1,91 @@
+"""Discarding the sensitive values of a span, for good."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from prefactor_server.api.endpoints.agent_span import show_written
+from prefactor_server.api.kernel.fields import NoFields
+from prefactor_server.api.kernel.operation import Call, Example, Prepared, Write
+from prefactor_server.api.kernel.sensitive import discarded_document
+from prefactor_server.api.views.agent_span import SpanWritten, span_view, span_written
+from prefactor_server.commands.agent_span import DiscardSensitive
+from prefactor_server.commands.base import Done
+from prefactor_server.domain.agent_instance import Purpose
+from prefactor_server.domain.agent_span import PARAMS, RESULT, AgentSpan, SpanPayload
+from prefactor_server.domain.errors import (
+    IdempotencyKeyUsed,
+    InvalidAction,
+    NotFound,
+    ValidationFailed,
+)
+from prefactor_server.payloads import encode_document
+from prefactor_server.queries.agent_span import SpanRecord
+
+
+async def _prepare(call: Call, body: NoFields) -> Prepared:
+    del body
+    record = await call.services.reader.agent_spans.find(call.principal, call.path_id)
+    if record is None:
+        # It may have been created by the same bulk request: the command will tell.
+        return Prepared(_command(call, None, {}))
+    kept = {PARAMS: discarded_document(record.payload)}
+    if record.result is not None:
+        kept[RESULT] = discarded_document(record.result)
+    purpose = await _purpose(call, record.span.agent_instance_id)
+
+    def reply(done: Done) -> SpanWritten:
+        if not isinstance(done.row, AgentSpan):
+            raise TypeError(done.row)
+        documents = (kept[PARAMS], kept.get(RESULT))
+        view = span_view(done.row, *documents, purpose, call.principal)
+        return span_written(view, done.control)
+
+    return Prepared(_command(call, record, kept), reply)
+
+
+def _command(call: Call, record: SpanRecord | None, kept: dict[int, bytes]) -> DiscardSensitive:
+    before = {} if record is None else {PARAMS: record.payload, RESULT: record.result}
+    changed = {part: document for part, document in kept.items() if document != before[part]}
+    span = None if record is None else record.span
+    payload_size = 0 if span is None else span.payload_size
+    result_size = 0 if span is None else span.result_size
+    return DiscardSensitive(
+        request=call.request(),
+        principal=call.principal,
+        id=call.path_id,
+        seen=span,
+        payload_size=len(changed[PARAMS]) if PARAMS in changed else payload_size,
+        result_size=len(changed[RESULT]) if RESULT in changed else result_size,
+        payloads=tuple(
+            SpanPayload(call.principal.account_id, call.path_id, part, *encode_document(document))
+            for part, document in changed.items()
+        ),
+    )
+
+
+async def _purpose(call: Call, run_id: str) -> Purpose | None:
+    run = await call.services.intake.run(call.principal, run_id, call.overlay)
+    return None if run is None else run.purpose
+
+
+OPERATIONS: Final = (
+    Write(
+        name="agent_spans.discard_sensitive",
+        method="POST",
+        path="/api/v1/agent_spans/{agent_span_id}/discard_sensitive",
+        summary="Discard the sensitive values of a span",
+        description=(
+            "Replaces every value that was marked as sensitive, in the payload and in the result, "
+            "by a marker, and cannot be undone. A span without any stays as it is. A run under a "
+            "legal hold is left alone. Needs an account token."
+        ),
+        access="account",
+        reply=SpanWritten,
+        refusals=(NotFound, InvalidAction, IdempotencyKeyUsed, ValidationFailed),
+        body=NoFields,
+        prepare=_prepare,
+        show=show_written,
+        examples=(Example("Once, however often it is sent", {"idempotency_key": "once-0001"}),),
+    ),
+)

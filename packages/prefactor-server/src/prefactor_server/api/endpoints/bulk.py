@@ -1,0 +1,318 @@
+"""Bulk: many operations in one request, in order, up to the first that fails.
+
+The writes that stand between two reads go to the writer as one. A request that is wrong as a whole
+is refused as a whole; otherwise the answer is a 200 that holds the outcome of every item that was
+carried out, by its key. The key is also the item's idempotency key: sending the request again
+repeats what was done, and goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Mapping, Sequence
+from typing import Any, Final, Literal, NamedTuple, cast
+
+import msgspec
+
+from prefactor_server.api.kernel.decode import (
+    MAX_DECODED_WHOLE,
+    Envelope,
+    check_depth,
+    read_envelope,
+    read_members,
+    read_object,
+)
+from prefactor_server.api.kernel.errors import NotImplementedHere, error_body, under
+from prefactor_server.api.kernel.operation import (
+    Call,
+    Compute,
+    Example,
+    Operation,
+    Read,
+    Whole,
+    Write,
+)
+from prefactor_server.api.kernel.query import read_item_query
+from prefactor_server.api.kernel.writes import Answer, Job, Reply, carry_out
+from prefactor_server.domain.errors import (
+    REQUIRED,
+    FieldError,
+    FieldErrors,
+    Limit,
+    Overloaded,
+    Refusal,
+    TooLarge,
+    Unavailable,
+    ValidationFailed,
+    invalid,
+    required,
+)
+from prefactor_server.domain.ids import MAX_KEY_LENGTH, MIN_BULK_KEY_LENGTH, is_key
+
+MAX_ITEMS: Final = 1000
+
+_KEY_RULE: Final = f"must be {MIN_BULK_KEY_LENGTH} to {MAX_KEY_LENGTH} characters"
+_MARKS: Final = ("_type", "idempotency_key", "details")
+
+
+class BulkItemFields(msgspec.Struct, kw_only=True):
+    """One item. Beside these it has the operation's fields, either here or under ``details``."""
+
+    item_type: str = msgspec.field(name="_type")
+    idempotency_key: str
+    details: dict[str, Any] | None = None
+
+
+class BulkFields(msgspec.Struct, kw_only=True):
+    """A bulk request."""
+
+    items: list[BulkItemFields]
+
+
+class BulkView(msgspec.Struct, frozen=True, kw_only=True):
+    """The outcomes, by key: each is the answer that the operation by itself would give."""
+
+    status: Literal["success"] = "success"
+    outputs: Mapping[str, Any]
+
+
+class _Item(NamedTuple):
+    """One item: its key, its operation, a call of its own, and what of it has been read so far."""
+
+    key: str
+    operation: Operation | None
+    call: Call
+    envelope: Envelope
+    document: bytes
+
+
+class Bulk:
+    """Carries out bulk requests over a set of operations."""
+
+    def __init__(self, operations: Sequence[Operation]) -> None:
+        self._operations = {operation.item_type: operation for operation in operations}
+
+    async def answer(self, call: Call, document: bytes) -> BulkView:
+        """The outcomes of a bulk request.
+
+        Raises:
+            Refusal: it is wrong as a whole, or could not be begun; nothing was done.
+        """
+        items = await self._items(call, document)
+        outputs: dict[str, Any] = {}
+        while len(outputs) < len(items):
+            batch = _batch(items, len(outputs))
+            await call.work.pause()
+            answers = await self._run(batch, len(document))
+            last = answers[-1]
+            if not outputs and isinstance(answers[0], Overloaded | Unavailable):
+                raise answers[0]
+            for item, answer in zip(batch, answers, strict=False):
+                outputs[item.key] = _output(answer)
+            if isinstance(last, Refusal):
+                break
+        return BulkView(outputs=outputs)
+
+    async def _items(self, call: Call, document: bytes) -> list[_Item]:
+        errors: dict[str, FieldErrors | FieldError] = {}
+        items: list[_Item] = []
+        keys: set[str] = set()
+        for index, raw in enumerate(_read_items(document)):
+            if call.work.is_due():
+                await call.work.pause()
+            own = bytes(raw)
+            found = _item_errors(own, keys)
+            if isinstance(found, Envelope):
+                keys.add(found.idempotency_key)
+                items.append(self._item(call, found, own))
+            else:
+                errors[str(index)] = found
+        if errors:
+            raise ValidationFailed({"items": errors})
+        return items
+
+    def _item(self, call: Call, envelope: Envelope, document: bytes) -> _Item:
+        key: str = envelope.idempotency_key
+        operation = self._operations.get(envelope.item_type)
+        return _Item(key, operation, call.of_item(key), envelope, document)
+
+    async def _run(self, batch: Sequence[_Item], size: int) -> list[Answer]:
+        """Carry out one item, or several that are all writes."""
+        item = batch[0]
+        operation = item.operation
+        try:
+            if isinstance(operation, Write):
+                return await self._write(batch, size)
+            if isinstance(operation, Read):
+                return [Reply(await _read(operation, item))]
+            if isinstance(operation, Compute):
+                return [Reply(await _compute(operation, item))]
+            known = ", ".join(sorted(self._operations))
+            raise NotImplementedHere(f"Unknown _type; known here: {known}")
+        except Refusal as refusal:
+            return [refusal]
+
+    async def _write(self, batch: Sequence[_Item], size: int) -> list[Answer]:
+        jobs: list[Job] = []
+        refusal: Refusal | None = None
+        for item in batch:
+            operation = item.operation
+            if not isinstance(operation, Write):
+                raise TypeError(operation)
+            try:
+                _aim(operation, item)
+            except Refusal as unfit:
+                refusal = unfit
+                break
+            jobs.append(Job(operation, item.call, item.document, envelope=item.envelope))
+        answers = await carry_out(jobs, size) if jobs else []
+        if refusal is not None and not any(isinstance(one, Refusal) for one in answers):
+            answers.append(refusal)
+        return answers
+
+
+def bulk_operation(operations: Sequence[Operation]) -> Whole:
+    """The operation that carries out others."""
+    return Whole(
+        name="bulk.execute",
+        max_body_bytes=None,
+        method="POST",
+        path="/api/v1/bulk",
+        summary="Carry out many operations in one request",
+        description=(
+            "Items are carried out in order, up to the first that fails. The answer is 200 and "
+            "holds the outcome of each that was carried out, by its key, which is also its "
+            f"idempotency key. At most {MAX_ITEMS} items. Types: "
+            + ", ".join(f"`{one.item_type}`" for one in operations)
+            + "."
+        ),
+        reply=BulkView,
+        refusals=(ValidationFailed, TooLarge, Overloaded),
+        body=BulkFields,
+        answer=Bulk(operations).answer,
+        examples=(
+            Example(
+                "A run that is registered and started",
+                {
+                    "items": [
+                        {
+                            "_type": "agent_instances/register",
+                            "idempotency_key": "register-0001",
+                            "id": "run-1",
+                            "agent_id": "support",
+                        },
+                        {
+                            "_type": "agent_instances/start",
+                            "idempotency_key": "start-0001",
+                            "agent_instance_id": "run-1",
+                        },
+                    ]
+                },
+            ),
+        ),
+    )
+
+
+def _batch(items: Sequence[_Item], start: int) -> Sequence[_Item]:
+    """The next item, together with all writes behind it if it is one."""
+    end = start + 1
+    if isinstance(items[start].operation, Write):
+        while end < len(items) and isinstance(items[end].operation, Write):
+            end += 1
+    return items[start:end]
+
+
+def _read_items(document: bytes) -> list[msgspec.Raw]:
+    members = read_members(document)
+    raw = members.get("items")
+    if raw is None or bytes(raw) == b"null":
+        raise required("items")
+    try:
+        items = msgspec.json.decode(raw, type=list[msgspec.Raw])
+    except msgspec.ValidationError as error:
+        raise invalid("items", "must be a list") from error
+    if not 0 < len(items) <= MAX_ITEMS:
+        limit = Limit("items", MAX_ITEMS) if items else None
+        raise invalid("items", f"must hold 1 to {MAX_ITEMS} items, not {len(items)}", limit)
+    return items
+
+
+def _item_errors(item: bytes, keys: Container[str]) -> Envelope | FieldError | FieldErrors:
+    """What stands around an item, or what makes the whole request wrong."""
+    if not item.lstrip().startswith(b"{"):
+        return FieldError("invalid_value", "must be an object")
+    envelope = read_envelope(item)
+    errors: dict[str, FieldError] = {}
+    if envelope.item_type is None:
+        errors["_type"] = REQUIRED
+    elif not isinstance(envelope.item_type, str):
+        errors["_type"] = FieldError("invalid_value", "must be a text")
+    key = envelope.idempotency_key
+    if key is None:
+        errors["idempotency_key"] = REQUIRED
+    elif not isinstance(key, str) or not _fits(key):
+        errors["idempotency_key"] = FieldError("invalid_value", _KEY_RULE)
+    elif key in keys:
+        errors["idempotency_key"] = FieldError("invalid_value", "comes more than once")
+    return errors or envelope
+
+
+def _fits(key: str) -> bool:
+    return len(key) >= MIN_BULK_KEY_LENGTH and is_key(key)
+
+
+def _aim(operation: Operation, item: _Item) -> None:
+    """Check the caller's scope, and find the id that a request by itself has in its path."""
+    operation.check_access(item.call.principal)
+    name = operation.path_parameter
+    if name is None:
+        return
+    members = read_members(item.document)
+    raw = members.get(name) or members.get("id")
+    path_id = None if raw is None else msgspec.json.decode(raw)
+    if path_id is None:
+        raise required(name)
+    if not isinstance(path_id, str):
+        raise invalid(name, "must be a text")
+    operation.check_id(path_id)
+    item.call.path_id = path_id
+
+
+async def _read(operation: Read, item: _Item) -> msgspec.Struct:
+    _check_small(item.document)
+    check_depth(item.document)
+    _aim(operation, item)
+    fields = read_object(item.document)
+    details = fields.get("details")
+    if isinstance(details, dict):
+        fields |= cast("dict[str, Any]", details)
+    around = {*_MARKS, operation.path_parameter}
+    if operation.path_parameter is not None:
+        around.add("id")
+    asked = {name: value for name, value in fields.items() if name not in around}
+    item.call.query = read_item_query(asked, operation.parameters, item.call.principal)
+    return await operation.answer(item.call)
+
+
+def _check_small(document: bytes) -> None:
+    """Refuse what asks for nothing to be stored and yet is large."""
+    if len(document) > MAX_DECODED_WHOLE:
+        raise TooLarge(
+            f"An item that changes nothing may have {MAX_DECODED_WHOLE} bytes, not {len(document)}",
+            Limit("request_bytes", MAX_DECODED_WHOLE),
+        )
+
+
+async def _compute(operation: Compute, item: _Item) -> Any:
+    operation.check_access(item.call.principal)
+    _check_small(item.document)
+    details = bytes(read_envelope(item.document).details).lstrip()
+    if not details.startswith(b"{"):
+        return await operation.answer(item.call, item.document)
+    try:
+        return await operation.answer(item.call, details)
+    except Refusal as refusal:
+        raise under("details", refusal) from None
+
+
+def _output(answer: Answer) -> Any:
+    return error_body(answer) if isinstance(answer, Refusal) else answer.body

@@ -1,0 +1,178 @@
+"""Environments: where agents run."""
+
+from __future__ import annotations
+
+from typing import Any, Final, Literal
+
+import msgspec
+
+from prefactor_server.api.deleted import show_deleted
+from prefactor_server.api.kernel.fields import Name, NewId, NoFields
+from prefactor_server.api.kernel.listing import ListOf
+from prefactor_server.api.kernel.operation import Call, Example, Parameter, Prepared, Read, Write
+from prefactor_server.api.kernel.query import check_account
+from prefactor_server.api.views.base import Listed, Success, listed, show_time
+from prefactor_server.commands.base import Done
+from prefactor_server.commands.environment import (
+    CreateEnvironment,
+    DeleteEnvironment,
+    UpdateEnvironment,
+)
+from prefactor_server.domain.environment import Environment
+from prefactor_server.domain.errors import (
+    IdempotencyKeyUsed,
+    InvalidAction,
+    NotFound,
+    ValidationFailed,
+)
+
+
+class EnvironmentFields(msgspec.Struct, kw_only=True):
+    """A new environment."""
+
+    name: Name
+    account_id: str | None = None
+    id: NewId | None = None
+
+
+class EnvironmentUpdateFields(msgspec.Struct, kw_only=True):
+    """What may be changed of an environment."""
+
+    name: Name
+
+
+class EnvironmentView(msgspec.Struct, frozen=True, kw_only=True):
+    """An environment. ``is_default`` marks the one for registrations that name none."""
+
+    type: Literal["environment"] = "environment"
+    id: str
+    account_id: str
+    name: str
+    is_default: bool
+    inserted_at: str
+    updated_at: str
+
+
+_LIST = ListOf(filters=(), sorts=("id", "name", "inserted_at", "updated_at"))
+_ACCOUNT = Parameter("account_id", "The account: the token's own, which is the default.")
+
+
+async def _prepare_create(call: Call, body: EnvironmentFields) -> Prepared:
+    check_account(body.account_id, call.principal)
+    command = CreateEnvironment(call.request(), body.id or call.fresh_id(), body.name)
+    return Prepared(command, _written)
+
+
+async def _prepare_update(call: Call, body: EnvironmentUpdateFields) -> Prepared:
+    return Prepared(UpdateEnvironment(call.request(), call.path_id, body.name), _written)
+
+
+async def _prepare_delete(call: Call, body: NoFields) -> Prepared:
+    del body
+    return Prepared(DeleteEnvironment(call.request(), call.path_id), _written)
+
+
+def _written(done: Done) -> Success[EnvironmentView]:
+    if not isinstance(done.row, Environment):
+        raise TypeError(done.row)
+    return Success(details=_view(done.row))
+
+
+async def _show(call: Call, environment_id: str) -> Success[EnvironmentView]:
+    environment = await call.services.reader.environments.show(call.principal, environment_id)
+    return Success(details=_view(environment))
+
+
+async def _get(call: Call) -> Success[EnvironmentView]:
+    return await _show(call, call.path_id)
+
+
+async def _list(call: Call) -> Listed[EnvironmentView]:
+    listing = _LIST.read(call.query)
+    page = await call.services.reader.environments.page(call.principal, listing)
+    return listed(listing, page, [_view(environment) for environment in page.rows])
+
+
+def _view(environment: Environment) -> EnvironmentView:
+    return EnvironmentView(
+        id=environment.id,
+        account_id=environment.account_id,
+        name=environment.name,
+        is_default=bool(environment.is_default),
+        inserted_at=show_time(environment.inserted_at),
+        updated_at=show_time(environment.updated_at),
+    )
+
+
+_WRITE: Final[dict[str, Any]] = {"access": "account", "reply": Success[EnvironmentView]}
+_BY_ID: Final = "/api/v1/environment/{environment_id}"
+
+OPERATIONS = (
+    Read(
+        name="environments.list",
+        method="GET",
+        path="/api/v1/environment",
+        summary="List environments",
+        description="Needs an account token.",
+        access="account",
+        reply=Listed[EnvironmentView],
+        refusals=(ValidationFailed,),
+        parameters=(_ACCOUNT, *_LIST.parameters()),
+        answer=_list,
+    ),
+    Read(
+        name="environments.show",
+        method="GET",
+        path=_BY_ID,
+        summary="Show an environment",
+        description="Needs an account token.",
+        access="account",
+        reply=Success[EnvironmentView],
+        refusals=(NotFound,),
+        answer=_get,
+    ),
+    Write(
+        **_WRITE,
+        name="environments.create",
+        method="POST",
+        path="/api/v1/environment",
+        summary="Create an environment",
+        description="Needs an account token.",
+        refusals=(InvalidAction, IdempotencyKeyUsed, ValidationFailed),
+        body=EnvironmentFields,
+        wrapped=True,
+        prepare=_prepare_create,
+        show=_show,
+        examples=(Example("Staging", {"details": {"name": "Staging"}}),),
+    ),
+    Write(
+        **_WRITE,
+        name="environments.update",
+        method="PUT",
+        path=_BY_ID,
+        summary="Rename an environment",
+        description="Needs an account token.",
+        refusals=(NotFound, IdempotencyKeyUsed, ValidationFailed),
+        body=EnvironmentUpdateFields,
+        wrapped=True,
+        prepare=_prepare_update,
+        show=_show,
+        examples=(Example("A name", {"details": {"name": "Production"}}),),
+    ),
+    Write(
+        **_WRITE,
+        name="environments.delete",
+        method="DELETE",
+        path=_BY_ID,
+        summary="Delete an environment",
+        description=(
+            "Answers with the environment as it last was. One that agents are deployed in, and "
+            "the default one, cannot be deleted. Needs an account token."
+        ),
+        refusals=(NotFound, InvalidAction, IdempotencyKeyUsed, ValidationFailed),
+        body=NoFields,
+        prepare=_prepare_delete,
+        show=show_deleted("environment"),
+        examples=(Example("Once, however often it is sent", {"idempotency_key": "drop-old"}),),
+    ),
+)

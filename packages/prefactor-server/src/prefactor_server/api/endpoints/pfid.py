@@ -1,0 +1,53 @@
+"""PFIDs for clients that want to choose the ids of what they are going to write."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from prefactor_server.api.kernel.decode import read_body
+from prefactor_server.api.kernel.operation import Call, Compute, Example
+from prefactor_server.api.kernel.query import check_account
+from prefactor_server.api.views.base import Success
+from prefactor_server.domain.errors import NotPermitted, ValidationFailed
+
+
+class GeneratePfids(msgspec.Struct, kw_only=True):
+    """How many ids to make, for the token's own account."""
+
+    count: Annotated[int, Meta(ge=1, le=1000, description="must be 1 to 1000")] | None = None
+    account_id: str | None = None
+
+
+class PfidsView(msgspec.Struct, frozen=True, kw_only=True):
+    """Fresh ids, all with the account's partition."""
+
+    type: Literal["pfids"] = "pfids"
+    pfids: list[str]
+
+
+async def _answer(call: Call, document: bytes) -> Success[PfidsView]:
+    body = read_body(document, GeneratePfids)
+    check_account(body.account_id, call.principal)
+    return Success(details=PfidsView(pfids=[call.fresh_id() for _ in range(body.count or 1)]))
+
+
+OPERATIONS = (
+    Compute(
+        name="pfids.generate",
+        method="POST",
+        path="/api/v1/pfid/generate",
+        summary="Make ids",
+        description=(
+            "Makes ids that may be given to what is registered or created later. Nothing is "
+            "stored: a repeat makes others."
+        ),
+        reply=Success[PfidsView],
+        refusals=(NotPermitted, ValidationFailed),
+        body=GeneratePfids,
+        answer=_answer,
+        examples=(Example("Two ids", {"count": 2}),),
+    ),
+)

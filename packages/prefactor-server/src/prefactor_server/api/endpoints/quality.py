@@ -1,0 +1,124 @@
+"""Quality: record what evaluations say of a run, in each of the spellings that clients have."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+from prefactor_server.api.endpoints.agent_instance import show, written_by
+from prefactor_server.api.kernel.fields import JsonObject, Name
+from prefactor_server.api.kernel.operation import Call, Example, Prepared, Write
+from prefactor_server.api.kernel.span_payload import GivenPayload
+from prefactor_server.api.views.agent_instance import InstanceWritten
+from prefactor_server.commands.quality import RecordQuality
+from prefactor_server.domain.errors import (
+    IdempotencyKeyUsed,
+    NotFound,
+    TooLarge,
+    ValidationFailed,
+)
+from prefactor_server.domain.quality import DEFAULT_QUALITY
+from prefactor_server.validation.quality import QualityCheck, check_quality
+
+
+class QualityFields(msgspec.Struct, kw_only=True):
+    """What one evaluation says of a run; a payload of null takes back what it said before."""
+
+    name: Name
+    payload: JsonObject | None
+
+
+class DefaultQualityFields(msgspec.Struct, kw_only=True):
+    """What is said of a run by clients that know one quality: it is the one named ``default``."""
+
+    quality_payload: JsonObject | None
+
+
+async def _prepare_record(call: Call, body: QualityFields) -> Prepared:
+    return await _prepared(call, "agent_instances.record_quality", body.name, body.payload)
+
+
+async def _prepare_update(call: Call, body: DefaultQualityFields) -> Prepared:
+    return await _prepared(call, "agent_instances.update", DEFAULT_QUALITY, body.quality_payload)
+
+
+async def _prepare_replace(call: Call, body: DefaultQualityFields) -> Prepared:
+    return await _prepared(call, "agent_instances.replace", DEFAULT_QUALITY, body.quality_payload)
+
+
+async def _prepared(call: Call, operation: str, name: str, payload: JsonObject | None) -> Prepared:
+    limit, intake = call.services.limits.max_payload_bytes, call.services.intake
+    given = GivenPayload.of("payload", payload, limit)
+    run = await intake.run(call.principal, call.path_id, call.overlay)
+    check = QualityCheck(None, None)
+    if run is not None and payload is not None:
+        types = await intake.quality_types(call.principal, run.schema_version_id, call.overlay)
+        await intake.compile_ahead(types, name, call.work)
+        check = check_quality(types, name, payload, call.work.budget)
+    command = RecordQuality(
+        operation=operation,
+        request=call.request(),
+        principal=call.principal,
+        id=call.path_id,
+        name=name,
+        payload=given.shown,
+        summary=check.summary,
+        problem=check.problem,
+        schema_version_id=None if run is None else run.schema_version_id,
+        max_bytes=limit,
+    )
+    return Prepared(command, written_by(call.principal))
+
+
+_WRITE: Final[dict[str, Any]] = {
+    "reply": InstanceWritten,
+    "refusals": (NotFound, IdempotencyKeyUsed, TooLarge, ValidationFailed),
+    "show": show,
+}
+_UPDATE: Final[dict[str, Any]] = {
+    **_WRITE,
+    "body": DefaultQualityFields,
+    "wrapped": True,
+    "examples": (Example("A grade", {"details": {"quality_payload": {"grade": "A"}}}),),
+}
+
+OPERATIONS = (
+    Write(
+        **_WRITE,
+        name="agent_instances.record_quality",
+        max_body_bytes=None,
+        method="POST",
+        path="/api/v1/agent_instance/{agent_instance_id}/record_quality",
+        summary="Record what an evaluation says of a run",
+        description=(
+            "Works in every state of the run. A payload of null takes back the entry of that name "
+            "and no other. The payload is held against the quality schema of that name which the "
+            "run's registration declared, and marked if it does not match; the summary is rendered "
+            "by its template. A name that was not declared is stored without either."
+        ),
+        body=QualityFields,
+        prepare=_prepare_record,
+        examples=(Example("A grade", {"name": "helpful", "payload": {"grade": "A"}}),),
+    ),
+    Write(
+        **_UPDATE,
+        name="agent_instances.update",
+        max_body_bytes=None,
+        method="POST",
+        path="/api/v1/agent_instance/{agent_instance_id}/update",
+        summary="Record the quality named default",
+        description="For clients that know a single quality.",
+        prepare=_prepare_update,
+    ),
+    Write(
+        **_UPDATE,
+        name="agent_instances.replace",
+        max_body_bytes=None,
+        method="PUT",
+        path="/api/v1/agent_instance/{agent_instance_id}",
+        summary="Record the quality named default, in another spelling",
+        description="For clients that know a single quality; the whole payload is replaced.",
+        prepare=_prepare_replace,
+    ),
+)

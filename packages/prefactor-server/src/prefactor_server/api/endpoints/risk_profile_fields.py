@@ -1,0 +1,166 @@
+"""What a write of a risk profile may say, in either of the two forms that clients use.
+
+The flat form has weights, multipliers and thresholds beside the name, and a switch per weight.
+The nested form has them in a ``ruleset`` of plain numbers. Both may be sent if they agree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Final, TypeAlias
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from prefactor_server.api.kernel.errors import under
+from prefactor_server.api.kernel.fields import Name, NewId, Text
+from prefactor_server.domain.errors import ValidationFailed, invalid
+from prefactor_server.domain.risk import MAX_MULTIPLIER, MAX_WEIGHT, RiskLevel
+from prefactor_server.domain.risk_profile import (
+    DEFAULT_TEMPLATE,
+    multipliers_document,
+    thresholds_document,
+    weights_document,
+)
+
+Weight = Annotated[
+    float, Meta(ge=0, le=MAX_WEIGHT, description=f"must be a number from 0 to {MAX_WEIGHT}.")
+]
+Multiplier = Annotated[
+    float,
+    Meta(ge=1, le=MAX_MULTIPLIER, description=f"must be a number from 1 to {MAX_MULTIPLIER}."),
+]
+Threshold = Annotated[
+    float, Meta(ge=0, le=1e12, description="must be a number from 0 to 1000000000000.")
+]
+
+
+class CategoryWeight(msgspec.Struct, kw_only=True):
+    """What a category of data weighs; one that is not ``included`` counts for nothing."""
+
+    weight: Weight
+    included: bool = True
+
+
+class RulesetFields(msgspec.Struct, kw_only=True):
+    """The rules as plain numbers. An entry that is null or left out has the template's value."""
+
+    category_weights: dict[str, Weight | None] | UnsetType | None = UNSET
+    action_multipliers: dict[str, Multiplier | None] | UnsetType | None = UNSET
+    thresholds: dict[str, Threshold | None] | UnsetType | None = UNSET
+
+
+class _Rules(msgspec.Struct, kw_only=True):
+    """The rules in both forms. A null entry has the template's value."""
+
+    category_weights: dict[str, CategoryWeight | Weight | None] | None = None
+    action_multipliers: dict[str, Multiplier | None] | None = None
+    thresholds: dict[str, Threshold | None] | None = None
+    agreed_risk: RiskLevel | UnsetType | None = UNSET
+    agreed_data_risk: RiskLevel | UnsetType | None = UNSET
+    ruleset: RulesetFields | None = None
+
+
+class UpdateRiskProfileFields(_Rules, kw_only=True):
+    """Changes to a profile: what is not given stays as it is.
+
+    Null takes a description or an agreed level away, and stands for the template's values in the
+    ruleset; elsewhere it is as if it were not given.
+    """
+
+    name: Name | None = None
+    description: Text | UnsetType | None = UNSET
+
+
+class RiskProfileFields(_Rules, kw_only=True):
+    """A new profile.
+
+    In the flat form, a category that is not named weighs 0, and an action multiplies by 1.
+    """
+
+    name: Name
+    description: Text | None = None
+    id: NewId | None = None
+
+
+_Document: TypeAlias = Callable[[Mapping[str, Any]], str]
+_DOCUMENTS: Final[Mapping[str, _Document]] = {
+    "category_weights": lambda given: weights_document(
+        {
+            name: (one.weight, one.included) if isinstance(one, CategoryWeight) else (one, True)
+            for name, one in given.items()
+        }
+    ),
+    "action_multipliers": multipliers_document,
+    "thresholds": thresholds_document,
+}
+
+
+def given_rules(body: _Rules) -> dict[str, Any]:
+    """The columns of a profile that a request sets: its rules as documents, and what is agreed.
+
+    Raises:
+        ValidationFailed: a rule is wrong, or the two forms disagree.
+    """
+    given: dict[str, Any] = {}
+    for part, document in _DOCUMENTS.items():
+        flat, nested = _flat(body, part, document), _nested(body, part, document)
+        if flat is not None and nested is not None and not _agree(flat, nested):
+            raise invalid(part, f"differs from ruleset.{part}: send one of them")
+        if flat is not None or nested is not None:
+            given[part] = flat or nested
+    agreed = [one for one in (body.agreed_risk, body.agreed_data_risk) if one is not UNSET]
+    if len(set(agreed)) > 1:
+        raise invalid("agreed_data_risk", "differs from agreed_risk: send one of them")
+    if agreed:
+        given["agreed_risk"] = agreed[0]
+    return given
+
+
+def default_rules() -> dict[str, Any]:
+    """The rules of a new profile whose request names none."""
+    return {part: document({}) for part, document in _DOCUMENTS.items()} | {"agreed_risk": None}
+
+
+def ruleset_of(rules: Mapping[str, str]) -> dict[str, dict[str, float]]:
+    """The nested form of rules that are stored as documents. What is switched off weighs 0."""
+    return {part: _numbers(rules[part]) for part in _DOCUMENTS}
+
+
+def _flat(body: _Rules, part: str, document: _Document) -> str | None:
+    given: Mapping[str, Any] | None = getattr(body, part)
+    if given is None:
+        return None
+    template: Mapping[str, float] = getattr(DEFAULT_TEMPLATE, part)
+    return document(
+        {name: template.get(name) if one is None else one for name, one in given.items()}
+    )
+
+
+def _nested(body: _Rules, part: str, document: _Document) -> str | None:
+    given: Mapping[str, Any] | UnsetType | None = (
+        UNSET if body.ruleset is None else getattr(body.ruleset, part)
+    )
+    if given is UNSET:
+        return None
+    template: Mapping[str, float] = getattr(DEFAULT_TEMPLATE, part)
+    entries: Mapping[str, Any] = given or {}
+    named = {name: one for name, one in entries.items() if one is not None or name not in template}
+    try:
+        return document({**template, **named})
+    except ValidationFailed as refusal:
+        raise under("ruleset", refusal) from None
+
+
+def _agree(flat: str, nested: str) -> bool:
+    return _numbers(flat) == _numbers(nested)
+
+
+def _numbers(document: str) -> dict[str, float]:
+    rules: dict[str, CategoryWeight | float] = msgspec.json.decode(
+        document, type=dict[str, CategoryWeight | float]
+    )
+    return {
+        name: (one.weight if one.included else 0.0) if isinstance(one, CategoryWeight) else one
+        for name, one in rules.items()
+    }

@@ -1,0 +1,288 @@
+"""The door itself: an ASGI application that reads a request, runs its operation and answers.
+
+A class of our own in place of a framework's routing and request objects: they would cost a single
+span more than everything else that is done for it here.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Final, NamedTuple
+
+import msgspec
+import structlog
+from starlette.types import Receive, Scope, Send
+
+from prefactor_server.api.kernel.auth import Authenticator
+from prefactor_server.api.kernel.body import CallerLeft, read_document
+from prefactor_server.api.kernel.errors import (
+    UNKNOWN_ENCODING,
+    error_body,
+    error_headers,
+    status_of,
+)
+from prefactor_server.api.kernel.operation import Call, Operation, Read, Streamed, Whole, Write
+from prefactor_server.api.kernel.query import read_query
+from prefactor_server.api.kernel.rate_limit import RateLimiter
+from prefactor_server.api.kernel.request_events import Answered, Observe
+from prefactor_server.api.kernel.router import Router
+from prefactor_server.api.kernel.services import Services
+from prefactor_server.api.kernel.work import Work
+from prefactor_server.api.kernel.writes import Job, Reply, carry_out, keys_differ
+from prefactor_server.domain.api_token import Principal
+from prefactor_server.domain.errors import BadRequest, Refusal
+from prefactor_server.json_log import trace_of
+from prefactor_server.memory_budget import Lease, MemoryBudget
+
+_ANONYMOUS: Final = Principal("", "", 0, "agent_deployment", None, None, None)
+_JSON: Final = (b"content-type", b"application/json")
+
+# So that an answer is held back while the caller does not take it.
+_SLICE_BYTES: Final = 64 * 1024
+
+# How a client that compresses its requests learns that it may.
+_ACCEPTED: Final = (b"accept-encoding", b"gzip")
+_ALL_ACCEPTED: Final = (b"accept-encoding", b"gzip, identity")
+
+_encoder: Final = msgspec.json.Encoder()
+_log = structlog.get_logger(__name__)
+
+
+class _Response(NamedTuple):
+    """An answer; its body is sent piece by piece, each when the caller has taken those before."""
+
+    status: int
+    body: Sequence[bytes]
+    headers: Sequence[tuple[bytes, bytes]] = ()
+    code: str = ""
+
+
+class _Course:
+    """How far a request has got: which operation it turned out to ask for."""
+
+    __slots__ = ("operation",)
+
+    def __init__(self) -> None:
+        self.operation = ""
+
+
+class Api:
+    """The API. Every response carries a fresh ``X-Request-Id``, and every error body repeats it."""
+
+    def __init__(
+        self,
+        operations: Sequence[Operation],
+        services: Services,
+        authenticator: Authenticator,
+        *,
+        budget: MemoryBudget,
+        observe: Observe | None = None,
+        timer: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        self._observe = observe
+        self._budget = budget
+        self._timer = timer
+        self._rate_limiter = RateLimiter(services.limits.requests_per_second)
+        self.operations = operations
+        self._services = services
+        self._authenticator = authenticator
+        self._router = Router(operations)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            raise RuntimeError(f"the API speaks HTTP, not {scope['type']}")
+        memory = self._budget.lease()
+        try:
+            await self._answer(scope, receive, send, memory)
+        finally:
+            memory.release()
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send, memory: Lease) -> None:
+        begun = self._timer()
+        request_id = self._services.random_bytes(12).hex()
+        course, work = _Course(), Work(receive)
+        try:
+            response = await self._respond(scope, receive, course, memory, work)
+        except CallerLeft:
+            return
+        except Refusal as refusal:
+            response = _refusal(refusal, request_id, scope)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the caller gets an answer
+            response = _failure(error, request_id, scope)
+        finally:
+            work.close(request_id)
+        seconds = self._timer() - begun
+        headers = [
+            _JSON,
+            (b"content-length", b"%d" % sum(map(len, response.body))),
+            (b"x-request-id", request_id.encode()),
+            _ACCEPTED if response.status != UNKNOWN_ENCODING else _ALL_ACCEPTED,
+            *response.headers,
+        ]
+        await send({"type": "http.response.start", "status": response.status, "headers": headers})
+        for piece in response.body[:-1]:
+            await _send(send, piece, more=True)
+        await _send(send, response.body[-1], more=False)
+        if self._observe is not None:
+            asked = (request_id, scope["method"], course.operation)
+            self._observe(Answered(*asked, response.status, response.code, seconds))
+
+    async def _respond(
+        self, scope: Scope, receive: Receive, course: _Course, memory: Lease, work: Work
+    ) -> _Response:
+        raw_path: bytes = scope.get("raw_path") or scope["path"].encode()
+        operation, path_id = self._router.match(scope["method"], raw_path.decode("latin-1"))
+        course.operation = operation.name
+        headers = _Headers(scope["headers"])
+        principal = _ANONYMOUS
+        if operation.access != "public":
+            principal = await self._authenticator.authenticate(headers.authorization)
+            self._rate_limiter.take(principal.token_id, self._services.now_us())
+            operation.check_access(principal)
+        if path_id:
+            operation.check_id(path_id)
+        call = Call(
+            services=self._services,
+            principal=principal,
+            now=self._services.now_us(),
+            memory=memory,
+            path_id=path_id,
+            host=headers.host,
+            work=work,
+        )
+        if isinstance(operation, Streamed):
+            call.query = read_query(scope["query_string"], operation.parameters, principal)
+            pieces = await operation.answer(call)
+            memory.take(sum(map(len, pieces)))
+            return _Response(200, pieces)
+        reply = await self._run(operation, call, headers, scope, receive)
+        replayed = ((b"idempotent-replayed", b"true"),) if reply.replayed else ()
+        body = _encoder.encode(reply.body)
+        # What this was made of is let go. A write has taken effect, and so is answered in any case.
+        memory.shrink(0)
+        (memory.take if isinstance(operation, Read) else memory.hold)(len(body))
+        return _Response(200, (body,), replayed)
+
+    async def _run(
+        self, operation: Operation, call: Call, headers: _Headers, scope: Scope, receive: Receive
+    ) -> Reply:
+        if isinstance(operation, Read):
+            call.query = read_query(scope["query_string"], operation.parameters, call.principal)
+            return Reply(await operation.answer(call))
+        limit = self._services.limits.max_request_bytes
+        if operation.max_body_bytes is not None:
+            limit = min(limit, operation.max_body_bytes)
+        document = await read_document(
+            receive, headers.content_length, headers.content_encoding, limit, call.memory
+        )
+        if isinstance(operation, Write):
+            key = _key_beside(headers.idempotency_key, operation, call.principal, scope)
+            job = Job(operation, call, document, header_key=key)
+            (outcome,) = await carry_out([job], len(document))
+            if isinstance(outcome, Refusal):
+                raise outcome
+            return outcome
+        if isinstance(operation, Whole):
+            return Reply(await operation.answer(call, document))
+        raise TypeError(operation)
+
+
+async def _send(send: Send, piece: bytes, *, more: bool) -> None:
+    """Send a piece of an answer, a large one slice by slice."""
+    last = max(0, len(piece) - 1) // _SLICE_BYTES * _SLICE_BYTES
+    for start in range(0, last, _SLICE_BYTES):
+        body = piece[start : start + _SLICE_BYTES]
+        await send({"type": "http.response.body", "body": body, "more_body": True})
+    body = piece[last:] if last else piece
+    await send({"type": "http.response.body", "body": body, "more_body": more})
+
+
+class _Headers:
+    """The headers of a request that mean something here."""
+
+    __slots__ = (
+        "authorization",
+        "content_encoding",
+        "content_length",
+        "host",
+        "idempotency_key",
+    )
+
+    def __init__(self, headers: Sequence[tuple[bytes, bytes]]) -> None:
+        self.authorization: str | None = None
+        self.idempotency_key: str | None = None
+        self.content_encoding = b""
+        self.content_length = 0
+        self.host = ""
+        for name, value in headers:
+            # Twice the same header is how a proxy and a server come to believe different things.
+            if name == b"authorization":
+                if self.authorization is not None:
+                    raise BadRequest("The header Authorization comes more than once")
+                self.authorization = value.decode("latin-1")
+            elif name == b"idempotency-key":
+                if self.idempotency_key is not None:
+                    raise BadRequest("The header Idempotency-Key comes more than once")
+                self.idempotency_key = _text_header(value, "Idempotency-Key")
+            elif name == b"content-length" and value.isdigit():
+                self.content_length = int(value[:20])
+            elif name == b"host":
+                self.host = value.decode("latin-1")
+            elif name == b"content-encoding":
+                self.content_encoding += b"," + value
+
+
+def _key_beside(
+    header: str | None, operation: Write, principal: Principal, scope: Scope
+) -> str | None:
+    """The idempotency key that stands beside the body: in the header, or where it is deleted.
+
+    The query of a deletion is read as strictly as that of a list: what is not understood there
+    (a trial run, a condition) must not end in something being gone.
+    """
+    if operation.method != "DELETE" or not scope["query_string"]:
+        return header
+    asked = read_query(scope["query_string"], (), principal).get("idempotency_key")
+    if header is not None and asked is not None and header != asked:
+        raise keys_differ()
+    return header if asked is None else asked
+
+
+def _text_header(value: bytes, name: str) -> str:
+    try:
+        return value.decode()
+    except UnicodeDecodeError as error:
+        raise BadRequest(f"The header {name} is not UTF-8") from error
+
+
+def _refusal(refusal: Refusal, request_id: str, scope: Scope) -> _Response:
+    status = status_of(type(refusal))
+    if status >= 500:  # noqa: PLR2004 - where the server's own failures begin
+        _log.warning(
+            "request_refused",
+            request_id=request_id,
+            method=scope["method"],
+            status=status,
+            reason=refusal.message,
+        )
+    body: dict[str, Any] = error_body(refusal) | {"request_id": request_id}
+    return _Response(status, (_encoder.encode(body),), error_headers(refusal), refusal.code)
+
+
+def _failure(error: Exception, request_id: str, scope: Scope) -> _Response:
+    _log.error(
+        "request_failed",
+        request_id=request_id,
+        method=scope["method"],
+        status=500,
+        trace=trace_of(error),
+    )
+    body = {
+        "status": "error",
+        "code": "unexpected",
+        "message": "The server failed. Its log says more under the id of this request",
+        "request_id": request_id,
+    }
+    return _Response(500, (_encoder.encode(body),), code="unexpected")

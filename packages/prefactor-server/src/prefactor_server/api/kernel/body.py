@@ -1,0 +1,118 @@
+"""The body of a request, from the connection to one piece of JSON: received, and inflated, bounded.
+
+A client may send it compressed with gzip, as one member. The limit counts both what arrives and
+what comes out of it, while it comes out: a small request that would become a large one is refused
+when it has passed the limit, and nothing of the rest is ever made.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from typing import Final
+
+from starlette.types import Receive
+
+from prefactor_server.api.kernel.errors import UnknownEncoding
+from prefactor_server.domain.errors import BadRequest, Limit, TooLarge
+from prefactor_server.memory_budget import Lease
+
+GZIP: Final = b"gzip"
+
+_GZIP_NAMES: Final = frozenset({b"gzip", b"x-gzip"})
+_NOTHING: Final = frozenset({b"", b"identity"})
+_GZIP_WINDOW: Final = 16 + zlib.MAX_WBITS
+# Some half a millisecond of work; then other requests have their turn.
+_SLICE_BYTES: Final = 256 * 1024
+
+
+class CallerLeft(Exception):
+    """The caller closed the connection before it had sent its request."""
+
+
+async def read_document(
+    receive: Receive, announced: int, encoding: bytes, limit: int, memory: Lease
+) -> bytes:
+    """The body of a request as JSON; an empty one is an empty object.
+
+    Args:
+        receive: where its pieces come from.
+        announced: its Content-Length, or 0.
+        encoding: its Content-Encoding, or nothing.
+        limit: how many bytes it may have, before and after it is inflated.
+        memory: what the request holds; the body is added to it.
+
+    Raises:
+        TooLarge: it has more.
+        UnknownEncoding: it is encoded in another way than gzip, or more than once.
+        BadRequest: it is no whole gzip stream, or more than one.
+        BudgetExhausted: other requests hold too much.
+        CallerLeft: it did not come to its end.
+    """
+    if announced > limit:
+        raise _too_large(limit)
+    inflate = bool(encoding) and _is_gzip(encoding)
+    chunks: list[bytes] = []
+    size = 0
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise CallerLeft
+        chunk: bytes = message.get("body", b"")
+        size += len(chunk)
+        if size > limit:
+            raise _too_large(limit)
+        memory.take(len(chunk))
+        chunks.append(chunk)
+        more = message.get("more_body", False)
+    body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+    chunks.clear()
+    if inflate and body:
+        received, body = len(body), await _inflated(body, limit, memory)
+        memory.hold(-received)
+    return body or b"{}"
+
+
+def _is_gzip(encoding: bytes) -> bool:
+    """Whether a body is to be inflated.
+
+    Raises:
+        UnknownEncoding: it cannot be.
+    """
+    codings = [one.strip(b" \t").lower() for one in encoding.split(b",")]
+    given = [one for one in codings if one not in _NOTHING]
+    if not given:
+        return False
+    if len(given) == 1 and given[0] in _GZIP_NAMES:
+        return True
+    raise UnknownEncoding("The body may be compressed with gzip, once, or not at all")
+
+
+async def _inflated(body: bytes, limit: int, memory: Lease) -> bytes:
+    # One member only: each costs a new window, and empty ones have twenty bytes.
+    inflater = zlib.decompressobj(_GZIP_WINDOW)
+    pieces: list[bytes] = []
+    size = 0
+    while body:
+        try:
+            pieces.append(inflater.decompress(body, _SLICE_BYTES))
+        except zlib.error as error:
+            raise BadRequest("The body is no sound gzip stream") from error
+        size += len(pieces[-1])
+        if size > limit:
+            raise _too_large(limit)
+        memory.take(len(pieces[-1]))
+        body = inflater.unconsumed_tail
+        if body:
+            await asyncio.sleep(0)
+    if not inflater.eof:
+        raise BadRequest("The body ends before its gzip stream does")
+    if inflater.unused_data:
+        raise BadRequest("The gzip stream of the body ends before the body does")
+    return b"".join(pieces)
+
+
+def _too_large(limit: int) -> TooLarge:
+    message = f"The request is larger than the {limit} bytes that this server takes"
+    return TooLarge(message, Limit("request_bytes", limit))

@@ -1,0 +1,233 @@
+"""Reading request bodies: fast when they are right, thorough when they are wrong.
+
+A body is decoded once, straight into its struct. Only when that fails is it looked at again, field
+by field, so that the answer can name every field that is wrong and not merely the first.
+Fields that the server does not know are passed over here; ``unknown_members.py`` looks for them.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from itertools import accumulate
+from typing import Any, Final, TypeVar, cast
+
+import msgspec
+
+from prefactor_server.api.kernel.field_errors import field_errors
+from prefactor_server.api.kernel.fields import decode_field
+from prefactor_server.api.kernel.work import Work
+from prefactor_server.domain.errors import BadRequest, ValidationFailed
+
+MAX_DEPTH: Final = 160
+"""How deep the objects and lists of a request may be nested: a JSON Schema of 64 nested objects has
+127 levels, and stands five levels down in the registration of a run."""
+
+MAX_CONTAINERS: Final = 500_000
+MAX_VALUES: Final = 1_000_000
+"""How many objects and lists, and values in all, the fields of one write may hold."""
+
+MAX_DECODED_WHOLE: Final = 128 * 1024
+"""Bytes of JSON that are decoded without a pause: some milliseconds, whatever they hold."""
+
+S = TypeVar("S", bound=msgspec.Struct)
+
+_MEMBERS: Final = dict[str, msgspec.Raw]
+_ITEMS: Final = list[msgspec.Raw]
+_FIRST: Final = re.compile(rb"\s*[\[{]")
+_STRINGS: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+_NO_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
+_ONE_KIND: Final = bytes.maketrans(b"{}", b"[]")
+_STEPS: Final = bytes.maketrans(b"[]", bytes((1, 255)))
+_USUAL_DEPTH: Final = 8
+
+NO_DETAILS: Final = msgspec.Raw(b"null")
+
+
+class Envelope(msgspec.Struct, gc=False):
+    """What stands around the fields of a request: its key, in bulk its type, and ``details``."""
+
+    item_type: Any = msgspec.field(name="_type", default=None)
+    idempotency_key: Any = None
+    details: msgspec.Raw = NO_DETAILS
+
+
+def read_envelope(document: bytes) -> Envelope:
+    """What stands around the fields of a request.
+
+    Raises:
+        BadRequest: it is not JSON, not an object, or nested too deeply.
+    """
+    envelope: Envelope = _decode(document, Envelope)
+    return envelope
+
+
+def read_object(document: bytes) -> dict[str, Any]:
+    """A JSON object.
+
+    Raises:
+        BadRequest: it is not JSON, not an object, or nested too deeply.
+    """
+    members: dict[str, Any] = _decode(document, dict)
+    return members
+
+
+def read_members(document: bytes) -> dict[str, msgspec.Raw]:
+    """The members of a JSON object, each as it stands.
+
+    Raises:
+        BadRequest: it is not JSON, or nested too deeply.
+        ValidationFailed: it is something else than an object.
+    """
+    try:
+        members: dict[str, msgspec.Raw] = _decoder(_MEMBERS).decode(document)
+    except msgspec.ValidationError as error:
+        raise ValidationFailed({}, "The body must be a JSON object") from error
+    except (ValueError, RecursionError) as error:
+        raise _unreadable(error) from error
+    return members
+
+
+def read_body(document: bytes, kind: type[S]) -> S:
+    """The fields of a request.
+
+    Raises:
+        BadRequest: they are not JSON, not an object, or nested too deeply.
+        ValidationFailed: fields are missing or wrong; all of them are named.
+    """
+    try:
+        body: S = _decoder(kind).decode(document)
+    except msgspec.ValidationError as error:
+        found = field_errors(kind, read_object(document))
+        if not found:
+            raise BadRequest(f"The body cannot be read: {error}") from error
+        raise ValidationFailed(found) from None
+    except (ValueError, RecursionError) as error:
+        raise _unreadable(error) from error
+    check_depth(document)
+    return body
+
+
+async def read_large_body(document: bytes, kind: type[S], work: Work) -> S:
+    """The fields of a request of any size, decoded in pieces so that others have their turn.
+
+    Raises:
+        BadRequest: they are not JSON, not an object, or nested too deeply.
+        ValidationFailed: fields are missing or wrong; all of them are named.
+        CallerLeft: nobody waits for the answer any more.
+    """
+    _check_values(document)
+    try:
+        fields = await _in_pieces(document, MAX_DEPTH, work)
+    except (ValueError, RecursionError) as error:
+        raise _unreadable(error) from error
+    if not isinstance(fields, dict):
+        raise BadRequest("The body must be a JSON object")
+    try:
+        return msgspec.convert(fields, kind, dec_hook=decode_field)
+    except msgspec.ValidationError as error:
+        found = field_errors(kind, cast("dict[str, Any]", fields))
+        if not found:
+            raise BadRequest(f"The body cannot be read: {error}") from error
+        raise ValidationFailed(found) from None
+
+
+def _check_values(document: bytes) -> None:
+    """Refuse what would take tens of times its size once it is decoded.
+
+    Raises:
+        BadRequest: it would.
+    """
+    if _containers(document) <= MAX_CONTAINERS and document.count(b",") <= MAX_VALUES:
+        return
+    # Texts may hold as many of these as they like.
+    unescaped = document.replace(b"\\\\", b"").replace(b'\\"', b"")
+    document = b"".join(unescaped.split(b'"')[::2])
+    if _containers(document) > MAX_CONTAINERS:
+        raise BadRequest(f"The body holds more than {MAX_CONTAINERS} objects and lists")
+    if document.count(b",") > MAX_VALUES:
+        raise BadRequest(f"The body holds more than {MAX_VALUES} values")
+
+
+def _containers(document: bytes) -> int:
+    return document.count(b"[") + document.count(b"{")
+
+
+async def _in_pieces(document: bytes | msgspec.Raw, depth: int, work: Work) -> Any:
+    """Decode JSON level by level, until what is left of it is small enough to be decoded whole."""
+    if work.is_due():
+        await work.pause()
+    size = memoryview(document).nbytes
+    if size <= MAX_DECODED_WHOLE:
+        check_depth(bytes(document), depth)
+        return msgspec.json.decode(document)
+    kind = _FIRST.match(document)
+    if kind is None:
+        return msgspec.json.decode(document)
+    if depth == 0:
+        raise RecursionError
+    if kind[0].endswith(b"{"):
+        members = _decoder(_MEMBERS).decode(document)
+        return {name: await _in_pieces(raw, depth - 1, work) for name, raw in members.items()}
+    items = _decoder(_ITEMS).decode(document)
+    return [await _in_pieces(raw, depth - 1, work) for raw in items]
+
+
+def check_depth(document: bytes, most: int = MAX_DEPTH) -> None:
+    """Refuse JSON that is nested too deeply.
+
+    Raises:
+        BadRequest: it is.
+    """
+    # Finding the few brackets that there mostly are is faster than counting over every byte.
+    if most == MAX_DEPTH and _few(document, b"{") and _few(document, b"["):
+        return
+    brackets = _STRINGS.sub(b"", document).translate(_ONE_KIND, _NO_BRACKETS)
+    # Each pass takes away the innermost brackets, which is all that most bodies have.
+    passes = min(_USUAL_DEPTH, most)
+    for _ in range(passes):
+        brackets = brackets.replace(b"[]", b"")
+        if not brackets:
+            return
+    # The others are walked once, so that the time does not depend on the depth.
+    levels = accumulate(memoryview(brackets.translate(_STEPS)).cast("b"))
+    if max(levels, default=0) > most - passes:
+        raise _too_deep()
+
+
+def _few(document: bytes, bracket: bytes) -> bool:
+    """Whether a bracket comes so seldom that it cannot be nested too deeply."""
+    place = document.find(bracket)
+    for _ in range(MAX_DEPTH // 2):
+        if place < 0:
+            return True
+        place = document.find(bracket, place + 1)
+    return False
+
+
+def _decode(document: bytes, kind: Any) -> Any:
+    try:
+        return _decoder(kind).decode(document)
+    except msgspec.ValidationError as error:
+        if "out of range" in str(error):
+            raise BadRequest(f"The body cannot be read: {error}") from error
+        raise BadRequest("The body must be a JSON object") from error
+    except (ValueError, RecursionError) as error:
+        raise _unreadable(error) from error
+
+
+@functools.cache
+def _decoder(kind: Any) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(kind, dec_hook=decode_field)
+
+
+def _unreadable(error: Exception) -> BadRequest:
+    if isinstance(error, RecursionError):
+        return _too_deep()
+    if isinstance(error, UnicodeDecodeError):
+        return BadRequest("The body is not UTF-8")
+    return BadRequest(f"The body is not valid JSON: {error}")
+
+
+def _too_deep() -> BadRequest:
+    return BadRequest(f"The body is nested more than {MAX_DEPTH} levels deep")

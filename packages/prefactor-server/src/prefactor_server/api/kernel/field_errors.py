@@ -1,0 +1,80 @@
+"""Why the fields of a body do not fit their struct: the slow and thorough second look."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, TypeAlias, Union, cast, get_args, get_origin
+
+import msgspec
+
+from prefactor_server.api.kernel.fields import decode_field
+from prefactor_server.domain.errors import REQUIRED, FieldError, FieldErrors
+
+_Struct: TypeAlias = type[msgspec.Struct]
+
+
+def field_errors(kind: _Struct, value: Mapping[str, Any]) -> FieldErrors:
+    """Every field of an object that is missing or wrong, nested as the object is."""
+    errors: dict[str, FieldError | FieldErrors] = {}
+    for field in msgspec.structs.fields(kind):
+        given = value.get(field.encode_name)
+        if given is not None:
+            found = _error(field.type, given)
+        else:
+            found = REQUIRED if field.required else None
+        if found:
+            errors[field.encode_name] = found
+    return errors
+
+
+def _error(kind: Any, value: object) -> FieldError | FieldErrors | None:
+    for member in union_members(kind):
+        if isinstance(member, type) and issubclass(member, msgspec.Struct):
+            if isinstance(value, dict):
+                return field_errors(member, cast("dict[str, Any]", value))
+        elif isinstance(value, list):
+            entries = cast("list[object]", value)
+            kind_of_entry = _entry_kind(member, len(entries))
+            if kind_of_entry is not None:
+                return _entry_errors(kind_of_entry, entries)
+    try:
+        msgspec.convert(value, kind, dec_hook=decode_field)
+    except msgspec.ValidationError as error:
+        return FieldError("invalid_value", _rule(kind) or str(error).partition(" - at `$")[0])
+    return None
+
+
+def _entry_kind(kind: Any, length: int) -> Any:
+    """The type of a list's entries, if so many are allowed."""
+    if get_origin(kind) is Annotated:
+        kind, *notes = get_args(kind)
+        limits = [note.max_length for note in notes if isinstance(note, msgspec.Meta)]
+        if any(limit is not None and length > limit for limit in limits):
+            return None
+    return get_args(kind)[0] if get_origin(kind) is list else None
+
+
+def _entry_errors(kind: Any, entries: list[object]) -> FieldErrors:
+    found = ((str(index), _error(kind, entry)) for index, entry in enumerate(entries))
+    return {index: error for index, error in found if error}
+
+
+def union_members(kind: Any) -> tuple[Any, ...]:
+    """Return the types that a field may have, null left out."""
+    if get_origin(kind) in (Union, types.UnionType):
+        return tuple(member for member in get_args(kind) if member is not type(None))
+    return (kind,)
+
+
+def _rule(kind: Any) -> str | None:
+    """The rule that the type states in words."""
+    for member in union_members(kind):
+        if get_origin(member) is Literal:
+            return f"must be one of {', '.join(get_args(member))}"
+        if get_origin(member) is Annotated:
+            for note in get_args(member)[1:]:
+                rule = note.description if isinstance(note, msgspec.Meta) else None
+                if rule is not None and rule.startswith("must"):
+                    return rule.rstrip(".")
+    return None

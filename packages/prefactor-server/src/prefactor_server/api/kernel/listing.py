@@ -1,0 +1,156 @@
+"""Reading what a list is asked for: its filters, its order and its page.
+
+A noun says once what it can be filtered and sorted by; the parameters that its list takes, their
+checks and their documentation follow from that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final, NamedTuple
+
+from prefactor_server.api.kernel.operation import Parameter
+from prefactor_server.api.kernel.query import whole_number
+from prefactor_server.domain.errors import BadRequest, invalid
+from prefactor_server.domain.listing import (
+    DEFAULT_PAGE_SIZE,
+    MAX_PAGE_SIZE,
+    Cursor,
+    Filter,
+    FilterTest,
+    FilterValue,
+    Listing,
+    Sort,
+    read_cursor,
+)
+
+_MAX_OFFSET: Final = 2**53
+
+_PAGINATION: Final = (
+    Parameter(
+        "pagination[offset]",
+        "How many rows to pass over.",
+        schema={"type": "integer", "minimum": 0, "default": 0},
+    ),
+    Parameter(
+        "pagination[page_size]",
+        "How many rows a page has.",
+        schema={
+            "type": "integer",
+            "minimum": 1,
+            "maximum": MAX_PAGE_SIZE,
+            "default": DEFAULT_PAGE_SIZE,
+        },
+    ),
+    Parameter(
+        "pagination[after]",
+        "The next_after of the page before, in place of an offset; filters and order must be its.",
+    ),
+)
+_DIRECTIONS: Final = ("asc", "desc")
+
+
+def as_text(name: str, text: str) -> FilterValue:
+    """A filter's value as it came."""
+    del name
+    return text
+
+
+class FilterBy(NamedTuple):
+    """A parameter that filters: which column it looks at, and how its value is read.
+
+    ``or_null`` says that the text ``null`` stands for rows without a value.
+    """
+
+    parameter: Parameter
+    column: str
+    read: Callable[[str, str], FilterValue] = as_text
+    test: FilterTest = "="
+    or_null: bool = False
+
+
+class ListOf(NamedTuple):
+    """What the list of a noun can be filtered and sorted by."""
+
+    filters: tuple[FilterBy, ...]
+    sorts: tuple[str, ...]
+
+    def parameters(self, *others: Parameter) -> tuple[Parameter, ...]:
+        """Every parameter that the list takes; ``others`` are read by the noun itself."""
+        fields = [*self.sorts, *(f"-{field}" for field in self.sorts)]
+        return (
+            *(one.parameter for one in self.filters),
+            *others,
+            Parameter(
+                "sorting",
+                "The field to sort by; a minus in front of it turns the order around.",
+                schema={"type": "string", "enum": fields, "default": "id"},
+            ),
+            Parameter(
+                "sorting[field]",
+                "The field to sort by, in the other spelling.",
+                schema={"type": "string", "enum": list(self.sorts)},
+            ),
+            Parameter(
+                "sorting[direction]",
+                "The direction, in the other spelling.",
+                schema={"type": "string", "enum": list(_DIRECTIONS)},
+            ),
+            *_PAGINATION,
+        )
+
+    def read(self, query: Mapping[str, str], *more: Filter) -> Listing:
+        """What a query asks for; ``more`` are filters that the noun has found itself.
+
+        Raises:
+            BadRequest: parameters contradict each other.
+            ValidationFailed: one has a value that it cannot have.
+        """
+        listing = Listing(
+            filters=(*self._filters(query), *more),
+            sort=_sort(query, self.sorts),
+            offset=whole_number(query, "pagination[offset]", 0, 0, _MAX_OFFSET),
+            page_size=whole_number(
+                query, "pagination[page_size]", DEFAULT_PAGE_SIZE, 1, MAX_PAGE_SIZE
+            ),
+        )
+        after = query.get("pagination[after]")
+        if after is None:
+            return listing
+        if "pagination[offset]" in query:
+            raise BadRequest("Send pagination[offset] or pagination[after], not both")
+        return listing._replace(after=_cursor(after, listing))
+
+    def _filters(self, query: Mapping[str, str]) -> list[Filter]:
+        found: list[Filter] = []
+        for one in self.filters:
+            name = one.parameter.name
+            text = query.get(name)
+            if text is None:
+                continue
+            if one.or_null and text == "null":
+                found.append(Filter(one.column, "is null", None))
+            else:
+                found.append(Filter(one.column, one.test, one.read(name, text)))
+        return found
+
+
+def _sort(query: Mapping[str, str], fields: tuple[str, ...]) -> Sort:
+    bare, field = query.get("sorting"), query.get("sorting[field]")
+    direction = query.get("sorting[direction]", "asc")
+    if bare is not None and (field is not None or "sorting[direction]" in query):
+        raise BadRequest("Send sorting or sorting[field] and sorting[direction], not both")
+    if direction not in _DIRECTIONS:
+        raise invalid("sorting[direction]", "must be asc or desc")
+    name = "sorting" if bare is not None else "sorting[field]"
+    wanted = field or "id" if bare is None else bare.removeprefix("-")
+    if wanted not in fields:
+        raise invalid(name, f"must be one of {', '.join(fields)}")
+    return Sort(wanted, descending=direction == "desc" or (bare or "").startswith("-"))
+
+
+def _cursor(text: str, listing: Listing) -> Cursor:
+    try:
+        return read_cursor(text, listing)
+    except ValueError as error:
+        raise invalid("pagination[after]", str(error)) from error

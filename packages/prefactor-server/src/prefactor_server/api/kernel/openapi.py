@@ -1,0 +1,234 @@
+"""The OpenAPI document, written from the operations themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, get_args
+
+import msgspec
+
+from prefactor_server._version import __version__
+from prefactor_server.api.kernel.errors import UnknownEncoding, status_of
+from prefactor_server.api.kernel.fields import field_schema
+from prefactor_server.api.kernel.operation import (
+    TOKEN_BODY,
+    Call,
+    Operation,
+    Parameter,
+    Read,
+    Streamed,
+    Whole,
+    Write,
+)
+from prefactor_server.domain.errors import (
+    BadRequest,
+    LimitOf,
+    NotAuthenticated,
+    NotPermitted,
+    Overloaded,
+    Refusal,
+    TooLarge,
+    Unavailable,
+)
+
+PATH: Final = "/api/v1/openapi"
+
+_ERROR: Final[Mapping[str, Any]] = {
+    "type": "object",
+    "required": ["status", "code", "message", "request_id"],
+    "properties": {
+        "status": {"const": "error"},
+        "code": {"type": "string"},
+        "message": {"type": "string"},
+        "request_id": {"type": "string"},
+        "errors": {
+            "type": "object",
+            "description": "Field to its error, nested as the request is nested.",
+        },
+        "control": {
+            "type": "object",
+            "description": "Where the run was terminated: the signal to its agent.",
+        },
+        "limit": {
+            "type": "integer",
+            "description": "How much is taken, when there was too much of something.",
+        },
+        "limit_of": {
+            "enum": list(get_args(LimitOf)),
+            "description": "What the limit counts.",
+        },
+    },
+}
+_HEADERS: Final[Mapping[str, Any]] = {
+    "X-Request-Id": {"schema": {"type": "string"}},
+    "Accept-Encoding": {
+        "description": "How bodies of requests may be compressed.",
+        "schema": {"type": "string"},
+    },
+}
+_KEY_HEADER: Final[Mapping[str, Any]] = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "Makes repeating safe; the field idempotency_key does the same.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 128},
+}
+_KEY_FIELD: Final[Mapping[str, Any]] = {
+    "anyOf": [{"type": "string", "minLength": 1, "maxLength": 128}, {"type": "null"}],
+    "description": "Makes repeating safe: the same key and request have one effect.",
+}
+
+
+def openapi_operation(operations: Sequence[Operation]) -> Whole:
+    """The operation that answers the document about all others and itself."""
+
+    async def answer(call: Call, body: bytes) -> msgspec.Raw:
+        del call, body
+        return document
+
+    operation = Whole(
+        name="openapi",
+        method="GET",
+        path=PATH,
+        summary="Describe the API",
+        description="This document. The only operation that needs no token.",
+        access="public",
+        max_body_bytes=TOKEN_BODY,
+        reply=dict[str, Any],
+        answer=answer,
+    )
+    document = msgspec.Raw(msgspec.json.encode(openapi_document((*operations, operation))))
+    return operation
+
+
+def openapi_document(operations: Sequence[Operation]) -> dict[str, Any]:
+    """The OpenAPI 3.1 document about some operations."""
+    kinds = list(dict.fromkeys(kind for one in operations for kind in _types(one)))
+    found, components = msgspec.json.schema_components(
+        kinds, schema_hook=field_schema, ref_template="#/components/schemas/{name}"
+    )
+    schemas = dict(zip(kinds, found, strict=True))
+    paths: dict[str, dict[str, Any]] = {}
+    for one in operations:
+        paths.setdefault(one.path, {})[one.method.lower()] = _operation(one, schemas)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Prefactor API",
+            "version": __version__,
+            "description": "Bodies of requests may be compressed, with Content-Encoding: gzip.",
+        },
+        "security": [{"token": []}],
+        "paths": paths,
+        "components": {
+            "schemas": {"Error": _ERROR, **components},
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+        },
+    }
+
+
+def _types(operation: Operation) -> list[Any]:
+    body = operation.body if isinstance(operation, Write | Whole) else None
+    return [operation.reply] if body is None else [operation.reply, body]
+
+
+def _operation(one: Operation, schemas: Mapping[Any, Any]) -> dict[str, Any]:
+    noun, _, _ = one.name.partition(".")
+    described: dict[str, Any] = {
+        "operationId": one.name,
+        "tags": [noun],
+        "summary": one.summary,
+        "description": one.description or f"{one.summary}.",
+        "parameters": _parameters(one),
+        "responses": _responses(one, schemas[one.reply]),
+    }
+    if isinstance(one, Write | Whole) and one.body is not None:
+        described["requestBody"] = _request_body(one, schemas[one.body])
+    if one.access == "public":
+        described["security"] = []
+    return described
+
+
+def _parameters(one: Operation) -> list[Mapping[str, Any]]:
+    found: list[Mapping[str, Any]] = []
+    if one.path_parameter is not None:
+        found.append(
+            {
+                "name": one.path_parameter,
+                "in": "path",
+                "required": True,
+                "schema": {"type": "string", "minLength": 1},
+            }
+        )
+    if isinstance(one, Write):
+        found.append(_KEY_HEADER)
+        if one.method == "DELETE":
+            found.append({**_KEY_HEADER, "name": "idempotency_key", "in": "query"})
+    if isinstance(one, Read | Streamed):
+        found.extend(_query_parameter(parameter) for parameter in one.parameters)
+    return found
+
+
+def _query_parameter(parameter: Parameter) -> Mapping[str, Any]:
+    return {
+        "name": parameter.name,
+        "in": "query",
+        "required": parameter.required,
+        "description": parameter.description,
+        "schema": parameter.schema,
+    }
+
+
+def _request_body(one: Write | Whole, schema: Any) -> dict[str, Any]:
+    if isinstance(one, Write):
+        key = {"properties": {"idempotency_key": _KEY_FIELD}}
+        if one.wrapped:
+            outer = {"type": "object", "required": ["details"]}
+            schema = {**outer, "properties": {"details": schema, **key["properties"]}}
+        else:
+            schema = {"allOf": [schema, {"type": "object", **key}]}
+    content: dict[str, Any] = {"schema": schema}
+    if one.examples:
+        content["examples"] = {
+            f"example{number}": {"summary": example.summary, "value": example.request}
+            for number, example in enumerate(one.examples, 1)
+        }
+    return {"required": _has_required(one), "content": {"application/json": content}}
+
+
+def _has_required(one: Write | Whole) -> bool:
+    fields = () if one.body is None else msgspec.structs.fields(one.body)
+    return any(field.required for field in fields)
+
+
+def _responses(one: Operation, schema: Any) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "200": {
+            "description": "Success",
+            "headers": _HEADERS,
+            "content": {"application/json": {"schema": schema}},
+        }
+    }
+    error = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
+    for status, text in sorted(_error_statuses(one).items()):
+        found[str(status)] = {"description": text, "headers": _HEADERS, "content": error}
+    found["default"] = {"description": "Any other failure", "content": error}
+    return found
+
+
+def _error_statuses(one: Operation) -> dict[int, str]:
+    kinds: list[type[Refusal]] = list(one.refusals)
+    if one.access != "public":
+        kinds += [BadRequest, NotAuthenticated]
+    if one.access == "account" or isinstance(one, Read | Streamed):
+        kinds.append(NotPermitted)
+    if isinstance(one, Write):
+        kinds += [TooLarge, Overloaded, Unavailable]
+    if isinstance(one, Write | Whole) and one.method != "GET":
+        kinds.append(UnknownEncoding)
+    statuses: dict[int, str] = {}
+    for kind in kinds:
+        status = status_of(kind)
+        summary = (kind.__doc__ or "").partition("\n")[0]
+        statuses[status] = " ".join(filter(None, (statuses.get(status), summary)))
+    return statuses

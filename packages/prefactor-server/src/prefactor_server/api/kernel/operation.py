@@ -1,0 +1,233 @@
+"""What an operation is: one declaration that drives everything the server knows about it.
+
+Routing, items of bulk requests, scope checks, the scope of idempotency keys and the OpenAPI
+document are all read from it. There are two kinds that may be items of a bulk request: a ``Read``
+answers by itself; a ``Write`` turns its request into a command, which the writer carries out.
+Neither a ``Streamed`` one, a read whose answer is large, nor a ``Whole`` one ever is an item: that
+is the rest, which reads its body by itself, unless it only works something out (``Compute``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
+
+import msgspec
+
+from prefactor_server.api.kernel.services import Services
+from prefactor_server.api.kernel.span_preparation import Overlay
+from prefactor_server.api.kernel.work import Work
+from prefactor_server.commands.base import Command, Done, Request
+from prefactor_server.domain.api_token import Principal
+from prefactor_server.domain.errors import NotFound, NotPermitted, Refusal
+from prefactor_server.domain.ids import is_client_id
+from prefactor_server.memory_budget import Lease
+
+Access: TypeAlias = Literal["public", "any", "account"]
+"""Who may call: everybody, every token, or account tokens alone."""
+
+
+SMALL_BODY: Final = 256 * 1024
+"""Bytes of body that suffice for whatever holds no payloads, schemas or other requests."""
+
+TOKEN_BODY: Final = 1024
+"""Bytes of body that suffice for a token: what is read of a caller that has not shown one yet."""
+
+
+class Parameter(NamedTuple):
+    """One query parameter."""
+
+    name: str
+    description: str
+    required: bool = False
+    schema: Mapping[str, Any] = {"type": "string"}
+
+
+@dataclass(slots=True, kw_only=True)
+class Call:
+    """One request, or one item of a bulk request, on its way through its operation."""
+
+    services: Services
+    principal: Principal
+    now: int
+    memory: Lease
+    path_id: str = ""
+    host: str = ""
+    query: Mapping[str, str] = field(default_factory=dict[str, str])
+    overlay: Overlay = field(default_factory=Overlay)
+    work: Work = field(default_factory=Work)
+    key: str | None = None
+    fingerprint: bytes = b""
+
+    def request(self) -> Request:
+        """What a command has to know of the request."""
+        principal = self.principal
+        return Request(
+            principal.account_id,
+            principal.token_id,
+            self.now,
+            self.key,
+            self.fingerprint,
+            principal.agent_deployment_id,
+        )
+
+    def fresh_id(self) -> str:
+        """A new id, of the caller's account."""
+        return self.services.ids.make(self.principal.partition)
+
+    def of_item(self, key: str) -> Call:
+        """A call of its own for an item of this request."""
+        # The query and the overlay of an item are set when it is read or prepared; until then, the
+        # ones at hand spare making others.
+        return Call(
+            services=self.services,
+            principal=self.principal,
+            now=self.now,
+            memory=self.memory,
+            host=self.host,
+            query=self.query,
+            overlay=self.overlay,
+            work=self.work,
+            key=key,
+        )
+
+
+class Prepared(NamedTuple):
+    """A command, and how to answer once it took effect.
+
+    Without a ``reply``, the answer is what the operation shows of the resource by then.
+    """
+
+    command: Command
+    reply: Callable[[Done], msgspec.Struct] | None = None
+
+
+class Example(NamedTuple):
+    """A request for the documentation."""
+
+    summary: str
+    request: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """What all operations have.
+
+    ``name`` is the noun in plural and the verb. ``path`` may hold one parameter in braces, whose
+    name is also that of the field that holds it in an item of a bulk request. Its body may have
+    ``max_body_bytes``, or as many as the server takes for None.
+    """
+
+    name: str
+    method: str
+    path: str
+    summary: str
+    reply: type[Any]
+    description: str = ""
+    access: Access = "any"
+    refusals: tuple[type[Refusal], ...] = ()
+    max_body_bytes: int | None = SMALL_BODY
+
+    @property
+    def item_type(self) -> str:
+        """What an item of a bulk request calls it."""
+        return self.name.replace(".", "/")
+
+    @property
+    def is_control_plane(self) -> bool:
+        """Whether it administers the account, so that nothing of a request may be passed over."""
+        return self.access == "account"
+
+    @property
+    def path_parameter(self) -> str | None:
+        """The name of the parameter in the path."""
+        return _parameter(self.path)
+
+    @property
+    def shown(self) -> object:
+        """The type of what its answer shows under ``details``; None if it shows nothing there."""
+        fields = msgspec.structs.fields(self.reply)
+        return next((one.type for one in fields if one.encode_name == "details"), None)
+
+    def check_id(self, path_id: str) -> None:
+        """Refuse the id of a path that can be nobody's.
+
+        Raises:
+            NotFound: it cannot be one.
+        """
+        # An agent may be named by its external identifier, which is any text.
+        named = self.path_parameter == "agent_id" and path_id and "\0" not in path_id
+        if not named and not is_client_id(path_id):
+            raise NotFound(f"{path_id!r} is nobody's id")
+
+    def check_access(self, principal: Principal) -> None:
+        """Refuse a caller whose token does not reach this far.
+
+        Raises:
+            NotPermitted: it does not.
+        """
+        if self.access == "account" and principal.scope != "account":
+            raise NotPermitted(
+                f"{self.name} needs a token of scope account; this one has scope {principal.scope}"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Read(Operation):
+    """An operation that changes nothing."""
+
+    parameters: tuple[Parameter, ...] = ()
+    answer: Callable[[Call], Awaitable[msgspec.Struct]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Streamed(Operation):
+    """An operation that changes nothing, and whose answer is too large to be sent as one piece.
+
+    What it answers with are the pieces of its JSON. It never is an item of a bulk request.
+    """
+
+    parameters: tuple[Parameter, ...] = ()
+    answer: Callable[[Call], Awaitable[Sequence[bytes]]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Write(Operation):
+    """An operation that changes something, once per idempotency key.
+
+    ``wrapped`` says that the fields of its body stand under ``details``. ``older_members`` are
+    fields of older clients that mean nothing any more. ``prepare`` is handed
+    what ``body`` makes of them; before that, ``read_ahead`` is handed the calls of several at once,
+    to read for all of them what each would read by itself. ``show`` answers a repeated request:
+    with the resource that the first one made or changed, as it is now.
+    """
+
+    body: type[msgspec.Struct]
+    wrapped: bool = False
+    prepare: Callable[[Call, Any], Awaitable[Prepared]]
+    read_ahead: Callable[[Sequence[Call]], Awaitable[None]] | None = None
+    show: Callable[[Call, str], Awaitable[msgspec.Struct]]
+    older_members: frozenset[str] = frozenset()
+    examples: tuple[Example, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Whole(Operation):
+    """An operation that is handed the raw body; see ``Compute`` for whether it can be an item."""
+
+    body: type[msgspec.Struct] | None = None
+    answer: Callable[[Call, bytes], Awaitable[Any]]
+    examples: tuple[Example, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compute(Whole):
+    """One that works something out and stores nothing, and so can be held by a bulk request."""
+
+
+@cache
+def _parameter(path: str) -> str | None:
+    _, brace, rest = path.partition("{")
+    return rest.partition("}")[0] if brace else None

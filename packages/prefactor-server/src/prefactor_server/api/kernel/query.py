@@ -1,0 +1,156 @@
+"""Reading query parameters.
+
+One that an operation does not know is refused, and the answer names those it knows: a filter that
+is silently ignored gives wrong answers. Only what changes nothing is let through: ``include_*``
+asks for more than there is, and some clients always send their account or a key. (The key counts
+where something is deleted.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final, cast
+from urllib.parse import parse_qsl
+
+from prefactor_server.api.kernel.operation import Parameter
+from prefactor_server.domain.api_token import Principal
+from prefactor_server.domain.errors import BadRequest, NotPermitted, invalid
+from prefactor_server.domain.times import parse_time
+
+_IGNORED: Final = frozenset({"account_id", "idempotency_key"})
+_MAX_DIGITS: Final = 20
+_FLAGS: Final = {"true": True, "1": True, "false": False, "0": False}
+
+
+def read_query(
+    query_string: bytes, known: Sequence[Parameter], principal: Principal
+) -> dict[str, str]:
+    """The parameters of a request's query.
+
+    Raises:
+        BadRequest: one is unknown, comes twice or is not UTF-8.
+        NotPermitted: another account is asked for.
+    """
+    if not query_string:
+        return {}
+    try:
+        pairs = parse_qsl(query_string.decode(), keep_blank_values=True, errors="strict")
+    except ValueError as error:
+        raise BadRequest("The query is not UTF-8") from error
+    return _check_query(pairs, known, principal)
+
+
+def read_item_query(
+    fields: Mapping[str, Any], known: Sequence[Parameter], principal: Principal
+) -> dict[str, str]:
+    """The parameters of an item of a bulk request, which may nest what a query has in brackets.
+
+    Raises:
+        BadRequest: one is unknown, or is given both nested and in brackets.
+        ValidationFailed: one cannot be a parameter.
+        NotPermitted: another account is asked for.
+    """
+    return _check_query(tuple(_flattened(fields)), known, principal)
+
+
+def _check_query(
+    pairs: Sequence[tuple[str, str]], known: Sequence[Parameter], principal: Principal
+) -> dict[str, str]:
+    """The same parameters by name, if each is given once and the operation knows it."""
+    if "\0" in "".join([part for pair in pairs for part in pair]):
+        raise BadRequest("The query holds a NUL")
+    query = dict(pairs)
+    if len(query) < len(pairs):
+        given = [name for name, _ in pairs]
+        twice = next(name for name in query if given.count(name) > 1)
+        raise BadRequest(f"Duplicate query parameter {twice!r}")
+    names = {parameter.name for parameter in known}
+    for name in query:
+        if name not in names and name not in _IGNORED and not name.startswith("include_"):
+            listed = ", ".join(sorted(names)) or "none"
+            raise BadRequest(f"Unknown query parameter {name!r}; known here: {listed}")
+    check_account(query.get("account_id"), principal)
+    return query
+
+
+def check_account(account_id: str | None, principal: Principal) -> None:
+    """Refuse a request about another account than the caller's.
+
+    Raises:
+        NotPermitted: it is.
+    """
+    if account_id not in (None, principal.account_id):
+        raise NotPermitted("The token belongs to another account than account_id")
+
+
+def flag(query: Mapping[str, str], name: str) -> bool:
+    """A parameter that is true or false, and false when it does not come.
+
+    Raises:
+        ValidationFailed: it is neither.
+    """
+    text = query.get(name, "false")
+    if text not in _FLAGS:
+        raise invalid(name, "must be true or false")
+    return _FLAGS[text]
+
+
+def unless_declined(query: Mapping[str, str], name: str) -> bool:
+    """Return whether a parameter does not say false. Nothing that it may say fails."""
+    return _FLAGS.get(query.get(name, "true"), True)
+
+
+def whole_number(
+    query: Mapping[str, str], name: str, default: int, lowest: int, highest: int
+) -> int:
+    """Return a parameter that is a whole number in plain digits, or its default.
+
+    Raises:
+        ValidationFailed: it is not one, or it is out of range.
+    """
+    text = query.get(name)
+    if text is None:
+        return default
+    plain = text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS
+    if not plain or not lowest <= int(text) <= highest:
+        raise invalid(name, f"must be a whole number from {lowest} to {highest}")
+    return int(text)
+
+
+def time(name: str, text: str) -> int:
+    """A parameter that is a timestamp.
+
+    Raises:
+        ValidationFailed: it is none.
+    """
+    try:
+        return parse_time(text)
+    except ValueError as error:
+        raise invalid(
+            name,
+            "must be an ISO 8601 timestamp of the years 1 to 9999; in an address, + is written %2B",
+        ) from error
+
+
+def one_of(*words: str) -> Callable[[str, str], str]:
+    """A reader of a parameter that is one of some words."""
+
+    def read(name: str, text: str) -> str:
+        if text not in words:
+            raise invalid(name, f"must be one of {', '.join(words)}")
+        return text
+
+    return read
+
+
+def _flattened(fields: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+    for name, value in fields.items():
+        if isinstance(value, dict):
+            for inner, text in cast("dict[str, Any]", value).items():
+                yield from _flattened({f"{name}[{inner}]": text})
+        elif isinstance(value, bool):
+            yield name, str(value).lower()
+        elif isinstance(value, str | int):
+            yield name, str(value)
+        elif value is not None:
+            raise invalid(name, "must be a text, a number, true or false")

@@ -1,0 +1,166 @@
+"""What a registration declares about its spans, in either of the two forms that clients use.
+
+The list ``span_type_schemas`` is the form of today. Before it there were two maps, ``span_schemas``
+and ``span_result_schemas``; they are read only when the list is absent. Schemas and templates that
+are wrong are stored like the rest: what cannot be checked is no reason to lose a run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Final, TypeAlias
+
+import msgspec
+from msgspec import Meta
+
+from prefactor_server.api.kernel.fields import JsonObject, Name
+from prefactor_server.commands.agent_instance_register import DeclaredSchema
+from prefactor_server.domain.agent_schema_version import SchemaContent
+from prefactor_server.domain.errors import FieldError, ValidationFailed
+from prefactor_server.payloads import encode_document
+
+MAX_TYPES: Final = 1_000
+"""Span types, and as many quality schemas, that one schema version may declare."""
+
+_AT_MOST: Final = Meta(max_length=MAX_TYPES, description=f"must hold at most {MAX_TYPES} schemas")
+
+_encoder: Final = msgspec.json.Encoder(order="deterministic")
+
+
+TypeName: TypeAlias = Annotated[str, Meta(min_length=1, description="must not be empty")]
+
+
+class SpanTypeFields(msgspec.Struct, kw_only=True):
+    """One declared span type. Without a result schema, its spans are to have an empty result.
+
+    ``spanType`` is a second name of the type. ``result_template`` gives the summary in place of
+    ``template`` once there is a result.
+    """
+
+    name: TypeName
+    span_type: TypeName | None = msgspec.field(name="spanType", default=None)
+    params_schema: JsonObject
+    result_schema: JsonObject | None = None
+    title: str | None = None
+    description: str | None = None
+    template: str | None = None
+    result_template: str | None = None
+    data_risk: JsonObject | None = None
+
+
+class SchemaVersionFields(msgspec.Struct, kw_only=True):
+    """What a registration declares about its spans."""
+
+    external_identifier: Name | None = None
+    span_type_schemas: Annotated[list[SpanTypeFields], _AT_MOST] | None = None
+    span_schemas: Annotated[dict[str, JsonObject], _AT_MOST] | None = None
+    span_result_schemas: Annotated[dict[str, JsonObject], _AT_MOST] | None = None
+    quality_schemas: Annotated[list[JsonObject], _AT_MOST] | None = None
+    quality_schema: JsonObject | None = None
+
+
+def declare(account_id: str, fields: SchemaVersionFields | None) -> DeclaredSchema | None:
+    """What a registration declares, ready to be stored; None when it declares nothing.
+
+    Raises:
+        ValidationFailed: there are too many, two types have the same name, or a result schema
+            belongs to no type.
+    """
+    if fields is None:
+        return None
+    types = _span_types(fields)
+    quality = _quality_schemas(fields)
+    if types is None and not quality and fields.external_identifier is None:
+        return None
+    return _declared(account_id, fields.external_identifier, types or [], quality)
+
+
+def nameless(account_id: str) -> DeclaredSchema:
+    """The schema of an agent that never declared one."""
+    return _declared(account_id, None, [], [])
+
+
+def _declared(
+    account_id: str,
+    identifier: str | None,
+    types: list[Mapping[str, Any]],
+    quality: Sequence[Mapping[str, Any]],
+) -> DeclaredSchema:
+    document = _document(types, quality)
+    # The identifier is part of what makes a version another one, so it is part of the hash; its
+    # length in front of it keeps it apart from the document.
+    digest = hashlib.blake2b(digest_size=16)
+    name = b"" if identifier is None else identifier.encode()
+    digest.update(b"%d:%b" % (-1 if identifier is None else len(name), name))
+    digest.update(document)
+    codec, body = encode_document(document)
+    content = SchemaContent(account_id, digest.digest(), codec, body)
+    return DeclaredSchema(identifier, content, len(types))
+
+
+def _document(types: list[Mapping[str, Any]], quality: Sequence[Mapping[str, Any]]) -> bytes:
+    # Sorted: the order in which types are declared means nothing, so it makes no new version.
+    return _encoder.encode(
+        {
+            "span_type_schemas": sorted(types, key=lambda one: one["name"]),
+            "quality_schemas": quality,
+        }
+    )
+
+
+def _span_types(fields: SchemaVersionFields) -> list[Mapping[str, Any]] | None:
+    if fields.span_type_schemas is not None:
+        _check_names(fields.span_type_schemas)
+        return _under_both_names(fields.span_type_schemas)
+    if fields.span_schemas is None:
+        return None
+    results = fields.span_result_schemas or {}
+    _check_results(fields.span_schemas, results)
+    return [
+        {"name": name, "params_schema": schema}
+        | ({"result_schema": results[name]} if name in results else {})
+        for name, schema in fields.span_schemas.items()
+    ]
+
+
+def _quality_schemas(fields: SchemaVersionFields) -> list[JsonObject]:
+    if fields.quality_schemas is not None:
+        return fields.quality_schemas
+    # Clients that know a single quality schema mean the one that later ones call "default".
+    return [] if fields.quality_schema is None else [{**fields.quality_schema, "name": "default"}]
+
+
+def _under_both_names(types: Sequence[SpanTypeFields]) -> list[Mapping[str, Any]]:
+    """Return the types, each under its name and its second one, unless another type has that."""
+    found = {one.name: _given(one) for one in types}
+    for one in types:
+        if one.span_type is not None and one.span_type not in found:
+            found[one.span_type] = {**_given(one), "name": one.span_type}
+    return list(found.values())
+
+
+def _given(one: SpanTypeFields) -> Mapping[str, Any]:
+    """Return the fields that say something: leaving one out and sending null are the same."""
+    fields = msgspec.structs.asdict(one)
+    del fields["span_type"]
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _check_names(types: Sequence[SpanTypeFields]) -> None:
+    seen: set[str] = set()
+    errors: dict[str, Mapping[str, FieldError]] = {}
+    for index, one in enumerate(types):
+        if one.name in seen:
+            repeated = FieldError("invalid_value", f"{one.name!r} is declared more than once")
+            errors[str(index)] = {"name": repeated}
+        seen.add(one.name)
+    if errors:
+        raise ValidationFailed({"span_type_schemas": errors})
+
+
+def _check_results(schemas: Mapping[str, JsonObject], results: Mapping[str, JsonObject]) -> None:
+    unknown = FieldError("invalid_value", "belongs to no type in span_schemas")
+    errors = {name: unknown for name in results if name not in schemas}
+    if errors:
+        raise ValidationFailed({"span_result_schemas": errors})

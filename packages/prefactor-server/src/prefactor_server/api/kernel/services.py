@@ -1,0 +1,42 @@
+"""What operations work with, handed to the API once by whoever assembles the server."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from prefactor_server.api.kernel.span_preparation import Intake
+from prefactor_server.commands.writer import Writer
+from prefactor_server.domain.cost import PriceTable
+from prefactor_server.domain.pfid import PfidMaker
+from prefactor_server.queries import Reader
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """The settings that the API itself keeps; see the table of settings for what each means."""
+
+    max_request_bytes: int
+    max_payload_bytes: int
+    token_cache_seconds: int
+    auto_create_agents: bool
+    requests_per_second: int = 0
+    public_url: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """Reads, writes, clock and randomness, and what is kept between requests."""
+
+    reader: Reader
+    writer: Writer
+    now_us: Callable[[], int]
+    ids: PfidMaker
+    random_bytes: Callable[[int], bytes]
+    limits: Limits
+    intake: Intake
+    prices: PriceTable
+    forget_token: Callable[[str], None]
+    accepting: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held by who accepts an invitation."""

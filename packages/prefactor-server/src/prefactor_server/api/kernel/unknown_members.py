@@ -1,0 +1,122 @@
+"""Finding the members of a request that nothing understands.
+
+Whoever administers an account has to hear that a member of a request means nothing here, because
+the write would otherwise succeed and be a different one. What answers show is accepted: clients
+change what they have read and send all of it back. Telemetry is not looked at: newer clients send
+more than older servers know, and a run is worth more than its spelling.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from functools import cache
+from typing import Annotated, Any, Final, TypeAlias, cast, get_args, get_origin
+
+import msgspec
+
+from prefactor_server.api.kernel.field_errors import union_members
+from prefactor_server.domain.errors import FieldError, FieldErrors
+
+_Struct: TypeAlias = type[msgspec.Struct]
+
+_NOTHING: Final[frozenset[str]] = frozenset()
+
+
+def unknown_members(
+    kind: _Struct,
+    shown: object,
+    value: Mapping[str, Any],
+    accepted: Collection[str] = _NOTHING,
+) -> FieldErrors:
+    """The members of a request that nothing understands, nested as they stand.
+
+    Args:
+        kind: what the request holds.
+        shown: the type of what answers show of it, whose members are accepted as well.
+        value: the request.
+        accepted: further members, of older clients and of what stands around the fields.
+    """
+    fields, echoed = _fields(kind), _shown_fields(shown)
+    errors: dict[str, FieldError | FieldErrors] = {}
+    for name, member in value.items():
+        if name in fields:
+            found = _inside(fields[name], echoed.get(name), member)
+            if found:
+                errors[name] = found
+        elif name not in echoed and name not in accepted:
+            errors[name] = _unknown(fields)
+    return errors
+
+
+def merged(one: FieldErrors, other: FieldErrors) -> FieldErrors:
+    """The errors of both; of two about the same field, the first."""
+    both = dict(other)
+    for name, error in one.items():
+        beside = both.get(name)
+        if isinstance(error, FieldError) or beside is None or isinstance(beside, FieldError):
+            both[name] = error
+        else:
+            both[name] = merged(error, beside)
+    return both
+
+
+def _inside(kind: object, shown: object, value: object) -> FieldErrors:
+    """What is unknown in the value of a member: an object, a list or a map of objects."""
+    # What is stored as it came is not typed; what answers show of it is.
+    declared = _struct_of(kind) or _struct_of(shown)
+    if declared is None:
+        return {}
+    if isinstance(value, list):
+        entries = cast("list[object]", value)
+        return _entries(declared, shown, {str(index): one for index, one in enumerate(entries)})
+    if not isinstance(value, dict):
+        return {}
+    members = cast("dict[str, Any]", value)
+    if _is_map(kind) or (_struct_of(kind) is None and _is_map(shown)):
+        return _entries(declared, shown, members)
+    return unknown_members(declared, shown, members)
+
+
+def _entries(declared: _Struct, shown: object, entries: Mapping[str, object]) -> FieldErrors:
+    found = {
+        name: unknown_members(declared, shown, cast("dict[str, Any]", entry))
+        for name, entry in entries.items()
+        if isinstance(entry, dict)
+    }
+    return {name: errors for name, errors in found.items() if errors}
+
+
+@cache
+def _fields(kind: _Struct) -> Mapping[str, Any]:
+    return {field.encode_name: field.type for field in msgspec.structs.fields(kind)}
+
+
+def _shown_fields(shown: object) -> Mapping[str, Any]:
+    struct = _struct_of(shown)
+    return {} if struct is None else _fields(struct)
+
+
+def _struct_of(kind: object) -> _Struct | None:
+    """The struct that a type is, or holds as an entry, in any of its forms."""
+    for member in union_members(kind):
+        if isinstance(member, type) and issubclass(member, msgspec.Struct):
+            return member
+        origin = get_origin(member)
+        if origin is Annotated:
+            found = _struct_of(get_args(member)[0])
+        elif origin is not None:
+            found = next((one for one in map(_struct_of, get_args(member)) if one), None)
+        else:
+            found = None
+        if found is not None:
+            return found
+    return None
+
+
+def _is_map(kind: object) -> bool:
+    return any(get_origin(member) in (dict, Mapping) for member in union_members(kind))
+
+
+def _unknown(fields: Collection[str]) -> FieldError:
+    known = ", ".join(sorted(fields)) or "nothing"
+    return FieldError("invalid_value", f"is not a known field; known here: {known}")

@@ -1,0 +1,296 @@
+"""Carrying out writes: prepare them, submit them as one, answer each.
+
+A single request is a list of one. In a bulk request, a list is what stands between two reads: its
+writes share one submission, and each is prepared in sight of those before it (see ``Overlay``).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple, TypeAlias
+
+import msgspec
+
+from prefactor_server.api.kernel.decode import (
+    MAX_DECODED_WHOLE,
+    NO_DETAILS,
+    Envelope,
+    read_body,
+    read_envelope,
+    read_large_body,
+    read_object,
+)
+from prefactor_server.api.kernel.errors import under
+from prefactor_server.api.kernel.fields import Keyed, NoFields
+from prefactor_server.api.kernel.operation import Call, Prepared, Write
+from prefactor_server.api.kernel.query import check_account
+from prefactor_server.api.kernel.span_preparation import Overlay
+from prefactor_server.api.kernel.unknown_members import merged, unknown_members
+from prefactor_server.commands.base import Done, Refused, Stale
+from prefactor_server.domain.errors import (
+    REQUIRED,
+    BadRequest,
+    Contended,
+    FieldErrors,
+    Refusal,
+    ValidationFailed,
+    invalid,
+)
+from prefactor_server.domain.ids import KEY_RULE, is_key
+
+_MAX_TRIES: Final = 5
+"""How often a write is prepared anew; each time, somebody else got in between."""
+
+_FEWEST_AGAIN: Final = 16
+"""How many writes are prepared at once, at least, after one proved stale."""
+
+_READ_AT_ONCE: Final = 50
+"""For how many writes is read at once what each needs."""
+
+_fingerprint_encoder: Final = msgspec.json.Encoder(order="deterministic", enc_hook=int)
+
+
+class Reply(NamedTuple):
+    """The answer to a request that was carried out, now or (``replayed``) before."""
+
+    body: Any
+    replayed: bool = False
+
+
+Answer: TypeAlias = Reply | Refusal
+
+
+class Job:
+    """One write that was asked for: its operation, its call and its body, not read yet.
+
+    An item of a bulk request, whose ``envelope`` has been read, brings its key in its call, and may
+    have its fields under ``details`` or beside its key, whatever its operation says.
+    """
+
+    __slots__ = (
+        "_document",
+        "_envelope",
+        "_header_key",
+        "_is_item",
+        "_nested",
+        "call",
+        "operation",
+    )
+
+    def __init__(
+        self,
+        operation: Write,
+        call: Call,
+        document: bytes,
+        *,
+        header_key: str | None = None,
+        envelope: Envelope | None = None,
+    ) -> None:
+        self.operation = operation
+        self.call = call
+        self._document = document
+        self._header_key = header_key
+        self._envelope = envelope
+        self._is_item = envelope is not None
+        self._nested = False
+
+    async def prepare(self) -> Prepared:
+        """Read the request and make its command.
+
+        Raises:
+            Refusal: it cannot be one.
+        """
+        call = self.call
+        body = await self._read()
+        if call.work.is_due():
+            await call.work.pause()
+        call.fingerprint = b"" if call.key is None else self._fingerprint(body)
+        prepared: Prepared = await self.operation.prepare(call, body)
+        return prepared
+
+    async def answer(self, prepared: Prepared, done: Done) -> Reply:
+        """The reply to a command that took effect."""
+        if done.replayed or prepared.reply is None:
+            shown = await self.operation.show(self.call, done.resource_id)
+            return Reply(shown, replayed=done.replayed)
+        return Reply(prepared.reply(done))
+
+    def refusal(self, refusal: Refusal) -> Refusal:
+        """A refusal with its fields named as the request nests them."""
+        return under("details", refusal) if self._nested else refusal
+
+    async def _read(self) -> Any:
+        envelope = self._envelope
+        if envelope is None:
+            envelope = read_envelope(self._document)
+            self.call.key = _key(self._header_key, envelope.idempotency_key)
+        fields = self._fields(envelope.details)
+        unknown: FieldErrors = {}
+        if self.operation.is_control_plane:
+            unknown = self._unknown_members(fields)
+        try:
+            if len(fields) > MAX_DECODED_WHOLE:
+                body: Any = await read_large_body(fields, self.operation.body, self.call.work)
+            else:
+                body = read_body(fields, self.operation.body)
+        except ValidationFailed as refusal:
+            raise ValidationFailed(merged(refusal.errors, unknown)) from None
+        if unknown:
+            raise ValidationFailed(unknown)
+        if isinstance(body, Keyed):
+            # The key is no part of what is asked for; the one further out counts.
+            inner, body.idempotency_key = body.idempotency_key, None
+            if self.call.key is None:
+                self.call.key = _key(None, inner)
+        return body
+
+    def _fields(self, details: msgspec.Raw) -> bytes:
+        if not (self._is_item or self.operation.wrapped):
+            return self._document
+        if details is NO_DETAILS and self._is_item:
+            return self._document
+        inside = bytes(details).lstrip()
+        if inside == b"null":
+            if self._is_item:
+                return self._document
+            raise ValidationFailed({"details": REQUIRED})
+        if not inside.startswith(b"{"):
+            raise invalid("details", "must be an object")
+        self._nested = True
+        return inside
+
+    def _unknown_members(self, fields: bytes) -> FieldErrors:
+        """Return what nothing understands among the fields.
+
+        Raises:
+            ValidationFailed: there is such a member beside ``details``.
+        """
+        operation = self.operation
+        around = {"idempotency_key", *operation.older_members}
+        if self._is_item:
+            around |= {"_type", "details", "id", operation.path_parameter or "id"}
+        if self._nested:
+            around.add("details")
+            outside = unknown_members(NoFields, None, read_object(self._document), around)
+            if outside:
+                self._nested = False
+                raise ValidationFailed(outside)
+            around = set(operation.older_members)
+        given = read_object(fields)
+        account_id = given.get("account_id")
+        if isinstance(account_id, str) and operation.path_parameter != "account_id":
+            check_account(account_id, self.call.principal)
+        return unknown_members(operation.body, operation.shown, given, around)
+
+    def _fingerprint(self, body: Any) -> bytes:
+        # A deployment token says by itself for whom it asks: that is part of the request too.
+        caller = self.call.principal.agent_deployment_id or ""
+        asked = f"{self.operation.name}\0{self.call.path_id}\0{caller}\0".encode()
+        return hashlib.blake2b(asked + _fingerprint_encoder.encode(body), digest_size=16).digest()
+
+
+async def carry_out(jobs: Sequence[Job], size: int) -> list[Answer]:
+    """Carry out writes in order, each once, up to the first that is refused.
+
+    Args:
+        jobs: at least one, of one caller.
+        size: the bytes of the request that they came in.
+
+    Returns:
+        Their answers, up to and including the first refusal.
+    """
+    answers: list[Answer] = []
+    tries, window = 0, len(jobs)
+    while len(answers) < len(jobs):
+        before = len(answers)
+        answers += await _attempt(jobs[before : before + window], size, reread=tries > 0)
+        if isinstance(answers[-1] if answers else None, Refusal):
+            break
+        done = len(answers) - before
+        # Preparing all that is left after each write that proved stale would take time with the
+        # square of their number.
+        window = max(2 * done, _FEWEST_AGAIN)
+        tries = 0 if done else tries + 1
+        if tries == _MAX_TRIES:
+            answers.append(Contended("Others keep changing the same things: send it again"))
+            break
+    return answers
+
+
+async def _attempt(jobs: Sequence[Job], size: int, *, reread: bool) -> list[Answer]:
+    """Carry out writes up to the first that is refused, or that has to be prepared anew."""
+    prepared, refusal = await _prepare(jobs, Overlay(reread=reread))
+    answers: list[Answer] = []
+    if prepared:
+        writer = jobs[0].call.services.writer
+        try:
+            outcomes = await writer.submit([one.command for one in prepared], size)
+        except Refusal as unwritten:
+            return [unwritten]
+        for job, one, outcome in zip(jobs, prepared, outcomes, strict=False):
+            if isinstance(outcome, Stale):
+                return answers
+            if job.call.work.is_due():
+                await job.call.work.pause()
+            answers.append(await _answer(job, one, outcome))
+            if isinstance(outcome, Refused):
+                return answers
+    if refusal is not None:
+        answers.append(refusal)
+    return answers
+
+
+async def _prepare(jobs: Sequence[Job], overlay: Overlay) -> tuple[list[Prepared], Refusal | None]:
+    """Prepare writes up to the first that cannot be, and why it cannot."""
+    prepared: list[Prepared] = []
+    for number, job in enumerate(jobs):
+        if job.call.work.is_due():
+            await job.call.work.pause()
+        if number % _READ_AT_ONCE == 0:
+            await _read_ahead(jobs[number : number + _READ_AT_ONCE], overlay)
+        job.call.overlay = overlay
+        try:
+            prepared.append(await job.prepare())
+        except Refusal as refusal:
+            return prepared, job.refusal(refusal)
+    return prepared, None
+
+
+async def _read_ahead(jobs: Sequence[Job], overlay: Overlay) -> None:
+    """Read once for several writes of one operation, where that can be."""
+    by_operation: dict[str, list[Job]] = {}
+    for job in jobs:
+        if job.operation.read_ahead is not None:
+            job.call.overlay = overlay
+            by_operation.setdefault(job.operation.name, []).append(job)
+    for alike in by_operation.values():
+        read = alike[0].operation.read_ahead
+        if read is not None and len(alike) > 1:
+            await read([job.call for job in alike])
+
+
+async def _answer(job: Job, prepared: Prepared, outcome: Done | Refused) -> Answer:
+    if isinstance(outcome, Refused):
+        return job.refusal(outcome.refusal)
+    try:
+        return await job.answer(prepared, outcome)
+    except Refusal as refusal:
+        return refusal
+
+
+def _key(header: str | None, field: object) -> str | None:
+    """The idempotency key of a request, from its header or its body."""
+    if field is not None and not isinstance(field, str):
+        raise invalid("idempotency_key", KEY_RULE)
+    if header is not None and field is not None and header != field:
+        raise keys_differ()
+    key = header if field is None else field
+    if key is not None and not is_key(key):
+        raise invalid("idempotency_key", KEY_RULE)
+    return key
+
+
+def keys_differ() -> BadRequest:
+    """A request that has an idempotency key in two places, and not the same one."""
+    return BadRequest("The idempotency keys in the header, the query and the body differ")

@@ -1,0 +1,1 @@
+"""What answers look like, one module per noun."""

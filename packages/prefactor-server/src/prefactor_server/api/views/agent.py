@@ -1,0 +1,112 @@
+"""How an agent is answered."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+from prefactor_server.api.views.base import Success, show_time
+from prefactor_server.api.views.risk_rollup import RiskRollupsView, RiskRollupView
+from prefactor_server.domain.agent import AgentStatus, agent_status
+from prefactor_server.queries.agent import AgentRecord, InstanceCounts
+
+
+class AvailableActions(msgspec.Struct, frozen=True, kw_only=True):
+    """What an agent's status and use allow."""
+
+    update: bool
+    retire: bool
+    reinstate: bool
+    delete: bool
+
+
+class InstanceCountsView(msgspec.Struct, frozen=True, kw_only=True):
+    """How many runs an agent has; ``finished`` counts those that have ended, however they did."""
+
+    total: int
+    pending: int
+    active: int
+    complete: int
+    failed: int
+    cancelled: int
+    terminated: int
+    finished: int
+
+
+class AgentSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """An agent on a list."""
+
+    type: Literal["agent"] = "agent"
+    id: str
+    account_id: str
+    name: str
+    description: str | None
+    external_identifier: str | None
+    status: AgentStatus
+    owner_person_id: str | None
+    team_id: str | None
+    available_actions: AvailableActions
+    inserted_at: str
+    updated_at: str
+
+
+class AgentDetails(AgentSummary, frozen=True, kw_only=True):
+    """An agent by itself. ``instance_counts`` is null unless ``include_counts`` asks for it.
+
+    So are the rollups unless ``include_risk_rollup`` does.
+    """
+
+    risk_profile_id: str | None
+    instance_counts: InstanceCountsView | None
+    theoretical_risk_rollup: RiskRollupView | None = None
+    observed_risk_rollup: RiskRollupView | None = None
+
+
+class AgentShown(Success[AgentDetails], frozen=True, kw_only=True):
+    """The answer about an agent; ``risk_rollup`` is there only if ``include_risk_rollup`` asks."""
+
+    risk_rollup: RiskRollupsView | msgspec.UnsetType = msgspec.UNSET
+
+
+def agent_summary(record: AgentRecord, now: int) -> AgentSummary:
+    """Return an agent on a list."""
+    return AgentSummary(**_fields(record, now))
+
+
+def agent_details(record: AgentRecord, now: int, counts: InstanceCounts | None) -> AgentDetails:
+    """Return an agent by itself; ``counts`` are of its runs."""
+    return AgentDetails(
+        **_fields(record, now),
+        risk_profile_id=record.agent.risk_profile_id,
+        instance_counts=None if counts is None else _counts(counts),
+    )
+
+
+def _fields(record: AgentRecord, now: int) -> dict[str, Any]:
+    agent, status = record.agent, agent_status(record.agent, record.last_registered_at, now)
+    return {
+        "id": agent.id,
+        "account_id": agent.account_id,
+        "name": agent.name,
+        "description": agent.description,
+        "external_identifier": agent.external_identifier,
+        "status": status,
+        "owner_person_id": agent.owner_person_id,
+        "team_id": agent.team_id,
+        "available_actions": AvailableActions(
+            update=True,
+            retire=status != "retired",
+            reinstate=status == "retired",
+            delete=not record.in_use,
+        ),
+        "inserted_at": show_time(agent.inserted_at),
+        "updated_at": show_time(agent.updated_at),
+    }
+
+
+def _counts(counts: InstanceCounts) -> InstanceCountsView:
+    total = sum(counts)
+    return InstanceCountsView(
+        **counts._asdict(), total=total, finished=total - counts.pending - counts.active
+    )

@@ -1,0 +1,227 @@
+"""How a run is answered."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import msgspec
+
+from prefactor_server.api.kernel.sensitive import visible_value
+from prefactor_server.api.views.agent_span import Validation, validation_view
+from prefactor_server.api.views.base import ControlView, Success, show_optional_time, show_time
+from prefactor_server.domain.agent_instance import AgentInstance, InstanceStatus, Purpose
+from prefactor_server.domain.api_token import Principal
+from prefactor_server.domain.quality import DEFAULT_QUALITY, InstanceQuality
+from prefactor_server.domain.risk import RiskLevel
+
+
+class SpanCounts(msgspec.Struct, frozen=True, kw_only=True):
+    """How many spans a run has; ``finished`` counts those that have ended, however they did."""
+
+    total: int
+    pending: int
+    active: int
+    complete: int
+    failed: int
+    cancelled: int
+    finished: int
+
+
+class SpanTypeRisk(msgspec.Struct, frozen=True, kw_only=True):
+    """How the spans of one type add to a run's score.
+
+    ``span_score`` is the sum of the weights times the multiplier, which is the largest of the
+    action multipliers; ``score`` is that for all the spans of the type.
+    """
+
+    schema_name: str
+    spans: int
+    category_weights: Mapping[str, float]
+    action_multipliers: Mapping[str, float]
+    multiplier: float
+    span_score: float
+    score: float
+
+
+class RiskBreakdown(msgspec.Struct, frozen=True, kw_only=True):
+    """How a run's score came about."""
+
+    risk_profile_id: str
+    risk_profile_name: str
+    formula_version: int
+    score: float
+    level: RiskLevel
+    thresholds: Mapping[str, float]
+    agreed_risk: RiskLevel | None
+    exceeds_agreed_risk: bool
+    span_types: list[SpanTypeRisk]
+
+
+class ModelCostView(msgspec.Struct, frozen=True, kw_only=True):
+    """What one model cost; null when the price table has no price for it."""
+
+    model: str | None
+    spans: int
+    prompt_tokens: int
+    completion_tokens: int
+    cost: float | None
+    input_cost: float | None
+    output_cost: float | None
+
+
+class CostGroupView(msgspec.Struct, frozen=True, kw_only=True):
+    """What one model cost, in the words of newer clients."""
+
+    model: str | None
+    spans: int
+    input_tokens: int
+    output_tokens: int
+    input_cost: float | None
+    output_cost: float | None
+    total_cost: float | None
+
+
+class CostBreakdown(msgspec.Struct, frozen=True, kw_only=True):
+    """What a run cost, by the operator's prices: for what went into models and what came out.
+
+    ``unpriced_spans`` tell of tokens and could not be priced; the sums leave them out, and are null
+    when they are all there is. ``groups`` holds the same rows as ``by_model``.
+    """
+
+    total_cost: float | None
+    input_cost: float | None
+    output_cost: float | None
+    currency: str | None
+    by_model: list[ModelCostView]
+    groups: list[CostGroupView]
+    unpriced_spans: int
+
+
+class AgentInstanceSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """A run on a list. Risk is null when its agent has no profile, and in answers to writes."""
+
+    type: Literal["agent_instance"] = "agent_instance"
+    id: str
+    account_id: str
+    agent_id: str
+    agent_version_id: str
+    agent_schema_version_id: str
+    agent_deployment_id: str
+    environment_id: str
+    external_identifier: str | None
+    purpose: Purpose
+    status: InstanceStatus
+    termination_reason: str | None
+    started_at: str | None
+    finished_at: str | None
+    inserted_at: str
+    updated_at: str
+    span_counts: SpanCounts
+    risk_score: float | None = None
+    risk_level: RiskLevel | None = None
+
+
+class AgentInstanceDetails(AgentInstanceSummary, frozen=True, kw_only=True):
+    """A run by itself. What nothing computes yet is null or empty, never a made-up figure.
+
+    ``quality_payload``, ``quality_summary`` and ``quality_payload_validation`` are those named
+    ``default``; a validation is null when nothing was checked. ``quality_summaries`` leaves out
+    names without a summary, because published clients read it as a map to texts.
+    ``span_schema_counts`` tells how
+    many spans of each type there are; it is null in the answers to writes.
+    """
+
+    quality_payload: Mapping[str, Any] | None = None
+    quality_summary: str | None = None
+    quality_payload_validation: Validation | None = None
+    quality_payloads: Mapping[str, Any] = msgspec.field(default_factory=dict[str, Any])
+    quality_summaries: Mapping[str, str] = msgspec.field(default_factory=dict[str, str])
+    quality_payload_validations: Mapping[str, Validation | None] = msgspec.field(
+        default_factory=dict[str, Validation | None]
+    )
+    span_schema_counts: Mapping[str, int | Mapping[str, int]] | None = None
+    last_activity_span_at: str | None = None
+    raised_alert_count: int | None = None
+    cost_breakdown: CostBreakdown | None = None
+    risk_breakdown: RiskBreakdown | None = None
+
+
+class InstanceWritten(Success[AgentInstanceDetails], frozen=True, kw_only=True):
+    """The answer to a write of a run; ``control`` is there only when the run was terminated."""
+
+    control: ControlView | msgspec.UnsetType = msgspec.UNSET
+
+
+def instance_written(
+    run: AgentInstance, quality: InstanceQuality | None, principal: Principal
+) -> InstanceWritten:
+    """The answer to a write of a run."""
+    details = instance_details(run, quality, principal)
+    if run.status != "terminated":
+        return InstanceWritten(details=details)
+    return InstanceWritten(details=details, control=ControlView(reason=run.termination_reason))
+
+
+def instance_summary(run: AgentInstance) -> AgentInstanceSummary:
+    """A run on a list."""
+    return AgentInstanceSummary(**_fields(run))
+
+
+def instance_details(
+    run: AgentInstance,
+    quality: InstanceQuality | None,
+    principal: Principal,
+) -> AgentInstanceDetails:
+    """A run by itself, as a caller may see it."""
+    entries = {} if quality is None else quality.entries()
+    payloads = {name: visible_value(entry["payload"], principal) for name, entry in entries.items()}
+    summaries = {
+        name: summary
+        for name, entry in entries.items()
+        if (summary := entry["summary"]) is not None
+    }
+    checks = {name: validation_view(entry.get("problem")) for name, entry in entries.items()}
+    return AgentInstanceDetails(
+        **_fields(run),
+        quality_payload=payloads.get(DEFAULT_QUALITY),
+        quality_summary=summaries.get(DEFAULT_QUALITY),
+        quality_payload_validation=checks.get(DEFAULT_QUALITY),
+        quality_payloads=payloads,
+        quality_summaries=summaries,
+        quality_payload_validations=checks,
+    )
+
+
+def _fields(run: AgentInstance) -> dict[str, Any]:
+    return {
+        "id": run.id,
+        "account_id": run.account_id,
+        "agent_id": run.agent_id,
+        "agent_version_id": run.agent_version_id,
+        "agent_schema_version_id": run.agent_schema_version_id,
+        "agent_deployment_id": run.agent_deployment_id,
+        "environment_id": run.environment_id,
+        "external_identifier": run.external_identifier,
+        "purpose": run.purpose,
+        "status": run.status,
+        "termination_reason": run.termination_reason,
+        "started_at": show_optional_time(run.started_at),
+        "finished_at": show_optional_time(run.finished_at),
+        "inserted_at": show_time(run.inserted_at),
+        "updated_at": show_time(run.updated_at),
+        "span_counts": _span_counts(run),
+    }
+
+
+def _span_counts(run: AgentInstance) -> SpanCounts:
+    finished = run.complete_spans + run.failed_spans + run.cancelled_spans
+    return SpanCounts(
+        total=run.pending_spans + run.active_spans + finished,
+        pending=run.pending_spans,
+        active=run.active_spans,
+        complete=run.complete_spans,
+        failed=run.failed_spans,
+        cancelled=run.cancelled_spans,
+        finished=finished,
+    )

@@ -1,0 +1,201 @@
+"""Schema versions as answers have them: each schema with what checking it found out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Literal, TypeAlias
+
+import msgspec
+
+from prefactor_server.api.views.base import show_time
+from prefactor_server.domain.agent_schema_version import AgentSchemaVersion
+from prefactor_server.queries.in_use import InUse
+from prefactor_server.validation.json_schema.validator import EMPTY_OBJECT_SCHEMA
+
+Problems: TypeAlias = Mapping[bytes, str | None]
+"""What is wrong with each JSON Schema of a version, or None."""
+
+_Entry: TypeAlias = Mapping[str, Any]
+
+_EMPTY_OBJECT: Final = msgspec.Raw(msgspec.json.encode(EMPTY_OBJECT_SCHEMA, order="deterministic"))
+_NO_SCHEMA: Final = msgspec.Raw(b"null")
+_SCHEMAS: Final = frozenset({"params_schema", "result_schema", "schema"})
+_decoder: Final = msgspec.json.Decoder(dict[str, list[dict[str, msgspec.Raw]]])
+
+
+class SchemaValidation(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether payloads are checked against a schema, and if not, why."""
+
+    status: Literal["success", "error"]
+    message: str | None
+
+
+class SpanTypeView(msgspec.Struct, frozen=True, kw_only=True):
+    """A declared span type. Its title is its name unless it has one of its own."""
+
+    name: str
+    title: str
+    description: str | None
+    params_schema: Any
+    params_schema_validation: SchemaValidation
+    result_schema: Any
+    result_schema_validation: SchemaValidation
+    template: str | None
+    result_template: str | None
+    data_risk: Any
+
+
+class QualitySchemaView(msgspec.Struct, frozen=True, kw_only=True):
+    """A declared kind of quality record."""
+
+    name: str
+    title: str
+    description: str | None
+    template: str | None
+    data_risk: Any
+    schema: Any
+    schema_validation: SchemaValidation
+
+
+class AgentSchemaVersionSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """A schema version on a list, with the number of span types in place of them."""
+
+    type: Literal["agent_schema_version"] = "agent_schema_version"
+    id: str
+    account_id: str
+    agent_id: str
+    external_identifier: str | None
+    external_identifier_repeats: int
+    current_agent_deployment_refs: list[str]
+    span_schemas_count: int
+    inserted_at: str
+    updated_at: str
+
+
+class AgentSchemaVersionDetails(msgspec.Struct, frozen=True, kw_only=True):
+    """A schema version by itself; the declared schemas are maps from their names."""
+
+    type: Literal["agent_schema_version"] = "agent_schema_version"
+    id: str
+    account_id: str
+    agent_id: str
+    external_identifier: str | None
+    external_identifier_repeats: int
+    current_agent_deployment_refs: list[str]
+    span_type_schemas: dict[str, SpanTypeView]
+    quality_schemas: dict[str, QualitySchemaView]
+    inserted_at: str
+    updated_at: str
+
+
+def schema_version_summary(record: InUse[AgentSchemaVersion]) -> AgentSchemaVersionSummary:
+    """A schema version on a list."""
+    return AgentSchemaVersionSummary(
+        **_fields(record), span_schemas_count=record.row.span_type_count
+    )
+
+
+def schema_version_details(
+    record: InUse[AgentSchemaVersion], content: bytes | None, problems: Problems
+) -> AgentSchemaVersionDetails:
+    """A schema version by itself, from the JSON of what it declares."""
+    return AgentSchemaVersionDetails(
+        **_fields(record),
+        span_type_schemas={
+            one["name"]: _span_type(one, problems) for one in _entries(content, "span_type_schemas")
+        },
+        quality_schemas={
+            one["name"]: _quality_schema(one, problems)
+            for one in _entries(content, "quality_schemas")
+        },
+    )
+
+
+def declared_schemas(content: bytes | None) -> set[bytes]:
+    """Every JSON Schema of a version, from the JSON of what it declares."""
+    schemas = {bytes(_params(one)) for one in _entries(content, "span_type_schemas")}
+    schemas |= {bytes(_result(one)) for one in _entries(content, "span_type_schemas")}
+    return schemas | {bytes(_schema(one)) for one in _entries(content, "quality_schemas")}
+
+
+def _entries(content: bytes | None, kind: str) -> Sequence[_Entry]:
+    """The entries that have a name; their schemas stay JSON, which may be a lot of it."""
+    entries = [
+        {
+            member: value if member in _SCHEMAS else msgspec.json.decode(value)
+            for member, value in one.items()
+        }
+        for one in _decoder.decode(content or b"{}").get(kind, ())
+    ]
+    return [one for one in entries if isinstance(one.get("name"), str)]
+
+
+def _params(one: _Entry) -> msgspec.Raw:
+    schema: msgspec.Raw = one.get("params_schema", _NO_SCHEMA)
+    return schema
+
+
+def _result(one: _Entry) -> msgspec.Raw:
+    schema: msgspec.Raw = one.get("result_schema", _EMPTY_OBJECT)
+    return schema
+
+
+def _schema(one: _Entry) -> msgspec.Raw:
+    schema: msgspec.Raw = one.get("schema", _NO_SCHEMA)
+    return schema
+
+
+def _span_type(one: _Entry, problems: Problems) -> SpanTypeView:
+    params, result = _params(one), _result(one)
+    return SpanTypeView(
+        name=one["name"],
+        title=_title(one),
+        description=_text(one, "description"),
+        params_schema=params,
+        params_schema_validation=_validation(problems[bytes(params)]),
+        result_schema=result,
+        result_schema_validation=_validation(problems[bytes(result)]),
+        template=_text(one, "template"),
+        result_template=_text(one, "result_template"),
+        data_risk=one.get("data_risk"),
+    )
+
+
+def _quality_schema(one: _Entry, problems: Problems) -> QualitySchemaView:
+    return QualitySchemaView(
+        name=one["name"],
+        title=_title(one),
+        description=_text(one, "description"),
+        template=_text(one, "template"),
+        data_risk=one.get("data_risk"),
+        schema=_schema(one),
+        schema_validation=_validation(problems[bytes(_schema(one))]),
+    )
+
+
+def _validation(problem: str | None) -> SchemaValidation:
+    return SchemaValidation(status="success" if problem is None else "error", message=problem)
+
+
+def _title(one: _Entry) -> str:
+    title = _text(one, "title") or ""
+    return title if title.strip() else one["name"]
+
+
+def _text(one: _Entry, field: str) -> str | None:
+    value = one.get(field)
+    return value if isinstance(value, str) else None
+
+
+def _fields(record: InUse[AgentSchemaVersion]) -> dict[str, Any]:
+    version = record.row
+    return {
+        "id": version.id,
+        "account_id": version.account_id,
+        "agent_id": version.agent_id,
+        "external_identifier": version.external_identifier,
+        "external_identifier_repeats": record.repeats,
+        "current_agent_deployment_refs": list(record.deployment_ids),
+        "inserted_at": show_time(version.inserted_at),
+        "updated_at": show_time(version.updated_at),
+    }

@@ -1,0 +1,152 @@
+"""How risk and cost are answered, and how answers about runs and spans get them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from prefactor_server.api.kernel.operation import Call, Parameter
+from prefactor_server.api.kernel.query import unless_declined
+from prefactor_server.api.views.agent_instance import (
+    AgentInstanceDetails,
+    AgentInstanceSummary,
+    CostBreakdown,
+    CostGroupView,
+    ModelCostView,
+    RiskBreakdown,
+    SpanTypeRisk,
+)
+from prefactor_server.api.views.agent_span import AgentSpanView
+from prefactor_server.api.views.base import show_optional_time
+from prefactor_server.domain.agent_instance import AgentInstance
+from prefactor_server.domain.agent_span import AgentSpan
+from prefactor_server.domain.alert import count_alerts
+from prefactor_server.domain.cost import Cost, cost_of
+from prefactor_server.domain.risk import exceeds
+from prefactor_server.queries.risk import ScoredRun, SpanOf
+
+COMPUTED: Final = tuple(
+    Parameter(name, f"{text} False leaves it null.", schema={"type": "boolean", "default": True})
+    for name, text in (
+        ("include_counts", "Whether to count spans by type."),
+        ("include_costs", "Whether to reckon what the tokens cost."),
+        ("include_risk_score", "Whether to reckon the risk."),
+        ("include_alert_count", "Whether to count the alerts about the run."),
+    )
+)
+
+
+async def with_figures(
+    call: Call, run: AgentInstance, details: AgentInstanceDetails
+) -> AgentInstanceDetails:
+    """Return a run by itself with what is computed from its spans, as far as it is asked for."""
+    figures = await call.services.reader.risks.of_run(run)
+    scored, last = figures.scored, figures.last_activity_at
+    wanted = {one.name for one in COMPUTED if unless_declined(call.query, one.name)}
+    found: dict[str, Any] = {"last_activity_span_at": show_optional_time(last)}
+    if "include_counts" in wanted:
+        counts = figures.span_counts
+        # A type that is itself called by_name keeps its place.
+        found["span_schema_counts"] = {"by_name": counts, **counts}
+    if "include_costs" in wanted:
+        found["cost_breakdown"] = _cost(cost_of(figures.tokens, call.services.prices))
+    if "include_alert_count" in wanted:
+        found["raised_alert_count"] = count_alerts(run, *(scored or (None, None)))
+    if "include_risk_score" in wanted and scored is not None:
+        found["risk_score"], found["risk_level"] = scored.risk.score, scored.risk.level
+        found["risk_breakdown"] = _breakdown(scored)
+    return msgspec.structs.replace(details, **found)
+
+
+async def with_scores(
+    call: Call, runs: Sequence[AgentInstance], summaries: Sequence[AgentInstanceSummary]
+) -> Sequence[AgentInstanceSummary]:
+    """Runs on a list, with the scores that there are."""
+    scores = await call.services.reader.risks.of_runs(call.principal.account_id, runs)
+    if not scores:
+        return summaries
+    return [_with_score(scores.get(one.id), one) for one in summaries]
+
+
+async def with_levels(
+    call: Call, spans: Sequence[AgentSpan], views: Sequence[AgentSpanView]
+) -> Sequence[AgentSpanView]:
+    """Spans with their scores and levels, each by itself."""
+    places = [await _place(call, span) for span in spans]
+    scores = await call.services.reader.risks.of_spans(call.principal.account_id, places)
+    return [
+        view
+        if scored is None
+        else msgspec.structs.replace(view, risk_score=scored.score, risk_level=scored.level)
+        for view, scored in zip(views, scores, strict=True)
+    ]
+
+
+async def _place(call: Call, span: AgentSpan) -> SpanOf:
+    run = await call.services.intake.run(call.principal, span.agent_instance_id, call.overlay)
+    version = "" if run is None else run.schema_version_id
+    return SpanOf(span.agent_id, version, span.schema_name)
+
+
+def _with_score(scored: ScoredRun | None, summary: AgentInstanceSummary) -> AgentInstanceSummary:
+    if scored is None:
+        return summary
+    risk = scored.risk
+    return msgspec.structs.replace(summary, risk_score=risk.score, risk_level=risk.level)
+
+
+def _breakdown(scored: ScoredRun) -> RiskBreakdown:
+    profile, risk = scored
+    weights = profile.weights()
+    medium, high, critical = weights.thresholds
+    return RiskBreakdown(
+        risk_profile_id=profile.id,
+        risk_profile_name=profile.name,
+        formula_version=profile.formula,
+        score=risk.score,
+        level=risk.level,
+        thresholds={"medium": medium, "high": high, "critical": critical},
+        agreed_risk=profile.agreed_risk,
+        exceeds_agreed_risk=exceeds(risk.level, profile.agreed_risk),
+        span_types=[
+            SpanTypeRisk(
+                schema_name=one.schema_name,
+                spans=one.spans,
+                category_weights=_texts(one.categories),
+                action_multipliers=_texts(one.actions),
+                multiplier=one.multiplier,
+                span_score=one.span_score,
+                score=one.score,
+            )
+            for one in risk.types
+        ],
+    )
+
+
+def _texts(numbers: Mapping[Any, float]) -> dict[str, float]:
+    return {str(name): number for name, number in numbers.items()}
+
+
+def _cost(cost: Cost) -> CostBreakdown:
+    return CostBreakdown(
+        total_cost=cost.total_cost,
+        input_cost=cost.input_cost,
+        output_cost=cost.output_cost,
+        currency=cost.currency,
+        by_model=[ModelCostView(**one._asdict()) for one in cost.by_model],
+        groups=[
+            CostGroupView(
+                model=one.model,
+                spans=one.spans,
+                input_tokens=one.prompt_tokens,
+                output_tokens=one.completion_tokens,
+                input_cost=one.input_cost,
+                output_cost=one.output_cost,
+                total_cost=one.cost,
+            )
+            for one in cost.by_model
+        ],
+        unpriced_spans=cost.unpriced_spans,
+    )

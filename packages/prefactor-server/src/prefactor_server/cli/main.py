@@ -1,0 +1,361 @@
+"""The ``prefactor-server`` command."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import secrets
+import sys
+from collections.abc import Callable, Coroutine
+from typing import Annotated, Any, Final, Literal, NoReturn, TypeVar
+
+import cyclopts
+import uvloop
+
+from prefactor_server import __version__
+from prefactor_server.api.kernel.openapi import openapi_document
+from prefactor_server.api.operations import OPERATIONS
+from prefactor_server.app import Started, now_us
+from prefactor_server.app import serve as serve_app
+from prefactor_server.bootstrap import CLI_ACTOR
+from prefactor_server.cli import maintenance
+from prefactor_server.cli.flags import DatabaseFlags, Json, ServeFlags, WholeNumber, given
+from prefactor_server.cli.output import Column, err, out, print_document, print_rows
+from prefactor_server.commands.api_token import ChangeToken, CreateToken
+from prefactor_server.commands.base import Command, Done, Refused, Request
+from prefactor_server.commands.writer import Writer
+from prefactor_server.databases import migrate_database, open_beside, shown_database
+from prefactor_server.domain.account import Account
+from prefactor_server.domain.api_token import (
+    ApiToken,
+    TokenMove,
+    TokenScope,
+    make_token,
+    new_token,
+    token_status,
+)
+from prefactor_server.domain.errors import NotFound, Refusal
+from prefactor_server.domain.pfid import PfidMaker
+from prefactor_server.domain.times import format_time
+from prefactor_server.json_log import log_to_stderr
+from prefactor_server.settings import (
+    Settings,
+    check_range,
+    load_settings,
+    shown_settings,
+)
+from prefactor_server.storage.base import Storage
+from prefactor_server.storage.migration import DatabaseError
+
+T = TypeVar("T")
+
+_DAY_US: Final = 24 * 3600 * 1_000_000
+_MAX_TOKEN_DAYS: Final = 36_500
+_TOKEN_COLUMNS: Final = (
+    Column("id", "id"),
+    Column("token_start", "starts with"),
+    Column("token_scope", "scope"),
+    Column("agent_id", "agent"),
+    Column("environment_id", "environment"),
+    Column("status", "status"),
+    Column("expires_at", "expires", "never"),
+    Column("last_used_at", "last used", "never"),
+    Column("inserted_at", "made"),
+)
+_SETTING_COLUMNS: Final = (
+    Column("name", "setting"),
+    Column("value", "value"),
+    Column("source", "from"),
+)
+_STEP_COLUMNS: Final = (Column("version", "version"), Column("name", "name"))
+
+
+cli = cyclopts.App(
+    name="prefactor-server",
+    help="Self-hosted server of the Prefactor API: records what AI agents do.",
+    version=__version__,
+)
+token_cli = cyclopts.App(name="token", help="Make, list, suspend, activate and revoke API tokens.")
+config_cli = cyclopts.App(name="config", help="Look at the settings.")
+for command in (token_cli, maintenance.hold_cli, config_cli):
+    cli.command(command)
+for function in (maintenance.verify, maintenance.prune, maintenance.backup):
+    cli.command(function)
+
+
+@cli.command
+def serve(*, flags: Annotated[ServeFlags | None, cyclopts.Parameter(name="*")] = None) -> None:
+    """Run the server until it is stopped (SIGTERM, SIGINT), then finish what it took.
+
+    A new database gets an account, an environment "Default" and an account token, which is printed
+    once.
+    """
+    log_to_stderr()
+    settings = _settings(flags)
+    _collect_seldom()
+    _run(serve_app(settings, lambda started: _greet(started, settings)))
+
+
+def _collect_seldom() -> None:
+    """Look for circles of garbage every fifty thousand objects, and never among what is there now.
+
+    Under load the collector took a seventh of the server's time, going through requests that were
+    still being worked on: a batch of them is some ten thousand objects, and few things here form
+    circles. The process is the server's own, so this is the place to say so.
+    """
+    gc.freeze()
+    gc.set_threshold(50_000, 10, 10)
+
+
+@cli.command(name="migrate")
+def migrate_command(
+    *,
+    dry_run: bool = False,
+    json: Json = False,
+    flags: Annotated[DatabaseFlags | None, cyclopts.Parameter(name="*")] = None,
+) -> None:
+    """Bring the database to this version's schema. ``serve`` does the same at its start.
+
+    Parameters
+    ----------
+    dry_run
+        Only say what would be done.
+    """
+    steps = _run(migrate_database(_settings(flags).database, dry_run=dry_run))
+    if json:
+        print_rows(_STEP_COLUMNS, [(step.version, step.name) for step in steps], as_json=True)
+        return
+    verb = "would apply" if dry_run else "applied"
+    for step in steps:
+        out.print(f"{verb} {step.version:04} {step.name}")
+    if not steps:
+        out.print("nothing to do: the database is up to date")
+
+
+@token_cli.command(name="create")
+def token_create(
+    *,
+    scope: Literal["account", "agent_deployment"] = "account",
+    agent: str | None = None,
+    environment: str | None = None,
+    days: WholeNumber | None = None,
+    flags: Annotated[DatabaseFlags | None, cyclopts.Parameter(name="*")] = None,
+) -> None:
+    """Make a token and print it: the only time that it can be seen.
+
+    Parameters
+    ----------
+    scope
+        What it may do: everything in the account, or record the runs of one agent.
+    agent
+        For an agent_deployment token: the agent's id or external identifier.
+    environment
+        For an agent_deployment token: the environment's id; the default one when not given.
+    days
+        How many days it works, 1 to 36500; it works until it is revoked when not given.
+    """
+    if days is not None:
+        check_range("--days", days, 1, _MAX_TOKEN_DAYS)
+    settings = _settings(flags)
+    text = make_token(scope, secrets.token_bytes)
+    _run(
+        _create_token(settings, text, scope=scope, agent=agent, environment=environment, days=days)
+    )
+    # Only the token, so that a script can take the output as it is.
+    out.print(text)
+
+
+@token_cli.command(name="list")
+def token_list(
+    *,
+    json: Json = False,
+    flags: Annotated[DatabaseFlags | None, cyclopts.Parameter(name="*")] = None,
+) -> None:
+    """List the tokens: never their text, of which only the start is known."""
+    tokens = _run(_list_tokens(_settings(flags)))
+    print_rows(_TOKEN_COLUMNS, map(_token_row, tokens), as_json=json)
+
+
+@token_cli.command(name="suspend")
+def token_suspend(
+    token_id: str, *, flags: Annotated[DatabaseFlags | None, cyclopts.Parameter(name="*")] = None
+) -> None:
+    """Stop a token from working until it is activated.
+
+    Parameters
+    ----------
+    token_id
+        Its id, as `token list` shows it.
+    """
+    _run(_change_token(_settings(flags), token_id, "suspend"))
+
+
+@token_cli.command(name="activate")
+def token_activate(
+    token_id: str, *, flags: Annotated[DatabaseFlags | None, cyclopts.Parameter(name="*")] = None
+) -> None:
+    """Let a suspended token work again.
+
+    Parameters
+    ----------
+    token_id
+        Its id, as `token list` shows it.
+    """
+    _run(_change_token(_settings(flags), token_id, "activate"))
+
+
+@token_cli.command(name="revoke")
+def token_revoke(
+    token_id: str, *, flags: Annotated[DatabaseFlags | None, cyclopts.Parameter(name="*")] = None
+) -> None:
+    """Stop a token from working for good.
+
+    Parameters
+    ----------
+    token_id
+        Its id, as `token list` shows it.
+    """
+    _run(_change_token(_settings(flags), token_id, "revoke"))
+
+
+@cli.command(name="openapi")
+def openapi_command() -> None:
+    """Print the OpenAPI document of the API, as JSON."""
+    print_document(openapi_document(OPERATIONS))
+
+
+@config_cli.command(name="show")
+def config_show(
+    *,
+    json: Json = False,
+    flags: Annotated[ServeFlags | None, cyclopts.Parameter(name="*")] = None,
+) -> None:
+    """Show every setting as ``serve`` would have it, and where its value comes from."""
+    rows = [
+        (name, shown_database(value), source)
+        for name, value, source in shown_settings(os.environ, given(flags))
+    ]
+    print_rows(_SETTING_COLUMNS, rows, as_json=json)
+
+
+def main() -> None:
+    """Run the command; what an operator can mend ends in one line on stderr and exit code 1."""
+    try:
+        cli()
+    except (Refusal, DatabaseError) as error:
+        _fail(str(error))
+    except OSError as error:
+        _fail(error.strerror or str(error))
+
+
+def _fail(message: str) -> NoReturn:
+    _say(f"prefactor-server: {message}")
+    sys.exit(1)
+
+
+def _settings(flags: object) -> Settings:
+    return load_settings(os.environ, given(flags))
+
+
+def _greet(started: Started, settings: Settings) -> None:
+    _say(f"prefactor-server {__version__} on {started.url} ({shown_database(settings.database)})")
+    if started.unknown_token:
+        _say(
+            "PREFACTOR_BOOTSTRAP_TOKEN is not a token of this database, which has its account "
+            "already. Make a token with: prefactor-server token create"
+        )
+    # A token that the operator chose is known to them, and need not stand in a log.
+    if started.new_token is not None and not settings.bootstrap_token:
+        _say("A new database. Its account token, shown this once:")
+        _say(f"  export PREFACTOR_API_URL={started.url}")
+        _say(f"  export PREFACTOR_API_TOKEN={started.new_token}")
+
+
+def _say(line: str) -> None:
+    err.print(line, markup=False)
+
+
+async def _create_token(
+    settings: Settings,
+    text: str,
+    *,
+    scope: TokenScope,
+    agent: str | None,
+    environment: str | None,
+    days: int | None,
+) -> None:
+    ids, now = PfidMaker(now_us, os.urandom), now_us()
+
+    async def create(storage: Storage, account: Account) -> None:
+        expires_at = None if days is None else now + days * _DAY_US
+        token_id = ids.make(account.partition)
+        command = CreateToken(
+            Request(account.id, CLI_ACTOR, now, None, b""),
+            new_token(text, token_id, account.id, now, scope=scope, expires_at=expires_at),
+            agent,
+            environment,
+            ids.make(account.partition),
+        )
+        await _carry_out(settings, storage, command)
+
+    await _with_account(settings, create)
+
+
+async def _change_token(settings: Settings, token_id: str, move: TokenMove) -> None:
+    async def change(storage: Storage, account: Account) -> None:
+        request = Request(account.id, CLI_ACTOR, now_us(), None, b"")
+        await _carry_out(settings, storage, ChangeToken(request, token_id, move))
+
+    await _with_account(settings, change)
+
+
+async def _carry_out(settings: Settings, storage: Storage, command: Command) -> None:
+    writer = Writer(storage, max_queue_bytes=settings.max_queue_bytes)
+    outcome = (await writer.submit([command], 1))[0]
+    if isinstance(outcome, Refused):
+        raise outcome.refusal
+    assert isinstance(outcome, Done)  # noqa: S101 - what is about a token is never stale
+
+
+async def _list_tokens(settings: Settings) -> list[ApiToken]:
+    async def read(storage: Storage, account: Account) -> list[ApiToken]:
+        return list(await storage.tokens(account.id))
+
+    return await _with_account(settings, read)
+
+
+async def _with_account(
+    settings: Settings, work: Callable[[Storage, Account], Coroutine[Any, Any, T]]
+) -> T:
+    storage = await open_beside(settings)
+    try:
+        accounts = await storage.accounts()
+        if not accounts:
+            raise NotFound("The database has no account yet: start the server once first")
+        return await work(storage, accounts[0])
+    finally:
+        await storage.close()
+
+
+def _run(work: Coroutine[Any, Any, T]) -> T:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(work)
+
+
+def _token_row(token: ApiToken) -> tuple[str | None, ...]:
+    return (
+        token.id,
+        token.token_start or None,
+        token.token_scope,
+        token.agent_id,
+        token.environment_id,
+        token_status(token, now_us()),
+        _shown(token.expires_at),
+        _shown(token.last_used_at),
+        _shown(token.inserted_at),
+    )
+
+
+def _shown(time: int | None) -> str | None:
+    return None if time is None else format_time(time)

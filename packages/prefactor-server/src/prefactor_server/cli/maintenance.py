@@ -1,0 +1,262 @@
+"""The commands of ``prefactor-server`` that look after a database: verify, prune, hold, backup."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import cyclopts
+import uvloop
+
+from prefactor_server.app import now_us
+from prefactor_server.bootstrap import CLI_ACTOR
+from prefactor_server.cli.flags import Database, Json, WholeNumber
+from prefactor_server.cli.output import Column, out, print_rows
+from prefactor_server.databases import back_up_database, open_beside
+from prefactor_server.domain.account import Account
+from prefactor_server.domain.audit import AuditEntry
+from prefactor_server.domain.errors import NotFound
+from prefactor_server.domain.legal_hold import LegalHold, check_reason
+from prefactor_server.domain.retention import Pruned, Retention
+from prefactor_server.domain.times import format_time
+from prefactor_server.settings import Settings, check_range, load_settings
+from prefactor_server.storage.base import Storage
+from prefactor_server.storage.maintenance import Maintenance
+from prefactor_server.storage.verify import Finding
+
+T = TypeVar("T")
+
+_DAY_US: Final = 24 * 3600 * 1_000_000
+_KEY_SLICE: Final = 1000
+_MOST_SHOWN: Final = 1000
+
+_MAX_DAYS: Final = 36_500
+_HOLD_COLUMNS: Final = (
+    Column("agent_instance_id", "run"),
+    Column("inserted_at", "held since"),
+    Column("reason", "reason"),
+)
+_FINDING_COLUMNS: Final = tuple(Column(name, name) for name in Finding._fields)
+
+hold_cli = cyclopts.App(name="hold", help="Keep runs from being pruned.")
+
+
+def verify(*, json: Json = False, database: Database = None) -> None:
+    """Compare everything that is stored with what else is stored.
+
+    Span counts with spans, spans with their runs, payloads with their spans; that payloads can be
+    read, and that the file is sound. Names what differs, and ends with status 1 if anything does.
+    Works beside a running server.
+    """
+    found = _run(_verify(_settings(database), as_json=json))
+    if not json:
+        out.print(f"{found} found" if found else "nothing differs")
+    if found:
+        sys.exit(1)
+
+
+def prune(
+    *,
+    days: WholeNumber,
+    agent: str | None = None,
+    environment: str | None = None,
+    dry_run: bool = False,
+    database: Database = None,
+) -> None:
+    """Delete the runs that ended some time ago, with their spans and payloads.
+
+    Runs that have not ended stay, and so do those on hold. Old idempotency keys go as well. Works
+    in small slices, beside a running server.
+
+    Parameters
+    ----------
+    days
+        Runs that ended more than this many days ago are deleted, 0 to 36500.
+    agent
+        Only those of this agent: its id or external identifier.
+    environment
+        Only those in this environment: its id.
+    dry_run
+        Only say what would be deleted.
+    """
+    check_range("--days", days, 0, _MAX_DAYS)
+    # Deleting is what helps when there is no room left.
+    settings = replace(_settings(database), min_free_disk_bytes=0)
+    _run(_prune(settings, days, agent, environment, dry_run=dry_run))
+
+
+@hold_cli.command(name="add")
+def hold_add(run: str, *, reason: str, database: Database = None) -> None:
+    """Keep a run, whatever its age, until the hold is removed.
+
+    Parameters
+    ----------
+    run
+        The run's id.
+    reason
+        Why; shown by ``hold list`` and kept in the audit log.
+    """
+    check_reason(reason)
+
+    async def add(maintenance: Maintenance, account: Account) -> bool:
+        now = now_us()
+        entry = AuditEntry(account.id, now, CLI_ACTOR, "legal_holds.add", run, reason)
+        return await maintenance.add_hold(LegalHold(account.id, run, reason, now), entry)
+
+    _run(_in_each_account(_settings(database), add, f"There is no run {run!r}"))
+    out.print(f"held {run}", markup=False)
+
+
+@hold_cli.command(name="remove")
+def hold_remove(run: str, *, database: Database = None) -> None:
+    """Let a run be pruned again.
+
+    Parameters
+    ----------
+    run
+        The run's id.
+    """
+
+    async def remove(maintenance: Maintenance, account: Account) -> bool:
+        entry = AuditEntry(account.id, now_us(), CLI_ACTOR, "legal_holds.remove", run, None)
+        return await maintenance.remove_hold(account.id, run, entry)
+
+    _run(_in_each_account(_settings(database), remove, f"Nothing holds a run {run!r}"))
+    out.print(f"let go of {run}", markup=False)
+
+
+@hold_cli.command(name="list")
+def hold_list(*, json: Json = False, database: Database = None) -> None:
+    """List the runs that are held, and why."""
+
+    async def read(storage: Storage, maintenance: Maintenance) -> Sequence[LegalHold]:
+        return [
+            hold
+            for account in await storage.accounts()
+            for hold in await maintenance.holds(account.id)
+        ]
+
+    holds = _run(_with_database(_settings(database), read))
+    rows = [(hold.agent_instance_id, format_time(hold.inserted_at), hold.reason) for hold in holds]
+    print_rows(_HOLD_COLUMNS, rows, as_json=json)
+
+
+def backup(target: Path, *, database: Database = None) -> None:
+    """Copy the database to a new file, and read the copy to see that it is whole.
+
+    Works beside a running server. A SQLite database becomes one that can be put in its place; a
+    PostgreSQL database becomes an archive for pg_restore, by means of pg_dump.
+
+    Parameters
+    ----------
+    target
+        The file to make; it must not be there yet.
+    """
+    back_up_database(_settings(database).database, target, os.environ)
+    out.print(f"backed up to {target}: {target.stat().st_size} bytes, and readable", markup=False)
+
+
+async def _verify(settings: Settings, *, as_json: bool) -> int:
+    async def work(_storage: Storage, maintenance: Maintenance) -> int:
+        found = 0
+        async for finding in maintenance.verify():
+            found += 1
+            if found > _MOST_SHOWN:
+                continue
+            if as_json:
+                print_rows(_FINDING_COLUMNS, [finding], as_json=True)
+            else:
+                out.print(str(finding), markup=False)
+        return found
+
+    return await _with_database(settings, work)
+
+
+async def _prune(
+    settings: Settings, days: int, agent: str | None, environment: str | None, *, dry_run: bool
+) -> None:
+    now = now_us()
+
+    async def work(storage: Storage, maintenance: Maintenance) -> None:
+        total, held, known = Pruned(), 0, agent is None
+        for account in await storage.accounts():
+            retention = Retention(account.id, now - days * _DAY_US, None, environment)
+            if agent is not None:
+                record = await storage.agent(account.id, agent)
+                if record is None:
+                    continue
+                known, retention = True, retention._replace(agent_id=record.agent.id)
+            held += await maintenance.held(retention)
+            if dry_run:
+                total = total.plus(await maintenance.preview(retention))
+            else:
+                total = total.plus(await _prune_all(maintenance, retention, now))
+        if not known:
+            raise NotFound(f"There is no agent {agent!r}")
+        keys = 0 if dry_run else await _forget_keys(storage, settings, now)
+        _report(total, held, keys, dry_run=dry_run)
+
+    await _with_database(settings, work)
+
+
+async def _prune_all(maintenance: Maintenance, retention: Retention, now: int) -> Pruned:
+    total = Pruned()
+    while (pruned := await maintenance.prune(retention, now, CLI_ACTOR)) != Pruned():
+        total = total.plus(pruned)
+    return total
+
+
+async def _forget_keys(storage: Storage, settings: Settings, now: int) -> int:
+    before, keys = now - settings.idempotency_days * _DAY_US, 0
+    while slice_size := await storage.forget_keys(before, _KEY_SLICE):
+        keys += slice_size
+    return keys
+
+
+def _report(total: Pruned, held: int, keys: int, *, dry_run: bool) -> None:
+    verb = "would delete" if dry_run else "deleted"
+    out.print(
+        f"{verb} {total.runs} runs, {total.spans} spans and {total.payload_bytes} bytes of payloads"
+    )
+    if held:
+        out.print(f"{held} runs are old enough and stay, because they are held")
+    if keys:
+        out.print(f"forgot {keys} idempotency keys")
+
+
+async def _in_each_account(
+    settings: Settings,
+    work: Callable[[Maintenance, Account], Coroutine[Any, Any, bool]],
+    otherwise: str,
+) -> None:
+    # Ids are unique per account: where several have a run of that id, all of them are meant.
+    async def everywhere(storage: Storage, maintenance: Maintenance) -> None:
+        done = [await work(maintenance, account) for account in await storage.accounts()]
+        if not any(done):
+            raise NotFound(otherwise)
+
+    await _with_database(settings, everywhere)
+
+
+async def _with_database(
+    settings: Settings, work: Callable[[Storage, Maintenance], Coroutine[Any, Any, T]]
+) -> T:
+    storage = await open_beside(settings)
+    try:
+        return await work(storage, storage.maintenance)
+    finally:
+        await storage.close()
+
+
+def _settings(database: str | None) -> Settings:
+    return load_settings(os.environ, {"database": database})
+
+
+def _run(work: Coroutine[Any, Any, T]) -> T:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(work)

@@ -1,0 +1,1 @@
+"""HTTP connections: their bounds, their log, probes and metrics."""

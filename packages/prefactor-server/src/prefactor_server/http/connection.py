@@ -1,0 +1,363 @@
+"""One HTTP connection: uvicorn's protocol, with the bounds that it lacks.
+
+Uvicorn waits forever for the rest of a request, takes heads, trailers and chunk extensions of any
+size, parses all requests that arrive at once, and takes an ``Upgrade`` for the end of HTTP. The API
+sees a request only when its head is complete, so these bounds have to stand around the parser; what
+they answer is observed like what the API answers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple, cast
+from urllib.parse import unquote
+
+import httptools
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from prefactor_server.api.kernel.request_events import Answered, Observe
+from prefactor_server.http.exchange import Exchange
+from prefactor_server.http.overload import (
+    CODE,
+    MESSAGE,
+    PATIENCE_SECONDS,
+    RESERVED,
+    RETRY_AFTER,
+    STATUS,
+    Crowd,
+    error_body,
+)
+from prefactor_server.memory_budget import MemoryBudget
+
+MAX_HEAD_BYTES: Final = 64 * 1024
+"""How many bytes a request line with its headers may have; the same for what frames a body."""
+
+MAX_HEADERS: Final = 1024
+"""How many headers a request may have: short ones take many times their size in memory."""
+
+_SLICE_BYTES: Final = 4096
+"""How much is parsed before looking at the bounds again: about 200 of the smallest requests."""
+
+_FRAMING_PER_BODY_BYTE: Final = 8
+"""Bytes of framing that each byte of a body pays for. A chunk for every byte takes five."""
+
+_TIMEOUT: Final = (408, "Request Timeout", "The rest of the request did not come in time")
+_HEAD_TOO_LARGE: Final = (431, "Request Header Fields Too Large", "The headers are too large")
+_FRAMING_TOO_LARGE: Final = (
+    431,
+    "Request Header Fields Too Large",
+    "The trailers or the chunk extensions are too large",
+)
+_NOT_HTTP: Final = (400, "Bad Request", "Invalid HTTP request received.")
+_NO_PROXY: Final = (400, "Bad Request", "CONNECT is not possible here: this server is no proxy")
+
+
+class Bounds(NamedTuple):
+    """What all connections of a server have in common.
+
+    A caller has ``seconds`` for each request, from its first byte to its last; a new connection has
+    as long for its first byte. ``most`` connections are served at a time. Zero is no bound.
+    """
+
+    seconds: int
+    most: int
+    random_bytes: Callable[[int], bytes]
+    observe: Observe | None
+    crowd: Crowd
+    budget: MemoryBudget
+
+
+class _Trailers(list[tuple[bytes, bytes]]):
+    """Takes the trailers of a chunked body, and keeps none: they are never read as headers."""
+
+    seen = False
+
+    def append(self, _trailer: tuple[bytes, bytes], /) -> None:
+        self.seen = True
+
+
+class Connection(HttpToolsProtocol):
+    """A connection that is held to its bounds: beyond them it is answered in words, and closed."""
+
+    def __init__(self, bounds: Bounds, *arguments: Any, **more: Any) -> None:
+        super().__init__(*arguments, **more)
+        self._bounds = bounds
+        self._seconds = bounds.seconds
+        self._begun = 0.0
+        self._latest: Exchange | None = None
+        self._in_head = False
+        self._in_message = False
+        self._asks_upgrade = False
+        self._head_bytes = 0
+        self._body_bytes = 0
+        self._framing_excess = 0
+        self._unparsed = b""
+        self._refusal = b""
+        self._patience: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to wait for a request, if there is room for it."""
+        super().connection_made(transport)
+        self._begun = self.loop.time()
+        bounds = self._bounds
+        too_many = len(self.connections) - bounds.most if bounds.most else 0
+        if too_many > RESERVED:
+            bounds.crowd.tell(self._begun)
+            self._answer(STATUS, "Service Unavailable", MESSAGE, CODE)
+            return
+        if too_many > 0:
+            self.app = bounds.crowd.application(self.app)
+            self._seconds = min(self._seconds or PATIENCE_SECONDS, PATIENCE_SECONDS)
+        self._begin_waiting()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Wait no longer."""
+        self._end_waiting()
+        for exchange, _ in self.pipeline:
+            cast("Exchange", exchange).drop_body()
+        self.pipeline.clear()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Take what came, and see whether the rest of a request is still to come."""
+        self._unset_keepalive_if_required()
+        if self._refusal or self.transport.is_closing():
+            return
+        if self.pipeline:
+            self._unparsed += data
+            return
+        self._parse(self._unparsed + data if self._unparsed else data)
+        if self._refusal or self.transport.is_closing():
+            return
+        latest = self._latest
+        # Bytes between two requests belong to none, and they end the wait for the next one.
+        stray = not self._in_message and (latest is None or latest.response_complete)
+        if self._in_message or stray:
+            self._begin_waiting()
+        if latest is not None and latest.body and latest.more_body:
+            # The rest of a body is read when the application asks for it.
+            self.flow.pause_reading()
+
+    def on_message_begin(self) -> None:
+        """The first byte of a request."""
+        self._in_head = self._in_message = True
+        self._head_bytes = self._framing_excess = 0
+        self._begun = self.loop.time()
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """All of its headers: begin to answer it, behind those that came before."""
+        parser = self.parser
+        self.scope["method"] = parser.get_method().decode("ascii")
+        version = parser.get_http_version()
+        if version != "1.1":
+            self.scope["http_version"] = version
+        if parser.should_upgrade():
+            self._asks_upgrade = True
+            return
+        url = httptools.parse_url(self.url)
+        path = url.path.decode("ascii")
+        self.scope["path"] = unquote(path) if "%" in path else path
+        self.scope["raw_path"] = url.path
+        self.scope["query_string"] = url.query or b""
+        earlier = self._latest
+        self.cycle = self._latest = exchange = Exchange(
+            scope=self.scope,
+            transport=self.transport,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=False,
+            default_headers=self.server_state.default_headers,
+            message_event=asyncio.Event(),
+            expect_100_continue=self.expect_100_continue,
+            keep_alive=version != "1.0" and parser.should_keep_alive(),
+            on_response=self.on_response_complete,
+        )
+        exchange.budget = self._bounds.budget
+        self._in_head = False
+        self.headers = _Trailers()
+        application: Any = self.app
+        if earlier is None or earlier.response_complete:
+            self._start_asgi_task(exchange, application)
+        else:
+            self.flow.pause_reading()
+            self.pipeline.appendleft((exchange, application))
+
+    def on_body(self, body: bytes) -> None:
+        """Keep a part of a body for the application, unless it has answered already."""
+        self._body_bytes += len(body)
+        if self._latest is not None:
+            self._latest.keep_body(body)
+
+    def on_message_complete(self) -> None:
+        """All of it."""
+        exchange = self._latest
+        if self._asks_upgrade or exchange is None:
+            return
+        self._in_message = False
+        self._end_waiting()
+        exchange.more_body = False
+        exchange.message_event.set()
+        if isinstance(self.headers, _Trailers) and self.headers.seen:
+            # A trailer may have made the parser take this for the last request.
+            exchange.keep_alive &= self.parser.should_keep_alive()
+            if exchange.response_complete and not exchange.keep_alive:
+                self.transport.close()
+
+    def on_response_complete(self) -> None:
+        """Answer the next request; when all of those are answered, go on with what has arrived."""
+        was_last = not self.pipeline
+        super().on_response_complete()
+        if self.transport.is_closing():
+            self._unparsed = b""
+        elif self._refusal and was_last:
+            self._hang_up(self._refusal)
+        elif self._refusal or self.pipeline:
+            self.flow.pause_reading()
+        elif self._unparsed:
+            self.data_received(b"")
+
+    def _parse(self, data: bytes) -> None:
+        """Parse in slices, until a request has to wait for the answer to an earlier one."""
+        self._unparsed = b""
+        if len(data) <= _SLICE_BYTES:
+            self._parse_slice(data)
+            return
+        view = memoryview(data)
+        for start in range(0, len(data), _SLICE_BYTES):
+            if self._refusal or self.transport.is_closing():
+                return
+            if self.pipeline:
+                self._unparsed = bytes(view[start:])
+                return
+            self._parse_slice(view[start : start + _SLICE_BYTES])
+
+    def _parse_slice(self, data: bytes | memoryview) -> None:
+        was_in_head, was_in_body = self._in_head, self._in_message and not self._in_head
+        self._body_bytes = 0
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as end:
+            self._ignore_upgrade(data[end.args[0] :])
+            return
+        except httptools.HttpParserError:
+            self._answer(*_NOT_HTTP)
+            return
+        # Of a slice in which a head or a body begins, nothing is counted.
+        if self._in_head and was_in_head:
+            self._head_bytes += len(data)
+            if self._head_bytes > MAX_HEAD_BYTES or len(self.headers) > MAX_HEADERS:
+                self._answer(*_HEAD_TOO_LARGE)
+        elif self._in_message and not self._in_head and was_in_body:
+            framing = len(data) - self._body_bytes * (1 + _FRAMING_PER_BODY_BYTE)
+            self._framing_excess = max(0, self._framing_excess + framing)
+            if self._framing_excess > MAX_HEAD_BYTES:
+                self._answer(*_FRAMING_TOO_LARGE)
+
+    def _ignore_upgrade(self, rest: bytes | memoryview) -> None:
+        """Parse a request again without its wish for another protocol, then what follows its head.
+
+        The parser takes everything behind such a head for that other protocol, the body included.
+        """
+        self._asks_upgrade = False
+        method = self.scope["method"]
+        if method == "CONNECT":
+            self._answer(*_NO_PROXY)
+            return
+        first = b"%b %b HTTP/%b" % (
+            method.encode(),
+            self.url,
+            self.scope["http_version"].encode(),
+        )
+        kept = [b"%b: %b" % header for header in self.headers if header[0] != b"upgrade"]
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        self._parse_slice(b"\r\n".join([first, *kept, b"", b""]))
+        if rest and not self._refusal and not self.transport.is_closing():
+            self._parse_slice(rest)
+
+    def _begin_waiting(self) -> None:
+        if self._patience is None and self._seconds:
+            self._patience = self.loop.call_later(self._seconds, self._give_up)
+
+    def _end_waiting(self) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
+
+    def _give_up(self) -> None:
+        self._patience = None
+        if self._refusal or self.transport.is_closing():
+            return
+        in_body = self._in_message and not self._in_head
+        current, earlier = (self._latest, None) if in_body else (None, self._latest)
+        if self.pipeline or (earlier is not None and not earlier.response_complete):
+            # The caller is owed an answer first.
+            self._begin_waiting()
+        elif self._in_message and (current is None or not current.response_started):
+            self._answer(*_TIMEOUT)
+        else:
+            self.transport.close()
+
+    def _answer(self, status: int, reason: str, message: str, code: str = "bad_request") -> None:
+        """Refuse the request that is arriving, after the answers to those before it; then close."""
+        self._end_waiting()
+        in_body = self._in_message and not self._in_head
+        refused, earlier = (self._latest, None) if in_body else (None, self._latest)
+        if refused is not None and refused.response_started:
+            self.transport.close()
+            return
+        waits = earlier is not None and not earlier.response_complete
+        if refused is not None and self.pipeline and self.pipeline[0][0] is refused:
+            self.pipeline.popleft()
+            refused.drop_body()
+            waits = True
+        request_id = self._bounds.random_bytes(12).hex()
+        body = error_body(code, message, request_id)
+        later = f"retry-after: {RETRY_AFTER}\r\n" if status == STATUS else ""
+        head = (
+            f"HTTP/1.1 {status} {reason}\r\ncontent-type: application/json\r\n"
+            f"content-length: {len(body)}\r\nx-request-id: {request_id}\r\n"
+            "accept-encoding: gzip\r\n"
+            f"{later}connection: close\r\n\r\n"
+        )
+        self._refusal = head.encode() + body
+        if waits:
+            self.flow.pause_reading()
+        else:
+            self._hang_up(self._refusal)
+        if self._bounds.observe is not None:
+            # No head was complete, or the API has not been told of the end of the body: it has not
+            # counted this request and never will.
+            method = "" if self._in_head or not self._in_message else str(self.scope["method"])
+            seconds = self.loop.time() - self._begun
+            self._bounds.observe(Answered(request_id, method, "", status, code, seconds))
+
+    def _hang_up(self, last_words: bytes) -> None:
+        if self._latest is not None and not self._latest.response_complete:
+            # It is answered here, and not by the application.
+            self._latest.disconnected = True
+            self._latest.message_event.set()
+        self.transport.write(last_words)
+        self.transport.close()
+
+
+def connections(
+    seconds: int,
+    random_bytes: Callable[[int], bytes],
+    *,
+    most: int = 0,
+    observe: Observe | None = None,
+    budget: MemoryBudget | None = None,
+) -> type[Connection]:
+    """The kind of connection that is held to these bounds; see ``Bounds``."""
+    crowd = Crowd(most, random_bytes, observe)
+    bounds = Bounds(seconds, most, random_bytes, observe, crowd, budget or MemoryBudget(0))
+
+    class Bound(Connection):
+        def __init__(self, *arguments: Any, **more: Any) -> None:
+            super().__init__(bounds, *arguments, **more)
+
+    return Bound

@@ -1,0 +1,199 @@
+"""What the server counts and measures, for Prometheus to collect.
+
+Everything here is called once per request or per batch on the event loop, so the children of each
+metric are looked up in a dictionary of our own. What somebody can read off the server at any time
+(its queue, its memory) is read when it is collected, and costs nothing before.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence, Sized
+from typing import Final
+
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    generate_latest,
+)
+
+from prefactor_server.api.kernel.request_events import Answered
+from prefactor_server.commands.base import Done, Outcome, Refused, Submission
+from prefactor_server.commands.writer import Writer
+from prefactor_server.memory_budget import MemoryBudget
+
+_REQUEST_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
+_COMMIT_SECONDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5)
+_BATCH_COMMANDS: Final = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000)
+
+
+class Metrics:
+    """The metrics of one server, in a registry that is handed in.
+
+    Labels are names of operations, statuses and codes: no ids, and nothing that a caller can make
+    up, so that there is a bounded number of them.
+    """
+
+    def __init__(self, registry: CollectorRegistry, *, version: str) -> None:
+        self._registry = registry
+        self._requests = _Counts(
+            Counter(
+                "prefactor_requests",
+                "Requests answered, by operation (empty: no such path) and HTTP status.",
+                ("operation", "status"),
+                registry=registry,
+            )
+        )
+        self._refusals = _Counts(
+            Counter(
+                "prefactor_refusals",
+                "Requests refused, by the code in their answer.",
+                ("code",),
+                registry=registry,
+            )
+        )
+        self._commands = _Counts(
+            Counter(
+                "prefactor_commands",
+                "Writes decided, items of bulk requests one by one, by operation and outcome: "
+                "done, replayed, stale (prepared anew), or the code of a refusal.",
+                ("operation", "outcome"),
+                registry=registry,
+            )
+        )
+        self._request_seconds = _Observations(
+            Histogram(
+                "prefactor_request_seconds",
+                "From the first byte of a request to its answer, by operation.",
+                ("operation",),
+                buckets=_REQUEST_SECONDS,
+                registry=registry,
+            )
+        )
+        self._batch_commands = Histogram(
+            "prefactor_batch_commands",
+            "Writes in one commit.",
+            buckets=_BATCH_COMMANDS,
+            registry=registry,
+        )
+        self._commit_seconds = Histogram(
+            "prefactor_commit_seconds",
+            "Loading, deciding, writing and committing one batch.",
+            buckets=_COMMIT_SECONDS,
+            registry=registry,
+        )
+        self._failed_batches = Counter(
+            "prefactor_failed_batches",
+            "Batches that could not be written.",
+            registry=registry,
+        )
+        info = Gauge(
+            "prefactor_server_info", "Always 1.", labelnames=("version",), registry=registry
+        )
+        info.labels(version).set(1)
+        ProcessCollector(registry=registry)
+
+    def watch(self, writer: Writer) -> None:
+        """Show a writer's queue."""
+        Gauge(
+            "prefactor_queue_bytes",
+            "Bytes of requests whose batch is not committed; max_queue_bytes bounds them.",
+            registry=self._registry,
+        ).set_function(lambda: writer.queued_bytes)
+        Gauge(
+            "prefactor_queue_requests",
+            "Requests that wait for their batch to begin.",
+            registry=self._registry,
+        ).set_function(lambda: writer.queued_requests)
+
+    def watch_connections(self, connections: Sized) -> None:
+        """Show how many connections are open."""
+        Gauge(
+            "prefactor_connections",
+            "Connections that are open; max_connections bounds them.",
+            registry=self._registry,
+        ).set_function(lambda: len(connections))
+
+    def watch_memory(self, budget: MemoryBudget) -> None:
+        """Show what requests hold."""
+        Gauge(
+            "prefactor_buffered_bytes",
+            "Bytes of requests and answers that are held; max_buffered_bytes bounds them.",
+            registry=self._registry,
+        ).set_function(lambda: budget.held)
+
+    def answered(self, answered: Answered) -> None:
+        """Count a request."""
+        self._requests.add(answered.operation, str(answered.status))
+        self._request_seconds.add(answered.operation, answered.seconds)
+        if answered.code:
+            self._refusals.add(answered.code)
+
+    def timer(self) -> float:
+        """See ``WriteObserver.timer``."""
+        return time.perf_counter()
+
+    def committed(
+        self,
+        submissions: Sequence[Submission],
+        outcomes: Sequence[Sequence[Outcome]],
+        seconds: float,
+    ) -> None:
+        """See ``WriteObserver.committed``."""
+        tally: dict[tuple[str, str], int] = {}
+        total = 0
+        for submission, results in zip(submissions, outcomes, strict=True):
+            total += len(results)
+            for command, outcome in zip(submission.commands, results, strict=False):
+                key = (command.operation, _named(outcome))
+                tally[key] = tally.get(key, 0) + 1
+        for key, number in tally.items():
+            self._commands.add(*key, by=number)
+        self._batch_commands.observe(total)
+        self._commit_seconds.observe(seconds)
+
+    def failed(self) -> None:
+        """See ``WriteObserver.failed``."""
+        self._failed_batches.inc()
+
+    def rendered(self) -> tuple[str, bytes]:
+        """The content type and the text of everything, as it is now."""
+        return CONTENT_TYPE_LATEST, generate_latest(self._registry)
+
+
+def _named(outcome: Outcome) -> str:
+    if isinstance(outcome, Done):
+        return "replayed" if outcome.replayed else "done"
+    return outcome.refusal.code if isinstance(outcome, Refused) else "stale"
+
+
+class _Counts:
+    """A counter whose children are kept by their labels."""
+
+    def __init__(self, counter: Counter) -> None:
+        self._counter = counter
+        self._children: dict[tuple[str, ...], Counter] = {}
+
+    def add(self, *labels: str, by: int = 1) -> None:
+        child = self._children.get(labels)
+        if child is None:
+            child = self._children[labels] = self._counter.labels(*labels)
+        child.inc(by)
+
+
+class _Observations:
+    """A histogram whose children are kept by their one label."""
+
+    def __init__(self, histogram: Histogram) -> None:
+        self._histogram = histogram
+        self._children: dict[str, Histogram] = {}
+
+    def add(self, label: str, value: float) -> None:
+        child = self._children.get(label)
+        if child is None:
+            child = self._children[label] = self._histogram.labels(label)
+        child.observe(value)

@@ -1,0 +1,1 @@
+"""Checks values against JSON Schemas that strangers wrote."""

@@ -1,0 +1,113 @@
+"""A first look over a whole JSON Schema, before anything interprets it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Final, TypeAlias, cast
+
+from prefactor_server.validation.json_schema.patterns import pattern_steps
+
+Schema: TypeAlias = Mapping[str, object]
+
+MAX_DEPTH: Final = 128
+"""The deepest nesting of objects and arrays in a schema: 64 objects inside each other, because each
+takes two levels, its own and that of its `properties`."""
+
+MAX_PATTERNS: Final = 64
+"""The most regular expressions in a schema; each compiled one may take up to a megabyte."""
+
+MAX_COMPILE_STEPS: Final = 150_000
+"""What compiling one schema may take; see `budget`."""
+
+_STEPS_PER_OBJECT: Final = 8
+_STEPS_PER_MEMBER: Final = 6
+
+_ANCHORS: Final = ("$anchor", "$dynamicAnchor")
+_UNFOLLOWED: Final = ("$dynamicRef", "$recursiveRef")
+
+
+class Unchecked(Exception):
+    """A schema that is not used for checking; the message says why, for whoever registered it."""
+
+
+@dataclass(slots=True)
+class Survey:
+    """What stands anywhere in a schema, in places that count and in places that do not."""
+
+    anchors: dict[str, Schema] = field(default_factory=dict[str, Schema])
+    patterns: int = 0
+    steps: int = 100
+    """What compiling it takes; see `budget`."""
+
+    values: int = 0
+    has_reference: bool = False
+    has_own_addresses: bool = False
+
+
+def survey(root: Schema) -> Survey:
+    """Look over a schema.
+
+    Raises:
+        Unchecked: it nests too deep, holds too many patterns, or refers in a way that would need a
+            full resolver to foresee.
+    """
+    found = Survey()
+    # Draft 4 says "id", which is an ordinary word in the examples and defaults of later ones.
+    id_keyword = "id" if "draft-04" in str(root.get("$schema")) else "$id"
+    for schema in _objects(root, found):
+        _count(found, schema)
+        _note_anchors(found, schema)
+        own = schema.get(id_keyword)
+        if isinstance(own, str) and own.startswith("#"):
+            found.anchors[own[1:]] = schema
+        elif isinstance(own, str) and schema is not root:
+            found.has_own_addresses = True
+    if found.has_reference and found.has_own_addresses:
+        raise Unchecked("a part of it has an $id of its own, which moves what its $refs mean")
+    return found
+
+
+def _objects(root: Schema, found: Survey) -> Iterator[Schema]:
+    # A loop and not a recursion, because strangers choose the depth.
+    stack: list[tuple[object, int]] = [(root, 1)]
+    while stack:
+        value, depth = stack.pop()
+        if depth > MAX_DEPTH:
+            raise Unchecked(f"it nests deeper than {MAX_DEPTH} levels")
+        if isinstance(value, dict):
+            schema = cast("Schema", value)
+            found.values += len(schema)
+            found.steps += _STEPS_PER_OBJECT + _STEPS_PER_MEMBER * len(schema)
+            yield schema
+            parts: Iterable[object] = schema.values()
+        else:
+            items = cast("list[object]", value)
+            found.values += len(items)
+            found.steps += len(items)
+            parts = items
+        nested = [cast("object", part) for part in parts if isinstance(part, dict | list)]
+        stack.extend([(part, depth + 1) for part in nested])
+
+
+def _count(found: Survey, schema: Schema) -> None:
+    patterned = schema.get("patternProperties")
+    pattern = schema.get("pattern")
+    patterns = [*cast("Schema", patterned)] if isinstance(patterned, dict) else []
+    if isinstance(pattern, str):
+        patterns.append(pattern)
+    if patterns:
+        found.patterns += len(patterns)
+        found.steps += sum(map(pattern_steps, patterns))
+        if found.patterns > MAX_PATTERNS:
+            raise Unchecked(f"it holds more than {MAX_PATTERNS} patterns")
+    found.has_reference |= "$ref" in schema
+
+
+def _note_anchors(found: Survey, schema: Schema) -> None:
+    for keyword in _UNFOLLOWED:
+        if keyword in schema:
+            raise Unchecked(f"it uses {keyword}")
+    for keyword in _ANCHORS:
+        if isinstance(name := schema.get(keyword), str):
+            found.anchors[name] = schema

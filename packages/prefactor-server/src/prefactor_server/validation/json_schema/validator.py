@@ -1,0 +1,194 @@
+"""JSON Schemas that strangers register, compiled once and checked against payloads.
+
+Nothing is refused for its schema: a schema that is wrong, or that would cost too much to use, is
+kept with a message that says so, and what it describes goes unchecked. References to other
+documents are never followed, and patterns run on an engine whose time is linear in the text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, TypedDict, cast
+
+import jsonschema_rs
+import msgspec
+
+from prefactor_server.validation.budget import Budget
+from prefactor_server.validation.cache import ContentCache
+from prefactor_server.validation.json_schema.budget import can_check, can_explain
+from prefactor_server.validation.json_schema.cost import Cost, schema_cost
+from prefactor_server.validation.json_schema.messages import MASK, describe
+from prefactor_server.validation.json_schema.patterns import linear_regexes
+from prefactor_server.validation.json_schema.preflight import MAX_COMPILE_STEPS, Unchecked, survey
+
+EMPTY_OBJECT_SCHEMA: Final[Mapping[str, object]] = {"type": "object", "additionalProperties": False}
+"""What a span type without a result schema declares: no result content at all."""
+
+MAX_SCHEMA_BYTES: Final = 256 * 1024
+MAX_MESSAGE: Final = 500
+
+_MAX_KEPT: Final = 64 * 1024 * 1024
+# Measured: 25 bytes in memory for one of most schemas, up to 130 for one long enumeration; and what
+# patterns compile to is how `schema_patterns` weighs them: 4,000 for up to a megabyte.
+_BYTES_PER_BYTE: Final = 30
+_BYTES_PER_PATTERN_WEIGHT: Final = 256
+_BYTES_READ_PER_STEP: Final = 16
+
+
+class _Options(TypedDict):
+    offline: bool
+    validate_formats: bool
+    mask: str
+
+
+# Formats only describe: draft 2020-12 says so, and one of them ("regex") would compile expressions
+# out of payloads.
+_OPTIONS: Final[_Options] = {"offline": True, "validate_formats": False, "mask": MASK}
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledSchema:
+    """A schema ready to check payloads with, or the reason why it does not check any."""
+
+    problem: str | None
+    """None when it is used; otherwise what is wrong with it, or why it is not used."""
+
+    memory: int = 0
+    """What it holds on to, in bytes, roughly."""
+
+    _validator: jsonschema_rs.Validator | None = field(default=None, repr=False)
+    _cost: Cost = field(default=Cost(0, 0), repr=False)
+
+    def check(self, payload: object, budget: Budget | None = None) -> str | None:
+        """Check a payload: "" when it matches, a message when not, None when it was not checked.
+
+        The message names the first place that does not match and never quotes texts out of the
+        payload. What the check takes comes out of the budget. Never raises.
+        """
+        budget = budget or Budget()
+        if self._validator is None or not can_check(self._cost, payload, budget):
+            return None
+        try:
+            if self._validator.is_valid(payload):
+                return ""
+            if not can_explain(self._cost, payload, budget):
+                return "it does not match, and is too large to say where"
+            self._validator.validate(payload)
+        except jsonschema_rs.ValidationError as error:
+            return describe(error, payload)[:MAX_MESSAGE]
+        except (ValueError, RecursionError):
+            # Not JSON: an object key that is no text, a lone surrogate, a depth beyond reason.
+            return None
+        return ""
+
+
+class Schemas:
+    """Compiles schemas, each distinct content once."""
+
+    def __init__(self, max_kept: int = _MAX_KEPT) -> None:
+        self._kept: ContentCache[CompiledSchema] = ContentCache(max_kept)
+
+    def compile(self, schema: object, budget: Budget | None = None) -> CompiledSchema:
+        """Compile a decoded schema, or return what was compiled from the same content before."""
+        try:
+            content = msgspec.json.encode(schema, order="deterministic")
+        except (TypeError, ValueError, RecursionError):
+            return CompiledSchema("The schema is not JSON, or nests too deep")
+        return self.compile_document(content, budget)
+
+    def is_kept(self, content: bytes) -> bool:
+        """Whether compiling a schema takes no more than looking it up."""
+        return len(content) > MAX_SCHEMA_BYTES or self._kept.get(content) is not None
+
+    def compile_document(self, content: bytes, budget: Budget | None = None) -> CompiledSchema:
+        """Compile a schema that is JSON, with its members in order, each distinct one once.
+
+        When the budget has too few steps left for that, payloads are not checked this time.
+        """
+        kept = self._kept.get(content)
+        if kept is not None:
+            return kept
+        if len(content) > MAX_SCHEMA_BYTES:
+            return unchecked(f"it is larger than {MAX_SCHEMA_BYTES // 1024} KB")
+        made = _compile_content(content, budget or Budget())
+        if made is TOO_MUCH_FOR_A_REQUEST:
+            return made
+        made = replace(made, memory=made.memory + _BYTES_PER_BYTE * len(content))
+        return self._kept.put(content, made.memory, made)
+
+
+def _compile_content(content: bytes, budget: Budget) -> CompiledSchema:
+    if not budget.take(len(content) // _BYTES_READ_PER_STEP):
+        return TOO_MUCH_FOR_A_REQUEST
+    try:
+        schema: object = msgspec.json.decode(content)
+    except (ValueError, RecursionError):
+        return CompiledSchema("The schema is not JSON, or nests too deep")
+    return compile_schema(schema, budget)
+
+
+def compile_schema(schema: object, budget: Budget | None = None) -> CompiledSchema:
+    """Compile a decoded schema of bounded size. Never raises.
+
+    Draft 2020-12, unless the schema names another with `$schema`.
+    """
+    if isinstance(schema, bool):
+        return CompiledSchema(None, 0, _validator(schema))
+    if not isinstance(schema, dict):
+        return CompiledSchema("A JSON Schema is an object, or true or false")
+    declared = cast("dict[str, Any]", schema)
+    try:
+        return _compile(declared, budget or Budget())
+    except Unchecked as reason:
+        return unchecked(str(reason))
+    except jsonschema_rs.ValidationError as error:
+        return _refused(declared, error)
+    except (ValueError, RecursionError) as error:
+        return CompiledSchema(f"The schema cannot be read: {error}"[:MAX_MESSAGE])
+
+
+def _compile(schema: dict[str, Any], budget: Budget) -> CompiledSchema:
+    found = survey(schema)
+    if found.steps > MAX_COMPILE_STEPS:
+        raise Unchecked(_TOO_COSTLY if found.patterns else _TOO_LARGE)
+    if not budget.take(found.steps):
+        return TOO_MUCH_FOR_A_REQUEST
+    cost = schema_cost(schema, found)
+    memory = _BYTES_PER_PATTERN_WEIGHT * cost.patterns
+    return CompiledSchema(None, memory, _validator(schema), cost)
+
+
+def _validator(schema: dict[str, Any] | bool) -> jsonschema_rs.Validator:  # noqa: FBT001 - a schema
+    return jsonschema_rs.validator_for(schema, pattern_options=linear_regexes(), **_OPTIONS)
+
+
+def _refused(schema: dict[str, Any], error: jsonschema_rs.ValidationError) -> CompiledSchema:
+    """Tell a schema that is wrong from one that is only not for us."""
+    kind = error.kind.name
+    if kind == "format":
+        try:
+            jsonschema_rs.validator_for(schema, **_OPTIONS)
+        except (ValueError, RecursionError):
+            pass
+        else:
+            return unchecked("a pattern needs look-around or back-references, or is too large")
+    if error.message.startswith("Unknown meta-schema"):
+        return unchecked("its $schema is none of drafts 4, 6, 7, 2019-09 and 2020-12")
+    return CompiledSchema(
+        f"The schema is not valid: {describe(error, schema, quote_texts=True)}"[:MAX_MESSAGE]
+    )
+
+
+def unchecked(reason: str) -> CompiledSchema:
+    """A schema that may be right, but is not used."""
+    return CompiledSchema(f"Payloads are not checked against this schema: {reason}"[:MAX_MESSAGE])
+
+
+_TOO_LARGE: Final = "it holds too many subschemas"
+_TOO_COSTLY: Final = "its subschemas and patterns compile to too much"
+
+TOO_MUCH_FOR_A_REQUEST: Final = unchecked(
+    "compiling it takes more work than one request may do; a later request may do it"
+)
+"""In place of a schema that could not be compiled within what was left of a request's budget."""

@@ -1,0 +1,1 @@
+"""Renders Liquid templates that strangers wrote."""

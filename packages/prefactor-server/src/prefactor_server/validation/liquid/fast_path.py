@@ -1,0 +1,233 @@
+"""Templates that only put values into a text, rendered without the template library.
+
+Most summaries are `{{ model }}: {{ prompt | truncate: 80 }}`, and every span has one: the library
+builds a context for each, which takes ten times as long as the text does. What is plain is decided
+once, when a template is parsed. A plain template gives the same text as the library does, step by
+step; where the two could differ (lists under filters, `size`, limits that could be reached) the
+template is not plain, or the one render goes to the library after all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, TypeAlias, cast
+
+from liquid import BoundTemplate
+from liquid.ast import Node
+from liquid.builtin.content import ContentNode
+from liquid.builtin.expressions import FilteredExpression, Path
+from liquid.builtin.expressions.arguments import PositionalArgument
+from liquid.builtin.expressions.filtered import Filter
+from liquid.builtin.expressions.primitive import IntegerLiteral, StringLiteral
+from liquid.builtin.output import OutputNode
+
+from prefactor_server.validation.liquid.filters import default
+from prefactor_server.validation.liquid.sandbox import (
+    CHARACTERS_PER_STEP,
+    MAX_TEXT,
+    STEPS_PER_VALUE,
+    is_reasonable,
+    label_of,
+    text_of,
+)
+from prefactor_server.validation.liquid.text_filters import (
+    PLAIN_TEXT_FILTERS,
+    STEPS_PER_CHARACTER,
+    TEXT_FILTERS,
+    truncate,
+    whole,
+)
+
+Payloads: TypeAlias = Sequence[Mapping[str, object]]
+Piece: TypeAlias = Callable[[Payloads], str]
+Step: TypeAlias = Callable[[object], object]
+
+# With how many arguments at most, all of which have to stand in the template themselves.
+_FILTERS: Final[Mapping[str, tuple[Callable[..., object], int]]] = {
+    "truncate": (truncate, 2),
+    "default": (default, 1),
+    **{
+        name: (TEXT_FILTERS[name], 0)
+        for name in PLAIN_TEXT_FILTERS
+        if name not in STEPS_PER_CHARACTER
+    },
+}
+# These mean something of their own at the end of a path.
+_SPECIAL: Final = frozenset({"size", "first", "last"})
+_STEPS_PER_VALUE: Final = STEPS_PER_VALUE + MAX_TEXT // CHARACTERS_PER_STEP
+
+
+_SHARE: Final = 10
+"""How much less a plain template takes than the library, which has longer texts in mind, too."""
+
+
+class NotPlain(Exception):
+    """The payload holds something that only the template library knows how to show."""
+
+
+class PlainTemplate:
+    """A template as a list of texts and look-ups."""
+
+    __slots__ = ("_pieces", "steps")
+
+    def __init__(self, pieces: Sequence[Piece], steps: int) -> None:
+        self._pieces = pieces
+        self.steps = steps
+        """What a render takes, for payloads as they mostly are; see `budget`."""
+
+    def text(self, payloads: Payloads, enough: int) -> str:
+        """The text, or somewhat more than ``enough`` characters from its beginning.
+
+        Names are looked up in one payload after the other.
+
+        Raises:
+            NotPlain: the library has to render this one.
+        """
+        seen = [payload for payload in payloads if "$sensitive" not in payload]
+        texts: list[str] = []
+        for piece in self._pieces:
+            text = piece(seen)
+            texts.append(text)
+            enough -= len(text)
+            if enough < 0:
+                break
+        return "".join(texts)
+
+
+def plain_template(parsed: BoundTemplate, budget: int) -> PlainTemplate | None:
+    """A parsed template as a plain one, or None when it is more than that.
+
+    Args:
+        parsed: the template as the library has it.
+        budget: the steps that the library's render may take; a template that could take more is
+            not plain, so that nothing has to be counted here.
+    """
+    pieces: list[Piece] = []
+    steps = 0
+    for node in parsed.nodes:
+        if type(node) is ContentNode:
+            pieces.append(_constant(node.text))
+            continue
+        found = _output(node)
+        if found is None:
+            return None
+        piece, cost = found
+        pieces.append(piece)
+        steps += cost
+    return PlainTemplate(pieces, 2 + steps // _SHARE) if steps <= budget else None
+
+
+def _output(node: Node) -> tuple[Piece, int] | None:
+    """What shows the value of an output, and the most that the library would spend on it."""
+    expression = node.expression if isinstance(node, OutputNode) else None
+    if type(expression) is not FilteredExpression or type(expression.left) is not Path:
+        return None
+    names = [name for name in expression.left.path if isinstance(name, str)]
+    if len(names) != len(expression.left.path) or not _SPECIAL.isdisjoint(names[1:]):
+        return None
+    values = len(names) + 1
+    steps: list[Step] = []
+    for used in expression.filters or ():
+        step = _step(used)
+        if step is None:
+            return None
+        steps.append(step)
+        values += 2 + len(used.args)
+    find = _finder(names)
+    return _filtered(find, steps) if steps else _unfiltered(find), values * _STEPS_PER_VALUE
+
+
+def _step(used: Filter) -> Step | None:
+    """A filter with the arguments that it has, if those are known."""
+    chosen, most = _FILTERS.get(used.name, (None, 0))
+    if chosen is None or len(used.args) > most:
+        return None
+    arguments: list[str | int] = []
+    for argument in used.args:
+        value = argument.value if type(argument) is PositionalArgument else None
+        if type(value) is StringLiteral:
+            arguments.append(value.value[:MAX_TEXT])
+        elif type(value) is IntegerLiteral and is_reasonable(value.value):
+            arguments.append(value.value)
+        else:
+            return None
+    if chosen is truncate:
+        return _truncation(*arguments)
+    if arguments:
+        return lambda value: chosen(value, *arguments)
+    return chosen
+
+
+def _truncation(length: str | int = 50, end: str | int = "...") -> Step | None:
+    if isinstance(length, str):
+        return None
+    size, tail = whole(length), text_of(end)
+    kept = max(size - len(tail), 0)
+
+    def cut(value: object) -> str:
+        text = text_of(value)
+        return text if len(text) <= size else text[:kept] + tail
+
+    return cut
+
+
+def _constant(text: str) -> Piece:
+    return lambda _: text
+
+
+def _unfiltered(find: Callable[[Payloads], object]) -> Piece:
+    def show(payloads: Payloads) -> str:
+        value = find(payloads)
+        return value[:MAX_TEXT] if type(value) is str else text_of(_admitted(value))
+
+    return show
+
+
+def _filtered(find: Callable[[Payloads], object], steps: Sequence[Step]) -> Piece:
+    def show(payloads: Payloads) -> str:
+        value = _admitted(find(payloads))
+        # The library hands filters views of these, which they count and compare.
+        if isinstance(value, list | dict):
+            raise NotPlain
+        for step in steps:
+            value = step(value)
+            if type(value) is str and len(value) > MAX_TEXT:
+                raise NotPlain
+        return text_of(value)
+
+    return show
+
+
+def _finder(names: Sequence[str]) -> Callable[[Payloads], object]:
+    """What follows a path; where it leads nowhere, the value is None."""
+    first, rest = names[0], tuple(names[1:])
+
+    def top(payloads: Payloads) -> object:
+        for payload in payloads:
+            if first in payload:
+                return payload[first]
+        return None
+
+    def find(payloads: Payloads) -> object:
+        value = top(payloads)
+        for name in rest:
+            if not isinstance(value, dict) or "$sensitive" in value:
+                return None
+            value = cast("dict[str, object]", value).get(name)
+        return value
+
+    return find if rest else top
+
+
+def _admitted(value: object) -> object:
+    """A value made harmless; lists and objects stay what they are, and have no text."""
+    if isinstance(value, str):
+        return value[:MAX_TEXT]
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, int | float):
+        return value if is_reasonable(value) else None
+    if isinstance(value, dict):
+        fields = cast("dict[str, object]", value)
+        return label_of(fields) if "$sensitive" in fields else fields
+    return value

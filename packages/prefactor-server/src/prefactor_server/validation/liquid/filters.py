@@ -1,0 +1,107 @@
+"""The filters that templates may use: a list, and nothing that is not on it.
+
+They are ours and not the template library's, because a filter is where a template can ask for
+anything: three chained `replace` make 16 GB, `date` pads to any width, a power of `times` fills the
+memory, and no limit of the library looks inside a filter. Here the size of a result is known before
+it is built, whatever the arguments, and a filter that makes no sense of them gives nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Final, TypeAlias, cast
+
+from liquid.exceptions import LiquidError
+
+from prefactor_server.validation.liquid.date_filters import date
+from prefactor_server.validation.liquid.list_filters import LIST_FILTERS, first, last
+from prefactor_server.validation.liquid.number_filters import NUMBER_FILTERS
+from prefactor_server.validation.liquid.sandbox import (
+    MAX_ITEMS,
+    MAX_TEXT,
+    Items,
+    LimitReached,
+    RenderBudget,
+    admit,
+    length_of,
+)
+from prefactor_server.validation.liquid.text_filters import STEPS_PER_CHARACTER, TEXT_FILTERS
+
+Filter: TypeAlias = Callable[..., object]
+
+
+def size(value: object) -> int:
+    """The length of a text, a list or an object; 0 for everything else."""
+    return length_of(value)
+
+
+def default(value: object, other: object = "", *, allow_false: object = False) -> object:
+    """The value, or another one if it is missing, false or empty; 0 is neither."""
+    if value is False:
+        return value if allow_false is True else other
+    is_number = isinstance(value, int | float)
+    return value if is_number or length_of(value) else other
+
+
+FILTERS: Final[Mapping[str, Filter]] = MappingProxyType(
+    {
+        **TEXT_FILTERS,
+        **NUMBER_FILTERS,
+        **LIST_FILTERS,
+        "date": date,
+        "default": default,
+        "size": size,
+    }
+)
+"""Every filter by its name."""
+
+
+# These are right for a list of any length, because they do not go through it.
+_LOOK_ONLY: Final = frozenset({size, first, last})
+
+
+_STEPS_PER_FILTER: Final = 5
+_PRICES: Final = {FILTERS[name]: steps for name, steps in STEPS_PER_CHARACTER.items()}
+
+
+def apply_filter(
+    budget: RenderBudget, chosen: Filter, *values: object, **options: object
+) -> object:
+    """Run a filter within the budget; None when it makes no sense of what it was given.
+
+    Raises:
+        LimitReached: the budget is spent, or the result would be too large.
+    """
+    budget.spend(_STEPS_PER_FILTER)
+    taken = values if chosen in _LOOK_ONLY else [_taken(value, budget) for value in values]
+    per_character = _PRICES.get(chosen, 0)
+    if per_character and isinstance(taken[0], str):
+        budget.spend(int(per_character * len(taken[0])))
+    try:
+        made = chosen(*taken, **options)
+    except (TypeError, ValueError, ArithmeticError, LookupError, LiquidError):
+        return None
+    if isinstance(made, list):
+        items = cast("list[object]", made)
+        if len(items) > MAX_ITEMS:
+            raise LimitReached("a filter made too many items")
+        budget.spend_on(items)
+        return items
+    if isinstance(made, str) and len(made) > MAX_TEXT:
+        raise LimitReached("a filter made too long a text")
+    return admit(made, budget)
+
+
+def _taken(value: object, budget: RenderBudget) -> object:
+    """An argument as filters know it: a text, a number, a list, an object, or None."""
+    if isinstance(value, range | Items):
+        if len(value) > MAX_ITEMS:
+            raise LimitReached("a filter was given too many items")
+        return [admit(item, budget) for item in value]
+    if isinstance(value, tuple):
+        return [admit(item, budget) for item in cast("tuple[object, ...]", value)]
+    if isinstance(value, list):
+        budget.spend_on(cast("list[object]", value))
+        return cast("list[object]", value)
+    return admit(value, budget)

@@ -1,0 +1,200 @@
+"""Liquid templates that strangers register, rendered into the one-line summaries of spans.
+
+A template is a program that runs on every write of its span type. It may show values, choose and
+repeat; what it may cost is bounded before it is parsed, while it renders, and in what it leaves.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from liquid import BoundTemplate
+from liquid.exceptions import LiquidError, LiquidInterrupt, ResourceLimitError
+
+from prefactor_server.validation.budget import Budget
+from prefactor_server.validation.cache import ContentCache
+from prefactor_server.validation.liquid.environment import (
+    LEAST_STEPS,
+    MAX_OUTPUT,
+    RENDER_STEPS,
+    Enough,
+    SummaryContext,
+    SummaryEnvironment,
+    SummaryOutput,
+)
+from prefactor_server.validation.liquid.fast_path import NotPlain, PlainTemplate, plain_template
+from prefactor_server.validation.liquid.filters import FILTERS
+from prefactor_server.validation.liquid.sandbox import RenderBudget
+
+MAX_TEMPLATE: Final = 8 * 1024
+"""Characters of a template."""
+
+MAX_TAGS: Final = 200
+"""Tags and outputs of a template."""
+
+MAX_SUMMARY: Final = 1_000
+"""Characters of a summary, with the ellipsis that a longer one ends in."""
+
+_MAX_BLANKS: Final = 100
+_MAX_MESSAGE: Final = 300
+_MAX_KEPT: Final = 500_000
+_KEPT_OVERHEAD: Final = 100
+
+_STEPS_PER_CHARACTER: Final = 10
+
+_MAX_PLAIN_STEPS: Final = 20_000
+
+_BLANKS: Final = re.compile(rf"\s{{{_MAX_BLANKS + 1}}}")
+# Controls, lone surrogates (no database stores them) and what reverses the reading direction.
+_UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069]")
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A template that can be rendered."""
+
+    source: str
+    parsed: BoundTemplate = field(repr=False)
+    """The template library's own form; nobody but `render_summary` needs it."""
+
+    plain: PlainTemplate | None = field(default=None, repr=False)
+    """The short way to the same text, for a template that has one."""
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateProblem:
+    """Why a template cannot be rendered, for whoever registered it."""
+
+    message: str
+
+
+_TOO_MUCH_FOR_A_REQUEST: Final = TemplateProblem("There was too much work in one request")
+
+
+class Templates:
+    """Parses templates, each distinct text once."""
+
+    def __init__(self, max_kept: int = _MAX_KEPT) -> None:
+        self._environment = SummaryEnvironment()
+        self._kept: ContentCache[Template | TemplateProblem] = ContentCache(max_kept)
+
+    def compile(self, source: str, budget: Budget | None = None) -> Template | TemplateProblem:
+        """Parse a template, or return what was parsed from the same text before. Never raises.
+
+        When the budget has too few steps left for that, there is no summary this time.
+        """
+        kept = self._kept.get(source)
+        if kept is not None:
+            return kept
+        problem = _problem_before_parsing(source)
+        if problem is not None:
+            return TemplateProblem(problem)
+        if budget is not None and not budget.take(50 + _STEPS_PER_CHARACTER * len(source)):
+            return _TOO_MUCH_FOR_A_REQUEST
+        return self._kept.put(source, len(source) + _KEPT_OVERHEAD, self._parse(source))
+
+    def is_kept(self, source: str) -> bool:
+        """Whether compiling a template takes no more than looking it up."""
+        return len(source) > MAX_TEMPLATE or self._kept.get(source) is not None
+
+    def _parse(self, source: str) -> Template | TemplateProblem:
+        try:
+            parsed = self._environment.from_string(source)
+            used = parsed.analyze(include_partials=False).filters
+        except LiquidError as error:
+            message = " ".join(str(error.message).split())
+            return TemplateProblem(f"The template is not valid: {message}"[:_MAX_MESSAGE])
+        except RecursionError:
+            return TemplateProblem("The template nests too deep")
+        unknown = sorted(used.keys() - FILTERS.keys())
+        if unknown:
+            known = ", ".join(sorted(FILTERS))
+            return TemplateProblem(f"There is no filter {unknown[0][:40]!r}, only {known}")
+        return Template(source, parsed, plain_template(parsed, _MAX_PLAIN_STEPS))
+
+
+def render_summary(
+    template: Template,
+    payload: Mapping[str, object],
+    result_payload: Mapping[str, object] | None = None,
+    budget: Budget | None = None,
+) -> str | None:
+    """Render a summary in one line, or None when a limit of the template language was reached.
+
+    The template's names are the fields of the result and of the payload; the result's win. What is
+    missing, null, an object or an array is empty, and so is what a part of the template fails on.
+    What the render takes comes out of the request's budget, and where that ends, so does the
+    render. Never raises, and never changes a payload.
+    """
+    budget = budget or Budget()
+    payloads = (result_payload, payload) if result_payload else (payload,)
+    if template.plain is not None and budget.take(template.plain.steps):
+        try:
+            text = template.plain.text(payloads, MAX_OUTPUT)
+        except NotPlain:
+            pass
+        else:
+            return _one_line(text[:MAX_OUTPUT], is_cut=len(text) > MAX_OUTPUT)
+    return _by_library(template, payloads, budget)
+
+
+def _by_library(
+    template: Template, payloads: tuple[Mapping[str, object], ...], budget: Budget
+) -> str | None:
+    if not budget.take(LEAST_STEPS):
+        return None
+    output, own = SummaryOutput(), RenderBudget(min(RENDER_STEPS, budget.left))
+    try:
+        context = SummaryContext(template.parsed, payloads, own)
+        is_cut = _render(template.parsed, context, output)
+    except Exception:  # noqa: BLE001 - whatever strangers made of it, the span is stored
+        if own.steps < RENDER_STEPS:
+            budget.exceeded = True
+        return None
+    finally:
+        budget.charge(own.steps - max(own.left, 0))
+    return _one_line(output.getvalue(), is_cut=is_cut)
+
+
+def _render(parsed: BoundTemplate, context: SummaryContext, output: SummaryOutput) -> bool:
+    """Render the parts one after another; true when the output was full before the end."""
+    for node in parsed.nodes:
+        try:
+            node.render(context, output)
+        except Enough:
+            return True
+        except LiquidInterrupt:
+            break
+        except ResourceLimitError:
+            raise
+        except LiquidError:
+            continue
+    return False
+
+
+def _one_line(text: str, *, is_cut: bool) -> str:
+    line = " ".join(text.split())
+    if not line.isprintable():
+        line = _UNPRINTABLE.sub("", line)
+    if len(line) > MAX_SUMMARY or is_cut:
+        line = line[: MAX_SUMMARY - 1].rstrip() + "…"
+    return line
+
+
+def _problem_before_parsing(source: str) -> str | None:
+    """What rules a template out before the parser sees it.
+
+    The parser's patterns take time with the square, or the cube, of what is never closed.
+    """
+    if len(source) > MAX_TEMPLATE:
+        return f"The template is longer than {MAX_TEMPLATE} characters"
+    if source.count("{{") + source.count("{%") > MAX_TAGS:
+        return f"The template has more than {MAX_TAGS} tags"
+    if source.rfind("{{") > source.rfind("}}") or source.rfind("{%") > source.rfind("%}"):
+        return "The template has a tag that is never closed"
+    if _BLANKS.search(source):
+        return f"The template has more than {_MAX_BLANKS} blanks in a row"
+    return None

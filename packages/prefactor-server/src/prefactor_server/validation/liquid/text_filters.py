@@ -1,0 +1,173 @@
+"""Filters on texts. A text that comes in has at most 4,096 characters, and so has what goes out."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Callable, Mapping
+from typing import Final, cast
+from urllib.parse import quote_plus, unquote_plus
+
+from prefactor_server.validation.liquid.sandbox import MAX_TEXT, LimitReached, text_of
+
+_TAG: Final = re.compile(r"<[^<>]*>")
+_LINE_END: Final = re.compile(r"\r?\n")
+_MAX_SIZE: Final = 1 << 31
+
+
+def append(value: object, more: object) -> str:
+    """The value with another after it."""
+    text, tail = text_of(value), text_of(more)
+    _fits(len(text) + len(tail))
+    return text + tail
+
+
+def prepend(value: object, more: object) -> str:
+    """The value with another before it."""
+    return append(more, value)
+
+
+def replace(value: object, old: object, new: object = "") -> str:
+    """The value with each occurrence of one text replaced by another."""
+    text, before, after = text_of(value), text_of(old), text_of(new)
+    _fits(len(text) + text.count(before) * (len(after) - len(before)))
+    return text.replace(before, after)
+
+
+def replace_first(value: object, old: object, new: object = "") -> str:
+    """The value with the first occurrence of one text replaced by another."""
+    before, found, after = text_of(value).partition(text_of(old))
+    return append(append(before, new), after) if found else before
+
+
+def replace_last(value: object, old: object, new: object = "") -> str:
+    """The value with the last occurrence of one text replaced by another."""
+    before, found, after = text_of(value).rpartition(text_of(old))
+    return append(append(before, new), after) if found else after
+
+
+def remove(value: object, old: object) -> str:
+    """The value without a text."""
+    return replace(value, old)
+
+
+def remove_first(value: object, old: object) -> str:
+    """The value without the first occurrence of a text."""
+    return replace_first(value, old)
+
+
+def remove_last(value: object, old: object) -> str:
+    """The value without the last occurrence of a text."""
+    return replace_last(value, old)
+
+
+def truncate(value: object, length: object = 50, end: object = "...") -> str:
+    """The value, cut to a number of characters that includes the ending."""
+    text, tail = text_of(value), text_of(end)
+    size = whole(length)
+    if len(text) <= size:
+        return text
+    return text[: max(size - len(tail), 0)] + tail
+
+
+def truncatewords(value: object, words: object = 15, end: object = "...") -> str:
+    """The value, cut to a number of words."""
+    found = text_of(value).split()
+    size = max(whole(words), 1)
+    if len(found) <= size:
+        return text_of(value)
+    return " ".join(found[:size]) + text_of(end)
+
+
+def split(value: object, separator: object = " ") -> list[str]:
+    """The parts of the value between separators; its characters if there is no separator."""
+    text, mark = text_of(value), text_of(separator)
+    if not mark:
+        return list(text)
+    if not text or text == mark:
+        return []
+    return text.split(None if mark == " " else mark)
+
+
+def slice_(value: object, start: object, length: object = 1) -> object:
+    """Some characters or items of the value; a negative start counts from its end."""
+    taken = cast("list[object]", value) if isinstance(value, list) else text_of(value)
+    first = whole(start)
+    first = first + len(taken) if first < 0 else first
+    return taken[first : first + max(whole(length), 0)] if first >= 0 else taken[:0]
+
+
+def whole(value: object) -> int:
+    """An argument that counts something, as an integer of reasonable size.
+
+    Raises:
+        ValueError: it is no number.
+        TypeError: it cannot be one.
+    """
+    if isinstance(value, str):
+        value = float(value[:40])
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError("not a number")
+    return max(-_MAX_SIZE, min(int(value), _MAX_SIZE))
+
+
+def _fits(size: int) -> None:
+    if size > MAX_TEXT:
+        raise LimitReached("a filter would make too long a text")
+
+
+# These take nothing but the value, and at most multiply a text's length by a dozen (a character
+# becomes `%F0%9F%98%80`).
+PLAIN_TEXT_FILTERS: Final[Mapping[str, Callable[[str], str]]] = {
+    "capitalize": str.capitalize,
+    "downcase": str.lower,
+    "upcase": str.upper,
+    "strip": str.strip,
+    "lstrip": str.lstrip,
+    "rstrip": str.rstrip,
+    "squish": lambda text: " ".join(text.split()),
+    "strip_newlines": lambda text: _LINE_END.sub("", text),
+    "newline_to_br": lambda text: _LINE_END.sub("<br />\n", text),
+    "strip_html": lambda text: _TAG.sub("", text),
+    "escape": html.escape,
+    "escape_once": lambda text: html.escape(html.unescape(text)),
+    "url_encode": lambda text: quote_plus(text, errors="replace"),
+    "url_decode": unquote_plus,
+}
+
+
+STEPS_PER_CHARACTER: Final[Mapping[str, float]] = {
+    "escape": 0.1,
+    "escape_once": 0.5,
+    "newline_to_br": 0.4,
+    "replace": 0.05,
+    "squish": 0.05,
+    "strip_html": 0.1,
+    "strip_newlines": 0.1,
+    "truncatewords": 0.05,
+    "url_decode": 2.0,
+    "url_encode": 0.6,
+}
+"""The filters that take more than others for each character, and how much; as measured."""
+
+
+def _on_text(change: Callable[[str], str]) -> Callable[[object], object]:
+    return lambda value: change(text_of(value))
+
+
+TEXT_FILTERS: Final[Mapping[str, Callable[..., object]]] = {
+    **{name: _on_text(change) for name, change in PLAIN_TEXT_FILTERS.items()},
+    "append": append,
+    "prepend": prepend,
+    "replace": replace,
+    "replace_first": replace_first,
+    "replace_last": replace_last,
+    "remove": remove,
+    "remove_first": remove_first,
+    "remove_last": remove_last,
+    "truncate": truncate,
+    "truncatewords": truncatewords,
+    "split": split,
+    "slice": slice_,
+}
+"""The filters of this module by the names that templates use."""

@@ -1,0 +1,249 @@
+"""The span types of a schema version, compiled one by one as their spans come.
+
+A span is never refused for not matching its type: what is found out here is stored beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final, NamedTuple, cast
+
+import msgspec
+
+from prefactor_server.validation.budget import Budget
+from prefactor_server.validation.cache import ContentCache
+from prefactor_server.validation.json_schema.validator import (
+    EMPTY_OBJECT_SCHEMA,
+    CompiledSchema,
+    Schemas,
+)
+from prefactor_server.validation.liquid.template import (
+    Template,
+    TemplateProblem,
+    Templates,
+    render_summary,
+)
+
+_MAX_KEPT: Final = 64 * 1024 * 1024
+_MAX_VERSION: Final = _MAX_KEPT // 2
+_TYPE_MEMORY: Final = 1_000
+
+_encoder: Final = msgspec.json.Encoder(order="deterministic")
+_EMPTY_OBJECT: Final = _encoder.encode(EMPTY_OBJECT_SCHEMA)
+
+
+@dataclass(frozen=True, slots=True)
+class SpanType:
+    """One span type as it was declared: its schemas are JSON, its templates texts or None."""
+
+    name: str
+    title: str
+    params_schema: bytes
+    result_schema: bytes
+    template: str | None
+    result_template: str | None = None
+
+    @property
+    def size(self) -> int:
+        """The characters of all of it."""
+        return sum(map(len, (self.params_schema, self.result_schema, *self.templates)))
+
+    @property
+    def templates(self) -> tuple[str, ...]:
+        """The templates that it has."""
+        return tuple(one for one in (self.template, self.result_template) if one is not None)
+
+    def template_for(self, result: object) -> str | None:
+        """Return the template of a span's summary: its own one once there is a result."""
+        if result is not None and self.result_template is not None:
+            return self.result_template
+        return self.template
+
+
+class SpanCheck(NamedTuple):
+    """What was found out about one span.
+
+    A problem is None when nothing was checked, an empty text when the payload matches, and
+    otherwise says what is wrong with it.
+    """
+
+    title: str
+    registered: bool
+    params_problem: str | None
+    result_problem: str | None
+    summary: str | None
+
+
+class SpanTypeCompiler:
+    """Compiles schemas and templates of span types, each distinct content once."""
+
+    def __init__(self, schemas: Schemas | None = None, templates: Templates | None = None) -> None:
+        self.schemas = schemas or Schemas()
+        self.templates = templates or Templates()
+        self._versions: ContentCache[SpanTypes] = ContentCache(_MAX_KEPT)
+
+    def span_types(self, content_hash: bytes, load: Callable[[], object]) -> SpanTypes:
+        """Return the span types of a content, calling `load` when they are not at hand.
+
+        `load` returns the declared span types, see `declared`.
+        """
+        kept = self._versions.get(content_hash)
+        if kept is not None:
+            return kept
+        made = self.declared(load())
+        memory = sum(_TYPE_MEMORY + span_type.size for span_type in made.values())
+        # However many types there are, a version is kept: each of its spans asks for it.
+        return self._versions.put(content_hash, min(memory, _MAX_VERSION), made)
+
+    def declared(self, declared: object) -> SpanTypes:
+        """Return declared span types: a list of objects, or a map from name to object.
+
+        Members are decoded JSON, or `msgspec.Raw` with their members in order. What has no usable
+        name is left out, and the last of two with the same name counts. Nothing is compiled.
+        """
+        types = [_span_type(entry) for entry in _entries(declared)]
+        return SpanTypes({one.name: one for one in types if one is not None}, self)
+
+
+class SpanTypes(Mapping[str, SpanType]):
+    """The span types of one schema version, by name, and what they compile to."""
+
+    __slots__ = ("_compiler", "_types", "compiled")
+
+    def __init__(self, types: Mapping[str, SpanType], compiler: SpanTypeCompiler) -> None:
+        self._types = types
+        self._compiler = compiler
+        self.compiled: set[str] = set()
+        """The names of the types that have been compiled once; they may have been dropped since."""
+
+    def __getitem__(self, name: str) -> SpanType:
+        return self._types[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._types)
+
+    def __len__(self) -> int:
+        return len(self._types)
+
+    def params(self, span_type: SpanType, budget: Budget) -> CompiledSchema:
+        """Return the schema of a type's payloads, compiled within the budget."""
+        return self._compiler.schemas.compile_document(span_type.params_schema, budget)
+
+    def result(self, span_type: SpanType, budget: Budget) -> CompiledSchema:
+        """Return the schema of a type's results, compiled within the budget."""
+        return self._compiler.schemas.compile_document(span_type.result_schema, budget)
+
+    def template(self, source: str, budget: Budget) -> Template | TemplateProblem:
+        """Return a template of a type, parsed within the budget."""
+        return self._compiler.templates.compile(source, budget)
+
+    def work_ahead(self, name: str) -> int:
+        """The characters that have to be compiled before a span of a type can be checked."""
+        span_type = self._types.get(name)
+        if span_type is None:
+            return 0
+        schemas, templates = self._compiler.schemas, self._compiler.templates
+        documents = {span_type.params_schema, span_type.result_schema}
+        ahead = sum(len(one) for one in documents if not schemas.is_kept(one))
+        ahead += sum(len(one) for one in span_type.templates if not templates.is_kept(one))
+        return ahead
+
+    def compile(self, name: str, budget: Budget) -> None:
+        """Compile what belongs to a type, as far as the budget reaches."""
+        span_type = self._types[name]
+        self.params(span_type, budget)
+        self.result(span_type, budget)
+        for source in span_type.templates:
+            self.template(source, budget)
+        if not budget.exceeded:
+            self.compiled.add(name)
+
+
+NO_SPAN_TYPES: Final = SpanTypes({}, SpanTypeCompiler())
+
+
+def check_span(
+    types: SpanTypes,
+    schema_name: str,
+    payload: Mapping[str, object],
+    result_payload: Mapping[str, object] | None,
+    *,
+    finished: bool,
+    budget: Budget | None = None,
+) -> SpanCheck:
+    """Check a span's payloads against its type and render its summary. Never raises.
+
+    A span whose type was not declared is accepted as it is: its title is its type's name, and
+    nothing is checked or rendered. A result is checked when there is one; with `finished`, a
+    missing result is checked as an empty one. What does not fit into the budget is left out.
+    """
+    budget = budget or Budget()
+    span_type = types.get(schema_name)
+    if span_type is None:
+        return SpanCheck(schema_name, False, None, None, None)  # noqa: FBT003 - the field says it
+    has_result = finished or result_payload is not None
+    source = span_type.template_for(result_payload)
+    template = None if source is None else types.template(source, budget)
+    return SpanCheck(
+        title=span_type.title,
+        registered=True,
+        params_problem=types.params(span_type, budget).check(payload, budget),
+        result_problem=(
+            types.result(span_type, budget).check(result_payload or {}, budget)
+            if has_result
+            else None
+        ),
+        summary=(
+            render_summary(template, payload, result_payload, budget)
+            if isinstance(template, Template)
+            else None
+        ),
+    )
+
+
+def _span_type(entry: Mapping[str, object]) -> SpanType | None:
+    name = _decoded(entry.get("name"))
+    if not isinstance(name, str):
+        return None
+    title, result = _decoded(entry.get("title")), _document(entry.get("result_schema"))
+    return SpanType(
+        name=name,
+        title=title if isinstance(title, str) and title.strip() else name,
+        params_schema=_document(entry.get("params_schema")),
+        result_schema=_EMPTY_OBJECT if result == b"null" else result,
+        template=_text(entry.get("template")),
+        result_template=_text(entry.get("result_template")),
+    )
+
+
+def _text(value: object) -> str | None:
+    value = _decoded(value)
+    return value if isinstance(value, str) else None
+
+
+def _decoded(value: object) -> object:
+    return msgspec.json.decode(value) if isinstance(value, msgspec.Raw) else value
+
+
+def _document(value: object) -> bytes:
+    """A schema as JSON; what is none stays unreadable, and compiling it says so."""
+    if isinstance(value, msgspec.Raw):
+        return bytes(value)
+    try:
+        return _encoder.encode(value)
+    except (TypeError, ValueError, RecursionError):
+        return b""
+
+
+def _entries(declared: object) -> Iterable[Mapping[str, object]]:
+    if isinstance(declared, dict):
+        named = cast("dict[str, object]", declared)
+        entries: Iterable[object] = (
+            {"name": name, **cast("dict[str, object]", entry)}
+            for name, entry in named.items()
+            if isinstance(entry, dict)
+        )
+    else:
+        entries = cast("list[object]", declared) if isinstance(declared, list) else ()
+    return (cast("Mapping[str, object]", entry) for entry in entries if isinstance(entry, dict))
