@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 
 from prefactor_http import HttpClientConfig, PrefactorHttpClient
-from prefactor_http.connections import SMALL, connect
+from prefactor_http._transport.connections import SMALL, connect
 from prefactor_http.testing import ScriptedServer
 
 if TYPE_CHECKING:

@@ -19,14 +19,10 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 from yarl import URL
 
-from prefactor_http import (
-    AgentVersionForRegister,
-    PrefactorRequestError,
-    QualitySchemaForCreate,
-    encoding,
-)
-from prefactor_http.encoding import encode_body, query, segment, timestamp, to_json_text
-from prefactor_http.idempotency import idempotency_key
+from prefactor_http import AgentVersionForRegister, PrefactorRequestError, QualitySchemaForCreate
+from prefactor_http._idempotency import idempotency_key
+from prefactor_http._transport import encoding
+from prefactor_http._transport.encoding import encode_body, query, segment, timestamp, to_json_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -30,8 +30,8 @@ from prefactor_http import (
     is_permanent_http_error,
     is_transient_http_error,
 )
-from prefactor_http.redaction import Redactor
-from prefactor_http.translation import translated
+from prefactor_http._redaction import Redactor
+from prefactor_http._transport.translation import translated
 
 TOKEN = "tok-5f0c1a9b2d"
 REDACTOR = Redactor(TOKEN)

@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 
 from prefactor_http import BulkItem, BulkRequest, PrefactorHttpClient
-from prefactor_http.connections import LARGE
+from prefactor_http._transport.connections import LARGE
 from prefactor_http.testing import Drop, Reply, ScriptedServer, Step
 
 TEXT = "x" * 300_000

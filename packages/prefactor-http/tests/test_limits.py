@@ -10,7 +10,7 @@ import weakref
 import pytest
 
 from prefactor_http import PrefactorHttpClient, PrefactorTimeoutError, RequestOptions
-from prefactor_http.limits import Attempt, Watch
+from prefactor_http._transport.limits import Attempt, Watch
 from prefactor_http.testing import ScriptedServer, Stall
 
 PING = "/api/v1/ping"

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prefactor_http.redaction import MASK, Redactor, mask_userinfo
+from prefactor_http._redaction import MASK, Redactor, mask_userinfo
 
 TOKENS = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=8, max_size=80)
 

@@ -21,7 +21,7 @@ from prefactor_http import (
     RawResponse,
     RequestOptions,
 )
-from prefactor_http.connections import LARGE
+from prefactor_http._transport.connections import LARGE
 from prefactor_http.testing import Drop, HtmlReply, Reply, ScriptedServer
 
 if TYPE_CHECKING:

@@ -15,7 +15,13 @@ from prefactor_http import (
     PrefactorRateLimitError,
     PrefactorRetryExhaustedError,
 )
-from prefactor_http.quota import CAPACITY, RETRY_COST, SUCCESS_REFUND, TIMEOUT_COST, RetryQuota
+from prefactor_http._retry.quota import (
+    CAPACITY,
+    RETRY_COST,
+    SUCCESS_REFUND,
+    TIMEOUT_COST,
+    RetryQuota,
+)
 from prefactor_http.retry import Failure, RetryHandler, RetryPolicy, Stop
 
 KINDS = st.sampled_from(["final", "status", "not_sent", "unknown"])

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prefactor_http.retry_after import LONGEST, retry_after, should_retry
+from prefactor_http._retry.retry_after import LONGEST, retry_after, should_retry
 
 NOW = datetime(2026, 4, 13, 12, 0, 0, tzinfo=UTC)
 

@@ -8,6 +8,8 @@ talks to the API.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from prefactor_http._options import RequestOptions
+from prefactor_http._transport.responses import RawResponse
 from prefactor_http._version import __version__
 from prefactor_http.client import PrefactorHttpClient
 from prefactor_http.config import HttpClientConfig
@@ -30,9 +32,7 @@ from prefactor_http.exceptions import (
     is_permanent_http_error,
     is_transient_http_error,
 )
-from prefactor_http.options import RequestOptions
 from prefactor_http.pages import Page
-from prefactor_http.replies import RawResponse
 
 if TYPE_CHECKING:
     from prefactor_http.models import (

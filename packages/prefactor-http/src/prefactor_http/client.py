@@ -12,8 +12,12 @@ from typing import TYPE_CHECKING, Any, cast
 
 import aiohttp
 
-from prefactor_http.calls import Call, Context, log_reply, repeatable
-from prefactor_http.connections import (
+from prefactor_http._options import NO_OPTIONS, RequestOptions
+from prefactor_http._redaction import Redactor
+from prefactor_http._resources import Resources
+from prefactor_http._retry.calls import Call, Context, log_reply, repeatable
+from prefactor_http._retry.quota import RetryQuota
+from prefactor_http._transport.connections import (
     ask_double,
     connect,
     current_attempt,
@@ -23,22 +27,18 @@ from prefactor_http.connections import (
     read_response,
     untimed,
 )
-from prefactor_http.encoding import EncodedBody, check_bytes, encode_body, query
+from prefactor_http._transport.encoding import EncodedBody, check_bytes, encode_body, query
+from prefactor_http._transport.headers import Headers
+from prefactor_http._transport.limits import Attempt
+from prefactor_http._transport.responses import RawResponse, Reply, parse, raw
+from prefactor_http._transport.sessions import Sessions
+from prefactor_http._transport.translation import translated
 from prefactor_http.exceptions import (
     LOST_CONNECTION,
     NETWORK_FAILURES,
     PrefactorClientError,
 )
-from prefactor_http.headers import Headers
-from prefactor_http.limits import Attempt
-from prefactor_http.options import NO_OPTIONS, RequestOptions
-from prefactor_http.quota import RetryQuota
-from prefactor_http.redaction import Redactor
-from prefactor_http.replies import RawResponse, Reply, parse, raw
-from prefactor_http.resources import Resources
 from prefactor_http.retry import RetryHandler
-from prefactor_http.sessions import Sessions
-from prefactor_http.translation import translated
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

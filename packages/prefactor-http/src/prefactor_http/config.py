@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
-from prefactor_http.redaction import mask_userinfo
+from prefactor_http._redaction import mask_userinfo
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -14,12 +14,12 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Literal, NoReturn, Protocol, TypeVar
 
+from prefactor_http._retry.quota import RETRY_COST, TIMEOUT_COST, RetryQuota
 from prefactor_http.exceptions import (
     PrefactorApiError,
     PrefactorHttpError,
     PrefactorRetryExhaustedError,
 )
-from prefactor_http.quota import RETRY_COST, TIMEOUT_COST, RetryQuota
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from pydantic import BaseModel, ValidationError
 
-from prefactor_http.encoding import dump_model, timestamp
+from prefactor_http._transport.encoding import dump_model, timestamp
 from prefactor_http.exceptions import PrefactorRequestError, pickles
 
 if TYPE_CHECKING:

@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from prefactor_http._idempotency import idempotency_key
 from prefactor_http.exceptions import PrefactorResponseContractError
-from prefactor_http.idempotency import idempotency_key
 from prefactor_http.models.base import ARRIVED, PaginationOutput, ReplyModel, Sorting
 from prefactor_http.pages import Page, page_params, walk
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Mapping
 
+    from prefactor_http._options import RequestOptions
     from prefactor_http.config import HttpClientConfig
-    from prefactor_http.options import RequestOptions
 
 R = TypeVar("R", bound=ReplyModel)
 M = TypeVar("M", bound=BaseModel)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from prefactor_http.encoding import segment
+from prefactor_http._transport.encoding import segment
 from prefactor_http.endpoints._arguments import texts
 from prefactor_http.endpoints._base import Endpoint, to_details
 from prefactor_http.models.agent_deployment import AgentDeployment
@@ -13,7 +13,7 @@ from prefactor_http.pages import Page, page_params
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from prefactor_http.options import RequestOptions
+    from prefactor_http._options import RequestOptions
 
 PATH = "/api/v1/agent_deployment"
 

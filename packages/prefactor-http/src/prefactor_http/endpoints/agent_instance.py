@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, cast
 
-from prefactor_http.encoding import segment
+from prefactor_http._transport.encoding import segment
 from prefactor_http.endpoints._arguments import as_dict, as_time, checked, exactly_one
 from prefactor_http.endpoints._base import Endpoint, present, to_details
 from prefactor_http.exceptions import PrefactorResponseContractError
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from pydantic import BaseModel
 
-    from prefactor_http.options import RequestOptions
+    from prefactor_http._options import RequestOptions
 
 PATH = "/api/v1/agent_instance"
 

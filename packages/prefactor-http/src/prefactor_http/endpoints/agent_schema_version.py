@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from prefactor_http.encoding import segment
+from prefactor_http._transport.encoding import segment
 from prefactor_http.endpoints._arguments import as_dict, as_dicts, texts
 from prefactor_http.endpoints._base import Endpoint, present, to_details
 from prefactor_http.models.agent_schema_version import (
@@ -17,7 +17,7 @@ from prefactor_http.pages import Page, page_params
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
 
-    from prefactor_http.options import RequestOptions
+    from prefactor_http._options import RequestOptions
 
 PATH = "/api/v1/agent_schema_version"
 

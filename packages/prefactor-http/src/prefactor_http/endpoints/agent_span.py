@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast, get_args
 
 from pydantic import BaseModel
 
-from prefactor_http.encoding import segment
+from prefactor_http._transport.encoding import segment
 from prefactor_http.endpoints._arguments import as_dict, as_time, callback, checked
 from prefactor_http.endpoints._base import Endpoint, present, to_details
 from prefactor_http.models.agent_span import AgentSpan, CreateAgentSpanRequest, FinishSpanRequest
@@ -19,7 +19,7 @@ from prefactor_http.pages import Page, page_params
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from prefactor_http.options import RequestOptions
+    from prefactor_http._options import RequestOptions
 
 PATH = "/api/v1/agent_spans"
 

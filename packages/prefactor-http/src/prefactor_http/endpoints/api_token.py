@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from prefactor_http.encoding import segment
+from prefactor_http._transport.encoding import segment
 from prefactor_http.endpoints._arguments import as_time, texts
 from prefactor_http.endpoints._base import Endpoint, to_details
 from prefactor_http.models.api_token import ApiToken, CreatedApiToken
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from datetime import datetime
 
-    from prefactor_http.options import RequestOptions
+    from prefactor_http._options import RequestOptions
 
 PATH = "/api/v1/api_token"
 

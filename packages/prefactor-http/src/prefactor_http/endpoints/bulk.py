@@ -9,7 +9,7 @@ from prefactor_http.exceptions import PrefactorRequestError
 from prefactor_http.models.bulk import BulkRequest, BulkResponse
 
 if TYPE_CHECKING:
-    from prefactor_http.options import RequestOptions
+    from prefactor_http._options import RequestOptions
 
 
 class BulkClient(Endpoint):

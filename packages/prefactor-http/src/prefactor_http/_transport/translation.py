@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import aiohttp
 
+from prefactor_http._redaction import without_userinfo
 from prefactor_http.exceptions import (
     PrefactorHttpError,
     PrefactorNetworkError,
@@ -15,10 +16,9 @@ from prefactor_http.exceptions import (
     join_classes,
     state_of,
 )
-from prefactor_http.redaction import without_userinfo
 
 if TYPE_CHECKING:
-    from prefactor_http.redaction import Redactor
+    from prefactor_http._redaction import Redactor
 
 # Looked up by name, because aiohttp 3.9 does not have all of them.
 _UNSENDABLE = (

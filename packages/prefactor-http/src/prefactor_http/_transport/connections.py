@@ -13,17 +13,17 @@ from aiohttp import HttpVersion11, hdrs
 from aiohttp.http import StreamWriter
 from multidict import CIMultiDict
 
-from prefactor_http.encoding import EncodedBody, to_json_bytes, to_json_text
-from prefactor_http.inflate import UnreadableCodingError, coding_of, inflate
-from prefactor_http.replies import Reply, too_large, unreadable
+from prefactor_http._transport.encoding import EncodedBody, to_json_bytes, to_json_text
+from prefactor_http._transport.inflate import UnreadableCodingError, coding_of, inflate
+from prefactor_http._transport.responses import Reply, too_large, unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from aiohttp.abc import AbstractResolver, AbstractStreamWriter
 
+    from prefactor_http._transport.limits import Attempt
     from prefactor_http.config import HttpClientConfig
-    from prefactor_http.limits import Attempt
 
 LARGE = 2**20
 """Bytes of a body beyond which aiohttp warns that sending it might block the event loop."""

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from multidict import CIMultiDict, istr
 
+from prefactor_http._transport.inflate import ACCEPTED
 from prefactor_http._version import PACKAGE_NAME, PACKAGE_VERSION
 from prefactor_http.exceptions import PrefactorRequestError
-from prefactor_http.inflate import ACCEPTED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -7,6 +7,9 @@ import logging
 import math
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
+from prefactor_http._options import NO_OPTIONS, RequestOptions
+from prefactor_http._transport.headers import IDEMPOTENCY_KEY
+from prefactor_http._transport.translation import translated
 from prefactor_http.exceptions import (
     HOPELESS,
     NETWORK_FAILURES,
@@ -15,17 +18,14 @@ from prefactor_http.exceptions import (
     PrefactorNetworkError,
     PrefactorResponseContractError,
 )
-from prefactor_http.headers import IDEMPOTENCY_KEY
-from prefactor_http.options import NO_OPTIONS, RequestOptions
 from prefactor_http.retry import Failure, RetryHandler, RetryPolicy
-from prefactor_http.translation import translated
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
+    from prefactor_http._redaction import Redactor
+    from prefactor_http._transport.sessions import Sessions
     from prefactor_http.config import HttpClientConfig
-    from prefactor_http.redaction import Redactor
-    from prefactor_http.sessions import Sessions
 
 T = TypeVar("T")
 

@@ -11,6 +11,9 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
+from prefactor_http._redaction import url_for_message
+from prefactor_http._retry.retry_after import retry_after, should_retry
+from prefactor_http._transport.inflate import ACCEPTED
 from prefactor_http.exceptions import (
     RATE_LIMITED,
     SERVER_ERROR,
@@ -25,9 +28,6 @@ from prefactor_http.exceptions import (
     PrefactorResponseTooLargeError,
     PrefactorValidationError,
 )
-from prefactor_http.inflate import ACCEPTED
-from prefactor_http.redaction import url_for_message
-from prefactor_http.retry_after import retry_after, should_retry
 
 try:
     # Twice as fast as json.loads, and it reads bytes as they come.
@@ -36,7 +36,7 @@ except ImportError:  # pydantic before 2.4
     from_json = json.loads  # type: ignore[assignment]
 
 if TYPE_CHECKING:
-    from prefactor_http.redaction import Redactor
+    from prefactor_http._redaction import Redactor
 
 
 SNIPPET_LENGTH = 200

@@ -12,8 +12,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
+from prefactor_http._transport.limits import Watch
 from prefactor_http.exceptions import PrefactorClientError
-from prefactor_http.limits import Watch
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator

@@ -1,0 +1,1 @@
+"""What the client repeats, after what wait, and within which quota."""

@@ -1,0 +1,1 @@
+"""Connections, sessions, time limits and encodings of the client."""
