@@ -32,9 +32,9 @@ def test_ids_differ_and_sort_by_time() -> None:
     """Ten thousand ids of one moment all differ, and a later id is the greater text."""
     mint = ids.Mint(7)
     now = time.time_ns()
-    ids = {mint.mint(now) for _ in range(10_000)}
-    assert len(ids) == 10_000
-    assert max(ids) < min(mint.mint(now + MILLISECOND) for _ in range(100))
+    minted = {mint.mint(now) for _ in range(10_000)}
+    assert len(minted) == 10_000
+    assert max(minted) < min(mint.mint(now + MILLISECOND) for _ in range(100))
 
 
 @pytest.mark.parametrize("text", ["", "x" * 32, "8" + "0" * 31, "I" * 32, "0" * 33])
@@ -46,11 +46,11 @@ def test_what_is_no_id_has_no_partition(text: str) -> None:
 def test_the_fraction_of_an_id_is_even_and_stable() -> None:
     """The share of ids below a rate is that rate, and an id's number never changes."""
     mint = ids.Mint(7)
-    ids = [mint.mint(time.time_ns()) for _ in range(20_000)]
-    share = sum(ids.fraction(each) < 0.3 for each in ids) / len(ids)
+    minted = [mint.mint(time.time_ns()) for _ in range(20_000)]
+    share = sum(ids.fraction(each) < 0.3 for each in minted) / len(minted)
     assert 0.28 < share < 0.32
     assert ids.fraction(PUBLISHED[2][3]) == ids.fraction(PUBLISHED[2][3])
-    assert all(0 <= ids.fraction(each) < 1 for each in ids)
+    assert all(0 <= ids.fraction(each) < 1 for each in minted)
 
 
 @given(

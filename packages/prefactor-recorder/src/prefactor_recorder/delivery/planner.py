@@ -1,8 +1,7 @@
-"""Which items leave next, and what becomes of them: lanes, batches, the window. Pure.
+"""Decides which items leave next and what becomes of them. Pure.
 
-One lane per run keeps the order of its records; a lane has at most one request under way, and
-requests under way at the same time have no lane in common. Every entry that was added is sent
-until it is delivered or buried, and comes out of exactly one settlement.
+One queue per run keeps its order, with one request under way. Every entry added is sent until it is
+delivered or dead-lettered, and comes out of exactly one settlement.
 """
 
 from __future__ import annotations
@@ -32,10 +31,8 @@ if TYPE_CHECKING:
     from prefactor_recorder.journal.base import Entry
 
 _REGISTER, _CREATE_SPAN = Operation.REGISTER, Operation.CREATE_SPAN
-
 STRIKES = 8
-"""How often the server may fail on an item while it takes others, before the item is buried:
-about two minutes."""
+"""Failures of one item, while others are taken, until it is dead-lettered: about two minutes."""
 ABSENCES = 30
 """How often the server may not know the run of an item: about half an hour."""
 
@@ -93,8 +90,6 @@ class Planner:
     def held(self) -> list[Entry]:
         """Everything that is not settled, in the order in which it was added."""
         return list(self._held)
-
-    # --- In -------------------------------------------------------------------------------------
 
     def add(self, entries: Iterable[Entry]) -> Settlement:
         """Take entries in; those of runs and spans that were refused come out again at once."""

@@ -59,8 +59,9 @@ class SpanType:
 
     @property
     def params_schema(self) -> dict[str, Any]:
-        """The JSON Schema of payloads: as declared, else from the traced functions' type function_schemas."""
-        from prefactor_recorder.span_types import function_schemas  # noqa: PLC0415 - only when a run is registered, not at import
+        """The JSON Schema of payloads: as declared, else from the traced functions' type hints."""
+        # Only when a run is registered, not at import.
+        from prefactor_recorder.span_types import function_schemas  # noqa: PLC0415
 
         if self.params is None and 0 < len(self.functions) <= MAX_FUNCTIONS:
             return function_schemas.parameters_schema(*self.functions, constants=self.constants)
