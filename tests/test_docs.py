@@ -23,7 +23,7 @@ EXPECTED = [
     "CONTRIBUTING.md",
     "CHANGELOG.md",
     "docs/tutorial.md",
-    "docs/design.md",
+    "docs/design/README.md",
     "docs/glossary.md",
     *(f"{short(package)}/README.md" for package in packages()),
 ]
@@ -72,8 +72,8 @@ PUBLIC_MODULES = [
         module,
         *(f"{module}.testing" for _ in package.glob("src/*/testing")),
         *(
-            f"{module}.integrations.{file.stem}"
-            for file in sorted(package.glob("src/*/integrations/*.py"))
+            f"{module}.integrations.{file.parent.name}"
+            for file in sorted(package.glob("src/*/integrations/*/__init__.py"))
             if "\n__all__ = " in file.read_text(encoding="utf-8")
         ),
     ]
@@ -263,12 +263,31 @@ def test_the_changelog_has_an_unreleased_section() -> None:
 
 
 def test_design_decisions_are_numbered() -> None:
-    """Decisions are headings that start with a number; the numbers have no gap and no double."""
-    found = [re.match(r"(\d+)\. \S", text) for text in read(ROOT / "docs" / "design.md").headings]
-    numbers = [int(match[1]) for match in found if match]
+    """Decisions are headings that start with a number; the numbers have no gap and no duplicate."""
+    numbers = sorted(int(heading.partition(".")[0]) for heading in decisions())
 
     assert numbers
     assert numbers == list(range(1, len(numbers) + 1))
+
+
+def test_the_index_of_decisions_is_complete() -> None:
+    """The index lists every decision by its heading."""
+    listed = re.findall(r"^\* \[(\d+\. .*)\]\(", DECISIONS.read_text("utf-8"), re.MULTILINE)
+
+    assert sorted(listed) == sorted(decisions())
+
+
+DECISIONS = ROOT / "docs" / "design" / "README.md"
+
+
+def decisions() -> list[str]:
+    """The headings of all design decisions."""
+    return [
+        heading
+        for path in DECISIONS.parent.glob("*.md")
+        for heading in read(path).headings
+        if re.match(r"\d+\. \S", heading)
+    ]
 
 
 def test_a_page_is_taken_apart_correctly() -> None:
