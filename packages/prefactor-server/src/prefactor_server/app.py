@@ -31,10 +31,10 @@ from prefactor_server.domain.cost import PriceTable
 from prefactor_server.domain.errors import SettingError, Unavailable
 from prefactor_server.domain.pfid import PfidMaker
 from prefactor_server.http.connection import connections
-from prefactor_server.http.fd_limit import make_room
+from prefactor_server.http.fd_limit import raise_fd_limit
 from prefactor_server.http.metrics import Metrics
 from prefactor_server.http.overload import RESERVED
-from prefactor_server.http.probes import Beside, Page, Readiness, alive, metrics_page
+from prefactor_server.http.probes import OpsRoutes, Page, Readiness, alive, metrics_page
 from prefactor_server.http.request_log import RequestLog
 from prefactor_server.http.stalled_connections import cut_stalled
 from prefactor_server.memory_budget import MemoryBudget
@@ -203,14 +203,14 @@ def _assemble(
     pages: dict[str, Page] = {"/healthz": alive, "/readyz": readiness.page}
     if settings.metrics:
         pages["/metrics"] = metrics_page(metrics)
-    return Beside(api, pages)
+    return OpsRoutes(api, pages)
 
 
 def _configuration(
     application: ASGIApp, settings: Settings, observe: Observe, budget: MemoryBudget
 ) -> uvicorn.Config:
     most = settings.max_connections
-    if make_room(most + RESERVED) < most:
+    if raise_fd_limit(most + RESERVED) < most:
         _log.warning("open_files_limited", max_connections=most, help="Raise it: ulimit -n")
     return uvicorn.Config(
         application,

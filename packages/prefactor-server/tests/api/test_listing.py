@@ -210,9 +210,11 @@ async def test_every_documented_order_works(door: Any, operation: Any) -> None:
     """Each value that the document gives for sorting is accepted by the list that it is about."""
     described = openapi_document(OPERATIONS)["paths"][operation.path]["get"]["parameters"]
     (sorting,) = [one for one in described if one["name"] == "sorting"]
-    of_agent = {"agent_id": "agent-1"} if "agent_id" in {one["name"] for one in described} else {}
+    agent_filter = (
+        {"agent_id": "agent-1"} if "agent_id" in {one["name"] for one in described} else {}
+    )
 
     for value in sorting["schema"]["enum"]:
         path = operation.path.removeprefix("/api/v1")
-        answer = await door.get(path, {"sorting": value, **of_agent})
+        answer = await door.get(path, {"sorting": value, **agent_filter})
         assert answer.body["sorting"]["field"] == value.removeprefix("-")

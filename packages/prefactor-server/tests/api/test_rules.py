@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prefactor_server.api.kernel.decode import MAX_DEPTH, check_depth
-from prefactor_server.api.kernel.entropy import Randomness
+from prefactor_server.api.kernel.entropy import BufferedEntropy
 from prefactor_server.api.kernel.errors import MethodNotAllowed
 from prefactor_server.api.kernel.fields import CLIENT_ID_PATTERN, NEW_ID_PATTERN
 from prefactor_server.api.kernel.operation import Operation
@@ -130,8 +130,8 @@ def test_no_randomness_is_given_twice(sizes: list[int]) -> None:
     def words(size: int) -> bytes:
         return source(-(-size // 4))[:size]
 
-    randomness = Randomness(words)
-    given_out = [randomness(size * 4) for size in sizes]
+    entropy = BufferedEntropy(words)
+    given_out = [entropy(size * 4) for size in sizes]
 
     assert [len(one) for one in given_out] == [size * 4 for size in sizes]
     drawn = [one[at : at + 4] for one in given_out for at in range(0, len(one), 4)]

@@ -5,7 +5,7 @@ declaration is what routes requests, runs items of a bulk request, checks scopes
 OpenAPI document.
 """
 
-from prefactor_server.api.create import create_api
+from prefactor_server.api.factory import create_api
 from prefactor_server.api.kernel.asgi import Api
 from prefactor_server.api.kernel.services import Limits
 

@@ -30,9 +30,9 @@ from prefactor_server.api.endpoints import (
 )
 from prefactor_server.api.endpoints.bulk import bulk_operation
 from prefactor_server.api.kernel.openapi import openapi_operation
-from prefactor_server.api.kernel.operation import Compute, Operation, Read, Write
+from prefactor_server.api.kernel.operation import Operation, PureOperation, Read, Write
 
-ITEMS: Final[tuple[Read | Write | Compute, ...]] = (
+ITEMS: Final[tuple[Read | Write | PureOperation, ...]] = (
     *ping.OPERATIONS,
     *account.OPERATIONS,
     *environment.OPERATIONS,

@@ -25,7 +25,7 @@ from prefactor_server.http.overload import (
     RESERVED,
     RETRY_AFTER,
     STATUS,
-    Crowd,
+    OverloadResponder,
     error_body,
 )
 from prefactor_server.memory_budget import MemoryBudget
@@ -64,7 +64,7 @@ class Bounds(NamedTuple):
     most: int
     random_bytes: Callable[[int], bytes]
     observe: Observe | None
-    crowd: Crowd
+    overload: OverloadResponder
     budget: MemoryBudget
 
 
@@ -103,11 +103,11 @@ class Connection(HttpToolsProtocol):
         bounds = self._bounds
         too_many = len(self.connections) - bounds.most if bounds.most else 0
         if too_many > RESERVED:
-            bounds.crowd.tell(self._begun)
+            bounds.overload.log_rejected(self._begun)
             self._answer(STATUS, "Service Unavailable", MESSAGE, CODE)
             return
         if too_many > 0:
-            self.app = bounds.crowd.application(self.app)
+            self.app = bounds.overload.application(self.app)
             self._seconds = min(self._seconds or PATIENCE_SECONDS, PATIENCE_SECONDS)
         self._begin_waiting()
 
@@ -353,8 +353,8 @@ def connections(
     budget: MemoryBudget | None = None,
 ) -> type[Connection]:
     """The kind of connection that is held to these bounds; see ``Bounds``."""
-    crowd = Crowd(most, random_bytes, observe)
-    bounds = Bounds(seconds, most, random_bytes, observe, crowd, budget or MemoryBudget(0))
+    overload = OverloadResponder(most, random_bytes, observe)
+    bounds = Bounds(seconds, most, random_bytes, observe, overload, budget or MemoryBudget(0))
 
     class Bound(Connection):
         def __init__(self, *arguments: Any, **more: Any) -> None:

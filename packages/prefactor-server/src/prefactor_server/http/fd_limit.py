@@ -9,7 +9,7 @@ BESIDES: Final = 256
 """How many files the server has open at most beside its connections: databases, logs, listeners."""
 
 
-def make_room(connections: int) -> int:
+def raise_fd_limit(connections: int) -> int:
     """Let this process have so many connections open at once, as far as the system allows.
 
     Returns:

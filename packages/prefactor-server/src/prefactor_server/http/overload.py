@@ -36,7 +36,7 @@ _DRAIN_BYTES: Final = 1024 * 1024
 _log = structlog.get_logger("prefactor_server")
 
 
-class Crowd:
+class OverloadResponder:
     """Answers in the place of an application on connections that are too many."""
 
     def __init__(
@@ -68,13 +68,13 @@ class Crowd:
             ]
             await send({"type": "http.response.start", "status": STATUS, "headers": headers})
             await send({"type": "http.response.body", "body": body})
-            self.tell(asyncio.get_running_loop().time())
+            self.log_rejected(asyncio.get_running_loop().time())
             if self._observe is not None:
                 self._observe(Answered(request_id, scope["method"], "", STATUS, CODE, 0.0))
 
         return answer
 
-    def tell(self, now: float) -> None:
+    def log_rejected(self, now: float) -> None:
         """Write in the log that callers are turned away, once in a while."""
         if self._logged_at is None or now - self._logged_at >= _LOG_EVERY_SECONDS:
             self._logged_at = now

@@ -45,7 +45,7 @@ class Answer(NamedTuple):
 Page: TypeAlias = Callable[[], Awaitable[Answer]]
 
 
-class Beside:
+class OpsRoutes:
     """An application with pages of its own; whatever is none of them goes to the API."""
 
     def __init__(self, api: ASGIApp, pages: Mapping[str, Page]) -> None:

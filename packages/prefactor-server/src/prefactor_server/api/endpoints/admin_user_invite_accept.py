@@ -13,7 +13,7 @@ from msgspec import Meta
 
 from prefactor_server.api.endpoints.admin_user import AdminUserView, admin_user_view
 from prefactor_server.api.kernel.decode import read_body, read_object
-from prefactor_server.api.kernel.operation import TOKEN_BODY, Call, Example, Whole
+from prefactor_server.api.kernel.operation import TOKEN_BODY, Call, Example, RawOperation
 from prefactor_server.api.kernel.unknown_members import unknown_members
 from prefactor_server.api.views.base import Success
 from prefactor_server.commands.admin_user_invite import AcceptInvite, unknown_invite
@@ -83,7 +83,7 @@ async def _user_id(call: Call, account_id: str, invite_id: str) -> str:
 
 
 OPERATIONS = (
-    Whole(
+    RawOperation(
         name="admin_user_invites.accept",
         method="POST",
         path="/api/v1/admin_user_invite/accept",

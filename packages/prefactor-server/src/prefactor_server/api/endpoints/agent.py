@@ -7,7 +7,6 @@ from typing import Any, Final
 import msgspec
 from msgspec.structs import asdict
 
-from prefactor_server.api.deleted import show_deleted
 from prefactor_server.api.kernel.fields import Name, NewId, NoFields, Text
 from prefactor_server.api.kernel.listing import FilterBy, ListOf
 from prefactor_server.api.kernel.operation import Call, Example, Parameter, Prepared, Read, Write
@@ -19,7 +18,7 @@ from prefactor_server.api.views.agent import (
     agent_details,
     agent_summary,
 )
-from prefactor_server.api.views.base import Listed, Success, listed
+from prefactor_server.api.views.base import Listed, Success, listed, show_deleted
 from prefactor_server.api.views.risk_rollup import risk_rollup_view, risk_rollups, risk_rollups_view
 from prefactor_server.commands.agent import (
     CreateAgent,

@@ -6,12 +6,10 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from prefactor_server.api.deleted import show_deleted
 from prefactor_server.api.kernel.fields import Name, NewId, NoFields
-from prefactor_server.api.kernel.listing import FilterBy, ListOf
+from prefactor_server.api.kernel.listing import AGENT_PARAMETER, FilterBy, ListOf, agent_filter
 from prefactor_server.api.kernel.operation import Call, Example, Parameter, Prepared, Read, Write
-from prefactor_server.api.of_agent import AGENT, of_agent
-from prefactor_server.api.views.base import Listed, Success, listed, show_time
+from prefactor_server.api.views.base import Listed, Success, listed, show_deleted, show_time
 from prefactor_server.commands.agent_deployment import (
     CreateDeployment,
     DeleteDeployment,
@@ -98,7 +96,7 @@ async def _get(call: Call) -> Success[AgentDeploymentView]:
 
 
 async def _list(call: Call) -> Listed[AgentDeploymentView]:
-    listing = _LIST.read(call.query, await of_agent(call))
+    listing = _LIST.read(call.query, await agent_filter(call))
     page = await call.services.reader.agent_deployments.page(call.principal, listing)
     return listed(listing, page, [_view(deployment) for deployment in page.rows])
 
@@ -131,7 +129,7 @@ OPERATIONS = (
         summary="List deployments of an agent",
         reply=Listed[AgentDeploymentView],
         refusals=(ValidationFailed,),
-        parameters=(AGENT, *_LIST.parameters()),
+        parameters=(AGENT_PARAMETER, *_LIST.parameters()),
         answer=_list,
     ),
     Read(

@@ -189,12 +189,12 @@ async def _in_full(call: Call, run: AgentInstance) -> Success[AgentInstanceDetai
 
 async def _list(call: Call) -> Listed[AgentInstanceSummary]:
     reader, agent = call.services.reader, call.query.get("agent_id")
-    of_agent = (
+    agent_filter = (
         ()
         if agent is None
         else (Filter("agent_id", "=", await reader.agents.id_of(call.principal, agent)),)
     )
-    listing = _LIST.read(call.query, *of_agent)
+    listing = _LIST.read(call.query, *agent_filter)
     page = await reader.agent_instances.page(call.principal, listing)
     summaries = [instance_summary(run) for run in page.rows]
     return listed(listing, page, await with_scores(call, page.rows, summaries))

@@ -183,24 +183,24 @@ def _assume(call: Call, command: RegisterInstance) -> None:
     That is the one that such a registration was bound to the last time, or else a new one. Where
     neither is so, those writes notice and are prepared again.
     """
-    declared, overlay, intake = command.schema, call.overlay, call.services.intake
-    version_id = intake.likely_binding(call.principal, _binding(command), overlay)
+    declared, pending, span_preparer = command.schema, call.pending, call.services.span_preparer
+    version_id = span_preparer.likely_binding(call.principal, _binding(command), pending)
     if declared is None and version_id is not None:
-        overlay.runs[command.id] = RunFacts(version_id, command.purpose)
+        pending.runs[command.id] = RunFacts(version_id, command.purpose)
         return
     version_id = version_id or command.fresh.schema_version
     content = (declared or command.nameless).content
     document = decode_document(content.codec, content.body)
-    overlay.runs[command.id] = RunFacts(version_id, command.purpose)
-    overlay.bindings.update(dict.fromkeys(_bindings(command), version_id))
-    overlay.contents[version_id] = document
+    pending.runs[command.id] = RunFacts(version_id, command.purpose)
+    pending.bindings.update(dict.fromkeys(_bindings(command), version_id))
+    pending.contents[version_id] = document
 
 
 def _remember(call: Call, command: RegisterInstance, run: AgentInstance) -> None:
-    intake, version_id = call.services.intake, run.agent_schema_version_id
-    intake.remember_run(call.principal, run.id, RunFacts(version_id, run.purpose))
+    span_preparer, version_id = call.services.span_preparer, run.agent_schema_version_id
+    span_preparer.remember_run(call.principal, run.id, RunFacts(version_id, run.purpose))
     for binding in _bindings(command):
-        intake.remember_binding(call.principal, binding, version_id)
+        span_preparer.remember_binding(call.principal, binding, version_id)
 
 
 def _bindings(command: RegisterInstance) -> Sequence[_Binding]:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from prefactor_server.api.kernel.fields import Name, NewId
-from prefactor_server.api.kernel.listing import FilterBy, ListOf
+from prefactor_server.api.kernel.listing import AGENT_PARAMETER, FilterBy, ListOf, agent_filter
 from prefactor_server.api.kernel.operation import Call, Example, Parameter, Prepared, Read, Write
 from prefactor_server.api.kernel.schema_declaration import SchemaVersionFields, declare
-from prefactor_server.api.of_agent import AGENT, of_agent
 from prefactor_server.api.views.agent_schema_version import (
     AgentSchemaVersionDetails,
     AgentSchemaVersionSummary,
@@ -68,7 +67,7 @@ async def show_schema_version(call: Call, version_id: str) -> Success[AgentSchem
     record = await reader.show(call.principal, version_id)
     content = await reader.content(record.row.account_id, version_id)
     problems = {
-        schema: await call.services.intake.schema_problem(schema, call.work)
+        schema: await call.services.span_preparer.schema_problem(schema, call.work)
         for schema in declared_schemas(content)
     }
     return Success(details=schema_version_details(record, content, problems))
@@ -79,7 +78,7 @@ async def _get(call: Call) -> Success[AgentSchemaVersionDetails]:
 
 
 async def _list(call: Call) -> Listed[AgentSchemaVersionSummary]:
-    listing = _LIST.read(call.query, await of_agent(call))
+    listing = _LIST.read(call.query, await agent_filter(call))
     page, records = await call.services.reader.agent_schema_versions.page(call.principal, listing)
     return listed(listing, page, [schema_version_summary(record) for record in records])
 
@@ -94,7 +93,7 @@ OPERATIONS = (
         summary="List schema versions of an agent",
         reply=Listed[AgentSchemaVersionSummary],
         refusals=(ValidationFailed,),
-        parameters=(AGENT, *_LIST.parameters()),
+        parameters=(AGENT_PARAMETER, *_LIST.parameters()),
         answer=_list,
     ),
     Read(

@@ -143,7 +143,7 @@ async def prepare_create(call: Call, body: CreateSpanFields) -> Prepared:
     limit = call.services.limits.max_payload_bytes
     payload = GivenPayload.of("payload", body.payload or {}, limit)
     result = GivenPayload.of("result_payload", body.result_payload, limit)
-    run = await call.services.intake.run(principal, body.agent_instance_id, call.overlay)
+    run = await call.services.span_preparer.run(principal, body.agent_instance_id, call.pending)
     span_id = body.id or call.fresh_id()
     command = CreateSpan(
         request=call.request(),
@@ -168,11 +168,11 @@ async def prepare_create(call: Call, body: CreateSpanFields) -> Prepared:
     start = SpanStart(body.agent_instance_id, body.schema_name, payload.document)
     open_span = status not in FINISHED
     if open_span:
-        call.overlay.spans[span_id] = start
+        call.pending.spans[span_id] = start
 
     def reply(done: Done) -> SpanWritten:
         if open_span:
-            call.services.intake.remember_span(principal, span_id, start)
+            call.services.span_preparer.remember_span(principal, span_id, start)
         return _written(call, done, (payload.document, result.shown), run)
 
     return Prepared(command, reply)
@@ -182,10 +182,12 @@ async def _prepare_finish(call: Call, body: FinishSpanFields) -> Prepared:
     principal, status = call.principal, body.status or "complete"
     limit = call.services.limits.max_payload_bytes
     result = GivenPayload.of("result_payload", body.result_payload, limit)
-    start = await call.services.intake.span(principal, call.path_id, call.overlay)
+    start = await call.services.span_preparer.span(principal, call.path_id, call.pending)
     facts = run = None
     if start is not None:
-        run = await call.services.intake.run(principal, start.agent_instance_id, call.overlay)
+        run = await call.services.span_preparer.run(
+            principal, start.agent_instance_id, call.pending
+        )
         parts = (GivenPayload.stored_before(start.payload), result)
         facts = await _facts(call, run, start.schema_name, parts, status)
     command = FinishSpan(
@@ -210,7 +212,7 @@ async def _prepare_finish(call: Call, body: FinishSpanFields) -> Prepared:
 async def _read_ahead(calls: Sequence[Call]) -> None:
     call = calls[0]
     ids = [one.path_id for one in calls]
-    await call.services.intake.read_spans_ahead(call.principal, ids, call.overlay)
+    await call.services.span_preparer.read_spans_ahead(call.principal, ids, call.pending)
 
 
 async def _facts(
@@ -223,10 +225,10 @@ async def _facts(
     payload, result = parts
     types = NO_SPAN_TYPES
     if run is not None:
-        intake = call.services.intake
-        types = await intake.types(call.principal, run.schema_version_id, call.overlay)
+        span_preparer = call.services.span_preparer
+        types = await span_preparer.types(call.principal, run.schema_version_id, call.pending)
         if schema_name not in types.compiled:
-            await intake.compile_ahead(types, schema_name, call.work)
+            await span_preparer.compile_ahead(types, schema_name, call.work)
     return find_facts(
         types,
         schema_name,
@@ -279,12 +281,12 @@ async def _list(call: Call) -> Listed[AgentSpanView]:
     if agent is None and "agent_instance_id" not in call.query and call.principal.agent_id is None:
         needed = FieldError("required_value", "agent_instance_id or agent_id is required")
         raise ValidationFailed({"agent_instance_id": needed})
-    of_agent = (
+    agent_filter = (
         ()
         if agent is None
         else (Filter("agent_id", "=", await reader.agents.id_of(call.principal, agent)),)
     )
-    listing = _LIST.read(call.query, *of_agent)
+    listing = _LIST.read(call.query, *agent_filter)
     with_summaries = query.flag(call.query, "include_summaries")
     page = await reader.agent_spans.page(call.principal, listing)
     call.memory.take(payload_bytes(page.rows))
@@ -302,7 +304,7 @@ async def _row(call: Call, record: SpanRecord, *, with_summary: bool) -> AgentSp
 
 
 async def _purpose(call: Call, run_id: str) -> Purpose | None:
-    run = await call.services.intake.run(call.principal, run_id, call.overlay)
+    run = await call.services.span_preparer.run(call.principal, run_id, call.pending)
     return None if run is None else run.purpose
 
 

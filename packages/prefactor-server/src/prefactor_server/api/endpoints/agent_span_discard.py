@@ -65,7 +65,7 @@ def _command(call: Call, record: SpanRecord | None, kept: dict[int, bytes]) -> D
 
 
 async def _purpose(call: Call, run_id: str) -> Purpose | None:
-    run = await call.services.intake.run(call.principal, run_id, call.overlay)
+    run = await call.services.span_preparer.run(call.principal, run_id, call.pending)
     return None if run is None else run.purpose
 
 

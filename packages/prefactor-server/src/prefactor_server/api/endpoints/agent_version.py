@@ -7,10 +7,9 @@ from typing import Any, Final, Literal, cast
 import msgspec
 
 from prefactor_server.api.kernel.fields import JsonObject, Name, NewId, Text
-from prefactor_server.api.kernel.listing import FilterBy, ListOf
+from prefactor_server.api.kernel.listing import AGENT_PARAMETER, FilterBy, ListOf, agent_filter
 from prefactor_server.api.kernel.operation import Call, Example, Parameter, Prepared, Read, Write
 from prefactor_server.api.kernel.schema_declaration import nameless
-from prefactor_server.api.of_agent import AGENT, of_agent
 from prefactor_server.api.views.base import Listed, Success, listed, show_time
 from prefactor_server.commands.agent_instance_register import VersionMetadata
 from prefactor_server.commands.agent_version import CreateVersion
@@ -110,7 +109,7 @@ async def _get(call: Call) -> Success[AgentVersionView]:
 
 
 async def _list(call: Call) -> Listed[AgentVersionView]:
-    listing = _LIST.read(call.query, await of_agent(call))
+    listing = _LIST.read(call.query, await agent_filter(call))
     page, records = await call.services.reader.agent_versions.page(call.principal, listing)
     return listed(listing, page, [_view(record) for record in records])
 
@@ -146,7 +145,7 @@ OPERATIONS = (
         summary="List versions of an agent",
         reply=Listed[AgentVersionView],
         refusals=(ValidationFailed,),
-        parameters=(AGENT, *_LIST.parameters()),
+        parameters=(AGENT_PARAMETER, *_LIST.parameters()),
         answer=_list,
     ),
     Read(

@@ -7,12 +7,18 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from prefactor_server.api.deleted import show_deleted
 from prefactor_server.api.kernel.fields import Name, NoFields, Timestamp
 from prefactor_server.api.kernel.listing import FilterBy, ListOf
 from prefactor_server.api.kernel.operation import Call, Example, Parameter, Prepared, Read, Write
 from prefactor_server.api.kernel.query import check_account, one_of
-from prefactor_server.api.views.base import Listed, Success, listed, show_optional_time, show_time
+from prefactor_server.api.views.base import (
+    Listed,
+    Success,
+    listed,
+    show_deleted,
+    show_optional_time,
+    show_time,
+)
 from prefactor_server.commands.api_token import ChangeToken, CreateToken, DeleteToken
 from prefactor_server.commands.base import Command, Done
 from prefactor_server.domain.api_token import (

@@ -24,11 +24,11 @@ from prefactor_server.api.kernel.decode import (
 from prefactor_server.api.kernel.errors import NotImplementedHere, error_body, under
 from prefactor_server.api.kernel.operation import (
     Call,
-    Compute,
     Example,
     Operation,
+    PureOperation,
+    RawOperation,
     Read,
-    Whole,
     Write,
 )
 from prefactor_server.api.kernel.query import read_item_query
@@ -144,7 +144,7 @@ class Bulk:
                 return await self._write(batch, size)
             if isinstance(operation, Read):
                 return [Reply(await _read(operation, item))]
-            if isinstance(operation, Compute):
+            if isinstance(operation, PureOperation):
                 return [Reply(await _compute(operation, item))]
             known = ", ".join(sorted(self._operations))
             raise NotImplementedHere(f"Unknown _type; known here: {known}")
@@ -170,9 +170,9 @@ class Bulk:
         return answers
 
 
-def bulk_operation(operations: Sequence[Operation]) -> Whole:
+def bulk_operation(operations: Sequence[Operation]) -> RawOperation:
     """The operation that carries out others."""
-    return Whole(
+    return RawOperation(
         name="bulk.execute",
         max_body_bytes=None,
         method="POST",
@@ -302,7 +302,7 @@ def _check_small(document: bytes) -> None:
         )
 
 
-async def _compute(operation: Compute, item: _Item) -> Any:
+async def _compute(operation: PureOperation, item: _Item) -> Any:
     operation.check_access(item.call.principal)
     _check_small(item.document)
     details = bytes(read_envelope(item.document).details).lstrip()

@@ -6,12 +6,11 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from prefactor_server.api.deleted import show_deleted
 from prefactor_server.api.kernel.fields import Name, NewId, NoFields
 from prefactor_server.api.kernel.listing import ListOf
 from prefactor_server.api.kernel.operation import Call, Example, Parameter, Prepared, Read, Write
 from prefactor_server.api.kernel.query import check_account
-from prefactor_server.api.views.base import Listed, Success, listed, show_time
+from prefactor_server.api.views.base import Listed, Success, listed, show_deleted, show_time
 from prefactor_server.commands.base import Done
 from prefactor_server.commands.environment import (
     CreateEnvironment,

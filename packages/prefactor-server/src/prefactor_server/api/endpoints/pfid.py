@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from prefactor_server.api.kernel.decode import read_body
-from prefactor_server.api.kernel.operation import Call, Compute, Example
+from prefactor_server.api.kernel.operation import Call, Example, PureOperation
 from prefactor_server.api.kernel.query import check_account
 from prefactor_server.api.views.base import Success
 from prefactor_server.domain.errors import NotPermitted, ValidationFailed
@@ -35,7 +35,7 @@ async def _answer(call: Call, document: bytes) -> Success[PfidsView]:
 
 
 OPERATIONS = (
-    Compute(
+    PureOperation(
         name="pfids.generate",
         method="POST",
         path="/api/v1/pfid/generate",

@@ -48,13 +48,15 @@ async def _prepare_replace(call: Call, body: DefaultQualityFields) -> Prepared:
 
 
 async def _prepared(call: Call, operation: str, name: str, payload: JsonObject | None) -> Prepared:
-    limit, intake = call.services.limits.max_payload_bytes, call.services.intake
+    limit, span_preparer = call.services.limits.max_payload_bytes, call.services.span_preparer
     given = GivenPayload.of("payload", payload, limit)
-    run = await intake.run(call.principal, call.path_id, call.overlay)
+    run = await span_preparer.run(call.principal, call.path_id, call.pending)
     check = QualityCheck(None, None)
     if run is not None and payload is not None:
-        types = await intake.quality_types(call.principal, run.schema_version_id, call.overlay)
-        await intake.compile_ahead(types, name, call.work)
+        types = await span_preparer.quality_types(
+            call.principal, run.schema_version_id, call.pending
+        )
+        await span_preparer.compile_ahead(types, name, call.work)
         check = check_quality(types, name, payload, call.work.budget)
     command = RecordQuality(
         operation=operation,

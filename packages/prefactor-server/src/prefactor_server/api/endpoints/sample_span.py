@@ -40,11 +40,13 @@ class SpansWritten(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def _prepare(call: Call, body: TestSpanFields) -> Prepared:
-    intake = call.services.intake
-    run = await intake.run(call.principal, body.agent_instance_id, call.overlay)
+    span_preparer = call.services.span_preparer
+    run = await span_preparer.run(call.principal, body.agent_instance_id, call.pending)
     if run is None:
         raise NotFound(f"Agent instance {body.agent_instance_id!r} not found")
-    declared = await intake.declared_types(call.principal, run.schema_version_id, call.overlay)
+    declared = await span_preparer.declared_types(
+        call.principal, run.schema_version_id, call.pending
+    )
     made = sample_spans(partial(_below, call), declared, body.count, call.now)
     command = CreateTestSpans(
         request=call.request(),

@@ -22,7 +22,14 @@ from prefactor_server.api.kernel.errors import (
     error_headers,
     status_of,
 )
-from prefactor_server.api.kernel.operation import Call, Operation, Read, Streamed, Whole, Write
+from prefactor_server.api.kernel.operation import (
+    Call,
+    Operation,
+    RawOperation,
+    Read,
+    Streamed,
+    Write,
+)
 from prefactor_server.api.kernel.query import read_query
 from prefactor_server.api.kernel.rate_limit import RateLimiter
 from prefactor_server.api.kernel.request_events import Answered, Observe
@@ -58,7 +65,7 @@ class _Response(NamedTuple):
     code: str = ""
 
 
-class _Course:
+class _RequestTrace:
     """How far a request has got: which operation it turned out to ask for."""
 
     __slots__ = ("operation",)
@@ -102,9 +109,9 @@ class Api:
     async def _answer(self, scope: Scope, receive: Receive, send: Send, memory: Lease) -> None:
         begun = self._timer()
         request_id = self._services.random_bytes(12).hex()
-        course, work = _Course(), Work(receive)
+        trace, work = _RequestTrace(), Work(receive)
         try:
-            response = await self._respond(scope, receive, course, memory, work)
+            response = await self._respond(scope, receive, trace, memory, work)
         except CallerLeft:
             return
         except Refusal as refusal:
@@ -126,15 +133,15 @@ class Api:
             await _send(send, piece, more=True)
         await _send(send, response.body[-1], more=False)
         if self._observe is not None:
-            asked = (request_id, scope["method"], course.operation)
+            asked = (request_id, scope["method"], trace.operation)
             self._observe(Answered(*asked, response.status, response.code, seconds))
 
     async def _respond(
-        self, scope: Scope, receive: Receive, course: _Course, memory: Lease, work: Work
+        self, scope: Scope, receive: Receive, trace: _RequestTrace, memory: Lease, work: Work
     ) -> _Response:
         raw_path: bytes = scope.get("raw_path") or scope["path"].encode()
         operation, path_id = self._router.match(scope["method"], raw_path.decode("latin-1"))
-        course.operation = operation.name
+        trace.operation = operation.name
         headers = _Headers(scope["headers"])
         principal = _ANONYMOUS
         if operation.access != "public":
@@ -184,7 +191,7 @@ class Api:
             if isinstance(outcome, Refusal):
                 raise outcome
             return outcome
-        if isinstance(operation, Whole):
+        if isinstance(operation, RawOperation):
             return Reply(await operation.answer(call, document))
         raise TypeError(operation)
 

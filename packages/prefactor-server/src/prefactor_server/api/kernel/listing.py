@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
-from prefactor_server.api.kernel.operation import Parameter
+from prefactor_server.api.kernel.operation import Call, Parameter
 from prefactor_server.api.kernel.query import whole_number
-from prefactor_server.domain.errors import BadRequest, invalid
+from prefactor_server.domain.errors import BadRequest, invalid, required
 from prefactor_server.domain.listing import (
     DEFAULT_PAGE_SIZE,
     MAX_PAGE_SIZE,
@@ -154,3 +154,22 @@ def _cursor(text: str, listing: Listing) -> Cursor:
         return read_cursor(text, listing)
     except ValueError as error:
         raise invalid("pagination[after]", str(error)) from error
+
+
+AGENT_PARAMETER: Final = Parameter(
+    "agent_id",
+    "The agent's id, or its external identifier. Required with an account token; a deployment "
+    "token has its own.",
+)
+
+
+async def agent_filter(call: Call) -> Filter:
+    """The filter of a list that is about one agent.
+
+    Raises:
+        ValidationFailed: an account token names none.
+    """
+    ref = call.query.get("agent_id", call.principal.agent_id)
+    if ref is None:
+        raise required("agent_id")
+    return Filter("agent_id", "=", await call.services.reader.agents.id_of(call.principal, ref))

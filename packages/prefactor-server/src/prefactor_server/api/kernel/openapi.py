@@ -15,9 +15,9 @@ from prefactor_server.api.kernel.operation import (
     Call,
     Operation,
     Parameter,
+    RawOperation,
     Read,
     Streamed,
-    Whole,
     Write,
 )
 from prefactor_server.domain.errors import (
@@ -79,14 +79,14 @@ _KEY_FIELD: Final[Mapping[str, Any]] = {
 }
 
 
-def openapi_operation(operations: Sequence[Operation]) -> Whole:
+def openapi_operation(operations: Sequence[Operation]) -> RawOperation:
     """The operation that answers the document about all others and itself."""
 
     async def answer(call: Call, body: bytes) -> msgspec.Raw:
         del call, body
         return document
 
-    operation = Whole(
+    operation = RawOperation(
         name="openapi",
         method="GET",
         path=PATH,
@@ -128,7 +128,7 @@ def openapi_document(operations: Sequence[Operation]) -> dict[str, Any]:
 
 
 def _types(operation: Operation) -> list[Any]:
-    body = operation.body if isinstance(operation, Write | Whole) else None
+    body = operation.body if isinstance(operation, Write | RawOperation) else None
     return [operation.reply] if body is None else [operation.reply, body]
 
 
@@ -142,7 +142,7 @@ def _operation(one: Operation, schemas: Mapping[Any, Any]) -> dict[str, Any]:
         "parameters": _parameters(one),
         "responses": _responses(one, schemas[one.reply]),
     }
-    if isinstance(one, Write | Whole) and one.body is not None:
+    if isinstance(one, Write | RawOperation) and one.body is not None:
         described["requestBody"] = _request_body(one, schemas[one.body])
     if one.access == "public":
         described["security"] = []
@@ -179,7 +179,7 @@ def _query_parameter(parameter: Parameter) -> Mapping[str, Any]:
     }
 
 
-def _request_body(one: Write | Whole, schema: Any) -> dict[str, Any]:
+def _request_body(one: Write | RawOperation, schema: Any) -> dict[str, Any]:
     if isinstance(one, Write):
         key = {"properties": {"idempotency_key": _KEY_FIELD}}
         if one.wrapped:
@@ -196,7 +196,7 @@ def _request_body(one: Write | Whole, schema: Any) -> dict[str, Any]:
     return {"required": _has_required(one), "content": {"application/json": content}}
 
 
-def _has_required(one: Write | Whole) -> bool:
+def _has_required(one: Write | RawOperation) -> bool:
     fields = () if one.body is None else msgspec.structs.fields(one.body)
     return any(field.required for field in fields)
 
@@ -224,7 +224,7 @@ def _error_statuses(one: Operation) -> dict[int, str]:
         kinds.append(NotPermitted)
     if isinstance(one, Write):
         kinds += [TooLarge, Overloaded, Unavailable]
-    if isinstance(one, Write | Whole) and one.method != "GET":
+    if isinstance(one, Write | RawOperation) and one.method != "GET":
         kinds.append(UnknownEncoding)
     statuses: dict[int, str] = {}
     for kind in kinds:

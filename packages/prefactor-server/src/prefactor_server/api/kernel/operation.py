@@ -1,10 +1,10 @@
-"""What an operation is: one declaration that drives everything the server knows about it.
+"""Operations: one declaration per endpoint, from which the server derives everything else.
 
-Routing, items of bulk requests, scope checks, the scope of idempotency keys and the OpenAPI
-document are all read from it. There are two kinds that may be items of a bulk request: a ``Read``
-answers by itself; a ``Write`` turns its request into a command, which the writer carries out.
-Neither a ``Streamed`` one, a read whose answer is large, nor a ``Whole`` one ever is an item: that
-is the rest, which reads its body by itself, unless it only works something out (``Compute``).
+Routing, bulk items, scope checks, the scope of idempotency keys and the OpenAPI document are all
+derived from it. Three kinds may be bulk items. A ``Read`` returns its answer. A ``Write`` turns its
+request into a command, which the writer executes. A ``PureOperation`` computes its answer from its
+body and stores nothing. A ``Streamed`` read, whose answer is large, and any other ``RawOperation``,
+which parses its own body, are never bulk items.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any, Final, Literal, NamedTuple, TypeAlias
 import msgspec
 
 from prefactor_server.api.kernel.services import Services
-from prefactor_server.api.kernel.span_preparation import Overlay
+from prefactor_server.api.kernel.span_preparation import PendingWrites
 from prefactor_server.api.kernel.work import Work
 from prefactor_server.commands.base import Command, Done, Request
 from prefactor_server.domain.api_token import Principal
@@ -56,7 +56,7 @@ class Call:
     path_id: str = ""
     host: str = ""
     query: Mapping[str, str] = field(default_factory=dict[str, str])
-    overlay: Overlay = field(default_factory=Overlay)
+    pending: PendingWrites = field(default_factory=PendingWrites)
     work: Work = field(default_factory=Work)
     key: str | None = None
     fingerprint: bytes = b""
@@ -79,8 +79,8 @@ class Call:
 
     def of_item(self, key: str) -> Call:
         """A call of its own for an item of this request."""
-        # The query and the overlay of an item are set when it is read or prepared; until then, the
-        # ones at hand spare making others.
+        # An item gets its own query and pending writes when it is read or prepared. Until then,
+        # sharing these saves two allocations.
         return Call(
             services=self.services,
             principal=self.principal,
@@ -88,7 +88,7 @@ class Call:
             memory=self.memory,
             host=self.host,
             query=self.query,
-            overlay=self.overlay,
+            pending=self.pending,
             work=self.work,
             key=key,
         )
@@ -214,8 +214,8 @@ class Write(Operation):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Whole(Operation):
-    """An operation that is handed the raw body; see ``Compute`` for whether it can be an item."""
+class RawOperation(Operation):
+    """An operation that reads its own raw body. Only a ``PureOperation`` may be a bulk item."""
 
     body: type[msgspec.Struct] | None = None
     answer: Callable[[Call, bytes], Awaitable[Any]]
@@ -223,8 +223,8 @@ class Whole(Operation):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Compute(Whole):
-    """One that works something out and stores nothing, and so can be held by a bulk request."""
+class PureOperation(RawOperation):
+    """An operation that computes its answer from its body and stores nothing."""
 
 
 @cache

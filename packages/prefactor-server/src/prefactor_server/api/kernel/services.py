@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from prefactor_server.api.kernel.span_preparation import Intake
+from prefactor_server.api.kernel.span_preparation import SpanPreparer
 from prefactor_server.commands.writer import Writer
 from prefactor_server.domain.cost import PriceTable
 from prefactor_server.domain.pfid import PfidMaker
@@ -35,7 +35,7 @@ class Services:
     ids: PfidMaker
     random_bytes: Callable[[int], bytes]
     limits: Limits
-    intake: Intake
+    span_preparer: SpanPreparer
     prices: PriceTable
     forget_token: Callable[[str], None]
     accepting: asyncio.Lock = field(default_factory=asyncio.Lock)

@@ -71,7 +71,7 @@ class SpanStart(NamedTuple):
 
 
 @dataclass(slots=True)
-class Overlay:
+class PendingWrites:
     """What earlier writes of a request will have written once they are committed.
 
     An assumption about a run may turn out wrong (its registration may find a version that it could
@@ -103,7 +103,7 @@ class _Content(NamedTuple):
         return cls(hashlib.blake2b(document, digest_size=16).digest(), document)
 
 
-class Intake:
+class SpanPreparer:
     """Finds out about spans, and remembers what it needs for that."""
 
     def __init__(self, reader: Reader) -> None:
@@ -114,10 +114,12 @@ class Intake:
         self._bindings: LatestCache[str] = LatestCache(_MAX_BINDINGS)
         self._spans: LatestCache[SpanStart] = LatestCache(_MAX_OPEN_SPAN_BYTES)
 
-    async def run(self, principal: Principal, run_id: str, overlay: Overlay) -> RunFacts | None:
+    async def run(
+        self, principal: Principal, run_id: str, pending: PendingWrites
+    ) -> RunFacts | None:
         """What is fixed about a run, or None when there is none for this caller."""
-        known = overlay.runs.get(run_id)
-        if known is None and not overlay.reread:
+        known = pending.runs.get(run_id)
+        if known is None and not pending.reread:
             known = self._runs.get((principal.account_id, run_id))
         if known is not None:
             return known
@@ -132,10 +134,10 @@ class Intake:
         return self._runs.put((principal.account_id, run_id), 1, facts)
 
     def likely_binding(
-        self, principal: Principal, binding: Hashable, overlay: Overlay
+        self, principal: Principal, binding: Hashable, pending: PendingWrites
     ) -> str | None:
         """The schema version that such a registration is likely to be bound to, if known."""
-        return overlay.bindings.get(binding) or self._bindings.get((principal.account_id, binding))
+        return pending.bindings.get(binding) or self._bindings.get((principal.account_id, binding))
 
     def remember_binding(
         self, principal: Principal, binding: Hashable, schema_version_id: str
@@ -144,16 +146,16 @@ class Intake:
         self._bindings.put((principal.account_id, binding), 1, schema_version_id)
 
     async def types(
-        self, principal: Principal, schema_version_id: str, overlay: Overlay
+        self, principal: Principal, schema_version_id: str, pending: PendingWrites
     ) -> SpanTypes:
         """The span types of a schema version."""
-        known = overlay.types.get(schema_version_id)
+        known = pending.types.get(schema_version_id)
         if known is not None:
             return known
-        fresh = overlay.contents.get(schema_version_id)
+        fresh = pending.contents.get(schema_version_id)
         if fresh is not None:
             types = self._span_types(_Content.of(fresh))
-            return overlay.types.setdefault(schema_version_id, types)
+            return pending.types.setdefault(schema_version_id, types)
         content = await self._content(principal, schema_version_id)
         return NO_SPAN_TYPES if content is None else self._span_types(content)
 
@@ -167,10 +169,10 @@ class Intake:
             types.compile(name, work.budget)
 
     async def quality_types(
-        self, principal: Principal, schema_version_id: str, overlay: Overlay
+        self, principal: Principal, schema_version_id: str, pending: PendingWrites
     ) -> SpanTypes:
         """The quality schemas of a schema version: to a template, they are span types."""
-        fresh = overlay.contents.get(schema_version_id)
+        fresh = pending.contents.get(schema_version_id)
         if fresh is not None:
             content = _Content.of(fresh)
         else:
@@ -187,10 +189,10 @@ class Intake:
         )
 
     async def declared_types(
-        self, principal: Principal, schema_version_id: str, overlay: Overlay
+        self, principal: Principal, schema_version_id: str, pending: PendingWrites
     ) -> list[dict[str, Any]]:
         """The span types of a schema version as they were declared."""
-        document = overlay.contents.get(schema_version_id)
+        document = pending.contents.get(schema_version_id)
         if document is None:
             found = await self._content(principal, schema_version_id)
             document = b'{"span_type_schemas":[]}' if found is None else found.document
@@ -222,9 +224,11 @@ class Intake:
             content.hash, lambda: _decoder.decode(content.document).span_type_schemas
         )
 
-    async def span(self, principal: Principal, span_id: str, overlay: Overlay) -> SpanStart | None:
+    async def span(
+        self, principal: Principal, span_id: str, pending: PendingWrites
+    ) -> SpanStart | None:
         """How a span began, or None when there is none for this caller."""
-        known = self._known_span(principal, span_id, overlay) or overlay.ahead.pop(span_id, None)
+        known = self._known_span(principal, span_id, pending) or pending.ahead.pop(span_id, None)
         if known is not None:
             return known
         record = await self._reader.agent_spans.find(principal, span_id)
@@ -233,16 +237,18 @@ class Intake:
         return _start(record)
 
     async def read_spans_ahead(
-        self, principal: Principal, span_ids: Sequence[str], overlay: Overlay
+        self, principal: Principal, span_ids: Sequence[str], pending: PendingWrites
     ) -> None:
         """Read how spans began that will be asked for one by one, as far as it is not known."""
-        missing = [one for one in span_ids if not self._known_span(principal, one, overlay)]
+        missing = [one for one in span_ids if not self._known_span(principal, one, pending)]
         if len(missing) > 1:
             for record in await self._reader.agent_spans.among(principal, missing):
-                overlay.ahead[record.span.id] = _start(record)
+                pending.ahead[record.span.id] = _start(record)
 
-    def _known_span(self, principal: Principal, span_id: str, overlay: Overlay) -> SpanStart | None:
-        return overlay.spans.get(span_id) or self._spans.get((principal.account_id, span_id))
+    def _known_span(
+        self, principal: Principal, span_id: str, pending: PendingWrites
+    ) -> SpanStart | None:
+        return pending.spans.get(span_id) or self._spans.get((principal.account_id, span_id))
 
     def remember_span(self, principal: Principal, span_id: str, start: SpanStart) -> None:
         """Keep how a span began that was written and is still open: its finish will ask."""

@@ -1,7 +1,8 @@
 """Carrying out writes: prepare them, submit them as one, answer each.
 
 A single request is a list of one. In a bulk request, a list is what stands between two reads: its
-writes share one submission, and each is prepared in sight of those before it (see ``Overlay``).
+writes share one submission, and each is prepared knowing those before it (see
+``PendingWrites``).
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from prefactor_server.api.kernel.errors import under
 from prefactor_server.api.kernel.fields import Keyed, NoFields
 from prefactor_server.api.kernel.operation import Call, Prepared, Write
 from prefactor_server.api.kernel.query import check_account
-from prefactor_server.api.kernel.span_preparation import Overlay
+from prefactor_server.api.kernel.span_preparation import PendingWrites
 from prefactor_server.api.kernel.unknown_members import merged, unknown_members
 from prefactor_server.commands.base import Done, Refused, Stale
 from prefactor_server.domain.errors import (
@@ -220,7 +221,7 @@ async def carry_out(jobs: Sequence[Job], size: int) -> list[Answer]:
 
 async def _attempt(jobs: Sequence[Job], size: int, *, reread: bool) -> list[Answer]:
     """Carry out writes up to the first that is refused, or that has to be prepared anew."""
-    prepared, refusal = await _prepare(jobs, Overlay(reread=reread))
+    prepared, refusal = await _prepare(jobs, PendingWrites(reread=reread))
     answers: list[Answer] = []
     if prepared:
         writer = jobs[0].call.services.writer
@@ -241,15 +242,17 @@ async def _attempt(jobs: Sequence[Job], size: int, *, reread: bool) -> list[Answ
     return answers
 
 
-async def _prepare(jobs: Sequence[Job], overlay: Overlay) -> tuple[list[Prepared], Refusal | None]:
+async def _prepare(
+    jobs: Sequence[Job], pending: PendingWrites
+) -> tuple[list[Prepared], Refusal | None]:
     """Prepare writes up to the first that cannot be, and why it cannot."""
     prepared: list[Prepared] = []
     for number, job in enumerate(jobs):
         if job.call.work.is_due():
             await job.call.work.pause()
         if number % _READ_AT_ONCE == 0:
-            await _read_ahead(jobs[number : number + _READ_AT_ONCE], overlay)
-        job.call.overlay = overlay
+            await _read_ahead(jobs[number : number + _READ_AT_ONCE], pending)
+        job.call.pending = pending
         try:
             prepared.append(await job.prepare())
         except Refusal as refusal:
@@ -257,12 +260,12 @@ async def _prepare(jobs: Sequence[Job], overlay: Overlay) -> tuple[list[Prepared
     return prepared, None
 
 
-async def _read_ahead(jobs: Sequence[Job], overlay: Overlay) -> None:
+async def _read_ahead(jobs: Sequence[Job], pending: PendingWrites) -> None:
     """Read once for several writes of one operation, where that can be."""
     by_operation: dict[str, list[Job]] = {}
     for job in jobs:
         if job.operation.read_ahead is not None:
-            job.call.overlay = overlay
+            job.call.pending = pending
             by_operation.setdefault(job.operation.name, []).append(job)
     for alike in by_operation.values():
         read = alike[0].operation.read_ahead

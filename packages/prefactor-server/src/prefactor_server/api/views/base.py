@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import lru_cache
 from typing import Generic, Literal, TypeVar
 
 import msgspec
 
+from prefactor_server.api.kernel.operation import Call
 from prefactor_server.domain.listing import Listing, Page, paginate
 from prefactor_server.domain.times import format_time
 
@@ -83,3 +84,20 @@ def show_time(us: int) -> str:
 def show_optional_time(us: int | None) -> str | None:
     """A time that may not have come yet."""
     return None if us is None else show_time(us)
+
+
+class DeletedView(msgspec.Struct, frozen=True, kw_only=True):
+    """What is left of something that was deleted."""
+
+    type: str
+    id: str
+
+
+def show_deleted(kind: str) -> Callable[[Call, str], Awaitable[Success[DeletedView]]]:
+    """The answer to a repeated deletion: it was done, and there is nothing left to show."""
+
+    async def show(call: Call, deleted_id: str) -> Success[DeletedView]:
+        del call
+        return Success(details=DeletedView(type=kind, id=deleted_id))
+
+    return show

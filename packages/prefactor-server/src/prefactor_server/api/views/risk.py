@@ -85,7 +85,9 @@ async def with_levels(
 
 
 async def _place(call: Call, span: AgentSpan) -> SpanOf:
-    run = await call.services.intake.run(call.principal, span.agent_instance_id, call.overlay)
+    run = await call.services.span_preparer.run(
+        call.principal, span.agent_instance_id, call.pending
+    )
     version = "" if run is None else run.schema_version_id
     return SpanOf(span.agent_id, version, span.schema_name)
 

@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 from prefactor_server.api.kernel.asgi import Api
 from prefactor_server.api.kernel.auth import Authenticator
-from prefactor_server.api.kernel.entropy import Randomness
+from prefactor_server.api.kernel.entropy import BufferedEntropy
 from prefactor_server.api.kernel.request_events import Observe
 from prefactor_server.api.kernel.services import Limits, Services
-from prefactor_server.api.kernel.span_preparation import Intake
+from prefactor_server.api.kernel.span_preparation import SpanPreparer
 from prefactor_server.api.operations import OPERATIONS
 from prefactor_server.commands.writer import Writer
 from prefactor_server.domain.cost import NO_PRICES, PriceTable
@@ -41,7 +41,7 @@ def create_api(
         observe: told of every request that was answered.
         budget: what all requests together may hold; without one, there is no limit.
     """
-    randomness = Randomness(random_bytes)
+    entropy = BufferedEntropy(random_bytes)
     authenticator = Authenticator(
         reader.api_tokens, writer, now_us=now_us, cache_seconds=limits.token_cache_seconds
     )
@@ -49,10 +49,10 @@ def create_api(
         reader=reader,
         writer=writer,
         now_us=now_us,
-        ids=PfidMaker(now_us, randomness),
-        random_bytes=randomness,
+        ids=PfidMaker(now_us, entropy),
+        random_bytes=entropy,
         limits=limits,
-        intake=Intake(reader),
+        span_preparer=SpanPreparer(reader),
         prices=prices,
         forget_token=authenticator.forget,
     )

@@ -4,7 +4,7 @@ from typing import Any
 
 from rows import create_span, deployed, principal, request
 
-from prefactor_server.api.kernel.span_preparation import Intake, Overlay
+from prefactor_server.api.kernel.span_preparation import PendingWrites, SpanPreparer
 from prefactor_server.queries import Reader
 
 
@@ -25,20 +25,20 @@ async def test_spans_of_a_bulk_are_read_at_once(door: Any) -> None:
     run = await door.run()
     spans = [await door.span(run, payload={"number": number}) for number in range(5)]
     storage: Any = Counted(door.storage)
-    intake, overlay = Intake(Reader.over(storage)), Overlay()
+    span_preparer, pending = SpanPreparer(Reader.over(storage)), PendingWrites()
     caller, elsewhere = principal(run["account_id"]), deployed("a", "e", run["account_id"])
     ids = [*(span["id"] for span in spans), "unknown"]
 
-    await intake.read_spans_ahead(caller, ids, overlay)
-    starts = [await intake.span(caller, span["id"], overlay) for span in spans]
-    hidden = Overlay()
-    await intake.read_spans_ahead(elsewhere, ids, hidden)
+    await span_preparer.read_spans_ahead(caller, ids, pending)
+    starts = [await span_preparer.span(caller, span["id"], pending) for span in spans]
+    hidden = PendingWrites()
+    await span_preparer.read_spans_ahead(elsewhere, ids, hidden)
 
     assert storage.asked == ["spans_by_id", "spans_by_id"]
     assert [start.payload for start in starts if start] == [
         b'{"number":%d}' % number for number in range(5)
     ]
-    assert overlay.ahead == hidden.ahead == {}
+    assert pending.ahead == hidden.ahead == {}
 
 
 async def test_finishes_in_bulk_read_their_starts_once(door: Any) -> None:
