@@ -255,6 +255,14 @@ def test_every_make_command_exists(page: Page) -> None:
     assert words - targets == set()
 
 
+def test_every_guide_is_listed() -> None:
+    """The index of the how-to guides links to each of them."""
+    folder = ROOT / "docs" / "how-to"
+    guides = {path.name for path in folder.glob("*.md")} - {"README.md"}
+
+    assert guides - {*read(folder / "README.md").links} == set()
+
+
 def test_the_changelog_has_an_unreleased_section() -> None:
     """A change has a place to be described in before it is released."""
     first = next(text for text in read(ROOT / "CHANGELOG.md").headings if text != "Changelog")

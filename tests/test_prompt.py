@@ -14,7 +14,7 @@ from live_server import LiveServer
 from pages import Block, Page, read
 
 PAGES = [read(path) for path in files(".md")]
-TYPED = ["README.md", "docs/tutorial.md"]
+TYPED = ["README.md", "docs/tutorial.md", "docs/how-to/use-the-client.md"]
 
 
 def awaits(block: Block) -> bool:
