@@ -159,6 +159,7 @@ IMPORTS = [
             "chance or a socket: only so can every order of failures be tried",
         )
         for module in (
+            "batch_size",
             "bulk_items",
             "outcomes",
             "planner",

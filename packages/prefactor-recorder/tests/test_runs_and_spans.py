@@ -10,13 +10,12 @@ from typing import Any
 import pytest
 
 from kept import KeptJournal, Ticking, kept_core, kept_run
-from prefactor_recorder.current import current_run, current_span
 from prefactor_recorder.encoding import ids
 from prefactor_recorder.encoding.clock import SECOND
 from prefactor_recorder.encoding.record import Operation
 from prefactor_recorder.errors import RunTerminated
 from prefactor_recorder.guard import failures
-from prefactor_recorder.run import Run
+from prefactor_recorder.run import Run, current_run, current_span
 from prefactor_recorder.span import ROOT
 
 

@@ -10,13 +10,13 @@ Importing it starts nothing and loads neither the HTTP client nor pydantic.
 """
 
 from prefactor_recorder._version import __version__
-from prefactor_recorder.current import current_run, current_span
 from prefactor_recorder.errors import ConfigurationError, RecorderError, RunTerminated
 from prefactor_recorder.recorder import Recorder
-from prefactor_recorder.run import Run
+from prefactor_recorder.run import Run, current_run, current_span
 from prefactor_recorder.settings import RecorderSettings
 from prefactor_recorder.span import ROOT, Span
-from prefactor_recorder.span_types.registry import SpanType, SpanTypes
+from prefactor_recorder.span_types.registry import SpanTypes
+from prefactor_recorder.span_types.span_type import SpanType
 from prefactor_recorder.stats import Stats
 
 __all__ = [

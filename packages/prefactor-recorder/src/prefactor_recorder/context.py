@@ -1,4 +1,4 @@
-"""Which run or span the code that is running now is inside of."""
+"""The current run or span of the calling code, kept in a context variable."""
 
 from __future__ import annotations
 
@@ -9,32 +9,9 @@ from typing import TYPE_CHECKING, Self
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from prefactor_recorder.run import Run
-    from prefactor_recorder.span import Span
-
-# One variable, not two: a run and its spans are entered and left in one order.
-_innermost: ContextVar[Run | Span | None] = ContextVar("prefactor_innermost", default=None)
-
-Entered = Token["Run | Span | None"]
-
-innermost = _innermost.get
-enter = _innermost.set
-
-
-def leave(entered: Entered) -> None:
-    """Go back to what was current before `enter`.
-
-    A generator may be closed in another context than it was started in; there is nothing to
-    restore there.
-    """
-    try:
-        _innermost.reset(entered)
-    except ValueError:
-        return
-
 
 class Block:
-    """What is entered by `with` can be entered by `async with`: nothing is awaited in either."""
+    """A run or a span: a block that `with` and `async with` enter alike, since neither awaits."""
 
     __slots__ = ()
 
@@ -59,3 +36,24 @@ class Block:
         trace: TracebackType | None,
     ) -> None:
         self.__exit__(kind, error, trace)
+
+
+# One variable, not two: a run and its spans are entered and left in one order.
+_innermost: ContextVar[Block | None] = ContextVar("prefactor_innermost", default=None)
+
+Entered = Token["Block | None"]
+
+innermost = _innermost.get
+enter = _innermost.set
+
+
+def leave(entered: Entered) -> None:
+    """Restore what was current before `enter`.
+
+    A generator may be closed in another context than it was started in; there is nothing to
+    restore there.
+    """
+    try:
+        _innermost.reset(entered)
+    except ValueError:
+        return

@@ -10,7 +10,6 @@ from prefactor_recorder.client_check import require_client
 from prefactor_recorder.corrections import corrections, shown
 from prefactor_recorder.encoding import ids
 from prefactor_recorder.encoding.record import is_id
-from prefactor_recorder.ending import close_at_exit, is_closed
 from prefactor_recorder.errors import ConfigurationError
 from prefactor_recorder.fork import assembling
 from prefactor_recorder.guard import failures, guarded, warn_once
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from prefactor_recorder.runtime import Parts
     from prefactor_recorder.settings import Durability
     from prefactor_recorder.sink import Redact
+    from prefactor_recorder.span_types.span_type import SpanType
 
 
 class Recorder(Declaring):
@@ -91,8 +91,21 @@ class Recorder(Declaring):
                 self.settings.missing,
             )
 
-    def _declarations(self) -> SpanTypes:
-        return self.span_types
+    def declare(self, span_type: SpanType) -> None:
+        """Add a span type, as `span_type` and `trace` do.
+
+        Raises:
+            ConfigurationError: The name is declared differently already.
+        """
+        self.span_types.declare(span_type)
+
+    def include(self, types: SpanTypes) -> None:
+        """Add the span types of another set, including those declared in it later.
+
+        Raises:
+            ConfigurationError: A name is declared differently in both.
+        """
+        self.span_types.include(types)
 
     def run(
         self,
@@ -183,9 +196,7 @@ class Recorder(Declaring):
         if parts is None:
             return 0
         # Also by a second thread, while the first still waits: both are to find it closed.
-        left = parts.close(self.settings.exit_timeout if timeout is None else timeout)
-        is_closed(parts)
-        return left
+        return parts.close(self.settings.exit_timeout if timeout is None else timeout)
 
     async def aclose(self, timeout: float | None = None) -> int:
         """The same, without holding up the event loop."""
@@ -277,7 +288,7 @@ class Recorder(Declaring):
         with assembling, self._lock:
             # Everything that delivers, at the first run instead of at import: a program that never
             # records, or is only asked for its --help, does not pay for it.
-            from prefactor_recorder.runtime import assemble  # noqa: PLC0415
+            from prefactor_recorder.runtime import assemble, close_at_exit  # noqa: PLC0415
 
             if self._parts is None and not self._closed:
                 self._parts = assemble(self.settings)

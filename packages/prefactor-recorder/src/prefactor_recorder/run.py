@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from prefactor_recorder.context import Block, enter, innermost, leave
 from prefactor_recorder.corrections import shown
@@ -10,7 +10,8 @@ from prefactor_recorder.encoding.clock import quoted
 from prefactor_recorder.encoding.record import Operation, is_id
 from prefactor_recorder.errors import RunTerminated
 from prefactor_recorder.guard import failures, guarded
-from prefactor_recorder.span import CANCELLATIONS, Root, Span, moment, status_member
+from prefactor_recorder.outcome import CANCELLATIONS, moment, status_member
+from prefactor_recorder.span import Root, Span
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -18,9 +19,9 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from prefactor_recorder.context import Entered
+    from prefactor_recorder.outcome import Status
     from prefactor_recorder.registration import Registration
     from prefactor_recorder.sink import Core
-    from prefactor_recorder.span import Status
 
 
 class Run(Block):
@@ -233,3 +234,17 @@ class Run(Block):
 @guarded
 def _tell(callback: Callable[[Run], object], run: Run) -> None:
     callback(run)
+
+
+def current_run() -> Run | None:
+    """Return the run that the calling code belongs to, or None outside every run."""
+    current = innermost()
+    if isinstance(current, Span):
+        return cast("Run", current.run)
+    return cast("Run | None", current)
+
+
+def current_span() -> Span | None:
+    """Return the innermost span open around the calling code, or None outside every span."""
+    current = innermost()
+    return current if isinstance(current, Span) else None

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import functools
 import logging
 import os
 import secrets
+import time
 import weakref
 from typing import TYPE_CHECKING
 
@@ -96,6 +98,7 @@ class Parts:
         self.check_process()
         left = self.delivery.close(timeout)
         self.journal.close()
+        _open.pop(self, None)
         if left and not self._told:
             self._told = True
             lost = min(self.journal.in_memory, left)
@@ -154,3 +157,27 @@ def _in_child(parts: weakref.ref[Parts]) -> None:
     alive = parts()
     if alive is not None:
         alive.after_fork()
+
+
+# The parts and not their recorder: a function may make a recorder, use it and drop it long before
+# the program ends, and what it recorded still has to be delivered.
+_open: dict[Parts, float] = {}
+
+
+def close_at_exit(parts: Parts, timeout: float) -> None:
+    """Close these parts when the program ends, waiting at most `timeout` seconds."""
+    if not _open:
+        # Re-register on each first one, because registering twice would close twice.
+        atexit.unregister(_close_all)
+        atexit.register(_close_all)
+    _open[parts] = timeout
+
+
+def _close_all() -> None:
+    """Close all within one deadline, so that servers that hang do not add up."""
+    began = time.monotonic()
+    waiting = list(_open.items())
+    for parts, _ in waiting:
+        parts.delivery.hurry()
+    for parts, timeout in waiting:
+        parts.close(max(began + timeout - time.monotonic(), 0))

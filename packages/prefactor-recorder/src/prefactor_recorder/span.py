@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
-from typing import TYPE_CHECKING, Any, Literal, Self, cast
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from prefactor_recorder.context import Block, enter, leave
-from prefactor_recorder.corrections import shown
-from prefactor_recorder.encoding.clock import quoted, unix_ns
+from prefactor_recorder.encoding.clock import quoted
 from prefactor_recorder.encoding.record import Operation
-from prefactor_recorder.guard import failures, guarded
+from prefactor_recorder.guard import guarded
+from prefactor_recorder.outcome import (
+    CANCELLATIONS,
+    Status,
+    exception_info,
+    moment,
+    result_members,
+    status_member,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,23 +24,11 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from prefactor_recorder.context import Entered
-    from prefactor_recorder.run import Run
+    from prefactor_recorder.sink import Core
 
-Status = Literal["complete", "failed", "cancelled"]
-"""How a span or a run can end."""
 
-STATUSES: dict[str, bytes] = {
-    "complete": b',"status":"complete"',
-    "failed": b',"status":"failed"',
-    "cancelled": b',"status":"cancelled"',
-}
 UNREADABLE = b'{"prefactor.encoding_failed":true}'
 """The payload of a span whose own could not be read to its end."""
-MAX_STACK = 20_000
-"""Characters kept of a stack trace, its end: that is where it failed."""
-
-CANCELLATIONS = (asyncio.CancelledError, KeyboardInterrupt, GeneratorExit)
-"""What ends a block without a failure in it."""
 
 
 class Root:
@@ -46,6 +40,64 @@ class Root:
 
 ROOT = Root()
 """As `parent=`: the span stands at the top of its run, whatever is current."""
+
+
+class RunLike(Protocol):
+    """What a span needs of its run. `Run` has it; naming that class here would be a circle."""
+
+    id: str
+    encoded_id: bytes
+    live: bool
+    offset: int
+    agent: str | None
+
+    @property
+    def core(self) -> Core:
+        """What it writes through."""
+        ...
+
+    @property
+    def terminated(self) -> bool:
+        """Whether it was terminated on the server."""
+        ...
+
+    @property
+    def termination_reason(self) -> str | None:
+        """Why it was terminated."""
+        ...
+
+    def refuse(self) -> None:
+        """Report the termination: call the callback, or raise `RunTerminated`."""
+        ...
+
+    def anchor(self, parent: Span | str | Root | None) -> str | None:
+        """Return the id to record as the parent of a span that begins now."""
+        ...
+
+    def finish(self, status: Status = "complete", *, finished_at: datetime | None = None) -> None:
+        """Record that it has ended."""
+        ...
+
+    def span(
+        self,
+        schema_name: str,
+        payload: Mapping[str, Any] | Any = None,
+        *,
+        parent: Span | str | Root | None = None,
+    ) -> Span:
+        """Return a further span of it, which begins when its block is entered."""
+        ...
+
+    def start_span(
+        self,
+        schema_name: str,
+        payload: Mapping[str, Any] | Any = None,
+        *,
+        parent: Span | str | Root | None = None,
+        started_at: datetime | None = None,
+    ) -> Span:
+        """Return a further span of it that has begun."""
+        ...
 
 
 class Span(Block):
@@ -74,7 +126,7 @@ class Span(Block):
         "schema_name",
     )
 
-    def __init__(self, run: Run, schema_name: str, payload: Any, parent: Any) -> None:
+    def __init__(self, run: RunLike, schema_name: str, payload: Any, parent: Any) -> None:
         self.run = run
         """The run it belongs to."""
         self.schema_name = schema_name
@@ -231,24 +283,13 @@ class Span(Block):
     def _result_member(self, error: BaseException | None) -> bytes:
         result, self._result = self._result, None
         if error is not None:
-            result = {**_members(result, self.run.core.limit), "error": described(error)}
+            result = {**result_members(result, self.run.core.limit), "error": exception_info(error)}
         if result is None:
             return b""
         return b',"result_payload":' + self.run.core.payload(self.schema_name, result)
 
     def __repr__(self) -> str:
         return f"<Span {self.schema_name} {self.id or 'not begun'}>"
-
-
-def status_member(status: str) -> bytes:
-    """Return a status as a further member of a JSON object, defaulting to `complete`."""
-    member = STATUSES.get(str.__str__(status)) if isinstance(cast("object", status), str) else None
-    if member is None:
-        expected = ", ".join(STATUSES)
-        failures.note(
-            "finish", ValueError(f"status must be one of {expected}, got {shown(status)}")
-        )
-    return member or STATUSES["complete"]
 
 
 class _Current:
@@ -265,33 +306,3 @@ class _Current:
 
     def __exit__(self, *_: object) -> None:
         leave(self._entered)
-
-
-def moment(given: datetime, now: int) -> int:
-    """A moment that the host names, in nanoseconds; now if it is none: the step counts for more."""
-    try:
-        return unix_ns(given)
-    except Exception as error:  # noqa: BLE001 - whatever it is, it is no datetime
-        failures.note("time", error)
-        return now
-
-
-def described(error: BaseException) -> dict[str, str]:
-    """An exception as the `error` of a result."""
-    from prefactor_recorder.encoding.exception_info import message_of, stack_of  # noqa: PLC0415 - only what fails comes here
-
-    return {
-        "error_type": type(error).__qualname__,
-        "message": message_of(error),
-        "stacktrace": stack_of(error, MAX_STACK),
-    }
-
-
-def _members(result: Any, limit: int) -> dict[str, Any]:
-    """A result as a dict that `error` can be added to."""
-    import orjson  # noqa: PLC0415 - only what fails comes here
-
-    from prefactor_recorder.encoding.values import encode_object  # noqa: PLC0415
-
-    members: dict[str, Any] = orjson.loads(encode_object(result, limit))
-    return members

@@ -8,14 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from prefactor_recorder.delivery.batch_size import FRAME, TRUST, BatchLimits
 from prefactor_recorder.delivery.polling import Polls
 from prefactor_recorder.delivery.throttle import (
     CALM,
-    FRAME,
     LONGEST,
     LONGEST_ASKED,
-    TRUST,
-    Allowance,
     Pace,
     as_asked,
     backoff,
@@ -138,7 +136,7 @@ def test_recovery_goes_faster_when_it_goes_well() -> None:
 
 def test_a_size_that_was_refused_is_halved_until_one_item_is_left() -> None:
     """The item to blame is found in ten requests of a thousand, and the size is back then."""
-    allowance = Allowance(1000, 4000)
+    allowance = BatchLimits(1000, 4000)
     halvings = 0
     while allowance.items > 1:
         allowance.refused(allowance.items)
@@ -150,7 +148,7 @@ def test_a_size_that_was_refused_is_halved_until_one_item_is_left() -> None:
 
 def test_a_limit_of_the_server_is_learned() -> None:
     """What was refused is not tried again before many requests have succeeded."""
-    allowance = Allowance(1000, 4000)
+    allowance = BatchLimits(1000, 4000)
     allowance.refused(1000)
     allowance.too_large(4000)
     for _ in range(TRUST - 1):
@@ -162,7 +160,7 @@ def test_a_limit_of_the_server_is_learned() -> None:
 
 def test_trouble_shrinks_requests_and_success_restores_them() -> None:
     """A server that fails on large requests gets small ones; each success doubles them."""
-    allowance = Allowance(1000, 4000)
+    allowance = BatchLimits(1000, 4000)
     allowance.troubled(1000)
     allowance.troubled(500)
     assert allowance.items == 250

@@ -19,12 +19,11 @@ from langchain_core.retrievers import BaseRetriever
 from langchain_core.runnables import Runnable, RunnableLambda, RunnableParallel
 from langchain_core.tools import ToolException, tool
 
-from prefactor_recorder.current import current_span
 from prefactor_recorder.errors import RunTerminated
 from prefactor_recorder.guard import failures
 from prefactor_recorder.integrations._common.steps import MAX_OPEN
 from prefactor_recorder.integrations.langchain import PrefactorCallbackHandler
-from prefactor_recorder.run import Run
+from prefactor_recorder.run import Run, current_span
 from prefactor_recorder.testing import InMemoryRecorder
 from told import name_of, outline, the_span
 

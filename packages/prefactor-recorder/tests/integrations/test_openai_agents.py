@@ -26,7 +26,6 @@ from agents.tracing.spans import SpanImpl
 from openai import AsyncOpenAI
 
 from model_api import ModelApi, model_api
-from prefactor_recorder.current import current_span
 from prefactor_recorder.errors import RunTerminated
 from prefactor_recorder.integrations.openai_agents import (
     SPAN_TYPES,
@@ -34,7 +33,7 @@ from prefactor_recorder.integrations.openai_agents import (
     StopWhenTerminated,
     record_agents,
 )
-from prefactor_recorder.run import Run
+from prefactor_recorder.run import Run, current_span
 from prefactor_recorder.testing import InMemoryRecorder
 from told import outline, the_span
 

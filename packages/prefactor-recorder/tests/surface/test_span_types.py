@@ -22,7 +22,8 @@ from prefactor_http.models import (
 )
 from prefactor_recorder.errors import ConfigurationError
 from prefactor_recorder.span_types import data_risk
-from prefactor_recorder.span_types.registry import MAX_FUNCTIONS, SpanTypes
+from prefactor_recorder.span_types.registry import SpanTypes
+from prefactor_recorder.span_types.span_type import MAX_FUNCTIONS
 
 
 class Prompt(BaseModel):

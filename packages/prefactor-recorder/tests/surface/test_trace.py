@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from prefactor_recorder import guard
-from prefactor_recorder.current import current_span
 from prefactor_recorder.errors import ConfigurationError, RunTerminated
+from prefactor_recorder.run import current_span
 from prefactor_recorder.span_types.generators import MAX_ITEM_BYTES, MAX_ITEMS, OMITTED
 from prefactor_recorder.span_types.registry import SpanTypes
 from prefactor_recorder.testing import InMemoryRecorder

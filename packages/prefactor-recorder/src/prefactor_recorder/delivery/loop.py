@@ -11,10 +11,11 @@ import contextlib
 import math
 from typing import TYPE_CHECKING, Any, Protocol
 
+from prefactor_recorder.delivery.batch_size import BatchLimits
 from prefactor_recorder.delivery.client import Sender
 from prefactor_recorder.delivery.polling import Polls
 from prefactor_recorder.delivery.responses import Exchange
-from prefactor_recorder.delivery.throttle import Allowance, Pace
+from prefactor_recorder.delivery.throttle import Pace
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -56,7 +57,7 @@ class Engine:
             probe_interval=settings.probe_interval,
             in_flight=settings.requests_in_flight,
         )
-        self._allowance = Allowance(settings.batch_items, settings.batch_bytes)
+        self._allowance = BatchLimits(settings.batch_items, settings.batch_bytes)
         self._polls = Polls(settings.poll_interval)
         self._wake = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None

@@ -11,6 +11,7 @@ import math
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
+from prefactor_recorder.delivery.batch_size import FRAME
 from prefactor_recorder.delivery.outcomes import Fate, Verdict
 from prefactor_recorder.delivery.rejections import Refusals
 from prefactor_recorder.delivery.repair import (
@@ -21,7 +22,7 @@ from prefactor_recorder.delivery.repair import (
 )
 from prefactor_recorder.delivery.run_queue import Batch, Item, Lane, LaneState
 from prefactor_recorder.delivery.settlement import Settlement
-from prefactor_recorder.delivery.throttle import FRAME, LONGEST, backoff
+from prefactor_recorder.delivery.throttle import LONGEST, backoff
 from prefactor_recorder.encoding.record import Operation
 
 if TYPE_CHECKING:

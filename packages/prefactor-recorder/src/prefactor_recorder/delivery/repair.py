@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import orjson
 
-from prefactor_recorder.delivery.throttle import FRAME
+from prefactor_recorder.delivery.batch_size import FRAME
 from prefactor_recorder.encoding.record import START_LENGTH, Operation, Record
 from prefactor_recorder.encoding.truncation import cut
 

@@ -22,12 +22,13 @@ from prefactor_recorder.delivery.outcomes import (
 from prefactor_recorder.guard import tell
 
 if TYPE_CHECKING:
+    from prefactor_recorder.delivery.batch_size import BatchLimits
     from prefactor_recorder.delivery.client import Sender
     from prefactor_recorder.delivery.parts import Parts
     from prefactor_recorder.delivery.polling import Polls
     from prefactor_recorder.delivery.run_queue import Batch
     from prefactor_recorder.delivery.settlement import Settlement
-    from prefactor_recorder.delivery.throttle import Allowance, Pace
+    from prefactor_recorder.delivery.throttle import Pace
 
 SUSPICIOUS = 2
 """Items in a row of which each alone makes the server refuse a request: after more, it is the
@@ -38,7 +39,7 @@ class Exchange:
     """Sends requests and acts on what comes back."""
 
     def __init__(
-        self, parts: Parts, sender: Sender, pace: Pace, allowance: Allowance, polls: Polls
+        self, parts: Parts, sender: Sender, pace: Pace, allowance: BatchLimits, polls: Polls
     ) -> None:
         """Share the parts; nothing is sent yet."""
         self._parts = parts

@@ -13,15 +13,17 @@ import os
 import random
 import threading
 import time
+from importlib import import_module
 from typing import TYPE_CHECKING
 
+from prefactor_recorder.client_check import require_client
 from prefactor_recorder.delivery.flush_request import Ticket
-from prefactor_recorder.delivery.loading import load_engine
 from prefactor_recorder.delivery.log import Notices
 from prefactor_recorder.delivery.parts import Parts
 from prefactor_recorder.delivery.planner import Planner
 from prefactor_recorder.delivery.stats import DeliveryStats
 from prefactor_recorder.delivery.throttle import LONGEST, backoff
+from prefactor_recorder.fork import loading
 from prefactor_recorder.guard import tell
 
 if TYPE_CHECKING:
@@ -273,3 +275,19 @@ class Delivery:
 
 def _nobody_waits() -> None:
     """Said by a ticket that was handed in for the sake of its records alone."""
+
+
+def load_engine() -> type[Engine]:
+    """Import the HTTP client and return the engine, holding off forks meanwhile.
+
+    The import takes a few tenths of a second after the first record, which is just when a
+    program that preloads its workers forks.
+    """
+    with loading:
+        require_client()
+        # Codecs are loaded by the first look at a host name otherwise, unprotected.
+        import_module("encodings.idna")
+
+        from prefactor_recorder.delivery.loop import Engine  # noqa: PLC0415 - it loads the HTTP client
+
+    return Engine

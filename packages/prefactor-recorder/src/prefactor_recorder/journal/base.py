@@ -97,3 +97,68 @@ class Journal(Protocol):
     def after_fork(self) -> None:
         """In a forked child: start empty. What was inherited is the parent's to deliver."""
         ...
+
+
+class RecordSource(Protocol):
+    """A segment on disk or a queue in memory: records are appended, read and settled in it."""
+
+    committed: int
+    expected: int
+    settled: int
+    sealed: bool
+    damaged: int
+
+    @property
+    def disk_bytes(self) -> int:
+        """Bytes it takes on disk."""
+        ...
+
+    @property
+    def unread(self) -> int:
+        """Bytes that another `read` may bring."""
+        ...
+
+    @property
+    def is_done(self) -> bool:
+        """Whether everything was read and settled, and nothing can follow."""
+        ...
+
+    def read(self, limit: int) -> list[Entry]:
+        """Return the next entries, about `limit` bytes of them."""
+        ...
+
+    def settle(self, places: Iterable[Place]) -> None:
+        """Mark records as settled."""
+        ...
+
+    def seal(self) -> None:
+        """Append nothing from now on."""
+        ...
+
+    def discard(self) -> None:
+        """Delete everything."""
+        ...
+
+    def shut(self) -> None:
+        """Close what is open."""
+        ...
+
+
+class Place:
+    """One record in a segment on disk, or in a queue in memory."""
+
+    __slots__ = ("end", "is_settled", "source", "start")
+
+    def __init__(self, source: RecordSource, start: int, end: int) -> None:
+        """Keep where the record begins and ends in its source."""
+        self.source = source
+        self.start = start
+        self.end = end
+        self.is_settled = False
+
+
+def place_of(entry: Entry) -> Place:
+    """What a journal of this package put into an entry."""
+    if not isinstance(entry.place, Place):
+        raise TypeError("the entry is not from this journal")
+    return entry.place

@@ -7,8 +7,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from prefactor_recorder.encoding.record import FRAME_SIZE, decode
-from prefactor_recorder.journal.base import Entry
-from prefactor_recorder.place import Place, place_of
+from prefactor_recorder.journal.base import Entry, Place, place_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

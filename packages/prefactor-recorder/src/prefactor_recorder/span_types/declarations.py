@@ -1,15 +1,18 @@
-"""The three ways to declare span types: by name, by tracing a function, by including others."""
+"""The two ways to declare a span type: by name, and by tracing a function."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
+from prefactor_recorder.span_types import tracing
+from prefactor_recorder.span_types.span_type import new_span_type
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from prefactor_recorder.span_types.data_risk import RiskLike
-    from prefactor_recorder.span_types.registry import SpanType, SpanTypes
+    from prefactor_recorder.span_types.span_type import SpanType
 
     Traceable = Callable[..., Any] | classmethod[Any, Any, Any]
 
@@ -20,8 +23,8 @@ class Declaring:
     """What can be declared on a recorder as well as on a `SpanTypes`."""
 
     @abstractmethod
-    def _declarations(self) -> SpanTypes:
-        """Where the declarations go."""
+    def declare(self, span_type: SpanType) -> None:
+        """Add a span type."""
         ...
 
     def span_type(
@@ -55,8 +58,6 @@ class Declaring:
         Raises:
             ConfigurationError: A part of it cannot be used, or the name is declared differently.
         """
-        from prefactor_recorder.span_types.registry import new_span_type  # noqa: PLC0415 - it is built on this module
-
         declared = new_span_type(
             name,
             params=params,
@@ -66,16 +67,8 @@ class Declaring:
             template=template,
             data_risk=data_risk,
         )
-        self._declarations().declare(declared)
+        self.declare(declared)
         return declared
-
-    def include(self, types: SpanTypes) -> None:
-        """Add the span types of another set, those included that are declared in it later.
-
-        Raises:
-            ConfigurationError: A name is declared differently in both.
-        """
-        self._declarations().include(types)
 
     @overload
     def trace(self, function: F, /) -> F: ...
@@ -123,8 +116,6 @@ class Declaring:
         Raises:
             ConfigurationError: It is no function, or the name is declared differently.
         """
-        from prefactor_recorder.span_types import tracing  # noqa: PLC0415 - like `span_types`, it is built on this module
-
         if callable(name) or isinstance(name, staticmethod | classmethod):
             return self.trace()(cast("Any", name))
 
@@ -133,7 +124,7 @@ class Declaring:
                 method = cast("Any", function)
                 return type(method)(decorate(method.__func__))
             return tracing.declared(
-                self._declarations(),
+                self.declare,
                 function,
                 name,
                 capture_arguments=capture_arguments,

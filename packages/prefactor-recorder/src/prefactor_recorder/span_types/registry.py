@@ -4,109 +4,23 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import inspect
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
-from numbers import Number
-from typing import TYPE_CHECKING, Any, cast
+from dataclasses import dataclass, replace
+from typing import Any, cast
 
-import orjson
-
-from prefactor_recorder.corrections import schema_name, shown
-from prefactor_recorder.encoding.values import MAX_SCHEMA_DEPTH, encode, nests_deeper
+from prefactor_recorder.corrections import shown
+from prefactor_recorder.encoding.values import encode
 from prefactor_recorder.errors import ConfigurationError
-from prefactor_recorder.guard import failures
-from prefactor_recorder.span_types.data_risk import checked
 from prefactor_recorder.span_types.declarations import Declaring
 from prefactor_recorder.span_types.introspection import underlying
-
-if TYPE_CHECKING:
-    from prefactor_recorder.span_types.data_risk import RiskLike
-
-ANY_OBJECT = {"type": "object"}
-MAX_FUNCTIONS = 8
-"""Traced functions of one span type that its schemas tell apart; with more they say nothing."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class SpanType:
-    """One kind of step. Made by `span_type`, or by tracing a function.
-
-    `params` and `result` are what they were declared as; `params_schema` and `result_schema` are
-    the JSON Schemas (draft 2020-12) that are sent.
-    """
-
-    name: str
-    """What spans of this type are recorded under, such as `agent:llm`."""
-    params: Any = None
-    """What goes in: a JSON Schema or a type; None if nothing was declared."""
-    result: Any = None
-    """What comes out, likewise."""
-    title: str | None = None
-    """What people call it."""
-    description: str | None = None
-    """What it is."""
-    template: str | None = None
-    """A Liquid template for a line about each span; see the how-to on schemas and summaries."""
-    data_risk: Mapping[str, Any] | None = None
-    """What it may do and which data it sees."""
-    functions: tuple[Callable[..., Any], ...] = field(default=(), compare=False, repr=False)
-    """The traced functions that record under this name."""
-    constants: Mapping[str, Any] = field(default_factory=dict[str, Any], compare=False, repr=False)
-    """Schemas of members that payloads of traced functions have besides the arguments."""
-
-    @property
-    def params_schema(self) -> dict[str, Any]:
-        """The JSON Schema of payloads: as declared, else from the traced functions' type hints."""
-        # Only when a run is registered, not at import.
-        from prefactor_recorder.span_types import function_schemas  # noqa: PLC0415
-
-        if self.params is None and 0 < len(self.functions) <= MAX_FUNCTIONS:
-            return function_schemas.parameters_schema(*self.functions, constants=self.constants)
-        return _schema(self.params, function_schemas.schema_of)
-
-    @property
-    def result_schema(self) -> dict[str, Any]:
-        """The JSON Schema of results, likewise."""
-        from prefactor_recorder.span_types import function_schemas  # noqa: PLC0415
-
-        if self.result is None and 0 < len(self.functions) <= MAX_FUNCTIONS:
-            return function_schemas.result_schema(*self.functions)
-        return _schema(self.result, function_schemas.result_schema_of)
-
-    def wire(self) -> dict[str, Any]:
-        """The declaration as the API takes it."""
-        optional = {
-            "title": self.title,
-            "description": self.description or self._documentation(),
-            "template": self.template,
-            "data_risk": self.data_risk,
-        }
-        return {
-            "name": self.name,
-            "params_schema": self.params_schema,
-            "result_schema": self.result_schema,
-        } | {name: value for name, value in optional.items() if value is not None}
-
-    def _documentation(self) -> str | None:
-        """The first paragraph of the docstring, if there is one function to speak of."""
-        if len(self.functions) != 1:
-            return None
-        text = inspect.getdoc(underlying(self.functions[0]))
-        return " ".join(text.partition("\n\n")[0].split()) if text else None
-
-
-def _schema(declared: Any, describe: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
-    if declared is None:
-        return dict(ANY_OBJECT)
-    if isinstance(declared, Mapping):
-        return dict(cast("Mapping[str, Any]", declared))
-    return describe(declared)
-
-
-_SAID = ("params", "result", "title", "description", "template", "data_risk")
+from prefactor_recorder.span_types.span_type import (
+    DECLARED_FIELDS,
+    MAX_FUNCTIONS,
+    SpanType,
+    declared_name,
+)
 
 
 @dataclass(frozen=True)
@@ -156,7 +70,7 @@ class _Entry:
 def _merged(first: SpanType, second: SpanType) -> SpanType:
     """What two declarations of one name say together, each about what the other leaves out."""
     said: dict[str, Any] = {}
-    for name in _SAID:
+    for name in DECLARED_FIELDS:
         one, other = getattr(first, name), getattr(second, name)
         if one is not None and other is not None and one != other:
             raise _conflict(first.name, name)
@@ -165,7 +79,9 @@ def _merged(first: SpanType, second: SpanType) -> SpanType:
 
 
 def _difference(first: SpanType, second: SpanType) -> str:
-    return ", ".join(name for name in _SAID if getattr(first, name) != getattr(second, name))
+    return ", ".join(
+        name for name in DECLARED_FIELDS if getattr(first, name) != getattr(second, name)
+    )
 
 
 def _conflict(name: str, what: str) -> ConfigurationError:
@@ -206,9 +122,6 @@ class SpanTypes(Declaring):
         self._version: bytes | None = None
         for types in included:
             self.include(types)
-
-    def _declarations(self) -> SpanTypes:
-        return self
 
     def include(self, types: SpanTypes) -> None:
         """Add the types of another set, those included that are declared in it later.
@@ -295,63 +208,3 @@ class SpanTypes(Declaring):
 
 def _functions(entries: Mapping[str, _Entry]) -> list[tuple[Callable[..., Any], ...]]:
     return [entry.traced.functions if entry.traced else () for entry in entries.values()]
-
-
-def new_span_type(
-    name: Any,
-    *,
-    params: Any = None,
-    result: Any = None,
-    data_risk: RiskLike | None = None,
-    **texts: Any,
-) -> SpanType:
-    """A span type, checked.
-
-    Raises:
-        ConfigurationError: A part of it cannot be used; the message says which.
-    """
-    name = declared_name(name)
-    for field_name in ("title", "description", "template"):
-        text = texts.get(field_name)
-        if text is not None and not isinstance(text, str):
-            raise ConfigurationError(f"{field_name} of span type {name!r} must be text")
-    return SpanType(
-        name=name,
-        params=_declared(name, "params", params),
-        result=_declared(name, "result", result),
-        data_risk=None if data_risk is None else checked(data_risk),
-        **texts,
-    )
-
-
-def declared_name(name: object) -> str:
-    """The name of a span type, made to fit like that of a span.
-
-    Raises:
-        ConfigurationError: It is neither text nor a number.
-    """
-    if isinstance(name, bool) or not isinstance(name, str | Number):
-        raise ConfigurationError(f"a span type's name must be text, got {shown(name)}")
-    return schema_name(name, None)
-
-
-def _declared(name: str, part: str, declared: Any) -> Any:
-    if isinstance(declared, Mapping):
-        if nests_deeper(declared, MAX_SCHEMA_DEPTH):
-            # Servers would refuse the registration, and with it the run.
-            failures.note(
-                f"{part} of span type {name!r}",
-                ValueError(f"nested more than {MAX_SCHEMA_DEPTH} levels; any object is declared"),
-            )
-            return dict(ANY_OBJECT)
-        try:
-            # A copy, so that nobody changes it after it was compared with others.
-            return orjson.loads(orjson.dumps(declared))
-        except (TypeError, ValueError) as error:
-            raise ConfigurationError(f"{part} of span type {name!r} is no JSON: {error}") from None
-    if isinstance(declared, str | bytes | int | float | list):
-        kind = type(cast("Any", declared)).__name__
-        raise ConfigurationError(
-            f"{part} of span type {name!r} must be a JSON Schema or a type, not {kind}"
-        )
-    return declared

@@ -14,10 +14,9 @@ import types
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from prefactor_recorder.context import innermost
 from prefactor_recorder.errors import ConfigurationError
 from prefactor_recorder.guard import warn_once
-from prefactor_recorder.span import Span
+from prefactor_recorder.run import current_run
 from prefactor_recorder.span_types.arguments import Arguments
 from prefactor_recorder.span_types.generators import (
     Items,
@@ -27,13 +26,14 @@ from prefactor_recorder.span_types.generators import (
     stepwise_async,
 )
 from prefactor_recorder.span_types.introspection import kind_of
-from prefactor_recorder.span_types.registry import ANY_OBJECT, declared_name, new_span_type
+from prefactor_recorder.span_types.span_type import ANY_OBJECT, declared_name, new_span_type
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from prefactor_recorder.run import Run
-    from prefactor_recorder.span_types.registry import SpanTypes
+    from prefactor_recorder.span import Span
+    from prefactor_recorder.span_types.span_type import SpanType
 
 
 class Tracing:
@@ -78,8 +78,8 @@ class Tracing:
 
     def run(self) -> Run | None:
         """The run to record in; None if there is none, or it is not recorded."""
-        found = innermost()
-        if found is None:
+        run = current_run()
+        if run is None:
             warn_once(
                 "trace",
                 "%s was called outside every run, and is not recorded there: call it inside "
@@ -87,7 +87,6 @@ class Tracing:
                 self._name,
             )
             return None
-        run = found.run if isinstance(found, Span) else found
         return run if run.live else None
 
     def _payload(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any] | None:
@@ -95,7 +94,7 @@ class Tracing:
 
 
 def declared(
-    types: SpanTypes,
+    declare: Callable[[SpanType], None],
     function: Any,
     name: str | None,
     *,
@@ -124,7 +123,7 @@ def declared(
         functions=(function,),
         constants={member: {"type": "string"} for member in constants},
     )
-    types.declare(span_type)
+    declare(span_type)
     return traced(
         function,
         name,

@@ -13,10 +13,10 @@ import inspect
 import threading
 from typing import TYPE_CHECKING, Any
 
-from prefactor_recorder.current import current_run
 from prefactor_recorder.guard import guarded, warn_once
 from prefactor_recorder.integrations._common.call import Call, payload_of
 from prefactor_recorder.integrations._common.streams import subclass_of, watch
+from prefactor_recorder.run import current_run
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping

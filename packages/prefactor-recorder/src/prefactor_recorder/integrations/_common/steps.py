@@ -11,17 +11,19 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
 from prefactor_recorder.context import innermost
-from prefactor_recorder.current import current_run
 from prefactor_recorder.guard import failures, warn_once
-from prefactor_recorder.span import CANCELLATIONS, ROOT, Span
+from prefactor_recorder.outcome import CANCELLATIONS
+from prefactor_recorder.run import current_run
+from prefactor_recorder.span import ROOT, Span
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
 
+    from prefactor_recorder.outcome import Status
     from prefactor_recorder.recorder import Recorder
     from prefactor_recorder.run import Run
-    from prefactor_recorder.span import Root, Status
+    from prefactor_recorder.span import Root, RunLike
     from prefactor_recorder.span_types.registry import SpanTypes
 
 MAX_OPEN = 10_000
@@ -147,7 +149,7 @@ class Steps:
         place: Span | Root | None = None
         if parent is not None:
             place = parent.place_below()
-            run: Run | None = place.run
+            run: RunLike | None = place.run
         else:
             run, above = current_run(), None
         if run is None:
@@ -215,7 +217,7 @@ class Steps:
         return step
 
 
-def _made(payload: Callable[[], Mapping[str, Any]], run: Run) -> Mapping[str, Any] | None:
+def _made(payload: Callable[[], Mapping[str, Any]], run: RunLike) -> Mapping[str, Any] | None:
     """What went in. A step is recorded without it rather than not at all: others hang from it."""
     try:
         return payload() if run.live else None

@@ -11,7 +11,7 @@ from prefactor_recorder.integrations.langchain.payloads import message, plain
 if TYPE_CHECKING:
     from langchain_core.outputs import Generation, LLMResult
 
-    from prefactor_recorder.span import Status
+    from prefactor_recorder.outcome import Status
 
 _PROMPT = ("input_tokens", "prompt_tokens", "inputTokens", "prompt_token_count")
 _COMPLETION = ("output_tokens", "completion_tokens", "outputTokens", "candidates_token_count")

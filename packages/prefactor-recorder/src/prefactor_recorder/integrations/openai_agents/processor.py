@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from prefactor_recorder.errors import RunTerminated
 from prefactor_recorder.guard import guarded
 from prefactor_recorder.integrations._common.optional import missing_library
-from prefactor_recorder.span import CANCELLATIONS, MAX_STACK
+from prefactor_recorder.outcome import CANCELLATIONS, MAX_STACK
 
 try:
     import agents
@@ -40,8 +40,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from prefactor_recorder.integrations._common.steps import Step
+    from prefactor_recorder.outcome import Status
     from prefactor_recorder.recorder import Recorder
-    from prefactor_recorder.span import Span, Status
+    from prefactor_recorder.span import Span
 
 __all__ = [
     "SPAN_TYPES",

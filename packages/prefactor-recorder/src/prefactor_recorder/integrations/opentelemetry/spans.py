@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
     from opentelemetry.sdk.trace import ReadableSpan
 
-    from prefactor_recorder.span import Status
+    from prefactor_recorder.outcome import Status
+    from prefactor_recorder.span import RunLike
 
 MAX_OPEN = 10_000
 """Spans watched at once."""
@@ -208,7 +209,7 @@ class Traces:
             above = above.above
         return None
 
-    def _place(self, watched: _Watched, source: ReadableSpan) -> tuple[Run, Any] | None:
+    def _place(self, watched: _Watched, source: ReadableSpan) -> tuple[RunLike, Any] | None:
         """The run that a span belongs to, and what it hangs from there."""
         above = self._nearest(watched)
         outside = watched.outside

@@ -14,12 +14,12 @@ from prefactor_recorder.journal.spool.segment import Segment
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
+    from prefactor_recorder.journal.base import RecordSource
     from prefactor_recorder.journal.spool.process_files import SpoolFiles
 
 PATIENCE = 0.25
 """Seconds that the delivery thread waits for a call that records; one takes a few millionths."""
 
-Source = Segment | MemoryQueue
 """Records in the order they came."""
 
 
@@ -59,10 +59,10 @@ class Writer:
         self._files = files
         self._note = note
         self._lock = threading.RLock()
-        self.sources: tuple[Source, ...] = ()
+        self.sources: tuple[RecordSource, ...] = ()
         self.dropped = self.late = 0
         # The source that is being filled; in `_segment` again if it is a file.
-        self._current: Source | None = None
+        self._current: RecordSource | None = None
         self._segment: Segment | None = None
         self._descriptor = -1
         # Bytes that may be written to the segment without asking.
@@ -153,11 +153,11 @@ class Writer:
         self.dropped += 1
         return False
 
-    def _begin(self, source: Source) -> None:
+    def _begin(self, source: RecordSource) -> None:
         self.sources = (*self.sources, source)
         self._switch(source)
 
-    def _switch(self, source: Source) -> None:
+    def _switch(self, source: RecordSource) -> None:
         old = self._current
         self._current = source
         self._segment = source if isinstance(source, Segment) else None
@@ -235,7 +235,7 @@ class Writer:
             return False
         return True
 
-    def renew(self, old: Source) -> None:
+    def renew(self, old: RecordSource) -> None:
         """Begin a new file if everything in the current one is settled, so that it can go."""
         if old is not self._current:
             return
@@ -253,7 +253,7 @@ class Writer:
                 return
         new.discard()
 
-    def retire(self, source: Source) -> None:
+    def retire(self, source: RecordSource) -> None:
         """Delete a source that is done, or leave it for the next time that it is asked for."""
         with contextlib.suppress(TimeoutError):
             with self._patiently():
@@ -261,7 +261,7 @@ class Writer:
                 self._grant()
             source.discard()
 
-    def abandon(self, source: Source) -> None:
+    def abandon(self, source: RecordSource) -> None:
         """Leave a file that cannot be read to somebody else."""
         with contextlib.suppress(TimeoutError):
             with self._patiently():

@@ -8,8 +8,9 @@ import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from prefactor_recorder.journal.base import RecordSource, place_of
 from prefactor_recorder.journal.memory import MemoryQueue
-from prefactor_recorder.journal.spool.append import Source, Writer
+from prefactor_recorder.journal.spool.append import Writer
 from prefactor_recorder.journal.spool.dead_letters import (
     LETTERS,
     append_letter,
@@ -22,14 +23,12 @@ from prefactor_recorder.journal.spool.process_files import SpoolFiles
 from prefactor_recorder.journal.spool.process_lock import CAN_LOCK
 from prefactor_recorder.journal.spool.segment import Segment, process_of
 from prefactor_recorder.journal.spool.warnings import Notes
-from prefactor_recorder.place import place_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
-    from prefactor_recorder.journal.base import Entry
-    from prefactor_recorder.place import Place
+    from prefactor_recorder.journal.base import Entry, Place
 
 MIB = 1024 * 1024
 ADOPTION_INTERVAL = 30.0
@@ -154,7 +153,7 @@ class SpoolJournal:
             return own
         return own + self._read(self._adopted, limit - sum(entry.size for entry in own))
 
-    def _read(self, sources: Sequence[Source], limit: int) -> list[Entry]:
+    def _read(self, sources: Sequence[RecordSource], limit: int) -> list[Entry]:
         entries: list[Entry] = []
         for source in sources:
             if limit <= 0:
@@ -175,7 +174,7 @@ class SpoolJournal:
 
     def settle(self, entries: Iterable[Entry]) -> None:
         """Forget entries that the server has taken."""
-        places: dict[Source, list[Place]] = {}
+        places: dict[RecordSource, list[Place]] = {}
         for entry in entries:
             place = place_of(entry)
             places.setdefault(place.source, []).append(place)
@@ -184,7 +183,7 @@ class SpoolJournal:
                 for source, settled in places.items():
                     self._settle(source, settled)
 
-    def _settle(self, source: Source, places: list[Place]) -> None:
+    def _settle(self, source: RecordSource, places: list[Place]) -> None:
         source.settle(places)
         if not source.is_done:
             self._writer.renew(source)
@@ -205,7 +204,7 @@ class SpoolJournal:
             self._unkept += 1
             self._unkept_last = f"{entry.record.key}, {refusal.get('message')}: {error}"
 
-    def _letters_of(self, source: Source) -> Path:
+    def _letters_of(self, source: RecordSource) -> Path:
         """The file beside the segment: what a dead process left stays together."""
         if isinstance(source, Segment):
             return source.path.with_name(f"{process_of(source.path)}{LETTERS}")
@@ -314,7 +313,7 @@ class SpoolJournal:
         self._writer.reset(self._files, self._notes.add)
         self._start()
 
-    def _retire(self, source: Source) -> None:
+    def _retire(self, source: RecordSource) -> None:
         damaged = source.damaged
         if damaged:
             self._notes.add(f"{damaged} damaged bytes of the spool were passed over")
@@ -328,7 +327,7 @@ class SpoolJournal:
         else:
             self._writer.retire(source)
 
-    def _abandon(self, source: Source) -> None:
+    def _abandon(self, source: RecordSource) -> None:
         if isinstance(source, Segment) and source in self._adopted:
             self._adopted = tuple(other for other in self._adopted if other is not source)
             self._takeover.abandon(source)
@@ -336,6 +335,6 @@ class SpoolJournal:
             self._writer.abandon(source)
 
 
-def _unsettled(sources: Iterable[Source]) -> int:
+def _unsettled(sources: Iterable[RecordSource]) -> int:
     # An exception out of a signal handler can leave a record uncounted until it is read.
     return sum(max(source.expected - source.settled, 0) for source in sources)

@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING
 
 from prefactor_recorder.encoding.record import FRAME_SIZE, decode
-from prefactor_recorder.journal.base import Entry
+from prefactor_recorder.journal.base import Entry, Place
 from prefactor_recorder.journal.spool.acks import (
     ACK_SIZE,
     Settled,
@@ -17,7 +17,6 @@ from prefactor_recorder.journal.spool.acks import (
 )
 from prefactor_recorder.journal.spool.frames import Scan, frame_end, scan
 from prefactor_recorder.journal.spool.paths import append_file, create_file, open_regular, read_file
-from prefactor_recorder.place import Place
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

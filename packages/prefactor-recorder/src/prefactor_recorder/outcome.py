@@ -1,0 +1,67 @@
+"""How a span or a run ends: its status, its time and the error it ended with."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+from prefactor_recorder.corrections import shown
+from prefactor_recorder.encoding.clock import unix_ns
+from prefactor_recorder.guard import failures
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+Status = Literal["complete", "failed", "cancelled"]
+"""How a span or a run can end."""
+STATUSES: dict[str, bytes] = {
+    "complete": b',"status":"complete"',
+    "failed": b',"status":"failed"',
+    "cancelled": b',"status":"cancelled"',
+}
+MAX_STACK = 20_000
+"""Characters kept of a stack trace, its end: that is where it failed."""
+
+CANCELLATIONS = (asyncio.CancelledError, KeyboardInterrupt, GeneratorExit)
+"""What ends a block without a failure in it."""
+
+
+def status_member(status: str) -> bytes:
+    """Return a status as a further member of a JSON object, defaulting to `complete`."""
+    member = STATUSES.get(str.__str__(status)) if isinstance(cast("object", status), str) else None
+    if member is None:
+        expected = ", ".join(STATUSES)
+        failures.note(
+            "finish", ValueError(f"status must be one of {expected}, got {shown(status)}")
+        )
+    return member or STATUSES["complete"]
+
+
+def moment(given: datetime, now: int) -> int:
+    """A moment that the host names, in nanoseconds; now if it is none: the step counts for more."""
+    try:
+        return unix_ns(given)
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is no datetime
+        failures.note("time", error)
+        return now
+
+
+def exception_info(error: BaseException) -> dict[str, str]:
+    """An exception as the `error` of a result."""
+    from prefactor_recorder.encoding.exception_info import message_of, stack_of  # noqa: PLC0415 - only what fails comes here
+
+    return {
+        "error_type": type(error).__qualname__,
+        "message": message_of(error),
+        "stacktrace": stack_of(error, MAX_STACK),
+    }
+
+
+def result_members(result: Any, limit: int) -> dict[str, Any]:
+    """A result as a dict that `error` can be added to."""
+    import orjson  # noqa: PLC0415 - only what fails comes here
+
+    from prefactor_recorder.encoding.values import encode_object  # noqa: PLC0415
+
+    members: dict[str, Any] = orjson.loads(encode_object(result, limit))
+    return members
