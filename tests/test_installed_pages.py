@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from checkout import files, packages
+from checkout import ROOT, files, packages
 from clean_environment import Environment, build
 from live_server import LiveServer
 from pages import Page, read
@@ -80,6 +80,8 @@ def imports(page: Page) -> str:
     return "\n".join(dict.fromkeys(found)) + "\n"
 
 
+RUN_BLOCK = ROOT / "tests" / "support" / "run_block.py"
+
 RECORDED = [page for page in PAGES if "how-to/record-" in page.name and installs(page)]
 
 
@@ -97,7 +99,7 @@ def test_what_the_page_installs_is_enough(
     for number, code in enumerate([imports(page), *(each.code for each in page.programs)]):
         program = environment.folder / f"program{number}.py"
         program.write_text(code, encoding="utf-8")
-        environment.run(program, **reach)
+        environment.run(RUN_BLOCK, program, **reach)
 
 
 def test_the_pages_that_install_are_found() -> None:

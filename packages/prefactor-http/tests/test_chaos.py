@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from patience import patience
 from prefactor_http import PrefactorHttpClient
 from prefactor_http.testing import FaultPlan, ScriptedServer
 
@@ -25,13 +26,13 @@ async def test_every_write_is_applied_exactly_once(seed: int) -> None:
         truncate=0.07,
         throttle=0.04,
         unavailable=0.04,
-        stall_seconds=30.0,
+        stall_seconds=120.0,
     )
     ledger: dict[str, str] = {}
     async with ScriptedServer() as server:
         instance = server.add_instance()
         server.inject(plan)
-        config = server.config(request_timeout=3.0, max_retries=10)
+        config = server.config(request_timeout=patience(3.0), max_retries=10)
         async with PrefactorHttpClient(config) as client:
 
             async def task(number: int) -> None:

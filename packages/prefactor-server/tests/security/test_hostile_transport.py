@@ -18,13 +18,12 @@ SPELLINGS = (
     "run-path%2fstart",
     "run-path%252fstart",
     "run%2dpath%20",
-    "%72un-path%c0%af",
-    "%c0%b2un-path",
     "run-path.",
     "RUN-PATH",
     "run-path%0a",
     "%ef%bb%bfrun-path",
 )
+NOT_UTF_8 = ("%72un-path%c0%af", "%c0%b2un-path")
 
 
 def agents(server: LiveServer) -> set[str]:
@@ -200,7 +199,7 @@ class TestSmuggling:
         for query in ("status=active&status=complete", "status=active&st%61tus=complete"):
             answer = line.ask("GET", f"/api/v1/agent_instance?{query}")
             assert answer.status == 400
-            assert "more than once" in answer.body["message"]
+            assert answer.body["message"] == "Duplicate query parameter 'status'"
 
     def test_the_method_is_the_method(self, server: LiveServer, line: RawSocket) -> None:
         """Headers and parameters that ask for another method change nothing."""
@@ -258,11 +257,12 @@ class TestPaths:
     def test_an_id_is_taken_as_it_stands(self, server: LiveServer, line: RawSocket) -> None:
         """No spelling but the id's own reaches what it names, and nothing is done to it."""
         register(server, "run-path")
-        for spelling in SPELLINGS:
+        for spelling in (*SPELLINGS, *NOT_UTF_8):
             for method, tail in (("GET", ""), ("POST", "/start"), ("POST", "/terminate")):
                 path = f"/api/v1/agent_instance/{spelling}{tail}"
                 body = b"" if method == "GET" else b'{"reason":"hostile"}'
-                assert line.ask(method, path, body=body).status == 404, path
+                expected = 400 if spelling in NOT_UTF_8 else 404
+                assert line.ask(method, path, body=body).status == expected, path
 
         shown = line.ask("GET", "/api/v1/agent_instance/%72un-path").body["details"]
         assert (shown["id"], shown["status"]) == ("run-path", "pending")
