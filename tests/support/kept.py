@@ -85,7 +85,7 @@ def kept_core(journal: Any, clock: Ticking | None = None, **changes: Any) -> Cor
         journal=journal,
         deliverer=None,
         clock=Clock(ticking.wall, ticking.elapsed),
-        mint=ids.Mint(7),
+        ids=ids.IdGenerator(7),
         **settings,
     )
 
@@ -94,5 +94,5 @@ def kept_run(journal: Any, on_terminated: Any = None, **changes: Any) -> Run:
     """A run of a core like that."""
     core = kept_core(journal, **changes)
     return Run(
-        core, core.mint.mint(START), Registration("a", b',"agent_id":"a"', b""), on_terminated
+        core, core.ids.new_id(START), Registration("a", b',"agent_id":"a"', b""), on_terminated
     )

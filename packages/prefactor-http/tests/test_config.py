@@ -168,6 +168,6 @@ def test_options_are_laid_over_each_other() -> None:
     """What a call says wins, what it leaves open stays, headers are merged."""
     base = RequestOptions(deadline=9, max_retries=2, headers={"A": "1", "B": "1"})
     call = RequestOptions(max_retries=0, headers={"B": "2"})
-    assert base.under(call) == RequestOptions(
+    assert base.merge(call) == RequestOptions(
         deadline=9, max_retries=0, headers={"A": "1", "B": "2"}
     )

@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 
 from prefactor_http import HttpClientConfig, PrefactorHttpClient
-from prefactor_http._transport.connections import SMALL, connect
+from prefactor_http._transport.connections import SMALL_BODY, connect
 from prefactor_http.testing import ScriptedServer
 
 if TYPE_CHECKING:
@@ -53,8 +53,8 @@ async def received(session: aiohttp.ClientSession, **arguments: Any) -> list[byt
     [
         {"data": b"small"},
         {"data": b""},
-        {"data": b"x" * SMALL},
-        {"data": b"x" * (SMALL + 1)},
+        {"data": b"x" * SMALL_BODY},
+        {"data": b"x" * (SMALL_BODY + 1)},
         {"data": b"x" * 1_000_000},
         {"data": b"longer", "headers": {"Content-Length": "4"}},
         {"data": b"said", "headers": {"Content-Type": "text/plain", "X-Other": "1"}},

@@ -22,7 +22,13 @@ from yarl import URL
 from prefactor_http import AgentVersionForRegister, PrefactorRequestError, QualitySchemaForCreate
 from prefactor_http._idempotency import idempotency_key
 from prefactor_http._transport import encoding
-from prefactor_http._transport.encoding import encode_body, query, segment, timestamp, to_json_text
+from prefactor_http._transport.encoding import (
+    encode_body,
+    path_segment,
+    query,
+    timestamp,
+    to_json_text,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -236,7 +242,7 @@ def test_every_timestamp_has_an_offset(moment: datetime, offset: timedelta) -> N
 @given(UNICODE.filter(lambda value: value not in {"", ".", ".."}))
 def test_an_id_stays_one_segment(value: str) -> None:
     """However an id is spelled, the URL has it as one segment, and no other endpoint is reached."""
-    url = URL(f"http://h/api/v1/agent_instance/{segment('id', value)}/start")
+    url = URL(f"http://h/api/v1/agent_instance/{path_segment('id', value)}/start")
     before, found, after = url.raw_path.rsplit("/", 2)
     assert (before, after) == ("/api/v1/agent_instance", "start")
     assert unquote(found) == value
@@ -247,7 +253,7 @@ def test_an_id_stays_one_segment(value: str) -> None:
 def test_an_id_that_names_another_place_is_refused(value: Any) -> None:
     """Empty and dot segments would be resolved away, so they are never sent."""
     with pytest.raises(PrefactorRequestError, match="agent_id") as info:
-        segment("agent_id", value)
+        path_segment("agent_id", value)
     assert info.value.location == "agent_id"
 
 

@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 
 from prefactor_http import BulkItem, BulkRequest, PrefactorHttpClient
-from prefactor_http._transport.connections import LARGE
+from prefactor_http._transport.connections import LARGE_BODY
 from prefactor_http.testing import Drop, Reply, ScriptedServer, Step
 
 TEXT = "x" * 300_000
@@ -42,7 +42,7 @@ async def test_a_bulk_of_large_spans(server: ScriptedServer, own_session: bool) 
     [request] = server.requests
     assert {output.status for output in reply.outputs.values()} == {"success"}
     assert [span["payload"]["text"] for span in server.spans.values()] == [TEXT] * 5
-    assert len(request.body) > LARGE
+    assert len(request.body) > LARGE_BODY
     assert request.headers["content-type"] == "application/json"
     assert request.headers["content-length"] == str(len(request.body))
 
@@ -68,8 +68,8 @@ async def test_around_the_limit(
 ) -> None:
     """The bytes are the same on both sides of the limit."""
     frame = len(b'{"text":""}')
-    body: dict[str, Any] = {"text": "é" * 10 + "y" * (LARGE - frame - 20 + extra)}
+    body: dict[str, Any] = {"text": "é" * 10 + "y" * (LARGE_BODY - frame - 20 + extra)}
     server.script(Reply(body={"status": "success"}))
     await client.request("POST", "/api/v1/x", json_data=body)
-    assert len(server.requests[0].body) == LARGE + extra
+    assert len(server.requests[0].body) == LARGE_BODY + extra
     assert server.requests[0].json == body

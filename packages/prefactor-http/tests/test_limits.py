@@ -10,22 +10,24 @@ import weakref
 import pytest
 
 from prefactor_http import PrefactorHttpClient, PrefactorTimeoutError, RequestOptions
-from prefactor_http._transport.limits import Attempt, Watch
+from prefactor_http._transport.limits import Attempt, TimeoutWatcher
 from prefactor_http.testing import ScriptedServer, Stall
 
 PING = "/api/v1/ping"
 
 
 @pytest.fixture
-async def watch() -> Watch:
+async def watcher() -> TimeoutWatcher:
     """A watch of the running loop."""
-    return Watch(asyncio.get_running_loop())
+    return TimeoutWatcher(asyncio.get_running_loop())
 
 
-async def outlast(watch: Watch, seconds: float, ended: list[float] | None = None) -> None:
+async def outlast(
+    watcher: TimeoutWatcher, seconds: float, ended: list[float] | None = None
+) -> None:
     """Wait for ever under a limit, and note which limit ended it."""
     try:
-        with Attempt(watch, seconds):
+        with Attempt(watcher, seconds):
             await asyncio.Event().wait()
     except TimeoutError:
         if ended is not None:
@@ -33,69 +35,69 @@ async def outlast(watch: Watch, seconds: float, ended: list[float] | None = None
         raise
 
 
-async def test_an_attempt_that_outlasts_its_limit(watch: Watch) -> None:
+async def test_an_attempt_that_outlasts_its_limit(watcher: TimeoutWatcher) -> None:
     """It ends with a timeout, and its task goes on as if nothing had been cancelled."""
     with pytest.raises(TimeoutError):
-        await outlast(watch, 0.01)
+        await outlast(watcher, 0.01)
     task = asyncio.current_task()
     assert task is not None
     assert task.cancelling() == 0
-    assert not watch.running
+    assert not watcher.running
     await asyncio.sleep(0)
 
 
-async def test_limits_end_in_their_own_order(watch: Watch) -> None:
+async def test_limits_end_in_their_own_order(watcher: TimeoutWatcher) -> None:
     """A short limit is kept although a long one began first, and the long one is kept after it."""
     ended: list[float] = []
     limits = [0.09, 0.01, 0.05, 0.03]
     results = await asyncio.gather(
-        *(outlast(watch, seconds, ended) for seconds in limits), return_exceptions=True
+        *(outlast(watcher, seconds, ended) for seconds in limits), return_exceptions=True
     )
     assert all(isinstance(result, TimeoutError) for result in results)
     assert ended == sorted(limits)
 
 
-async def test_one_timer_for_all(watch: Watch) -> None:
+async def test_one_timer_for_all(watcher: TimeoutWatcher) -> None:
     """Attempts of the same length set the timer once, however many there are."""
     set_for: set[float] = set()
     for _ in range(100):
-        with Attempt(watch, 30.0):
-            set_for.add(watch.due)
+        with Attempt(watcher, 30.0):
+            set_for.add(watcher.due)
     assert len(set_for) == 1
-    assert not watch.running
+    assert not watcher.running
 
 
-async def test_a_timer_without_attempts_is_not_set_again(watch: Watch) -> None:
+async def test_a_timer_without_attempts_is_not_set_again(watcher: TimeoutWatcher) -> None:
     """When the timer goes off and nothing runs any more, there is no further one."""
-    with Attempt(watch, 0.01):
+    with Attempt(watcher, 0.01):
         pass
-    assert watch.due < math.inf
+    assert watcher.due < math.inf
     await asyncio.sleep(0.03)
-    assert watch.due == math.inf
+    assert watcher.due == math.inf
 
 
-async def test_no_limit(watch: Watch) -> None:
+async def test_no_limit(watcher: TimeoutWatcher) -> None:
     """An infinite limit sets no timer."""
-    with Attempt(watch, math.inf):
-        assert watch.due == math.inf
+    with Attempt(watcher, math.inf):
+        assert watcher.due == math.inf
 
 
-async def test_a_cancellation_by_somebody_else(watch: Watch) -> None:
+async def test_a_cancellation_by_somebody_else(watcher: TimeoutWatcher) -> None:
     """A task that is cancelled from outside is cancelled, and not timed out."""
-    task = asyncio.create_task(outlast(watch, 30.0))
+    task = asyncio.create_task(outlast(watcher, 30.0))
     await asyncio.sleep(0)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert not watch.running
+    assert not watcher.running
 
 
 @pytest.mark.parametrize("outer_first", [True, False])
-async def test_both_at_once(watch: Watch, outer_first: bool) -> None:
+async def test_both_at_once(watcher: TimeoutWatcher, outer_first: bool) -> None:
     """Cancelled from outside in the moment of its timeout, a task is cancelled."""
-    task = asyncio.create_task(outlast(watch, 30.0))
+    task = asyncio.create_task(outlast(watcher, 30.0))
     await asyncio.sleep(0)
-    [attempt] = watch.running
+    [attempt] = watcher.running
     for cancel in (task.cancel, attempt.expire) if outer_first else (attempt.expire, task.cancel):
         cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -103,17 +105,17 @@ async def test_both_at_once(watch: Watch, outer_first: bool) -> None:
     assert task.cancelled()
 
 
-async def test_inside_asyncio_timeout(watch: Watch) -> None:
+async def test_inside_asyncio_timeout(watcher: TimeoutWatcher) -> None:
     """The shorter of two nested limits wins, whichever is ours."""
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.01):
-            await outlast(watch, 30.0)
+            await outlast(watcher, 30.0)
     async with asyncio.timeout(30.0):
         with pytest.raises(TimeoutError):
-            await outlast(watch, 0.01)
+            await outlast(watcher, 0.01)
 
 
-async def test_a_task_that_was_cancelled_before(watch: Watch) -> None:
+async def test_a_task_that_was_cancelled_before(watcher: TimeoutWatcher) -> None:
     """A task that refused an earlier cancellation still meets its timeouts."""
     task = asyncio.current_task()
     assert task is not None
@@ -122,19 +124,19 @@ async def test_a_task_that_was_cancelled_before(watch: Watch) -> None:
         await asyncio.sleep(0)
     try:
         with pytest.raises(TimeoutError):
-            await outlast(watch, 0.01)
+            await outlast(watcher, 0.01)
         assert task.cancelling() == 1
     finally:
         task.uncancel()
 
 
-async def test_another_error_at_the_moment_of_the_timeout(watch: Watch) -> None:
+async def test_another_error_at_the_moment_of_the_timeout(watcher: TimeoutWatcher) -> None:
     """An error that comes out although the limit has struck is not hidden by it."""
     task = asyncio.current_task()
     assert task is not None
 
     async def fail_while_expiring() -> None:
-        with Attempt(watch, 30.0) as attempt:
+        with Attempt(watcher, 30.0) as attempt:
             attempt.expire()
             try:
                 await asyncio.sleep(0)
@@ -146,11 +148,11 @@ async def test_another_error_at_the_moment_of_the_timeout(watch: Watch) -> None:
     assert task.cancelling() == 0
 
 
-async def test_a_finished_attempt_is_let_go(watch: Watch) -> None:
+async def test_a_finished_attempt_is_let_go(watcher: TimeoutWatcher) -> None:
     """Nothing of an attempt outlives it, although the timer that was set for it does."""
 
     async def quick() -> None:
-        with Attempt(watch, 30.0):
+        with Attempt(watcher, 30.0):
             await asyncio.sleep(0)
 
     task = asyncio.create_task(quick())

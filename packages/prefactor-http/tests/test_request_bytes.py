@@ -21,7 +21,7 @@ from prefactor_http import (
     RawResponse,
     RequestOptions,
 )
-from prefactor_http._transport.connections import LARGE
+from prefactor_http._transport.connections import LARGE_BODY
 from prefactor_http.testing import Drop, HtmlReply, Reply, ScriptedServer
 
 if TYPE_CHECKING:
@@ -91,13 +91,13 @@ async def test_an_encoding_and_headers_are_announced(
     assert request.headers["idempotency-key"] == "key-0001"
 
 
-@pytest.mark.parametrize("extra", [0, 1, 3 * LARGE])
+@pytest.mark.parametrize("extra", [0, 1, 3 * LARGE_BODY])
 async def test_large_bodies_arrive_whole(
     client: PrefactorHttpClient, server: ScriptedServer, extra: int
 ) -> None:
     """A body over a megabyte needs no warning of aiohttp's, and has its length announced."""
     server.script(Reply(200, {}))
-    body = bytes(range(256)) * (LARGE // 256) + b"x" * extra
+    body = bytes(range(256)) * (LARGE_BODY // 256) + b"x" * extra
     await client.request_bytes("POST", PATH, body)
     [request] = server.requests
     assert request.body == body
@@ -105,7 +105,7 @@ async def test_large_bodies_arrive_whole(
     assert "transfer-encoding" not in request.headers
 
 
-@pytest.mark.parametrize("size", [100, LARGE + 100])
+@pytest.mark.parametrize("size", [100, LARGE_BODY + 100])
 async def test_every_attempt_sends_it_from_the_start(
     client: PrefactorHttpClient, server: ScriptedServer, size: int
 ) -> None:
@@ -124,8 +124,8 @@ async def test_a_session_of_the_callers_own_takes_bytes(server: ScriptedServer) 
     async with aiohttp.ClientSession() as session:
         client = PrefactorHttpClient(server.config(), session=session)
         await client.request_bytes("POST", PATH, b"small")
-        await client.request_bytes("POST", PATH, b"x" * (LARGE + 1))
-    assert [request.body for request in server.requests] == [b"small", b"x" * (LARGE + 1)]
+        await client.request_bytes("POST", PATH, b"x" * (LARGE_BODY + 1))
+    assert [request.body for request in server.requests] == [b"small", b"x" * (LARGE_BODY + 1)]
 
 
 REFUSALS: list[tuple[Reply, type[Exception], dict[str, Any]]] = [

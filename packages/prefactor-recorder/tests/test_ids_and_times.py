@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prefactor_recorder.encoding import ids
-from prefactor_recorder.encoding.clock import quoted, unix_ns
+from prefactor_recorder.encoding.clock import json_timestamp, unix_ns
 
 MILLISECOND = 1_000_000
 PUBLISHED = [
@@ -24,17 +24,17 @@ def test_ids_are_those_of_the_published_table(
     milliseconds: int, partition: int, bits: int, text: str
 ) -> None:
     """An id made here is the text that the format prescribes for its time, partition and bits."""
-    assert ids.Mint(partition, lambda _: bits).mint(milliseconds * MILLISECOND) == text
+    assert ids.IdGenerator(partition, lambda _: bits).new_id(milliseconds * MILLISECOND) == text
     assert ids.partition_of(text) == partition
 
 
 def test_ids_differ_and_sort_by_time() -> None:
     """Ten thousand ids of one moment all differ, and a later id is the greater text."""
-    mint = ids.Mint(7)
+    generator = ids.IdGenerator(7)
     now = time.time_ns()
-    minted = {mint.mint(now) for _ in range(10_000)}
+    minted = {generator.new_id(now) for _ in range(10_000)}
     assert len(minted) == 10_000
-    assert max(minted) < min(mint.mint(now + MILLISECOND) for _ in range(100))
+    assert max(minted) < min(generator.new_id(now + MILLISECOND) for _ in range(100))
 
 
 @pytest.mark.parametrize("text", ["", "x" * 32, "8" + "0" * 31, "I" * 32, "0" * 33])
@@ -45,12 +45,12 @@ def test_what_is_no_id_has_no_partition(text: str) -> None:
 
 def test_the_fraction_of_an_id_is_even_and_stable() -> None:
     """The share of ids below a rate is that rate, and an id's number never changes."""
-    mint = ids.Mint(7)
-    minted = [mint.mint(time.time_ns()) for _ in range(20_000)]
-    share = sum(ids.fraction(each) < 0.3 for each in minted) / len(minted)
+    generator = ids.IdGenerator(7)
+    minted = [generator.new_id(time.time_ns()) for _ in range(20_000)]
+    share = sum(ids.hash_fraction(each) < 0.3 for each in minted) / len(minted)
     assert 0.28 < share < 0.32
-    assert ids.fraction(PUBLISHED[2][3]) == ids.fraction(PUBLISHED[2][3])
-    assert all(0 <= ids.fraction(each) < 1 for each in minted)
+    assert ids.hash_fraction(PUBLISHED[2][3]) == ids.hash_fraction(PUBLISHED[2][3])
+    assert all(0 <= ids.hash_fraction(each) < 1 for each in minted)
 
 
 @given(
@@ -62,7 +62,7 @@ def test_the_fraction_of_an_id_is_even_and_stable() -> None:
 )
 def test_a_timestamp_is_the_moment_it_was_made_from(moment: datetime) -> None:
     """Any moment from 1970 on comes back from its text to the microsecond, in 29 bytes."""
-    text = quoted(unix_ns(moment))
+    text = json_timestamp(unix_ns(moment))
     assert len(text) == 29
     assert datetime.fromisoformat(text.decode().strip('"')) == moment
 
@@ -70,6 +70,6 @@ def test_a_timestamp_is_the_moment_it_was_made_from(moment: datetime) -> None:
 @pytest.mark.parametrize("nanoseconds", [-1, -(10**20), 10**25])
 def test_a_clock_that_is_off_by_centuries_still_gives_a_timestamp(nanoseconds: int) -> None:
     """A moment outside the calendar is held within it, in the usual form."""
-    text = quoted(nanoseconds)
+    text = json_timestamp(nanoseconds)
     assert len(text) == 29
     datetime.fromisoformat(text.decode().strip('"'))

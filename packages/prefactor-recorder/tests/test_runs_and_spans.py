@@ -365,7 +365,7 @@ def test_an_unrecorded_run_does_nothing_and_says_so() -> None:
 
 def test_a_fork_of_the_mint_makes_other_ids() -> None:
     """Two processes that make ids at one moment do not make the same ones."""
-    assert ids.Mint(7).mint(0) != ids.Mint(7).mint(0)
+    assert ids.IdGenerator(7).new_id(0) != ids.IdGenerator(7).new_id(0)
 
 
 class Odd(Exception):

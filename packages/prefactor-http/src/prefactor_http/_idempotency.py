@@ -9,7 +9,7 @@ import os
 
 from prefactor_http.exceptions import PrefactorRequestError
 
-LONGEST_KEY = 64
+MAX_KEY_LENGTH = 64
 """Characters."""
 _UUID_LENGTH = 36
 
@@ -25,12 +25,12 @@ def idempotency_key(given: str | None, prefix: str | None = None) -> str:
             or another control character, which no header can carry.
     """
     if given is None:
-        return f"{prefix[: LONGEST_KEY - _UUID_LENGTH - 1]}-{_uuid4()}" if prefix else _uuid4()
+        return f"{prefix[: MAX_KEY_LENGTH - _UUID_LENGTH - 1]}-{_uuid4()}" if prefix else _uuid4()
     if not isinstance(given, str):  # pyright: ignore[reportUnnecessaryIsInstance]
         message = f"Idempotency key must be text, got {type(given).__name__}"
         raise PrefactorRequestError(message, "idempotency_key")
-    if len(given) > LONGEST_KEY:
-        message = f"Idempotency key must be at most {LONGEST_KEY} characters, got {len(given)}"
+    if len(given) > MAX_KEY_LENGTH:
+        message = f"Idempotency key must be at most {MAX_KEY_LENGTH} characters, got {len(given)}"
         raise PrefactorRequestError(message, "idempotency_key")
     if not given.isprintable():
         message = f"Idempotency key must be printable, got {given!r}"

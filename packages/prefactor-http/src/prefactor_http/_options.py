@@ -50,7 +50,7 @@ class RequestOptions:
         shown = [f"{f.name}={getattr(self, f.name)!r}" for f in fields(self) if f.repr]
         return f"RequestOptions({', '.join(shown)}, headers={sorted(self.headers)!r})"
 
-    def under(self, call: RequestOptions | None) -> RequestOptions:
+    def merge(self, call: RequestOptions | None) -> RequestOptions:
         """These options with those of a call laid over them."""
         if call is None:
             return self

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 MASK = "[redacted]"
-SHORTEST_SECRET = 8
+MIN_SECRET_LENGTH = 8
 """Characters; replacing a shorter "token" such as `test` would garble ordinary sentences."""
 
 
@@ -20,7 +20,7 @@ class Redactor:
     def __init__(self, token: str) -> None:
         """Remember the token as it is, JSON-escaped and URL-encoded."""
         spellings: set[str] = set()
-        if len(token) >= SHORTEST_SECRET:
+        if len(token) >= MIN_SECRET_LENGTH:
             escaped = json.dumps(token)[1:-1]
             spellings = {token, escaped, escaped.replace("/", "\\/"), quote(token, safe="")}
         # The longest first: an escaped spelling may contain the plain one.
@@ -46,7 +46,7 @@ class Redactor:
             case _:
                 return value
 
-    def holds(self, value: str) -> bool:
+    def contains_token(self, value: str) -> bool:
         """Whether the text contains the token in any spelling."""
         return any(spelling in value for spelling in self._spellings)
 

@@ -15,17 +15,17 @@ import aiohttp
 from prefactor_http._options import NO_OPTIONS, RequestOptions
 from prefactor_http._redaction import Redactor
 from prefactor_http._resources import Resources
-from prefactor_http._retry.calls import Call, Context, log_reply, repeatable
+from prefactor_http._retry.calls import Call, Context, log_response, repeatable
 from prefactor_http._retry.quota import RetryQuota
 from prefactor_http._transport.connections import (
     ask_double,
     connect,
+    connect_timeout_only,
     current_attempt,
-    for_real_session,
-    is_real,
+    is_aiohttp_session,
     read_double,
     read_response,
-    untimed,
+    session_arguments,
 )
 from prefactor_http._transport.encoding import EncodedBody, check_bytes, encode_body, query
 from prefactor_http._transport.headers import Headers
@@ -95,7 +95,7 @@ class PrefactorHttpClient(Resources):
         opening = functools.partial(connect, config, trust_env=trust_env, resolver=resolver)
         self._sessions: Sessions[aiohttp.ClientSession] = Sessions(opening, session)
         self._context = Context(config, self._retry_handler, self._sessions, self._redactor)
-        self._untimed = untimed(config)
+        self._session_timeout = connect_timeout_only(config)
         extras = {"ssl": ssl, "proxy": proxy}
         self._extras = {name: value for name, value in extras.items() if value is not None}
 
@@ -149,7 +149,7 @@ class PrefactorHttpClient(Resources):
         )
         child = copy.copy(self)
         child.forget_resources()
-        child._options = self._options.under(given)  # noqa: SLF001 - a copy of ourselves
+        child._options = self._options.merge(given)  # noqa: SLF001 - a copy of ourselves
         return child
 
     async def request(
@@ -187,7 +187,7 @@ class PrefactorHttpClient(Resources):
         """
         call = Call(
             self._context,
-            self._options if options is None else self._options.under(options),
+            self._options if options is None else self._options.merge(options),
             self._make_request,
             method,
             path,
@@ -236,10 +236,10 @@ class PrefactorHttpClient(Resources):
         if content_encoding is not None:
             # Below the caller's own options, which may replace any header.
             encoding = RequestOptions(headers={"Content-Encoding": content_encoding})
-            options = encoding.under(options)
+            options = encoding.merge(options)
         call = Call(
             self._context,
-            self._options if options is None else self._options.under(options),
+            self._options if options is None else self._options.merge(options),
             self._make_raw_request,
             method,
             path,
@@ -353,7 +353,9 @@ class PrefactorHttpClient(Resources):
                 **self._extras,
             }
             # The limit is for the replay too.
-            with Attempt(self._sessions.watch(), seconds or self.config.request_timeout) as attempt:
+            with Attempt(
+                self._sessions.timeout_watcher(), seconds or self.config.request_timeout
+            ) as attempt:
                 current_attempt.set(attempt)
                 limit = max_bytes or self.config.max_response_bytes
                 reply = await self._exchange(session, path, arguments, attempt, limit)
@@ -362,7 +364,7 @@ class PrefactorHttpClient(Resources):
             if isinstance(error, NETWORK_FAILURES):
                 raise
             raise translated(error, f"{method} {path}", self._redactor) from None
-        log_reply(method, path, reply.status)
+        log_response(method, path, reply.status)
         return reply
 
     async def _exchange(
@@ -381,10 +383,10 @@ class PrefactorHttpClient(Resources):
         """
         while True:
             try:
-                if not is_real(session):
+                if not is_aiohttp_session(session):
                     return await ask_double(session, path, arguments)
                 given = session is self._sessions.given
-                real = for_real_session(arguments, self._untimed, given=given)
+                real = session_arguments(arguments, self._session_timeout, given=given)
                 # Not `async with`, whose ends cost: read() gives the connection back or closes it.
                 response = await session.request(**real)
                 attempt.answered = True

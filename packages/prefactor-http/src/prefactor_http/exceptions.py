@@ -271,7 +271,7 @@ NETWORK_FAILURES = (aiohttp.ClientError, asyncio.TimeoutError)
 """What a failed attempt raises."""
 LOST_CONNECTION = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError, ConnectionResetError)
 """How an idle connection that the server has closed meanwhile announces itself."""
-HOPELESS = (aiohttp.TooManyRedirects, aiohttp.ServerFingerprintMismatch)
+NOT_RETRYABLE = (aiohttp.TooManyRedirects, aiohttp.ServerFingerprintMismatch)
 """Network failures that another attempt cannot cure."""
 
 

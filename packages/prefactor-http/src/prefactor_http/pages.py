@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-LARGEST_PAGE = 100
+MAX_PAGE_SIZE = 100
 """Rows; what iterators ask for, because every page is a round trip."""
 
 
@@ -90,7 +90,7 @@ async def walk(
     """Every row of a list, fetching a page when the one before has been consumed."""
     position: dict[str, Any] | None = {}
     while position is not None:
-        page = await fetch({"pagination[page_size]": page_size or LARGEST_PAGE, **position})
+        page = await fetch({"pagination[page_size]": page_size or MAX_PAGE_SIZE, **position})
         for row in page:
             yield row
         position = page.following()

@@ -48,12 +48,12 @@ def moment(given: datetime, now: int) -> int:
 
 def exception_info(error: BaseException) -> dict[str, str]:
     """An exception as the `error` of a result."""
-    from prefactor_recorder.encoding.exception_info import message_of, stack_of  # noqa: PLC0415 - only what fails comes here
+    from prefactor_recorder.encoding.exception_info import exception_message, stack_trace  # noqa: PLC0415 - only what fails comes here
 
     return {
         "error_type": type(error).__qualname__,
-        "message": message_of(error),
-        "stacktrace": stack_of(error, MAX_STACK),
+        "message": exception_message(error),
+        "stacktrace": stack_trace(error, MAX_STACK),
     }
 
 

@@ -250,9 +250,9 @@ class Recorder(Declaring):
         if parts is None:
             return None
         core = parts.core
-        identifier = core.mint.mint(core.clock.wall())
+        identifier = core.ids.new_id(core.clock.wall())
         if sampled is None:
-            sampled = ids.fraction(identifier) < self.settings.sample_rate
+            sampled = ids.hash_fraction(identifier) < self.settings.sample_rate
         if not sampled:
             return None
         return parts.watched(Run(core, identifier, described, self.settings.on_terminated))
@@ -260,7 +260,7 @@ class Recorder(Declaring):
     @guarded
     def _attached(self, run_id: str) -> Run | None:
         parts = self._assembled()
-        if parts is None or not run_id or ids.fraction(run_id) >= self.settings.sample_rate:
+        if parts is None or not run_id or ids.hash_fraction(run_id) >= self.settings.sample_rate:
             return None
         if not is_id(run_id):
             raise ValueError(f"{run_id[:64]!r} is no id of a run")

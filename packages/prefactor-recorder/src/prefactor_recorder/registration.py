@@ -108,13 +108,13 @@ class _Reading:
             raise ConfigurationError(f"{field} must be a mapping, got {type(value).__name__}")
         import orjson  # noqa: PLC0415 - seldom given
 
-        from prefactor_recorder.encoding.truncation import cut  # noqa: PLC0415
+        from prefactor_recorder.encoding.truncation import truncate  # noqa: PLC0415
 
         encoded = encode_object(cast("Mapping[str, Any]", value))
         if len(encoded) > MAX_ENVIRONMENT:
             change = f"is cut to {MAX_ENVIRONMENT} bytes"
             corrections.note(field, cast("Any", value), self.agent, change)
-        return orjson.loads(cut(encoded, MAX_ENVIRONMENT))
+        return orjson.loads(truncate(encoded, MAX_ENVIRONMENT))
 
     def _text(
         self, field: str, value: object, correct: Callable[[object], Corrected]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 from prefactor_recorder.context import Block, enter, innermost, leave
 from prefactor_recorder.corrections import shown
-from prefactor_recorder.encoding.clock import quoted
+from prefactor_recorder.encoding.clock import json_timestamp
 from prefactor_recorder.encoding.record import Operation, is_id
 from prefactor_recorder.errors import RunTerminated
 from prefactor_recorder.guard import failures, guarded
@@ -95,7 +95,7 @@ class Run(Block):
             self._kept = True  # by another process
             return
         name, core = self.encoded_id, self._core
-        now = quoted(core.clock.elapsed() + self.offset)
+        now = json_timestamp(core.clock.elapsed() + self.offset)
         body = b'"id":"%b"%b' % (name, self._registration.whole)
         self._kept = core.write(Operation.REGISTER, name, name, body)
         if self._kept:
@@ -122,7 +122,7 @@ class Run(Block):
             if finished_at is not None:
                 ended = moment(finished_at, ended)
         finally:
-            body = b'"timestamp":' + quoted(ended) + status_member(status)
+            body = b'"timestamp":' + json_timestamp(ended) + status_member(status)
             core.write(Operation.FINISH, self.encoded_id, self.encoded_id, body)
 
     def span(

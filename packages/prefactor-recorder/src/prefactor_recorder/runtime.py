@@ -53,7 +53,7 @@ class Parts:
             journal=journal,
             deliverer=self.delivery,
             clock=Clock(),
-            mint=ids.Mint(self._partition),
+            ids=ids.IdGenerator(self._partition),
             limit=settings.max_payload_size,
             redact=settings.redact,
         )
@@ -89,7 +89,7 @@ class Parts:
         if self._process == os.getpid():
             return
         self._process = os.getpid()
-        self.core.mint = ids.Mint(self._partition)  # else both would make the same ids
+        self.core.ids = ids.IdGenerator(self._partition)  # else both would make the same ids
         self.journal.after_fork()
         self.delivery.after_fork()
 

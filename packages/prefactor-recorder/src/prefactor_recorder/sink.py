@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from prefactor_recorder.encoding.clock import Clock
-    from prefactor_recorder.encoding.ids import Mint
+    from prefactor_recorder.encoding.ids import IdGenerator
     from prefactor_recorder.encoding.record import Operation
     from prefactor_recorder.journal.base import Journal
 
@@ -40,12 +40,12 @@ class Core:
         journal: Keeps the records.
         deliverer: Is woken when there is something to deliver; None delivers nothing.
         clock: Tells the time.
-        mint: Makes ids.
+        ids: Makes ids.
         limit: Bytes that one payload may have; a larger one is cut at its largest fields.
         redact: Called with schema name and payload before anything is kept of it.
     """
 
-    __slots__ = ("_append", "_names", "_redact", "clock", "deliverer", "journal", "limit", "mint")
+    __slots__ = ("_append", "_names", "_redact", "clock", "deliverer", "ids", "journal", "limit")
 
     def __init__(
         self,
@@ -53,14 +53,14 @@ class Core:
         journal: Journal,
         deliverer: Deliverer | None,
         clock: Clock,
-        mint: Mint,
+        ids: IdGenerator,
         limit: int,
         redact: Redact | None,
     ) -> None:
         self.journal = journal
         self.deliverer = deliverer
         self.clock = clock
-        self.mint = mint
+        self.ids = ids
         self.limit = limit
         self._append = journal.append
         self._redact = redact

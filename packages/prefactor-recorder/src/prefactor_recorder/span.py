@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from prefactor_recorder.context import Block, enter, leave
-from prefactor_recorder.encoding.clock import quoted
+from prefactor_recorder.encoding.clock import json_timestamp
 from prefactor_recorder.encoding.record import Operation
 from prefactor_recorder.guard import guarded
 from prefactor_recorder.outcome import (
@@ -224,7 +224,7 @@ class Span(Block):
         above = run.anchor(self._parent)
         now = core.clock.elapsed() + run.offset
         started = now if started_at is None else moment(started_at, now)
-        self.id = core.mint.mint(started)
+        self.id = core.ids.new_id(started)
         self._begun = started
         payload, self._payload = self._payload, None  # a long span must not keep it alive
         try:
@@ -249,7 +249,7 @@ class Span(Block):
                 name,
                 b"null" if above is None else b'"%b"' % above.encode(),
                 core.name(self.schema_name, run.agent),
-                quoted(self._begun),
+                json_timestamp(self._begun),
                 encoded,
             )
         )
@@ -277,7 +277,7 @@ class Span(Block):
             member = self._result_member(error)
         finally:
             # Also when the host's own code raises in there what the guard lets through.
-            body = quoted(max(ended, self._begun)) + status_member(status) + member
+            body = json_timestamp(max(ended, self._begun)) + status_member(status) + member
             core.write(Operation.FINISH_SPAN, run.encoded_id, self.id.encode(), body)
 
     def _result_member(self, error: BaseException | None) -> bytes:

@@ -577,14 +577,14 @@ def test_nothing_else_comes_out_of_the_handler(recorder: InMemoryRecorder, handl
         def __repr__(self) -> str:
             raise RuntimeError("not even this")
 
-    noted = failures.count
+    notes_result = failures.count
     with recorder.run():
         RunnableLambda(lambda _: Odd()).invoke(Odd(), config(handler))
         handler.on_stream_event(None, run_id=None)
         handler.on_llm_end(None, run_id=None)
 
     assert outline(recorder) == ["chain RunnableLambda complete"]
-    assert failures.count == noted + 1
+    assert failures.count == notes_result + 1
 
 
 def test_steps_that_never_end_are_bounded(recorder: InMemoryRecorder, handler: Any) -> None:

@@ -29,8 +29,8 @@ from prefactor_recorder.integrations.langchain.payloads import (
     message,
     model_call,
     plain,
+    step_metadata,
     step_name,
-    surroundings,
 )
 from prefactor_recorder.integrations.langchain.results import reply
 from prefactor_recorder.testing import InMemoryRecorder
@@ -155,13 +155,13 @@ def test_secrets_and_inner_workings_stay_out() -> None:
         "__pregel": 1,
     }
     more = {"metadata": metadata, "tags": ["t"], "parent_run_id": RUN_ID}
-    assert surroundings(RUN_ID, more) == {
+    assert step_metadata(RUN_ID, more) == {
         "node": "act",
         "graph_step": 2,
         "tags": ["t"],
         "metadata": {"user": "u"},
     }
-    assert surroundings(RUN_ID, {}) == {"langchain_run_id": str(RUN_ID)}
+    assert step_metadata(RUN_ID, {}) == {"langchain_run_id": str(RUN_ID)}
 
 
 def test_settings_of_a_model_are_chosen() -> None:

@@ -222,18 +222,18 @@ async def test_a_cancelled_workflow_is_cancelled(
     recorder: InMemoryRecorder, processor: Any
 ) -> None:
     """Every span that a cancelled task was in is recorded as cancelled."""
-    begun = asyncio.Event()
+    start_payload = asyncio.Event()
 
     @function_tool
     async def slow() -> str:
         """Take for ever."""
-        begun.set()
+        start_payload.set()
         await asyncio.Event().wait()
         return ""
 
     with recorder.run():
         task = asyncio.create_task(Runner.run(agent(calling("slow"), tools=[slow]), "Wait"))
-        await begun.wait()
+        await start_payload.wait()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task

@@ -17,7 +17,7 @@ from model_api import ModelApi, model_api
 from prefactor_recorder.encoding.record import Operation
 from prefactor_recorder.integrations import anthropic as recording_anthropic
 from prefactor_recorder.integrations import openai as recording_openai
-from prefactor_recorder.integrations._common.payloads import arguments_of
+from prefactor_recorder.integrations._common.payloads import parse_arguments
 from prefactor_recorder.integrations.langchain import PrefactorCallbackHandler
 from prefactor_recorder.integrations.langchain.results import tool_output
 from prefactor_recorder.integrations.openai_agents import record_agents
@@ -126,7 +126,7 @@ def otel_span(recorder: InMemoryRecorder, **attributes: Any) -> Any:
 )
 def test_numbers_are_read_to_the_digit(text: str, expected: Any) -> None:
     """An integer has any size; what no float holds, and what is not JSON, stays its text."""
-    found = arguments_of(text)
+    found = parse_arguments(text)
     assert found == expected
     assert type(found) is type(expected)
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from prefactor_recorder.encoding.truncation import MARK, SHORTEST_TEXT, cut
+from prefactor_recorder.encoding.truncation import MARK, SHORTEST_TEXT, truncate
 
 TEXTS = st.text(max_size=40) | st.builds(
     lambda text, times: text * times, st.text(min_size=1, max_size=9), st.integers(1, 600)
@@ -27,7 +27,7 @@ PAYLOADS = st.dictionaries(TEXTS, VALUES, max_size=8).map(orjson.dumps)
 
 def cut_to(payload: dict[str, Any], limit: int) -> dict[str, Any]:
     """What is left of a payload, decoded; the limit is checked on the way."""
-    left = cut(orjson.dumps(payload), limit)
+    left = truncate(orjson.dumps(payload), limit)
     assert len(left) <= limit
     decoded = json.loads(left)
     assert isinstance(decoded, dict)
@@ -37,7 +37,7 @@ def cut_to(payload: dict[str, Any], limit: int) -> dict[str, Any]:
 @given(PAYLOADS, st.integers(0, 4000))
 def test_the_result_is_json_within_the_limit(payload: bytes, limit: int) -> None:
     """Whatever the payload and the limit, what is left is an object that fits."""
-    left = cut(payload, limit)
+    left = truncate(payload, limit)
 
     assert len(left) <= max(limit, len(b"{}"))
     assert isinstance(json.loads(left), dict)
@@ -46,7 +46,7 @@ def test_the_result_is_json_within_the_limit(payload: bytes, limit: int) -> None
 @given(PAYLOADS, st.integers(0, 4000))
 def test_a_payload_that_fits_is_the_same_object(payload: bytes, spare: int) -> None:
     """Nothing is touched, decoded or copied when there is nothing to cut."""
-    assert cut(payload, len(payload) + spare) is payload
+    assert truncate(payload, len(payload) + spare) is payload
 
 
 @given(PAYLOADS, st.integers(300, 4000))
@@ -54,7 +54,7 @@ def test_a_cut_payload_says_its_size_and_what_was_cut(payload: bytes, limit: int
     """The mark has the original size, and names at least one field."""
     assume(len(payload) > limit)
 
-    mark = json.loads(cut(payload, limit))[MARK]
+    mark = json.loads(truncate(payload, limit))[MARK]
 
     assert mark["original_size"] == len(payload)
     assert mark["fields"] or mark["more"]
@@ -65,7 +65,7 @@ def test_the_original_size_survives_a_second_cut(payload: bytes, small: int, mor
     """A payload that is cut again, to fit a smaller limit, still tells how large it once was."""
     assume(len(payload) > small + more)
 
-    again = cut(cut(payload, small + more), small)
+    again = truncate(truncate(payload, small + more), small)
 
     assert len(again) <= small
     assert json.loads(again)[MARK]["original_size"] == len(payload)
@@ -100,7 +100,7 @@ def test_texts_go_before_lists() -> None:
 def test_most_of_the_limit_is_used() -> None:
     """A cut keeps as much as fits, not a token of it."""
     for payload in ({"text": "é" * 100_000}, {"items": [[number] * 9 for number in range(9000)]}):
-        assert len(cut(orjson.dumps(payload), 50_000)) > 45_000
+        assert len(truncate(orjson.dumps(payload), 50_000)) > 45_000
 
 
 def test_a_list_that_is_too_long_keeps_its_beginning() -> None:

@@ -11,8 +11,8 @@ from prefactor_http._options import NO_OPTIONS, RequestOptions
 from prefactor_http._transport.headers import IDEMPOTENCY_KEY
 from prefactor_http._transport.translation import translated
 from prefactor_http.exceptions import (
-    HOPELESS,
     NETWORK_FAILURES,
+    NOT_RETRYABLE,
     PrefactorApiError,
     PrefactorHttpError,
     PrefactorNetworkError,
@@ -56,7 +56,7 @@ class Call(Generic[T]):
 
     __slots__ = (
         "_body",
-        "_closings",
+        "_close_count",
         "_context",
         "_params",
         "_seconds",
@@ -97,7 +97,7 @@ class Call(Generic[T]):
         self._params = params
         self._body = body
         self._seconds: float | None = None
-        self._closings = context.sessions.closings
+        self._close_count = context.sessions.close_count
         self.method = method
         self.path = path
         self.key = key
@@ -140,10 +140,10 @@ class Call(Generic[T]):
 
     def assess(self, error: Exception) -> Failure:
         """Say what a failed attempt means for another one."""
-        if self._context.sessions.closings != self._closings:
+        if self._context.sessions.close_count != self._close_count:
             return Failure("final")  # somebody closed the client: do not open it again
         match error:
-            case PrefactorNetworkError() if isinstance(error, HOPELESS):
+            case PrefactorNetworkError() if isinstance(error, NOT_RETRYABLE):
                 return Failure("final")
             case PrefactorNetworkError():
                 return Failure(
@@ -203,7 +203,7 @@ def repeatable(arguments: Mapping[str, Any]) -> bool:
     )
 
 
-def log_reply(method: str, path: str, status: int) -> None:
+def log_response(method: str, path: str, status: int) -> None:
     """Note that a request was answered."""
     if logger.isEnabledFor(logging.DEBUG):
         logger.debug("%s %s answered with status %d", method, loggable(path), status)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _DECIMAL = re.compile(r"[ \t]*[0-9]+(?:\.[0-9]+)?[ \t]*")
 
-LONGEST = 366 * 24 * 3600.0
+MAX_WAIT = 366 * 24 * 3600.0
 """Seconds; a longer wait is a mistake or an attack, not advice."""
 
 
@@ -45,12 +45,12 @@ def should_retry(headers: Mapping[str, str]) -> bool | None:
 
 def _number(text: str | None) -> float | None:
     # float() also reads "1_000", "1e3", "nan", and the digits of other scripts.
-    return _believable(float(text)) if text and _DECIMAL.fullmatch(text) else None
+    return _plausible(float(text)) if text and _DECIMAL.fullmatch(text) else None
 
 
-def _believable(seconds: float) -> float | None:
+def _plausible(seconds: float) -> float | None:
     # NaN fails the comparison, infinity the upper bound.
-    return seconds if 0 <= seconds <= LONGEST else None
+    return seconds if 0 <= seconds <= MAX_WAIT else None
 
 
 def _until(text: str, now: datetime) -> float | None:
@@ -63,6 +63,6 @@ def _until(text: str, now: datetime) -> float | None:
     if moment.tzinfo is None:  # "-0000": UTC, says RFC 5322
         moment = moment.replace(tzinfo=UTC)
     try:
-        return _believable(max(0.0, (moment - now).total_seconds()))
+        return _plausible(max(0.0, (moment - now).total_seconds()))
     except OverflowError:
         return None

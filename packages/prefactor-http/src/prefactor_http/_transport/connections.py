@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from prefactor_http._transport.limits import Attempt
     from prefactor_http.config import HttpClientConfig
 
-LARGE = 2**20
+LARGE_BODY = 2**20
 """Bytes of a body beyond which aiohttp warns that sending it might block the event loop."""
-PIECE = 2**18
+CHUNK_SIZE = 2**18
 """Bytes that are written at a time of a larger body."""
-SMALL = 2**15
+SMALL_BODY = 2**15
 """Bytes of a body that surely fit into the buffer of a transport, whose limit is twice that."""
 _DIGITS = 19
 """Fewer digits than this make a number of bytes."""
@@ -122,7 +122,7 @@ class _Request(aiohttp.ClientRequest):
         headers = self.headers
         return (
             isinstance(body, aiohttp.BytesPayload)
-            and (size := body.size or 0) <= SMALL
+            and (size := body.size or 0) <= SMALL_BODY
             and headers.get(hdrs.CONTENT_LENGTH) == str(size)
             and hdrs.CONTENT_TYPE in headers
             and not (self.chunked or self.compress or self._traces or self.proxy)
@@ -133,7 +133,7 @@ class _Request(aiohttp.ClientRequest):
         )
 
 
-def _knows_requests() -> bool:
+def _is_supported_aiohttp() -> bool:
     """Whether this is a version of aiohttp that `_Request` was written for."""
     code = getattr(aiohttp.ClientResponse.__init__, "__code__", None)  # none if it is compiled
     if code is None:
@@ -142,7 +142,7 @@ def _knows_requests() -> bool:
     return set(code.co_varnames[:count]) == _RESPONSE_TAKES
 
 
-_REQUESTS: dict[str, Any] = {"request_class": _Request} if _knows_requests() else {}
+_REQUESTS: dict[str, Any] = {"request_class": _Request} if _is_supported_aiohttp() else {}
 
 
 def connect(
@@ -166,7 +166,7 @@ def connect(
     )
 
 
-class _Pieces(aiohttp.Payload):
+class _ChunkedBody(aiohttp.Payload):
     """A body that is written piece by piece, which aiohttp does not warn of as it does of bytes.
 
     Not `io.BytesIO`: older versions of aiohttp read that in the loop's executor, and at the exit
@@ -187,11 +187,11 @@ class _Pieces(aiohttp.Payload):
     async def write(self, writer: AbstractStreamWriter) -> None:
         """Write everything, waiting for the socket in between."""
         content = memoryview(self._value)
-        for start in range(0, len(content), PIECE):
-            await writer.write(content[start : start + PIECE])
+        for start in range(0, len(content), CHUNK_SIZE):
+            await writer.write(content[start : start + CHUNK_SIZE])
 
 
-def untimed(config: HttpClientConfig) -> aiohttp.ClientTimeout:
+def connect_timeout_only(config: HttpClientConfig) -> aiohttp.ClientTimeout:
     """No limit but that for connecting: the attempt is watched already, and a timer costs."""
     # aiohttp rounds longer limits up to a full second; ours are meant exactly.
     return aiohttp.ClientTimeout(
@@ -199,12 +199,12 @@ def untimed(config: HttpClientConfig) -> aiohttp.ClientTimeout:
     )
 
 
-def is_real(session: object) -> bool:
+def is_aiohttp_session(session: object) -> bool:
     """Whether it is a session of aiohttp, and no double of a test."""
     return isinstance(session, aiohttp.ClientSession) and "request" not in vars(session)
 
 
-def for_real_session(
+def session_arguments(
     arguments: Mapping[str, Any], timeout: aiohttp.ClientTimeout, *, given: bool
 ) -> dict[str, Any]:
     """The arguments of a request as a real session needs them.
@@ -223,8 +223,8 @@ def for_real_session(
     }
     body: EncodedBody | None = arguments.get("json")
     data: bytes = arguments.get("data", b"") if body is None else body.encoded
-    if len(data) > LARGE:
-        adapted |= {"json": None, "data": _Pieces(data)}  # a second trip takes a new one
+    if len(data) > LARGE_BODY:
+        adapted |= {"json": None, "data": _ChunkedBody(data)}  # a second trip takes a new one
     elif body is not None and given:
         adapted["json"] = body.detached()  # its serializer encodes the values once more
     return adapted

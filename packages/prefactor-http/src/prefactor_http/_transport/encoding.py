@@ -111,7 +111,7 @@ def timestamp(moment: datetime) -> str:
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).isoformat()
 
 
-def segment(name: str, value: str) -> str:
+def path_segment(name: str, value: str) -> str:
     """One path segment, percent-encoded.
 
     Raises:

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 ACCEPTED = "gzip, deflate"
 """The content codings that the client asks for. Others may need libraries without a limit."""
-FED = 2**14
+INPUT_CHUNK = 2**14
 """Compressed bytes that are given to zlib at a time."""
-SLICE = 2**18
+OUTPUT_CHUNK = 2**18
 """Bytes that zlib may return at a time."""
 
 _GZIP = 16 + zlib.MAX_WBITS
@@ -46,17 +46,17 @@ def coding_of(content_encoding: str) -> str | None:
 
 
 def inflate(body: bytes, coding: str) -> Iterator[bytes]:
-    """Yield the uncompressed body in slices of at most `SLICE` bytes, some of them empty.
+    """Yield the uncompressed body in slices of at most `OUTPUT_CHUNK` bytes, some of them empty.
 
     Raises:
         zlib.error: The body is damaged or ends early.
     """
     window = _window(body, coding)
     unpacker = zlib.decompressobj(window)
-    for start in range(0, len(body), FED):
-        waiting = body[start : start + FED]
+    for start in range(0, len(body), INPUT_CHUNK):
+        waiting = body[start : start + INPUT_CHUNK]
         while waiting:
-            piece = unpacker.decompress(waiting, SLICE)
+            piece = unpacker.decompress(waiting, OUTPUT_CHUNK)
             yield piece
             waiting = unpacker.unconsumed_tail
             if unpacker.eof:
@@ -64,11 +64,11 @@ def inflate(body: bytes, coding: str) -> Iterator[bytes]:
                     return
                 # What follows a member is another one.
                 waiting = unpacker.unused_data
-                if waiting or start + FED < len(body):
+                if waiting or start + INPUT_CHUNK < len(body):
                     unpacker = zlib.decompressobj(window)
-            elif not waiting and len(piece) == SLICE:
+            elif not waiting and len(piece) == OUTPUT_CHUNK:
                 # All was read, and not all was returned.
-                while piece := unpacker.decompress(b"", SLICE):
+                while piece := unpacker.decompress(b"", OUTPUT_CHUNK):
                     yield piece
     if not unpacker.eof:
         message = "the compressed data ends early"

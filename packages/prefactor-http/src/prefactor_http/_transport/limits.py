@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from typing import Self
 
 
-class Watch:
+class TimeoutWatcher:
     """Ends the attempts of one event loop that outlast their limits."""
 
     __slots__ = ("_timer", "due", "loop", "running")
@@ -31,15 +31,15 @@ class Watch:
         """When the timer goes off; infinity while there is none."""
         self._timer: asyncio.TimerHandle | None = None
 
-    def expect(self, until: float) -> None:
+    def schedule(self, until: float) -> None:
         """Set the timer to this time of the loop, which is before `due`."""
         if self._timer is not None:
             self._timer.cancel()
         self.due = until
         # In a context of its own: the caller's may hold on to anything.
-        self._timer = self.loop.call_at(until, self._look, context=Context())
+        self._timer = self.loop.call_at(until, self._expire_overdue, context=Context())
 
-    def _look(self) -> None:
+    def _expire_overdue(self) -> None:
         """End what is over, and set the timer for what ends next."""
         # The timer may be early by the resolution of the clock, so its own time counts as well.
         now = max(self.loop.time(), self.due)
@@ -49,7 +49,7 @@ class Watch:
                 attempt.expire()
         nearest = min((a.until for a in self.running if not a.expired), default=math.inf)
         if nearest < math.inf:
-            self.expect(nearest)
+            self.schedule(nearest)
 
 
 class Attempt:
@@ -58,18 +58,18 @@ class Attempt:
     It also carries what is learned on the way about the connection in use.
     """
 
-    __slots__ = ("_cancelling", "_task", "_watch", "answered", "expired", "from_pool", "until")
+    __slots__ = ("_cancelling", "_task", "_watcher", "answered", "expired", "from_pool", "until")
 
-    def __init__(self, watch: Watch, seconds: float) -> None:
+    def __init__(self, watcher: TimeoutWatcher, seconds: float) -> None:
         """Prepare an attempt of the running task that may take so many seconds."""
-        task = asyncio.current_task(watch.loop)
+        task = asyncio.current_task(watcher.loop)
         if task is None:
             message = "A request needs a running task"
             raise RuntimeError(message)
         self._task = task
-        self._watch = watch
+        self._watcher = watcher
         self._cancelling = task.cancelling()
-        self.until = watch.loop.time() + seconds
+        self.until = watcher.loop.time() + seconds
         self.expired = False
         self.answered = False
         """Whether a byte of a reply has arrived."""
@@ -83,10 +83,10 @@ class Attempt:
 
     def __enter__(self) -> Self:
         """Begin."""
-        watch = self._watch
-        watch.running.add(self)
-        if self.until < watch.due:
-            watch.expect(self.until)
+        watcher = self._watcher
+        watcher.running.add(self)
+        if self.until < watcher.due:
+            watcher.schedule(self.until)
         return self
 
     def __exit__(
@@ -100,7 +100,7 @@ class Attempt:
         The bookkeeping is that of `asyncio.timeout`: when more cancellations are pending than
         when the attempt began, somebody else wants the task to end as well.
         """
-        self._watch.running.discard(self)
+        self._watcher.running.discard(self)
         if self.expired:
             others = self._task.uncancel() > self._cancelling
             if isinstance(exc_val, asyncio.CancelledError) and not others:

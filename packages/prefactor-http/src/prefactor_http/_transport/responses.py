@@ -102,7 +102,7 @@ def raw(reply: Reply, redactor: Redactor) -> RawResponse:
     """
     refused = reply.status >= REDIRECT and reply.status != _NOT_MODIFIED
     if refused or reply.defect is not None:
-        raise _refusal(reply, redactor)
+        raise _error_from(reply, redactor)
     body = reply.body if isinstance(reply.body, bytes) else reply.body.encode()
     headers = cast("Mapping[str, str]", reply.headers if reply.headers is not None else {})
     return RawResponse(reply.status, headers, body)
@@ -125,7 +125,7 @@ def parse(reply: Reply, redactor: Redactor) -> dict[str, Any]:
             and (reply.status in _BODILESS or reply.method == "HEAD")
         ):
             return {}
-    raise _refusal(reply, redactor)
+    raise _error_from(reply, redactor)
 
 
 def header_map(headers: object) -> dict[str, str]:
@@ -161,10 +161,10 @@ def _decoded(body: bytes | str) -> Any:
         return None
 
 
-def _refusal(reply: Reply, redactor: Redactor) -> PrefactorHttpError:
+def _error_from(reply: Reply, redactor: Redactor) -> PrefactorHttpError:
     """The error that a reply means, with everything it says about itself."""
-    error = _failure(reply, redactor)
-    _add_evidence(error, reply, redactor)
+    error = _base_error(reply, redactor)
+    _add_header_facts(error, reply, redactor)
     return error
 
 
@@ -186,7 +186,7 @@ def unreadable(method: str, path: str, status: int, coding: str) -> PrefactorRes
     return PrefactorResponseContractError(message, status_code=status)
 
 
-def _failure(reply: Reply, redactor: Redactor) -> PrefactorHttpError:
+def _base_error(reply: Reply, redactor: Redactor) -> PrefactorHttpError:
     """The error that a reply means: by status if it can be, else about its body."""
     if REDIRECT <= reply.status < ERROR and reply.status != _NOT_MODIFIED:
         return _redirect(reply, redactor)
@@ -256,7 +256,7 @@ def _contract_error(
     return error
 
 
-def _add_evidence(error: PrefactorHttpError, reply: Reply, redactor: Redactor) -> None:
+def _add_header_facts(error: PrefactorHttpError, reply: Reply, redactor: Redactor) -> None:
     """Add what the headers say about the failure."""
     headers = header_map(reply.headers)
     error.retry_after = retry_after(headers)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
-from prefactor_http._transport.limits import Watch
+from prefactor_http._transport.limits import TimeoutWatcher
 from prefactor_http.exceptions import PrefactorClientError
 
 if TYPE_CHECKING:
@@ -57,13 +57,13 @@ class Sessions(Generic[S]):
         self.current: S | None = given
         """The session in use; whoever replaces it (a test, say) decides what is used."""
         self.given = given
-        self.closings = 0
+        self.close_count = 0
         """How often `close` was called; a call that sees it change must not start over."""
         self._connect = connect
         self._own: S | None = None
         self._single_use: S | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._watch: Watch | None = None
+        self._watcher: TimeoutWatcher | None = None
         self._opened: list[S] = []
         self._keeper: AsyncGenerator[None, None] | None = None
 
@@ -90,12 +90,12 @@ class Sessions(Generic[S]):
             return self.given
         return await self._open()
 
-    def watch(self) -> Watch:
+    def timeout_watcher(self) -> TimeoutWatcher:
         """What keeps the time limits of attempts on the running loop."""
         loop = asyncio.get_running_loop()
-        if self._watch is None or self._watch.loop is not loop:
-            self._watch = Watch(loop)
-        return self._watch
+        if self._watcher is None or self._watcher.loop is not loop:
+            self._watcher = TimeoutWatcher(loop)
+        return self._watcher
 
     async def _open(self) -> S:
         self._loop = asyncio.get_running_loop()
@@ -116,7 +116,7 @@ class Sessions(Generic[S]):
 
     async def close(self) -> None:
         """Close what was opened here, and forget the session in use; harmless when repeated."""
-        self.closings += 1
+        self.close_count += 1
         session, self.current, self._own = self.current, None, None
         keeper, self._keeper = self._keeper, None
         if keeper is not None:

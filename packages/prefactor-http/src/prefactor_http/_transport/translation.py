@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from prefactor_http._redaction import Redactor
 
 # Looked up by name, because aiohttp 3.9 does not have all of them.
-_UNSENDABLE = (
+_INVALID_REQUEST = (
     ValueError,  # aiohttp.InvalidURL is one too
     TypeError,
     getattr(aiohttp, "NonHttpUrlClientError", aiohttp.InvalidURL),
 )
-_NEVER_LEFT = (
-    *_UNSENDABLE,
+_NOT_SENT = (
+    *_INVALID_REQUEST,
     aiohttp.ClientConnectorError,
     aiohttp.ClientHttpProxyError,
     aiohttp.ServerFingerprintMismatch,
@@ -46,7 +46,7 @@ def translated(
         redactor: Removes the token from the text.
         limit: Seconds that the attempt had, for a timeout that does not say.
     """
-    error = _adopt(original)
+    error = _join_classes(original)
     said = _text_of(original)
     if not said:
         said = "no details" if limit is None else f"no answer within {limit:g} seconds"
@@ -54,9 +54,9 @@ def translated(
     message = f"{request} failed: {type(original).__name__}: {said}"
     PrefactorHttpError.__init__(error, redactor.text(message))
     if isinstance(error, PrefactorNetworkError):
-        error.may_have_been_processed = not _never_left(original)
+        error.may_have_been_processed = not _was_not_sent(original)
     # A cause is printed with the traceback; better none than one that shows the token.
-    error.__cause__ = None if redactor.holds(f"{said} {original!r}") else original
+    error.__cause__ = None if redactor.contains_token(f"{said} {original!r}") else original
     error.__suppress_context__ = True
     return error
 
@@ -68,16 +68,16 @@ def _text_of(error: Exception) -> str:
         return ""
 
 
-def _never_left(original: Exception) -> bool:
+def _was_not_sent(original: Exception) -> bool:
     # aiohttp itself never raises its bare base class; wrappers and test doubles do, and they
     # mean "the network is down".
-    return isinstance(original, _NEVER_LEFT) or type(original) is aiohttp.ClientError
+    return isinstance(original, _NOT_SENT) or type(original) is aiohttp.ClientError
 
 
-def _adopt(original: Exception) -> PrefactorHttpError:
+def _join_classes(original: Exception) -> PrefactorHttpError:
     if isinstance(original, aiohttp.ClientResponseError):
         _hide_request_headers(original)
-    if isinstance(original, _UNSENDABLE):
+    if isinstance(original, _INVALID_REQUEST):
         base: type[PrefactorHttpError] = PrefactorRequestError
     elif isinstance(original, asyncio.TimeoutError):
         base = PrefactorTimeoutError

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from prefactor_http._transport.encoding import segment
+from prefactor_http._transport.encoding import path_segment
 from prefactor_http.endpoints._arguments import texts
 from prefactor_http.endpoints._base import Endpoint, to_details
 from prefactor_http.models.account import Account
@@ -81,4 +81,4 @@ class AccountClient(Endpoint):
 
 
 def _path(account_id: str) -> str:
-    return f"{PATH}/{segment('account_id', account_id)}"
+    return f"{PATH}/{path_segment('account_id', account_id)}"

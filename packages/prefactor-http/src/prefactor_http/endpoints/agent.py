@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
-from prefactor_http._transport.encoding import segment
+from prefactor_http._transport.encoding import path_segment
 from prefactor_http.endpoints._arguments import as_dict, checked, exactly_one
 from prefactor_http.endpoints._base import Endpoint, present, to_details, to_page
 from prefactor_http.models.agent import Agent, AgentForCreate, AgentForUpdate, AgentSummary
@@ -228,7 +228,7 @@ def _shown(reply: dict[str, Any], operation: str) -> Agent:
 
 
 def _path(agent_id: str) -> str:
-    return f"{PATH}/{segment('agent_id', agent_id)}"
+    return f"{PATH}/{path_segment('agent_id', agent_id)}"
 
 
 def _filters(

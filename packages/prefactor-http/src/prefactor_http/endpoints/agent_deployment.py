@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from prefactor_http._transport.encoding import segment
+from prefactor_http._transport.encoding import path_segment
 from prefactor_http.endpoints._arguments import texts
 from prefactor_http.endpoints._base import Endpoint, to_details
 from prefactor_http.models.agent_deployment import AgentDeployment
@@ -147,4 +147,4 @@ class AgentDeploymentClient(Endpoint):
 
 
 def _path(agent_deployment_id: str) -> str:
-    return f"{PATH}/{segment('agent_deployment_id', agent_deployment_id)}"
+    return f"{PATH}/{path_segment('agent_deployment_id', agent_deployment_id)}"

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, cast
 
-from prefactor_http._transport.encoding import segment
+from prefactor_http._transport.encoding import path_segment
 from prefactor_http.endpoints._arguments import as_dict, as_time, checked, exactly_one
 from prefactor_http.endpoints._base import Endpoint, present, to_details
 from prefactor_http.exceptions import PrefactorResponseContractError
@@ -369,7 +369,7 @@ _MOMENTS = ("started_after", "started_before")
 
 
 def _path(agent_instance_id: str) -> str:
-    return f"{PATH}/{segment('agent_instance_id', agent_instance_id)}"
+    return f"{PATH}/{path_segment('agent_instance_id', agent_instance_id)}"
 
 
 def _checked(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from prefactor_http._transport.encoding import segment
+from prefactor_http._transport.encoding import path_segment
 from prefactor_http.endpoints._arguments import as_dict, as_dicts, texts
 from prefactor_http.endpoints._base import Endpoint, present, to_details
 from prefactor_http.models.agent_schema_version import (
@@ -121,4 +121,4 @@ class AgentSchemaVersionClient(Endpoint):
 
 
 def _path(agent_schema_version_id: str) -> str:
-    return f"{PATH}/{segment('agent_schema_version_id', agent_schema_version_id)}"
+    return f"{PATH}/{path_segment('agent_schema_version_id', agent_schema_version_id)}"

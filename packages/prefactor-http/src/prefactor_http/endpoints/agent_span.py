@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast, get_args
 
 from pydantic import BaseModel
 
-from prefactor_http._transport.encoding import segment
+from prefactor_http._transport.encoding import path_segment
 from prefactor_http.endpoints._arguments import as_dict, as_time, callback, checked
 from prefactor_http.endpoints._base import Endpoint, present, to_details
 from prefactor_http.models.agent_span import AgentSpan, CreateAgentSpanRequest, FinishSpanRequest
@@ -137,7 +137,7 @@ class AgentSpanClient(Endpoint):
         )
         if not _plainly_right(body, _ENDS):
             checked(FinishSpanRequest, body)
-        path = f"{PATH}/{segment('agent_span_id', agent_span_id)}/finish"
+        path = f"{PATH}/{path_segment('agent_span_id', agent_span_id)}/finish"
         reply = await self._write("POST", path, body, key, options)
         span = to_details(reply, AgentSpan, "agent_spans.finish")
         if control_signal_callback is not None:
@@ -161,7 +161,7 @@ class AgentSpanClient(Endpoint):
         Raises:
             PrefactorNotFoundError: There is no such span, or the server has no such operation.
         """
-        path = f"{PATH}/{segment('agent_span_id', agent_span_id)}"
+        path = f"{PATH}/{path_segment('agent_span_id', agent_span_id)}"
         params = {"redacted": redacted}
         return to_details(await self._read(path, params, options), AgentSpan, "agent_spans.get")
 
@@ -185,7 +185,7 @@ class AgentSpanClient(Endpoint):
             PrefactorConflictError: Its run is under a legal hold.
         """
         key = self._key(idempotency_key)
-        path = f"{PATH}/{segment('agent_span_id', agent_span_id)}/discard_sensitive"
+        path = f"{PATH}/{path_segment('agent_span_id', agent_span_id)}/discard_sensitive"
         reply = await self._write("POST", path, {}, key, options)
         return to_details(reply, AgentSpan, "agent_spans.discard_sensitive")
 

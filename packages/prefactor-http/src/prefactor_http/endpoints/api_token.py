@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from prefactor_http._transport.encoding import segment
+from prefactor_http._transport.encoding import path_segment
 from prefactor_http.endpoints._arguments import as_time, texts
 from prefactor_http.endpoints._base import Endpoint, to_details
 from prefactor_http.models.api_token import ApiToken, CreatedApiToken
@@ -165,4 +165,4 @@ class ApiTokenClient(Endpoint):
 
 
 def _path(api_token_id: str) -> str:
-    return f"{PATH}/{segment('api_token_id', api_token_id)}"
+    return f"{PATH}/{path_segment('api_token_id', api_token_id)}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from prefactor_http._transport.encoding import segment
+from prefactor_http._transport.encoding import path_segment
 from prefactor_http.endpoints._arguments import texts
 from prefactor_http.endpoints._base import Endpoint, to_details
 from prefactor_http.models.environment import Environment
@@ -141,4 +141,4 @@ class EnvironmentClient(Endpoint):
 
 
 def _path(environment_id: str) -> str:
-    return f"{PATH}/{segment('environment_id', environment_id)}"
+    return f"{PATH}/{path_segment('environment_id', environment_id)}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from prefactor_http._transport.encoding import segment
+from prefactor_http._transport.encoding import path_segment
 from prefactor_http.endpoints._arguments import as_dict, checked, texts
 from prefactor_http.endpoints._base import Endpoint, present, to_details
 from prefactor_http.models.risk_profile import (
@@ -176,4 +176,4 @@ class RiskProfileClient(Endpoint):
 
 
 def _path(risk_profile_id: str) -> str:
-    return f"{PATH}/{segment('risk_profile_id', risk_profile_id)}"
+    return f"{PATH}/{path_segment('risk_profile_id', risk_profile_id)}"

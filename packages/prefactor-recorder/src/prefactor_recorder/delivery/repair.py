@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, cast
 import orjson
 
 from prefactor_recorder.delivery.batch_size import FRAME
+from prefactor_recorder.encoding import truncation
 from prefactor_recorder.encoding.record import START_LENGTH, Operation, Record
-from prefactor_recorder.encoding.truncation import cut
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -108,7 +108,9 @@ def _truncated(record: Record, limit: int) -> Record:
     start = _payload_start(record)
     if start is None or len(record.body) - start <= limit:
         return record
-    return record._replace(body=record.body[:start] + cut(record.body[start:], limit))
+    return record._replace(
+        body=record.body[:start] + truncation.truncate(record.body[start:], limit)
+    )
 
 
 def repaired_registration(record: Record, refusal: Mapping[str, Any]) -> Record | None:

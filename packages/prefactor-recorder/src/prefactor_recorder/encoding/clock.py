@@ -60,7 +60,7 @@ class _Seconds:
 _seconds = _Seconds()
 
 
-def quoted(unix_ns: int) -> bytes:
+def json_timestamp(unix_ns: int) -> bytes:
     """A moment as JSON text: `"2026-01-31T09:30:00.000000Z"`, always 29 bytes.
 
     Clocks that are off by centuries are held within the years 1970 to 9999.

@@ -13,7 +13,7 @@ import orjson
 
 from prefactor_recorder.encoding.json_copy import json_copy
 from prefactor_recorder.encoding.objects import is_leaf
-from prefactor_recorder.encoding.values import MAX_TEXT, scrubbed
+from prefactor_recorder.encoding.values import MAX_TEXT, replace_surrogates
 
 MAX_CHAIN = 50
 """Exceptions of one chain that are told."""
@@ -23,33 +23,33 @@ _BETWEEN = {
 }
 
 
-def message_of(error: BaseException) -> str:
+def exception_message(error: BaseException) -> str:
     """The message of an exception, cut. Never raises."""
     try:
-        text = str(error) if _is_plain(error) else _told(error)
+        text = str(error) if _is_self_contained(error) else _safe_message(error)
     except Exception:  # noqa: BLE001 - a __str__ of the host
         text = ""
-    return scrubbed(text[:MAX_TEXT])
+    return replace_surrogates(text[:MAX_TEXT])
 
 
-def stack_of(error: BaseException, most: int) -> str:
+def stack_trace(error: BaseException, most: int) -> str:
     """The stack trace of an exception and of what led to it: its end, in `most` characters."""
     try:
         chain = _chain(error)
-        if all(_is_plain(each) for each, _ in chain):
+        if all(_is_self_contained(each) for each, _ in chain):
             stack = "".join(traceback.format_exception(error))
         else:
-            stack = "".join(_lines(chain))
+            stack = "".join(_format_chain(chain))
     except Exception:  # noqa: BLE001 - attributes of the host's exception, as of a SyntaxError
         stack = ""
-    return scrubbed(stack[-most:])
+    return replace_surrogates(stack[-most:])
 
 
-def _is_plain(error: BaseException) -> bool:
+def _is_self_contained(error: BaseException) -> bool:
     """Whether its words are its own, and not those of objects inside it."""
     if isinstance(error, BaseExceptionGroup):
         inside = cast("Any", error).exceptions[:MAX_CHAIN]
-        return all(_is_plain(each) for one in inside for each, _ in _chain(one))
+        return all(_is_self_contained(each) for one in inside for each, _ in _chain(one))
     if _is_validation_error(error):
         return False
     return type(error).__str__ not in _INHERITED or all(map(_is_short, error.args))
@@ -70,7 +70,7 @@ def _is_validation_error(error: BaseException) -> bool:
     return kind.__name__ == "ValidationError" and kind.__module__.startswith("pydantic_core")
 
 
-def _told(error: BaseException) -> str:
+def _safe_message(error: BaseException) -> str:
     if _is_validation_error(error):
         return _validation(cast("Any", error))
     if isinstance(error, BaseExceptionGroup):
@@ -109,16 +109,16 @@ def _chain(error: BaseException) -> _Chain:
     return chain
 
 
-def _lines(chain: _Chain) -> list[str]:
+def _format_chain(chain: _Chain) -> list[str]:
     lines: list[str] = []
     for error, causes in reversed(chain):
         if error.__traceback__ is not None:
             lines += ["Traceback (most recent call last):\n"]
             lines += traceback.format_tb(error.__traceback__)
-        lines.append(f"{type(error).__qualname__}: {message_of(error)}\n")
+        lines.append(f"{type(error).__qualname__}: {exception_message(error)}\n")
         if isinstance(error, BaseExceptionGroup):
             for each in cast("Any", error).exceptions[:MAX_CHAIN]:
-                lines.append(f"  {type(each).__qualname__}: {message_of(each)}\n")
+                lines.append(f"  {type(each).__qualname__}: {exception_message(each)}\n")
         if causes is not None:
             lines.append(_BETWEEN[causes])
     return lines

@@ -23,7 +23,7 @@ PARTITIONS = 1 << 30
 _PAIRS = [high + low for high in ALPHABET for low in ALPHABET]
 
 
-class Mint:
+class IdGenerator:
     """Makes ids for one process, safe from any number of threads.
 
     Args:
@@ -33,23 +33,23 @@ class Mint:
             not used for secrets: an id opens nothing.
     """
 
-    __slots__ = ("_bits", "_decade", "_partition")
+    __slots__ = ("_bits", "_partition", "_time_prefix")
 
     def __init__(self, partition: int, bits: Callable[[int], int] | None = None) -> None:
         self._bits = bits or random.Random().getrandbits  # noqa: S311 - see the class
-        self._partition = _text(partition, 6)
-        self._decade = (-1, "")
+        self._partition = _base32(partition, 6)
+        self._time_prefix = (-1, "")
 
-    def mint(self, unix_ns: int) -> str:
+    def new_id(self, unix_ns: int) -> str:
         """An id for this moment, in nanoseconds since 1970."""
         milliseconds = unix_ns // 1_000_000
         number = milliseconds >> 10
-        decade = self._decade  # one read: another thread may replace the pair meanwhile
-        if decade[0] != number:
-            decade = self._decade = (number, _text(number, 8) if number > 0 else "0" * 8)
+        prefix = self._time_prefix  # one read: another thread may replace the pair meanwhile
+        if prefix[0] != number:
+            prefix = self._time_prefix = (number, _base32(number, 8) if number > 0 else "0" * 8)
         g = self._bits(80)
         return (
-            f"{decade[1]}{_PAIRS[milliseconds & 1023]}{self._partition}"
+            f"{prefix[1]}{_PAIRS[milliseconds & 1023]}{self._partition}"
             f"{_PAIRS[g & 1023]}{_PAIRS[g >> 10 & 1023]}{_PAIRS[g >> 20 & 1023]}"
             f"{_PAIRS[g >> 30 & 1023]}{_PAIRS[g >> 40 & 1023]}{_PAIRS[g >> 50 & 1023]}"
             f"{_PAIRS[g >> 60 & 1023]}{_PAIRS[g >> 70]}"
@@ -66,16 +66,16 @@ def partition_of(identifier: str) -> int | None:
     return number
 
 
-def fraction(identifier: str) -> float:
+def hash_fraction(identifier: str) -> float:
     """A number from 0 (included) to 1 that depends on the id alone, evenly spread over ids.
 
     Taken from the random end, so that a decision about a run is the same in every process that
     knows its id.
     """
-    return (hash_of(identifier) >> 11) / (1 << 53)
+    return (stable_hash(identifier) >> 11) / (1 << 53)
 
 
-def hash_of(text: str) -> int:
+def stable_hash(text: str) -> int:
     """64 bits of FNV-1a with a final mix: stable between processes, unlike `hash()`."""
     value = 0xCBF29CE484222325
     for byte in text.encode():
@@ -85,5 +85,5 @@ def hash_of(text: str) -> int:
     return value ^ value >> 32
 
 
-def _text(number: int, length: int) -> str:
+def _base32(number: int, length: int) -> str:
     return "".join(ALPHABET[number >> 5 * place & 31] for place in reversed(range(length)))

@@ -14,9 +14,27 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import orjson
 
-from prefactor_recorder.encoding.objects import Fields, Items, Opener, digits, key_text, named
-from prefactor_recorder.encoding.truncation import beginning, common_size, mark_room, marked
-from prefactor_recorder.encoding.values import MAX_DEPTH, OPTIONS, is_light, scrubbed, type_of
+from prefactor_recorder.encoding.objects import (
+    Expander,
+    Fields,
+    Items,
+    class_placeholder,
+    int_text,
+    key_text,
+)
+from prefactor_recorder.encoding.truncation import (
+    add_mark,
+    fair_share,
+    max_mark_size,
+    truncate_text,
+)
+from prefactor_recorder.encoding.values import (
+    MAX_DEPTH,
+    OPTIONS,
+    budget_left,
+    replace_surrogates,
+    type_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -30,7 +48,7 @@ MAX_KEY = 1000
 CUT = "..."
 """Stands for what contains itself and for what is nested too deeply."""
 _ELLIPSIS = "…"
-_FOREIGN = 32
+_FOREIGN_COST = 32
 """How many times as much a member costs that the host's own code hands over."""
 _STEPS_PER_CONTAINER = 8
 _STEPS_PER_ATTEMPT = 3
@@ -70,28 +88,28 @@ class JsonCopy(NamedTuple):
         if not self.places:
             return members
         size = size or len(orjson.dumps(members, option=OPTIONS)) + self.missing
-        return marked(members, self.places, size, limit, "" if is_object else "value")
+        return add_mark(members, self.places, size, limit, "" if is_object else "value")
 
 
-class _Around(NamedTuple):
+class _Ancestors(NamedTuple):
     """The objects that a value is inside of, innermost first."""
 
     depth: int
     """The level of the value."""
     identity: int = 0
-    outer: _Around | None = None
+    outer: _Ancestors | None = None
 
-    def inside(self, value: Any, depth: int) -> _Around:
+    def inside(self, value: Any, depth: int) -> _Ancestors:
         """What is around the members of a value."""
-        return _Around(depth + 1, id(value), self)
+        return _Ancestors(depth + 1, id(value), self)
 
     def contains(self, value: Any) -> bool:
         """Whether a value is one of these objects."""
-        around: _Around | None = self
-        while around is not None:
-            if around.identity == id(value):
+        ancestors: _Ancestors | None = self
+        while ancestors is not None:
+            if ancestors.identity == id(value):
                 return True
-            around = around.outer
+            ancestors = ancestors.outer
         return False
 
 
@@ -102,7 +120,7 @@ class _Job(NamedTuple):
     holder: Any
     key: Any
     place: Path | None
-    around: _Around
+    ancestors: _Ancestors
 
 
 class _Text(NamedTuple):
@@ -123,18 +141,18 @@ class _Copier:
     """One copy in the making."""
 
     def __init__(self, limit: int) -> None:
-        self._limit = limit - mark_room(limit)
+        self._limit = limit - max_mark_size(limit)
         self._room = self._limit * 7 // 8  # the rest is for texts, if there are long ones
         self._steps = MAX_STEPS
         self._jobs: list[_Job] = []
         self._long: list[_Text] = []
         self._places: dict[Path | None, None] = {}
         self._missing = 0
-        self._opener = Opener(limit)
+        self._expander = Expander(limit)
 
     def copy(self, value: Any) -> JsonCopy:
         root: list[Any] = [None]
-        self._put(root, 0, value, None, _Around(1))
+        self._put(root, 0, value, None, _Ancestors(1))
         while self._jobs:
             jobs, self._jobs = self._jobs, []
             for number, job in enumerate(jobs):
@@ -142,7 +160,9 @@ class _Copier:
         self._shorten()
         return JsonCopy(root[0], list(self._places), self._missing)
 
-    def _put(self, holder: Any, key: Any, value: Any, place: Path | None, around: _Around) -> None:
+    def _put(
+        self, holder: Any, key: Any, value: Any, place: Path | None, ancestors: _Ancestors
+    ) -> None:
         """Put a value into its holder, now if it has no members."""
         kind = type_of(value)
         if kind is str:
@@ -150,19 +170,21 @@ class _Copier:
         elif kind in _NUMBERS:
             self._room -= 8
             holder[key] = number(value)
-        elif kind in _CONTAINERS and len(value) <= _SMALL and self._is_light(value, around.depth):
+        elif (
+            kind in _CONTAINERS and len(value) <= _SMALL and self._is_light(value, ancestors.depth)
+        ):
             holder[key] = value
         else:
             self._room -= _RESERVED_ROOM
             self._steps -= _RESERVED_STEPS
             holder[key] = None  # keeps its place among its neighbours
-            self._jobs.append(_Job(value, holder, key, place, around))
+            self._jobs.append(_Job(value, holder, key, place, ancestors))
 
     def _is_light(self, value: Any, depth: int, room: int = _SMALL_ROOM) -> bool:
         """Whether orjson may have a value as it is; what that costs is then paid for."""
         left = -1
         try:
-            left = is_light(value, room, MAX_DEPTH - depth + 1)
+            left = budget_left(value, room, MAX_DEPTH - depth + 1)
             size = 0 if left < 0 else len(orjson.dumps(value, option=OPTIONS))
         except Exception:  # noqa: BLE001 - a surrogate, a key that is not text, a thread's change
             size = 0
@@ -179,7 +201,7 @@ class _Copier:
             self._long.append(_Text(holder, key, place))
             holder[key] = text  # made UTF-8 after it was shortened
         else:
-            holder[key] = scrubbed(text)
+            holder[key] = replace_surrogates(text)
 
     def _run(self, job: _Job, share: int) -> None:
         self._room += _RESERVED_ROOM
@@ -189,53 +211,54 @@ class _Copier:
             job.holder[job.key] = CUT
             return
         try:
-            self._open(job, share)
+            self._expand(job, share)
         except Exception:  # noqa: BLE001 - the host's code; the rest of the payload is kept
-            job.holder[job.key] = named(job.value)  # not by its `repr()`, which is its code too
+            # Not by its `repr()`, which is the host's code as well.
+            job.holder[job.key] = class_placeholder(job.value)
 
-    def _open(self, job: _Job, share: int) -> None:
+    def _expand(self, job: _Job, share: int) -> None:
         self._steps -= _STEPS_PER_CONTAINER
-        if job.around.contains(job.value):
+        if job.ancestors.contains(job.value):
             job.holder[job.key] = CUT
             return
         value = job.value
         if type(value) not in _CONTAINERS:
-            value, steps, heavy = self._opener.open(value, self._steps)
+            value, steps, oversized = self._expander.expand(value, self._steps)
             self._steps -= steps
-            for name in heavy:
+            for name in oversized:
                 self._leave_out((job.place, name), 2)
         if type(value) in _CONTAINERS:
             if self._is_light_enough(value, job, share):
                 job.holder[job.key] = value
                 return
             is_object = type(value) is dict
-            opened = (Fields if is_object else Items)(
+            expanded = (Fields if is_object else Items)(
                 value.items() if is_object else value, len(value)
             )
         elif isinstance(value, Fields | Items):
-            opened = value
+            expanded = value
         else:
             self._put_atom(job, value)
             return
-        depth = job.around.depth
-        depth += depth == 1 and isinstance(opened, Items)  # wrapped as `value`
+        depth = job.ancestors.depth
+        depth += depth == 1 and isinstance(expanded, Items)  # wrapped as `value`
         if depth > MAX_DEPTH:
             self._leave_out(job.place, 2)
             job.holder[job.key] = CUT
             return
-        inside = job.around.inside(job.value, depth)
+        inside = job.ancestors.inside(job.value, depth)
         floor = self._room - share
-        if isinstance(opened, Fields):
-            self._copy_fields(job, opened, floor, inside)
+        if isinstance(expanded, Fields):
+            self._copy_fields(job, expanded, floor, inside)
         else:
-            self._copy_items(job, opened, floor, inside)
+            self._copy_items(job, expanded, floor, inside)
 
     def _is_light_enough(self, value: Any, job: _Job, share: int) -> bool:
         """Whether a container may stay as it is; `_put` has tried the small ones of the host."""
         if value is job.value and len(value) <= _SMALL:
             return False
         self._steps -= min(len(value), share // 8) // _NUMBERS_PER_STEP
-        return self._is_light(value, job.around.depth, max(share, _SMALL_ROOM))
+        return self._is_light(value, job.ancestors.depth, max(share, _SMALL_ROOM))
 
     def _put_atom(self, job: _Job, value: Any) -> None:
         if isinstance(value, str):
@@ -243,10 +266,10 @@ class _Copier:
         else:
             job.holder[job.key] = number(value)
 
-    def _copy_fields(self, job: _Job, fields: Fields, floor: int, inside: _Around) -> None:
+    def _copy_fields(self, job: _Job, fields: Fields, floor: int, inside: _Ancestors) -> None:
         copied: dict[str, Any] = {}
         job.holder[job.key] = copied
-        most = self._steps // (_FOREIGN // 4 if fields.foreign else 1)
+        most = self._steps // (_FOREIGN_COST // 4 if fields.foreign else 1)
         pairs = self._taken(job, fields.pairs, fields.length, most)
         names = _Names(pairs)
         for done, (key, member) in enumerate(pairs):
@@ -260,10 +283,10 @@ class _Copier:
             self._room -= len(name) + len('"":')
             self._put(copied, name, member, (job.place, name), inside)
 
-    def _copy_items(self, job: _Job, items: Items, floor: int, inside: _Around) -> None:
+    def _copy_items(self, job: _Job, items: Items, floor: int, inside: _Ancestors) -> None:
         copied: list[Any] = []
         job.holder[job.key] = copied
-        most = self._steps * _NUMBERS_PER_STEP // (_FOREIGN if items.foreign else 1)
+        most = self._steps * _NUMBERS_PER_STEP // (_FOREIGN_COST if items.foreign else 1)
         members = self._taken(job, items.members, items.length, most)
         self._steps -= len(members) // 64
         if self._copy_numbers(job, copied, members, floor):
@@ -314,17 +337,17 @@ class _Copier:
         # What each of them has been priced at is theirs as well.
         room = self._limit // 8 + max(self._room, 0) + _PRICED_TEXT * len(self._long)
         whole = [each.holder[each.key] for each in self._long]
-        most = max(common_size([len(text) for text in whole], room), _PRICED_TEXT)
-        texts = [scrubbed(text[:most]) for text in whole]
+        most = max(fair_share([len(text) for text in whole], room), _PRICED_TEXT)
+        texts = [replace_surrogates(text[:most]) for text in whole]
         # One character is up to six bytes of JSON.
         sizes = [len(orjson.dumps(text)) for text in texts]
-        longest = max(common_size(sizes, room), _PRICED_TEXT)
+        longest = max(fair_share(sizes, room), _PRICED_TEXT)
         for (holder, key, place), text, given, size in zip(
             self._long, texts, whole, sizes, strict=True
         ):
             holder[key] = text
             if size > longest or len(given) > most:
-                holder[key] = shortened = beginning(text + _ELLIPSIS, min(longest, size))
+                holder[key] = shortened = truncate_text(text + _ELLIPSIS, min(longest, size))
                 self._leave_out(place, len(given) - len(shortened))
 
 
@@ -340,9 +363,9 @@ class _Names:
         if _is_name(key):
             return cast("str", key)
         try:
-            text = scrubbed(key[: MAX_KEY + 1]) if type(key) is str else key_text(key)
+            text = replace_surrogates(key[: MAX_KEY + 1]) if type(key) is str else key_text(key)
         except Exception:  # noqa: BLE001 - the host's code
-            text = named(key)
+            text = class_placeholder(key)
         name = text if len(text) <= MAX_KEY else text[:MAX_KEY] + _ELLIPSIS
         base, counted = name, self._numbers.get(name, 1)
         while name in self._taken:
@@ -354,7 +377,11 @@ class _Names:
 
 
 def _is_name(key: Any) -> bool:
-    return type(key) is str and len(key) <= MAX_KEY and (key.isascii() or scrubbed(key) == key)
+    return (
+        type(key) is str
+        and len(key) <= MAX_KEY
+        and (key.isascii() or replace_surrogates(key) == key)
+    )
 
 
 def number(value: Any) -> Any:
@@ -364,4 +391,4 @@ def number(value: Any) -> Any:
     if isinstance(value, float):
         return float.__float__(value) if math.isfinite(value) else None
     plain = int.__int__(value)
-    return plain if -(2**63) <= plain < 2**64 else digits(plain)
+    return plain if -(2**63) <= plain < 2**64 else int_text(plain)

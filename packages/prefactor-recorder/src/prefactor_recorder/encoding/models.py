@@ -32,7 +32,7 @@ class Dumped(NamedTuple):
     value: Any
     steps: int
     """What it has cost."""
-    heavy: tuple[str, ...]
+    oversized: tuple[str, ...]
     """Fields that were left out because they are too large."""
 
 
@@ -46,15 +46,15 @@ def dump(model: Any, steps: int, fallback: Callable[[Any], Any]) -> Dumped:
     """
     room = steps * _PER_STEP
     counter = _Counter(room)
-    heavy = tuple(name for name, member in _fields_of(model) if not counter.fits(member))
-    if heavy and getattr(type_of(model), "__pydantic_root_model__", False):
-        return Dumped("...", (room - counter.left) // _PER_STEP, heavy)
+    oversized = tuple(name for name, member in _fields_of(model) if not counter.fits(member))
+    if oversized and getattr(type_of(model), "__pydantic_root_model__", False):
+        return Dumped("...", (room - counter.left) // _PER_STEP, oversized)
     dumper = _Dumper(model, fallback)
-    for name in heavy:
+    for name in oversized:
         dumper.leave_out((name,))
     for route in counter.secrets(model):
         dumper.leave_out(route)
-    return Dumped(dumper.dump(), (room - counter.left) // _PER_STEP, heavy)
+    return Dumped(dumper.dump(), (room - counter.left) // _PER_STEP, oversized)
 
 
 class _Dumper:

@@ -23,9 +23,9 @@ from typing import Any, NamedTuple, cast
 
 import orjson
 
-from prefactor_recorder.encoding.values import MAX_TEXT, OPTIONS, scrubbed, type_of
+from prefactor_recorder.encoding.values import MAX_TEXT, OPTIONS, replace_surrogates, type_of
 
-HIDDEN = "**********"
+MASK = "**********"
 """Stands for a secret, as pydantic writes it."""
 _MAX_CONVERSIONS = 8
 _MAX_REFERENCES = 64
@@ -62,18 +62,18 @@ class Items(NamedTuple):
     foreign: bool = False
 
 
-class Opened(NamedTuple):
+class Expanded(NamedTuple):
     """What a value came to."""
 
     value: Any
     """`Fields`, `Items`, a dict, list or tuple, or a text, number, boolean or None."""
     steps: int = 0
     """What it has cost besides."""
-    heavy: tuple[str, ...] = ()
+    oversized: tuple[str, ...] = ()
     """Members of a model that were left out because they are too large to be asked for."""
 
 
-class Opener:
+class Expander:
     """Opens the values of one payload; a model that is met again is not asked again.
 
     Args:
@@ -85,7 +85,7 @@ class Opener:
         # With the model, so that its id stays its own.
         self._dumped: dict[int, tuple[Any, Any]] = {}
 
-    def open(self, value: Any, steps: int) -> Opened:
+    def expand(self, value: Any, steps: int) -> Expanded:
         """What stands for a value; may raise what the host's code raises.
 
         Args:
@@ -93,22 +93,22 @@ class Opener:
             steps: How many members there is time for.
         """
         spent = 0
-        heavy: tuple[str, ...] = ()
+        oversized: tuple[str, ...] = ()
         for _ in range(_MAX_CONVERSIONS):
             kind = cast("Any", type(value))
             if kind is dict or kind is list or kind is tuple:
-                return Opened(value, spent, heavy)
+                return Expanded(value, spent, oversized)
             if value is None or (issubclass(kind, str | int | float) and not _is_enum(kind)):
-                return Opened(value, spent, heavy)
+                return Expanded(value, spent, oversized)
             if hasattr(kind, "__pydantic_serializer__"):
-                value, cost, heavy = self._model(value, steps - spent)
+                value, cost, oversized = self._model(value, steps - spent)
                 spent += cost
                 continue
-            opened = self._converted(value, kind, steps)
-            if isinstance(opened, Fields | Items):
-                return Opened(opened, spent, heavy)
-            value = opened
-        return Opened(named(value), spent, heavy)
+            expanded = self._convert(value, kind, steps)
+            if isinstance(expanded, Fields | Items):
+                return Expanded(expanded, spent, oversized)
+            value = expanded
+        return Expanded(class_placeholder(value), spent, oversized)
 
     def _model(self, value: Any, steps: int) -> tuple[Any, int, tuple[str, ...]]:
         known = self._dumped.get(id(value))
@@ -123,16 +123,16 @@ class Opener:
     def _plain(self, value: Any) -> Any:
         """What stands for a member of a model that pydantic does not know, without its members."""
         try:
-            opened = self._converted(value, type(value), 1)
+            expanded = self._convert(value, type(value), 1)
         except Exception:  # noqa: BLE001 - the host's code
-            return named(value)
-        if isinstance(opened, str):
-            return scrubbed(opened)
-        return named(value) if isinstance(opened, Fields | Items) else opened
+            return class_placeholder(value)
+        if isinstance(expanded, str):
+            return replace_surrogates(expanded)
+        return class_placeholder(value) if isinstance(expanded, Fields | Items) else expanded
 
-    def _converted(self, value: Any, kind: Any, steps: int) -> Any:
+    def _convert(self, value: Any, kind: Any, steps: int) -> Any:
         if hasattr(kind, "get_secret_value"):
-            return HIDDEN
+            return MASK
         if issubclass(kind, bytes | bytearray | memoryview):
             return _binary(value, self._limit)
         if _is_enum(kind):
@@ -140,8 +140,8 @@ class Opener:
         for method, arguments in _DUMPS:
             if hasattr(kind, method) and (arguments or hasattr(kind, "__fields__")):
                 return getattr(value, method)(**arguments)
-        opened = _class_fields(value, kind) or _collection(value, kind)
-        return _described(value, kind, steps) if opened is None else opened
+        expanded = _class_fields(value, kind) or _collection(value, kind)
+        return _convert_other(value, kind, steps) if expanded is None else expanded
 
 
 _DUMPS: tuple[tuple[str, dict[str, Any]], ...] = (("model_dump", {"mode": "json"}), ("dict", {}))
@@ -153,20 +153,20 @@ def _is_enum(kind: type[Any]) -> bool:
     return issubclass(kind, enum.Enum)
 
 
-def _described(value: Any, kind: Any, steps: int) -> Any:
+def _convert_other(value: Any, kind: Any, steps: int) -> Any:
     if hasattr(kind, "tolist"):
         return _first_rows(value, steps).tolist()
     if hasattr(kind, "to_dict"):
         return _first_rows(value, steps).to_dict()
     if issubclass(kind, dt.datetime | dt.date | dt.time | uuid.UUID):
-        return _written(value)
+        return _iso_text(value)
     if issubclass(kind, Number | PurePath):
         return str(value)[:MAX_TEXT]
     if issubclass(kind, BaseException):
-        from prefactor_recorder.encoding.exception_info import message_of  # noqa: PLC0415 - seldom part of a payload
+        from prefactor_recorder.encoding.exception_info import exception_message  # noqa: PLC0415 - seldom part of a payload
 
-        return message_of(value)
-    return description(value)
+        return exception_message(value)
+    return describe(value)
 
 
 def _class_fields(value: Any, kind: Any) -> Fields | None:
@@ -184,10 +184,10 @@ def _class_fields(value: Any, kind: Any) -> Fields | None:
         fields = [(name, outside, True) for name, outside in names]
     else:
         return None
-    return Fields(_shown(value, fields), len(fields))
+    return Fields(_shown_fields(value, fields), len(fields))
 
 
-def _shown(value: Any, fields: list[tuple[str, str, Any]]) -> Iterator[tuple[str, Any]]:
+def _shown_fields(value: Any, fields: list[tuple[str, str, Any]]) -> Iterator[tuple[str, Any]]:
     for name, outside, shows in fields:
         if not shows or name.startswith("_"):
             continue
@@ -266,29 +266,29 @@ def _binary(value: Any, limit: int) -> str:
     return base64.b64encode(head).decode()
 
 
-def _written(value: Any) -> str:
+def _iso_text(value: Any) -> str:
     try:
         return cast("str", orjson.loads(orjson.dumps(value, option=OPTIONS)))
     except TypeError:  # a class derived from one of them
         return value.isoformat() if hasattr(value, "isoformat") else str(value)
 
 
-def description(value: Any) -> str:
+def describe(value: Any) -> str:
     """The words an object has for itself, cut; the name of its class if it holds other objects."""
     kind = type_of(value)
     try:
         if isinstance(value, _ONLY_NAMED):
-            return scrubbed(f"<{kind.__name__} {value.__name__}>"[:MAX_TEXT])
+            return replace_surrogates(f"<{kind.__name__} {value.__name__}>"[:MAX_TEXT])
         if kind.__repr__ is object.__repr__ or not _holds_leaves(value, kind):
-            return named(value)
-        return scrubbed(repr(value)[:MAX_TEXT])
+            return class_placeholder(value)
+        return replace_surrogates(repr(value)[:MAX_TEXT])
     except Exception:  # noqa: BLE001 - a __repr__ of the host
-        return named(value)
+        return class_placeholder(value)
 
 
-def named(value: Any) -> str:
+def class_placeholder(value: Any) -> str:
     """An object by the name of its class."""
-    return scrubbed(f"<{type(value).__qualname__}>"[:MAX_TEXT])
+    return replace_surrogates(f"<{type(value).__qualname__}>"[:MAX_TEXT])
 
 
 def _holds_leaves(value: Any, kind: type[Any]) -> bool:
@@ -317,7 +317,7 @@ def is_leaf(value: Any) -> bool:
     return type(value) in _LEAVES
 
 
-def digits(number: int) -> str:
+def int_text(number: int) -> str:
     """A number beyond 64 bits as text."""
     if number.bit_length() > MAX_TEXT:  # Python itself refuses to write out the longest ones
         return f"<int of {number.bit_length()} bits>"
@@ -334,15 +334,15 @@ def key_text(key: Any, depth: int = 0) -> str:
         return f"({', '.join(parts)}{',' * (len(parts) == 1)})"[:MAX_TEXT]
     for known, text in _KEYS:
         if issubclass(kind, known):
-            return scrubbed(text(key)[:MAX_TEXT])
-    return description(key)
+            return replace_surrogates(text(key)[:MAX_TEXT])
+    return describe(key)
 
 
 _KEYS: tuple[tuple[Any, Callable[[Any], str]], ...] = (
     (str, str.__str__),
     (bool, bool.__repr__),
-    (int, lambda key: digits(int.__int__(key))),
+    (int, lambda key: int_text(int.__int__(key))),
     (bytes, lambda key: _binary(key, MAX_TEXT)),
-    ((dt.datetime, dt.date, dt.time, uuid.UUID), _written),
+    ((dt.datetime, dt.date, dt.time, uuid.UUID), _iso_text),
     (PurePath, str),
 )

@@ -32,7 +32,7 @@ Path = tuple["Path | None", "str | int"]
 """A place as a chain from the inside out: one link per container instead of a text per value."""
 
 
-def cut(payload: bytes, limit: int) -> bytes:
+def truncate(payload: bytes, limit: int) -> bytes:
     """A payload (an encoded JSON object) in at most `limit` bytes; itself if it fits already.
 
     What was cut is named in the member `MARK`, whose `original_size` is that of the payload before
@@ -43,19 +43,19 @@ def cut(payload: bytes, limit: int) -> bytes:
         return payload
     value: dict[str, Any] = orjson.loads(payload)
     size, fields, more = _earlier(value.pop(MARK, None), len(payload))
-    room = mark_room(limit)
+    room = max_mark_size(limit)
     budget = limit - room
     if budget < len("{}"):
         return b"{}"
-    cutter = _Cutter(value)
-    cutter.shorten_texts(len(orjson.dumps(value)) - budget)
+    truncator = _Truncator(value)
+    truncator.shorten_texts(len(orjson.dumps(value)) - budget)
     if len(orjson.dumps(value)) > budget:
-        cutter.fit(value, budget, None, 0)
-    value[MARK] = _mark(size, [*fields, *cutter.places], more, room)
+        truncator.fit(value, budget, None, 0)
+    value[MARK] = _mark(size, [*fields, *truncator.places], more, room)
     return orjson.dumps(value)
 
 
-def marked(
+def add_mark(
     payload: dict[str, Any], places: list[Path | None], size: int, limit: int, prefix: str
 ) -> dict[str, Any]:
     """A payload with the mark for what was left out of it while it was copied.
@@ -69,10 +69,10 @@ def marked(
     """
     members = {name: member for name, member in payload.items() if name != MARK}
     size, fields, more = _earlier(payload.get(MARK), size)
-    return {**members, MARK: _mark(size, [*fields, *places], more, mark_room(limit), prefix)}
+    return {**members, MARK: _mark(size, [*fields, *places], more, max_mark_size(limit), prefix)}
 
 
-def mark_room(limit: int) -> int:
+def max_mark_size(limit: int) -> int:
     """Bytes that the mark may take in a payload of at most `limit` bytes."""
     return max(_SMALLEST_MARK, min(_MARK_ROOM, limit // 4))
 
@@ -93,20 +93,20 @@ def _mark(
 ) -> dict[str, Any]:
     """The mark, with as many places as there is room for: `room` bytes, its key included."""
     left = room - _SMALLEST_MARK
-    named: dict[str, None] = {}
+    names: dict[str, None] = {}
     for done, place in enumerate(places):
         name = place if isinstance(place, str) else _name(place, prefix)
-        if name in named:
+        if name in names:
             continue
         left -= len(orjson.dumps(name)) + 1
         if left < 0:
             more += len(places) - done
             break
-        named[name] = None
-    return {"original_size": size, "fields": list(named)} | ({"more": more} if more else {})
+        names[name] = None
+    return {"original_size": size, "fields": list(names)} | ({"more": more} if more else {})
 
 
-class _Cutter:
+class _Truncator:
     """Cuts one decoded payload, in place, and remembers where."""
 
     def __init__(self, value: Container) -> None:
@@ -116,10 +116,10 @@ class _Cutter:
     def shorten_texts(self, excess: int) -> None:
         """Shorten the longest texts to one length, by `excess` bytes in all if they have them."""
         texts = [found for found in self._texts() if found[0] > SHORTEST_TEXT]
-        length = _level([size for size, *_ in texts], excess)
+        length = _text_limit([size for size, *_ in texts], excess)
         for size, container, place in texts:
             if size > length:
-                container[place[1]] = beginning(container[place[1]], length)
+                container[place[1]] = truncate_text(container[place[1]], length)
                 self.places[place] = None
 
     def _texts(self) -> list[tuple[int, Any, Path]]:
@@ -149,14 +149,14 @@ class _Cutter:
         sizes = [_key_size(key) + size + 1 for (key, _), size in zip(members, bare, strict=True)]
         # Two brackets, and a comma behind each member but the last.
         room = budget + 1 - len("[]")
-        kept = self._keep(container, members, sizes, room, place)
+        kept = self._drop_excess(container, members, sizes, room, place)
         members, sizes = members[:kept], sizes[:kept]
-        share = common_size(sizes, room)
+        share = fair_share(sizes, room)
         for (key, member), size in zip(members, sizes, strict=True):
             if size > share:
                 self._shrink(container, member, share - _key_size(key) - 1, (place, key), depth)
 
-    def _keep(
+    def _drop_excess(
         self,
         container: Container,
         members: list[tuple[Any, Any]],
@@ -186,7 +186,7 @@ class _Cutter:
         self.places[place] = None
         holder, key = cast("Any", container), place[1]
         if isinstance(member, str) and budget > len(orjson.dumps(_ELLIPSIS)):
-            holder[key] = beginning(member, budget)
+            holder[key] = truncate_text(member, budget)
         elif isinstance(member, dict | list) and budget >= len("[]"):
             del self.places[place]
             self.fit(cast("Container", member), budget, place, depth + 1)
@@ -203,12 +203,12 @@ def _key_size(key: str | int) -> int:
     return len(orjson.dumps(key)) + 1 if isinstance(key, str) else 0
 
 
-def _level(sizes: list[int], excess: int) -> int:
+def _text_limit(sizes: list[int], excess: int) -> int:
     """The length to cut texts to that removes `excess` bytes, or `SHORTEST_TEXT` if none does."""
-    return max(common_size(sizes, sum(sizes) - excess), SHORTEST_TEXT)
+    return max(fair_share(sizes, sum(sizes) - excess), SHORTEST_TEXT)
 
 
-def common_size(sizes: list[int], room: int) -> int:
+def fair_share(sizes: list[int], room: int) -> int:
     """The largest level such that all sizes, each lowered to it, take no more than `room`."""
     left = room
     ordered = sorted(sizes)
@@ -220,7 +220,7 @@ def common_size(sizes: list[int], room: int) -> int:
     return max(ordered, default=0)
 
 
-def beginning(text: str, size: int) -> str:
+def truncate_text(text: str, size: int) -> str:
     """The beginning of a text with an ellipsis, in at most `size` bytes of JSON.
 
     The encoded text is cut, not the decoded one, because only bytes have the right length. Where a

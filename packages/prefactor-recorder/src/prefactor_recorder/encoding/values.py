@@ -1,9 +1,9 @@
-"""Turns a host's values into the bytes of a JSON object. Never fails, keeps nothing of the host's.
+"""Encode a host's values as JSON objects. Never fails, and keeps no reference to them.
 
-What is encoded is the value as it is at that moment: the host may change it a line later. A small
-payload of plain JSON values is encoded by orjson in about a microsecond. `is_light` recognises it,
-because orjson cannot be stopped once it has begun. Everything else is copied by `json_copy` first,
-within a budget that depends on `max_payload_size` and not on the value.
+Values are encoded at once, because the host may change them a line later. orjson encodes a small
+payload of plain JSON values in about a microsecond. `budget_left` recognises such payloads
+beforehand, because orjson cannot be interrupted. `json_copy` copies everything else first, within
+a budget that depends on `max_payload_size` and not on the value.
 """
 
 from __future__ import annotations
@@ -57,20 +57,20 @@ def encode_object(value: Any, limit: int = DEFAULT_LIMIT) -> bytes:
     size = 0
     if type_of(value) is dict:
         try:
-            if _is_small(value) or is_light(value, _LIGHT_FACTOR * limit, MAX_DEPTH) >= 0:
+            if _is_small(value) or budget_left(value, _LIGHT_FACTOR * limit, MAX_DEPTH) >= 0:
                 encoded = _dumps(value, None, OPTIONS)
                 size = len(encoded)
                 if size <= limit:
                     return encoded
         except Exception:  # noqa: BLE001, S110 - a key that is not text, a thread that changes it
             pass
-    return b"{}" if value is None else _copied(value, limit, size)
+    return b"{}" if value is None else _encode_copy(value, limit, size)
 
 
 def _is_small(value: dict[Any, Any]) -> bool:  # noqa: C901 - two loops in one, for each payload
     """Whether a dict holds a few short texts and numbers, two levels deep at most.
 
-    Most payloads do, and this takes a third of the time of `is_light`.
+    Most payloads do, and this takes a third of the time of `budget_left`.
     """
     if len(value) > _FEW:
         return False
@@ -92,7 +92,7 @@ def _is_small(value: dict[Any, Any]) -> bool:  # noqa: C901 - two loops in one, 
     return True
 
 
-def is_light(value: Any, room: int, depth: int) -> int:
+def budget_left(value: Any, room: int, depth: int) -> int:
     """Price what orjson would have to do for a plain list or dict; what is left of `room` after it.
 
     Negative if it is too much, or not plain JSON: then the value has to be copied. The price is an
@@ -111,7 +111,7 @@ def is_light(value: Any, room: int, depth: int) -> int:
         if kind is str:
             room -= len(member)
         elif kind is dict or kind is list or kind is tuple:
-            room = is_light(member, room, depth - 1)
+            room = budget_left(member, room, depth - 1)
             if room < 0:
                 return -1
         elif kind not in _ATOMS:
@@ -119,7 +119,7 @@ def is_light(value: Any, room: int, depth: int) -> int:
     return room
 
 
-def _copied(value: Any, limit: int, size: int) -> bytes:
+def _encode_copy(value: Any, limit: int, size: int) -> bytes:
     from prefactor_recorder.encoding.json_copy import json_copy  # noqa: PLC0415 - most programs record plain values alone
 
     try:
@@ -129,17 +129,17 @@ def _copied(value: Any, limit: int, size: int) -> bytes:
         return b'{"prefactor.encoding_failed":true}'
     if len(encoded) <= limit:
         return encoded
-    from prefactor_recorder.encoding.truncation import cut  # noqa: PLC0415 - the copy was too large by a little
+    from prefactor_recorder.encoding.truncation import truncate  # noqa: PLC0415 - the copy was too large by a little
 
-    return cut(encoded, limit)
+    return truncate(encoded, limit)
 
 
-def scrubbed(text: str) -> str:
+def replace_surrogates(text: str) -> str:
     """The same text with unpaired surrogates replaced: UTF-8 has no bytes for them."""
     return text.encode("utf-8", "replace").decode()
 
 
-def nests_deeper(value: Any, most: int) -> bool:
+def exceeds_depth(value: Any, most: int) -> bool:
     """Whether a JSON value has more levels of objects and lists than that."""
     level: list[Any] = [value]
     for _ in range(most):

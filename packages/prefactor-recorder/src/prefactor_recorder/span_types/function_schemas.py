@@ -15,7 +15,7 @@ from typing import Any
 
 import orjson
 
-from prefactor_recorder.encoding.values import MAX_SCHEMA_DEPTH, nests_deeper
+from prefactor_recorder.encoding.values import MAX_SCHEMA_DEPTH, exceeds_depth
 from prefactor_recorder.span_types.introspection import (
     hints_of,
     is_instance,
@@ -171,7 +171,7 @@ def _optional(schemas: Schemas, schema: Schema) -> Schema:
 
 def _bounded(schema: Schema) -> Schema:
     try:
-        fits = len(orjson.dumps(schema)) <= MAX_SIZE and not nests_deeper(schema, MAX_SCHEMA_DEPTH)
+        fits = len(orjson.dumps(schema)) <= MAX_SIZE and not exceeds_depth(schema, MAX_SCHEMA_DEPTH)
     except (TypeError, ValueError):  # a model's own schema need not be JSON
         fits = False
     return schema if fits else ANY_OBJECT

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 import orjson
 
 from prefactor_recorder.corrections import schema_name, shown
-from prefactor_recorder.encoding.values import MAX_SCHEMA_DEPTH, nests_deeper
+from prefactor_recorder.encoding.values import MAX_SCHEMA_DEPTH, exceeds_depth
 from prefactor_recorder.errors import ConfigurationError
 from prefactor_recorder.guard import failures
 from prefactor_recorder.span_types.data_risk import checked
@@ -144,7 +144,7 @@ def declared_name(name: object) -> str:
 
 def _declared(name: str, part: str, declared: Any) -> Any:
     if isinstance(declared, Mapping):
-        if nests_deeper(declared, MAX_SCHEMA_DEPTH):
+        if exceeds_depth(declared, MAX_SCHEMA_DEPTH):
             # Servers would refuse the registration, and with it the run.
             failures.note(
                 f"{part} of span type {name!r}",

@@ -9,7 +9,7 @@ import weakref
 from typing import TYPE_CHECKING, Any, cast
 
 from prefactor_recorder.corrections import corrections
-from prefactor_recorder.encoding.ids import Mint
+from prefactor_recorder.encoding.ids import IdGenerator
 from prefactor_recorder.encoding.record import FRAME_SIZE, decode
 from prefactor_recorder.guard import failures
 from prefactor_recorder.journal.memory import MemoryJournal
@@ -70,17 +70,17 @@ class InMemoryRecorder(Recorder):
         )
         self.clock = FixedClock() if clock is None else clock
         """What time it is in the test."""
-        self._kept = _KeptParts(self.settings, self.clock)
+        self._memory = _InMemoryParts(self.settings, self.clock)
 
     @property
     def runs(self) -> list[RecordedRun]:
         """The runs so far, in the order they were registered."""
-        return list(self._kept.records.runs.values())
+        return list(self._memory.records.runs.values())
 
     @property
     def spans(self) -> list[RecordedSpan]:
         """The spans so far, of all runs, in the order they began."""
-        return list(self._kept.records.spans.values())
+        return list(self._memory.records.spans.values())
 
     def spans_named(self, schema_name: str) -> list[RecordedSpan]:
         """The spans of a type, in the order they began."""
@@ -95,7 +95,7 @@ class InMemoryRecorder(Recorder):
         found = self.spans_named(schema_name)
         if len(found) != 1:
             raise AssertionError(
-                f"expected one span {schema_name!r}, found {len(found)} in\n{self._shown()}"
+                f"expected one span {schema_name!r}, found {len(found)} in\n{self._indented_tree()}"
             )
         return found[0]
 
@@ -112,7 +112,7 @@ class InMemoryRecorder(Recorder):
         wanted = textwrap.dedent(expected).strip()
         if self.tree() != wanted:
             raise AssertionError(
-                f"recorded:\n{self._shown()}\nexpected:\n{textwrap.indent(wanted, '    ')}"
+                f"recorded:\n{self._indented_tree()}\nexpected:\n{textwrap.indent(wanted, '    ')}"
             )
 
     def assert_all_ended(self) -> None:
@@ -124,28 +124,28 @@ class InMemoryRecorder(Recorder):
         open_ones = [f"run {run.id}" for run in self.runs if run.finished_at is None]
         open_ones += [f"{span.schema_name}" for span in self.spans if span.finished_at is None]
         if open_ones:
-            raise AssertionError(f"not ended: {', '.join(open_ones)} in\n{self._shown()}")
+            raise AssertionError(f"not ended: {', '.join(open_ones)} in\n{self._indented_tree()}")
 
     def terminate(self, run: Run, reason: str | None = None) -> None:
         """Do as if somebody had terminated a run on the server."""
-        self._kept.terminated(run.id, reason)
+        self._memory.terminated(run.id, reason)
 
     def clear(self) -> None:
         """Forget what was recorded. Runs and spans that are open are forgotten too."""
-        self._kept.records = Records()
+        self._memory.records = Records()
 
     def stats(self) -> Stats:
         """What has been done so far; everything counts as delivered."""
-        return self._kept.stats()
+        return self._memory.stats()
 
     def _assembled(self) -> Parts | None:
-        return None if self._closed else self._kept
+        return None if self._closed else self._memory
 
-    def _shown(self) -> str:
+    def _indented_tree(self) -> str:
         return textwrap.indent(self.tree() or "(nothing)", "    ")
 
 
-class _KeptParts(Parts):
+class _InMemoryParts(Parts):
     """The parts of a recorder that keeps everything and delivers nothing."""
 
     def __init__(self, settings: RecorderSettings, clock: FixedClock) -> None:
@@ -153,19 +153,19 @@ class _KeptParts(Parts):
         # Re-entrant: collecting garbage in here may close a generator that ends a span.
         self._lock = threading.RLock()
         self.runs = weakref.WeakValueDictionary()
-        self.journal = _KeptJournal(self)
+        self.journal = _InMemoryJournal(self)
         self.delivery = cast("Any", _NoDelivery())
         self.core = Core(
             journal=self.journal,
             deliverer=None,
             clock=clock,
-            mint=Mint(0, bits=_counted()),
+            ids=IdGenerator(0, bits=_counter_bits()),
             limit=settings.max_payload_size,
             redact=settings.redact,
         )
         self.written = 0
 
-    def keep(self, record: bytes) -> None:
+    def add(self, record: bytes) -> None:
         """Take in a record."""
         decoded = decode(record[FRAME_SIZE:])
         if decoded is None:
@@ -187,16 +187,16 @@ class _KeptParts(Parts):
         )
 
 
-class _KeptJournal(MemoryJournal):
+class _InMemoryJournal(MemoryJournal):
     """Hands each record over instead of keeping it for delivery."""
 
-    def __init__(self, parts: _KeptParts) -> None:
+    def __init__(self, parts: _InMemoryParts) -> None:
         super().__init__(0)
         self._parts = parts
 
     def append(self, record: bytes) -> bool:
         """Keep a record."""
-        self._parts.keep(record)
+        self._parts.add(record)
         return True
 
 
@@ -212,6 +212,6 @@ class _NoDelivery:
         return 0
 
 
-def _counted() -> Callable[[int], int]:
+def _counter_bits() -> Callable[[int], int]:
     counter = itertools.count(1)
     return lambda _: next(counter)

@@ -105,7 +105,7 @@ class Records:
         elif record.operation is Operation.REGISTER:
             self._run(record.run_id).registration = body
         elif record.run_id in self.runs:
-            _move(self.runs[record.run_id], record.operation, body)
+            _update_status(self.runs[record.run_id], record.operation, body)
 
     def _run(self, run_id: str) -> RecordedRun:
         return self.runs.setdefault(run_id, RecordedRun(run_id))
@@ -134,7 +134,7 @@ class Records:
         span.result = rest.get("result_payload")
 
 
-def _move(run: RecordedRun, operation: Operation, body: dict[str, Any]) -> None:
+def _update_status(run: RecordedRun, operation: Operation, body: dict[str, Any]) -> None:
     moment = datetime.fromisoformat(body["timestamp"])
     if operation is Operation.START:
         run.status, run.started_at = "active", moment

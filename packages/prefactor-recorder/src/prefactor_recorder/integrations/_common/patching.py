@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from prefactor_recorder.guard import guarded, warn_once
 from prefactor_recorder.integrations._common.call import Call, payload_of
-from prefactor_recorder.integrations._common.streams import subclass_of, watch
+from prefactor_recorder.integrations._common.streams import subclass_of, track_answer
 from prefactor_recorder.run import current_run
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ class Vendor:
             # Somebody's wrapper around an async method need not be async itself.
             if inspect.isawaitable(answer):
                 return _awaited(answer, call)
-            watch(answer, call)
+            track_answer(answer, call)
             return answer
 
         @functools.wraps(original)
@@ -162,7 +162,7 @@ async def _awaited(answer: Awaitable[Any], call: Call) -> Any:
     except BaseException as error:
         call.raised(error)
         raise
-    watch(awaited, call)
+    track_answer(awaited, call)
     return awaited
 
 

@@ -23,7 +23,7 @@ CUT = "stream_truncated"
 """The member of a merged answer that says that more of it arrived than was kept."""
 
 
-class Room:
+class SizeBudget:
     """How much of one stream may still be kept; its pieces share it."""
 
     __slots__ = ("cut", "left", "parts")
@@ -48,21 +48,21 @@ class Room:
 class Text:
     """A text that arrives in pieces."""
 
-    __slots__ = ("_pieces", "_room")
+    __slots__ = ("_budget", "_pieces")
 
-    def __init__(self, room: Room) -> None:
-        self._room = room
+    def __init__(self, budget: SizeBudget) -> None:
+        self._budget = budget
         self._pieces: list[str] = []
 
     def add(self, piece: Any) -> bool:
         """Take the next piece, if it is one; whether it was."""
         if not isinstance(piece, str) or not piece:
             return False
-        room = self._room
-        if len(piece) > room.left:
-            room.cut = True
-            piece = piece[: room.left]
-        room.left -= len(piece)
+        budget = self._budget
+        if len(piece) > budget.left:
+            budget.cut = True
+            piece = piece[: budget.left]
+        budget.left -= len(piece)
         self._pieces.append(piece)
         return True
 
@@ -73,10 +73,10 @@ class Text:
         return bool(self._pieces)
 
 
-def part(parts: dict[Any, Any], key: Any, room: Room, make: Any) -> Any:
+def part(parts: dict[Any, Any], key: Any, budget: SizeBudget, make: Any) -> Any:
     """The part of that key, made if there is room for it; None if there is not."""
     if key not in parts:
-        if not room.part():
+        if not budget.part():
             return None
         parts[key] = make()
     return parts[key]
@@ -94,7 +94,7 @@ def without_secrets(tools: Any) -> Any:
     return tools
 
 
-def request_of(body: Mapping[str, Any], *inputs: str) -> dict[str, Any]:
+def request_payload(body: Mapping[str, Any], *inputs: str) -> dict[str, Any]:
     """A request as a payload: model, tools and the named inputs beside all other parameters."""
     named = ("model", *inputs, "tools", "mcp_servers")
     kept = {name: body[name] for name in named if body.get(name) is not None}
@@ -105,7 +105,7 @@ def request_of(body: Mapping[str, Any], *inputs: str) -> dict[str, Any]:
     return {**kept, "parameters": parameters} if parameters else kept
 
 
-def arguments_of(text: Any) -> Any:
+def parse_arguments(text: Any) -> Any:
     """The arguments of a tool call: what the model wrote if it is JSON, else its words."""
     if not isinstance(text, str):
         return text
@@ -167,11 +167,11 @@ def items(value: Any) -> list[dict[str, Any]]:
     return [members(item) for item in cast("Any", value)] if isinstance(value, list) else []
 
 
-def given(**values: Any) -> dict[str, Any]:
+def without_none(**values: Any) -> dict[str, Any]:
     """Those that are there: 0, false and what is empty are values like any other."""
     return {name: value for name, value in values.items() if value is not None}
 
 
-def present(**values: Any) -> dict[str, Any]:
-    """Those that say something. Not for what a tool was given or returned; see `given`."""
+def without_empty(**values: Any) -> dict[str, Any]:
+    """Those that say something. Not for what a tool was given or returned; see `without_none`."""
     return {name: value for name, value in values.items() if value not in (None, {}, [], "")}

@@ -41,7 +41,7 @@ class Step:
         borrowed: Whether the span is that of the step above, and goes on when this one ends.
     """
 
-    __slots__ = ("above", "borrowed", "notes", "outside", "own", "span")
+    __slots__ = ("above", "is_alias", "notes", "outside", "own", "span")
 
     def __init__(
         self,
@@ -50,9 +50,9 @@ class Step:
         above: object,
         outside: object,
         *,
-        borrowed: bool = False,
+        is_alias: bool = False,
     ) -> None:
-        self.borrowed = borrowed
+        self.is_alias = is_alias
         self.span = span
         self.own = own
         self.above = above
@@ -65,7 +65,7 @@ class Step:
         """Whether anything is kept of it; what it came to need not be worked out if not."""
         return self.span.run.live
 
-    def place_below(self) -> Span:
+    def parent_for_child(self) -> Span:
         """The span that a step hangs from which begins now, somewhere inside this one.
 
         Usually this step's. But when the host's code, called by the library, has opened a span and
@@ -148,7 +148,7 @@ class Steps:
         parent, own = self._open.get(above), None
         place: Span | Root | None = None
         if parent is not None:
-            place = parent.place_below()
+            place = parent.parent_for_child()
             run: RunLike | None = place.run
         else:
             run, above = current_run(), None
@@ -156,7 +156,7 @@ class Steps:
             place, run = ROOT, (own := self._run_of_its_own())
         if run is None:
             return None
-        made = _made(payload, run)
+        made = _safe_payload(payload, run)
         span = run.start_span(schema_name, made, parent=place, started_at=started_at)
         return self._keep(key, Step(span, own, above, innermost()))
 
@@ -164,7 +164,9 @@ class Steps:
         """Let what begins below another id hang from an open step, until that id is closed."""
         parent = self._open.get(above)
         if parent is not None:
-            self._keep(key, Step(parent.place_below(), None, above, innermost(), borrowed=True))
+            self._keep(
+                key, Step(parent.parent_for_child(), None, above, innermost(), is_alias=True)
+            )
 
     def close(
         self,
@@ -217,7 +219,9 @@ class Steps:
         return step
 
 
-def _made(payload: Callable[[], Mapping[str, Any]], run: RunLike) -> Mapping[str, Any] | None:
+def _safe_payload(
+    payload: Callable[[], Mapping[str, Any]], run: RunLike
+) -> Mapping[str, Any] | None:
     """What went in. A step is recorded without it rather than not at all: others hang from it."""
     try:
         return payload() if run.live else None
@@ -226,7 +230,9 @@ def _made(payload: Callable[[], Mapping[str, Any]], run: RunLike) -> Mapping[str
         return None
 
 
-def _came_to(result: Callable[[Step], Mapping[str, Any]], step: Step) -> Mapping[str, Any] | None:
+def _safe_result(
+    result: Callable[[Step], Mapping[str, Any]], step: Step
+) -> Mapping[str, Any] | None:
     """What it came to. A step whose result cannot be told has ended all the same."""
     try:
         return result(step)
@@ -248,9 +254,9 @@ def _end(
     finished_at: datetime | None = None,
 ) -> None:
     """Record the end of a step that is no longer kept."""
-    if step.borrowed:
+    if step.is_alias:
         return
-    told = None if result is None or not step.recorded else _came_to(result, step)
+    told = None if result is None or not step.recorded else _safe_result(result, step)
     if error is None:
         step.span.finish(told, status=status, finished_at=finished_at)
     else:

@@ -22,22 +22,22 @@ KEY = "_prefactor_call"
 """Where a watched object keeps its call."""
 
 
-def watch(answer: Any, call: Call) -> None:
+def track_answer(answer: Any, call: Call) -> None:
     """See to it that a call ends when its answer has been read, whatever the answer is."""
-    if not _watched(answer, call):
+    if not _track(answer, call):
         call.closed()
 
 
 @guarded
-def _watched(answer: Any, call: Call) -> bool:
+def _track(answer: Any, call: Call) -> bool:
     if is_stream(answer):
-        watch_stream(answer, call)
+        track_stream(answer, call)
     elif "http_response" in getattr(answer, "__dict__", ()):  # models search for what they lack
         if answer.http_response.is_closed:
             call.answered_with(answer.http_response)
         else:
             call.arrived(answer.http_response)
-            _rebase(answer, call, watched_raw_response)
+            _set_class(answer, call, tracked_raw_response_class)
     else:
         call.answered(answer)
     return True
@@ -49,17 +49,19 @@ def is_stream(answer: Any) -> bool:
     return hasattr(kind, "__next__") or hasattr(kind, "__anext__")
 
 
-def watch_stream(stream: Any, call: Call) -> None:
+def track_stream(stream: Any, call: Call) -> None:
     """Tell the call about every piece that is read, and how reading ends."""
     if KEY in stream.__dict__:
         return
     call.streams()
     call.arrived(stream.response)
     # The helpers around a stream close its response and not the stream.
-    _rebase(stream.response, call, watched_http_response)
+    _set_class(stream.response, call, tracked_http_response_class)
     asynchronous = hasattr(stream, "__anext__")
     if type(stream.__class__) is type:
-        _rebase(stream, call, watched_async_stream if asynchronous else watched_stream)
+        _set_class(
+            stream, call, tracked_async_stream_class if asynchronous else tracked_stream_class
+        )
         return
     # Older streams of Anthropic answer `isinstance` themselves, and deny their subclasses. What is
     # replaced is private, but in versions that can no longer change.
@@ -67,7 +69,7 @@ def watch_stream(stream: Any, call: Call) -> None:
     stream.__dict__.update({KEY: call, "_iterator": passing(call, stream.__dict__["_iterator"])})
 
 
-def _rebase(watched: Any, call: Call, subclass: Callable[[type], type]) -> None:
+def _set_class(watched: Any, call: Call, subclass: Callable[[type], type]) -> None:
     watched.__dict__[KEY] = call
     watched.__class__ = subclass(watched.__class__)
 
@@ -111,7 +113,7 @@ def _passing(call: Call, pieces: Iterator[Any]) -> Iterator[Any]:
 
 
 @functools.cache
-def watched_stream(kind: Any) -> type:
+def tracked_stream_class(kind: Any) -> type:
     """A stream's class, with what it yields passing by its call."""
 
     def following(self: Any) -> Any:
@@ -150,7 +152,7 @@ async def _passing_async(call: Call, pieces: AsyncIterator[Any]) -> AsyncIterato
 
 
 @functools.cache
-def watched_async_stream(kind: Any) -> type:
+def tracked_async_stream_class(kind: Any) -> type:
     """The same for a stream that is awaited."""
 
     async def following(self: Any) -> Any:
@@ -163,7 +165,7 @@ def watched_async_stream(kind: Any) -> type:
 
 
 @functools.cache
-def watched_http_response(kind: Any) -> type:
+def tracked_http_response_class(kind: Any) -> type:
     """An HTTP response's class, with closing told to the call."""
 
     def close(self: Any) -> None:
@@ -182,7 +184,7 @@ def watched_http_response(kind: Any) -> type:
 
 
 @functools.cache
-def watched_raw_response(kind: Any) -> type:
+def tracked_raw_response_class(kind: Any) -> type:
     """The class of a response whose body the host reads: by a method of it, or not at all."""
     ends = {
         "parse": _parsed,
@@ -191,20 +193,20 @@ def watched_raw_response(kind: Any) -> type:
         "json": _body_read,
         "close": _closed,
     }
-    found = {name: vars_of(kind, name) for name in ends}
+    found = {name: static_member(kind, name) for name in ends}
     # Older responses have properties of these names, for bodies that have been read.
     methods = {name: method for name, method in found.items() if inspect.isfunction(method)}
     return subclass_of(
-        kind, {name: _telling(method, ends[name]) for name, method in methods.items()}
+        kind, {name: _reporting(method, ends[name]) for name, method in methods.items()}
     )
 
 
-def vars_of(kind: type, name: str) -> Any:
+def static_member(kind: type, name: str) -> Any:
     """A member as its class has it."""
     return inspect.getattr_static(kind, name, None)
 
 
-def _telling(
+def _reporting(
     method: Callable[..., Any], end: Callable[[Any, Call, Any], Any]
 ) -> Callable[..., Any]:
     """A method of a response, with what it came to told to the call."""
@@ -237,7 +239,7 @@ def _telling(
 @guarded
 def _parsed(response: Any, call: Call, value: Any) -> None:
     if is_stream(value):
-        watch_stream(value, call)
+        track_stream(value, call)
     else:
         call.answered_with(response.http_response)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 from prefactor_recorder.integrations._common.call import Endpoint, dumped
 from prefactor_recorder.integrations._common.optional import missing_library
 from prefactor_recorder.integrations._common.patching import Vendor
-from prefactor_recorder.integrations._common.payloads import request_of
+from prefactor_recorder.integrations._common.payloads import request_payload
 from prefactor_recorder.integrations.anthropic.results import MessageMerger, message_result
 from prefactor_recorder.span_types.registry import SpanTypes
 
@@ -45,7 +45,7 @@ SPAN_TYPES.span_type(
 
 _MESSAGE = Endpoint(
     schema_name="anthropic:message",
-    payload=lambda body: request_of(body, "system", "messages"),
+    payload=lambda body: request_payload(body, "system", "messages"),
     body=dumped,
     result=message_result,
     merger=MessageMerger,

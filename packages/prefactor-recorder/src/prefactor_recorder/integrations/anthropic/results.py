@@ -7,14 +7,14 @@ from typing import Any
 from prefactor_recorder.integrations._common.call import dumped
 from prefactor_recorder.integrations._common.payloads import (
     CUT,
-    Room,
+    SizeBudget,
     Text,
-    arguments_of,
-    given,
     items,
     members,
-    present,
+    parse_arguments,
     tokens,
+    without_empty,
+    without_none,
 )
 
 JsonObject = dict[str, Any]
@@ -31,12 +31,12 @@ _DELTAS = {
 def message_result(body: JsonObject) -> JsonObject:
     """Of a message: its words and tool calls; all blocks if that is not everything."""
     content = items(body.get("content"))
-    return present(
+    return without_empty(
         model=body.get("model"),
         response_id=body.get("id"),
         text="".join(block.get("text") or "" for block in content if block.get("type") == "text"),
         tool_calls=[
-            given(id=block.get("id"), name=block.get("name"), arguments=block.get("input"))
+            without_none(id=block.get("id"), name=block.get("name"), arguments=block.get("input"))
             for block in content
             if block.get("type") == "tool_use"
         ],
@@ -61,26 +61,26 @@ def _token_usage(usage: JsonObject) -> dict[str, int]:
 
 
 class _Block:
-    def __init__(self, start: JsonObject, room: Room) -> None:
-        self._room = room
+    def __init__(self, start: JsonObject, budget: SizeBudget) -> None:
+        self._budget = budget
         self._start = start
         self._texts: dict[str, Text] = {}
         self._citations: list[JsonObject] = []
 
     def add(self, delta: Any) -> bool:
         kind = getattr(delta, "type", "")
-        if kind == "citations_delta" and self._room.part():
+        if kind == "citations_delta" and self._budget.part():
             self._citations.append(dumped(delta.citation))
         name = _DELTAS.get(kind)
         if name is None:
             return False
-        text = self._texts.setdefault(name, Text(self._room))
+        text = self._texts.setdefault(name, Text(self._budget))
         return text.add(getattr(delta, name, None))
 
     def merged(self) -> JsonObject:
         texts = {name: str(text) for name, text in self._texts.items()}
         written = texts.pop("partial_json", None)
-        inputs = {} if written is None else {"input": arguments_of(written)}
+        inputs = {} if written is None else {"input": parse_arguments(written)}
         citations = {"citations": self._citations} if self._citations else {}
         return {**self._start, **texts, **inputs, **citations}
 
@@ -90,7 +90,7 @@ class MessageMerger:
 
     def __init__(self) -> None:
         self.done = False
-        self._room = Room()
+        self._budget = SizeBudget()
         self._head: JsonObject = {}
         self._blocks: list[tuple[Any, _Block]] = []
         self._open: dict[Any, tuple[Any, _Block | None]] = {}
@@ -120,7 +120,7 @@ class MessageMerger:
         identifier = getattr(block, "id", None)
         # A new id begins a new block, whatever the index says.
         if event.index not in self._open or self._open[event.index][0] != identifier:
-            begun = _Block(dumped(block), self._room) if self._room.part() else None
+            begun = _Block(dumped(block), self._budget) if self._budget.part() else None
             self._open[event.index] = identifier, begun
             if begun is not None:
                 self._blocks.append((event.index, begun))
@@ -131,7 +131,7 @@ class MessageMerger:
         """The message, or as much of it as has arrived."""
         in_order = sorted(self._blocks, key=lambda each: each[0])
         content = [block.merged() for _, block in in_order]
-        return {**self._head, "content": content, **self._room.mark()}
+        return {**self._head, "content": content, **self._budget.mark()}
 
 
 def _counts(usage: Any) -> JsonObject:

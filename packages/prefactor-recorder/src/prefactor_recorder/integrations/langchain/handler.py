@@ -29,14 +29,14 @@ from prefactor_recorder.integrations.langchain.payloads import (
     message,
     model_call,
     plain,
+    step_metadata,
     step_name,
-    surroundings,
 )
 from prefactor_recorder.integrations.langchain.results import (
     attempt,
     control_flow,
     failed_tool,
-    noted,
+    notes_result,
     reply,
     tool_output,
 )
@@ -66,7 +66,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SPAN_TYPES", "PrefactorCallbackHandler"]
 
-HIDDEN = "langsmith:hidden"
+HIDDEN_TAG = "langsmith:hidden"
 """The tag of steps that LangChain and LangGraph take for themselves."""
 
 
@@ -124,7 +124,7 @@ class PrefactorCallbackHandler(BaseCallbackHandler):
         For the code of tools and nodes: what is recorded in the block hangs from the tool's span.
         Gives None, and changes nothing, in code that LangChain has not called.
         """
-        step = self._steps.get(_around())
+        step = self._steps.get(_current_step_id())
         return nullcontext() if step is None else step.span.current()
 
     @guarded
@@ -132,8 +132,8 @@ class PrefactorCallbackHandler(BaseCallbackHandler):
         self, serialized: dict[str, Any], inputs: Any, *, run_id: UUID, **more: Any
     ) -> None:
         """A chain, a graph or a node of one begins."""
-        if HIDDEN in (more.get("tags") or ()):
-            self._steps.alias(run_id, self._above(more))
+        if HIDDEN_TAG in (more.get("tags") or ()):
+            self._steps.alias(run_id, self._parent_step_id(more))
             return
         kind = more.get("run_type")
         self._begin(
@@ -281,18 +281,18 @@ class PrefactorCallbackHandler(BaseCallbackHandler):
     def on_agent_action(self, action: AgentAction, *, run_id: UUID, **_: Any) -> None:
         """An agent of the older kind has decided to use a tool."""
         told = {"name": action.tool, "arguments": plain(action.tool_input), "log": action.log}
-        self._moment(AGENT, run_id, {"decision": "tool", **told})
+        self._record_instant(AGENT, run_id, {"decision": "tool", **told})
 
     @guarded
     def on_agent_finish(self, finish: AgentFinish, *, run_id: UUID, **_: Any) -> None:
         """It has decided that it is done."""
         told = {"outputs": plain(finish.return_values), "log": finish.log}
-        self._moment(AGENT, run_id, {"decision": "finish", **told})
+        self._record_instant(AGENT, run_id, {"decision": "finish", **told})
 
     @guarded
     def on_custom_event(self, name: str, data: Any, *, run_id: UUID, **_: Any) -> None:
         """The host has dispatched an event of its own."""
-        self._moment(EVENT, run_id, {"name": name, "data": plain(data)})
+        self._record_instant(EVENT, run_id, {"name": name, "data": plain(data)})
 
     @guarded
     def on_retry(self, retry_state: Any, *, run_id: UUID, **_: Any) -> None:
@@ -309,21 +309,21 @@ class PrefactorCallbackHandler(BaseCallbackHandler):
     ) -> None:
         step = self._steps.open(
             run_id,
-            self._above(more),
+            self._parent_step_id(more),
             schema_name,
-            lambda: {**payload(), **surroundings(run_id, more)},
+            lambda: {**payload(), **step_metadata(run_id, more)},
         )
         if schema_name is LLM and step is not None and step.recorded:
             step.notes["began"] = step.span.run.core.clock.elapsed()
 
-    def _above(self, more: Mapping[str, Any]) -> UUID | None:
+    def _parent_step_id(self, more: Mapping[str, Any]) -> UUID | None:
         """The step that one hangs from which begins now: what LangChain says, or one within it.
 
         Some of LangChain's own steps (fallbacks, for one) forget to tell those below about
         themselves, and so does a host that hands the handler over once more within a tool. The
         context knows better then.
         """
-        told, inner = more.get("parent_run_id"), _around()
+        told, inner = more.get("parent_run_id"), _current_step_id()
         return inner if inner != told and self._steps.within(inner, told) else told
 
     def _streamed(self, run_id: UUID, kind: str) -> None:
@@ -338,7 +338,9 @@ class PrefactorCallbackHandler(BaseCallbackHandler):
     def _end(
         self, run_id: UUID, result: Callable[[], dict[str, Any]], status: Any = "complete"
     ) -> None:
-        self._steps.close(run_id, lambda step: {**result(), **noted(step.notes)}, status=status)
+        self._steps.close(
+            run_id, lambda step: {**result(), **notes_result(step.notes)}, status=status
+        )
 
     def _fail(
         self,
@@ -351,9 +353,11 @@ class PrefactorCallbackHandler(BaseCallbackHandler):
             status, told = directed
             self._end(run_id, lambda: {**result(), **told}, status)
             return
-        self._steps.close(run_id, lambda step: {**result(), **noted(step.notes)}, error=error)
+        self._steps.close(
+            run_id, lambda step: {**result(), **notes_result(step.notes)}, error=error
+        )
 
-    def _moment(self, schema_name: str, run_id: UUID, payload: dict[str, Any]) -> None:
+    def _record_instant(self, schema_name: str, run_id: UUID, payload: dict[str, Any]) -> None:
         """Something that happens within a step and takes no time."""
         if self._steps.get(run_id) is not None:
             key = object()
@@ -361,7 +365,7 @@ class PrefactorCallbackHandler(BaseCallbackHandler):
             self._steps.close(key)
 
 
-def _around() -> UUID | None:
+def _current_step_id() -> UUID | None:
     """The id of the step that the calling code is in, as LangChain keeps it in the context."""
     config: Any = var_child_runnable_config.get() or {}
     return getattr(config.get("callbacks"), "parent_run_id", None)

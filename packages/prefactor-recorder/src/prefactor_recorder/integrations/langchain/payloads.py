@@ -153,7 +153,7 @@ def step_name(serialized: Mapping[str, Any] | None, more: Mapping[str, Any], oth
     return str(cast("Any", path)[-1]) if isinstance(path, list) and path else other
 
 
-def surroundings(run_id: UUID, more: Mapping[str, Any]) -> dict[str, Any]:
+def step_metadata(run_id: UUID, more: Mapping[str, Any]) -> dict[str, Any]:
     """Tags, the host's own metadata, and the node of a graph that a step belongs to."""
     known: Mapping[str, Any] = more.get("metadata") or {}
     told: dict[str, Any] = {}

@@ -139,7 +139,7 @@ def attempt(retry_state: Any) -> dict[str, Any]:
     return told
 
 
-def noted(notes: Mapping[str, Any]) -> dict[str, Any]:
+def notes_result(notes: Mapping[str, Any]) -> dict[str, Any]:
     """What was noted while a step went on: how an answer was streamed, and failed attempts."""
     told: dict[str, Any] = {}
     if "waited" in notes:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 from prefactor_recorder.integrations._common.call import Endpoint, dumped
 from prefactor_recorder.integrations._common.optional import missing_library
 from prefactor_recorder.integrations._common.patching import Vendor
-from prefactor_recorder.integrations._common.payloads import request_of
+from prefactor_recorder.integrations._common.payloads import request_payload
 from prefactor_recorder.integrations.openai.results import (
     chat_result,
     completion_result,
@@ -75,28 +75,28 @@ SPAN_TYPES.span_type(
 _ENDPOINTS = {
     "/chat/completions": Endpoint(
         schema_name="openai:chat",
-        payload=lambda body: request_of(body, "messages"),
+        payload=lambda body: request_payload(body, "messages"),
         body=dumped,
         result=chat_result,
         merger=ChatMerger,
     ),
     "/responses": Endpoint(
         schema_name="openai:response",
-        payload=lambda body: request_of(body, "instructions", "input"),
+        payload=lambda body: request_payload(body, "instructions", "input"),
         body=dumped,
         result=response_result,
         merger=ResponseMerger,
     ),
     "/embeddings": Endpoint(
         schema_name="openai:embedding",
-        payload=lambda body: request_of(body, "input"),
+        payload=lambda body: request_payload(body, "input"),
         body=embedding_body,
         result=embedding_result,
         merger=NoMerger,
     ),
     "/completions": Endpoint(
         schema_name="openai:completion",
-        payload=lambda body: request_of(body, "prompt"),
+        payload=lambda body: request_payload(body, "prompt"),
         body=dumped,
         result=completion_result,
         merger=CompletionMerger,

@@ -7,12 +7,12 @@ from typing import Any, cast
 from prefactor_recorder.integrations._common.call import dumped
 from prefactor_recorder.integrations._common.payloads import (
     CUT,
-    arguments_of,
-    given,
     items,
     members,
-    present,
+    parse_arguments,
     tokens,
+    without_empty,
+    without_none,
 )
 
 JsonObject = dict[str, Any]
@@ -26,7 +26,7 @@ def chat_result(body: JsonObject) -> JsonObject:
     choices = items(body.get("choices"))
     first = choices[0] if choices else {}
     message = members(first.get("message"))
-    return present(
+    return without_empty(
         **_head(body),
         text=message.get("content"),
         tool_calls=[_chat_tool_call(call) for call in items(message.get("tool_calls"))],
@@ -47,14 +47,16 @@ def _says_more(choice: JsonObject) -> bool:
 def _chat_tool_call(call: JsonObject) -> JsonObject:
     function = members(call.get("function")) or members(call.get("custom"))
     written = function.get("arguments", function.get("input"))
-    return given(id=call.get("id"), name=function.get("name"), arguments=arguments_of(written))
+    return without_none(
+        id=call.get("id"), name=function.get("name"), arguments=parse_arguments(written)
+    )
 
 
 def completion_result(body: JsonObject) -> JsonObject:
     """Of a legacy completion."""
     choices = items(body.get("choices"))
     first = choices[0] if choices else {}
-    return present(
+    return without_empty(
         **_head(body),
         text=first.get("text"),
         finish_reason=first.get("finish_reason"),
@@ -68,7 +70,7 @@ def response_result(body: JsonObject) -> JsonObject:
     output = items(body.get("output"))
     incomplete = members(body.get("incomplete_details")).get("reason")
     error = members(body.get("error"))
-    result = present(
+    result = without_empty(
         **_head(body),
         text="".join(
             part.get("text") or ""
@@ -77,10 +79,10 @@ def response_result(body: JsonObject) -> JsonObject:
             if part.get("type") == "output_text"
         ),
         tool_calls=[
-            given(
+            without_none(
                 id=item.get("call_id"),
                 name=item.get("name"),
-                arguments=arguments_of(item.get("arguments")),
+                arguments=parse_arguments(item.get("arguments")),
             )
             for item in output
             if item.get("type") == "function_call"
@@ -119,7 +121,7 @@ def embedding_result(body: JsonObject) -> JsonObject:
     """Of an embedding: how many vectors of how many dimensions; not the vectors."""
     data = items(body.get("data"))
     first = data[0].get("embedding") if data else None
-    return present(
+    return without_empty(
         **_head(body),
         vectors=body.get("count", len(data)),
         dimensions=len(cast("Any", first)) if isinstance(first, list) else None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from prefactor_recorder.integrations._common.call import dumped, fields_of
-from prefactor_recorder.integrations._common.payloads import Room, Text, part
+from prefactor_recorder.integrations._common.payloads import SizeBudget, Text, part
 
 JsonObject = dict[str, Any]
 _END_EVENTS = frozenset({"response.completed", "response.incomplete", "response.failed"})
@@ -16,10 +16,10 @@ _TEXTS = ("content", "text", "refusal", "reasoning_content", "reasoning")
 
 
 class _ToolCall:
-    def __init__(self, room: Room) -> None:
+    def __init__(self, budget: SizeBudget) -> None:
         self.id: Any = None
         self.name: Any = None
-        self.arguments = Text(room)
+        self.arguments = Text(budget)
 
     def merged(self) -> JsonObject:
         function = {"name": self.name, "arguments": str(self.arguments)}
@@ -27,8 +27,8 @@ class _ToolCall:
 
 
 class _Choice:
-    def __init__(self, room: Room) -> None:
-        self._room = room
+    def __init__(self, budget: SizeBudget) -> None:
+        self._budget = budget
         self.finish_reason: Any = None
         self._texts: dict[str, Text] = {}
         self._tool_calls: dict[Any, _ToolCall] = {}
@@ -48,7 +48,7 @@ class _Choice:
 
     def _text(self, name: str) -> Text:
         if name not in self._texts:
-            self._texts[name] = Text(self._room)
+            self._texts[name] = Text(self._budget)
         return self._texts[name]
 
     def _add_tool_call(self, piece: Any) -> bool:
@@ -56,7 +56,7 @@ class _Choice:
         identifier = getattr(piece, "id", None) or None
         index = getattr(piece, "index", None)
         key = self._key(identifier if index is None else index, identifier)
-        call = part(self._tool_calls, key, self._room, lambda: _ToolCall(self._room))
+        call = part(self._tool_calls, key, self._budget, lambda: _ToolCall(self._budget))
         function = getattr(piece, "function", None)
         if call is None or function is None:
             return False
@@ -87,7 +87,7 @@ class ChatMerger:
 
     def __init__(self) -> None:
         self.done = False
-        self._room = Room()
+        self._budget = SizeBudget()
         self._head: JsonObject = {}
         self._choices: dict[Any, _Choice] = {}
 
@@ -104,7 +104,7 @@ class ChatMerger:
 
     def _add_choice(self, choice: Any) -> bool:
         index = getattr(choice, "index", None) or 0
-        kept = part(self._choices, index, self._room, lambda: _Choice(self._room))
+        kept = part(self._choices, index, self._budget, lambda: _Choice(self._budget))
         if kept is None:
             return False
         reason = getattr(choice, "finish_reason", None)
@@ -124,7 +124,7 @@ class ChatMerger:
             }
             for index, choice in sorted(self._choices.items())
         ]
-        return {**self._head, "choices": choices, **self._room.mark()}
+        return {**self._head, "choices": choices, **self._budget.mark()}
 
 
 class CompletionMerger(ChatMerger):
@@ -146,7 +146,7 @@ class ResponseMerger:
 
     def __init__(self) -> None:
         self.done = False
-        self._room = Room()
+        self._budget = SizeBudget()
         self._head: JsonObject = {}
         self._items: dict[Any, JsonObject] = {}
         self._texts: dict[Any, Text] = {}
@@ -173,14 +173,14 @@ class ResponseMerger:
     def _finished(self, event: Any) -> None:
         # With its id: some servers give every item the same index.
         key = (event.output_index, getattr(event.item, "id", None))
-        if self._room.part():
+        if self._budget.part():
             self._items[key] = dumped(event.item)
         self._texts.pop(key, None)
 
     def _add_text(self, event: Any, kind: str) -> bool:
         if kind == "response.output_text.delta":
             key = (event.output_index, getattr(event, "item_id", None))
-            text = part(self._texts, key, self._room, lambda: Text(self._room))
+            text = part(self._texts, key, self._budget, lambda: Text(self._budget))
             if text is not None:
                 text.add(event.delta)
         return bool(event.delta)
@@ -195,7 +195,7 @@ class ResponseMerger:
         }
         output.update(self._items)
         in_order = [item for _, item in sorted(output.items(), key=lambda each: each[0][0])]
-        return {**self._head, "output": in_order, **self._room.mark()}
+        return {**self._head, "output": in_order, **self._budget.mark()}
 
 
 class NoMerger:

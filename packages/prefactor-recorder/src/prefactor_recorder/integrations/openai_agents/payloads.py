@@ -10,12 +10,12 @@ from typing import Any, cast
 
 from prefactor_recorder.integrations._common.call import dumped
 from prefactor_recorder.integrations._common.payloads import (
-    arguments_of,
-    given,
     items,
     members,
-    present,
+    parse_arguments,
     tokens,
+    without_empty,
+    without_none,
     without_secrets,
 )
 from prefactor_recorder.integrations.openai.results import response_result
@@ -45,20 +45,20 @@ def plain(value: Any) -> Any:
     return dumped(value) if hasattr(value, "model_dump") else value
 
 
-def begun(data: Any) -> dict[str, Any]:
+def start_payload(data: Any) -> dict[str, Any]:
     """The payload: what a span's data says when the span begins."""
     kind: str = data.type
-    if kind in _BEGUN:
-        return present(**{name: plain(getattr(data, name)) for name in _BEGUN[kind]})
+    if kind in _START_FIELDS:
+        return without_empty(**{name: plain(getattr(data, name)) for name in _START_FIELDS[kind]})
     if kind in {"generation", "transcription"}:
         return _call(data, {"messages": plain(data.input)} if kind == "generation" else {})
     if kind == "speech":
         return _call(data, {"input": data.input})  # the text; sound is not recorded
     # One that is not known here tells itself.
-    return present(name=kind, data=plain(data.export()))
+    return without_empty(name=kind, data=plain(data.export()))
 
 
-_BEGUN = {
+_START_FIELDS = {
     "agent": ("name", "handoffs", "tools", "output_type"),
     "custom": ("name", "data"),
     "function": ("name",),
@@ -76,10 +76,10 @@ def _call(data: Any, inputs: dict[str, Any]) -> dict[str, Any]:
     """A call of a model: which one, with which settings, for what."""
     settings = members(data.model_config)
     parameters = {name: settings[name] for name in PARAMETERS if settings.get(name) is not None}
-    return present(model=data.model, parameters=parameters, **inputs)
+    return without_empty(model=data.model, parameters=parameters, **inputs)
 
 
-def ended(data: Any, payload: Mapping[str, Any], *, failed: bool = False) -> dict[str, Any]:
+def end_result(data: Any, payload: Mapping[str, Any], *, failed: bool = False) -> dict[str, Any]:
     """The result: what its data says when it ends, and did not say in its payload.
 
     Args:
@@ -89,36 +89,36 @@ def ended(data: Any, payload: Mapping[str, Any], *, failed: bool = False) -> dic
     """
     if data.type == "function":
         return ({} if failed else {"output": None}) | _function(data)
-    tell = _ENDED.get(data.type)
+    tell = _RESULTS.get(data.type)
     if tell is not None:
         return tell(data)
     if data.type == "generation":
         return _generation(data, payload)
-    now = begun(data)
+    now = start_payload(data)
     return {
         name: value for name, value in now.items() if name not in payload or payload[name] != value
     }
 
 
 def _function(data: Any) -> dict[str, Any]:
-    called = given(arguments=arguments_of(data.input), output=plain(data.output))
-    return {**called, **present(mcp=plain(data.mcp_data))}
+    called = without_none(arguments=parse_arguments(data.input), output=plain(data.output))
+    return {**called, **without_empty(mcp=plain(data.mcp_data))}
 
 
 def _sums(data: Any) -> dict[str, Any]:
     """Sums of the model calls below. Under `token_usage` they would be counted once more."""
-    return present(totals=plain(data.usage))
+    return without_empty(totals=plain(data.usage))
 
 
 def _response(data: Any) -> dict[str, Any]:
     """A call of the Responses API."""
-    told = present(messages=plain(data.input))
+    told = without_empty(messages=plain(data.input))
     if data.response is not None:
         body = dumped(data.response)
         told.update(response_result(body))
         told.pop("usage", None)  # said by `token_usage`
         tools = without_secrets(body.get("tools"))
-        told.update(present(instructions=body.get("instructions"), tools=tools))
+        told.update(without_empty(instructions=body.get("instructions"), tools=tools))
     return {**told, **_usage(data)}
 
 
@@ -126,9 +126,9 @@ def _generation(data: Any, payload: Mapping[str, Any]) -> dict[str, Any]:
     """A call of Chat Completions, or of another vendor's model."""
     answers: Any = plain(data.output) or []
     text = next((said for each in answers if (said := _text(members(each)))), None)
-    late = {} if "messages" in payload else present(messages=plain(data.input))
-    model = {} if "model" in payload else present(model=data.model)
-    return {**late, **model, **present(text=text, output=answers), **_usage(data)}
+    late = {} if "messages" in payload else without_empty(messages=plain(data.input))
+    model = {} if "model" in payload else without_empty(model=data.model)
+    return {**late, **model, **without_empty(text=text, output=answers), **_usage(data)}
 
 
 def _text(answer: Mapping[str, Any]) -> str | None:
@@ -148,7 +148,7 @@ def _usage(data: Any) -> dict[str, Any]:
         usage.get("output_tokens", usage.get("completion_tokens")),
         usage.get("total_tokens"),
     )
-    return present(token_usage=counts)
+    return without_empty(token_usage=counts)
 
 
 def failure(error: Mapping[str, Any] | None, kind: str, stack: str) -> dict[str, str]:
@@ -172,13 +172,13 @@ def failure(error: Mapping[str, Any] | None, kind: str, stack: str) -> dict[str,
     }
 
 
-_ENDED: dict[str, Callable[[Any], dict[str, Any]]] = {
+_RESULTS: dict[str, Callable[[Any], dict[str, Any]]] = {
     "guardrail": lambda data: {"triggered": bool(data.triggered)},
-    "handoff": lambda data: present(to_agent=data.to_agent),
-    "mcp_tools": lambda data: present(tools=data.result),
+    "handoff": lambda data: without_empty(to_agent=data.to_agent),
+    "mcp_tools": lambda data: without_empty(tools=data.result),
     "response": _response,
-    "speech": lambda data: present(first_content_at=data.first_content_at),
+    "speech": lambda data: without_empty(first_content_at=data.first_content_at),
     "task": _sums,
-    "transcription": lambda data: present(text=data.output),
+    "transcription": lambda data: without_empty(text=data.output),
     "turn": _sums,
 }

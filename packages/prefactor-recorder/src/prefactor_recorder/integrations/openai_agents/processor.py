@@ -26,14 +26,19 @@ try:
 except ModuleNotFoundError as error:
     raise missing_library("openai-agents>=0.1") from error
 
-from prefactor_recorder.integrations._common.payloads import present
+from prefactor_recorder.integrations._common.payloads import without_empty
 from prefactor_recorder.integrations._common.steps import Steps
-from prefactor_recorder.integrations.openai_agents.payloads import begun, ended, failure, plain
+from prefactor_recorder.integrations.openai_agents.payloads import (
+    end_result,
+    failure,
+    plain,
+    start_payload,
+)
 from prefactor_recorder.integrations.openai_agents.span_types import (
     CUSTOM,
-    OF_KIND,
     SPAN_TYPES,
     TRACE,
+    TYPE_BY_KIND,
 )
 
 if TYPE_CHECKING:
@@ -103,7 +108,7 @@ class PrefactorTracingProcessor(TracingProcessor):
     @guarded
     def on_trace_start(self, trace: agents.Trace) -> None:
         """A workflow begins."""
-        self._open(trace.trace_id, None, TRACE, lambda: _begun(trace), None)
+        self._open(trace.trace_id, None, TRACE, lambda: _trace_payload(trace), None)
 
     @guarded
     def on_trace_end(self, trace: agents.Trace) -> None:
@@ -116,7 +121,7 @@ class PrefactorTracingProcessor(TracingProcessor):
         status, error = _outcome(None, step.notes["raised"])
         if error is None:
             status = step.notes.get("last", status)
-        self._steps.close(trace.trace_id, lambda _: present(error=error), status=status)
+        self._steps.close(trace.trace_id, lambda _: without_empty(error=error), status=status)
 
     @guarded
     def on_span_start(self, span: agents.Span[Any]) -> None:
@@ -124,9 +129,9 @@ class PrefactorTracingProcessor(TracingProcessor):
         data = span.span_data
         parent = span.parent_id
         above = parent if parent is not None and self._steps.get(parent) else span.trace_id
-        schema_name = OF_KIND.get(data.type, CUSTOM)
-        began = _moment(span.started_at)
-        step = self._open(span.span_id, above, schema_name, lambda: begun(data), began)
+        schema_name = TYPE_BY_KIND.get(data.type, CUSTOM)
+        began = _datetime(span.started_at)
+        step = self._open(span.span_id, above, schema_name, lambda: start_payload(data), began)
         if step is not None and self._steps.get(span.trace_id) is None:
             # A trace that goes on from an earlier process: nobody said that it began.
             step.notes["stands_for"] = span.trace_id
@@ -149,11 +154,11 @@ class PrefactorTracingProcessor(TracingProcessor):
         self._steps.close(
             span.span_id,
             lambda _: {
-                **ended(span.span_data, notes["payload"], failed=error is not None),
-                **present(error=error),
+                **end_result(span.span_data, notes["payload"], failed=error is not None),
+                **without_empty(error=error),
             },
             status=status,
-            finished_at=_moment(span.ended_at),
+            finished_at=_datetime(span.ended_at),
         )
 
     def shutdown(self) -> None:
@@ -246,10 +251,10 @@ def record_agents(
     return processor
 
 
-def _begun(trace: agents.Trace) -> dict[str, Any]:
+def _trace_payload(trace: agents.Trace) -> dict[str, Any]:
     """The payload of a trace."""
     more = {name: plain(getattr(trace, name, None)) for name in ("group_id", "metadata")}
-    return {"name": trace.name, "trace_id": trace.trace_id, **present(**more)}
+    return {"name": trace.name, "trace_id": trace.trace_id, **without_empty(**more)}
 
 
 def _outcome(
@@ -270,5 +275,5 @@ def _outcome(
     return "failed", failure(told, kind, stack[-MAX_STACK:])
 
 
-def _moment(text: str | None) -> datetime | None:
+def _datetime(text: str | None) -> datetime | None:
     return None if text is None else datetime.fromisoformat(text)

@@ -7,7 +7,7 @@ from prefactor_recorder.span_types.registry import SpanTypes
 TRACE = "openai_agents:trace"
 CUSTOM = "openai_agents:custom"
 
-OF_KIND = {
+TYPE_BY_KIND = {
     "agent": "openai_agents:agent",
     "custom": CUSTOM,
     "function": "openai_agents:tool",

@@ -10,16 +10,16 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from prefactor_recorder.integrations._common.payloads import (
-    arguments_of,
     items,
     members,
-    present,
+    parse_arguments,
     tokens,
+    without_empty,
     without_secrets,
 )
 from prefactor_recorder.integrations.opentelemetry.messages import (
+    as_messages,
     input_events,
-    listed,
     nested,
     openinference_messages,
     output_events,
@@ -64,7 +64,7 @@ OPENINFERENCE_KINDS = frozenset(
     }
 )
 """The values of `openinference.span.kind`, in lower case."""
-UNMISTAKABLE = ("invoke_agent", "create_agent", "execute_tool", "invoke_workflow")
+KNOWN_SPAN_NAMES = ("invoke_agent", "create_agent", "execute_tool", "invoke_workflow")
 """First words of span names by which a span is known before it has attributes."""
 _KINDS = (
     "gen_ai.operation.name",
@@ -91,7 +91,7 @@ def kind_of(span: ReadableSpan) -> str | None:
     if "gen_ai.request.model" in attributes:
         return "llm"
     first = span.name.partition(" ")[0]
-    if first in UNMISTAKABLE:
+    if first in KNOWN_SPAN_NAMES:
         return OPERATIONS[first]
     return "step" if any(name.startswith("gen_ai.") for name in attributes) else None
 
@@ -113,7 +113,7 @@ class _Attributes:
 
     def take_json(self, *names: str) -> Any:
         """The same, decoded if it is JSON."""
-        return arguments_of(self.take(*names))
+        return parse_arguments(self.take(*names))
 
     def take_value(self, name: str, *names: str) -> JsonObject:
         """The same as the member of that name; empty if none of them is there.
@@ -121,7 +121,7 @@ class _Attributes:
         JSON's null is there, and so are 0, false and what is empty.
         """
         value = self.take(*names)
-        return {} if value is None else {name: arguments_of(value)}
+        return {} if value is None else {name: parse_arguments(value)}
 
     def take_below(self, prefix: str) -> Any:
         """The value whose leaves are `prefix.…`."""
@@ -132,7 +132,7 @@ class _Attributes:
         return found
 
 
-def told(span: ReadableSpan) -> tuple[JsonObject, JsonObject]:
+def payload_and_result(span: ReadableSpan) -> tuple[JsonObject, JsonObject]:
     """The payload and the result of a span, as far as it says them by now."""
     attributes = _Attributes(span)
     result = _result(attributes)
@@ -142,12 +142,12 @@ def told(span: ReadableSpan) -> tuple[JsonObject, JsonObject]:
         usage = {"totals": usage.get("token_usage", usage["usage"])}
     payload = _payload(attributes)
     context = span.context
-    origin = present(
+    origin = without_empty(
         trace_id=None if context is None else f"{context.trace_id:032x}",
         span_id=None if context is None else f"{context.span_id:016x}",
         scope=span.instrumentation_scope.name if span.instrumentation_scope else None,
     )
-    more = present(attributes=attributes.left, otel=origin)
+    more = without_empty(attributes=attributes.left, otel=origin)
     return {"name": span.name, **payload, **more}, {**result, **usage}
 
 
@@ -158,8 +158,8 @@ def _payload(attributes: _Attributes) -> JsonObject:
     messages = _input_messages(attributes)
     entity = attributes.take_value("input", "input.value", "traceloop.entity.input")
     attributes.take("input.mime_type", *_KINDS)
-    asked = _asked(attributes) or ({} if messages else entity)
-    said = present(
+    asked = _input(attributes) or ({} if messages else entity)
+    said = without_empty(
         model=model,
         provider=attributes.take("gen_ai.provider.name", "gen_ai.system", "llm.provider"),
         system=attributes.take_json("gen_ai.system_instructions"),
@@ -180,10 +180,10 @@ def _input_messages(attributes: _Attributes) -> list[JsonObject]:
     indexed = attributes.take_below("gen_ai.prompt")
     plain = attributes.take("gen_ai.prompt")
     return (
-        listed(newest)
+        as_messages(newest)
         or openinference_messages(openinference)
-        or listed(indexed)
-        or listed(plain)
+        or as_messages(indexed)
+        or as_messages(plain)
         or input_events(attributes.events)
     )
 
@@ -194,10 +194,10 @@ def _output_messages(attributes: _Attributes) -> list[JsonObject]:
     indexed = attributes.take_below("gen_ai.completion")
     plain = attributes.take("gen_ai.completion")
     return (
-        listed(newest)
+        as_messages(newest)
         or openinference_messages(openinference)
-        or listed(indexed)
-        or listed(plain)
+        or as_messages(indexed)
+        or as_messages(plain)
         or output_events(attributes.events)
     )
 
@@ -207,14 +207,14 @@ def _tools(attributes: _Attributes) -> Any:
     openinference = attributes.take_below("llm.tools")
     if isinstance(openinference, list):
         openinference = [
-            arguments_of(members(tool.get("tool")).get("json_schema"))
+            parse_arguments(members(tool.get("tool")).get("json_schema"))
             for tool in items(openinference)
         ]
     return declared or openinference or attributes.take_below("llm.request.functions")
 
 
 def _tool(attributes: _Attributes) -> JsonObject:
-    return present(
+    return without_empty(
         id=attributes.take("gen_ai.tool.call.id", "tool_call.id", "tool.id"),
         type=attributes.take("gen_ai.tool.type"),
         description=attributes.take("gen_ai.tool.description", "tool.description"),
@@ -222,7 +222,7 @@ def _tool(attributes: _Attributes) -> JsonObject:
 
 
 def _agent(attributes: _Attributes) -> JsonObject:
-    return present(
+    return without_empty(
         name=attributes.take("gen_ai.agent.name", "agent.name", "gen_ai.workflow.name"),
         id=attributes.take("gen_ai.agent.id"),
         description=attributes.take("gen_ai.agent.description"),
@@ -230,7 +230,7 @@ def _agent(attributes: _Attributes) -> JsonObject:
     )
 
 
-def _asked(attributes: _Attributes) -> JsonObject:
+def _input(attributes: _Attributes) -> JsonObject:
     """What a tool, a retriever or an embedding was given, as `input`."""
     texts = attributes.take_below("embedding.embeddings")
     if isinstance(texts, list):
@@ -240,7 +240,7 @@ def _asked(attributes: _Attributes) -> JsonObject:
         "input", "gen_ai.tool.call.arguments", "tool.parameters", "tool_call.function.arguments"
     )
     query = attributes.take("gen_ai.retrieval.query.text", "reranker.query")
-    return arguments or present(input=query or texts)
+    return arguments or without_empty(input=query or texts)
 
 
 def _parameters(attributes: _Attributes) -> JsonObject:
@@ -260,7 +260,7 @@ def _result(attributes: _Attributes) -> JsonObject:
     returned = attributes.take_value("output", "gen_ai.tool.call.result")
     output = attributes.take_value("output", "output.value", "traceloop.entity.output")
     attributes.take("output.mime_type")
-    said = present(
+    said = without_empty(
         model=attributes.take("gen_ai.response.model"),
         response_id=attributes.take("gen_ai.response.id"),
         text=text_of(first),
@@ -284,7 +284,7 @@ def _documents(attributes: _Attributes) -> JsonObject:
     for prefix in ("retrieval.documents", "reranker.output_documents"):
         found = attributes.take_below(prefix)
         documents = [each.get("document", each) for each in items(found)]
-        written = written or present(documents=documents)
+        written = written or without_empty(documents=documents)
     return written
 
 
@@ -303,7 +303,7 @@ def _usage(attributes: _Attributes) -> JsonObject:
     total = attributes.take("llm.usage.total_tokens", "llm.token_count.total")
     for prefix in ("gen_ai.usage", "llm.usage", "llm.token_count"):
         attributes.take_below(prefix)
-    return present(usage=usage, token_usage=tokens(prompt, completion, total))
+    return without_empty(usage=usage, token_usage=tokens(prompt, completion, total))
 
 
 def failure_of(span: ReadableSpan) -> JsonObject:

@@ -9,7 +9,12 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from prefactor_recorder.integrations._common.payloads import arguments_of, given, items, members
+from prefactor_recorder.integrations._common.payloads import (
+    items,
+    members,
+    parse_arguments,
+    without_none,
+)
 
 JsonObject = dict[str, Any]
 _PROMPT_EVENT = "gen_ai.content.prompt"
@@ -61,10 +66,10 @@ def _openinference_message(message: JsonObject) -> JsonObject:
         message["content"] = contents
     if calls:
         message["tool_calls"] = [
-            given(
+            without_none(
                 id=call.get("id"),
                 name=members(call.get("function")).get("name"),
-                arguments=arguments_of(members(call.get("function")).get("arguments")),
+                arguments=parse_arguments(members(call.get("function")).get("arguments")),
             )
             for call in calls
         ]
@@ -76,7 +81,7 @@ def input_events(events: list[tuple[str, JsonObject]]) -> list[JsonObject]:
     found: list[JsonObject] = []
     for name, attributes in events:
         if name == _PROMPT_EVENT:
-            found += listed(attributes.get("gen_ai.prompt"))
+            found += as_messages(attributes.get("gen_ai.prompt"))
         elif name in _MESSAGE_EVENTS:
             found.append({"role": _MESSAGE_EVENTS[name], **_event_message(attributes)})
     return found
@@ -87,10 +92,10 @@ def output_events(events: list[tuple[str, JsonObject]]) -> list[JsonObject]:
     found: list[JsonObject] = []
     for name, attributes in events:
         if name == _COMPLETION_EVENT:
-            found += listed(attributes.get("gen_ai.completion"))
+            found += as_messages(attributes.get("gen_ai.completion"))
         elif name == _CHOICE_EVENT:
             choice = _event_message(attributes)
-            message = members(arguments_of(choice.pop("message", None)))
+            message = members(parse_arguments(choice.pop("message", None)))
             found.append({"role": "assistant", **choice, **message})
     return found
 
@@ -98,15 +103,15 @@ def output_events(events: list[tuple[str, JsonObject]]) -> list[JsonObject]:
 def _event_message(attributes: JsonObject) -> JsonObject:
     """An event's attributes as a message; what says who emitted it is no part of it."""
     return {
-        name: arguments_of(value) if name in {"tool_calls", "body"} else value
+        name: parse_arguments(value) if name in {"tool_calls", "body"} else value
         for name, value in attributes.items()
         if not name.startswith("gen_ai.")
     }
 
 
-def listed(value: Any) -> list[JsonObject]:
+def as_messages(value: Any) -> list[JsonObject]:
     """Messages from JSON, from a list, or from the one text that was said."""
-    decoded = arguments_of(value)
+    decoded = parse_arguments(value)
     if isinstance(decoded, list):
         return [members(said) or {"content": said} for said in cast("Any", decoded)]
     if isinstance(decoded, dict):
@@ -130,13 +135,13 @@ def text_of(message: JsonObject) -> str:
 
 def tool_calls_of(message: JsonObject) -> list[JsonObject]:
     """The tool calls of a message."""
-    calls = items(arguments_of(message.get("tool_calls")))
+    calls = items(parse_arguments(message.get("tool_calls")))
     calls += [part for part in items(message.get("parts")) if part.get("type") == "tool_call"]
     return [
-        given(
+        without_none(
             id=call.get("id"),
             name=call.get("name") or members(call.get("function")).get("name"),
-            arguments=arguments_of(
+            arguments=parse_arguments(
                 call.get("arguments", members(call.get("function")).get("arguments"))
             ),
         )

@@ -11,7 +11,11 @@ from opentelemetry.trace import StatusCode
 from prefactor_recorder.context import innermost
 from prefactor_recorder.errors import RunTerminated
 from prefactor_recorder.guard import warn_once
-from prefactor_recorder.integrations.opentelemetry.attributes import failure_of, kind_of, told
+from prefactor_recorder.integrations.opentelemetry.attributes import (
+    failure_of,
+    kind_of,
+    payload_and_result,
+)
 from prefactor_recorder.run import Run
 from prefactor_recorder.span import ROOT, Span
 
@@ -45,12 +49,12 @@ class _Trace:
         self.status: Status = "complete"
 
 
-class _Watched:
+class _OpenSpan:
     """A span, from its beginning on; held by those below it for as long as they live."""
 
     __slots__ = ("above", "outside", "payload", "recorded", "source", "trace")
 
-    def __init__(self, source: ReadableSpan, above: _Watched | None, trace: _Trace) -> None:
+    def __init__(self, source: ReadableSpan, above: _OpenSpan | None, trace: _Trace) -> None:
         self.source: ReadableSpan | None = source
         """The span itself, until it ends."""
         self.above = above
@@ -80,8 +84,8 @@ class Traces:
         self._select = select
         self._make_run = make_run
         self._limit = limit
-        self._open: OrderedDict[tuple[int, int], _Watched] = OrderedDict()
-        self._ended: OrderedDict[tuple[int, int], _Watched] = OrderedDict()
+        self._open: OrderedDict[tuple[int, int], _OpenSpan] = OrderedDict()
+        self._ended: OrderedDict[tuple[int, int], _OpenSpan] = OrderedDict()
         self._traces: dict[int, _Trace] = {}
         self._closed = False
 
@@ -93,14 +97,14 @@ class Traces:
         trace = self._traces.setdefault(context.trace_id, _Trace())
         trace.open += 1
         above = self._above(span)
-        watched = _Watched(span, above, trace)
-        self._open[context.trace_id, context.span_id] = watched
-        self._touch(span)
+        entry = _OpenSpan(span, above, trace)
+        self._open[context.trace_id, context.span_id] = entry
+        self._mark_used(span)
         while len(self._open) > self._limit:
             self._give_up()
-        if self._select(span) and self._nearest(watched) is None:
+        if self._select(span) and self._nearest(entry) is None:
             # So that the run is seen from its beginning, and not from the end of its first step.
-            self._place(watched, span)
+            self._place(entry, span)
 
     def ended(self, span: ReadableSpan) -> None:
         """A span ended."""
@@ -108,18 +112,18 @@ class Traces:
         if context is None:
             return
         key = (context.trace_id, context.span_id)
-        watched = self._open.pop(key, None)
-        if watched is None:
+        entry = self._open.pop(key, None)
+        if entry is None:
             return
         try:
-            if watched.recorded is not None or self._select(span):
-                self._record(watched, span)
+            if entry.recorded is not None or self._select(span):
+                self._record(entry, span)
         finally:
-            watched.source, watched.payload = None, {}
-            self._ended[key] = watched
+            entry.source, entry.payload = None, {}
+            self._ended[key] = entry
             while len(self._ended) > MAX_ENDED:
                 self._ended.popitem(last=False)
-            self._leave(context.trace_id, watched.trace)
+            self._leave(context.trace_id, entry.trace)
 
     def forget(self) -> None:
         """In a forked child: what is open is the parent's to end."""
@@ -134,61 +138,61 @@ class Traces:
             self._give_up()
         self._ended.clear()
 
-    def _above(self, span: ReadableSpan) -> _Watched | None:
+    def _above(self, span: ReadableSpan) -> _OpenSpan | None:
         if span.parent is None:
             return None
         key = (span.parent.trace_id, span.parent.span_id)
         return self._open.get(key) or self._ended.get(key)
 
-    def _touch(self, span: ReadableSpan) -> None:
+    def _mark_used(self, span: ReadableSpan) -> None:
         """Whatever something happens in is in use, however long ago it began."""
         parent = span.parent
         while parent is not None:
             key = (parent.trace_id, parent.span_id)
-            watched = self._open.get(key)
-            if watched is None or watched.source is None:
+            entry = self._open.get(key)
+            if entry is None or entry.source is None:
                 return
             self._open.move_to_end(key)
-            parent = watched.source.parent
+            parent = entry.source.parent
 
-    def _record(self, watched: _Watched, span: ReadableSpan) -> None:
-        recorded = self._begun(watched, span)
+    def _record(self, entry: _OpenSpan, span: ReadableSpan) -> None:
+        recorded = self._begun(entry, span)
         if recorded is None:
             return
-        payload, result = told(span)
-        known = watched.payload
+        payload, result = payload_and_result(span)
+        known = entry.payload
         late = {
             name: each for name, each in payload.items() if name not in known or known[name] != each
         }
         status = _status(span)
         if status == "failed":
             result = {**result, "error": failure_of(span)}
-        if status != "complete" and self._nearest(watched) is None:
-            watched.trace.status = status
-        recorded.finish({**late, **result}, status=status, finished_at=_moment(span.end_time))
+        if status != "complete" and self._nearest(entry) is None:
+            entry.trace.status = status
+        recorded.finish({**late, **result}, status=status, finished_at=_datetime(span.end_time))
 
-    def _begun(self, watched: _Watched, span: ReadableSpan) -> Span | None:
+    def _begun(self, entry: _OpenSpan, span: ReadableSpan) -> Span | None:
         """The span that is recorded for this one, begun now if it is the first time."""
-        chain: list[tuple[_Watched, ReadableSpan]] = []
-        above: _Watched | None = watched
+        chain: list[tuple[_OpenSpan, ReadableSpan]] = []
+        above: _OpenSpan | None = entry
         while above is not None and above.recorded is None:
-            source = span if above is watched else above.source
+            source = span if above is entry else above.source
             chain.append((above, source)) if source is not None else None
             above = self._nearest(above)
         for each, source in reversed(chain):
             self._begin(each, source)
-        return watched.recorded
+        return entry.recorded
 
-    def _begin(self, watched: _Watched, source: ReadableSpan) -> None:
-        placed = self._place(watched, source)
+    def _begin(self, entry: _OpenSpan, source: ReadableSpan) -> None:
+        placed = self._place(entry, source)
         if placed is None:
             return
         run, parent = placed
-        watched.payload, _ = told(source)
+        entry.payload, _ = payload_and_result(source)
         name = f"otel:{kind_of(source) or 'step'}"
         try:
-            watched.recorded = run.start_span(
-                name, watched.payload, parent=parent, started_at=_moment(source.start_time)
+            entry.recorded = run.start_span(
+                name, entry.payload, parent=parent, started_at=_datetime(source.start_time)
             )
         except RunTerminated:
             # The host did not open this span with the recorder and does not expect it to raise.
@@ -198,9 +202,9 @@ class Traces:
                 run,
             )
 
-    def _nearest(self, watched: _Watched) -> _Watched | None:
+    def _nearest(self, entry: _OpenSpan) -> _OpenSpan | None:
         """The nearest span above that is, or is going to be, recorded."""
-        above = watched.above
+        above = entry.above
         while above is not None:
             if above.recorded is not None:
                 return above
@@ -209,10 +213,10 @@ class Traces:
             above = above.above
         return None
 
-    def _place(self, watched: _Watched, source: ReadableSpan) -> tuple[RunLike, Any] | None:
+    def _place(self, entry: _OpenSpan, source: ReadableSpan) -> tuple[RunLike, Any] | None:
         """The run that a span belongs to, and what it hangs from there."""
-        above = self._nearest(watched)
-        outside = watched.outside
+        above = self._nearest(entry)
+        outside = entry.outside
         if above is not None and above.recorded is not None:
             own = above.recorded
             # The host opened a span of its own in between.
@@ -223,18 +227,18 @@ class Traces:
             return outside.run, outside
         if isinstance(outside, Run):
             return outside, ROOT
-        if watched.trace.run is None:
-            watched.trace.run = self._make_run(source)
-            watched.trace.run.start()
-        return watched.trace.run, ROOT
+        if entry.trace.run is None:
+            entry.trace.run = self._make_run(source)
+            entry.trace.run.start()
+        return entry.trace.run, ROOT
 
     def _give_up(self) -> None:
-        (trace_id, _), watched = self._open.popitem(last=False)
-        watched.source = None
-        if watched.recorded is not None:
-            watched.recorded.finish(GIVEN_UP, status="cancelled")
-            watched.trace.status = "cancelled"
-        self._leave(trace_id, watched.trace)
+        (trace_id, _), entry = self._open.popitem(last=False)
+        entry.source = None
+        if entry.recorded is not None:
+            entry.recorded.finish(GIVEN_UP, status="cancelled")
+            entry.trace.status = "cancelled"
+        self._leave(trace_id, entry.trace)
 
     def _leave(self, trace_id: int, trace: _Trace) -> None:
         trace.open -= 1
@@ -253,5 +257,5 @@ def _status(span: ReadableSpan) -> Status:
     return "cancelled" if kind in CANCELLED else "failed"
 
 
-def _moment(unix_ns: int | None) -> datetime | None:
+def _datetime(unix_ns: int | None) -> datetime | None:
     return None if unix_ns is None else _EPOCH + timedelta(microseconds=unix_ns // 1000)
