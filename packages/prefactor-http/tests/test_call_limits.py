@@ -139,7 +139,7 @@ async def test_cancelled_while_it_waits(server: ScriptedServer) -> None:
         with pytest.raises(asyncio.CancelledError):
             await call
         await client.request("GET", PING)
-        assert not client._sessions.watch().running
+        assert not client._sessions.timeout_watcher().running
     assert len(server.requests) == 2
     assert server.connections == 1
 
@@ -159,7 +159,7 @@ async def test_cancelled_in_the_middle_of_an_attempt(server: ScriptedServer) -> 
         call.cancel()
         with pytest.raises(asyncio.CancelledError):
             await call
-        assert not client._sessions.watch().running
+        assert not client._sessions.timeout_watcher().running
         assert quota.tokens == full
         assert await client.request("GET", PING)
     assert server.connections == 2
