@@ -22,7 +22,7 @@ from starlette.types import ASGIApp
 
 from prefactor_server import __version__
 from prefactor_server.api import Limits, create_api
-from prefactor_server.api.kernel.request_events import Answered, Observe
+from prefactor_server.api.kernel.request_events import RequestEvent, RequestObserver
 from prefactor_server.bootstrap import bootstrap
 from prefactor_server.commands.writer import Writer
 from prefactor_server.databases import open_storage
@@ -33,10 +33,10 @@ from prefactor_server.domain.pfid import PfidMaker
 from prefactor_server.http.connection import connections
 from prefactor_server.http.fd_limit import raise_fd_limit
 from prefactor_server.http.metrics import Metrics
-from prefactor_server.http.overload import RESERVED
+from prefactor_server.http.overload import RESERVED_CONNECTIONS
 from prefactor_server.http.probes import OpsRoutes, Page, Readiness, alive, metrics_page
 from prefactor_server.http.request_log import RequestLog
-from prefactor_server.http.stalled_connections import cut_stalled
+from prefactor_server.http.stalled_connections import abort_stalled
 from prefactor_server.memory_budget import MemoryBudget
 from prefactor_server.price_file import load_prices
 from prefactor_server.queries import Reader
@@ -69,10 +69,10 @@ def now_us() -> int:
     return time.time_ns() // 1000
 
 
-async def serve(settings: Settings, announce: Callable[[Started], None]) -> None:
+async def serve(settings: Settings, on_started: Callable[[Started], None]) -> None:
     """Run the server until it is told to stop, then finish what it took.
 
-    ``announce`` is called once, when the server answers.
+    ``on_started`` is called once, when the server answers.
 
     Raises:
         SettingError, DatabaseError: see ``open_storage``.
@@ -99,12 +99,12 @@ async def serve(settings: Settings, announce: Callable[[Started], None]) -> None
                 concurrency=storage.concurrency,
                 observer=metrics,
             )
-            metrics.watch(writer)
+            metrics.watch_writer(writer)
             readiness = Readiness(storage.maintenance.check_writable, timer=time.monotonic)
             started = Started(
                 _url(listener),
                 new_token,
-                unknown_token=not await _knows(storage, settings.bootstrap_token),
+                unknown_token=not await _token_exists(storage, settings.bootstrap_token),
             )
             observe = _observer(settings, metrics)
             metrics.watch_memory(budget)
@@ -119,16 +119,16 @@ async def serve(settings: Settings, announce: Callable[[Started], None]) -> None
                 budget=budget,
             )
             server = _Server(
-                _configuration(api, settings, observe, budget),
-                lambda: _announce(settings, started, announce),
+                _uvicorn_config(api, settings, observe, budget),
+                lambda: _announce_start(settings, started, on_started),
                 readiness.stop,
                 drain_seconds=settings.drain_seconds,
             )
             metrics.watch_connections(server.server_state.connections)
-            stalled = cut_stalled(server.server_state.connections, settings.send_timeout_seconds)
+            stalled = abort_stalled(server.server_state.connections, settings.send_timeout_seconds)
             async with (
-                _beside(_prune(storage, settings.idempotency_days * _DAY_US)),
-                _beside(stalled),
+                _background(_prune(storage, settings.idempotency_days * _DAY_US)),
+                _background(stalled),
             ):
                 await server.serve([listener])
             await writer.close()
@@ -143,7 +143,7 @@ def _remove_ready_file(settings: Settings) -> None:
         Path(settings.ready_file).unlink(missing_ok=True)
 
 
-async def _knows(storage: Storage, given_token: str) -> bool:
+async def _token_exists(storage: Storage, given_token: str) -> bool:
     if not given_token:
         return True
     return await storage.token_by_hash(hash_token(given_token)) is not None
@@ -160,11 +160,11 @@ def _memory_budget(settings: Settings) -> MemoryBudget:
     return MemoryBudget(settings.max_buffered_bytes)
 
 
-def _observer(settings: Settings, metrics: Metrics) -> Observe:
+def _observer(settings: Settings, metrics: Metrics) -> RequestObserver:
     """Who counts the requests that were answered, and writes down those worth it."""
     log = RequestLog(everything=settings.log_requests, slow_seconds=settings.slow_request_ms / 1000)
 
-    def observe(answered: Answered) -> None:
+    def observe(answered: RequestEvent) -> None:
         metrics.answered(answered)
         log.answered(answered)
 
@@ -178,7 +178,7 @@ def _assemble(
     metrics: Metrics,
     readiness: Readiness,
     *,
-    observe: Observe,
+    observe: RequestObserver,
     prices: PriceTable,
     budget: MemoryBudget,
 ) -> ASGIApp:
@@ -206,18 +206,20 @@ def _assemble(
     return OpsRoutes(api, pages)
 
 
-def _configuration(
-    application: ASGIApp, settings: Settings, observe: Observe, budget: MemoryBudget
+def _uvicorn_config(
+    application: ASGIApp, settings: Settings, observe: RequestObserver, budget: MemoryBudget
 ) -> uvicorn.Config:
-    most = settings.max_connections
-    if raise_fd_limit(most + RESERVED) < most:
-        _log.warning("open_files_limited", max_connections=most, help="Raise it: ulimit -n")
+    max_connections = settings.max_connections
+    if raise_fd_limit(max_connections + RESERVED_CONNECTIONS) < max_connections:
+        _log.warning(
+            "open_files_limited", max_connections=max_connections, help="Raise it: ulimit -n"
+        )
     return uvicorn.Config(
         application,
         http=connections(
             settings.request_timeout_seconds,
             os.urandom,
-            most=most,
+            max_connections=max_connections,
             observe=observe,
             budget=budget,
         ),
@@ -296,10 +298,12 @@ class _Server(uvicorn.Server):
                 loop.remove_signal_handler(number)
 
 
-def _announce(settings: Settings, started: Started, announce: Callable[[Started], None]) -> None:
+def _announce_start(
+    settings: Settings, started: Started, on_started: Callable[[Started], None]
+) -> None:
     # The file comes last: who waits for it may then read what was printed.
     _log.info("started", version=__version__, url=started.url, pid=os.getpid())
-    announce(started)
+    on_started(started)
     if settings.ready_file:
         # Nobody must ever read half of it.
         path = Path(settings.ready_file)
@@ -335,9 +339,9 @@ def _url(listener: socket.socket) -> str:
 
 
 @asynccontextmanager
-async def _beside(work: Coroutine[Any, Any, None]) -> AsyncGenerator[None]:
+async def _background(coroutine: Coroutine[Any, Any, None]) -> AsyncGenerator[None]:
     """Do something in the background, for as long as the server runs."""
-    task = asyncio.create_task(work)
+    task = asyncio.create_task(coroutine)
     try:
         yield
     finally:

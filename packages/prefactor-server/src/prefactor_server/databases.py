@@ -59,7 +59,7 @@ def shown_database(database: str) -> str:
     return urlunsplit((parts.scheme, f"{user}:...@{host}", parts.path, "", ""))
 
 
-def existing_file(database: str) -> Path:
+def existing_database_file(database: str) -> Path:
     """The file that the setting names, which has to be there.
 
     Raises:
@@ -87,7 +87,7 @@ async def open_storage(settings: Settings) -> OpenStorage:
     )
 
 
-async def open_beside(settings: Settings) -> OpenStorage:
+async def open_alongside(settings: Settings) -> OpenStorage:
     """Open a database that a server has used before, for a command that runs beside it.
 
     Raises:
@@ -98,7 +98,7 @@ async def open_beside(settings: Settings) -> OpenStorage:
         return await PostgresStorage.open(settings.database, concurrency=1, readers=1)
     # A server may be running on the file: it lets short writes in between its own.
     return SqliteStorage.open(
-        existing_file(settings.database),
+        existing_database_file(settings.database),
         exclusive=False,
         min_free_disk_bytes=settings.min_free_disk_bytes,
     )
@@ -115,7 +115,7 @@ def back_up_database(database: str, target: Path, environ: Mapping[str, str]) ->
     if is_on_server(database):
         back_up_server(database, target, environ)
     else:
-        back_up_file(existing_file(database), target)
+        back_up_file(existing_database_file(database), target)
 
 
 async def migrate_database(database: str, *, dry_run: bool) -> Sequence[Migration]:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from rows import register, request
 
-from prefactor_server.api.kernel.schema_declaration import nameless
+from prefactor_server.api.kernel.schema_declaration import empty_schema
 from prefactor_server.domain.retention import Retention
 
 RUNS = 60
@@ -143,7 +143,7 @@ async def test_the_id_of_a_pruned_run_can_be_used_again(door: Any, *, elsewhere:
         fields = {
             "environment_id": run["environment_id"],
             "request": asked,
-            "nameless": nameless(run["account_id"]),
+            "nameless": empty_schema(run["account_id"]),
         }
         await door.writer.submit([register("run-1", "agent-2", **fields)], 0)
     else:

@@ -29,16 +29,16 @@ async def test_spans_of_a_bulk_are_read_at_once(door: Any) -> None:
     caller, elsewhere = principal(run["account_id"]), deployed("a", "e", run["account_id"])
     ids = [*(span["id"] for span in spans), "unknown"]
 
-    await span_preparer.read_spans_ahead(caller, ids, pending)
+    await span_preparer.prefetch_spans(caller, ids, pending)
     starts = [await span_preparer.span(caller, span["id"], pending) for span in spans]
     hidden = PendingWrites()
-    await span_preparer.read_spans_ahead(elsewhere, ids, hidden)
+    await span_preparer.prefetch_spans(elsewhere, ids, hidden)
 
     assert storage.asked == ["spans_by_id", "spans_by_id"]
     assert [start.payload for start in starts if start] == [
         b'{"number":%d}' % number for number in range(5)
     ]
-    assert pending.ahead == hidden.ahead == {}
+    assert pending.prefetched == hidden.prefetched == {}
 
 
 async def test_finishes_in_bulk_read_their_starts_once(door: Any) -> None:

@@ -10,7 +10,7 @@ from raw_socket import PATIENCE, RawSocket, connected
 
 from live_server import LiveServer, start_server
 from patience import patience
-from prefactor_server.http.overload import RESERVED
+from prefactor_server.http.overload import RESERVED_CONNECTIONS
 
 MOST = 4
 PING = "/api/v1/ping"
@@ -87,7 +87,7 @@ def test_there_is_room_again_when_others_leave(small: LiveServer, held: list[Raw
 def test_a_flood_is_refused_as_it_comes(small: LiveServer, held: list[RawSocket]) -> None:
     """Beyond those that might be probes, a connection is answered before it has said a word."""
     with ExitStack() as stack:
-        for _ in range(RESERVED):
+        for _ in range(RESERVED_CONNECTIONS):
             stack.enter_context(connected(small))
         line = stack.enter_context(connected(small))
 

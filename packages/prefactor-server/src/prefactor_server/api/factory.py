@@ -7,7 +7,7 @@ from collections.abc import Callable
 from prefactor_server.api.kernel.asgi import Api
 from prefactor_server.api.kernel.auth import Authenticator
 from prefactor_server.api.kernel.entropy import BufferedEntropy
-from prefactor_server.api.kernel.request_events import Observe
+from prefactor_server.api.kernel.request_events import RequestObserver
 from prefactor_server.api.kernel.services import Limits, Services
 from prefactor_server.api.kernel.span_preparation import SpanPreparer
 from prefactor_server.api.operations import OPERATIONS
@@ -26,7 +26,7 @@ def create_api(
     random_bytes: Callable[[int], bytes],
     limits: Limits,
     prices: PriceTable = NO_PRICES,
-    observe: Observe | None = None,
+    observe: RequestObserver | None = None,
     budget: MemoryBudget | None = None,
 ) -> Api:
     """The API as an ASGI application, for everything under ``/api/v1``.

@@ -25,7 +25,7 @@ from prefactor_server.cli.output import Column, err, out, print_document, print_
 from prefactor_server.commands.api_token import ChangeToken, CreateToken
 from prefactor_server.commands.base import Command, Done, Refused, Request
 from prefactor_server.commands.writer import Writer
-from prefactor_server.databases import migrate_database, open_beside, shown_database
+from prefactor_server.databases import migrate_database, open_alongside, shown_database
 from prefactor_server.domain.account import Account
 from prefactor_server.domain.api_token import (
     ApiToken,
@@ -328,7 +328,7 @@ async def _list_tokens(settings: Settings) -> list[ApiToken]:
 async def _with_account(
     settings: Settings, work: Callable[[Storage, Account], Coroutine[Any, Any, T]]
 ) -> T:
-    storage = await open_beside(settings)
+    storage = await open_alongside(settings)
     try:
         accounts = await storage.accounts()
         if not accounts:

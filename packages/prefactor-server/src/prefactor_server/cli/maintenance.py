@@ -17,7 +17,7 @@ from prefactor_server.app import now_us
 from prefactor_server.bootstrap import CLI_ACTOR
 from prefactor_server.cli.flags import Database, Json, WholeNumber
 from prefactor_server.cli.output import Column, out, print_rows
-from prefactor_server.databases import back_up_database, open_beside
+from prefactor_server.databases import back_up_database, open_alongside
 from prefactor_server.domain.account import Account
 from prefactor_server.domain.audit import AuditEntry
 from prefactor_server.domain.errors import NotFound
@@ -246,7 +246,7 @@ async def _in_each_account(
 async def _with_database(
     settings: Settings, work: Callable[[Storage, Maintenance], Coroutine[Any, Any, T]]
 ) -> T:
-    storage = await open_beside(settings)
+    storage = await open_alongside(settings)
     try:
         return await work(storage, storage.maintenance)
     finally:

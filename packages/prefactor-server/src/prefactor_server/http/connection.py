@@ -16,13 +16,13 @@ from urllib.parse import unquote
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from prefactor_server.api.kernel.request_events import Answered, Observe
+from prefactor_server.api.kernel.request_events import RequestEvent, RequestObserver
 from prefactor_server.http.exchange import Exchange
 from prefactor_server.http.overload import (
     CODE,
     MESSAGE,
-    PATIENCE_SECONDS,
-    RESERVED,
+    OVERLOAD_TIMEOUT_SECONDS,
+    RESERVED_CONNECTIONS,
     RETRY_AFTER,
     STATUS,
     OverloadResponder,
@@ -53,17 +53,18 @@ _NOT_HTTP: Final = (400, "Bad Request", "Invalid HTTP request received.")
 _NO_PROXY: Final = (400, "Bad Request", "CONNECT is not possible here: this server is no proxy")
 
 
-class Bounds(NamedTuple):
-    """What all connections of a server have in common.
+class ConnectionLimits(NamedTuple):
+    """The limits and services that all connections of a server share.
 
-    A caller has ``seconds`` for each request, from its first byte to its last; a new connection has
-    as long for its first byte. ``most`` connections are served at a time. Zero is no bound.
+    A request must arrive within ``seconds``, from its first byte to its last, and a new connection
+    must send its first byte in the same time. At most ``max_connections`` are served at a time.
+    Zero means no limit.
     """
 
     seconds: int
-    most: int
+    max_connections: int
     random_bytes: Callable[[int], bytes]
-    observe: Observe | None
+    observe: RequestObserver | None
     overload: OverloadResponder
     budget: MemoryBudget
 
@@ -80,61 +81,61 @@ class _Trailers(list[tuple[bytes, bytes]]):
 class Connection(HttpToolsProtocol):
     """A connection that is held to its bounds: beyond them it is answered in words, and closed."""
 
-    def __init__(self, bounds: Bounds, *arguments: Any, **more: Any) -> None:
+    def __init__(self, limits: ConnectionLimits, *arguments: Any, **more: Any) -> None:
         super().__init__(*arguments, **more)
-        self._bounds = bounds
-        self._seconds = bounds.seconds
-        self._begun = 0.0
+        self._limits = limits
+        self._seconds = limits.seconds
+        self._started_at = 0.0
         self._latest: Exchange | None = None
         self._in_head = False
         self._in_message = False
-        self._asks_upgrade = False
+        self._wants_upgrade = False
         self._head_bytes = 0
         self._body_bytes = 0
         self._framing_excess = 0
         self._unparsed = b""
-        self._refusal = b""
-        self._patience: asyncio.TimerHandle | None = None
+        self._rejection = b""
+        self._timeout: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for a request, if there is room for it."""
         super().connection_made(transport)
-        self._begun = self.loop.time()
-        bounds = self._bounds
-        too_many = len(self.connections) - bounds.most if bounds.most else 0
-        if too_many > RESERVED:
-            bounds.overload.log_rejected(self._begun)
-            self._answer(STATUS, "Service Unavailable", MESSAGE, CODE)
+        self._started_at = self.loop.time()
+        limits = self._limits
+        too_many = len(self.connections) - limits.max_connections if limits.max_connections else 0
+        if too_many > RESERVED_CONNECTIONS:
+            limits.overload.log_rejected(self._started_at)
+            self._reject(STATUS, "Service Unavailable", MESSAGE, CODE)
             return
         if too_many > 0:
-            self.app = bounds.overload.application(self.app)
-            self._seconds = min(self._seconds or PATIENCE_SECONDS, PATIENCE_SECONDS)
-        self._begin_waiting()
+            self.app = limits.overload.wrap(self.app)
+            self._seconds = min(self._seconds or OVERLOAD_TIMEOUT_SECONDS, OVERLOAD_TIMEOUT_SECONDS)
+        self._start_timeout()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait no longer."""
-        self._end_waiting()
+        self._cancel_timeout()
         for exchange, _ in self.pipeline:
-            cast("Exchange", exchange).drop_body()
+            cast("Exchange", exchange).discard_body()
         self.pipeline.clear()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Take what came, and see whether the rest of a request is still to come."""
         self._unset_keepalive_if_required()
-        if self._refusal or self.transport.is_closing():
+        if self._rejection or self.transport.is_closing():
             return
         if self.pipeline:
             self._unparsed += data
             return
         self._parse(self._unparsed + data if self._unparsed else data)
-        if self._refusal or self.transport.is_closing():
+        if self._rejection or self.transport.is_closing():
             return
         latest = self._latest
         # Bytes between two requests belong to none, and they end the wait for the next one.
         stray = not self._in_message and (latest is None or latest.response_complete)
         if self._in_message or stray:
-            self._begin_waiting()
+            self._start_timeout()
         if latest is not None and latest.body and latest.more_body:
             # The rest of a body is read when the application asks for it.
             self.flow.pause_reading()
@@ -143,7 +144,7 @@ class Connection(HttpToolsProtocol):
         """The first byte of a request."""
         self._in_head = self._in_message = True
         self._head_bytes = self._framing_excess = 0
-        self._begun = self.loop.time()
+        self._started_at = self.loop.time()
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
@@ -154,7 +155,7 @@ class Connection(HttpToolsProtocol):
         if version != "1.1":
             self.scope["http_version"] = version
         if parser.should_upgrade():
-            self._asks_upgrade = True
+            self._wants_upgrade = True
             return
         url = httptools.parse_url(self.url)
         path = url.path.decode("ascii")
@@ -175,7 +176,7 @@ class Connection(HttpToolsProtocol):
             keep_alive=version != "1.0" and parser.should_keep_alive(),
             on_response=self.on_response_complete,
         )
-        exchange.budget = self._bounds.budget
+        exchange.budget = self._limits.budget
         self._in_head = False
         self.headers = _Trailers()
         application: Any = self.app
@@ -189,15 +190,15 @@ class Connection(HttpToolsProtocol):
         """Keep a part of a body for the application, unless it has answered already."""
         self._body_bytes += len(body)
         if self._latest is not None:
-            self._latest.keep_body(body)
+            self._latest.buffer_body(body)
 
     def on_message_complete(self) -> None:
         """All of it."""
         exchange = self._latest
-        if self._asks_upgrade or exchange is None:
+        if self._wants_upgrade or exchange is None:
             return
         self._in_message = False
-        self._end_waiting()
+        self._cancel_timeout()
         exchange.more_body = False
         exchange.message_event.set()
         if isinstance(self.headers, _Trailers) and self.headers.seen:
@@ -212,9 +213,9 @@ class Connection(HttpToolsProtocol):
         super().on_response_complete()
         if self.transport.is_closing():
             self._unparsed = b""
-        elif self._refusal and was_last:
-            self._hang_up(self._refusal)
-        elif self._refusal or self.pipeline:
+        elif self._rejection and was_last:
+            self._send_and_close(self._rejection)
+        elif self._rejection or self.pipeline:
             self.flow.pause_reading()
         elif self._unparsed:
             self.data_received(b"")
@@ -227,7 +228,7 @@ class Connection(HttpToolsProtocol):
             return
         view = memoryview(data)
         for start in range(0, len(data), _SLICE_BYTES):
-            if self._refusal or self.transport.is_closing():
+            if self._rejection or self.transport.is_closing():
                 return
             if self.pipeline:
                 self._unparsed = bytes(view[start:])
@@ -243,28 +244,28 @@ class Connection(HttpToolsProtocol):
             self._ignore_upgrade(data[end.args[0] :])
             return
         except httptools.HttpParserError:
-            self._answer(*_NOT_HTTP)
+            self._reject(*_NOT_HTTP)
             return
         # Of a slice in which a head or a body begins, nothing is counted.
         if self._in_head and was_in_head:
             self._head_bytes += len(data)
             if self._head_bytes > MAX_HEAD_BYTES or len(self.headers) > MAX_HEADERS:
-                self._answer(*_HEAD_TOO_LARGE)
+                self._reject(*_HEAD_TOO_LARGE)
         elif self._in_message and not self._in_head and was_in_body:
             framing = len(data) - self._body_bytes * (1 + _FRAMING_PER_BODY_BYTE)
             self._framing_excess = max(0, self._framing_excess + framing)
             if self._framing_excess > MAX_HEAD_BYTES:
-                self._answer(*_FRAMING_TOO_LARGE)
+                self._reject(*_FRAMING_TOO_LARGE)
 
     def _ignore_upgrade(self, rest: bytes | memoryview) -> None:
         """Parse a request again without its wish for another protocol, then what follows its head.
 
         The parser takes everything behind such a head for that other protocol, the body included.
         """
-        self._asks_upgrade = False
+        self._wants_upgrade = False
         method = self.scope["method"]
         if method == "CONNECT":
-            self._answer(*_NO_PROXY)
+            self._reject(*_NO_PROXY)
             return
         first = b"%b %b HTTP/%b" % (
             method.encode(),
@@ -275,46 +276,46 @@ class Connection(HttpToolsProtocol):
         self.parser = httptools.HttpRequestParser(self)
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
         self._parse_slice(b"\r\n".join([first, *kept, b"", b""]))
-        if rest and not self._refusal and not self.transport.is_closing():
+        if rest and not self._rejection and not self.transport.is_closing():
             self._parse_slice(rest)
 
-    def _begin_waiting(self) -> None:
-        if self._patience is None and self._seconds:
-            self._patience = self.loop.call_later(self._seconds, self._give_up)
+    def _start_timeout(self) -> None:
+        if self._timeout is None and self._seconds:
+            self._timeout = self.loop.call_later(self._seconds, self._on_timeout)
 
-    def _end_waiting(self) -> None:
-        if self._patience is not None:
-            self._patience.cancel()
-            self._patience = None
+    def _cancel_timeout(self) -> None:
+        if self._timeout is not None:
+            self._timeout.cancel()
+            self._timeout = None
 
-    def _give_up(self) -> None:
-        self._patience = None
-        if self._refusal or self.transport.is_closing():
+    def _on_timeout(self) -> None:
+        self._timeout = None
+        if self._rejection or self.transport.is_closing():
             return
         in_body = self._in_message and not self._in_head
         current, earlier = (self._latest, None) if in_body else (None, self._latest)
         if self.pipeline or (earlier is not None and not earlier.response_complete):
             # The caller is owed an answer first.
-            self._begin_waiting()
+            self._start_timeout()
         elif self._in_message and (current is None or not current.response_started):
-            self._answer(*_TIMEOUT)
+            self._reject(*_TIMEOUT)
         else:
             self.transport.close()
 
-    def _answer(self, status: int, reason: str, message: str, code: str = "bad_request") -> None:
+    def _reject(self, status: int, reason: str, message: str, code: str = "bad_request") -> None:
         """Refuse the request that is arriving, after the answers to those before it; then close."""
-        self._end_waiting()
+        self._cancel_timeout()
         in_body = self._in_message and not self._in_head
         refused, earlier = (self._latest, None) if in_body else (None, self._latest)
         if refused is not None and refused.response_started:
             self.transport.close()
             return
-        waits = earlier is not None and not earlier.response_complete
+        must_wait = earlier is not None and not earlier.response_complete
         if refused is not None and self.pipeline and self.pipeline[0][0] is refused:
             self.pipeline.popleft()
-            refused.drop_body()
-            waits = True
-        request_id = self._bounds.random_bytes(12).hex()
+            refused.discard_body()
+            must_wait = True
+        request_id = self._limits.random_bytes(12).hex()
         body = error_body(code, message, request_id)
         later = f"retry-after: {RETRY_AFTER}\r\n" if status == STATUS else ""
         head = (
@@ -323,24 +324,24 @@ class Connection(HttpToolsProtocol):
             "accept-encoding: gzip\r\n"
             f"{later}connection: close\r\n\r\n"
         )
-        self._refusal = head.encode() + body
-        if waits:
+        self._rejection = head.encode() + body
+        if must_wait:
             self.flow.pause_reading()
         else:
-            self._hang_up(self._refusal)
-        if self._bounds.observe is not None:
+            self._send_and_close(self._rejection)
+        if self._limits.observe is not None:
             # No head was complete, or the API has not been told of the end of the body: it has not
             # counted this request and never will.
             method = "" if self._in_head or not self._in_message else str(self.scope["method"])
-            seconds = self.loop.time() - self._begun
-            self._bounds.observe(Answered(request_id, method, "", status, code, seconds))
+            seconds = self.loop.time() - self._started_at
+            self._limits.observe(RequestEvent(request_id, method, "", status, code, seconds))
 
-    def _hang_up(self, last_words: bytes) -> None:
+    def _send_and_close(self, response: bytes) -> None:
         if self._latest is not None and not self._latest.response_complete:
             # It is answered here, and not by the application.
             self._latest.disconnected = True
             self._latest.message_event.set()
-        self.transport.write(last_words)
+        self.transport.write(response)
         self.transport.close()
 
 
@@ -348,16 +349,18 @@ def connections(
     seconds: int,
     random_bytes: Callable[[int], bytes],
     *,
-    most: int = 0,
-    observe: Observe | None = None,
+    max_connections: int = 0,
+    observe: RequestObserver | None = None,
     budget: MemoryBudget | None = None,
 ) -> type[Connection]:
-    """The kind of connection that is held to these bounds; see ``Bounds``."""
-    overload = OverloadResponder(most, random_bytes, observe)
-    bounds = Bounds(seconds, most, random_bytes, observe, overload, budget or MemoryBudget(0))
+    """The kind of connection that is held to these bounds; see ``ConnectionLimits``."""
+    overload = OverloadResponder(max_connections, random_bytes, observe)
+    limits = ConnectionLimits(
+        seconds, max_connections, random_bytes, observe, overload, budget or MemoryBudget(0)
+    )
 
-    class Bound(Connection):
+    class LimitedConnection(Connection):
         def __init__(self, *arguments: Any, **more: Any) -> None:
-            super().__init__(bounds, *arguments, **more)
+            super().__init__(limits, *arguments, **more)
 
-    return Bound
+    return LimitedConnection

@@ -14,10 +14,10 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCy
 
 from prefactor_server.memory_budget import MemoryBudget
 
-_COPIED: Final = 64 * 1024
+_MAX_COALESCED_BYTES: Final = 64 * 1024
 """Bytes of a body up to which it is copied behind its head."""
 
-_WITHOUT_BODY: Final = (204, 304)
+_BODILESS_STATUSES: Final = (204, 304)
 
 
 class Exchange(RequestResponseCycle):
@@ -32,16 +32,16 @@ class Exchange(RequestResponseCycle):
         try:
             await super().run_asgi(app)
         finally:
-            self.drop_body()
+            self.discard_body()
 
-    def keep_body(self, part: bytes) -> None:
+    def buffer_body(self, part: bytes) -> None:
         """Keep a part of the body until the application asks for it."""
         if not self.response_complete and not self.disconnected:
             self.budget.held += len(part)
             self.body += part
             self.message_event.set()
 
-    def drop_body(self) -> None:
+    def discard_body(self) -> None:
         """Forget what has arrived of the body and was not read."""
         self.budget.held -= len(self.body)
         self.body = bytearray()
@@ -60,7 +60,7 @@ class Exchange(RequestResponseCycle):
             return {"type": "http.disconnect"}
         body = bytes(self.body)
         # From here on the application counts it.
-        self.drop_body()
+        self.discard_body()
         return {"type": "http.request", "body": body, "more_body": self.more_body}
 
     async def send(self, message: Message) -> None:  # type: ignore[override]
@@ -71,13 +71,13 @@ class Exchange(RequestResponseCycle):
             self.response_started = True
             self.waiting_for_100_continue = False
             headers = [*self.default_headers, *message.get("headers", ())]
-            self._head = self._first_lines(message["status"], headers)
+            self._head = self._response_head(message["status"], headers)
             return
         self._write_body(message.get("body", b""), more=message.get("more_body", False))
         if self.flow.write_paused and not self.disconnected:
             await self.flow.drain()
 
-    def _first_lines(self, status: int, headers: list[tuple[bytes, bytes]]) -> bytes:
+    def _response_head(self, status: int, headers: list[tuple[bytes, bytes]]) -> bytes:
         lines = [STATUS_LINE[status][:-2]]
         for name, value in headers:
             lines.append(b"%b: %b" % (name, value))
@@ -87,7 +87,7 @@ class Exchange(RequestResponseCycle):
                 self.keep_alive = False
         if not self.keep_alive and (b"connection", b"close") not in headers:
             lines.append(b"connection: close")
-        if self.scope["method"] == "HEAD" or status in _WITHOUT_BODY:
+        if self.scope["method"] == "HEAD" or status in _BODILESS_STATUSES:
             self.chunked_encoding = None
         elif self.chunked_encoding is None:
             self.chunked_encoding = True
@@ -109,7 +109,7 @@ class Exchange(RequestResponseCycle):
             if self.expected_content_length < 0 or (self.expected_content_length and not more):
                 raise RuntimeError("The answer is not as long as it said")
         head, self._head = self._head, b""
-        if head and len(body) > _COPIED:
+        if head and len(body) > _MAX_COALESCED_BYTES:
             self.transport.write(head)
         elif head:
             body = head + body
@@ -120,7 +120,7 @@ class Exchange(RequestResponseCycle):
 
     def _finish(self) -> None:
         self.response_complete = True
-        self.drop_body()
+        self.discard_body()
         self.message_event.set()
         if not self.keep_alive:
             self.transport.close()

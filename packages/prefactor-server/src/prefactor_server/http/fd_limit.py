@@ -5,7 +5,7 @@ from __future__ import annotations
 import resource
 from typing import Final
 
-BESIDES: Final = 256
+RESERVED_FDS: Final = 256
 """How many files the server has open at most beside its connections: databases, logs, listeners."""
 
 
@@ -17,12 +17,14 @@ def raise_fd_limit(connections: int) -> int:
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     unbounded = resource.RLIM_INFINITY
-    if soft == unbounded or soft >= connections + BESIDES:
+    if soft == unbounded or soft >= connections + RESERVED_FDS:
         return connections
-    allowed = connections + BESIDES if hard == unbounded else min(connections + BESIDES, hard)
+    allowed = (
+        connections + RESERVED_FDS if hard == unbounded else min(connections + RESERVED_FDS, hard)
+    )
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
     except (OSError, ValueError):
         # Some systems have a bound of their own below the one that they tell.
         allowed = soft
-    return min(connections, max(allowed - BESIDES, 0))
+    return min(connections, max(allowed - RESERVED_FDS, 0))

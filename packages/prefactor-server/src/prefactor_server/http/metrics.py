@@ -21,7 +21,7 @@ from prometheus_client import (
     generate_latest,
 )
 
-from prefactor_server.api.kernel.request_events import Answered
+from prefactor_server.api.kernel.request_events import RequestEvent
 from prefactor_server.commands.base import Done, Outcome, Refused, Submission
 from prefactor_server.commands.writer import Writer
 from prefactor_server.memory_budget import MemoryBudget
@@ -40,7 +40,7 @@ class Metrics:
 
     def __init__(self, registry: CollectorRegistry, *, version: str) -> None:
         self._registry = registry
-        self._requests = _Counts(
+        self._requests = _LabelledCounter(
             Counter(
                 "prefactor_requests",
                 "Requests answered, by operation (empty: no such path) and HTTP status.",
@@ -48,7 +48,7 @@ class Metrics:
                 registry=registry,
             )
         )
-        self._refusals = _Counts(
+        self._refusals = _LabelledCounter(
             Counter(
                 "prefactor_refusals",
                 "Requests refused, by the code in their answer.",
@@ -56,7 +56,7 @@ class Metrics:
                 registry=registry,
             )
         )
-        self._commands = _Counts(
+        self._commands = _LabelledCounter(
             Counter(
                 "prefactor_commands",
                 "Writes decided, items of bulk requests one by one, by operation and outcome: "
@@ -65,7 +65,7 @@ class Metrics:
                 registry=registry,
             )
         )
-        self._request_seconds = _Observations(
+        self._request_seconds = _LabelledHistogram(
             Histogram(
                 "prefactor_request_seconds",
                 "From the first byte of a request to its answer, by operation.",
@@ -97,7 +97,7 @@ class Metrics:
         info.labels(version).set(1)
         ProcessCollector(registry=registry)
 
-    def watch(self, writer: Writer) -> None:
+    def watch_writer(self, writer: Writer) -> None:
         """Show a writer's queue."""
         Gauge(
             "prefactor_queue_bytes",
@@ -126,7 +126,7 @@ class Metrics:
             registry=self._registry,
         ).set_function(lambda: budget.held)
 
-    def answered(self, answered: Answered) -> None:
+    def answered(self, answered: RequestEvent) -> None:
         """Count a request."""
         self._requests.add(answered.operation, str(answered.status))
         self._request_seconds.add(answered.operation, answered.seconds)
@@ -149,7 +149,7 @@ class Metrics:
         for submission, results in zip(submissions, outcomes, strict=True):
             total += len(results)
             for command, outcome in zip(submission.commands, results, strict=False):
-                key = (command.operation, _named(outcome))
+                key = (command.operation, _outcome_label(outcome))
                 tally[key] = tally.get(key, 0) + 1
         for key, number in tally.items():
             self._commands.add(*key, by=number)
@@ -160,18 +160,18 @@ class Metrics:
         """See ``WriteObserver.failed``."""
         self._failed_batches.inc()
 
-    def rendered(self) -> tuple[str, bytes]:
+    def render(self) -> tuple[str, bytes]:
         """The content type and the text of everything, as it is now."""
         return CONTENT_TYPE_LATEST, generate_latest(self._registry)
 
 
-def _named(outcome: Outcome) -> str:
+def _outcome_label(outcome: Outcome) -> str:
     if isinstance(outcome, Done):
         return "replayed" if outcome.replayed else "done"
     return outcome.refusal.code if isinstance(outcome, Refused) else "stale"
 
 
-class _Counts:
+class _LabelledCounter:
     """A counter whose children are kept by their labels."""
 
     def __init__(self, counter: Counter) -> None:
@@ -185,7 +185,7 @@ class _Counts:
         child.inc(by)
 
 
-class _Observations:
+class _LabelledHistogram:
     """A histogram whose children are kept by their one label."""
 
     def __init__(self, histogram: Histogram) -> None:

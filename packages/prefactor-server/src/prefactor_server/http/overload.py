@@ -14,13 +14,13 @@ from typing import Final
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from prefactor_server.api.kernel.request_events import Answered, Observe
+from prefactor_server.api.kernel.request_events import RequestEvent, RequestObserver
 from prefactor_server.http.probes import PROBES
 
-RESERVED: Final = 32
+RESERVED_CONNECTIONS: Final = 32
 """How many connections beyond the bound are heard; any more are refused as they come."""
 
-PATIENCE_SECONDS: Final = 5
+OVERLOAD_TIMEOUT_SECONDS: Final = 5
 """How long each of them has for its request: they have to be free when they are needed."""
 
 RETRY_AFTER: Final = 1
@@ -40,19 +40,22 @@ class OverloadResponder:
     """Answers in the place of an application on connections that are too many."""
 
     def __init__(
-        self, most: int, random_bytes: Callable[[int], bytes], observe: Observe | None
+        self,
+        max_connections: int,
+        random_bytes: Callable[[int], bytes],
+        observe: RequestObserver | None,
     ) -> None:
-        self._most = most
+        self._max_connections = max_connections
         self._random_bytes = random_bytes
         self._observe = observe
         self._logged_at: float | None = None
 
-    def application(self, served: ASGIApp) -> ASGIApp:
-        """What is served on such a connection in the place of ``served``; it closes afterwards."""
+    def wrap(self, app: ASGIApp) -> ASGIApp:
+        """What is served on such a connection in the place of ``app``; it closes afterwards."""
 
         async def answer(scope: Scope, receive: Receive, send: Send) -> None:
             if scope["path"] in PROBES:
-                await served(scope, receive, _closing(send))
+                await app(scope, receive, _with_connection_close(send))
                 return
             # A caller that is still sending may not look at what it is told.
             await _drain(receive)
@@ -70,7 +73,7 @@ class OverloadResponder:
             await send({"type": "http.response.body", "body": body})
             self.log_rejected(asyncio.get_running_loop().time())
             if self._observe is not None:
-                self._observe(Answered(request_id, scope["method"], "", STATUS, CODE, 0.0))
+                self._observe(RequestEvent(request_id, scope["method"], "", STATUS, CODE, 0.0))
 
         return answer
 
@@ -78,7 +81,7 @@ class OverloadResponder:
         """Write in the log that callers are turned away, once in a while."""
         if self._logged_at is None or now - self._logged_at >= _LOG_EVERY_SECONDS:
             self._logged_at = now
-            _log.warning("connections_full", most=self._most)
+            _log.warning("connections_full", max_connections=self._max_connections)
 
 
 def error_body(code: str, message: str, request_id: str) -> bytes:
@@ -87,7 +90,7 @@ def error_body(code: str, message: str, request_id: str) -> bytes:
     return json.dumps(error).encode()
 
 
-def _closing(send: Send) -> Send:
+def _with_connection_close(send: Send) -> Send:
     async def closing(message: Message) -> None:
         if message["type"] == "http.response.start":
             message["headers"] = [*message["headers"], (b"connection", b"close")]

@@ -22,14 +22,14 @@ PROBES: Final = frozenset({"/healthz", "/readyz", "/metrics"})
 """The paths of these pages."""
 
 _JSON: Final = "application/json"
-_PATIENCE_SECONDS: Final = 5
+_CHECK_TIMEOUT_SECONDS: Final = 5
 # Whoever asks more often gets the same answer: a probe must not become a load.
-_KEEP_SECONDS: Final = 1.0
+_CACHE_SECONDS: Final = 1.0
 
 _log = structlog.get_logger(__name__)
 
 
-class Answer(NamedTuple):
+class ProbeResponse(NamedTuple):
     """What a page says."""
 
     status: int
@@ -37,12 +37,12 @@ class Answer(NamedTuple):
     body: bytes
 
     @classmethod
-    def of(cls, status: int, /, **fields: Any) -> Answer:
+    def from_fields(cls, status: int, /, **fields: Any) -> ProbeResponse:
         """A page of JSON."""
         return cls(status, _JSON, json.dumps(fields).encode())
 
 
-Page: TypeAlias = Callable[[], Awaitable[Answer]]
+Page: TypeAlias = Callable[[], Awaitable[ProbeResponse]]
 
 
 class OpsRoutes:
@@ -69,16 +69,16 @@ class OpsRoutes:
         await send({"type": "http.response.body", "body": body})
 
 
-async def alive() -> Answer:
+async def alive() -> ProbeResponse:
     """That there is an answer is the answer."""
-    return Answer.of(200, status="alive")
+    return ProbeResponse.from_fields(200, status="alive")
 
 
 def metrics_page(metrics: Metrics) -> Page:
     """The metrics, as text."""
 
-    async def page() -> Answer:
-        return Answer(200, *metrics.rendered())
+    async def page() -> ProbeResponse:
+        return ProbeResponse(200, *metrics.render())
 
     return page
 
@@ -94,38 +94,42 @@ class Readiness:
         self._check = check
         self._timer = timer
         self._stopping = False
-        self._asking = asyncio.Lock()
-        self._known: tuple[float, Answer] | None = None
+        self._lock = asyncio.Lock()
+        self._cached: tuple[float, ProbeResponse] | None = None
         self._unready = False
 
     def stop(self) -> None:
         """Say no from now on: the server is about to stop."""
         self._stopping = True
 
-    async def page(self) -> Answer:
+    async def page(self) -> ProbeResponse:
         """200 when it can take writes, 503 with the reason when it cannot."""
         if self._stopping:
-            return Answer.of(503, status="stopping", reason="The server is shutting down")
-        async with self._asking:
-            if self._known is None or self._timer() - self._known[0] >= _KEEP_SECONDS:
-                self._known = (self._timer(), await self._asked())
-            return self._known[1]
+            return ProbeResponse.from_fields(
+                503, status="stopping", reason="The server is shutting down"
+            )
+        async with self._lock:
+            if self._cached is None or self._timer() - self._cached[0] >= _CACHE_SECONDS:
+                self._cached = (self._timer(), await self._check_now())
+            return self._cached[1]
 
-    async def _asked(self) -> Answer:
+    async def _check_now(self) -> ProbeResponse:
         problem = await self._problem()
         if problem is None:
             if self._unready:
                 _log.info("ready")
             self._unready = False
-            return Answer.of(200, status="ready")
+            return ProbeResponse.from_fields(200, status="ready")
         if not self._unready:
             _log.error("not_ready", code=problem.code, reason=problem.message)
         self._unready = True
-        return Answer.of(503, status="unavailable", code=problem.code, reason=problem.message)
+        return ProbeResponse.from_fields(
+            503, status="unavailable", code=problem.code, reason=problem.message
+        )
 
     async def _problem(self) -> Refusal | None:
         try:
-            async with asyncio.timeout(_PATIENCE_SECONDS):
+            async with asyncio.timeout(_CHECK_TIMEOUT_SECONDS):
                 await self._check()
         except Unavailable as error:
             return error

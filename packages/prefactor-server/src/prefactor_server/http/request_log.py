@@ -10,7 +10,7 @@ from typing import Final
 
 import structlog
 
-from prefactor_server.api.kernel.request_events import Answered
+from prefactor_server.api.kernel.request_events import RequestEvent
 
 _FAILURES: Final = 500
 
@@ -27,7 +27,7 @@ class RequestLog:
         self._everything = everything
         self._slow_seconds = slow_seconds
 
-    def answered(self, answered: Answered) -> None:
+    def answered(self, answered: RequestEvent) -> None:
         """Write a request's line, if it has one."""
         if answered.status >= _FAILURES:
             return
@@ -37,7 +37,7 @@ class RequestLog:
             _log.info("request", **_fields(answered))
 
 
-def _fields(answered: Answered) -> dict[str, object]:
+def _fields(answered: RequestEvent) -> dict[str, object]:
     fields: dict[str, object] = {
         "request_id": answered.request_id,
         "method": answered.method,

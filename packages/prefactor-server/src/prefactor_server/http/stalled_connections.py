@@ -14,19 +14,19 @@ from typing import Final, Protocol
 
 import structlog
 
-_LOOKS: Final = 4
+_CHECKS_PER_TIMEOUT: Final = 4
 """How often a connection is looked at before it is cut."""
 
 _log = structlog.get_logger("prefactor_server")
 
 
-class Connected(Protocol):
+class HasTransport(Protocol):
     """What has a transport."""
 
     transport: asyncio.Transport
 
 
-async def cut_stalled(connections: Collection[Connected], seconds: int) -> None:
+async def abort_stalled(connections: Collection[HasTransport], seconds: int) -> None:
     """Cut every connection that has something to send and sends nothing for so long; 0 cuts none.
 
     Args:
@@ -34,21 +34,21 @@ async def cut_stalled(connections: Collection[Connected], seconds: int) -> None:
         seconds: how long a caller may take nothing.
     """
     loop = asyncio.get_running_loop()
-    known: dict[Connected, tuple[int, float]] = {}
+    previous: dict[HasTransport, tuple[int, float]] = {}
     while seconds:
-        await asyncio.sleep(seconds / _LOOKS)
+        await asyncio.sleep(seconds / _CHECKS_PER_TIMEOUT)
         now = loop.time()
-        waiting: dict[Connected, tuple[int, float]] = {}
+        stalled: dict[HasTransport, tuple[int, float]] = {}
         for connection in tuple(connections):
             unsent = unsent_bytes(connection.transport)
             if not unsent:
                 continue
-            before, since = known.get(connection, (0, now))
-            waiting[connection] = (unsent, since if unsent == before else now)
+            before, since = previous.get(connection, (0, now))
+            stalled[connection] = (unsent, since if unsent == before else now)
             if unsent == before and now - since >= seconds:
                 _log.info("caller_stalled", unsent_bytes=unsent)
                 connection.transport.abort()
-        known = waiting
+        previous = stalled
 
 
 def unsent_bytes(transport: asyncio.Transport) -> int:

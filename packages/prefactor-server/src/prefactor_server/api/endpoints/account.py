@@ -7,7 +7,7 @@ from typing import Literal
 import msgspec
 
 from prefactor_server.api.kernel.fields import Name
-from prefactor_server.api.kernel.listing import ListOf
+from prefactor_server.api.kernel.listing import ListQuery
 from prefactor_server.api.kernel.operation import Call, Example, Prepared, Read, Write
 from prefactor_server.api.views.base import Listed, Success, listed, show_time
 from prefactor_server.commands.account import UpdateAccount
@@ -32,7 +32,7 @@ class AccountView(msgspec.Struct, frozen=True, kw_only=True):
     updated_at: str
 
 
-_LIST = ListOf(filters=(), sorts=("id", "name", "inserted_at", "updated_at"))
+_LIST = ListQuery(filters=(), sorts=("id", "name", "inserted_at", "updated_at"))
 
 
 async def _prepare_update(call: Call, body: AccountFields) -> Prepared:

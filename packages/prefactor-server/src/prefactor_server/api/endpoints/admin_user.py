@@ -6,7 +6,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from prefactor_server.api.kernel.listing import FilterBy, ListOf
+from prefactor_server.api.kernel.listing import FilterParameter, ListQuery
 from prefactor_server.api.kernel.operation import Call, Parameter, Read
 from prefactor_server.api.views.base import Listed, Success, listed, show_time
 from prefactor_server.domain.admin_user import AdminUser
@@ -24,8 +24,8 @@ class AdminUserView(msgspec.Struct, frozen=True, kw_only=True):
     updated_at: str
 
 
-_LIST: Final = ListOf(
-    filters=(FilterBy(Parameter("email", "The address."), "email"),),
+_LIST: Final = ListQuery(
+    filters=(FilterParameter(Parameter("email", "The address."), "email"),),
     sorts=("id", "email", "inserted_at", "updated_at"),
 )
 

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from prefactor_server.api.kernel.fields import NoFields
-from prefactor_server.api.kernel.listing import FilterBy, ListOf
+from prefactor_server.api.kernel.listing import FilterParameter, ListQuery
 from prefactor_server.api.kernel.operation import Call, Example, Parameter, Prepared, Read, Write
 from prefactor_server.api.kernel.query import check_account, one_of
 from prefactor_server.api.views.base import Listed, Success, listed, show_time
@@ -60,10 +60,10 @@ class InviteView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _STATUSES: Final = ("pending", "used", "revoked")
-_LIST: Final = ListOf(
+_LIST: Final = ListQuery(
     filters=(
-        FilterBy(Parameter("email", "The address."), "email"),
-        FilterBy(
+        FilterParameter(Parameter("email", "The address."), "email"),
+        FilterParameter(
             Parameter("status", "The status.", schema={"enum": list(_STATUSES)}),
             "status",
             one_of(*_STATUSES),
@@ -75,7 +75,7 @@ _LIST: Final = ListOf(
 
 async def _prepare_create(call: Call, body: InviteFields) -> Prepared:
     check_account(body.account_id, call.principal)
-    invite_id = call.fresh_id()
+    invite_id = call.new_id()
     named = NamedInvite(call.principal.account_id, invite_id)
     token = make_invite_token(named, call.services.random_bytes)
     invite = AdminUserInvite(

@@ -8,7 +8,7 @@ import msgspec
 from msgspec.structs import asdict
 
 from prefactor_server.api.kernel.fields import Name, NewId, NoFields, Text
-from prefactor_server.api.kernel.listing import FilterBy, ListOf
+from prefactor_server.api.kernel.listing import FilterParameter, ListQuery
 from prefactor_server.api.kernel.operation import Call, Example, Parameter, Prepared, Read, Write
 from prefactor_server.api.kernel.query import flag
 from prefactor_server.api.views.agent import (
@@ -66,20 +66,22 @@ class AgentUpdateFields(msgspec.Struct, kw_only=True):
     current_version_id: Name | msgspec.UnsetType | None = msgspec.UNSET
 
 
-_LIST = ListOf(
+_LIST = ListQuery(
     filters=(
-        FilterBy(
+        FilterParameter(
             Parameter("risk_profile_id", "The risk profile, or null for none."),
             "risk_profile_id",
             or_null=True,
         ),
-        FilterBy(Parameter("team_id", "The team, or null for none."), "team_id", or_null=True),
-        FilterBy(
+        FilterParameter(
+            Parameter("team_id", "The team, or null for none."), "team_id", or_null=True
+        ),
+        FilterParameter(
             Parameter("owner_person_id", "The owner, or null for none."),
             "owner_person_id",
             or_null=True,
         ),
-        FilterBy(
+        FilterParameter(
             Parameter("environment_id", "An environment that the agent was deployed in."),
             "environment_id",
         ),
@@ -100,7 +102,7 @@ _COUNTS = (
 async def _prepare_create(call: Call, body: AgentFields) -> Prepared:
     command = CreateAgent(
         request=call.request(),
-        id=body.id or call.fresh_id(),
+        id=body.id or call.new_id(),
         name=body.name,
         description=body.description,
         external_identifier=body.external_identifier,
@@ -224,7 +226,7 @@ OPERATIONS = (
         wrapped=True,
         prepare=_prepare_create,
         show=show_agent,
-        older_members=_OLDER_MEMBERS,
+        legacy_fields=_OLDER_MEMBERS,
         examples=(
             Example("An agent", {"details": {"name": "Support", "external_identifier": "support"}}),
         ),
@@ -243,7 +245,7 @@ OPERATIONS = (
         body=AgentUpdateFields,
         wrapped=True,
         prepare=_prepare_update,
-        older_members=_OLDER_MEMBERS,
+        legacy_fields=_OLDER_MEMBERS,
         examples=(Example("A new name and no team", {"details": {"name": "S", "team_id": None}}),),
     ),
     Write(

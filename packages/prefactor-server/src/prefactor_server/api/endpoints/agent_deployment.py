@@ -7,7 +7,12 @@ from typing import Any, Final, Literal
 import msgspec
 
 from prefactor_server.api.kernel.fields import Name, NewId, NoFields
-from prefactor_server.api.kernel.listing import AGENT_PARAMETER, FilterBy, ListOf, agent_filter
+from prefactor_server.api.kernel.listing import (
+    AGENT_PARAMETER,
+    FilterParameter,
+    ListQuery,
+    agent_filter,
+)
 from prefactor_server.api.kernel.operation import Call, Example, Parameter, Prepared, Read, Write
 from prefactor_server.api.views.base import Listed, Success, listed, show_deleted, show_time
 from prefactor_server.commands.agent_deployment import (
@@ -53,8 +58,8 @@ class AgentDeploymentView(msgspec.Struct, frozen=True, kw_only=True):
     updated_at: str
 
 
-_LIST = ListOf(
-    filters=(FilterBy(Parameter("environment_id", "The environment."), "environment_id"),),
+_LIST = ListQuery(
+    filters=(FilterParameter(Parameter("environment_id", "The environment."), "environment_id"),),
     sorts=("id", "environment_id", "inserted_at", "updated_at"),
 )
 
@@ -62,7 +67,7 @@ _LIST = ListOf(
 async def _prepare_create(call: Call, body: AgentDeploymentFields) -> Prepared:
     command = CreateDeployment(
         request=call.request(),
-        id=body.id or call.fresh_id(),
+        id=body.id or call.new_id(),
         agent_ref=body.agent_id,
         environment_id=body.environment_id,
         current_version_id=body.current_version_id,

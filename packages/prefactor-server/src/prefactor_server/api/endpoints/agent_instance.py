@@ -10,7 +10,7 @@ from msgspec import Meta
 
 from prefactor_server.api.kernel import query
 from prefactor_server.api.kernel.fields import Timestamp
-from prefactor_server.api.kernel.listing import FilterBy, ListOf
+from prefactor_server.api.kernel.listing import FilterParameter, ListQuery
 from prefactor_server.api.kernel.operation import Call, Example, Parameter, Prepared, Read, Write
 from prefactor_server.api.views.agent_instance import (
     AgentInstanceDetails,
@@ -72,25 +72,27 @@ class TerminateFields(msgspec.Struct, kw_only=True):
     ]
 
 
-_LIST = ListOf(
+_LIST = ListQuery(
     filters=(
-        FilterBy(Parameter("agent_version_id", "The version of the agent."), "agent_version_id"),
-        FilterBy(Parameter("environment_id", "The environment."), "environment_id"),
-        FilterBy(
+        FilterParameter(
+            Parameter("agent_version_id", "The version of the agent."), "agent_version_id"
+        ),
+        FilterParameter(Parameter("environment_id", "The environment."), "environment_id"),
+        FilterParameter(
             Parameter("status", "The status.", schema={"enum": list(_STATUSES)}),
             "status",
             query.one_of(*_STATUSES),
         ),
-        FilterBy(
+        FilterParameter(
             Parameter("purpose", "The purpose.", schema={"enum": list(_PURPOSES)}),
             "purpose",
             query.one_of(*_PURPOSES),
         ),
-        FilterBy(
+        FilterParameter(
             Parameter("external_identifier", "The client's own name of the run."),
             "external_identifier",
         ),
-        FilterBy(
+        FilterParameter(
             Parameter(
                 "started_after",
                 "The earliest start.",
@@ -100,7 +102,7 @@ _LIST = ListOf(
             query.time,
             ">=",
         ),
-        FilterBy(
+        FilterParameter(
             Parameter(
                 "started_before",
                 "The moment that the start came before.",

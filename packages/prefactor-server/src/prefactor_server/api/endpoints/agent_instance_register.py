@@ -8,10 +8,14 @@ from typing import Final, Literal, NamedTuple
 import msgspec
 
 from prefactor_server.api.endpoints.agent_instance import show, written_by
-from prefactor_server.api.kernel.errors import under
+from prefactor_server.api.kernel.errors import nest_errors
 from prefactor_server.api.kernel.fields import JsonObject, Name, NewId, Text
 from prefactor_server.api.kernel.operation import Call, Example, Prepared, Write
-from prefactor_server.api.kernel.schema_declaration import SchemaVersionFields, declare, nameless
+from prefactor_server.api.kernel.schema_declaration import (
+    SchemaVersionFields,
+    declare,
+    empty_schema,
+)
 from prefactor_server.api.kernel.span_preparation import RunFacts
 from prefactor_server.api.views.agent_instance import InstanceWritten
 from prefactor_server.commands.agent_instance_register import (
@@ -92,16 +96,16 @@ async def _prepare(call: Call, body: RegisterFields) -> Prepared:
     command = RegisterInstance(
         request=call.request(),
         principal=call.principal,
-        id=body.id or call.fresh_id(),
+        id=body.id or call.new_id(),
         agent_ref=agent_ref,
         environment_id=_environment_id(call, body.environment_id),
         metadata=_metadata(body.agent_version),
         schema=_declared(account_id, body.agent_schema_version),
-        nameless=nameless(account_id),
+        nameless=empty_schema(account_id),
         update_current_version=body.update_current_version is not False,
         purpose=body.purpose or "live",
         external_identifier=body.external_identifier,
-        fresh=FreshIds(call.fresh_id(), call.fresh_id(), call.fresh_id(), call.fresh_id()),
+        fresh=FreshIds(call.new_id(), call.new_id(), call.new_id(), call.new_id()),
         create_agent=(
             call.services.limits.auto_create_agents and call.principal.scope == "account"
         ),
@@ -161,7 +165,7 @@ def _declared(account_id: str, fields: SchemaVersionFields | None) -> DeclaredSc
     try:
         return declare(account_id, fields)
     except ValidationFailed as refusal:
-        raise under("agent_schema_version", refusal) from None
+        raise nest_errors("agent_schema_version", refusal) from None
 
 
 def _metadata(fields: AgentVersionFields | None) -> VersionMetadata | None:

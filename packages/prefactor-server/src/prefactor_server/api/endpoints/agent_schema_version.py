@@ -5,7 +5,12 @@ from __future__ import annotations
 from typing import Final
 
 from prefactor_server.api.kernel.fields import Name, NewId
-from prefactor_server.api.kernel.listing import AGENT_PARAMETER, FilterBy, ListOf, agent_filter
+from prefactor_server.api.kernel.listing import (
+    AGENT_PARAMETER,
+    FilterParameter,
+    ListQuery,
+    agent_filter,
+)
 from prefactor_server.api.kernel.operation import Call, Example, Parameter, Prepared, Read, Write
 from prefactor_server.api.kernel.schema_declaration import SchemaVersionFields, declare
 from prefactor_server.api.views.agent_schema_version import (
@@ -33,9 +38,9 @@ class NewSchemaVersionFields(SchemaVersionFields, kw_only=True):
     id: NewId | None = None
 
 
-_LIST = ListOf(
+_LIST = ListQuery(
     filters=(
-        FilterBy(
+        FilterParameter(
             Parameter("external_identifier", "The client's own name of the schema version."),
             "external_identifier",
         ),
@@ -53,7 +58,7 @@ async def _prepare_create(call: Call, body: NewSchemaVersionFields) -> Prepared:
     return Prepared(
         CreateSchemaVersion(
             request=call.request(),
-            id=body.id or call.fresh_id(),
+            id=body.id or call.new_id(),
             chosen_id=body.id is not None,
             agent_ref=body.agent_id,
             declared=declared,

@@ -8,12 +8,19 @@ from typing import Any, Final
 import msgspec
 
 from prefactor_server.api.kernel import query
-from prefactor_server.api.kernel.fields import ClientId, JsonObject, Keyed, Name, NewId, Timestamp
-from prefactor_server.api.kernel.listing import FilterBy, ListOf
+from prefactor_server.api.kernel.fields import (
+    ClientId,
+    IdempotentFields,
+    JsonObject,
+    Name,
+    NewId,
+    Timestamp,
+)
+from prefactor_server.api.kernel.listing import FilterParameter, ListQuery
 from prefactor_server.api.kernel.operation import Call, Example, Parameter, Prepared, Read, Write
 from prefactor_server.api.kernel.sensitive import discarded_document
 from prefactor_server.api.kernel.span_payload import GivenPayload
-from prefactor_server.api.kernel.span_preparation import RunFacts, SpanStart, find_facts
+from prefactor_server.api.kernel.span_preparation import RunFacts, SpanStart, span_facts
 from prefactor_server.api.views.agent_span import (
     AgentSpanView,
     SpanWritten,
@@ -52,7 +59,7 @@ _STATUSES: Final = ("pending", "active", "complete", "failed", "cancelled")
 _NO_PAYLOAD: Final = b"{}"
 
 
-class CreateSpanFields(Keyed, kw_only=True):
+class CreateSpanFields(IdempotentFields, kw_only=True):
     """A new span. It is active if nothing is said, and starts now unless it is pending."""
 
     agent_instance_id: ClientId
@@ -76,10 +83,10 @@ class FinishSpanFields(msgspec.Struct, kw_only=True):
     sensitive_encoding: bool | None = None
 
 
-_LIST = ListOf(
+_LIST = ListQuery(
     filters=(
-        FilterBy(Parameter("agent_instance_id", "The run."), "agent_instance_id"),
-        FilterBy(
+        FilterParameter(Parameter("agent_instance_id", "The run."), "agent_instance_id"),
+        FilterParameter(
             Parameter(
                 "start_time",
                 "The earliest start.",
@@ -89,7 +96,7 @@ _LIST = ListOf(
             query.time,
             ">=",
         ),
-        FilterBy(
+        FilterParameter(
             Parameter(
                 "end_time",
                 "The moment that the start came before.",
@@ -99,13 +106,13 @@ _LIST = ListOf(
             query.time,
             "<",
         ),
-        FilterBy(
+        FilterParameter(
             Parameter("status", "The status.", schema={"enum": list(_STATUSES)}),
             "status",
             query.one_of(*_STATUSES),
         ),
-        FilterBy(Parameter("schema_name", "The name of the span's type."), "schema_name"),
-        FilterBy(
+        FilterParameter(Parameter("schema_name", "The name of the span's type."), "schema_name"),
+        FilterParameter(
             Parameter("parent_span_id", "The parent, or null for the roots of a run."),
             "parent_span_id",
             or_null=True,
@@ -144,7 +151,7 @@ async def prepare_create(call: Call, body: CreateSpanFields) -> Prepared:
     payload = GivenPayload.of("payload", body.payload or {}, limit)
     result = GivenPayload.of("result_payload", body.result_payload, limit)
     run = await call.services.span_preparer.run(principal, body.agent_instance_id, call.pending)
-    span_id = body.id or call.fresh_id()
+    span_id = body.id or call.new_id()
     command = CreateSpan(
         request=call.request(),
         principal=principal,
@@ -188,7 +195,7 @@ async def _prepare_finish(call: Call, body: FinishSpanFields) -> Prepared:
         run = await call.services.span_preparer.run(
             principal, start.agent_instance_id, call.pending
         )
-        parts = (GivenPayload.stored_before(start.payload), result)
+        parts = (GivenPayload.from_stored(start.payload), result)
         facts = await _facts(call, run, start.schema_name, parts, status)
     command = FinishSpan(
         request=call.request(),
@@ -209,10 +216,10 @@ async def _prepare_finish(call: Call, body: FinishSpanFields) -> Prepared:
     return Prepared(command, reply)
 
 
-async def _read_ahead(calls: Sequence[Call]) -> None:
+async def _prefetch(calls: Sequence[Call]) -> None:
     call = calls[0]
     ids = [one.path_id for one in calls]
-    await call.services.span_preparer.read_spans_ahead(call.principal, ids, call.pending)
+    await call.services.span_preparer.prefetch_spans(call.principal, ids, call.pending)
 
 
 async def _facts(
@@ -229,7 +236,7 @@ async def _facts(
         types = await span_preparer.types(call.principal, run.schema_version_id, call.pending)
         if schema_name not in types.compiled:
             await span_preparer.compile_ahead(types, schema_name, call.work)
-    return find_facts(
+    return span_facts(
         types,
         schema_name,
         payload.value or {},
@@ -357,7 +364,7 @@ OPERATIONS = (
         ),
         body=FinishSpanFields,
         prepare=_prepare_finish,
-        read_ahead=_read_ahead,
+        prefetch=_prefetch,
         examples=(Example("A result", {"result_payload": {"response": "Hello there"}}),),
     ),
     Read(

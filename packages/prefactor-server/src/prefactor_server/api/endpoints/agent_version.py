@@ -7,9 +7,14 @@ from typing import Any, Final, Literal, cast
 import msgspec
 
 from prefactor_server.api.kernel.fields import JsonObject, Name, NewId, Text
-from prefactor_server.api.kernel.listing import AGENT_PARAMETER, FilterBy, ListOf, agent_filter
+from prefactor_server.api.kernel.listing import (
+    AGENT_PARAMETER,
+    FilterParameter,
+    ListQuery,
+    agent_filter,
+)
 from prefactor_server.api.kernel.operation import Call, Example, Parameter, Prepared, Read, Write
-from prefactor_server.api.kernel.schema_declaration import nameless
+from prefactor_server.api.kernel.schema_declaration import empty_schema
 from prefactor_server.api.views.base import Listed, Success, listed, show_time
 from prefactor_server.commands.agent_instance_register import VersionMetadata
 from prefactor_server.commands.agent_version import CreateVersion
@@ -59,13 +64,13 @@ class AgentVersionView(msgspec.Struct, frozen=True, kw_only=True):
     updated_at: str
 
 
-_LIST = ListOf(
+_LIST = ListQuery(
     filters=(
-        FilterBy(
+        FilterParameter(
             Parameter("external_identifier", "The client's own name of the version."),
             "external_identifier",
         ),
-        FilterBy(
+        FilterParameter(
             Parameter("agent_schema_version_id", "The schema version."), "agent_schema_version_id"
         ),
     ),
@@ -81,7 +86,7 @@ async def _prepare_create(call: Call, body: NewAgentVersionFields) -> Prepared:
     runtime = body.runtime_environment
     command = CreateVersion(
         request=call.request(),
-        id=body.id or call.fresh_id(),
+        id=body.id or call.new_id(),
         chosen_id=body.id is not None,
         agent_ref=body.agent_id,
         metadata=VersionMetadata(
@@ -92,8 +97,8 @@ async def _prepare_create(call: Call, body: NewAgentVersionFields) -> Prepared:
         ),
         agent_schema_version_id=body.agent_schema_version_id,
         newest=newest,
-        nameless=nameless(call.principal.account_id),
-        fresh_schema_version_id=call.fresh_id(),
+        nameless=empty_schema(call.principal.account_id),
+        fresh_schema_version_id=call.new_id(),
     )
     return Prepared(command)
 

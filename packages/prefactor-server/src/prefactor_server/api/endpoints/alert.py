@@ -6,7 +6,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from prefactor_server.api.kernel.listing import FilterBy, ListOf
+from prefactor_server.api.kernel.listing import FilterParameter, ListQuery
 from prefactor_server.api.kernel.operation import Call, Parameter, Read
 from prefactor_server.api.kernel.query import one_of, whole_number
 from prefactor_server.api.views.base import Listed, listed, show_time
@@ -51,9 +51,9 @@ class AlertCount(msgspec.Struct, frozen=True, kw_only=True):
     complete: bool
 
 
-_LIST: Final = ListOf(
+_LIST: Final = ListQuery(
     filters=(
-        FilterBy(
+        FilterParameter(
             Parameter("kind", "The kind of alert.", schema={"enum": list(_KINDS)}),
             "kind",
             one_of(*_KINDS),

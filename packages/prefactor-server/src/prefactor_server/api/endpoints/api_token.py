@@ -8,7 +8,7 @@ from typing import Any, Final, Literal
 import msgspec
 
 from prefactor_server.api.kernel.fields import Name, NoFields, Timestamp
-from prefactor_server.api.kernel.listing import FilterBy, ListOf
+from prefactor_server.api.kernel.listing import FilterParameter, ListQuery
 from prefactor_server.api.kernel.operation import Call, Example, Parameter, Prepared, Read, Write
 from prefactor_server.api.kernel.query import check_account, one_of
 from prefactor_server.api.views.base import (
@@ -92,19 +92,19 @@ class CreatedToken(msgspec.Struct, frozen=True, kw_only=True):
 
 _SCOPES: Final = ("account", "agent_deployment")
 _STATUSES: Final = ("active", "suspended", "revoked")
-_LIST = ListOf(
+_LIST = ListQuery(
     filters=(
-        FilterBy(
+        FilterParameter(
             Parameter("token_scope", "The scope.", schema={"enum": list(_SCOPES)}),
             "token_scope",
             one_of(*_SCOPES),
         ),
-        FilterBy(
+        FilterParameter(
             Parameter("status", "The status.", schema={"enum": list(_STATUSES)}),
             "status",
             one_of(*_STATUSES),
         ),
-        FilterBy(
+        FilterParameter(
             Parameter("agent_deployment_id", "The deployment that it belongs to."),
             "agent_deployment_id",
         ),
@@ -122,15 +122,13 @@ async def _prepare_create(call: Call, body: ApiTokenFields) -> Prepared:
     text = make_token(body.token_scope, call.services.random_bytes)
     token = new_token(
         text,
-        call.fresh_id(),
+        call.new_id(),
         call.principal.account_id,
         call.now,
         scope=body.token_scope,
         expires_at=None if body.expires_at is None else int(body.expires_at),
     )
-    command = CreateToken(
-        call.request(), token, body.agent_id, body.environment_id, call.fresh_id()
-    )
+    command = CreateToken(call.request(), token, body.agent_id, body.environment_id, call.new_id())
 
     def reply(done: Done) -> CreatedToken:
         return CreatedToken(token=text, details=_view(_token(done)))

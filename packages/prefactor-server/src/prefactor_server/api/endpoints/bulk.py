@@ -14,14 +14,14 @@ from typing import Any, Final, Literal, NamedTuple, cast
 import msgspec
 
 from prefactor_server.api.kernel.decode import (
-    MAX_DECODED_WHOLE,
+    MAX_UNPAUSED_BYTES,
     Envelope,
     check_depth,
     read_envelope,
     read_members,
     read_object,
 )
-from prefactor_server.api.kernel.errors import NotImplementedHere, error_body, under
+from prefactor_server.api.kernel.errors import NotImplementedHere, error_body, nest_errors
 from prefactor_server.api.kernel.operation import (
     Call,
     Example,
@@ -32,7 +32,7 @@ from prefactor_server.api.kernel.operation import (
     Write,
 )
 from prefactor_server.api.kernel.query import read_item_query
-from prefactor_server.api.kernel.writes import Answer, Job, Reply, carry_out
+from prefactor_server.api.kernel.writes import Answer, Reply, WriteJob, execute
 from prefactor_server.domain.errors import (
     REQUIRED,
     FieldError,
@@ -133,7 +133,7 @@ class Bulk:
     def _item(self, call: Call, envelope: Envelope, document: bytes) -> _Item:
         key: str = envelope.idempotency_key
         operation = self._operations.get(envelope.item_type)
-        return _Item(key, operation, call.of_item(key), envelope, document)
+        return _Item(key, operation, call.for_item(key), envelope, document)
 
     async def _run(self, batch: Sequence[_Item], size: int) -> list[Answer]:
         """Carry out one item, or several that are all writes."""
@@ -152,7 +152,7 @@ class Bulk:
             return [refusal]
 
     async def _write(self, batch: Sequence[_Item], size: int) -> list[Answer]:
-        jobs: list[Job] = []
+        jobs: list[WriteJob] = []
         refusal: Refusal | None = None
         for item in batch:
             operation = item.operation
@@ -163,8 +163,8 @@ class Bulk:
             except Refusal as unfit:
                 refusal = unfit
                 break
-            jobs.append(Job(operation, item.call, item.document, envelope=item.envelope))
-        answers = await carry_out(jobs, size) if jobs else []
+            jobs.append(WriteJob(operation, item.call, item.document, envelope=item.envelope))
+        answers = await execute(jobs, size) if jobs else []
         if refusal is not None and not any(isinstance(one, Refusal) for one in answers):
             answers.append(refusal)
         return answers
@@ -295,10 +295,11 @@ async def _read(operation: Read, item: _Item) -> msgspec.Struct:
 
 def _check_small(document: bytes) -> None:
     """Refuse what asks for nothing to be stored and yet is large."""
-    if len(document) > MAX_DECODED_WHOLE:
+    if len(document) > MAX_UNPAUSED_BYTES:
         raise TooLarge(
-            f"An item that changes nothing may have {MAX_DECODED_WHOLE} bytes, not {len(document)}",
-            Limit("request_bytes", MAX_DECODED_WHOLE),
+            f"An item that changes nothing may have {MAX_UNPAUSED_BYTES} bytes, "
+            f"not {len(document)}",
+            Limit("request_bytes", MAX_UNPAUSED_BYTES),
         )
 
 
@@ -311,7 +312,7 @@ async def _compute(operation: PureOperation, item: _Item) -> Any:
     try:
         return await operation.answer(item.call, details)
     except Refusal as refusal:
-        raise under("details", refusal) from None
+        raise nest_errors("details", refusal) from None
 
 
 def _output(answer: Answer) -> Any:

@@ -7,7 +7,7 @@ from typing import Any, Final, Literal
 import msgspec
 
 from prefactor_server.api.kernel.fields import Name, NewId, NoFields
-from prefactor_server.api.kernel.listing import ListOf
+from prefactor_server.api.kernel.listing import ListQuery
 from prefactor_server.api.kernel.operation import Call, Example, Parameter, Prepared, Read, Write
 from prefactor_server.api.kernel.query import check_account
 from prefactor_server.api.views.base import Listed, Success, listed, show_deleted, show_time
@@ -52,13 +52,13 @@ class EnvironmentView(msgspec.Struct, frozen=True, kw_only=True):
     updated_at: str
 
 
-_LIST = ListOf(filters=(), sorts=("id", "name", "inserted_at", "updated_at"))
+_LIST = ListQuery(filters=(), sorts=("id", "name", "inserted_at", "updated_at"))
 _ACCOUNT = Parameter("account_id", "The account: the token's own, which is the default.")
 
 
 async def _prepare_create(call: Call, body: EnvironmentFields) -> Prepared:
     check_account(body.account_id, call.principal)
-    command = CreateEnvironment(call.request(), body.id or call.fresh_id(), body.name)
+    command = CreateEnvironment(call.request(), body.id or call.new_id(), body.name)
     return Prepared(command, _written)
 
 

@@ -31,7 +31,7 @@ class PfidsView(msgspec.Struct, frozen=True, kw_only=True):
 async def _answer(call: Call, document: bytes) -> Success[PfidsView]:
     body = read_body(document, GeneratePfids)
     check_account(body.account_id, call.principal)
-    return Success(details=PfidsView(pfids=[call.fresh_id() for _ in range(body.count or 1)]))
+    return Success(details=PfidsView(pfids=[call.new_id() for _ in range(body.count or 1)]))
 
 
 OPERATIONS = (

@@ -15,7 +15,7 @@ from prefactor_server.api.endpoints.risk_profile_fields import (
     given_rules,
     ruleset_of,
 )
-from prefactor_server.api.kernel.listing import ListOf
+from prefactor_server.api.kernel.listing import ListQuery
 from prefactor_server.api.kernel.operation import Call, Example, Parameter, Prepared, Read, Write
 from prefactor_server.api.kernel.query import one_of
 from prefactor_server.api.views.base import Listed, Success, listed, show_time
@@ -77,13 +77,13 @@ class RiskProfileView(msgspec.Struct, frozen=True, kw_only=True):
     updated_at: str
 
 
-_LIST: Final = ListOf(filters=(), sorts=("id", "name", "inserted_at", "updated_at"))
+_LIST: Final = ListQuery(filters=(), sorts=("id", "name", "inserted_at", "updated_at"))
 _template_name = one_of(*TEMPLATES)
 
 
 async def _prepare_create(call: Call, body: RiskProfileFields) -> Prepared:
     profile = RiskProfile(
-        id=body.id or call.fresh_id(),
+        id=body.id or call.new_id(),
         account_id=call.principal.account_id,
         formula=FORMULA,
         inserted_at=call.now,

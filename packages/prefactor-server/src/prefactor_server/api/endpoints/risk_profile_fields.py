@@ -12,7 +12,7 @@ from typing import Annotated, Any, Final, TypeAlias
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from prefactor_server.api.kernel.errors import under
+from prefactor_server.api.kernel.errors import nest_errors
 from prefactor_server.api.kernel.fields import Name, NewId, Text
 from prefactor_server.domain.errors import ValidationFailed, invalid
 from prefactor_server.domain.risk import MAX_MULTIPLIER, MAX_WEIGHT, RiskLevel
@@ -149,7 +149,7 @@ def _nested(body: _Rules, part: str, document: _Document) -> str | None:
     try:
         return document({**template, **named})
     except ValidationFailed as refusal:
-        raise under("ruleset", refusal) from None
+        raise nest_errors("ruleset", refusal) from None
 
 
 def _agree(flat: str, nested: str) -> bool:

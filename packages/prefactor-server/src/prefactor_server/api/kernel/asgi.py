@@ -15,9 +15,9 @@ import structlog
 from starlette.types import Receive, Scope, Send
 
 from prefactor_server.api.kernel.auth import Authenticator
-from prefactor_server.api.kernel.body import CallerLeft, read_document
+from prefactor_server.api.kernel.body import ClientDisconnected, read_document
 from prefactor_server.api.kernel.errors import (
-    UNKNOWN_ENCODING,
+    UNSUPPORTED_ENCODING,
     error_body,
     error_headers,
     status_of,
@@ -32,11 +32,11 @@ from prefactor_server.api.kernel.operation import (
 )
 from prefactor_server.api.kernel.query import read_query
 from prefactor_server.api.kernel.rate_limit import RateLimiter
-from prefactor_server.api.kernel.request_events import Answered, Observe
+from prefactor_server.api.kernel.request_events import RequestEvent, RequestObserver
 from prefactor_server.api.kernel.router import Router
 from prefactor_server.api.kernel.services import Services
 from prefactor_server.api.kernel.work import Work
-from prefactor_server.api.kernel.writes import Job, Reply, carry_out, keys_differ
+from prefactor_server.api.kernel.writes import Reply, WriteJob, execute, keys_differ
 from prefactor_server.domain.api_token import Principal
 from prefactor_server.domain.errors import BadRequest, Refusal
 from prefactor_server.json_log import trace_of
@@ -84,7 +84,7 @@ class Api:
         authenticator: Authenticator,
         *,
         budget: MemoryBudget,
-        observe: Observe | None = None,
+        observe: RequestObserver | None = None,
         timer: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._observe = observe
@@ -112,12 +112,12 @@ class Api:
         trace, work = _RequestTrace(), Work(receive)
         try:
             response = await self._respond(scope, receive, trace, memory, work)
-        except CallerLeft:
+        except ClientDisconnected:
             return
         except Refusal as refusal:
-            response = _refusal(refusal, request_id, scope)
+            response = _refusal_response(refusal, request_id, scope)
         except Exception as error:  # noqa: BLE001 - whatever it is, the caller gets an answer
-            response = _failure(error, request_id, scope)
+            response = _unexpected_error(error, request_id, scope)
         finally:
             work.close(request_id)
         seconds = self._timer() - begun
@@ -125,7 +125,7 @@ class Api:
             _JSON,
             (b"content-length", b"%d" % sum(map(len, response.body))),
             (b"x-request-id", request_id.encode()),
-            _ACCEPTED if response.status != UNKNOWN_ENCODING else _ALL_ACCEPTED,
+            _ACCEPTED if response.status != UNSUPPORTED_ENCODING else _ALL_ACCEPTED,
             *response.headers,
         ]
         await send({"type": "http.response.start", "status": response.status, "headers": headers})
@@ -134,7 +134,7 @@ class Api:
         await _send(send, response.body[-1], more=False)
         if self._observe is not None:
             asked = (request_id, scope["method"], trace.operation)
-            self._observe(Answered(*asked, response.status, response.code, seconds))
+            self._observe(RequestEvent(*asked, response.status, response.code, seconds))
 
     async def _respond(
         self, scope: Scope, receive: Receive, trace: _RequestTrace, memory: Lease, work: Work
@@ -185,9 +185,9 @@ class Api:
             receive, headers.content_length, headers.content_encoding, limit, call.memory
         )
         if isinstance(operation, Write):
-            key = _key_beside(headers.idempotency_key, operation, call.principal, scope)
-            job = Job(operation, call, document, header_key=key)
-            (outcome,) = await carry_out([job], len(document))
+            key = _idempotency_key(headers.idempotency_key, operation, call.principal, scope)
+            job = WriteJob(operation, call, document, header_key=key)
+            (outcome,) = await execute([job], len(document))
             if isinstance(outcome, Refusal):
                 raise outcome
             return outcome
@@ -241,7 +241,7 @@ class _Headers:
                 self.content_encoding += b"," + value
 
 
-def _key_beside(
+def _idempotency_key(
     header: str | None, operation: Write, principal: Principal, scope: Scope
 ) -> str | None:
     """The idempotency key that stands beside the body: in the header, or where it is deleted.
@@ -264,7 +264,7 @@ def _text_header(value: bytes, name: str) -> str:
         raise BadRequest(f"The header {name} is not UTF-8") from error
 
 
-def _refusal(refusal: Refusal, request_id: str, scope: Scope) -> _Response:
+def _refusal_response(refusal: Refusal, request_id: str, scope: Scope) -> _Response:
     status = status_of(type(refusal))
     if status >= 500:  # noqa: PLR2004 - where the server's own failures begin
         _log.warning(
@@ -278,7 +278,7 @@ def _refusal(refusal: Refusal, request_id: str, scope: Scope) -> _Response:
     return _Response(status, (_encoder.encode(body),), error_headers(refusal), refusal.code)
 
 
-def _failure(error: Exception, request_id: str, scope: Scope) -> _Response:
+def _unexpected_error(error: Exception, request_id: str, scope: Scope) -> _Response:
     _log.error(
         "request_failed",
         request_id=request_id,

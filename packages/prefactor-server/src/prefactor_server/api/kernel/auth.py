@@ -22,7 +22,7 @@ from prefactor_server.domain.api_token import (
 from prefactor_server.domain.errors import BadToken, NotAuthenticated, Refusal
 from prefactor_server.queries.api_token import ApiTokenQueries
 
-_MAX_KEPT: Final = 10_000
+_MAX_CACHED: Final = 10_000
 _TOUCH_EVERY_US: Final = 60 * 1_000_000
 _SECOND_US: Final = 1_000_000
 _BLANK: Final = " \t"
@@ -30,7 +30,7 @@ _BLANK: Final = " \t"
 _log = structlog.get_logger(__name__)
 
 
-class _Believed(NamedTuple):
+class _CachedPrincipal(NamedTuple):
     principal: Principal
     until: int
 
@@ -56,8 +56,8 @@ class Authenticator:
         self._now_us = now_us
         self._cache_us = cache_seconds * _SECOND_US
         self._forgotten = 0
-        self._believed: OrderedDict[bytes, _Believed] = OrderedDict()
-        self._touched: OrderedDict[str, int] = OrderedDict()
+        self._cache: OrderedDict[bytes, _CachedPrincipal] = OrderedDict()
+        self._last_used: OrderedDict[str, int] = OrderedDict()
         self._touches: set[asyncio.Task[None]] = set()
 
     async def authenticate(self, authorization: str | None) -> Principal:
@@ -69,20 +69,20 @@ class Authenticator:
         token = _bearer(authorization)
         token_hash = hash_token(token)
         now = self._now_us()
-        believed = self._believed.get(token_hash)
-        if believed is not None and now < believed.until:
-            return believed.principal
+        cached = self._cache.get(token_hash)
+        if cached is not None and now < cached.until:
+            return cached.principal
         return await self._look_up(token, token_hash, now)
 
     def forget(self, token_id: str) -> None:
         """Believe a token no longer: it was changed just now."""
         self._forgotten += 1
-        for token_hash, believed in tuple(self._believed.items()):
-            if believed.principal.token_id == token_id:
-                del self._believed[token_hash]
+        for token_hash, cached in tuple(self._cache.items()):
+            if cached.principal.token_id == token_id:
+                del self._cache[token_hash]
 
     async def _look_up(self, token: str, token_hash: bytes, now: int) -> Principal:
-        self._believed.pop(token_hash, None)
+        self._cache.pop(token_hash, None)
         forgotten = self._forgotten
         found = None if looks_mistyped(token) else await self._tokens.by_hash(token_hash)
         if found is None:
@@ -102,24 +102,24 @@ class Authenticator:
         )
         # What was read before another token, or this one, was changed may be out of date by now.
         if self._forgotten == forgotten:
-            self._believe(token_hash, principal, stored, now)
-        self._note_use(principal, now)
+            self._remember(token_hash, principal, stored, now)
+        self._record_use(principal, now)
         return principal
 
-    def _believe(self, token_hash: bytes, principal: Principal, token: ApiToken, now: int) -> None:
+    def _remember(self, token_hash: bytes, principal: Principal, token: ApiToken, now: int) -> None:
         until = now + self._cache_us
         if token.expires_at is not None:
             until = min(until, token.expires_at)
-        self._believed[token_hash] = _Believed(principal, until)
-        if len(self._believed) > _MAX_KEPT:
-            self._believed.popitem(last=False)
+        self._cache[token_hash] = _CachedPrincipal(principal, until)
+        if len(self._cache) > _MAX_CACHED:
+            self._cache.popitem(last=False)
 
-    def _note_use(self, principal: Principal, now: int) -> None:
-        last = self._touched.pop(principal.token_id, None)
+    def _record_use(self, principal: Principal, now: int) -> None:
+        last = self._last_used.pop(principal.token_id, None)
         due = last is None or now - last >= _TOUCH_EVERY_US
-        self._touched[principal.token_id] = now if due or last is None else last
-        if len(self._touched) > _MAX_KEPT:
-            self._touched.popitem(last=False)
+        self._last_used[principal.token_id] = now if due or last is None else last
+        if len(self._last_used) > _MAX_CACHED:
+            self._last_used.popitem(last=False)
         if due:
             # The loop keeps only a weak reference to a task; without ours it might be collected.
             task = asyncio.get_running_loop().create_task(self._touch(principal, now))

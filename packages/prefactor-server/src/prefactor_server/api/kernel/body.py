@@ -13,20 +13,20 @@ from typing import Final
 
 from starlette.types import Receive
 
-from prefactor_server.api.kernel.errors import UnknownEncoding
+from prefactor_server.api.kernel.errors import UnsupportedEncoding
 from prefactor_server.domain.errors import BadRequest, Limit, TooLarge
 from prefactor_server.memory_budget import Lease
 
 GZIP: Final = b"gzip"
 
 _GZIP_NAMES: Final = frozenset({b"gzip", b"x-gzip"})
-_NOTHING: Final = frozenset({b"", b"identity"})
+_IDENTITY: Final = frozenset({b"", b"identity"})
 _GZIP_WINDOW: Final = 16 + zlib.MAX_WBITS
 # Some half a millisecond of work; then other requests have their turn.
 _SLICE_BYTES: Final = 256 * 1024
 
 
-class CallerLeft(Exception):
+class ClientDisconnected(Exception):
     """The caller closed the connection before it had sent its request."""
 
 
@@ -58,7 +58,7 @@ async def read_document(
     while more:
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise CallerLeft
+            raise ClientDisconnected
         chunk: bytes = message.get("body", b"")
         size += len(chunk)
         if size > limit:
@@ -81,12 +81,12 @@ def _is_gzip(encoding: bytes) -> bool:
         UnknownEncoding: it cannot be.
     """
     codings = [one.strip(b" \t").lower() for one in encoding.split(b",")]
-    given = [one for one in codings if one not in _NOTHING]
+    given = [one for one in codings if one not in _IDENTITY]
     if not given:
         return False
     if len(given) == 1 and given[0] in _GZIP_NAMES:
         return True
-    raise UnknownEncoding("The body may be compressed with gzip, once, or not at all")
+    raise UnsupportedEncoding("The body may be compressed with gzip, once, or not at all")
 
 
 async def _inflated(body: bytes, limit: int, memory: Lease) -> bytes:

@@ -27,7 +27,7 @@ MAX_CONTAINERS: Final = 500_000
 MAX_VALUES: Final = 1_000_000
 """How many objects and lists, and values in all, the fields of one write may hold."""
 
-MAX_DECODED_WHOLE: Final = 128 * 1024
+MAX_UNPAUSED_BYTES: Final = 128 * 1024
 """Bytes of JSON that are decoded without a pause: some milliseconds, whatever they hold."""
 
 S = TypeVar("S", bound=msgspec.Struct)
@@ -158,7 +158,7 @@ async def _in_pieces(document: bytes | msgspec.Raw, depth: int, work: Work) -> A
     if work.is_due():
         await work.pause()
     size = memoryview(document).nbytes
-    if size <= MAX_DECODED_WHOLE:
+    if size <= MAX_UNPAUSED_BYTES:
         check_depth(bytes(document), depth)
         return msgspec.json.decode(document)
     kind = _FIRST.match(document)
@@ -173,29 +173,29 @@ async def _in_pieces(document: bytes | msgspec.Raw, depth: int, work: Work) -> A
     return [await _in_pieces(raw, depth - 1, work) for raw in items]
 
 
-def check_depth(document: bytes, most: int = MAX_DEPTH) -> None:
+def check_depth(document: bytes, max_depth: int = MAX_DEPTH) -> None:
     """Refuse JSON that is nested too deeply.
 
     Raises:
         BadRequest: it is.
     """
     # Finding the few brackets that there mostly are is faster than counting over every byte.
-    if most == MAX_DEPTH and _few(document, b"{") and _few(document, b"["):
+    if max_depth == MAX_DEPTH and _has_few(document, b"{") and _has_few(document, b"["):
         return
     brackets = _STRINGS.sub(b"", document).translate(_ONE_KIND, _NO_BRACKETS)
     # Each pass takes away the innermost brackets, which is all that most bodies have.
-    passes = min(_USUAL_DEPTH, most)
+    passes = min(_USUAL_DEPTH, max_depth)
     for _ in range(passes):
         brackets = brackets.replace(b"[]", b"")
         if not brackets:
             return
     # The others are walked once, so that the time does not depend on the depth.
     levels = accumulate(memoryview(brackets.translate(_STEPS)).cast("b"))
-    if max(levels, default=0) > most - passes:
+    if max(levels, default=0) > max_depth - passes:
         raise _too_deep()
 
 
-def _few(document: bytes, bracket: bytes) -> bool:
+def _has_few(document: bytes, bracket: bytes) -> bool:
     """Whether a bracket comes so seldom that it cannot be nested too deeply."""
     place = document.find(bracket)
     for _ in range(MAX_DEPTH // 2):

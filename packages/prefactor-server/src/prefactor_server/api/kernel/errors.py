@@ -38,7 +38,7 @@ class MethodNotAllowed(BadRequest):
         self.allowed = allowed
 
 
-class UnknownEncoding(BadRequest):
+class UnsupportedEncoding(BadRequest):
     """The body is encoded in a way that the server does not take; Accept-Encoding says which."""
 
 
@@ -48,8 +48,8 @@ class NotImplementedHere(Refusal):
     code = "not_implemented"
 
 
-UNKNOWN_ENCODING: Final = 415
-"""The status of ``UnknownEncoding``."""
+UNSUPPORTED_ENCODING: Final = 415
+"""The status of ``UnsupportedEncoding``."""
 
 STATUSES: Final[Mapping[type[Refusal], int]] = {
     BadRequest: 400,
@@ -60,7 +60,7 @@ STATUSES: Final[Mapping[type[Refusal], int]] = {
     InvalidAction: 409,
     IdempotencyKeyUsed: 409,
     TooLarge: 413,
-    UnknownEncoding: UNKNOWN_ENCODING,
+    UnsupportedEncoding: UNSUPPORTED_ENCODING,
     ValidationFailed: 422,
     Overloaded: 429,
     Refusal: 500,
@@ -105,7 +105,7 @@ def error_headers(refusal: Refusal) -> list[tuple[bytes, bytes]]:
     return []
 
 
-def under(parent: str, refusal: Refusal) -> Refusal:
+def nest_errors(parent: str, refusal: Refusal) -> Refusal:
     """The refusal of fields that the request holds under a parent; any other stays as it is."""
     if isinstance(refusal, ValidationFailed):
         return ValidationFailed({parent: refusal.errors}, limit=refusal.limit)

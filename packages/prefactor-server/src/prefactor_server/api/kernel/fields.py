@@ -67,7 +67,7 @@ class NoFields(msgspec.Struct):
     """Nothing: the path says it all. The body may be left out."""
 
 
-class Keyed(msgspec.Struct, kw_only=True):
+class IdempotentFields(msgspec.Struct, kw_only=True):
     """Fields among which some clients put the idempotency key."""
 
     idempotency_key: Key | None = None

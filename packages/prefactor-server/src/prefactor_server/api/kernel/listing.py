@@ -56,7 +56,7 @@ def as_text(name: str, text: str) -> FilterValue:
     return text
 
 
-class FilterBy(NamedTuple):
+class FilterParameter(NamedTuple):
     """A parameter that filters: which column it looks at, and how its value is read.
 
     ``or_null`` says that the text ``null`` stands for rows without a value.
@@ -69,10 +69,10 @@ class FilterBy(NamedTuple):
     or_null: bool = False
 
 
-class ListOf(NamedTuple):
+class ListQuery(NamedTuple):
     """What the list of a noun can be filtered and sorted by."""
 
-    filters: tuple[FilterBy, ...]
+    filters: tuple[FilterParameter, ...]
     sorts: tuple[str, ...]
 
     def parameters(self, *others: Parameter) -> tuple[Parameter, ...]:

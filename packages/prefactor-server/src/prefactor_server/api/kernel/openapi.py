@@ -8,7 +8,7 @@ from typing import Any, Final, get_args
 import msgspec
 
 from prefactor_server._version import __version__
-from prefactor_server.api.kernel.errors import UnknownEncoding, status_of
+from prefactor_server.api.kernel.errors import UnsupportedEncoding, status_of
 from prefactor_server.api.kernel.fields import field_schema
 from prefactor_server.api.kernel.operation import (
     TOKEN_BODY,
@@ -225,7 +225,7 @@ def _error_statuses(one: Operation) -> dict[int, str]:
     if isinstance(one, Write):
         kinds += [TooLarge, Overloaded, Unavailable]
     if isinstance(one, Write | RawOperation) and one.method != "GET":
-        kinds.append(UnknownEncoding)
+        kinds.append(UnsupportedEncoding)
     statuses: dict[int, str] = {}
     for kind in kinds:
         status = status_of(kind)

@@ -73,11 +73,11 @@ class Call:
             principal.agent_deployment_id,
         )
 
-    def fresh_id(self) -> str:
+    def new_id(self) -> str:
         """A new id, of the caller's account."""
         return self.services.ids.make(self.principal.partition)
 
-    def of_item(self, key: str) -> Call:
+    def for_item(self, key: str) -> Call:
         """A call of its own for an item of this request."""
         # An item gets its own query and pending writes when it is read or prepared. Until then,
         # sharing these saves two allocations.
@@ -197,9 +197,9 @@ class Streamed(Operation):
 class Write(Operation):
     """An operation that changes something, once per idempotency key.
 
-    ``wrapped`` says that the fields of its body stand under ``details``. ``older_members`` are
+    ``wrapped`` says that the fields of its body stand under ``details``. ``legacy_fields`` are
     fields of older clients that mean nothing any more. ``prepare`` is handed
-    what ``body`` makes of them; before that, ``read_ahead`` is handed the calls of several at once,
+    what ``body`` makes of them; before that, ``prefetch`` is handed the calls of several at once,
     to read for all of them what each would read by itself. ``show`` answers a repeated request:
     with the resource that the first one made or changed, as it is now.
     """
@@ -207,9 +207,9 @@ class Write(Operation):
     body: type[msgspec.Struct]
     wrapped: bool = False
     prepare: Callable[[Call, Any], Awaitable[Prepared]]
-    read_ahead: Callable[[Sequence[Call]], Awaitable[None]] | None = None
+    prefetch: Callable[[Sequence[Call]], Awaitable[None]] | None = None
     show: Callable[[Call, str], Awaitable[msgspec.Struct]]
-    older_members: frozenset[str] = frozenset()
+    legacy_fields: frozenset[str] = frozenset()
     examples: tuple[Example, ...] = ()
 
 

@@ -95,7 +95,7 @@ def flag(query: Mapping[str, str], name: str) -> bool:
     return _FLAGS[text]
 
 
-def unless_declined(query: Mapping[str, str], name: str) -> bool:
+def flag_unless_false(query: Mapping[str, str], name: str) -> bool:
     """Return whether a parameter does not say false. Nothing that it may say fails."""
     return _FLAGS.get(query.get(name, "true"), True)
 

@@ -8,7 +8,7 @@ from typing import Final
 from prefactor_server.domain.errors import Overloaded
 from prefactor_server.domain.rate_limit import Bucket
 
-_MAX_KEPT: Final = 10_000
+_MAX_BUCKETS: Final = 10_000
 
 
 class RateLimiter:
@@ -33,7 +33,7 @@ class RateLimiter:
         bucket = bucket.refilled(self._per_second, now)
         taken = bucket.without_one()
         self._buckets[token_id] = taken or bucket
-        if len(self._buckets) > _MAX_KEPT:
+        if len(self._buckets) > _MAX_BUCKETS:
             # The one that was quiet for longest is the most likely to be full again.
             self._buckets.popitem(last=False)
         if taken is None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import NamedTuple, TypeAlias
 
 
-class Answered(NamedTuple):
+class RequestEvent(NamedTuple):
     """One answered request, without anything that its caller sent.
 
     ``operation`` is empty when the path or the method leads to none, ``code`` when the request was
@@ -21,5 +21,5 @@ class Answered(NamedTuple):
     seconds: float
 
 
-Observe: TypeAlias = Callable[[Answered], None]
+RequestObserver: TypeAlias = Callable[[RequestEvent], None]
 """Called once per answered request; it has to be quick, and must not raise."""

@@ -76,7 +76,7 @@ def declare(account_id: str, fields: SchemaVersionFields | None) -> DeclaredSche
     return _declared(account_id, fields.external_identifier, types or [], quality)
 
 
-def nameless(account_id: str) -> DeclaredSchema:
+def empty_schema(account_id: str) -> DeclaredSchema:
     """The schema of an agent that never declared one."""
     return _declared(account_id, None, [], [])
 
@@ -112,7 +112,7 @@ def _document(types: list[Mapping[str, Any]], quality: Sequence[Mapping[str, Any
 def _span_types(fields: SchemaVersionFields) -> list[Mapping[str, Any]] | None:
     if fields.span_type_schemas is not None:
         _check_names(fields.span_type_schemas)
-        return _under_both_names(fields.span_type_schemas)
+        return _with_aliases(fields.span_type_schemas)
     if fields.span_schemas is None:
         return None
     results = fields.span_result_schemas or {}
@@ -131,16 +131,16 @@ def _quality_schemas(fields: SchemaVersionFields) -> list[JsonObject]:
     return [] if fields.quality_schema is None else [{**fields.quality_schema, "name": "default"}]
 
 
-def _under_both_names(types: Sequence[SpanTypeFields]) -> list[Mapping[str, Any]]:
+def _with_aliases(types: Sequence[SpanTypeFields]) -> list[Mapping[str, Any]]:
     """Return the types, each under its name and its second one, unless another type has that."""
-    found = {one.name: _given(one) for one in types}
+    found = {one.name: _present_fields(one) for one in types}
     for one in types:
         if one.span_type is not None and one.span_type not in found:
-            found[one.span_type] = {**_given(one), "name": one.span_type}
+            found[one.span_type] = {**_present_fields(one), "name": one.span_type}
     return list(found.values())
 
 
-def _given(one: SpanTypeFields) -> Mapping[str, Any]:
+def _present_fields(one: SpanTypeFields) -> Mapping[str, Any]:
     """Return the fields that say something: leaving one out and sending null are the same."""
     fields = msgspec.structs.asdict(one)
     del fields["span_type"]

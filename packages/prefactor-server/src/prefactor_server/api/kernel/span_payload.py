@@ -42,7 +42,7 @@ class GivenPayload(NamedTuple):
         return cls(value, document)
 
     @classmethod
-    def stored_before(cls, document: bytes) -> GivenPayload:
+    def from_stored(cls, document: bytes) -> GivenPayload:
         """What was stored when the span was created."""
         return cls(_decoder.decode(document), document)
 

@@ -88,7 +88,7 @@ class PendingWrites:
     types: dict[str, SpanTypes] = field(default_factory=dict[str, SpanTypes])
     contents: dict[str, bytes] = field(default_factory=dict[str, bytes])
     spans: dict[str, SpanStart] = field(default_factory=dict[str, SpanStart])
-    ahead: dict[str, SpanStart] = field(default_factory=dict[str, SpanStart])
+    prefetched: dict[str, SpanStart] = field(default_factory=dict[str, SpanStart])
     """What was read for the writes to come; each takes its own out, so that it is not kept."""
 
 
@@ -228,22 +228,24 @@ class SpanPreparer:
         self, principal: Principal, span_id: str, pending: PendingWrites
     ) -> SpanStart | None:
         """How a span began, or None when there is none for this caller."""
-        known = self._known_span(principal, span_id, pending) or pending.ahead.pop(span_id, None)
+        known = self._known_span(principal, span_id, pending) or pending.prefetched.pop(
+            span_id, None
+        )
         if known is not None:
             return known
         record = await self._reader.agent_spans.find(principal, span_id)
         if record is None:
             return None
-        return _start(record)
+        return _span_start(record)
 
-    async def read_spans_ahead(
+    async def prefetch_spans(
         self, principal: Principal, span_ids: Sequence[str], pending: PendingWrites
     ) -> None:
         """Read how spans began that will be asked for one by one, as far as it is not known."""
         missing = [one for one in span_ids if not self._known_span(principal, one, pending)]
         if len(missing) > 1:
             for record in await self._reader.agent_spans.among(principal, missing):
-                pending.ahead[record.span.id] = _start(record)
+                pending.prefetched[record.span.id] = _span_start(record)
 
     def _known_span(
         self, principal: Principal, span_id: str, pending: PendingWrites
@@ -255,11 +257,11 @@ class SpanPreparer:
         self._spans.put((principal.account_id, span_id), 200 + len(start.payload), start)
 
 
-def _start(record: SpanRecord) -> SpanStart:
+def _span_start(record: SpanRecord) -> SpanStart:
     return SpanStart(record.span.agent_instance_id, record.span.schema_name, record.payload)
 
 
-def find_facts(
+def span_facts(
     types: SpanTypes,
     schema_name: str,
     payload: dict[str, Any],

@@ -36,14 +36,14 @@ def unknown_members(
         value: the request.
         accepted: further members, of older clients and of what stands around the fields.
     """
-    fields, echoed = _fields(kind), _shown_fields(shown)
+    fields, response_fields = _fields(kind), _shown_fields(shown)
     errors: dict[str, FieldError | FieldErrors] = {}
     for name, member in value.items():
         if name in fields:
-            found = _inside(fields[name], echoed.get(name), member)
+            found = _nested_errors(fields[name], response_fields.get(name), member)
             if found:
                 errors[name] = found
-        elif name not in echoed and name not in accepted:
+        elif name not in response_fields and name not in accepted:
             errors[name] = _unknown(fields)
     return errors
 
@@ -52,15 +52,15 @@ def merged(one: FieldErrors, other: FieldErrors) -> FieldErrors:
     """The errors of both; of two about the same field, the first."""
     both = dict(other)
     for name, error in one.items():
-        beside = both.get(name)
-        if isinstance(error, FieldError) or beside is None or isinstance(beside, FieldError):
+        existing = both.get(name)
+        if isinstance(error, FieldError) or existing is None or isinstance(existing, FieldError):
             both[name] = error
         else:
-            both[name] = merged(error, beside)
+            both[name] = merged(error, existing)
     return both
 
 
-def _inside(kind: object, shown: object, value: object) -> FieldErrors:
+def _nested_errors(kind: object, shown: object, value: object) -> FieldErrors:
     """What is unknown in the value of a member: an object, a list or a map of objects."""
     # What is stored as it came is not typed; what answers show of it is.
     declared = _struct_of(kind) or _struct_of(shown)

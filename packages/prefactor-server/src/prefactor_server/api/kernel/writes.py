@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 import msgspec
 
 from prefactor_server.api.kernel.decode import (
-    MAX_DECODED_WHOLE,
+    MAX_UNPAUSED_BYTES,
     NO_DETAILS,
     Envelope,
     read_body,
@@ -22,8 +22,8 @@ from prefactor_server.api.kernel.decode import (
     read_large_body,
     read_object,
 )
-from prefactor_server.api.kernel.errors import under
-from prefactor_server.api.kernel.fields import Keyed, NoFields
+from prefactor_server.api.kernel.errors import nest_errors
+from prefactor_server.api.kernel.fields import IdempotentFields, NoFields
 from prefactor_server.api.kernel.operation import Call, Prepared, Write
 from prefactor_server.api.kernel.query import check_account
 from prefactor_server.api.kernel.span_preparation import PendingWrites
@@ -40,13 +40,13 @@ from prefactor_server.domain.errors import (
 )
 from prefactor_server.domain.ids import KEY_RULE, is_key
 
-_MAX_TRIES: Final = 5
+_MAX_ATTEMPTS: Final = 5
 """How often a write is prepared anew; each time, somebody else got in between."""
 
-_FEWEST_AGAIN: Final = 16
+_MIN_WINDOW: Final = 16
 """How many writes are prepared at once, at least, after one proved stale."""
 
-_READ_AT_ONCE: Final = 50
+_PREFETCH_SIZE: Final = 50
 """For how many writes is read at once what each needs."""
 
 _fingerprint_encoder: Final = msgspec.json.Encoder(order="deterministic", enc_hook=int)
@@ -62,7 +62,7 @@ class Reply(NamedTuple):
 Answer: TypeAlias = Reply | Refusal
 
 
-class Job:
+class WriteJob:
     """One write that was asked for: its operation, its call and its body, not read yet.
 
     An item of a bulk request, whose ``envelope`` has been read, brings its key in its call, and may
@@ -119,7 +119,7 @@ class Job:
 
     def refusal(self, refusal: Refusal) -> Refusal:
         """A refusal with its fields named as the request nests them."""
-        return under("details", refusal) if self._nested else refusal
+        return nest_errors("details", refusal) if self._nested else refusal
 
     async def _read(self) -> Any:
         envelope = self._envelope
@@ -131,7 +131,7 @@ class Job:
         if self.operation.is_control_plane:
             unknown = self._unknown_members(fields)
         try:
-            if len(fields) > MAX_DECODED_WHOLE:
+            if len(fields) > MAX_UNPAUSED_BYTES:
                 body: Any = await read_large_body(fields, self.operation.body, self.call.work)
             else:
                 body = read_body(fields, self.operation.body)
@@ -139,7 +139,7 @@ class Job:
             raise ValidationFailed(merged(refusal.errors, unknown)) from None
         if unknown:
             raise ValidationFailed(unknown)
-        if isinstance(body, Keyed):
+        if isinstance(body, IdempotentFields):
             # The key is no part of what is asked for; the one further out counts.
             inner, body.idempotency_key = body.idempotency_key, None
             if self.call.key is None:
@@ -168,7 +168,7 @@ class Job:
             ValidationFailed: there is such a member beside ``details``.
         """
         operation = self.operation
-        around = {"idempotency_key", *operation.older_members}
+        around = {"idempotency_key", *operation.legacy_fields}
         if self._is_item:
             around |= {"_type", "details", "id", operation.path_parameter or "id"}
         if self._nested:
@@ -177,7 +177,7 @@ class Job:
             if outside:
                 self._nested = False
                 raise ValidationFailed(outside)
-            around = set(operation.older_members)
+            around = set(operation.legacy_fields)
         given = read_object(fields)
         account_id = given.get("account_id")
         if isinstance(account_id, str) and operation.path_parameter != "account_id":
@@ -191,7 +191,7 @@ class Job:
         return hashlib.blake2b(asked + _fingerprint_encoder.encode(body), digest_size=16).digest()
 
 
-async def carry_out(jobs: Sequence[Job], size: int) -> list[Answer]:
+async def execute(jobs: Sequence[WriteJob], size: int) -> list[Answer]:
     """Carry out writes in order, each once, up to the first that is refused.
 
     Args:
@@ -202,24 +202,24 @@ async def carry_out(jobs: Sequence[Job], size: int) -> list[Answer]:
         Their answers, up to and including the first refusal.
     """
     answers: list[Answer] = []
-    tries, window = 0, len(jobs)
+    attempts, window = 0, len(jobs)
     while len(answers) < len(jobs):
         before = len(answers)
-        answers += await _attempt(jobs[before : before + window], size, reread=tries > 0)
+        answers += await _attempt(jobs[before : before + window], size, reread=attempts > 0)
         if isinstance(answers[-1] if answers else None, Refusal):
             break
         done = len(answers) - before
         # Preparing all that is left after each write that proved stale would take time with the
         # square of their number.
-        window = max(2 * done, _FEWEST_AGAIN)
-        tries = 0 if done else tries + 1
-        if tries == _MAX_TRIES:
+        window = max(2 * done, _MIN_WINDOW)
+        attempts = 0 if done else attempts + 1
+        if attempts == _MAX_ATTEMPTS:
             answers.append(Contended("Others keep changing the same things: send it again"))
             break
     return answers
 
 
-async def _attempt(jobs: Sequence[Job], size: int, *, reread: bool) -> list[Answer]:
+async def _attempt(jobs: Sequence[WriteJob], size: int, *, reread: bool) -> list[Answer]:
     """Carry out writes up to the first that is refused, or that has to be prepared anew."""
     prepared, refusal = await _prepare(jobs, PendingWrites(reread=reread))
     answers: list[Answer] = []
@@ -243,15 +243,15 @@ async def _attempt(jobs: Sequence[Job], size: int, *, reread: bool) -> list[Answ
 
 
 async def _prepare(
-    jobs: Sequence[Job], pending: PendingWrites
+    jobs: Sequence[WriteJob], pending: PendingWrites
 ) -> tuple[list[Prepared], Refusal | None]:
     """Prepare writes up to the first that cannot be, and why it cannot."""
     prepared: list[Prepared] = []
     for number, job in enumerate(jobs):
         if job.call.work.is_due():
             await job.call.work.pause()
-        if number % _READ_AT_ONCE == 0:
-            await _read_ahead(jobs[number : number + _READ_AT_ONCE], pending)
+        if number % _PREFETCH_SIZE == 0:
+            await _prefetch(jobs[number : number + _PREFETCH_SIZE], pending)
         job.call.pending = pending
         try:
             prepared.append(await job.prepare())
@@ -260,20 +260,20 @@ async def _prepare(
     return prepared, None
 
 
-async def _read_ahead(jobs: Sequence[Job], pending: PendingWrites) -> None:
+async def _prefetch(jobs: Sequence[WriteJob], pending: PendingWrites) -> None:
     """Read once for several writes of one operation, where that can be."""
-    by_operation: dict[str, list[Job]] = {}
+    by_operation: dict[str, list[WriteJob]] = {}
     for job in jobs:
-        if job.operation.read_ahead is not None:
+        if job.operation.prefetch is not None:
             job.call.pending = pending
             by_operation.setdefault(job.operation.name, []).append(job)
-    for alike in by_operation.values():
-        read = alike[0].operation.read_ahead
-        if read is not None and len(alike) > 1:
-            await read([job.call for job in alike])
+    for same_operation in by_operation.values():
+        read = same_operation[0].operation.prefetch
+        if read is not None and len(same_operation) > 1:
+            await read([job.call for job in same_operation])
 
 
-async def _answer(job: Job, prepared: Prepared, outcome: Done | Refused) -> Answer:
+async def _answer(job: WriteJob, prepared: Prepared, outcome: Done | Refused) -> Answer:
     if isinstance(outcome, Refused):
         return job.refusal(outcome.refusal)
     try:

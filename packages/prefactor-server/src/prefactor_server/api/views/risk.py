@@ -8,7 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from prefactor_server.api.kernel.operation import Call, Parameter
-from prefactor_server.api.kernel.query import unless_declined
+from prefactor_server.api.kernel.query import flag_unless_false
 from prefactor_server.api.views.agent_instance import (
     AgentInstanceDetails,
     AgentInstanceSummary,
@@ -44,7 +44,7 @@ async def with_figures(
     """Return a run by itself with what is computed from its spans, as far as it is asked for."""
     figures = await call.services.reader.risks.of_run(run)
     scored, last = figures.scored, figures.last_activity_at
-    wanted = {one.name for one in COMPUTED if unless_declined(call.query, one.name)}
+    wanted = {one.name for one in COMPUTED if flag_unless_false(call.query, one.name)}
     found: dict[str, Any] = {"last_activity_span_at": show_optional_time(last)}
     if "include_counts" in wanted:
         counts = figures.span_counts
