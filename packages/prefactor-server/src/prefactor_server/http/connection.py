@@ -1,9 +1,9 @@
-"""One HTTP connection: uvicorn's protocol, with the bounds that it lacks.
+"""One HTTP connection: uvicorn's protocol with the limits that it lacks.
 
-Uvicorn waits forever for the rest of a request, takes heads, trailers and chunk extensions of any
-size, parses all requests that arrive at once, and takes an ``Upgrade`` for the end of HTTP. The API
-sees a request only when its head is complete, so these bounds have to stand around the parser; what
-they answer is observed like what the API answers.
+Uvicorn waits forever for the rest of a request, accepts heads, trailers and chunk extensions of any
+size, parses all pipelined requests at once, and treats an ``Upgrade`` as the end of HTTP. The API
+sees a request only when its head is complete, so these limits have to wrap the parser. Their
+responses are observed like those of the API.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ from prefactor_server.http.overload import (
 from prefactor_server.memory_budget import MemoryBudget
 
 MAX_HEAD_BYTES: Final = 64 * 1024
-"""How many bytes a request line with its headers may have; the same for what frames a body."""
+"""The largest request line with headers. The same limit applies to the framing of a body."""
 
 MAX_HEADERS: Final = 1024
-"""How many headers a request may have: short ones take many times their size in memory."""
+"""The most headers of a request. Short ones take many times their size in memory."""
 
 _SLICE_BYTES: Final = 4096
-"""How much is parsed before looking at the bounds again: about 200 of the smallest requests."""
+"""Bytes parsed between two checks of the limits: about 200 of the smallest requests."""
 
 _FRAMING_PER_BODY_BYTE: Final = 8
-"""Bytes of framing that each byte of a body pays for. A chunk for every byte takes five."""
+"""Bytes of framing allowed per byte of body. One-byte chunks need five."""
 
 _TIMEOUT: Final = (408, "Request Timeout", "The rest of the request did not come in time")
 _HEAD_TOO_LARGE: Final = (431, "Request Header Fields Too Large", "The headers are too large")
@@ -70,7 +70,7 @@ class ConnectionLimits(NamedTuple):
 
 
 class _Trailers(list[tuple[bytes, bytes]]):
-    """Takes the trailers of a chunked body, and keeps none: they are never read as headers."""
+    """Discards the trailers of a chunked body, so that they are never read as headers."""
 
     seen = False
 
@@ -79,7 +79,7 @@ class _Trailers(list[tuple[bytes, bytes]]):
 
 
 class Connection(HttpToolsProtocol):
-    """A connection that is held to its bounds: beyond them it is answered in words, and closed."""
+    """A connection that enforces its limits: beyond them it gets an error response and closes."""
 
     def __init__(self, limits: ConnectionLimits, *arguments: Any, **more: Any) -> None:
         super().__init__(*arguments, **more)
@@ -98,7 +98,7 @@ class Connection(HttpToolsProtocol):
         self._timeout: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin to wait for a request, if there is room for it."""
+        """Start the timeout of the first request, or reject a connection beyond the limit."""
         super().connection_made(transport)
         self._started_at = self.loop.time()
         limits = self._limits
@@ -113,7 +113,7 @@ class Connection(HttpToolsProtocol):
         self._start_timeout()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Wait no longer."""
+        """Cancel the timeout and discard pipelined requests."""
         self._cancel_timeout()
         for exchange, _ in self.pipeline:
             cast("Exchange", exchange).discard_body()
@@ -121,7 +121,7 @@ class Connection(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Take what came, and see whether the rest of a request is still to come."""
+        """Parse what arrived, and start the timeout if a request is incomplete."""
         self._unset_keepalive_if_required()
         if self._rejection or self.transport.is_closing():
             return
@@ -132,23 +132,23 @@ class Connection(HttpToolsProtocol):
         if self._rejection or self.transport.is_closing():
             return
         latest = self._latest
-        # Bytes between two requests belong to none, and they end the wait for the next one.
+        # Bytes between two requests belong to neither, and they end the keep-alive wait.
         stray = not self._in_message and (latest is None or latest.response_complete)
         if self._in_message or stray:
             self._start_timeout()
         if latest is not None and latest.body and latest.more_body:
-            # The rest of a body is read when the application asks for it.
+            # The rest of a body is read when the application awaits it.
             self.flow.pause_reading()
 
     def on_message_begin(self) -> None:
-        """The first byte of a request."""
+        """Handle the first byte of a request."""
         self._in_head = self._in_message = True
         self._head_bytes = self._framing_excess = 0
         self._started_at = self.loop.time()
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        """All of its headers: begin to answer it, behind those that came before."""
+        """Handle the end of the headers: start or queue the request's ASGI task."""
         parser = self.parser
         self.scope["method"] = parser.get_method().decode("ascii")
         version = parser.get_http_version()
@@ -187,13 +187,13 @@ class Connection(HttpToolsProtocol):
             self.pipeline.appendleft((exchange, application))
 
     def on_body(self, body: bytes) -> None:
-        """Keep a part of a body for the application, unless it has answered already."""
+        """Buffer a part of the body, unless the application has answered already."""
         self._body_bytes += len(body)
         if self._latest is not None:
             self._latest.buffer_body(body)
 
     def on_message_complete(self) -> None:
-        """All of it."""
+        """Handle the end of a request."""
         exchange = self._latest
         if self._wants_upgrade or exchange is None:
             return
@@ -202,13 +202,13 @@ class Connection(HttpToolsProtocol):
         exchange.more_body = False
         exchange.message_event.set()
         if isinstance(self.headers, _Trailers) and self.headers.seen:
-            # A trailer may have made the parser take this for the last request.
+            # A trailer may have made the parser treat this as the last request.
             exchange.keep_alive &= self.parser.should_keep_alive()
             if exchange.response_complete and not exchange.keep_alive:
                 self.transport.close()
 
     def on_response_complete(self) -> None:
-        """Answer the next request; when all of those are answered, go on with what has arrived."""
+        """Start the next pipelined request, or parse what has arrived since if there is none."""
         was_last = not self.pipeline
         super().on_response_complete()
         if self.transport.is_closing():
@@ -221,7 +221,7 @@ class Connection(HttpToolsProtocol):
             self.data_received(b"")
 
     def _parse(self, data: bytes) -> None:
-        """Parse in slices, until a request has to wait for the answer to an earlier one."""
+        """Parse in slices, until a request has to wait for an earlier one's response."""
         self._unparsed = b""
         if len(data) <= _SLICE_BYTES:
             self._parse_slice(data)
@@ -246,7 +246,7 @@ class Connection(HttpToolsProtocol):
         except httptools.HttpParserError:
             self._reject(*_NOT_HTTP)
             return
-        # Of a slice in which a head or a body begins, nothing is counted.
+        # A slice in which a head or a body begins is not counted.
         if self._in_head and was_in_head:
             self._head_bytes += len(data)
             if self._head_bytes > MAX_HEAD_BYTES or len(self.headers) > MAX_HEADERS:
@@ -258,9 +258,9 @@ class Connection(HttpToolsProtocol):
                 self._reject(*_FRAMING_TOO_LARGE)
 
     def _ignore_upgrade(self, rest: bytes | memoryview) -> None:
-        """Parse a request again without its wish for another protocol, then what follows its head.
+        """Parse a request again without its ``Upgrade`` header, then what follows its head.
 
-        The parser takes everything behind such a head for that other protocol, the body included.
+        The parser treats everything after such a head as the other protocol, the body included.
         """
         self._wants_upgrade = False
         method = self.scope["method"]
@@ -295,7 +295,7 @@ class Connection(HttpToolsProtocol):
         in_body = self._in_message and not self._in_head
         current, earlier = (self._latest, None) if in_body else (None, self._latest)
         if self.pipeline or (earlier is not None and not earlier.response_complete):
-            # The caller is owed an answer first.
+            # Earlier requests are still being answered; wait again.
             self._start_timeout()
         elif self._in_message and (current is None or not current.response_started):
             self._reject(*_TIMEOUT)
@@ -303,7 +303,7 @@ class Connection(HttpToolsProtocol):
             self.transport.close()
 
     def _reject(self, status: int, reason: str, message: str, code: str = "bad_request") -> None:
-        """Refuse the request that is arriving, after the answers to those before it; then close."""
+        """Reject the arriving request once earlier ones are answered, then close."""
         self._cancel_timeout()
         in_body = self._in_message and not self._in_head
         refused, earlier = (self._latest, None) if in_body else (None, self._latest)
@@ -330,15 +330,14 @@ class Connection(HttpToolsProtocol):
         else:
             self._send_and_close(self._rejection)
         if self._limits.observe is not None:
-            # No head was complete, or the API has not been told of the end of the body: it has not
-            # counted this request and never will.
+            # The API never saw the end of this request's head or body, so it does not report it.
             method = "" if self._in_head or not self._in_message else str(self.scope["method"])
             seconds = self.loop.time() - self._started_at
             self._limits.observe(RequestEvent(request_id, method, "", status, code, seconds))
 
     def _send_and_close(self, response: bytes) -> None:
         if self._latest is not None and not self._latest.response_complete:
-            # It is answered here, and not by the application.
+            # This response replaces the application's.
             self._latest.disconnected = True
             self._latest.message_event.set()
         self.transport.write(response)
@@ -353,7 +352,7 @@ def connections(
     observe: RequestObserver | None = None,
     budget: MemoryBudget | None = None,
 ) -> type[Connection]:
-    """The kind of connection that is held to these bounds; see ``ConnectionLimits``."""
+    """Return a connection class with these limits; see ``ConnectionLimits``."""
     overload = OverloadResponder(max_connections, random_bytes, observe)
     limits = ConnectionLimits(
         seconds, max_connections, random_bytes, observe, overload, budget or MemoryBudget(0)

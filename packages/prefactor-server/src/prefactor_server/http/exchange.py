@@ -1,8 +1,8 @@
-"""One request and its answer on a connection: uvicorn's cycle, with reading and writing held back.
+"""One request and its response: uvicorn's cycle, with backpressure in both directions.
 
-The body of a request is read from the connection only while the application waits for it. The head
-of an answer leaves together with what follows it, and an answer counts as sent only when the
-connection has room again.
+The request body is read from the connection only while the application awaits it. The response
+head is sent together with the first part of the body, and a send completes only when the
+connection's buffer has room again.
 """
 
 from __future__ import annotations
@@ -15,39 +15,39 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCy
 from prefactor_server.memory_budget import MemoryBudget
 
 _MAX_COALESCED_BYTES: Final = 64 * 1024
-"""Bytes of a body up to which it is copied behind its head."""
+"""The largest body that is copied to be written together with its head."""
 
 _BODILESS_STATUSES: Final = (204, 304)
 
 
 class Exchange(RequestResponseCycle):
-    """The two calls of an ASGI application."""
+    """The ``receive`` and ``send`` of one ASGI request."""
 
     _head = b""
     chunked_encoding: bool | None
     budget: MemoryBudget
 
     async def run_asgi(self, app: Any) -> None:
-        """Have the request answered; what nobody has read of its body goes away with it."""
+        """Run the application, then discard what it has not read of the body."""
         try:
             await super().run_asgi(app)
         finally:
             self.discard_body()
 
     def buffer_body(self, part: bytes) -> None:
-        """Keep a part of the body until the application asks for it."""
+        """Buffer a part of the body until the application reads it."""
         if not self.response_complete and not self.disconnected:
             self.budget.held += len(part)
             self.body += part
             self.message_event.set()
 
     def discard_body(self) -> None:
-        """Forget what has arrived of the body and was not read."""
+        """Discard the unread part of the body."""
         self.budget.held -= len(self.body)
         self.body = bytearray()
 
     async def receive(self) -> Any:
-        """Wait for the next part of the body; the connection is read only meanwhile."""
+        """Wait for the next part of the body. The connection is read only during this call."""
         if self.waiting_for_100_continue and not self.transport.is_closing():
             self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
             self.waiting_for_100_continue = False
@@ -59,12 +59,12 @@ class Exchange(RequestResponseCycle):
         if self.disconnected or self.response_complete:
             return {"type": "http.disconnect"}
         body = bytes(self.body)
-        # From here on the application counts it.
+        # From here on it counts against the application's lease.
         self.discard_body()
         return {"type": "http.request", "body": body, "more_body": self.more_body}
 
     async def send(self, message: Message) -> None:  # type: ignore[override]
-        """Write a part of the answer, and wait until the connection has room for more."""
+        """Write a part of the response, and wait until the connection's buffer has room."""
         if self.disconnected:
             return
         if not self.response_started:
@@ -94,7 +94,7 @@ class Exchange(RequestResponseCycle):
             lines.append(b"transfer-encoding: chunked")
         head = b"\r\n".join([*lines, b"", b""])
         if not head.count(b"\r") == head.count(b"\n") == len(lines) + 1:
-            raise RuntimeError("A header of the answer holds a line break")
+            raise RuntimeError("A response header contains a line break")
         return head
 
     def _write_body(self, body: bytes, *, more: bool) -> None:
@@ -107,7 +107,7 @@ class Exchange(RequestResponseCycle):
         else:
             self.expected_content_length -= len(body)
             if self.expected_content_length < 0 or (self.expected_content_length and not more):
-                raise RuntimeError("The answer is not as long as it said")
+                raise RuntimeError("The response body does not match its Content-Length")
         head, self._head = self._head, b""
         if head and len(body) > _MAX_COALESCED_BYTES:
             self.transport.write(head)

@@ -1,4 +1,4 @@
-"""Room for connections: each is an open file, and a process may have only so many of those."""
+"""The limit on open file descriptors, which each connection counts against."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import resource
 from typing import Final
 
 RESERVED_FDS: Final = 256
-"""How many files the server has open at most beside its connections: databases, logs, listeners."""
+"""Descriptors kept for everything but connections: databases, logs and listeners."""
 
 
 def raise_fd_limit(connections: int) -> int:
-    """Let this process have so many connections open at once, as far as the system allows.
+    """Raise the soft limit so that ``connections`` may be open at once.
 
     Returns:
-        How many it can have: fewer than were asked for where the system allows no more.
+        How many connections may be open: fewer than requested if the system allows no more.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     unbounded = resource.RLIM_INFINITY
@@ -25,6 +25,6 @@ def raise_fd_limit(connections: int) -> int:
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
     except (OSError, ValueError):
-        # Some systems have a bound of their own below the one that they tell.
+        # Some systems enforce a lower limit than the one they report.
         allowed = soft
     return min(connections, max(allowed - RESERVED_FDS, 0))

@@ -1,8 +1,8 @@
-"""What the server counts and measures, for Prometheus to collect.
+"""The server's Prometheus metrics.
 
-Everything here is called once per request or per batch on the event loop, so the children of each
-metric are looked up in a dictionary of our own. What somebody can read off the server at any time
-(its queue, its memory) is read when it is collected, and costs nothing before.
+These methods run once per request or per batch on the event loop, so the labelled children of each
+metric are cached in a dictionary. Gauges that can be read at any time (the queue, the memory) are
+read on collection, and cost nothing before.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ _BATCH_COMMANDS: Final = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000)
 
 
 class Metrics:
-    """The metrics of one server, in a registry that is handed in.
+    """The metrics of one server.
 
-    Labels are names of operations, statuses and codes: no ids, and nothing that a caller can make
-    up, so that there is a bounded number of them.
+    Labels are names of operations, statuses and codes. They contain no ids and nothing that a
+    client can choose, so their number is bounded.
     """
 
     def __init__(self, registry: CollectorRegistry, *, version: str) -> None:
@@ -98,7 +98,7 @@ class Metrics:
         ProcessCollector(registry=registry)
 
     def watch_writer(self, writer: Writer) -> None:
-        """Show a writer's queue."""
+        """Expose the size of a writer's queue."""
         Gauge(
             "prefactor_queue_bytes",
             "Bytes of requests whose batch is not committed; max_queue_bytes bounds them.",
@@ -111,7 +111,7 @@ class Metrics:
         ).set_function(lambda: writer.queued_requests)
 
     def watch_connections(self, connections: Sized) -> None:
-        """Show how many connections are open."""
+        """Expose the number of open connections."""
         Gauge(
             "prefactor_connections",
             "Connections that are open; max_connections bounds them.",
@@ -119,7 +119,7 @@ class Metrics:
         ).set_function(lambda: len(connections))
 
     def watch_memory(self, budget: MemoryBudget) -> None:
-        """Show what requests hold."""
+        """Expose the bytes that requests hold."""
         Gauge(
             "prefactor_buffered_bytes",
             "Bytes of requests and answers that are held; max_buffered_bytes bounds them.",
@@ -161,7 +161,7 @@ class Metrics:
         self._failed_batches.inc()
 
     def render(self) -> tuple[str, bytes]:
-        """The content type and the text of everything, as it is now."""
+        """Return the content type and the current metrics in the text format."""
         return CONTENT_TYPE_LATEST, generate_latest(self._registry)
 
 
@@ -172,7 +172,7 @@ def _outcome_label(outcome: Outcome) -> str:
 
 
 class _LabelledCounter:
-    """A counter whose children are kept by their labels."""
+    """A counter with a cache of its labelled children."""
 
     def __init__(self, counter: Counter) -> None:
         self._counter = counter
@@ -186,7 +186,7 @@ class _LabelledCounter:
 
 
 class _LabelledHistogram:
-    """A histogram whose children are kept by their one label."""
+    """A histogram with a cache of its labelled children."""
 
     def __init__(self, histogram: Histogram) -> None:
         self._histogram = histogram

@@ -1,7 +1,7 @@
-"""What a connection too many is told: come back later, unless it asks how the server is.
+"""Responses on connections beyond the limit: 503 for everything but the probes.
 
-An orchestrator must not kill a server for being busy, so a few connections beyond the bound are
-heard: the pages for those who keep the server running are answered, everything else is not.
+An orchestrator must not kill a server for being busy. A few connections beyond the limit are
+therefore accepted, and probes on them are answered as usual.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from prefactor_server.api.kernel.request_events import RequestEvent, RequestObse
 from prefactor_server.http.probes import PROBES
 
 RESERVED_CONNECTIONS: Final = 32
-"""How many connections beyond the bound are heard; any more are refused as they come."""
+"""How many connections beyond the limit are accepted. Any more are rejected at once."""
 
 OVERLOAD_TIMEOUT_SECONDS: Final = 5
-"""How long each of them has for its request: they have to be free when they are needed."""
+"""How long each of these may take to send its request, so that they free up quickly."""
 
 RETRY_AFTER: Final = 1
-"""The seconds after which to try again."""
+"""The value of the Retry-After header, in seconds."""
 
 STATUS: Final = 503
 CODE: Final = "unexpected"
@@ -37,7 +37,7 @@ _log = structlog.get_logger("prefactor_server")
 
 
 class OverloadResponder:
-    """Answers in the place of an application on connections that are too many."""
+    """Answers in place of the application on connections beyond the limit."""
 
     def __init__(
         self,
@@ -51,13 +51,13 @@ class OverloadResponder:
         self._logged_at: float | None = None
 
     def wrap(self, app: ASGIApp) -> ASGIApp:
-        """What is served on such a connection in the place of ``app``; it closes afterwards."""
+        """Return an application that passes probes to ``app`` and rejects the rest, then closes."""
 
         async def answer(scope: Scope, receive: Receive, send: Send) -> None:
             if scope["path"] in PROBES:
                 await app(scope, receive, _with_connection_close(send))
                 return
-            # A caller that is still sending may not look at what it is told.
+            # A client that is still sending may not read the response.
             await _drain(receive)
             request_id = self._random_bytes(12).hex()
             body = error_body(CODE, MESSAGE, request_id)
@@ -78,14 +78,14 @@ class OverloadResponder:
         return answer
 
     def log_rejected(self, now: float) -> None:
-        """Write in the log that callers are turned away, once in a while."""
+        """Log that connections are rejected, at most once a minute."""
         if self._logged_at is None or now - self._logged_at >= _LOG_EVERY_SECONDS:
             self._logged_at = now
             _log.warning("connections_full", max_connections=self._max_connections)
 
 
 def error_body(code: str, message: str, request_id: str) -> bytes:
-    """The error body of the API, for answers that the API does not give."""
+    """Return an error body in the API's format, for responses from outside the API."""
     error = {"status": "error", "code": code, "message": message, "request_id": request_id}
     return json.dumps(error).encode()
 

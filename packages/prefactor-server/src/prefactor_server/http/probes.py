@@ -1,8 +1,8 @@
-"""What stands beside the API for those who keep the server running: no token, no account, no ids.
+"""Operational pages beside the API. They need no token and expose no account or id.
 
-* ``/healthz``: the process answers.
-* ``/readyz``: it can take writes, and is not about to stop.
-* ``/metrics``: what it counts and measures.
+* ``/healthz``: the process is alive.
+* ``/readyz``: the server accepts writes and is not shutting down.
+* ``/metrics``: Prometheus metrics.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ PROBES: Final = frozenset({"/healthz", "/readyz", "/metrics"})
 
 _JSON: Final = "application/json"
 _CHECK_TIMEOUT_SECONDS: Final = 5
-# Whoever asks more often gets the same answer: a probe must not become a load.
+# More frequent probes get the cached response, so that probing never becomes load.
 _CACHE_SECONDS: Final = 1.0
 
 _log = structlog.get_logger(__name__)
 
 
 class ProbeResponse(NamedTuple):
-    """What a page says."""
+    """The response of a page."""
 
     status: int
     content_type: str
@@ -38,7 +38,7 @@ class ProbeResponse(NamedTuple):
 
     @classmethod
     def from_fields(cls, status: int, /, **fields: Any) -> ProbeResponse:
-        """A page of JSON."""
+        """Return a JSON response."""
         return cls(status, _JSON, json.dumps(fields).encode())
 
 
@@ -46,7 +46,7 @@ Page: TypeAlias = Callable[[], Awaitable[ProbeResponse]]
 
 
 class OpsRoutes:
-    """An application with pages of its own; whatever is none of them goes to the API."""
+    """An ASGI application that serves the operational pages and passes the rest to the API."""
 
     def __init__(self, api: ASGIApp, pages: Mapping[str, Page]) -> None:
         self._api = api
@@ -70,12 +70,12 @@ class OpsRoutes:
 
 
 async def alive() -> ProbeResponse:
-    """That there is an answer is the answer."""
+    """Report that the process is alive."""
     return ProbeResponse.from_fields(200, status="alive")
 
 
 def metrics_page(metrics: Metrics) -> Page:
-    """The metrics, as text."""
+    """Return the page that shows the metrics."""
 
     async def page() -> ProbeResponse:
         return ProbeResponse(200, *metrics.render())
@@ -84,10 +84,10 @@ def metrics_page(metrics: Metrics) -> Page:
 
 
 class Readiness:
-    """Whether to send requests here.
+    """Whether the server should receive requests.
 
-    ``check`` raises ``Unavailable`` when the storage cannot take writes; it is asked at most once
-    a second, by one request at a time.
+    ``check`` raises ``Unavailable`` when the storage cannot accept writes. It runs at most once a
+    second, for one request at a time.
     """
 
     def __init__(self, check: Callable[[], Awaitable[None]], *, timer: Callable[[], float]) -> None:
@@ -99,11 +99,11 @@ class Readiness:
         self._unready = False
 
     def stop(self) -> None:
-        """Say no from now on: the server is about to stop."""
+        """Report "not ready" from now on, because the server is shutting down."""
         self._stopping = True
 
     async def page(self) -> ProbeResponse:
-        """200 when it can take writes, 503 with the reason when it cannot."""
+        """Return 200 if the server accepts writes, else 503 with the reason."""
         if self._stopping:
             return ProbeResponse.from_fields(
                 503, status="stopping", reason="The server is shutting down"
@@ -135,7 +135,7 @@ class Readiness:
             return error
         except TimeoutError:
             return Unavailable("The database does not answer")
-        except Exception as error:  # noqa: BLE001 - whatever fails here would fail a write
+        except Exception as error:  # noqa: BLE001 - any failure here would fail a write
             name = type(error).__qualname__
             return Unavailable(f"The database cannot be checked ({name}): look at its own log")
         return None

@@ -1,7 +1,6 @@
-"""One line in the log for a request that an operator wants to hear of: never what it said.
+"""Log lines about requests. They never contain what a request said.
 
-A request that failed on the server's side has a line with the reason, written where that is known.
-Here are the lines of the others.
+Server errors are logged with their reason where they occur. This module logs the other requests.
 """
 
 from __future__ import annotations
@@ -18,9 +17,9 @@ _log = structlog.get_logger("prefactor_server")
 
 
 class RequestLog:
-    """Writes a line for a slow request, and, if ``everything`` is wanted, for every other.
+    """Logs slow requests, and all others if ``everything`` is set.
 
-    ``slow_seconds`` of 0 calls no request slow.
+    With ``slow_seconds`` of 0, no request counts as slow.
     """
 
     def __init__(self, *, everything: bool, slow_seconds: float) -> None:
@@ -28,7 +27,7 @@ class RequestLog:
         self._slow_seconds = slow_seconds
 
     def answered(self, answered: RequestEvent) -> None:
-        """Write a request's line, if it has one."""
+        """Log a request if it qualifies."""
         if answered.status >= _FAILURES:
             return
         if self._slow_seconds and answered.seconds >= self._slow_seconds:

@@ -1,6 +1,6 @@
-"""Cuts the connections of callers that stopped taking their answers.
+"""Aborts connections whose client stopped reading its response.
 
-What counts is the time since a caller last took something: one that is slow is served to the end.
+What counts is the time since the client last read anything, so a slow client is served to the end.
 """
 
 from __future__ import annotations
@@ -15,23 +15,23 @@ from typing import Final, Protocol
 import structlog
 
 _CHECKS_PER_TIMEOUT: Final = 4
-"""How often a connection is looked at before it is cut."""
+"""How many times a connection is checked before it is aborted."""
 
 _log = structlog.get_logger("prefactor_server")
 
 
 class HasTransport(Protocol):
-    """What has a transport."""
+    """Anything with a transport."""
 
     transport: asyncio.Transport
 
 
 async def abort_stalled(connections: Collection[HasTransport], seconds: int) -> None:
-    """Cut every connection that has something to send and sends nothing for so long; 0 cuts none.
+    """Abort every connection that has data to send and sends none for ``seconds``.
 
     Args:
-        connections: the open connections, at any time.
-        seconds: how long a caller may take nothing.
+        connections: the open connections, as a live collection.
+        seconds: how long a client may read nothing; 0 disables the check.
     """
     loop = asyncio.get_running_loop()
     previous: dict[HasTransport, tuple[int, float]] = {}
@@ -52,10 +52,10 @@ async def abort_stalled(connections: Collection[HasTransport], seconds: int) -> 
 
 
 def unsent_bytes(transport: asyncio.Transport) -> int:
-    """How many bytes of answers the caller has not taken; 0 when none of them are held here.
+    """Return how many bytes of responses the client has not read; 0 if the transport holds none.
 
-    Those in the system's buffer count too: there are megabytes of them before a third of it is
-    free, which is when the system takes more of ours.
+    The kernel's send buffer counts too. It holds megabytes, and accepts more only when a third of
+    it is free, so the transport's buffer alone would show no progress for a slow client.
     """
     held = transport.get_write_buffer_size()
     if not held:
@@ -64,6 +64,6 @@ def unsent_bytes(transport: asyncio.Transport) -> int:
         number = transport.get_extra_info("socket").fileno()
         (queued,) = struct.unpack("i", fcntl.ioctl(number, termios.TIOCOUTQ, bytes(4)))
     except OSError:
-        # Not every system tells it of a socket; then only what is held here shows progress.
+        # Not every system reports it; then only the transport's buffer shows progress.
         queued = 0
     return held + int(queued)

@@ -1,7 +1,7 @@
-"""The door itself: an ASGI application that reads a request, runs its operation and answers.
+"""The ASGI application: read a request, run its operation and send the response.
 
-A class of our own in place of a framework's routing and request objects: they would cost a single
-span more than everything else that is done for it here.
+This replaces a framework's routing and request objects, which would cost a single span more than
+all other work done for it here.
 """
 
 from __future__ import annotations
@@ -45,10 +45,10 @@ from prefactor_server.memory_budget import Lease, MemoryBudget
 _ANONYMOUS: Final = Principal("", "", 0, "agent_deployment", None, None, None)
 _JSON: Final = (b"content-type", b"application/json")
 
-# So that an answer is held back while the caller does not take it.
+# Small enough that a response waits while the client does not read it.
 _SLICE_BYTES: Final = 64 * 1024
 
-# How a client that compresses its requests learns that it may.
+# Tells clients that they may compress their requests.
 _ACCEPTED: Final = (b"accept-encoding", b"gzip")
 _ALL_ACCEPTED: Final = (b"accept-encoding", b"gzip, identity")
 
@@ -57,7 +57,7 @@ _log = structlog.get_logger(__name__)
 
 
 class _Response(NamedTuple):
-    """An answer; its body is sent piece by piece, each when the caller has taken those before."""
+    """A response. Its body is sent in pieces, each once the client has read the previous ones."""
 
     status: int
     body: Sequence[bytes]
@@ -66,7 +66,7 @@ class _Response(NamedTuple):
 
 
 class _RequestTrace:
-    """How far a request has got: which operation it turned out to ask for."""
+    """What is known of a request while it runs: the name of its operation once it is routed."""
 
     __slots__ = ("operation",)
 
@@ -99,7 +99,7 @@ class Api:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["type"] != "http":
-            raise RuntimeError(f"the API speaks HTTP, not {scope['type']}")
+            raise RuntimeError(f"the API serves HTTP only, not {scope['type']}")
         memory = self._budget.lease()
         try:
             await self._answer(scope, receive, send, memory)
@@ -116,7 +116,7 @@ class Api:
             return
         except Refusal as refusal:
             response = _refusal_response(refusal, request_id, scope)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the caller gets an answer
+        except Exception as error:  # noqa: BLE001 - the client gets a response in any case
             response = _unexpected_error(error, request_id, scope)
         finally:
             work.close(request_id)
@@ -167,7 +167,8 @@ class Api:
         reply = await self._run(operation, call, headers, scope, receive)
         replayed = ((b"idempotent-replayed", b"true"),) if reply.replayed else ()
         body = _encoder.encode(reply.body)
-        # What this was made of is let go. A write has taken effect, and so is answered in any case.
+        # The request's memory is released. A write has taken effect, so it is answered regardless
+        # of the budget.
         memory.shrink(0)
         (memory.take if isinstance(operation, Read) else memory.hold)(len(body))
         return _Response(200, (body,), replayed)
@@ -197,7 +198,7 @@ class Api:
 
 
 async def _send(send: Send, piece: bytes, *, more: bool) -> None:
-    """Send a piece of an answer, a large one slice by slice."""
+    """Send one piece of a response, in slices if it is large."""
     last = max(0, len(piece) - 1) // _SLICE_BYTES * _SLICE_BYTES
     for start in range(0, last, _SLICE_BYTES):
         body = piece[start : start + _SLICE_BYTES]
@@ -207,7 +208,7 @@ async def _send(send: Send, piece: bytes, *, more: bool) -> None:
 
 
 class _Headers:
-    """The headers of a request that mean something here."""
+    """The request headers that the API uses."""
 
     __slots__ = (
         "authorization",
@@ -224,14 +225,14 @@ class _Headers:
         self.content_length = 0
         self.host = ""
         for name, value in headers:
-            # Twice the same header is how a proxy and a server come to believe different things.
+            # A proxy and a server may each pick a different one of two equal headers.
             if name == b"authorization":
                 if self.authorization is not None:
-                    raise BadRequest("The header Authorization comes more than once")
+                    raise BadRequest("Duplicate header Authorization")
                 self.authorization = value.decode("latin-1")
             elif name == b"idempotency-key":
                 if self.idempotency_key is not None:
-                    raise BadRequest("The header Idempotency-Key comes more than once")
+                    raise BadRequest("Duplicate header Idempotency-Key")
                 self.idempotency_key = _text_header(value, "Idempotency-Key")
             elif name == b"content-length" and value.isdigit():
                 self.content_length = int(value[:20])
@@ -244,10 +245,10 @@ class _Headers:
 def _idempotency_key(
     header: str | None, operation: Write, principal: Principal, scope: Scope
 ) -> str | None:
-    """The idempotency key that stands beside the body: in the header, or where it is deleted.
+    """Return the idempotency key from the header or, for a deletion, from the query.
 
-    The query of a deletion is read as strictly as that of a list: what is not understood there
-    (a trial run, a condition) must not end in something being gone.
+    The query of a deletion is read as strictly as that of a list: an unknown parameter there (a
+    dry run, a condition) must not result in a deletion.
     """
     if operation.method != "DELETE" or not scope["query_string"]:
         return header
@@ -266,7 +267,7 @@ def _text_header(value: bytes, name: str) -> str:
 
 def _refusal_response(refusal: Refusal, request_id: str, scope: Scope) -> _Response:
     status = status_of(type(refusal))
-    if status >= 500:  # noqa: PLR2004 - where the server's own failures begin
+    if status >= 500:  # noqa: PLR2004 - server errors
         _log.warning(
             "request_refused",
             request_id=request_id,

@@ -1,4 +1,4 @@
-"""Who is calling: from the ``Authorization`` header to a principal, believed for some seconds."""
+"""Authentication: from the ``Authorization`` header to a principal, cached for seconds."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ class _CachedPrincipal(NamedTuple):
 
 
 class Authenticator:
-    """Knows callers by their tokens.
+    """Authenticates callers by their tokens.
 
-    A working token is believed for ``cache_seconds`` without asking the storage, so that is how
-    long one that was suspended elsewhere may go on working here; ``forget`` ends it at once. A
-    token that does not work is looked up every time: it is rare, and it may start to work.
+    A valid token is cached for ``cache_seconds``, so a token that another process suspended may
+    work here for that long. ``forget`` drops it at once. An invalid token is looked up every time,
+    because that is rare and the token may become valid.
     """
 
     def __init__(
@@ -61,10 +61,10 @@ class Authenticator:
         self._touches: set[asyncio.Task[None]] = set()
 
     async def authenticate(self, authorization: str | None) -> Principal:
-        """The caller that an ``Authorization`` header stands for.
+        """Return the principal of an ``Authorization`` header.
 
         Raises:
-            NotAuthenticated: there is no token, or one that does not work.
+            NotAuthenticated: the token is missing or invalid.
         """
         token = _bearer(authorization)
         token_hash = hash_token(token)
@@ -75,7 +75,7 @@ class Authenticator:
         return await self._look_up(token, token_hash, now)
 
     def forget(self, token_id: str) -> None:
-        """Believe a token no longer: it was changed just now."""
+        """Drop a token from the cache because it was changed."""
         self._forgotten += 1
         for token_hash, cached in tuple(self._cache.items()):
             if cached.principal.token_id == token_id:
@@ -100,7 +100,7 @@ class Authenticator:
             environment_id=stored.environment_id,
             agent_deployment_id=stored.agent_deployment_id,
         )
-        # What was read before another token, or this one, was changed may be out of date by now.
+        # If any token was changed during the read, its result may be stale and is not cached.
         if self._forgotten == forgotten:
             self._remember(token_hash, principal, stored, now)
         self._record_use(principal, now)
@@ -121,7 +121,7 @@ class Authenticator:
         if len(self._last_used) > _MAX_CACHED:
             self._last_used.popitem(last=False)
         if due:
-            # The loop keeps only a weak reference to a task; without ours it might be collected.
+            # The loop only keeps weak references to tasks; without this one it could be collected.
             task = asyncio.get_running_loop().create_task(self._touch(principal, now))
             self._touches.add(task)
             task.add_done_callback(self._touches.discard)
@@ -135,7 +135,7 @@ class Authenticator:
 
 
 def _bearer(authorization: str | None) -> str:
-    # Blanks as HTTP knows them: a bare `strip()` takes away control codes and Latin-1's as well.
+    # Only the blanks of HTTP: a bare `strip()` also strips control codes and Latin-1's spaces.
     scheme, _, token = (authorization or "").strip(_BLANK).partition(" ")
     token = token.strip(_BLANK)
     if scheme.lower() != "bearer" or not token:

@@ -1,8 +1,8 @@
-"""The body of a request, from the connection to one piece of JSON: received, and inflated, bounded.
+"""Reading a request body: received and decompressed within a limit.
 
-A client may send it compressed with gzip, as one member. The limit counts both what arrives and
-what comes out of it, while it comes out: a small request that would become a large one is refused
-when it has passed the limit, and nothing of the rest is ever made.
+A client may compress it with gzip, as one member. The limit applies to the compressed and to the
+decompressed size, and is checked during decompression: a decompression bomb is rejected as soon as
+its output passes the limit.
 """
 
 from __future__ import annotations
@@ -22,32 +22,32 @@ GZIP: Final = b"gzip"
 _GZIP_NAMES: Final = frozenset({b"gzip", b"x-gzip"})
 _IDENTITY: Final = frozenset({b"", b"identity"})
 _GZIP_WINDOW: Final = 16 + zlib.MAX_WBITS
-# Some half a millisecond of work; then other requests have their turn.
+# About half a millisecond of work; then other requests run.
 _SLICE_BYTES: Final = 256 * 1024
 
 
 class ClientDisconnected(Exception):
-    """The caller closed the connection before it had sent its request."""
+    """The client closed the connection before its request was complete."""
 
 
 async def read_document(
     receive: Receive, announced: int, encoding: bytes, limit: int, memory: Lease
 ) -> bytes:
-    """The body of a request as JSON; an empty one is an empty object.
+    """Return the body of a request as JSON; an empty body is an empty object.
 
     Args:
-        receive: where its pieces come from.
-        announced: its Content-Length, or 0.
-        encoding: its Content-Encoding, or nothing.
-        limit: how many bytes it may have, before and after it is inflated.
-        memory: what the request holds; the body is added to it.
+        receive: the ASGI receive callable.
+        announced: the Content-Length, or 0.
+        encoding: the Content-Encoding, or empty.
+        limit: the largest size in bytes, before and after decompression.
+        memory: the request's lease, which the body is added to.
 
     Raises:
-        TooLarge: it has more.
-        UnknownEncoding: it is encoded in another way than gzip, or more than once.
-        BadRequest: it is no whole gzip stream, or more than one.
-        BudgetExhausted: other requests hold too much.
-        CallerLeft: it did not come to its end.
+        TooLarge: the body exceeds the limit.
+        UnsupportedEncoding: the encoding is not gzip, or is applied more than once.
+        BadRequest: the gzip stream is corrupt or truncated, or more data follows it.
+        BudgetExhausted: other requests hold too much memory.
+        ClientDisconnected: the body is incomplete.
     """
     if announced > limit:
         raise _too_large(limit)
@@ -75,10 +75,10 @@ async def read_document(
 
 
 def _is_gzip(encoding: bytes) -> bool:
-    """Whether a body is to be inflated.
+    """Return whether a body is compressed with gzip.
 
     Raises:
-        UnknownEncoding: it cannot be.
+        UnsupportedEncoding: it has another encoding.
     """
     codings = [one.strip(b" \t").lower() for one in encoding.split(b",")]
     given = [one for one in codings if one not in _IDENTITY]
@@ -90,7 +90,7 @@ def _is_gzip(encoding: bytes) -> bool:
 
 
 async def _inflated(body: bytes, limit: int, memory: Lease) -> bytes:
-    # One member only: each costs a new window, and empty ones have twenty bytes.
+    # One member only: each costs a new window, and an empty one has only twenty bytes.
     inflater = zlib.decompressobj(_GZIP_WINDOW)
     pieces: list[bytes] = []
     size = 0
@@ -98,7 +98,7 @@ async def _inflated(body: bytes, limit: int, memory: Lease) -> bytes:
         try:
             pieces.append(inflater.decompress(body, _SLICE_BYTES))
         except zlib.error as error:
-            raise BadRequest("The body is no sound gzip stream") from error
+            raise BadRequest("The body is not a valid gzip stream") from error
         size += len(pieces[-1])
         if size > limit:
             raise _too_large(limit)

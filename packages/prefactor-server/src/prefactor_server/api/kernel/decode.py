@@ -114,7 +114,7 @@ async def read_large_body(document: bytes, kind: type[S], work: Work) -> S:
     Raises:
         BadRequest: they are not JSON, not an object, or nested too deeply.
         ValidationFailed: fields are missing or wrong; all of them are named.
-        CallerLeft: nobody waits for the answer any more.
+        ClientDisconnected: nobody waits for the answer any more.
     """
     _check_values(document)
     try:

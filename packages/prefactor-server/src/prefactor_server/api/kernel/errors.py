@@ -1,10 +1,10 @@
-"""How refusals look on the wire: one table of statuses, one body.
+"""Refusals on the wire: their HTTP statuses and their body.
 
     {"status": "error", "code": "...", "message": "...", "errors": {...}, "request_id": "..."}
 
-``errors`` is there for refused fields alone. It is nested as the request is nested; each leaf has
-the same three members as the body. ``limit`` and ``limit_of`` are there when there was too much of
-something: how much is taken, and of what. ``control`` is there when the run was terminated.
+``errors`` is present for invalid fields only. It is nested like the request, and each leaf has
+``status``, ``code`` and ``message``. ``limit`` and ``limit_of`` are present if a limit was
+exceeded: its value and what it counts. ``control`` is present if the run was terminated.
 """
 
 from __future__ import annotations
@@ -67,16 +67,16 @@ STATUSES: Final[Mapping[type[Refusal], int]] = {
     NotImplementedHere: 501,
     Unavailable: 503,
 }
-"""The HTTP status of each refusal; a class that is not listed has that of its base."""
+"""The HTTP status of each refusal. A class that is not listed has that of its base."""
 
 
 def status_of(kind: type[Refusal]) -> int:
-    """The HTTP status that goes with a class of refusals."""
+    """Return the HTTP status of a class of refusals."""
     return next(STATUSES[base] for base in kind.__mro__ if base in STATUSES)
 
 
 def error_body(refusal: Refusal) -> dict[str, Any]:
-    """A refusal as JSON, without the id of its request."""
+    """Return a refusal as JSON, without the request id."""
     body: dict[str, Any] = {
         "status": "error",
         "code": refusal.code,
@@ -93,7 +93,7 @@ def error_body(refusal: Refusal) -> dict[str, Any]:
 
 
 def error_headers(refusal: Refusal) -> list[tuple[bytes, bytes]]:
-    """The headers that tell a caller what to do about a refusal."""
+    """Return the response headers of a refusal, such as Retry-After."""
     if isinstance(refusal, Overloaded):
         return [(b"retry-after", b"%d" % refusal.retry_after)]
     if isinstance(refusal, Unavailable) and refusal.retry_after is not None:
@@ -106,7 +106,7 @@ def error_headers(refusal: Refusal) -> list[tuple[bytes, bytes]]:
 
 
 def nest_errors(parent: str, refusal: Refusal) -> Refusal:
-    """The refusal of fields that the request holds under a parent; any other stays as it is."""
+    """Return a refusal with its field errors nested under ``parent``; others are unchanged."""
     if isinstance(refusal, ValidationFailed):
         return ValidationFailed({parent: refusal.errors}, limit=refusal.limit)
     return refusal

@@ -26,14 +26,14 @@ from prefactor_server.domain.ids import is_client_id
 from prefactor_server.memory_budget import Lease
 
 Access: TypeAlias = Literal["public", "any", "account"]
-"""Who may call: everybody, every token, or account tokens alone."""
+"""Who may call: anyone, any token, or account tokens only."""
 
 
 SMALL_BODY: Final = 256 * 1024
-"""Bytes of body that suffice for whatever holds no payloads, schemas or other requests."""
+"""The body limit of operations without payloads, schemas or nested requests, in bytes."""
 
 TOKEN_BODY: Final = 1024
-"""Bytes of body that suffice for a token: what is read of a caller that has not shown one yet."""
+"""The body limit of unauthenticated requests, in bytes: enough for a token."""
 
 
 class Parameter(NamedTuple):
@@ -47,7 +47,7 @@ class Parameter(NamedTuple):
 
 @dataclass(slots=True, kw_only=True)
 class Call:
-    """One request, or one item of a bulk request, on its way through its operation."""
+    """One request, or one item of a bulk request, while its operation runs."""
 
     services: Services
     principal: Principal
@@ -62,7 +62,7 @@ class Call:
     fingerprint: bytes = b""
 
     def request(self) -> Request:
-        """What a command has to know of the request."""
+        """Return what a command needs to know about the request."""
         principal = self.principal
         return Request(
             principal.account_id,
@@ -74,11 +74,11 @@ class Call:
         )
 
     def new_id(self) -> str:
-        """A new id, of the caller's account."""
+        """Return a new id in the partition of the caller's account."""
         return self.services.ids.make(self.principal.partition)
 
     def for_item(self, key: str) -> Call:
-        """A call of its own for an item of this request."""
+        """Return a separate call for an item of this request."""
         # An item gets its own query and pending writes when it is read or prepared. Until then,
         # sharing these saves two allocations.
         return Call(
@@ -95,9 +95,9 @@ class Call:
 
 
 class Prepared(NamedTuple):
-    """A command, and how to answer once it took effect.
+    """A command, and how to build the reply once it has taken effect.
 
-    Without a ``reply``, the answer is what the operation shows of the resource by then.
+    Without ``reply``, the operation shows the resource as it is then.
     """
 
     command: Command
@@ -105,7 +105,7 @@ class Prepared(NamedTuple):
 
 
 class Example(NamedTuple):
-    """A request for the documentation."""
+    """An example request for the documentation."""
 
     summary: str
     request: Mapping[str, Any]
@@ -113,11 +113,10 @@ class Example(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
-    """What all operations have.
+    """The base of all operations.
 
-    ``name`` is the noun in plural and the verb. ``path`` may hold one parameter in braces, whose
-    name is also that of the field that holds it in an item of a bulk request. Its body may have
-    ``max_body_bytes``, or as many as the server takes for None.
+    ``name`` is the plural noun and the verb. ``path`` may contain one parameter in braces; a bulk
+    item has it as a field of the same name. ``max_body_bytes`` of None means the server's limit.
     """
 
     name: str
@@ -132,30 +131,30 @@ class Operation:
 
     @property
     def item_type(self) -> str:
-        """What an item of a bulk request calls it."""
+        """The ``_type`` of a bulk item of this operation."""
         return self.name.replace(".", "/")
 
     @property
     def is_control_plane(self) -> bool:
-        """Whether it administers the account, so that nothing of a request may be passed over."""
+        """Whether it administers the account, so that unknown fields must be rejected."""
         return self.access == "account"
 
     @property
     def path_parameter(self) -> str | None:
-        """The name of the parameter in the path."""
+        """The name of the parameter in the path, or None."""
         return _parameter(self.path)
 
     @property
     def shown(self) -> object:
-        """The type of what its answer shows under ``details``; None if it shows nothing there."""
+        """The type of ``details`` in the reply, or None if it has none."""
         fields = msgspec.structs.fields(self.reply)
         return next((one.type for one in fields if one.encode_name == "details"), None)
 
     def check_id(self, path_id: str) -> None:
-        """Refuse the id of a path that can be nobody's.
+        """Reject a path id that cannot exist.
 
         Raises:
-            NotFound: it cannot be one.
+            NotFound: it is malformed.
         """
         # An agent may be named by its external identifier, which is any text.
         named = self.path_parameter == "agent_id" and path_id and "\0" not in path_id
@@ -163,10 +162,10 @@ class Operation:
             raise NotFound(f"{path_id!r} is nobody's id")
 
     def check_access(self, principal: Principal) -> None:
-        """Refuse a caller whose token does not reach this far.
+        """Reject a caller whose token lacks the required scope.
 
         Raises:
-            NotPermitted: it does not.
+            NotPermitted: the operation needs an account token.
         """
         if self.access == "account" and principal.scope != "account":
             raise NotPermitted(
@@ -184,9 +183,9 @@ class Read(Operation):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Streamed(Operation):
-    """An operation that changes nothing, and whose answer is too large to be sent as one piece.
+    """A read whose answer is too large to be sent as one piece.
 
-    What it answers with are the pieces of its JSON. It never is an item of a bulk request.
+    ``answer`` returns the pieces of its JSON. It is never a bulk item.
     """
 
     parameters: tuple[Parameter, ...] = ()
@@ -197,11 +196,11 @@ class Streamed(Operation):
 class Write(Operation):
     """An operation that changes something, once per idempotency key.
 
-    ``wrapped`` says that the fields of its body stand under ``details``. ``legacy_fields`` are
-    fields of older clients that mean nothing any more. ``prepare`` is handed
-    what ``body`` makes of them; before that, ``prefetch`` is handed the calls of several at once,
-    to read for all of them what each would read by itself. ``show`` answers a repeated request:
-    with the resource that the first one made or changed, as it is now.
+    ``wrapped`` means that its fields are nested under ``details``. ``legacy_fields`` are
+    accepted from older clients and ignored. ``prepare`` receives the decoded ``body``. Before that,
+    ``prefetch`` receives several calls at once, to read for all what each would read alone.
+    ``show`` answers a repeated request with the current state of the resource that the first one
+    created or changed.
     """
 
     body: type[msgspec.Struct]

@@ -1,4 +1,4 @@
-"""How many requests a token may send, counted by this process alone."""
+"""Rate limits per token, counted in this process only."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ _MAX_BUCKETS: Final = 10_000
 
 
 class RateLimiter:
-    """A bucket per token. ``per_second`` of 0 lets everything pass.
+    """A token bucket per API token. ``per_second`` of 0 disables the limit.
 
-    A bulk request is one request, whatever it holds: its size is bounded elsewhere.
+    A bulk request counts as one request, because its size is limited elsewhere.
     """
 
     def __init__(self, per_second: int) -> None:
@@ -25,7 +25,7 @@ class RateLimiter:
         """Count a request.
 
         Raises:
-            Overloaded: the token has sent too many; nothing was done.
+            Overloaded: the token has exceeded its rate.
         """
         if not self._per_second:
             return
@@ -34,7 +34,7 @@ class RateLimiter:
         taken = bucket.without_one()
         self._buckets[token_id] = taken or bucket
         if len(self._buckets) > _MAX_BUCKETS:
-            # The one that was quiet for longest is the most likely to be full again.
+            # The least recently used bucket is the most likely to be full again.
             self._buckets.popitem(last=False)
         if taken is None:
             raise Overloaded(

@@ -1,4 +1,4 @@
-"""What the API tells about the requests that it answered, to whoever watches it."""
+"""Events about answered requests, for metrics and logs."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import NamedTuple, TypeAlias
 
 
 class RequestEvent(NamedTuple):
-    """One answered request, without anything that its caller sent.
+    """One answered request. It contains nothing that the client sent.
 
-    ``operation`` is empty when the path or the method leads to none, ``code`` when the request was
-    not refused. ``seconds`` end when the answer was known: sending it is up to the caller's line.
+    ``operation`` is empty if the request matched none, and ``code`` if it was not refused.
+    ``seconds`` end when the response was ready, so they exclude the time to send it.
     """
 
     request_id: str
@@ -22,4 +22,4 @@ class RequestEvent(NamedTuple):
 
 
 RequestObserver: TypeAlias = Callable[[RequestEvent], None]
-"""Called once per answered request; it has to be quick, and must not raise."""
+"""Called once per answered request. It must be quick and must not raise."""

@@ -1,4 +1,4 @@
-"""From a method and a path to an operation: a dictionary look-up, and a second one for ids."""
+"""Routing: from a method and a path to an operation, by at most two dictionary lookups."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from prefactor_server.domain.errors import BadRequest, NotFound
 
 
 class Match(NamedTuple):
-    """An operation, and the id in the path if it has one."""
+    """An operation and the id in the path, or an empty string."""
 
     operation: Operation
     path_id: str
 
 
 class Router:
-    """Finds operations. A path spelled out wins over one with an id in the same place."""
+    """Finds operations. A literal path takes precedence over one with an id."""
 
     def __init__(self, operations: Sequence[Operation]) -> None:
         self._methods: dict[tuple[str, str | None], dict[str, Operation]] = {}
@@ -29,11 +29,11 @@ class Router:
             self._methods.setdefault(key, {})[operation.method] = operation
 
     def match(self, method: str, raw_path: str) -> Match:
-        """The operation that a request asks for.
+        """Return the operation of a request.
 
         Raises:
-            NotFound: nothing has that path.
-            MethodNotAllowed: something has, with other methods.
+            NotFound: no operation has this path.
+            MethodNotAllowed: the path exists, with other methods.
             BadRequest: the id in the path is not UTF-8.
         """
         exact = self._methods.get((raw_path, None), {})
@@ -50,7 +50,7 @@ class Router:
 
 
 def _decoded(path_id: str) -> str:
-    # `unquote` would put a replacement character for each wrong byte, and make several ids one.
+    # `unquote` would replace each invalid byte by the same character, and so merge several ids.
     try:
         return unquote_to_bytes(path_id.encode("latin-1")).decode()
     except UnicodeDecodeError as error:
@@ -58,9 +58,9 @@ def _decoded(path_id: str) -> str:
 
 
 def _split(raw_path: str) -> tuple[str, str, str]:
-    """A path as what stands before, in and behind its fourth segment, the place of ids.
+    """Split a path into what precedes, is and follows its fourth segment, the id.
 
-    Split before it is unquoted: an id may hold a slash.
+    This happens before unquoting, because an id may contain a slash.
     """
     segments = raw_path.split("/", 5)
     head = "/".join(segments[:4]) + "/"

@@ -1,9 +1,9 @@
-"""Values that their sender marked as sensitive, and who gets to see them.
+"""Values that were marked as sensitive, and who may see them.
 
-A mark is an object with a ``$sensitive`` that tells the type, a ``value`` and perhaps ``labels``;
-it may stand anywhere in a payload, whether or not the write announced it. What is stored keeps
-everything until it is discarded. Tokens of a deployment are spread over the machines that agents
-run on, so they read null in place of every such value; tokens of an account read all of it.
+A marker is an object with ``$sensitive`` (the type), ``value`` and optional ``labels``, anywhere in
+a payload. Stored payloads keep the values until they are discarded. Deployment tokens are spread
+over the machines that run agents, so they read null in place of every such value. Account tokens
+read everything.
 """
 
 from __future__ import annotations
@@ -16,22 +16,25 @@ import msgspec
 from prefactor_server.domain.api_token import Principal
 
 _MARK: Final = "$sensitive"
-# Stored documents were written by one encoder, which escapes nothing in this word.
+# Stored documents come from one encoder, which escapes nothing in this word.
 _MARKED: Final = b'"$sensitive"'
 
 
 def visible_document(document: bytes, principal: Principal, *, redacted: bool = False) -> bytes:
-    """Return a JSON document as a caller may see it, or wants to."""
+    """Return a JSON document with sensitive values masked if the caller may not see them.
+
+    ``redacted`` masks them for every caller.
+    """
     if _MARKED not in document or (principal.scope == "account" and not redacted):
         return document
     return msgspec.json.encode(_masked(msgspec.json.decode(document)))
 
 
 def discarded_document(document: bytes) -> bytes:
-    """Return a JSON document with a marker in place of every sensitive value."""
+    """Return a JSON document with every sensitive value discarded and its marker kept."""
     if _MARKED not in document:
         return document
-    # The standard library keeps every number as it is, and what is stored is stored for good.
+    # The standard library keeps every digit of a number.
     kept = _discarded(json.loads(document))
     return json.dumps(kept, ensure_ascii=False, separators=(",", ":")).encode()
 
@@ -44,7 +47,7 @@ def _discarded(value: object) -> object:
     members = cast("dict[str, object]", value)
     if _MARK not in members:
         return {name: _discarded(member) for name, member in members.items()}
-    # Whatever else stands in the wrapper may tell what the value was.
+    # Other members of the marker may reveal the value.
     kind, labels = members[_MARK], members.get("labels")
     marker: dict[str, object] = {_MARK: kind if isinstance(kind, str) else True, "value": None}
     if isinstance(labels, list):
@@ -53,7 +56,7 @@ def _discarded(value: object) -> object:
 
 
 def visible_value(value: Any, principal: Principal) -> Any:
-    """A decoded JSON value as a caller may see it."""
+    """Return a decoded JSON value, masked for callers without account scope."""
     return value if principal.scope == "account" else _masked(value)
 
 

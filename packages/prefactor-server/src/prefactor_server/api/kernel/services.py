@@ -1,4 +1,4 @@
-"""What operations work with, handed to the API once by whoever assembles the server."""
+"""The services and limits that operations use."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from prefactor_server.queries import Reader
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """The settings that the API itself keeps; see the table of settings for what each means."""
+    """The settings that concern the API; see ``settings.SETTINGS`` for their meaning."""
 
     max_request_bytes: int
     max_payload_bytes: int
@@ -27,7 +27,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
-    """Reads, writes, clock and randomness, and what is kept between requests."""
+    """Reads, writes, clock and entropy, and the caches shared between requests."""
 
     reader: Reader
     writer: Writer
@@ -39,4 +39,4 @@ class Services:
     prices: PriceTable
     forget_token: Callable[[str], None]
     accepting: asyncio.Lock = field(default_factory=asyncio.Lock)
-    """Held by who accepts an invitation."""
+    """Held while an invitation is accepted."""

@@ -1,4 +1,4 @@
-"""A payload of a span on its way in: the value to check, and the JSON to store."""
+"""An incoming payload of a span: the value to check and the JSON to store."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ _EMPTY: Final = b"{}"
 
 
 class GivenPayload(NamedTuple):
-    """A payload or a result; ``value`` is None when none was given."""
+    """A payload or result payload; ``value`` is None if it was omitted."""
 
     value: JsonObject | None
     document: bytes
 
     @classmethod
     def of(cls, field: str, value: JsonObject | None, max_bytes: int) -> GivenPayload:
-        """What a field of a request holds.
+        """Return the payload in a field of a request.
 
         Raises:
-            TooLarge: it has more bytes than a payload may have.
+            TooLarge: the payload exceeds ``max_bytes``.
         """
         if not value:
             return cls(value, _EMPTY)
-        # Encoded anew rather than cut out of the request: what is stored is then known to be UTF-8,
-        # compact, and free of keys that come twice.
+        # Encoded again rather than sliced from the request, so that what is stored is UTF-8,
+        # compact and without duplicate keys.
         document = _encoder.encode(value)
         if len(document) > max_bytes:
             raise TooLarge(
@@ -43,21 +43,21 @@ class GivenPayload(NamedTuple):
 
     @classmethod
     def from_stored(cls, document: bytes) -> GivenPayload:
-        """What was stored when the span was created."""
+        """Return the payload that was stored when the span was created."""
         return cls(_decoder.decode(document), document)
 
     @property
     def size(self) -> int:
-        """The bytes it has as JSON; none if none was given."""
+        """The size as JSON, in bytes; 0 if the payload was omitted."""
         return 0 if self.value is None else len(self.document)
 
     @property
     def shown(self) -> bytes | None:
-        """The JSON to show; None if none was given."""
+        """The JSON to show, or None if the payload was omitted."""
         return None if self.value is None else self.document
 
     def stored(self, account_id: str, span_id: str, part: int) -> tuple[SpanPayload, ...]:
-        """What to store of it."""
+        """Return the rows to store."""
         if self.value is None:
             return ()
         return (SpanPayload(account_id, span_id, part, *encode_document(self.document)),)

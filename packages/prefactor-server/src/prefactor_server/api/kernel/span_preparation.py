@@ -1,10 +1,10 @@
-"""Finding out about spans before they are written: which type they have, and what is in them.
+"""Preparing spans before they are written: their type, schema checks, summary and usage.
 
-Schema checks, summaries, usage and encoding are done here, beside the writer and not in it. What is
-needed for them (which schema version a run is bound to, what it declares, how an open span began)
-is kept between requests. What may have changed since (a pruned run's id may be used again, an
-agent's next registration may be bound to another version) is only assumed: the command that rests
-on it notices when it is committed, and is prepared again from what is stored.
+This work happens outside the writer. What it needs (the schema version of a run, what that version
+declares, how an open span began) is cached between requests. Cached values that may have changed
+since (a pruned run's id may be reused, an agent's next registration may be bound to another
+version) are assumptions. The command checks them on commit, and is prepared again from storage if
+one fails.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ _MAX_CONTENT_BYTES: Final = 8 * 1024 * 1024
 _MAX_BINDINGS: Final = 10_000
 _MAX_OPEN_SPAN_BYTES: Final = 16 * 1024 * 1024
 _MAX_COMPILED_INLINE: Final = 2_000
-"""Characters of schemas and templates; compiling more is done by a thread, beside the loop."""
+"""Characters of schemas and templates above which they are compiled in a thread."""
 
 
 class _Declared(msgspec.Struct, frozen=True):
-    """What a schema version declares, each member as it stands."""
+    """What a schema version declares, with members undecoded."""
 
     span_type_schemas: list[dict[str, msgspec.Raw]] = msgspec.field(
         default_factory=list[dict[str, msgspec.Raw]]
@@ -56,14 +56,14 @@ _decoder: Final = msgspec.json.Decoder(_Declared)
 
 
 class RunFacts(NamedTuple):
-    """What is fixed about a run."""
+    """The immutable facts about a run."""
 
     schema_version_id: str
     purpose: Purpose
 
 
 class SpanStart(NamedTuple):
-    """What is fixed about a span: what its finish is checked together with."""
+    """The immutable facts about a span, which its finish is checked against."""
 
     agent_instance_id: str
     schema_name: str
@@ -72,28 +72,28 @@ class SpanStart(NamedTuple):
 
 @dataclass(slots=True)
 class PendingWrites:
-    """What earlier writes of a request will have written once they are committed.
+    """What earlier writes of the same request will have stored once they are committed.
 
-    An assumption about a run may turn out wrong (its registration may find a version that it could
-    not know of); the commands that rest on it notice, and are prepared again without it.
+    An assumption about a run may turn out wrong, because its registration may find a version that
+    was unknown here. Commands that depend on it detect that, and are prepared again without it.
     """
 
     reread: bool = False
-    """Whether what is kept about runs proved wrong, so that it has to be read again."""
+    """Whether cached facts about runs proved stale and must be read again."""
 
     runs: dict[str, RunFacts] = field(default_factory=dict[str, RunFacts])
     bindings: dict[Hashable, str] = field(default_factory=dict[Hashable, str])
-    """The schema versions that registrations of this request will be bound to."""
+    """The schema versions that this request's registrations will be bound to."""
 
     types: dict[str, SpanTypes] = field(default_factory=dict[str, SpanTypes])
     contents: dict[str, bytes] = field(default_factory=dict[str, bytes])
     spans: dict[str, SpanStart] = field(default_factory=dict[str, SpanStart])
     prefetched: dict[str, SpanStart] = field(default_factory=dict[str, SpanStart])
-    """What was read for the writes to come; each takes its own out, so that it is not kept."""
+    """Spans read for upcoming writes. Each write removes its own, so that none is kept."""
 
 
 class _Content(NamedTuple):
-    """What a schema version declares, and a digest of it."""
+    """The document of a schema version and its digest."""
 
     hash: bytes
     document: bytes
@@ -104,7 +104,7 @@ class _Content(NamedTuple):
 
 
 class SpanPreparer:
-    """Finds out about spans, and remembers what it needs for that."""
+    """Prepares spans, and caches what that needs."""
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
@@ -117,7 +117,7 @@ class SpanPreparer:
     async def run(
         self, principal: Principal, run_id: str, pending: PendingWrites
     ) -> RunFacts | None:
-        """What is fixed about a run, or None when there is none for this caller."""
+        """Return the facts about a run, or None if it does not exist for this caller."""
         known = pending.runs.get(run_id)
         if known is None and not pending.reread:
             known = self._runs.get((principal.account_id, run_id))
@@ -130,25 +130,25 @@ class SpanPreparer:
         return self.remember_run(principal, run_id, facts)
 
     def remember_run(self, principal: Principal, run_id: str, facts: RunFacts) -> RunFacts:
-        """Keep what is fixed about a run that was written."""
+        """Cache the facts about a run that was written."""
         return self._runs.put((principal.account_id, run_id), 1, facts)
 
     def likely_binding(
         self, principal: Principal, binding: Hashable, pending: PendingWrites
     ) -> str | None:
-        """The schema version that such a registration is likely to be bound to, if known."""
+        """Return the schema version that a registration will probably be bound to, if known."""
         return pending.bindings.get(binding) or self._bindings.get((principal.account_id, binding))
 
     def remember_binding(
         self, principal: Principal, binding: Hashable, schema_version_id: str
     ) -> None:
-        """Keep which schema version a registration was bound to."""
+        """Cache the schema version that a registration was bound to."""
         self._bindings.put((principal.account_id, binding), 1, schema_version_id)
 
     async def types(
         self, principal: Principal, schema_version_id: str, pending: PendingWrites
     ) -> SpanTypes:
-        """The span types of a schema version."""
+        """Return the span types of a schema version."""
         known = pending.types.get(schema_version_id)
         if known is not None:
             return known
@@ -160,7 +160,7 @@ class SpanPreparer:
         return NO_SPAN_TYPES if content is None else self._span_types(content)
 
     async def compile_ahead(self, types: SpanTypes, name: str, work: Work) -> None:
-        """Compile one of the types, beside the event loop if that takes long."""
+        """Compile a type, in a thread if that takes long."""
         if name in types.compiled or name not in types:
             return
         if types.work_ahead(name) > _MAX_COMPILED_INLINE:
@@ -171,7 +171,7 @@ class SpanPreparer:
     async def quality_types(
         self, principal: Principal, schema_version_id: str, pending: PendingWrites
     ) -> SpanTypes:
-        """The quality schemas of a schema version: to a template, they are span types."""
+        """Return the quality schemas of a schema version in the form of span types."""
         fresh = pending.contents.get(schema_version_id)
         if fresh is not None:
             content = _Content.of(fresh)
@@ -191,7 +191,7 @@ class SpanPreparer:
     async def declared_types(
         self, principal: Principal, schema_version_id: str, pending: PendingWrites
     ) -> list[dict[str, Any]]:
-        """The span types of a schema version as they were declared."""
+        """Return the span types of a schema version as declared."""
         document = pending.contents.get(schema_version_id)
         if document is None:
             found = await self._content(principal, schema_version_id)
@@ -210,7 +210,7 @@ class SpanPreparer:
         return content
 
     async def schema_problem(self, schema: bytes, work: Work) -> str | None:
-        """What is wrong with a JSON Schema, or why it is not used; None when it is."""
+        """Return what is wrong with a JSON Schema or why it is unused; None if it is used."""
         schemas = self._compiler.schemas
         await work.pause()
         if len(schema) > _MAX_COMPILED_INLINE and not schemas.is_kept(schema):
@@ -227,7 +227,7 @@ class SpanPreparer:
     async def span(
         self, principal: Principal, span_id: str, pending: PendingWrites
     ) -> SpanStart | None:
-        """How a span began, or None when there is none for this caller."""
+        """Return how a span began, or None if it does not exist for this caller."""
         known = self._known_span(principal, span_id, pending) or pending.prefetched.pop(
             span_id, None
         )
@@ -241,7 +241,7 @@ class SpanPreparer:
     async def prefetch_spans(
         self, principal: Principal, span_ids: Sequence[str], pending: PendingWrites
     ) -> None:
-        """Read how spans began that will be asked for one by one, as far as it is not known."""
+        """Read how spans began in one query, ahead of single lookups, unless it is cached."""
         missing = [one for one in span_ids if not self._known_span(principal, one, pending)]
         if len(missing) > 1:
             for record in await self._reader.agent_spans.among(principal, missing):
@@ -253,7 +253,7 @@ class SpanPreparer:
         return pending.spans.get(span_id) or self._spans.get((principal.account_id, span_id))
 
     def remember_span(self, principal: Principal, span_id: str, start: SpanStart) -> None:
-        """Keep how a span began that was written and is still open: its finish will ask."""
+        """Cache how an open span began, for its finish."""
         self._spans.put((principal.account_id, span_id), 200 + len(start.payload), start)
 
 
@@ -270,10 +270,10 @@ def span_facts(
     complete: bool,
     budget: Budget,
 ) -> SpanFacts:
-    """What there is to know about a span's payloads.
+    """Return the facts about a span's payloads.
 
-    Only a span that is ``complete`` is held to have a result: one that failed or was cancelled has
-    none to show for itself, and is not marked for that.
+    Only a ``complete`` span is expected to have a result. A failed or cancelled one is not marked
+    for lacking it.
     """
     check = check_span(types, schema_name, payload, result, finished=complete, budget=budget)
     return SpanFacts(
@@ -287,5 +287,5 @@ def span_facts(
 
 
 def _storable(text: str | None) -> str | None:
-    """A text made out of what strangers sent, without what some databases cannot keep."""
+    """Replace NUL, which some databases cannot store in a text."""
     return text.replace("\0", "\N{REPLACEMENT CHARACTER}") if text and "\0" in text else text

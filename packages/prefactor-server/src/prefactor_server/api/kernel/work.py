@@ -1,4 +1,4 @@
-"""What one request may do before it is answered, and when it lets others have their turn."""
+"""Time slices: how long a request may run before it yields to others, and in total."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from prefactor_server.api.kernel.body import ClientDisconnected
 from prefactor_server.validation.budget import Budget
 
 _TIME_SLICE_SECONDS: Final = 0.005
-"""How long a request works before others are looked at."""
+"""How long a request runs before it yields to others."""
 
 _WATCH_DISCONNECT_AFTER_SECONDS: Final = 0.05
-"""From when on it is worth a look whether the caller is still there."""
+"""After how much work a request starts to watch for its client's disconnect."""
 
 _MAX_SECONDS: Final = 30.0
-"""What all turns of a request may take; steps count what it costs, this is for what they miss."""
+"""The most time of all slices: a backstop for work that the step budget does not count."""
 
 _log = structlog.get_logger(__name__)
 
 
 class Work:
-    """The work of one request: its budget, its turns, and whether its caller is still there."""
+    """The work of one request: its budget, its time slices and whether its client is connected."""
 
     __slots__ = ("_disconnected", "_elapsed", "_receive", "_slice_started", "budget")
 
@@ -37,14 +37,14 @@ class Work:
         self._elapsed = 0.0
 
     def is_due(self) -> bool:
-        """Whether this request has had its turn."""
+        """Return whether this request has used up its time slice."""
         return time.perf_counter() - self._slice_started > _TIME_SLICE_SECONDS
 
     async def pause(self) -> None:
-        """Let others have their turn, if this request has had its own.
+        """Yield to other requests if this one has used up its time slice.
 
         Raises:
-            CallerLeft: nobody waits for the answer any more.
+            ClientDisconnected: the client has disconnected.
         """
         if not self.is_due():
             return
@@ -63,7 +63,7 @@ class Work:
         self._slice_started = time.perf_counter()
 
     def close(self, request_id: str) -> None:
-        """Stop looking at the connection; say in the log when something was left out."""
+        """Stop watching the connection, and log whether checks were skipped."""
         if self._disconnected is not None:
             self._disconnected.cancel()
         if self.budget.exceeded:

@@ -1,8 +1,7 @@
-"""Carrying out writes: prepare them, submit them as one, answer each.
+"""Executing writes: prepare them, submit them together and answer each.
 
-A single request is a list of one. In a bulk request, a list is what stands between two reads: its
-writes share one submission, and each is prepared knowing those before it (see
-``PendingWrites``).
+A single request is a list of one. In a bulk request, a list holds the writes between two reads.
+They share one submission, and each is prepared knowing those before it (see ``PendingWrites``).
 """
 
 from __future__ import annotations
@@ -41,19 +40,19 @@ from prefactor_server.domain.errors import (
 from prefactor_server.domain.ids import KEY_RULE, is_key
 
 _MAX_ATTEMPTS: Final = 5
-"""How often a write is prepared anew; each time, somebody else got in between."""
+"""How often a write is prepared before it is refused as contended."""
 
 _MIN_WINDOW: Final = 16
-"""How many writes are prepared at once, at least, after one proved stale."""
+"""The fewest writes that are prepared together after one proved stale."""
 
 _PREFETCH_SIZE: Final = 50
-"""For how many writes is read at once what each needs."""
+"""How many writes share one prefetch."""
 
 _fingerprint_encoder: Final = msgspec.json.Encoder(order="deterministic", enc_hook=int)
 
 
 class Reply(NamedTuple):
-    """The answer to a request that was carried out, now or (``replayed``) before."""
+    """The answer to a request that was executed, now or (``replayed``) before."""
 
     body: Any
     replayed: bool = False
@@ -63,10 +62,10 @@ Answer: TypeAlias = Reply | Refusal
 
 
 class WriteJob:
-    """One write that was asked for: its operation, its call and its body, not read yet.
+    """One requested write: its operation, its call and its undecoded body.
 
-    An item of a bulk request, whose ``envelope`` has been read, brings its key in its call, and may
-    have its fields under ``details`` or beside its key, whatever its operation says.
+    A bulk item has its ``envelope`` decoded and its key in its call. Its fields may be nested under
+    ``details`` or not, regardless of ``Write.wrapped``.
     """
 
     __slots__ = (
@@ -97,10 +96,10 @@ class WriteJob:
         self._nested = False
 
     async def prepare(self) -> Prepared:
-        """Read the request and make its command.
+        """Decode the request and build its command.
 
         Raises:
-            Refusal: it cannot be one.
+            Refusal: the request is invalid.
         """
         call = self.call
         body = await self._read()
@@ -111,14 +110,14 @@ class WriteJob:
         return prepared
 
     async def answer(self, prepared: Prepared, done: Done) -> Reply:
-        """The reply to a command that took effect."""
+        """Return the reply to a command that took effect."""
         if done.replayed or prepared.reply is None:
             shown = await self.operation.show(self.call, done.resource_id)
             return Reply(shown, replayed=done.replayed)
         return Reply(prepared.reply(done))
 
     def refusal(self, refusal: Refusal) -> Refusal:
-        """A refusal with its fields named as the request nests them."""
+        """Return a refusal with its fields nested like the request."""
         return nest_errors("details", refusal) if self._nested else refusal
 
     async def _read(self) -> Any:
@@ -140,7 +139,7 @@ class WriteJob:
         if unknown:
             raise ValidationFailed(unknown)
         if isinstance(body, IdempotentFields):
-            # The key is no part of what is asked for; the one further out counts.
+            # The key is not part of the request's fingerprint. The outer key takes precedence.
             inner, body.idempotency_key = body.idempotency_key, None
             if self.call.key is None:
                 self.call.key = _key(None, inner)
@@ -162,10 +161,10 @@ class WriteJob:
         return inside
 
     def _unknown_members(self, fields: bytes) -> FieldErrors:
-        """Return what nothing understands among the fields.
+        """Return the errors of unknown fields.
 
         Raises:
-            ValidationFailed: there is such a member beside ``details``.
+            ValidationFailed: a member beside ``details`` is unknown.
         """
         operation = self.operation
         around = {"idempotency_key", *operation.legacy_fields}
@@ -185,18 +184,18 @@ class WriteJob:
         return unknown_members(operation.body, operation.shown, given, around)
 
     def _fingerprint(self, body: Any) -> bytes:
-        # A deployment token says by itself for whom it asks: that is part of the request too.
+        # A deployment token determines whom the request is for, so it is part of the fingerprint.
         caller = self.call.principal.agent_deployment_id or ""
         asked = f"{self.operation.name}\0{self.call.path_id}\0{caller}\0".encode()
         return hashlib.blake2b(asked + _fingerprint_encoder.encode(body), digest_size=16).digest()
 
 
 async def execute(jobs: Sequence[WriteJob], size: int) -> list[Answer]:
-    """Carry out writes in order, each once, up to the first that is refused.
+    """Execute writes in order, each once, up to the first refusal.
 
     Args:
-        jobs: at least one, of one caller.
-        size: the bytes of the request that they came in.
+        jobs: at least one write, all of one caller.
+        size: the size of their request, in bytes.
 
     Returns:
         Their answers, up to and including the first refusal.
@@ -209,8 +208,7 @@ async def execute(jobs: Sequence[WriteJob], size: int) -> list[Answer]:
         if isinstance(answers[-1] if answers else None, Refusal):
             break
         done = len(answers) - before
-        # Preparing all that is left after each write that proved stale would take time with the
-        # square of their number.
+        # Preparing all remaining writes after each stale one would take quadratic time.
         window = max(2 * done, _MIN_WINDOW)
         attempts = 0 if done else attempts + 1
         if attempts == _MAX_ATTEMPTS:
@@ -220,7 +218,7 @@ async def execute(jobs: Sequence[WriteJob], size: int) -> list[Answer]:
 
 
 async def _attempt(jobs: Sequence[WriteJob], size: int, *, reread: bool) -> list[Answer]:
-    """Carry out writes up to the first that is refused, or that has to be prepared anew."""
+    """Execute writes up to the first that is refused or stale."""
     prepared, refusal = await _prepare(jobs, PendingWrites(reread=reread))
     answers: list[Answer] = []
     if prepared:
@@ -245,7 +243,7 @@ async def _attempt(jobs: Sequence[WriteJob], size: int, *, reread: bool) -> list
 async def _prepare(
     jobs: Sequence[WriteJob], pending: PendingWrites
 ) -> tuple[list[Prepared], Refusal | None]:
-    """Prepare writes up to the first that cannot be, and why it cannot."""
+    """Prepare writes up to the first refusal, and return that too."""
     prepared: list[Prepared] = []
     for number, job in enumerate(jobs):
         if job.call.work.is_due():
@@ -261,7 +259,7 @@ async def _prepare(
 
 
 async def _prefetch(jobs: Sequence[WriteJob], pending: PendingWrites) -> None:
-    """Read once for several writes of one operation, where that can be."""
+    """Run the prefetch of each operation for its writes."""
     by_operation: dict[str, list[WriteJob]] = {}
     for job in jobs:
         if job.operation.prefetch is not None:
@@ -283,7 +281,7 @@ async def _answer(job: WriteJob, prepared: Prepared, outcome: Done | Refused) ->
 
 
 def _key(header: str | None, field: object) -> str | None:
-    """The idempotency key of a request, from its header or its body."""
+    """Return the idempotency key of a request, from its header or its body."""
     if field is not None and not isinstance(field, str):
         raise invalid("idempotency_key", KEY_RULE)
     if header is not None and field is not None and header != field:
@@ -295,5 +293,5 @@ def _key(header: str | None, field: object) -> str | None:
 
 
 def keys_differ() -> BadRequest:
-    """A request that has an idempotency key in two places, and not the same one."""
+    """Return the refusal of a request with two different idempotency keys."""
     return BadRequest("The idempotency keys in the header, the query and the body differ")
