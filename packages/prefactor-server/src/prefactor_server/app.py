@@ -1,4 +1,4 @@
-"""Putting the server together: the one place where its parts are made and handed to each other."""
+"""Assembly of the server: the one place where its parts are created and connected."""
 
 from __future__ import annotations
 
@@ -48,15 +48,15 @@ _log = structlog.get_logger("prefactor_server")
 _PRUNE_EVERY_SECONDS: Final = 60
 _PRUNE_SLICE: Final = 1000
 _DAY_US: Final = 24 * 3600 * 1_000_000
-# Requests in flight get this long to be answered after a SIGTERM; then their connections close.
+# How long requests in flight may take after a SIGTERM before their connections are closed.
 _GRACE_SECONDS: Final = 20
 
 
 class Started(NamedTuple):
-    """What there is to say once the server answers.
+    """What to announce once the server accepts requests.
 
-    ``new_token`` is the account token of a database that was new; ``unknown_token`` says that a
-    bootstrap token was given which the database, an older one, does not know.
+    ``new_token`` is the account token of a new database. ``unknown_token`` means that a bootstrap
+    token was given that an existing database does not know.
     """
 
     url: str
@@ -65,7 +65,7 @@ class Started(NamedTuple):
 
 
 def now_us() -> int:
-    """The present, in microseconds since 1970."""
+    """Return the current time in microseconds since 1970."""
     return time.time_ns() // 1000
 
 
@@ -79,7 +79,7 @@ async def serve(settings: Settings, on_started: Callable[[Started], None]) -> No
         OSError: the address cannot be listened on.
     """
     _remove_ready_file(settings)
-    # Before a database is made: a new one's token is told only by a server that gets to answer.
+    # Before the database is created: only a server that starts can print a new one's token.
     prices = load_prices(settings.price_file)
     budget = _memory_budget(settings)
     with _listen(settings) as listener:
@@ -138,7 +138,7 @@ async def serve(settings: Settings, on_started: Callable[[Started], None]) -> No
 
 
 def _remove_ready_file(settings: Settings) -> None:
-    # One that an earlier server left behind would send its readers to the wrong place.
+    # A file left behind by an earlier server would send its readers to the wrong address.
     if settings.ready_file:
         Path(settings.ready_file).unlink(missing_ok=True)
 
@@ -150,7 +150,7 @@ async def _token_exists(storage: Storage, given_token: str) -> bool:
 
 
 def _memory_budget(settings: Settings) -> MemoryBudget:
-    # A compressed request is held both as it came and inflated.
+    # A compressed request is held both compressed and decompressed.
     least = 2 * settings.max_request_bytes
     if 0 < settings.max_buffered_bytes < least:
         raise SettingError(
@@ -161,7 +161,7 @@ def _memory_budget(settings: Settings) -> MemoryBudget:
 
 
 def _observer(settings: Settings, metrics: Metrics) -> RequestObserver:
-    """Who counts the requests that were answered, and writes down those worth it."""
+    """Return an observer that counts and logs answered requests."""
     log = RequestLog(everything=settings.log_requests, slow_seconds=settings.slow_request_ms / 1000)
 
     def observe(answered: RequestEvent) -> None:
@@ -182,7 +182,7 @@ def _assemble(
     prices: PriceTable,
     budget: MemoryBudget,
 ) -> ASGIApp:
-    """Everything that answers requests: the API, and what stands beside it."""
+    """Build the ASGI application: the API and the operational pages."""
     api = create_api(
         Reader.over(storage),
         writer,
@@ -223,23 +223,23 @@ def _uvicorn_config(
             observe=observe,
             budget=budget,
         ),
-        # A request to change to websockets is answered like any other.
+        # A request to upgrade to websockets is answered like any other.
         ws="none",
         lifespan="off",
         log_config=None,
         access_log=False,
         server_header=False,
-        # Who stands behind a proxy is of no concern here: callers are known by their tokens.
+        # The address behind a proxy does not matter: callers are identified by their tokens.
         proxy_headers=False,
-        # Longer than the idle limits of the usual clients, so that it is they who hang up: a server
-        # that closes first races with the next request.
+        # Longer than the idle timeouts of common clients, so that they close first: a server that
+        # closes first races with the next request.
         timeout_keep_alive=75,
         timeout_graceful_shutdown=_GRACE_SECONDS,
     )
 
 
 class _Server(uvicorn.Server):
-    """Uvicorn's server, which tells when it answers and leaves the end of the process to us."""
+    """Uvicorn's server, with callbacks and without ending the process itself."""
 
     def __init__(
         self,
@@ -261,10 +261,10 @@ class _Server(uvicorn.Server):
             self._on_started()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Say that this server is stopping, and stop when the time to notice that has passed.
+        """Report "not ready", and stop after ``drain_seconds``.
 
-        Whoever sends requests here may learn of it by asking ``/readyz``, and sends them elsewhere.
-        A second signal does not wait for that.
+        During that time, load balancers see it at ``/readyz`` and send requests elsewhere. A second
+        signal stops at once.
         """
         if self._draining or not self._drain_seconds:
             self._stop(sig, frame)
@@ -285,7 +285,7 @@ class _Server(uvicorn.Server):
     def capture_signals(self) -> Generator[None]:
         """Stop on SIGTERM and SIGINT; a second SIGINT stops without waiting for requests.
 
-        The inherited method raises the signal again when the server has stopped, and would end the
+        The inherited method re-raises the signal when the server has stopped, which would end the
         process before the last batch is written.
         """
         loop = asyncio.get_running_loop()
@@ -301,11 +301,11 @@ class _Server(uvicorn.Server):
 def _announce_start(
     settings: Settings, started: Started, on_started: Callable[[Started], None]
 ) -> None:
-    # The file comes last: who waits for it may then read what was printed.
+    # The ready file comes last, so that whoever waits for it can read what was printed.
     _log.info("started", version=__version__, url=started.url, pid=os.getpid())
     on_started(started)
     if settings.ready_file:
-        # Nobody must ever read half of it.
+        # Replaced atomically, so that nobody reads half of it.
         path = Path(settings.ready_file)
         draft = path.with_name(f"{path.name}.{os.getpid()}")
         draft.write_text(json.dumps({"url": started.url, "pid": os.getpid()}), encoding="utf-8")
@@ -332,7 +332,7 @@ def _listen(settings: Settings) -> socket.socket:
 def _url(listener: socket.socket) -> str:
     host: str = listener.getsockname()[0]
     port: int = listener.getsockname()[1]
-    # A server on every address is shown at the one that surely works from here.
+    # A server that listens on all addresses is shown at the loopback address.
     everywhere = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared with, not bound to
     shown = everywhere.get(host, host)
     return f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"
@@ -340,7 +340,7 @@ def _url(listener: socket.socket) -> str:
 
 @asynccontextmanager
 async def _background(coroutine: Coroutine[Any, Any, None]) -> AsyncGenerator[None]:
-    """Do something in the background, for as long as the server runs."""
+    """Run a coroutine in the background until the context exits."""
     task = asyncio.create_task(coroutine)
     try:
         yield
@@ -353,7 +353,7 @@ async def _background(coroutine: Coroutine[Any, Any, None]) -> AsyncGenerator[No
 async def _prune(storage: Storage, lifetime_us: int) -> None:
     while True:
         try:
-            # Small slices: a request never waits behind a long delete.
+            # Small slices, so that no request waits behind a long delete.
             while await storage.forget_keys(now_us() - lifetime_us, _PRUNE_SLICE):
                 pass
         except Unavailable as error:

@@ -30,24 +30,24 @@ async def bootstrap(
     now: int,
     random_bytes: Callable[[int], bytes],
 ) -> str | None:
-    """Fill a database that holds no account.
+    """Create the first account in a database without one.
 
     Args:
         storage: the database.
-        given_token: the text of the account token, or an empty text to have one made.
-        ids: makes the ids.
+        given_token: the account token, or empty to generate one.
+        ids: generates the ids.
         now: microseconds since 1970.
-        random_bytes: a source of randomness fit for secrets.
+        random_bytes: a cryptographically secure source of random bytes.
 
     Returns:
-        The token's text, known to nobody else from now on; None when there was an account already.
+        The token, which is stored nowhere in plain text; None if an account exists already.
 
     Raises:
-        SettingError: the given token could be guessed, could not be sent or would not work.
+        SettingError: see ``check_given_token``.
     """
     check_given_token(given_token)
     if await storage.accounts():
-        # Nothing is to be written, so a server whose disk is full can start, and be read.
+        # Nothing is written, so a server whose disk is full can still start and serve reads.
         return None
     text = given_token or make_token("account", random_bytes)
     partition = int.from_bytes(random_bytes(4), "big") & MAX_PARTITION
@@ -67,11 +67,11 @@ async def bootstrap(
 
 
 def check_given_token(text: str) -> None:
-    """Refuse a token of an operator's own that could be guessed or would not work.
+    """Reject a bootstrap token that could be guessed or would not work.
 
     Raises:
-        SettingError: it is too short, has characters that a header cannot carry, or looks like a
-            mistyped token of this server.
+        SettingError: it is too short, contains characters that a header cannot carry, or looks like
+            a mistyped token of this server.
     """
     if text and (len(text) < MIN_LENGTH or not text.isascii() or not text.isprintable()):
         raise SettingError(
@@ -80,7 +80,7 @@ def check_given_token(text: str) -> None:
     if " " in text:
         raise SettingError("PREFACTOR_BOOTSTRAP_TOKEN must not contain spaces")
     if looks_mistyped(text):
-        # It would be stored, and then refused whenever it is shown.
+        # It would be stored, but rejected by every request.
         raise SettingError(
             "PREFACTOR_BOOTSTRAP_TOKEN begins like a token of prefactor-server but its checksum is "
             "wrong: it was mistyped, or made up. Make one up that does not begin with pf_"

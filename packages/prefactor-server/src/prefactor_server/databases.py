@@ -1,4 +1,4 @@
-"""Which database the settings name, and how it is opened: the place where a backend is chosen."""
+"""The database that the settings name: choosing a backend and opening it."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ _SERVERS: Final = ("postgresql://", "postgres://")
 
 
 def is_on_server(database: str) -> bool:
-    """Whether the setting names a database on a server, which any number of replicas share."""
+    """Return whether the setting names a database server, which replicas can share."""
     return database.startswith(_SERVERS)
 
 
 def database_path(database: str) -> Path:
-    """The file that the setting names.
+    """Return the file that the setting names.
 
     Raises:
-        SettingError: it names no file.
+        SettingError: the setting names no file.
     """
     path = database.removeprefix(_FILE)
     if not database.startswith(_FILE) or path in ("", ":memory:"):
@@ -47,7 +47,7 @@ def database_path(database: str) -> Path:
 
 
 def shown_database(database: str) -> str:
-    """The setting as it may be printed: without a password."""
+    """Return the setting without its password, for display."""
     try:
         parts = urlsplit(database)
     except ValueError:
@@ -60,11 +60,11 @@ def shown_database(database: str) -> str:
 
 
 def existing_database_file(database: str) -> Path:
-    """The file that the setting names, which has to be there.
+    """Return the file that the setting names, which must exist.
 
     Raises:
-        SettingError: it names no file.
-        NotFound: there is no such file yet.
+        SettingError: the setting names no file.
+        NotFound: the file does not exist.
     """
     path = database_path(database)
     if not path.exists():
@@ -73,12 +73,12 @@ def existing_database_file(database: str) -> Path:
 
 
 async def open_storage(settings: Settings) -> OpenStorage:
-    """Open the database that the settings name for a server, and bring its schema up to date.
+    """Open the database for a server, and bring its schema up to date.
 
     Raises:
         SettingError: the setting names no database.
-        DatabaseError: it cannot be used, a newer server wrote it, or it is a file that another
-            server uses.
+        DatabaseError: the database cannot be used, was written by a newer server, or is a file in
+            use by another server.
     """
     if is_on_server(settings.database):
         return await PostgresStorage.open(settings.database)
@@ -88,7 +88,7 @@ async def open_storage(settings: Settings) -> OpenStorage:
 
 
 async def open_alongside(settings: Settings) -> OpenStorage:
-    """Open a database that a server has used before, for a command that runs beside it.
+    """Open an existing database for a command that runs alongside a server.
 
     Raises:
         SettingError, DatabaseError: see ``open_storage``.
@@ -96,7 +96,7 @@ async def open_alongside(settings: Settings) -> OpenStorage:
     """
     if is_on_server(settings.database):
         return await PostgresStorage.open(settings.database, concurrency=1, readers=1)
-    # A server may be running on the file: it lets short writes in between its own.
+    # A running server lets short writes in between its own.
     return SqliteStorage.open(
         existing_database_file(settings.database),
         exclusive=False,
@@ -105,12 +105,12 @@ async def open_alongside(settings: Settings) -> OpenStorage:
 
 
 def back_up_database(database: str, target: Path, environ: Mapping[str, str]) -> None:
-    """Copy a database to a new file, beside the servers that use it, and read the copy.
+    """Copy a database in use to a new file, and verify the copy by reading it.
 
     Raises:
         SettingError: the setting names no database.
         NotFound: there is no such file yet.
-        DatabaseError: it could not be copied.
+        DatabaseError: the copy failed.
     """
     if is_on_server(database):
         back_up_server(database, target, environ)
@@ -119,9 +119,9 @@ def back_up_database(database: str, target: Path, environ: Mapping[str, str]) ->
 
 
 async def migrate_database(database: str, *, dry_run: bool) -> Sequence[Migration]:
-    """Bring a database's schema up to date; with ``dry_run``, only find out what that takes.
+    """Bring a database's schema up to date, or only report how with ``dry_run``.
 
-    Returns the steps that were, or would be, applied.
+    Return the migrations that were, or would be, applied.
 
     Raises:
         SettingError, DatabaseError: see ``open_storage``.

@@ -1,6 +1,7 @@
-"""The log: one JSON object a line on stderr, also for what libraries have to say.
+"""Logging: one JSON object per line on stderr, for the server and its libraries.
 
-Neither messages of exceptions nor local variables are written: they may hold payloads and tokens.
+Exception messages and local variables are never logged, because they may contain payloads and
+tokens.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ _log = structlog.get_logger("prefactor_server")
 
 
 def log_to_stderr() -> None:
-    """Send everything that this process logs to stderr, as JSON."""
+    """Log everything in this process to stderr as JSON."""
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
@@ -30,13 +31,13 @@ def log_to_stderr() -> None:
 
 
 class LibraryLog(logging.Handler):
-    """Writes what libraries log through the standard library, as lines like our own."""
+    """Writes records of the standard library's ``logging`` in the server's format."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write one line: the first of the message, because the rest may quote an exception."""
+        """Log the first line of the message only, because the rest may quote an exception."""
         try:
             text = record.getMessage()
-        except Exception:  # noqa: BLE001 - a library's mistake in its message is not the server's
+        except Exception:  # noqa: BLE001 - a library's malformed message must not fail
             text = str(record.msg)
         fields: dict[str, object] = {"logger": record.name, "message": text.strip().split("\n")[0]}
         if record.exc_info is not None and record.exc_info[1] is not None:
@@ -46,7 +47,7 @@ class LibraryLog(logging.Handler):
 
 
 def trace_of(error: BaseException) -> list[str]:
-    """Where something went wrong, and in the course of what: places alone."""
+    """Return the types and code locations of an exception and its causes, without messages."""
     earlier = error.__cause__ or error.__context__
     frames = traceback.extract_tb(error.__traceback__)
     return [

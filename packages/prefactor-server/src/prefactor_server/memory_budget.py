@@ -1,7 +1,6 @@
-"""One budget in bytes for what requests hold: their bodies and their answers, over all connections.
+"""A memory budget for the bodies and answers of all requests together.
 
-Each request alone is bounded by the limits of its operation; what many of them hold together is
-bounded here.
+Each request alone is bounded by the limits of its operation. This budget bounds their sum.
 """
 
 from __future__ import annotations
@@ -10,25 +9,25 @@ from prefactor_server.domain.errors import Unavailable
 
 
 class BudgetExhausted(Unavailable):
-    """Other requests hold all of the memory that requests may hold."""
+    """Other requests hold the whole memory budget."""
 
     retry_after = 1
 
 
 class MemoryBudget:
-    """Counts the bytes that requests hold. A ``limit`` of 0 is no limit."""
+    """Counts the bytes that requests hold. A ``limit`` of 0 means no limit."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self.held = 0
 
     def lease(self) -> Lease:
-        """A share for one request, empty at first."""
+        """Return an empty lease for one request."""
         return Lease(self)
 
 
 class Lease:
-    """What one request holds."""
+    """The bytes that one request holds."""
 
     __slots__ = ("_budget", "_size")
 
@@ -37,10 +36,10 @@ class Lease:
         self._size = 0
 
     def take(self, size: int) -> None:
-        """Hold more.
+        """Hold ``size`` more bytes.
 
         Raises:
-            BudgetExhausted: it does not fit beside what other requests hold; nothing changed.
+            BudgetExhausted: the budget has too little left; nothing changed.
         """
         budget = self._budget
         if budget.limit and budget.held + size > budget.limit:
@@ -51,14 +50,14 @@ class Lease:
         self.hold(size)
 
     def hold(self, size: int) -> None:
-        """Hold more, or less, whatever the limit: the answer of what has been done already."""
+        """Hold more or fewer bytes regardless of the limit, for the answer of a finished write."""
         self._size += size
         self._budget.held += size
 
     def shrink(self, size: int) -> None:
-        """Hold no more than this."""
+        """Hold at most ``size`` bytes."""
         self.hold(min(0, size - self._size))
 
     def release(self) -> None:
-        """Hold nothing."""
+        """Release all bytes."""
         self.shrink(0)

@@ -1,7 +1,6 @@
-"""How JSON documents are kept: as they are when small, zstd-compressed when that saves something.
+"""Storage encoding of JSON documents: raw if small, zstd-compressed if that saves space.
 
-A codec number stands beside every stored document, so that another way of keeping them needs no
-migration of the old ones.
+A codec number is stored with each document, so a new codec needs no migration of old documents.
 """
 
 from __future__ import annotations
@@ -14,16 +13,16 @@ import zstandard
 RAW: Final = 0
 ZSTD: Final = 1
 
-# Below this, a compressed document is hardly smaller and always slower to read.
+# Smaller documents hardly shrink, and are slower to read compressed.
 _WORTH_COMPRESSING: Final = 256
-# Level 1 is twice as fast as level 3 and gives away some 2 % of the size on JSON.
+# Level 1 is twice as fast as level 3, and its output about 2 % larger on JSON.
 _LEVEL: Final = 1
-# Nothing larger is compressed, so a stored frame that claims to hold more is damaged.
+# Nothing larger is compressed, so a stored frame that declares a larger size is damaged.
 _MAX_SIZE: Final = 64 * 1024 * 1024
 
 
 class _Contexts(threading.local):
-    """A compressor and a decompressor per thread: neither may be shared by two at once."""
+    """A compressor and a decompressor per thread, because neither is thread-safe."""
 
     def __init__(self) -> None:
         self.compressor = zstandard.ZstdCompressor(level=_LEVEL)
@@ -34,7 +33,7 @@ _contexts = _Contexts()
 
 
 def encode_document(document: bytes) -> tuple[int, bytes]:
-    """The codec and the bytes to store for a JSON document."""
+    """Return the codec and the bytes to store for a JSON document."""
     if not _WORTH_COMPRESSING <= len(document) <= _MAX_SIZE:
         return RAW, document
     compressed = _contexts.compressor.compress(document)
@@ -42,17 +41,17 @@ def encode_document(document: bytes) -> tuple[int, bytes]:
 
 
 def decode_document(codec: int, body: bytes) -> bytes:
-    """The JSON document that was stored.
+    """Return the JSON document that was stored.
 
     Raises:
-        ValueError: the codec is unknown (a newer server wrote it), or the bytes are damaged.
+        ValueError: the codec is unknown (written by a newer server), or the bytes are damaged.
     """
     if codec == RAW:
         return body
     if codec != ZSTD:
         raise ValueError(f"document codec {codec} is unknown to this version of the server")
     try:
-        # The claimed size is what decompressing allocates, before it looks at the rest.
+        # Decompression allocates the declared size before it looks at the data.
         if zstandard.frame_content_size(body) > _MAX_SIZE:
             raise ValueError("a stored document is damaged")
         return _contexts.decompressor.decompress(body, max_output_size=_MAX_SIZE)

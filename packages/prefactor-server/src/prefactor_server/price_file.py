@@ -7,8 +7,8 @@
     prompt = 0.15
     completion = 0.60
 
-Prices are for a million tokens. JSON has the same names. Everything that is wrong with the file is
-said before the server starts: a bill with a silent mistake in it is worse than none.
+Prices are per million tokens. A JSON file has the same names. The server does not start with an
+invalid file, because silently wrong costs are worse than none.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ _MAX_PRICE: Final = Decimal(10**9)
 
 
 def load_prices(path: str) -> PriceTable:
-    """The price table in a file; without a file, one without prices.
+    """Return the price table in a file, or an empty one if ``path`` is empty.
 
     Raises:
-        SettingError: the file cannot be read, or says something that is no price table.
+        SettingError: the file cannot be read or is not a valid price table.
     """
     if not path:
         return NO_PRICES

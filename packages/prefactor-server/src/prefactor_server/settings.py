@@ -1,7 +1,7 @@
-"""The settings of the server: one table, read by the command line, the documentation and the tests.
+"""The settings of the server: one table for the command line, the documentation and the tests.
 
 A setting comes from its flag, else from its ``PREFACTOR_*`` variable, else from its default. The
-bootstrap token has no flag: a secret in a flag can be read in the list of processes.
+bootstrap token has no flag, because the process list shows flags.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Final, NamedTuple, TypeAlias
 
 from prefactor_server.domain.errors import SettingError
 
-# Beyond these a number means nothing (a port) or cannot be reckoned with (a span of time).
+# Larger numbers are meaningless (a port) or overflow (a duration).
 _MAXIMA: Final = {
     "port": 65_535,
     "token_cache_seconds": 86_400,
@@ -25,7 +25,7 @@ _MAXIMA: Final = {
     "max_connections": 1_000_000,
 }
 
-# These have no zero that means "any number": it would refuse everything, or forget at once.
+# For these, 0 does not mean "unlimited": it would reject everything, or forget at once.
 _AT_LEAST_ONE: Final = frozenset(
     {"max_request_bytes", "max_payload_bytes", "max_queue_bytes", "idempotency_days"}
 )
@@ -33,7 +33,7 @@ _LARGEST: Final = 2**62
 _WHOLE_NUMBER: Final = re.compile(r"-?[0-9]{1,19}")
 
 SECRET: Final = "bootstrap_token"  # noqa: S105 - the name of it
-"""The one setting that is never shown, and has no flag."""
+"""The one setting that is never shown and has no flag."""
 
 Value: TypeAlias = str | int | bool
 
@@ -193,17 +193,17 @@ class Settings:
     drain_seconds: int
 
     def __repr__(self) -> str:
-        """All fields but the token, which is a secret."""
+        """Show all fields but the token, which is a secret."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         values[SECRET] = "..." if self.bootstrap_token else ""
         return f"Settings({', '.join(f'{name}={value!r}' for name, value in values.items())})"
 
 
 def load_settings(environ: Mapping[str, str], flags: Mapping[str, Value | None]) -> Settings:
-    """The settings that flags and variables give, flags first; None is a flag that was not given.
+    """Return the settings from flags and variables; a flag of None was not given.
 
     Raises:
-        SettingError: a variable has a value of the wrong type, or a number is out of range.
+        SettingError: a value has the wrong type or is out of range.
     """
     values = {setting.name: _value(setting, environ, flags) for setting in SETTINGS}
     return Settings(**values)  # type: ignore[arg-type]
@@ -212,7 +212,7 @@ def load_settings(environ: Mapping[str, str], flags: Mapping[str, Value | None])
 def shown_settings(
     environ: Mapping[str, str], flags: Mapping[str, Value | None]
 ) -> list[tuple[str, str, str]]:
-    """Every setting's name, its value but for the secret, and where that comes from.
+    """Return each setting's name, its value unless it is secret, and the value's source.
 
     Raises:
         SettingError: see ``load_settings``.
@@ -270,12 +270,12 @@ def _parse(setting: Setting, text: str) -> Value:
 
 
 def parse_whole_number(source: str, text: str) -> int:
-    """Return the whole number that an operator wrote in plain digits.
+    """Parse a whole number in ASCII digits.
 
-    ``int`` also takes ``1_0``, white space and the digits of every script.
+    ``int`` also accepts ``1_0``, white space and the digits of every script.
 
     Raises:
-        SettingError: it is not one; ``source`` is the flag or the variable that the message names.
+        SettingError: ``text`` is not one. The message names ``source``, a flag or a variable.
     """
     if _WHOLE_NUMBER.fullmatch(text) is None:
         raise SettingError(f"{source} must be a whole number in plain digits, got {text[:40]!r}")
@@ -292,10 +292,10 @@ def _checked(setting: Setting, value: Value, source: str) -> Value:
 
 
 def check_range(source: str, value: int, smallest: int, largest: int) -> None:
-    """Refuse a number of an operator's that is out of range.
+    """Reject a number that is out of range.
 
     Raises:
-        SettingError: it is.
+        SettingError: the number is out of range.
     """
     if not smallest <= value <= largest:
         raise SettingError(f"{source} must be {smallest} to {largest}, got {value}")

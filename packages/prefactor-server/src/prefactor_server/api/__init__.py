@@ -1,8 +1,7 @@
-"""The HTTP API: one door to commands and queries.
+"""The HTTP API on top of commands and queries.
 
-``Api`` is the ASGI application. Every operation is declared once, in the file of its noun, and that
-declaration is what routes requests, runs items of a bulk request, checks scopes and writes the
-OpenAPI document.
+``Api`` is the ASGI application. Each operation is declared once, in the file of its noun. That
+declaration drives routing, bulk items, scope checks and the OpenAPI document.
 """
 
 from prefactor_server.api.factory import create_api

@@ -1,4 +1,4 @@
-"""Putting the API together."""
+"""Assembly of the API."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ def create_api(
     observe: RequestObserver | None = None,
     budget: MemoryBudget | None = None,
 ) -> Api:
-    """The API as an ASGI application, for everything under ``/api/v1``.
+    """Create the ASGI application for everything under ``/api/v1``.
 
     Args:
-        reader: the reads; ``Reader.over(storage)`` makes it.
-        writer: takes every write. Whoever made it closes it.
+        reader: executes the reads, as ``Reader.over(storage)`` creates it.
+        writer: executes the writes. The caller closes it.
         now_us: the clock, in microseconds since 1970.
-        random_bytes: the source of ids' randomness, such as ``os.urandom``.
+        random_bytes: the source of random bytes for ids, such as ``os.urandom``.
         limits: the settings that concern the API.
         prices: what tokens cost.
-        observe: told of every request that was answered.
-        budget: what all requests together may hold; without one, there is no limit.
+        observe: called for every answered request.
+        budget: the memory budget of all requests; None means no limit.
     """
     entropy = BufferedEntropy(random_bytes)
     authenticator = Authenticator(

@@ -67,4 +67,4 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *_OTHERS,
     openapi_operation((*ITEMS, *_OTHERS)),
 )
-"""All of them."""
+"""All operations."""

@@ -1,7 +1,7 @@
-"""Reading what a list is asked for: its filters, its order and its page.
+"""Parsing list queries: filters, sorting and pagination.
 
-A noun says once what it can be filtered and sorted by; the parameters that its list takes, their
-checks and their documentation follow from that.
+Each noun declares once what it can be filtered and sorted by. The parameters of its list, their
+validation and their documentation follow from that.
 """
 
 from __future__ import annotations
@@ -51,15 +51,15 @@ _DIRECTIONS: Final = ("asc", "desc")
 
 
 def as_text(name: str, text: str) -> FilterValue:
-    """A filter's value as it came."""
+    """Return a filter's value unchanged."""
     del name
     return text
 
 
 class FilterParameter(NamedTuple):
-    """A parameter that filters: which column it looks at, and how its value is read.
+    """A filter parameter: its column, and how its value is parsed and compared.
 
-    ``or_null`` says that the text ``null`` stands for rows without a value.
+    With ``or_null``, the text ``null`` selects rows without a value.
     """
 
     parameter: Parameter
@@ -70,13 +70,13 @@ class FilterParameter(NamedTuple):
 
 
 class ListQuery(NamedTuple):
-    """What the list of a noun can be filtered and sorted by."""
+    """The filters and sort fields of a noun's list."""
 
     filters: tuple[FilterParameter, ...]
     sorts: tuple[str, ...]
 
     def parameters(self, *others: Parameter) -> tuple[Parameter, ...]:
-        """Every parameter that the list takes; ``others`` are read by the noun itself."""
+        """Return every parameter of the list; ``others`` are handled by the noun itself."""
         fields = [*self.sorts, *(f"-{field}" for field in self.sorts)]
         return (
             *(one.parameter for one in self.filters),
@@ -100,11 +100,11 @@ class ListQuery(NamedTuple):
         )
 
     def read(self, query: Mapping[str, str], *more: Filter) -> Listing:
-        """What a query asks for; ``more`` are filters that the noun has found itself.
+        """Parse a query; ``more`` are filters that the noun adds itself.
 
         Raises:
             BadRequest: parameters contradict each other.
-            ValidationFailed: one has a value that it cannot have.
+            ValidationFailed: a parameter has an invalid value.
         """
         listing = Listing(
             filters=(*self._filters(query), *more),
@@ -164,10 +164,10 @@ AGENT_PARAMETER: Final = Parameter(
 
 
 async def agent_filter(call: Call) -> Filter:
-    """The filter of a list that is about one agent.
+    """Return the filter of a list that belongs to one agent.
 
     Raises:
-        ValidationFailed: an account token names none.
+        ValidationFailed: an account token was used without an agent_id.
     """
     ref = call.query.get("agent_id", call.principal.agent_id)
     if ref is None:

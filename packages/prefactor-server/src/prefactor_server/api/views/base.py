@@ -1,4 +1,4 @@
-"""What answers have in common: their envelopes, pages and times."""
+"""Parts shared by all views: envelopes, pages and timestamps."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Listed(msgspec.Struct, Generic[T], kw_only=True, frozen=True):
 
 
 def listed(listing: Listing, page: Page[Row], summaries: Sequence[T]) -> Listed[T]:
-    """A page of a list as it is answered."""
+    """Return the view of a page of a list."""
     return Listed(
         summaries=summaries,
         pagination=PaginationView(**paginate(listing, page)._asdict()),
@@ -74,15 +74,15 @@ def listed(listing: Listing, page: Page[Row], summaries: Sequence[T]) -> Listed[
     )
 
 
-# Most answers hold the same moment several times, and those of a batch share theirs.
+# Most views show the same time several times, and the views of a batch share theirs.
 @lru_cache(maxsize=1024)
 def show_time(us: int) -> str:
-    """A time as answers have it."""
+    """Format a time."""
     return format_time(us)
 
 
 def show_optional_time(us: int | None) -> str | None:
-    """A time that may not have come yet."""
+    """Format a time, or return None if it is missing."""
     return None if us is None else show_time(us)
 
 
@@ -94,7 +94,7 @@ class DeletedView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def show_deleted(kind: str) -> Callable[[Call, str], Awaitable[Success[DeletedView]]]:
-    """The answer to a repeated deletion: it was done, and there is nothing left to show."""
+    """Return the ``show`` of a deletion, which answers a repeat with type and id only."""
 
     async def show(call: Call, deleted_id: str) -> Success[DeletedView]:
         del call
