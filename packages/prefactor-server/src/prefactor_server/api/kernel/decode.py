@@ -1,8 +1,8 @@
-"""Reading request bodies: fast when they are right, thorough when they are wrong.
+"""Decoding request bodies: fast if they are valid, thorough if not.
 
-A body is decoded once, straight into its struct. Only when that fails is it looked at again, field
-by field, so that the answer can name every field that is wrong and not merely the first.
-Fields that the server does not know are passed over here; ``unknown_members.py`` looks for them.
+A body is decoded once, directly into its struct. Only if that fails is it checked again, field by
+field, so that the error names every invalid field and not just the first. Unknown fields are
+ignored here; ``unknown_members.py`` finds them.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ MAX_VALUES: Final = 1_000_000
 """How many objects and lists, and values in all, the fields of one write may hold."""
 
 MAX_UNPAUSED_BYTES: Final = 128 * 1024
-"""Bytes of JSON that are decoded without a pause: some milliseconds, whatever they hold."""
+"""The largest JSON, in bytes, that is decoded without a pause: it takes some milliseconds."""
 
 S = TypeVar("S", bound=msgspec.Struct)
 
@@ -45,7 +45,7 @@ NO_DETAILS: Final = msgspec.Raw(b"null")
 
 
 class Envelope(msgspec.Struct, gc=False):
-    """What stands around the fields of a request: its key, in bulk its type, and ``details``."""
+    """The members around the fields of a request: its key, its bulk type and ``details``."""
 
     item_type: Any = msgspec.field(name="_type", default=None)
     idempotency_key: Any = None
@@ -53,7 +53,7 @@ class Envelope(msgspec.Struct, gc=False):
 
 
 def read_envelope(document: bytes) -> Envelope:
-    """What stands around the fields of a request.
+    """Return the members around the fields of a request.
 
     Raises:
         BadRequest: it is not JSON, not an object, or nested too deeply.
@@ -63,7 +63,7 @@ def read_envelope(document: bytes) -> Envelope:
 
 
 def read_object(document: bytes) -> dict[str, Any]:
-    """A JSON object.
+    """Decode a JSON object.
 
     Raises:
         BadRequest: it is not JSON, not an object, or nested too deeply.
@@ -73,11 +73,11 @@ def read_object(document: bytes) -> dict[str, Any]:
 
 
 def read_members(document: bytes) -> dict[str, msgspec.Raw]:
-    """The members of a JSON object, each as it stands.
+    """Decode a JSON object, leaving its members undecoded.
 
     Raises:
         BadRequest: it is not JSON, or nested too deeply.
-        ValidationFailed: it is something else than an object.
+        ValidationFailed: it is not an object.
     """
     try:
         members: dict[str, msgspec.Raw] = _decoder(_MEMBERS).decode(document)
@@ -89,7 +89,7 @@ def read_members(document: bytes) -> dict[str, msgspec.Raw]:
 
 
 def read_body(document: bytes, kind: type[S]) -> S:
-    """The fields of a request.
+    """Decode the fields of a request.
 
     Raises:
         BadRequest: they are not JSON, not an object, or nested too deeply.
@@ -109,12 +109,12 @@ def read_body(document: bytes, kind: type[S]) -> S:
 
 
 async def read_large_body(document: bytes, kind: type[S], work: Work) -> S:
-    """The fields of a request of any size, decoded in pieces so that others have their turn.
+    """Decode the fields of a large request in pieces, so that other requests run between.
 
     Raises:
         BadRequest: they are not JSON, not an object, or nested too deeply.
         ValidationFailed: fields are missing or wrong; all of them are named.
-        ClientDisconnected: nobody waits for the answer any more.
+        ClientDisconnected: the client has disconnected.
     """
     _check_values(document)
     try:
@@ -133,14 +133,14 @@ async def read_large_body(document: bytes, kind: type[S], work: Work) -> S:
 
 
 def _check_values(document: bytes) -> None:
-    """Refuse what would take tens of times its size once it is decoded.
+    """Reject a body that would take tens of times its size once decoded.
 
     Raises:
-        BadRequest: it would.
+        BadRequest: it has too many containers or values.
     """
     if _containers(document) <= MAX_CONTAINERS and document.count(b",") <= MAX_VALUES:
         return
-    # Texts may hold as many of these as they like.
+    # Brackets and commas inside strings do not count.
     unescaped = document.replace(b"\\\\", b"").replace(b'\\"', b"")
     document = b"".join(unescaped.split(b'"')[::2])
     if _containers(document) > MAX_CONTAINERS:
@@ -154,7 +154,7 @@ def _containers(document: bytes) -> int:
 
 
 async def _in_pieces(document: bytes | msgspec.Raw, depth: int, work: Work) -> Any:
-    """Decode JSON level by level, until what is left of it is small enough to be decoded whole."""
+    """Decode JSON level by level, until each part is small enough to be decoded whole."""
     if work.is_due():
         await work.pause()
     size = memoryview(document).nbytes
@@ -174,29 +174,29 @@ async def _in_pieces(document: bytes | msgspec.Raw, depth: int, work: Work) -> A
 
 
 def check_depth(document: bytes, max_depth: int = MAX_DEPTH) -> None:
-    """Refuse JSON that is nested too deeply.
+    """Reject JSON that is nested too deeply.
 
     Raises:
-        BadRequest: it is.
+        BadRequest: it exceeds ``max_depth`` levels.
     """
-    # Finding the few brackets that there mostly are is faster than counting over every byte.
+    # Most bodies have few brackets; finding those is faster than scanning every byte.
     if max_depth == MAX_DEPTH and _has_few(document, b"{") and _has_few(document, b"["):
         return
     brackets = _STRINGS.sub(b"", document).translate(_ONE_KIND, _NO_BRACKETS)
-    # Each pass takes away the innermost brackets, which is all that most bodies have.
+    # Each pass removes the innermost brackets, which is enough for most bodies.
     passes = min(_USUAL_DEPTH, max_depth)
     for _ in range(passes):
         brackets = brackets.replace(b"[]", b"")
         if not brackets:
             return
-    # The others are walked once, so that the time does not depend on the depth.
+    # The rest is scanned once, so that the time does not depend on the depth.
     levels = accumulate(memoryview(brackets.translate(_STEPS)).cast("b"))
     if max(levels, default=0) > max_depth - passes:
         raise _too_deep()
 
 
 def _has_few(document: bytes, bracket: bytes) -> bool:
-    """Whether a bracket comes so seldom that it cannot be nested too deeply."""
+    """Return whether a bracket occurs too rarely to be nested too deeply."""
     place = document.find(bracket)
     for _ in range(MAX_DEPTH // 2):
         if place < 0:

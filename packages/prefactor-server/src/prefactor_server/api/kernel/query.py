@@ -1,9 +1,8 @@
-"""Reading query parameters.
+"""Parsing query parameters.
 
-One that an operation does not know is refused, and the answer names those it knows: a filter that
-is silently ignored gives wrong answers. Only what changes nothing is let through: ``include_*``
-asks for more than there is, and some clients always send their account or a key. (The key counts
-where something is deleted.)
+An unknown parameter is rejected, and the error names the known ones, because a silently ignored
+filter gives wrong answers. Harmless ones are accepted: ``include_*``, and the account or the
+idempotency key that some clients always send. (The key is used by deletions.)
 """
 
 from __future__ import annotations
@@ -25,11 +24,11 @@ _FLAGS: Final = {"true": True, "1": True, "false": False, "0": False}
 def read_query(
     query_string: bytes, known: Sequence[Parameter], principal: Principal
 ) -> dict[str, str]:
-    """The parameters of a request's query.
+    """Return the parameters of a request's query.
 
     Raises:
-        BadRequest: one is unknown, comes twice or is not UTF-8.
-        NotPermitted: another account is asked for.
+        BadRequest: a parameter is unknown, duplicate or not UTF-8.
+        NotPermitted: the account is not the caller's.
     """
     if not query_string:
         return {}
@@ -43,12 +42,12 @@ def read_query(
 def read_item_query(
     fields: Mapping[str, Any], known: Sequence[Parameter], principal: Principal
 ) -> dict[str, str]:
-    """The parameters of an item of a bulk request, which may nest what a query has in brackets.
+    """Return the parameters of a bulk item, which may be nested instead of bracketed.
 
     Raises:
-        BadRequest: one is unknown, or is given both nested and in brackets.
-        ValidationFailed: one cannot be a parameter.
-        NotPermitted: another account is asked for.
+        BadRequest: a parameter is unknown, or is given both nested and bracketed.
+        ValidationFailed: a value has a type that no parameter has.
+        NotPermitted: the account is not the caller's.
     """
     return _check_query(tuple(_flattened(fields)), known, principal)
 
@@ -56,7 +55,7 @@ def read_item_query(
 def _check_query(
     pairs: Sequence[tuple[str, str]], known: Sequence[Parameter], principal: Principal
 ) -> dict[str, str]:
-    """The same parameters by name, if each is given once and the operation knows it."""
+    """Return the parameters by name, each known and given once."""
     if "\0" in "".join([part for pair in pairs for part in pair]):
         raise BadRequest("The query holds a NUL")
     query = dict(pairs)
@@ -74,20 +73,20 @@ def _check_query(
 
 
 def check_account(account_id: str | None, principal: Principal) -> None:
-    """Refuse a request about another account than the caller's.
+    """Reject a request about an account other than the caller's.
 
     Raises:
-        NotPermitted: it is.
+        NotPermitted: the account is not the caller's.
     """
     if account_id not in (None, principal.account_id):
         raise NotPermitted("The token belongs to another account than account_id")
 
 
 def flag(query: Mapping[str, str], name: str) -> bool:
-    """A parameter that is true or false, and false when it does not come.
+    """Return a boolean parameter, defaulting to false.
 
     Raises:
-        ValidationFailed: it is neither.
+        ValidationFailed: it is neither true nor false.
     """
     text = query.get(name, "false")
     if text not in _FLAGS:
@@ -96,17 +95,17 @@ def flag(query: Mapping[str, str], name: str) -> bool:
 
 
 def flag_unless_false(query: Mapping[str, str], name: str) -> bool:
-    """Return whether a parameter does not say false. Nothing that it may say fails."""
+    """Return a boolean parameter, where any value but false counts as true."""
     return _FLAGS.get(query.get(name, "true"), True)
 
 
 def whole_number(
     query: Mapping[str, str], name: str, default: int, lowest: int, highest: int
 ) -> int:
-    """Return a parameter that is a whole number in plain digits, or its default.
+    """Return a whole number in ASCII digits, or the default.
 
     Raises:
-        ValidationFailed: it is not one, or it is out of range.
+        ValidationFailed: it is not a whole number, or is out of range.
     """
     text = query.get(name)
     if text is None:
@@ -118,10 +117,10 @@ def whole_number(
 
 
 def time(name: str, text: str) -> int:
-    """A parameter that is a timestamp.
+    """Parse a timestamp.
 
     Raises:
-        ValidationFailed: it is none.
+        ValidationFailed: it is not an ISO 8601 timestamp.
     """
     try:
         return parse_time(text)
@@ -133,7 +132,7 @@ def time(name: str, text: str) -> int:
 
 
 def one_of(*words: str) -> Callable[[str, str], str]:
-    """A reader of a parameter that is one of some words."""
+    """Return a parser that accepts only these words."""
 
     def read(name: str, text: str) -> str:
         if text not in words:

@@ -1,9 +1,9 @@
-"""Finding the members of a request that nothing understands.
+"""Finding unknown members in a request.
 
-Whoever administers an account has to hear that a member of a request means nothing here, because
-the write would otherwise succeed and be a different one. What answers show is accepted: clients
-change what they have read and send all of it back. Telemetry is not looked at: newer clients send
-more than older servers know, and a run is worth more than its spelling.
+Operations that administer an account reject unknown members, because the write would otherwise
+succeed with a different meaning. Members that responses show are accepted, because clients change
+what they have read and send all of it back. Telemetry is not checked: newer clients send more than
+older servers know, and losing a run is worse than ignoring a field.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ def unknown_members(
     value: Mapping[str, Any],
     accepted: Collection[str] = _NOTHING,
 ) -> FieldErrors:
-    """The members of a request that nothing understands, nested as they stand.
+    """Return errors for the unknown members of a request, nested like the request.
 
     Args:
-        kind: what the request holds.
-        shown: the type of what answers show of it, whose members are accepted as well.
+        kind: the type of the request.
+        shown: the type that responses show, whose members are accepted as well.
         value: the request.
-        accepted: further members, of older clients and of what stands around the fields.
+        accepted: further accepted members, of older clients or of the envelope.
     """
     fields, response_fields = _fields(kind), _shown_fields(shown)
     errors: dict[str, FieldError | FieldErrors] = {}
@@ -49,7 +49,7 @@ def unknown_members(
 
 
 def merged(one: FieldErrors, other: FieldErrors) -> FieldErrors:
-    """The errors of both; of two about the same field, the first."""
+    """Merge the errors of both; for the same field, ``one`` takes precedence."""
     both = dict(other)
     for name, error in one.items():
         existing = both.get(name)
@@ -61,8 +61,8 @@ def merged(one: FieldErrors, other: FieldErrors) -> FieldErrors:
 
 
 def _nested_errors(kind: object, shown: object, value: object) -> FieldErrors:
-    """What is unknown in the value of a member: an object, a list or a map of objects."""
-    # What is stored as it came is not typed; what answers show of it is.
+    """Return the unknown members inside an object, a list or a map of objects."""
+    # A field that is stored unchanged is untyped, but its view in responses is typed.
     declared = _struct_of(kind) or _struct_of(shown)
     if declared is None:
         return {}
@@ -97,7 +97,7 @@ def _shown_fields(shown: object) -> Mapping[str, Any]:
 
 
 def _struct_of(kind: object) -> _Struct | None:
-    """The struct that a type is, or holds as an entry, in any of its forms."""
+    """Return the struct that a type is or contains, or None."""
     for member in union_members(kind):
         if isinstance(member, type) and issubclass(member, msgspec.Struct):
             return member
