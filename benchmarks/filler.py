@@ -18,7 +18,7 @@ from loadgen import TEXT, TOKEN
 from prefactor_server.bootstrap import bootstrap
 from prefactor_server.commands.agent_instance_register import (
     DeclaredSchema,
-    FreshIds,
+    NewIds,
     RegisterInstance,
     SchemaContent,
 )
@@ -90,11 +90,11 @@ class Filler:
             environment_id=None,
             metadata=None,
             schema=schema,
-            nameless=schema,
+            empty_schema=schema,
             update_current_version=True,
             purpose="live",
             external_identifier=None,
-            fresh=FreshIds(self._fresh(), self._fresh(), self._fresh(), self._fresh()),
+            new_ids=NewIds(self._fresh(), self._fresh(), self._fresh(), self._fresh()),
             create_agent=True,
         )
         await self._writer.submit([register], 1)

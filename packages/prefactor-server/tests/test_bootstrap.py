@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 from database import Database
+from pfids import partition_of
 from rows import NOW, register, request
 
 from prefactor_server.bootstrap import bootstrap, check_given_token
 from prefactor_server.commands.writer import Writer
 from prefactor_server.domain.api_token import hash_token, looks_mistyped, make_token
 from prefactor_server.domain.errors import SettingError
-from prefactor_server.domain.pfid import PfidMaker, partition_of
+from prefactor_server.domain.pfid import PfidMaker
 from prefactor_server.storage.sqlite.backend import SqliteStorage
 
 OWN = "a-token-of-my-own"

@@ -184,7 +184,7 @@ def _assemble(
 ) -> ASGIApp:
     """Build the ASGI application: the API and the operational pages."""
     api = create_api(
-        Reader.over(storage),
+        Reader.for_storage(storage),
         writer,
         now_us=now_us,
         random_bytes=os.urandom,

@@ -126,7 +126,7 @@ class Twins:
 
     def seen(self, run_id: str, span_id: str, answer: Any, *untold: str) -> dict[str, Any]:
         """Everything that can be read of a span and its run, but what is its own by nature."""
-        reader = Reader.over(self.api.storage)
+        reader = Reader.for_storage(self.api.storage)
         record = self.api.do(reader.agent_spans.show(self.principal, span_id))
         listed = self.call(
             "GET",

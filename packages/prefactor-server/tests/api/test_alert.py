@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rows import instance
 
-from prefactor_server.domain.alert import Alert, page_of
+from prefactor_server.domain.alert import Alert, paginate_alerts
 from prefactor_server.domain.listing import Cursor, Listing, Sort, write_cursor
 
 TYPES = [
@@ -119,13 +119,13 @@ def test_a_walk_passes_every_alert_once(
     run = instance()
     alerts = [Alert(f"a{n}", "run_failed", at, run) for n, at in enumerate(times)]
     listing = Listing(sort=Sort("at" if by_time else "id", descending), page_size=size)
-    walked, page = list[Alert](), page_of(alerts, listing)
+    walked, page = list[Alert](), paginate_alerts(alerts, listing)
     walked += page.rows
     while page.next is not None:
-        page = page_of(alerts, listing._replace(after=page.next))
+        page = paginate_alerts(alerts, listing._replace(after=page.next))
         walked += page.rows
 
-    assert walked == list(page_of(alerts, listing._replace(page_size=100)).rows)
+    assert walked == list(paginate_alerts(alerts, listing._replace(page_size=100)).rows)
     assert sorted(walked) == sorted(alerts)
 
 

@@ -3,8 +3,9 @@
 from typing import Any
 
 import pytest
+from pfids import partition_of
 
-from prefactor_server.domain.pfid import is_pfid, partition_of
+from prefactor_server.domain.pfid import is_pfid
 
 
 @pytest.mark.parametrize(

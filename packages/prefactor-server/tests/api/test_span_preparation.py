@@ -25,7 +25,7 @@ async def test_spans_of_a_bulk_are_read_at_once(door: Any) -> None:
     run = await door.run()
     spans = [await door.span(run, payload={"number": number}) for number in range(5)]
     storage: Any = Counted(door.storage)
-    span_preparer, pending = SpanPreparer(Reader.over(storage)), PendingWrites()
+    span_preparer, pending = SpanPreparer(Reader.for_storage(storage)), PendingWrites()
     caller, elsewhere = principal(run["account_id"]), deployed("a", "e", run["account_id"])
     ids = [*(span["id"] for span in spans), "unknown"]
 

@@ -41,7 +41,7 @@ async def registered(database: Database, run_id: str = "run") -> AgentInstance:
 async def test_a_span_is_stored_as_it_was_found(database: Database) -> None:
     """A span keeps what it was created with and what was found out about its payloads."""
     run = await registered(database)
-    facts = SpanFacts("Title", False, "bad", "", "did it", Usage(1, 2, 3, "m", "t", None))
+    facts = SpanFacts("Title", False, "bad", "", "did it", Usage(1, 2, 3, "m", "t"))
     span = await database.do(
         create_span(
             "s",
@@ -170,7 +170,7 @@ async def test_a_finish_without_facts_is_prepared_again(database: Database) -> N
 async def test_a_finish_sets_what_is_known_last(database: Database, together: bool) -> None:
     """A finished span has its end, its result and what was found in it, and is counted anew."""
     run = await registered(database)
-    facts = SpanFacts("Title", True, None, "wrong", "sum", Usage(1, 2, 3, "m", "t", None))
+    facts = SpanFacts("Title", True, None, "wrong", "sum", Usage(1, 2, 3, "m", "t"))
     end = finish_span("a", "failed", payloads=(result("a"),), result_size=11, facts=facts)
     if together:
         await database.submit(create_span("a", run), end)

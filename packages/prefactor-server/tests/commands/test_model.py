@@ -253,7 +253,7 @@ async def write(
 def test_batches_change_nothing(template: Path, steps: list[Step], sizes: list[int]) -> None:
     """Commands end in the same rows and answers one per commit and in any batches."""
     first = register("r0", schema=schema("s"))
-    version = first.fresh.schema_version
+    version = first.new_ids.schema_version
     commands = [first, *(command(step, at, version) for at, step in enumerate(steps))]
 
     one_by_one = asyncio.run(write(template, commands, [1]))

@@ -44,8 +44,8 @@ def test_a_retired_agent_cannot_register() -> None:
 
 def test_both_names_of_an_agent_are_handles() -> None:
     """An agent is found by its id and, when it has one, by its external identifier."""
-    assert AGENT.handles() == (("a",),)
-    assert AGENT._replace(external_identifier="a").handles() == (
+    assert AGENT.lookup_keys() == (("a",),)
+    assert AGENT._replace(external_identifier="a").lookup_keys() == (
         ("a",),
         by_external_identifier("a"),
     )

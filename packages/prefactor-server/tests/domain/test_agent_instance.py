@@ -80,8 +80,8 @@ def test_the_two_tables_cover_every_pair() -> None:
 
 def test_a_run_is_found_by_its_external_identifier_within_its_agent() -> None:
     """A run has a second handle exactly when it has an external identifier."""
-    assert instance().handles() == (("run-1",),)
-    assert instance(external_identifier="x").handles() == (
+    assert instance().lookup_keys() == (("run-1",),)
+    assert instance(external_identifier="x").lookup_keys() == (
         ("run-1",),
         ("agent-1", "external_identifier", "x"),
     )

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from prefactor_server.domain.agent_instance_skeleton import (
     PARENT_MISSING,
     SpanOutline,
-    skeleton_of,
+    build_skeleton,
 )
 from prefactor_server.domain.agent_span import UNREGISTERED_TYPE
 
@@ -35,7 +35,7 @@ def test_every_span_is_there_once_behind_its_parent(
     spans: list[SpanOutline], run_started_at: int | None
 ) -> None:
     """Any parents make a forest of all spans, which keeps each parent but one of each circle."""
-    columns = skeleton_of(spans, run_started_at).columns
+    columns = build_skeleton(spans, run_started_at).columns
     by_id = {span.id: span for span in spans}
 
     assert sorted(columns.id) == sorted(by_id)
@@ -69,9 +69,9 @@ def test_the_order_is_that_of_the_tree_however_spans_are_read(
     """Reading the same spans in another order gives the same skeleton, siblings by their starts."""
     shuffled = list(spans)
     random.shuffle(shuffled)
-    columns = skeleton_of(spans, None).columns
+    columns = build_skeleton(spans, None).columns
 
-    assert skeleton_of(shuffled, None).columns == columns
+    assert build_skeleton(shuffled, None).columns == columns
     for parent in {*columns.parent}:
         siblings = [
             (at is None, at, span_id)
@@ -91,7 +91,7 @@ def test_a_tree_is_written_depth_first() -> None:
         outline("waiting", "root", None),
     ]
 
-    columns = skeleton_of(spans, None).columns
+    columns = build_skeleton(spans, None).columns
 
     assert columns.id == ["root", "early", "below-early", "late", "waiting"]
     assert columns.parent == [None, 0, 1, 0, 0]
@@ -107,7 +107,7 @@ def test_a_circle_begins_with_its_first_span() -> None:
         outline("itself", "itself", 4),
     ]
 
-    columns = skeleton_of(spans, None).columns
+    columns = build_skeleton(spans, None).columns
 
     assert columns.id == ["b", "hanging", "c", "a", "itself"]
     assert columns.parent == [None, 0, 0, 2, None]
@@ -118,7 +118,7 @@ def test_a_chain_may_be_longer_than_the_stack() -> None:
     """A hundred thousand spans, each below the one before, are no deeper than one."""
     spans = [outline(f"s{n}", f"s{n - 1}" if n else None, n) for n in range(100_000)]
 
-    columns = skeleton_of(spans, None).columns
+    columns = build_skeleton(spans, None).columns
 
     assert columns.parent == [None, *range(99_999)]
 
@@ -131,13 +131,13 @@ def test_times_count_from_the_first_start() -> None:
         outline("c", at=None, finished_at=150),
     ]
 
-    early, late, nothing = (skeleton_of(spans, at) for at in (70, 110, None))
+    early, late, nothing = (build_skeleton(spans, at) for at in (70, 110, None))
 
     assert [one.origin for one in (early, late, nothing)] == [70, 100, 100]
     assert early.columns.started_at == [30, 60, None]
     assert late.columns.started_at == nothing.columns.started_at == [0, 30, None]
     assert early.columns.duration == [-10, 10, None]
-    assert skeleton_of([], None).origin is None
+    assert build_skeleton([], None).origin is None
 
 
 def test_types_are_named_once() -> None:
@@ -148,7 +148,7 @@ def test_types_are_named_once() -> None:
         outline("c", at=3, schema_name="llm", schema_title="Model"),
     ]
 
-    skeleton = skeleton_of(spans, None)
+    skeleton = build_skeleton(spans, None)
 
     assert skeleton.schemas == [("llm", "Model"), ("tool", None)]
     assert skeleton.columns.schema == [0, 1, 0]

@@ -34,4 +34,4 @@ def test_each_name_has_what_was_said_last(said: list[tuple[str, QualityEntry | N
     assert quality.entries() == expected
     assert (quality.id, quality.account_id, quality.inserted_at) == ("run", "account", 1)
     assert quality.updated_at == len(said) + 1
-    assert quality.handles() == (("run",),)
+    assert quality.lookup_keys() == (("run",),)

@@ -10,8 +10,8 @@ from prefactor_server.domain.errors import NotFound, ValidationFailed
 from prefactor_server.domain.risk import ACTIONS, CATEGORIES
 from prefactor_server.domain.risk_profile import (
     RiskProfile,
-    existing,
     multipliers_document,
+    require_profile,
     thresholds_document,
     weights_document,
 )
@@ -68,7 +68,7 @@ def test_a_deleted_profile_is_not_there() -> None:
     """A deleted profile is as little there as one that never was."""
     there = profile()
 
-    assert existing(there, "p") is there
+    assert require_profile(there, "p") is there
     for gone in (None, profile(deleted_at=2)):
         with pytest.raises(NotFound, match="'p'"):
-            existing(gone, "p")
+            require_profile(gone, "p")

@@ -114,13 +114,6 @@ def test_the_name_of_any_other_span_is_not_a_tool(name: str) -> None:
     assert extract_usage({"tool": "search"}, None, name).tool_name == "search"
 
 
-def test_the_type_of_an_error_is_read() -> None:
-    """The error type is found in the result first, then in the payload."""
-    payload = {"error": {"error_type": "Timeout", "message": "x"}}
-    assert extract_usage(payload).error_type == "Timeout"
-    assert extract_usage(payload, {"error": {"error_type": "Reset"}}).error_type == "Reset"
-
-
 @pytest.mark.parametrize(
     "payload",
     [
@@ -141,5 +134,5 @@ def test_any_json_is_read_without_an_error(payload: object, result: object, name
     found = extract_usage(payload, result, name)
     for count in (found.prompt_tokens, found.completion_tokens, found.total_tokens):
         assert count is None or (type(count) is int and 0 <= count <= MAX_COUNT)
-    for text in (found.model, found.tool_name, found.error_type):
+    for text in (found.model, found.tool_name):
         assert text is None or (0 < len(text) <= MAX_TEXT and text.isprintable())

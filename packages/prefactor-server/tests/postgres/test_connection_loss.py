@@ -93,7 +93,7 @@ def own_server() -> Iterator[PostgresServer]:
 async def prepared(server: PostgresServer) -> tuple[PostgresDatabase, PostgresStorage, Any]:
     """A database with two accounts and a started run."""
     database = PostgresDatabase(server.create_database("prefactor"))
-    storage = await database.open(patience_seconds=30)
+    storage = await database.open(retry_seconds=30)
     await fill(storage, database.url)
     run = await do(storage, register("run-1"))
     return database, storage, await do(storage, start(run.id))
@@ -162,7 +162,7 @@ async def test_a_database_that_stays_away(own_server: PostgresServer) -> None:
     """Writes and reads are refused with a clear message while the database is away, then go on."""
     database, storage, run = await prepared(own_server)
     await storage.close()
-    storage = await database.open(patience_seconds=0.2)
+    storage = await database.open(retry_seconds=0.2)
     own_server.stop()
 
     with pytest.raises(Unavailable, match="cannot be reached: nothing was stored"):
@@ -184,7 +184,7 @@ async def test_an_outcome_that_stays_unknown(own_server: PostgresServer) -> None
     database, opened, run = await prepared(own_server)
     await opened.close()
     async with lossy(database.url) as (proxy, url):
-        storage = await PostgresStorage.open(url, patience_seconds=0.3)
+        storage = await PostgresStorage.open(url, retry_seconds=0.3)
         submissions = [Submission((create_span("s", run),), 1)]
 
         def decide(snapshots: Mapping[str, Snapshot]) -> list[list[Outcome]]:

@@ -167,7 +167,7 @@ def _version(version_id: str, newest: str | None = None, named: str | None = Non
         VersionMetadata(external_identifier="v1"),
         named,
         newest,
-        schema("nameless"),
+        schema("empty_schema"),
         f"schema-of-{version_id}",
     )
 
@@ -201,5 +201,5 @@ async def test_what_another_server_deletes_is_not_used(
 
 
 async def _rows(storage: PostgresStorage, sql: str) -> list[tuple[object, ...]]:
-    records = await storage._reading.repeatedly(lambda connection: connection.fetch(sql))
+    records = await storage._reading.run(lambda connection: connection.fetch(sql))
     return [tuple(record) for record in records]

@@ -58,7 +58,7 @@ def postgres(url: str) -> Iterator[Subject]:
         return opened[0]
 
     async def query(sql: str) -> list[tuple[Any, ...]]:
-        records = await opened[0]._writing.repeatedly(lambda connection: connection.fetch(sql))
+        records = await opened[0]._writing.run(lambda connection: connection.fetch(sql))
         return [tuple(record) for record in records]
 
     replica = Replica(opening)

@@ -11,7 +11,7 @@ from prefactor_server.storage.postgres.backend import PostgresStorage
 from prefactor_server.storage.postgres.connection import DatabaseServerError, connect
 from prefactor_server.storage.postgres.migrate import all_migrations, migrate, pending_migrations
 from prefactor_server.storage.postgres.tables import ATTACHMENTS, COUNTERS, TABLES, column_types
-from prefactor_server.storage.postgres.write_function import write_program
+from prefactor_server.storage.postgres.write_function import write_function
 
 COLUMNS = """
 SELECT column_name, data_type FROM information_schema.columns
@@ -101,7 +101,7 @@ async def test_texts_compare_by_byte(database: PostgresDatabase) -> None:
 
 async def test_servers_of_two_versions_write_side_by_side(database: PostgresDatabase) -> None:
     """The function of another version stays in place when this version adds its own."""
-    mine = write_program().schema
+    mine = write_function().schema
     await database.rows(f"ALTER SCHEMA {mine} RENAME TO prefactor_write_of_another_version")
 
     storage = await database.open()

@@ -16,11 +16,11 @@ from prefactor_server.domain.agent_version import AgentVersion
 from prefactor_server.domain.listing import Cursor, Filter, Listing, Sort
 from prefactor_server.storage import listing as listing_sql
 from prefactor_server.storage.base import Needs, Registration
-from prefactor_server.storage.postgres import maintain, read, tables
+from prefactor_server.storage.postgres import maintenance, read, tables
 from prefactor_server.storage.postgres.backend import PostgresStorage
 from prefactor_server.storage.postgres.load import query_for
-from prefactor_server.storage.postgres.plan_cache import LONGEST, PlanRenewal
-from prefactor_server.storage.postgres.write_function import write_program
+from prefactor_server.storage.postgres.plan_cache import MAX_PLAN_SECONDS, PlanRenewal
+from prefactor_server.storage.postgres.write_function import write_function
 
 SPANS = f"""
 INSERT INTO agent_span (id, account_id, agent_id, environment_id, agent_instance_id, schema_name,
@@ -86,7 +86,7 @@ _ARGUMENT = re.compile(r"unnest\((\w+)\)")
 
 async def test_writing_reads_no_table_whole(filled: PostgresStorage) -> None:
     """Every statement of the function that writes a batch finds what it changes by index."""
-    program = write_program()
+    program = write_function()
     body = program.script.split("BEGIN", 1)[1]
     statements = re.findall(r"^((?:UPDATE|SELECT count)\b.*?);$", body, re.DOTALL | re.MULTILINE)
     plans = list[str]()
@@ -118,7 +118,7 @@ def test_plans_are_renewed_as_tables_grow() -> None:
 
     renewed = [use for use in range(20) if renewal.is_due(7)]
     assert renewed == [1, 2, 4, 8, 16]
-    now[0] += LONGEST
+    now[0] += MAX_PLAN_SECONDS
     assert renewal.is_due(7)
     assert not renewal.is_due(7)
     renewal.forget(7)
@@ -183,7 +183,7 @@ async def test_a_skeleton_is_read_by_index(filled: PostgresStorage) -> None:
     assert "agent_span_of_instance" in plan
 
 
-@pytest.mark.parametrize("sql", [maintain._FORGET_KEYS, maintain._FORGET_RECEIPTS])
+@pytest.mark.parametrize("sql", [maintenance._FORGET_KEYS, maintenance._FORGET_RECEIPTS])
 async def test_pruning_reads_no_table_whole(sql: str, filled: PostgresStorage) -> None:
     """What is old is found by its age."""
     values = (NOW, 100) if "$2" in sql else (100,)

@@ -19,7 +19,7 @@ from prefactor_server.storage.postgres.backend import PostgresStorage
 @pytest_asyncio.fixture
 async def storage(database: PostgresDatabase) -> AsyncIterator[PostgresStorage]:
     """A server's storage that waits for a moment only."""
-    opened = await database.open(patience_seconds=1)
+    opened = await database.open(retry_seconds=1)
     await do(opened, register("run-1"))
     await opened.instance(ACCOUNT, "run-1")
     yield opened

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from prefactor_server.domain.api_token import Principal
 from prefactor_server.domain.listing import Filter, Listing
-from prefactor_server.queries.visibility import within_sight
+from prefactor_server.queries.visibility import scoped_to
 
 ACCOUNT = Principal("token", "account", 0, "account", None, None, None)
 DEPLOYMENT = Principal("token", "account", 0, "agent_deployment", "a", "e", "d")
@@ -17,21 +17,23 @@ def test_an_account_token_sees_everything(agent_id: str, environment_id: str) ->
     """Nothing of its account is hidden from an account token, and its lists are left alone."""
     listing = Listing(filters=(Filter("status", "=", "active"),))
 
-    assert ACCOUNT.sees(agent_id, environment_id)
-    assert within_sight(ACCOUNT, listing) is listing
+    assert ACCOUNT.can_see(agent_id, environment_id)
+    assert scoped_to(ACCOUNT, listing) is listing
 
 
 @given(NAMES, NAMES)
 def test_a_deployment_token_sees_its_own_alone(agent_id: str, environment_id: str) -> None:
     """A deployment token sees its agent in its environment, and no other pair of the two."""
-    assert DEPLOYMENT.sees(agent_id, environment_id) == ((agent_id, environment_id) == ("a", "e"))
+    assert DEPLOYMENT.can_see(agent_id, environment_id) == (
+        (agent_id, environment_id) == ("a", "e")
+    )
 
 
 def test_a_list_is_narrowed_and_nothing_else() -> None:
     """What a deployment token may not see is filtered out, on top of what it filters itself."""
     listing = Listing(filters=(Filter("agent_id", "=", "other"),), offset=3)
 
-    narrowed = within_sight(DEPLOYMENT, listing)
+    narrowed = scoped_to(DEPLOYMENT, listing)
 
     assert narrowed.filters[0] == listing.filters[0]
     assert set(narrowed.filters[1:]) == {

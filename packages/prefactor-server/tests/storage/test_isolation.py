@@ -12,7 +12,7 @@ from rows import (
     ACCOUNT,
     NOW,
     OTHER_ACCOUNT,
-    FreshIds,
+    NewIds,
     create_agent,
     create_span,
     payload,
@@ -36,7 +36,7 @@ from prefactor_server.storage.sqlite.connection import open_reader
 from prefactor_server.storage.sqlite.load import load
 
 ACCOUNTS = (ACCOUNT, OTHER_ACCOUNT)
-IDS = FreshIds("agent", "schema", "version", "deployment")
+IDS = NewIds("agent", "schema", "version", "deployment")
 
 
 async def fill(path: Path) -> None:
@@ -49,7 +49,7 @@ async def fill(path: Path) -> None:
         await database.submit(
             CreateToken(asked, token, None, None, "unused"),
             create_agent("agent-1", "name", request=asked),
-            register("run", "name", request=asked, schema=declared, fresh=IDS),
+            register("run", "name", request=asked, schema=declared, new_ids=IDS),
         )
         run = await database.run("run", account_id)
         caller = {"request": request(account_id), "principal": principal(account_id)}

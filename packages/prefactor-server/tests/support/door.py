@@ -237,7 +237,7 @@ async def open_door(
     await bootstrap(storage, TOKEN, ids=ids, now=clock(), random_bytes=os.urandom)
     writer = Writer(storage, max_queue_bytes=64 * 1024 * 1024, concurrency=storage.concurrency)
     api = create_api(
-        Reader.over(storage),
+        Reader.for_storage(storage),
         writer,
         now_us=clock,
         random_bytes=os.urandom,

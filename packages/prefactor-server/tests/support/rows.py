@@ -11,7 +11,7 @@ from prefactor_server.commands.agent_instance import (
 )
 from prefactor_server.commands.agent_instance_register import (
     DeclaredSchema,
-    FreshIds,
+    NewIds,
     RegisterInstance,
     VersionMetadata,
 )
@@ -155,11 +155,11 @@ def register(run_id: str, agent_ref: str = "my-agent", **given: Any) -> Register
             "environment_id": None,
             "metadata": None,
             "schema": None,
-            "nameless": schema("nameless", account_id),
+            "empty_schema": schema("empty_schema", account_id),
             "update_current_version": True,
             "purpose": "live",
             "external_identifier": None,
-            "fresh": FreshIds(fresh("agent"), fresh("schema"), fresh("version"), fresh("deploy")),
+            "new_ids": NewIds(fresh("agent"), fresh("schema"), fresh("version"), fresh("deploy")),
             "create_agent": True,
             **given,
         }

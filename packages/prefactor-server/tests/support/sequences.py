@@ -23,7 +23,7 @@ from rows import (
 )
 
 from prefactor_server.commands.agent_deployment import CreateDeployment, DeleteDeployment
-from prefactor_server.commands.agent_instance_register import FreshIds
+from prefactor_server.commands.agent_instance_register import NewIds
 from prefactor_server.commands.base import Command, Done, Outcome, Refused, Stale
 from prefactor_server.commands.environment import DeleteEnvironment
 from prefactor_server.domain.agent_span import PARAMS, RESULT
@@ -98,7 +98,7 @@ def _command(account_id: str, step: Step, at: int) -> Command:  # noqa: PLR0911 
                 metadata=metadata(version),
                 schema=schema(content, account_id),
                 external_identifier=external or None,
-                fresh=FreshIds(
+                new_ids=NewIds(
                     f"agent-{at}",
                     f"schema-{at}" if at else SCHEMA_VERSION,
                     f"version-{at}",

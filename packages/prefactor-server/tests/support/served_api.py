@@ -87,7 +87,7 @@ class ServedApi:
         storage = await opening()
         writer = Writer(storage, max_queue_bytes=64 * 1024 * 1024)
         api = create_api(
-            Reader.over(storage),
+            Reader.for_storage(storage),
             writer,
             now_us=self._ticks.__next__,
             random_bytes=os.urandom,

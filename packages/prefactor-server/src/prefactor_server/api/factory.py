@@ -32,7 +32,7 @@ def create_api(
     """Create the ASGI application for everything under ``/api/v1``.
 
     Args:
-        reader: executes the reads, as ``Reader.over(storage)`` creates it.
+        reader: executes the reads, as ``Reader.for_storage(storage)`` creates it.
         writer: executes the writes. The caller closes it.
         now_us: the clock, in microseconds since 1970.
         random_bytes: the source of random bytes for ids, such as ``os.urandom``.

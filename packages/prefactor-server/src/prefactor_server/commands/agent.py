@@ -97,7 +97,7 @@ class UpdateAgent(NamedTuple):
 
     def decide(self, snapshot: Snapshot) -> Decision:
         """The agent as it is to be, and its deployment if that changes."""
-        agent = existing_agent(snapshot, self.ref)
+        agent = require_agent(snapshot, self.ref)
         given_profile = self.given.get("risk_profile_id")
         # Who reads an agent and writes it back must not stumble over a profile deleted meanwhile.
         if given_profile != agent.risk_profile_id:
@@ -120,7 +120,7 @@ class UpdateAgent(NamedTuple):
                 "current_version_id",
                 "needs a deployment of the agent in the default environment: create one first",
             )
-        version_id = version_of_agent(snapshot, agent.id, wanted)
+        version_id = require_version_id(snapshot, agent.id, wanted)
         now = self.request.now
         return (deployment._replace(current_version_id=version_id, updated_at=now),)
 
@@ -143,7 +143,7 @@ class RetireAgent(NamedTuple):
 
     def decide(self, snapshot: Snapshot) -> Decision:
         """The agent, retired."""
-        agent = existing_agent(snapshot, self.ref).retire(self.request.now)
+        agent = require_agent(snapshot, self.ref).retire(self.request.now)
         return _changed(snapshot, agent, self.request, self.operation)
 
 
@@ -165,7 +165,7 @@ class ReinstateAgent(NamedTuple):
 
     def decide(self, snapshot: Snapshot) -> Decision:
         """The agent, in service."""
-        agent = existing_agent(snapshot, self.ref).reinstate(self.request.now)
+        agent = require_agent(snapshot, self.ref).reinstate(self.request.now)
         return _changed(snapshot, agent, self.request, self.operation)
 
 
@@ -187,7 +187,7 @@ class DeleteAgent(NamedTuple):
 
     def decide(self, snapshot: Snapshot) -> Decision:
         """The agent is gone, and who did it stays."""
-        record = agent_record(snapshot, existing_agent(snapshot, self.ref))
+        record = agent_record(snapshot, require_agent(snapshot, self.ref))
         if record.in_use:
             raise InvalidAction(
                 "Agent is in use: it has runs, versions or deployments. Retire it instead"
@@ -198,7 +198,7 @@ class DeleteAgent(NamedTuple):
         return Decision(changes, Done(agent.id, record))
 
 
-def existing_agent(snapshot: Snapshot, ref: str) -> Agent:
+def require_agent(snapshot: Snapshot, ref: str) -> Agent:
     """The agent that is known by a name.
 
     Raises:
@@ -248,25 +248,13 @@ def _changed(snapshot: Snapshot, agent: Agent, request: Request, operation: str)
     return Decision(Changes(updated=(agent,), audit=(entry,)), Done(agent.id, record))
 
 
-def agent_of(snapshot: Snapshot, ref: str) -> Agent:
-    """The agent that a request names.
-
-    Raises:
-        NotFound: there is none.
-    """
-    found = find_agent(snapshot, ref)
-    if found is None:
-        raise NotFound(f"Agent {ref!r} not found")
-    return found
-
-
 def find_agent(snapshot: Snapshot, ref: str) -> Agent | None:
     """The agent whose id, or else whose external identifier, is ``ref``."""
     found = snapshot.get(Agent, ref)
     return found or snapshot.get(Agent, *by_external_identifier(ref))
 
 
-def version_of_agent(snapshot: Snapshot, agent_id: str, version_id: str | None) -> str | None:
+def require_version_id(snapshot: Snapshot, agent_id: str, version_id: str | None) -> str | None:
     """Return the id of a version, or None for none.
 
     Raises:

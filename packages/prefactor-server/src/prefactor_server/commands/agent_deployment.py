@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from prefactor_server.commands.agent import agent_of, version_of_agent
+from prefactor_server.commands.agent import require_agent, require_version_id
 from prefactor_server.commands.base import Decision, Done, Request, audit_entry
-from prefactor_server.commands.environment import find_environment
+from prefactor_server.commands.environment import require_environment
 from prefactor_server.domain.agent_deployment import AgentDeployment
 from prefactor_server.domain.agent_instance import AgentInstance
 from prefactor_server.domain.agent_version import AgentVersion
@@ -38,8 +38,8 @@ class CreateDeployment(NamedTuple):
 
     def decide(self, snapshot: Snapshot) -> Decision:
         """A new deployment, the only one of its agent in its environment."""
-        agent = agent_of(snapshot, self.agent_ref)
-        environment = find_environment(snapshot, self.environment_id)
+        agent = require_agent(snapshot, self.agent_ref)
+        environment = require_environment(snapshot, self.environment_id)
         there = snapshot.get(AgentDeployment, agent.id, environment.id)
         if there is not None:
             raise InvalidAction(f"The agent is deployed there already, as {there.id!r}")
@@ -50,7 +50,7 @@ class CreateDeployment(NamedTuple):
             account_id=self.request.account_id,
             agent_id=agent.id,
             environment_id=environment.id,
-            current_version_id=version_of_agent(snapshot, agent.id, self.current_version_id),
+            current_version_id=require_version_id(snapshot, agent.id, self.current_version_id),
             inserted_at=self.request.now,
             updated_at=self.request.now,
         )
@@ -79,7 +79,9 @@ class UpdateDeployment(NamedTuple):
         """The deployment with that version."""
         found = _find(snapshot, self.id)
         deployment = found._replace(
-            current_version_id=version_of_agent(snapshot, found.agent_id, self.current_version_id),
+            current_version_id=require_version_id(
+                snapshot, found.agent_id, self.current_version_id
+            ),
             updated_at=self.request.now,
         )
         return Decision(Changes(updated=(deployment,)), Done(deployment.id, deployment))

@@ -80,7 +80,7 @@ class DeclaredSchema(NamedTuple):
         )
 
 
-class FreshIds(NamedTuple):
+class NewIds(NamedTuple):
     """Ids for whatever the registration has to make."""
 
     agent: str
@@ -92,7 +92,7 @@ class FreshIds(NamedTuple):
 class RegisterInstance(NamedTuple):
     """Register a run. ``metadata`` and ``schema`` are None when the request says nothing of them.
 
-    ``nameless`` is the schema of an agent that never declared one.
+    ``empty_schema`` is the schema of an agent that never declared one.
     """
 
     request: Request
@@ -102,11 +102,11 @@ class RegisterInstance(NamedTuple):
     environment_id: str | None
     metadata: VersionMetadata | None
     schema: DeclaredSchema | None
-    nameless: DeclaredSchema
+    empty_schema: DeclaredSchema
     update_current_version: bool
     purpose: Purpose
     external_identifier: str | None
-    fresh: FreshIds
+    new_ids: NewIds
     create_agent: bool
 
     @property
@@ -121,7 +121,7 @@ class RegisterInstance(NamedTuple):
             Registration(
                 agent_ref=self.agent_ref,
                 environment_id=self.environment_id,
-                content_hash=(self.schema or self.nameless).content.content_hash,
+                content_hash=(self.schema or self.empty_schema).content.content_hash,
                 metadata_hash=(self.metadata or VersionMetadata()).hash(),
                 external_identifier=self.external_identifier,
             )
@@ -161,7 +161,7 @@ class RegisterInstance(NamedTuple):
             raise NotFound(f"Agent {self.agent_ref!r} not found")
         metadata = self.metadata or VersionMetadata()
         made = Agent(
-            id=self.fresh.agent,
+            id=self.new_ids.agent,
             account_id=self.request.account_id,
             name=metadata.name or self.agent_ref,
             description=metadata.description,
@@ -188,7 +188,7 @@ class RegisterInstance(NamedTuple):
             return
         # A deployment hears nothing of another's runs, not even which ids they have: it is told
         # what it is told of every run that it may not see.
-        if not self.principal.sees(taken.agent_id, taken.environment_id):
+        if not self.principal.can_see(taken.agent_id, taken.environment_id):
             raise NotFound(f"Agent instance {name!r} not found")
         raise InvalidAction(f"An agent instance with the {what} {name!r} exists already")
 
@@ -199,7 +199,7 @@ class RegisterInstance(NamedTuple):
         if found is not None:
             return found
         made = AgentDeployment(
-            id=self.fresh.deployment,
+            id=self.new_ids.deployment,
             account_id=self.request.account_id,
             agent_id=agent.id,
             environment_id=environment.id,
@@ -217,11 +217,11 @@ class RegisterInstance(NamedTuple):
             kept = snapshot.get(AgentSchemaVersion, current.agent_schema_version_id)
             if kept is not None:
                 return kept
-        declared = self.schema or self.nameless
+        declared = self.schema or self.empty_schema
         found = snapshot.get(AgentSchemaVersion, agent.id, declared.content.content_hash)
         if found is not None:
             return found
-        made = declared.version(self.request, self.fresh.schema_version, agent.id)
+        made = declared.version(self.request, self.new_ids.schema_version, agent.id)
         steps.make(made)
         steps.contents.append(declared.content)
         return made
@@ -244,7 +244,7 @@ class RegisterInstance(NamedTuple):
         found = snapshot.get(AgentVersion, agent_id, metadata.hash(), schema_version.id)
         if found is not None:
             return found
-        made = metadata.version(self.request, self.fresh.version, schema_version)
+        made = metadata.version(self.request, self.new_ids.version, schema_version)
         steps.make(made)
         return made
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from prefactor_server.commands.agent import agent_of
+from prefactor_server.commands.agent import require_agent
 from prefactor_server.commands.agent_instance_register import DeclaredSchema
 from prefactor_server.commands.base import Decision, Done, Request
 from prefactor_server.domain.agent_schema_version import AgentSchemaVersion
@@ -34,7 +34,7 @@ class CreateSchemaVersion(NamedTuple):
 
     def decide(self, snapshot: Snapshot) -> Decision:
         """A new schema version, or the one that declared the same in the same name."""
-        agent = agent_of(snapshot, self.agent_ref)
+        agent = require_agent(snapshot, self.agent_ref)
         content = self.declared.content
         found = snapshot.get(AgentSchemaVersion, agent.id, content.content_hash)
         if found is not None and self.chosen_id:

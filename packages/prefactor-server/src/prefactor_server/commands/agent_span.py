@@ -82,7 +82,7 @@ class CreateSpan(NamedTuple):
             return Stale()
         taken = snapshot.get(AgentSpan, self.id)
         if taken is not None:
-            if not self.principal.sees(taken.agent_id, taken.environment_id):
+            if not self.principal.can_see(taken.agent_id, taken.environment_id):
                 raise NotFound(f"Span {self.id!r} not found")
             raise run.refusal(f"A span with the id {self.id!r} exists already")
         span = self._span(run)
@@ -184,7 +184,7 @@ class FinishSpan(NamedTuple):
     def decide(self, snapshot: Snapshot) -> Decision | Stale:
         """The span as it ended, counted anew on its run."""
         span = snapshot.get(AgentSpan, self.id)
-        if span is None or not self.principal.sees(span.agent_id, span.environment_id):
+        if span is None or not self.principal.can_see(span.agent_id, span.environment_id):
             raise NotFound(f"Span {self.id!r} not found")
         run = snapshot.get(AgentInstance, span.agent_instance_id)
         if run is None or self.facts is None:
@@ -249,7 +249,7 @@ class DiscardSensitive(NamedTuple):
     def decide(self, snapshot: Snapshot) -> Decision | Stale:
         """The span without its sensitive values, and who discarded them."""
         span = snapshot.get(AgentSpan, self.id)
-        if span is None or not self.principal.sees(span.agent_id, span.environment_id):
+        if span is None or not self.principal.can_see(span.agent_id, span.environment_id):
             raise NotFound(f"Span {self.id!r} not found")
         run = snapshot.get(AgentInstance, span.agent_instance_id)
         if run is None or span != self.seen:
@@ -282,7 +282,7 @@ def visible_instance(snapshot: Snapshot, instance_id: str, principal: Principal)
         NotFound: there is none, or none for this caller.
     """
     run = snapshot.get(AgentInstance, instance_id)
-    if run is None or not principal.sees(run.agent_id, run.environment_id):
+    if run is None or not principal.can_see(run.agent_id, run.environment_id):
         raise NotFound(f"Agent instance {instance_id!r} not found")
     return run
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from prefactor_server.commands.agent import agent_of
+from prefactor_server.commands.agent import require_agent
 from prefactor_server.commands.agent_instance_register import DeclaredSchema, VersionMetadata
 from prefactor_server.commands.base import Decision, Done, Request
 from prefactor_server.domain.agent import Agent
@@ -15,11 +15,11 @@ from prefactor_server.storage.base import Changes, Needs, Registration, Snapshot
 
 
 class CreateVersion(NamedTuple):
-    """Release an agent, with the schema version that is named or else with its newest.
+    """Release an agent with the named schema version, or with its newest one.
 
-    ``newest`` is the one that was the newest when the request came; those that were made since are
-    looked at as well. ``nameless`` is the schema of an agent that never declared one. ``chosen_id``
-    says that the client brought the id.
+    ``newest`` was the newest schema version when the request arrived; later ones are considered
+    too. ``empty_schema`` is the schema of an agent that never declared one. ``chosen_id`` says that
+    the client chose the id.
     """
 
     request: Request
@@ -29,8 +29,8 @@ class CreateVersion(NamedTuple):
     metadata: VersionMetadata
     agent_schema_version_id: str | None
     newest: str | None
-    nameless: DeclaredSchema
-    fresh_schema_version_id: str
+    empty_schema: DeclaredSchema
+    new_schema_version_id: str
 
     @property
     def operation(self) -> str:
@@ -43,7 +43,7 @@ class CreateVersion(NamedTuple):
             Registration(
                 agent_ref=self.agent_ref,
                 environment_id=None,
-                content_hash=self.nameless.content.content_hash,
+                content_hash=self.empty_schema.content.content_hash,
                 metadata_hash=self.metadata.hash(),
                 external_identifier=None,
                 agent_schema_version_id=self.agent_schema_version_id or self.newest,
@@ -53,12 +53,12 @@ class CreateVersion(NamedTuple):
 
     def decide(self, snapshot: Snapshot) -> Decision:
         """A new version, or the one that said the same; its name becomes the agent's."""
-        agent = agent_of(snapshot, self.agent_ref)
+        agent = require_agent(snapshot, self.agent_ref)
         schema_version = self._schema_version(snapshot, agent)
         made_schema = schema_version is None
         if schema_version is None:
-            fresh_id = self.fresh_schema_version_id
-            schema_version = self.nameless.version(self.request, fresh_id, agent.id)
+            fresh_id = self.new_schema_version_id
+            schema_version = self.empty_schema.version(self.request, fresh_id, agent.id)
         found = snapshot.get(AgentVersion, agent.id, self.metadata.hash(), schema_version.id)
         if found is not None and self.chosen_id:
             raise InvalidAction(f"The same version exists already, as {found.id!r}")
@@ -71,7 +71,7 @@ class CreateVersion(NamedTuple):
                 *((version,) if found is None else ()),
             ),
             updated=self._renamed(agent),
-            contents=(self.nameless.content,) if made_schema else (),
+            contents=(self.empty_schema.content,) if made_schema else (),
         )
         return Decision(changes, Done(version.id, version))
 

@@ -18,14 +18,14 @@ class CreateToken(NamedTuple):
 
     ``token`` has no agent, environment or deployment yet: a deployment token gets those of the
     agent that ``agent_ref`` names, in the environment of that id (None for the default one).
-    Their deployment is made, as ``fresh_deployment_id``, when there is none.
+    Their deployment is made, as ``new_deployment_id``, when there is none.
     """
 
     request: Request
     token: ApiToken
     agent_ref: str | None
     environment_id: str | None
-    fresh_deployment_id: str
+    new_deployment_id: str
 
     @property
     def operation(self) -> str:
@@ -75,7 +75,7 @@ class CreateToken(NamedTuple):
         if found is not None:
             return found
         deployment = AgentDeployment(
-            id=self.fresh_deployment_id,
+            id=self.new_deployment_id,
             account_id=self.request.account_id,
             agent_id=agent.id,
             environment_id=environment.id,
@@ -105,7 +105,7 @@ class ChangeToken(NamedTuple):
 
     def decide(self, snapshot: Snapshot) -> Decision:
         """The token after the move, and who made it."""
-        token = find_token(snapshot, self.id).after(self.move, self.request.now)
+        token = require_token(snapshot, self.id).after(self.move, self.request.now)
         entry = audit_entry(self.request, self.operation, token.id, token.token_scope)
         return Decision(Changes(updated=(token,), audit=(entry,)), Done(token.id, token))
 
@@ -127,7 +127,7 @@ class DeleteToken(NamedTuple):
 
     def decide(self, snapshot: Snapshot) -> Decision:
         """The token is gone, and who did it stays."""
-        token = find_token(snapshot, self.id)
+        token = require_token(snapshot, self.id)
         token.check("delete")
         entry = audit_entry(self.request, self.operation, token.id, token.token_scope)
         return Decision(Changes(deleted=(token,), audit=(entry,)), Done(token.id, token))
@@ -150,11 +150,11 @@ class TouchToken(NamedTuple):
 
     def decide(self, snapshot: Snapshot) -> Decision:
         """The token with its last use."""
-        used = find_token(snapshot, self.id)._replace(last_used_at=self.request.now)
+        used = require_token(snapshot, self.id)._replace(last_used_at=self.request.now)
         return Decision(Changes(updated=(used,)), Done(used.id, used))
 
 
-def find_token(snapshot: Snapshot, token_id: str) -> ApiToken:
+def require_token(snapshot: Snapshot, token_id: str) -> ApiToken:
     """The token of that id.
 
     Raises:

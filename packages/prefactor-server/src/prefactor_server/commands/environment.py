@@ -60,7 +60,7 @@ class UpdateEnvironment(NamedTuple):
 
     def decide(self, snapshot: Snapshot) -> Decision:
         """The environment with its new name."""
-        found = find_environment(snapshot, self.id)
+        found = require_environment(snapshot, self.id)
         environment = found._replace(name=self.name, updated_at=self.request.now)
         return Decision(Changes(updated=(environment,)), Done(environment.id, environment))
 
@@ -83,7 +83,7 @@ class DeleteEnvironment(NamedTuple):
 
     def decide(self, snapshot: Snapshot) -> Decision:
         """The environment is gone, and who did it stays."""
-        environment = find_environment(snapshot, self.id)
+        environment = require_environment(snapshot, self.id)
         if environment.is_default:
             raise InvalidAction(
                 "The default environment cannot be deleted: registrations that name none go there"
@@ -97,7 +97,7 @@ class DeleteEnvironment(NamedTuple):
         return Decision(changes, Done(environment.id, environment))
 
 
-def find_environment(snapshot: Snapshot, environment_id: str) -> Environment:
+def require_environment(snapshot: Snapshot, environment_id: str) -> Environment:
     """The environment of that id.
 
     Raises:

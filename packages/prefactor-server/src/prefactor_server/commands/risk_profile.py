@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from prefactor_server.commands.base import Decision, Done, Request
 from prefactor_server.domain.audit import AuditEntry
 from prefactor_server.domain.errors import InvalidAction
-from prefactor_server.domain.risk_profile import RiskProfile, existing
+from prefactor_server.domain.risk_profile import RiskProfile, require_profile
 from prefactor_server.storage.base import Changes, Needs, Snapshot
 
 
@@ -54,7 +54,7 @@ class UpdateRiskProfile(NamedTuple):
 
     def decide(self, snapshot: Snapshot) -> Decision:
         """The profile as it is to be, and who changed it."""
-        found = existing(snapshot.get(RiskProfile, self.id), self.id)
+        found = require_profile(snapshot.get(RiskProfile, self.id), self.id)
         profile = found._replace(**self.given, updated_at=self.request.now)
         changes = Changes(updated=(profile,), audit=(_entry(self, profile),))
         return Decision(changes, Done(profile.id, profile))
@@ -77,7 +77,7 @@ class DeleteRiskProfile(NamedTuple):
 
     def decide(self, snapshot: Snapshot) -> Decision:
         """The profile, deleted, and who did it."""
-        found = existing(snapshot.get(RiskProfile, self.id), self.id)
+        found = require_profile(snapshot.get(RiskProfile, self.id), self.id)
         now = self.request.now
         profile = found._replace(deleted_at=now, updated_at=now)
         changes = Changes(updated=(profile,), audit=(_entry(self, profile),))

@@ -19,6 +19,6 @@ class Account(NamedTuple):
         """Its own id: like every other row it belongs to an account."""
         return self.id
 
-    def handles(self) -> tuple[tuple[str, ...], ...]:
-        """By its id."""
+    def lookup_keys(self) -> tuple[tuple[str, ...], ...]:
+        """Return keys by its id."""
         return ((self.id,),)

@@ -23,10 +23,10 @@ LIFETIME_US: Final = 7 * 24 * 3600 * 1_000_000
 """How long an invitation can be accepted."""
 
 _RANDOM_BYTES: Final = 24
-_KIND: Final = "pf_invite_"
+_PREFIX: Final = "pf_invite_"
 # In no id, and in an address as it is.
-_BETWEEN: Final = "~"
-_PARTS: Final = 3
+_SEPARATOR: Final = "~"
+_PART_COUNT: Final = 3
 
 
 class AdminUserInvite(NamedTuple):
@@ -40,8 +40,8 @@ class AdminUserInvite(NamedTuple):
     status: InviteStatus
     updated_at: int
 
-    def handles(self) -> tuple[tuple[str, ...], ...]:
-        """By its id."""
+    def lookup_keys(self) -> tuple[tuple[str, ...], ...]:
+        """Return keys by its id."""
         return ((self.id,),)
 
     @property
@@ -72,25 +72,25 @@ class AdminUserInvite(NamedTuple):
         return self._replace(status="revoked", updated_at=now)
 
 
-class NamedInvite(NamedTuple):
+class InviteRef(NamedTuple):
     """The account and the invitation that a token claims to be of."""
 
     account_id: str
     invite_id: str
 
 
-def make_invite_token(of: NamedInvite, random_bytes: Callable[[int], bytes]) -> str:
+def make_invite_token(invite: InviteRef, random_bytes: Callable[[int], bytes]) -> str:
     """A fresh token, with 192 random bits, that can stand in an address as it is."""
     secret = base64.urlsafe_b64encode(random_bytes(_RANDOM_BYTES)).decode()
-    return _KIND + _BETWEEN.join([of.account_id, of.invite_id, secret])
+    return _PREFIX + _SEPARATOR.join([invite.account_id, invite.invite_id, secret])
 
 
-def read_invite_token(token: str) -> NamedInvite | None:
+def read_invite_token(token: str) -> InviteRef | None:
     """What a token claims to be of, or None when it is none."""
-    parts = token.removeprefix(_KIND).split(_BETWEEN)
-    if not token.startswith(_KIND) or len(parts) != _PARTS:
+    parts = token.removeprefix(_PREFIX).split(_SEPARATOR)
+    if not token.startswith(_PREFIX) or len(parts) != _PART_COUNT:
         return None
     account_id, invite_id, _ = parts
     if not is_client_id(account_id) or not is_client_id(invite_id):
         return None
-    return NamedInvite(account_id, invite_id)
+    return InviteRef(account_id, invite_id)

@@ -47,8 +47,8 @@ class Agent(NamedTuple):
             raise InvalidAction("Agent is not retired")
         return self._replace(retired_at=None, updated_at=now)
 
-    def handles(self) -> tuple[tuple[str, ...], ...]:
-        """By its id and by its external identifier."""
+    def lookup_keys(self) -> tuple[tuple[str, ...], ...]:
+        """Return keys by its id and by its external identifier."""
         if self.external_identifier is None:
             return ((self.id,),)
         return ((self.id,), by_external_identifier(self.external_identifier))

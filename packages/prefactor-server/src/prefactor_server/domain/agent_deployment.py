@@ -16,6 +16,6 @@ class AgentDeployment(NamedTuple):
     inserted_at: int
     updated_at: int
 
-    def handles(self) -> tuple[tuple[str, ...], ...]:
-        """By its id, and by its agent and environment."""
+    def lookup_keys(self) -> tuple[tuple[str, ...], ...]:
+        """Return keys by its id, and by its agent and environment."""
         return ((self.id,), (self.agent_id, self.environment_id))

@@ -55,8 +55,8 @@ class AgentInstance(NamedTuple):
         open_spans = self.pending_spans + self.active_spans
         return open_spans + self.complete_spans + self.failed_spans + self.cancelled_spans
 
-    def handles(self) -> tuple[tuple[str, ...], ...]:
-        """By its id, and by its agent and external identifier."""
+    def lookup_keys(self) -> tuple[tuple[str, ...], ...]:
+        """Return keys by its id, and by its agent and external identifier."""
         if self.external_identifier is None:
             return ((self.id,),)
         return ((self.id,), (self.agent_id, "external_identifier", self.external_identifier))

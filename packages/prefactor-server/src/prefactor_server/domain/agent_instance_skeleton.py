@@ -70,9 +70,9 @@ class Skeleton(NamedTuple):
     columns: Columns
 
 
-def skeleton_of(outlines: Iterable[SpanOutline], run_started_at: int | None) -> Skeleton:
+def build_skeleton(outlines: Iterable[SpanOutline], run_started_at: int | None) -> Skeleton:
     """The skeleton of a run; it begins with the run or with the first span, whichever is first."""
-    spans = sorted(outlines, key=_place)
+    spans = sorted(outlines, key=_sort_key)
     tree = _tree(spans)
     order = [spans[number] for number, _ in tree]
     place_of = {number: place for place, (number, _) in enumerate(tree)}
@@ -86,8 +86,8 @@ def skeleton_of(outlines: Iterable[SpanOutline], run_started_at: int | None) -> 
         parent=parents,
         schema=[numbers[span.schema_name, span.schema_title] for span in order],
         status=[span.status for span in order],
-        started_at=[_between(origin, span.started_at) for span in order],
-        duration=[_between(span.started_at, span.finished_at) for span in order],
+        started_at=[_elapsed(origin, span.started_at) for span in order],
+        duration=[_elapsed(span.started_at, span.finished_at) for span in order],
         summary=[span.summary for span in order],
         flags=[
             span.flags | (PARENT_MISSING if parent is None and span.parent_span_id else 0)
@@ -97,11 +97,11 @@ def skeleton_of(outlines: Iterable[SpanOutline], run_started_at: int | None) -> 
     return Skeleton(origin, list(types), columns)
 
 
-def _place(span: SpanOutline) -> tuple[bool, int, str]:
+def _sort_key(span: SpanOutline) -> tuple[bool, int, str]:
     return span.started_at is None, span.started_at or 0, span.id
 
 
-def _between(start: int | None, end: int | None) -> int | None:
+def _elapsed(start: int | None, end: int | None) -> int | None:
     return None if start is None or end is None else end - start
 
 
@@ -114,7 +114,7 @@ def _tree(spans: Sequence[SpanOutline]) -> list[tuple[int, int | None]]:
         if parent is not None:
             children[parent].append(number)
     roots = [number for number, parent in enumerate(parents) if parent is None]
-    roots = sorted([*roots, *_first_of_circles(parents)])
+    roots = sorted([*roots, *_cycle_roots(parents)])
     first = frozenset(roots)
     found: list[tuple[int, int | None]] = []
     # Not by recursion: a chain of spans may be longer than the interpreter's stack.
@@ -126,7 +126,7 @@ def _tree(spans: Sequence[SpanOutline]) -> list[tuple[int, int | None]]:
     return found
 
 
-def _first_of_circles(parents: Sequence[int | None]) -> Iterator[int]:
+def _cycle_roots(parents: Sequence[int | None]) -> Iterator[int]:
     """Of each circle of parents, the span that comes first."""
     walk_of = [-1] * len(parents)
     for start in range(len(parents)):
@@ -135,10 +135,10 @@ def _first_of_circles(parents: Sequence[int | None]) -> Iterator[int]:
             walk_of[number] = start
             number = parents[number]
         if number is not None and walk_of[number] == start:
-            yield min(_circle(parents, number))
+            yield min(_cycle(parents, number))
 
 
-def _circle(parents: Sequence[int | None], first: int) -> Iterator[int]:
+def _cycle(parents: Sequence[int | None], first: int) -> Iterator[int]:
     yield first
     number = parents[first]
     while number is not None and number != first:

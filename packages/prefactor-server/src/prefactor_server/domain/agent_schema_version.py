@@ -30,6 +30,6 @@ class AgentSchemaVersion(NamedTuple):
     inserted_at: int
     updated_at: int
 
-    def handles(self) -> tuple[tuple[str | bytes, ...], ...]:
-        """By its id, and by its agent and content."""
+    def lookup_keys(self) -> tuple[tuple[str | bytes, ...], ...]:
+        """Return keys by its id, and by its agent and content."""
         return ((self.id,), (self.agent_id, self.content_hash))

@@ -60,8 +60,8 @@ class AgentSpan(NamedTuple):
     tool_name: str | None
     updated_at: int
 
-    def handles(self) -> tuple[tuple[str, ...], ...]:
-        """By its id."""
+    def lookup_keys(self) -> tuple[tuple[str, ...], ...]:
+        """Return keys by its id."""
         return ((self.id,),)
 
     def check_can_finish(self, status: SpanStatus) -> None:

@@ -20,6 +20,6 @@ class AgentVersion(NamedTuple):
     inserted_at: int
     updated_at: int
 
-    def handles(self) -> tuple[tuple[str | bytes, ...], ...]:
-        """By its id, and by its agent, metadata and schema version."""
+    def lookup_keys(self) -> tuple[tuple[str | bytes, ...], ...]:
+        """Return keys by its id, and by its agent, metadata and schema version."""
         return ((self.id,), (self.agent_id, self.metadata_hash, self.agent_schema_version_id))

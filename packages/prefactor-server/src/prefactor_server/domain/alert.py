@@ -50,14 +50,14 @@ class Alerts(NamedTuple):
     complete: bool
 
 
-def of_ended(run: AgentInstance) -> Alert:
+def ended_alert(run: AgentInstance) -> Alert:
     """The alert about a run that failed or was terminated."""
     kind: AlertKind = "run_failed" if run.status == "failed" else "run_terminated"
     at = run.updated_at if run.finished_at is None else run.finished_at
     return Alert(f"{run.id}.{kind}", kind, at, run)
 
 
-def of_risk(run: AgentInstance, profile: RiskProfile, risk: RunRisk) -> Alert | None:
+def risk_alert(run: AgentInstance, profile: RiskProfile, risk: RunRisk) -> Alert | None:
     """Return the alert about a run whose risk is above what its profile agrees to."""
     if not exceeds(risk.level, profile.agreed_risk):
         return None
@@ -69,12 +69,12 @@ def of_risk(run: AgentInstance, profile: RiskProfile, risk: RunRisk) -> Alert | 
 def count_alerts(run: AgentInstance, profile: RiskProfile | None, risk: RunRisk | None) -> int:
     """Return how many alerts there are about a run, however old it is."""
     count = int(run.status in ("failed", "terminated"))
-    if profile is not None and risk is not None and of_risk(run, profile, risk) is not None:
+    if profile is not None and risk is not None and risk_alert(run, profile, risk) is not None:
         count += 1
     return count
 
 
-def page_of(alerts: Sequence[Alert], listing: Listing) -> Page[Alert]:
+def paginate_alerts(alerts: Sequence[Alert], listing: Listing) -> Page[Alert]:
     """A page of alerts, ordered and cut as lists of stored rows are.
 
     Raises:

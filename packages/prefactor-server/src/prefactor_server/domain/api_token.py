@@ -65,8 +65,8 @@ class ApiToken(NamedTuple):
     last_used_at: int | None
     updated_at: int
 
-    def handles(self) -> tuple[tuple[str, ...], ...]:
-        """By its id."""
+    def lookup_keys(self) -> tuple[tuple[str, ...], ...]:
+        """Return keys by its id."""
         return ((self.id,),)
 
     def allows(self, action: TokenAction) -> bool:
@@ -104,11 +104,11 @@ class Principal(NamedTuple):
     environment_id: str | None
     agent_deployment_id: str | None
 
-    def sees(self, agent_id: str, environment_id: str) -> bool:
-        """Whether what belongs to an agent in an environment is there for the caller.
+    def can_see(self, agent_id: str, environment_id: str) -> bool:
+        """Return whether the caller may see rows of an agent in an environment.
 
-        A deployment token knows only its own agent in its own environment; the rest is not refused
-        but absent, so that it cannot be used to find out what else there is.
+        A deployment token sees only its own agent in its own environment. Everything else is
+        reported as not found, so the token cannot be used to probe for other rows.
         """
         if self.scope == "account":
             return True

@@ -15,8 +15,8 @@ class Environment(NamedTuple):
     inserted_at: int
     updated_at: int
 
-    def handles(self) -> tuple[tuple[str, ...], ...]:
-        """By its id, and the default one as such."""
+    def lookup_keys(self) -> tuple[tuple[str, ...], ...]:
+        """Return keys by its id, and the default one as such."""
         return ((self.id,), DEFAULT) if self.is_default else ((self.id,),)
 
 

@@ -27,7 +27,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar, Literal, NamedTuple, TypeAlias
 
-LimitOf: TypeAlias = Literal[
+LimitName: TypeAlias = Literal[
     "request_bytes", "payload_bytes", "quality_bytes", "export_bytes", "export_spans", "items"
 ]
 FieldCode: TypeAlias = Literal["required_value", "invalid_value", "unexpected_ref_type"]
@@ -49,8 +49,8 @@ REQUIRED = FieldError("required_value", "is required")
 class Limit(NamedTuple):
     """What a request has too much of, and how much of it is taken."""
 
-    of: LimitOf
-    most: int
+    name: LimitName
+    maximum: int
 
 
 class Refusal(Exception):

@@ -19,6 +19,6 @@ class IdempotencyKey(NamedTuple):
     resource_id: str
     inserted_at: int
 
-    def handles(self) -> tuple[tuple[str, ...], ...]:
-        """By its operation and key."""
+    def lookup_keys(self) -> tuple[tuple[str, ...], ...]:
+        """Return keys by its operation and key."""
         return ((self.operation, self.key),)

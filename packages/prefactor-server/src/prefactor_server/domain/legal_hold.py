@@ -17,8 +17,8 @@ class LegalHold(NamedTuple):
     reason: str
     inserted_at: int
 
-    def handles(self) -> tuple[tuple[str, ...], ...]:
-        """By its run's id."""
+    def lookup_keys(self) -> tuple[tuple[str, ...], ...]:
+        """Return keys by its run's id."""
         return ((self.agent_instance_id,),)
 
 

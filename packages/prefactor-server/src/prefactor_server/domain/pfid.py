@@ -21,7 +21,6 @@ _MAX_RANDOM = 2 ** (8 * RANDOM_BYTES) - 1
 # at neighbouring numbers do not make the same ones.
 _STEP_BYTES = 6
 
-_VALUES = {character: value for value, character in enumerate(ALPHABET)}
 # Two characters at a time: half the steps, and a table of 1,024 entries is nothing.
 _PAIRS = [high + low for high in ALPHABET for low in ALPHABET]
 
@@ -62,34 +61,7 @@ def _suffix(randomness: bytes) -> str:
 
 def is_pfid(text: str) -> bool:
     """Whether the text is a PFID: 32 lowercase characters, the first of them 0 to 7."""
-    return len(text) == LENGTH and text[0] in "01234567" and all(c in _VALUES for c in text)
-
-
-def partition_of(pfid: str) -> int:
-    """The partition in a PFID.
-
-    Raises:
-        ValueError: the text is not a PFID.
-    """
-    return (_number(pfid) >> 80) & MAX_PARTITION
-
-
-def timestamp_ms_of(pfid: str) -> int:
-    """The Unix milliseconds in a PFID.
-
-    Raises:
-        ValueError: the text is not a PFID.
-    """
-    return _number(pfid) >> 110
-
-
-def _number(pfid: str) -> int:
-    if not is_pfid(pfid):
-        raise ValueError("not a PFID: 32 lowercase base 32 characters, the first of them 0 to 7")
-    number = 0
-    for character in pfid:
-        number = (number << 5) | _VALUES[character]
-    return number
+    return len(text) == LENGTH and text[0] in "01234567" and all(c in ALPHABET for c in text)
 
 
 class PfidMaker:

@@ -36,7 +36,7 @@ class InstanceQuality(NamedTuple):
     document: bytes
     updated_at: int
 
-    def handles(self) -> tuple[tuple[str, ...], ...]:
+    def lookup_keys(self) -> tuple[tuple[str, ...], ...]:
         """By its run's id."""
         return ((self.id,),)
 

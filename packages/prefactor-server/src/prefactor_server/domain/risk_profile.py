@@ -75,8 +75,8 @@ class RiskProfile(NamedTuple):
     deleted_at: int | None
     updated_at: int
 
-    def handles(self) -> tuple[tuple[str, ...], ...]:
-        """By its id."""
+    def lookup_keys(self) -> tuple[tuple[str, ...], ...]:
+        """Return keys by its id."""
         return ((self.id,),)
 
     def weights(self) -> Weights:
@@ -91,11 +91,11 @@ class RiskProfile(NamedTuple):
         )
 
 
-def existing(profile: RiskProfile | None, profile_id: str) -> RiskProfile:
-    """A profile that is there and not deleted.
+def require_profile(profile: RiskProfile | None, profile_id: str) -> RiskProfile:
+    """Return the profile.
 
     Raises:
-        NotFound: there is none.
+        NotFound: it is missing or deleted.
     """
     if profile is None or profile.deleted_at is not None:
         raise NotFound(f"Risk profile {profile_id!r} not found")

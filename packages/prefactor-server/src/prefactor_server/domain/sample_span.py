@@ -15,7 +15,7 @@ _MAX_MEMBERS: Final = 20
 _SHORTEST_US: Final = 1000
 _LONGEST_US: Final = 5_000_000
 
-Below: TypeAlias = Callable[[int], int]
+RandBelow: TypeAlias = Callable[[int], int]
 """A source of randomness: some whole number from zero on that is below another."""
 
 
@@ -30,50 +30,51 @@ class SampleSpan(NamedTuple):
 
 
 def sample_spans(
-    below: Below, declared: Sequence[Mapping[str, Any]], count: int, now: int
+    randbelow: RandBelow, declared: Sequence[Mapping[str, Any]], count: int, now: int
 ) -> Sequence[SampleSpan]:
     """So many spans of the declared types, one after the other, the last of which ends now."""
-    durations = [_SHORTEST_US + below(_LONGEST_US) for _ in range(count)]
+    durations = [_SHORTEST_US + randbelow(_LONGEST_US) for _ in range(count)]
     start = now - sum(durations)
     spans: list[SampleSpan] = []
     for duration in durations:
-        one = declared[below(len(declared))] if declared else {"name": "test:span"}
+        one = declared[randbelow(len(declared))] if declared else {"name": "test:span"}
         payload, result = (
-            _object(below, one.get(part), _MAX_DEPTH) for part in ("params_schema", "result_schema")
+            _object(randbelow, one.get(part), _MAX_DEPTH)
+            for part in ("params_schema", "result_schema")
         )
         spans.append(SampleSpan(one["name"], payload, result, start, start + duration))
         start += duration
     return spans
 
 
-def _object(below: Below, schema: object, depth: int) -> dict[str, Any]:
+def _object(randbelow: RandBelow, schema: object, depth: int) -> dict[str, Any]:
     properties = _mapping(_mapping(schema).get("properties"))
     if depth == 0:
         return {}
     return {
-        name: _value(below, _mapping(properties[name]), depth - 1)
+        name: _value(randbelow, _mapping(properties[name]), depth - 1)
         for name in list(properties)[:_MAX_MEMBERS]
     }
 
 
-def _value(below: Below, schema: Mapping[str, Any], depth: int) -> object:
+def _value(randbelow: RandBelow, schema: Mapping[str, Any], depth: int) -> object:
     choices = schema.get("enum")
     if isinstance(choices, list) and choices:
         among = cast("list[object]", choices)
-        return among[below(len(among))]
+        return among[randbelow(len(among))]
     kind = schema.get("type")
     if isinstance(kind, list) and kind:
         kind = cast("list[object]", kind)[0]
     if kind == "object":
-        return _object(below, schema, depth)
+        return _object(randbelow, schema, depth)
     if kind == "array":
         item = _mapping(schema.get("items"))
-        return [_value(below, item, depth - 1) for _ in range(2 if depth > 0 else 0)]
+        return [_value(randbelow, item, depth - 1) for _ in range(2 if depth > 0 else 0)]
     if kind in ("integer", "number"):
-        return 1 + below(100)
+        return 1 + randbelow(100)
     if kind == "boolean":
-        return below(2) == 1
-    return None if kind == "null" else " ".join(_WORDS[below(len(_WORDS))] for _ in range(3))
+        return randbelow(2) == 1
+    return None if kind == "null" else " ".join(_WORDS[randbelow(len(_WORDS))] for _ in range(3))
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

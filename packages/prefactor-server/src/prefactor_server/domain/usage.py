@@ -48,7 +48,6 @@ class Usage(NamedTuple):
     total_tokens: int | None = None
     model: str | None = None
     tool_name: str | None = None
-    error_type: str | None = None
 
 
 def extract_usage(payload: object, result_payload: object = None, schema_name: str = "") -> Usage:
@@ -63,7 +62,6 @@ def extract_usage(payload: object, result_payload: object = None, schema_name: s
         *_counts(start, result),
         _model(start) or _model(result),
         _tool_name(start, schema_name),
-        _error_type(result) or _error_type(start),
     )
 
 
@@ -119,10 +117,6 @@ def _tool_name(payload: Mapping[str, object], schema_name: str) -> str | None:
     # The plain search first, because it settles most names for a tenth of the split's cost.
     is_tool = "tool" in (word := schema_name.lower()) and "tool" in _TYPE_SEPARATORS.split(word)
     return _text(payload.get("name")) if is_tool else None
-
-
-def _error_type(payload: Mapping[str, object]) -> str | None:
-    return _text(_object(payload["error"]).get("error_type")) if "error" in payload else None
 
 
 def _object(value: object) -> Mapping[str, object]:

@@ -1,7 +1,7 @@
-"""What may be read: one class of reads per noun, each seeing only what its caller may see.
+"""Reads, one class per noun, each limited to what its caller may see.
 
-``Reader`` gathers them. Whatever a caller may not see is not there for it: it is left out of lists,
-and asking for it is ``NotFound``.
+``Reader`` gathers them. Rows that a caller may not see are left out of lists, and asking for one
+raises ``NotFound``.
 """
 
 from prefactor_server.queries.reader import Reader

@@ -28,7 +28,7 @@ class AgentQueries:
             raise NotFound(f"Agent {ref!r} not found")
         return record
 
-    async def id_of(self, principal: Principal, ref: str) -> str:
+    async def resolve_id(self, principal: Principal, ref: str) -> str:
         """The id of the agent that a text names, or the text itself when it names none."""
         record = await self._storage.agent(principal.account_id, ref)
         return ref if record is None else record.agent.id

@@ -6,7 +6,7 @@ from prefactor_server.domain.agent_deployment import AgentDeployment
 from prefactor_server.domain.api_token import Principal
 from prefactor_server.domain.errors import NotFound
 from prefactor_server.domain.listing import Listing, Page
-from prefactor_server.queries.visibility import within_sight
+from prefactor_server.queries.visibility import scoped_to
 from prefactor_server.storage.base import Storage
 
 
@@ -23,11 +23,11 @@ class AgentDeploymentQueries:
             NotFound: there is none, or none for this caller.
         """
         found = await self._storage.row(AgentDeployment, principal.account_id, deployment_id)
-        if found is None or not principal.sees(found.agent_id, found.environment_id):
+        if found is None or not principal.can_see(found.agent_id, found.environment_id):
             raise NotFound(f"Deployment {deployment_id!r} not found")
         return found
 
     async def page(self, principal: Principal, listing: Listing) -> Page[AgentDeployment]:
         """A page of deployments."""
-        listing = within_sight(principal, listing)
+        listing = scoped_to(principal, listing)
         return await self._storage.rows(AgentDeployment, principal.account_id, listing)

@@ -7,7 +7,7 @@ from prefactor_server.domain.api_token import Principal
 from prefactor_server.domain.errors import InvalidAction, NotFound
 from prefactor_server.domain.listing import Filter, Listing, Page
 from prefactor_server.domain.quality import InstanceQuality
-from prefactor_server.queries.visibility import within_sight
+from prefactor_server.queries.visibility import scoped_to
 from prefactor_server.storage.base import Storage
 
 
@@ -20,7 +20,7 @@ class AgentInstanceQueries:
     async def find(self, principal: Principal, instance_id: str) -> AgentInstance | None:
         """A run by its id, or None when there is none for this caller."""
         run = await self._storage.instance(principal.account_id, instance_id)
-        if run is None or not principal.sees(run.agent_id, run.environment_id):
+        if run is None or not principal.can_see(run.agent_id, run.environment_id):
             return None
         return run
 
@@ -35,7 +35,9 @@ class AgentInstanceQueries:
             raise NotFound(f"Agent instance {instance_id!r} not found")
         return run
 
-    async def named(self, principal: Principal, external_identifier: str) -> AgentInstance:
+    async def by_external_identifier(
+        self, principal: Principal, external_identifier: str
+    ) -> AgentInstance:
         """Return the run with an external identifier.
 
         Raises:
@@ -59,4 +61,4 @@ class AgentInstanceQueries:
 
     async def page(self, principal: Principal, listing: Listing) -> Page[AgentInstance]:
         """A page of runs."""
-        return await self._storage.instances(principal.account_id, within_sight(principal, listing))
+        return await self._storage.instances(principal.account_id, scoped_to(principal, listing))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from prefactor_server.domain.agent_instance import AgentInstance
-from prefactor_server.domain.agent_instance_skeleton import Skeleton, skeleton_of
+from prefactor_server.domain.agent_instance_skeleton import Skeleton, build_skeleton
 from prefactor_server.storage.base import Storage
 
 
@@ -15,8 +15,8 @@ class AgentInstanceSkeletonQueries:
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
 
-    async def of(self, run: AgentInstance) -> Skeleton:
+    async def show(self, run: AgentInstance) -> Skeleton:
         """The skeleton of a run that its caller may see."""
         outlines = await self._storage.skeleton(run.account_id, run.id)
         # Ordering a hundred thousand spans must not keep everybody else waiting.
-        return await asyncio.to_thread(skeleton_of, outlines, run.started_at)
+        return await asyncio.to_thread(build_skeleton, outlines, run.started_at)

@@ -6,7 +6,7 @@ from prefactor_server.domain.agent_schema_version import AgentSchemaVersion
 from prefactor_server.domain.api_token import Principal
 from prefactor_server.domain.errors import NotFound
 from prefactor_server.domain.listing import Filter, Listing, Page, Sort
-from prefactor_server.queries.in_use import InUse, find_uses, of_own_agent
+from prefactor_server.queries.in_use import VersionUse, find_uses, scoped_to_agent
 from prefactor_server.storage.base import CurrentVersion, Storage
 
 
@@ -16,7 +16,7 @@ class AgentSchemaVersionQueries:
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
 
-    async def show(self, principal: Principal, version_id: str) -> InUse[AgentSchemaVersion]:
+    async def show(self, principal: Principal, version_id: str) -> VersionUse[AgentSchemaVersion]:
         """A schema version by its id.
 
         Raises:
@@ -30,9 +30,9 @@ class AgentSchemaVersionQueries:
 
     async def page(
         self, principal: Principal, listing: Listing
-    ) -> tuple[Page[AgentSchemaVersion], list[InUse[AgentSchemaVersion]]]:
+    ) -> tuple[Page[AgentSchemaVersion], list[VersionUse[AgentSchemaVersion]]]:
         """A page of schema versions, and how each of them is used."""
-        listing = of_own_agent(principal, listing)
+        listing = scoped_to_agent(principal, listing)
         page = await self._storage.rows(AgentSchemaVersion, principal.account_id, listing)
         uses = await find_uses(self._storage, principal, page.rows, _schema_version_id)
         return page, uses

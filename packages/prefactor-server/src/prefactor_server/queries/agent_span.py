@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from prefactor_server.domain.api_token import Principal
 from prefactor_server.domain.errors import NotFound
 from prefactor_server.domain.listing import Listing, Page
-from prefactor_server.queries.visibility import within_sight
+from prefactor_server.queries.visibility import scoped_to
 from prefactor_server.storage.base import SpanRecord, Storage
 
 __all__ = ["AgentSpanQueries", "SpanRecord"]
@@ -22,7 +22,9 @@ class AgentSpanQueries:
     async def find(self, principal: Principal, span_id: str) -> SpanRecord | None:
         """A span by its id, or None when there is none for this caller."""
         record = await self._storage.span(principal.account_id, span_id)
-        if record is None or not principal.sees(record.span.agent_id, record.span.environment_id):
+        if record is None or not principal.can_see(
+            record.span.agent_id, record.span.environment_id
+        ):
             return None
         return record
 
@@ -37,13 +39,13 @@ class AgentSpanQueries:
             raise NotFound(f"Span {span_id!r} not found")
         return record
 
-    async def among(self, principal: Principal, ids: Collection[str]) -> Sequence[SpanRecord]:
-        """Those of the spans with these ids that are there for this caller, in any order."""
+    async def existing(self, principal: Principal, ids: Collection[str]) -> Sequence[SpanRecord]:
+        """Return the spans among ``ids`` that the caller may see, in no particular order."""
         records = await self._storage.spans_by_id(principal.account_id, ids)
         return [
-            one for one in records if principal.sees(one.span.agent_id, one.span.environment_id)
+            one for one in records if principal.can_see(one.span.agent_id, one.span.environment_id)
         ]
 
     async def page(self, principal: Principal, listing: Listing) -> Page[SpanRecord]:
         """A page of spans."""
-        return await self._storage.spans(principal.account_id, within_sight(principal, listing))
+        return await self._storage.spans(principal.account_id, scoped_to(principal, listing))

@@ -6,7 +6,7 @@ from prefactor_server.domain.agent_version import AgentVersion
 from prefactor_server.domain.api_token import Principal
 from prefactor_server.domain.errors import NotFound
 from prefactor_server.domain.listing import Listing, Page
-from prefactor_server.queries.in_use import InUse, find_uses, of_own_agent
+from prefactor_server.queries.in_use import VersionUse, find_uses, scoped_to_agent
 from prefactor_server.storage.base import CurrentVersion, Storage
 
 
@@ -16,7 +16,7 @@ class AgentVersionQueries:
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
 
-    async def show(self, principal: Principal, version_id: str) -> InUse[AgentVersion]:
+    async def show(self, principal: Principal, version_id: str) -> VersionUse[AgentVersion]:
         """A version by its id.
 
         Raises:
@@ -30,9 +30,9 @@ class AgentVersionQueries:
 
     async def page(
         self, principal: Principal, listing: Listing
-    ) -> tuple[Page[AgentVersion], list[InUse[AgentVersion]]]:
+    ) -> tuple[Page[AgentVersion], list[VersionUse[AgentVersion]]]:
         """A page of versions, and how each of them is used."""
-        listing = of_own_agent(principal, listing)
+        listing = scoped_to_agent(principal, listing)
         page = await self._storage.rows(AgentVersion, principal.account_id, listing)
         return page, await find_uses(self._storage, principal, page.rows, _version_id)
 

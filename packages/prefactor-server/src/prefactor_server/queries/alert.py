@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from prefactor_server.domain.alert import MAX_RUNS, MAX_SPANS, Alerts, of_ended, of_risk
+from prefactor_server.domain.alert import MAX_RUNS, MAX_SPANS, Alerts, ended_alert, risk_alert
 from prefactor_server.domain.api_token import Principal
 from prefactor_server.queries.risk import RiskQueries
 from prefactor_server.storage.base import Storage
@@ -30,8 +30,8 @@ class AlertQueries:
                 counted = counted[:number]
                 break
         complete = complete and len(counted) == len(risky)
-        scores = await self._risks.of_runs(account_id, counted)
-        alerts = [of_ended(run) for run in ended]
-        exceeding = [of_risk(run, *scores[run.id]) for run in counted if run.id in scores]
+        scores = await self._risks.for_runs(account_id, counted)
+        alerts = [ended_alert(run) for run in ended]
+        exceeding = [risk_alert(run, *scores[run.id]) for run in counted if run.id in scores]
         alerts += [alert for alert in exceeding if alert is not None]
         return Alerts(alerts, complete)

@@ -15,7 +15,7 @@ from prefactor_server.storage.base import CurrentVersion, Storage
 V = TypeVar("V", AgentVersion, AgentSchemaVersion)
 
 
-class InUse(NamedTuple, Generic[V]):
+class VersionUse(NamedTuple, Generic[V]):
     """A version or schema version of an agent.
 
     ``repeats`` counts those of the agent that have its external identifier, itself among them; it
@@ -27,7 +27,7 @@ class InUse(NamedTuple, Generic[V]):
     deployment_ids: Sequence[str]
 
 
-def of_own_agent(principal: Principal, listing: Listing) -> Listing:
+def scoped_to_agent(principal: Principal, listing: Listing) -> Listing:
     """A list without what belongs to other agents than a deployment token's own."""
     if principal.agent_id is None:
         return listing
@@ -40,7 +40,7 @@ async def find_uses(
     principal: Principal,
     rows: Sequence[V],
     version_id: Callable[[CurrentVersion], str],
-) -> list[InUse[V]]:
+) -> list[VersionUse[V]]:
     """How each of these is used, as far as the caller may know."""
     by_agent: dict[str, list[V]] = defaultdict(list)
     for row in rows:
@@ -54,7 +54,7 @@ async def find_uses(
             if principal.agent_deployment_id in (None, current.agent_deployment_id):
                 places[version_id(current)].append(current.agent_deployment_id)
     return [
-        InUse(row, repeats.get((row.agent_id, row.external_identifier), 0), places[row.id])
+        VersionUse(row, repeats.get((row.agent_id, row.external_identifier), 0), places[row.id])
         for row in rows
     ]
 

@@ -43,7 +43,7 @@ class Reader:
     admin_user_invites: AdminUserInviteQueries
 
     @classmethod
-    def over(cls, storage: Storage) -> Reader:
+    def for_storage(cls, storage: Storage) -> Reader:
         """The reads of one storage."""
         risks = RiskQueries(storage)
         return cls(

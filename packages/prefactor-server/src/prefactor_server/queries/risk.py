@@ -47,7 +47,7 @@ class ScoredSpan(NamedTuple):
     level: RiskLevel
 
 
-class SpanOf(NamedTuple):
+class SpanRef(NamedTuple):
     """Where a span stands: whose it is, of which type, declared where."""
 
     agent_id: str
@@ -71,7 +71,7 @@ class RiskQueries:
         self._storage = storage
         self._declared: OrderedDict[tuple[str, str], Mapping[str, DataRisk]] = OrderedDict()
 
-    async def of_runs(
+    async def for_runs(
         self, account_id: str, runs: Sequence[AgentInstance]
     ) -> Mapping[str, ScoredRun]:
         """The scores of the runs whose agents have a profile, by run."""
@@ -106,7 +106,7 @@ class RiskQueries:
                 found.append(run)
         return found
 
-    async def of_run(self, run: AgentInstance) -> RunFigures:
+    async def for_run(self, run: AgentInstance) -> RunFigures:
         """Return the score of a run, what its spans used, and how many of each type there are."""
         usage = await self._storage.span_usage(run.account_id, [run.id])
         profile = (await self._profiles(run.account_id, {run.agent_id})).get(run.agent_id)
@@ -126,8 +126,8 @@ class RiskQueries:
         moments = [one.last_activity_at for one in usage if one.last_activity_at is not None]
         return RunFigures(scored, tokens, dict(sorted(counts.items())), max(moments, default=None))
 
-    async def of_spans(
-        self, account_id: str, spans: Sequence[SpanOf]
+    async def for_spans(
+        self, account_id: str, spans: Sequence[SpanRef]
     ) -> Sequence[ScoredSpan | None]:
         """The scores of spans, each by itself; None where the agent has no profile."""
         profiles = await self._profiles(account_id, {span.agent_id for span in spans})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from prefactor_server.domain.api_token import Principal
 from prefactor_server.domain.errors import NotFound
 from prefactor_server.domain.listing import Filter, Listing, Page
-from prefactor_server.domain.risk_profile import RiskProfile, existing
+from prefactor_server.domain.risk_profile import RiskProfile, require_profile
 from prefactor_server.storage.base import Storage
 
 
@@ -22,9 +22,9 @@ class RiskProfileQueries:
             NotFound: there is none.
         """
         found = await self._storage.row(RiskProfile, principal.account_id, profile_id)
-        return existing(found, profile_id)
+        return require_profile(found, profile_id)
 
-    async def show_written(self, principal: Principal, profile_id: str) -> RiskProfile:
+    async def show_including_deleted(self, principal: Principal, profile_id: str) -> RiskProfile:
         """A profile that some request wrote, even if it has been deleted since.
 
         Raises:

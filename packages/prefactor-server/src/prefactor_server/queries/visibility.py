@@ -1,4 +1,4 @@
-"""Lists without what is not there for their caller; see ``Principal.sees``."""
+"""Restricts lists to what their caller may see; see ``Principal.can_see``."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from prefactor_server.domain.api_token import Principal
 from prefactor_server.domain.listing import Filter, Listing
 
 
-def within_sight(principal: Principal, listing: Listing) -> Listing:
-    """A list of runs or spans, without those that are not there for a caller."""
+def scoped_to(principal: Principal, listing: Listing) -> Listing:
+    """Restrict a list of runs or spans to those that the caller may see."""
     if principal.scope == "account":
         return listing
     return listing._replace(

@@ -32,14 +32,14 @@ from prefactor_server.domain.risk_profile import RiskProfile
 from prefactor_server.domain.risk_rollup import AgentTypes
 
 T = TypeVar("T")
-Handle: TypeAlias = tuple[str | bytes, ...]
+LookupKey: TypeAlias = tuple[str | bytes, ...]
 
 
 class Row(Protocol):
     """A row of any kind: a named tuple in the order of its table's columns."""
 
-    def handles(self) -> tuple[Handle, ...]:
-        """What the row can be found by, within its account and kind; the first is its key."""
+    def lookup_keys(self) -> tuple[LookupKey, ...]:
+        """Return the keys the row can be looked up by within its account; the first is primary."""
         ...
 
 
@@ -47,7 +47,7 @@ R = TypeVar("R", bound=Row)
 
 
 class Registration(NamedTuple):
-    """What the registration of a run has to see: the rows that it may find and those it may make.
+    """The rows that the registration of a run may find or create.
 
     ``agent_ref`` is an agent's id or external identifier, ``environment_id`` None for the account's
     default. The backend loads the agent, the environment, their deployment with its current version
@@ -120,10 +120,10 @@ class Snapshot:
     )
 
     def __init__(self, rows: Sequence[Row] = ()) -> None:
-        self._rows: dict[tuple[type[Any], Handle], Any] = {}
-        self._new: dict[type[Any], dict[Handle, Any]] = {}
-        self._changed: dict[type[Any], dict[Handle, Any]] = {}
-        self._deleted: dict[type[Any], dict[Handle, Any]] = {}
+        self._rows: dict[tuple[type[Any], LookupKey], Any] = {}
+        self._new: dict[type[Any], dict[LookupKey, Any]] = {}
+        self._changed: dict[type[Any], dict[LookupKey, Any]] = {}
+        self._deleted: dict[type[Any], dict[LookupKey, Any]] = {}
         self.payloads: list[SpanPayload] = []
         self.contents: list[SchemaContent] = []
         self.closed_runs: list[tuple[str, int]] = []
@@ -131,21 +131,21 @@ class Snapshot:
         for row in rows:
             self._put(row)
 
-    def get(self, kind: type[R], *handle: str | bytes) -> R | None:
-        """The row of a kind that has this handle, or None; see the ``handles`` of its class."""
-        found: R | None = self._rows.get((kind, handle))
+    def get(self, kind: type[R], *key: str | bytes) -> R | None:
+        """Return the row with this lookup key, or None; see the ``lookup_keys`` of its class."""
+        found: R | None = self._rows.get((kind, key))
         return found
 
     def rows(self, kind: type[R]) -> Sequence[R]:
-        """Every row of a kind that is here; those that were not loaded are not."""
+        """Return every loaded row of a kind."""
         return [
             row
-            for (of_kind, handle), row in self._rows.items()
-            if of_kind is kind and handle == row.handles()[0]
+            for (of_kind, key), row in self._rows.items()
+            if of_kind is kind and key == row.lookup_keys()[0]
         ]
 
     def apply(self, changes: Changes) -> None:
-        """Take over what a command decided, for the commands after it and for the backend."""
+        """Apply a command's changes, for later commands and for the backend to write."""
         for row in changes.deleted:
             self._delete(row)
         for row in changes.inserted:
@@ -160,39 +160,39 @@ class Snapshot:
         self.audit += changes.audit
 
     def insert(self, row: Row) -> None:
-        """Take over a row that is new."""
+        """Add a new row."""
         self._new.setdefault(type(row), {})[self._put(row)] = row
 
     def new(self, kind: type[R]) -> Sequence[R]:
-        """The rows of a kind that have to be inserted."""
+        """Return the rows of a kind to insert."""
         return tuple(self._new.get(kind, {}).values())
 
     def changed(self, kind: type[R]) -> Sequence[R]:
-        """The rows of a kind that exist and have to be updated, as they are to be."""
+        """Return the existing rows of a kind to update, with their new values."""
         return tuple(self._changed.get(kind, {}).values())
 
     def deleted(self, kind: type[R]) -> Sequence[R]:
-        """The rows of a kind that exist and have to go, before others take their place."""
+        """Return the existing rows of a kind to delete, before any are inserted."""
         return tuple(self._deleted.get(kind, {}).values())
 
-    def _put(self, row: Row) -> Handle:
-        kind, handles = type(row), row.handles()
-        for handle in handles:
-            self._rows[kind, handle] = row
-        return handles[0]
+    def _put(self, row: Row) -> LookupKey:
+        kind, keys = type(row), row.lookup_keys()
+        for key in keys:
+            self._rows[kind, key] = row
+        return keys[0]
 
     def _update(self, row: Row) -> None:
-        handle = self._put(row)
-        rows = self._new if handle in self._new.get(type(row), {}) else self._changed
-        rows.setdefault(type(row), {})[handle] = row
+        key = self._put(row)
+        rows = self._new if key in self._new.get(type(row), {}) else self._changed
+        rows.setdefault(type(row), {})[key] = row
 
     def _delete(self, row: Row) -> None:
-        kind, handle = type(row), row.handles()[0]
-        for known in row.handles():
+        kind, key = type(row), row.lookup_keys()[0]
+        for known in row.lookup_keys():
             self._rows.pop((kind, known), None)
-        self._changed.get(kind, {}).pop(handle, None)
-        if self._new.get(kind, {}).pop(handle, None) is None:
-            self._deleted.setdefault(kind, {})[handle] = row
+        self._changed.get(kind, {}).pop(key, None)
+        if self._new.get(kind, {}).pop(key, None) is None:
+            self._deleted.setdefault(kind, {})[key] = row
 
     def _close_spans(self, run_id: str, at: int) -> None:
         # Only the spans that this batch names have to be seen closed by it; the backend closes the
@@ -227,9 +227,9 @@ class AgentRecord(NamedTuple):
     last_registered_at: int | None
     in_use: bool = False
 
-    def handles(self) -> tuple[Handle, ...]:
-        """Those of the agent."""
-        return self.agent.handles()
+    def lookup_keys(self) -> tuple[LookupKey, ...]:
+        """Return the lookup keys of the agent."""
+        return self.agent.lookup_keys()
 
 
 class CurrentVersion(NamedTuple):
@@ -278,11 +278,11 @@ class Storage(Protocol):
     """
 
     async def transact(self, needs: Mapping[str, Needs], decide: Decide[T]) -> T:
-        """Load what is needed, let ``decide`` change it, write that, commit, and return its value.
+        """Load the rows, call ``decide``, write its changes, commit, and return its value.
 
-        When this returns, the changes are durable and every reader sees them. When it raises,
-        nothing was changed; only after ``OutcomeUnknown`` something may have been. After
-        ``Contended``, because others were faster every time, a smaller batch may go through.
+        On return the changes are durable and visible to every reader. If it raises, nothing was
+        changed, except that ``OutcomeUnknown`` leaves it open. ``Contended`` means that other
+        writers won every attempt; a smaller batch may still succeed.
         """
         ...
 
@@ -356,7 +356,7 @@ class Storage(Protocol):
         ...
 
     async def spans_by_id(self, account_id: str, ids: Collection[str]) -> Sequence[SpanRecord]:
-        """Those of the spans with these ids that there are, with their payloads, in any order."""
+        """Return the existing spans among ``ids``, with payloads, in no particular order."""
         ...
 
     async def spans(self, account_id: str, listing: Listing) -> Page[SpanRecord]:
@@ -374,7 +374,7 @@ class Storage(Protocol):
         ...
 
     async def watched_runs(self, account_id: str, since: int, limit: int) -> WatchedRuns:
-        """Runs that ended badly, and that have a profile, since a time: of each the newest."""
+        """Return the newest runs since a time that ended badly, and those that have a profile."""
         ...
 
     async def agent_types(
@@ -384,11 +384,11 @@ class Storage(Protocol):
         ...
 
     async def row(self, kind: type[R], account_id: str, row_id: str) -> R | None:
-        """A row of a kind that is its own record."""
+        """Return a row by its id, or None."""
         ...
 
     async def rows(self, kind: type[R], account_id: str, listing: Listing) -> Page[R]:
-        """A page of rows of such a kind."""
+        """Return a page of rows of a kind."""
         ...
 
     async def schema_content(self, account_id: str, schema_version_id: str) -> bytes | None:
@@ -396,5 +396,5 @@ class Storage(Protocol):
         ...
 
     async def close(self) -> None:
-        """Finish what is being written and let go of the database."""
+        """Finish pending writes and close the database."""
         ...

@@ -59,7 +59,7 @@ class Maintenance(Protocol):
         ...
 
 
-def audit_of(retention: Retention, pruned: Pruned, now: int, actor: str) -> AuditEntry:
+def prune_audit_entry(retention: Retention, pruned: Pruned, now: int, actor: str) -> AuditEntry:
     """The entry of a slice that was deleted."""
     detail = (
         f"ended before {retention.ended_before}, environment {retention.environment_id or 'any'}: "

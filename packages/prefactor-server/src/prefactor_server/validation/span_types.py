@@ -16,17 +16,17 @@ from prefactor_server.validation.cache import ContentCache
 from prefactor_server.validation.json_schema.validator import (
     EMPTY_OBJECT_SCHEMA,
     CompiledSchema,
-    Schemas,
+    SchemaCache,
 )
 from prefactor_server.validation.liquid.template import (
     Template,
+    TemplateCache,
     TemplateProblem,
-    Templates,
     render_summary,
 )
 
-_MAX_KEPT: Final = 64 * 1024 * 1024
-_MAX_VERSION: Final = _MAX_KEPT // 2
+_MAX_CACHED: Final = 64 * 1024 * 1024
+_MAX_VERSION: Final = _MAX_CACHED // 2
 _TYPE_MEMORY: Final = 1_000
 
 _encoder: Final = msgspec.json.Encoder(order="deterministic")
@@ -78,10 +78,12 @@ class SpanCheck(NamedTuple):
 class SpanTypeCompiler:
     """Compiles schemas and templates of span types, each distinct content once."""
 
-    def __init__(self, schemas: Schemas | None = None, templates: Templates | None = None) -> None:
-        self.schemas = schemas or Schemas()
-        self.templates = templates or Templates()
-        self._versions: ContentCache[SpanTypes] = ContentCache(_MAX_KEPT)
+    def __init__(
+        self, schemas: SchemaCache | None = None, templates: TemplateCache | None = None
+    ) -> None:
+        self.schemas = schemas or SchemaCache()
+        self.templates = templates or TemplateCache()
+        self._versions: ContentCache[SpanTypes] = ContentCache(_MAX_CACHED)
 
     def span_types(self, content_hash: bytes, load: Callable[[], object]) -> SpanTypes:
         """Return the span types of a content, calling `load` when they are not at hand.
@@ -138,15 +140,15 @@ class SpanTypes(Mapping[str, SpanType]):
         """Return a template of a type, parsed within the budget."""
         return self._compiler.templates.compile(source, budget)
 
-    def work_ahead(self, name: str) -> int:
+    def uncompiled_size(self, name: str) -> int:
         """The characters that have to be compiled before a span of a type can be checked."""
         span_type = self._types.get(name)
         if span_type is None:
             return 0
         schemas, templates = self._compiler.schemas, self._compiler.templates
         documents = {span_type.params_schema, span_type.result_schema}
-        ahead = sum(len(one) for one in documents if not schemas.is_kept(one))
-        ahead += sum(len(one) for one in span_type.templates if not templates.is_kept(one))
+        ahead = sum(len(one) for one in documents if not schemas.is_cached(one))
+        ahead += sum(len(one) for one in span_type.templates if not templates.is_cached(one))
         return ahead
 
     def compile(self, name: str, budget: Budget) -> None:

@@ -17,8 +17,8 @@ from prefactor_server.commands.admin_user_invite import CreateInvite, RevokeInvi
 from prefactor_server.commands.base import Done
 from prefactor_server.domain.admin_user_invite import (
     AdminUserInvite,
+    InviteRef,
     InviteStatus,
-    NamedInvite,
     make_invite_token,
 )
 from prefactor_server.domain.api_token import hash_token
@@ -76,7 +76,7 @@ _LIST: Final = ListQuery(
 async def _prepare_create(call: Call, body: InviteFields) -> Prepared:
     check_account(body.account_id, call.principal)
     invite_id = call.new_id()
-    named = NamedInvite(call.principal.account_id, invite_id)
+    named = InviteRef(call.principal.account_id, invite_id)
     token = make_invite_token(named, call.services.random_bytes)
     invite = AdminUserInvite(
         id=invite_id,

@@ -129,25 +129,25 @@ async def _prepare_update(call: Call, body: AgentUpdateFields) -> Prepared:
         # These can be replaced and not be taken away.
         if given.get(name, "") is None:
             del given[name]
-    agent_id = await call.services.reader.agents.id_of(call.principal, call.path_id)
+    agent_id = await call.services.reader.agents.resolve_id(call.principal, call.path_id)
     return _prepared(call, UpdateAgent(call.request(), call.path_id, agent_id, given, pin))
 
 
 async def _prepare_retire(call: Call, body: NoFields) -> Prepared:
     del body
-    agent_id = await call.services.reader.agents.id_of(call.principal, call.path_id)
+    agent_id = await call.services.reader.agents.resolve_id(call.principal, call.path_id)
     return _prepared(call, RetireAgent(call.request(), call.path_id, agent_id))
 
 
 async def _prepare_reinstate(call: Call, body: NoFields) -> Prepared:
     del body
-    agent_id = await call.services.reader.agents.id_of(call.principal, call.path_id)
+    agent_id = await call.services.reader.agents.resolve_id(call.principal, call.path_id)
     return _prepared(call, ReinstateAgent(call.request(), call.path_id, agent_id))
 
 
 async def _prepare_delete(call: Call, body: NoFields) -> Prepared:
     del body
-    agent_id = await call.services.reader.agents.id_of(call.principal, call.path_id)
+    agent_id = await call.services.reader.agents.resolve_id(call.principal, call.path_id)
     return _prepared(call, DeleteAgent(call.request(), call.path_id, agent_id))
 
 

@@ -179,7 +179,7 @@ async def _find(call: Call) -> Success[AgentInstanceDetails]:
     if run_id is not None and name is None:
         return await _in_full(call, await reader.show(principal, run_id))
     if name is not None and run_id is None:
-        return await _in_full(call, await reader.named(principal, name))
+        return await _in_full(call, await reader.by_external_identifier(principal, name))
     raise BadRequest("Send exactly one of agent_instance_id and external_identifier")
 
 
@@ -194,7 +194,7 @@ async def _list(call: Call) -> Listed[AgentInstanceSummary]:
     agent_filter = (
         ()
         if agent is None
-        else (Filter("agent_id", "=", await reader.agents.id_of(call.principal, agent)),)
+        else (Filter("agent_id", "=", await reader.agents.resolve_id(call.principal, agent)),)
     )
     listing = _LIST.read(call.query, *agent_filter)
     page = await reader.agent_instances.page(call.principal, listing)

@@ -20,7 +20,7 @@ from prefactor_server.api.kernel.span_preparation import RunFacts
 from prefactor_server.api.views.agent_instance import InstanceWritten
 from prefactor_server.commands.agent_instance_register import (
     DeclaredSchema,
-    FreshIds,
+    NewIds,
     RegisterInstance,
     VersionMetadata,
 )
@@ -101,11 +101,11 @@ async def _prepare(call: Call, body: RegisterFields) -> Prepared:
         environment_id=_environment_id(call, body.environment_id),
         metadata=_metadata(body.agent_version),
         schema=_declared(account_id, body.agent_schema_version),
-        nameless=empty_schema(account_id),
+        empty_schema=empty_schema(account_id),
         update_current_version=body.update_current_version is not False,
         purpose=body.purpose or "live",
         external_identifier=body.external_identifier,
-        fresh=FreshIds(call.new_id(), call.new_id(), call.new_id(), call.new_id()),
+        new_ids=NewIds(call.new_id(), call.new_id(), call.new_id(), call.new_id()),
         create_agent=(
             call.services.limits.auto_create_agents and call.principal.scope == "account"
         ),
@@ -192,8 +192,8 @@ def _assume(call: Call, command: RegisterInstance) -> None:
     if declared is None and version_id is not None:
         pending.runs[command.id] = RunFacts(version_id, command.purpose)
         return
-    version_id = version_id or command.fresh.schema_version
-    content = (declared or command.nameless).content
+    version_id = version_id or command.new_ids.schema_version
+    content = (declared or command.empty_schema).content
     document = decode_document(content.codec, content.body)
     pending.runs[command.id] = RunFacts(version_id, command.purpose)
     pending.bindings.update(dict.fromkeys(_bindings(command), version_id))

@@ -64,7 +64,7 @@ class AgentInstanceSkeleton(msgspec.Struct, frozen=True, kw_only=True):
 async def _answer(call: Call) -> Sequence[bytes]:
     reader = call.services.reader
     run = await reader.agent_instances.show(call.principal, call.path_id)
-    skeleton = await reader.agent_instance_skeletons.of(run)
+    skeleton = await reader.agent_instance_skeletons.show(run)
     return await asyncio.to_thread(lambda: list(_pieces(run.id, skeleton)))
 
 

@@ -291,7 +291,7 @@ async def _list(call: Call) -> Listed[AgentSpanView]:
     agent_filter = (
         ()
         if agent is None
-        else (Filter("agent_id", "=", await reader.agents.id_of(call.principal, agent)),)
+        else (Filter("agent_id", "=", await reader.agents.resolve_id(call.principal, agent)),)
     )
     listing = _LIST.read(call.query, *agent_filter)
     with_summaries = query.flag(call.query, "include_summaries")

@@ -25,7 +25,7 @@ from prefactor_server.domain.errors import (
     NotFound,
     ValidationFailed,
 )
-from prefactor_server.queries.in_use import InUse
+from prefactor_server.queries.in_use import VersionUse
 
 _encoder: Final = msgspec.json.Encoder(order="deterministic")
 
@@ -97,8 +97,8 @@ async def _prepare_create(call: Call, body: NewAgentVersionFields) -> Prepared:
         ),
         agent_schema_version_id=body.agent_schema_version_id,
         newest=newest,
-        nameless=empty_schema(call.principal.account_id),
-        fresh_schema_version_id=call.new_id(),
+        empty_schema=empty_schema(call.principal.account_id),
+        new_schema_version_id=call.new_id(),
     )
     return Prepared(command)
 
@@ -119,7 +119,7 @@ async def _list(call: Call) -> Listed[AgentVersionView]:
     return listed(listing, page, [_view(record) for record in records])
 
 
-def _view(record: InUse[AgentVersion]) -> AgentVersionView:
+def _view(record: VersionUse[AgentVersion]) -> AgentVersionView:
     version = record.row
     runtime = version.runtime_environment
     return AgentVersionView(

@@ -10,7 +10,7 @@ from prefactor_server.api.kernel.listing import FilterParameter, ListQuery
 from prefactor_server.api.kernel.operation import Call, Parameter, Read
 from prefactor_server.api.kernel.query import one_of, whole_number
 from prefactor_server.api.views.base import Listed, listed, show_time
-from prefactor_server.domain.alert import Alert, AlertKind, Alerts, page_of
+from prefactor_server.domain.alert import Alert, AlertKind, Alerts, paginate_alerts
 from prefactor_server.domain.errors import ValidationFailed
 from prefactor_server.domain.risk import RiskLevel
 
@@ -71,7 +71,7 @@ _DAYS: Final = Parameter(
 async def _list(call: Call) -> AlertsListed:
     listing = _LIST.read(call.query)
     found = await _found(call)
-    page = page_of(found.alerts, listing)
+    page = paginate_alerts(found.alerts, listing)
     whole = listed(listing, page, [_view(alert) for alert in page.rows])
     return AlertsListed(
         summaries=whole.summaries,

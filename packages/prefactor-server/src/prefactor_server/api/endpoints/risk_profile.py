@@ -121,7 +121,7 @@ def _prepared(command: Command) -> Prepared:
 
 async def _show_written(call: Call, profile_id: str) -> Success[RiskProfileView]:
     profiles = call.services.reader.risk_profiles
-    return Success(details=_view(await profiles.show_written(call.principal, profile_id)))
+    return Success(details=_view(await profiles.show_including_deleted(call.principal, profile_id)))
 
 
 async def _get(call: Call) -> Success[RiskProfileView]:

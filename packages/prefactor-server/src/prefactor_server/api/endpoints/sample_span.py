@@ -81,7 +81,7 @@ async def _command(call: Call, body: TestSpanFields, sample: SampleSpan) -> Crea
 async def _show(call: Call, ids: str) -> SpansWritten:
     """The spans with these ids, in the order in which they were made."""
     reader = call.services.reader
-    records = await reader.agent_spans.among(call.principal, ids.split())
+    records = await reader.agent_spans.existing(call.principal, ids.split())
     if not records:
         raise NotFound("The spans are no longer there")
     run = await reader.agent_instances.show(call.principal, records[0].span.agent_instance_id)

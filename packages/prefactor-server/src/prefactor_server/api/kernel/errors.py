@@ -87,8 +87,8 @@ def error_body(refusal: Refusal) -> dict[str, Any]:
     if isinstance(refusal, RunTerminated):
         body["control"] = {"terminate": True, "reason": refusal.reason}
     if isinstance(refusal, TooLarge | ValidationFailed) and refusal.limit is not None:
-        body["limit"] = refusal.limit.most
-        body["limit_of"] = refusal.limit.of
+        body["limit"] = refusal.limit.maximum
+        body["limit_of"] = refusal.limit.name
     return body
 
 

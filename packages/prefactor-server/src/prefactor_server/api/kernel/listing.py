@@ -172,4 +172,6 @@ async def agent_filter(call: Call) -> Filter:
     ref = call.query.get("agent_id", call.principal.agent_id)
     if ref is None:
         raise required("agent_id")
-    return Filter("agent_id", "=", await call.services.reader.agents.id_of(call.principal, ref))
+    return Filter(
+        "agent_id", "=", await call.services.reader.agents.resolve_id(call.principal, ref)
+    )

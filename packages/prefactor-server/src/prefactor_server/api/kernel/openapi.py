@@ -22,7 +22,7 @@ from prefactor_server.api.kernel.operation import (
 )
 from prefactor_server.domain.errors import (
     BadRequest,
-    LimitOf,
+    LimitName,
     NotAuthenticated,
     NotPermitted,
     Overloaded,
@@ -54,7 +54,7 @@ _ERROR: Final[Mapping[str, Any]] = {
             "description": "How much is taken, when there was too much of something.",
         },
         "limit_of": {
-            "enum": list(get_args(LimitOf)),
+            "enum": list(get_args(LimitName)),
             "description": "What the limit counts.",
         },
     },

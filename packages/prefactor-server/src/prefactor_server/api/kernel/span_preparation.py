@@ -163,7 +163,7 @@ class SpanPreparer:
         """Compile a type, in a thread if that takes long."""
         if name in types.compiled or name not in types:
             return
-        if types.work_ahead(name) > _MAX_COMPILED_INLINE:
+        if types.uncompiled_size(name) > _MAX_COMPILED_INLINE:
             await asyncio.to_thread(types.compile, name, work.budget)
         else:
             types.compile(name, work.budget)
@@ -213,7 +213,7 @@ class SpanPreparer:
         """Return what is wrong with a JSON Schema or why it is unused; None if it is used."""
         schemas = self._compiler.schemas
         await work.pause()
-        if len(schema) > _MAX_COMPILED_INLINE and not schemas.is_kept(schema):
+        if len(schema) > _MAX_COMPILED_INLINE and not schemas.is_cached(schema):
             compiled = await asyncio.to_thread(schemas.compile_document, schema, work.budget)
         else:
             compiled = schemas.compile_document(schema, work.budget)
@@ -244,7 +244,7 @@ class SpanPreparer:
         """Read how spans began in one query, ahead of single lookups, unless it is cached."""
         missing = [one for one in span_ids if not self._known_span(principal, one, pending)]
         if len(missing) > 1:
-            for record in await self._reader.agent_spans.among(principal, missing):
+            for record in await self._reader.agent_spans.existing(principal, missing):
                 pending.prefetched[record.span.id] = _span_start(record)
 
     def _known_span(

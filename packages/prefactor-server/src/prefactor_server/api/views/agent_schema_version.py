@@ -9,7 +9,7 @@ import msgspec
 
 from prefactor_server.api.views.base import show_time
 from prefactor_server.domain.agent_schema_version import AgentSchemaVersion
-from prefactor_server.queries.in_use import InUse
+from prefactor_server.queries.in_use import VersionUse
 from prefactor_server.validation.json_schema.validator import EMPTY_OBJECT_SCHEMA
 
 Problems: TypeAlias = Mapping[bytes, str | None]
@@ -88,7 +88,7 @@ class AgentSchemaVersionDetails(msgspec.Struct, frozen=True, kw_only=True):
     updated_at: str
 
 
-def schema_version_summary(record: InUse[AgentSchemaVersion]) -> AgentSchemaVersionSummary:
+def schema_version_summary(record: VersionUse[AgentSchemaVersion]) -> AgentSchemaVersionSummary:
     """A schema version on a list."""
     return AgentSchemaVersionSummary(
         **_fields(record), span_schemas_count=record.row.span_type_count
@@ -96,7 +96,7 @@ def schema_version_summary(record: InUse[AgentSchemaVersion]) -> AgentSchemaVers
 
 
 def schema_version_details(
-    record: InUse[AgentSchemaVersion], content: bytes | None, problems: Problems
+    record: VersionUse[AgentSchemaVersion], content: bytes | None, problems: Problems
 ) -> AgentSchemaVersionDetails:
     """A schema version by itself, from the JSON of what it declares."""
     return AgentSchemaVersionDetails(
@@ -187,7 +187,7 @@ def _text(one: _Entry, field: str) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def _fields(record: InUse[AgentSchemaVersion]) -> dict[str, Any]:
+def _fields(record: VersionUse[AgentSchemaVersion]) -> dict[str, Any]:
     version = record.row
     return {
         "id": version.id,

@@ -25,7 +25,7 @@ from prefactor_server.domain.agent_span import AgentSpan
 from prefactor_server.domain.alert import count_alerts
 from prefactor_server.domain.cost import Cost, cost_of
 from prefactor_server.domain.risk import exceeds
-from prefactor_server.queries.risk import ScoredRun, SpanOf
+from prefactor_server.queries.risk import ScoredRun, SpanRef
 
 COMPUTED: Final = tuple(
     Parameter(name, f"{text} False leaves it null.", schema={"type": "boolean", "default": True})
@@ -42,7 +42,7 @@ async def with_figures(
     call: Call, run: AgentInstance, details: AgentInstanceDetails
 ) -> AgentInstanceDetails:
     """Return a run by itself with what is computed from its spans, as far as it is asked for."""
-    figures = await call.services.reader.risks.of_run(run)
+    figures = await call.services.reader.risks.for_run(run)
     scored, last = figures.scored, figures.last_activity_at
     wanted = {one.name for one in COMPUTED if flag_unless_false(call.query, one.name)}
     found: dict[str, Any] = {"last_activity_span_at": show_optional_time(last)}
@@ -64,7 +64,7 @@ async def with_scores(
     call: Call, runs: Sequence[AgentInstance], summaries: Sequence[AgentInstanceSummary]
 ) -> Sequence[AgentInstanceSummary]:
     """Runs on a list, with the scores that there are."""
-    scores = await call.services.reader.risks.of_runs(call.principal.account_id, runs)
+    scores = await call.services.reader.risks.for_runs(call.principal.account_id, runs)
     if not scores:
         return summaries
     return [_with_score(scores.get(one.id), one) for one in summaries]
@@ -75,7 +75,7 @@ async def with_levels(
 ) -> Sequence[AgentSpanView]:
     """Spans with their scores and levels, each by itself."""
     places = [await _place(call, span) for span in spans]
-    scores = await call.services.reader.risks.of_spans(call.principal.account_id, places)
+    scores = await call.services.reader.risks.for_spans(call.principal.account_id, places)
     return [
         view
         if scored is None
@@ -84,12 +84,12 @@ async def with_levels(
     ]
 
 
-async def _place(call: Call, span: AgentSpan) -> SpanOf:
+async def _place(call: Call, span: AgentSpan) -> SpanRef:
     run = await call.services.span_preparer.run(
         call.principal, span.agent_instance_id, call.pending
     )
     version = "" if run is None else run.schema_version_id
-    return SpanOf(span.agent_id, version, span.schema_name)
+    return SpanRef(span.agent_id, version, span.schema_name)
 
 
 def _with_score(scored: ScoredRun | None, summary: AgentInstanceSummary) -> AgentInstanceSummary:

@@ -31,10 +31,10 @@ from prefactor_server.storage.base import (
     SpanRecord,
     SpanUsage,
 )
-from prefactor_server.storage.postgres import maintain, read, risk
-from prefactor_server.storage.postgres.connection import Link, connect, open_pool
+from prefactor_server.storage.postgres import maintenance, read, risk
+from prefactor_server.storage.postgres.connection import RetryingPool, connect, open_pool
 from prefactor_server.storage.postgres.driver import Connection
-from prefactor_server.storage.postgres.failures import refused_value
+from prefactor_server.storage.postgres.failures import invalid_value
 from prefactor_server.storage.postgres.maintenance import PostgresMaintenance
 from prefactor_server.storage.postgres.migrate import migrate
 from prefactor_server.storage.postgres.transaction import transact
@@ -54,7 +54,7 @@ class PostgresStorage:
     ``concurrency`` is how many batches it can usefully write at a time.
     """
 
-    def __init__(self, writing: Link, reading: Link, *, concurrency: int) -> None:
+    def __init__(self, writing: RetryingPool, reading: RetryingPool, *, concurrency: int) -> None:
         self._writing = writing
         self._reading = reading
         self.concurrency = concurrency
@@ -67,7 +67,7 @@ class PostgresStorage:
         *,
         concurrency: int = DEFAULT_CONCURRENCY,
         readers: int = _READERS,
-        patience_seconds: float = 10,
+        retry_seconds: float = 10,
     ) -> PostgresStorage:
         """Connect to a database and bring its schema up to date.
 
@@ -75,7 +75,7 @@ class PostgresStorage:
             url: ``postgresql://user:password@host:port/database``, or anything that libpq takes.
             concurrency: how many batches may be written at a time.
             readers: how many connections read.
-            patience_seconds: for how long a database that is away is waited for.
+            retry_seconds: for how long a database that is away is waited for.
 
         Raises:
             SettingError: the address cannot be read.
@@ -90,8 +90,8 @@ class PostgresStorage:
         writing = await open_pool(url, concurrency + _OTHER_WRITERS, writes=True)
         reading = await open_pool(url, readers, writes=False)
         return cls(
-            Link(writing, patience_seconds),
-            Link(reading, patience_seconds),
+            RetryingPool(writing, retry_seconds),
+            RetryingPool(reading, retry_seconds),
             concurrency=concurrency,
         )
 
@@ -105,14 +105,14 @@ class PostgresStorage:
         """See ``Storage.create_account``; of several servers that try, one succeeds."""
         snapshot = Snapshot()
         snapshot.apply(Changes(inserted=(environment, token), audit=(audit,)))
-        return await self._writing.repeatedly(
-            lambda connection: maintain.create_account(connection, account, snapshot)
+        return await self._writing.run(
+            lambda connection: maintenance.create_account(connection, account, snapshot)
         )
 
     async def forget_keys(self, before: int, slice_size: int) -> int:
         """See ``Storage.forget_keys``; old receipts of batches go with them."""
-        return await self._writing.repeatedly(
-            lambda connection: maintain.forget_keys(connection, before, slice_size)
+        return await self._writing.run(
+            lambda connection: maintenance.forget_keys(connection, before, slice_size)
         )
 
     async def accounts(self) -> Sequence[Account]:
@@ -223,10 +223,8 @@ class PostgresStorage:
         **kwargs: P.kwargs,
     ) -> T:
         try:
-            return await self._reading.repeatedly(
-                lambda connection: work(connection, *args, **kwargs)
-            )
+            return await self._reading.run(lambda connection: work(connection, *args, **kwargs))
         except Exception as error:
-            if (refused := refused_value(error)) is not None:
+            if (refused := invalid_value(error)) is not None:
                 raise refused from error
             raise

@@ -54,7 +54,7 @@ def _program(name: str, environ: Mapping[str, str]) -> str:
 
 
 def _run(command: list[str], environ: Mapping[str, str]) -> str:
-    done = subprocess.run(  # noqa: S603 - a program of PostgreSQL's, and no shell
+    done = subprocess.run(  # noqa: S603 - a PostgreSQL program, no shell
         command, env=dict(environ), capture_output=True, text=True, check=False
     )
     if done.returncode != 0:

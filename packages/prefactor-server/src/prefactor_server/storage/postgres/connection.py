@@ -1,4 +1,4 @@
-"""Connecting to the database: pools, their settings, and waiting for a server that is away."""
+"""Connections to the database: pools, their settings, and retries while it is unreachable."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from prefactor_server.storage.migration import DatabaseError
 from prefactor_server.storage.postgres import driver
 from prefactor_server.storage.postgres.driver import Connection, Pool
 from prefactor_server.storage.postgres.failures import (
+    is_conflict,
     is_lost,
-    is_raced,
     is_read_only,
     refusal,
     unreachable,
@@ -23,30 +23,30 @@ from prefactor_server.storage.postgres.plan_cache import PlanRenewal
 
 T = TypeVar("T")
 
-_OLDEST_SERVER: Final = 14
+_MIN_SERVER_VERSION: Final = 14
 _CONNECT_SECONDS: Final = 10
 # Longer than the server's own limit: it is this server that gives up when the network does.
 _ANSWER_SECONDS: Final = 45
-_FIRST_PAUSE: Final = 0.02
-_LONGEST_PAUSE: Final = 0.5
+_FIRST_DELAY: Final = 0.02
+_MAX_DELAY: Final = 0.5
 
-_EVERYWHERE: Final[Mapping[str, str]] = {
+_COMMON_SETTINGS: Final[Mapping[str, str]] = {
     "application_name": "prefactor-server",
     "default_transaction_isolation": "read committed",
     "jit": "off",
 }
 # Whatever is written is found by its key, which leaves one kind of plan to choose; it is kept, and
 # made anew as the tables grow.
-_WRITING: Final[Mapping[str, str]] = {
-    **_EVERYWHERE,
+_WRITE_SETTINGS: Final[Mapping[str, str]] = {
+    **_COMMON_SETTINGS,
     "statement_timeout": "30s",
     "plan_cache_mode": "force_generic_plan",
     "enable_seqscan": "off",
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",
 }
-_READING: Final[Mapping[str, str]] = {
-    **_EVERYWHERE,
+_READ_SETTINGS: Final[Mapping[str, str]] = {
+    **_COMMON_SETTINGS,
     "statement_timeout": "15s",
     "default_transaction_read_only": "on",
     # Accounts and runs differ too much in size for one plan to fit all.
@@ -67,7 +67,7 @@ async def connect(url: str) -> Connection:
     """
     try:
         connection = await driver.connect(
-            url, timeout=_CONNECT_SECONDS, server_settings=dict(_EVERYWHERE)
+            url, timeout=_CONNECT_SECONDS, server_settings=dict(_COMMON_SETTINGS)
         )
     except Exception as error:
         if driver.is_bad_address(error):
@@ -89,10 +89,10 @@ async def connect(url: str) -> Connection:
 
 async def _check_server(connection: Connection) -> None:
     version = connection.get_server_version()
-    if version.major < _OLDEST_SERVER:
+    if version.major < _MIN_SERVER_VERSION:
         raise DatabaseServerError(
-            f"PostgreSQL {version.major} is too old: prefactor-server needs {_OLDEST_SERVER} or "
-            "newer."
+            f"PostgreSQL {version.major} is too old: prefactor-server needs {_MIN_SERVER_VERSION} "
+            "or newer."
         )
     encoding = connection.get_settings().server_encoding
     if encoding != "UTF8":
@@ -103,7 +103,7 @@ async def _check_server(connection: Connection) -> None:
 
 
 async def open_pool(url: str, size: int, *, writes: bool) -> Pool:
-    """Connections for one purpose, up to a number, made when they are first needed."""
+    """Open a pool of at most ``size`` connections, each made when it is first needed."""
     plans = PlanRenewal(asyncio.get_running_loop().time)
     return await driver.create_pool(
         url,
@@ -113,36 +113,33 @@ async def open_pool(url: str, size: int, *, writes: bool) -> Pool:
         max_inactive_connection_lifetime=0,
         timeout=_CONNECT_SECONDS,
         command_timeout=_ANSWER_SECONDS,
-        server_settings=dict(_WRITING if writes else _READING),
+        server_settings=dict(_WRITE_SETTINGS if writes else _READ_SETTINGS),
         init=plans.begin if writes else None,
         setup=plans.before_use if writes else None,
-        reset=_leave_as_it_is,
+        reset=_skip_reset,
     )
 
 
-async def _leave_as_it_is(_connection: Connection) -> None:
-    """Nothing is ever set on a connection after it was made: resetting it costs a round trip."""
+async def _skip_reset(_connection: Connection) -> None:
+    """Do nothing: no session state is ever set, and a reset would cost a round trip."""
 
 
-class Link:
-    """A pool that waits, within limits, for a database that is away: it may be starting again.
-
-    ``patience`` is for how many seconds.
-    """
+class RetryingPool:
+    """A connection pool that retries while the database is unreachable, for ``retry_seconds``."""
 
     def __init__(
         self,
         pool: Pool,
-        patience: float,
+        retry_seconds: float,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self._pool = pool
-        self._patience = patience
+        self._retry_seconds = retry_seconds
         self._jitter = jitter
 
     @asynccontextmanager
     async def connection(self) -> AsyncGenerator[Connection]:
-        """A connection for one use; one that broke, or takes no writes, is not used again."""
+        """Acquire a connection, and discard it if it broke or turned read-only."""
         async with self._pool.acquire() as connection:
             try:
                 yield connection
@@ -151,22 +148,22 @@ class Link:
                     driver.discard(connection)
                 raise
 
-    async def pause(self, attempt: int) -> None:
-        """Wait a little, longer with each attempt, and never as long as the others do."""
-        pause = min(_FIRST_PAUSE * 2**attempt, _LONGEST_PAUSE)
+    async def back_off(self, attempt: int) -> None:
+        """Sleep with exponential backoff and jitter."""
+        pause = min(_FIRST_DELAY * 2**attempt, _MAX_DELAY)
         await asyncio.sleep(pause * self._jitter())
 
-    def patience(self) -> Patience:
-        """A fresh allowance of waiting."""
-        return Patience(self, self._patience)
+    def retry_budget(self) -> RetryBudget:
+        """Return a fresh retry budget."""
+        return RetryBudget(self, self._retry_seconds)
 
-    async def repeatedly(self, work: Callable[[Connection], Awaitable[T]]) -> T:
-        """Do what can be done again without harm, until it has been done.
+    async def run(self, work: Callable[[Connection], Awaitable[T]]) -> T:
+        """Run idempotent work, and retry it until it succeeds or the budget is spent.
 
         Raises:
             Unavailable: the database cannot be reached, or cannot do it now.
         """
-        patience = self.patience()
+        budget = self.retry_budget()
         while True:
             try:
                 async with self.connection() as connection:
@@ -174,29 +171,29 @@ class Link:
             except Exception as error:
                 if (refused := refusal(error)) is not None:
                     raise refused from error
-                # A standby cancels reads that keep it from following the primary server.
-                if not (is_lost(error) or is_raced(error)):
+                # A standby cancels reads that conflict with replication.
+                if not (is_lost(error) or is_conflict(error)):
                     raise
-                if not await patience.wait():
+                if not await budget.wait():
                     raise unreachable() from error
 
     async def close(self) -> None:
-        """Let what is under way finish, then hang up."""
+        """Wait for running work to finish, then close the connections."""
         await self._pool.close()
 
 
-class Patience:
-    """How much longer to wait for a database that is away."""
+class RetryBudget:
+    """The time left to retry while the database is unreachable."""
 
-    def __init__(self, link: Link, seconds: float) -> None:
-        self._link = link
+    def __init__(self, pool: RetryingPool, seconds: float) -> None:
+        self._pool = pool
         self._until = asyncio.get_running_loop().time() + seconds
         self._attempt = -1
 
     async def wait(self) -> bool:
-        """Pause before another attempt; False when there was enough of them."""
+        """Sleep before the next attempt; return False once the budget is spent."""
         if asyncio.get_running_loop().time() >= self._until:
             return False
         self._attempt += 1
-        await self._link.pause(self._attempt)
+        await self._pool.back_off(self._attempt)
         return True

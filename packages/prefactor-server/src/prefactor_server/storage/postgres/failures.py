@@ -1,10 +1,10 @@
-"""What PostgreSQL's errors mean for a caller, told apart by what became of the transaction.
+"""Classify PostgreSQL's errors by what became of the transaction.
 
-    lost       the connection is gone or could not be made: perhaps it was stored, perhaps not
-    raced      another server was faster: nothing was stored, decide again
-    refusal    the server cannot do it now: nothing was stored
+    lost       the connection broke or could not be made: the outcome is unknown
+    conflict   another server wrote first: nothing was stored, decide again
+    refusal    the database cannot do it now: nothing was stored
 
-Everything else is a mistake of ours and is raised as it is.
+Every other error is a bug and is raised unchanged.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _UNIQUE_VIOLATION: Final = "23505"
 _FOREIGN_KEY_VIOLATION: Final = "23503"
 # Serialization failure, deadlock, a key or an id that is there already, and something that is no
 # longer there or that others have come to refer to.
-_RACED: Final = frozenset({"40001", "40P01", _UNIQUE_VIOLATION, _FOREIGN_KEY_VIOLATION})
+_CONFLICTS: Final = frozenset({"40001", "40P01", _UNIQUE_VIOLATION, _FOREIGN_KEY_VIOLATION})
 # A NUL in a text, a number that is too large, a text for a number: asyncpg has the same class for
 # what it does not even send.
 _BAD_VALUES: Final = "22"
@@ -61,25 +61,25 @@ _DAMAGED: Final = {
 
 
 def is_lost(error: BaseException) -> bool:
-    """Whether the connection failed, and not what was asked of it."""
+    """Return whether the connection failed, rather than the statement."""
     code = driver.sqlstate(error)
     if code is not None:
         return code in _LOST or code.startswith("08")
     return driver.is_broken(error) or isinstance(error, OSError | TimeoutError)
 
 
-def is_raced(error: BaseException) -> bool:
-    """Whether another transaction got in between."""
-    return driver.sqlstate(error) in _RACED
+def is_conflict(error: BaseException) -> bool:
+    """Return whether the statement conflicted with another transaction."""
+    return driver.sqlstate(error) in _CONFLICTS
 
 
-def is_there_already(error: BaseException) -> bool:
-    """Whether a row could not be inserted because there is one like it."""
+def is_duplicate(error: BaseException) -> bool:
+    """Return whether a row violated a unique index."""
     return driver.sqlstate(error) == _UNIQUE_VIOLATION
 
 
 def refusal(error: BaseException) -> Refusal | None:
-    """What to tell the caller, if it is not a mistake of ours."""
+    """Return the error for the caller, or None if this is a bug."""
     code = driver.sqlstate(error) or ""
     if code in _DAMAGED:
         return DatabaseDamaged(_DAMAGED[code])
@@ -94,27 +94,27 @@ def is_read_only(error: BaseException) -> bool:
     return driver.sqlstate(error) == _READ_ONLY
 
 
-def refused_value(error: BaseException) -> Refusal | None:
-    """What to tell the caller of a read whose filter or cursor holds what no column can hold."""
+def invalid_value(error: BaseException) -> Refusal | None:
+    """Return the error for a filter or cursor value that no column can hold."""
     if (driver.sqlstate(error) or "").startswith(_BAD_VALUES):
         return BadRequest("A filter or a cursor has a value that nothing stored can have")
     return None
 
 
 def contended() -> Contended:
-    """Other servers kept changing what a batch is about."""
+    """Return the error for a batch that lost every conflict."""
     return Contended(
         "Other servers keep changing what this is about: nothing was stored. Send it again"
     )
 
 
 def unreachable() -> Unavailable:
-    """Nothing could be asked of the database."""
+    """Return the error for a database that cannot be reached."""
     return Unavailable("The database cannot be reached: nothing was stored. Send it again later")
 
 
 def unknown_outcome() -> OutcomeUnknown:
-    """The database was lost while it committed, and has not come back to say what it did."""
+    """Return the error for a connection that was lost during the commit."""
     return OutcomeUnknown(
         "The database was lost while it stored this, which may or may not have been done. Send it "
         "again later, with the same idempotency key"

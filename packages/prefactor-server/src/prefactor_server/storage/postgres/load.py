@@ -162,7 +162,7 @@ class _Query:
                 for of, row_id in named.rows
                 if of is kind
             ]
-            self.by_id("rows", tables.table_of(kind), pairs)
+            self.by_id("rows", tables.table_for(kind), pairs)
 
     def finished(self) -> Query:
         """The whole."""

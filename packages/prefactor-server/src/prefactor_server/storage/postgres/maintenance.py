@@ -8,29 +8,52 @@ from contextlib import suppress
 from functools import partial
 from typing import Final
 
+from prefactor_server.domain.account import Account
 from prefactor_server.domain.audit import AuditEntry
 from prefactor_server.domain.legal_hold import LegalHold
 from prefactor_server.domain.retention import Pruned, Retention
-from prefactor_server.storage.postgres.connection import Link
+from prefactor_server.storage.base import Snapshot
+from prefactor_server.storage.postgres.connection import RetryingPool
 from prefactor_server.storage.postgres.driver import Connection
+from prefactor_server.storage.postgres.load import Loaded
 from prefactor_server.storage.postgres.prune import preview_slice, prune_slice
 from prefactor_server.storage.postgres.verify import verify
+from prefactor_server.storage.postgres.write import arguments
+from prefactor_server.storage.postgres.write_function import write_function
 from prefactor_server.storage.sql import load_sql
 from prefactor_server.storage.verify import Finding
 
 _SQL: Final[Mapping[str, str]] = load_sql("prefactor_server.storage.postgres", "maintenance.sql")
 
+# One number for all servers, of no meaning beyond that; it is locked until the transaction ends.
+_LOCK: Final = "SELECT pg_advisory_xact_lock(6213795105)"
+_FIRST_ACCOUNT: Final = "SELECT id FROM account ORDER BY inserted_at, id LIMIT 1"
+_INSERT_ACCOUNT: Final = "INSERT INTO account VALUES ($1, $2, $3, $4, $5)"
+
+# Servers that prune at the same time leave each other's slices alone.
+_FORGET_KEYS: Final = """
+DELETE FROM idempotency_key WHERE ctid = ANY (ARRAY(
+    SELECT ctid FROM idempotency_key WHERE inserted_at < $1
+    ORDER BY inserted_at LIMIT $2 FOR UPDATE SKIP LOCKED))
+"""
+_FORGET_RECEIPTS: Final = """
+DELETE FROM write_receipt WHERE ctid = ANY (ARRAY(
+    SELECT ctid FROM write_receipt
+    WHERE at < ((extract(epoch FROM clock_timestamp()) - 3600) * 1000000)::bigint
+    ORDER BY at LIMIT $1 FOR UPDATE SKIP LOCKED))
+"""
+
 
 class PostgresMaintenance:
     """See ``Maintenance``."""
 
-    def __init__(self, writing: Link, reading: Link) -> None:
+    def __init__(self, writing: RetryingPool, reading: RetryingPool) -> None:
         self._writing = writing
         self._reading = reading
 
     async def check_writable(self) -> None:
         """See ``Maintenance.check_writable``."""
-        await self._writing.repeatedly(_check_writable)
+        await self._writing.run(_check_writable)
 
     def verify(self) -> AsyncIterator[Finding]:
         """See ``Maintenance.verify``."""
@@ -40,9 +63,7 @@ class PostgresMaintenance:
         """See ``Maintenance.preview``."""
         total, after = Pruned(), (0, "")
         while True:
-            found, following = await self._reading.repeatedly(
-                partial(preview_slice, retention, after)
-            )
+            found, following = await self._reading.run(partial(preview_slice, retention, after))
             total = total.plus(found)
             if following is None:
                 return total
@@ -50,28 +71,28 @@ class PostgresMaintenance:
 
     async def held(self, retention: Retention) -> int:
         """See ``Maintenance.held``."""
-        return await self._reading.repeatedly(
+        return await self._reading.run(
             lambda connection: connection.fetchval(_SQL["prune.held"], *retention)
         )
 
     async def prune(self, retention: Retention, now: int, actor: str) -> Pruned:
         """See ``Maintenance.prune``; a slice that was lost on the way is repeated."""
-        return await self._writing.repeatedly(partial(prune_slice, retention, now, actor))
+        return await self._writing.run(partial(prune_slice, retention, now, actor))
 
     async def holds(self, account_id: str) -> Sequence[LegalHold]:
         """See ``Maintenance.holds``."""
-        records = await self._reading.repeatedly(
+        records = await self._reading.run(
             lambda connection: connection.fetch(_SQL["hold.all"], account_id)
         )
         return [LegalHold._make(record) for record in records]
 
     async def add_hold(self, hold: LegalHold, audit: AuditEntry) -> bool:
         """See ``Maintenance.add_hold``."""
-        return await self._writing.repeatedly(partial(_add_hold, hold, audit))
+        return await self._writing.run(partial(_add_hold, hold, audit))
 
     async def remove_hold(self, account_id: str, run_id: str, audit: AuditEntry) -> bool:
         """See ``Maintenance.remove_hold``."""
-        return await self._writing.repeatedly(partial(_remove_hold, account_id, run_id, audit))
+        return await self._writing.run(partial(_remove_hold, account_id, run_id, audit))
 
 
 class _TakenBack(Exception):
@@ -106,3 +127,24 @@ async def _remove_hold(
             return False
         await connection.execute(_SQL["audit.add"], *audit)
         return True
+
+
+async def create_account(connection: Connection, account: Account, rows: Snapshot) -> bool:
+    """Store the first account with its first rows; whether it is this one. May be repeated."""
+    async with connection.transaction():
+        await connection.execute(_LOCK)
+        first = await connection.fetchval(_FIRST_ACCOUNT)
+        if first is not None:
+            # The connection may have been lost after an attempt that had gone through.
+            return bool(first == account.id)
+        await connection.execute(_INSERT_ACCOUNT, *account)
+        changes = arguments(Loaded({account.id: rows}, {})) or ()
+        await connection.execute(write_function().call, uuid.uuid4(), *changes)
+        return True
+
+
+async def forget_keys(connection: Connection, before: int, slice_size: int) -> int:
+    """Delete a slice of old keys, and one of old receipts; how many keys."""
+    await connection.execute(_FORGET_RECEIPTS, slice_size)
+    status = await connection.execute(_FORGET_KEYS, before, slice_size)
+    return int(status.split()[-1])

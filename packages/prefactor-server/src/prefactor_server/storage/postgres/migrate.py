@@ -8,7 +8,7 @@ from typing import Final
 
 from prefactor_server.storage.migration import Migration, discover, plan
 from prefactor_server.storage.postgres.driver import Connection
-from prefactor_server.storage.postgres.write_function import write_program
+from prefactor_server.storage.postgres.write_function import write_function
 
 _PACKAGE: Final = "prefactor_server.storage.postgres.migrations"
 
@@ -56,7 +56,7 @@ async def migrate(connection: Connection) -> Sequence[Migration]:
         for migration in pending:
             async with connection.transaction():
                 await _apply(connection, migration)
-        await _install_program(connection)
+        await _install_write_function(connection)
     finally:
         await connection.execute(_UNLOCK)
     return pending
@@ -81,9 +81,9 @@ async def _apply(connection: Connection, migration: Migration) -> None:
     )
 
 
-async def _install_program(connection: Connection) -> None:
+async def _install_write_function(connection: Connection) -> None:
     # Those of other versions stay: servers that run them may still be there.
-    program = write_program()
-    if await connection.fetchval("SELECT to_regnamespace($1)", program.schema) is None:
+    function = write_function()
+    if await connection.fetchval("SELECT to_regnamespace($1)", function.schema) is None:
         async with connection.transaction():
-            await connection.execute(program.script)
+            await connection.execute(function.script)

@@ -13,7 +13,7 @@ from typing import Final
 
 from prefactor_server.storage.postgres.driver import Connection
 
-LONGEST: Final = 10.0
+MAX_PLAN_SECONDS: Final = 10.0
 """For how many seconds plans are kept: other servers fill the tables too."""
 
 
@@ -47,9 +47,9 @@ class PlanRenewal:
         """Count a use; whether plans have to be made anew for it."""
         uses, now = self._uses.get(pid, 0), self._clock()
         self._uses[pid] = uses + 1
-        at_use, at_time = self._next.get(pid, (1, now + LONGEST))
+        at_use, at_time = self._next.get(pid, (1, now + MAX_PLAN_SECONDS))
         if uses < at_use and now < at_time:
             self._next[pid] = (at_use, at_time)
             return False
-        self._next[pid] = (max(2 * uses, 1), now + LONGEST)
+        self._next[pid] = (max(2 * uses, 1), now + MAX_PLAN_SECONDS)
         return True

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from prefactor_server.domain.retention import Pruned, Retention
-from prefactor_server.storage.maintenance import RUN_SLICE, SPAN_SLICE, audit_of
+from prefactor_server.storage.maintenance import RUN_SLICE, SPAN_SLICE, prune_audit_entry
 from prefactor_server.storage.postgres.driver import Connection
 from prefactor_server.storage.sql import load_sql
 
@@ -42,7 +42,9 @@ async def prune_slice(retention: Retention, now: int, actor: str, connection: Co
         for statement in ("prune.delete_quality", "prune.delete_runs"):
             await connection.execute(_SQL[statement], account_id, emptied)
         pruned = Pruned(len(emptied), len(spans), size)
-        await connection.execute(_SQL["audit.add"], *audit_of(retention, pruned, now, actor))
+        await connection.execute(
+            _SQL["audit.add"], *prune_audit_entry(retention, pruned, now, actor)
+        )
         return pruned
 
 

@@ -73,7 +73,7 @@ async def identifier_counts(
     identifiers: Collection[str],
 ) -> Mapping[str, int]:
     """How many rows of an agent have each external identifier."""
-    text = _plain("identifiers.count", tables.table_of(kind))
+    text = _plain("identifiers.count", tables.table_for(kind))
     records = await connection.fetch(text, account_id, agent_id, list(identifiers))
     return {identifier: number for identifier, number in records}  # noqa: C416 - dict() loses types
 
@@ -160,14 +160,14 @@ async def spans(connection: Connection, account_id: str, listing: Listing) -> Pa
 
 async def row(connection: Connection, kind: type[R], account_id: str, row_id: str) -> R | None:
     """A row of a kind that is its own record."""
-    table = tables.table_of(kind)
+    table = tables.table_for(kind)
     record = await connection.fetchrow(_plain("row.by_id", table), account_id, row_id)
     return None if record is None else table.row(tuple(record))
 
 
 async def rows(connection: Connection, kind: type[R], account_id: str, listing: Listing) -> Page[R]:
     """A page of rows of such a kind."""
-    table = tables.table_of(kind)
+    table = tables.table_for(kind)
     asked = _Asked(_plain("row.page", table), table, account_id, listing)
     return await _page(connection, asked, table.row)
 

@@ -184,7 +184,7 @@ ATTACHMENTS: Final[Mapping[str, type[Any]]] = {
 """What is written beside the rows, by table."""
 
 
-def table_of(kind: type[R]) -> Table[R]:
+def table_for(kind: type[R]) -> Table[R]:
     """The table that keeps the rows of a kind."""
     return _BY_KIND[kind]
 

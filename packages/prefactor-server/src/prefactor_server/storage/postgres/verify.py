@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
-from prefactor_server.storage.postgres.connection import Link
+from prefactor_server.storage.postgres.connection import RetryingPool
 from prefactor_server.storage.postgres.driver import Connection
 from prefactor_server.storage.sql import load_sql
 from prefactor_server.storage.verify import ROW_SLICE, RUN_SLICE, Finding, RunRecord, SpanRecord
@@ -14,28 +14,28 @@ from prefactor_server.storage.verify import ROW_SLICE, RUN_SLICE, Finding, RunRe
 _SQL: Final[Mapping[str, str]] = load_sql("prefactor_server.storage.postgres", "maintenance.sql")
 
 
-async def verify(link: Link) -> AsyncIterator[Finding]:
+async def verify(pool: RetryingPool) -> AsyncIterator[Finding]:
     """Everything that is wrong."""
-    async for record in _records(link, "verify.runs", ("", ""), RUN_SLICE):
+    async for record in _records(pool, "verify.runs", ("", ""), RUN_SLICE):
         run = RunRecord(record[0], record[1], record[2:7], record[7:12], record[12], record[13])
         for finding in run.findings():
             yield finding
-    async for record in _records(link, "verify.spans", ("", ""), ROW_SLICE):
+    async for record in _records(pool, "verify.spans", ("", ""), ROW_SLICE):
         for finding in SpanRecord(*record).findings():
             yield finding
     async for account_id, span_id, part, has_span in _records(
-        link, "verify.payloads", ("", "", -1), ROW_SLICE
+        pool, "verify.payloads", ("", "", -1), ROW_SLICE
     ):
         if not has_span:
             yield Finding(account_id, "payload", f"{span_id}/{part}", "its span is not there")
 
 
 async def _records(
-    link: Link, statement: str, after: Sequence[Any], slice_size: int
+    pool: RetryingPool, statement: str, after: Sequence[Any], slice_size: int
 ) -> AsyncIterator[tuple[Any, ...]]:
     key = len(after)
     while True:
-        records = await link.repeatedly(partial(_fetch, statement, (*after, slice_size)))
+        records = await pool.run(partial(_fetch, statement, (*after, slice_size)))
         for record in records:
             yield tuple(record)
         if len(records) < slice_size:

@@ -1,5 +1,5 @@
 -- The steps of the function that writes a batch, beside the inserts and updates that follow from the
--- tables alone; see program.py. Its arguments are arrays in id order: new_* and changed_* by table,
+-- tables alone; see write_function.py. Its arguments are arrays in id order: new_* and changed_* by table,
 -- and runs, the stored runs that the batch touches.
 
 -- name: receipt

@@ -30,7 +30,7 @@ _STEPS: Final[Mapping[str, str]] = load_sql("prefactor_server.storage.postgres",
 _PREFIX: Final = "prefactor_write_"
 
 
-class Program(NamedTuple):
+class WriteFunction(NamedTuple):
     """The schema's name, the script that makes it, and the statement that writes a batch."""
 
     schema: str
@@ -39,12 +39,12 @@ class Program(NamedTuple):
 
 
 @cache
-def write_program() -> Program:
-    """The program that fits the tables of this version of the server."""
+def write_function() -> WriteFunction:
+    """The function that fits the tables of this version of the server."""
     text = "\n".join([*_types(), _function()])
     schema = _PREFIX + hashlib.sha256(text.encode()).hexdigest()[:12]
     marks = ", ".join(f"${number}" for number in range(1, len(_parameters()) + 2))
-    return Program(
+    return WriteFunction(
         schema,
         f"CREATE SCHEMA {schema};\n{text.replace('{schema}', schema)}",
         f"SELECT {schema}.write_batch({marks})",

@@ -50,7 +50,7 @@ from prefactor_server.storage.sqlite.connection import (
     open_writer,
     translated_errors,
 )
-from prefactor_server.storage.sqlite.damage import check_whole
+from prefactor_server.storage.sqlite.damage import check_every_page
 from prefactor_server.storage.sqlite.files import OpenFiles
 from prefactor_server.storage.sqlite.load import load
 from prefactor_server.storage.sqlite.maintenance import SqliteMaintenance
@@ -92,7 +92,7 @@ class SqliteStorage:
         self._writing = ThreadPoolExecutor(1, thread_name_prefix="sqlite-writer")
         self._reading = ThreadPoolExecutor(_READERS, thread_name_prefix="sqlite-reader")
         self._readers: list[sqlite3.Connection] = []
-        self._own = threading.local()
+        self._local = threading.local()
         self._files = OpenFiles(path)
         self._is_damaged = False
         self.maintenance = SqliteMaintenance(self._maintain, self._read)
@@ -301,7 +301,7 @@ class SqliteStorage:
             # read here, and fails if it is gone; the database is cut only by VACUUM.
             self._writer.execute("PRAGMA wal_checkpoint").fetchall()
         if database_shrank:
-            check_whole(self._writer)
+            check_every_page(self._writer)
 
     async def _maintain(self, work: Callable[[sqlite3.Connection], T]) -> T:
         return await self._write(self._in_transaction, lambda: work(self._writer))
@@ -353,12 +353,12 @@ class SqliteStorage:
             raise
 
     def _reader(self) -> sqlite3.Connection:
-        connection: sqlite3.Connection | None = getattr(self._own, "connection", None)
+        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
         if connection is None:
             # Another file in this place would be read in parts of what the writer writes.
             self._files.check()
             connection = open_reader(self._path)
-            self._own.connection = connection
+            self._local.connection = connection
             self._readers.append(connection)
         return connection
 

@@ -14,7 +14,7 @@ from urllib.parse import quote
 from prefactor_server.domain.errors import DatabaseDamaged, DatabaseUnusable, Unavailable
 from prefactor_server.storage.migration import DatabaseError
 
-_OLDEST_SQLITE: Final = (3, 37)
+_MIN_SQLITE_VERSION: Final = (3, 37)
 _BUSY_TIMEOUT_MS: Final = 5000
 
 
@@ -28,10 +28,10 @@ def open_writer(path: Path) -> sqlite3.Connection:
     Raises:
         DatabaseFileError: the file cannot be opened or is not a database.
     """
-    if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
+    if sqlite3.sqlite_version_info < _MIN_SQLITE_VERSION:
         raise DatabaseFileError(
             f"SQLite {sqlite3.sqlite_version} is too old: prefactor-server needs "
-            f"{'.'.join(map(str, _OLDEST_SQLITE))} or newer. Use a newer Python."
+            f"{'.'.join(map(str, _MIN_SQLITE_VERSION))} or newer. Use a newer Python."
         )
     _check_folder(path)
     _create_private(path)

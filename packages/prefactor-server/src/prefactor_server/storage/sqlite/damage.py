@@ -25,7 +25,7 @@ def check_readable(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA shrink_memory")
     (pages,) = connection.execute("PRAGMA page_count").fetchone()
     if pages <= _WHOLE_PAGES:
-        check_whole(connection)
+        check_every_page(connection)
         return
     for (table,) in connection.execute(_TREES).fetchall():
         for order in ("ASC", "DESC"):
@@ -33,7 +33,7 @@ def check_readable(connection: sqlite3.Connection) -> None:
             connection.execute(newest).fetchall()
 
 
-def check_whole(connection: sqlite3.Connection) -> None:
+def check_every_page(connection: sqlite3.Connection) -> None:
     """Read every page, which takes some seconds per gigabyte.
 
     Raises:

@@ -64,7 +64,7 @@ class _Loader:
         for kind, row_id in wanted:
             by_kind[kind].append(row_id)
         return [
-            row for kind, ids in by_kind.items() for row in self.by_id(tables.table_of(kind), ids)
+            row for kind, ids in by_kind.items() for row in self.by_id(tables.table_for(kind), ids)
         ]
 
     def holds(self, runs: Iterable[str]) -> list[LegalHold]:

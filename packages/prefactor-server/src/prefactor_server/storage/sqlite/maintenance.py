@@ -13,7 +13,7 @@ from prefactor_server.domain.retention import Pruned, Retention
 from prefactor_server.storage.sql import load_sql
 from prefactor_server.storage.sqlite.damage import check_readable
 from prefactor_server.storage.sqlite.prune import preview_slice, prune_slice
-from prefactor_server.storage.sqlite.verify import Run, verify
+from prefactor_server.storage.sqlite.verify import RunOnThread, verify
 from prefactor_server.storage.verify import Finding
 
 _SQL: Final[Mapping[str, str]] = load_sql("prefactor_server.storage.sqlite", "maintenance.sql")
@@ -26,7 +26,7 @@ class SqliteMaintenance:
     one that reads.
     """
 
-    def __init__(self, on_writer: Run, on_reader: Run) -> None:
+    def __init__(self, on_writer: RunOnThread, on_reader: RunOnThread) -> None:
         self._on_writer = on_writer
         self._on_reader = on_reader
 

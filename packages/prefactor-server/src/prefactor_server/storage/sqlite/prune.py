@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from prefactor_server.domain.retention import Pruned, Retention
-from prefactor_server.storage.maintenance import RUN_SLICE, SPAN_SLICE, audit_of
+from prefactor_server.storage.maintenance import RUN_SLICE, SPAN_SLICE, prune_audit_entry
 from prefactor_server.storage.sql import load_sql
 
 _SQL: Final[Mapping[str, str]] = load_sql("prefactor_server.storage.sqlite", "maintenance.sql")
@@ -49,7 +49,7 @@ def prune_slice(
     for statement in ("prune.delete_quality", "prune.delete_runs"):
         connection.execute(_SQL[statement], gone)
     pruned = Pruned(len(emptied), len(spans), sum(span[3] for span in spans))
-    connection.execute(_SQL["audit.add"], audit_of(retention, pruned, now, actor))
+    connection.execute(_SQL["audit.add"], prune_audit_entry(retention, pruned, now, actor))
     return pruned
 
 

@@ -87,7 +87,7 @@ def identifier_counts(
     identifiers: Collection[str],
 ) -> Mapping[str, int]:
     """How many rows of an agent have each external identifier."""
-    text = _IDENTIFIER_COUNTS.format(table=tables.table_of(kind).name)
+    text = _IDENTIFIER_COUNTS.format(table=tables.table_for(kind).name)
     values = (account_id, agent_id, json.dumps(list(identifiers)))
     return dict(connection.execute(text, values).fetchall())
 
@@ -203,14 +203,14 @@ def _with_all_payloads(
 
 def row(connection: sqlite3.Connection, kind: type[R], account_id: str, row_id: str) -> R | None:
     """A row of a kind that is its own record."""
-    return _one(connection, tables.table_of(kind), account_id, row_id)
+    return _one(connection, tables.table_for(kind), account_id, row_id)
 
 
 def rows(
     connection: sqlite3.Connection, kind: type[R], account_id: str, listing: Listing
 ) -> Page[R]:
     """A page of rows of such a kind."""
-    return _page(connection, tables.table_of(kind), account_id, listing)
+    return _page(connection, tables.table_for(kind), account_id, listing)
 
 
 def schema_content(

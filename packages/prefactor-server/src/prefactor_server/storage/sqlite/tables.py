@@ -173,6 +173,6 @@ WRITTEN: Final[Sequence[Table[Any]]] = (
 _BY_KIND: Final = dict[type[Any], Table[Any]]((table.kind, table) for table in WRITTEN)
 
 
-def table_of(kind: type[R]) -> Table[R]:
+def table_for(kind: type[R]) -> Table[R]:
     """The table that keeps the rows of a kind."""
     return _BY_KIND[kind]

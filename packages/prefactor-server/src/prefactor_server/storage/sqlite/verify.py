@@ -15,7 +15,7 @@ T = TypeVar("T")
 _SQL: Final[Mapping[str, str]] = load_sql("prefactor_server.storage.sqlite", "maintenance.sql")
 
 
-class Run(Protocol):
+class RunOnThread(Protocol):
     """Runs work on one of the storage's threads, with a connection."""
 
     def __call__(self, work: Callable[[sqlite3.Connection], T]) -> Awaitable[T]:
@@ -23,7 +23,7 @@ class Run(Protocol):
         ...
 
 
-async def verify(run: Run) -> AsyncIterator[Finding]:
+async def verify(run: RunOnThread) -> AsyncIterator[Finding]:
     """Everything that is wrong, the file itself first."""
     damages = await run(_damages)
     for damage in damages:
@@ -37,7 +37,7 @@ async def verify(run: Run) -> AsyncIterator[Finding]:
 
 
 async def _slices(
-    run: Run, read: Callable[[Any, sqlite3.Connection], tuple[list[Finding], Any]]
+    run: RunOnThread, read: Callable[[Any, sqlite3.Connection], tuple[list[Finding], Any]]
 ) -> AsyncIterator[Finding]:
     after: Any = None
     while True:

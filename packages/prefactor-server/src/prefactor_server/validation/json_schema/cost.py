@@ -21,7 +21,12 @@ from prefactor_server.validation.json_schema.graph import (
     Node,
     schema_graph,
 )
-from prefactor_server.validation.json_schema.preflight import Schema, Survey, Unchecked, survey
+from prefactor_server.validation.json_schema.preflight import (
+    Schema,
+    SchemaScan,
+    UnusableSchema,
+    scan_schema,
+)
 
 MAX_WEIGHT: Final = 100_000
 """The most steps that one part of a value may take."""
@@ -54,13 +59,13 @@ class Cost(NamedTuple):
     """The members and items of the schema itself, which an explanation may have to copy."""
 
 
-def schema_cost(schema: Schema, found: Survey | None = None) -> Cost:
+def schema_cost(schema: Schema, found: SchemaScan | None = None) -> Cost:
     """Count the ways through a schema, which may have been surveyed.
 
     Raises:
-        Unchecked: there are too many, or they cannot be told.
+        UnusableSchema: there are too many, or they cannot be told.
     """
-    found = found or survey(schema)
+    found = found or scan_schema(schema)
     nodes = schema_graph(schema, found)
     costs = [Cost(0, 0)] * len(nodes)
     for group in _groups(nodes):
@@ -68,9 +73,9 @@ def schema_cost(schema: Schema, found: Survey | None = None) -> Cost:
         for number in group:
             costs[number] = cost
     if costs[0].weight > MAX_WEIGHT:
-        raise Unchecked("its references multiply into too many subschemas")
+        raise UnusableSchema("its references multiply into too many subschemas")
     if costs[0].patterns > MAX_PATTERN_WEIGHT:
-        raise Unchecked("its patterns compile to too much")
+        raise UnusableSchema("its patterns compile to too much")
     return costs[0]._replace(values=found.values)
 
 
@@ -111,7 +116,7 @@ def _refuse_multiplying(nodes: list[Node], group: list[int]) -> None:
         properties = counts[ANY_PROPERTY] + max(named, default=0)
         # What is left are items: all of them share one place.
         if max(properties, *counts.values()) > 1 or steps > _MAX_STEPS:
-            raise Unchecked(_ENDLESS)
+            raise UnusableSchema(_ENDLESS)
 
 
 def _own_parts(node: Node, inside: set[int]) -> Counter[str]:
@@ -141,7 +146,7 @@ def _same_value_last(nodes: list[Node], group: list[int]) -> list[int]:
             if not open_targets[parent]:
                 order.append(parent)
     if len(order) < len(group):
-        raise Unchecked("it refers to itself without looking at a part of the value")
+        raise UnusableSchema("it refers to itself without looking at a part of the value")
     return order
 
 

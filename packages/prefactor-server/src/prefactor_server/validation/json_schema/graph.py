@@ -13,7 +13,7 @@ from typing import Final, NamedTuple, cast
 from urllib.parse import unquote
 
 from prefactor_server.validation.json_schema.patterns import pattern_weight
-from prefactor_server.validation.json_schema.preflight import Schema, Survey, Unchecked
+from prefactor_server.validation.json_schema.preflight import Schema, SchemaScan, UnusableSchema
 
 ANY_ITEM: Final = "[]"
 ANY_PROPERTY: Final = "{}"
@@ -51,11 +51,11 @@ class Node:
     has_alternatives: bool = False
 
 
-def schema_graph(root: Schema, found: Survey) -> list[Node]:
+def schema_graph(root: Schema, found: SchemaScan) -> list[Node]:
     """Read a surveyed schema; its root is the first node.
 
     Raises:
-        Unchecked: it refers to another document.
+        UnusableSchema: it refers to another document.
     """
     reader = _Reader(root, found)
     reader.number_of(root)
@@ -67,7 +67,7 @@ def schema_graph(root: Schema, found: Survey) -> list[Node]:
 
 
 class _Reader:
-    def __init__(self, root: Schema, found: Survey) -> None:
+    def __init__(self, root: Schema, found: SchemaScan) -> None:
         self.schemas: list[Schema] = []
         self._root = root
         self._anchors = found.anchors
@@ -114,7 +114,7 @@ class _Reader:
         if reference.startswith(self._own_address):
             reference = "#" + reference[len(self._own_address) :]
         if not reference.startswith("#"):
-            raise Unchecked("it refers to another document, and none is ever fetched")
+            raise UnusableSchema("it refers to another document, and none is ever fetched")
         fragment = unquote(reference[1:])
         named = fragment and not fragment.startswith("/")
         return self._anchors.get(fragment) if named else _at_pointer(self._root, fragment)

@@ -27,12 +27,12 @@ _ANCHORS: Final = ("$anchor", "$dynamicAnchor")
 _UNFOLLOWED: Final = ("$dynamicRef", "$recursiveRef")
 
 
-class Unchecked(Exception):
+class UnusableSchema(Exception):
     """A schema that is not used for checking; the message says why, for whoever registered it."""
 
 
 @dataclass(slots=True)
-class Survey:
+class SchemaScan:
     """What stands anywhere in a schema, in places that count and in places that do not."""
 
     anchors: dict[str, Schema] = field(default_factory=dict[str, Schema])
@@ -45,14 +45,14 @@ class Survey:
     has_own_addresses: bool = False
 
 
-def survey(root: Schema) -> Survey:
+def scan_schema(root: Schema) -> SchemaScan:
     """Look over a schema.
 
     Raises:
-        Unchecked: it nests too deep, holds too many patterns, or refers in a way that would need a
-            full resolver to foresee.
+        UnusableSchema: it nests too deep, holds too many patterns, or has references that only a
+            full resolver could follow.
     """
-    found = Survey()
+    found = SchemaScan()
     # Draft 4 says "id", which is an ordinary word in the examples and defaults of later ones.
     id_keyword = "id" if "draft-04" in str(root.get("$schema")) else "$id"
     for schema in _objects(root, found):
@@ -64,17 +64,17 @@ def survey(root: Schema) -> Survey:
         elif isinstance(own, str) and schema is not root:
             found.has_own_addresses = True
     if found.has_reference and found.has_own_addresses:
-        raise Unchecked("a part of it has an $id of its own, which moves what its $refs mean")
+        raise UnusableSchema("a part of it has an $id of its own, which moves what its $refs mean")
     return found
 
 
-def _objects(root: Schema, found: Survey) -> Iterator[Schema]:
+def _objects(root: Schema, found: SchemaScan) -> Iterator[Schema]:
     # A loop and not a recursion, because strangers choose the depth.
     stack: list[tuple[object, int]] = [(root, 1)]
     while stack:
         value, depth = stack.pop()
         if depth > MAX_DEPTH:
-            raise Unchecked(f"it nests deeper than {MAX_DEPTH} levels")
+            raise UnusableSchema(f"it nests deeper than {MAX_DEPTH} levels")
         if isinstance(value, dict):
             schema = cast("Schema", value)
             found.values += len(schema)
@@ -90,7 +90,7 @@ def _objects(root: Schema, found: Survey) -> Iterator[Schema]:
         stack.extend([(part, depth + 1) for part in nested])
 
 
-def _count(found: Survey, schema: Schema) -> None:
+def _count(found: SchemaScan, schema: Schema) -> None:
     patterned = schema.get("patternProperties")
     pattern = schema.get("pattern")
     patterns = [*cast("Schema", patterned)] if isinstance(patterned, dict) else []
@@ -100,14 +100,14 @@ def _count(found: Survey, schema: Schema) -> None:
         found.patterns += len(patterns)
         found.steps += sum(map(pattern_steps, patterns))
         if found.patterns > MAX_PATTERNS:
-            raise Unchecked(f"it holds more than {MAX_PATTERNS} patterns")
+            raise UnusableSchema(f"it holds more than {MAX_PATTERNS} patterns")
     found.has_reference |= "$ref" in schema
 
 
-def _note_anchors(found: Survey, schema: Schema) -> None:
+def _note_anchors(found: SchemaScan, schema: Schema) -> None:
     for keyword in _UNFOLLOWED:
         if keyword in schema:
-            raise Unchecked(f"it uses {keyword}")
+            raise UnusableSchema(f"it uses {keyword}")
     for keyword in _ANCHORS:
         if isinstance(name := schema.get(keyword), str):
             found.anchors[name] = schema

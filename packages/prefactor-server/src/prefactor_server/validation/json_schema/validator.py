@@ -20,7 +20,11 @@ from prefactor_server.validation.json_schema.budget import can_check, can_explai
 from prefactor_server.validation.json_schema.cost import Cost, schema_cost
 from prefactor_server.validation.json_schema.messages import MASK, describe
 from prefactor_server.validation.json_schema.patterns import linear_regexes
-from prefactor_server.validation.json_schema.preflight import MAX_COMPILE_STEPS, Unchecked, survey
+from prefactor_server.validation.json_schema.preflight import (
+    MAX_COMPILE_STEPS,
+    UnusableSchema,
+    scan_schema,
+)
 
 EMPTY_OBJECT_SCHEMA: Final[Mapping[str, object]] = {"type": "object", "additionalProperties": False}
 """What a span type without a result schema declares: no result content at all."""
@@ -28,7 +32,7 @@ EMPTY_OBJECT_SCHEMA: Final[Mapping[str, object]] = {"type": "object", "additiona
 MAX_SCHEMA_BYTES: Final = 256 * 1024
 MAX_MESSAGE: Final = 500
 
-_MAX_KEPT: Final = 64 * 1024 * 1024
+_MAX_CACHED: Final = 64 * 1024 * 1024
 # Measured: 25 bytes in memory for one of most schemas, up to 130 for one long enumeration; and what
 # patterns compile to is how `schema_patterns` weighs them: 4,000 for up to a megabyte.
 _BYTES_PER_BYTE: Final = 30
@@ -83,11 +87,11 @@ class CompiledSchema:
         return ""
 
 
-class Schemas:
+class SchemaCache:
     """Compiles schemas, each distinct content once."""
 
-    def __init__(self, max_kept: int = _MAX_KEPT) -> None:
-        self._kept: ContentCache[CompiledSchema] = ContentCache(max_kept)
+    def __init__(self, max_weight: int = _MAX_CACHED) -> None:
+        self._cache: ContentCache[CompiledSchema] = ContentCache(max_weight)
 
     def compile(self, schema: object, budget: Budget | None = None) -> CompiledSchema:
         """Compile a decoded schema, or return what was compiled from the same content before."""
@@ -97,16 +101,16 @@ class Schemas:
             return CompiledSchema("The schema is not JSON, or nests too deep")
         return self.compile_document(content, budget)
 
-    def is_kept(self, content: bytes) -> bool:
+    def is_cached(self, content: bytes) -> bool:
         """Whether compiling a schema takes no more than looking it up."""
-        return len(content) > MAX_SCHEMA_BYTES or self._kept.get(content) is not None
+        return len(content) > MAX_SCHEMA_BYTES or self._cache.get(content) is not None
 
     def compile_document(self, content: bytes, budget: Budget | None = None) -> CompiledSchema:
         """Compile a schema that is JSON, with its members in order, each distinct one once.
 
         When the budget has too few steps left for that, payloads are not checked this time.
         """
-        kept = self._kept.get(content)
+        kept = self._cache.get(content)
         if kept is not None:
             return kept
         if len(content) > MAX_SCHEMA_BYTES:
@@ -115,7 +119,7 @@ class Schemas:
         if made is TOO_MUCH_FOR_A_REQUEST:
             return made
         made = replace(made, memory=made.memory + _BYTES_PER_BYTE * len(content))
-        return self._kept.put(content, made.memory, made)
+        return self._cache.put(content, made.memory, made)
 
 
 def _compile_content(content: bytes, budget: Budget) -> CompiledSchema:
@@ -140,7 +144,7 @@ def compile_schema(schema: object, budget: Budget | None = None) -> CompiledSche
     declared = cast("dict[str, Any]", schema)
     try:
         return _compile(declared, budget or Budget())
-    except Unchecked as reason:
+    except UnusableSchema as reason:
         return unchecked(str(reason))
     except jsonschema_rs.ValidationError as error:
         return _refused(declared, error)
@@ -149,9 +153,9 @@ def compile_schema(schema: object, budget: Budget | None = None) -> CompiledSche
 
 
 def _compile(schema: dict[str, Any], budget: Budget) -> CompiledSchema:
-    found = survey(schema)
+    found = scan_schema(schema)
     if found.steps > MAX_COMPILE_STEPS:
-        raise Unchecked(_TOO_COSTLY if found.patterns else _TOO_LARGE)
+        raise UnusableSchema(_TOO_COSTLY if found.patterns else _TOO_LARGE)
     if not budget.take(found.steps):
         return TOO_MUCH_FOR_A_REQUEST
     cost = schema_cost(schema, found)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Final
 
-from prefactor_server.validation.liquid.sandbox import text_of
+from prefactor_server.validation.liquid.sandbox import to_text
 
 _MAX_LAYOUT: Final = 100
 _LONGEST_DATE: Final = 40
@@ -38,9 +38,9 @@ def date(value: object, layout: object) -> str:
     summary says the same whenever it is rendered. So does a time whose layout is too long; of a
     layout, what is no known directive stays as it stands.
     """
-    moment, wanted = _moment(value), text_of(layout)
+    moment, wanted = _moment(value), to_text(layout)
     if moment is None or len(wanted) > _MAX_LAYOUT:
-        return text_of(value)
+        return to_text(value)
     return _DIRECTIVE.sub(lambda match: _written(moment, match[2], match[1]), wanted)
 
 

@@ -36,9 +36,9 @@ from prefactor_server.validation.liquid.sandbox import (
     MAX_TEXT,
     LimitReached,
     RenderBudget,
-    admit,
     length_of,
-    text_of,
+    sanitize,
+    to_text,
 )
 
 MAX_OUTPUT: Final = 2_000
@@ -50,7 +50,7 @@ MAX_LOOP: Final = 200
 RENDER_STEPS: Final = 30_000
 """The work that one render may do; see `budget` for what a step is."""
 
-LEAST_STEPS: Final = 30
+MIN_RENDER_STEPS: Final = 30
 """What a render takes whatever its template is."""
 
 _STEPS_PER_LOOKUP: Final = 5
@@ -59,7 +59,7 @@ _CHARACTERS_PER_STEP: Final = 2
 _MAX_NAMESPACE: Final = 16_000
 
 
-class Enough(Exception):
+class OutputFull(Exception):
     """As much was written as fits; what comes next would be cut off anyway."""
 
 
@@ -74,11 +74,11 @@ class SummaryOutput(StringIO):
         """Write what still fits.
 
         Raises:
-            Enough: not all of it did.
+            OutputFull: not all of it did.
         """
         super().write(text[: self._left])
         if len(text) > self._left:
-            raise Enough
+            raise OutputFull
         self._left -= len(text)
         return len(text)
 
@@ -101,7 +101,7 @@ class PayloadScope(Mapping[str, object]):
     def __getitem__(self, name: str) -> object:
         for payload in self._payloads:
             if name in payload:
-                return admit(payload[name], self._budget)
+                return sanitize(payload[name], self._budget)
         raise KeyError(name)
 
     def __iter__(self) -> Iterator[str]:
@@ -153,7 +153,7 @@ class SummaryContext(RenderContext):
         return CaptureBuffer()
 
 
-class _Loop(LoopExpression):
+class _BoundedLoop(LoopExpression):
     """A loop over no more than it may take, told before anything is copied to reverse it."""
 
     def _to_iter(self, obj: object, context: RenderContext) -> tuple[Iterator[Any], int]:
@@ -162,7 +162,7 @@ class _Loop(LoopExpression):
         return super()._to_iter(obj, context)
 
 
-class _Turn(BlockNode):
+class _LoopBody(BlockNode):
     """What a loop repeats, which is paid for by the length of its source, whatever it holds."""
 
     __slots__ = ("_steps",)
@@ -187,7 +187,7 @@ class _ForNode(for_tag.ForNode):
         block: BlockNode,
         default: BlockNode | None = None,
     ) -> None:
-        loop = _Loop(
+        loop = _BoundedLoop(
             expression.token,
             expression.identifier,
             expression.iterable,
@@ -196,7 +196,7 @@ class _ForNode(for_tag.ForNode):
             reversed_=expression.reversed,
             cols=expression.cols,
         )
-        super().__init__(token, loop, _Turn(block), default)
+        super().__init__(token, loop, _LoopBody(block), default)
 
 
 class _For(for_tag.ForTag):
@@ -205,7 +205,7 @@ class _For(for_tag.ForTag):
 
 class _OutputNode(output.OutputNode):
     def render_to_output(self, context: RenderContext, buffer: TextIO) -> int:
-        return buffer.write(text_of(self.expression.evaluate(context)))
+        return buffer.write(to_text(self.expression.evaluate(context)))
 
 
 class _Output(output.Output):

@@ -26,16 +26,16 @@ from prefactor_server.validation.liquid.sandbox import (
     CHARACTERS_PER_STEP,
     MAX_TEXT,
     STEPS_PER_VALUE,
-    is_reasonable,
-    label_of,
-    text_of,
+    is_bounded_number,
+    sensitive_label,
+    to_text,
 )
 from prefactor_server.validation.liquid.text_filters import (
     PLAIN_TEXT_FILTERS,
     STEPS_PER_CHARACTER,
     TEXT_FILTERS,
+    to_integer,
     truncate,
-    whole,
 )
 
 Payloads: TypeAlias = Sequence[Mapping[str, object]]
@@ -61,11 +61,11 @@ _SHARE: Final = 10
 """How much less a plain template takes than the library, which has longer texts in mind, too."""
 
 
-class NotPlain(Exception):
+class NeedsLibrary(Exception):
     """The payload holds something that only the template library knows how to show."""
 
 
-class PlainTemplate:
+class FastTemplate:
     """A template as a list of texts and look-ups."""
 
     __slots__ = ("_pieces", "steps")
@@ -81,7 +81,7 @@ class PlainTemplate:
         Names are looked up in one payload after the other.
 
         Raises:
-            NotPlain: the library has to render this one.
+            NeedsLibrary: the library has to render this one.
         """
         seen = [payload for payload in payloads if "$sensitive" not in payload]
         texts: list[str] = []
@@ -94,7 +94,7 @@ class PlainTemplate:
         return "".join(texts)
 
 
-def plain_template(parsed: BoundTemplate, budget: int) -> PlainTemplate | None:
+def fast_template(parsed: BoundTemplate, budget: int) -> FastTemplate | None:
     """A parsed template as a plain one, or None when it is more than that.
 
     Args:
@@ -114,7 +114,7 @@ def plain_template(parsed: BoundTemplate, budget: int) -> PlainTemplate | None:
         piece, cost = found
         pieces.append(piece)
         steps += cost
-    return PlainTemplate(pieces, 2 + steps // _SHARE) if steps <= budget else None
+    return FastTemplate(pieces, 2 + steps // _SHARE) if steps <= budget else None
 
 
 def _output(node: Node) -> tuple[Piece, int] | None:
@@ -147,7 +147,7 @@ def _step(used: Filter) -> Step | None:
         value = argument.value if type(argument) is PositionalArgument else None
         if type(value) is StringLiteral:
             arguments.append(value.value[:MAX_TEXT])
-        elif type(value) is IntegerLiteral and is_reasonable(value.value):
+        elif type(value) is IntegerLiteral and is_bounded_number(value.value):
             arguments.append(value.value)
         else:
             return None
@@ -161,11 +161,11 @@ def _step(used: Filter) -> Step | None:
 def _truncation(length: str | int = 50, end: str | int = "...") -> Step | None:
     if isinstance(length, str):
         return None
-    size, tail = whole(length), text_of(end)
+    size, tail = to_integer(length), to_text(end)
     kept = max(size - len(tail), 0)
 
     def cut(value: object) -> str:
-        text = text_of(value)
+        text = to_text(value)
         return text if len(text) <= size else text[:kept] + tail
 
     return cut
@@ -178,22 +178,22 @@ def _constant(text: str) -> Piece:
 def _unfiltered(find: Callable[[Payloads], object]) -> Piece:
     def show(payloads: Payloads) -> str:
         value = find(payloads)
-        return value[:MAX_TEXT] if type(value) is str else text_of(_admitted(value))
+        return value[:MAX_TEXT] if type(value) is str else to_text(_sanitized(value))
 
     return show
 
 
 def _filtered(find: Callable[[Payloads], object], steps: Sequence[Step]) -> Piece:
     def show(payloads: Payloads) -> str:
-        value = _admitted(find(payloads))
+        value = _sanitized(find(payloads))
         # The library hands filters views of these, which they count and compare.
         if isinstance(value, list | dict):
-            raise NotPlain
+            raise NeedsLibrary
         for step in steps:
             value = step(value)
             if type(value) is str and len(value) > MAX_TEXT:
-                raise NotPlain
-        return text_of(value)
+                raise NeedsLibrary
+        return to_text(value)
 
     return show
 
@@ -219,15 +219,15 @@ def _finder(names: Sequence[str]) -> Callable[[Payloads], object]:
     return find if rest else top
 
 
-def _admitted(value: object) -> object:
+def _sanitized(value: object) -> object:
     """A value made harmless; lists and objects stay what they are, and have no text."""
     if isinstance(value, str):
         return value[:MAX_TEXT]
     if isinstance(value, bool):
         return value
     if isinstance(value, int | float):
-        return value if is_reasonable(value) else None
+        return value if is_bounded_number(value) else None
     if isinstance(value, dict):
         fields = cast("dict[str, object]", value)
-        return label_of(fields) if "$sensitive" in fields else fields
+        return sensitive_label(fields) if "$sensitive" in fields else fields
     return value

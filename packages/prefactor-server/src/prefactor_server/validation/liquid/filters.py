@@ -20,11 +20,11 @@ from prefactor_server.validation.liquid.number_filters import NUMBER_FILTERS
 from prefactor_server.validation.liquid.sandbox import (
     MAX_ITEMS,
     MAX_TEXT,
-    Items,
     LimitReached,
+    ListView,
     RenderBudget,
-    admit,
     length_of,
+    sanitize,
 )
 from prefactor_server.validation.liquid.text_filters import STEPS_PER_CHARACTER, TEXT_FILTERS
 
@@ -74,7 +74,7 @@ def apply_filter(
         LimitReached: the budget is spent, or the result would be too large.
     """
     budget.spend(_STEPS_PER_FILTER)
-    taken = values if chosen in _LOOK_ONLY else [_taken(value, budget) for value in values]
+    taken = values if chosen in _LOOK_ONLY else [_argument(value, budget) for value in values]
     per_character = _PRICES.get(chosen, 0)
     if per_character and isinstance(taken[0], str):
         budget.spend(int(per_character * len(taken[0])))
@@ -90,18 +90,18 @@ def apply_filter(
         return items
     if isinstance(made, str) and len(made) > MAX_TEXT:
         raise LimitReached("a filter made too long a text")
-    return admit(made, budget)
+    return sanitize(made, budget)
 
 
-def _taken(value: object, budget: RenderBudget) -> object:
+def _argument(value: object, budget: RenderBudget) -> object:
     """An argument as filters know it: a text, a number, a list, an object, or None."""
-    if isinstance(value, range | Items):
+    if isinstance(value, range | ListView):
         if len(value) > MAX_ITEMS:
             raise LimitReached("a filter was given too many items")
-        return [admit(item, budget) for item in value]
+        return [sanitize(item, budget) for item in value]
     if isinstance(value, tuple):
-        return [admit(item, budget) for item in cast("tuple[object, ...]", value)]
+        return [sanitize(item, budget) for item in cast("tuple[object, ...]", value)]
     if isinstance(value, list):
         budget.spend_on(cast("list[object]", value))
         return cast("list[object]", value)
-    return admit(value, budget)
+    return sanitize(value, budget)

@@ -9,14 +9,14 @@ from prefactor_server.validation.liquid.number_filters import plus
 from prefactor_server.validation.liquid.sandbox import (
     MAX_ITEMS,
     MAX_TEXT,
-    Fields,
-    Items,
     LimitReached,
-    text_of,
+    ListView,
+    ObjectView,
+    to_text,
 )
 
 
-def items_of(value: object) -> list[object]:
+def to_list(value: object) -> list[object]:
     """A value as a list: itself, or the one thing that it is."""
     if isinstance(value, list):
         return cast("list[object]", value)
@@ -35,7 +35,7 @@ def last(value: object) -> object:
 
 def join(value: object, separator: object = " ") -> str:
     """The items as one text, with a separator between them."""
-    texts, mark = [text_of(item) for item in items_of(value)], text_of(separator)
+    texts, mark = [to_text(item) for item in to_list(value)], to_text(separator)
     if sum(map(len, texts)) + len(mark) * max(len(texts) - 1, 0) > MAX_TEXT:
         raise LimitReached("a filter would make too long a text")
     return mark.join(texts)
@@ -43,7 +43,7 @@ def join(value: object, separator: object = " ") -> str:
 
 def concat(value: object, more: object) -> list[object]:
     """The items, with those of another list after them."""
-    left, right = items_of(value), items_of(more)
+    left, right = to_list(value), to_list(more)
     if len(left) + len(right) > MAX_ITEMS:
         raise LimitReached("a filter would make too many items")
     return [*left, *right]
@@ -51,17 +51,17 @@ def concat(value: object, more: object) -> list[object]:
 
 def map_(value: object, name: object) -> list[object]:
     """One field of each item."""
-    return [_field(item, name) for item in items_of(value)]
+    return [_field(item, name) for item in to_list(value)]
 
 
 def where(value: object, name: object, wanted: object = None) -> list[object]:
     """The items whose field has a value; without a value, those whose field is true."""
-    return [item for item in items_of(value) if _matches(_field(item, name), wanted)]
+    return [item for item in to_list(value) if _matches(_field(item, name), wanted)]
 
 
 def reject(value: object, name: object, wanted: object = None) -> list[object]:
     """The items that `where` leaves out."""
-    return [item for item in items_of(value) if not _matches(_field(item, name), wanted)]
+    return [item for item in to_list(value) if not _matches(_field(item, name), wanted)]
 
 
 def find(value: object, name: object, wanted: object = None) -> object:
@@ -71,23 +71,23 @@ def find(value: object, name: object, wanted: object = None) -> object:
 
 def reverse(value: object) -> list[object]:
     """The items from last to first."""
-    return items_of(value)[::-1]
+    return to_list(value)[::-1]
 
 
 def sort(value: object, name: object = None) -> list[object]:
     """The items in order, by one of their fields if it is named; those without it come last."""
-    return sorted(items_of(value), key=lambda item: _order(_key(item, name)))
+    return sorted(to_list(value), key=lambda item: _order(_key(item, name)))
 
 
 def sort_natural(value: object, name: object = None) -> list[object]:
     """The items in the order of their texts, capital letters or not."""
-    return sorted(items_of(value), key=lambda item: text_of(_key(item, name)).casefold())
+    return sorted(to_list(value), key=lambda item: to_text(_key(item, name)).casefold())
 
 
 def uniq(value: object, name: object = None) -> list[object]:
     """The items without those that came before, by one of their fields if it is named."""
     seen: dict[object, object] = {}
-    for item in items_of(value):
+    for item in to_list(value):
         key = _key(item, name)
         seen.setdefault((type(key), key), item)
     return list(seen.values())
@@ -95,19 +95,19 @@ def uniq(value: object, name: object = None) -> list[object]:
 
 def compact(value: object, name: object = None) -> list[object]:
     """The items that are there, or whose field is."""
-    return [item for item in items_of(value) if _key(item, name) is not None]
+    return [item for item in to_list(value) if _key(item, name) is not None]
 
 
 def sum_(value: object, name: object = None) -> object:
     """The sum of the items, or of one of their fields."""
     total: int | float = 0
-    for item in items_of(value):
+    for item in to_list(value):
         total = plus(total, _key(item, name))
     return total
 
 
 def _items(value: object) -> Sequence[object]:
-    return cast("Sequence[object]", value) if isinstance(value, list | Items) else []
+    return cast("Sequence[object]", value) if isinstance(value, list | ListView) else []
 
 
 def _key(item: object, name: object) -> object:
@@ -115,7 +115,7 @@ def _key(item: object, name: object) -> object:
 
 
 def _field(item: object, name: object) -> object:
-    return item.get(text_of(name)) if isinstance(item, Fields) else None
+    return item.get(to_text(name)) if isinstance(item, ObjectView) else None
 
 
 def _matches(found: object, wanted: object) -> bool:

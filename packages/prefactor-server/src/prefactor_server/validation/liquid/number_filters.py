@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Final, TypeAlias
 
 from prefactor_server.validation.liquid.sandbox import MAX_INTEGER_BITS, LimitReached
-from prefactor_server.validation.liquid.text_filters import whole
+from prefactor_server.validation.liquid.text_filters import to_integer
 
 Number: TypeAlias = int | float
 
@@ -95,7 +95,7 @@ def modulo(value: object, other: object) -> Number:
 
 def round_(value: object, digits: object = 0) -> Number:
     """The nearest number with so many decimals, a whole number without any."""
-    decimals = min(whole(digits), _MAX_DECIMALS)
+    decimals = min(to_integer(digits), _MAX_DECIMALS)
     return round(number(value)) if decimals <= 0 else round(number(value), decimals)
 
 

@@ -62,7 +62,7 @@ class RenderBudget:
         self.spend(steps)
 
 
-class Fields(Mapping[str, object]):
+class ObjectView(Mapping[str, object]):
     """A JSON object as a template sees it; as text it is empty."""
 
     __slots__ = ("_budget", "_fields")
@@ -74,7 +74,7 @@ class Fields(Mapping[str, object]):
     def __getitem__(self, key: object) -> object:
         if not isinstance(key, str):
             raise KeyError(key)
-        return admit(self._fields[key], self._budget)
+        return sanitize(self._fields[key], self._budget)
 
     def __iter__(self) -> Iterator[str]:
         for key in self._fields:
@@ -93,13 +93,13 @@ class Fields(Mapping[str, object]):
 
     # Comparing contents would let a template compare megabytes, again and again.
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Fields) and other._fields is self._fields
+        return isinstance(other, ObjectView) and other._fields is self._fields
 
     def __hash__(self) -> int:
         return id(self._fields)
 
 
-class Items(Sequence[object]):
+class ListView(Sequence[object]):
     """A JSON array as a template sees it; as text it is empty."""
 
     __slots__ = ("_budget", "_items")
@@ -114,12 +114,12 @@ class Items(Sequence[object]):
     def __getitem__(self, index: slice) -> list[object]: ...
     def __getitem__(self, index: int | slice) -> object:
         if isinstance(index, slice):
-            return [admit(item, self._budget) for item in self._items[index][:MAX_ITEMS]]
-        return admit(self._items[index], self._budget)
+            return [sanitize(item, self._budget) for item in self._items[index][:MAX_ITEMS]]
+        return sanitize(self._items[index], self._budget)
 
     def __iter__(self) -> Iterator[object]:
         for item in self._items:
-            yield admit(item, self._budget)
+            yield sanitize(item, self._budget)
 
     def __len__(self) -> int:
         return len(self._items)
@@ -132,37 +132,37 @@ class Items(Sequence[object]):
         return self if self._items else []
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Items) and other._items is self._items
+        return isinstance(other, ListView) and other._items is self._items
 
     def __hash__(self) -> int:
         return id(self._items)
 
 
-def admit(value: object, budget: RenderBudget) -> object:
+def sanitize(value: object, budget: RenderBudget) -> object:
     """Make a value of a payload, or one that a filter made, harmless."""
     if isinstance(value, str):
         value = value[:MAX_TEXT]
         budget.spend(STEPS_PER_VALUE + len(value) // CHARACTERS_PER_STEP)
         return value
     budget.spend(STEPS_PER_VALUE)
-    if isinstance(value, bool | Fields | Items):
+    if isinstance(value, bool | ObjectView | ListView):
         return value
     if isinstance(value, int | float):
-        return value if is_reasonable(value) else None
+        return value if is_bounded_number(value) else None
     if isinstance(value, dict):
         fields = cast("dict[str, object]", value)
-        return label_of(fields) if "$sensitive" in fields else Fields(fields, budget)
+        return sensitive_label(fields) if "$sensitive" in fields else ObjectView(fields, budget)
     if isinstance(value, list):
-        return Items(cast("list[object]", value), budget)
+        return ListView(cast("list[object]", value), budget)
     return None
 
 
 def length_of(value: object) -> int:
     """The length of a text, a list or an object; 0 for everything else."""
-    return len(cast("str", value)) if isinstance(value, str | list | Fields | Items) else 0
+    return len(cast("str", value)) if isinstance(value, str | list | ObjectView | ListView) else 0
 
 
-def text_of(value: object) -> str:
+def to_text(value: object) -> str:
     """A value as it stands in a text. What has no plain text of its own is empty."""
     if isinstance(value, str):
         return value
@@ -173,14 +173,14 @@ def text_of(value: object) -> str:
     return ""
 
 
-def is_reasonable(number: float) -> bool:
+def is_bounded_number(number: float) -> bool:
     """Whether a number is one that a template may see: finite, and of bounded length."""
     if isinstance(number, int):
         return number.bit_length() <= MAX_INTEGER_BITS
     return math.isfinite(number)
 
 
-def label_of(wrapper: Mapping[str, object]) -> str:
+def sensitive_label(wrapper: Mapping[str, object]) -> str:
     """What is shown in place of a value that was wrapped as sensitive."""
     labels = wrapper.get("labels")
     names = cast("list[object]", labels) if isinstance(labels, list) else []

@@ -17,15 +17,15 @@ from liquid.exceptions import LiquidError, LiquidInterrupt, ResourceLimitError
 from prefactor_server.validation.budget import Budget
 from prefactor_server.validation.cache import ContentCache
 from prefactor_server.validation.liquid.environment import (
-    LEAST_STEPS,
     MAX_OUTPUT,
+    MIN_RENDER_STEPS,
     RENDER_STEPS,
-    Enough,
+    OutputFull,
     SummaryContext,
     SummaryEnvironment,
     SummaryOutput,
 )
-from prefactor_server.validation.liquid.fast_path import NotPlain, PlainTemplate, plain_template
+from prefactor_server.validation.liquid.fast_path import FastTemplate, NeedsLibrary, fast_template
 from prefactor_server.validation.liquid.filters import FILTERS
 from prefactor_server.validation.liquid.sandbox import RenderBudget
 
@@ -40,12 +40,12 @@ MAX_SUMMARY: Final = 1_000
 
 _MAX_BLANKS: Final = 100
 _MAX_MESSAGE: Final = 300
-_MAX_KEPT: Final = 500_000
-_KEPT_OVERHEAD: Final = 100
+_MAX_CACHED: Final = 500_000
+_CACHE_OVERHEAD: Final = 100
 
 _STEPS_PER_CHARACTER: Final = 10
 
-_MAX_PLAIN_STEPS: Final = 20_000
+_MAX_FAST_STEPS: Final = 20_000
 
 _BLANKS: Final = re.compile(rf"\s{{{_MAX_BLANKS + 1}}}")
 # Controls, lone surrogates (no database stores them) and what reverses the reading direction.
@@ -60,7 +60,7 @@ class Template:
     parsed: BoundTemplate = field(repr=False)
     """The template library's own form; nobody but `render_summary` needs it."""
 
-    plain: PlainTemplate | None = field(default=None, repr=False)
+    fast: FastTemplate | None = field(default=None, repr=False)
     """The short way to the same text, for a template that has one."""
 
 
@@ -74,19 +74,19 @@ class TemplateProblem:
 _TOO_MUCH_FOR_A_REQUEST: Final = TemplateProblem("There was too much work in one request")
 
 
-class Templates:
+class TemplateCache:
     """Parses templates, each distinct text once."""
 
-    def __init__(self, max_kept: int = _MAX_KEPT) -> None:
+    def __init__(self, max_weight: int = _MAX_CACHED) -> None:
         self._environment = SummaryEnvironment()
-        self._kept: ContentCache[Template | TemplateProblem] = ContentCache(max_kept)
+        self._cache: ContentCache[Template | TemplateProblem] = ContentCache(max_weight)
 
     def compile(self, source: str, budget: Budget | None = None) -> Template | TemplateProblem:
         """Parse a template, or return what was parsed from the same text before. Never raises.
 
         When the budget has too few steps left for that, there is no summary this time.
         """
-        kept = self._kept.get(source)
+        kept = self._cache.get(source)
         if kept is not None:
             return kept
         problem = _problem_before_parsing(source)
@@ -94,11 +94,11 @@ class Templates:
             return TemplateProblem(problem)
         if budget is not None and not budget.take(50 + _STEPS_PER_CHARACTER * len(source)):
             return _TOO_MUCH_FOR_A_REQUEST
-        return self._kept.put(source, len(source) + _KEPT_OVERHEAD, self._parse(source))
+        return self._cache.put(source, len(source) + _CACHE_OVERHEAD, self._parse(source))
 
-    def is_kept(self, source: str) -> bool:
+    def is_cached(self, source: str) -> bool:
         """Whether compiling a template takes no more than looking it up."""
-        return len(source) > MAX_TEMPLATE or self._kept.get(source) is not None
+        return len(source) > MAX_TEMPLATE or self._cache.get(source) is not None
 
     def _parse(self, source: str) -> Template | TemplateProblem:
         try:
@@ -113,7 +113,7 @@ class Templates:
         if unknown:
             known = ", ".join(sorted(FILTERS))
             return TemplateProblem(f"There is no filter {unknown[0][:40]!r}, only {known}")
-        return Template(source, parsed, plain_template(parsed, _MAX_PLAIN_STEPS))
+        return Template(source, parsed, fast_template(parsed, _MAX_FAST_STEPS))
 
 
 def render_summary(
@@ -131,10 +131,10 @@ def render_summary(
     """
     budget = budget or Budget()
     payloads = (result_payload, payload) if result_payload else (payload,)
-    if template.plain is not None and budget.take(template.plain.steps):
+    if template.fast is not None and budget.take(template.fast.steps):
         try:
-            text = template.plain.text(payloads, MAX_OUTPUT)
-        except NotPlain:
+            text = template.fast.text(payloads, MAX_OUTPUT)
+        except NeedsLibrary:
             pass
         else:
             return _one_line(text[:MAX_OUTPUT], is_cut=len(text) > MAX_OUTPUT)
@@ -144,7 +144,7 @@ def render_summary(
 def _by_library(
     template: Template, payloads: tuple[Mapping[str, object], ...], budget: Budget
 ) -> str | None:
-    if not budget.take(LEAST_STEPS):
+    if not budget.take(MIN_RENDER_STEPS):
         return None
     output, own = SummaryOutput(), RenderBudget(min(RENDER_STEPS, budget.left))
     try:
@@ -164,7 +164,7 @@ def _render(parsed: BoundTemplate, context: SummaryContext, output: SummaryOutpu
     for node in parsed.nodes:
         try:
             node.render(context, output)
-        except Enough:
+        except OutputFull:
             return True
         except LiquidInterrupt:
             break

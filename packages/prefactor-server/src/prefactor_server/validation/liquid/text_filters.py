@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Final, cast
 from urllib.parse import quote_plus, unquote_plus
 
-from prefactor_server.validation.liquid.sandbox import MAX_TEXT, LimitReached, text_of
+from prefactor_server.validation.liquid.sandbox import MAX_TEXT, LimitReached, to_text
 
 _TAG: Final = re.compile(r"<[^<>]*>")
 _LINE_END: Final = re.compile(r"\r?\n")
@@ -17,7 +17,7 @@ _MAX_SIZE: Final = 1 << 31
 
 def append(value: object, more: object) -> str:
     """The value with another after it."""
-    text, tail = text_of(value), text_of(more)
+    text, tail = to_text(value), to_text(more)
     _fits(len(text) + len(tail))
     return text + tail
 
@@ -29,20 +29,20 @@ def prepend(value: object, more: object) -> str:
 
 def replace(value: object, old: object, new: object = "") -> str:
     """The value with each occurrence of one text replaced by another."""
-    text, before, after = text_of(value), text_of(old), text_of(new)
+    text, before, after = to_text(value), to_text(old), to_text(new)
     _fits(len(text) + text.count(before) * (len(after) - len(before)))
     return text.replace(before, after)
 
 
 def replace_first(value: object, old: object, new: object = "") -> str:
     """The value with the first occurrence of one text replaced by another."""
-    before, found, after = text_of(value).partition(text_of(old))
+    before, found, after = to_text(value).partition(to_text(old))
     return append(append(before, new), after) if found else before
 
 
 def replace_last(value: object, old: object, new: object = "") -> str:
     """The value with the last occurrence of one text replaced by another."""
-    before, found, after = text_of(value).rpartition(text_of(old))
+    before, found, after = to_text(value).rpartition(to_text(old))
     return append(append(before, new), after) if found else after
 
 
@@ -63,8 +63,8 @@ def remove_last(value: object, old: object) -> str:
 
 def truncate(value: object, length: object = 50, end: object = "...") -> str:
     """The value, cut to a number of characters that includes the ending."""
-    text, tail = text_of(value), text_of(end)
-    size = whole(length)
+    text, tail = to_text(value), to_text(end)
+    size = to_integer(length)
     if len(text) <= size:
         return text
     return text[: max(size - len(tail), 0)] + tail
@@ -72,16 +72,16 @@ def truncate(value: object, length: object = 50, end: object = "...") -> str:
 
 def truncatewords(value: object, words: object = 15, end: object = "...") -> str:
     """The value, cut to a number of words."""
-    found = text_of(value).split()
-    size = max(whole(words), 1)
+    found = to_text(value).split()
+    size = max(to_integer(words), 1)
     if len(found) <= size:
-        return text_of(value)
-    return " ".join(found[:size]) + text_of(end)
+        return to_text(value)
+    return " ".join(found[:size]) + to_text(end)
 
 
 def split(value: object, separator: object = " ") -> list[str]:
     """The parts of the value between separators; its characters if there is no separator."""
-    text, mark = text_of(value), text_of(separator)
+    text, mark = to_text(value), to_text(separator)
     if not mark:
         return list(text)
     if not text or text == mark:
@@ -91,13 +91,13 @@ def split(value: object, separator: object = " ") -> list[str]:
 
 def slice_(value: object, start: object, length: object = 1) -> object:
     """Some characters or items of the value; a negative start counts from its end."""
-    taken = cast("list[object]", value) if isinstance(value, list) else text_of(value)
-    first = whole(start)
+    taken = cast("list[object]", value) if isinstance(value, list) else to_text(value)
+    first = to_integer(start)
     first = first + len(taken) if first < 0 else first
-    return taken[first : first + max(whole(length), 0)] if first >= 0 else taken[:0]
+    return taken[first : first + max(to_integer(length), 0)] if first >= 0 else taken[:0]
 
 
-def whole(value: object) -> int:
+def to_integer(value: object) -> int:
     """An argument that counts something, as an integer of reasonable size.
 
     Raises:
@@ -152,7 +152,7 @@ STEPS_PER_CHARACTER: Final[Mapping[str, float]] = {
 
 
 def _on_text(change: Callable[[str], str]) -> Callable[[object], object]:
-    return lambda value: change(text_of(value))
+    return lambda value: change(to_text(value))
 
 
 TEXT_FILTERS: Final[Mapping[str, Callable[..., object]]] = {

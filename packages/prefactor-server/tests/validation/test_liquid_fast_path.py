@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from prefactor_server.validation.liquid.environment import MAX_OUTPUT
 from prefactor_server.validation.liquid.sandbox import MAX_TEXT
-from prefactor_server.validation.liquid.template import Template, Templates, render_summary
+from prefactor_server.validation.liquid.template import Template, TemplateCache, render_summary
 
-TEMPLATES = Templates()
+TEMPLATES = TemplateCache()
 NAMES = ("a", "b", "c", "size", "first", "last", "$sensitive", "labels", "a b")
 
 
@@ -105,7 +105,7 @@ def test_the_short_way_gives_what_the_library_gives(
 )
 def test_what_only_puts_values_into_a_text_is_plain(source: str) -> None:
     """The usual templates take the short way."""
-    assert compiled(source).plain is not None
+    assert compiled(source).fast is not None
 
 
 @pytest.mark.parametrize(
@@ -124,13 +124,13 @@ def test_what_only_puts_values_into_a_text_is_plain(source: str) -> None:
 )
 def test_what_does_more_goes_to_the_library(source: str) -> None:
     """Conditions, lists, computed arguments, and what could reach a limit are not plain."""
-    assert compiled(source).plain is None
+    assert compiled(source).fast is None
 
 
 def test_a_list_under_a_filter_goes_to_the_library() -> None:
     """Filters know lists and objects by their contents, so those are left to the library."""
     template = compiled("<{{ a | default: 'none' }}>")
-    assert template.plain is not None
+    assert template.fast is not None
     for value, shown in (([], "<none>"), ([1], "<>"), ({}, "<none>"), ({"b": 1}, "<>")):
         assert render_summary(template, {"a": value}) == shown
 

@@ -154,10 +154,10 @@ def test_without_steps_nothing_is_checked_or_rendered() -> None:
 def test_a_type_is_compiled_when_it_is_first_asked_for() -> None:
     """Declaring types compiles none of them, and checking a span compiles its own."""
     types = SpanTypeCompiler().declared([{**LLM, "name": name} | {"title": name} for name in "ab"])
-    assert types.work_ahead("a") == types.work_ahead("b") > 0
-    assert types.work_ahead("unknown") == 0
+    assert types.uncompiled_size("a") == types.uncompiled_size("b") > 0
+    assert types.uncompiled_size("unknown") == 0
     types.compile("a", Budget())
-    assert types.work_ahead("a") == 0
+    assert types.uncompiled_size("a") == 0
 
 
 @given(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from prefactor_server.validation.liquid.filters import FILTERS
-from prefactor_server.validation.liquid.template import Template, Templates, render_summary
+from prefactor_server.validation.liquid.template import Template, TemplateCache, render_summary
 
 PAYLOAD: dict[str, object] = {
     "text": "ab ab",
@@ -146,7 +146,7 @@ CASES = {
 
 def render(expression: str) -> str | None:
     """Render one expression."""
-    template = Templates().compile("{{ " + expression + " }}")
+    template = TemplateCache().compile("{{ " + expression + " }}")
     assert isinstance(template, Template), template
     return render_summary(template, PAYLOAD)
 

@@ -214,7 +214,7 @@ async def test_the_current_version_can_be_left_alone(database: Database) -> None
         register("r2", metadata=metadata("v2"), schema=schema("s2"), update_current_version=False)
     )
 
-    assert await current(database) == ("v1", "nameless")
+    assert await current(database) == ("v1", "empty_schema")
     assert run.agent_version_id != (await database.run("r1")).agent_version_id
     record = await database.storage.agent(ACCOUNT, "my-agent")
     assert record is not None
@@ -227,7 +227,7 @@ async def test_a_first_registration_can_leave_no_current_version(database: Datab
     assert await current(database) == (None, None)
 
     await database.do(register("r2"))
-    assert await current(database) == (None, "nameless")
+    assert await current(database) == (None, "empty_schema")
 
 
 async def test_content_makes_a_version_and_not_its_identifier(database: Database) -> None:

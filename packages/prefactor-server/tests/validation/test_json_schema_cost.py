@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from prefactor_server.validation.json_schema.cost import MAX_WEIGHT, schema_cost
-from prefactor_server.validation.json_schema.preflight import Unchecked
+from prefactor_server.validation.json_schema.preflight import UnusableSchema
 
 
 def chain(length: int, keyword: str, width: int) -> dict[str, object]:
@@ -20,7 +20,7 @@ def chain(length: int, keyword: str, width: int) -> dict[str, object]:
 @pytest.mark.parametrize("length", [30, 1_000])
 def test_references_that_multiply_are_refused(keyword: str, length: int) -> None:
     """Two references at each of thirty steps are a billion ways, and are told by counting."""
-    with pytest.raises(Unchecked, match="multiply into too many"):
+    with pytest.raises(UnusableSchema, match="multiply into too many"):
         schema_cost(chain(length, keyword, 2))
 
 
@@ -52,7 +52,7 @@ def test_a_long_chain_that_does_not_multiply_is_fine() -> None:
 )
 def test_recursion_that_multiplies_with_depth_is_refused(schema: dict[str, object]) -> None:
     """A schema that visits a part twice for each visit of the whole doubles with every level."""
-    with pytest.raises(Unchecked, match="multiplies with the depth"):
+    with pytest.raises(UnusableSchema, match="multiplies with the depth"):
         schema_cost(schema)
 
 
@@ -66,7 +66,7 @@ def test_recursion_that_multiplies_with_depth_is_refused(schema: dict[str, objec
 )
 def test_recursion_that_never_moves_on_is_refused(schema: dict[str, object]) -> None:
     """A schema that refers to itself for the very same value has no end."""
-    with pytest.raises(Unchecked, match="without looking at a part"):
+    with pytest.raises(UnusableSchema, match="without looking at a part"):
         schema_cost(schema)
 
 
@@ -152,7 +152,7 @@ def test_references_to_one_definition_count_each_time() -> None:
     """A large definition that is used often weighs as often as it is used."""
     large = {"enum": list(range(1_000))}
     names = {f"p{n}": {"$ref": "#/$defs/large"} for n in range(MAX_WEIGHT // 1_000)}
-    with pytest.raises(Unchecked, match="multiply into too many"):
+    with pytest.raises(UnusableSchema, match="multiply into too many"):
         schema_cost({"$defs": {"large": large}, "properties": names})
 
 

@@ -13,7 +13,7 @@ from prefactor_server.validation.json_schema.validator import (
     EMPTY_OBJECT_SCHEMA,
     MAX_MESSAGE,
     MAX_SCHEMA_BYTES,
-    Schemas,
+    SchemaCache,
     compile_schema,
 )
 
@@ -119,7 +119,7 @@ def test_a_value_wrapped_as_sensitive_is_not_quoted() -> None:
 )
 def test_a_schema_that_is_wrong_says_what_is(schema: object, says: str) -> None:
     """An invalid schema has a message, and payloads are not checked against it."""
-    compiled = Schemas().compile(schema)
+    compiled = SchemaCache().compile(schema)
     assert says in (compiled.problem or "")
     assert "not checked" not in (compiled.problem or "")
     assert compiled.check({}) is None
@@ -146,7 +146,7 @@ def test_a_schema_that_is_wrong_says_what_is(schema: object, says: str) -> None:
 )
 def test_a_schema_that_cannot_be_used_says_why(schema: object, says: str) -> None:
     """A schema that may be right but is not used for checking is marked with the reason."""
-    compiled = Schemas().compile(schema)
+    compiled = SchemaCache().compile(schema)
     assert compiled.problem is not None
     assert compiled.problem.startswith("Payloads are not checked against this schema: ")
     assert says in compiled.problem
@@ -155,7 +155,7 @@ def test_a_schema_that_cannot_be_used_says_why(schema: object, says: str) -> Non
 
 def test_a_schema_that_nests_beyond_reason_is_marked() -> None:
     """Ten thousand levels are answered with a message, like any other schema that is refused."""
-    assert Schemas().compile(nested(10_000)).problem
+    assert SchemaCache().compile(nested(10_000)).problem
     assert compile_schema(nested(10_000)).problem
 
 
@@ -263,7 +263,7 @@ def test_many_patterns_on_much_text_are_left_out() -> None:
 
 def test_the_same_content_is_compiled_once() -> None:
     """Two schemas with the same content, in whatever order, share one compiled form."""
-    schemas = Schemas()
+    schemas = SchemaCache()
     first = schemas.compile({"type": "object", "title": "x"})
     assert schemas.compile({"title": "x", "type": "object"}) is first
     assert schemas.compile({"title": "y", "type": "object"}) is not first
@@ -271,7 +271,7 @@ def test_the_same_content_is_compiled_once() -> None:
 
 def test_memory_is_estimated() -> None:
     """A larger schema, and one with heavier patterns, is known to hold on to more."""
-    schemas = Schemas()
+    schemas = SchemaCache()
     plain = schemas.compile({"enum": ["a"] * 1_000, "type": "string"}).memory
     assert plain > schemas.compile({"type": "string"}).memory > 0
     assert schemas.compile({"pattern": "[ab]*a[ab]{5000}c"}).memory > 1_000_000
@@ -279,7 +279,7 @@ def test_memory_is_estimated() -> None:
 
 def test_only_so_much_is_kept() -> None:
     """A flood of distinct schemas displaces older ones instead of growing."""
-    schemas = Schemas(max_kept=20_000)
+    schemas = SchemaCache(max_weight=20_000)
     first = schemas.compile({"title": "first"})
     for number in range(200):
         schemas.compile({"title": f"filler {number}"})
@@ -289,7 +289,7 @@ def test_only_so_much_is_kept() -> None:
 @given(schema=JSON, payload=JSON)
 def test_any_json_as_a_schema_is_answered(schema: object, payload: object) -> None:
     """Whatever is registered as a schema, compiling and checking raise nothing."""
-    compiled = Schemas().compile(schema)
+    compiled = SchemaCache().compile(schema)
     assert compiled.problem is None or len(compiled.problem) <= MAX_MESSAGE
     assert len(compiled.check(payload) or "") <= MAX_MESSAGE
 
@@ -297,6 +297,6 @@ def test_any_json_as_a_schema_is_answered(schema: object, payload: object) -> No
 @given(schema=SCHEMAS, payload=JSON)
 def test_any_schema_of_real_keywords_is_answered(schema: object, payload: object) -> None:
     """Keywords with wrong values, circles and dangling references raise nothing either."""
-    compiled = Schemas().compile(schema)
+    compiled = SchemaCache().compile(schema)
     message = compiled.check(payload)
     assert message is None if compiled.problem else len(message or "") <= MAX_MESSAGE

@@ -12,8 +12,8 @@ from prefactor_server.validation.liquid.template import (
     MAX_TAGS,
     MAX_TEMPLATE,
     Template,
+    TemplateCache,
     TemplateProblem,
-    Templates,
     render_summary,
 )
 
@@ -34,7 +34,7 @@ PAYLOAD: dict[str, object] = {
 
 def render(source: str, payload: object = None, result: object = None) -> str | None:
     """Parse a template and render it."""
-    template = Templates().compile(source)
+    template = TemplateCache().compile(source)
     assert isinstance(template, Template), template
     taken = PAYLOAD if payload is None else payload
     return render_summary(template, taken, result)  # type: ignore[arg-type]
@@ -164,7 +164,7 @@ def test_a_part_that_fails_is_empty_or_ends_the_render(source: str) -> None:
 )
 def test_a_template_that_is_wrong_says_what_is(source: str, says: str) -> None:
     """What cannot be parsed comes back as a problem in words, in one line."""
-    problem = Templates().compile(source)
+    problem = TemplateCache().compile(source)
     assert isinstance(problem, TemplateProblem)
     assert says in problem.message
     assert "\n" not in problem.message
@@ -179,7 +179,7 @@ def test_a_template_that_is_wrong_says_what_is(source: str, says: str) -> None:
 )
 def test_tags_that_load_count_or_repeat_do_not_exist(tag: str) -> None:
     """Only the tags on the list are known."""
-    assert isinstance(Templates().compile(f"{{% {tag} 'x' %}}"), TemplateProblem)
+    assert isinstance(TemplateCache().compile(f"{{% {tag} 'x' %}}"), TemplateProblem)
 
 
 def test_every_filter_is_described() -> None:
@@ -219,9 +219,9 @@ def test_rendering_changes_no_payload() -> None:
 
 def test_the_same_text_is_parsed_once() -> None:
     """Two types with the same template share its parsed form."""
-    templates = Templates()
+    templates = TemplateCache()
     assert templates.compile("{{ a }}") is templates.compile("{{ a }}")
-    few = Templates(max_kept=150)
+    few = TemplateCache(max_weight=150)
     first = few.compile("{{ a }}")
     few.compile("{{ b }}")
     assert few.compile("{{ a }}") is not first

@@ -12,8 +12,8 @@ from prefactor_server.validation.liquid.template import (
     MAX_SUMMARY,
     MAX_TEMPLATE,
     Template,
+    TemplateCache,
     TemplateProblem,
-    Templates,
     render_summary,
 )
 
@@ -31,7 +31,7 @@ PAYLOAD: dict[str, object] = {
 
 def render(source: str, payload: dict[str, object] | None = None) -> str | None:
     """Parse a template and render it; a template that is refused counts as no summary."""
-    template = Templates().compile(source)
+    template = TemplateCache().compile(source)
     if isinstance(template, TemplateProblem):
         return None
     return render_summary(template, PAYLOAD if payload is None else payload)
@@ -152,7 +152,7 @@ def test_nothing_of_python_is_in_reach(source: str) -> None:
 )
 def test_a_template_that_is_hard_to_parse_is_refused(source: str) -> None:
     """What would keep a parser busy is answered with a problem."""
-    assert isinstance(Templates().compile(source), TemplateProblem)
+    assert isinstance(TemplateCache().compile(source), TemplateProblem)
 
 
 @pytest.mark.parametrize(
@@ -189,7 +189,7 @@ def test_a_long_list_can_be_looked_at() -> None:
 
 def test_a_large_payload_is_not_walked() -> None:
     """The work of a render depends on the template, not on the size of the payload."""
-    template = Templates().compile("{{ model }}: {{ prompt }}")
+    template = TemplateCache().compile("{{ model }}: {{ prompt }}")
     assert isinstance(template, Template)
     small: dict[str, object] = {"model": "m", "prompt": "p" * 5_000}
     large = {**small, **{f"k{n}": ["x" * 100] * 10 for n in range(10_000)}}
@@ -235,7 +235,7 @@ JSON = st.recursive(
 @given(source=TEMPLATES, payload=st.fixed_dictionaries({"a": JSON, "b": JSON}))
 def test_any_payload_is_rendered_within_bounds(source: str, payload: dict[str, object]) -> None:
     """Whatever the payload holds, a summary is one short, storable line without secrets."""
-    template = Templates().compile(source)
+    template = TemplateCache().compile(source)
     assert isinstance(template, Template), template
     summary = render_summary(template, payload, {"c": payload})
     assert summary is None or len(summary) <= MAX_SUMMARY
@@ -274,7 +274,7 @@ def test_any_payload_is_rendered_within_bounds(source: str, payload: dict[str, o
 )
 def test_any_text_is_parsed_or_refused(parts: list[str]) -> None:
     """Whatever is registered as a template, there is an answer and no error."""
-    template = Templates().compile(" ".join(parts))
+    template = TemplateCache().compile(" ".join(parts))
     if isinstance(template, Template):
         assert len(render_summary(template, {"a": [1, {"a": "b"}]}) or "") <= MAX_SUMMARY
     else:
