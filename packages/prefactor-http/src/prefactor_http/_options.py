@@ -1,4 +1,4 @@
-"""What one call, or one family of calls, may do differently from the client it is made on."""
+"""Options of a call, or of a group of calls, that override those of the client."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class RequestOptions:
         return f"RequestOptions({', '.join(shown)}, headers={sorted(self.headers)!r})"
 
     def merge(self, call: RequestOptions | None) -> RequestOptions:
-        """These options with those of a call laid over them."""
+        """Return these options, overridden by those of a call."""
         if call is None:
             return self
         if not isinstance(call, RequestOptions):  # pyright: ignore[reportUnnecessaryIsInstance]
@@ -66,4 +66,4 @@ class RequestOptions:
 
 
 NO_OPTIONS = RequestOptions()
-"""Everything as the client has it."""
+"""Overrides nothing."""

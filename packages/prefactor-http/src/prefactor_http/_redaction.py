@@ -51,7 +51,7 @@ class Redactor:
         return any(spelling in value for spelling in self._spellings)
 
     def __repr__(self) -> str:
-        """Say nothing about the token, not even its length."""
+        """Reveal nothing about the token, not even its length."""
         return "Redactor()"
 
 

@@ -1,4 +1,4 @@
-"""What a client needs to know before its first request: where, who, how long, how often."""
+"""Settings of a client: address, token, time limits and retries."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ class Page(list[T]):
         if where.next_after:
             return {"pagination[after]": where.next_after}
         if where.next_page_offset is None or where.next_page_offset <= where.page_offset:
-            return None  # a list that does not move forward would be walked for ever
+            return None  # a list that does not move forward would be walked forever
         return {"pagination[offset]": where.next_page_offset}
 
 

@@ -1,4 +1,4 @@
-"""Again? And after how long? A pure policy decides; one loop acts on it.
+"""Retries: a pure policy decides whether and when, and one loop acts on it.
 
 The policy sees what happened (`Failure`), how often, and how much time is left, and answers with
 a wait in seconds or a reason to stop. It never sleeps, reads no clock and knows no HTTP library.
@@ -290,7 +290,7 @@ def _give_up(error: Exception, why: Stop, attempts: int, name: str) -> NoReturn:
 
 
 def _cause(error: Exception) -> str:
-    """What the last attempt failed of, in one line."""
+    """Return why the last attempt failed, in one line."""
     said = str(error) or type(error).__name__
     if isinstance(error, PrefactorApiError):
         return f"status {error.status_code}, {error.code}: {said}"

@@ -1,7 +1,7 @@
 """How long a server asks to be left alone, read from headers that nobody has validated.
 
 A header is input from a stranger: a sleep of `inf` seconds, a negative one or a number too large
-for the clock must not come out of it. What cannot be believed counts as not said.
+for the clock must not come out of it. Implausible values are ignored.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Undo the compression of a reply in slices, never past a limit.
+"""Decompresses a response in slices of bounded size.
 
 A few hundred kilobytes of gzip may stand for gigabytes, so the output is taken in slices of
 bounded size. Between two of them the caller can look at the clock or stop.

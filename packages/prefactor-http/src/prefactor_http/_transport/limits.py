@@ -23,7 +23,7 @@ class TimeoutWatcher:
     __slots__ = ("_timer", "due", "loop", "running")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Watch nothing yet."""
+        """Start without attempts."""
         self.loop = loop
         self.running: set[Attempt] = set()
         """The attempts that have begun and not ended."""
@@ -61,7 +61,7 @@ class Attempt:
     __slots__ = ("_cancelling", "_task", "_watcher", "answered", "expired", "from_pool", "until")
 
     def __init__(self, watcher: TimeoutWatcher, seconds: float) -> None:
-        """Prepare an attempt of the running task that may take so many seconds."""
+        """Prepare an attempt of the running task that may take at most `seconds`."""
         task = asyncio.current_task(watcher.loop)
         if task is None:
             message = "A request needs a running task"

@@ -91,7 +91,7 @@ class Sessions(Generic[S]):
         return await self._open()
 
     def timeout_watcher(self) -> TimeoutWatcher:
-        """What keeps the time limits of attempts on the running loop."""
+        """Return the timeout watcher of the running loop."""
         loop = asyncio.get_running_loop()
         if self._watcher is None or self._watcher.loop is not loop:
             self._watcher = TimeoutWatcher(loop)

@@ -1,4 +1,4 @@
-"""What time it is, for runs that outlive a change of the system clock.
+"""Time for runs that outlive a change of the system clock.
 
 A run takes its place in time from the system clock once, when it starts; everything in it is
 placed by the time that has passed since. When the system clock is set meanwhile, no span of the
@@ -61,9 +61,9 @@ _seconds = _Seconds()
 
 
 def json_timestamp(unix_ns: int) -> bytes:
-    """A moment as JSON text: `"2026-01-31T09:30:00.000000Z"`, always 29 bytes.
+    """Format a Unix time as JSON text: `"2026-01-31T09:30:00.000000Z"`, always 29 bytes.
 
-    Clocks that are off by centuries are held within the years 1970 to 9999.
+    Times outside the years 1970 to 9999 are clamped.
     """
     second, rest = divmod(unix_ns, SECOND)
     known = _seconds.known  # one read: another thread may replace the pair meanwhile

@@ -1,4 +1,4 @@
-"""What an exception says of itself, without the objects it was raised with.
+"""Messages and stack traces of exceptions, without the objects they were raised with.
 
 `ValueError(model)` has the model's `repr()` as its message, and a validation error quotes the input
 that was wrong: neither is a place where somebody would look for a secret.
@@ -16,7 +16,7 @@ from prefactor_recorder.encoding.objects import is_leaf
 from prefactor_recorder.encoding.values import MAX_TEXT, replace_surrogates
 
 MAX_CHAIN = 50
-"""Exceptions of one chain that are told."""
+"""Exceptions of one chain that are recorded."""
 _BETWEEN = {
     True: "\nThe above exception was the direct cause of the following exception:\n\n",
     False: "\nDuring handling of the above exception, another exception occurred:\n\n",

@@ -1,4 +1,4 @@
-"""Ids, made here: a parent is known before anything was sent.
+"""Generates ids locally, so that a parent id is known before anything has been sent.
 
 A PFID is 32 characters of Crockford's base 32 in lower case: ten for the Unix time in milliseconds,
 six for a partition (one per account), sixteen for 80 random bits. Text order is time order.
@@ -41,7 +41,7 @@ class IdGenerator:
         self._time_prefix = (-1, "")
 
     def new_id(self, unix_ns: int) -> str:
-        """An id for this moment, in nanoseconds since 1970."""
+        """Return a new id for a Unix time in nanoseconds."""
         milliseconds = unix_ns // 1_000_000
         number = milliseconds >> 10
         prefix = self._time_prefix  # one read: another thread may replace the pair meanwhile
@@ -57,7 +57,7 @@ class IdGenerator:
 
 
 def partition_of(identifier: str) -> int | None:
-    """The partition inside a PFID; None if the text is none."""
+    """Return the partition of a PFID, or None if the text is not a PFID."""
     if len(identifier) != LENGTH or not set(identifier) <= set(ALPHABET) or identifier[0] > "7":
         return None
     number = 0

@@ -2,7 +2,7 @@
 
 The copy goes level by level, so that a huge member costs its own end and not its neighbours. Two
 budgets end it: bytes (what can be kept) and steps (what the caller waits for). What was left out is
-remembered by its place, as `cutting` names it.
+recorded by its path; see `truncation`.
 """
 
 from __future__ import annotations

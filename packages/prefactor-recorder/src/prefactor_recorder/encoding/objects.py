@@ -1,4 +1,4 @@
-"""Opens a value: what its members are, or the plain value that stands for it.
+"""Expands a value into its members, or into the plain value that represents it.
 
 Nothing here looks into an object past what its class means to show. A model is asked by its own
 serializer, a class with fields by its fields, and an object of an unknown class is only described:
@@ -63,7 +63,7 @@ class Items(NamedTuple):
 
 
 class Expanded(NamedTuple):
-    """What a value came to."""
+    """The result of expanding a value."""
 
     value: Any
     """`Fields`, `Items`, a dict, list or tuple, or a text, number, boolean or None."""
@@ -287,7 +287,7 @@ def describe(value: Any) -> str:
 
 
 def class_placeholder(value: Any) -> str:
-    """An object by the name of its class."""
+    """Return the class name of an object in angle brackets."""
     return replace_surrogates(f"<{type(value).__qualname__}>"[:MAX_TEXT])
 
 

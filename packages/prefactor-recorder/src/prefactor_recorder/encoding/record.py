@@ -1,4 +1,4 @@
-"""One recorded operation: how it lies in the spool, and what of it goes over the wire.
+"""One recorded operation: its format in the spool, and the part that is sent.
 
 A record is one line of the run's story: the run was registered, a span began, a span ended. In the
 spool it is
@@ -44,7 +44,7 @@ MAX_RECORD = 64 * 1024 * 1024
 
 
 class Operation(enum.IntEnum):
-    """What a record tells. The numbers are on disk: never reuse one."""
+    """The kind of a record. The numbers are on disk: never reuse one."""
 
     REGISTER = 1
     """A run came into being."""
@@ -87,7 +87,7 @@ class Record(NamedTuple):
 
     @property
     def key(self) -> str:
-        """The idempotency key: the same whenever and by whomever this record is sent."""
+        """The idempotency key, the same for every attempt and every process that sends it."""
         return idempotency_key(self.operation, self.id)
 
 
@@ -117,7 +117,7 @@ def encode(operation: Operation, run_id: bytes, identifier: bytes, body: bytes) 
 
 
 def decode(content: bytes) -> Record | None:
-    """The record behind a frame whose CRC was right; None if it is none all the same.
+    """Decode a frame whose CRC matched. Return None if it still isn't a valid record.
 
     A CRC collides once in four billion, and files live longer than versions: an operation that
     this version does not know, lengths that do not fit and ids that are not ASCII are refused.

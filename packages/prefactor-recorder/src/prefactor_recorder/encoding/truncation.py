@@ -1,4 +1,4 @@
-"""A payload that is too large is cut at its largest fields, and says so itself.
+"""Truncates a payload that is too large at its largest fields, and marks it.
 
 The decision is made on sizes alone, so the same payload is always cut the same way. Long texts are
 shortened first, all to one length, so that the longest lose the most and short ones nothing: a
@@ -107,7 +107,7 @@ def _mark(
 
 
 class _Truncator:
-    """Cuts one decoded payload, in place, and remembers where."""
+    """Truncates one decoded payload in place, and records where."""
 
     def __init__(self, value: Container) -> None:
         self.places: dict[Path | None, None] = {}

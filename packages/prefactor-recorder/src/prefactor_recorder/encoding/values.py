@@ -52,7 +52,7 @@ def encode_object(value: Any, limit: int = DEFAULT_LIMIT) -> bytes:
     """Encode any value as a JSON object of at most `limit` bytes.
 
     A value that is not an object becomes `{"value": …}`, None `{}`. What is left out because of the
-    limit is named in the member `prefactor.truncated`; see `cutting`.
+    limit is named in the member `prefactor.truncated`; see `truncation`.
     """
     size = 0
     if type_of(value) is dict:

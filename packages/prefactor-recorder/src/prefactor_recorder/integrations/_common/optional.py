@@ -1,4 +1,4 @@
-"""What to say when an integration is imported and its library is not there."""
+"""The error for an integration whose library is not installed."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ MAX_PARTS = 1_000
 """Choices, tool calls or blocks kept of one streamed answer."""
 REMOVED = "[removed]"
 SECRETS = frozenset({"authorization", "authorization_token", "headers", "api_key", "access_token"})
-"""Members of a tool's declaration that open doors: a remote tool is declared with its key."""
+"""Members of a tool declaration that hold credentials, as those of remote tools do."""
 _LONG_NUMBER = re.compile(r"[0-9][0-9.]{15}|[0-9][eE]")
 """What may be a number that does not fit: more than 15 digits, or an exponent."""
 CUT = "stream_truncated"
@@ -24,7 +24,7 @@ CUT = "stream_truncated"
 
 
 class SizeBudget:
-    """How much of one stream may still be kept; its pieces share it."""
+    """The remaining size budget of one stream, shared by its parts."""
 
     __slots__ = ("cut", "left", "parts")
 
@@ -74,7 +74,7 @@ class Text:
 
 
 def part(parts: dict[Any, Any], key: Any, budget: SizeBudget, make: Any) -> Any:
-    """The part of that key, made if there is room for it; None if there is not."""
+    """Return the part with this key, creating it if the budget allows, else None."""
     if key not in parts:
         if not budget.part():
             return None
@@ -163,15 +163,15 @@ def members(value: Any) -> dict[str, Any]:
 
 
 def items(value: Any) -> list[dict[str, Any]]:
-    """The objects of a JSON list; none for anything else."""
+    """Return the objects of a JSON list, or an empty list for anything else."""
     return [members(item) for item in cast("Any", value)] if isinstance(value, list) else []
 
 
 def without_none(**values: Any) -> dict[str, Any]:
-    """Those that are there: 0, false and what is empty are values like any other."""
+    """Drop the values that are None. Keep 0, false and empty values."""
     return {name: value for name, value in values.items() if value is not None}
 
 
 def without_empty(**values: Any) -> dict[str, Any]:
-    """Those that say something. Not for what a tool was given or returned; see `without_none`."""
+    """Drop None and empty values. Use `without_none` for arguments and results of tools."""
     return {name: value for name, value in values.items() if value not in (None, {}, [], "")}

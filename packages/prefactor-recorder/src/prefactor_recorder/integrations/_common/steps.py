@@ -222,7 +222,7 @@ class Steps:
 def _safe_payload(
     payload: Callable[[], Mapping[str, Any]], run: RunLike
 ) -> Mapping[str, Any] | None:
-    """What went in. A step is recorded without it rather than not at all: others hang from it."""
+    """Return the payload. A step is recorded without one if it fails: it may have children."""
     try:
         return payload() if run.live else None
     except Exception as error:  # noqa: BLE001 - objects of the host are looked at in there
@@ -233,7 +233,7 @@ def _safe_payload(
 def _safe_result(
     result: Callable[[Step], Mapping[str, Any]], step: Step
 ) -> Mapping[str, Any] | None:
-    """What it came to. A step whose result cannot be told has ended all the same."""
+    """Return the result. A step ends without one if it cannot be computed."""
     try:
         return result(step)
     except Exception as error:  # noqa: BLE001 - as above

@@ -23,7 +23,7 @@ KEY = "_prefactor_call"
 
 
 def track_answer(answer: Any, call: Call) -> None:
-    """See to it that a call ends when its answer has been read, whatever the answer is."""
+    """End a call when its answer has been read, whatever kind of answer it is."""
     if not _track(answer, call):
         call.closed()
 

@@ -71,7 +71,7 @@ HIDDEN_TAG = "langsmith:hidden"
 
 
 def guarded(function: Callable[P, None]) -> Callable[P, None]:
-    """Let nothing out but `RunTerminated`, which is meant for the host."""
+    """Swallow every exception but `RunTerminated`, which is meant for the host."""
 
     @functools.wraps(function)
     def safely(*args: P.args, **kwargs: P.kwargs) -> None:

@@ -116,7 +116,7 @@ def _count(table: Mapping[str, Any], names: tuple[str, ...]) -> int | None:
 
 
 def failed_tool(output: Any) -> bool:
-    """Whether a tool has failed in a way that only the model is told about: it has all the same."""
+    """Whether a tool has failed and reports that only to the model."""
     return getattr(output, "status", None) == "error" and hasattr(output, "tool_call_id")
 
 

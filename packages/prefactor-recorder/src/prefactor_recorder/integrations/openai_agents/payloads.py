@@ -54,7 +54,7 @@ def start_payload(data: Any) -> dict[str, Any]:
         return _call(data, {"messages": plain(data.input)} if kind == "generation" else {})
     if kind == "speech":
         return _call(data, {"input": data.input})  # the text; sound is not recorded
-    # One that is not known here tells itself.
+    # An unknown kind of span exports itself.
     return without_empty(name=kind, data=plain(data.export()))
 
 
