@@ -250,7 +250,7 @@ def test_a_terminated_run_raises_where_the_next_span_opens(journal: KeptJournal)
     def host() -> None:
         with run:
             with run.span("before"):
-                run.note_termination("over budget")
+                run.mark_terminated("over budget")
             assert run.terminated
             assert run.termination_reason == "over budget"
             with run.span("after"):
@@ -268,7 +268,7 @@ def test_a_callback_can_take_the_place_of_the_exception(journal: KeptJournal) ->
     """With a callback the run goes on being recorded, and the callback is called once."""
     told: list[Run] = []
     with kept_run(journal, told.append) as run:
-        run.note_termination("over budget")
+        run.mark_terminated("over budget")
         for _ in range(3):
             with run.span("after"):
                 pass

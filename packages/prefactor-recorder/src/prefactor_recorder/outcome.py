@@ -13,17 +13,17 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 Status = Literal["complete", "failed", "cancelled"]
-"""How a span or a run can end."""
+"""How a span or a run ended."""
 STATUSES: dict[str, bytes] = {
     "complete": b',"status":"complete"',
     "failed": b',"status":"failed"',
     "cancelled": b',"status":"cancelled"',
 }
 MAX_STACK = 20_000
-"""Characters kept of a stack trace, its end: that is where it failed."""
+"""Characters kept of a stack trace, from its end, where it failed."""
 
 CANCELLATIONS = (asyncio.CancelledError, KeyboardInterrupt, GeneratorExit)
-"""What ends a block without a failure in it."""
+"""Exceptions that cancel a block instead of failing it."""
 
 
 def status_member(status: str) -> bytes:
@@ -37,8 +37,11 @@ def status_member(status: str) -> bytes:
     return member or STATUSES["complete"]
 
 
-def moment(given: datetime, now: int) -> int:
-    """A moment that the host names, in nanoseconds; now if it is none: the step counts for more."""
+def given_time(given: datetime, now: int) -> int:
+    """Convert a caller's datetime to nanoseconds.
+
+    Falls back to `now`, because losing the time is better than losing the span.
+    """
     try:
         return unix_ns(given)
     except Exception as error:  # noqa: BLE001 - whatever it is, it is no datetime
@@ -47,7 +50,7 @@ def moment(given: datetime, now: int) -> int:
 
 
 def exception_info(error: BaseException) -> dict[str, str]:
-    """An exception as the `error` of a result."""
+    """Return an exception as the `error` member of a result."""
     from prefactor_recorder.encoding.exception_info import exception_message, stack_trace  # noqa: PLC0415 - only what fails comes here
 
     return {
@@ -58,7 +61,7 @@ def exception_info(error: BaseException) -> dict[str, str]:
 
 
 def result_members(result: Any, limit: int) -> dict[str, Any]:
-    """A result as a dict that `error` can be added to."""
+    """Return a result as a dict to which `error` can be added."""
     import orjson  # noqa: PLC0415 - only what fails comes here
 
     from prefactor_recorder.encoding.values import encode_object  # noqa: PLC0415

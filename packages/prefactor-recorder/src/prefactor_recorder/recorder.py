@@ -1,4 +1,4 @@
-"""The recorder: where its parts are put together, started late, and brought to an end."""
+"""The recorder: starts its runtime with the first run, and ends it on `close` or at exit."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from prefactor_recorder.guard import failures, guarded, warn_once
 from prefactor_recorder.registration import registration
 from prefactor_recorder.run import Run
 from prefactor_recorder.settings import RecorderSettings, resolve
-from prefactor_recorder.span_types.declarations import Declaring
+from prefactor_recorder.span_types.declarations import DeclaresSpanTypes
 from prefactor_recorder.span_types.registry import SpanTypes
 from prefactor_recorder.stats import Stats
 
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from prefactor_recorder.registration import Registration
-    from prefactor_recorder.runtime import Parts
+    from prefactor_recorder.runtime import Runtime
     from prefactor_recorder.settings import Durability
     from prefactor_recorder.sink import Redact
     from prefactor_recorder.span_types.span_type import SpanType
 
 
-class Recorder(Declaring):
+class Recorder(DeclaresSpanTypes):
     """Records runs of agents, and delivers them in the background, each operation exactly once.
 
     Make one per program and share it between all threads and tasks. Making it opens nothing and
@@ -73,14 +73,14 @@ class Recorder(Declaring):
             name: value for name, value in locals().items() if name not in {"self", "span_types"}
         }
         self.settings: RecorderSettings = resolve(**given)
-        """What it goes by."""
+        """The settings in effect."""
         if self.settings.enabled:
             require_client()
         self.span_types = SpanTypes(_sets(span_types))
         """The span types that are registered with its runs."""
-        self._parts: Parts | None = None
+        self._runtime: Runtime | None = None
         self._closed = False
-        self._past: Parts | None = None
+        self._closed_runtime: Runtime | None = None
         # Re-entrant: a signal handler that records may interrupt whoever holds it.
         self._lock = threading.RLock()
         if self.settings.enabled and self.settings.missing:
@@ -118,7 +118,7 @@ class Recorder(Declaring):
         span_types: Iterable[SpanTypes] = (),
         sampled: bool | None = None,
     ) -> Run:
-        """A run of an agent, to be used as a context manager or with `start()` and `finish()`.
+        """Return a run of an agent, for use as a context manager or with `start()` and `finish()`.
 
         Args:
             agent_id: The agent; by default the recorder's. A deployment's token needs none.
@@ -150,7 +150,7 @@ class Recorder(Declaring):
         return self._new_run(described, sampled=sampled) or _unrecorded()
 
     def attach(self, run_id: str) -> Run:
-        """A run that another process has registered and will end, to record spans of it here.
+        """Return a run that another process registered and will end, to record its spans here.
 
         Hand the id over with the work (a task's argument, a header), and the id of a span as
         `parent=` if the spans made here belong below it. `sample_rate` has to be the same in both
@@ -159,7 +159,7 @@ class Recorder(Declaring):
         return self._attached(run_id) or _unrecorded()
 
     def flush(self, timeout: float | None = None) -> int:
-        """Deliver what waits, what dead processes left in the spool included.
+        """Deliver everything recorded so far, including what dead processes left in the spool.
 
         Args:
             timeout: Seconds to wait at most; None waits for as long as it takes, through an outage
@@ -169,19 +169,18 @@ class Recorder(Declaring):
         Returns:
             How many operations are still undelivered.
         """
-        parts = self._assembled()
-        return self._left if parts is None else parts.delivery.flush(timeout)
+        runtime = self._get_runtime()
+        return self._undelivered if runtime is None else runtime.delivery.flush(timeout)
 
     async def aflush(self, timeout: float | None = None) -> int:
-        """The same, without holding up the event loop."""
-        parts = self._assembled()
-        return self._left if parts is None else await parts.delivery.aflush(timeout)
+        """Do the same without blocking the event loop."""
+        runtime = self._get_runtime()
+        return self._undelivered if runtime is None else await runtime.delivery.aflush(timeout)
 
     def close(self, timeout: float | None = None) -> int:
-        """Record nothing more, deliver what waits, and stop; harmless when repeated.
+        """Stop recording and deliver what waits. Calling it again is harmless.
 
-        Called at the end of the program if nobody did. What is left stays in the spool for the next
-        process.
+        Called at exit if the program has not. What is left stays in the spool for the next process.
 
         Args:
             timeout: Seconds to wait at most; by default `exit_timeout`.
@@ -191,22 +190,22 @@ class Recorder(Declaring):
         """
         with self._lock:
             self._closed = True
-            self._past = parts = self._parts or self._past
-            self._parts = None
-        if parts is None:
+            self._closed_runtime = runtime = self._runtime or self._closed_runtime
+            self._runtime = None
+        if runtime is None:
             return 0
         # Also by a second thread, while the first still waits: both are to find it closed.
-        return parts.close(self.settings.exit_timeout if timeout is None else timeout)
+        return runtime.close(self.settings.exit_timeout if timeout is None else timeout)
 
     async def aclose(self, timeout: float | None = None) -> int:
-        """The same, without holding up the event loop."""
+        """Do the same without blocking the event loop."""
         return await asyncio.to_thread(self.close, timeout)
 
     def stats(self) -> Stats:
-        """What has been done so far; after `close`, in all."""
-        parts = self._parts or self._past
-        if parts is not None:
-            return parts.stats()
+        """Return the counts so far; after `close`, the final ones."""
+        runtime = self._runtime or self._closed_runtime
+        if runtime is not None:
+            return runtime.stats()
         starts = self.settings.enabled and not self.settings.missing and not self._closed
         return Stats(
             durability="not started" if starts else "off",
@@ -215,9 +214,9 @@ class Recorder(Declaring):
         )
 
     @property
-    def _left(self) -> int:
-        """What is undelivered of a recorder that delivers no more."""
-        return 0 if self._past is None else self._past.journal.undelivered
+    def _undelivered(self) -> int:
+        """Operations that a closed recorder has left undelivered."""
+        return 0 if self._closed_runtime is None else self._closed_runtime.journal.undelivered
 
     def __enter__(self) -> Self:
         return self
@@ -246,29 +245,29 @@ class Recorder(Declaring):
 
     @guarded
     def _new_run(self, described: Registration, *, sampled: bool | None) -> Run | None:
-        parts = self._assembled()
-        if parts is None:
+        runtime = self._get_runtime()
+        if runtime is None:
             return None
-        core = parts.core
+        core = runtime.core
         identifier = core.ids.new_id(core.clock.wall())
         if sampled is None:
             sampled = ids.hash_fraction(identifier) < self.settings.sample_rate
         if not sampled:
             return None
-        return parts.watched(Run(core, identifier, described, self.settings.on_terminated))
+        return runtime.watch(Run(core, identifier, described, self.settings.on_terminated))
 
     @guarded
     def _attached(self, run_id: str) -> Run | None:
-        parts = self._assembled()
-        if parts is None or not run_id or ids.hash_fraction(run_id) >= self.settings.sample_rate:
+        runtime = self._get_runtime()
+        if runtime is None or not run_id or ids.hash_fraction(run_id) >= self.settings.sample_rate:
             return None
         if not is_id(run_id):
             raise ValueError(f"{run_id[:64]!r} is no id of a run")
-        return parts.watched(Run(parts.core, run_id, None, self.settings.on_terminated))
+        return runtime.watch(Run(runtime.core, run_id, None, self.settings.on_terminated))
 
     @guarded
     def _schema_version(self, more: tuple[SpanTypes, ...]) -> bytes | None:
-        """What is declared for a run, as the `agent_schema_version` of its registration."""
+        """Return a run's span types as the `agent_schema_version` of its registration."""
         if more:
             try:
                 return SpanTypes((self.span_types, *more)).schema_version()
@@ -277,23 +276,23 @@ class Recorder(Declaring):
         return self.span_types.schema_version()
 
     @guarded
-    def _assembled(self) -> Parts | None:
-        """The parts, put together by whoever needs them first."""
-        parts = self._parts
-        if parts is not None:
-            parts.check_process()
-            return parts
+    def _get_runtime(self) -> Runtime | None:
+        """Return the runtime, made by the first caller; None if nothing is or will be recorded."""
+        runtime = self._runtime
+        if runtime is not None:
+            runtime.check_process()
+            return runtime
         if self._closed or not self.settings.enabled or self.settings.missing:
             return None
         with assembling, self._lock:
             # Everything that delivers, at the first run instead of at import: a program that never
             # records, or is only asked for its --help, does not pay for it.
-            from prefactor_recorder.runtime import assemble, close_at_exit  # noqa: PLC0415
+            from prefactor_recorder.runtime import close_at_exit, new_runtime  # noqa: PLC0415
 
-            if self._parts is None and not self._closed:
-                self._parts = assemble(self.settings)
-                close_at_exit(self._parts, self.settings.exit_timeout)
-            return self._parts
+            if self._runtime is None and not self._closed:
+                self._runtime = new_runtime(self.settings)
+                close_at_exit(self._runtime, self.settings.exit_timeout)
+            return self._runtime
 
 
 def _unrecorded() -> Run:

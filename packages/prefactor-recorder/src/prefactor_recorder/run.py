@@ -10,7 +10,7 @@ from prefactor_recorder.encoding.clock import json_timestamp
 from prefactor_recorder.encoding.record import Operation, is_id
 from prefactor_recorder.errors import RunTerminated
 from prefactor_recorder.guard import failures, guarded
-from prefactor_recorder.outcome import CANCELLATIONS, moment, status_member
+from prefactor_recorder.outcome import CANCELLATIONS, given_time, status_member
 from prefactor_recorder.span import Root, Span
 
 if TYPE_CHECKING:
@@ -41,26 +41,26 @@ class Run(Block):
         """Prepare a run.
 
         Args:
-            core: What to write through; None records nothing.
+            core: The sink to write to; None records nothing.
             identifier: Its id.
-            registration: What is said of it; None for a run that another process has registered
+            registration: Its registration; None for a run that another process has registered
                 and will end.
             on_terminated: Called once instead of raising `RunTerminated`.
         """
         self.id = identifier
-        """Its id, known before the server has heard of it; empty if nothing is recorded."""
+        """Its id, known before the server knows the run; empty if it is not recorded."""
         self.encoded_id = identifier.encode()
         """The id as bytes."""
         self.live = core is not None
         """Whether it is recorded: the recorder is on, and the run was sampled."""
         self.offset = 0 if core is None else core.clock.wall() - core.clock.elapsed()
-        """What turns the time that has passed into Unix time, in nanoseconds, for the whole run."""
+        """Nanoseconds to add to the monotonic clock for Unix time, fixed for the whole run."""
         self.agent = None if registration is None else registration.agent
-        """The agent, as the log names it; None if it is not known here."""
+        """The agent as the log names it; None if unknown."""
         self._core = core
         self._registration = registration
         self._on_terminated = on_terminated
-        self._told = self._started = self._finished = self._kept = False
+        self._reported = self._started = self._finished = self._recorded = False
         self._entered: Entered | None = None
         self._termination: tuple[str | None] | None = None
 
@@ -69,7 +69,7 @@ class Run(Block):
         """What it writes through.
 
         Raises:
-            RuntimeError: It is not recorded; ask `live` first.
+            RuntimeError: The run is not recorded; check `live` first.
         """
         if self._core is None:
             raise RuntimeError("this run is not recorded")
@@ -77,29 +77,29 @@ class Run(Block):
 
     @property
     def terminated(self) -> bool:
-        """Whether somebody has ended the run on the server, as far as is known here."""
+        """Whether the server has reported that the run was terminated."""
         return self._termination is not None
 
     @property
     def termination_reason(self) -> str | None:
-        """The words of whoever terminated it."""
+        """The reason given for the termination, if any."""
         return None if self._termination is None else self._termination[0]
 
     @guarded
     def start(self) -> None:
-        """Record that the run exists and has started; once."""
+        """Register and start the run. Does nothing when called again."""
         if self._started or self._core is None:
             return
         self._started = True
         if self._registration is None:
-            self._kept = True  # by another process
+            self._recorded = True  # by another process
             return
         name, core = self.encoded_id, self._core
         now = json_timestamp(core.clock.elapsed() + self.offset)
         body = b'"id":"%b"%b' % (name, self._registration.whole)
-        self._kept = core.write(Operation.REGISTER, name, name, body)
-        if self._kept:
-            # Once more what is said of the run, in case the disk damages the record above.
+        self._recorded = core.write(Operation.REGISTER, name, name, body)
+        if self._recorded:
+            # Repeat the description in case the disk damages the record above.
             body = b'"timestamp":' + now + self._registration.run
             core.write(Operation.START, name, name, body)
         else:
@@ -107,20 +107,22 @@ class Run(Block):
 
     @guarded
     def finish(self, status: Status = "complete", *, finished_at: datetime | None = None) -> None:
-        """Record that the run has ended; once. Spans that end later are recorded all the same.
+        """Record that the run has ended. Does nothing when called again.
+
+        Spans that end later are still recorded.
 
         Args:
             status: How it ended.
             finished_at: When, if not now.
         """
-        if self._finished or not self._kept or self._registration is None:
+        if self._finished or not self._recorded or self._registration is None:
             return
         self._finished = True
         core = self.core
         ended = core.clock.elapsed() + self.offset
         try:
             if finished_at is not None:
-                ended = moment(finished_at, ended)
+                ended = given_time(finished_at, ended)
         finally:
             body = b'"timestamp":' + json_timestamp(ended) + status_member(status)
             core.write(Operation.FINISH, self.encoded_id, self.encoded_id, body)
@@ -132,10 +134,10 @@ class Run(Block):
         *,
         parent: Span | str | Root | None = None,
     ) -> Span:
-        """A step of the run that begins when its block is entered.
+        """Return a span that begins when its block is entered.
 
         Args:
-            schema_name: The span type; one that was not declared is recorded all the same.
+            schema_name: The span type; it need not be declared.
             payload: What goes in: a mapping, a model or a dataclass; anything else is kept as
                 `{"value": …}`. It is read when the block is entered.
             parent: The span or the id of the span above; `ROOT` for none. By default the innermost
@@ -151,7 +153,7 @@ class Run(Block):
         parent: Span | str | Root | None = None,
         started_at: datetime | None = None,
     ) -> Span:
-        """A step of the run that has begun, and is ended by `finish`, `fail` or `cancel`.
+        """Return a span that has begun and is ended by `finish`, `fail` or `cancel`.
 
         For code that cannot put the step into a block, such as callbacks. It does not become the
         current span; see `Span.current`.
@@ -168,17 +170,17 @@ class Run(Block):
         span = Span(self, schema_name, payload, parent)
         if self.live:
             if self._termination is not None:
-                self.refuse()
+                self.report_termination()
             span.begin(started_at)
         return span
 
-    def anchor(self, parent: Span | str | Root | None) -> str | None:
-        """The id to be recorded as the parent of a span that is opened now."""
+    def resolve_parent(self, parent: Span | str | Root | None) -> str | None:
+        """Return the id to record as the parent of a span that begins now."""
         if parent is None:
             parent = innermost()  # type: ignore[assignment]
         if isinstance(parent, Span):
-            # A span of another run (one agent calls another) is no place in this one.
-            return parent.anchor if parent.run.id == self.id else None
+            # A span of another run (one agent calls another) cannot be a parent in this one.
+            return parent.id_for_children if parent.run.id == self.id else None
         if isinstance(parent, str) and is_id(parent):
             return str.__str__(parent)
         if parent is not None and not isinstance(parent, Root | Run):
@@ -187,20 +189,20 @@ class Run(Block):
             )
         return None
 
-    def refuse(self) -> None:
-        """Say that the run has been terminated: by the callback, or by raising.
+    def report_termination(self) -> None:
+        """Report the termination once to the callback, or raise if there is none.
 
         Raises:
             RunTerminated: There is no callback.
         """
         if self._on_terminated is None:
             raise RunTerminated(self.id, self.termination_reason)
-        if not self._told:
-            self._told = True
-            _tell(self._on_terminated, self)
+        if not self._reported:
+            self._reported = True
+            _call(self._on_terminated, self)
 
-    def note_termination(self, reason: str | None) -> None:
-        """The server says that somebody has ended this run; the delivery thread reports it."""
+    def mark_terminated(self, reason: str | None) -> None:
+        """Note that the server reports the run as terminated. Called by the delivery thread."""
         self._termination = self._termination or (reason,)
 
     def __enter__(self) -> Self:
@@ -224,7 +226,7 @@ class Run(Block):
 
     @property
     def open(self) -> bool:
-        """Whether it has started and not ended, here."""
+        """Whether it has started and not ended in this process."""
         return self._started and not self._finished
 
     def __repr__(self) -> str:
@@ -232,7 +234,7 @@ class Run(Block):
 
 
 @guarded
-def _tell(callback: Callable[[Run], object], run: Run) -> None:
+def _call(callback: Callable[[Run], object], run: Run) -> None:
     callback(run)
 
 

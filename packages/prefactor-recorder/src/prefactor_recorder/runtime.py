@@ -1,4 +1,4 @@
-"""The parts of one recorder in one process: journal, delivery, and the runs that are watched."""
+"""The runtime of one recorder in one process: journal, delivery, open runs, exit handler."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     from prefactor_recorder.settings import RecorderSettings
 
 
-class Parts:
-    """Put together once, when the first run begins, and put in order again in a forked child.
+class Runtime:
+    """What a recorder starts with its first run, and resets in a forked child.
 
     Args:
-        settings: Of the recorder.
+        settings: The recorder's settings.
         journal: Keeps the records.
     """
 
@@ -57,35 +57,35 @@ class Parts:
             limit=settings.max_payload_size,
             redact=settings.redact,
         )
-        self._told = False
+        self._warned = False
         self._process = os.getpid()
         if hasattr(os, "register_at_fork"):
             # Weakly, because the interpreter never forgets a hook.
             os.register_at_fork(after_in_child=functools.partial(_in_child, weakref.ref(self)))
 
-    def watched(self, run: Run) -> Run:
-        """The run, which will learn when it is terminated."""
+    def watch(self, run: Run) -> Run:
+        """Return the run, and tell it from now on when it is terminated."""
         self.runs[run.id] = run
         return run
 
     def terminated(self, run_id: str, reason: str | None) -> None:
-        """The server says that a run has been terminated; called by the delivery thread."""
+        """Mark a run that the server reports as terminated. Called by the delivery thread."""
         run = self.runs.get(run_id)
         if run is not None:
-            run.note_termination(reason)
+            run.mark_terminated(reason)
 
     def open_runs(self) -> list[str]:
-        """Runs that are going on here; called by the delivery thread."""
+        """Return the ids of the runs open in this process. Called by the delivery thread."""
         known = (reference() for reference in self.runs.valuerefs())
         return [run.id for run in known if run is not None and run.open]
 
     def check_process(self) -> None:
-        """Notice a fork whose hooks nobody called (a server written in C)."""
+        """Detect a fork whose hooks never ran, as in a server written in C."""
         if self._process != os.getpid():
             self.after_fork()
 
     def after_fork(self) -> None:
-        """In a forked child: start empty. What was recorded before is the parent's to deliver."""
+        """Start empty in a forked child; the parent delivers what was recorded before."""
         if self._process == os.getpid():
             return
         self._process = os.getpid()
@@ -94,13 +94,13 @@ class Parts:
         self.delivery.after_fork()
 
     def close(self, timeout: float) -> int:
-        """Deliver what can be delivered in time, and let go of everything else."""
+        """Deliver what can be delivered within `timeout` seconds, and release everything."""
         self.check_process()
         left = self.delivery.close(timeout)
         self.journal.close()
         _open.pop(self, None)
-        if left and not self._told:
-            self._told = True
+        if left and not self._warned:
+            self._warned = True
             lost = min(self.journal.in_memory, left)
             tell(
                 logging.WARNING,
@@ -115,12 +115,12 @@ class Parts:
 
     @property
     def durability(self) -> str:
-        """Where records are kept right now."""
+        """Where records are kept now: `disk` or `memory`."""
         on_disk = isinstance(self.journal, SpoolJournal) and not self.journal.is_degraded
         return "disk" if on_disk else "memory"
 
     def stats(self) -> Stats:
-        """What has been done so far."""
+        """Return the counts so far."""
         done = self.delivery.stats
         return Stats(
             undelivered=self.journal.undelivered,
@@ -139,10 +139,10 @@ class Parts:
         )
 
 
-def assemble(settings: RecorderSettings) -> Parts:
-    """The parts for these settings."""
+def new_runtime(settings: RecorderSettings) -> Runtime:
+    """Return the runtime for these settings, with a journal on disk or in memory."""
     if settings.durability == "memory":
-        return Parts(settings, MemoryJournal(settings.memory_limit))
+        return Runtime(settings, MemoryJournal(settings.memory_limit))
     journal = SpoolJournal(
         settings.spool_dir,
         api_url=settings.api_url,
@@ -150,34 +150,34 @@ def assemble(settings: RecorderSettings) -> Parts:
         limit=settings.spool_limit,
         memory_limit=settings.memory_limit,
     )
-    return Parts(settings, journal)
+    return Runtime(settings, journal)
 
 
-def _in_child(parts: weakref.ref[Parts]) -> None:
-    alive = parts()
+def _in_child(runtime: weakref.ref[Runtime]) -> None:
+    alive = runtime()
     if alive is not None:
         alive.after_fork()
 
 
-# The parts and not their recorder: a function may make a recorder, use it and drop it long before
-# the program ends, and what it recorded still has to be delivered.
-_open: dict[Parts, float] = {}
+# Keyed by runtime and not by recorder: a function may drop its recorder long before the program
+# ends, and what it recorded still has to be delivered.
+_open: dict[Runtime, float] = {}
 
 
-def close_at_exit(parts: Parts, timeout: float) -> None:
-    """Close these parts when the program ends, waiting at most `timeout` seconds."""
+def close_at_exit(runtime: Runtime, timeout: float) -> None:
+    """Close a runtime when the program ends, waiting at most `timeout` seconds."""
     if not _open:
         # Re-register on each first one, because registering twice would close twice.
         atexit.unregister(_close_all)
         atexit.register(_close_all)
-    _open[parts] = timeout
+    _open[runtime] = timeout
 
 
 def _close_all() -> None:
     """Close all within one deadline, so that servers that hang do not add up."""
     began = time.monotonic()
     waiting = list(_open.items())
-    for parts, _ in waiting:
-        parts.delivery.hurry()
-    for parts, timeout in waiting:
-        parts.close(max(began + timeout - time.monotonic(), 0))
+    for runtime, _ in waiting:
+        runtime.delivery.hurry()
+    for runtime, timeout in waiting:
+        runtime.close(max(began + timeout - time.monotonic(), 0))

@@ -1,4 +1,4 @@
-"""One step of a run: it begins, it ends, and what is written at each end is on disk at once."""
+"""A span: one step of a run, written to the journal when it begins and again when it ends."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from prefactor_recorder.outcome import (
     CANCELLATIONS,
     Status,
     exception_info,
-    moment,
+    given_time,
     result_members,
     status_member,
 )
@@ -39,7 +39,7 @@ class Root:
 
 
 ROOT = Root()
-"""As `parent=`: the span stands at the top of its run, whatever is current."""
+"""Pass as `parent=` to make a span a root of its run, whatever span is current."""
 
 
 class RunLike(Protocol):
@@ -66,11 +66,11 @@ class RunLike(Protocol):
         """Why it was terminated."""
         ...
 
-    def refuse(self) -> None:
+    def report_termination(self) -> None:
         """Report the termination: call the callback, or raise `RunTerminated`."""
         ...
 
-    def anchor(self, parent: Span | str | Root | None) -> str | None:
+    def resolve_parent(self, parent: Span | str | Root | None) -> str | None:
         """Return the id to record as the parent of a span that begins now."""
         ...
 
@@ -113,13 +113,13 @@ class Span(Block):
 
     __slots__ = (
         "__weakref__",
-        "_anchor",
         "_begun",
         "_ended",
         "_entered",
-        "_kept",
+        "_id_for_children",
         "_parent",
         "_payload",
+        "_recorded",
         "_result",
         "id",
         "run",
@@ -128,21 +128,21 @@ class Span(Block):
 
     def __init__(self, run: RunLike, schema_name: str, payload: Any, parent: Any) -> None:
         self.run = run
-        """The run it belongs to."""
+        """Its run."""
         self.schema_name = schema_name
         """The span type."""
         self.id = ""
-        """Its id, as soon as it has begun; empty before, and in a run that is not recorded."""
+        """Its id; empty until it has begun, and in a run that is not recorded."""
         self._payload = payload
         self._parent = parent
         self._result: Any = None
-        self._kept = self._ended = False
-        self._anchor: str | None = None
+        self._recorded = self._ended = False
+        self._id_for_children: str | None = None
         self._begun = 0
         self._entered: Entered | None = None
 
     def set_result(self, result: Mapping[str, Any] | Any) -> None:
-        """Set what the span came to, to be recorded when it ends; replaces what was set before.
+        """Set the result that is recorded when the span ends. Replaces an earlier one.
 
         Args:
             result: A mapping, a model or a dataclass; anything else is kept as `{"value": …}`.
@@ -157,10 +157,10 @@ class Span(Block):
         status: Status = "complete",
         finished_at: datetime | None = None,
     ) -> None:
-        """End the span, unless it has ended.
+        """End the span. Does nothing if it has ended.
 
         Args:
-            result: As `set_result` takes it; None for what was set there.
+            result: As for `set_result`; None keeps the result set there.
             status: How it ended.
             finished_at: When, if not now.
         """
@@ -190,7 +190,7 @@ class Span(Block):
         run = self.run
         if run.live:
             if run.terminated:
-                run.refuse()
+                run.report_termination()
             self.begin()
         self._entered = enter(self)
         return self
@@ -210,7 +210,7 @@ class Span(Block):
             self.end_with(error)
 
     def end_with(self, error: BaseException) -> None:
-        """End the span as a block ends that raised this: cancelled or failed."""
+        """End the span as a block that raised `error` ends: cancelled or failed."""
         if isinstance(error, CANCELLATIONS):
             self.cancel()
         else:
@@ -218,20 +218,19 @@ class Span(Block):
 
     @guarded
     def begin(self, started_at: datetime | None = None) -> None:
-        """Record that it has begun, now or at another moment. Called once."""
+        """Record that it has begun, now or at `started_at`. Called once."""
         run = self.run
         core = run.core
-        above = run.anchor(self._parent)
+        above = run.resolve_parent(self._parent)
         now = core.clock.elapsed() + run.offset
-        started = now if started_at is None else moment(started_at, now)
+        started = now if started_at is None else given_time(started_at, now)
         self.id = core.ids.new_id(started)
         self._begun = started
         payload, self._payload = self._payload, None  # a long span must not keep it alive
         try:
             encoded = core.payload(self.schema_name, payload)
         except BaseException as error:
-            # What the guard lets through keeps the host from entering the block, and so from
-            # ending the span.
+            # If the guard lets it through, the host never enters the block to end the span.
             self._write_start(above, UNREADABLE)
             if not isinstance(error, Exception):
                 self.end_with(error)
@@ -253,19 +252,19 @@ class Span(Block):
                 encoded,
             )
         )
-        self._kept = core.write(Operation.CREATE_SPAN, run.encoded_id, name, body)
-        # There was no room for it: its children hang from whatever it would have hung from.
-        self._anchor = self.id if self._kept else above
+        self._recorded = core.write(Operation.CREATE_SPAN, run.encoded_id, name, body)
+        # If it was dropped for lack of room, its parent becomes the parent of its children.
+        self._id_for_children = self.id if self._recorded else above
 
     @property
-    def anchor(self) -> str | None:
-        """The id that children give as their parent."""
-        return self._anchor
+    def id_for_children(self) -> str | None:
+        """The id that its children record as their parent."""
+        return self._id_for_children
 
     def _write_end(
         self, status: Status, finished_at: datetime | None, error: BaseException | None = None
     ) -> None:
-        if not self._kept:
+        if not self._recorded:
             return
         run = self.run
         core = run.core
@@ -273,10 +272,10 @@ class Span(Block):
         member = b""
         try:
             if finished_at is not None:
-                ended = moment(finished_at, ended)
+                ended = given_time(finished_at, ended)
             member = self._result_member(error)
         finally:
-            # Also when the host's own code raises in there what the guard lets through.
+            # Also if the host's code raises something that the guard lets through.
             body = json_timestamp(max(ended, self._begun)) + status_member(status) + member
             core.write(Operation.FINISH_SPAN, run.encoded_id, self.id.encode(), body)
 
@@ -293,7 +292,7 @@ class Span(Block):
 
 
 class _Current:
-    """Makes a span the current one for a block."""
+    """Makes a span current for a block."""
 
     __slots__ = ("_entered", "_span")
 

@@ -390,7 +390,7 @@ def test_a_terminated_run_makes_no_more_calls(
 ) -> None:
     """In a run that has been terminated, the call raises before anything is sent."""
     with kept_run(journal) as run:
-        run.note_termination("too dear")
+        run.mark_terminated("too dear")
         with pytest.raises(RunTerminated, match="too dear"):
             client.messages.create(**ASKED)
     assert model_api.requests == []

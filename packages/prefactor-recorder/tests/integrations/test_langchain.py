@@ -557,7 +557,7 @@ async def test_a_terminated_run_stops_the_chain(recorder: InMemoryRecorder, hand
     with recorder.run() as run:
 
         def terminate(given: Any) -> Any:
-            run.note_termination("enough")
+            run.mark_terminated("enough")
             return given
 
         stopped = RunnableLambda(terminate) | chain

@@ -305,7 +305,7 @@ async def test_a_terminated_run_stops_the_graph(recorder: InMemoryRecorder, hand
     async with recorder.run() as run:
 
         async def first(_: Words) -> Any:
-            run.note_termination("enough")
+            run.mark_terminated("enough")
             return {"said": ["first"]}
 
         compiled = graph(("first", "second"), first=first, second=saying("never")).compile()

@@ -1,4 +1,4 @@
-"""Declaring and tracing as a caller types it. Type-checked by `make check` and never run.
+"""DeclaresSpanTypes and tracing as a caller types it. Type-checked by `make check` and never run.
 
 A line that must not pass says which complaint it expects: an ignore that nothing needs is an error
 too, so these lines hold in both directions.

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound="Traceable")
 
 
-class Declaring:
-    """What can be declared on a recorder as well as on a `SpanTypes`."""
+class DeclaresSpanTypes:
+    """The decorators and methods that a recorder and a `SpanTypes` declare span types with."""
 
     @abstractmethod
     def declare(self, span_type: SpanType) -> None:

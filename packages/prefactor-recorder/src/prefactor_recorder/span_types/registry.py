@@ -13,7 +13,7 @@ from typing import Any, cast
 from prefactor_recorder.corrections import shown
 from prefactor_recorder.encoding.values import encode
 from prefactor_recorder.errors import ConfigurationError
-from prefactor_recorder.span_types.declarations import Declaring
+from prefactor_recorder.span_types.declarations import DeclaresSpanTypes
 from prefactor_recorder.span_types.introspection import underlying
 from prefactor_recorder.span_types.span_type import (
     DECLARED_FIELDS,
@@ -101,7 +101,7 @@ def _code(function: Callable[..., Any]) -> Any:
 _lock = threading.RLock()
 
 
-class SpanTypes(Declaring):
+class SpanTypes(DeclaresSpanTypes):
     """A set of span types: `types.span_type(…)`, `@types.trace`, and `include` to compose.
 
     Make one per module or library and give it to the recorder: `Recorder(span_types=[types])`, or

@@ -102,7 +102,7 @@ def declared(
     capture_result: bool,
     parts: Mapping[str, Any],
 ) -> Callable[..., Any]:
-    """A function that records its calls, its span type declared; see `Declaring.trace`."""
+    """A function that records its calls, its span type declared; see `DeclaresSpanTypes.trace`."""
     if isinstance(function, type) or not callable(function):
         raise ConfigurationError(
             f"trace is for functions, not for {function!r}; of a property, trace the function "

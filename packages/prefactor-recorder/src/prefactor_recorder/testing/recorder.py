@@ -14,7 +14,7 @@ from prefactor_recorder.encoding.record import FRAME_SIZE, decode
 from prefactor_recorder.guard import failures
 from prefactor_recorder.journal.memory import MemoryJournal
 from prefactor_recorder.recorder import Recorder
-from prefactor_recorder.runtime import Parts
+from prefactor_recorder.runtime import Runtime
 from prefactor_recorder.sink import Core
 from prefactor_recorder.stats import Stats
 from prefactor_recorder.testing.clock import FixedClock
@@ -70,7 +70,7 @@ class InMemoryRecorder(Recorder):
         )
         self.clock = FixedClock() if clock is None else clock
         """What time it is in the test."""
-        self._memory = _InMemoryParts(self.settings, self.clock)
+        self._memory = _InMemoryRuntime(self.settings, self.clock)
 
     @property
     def runs(self) -> list[RecordedRun]:
@@ -138,15 +138,15 @@ class InMemoryRecorder(Recorder):
         """What has been done so far; everything counts as delivered."""
         return self._memory.stats()
 
-    def _assembled(self) -> Parts | None:
+    def _get_runtime(self) -> Runtime | None:
         return None if self._closed else self._memory
 
     def _indented_tree(self) -> str:
         return textwrap.indent(self.tree() or "(nothing)", "    ")
 
 
-class _InMemoryParts(Parts):
-    """The parts of a recorder that keeps everything and delivers nothing."""
+class _InMemoryRuntime(Runtime):
+    """The runtime of a recorder that keeps everything and delivers nothing."""
 
     def __init__(self, settings: RecorderSettings, clock: FixedClock) -> None:
         self.records = Records()
@@ -190,13 +190,13 @@ class _InMemoryParts(Parts):
 class _InMemoryJournal(MemoryJournal):
     """Hands each record over instead of keeping it for delivery."""
 
-    def __init__(self, parts: _InMemoryParts) -> None:
+    def __init__(self, runtime: _InMemoryRuntime) -> None:
         super().__init__(0)
-        self._parts = parts
+        self._runtime = runtime
 
     def append(self, record: bytes) -> bool:
         """Keep a record."""
-        self._parts.add(record)
+        self._runtime.add(record)
         return True
 
 

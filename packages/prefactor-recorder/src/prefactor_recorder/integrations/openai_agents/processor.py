@@ -103,7 +103,7 @@ class PrefactorTracingProcessor(TracingProcessor):
         """
         step = self._current()
         if step is not None and step.span.run.terminated:
-            step.span.run.refuse()
+            step.span.run.report_termination()
 
     @guarded
     def on_trace_start(self, trace: agents.Trace) -> None:
