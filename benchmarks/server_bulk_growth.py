@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import statistics
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from itertools import count, islice
 from typing import Any, TypeAlias
 
@@ -21,6 +21,7 @@ Item: TypeAlias = dict[str, Any]
 
 FEW, SOME, MANY = 10, 100, 1_000
 ROUNDS = 5
+QUALITY_BYTES = 900
 AGENT = "growing"
 SCHEMA = {"external_identifier": "v1", "span_type_schemas": SPAN_TYPES}
 PAYLOAD = {"model": "m", "prompt": "What the agent was asked"}
@@ -65,11 +66,14 @@ def spans(run_id: str) -> Iterator[Item]:
         yield item("agent_spans/finish", agent_span_id=span_id, result_payload={"text": "hi"})
 
 
-def quality(run_id: str) -> Iterator[Item]:
-    """What evaluations say of one run, each under the same ten names."""
-    for number in count():
-        fields = {"name": f"check-{number % FEW}", "payload": {"grade": number}}
-        yield item("agent_instances/record_quality", agent_instance_id=run_id, **fields)
+def quality(size: int) -> Iterator[Item]:
+    """What evaluations say of one run for each request of a size, each under a name of its own."""
+    while True:
+        run_id = f"judged-{next(_numbers)}"
+        yield item("agent_instances/register", agent_id=AGENT, id=run_id)
+        for number in range(1, size):
+            fields = {"name": f"check-{number}", "payload": {"text": "x" * QUALITY_BYTES}}
+            yield item("agent_instances/record_quality", agent_instance_id=run_id, **fields)
 
 
 async def cost(server: Server, items: Iterator[Item], size: int) -> float:
@@ -88,11 +92,11 @@ async def cost(server: Server, items: Iterator[Item], size: int) -> float:
     return taken / MANY * 1e6
 
 
-async def ratio(server: Server, items: Iterator[Item]) -> float:
+async def ratio(server: Server, mixes: Mapping[int, Iterator[Item]]) -> float:
     """The cost of an item among many over that among fewer."""
     costs: list[list[float]] = []
     for _ in range(1 + ROUNDS):
-        costs.append([await cost(server, items, size) for size in (FEW, SOME, MANY)])
+        costs.append([await cost(server, mixes[size], size) for size in mixes])
         shown = zip(costs[-1], (FEW, SOME, MANY), strict=True)
         print(", ".join(f"{taken:.0f} µs among {size}" for taken, size in shown), flush=True)
     # The CPU time of a process is counted in hundredths of a second, so rounds are added up.
@@ -107,17 +111,18 @@ async def measure(server: Server) -> dict[str, float]:
         register = {"agent_id": AGENT, **declared}
         await connection.send(request("POST", "/api/v1/agent_instance/register", register))
     connection.close()
-    mixes: dict[str, Callable[[str], Iterator[Item]]] = {
-        "spans that are created and finished": spans,
-        "runs that declare nothing": lambda _: runs(),
-        "runs that declare their schema": lambda _: runs(agent_schema_version=SCHEMA),
-        "runs of both kinds in turns": lambda _: alternating(),
-        "records of quality": quality,
+    mixes: dict[str, Callable[[str, int], Iterator[Item]]] = {
+        "spans that are created and finished": lambda run_id, _: spans(run_id),
+        "runs that declare nothing": lambda _, __: runs(),
+        "runs that declare their schema": lambda _, __: runs(agent_schema_version=SCHEMA),
+        "runs of both kinds in turns": lambda _, __: alternating(),
+        "records of quality": lambda _, size: quality(size),
     }
     ratios: dict[str, float] = {}
     for name, mix in mixes.items():
         print(name, flush=True)
-        ratios[name] = await ratio(server, mix(await new_run(server.port)))
+        run_id = await new_run(server.port)
+        ratios[name] = await ratio(server, {size: mix(run_id, size) for size in (FEW, SOME, MANY)})
     return ratios
 
 

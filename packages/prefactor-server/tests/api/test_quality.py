@@ -229,7 +229,9 @@ async def test_quality_in_bulk_sees_what_was_declared_before_it(door: Any) -> No
     )
 
     last = answer.body["outputs"]["update-01"]["details"]
-    assert last["quality_summaries"] == {"helpful": "Grade A", "default": "Overall B"}
+    assert last["quality_summary"] == "Overall B"
+    shown = await _show(door, {"id": "run-1"})
+    assert shown["quality_summaries"] == {"helpful": "Grade A", "default": "Overall B"}
 
 
 @pytest.mark.parametrize(

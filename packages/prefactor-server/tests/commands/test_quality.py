@@ -7,9 +7,10 @@ from rows import deployed, instance, principal, request
 
 from prefactor_server.commands.base import Done, Refused, Stale, decide_command
 from prefactor_server.commands.quality import RecordQuality
+from prefactor_server.commands.run_quality import store_quality
 from prefactor_server.domain.agent_instance import AgentInstance
 from prefactor_server.domain.errors import NotFound, TooLarge
-from prefactor_server.domain.quality import InstanceQuality
+from prefactor_server.domain.quality import InstanceQuality, RunQuality, entry_text
 from prefactor_server.storage.base import Needs, Snapshot
 
 
@@ -21,9 +22,7 @@ def _record(**given: Any) -> RecordQuality:
             "principal": principal(),
             "id": "run-1",
             "name": "q",
-            "payload": b'{"a":1}',
-            "summary": "A",
-            "problem": None,
+            "entry": entry_text(b'{"a":1}', "A", None),
             "schema_version_id": "schema-1",
             "max_bytes": 100,
             **given,
@@ -46,13 +45,15 @@ def test_the_first_record_makes_a_row_and_the_next_change_it() -> None:
         outcome = decide_command(_record(name=name), snapshot)
         assert isinstance(outcome, Done)
 
+    store_quality(snapshot)
     (made,) = snapshot.new(InstanceQuality)
     assert made.entries() == {
         "a": {"payload": {"a": 1}, "summary": "A"},
         "b": {"payload": {"a": 1}, "summary": "A"},
     }
     assert snapshot.changed(InstanceQuality) == ()
-    assert outcome.quality == made
+    assert isinstance(outcome.quality, RunQuality)
+    assert outcome.quality.row() == made
     assert [run.status for run in snapshot.changed(AgentInstance)] == ["pending"]
 
 
@@ -79,4 +80,5 @@ def test_a_refused_record_changes_nothing(given: Any, refusal: type[Exception]) 
 
     assert isinstance(outcome, Refused)
     assert isinstance(outcome.refusal, refusal)
+    store_quality(snapshot)
     assert snapshot.new(InstanceQuality) == snapshot.changed(AgentInstance) == ()

@@ -1,11 +1,12 @@
 """The document that holds what evaluations said of a run."""
 
+import json
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prefactor_server.domain.quality import QualityEntry, no_quality
+from prefactor_server.domain.quality import QualityEntry, RunQuality, entry_text, no_quality
 
 NAMES = st.sampled_from(["default", "helpful", "Größe", ""])
 JSON: st.SearchStrategy[Any] = st.recursive(
@@ -23,15 +24,33 @@ ENTRIES = st.builds(
 @given(st.lists(st.tuples(NAMES, st.none() | ENTRIES), max_size=12))
 def test_each_name_has_what_was_said_last(said: list[tuple[str, QualityEntry | None]]) -> None:
     """Whatever is recorded in whatever order, a name holds its last entry, or none after a None."""
-    quality = no_quality("account", "run", 1)
+    quality = RunQuality.of(no_quality("account", "run", 1))
     expected = dict[str, QualityEntry]()
     for number, (name, entry) in enumerate(said, 2):
-        quality = quality.record(name, entry, number)
+        text = None
+        if entry is not None:
+            text = entry_text(json.dumps(entry["payload"]).encode(), entry["summary"], None)
+        quality = quality.record(name, text, number)
         expected.pop(name, None)
         if entry is not None:
             expected[name] = entry
 
-    assert quality.entries() == expected
+    row = quality.row()
+    assert quality.entries() == row.entries() == RunQuality.of(row).entries() == expected
+    assert {name: quality.entry(name) for name in expected} == expected
+    assert quality.size == (len(row.document) if expected else 1)
     assert (quality.id, quality.account_id, quality.inserted_at) == ("run", "account", 1)
     assert quality.updated_at == len(said) + 1
     assert quality.lookup_keys() == (("run",),)
+
+
+def test_recording_a_name_leaves_the_others_as_they_are() -> None:
+    """No other entry is decoded or encoded again: each stays the very text that it was."""
+    before = RunQuality.of(no_quality("account", "run", 1))
+    for number in range(3):
+        before = before.record(f"q{number}", entry_text(b"{}", None, None), 2)
+
+    after = before.record("q1", entry_text(b'{"a":1}', None, None), 3)
+
+    assert all(after.texts[name] is before.texts[name] for name in ("q0", "q2"))
+    assert after.entry("q1") == {"payload": {"a": 1}, "summary": None}

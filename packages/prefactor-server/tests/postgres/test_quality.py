@@ -7,7 +7,7 @@ from prefactor_server.commands.base import Done
 from prefactor_server.commands.quality import RecordQuality
 from prefactor_server.domain.agent_instance import AgentInstance
 from prefactor_server.domain.agent_span import PARAMS
-from prefactor_server.domain.quality import InstanceQuality
+from prefactor_server.domain.quality import InstanceQuality, entry_text
 from prefactor_server.storage.postgres.backend import PostgresStorage
 
 
@@ -18,9 +18,7 @@ def _record(run: AgentInstance, name: str) -> RecordQuality:
         principal=principal(),
         id=run.id,
         name=name,
-        payload=b'{"grade":"A"}',
-        summary=None,
-        problem=None,
+        entry=entry_text(b'{"grade":"A"}', None, None),
         schema_version_id=run.agent_schema_version_id,
         max_bytes=1000,
     )

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from prefactor_server.commands.agent_span import visible_instance
 from prefactor_server.commands.base import Decision, Done, Request
+from prefactor_server.commands.run_quality import shown_quality
 from prefactor_server.domain.agent_instance import AgentInstance, FinishStatus
 from prefactor_server.domain.api_token import Principal
 from prefactor_server.domain.audit import AuditEntry
@@ -20,6 +21,7 @@ class StartInstance(NamedTuple):
     principal: Principal
     id: str
     at: int
+    shows_quality: bool = True
 
     @property
     def operation(self) -> str:
@@ -27,14 +29,15 @@ class StartInstance(NamedTuple):
         return "agent_instances.start"
 
     def needs(self, needs: Needs) -> None:
-        """The run, and its quality for the answer."""
+        """The run, and its quality if the answer shows it."""
         needs.instances.add(self.id)
-        needs.rows.add((InstanceQuality, self.id))
+        if self.shows_quality:
+            needs.rows.add((InstanceQuality, self.id))
 
     def decide(self, snapshot: Snapshot) -> Decision:
         """The run, active."""
         run = visible_instance(snapshot, self.id, self.principal).start(self.at, self.request.now)
-        return Decision(Changes(updated=(run,)), _done(snapshot, run))
+        return Decision(Changes(updated=(run,)), _done(self, snapshot, run))
 
 
 class FinishInstance(NamedTuple):
@@ -45,6 +48,7 @@ class FinishInstance(NamedTuple):
     id: str
     status: FinishStatus
     at: int
+    shows_quality: bool = True
 
     @property
     def operation(self) -> str:
@@ -52,15 +56,16 @@ class FinishInstance(NamedTuple):
         return "agent_instances.finish"
 
     def needs(self, needs: Needs) -> None:
-        """The run, and its quality for the answer."""
+        """The run, and its quality if the answer shows it."""
         needs.instances.add(self.id)
-        needs.rows.add((InstanceQuality, self.id))
+        if self.shows_quality:
+            needs.rows.add((InstanceQuality, self.id))
 
     def decide(self, snapshot: Snapshot) -> Decision:
         """The run, ended."""
         found = visible_instance(snapshot, self.id, self.principal)
         run = found.finish(self.status, self.at, self.request.now)
-        return Decision(Changes(updated=(run,)), _done(snapshot, run))
+        return Decision(Changes(updated=(run,)), _done(self, snapshot, run))
 
 
 class TerminateInstance(NamedTuple):
@@ -70,6 +75,7 @@ class TerminateInstance(NamedTuple):
     principal: Principal
     id: str
     reason: str
+    shows_quality: bool = True
 
     @property
     def operation(self) -> str:
@@ -77,9 +83,10 @@ class TerminateInstance(NamedTuple):
         return "agent_instances.terminate"
 
     def needs(self, needs: Needs) -> None:
-        """The run, and its quality for the answer."""
+        """The run, and its quality if the answer shows it."""
         needs.instances.add(self.id)
-        needs.rows.add((InstanceQuality, self.id))
+        if self.shows_quality:
+            needs.rows.add((InstanceQuality, self.id))
 
     def decide(self, snapshot: Snapshot) -> Decision:
         """The run, terminated, and who did it."""
@@ -99,8 +106,12 @@ class TerminateInstance(NamedTuple):
                 ),
             ),
         )
-        return Decision(changes, _done(snapshot, run))
+        return Decision(changes, _done(self, snapshot, run))
 
 
-def _done(snapshot: Snapshot, run: AgentInstance) -> Done:
-    return Done(run.id, run, quality=snapshot.get(InstanceQuality, run.id))
+_ChangesRun: TypeAlias = StartInstance | FinishInstance | TerminateInstance
+
+
+def _done(command: _ChangesRun, snapshot: Snapshot, run: AgentInstance) -> Done:
+    quality = shown_quality(snapshot, run.id) if command.shows_quality else None
+    return Done(run.id, run, quality=quality)

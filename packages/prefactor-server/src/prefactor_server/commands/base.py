@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol, TypeAlias
 
+from prefactor_server.commands.run_quality import store_quality
 from prefactor_server.domain.audit import AuditEntry
 from prefactor_server.domain.errors import IdempotencyKeyUsed, Refusal
 from prefactor_server.domain.idempotency import IdempotencyKey
-from prefactor_server.domain.quality import InstanceQuality
+from prefactor_server.domain.quality import InstanceQuality, RunQuality
 from prefactor_server.storage.base import Changes, Needs, Row, Snapshot
 
 
@@ -34,7 +35,7 @@ class Done(NamedTuple):
     row: Row | None = None
     control: Control | None = None
     replayed: bool = False
-    quality: InstanceQuality | None = None
+    quality: RunQuality | InstanceQuality | None = None
 
 
 class Refused(NamedTuple):
@@ -139,7 +140,10 @@ def decide_batch(
     submissions: Sequence[Submission], snapshots: Mapping[str, Snapshot]
 ) -> list[list[Outcome]]:
     """Decide a batch in order; each submission's outcomes end with its first that is not done."""
-    return [_decide_submission(submission, snapshots) for submission in submissions]
+    outcomes = [_decide_submission(submission, snapshots) for submission in submissions]
+    for snapshot in snapshots.values():
+        store_quality(snapshot)
+    return outcomes
 
 
 def _decide_submission(submission: Submission, snapshots: Mapping[str, Snapshot]) -> list[Outcome]:

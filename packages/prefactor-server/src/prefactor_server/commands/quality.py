@@ -5,22 +5,28 @@ Evaluators run while a run is active, after it ended and long after that, so no 
 
 from __future__ import annotations
 
-import json
 from typing import NamedTuple
 
 from prefactor_server.commands.agent_span import visible_instance
 from prefactor_server.commands.base import Decision, Done, Request, Stale
+from prefactor_server.commands.run_quality import run_quality
 from prefactor_server.domain.api_token import Principal
-from prefactor_server.domain.errors import Limit, TooLarge
-from prefactor_server.domain.quality import InstanceQuality, QualityEntry, no_quality
+from prefactor_server.domain.errors import Limit, TooLarge, invalid
+from prefactor_server.domain.quality import (
+    MAX_QUALITY_NAMES,
+    InstanceQuality,
+    RunQuality,
+    no_quality,
+)
 from prefactor_server.storage.base import Changes, Needs, Snapshot
 
 
 class RecordQuality(NamedTuple):
-    """Record what one evaluation says of a run; ``payload`` is JSON, and None takes it back.
+    """Record what one evaluation says of a run; ``entry`` is JSON, and None takes it back.
 
-    ``schema_version_id`` is the one that ``summary`` was rendered with. ``max_bytes`` is what all
-    that evaluations say of one run may come to.
+    ``schema_version_id`` is the one that the entry was checked with. ``max_bytes`` is what all
+    that evaluations say of one run may come to. ``field`` is where the request has what a new name
+    comes from.
     """
 
     operation: str
@@ -28,11 +34,10 @@ class RecordQuality(NamedTuple):
     principal: Principal
     id: str
     name: str
-    payload: bytes | None
-    summary: str | None
-    problem: str | None
+    entry: bytes | None
     schema_version_id: str | None
     max_bytes: int
+    field: str = "name"
 
     def needs(self, needs: Needs) -> None:
         """The run and its quality."""
@@ -45,27 +50,27 @@ class RecordQuality(NamedTuple):
         if run.agent_schema_version_id != self.schema_version_id:
             return Stale()
         now = self.request.now
-        before = snapshot.get(InstanceQuality, run.id)
-        quality = before or no_quality(run.account_id, run.id, now)
-        quality = quality.record(self.name, self._entry(), now)
-        if len(quality.document) > self.max_bytes:
+        before = run_quality(snapshot, run.id) or RunQuality.of(
+            no_quality(run.account_id, run.id, now)
+        )
+        quality = before.record(self.name, self.entry, now)
+        self._check(before, quality)
+        run = run._replace(updated_at=now)
+        return Decision(Changes(updated=(quality, run)), Done(run.id, run, quality=quality))
+
+    def _check(self, before: RunQuality, after: RunQuality) -> None:
+        # What an older server stored may be beyond the limits: it stays, and may get less.
+        if len(after.texts) > max(MAX_QUALITY_NAMES, len(before.texts)):
+            raise invalid(
+                self.field,
+                f"a run has quality under at most {MAX_QUALITY_NAMES} names, and this one has "
+                f"{len(before.texts)}: record under one of them, or take one back with a payload "
+                "of null",
+                Limit("quality_names", MAX_QUALITY_NAMES),
+            )
+        if after.size > self.max_bytes and after.size > before.size:
             raise TooLarge(
-                f"All quality of a run would come to {len(quality.document)} bytes; this server "
+                f"All quality of a run would come to {after.size} bytes; this server "
                 f"takes {self.max_bytes}",
                 Limit("quality_bytes", self.max_bytes),
             )
-        run = run._replace(updated_at=now)
-        changes = (
-            Changes(inserted=(quality,), updated=(run,))
-            if before is None
-            else Changes(updated=(quality, run))
-        )
-        return Decision(changes, Done(run.id, run, quality=quality))
-
-    def _entry(self) -> QualityEntry | None:
-        if self.payload is None:
-            return None
-        entry = QualityEntry(payload=json.loads(self.payload), summary=self.summary)
-        if self.problem is not None:
-            entry["problem"] = self.problem
-        return entry

@@ -28,7 +28,13 @@ from collections.abc import Mapping
 from typing import ClassVar, Literal, NamedTuple, TypeAlias
 
 LimitName: TypeAlias = Literal[
-    "request_bytes", "payload_bytes", "quality_bytes", "export_bytes", "export_spans", "items"
+    "request_bytes",
+    "payload_bytes",
+    "quality_bytes",
+    "quality_names",
+    "export_bytes",
+    "export_spans",
+    "items",
 ]
 FieldCode: TypeAlias = Literal["required_value", "invalid_value", "unexpected_ref_type"]
 

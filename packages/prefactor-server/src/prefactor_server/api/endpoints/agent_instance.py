@@ -15,6 +15,7 @@ from prefactor_server.api.kernel.operation import Call, Example, Parameter, Prep
 from prefactor_server.api.views.agent_instance import (
     AgentInstanceDetails,
     AgentInstanceSummary,
+    Entries,
     InstanceWritten,
     instance_details,
     instance_summary,
@@ -29,7 +30,6 @@ from prefactor_server.commands.agent_instance import (
 )
 from prefactor_server.commands.base import Command, Done
 from prefactor_server.domain.agent_instance import MAX_REASON_LENGTH, AgentInstance, FinishStatus
-from prefactor_server.domain.api_token import Principal
 from prefactor_server.domain.errors import (
     BadRequest,
     IdempotencyKeyUsed,
@@ -39,6 +39,7 @@ from prefactor_server.domain.errors import (
     invalid,
 )
 from prefactor_server.domain.listing import Filter
+from prefactor_server.domain.quality import InstanceQuality, RunQuality
 
 _STATUSES: Final = ("pending", "active", "complete", "failed", "cancelled", "terminated")
 _PURPOSES: Final = ("live", "smoke_test", "eval")
@@ -128,34 +129,46 @@ _AGENT = Parameter("agent_id", "The agent's id, or its external identifier.")
 
 async def _prepare_start(call: Call, body: StartFields) -> Prepared:
     at = call.now if body.timestamp is None else int(body.timestamp)
-    return _prepared(call, StartInstance(call.request(), call.principal, call.path_id, at))
+    shows_quality = not call.is_item
+    command = StartInstance(call.request(), call.principal, call.path_id, at, shows_quality)
+    return _prepared(call, command)
 
 
 async def _prepare_finish(call: Call, body: FinishFields) -> Prepared:
     at = call.now if body.timestamp is None else int(body.timestamp)
     status = body.status or "complete"
-    command = FinishInstance(call.request(), call.principal, call.path_id, status, at)
+    shows_quality = not call.is_item
+    command = FinishInstance(
+        call.request(), call.principal, call.path_id, status, at, shows_quality
+    )
     return _prepared(call, command)
 
 
 async def _prepare_terminate(call: Call, body: TerminateFields) -> Prepared:
     if not body.reason.strip():
         raise invalid("reason", _REASON_RULE)
-    command = TerminateInstance(call.request(), call.principal, call.path_id, body.reason)
+    shows_quality = not call.is_item
+    command = TerminateInstance(
+        call.request(), call.principal, call.path_id, body.reason, shows_quality
+    )
     return _prepared(call, command)
 
 
 def _prepared(call: Call, command: Command) -> Prepared:
-    return Prepared(command, written_by(call.principal))
+    return Prepared(command, written_by(call))
 
 
-def written_by(principal: Principal) -> Callable[[Done], InstanceWritten]:
-    """The answer to a caller's write of a run."""
+def written_by(call: Call, name: str | None = None) -> Callable[[Done], InstanceWritten]:
+    """The answer to a caller's write of a run, or of its quality under a name.
+
+    An item of a bulk request is answered with no more quality than it recorded: all that is said
+    of a run, once per item, would have an answer grow with the square of the request.
+    """
 
     def written(done: Done) -> InstanceWritten:
         if not isinstance(done.row, AgentInstance):
             raise TypeError(done.row)
-        return instance_written(done.row, done.quality, principal)
+        return instance_written(done.row, _shown(call, done.quality, name), call.principal)
 
     return written
 
@@ -164,7 +177,23 @@ async def show(call: Call, instance_id: str) -> InstanceWritten:
     """The answer to a repeated write of a run: the run as it is now."""
     reader = call.services.reader.agent_instances
     run = await reader.show(call.principal, instance_id)
-    return instance_written(run, await reader.quality(run), call.principal)
+    entries = None if call.is_item else _entries(await reader.quality(run))
+    return instance_written(run, entries, call.principal)
+
+
+def _shown(
+    call: Call, quality: RunQuality | InstanceQuality | None, name: str | None
+) -> Entries | None:
+    if not call.is_item:
+        return _entries(quality)
+    if name is None or not isinstance(quality, RunQuality):
+        return None
+    entry = quality.entry(name)
+    return {} if entry is None else {name: entry}
+
+
+def _entries(quality: RunQuality | InstanceQuality | None) -> Entries:
+    return {} if quality is None else quality.entries()
 
 
 async def show_in_full(call: Call) -> Success[AgentInstanceDetails]:
@@ -185,7 +214,7 @@ async def _find(call: Call) -> Success[AgentInstanceDetails]:
 
 async def _in_full(call: Call, run: AgentInstance) -> Success[AgentInstanceDetails]:
     quality = await call.services.reader.agent_instances.quality(run)
-    details = instance_details(run, quality, call.principal)
+    details = instance_details(run, _entries(quality), call.principal)
     return Success(details=await with_figures(call, run, details))
 
 

@@ -112,7 +112,7 @@ async def _prepare(call: Call, body: RegisterFields) -> Prepared:
     )
     _assume(call, command)
 
-    answer = written_by(call.principal)
+    answer = written_by(call)
 
     def reply(done: Done) -> InstanceRegistered:
         if not isinstance(done.row, AgentInstance):

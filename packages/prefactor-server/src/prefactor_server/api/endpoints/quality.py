@@ -18,7 +18,7 @@ from prefactor_server.domain.errors import (
     TooLarge,
     ValidationFailed,
 )
-from prefactor_server.domain.quality import DEFAULT_QUALITY
+from prefactor_server.domain.quality import DEFAULT_QUALITY, entry_text
 from prefactor_server.validation.quality import QualityCheck, check_quality
 
 
@@ -36,7 +36,7 @@ class DefaultQualityFields(msgspec.Struct, kw_only=True):
 
 
 async def _prepare_record(call: Call, body: QualityFields) -> Prepared:
-    return await _prepared(call, "agent_instances.record_quality", body.name, body.payload)
+    return await _prepared(call, "agent_instances.record_quality", body.name, body.payload, "name")
 
 
 async def _prepare_update(call: Call, body: DefaultQualityFields) -> Prepared:
@@ -47,7 +47,13 @@ async def _prepare_replace(call: Call, body: DefaultQualityFields) -> Prepared:
     return await _prepared(call, "agent_instances.replace", DEFAULT_QUALITY, body.quality_payload)
 
 
-async def _prepared(call: Call, operation: str, name: str, payload: JsonObject | None) -> Prepared:
+async def _prepared(
+    call: Call,
+    operation: str,
+    name: str,
+    payload: JsonObject | None,
+    field: str = "quality_payload",
+) -> Prepared:
     limit, span_preparer = call.services.limits.max_payload_bytes, call.services.span_preparer
     given = GivenPayload.of("payload", payload, limit)
     run = await span_preparer.run(call.principal, call.path_id, call.pending)
@@ -58,19 +64,19 @@ async def _prepared(call: Call, operation: str, name: str, payload: JsonObject |
         )
         await span_preparer.compile_ahead(types, name, call.work)
         check = check_quality(types, name, payload, call.work.budget)
+    entry = None if payload is None else entry_text(given.document, check.summary, check.problem)
     command = RecordQuality(
         operation=operation,
         request=call.request(),
         principal=call.principal,
         id=call.path_id,
         name=name,
-        payload=given.shown,
-        summary=check.summary,
-        problem=check.problem,
+        entry=entry,
         schema_version_id=None if run is None else run.schema_version_id,
         max_bytes=limit,
+        field=field,
     )
-    return Prepared(command, written_by(call.principal))
+    return Prepared(command, written_by(call, name))
 
 
 _WRITE: Final[dict[str, Any]] = {

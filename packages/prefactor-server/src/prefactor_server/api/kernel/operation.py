@@ -60,6 +60,7 @@ class Call:
     work: Work = field(default_factory=Work)
     key: str | None = None
     fingerprint: bytes = b""
+    is_item: bool = False
 
     def request(self) -> Request:
         """Return what a command needs to know about the request."""
@@ -91,6 +92,7 @@ class Call:
             pending=self.pending,
             work=self.work,
             key=key,
+            is_item=True,
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import msgspec
 
@@ -12,8 +12,11 @@ from prefactor_server.api.views.agent_span import Validation, validation_view
 from prefactor_server.api.views.base import ControlView, Success, show_optional_time, show_time
 from prefactor_server.domain.agent_instance import AgentInstance, InstanceStatus, Purpose
 from prefactor_server.domain.api_token import Principal
-from prefactor_server.domain.quality import DEFAULT_QUALITY, InstanceQuality
+from prefactor_server.domain.quality import DEFAULT_QUALITY, QualityEntry
 from prefactor_server.domain.risk import RiskLevel
+
+Entries: TypeAlias = Mapping[str, QualityEntry]
+"""What evaluations said of a run, by name."""
 
 
 class SpanCounts(msgspec.Struct, frozen=True, kw_only=True):
@@ -127,19 +130,18 @@ class AgentInstanceDetails(AgentInstanceSummary, frozen=True, kw_only=True):
 
     ``quality_payload``, ``quality_summary`` and ``quality_payload_validation`` are those named
     ``default``; a validation is null when nothing was checked. ``quality_summaries`` leaves out
-    names without a summary, because published clients read it as a map to texts.
+    names without a summary, because published clients read it as a map to texts. In the items of
+    bulk requests, quality is left out, or it is what the item recorded.
     ``span_schema_counts`` tells how
     many spans of each type there are; it is null in the answers to writes.
     """
 
-    quality_payload: Mapping[str, Any] | None = None
-    quality_summary: str | None = None
-    quality_payload_validation: Validation | None = None
-    quality_payloads: Mapping[str, Any] = msgspec.field(default_factory=dict[str, Any])
-    quality_summaries: Mapping[str, str] = msgspec.field(default_factory=dict[str, str])
-    quality_payload_validations: Mapping[str, Validation | None] = msgspec.field(
-        default_factory=dict[str, Validation | None]
-    )
+    quality_payload: Mapping[str, Any] | msgspec.UnsetType | None = msgspec.UNSET
+    quality_summary: str | msgspec.UnsetType | None = msgspec.UNSET
+    quality_payload_validation: Validation | msgspec.UnsetType | None = msgspec.UNSET
+    quality_payloads: Mapping[str, Any] | msgspec.UnsetType = msgspec.UNSET
+    quality_summaries: Mapping[str, str] | msgspec.UnsetType = msgspec.UNSET
+    quality_payload_validations: Mapping[str, Validation | None] | msgspec.UnsetType = msgspec.UNSET
     span_schema_counts: Mapping[str, int | Mapping[str, int]] | None = None
     last_activity_span_at: str | None = None
     raised_alert_count: int | None = None
@@ -154,10 +156,10 @@ class InstanceWritten(Success[AgentInstanceDetails], frozen=True, kw_only=True):
 
 
 def instance_written(
-    run: AgentInstance, quality: InstanceQuality | None, principal: Principal
+    run: AgentInstance, entries: Entries | None, principal: Principal
 ) -> InstanceWritten:
     """The answer to a write of a run."""
-    details = instance_details(run, quality, principal)
+    details = instance_details(run, entries, principal)
     if run.status != "terminated":
         return InstanceWritten(details=details)
     return InstanceWritten(details=details, control=ControlView(reason=run.termination_reason))
@@ -170,11 +172,12 @@ def instance_summary(run: AgentInstance) -> AgentInstanceSummary:
 
 def instance_details(
     run: AgentInstance,
-    quality: InstanceQuality | None,
+    entries: Entries | None,
     principal: Principal,
 ) -> AgentInstanceDetails:
-    """A run by itself, as a caller may see it."""
-    entries = {} if quality is None else quality.entries()
+    """A run by itself, as a caller may see it; its quality is left out if ``entries`` is None."""
+    if entries is None:
+        return AgentInstanceDetails(**_fields(run))
     payloads = {name: visible_value(entry["payload"], principal) for name, entry in entries.items()}
     summaries = {
         name: summary

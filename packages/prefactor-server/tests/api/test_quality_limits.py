@@ -1,0 +1,127 @@
+"""Quality of runs that many evaluations speak of: answers that do not grow, and limits."""
+
+import json
+from typing import Any
+
+import pytest
+from served_api import PutRows
+
+from prefactor_server.commands.base import Request
+from prefactor_server.domain.quality import MAX_QUALITY_NAMES, no_quality
+
+QUALITY = {
+    "quality_payload",
+    "quality_summary",
+    "quality_payload_validation",
+    "quality_payloads",
+    "quality_summaries",
+    "quality_payload_validations",
+}
+
+
+def _records(run: Any, names: range, size: int = 800) -> list[dict[str, Any]]:
+    return [
+        {
+            "_type": "agent_instances/record_quality",
+            "idempotency_key": f"quality-{number}",
+            "agent_instance_id": run["id"],
+            "name": f"q{number}",
+            "payload": {"text": "x" * (size - 11)},
+        }
+        for number in names
+    ]
+
+
+async def _record(door: Any, run: Any, name: str, payload: Any) -> Any:
+    path = f"/agent_instance/{run['id']}/record_quality"
+    return await door.post(path, {"name": name, "payload": payload})
+
+
+async def _names(door: Any, run: Any) -> set[str]:
+    return set((await door.get(f"/agent_instance/{run['id']}")).details["quality_payloads"])
+
+
+async def test_an_item_is_answered_with_what_it_recorded(door: Any) -> None:
+    """An answer holds no item's quality twice, so it grows with the request and not its square."""
+    run = await door.run()
+    items = _records(run, range(1000))
+
+    answer = await door.post("/bulk", {"items": items})
+
+    outputs = answer.body["outputs"]
+    told = [outputs[one["idempotency_key"]]["details"]["quality_payloads"] for one in items]
+    assert told == [{one["name"]: one["payload"]} for one in items]
+    assert len(answer.text) < 3 * len(json.dumps(items))
+    assert await _names(door, run) == {one["name"] for one in items}
+
+
+async def test_an_item_that_records_no_quality_is_answered_without_any(door: Any) -> None:
+    """Starting and ending a run in a bulk request, and all repeats, leave its quality out."""
+    run = await door.register()
+    (record,) = _records(run, range(1))
+    steps = [
+        {
+            "_type": f"agent_instances/{verb}",
+            "idempotency_key": f"{verb}-0001",
+            "agent_instance_id": run["id"],
+            **more,
+        }
+        for verb, more in (("start", {}), ("terminate", {"reason": "enough"}))
+    ]
+    taken_back = {**record, "idempotency_key": "taken-back", "payload": None}
+
+    items = [record, *steps, taken_back]
+    first = (await door.post("/bulk", {"items": items})).body["outputs"]
+    again = (await door.post("/bulk", {"items": items})).body["outputs"]
+
+    assert first["taken-back"]["details"]["quality_payloads"] == {}
+    assert not QUALITY & set(first["start-0001"]["details"])
+    assert not QUALITY & set(first["terminate-0001"]["details"])
+    assert [one["status"] for one in again.values()] == ["success"] * 4
+    assert not any(QUALITY & set(one["details"]) for one in again.values())
+
+
+async def test_a_run_has_quality_under_so_many_names(door: Any) -> None:
+    """One name more is refused and says why; what is there can be replaced, or make room."""
+    run = await door.run()
+    items = _records(run, range(MAX_QUALITY_NAMES + 1), size=20)
+    await door.post("/bulk", {"items": items[:-1]})
+
+    over = (await door.post("/bulk", {"items": items[-1:]})).body["outputs"]
+    older = await door.call(
+        "PUT", f"/agent_instance/{run['id']}", {"details": {"quality_payload": {"a": 1}}}
+    )
+    replaced = await _record(door, run, "q0", {"a": 1})
+    freed = await _record(door, run, "q1", None)
+    added = await _record(door, run, "another", {"a": 1})
+
+    refused = over[items[-1]["idempotency_key"]]
+    assert (refused["status"], refused["code"]) == ("error", "validation_errors")
+    assert str(MAX_QUALITY_NAMES) in refused["errors"]["name"]["message"]
+    assert (refused["limit_of"], refused["limit"]) == ("quality_names", MAX_QUALITY_NAMES)
+    assert list(older.refused(422, "validation_errors")["errors"]["details"]) == ["quality_payload"]
+    assert [one.status for one in (replaced, freed, added)] == [200] * 3
+    assert len(await _names(door, run)) == MAX_QUALITY_NAMES
+
+
+@pytest.mark.parametrize("size", [1, 1_000])
+async def test_what_is_stored_beyond_a_limit_stays_and_may_get_less(door: Any, size: int) -> None:
+    """Rows of an older server are shown as they are; they take nothing more until they fit."""
+    run = await door.run()
+    names = [f"old-{number}" for number in range(MAX_QUALITY_NAMES + 200)]
+    old = {name: {"payload": {"text": "x" * size}, "summary": None} for name in names}
+    quality = no_quality(run["account_id"], run["id"], 1)._replace(
+        document=json.dumps(old).encode()
+    )
+    request = Request(run["account_id"], "test", 1, None, b"")
+    await door.writer.submit([PutRows(request, (quality,))], 0)
+
+    shown = await _names(door, run)
+    new = await _record(door, run, "new", {})
+    shorter = await _record(door, run, "old-0", {})
+    fewer = await _record(door, run, "old-1", None)
+
+    assert shown == set(names)
+    assert new.refused(422, "validation_errors")["limit"] == MAX_QUALITY_NAMES
+    assert (shorter.status, fewer.status) == (200, 200)
+    assert await _names(door, run) == shown - {"old-1"}
