@@ -26,7 +26,7 @@ def compiled(source: str) -> Template:
 def by_library(template: Template, *payloads: dict[str, object] | None) -> str | None:
     """What the template library makes of it."""
     payload, result = payloads
-    return render_summary(replace(template, plain=None), payload or {}, result)
+    return render_summary(replace(template, fast=None), payload or {}, result)
 
 
 names = st.sampled_from(NAMES)
