@@ -412,7 +412,7 @@ BREAKING_IMPORTS = [
     ("prefactor_recorder.span", "from opentelemetry import trace"),
     ("prefactor_recorder.integrations.langchain", "from langgraph.errors import GraphInterrupt"),
     ("prefactor_recorder.delivery.planner", "import time"),
-    ("prefactor_recorder.delivery.throttle", "from .client import Sender"),
+    ("prefactor_recorder.delivery.throttle", "from .client import ApiClient"),
 ]
 
 

@@ -59,7 +59,7 @@ async def test_a_span_of_any_depth_is_delivered(
             with run.span("agent:odd", {1: value}):
                 pass
         assert recorder.flush(60) == 0
-        assert recorder.stats().buried == 0
+        assert recorder.stats().dead_lettered == 0
 
     spans = await spans_of(live_server, run.id)
     assert [span.schema_name for span in spans] == ["agent:llm", "agent:tool", "agent:odd"]
@@ -82,7 +82,7 @@ async def test_a_schema_of_any_depth_keeps_the_run(
         ):
             pass
         assert recorder.flush(60) == 0
-        assert recorder.stats().buried == 0
+        assert recorder.stats().dead_lettered == 0
 
     (span,) = await spans_of(live_server, run.id)
     found = span.payload_validation or {}

@@ -14,7 +14,7 @@ from prefactor_http import HttpClientConfig, PrefactorHttpClient
 from prefactor_recorder import Recorder
 from prefactor_recorder.cli.main import main
 from prefactor_recorder.encoding.record import FRAME_SIZE, Operation, decode
-from prefactor_recorder.journal.spool.dead_letters import read_letters
+from prefactor_recorder.journal.spool.dead_letters import read_dead_letters
 from prefactor_recorder.journal.spool.frames import scan
 from prefactor_recorder.journal.spool.paths import account_directory
 
@@ -60,7 +60,7 @@ def command(
 
 def letters(spool: Path) -> list[dict[str, Any]]:
     """The records of all dead letters."""
-    found = [letter for path in sorted(spool.rglob("*.dead")) for letter in read_letters(path)]
+    found = [letter for path in sorted(spool.rglob("*.dead")) for letter in read_dead_letters(path)]
     return [letter.content["record"] for letter in found]
 
 
@@ -84,7 +84,7 @@ async def test_runs_of_an_unknown_environment_can_be_put_back(
     with caplog.at_level(logging.WARNING):
         run_id = record_run(recorder, 3, environment_id="no-such-environment")
         assert await recorder.aflush(LIMIT) == 0
-    assert recorder.stats().buried == 9
+    assert recorder.stats().dead_lettered == 9
     assert "environment_id='no-such-environment'" in caplog.text
     assert f"run {run_id} (agent_id='letters'" in caplog.text
     assert "prefactor-spool retry" in caplog.text
@@ -100,7 +100,7 @@ async def test_runs_of_an_unknown_environment_can_be_put_back(
     assert (run.status, run.environment_id) == ("complete", environment.id)
     assert sorted(span.payload["n"] for span in spans) == [0, 1, 2]
     assert {span.status for span in spans} == {"complete"}
-    assert (recorder.stats().buried, command("retry", "--all")[0]) == (9, 0)
+    assert (recorder.stats().dead_lettered, command("retry", "--all")[0]) == (9, 0)
 
 
 async def test_what_is_put_back_too_early_is_kept_again(
@@ -202,7 +202,7 @@ async def test_a_run_outlives_damage_to_its_registration(
     damage(tmp_path, Operation.REGISTER)
     assert await asyncio.to_thread(command, "flush") == (
         0,
-        "6 delivered, 0 put aside as dead letters, 0 left\n",
+        "6 delivered, 0 dead-lettered, 0 left\n",
     )
     run = await client.agent_instances.get(run_id)
     assert (run.status, run.span_counts.complete) == ("complete", 2)
@@ -217,13 +217,13 @@ async def test_damage_that_hides_the_agent_costs_no_record(
     damage(tmp_path, Operation.REGISTER, Operation.START)
     assert await asyncio.to_thread(command, "flush") == (
         0,
-        "0 delivered, 5 put aside as dead letters, 0 left\n",
+        "0 delivered, 5 dead-lettered, 0 left\n",
     )
-    assert "its run was refused" in command("list")[1]
+    assert "its run was rejected" in command("list")[1]
     assert "5 dead letters put back" in command("retry", "--all", "--agent-id", "damaged")[1]
     assert await asyncio.to_thread(command, "flush") == (
         0,
-        "7 delivered, 0 put aside as dead letters, 0 left\n",
+        "7 delivered, 0 dead-lettered, 0 left\n",
     )
     run = await client.agent_instances.get(run_id)
     assert (run.status, run.span_counts.complete) == ("complete", 2)

@@ -273,7 +273,7 @@ def test_a_name_that_the_server_refuses_is_corrected(
     assert cut == {10, 30, 50}
     assert asyncio.run(status_of(live_server, run.id)) == "complete"
     assert stats.corrected >= 3
-    assert stats.buried == 0
+    assert stats.dead_lettered == 0
     assert list(spool.rglob("*.dead")) == []
 
 

@@ -111,7 +111,11 @@ def test_what_is_recorded_arrives_or_is_refused_at_once(
     left = recorder.flush(LIMIT)
     after = recorder.stats()
 
-    assert (left, after.buried, after.last_error) == (0, before.buried, before.last_error)
+    assert (left, after.dead_lettered, after.last_error) == (
+        0,
+        before.dead_lettered,
+        before.last_error,
+    )
     assert after.delivered - before.delivered == 3 + 2 * len(recorded)
 
 
@@ -155,7 +159,7 @@ async def test_payloads_are_cut_to_what_the_server_takes(
         assert await recorder.aflush(LIMIT) == 0
         stats = recorder.stats()
 
-    assert (first.buried, stats.buried, stats.dropped) == (0, 0, 0)
+    assert (first.dead_lettered, stats.dead_lettered, stats.dropped) == (0, 0, 0)
     assert stats.requests <= requests + 2, "the limit is remembered"
     async with PrefactorHttpClient(HttpClientConfig(server.url, server.token)) as client:
         rows = [row async for row in client.agent_spans.iterate(agent_instance_id=run.id)]
@@ -180,7 +184,7 @@ async def test_a_registration_that_is_too_large_loses_its_schemas_only(
         with recorder.run() as run, run.span("x:y", {"a": 1}):
             pass
         assert await recorder.aflush(LIMIT) == 0
-        assert recorder.stats().buried == 0
+        assert recorder.stats().dead_lettered == 0
     async with PrefactorHttpClient(HttpClientConfig(server.url, server.token)) as client:
         found = await client.agent_instances.get(run.id)
     assert (found.status, found.span_counts.total) == ("complete", 1)

@@ -37,20 +37,20 @@ def test_memory_is_bounded_until_records_are_settled() -> None:
 
     assert (kept, journal.dropped) == (4, 6)
     assert not journal.append(encoded(10, size=1000))
-    journal.settle(entries[:1])
+    journal.ack(entries[:1])
     assert journal.append(encoded(11, size=1000))
     assert journal.undelivered == 4
 
 
 def test_settling_twice_counts_once() -> None:
-    """An entry that is settled or buried again is not counted again."""
+    """An entry that is acked or dead-lettered again is not counted again."""
     journal = MemoryJournal(5000)
     for number in range(3):
         journal.append(encoded(number))
     entries = journal.read(1000)
-    journal.settle(entries[:1])
-    journal.bury(entries[0], {"code": "invalid"})
-    journal.bury(entries[1], {"code": "invalid"})
+    journal.ack(entries[:1])
+    journal.dead_letter(entries[0], {"code": "invalid"})
+    journal.dead_letter(entries[1], {"code": "invalid"})
 
     assert journal.undelivered == 1
 
@@ -83,7 +83,7 @@ def test_an_entry_of_another_journal_is_refused() -> None:
     journal = MemoryJournal(5000)
 
     with pytest.raises(TypeError):
-        journal.settle([Entry(Record(Operation.START, "run", "run", b""), 1, "elsewhere")])
+        journal.ack([Entry(Record(Operation.START, "run", "run", b""), 1, "elsewhere")])
 
 
 class Interrupted(bytes):
@@ -104,5 +104,5 @@ def test_a_record_inside_of_a_record_is_counted() -> None:
     interrupted.handler = lambda: journal.append(encoded(2))
     assert journal.append(interrupted)
     assert journal.unread == len(encoded(1)) + len(encoded(2))
-    journal.settle(journal.read(1000))
+    journal.ack(journal.read(1000))
     assert (journal.unread, journal.undelivered) == (0, 0)

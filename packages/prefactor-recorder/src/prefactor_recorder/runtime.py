@@ -125,7 +125,7 @@ class Runtime:
         return Stats(
             undelivered=self.journal.undelivered,
             delivered=done.delivered,
-            buried=done.buried,
+            dead_lettered=done.dead_lettered,
             dropped=self.journal.dropped,
             corrected=corrections.count + done.corrected,
             failures=failures.count,
@@ -178,6 +178,6 @@ def _close_all() -> None:
     began = time.monotonic()
     waiting = list(_open.items())
     for runtime, _ in waiting:
-        runtime.delivery.hurry()
+        runtime.delivery.flush_now()
     for runtime, timeout in waiting:
         runtime.close(max(began + timeout - time.monotonic(), 0))

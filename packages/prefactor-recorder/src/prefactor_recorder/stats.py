@@ -16,7 +16,7 @@ class Stats:
     """Operations that wait, those taken over from dead processes included."""
     delivered: int = 0
     """Operations that the server has taken."""
-    buried: int = 0
+    dead_lettered: int = 0
     """Operations that the server refused for good; they are in the dead-letter file."""
     dropped: int = 0
     """Operations that there was no room for, or that came after the recorder was closed."""

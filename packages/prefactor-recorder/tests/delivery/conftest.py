@@ -26,14 +26,14 @@ class Remembering(MemoryJournal):
         self.account: str | None = None
         self.settled: list[str] = []
 
-    def settle(self, entries: Any) -> None:
+    def ack(self, entries: Any) -> None:
         entries = list(entries)
         self.settled += [entry.record.key for entry in entries]
-        super().settle(entries)
+        super().ack(entries)
 
-    def bury(self, entry: Entry, refusal: dict[str, Any]) -> None:
+    def dead_letter(self, entry: Entry, refusal: dict[str, Any]) -> None:
         self.dead.append((entry.record.operation.name, entry.record.id, refusal))
-        super().bury(entry, refusal)
+        super().dead_letter(entry, refusal)
 
     def learn_account(self, account_id: str) -> None:
         self.account = account_id

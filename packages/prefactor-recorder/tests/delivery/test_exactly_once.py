@@ -137,7 +137,7 @@ def test_a_run_that_was_registered_in_other_words(
 def test_a_run_that_the_server_refuses(
     real: LiveServer, journal: Remembering, heard: Heard
 ) -> None:
-    """Its register is buried with the server's words and the rest without being sent."""
+    """Its register is dead-lettered with the server's words and the rest without being sent."""
     refused = RecordedRun(journal, "run-refused").register("")
     refused.start().span("span-of-a-refused-run").finish()
     RecordedRun(journal, "run-accepted").begin()

@@ -62,7 +62,7 @@ def until(condition: Callable[[], object]) -> None:
 def test_a_bad_item_in_the_middle_costs_one_request(
     server: ScriptedServer, journal: Remembering, deliver: Callable[..., Delivery]
 ) -> None:
-    """What stands before it counts, it is buried with the server's words, the rest goes on."""
+    """What precedes it counts, it becomes a dead letter, the rest is delivered."""
     run = spans(RecordedRun(journal).begin(), 5)
     run.span("span-of-poison", "5")
     for number in range(5, 10):
@@ -78,7 +78,7 @@ def test_a_bad_item_in_the_middle_costs_one_request(
         ("FINISH_SPAN", "span-of-poison"),
     ]
     assert {refusal["code"] for _, _, refusal in journal.dead} == {"validation_errors"}
-    assert delivery.stats.buried == 2
+    assert delivery.stats.dead_lettered == 2
 
 
 def test_many_bad_items_cost_one_request_each(
@@ -97,7 +97,7 @@ def test_many_bad_items_cost_one_request_each(
 def test_a_413_halves_down_to_the_item_that_is_to_blame(
     server: ScriptedServer, journal: Remembering, deliver: Callable[..., Delivery]
 ) -> None:
-    """Four items, two, one: that one is buried, the others are sent."""
+    """Four items, two, one: that one is dead-lettered, the others are sent."""
     delivery = deliver()
     run = RecordedRun(journal).begin()
     assert delivery.flush(30) == 0

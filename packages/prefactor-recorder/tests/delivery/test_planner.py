@@ -1,4 +1,4 @@
-"""The planner: whatever happens to requests, everything arrives once and in order, or is buried."""
+"""The planner: every record arrives once and in order, or is dead-lettered."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from bulk_model import BulkModel
 from prefactor_recorder.delivery.bulk_items import encode_bulk, encode_item
-from prefactor_recorder.delivery.outcomes import Fate, Verdict, judge_item
-from prefactor_recorder.delivery.planner import STRIKES, Planner, Settlement
+from prefactor_recorder.delivery.outcomes import Disposition, Outcome, item_outcome
+from prefactor_recorder.delivery.planner import MAX_FAILURES, Planner, Settlement
 from prefactor_recorder.delivery.rejections import REMEMBERED
 from prefactor_recorder.encoding.record import Operation
 from prefactor_recorder.journal.memory import MemoryJournal
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from prefactor_recorder.journal.base import Entry
 
 WINDOW = 2**20
-LATER = Verdict(Fate.RETRY, {"code": "unexpected", "message": "No"})
+LATER = Outcome(Disposition.RETRY, {"code": "unexpected", "message": "No"})
 
 
 class World:
@@ -39,7 +39,7 @@ class World:
         self.now = 0.0
         self.requests = 0
         self.delivered: list[Entry] = []
-        self.buried: dict[str, str] = {}
+        self.dead_lettered: dict[str, str] = {}
 
     def run(self, run_id: str = "run-00000001") -> RecordedRun:
         """A run that records into the journal."""
@@ -47,7 +47,7 @@ class World:
 
     def read(self, limit: int = 2**30) -> None:
         """Let the planner have what was recorded."""
-        self.settle(self.planner.add(self.journal.read(limit)))
+        self.ack(self.planner.add(self.journal.read(limit)))
 
     def cut(self, items: int = 1000, size: int = 2**22) -> Batch | None:
         """The next request."""
@@ -60,17 +60,19 @@ class World:
 
     def answer(self, batch: Batch, outputs: dict[str, Any]) -> None:
         """Let the planner know what the server said, and answer what it asks then."""
-        verdicts = [judge_item(item, outputs.get(key)) for key, item in batch.items.items()]
-        settlement = self.planner.settle(batch, verdicts, self.now)
-        self.settle(settlement)
-        for run_id, refusal in settlement.asks:
+        outcomes = [item_outcome(item, outputs.get(key)) for key, item in batch.items.items()]
+        settlement = self.planner.apply(batch, outcomes, self.now)
+        self.ack(settlement)
+        for run_id, refusal in settlement.run_lookups:
             there = run_id in self.server.runs
-            self.settle(self.planner.answered(run_id, refusal, self.now, there=there))
+            self.ack(self.planner.apply_lookup(run_id, refusal, self.now, exists=there))
 
-    def settle(self, settlement: Settlement) -> None:
+    def ack(self, settlement: Settlement) -> None:
         """Take note of what is done with."""
         self.delivered += settlement.delivered
-        self.buried |= {entry.record.key: refusal["code"] for entry, refusal in settlement.buried}
+        self.dead_lettered |= {
+            entry.record.key: refusal["code"] for entry, refusal in settlement.dead_lettered
+        }
 
     def drain(self, items: int = 1000, size: int = 2**22) -> None:
         """Send until nothing is left; blocked lanes are waited for."""
@@ -134,7 +136,7 @@ def tell(world: World, steps: list[tuple[str, int, int]]) -> None:
             run.finish()
 
 
-def lanes_in_order(world: World, entries: list[Entry]) -> None:
+def assert_in_order(world: World, entries: list[Entry]) -> None:
     """Within each run, what took effect did so in the order of the records, merged ones aside."""
     place = {entry.record.key: number for number, entry in enumerate(entries)}
     run_of = {entry.record.key: entry.record.run_id for entry in entries}
@@ -160,11 +162,11 @@ def test_whatever_happens_everything_arrives_once_and_in_order(
     pieces = iter(entries)
     flying: list[Batch] = []
     for size in cuts:
-        world.settle(world.planner.add(islice(pieces, size % 7)))
+        world.ack(world.planner.add(islice(pieces, size % 7)))
         batch = world.cut(items=1 + size % 5, size=size)
         if batch is not None:
             flying.append(batch)
-        busy = [lane.run_id for each in flying for lane in each.lanes]
+        busy = [queue.run_id for each in flying for queue in each.queues]
         assert len(busy) == len(set(busy))
         if flying and data.draw(st.booleans()):
             batch = flying.pop(data.draw(st.integers(0, len(flying) - 1)))
@@ -172,20 +174,20 @@ def test_whatever_happens_everything_arrives_once_and_in_order(
                 case "well":
                     world.answer(batch, world.send(batch))
                 case "never sent":
-                    world.planner.returned(batch, sent=False)
+                    world.planner.requeue(batch, sent=False)
                 case _:
                     world.send(batch)
-                    world.planner.returned(batch, sent=True)
+                    world.planner.requeue(batch, sent=True)
     for batch in flying:
-        world.planner.returned(batch, sent=True)
-    world.settle(world.planner.add(pieces))
+        world.planner.requeue(batch, sent=True)
+    world.ack(world.planner.add(pieces))
     world.drain()
 
     assert Counter(world.keys) == Counter(entry.record.key for entry in entries)
     expected = one_by_one(entries)
     assert (world.server.runs, world.server.spans) == (expected.runs, expected.spans)
     assert max(Counter(world.server.order).values(), default=1) == 1
-    lanes_in_order(world, entries)
+    assert_in_order(world, entries)
     assert world.planner.held_bytes == world.planner.ready_items == world.planner.ready_bytes == 0
 
 
@@ -198,7 +200,7 @@ def test_a_crash_between_delivery_and_acknowledgement_doubles_nothing(
     first = World()
     tell(first, steps)
     entries = first.journal.read(2**30)
-    first.settle(first.planner.add(entries[: crash if before else len(entries)]))
+    first.ack(first.planner.add(entries[: crash if before else len(entries)]))
     for _ in range(crash):  # delivered, and never acknowledged
         batch = first.cut(items=3)
         if batch is None:
@@ -209,18 +211,18 @@ def test_a_crash_between_delivery_and_acknowledgement_doubles_nothing(
 
     second = World()
     second.server = first.server
-    second.settle(second.planner.add(entries))
+    second.ack(second.planner.add(entries))
     second.drain()
 
     expected = one_by_one(entries)
     assert (second.server.runs, second.server.spans) == (expected.runs, expected.spans)
     assert Counter(second.keys) == Counter(entry.record.key for entry in entries)
-    assert second.buried == {}
+    assert second.dead_lettered == {}
 
 
 @given(bad=st.sets(st.integers(0, 59), max_size=12), per_run=st.integers(1, 60))
 def test_bad_items_cost_one_request_each(bad: set[int], per_run: int) -> None:
-    """However they lie, k bad items cost k requests more, and only they are buried."""
+    """However they lie, k bad items cost k requests more, and only they are dead-lettered."""
     world = World()
     for number in range(60):
         run = world.run(f"run-{number // per_run:08}")
@@ -234,7 +236,7 @@ def test_bad_items_cost_one_request_each(bad: set[int], per_run: int) -> None:
     last = 59 in bad
     assert world.requests == len(bad) + (0 if last else 1)
     assert set(world.server.spans) == {f"span-{n:08}" for n in range(60) if n not in bad}
-    assert set(world.buried) == {
+    assert set(world.dead_lettered) == {
         f"span-{number:08}-{verb}" for number in bad for verb in ("create", "finish")
     }
 
@@ -256,7 +258,9 @@ def test_a_request_keeps_its_limits(sizes: list[int], items: int, size: int) -> 
         assert len(json.loads(body)["items"]) == len(batch.items) <= items
         assert len(body) <= size or len(batch.items) == 1
         sent += len(batch.items)
-        world.settle(world.planner.settle(batch, [Verdict(Fate.DELIVERED)] * len(batch.items), 0))
+        world.ack(
+            world.planner.apply(batch, [Outcome(Disposition.DELIVERED)] * len(batch.items), 0)
+        )
     assert sent == len(sizes)
 
 
@@ -273,7 +277,7 @@ def test_ids_that_need_escaping_keep_within_the_limits_too() -> None:
     assert item["idempotency_key"] == odd.key
 
 
-# --- Lanes ---------------------------------------------------------------------------------------
+# --- Queues --------------------------------------------------------------------------------------
 
 
 def test_a_lane_that_fails_does_not_hold_up_the_others() -> None:
@@ -309,24 +313,24 @@ def test_what_fails_while_everything_fails_is_never_given_up() -> None:
         batch = world.cut()
         assert batch is not None
         world.requests += 1
-        world.settle(world.planner.settle(batch, [LATER], world.now))
-    assert world.buried == {}
+        world.ack(world.planner.apply(batch, [LATER], world.now))
+    assert world.dead_lettered == {}
     assert 45 <= world.planner.next_release - world.now <= 60
 
 
 def test_what_fails_while_others_are_taken_is_given_up_in_the_end() -> None:
-    """An item on which the server keeps failing is buried after a while, and its lane goes on."""
+    """An item on which the server keeps failing is dead-lettered, and its queue goes on."""
     world = World()
     world.run("run-00000001").begin().span("span-00000001").span("span-00000002")
     world.server.trouble["span-00000001-create"] = 1000
     other = world.run("run-00000002").begin()
-    for number in range(3 * STRIKES):
+    for number in range(3 * MAX_FAILURES):
         other.span(f"span-1{number:07}")
         world.read()
         while batch := world.cut():
             world.answer(batch, world.send(batch))
         world.now += 100
-    assert world.buried == {
+    assert world.dead_lettered == {
         "span-00000001-create": "unexpected",
         "span-00000001-finish": "unexpected",
     }
@@ -340,9 +344,9 @@ def test_a_server_that_recovers_finds_nobody_waiting() -> None:
     world.read()
     batch = world.cut()
     assert batch is not None
-    world.planner.settle(batch, [LATER], world.now)
+    world.planner.apply(batch, [LATER], world.now)
     assert world.cut() is None
-    world.planner.forgive()
+    world.planner.unblock()
     assert world.cut() is not None
 
 
@@ -356,7 +360,7 @@ def test_blocked_lanes_leave_room_for_the_others() -> None:
     before = world.planner.room
     batch = world.cut(items=1)
     assert batch is not None
-    world.settle(world.planner.settle(batch, [LATER], 0))
+    world.ack(world.planner.apply(batch, [LATER], 0))
     assert before < WINDOW * 0.51
     assert world.planner.room == WINDOW
     world.now = 100
@@ -375,8 +379,8 @@ def test_a_refused_run_takes_its_lane_with_it() -> None:
     world.drain()
     assert world.requests == 3  # once more without the version
     assert world.server.runs == {"run-00000002": "active"}
-    assert len(world.buried) == 7
-    assert set(world.buried.values()) == {"validation_errors", "run_refused"}
+    assert len(world.dead_lettered) == 7
+    assert set(world.dead_lettered.values()) == {"validation_errors", "run_refused"}
 
 
 def test_the_end_of_a_refused_span_is_not_sent() -> None:
@@ -389,7 +393,7 @@ def test_the_end_of_a_refused_span_is_not_sent() -> None:
     requests = world.requests
     world.drain()
     assert world.requests == requests + 1
-    assert world.buried["span-00000001-finish"] == "span_refused"
+    assert world.dead_lettered["span-00000001-finish"] == "span_refused"
     assert world.server.runs[run.id] == "complete"
 
 
@@ -402,23 +406,23 @@ def test_a_register_that_is_known_is_asked_for() -> None:
     world.server.refusals["run-00000002"] = "idempotency_key_already_used"
     world.drain()
     assert world.keys == ["run-00000001-register"]
-    assert world.buried == {"run-00000002-register": "idempotency_key_already_used"}
+    assert world.dead_lettered == {"run-00000002-register": "idempotency_key_already_used"}
 
 
 def test_a_run_that_cannot_be_asked_for_is_tried_later() -> None:
-    """When the server does not say whether it has a run, its lane waits."""
+    """When the server does not say whether it has a run, its queue waits."""
     world = World()
     world.run().register().start()
     world.read()
     batch = world.cut()
     assert batch is not None
     conflict = {"code": "invalid_action", "message": "known"}
-    settlement = world.planner.settle(
-        batch, [Verdict(Fate.ASK, conflict), Verdict(Fate.ABSENT)], 0.0
+    settlement = world.planner.apply(
+        batch, [Outcome(Disposition.LOOK_UP_RUN, conflict), Outcome(Disposition.NOT_PROCESSED)], 0.0
     )
-    assert settlement.asks == [("run-00000001", conflict)]
+    assert settlement.run_lookups == [("run-00000001", conflict)]
     assert world.cut() is None
-    world.planner.answered("run-00000001", conflict, 0.0, there=None)
+    world.planner.apply_lookup("run-00000001", conflict, 0.0, exists=None)
     assert world.cut() is None
     world.now = world.planner.next_release
     world.drain()
@@ -438,7 +442,7 @@ def test_spans_wait_for_a_run_that_another_process_registers() -> None:
     world.server.runs["run-00000001"] = "active"
     world.drain()
     assert set(world.server.spans) == {"span-00000001"}
-    assert world.buried == {}
+    assert world.dead_lettered == {}
 
 
 def test_a_register_that_comes_late_goes_first() -> None:
@@ -459,17 +463,17 @@ def test_a_register_that_comes_late_goes_first() -> None:
 
 
 def test_a_run_that_nobody_registers_is_given_up() -> None:
-    """While others are taken, a run that stays unknown is buried with all that belongs to it."""
+    """While others succeed, an unknown run is dead-lettered with all its records."""
     world = World()
     world.run("run-00000001").span("span-00000001").span("span-00000002")
     other = world.run("run-00000002").begin()
-    for number in range(3 * STRIKES):
+    for number in range(3 * MAX_FAILURES):
         other.span(f"span-1{number:07}")
         world.read()
         while batch := world.cut():
             world.answer(batch, world.send(batch))
         world.now += 100
-    assert world.buried == {
+    assert world.dead_lettered == {
         "span-00000001-create": "not_found",
         "span-00000001-finish": "not_found",
         "span-00000002-create": "run_unknown",
@@ -485,7 +489,7 @@ def test_a_run_that_is_gone_from_the_server_costs_its_items_alone() -> None:
     world.server.runs.clear()
     run.span("span-00000001")
     world.drain()
-    assert world.buried == {
+    assert world.dead_lettered == {
         "span-00000001-create": "not_found",
         "span-00000001-finish": "not_found",
     }
@@ -547,7 +551,9 @@ def test_what_is_remembered_of_refusals_is_bounded() -> None:
     world.read()
     while batch := world.cut():
         first = next(iter(batch.items.values()))
-        verdicts = [Verdict(Fate.BURY, {"code": "validation_errors"})] * len(batch.items)
+        outcomes = [Outcome(Disposition.DEAD_LETTER, {"code": "validation_errors"})] * len(
+            batch.items
+        )
         assert first.record.operation is Operation.REGISTER
-        world.settle(world.planner.settle(batch, verdicts, 0.0))
-    assert len(world.planner.refusals) == REMEMBERED
+        world.ack(world.planner.apply(batch, outcomes, 0.0))
+    assert len(world.planner.rejections) == REMEMBERED

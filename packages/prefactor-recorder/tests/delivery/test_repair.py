@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prefactor_recorder.delivery.outcomes import judge_item
-from prefactor_recorder.delivery.planner import ABSENCES, Planner
+from prefactor_recorder.delivery.outcomes import item_outcome
+from prefactor_recorder.delivery.planner import MAX_UNKNOWN_RUN, Planner
 from prefactor_recorder.delivery.repair import (
     SizeLimits,
     distinct_registration,
@@ -49,14 +49,14 @@ def payloads(item: Item) -> tuple[bytes, bytes]:
 
 @given(st.integers(0, 60_000), st.integers(0, 60_000), st.integers(1, 70_000), st.booleans())
 def test_a_span_fits_what_the_server_says(
-    payload: int, result: int, limit: int, whole: bool
+    payload: int, result: int, limit: int, expected: bool
 ) -> None:
     """Refused by a server that says its limit, an item becomes smaller until it is taken."""
-    of = "request_bytes" if whole else "payload_bytes"
+    of = "request_bytes" if expected else "payload_bytes"
     item, limits = span(payload, result), SizeLimits()
     for _ in range(40):
         size = len(item.encode()) + len(b'{"items":[]}')
-        if size <= limit if whole else max(map(len, payloads(item))) <= limit:
+        if size <= limit if expected else max(map(len, payloads(item))) <= limit:
             break
         before = item.size
         if not limits.reduce(item, {"code": "bad_request", "limit": limit, "limit_of": of}):
@@ -133,16 +133,16 @@ def test_spans_of_a_run_that_nobody_registers_do_not_wait_without_end() -> None:
     journal, planner = MemoryJournal(2**20), Planner(2**20, random.Random(1).random)
     RecordedRun(journal).span("span-00000001")
     planner.add(journal.read(2**20))
-    now, asked, buried = 0.0, 0, 0
-    while not buried:
+    now, asked, dead_lettered = 0.0, 0, 0
+    while not dead_lettered:
         batch = planner.next_batch(now, 1000, 2**20)
         if batch is None:
             now = planner.next_release
             continue
         asked += 1
-        verdicts = [judge_item(item, NOT_FOUND) for item in batch.items.values()]
-        buried = len(planner.settle(batch, verdicts, now).buried)
-    assert (asked, buried) == (ABSENCES, 2)
+        outcomes = [item_outcome(item, NOT_FOUND) for item in batch.items.values()]
+        dead_lettered = len(planner.apply(batch, outcomes, now).dead_lettered)
+    assert (asked, dead_lettered) == (MAX_UNKNOWN_RUN, 2)
     assert now > 600
 
 
@@ -157,6 +157,6 @@ def test_a_run_that_is_put_back_is_sent_again() -> None:
         output = {"status": "success"} if code is None else {"status": "error", "code": code}
         keys = list(batch.items)
         outputs = dict.fromkeys(keys if code is None else keys[:1], output)
-        verdicts = [judge_item(item, outputs.get(key)) for key, item in batch.items.items()]
-        assert len(planner.settle(batch, verdicts, 0.0).buried) == expected
+        outcomes = [item_outcome(item, outputs.get(key)) for key, item in batch.items.items()]
+        assert len(planner.apply(batch, outcomes, 0.0).dead_lettered) == expected
         run.begin()

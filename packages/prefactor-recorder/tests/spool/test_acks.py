@@ -5,7 +5,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prefactor_recorder.journal.spool.acks import ACK_SIZE, coalesce, decode_acks, encode_acks
+from prefactor_recorder.journal.spool.acks import ACK_SIZE, decode_acks, encode_acks, merge_ranges
 
 # Ranges of a small segment, so that they touch and overlap.
 ranges = st.lists(
@@ -22,7 +22,7 @@ def offsets(given_ranges: list[tuple[int, int]]) -> set[int]:
 @given(ranges)
 def test_ranges_are_joined_without_losing_or_adding_a_byte(found: list[tuple[int, int]]) -> None:
     """Joined ranges hold the same bytes, in order, with a gap between any two."""
-    joined = coalesce(found)
+    joined = merge_ranges(found)
 
     assert offsets(joined) == offsets(found)
     assert all(left[1] < right[0] for left, right in pairwise(joined))
@@ -33,11 +33,9 @@ def test_a_record_is_settled_if_all_of_it_is(
     found: list[tuple[int, int]], start: int, size: int
 ) -> None:
     """Written and read back, ranges cover exactly the records whose every byte is in them."""
-    settled = decode_acks(encode_acks(found))
+    acked = decode_acks(encode_acks(found))
 
-    assert settled.covers(start, start + size) == (
-        set(range(start, start + size)) <= offsets(found)
-    )
+    assert acked.covers(start, start + size) == (set(range(start, start + size)) <= offsets(found))
 
 
 @given(ranges, st.data())
@@ -47,10 +45,10 @@ def test_a_torn_file_settles_nothing_more(
     """A file that ends anywhere settles the ranges that are whole."""
     whole = encode_acks(found)
     cut = data.draw(st.integers(0, len(whole)))
-    settled = decode_acks(whole[:cut])
+    acked = decode_acks(whole[:cut])
 
     expected = offsets(found[: cut // ACK_SIZE])
-    assert {at for at in range(100) if settled.covers(at, at + 1)} == expected
+    assert {at for at in range(100) if acked.covers(at, at + 1)} == expected
 
 
 @given(ranges.filter(bool), st.data())
@@ -61,11 +59,11 @@ def test_a_flipped_bit_settles_nothing_more(
     whole = bytearray(encode_acks(found))
     bit = data.draw(st.integers(0, len(whole) * 8 - 1))
     whole[bit // 8] ^= 1 << bit % 8
-    settled = decode_acks(bytes(whole))
+    acked = decode_acks(bytes(whole))
 
     flipped = bit // 8 // ACK_SIZE
     expected = offsets(found[:flipped] + found[flipped + 1 :])
-    assert {at for at in range(100) if settled.covers(at, at + 1)} == expected
+    assert {at for at in range(100) if acked.covers(at, at + 1)} == expected
 
 
 @given(st.binary(max_size=300))

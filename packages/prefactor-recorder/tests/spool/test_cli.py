@@ -58,8 +58,8 @@ def left(open_journal: Open, record: Make) -> SpoolJournal:
         journal.append(record(number))
     journal.learn_account("acc-1")
     entries = journal.read(10_000)
-    journal.settle(entries[:1])
-    journal.bury(entries[1], {"code": "invalid_action", "message": "no such run"})
+    journal.ack(entries[:1])
+    journal.dead_letter(entries[1], {"code": "invalid_action", "message": "no such run"})
     journal.after_fork()
     return journal
 
@@ -128,7 +128,7 @@ def test_flush_delivers_what_the_dead_left(
     flushed = run("flush", **to)
 
     assert (flushed.returncode, flushed.stderr) == (0, "")
-    assert flushed.stdout == "43 delivered, 0 put aside as dead letters, 0 left\n"
+    assert flushed.stdout == "43 delivered, 0 dead-lettered, 0 left\n"
     assert server.instances[recorded.id]["status"] == "complete"
     assert len(server.spans) == 20
     assert [path.name for path in spool.rglob("*") if path.is_file()] == ["identity.json"]
@@ -139,7 +139,7 @@ def test_flush_delivers_what_the_dead_left(
 def test_flush_needs_to_know_where_to(run: Run, left: SpoolJournal) -> None:
     """Without an address or a token nothing is tried, and the variable is named."""
     assert run("flush").stderr == (
-        "prefactor-spool: PREFACTOR_API_URL is not set: it is needed to deliver\n"
+        "prefactor-spool: PREFACTOR_API_URL is not set, but needed for delivery\n"
     )
     assert "PREFACTOR_API_TOKEN" in run("flush", PREFACTOR_API_URL="http://127.0.0.1:1").stderr
 
@@ -156,7 +156,7 @@ def test_flush_says_what_is_left(run: Run, open_journal: Open, record: Make) -> 
         flushed = run("flush", "--timeout", "0.2", **to)
 
     assert flushed.returncode == 1
-    assert flushed.stdout == "0 delivered, 0 put aside as dead letters, 1 left\n"
+    assert flushed.stdout == "0 delivered, 0 dead-lettered, 1 left\n"
     assert [process["undelivered"] for process in listed(run)] == [1]
 
 
@@ -179,7 +179,7 @@ async def test_flush_finds_what_an_older_token_left(
         server.stop()
 
     assert flushed.stdout.endswith(" 0 left\n")
-    assert not flushed.stdout.startswith("0 delivered, 0 put")
+    assert not flushed.stdout.startswith("0 delivered, 0 dead-lettered")
 
 
 def test_rm_asks_first(run: Run, left: SpoolJournal, spool: Path) -> None:

@@ -64,7 +64,7 @@ entries = []
 while found := journal.read(5000):
     entries += found
 assert [entry.record.id for entry in entries] == [f"span-{number}" for number in range(300)]
-journal.settle(entries)
+journal.ack(entries)
 assert journal.undelivered == 0
 journal.close()
 print(*sorted(path.name for path in Path(sys.argv[1]).rglob("*") if path.is_file()))
@@ -265,11 +265,11 @@ def test_a_damaged_segment_costs_what_was_hit(
     while found := heir.read(10_000):
         entries += found
     assert [entry.record.id for entry in entries] == expected
-    heir.settle(entries)
+    heir.ack(entries)
     heir.maintain()
     assert heir.undelivered == 0
     assert not segment.exists()
-    assert caplog.messages == [f"{2 * size} damaged bytes of the spool were passed over"]
+    assert caplog.messages == [f"skipped {2 * size} damaged bytes of the spool"]
 
 
 def test_damage_does_not_bring_everything_at_once(
@@ -298,8 +298,8 @@ def test_damaged_acks_cost_a_second_delivery(
     journal = open_journal()
     for number in range(30):
         journal.append(record(number, size=1000))
-    journal.settle(journal.read(9500))
-    journal.settle(journal.read(9500))
+    journal.ack(journal.read(9500))
+    journal.ack(journal.read(9500))
     left = journal.undelivered
     journal.after_fork()
     (acks,) = spool.rglob("*.ack")
@@ -310,7 +310,7 @@ def test_damaged_acks_cost_a_second_delivery(
     heir = open_journal()
     assert heir.adopt() == left + 10
     entries = heir.read(3000)
-    heir.settle(entries)
+    heir.ack(entries)
     heir.after_fork()
     assert open_journal().adopt() == left + 10 - len(entries)
 
@@ -338,7 +338,7 @@ def test_dead_letters_are_kept_with_what_the_server_said(
     """A refused record is settled, and its letter outlives the process."""
     journal = open_journal()
     journal.append(record(1))
-    journal.bury(journal.read(1)[0], {"code": "invalid", "message": "no such run"})
+    journal.dead_letter(journal.read(1)[0], {"code": "invalid", "message": "no such run"})
     journal.close()
 
     (letters,) = spool.rglob("*.dead")
@@ -357,7 +357,7 @@ def test_dead_letters_of_the_dead_stay_with_their_files(
     (segment,) = spool.rglob("*.seg")
     heir = open_journal()
     heir.adopt()
-    heir.bury(heir.read(1)[0], {"code": "invalid", "message": "no such run"})
+    heir.dead_letter(heir.read(1)[0], {"code": "invalid", "message": "no such run"})
 
     assert not segment.exists()
     letters = segment.with_name(segment.stem.rpartition("-")[0] + ".dead")
@@ -373,7 +373,7 @@ def test_dead_letters_leave_room_for_the_living(
         for _ in range(20):
             journal.append(record(number, size=1000))
             for entry in journal.read(10_000):
-                journal.bury(entry, {"code": "invalid", "message": "no such run"})
+                journal.dead_letter(entry, {"code": "invalid", "message": "no such run"})
         journal.maintain()
         journal.close()
     letters = list(spool.rglob("*.dead"))
@@ -381,8 +381,8 @@ def test_dead_letters_leave_room_for_the_living(
     assert len(letters) == 1
     assert 5000 < letters[0].stat().st_size <= 12_500
     assert '"id":"span-2"' in letters[0].read_text()
-    assert caplog.text.count("could not be put aside as dead letters") == 3
-    assert caplog.text.count("1 old files of dead letters were deleted") == 2
+    assert caplog.text.count("could not be written as dead letters") == 3
+    assert caplog.text.count("deleted 1 old files of dead letters") == 2
 
 
 def test_a_letter_that_cannot_be_kept_is_said(
@@ -393,11 +393,11 @@ def test_a_letter_that_cannot_be_kept_is_said(
     spool.write_text("a file is in the way")
     journal = open_journal(clock=clock)
     journal.append(record(1))
-    journal.bury(journal.read(1)[0], {"code": "invalid", "message": "no such run"})
+    journal.dead_letter(journal.read(1)[0], {"code": "invalid", "message": "no such run"})
     journal.maintain()
 
     assert journal.undelivered == 0
-    assert "could not be put aside as dead letters, the last: span-1-create, no such run" in (
+    assert "could not be written as dead letters, the last: span-1-create, no such run" in (
         caplog.text
     )
 
@@ -419,7 +419,7 @@ def test_a_closed_journal_takes_nothing_more(open_journal: Open, record: Make) -
     journal.append(record(1))
     entries = journal.read(1000)
     journal.close()
-    journal.settle(entries)
+    journal.ack(entries)
     journal.maintain()
 
     assert not journal.append(record(2))

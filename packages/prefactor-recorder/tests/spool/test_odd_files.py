@@ -83,7 +83,7 @@ def test_odd_files_hang_nothing(
     for arguments in (["list"], ["list", "--json"], ["rm", "--all"]):
         run(*arguments)
 
-    assert run("flush") == (0, "5 delivered, 0 put aside as dead letters, 0 left\n")
+    assert run("flush") == (0, "5 delivered, 0 dead-lettered, 0 left\n")
     assert list(server.spans) == ["span-00000001"]
     run("rm", "--all", "--yes")
     if kind != "unreadable":

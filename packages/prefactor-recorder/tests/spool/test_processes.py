@@ -46,7 +46,7 @@ while True:
         say(f"+span-{number}")
         number += 1
     entries = journal.read(2000)
-    journal.settle(entries)
+    journal.ack(entries)
     for entry in entries:
         say(f"-{entry.record.id}")
 """
@@ -108,16 +108,16 @@ def test_a_killed_process_loses_nothing(
         program.kill()
         said += rest(program)
         recorded = {line[1:] for line in said if line.startswith("+")}
-        settled = {line[1:] for line in said if line.startswith("-")}
+        acked = {line[1:] for line in said if line.startswith("-")}
         heir = open_journal(spool_dir=spool / str(number))
         heir.adopt()
         found = read_ids(heir)
 
         assert len(found) == len(set(found))
-        assert not set(found) & settled
+        assert not set(found) & acked
         # Killed between an act and saying so: one record, or the few that were settled at once.
         assert len(set(found) - recorded) <= 1
-        assert len(recorded - settled - set(found)) <= 5
+        assert len(recorded - acked - set(found)) <= 5
 
 
 def test_the_last_record_before_a_kill_is_there(

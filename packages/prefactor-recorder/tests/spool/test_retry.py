@@ -11,10 +11,10 @@ from prefactor_recorder.cli.retry import retry
 from prefactor_recorder.encoding.record import Operation, Record
 from prefactor_recorder.journal.spool import SpoolJournal
 from prefactor_recorder.journal.spool.dead_letters import (
-    append_letter,
-    encode_letter,
-    read_letters,
-    take_letters,
+    append_dead_letter,
+    encode_dead_letter,
+    read_dead_letters,
+    take_dead_letters,
 )
 
 Open = Callable[..., SpoolJournal]
@@ -25,7 +25,7 @@ REFUSAL = {"code": "not_found", "message": "not here"}
 def letter(number: int, operation: Operation = Operation.CREATE_SPAN) -> bytes:
     """A dead letter of one run."""
     record = Record(operation, "run-00000001", f"span-{number}", b'"payload":{}')
-    return encode_letter(record, REFUSAL, datetime.now(UTC))
+    return encode_dead_letter(record, REFUSAL, datetime.now(UTC))
 
 
 def waiting(spool: Path, open_journal: Open) -> list[str]:
@@ -55,7 +55,7 @@ def test_nothing_is_lost_between_a_living_process_and_retry(
 
     def add() -> None:
         for number in range(total):
-            append_letter(file, letter(number), 10**8)
+            append_dead_letter(file, letter(number), 10**8)
 
     adding = threading.Thread(target=add)
     adding.start()
@@ -75,7 +75,7 @@ def test_nothing_is_lost_between_a_living_process_and_retry(
         journal.adopt()
         while entries := journal.read(100_000):
             found += [entry.record.id for entry in entries]
-            journal.settle(entries)
+            journal.ack(entries)
         segments -= 1
     assert sorted(found) == sorted(f"span-{number}" for number in range(total))
 
@@ -84,7 +84,7 @@ def test_what_cannot_be_put_back_stays_a_dead_letter(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """When the spool cannot be written, nothing is deleted, and nothing half written stays."""
-    append_letter(file, letter(1), 10**8)
+    append_dead_letter(file, letter(1), 10**8)
     before = file.read_bytes(), {path.name for path in file.parent.iterdir()}
     monkeypatch.setattr("prefactor_recorder.journal.spool.segment.Segment.add", _fail)
     with pytest.raises(OSError, match="the disk is full"):
@@ -100,7 +100,7 @@ def test_a_crash_before_the_letters_are_deleted_loses_none(
     file: Path, open_journal: Open, spool: Path
 ) -> None:
     """What was put back and not deleted is put back again, under the same key."""
-    append_letter(file, letter(1), 10**8)
+    append_dead_letter(file, letter(1), 10**8)
     content = file.read_bytes()
     retry(file, None)
     file.write_bytes(content)
@@ -123,7 +123,7 @@ def test_lines_that_are_no_letters_are_kept(file: Path) -> None:
         2,
     )
     assert file.read_bytes() == b"".join(strange)
-    assert len(read_letters(file)) == 2
+    assert len(read_dead_letters(file)) == 2
 
 
 def test_a_run_begins_with_its_registration(file: Path, open_journal: Open, spool: Path) -> None:
@@ -131,14 +131,14 @@ def test_a_run_begins_with_its_registration(file: Path, open_journal: Open, spoo
     for number, operation in enumerate(
         [Operation.FINISH, Operation.CREATE_SPAN, Operation.START, Operation.REGISTER]
     ):
-        append_letter(file, letter(number, operation), 10**8)
+        append_dead_letter(file, letter(number, operation), 10**8)
     retry(file, None)
     assert waiting(spool, open_journal) == ["span-3", "span-2", "span-1", "span-0"]
 
 
 def test_taking_nothing_leaves_the_file_alone(file: Path) -> None:
     """A file of which nothing is put back is not rewritten."""
-    append_letter(file, letter(1), 10**8)
+    append_dead_letter(file, letter(1), 10**8)
     before = file.stat().st_ino
-    take_letters(file, lambda _: set())
+    take_dead_letters(file, lambda _: set())
     assert file.stat().st_ino == before

@@ -61,19 +61,19 @@ class Spool(RuleBasedStateMachine):
         assert set(names) <= process.held - {entry.record.id for entry in process.in_hand}
         process.in_hand += found
 
-    @rule(which=which, choice=st.data(), bury=st.booleans(), twice=st.booleans())
-    def settle(self, which: int, choice: st.DataObject, bury: bool, twice: bool) -> None:
+    @rule(which=which, choice=st.data(), dead_letter=st.booleans(), twice=st.booleans())
+    def ack(self, which: int, choice: st.DataObject, dead_letter: bool, twice: bool) -> None:
         """Settle or bury some of what is in hand, in any order, perhaps twice."""
         process = self.processes[which]
         if not process.in_hand:
             return
         chosen = choice.draw(st.lists(st.sampled_from(process.in_hand), unique_by=id))
         for _ in range(2 if twice else 1):
-            if bury:
+            if dead_letter:
                 for entry in chosen:
-                    process.journal.bury(entry, {"code": "invalid"})
+                    process.journal.dead_letter(entry, {"code": "invalid"})
             else:
-                process.journal.settle(chosen)
+                process.journal.ack(chosen)
         names = {entry.record.id for entry in chosen}
         process.in_hand = [entry for entry in process.in_hand if entry.record.id not in names]
         process.held -= names
@@ -119,7 +119,7 @@ class Spool(RuleBasedStateMachine):
         names: list[str] = []
         while entries := heir.read(1_000_000):
             names += [entry.record.id for entry in entries]
-            heir.settle(entries)
+            heir.ack(entries)
         heir.close()
         left = [
             path.name for path in self.spool.rglob("*") if path.suffix not in {".dead", ".json"}

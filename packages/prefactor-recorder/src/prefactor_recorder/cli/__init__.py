@@ -1,1 +1,1 @@
-"""The command line."""
+"""The `prefactor-spool` command."""

@@ -1,4 +1,4 @@
-"""Deleting from a spool: what is of no use any more, or what the user does not want delivered."""
+"""Deleting files of dead processes from a spool."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import contextlib
 import enum
 from typing import TYPE_CHECKING
 
-from prefactor_recorder.journal.spool.dead_letters import LETTERS
+from prefactor_recorder.journal.spool.dead_letters import DEAD_LETTERS
 from prefactor_recorder.journal.spool.identity import IDENTITY
-from prefactor_recorder.journal.spool.process_lock import LOCK, claim_dead
+from prefactor_recorder.journal.spool.process_lock import LOCK, lock_dead_process
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,51 +17,51 @@ if TYPE_CHECKING:
 
 
 class Scope(enum.Enum):
-    """What is to go."""
+    """What to delete."""
 
     LEFTOVERS = "leftovers"
-    """Files of dead processes of which everything is delivered."""
-    LETTERS = "dead letters"
-    """The same, and the dead letters."""
+    """Files of dead processes whose records are all delivered."""
+    DEAD_LETTERS = "dead letters"
+    """These, and dead letters."""
     ALL = "everything"
-    """The same, and what is not delivered."""
+    """These, and undelivered records."""
 
 
-def doomed(process: ProcessFiles, scope: Scope) -> list[Path]:
-    """The files of a dead process that would go, in the order in which they may."""
-    return [path for path in process.files if _goes(path, process, scope)]
+def files_to_delete(process: ProcessFiles, scope: Scope) -> list[Path]:
+    """Return the files of a dead process to delete, in a safe order."""
+    return [path for path in process.files if _is_in_scope(path, process, scope)]
 
 
-def _goes(path: Path, process: ProcessFiles, scope: Scope) -> bool:
-    if path.suffix == LETTERS:
+def _is_in_scope(path: Path, process: ProcessFiles, scope: Scope) -> bool:
+    if path.suffix == DEAD_LETTERS:
         return scope is not Scope.LEFTOVERS
     return scope is Scope.ALL or not process.undelivered
 
 
 def remove(process: ProcessFiles, scope: Scope) -> bool:
-    """Delete files of a dead process; False if it is not dead after all.
+    """Delete files of a dead process. Return False if it turns out not to be dead.
 
     Raises:
         OSError: A file cannot be deleted.
     """
-    claim = claim_dead(process.directory / f"{process.name}{LOCK}")
-    if claim is None:
+    process_lock = lock_dead_process(process.directory / f"{process.name}{LOCK}")
+    if process_lock is None:
         return False
-    # Nobody can have added anything since it was looked at: it was dead then.
+    # The process was dead when it was inspected, so nothing was added since.
     try:
-        for path in doomed(process, scope):
+        for path in files_to_delete(process, scope):
             path.unlink(missing_ok=True)
     finally:
-        # Without segments there is nothing left to lock.
-        if _there(process.segments):
-            claim.drop()
+        # Without segments there is nothing left to protect.
+        if _existing(process.segments):
+            process_lock.release()
         else:
-            claim.remove()
+            process_lock.remove()
     return True
 
 
 def remove_directory(account: AccountFiles) -> None:
-    """Delete the directory of an account if only its name is left in it."""
+    """Delete the directory of an account if only its identity is left."""
     with contextlib.suppress(OSError):
         if [path.name for path in account.directory.iterdir()] == [IDENTITY]:
             (account.directory / IDENTITY).unlink()
@@ -69,5 +69,5 @@ def remove_directory(account: AccountFiles) -> None:
             account.directory.parent.rmdir()
 
 
-def _there(paths: list[Path]) -> list[Path]:
+def _existing(paths: list[Path]) -> list[Path]:
     return [path for path in paths if path.exists()]

@@ -1,4 +1,4 @@
-"""Delivering what dead processes left, from the command line."""
+"""Delivering the records of dead processes, from the command line."""
 
 from __future__ import annotations
 
@@ -16,41 +16,41 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-class Flushed(NamedTuple):
-    """What became of what was there."""
+class FlushResult(NamedTuple):
+    """The result of a flush."""
 
     delivered: int
-    """Records that the server has now."""
-    buried: int
-    """Records that it will never take; they are dead letters."""
+    """Records that the server accepted."""
+    dead_lettered: int
+    """Records that it will never accept, which are dead letters now."""
     left: int
-    """Records that are still there."""
+    """Records still undelivered."""
 
 
-class _NobodyListens:
-    """There are no runs in this process that could be terminated."""
+class _NullListener:
+    """A listener for a process without runs."""
 
     def terminated(self, run_id: str, reason: str | None) -> None:
-        """Nobody to tell."""
+        """Do nothing."""
 
     def open_runs(self) -> tuple[str, ...]:
-        """None."""
+        """Return no runs."""
         return ()
 
 
-def flush(root: Path, timeout: float) -> Flushed:
-    """Deliver what nobody alive holds, for the API and the token that the environment names.
+def flush(root: Path, timeout: float) -> FlushResult:
+    """Deliver the records of dead processes, with the environment's API and token.
 
     Args:
         root: The root of the spool.
-        timeout: Seconds after which to stop.
+        timeout: Most seconds to spend.
 
     Raises:
-        ConfigurationError: The environment does not say where to, or with which token.
+        ConfigurationError: The environment lacks the API URL or the token.
     """
     settings = resolve()
     if settings.missing:
-        raise ConfigurationError(f"{settings.missing} is not set: it is needed to deliver")
+        raise ConfigurationError(f"{settings.missing} is not set, but needed for delivery")
     journal = SpoolJournal(root, api_url=settings.api_url, api_token=settings.api_token)
     deadline = time.monotonic() + timeout
     if account := asyncio.run(_account(settings)):
@@ -58,19 +58,19 @@ def flush(root: Path, timeout: float) -> Flushed:
     delivery = Delivery(
         journal,
         DeliverySettings(api_url=settings.api_url, api_token=settings.api_token),
-        _NobodyListens(),
+        _NullListener(),
     )
-    # Here, and not only by the thread that delivers: what is left counts even if the time is over
-    # before that has begun.
+    # Adopt here and not only in the delivery thread, so that the records are counted even if the
+    # timeout expires before the thread has started.
     journal.adopt()
     delivery.flush(max(deadline - time.monotonic(), 0))
     left = delivery.close(0)
     journal.close()
-    return Flushed(delivery.stats.delivered, delivery.stats.buried, left)
+    return FlushResult(delivery.stats.delivered, delivery.stats.dead_lettered, left)
 
 
 async def _account(settings: RecorderSettings) -> str | None:
-    """Whose token this is, so that what was recorded under an older one is found, too."""
+    """Return the token's account, to find what was recorded under an older token, too."""
     config = HttpClientConfig(
         settings.api_url, settings.api_token, request_timeout=5, max_retries=0
     )
@@ -78,6 +78,6 @@ async def _account(settings: RecorderSettings) -> str | None:
         async with PrefactorHttpClient(config) as client:
             accounts = await client.accounts.list(page_size=2)
     except PrefactorHttpError:
-        # A token of one agent may not ask. Its own directory is delivered all the same.
+        # An agent's token may not list accounts. Its own directory is still delivered.
         return None
     return accounts[0].id if len(accounts) == 1 else None

@@ -1,4 +1,4 @@
-"""What is in a spool, seen from outside: read, never changed and never locked for long."""
+"""Inspecting a spool without changing it or holding its locks for long."""
 
 from __future__ import annotations
 
@@ -6,61 +6,65 @@ import contextlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from prefactor_recorder.journal.spool.dead_letters import LETTERS, Letter, read_letters
+from prefactor_recorder.journal.spool.dead_letters import (
+    DEAD_LETTERS,
+    DeadLetter,
+    read_dead_letters,
+)
 from prefactor_recorder.journal.spool.identity import read_identity
 from prefactor_recorder.journal.spool.paths import check_private, is_regular
 from prefactor_recorder.journal.spool.process_lock import LOCK, is_alive
-from prefactor_recorder.journal.spool.segment import ACK, SEGMENT, look_at_segment, process_of
+from prefactor_recorder.journal.spool.segment import ACK, SEGMENT, count_undelivered, process_of
 
-# In the order in which they may be deleted: acks mean nothing without their segment, but a segment
-# without its acks would be delivered again; and the lock protects all of them.
-_KINDS = (SEGMENT, ACK, LETTERS, LOCK)
+# In a safe order for deletion: a segment without its acks would be delivered again, while acks
+# without their segment are harmless. The lock protects the other files, so it goes last.
+_SUFFIXES = (SEGMENT, ACK, DEAD_LETTERS, LOCK)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessFiles:
-    """What one process has left, or is filling."""
+    """The files of one process, dead or alive."""
 
     name: str
-    """The name its files begin with."""
+    """The prefix of its file names."""
     directory: Path
-    """Where they are."""
+    """The directory of the files."""
     pid: int
-    """Its process id, as it was."""
+    """Its process id, while it lived."""
     alive: bool
-    """Whether somebody holds its lock: the process itself, or one that has taken it over."""
+    """Whether a process holds its lock: itself, or one that has adopted it."""
     segments: list[Path] = field(default_factory=list[Path])
     """Its segments."""
     files: list[Path] = field(default_factory=list[Path])
-    """All of its files, in the order in which they may be deleted."""
+    """All of its files, in a safe order for deletion."""
     bytes: int = 0
-    """What they take."""
+    """Size of the files."""
     undelivered: int = 0
-    """Records in them that are not settled."""
+    """Undelivered records."""
     oldest: float | None = None
-    """When the oldest segment was last written to, as seconds since 1970; None if there is none."""
-    letters: list[Letter] = field(default_factory=list[Letter])
+    """Modification time of the oldest segment, in seconds since 1970; None without segments."""
+    letters: list[DeadLetter] = field(default_factory=list[DeadLetter])
     """Its dead letters."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountFiles:
-    """The directory of one account at one API, as one token left it."""
+    """The directory of one token at one API."""
 
     directory: Path
     """The directory."""
     api_url: str | None
-    """The API; None if nobody wrote it down."""
+    """The API's URL; None if unknown."""
     account_id: str | None
-    """The account; None if the server has not named it yet."""
+    """The account; None if the server has not reported it yet."""
     processes: list[ProcessFiles]
-    """Whose files are in it."""
+    """The processes with files in it."""
     not_regular: list[Path]
-    """What has the name of a file of the spool and is something else; it is left alone."""
+    """Paths named like spool files that are not regular files; left alone."""
 
 
-def survey(root: Path) -> list[AccountFiles]:
-    """Everything below the root of a spool, except what belongs to somebody else."""
+def inspect_spool(root: Path) -> list[AccountFiles]:
+    """Return everything below a spool's root, except what belongs to other users."""
     return [account for directory in _directories(root) if (account := _account(directory))]
 
 
@@ -86,9 +90,9 @@ def _account(directory: Path) -> AccountFiles | None:
     by_process: dict[str, list[Path]] = {}
     not_regular: list[Path] = []
     for path in sorted(directory.iterdir()):
-        if path.suffix in _KINDS and is_regular(path):
+        if path.suffix in _SUFFIXES and is_regular(path):
             by_process.setdefault(process_of(path), []).append(path)
-        elif path.suffix in _KINDS:
+        elif path.suffix in _SUFFIXES:
             not_regular.append(path)
     if not (by_process or not_regular) and identity.api_url is None:
         return None
@@ -102,31 +106,31 @@ def _account(directory: Path) -> AccountFiles | None:
 
 
 def _process(directory: Path, name: str, files: list[Path]) -> ProcessFiles:
-    # First: what is counted of a process that is dead by now does not change any more.
+    # Check this first, because the files of a dead process no longer change.
     alive = _is_alive(directory / f"{name}{LOCK}")
     segments = [path for path in files if path.suffix == SEGMENT]
     pid = name.partition("-")[0]
     times: list[float] = []
     size = undelivered = 0
     for path in files:
-        # What a living process is done with goes away while we look.
+        # A living process may delete files meanwhile.
         with contextlib.suppress(OSError):
             found = path.stat()
             size += found.st_size
             if path in segments:
                 times.append(found.st_mtime)
-                undelivered += look_at_segment(path)
+                undelivered += count_undelivered(path)
     return ProcessFiles(
         name=name,
         directory=directory,
         pid=int(pid) if pid.isdecimal() else 0,
         alive=alive,
         segments=segments,
-        files=sorted(files, key=lambda path: _KINDS.index(path.suffix)),
+        files=sorted(files, key=lambda path: _SUFFIXES.index(path.suffix)),
         bytes=size,
         undelivered=undelivered,
         oldest=min(times, default=None),
-        letters=_letters(directory / f"{name}{LETTERS}"),
+        letters=_letters(directory / f"{name}{DEAD_LETTERS}"),
     )
 
 
@@ -134,12 +138,12 @@ def _is_alive(lock: Path) -> bool:
     try:
         return is_alive(lock)
     except OSError:
-        # Nobody can hold it, and nobody can take it either.
+        # A lock that cannot be opened is held by nobody.
         return False
 
 
-def _letters(path: Path) -> list[Letter]:
+def _letters(path: Path) -> list[DeadLetter]:
     try:
-        return read_letters(path)
+        return read_dead_letters(path)
     except OSError:
         return []

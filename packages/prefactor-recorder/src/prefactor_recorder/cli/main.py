@@ -1,4 +1,4 @@
-"""`prefactor-spool`: look at what waits to be delivered, deliver it, or delete it."""
+"""`prefactor-spool`: list undelivered records, deliver them, or delete them."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ from typing import TYPE_CHECKING, Any, cast
 import orjson
 
 from prefactor_recorder._version import __version__
-from prefactor_recorder.cli.delete import Scope, doomed, remove, remove_directory
-from prefactor_recorder.cli.inspect import ProcessFiles, survey
+from prefactor_recorder.cli.delete import Scope, files_to_delete, remove, remove_directory
+from prefactor_recorder.cli.inspect import ProcessFiles, inspect_spool
 from prefactor_recorder.cli.retry import retry
 from prefactor_recorder.client_check import require_client
 from prefactor_recorder.delivery.outcomes import describe
 from prefactor_recorder.encoding.record import Operation
 from prefactor_recorder.errors import ConfigurationError
-from prefactor_recorder.journal.spool.dead_letters import LETTERS, Letter
+from prefactor_recorder.journal.spool.dead_letters import DEAD_LETTERS, DeadLetter
 from prefactor_recorder.journal.spool.paths import default_directory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 FLUSH_TIMEOUT = 60.0
-"""Seconds that `flush` tries, unless it is told otherwise."""
+"""Default timeout of `flush`, in seconds."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command.
 
     Returns:
-        The exit status: 0 if all was done, 1 if something is left, 2 if the command is none.
+        The exit status: 0 if everything was done, 1 if something is left, 2 for a usage error.
     """
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     given = _parser().parse_args(arguments)
@@ -50,34 +50,40 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="prefactor-spool",
-        description="Look at what waits to be delivered, deliver it, or delete it.",
+        description="List undelivered records, deliver them, or delete them.",
     )
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(dest="command", required=True, title="commands")
-    found = commands.add_parser("list", help="show what is in the spool")
-    found.add_argument("--json", action="store_true", help="as one JSON document")
-    flush = commands.add_parser("flush", help="deliver what dead processes left")
+    found = commands.add_parser("list", help="list the spool's content")
+    found.add_argument("--json", action="store_true", help="print one JSON document")
+    flush = commands.add_parser("flush", help="deliver the records of dead processes")
     flush.add_argument(
         "--timeout",
         type=float,
         default=FLUSH_TIMEOUT,
         metavar="SECONDS",
-        help="how long to try (%(default)s)",
+        help="give up after this long (default: %(default)s)",
     )
-    show = commands.add_parser("show", help="print a dead letter whole")
-    show.add_argument("letter", metavar="ID", help="its id, as `list` shows it, or its beginning")
-    show.add_argument("--json", action="store_true", help="as one JSON document")
-    retry = commands.add_parser("retry", help="put dead letters back, to be delivered again")
-    retry.add_argument("ids", nargs="*", metavar="ID", help="of a dead letter, or of a run")
-    retry.add_argument("--all", action="store_true", help="all of them")
+    show = commands.add_parser("show", help="print a dead letter in full")
+    show.add_argument("letter", metavar="ID", help="its id from `list`, or a unique prefix")
+    show.add_argument("--json", action="store_true", help="print one JSON document")
+    retry = commands.add_parser("retry", help="requeue dead letters for delivery")
+    retry.add_argument("ids", nargs="*", metavar="ID", help="id of a dead letter or of a run")
+    retry.add_argument("--all", action="store_true", help="requeue all dead letters")
     retry.add_argument("--agent-id", metavar="ID", help="register their runs for this agent")
-    retry.add_argument("--environment-id", metavar="ID", help="and in this environment")
-    retry.add_argument("--json", action="store_true", help="as one JSON document")
-    rm = commands.add_parser("rm", help="delete what is delivered, of processes that are dead")
+    retry.add_argument(
+        "--environment-id", metavar="ID", help="register their runs in this environment"
+    )
+    retry.add_argument("--json", action="store_true", help="print one JSON document")
+    rm = commands.add_parser("rm", help="delete delivered files of dead processes")
     what = rm.add_mutually_exclusive_group()
-    what.add_argument("--dead-letters", action="store_true", help="and dead letters")
-    what.add_argument("--all", action="store_true", help="and what has not been delivered")
-    rm.add_argument("--yes", action="store_true", help="do it; otherwise only say what would go")
+    what.add_argument("--dead-letters", action="store_true", help="delete dead letters, too")
+    what.add_argument(
+        "--all", action="store_true", help="delete dead letters and undelivered records, too"
+    )
+    rm.add_argument(
+        "--yes", action="store_true", help="delete; without it, only print what would be deleted"
+    )
     for command in (found, flush, show, retry, rm):
         command.add_argument(
             "--spool-dir", type=Path, metavar="DIRECTORY", help="instead of PREFACTOR_SPOOL_DIR"
@@ -98,45 +104,47 @@ def _root(given: argparse.Namespace) -> Path:
 
 def _list(given: argparse.Namespace) -> int:
     root = _root(given)
-    accounts = survey(root)
+    accounts = inspect_spool(root)
     if given.json:
         document = {"spool_dir": root, "accounts": [asdict(account) for account in accounts]}
         _print_json(document)
         return 0
     waiting = [account for account in accounts if account.processes or account.not_regular]
     for account in waiting:
-        _say(f"{account.api_url or 'unknown API'}, account {account.account_id or 'not known yet'}")
-        _say(f"  {account.directory}")
+        _print(
+            f"{account.api_url or 'unknown API'}, account {account.account_id or 'not known yet'}"
+        )
+        _print(f"  {account.directory}")
         for process in account.processes:
-            for line in _told(process, time.time()):
-                _say(f"    {line}")
+            for line in _describe_process(process, time.time()):
+                _print(f"    {line}")
         for path in account.not_regular:
-            _say(f"    {path}: not a regular file, left alone")
+            _print(f"    {path}: not a regular file, left alone")
     if not waiting:
-        _say(f"Nothing waits in {root}.")
+        _print(f"Nothing waits in {root}.")
     return 0
 
 
-def _plain(value: object) -> object:
-    if isinstance(value, Letter):
-        return _plain_letter(value)
+def _to_json(value: object) -> object:
+    if isinstance(value, DeadLetter):
+        return _dead_letter_to_json(value)
     if isinstance(value, Path):
         return str(value)
     raise TypeError(type(value).__name__)
 
 
-def _told(process: ProcessFiles, now: float) -> Iterator[str]:
+def _describe_process(process: ProcessFiles, now: float) -> Iterator[str]:
     state = "alive" if process.alive else "dead"
-    age = "" if process.oldest is None else f", last written {_ago(now - process.oldest)} ago"
+    age = "" if process.oldest is None else f", last written {_duration(now - process.oldest)} ago"
     yield (
         f"{process.name}: process {process.pid} is {state}, {process.undelivered} undelivered in "
         f"{_count(process.segments, 'segment')}, {process.bytes:,} bytes{age}"
     )
     for letter in process.letters:
-        yield f"  dead letter: {_letter(letter)}"
+        yield f"  dead letter: {_describe_dead_letter(letter)}"
 
 
-def _letter(letter: Letter) -> str:
+def _describe_dead_letter(letter: DeadLetter) -> str:
     record, refusal = _member(letter, "record"), _member(letter, "refusal")
     return (
         f"{letter.id} {letter.content.get('time')} {record.get('operation')} {record.get('id')} "
@@ -144,7 +152,7 @@ def _letter(letter: Letter) -> str:
     )
 
 
-def _ago(seconds: float) -> str:
+def _duration(seconds: float) -> str:
     for unit, size in (("days", 86_400), ("hours", 3600), ("minutes", 60)):
         if seconds >= 2 * size:
             return f"{seconds // size:.0f} {unit}"
@@ -155,13 +163,13 @@ def _count(things: Sequence[object], noun: str) -> str:
     return f"{len(things)} {noun}{'' if len(things) == 1 else 's'}"
 
 
-def _member(letter: Letter, name: str) -> dict[str, Any]:
+def _member(letter: DeadLetter, name: str) -> dict[str, Any]:
     found: Any = letter.content.get(name)
     return cast("dict[str, Any]", found) if isinstance(found, dict) else {}
 
 
 def _print_json(document: object) -> None:
-    sys.stdout.write(orjson.dumps(document, _plain, orjson.OPT_INDENT_2).decode() + "\n")
+    sys.stdout.write(orjson.dumps(document, _to_json, orjson.OPT_INDENT_2).decode() + "\n")
 
 
 # -- show
@@ -170,7 +178,7 @@ def _print_json(document: object) -> None:
 def _show(given: argparse.Namespace) -> int:
     found = [
         (process, letter)
-        for account in survey(_root(given))
+        for account in inspect_spool(_root(given))
         for process in account.processes
         for letter in process.letters
         if letter.id.startswith(given.letter)
@@ -180,34 +188,34 @@ def _show(given: argparse.Namespace) -> int:
         raise ConfigurationError(f"{known} an id that begins with {given.letter!r}: see `list`")
     process, letter = found[0]
     if given.json:
-        _print_json({**_plain_letter(letter), "process": process.name})
+        _print_json({**_dead_letter_to_json(letter), "process": process.name})
         return 0
     record, refusal = _member(letter, "record"), _member(letter, "refusal")
-    _say(f"dead letter {letter.id} of process {process.name}")
-    _say(f"since:     {letter.content.get('time')}")
-    _say(f"operation: {record.get('operation')}")
-    _say(f"run:       {record.get('run_id')}")
-    _say(f"id:        {record.get('id')}")
-    _say(f"refusal:   {describe(refusal)}")
+    _print(f"dead letter {letter.id} of process {process.name}")
+    _print(f"since:     {letter.content.get('time')}")
+    _print(f"operation: {record.get('operation')}")
+    _print(f"run:       {record.get('run_id')}")
+    _print(f"id:        {record.get('id')}")
+    _print(f"refusal:   {describe(refusal)}")
     for errors in [refusal["errors"]] if "errors" in refusal else []:
-        _say(f"errors:    {json.dumps(errors, ensure_ascii=False)}")
-    _say(json.dumps(_body(letter), indent=2, ensure_ascii=False))
+        _print(f"errors:    {json.dumps(errors, ensure_ascii=False)}")
+    _print(json.dumps(_body(letter), indent=2, ensure_ascii=False))
     return 0
 
 
-def _plain_letter(letter: Letter) -> dict[str, Any]:
+def _dead_letter_to_json(letter: DeadLetter) -> dict[str, Any]:
     return {"letter": letter.id, **letter.content}
 
 
-def _body(letter: Letter) -> Any:
-    """What would have been sent, as recorded; its text if it is not JSON."""
+def _body(letter: DeadLetter) -> Any:
+    """Return the body as it would be sent, or its text if it is not JSON."""
     record = letter.record
     if record is None:
         return _member(letter, "record").get("body")
     first = '"timestamp":' if record.operation is Operation.FINISH_SPAN else ""
     text = record.body.decode()
     try:
-        # Not orjson: numbers beyond 64 bits are to be shown as they are.
+        # Not orjson, which cannot show numbers beyond 64 bits.
         return json.loads(f"{{{first}{text}}}")
     except ValueError:
         return text
@@ -221,22 +229,24 @@ def _retry(given: argparse.Namespace) -> int:
         raise ConfigurationError("name dead letters or runs (see `list`), or say --all")
     named = {"agent_id": given.agent_id, "environment_id": given.environment_id}
     changes = {name: value for name, value in named.items() if value}
-    put_back: list[Letter] = []
+    put_back: list[DeadLetter] = []
     left, failed = 0, False
-    for account in survey(_root(given)):
-        for path in [p for each in account.processes for p in each.files if p.suffix == LETTERS]:
+    for account in inspect_spool(_root(given)):
+        for path in [
+            p for each in account.processes for p in each.files if p.suffix == DEAD_LETTERS
+        ]:
             try:
-                done = retry(path, None if given.all else given.ids, changes)
+                result = retry(path, None if given.all else given.ids, changes)
             except OSError as error:
                 sys.stderr.write(f"prefactor-spool: {path}: {error}\n")
                 failed = True
                 continue
-            put_back += done.put_back
-            left += done.left
+            put_back += result.put_back
+            left += result.left
     if given.json:
         _print_json({"put_back": put_back, "left": left})
     else:
-        _say(
+        _print(
             f"{_count(put_back, 'dead letter')} put back, {left} left; the next process that "
             "records delivers them, or `prefactor-spool flush`"
         )
@@ -247,27 +257,31 @@ def _retry(given: argparse.Namespace) -> int:
 
 
 def _flush(given: argparse.Namespace) -> int:
-    # The HTTP client is loaded for this command alone.
+    # Only this command loads the HTTP client.
     require_client()
     from prefactor_recorder.cli.flush import flush  # noqa: PLC0415
 
-    done = flush(_root(given), given.timeout)
-    _say(f"{done.delivered} delivered, {done.buried} put aside as dead letters, {done.left} left")
-    return 1 if done.left else 0
+    result = flush(_root(given), given.timeout)
+    _print(
+        f"{result.delivered} delivered, {result.dead_lettered} dead-lettered, {result.left} left"
+    )
+    return 1 if result.left else 0
 
 
 # -- rm
 
 
 def _rm(given: argparse.Namespace) -> int:
-    scope = Scope.ALL if given.all else Scope.LETTERS if given.dead_letters else Scope.LEFTOVERS
+    scope = (
+        Scope.ALL if given.all else Scope.DEAD_LETTERS if given.dead_letters else Scope.LEFTOVERS
+    )
     status = 0
-    for account in survey(_root(given)):
+    for account in inspect_spool(_root(given)):
         for process in account.processes:
             if process.alive:
-                _say(f"{process.name}: left alone, process {process.pid} or its heir is alive")
+                _print(f"{process.name}: left alone, process {process.pid} or its heir is alive")
                 status = 1 if given.all else status
-            elif files := doomed(process, scope):
+            elif files := files_to_delete(process, scope):
                 status |= _rm_process(process, files, scope, given)
         if given.yes and scope is Scope.ALL:
             remove_directory(account)
@@ -283,22 +297,22 @@ def _rm_process(
     if scope is not Scope.LEFTOVERS:
         what += f", {_count(process.letters, 'dead letter')}"
     if not given.yes:
-        _say(f"{what} would be deleted; say --yes to do it")
+        _print(f"{what} would be deleted; say --yes to do it")
         return 1
     try:
         removed = remove(process, scope)
     except OSError as error:
-        _say(f"{process.name}: left alone, {error}")
+        _print(f"{process.name}: left alone, {error}")
         return 1
     if not removed:
-        _say(f"{process.name}: left alone, somebody has just taken it over")
+        _print(f"{process.name}: left alone, somebody has just taken it over")
         return 1
-    _say(f"{what} deleted")
+    _print(f"{what} deleted")
     return 0
 
 
-def _say(text: str) -> None:
-    """Print a text; what could steer a terminal is shown as it is written in JSON."""
+def _print(text: str) -> None:
+    """Print a text, escaping control characters as in JSON to protect the terminal."""
     shown = (c if c.isprintable() or c == "\n" else f"\\u{ord(c):04x}" for c in text)
     sys.stdout.write("".join(shown) + "\n")
 

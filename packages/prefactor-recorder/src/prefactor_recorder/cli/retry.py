@@ -1,4 +1,4 @@
-"""Putting dead letters back, to be delivered as if they had just been recorded."""
+"""Requeueing dead letters, to be delivered as if they had just been recorded."""
 
 from __future__ import annotations
 
@@ -8,47 +8,47 @@ import orjson
 
 from prefactor_recorder.delivery.repair import lost_records
 from prefactor_recorder.encoding.record import START_LENGTH, Operation, Record, encode
-from prefactor_recorder.journal.spool.dead_letters import take_letters
-from prefactor_recorder.journal.spool.process_lock import claim_new
+from prefactor_recorder.journal.spool.dead_letters import take_dead_letters
+from prefactor_recorder.journal.spool.process_lock import lock_new_process
 from prefactor_recorder.journal.spool.segment import SEGMENT, create_segment
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
     from pathlib import Path
 
-    from prefactor_recorder.journal.spool.dead_letters import Letter
+    from prefactor_recorder.journal.spool.dead_letters import DeadLetter
 
-_BEGINS_RUN = frozenset({Operation.REGISTER, Operation.START})
+_RUN_STARTS = frozenset({Operation.REGISTER, Operation.START})
 
 
-class Retried(NamedTuple):
-    """What became of the letters of one file."""
+class RetryResult(NamedTuple):
+    """The result of requeueing the letters of one file."""
 
-    put_back: list[Letter]
-    """Those that wait for delivery again."""
+    put_back: list[DeadLetter]
+    """The letters that were requeued."""
     left: int
-    """How many are still dead letters."""
+    """The number of letters left in the file."""
 
 
 def retry(
     path: Path, wanted: Collection[str] | None, changes: Mapping[str, str] | None = None
-) -> Retried:
-    """Put letters back into a segment of their own, which the next delivery takes over.
+) -> RetryResult:
+    """Requeue letters in a new segment, which the next delivery adopts.
 
-    The process that they belong to may be alive, and may add others meanwhile.
+    Their process may be alive and may add letters meanwhile.
 
     Args:
         path: The file of dead letters.
         wanted: Ids of letters and of runs; None for all.
-        changes: Members that the registrations among them are to have instead of their own.
+        changes: Members to replace in the registrations among them.
 
     Raises:
-        OSError: They cannot be put back; nothing is lost.
+        OSError: They cannot be requeued; nothing is lost.
     """
-    found: list[Letter] = []
+    found: list[DeadLetter] = []
     left = 0
 
-    def put_back(letters: list[Letter]) -> set[str]:
+    def put_back(letters: list[DeadLetter]) -> set[str]:
         nonlocal left
         usable = [letter for letter in letters if letter.record is not None]
         found.extend(usable if wanted is None else with_dependencies(usable, wanted))
@@ -57,14 +57,14 @@ def retry(
             _write(path.parent, in_order(found, register_lost=bool(changes)), changes or {})
         return {letter.id for letter in found}
 
-    take_letters(path, put_back)
-    return Retried(found, left)
+    take_dead_letters(path, put_back)
+    return RetryResult(found, left)
 
 
-def with_dependencies(letters: Iterable[Letter], wanted: Collection[str]) -> list[Letter]:
-    """The letters that are wanted, with those of the same run that they cannot do without.
+def with_dependencies(letters: Iterable[DeadLetter], wanted: Collection[str]) -> list[DeadLetter]:
+    """Return the wanted letters and the letters they depend on.
 
-    A record needs the registration and the start of its run, and the end of a span its beginning.
+    A record depends on the registration and start of its run, and a span's finish on its create.
     """
     records = [(letter, letter.record) for letter in letters]
     chosen = [
@@ -80,19 +80,19 @@ def with_dependencies(letters: Iterable[Letter], wanted: Collection[str]) -> lis
         if record is not None
         and (
             record in chosen
-            or (record.operation in _BEGINS_RUN and record.run_id in runs)
+            or (record.operation in _RUN_STARTS and record.run_id in runs)
             or (record.operation is Operation.CREATE_SPAN and (record.run_id, record.id) in ids)
         )
     ]
 
 
-def in_order(letters: Iterable[Letter], *, register_lost: bool = False) -> list[Record]:
-    """The records of letters as they were recorded: what begins a run first, then as they lie.
+def in_order(letters: Iterable[DeadLetter], *, register_lost: bool = False) -> list[Record]:
+    """Return the records of letters in order: registrations and starts first, run finishes last.
 
     Args:
         letters: The letters.
-        register_lost: Whether runs without a registration among them get one: its record was
-            damaged, and now somebody says which agent they belong to.
+        register_lost: Whether to rebuild missing registrations, which were damaged. The caller
+            supplies the agent.
     """
     records = [record for letter in letters if (record := letter.record)]
     if register_lost:
@@ -107,9 +107,9 @@ _RANKS = {Operation.REGISTER: 0, Operation.START: 1, Operation.FINISH: 3}
 
 
 def _write(directory: Path, records: list[Record], changes: Mapping[str, str]) -> None:
-    claim = claim_new(directory)
+    process_lock = lock_new_process(directory)
     try:
-        segment = create_segment(directory / f"{claim.process}-1{SEGMENT}")
+        segment = create_segment(directory / f"{process_lock.process}-1{SEGMENT}")
         try:
             for record in records:
                 run, identifier = record.run_id.encode(), record.id.encode()
@@ -119,18 +119,18 @@ def _write(directory: Path, records: list[Record], changes: Mapping[str, str]) -
             segment.discard()
             raise
     except BaseException:
-        claim.remove()
+        process_lock.remove()
         raise
-    segment.shut()
-    # Free for the next delivery to take over, here or in a process that is alive.
-    claim.drop()
+    segment.close()
+    # Unlocked, so that the next delivery in any process can adopt it.
+    process_lock.release()
 
 
 def _changed(record: Record, changes: Mapping[str, str]) -> bytes:
-    """The body of a record, with other members in what is said of its run."""
-    if record.operation not in _BEGINS_RUN or not changes:
+    """Return the body of a record with the run's members replaced."""
+    if record.operation not in _RUN_STARTS or not changes:
         return record.body
-    # A start says it again behind its timestamp, in case that the registration is lost.
+    # A start repeats the registration after its timestamp, in case the registration is lost.
     length = START_LENGTH if record.operation is Operation.START else 0
     timestamp, said = record.body[:length], record.body[length:].lstrip(b",")
     try:

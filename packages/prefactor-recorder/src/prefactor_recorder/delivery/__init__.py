@@ -1,11 +1,13 @@
-"""Delivery: takes records from the journal to the server, in a thread of its own.
+"""Delivery: sends the journal's records to the server from a background thread.
 
-worker     the thread, and the doors to it: wake, flush, close
-engine     its loop: journal → planner → sender → journal
-planner    which items leave next, and what becomes of them (pure), over `lanes` and `items`
-verdicts   what an answer means (pure)
-pace       when the next request may leave, and how large it may be (pure)
-sender     the HTTP client
+thread      the thread and its entry points: wake, flush, close
+loop        the event loop: journal → planner → client → journal
+planner     which items to send next and what to do with them afterwards (pure)
+run_queue   items, the queue of each run, and batches
+outcomes    what a response means (pure)
+responses   acts on each response
+throttle    when the next request may be sent (pure)
+client      the HTTP client
 """
 
 from prefactor_recorder.delivery.settings import DeliverySettings, Listener

@@ -1,7 +1,7 @@
-"""Records as items of a bulk request: bytes put together, nothing parsed and nothing copied twice.
+"""Encodes records as items of a bulk request by joining bytes, without parsing them.
 
-A span whose beginning and end are both still here leaves as one item: its create, with the end's
-status and result, and the time of the end as `finished_at`. The server holds the same then.
+A span whose create and finish are both still queued is sent as one item: the create, with the
+finish's status and result, and its time as `finished_at`. The server ends up with the same span.
 """
 
 from __future__ import annotations
@@ -22,53 +22,53 @@ _FINISH = Operation.FINISH_SPAN
 _REGISTER = Operation.REGISTER
 _START = Operation.START
 
-OVERHEAD = 256
-"""Bytes at most of what an item is besides the bodies of its records: names, id and key."""
-ODD_OVERHEAD = 1024
-"""The same when the id has to be escaped."""
+ITEM_OVERHEAD = 256
+"""Upper bound, in bytes, on an item without its records' bodies: member names, id and key."""
+ESCAPED_ID_OVERHEAD = 1024
+"""The same bound for an id that may need escaping."""
 
 
 def item_size(record: Record) -> int:
-    """Bytes of a record's item at most, with what separates it from the next."""
-    return len(record.body) + (OVERHEAD if record.id.isalnum() else ODD_OVERHEAD)
+    """Return an upper bound on the size of a record's item in bytes, separator included."""
+    return len(record.body) + (ITEM_OVERHEAD if record.id.isalnum() else ESCAPED_ID_OVERHEAD)
 
 
 def encode_item(key: str, record: Record, finish: Record | None) -> bytes:
-    """A record as an item; with the record of its end if it is a create that has ended.
+    """Encode a record as an item, merging a span's finish into its create if given.
 
-    One formatting for each kind: a payload is copied once here.
+    Each kind is formatted in a single step, so that a payload is copied only once.
     """
-    operation, quoted = record.operation, orjson.dumps(key)
+    operation, json_key = record.operation, orjson.dumps(key)
     if operation is _CREATE:
         if finish is None:
             return b'{"_type":"agent_spans/create","idempotency_key":%b,%b,"status":"active"}' % (
-                quoted,
+                json_key,
                 record.body,
             )
-        # The body of a finish begins with its time.
+        # The body of a finish starts with its timestamp.
         return b'{"_type":"agent_spans/create","idempotency_key":%b,%b,"finished_at":%b}' % (
-            quoted,
+            json_key,
             record.body,
             finish.body,
         )
     if operation is _FINISH:
         return (
             b'{"_type":"agent_spans/finish","idempotency_key":%b,"agent_span_id":%b,'
-            b'"timestamp":%b}' % (quoted, orjson.dumps(record.id), record.body)
+            b'"timestamp":%b}' % (json_key, orjson.dumps(record.id), record.body)
         )
     if operation is _REGISTER:
         return b'{"_type":"agent_instances/register","idempotency_key":%b,%b}' % (
-            quoted,
+            json_key,
             record.body,
         )
     return b'{"_type":"%b","idempotency_key":%b,"agent_instance_id":%b,%b}' % (
         operation.type.encode(),
-        quoted,
+        json_key,
         orjson.dumps(record.run_id),
         record.body[:START_LENGTH] if operation is _START else record.body,
     )
 
 
 def encode_bulk(items: Iterable[bytes]) -> bytes:
-    """The body of a bulk request."""
+    """Return the body of a bulk request."""
     return b'{"items":[%b]}' % b",".join(items)

@@ -1,6 +1,6 @@
-"""The one place that talks: a bulk request out, its outputs in, and every failure in our words.
+"""The API client of delivery: sends requests and translates every error into a `Failure`.
 
-Imported by the delivery thread and never at start: this is what loads the HTTP client.
+Only the delivery thread imports this module, and never at startup: it loads the HTTP client.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from prefactor_http import (
 from prefactor_http import __version__ as client_version
 from prefactor_http.exceptions import LOST_CONNECTION
 from prefactor_recorder._version import __version__
-from prefactor_recorder.delivery.dns import InPlaceResolver
+from prefactor_recorder.delivery.dns import BlockingResolver
 from prefactor_recorder.delivery.outcomes import Failure
 
 if TYPE_CHECKING:
@@ -34,13 +34,13 @@ if TYPE_CHECKING:
 
 BULK = "/api/v1/bulk"
 RUN = "/api/v1/agent_instance/"
-WORTH_COMPRESSING = 1024
-"""Bytes of a body from which on it is compressed, if the server takes that."""
+COMPRESSION_THRESHOLD = 1024
+"""Bytes from which a body is compressed, if the server accepts gzip."""
 _GZIP = 16 + zlib.MAX_WBITS
 _UNSUPPORTED_MEDIA_TYPE = 415
 
 
-class Lost(Exception):
+class RequestFailed(Exception):
     """A request failed as a whole."""
 
     def __init__(self, failure: Failure) -> None:
@@ -48,11 +48,11 @@ class Lost(Exception):
         self.failure = failure
 
 
-class Sender:
-    """Talks to the API with a client of its own, which retries nothing: delivery does that.
+class ApiClient:
+    """Sends delivery's requests. The client itself never retries, because delivery does.
 
     Raises:
-        ValueError: The address or the token cannot be used at all.
+        ValueError: The URL or the token is invalid.
     """
 
     def __init__(self, settings: DeliverySettings, stats: DeliveryStats) -> None:
@@ -68,25 +68,25 @@ class Sender:
             f"prefactor-recorder@{__version__} prefactor-http@{client_version}",
             ssl=settings.ssl,
             proxy=settings.proxy,
-            resolver=InPlaceResolver(),
+            resolver=BlockingResolver(),
         )
         self._stats = stats
-        self._takes_gzip = False
+        self._accepts_gzip = False
 
-    async def bulk(self, body: bytes) -> dict[str, Any]:
-        """Send a bulk request; the outputs by key.
+    async def post_bulk(self, body: bytes) -> dict[str, Any]:
+        """Send a bulk request and return its outputs by idempotency key.
 
         Raises:
-            Lost: It failed as a whole.
+            RequestFailed: The request failed as a whole.
         """
         reply = await self._post(body)
         return _outputs(reply)
 
-    async def run(self, run_id: str) -> dict[str, Any] | None:
-        """What the server has about a run; None if it does not have it.
+    async def get_run(self, run_id: str) -> dict[str, Any] | None:
+        """Return the details of a run, or None if the server does not know it.
 
         Raises:
-            Lost: It did not say.
+            RequestFailed: The server gave no usable response.
         """
         self._stats.requests += 1
         try:
@@ -94,7 +94,7 @@ class Sender:
         except PrefactorNotFoundError:
             return None
         except PrefactorHttpError as error:
-            raise Lost(_failure(error)) from error
+            raise RequestFailed(_failure(error)) from error
         details = reply.get("details")
         return cast("dict[str, Any]", details) if isinstance(details, dict) else {}
 
@@ -103,8 +103,8 @@ class Sender:
         await self._client.close()
 
     async def _post(self, body: bytes) -> RawResponse:
-        compressed = self._takes_gzip and len(body) >= WORTH_COMPRESSING
-        content = _gzipped(body) if compressed else body
+        compressed = self._accepts_gzip and len(body) >= COMPRESSION_THRESHOLD
+        content = _gzip(body) if compressed else body
         self._stats.requests += 1
         self._stats.bytes_sent += len(content)
         try:
@@ -113,16 +113,16 @@ class Sender:
             )
         except PrefactorHttpError as error:
             if compressed and getattr(error, "status_code", None) == _UNSUPPORTED_MEDIA_TYPE:
-                # Somebody in between has changed its mind.
-                self._takes_gzip = False
+                # A proxy on the way no longer accepts gzip.
+                self._accepts_gzip = False
                 return await self._post(body)
-            raise Lost(_failure(error)) from error
-        self._takes_gzip = "gzip" in reply.headers.get("Accept-Encoding", "").lower()
+            raise RequestFailed(_failure(error)) from error
+        self._accepts_gzip = "gzip" in reply.headers.get("Accept-Encoding", "").lower()
         return reply
 
 
-def _gzipped(body: bytes) -> bytes:
-    # Level 1: the next levels take twice the time for a tenth less.
+def _gzip(body: bytes) -> bytes:
+    # Level 1: higher levels take twice as long to save a tenth.
     packer = zlib.compressobj(1, zlib.DEFLATED, _GZIP)
     return packer.compress(body) + packer.flush()
 
@@ -135,15 +135,15 @@ def _outputs(reply: RawResponse) -> dict[str, Any]:
         outputs = None
     if not isinstance(outputs, dict):
         message = f"status {reply.status} without the outputs of a bulk request"
-        raise Lost(Failure(message, status=reply.status))
+        raise RequestFailed(Failure(message, status=reply.status))
     return cast("dict[str, Any]", outputs)
 
 
 def _failure(error: PrefactorHttpError) -> Failure:
-    """What is told of an error: never its text where that may quote a body."""
+    """Convert an error. Its own text is left out wherever it could quote a body."""
     match error:
         case PrefactorApiError():
-            # Codes of the API are words; `unknown` also stands for a body that said nothing.
+            # `unknown` is also what the client reports for a body without a code.
             code = None if error.code == "unknown" else error.code
             message = f"status {error.status_code}: {error.message}"
             return Failure(
@@ -155,13 +155,13 @@ def _failure(error: PrefactorHttpError) -> Failure:
                 limit_of=error.limit_of,
             )
         case PrefactorResponseContractError():
-            message = f"status {error.status_code} without an answer of the API"
+            message = f"status {error.status_code} without an API response"
             return Failure(message, error.status_code, None, error.retry_after)
         case PrefactorNetworkError():
             sent = error.may_have_been_processed
             dropped = sent and isinstance(error, LOST_CONNECTION)
             return Failure(error.message, sent=sent, dropped=dropped)
         case PrefactorRequestError():
-            return Failure(error.message, sent=False, hopeless=True)
+            return Failure(error.message, sent=False, unsendable=True)
         case _:
             return Failure(error.message)

@@ -1,8 +1,8 @@
-"""Host names looked up in place, by the thread that needs them.
+"""A DNS resolver that blocks the calling thread.
 
-asyncio looks them up in an executor, and at the exit of the interpreter no executor takes work:
-what is left could not be delivered then. The loop that waits here is the recorder's own, so that
-blocking it keeps nobody else waiting.
+asyncio resolves names in an executor, but executors accept no work while the interpreter exits,
+so the last records could not be delivered. Blocking is harmless here, because the event loop
+belongs to the recorder alone.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from aiohttp.abc import ResolveResult
 
 
-class InPlaceResolver(AbstractResolver):
-    """Asks `socket.getaddrinfo`, and waits for it."""
+class BlockingResolver(AbstractResolver):
+    """Resolves with a blocking call of `socket.getaddrinfo`."""
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
-        """The addresses of a host; `OSError` when there are none."""
+        """Return the addresses of a host. Raises `OSError` if there are none."""
         found = socket.getaddrinfo(
             host, port, family=family, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG
         )
@@ -39,4 +39,4 @@ class InPlaceResolver(AbstractResolver):
         ]
 
     async def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing; there is nothing to close."""

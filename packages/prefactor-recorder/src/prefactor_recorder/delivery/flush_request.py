@@ -1,4 +1,4 @@
-"""A flush that somebody waits for."""
+"""A pending flush."""
 
 from __future__ import annotations
 
@@ -8,21 +8,22 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-class Ticket:
-    """Everything that was recorded before it was handed in is to be delivered at once."""
+class FlushRequest:
+    """Asks for everything recorded before it to be delivered immediately."""
 
     __slots__ = ("_finished", "until")
 
     def __init__(self, finished: Callable[[], object]) -> None:
-        """Prepare a ticket.
+        """Create a request that has not been submitted.
 
         Args:
-            finished: Called once, by the delivery thread, when nothing more can be done.
+            finished: Called once, by the delivery thread, when the flush is complete or cannot
+                make progress.
         """
         self._finished = finished
         self.until: int | None = None
-        """Up to where the planner has to be rid of entries; None until the loop has seen it."""
+        """Settle all entries up to this value of `Planner.added`; None until the loop reads it."""
 
     def finish(self) -> None:
-        """Let those go who wait."""
+        """Wake whoever is waiting."""
         self._finished()

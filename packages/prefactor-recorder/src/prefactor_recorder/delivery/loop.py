@@ -1,7 +1,7 @@
-"""The loop of the delivery thread: reads the journal, has requests sent, sleeps until it matters.
+"""The event loop of the delivery thread.
 
-Everything that decides is elsewhere and pure; this moves entries from the journal to the planner,
-starts requests when the pace allows, and finishes the flushes that somebody waits for.
+Moves entries from the journal to the planner, starts requests when the throttle allows, and
+completes flushes. All decisions are made by pure code elsewhere.
 """
 
 from __future__ import annotations
@@ -12,121 +12,123 @@ import math
 from typing import TYPE_CHECKING, Any, Protocol
 
 from prefactor_recorder.delivery.batch_size import BatchLimits
-from prefactor_recorder.delivery.client import Sender
-from prefactor_recorder.delivery.polling import Polls
-from prefactor_recorder.delivery.responses import Exchange
-from prefactor_recorder.delivery.throttle import Pace
+from prefactor_recorder.delivery.client import ApiClient
+from prefactor_recorder.delivery.polling import PollSchedule
+from prefactor_recorder.delivery.responses import ResponseHandler
+from prefactor_recorder.delivery.throttle import Throttle
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
-    from prefactor_recorder.delivery.flush_request import Ticket
-    from prefactor_recorder.delivery.parts import Parts
+    from prefactor_recorder.delivery.flush_request import FlushRequest
+    from prefactor_recorder.delivery.parts import DeliveryContext
 
-SLICE = 2**16
-"""Bytes that are read from the journal before other threads and the sockets get their turn."""
-UPKEEP = 1.0
-"""Seconds between two visits to the journal while there is something to do."""
+READ_BYTES = 2**16
+"""Bytes to read from the journal before yielding to other threads and the sockets."""
+MAINTAIN_INTERVAL = 1.0
+"""Seconds between two calls of `Journal.maintain` while there is something to do."""
 
 
 class Host(Protocol):
-    """What the loop shares with the threads that record."""
+    """State that the loop shares with the recording threads."""
 
     idle: bool
     """Whether the next record has to wake the loop."""
     closing: bool
-    """Whether this is the end: what fails now is left for the next process."""
+    """Whether the program is exiting: what fails now is left to the next process."""
     stopping: bool
-    """Whether the loop has to end, whatever is under way."""
-    tickets: list[Ticket]
-    """Flushes that have not been finished."""
+    """Whether the loop must end, even with requests in flight."""
+    flush_requests: list[FlushRequest]
+    """Pending flushes."""
 
 
 class Engine:
-    """One life of the loop. It ends when it is told to, or by an exception, which is a bug."""
+    """One run of the loop. It ends when told to; any exception that ends it is a bug."""
 
-    def __init__(self, host: Host, parts: Parts) -> None:
-        """Prepare; `run` begins."""
-        settings = parts.settings
+    def __init__(self, host: Host, context: DeliveryContext) -> None:
+        """Create a loop; `run` starts it."""
+        settings = context.settings
         self._host = host
-        self._parts = parts
-        self._journal = parts.journal
-        self._planner = parts.planner
-        self._pace = Pace(
+        self._context = context
+        self._journal = context.journal
+        self._planner = context.planner
+        self._throttle = Throttle(
             interval=settings.interval,
             probe_interval=settings.probe_interval,
             in_flight=settings.requests_in_flight,
         )
         self._allowance = BatchLimits(settings.batch_items, settings.batch_bytes)
-        self._polls = Polls(settings.poll_interval)
+        self._polling = PollSchedule(settings.poll_interval)
         self._wake = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._crash: BaseException | None = None
         self._tasks: set[asyncio.Task[None]] = set()
-        self._upkeep_at = -math.inf
+        self._maintain_at = -math.inf
 
     def wake(self) -> None:
-        """Have the loop look again; from any thread."""
+        """Wake the loop. May be called from any thread."""
         loop = self._loop
         if loop is not None:
-            # Closed meanwhile? Then whoever starts it again looks by itself.
+            # If the loop has just closed, the next one reads the journal anyway.
             with contextlib.suppress(RuntimeError):
                 loop.call_soon_threadsafe(self._wake.set)
 
     async def run(self) -> None:
         """Deliver until told to stop."""
         self._loop = asyncio.get_running_loop()
-        sender = Sender(self._parts.settings, self._parts.stats)
-        exchange = Exchange(self._parts, sender, self._pace, self._allowance, self._polls)
+        client = ApiClient(self._context.settings, self._context.stats)
+        handler = ResponseHandler(
+            self._context, client, self._throttle, self._allowance, self._polling
+        )
         try:
             self._adopt()
             while not self._host.stopping:
                 self._wake.clear()
-                await self._turn(exchange)
+                await self._step(handler)
         finally:
             self._loop = None
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
-            await sender.close()
+            await client.close()
 
-    async def _turn(self, exchange: Exchange) -> None:
-        """Do what can be done now, then sleep."""
+    async def _step(self, handler: ResponseHandler) -> None:
+        """Do everything that is due, then sleep."""
         if self._crash is not None:
             raise self._crash
-        self._accept_tickets()
-        await self._read(exchange)
-        self._launch(exchange)
-        self._look_after_journal()
-        self._poll(exchange)
-        self._finish_tickets()
-        await self._sleep(exchange)
+        self._accept_flushes()
+        await self._read(handler)
+        self._send(handler)
+        self._maintain_journal()
+        self._poll(handler)
+        self._finish_flushes()
+        await self._sleep(handler)
 
-    async def _read(self, exchange: Exchange) -> None:
-        """Read until a request can be filled, in slices."""
-        while self._planner.room > 0 and not exchange.is_full and self._journal.unread:
-            entries = self._journal.read(min(SLICE, self._planner.room))
+    async def _read(self, handler: ResponseHandler) -> None:
+        """Read from the journal, in slices, until a request can be filled."""
+        while self._planner.room > 0 and not handler.is_full and self._journal.unread:
+            entries = self._journal.read(min(READ_BYTES, self._planner.room))
             if not entries:
                 return
-            exchange.settle(self._planner.add(entries))
+            handler.commit(self._planner.add(entries))
             await asyncio.sleep(0)
 
-    def _launch(self, exchange: Exchange) -> None:
-        """Send what may be sent."""
+    def _send(self, handler: ResponseHandler) -> None:
+        """Start the requests that the throttle allows now."""
         now = _now()
         self._planner.release(now)
-        while self._may_send_at(exchange) <= now:
+        while self._may_send_at(handler) <= now:
             batch = self._planner.next_batch(now, self._allowance.items, self._allowance.bytes)
             if batch is None:
                 return
-            self._pace.sent(now)
-            self._start(exchange.deliver(batch))
+            self._throttle.sent(now)
+            self._start(handler.deliver(batch))
 
-    def _may_send_at(self, exchange: Exchange) -> float:
-        return self._pace.next_at(
-            full=exchange.is_full,
-            hurried=bool(self._host.tickets),
-            in_flight=exchange.in_flight,
+    def _may_send_at(self, handler: ResponseHandler) -> float:
+        return self._throttle.next_at(
+            full=handler.is_full,
+            flushing=bool(self._host.flush_requests),
+            in_flight=handler.in_flight,
         )
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
@@ -142,14 +144,14 @@ class Engine:
 
     # --- Sleep ----------------------------------------------------------------------------------
 
-    async def _sleep(self, exchange: Exchange) -> None:
-        """Sleep until something is due, or until somebody wakes the loop."""
-        due = min(self._upkeep_at, self._polls.next_at, self._planner.next_release)
+    async def _sleep(self, handler: ResponseHandler) -> None:
+        """Sleep until something is due or the loop is woken."""
+        due = min(self._maintain_at, self._polling.next_at, self._planner.next_release)
         if self._planner.ready_items:
-            # Whatever is recorded meanwhile leaves with these.
-            due = min(due, self._may_send_at(exchange))
+            # Records that arrive meanwhile join the same request.
+            due = min(due, self._may_send_at(handler))
         else:
-            # In this order: whoever appends after the look at the journal sees the flag.
+            # Set the flag first, so that an append after the check below wakes the loop.
             self._host.idle = True
             if self._host.stopping or (self._journal.unread and self._planner.room > 0):
                 due = -math.inf
@@ -168,66 +170,66 @@ class Engine:
 
     # --- The journal, flushes, polls ------------------------------------------------------------
 
-    def _look_after_journal(self) -> None:
-        """About once a second while there is something to do and once after it, else rarely."""
+    def _maintain_journal(self) -> None:
+        """Maintain the journal about once a second while busy and once after, else rarely."""
         now = _now()
         busy = self._planner.held_bytes > 0 or self._journal.unread > 0
-        if now >= self._upkeep_at:
+        if now >= self._maintain_at:
             if self._journal.maintain():
-                self._pace.recover()
-            self._upkeep_at = now + self._parts.settings.adopt_interval
+                self._throttle.recover()
+            self._maintain_at = now + self._context.settings.adopt_interval
         if busy:
-            self._upkeep_at = min(self._upkeep_at, now + UPKEEP)
+            self._maintain_at = min(self._maintain_at, now + MAINTAIN_INTERVAL)
 
     def _adopt(self) -> None:
-        """Take over what dead processes left, and do not send it all at once."""
+        """Take over records of dead processes, and send them at the slower rate of a recovery."""
         if self._journal.adopt():
-            self._pace.recover()
+            self._throttle.recover()
 
-    def _accept_tickets(self) -> None:
-        fresh = [ticket for ticket in self._host.tickets if ticket.until is None]
+    def _accept_flushes(self) -> None:
+        fresh = [request for request in self._host.flush_requests if request.until is None]
         if fresh:
             self._adopt()
-            self._pace.hurry()
-            self._planner.forgive(everyone=True)
-        for ticket in fresh:
-            ticket.until = self._planner.added + self._journal.unread
+            self._throttle.probe_now()
+            self._planner.unblock(all_queues=True)
+        for request in fresh:
+            request.until = self._planner.added + self._journal.unread
 
-    def _finish_tickets(self) -> None:
+    def _finish_flushes(self) -> None:
         oldest, added = self._planner.oldest, self._planner.added
-        # Bytes that were damaged count as unread until they are passed over, and never as added.
+        # Damaged bytes count as unread until they are skipped, and never as added.
         reached = math.inf if not self._journal.unread else added
         inherited = self._journal.inherited > 0
-        stuck = not self._tasks and self._is_stuck
-        for ticket in list(self._host.tickets):
-            until = ticket.until
+        stuck = not self._tasks and self._cannot_progress
+        for request in list(self._host.flush_requests):
+            until = request.until
             if until is None:
                 continue
             done = not inherited and reached >= until and (oldest is None or oldest > until)
             if stuck or done:
-                with contextlib.suppress(ValueError):  # somebody has stopped waiting
-                    self._host.tickets.remove(ticket)
-                ticket.finish()
+                with contextlib.suppress(ValueError):  # its caller has stopped waiting
+                    self._host.flush_requests.remove(request)
+                request.finish()
 
     @property
-    def _is_stuck(self) -> bool:
-        """Whether nothing more can be done for those who wait, as far as they do.
+    def _cannot_progress(self) -> bool:
+        """Whether a flush cannot make progress now (paused, or closing during an outage).
 
-        A pause (a token that is refused) ends when somebody changes something, which a flush
-        cannot wait for; an outage passes, which only the end of the program cannot wait for.
+        A pause, as for a rejected token, ends only when somebody intervenes, so no flush waits
+        for it. An outage passes by itself, so only the program's exit does not wait for it.
         """
-        if self._pace.rests(_now()):
+        if self._throttle.is_waiting_to_probe(_now()):
             return True
-        idle = self._pace.troubled or not (self._planner.ready_items or self._journal.unread)
+        idle = self._throttle.troubled or not (self._planner.ready_items or self._journal.unread)
         return self._host.closing and idle
 
-    def _poll(self, exchange: Exchange) -> None:
+    def _poll(self, handler: ResponseHandler) -> None:
         now = _now()
-        if now < self._polls.next_at or self._pace.troubled:
+        if now < self._polling.next_at or self._throttle.troubled:
             return
-        run_id = self._polls.due(self._parts.listener.open_runs(), now)
+        run_id = self._polling.due(self._context.listener.open_runs(), now)
         if run_id is not None:
-            self._start(exchange.look_after(run_id))
+            self._start(handler.poll_run(run_id))
 
 
 def _now() -> float:

@@ -1,25 +1,25 @@
-"""What an answer means for what was sent: delivered, never, later, or not for the items to say.
+"""What a response means for the items of a request. Pure.
 
-an item's output                     meaning
+output of an item                    what happens
 success                              delivered
-409 on a span's create               it is there: delivered, and its finish goes by itself
-409 on a finish or a start           it is so already: delivered
-409 on a run's register              ask for the run: there, delivered; not there, refused
-404 in a run registered elsewhere    later: whoever registers it may be behind us
-no permission                        later, and slowly: a token can be given it
-the server's own trouble             later
-a bad token                          delivery pauses
-too large                            its payloads are cut to what the server takes
-a registration that is refused       sent again without what was refused
-any other refusal                    buried
-absent                               not processed: the first failure ends a bulk request
+409 for a span's create              already exists: delivered; its finish is sent separately
+409 for a finish or a start          already done: delivered
+409 for a run's registration         the run is looked up: delivered if it exists, else rejected
+404 in a run registered elsewhere    retried: its registration may arrive later
+missing permission                   retried slowly: the token may be granted it
+server error                         retried
+bad token                            delivery pauses
+too large                            payloads are truncated to the server's limit
+rejected registration                sent again without the rejected members
+any other error                      dead-lettered
+no output                            not processed, because an earlier item failed: sent again
 
-a whole request                      meaning
-no answer, 408, 425, 5xx, 409        later
-429, 503 with Retry-After            later, when it says
-413                                  smaller; one item by itself has its payloads cut
-400, 422 in the words of the API     smaller, until one item is left to blame
-anything else                        the address or the token is wrong: delivery pauses
+response to a request                what happens
+none, 408, 409, 425, 5xx             retried
+429, 503 with Retry-After            retried when the server says
+413                                  smaller request; the payloads of a single item are truncated
+400, 422 with an API error code      smaller request, until a single item is left to blame
+anything else                        wrong URL or token: delivery pauses
 """
 
 from __future__ import annotations
@@ -35,88 +35,88 @@ if TYPE_CHECKING:
     from prefactor_recorder.delivery.run_queue import Item
 
 
-class Fate(enum.Enum):
-    """What becomes of an item."""
+class Disposition(enum.Enum):
+    """What to do with an item."""
 
     DELIVERED = enum.auto()
-    STANDS = enum.auto()
-    """The create is there; a finish that was merged into it is still to be sent."""
-    BURY = enum.auto()
+    ALREADY_EXISTS = enum.auto()
+    """The span exists; a finish merged into the create must still be sent."""
+    DEAD_LETTER = enum.auto()
     RETRY = enum.auto()
     UNKNOWN_RUN = enum.auto()
-    """The server does not know the run; final only if it was told of it before."""
+    """The server does not know the run; final only if the run was registered before."""
     FORBIDDEN = enum.auto()
-    """The token may not do this."""
-    ASK = enum.auto()
-    """Only the run itself can say."""
+    """The token lacks the permission."""
+    LOOK_UP_RUN = enum.auto()
+    """Look up the run to find out whether it was registered."""
     PAUSE = enum.auto()
-    """The token has stopped working."""
-    ABSENT = enum.auto()
+    """The token is no longer valid."""
+    NOT_PROCESSED = enum.auto()
 
 
-class Verdict(NamedTuple):
-    """What becomes of an item, and what the server said if it refused it."""
+class Outcome(NamedTuple):
+    """What to do with an item, and the server's error if it rejected the item."""
 
-    fate: Fate
+    disposition: Disposition
     refusal: dict[str, Any] | None = None
 
     @property
     def message(self) -> str:
-        """What the server said, for people."""
+        """The server's error as text."""
         return describe(self.refusal or {})
 
 
-DELIVERED: Final = Verdict(Fate.DELIVERED)
-ABSENT: Final = Verdict(Fate.ABSENT)
+DELIVERED: Final = Outcome(Disposition.DELIVERED)
+NOT_PROCESSED: Final = Outcome(Disposition.NOT_PROCESSED)
 
-_FATES: Final = {
-    "bad_authtoken": Fate.PAUSE,
-    "not_authenticated": Fate.PAUSE,
-    "not_permitted": Fate.FORBIDDEN,
-    "not_found": Fate.UNKNOWN_RUN,
-    "bad_request": Fate.BURY,
-    "invalid_value": Fate.BURY,
-    "not_implemented": Fate.BURY,
-    "required_value": Fate.BURY,
-    "unexpected_ref_type": Fate.BURY,
-    "validation_errors": Fate.BURY,
+_DISPOSITIONS: Final = {
+    "bad_authtoken": Disposition.PAUSE,
+    "not_authenticated": Disposition.PAUSE,
+    "not_permitted": Disposition.FORBIDDEN,
+    "not_found": Disposition.UNKNOWN_RUN,
+    "bad_request": Disposition.DEAD_LETTER,
+    "invalid_value": Disposition.DEAD_LETTER,
+    "not_implemented": Disposition.DEAD_LETTER,
+    "required_value": Disposition.DEAD_LETTER,
+    "unexpected_ref_type": Disposition.DEAD_LETTER,
+    "validation_errors": Disposition.DEAD_LETTER,
 }
-"""By code. The server's own trouble, and the codes of servers to come, are tried again."""
-_TOLD = ("code", "message", "errors", "limit", "limit_of")
+"""By error code. Server errors and unknown codes are retried."""
+_REFUSAL_MEMBERS = ("code", "message", "errors", "limit", "limit_of")
 _CONFLICTS = frozenset({"invalid_action", "idempotency_key_already_used"})
 
 
-def judge_item(item: Item, output: Mapping[str, Any] | None) -> Verdict:
-    """What the output of an item means; None is the output of an item that has none."""
+def item_outcome(item: Item, output: Mapping[str, Any] | None) -> Outcome:
+    """Return what an item's output means; None stands for a missing output."""
     if output is None:
-        return ABSENT
+        return NOT_PROCESSED
     if output.get("status") == "success":
         return DELIVERED
     code = output.get("code")
-    refusal = {name: output[name] for name in _TOLD if name in output}
+    refusal = {name: output[name] for name in _REFUSAL_MEMBERS if name in output}
     if code in _CONFLICTS:
-        return _judge_conflict(item, refusal)
-    return Verdict(_FATES.get(str(code), Fate.RETRY), refusal)
+        return _conflict_outcome(item, refusal)
+    return Outcome(_DISPOSITIONS.get(str(code), Disposition.RETRY), refusal)
 
 
-def _judge_conflict(item: Item, refusal: dict[str, Any]) -> Verdict:
+def _conflict_outcome(item: Item, refusal: dict[str, Any]) -> Outcome:
     match item.record.operation:
         case Operation.REGISTER:
-            return Verdict(Fate.ASK, refusal)
+            return Outcome(Disposition.LOOK_UP_RUN, refusal)
         case Operation.CREATE_SPAN:
-            return Verdict(Fate.STANDS, refusal)
+            return Outcome(Disposition.ALREADY_EXISTS, refusal)
         case _:
             return DELIVERED
 
 
-class Whole(enum.Enum):
-    """What becomes of a request that was refused or lost as a whole."""
+class RequestOutcome(enum.Enum):
+    """What to do with a request that failed as a whole."""
 
     RETRY = enum.auto()
     SHRINK = enum.auto()
-    """Fewer items; one by itself is to blame."""
+    """Send fewer items; a single item is to blame."""
     TOO_LARGE = enum.auto()
-    """Fewer bytes; one by itself is too large."""
+    """Send fewer bytes; a single item is too large."""
     PAUSE = enum.auto()
 
 
@@ -124,66 +124,66 @@ class Failure(NamedTuple):
     """Why a request failed as a whole."""
 
     message: str
-    """What happened, for people; never with a body or a token in it."""
+    """What happened, as text; never contains a body or a token."""
     status: int | None = None
-    """The status of the answer, if there was one."""
+    """HTTP status, if there was a response."""
     code: str | None = None
-    """The code of the answer, if it was in the words of the API."""
+    """API error code, if the response had one."""
     retry_after: float | None = None
-    """Seconds that the server asked to wait."""
+    """Seconds to wait, if the server said so."""
     sent: bool = True
-    """Whether the server may have acted on it."""
+    """Whether the server may have processed the request."""
     dropped: bool = False
-    """Whether the connection was lost before the answer was whole."""
+    """Whether the connection was lost before the response was complete."""
     limit: int | None = None
-    """How much the server takes, if there was too much of something."""
+    """The server's limit, if the request exceeded one."""
     limit_of: str | None = None
-    """Of what."""
-    hopeless: bool = False
-    """Whether it cannot be sent at all: the address or the token makes no request."""
+    """What the limit applies to."""
+    unsendable: bool = False
+    """Whether the request cannot be sent at all, because the URL or the token is invalid."""
 
     @property
     def summary(self) -> str:
-        """What happened, for a log: nothing in it is the server's own text."""
+        """What happened, without any text from the server, for the log."""
         if self.status is None:
             return self.message
         return f"status {self.status}" + (f", {self.code}" if self.code else "")
 
     @property
     def refusal(self) -> dict[str, Any]:
-        """What is written into a dead letter."""
+        """The error as written into a dead letter."""
         told = {"code": self.code or "unknown", "message": self.message, "status": self.status}
         return (
             told if self.limit is None else told | {"limit": self.limit, "limit_of": self.limit_of}
         )
 
 
-_LATER = frozenset({408, 409, 425, 429})
+_RETRYABLE = frozenset({408, 409, 425, 429})
 _TOO_LARGE = 413
 _UNREADABLE = frozenset({400, 422})
 _SERVER_ERROR = 500
 _ERROR = 400
-_NOT_HERE = 501
+_NOT_IMPLEMENTED = 501
 
 
-def judge_failure(failure: Failure) -> Whole:
-    """What becomes of a request that failed as a whole."""
+def request_outcome(failure: Failure) -> RequestOutcome:
+    """Return what to do with a request that failed as a whole."""
     status = failure.status
-    if failure.hopeless:
-        return Whole.PAUSE
-    if status is None or status < _ERROR or status in _LATER:
-        # An answer below 400 that is no reply of a bulk request is a proxy's or was cut off.
-        return Whole.RETRY
-    if status >= _SERVER_ERROR and status != _NOT_HERE:
-        return Whole.RETRY
+    if failure.unsendable:
+        return RequestOutcome.PAUSE
+    if status is None or status < _ERROR or status in _RETRYABLE:
+        # Below 400 without bulk outputs: the response of a proxy, or a truncated one.
+        return RequestOutcome.RETRY
+    if status >= _SERVER_ERROR and status != _NOT_IMPLEMENTED:
+        return RequestOutcome.RETRY
     if status == _TOO_LARGE:
-        return Whole.TOO_LARGE
+        return RequestOutcome.TOO_LARGE
     if status in _UNREADABLE and failure.code is not None:
-        return Whole.SHRINK
-    return Whole.PAUSE
+        return RequestOutcome.SHRINK
+    return RequestOutcome.PAUSE
 
 
 def describe(refusal: Mapping[str, Any]) -> str:
-    """A refusal in one line."""
+    """Return an error as one line of text."""
     code, message = refusal.get("code"), refusal.get("message")
     return ": ".join(str(part) for part in (code, message) if part) or "no reason was given"

@@ -1,7 +1,7 @@
-"""Decides which items leave next and what becomes of them. Pure.
+"""Decides which items to send next and what to do with them afterwards. Pure.
 
-One queue per run keeps its order, with one request under way. Every entry added is sent until it is
-delivered or dead-lettered, and comes out of exactly one settlement.
+Each run has a queue, which keeps its order, and at most one request in flight. Every entry that is
+added is sent until it is delivered or dead-lettered, and is part of exactly one settlement.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
 from prefactor_recorder.delivery.batch_size import FRAME
-from prefactor_recorder.delivery.outcomes import Fate, Verdict
-from prefactor_recorder.delivery.rejections import Refusals
+from prefactor_recorder.delivery.outcomes import Disposition, Outcome
+from prefactor_recorder.delivery.rejections import Rejections
 from prefactor_recorder.delivery.repair import (
     SizeLimits,
     distinct_registration,
     lost_records,
     repaired_registration,
 )
-from prefactor_recorder.delivery.run_queue import Batch, Item, Lane, LaneState
+from prefactor_recorder.delivery.run_queue import Batch, Item, QueueState, RunQueue
 from prefactor_recorder.delivery.settlement import Settlement
-from prefactor_recorder.delivery.throttle import LONGEST, backoff
+from prefactor_recorder.delivery.throttle import MAX_BACKOFF, backoff
 from prefactor_recorder.encoding.record import Operation
 
 if TYPE_CHECKING:
@@ -32,68 +32,68 @@ if TYPE_CHECKING:
     from prefactor_recorder.journal.base import Entry
 
 _REGISTER, _CREATE_SPAN = Operation.REGISTER, Operation.CREATE_SPAN
-STRIKES = 8
-"""Failures of one item, while others are taken, until it is dead-lettered: about two minutes."""
-ABSENCES = 30
-"""How often the server may not know the run of an item: about half an hour."""
+MAX_FAILURES = 8
+"""Failures of one item, while others succeed, before it is dead-lettered: about two minutes."""
+MAX_UNKNOWN_RUN = 30
+"""Responses that an item's run is unknown before it is dead-lettered: about half an hour."""
 
 
 class Planner:
-    """Plans what is sent.
+    """Plans the requests.
 
     Args:
-        window: Bytes of records to hold at most; those of lanes that wait for their turn after a
-            failure may come on top, up to as much again, so that they do not hold up the others.
-        random: Draws from [0, 1).
+        window: Most bytes of records to hold. Blocked queues may add as much again, so that they
+            do not hold up the others.
+        random: Returns a random float from [0, 1).
     """
 
     def __init__(self, window: int, random: Callable[[], float]) -> None:
-        """Hold nothing yet."""
+        """Create an empty planner."""
         self._window = window
         self._random = random
         self._held: dict[Entry, int] = {}
-        self._lanes: dict[str, Lane] = {}
-        self._ready: OrderedDict[str, Lane] = OrderedDict()
-        self._blocked: list[tuple[float, int, Lane]] = []
-        self._blocked_weight = 0
+        self._queues: dict[str, RunQueue] = {}
+        self._ready: OrderedDict[str, RunQueue] = OrderedDict()
+        self._blocked: list[tuple[float, int, RunQueue]] = []
+        self._blocked_bytes = 0
         self._blockings = 0
         self.limits = SizeLimits()
-        """How much the server takes."""
-        self.refusals = Refusals()
-        """What was refused, and takes along what depends on it."""
+        """The size limits that the server has reported."""
+        self.rejections = Rejections()
+        """Rejected runs and spans, whose dependents are dead-lettered too."""
         self.held_bytes = 0
-        """Bytes of records that were added and not settled."""
+        """Bytes of records added and not settled."""
         self.ready_items = 0
-        """Items that could leave now."""
+        """Items that could be sent now."""
         self.ready_bytes = 0
-        """Bytes of those in requests, at most."""
+        """Upper bound on their bytes in requests."""
         self.delivered = 0
-        """Records that were delivered."""
+        """Records delivered."""
         self.added = 0
-        """Bytes of records that were ever added."""
+        """Bytes of all records ever added."""
 
     @property
     def room(self) -> int:
-        """Bytes of records that may be added; not positive when the window is full."""
-        return self._window + min(self._blocked_weight, self._window) - self.held_bytes
+        """Bytes of records that may be added; zero or negative when the window is full."""
+        return self._window + min(self._blocked_bytes, self._window) - self.held_bytes
 
     @property
     def oldest(self) -> int | None:
-        """What `added` was with the oldest entry that is not settled."""
+        """Value of `added` when the oldest unsettled entry was added; None if there is none."""
         return next(iter(self._held.values()), None)
 
     @property
     def next_release(self) -> float:
-        """When the first of the blocked lanes may try again; infinity when none is blocked."""
+        """When the first blocked queue may be retried; infinity if none is blocked."""
         return self._blocked[0][0] if self._blocked else math.inf
 
     @property
     def held(self) -> list[Entry]:
-        """Everything that is not settled, in the order in which it was added."""
+        """All unsettled entries, in the order they were added."""
         return list(self._held)
 
     def add(self, entries: Iterable[Entry]) -> Settlement:
-        """Take entries in; those of runs and spans that were refused come out again at once."""
+        """Queue entries. Those of rejected runs and spans are dead-lettered at once."""
         settlement = Settlement.new()
         held = self._held
         for entry in entries:
@@ -104,61 +104,61 @@ class Planner:
             if record.operation is _REGISTER:
                 self._register(record.run_id)
             elif record.operation is _CREATE_SPAN:
-                self.refusals.forget(record.id)
-            refusal = self.refusals.of(record)
+                self.rejections.forget(record.id)
+            refusal = self.rejections.reason_for_record(record)
             if refusal is None:
                 self._enqueue(entry, record)
             else:
-                self._bury((entry,), refusal, settlement)
+                self._dead_letter((entry,), refusal, settlement)
         return settlement
 
     def _register(self, run_id: str) -> None:
-        """Here is what a run was waiting for that was recorded elsewhere: forget its failures."""
-        self.refusals.learn(run_id)
-        lane = self._lanes.get(run_id)
-        if lane is not None and lane.state is LaneState.BLOCKED:
-            self._move(lane, LaneState.READY)
+        """Unblock a run whose registration has arrived; it may have failed for lack of it."""
+        self.rejections.learn(run_id)
+        queue = self._queues.get(run_id)
+        if queue is not None and queue.state is QueueState.BLOCKED:
+            self._move(queue, QueueState.READY)
 
     def _enqueue(self, entry: Entry, record: Record) -> None:
-        lane = self._lanes.get(record.run_id)
-        if lane is None:
-            lane = self._lanes[record.run_id] = Lane(record.run_id)
-            self._ready[lane.run_id] = lane
-        size, items = lane.size, 0
-        if record.operation is not Operation.FINISH_SPAN or not lane.merge(entry):
-            lane.append(Item(record, entry))
+        queue = self._queues.get(record.run_id)
+        if queue is None:
+            queue = self._queues[record.run_id] = RunQueue(record.run_id)
+            self._ready[queue.run_id] = queue
+        size, items = queue.size, 0
+        if record.operation is not Operation.FINISH_SPAN or not queue.merge(entry):
+            queue.append(Item(record, entry))
             items = 1
-        if lane.state is LaneState.READY:
+        if queue.state is QueueState.READY:
             self.ready_items += items
-            self.ready_bytes += lane.size - size
-        elif lane.state is LaneState.BLOCKED:
-            self._blocked_weight += entry.size
+            self.ready_bytes += queue.size - size
+        elif queue.state is QueueState.BLOCKED:
+            self._blocked_bytes += entry.size
 
-    # --- Out ------------------------------------------------------------------------------------
+    # --- Requests -------------------------------------------------------------------------------
 
     def next_batch(self, now: float, items: int, size: int) -> Batch | None:
-        """Cut the next request; None when no lane is ready.
+        """Return the next request, or None if no queue is ready.
 
         Args:
-            now: The time.
-            items: Items at most.
-            size: Bytes at most, unless one item alone has more.
+            now: The current time.
+            items: Most items.
+            size: Most bytes, unless a single item is larger.
         """
         self.release(now)
         batch = Batch({}, [])
         left = size - FRAME
         while self._ready and len(batch.items) < items:
-            lane = next(iter(self._ready.values()))
-            if batch.items and not _fits(lane.queue[0], left, batch):
+            queue = next(iter(self._ready.values()))
+            if batch.items and not _fits(queue.items[0], left, batch):
                 break
-            self._move(lane, LaneState.AWAY)
-            batch.lanes.append(lane)
+            self._move(queue, QueueState.IN_FLIGHT)
+            batch.queues.append(queue)
             taken = batch.items
-            while lane.queue and len(taken) < items:
-                item = lane.queue[0]
+            while queue.items and len(taken) < items:
+                item = queue.items[0]
                 if taken and (item.size > left or item.key in taken):
                     break
-                lane.take()
+                queue.take()
                 item.sent = True
                 self.limits.fit(item)
                 left -= item.size
@@ -166,166 +166,174 @@ class Planner:
         return batch if batch.items else None
 
     def release(self, now: float) -> None:
-        """Let lanes whose wait is over take part again."""
+        """Make blocked queues whose wait is over ready again."""
         while self._blocked and self._blocked[0][0] <= now:
-            until, _, lane = heapq.heappop(self._blocked)
-            if lane.state is LaneState.BLOCKED and lane.until == until:
-                self._move(lane, LaneState.READY)
+            until, _, queue = heapq.heappop(self._blocked)
+            if queue.state is QueueState.BLOCKED and queue.until == until:
+                self._move(queue, QueueState.READY)
 
-    def forgive(self, *, everyone: bool = False) -> None:
-        """Let lanes try again that failed while the server failed on everything.
+    def unblock(self, *, all_queues: bool = False) -> None:
+        """Unblock queues that failed while the server failed on everything.
 
         Args:
-            everyone: The others too: somebody wants to know now.
+            all_queues: Unblock the other queues too, for a flush.
         """
-        for lane in [lane for _, _, lane in self._blocked]:
-            if lane.state is LaneState.BLOCKED and (everyone or not lane.queue[0].strikes):
-                self._move(lane, LaneState.READY)
+        for queue in [queue for _, _, queue in self._blocked]:
+            if queue.state is QueueState.BLOCKED and (all_queues or not queue.items[0].failures):
+                self._move(queue, QueueState.READY)
 
-    # --- What became of it ----------------------------------------------------------------------
+    # --- Responses ------------------------------------------------------------------------------
 
-    def returned(self, batch: Batch, *, sent: bool) -> None:
-        """A request failed as a whole: everything in it is to be sent again.
+    def requeue(self, batch: Batch, *, sent: bool) -> None:
+        """Put back all items of a request that failed as a whole.
 
         Args:
             batch: The request.
-            sent: Whether the server may have seen it.
+            sent: Whether the server may have received it.
         """
         kept: dict[str, list[Item]] = {}
         for item in batch.items.values():
             item.sent = sent
             kept.setdefault(item.record.run_id, []).append(item)
-        for lane in reversed(batch.lanes):
-            lane.put_back(kept[lane.run_id])
-            self._move(lane, LaneState.READY, first=True)
+        for queue in reversed(batch.queues):
+            queue.put_back(kept[queue.run_id])
+            self._move(queue, QueueState.READY, first=True)
 
-    def settle(self, batch: Batch, verdicts: Iterable[Verdict], now: float) -> Settlement:
-        """A request was answered.
+    def apply(self, batch: Batch, outcomes: Iterable[Outcome], now: float) -> Settlement:
+        """Apply the outcomes of a request.
 
         Args:
             batch: The request.
-            verdicts: One for each item, in order.
-            now: The time.
+            outcomes: One for each item, in order.
+            now: The current time.
         """
         settlement = Settlement.new()
         kept: dict[str, list[Item]] = {}
         taken: set[str] = set()
-        for item, verdict in zip(batch.items.values(), verdicts, strict=True):
+        for item, outcome in zip(batch.items.values(), outcomes, strict=True):
             run_id = item.record.run_id
-            if verdict.fate is Fate.DELIVERED:
+            if outcome.disposition is Disposition.DELIVERED:
                 self._deliver(item, settlement)
                 taken.add(run_id)
                 continue
-            kept.setdefault(run_id, []).extend(self._judge(batch, item, verdict, now, settlement))
+            kept.setdefault(run_id, []).extend(
+                self._apply_one(batch, item, outcome, now, settlement)
+            )
         for run_id in taken:
-            self.refusals.learn(run_id)
-            if self._lanes[run_id].state is not LaneState.BLOCKED:
-                self._lanes[run_id].failures = 0
-        for lane in reversed(batch.lanes):
-            self._return(lane, kept.get(lane.run_id, []), settlement)
+            self.rejections.learn(run_id)
+            if self._queues[run_id].state is not QueueState.BLOCKED:
+                self._queues[run_id].failures = 0
+        for queue in reversed(batch.queues):
+            self._return(queue, kept.get(queue.run_id, []), settlement)
         return settlement
 
-    def answered(
-        self, run_id: str, refusal: dict[str, Any], now: float, *, there: bool | None
+    def apply_lookup(
+        self, run_id: str, refusal: dict[str, Any], now: float, *, exists: bool | None
     ) -> Settlement:
-        """A run whose register was refused was asked for.
+        """Apply the lookup of a run whose registration was rejected.
 
         Args:
             run_id: The run.
-            refusal: Why it was refused.
-            now: The time.
-            there: Whether the server has it; None if it did not say.
+            refusal: Why the registration was rejected.
+            now: The current time.
+            exists: Whether the server has the run; None if the lookup failed.
         """
         settlement = Settlement.new()
-        lane = self._lanes[run_id]
-        item = lane.take()
-        lane.state = LaneState.AWAY
+        queue = self._queues[run_id]
+        item = queue.take()
+        queue.state = QueueState.IN_FLIGHT
         kept = [item]
-        if there is None:
-            self._delay(lane, now, slowly=False)
-        elif there:
+        if exists is None:
+            self._delay(queue, now, slowly=False)
+        elif exists:
             self._deliver(item, settlement)
             kept = []
         elif not self._repair(item, distinct_registration(item.record), settlement):
-            self._refuse(item, Fate.BURY, refusal, settlement)
+            self._reject(item, Disposition.DEAD_LETTER, refusal, settlement)
             kept = []
-        self._return(lane, kept, settlement)
+        self._return(queue, kept, settlement)
         return settlement
 
-    def _judge(
-        self, batch: Batch, item: Item, verdict: Verdict, now: float, settlement: Settlement
+    def _apply_one(
+        self, batch: Batch, item: Item, outcome: Outcome, now: float, settlement: Settlement
     ) -> list[Item]:
-        """Do what a verdict says; what is still to be sent of the item, and before it."""
-        lane, fate = self._lanes[item.record.run_id], verdict.fate
-        refusal = verdict.refusal or {}
-        if fate is Fate.STANDS:
+        """Apply one outcome. Return the items still to be sent, in order."""
+        queue, disposition = self._queues[item.record.run_id], outcome.disposition
+        refusal = outcome.refusal or {}
+        if disposition is Disposition.ALREADY_EXISTS:
             self._acknowledge(item.entry, settlement)
             return [] if item.finish is None else [Item(item.finish.record, item.finish)]
-        if fate is Fate.ASK:
-            lane.state = LaneState.ASKING
-            settlement.asks.append((lane.run_id, refusal))
-        elif fate in _UNTOUCHED:
+        if disposition is Disposition.LOOK_UP_RUN:
+            queue.state = QueueState.LOOKING_UP
+            settlement.run_lookups.append((queue.run_id, refusal))
+        elif disposition in _NOT_TRIED:
             item.sent = False
-        elif fate is Fate.UNKNOWN_RUN and (lost := self._lost(batch, lane, settlement)):
+        elif disposition is Disposition.UNKNOWN_RUN and (
+            lost := self._lost(batch, queue, settlement)
+        ):
             return [*lost, item]
-        elif fate is Fate.BURY and self._change(item, refusal, settlement):
+        elif disposition is Disposition.DEAD_LETTER and self._shrink_or_repair(
+            item, refusal, settlement
+        ):
             item.sent = False
-        elif self._may_pass(lane, fate) and not self._is_hopeless(item, fate):
-            self._delay(lane, now, slowly=fate is Fate.FORBIDDEN)
+        elif self._is_retryable(queue, disposition) and not self._is_exhausted(item, disposition):
+            self._delay(queue, now, slowly=disposition is Disposition.FORBIDDEN)
         else:
-            self._refuse(item, fate, refusal, settlement)
+            self._reject(item, disposition, refusal, settlement)
             return []
         return [item]
 
-    def _change(self, item: Item, refusal: dict[str, Any], settlement: Settlement) -> bool:
-        """Change an item so that the server takes it; whether it could be."""
+    def _shrink_or_repair(
+        self, item: Item, refusal: dict[str, Any], settlement: Settlement
+    ) -> bool:
+        """Change an item so that the server accepts it. Return whether that was possible."""
         if self.limits.reduce(item, refusal):
             return True
         return self._repair(item, repaired_registration(item.record, refusal), settlement)
 
     def _repair(self, item: Item, record: Record | None, settlement: Settlement) -> bool:
-        """Send another registration, if there is one; whether there is."""
+        """Replace an item's registration by `record`, if given. Return whether it was."""
         if record is None:
             return False
         settlement.repaired.append((item.record, record))
         item.replace(record)
         return True
 
-    def _lost(self, batch: Batch, lane: Lane, settlement: Settlement) -> list[Item]:
-        """What registers a run that the server does not know although it was begun here."""
-        if self.refusals.is_known(lane.run_id):
+    def _lost(self, batch: Batch, queue: RunQueue, settlement: Settlement) -> list[Item]:
+        """Rebuild the lost registration of a run that this journal started."""
+        if self.rejections.is_known(queue.run_id):
             return []
-        items = (*batch.items.values(), *lane.queue)
-        lost = lost_records([one.record for one in items if one.record.run_id == lane.run_id])
+        items = (*batch.items.values(), *queue.items)
+        lost = lost_records([one.record for one in items if one.record.run_id == queue.run_id])
         if lost:
-            self.refusals.learn(lane.run_id)
-            settlement.lost.append(lane.run_id)
+            self.rejections.learn(queue.run_id)
+            settlement.lost.append(queue.run_id)
         return [Item(record, None) for record in lost]
 
-    def _may_pass(self, lane: Lane, fate: Fate) -> bool:
-        """Whether what the server said of an item may be different later."""
-        if fate is Fate.UNKNOWN_RUN:
-            return not self.refusals.is_known(lane.run_id)
-        return fate in {Fate.RETRY, Fate.FORBIDDEN}
+    def _is_retryable(self, queue: RunQueue, disposition: Disposition) -> bool:
+        """Whether an item may succeed later."""
+        if disposition is Disposition.UNKNOWN_RUN:
+            return not self.rejections.is_known(queue.run_id)
+        return disposition in {Disposition.RETRY, Disposition.FORBIDDEN}
 
-    def _is_hopeless(self, item: Item, fate: Fate) -> bool:
-        """Count a failure of an item; whether it was one too many.
+    def _is_exhausted(self, item: Item, disposition: Disposition) -> bool:
+        """Count a failure of an item. Return whether it has failed too often.
 
-        What fails while everything fails is not to blame: only failures between which something
-        else was delivered count.
+        Only failures between which something else was delivered count, because an item that fails
+        while everything fails is not to blame.
         """
-        if -1 < item.seen < self.delivered:
-            item.strikes += 1
-        item.seen = self.delivered
-        # A run that is not known is an answer of a server that works.
-        item.absent += fate is Fate.UNKNOWN_RUN
-        return item.strikes >= STRIKES or item.absent >= ABSENCES
+        if -1 < item.delivered_at_failure < self.delivered:
+            item.failures += 1
+        item.delivered_at_failure = self.delivered
+        # A server that reports an unknown run is working, so this always counts.
+        item.unknown_run_count += disposition is Disposition.UNKNOWN_RUN
+        return item.failures >= MAX_FAILURES or item.unknown_run_count >= MAX_UNKNOWN_RUN
 
-    def _delay(self, lane: Lane, now: float, *, slowly: bool) -> None:
-        lane.failures += 1
-        wait = LONGEST if slowly else backoff(lane.failures, self._random())
-        lane.until = now + wait
-        lane.state = LaneState.BLOCKED
+    def _delay(self, queue: RunQueue, now: float, *, slowly: bool) -> None:
+        queue.failures += 1
+        wait = MAX_BACKOFF if slowly else backoff(queue.failures, self._random())
+        queue.until = now + wait
+        queue.state = QueueState.BLOCKED
 
     def _deliver(self, item: Item, settlement: Settlement) -> None:
         for entry in item.entries:
@@ -339,62 +347,62 @@ class Planner:
         self.delivered += 1
         settlement.delivered.append(entry)
 
-    def _bury(
+    def _dead_letter(
         self, entries: Iterable[Entry], refusal: dict[str, Any], settlement: Settlement
     ) -> None:
         for entry in entries:
             del self._held[entry]
             self.held_bytes -= entry.size
-            settlement.buried.append((entry, refusal))
+            settlement.dead_lettered.append((entry, refusal))
 
-    def _refuse(
-        self, item: Item, fate: Fate, refusal: dict[str, Any], settlement: Settlement
+    def _reject(
+        self, item: Item, disposition: Disposition, refusal: dict[str, Any], settlement: Settlement
     ) -> None:
-        """Bury an item, and remember what cannot be delivered without it."""
-        self._bury(item.entries, refusal, settlement)
-        unknown = fate is Fate.UNKNOWN_RUN
-        self.refusals.refused(item.record, refusal, unknown_run=unknown)
+        """Dead-letter an item, and remember that its dependents cannot be delivered."""
+        self._dead_letter(item.entries, refusal, settlement)
+        unknown = disposition is Disposition.UNKNOWN_RUN
+        self.rejections.refused(item.record, refusal, unknown_run=unknown)
 
-    def _return(self, lane: Lane, kept: list[Item], settlement: Settlement) -> None:
-        """Put back what is left of a lane, without what depends on something that was refused."""
-        state = LaneState.READY if lane.state is LaneState.AWAY else lane.state
-        lane.state = LaneState.AWAY
-        lane.put_back(kept)
-        refusal = self.refusals.reason(lane.run_id)
-        while refusal is not None and lane.queue:
-            self._bury(lane.take().entries, refusal, settlement)
-        if settlement.buried:
-            for item in lane.remove(self.refusals):
-                why = self.refusals.reason(item.record.id)
-                self._bury(item.entries, why or {}, settlement)
-        self._move(lane, state if lane.queue else LaneState.READY, first=bool(kept))
+    def _return(self, queue: RunQueue, kept: list[Item], settlement: Settlement) -> None:
+        """Put the remaining items back, and dead-letter those that depend on a rejected record."""
+        state = QueueState.READY if queue.state is QueueState.IN_FLIGHT else queue.state
+        queue.state = QueueState.IN_FLIGHT
+        queue.put_back(kept)
+        refusal = self.rejections.reason(queue.run_id)
+        while refusal is not None and queue.items:
+            self._dead_letter(queue.take().entries, refusal, settlement)
+        if settlement.dead_lettered:
+            for item in queue.remove(self.rejections):
+                why = self.rejections.reason(item.record.id)
+                self._dead_letter(item.entries, why or {}, settlement)
+        self._move(queue, state if queue.items else QueueState.READY, first=bool(kept))
 
-    def _move(self, lane: Lane, state: LaneState, *, first: bool = False) -> None:
-        """Change the state of a lane, and everything that counts on it."""
-        if lane.state is LaneState.READY:
-            del self._ready[lane.run_id]
-            self.ready_items -= len(lane.queue)
-            self.ready_bytes -= lane.size
-        elif lane.state is LaneState.BLOCKED:
-            self._blocked_weight -= lane.weight
-        lane.state = state
-        if state is LaneState.BLOCKED:
-            self._blocked_weight += lane.weight
+    def _move(self, queue: RunQueue, state: QueueState, *, first: bool = False) -> None:
+        """Change a queue's state and update the counts."""
+        if queue.state is QueueState.READY:
+            del self._ready[queue.run_id]
+            self.ready_items -= len(queue.items)
+            self.ready_bytes -= queue.size
+        elif queue.state is QueueState.BLOCKED:
+            self._blocked_bytes -= queue.journal_bytes
+        queue.state = state
+        if state is QueueState.BLOCKED:
+            self._blocked_bytes += queue.journal_bytes
             self._blockings += 1
-            heapq.heappush(self._blocked, (lane.until, self._blockings, lane))
-        elif state is LaneState.READY and not lane.queue:
-            del self._lanes[lane.run_id]
-        elif state is LaneState.READY:
-            self._ready[lane.run_id] = lane
-            self._ready.move_to_end(lane.run_id, last=not first)
-            self.ready_items += len(lane.queue)
-            self.ready_bytes += lane.size
+            heapq.heappush(self._blocked, (queue.until, self._blockings, queue))
+        elif state is QueueState.READY and not queue.items:
+            del self._queues[queue.run_id]
+        elif state is QueueState.READY:
+            self._ready[queue.run_id] = queue
+            self._ready.move_to_end(queue.run_id, last=not first)
+            self.ready_items += len(queue.items)
+            self.ready_bytes += queue.size
 
 
-_UNTOUCHED = frozenset({Fate.ABSENT, Fate.PAUSE})
-"""Nothing was done about the item, and nothing is wrong with it."""
+_NOT_TRIED = frozenset({Disposition.NOT_PROCESSED, Disposition.PAUSE})
+"""The server did not process the item, and nothing is wrong with it."""
 
 
 def _fits(item: Item, left: int, batch: Batch) -> bool:
-    # A key that came twice would make the whole request wrong.
+    # The server rejects a whole request that has a duplicate key.
     return item.size <= left and item.key not in batch.items

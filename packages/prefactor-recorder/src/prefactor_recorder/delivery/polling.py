@@ -1,7 +1,7 @@
-"""Which run to ask the server about next: one that is open here and has had no word for a while.
+"""Chooses which open run to poll the server about next.
 
-A run that records learns of its termination from the answers. One that waits (for a person, for a
-queue) would never: it is asked for.
+A run that records learns of its termination from the responses. One that is idle (waiting for a
+person or for a queue) gets no responses, so delivery polls for it.
 """
 
 from __future__ import annotations
@@ -13,37 +13,37 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
 
-class Polls:
-    """Remembers when each run was heard of last. Pure: the time is an argument."""
+class PollSchedule:
+    """Tracks when the server last said anything about each run. Pure: the time is an argument."""
 
     def __init__(self, interval: float) -> None:
-        """Know no run yet.
+        """Create a schedule without runs.
 
         Args:
-            interval: Seconds that a run may go without a word.
+            interval: Seconds a run may go without a response before it is polled.
         """
         self._interval = interval
-        self._heard: dict[str, float] = {}
+        self._heard_at: dict[str, float] = {}
         self.next_at = math.inf
-        """When to ask for the run that is due next; infinity when none is known."""
+        """When the next run is due; infinity if there is none."""
 
-    def heard(self, run_id: str, now: float) -> None:
-        """An answer said something about a run, if only that it is still there."""
-        self._heard[run_id] = now
+    def record_response(self, run_id: str, now: float) -> None:
+        """Restart the interval of a run, because a response covered it."""
+        self._heard_at[run_id] = now
         self.next_at = min(self.next_at, now + self._interval)
 
     def due(self, runs: Collection[str], now: float) -> str | None:
-        """The run to ask for now, which counts as heard of; None when none is due.
+        """Return the run to poll now and restart its interval. Return None if no run is due.
 
         Args:
-            runs: The runs that are open.
-            now: The time.
+            runs: Ids of the open runs.
+            now: The current time.
         """
-        self._heard = {run_id: self._heard.get(run_id, now) for run_id in runs}
-        longest = min(self._heard, key=self._heard.__getitem__, default=None)
+        self._heard_at = {run_id: self._heard_at.get(run_id, now) for run_id in runs}
+        longest = min(self._heard_at, key=self._heard_at.__getitem__, default=None)
         found = None
-        if longest is not None and self._heard[longest] + self._interval <= now:
+        if longest is not None and self._heard_at[longest] + self._interval <= now:
             found = longest
-            self._heard[longest] = now
-        self.next_at = min(self._heard.values(), default=math.inf) + self._interval
+            self._heard_at[longest] = now
+        self.next_at = min(self._heard_at.values(), default=math.inf) + self._interval
         return found

@@ -1,4 +1,4 @@
-"""What was refused, and what therefore cannot be delivered either. Pure, and bounded."""
+"""Remembers rejected runs and spans, whose other records cannot be delivered. Pure and bounded."""
 
 from __future__ import annotations
 
@@ -14,32 +14,32 @@ if TYPE_CHECKING:
 V = TypeVar("V")
 
 REMEMBERED = 10_000
-"""Runs and spans of which something is remembered, for what is recorded about them later."""
+"""Most runs and spans to remember, for records about them that come later."""
 _UNKNOWN_RUN = "run_unknown"
 
 
-class Refusals:
-    """Remembers runs and spans that were refused, and runs that the server knows."""
+class Rejections:
+    """Tracks rejected runs and spans, and runs that the server knows."""
 
     def __init__(self) -> None:
-        """Nothing was refused yet."""
+        """Start empty."""
         self._reasons: OrderedDict[str, dict[str, Any]] = OrderedDict()
         self._known: OrderedDict[str, bool] = OrderedDict()
 
     def __len__(self) -> int:
-        """How many runs and spans are remembered as refused."""
+        """Return the number of rejected runs and spans."""
         return len(self._reasons)
 
     def __contains__(self, identifier: object) -> bool:
-        """Whether a run or a span was refused."""
+        """Return whether a run or span was rejected."""
         return identifier in self._reasons
 
     def reason(self, identifier: str) -> dict[str, Any] | None:
-        """Why what depends on a run or a span is refused without being sent; None if it is not."""
+        """Return why dependents of a run or span are dead-lettered unsent, or None."""
         return self._reasons.get(identifier)
 
-    def of(self, record: Record) -> dict[str, Any] | None:
-        """Why a record is refused without being sent; None if it is not."""
+    def reason_for_record(self, record: Record) -> dict[str, Any] | None:
+        """Return why a record is dead-lettered unsent, or None."""
         if not self._reasons:
             return None
         reason = self._reasons.get(record.run_id)
@@ -48,35 +48,41 @@ class Refusals:
         return reason
 
     def is_known(self, run_id: str) -> bool:
-        """Whether the server was told of a run, so that not finding it is final."""
+        """Return whether the server should know a run, so that `not_found` is final."""
         return run_id in self._known
 
     def learn(self, run_id: str) -> None:
-        """The server takes records of a run, or is about to be told of it."""
+        """Record that the server accepts records of a run, or is about to see its registration."""
         _remember(self._known, run_id, value=True)
         self.forget(run_id)
 
     def forget(self, identifier: str) -> None:
-        """A run or a span is here again: it was a dead letter, or takes another way."""
+        """Forget a rejection, because the run or span is being sent again."""
         if self._reasons:
             self._reasons.pop(identifier, None)
 
     def refused(self, record: Record, refusal: dict[str, Any], *, unknown_run: bool) -> None:
-        """A record was refused for good.
+        """Record that a record was rejected for good.
 
         Args:
-            record: What was refused.
-            refusal: What the server said.
-            unknown_run: Whether it said that it does not know the run.
+            record: The rejected record.
+            refusal: The server's error.
+            unknown_run: Whether the server does not know the run.
         """
         if record.operation is Operation.REGISTER:
-            self._depends(record.run_id, "run_refused", f"its run was refused: {describe(refusal)}")
+            self._reject_dependents(
+                record.run_id, "run_refused", f"its run was rejected: {describe(refusal)}"
+            )
         elif unknown_run and not self.is_known(record.run_id):
-            self._depends(record.run_id, _UNKNOWN_RUN, f"its run is unknown: {describe(refusal)}")
+            self._reject_dependents(
+                record.run_id, _UNKNOWN_RUN, f"its run is unknown: {describe(refusal)}"
+            )
         elif record.operation is Operation.CREATE_SPAN:
-            self._depends(record.id, "span_refused", f"its span was refused: {describe(refusal)}")
+            self._reject_dependents(
+                record.id, "span_refused", f"its span was rejected: {describe(refusal)}"
+            )
 
-    def _depends(self, identifier: str, code: str, message: str) -> None:
+    def _reject_dependents(self, identifier: str, code: str, message: str) -> None:
         _remember(self._reasons, identifier, value={"code": code, "message": message})
 
 

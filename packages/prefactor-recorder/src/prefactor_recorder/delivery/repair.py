@@ -1,8 +1,8 @@
-"""What is changed about a refused item so that the server takes it. Pure.
+"""Changes rejected items so that the server accepts them. Pure.
 
-A payload that is too large is cut to what the server said it takes. A registration is sent again
-without the members that were refused, because the run counts for more than what describes it. One
-that the disk has damaged is made again from the start of its run.
+A payload that is too large is truncated to the server's limit. A registration is sent again
+without the rejected members, because losing those is better than losing the run. A damaged
+registration is rebuilt from the start of its run.
 """
 
 from __future__ import annotations
@@ -20,43 +20,43 @@ if TYPE_CHECKING:
 
     from prefactor_recorder.delivery.run_queue import Item
 
-SMALLEST = 256
-"""Bytes below which a payload is not to blame for the size of a request."""
+MIN_PAYLOAD = 256
+"""Bytes of the smallest payload worth truncating when the server gives no limit."""
 MAX_NAME = 256
-"""Characters of an external identifier."""
+"""Most characters of an external identifier."""
 _TOO_LARGE = 413
 _PAYLOADS = {
     Operation.CREATE_SPAN: b',"payload":',
     Operation.FINISH_SPAN: b',"result_payload":',
 }
-_OF_RUN = frozenset({Operation.START, Operation.FINISH})
-# Without any of these the run would be another one, or somewhere else.
-_NEEDED = frozenset({"id", "agent_id", "environment_id", "purpose"})
-# In the order in which they are given up when nobody says which of them is wrong.
+_RUN_LIFECYCLE = frozenset({Operation.START, Operation.FINISH})
+# Without any of these it would be a different run, or in a different place.
+_REQUIRED = frozenset({"id", "agent_id", "environment_id", "purpose"})
+# In the order in which they are dropped when the error names no member.
 _OPTIONAL = ("agent_schema_version", "agent_version", "external_identifier")
 
 
 class SizeLimits:
-    """How much the server takes, as far as it has said so."""
+    """The size limits that the server has reported."""
 
     def __init__(self) -> None:
-        """Nothing is known yet."""
+        """Start without limits."""
         self.payload: int | None = None
-        """Bytes of a payload."""
+        """Most bytes of a payload; None if unknown."""
         self.request: int | None = None
-        """Bytes of a request."""
+        """Most bytes of a request; None if unknown."""
 
     def fit(self, item: Item) -> None:
-        """Cut the payloads of an item to what is known to be taken."""
+        """Truncate the payloads of an item to the known limits."""
         if self.payload is not None and item.size > self.payload:
             truncate(item, self.payload)
         if self.request is not None and item.size > self.request - FRAME:
             _truncate_whole(item, self.request - FRAME)
 
     def reduce(self, item: Item, refusal: Mapping[str, Any]) -> bool:
-        """Learn from a refusal, and make the item smaller; whether it could be.
+        """Learn a limit from an error and shrink the item. Return whether that was possible.
 
-        Where nobody says how much is taken (a proxy refused it), payloads are halved.
+        If the error names no limit, as from a proxy, the largest payload is halved.
         """
         limit, what = refusal.get("limit"), refusal.get("limit_of")
         known = isinstance(limit, int) and limit > 0
@@ -70,22 +70,22 @@ class SizeLimits:
         self.fit(item)
         if item.size == before:
             largest = max(_sizes(item), default=0)
-            if largest > SMALLEST:
+            if largest > MIN_PAYLOAD:
                 truncate(item, largest // 2)
         return item.size < before
 
 
 def truncate(item: Item, limit: int) -> None:
-    """Cut each payload of an item to so many bytes."""
+    """Truncate each payload of an item to `limit` bytes."""
     item.replace(*(_truncated(record, limit) for record in item.records))
 
 
 def _truncate_whole(item: Item, room: int) -> None:
-    """Cut the payloads of an item so that all of it takes so many bytes, if they have them."""
+    """Truncate the payloads of an item so that all of it fits `room` bytes, if possible."""
     sizes = _sizes(item)
     if sizes:
         room -= item.size - sum(sizes)
-        # Of two, the smaller one is kept whole if it takes less than its half.
+        # Of two payloads, one that takes less than half the room is kept whole.
         rest = max(room // 2, room - min(sizes)) if len(sizes) > 1 else room
         truncate(item, max(rest, len("{}")))
 
@@ -97,9 +97,9 @@ def _sizes(item: Item) -> list[int]:
 
 
 def _payload_start(record: Record) -> int | None:
-    """Where the payload begins, which is the last member of a body."""
+    """Return the offset of the payload, which is the last member of a body; None if none."""
     member = _PAYLOADS.get(record.operation)
-    # In no text in front of it can there be a quote that is not escaped.
+    # Strings before it cannot contain the member name, because their quotes are escaped.
     at = -1 if member is None else record.body.find(member)
     return None if member is None or at < 0 else at + len(member)
 
@@ -114,7 +114,7 @@ def _truncated(record: Record, limit: int) -> Record:
 
 
 def repaired_registration(record: Record, refusal: Mapping[str, Any]) -> Record | None:
-    """A registration without what was refused about it; None if nothing can be left out."""
+    """Return a registration without the rejected members; None if none can be dropped."""
     if record.operation is not Operation.REGISTER:
         return None
     body = _members(record)
@@ -128,9 +128,9 @@ def repaired_registration(record: Record, refusal: Mapping[str, Any]) -> Record 
 
 
 def distinct_registration(record: Record) -> Record | None:
-    """A registration whose external identifier another run has, with one of its own.
+    """Return a registration with a unique external identifier, since another run has its own.
 
-    None if it has no identifier, or has its own already.
+    Return None if it has no identifier, or already has a unique one.
     """
     body = _members(record)
     identifier = body.get("external_identifier")
@@ -142,9 +142,9 @@ def distinct_registration(record: Record) -> Record | None:
 
 
 def _without(body: Mapping[str, Any], errors: Mapping[str, Any]) -> dict[str, Any]:
-    """A body without the members that have errors."""
+    """Return a body without the members that have errors."""
     kept = dict(body)
-    for name in errors.keys() & body.keys() - _NEEDED:
+    for name in errors.keys() & body.keys() - _REQUIRED:
         inner, below = _object(body[name]), _object(errors[name])
         if inner and below and below.keys() <= inner.keys():
             kept[name] = {key: value for key, value in inner.items() if key not in below}
@@ -169,26 +169,26 @@ def _registration(record: Record, body: Mapping[str, Any]) -> Record:
 
 
 def changed_members(before: Record, after: Record) -> list[str]:
-    """Which members of a registration were changed or left out, with what they were."""
+    """Return the names of the members that were changed or dropped."""
     old, new = _members(before), _members(after)
     return [name for name in old if old[name] != new.get(name)]
 
 
 def registered_members(record: Record, names: Iterable[str]) -> dict[str, Any]:
-    """Those of the named members that a registration has."""
+    """Return the named members that a registration has."""
     body = _members(record)
     return {name: body[name] for name in names if name in body}
 
 
 def lost_records(records: Sequence[Record]) -> list[Record]:
-    """The registration of a run that the disk has damaged, made from other records of the run.
+    """Rebuild the damaged registration of a run from its other records.
 
-    Only the process that registers a run records its start and its end, so either says that there
-    was a registration. The start repeats what was said of the run. The end says nothing of it,
-    which is enough for the token of a deployment; the start is lost as well then, and is made to
-    be at the same time.
+    Only the process that registers a run records its start and finish, so either one proves that
+    there was a registration. The start repeats the registration's members. The finish does not,
+    so a registration rebuilt from it is enough only for a deployment token; the start is then
+    lost too, and gets the finish's timestamp.
     """
-    known = next((each for each in records if each.operation in _OF_RUN), None)
+    known = next((each for each in records if each.operation in _RUN_LIFECYCLE), None)
     if known is None:
         return []
     run = known.run_id

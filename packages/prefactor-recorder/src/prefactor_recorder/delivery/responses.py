@@ -1,7 +1,7 @@
-"""One request after another: what is sent, and what its answer changes everywhere.
+"""Sends requests and acts on the responses.
 
-The answer goes to the planner, to the pace, to the journal and to whoever listens; the rules are
-in those, and their order is here.
+A response updates the planner, the throttle, the journal and the listener. They hold the rules;
+this module determines the order.
 """
 
 from __future__ import annotations
@@ -10,231 +10,239 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Any
 
-from prefactor_recorder.delivery.client import Lost
+from prefactor_recorder.delivery.client import RequestFailed
 from prefactor_recorder.delivery.outcomes import (
+    Disposition,
     Failure,
-    Fate,
-    Verdict,
-    Whole,
-    judge_failure,
-    judge_item,
+    Outcome,
+    RequestOutcome,
+    item_outcome,
+    request_outcome,
 )
 from prefactor_recorder.guard import tell
 
 if TYPE_CHECKING:
     from prefactor_recorder.delivery.batch_size import BatchLimits
-    from prefactor_recorder.delivery.client import Sender
-    from prefactor_recorder.delivery.parts import Parts
-    from prefactor_recorder.delivery.polling import Polls
+    from prefactor_recorder.delivery.client import ApiClient
+    from prefactor_recorder.delivery.parts import DeliveryContext
+    from prefactor_recorder.delivery.polling import PollSchedule
     from prefactor_recorder.delivery.run_queue import Batch
     from prefactor_recorder.delivery.settlement import Settlement
-    from prefactor_recorder.delivery.throttle import Pace
+    from prefactor_recorder.delivery.throttle import Throttle
 
-SUSPICIOUS = 2
-"""Items in a row of which each alone makes the server refuse a request: after more, it is the
-server that does not understand us, and delivery pauses."""
+MAX_BLAMED = 2
+"""Consecutive requests of a single item that the server may reject. After more, the server is to
+blame rather than the items, and delivery pauses."""
 
 
-class Exchange:
-    """Sends requests and acts on what comes back."""
+class ResponseHandler:
+    """Sends requests and handles their responses."""
 
     def __init__(
-        self, parts: Parts, sender: Sender, pace: Pace, allowance: BatchLimits, polls: Polls
+        self,
+        context: DeliveryContext,
+        client: ApiClient,
+        throttle: Throttle,
+        allowance: BatchLimits,
+        polling: PollSchedule,
     ) -> None:
-        """Share the parts; nothing is sent yet."""
-        self._parts = parts
-        self._planner = parts.planner
-        self._sender = sender
-        self._pace = pace
+        """Create a handler; nothing is sent yet."""
+        self._context = context
+        self._planner = context.planner
+        self._client = client
+        self._throttle = throttle
         self._allowance = allowance
-        self._polls = polls
+        self._polling = polling
         self._account_known = False
         self._blamed = 0
         self.in_flight = 0
-        """Requests with records that are under way."""
+        """Bulk requests in flight."""
 
     @property
     def is_full(self) -> bool:
-        """Whether a whole request's worth of items waits."""
+        """Whether enough items are ready to fill a request."""
         planner, allowance = self._planner, self._allowance
         return planner.ready_items >= allowance.items or planner.ready_bytes >= allowance.bytes
 
     async def deliver(self, batch: Batch) -> None:
-        """Send a request, and do what follows from the answer."""
+        """Send a request and handle its response."""
         started = _now()
         self.in_flight += 1
         try:
-            outputs = await self._sender.bulk(batch.encode())
-        except Lost as lost:
-            self._lost(batch, lost.failure, started)
+            outputs = await self._client.post_bulk(batch.encode())
+        except RequestFailed as lost:
+            self._request_failed(batch, lost.failure, started)
         else:
-            await self._answered(batch, outputs, started)
+            await self._handle_outputs(batch, outputs, started)
         finally:
             self.in_flight -= 1
 
-    def settle(self, settlement: Settlement) -> None:
-        """Tell the journal what is done with."""
-        parts = self._parts
-        if parts.is_abandoned():
+    def commit(self, settlement: Settlement) -> None:
+        """Ack delivered entries, write dead letters, and update the statistics."""
+        context = self._context
+        if context.is_abandoned():
             return
         if settlement.delivered:
-            parts.journal.settle(settlement.delivered)
-            parts.stats.delivered += len(settlement.delivered)
-        for entry, refusal in settlement.buried:
-            parts.journal.bury(entry, refusal)
-        parts.stats.buried += len(settlement.buried)
-        parts.stats.corrected += len(settlement.repaired)
-        parts.notices.settled(settlement, _now())
+            context.journal.ack(settlement.delivered)
+            context.stats.delivered += len(settlement.delivered)
+        for entry, refusal in settlement.dead_lettered:
+            context.journal.dead_letter(entry, refusal)
+        context.stats.dead_lettered += len(settlement.dead_lettered)
+        context.stats.corrected += len(settlement.repaired)
+        context.log.report(settlement, _now())
 
-    async def look_after(self, run_id: str) -> None:
-        """Ask for a run that has been quiet: it may have been terminated meanwhile."""
+    async def poll_run(self, run_id: str) -> None:
+        """Poll a run without recent responses, which may have been terminated."""
         try:
-            run = await self._sender.run(run_id)
-        except Lost as lost:
-            self._parts.stats.last_error = lost.failure.message
+            run = await self._client.get_run(run_id)
+        except RequestFailed as lost:
+            self._context.stats.last_error = lost.failure.message
             return
         if run is not None and run.get("status") == "terminated":
-            self._tell(run_id, run.get("termination_reason"))
+            self._notify_terminated(run_id, run.get("termination_reason"))
 
-    # --- An answer ------------------------------------------------------------------------------
+    # --- Responses ------------------------------------------------------------------------------
 
-    async def _answered(self, batch: Batch, outputs: dict[str, Any], started: float) -> None:
-        verdicts = [judge_item(item, outputs.get(key)) for key, item in batch.items.items()]
-        if all(verdict.fate is Fate.ABSENT for verdict in verdicts):
-            failure = Failure("an answer that holds none of the items that were sent", status=200)
-            self._lost(batch, failure, started)
+    async def _handle_outputs(self, batch: Batch, outputs: dict[str, Any], started: float) -> None:
+        outcomes = [item_outcome(item, outputs.get(key)) for key, item in batch.items.items()]
+        if all(outcome.disposition is Disposition.NOT_PROCESSED for outcome in outcomes):
+            failure = Failure("a response without any of the items sent", status=200)
+            self._request_failed(batch, failure, started)
             return
         now = _now()
-        settlement = self._planner.settle(batch, verdicts, now)
-        self.settle(settlement)
-        rejected = next((v for v in verdicts if v.fate is Fate.PAUSE), None)
+        settlement = self._planner.apply(batch, outcomes, now)
+        self.commit(settlement)
+        rejected = next((v for v in outcomes if v.disposition is Disposition.PAUSE), None)
         if rejected is not None:
             self._pause(f"{(rejected.refusal or {}).get('code')}")
         else:
-            self._went_well()
-        self._note(batch, verdicts, outputs, now)
-        for run_id, refusal in settlement.asks:
-            await self._ask(run_id, refusal)
+            self._succeeded()
+        self._read_outputs(batch, outcomes, outputs, now)
+        for run_id, refusal in settlement.run_lookups:
+            await self._look_up_run(run_id, refusal)
 
-    def _went_well(self) -> None:
+    def _succeeded(self) -> None:
         self._blamed = 0
         self._allowance.succeeded()
-        if self._pace.succeeded(backlog=self.is_full or self._parts.journal.unread > 0):
-            self._planner.forgive()
-            self._parts.notices.works()
-        self._parts.stats.paused = None
+        if self._throttle.succeeded(backlog=self.is_full or self._context.journal.unread > 0):
+            self._planner.unblock()
+            self._context.log.recovered()
+        self._context.stats.paused = None
 
-    async def _ask(self, run_id: str, refusal: dict[str, Any]) -> None:
-        """Ask for a run whose register was refused because its id is known."""
+    async def _look_up_run(self, run_id: str, refusal: dict[str, Any]) -> None:
+        """Look up a run whose registration was rejected because its id exists."""
         try:
-            there: bool | None = await self._sender.run(run_id) is not None
-        except Lost:
-            there = None
-        self.settle(self._planner.answered(run_id, refusal, _now(), there=there))
+            exists: bool | None = await self._client.get_run(run_id) is not None
+        except RequestFailed:
+            exists = None
+        self.commit(self._planner.apply_lookup(run_id, refusal, _now(), exists=exists))
 
-    def _note(
-        self, batch: Batch, verdicts: list[Verdict], outputs: dict[str, Any], now: float
+    def _read_outputs(
+        self, batch: Batch, outcomes: list[Outcome], outputs: dict[str, Any], now: float
     ) -> None:
-        """Pass on what outputs say beside success and failure."""
-        for lane in batch.lanes:
-            self._polls.heard(lane.run_id, now)
-        for (key, item), verdict in zip(batch.items.items(), verdicts, strict=True):
-            if verdict.refusal is not None and verdict.fate is not Fate.STANDS:
-                self._parts.stats.last_error = verdict.message
-                self._parts.stats.retries += verdict.fate in _AGAIN
+        """Process everything in the outputs besides success and failure."""
+        for queue in batch.queues:
+            self._polling.record_response(queue.run_id, now)
+        for (key, item), outcome in zip(batch.items.items(), outcomes, strict=True):
+            if (
+                outcome.refusal is not None
+                and outcome.disposition is not Disposition.ALREADY_EXISTS
+            ):
+                self._context.stats.last_error = outcome.message
+                self._context.stats.retries += outcome.disposition in _RETRIED
             output: dict[str, Any] = outputs.get(key) or {}
             if "control" in output:
-                self._obey(item.record.run_id, output["control"])
+                self._apply_control(item.record.run_id, output["control"])
             if not self._account_known:
-                self._learn_account(output.get("details"))
+                self._store_account(output.get("details"))
 
-    def _obey(self, run_id: str, control: Any) -> None:
+    def _apply_control(self, run_id: str, control: Any) -> None:
         match control:
             case {"terminate": True, "reason": str(reason)}:
-                self._tell(run_id, reason)
+                self._notify_terminated(run_id, reason)
             case {"terminate": True}:
-                self._tell(run_id, None)
+                self._notify_terminated(run_id, None)
             case _:
                 pass
 
-    def _tell(self, run_id: str, reason: Any) -> None:
+    def _notify_terminated(self, run_id: str, reason: Any) -> None:
         try:
-            self._parts.listener.terminated(run_id, reason if isinstance(reason, str) else None)
+            self._context.listener.terminated(run_id, reason if isinstance(reason, str) else None)
         except Exception as error:  # noqa: BLE001 - delivery goes on
-            tell(logging.ERROR, "Whoever listens for terminated runs failed", error=error)
+            tell(logging.ERROR, "The listener for terminated runs failed", error=error)
 
-    def _learn_account(self, details: Any) -> None:
+    def _store_account(self, details: Any) -> None:
         match details:
             case {"account_id": str(account)}:
                 self._account_known = True
-                if not self._parts.is_abandoned():
-                    self._parts.journal.learn_account(account)
+                if not self._context.is_abandoned():
+                    self._context.journal.learn_account(account)
             case _:
                 pass
 
-    # --- No answer, or a refusal of everything --------------------------------------------------
+    # --- Requests that failed as a whole ---------------------------------------------------------
 
-    def _lost(self, batch: Batch, failure: Failure, started: float) -> None:
-        self._parts.stats.last_error = failure.message
+    def _request_failed(self, batch: Batch, failure: Failure, started: float) -> None:
+        self._context.stats.last_error = failure.message
         items = len(batch.items)
-        whole = judge_failure(failure)
-        if whole is Whole.PAUSE:
-            self._planner.returned(batch, sent=False)
+        request = request_outcome(failure)
+        if request is RequestOutcome.PAUSE:
+            self._planner.requeue(batch, sent=False)
             self._pause(failure.summary)
-        elif whole is Whole.RETRY:
-            self._failed(batch, failure, started)
+        elif request is RequestOutcome.RETRY:
+            self._retry_later(batch, failure, started)
         elif items == 1:
-            self._blame(batch, failure, whole)
+            self._blame(batch, failure, request)
         else:
-            self._pace.recover()
-            if whole is Whole.TOO_LARGE:
+            self._throttle.recover()
+            if request is RequestOutcome.TOO_LARGE:
                 limit = failure.limit if failure.limit_of == "request_bytes" else None
                 self._allowance.too_large(sum(item.size for item in batch.items.values()), limit)
             else:
                 self._allowance.refused(items)
-            self._planner.returned(batch, sent=False)
+            self._planner.requeue(batch, sent=False)
 
-    def _blame(self, batch: Batch, failure: Failure, whole: Whole) -> None:
-        """One item alone was refused: it goes, unless the server refuses just anything."""
+    def _blame(self, batch: Batch, failure: Failure, request: RequestOutcome) -> None:
+        """Dead-letter a single rejected item. Pause if the server keeps rejecting single items."""
         self._allowance.singled_out()
-        verdict = Verdict(Fate.BURY, failure.refusal)
-        self.settle(self._planner.settle(batch, [verdict], _now()))
-        self._blamed += whole is Whole.SHRINK
-        if self._blamed > SUSPICIOUS:
+        outcome = Outcome(Disposition.DEAD_LETTER, failure.refusal)
+        self.commit(self._planner.apply(batch, [outcome], _now()))
+        self._blamed += request is RequestOutcome.SHRINK
+        if self._blamed > MAX_BLAMED:
             self._pause(failure.summary)
 
-    def _failed(self, batch: Batch, failure: Failure, started: float) -> None:
-        """It may work later: with the whole request, or with all of it but one item."""
-        parts, items, now = self._parts, len(batch.items), _now()
-        parts.stats.retries += 1
-        news = self._pace.failed(
+    def _retry_later(self, batch: Batch, failure: Failure, started: float) -> None:
+        """Retry later: the whole request, or everything except one item that keeps failing."""
+        context, items, now = self._context, len(batch.items), _now()
+        context.stats.retries += 1
+        news = self._throttle.failed(
             now,
             started=started,
-            asked=failure.retry_after,
-            chance=parts.random(),
+            retry_after=failure.retry_after,
+            chance=context.random(),
             dropped=failure.dropped,
         )
-        again = self._pace.failures > 1
+        again = self._throttle.failures > 1
         if news and (again or not failure.dropped):
-            parts.notices.failing(failure.summary, now)
+            context.log.failing(failure.summary, now)
         suspicious = again and failure.sent and failure.retry_after is None
         if suspicious and items == 1:
             self._allowance.singled_out()
-            verdict = Verdict(Fate.RETRY, failure.refusal)
-            self.settle(self._planner.settle(batch, [verdict], now))
+            outcome = Outcome(Disposition.RETRY, failure.refusal)
+            self.commit(self._planner.apply(batch, [outcome], now))
             return
         if suspicious and news:
             self._allowance.troubled(items)
-        self._planner.returned(batch, sent=failure.sent)
+        self._planner.requeue(batch, sent=failure.sent)
 
     def _pause(self, why: str) -> None:
-        parts, now = self._parts, _now()
-        parts.stats.paused = parts.stats.last_error = why
-        if self._pace.pause(now, why, chance=parts.random()):
-            parts.notices.paused(why, now, parts.settings.probe_interval)
+        context, now = self._context, _now()
+        context.stats.paused = context.stats.last_error = why
+        if self._throttle.pause(now, why, chance=context.random()):
+            context.log.paused(why, now, context.settings.probe_interval)
 
 
-_AGAIN = frozenset({Fate.RETRY, Fate.FORBIDDEN, Fate.UNKNOWN_RUN})
+_RETRIED = frozenset({Disposition.RETRY, Disposition.FORBIDDEN, Disposition.UNKNOWN_RUN})
 
 
 def _now() -> float:

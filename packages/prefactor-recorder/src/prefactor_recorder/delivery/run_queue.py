@@ -1,8 +1,10 @@
-"""What the planner moves about: items, the lanes they wait in, the batches they leave in.
+"""Items, the queue of each run, and batches.
 
-lane:  ready ──next_batch──► away ──settled, returned──► ready
-                              │ └──retryable failure──► blocked ──time passes──► ready
-                              └──the run is asked for──► asking ──answered─────► ready
+States of a queue:
+
+ready ──next_batch──► in flight ──apply, requeue──► ready
+                       │ └──retryable failure──► blocked ──time passes──► ready
+                       └──run is looked up──► looking up ──apply_lookup──► ready
 """
 
 from __future__ import annotations
@@ -22,160 +24,170 @@ if TYPE_CHECKING:
 
 
 class Item:
-    """One item of a bulk request: a record, or the create and the finish of one span."""
+    """An item of a bulk request: one record, or the create and finish of a span."""
 
-    __slots__ = ("absent", "entry", "finish", "key", "records", "seen", "sent", "size", "strikes")
+    __slots__ = (
+        "delivered_at_failure",
+        "entry",
+        "failures",
+        "finish",
+        "key",
+        "records",
+        "sent",
+        "size",
+        "unknown_run_count",
+    )
 
     def __init__(self, record: Record, entry: Entry | None) -> None:
-        """Make an item of one record; without an entry, of one that is in no journal."""
+        """Create an item of one record. `entry` is None if the record is in no journal."""
         self.entry = entry
         self.finish: Entry | None = None
-        """The end of the span whose create `entry` is."""
+        """The finish of the span that `entry` creates."""
         self.records = [record]
-        """What is sent: the record, and that of the end. They may have been changed to be taken."""
+        """What is sent: the record and a merged finish, perhaps changed to be accepted."""
         self.key = idempotency_key(record.operation, record.id)
         self.size = item_size(record)
-        """Bytes in a request at most."""
+        """Upper bound on its bytes in a request."""
         self.sent = False
-        """Whether the server may have seen it: nothing is merged into it any more."""
-        self.strikes = 0
-        """How often the server failed on it although it took others."""
-        self.absent = 0
+        """Whether the server may have received it, so that nothing may be merged into it."""
+        self.failures = 0
+        """How often the server failed on it while accepting others."""
+        self.unknown_run_count = 0
         """How often the server did not know its run."""
-        self.seen = -1
-        """How much had been delivered when it failed last; -1 if it never did."""
+        self.delivered_at_failure = -1
+        """`Planner.delivered` at its last failure; -1 if it never failed."""
 
     @property
     def record(self) -> Record:
-        """What is sent, without the end of the span."""
+        """What is sent, without a merged finish."""
         return self.records[0]
 
     def merge(self, finish: Entry) -> None:
-        """Add the end of the span."""
+        """Merge the finish of the span."""
         self.finish = finish
         self.records.append(finish.record)
         self.size += len(finish.record.body)
 
     def replace(self, *records: Record) -> None:
-        """Send other bodies. Only while the item is in no lane, which counts its size."""
+        """Replace what is sent. Only while the item is in no queue, which tracks its size."""
         self.size += sum(len(record.body) for record in records)
         self.size -= sum(len(record.body) for record in self.records)
         self.records = list(records)
 
     @property
-    def weight(self) -> int:
+    def journal_bytes(self) -> int:
         """Bytes in the journal."""
         return sum(entry.size for entry in self.entries)
 
     @property
     def entries(self) -> tuple[Entry, ...]:
-        """What is settled or buried with it."""
+        """The entries to ack or dead-letter with it."""
         return tuple(entry for entry in (self.entry, self.finish) if entry is not None)
 
     def encode(self) -> bytes:
-        """The item as it goes over the wire."""
+        """Return the encoded item."""
         finish = self.records[1] if len(self.records) > 1 else None
         return encode_item(self.key, self.record, finish)
 
 
-class LaneState(enum.Enum):
-    """Where a lane is; see the drawing above."""
+class QueueState(enum.Enum):
+    """State of a queue; see the diagram above."""
 
     READY = enum.auto()
-    AWAY = enum.auto()
+    IN_FLIGHT = enum.auto()
     BLOCKED = enum.auto()
-    ASKING = enum.auto()
+    LOOKING_UP = enum.auto()
 
 
-class Lane:
-    """The items of one run that are still to be delivered, in their order."""
+class RunQueue:
+    """The undelivered items of one run, in order."""
 
-    __slots__ = ("failures", "open", "queue", "run_id", "size", "state", "until", "weight")
+    __slots__ = ("failures", "items", "journal_bytes", "open", "run_id", "size", "state", "until")
 
     def __init__(self, run_id: str) -> None:
-        """Begin with nothing."""
+        """Create an empty queue."""
         self.run_id = run_id
-        self.queue: deque[Item] = deque()
+        self.items: deque[Item] = deque()
         self.open: dict[str, Item] = {}
-        """Creates in the queue that nobody has seen and that lack their finish, by span."""
+        """Unsent creates without their finish, by span id."""
         self.size = 0
-        """Bytes in requests, at most, of what is in the queue."""
-        self.weight = 0
-        """Bytes in the journal of what is in the queue."""
-        self.state = LaneState.READY
+        """Upper bound on the bytes of the items in requests."""
+        self.journal_bytes = 0
+        """Bytes of the items in the journal."""
+        self.state = QueueState.READY
         self.until = 0.0
-        """When a blocked lane may try again."""
+        """When a blocked queue may be retried."""
         self.failures = 0
-        """Failures in a row."""
+        """Consecutive failures."""
 
     def append(self, item: Item) -> None:
-        """Add an item behind the others; a register in front of them, which all need it."""
+        """Append an item. A registration goes first, because all others need it."""
         if item.record.operation is Operation.REGISTER:
-            self.queue.appendleft(item)
+            self.items.appendleft(item)
         else:
-            self.queue.append(item)
+            self.items.append(item)
         self._index(item)
 
     def take(self) -> Item:
-        """Remove the first item."""
-        item = self.queue.popleft()
+        """Remove and return the first item."""
+        item = self.items.popleft()
         self.size -= item.size
-        self.weight -= item.weight
+        self.journal_bytes -= item.journal_bytes
         if item.finish is None:
             self.open.pop(item.record.id, None)
         return item
 
     def merge(self, finish: Entry) -> bool:
-        """Add the end of a span to its create, if that is still here and was never sent."""
+        """Merge a finish into its create, if that is queued and unsent. Return whether it was."""
         created = self.open.pop(finish.record.id, None)
         if created is None:
             return False
         size = created.size
         created.merge(finish)
         self.size += created.size - size
-        self.weight += finish.size
+        self.journal_bytes += finish.size
         return True
 
     def put_back(self, items: list[Item]) -> None:
-        """Put items in front again, the first of them first; a register stays before them."""
-        register = self.queue.popleft() if self._begins_with_register else None
-        self.queue.extendleft(reversed(items))
+        """Put items back at the front, in order, but behind a registration."""
+        register = self.items.popleft() if self._starts_with_register else None
+        self.items.extendleft(reversed(items))
         if register is not None:
-            self.queue.appendleft(register)
+            self.items.appendleft(register)
         for item in items:
             self._index(item)
 
     def remove(self, spans: Container[str]) -> list[Item]:
-        """Remove the items of these spans."""
-        removed = [item for item in self.queue if item.record.id in spans]
+        """Remove and return the items of these spans."""
+        removed = [item for item in self.items if item.record.id in spans]
         if removed:
-            self.queue = deque(item for item in self.queue if item.record.id not in spans)
+            self.items = deque(item for item in self.items if item.record.id not in spans)
         for item in removed:
             self.size -= item.size
-            self.weight -= item.weight
+            self.journal_bytes -= item.journal_bytes
             self.open.pop(item.record.id, None)
         return removed
 
     @property
-    def _begins_with_register(self) -> bool:
-        return bool(self.queue) and self.queue[0].record.operation is Operation.REGISTER
+    def _starts_with_register(self) -> bool:
+        return bool(self.items) and self.items[0].record.operation is Operation.REGISTER
 
     def _index(self, item: Item) -> None:
         self.size += item.size
-        self.weight += item.weight
+        self.journal_bytes += item.journal_bytes
         record = item.record
         if record.operation is Operation.CREATE_SPAN and item.finish is None and not item.sent:
             self.open[record.id] = item
 
 
 class Batch(NamedTuple):
-    """Items that leave together: those of one lane side by side, in the lane's order."""
+    """The items of one request. Those of a run are adjacent and in order."""
 
     items: dict[str, Item]
     """By idempotency key, in the order of the request."""
-    lanes: list[Lane]
-    """The lanes that they come from; no other request has items of these."""
+    queues: list[RunQueue]
+    """Their queues; no other request has items of these."""
 
     def encode(self) -> bytes:
-        """The body of the request."""
+        """Return the body of the request."""
         return encode_bulk([item.encode() for item in self.items.values()])

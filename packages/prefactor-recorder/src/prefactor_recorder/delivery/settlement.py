@@ -1,4 +1,4 @@
-"""What became of entries that were sent, or that need not be."""
+"""What the planner decided about entries."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ if TYPE_CHECKING:
 
 
 class Settlement(NamedTuple):
-    """What is to be told to the journal, and which runs are to be asked for."""
+    """What to tell the journal, and which runs to look up."""
 
     delivered: list[Entry]
-    buried: list[tuple[Entry, dict[str, Any]]]
-    asks: list[tuple[str, dict[str, Any]]]
-    """Ids of runs, with why their register was refused."""
+    dead_lettered: list[tuple[Entry, dict[str, Any]]]
+    run_lookups: list[tuple[str, dict[str, Any]]]
+    """Ids of runs to look up, with the error of their registration."""
     repaired: list[tuple[Record, Record]]
-    """Registrations that were refused, with what is sent instead."""
+    """Rejected registrations, each with its replacement."""
     lost: list[str]
-    """Ids of runs whose registration the disk has damaged, and which are registered again."""
+    """Ids of runs whose damaged registration was rebuilt."""
 
     @classmethod
     def new(cls) -> Settlement:
-        """One that says nothing yet."""
+        """Create an empty settlement."""
         return cls([], [], [], [], [])

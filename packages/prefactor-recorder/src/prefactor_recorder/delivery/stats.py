@@ -1,4 +1,4 @@
-"""What delivery has done so far, in numbers."""
+"""Statistics of delivery."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from dataclasses import dataclass
 
 @dataclass(slots=True)
 class DeliveryStats:
-    """Counts since the process began. Written by the delivery thread, read by anyone."""
+    """Counts since the process started. Written by the delivery thread, read by any thread."""
 
     delivered: int = 0
-    """Records that the server has taken."""
-    buried: int = 0
-    """Records that were put with the dead letters."""
+    """Records that the server accepted."""
+    dead_lettered: int = 0
+    """Records that became dead letters."""
     corrected: int = 0
-    """Registrations that were refused and changed so that the server takes them."""
+    """Rejected registrations that were changed to be accepted."""
     requests: int = 0
-    """Requests sent, the failed ones included."""
+    """Requests sent, failed ones included."""
     retries: int = 0
-    """Requests that failed as a whole and items that failed for a reason that may pass."""
+    """Requests that failed as a whole, and items that failed for a temporary reason."""
     bytes_sent: int = 0
-    """Bytes of request bodies, as they went over the wire."""
+    """Bytes of request bodies, as sent (compressed or not)."""
     worker_restarts: int = 0
-    """How often the delivery thread had to be started again."""
+    """How often the delivery thread had to be restarted."""
     last_error: str | None = None
-    """What went wrong last, in words; None when nothing ever did."""
+    """The last error as text; None if there was none."""
     paused: str | None = None
-    """Why nothing is delivered for now although there is a server; None while it is."""
+    """Why delivery is paused; None if it is not."""

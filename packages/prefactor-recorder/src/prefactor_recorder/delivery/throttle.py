@@ -1,8 +1,8 @@
-"""When the next request may leave, and how large it may be. Pure: time and chance are arguments.
+"""Decides when the next request may be sent. Pure: time and randomness are arguments.
 
-steady      a request that is full leaves at once, any other `interval` after the last
-troubled    after a failure: nothing until the wait is over, then one request alone
-recovering  after trouble: twice the steady cadence at most, until the backlog is gone
+steady      a full request is sent at once, any other `interval` after the last
+failing     after a failure: nothing until the backoff is over, then one request at a time
+recovering  after failures: at most twice the steady rate, until the backlog is gone
 paused      the token is rejected: one request per `probe_interval`
 """
 
@@ -10,160 +10,164 @@ from __future__ import annotations
 
 import math
 
-SHORTEST, LONGEST = 1.0, 60.0
-"""Seconds of the first and of the longest wait after failures in a row, before chance."""
-LONGEST_ASKED = 3600.0
-"""Seconds; a server that asks for more than this is asked again after this."""
-SPREAD = 0.1
-"""Share by which a wait that the server asked for is lengthened at random, so that those who were
-told the same do not come back together."""
-RECOVERY = 0.55
-"""Share of the usual interval between two requests of a recovery: a little less than twice as many,
-because the usual ones also take their time to be answered."""
-CALM = 240
-"""Requests in a row that have to succeed before a recovery goes twice as fast."""
+MIN_BACKOFF, MAX_BACKOFF = 1.0, 60.0
+"""Seconds of the first and of the longest backoff, without jitter."""
+MAX_RETRY_AFTER = 3600.0
+"""Most seconds to wait when the server asks for a longer wait."""
+JITTER = 0.1
+"""Most of a wait to add at random, as a share, so that recorders told the same delay do not return
+together."""
+RECOVERY_INTERVAL_SHARE = 0.55
+"""Interval during a recovery, as a share of the usual one. A little over half, because the usual
+requests also wait for their responses."""
+SPEED_UP_AFTER = 240
+"""Consecutive successes before a recovery doubles its rate."""
 
 
 def backoff(failures: int, chance: float) -> float:
-    """Seconds to wait after so many failures in a row, 1 at least.
+    """Return the seconds to wait after consecutive failures.
 
     Args:
-        failures: How many.
-        chance: From [0, 1).
+        failures: Their number, at least 1.
+        chance: A random number from [0, 1).
     """
-    wait: float = min(SHORTEST * 2.0 ** min(failures - 1, 10), LONGEST)
-    return min(wait * (0.75 + 0.5 * chance), LONGEST)
+    wait: float = min(MIN_BACKOFF * 2.0 ** min(failures - 1, 10), MAX_BACKOFF)
+    return min(wait * (0.75 + 0.5 * chance), MAX_BACKOFF)
 
 
-def as_asked(seconds: float, chance: float) -> float:
-    """Seconds to wait when the server said how long."""
-    return min(seconds, LONGEST_ASKED) * (1 + SPREAD * chance)
+def retry_after_delay(seconds: float, chance: float) -> float:
+    """Return the seconds to wait when the server asked for a wait."""
+    return min(seconds, MAX_RETRY_AFTER) * (1 + JITTER * chance)
 
 
-class Pace:
-    """Says when the next request may leave."""
+class Throttle:
+    """Decides when the next request may be sent."""
 
     def __init__(self, *, interval: float, probe_interval: float, in_flight: int) -> None:
-        """Start in the steady state: the first request leaves at once.
+        """Start in the steady state; the first request may be sent at once.
 
         Args:
-            interval: Seconds between two requests that are not full.
-            probe_interval: Seconds between two tries of a rejected token.
-            in_flight: Requests under way at most.
+            interval: Seconds between requests that are not full.
+            probe_interval: Seconds between attempts with a rejected token.
+            in_flight: Most requests in flight.
         """
         self._interval = interval
         self._probe_interval = probe_interval
         self._in_flight = in_flight
         self._last = -math.inf
         self._until = -math.inf
-        self._opened = -math.inf
-        self._asked = False
-        self._calm = 0
-        self._gap = 0.0
-        """Seconds between any two requests while recovering."""
+        self._failed_at = -math.inf
+        self._is_retry_after = False
+        self._successes = 0
+        self._recovery_interval = 0.0
+        """Seconds between requests while recovering."""
         self.failures = 0
-        """Failures of whole requests in a row."""
+        """Consecutive failures of whole requests."""
         self.recovering = False
         self.paused: str | None = None
-        """Why delivery pauses; None while it does not."""
+        """Why delivery is paused; None if it is not."""
 
     @property
     def troubled(self) -> bool:
-        """Whether the last thing that happened was a failure."""
+        """Whether the last request failed, or delivery is paused."""
         return self.failures > 0 or self.paused is not None
 
-    def rests(self, now: float) -> bool:
-        """Whether it pauses, and has tried since somebody hurried it."""
+    def is_waiting_to_probe(self, now: float) -> bool:
+        """Whether delivery is paused and its next attempt lies in the future."""
         return self.paused is not None and self._until > now
 
-    def next_at(self, *, full: bool, hurried: bool, in_flight: int) -> float:
-        """When a request may leave; infinity for "when another one has come back".
+    def next_at(self, *, full: bool, flushing: bool, in_flight: int) -> float:
+        """Return when a request may be sent; infinity until one in flight completes.
 
         Args:
-            full: Whether a whole request's worth of items waits.
-            hurried: Whether somebody waits for what is there (a flush, an exit).
-            in_flight: Requests under way.
+            full: Whether enough items are ready to fill a request.
+            flushing: Whether a flush is pending (the exit flushes, too).
+            in_flight: Requests in flight.
         """
         if in_flight >= (1 if self.troubled else self._in_flight):
             return math.inf
         at = self._until
         if self.recovering:
-            at = max(at, self._last + self._gap)
-        if not (full or hurried or self.troubled):
+            at = max(at, self._last + self._recovery_interval)
+        if not (full or flushing or self.troubled):
             at = max(at, self._last + self._interval)
         return at
 
     def sent(self, now: float) -> None:
-        """A request has left."""
+        """Record that a request was sent."""
         self._last = now
 
     def succeeded(self, *, backlog: bool) -> bool:
-        """A request was answered; whether that ended a time of trouble.
+        """Record a success. Return whether it ended a series of failures or a pause.
 
         Args:
-            backlog: Whether a whole request's worth of items still waits.
+            backlog: Whether enough items for a full request are left.
         """
         ended = self.troubled
         if ended:
             self.failures, self.paused = 0, None
-            self._until, self._asked = -math.inf, False
+            self._until, self._is_retry_after = -math.inf, False
             self.recover()
         if self.recovering:
-            self._calm += 1
+            self._successes += 1
             if not backlog:
                 self.recovering = False
-            elif self._calm % CALM == 0:
-                self._gap /= 2
+            elif self._successes % SPEED_UP_AFTER == 0:
+                self._recovery_interval /= 2
         return ended
 
     def recover(self) -> None:
-        """Go slowly for as long as there is a backlog."""
-        self.recovering, self._calm, self._gap = True, 0, self._interval * RECOVERY
+        """Limit the rate until the backlog is gone."""
+        self.recovering, self._successes, self._recovery_interval = (
+            True,
+            0,
+            self._interval * RECOVERY_INTERVAL_SHARE,
+        )
 
     def failed(
         self,
         now: float,
         *,
         started: float,
-        asked: float | None,
+        retry_after: float | None,
         chance: float,
         dropped: bool = False,
     ) -> bool:
-        """A request failed as a whole; whether that is news.
+        """Record that a request failed as a whole. Return whether it counted.
 
-        Requests that were under way together fail together, and count as one failure.
+        Requests that were in flight together fail together, and count as one failure.
 
         Args:
-            now: The time.
-            started: When the request left.
-            asked: Seconds that the server asked to wait.
-            chance: From [0, 1).
-            dropped: Whether the connection was lost. Servers close idle ones; that deserves one
-                try on another at once.
+            now: The current time.
+            started: When the request was sent.
+            retry_after: Seconds that the server asked to wait; None if it did not ask.
+            chance: A random number from [0, 1).
+            dropped: Whether the connection was lost. Servers close idle connections, so the first
+                loss is retried at once.
         """
-        if started < self._opened:
+        if started < self._failed_at:
             return False
-        self._opened = now
-        self._asked = asked is not None
+        self._failed_at = now
+        self._is_retry_after = retry_after is not None
         if dropped and not self.troubled:
             wait = 0.0
-        elif asked is None:
+        elif retry_after is None:
             wait = backoff(max(self.failures, 1), chance)
         else:
-            wait = as_asked(asked, chance)
+            wait = retry_after_delay(retry_after, chance)
         self.failures += 1
         self._until = now + wait
         return True
 
     def pause(self, now: float, reason: str, *, chance: float) -> bool:
-        """The token was rejected; whether that is news."""
+        """Pause, because the token was rejected. Return whether delivery was not paused before."""
         news = self.paused is None
-        self._opened = now
-        self.paused, self._asked = reason, False
-        self._until = now + self._probe_interval * (1 + SPREAD * chance)
+        self._failed_at = now
+        self.paused, self._is_retry_after = reason, False
+        self._until = now + self._probe_interval * (1 + JITTER * chance)
         return news
 
-    def hurry(self) -> None:
-        """Try once at once, unless the server itself said when to come back."""
-        if not self._asked:
+    def probe_now(self) -> None:
+        """Allow an attempt now, unless the server asked for a wait."""
+        if not self._is_retry_after:
             self._until = -math.inf

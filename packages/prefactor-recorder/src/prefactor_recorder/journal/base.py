@@ -1,4 +1,4 @@
-"""Where records wait between the host that makes them and the thread that delivers them."""
+"""The interface of journals, which hold records until they are delivered."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ if TYPE_CHECKING:
 
 
 class Entry:
-    """A record on its way out. It stays in the journal until it is settled or buried."""
+    """A record read from a journal, which keeps it until it is acked or dead-lettered."""
 
     __slots__ = ("place", "record", "size")
 
     def __init__(self, record: Record, size: int, place: object) -> None:
-        """Keep what the journal read.
+        """Create an entry.
 
         Args:
             record: The record.
-            size: Bytes it takes in the journal.
-            place: What the journal knows it by; nobody else looks inside.
+            size: Its bytes in the journal.
+            place: The journal's own reference to it, opaque to others.
         """
         self.record = record
         self.size = size
@@ -29,73 +29,73 @@ class Entry:
 
 
 class Journal(Protocol):
-    """Keeps records until they are delivered. One is written to disk, one lives in memory.
+    """Keeps records until they are delivered, on disk or in memory.
 
-    `append` is called from any thread of the host. Everything else is called by the delivery
-    thread alone, except the counts, which anyone may read.
+    `append` may be called from any thread. Everything else is called by the delivery thread only,
+    except the counts, which any thread may read.
     """
 
     def append(self, record: bytes) -> bool:
-        """Keep an encoded record; whether there was room for it.
+        """Append an encoded record. Return whether there was room for it.
 
-        Does not raise and does not wait for anything but the `write()` itself. What was refused
-        is counted in `dropped`.
+        Never raises, and blocks only for the `write()` itself. Rejected records are counted in
+        `dropped`.
         """
         ...
 
     @property
     def unread(self) -> int:
-        """Bytes appended and not read yet."""
+        """Bytes appended and not read."""
         ...
 
     @property
     def undelivered(self) -> int:
-        """Records that were appended or taken over, and neither settled nor buried."""
+        """Records appended or adopted, and neither acked nor dead-lettered."""
         ...
 
     @property
     def inherited(self) -> int:
-        """Those of the undelivered that were taken over from dead processes."""
+        """Undelivered records adopted from dead processes."""
         ...
 
     @property
     def dropped(self) -> int:
-        """Records that there was no room for, or that came after the end."""
+        """Records rejected for lack of room, or because the journal was closed."""
         ...
 
     def read(self, limit: int) -> list[Entry]:
-        """The next entries in the order they were appended, about `limit` bytes of them.
+        """Return the next entries in append order, about `limit` bytes of them.
 
-        An entry is read once; after a crash, or a takeover by another process, again.
+        Each entry is read once, and again after a crash or by a process that adopts it.
         """
         ...
 
-    def settle(self, entries: Iterable[Entry]) -> None:
-        """Forget entries that the server has taken."""
+    def ack(self, entries: Iterable[Entry]) -> None:
+        """Remove entries that the server accepted."""
         ...
 
-    def bury(self, entry: Entry, refusal: dict[str, Any]) -> None:
-        """Put aside an entry that no server will ever take, with what it said."""
+    def dead_letter(self, entry: Entry, refusal: dict[str, Any]) -> None:
+        """Move an entry that the server will never accept to the dead letters, with the error."""
         ...
 
     def adopt(self) -> int:
-        """Take over what dead processes left, to be read like one's own; how many records."""
+        """Adopt the records of dead processes, to be read like one's own. Return their number."""
         ...
 
     def learn_account(self, account_id: str) -> None:
-        """Remember whose data this is, as the server said."""
+        """Store the account that the data belongs to, as the server reported it."""
         ...
 
     def maintain(self) -> int:
-        """What has to be done about once a second; how many records that took over."""
+        """Do periodic work; call about once a second. Return the number of records adopted."""
         ...
 
     def close(self) -> None:
-        """Let go of files and locks. What is undelivered stays for the next process."""
+        """Release files and locks. Undelivered records stay for the next process."""
         ...
 
     def after_fork(self) -> None:
-        """In a forked child: start empty. What was inherited is the parent's to deliver."""
+        """In a forked child, start empty: inherited records are delivered by the parent."""
         ...
 
 
@@ -104,7 +104,7 @@ class RecordSource(Protocol):
 
     committed: int
     expected: int
-    settled: int
+    acked: int
     sealed: bool
     damaged: int
 
@@ -127,7 +127,7 @@ class RecordSource(Protocol):
         """Return the next entries, about `limit` bytes of them."""
         ...
 
-    def settle(self, places: Iterable[Place]) -> None:
+    def ack(self, places: Iterable[Place]) -> None:
         """Mark records as settled."""
         ...
 
@@ -139,7 +139,7 @@ class RecordSource(Protocol):
         """Delete everything."""
         ...
 
-    def shut(self) -> None:
+    def close(self) -> None:
         """Close what is open."""
         ...
 

@@ -1,4 +1,4 @@
-"""The journal in memory: for those who switch the disk off, and for when the disk fails."""
+"""The journal in memory, used when the disk is switched off or fails."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ if TYPE_CHECKING:
 
 
 class MemoryQueue:
-    """Records in memory, bounded in bytes. What was read counts until it is settled."""
+    """A queue of records, bounded in bytes. Read records count until they are acked."""
 
     def __init__(self, limit: int) -> None:
         """Start empty.
 
         Args:
-            limit: Bytes of records to hold at most.
+            limit: Most bytes of records to hold.
         """
         self.committed = 0
         self.expected = 0
-        self.settled = 0
+        self.acked = 0
         self.sealed = False
         self.damaged = 0
         self._limit = limit
@@ -34,7 +34,7 @@ class MemoryQueue:
 
     @property
     def disk_bytes(self) -> int:
-        """Nothing."""
+        """Always 0."""
         return 0
 
     @property
@@ -44,28 +44,28 @@ class MemoryQueue:
 
     @property
     def unread(self) -> int:
-        """Bytes that were not read yet."""
+        """Bytes not read."""
         return self.committed - self._position
 
     @property
     def is_done(self) -> bool:
-        """Whether everything was settled, and nothing can follow."""
-        return self.sealed and self.settled == self.expected
+        """Whether everything was acked and nothing can follow."""
+        return self.sealed and self.acked == self.expected
 
     def append(self, record: bytes) -> bool:
-        """Keep a record; whether there was room. The caller holds the journal's lock."""
+        """Append a record; the caller holds the journal's lock. Return whether there was room."""
         size = len(record)
         if self.committed + size - self._freed > self._limit:
             return False
-        # In this order: a signal handler, which may record and may raise, runs after a call and not
-        # between these. So it finds the counts right, and leaves them right.
+        # In this order, because a signal handler, which may record or raise, can only run after a
+        # call and not between these lines. It finds the counts right and leaves them right.
         self.committed += size
         self.expected += 1
         self._records.append(record)
         return True
 
     def read(self, limit: int) -> list[Entry]:
-        """The next entries, about `limit` bytes of them and at least one if there is one."""
+        """Return the next entries: about `limit` bytes, and at least one if there is any."""
         entries: list[Entry] = []
         while limit > 0 and self._records:
             data = self._records.popleft()
@@ -80,10 +80,10 @@ class MemoryQueue:
         return entries
 
     def move(self, write: Callable[[bytes], None]) -> None:
-        """Hand over what nobody has read yet, in order, as if it had never been here.
+        """Move all unread records to `write`, in order.
 
         Raises:
-            OSError: `write` did. That record and those behind it are still here.
+            OSError: `write` failed. That record and all after it are still here.
         """
         while self._records:
             record = self._records[0]
@@ -91,35 +91,35 @@ class MemoryQueue:
             self._records.popleft()
             self._position += len(record)
             self._freed += len(record)
-            self.settled += 1
+            self.acked += 1
 
-    def settle(self, places: Iterable[Place]) -> None:
-        """Make room again."""
+    def ack(self, places: Iterable[Place]) -> None:
+        """Free the room of acked records."""
         for place in places:
             if not place.is_settled:
                 place.is_settled = True
-                self.settled += 1
+                self.acked += 1
                 self._freed += place.end - place.start
 
     def seal(self) -> None:
-        """Nothing is appended any more."""
+        """Mark the queue as complete; nothing is appended after this."""
         self.sealed = True
 
     def discard(self) -> None:
-        """Forget everything."""
+        """Remove everything."""
         self._records.clear()
 
-    shut = discard
+    close = discard
 
 
 class MemoryJournal:
-    """Keeps records in this process alone, and dead letters only as a number."""
+    """Keeps records in this process only, and drops dead letters."""
 
     def __init__(self, limit: int) -> None:
         """Start empty.
 
         Args:
-            limit: Bytes of undelivered records to hold at most.
+            limit: Most bytes of undelivered records to hold.
         """
         self._limit = limit
         self._start()
@@ -131,7 +131,7 @@ class MemoryJournal:
         self._is_closed = False
 
     def append(self, record: bytes) -> bool:
-        """Keep a record; whether there was room for it."""
+        """Append a record. Return whether there was room for it."""
         with self._lock:
             if not self._is_closed and self._queue.append(record):
                 return True
@@ -140,56 +140,56 @@ class MemoryJournal:
 
     @property
     def unread(self) -> int:
-        """Bytes appended and not read yet."""
+        """Bytes appended and not read."""
         return self._queue.unread
 
     @property
     def undelivered(self) -> int:
-        """Records that were neither settled nor buried."""
-        return self._queue.expected - self._queue.settled
+        """Records neither acked nor dead-lettered."""
+        return self._queue.expected - self._queue.acked
 
     @property
     def in_memory(self) -> int:
-        """Those of them that end with this process: all."""
+        """Undelivered records that would be lost with this process, which is all of them."""
         return self.undelivered
 
     @property
     def inherited(self) -> int:
-        """None: memory dies with its process."""
+        """Always 0, because memory does not outlive its process."""
         return 0
 
     @property
     def dropped(self) -> int:
-        """Records that there was no room for, or that came after the end."""
+        """Records rejected for lack of room, or because the journal was closed."""
         return self._dropped
 
     def read(self, limit: int) -> list[Entry]:
-        """The next entries, about `limit` bytes of them."""
+        """Return the next entries, about `limit` bytes of them."""
         return self._queue.read(limit)
 
-    def settle(self, entries: Iterable[Entry]) -> None:
-        """Forget entries that the server has taken."""
-        self._queue.settle([place_of(entry) for entry in entries])
+    def ack(self, entries: Iterable[Entry]) -> None:
+        """Remove entries that the server accepted."""
+        self._queue.ack([place_of(entry) for entry in entries])
 
-    def bury(self, entry: Entry, refusal: dict[str, Any]) -> None:  # noqa: ARG002 - nowhere to put it
-        """Forget an entry that no server will ever take: there is no file to put it into."""
-        self.settle([entry])
+    def dead_letter(self, entry: Entry, refusal: dict[str, Any]) -> None:  # noqa: ARG002 - nowhere to put it
+        """Drop an entry that the server will never accept; there is no file to keep it in."""
+        self.ack([entry])
 
     def adopt(self) -> int:
-        """Nothing: memory dies with its process."""
+        """Do nothing; memory does not outlive its process."""
         return 0
 
     def learn_account(self, account_id: str) -> None:
-        """Nothing: nobody else will read this."""
+        """Do nothing; no other process will read this."""
 
     def maintain(self) -> int:
-        """Nothing."""
+        """Do nothing."""
         return 0
 
     def close(self) -> None:
-        """Take nothing more."""
+        """Reject all further records."""
         self._is_closed = True
 
     def after_fork(self) -> None:
-        """In a forked child: start empty."""
+        """In a forked child, start empty."""
         self._start()

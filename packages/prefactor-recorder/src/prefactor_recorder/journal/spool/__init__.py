@@ -1,4 +1,4 @@
-"""The journal on disk: what was recorded outlives the process that recorded it."""
+"""The journal on disk, which outlives the process that records."""
 
 from prefactor_recorder.journal.spool.journal import SpoolJournal
 from prefactor_recorder.journal.spool.paths import UnsafeDirectory, default_directory

@@ -1,4 +1,4 @@
-"""Appending: one `write()` for each record, by whatever thread records it."""
+"""Appending to segments: one `write()` per record, by the recording thread."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from prefactor_recorder.journal.memory import MemoryQueue
-from prefactor_recorder.journal.spool.quota import RESERVE, bytes_of_others, fits
+from prefactor_recorder.journal.spool.quota import RESERVE_DIVISOR, fits, other_processes_bytes
 from prefactor_recorder.journal.spool.segment import Segment
 
 if TYPE_CHECKING:
@@ -17,67 +17,66 @@ if TYPE_CHECKING:
     from prefactor_recorder.journal.base import RecordSource
     from prefactor_recorder.journal.spool.process_files import SpoolFiles
 
-PATIENCE = 0.25
-"""Seconds that the delivery thread waits for a call that records; one takes a few millionths."""
+LOCK_TIMEOUT = 0.25
+"""Seconds that the delivery thread waits for a recording call, which takes microseconds."""
 
-"""Records in the order they came."""
+"""A sequence of records, on disk or in memory."""
 
 
 class Writer:
-    """The sources that this process fills, in order, and the one that is being filled.
+    """Appends records to this process's sources: all of them, in order, and the current one.
 
     The lock is re-entrant, because a signal handler or a finaliser may record while the thread it
-    interrupts is recording. Such a record finds the counters right but for the one call that it
-    interrupts.
+    interrupts is recording. It finds all counters right, except for the interrupted call.
     """
 
     def __init__(
         self,
         files: SpoolFiles,
-        note: Callable[[str], None],
+        warn: Callable[[str], None],
         *,
         limit: int,
         memory_limit: int,
         segment_size: int,
     ) -> None:
-        """Start with nothing open.
+        """Create a writer without sources.
 
         Args:
-            files: Where segments are made.
-            note: Told what the user should know.
-            limit: Bytes that the account's directory may take.
-            memory_limit: Bytes of records to hold in memory while the disk fails.
-            segment_size: Bytes after which a new segment is begun.
+            files: Creates the segments.
+            warn: Called with each warning for the user.
+            limit: Most bytes of the account's directory.
+            memory_limit: Most bytes of records to hold in memory while the disk fails.
+            segment_size: Bytes after which a new segment is started.
         """
         self._limit = limit
         self._memory_limit = memory_limit
         self._segment_size = segment_size
-        self.reset(files, note)
+        self.reset(files, warn)
 
-    def reset(self, files: SpoolFiles, note: Callable[[str], None]) -> None:
-        """Forget everything, as a forked child has to; nothing is closed."""
+    def reset(self, files: SpoolFiles, warn: Callable[[str], None]) -> None:
+        """Start over without closing anything, as a forked child must."""
         self._files = files
-        self._note = note
+        self._warn = warn
         self._lock = threading.RLock()
         self.sources: tuple[RecordSource, ...] = ()
-        self.dropped = self.late = 0
-        # The source that is being filled; in `_segment` again if it is a file.
+        self.dropped = self.dropped_after_close = 0
+        # The source being filled, which is also `_segment` if it is a file.
         self._current: RecordSource | None = None
         self._segment: Segment | None = None
         self._descriptor = -1
-        # Bytes that may be written to the segment without asking.
-        self._left = 0
-        self._others = 0
+        # Bytes that may be written to the segment before checking the limits again.
+        self._room = 0
+        self._others_bytes = 0
         self._is_closed = False
-        self._late: list[bytes] | None = None
+        self._deferred: list[bytes] | None = None
 
     def append(self, record: bytes) -> bool:
-        """Keep an encoded record; whether there was room for it."""
+        """Append an encoded record. Return whether there was room for it."""
         with self._lock:
             size = len(record)
             segment = self._segment
-            if segment is None or size > self._left:
-                return self._append_slowly(record)
+            if segment is None or size > self._room:
+                return self._append_checked(record)
             before = segment.committed
             try:
                 written = os.write(self._descriptor, record)
@@ -87,65 +86,65 @@ class Writer:
                 return self._append_elsewhere(record, before, OSError("the disk is full"))
             segment.committed += size
             segment.expected += 1
-            self._left -= size
+            self._room -= size
             return True
 
-    def _append_slowly(self, record: bytes) -> bool:
-        if self._late is not None:
-            # This very thread is below, opening a file. What a signal handler records meanwhile
-            # waits for that, and is not counted as lost.
-            self._late.append(record)
+    def _append_checked(self, record: bytes) -> bool:
+        if self._deferred is not None:
+            # This thread is already below, opening a file. A signal handler's record waits for
+            # that and is not dropped.
+            self._deferred.append(record)
             return True
-        self._late = []
+        self._deferred = []
         try:
-            kept = self._place(record)
+            kept = self._append_now(record)
         finally:
-            late, self._late = self._late, None
-        for other in late:
+            deferred, self._deferred = self._deferred, None
+        for other in deferred:
             self.append(other)
         return kept
 
-    def _place(self, record: bytes) -> bool:
+    def _append_now(self, record: bytes) -> bool:
         if self._is_closed:
-            # Not for want of room, which is what is warned about: the host said that this is all.
-            self.late += 1
+            # Counted apart from `dropped`, which is warned about as a lack of room.
+            self.dropped_after_close += 1
             return False
         try:
-            self._make_ready(len(record))
+            self._ensure_segment(len(record))
         except OSError as error:
             self._degrade(error)
-        if self._put(record):
+        if self._append_to_current(record):
             return True
         self.dropped += 1
         return False
 
-    def _make_ready(self, size: int) -> None:
+    def _ensure_segment(self, size: int) -> None:
         segment = self._segment
         if self._current is None:
             self._begin(self._files.create_segment())
-            self._others = self._weigh_others()
+            self._others_bytes = self._measure_others()
         elif segment and segment.committed and segment.committed + size > self._segment_size:
             self._begin(self._files.create_segment())
 
-    def _put(self, record: bytes) -> bool:
+    def _append_to_current(self, record: bytes) -> bool:
         if isinstance(self._current, MemoryQueue):
             return self._current.append(record)
         if not fits(record, self._used(), self._limit):
             return False
-        self._left = len(record)
+        self._room = len(record)
         kept = self.append(record)
-        self._grant()
+        self._update_room()
         return kept
 
     def _append_elsewhere(self, record: bytes, before: int, error: OSError) -> bool:
-        """Cut what was half written, and go on in memory."""
+        """Cut a partial write and continue in memory."""
         segment = self._segment
         with contextlib.suppress(OSError):
             if segment and segment.committed == before:
                 os.ftruncate(self._descriptor, before)
             elif segment:
-                # A signal handler has recorded behind the half: what is whole is worth more than
-                # a clean file, and readers pass over the rest.
+                # A signal handler has appended after the partial record. Keep its record; readers
+                # skip the damage.
                 segment.committed = os.fstat(self._descriptor).st_size
         self._degrade(error)
         if isinstance(self._current, MemoryQueue) and self._current.append(record):
@@ -162,38 +161,38 @@ class Writer:
         self._current = source
         self._segment = source if isinstance(source, Segment) else None
         self._descriptor = self._segment.descriptor if self._segment else -1
-        self._left = 0
+        self._room = 0
         if old is not None:
             old.seal()
 
     def _degrade(self, error: OSError) -> None:
         held = sum(queue.held for queue in self.sources if isinstance(queue, MemoryQueue))
         self._begin(MemoryQueue(self._memory_limit - held))
-        self._note(
+        self._warn(
             f"cannot record to {self._files.directory or 'disk'} ({error}): records wait in memory "
-            "and are lost if this process is killed. Make room, make the directory writable, or "
-            "name another in PREFACTOR_SPOOL_DIR; recording goes back to it by itself"
+            "and are lost if this process is killed. Free disk space, make the directory writable, "
+            "or set PREFACTOR_SPOOL_DIR to another; recording to disk resumes by itself"
         )
 
     def _used(self) -> int:
-        return self._others + sum(source.disk_bytes for source in self.sources)
+        return self._others_bytes + sum(source.disk_bytes for source in self.sources)
 
-    def _grant(self) -> None:
+    def _update_room(self) -> None:
         if self._segment and not self._is_closed:
-            room = self._limit - self._limit // RESERVE - self._used()
-            self._left = min(room, self._segment_size - self._segment.committed)
+            room = self._limit - self._limit // RESERVE_DIVISOR - self._used()
+            self._room = min(room, self._segment_size - self._segment.committed)
 
     # -- For the delivery thread
 
     @contextlib.contextmanager
-    def _patiently(self) -> Generator[None]:
-        """The lock, unless whoever holds it was interrupted by a handler that waits for a flush.
+    def _locked_for_delivery(self) -> Generator[None]:
+        """Hold the lock, unless its holder was interrupted by a handler that waits for a flush.
 
         Raises:
-            TimeoutError: That is so; what was to be done has to be done later.
+            TimeoutError: The lock was not available; try again later.
         """
-        if not self._lock.acquire(timeout=PATIENCE):
-            raise TimeoutError("a call that records is held up")
+        if not self._lock.acquire(timeout=LOCK_TIMEOUT):
+            raise TimeoutError("a recording call is blocked")
         try:
             yield
         finally:
@@ -205,121 +204,120 @@ class Writer:
         return isinstance(self._current, MemoryQueue)
 
     def restore(self) -> bool:
-        """Go back to the disk, with what waits in memory, if it takes that; whether it did."""
+        """Try to resume recording to disk and to move records there. Return whether it worked."""
         queue = self._current
         if not isinstance(queue, MemoryQueue):
             return False
         if self._files.is_gone():
-            self._files.drop()
+            self._files.release()
         try:
             segment = self._files.create_segment()
         except OSError:
             return False
         try:
-            with self._patiently():
-                # In front: what it gets was recorded before what stays in memory if it gets no
-                # more.
+            with self._locked_for_delivery():
+                # Before the queue: if not everything moves, what moves is older than the rest.
                 at = self.sources.index(queue)
                 self.sources = (*self.sources[:at], segment, *self.sources[at:])
             segment.probe()
             queue.move(segment.add)
-            with self._patiently():
-                # The few that came meanwhile.
+            with self._locked_for_delivery():
+                # The few records appended meanwhile.
                 queue.move(segment.add)
                 self._switch(segment)
-                self._grant()
+                self._update_room()
         except OSError:
             segment.seal()
             if segment.is_done:
-                self.retire(segment)
+                self.remove(segment)
             return False
         return True
 
     def renew(self, old: RecordSource) -> None:
-        """Begin a new file if everything in the current one is settled, so that it can go."""
+        """Start a new segment if the current one is fully acked, so that it can be deleted."""
         if old is not self._current:
             return
-        enough = self._segment_size // 4 if self._left > 0 else 1
+        enough = self._segment_size // 4 if self._room > 0 else 1
         if not isinstance(old, Segment) or not old.is_settled or old.committed < enough:
             return
         try:
             new = self._files.create_segment()
         except OSError:
             return
-        with contextlib.suppress(TimeoutError), self._patiently():
+        with contextlib.suppress(TimeoutError), self._locked_for_delivery():
             if self._current is old:
                 self._begin(new)
-                self._grant()
+                self._update_room()
                 return
         new.discard()
 
-    def retire(self, source: RecordSource) -> None:
-        """Delete a source that is done, or leave it for the next time that it is asked for."""
+    def remove(self, source: RecordSource) -> None:
+        """Delete a source that is done; on a lock timeout, leave it for the next call."""
         with contextlib.suppress(TimeoutError):
-            with self._patiently():
+            with self._locked_for_delivery():
                 self.sources = tuple(other for other in self.sources if other is not source)
-                self._grant()
+                self._update_room()
             source.discard()
 
     def abandon(self, source: RecordSource) -> None:
-        """Leave a file that cannot be read to somebody else."""
+        """Give up a source that cannot be read, leaving its file to another process."""
         with contextlib.suppress(TimeoutError):
-            with self._patiently():
+            with self._locked_for_delivery():
                 self.sources = tuple(other for other in self.sources if other is not source)
                 if self._current is source:
                     self._forget_current()
-            source.shut()
+            source.close()
 
-    def catch_up(self) -> None:
-        """See what is really in the current file, and have the disk keep all of them.
+    def sync(self) -> None:
+        """Correct `committed` from the file, and sync all segments to disk.
 
-        An exception out of a signal handler can leave the counter behind the file.
+        An exception raised by a signal handler can leave the counter behind the file.
 
         Raises:
-            OSError: It could not be looked at, or not be kept.
+            OSError: A file could not be read or synced.
         """
-        with self._patiently():
+        with self._locked_for_delivery():
             current = self._segment
             if current:
                 found = os.fstat(self._descriptor)
                 if self._files.is_gone() or not found.st_nlink:
-                    # Somebody emptied the directory. What is open can still be delivered.
+                    # Somebody emptied the directory. Open segments can still be delivered.
                     current.seal()
                     self._forget_current()
-                    self._files.drop()
+                    self._files.release()
                 elif found.st_size > current.committed:
                     current.committed = found.st_size
         for source in self.sources:
-            if source.is_done:  # it could not be deleted when it was
-                self.retire(source)
+            if source.is_done:  # deleting it failed earlier
+                self.remove(source)
             elif isinstance(source, Segment):
                 source.sync()
 
     def _forget_current(self) -> None:
         self._current = self._segment = None
         self._descriptor = -1
-        self._left = 0
+        self._room = 0
 
-    def weigh(self) -> None:
-        """Look at how much of the directory others take."""
-        others = self._weigh_others()
-        with contextlib.suppress(TimeoutError), self._patiently():
-            self._others = others
-            self._grant()
+    def measure(self) -> None:
+        """Measure the bytes that other processes take in the directory."""
+        others = self._measure_others()
+        with contextlib.suppress(TimeoutError), self._locked_for_delivery():
+            self._others_bytes = others
+            self._update_room()
 
-    def _weigh_others(self) -> int:
+    def _measure_others(self) -> int:
         directory = self._files.directory
-        return bytes_of_others(directory, self._files.process) if directory else 0
+        return other_processes_bytes(directory, self._files.process) if directory else 0
 
-    def refuse(self) -> None:
-        """Take nothing more."""
+    def stop(self) -> None:
+        """Reject all further records."""
         with self._lock:
             self._is_closed = True
-            self._left = 0
+            self._room = 0
 
     def close(self) -> None:
-        """Delete what is settled, and leave the rest to somebody else."""
-        # The last chance for what waits in memory.
+        """Delete what is delivered, and leave the rest to other processes."""
+        # The last chance to save records in memory.
         self.restore()
         with self._lock:
             if self._current:
@@ -327,15 +325,15 @@ class Writer:
             self._forget_current()
         for source in self.sources:
             if source.is_done:
-                self.retire(source)
-            source.shut()
+                self.remove(source)
+            source.close()
         if any(isinstance(source, Segment) for source in self.sources):
-            self._files.drop()
+            self._files.release()
         else:
             self._files.remove()
 
-    def shut(self) -> None:
-        """Close every descriptor and leave the files as they are."""
+    def close_files(self) -> None:
+        """Close all descriptors and leave the files as they are."""
         for source in self.sources:
-            source.shut()
-        self._files.drop()
+            source.close()
+        self._files.release()

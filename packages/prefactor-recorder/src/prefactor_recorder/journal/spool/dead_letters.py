@@ -1,4 +1,4 @@
-"""Dead letters: what no server will ever take, with what it said, as lines of JSON."""
+"""Dead letters: records the server will never accept, with its error, as lines of JSON."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ import orjson
 
 from prefactor_recorder.encoding.record import Operation, Record, is_id
 from prefactor_recorder.journal.spool.paths import append_file, create_file, is_regular, read_file
-from prefactor_recorder.journal.spool.process_lock import is_at, lock_file
+from prefactor_recorder.journal.spool.process_lock import is_same_file, lock_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
     from datetime import datetime
     from pathlib import Path
 
-LETTERS = ".dead"
+DEAD_LETTERS = ".dead"
 
 
-def encode_letter(record: Record, refusal: dict[str, Any], time: datetime) -> bytes:
-    """One line: the record with its body as it would have been sent, and why it was not taken."""
+def encode_dead_letter(record: Record, refusal: dict[str, Any], time: datetime) -> bytes:
+    """Encode a dead letter as one line: the record, with its body as sent, and the error."""
     letter = {
         "time": time,
         "refusal": refusal,
@@ -36,21 +36,21 @@ def encode_letter(record: Record, refusal: dict[str, Any], time: datetime) -> by
     return orjson.dumps(letter, default=repr) + b"\n"
 
 
-def append_letter(path: Path, letter: bytes, limit: int) -> None:
-    """Keep a letter.
+def append_dead_letter(path: Path, letter: bytes, limit: int) -> None:
+    """Append a dead letter to a file.
 
     Args:
-        path: The file of the process whose record it was.
-        letter: The line.
-        limit: Bytes that the file may take.
+        path: The file of the process that recorded it.
+        letter: The encoded line.
+        limit: Most bytes of the file.
 
     Raises:
-        OSError: It cannot be kept.
+        OSError: It cannot be written, or the file is full.
     """
     with _locked(path) as descriptor:
         size = os.fstat(descriptor).st_size
         if size + len(letter) > limit:
-            raise OSError(f"{path} is as large as dead letters may get")
+            raise OSError(f"{path} has reached the size limit of dead letters")
         if os.write(descriptor, letter) != len(letter):
             os.ftruncate(descriptor, size)
             raise OSError("the disk is full")
@@ -58,42 +58,42 @@ def append_letter(path: Path, letter: bytes, limit: int) -> None:
 
 @contextlib.contextmanager
 def _locked(path: Path) -> Generator[int]:
-    """The file of dead letters, open to append to, while nobody else changes it.
+    """Open a file of dead letters for appending and lock it.
 
-    `retry` takes letters out of it while the process that they belong to may add others.
+    The lock is needed because `retry` removes letters while their process may append others.
 
     Raises:
-        OSError: It cannot be opened or locked.
+        OSError: The file cannot be opened or locked.
     """
     while True:
         descriptor = append_file(path)
         try:
             lock_file(descriptor)
-            if is_at(path, descriptor):
+            if is_same_file(path, descriptor):
                 yield descriptor
                 return
-            # Somebody deleted it while we waited for the lock.
+            # It was deleted while we waited for the lock.
         finally:
             os.close(descriptor)
 
 
-def take_letters(path: Path, put_back: Callable[[list[Letter]], set[str]]) -> None:
-    """Have letters put back, and delete those that were.
+def take_dead_letters(path: Path, put_back: Callable[[list[DeadLetter]], set[str]]) -> None:
+    """Requeue dead letters, and delete those that were requeued.
 
-    What is put back is kept elsewhere before it is deleted here. A crash in between leaves it in
-    both places, and it is delivered once all the same, under the same keys.
+    Records are written elsewhere before they are deleted here. A crash in between leaves them in
+    both places, and idempotency keys keep them from being delivered twice.
 
     Args:
         path: The file.
-        put_back: Gets all letters; returns the ids of those that it has put back.
+        put_back: Receives all letters and returns the ids of those it requeued.
 
     Raises:
         OSError: The file cannot be read or changed; nothing is lost.
     """
     with _locked(path):
         lines = read_file(path).splitlines(keepends=True)
-        done = put_back([letter for line in lines if (letter := decode_letter(line))])
-        kept = [line for line in lines if letter_id(line) not in done]
+        done = put_back([letter for line in lines if (letter := decode_dead_letter(line))])
+        kept = [line for line in lines if dead_letter_id(line) not in done]
         if not kept:
             path.unlink()
         elif len(kept) < len(lines):
@@ -101,13 +101,13 @@ def take_letters(path: Path, put_back: Callable[[list[Letter]], set[str]]) -> No
 
 
 def _replace(path: Path, content: bytes) -> None:
-    """Replace what is in the file, or leave it as it was."""
+    """Replace the file's content atomically."""
     temporary = path.with_name(f"{path.name}.{os.getpid()}")
     with contextlib.suppress(FileNotFoundError):
         temporary.unlink()
     other = create_file(temporary)
     try:
-        lock_file(other)  # whoever opens it under its new name waits as well
+        lock_file(other)  # others may open it as soon as it is renamed
         with os.fdopen(os.dup(other), "wb") as file:
             file.write(content)
             file.flush()
@@ -117,14 +117,15 @@ def _replace(path: Path, content: bytes) -> None:
         os.close(other)
 
 
-def trim_letters(directory: Path, limit: int) -> int:
-    """Delete the oldest files of dead letters beyond a limit in bytes; how many.
+def trim_dead_letters(directory: Path, limit: int) -> int:
+    """Delete the oldest files of dead letters beyond a limit in bytes. Return their number.
 
-    Whoever is still writing to one of them begins it anew: the file is opened for each letter.
+    A process that still writes to one of them starts a new file, because it opens the file for
+    each letter.
     """
     found: list[tuple[float, int, Path]] = []
     with contextlib.suppress(OSError):
-        for path in directory.glob(f"*{LETTERS}"):
+        for path in directory.glob(f"*{DEAD_LETTERS}"):
             with contextlib.suppress(OSError):
                 status = path.lstat()
                 if is_regular(path):
@@ -139,17 +140,17 @@ def trim_letters(directory: Path, limit: int) -> int:
     return deleted
 
 
-class Letter(NamedTuple):
+class DeadLetter(NamedTuple):
     """A dead letter."""
 
     id: str
-    """What it is called on the command line: a digest of its line."""
+    """Its id on the command line: a digest of its line."""
     content: dict[str, Any]
     """The line: `time`, `refusal` and `record`."""
 
     @property
     def record(self) -> Record | None:
-        """The record as it was; None if the letter was not written by this package."""
+        """The record, or None if this package did not write the letter."""
         match self.content.get("record"):
             case {
                 "operation": str(operation),
@@ -165,24 +166,24 @@ class Letter(NamedTuple):
 _OPERATIONS = {operation.type: operation for operation in Operation}
 
 
-def letter_id(line: bytes) -> str:
-    """What a letter is called on the command line."""
+def dead_letter_id(line: bytes) -> str:
+    """Return the id of a letter from its line."""
     return hashlib.sha256(line.strip()).hexdigest()[:12]
 
 
-def decode_letter(line: bytes) -> Letter | None:
-    """The letter of a line; None if it is not one, such as what a crash has left of one."""
+def decode_dead_letter(line: bytes) -> DeadLetter | None:
+    """Decode a line. Return None if it is not a letter, as after a crash during a write."""
     try:
         content: Any = orjson.loads(line)
     except orjson.JSONDecodeError:
         return None
-    return Letter(letter_id(line), content) if isinstance(content, dict) else None
+    return DeadLetter(dead_letter_id(line), content) if isinstance(content, dict) else None
 
 
-def read_letters(path: Path) -> list[Letter]:
-    """The letters of a file.
+def read_dead_letters(path: Path) -> list[DeadLetter]:
+    """Read all letters of a file.
 
     Raises:
         OSError: The file cannot be read.
     """
-    return [letter for line in read_file(path).splitlines() if (letter := decode_letter(line))]
+    return [letter for line in read_file(path).splitlines() if (letter := decode_dead_letter(line))]

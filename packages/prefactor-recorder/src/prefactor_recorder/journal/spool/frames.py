@@ -1,9 +1,9 @@
-"""Which bytes of a segment are records: pure, and not put off by damage.
+"""Finds the records in a segment's bytes, even in damaged ones. Pure.
 
-A segment is records one after the other and nothing else, so in a sound file each record's length
-leads to the next. Where the length or the CRC is wrong, the next record is looked for byte by byte.
-That finds no record inside another one: in front of every record stand bytes below 0x20, which
-JSON never contains.
+A segment is a plain sequence of records, so in an intact file each record's length leads to the
+next. Where a length or CRC is wrong, the next record is searched byte by byte. The search never
+finds a record inside another one, because every record starts with bytes below 0x20, which JSON
+never contains.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ _FRAME = Struct("<II")
 _HEAD_SIZE = 3
 _SMALLEST = FRAME_SIZE + _HEAD_SIZE
 
-# What stands behind the frame of a record: an operation and two lengths. A look-ahead, because
-# candidates may overlap. The regular expression walks through damage at the speed of C, and leaves
-# so few candidates that trying the CRC of each does not take quadratic time.
+# What follows a record's frame: an operation and two lengths. A look-ahead, because candidates may
+# overlap. The regular expression skips damage at C speed and leaves so few candidates that checking
+# the CRC of each does not take quadratic time.
 _HEAD = re.compile(
     b"(?=[%b][\x00-%c][\x00-%c])"
     % (re.escape(bytes(int(operation) for operation in Operation)), MAX_ID, MAX_ID),
@@ -30,21 +30,21 @@ _HEAD = re.compile(
 
 
 Frame = tuple[int, int]
-"""Where a record with a right CRC begins and ends in the bytes that were scanned."""
+"""Start and end offset of a record with a matching CRC in the scanned bytes."""
 
 
 class Scan(NamedTuple):
-    """What was found in a piece of a segment."""
+    """The result of scanning a chunk of a segment."""
 
     frames: list[Frame]
     """The records, in order."""
     damaged: int
-    """Bytes between them that belong to none."""
+    """Bytes between them that belong to no record."""
     rest: int
-    """Where the bytes begin that could not be judged, or are the end of nothing."""
+    """Offset of the trailing bytes that are not a complete record."""
 
     def up_to(self, limit: int) -> Scan:
-        """The same with about so many bytes of records, and the rest left for later."""
+        """Return the same scan limited to about `limit` bytes of records."""
         taken = 0
         for index, (start, end) in enumerate(self.frames[:-1], 1):
             taken += end - start
@@ -55,12 +55,12 @@ class Scan(NamedTuple):
 
 
 def scan(data: bytes, *, last: bool) -> Scan:
-    """Find the records in a piece of a segment that begins where a record ought to.
+    """Find the records in a chunk of a segment that starts at a record boundary.
 
     Args:
-        data: The piece.
-        last: Whether nothing follows it. If something does, a record that is not wholly here is
-            left to the next piece; otherwise it is damaged, or a torn end.
+        data: The chunk.
+        last: Whether nothing follows it. If something does, an incomplete record is left to the
+            next chunk; otherwise it is damaged or a torn write.
     """
     frames: list[Frame] = []
     damaged = at = 0
@@ -68,7 +68,7 @@ def scan(data: bytes, *, last: bool) -> Scan:
     view = memoryview(data)
     unpack = _FRAME.unpack_from
     while True:
-        # Written out, because this is what every record passes through on its way.
+        # Inlined, because every record passes through here.
         while at + _SMALLEST <= size:
             length, crc = unpack(data, at)
             end = at + FRAME_SIZE + length
@@ -86,9 +86,9 @@ def scan(data: bytes, *, last: bool) -> Scan:
 
 
 def frame_end(data: bytes, start: int) -> int:
-    """Where the record that begins here ends by its own word; beyond the data if it is not whole.
+    """Return the end of the record at `start` by its length; beyond the data if incomplete.
 
-    A length that no record can have makes it end where it starts.
+    Return `start` itself if the length is impossible.
     """
     if len(data) - start < FRAME_SIZE:
         return len(data) + 1

@@ -1,4 +1,4 @@
-"""Whose data a directory of the spool holds: `identity.json`, for those who come later."""
+"""`identity.json`, which tells later processes whose data a spool directory holds."""
 
 from __future__ import annotations
 
@@ -17,30 +17,30 @@ IDENTITY = "identity.json"
 
 
 class Identity(NamedTuple):
-    """An API, and the account at it once the server has named it."""
+    """The API, and the account once the server has reported it."""
 
     api_url: str | None = None
     account_id: str | None = None
 
 
 def read_identity(directory: Path) -> Identity:
-    """What is known about a directory; nothing, if its file is missing or is not what we write."""
+    """Read a directory's identity. Return an empty one if the file is missing or invalid."""
     try:
         found: Any = orjson.loads(read_file(directory / IDENTITY))
     except (OSError, orjson.JSONDecodeError):
         return Identity()
     try:
-        return Identity(*(_text(found.get(name)) for name in Identity._fields))
+        return Identity(*(_string_or_none(found.get(name)) for name in Identity._fields))
     except AttributeError:
         return Identity()
 
 
-def _text(value: object) -> str | None:
+def _string_or_none(value: object) -> str | None:
     return value if isinstance(value, str) else None
 
 
 def write_identity(directory: Path, identity: Identity) -> None:
-    """Replace what is known about a directory, all at once.
+    """Replace a directory's identity atomically.
 
     Raises:
         OSError: It cannot be written.

@@ -1,7 +1,7 @@
-"""Who a process's files belong to: whoever holds the lock on its lock file.
+"""Locks on the files of a process.
 
-The lock is `flock`, which the kernel lets go when the process dies, however it dies. A process id
-in a file would have to be believed after a restart of the machine, when it is somebody else's.
+The lock is an `flock`, which the kernel releases however the process dies. A process id in a file
+would not do, because after a reboot it may belong to another process.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 LOCK = ".lock"
 _fcntl = importlib.import_module("fcntl") if importlib.util.find_spec("fcntl") else None
 CAN_LOCK = _fcntl is not None
-"""Whether this system knows locks that end with their process; else there is no spool."""
+"""Whether the system has `flock`, without which there is no spool."""
 
 
-class Claim:
-    """A lock held on the files of one process, this one's or a dead one's."""
+class ProcessLock:
+    """A held lock on the files of a process: this one or a dead one."""
 
     def __init__(self, path: Path, descriptor: int) -> None:
-        """Keep a lock file that is open and locked."""
+        """Wrap a lock file that is open and locked."""
         self.directory = path.parent
         self.process = path.name.removesuffix(LOCK)
         self._path = path
@@ -35,35 +35,34 @@ class Claim:
 
     @property
     def is_gone(self) -> bool:
-        """Whether somebody deleted the lock file: nothing is protected then any more."""
+        """Whether the lock file was deleted, so that it no longer protects anything."""
         try:
             return os.fstat(self._descriptor).st_nlink == 0
-        except OSError:  # the host has closed all that were open, and the lock went with it
+        except OSError:  # the host closed all descriptors, which released the lock
             return True
 
-    def drop(self) -> None:
-        """Close the file. The lock goes with the last process that has it open.
+    def release(self) -> None:
+        """Close the file. The lock is released when the last process closes it.
 
-        That is what makes this right in a forked child, too, where unlocking would take the lock
-        away from the parent.
+        This is also right in a forked child, where unlocking would release the parent's lock.
         """
         if self._descriptor >= 0:
-            with contextlib.suppress(OSError):  # the host may have closed all that were open
+            with contextlib.suppress(OSError):  # the host may have closed all descriptors
                 os.close(self._descriptor)
             self._descriptor = -1
 
     def remove(self) -> None:
-        """Delete the lock file, there being nothing left to protect, and close it."""
+        """Delete and close the lock file, because nothing is left to protect."""
         with contextlib.suppress(OSError):
             self._path.unlink(missing_ok=True)
-        self.drop()
+        self.release()
 
 
-def claim_new(directory: Path) -> Claim:
-    """Make a name for this process that no other has, and lock it.
+def lock_new_process(directory: Path) -> ProcessLock:
+    """Create and lock a lock file with a name unique to this process.
 
     Raises:
-        OSError: The directory cannot be written, or knows no locks.
+        OSError: The directory is not writable, or does not support locks.
     """
     while True:
         path = directory / f"{os.getpid()}-{secrets.token_hex(4)}{LOCK}"
@@ -75,32 +74,32 @@ def claim_new(directory: Path) -> Claim:
             path.unlink(missing_ok=True)
             raise
         if locked:
-            return Claim(path, descriptor)
-        # Somebody who cleans up took the file between the two calls.
+            return ProcessLock(path, descriptor)
+        # Another process cleaned the file up before it was locked.
         os.close(descriptor)
         path.unlink(missing_ok=True)
 
 
-def claim_dead(path: Path) -> Claim | None:
-    """Lock the files of a process if nobody else has; None if somebody has, or they are gone.
+def lock_dead_process(path: Path) -> ProcessLock | None:
+    """Lock the files of a dead process. Return None if another process holds the lock.
 
     Raises:
         OSError: The lock file cannot be opened.
     """
     try:
-        # Created if it is missing: segments without a lock file are nobody's, and two who want
-        # them have to meet at one.
+        # Create it if missing: segments without a lock file belong to nobody, and processes that
+        # compete for them need a common lock.
         descriptor = open_regular(path, os.O_RDWR | os.O_CREAT)
     except FileNotFoundError:
         return None
     if _lock(path, descriptor):
-        return Claim(path, descriptor)
+        return ProcessLock(path, descriptor)
     os.close(descriptor)
     return None
 
 
 def is_alive(path: Path) -> bool:
-    """Whether somebody holds the lock of these files; looks without creating anything.
+    """Return whether a process holds this lock, without creating anything.
 
     Raises:
         OSError: The lock file cannot be opened.
@@ -116,18 +115,18 @@ def is_alive(path: Path) -> bool:
 
 
 def _lock(path: Path, descriptor: int) -> bool:
-    """Try to lock, and see that it is still the file of that name that was locked."""
+    """Try to lock. Return whether the lock is held and the file still has this path."""
     if _fcntl is None:
         raise OSError("this system has no flock")
     try:
         _fcntl.flock(descriptor, _fcntl.LOCK_EX | _fcntl.LOCK_NB)
     except BlockingIOError:
         return False
-    return is_at(path, descriptor)
+    return is_same_file(path, descriptor)
 
 
-def is_at(path: Path, descriptor: int) -> bool:
-    """Whether an open file is still the one of that name."""
+def is_same_file(path: Path, descriptor: int) -> bool:
+    """Return whether an open file is still the one at a path."""
     try:
         there = path.lstat()
     except FileNotFoundError:
@@ -136,7 +135,7 @@ def is_at(path: Path, descriptor: int) -> bool:
 
 
 def lock_file(descriptor: int) -> None:
-    """Lock a file that is held for no longer than it takes to change it; waits for others.
+    """Lock a file for a short change, waiting for other holders.
 
     Raises:
         OSError: It cannot be locked.

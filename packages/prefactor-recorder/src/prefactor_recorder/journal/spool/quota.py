@@ -1,4 +1,4 @@
-"""How many bytes may still be recorded."""
+"""The disk quota of a spool directory."""
 
 from __future__ import annotations
 
@@ -11,33 +11,33 @@ from prefactor_recorder.encoding.record import FRAME_SIZE, MAX_RECORD, Operation
 if TYPE_CHECKING:
     from pathlib import Path
 
-RESERVE = 20
-"""One part in so many is kept for what ends something that was recorded already."""
-_ENDINGS = frozenset({Operation.FINISH, Operation.FINISH_SPAN})
+RESERVE_DIVISOR = 20
+"""1/20 of the quota is reserved for records that finish a run or span."""
+_FINISHES = frozenset({Operation.FINISH, Operation.FINISH_SPAN})
 
 
-def is_ending(record: bytes) -> bool:
-    """Whether an encoded record ends something that began before it."""
-    return record[FRAME_SIZE] in _ENDINGS
+def is_finish(record: bytes) -> bool:
+    """Return whether an encoded record finishes a run or span."""
+    return record[FRAME_SIZE] in _FINISHES
 
 
 def fits(record: bytes, used: int, limit: int) -> bool:
-    """Whether there is room for a record.
+    """Return whether there is room for a record.
 
-    A beginning without its end says less than nothing: it looks as if it were still going on. So
-    the last of the room is for ends. What no reader would believe to be a record is none.
+    The last of the room is reserved for finishes, because a span without its finish looks as if it
+    were still running. A record larger than readers accept never fits.
     """
     if len(record) > FRAME_SIZE + MAX_RECORD:
         return False
-    return used + len(record) <= (limit if is_ending(record) else limit - limit // RESERVE)
+    return used + len(record) <= (limit if is_finish(record) else limit - limit // RESERVE_DIVISOR)
 
 
-def bytes_of_others(directory: Path, process: str | None) -> int:
-    """What the files of other processes take in a directory, in bytes."""
+def other_processes_bytes(directory: Path, process: str | None) -> int:
+    """Return the bytes that other processes' files take in a directory."""
     total = 0
     with contextlib.suppress(OSError), os.scandir(directory) as files:
         for file in files:
-            # A dead letter of one's own counts here: only segments are counted while writing.
+            # This process's dead letters count here, because the writer counts only segments.
             if process and file.name.startswith(f"{process}-") and file.name.endswith(".seg"):
                 continue
             with contextlib.suppress(OSError):

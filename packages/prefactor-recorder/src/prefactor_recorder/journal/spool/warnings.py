@@ -1,4 +1,4 @@
-"""What the user should know, said by the delivery thread and never by the thread that records."""
+"""Warnings collected by any thread and logged by the delivery thread."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from collections import deque
 from prefactor_recorder.guard import tell
 
 
-class Notes:
-    """Warnings on their way to the log.
+class PendingWarnings:
+    """Warnings waiting to be logged.
 
-    A handler of the host's may be slow, or may record something itself; neither may happen inside
-    a call that records.
+    One of the host's log handlers may be slow or may record something itself. Neither may happen
+    inside a recording call.
     """
 
     def __init__(self) -> None:
-        """Start with nothing to say."""
+        """Start without warnings."""
         self._waiting: deque[str] = deque(maxlen=100)
 
-    def add(self, note: str) -> None:
-        """Keep a warning until it can be said."""
-        self._waiting.append(note)
+    def add(self, warning: str) -> None:
+        """Add a warning."""
+        self._waiting.append(warning)
 
-    def say(self) -> None:
-        """Log what is waiting."""
-        with contextlib.suppress(IndexError):  # at the end, two threads may say the last ones
+    def log(self) -> None:
+        """Log all waiting warnings."""
+        with contextlib.suppress(IndexError):  # at exit, two threads may log the last ones
             while self._waiting:
                 tell(logging.WARNING, "%s", self._waiting.popleft())

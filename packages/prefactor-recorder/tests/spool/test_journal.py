@@ -70,7 +70,7 @@ def test_what_was_settled_is_gone(open_journal: Open, record: Make, spool: Path)
     journal = open_journal(segment_size=2000)
     for number in range(100):
         journal.append(record(number, size=100))
-    journal.settle(journal.read(1_000_000))
+    journal.ack(journal.read(1_000_000))
 
     assert journal.undelivered == 0
     assert len(files(spool, ".seg")) == 1
@@ -84,9 +84,9 @@ def test_settling_twice_counts_once(open_journal: Open, record: Make) -> None:
     for number in range(3):
         journal.append(record(number))
     entries = journal.read(1000)
-    journal.settle(entries[:2])
-    journal.settle(entries[:2])
-    journal.settle([entries[0]])
+    journal.ack(entries[:2])
+    journal.ack(entries[:2])
+    journal.ack([entries[0]])
 
     assert journal.undelivered == 1
 
@@ -99,14 +99,14 @@ def test_the_dead_are_taken_over(
     for number in range(50):
         first.append(record(number, size=100))
     entries = first.read(3000)
-    settled = {entry.record.id for entry in entries[::2]}
-    first.settle(entries[::2])
+    acked = {entry.record.id for entry in entries[::2]}
+    first.ack(entries[::2])
     die(first)
     with files(spool, ".seg")[-1].open("ab") as last:
         last.write(record(50, size=100)[:-1])
 
     second = open_journal()
-    expected = [f"span-{number}" for number in range(50) if f"span-{number}" not in settled]
+    expected = [f"span-{number}" for number in range(50) if f"span-{number}" not in acked]
     assert second.adopt() == len(expected)
     assert second.undelivered == len(expected)
     # Only what will be read is waited for: neither what is settled nor a torn end.
@@ -133,7 +133,7 @@ def test_one_of_two_adopters_wins(open_journal: Open, record: Make) -> None:
 
     assert first.adopt() == 10
     assert second.adopt() == 0
-    first.settle(first.read(3000))
+    first.ack(first.read(3000))
     left = first.undelivered
     assert 0 < left < 10
     die(first)
@@ -150,7 +150,7 @@ def test_nothing_of_the_delivered_dead_remains(
     die(dead)
     heir = open_journal()
     heir.adopt()
-    heir.settle(heir.read(100_000))
+    heir.ack(heir.read(100_000))
 
     assert heir.undelivered == 0
     assert [path.name for path in files(spool, "") if path.is_file()] == ["identity.json"]
@@ -191,8 +191,8 @@ def test_the_spool_is_for_its_owner_alone(open_journal: Open, record: Make, spoo
         for number in range(2):
             journal.append(record(number))
         entries = journal.read(1000)
-        journal.settle(entries[:1])
-        journal.bury(entries[1], {"code": "invalid"})
+        journal.ack(entries[:1])
+        journal.dead_letter(entries[1], {"code": "invalid"})
     finally:
         os.umask(before)
 
@@ -218,7 +218,7 @@ def test_threads_record_while_one_delivers(open_journal: Open, record: Make) -> 
         entries = journal.read(3000)
         for entry in entries:
             found.setdefault(entry.record.run_id, []).append(entry.record.id)
-        journal.settle(entries)
+        journal.ack(entries)
         journal.maintain()
 
     assert found == {f"run-{n}": [f"span-{number}" for number in range(400)] for n in range(8)}
@@ -246,7 +246,7 @@ def test_the_budget_refuses_and_counts(open_journal: Open, record: Make) -> None
     assert 60 < kept < 80
     assert journal.dropped == 100 - kept
     assert journal.undelivered == kept
-    journal.settle(journal.read(1_000_000))
+    journal.ack(journal.read(1_000_000))
     assert journal.append(record(100))
 
 
@@ -282,5 +282,5 @@ def test_others_count_against_the_budget(open_journal: Open, record: Make) -> No
 
     assert not heir.append(record(2, size=1000))
     heir.adopt()
-    heir.settle(heir.read(1_000_000))
+    heir.ack(heir.read(1_000_000))
     assert heir.append(record(3, size=1000))

@@ -9,129 +9,131 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prefactor_recorder.delivery.batch_size import FRAME, TRUST, BatchLimits
-from prefactor_recorder.delivery.polling import Polls
+from prefactor_recorder.delivery.polling import PollSchedule
 from prefactor_recorder.delivery.throttle import (
-    CALM,
-    LONGEST,
-    LONGEST_ASKED,
-    Pace,
-    as_asked,
+    MAX_BACKOFF,
+    MAX_RETRY_AFTER,
+    SPEED_UP_AFTER,
+    Throttle,
     backoff,
+    retry_after_delay,
 )
 
 
-def steady() -> Pace:
+def steady() -> Throttle:
     """A pace that has seen nothing yet."""
-    return Pace(interval=0.25, probe_interval=60, in_flight=4)
+    return Throttle(interval=0.25, probe_interval=60, in_flight=4)
 
 
-def at(pace: Pace, *, full: bool = False, hurried: bool = False, in_flight: int = 0) -> float:
+def at(
+    throttle: Throttle, *, full: bool = False, flushing: bool = False, in_flight: int = 0
+) -> float:
     """When the next request may leave."""
-    return pace.next_at(full=full, hurried=hurried, in_flight=in_flight)
+    return throttle.next_at(full=full, flushing=flushing, in_flight=in_flight)
 
 
 @given(failures=st.integers(1, 10**6), chance=st.floats(0, 1, exclude_max=True))
 def test_waits_double_from_one_second_to_a_minute(failures: int, chance: float) -> None:
     """A wait is within a quarter of its doubled base, and never above a minute."""
-    base = min(2.0 ** min(failures - 1, 30), LONGEST)
-    assert 0.75 * base <= backoff(failures, chance) <= min(1.25 * base, LONGEST)
+    base = min(2.0 ** min(failures - 1, 30), MAX_BACKOFF)
+    assert 0.75 * base <= backoff(failures, chance) <= min(1.25 * base, MAX_BACKOFF)
 
 
 def test_a_server_is_left_alone_for_as_long_as_it_asks() -> None:
     """A little longer at random, never shorter, and never for more than an hour or so."""
-    assert as_asked(5, 0.0) == 5
-    assert 5 < as_asked(5, 0.9) <= 5.5
-    assert as_asked(10**9, 0.0) == LONGEST_ASKED
+    assert retry_after_delay(5, 0.0) == 5
+    assert 5 < retry_after_delay(5, 0.9) <= 5.5
+    assert retry_after_delay(10**9, 0.0) == MAX_RETRY_AFTER
 
 
 def test_the_first_request_leaves_at_once_and_the_next_after_the_interval() -> None:
     """Requests that are not full keep the interval; full ones, and hurried ones, do not."""
-    pace = steady()
-    assert at(pace) <= 0
-    pace.sent(100.0)
-    assert at(pace) == 100.25
-    assert at(pace, full=True) <= 0
-    assert at(pace, hurried=True) <= 0
-    assert at(pace, full=True, in_flight=3) <= 0
-    assert at(pace, full=True, in_flight=4) == math.inf
+    throttle = steady()
+    assert at(throttle) <= 0
+    throttle.sent(100.0)
+    assert at(throttle) == 100.25
+    assert at(throttle, full=True) <= 0
+    assert at(throttle, flushing=True) <= 0
+    assert at(throttle, full=True, in_flight=3) <= 0
+    assert at(throttle, full=True, in_flight=4) == math.inf
 
 
 def test_after_a_failure_one_request_alone_tries() -> None:
     """Nothing leaves until the wait is over, and then one at a time."""
-    pace = steady()
-    pace.sent(10)
-    assert pace.failed(11, started=10, asked=None, chance=0.5)
-    assert at(pace, full=True) == 12
-    assert at(pace, full=True, in_flight=1) == math.inf
-    pace.failed(13, started=12, asked=None, chance=0.5)
-    assert at(pace, full=True) == 13 + 1
-    pace.failed(15, started=14, asked=None, chance=0.5)
-    assert at(pace, full=True) == 15 + 2
+    throttle = steady()
+    throttle.sent(10)
+    assert throttle.failed(11, started=10, retry_after=None, chance=0.5)
+    assert at(throttle, full=True) == 12
+    assert at(throttle, full=True, in_flight=1) == math.inf
+    throttle.failed(13, started=12, retry_after=None, chance=0.5)
+    assert at(throttle, full=True) == 13 + 1
+    throttle.failed(15, started=14, retry_after=None, chance=0.5)
+    assert at(throttle, full=True) == 15 + 2
 
 
 def test_requests_that_fail_together_count_as_one() -> None:
     """Four requests that were under way when the server died are one failure."""
-    pace = steady()
-    news = [pace.failed(11 + n, started=10, asked=None, chance=0.5) for n in range(4)]
+    throttle = steady()
+    news = [throttle.failed(11 + n, started=10, retry_after=None, chance=0.5) for n in range(4)]
     assert news == [True, False, False, False]
-    assert at(pace) == 12
+    assert at(throttle) == 12
 
 
 def test_a_lost_connection_is_tried_again_at_once_but_only_once() -> None:
     """Servers close idle connections; one that loses the next as well is in trouble."""
-    pace = steady()
-    pace.failed(10, started=9, asked=None, chance=0.5, dropped=True)
-    assert at(pace) == 10
-    pace.failed(11, started=10, asked=None, chance=0.5, dropped=True)
-    assert at(pace) == 12
+    throttle = steady()
+    throttle.failed(10, started=9, retry_after=None, chance=0.5, dropped=True)
+    assert at(throttle) == 10
+    throttle.failed(11, started=10, retry_after=None, chance=0.5, dropped=True)
+    assert at(throttle) == 12
 
 
 def test_a_hurry_ends_a_wait_unless_the_server_asked_for_it() -> None:
     """A flush tries at once after a failure and while paused, and does what the server said."""
-    pace = steady()
-    pace.failed(10, started=9, asked=None, chance=0.5)
-    pace.hurry()
-    assert at(pace, hurried=True) <= 0
-    pace.failed(12, started=11, asked=30.0, chance=0.0)
-    pace.hurry()
-    assert at(pace, hurried=True) == 42
-    pace.pause(50, "no", chance=0.0)
-    assert at(pace) == 110
-    pace.hurry()
-    assert at(pace, hurried=True) <= 0
+    throttle = steady()
+    throttle.failed(10, started=9, retry_after=None, chance=0.5)
+    throttle.probe_now()
+    assert at(throttle, flushing=True) <= 0
+    throttle.failed(12, started=11, retry_after=30.0, chance=0.0)
+    throttle.probe_now()
+    assert at(throttle, flushing=True) == 42
+    throttle.pause(50, "no", chance=0.0)
+    assert at(throttle) == 110
+    throttle.probe_now()
+    assert at(throttle, flushing=True) <= 0
 
 
 def test_a_pause_is_news_once() -> None:
     """A rejected token is tried once a minute, and told once."""
-    pace = steady()
-    assert pace.pause(10, "status 401", chance=0.0)
-    assert pace.paused == "status 401"
-    assert at(pace) == 70
-    assert not pace.pause(70, "status 401", chance=0.0)
-    assert at(pace) == 130
-    assert pace.succeeded(backlog=False)
-    assert pace.paused is None
+    throttle = steady()
+    assert throttle.pause(10, "status 401", chance=0.0)
+    assert throttle.paused == "status 401"
+    assert at(throttle) == 70
+    assert not throttle.pause(70, "status 401", chance=0.0)
+    assert at(throttle) == 130
+    assert throttle.succeeded(backlog=False)
+    assert throttle.paused is None
 
 
 def test_recovery_is_twice_the_steady_cadence() -> None:
     """After trouble full requests keep over half the interval, until the backlog is gone."""
-    pace = steady()
-    pace.failed(10, started=9, asked=None, chance=0.5)
-    assert pace.succeeded(backlog=True)
-    pace.sent(20)
-    assert at(pace, full=True) == pytest.approx(20.1375)
-    assert not pace.succeeded(backlog=False)
-    assert at(pace, full=True) <= 0
+    throttle = steady()
+    throttle.failed(10, started=9, retry_after=None, chance=0.5)
+    assert throttle.succeeded(backlog=True)
+    throttle.sent(20)
+    assert at(throttle, full=True) == pytest.approx(20.1375)
+    assert not throttle.succeeded(backlog=False)
+    assert at(throttle, full=True) <= 0
 
 
 def test_recovery_goes_faster_when_it_goes_well() -> None:
     """A backlog that is still there after many successes is worked off twice as fast."""
-    pace = steady()
-    pace.recover()
-    for _ in range(CALM):
-        pace.succeeded(backlog=True)
-    pace.sent(20)
-    assert at(pace, full=True) == pytest.approx(20.06875)
+    throttle = steady()
+    throttle.recover()
+    for _ in range(SPEED_UP_AFTER):
+        throttle.succeeded(backlog=True)
+    throttle.sent(20)
+    assert at(throttle, full=True) == pytest.approx(20.06875)
 
 
 def test_a_size_that_was_refused_is_halved_until_one_item_is_left() -> None:
@@ -172,26 +174,26 @@ def test_trouble_shrinks_requests_and_success_restores_them() -> None:
 @pytest.mark.parametrize("runs", [[], ["run-1"], ["run-1", "run-2", "run-3"]])
 def test_open_runs_are_asked_for_in_turn(runs: list[str]) -> None:
     """Each open run is asked for once per interval of silence, the quietest first."""
-    polls = Polls(30)
-    assert polls.next_at == math.inf
+    polling = PollSchedule(30)
+    assert polling.next_at == math.inf
     for place, run_id in enumerate(runs):
-        polls.heard(run_id, place)
+        polling.record_response(run_id, place)
     asked = []
     now = 0.0
-    while polls.next_at < 59.5:
-        now = polls.next_at
-        asked.append(polls.due(runs, now))
+    while polling.next_at < 59.5:
+        now = polling.next_at
+        asked.append(polling.due(runs, now))
     assert asked == runs
-    assert polls.due([], now) is None
-    assert polls.next_at == math.inf
+    assert polling.due([], now) is None
+    assert polling.next_at == math.inf
 
 
 def test_a_run_that_was_heard_of_is_left_alone() -> None:
     """A word from the server starts the interval anew, and a new run begins with one."""
-    polls = Polls(30)
-    polls.heard("run-1", 0)
-    polls.heard("run-1", 20)
-    assert polls.due(["run-1", "run-2"], 30) is None
-    assert polls.next_at == 50
-    assert polls.due(["run-1", "run-2"], 50) == "run-1"
-    assert polls.due(["run-1", "run-2"], 60) == "run-2"
+    polling = PollSchedule(30)
+    polling.record_response("run-1", 0)
+    polling.record_response("run-1", 20)
+    assert polling.due(["run-1", "run-2"], 30) is None
+    assert polling.next_at == 50
+    assert polling.due(["run-1", "run-2"], 50) == "run-1"
+    assert polling.due(["run-1", "run-2"], 60) == "run-2"
