@@ -2,7 +2,7 @@
 
 The resident memory of this process is sampled between 20,000 and 100,000 typed calls, 50 in
 flight, and its slope is the figure. The smallest thing a call could leave behind, an empty object
-in a list, takes more than 16 bytes; below that there is nothing but the noise of the allocator.
+in a list, takes more than 16 bytes; below that is only the noise of the allocator.
 """
 
 from __future__ import annotations

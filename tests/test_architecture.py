@@ -127,7 +127,7 @@ IMPORTS = [
         where="prefactor_recorder",
         but=("prefactor_recorder.integrations",),
         never=("agents", "anthropic", "langchain_core", "openai", "opentelemetry"),
-        because="whoever installs the recorder alone has none of these libraries",
+        because="a user who installs the recorder alone has none of these libraries",
     ),
     ImportRule(
         where="prefactor_recorder",

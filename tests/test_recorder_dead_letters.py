@@ -119,7 +119,7 @@ async def test_what_is_put_back_too_early_is_kept_again(
 async def test_some_can_be_put_back_while_others_stay(
     recorder: Recorder, client: PrefactorHttpClient, command: Command, tmp_path: Path
 ) -> None:
-    """A run that is named goes alone; a span that is named takes along what it hangs from."""
+    """A run that is named goes alone; a span that is named takes along its parents."""
     runs = [record_run(recorder, 2, environment_id="no-such-environment") for _ in range(3)]
     assert await recorder.aflush(LIMIT) == 0
     (environment, *_) = [one async for one in client.environments.iterate()]

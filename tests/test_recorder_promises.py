@@ -172,7 +172,7 @@ def test_a_server_that_is_killed_and_comes_back_gets_everything(
 def test_hosts_heirs_and_the_server_may_all_be_killed(
     serve: Callable[..., LiveServer], tmp_path: Path
 ) -> None:
-    """Hosts die with their server, heirs die while they take over at the same time: all arrives."""
+    """Hosts die with their server, processes that take over die at once: all arrives."""
     chance = random.Random(5)
     server = serve(tmp_path / "server")
     port = int(server.url.rpartition(":")[2])
@@ -190,7 +190,7 @@ def test_hosts_heirs_and_the_server_may_all_be_killed(
         for process in hosts:
             process.wait(LIMIT)
         server = serve(tmp_path / "server", port=port)
-        heirs = [
+        successors = [
             subprocess.Popen(
                 [SPOOL, "flush"],
                 env=environment(server, spool),
@@ -200,9 +200,9 @@ def test_hosts_heirs_and_the_server_may_all_be_killed(
             for _ in range(5)
         ]
         time.sleep(1.5 * chance.random())
-        for process in heirs[1:]:
+        for process in successors[1:]:
             process.kill()
-        for process in heirs:
+        for process in successors:
             process.wait(LIMIT + 60)
         ledgers += mine
 

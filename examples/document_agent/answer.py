@@ -87,7 +87,7 @@ def best_quotes(
 
 
 def sentences(passage: Passage) -> Iterator[Sentence]:
-    """Cut a passage into sentences; fenced code and table rows are none."""
+    """Cut a passage into sentences; fenced code and table rows are not sentences."""
     if passage.is_code:
         return
     for first_line, lines in _paragraphs(passage):

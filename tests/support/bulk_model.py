@@ -29,7 +29,7 @@ class BulkModel:
         outputs: dict[str, dict[str, Any]] = {}
         for item in json.loads(body)["items"]:
             key = item.pop("idempotency_key")
-            assert key not in outputs, "a key comes twice"
+            assert key not in outputs, "duplicate key"
             outputs[key] = output = self._item(key, item)
             if output["status"] != "success":
                 break

@@ -32,5 +32,5 @@ def outline(recorder: InMemoryRecorder, *, ordered: bool = True) -> list[str]:
         return [line for lines in (trees if ordered else sorted(trees)) for line in lines]
 
     lost = [each for each in recorder.spans if each.parent_id and each.parent is None]
-    assert not lost, f"these hang from nothing: {lost}"
+    assert not lost, f"these have no parent: {lost}"
     return branches([each for each in recorder.spans if each.parent is None], 0)

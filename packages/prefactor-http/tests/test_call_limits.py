@@ -200,7 +200,7 @@ async def test_what_goes_with_every_request() -> None:
 
 
 async def test_what_a_looker_sees_of_the_session() -> None:
-    """The session shows the limits of the configuration, whoever keeps them."""
+    """The session shows the limits of the configuration, no matter which object enforces them."""
     config = HttpClientConfig("https://api.example", "t", request_timeout=7, connect_timeout=3)
     async with PrefactorHttpClient(config, trust_env=True) as client:
         session = client._session

@@ -17,7 +17,7 @@ def config(url: str) -> HttpClientConfig:
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
 async def test_a_host_that_cannot_be_reached(unused_tcp_port: int, scheme: str) -> None:
-    """The text says that there was no connection, and to where."""
+    """The text says that no connection was made, and to where."""
     address = f"127.0.0.1:{unused_tcp_port}"
     async with PrefactorHttpClient(config(f"{scheme}://{address}")) as client:
         with pytest.raises(PrefactorRetryExhaustedError, match=rf"2 attempts: .*host {address}"):

@@ -25,7 +25,7 @@ async def watcher() -> TimeoutWatcher:
 async def outlast(
     watcher: TimeoutWatcher, seconds: float, ended: list[float] | None = None
 ) -> None:
-    """Wait for ever under a limit, and note which limit ended it."""
+    """Wait forever under a limit, and note which limit ended it."""
     try:
         with Attempt(watcher, seconds):
             await asyncio.Event().wait()

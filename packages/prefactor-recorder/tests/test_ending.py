@@ -101,7 +101,7 @@ def test_the_end_says_what_is_left(silent: str, tmp_path: Path, durability: str,
 
 
 def test_closing_again_says_what_is_left(silent: str, tmp_path: Path) -> None:
-    """Whoever closes a closed recorder, or flushes it, learns that something was left."""
+    """Closing a closed recorder, or flushing it, tells that something was left."""
     recorder = Recorder(silent, "token", spool_dir=tmp_path)
     with recorder.run(agent_id="left"):
         pass

@@ -10,7 +10,7 @@ from prefactor_recorder.journal.memory import MemoryJournal
 
 
 def encoded(number: int, size: int = 0) -> bytes:
-    """A record of about so many bytes."""
+    """A record of about `size` bytes."""
     return encode(Operation.CREATE_SPAN, b"run", b"span-%d" % number, b"x" * size)
 
 

@@ -104,7 +104,7 @@ class Derived(Base):
 
 
 class Outer(BaseModel):
-    """Models inside a model, at every place that there is."""
+    """Models inside a model, at every place."""
 
     model_config = ConfigDict(extra="allow")
 

@@ -236,7 +236,7 @@ def test_a_slow_request_has_a_line(serve: Serve, tmp_path: Path) -> None:
 
 
 def test_every_metric_is_in_the_reference(serve: Serve) -> None:
-    """Each metric of ours has a row on its page, and each row names one that there is."""
+    """Each metric of ours has a row on its page, and each row names an existing one."""
     page = (ROOT / "docs" / "reference" / "metrics.md").read_text(encoding="utf-8")
     described = set(re.findall(r"^\| `(prefactor_\w+)` ", page, re.MULTILINE))
     text = ask(serve(), "GET", "/metrics", token="").text

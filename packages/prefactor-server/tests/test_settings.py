@@ -118,7 +118,7 @@ def test_a_number_below_zero(setting: Setting) -> None:
     [("port", 65_535), ("token_cache_seconds", 86_400), ("idempotency_days", 36_500)],
 )
 def test_a_number_that_is_too_large(name: str, most: int) -> None:
-    """A port that there is none of, and times that no clock reaches, are refused."""
+    """An impossible port, and times that no clock reaches, are refused."""
     variable = f"PREFACTOR_{name.upper()}"
 
     assert getattr(load_settings({variable: str(most)}, {}), name) == most
@@ -143,7 +143,7 @@ def test_zero_is_refused_where_it_would_stop_everything(name: str) -> None:
 
 
 def test_a_secret_is_not_shown() -> None:
-    """The token does not appear where settings are printed; that there is one does."""
+    """The token does not appear where settings are printed; its presence does."""
     shown = repr(load_settings({"PREFACTOR_BOOTSTRAP_TOKEN": "the-secret-itself"}, {}))
 
     assert "the-secret-itself" not in shown

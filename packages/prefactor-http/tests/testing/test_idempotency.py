@@ -83,7 +83,7 @@ async def test_a_refusal_leaves_the_key_free(server: ScriptedServer, api: Api) -
 
 @pytest.mark.parametrize("key", ["", "x" * 129, 7])
 async def test_wrong_keys_are_refused(server: ScriptedServer, api: Api, key: object) -> None:
-    """A key of another type or length is refused as a field error; an empty one is none."""
+    """A key of another type or length is a field error; an empty key counts as no key."""
     id_ = server.add_instance(status="pending")
 
     status, _ = await api.post(f"agent_instance/{id_}/start", {"idempotency_key": key})

@@ -22,13 +22,13 @@ class RunTerminated(RecorderError):
 
         Args:
             run_id: The run.
-            reason: The words of whoever terminated it.
+            reason: The reason given at termination.
         """
         super().__init__(f"run {run_id} was terminated: {reason or 'no reason was given'}")
         self.run_id = run_id
         """The run."""
         self.reason = reason
-        """The words of whoever terminated it; None if there were none."""
+        """The reason given at termination, or None."""
 
     def __reduce__(self) -> tuple[type[RunTerminated], tuple[str, str | None]]:
         return type(self), (self.run_id, self.reason)

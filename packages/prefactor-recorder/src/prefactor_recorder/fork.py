@@ -1,7 +1,7 @@
 """A fork waits while this package loads modules: half a module is what a child could not mend.
 
 A child that is forked while another thread imports a module inherits half of that module, and the
-lock on it from a thread that it does not have: it can never import it, and waits for ever.
+lock on it from a thread that it does not have: it can never import it, and waits forever.
 """
 
 from __future__ import annotations

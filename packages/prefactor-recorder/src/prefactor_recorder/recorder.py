@@ -81,7 +81,7 @@ class Recorder(DeclaresSpanTypes):
         self._runtime: Runtime | None = None
         self._closed = False
         self._closed_runtime: Runtime | None = None
-        # Re-entrant: a signal handler that records may interrupt whoever holds it.
+        # Re-entrant: a signal handler that records may interrupt the thread that holds it.
         self._lock = threading.RLock()
         if self.settings.enabled and self.settings.missing:
             warn_once(

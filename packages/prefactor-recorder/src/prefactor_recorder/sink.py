@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Deliverer(Protocol):
-    """What a recorder needs of whoever empties its journal."""
+    """What a recorder needs of the delivery that empties its journal."""
 
     idle: bool
     """Whether it waits to be woken."""

@@ -1,4 +1,4 @@
-"""What a recorder has done so far, for whoever wants to watch it."""
+"""What a recorder has done so far."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Stats:
     dead_lettered: int = 0
     """Operations that the server refused for good; they are in the dead-letter file."""
     dropped: int = 0
-    """Operations that there was no room for, or that came after the recorder was closed."""
+    """Operations dropped because the journal was full or the recorder was closed."""
     corrected: int = 0
     """Names and texts that were changed to what the API takes; the log says which."""
     failures: int = 0

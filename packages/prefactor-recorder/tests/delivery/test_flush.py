@@ -41,7 +41,7 @@ def spooled(tmp_path: Path) -> Iterator[Callable[[], SpoolJournal]]:
 
 
 def flushed(delivery: Delivery) -> int:
-    """What is left after a flush that may take for ever; fails if it does."""
+    """What is left after a flush without a limit; fails if it never ends."""
     left: list[int] = []
     waiting = threading.Thread(target=lambda: left.append(delivery.flush()), daemon=True)
     waiting.start()

@@ -75,7 +75,7 @@ class World:
         }
 
     def drain(self, items: int = 1000, size: int = 2**22) -> None:
-        """Send until nothing is left; blocked lanes are waited for."""
+        """Send until nothing is left, waiting for blocked queues."""
         self.read()
         for _ in range(10_000):
             batch = self.cut(items, size)
@@ -281,7 +281,7 @@ def test_ids_that_need_escaping_keep_within_the_limits_too() -> None:
 
 
 def test_a_lane_that_fails_does_not_hold_up_the_others() -> None:
-    """The lane of an item that the server fails on waits, longer each time; the others go on."""
+    """The queue of an item that the server fails on waits, longer each time; the others go on."""
     world = World()
     world.run("run-00000001").begin().span("span-00000001")
     world.run("run-00000002").begin().span("span-00000002").span("span-00000003")
@@ -304,7 +304,7 @@ def test_a_lane_that_fails_does_not_hold_up_the_others() -> None:
 
 
 def test_what_fails_while_everything_fails_is_never_given_up() -> None:
-    """An item is tried for ever as long as the server takes nothing else either."""
+    """An item is retried without end as long as the server takes nothing else either."""
     world = World()
     world.run().register()
     world.read()
@@ -338,7 +338,7 @@ def test_what_fails_while_others_are_taken_is_given_up_in_the_end() -> None:
 
 
 def test_a_server_that_recovers_finds_nobody_waiting() -> None:
-    """Lanes that failed while everything failed try again as soon as something succeeds."""
+    """Queues that failed while everything failed try again as soon as something succeeds."""
     world = World()
     world.run().register()
     world.read()

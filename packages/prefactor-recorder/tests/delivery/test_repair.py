@@ -25,7 +25,7 @@ NOT_FOUND = {"status": "error", "code": "not_found", "message": "no such run"}
 
 
 def span(payload: int, result: int) -> Item:
-    """A span with payloads of about so many bytes."""
+    """A span with payloads of about `size` bytes."""
     start = '"agent_instance_id":"r","id":"s","schema_name":",\\"payload\\":","payload":'
     create = Record(
         Operation.CREATE_SPAN, "r", "s", start.encode() + orjson.dumps({"text": "p" * payload})

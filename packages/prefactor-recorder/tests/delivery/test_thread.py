@@ -91,7 +91,7 @@ def test_nothing_is_started_before_there_is_something_to_do(
 def test_a_host_that_only_looks_at_idle_is_enough(
     server: ScriptedServer, journal: Remembering, deliver: Callable[..., Delivery]
 ) -> None:
-    """Whoever records looks at `idle` and wakes then; nothing is ever left behind."""
+    """Recording looks at `idle` and wakes the thread; nothing is ever left behind."""
     delivery = deliver(interval=0.001)
     run = RecordedRun(journal).begin()
     for number in range(300):

@@ -47,7 +47,7 @@ def test_a_server_is_left_alone_for_as_long_as_it_asks() -> None:
 
 
 def test_the_first_request_leaves_at_once_and_the_next_after_the_interval() -> None:
-    """Requests that are not full keep the interval; full ones, and hurried ones, do not."""
+    """Requests that are not full keep the interval; full ones, and those of a flush, do not."""
     throttle = steady()
     assert at(throttle) <= 0
     throttle.sent(100.0)

@@ -370,7 +370,7 @@ def test_typed_events_are_counted_once(recorder: InMemoryRecorder, handler: Any)
 
 
 def test_a_handler_that_is_handed_over_twice_keeps_its_place(recorder: InMemoryRecorder) -> None:
-    """A call within a tool that names the handler again hangs from the tool, in the same run."""
+    """A call within a tool that names the handler again is a child of the tool, in the same run."""
     handler = PrefactorCallbackHandler(recorder)
 
     @tool
@@ -447,7 +447,7 @@ def test_branches_hang_from_where_they_fork(recorder: InMemoryRecorder, handler:
 
 
 def test_the_code_of_a_tool_can_record_below_it(recorder: InMemoryRecorder, handler: Any) -> None:
-    """In `handler.step()`, spans of the host hang from the tool's, and calls from within them."""
+    """In `handler.step()`, spans of the host and calls in them are below the tool's."""
     outside: list[Any] = []
 
     @tool
@@ -525,7 +525,7 @@ def test_a_run_that_is_not_sampled_stays_so(recorder: InMemoryRecorder) -> None:
 def test_streams_may_be_collected_anywhere(recorder: InMemoryRecorder) -> None:
     """A stream that is garbage ends its spans wherever the collector runs, the recorder included.
 
-    A lock that could not be entered twice by a thread would hold up this test for ever.
+    A lock that could not be entered twice by a thread would hold up this test forever.
     """
     handler = PrefactorCallbackHandler(recorder)
     chain = RunnableLambda(str, name="a") | RunnableLambda(iter, name="b")

@@ -100,7 +100,7 @@ AGENT = [
 
 @pytest.mark.parametrize("how", ["invoke", "ainvoke", "stream", "astream"])
 async def test_an_agent_is_a_tree(recorder: InMemoryRecorder, handler: Any, how: str) -> None:
-    """Nodes hang from the graph, models and tools from their node, however the graph is run."""
+    """Nodes are children of the graph, models and tools of their node, however it is run."""
     compiled, config = agent().compile(), {"callbacks": [handler]}
     question: Any = {"messages": [("user", "1 + 2?")]}
     async with recorder.run():
@@ -144,7 +144,7 @@ async def test_branches_run_side_by_side(recorder: InMemoryRecorder, handler: An
 async def test_a_graph_within_a_graph_hangs_from_its_node(
     recorder: InMemoryRecorder, handler: Any
 ) -> None:
-    """The nodes of a graph that is a node hang from it, not from the graph around."""
+    """The nodes of a graph that is a node are its children, not the outer graph's."""
     inner = graph(word=saying("w")).compile()
     async with recorder.run():
         await graph(inner=inner).compile().ainvoke({"said": []}, {"callbacks": [handler]})

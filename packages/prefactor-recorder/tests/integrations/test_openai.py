@@ -774,7 +774,7 @@ def test_a_patch_on_top_of_ours_survives(
     journal: KeptJournal,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Whoever wrapped the client after us keeps working when we leave, and we are silent."""
+    """A wrapper put around the client after ours keeps working when we leave."""
     owner = next(kind for kind in openai.OpenAI.__mro__ if "request" in vars(kind))
     inner = vars(owner)["request"]
 

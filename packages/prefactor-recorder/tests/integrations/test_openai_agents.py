@@ -100,7 +100,7 @@ AGENT = [
 async def test_a_workflow_is_a_tree(
     recorder: InMemoryRecorder, processor: Any, streamed: bool
 ) -> None:
-    """Agents, turns and tools hang from what they happen in, the whole from the host's span."""
+    """Agents, turns and tools are children of what they happen in, the whole of the host's span."""
     bot = agent(calling("add", a=1, b=2), saying("3"), tools=[add])
     with recorder.run() as run, run.span("outer"):
         if streamed:
@@ -226,7 +226,7 @@ async def test_a_cancelled_workflow_is_cancelled(
 
     @function_tool
     async def slow() -> str:
-        """Take for ever."""
+        """Never end."""
         start_payload.set()
         await asyncio.Event().wait()
         return ""
@@ -446,7 +446,7 @@ async def test_a_workflow_outside_of_every_run_is_left_alone(
 async def test_the_code_of_a_tool_can_record_below_it(
     recorder: InMemoryRecorder, processor: Any
 ) -> None:
-    """In `processor.step()`, spans of the host hang from the tool's."""
+    """In `processor.step()`, spans of the host are children of the tool's."""
 
     @function_tool
     async def look() -> str:

@@ -112,7 +112,7 @@ def test_span_types_are_declared(recorder: InMemoryRecorder) -> None:
 
 
 def test_inside_a_run_of_the_recorder_it_becomes_part_of_it(recorder: InMemoryRecorder) -> None:
-    """Where a run or a span of ours is current, spans hang from there, and no run is made."""
+    """Where a run or a span of ours is current, spans are its children, and no run is made."""
     tracer = tracing(recorder)
     with recorder.run("mine") as run:
         with run.span("agent:step"), tracer.start_as_current_span("a", attributes=AGENT):
@@ -473,7 +473,7 @@ def test_attributes_that_come_late_are_kept(recorder: InMemoryRecorder) -> None:
 
 
 def test_a_child_may_outlive_or_follow_its_parent(recorder: InMemoryRecorder) -> None:
-    """Children that end, or even begin, after their parent has ended hang from it all the same."""
+    """Children that end, or even begin, after their parent has ended are still its children."""
     tracer = tracing(recorder)
     agent = tracer.start_span("a", attributes=AGENT)
     context = set_span_in_context(agent)

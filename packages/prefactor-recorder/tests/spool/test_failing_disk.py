@@ -147,9 +147,9 @@ def test_a_place_that_can_be_used_again_is_used(
     assert read_ids(journal) == ["span-1", "span-2"]
     # What waited in memory is as safe from now on as what came after it.
     journal.after_fork()
-    heir = open_journal()
-    assert heir.adopt() == 2
-    assert read_ids(heir) == ["span-1", "span-2"]
+    successor = open_journal()
+    assert successor.adopt() == 2
+    assert read_ids(successor) == ["span-1", "span-2"]
 
 
 def test_what_waits_in_memory_at_the_end_goes_to_a_disk_that_works(
@@ -258,16 +258,16 @@ def test_a_damaged_segment_costs_what_was_hit(
     data[start + 10 * size + 700] ^= 0x01  # the body of another
     segment.write_bytes(data[:-5])
 
-    heir = open_journal()
+    successor = open_journal()
     expected = [f"span-{number}" for number in range(99) if number not in {50, 60}]
-    assert heir.adopt() == len(expected)
+    assert successor.adopt() == len(expected)
     entries = []
-    while found := heir.read(10_000):
+    while found := successor.read(10_000):
         entries += found
     assert [entry.record.id for entry in entries] == expected
-    heir.ack(entries)
-    heir.maintain()
-    assert heir.undelivered == 0
+    successor.ack(entries)
+    successor.maintain()
+    assert successor.undelivered == 0
     assert not segment.exists()
     assert caplog.messages == [f"skipped {2 * size} damaged bytes of the spool"]
 
@@ -284,11 +284,11 @@ def test_damage_does_not_bring_everything_at_once(
     data = bytearray(segment.read_bytes())
     data[2] |= 4  # some 262,000 bytes longer than it is
     segment.write_bytes(data)
-    heir = open_journal()
+    successor = open_journal()
 
-    assert heir.adopt() == 299
-    assert len(heir.read(10_000)) <= 10
-    assert read_ids(heir) == [f"span-{number}" for number in range(11, 300)]
+    assert successor.adopt() == 299
+    assert len(successor.read(10_000)) <= 10
+    assert read_ids(successor) == [f"span-{number}" for number in range(11, 300)]
 
 
 def test_damaged_acks_cost_a_second_delivery(
@@ -307,11 +307,11 @@ def test_damaged_acks_cost_a_second_delivery(
     data[3] ^= 0x40
     acks.write_bytes(data + b"torn")
 
-    heir = open_journal()
-    assert heir.adopt() == left + 10
-    entries = heir.read(3000)
-    heir.ack(entries)
-    heir.after_fork()
+    successor = open_journal()
+    assert successor.adopt() == left + 10
+    entries = successor.read(3000)
+    successor.ack(entries)
+    successor.after_fork()
     assert open_journal().adopt() == left + 10 - len(entries)
 
 
@@ -355,9 +355,9 @@ def test_dead_letters_of_the_dead_stay_with_their_files(
     dead.append(record(1))
     dead.after_fork()
     (segment,) = spool.rglob("*.seg")
-    heir = open_journal()
-    heir.adopt()
-    heir.dead_letter(heir.read(1)[0], {"code": "invalid", "message": "no such run"})
+    successor = open_journal()
+    successor.adopt()
+    successor.dead_letter(successor.read(1)[0], {"code": "invalid", "message": "no such run"})
 
     assert not segment.exists()
     letters = segment.with_name(segment.stem.rpartition("-")[0] + ".dead")

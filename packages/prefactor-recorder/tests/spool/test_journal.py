@@ -148,11 +148,11 @@ def test_nothing_of_the_delivered_dead_remains(
     for number in range(10):
         dead.append(record(number, size=100))
     die(dead)
-    heir = open_journal()
-    heir.adopt()
-    heir.ack(heir.read(100_000))
+    successor = open_journal()
+    successor.adopt()
+    successor.ack(successor.read(100_000))
 
-    assert heir.undelivered == 0
+    assert successor.undelivered == 0
     assert [path.name for path in files(spool, "") if path.is_file()] == ["identity.json"]
 
 
@@ -166,12 +166,12 @@ def test_the_rest_of_the_spool_waits_for_its_own_account(
         journal.learn_account(account)
         die(journal)
 
-    heir = open_journal(api_token="new")
-    heir.append(record(3))
-    assert heir.adopt() == 0
-    heir.learn_account("acc-1")
-    assert heir.adopt() == 1
-    assert read_ids(heir) == ["span-3", "span-1"]
+    successor = open_journal(api_token="new")
+    successor.append(record(3))
+    assert successor.adopt() == 0
+    successor.learn_account("acc-1")
+    assert successor.adopt() == 1
+    assert read_ids(successor) == ["span-3", "span-1"]
 
 
 def test_another_api_is_another_spool(open_journal: Open, record: Make) -> None:
@@ -230,12 +230,12 @@ def test_a_busy_process_does_not_starve_the_dead(open_journal: Open, record: Mak
     dead = open_journal()
     dead.append(record(0, run="dead"))
     die(dead)
-    heir = open_journal()
-    heir.adopt()
+    successor = open_journal()
+    successor.adopt()
     for number in range(100):
-        heir.append(record(number, size=1000))
+        successor.append(record(number, size=1000))
 
-    assert "dead" in [entry.record.run_id for entry in heir.read(20_000)]
+    assert "dead" in [entry.record.run_id for entry in successor.read(20_000)]
 
 
 def test_the_budget_refuses_and_counts(open_journal: Open, record: Make) -> None:
@@ -277,10 +277,10 @@ def test_others_count_against_the_budget(open_journal: Open, record: Make) -> No
     while dead.append(record(1, size=1000)):
         pass
     die(dead)
-    heir = open_journal(limit=80_000)
-    heir.maintain()
+    successor = open_journal(limit=80_000)
+    successor.maintain()
 
-    assert not heir.append(record(2, size=1000))
-    heir.adopt()
-    heir.ack(heir.read(1_000_000))
-    assert heir.append(record(3, size=1000))
+    assert not successor.append(record(2, size=1000))
+    successor.adopt()
+    successor.ack(successor.read(1_000_000))
+    assert successor.append(record(3, size=1000))

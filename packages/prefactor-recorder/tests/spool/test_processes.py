@@ -109,9 +109,9 @@ def test_a_killed_process_loses_nothing(
         said += rest(program)
         recorded = {line[1:] for line in said if line.startswith("+")}
         acked = {line[1:] for line in said if line.startswith("-")}
-        heir = open_journal(spool_dir=spool / str(number))
-        heir.adopt()
-        found = read_ids(heir)
+        successor = open_journal(spool_dir=spool / str(number))
+        successor.adopt()
+        found = read_ids(successor)
 
         assert len(found) == len(set(found))
         assert not set(found) & acked
@@ -128,9 +128,9 @@ def test_the_last_record_before_a_kill_is_there(
     said = lines(program, 500)
     program.kill()
     count = len(said + rest(program))
-    heir = open_journal()
-    heir.adopt()
-    found = read_ids(heir)
+    successor = open_journal()
+    successor.adopt()
+    found = read_ids(successor)
 
     assert found[:count] == [f"span-{number}" for number in range(count)]
     assert len(found) - count <= 1
@@ -151,10 +151,10 @@ say("ready"); sys.stdin.readline(); say(str(journal.adopt()))
     # The first is dead by now.
     assert lines(both[1], 1) == ["300"]
     assert rest(both[1]) == []
-    heir = open_journal()
+    successor = open_journal()
 
-    assert heir.adopt() == 600
-    found = read_ids(heir)
+    assert successor.adopt() == 600
+    found = read_ids(successor)
     assert {name: found.count(name) for name in found} == {f"span-{n}": 2 for n in range(300)}
 
 
@@ -162,9 +162,9 @@ def test_many_adopters_share_the_dead(start: Start) -> None:
     """However many look at once, each record of the dead is taken over by exactly one."""
     dead = start("for number in range(100): journal.append(record(number))")
     assert rest(dead) == []
-    heirs = [start("say(str(journal.adopt())); sys.stdin.readline()") for _ in range(4)]
+    successors = [start("say(str(journal.adopt())); sys.stdin.readline()") for _ in range(4)]
 
-    assert sorted(lines(heir, 1) for heir in heirs) == [["0"], ["0"], ["0"], ["100"]]
+    assert sorted(lines(successor, 1) for successor in successors) == [["0"], ["0"], ["0"], ["100"]]
 
 
 def test_a_child_neither_holds_nor_gives_up_the_lock_of_its_parent(
@@ -191,25 +191,25 @@ sys.stdin.readline()
 """
     )
     assert lines(program, 1) == ["ready"]
-    heir = open_journal()
+    successor = open_journal()
 
     # Only the first child is dead.
-    assert heir.adopt() == 1
-    assert read_ids(heir) == ["span-2"]
+    assert successor.adopt() == 1
+    assert read_ids(successor) == ["span-2"]
     tell(program)
     second = int(lines(program, 1)[0])
     tell(program)
     assert program.wait() == 0
     # The second child lives on, with its own record.
-    assert heir.adopt() == 1
-    assert read_ids(heir) == ["span-1"]
+    assert successor.adopt() == 1
+    assert read_ids(successor) == ["span-1"]
     os.kill(second, signal.SIGKILL)
     assert rest(program) == []
     # Nobody here can wait for a grandchild: its end shows in its lock.
-    while not (taken := heir.adopt()):
+    while not (taken := successor.adopt()):
         time.sleep(0.01)
     assert taken == 1
-    assert read_ids(heir) == ["span-3"]
+    assert read_ids(successor) == ["span-3"]
 
 
 def test_a_record_made_in_a_signal_handler_is_kept(
@@ -233,10 +233,10 @@ say(str(number + 1 + handled))
 """
     )
     count = int(rest(program)[0])
-    heir = open_journal()
+    successor = open_journal()
 
     assert count > 20_000
-    assert heir.adopt() == count
-    found = read_ids(heir)
+    assert successor.adopt() == count
+    found = read_ids(successor)
     assert len(set(found)) == count
     assert [name for name in found if len(name) < 12] == [f"span-{n}" for n in range(20_000)]

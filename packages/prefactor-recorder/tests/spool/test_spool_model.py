@@ -63,7 +63,7 @@ class Spool(RuleBasedStateMachine):
 
     @rule(which=which, choice=st.data(), dead_letter=st.booleans(), twice=st.booleans())
     def ack(self, which: int, choice: st.DataObject, dead_letter: bool, twice: bool) -> None:
-        """Settle or bury some of what is in hand, in any order, perhaps twice."""
+        """Ack or dead-letter some of what is in hand, in any order, perhaps twice."""
         process = self.processes[which]
         if not process.in_hand:
             return
@@ -114,13 +114,13 @@ class Spool(RuleBasedStateMachine):
         for process in self.processes:
             process.journal.after_fork()
             self.orphans |= process.held
-        heir = SpoolJournal(self.spool, api_url="https://api.example", api_token="token")
-        heir.adopt()
+        successor = SpoolJournal(self.spool, api_url="https://api.example", api_token="token")
+        successor.adopt()
         names: list[str] = []
-        while entries := heir.read(1_000_000):
+        while entries := successor.read(1_000_000):
             names += [entry.record.id for entry in entries]
-            heir.ack(entries)
-        heir.close()
+            successor.ack(entries)
+        successor.close()
         left = [
             path.name for path in self.spool.rglob("*") if path.suffix not in {".dead", ".json"}
         ]

@@ -474,7 +474,7 @@ class Endless:
 
 
 def falsely_annotated() -> None:
-    """Has annotations that are none."""
+    """Has annotations that are not types."""
 
 
 falsely_annotated.__annotations__ = {"return": "1 +", 3: ["?"]}  # type: ignore[dict-item]

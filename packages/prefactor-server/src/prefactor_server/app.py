@@ -301,7 +301,7 @@ class _Server(uvicorn.Server):
 def _announce_start(
     settings: Settings, started: Started, on_started: Callable[[Started], None]
 ) -> None:
-    # The ready file comes last, so that whoever waits for it can read what was printed.
+    # The ready file comes last, so that a process waiting for it can read what was printed.
     _log.info("started", version=__version__, url=started.url, pid=os.getpid())
     on_started(started)
     if settings.ready_file:

@@ -19,7 +19,7 @@ async def _invite(door: Any, email: str = EMAIL, **more: Any) -> Any:
 
 
 async def test_a_token_is_shown_once_and_stored_as_a_hash(door: Any) -> None:
-    """Whoever invites sees the token and the address with it once; the database never does."""
+    """The inviter sees the token and the address with it once; the database never does."""
     made = (await _invite(door)).details
 
     assert (made["type"], made["email"], made["status"]) == ("admin_user_invite", EMAIL, "pending")
@@ -107,7 +107,7 @@ async def test_who_belongs_to_the_account_is_listed(door: Any) -> None:
 
 
 async def _accept(door: Any, token: str) -> Any:
-    """Accept an invitation as whoever was invited: with its token, and no other."""
+    """Accept an invitation as the invited person: with its token, and no other."""
     invited = dataclasses.replace(door, token=None)
     return await invited.post("/admin_user_invite/accept", {"token": token})
 

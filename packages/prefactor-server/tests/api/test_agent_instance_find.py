@@ -45,7 +45,7 @@ async def test_a_run_is_found_by_either_name(door: Any) -> None:
 
 
 async def test_a_name_that_several_agents_use_is_a_conflict(door: Any) -> None:
-    """Whoever sees runs of several agents by that name hears so; who sees one is shown it."""
+    """A caller who sees runs of several agents by that name hears so; one who sees one gets it."""
     mine = await door.run(external_identifier="nightly")
     await door.run(external_identifier="nightly", agent_id="agent-2")
     token = await door.deployment_token(mine)

@@ -165,7 +165,7 @@ async def test_a_declaration_that_makes_no_sense_is_refused(
 
 
 async def test_a_wrong_schema_or_template_stops_no_registration(door: Any) -> None:
-    """A schema that is none and a template that does not parse only leave spans unchecked."""
+    """An invalid schema and a template that does not parse only leave spans unchecked."""
     broken = {"name": "llm", "params_schema": {"type": "nonsense"}, "template": "{{ oops"}
     run = await door.register(agent_schema_version=_schema(broken))
 

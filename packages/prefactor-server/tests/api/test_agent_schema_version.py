@@ -96,7 +96,7 @@ async def test_the_older_form_is_taken_unless_the_list_is_there(door: Any) -> No
 async def test_what_contradicts_itself_is_named_where_it_stands(
     door: Any, declared: Any, path: list[str], registering: bool
 ) -> None:
-    """A result without its type and a name that comes twice are refused, wherever they are sent."""
+    """A result without its type and a duplicate name are refused, wherever they are sent."""
     await _agent(door)
     if registering:
         body = {"agent_id": "agent-1", "agent_schema_version": declared}

@@ -293,7 +293,7 @@ async def test_a_second_span_with_the_same_id_is_a_conflict(door: Any) -> None:
 
 
 async def test_spans_of_unknown_runs_and_unknown_spans_are_not_found(door: Any) -> None:
-    """What hangs from nothing is not found, and nothing is made."""
+    """A span of no run is not found, and nothing is made."""
     details = {"agent_instance_id": "nobody", "schema_name": "step"}
 
     (await door.post("/agent_spans", {"details": details})).refused(404, "not_found")

@@ -202,13 +202,13 @@ def test_a_span_created_with_its_end_is_one_created_and_finished(
 def test_an_end_that_comes_after_a_termination_is_taken_either_way(
     twins: Twins, status: str, bulk: bool
 ) -> None:
-    """A span whose end was forgiven once equals one that came whole after the termination."""
+    """A span whose late end was accepted once equals one that came whole after the termination."""
     begin = {"schema_name": "step", "started_at": STARTED, "payload": {"n": "one"}}
     end = {"status": status, "timestamp": FINISHED, "result_payload": {"out": 5}}
-    late, forgiven = twins.run("terminated"), twins.run("active")
+    late, accepted = twins.run("terminated"), twins.run("active")
 
     one = twins.seen(late, *twins.in_one(late, begin, end, bulk=bulk))
-    two = twins.seen(forgiven, *twins.in_two(forgiven, begin, end, bulk=False, between=True))
+    two = twins.seen(accepted, *twins.in_two(accepted, begin, end, bulk=False, between=True))
 
     assert one == two
     assert one["answer"]["control"] == {"terminate": True, "reason": "enough"}

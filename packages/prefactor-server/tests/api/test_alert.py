@@ -58,7 +58,7 @@ async def test_a_run_above_the_agreed_risk_is_an_alert(door: Any) -> None:
 
 
 async def test_what_was_agreed_to_is_no_alert(door: Any) -> None:
-    """A run at the agreed level is none, nor are types without risk, however many their spans."""
+    """A run at the agreed level raises no alert; nor do many spans of types without risk."""
     run = await _weighed(door, "medium")
     for name in ("school", "other", "other"):
         await door.span(run, schema_name=name)
@@ -78,7 +78,7 @@ async def test_alerts_are_of_the_last_days(door: Any) -> None:
 
 @pytest.mark.parametrize("days", ["0", "91", "-1", "x", "", "1.5", "999999999999999999999"])
 async def test_a_window_has_its_limits(door: Any, days: str) -> None:
-    """A window that is none is refused by name, on the list and on the count."""
+    """An invalid window is refused by name, on the list and on the count."""
     for path in ("/alerts", "/alerts/count"):
         refused = await door.get(path, {"window_days": days})
         assert list(refused.refused(422, "validation_errors")["errors"]) == ["window_days"]

@@ -23,7 +23,7 @@ async def test_every_operation_needs_a_token(door: Any, operation: Any) -> None:
 
 
 async def test_the_description_needs_no_token(door: Any) -> None:
-    """Whoever wants to know how to ask may ask that."""
+    """Anyone may ask how to ask."""
     door.token = None
 
     assert (await door.get("/openapi")).body["openapi"] == "3.1.0"

@@ -48,7 +48,7 @@ def _check_field(error: Any) -> None:
 
 @pytest.mark.parametrize(("method", "path"), CALLS)
 async def test_every_operation_fails_in_the_same_shape(door: Any, method: str, path: str) -> None:
-    """Without a token, with an unknown parameter, with bodies that are none: always one body."""
+    """Without a token, with an unknown parameter, with invalid bodies: always one body."""
     path = path.removeprefix("/api/v1").replace("{", "x").replace("}", "x")
     known = door.token
     door.token = None

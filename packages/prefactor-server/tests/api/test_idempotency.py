@@ -158,7 +158,7 @@ async def test_a_refused_request_leaves_its_key_free(door: Any) -> None:
 
 
 async def test_a_repeat_answers_what_is_so_now(door: Any) -> None:
-    """A repeated create shows the span as it has become, with the signal that there is by now."""
+    """A repeated create shows the span as it has become, with its current signal."""
     run = await door.run()
     body = {
         "details": {"agent_instance_id": run["id"], "schema_name": "step"},

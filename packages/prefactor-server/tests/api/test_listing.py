@@ -184,7 +184,7 @@ async def test_another_account_is_not_this_one(door: Any) -> None:
 
 
 async def test_a_parameter_comes_once(door: Any) -> None:
-    """A parameter that comes twice could mean either: it is refused by name."""
+    """A duplicate parameter could mean either value: it is refused by name."""
     answer = await door.get("/agent_instance?status=active&status=failed")
 
     assert "'status'" in answer.refused(400, "bad_request")["message"]

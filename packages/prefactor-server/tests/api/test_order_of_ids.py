@@ -57,7 +57,7 @@ async def test_requests_one_after_another_are_in_order(instant: Any) -> None:
 
 
 async def test_ids_that_are_asked_for_are_in_order(instant: Any) -> None:
-    """A thousand generated ids are in ascending order, and none comes twice."""
+    """A thousand generated ids are in ascending order, without duplicates."""
     pfids = (await instant.post("/pfid/generate", {"count": 1000})).details["pfids"]
 
     assert pfids == sorted(set(pfids))

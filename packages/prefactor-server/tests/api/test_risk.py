@@ -187,7 +187,7 @@ async def test_a_run_without_tokens_costs_nothing(door: Any) -> None:
 
 
 async def test_a_deployment_token_sees_the_scores_of_its_runs(door: Any) -> None:
-    """Whoever may read a run may read its score and its cost."""
+    """A caller who may read a run may read its score and its cost."""
     _, run = await _weighed(door)
     await _spans(door, run, "crm")
     token = await door.deployment_token(run)

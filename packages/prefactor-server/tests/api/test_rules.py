@@ -110,7 +110,7 @@ def test_a_path_that_leads_nowhere_is_not_found(path: str) -> None:
 
 
 def test_the_methods_of_a_path_are_told() -> None:
-    """Whoever uses the wrong method hears of the right ones, of either reading of the path."""
+    """A wrong method is answered with the right ones, of either reading of the path."""
     with pytest.raises(MethodNotAllowed) as caught:
         Router(OPERATIONS).match("PATCH", "/api/v1/agent_instance/register")
 
@@ -119,7 +119,7 @@ def test_the_methods_of_a_path_are_told() -> None:
 
 @given(st.lists(st.integers(1, 5000), max_size=20))
 def test_no_randomness_is_given_twice(sizes: list[int]) -> None:
-    """Every draught is of the size asked for, and continues the source without a repetition."""
+    """Every result is of the size asked for, and continues the source without a repetition."""
     position = 0
 
     def source(size: int) -> bytes:

@@ -38,7 +38,7 @@ async def current(database: Database, agent: str = "my-agent") -> Any:
 
 
 def counted(database: Database) -> dict[str, int]:
-    """How many rows there are of everything that a run hangs from."""
+    """How many rows there are of everything that a run belongs to."""
     tables = (
         "agent",
         "agent_deployment",

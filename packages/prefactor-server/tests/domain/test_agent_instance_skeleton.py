@@ -98,7 +98,7 @@ def test_a_tree_is_written_depth_first() -> None:
 
 
 def test_a_circle_begins_with_its_first_span() -> None:
-    """The earliest span of a circle is its root, and what hangs from the circle stays there."""
+    """The earliest span of a circle is its root, and the circle's descendants stay there."""
     spans = [
         outline("hanging", "b", 0),
         outline("a", "c", 3),

@@ -31,7 +31,7 @@ async def test_an_invitation_is_kept_and_revoked(storage: PostgresStorage) -> No
 async def test_of_two_servers_one_revokes(
     database: PostgresDatabase, storage: PostgresStorage
 ) -> None:
-    """The second of two revocations hears that there was a first."""
+    """The second of two revocations hears of the first."""
     await do(storage, CreateInvite(request(), INVITE))
     meanwhile = on_another_replica(database, RevokeInvite(request(), "i"))
 

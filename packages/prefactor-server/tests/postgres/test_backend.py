@@ -189,7 +189,7 @@ async def test_keys_are_forgotten_by_age(
 async def test_an_account_is_created_once(
     database: PostgresDatabase, storage: PostgresStorage
 ) -> None:
-    """A second first account is refused; the one that is there is reported to whoever made it."""
+    """A second first account is refused; the existing one is reported to its maker."""
     (token,) = await storage.tokens(ACCOUNT)
     audit = AuditEntry(ACCOUNT, NOW, "cli", "accounts.create", ACCOUNT, None)
 

@@ -1,4 +1,4 @@
-"""Both backends mean the same, whatever is asked of them and whoever gets in between."""
+"""Both backends mean the same, whatever is asked of them and no matter who gets in between."""
 
 import re
 from collections.abc import Iterator

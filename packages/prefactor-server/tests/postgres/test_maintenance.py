@@ -107,7 +107,7 @@ async def test_nothing_of_a_pruned_run_is_left(
 
 
 async def test_two_prune_at_once(storage: PostgresStorage, other: PostgresStorage) -> None:
-    """What two prune together is deleted once, and neither waits for ever."""
+    """What two prune together is deleted once, and neither waits forever."""
     for number in range(20):
         await upkeep.run_with_spans(storage, f"run-{number}", spans=2)
     retention = Retention(ACCOUNT, NOW + 1)

@@ -32,7 +32,7 @@ async def _recorded(storage: PostgresStorage) -> set[str]:
 async def test_two_replicas_lose_no_quality(
     database: PostgresDatabase, storage: PostgresStorage
 ) -> None:
-    """Whoever records at the same time, first or later, nobody's entry is overwritten."""
+    """Recording at the same time, first or later, overwrites nobody's entry."""
     run = await do(storage, register("run-1"))
     before = await _recorded(storage)
     for number in range(2):

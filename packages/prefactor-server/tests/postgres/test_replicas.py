@@ -108,7 +108,7 @@ async def test_terminations_among_writes(
 async def test_many_first_registrations(
     database: PostgresDatabase, storage: PostgresStorage, other: PostgresStorage
 ) -> None:
-    """Runs of one unknown agent registered through two servers at once all hang from one agent."""
+    """Runs of one unknown agent registered through two servers at once all belong to one agent."""
     replicas = (storage, other) * 6
 
     outcomes = await asyncio.gather(

@@ -78,7 +78,7 @@ def target(own_database_url: str) -> Iterator[Target]:
 
 @pytest.mark.parametrize("name", OURS)
 def test_every_request_is_answered_as_the_document_says(target: Target, name: str) -> None:
-    """Whatever comes in, with a token of either scope, the answer is documented and no failure."""
+    """Whatever arrives, with a token of either scope, the answer is documented and no failure."""
     operation = target.operations[name]
     right, wrong = (operation.as_strategy(generation_mode=mode) for mode in GenerationMode)
 

@@ -191,7 +191,7 @@ class TestSmuggling:
         answer = line.ask("POST", AGENT, "Idempotency-Key: one", name, body=named("twice"))
 
         assert answer.status == 400
-        assert "more than once" in answer.body["message"]
+        assert answer.body["message"].startswith("Duplicate header")
         assert "twice" not in agents(server)
 
     def test_a_parameter_comes_once(self, line: RawSocket) -> None:

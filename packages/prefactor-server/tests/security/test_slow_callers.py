@@ -81,7 +81,7 @@ def test_bytes_between_requests_win_no_time(line: RawSocket) -> None:
 
 
 def test_what_is_left_of_a_refused_request_is_not_waited_for(line: RawSocket) -> None:
-    """A refusal that came before the body does not make its sender welcome for ever."""
+    """A refusal that came before the body does not let its sender stay forever."""
     assert line.ask("POST", AGENT, "Content-Length: 900000").status == 413
     line.send(b"x" * 1000)
 

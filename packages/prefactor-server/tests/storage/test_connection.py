@@ -115,7 +115,7 @@ async def test_a_tool_works_beside_a_server(database: Database) -> None:
 
 
 def test_a_lock_can_be_let_go_twice(tmp_path: Path) -> None:
-    """Letting go of a lock again does nothing, and nobody else's file is closed by it."""
+    """Releasing a lock again does nothing, and nobody else's file is closed by it."""
     lock = FileLock(tmp_path / "x.db").acquire()
     lock.release()
     lock.release()

@@ -155,7 +155,7 @@ async def test_a_copy_of_a_database_in_use_is_whole(database: Database, tmp_path
 
 
 async def test_no_copy_is_better_than_a_bad_one(database: Database, tmp_path: Path) -> None:
-    """A target that is there, a folder that is not, and a source that is none leave nothing."""
+    """An existing target, a missing folder and a source that is no database leave nothing."""
     there = tmp_path / "there.db"
     there.write_text("precious")
     notes = tmp_path / "notes.txt"

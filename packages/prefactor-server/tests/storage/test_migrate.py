@@ -121,7 +121,7 @@ def test_an_edited_step_is_refused(connection: sqlite3.Connection) -> None:
 
 
 def test_a_newer_database_is_refused(tmp_path: Path) -> None:
-    """A database that a newer server wrote is refused, says what to do, and lets go of its lock."""
+    """A database that a newer server wrote is refused, says what to do, and releases its lock."""
     path = tmp_path / "prefactor.db"
     connection = open_writer(path)
     migrate(connection)

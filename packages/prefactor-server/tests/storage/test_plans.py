@@ -221,7 +221,7 @@ OF_RUN = Filter("agent_instance_id", "=", "r")
 def test_a_list_takes_the_narrowest_index(
     path: Path, noun: str, filters: tuple[Filter, ...], index: str
 ) -> None:
-    """A run's spans are found by their run, whoever asks, and an agent's by the agent."""
+    """A run's spans are found by their run for every caller, and an agent's by the agent."""
     found = steps(path, LISTED[noun][0], ACCOUNT, Listing(filters=filters))
 
     assert f"USING INDEX {index} (account_id=?" in found[0]

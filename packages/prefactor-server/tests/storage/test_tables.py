@@ -88,7 +88,7 @@ def test_a_read_by_hand_is_in_the_order_of_its_row(
 
 
 def test_the_tables_are_known(connection: sqlite3.Connection) -> None:
-    """The tests look at every table that there is, and each checks the types of its columns."""
+    """The tests look at every table, and each checks the types of its columns."""
     found = dict(
         connection.execute("SELECT name, sql FROM sqlite_schema WHERE type = 'table'").fetchall()
     )

@@ -37,7 +37,7 @@ class Deployed(Tenant):
 
 
 class Operator(Tenant):
-    """Whoever has the account's token, and fills it with what concerns no deployment above."""
+    """The holder of the account's token, who fills it with what concerns no deployment above."""
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)

@@ -129,7 +129,7 @@ async def check_damage(storage: Any, execute: Execute, damage: str, found: list[
 
 
 async def check_pruned_by_age(storage: Any) -> None:
-    """The runs that ended before the moment go with all that hangs from them, and no other."""
+    """The runs that ended before the moment go with all that belongs to them, and no other."""
     await run_with_spans(storage, "old", ended=NOW - 10 * DAY)
     await run_with_spans(storage, "older", ended=NOW - 20 * DAY)
     await run_with_spans(storage, "young", ended=NOW - DAY)

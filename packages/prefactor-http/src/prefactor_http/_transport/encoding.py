@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 class EncodedBody(dict[str, Any]):
     """A JSON object together with its encoding, made once.
 
-    It is a dict so that whoever looks at the `json=` argument of the session call sees the
+    It is a dict so that code which inspects the `json=` argument of the session call sees the
     object. The client's own sessions send `encoded`; another session's serializer finds plain
     JSON values in it (see `detached`).
     """

@@ -55,7 +55,7 @@ class Sessions(Generic[S]):
     def __init__(self, connect: Connect[S], given: S | None = None) -> None:
         """Open nothing yet: the loop to bind to may not be running."""
         self.current: S | None = given
-        """The session in use; whoever replaces it (a test, say) decides what is used."""
+        """The session in use. A test, say, may replace it."""
         self.given = given
         self.close_count = 0
         """How often `close` was called; a call that sees it change must not start over."""

@@ -143,7 +143,7 @@ class FaultPlan:
             raise ValueError(msg)
 
     def steps(self) -> Iterator[Step | None]:
-        """Yield for ever what happens to the next request; `None` is a proper answer."""
+        """Yield, without end, what happens to the next request; `None` is a proper answer."""
         chooser = random.Random(self.seed)  # noqa: S311 - reproducible on purpose
         table = self._table()
         weights = [rate for rate, _ in table]

@@ -279,7 +279,9 @@ def _rm(given: argparse.Namespace) -> int:
     for account in inspect_spool(_root(given)):
         for process in account.processes:
             if process.alive:
-                _print(f"{process.name}: left alone, process {process.pid} or its heir is alive")
+                _print(
+                    f"{process.name}: left alone, process {process.pid} or its successor is alive"
+                )
                 status = 1 if given.all else status
             elif files := files_to_delete(process, scope):
                 status |= _rm_process(process, files, scope, given)

@@ -15,8 +15,8 @@ class BatchLimits:
 
     A size that the server refused is halved, and kept until the server has shown for a while that
     it is at ease. When one item alone was refused, the item was to blame and not the size.
-    Trouble that is not a refusal may have its cause in one item too (it kills whoever looks at
-    it, or takes for ever): then the size is halved as well, and doubled by each success.
+    Trouble that is not a refusal may have its cause in one item too (it kills the server that reads
+    it, or never ends): then the size is halved as well, and doubled by each success.
     """
 
     def __init__(self, items: int, size: int) -> None:

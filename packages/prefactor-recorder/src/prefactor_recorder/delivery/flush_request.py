@@ -25,5 +25,5 @@ class FlushRequest:
         """Settle all entries up to this value of `Planner.added`; None until the loop reads it."""
 
     def finish(self) -> None:
-        """Wake whoever is waiting."""
+        """Wake the waiting threads."""
         self._finished()

@@ -134,8 +134,6 @@ class Planner:
         elif queue.state is QueueState.BLOCKED:
             self._blocked_bytes += entry.size
 
-    # --- Requests -------------------------------------------------------------------------------
-
     def next_batch(self, now: float, items: int, size: int) -> Batch | None:
         """Return the next request, or None if no queue is ready.
 
@@ -149,7 +147,7 @@ class Planner:
         left = size - FRAME
         while self._ready and len(batch.items) < items:
             queue = next(iter(self._ready.values()))
-            if batch.items and not _fits(queue.items[0], left, batch):
+            if batch.items and not batch.has_room(queue.items[0], left):
                 break
             self._move(queue, QueueState.IN_FLIGHT)
             batch.queues.append(queue)
@@ -181,8 +179,6 @@ class Planner:
         for queue in [queue for _, _, queue in self._blocked]:
             if queue.state is QueueState.BLOCKED and (all_queues or not queue.items[0].failures):
                 self._move(queue, QueueState.READY)
-
-    # --- Responses ------------------------------------------------------------------------------
 
     def requeue(self, batch: Batch, *, sent: bool) -> None:
         """Put back all items of a request that failed as a whole.
@@ -401,8 +397,3 @@ class Planner:
 
 _NOT_TRIED = frozenset({Disposition.NOT_PROCESSED, Disposition.PAUSE})
 """The server did not process the item, and nothing is wrong with it."""
-
-
-def _fits(item: Item, left: int, batch: Batch) -> bool:
-    # The server rejects a whole request that has a duplicate key.
-    return item.size <= left and item.key not in batch.items

@@ -183,8 +183,8 @@ def registered_members(record: Record, names: Iterable[str]) -> dict[str, Any]:
 def lost_records(records: Sequence[Record]) -> list[Record]:
     """Rebuild the damaged registration of a run from its other records.
 
-    Only the process that registers a run records its start and finish, so either one proves that
-    there was a registration. The start repeats the registration's members. The finish does not,
+    Only the process that registers a run records its start and finish, so either proves that it
+    was registered. The start repeats the registration's members. The finish does not,
     so a registration rebuilt from it is enough only for a deployment token; the start is then
     lost too, and gets the finish's timestamp.
     """

@@ -188,6 +188,13 @@ class Batch(NamedTuple):
     queues: list[RunQueue]
     """Their queues; no other request has items of these."""
 
+    def has_room(self, item: Item, left: int) -> bool:
+        """Whether an item fits into `left` bytes and repeats no key.
+
+        The server rejects a whole request that has a duplicate key.
+        """
+        return item.size <= left and item.key not in self.items
+
     def encode(self) -> bytes:
         """Return the body of the request."""
         return encode_bulk([item.encode() for item in self.items.values()])

@@ -6,8 +6,8 @@ spool it is
     length u32 | crc32 u32 | operation u8 | run length u8 | id length u8 | run | id | body
 
 with little-endian numbers, the CRC over everything behind it, and the length counting the same
-bytes. `run` names the lane in which order is kept, `operation` and `id` make the idempotency key:
-whoever reads the record again after a crash, in this process or another, arrives at the same key.
+bytes. `run` names the queue in which order is kept, `operation` and `id` make the idempotency key:
+a process that reads the record again after a crash arrives at the same key.
 
 The body is a *fragment* of the JSON object that is sent: its members without the braces. Joining
 two records (a span's create and its finish) and wrapping one as an item of a bulk request are then
@@ -79,7 +79,7 @@ class Record(NamedTuple):
     operation: Operation
     """What happened."""
     run_id: str
-    """The run it belongs to: its lane."""
+    """The run it belongs to, which is its queue."""
     id: str
     """The span, or the run itself."""
     body: bytes

@@ -180,7 +180,7 @@ class Schemas:
 
     def _described(self, kind: type[Any]) -> Any:
         """The method that describes a class with fields."""
-        pydantic: Any = sys.modules.get("pydantic")  # whoever made a model of it has imported it
+        pydantic: Any = sys.modules.get("pydantic")  # the author of a model has imported it
         if pydantic is not None and hasattr(kind, "__pydantic_serializer__"):
             return self._model
         if dataclasses.is_dataclass(kind):

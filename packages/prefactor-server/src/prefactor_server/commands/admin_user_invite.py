@@ -61,7 +61,7 @@ class RevokeInvite(NamedTuple):
 
 
 class AcceptInvite(NamedTuple):
-    """Make an admin user of whoever shows the token of an invitation.
+    """Make an admin user of the person who shows the token of an invitation.
 
     ``user_id`` is that of the admin user with the invited address, or else one that a new admin
     user gets. Accepting once more is answered like the first time: an answer may have been lost.

@@ -1,4 +1,4 @@
-"""The registration of a run, which finds or makes everything that a run hangs from.
+"""The registration of a run, which finds or makes everything that a run belongs to.
 
 agent → deployment in an environment → version → schema version → run. Versions are found by
 content: what was reported before in the same words is the same version.
@@ -115,7 +115,7 @@ class RegisterInstance(NamedTuple):
         return "agent_instances.register"
 
     def needs(self, needs: Needs) -> None:
-        """Everything that a run hangs from, and a run that may have the same id."""
+        """Everything that a run belongs to, and a run that may have the same id."""
         needs.instances.add(self.id)
         needs.registrations.add(
             Registration(

@@ -77,7 +77,7 @@ class DeleteEnvironment(NamedTuple):
         return "environments.delete"
 
     def needs(self, needs: Needs) -> None:
-        """The environment, and what is deployed in it: runs and tokens hang from that."""
+        """The environment, and what is deployed in it: runs and tokens belong to that."""
         needs.environments.add(self.id)
         needs.environments_in_use.add(self.id)
 

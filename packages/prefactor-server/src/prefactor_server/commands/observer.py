@@ -1,4 +1,4 @@
-"""What a writer tells about its work, to whoever watches it."""
+"""What a writer reports about its work."""
 
 from __future__ import annotations
 

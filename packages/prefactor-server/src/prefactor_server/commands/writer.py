@@ -114,7 +114,7 @@ class Writer:
                 await self._commit(self._take_batch())
         finally:
             # Counted here and not by who is in ``_workers``: that holds a worker for a moment after
-            # its last look at the queue, and what came in between would wait for ever.
+            # its last look at the queue, and what came in between would wait forever.
             self._working -= 1
 
     def _take_batch(self) -> list[_Waiting]:

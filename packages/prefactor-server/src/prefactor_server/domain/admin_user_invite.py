@@ -4,8 +4,8 @@
     pending   accept  → used          (within seven days)
     pending   revoke  → revoked
 
-The server keeps the hash of an invitation's token; its text is shown to whoever invites, once. The
-token names its account and its invitation, because whoever shows it has no other token.
+The server keeps the hash of an invitation's token; its text is shown to the inviter, once. The
+token names its account and its invitation, because its bearer has no other token.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def make_invite_token(invite: InviteRef, random_bytes: Callable[[int], bytes]) -
 
 
 def read_invite_token(token: str) -> InviteRef | None:
-    """What a token claims to be of, or None when it is none."""
+    """What a token claims to belong to, or None if it is not a token."""
     parts = token.removeprefix(_PREFIX).split(_SEPARATOR)
     if not token.startswith(_PREFIX) or len(parts) != _PART_COUNT:
         return None

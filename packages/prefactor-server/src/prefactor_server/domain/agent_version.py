@@ -1,4 +1,4 @@
-"""An agent version: a release of an agent, paired for ever with one schema version."""
+"""An agent version: a release of an agent, paired permanently with one schema version."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Quality: what evaluations said of a run, by the name of the evaluation.
 
 All of a run's quality is one small document, so that a record is one row read and one row written,
-whoever else records at the same time. An entry holds a payload as it came, the summary that the
+even if others record at once. An entry holds a payload as it came, the summary that the
 template of its quality schema gives, and whether it matches that schema.
 """
 

@@ -117,7 +117,7 @@ def read_data_risk(declared: object) -> DataRisk:
 
 
 def highest(classifications: Iterable[object]) -> Classification:
-    """The most confidential of some classifications; what is none counts as unknown."""
+    """The most confidential of some classifications; anything else counts as unknown."""
     known = [one for one in classifications if isinstance(one, str)]
     for one in reversed(CLASSIFICATIONS):
         if one in known:

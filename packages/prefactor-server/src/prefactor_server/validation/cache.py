@@ -72,7 +72,7 @@ class ContentCache(Generic[_Made]):
 class LatestCache(ContentCache[_Made]):
     """A bounded store of values that may change: the one that was put last counts.
 
-    What it returns may be out of date, so whoever uses it has to notice when it is.
+    What it returns may be out of date, so its user has to notice when it is.
     """
 
     def put(self, key: Hashable, weight: int, made: _Made) -> _Made:

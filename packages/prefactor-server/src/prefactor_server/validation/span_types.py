@@ -229,7 +229,7 @@ def _decoded(value: object) -> object:
 
 
 def _document(value: object) -> bytes:
-    """A schema as JSON; what is none stays unreadable, and compiling it says so."""
+    """A schema as JSON; anything else stays unreadable, and compiling it says so."""
     if isinstance(value, msgspec.Raw):
         return bytes(value)
     try:

@@ -62,11 +62,11 @@ class Step:
 
     @property
     def recorded(self) -> bool:
-        """Whether anything is kept of it; what it came to need not be worked out if not."""
+        """Whether anything of it is kept. If not, its result need not be computed."""
         return self.span.run.live
 
     def parent_for_child(self) -> Span:
-        """The span that a step hangs from which begins now, somewhere inside this one.
+        """The parent of a step that begins now, somewhere inside this one.
 
         Usually this step's. But when the host's code, called by the library, has opened a span and
         calls the library again in there, then that one.
@@ -161,7 +161,7 @@ class Steps:
         return self._keep(key, Step(span, own, above, innermost()))
 
     def alias(self, key: object, above: object) -> None:
-        """Let what begins below another id hang from an open step, until that id is closed."""
+        """Make an open step the parent of what begins below another id, until that id is closed."""
         parent = self._open.get(above)
         if parent is not None:
             self._keep(
@@ -181,7 +181,7 @@ class Steps:
 
         Args:
             key: The library's id of it.
-            result: Makes what it came to, if it is recorded at all.
+            result: Makes the result, if the step is recorded at all.
             status: How it ended; an error decides that itself.
             error: What it raised.
             finished_at: When it ended, if not now.

@@ -209,7 +209,7 @@ def static_member(kind: type, name: str) -> Any:
 def _reporting(
     method: Callable[..., Any], end: Callable[[Any, Call, Any], Any]
 ) -> Callable[..., Any]:
-    """A method of a response, with what it came to told to the call."""
+    """A method of a response that reports its result to the call."""
 
     @functools.wraps(method)
     def told(self: Any, *args: Any, **kwargs: Any) -> Any:

@@ -121,7 +121,7 @@ class PrefactorCallbackHandler(BaseCallbackHandler):
     def step(self) -> AbstractContextManager[Span | None]:
         """Make the step that the calling code is in the current span, for a block.
 
-        For the code of tools and nodes: what is recorded in the block hangs from the tool's span.
+        For the code of tools and nodes: what the block records is below the tool's span.
         Gives None, and changes nothing, in code that LangChain has not called.
         """
         step = self._steps.get(_current_step_id())
@@ -317,7 +317,7 @@ class PrefactorCallbackHandler(BaseCallbackHandler):
             step.notes["began"] = step.span.run.core.clock.elapsed()
 
     def _parent_step_id(self, more: Mapping[str, Any]) -> UUID | None:
-        """The step that one hangs from which begins now: what LangChain says, or one within it.
+        """The parent of a step that begins now: what LangChain says, or a step within it.
 
         Some of LangChain's own steps (fallbacks, for one) forget to tell those below about
         themselves, and so does a host that hands the handler over once more within a tool. The

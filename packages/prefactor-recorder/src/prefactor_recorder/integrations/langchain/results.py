@@ -155,7 +155,7 @@ def notes_result(notes: Mapping[str, Any]) -> dict[str, Any]:
 def control_flow(error: BaseException) -> tuple[Status, dict[str, Any]] | None:
     """How a step ended whose exception is LangGraph's way of directing a graph, not a failure.
 
-    None for every other exception. LangGraph is not imported for this: whoever raises one of its
+    None for every other exception. LangGraph is not imported for this: code that raises one of its
     exceptions has done so.
     """
     errors: Any = sys.modules.get("langgraph.errors")

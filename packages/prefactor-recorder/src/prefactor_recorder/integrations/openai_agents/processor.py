@@ -89,7 +89,7 @@ class PrefactorTracingProcessor(TracingProcessor):
     def step(self) -> AbstractContextManager[Span | None]:
         """Make the span of the SDK that the calling code is in the current span, for a block.
 
-        For the code of tools: what is recorded in the block hangs from the tool's span. Gives None,
+        For the code of tools: what the block records is below the tool's span. Gives None,
         and changes nothing, in code that the SDK has not called.
         """
         step = self._current()

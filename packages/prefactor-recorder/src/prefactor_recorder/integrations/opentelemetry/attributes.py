@@ -97,7 +97,7 @@ def kind_of(span: ReadableSpan) -> str | None:
 
 
 class _Attributes:
-    """A span's attributes, each to be taken by whoever knows it."""
+    """A span's attributes, each to be taken by the reader that knows it."""
 
     def __init__(self, span: ReadableSpan) -> None:
         self.events = [(each.name, dict(each.attributes or {})) for each in span.events]

@@ -2,7 +2,7 @@
 
 The semantic conventions put them, one after the other, into span events, into indexed attributes
 and into JSON; OpenInference has indexed attributes of its own. What comes out is a list of objects
-with `role` and `content` (or the `parts` of the newest form), whoever wrote them.
+with `role` and `content` (or the `parts` of the newest form), whatever wrote them.
 """
 
 from __future__ import annotations

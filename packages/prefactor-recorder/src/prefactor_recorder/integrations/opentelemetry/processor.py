@@ -62,8 +62,8 @@ def is_genai_span(span: ReadableSpan) -> bool:
 class PrefactorSpanProcessor(SpanProcessor):
     """Turns spans of OpenTelemetry into spans of a run.
 
-    A span is recorded when it ends, with the times that it has itself; one that others hang from,
-    when the first of them ends. It hangs from the nearest span above it that is recorded, whatever
+    A span is recorded when it ends, with the times that it has itself; one that has children,
+    when the first of them ends. Its parent is the nearest span above it that is recorded, whatever
     lies between. Where a run of the recorder is current when a span begins, it becomes part of that
     run; otherwise the spans of one trace in this process make a run, from the first that is
     recorded to the end of the last span of the trace.
@@ -89,7 +89,7 @@ class PrefactorSpanProcessor(SpanProcessor):
             run: Makes the run of a trace from the first span of it that is recorded; by default
                 `recorder.run()`.
             max_open: Spans watched at once. Beyond it, the one that nothing has happened in for
-                longest is given up: recorded as cancelled if others hang from it.
+                longest is given up: recorded as cancelled if it has children.
         """
         recorder.include(SPAN_TYPES)
         self._recorder = recorder

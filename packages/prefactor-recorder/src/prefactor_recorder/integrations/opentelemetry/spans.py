@@ -67,7 +67,7 @@ class _OpenSpan:
 
 
 class Traces:
-    """All open spans. Not safe for threads; whoever calls holds a lock.
+    """All open spans. Not thread-safe; the caller holds a lock.
 
     Args:
         select: Whether a span is recorded.
@@ -214,7 +214,7 @@ class Traces:
         return None
 
     def _place(self, entry: _OpenSpan, source: ReadableSpan) -> tuple[RunLike, Any] | None:
-        """The run that a span belongs to, and what it hangs from there."""
+        """The run that a span belongs to, and its parent there."""
         above = self._nearest(entry)
         outside = entry.outside
         if above is not None and above.recorded is not None:

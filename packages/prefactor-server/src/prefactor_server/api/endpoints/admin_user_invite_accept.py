@@ -1,6 +1,6 @@
 """Accepting an invitation: the one write without a token of the API's own.
 
-Whoever was invited has nothing but the invitation's token, so that is what lets them in. It is no
+An invited person has only the invitation's token, so that is what lets them in. It is no
 item of a bulk request, which belongs to one account.
 """
 
@@ -89,7 +89,7 @@ OPERATIONS = (
         path="/api/v1/admin_user_invite/accept",
         summary="Accept an invitation",
         description=(
-            "Makes whoever was invited an admin user of the account. Needs no other token than "
+            "Makes the invited person an admin user of the account. Needs no other token than "
             "the invitation's, in the body. Accepting once more answers the same."
         ),
         access="public",

@@ -1,4 +1,4 @@
-"""A run with everything around it in one document, for whoever or whatever is to look into it."""
+"""A run with everything around it in one document, for a person or a model to read."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _ELSEWHERE: Final = "Read its spans page by page instead, with GET /api/v1/agent
 
 
 class AgentContextBody(msgspec.Struct, frozen=True, kw_only=True):
-    """The run and what it hangs from, and its spans by when they started."""
+    """The run, what it belongs to, and its spans by start time."""
 
     agent_instance: AgentInstanceDetails
     agent: AgentDetails

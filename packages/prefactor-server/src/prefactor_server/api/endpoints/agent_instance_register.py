@@ -233,7 +233,7 @@ OPERATIONS = (
         path="/api/v1/agent_instance/register",
         summary="Register a run",
         description=(
-            "Finds or makes everything that a run hangs from: the agent's deployment in the "
+            "Finds or makes everything that a run belongs to: the agent's deployment in the "
             "environment, its version and its schema version, all by content. Under an account "
             "token an agent that is not known yet is created, with agent_id as its external "
             "identifier; without environment_id the account's default environment is meant."

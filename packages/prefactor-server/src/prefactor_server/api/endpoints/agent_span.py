@@ -265,7 +265,7 @@ def _written(
 
 
 async def show_written(call: Call, span_id: str) -> SpanWritten:
-    """The answer to a repeated write, with the signal that there is for its run now."""
+    """The answer to a repeated write, with its run's current control signal."""
     reader = call.services.reader
     record = await reader.agent_spans.show(call.principal, span_id)
     run = await reader.agent_instances.show(call.principal, record.span.agent_instance_id)

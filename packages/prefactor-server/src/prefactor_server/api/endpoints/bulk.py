@@ -252,7 +252,7 @@ def _item_errors(item: bytes, keys: Container[str]) -> Envelope | FieldError | F
     elif not isinstance(key, str) or not _fits(key):
         errors["idempotency_key"] = FieldError("invalid_value", _KEY_RULE)
     elif key in keys:
-        errors["idempotency_key"] = FieldError("invalid_value", "comes more than once")
+        errors["idempotency_key"] = FieldError("invalid_value", "duplicate key")
     return errors or envelope
 
 

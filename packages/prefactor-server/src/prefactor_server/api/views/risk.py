@@ -63,7 +63,7 @@ async def with_figures(
 async def with_scores(
     call: Call, runs: Sequence[AgentInstance], summaries: Sequence[AgentInstanceSummary]
 ) -> Sequence[AgentInstanceSummary]:
-    """Runs on a list, with the scores that there are."""
+    """Runs on a list, with their scores where known."""
     scores = await call.services.reader.risks.for_runs(call.principal.account_id, runs)
     if not scores:
         return summaries

@@ -79,7 +79,7 @@ class PostgresStorage:
 
         Raises:
             SettingError: the address cannot be read.
-            DatabaseServerError: the server cannot be reached, or is none that can be used.
+            DatabaseServerError: the server cannot be reached, or cannot be used.
             MigrationError: a newer server was there.
         """
         connection = await connect(url)

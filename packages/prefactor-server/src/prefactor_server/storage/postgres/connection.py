@@ -63,7 +63,7 @@ async def connect(url: str) -> Connection:
 
     Raises:
         SettingError: the address cannot be read.
-        DatabaseServerError: the server cannot be reached, or is none that we can use.
+        DatabaseServerError: the server cannot be reached, or cannot be used.
     """
     try:
         connection = await driver.connect(

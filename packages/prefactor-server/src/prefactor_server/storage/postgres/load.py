@@ -1,4 +1,4 @@
-"""Loading: all rows that a batch names, and those that they hang from, in one statement.
+"""Loading: all rows that a batch names, and their parents, in one statement.
 
 One statement sees one state of the database, so the rows of a snapshot fit each other. The
 statement is put together from the pieces in ``load.sql``, of which it holds those that are needed.

@@ -3,7 +3,7 @@
 -- and runs, the stored runs that the batch touches.
 
 -- name: receipt
--- First: a batch that was given up for lost has had its receipt written by whoever gave it up.
+-- First: a batch that was given up for lost has had its receipt written by the process that gave it up.
 INSERT INTO write_receipt (id) VALUES (receipt);
 
 -- name: runs.lock
@@ -55,7 +55,7 @@ SELECT account_id, span_id, part, codec, body FROM unnest(new_span_payload)
 ON CONFLICT (account_id, span_id, part) DO UPDATE SET codec = excluded.codec, body = excluded.body;
 
 -- name: contents
--- The same content under the same hash, whoever wrote it first.
+-- The same content under the same hash, no matter which request wrote it first.
 INSERT INTO schema_content (account_id, content_hash, codec, body)
 SELECT account_id, content_hash, codec, body FROM unnest(new_schema_content)
 ON CONFLICT DO NOTHING;

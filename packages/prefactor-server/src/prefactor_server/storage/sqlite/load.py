@@ -25,7 +25,7 @@ _IDS = "IN (SELECT value FROM json_each(?))"
 
 
 def load(connection: sqlite3.Connection, account_id: str, needs: Needs) -> Snapshot:
-    """The rows of an account that a batch names, and those they hang from."""
+    """The rows of an account that a batch names, and their parents."""
     loader = _Loader(connection, account_id)
     spans = loader.by_id(tables.AGENT_SPAN, needs.spans)
     # A finish names its span only: the run that counts it comes along.

@@ -69,7 +69,7 @@ def _apply(connection: sqlite3.Connection, migration: Migration) -> None:
     connection.execute("BEGIN IMMEDIATE")
     try:
         connection.execute(_CREATE_HISTORY)
-        # Whoever waited for the lock may find the work done.
+        # A process that waited for the lock may find the work done.
         if migration.version not in _applied(connection):
             for statement in _statements(migration.sql):
                 connection.execute(statement)

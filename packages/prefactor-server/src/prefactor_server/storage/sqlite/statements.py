@@ -1,6 +1,6 @@
 """Statements that take many rows at once.
 
-Around every step of a statement, Python's module lets go of the interpreter, and has to wait until
+Around every step of a statement, Python's module releases the interpreter, and has to wait until
 the event loop gives it back. A statement for each row therefore makes the writer wait once per row;
 one for a hundred rows does all of their work while the event loop does its own.
 """

@@ -23,7 +23,7 @@ SET status = 'cancelled', started_at = coalesce(started_at, :at), finished_at = 
 WHERE account_id = :account_id AND agent_instance_id = :run_id AND status IN ('pending', 'active')
 """
 
-# Where a span's payloads hang from; what SQLite would number the next span with by itself.
+# The number that a span's payloads refer to; SQLite would give the next span the same.
 _LAST_SPAN = "SELECT coalesce(max(seq), 0) FROM agent_span"
 
 _INSERT_SPANS: Final = Statement(

@@ -28,7 +28,7 @@ _UNFOLLOWED: Final = ("$dynamicRef", "$recursiveRef")
 
 
 class UnusableSchema(Exception):
-    """A schema that is not used for checking; the message says why, for whoever registered it."""
+    """A schema that is not used for checking; the message says why, for its author."""
 
 
 @dataclass(slots=True)

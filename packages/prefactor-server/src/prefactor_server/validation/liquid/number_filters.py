@@ -17,7 +17,7 @@ _MAX_DECIMALS: Final = 28
 
 
 def number(value: object) -> Number:
-    """A value as a number, read from a text if need be; 0 if it is none."""
+    """A value as a number, read from a text if need be; 0 if it is not a number."""
     if isinstance(value, bool):
         return 0
     if isinstance(value, int | float):

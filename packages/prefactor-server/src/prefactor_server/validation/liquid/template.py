@@ -66,7 +66,7 @@ class Template:
 
 @dataclass(frozen=True, slots=True)
 class TemplateProblem:
-    """Why a template cannot be rendered, for whoever registered it."""
+    """Why a template cannot be rendered, for its author."""
 
     message: str
 

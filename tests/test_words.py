@@ -1,0 +1,71 @@
+"""Phrases that CONTRIBUTING rules out, kept out of source, tests and pages."""
+
+import re
+
+import pytest
+
+from checkout import files, short
+
+IS_NONE = r"(?<!there\s)\b(?:is|are|was|were) (?-i:none)\b(?! of)"
+"""Not Python's `is None`, and not 'there is none'."""
+
+PHRASES = {
+    IS_NONE: "say None, missing, unknown or 'not a ...'",
+    r"\bnone all the same\b": "say 'still None'",
+    r"\bthat there (?:is|are|was|were)\b": "say 'existing', or drop it",
+    r"\bhangs? (?:from|below)\b": "say 'is a child of' or 'belongs to'",
+    r"\bfor ever\b": "say 'forever'",
+    r"\bso many (?:seconds|failures|bytes|times)\b": "say 'at most N ...' or 'N ...'",
+    r"\bwhoever\b": "say who: 'the caller', 'anyone who'",
+    r"\bwhatever comes\b": "say 'anything'",
+    r"\bcomes? (?:more than once|twice)\b": "say 'duplicate' or 'is repeated'",
+    r"\bwhat it came to\b": "say 'the result' or 'the outcome'",
+    r"\b(?:lets|letting) go of\b": "say 'releases'",
+    r"\bdraughts?\b": "say 'buffer' or 'chunk'",
+    r"\blanes?\b": "say 'queue'",
+    r"\bcrowd\b": "say 'overload'",
+    r"\b(?:bury|buries|buried)\b": "say 'dead-letter'",
+    r"\b(?:tame|tames|tamed)\b": "say 'make JSON-safe'",
+    r"\bhurr(?:y|ies|ied)\b": "say 'flush now'",
+    r"\bforgiv(?:e|es|en|ing)\b": "say 'unblock' or 'accept'",
+    r"\bheirs?\b": "say which process: 'the next process'",
+}
+"""What is not said here, each with what to say instead."""
+
+LOOKED_AT = (".md", ".py", ".sql", ".svelte", ".toml", ".ts")
+QUOTING = {"tests/test_words.py", "CONTRIBUTING.md"}
+
+TEXTS = {
+    short(path): path.read_text(encoding="utf-8")
+    for path in files(*LOOKED_AT)
+    # A migration is never changed once it has been applied: its checksum is stored.
+    if short(path) not in QUOTING and "migrations" not in path.parts
+}
+
+
+def said(phrase: str, text: str) -> list[int]:
+    """The numbers of the lines that say a phrase; a line break counts as a space."""
+    spaced = re.sub(r"\n[ \t]*(?:# ?|\* )?", lambda m: "\n" + " " * (len(m[0]) - 1), text)
+    pattern = phrase.replace(" ", r"\s+")
+    return [text.count("\n", 0, m.start()) + 1 for m in re.finditer(pattern, spaced, re.IGNORECASE)]
+
+
+@pytest.mark.parametrize("phrase", PHRASES)
+def test_no_text_says(phrase: str) -> None:
+    """No file says a phrase for which there is a plainer one."""
+    found = [f"{name}:{line}" for name, text in TEXTS.items() for line in said(phrase, text)]
+
+    assert found == [], PHRASES[phrase]
+
+
+@pytest.mark.parametrize(
+    "text", ["It is none.", "It is\n    none.", "# it is\n# none", "It Is none all the same"]
+)
+def test_a_phrase_is_found_across_lines(text: str) -> None:
+    """A phrase is found in any case, and where a line break or a comment mark divides it."""
+    assert said(IS_NONE, text)
+
+
+def test_code_is_not_prose() -> None:
+    """Python's own `is None` is no phrase."""
+    assert not said(IS_NONE, "if value is None:\n    return")
