@@ -143,7 +143,7 @@ async def test_the_id_of_a_pruned_run_can_be_used_again(door: Any, *, elsewhere:
         fields = {
             "environment_id": run["environment_id"],
             "request": asked,
-            "nameless": empty_schema(run["account_id"]),
+            "empty_schema": empty_schema(run["account_id"]),
         }
         await door.writer.submit([register("run-1", "agent-2", **fields)], 0)
     else:

@@ -225,6 +225,6 @@ async def test_the_other_reads(database: PostgresDatabase, storage: PostgresStor
     assert counts == InstanceCounts(pending=1, active=1)
     assert await storage.instance_counts(ACCOUNT, run.agent_id, "e") == InstanceCounts()
     content = await storage.schema_content(ACCOUNT, run.agent_schema_version_id)
-    assert content == b'["nameless"]'
+    assert content == b'["empty_schema"]'
     assert await storage.schema_content(OTHER_ACCOUNT, run.agent_schema_version_id) is None
     assert await storage.span(ACCOUNT, "unknown") is None
