@@ -162,7 +162,7 @@ async def test_a_dead_letter_is_shown_whole(recorder: Recorder, command: Command
     assert '"agent_id": "letters"' in register
     assert "\x1b" not in register
     assert '"timestamp": "2' in finish
-    assert "run was refused" in finish
+    assert "run was rejected" in finish
     shown = json.loads(command("show", found["agent_spans/create"]["letter"], "--json")[1])
     assert shown["record"] == found["agent_spans/create"]["record"]
     assert command("show", "nothing")[0] == 1
