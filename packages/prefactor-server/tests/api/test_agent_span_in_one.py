@@ -143,7 +143,9 @@ class Twins:
             "answer": {**answer, "details": _without(answer["details"], *untold)},
             "shown": _without(self.call("GET", f"/agent_spans/{span_id}")["details"], *untold),
             "listed": [_without(one, *untold) for one in listed],
-            "run": _without(run, *times),
+            # When its latest span began or ended, which is the server's clock if the writes say
+            # nothing.
+            "run": _without(run, *times, *(("last_activity_span_at",) if untold else ())),
             "skeleton": _without(skeleton, "origin"),
             "columns": _without(columns, *((*times, "duration") if untold else ())),
         }
