@@ -18,6 +18,9 @@ _TIME_SLICE_SECONDS: Final = 0.005
 _WATCH_DISCONNECT_AFTER_SECONDS: Final = 0.05
 """After how much work a request starts to watch for its client's disconnect."""
 
+_DISCONNECT_POLL_SECONDS: Final = 0.1
+"""How often to look again on a transport that does not wait for the disconnect."""
+
 _MAX_SECONDS: Final = 30.0
 """The most time of all slices: a backstop for work that the step budget does not count."""
 
@@ -71,5 +74,6 @@ class Work:
 
 
 async def _wait_for_disconnect(receive: Receive) -> None:
+    # A transport may answer at once with what is left of the request, any number of times.
     while (await receive())["type"] != "http.disconnect":
-        pass
+        await asyncio.sleep(_DISCONNECT_POLL_SECONDS)

@@ -1,0 +1,19 @@
+"""The time slices of one request, where its transport is not the usual one."""
+
+import time
+from typing import Any
+
+from prefactor_server.api.kernel.work import Work
+
+
+async def test_a_transport_that_never_waits_holds_nothing_up() -> None:
+    """Work goes on where the transport answers at once, over and over, with the same request."""
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    work = Work(receive)
+    for _ in range(10):
+        time.sleep(0.01)  # noqa: ASYNC251 - stands for ten milliseconds of checks
+        await work.pause()
+    work.close("request-1")
