@@ -237,7 +237,7 @@ async def test_operators_work_needs_an_account_token(door: Any, path: str, body:
 
 
 async def test_two_deployments_are_not_each_other_s_repeat(door: Any) -> None:
-    """A key that another deployment used for the same words is taken, and not a repeat."""
+    """Keys belong to a deployment: the same key and words of another make a run of their own."""
     tokens = [
         await door.deployment_token(await door.register(agent_id=agent_id))
         for agent_id in ("agent-1", "agent-2")
@@ -248,5 +248,5 @@ async def test_two_deployments_are_not_each_other_s_repeat(door: Any) -> None:
         await door.post("/agent_instance/register", body, token=token) for token in tokens
     ]
 
-    assert first.status == 200
-    second.refused(409, "idempotency_key_already_used")
+    assert (first.status, second.status) == (200, 200)
+    assert first.body["details"]["id"] != second.body["details"]["id"]
