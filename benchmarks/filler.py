@@ -25,10 +25,10 @@ from prefactor_server.commands.agent_instance_register import (
 from prefactor_server.commands.agent_span import CreateSpan, SpanFacts
 from prefactor_server.commands.base import Request
 from prefactor_server.commands.writer import Writer
-from prefactor_server.domain.agent_span import SpanPayload
 from prefactor_server.domain.api_token import Principal
 from prefactor_server.domain.pfid import PfidMaker
-from prefactor_server.domain.usage import Usage
+from prefactor_server.domain.runs.agent_span import SpanPayload
+from prefactor_server.domain.runs.usage import Usage
 from prefactor_server.payloads import encode_document
 from prefactor_server.storage.sqlite.backend import SqliteStorage
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from prefactor_server.domain.account import Account
-    from prefactor_server.domain.agent_instance import AgentInstance
+    from prefactor_server.domain.runs.agent_instance import AgentInstance
 
 _DOCUMENT = json.dumps({"model": "large-1", "prompt": TEXT}, separators=(",", ":")).encode()
 _FACTS = SpanFacts(
@@ -85,6 +85,7 @@ class Filler:
         schema = DeclaredSchema(None, content, 0)
         register = RegisterInstance(
             request=self._request(),
+            principal=self._principal,
             id=run_id,
             agent_ref="filled",
             environment_id=None,

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from prefactor_server.domain.cost import NO_PRICES, Price, PriceTable
 from prefactor_server.domain.errors import SettingError
+from prefactor_server.domain.runs.cost import NO_PRICES, Price, PriceTable
 from prefactor_server.price_file import load_prices
 
 TOML = """

@@ -27,9 +27,9 @@ from prefactor_server.bootstrap import bootstrap
 from prefactor_server.commands.writer import Writer
 from prefactor_server.databases import open_storage
 from prefactor_server.domain.api_token import hash_token
-from prefactor_server.domain.cost import PriceTable
 from prefactor_server.domain.errors import SettingError, Unavailable
 from prefactor_server.domain.pfid import PfidMaker
+from prefactor_server.domain.runs.cost import PriceTable
 from prefactor_server.http.connection import connections
 from prefactor_server.http.fd_limit import raise_fd_limit
 from prefactor_server.http.metrics import Metrics

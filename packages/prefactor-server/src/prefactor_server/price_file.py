@@ -20,8 +20,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final, cast
 
-from prefactor_server.domain.cost import NO_PRICES, Price, PriceTable
 from prefactor_server.domain.errors import SettingError
+from prefactor_server.domain.runs.cost import NO_PRICES, Price, PriceTable
 
 _TABLE: Final = frozenset({"currency", "prices"})
 _PRICE: Final = frozenset({"model", "prompt", "completion"})

@@ -10,7 +10,7 @@ import pytest
 from door import LIMITS, Door, open_door
 
 from prefactor_server.api import Limits
-from prefactor_server.domain.cost import NO_PRICES, PriceTable
+from prefactor_server.domain.runs.cost import NO_PRICES, PriceTable
 
 
 @pytest.fixture

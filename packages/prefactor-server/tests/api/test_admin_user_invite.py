@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from prefactor_server.api import Limits
-from prefactor_server.domain.admin_user import AdminUser
 from prefactor_server.domain.api_token import hash_token
+from prefactor_server.domain.people.admin_user import AdminUser
 from prefactor_server.storage.base import Changes, Needs
 
 EMAIL = "name@example.org"

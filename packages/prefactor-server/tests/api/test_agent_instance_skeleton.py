@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from prefactor_server.api.endpoints.agent_instance_skeleton import AgentInstanceSkeleton
+from prefactor_server.api.endpoints.runs.agent_instance_skeleton import AgentInstanceSkeleton
 from prefactor_server.api.views.base import Success
 
 DAY = "2026-01-02T00:00:"

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from prefactor_server.domain.audit import AuditEntry
-from prefactor_server.domain.legal_hold import LegalHold
+from prefactor_server.domain.runs.legal_hold import LegalHold
 
 SECRET = "4111-1111"
 CARD = {"$sensitive": "string", "value": {SECRET: [SECRET]}, "labels": ["pii"], "raw": SECRET}

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from served_api import ServedApi
 
 from prefactor_server.domain.api_token import Principal
-from prefactor_server.domain.cost import Price, PriceTable
+from prefactor_server.domain.runs.cost import Price, PriceTable
 from prefactor_server.queries import Reader
 
 PRICES = PriceTable("USD", (Price("m-*", Decimal(1), Decimal(3)),))

@@ -6,7 +6,7 @@ import pytest
 from rows import register, request
 
 from prefactor_server.api.kernel.schema_declaration import empty_schema
-from prefactor_server.domain.retention import Retention
+from prefactor_server.domain.runs.retention import Retention
 
 RUNS = 60
 TYPES = [{"name": "step", "params_schema": {"required": ["a"]}}]

@@ -7,7 +7,7 @@ import pytest
 from served_api import PutRows
 
 from prefactor_server.commands.base import Request
-from prefactor_server.domain.quality import no_quality
+from prefactor_server.domain.runs.quality import no_quality
 
 DECLARED = {
     "external_identifier": "s1",

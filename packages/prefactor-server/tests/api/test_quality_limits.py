@@ -7,7 +7,7 @@ import pytest
 from served_api import PutRows
 
 from prefactor_server.commands.base import Request
-from prefactor_server.domain.quality import MAX_QUALITY_NAMES, no_quality
+from prefactor_server.domain.runs.quality import MAX_QUALITY_NAMES, no_quality
 
 QUALITY = {
     "quality_payload",

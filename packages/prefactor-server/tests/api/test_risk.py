@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from prefactor_server.domain.cost import Price, PriceTable
-from prefactor_server.domain.risk import CLASSIFICATIONS
+from prefactor_server.domain.risk.risk_score import CLASSIFICATIONS
+from prefactor_server.domain.runs.cost import Price, PriceTable
 
 TYPES = [
     {

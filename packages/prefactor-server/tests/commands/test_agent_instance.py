@@ -20,9 +20,9 @@ from rows import (
 )
 
 from prefactor_server.commands.base import Control
-from prefactor_server.domain.agent_instance import AgentInstance
-from prefactor_server.domain.agent_span import CLOSED_BY_TERMINATION
 from prefactor_server.domain.errors import InvalidAction, NotFound, RunTerminated
+from prefactor_server.domain.runs.agent_instance import AgentInstance
+from prefactor_server.domain.runs.agent_span import CLOSED_BY_TERMINATION
 
 
 async def started(database: Database) -> AgentInstance:

@@ -21,15 +21,15 @@ from rows import (
 
 from prefactor_server.commands.agent_span import SpanFacts
 from prefactor_server.commands.base import Control, Done, Stale
-from prefactor_server.domain.agent_instance import AgentInstance
-from prefactor_server.domain.agent_span import (
+from prefactor_server.domain.errors import InvalidAction, NotFound
+from prefactor_server.domain.runs.agent_instance import AgentInstance
+from prefactor_server.domain.runs.agent_span import (
     FINISHED_BEFORE_STARTED,
     PARAMS,
     SENSITIVE_ENCODING,
     UNREGISTERED_TYPE,
 )
-from prefactor_server.domain.errors import InvalidAction, NotFound
-from prefactor_server.domain.usage import Usage
+from prefactor_server.domain.runs.usage import Usage
 
 
 async def registered(database: Database, run_id: str = "run") -> AgentInstance:

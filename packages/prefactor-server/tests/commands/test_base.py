@@ -18,9 +18,9 @@ from prefactor_server.commands.base import (
     collect_needs,
     decide_batch,
 )
-from prefactor_server.domain.agent_instance import AgentInstance
 from prefactor_server.domain.errors import IdempotencyKeyUsed, InvalidAction
 from prefactor_server.domain.idempotency import IdempotencyKey
+from prefactor_server.domain.runs.agent_instance import AgentInstance
 from prefactor_server.storage.base import Changes, Needs, Snapshot
 
 

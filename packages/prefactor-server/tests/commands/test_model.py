@@ -30,7 +30,7 @@ from rows import (
 
 from prefactor_server.commands.base import Command, Done
 from prefactor_server.commands.writer import Writer
-from prefactor_server.domain.agent_instance import AgentInstance
+from prefactor_server.domain.runs.agent_instance import AgentInstance
 from prefactor_server.storage.sqlite.backend import SqliteStorage
 
 RUNS = ("r1", "r2", "r3")

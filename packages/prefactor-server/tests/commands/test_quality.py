@@ -8,9 +8,9 @@ from rows import deployed, instance, principal, request
 from prefactor_server.commands.base import Done, Refused, Stale, decide_command
 from prefactor_server.commands.quality import RecordQuality
 from prefactor_server.commands.run_quality import store_quality
-from prefactor_server.domain.agent_instance import AgentInstance
 from prefactor_server.domain.errors import NotFound, TooLarge
-from prefactor_server.domain.quality import InstanceQuality, RunQuality, entry_text
+from prefactor_server.domain.runs.agent_instance import AgentInstance
+from prefactor_server.domain.runs.quality import InstanceQuality, RunQuality, entry_text
 from prefactor_server.storage.base import Needs, Snapshot
 
 

@@ -11,8 +11,8 @@ from rows import create_span, finish_span, register, request, start
 from patience import patience
 from prefactor_server.commands.base import Command, Decision, Done, Outcome, Refused, Request
 from prefactor_server.commands.writer import MAX_BATCH_COMMANDS, Writer
-from prefactor_server.domain.agent_instance import AgentInstance
 from prefactor_server.domain.errors import Contended, OutcomeUnknown, Overloaded, Unavailable
+from prefactor_server.domain.runs.agent_instance import AgentInstance
 from prefactor_server.storage.base import Decide, Needs, Snapshot, Storage, T
 
 

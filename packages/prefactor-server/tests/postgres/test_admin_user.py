@@ -5,10 +5,10 @@ from rows import ACCOUNT, NOW, OTHER_ACCOUNT, request
 
 from prefactor_server.commands.admin_user_invite import CreateInvite, RevokeInvite
 from prefactor_server.commands.base import Refused
-from prefactor_server.domain.admin_user import AdminUser
-from prefactor_server.domain.admin_user_invite import AdminUserInvite
 from prefactor_server.domain.errors import InvalidAction
 from prefactor_server.domain.listing import Filter, Listing
+from prefactor_server.domain.people.admin_user import AdminUser
+from prefactor_server.domain.people.admin_user_invite import AdminUserInvite
 from prefactor_server.storage.base import Changes, Needs
 from prefactor_server.storage.postgres.backend import PostgresStorage
 

@@ -15,14 +15,14 @@ from sequences import OPENING, STEPS, Step, commands, heard
 from postgres_server import PostgresServer
 from prefactor_server.domain.agent import Agent
 from prefactor_server.domain.agent_deployment import AgentDeployment
-from prefactor_server.domain.agent_instance import AgentInstance
 from prefactor_server.domain.agent_schema_version import AgentSchemaVersion, SchemaContent
-from prefactor_server.domain.agent_span import AgentSpan
 from prefactor_server.domain.agent_version import AgentVersion
 from prefactor_server.domain.audit import AuditEntry
 from prefactor_server.domain.environment import Environment
 from prefactor_server.domain.idempotency import IdempotencyKey
 from prefactor_server.domain.listing import Cursor, Filter, Listing, Sort
+from prefactor_server.domain.runs.agent_instance import AgentInstance
+from prefactor_server.domain.runs.agent_span import AgentSpan
 from prefactor_server.storage.base import Storage
 from prefactor_server.storage.postgres.backend import PostgresStorage
 from prefactor_server.storage.sqlite.backend import SqliteStorage

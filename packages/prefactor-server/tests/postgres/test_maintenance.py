@@ -13,7 +13,7 @@ from rows import ACCOUNT, NOW
 
 from postgres_server import PostgresServer
 from prefactor_server.domain.errors import Unavailable
-from prefactor_server.domain.retention import Pruned, Retention
+from prefactor_server.domain.runs.retention import Pruned, Retention
 from prefactor_server.storage.backup import BackupError
 from prefactor_server.storage.postgres import prune
 from prefactor_server.storage.postgres.backend import PostgresStorage

@@ -5,9 +5,9 @@ from rows import ACCOUNT, OTHER_ACCOUNT, create_span, payload, principal, regist
 
 from prefactor_server.commands.base import Done
 from prefactor_server.commands.quality import RecordQuality
-from prefactor_server.domain.agent_instance import AgentInstance
-from prefactor_server.domain.agent_span import PARAMS
-from prefactor_server.domain.quality import InstanceQuality, entry_text
+from prefactor_server.domain.runs.agent_instance import AgentInstance
+from prefactor_server.domain.runs.agent_span import PARAMS
+from prefactor_server.domain.runs.quality import InstanceQuality, entry_text
 from prefactor_server.storage.postgres.backend import PostgresStorage
 
 

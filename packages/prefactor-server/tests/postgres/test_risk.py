@@ -25,7 +25,7 @@ from rows import (
 
 from prefactor_server.commands.base import Decision, Done, Request
 from prefactor_server.commands.risk_profile import CreateRiskProfile, DeleteRiskProfile
-from prefactor_server.domain.usage import Usage
+from prefactor_server.domain.runs.usage import Usage
 from prefactor_server.storage.base import Changes, Needs, Snapshot, SpanUsage, Storage
 from prefactor_server.storage.postgres.backend import PostgresStorage
 from prefactor_server.storage.postgres.risk import READS

@@ -14,7 +14,7 @@ from prefactor_server.commands.risk_profile import (
 )
 from prefactor_server.domain.errors import NotFound
 from prefactor_server.domain.listing import Cursor, Filter, Listing, Sort
-from prefactor_server.domain.risk_profile import RiskProfile
+from prefactor_server.domain.risk.risk_profile import RiskProfile
 from prefactor_server.storage.base import Needs
 from prefactor_server.storage.postgres import read, tables
 from prefactor_server.storage.postgres.backend import PostgresStorage

@@ -12,12 +12,12 @@ from rows import ACCOUNT, NOW, OTHER_ACCOUNT, create_agent, create_span, payload
 
 from prefactor_server.commands.writer import Writer
 from prefactor_server.domain.account import Account
-from prefactor_server.domain.agent_span import PARAMS
 from prefactor_server.domain.api_token import new_token
 from prefactor_server.domain.audit import AuditEntry
 from prefactor_server.domain.environment import Environment
 from prefactor_server.domain.errors import Unavailable
 from prefactor_server.domain.listing import Listing
+from prefactor_server.domain.runs.agent_span import PARAMS
 from prefactor_server.storage.base import Changes, Needs, Snapshot
 from prefactor_server.storage.sqlite.backend import SqliteStorage
 

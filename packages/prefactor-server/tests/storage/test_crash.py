@@ -24,7 +24,7 @@ from pathlib import Path
 sys.path.insert(0, sys.argv[2])
 from prefactor_server.commands.base import Done
 from prefactor_server.commands.writer import Writer
-from prefactor_server.domain.agent_span import PARAMS
+from prefactor_server.domain.runs.agent_span import PARAMS
 from prefactor_server.storage.sqlite.backend import SqliteStorage
 from rows import create_span, finish_span, payload, register, request, start
 

@@ -26,10 +26,10 @@ from rows import (
 
 from prefactor_server.commands.api_token import CreateToken
 from prefactor_server.domain.agent import Agent
-from prefactor_server.domain.agent_instance import AgentInstance
-from prefactor_server.domain.agent_span import PARAMS, AgentSpan
 from prefactor_server.domain.api_token import new_token
 from prefactor_server.domain.listing import Cursor, Filter, Listing, Sort
+from prefactor_server.domain.runs.agent_instance import AgentInstance
+from prefactor_server.domain.runs.agent_span import PARAMS, AgentSpan
 from prefactor_server.storage.base import Needs, Registration
 from prefactor_server.storage.sqlite import read
 from prefactor_server.storage.sqlite.connection import open_reader

@@ -8,9 +8,9 @@ import pytest
 from database import Database, make_database
 from rows import ACCOUNT, NOW, create_span, finish_span, register, request, start
 
-from prefactor_server.domain.agent_instance import AgentInstance
-from prefactor_server.domain.agent_span import AgentSpan
 from prefactor_server.domain.listing import Cursor, Filter, Listing, Sort, read_cursor, write_cursor
+from prefactor_server.domain.runs.agent_instance import AgentInstance
+from prefactor_server.domain.runs.agent_span import AgentSpan
 from prefactor_server.storage import listing as listing_sql
 from prefactor_server.storage.sqlite import read
 from prefactor_server.storage.sqlite.connection import open_reader

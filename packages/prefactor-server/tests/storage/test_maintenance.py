@@ -12,7 +12,7 @@ from database import TABLES, Database
 from rows import ACCOUNT, NOW
 
 from prefactor_server.domain.errors import Unavailable
-from prefactor_server.domain.retention import Retention
+from prefactor_server.domain.runs.retention import Retention
 from prefactor_server.storage.backup import BackupError
 from prefactor_server.storage.sqlite import prune
 from prefactor_server.storage.sqlite.backup import back_up_file

@@ -23,18 +23,18 @@ from rows import (
     terminate,
 )
 
-from prefactor_server.domain.admin_user import AdminUser
-from prefactor_server.domain.admin_user_invite import AdminUserInvite
 from prefactor_server.domain.agent import Agent
 from prefactor_server.domain.agent_deployment import AgentDeployment
-from prefactor_server.domain.agent_instance import AgentInstance
 from prefactor_server.domain.agent_schema_version import AgentSchemaVersion
-from prefactor_server.domain.agent_span import AgentSpan
 from prefactor_server.domain.agent_version import AgentVersion
 from prefactor_server.domain.api_token import ApiToken
 from prefactor_server.domain.environment import Environment
 from prefactor_server.domain.listing import Cursor, Filter, Listing, Sort
-from prefactor_server.domain.risk_profile import RiskProfile
+from prefactor_server.domain.people.admin_user import AdminUser
+from prefactor_server.domain.people.admin_user_invite import AdminUserInvite
+from prefactor_server.domain.risk.risk_profile import RiskProfile
+from prefactor_server.domain.runs.agent_instance import AgentInstance
+from prefactor_server.domain.runs.agent_span import AgentSpan
 from prefactor_server.storage.base import Needs, Registration
 from prefactor_server.storage.sqlite import read, risk
 from prefactor_server.storage.sqlite.connection import open_reader

@@ -10,7 +10,7 @@ from database import make_database
 from rows import ACCOUNT, create_span, finish_span, register, start
 
 from prefactor_server.commands.agent_span import CreateSpan, FinishSpan
-from prefactor_server.domain.agent_span import PARAMS, RESULT, SpanPayload
+from prefactor_server.domain.runs.agent_span import PARAMS, RESULT, SpanPayload
 from prefactor_server.payloads import RAW
 from prefactor_server.storage.sqlite.statements import Statement
 

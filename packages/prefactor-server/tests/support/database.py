@@ -12,11 +12,11 @@ from rows import ACCOUNT, ENVIRONMENT, NOW, OTHER_ACCOUNT, STAGING
 from prefactor_server.commands.base import Command, Done, Outcome, Refused
 from prefactor_server.commands.writer import Writer
 from prefactor_server.domain.account import Account
-from prefactor_server.domain.agent_instance import AgentInstance
 from prefactor_server.domain.api_token import new_token
 from prefactor_server.domain.audit import AuditEntry
 from prefactor_server.domain.environment import Environment
 from prefactor_server.domain.errors import Refusal
+from prefactor_server.domain.runs.agent_instance import AgentInstance
 from prefactor_server.storage.sqlite.backend import SqliteStorage
 
 E = TypeVar("E", bound=Refusal)

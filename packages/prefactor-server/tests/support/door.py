@@ -19,8 +19,8 @@ from prefactor_server.commands.base import Decision, Done, Request
 from prefactor_server.commands.writer import Writer
 from prefactor_server.databases import OpenStorage, database_path, is_on_server
 from prefactor_server.domain.api_token import ApiToken, hash_token
-from prefactor_server.domain.cost import NO_PRICES, PriceTable
 from prefactor_server.domain.pfid import PfidMaker
+from prefactor_server.domain.runs.cost import NO_PRICES, PriceTable
 from prefactor_server.queries import Reader
 from prefactor_server.storage.base import Changes, Needs, Snapshot
 

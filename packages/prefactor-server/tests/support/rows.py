@@ -17,17 +17,17 @@ from prefactor_server.commands.agent_instance_register import (
 )
 from prefactor_server.commands.agent_span import CreateSpan, FinishSpan, SpanFacts
 from prefactor_server.commands.base import Request
-from prefactor_server.domain.agent_instance import AgentInstance, FinishStatus
 from prefactor_server.domain.agent_schema_version import SchemaContent
-from prefactor_server.domain.agent_span import RESULT, AgentSpan, SpanPayload, SpanStatus
 from prefactor_server.domain.api_token import Principal
-from prefactor_server.domain.risk_profile import (
+from prefactor_server.domain.risk.risk_profile import (
     RiskProfile,
     multipliers_document,
     thresholds_document,
     weights_document,
 )
-from prefactor_server.domain.usage import Usage
+from prefactor_server.domain.runs.agent_instance import AgentInstance, FinishStatus
+from prefactor_server.domain.runs.agent_span import RESULT, AgentSpan, SpanPayload, SpanStatus
+from prefactor_server.domain.runs.usage import Usage
 from prefactor_server.payloads import encode_document
 
 ACCOUNT = "account-1"

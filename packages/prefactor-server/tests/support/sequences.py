@@ -26,7 +26,7 @@ from prefactor_server.commands.agent_deployment import CreateDeployment, DeleteD
 from prefactor_server.commands.agent_instance_register import NewIds
 from prefactor_server.commands.base import Command, Done, Outcome, Refused, Stale
 from prefactor_server.commands.environment import DeleteEnvironment
-from prefactor_server.domain.agent_span import PARAMS, RESULT
+from prefactor_server.domain.runs.agent_span import PARAMS, RESULT
 
 RUNS = ("r1", "r2", "r3")
 SPANS = ("s1", "s2", "s3", "s4")

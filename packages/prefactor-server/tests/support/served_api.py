@@ -18,8 +18,8 @@ from prefactor_server.commands.base import Decision, Done, Request
 from prefactor_server.commands.writer import Writer
 from prefactor_server.domain.account import Account
 from prefactor_server.domain.api_token import new_token
-from prefactor_server.domain.cost import NO_PRICES, PriceTable
 from prefactor_server.domain.environment import Environment
+from prefactor_server.domain.runs.cost import NO_PRICES, PriceTable
 from prefactor_server.queries import Reader
 from prefactor_server.storage.base import Changes, Needs, Row, Snapshot, Storage
 

@@ -18,10 +18,10 @@ from rows import (
     start,
 )
 
-from prefactor_server.domain.agent_span import PARAMS, RESULT
 from prefactor_server.domain.audit import AuditEntry
-from prefactor_server.domain.legal_hold import LegalHold
-from prefactor_server.domain.retention import Pruned, Retention
+from prefactor_server.domain.runs.agent_span import PARAMS, RESULT
+from prefactor_server.domain.runs.legal_hold import LegalHold
+from prefactor_server.domain.runs.retention import Pruned, Retention
 from prefactor_server.storage.base import Storage
 
 Execute: TypeAlias = Callable[[str], Awaitable[Any]]

@@ -12,8 +12,8 @@ from prefactor_server.api.kernel.services import Limits, Services
 from prefactor_server.api.kernel.span_preparation import SpanPreparer
 from prefactor_server.api.operations import OPERATIONS
 from prefactor_server.commands.writer import Writer
-from prefactor_server.domain.cost import NO_PRICES, PriceTable
 from prefactor_server.domain.pfid import PfidMaker
+from prefactor_server.domain.runs.cost import NO_PRICES, PriceTable
 from prefactor_server.memory_budget import MemoryBudget
 from prefactor_server.queries import Reader
 

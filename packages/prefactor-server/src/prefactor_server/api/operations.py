@@ -6,29 +6,33 @@ from typing import Final
 
 from prefactor_server.api.endpoints import (
     account,
-    admin_user,
-    admin_user_invite,
-    admin_user_invite_accept,
     agent,
     agent_context,
     agent_deployment,
-    agent_instance,
-    agent_instance_register,
-    agent_instance_skeleton,
     agent_schema_version,
-    agent_span,
-    agent_span_discard,
     agent_version,
-    alert,
     api_token,
     environment,
     pfid,
     ping,
-    quality,
     risk_profile,
-    sample_span,
 )
 from prefactor_server.api.endpoints.bulk import bulk_operation
+from prefactor_server.api.endpoints.people import (
+    admin_user,
+    admin_user_invite,
+    admin_user_invite_accept,
+)
+from prefactor_server.api.endpoints.runs import (
+    agent_instance,
+    agent_instance_register,
+    agent_instance_skeleton,
+    agent_span,
+    agent_span_discard,
+    alert,
+    quality,
+    sample_span,
+)
 from prefactor_server.api.kernel.openapi import openapi_operation
 from prefactor_server.api.kernel.operation import Operation, PureOperation, Read, Write
 

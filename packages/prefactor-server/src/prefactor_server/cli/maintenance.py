@@ -21,8 +21,8 @@ from prefactor_server.databases import back_up_database, open_alongside
 from prefactor_server.domain.account import Account
 from prefactor_server.domain.audit import AuditEntry
 from prefactor_server.domain.errors import NotFound
-from prefactor_server.domain.legal_hold import LegalHold, check_reason
-from prefactor_server.domain.retention import Pruned, Retention
+from prefactor_server.domain.runs.legal_hold import LegalHold, check_reason
+from prefactor_server.domain.runs.retention import Pruned, Retention
 from prefactor_server.domain.times import format_time
 from prefactor_server.settings import Settings, check_range, load_settings
 from prefactor_server.storage.base import Storage

@@ -6,9 +6,9 @@ import hmac
 from typing import NamedTuple
 
 from prefactor_server.commands.base import Decision, Done, Request, audit_entry
-from prefactor_server.domain.admin_user import AdminUser
-from prefactor_server.domain.admin_user_invite import AdminUserInvite
 from prefactor_server.domain.errors import NotFound
+from prefactor_server.domain.people.admin_user import AdminUser
+from prefactor_server.domain.people.admin_user_invite import AdminUserInvite
 from prefactor_server.storage.base import Changes, Needs, Snapshot
 
 

@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 from prefactor_server.commands.base import Decision, Done, Request, audit_entry
 from prefactor_server.domain.agent import Agent, by_external_identifier
 from prefactor_server.domain.agent_deployment import AgentDeployment
-from prefactor_server.domain.agent_instance import AgentInstance
 from prefactor_server.domain.agent_schema_version import AgentSchemaVersion
 from prefactor_server.domain.agent_version import AgentVersion
 from prefactor_server.domain.errors import InvalidAction, NotFound, invalid
-from prefactor_server.domain.risk_profile import RiskProfile
+from prefactor_server.domain.risk.risk_profile import RiskProfile
+from prefactor_server.domain.runs.agent_instance import AgentInstance
 from prefactor_server.storage.base import AgentRecord, Changes, Needs, Snapshot
 
 

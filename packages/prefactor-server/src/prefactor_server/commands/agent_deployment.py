@@ -8,10 +8,10 @@ from prefactor_server.commands.agent import require_agent, require_version_id
 from prefactor_server.commands.base import Decision, Done, Request, audit_entry
 from prefactor_server.commands.environment import require_environment
 from prefactor_server.domain.agent_deployment import AgentDeployment
-from prefactor_server.domain.agent_instance import AgentInstance
 from prefactor_server.domain.agent_version import AgentVersion
 from prefactor_server.domain.api_token import ApiToken
 from prefactor_server.domain.errors import InvalidAction, NotFound
+from prefactor_server.domain.runs.agent_instance import AgentInstance
 from prefactor_server.storage.base import Changes, Needs, Registration, Snapshot
 
 

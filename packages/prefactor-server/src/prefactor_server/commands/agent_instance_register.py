@@ -13,13 +13,13 @@ from prefactor_server.commands.agent import find_agent
 from prefactor_server.commands.base import Decision, Done, Request
 from prefactor_server.domain.agent import Agent, check_can_register
 from prefactor_server.domain.agent_deployment import AgentDeployment
-from prefactor_server.domain.agent_instance import AgentInstance, Purpose
 from prefactor_server.domain.agent_schema_version import AgentSchemaVersion, SchemaContent
 from prefactor_server.domain.agent_version import AgentVersion
 from prefactor_server.domain.api_token import Principal
 from prefactor_server.domain.environment import DEFAULT, Environment
 from prefactor_server.domain.errors import InvalidAction, NotFound
 from prefactor_server.domain.pfid import is_pfid
+from prefactor_server.domain.runs.agent_instance import AgentInstance, Purpose
 from prefactor_server.storage.base import Changes, Needs, Registration, Row, Snapshot
 
 

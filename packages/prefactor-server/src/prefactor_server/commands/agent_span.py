@@ -17,8 +17,10 @@ from prefactor_server.commands.base import (
     Stale,
     audit_entry,
 )
-from prefactor_server.domain.agent_instance import AgentInstance
-from prefactor_server.domain.agent_span import (
+from prefactor_server.domain.api_token import Principal
+from prefactor_server.domain.errors import InvalidAction, NotFound
+from prefactor_server.domain.runs.agent_instance import AgentInstance
+from prefactor_server.domain.runs.agent_span import (
     CLOSED_BY_TERMINATION,
     FINISHED_BEFORE_STARTED,
     SENSITIVE_DISCARDED,
@@ -28,10 +30,8 @@ from prefactor_server.domain.agent_span import (
     SpanStatus,
     time_flags,
 )
-from prefactor_server.domain.api_token import Principal
-from prefactor_server.domain.errors import InvalidAction, NotFound
-from prefactor_server.domain.legal_hold import LegalHold
-from prefactor_server.domain.usage import Usage
+from prefactor_server.domain.runs.legal_hold import LegalHold
+from prefactor_server.domain.runs.usage import Usage
 from prefactor_server.storage.base import Changes, Needs, Snapshot
 
 

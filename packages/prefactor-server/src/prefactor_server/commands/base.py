@@ -14,7 +14,7 @@ from prefactor_server.commands.run_quality import store_quality
 from prefactor_server.domain.audit import AuditEntry
 from prefactor_server.domain.errors import IdempotencyKeyUsed, Refusal
 from prefactor_server.domain.idempotency import IdempotencyKey
-from prefactor_server.domain.quality import InstanceQuality, RunQuality
+from prefactor_server.domain.runs.quality import InstanceQuality, RunQuality
 from prefactor_server.storage.base import Changes, Needs, Row, Snapshot
 
 

@@ -12,7 +12,7 @@ from prefactor_server.commands.base import Decision, Done, Request, Stale
 from prefactor_server.commands.run_quality import run_quality
 from prefactor_server.domain.api_token import Principal
 from prefactor_server.domain.errors import Limit, TooLarge, invalid
-from prefactor_server.domain.quality import (
+from prefactor_server.domain.runs.quality import (
     MAX_QUALITY_NAMES,
     InstanceQuality,
     RunQuality,

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from prefactor_server.commands.base import Decision, Done, Request
 from prefactor_server.domain.audit import AuditEntry
 from prefactor_server.domain.errors import InvalidAction
-from prefactor_server.domain.risk_profile import RiskProfile, require_profile
+from prefactor_server.domain.risk.risk_profile import RiskProfile, require_profile
 from prefactor_server.storage.base import Changes, Needs, Snapshot
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from prefactor_server.domain.quality import InstanceQuality, RunQuality
+from prefactor_server.domain.runs.quality import InstanceQuality, RunQuality
 from prefactor_server.storage.base import Changes, Snapshot
 
 

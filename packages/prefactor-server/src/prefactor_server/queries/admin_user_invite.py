@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from prefactor_server.domain.admin_user_invite import AdminUserInvite
 from prefactor_server.domain.api_token import Principal
 from prefactor_server.domain.errors import NotFound
 from prefactor_server.domain.listing import Listing, Page
+from prefactor_server.domain.people.admin_user_invite import AdminUserInvite
 from prefactor_server.storage.base import Storage
 
 

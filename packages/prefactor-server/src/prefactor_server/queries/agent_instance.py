@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from prefactor_server.domain.agent_instance import AgentInstance
 from prefactor_server.domain.api_token import Principal
 from prefactor_server.domain.errors import InvalidAction, NotFound
 from prefactor_server.domain.listing import Filter, Listing, Page
-from prefactor_server.domain.quality import InstanceQuality
+from prefactor_server.domain.runs.agent_instance import AgentInstance
+from prefactor_server.domain.runs.quality import InstanceQuality
 from prefactor_server.queries.visibility import scoped_to
 from prefactor_server.storage.base import Storage
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from prefactor_server.domain.agent_instance import AgentInstance
-from prefactor_server.domain.agent_instance_skeleton import Skeleton, build_skeleton
+from prefactor_server.domain.runs.agent_instance import AgentInstance
+from prefactor_server.domain.runs.agent_instance_skeleton import Skeleton, build_skeleton
 from prefactor_server.storage.base import Storage
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from prefactor_server.domain.alert import MAX_RUNS, MAX_SPANS, Alerts, ended_alert, risk_alert
 from prefactor_server.domain.api_token import Principal
+from prefactor_server.domain.runs.alert import MAX_RUNS, MAX_SPANS, Alerts, ended_alert, risk_alert
 from prefactor_server.queries.risk import RiskQueries
 from prefactor_server.storage.base import Storage
 

@@ -11,9 +11,9 @@ from collections import OrderedDict, defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from prefactor_server.domain.agent_instance import AgentInstance
-from prefactor_server.domain.cost import TokenUse
-from prefactor_server.domain.risk import (
+from prefactor_server.domain.risk.risk_profile import RiskProfile
+from prefactor_server.domain.risk.risk_rollup import Rollups, assess, roll_up
+from prefactor_server.domain.risk.risk_score import (
     NOTHING_DECLARED,
     DataRisk,
     RiskLevel,
@@ -24,8 +24,8 @@ from prefactor_server.domain.risk import (
     run_risk,
     type_risk,
 )
-from prefactor_server.domain.risk_profile import RiskProfile
-from prefactor_server.domain.risk_rollup import Rollups, assess, roll_up
+from prefactor_server.domain.runs.agent_instance import AgentInstance
+from prefactor_server.domain.runs.cost import TokenUse
 from prefactor_server.storage.base import SpanUsage, Storage
 
 # Schema versions never change; what is kept of one is its names and a few flags for each.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from prefactor_server.domain.api_token import Principal
 from prefactor_server.domain.errors import NotFound
 from prefactor_server.domain.listing import Filter, Listing, Page
-from prefactor_server.domain.risk_profile import RiskProfile, require_profile
+from prefactor_server.domain.risk.risk_profile import RiskProfile, require_profile
 from prefactor_server.storage.base import Storage
 
 

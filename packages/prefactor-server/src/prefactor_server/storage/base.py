@@ -19,17 +19,17 @@ from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar
 
 from prefactor_server.domain.account import Account
 from prefactor_server.domain.agent import Agent
-from prefactor_server.domain.agent_instance import AgentInstance
-from prefactor_server.domain.agent_instance_skeleton import SpanOutline
 from prefactor_server.domain.agent_schema_version import SchemaContent
-from prefactor_server.domain.agent_span import AgentSpan, SpanPayload
-from prefactor_server.domain.alert import WatchedRuns
 from prefactor_server.domain.api_token import ApiToken
 from prefactor_server.domain.audit import AuditEntry
 from prefactor_server.domain.environment import Environment
 from prefactor_server.domain.listing import Listing, Page
-from prefactor_server.domain.risk_profile import RiskProfile
-from prefactor_server.domain.risk_rollup import AgentTypes
+from prefactor_server.domain.risk.risk_profile import RiskProfile
+from prefactor_server.domain.risk.risk_rollup import AgentTypes
+from prefactor_server.domain.runs.agent_instance import AgentInstance
+from prefactor_server.domain.runs.agent_instance_skeleton import SpanOutline
+from prefactor_server.domain.runs.agent_span import AgentSpan, SpanPayload
+from prefactor_server.domain.runs.alert import WatchedRuns
 
 T = TypeVar("T")
 LookupKey: TypeAlias = tuple[str | bytes, ...]

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Final, Protocol
 
 from prefactor_server.domain.audit import AuditEntry
-from prefactor_server.domain.legal_hold import LegalHold
-from prefactor_server.domain.retention import Pruned, Retention
+from prefactor_server.domain.runs.legal_hold import LegalHold
+from prefactor_server.domain.runs.retention import Pruned, Retention
 from prefactor_server.storage.verify import Finding
 
 RUN_SLICE: Final = 100

@@ -7,9 +7,9 @@ from typing import Final, Literal
 import msgspec
 
 from prefactor_server.api.endpoints.agent import show_agent
-from prefactor_server.api.endpoints.agent_instance import show_in_full
 from prefactor_server.api.endpoints.agent_schema_version import show_schema_version
 from prefactor_server.api.endpoints.agent_version import AgentVersionView, show_version
+from prefactor_server.api.endpoints.runs.agent_instance import show_in_full
 from prefactor_server.api.kernel.operation import Call, Read
 from prefactor_server.api.views.agent import AgentDetails
 from prefactor_server.api.views.agent_instance import AgentInstanceDetails

@@ -31,8 +31,8 @@ from prefactor_server.domain.errors import (
     NotFound,
     ValidationFailed,
 )
-from prefactor_server.domain.risk import FORMULA, RiskLevel
-from prefactor_server.domain.risk_profile import TEMPLATES, RiskProfile
+from prefactor_server.domain.risk.risk_profile import TEMPLATES, RiskProfile
+from prefactor_server.domain.risk.risk_score import FORMULA, RiskLevel
 
 
 class DeleteRiskProfileFields(msgspec.Struct, kw_only=True):

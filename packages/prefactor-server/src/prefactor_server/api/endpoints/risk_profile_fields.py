@@ -15,13 +15,13 @@ from msgspec import UNSET, Meta, UnsetType
 from prefactor_server.api.kernel.errors import nest_errors
 from prefactor_server.api.kernel.fields import Name, NewId, Text
 from prefactor_server.domain.errors import ValidationFailed, invalid
-from prefactor_server.domain.risk import MAX_MULTIPLIER, MAX_WEIGHT, RiskLevel
-from prefactor_server.domain.risk_profile import (
+from prefactor_server.domain.risk.risk_profile import (
     DEFAULT_TEMPLATE,
     multipliers_document,
     thresholds_document,
     weights_document,
 )
+from prefactor_server.domain.risk.risk_score import MAX_MULTIPLIER, MAX_WEIGHT, RiskLevel
 
 Weight = Annotated[
     float, Meta(ge=0, le=MAX_WEIGHT, description=f"must be a number from 0 to {MAX_WEIGHT}.")

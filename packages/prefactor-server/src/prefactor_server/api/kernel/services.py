@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 from prefactor_server.api.kernel.span_preparation import SpanPreparer
 from prefactor_server.commands.writer import Writer
-from prefactor_server.domain.cost import PriceTable
 from prefactor_server.domain.pfid import PfidMaker
+from prefactor_server.domain.runs.cost import PriceTable
 from prefactor_server.queries import Reader
 
 

@@ -7,8 +7,8 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from prefactor_server.api.kernel.fields import JsonObject
-from prefactor_server.domain.agent_span import SpanPayload
 from prefactor_server.domain.errors import Limit, TooLarge
+from prefactor_server.domain.runs.agent_span import SpanPayload
 from prefactor_server.payloads import encode_document
 
 _encoder: Final = msgspec.json.Encoder()

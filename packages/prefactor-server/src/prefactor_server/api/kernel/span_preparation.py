@@ -19,9 +19,9 @@ import msgspec
 
 from prefactor_server.api.kernel.work import Work
 from prefactor_server.commands.agent_span import SpanFacts
-from prefactor_server.domain.agent_instance import Purpose
 from prefactor_server.domain.api_token import Principal
-from prefactor_server.domain.usage import extract_usage
+from prefactor_server.domain.runs.agent_instance import Purpose
+from prefactor_server.domain.runs.usage import extract_usage
 from prefactor_server.queries import Reader
 from prefactor_server.queries.agent_span import SpanRecord
 from prefactor_server.validation.budget import Budget

@@ -10,10 +10,10 @@ import msgspec
 from prefactor_server.api.kernel.sensitive import visible_value
 from prefactor_server.api.views.agent_span import Validation, validation_view
 from prefactor_server.api.views.base import ControlView, Success, show_optional_time, show_time
-from prefactor_server.domain.agent_instance import AgentInstance, InstanceStatus, Purpose
 from prefactor_server.domain.api_token import Principal
-from prefactor_server.domain.quality import DEFAULT_QUALITY, QualityEntry
-from prefactor_server.domain.risk import RiskLevel
+from prefactor_server.domain.risk.risk_score import RiskLevel
+from prefactor_server.domain.runs.agent_instance import AgentInstance, InstanceStatus, Purpose
+from prefactor_server.domain.runs.quality import DEFAULT_QUALITY, QualityEntry
 
 Entries: TypeAlias = Mapping[str, QualityEntry]
 """What evaluations said of a run, by name."""

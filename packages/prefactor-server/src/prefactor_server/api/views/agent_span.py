@@ -10,8 +10,10 @@ import msgspec
 from prefactor_server.api.kernel.sensitive import visible_document
 from prefactor_server.api.views.base import ControlView, Success, show_optional_time, show_time
 from prefactor_server.commands.base import Control
-from prefactor_server.domain.agent_instance import Purpose
-from prefactor_server.domain.agent_span import (
+from prefactor_server.domain.api_token import Principal
+from prefactor_server.domain.risk.risk_score import RiskLevel
+from prefactor_server.domain.runs.agent_instance import Purpose
+from prefactor_server.domain.runs.agent_span import (
     CLOSED_BY_TERMINATION,
     FINISHED_BEFORE_STARTED,
     SENSITIVE_DISCARDED,
@@ -20,8 +22,6 @@ from prefactor_server.domain.agent_span import (
     AgentSpan,
     SpanStatus,
 )
-from prefactor_server.domain.api_token import Principal
-from prefactor_server.domain.risk import RiskLevel
 from prefactor_server.queries.agent_span import SpanRecord
 
 

@@ -20,11 +20,11 @@ from prefactor_server.api.views.agent_instance import (
 )
 from prefactor_server.api.views.agent_span import AgentSpanView
 from prefactor_server.api.views.base import show_optional_time
-from prefactor_server.domain.agent_instance import AgentInstance
-from prefactor_server.domain.agent_span import AgentSpan
-from prefactor_server.domain.alert import count_alerts
-from prefactor_server.domain.cost import Cost, cost_of
-from prefactor_server.domain.risk import exceeds
+from prefactor_server.domain.risk.risk_score import exceeds
+from prefactor_server.domain.runs.agent_instance import AgentInstance
+from prefactor_server.domain.runs.agent_span import AgentSpan
+from prefactor_server.domain.runs.alert import count_alerts
+from prefactor_server.domain.runs.cost import Cost, cost_of
 from prefactor_server.queries.risk import ScoredRun, SpanRef
 
 COMPUTED: Final = tuple(

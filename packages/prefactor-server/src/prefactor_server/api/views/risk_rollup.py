@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import msgspec
 
 from prefactor_server.api.kernel.operation import Call
-from prefactor_server.domain.risk_rollup import AssessedRisk, RiskRollup, Rollups
+from prefactor_server.domain.risk.risk_rollup import AssessedRisk, RiskRollup, Rollups
 
 
 class RiskRollupView(msgspec.Struct, frozen=True, kw_only=True):

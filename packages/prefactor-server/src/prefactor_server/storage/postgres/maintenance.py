@@ -10,8 +10,8 @@ from typing import Final
 
 from prefactor_server.domain.account import Account
 from prefactor_server.domain.audit import AuditEntry
-from prefactor_server.domain.legal_hold import LegalHold
-from prefactor_server.domain.retention import Pruned, Retention
+from prefactor_server.domain.runs.legal_hold import LegalHold
+from prefactor_server.domain.runs.retention import Pruned, Retention
 from prefactor_server.storage.base import Snapshot
 from prefactor_server.storage.postgres.connection import RetryingPool
 from prefactor_server.storage.postgres.driver import Connection

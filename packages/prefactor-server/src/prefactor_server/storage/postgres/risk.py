@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from prefactor_server.domain.agent_instance import AgentInstance
-from prefactor_server.domain.alert import WatchedRuns
-from prefactor_server.domain.risk_profile import RiskProfile
-from prefactor_server.domain.risk_rollup import AgentTypes, RecordedType
+from prefactor_server.domain.risk.risk_profile import RiskProfile
+from prefactor_server.domain.risk.risk_rollup import AgentTypes, RecordedType
+from prefactor_server.domain.runs.agent_instance import AgentInstance
+from prefactor_server.domain.runs.alert import WatchedRuns
 from prefactor_server.storage.base import SpanUsage
 from prefactor_server.storage.postgres.driver import Connection
 from prefactor_server.storage.sql import load_sql

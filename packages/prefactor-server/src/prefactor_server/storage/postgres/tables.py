@@ -8,21 +8,21 @@ from types import NoneType
 from typing import Any, Final, Generic, Literal, get_args, get_origin, get_type_hints
 
 from prefactor_server.domain.account import Account
-from prefactor_server.domain.admin_user import AdminUser
-from prefactor_server.domain.admin_user_invite import AdminUserInvite
 from prefactor_server.domain.agent import Agent
 from prefactor_server.domain.agent_deployment import AgentDeployment
-from prefactor_server.domain.agent_instance import AgentInstance
 from prefactor_server.domain.agent_schema_version import AgentSchemaVersion, SchemaContent
-from prefactor_server.domain.agent_span import AgentSpan, SpanPayload
 from prefactor_server.domain.agent_version import AgentVersion
 from prefactor_server.domain.api_token import ApiToken
 from prefactor_server.domain.audit import AuditEntry
 from prefactor_server.domain.environment import Environment
 from prefactor_server.domain.idempotency import IdempotencyKey
-from prefactor_server.domain.legal_hold import LegalHold
-from prefactor_server.domain.quality import InstanceQuality
-from prefactor_server.domain.risk_profile import RiskProfile
+from prefactor_server.domain.people.admin_user import AdminUser
+from prefactor_server.domain.people.admin_user_invite import AdminUserInvite
+from prefactor_server.domain.risk.risk_profile import RiskProfile
+from prefactor_server.domain.runs.agent_instance import AgentInstance
+from prefactor_server.domain.runs.agent_span import AgentSpan, SpanPayload
+from prefactor_server.domain.runs.legal_hold import LegalHold
+from prefactor_server.domain.runs.quality import InstanceQuality
 from prefactor_server.storage.base import R
 
 _SQL_TYPES: Final[Mapping[object, str]] = {

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from operator import attrgetter
 from typing import Any, Final, TypeAlias
 
-from prefactor_server.domain.agent_instance import AgentInstance
+from prefactor_server.domain.runs.agent_instance import AgentInstance
 from prefactor_server.storage.base import Snapshot
 from prefactor_server.storage.postgres.load import Loaded, Stored
 from prefactor_server.storage.postgres.tables import (

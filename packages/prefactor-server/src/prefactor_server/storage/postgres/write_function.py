@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any, Final, NamedTuple
 
-from prefactor_server.domain.agent_instance import AgentInstance
+from prefactor_server.domain.runs.agent_instance import AgentInstance
 from prefactor_server.storage.postgres.tables import (
     AGENT,
     AGENT_INSTANCE,

@@ -13,9 +13,6 @@ from pathlib import Path
 from typing import Concatenate, Final, ParamSpec, TypeVar
 
 from prefactor_server.domain.account import Account
-from prefactor_server.domain.agent_instance import AgentInstance
-from prefactor_server.domain.agent_instance_skeleton import SpanOutline
-from prefactor_server.domain.alert import WatchedRuns
 from prefactor_server.domain.api_token import ApiToken
 from prefactor_server.domain.audit import AuditEntry
 from prefactor_server.domain.environment import Environment
@@ -26,8 +23,11 @@ from prefactor_server.domain.errors import (
     Unavailable,
 )
 from prefactor_server.domain.listing import Listing, Page
-from prefactor_server.domain.risk_profile import RiskProfile
-from prefactor_server.domain.risk_rollup import AgentTypes
+from prefactor_server.domain.risk.risk_profile import RiskProfile
+from prefactor_server.domain.risk.risk_rollup import AgentTypes
+from prefactor_server.domain.runs.agent_instance import AgentInstance
+from prefactor_server.domain.runs.agent_instance_skeleton import SpanOutline
+from prefactor_server.domain.runs.alert import WatchedRuns
 from prefactor_server.storage.base import (
     AgentRecord,
     Changes,

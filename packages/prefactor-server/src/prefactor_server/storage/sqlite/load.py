@@ -11,12 +11,12 @@ from typing import Any
 from prefactor_server.domain.account import Account
 from prefactor_server.domain.agent import Agent
 from prefactor_server.domain.agent_deployment import AgentDeployment
-from prefactor_server.domain.agent_instance import AgentInstance
 from prefactor_server.domain.agent_schema_version import AgentSchemaVersion
 from prefactor_server.domain.agent_version import AgentVersion
 from prefactor_server.domain.environment import Environment
 from prefactor_server.domain.idempotency import IdempotencyKey
-from prefactor_server.domain.legal_hold import LegalHold
+from prefactor_server.domain.runs.agent_instance import AgentInstance
+from prefactor_server.domain.runs.legal_hold import LegalHold
 from prefactor_server.storage.base import Needs, R, Registration, Row, Snapshot
 from prefactor_server.storage.sqlite import tables
 from prefactor_server.storage.sqlite.tables import Table

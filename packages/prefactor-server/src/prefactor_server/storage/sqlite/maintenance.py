@@ -8,8 +8,8 @@ from functools import partial
 from typing import Final
 
 from prefactor_server.domain.audit import AuditEntry
-from prefactor_server.domain.legal_hold import LegalHold
-from prefactor_server.domain.retention import Pruned, Retention
+from prefactor_server.domain.runs.legal_hold import LegalHold
+from prefactor_server.domain.runs.retention import Pruned, Retention
 from prefactor_server.storage.sql import load_sql
 from prefactor_server.storage.sqlite.damage import check_readable
 from prefactor_server.storage.sqlite.prune import preview_slice, prune_slice

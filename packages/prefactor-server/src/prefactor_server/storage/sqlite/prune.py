@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from prefactor_server.domain.retention import Pruned, Retention
+from prefactor_server.domain.runs.retention import Pruned, Retention
 from prefactor_server.storage.maintenance import RUN_SLICE, SPAN_SLICE, prune_audit_entry
 from prefactor_server.storage.sql import load_sql
 

@@ -10,11 +10,11 @@ from typing import Any, Final
 
 from prefactor_server.domain.account import Account
 from prefactor_server.domain.agent import Agent
-from prefactor_server.domain.agent_instance import AgentInstance
-from prefactor_server.domain.agent_instance_skeleton import SpanOutline
-from prefactor_server.domain.agent_span import PARAMS, RESULT, AgentSpan
 from prefactor_server.domain.api_token import ApiToken
 from prefactor_server.domain.listing import Cursor, Listing, Page
+from prefactor_server.domain.runs.agent_instance import AgentInstance
+from prefactor_server.domain.runs.agent_instance_skeleton import SpanOutline
+from prefactor_server.domain.runs.agent_span import PARAMS, RESULT, AgentSpan
 from prefactor_server.payloads import decode_document
 from prefactor_server.storage import listing as listing_sql
 from prefactor_server.storage.base import (

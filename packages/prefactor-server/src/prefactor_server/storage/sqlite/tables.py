@@ -12,20 +12,20 @@ from operator import attrgetter
 from typing import Any, Final, Generic, get_type_hints
 
 from prefactor_server.domain.account import Account
-from prefactor_server.domain.admin_user import AdminUser
-from prefactor_server.domain.admin_user_invite import AdminUserInvite
 from prefactor_server.domain.agent import Agent
 from prefactor_server.domain.agent_deployment import AgentDeployment
-from prefactor_server.domain.agent_instance import AgentInstance
 from prefactor_server.domain.agent_schema_version import AgentSchemaVersion
-from prefactor_server.domain.agent_span import AgentSpan
 from prefactor_server.domain.agent_version import AgentVersion
 from prefactor_server.domain.api_token import ApiToken
 from prefactor_server.domain.environment import Environment
 from prefactor_server.domain.idempotency import IdempotencyKey
-from prefactor_server.domain.legal_hold import LegalHold
-from prefactor_server.domain.quality import InstanceQuality
-from prefactor_server.domain.risk_profile import RiskProfile
+from prefactor_server.domain.people.admin_user import AdminUser
+from prefactor_server.domain.people.admin_user_invite import AdminUserInvite
+from prefactor_server.domain.risk.risk_profile import RiskProfile
+from prefactor_server.domain.runs.agent_instance import AgentInstance
+from prefactor_server.domain.runs.agent_span import AgentSpan
+from prefactor_server.domain.runs.legal_hold import LegalHold
+from prefactor_server.domain.runs.quality import InstanceQuality
 from prefactor_server.storage.base import R
 from prefactor_server.storage.sqlite.statements import Statement
 

@@ -32,16 +32,6 @@ from prefactor_server.api.views.base import Listed, Success, listed
 from prefactor_server.api.views.risk import with_levels
 from prefactor_server.commands.agent_span import CreateSpan, FinishSpan, SpanFacts, control_of
 from prefactor_server.commands.base import Done
-from prefactor_server.domain.agent_instance import FinishStatus, Purpose
-from prefactor_server.domain.agent_span import (
-    FINISHED,
-    PARAMS,
-    RESULT,
-    SENSITIVE_DISCARDED,
-    SENSITIVE_ENCODING,
-    AgentSpan,
-    SpanStatus,
-)
 from prefactor_server.domain.errors import (
     FieldError,
     IdempotencyKeyUsed,
@@ -52,6 +42,16 @@ from prefactor_server.domain.errors import (
     invalid,
 )
 from prefactor_server.domain.listing import Filter
+from prefactor_server.domain.runs.agent_instance import FinishStatus, Purpose
+from prefactor_server.domain.runs.agent_span import (
+    FINISHED,
+    PARAMS,
+    RESULT,
+    SENSITIVE_DISCARDED,
+    SENSITIVE_ENCODING,
+    AgentSpan,
+    SpanStatus,
+)
 from prefactor_server.queries.agent_span import SpanRecord
 from prefactor_server.validation.span_types import NO_SPAN_TYPES
 

@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
-from prefactor_server.domain.agent_instance import AgentInstance
 from prefactor_server.domain.errors import invalid
 from prefactor_server.domain.listing import Cursor, Listing, Page
-from prefactor_server.domain.risk import RiskLevel, RunRisk, exceeds
-from prefactor_server.domain.risk_profile import RiskProfile
+from prefactor_server.domain.risk.risk_profile import RiskProfile
+from prefactor_server.domain.risk.risk_score import RiskLevel, RunRisk, exceeds
+from prefactor_server.domain.runs.agent_instance import AgentInstance
 
 AlertKind: TypeAlias = Literal["run_failed", "run_terminated", "risk_exceeded"]
 

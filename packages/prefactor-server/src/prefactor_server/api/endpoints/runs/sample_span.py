@@ -9,14 +9,14 @@ from typing import Annotated, Final, Literal
 import msgspec
 from msgspec import Meta
 
-from prefactor_server.api.endpoints.agent_span import CreateSpanFields, prepare_create
+from prefactor_server.api.endpoints.runs.agent_span import CreateSpanFields, prepare_create
 from prefactor_server.api.kernel.fields import ClientId, Timestamp
 from prefactor_server.api.kernel.operation import Call, Example, Prepared, Write
 from prefactor_server.api.views.agent_span import AgentSpanView, span_view
 from prefactor_server.api.views.base import ControlView
 from prefactor_server.commands.agent_span import CreateSpan, CreateTestSpans, control_of
 from prefactor_server.domain.errors import IdempotencyKeyUsed, NotFound, ValidationFailed
-from prefactor_server.domain.sample_span import SampleSpan, sample_spans
+from prefactor_server.domain.runs.sample_span import SampleSpan, sample_spans
 
 MAX_SPANS: Final = 100
 

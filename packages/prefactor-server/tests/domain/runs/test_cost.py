@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prefactor_server.domain.cost import NO_PRICES, Cost, Price, PriceTable, TokenUse, cost_of
+from prefactor_server.domain.runs.cost import NO_PRICES, Cost, Price, PriceTable, TokenUse, cost_of
 
 TABLE = PriceTable(
     "EUR",

@@ -7,14 +7,14 @@ import pytest
 from rows import risk_profile
 
 from prefactor_server.domain.errors import NotFound, ValidationFailed
-from prefactor_server.domain.risk import ACTIONS, CATEGORIES
-from prefactor_server.domain.risk_profile import (
+from prefactor_server.domain.risk.risk_profile import (
     RiskProfile,
     multipliers_document,
     require_profile,
     thresholds_document,
     weights_document,
 )
+from prefactor_server.domain.risk.risk_score import ACTIONS, CATEGORIES
 
 
 def profile(**given: Any) -> RiskProfile:

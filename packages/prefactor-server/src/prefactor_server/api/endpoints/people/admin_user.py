@@ -9,8 +9,8 @@ import msgspec
 from prefactor_server.api.kernel.listing import FilterParameter, ListQuery
 from prefactor_server.api.kernel.operation import Call, Parameter, Read
 from prefactor_server.api.views.base import Listed, Success, listed, show_time
-from prefactor_server.domain.admin_user import AdminUser
 from prefactor_server.domain.errors import NotFound, ValidationFailed
+from prefactor_server.domain.people.admin_user import AdminUser
 
 
 class AdminUserView(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from typing import Final
 
-from prefactor_server.api.endpoints.agent_span import show_written
+from prefactor_server.api.endpoints.runs.agent_span import show_written
 from prefactor_server.api.kernel.fields import NoFields
 from prefactor_server.api.kernel.operation import Call, Example, Prepared, Write
 from prefactor_server.api.kernel.sensitive import discarded_document
 from prefactor_server.api.views.agent_span import SpanWritten, span_view, span_written
 from prefactor_server.commands.agent_span import DiscardSensitive
 from prefactor_server.commands.base import Done
-from prefactor_server.domain.agent_instance import Purpose
-from prefactor_server.domain.agent_span import PARAMS, RESULT, AgentSpan, SpanPayload
 from prefactor_server.domain.errors import (
     IdempotencyKeyUsed,
     InvalidAction,
     NotFound,
     ValidationFailed,
 )
+from prefactor_server.domain.runs.agent_instance import Purpose
+from prefactor_server.domain.runs.agent_span import PARAMS, RESULT, AgentSpan, SpanPayload
 from prefactor_server.payloads import encode_document
 from prefactor_server.queries.agent_span import SpanRecord
 

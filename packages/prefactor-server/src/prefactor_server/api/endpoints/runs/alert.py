@@ -10,9 +10,9 @@ from prefactor_server.api.kernel.listing import FilterParameter, ListQuery
 from prefactor_server.api.kernel.operation import Call, Parameter, Read
 from prefactor_server.api.kernel.query import one_of, whole_number
 from prefactor_server.api.views.base import Listed, listed, show_time
-from prefactor_server.domain.alert import Alert, AlertKind, Alerts, paginate_alerts
 from prefactor_server.domain.errors import ValidationFailed
-from prefactor_server.domain.risk import RiskLevel
+from prefactor_server.domain.risk.risk_score import RiskLevel
+from prefactor_server.domain.runs.alert import Alert, AlertKind, Alerts, paginate_alerts
 
 _DAY_US: Final = 24 * 3600 * 1_000_000
 _DEFAULT_DAYS: Final = 7

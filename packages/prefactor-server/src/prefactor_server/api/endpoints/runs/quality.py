@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
-from prefactor_server.api.endpoints.agent_instance import show, written_by
+from prefactor_server.api.endpoints.runs.agent_instance import show, written_by
 from prefactor_server.api.kernel.fields import JsonObject, Name
 from prefactor_server.api.kernel.operation import Call, Example, Prepared, Write
 from prefactor_server.api.kernel.span_payload import GivenPayload
@@ -18,7 +18,7 @@ from prefactor_server.domain.errors import (
     TooLarge,
     ValidationFailed,
 )
-from prefactor_server.domain.quality import DEFAULT_QUALITY, entry_text
+from prefactor_server.domain.runs.quality import DEFAULT_QUALITY, entry_text
 from prefactor_server.validation.quality import QualityCheck, check_quality
 
 

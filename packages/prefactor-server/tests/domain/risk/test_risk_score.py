@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prefactor_server.domain.risk import (
+from prefactor_server.domain.risk.risk_score import (
     ACTIONS,
     CATEGORIES,
     CLASSIFICATIONS,

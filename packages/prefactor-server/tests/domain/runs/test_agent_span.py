@@ -3,7 +3,8 @@
 import pytest
 from rows import NOW, span
 
-from prefactor_server.domain.agent_span import (
+from prefactor_server.domain.errors import InvalidAction
+from prefactor_server.domain.runs.agent_span import (
     CLOSED_BY_TERMINATION,
     FINISHED,
     FINISHED_BEFORE_STARTED,
@@ -12,7 +13,6 @@ from prefactor_server.domain.agent_span import (
     SpanStatus,
     time_flags,
 )
-from prefactor_server.domain.errors import InvalidAction
 
 LATER = NOW + 2000
 STATUSES: tuple[SpanStatus, ...] = ("pending", "active", "complete", "failed", "cancelled")

@@ -5,12 +5,12 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prefactor_server.domain.agent_instance_skeleton import (
+from prefactor_server.domain.runs.agent_instance_skeleton import (
     PARENT_MISSING,
     SpanOutline,
     build_skeleton,
 )
-from prefactor_server.domain.agent_span import UNREGISTERED_TYPE
+from prefactor_server.domain.runs.agent_span import UNREGISTERED_TYPE
 
 IDS = [f"s{number}" for number in range(9)]
 

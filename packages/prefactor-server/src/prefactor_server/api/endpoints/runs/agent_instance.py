@@ -29,7 +29,6 @@ from prefactor_server.commands.agent_instance import (
     TerminateInstance,
 )
 from prefactor_server.commands.base import Command, Done
-from prefactor_server.domain.agent_instance import MAX_REASON_LENGTH, AgentInstance, FinishStatus
 from prefactor_server.domain.errors import (
     BadRequest,
     IdempotencyKeyUsed,
@@ -39,7 +38,12 @@ from prefactor_server.domain.errors import (
     invalid,
 )
 from prefactor_server.domain.listing import Filter
-from prefactor_server.domain.quality import InstanceQuality, RunQuality
+from prefactor_server.domain.runs.agent_instance import (
+    MAX_REASON_LENGTH,
+    AgentInstance,
+    FinishStatus,
+)
+from prefactor_server.domain.runs.quality import InstanceQuality, RunQuality
 
 _STATUSES: Final = ("pending", "active", "complete", "failed", "cancelled", "terminated")
 _PURPOSES: Final = ("live", "smoke_test", "eval")

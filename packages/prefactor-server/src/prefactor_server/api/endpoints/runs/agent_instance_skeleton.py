@@ -10,9 +10,9 @@ import msgspec
 
 from prefactor_server.api.kernel.operation import Call, Streamed
 from prefactor_server.api.views.base import Success, show_optional_time
-from prefactor_server.domain.agent_instance_skeleton import FLAG_NAMES, Skeleton
-from prefactor_server.domain.agent_span import SpanStatus
 from prefactor_server.domain.errors import NotFound
+from prefactor_server.domain.runs.agent_instance_skeleton import FLAG_NAMES, Skeleton
+from prefactor_server.domain.runs.agent_span import SpanStatus
 
 # So many entries are a piece of some hundred kilobytes.
 _ENTRIES: Final = 8192

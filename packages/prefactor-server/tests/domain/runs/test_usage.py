@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prefactor_server.domain.usage import MAX_COUNT, MAX_TEXT, Usage, extract_usage
+from prefactor_server.domain.runs.usage import MAX_COUNT, MAX_TEXT, Usage, extract_usage
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rows import NOW, instance, span
 
-from prefactor_server.domain.agent_instance import AgentInstance, FinishStatus, InstanceStatus
-from prefactor_server.domain.agent_span import FINISHED, AgentSpan, SpanStatus
 from prefactor_server.domain.errors import InvalidAction
+from prefactor_server.domain.runs.agent_instance import AgentInstance, FinishStatus, InstanceStatus
+from prefactor_server.domain.runs.agent_span import FINISHED, AgentSpan, SpanStatus
 
 AT = NOW + 1000
 LATER = NOW + 2000

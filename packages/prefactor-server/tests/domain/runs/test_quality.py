@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prefactor_server.domain.quality import QualityEntry, RunQuality, entry_text, no_quality
+from prefactor_server.domain.runs.quality import QualityEntry, RunQuality, entry_text, no_quality
 
 NAMES = st.sampled_from(["default", "helpful", "Größe", ""])
 JSON: st.SearchStrategy[Any] = st.recursive(

@@ -11,15 +11,13 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from prefactor_server.api.endpoints.admin_user import AdminUserView, admin_user_view
+from prefactor_server.api.endpoints.people.admin_user import AdminUserView, admin_user_view
 from prefactor_server.api.kernel.decode import read_body, read_object
 from prefactor_server.api.kernel.operation import TOKEN_BODY, Call, Example, RawOperation
 from prefactor_server.api.kernel.unknown_members import unknown_members
 from prefactor_server.api.views.base import Success
 from prefactor_server.commands.admin_user_invite import AcceptInvite, unknown_invite
 from prefactor_server.commands.base import Done, Refused, Request
-from prefactor_server.domain.admin_user import AdminUser
-from prefactor_server.domain.admin_user_invite import read_invite_token
 from prefactor_server.domain.api_token import Principal, hash_token
 from prefactor_server.domain.errors import (
     BadRequest,
@@ -31,6 +29,8 @@ from prefactor_server.domain.errors import (
     ValidationFailed,
 )
 from prefactor_server.domain.listing import Filter, Listing
+from prefactor_server.domain.people.admin_user import AdminUser
+from prefactor_server.domain.people.admin_user_invite import read_invite_token
 
 _MAX_TOKEN = 500
 

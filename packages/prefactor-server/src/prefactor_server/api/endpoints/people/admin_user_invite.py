@@ -15,18 +15,18 @@ from prefactor_server.api.kernel.query import check_account, one_of
 from prefactor_server.api.views.base import Listed, Success, listed, show_time
 from prefactor_server.commands.admin_user_invite import CreateInvite, RevokeInvite
 from prefactor_server.commands.base import Done
-from prefactor_server.domain.admin_user_invite import (
-    AdminUserInvite,
-    InviteRef,
-    InviteStatus,
-    make_invite_token,
-)
 from prefactor_server.domain.api_token import hash_token
 from prefactor_server.domain.errors import (
     IdempotencyKeyUsed,
     InvalidAction,
     NotFound,
     ValidationFailed,
+)
+from prefactor_server.domain.people.admin_user_invite import (
+    AdminUserInvite,
+    InviteRef,
+    InviteStatus,
+    make_invite_token,
 )
 
 _EMAIL_RULE: Final = "must be an address such as name@example.org, of at most 254 characters"

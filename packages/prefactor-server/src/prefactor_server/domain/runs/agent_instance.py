@@ -13,8 +13,8 @@ from __future__ import annotations
 
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
-from prefactor_server.domain.agent_span import SpanStatus
 from prefactor_server.domain.errors import InvalidAction, RunTerminated
+from prefactor_server.domain.runs.agent_span import SpanStatus
 
 InstanceStatus: TypeAlias = Literal[
     "pending", "active", "complete", "failed", "cancelled", "terminated"

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 from prefactor_server.domain.errors import FieldError, FieldErrors, NotFound, ValidationFailed
-from prefactor_server.domain.risk import ACTIONS, CATEGORIES, RiskLevel, Weights
+from prefactor_server.domain.risk.risk_score import ACTIONS, CATEGORIES, RiskLevel, Weights
 
 THRESHOLDS: Final = ("medium", "high", "critical")
 DEFAULT_THRESHOLDS: Final[Mapping[str, float]] = {"medium": 0, "high": 50, "critical": 100}

@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prefactor_server.domain.sample_span import sample_spans
+from prefactor_server.domain.runs.sample_span import sample_spans
 
 NAMES = st.sampled_from(["a", "b", "c"])
 ODD: st.SearchStrategy[Any] = st.recursive(

@@ -7,7 +7,7 @@ from typing import Final, Literal, NamedTuple
 
 import msgspec
 
-from prefactor_server.api.endpoints.agent_instance import show, written_by
+from prefactor_server.api.endpoints.runs.agent_instance import show, written_by
 from prefactor_server.api.kernel.errors import nest_errors
 from prefactor_server.api.kernel.fields import JsonObject, Name, NewId, Text
 from prefactor_server.api.kernel.operation import Call, Example, Prepared, Write
@@ -25,7 +25,6 @@ from prefactor_server.commands.agent_instance_register import (
     VersionMetadata,
 )
 from prefactor_server.commands.base import Done
-from prefactor_server.domain.agent_instance import AgentInstance, Purpose
 from prefactor_server.domain.errors import (
     IdempotencyKeyUsed,
     InvalidAction,
@@ -34,6 +33,7 @@ from prefactor_server.domain.errors import (
     ValidationFailed,
     required,
 )
+from prefactor_server.domain.runs.agent_instance import AgentInstance, Purpose
 from prefactor_server.payloads import decode_document
 
 _encoder: Final = msgspec.json.Encoder(order="deterministic")

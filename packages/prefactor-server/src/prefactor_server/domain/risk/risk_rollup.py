@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from prefactor_server.domain.risk import (
+from prefactor_server.domain.risk.risk_score import (
     ACTIONS,
     CATEGORIES,
     CLASSIFICATIONS,

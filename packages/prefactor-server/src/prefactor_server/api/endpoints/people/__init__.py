@@ -1,0 +1,1 @@
+"""Operations on the people of an account."""

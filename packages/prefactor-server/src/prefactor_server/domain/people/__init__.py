@@ -1,0 +1,1 @@
+"""The people of an account and how they are invited."""
