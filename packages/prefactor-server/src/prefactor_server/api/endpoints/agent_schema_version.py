@@ -52,7 +52,7 @@ _LIST = ListQuery(
 async def _prepare_create(call: Call, body: NewSchemaVersionFields) -> Prepared:
     if body.external_identifier is None:
         raise required("external_identifier")
-    declared = declare(call.principal.account_id, body)
+    declared = await declare(call.principal.account_id, body, call.work)
     if declared is None:
         raise TypeError(body)
     return Prepared(

@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Meta
 
 from prefactor_server.api.kernel.fields import JsonObject, Name
+from prefactor_server.api.kernel.work import Work
 from prefactor_server.commands.agent_instance_register import DeclaredSchema
 from prefactor_server.domain.agent_schema_version import SchemaContent
 from prefactor_server.domain.errors import FieldError, ValidationFailed
@@ -60,10 +61,15 @@ class SchemaVersionFields(msgspec.Struct, kw_only=True):
     quality_schema: JsonObject | None = None
 
 
-def declare(account_id: str, fields: SchemaVersionFields | None) -> DeclaredSchema | None:
-    """What a registration declares, ready to be stored; None when it declares nothing.
+async def declare(
+    account_id: str, fields: SchemaVersionFields | None, work: Work
+) -> DeclaredSchema | None:
+    """Return what a registration declares, ready to be stored, or None if it declares nothing.
+
+    Other requests run between the types of a large declaration.
 
     Raises:
+        ClientDisconnected: the client has disconnected.
         ValidationFailed: there are too many, two types have the same name, or a result schema
             belongs to no type.
     """
@@ -73,21 +79,18 @@ def declare(account_id: str, fields: SchemaVersionFields | None) -> DeclaredSche
     quality = _quality_schemas(fields)
     if types is None and not quality and fields.external_identifier is None:
         return None
-    return _declared(account_id, fields.external_identifier, types or [], quality)
+    document = await _document(types or [], quality, work)
+    return _declared(account_id, fields.external_identifier, document, len(types or []))
 
 
 def empty_schema(account_id: str) -> DeclaredSchema:
     """The schema of an agent that never declared one."""
-    return _declared(account_id, None, [], [])
+    return _declared(account_id, None, _joined([], []), 0)
 
 
 def _declared(
-    account_id: str,
-    identifier: str | None,
-    types: list[Mapping[str, Any]],
-    quality: Sequence[Mapping[str, Any]],
+    account_id: str, identifier: str | None, document: bytes, span_type_count: int
 ) -> DeclaredSchema:
-    document = _document(types, quality)
     # The identifier is part of what makes a version another one, so it is part of the hash; its
     # length in front of it keeps it apart from the document.
     digest = hashlib.blake2b(digest_size=16)
@@ -96,17 +99,34 @@ def _declared(
     digest.update(document)
     codec, body = encode_document(document)
     content = SchemaContent(account_id, digest.digest(), codec, body)
-    return DeclaredSchema(identifier, content, len(types))
+    return DeclaredSchema(identifier, content, span_type_count)
 
 
-def _document(types: list[Mapping[str, Any]], quality: Sequence[Mapping[str, Any]]) -> bytes:
+async def _document(
+    types: list[Mapping[str, Any]], quality: Sequence[Mapping[str, Any]], work: Work
+) -> bytes:
+    """Return the stored JSON of a declaration, encoded schema by schema."""
     # Sorted: the order in which types are declared means nothing, so it makes no new version.
-    return _encoder.encode(
-        {
-            "span_type_schemas": sorted(types, key=lambda one: one["name"]),
-            "quality_schemas": quality,
-        }
-    )
+    encoded: tuple[list[bytes], list[bytes]] = ([], [])
+    for into, schemas in zip(encoded, (quality, sorted(types, key=_type_name)), strict=True):
+        for schema in schemas:
+            into.append(_encoder.encode(schema))
+            if work.is_due():
+                await work.pause()
+    document = _joined(*encoded)
+    await work.pause()
+    return document
+
+
+def _type_name(span_type: Mapping[str, Any]) -> str:
+    name: str = span_type["name"]
+    return name
+
+
+def _joined(quality: Sequence[bytes], types: Sequence[bytes]) -> bytes:
+    # The members in alphabetical order, as within each schema.
+    parts = (b",".join(quality), b",".join(types))
+    return b'{"quality_schemas":[%b],"span_type_schemas":[%b]}' % parts
 
 
 def _span_types(fields: SchemaVersionFields) -> list[Mapping[str, Any]] | None:

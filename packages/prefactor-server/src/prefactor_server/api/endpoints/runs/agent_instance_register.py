@@ -93,6 +93,8 @@ async def _prepare(call: Call, body: RegisterFields) -> Prepared:
     agent_ref = await _agent_ref(call, body.agent_id)
     account_id = call.principal.account_id
     await call.work.pause()
+    schema = await _declared(call, body.agent_schema_version)
+    await call.work.pause()
     command = RegisterInstance(
         request=call.request(),
         principal=call.principal,
@@ -100,7 +102,7 @@ async def _prepare(call: Call, body: RegisterFields) -> Prepared:
         agent_ref=agent_ref,
         environment_id=_environment_id(call, body.environment_id),
         metadata=_metadata(body.agent_version),
-        schema=_declared(account_id, body.agent_schema_version),
+        schema=schema,
         empty_schema=empty_schema(account_id),
         update_current_version=body.update_current_version is not False,
         purpose=body.purpose or "live",
@@ -161,9 +163,9 @@ def _environment_id(call: Call, given: str | None) -> str | None:
     return own or given
 
 
-def _declared(account_id: str, fields: SchemaVersionFields | None) -> DeclaredSchema | None:
+async def _declared(call: Call, fields: SchemaVersionFields | None) -> DeclaredSchema | None:
     try:
-        return declare(account_id, fields)
+        return await declare(call.principal.account_id, fields, call.work)
     except ValidationFailed as refusal:
         raise nest_errors("agent_schema_version", refusal) from None
 
