@@ -15,7 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from prefactor_recorder.encoding.values import MAX_DEPTH, encode_object
+from prefactor_recorder.encoding.plain_json import MAX_DEPTH
+from prefactor_recorder.encoding.values import encode_object
 
 
 class Colour(enum.Enum):

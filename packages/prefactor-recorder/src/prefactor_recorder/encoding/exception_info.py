@@ -1,52 +1,52 @@
-"""Messages and stack traces of exceptions, without the objects they were raised with.
+"""Messages and stack traces of exceptions, without the `repr()` of objects they were raised with.
 
-`ValueError(model)` has the model's `repr()` as its message, and a validation error quotes the input
-that was wrong: neither is a place where somebody would look for a secret.
+The message of `ValueError(model)` is the model's `repr()`, and a validation error quotes its input.
+Nobody would look for a secret in either.
+
+Callers pass in `argument_text`, which encodes one argument of an exception as text.
 """
 
 from __future__ import annotations
 
 import traceback
+from collections.abc import Callable
 from typing import Any, cast
 
-import orjson
+from prefactor_recorder.encoding.plain_json import MAX_TEXT, is_leaf, replace_surrogates
 
-from prefactor_recorder.encoding.json_copy import json_copy
-from prefactor_recorder.encoding.objects import is_leaf
-from prefactor_recorder.encoding.values import MAX_TEXT, replace_surrogates
-
+ArgumentText = Callable[[Any], str]
 MAX_CHAIN = 50
-"""Exceptions of one chain that are recorded."""
+"""Exceptions recorded of one chain."""
 _BETWEEN = {
     True: "\nThe above exception was the direct cause of the following exception:\n\n",
     False: "\nDuring handling of the above exception, another exception occurred:\n\n",
 }
 
 
-def exception_message(error: BaseException) -> str:
-    """The message of an exception, cut. Never raises."""
+def exception_message(error: BaseException, argument_text: ArgumentText) -> str:
+    """Return the message of an exception, at most `MAX_TEXT` characters. Never raises."""
     try:
-        text = str(error) if _is_self_contained(error) else _safe_message(error)
+        text = str(error) if _is_self_contained(error) else _safe_message(error, argument_text)
     except Exception:  # noqa: BLE001 - a __str__ of the host
         text = ""
     return replace_surrogates(text[:MAX_TEXT])
 
 
-def stack_trace(error: BaseException, most: int) -> str:
-    """The stack trace of an exception and of what led to it: its end, in `most` characters."""
+def stack_trace(error: BaseException, most: int, argument_text: ArgumentText) -> str:
+    """Return the last `most` characters of the stack trace of an exception and its causes."""
     try:
         chain = _chain(error)
         if all(_is_self_contained(each) for each, _ in chain):
             stack = "".join(traceback.format_exception(error))
         else:
-            stack = "".join(_format_chain(chain))
+            stack = "".join(_format_chain(chain, argument_text))
     except Exception:  # noqa: BLE001 - attributes of the host's exception, as of a SyntaxError
         stack = ""
     return replace_surrogates(stack[-most:])
 
 
 def _is_self_contained(error: BaseException) -> bool:
-    """Whether its words are its own, and not those of objects inside it."""
+    """Whether the message contains only plain values, no `repr()` of an object."""
     if isinstance(error, BaseExceptionGroup):
         inside = cast("Any", error).exceptions[:MAX_CHAIN]
         return all(_is_self_contained(each) for one in inside for each, _ in _chain(one))
@@ -70,20 +70,19 @@ def _is_validation_error(error: BaseException) -> bool:
     return kind.__name__ == "ValidationError" and kind.__module__.startswith("pydantic_core")
 
 
-def _safe_message(error: BaseException) -> str:
+def _safe_message(error: BaseException, argument_text: ArgumentText) -> str:
     if _is_validation_error(error):
         return _validation(cast("Any", error))
     if isinstance(error, BaseExceptionGroup):
         count = len(cast("Any", error).exceptions)
         return f"{str(error.args[0])[:MAX_TEXT]} ({count} exceptions)"
     return ", ".join(
-        each if isinstance(each, str) else orjson.dumps(json_copy(each, MAX_TEXT).value).decode()
-        for each in error.args[:MAX_CHAIN]
+        each if isinstance(each, str) else argument_text(each) for each in error.args[:MAX_CHAIN]
     )
 
 
 def _validation(error: Any) -> str:
-    """What is wrong with which field, without the values."""
+    """Return which fields are invalid and why, without their values."""
     lines = [f"{error.error_count()} validation errors for {error.title}"]
     for each in error.errors(include_url=False, include_context=False, include_input=False):
         place = ".".join(map(str, each["loc"]))
@@ -95,7 +94,10 @@ _Chain = list[tuple[BaseException, "bool | None"]]
 
 
 def _chain(error: BaseException) -> _Chain:
-    """An exception and those that led to it, latest first; whether each caused the one after it."""
+    """Return an exception and its predecessors, latest first.
+
+    The flag says whether the exception was the explicit cause of the one before it in the list.
+    """
     chain: _Chain = [(error, None)]
     known = {id(error)}
     while len(chain) < MAX_CHAIN:
@@ -109,16 +111,17 @@ def _chain(error: BaseException) -> _Chain:
     return chain
 
 
-def _format_chain(chain: _Chain) -> list[str]:
+def _format_chain(chain: _Chain, argument_text: ArgumentText) -> list[str]:
     lines: list[str] = []
     for error, causes in reversed(chain):
         if error.__traceback__ is not None:
             lines += ["Traceback (most recent call last):\n"]
             lines += traceback.format_tb(error.__traceback__)
-        lines.append(f"{type(error).__qualname__}: {exception_message(error)}\n")
+        lines.append(f"{type(error).__qualname__}: {exception_message(error, argument_text)}\n")
         if isinstance(error, BaseExceptionGroup):
             for each in cast("Any", error).exceptions[:MAX_CHAIN]:
-                lines.append(f"  {type(each).__qualname__}: {exception_message(each)}\n")
+                message = exception_message(each, argument_text)
+                lines.append(f"  {type(each).__qualname__}: {message}\n")
         if causes is not None:
             lines.append(_BETWEEN[causes])
     return lines

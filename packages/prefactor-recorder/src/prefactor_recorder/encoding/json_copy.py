@@ -22,18 +22,19 @@ from prefactor_recorder.encoding.objects import (
     int_text,
     key_text,
 )
+from prefactor_recorder.encoding.plain_json import (
+    MAX_DEPTH,
+    MAX_TEXT,
+    OPTIONS,
+    budget_left,
+    replace_surrogates,
+    type_of,
+)
 from prefactor_recorder.encoding.truncation import (
     add_mark,
     fair_share,
     max_mark_size,
     truncate_text,
-)
-from prefactor_recorder.encoding.values import (
-    MAX_DEPTH,
-    OPTIONS,
-    budget_left,
-    replace_surrogates,
-    type_of,
 )
 
 if TYPE_CHECKING:
@@ -137,6 +138,11 @@ def json_copy(value: Any, limit: int) -> JsonCopy:
     return _Copier(limit).copy(value)
 
 
+def argument_text(value: Any) -> str:
+    """Encode an argument of an exception as JSON text of about `MAX_TEXT` bytes."""
+    return orjson.dumps(json_copy(value, MAX_TEXT).value).decode()
+
+
 class _Copier:
     """One copy in the making."""
 
@@ -148,7 +154,7 @@ class _Copier:
         self._long: list[_Text] = []
         self._places: dict[Path | None, None] = {}
         self._missing = 0
-        self._expander = Expander(limit)
+        self._expander = Expander(limit, argument_text)
 
     def copy(self, value: Any) -> JsonCopy:
         root: list[Any] = [None]

@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
-from prefactor_recorder.encoding.values import type_of
+from prefactor_recorder.encoding.plain_json import type_of
 from prefactor_recorder.guard import failures
 
 MAX_ATTEMPTS = 200

@@ -23,18 +23,18 @@ from typing import Any, NamedTuple, cast
 
 import orjson
 
-from prefactor_recorder.encoding.values import MAX_TEXT, OPTIONS, replace_surrogates, type_of
+from prefactor_recorder.encoding.plain_json import (
+    LEAVES,
+    MAX_TEXT,
+    OPTIONS,
+    replace_surrogates,
+    type_of,
+)
 
 MASK = "**********"
 """Stands for a secret, as pydantic writes it."""
 _MAX_CONVERSIONS = 8
 _MAX_REFERENCES = 64
-_LEAVES = frozenset(
-    {
-        *(str, bytes, int, float, bool, complex, type(None), dt.datetime, dt.date, dt.time),
-        *(dt.timedelta, uuid.UUID, type, types.ModuleType),
-    }
-)
 _ONLY_NAMED = (
     types.FunctionType,
     types.BuiltinFunctionType,
@@ -77,11 +77,13 @@ class Expander:
     """Opens the values of one payload; a model that is met again is not asked again.
 
     Args:
-        limit: Bytes of a text or of binary data that are of use.
+        limit: Bytes to keep of a text or of binary data.
+        argument_text: Encodes an argument of an exception as JSON text.
     """
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, argument_text: Callable[[Any], str]) -> None:
         self._limit = limit
+        self._argument_text = argument_text
         # With the model, so that its id stays its own.
         self._dumped: dict[int, tuple[Any, Any]] = {}
 
@@ -141,7 +143,22 @@ class Expander:
             if hasattr(kind, method) and (arguments or hasattr(kind, "__fields__")):
                 return getattr(value, method)(**arguments)
         expanded = _class_fields(value, kind) or _collection(value, kind)
-        return _convert_other(value, kind, steps) if expanded is None else expanded
+        return self._convert_other(value, kind, steps) if expanded is None else expanded
+
+    def _convert_other(self, value: Any, kind: Any, steps: int) -> Any:
+        if hasattr(kind, "tolist"):
+            return _first_rows(value, steps).tolist()
+        if hasattr(kind, "to_dict"):
+            return _first_rows(value, steps).to_dict()
+        if issubclass(kind, dt.datetime | dt.date | dt.time | uuid.UUID):
+            return _iso_text(value)
+        if issubclass(kind, Number | PurePath):
+            return str(value)[:MAX_TEXT]
+        if issubclass(kind, BaseException):
+            from prefactor_recorder.encoding.exception_info import exception_message  # noqa: PLC0415 - seldom part of a payload
+
+            return exception_message(value, self._argument_text)
+        return describe(value)
 
 
 _DUMPS: tuple[tuple[str, dict[str, Any]], ...] = (("model_dump", {"mode": "json"}), ("dict", {}))
@@ -151,22 +168,6 @@ version."""
 
 def _is_enum(kind: type[Any]) -> bool:
     return issubclass(kind, enum.Enum)
-
-
-def _convert_other(value: Any, kind: Any, steps: int) -> Any:
-    if hasattr(kind, "tolist"):
-        return _first_rows(value, steps).tolist()
-    if hasattr(kind, "to_dict"):
-        return _first_rows(value, steps).to_dict()
-    if issubclass(kind, dt.datetime | dt.date | dt.time | uuid.UUID):
-        return _iso_text(value)
-    if issubclass(kind, Number | PurePath):
-        return str(value)[:MAX_TEXT]
-    if issubclass(kind, BaseException):
-        from prefactor_recorder.encoding.exception_info import exception_message  # noqa: PLC0415 - seldom part of a payload
-
-        return exception_message(value)
-    return describe(value)
 
 
 def _class_fields(value: Any, kind: Any) -> Fields | None:
@@ -306,15 +307,10 @@ def _holds_leaves(value: Any, kind: type[Any]) -> bool:
             members = list(islice(each.values(), _MAX_REFERENCES + 1))
         elif type_of(each) is tuple and len(each) <= _MAX_REFERENCES:
             members = list(each)
-        if len(members) > _MAX_REFERENCES or not _LEAVES.issuperset(map(type, members)):
+        if len(members) > _MAX_REFERENCES or not LEAVES.issuperset(map(type, members)):
             return False
         size += sum(len(member) for member in members if isinstance(member, str | bytes))
     return size <= _MAX_REFERENCES * MAX_TEXT
-
-
-def is_leaf(value: Any) -> bool:
-    """Whether a value is a text, a number or the like, without members."""
-    return type(value) in _LEAVES
 
 
 def int_text(number: int) -> str:

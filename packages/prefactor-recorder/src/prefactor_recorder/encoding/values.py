@@ -8,34 +8,27 @@ a budget that depends on `max_payload_size` and not on the value.
 
 from __future__ import annotations
 
-import datetime as dt
-import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import orjson
 
+from prefactor_recorder.encoding.plain_json import (
+    MAX_DEPTH,
+    OPTIONS,
+    budget_left,
+    is_small,
+    type_of,
+)
 from prefactor_recorder.guard import failures
 
-OPTIONS = orjson.OPT_NAIVE_UTC | orjson.OPT_UTC_Z
-MAX_DEPTH = 96
-"""Levels of nesting that are kept of a payload. A server takes a few more, because payloads are
-wrapped in requests."""
 MAX_SCHEMA_DEPTH = 128
 """Levels of the deepest JSON Schema that a server uses: 64 objects inside each other."""
-MAX_TEXT = 2000
-"""Characters kept of the description of an object that has no JSON form."""
 DEFAULT_LIMIT = 1_000_000
 """Bytes of JSON that are kept of a value if nothing else is said."""
 
-type_of: Callable[[Any], Any] = type
-"""The class of a value, about which a type checker knows nothing; as fast as `type`."""
-_FEW, _SHORT = 32, 8192
-_MEMBER = 8
-_CONTAINER = 32
 _LIGHT_FACTOR = 4
 _dumps = orjson.dumps
-_ATOMS = frozenset({int, float, bool, type(None), dt.datetime, dt.date, uuid.UUID})
 
 
 def encode(value: Any) -> bytes:
@@ -57,7 +50,7 @@ def encode_object(value: Any, limit: int = DEFAULT_LIMIT) -> bytes:
     size = 0
     if type_of(value) is dict:
         try:
-            if _is_small(value) or budget_left(value, _LIGHT_FACTOR * limit, MAX_DEPTH) >= 0:
+            if is_small(value) or budget_left(value, _LIGHT_FACTOR * limit, MAX_DEPTH) >= 0:
                 encoded = _dumps(value, None, OPTIONS)
                 size = len(encoded)
                 if size <= limit:
@@ -65,58 +58,6 @@ def encode_object(value: Any, limit: int = DEFAULT_LIMIT) -> bytes:
         except Exception:  # noqa: BLE001, S110 - a key that is not text, a thread that changes it
             pass
     return b"{}" if value is None else _encode_copy(value, limit, size)
-
-
-def _is_small(value: dict[Any, Any]) -> bool:  # noqa: C901 - two loops in one, for each payload
-    """Whether a dict holds a few short texts and numbers, two levels deep at most.
-
-    Most payloads do, and this takes a third of the time of `budget_left`.
-    """
-    if len(value) > _FEW:
-        return False
-    for key, member in value.items():
-        kind = type_of(member)
-        if kind is str:
-            if len(key) + len(member) > _SHORT:
-                return False
-        elif kind is dict and len(member) <= _FEW:
-            for name, inner in member.items():
-                kind = type_of(inner)
-                if kind is str:
-                    if len(name) + len(inner) > _SHORT:
-                        return False
-                elif len(name) > _SHORT or kind not in _ATOMS:
-                    return False
-        elif len(key) > _SHORT or kind not in _ATOMS:
-            return False
-    return True
-
-
-def budget_left(value: Any, room: int, depth: int) -> int:
-    """Price what orjson would have to do for a plain list or dict; what is left of `room` after it.
-
-    Negative if it is too much, or not plain JSON: then the value has to be copied. The price is an
-    upper bound of the bytes for most payloads, and each step of the walk lowers `room`. May raise:
-    a key need not be text, and another thread may change the value.
-    """
-    room -= _CONTAINER + _MEMBER * len(value)
-    if room < 0 or depth == 0:
-        return -1
-    members = value
-    if type_of(value) is dict:
-        room -= sum(map(len, value))
-        members = value.values()
-    for member in members:
-        kind = type_of(member)
-        if kind is str:
-            room -= len(member)
-        elif kind is dict or kind is list or kind is tuple:
-            room = budget_left(member, room, depth - 1)
-            if room < 0:
-                return -1
-        elif kind not in _ATOMS:
-            return -1
-    return room
 
 
 def _encode_copy(value: Any, limit: int, size: int) -> bytes:
@@ -132,11 +73,6 @@ def _encode_copy(value: Any, limit: int, size: int) -> bytes:
     from prefactor_recorder.encoding.truncation import truncate  # noqa: PLC0415 - the copy was too large by a little
 
     return truncate(encoded, limit)
-
-
-def replace_surrogates(text: str) -> str:
-    """The same text with unpaired surrogates replaced: UTF-8 has no bytes for them."""
-    return text.encode("utf-8", "replace").decode()
 
 
 def exceeds_depth(value: Any, most: int) -> bool:
