@@ -65,7 +65,7 @@ class Filler:
         self._keys = count(time.time_ns())
         self._encoded = encode_document(_DOCUMENT)
         self._principal = Principal(
-            "token", account.id, account.partition, "account", None, None, None
+            "token", account.id, account.partition, "account", None, None, None, "admin"
         )
 
     @classmethod

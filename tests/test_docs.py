@@ -102,6 +102,16 @@ def test_every_operation_is_in_the_reference() -> None:
     assert undocumented(operations) == []
 
 
+def test_every_right_is_in_the_reference() -> None:
+    """The table of operations names the right of each of them."""
+    table = (ROOT / "docs/reference/api.md").read_text(encoding="utf-8")
+
+    for path, methods in openapi()["paths"].items():
+        for method, described in methods.items():
+            row = rf"\| \[`{method.upper()} {re.escape(path)}`\].*\| (\w+) \|\n"
+            assert re.findall(row, table) == [described.get("x-prefactor-right", "none")], path
+
+
 def test_every_setting_is_in_the_reference() -> None:
     """Each setting has a line of its own, with its variable, its default and its help as it is."""
     settings = importlib.import_module("prefactor_server.settings").SETTINGS

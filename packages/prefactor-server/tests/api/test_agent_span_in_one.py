@@ -47,7 +47,7 @@ class Twins:
     def __init__(self, api: ServedApi) -> None:
         self.api = api
         self.token = api.do(api.new_account())
-        self.principal = Principal("token-1", "account-1", 1, "account", None, None, None)
+        self.principal = Principal("token-1", "account-1", 1, "account", None, None, None, "admin")
         self._numbers = count(1)
         profile = self.post("/risk_profile", {"details": PROFILE})["details"]
         agent = {"name": "A", "external_identifier": "agent", "risk_profile_id": profile["id"]}

@@ -7,7 +7,7 @@ from prefactor_server.domain.api_token import Principal
 from prefactor_server.domain.listing import Filter, Listing
 from prefactor_server.queries.visibility import scoped_to
 
-ACCOUNT = Principal("token", "account", 0, "account", None, None, None)
+ACCOUNT = Principal("token", "account", 0, "account", None, None, None, "admin")
 DEPLOYMENT = Principal("token", "account", 0, "agent_deployment", "a", "e", "d")
 NAMES = st.sampled_from(["a", "e", "d", "other"])
 

@@ -58,7 +58,7 @@ def request(
 
 def principal(account_id: str = ACCOUNT) -> Principal:
     """A caller with an account token."""
-    return Principal("token-of-the-caller", account_id, 1, "account", None, None, None)
+    return Principal("token-of-the-caller", account_id, 1, "account", None, None, None, "admin")
 
 
 def deployed(

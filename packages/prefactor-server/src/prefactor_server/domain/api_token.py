@@ -22,6 +22,7 @@ from collections.abc import Callable
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 from prefactor_server.domain.errors import InvalidAction
+from prefactor_server.domain.people.role import Role
 
 TokenScope: TypeAlias = Literal["account", "agent_deployment"]
 TokenStatus: TypeAlias = Literal["active", "suspended", "revoked"]
@@ -94,7 +95,12 @@ class ApiToken(NamedTuple):
 
 
 class Principal(NamedTuple):
-    """Who is calling: what a working token stands for."""
+    """Who is calling: what a working token or session stands for.
+
+    ``role`` decides what a caller with the whole account in sight may do. It has no meaning for a
+    deployment token, which may do what operations allow to any caller. ``token_id`` is that of the
+    token or session, ``admin_user_id`` that of the person who signed in.
+    """
 
     token_id: str
     account_id: str
@@ -103,6 +109,19 @@ class Principal(NamedTuple):
     agent_id: str | None
     environment_id: str | None
     agent_deployment_id: str | None
+    role: Role = "viewer"
+    admin_user_id: str | None = None
+    session_id: str | None = None
+
+    @property
+    def actor(self) -> str:
+        """The id that the audit log names: the person's, or else the token's."""
+        return self.admin_user_id or self.token_id
+
+    @property
+    def sees_sensitive(self) -> bool:
+        """Whether values that were marked as sensitive are shown to the caller."""
+        return self.scope == "account" and self.role != "viewer"
 
     def can_see(self, agent_id: str, environment_id: str) -> bool:
         """Return whether the caller may see rows of an agent in an environment.

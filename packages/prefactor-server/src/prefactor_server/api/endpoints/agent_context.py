@@ -107,6 +107,7 @@ OPERATIONS = (
         name="agent_instances.agent_context",
         method="GET",
         path="/api/v1/agent_instance/{agent_instance_id}/agent_context",
+        right="read",
         summary="Export a run with everything around it",
         description=(
             "The run, its agent, version and schema version, and all of its spans in the order of "

@@ -177,6 +177,7 @@ def bulk_operation(operations: Sequence[Operation]) -> RawOperation:
         max_body_bytes=None,
         method="POST",
         path="/api/v1/bulk",
+        right="read",
         summary="Carry out many operations in one request",
         description=(
             "Items are carried out in order, up to the first that fails. The answer is 200 and "

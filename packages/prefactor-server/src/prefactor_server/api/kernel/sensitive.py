@@ -2,8 +2,8 @@
 
 A marker is an object with ``$sensitive`` (the type), ``value`` and optional ``labels``, anywhere in
 a payload. Stored payloads keep the values until they are discarded. Deployment tokens are spread
-over the machines that run agents, so they read null in place of every such value. Account tokens
-read everything.
+over the machines that run agents, so they read null in place of every such value, and so do
+viewers. Members, admins and account tokens read everything.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def visible_document(document: bytes, principal: Principal, *, redacted: bool = 
 
     ``redacted`` masks them for every caller.
     """
-    if _MARKED not in document or (principal.scope == "account" and not redacted):
+    if _MARKED not in document or (principal.sees_sensitive and not redacted):
         return document
     return msgspec.json.encode(_masked(msgspec.json.decode(document)))
 
@@ -56,8 +56,8 @@ def _discarded(value: object) -> object:
 
 
 def visible_value(value: Any, principal: Principal) -> Any:
-    """Return a decoded JSON value, masked for callers without account scope."""
-    return value if principal.scope == "account" else _masked(value)
+    """Return a decoded JSON value, masked for callers who may not see sensitive values."""
+    return value if principal.sees_sensitive else _masked(value)
 
 
 def _masked(value: object) -> object:

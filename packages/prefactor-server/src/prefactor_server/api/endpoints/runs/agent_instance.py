@@ -248,6 +248,7 @@ OPERATIONS = (
         **_WRITE,
         name="agent_instances.start",
         path="/api/v1/agent_instance/{agent_instance_id}/start",
+        right="operate",
         summary="Start a run",
         description="Only a pending run can start. The body may be left out.",
         body=StartFields,
@@ -258,6 +259,7 @@ OPERATIONS = (
         **_WRITE,
         name="agent_instances.finish",
         path="/api/v1/agent_instance/{agent_instance_id}/finish",
+        right="operate",
         summary="Finish a run",
         description=(
             "An active run becomes complete, failed or cancelled; a pending one can only be "
@@ -271,6 +273,7 @@ OPERATIONS = (
         **_WRITE,
         name="agent_instances.terminate",
         path="/api/v1/agent_instance/{agent_instance_id}/terminate",
+        right="operate",
         summary="Terminate a run",
         description=(
             "Stops an active run for good. Its open spans are cancelled, and whatever its agent "
@@ -285,6 +288,7 @@ OPERATIONS = (
         name="agent_instances.list",
         method="GET",
         path="/api/v1/agent_instance",
+        right="read",
         summary="List runs",
         reply=Listed[AgentInstanceSummary],
         refusals=(ValidationFailed,),
@@ -295,6 +299,7 @@ OPERATIONS = (
         name="agent_instances.find",
         method="GET",
         path="/api/v1/agent_instance/show",
+        right="read",
         summary="Find a run by its id or its external identifier",
         description=(
             "Takes exactly one of the two. An external identifier that runs of several agents have "
@@ -313,6 +318,7 @@ OPERATIONS = (
         name="agent_instances.show",
         method="GET",
         path="/api/v1/agent_instance/{agent_instance_id}",
+        right="read",
         summary="Show a run",
         reply=Success[AgentInstanceDetails],
         refusals=(NotFound, ValidationFailed),

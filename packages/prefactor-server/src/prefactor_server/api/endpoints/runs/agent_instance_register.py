@@ -109,7 +109,9 @@ async def _prepare(call: Call, body: RegisterFields) -> Prepared:
         external_identifier=body.external_identifier,
         new_ids=NewIds(call.new_id(), call.new_id(), call.new_id(), call.new_id()),
         create_agent=(
-            call.services.limits.auto_create_agents and call.principal.scope == "account"
+            call.services.limits.auto_create_agents
+            and call.principal.scope == "account"
+            and call.principal.role == "admin"
         ),
     )
     _assume(call, command)
@@ -233,6 +235,7 @@ OPERATIONS = (
         max_body_bytes=None,
         method="POST",
         path="/api/v1/agent_instance/register",
+        right="operate",
         summary="Register a run",
         description=(
             "Finds or makes everything that a run belongs to: the agent's deployment in the "

@@ -97,6 +97,7 @@ OPERATIONS = (
         name="agent_instances.skeleton",
         method="GET",
         path="/api/v1/agent_instance/{agent_instance_id}/skeleton",
+        right="read",
         summary="Show the skeleton of a run",
         description=(
             "Every span of the run in one answer, however many they are: columns in the order of "

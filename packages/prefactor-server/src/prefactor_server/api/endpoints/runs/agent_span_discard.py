@@ -74,6 +74,7 @@ OPERATIONS: Final = (
         name="agent_spans.discard_sensitive",
         method="POST",
         path="/api/v1/agent_spans/{agent_span_id}/discard_sensitive",
+        right="administer",
         summary="Discard the sensitive values of a span",
         description=(
             "Replaces every value that was marked as sensitive, in the payload and in the result, "

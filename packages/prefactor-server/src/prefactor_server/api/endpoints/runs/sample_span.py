@@ -101,6 +101,7 @@ OPERATIONS = (
         name="agent_spans.create_test_spans",
         method="POST",
         path="/api/v1/agent_spans/create_test_spans",
+        right="operate",
         summary="Make up spans",
         description=(
             f"Creates 1 to {MAX_SPANS} complete spans of random types that the run declared, with "
