@@ -90,6 +90,13 @@ class Resources:
 
         return RiskProfileClient(self)
 
+    @cached_property
+    def alerts(self: HttpClient) -> endpoints.AlertClient:
+        """What somebody may want to look at about runs."""
+        from prefactor_http.endpoints import AlertClient  # noqa: PLC0415
+
+        return AlertClient(self)
+
     def forget_resources(self) -> None:
         """Drop what was made so far; a copy of a client needs its own."""
         for name, value in vars(Resources).items():

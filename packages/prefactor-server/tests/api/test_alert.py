@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from rows import instance
 
 from prefactor_server.domain.listing import Cursor, Listing, Sort, write_cursor
-from prefactor_server.domain.runs.alert import Alert, paginate_alerts
+from prefactor_server.domain.runs.found_alert import Alert, paginate_alerts
 
 TYPES = [
     {

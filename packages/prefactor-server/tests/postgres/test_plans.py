@@ -66,6 +66,7 @@ async def test_loading_reads_no_table_whole(filled: PostgresStorage) -> None:
         spans=named,
         tokens=named,
         account=True,
+        alerts={("run-1", "x")},
         environments_in_use=named,
         deployments_in_use=named,
         registrations={REGISTRATION},

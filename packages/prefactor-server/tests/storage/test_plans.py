@@ -35,6 +35,7 @@ from prefactor_server.domain.people.admin_user_invite import AdminUserInvite
 from prefactor_server.domain.risk.risk_profile import RiskProfile
 from prefactor_server.domain.runs.agent_instance import AgentInstance
 from prefactor_server.domain.runs.agent_span import AgentSpan
+from prefactor_server.domain.runs.alert import Alert
 from prefactor_server.storage.base import Needs, Registration
 from prefactor_server.storage.sqlite import read, risk
 from prefactor_server.storage.sqlite.connection import open_reader
@@ -61,6 +62,7 @@ LISTED: dict[str, tuple[Callable[..., Any], tuple[str, ...]]] = {
     "admin users": (_rows(AdminUser), AdminUser._fields),
     "invites": (_rows(AdminUserInvite), AdminUserInvite._fields),
     "risk profiles": (_rows(RiskProfile), RiskProfile._fields),
+    "alerts": (_rows(Alert), Alert._fields),
 }
 
 
@@ -215,6 +217,8 @@ OF_RUN = Filter("agent_instance_id", "=", "r")
             "agent_instance_external_identifier",
         ),
         ("instances", (Filter("external_identifier", "=", "x"),), "agent_instance_name"),
+        ("alerts", (OF_RUN, Filter("status", "=", "raised")), "alert_of_instance"),
+        ("alerts", (Filter("agent_id", "=", "a"),), "alert_of_agent"),
         ("agents", (Filter("external_identifier", "=", "x"),), "agent_external_identifier"),
     ],
 )
@@ -245,6 +249,7 @@ def test_every_load_uses_an_index(path: Path) -> None:
         environments_in_use={"e"},
         deployments_in_use={"d"},
         holds={"r", "q"},
+        alerts={("r", "x"), ("q", "y")},
         rows={(RiskProfile, "p"), (RiskProfile, "q"), (AdminUserInvite, "i")},
     )
 

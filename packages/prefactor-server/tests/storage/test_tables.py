@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from database import TABLES
-from rows import ACCOUNT, NOW, instance, span
+from rows import ACCOUNT, NOW, alert, instance, span
 
 from prefactor_server.domain.account import Account
 from prefactor_server.domain.agent import Agent
@@ -111,6 +111,7 @@ ROWS: list[tuple[Table[Any], Row]] = [
     ),
     (tables.AGENT_DEPLOYMENT, AgentDeployment("d", ACCOUNT, "a", "e", None, 1, 2)),
     (tables.AGENT_INSTANCE, instance(termination_reason="é\n'\"", failed_spans=2**53)),
+    (tables.ALERT, alert()),
     (tables.AGENT_INSTANCE_QUALITY, InstanceQuality("r", ACCOUNT, 1, b'{"q":null}', 2)),
     (tables.AGENT_SPAN, span(summary="日本", flags=15, total_tokens=2**53, started_at=-NOW)),
     (tables.ADMIN_USER, AdminUser("u", ACCOUNT, "a@b", 1, 2)),
@@ -149,7 +150,7 @@ def test_an_update_writes_its_own_row(
     """An update changes the row that it names and leaves its neighbour and other accounts alone."""
     connection.execute("INSERT INTO account VALUES ('other', 'O', 2, 1, 1)")
     alike = row._replace(id="neighbour", updated_at=0)
-    for unique in ("external_identifier", "environment_id", "token_hash"):
+    for unique in ("external_identifier", "environment_id", "agent_instance_id", "token_hash"):
         if unique in row._fields:
             alike = alike._replace(**{unique: b"other" if unique == "token_hash" else "other"})
     if table is tables.ENVIRONMENT:

@@ -35,6 +35,7 @@ TABLES = (
     "agent_instance_quality",
     "agent_span",
     "span_payload",
+    "alert",
     "idempotency_key",
     "audit_entry",
     "legal_hold",

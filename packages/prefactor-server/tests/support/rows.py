@@ -27,6 +27,7 @@ from prefactor_server.domain.risk.risk_profile import (
 )
 from prefactor_server.domain.runs.agent_instance import AgentInstance, FinishStatus
 from prefactor_server.domain.runs.agent_span import RESULT, AgentSpan, SpanPayload, SpanStatus
+from prefactor_server.domain.runs.alert import Alert
 from prefactor_server.domain.runs.usage import Usage
 from prefactor_server.payloads import encode_document
 
@@ -93,6 +94,33 @@ def instance(**given: Any) -> AgentInstance:
             "complete_spans": 0,
             "failed_spans": 0,
             "cancelled_spans": 0,
+            "updated_at": NOW,
+            **given,
+        }
+    )
+
+
+def alert(**given: Any) -> Alert:
+    """A raised alert of the run above."""
+    return Alert(
+        **{
+            "id": "alert-1",
+            "account_id": ACCOUNT,
+            "agent_id": "agent-1",
+            "agent_instance_id": "run-1",
+            "environment_id": ENVIRONMENT,
+            "name": "slow",
+            "raised_by": "api",
+            "raised_at": NOW,
+            "title": "Slow",
+            "severity": "warning",
+            "status": "raised",
+            "cleared_at": None,
+            "payload": b"{}",
+            "problem": None,
+            "summary": None,
+            "dismissed": False,
+            "version": 1,
             "updated_at": NOW,
             **given,
         }

@@ -19,8 +19,8 @@ SCHEMA = {
 RUN, SPAN, AGENT = "shared-run", "shared-span", "shared-agent"
 # What makes more than one thing, or nothing that stays.
 _NOT_MADE = {"bulk.execute", "pfids.generate", "agent_instances.register", "agent_spans.create"}
-# What takes a secret that was told to somebody.
-_NOT_MADE |= {"admin_user_invites.accept"}
+# What takes a secret that was told to somebody, and what undoes another.
+_NOT_MADE |= {"admin_user_invites.accept", "alerts.clear"}
 
 _TEXTS = ("description", "external_identifier")
 

@@ -7,6 +7,7 @@ from prefactor_http.endpoints.agent_instance import AgentInstanceClient
 from prefactor_http.endpoints.agent_schema_version import AgentSchemaVersionClient
 from prefactor_http.endpoints.agent_span import AgentSpanClient
 from prefactor_http.endpoints.agent_version import AgentVersionClient
+from prefactor_http.endpoints.alert import AlertClient
 from prefactor_http.endpoints.api_token import ApiTokenClient
 from prefactor_http.endpoints.bulk import BulkClient
 from prefactor_http.endpoints.environment import EnvironmentClient
@@ -20,6 +21,7 @@ __all__ = [
     "AgentSchemaVersionClient",
     "AgentSpanClient",
     "AgentVersionClient",
+    "AlertClient",
     "ApiTokenClient",
     "BulkClient",
     "EnvironmentClient",

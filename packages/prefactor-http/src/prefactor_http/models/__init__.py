@@ -30,6 +30,7 @@ from prefactor_http.models.agent_schema_version import (
 )
 from prefactor_http.models.agent_span import AgentSpan
 from prefactor_http.models.agent_version import AgentVersion, RuntimeEnvironment
+from prefactor_http.models.alert import Alert, AlertCount, AlertSchemaForCreate
 from prefactor_http.models.api_token import ApiToken, ApiTokenAvailableActions, CreatedApiToken
 from prefactor_http.models.base import ApiResponse, PaginationOutput, Sorting
 from prefactor_http.models.bulk import BulkItem, BulkOutput, BulkRequest, BulkResponse
@@ -64,6 +65,9 @@ __all__ = [
     "AgentSummary",
     "AgentVersion",
     "AgentVersionForRegister",
+    "Alert",
+    "AlertCount",
+    "AlertSchemaForCreate",
     "ApiResponse",
     "ApiToken",
     "ApiTokenAvailableActions",

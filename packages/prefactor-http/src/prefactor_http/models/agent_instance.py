@@ -12,6 +12,7 @@ from prefactor_http.models.agent_schema_version import (
     SpanTypeSchemaForCreate,
 )
 from prefactor_http.models.agent_version import RuntimeEnvironment
+from prefactor_http.models.alert import AlertSchemaForCreate
 from prefactor_http.models.base import OpenWord, ReplyModel, RequestModel
 from prefactor_http.models.types import FinishStatus, InstancePurpose, InstanceStatus
 
@@ -88,7 +89,7 @@ class AgentVersionForRegister(RequestModel):
 
 
 class AgentSchemaVersionForRegister(RequestModel):
-    """The kinds of spans and quality records that the run will send.
+    """The kinds of spans, quality records and alerts that the run will send.
 
     `span_type_schemas` wins over the older maps `span_schemas` and `span_result_schemas`.
     """
@@ -98,6 +99,7 @@ class AgentSchemaVersionForRegister(RequestModel):
     span_result_schemas: dict[str, dict[str, Any]] | None = None
     span_type_schemas: list[SpanTypeSchemaForCreate] | None = None
     quality_schemas: list[QualitySchemaForCreate] | None = None
+    alert_schemas: list[AlertSchemaForCreate] | None = None
 
 
 class RegisterAgentInstanceRequest(RequestModel):

@@ -48,6 +48,7 @@ class AgentSchemaVersion(ReplyModel):
     current_agent_deployment_refs: list[Any] | None = None
     span_type_schemas: dict[str, Any] | None = None
     quality_schemas: dict[str, Any] | list[Any] | None = None
+    alert_schemas: dict[str, Any] | None = None
     span_schemas_count: int | None = None
     inserted_at: datetime | None = None
     updated_at: datetime | None = None

@@ -25,3 +25,9 @@ Classification = Literal["unknown", "public", "internal", "confidential", "restr
 
 TokenScope = Literal["account", "agent_deployment"]
 """What a token gives access to."""
+
+AlertSeverity = Literal["info", "warning", "critical"]
+"""How much an alert matters. A reply of a newer server may name others, kept as their text."""
+
+AlertStatus = Literal["raised", "cleared"]
+"""States of an alert. A reply of a newer server may name others, kept as their text."""

@@ -30,6 +30,7 @@ from prefactor_server.api.endpoints.runs import (
     agent_span,
     agent_span_discard,
     alert,
+    alert_write,
     quality,
     sample_span,
 )
@@ -54,6 +55,7 @@ ITEMS: Final[tuple[Read | Write | PureOperation, ...]] = (
     *sample_span.OPERATIONS,
     *risk_profile.OPERATIONS,
     *alert.OPERATIONS,
+    *alert_write.OPERATIONS,
     *pfid.OPERATIONS,
     *admin_user.OPERATIONS,
     *admin_user_invite.OPERATIONS,

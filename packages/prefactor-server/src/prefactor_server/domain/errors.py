@@ -32,6 +32,7 @@ LimitName: TypeAlias = Literal[
     "payload_bytes",
     "quality_bytes",
     "quality_names",
+    "raised_alerts",
     "export_bytes",
     "export_spans",
     "items",

@@ -3,17 +3,43 @@
 from __future__ import annotations
 
 from prefactor_server.domain.api_token import Principal
-from prefactor_server.domain.runs.alert import MAX_RUNS, MAX_SPANS, Alerts, ended_alert, risk_alert
+from prefactor_server.domain.errors import NotFound
+from prefactor_server.domain.listing import Filter, Listing
+from prefactor_server.domain.runs.alert import MAX_RAISED, Alert
+from prefactor_server.domain.runs.found_alert import (
+    MAX_RUNS,
+    MAX_SPANS,
+    Alerts,
+    ended_alert,
+    risk_alert,
+)
 from prefactor_server.queries.risk import RiskQueries
 from prefactor_server.storage.base import Storage
 
 
 class AlertQueries:
-    """Reads alerts, for account tokens alone."""
+    """Reads alerts."""
 
     def __init__(self, storage: Storage, risks: RiskQueries) -> None:
         self._storage = storage
         self._risks = risks
+
+    async def show(self, principal: Principal, alert_id: str) -> Alert:
+        """An alert by its id.
+
+        Raises:
+            NotFound: there is none, or none for this caller.
+        """
+        alert = await self._storage.row(Alert, principal.account_id, alert_id)
+        if alert is None or not principal.can_see(alert.agent_id, alert.environment_id):
+            raise NotFound(f"Alert {alert_id!r} not found")
+        return alert
+
+    async def is_full(self, account_id: str, run_id: str) -> bool:
+        """Whether a run has as many raised alerts as it may have."""
+        raised = (Filter("agent_instance_id", "=", run_id), Filter("status", "=", "raised"))
+        page = await self._storage.rows(Alert, account_id, Listing(raised, page_size=1))
+        return page.total >= MAX_RAISED
 
     async def since(self, principal: Principal, since: int) -> Alerts:
         """The alerts about runs that ended, or were registered, since a time."""

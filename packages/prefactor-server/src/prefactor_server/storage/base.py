@@ -29,7 +29,7 @@ from prefactor_server.domain.risk.risk_rollup import AgentTypes
 from prefactor_server.domain.runs.agent_instance import AgentInstance
 from prefactor_server.domain.runs.agent_instance_skeleton import SpanOutline
 from prefactor_server.domain.runs.agent_span import AgentSpan, SpanPayload
-from prefactor_server.domain.runs.alert import WatchedRuns
+from prefactor_server.domain.runs.found_alert import WatchedRuns
 
 T = TypeVar("T")
 LookupKey: TypeAlias = tuple[str | bytes, ...]
@@ -67,10 +67,11 @@ class Registration(NamedTuple):
 class Needs:
     """The rows of one account that a batch names.
 
-    ``account`` asks for the account itself. With each of ``agents_in_use``, which are ids, come all
-    of its deployments, one of its schema versions and the latest of its runs. With each of
-    ``environments_in_use`` come all of its deployments; with each of ``deployments_in_use`` all of
-    its tokens, and one of its runs.
+    ``account`` asks for the account itself, ``holds`` for the legal holds of runs, ``alerts`` for
+    raised alerts by run and name, ``rows`` for others by kind and id. With each of
+    ``agents_in_use``, which are ids, come all of its deployments, one of its schema versions and
+    the latest of its runs; with each of ``environments_in_use`` all of its deployments; with each
+    of ``deployments_in_use`` all of its tokens, and one of its runs.
     """
 
     keys: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
@@ -85,9 +86,8 @@ class Needs:
     deployments_in_use: set[str] = field(default_factory=set[str])
     registrations: set[Registration] = field(default_factory=set[Registration])
     rows: set[tuple[type[Any], str]] = field(default_factory=set[tuple[type[Any], str]])
-    """By kind and id: rows of nouns that nothing else here names."""
     holds: set[str] = field(default_factory=set[str])
-    """By run: the legal holds."""
+    alerts: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
 
 
 class Changes(NamedTuple):

@@ -43,6 +43,8 @@ class SpanType:
     result_schema: bytes
     template: str | None
     result_template: str | None = None
+    severity: str | None = None
+    """That of an alert schema."""
 
     @property
     def size(self) -> int:
@@ -216,6 +218,7 @@ def _span_type(entry: Mapping[str, object]) -> SpanType | None:
         result_schema=_EMPTY_OBJECT if result == b"null" else result,
         template=_text(entry.get("template")),
         result_template=_text(entry.get("result_template")),
+        severity=_text(entry.get("severity")),
     )
 
 

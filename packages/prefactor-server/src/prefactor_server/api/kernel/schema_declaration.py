@@ -22,7 +22,7 @@ from prefactor_server.domain.errors import FieldError, ValidationFailed
 from prefactor_server.payloads import encode_document
 
 MAX_TYPES: Final = 1_000
-"""Span types, and as many quality schemas, that one schema version may declare."""
+"""How many span types, quality schemas and alert schemas each one schema version may declare."""
 
 _AT_MOST: Final = Meta(max_length=MAX_TYPES, description=f"must hold at most {MAX_TYPES} schemas")
 
@@ -59,6 +59,7 @@ class SchemaVersionFields(msgspec.Struct, kw_only=True):
     span_result_schemas: Annotated[dict[str, JsonObject], _AT_MOST] | None = None
     quality_schemas: Annotated[list[JsonObject], _AT_MOST] | None = None
     quality_schema: JsonObject | None = None
+    alert_schemas: Annotated[list[JsonObject], _AT_MOST] | None = None
 
 
 async def declare(
@@ -76,10 +77,10 @@ async def declare(
     if fields is None:
         return None
     types = _span_types(fields)
-    quality = _quality_schemas(fields)
-    if types is None and not quality and fields.external_identifier is None:
+    quality, alerts = _quality_schemas(fields), fields.alert_schemas or []
+    if types is None and not quality and not alerts and fields.external_identifier is None:
         return None
-    document = await _document(types or [], quality, work)
+    document = await _document(types or [], quality, alerts, work)
     return _declared(account_id, fields.external_identifier, document, len(types or []))
 
 
@@ -103,12 +104,16 @@ def _declared(
 
 
 async def _document(
-    types: list[Mapping[str, Any]], quality: Sequence[Mapping[str, Any]], work: Work
+    types: list[Mapping[str, Any]],
+    quality: Sequence[Mapping[str, Any]],
+    alerts: Sequence[Mapping[str, Any]],
+    work: Work,
 ) -> bytes:
     """Return the stored JSON of a declaration, encoded schema by schema."""
     # Sorted: the order in which types are declared means nothing, so it makes no new version.
-    encoded: tuple[list[bytes], list[bytes]] = ([], [])
-    for into, schemas in zip(encoded, (quality, sorted(types, key=_type_name)), strict=True):
+    encoded: tuple[list[bytes], list[bytes], list[bytes]] = ([], [], [])
+    declared = (quality, sorted(types, key=_type_name), alerts)
+    for into, schemas in zip(encoded, declared, strict=True):
         for schema in schemas:
             into.append(_encoder.encode(schema))
             if work.is_due():
@@ -123,10 +128,14 @@ def _type_name(span_type: Mapping[str, Any]) -> str:
     return name
 
 
-def _joined(quality: Sequence[bytes], types: Sequence[bytes]) -> bytes:
+def _joined(
+    quality: Sequence[bytes], types: Sequence[bytes], alerts: Sequence[bytes] = ()
+) -> bytes:
     # The members in alphabetical order, as within each schema.
     parts = (b",".join(quality), b",".join(types))
-    return b'{"quality_schemas":[%b],"span_type_schemas":[%b]}' % parts
+    document = b'{"quality_schemas":[%b],"span_type_schemas":[%b]}' % parts
+    # Left out when there are none, so that what was declared before there were any keeps its hash.
+    return b'{"alert_schemas":[%b],%b' % (b",".join(alerts), document[1:]) if alerts else document
 
 
 def _span_types(fields: SchemaVersionFields) -> list[Mapping[str, Any]] | None:

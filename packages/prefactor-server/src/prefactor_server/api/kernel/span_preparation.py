@@ -50,6 +50,9 @@ class _Declared(msgspec.Struct, frozen=True):
     quality_schemas: list[dict[str, msgspec.Raw]] = msgspec.field(
         default_factory=list[dict[str, msgspec.Raw]]
     )
+    alert_schemas: list[dict[str, msgspec.Raw]] = msgspec.field(
+        default_factory=list[dict[str, msgspec.Raw]]
+    )
 
 
 _decoder: Final = msgspec.json.Decoder(_Declared)
@@ -172,6 +175,17 @@ class SpanPreparer:
         self, principal: Principal, schema_version_id: str, pending: PendingWrites
     ) -> SpanTypes:
         """Return the quality schemas of a schema version in the form of span types."""
+        return await self._schemas(principal, schema_version_id, pending, "quality_schemas")
+
+    async def alert_types(
+        self, principal: Principal, schema_version_id: str, pending: PendingWrites
+    ) -> SpanTypes:
+        """Return the alert schemas of a schema version in the form of span types."""
+        return await self._schemas(principal, schema_version_id, pending, "alert_schemas")
+
+    async def _schemas(
+        self, principal: Principal, schema_version_id: str, pending: PendingWrites, kind: str
+    ) -> SpanTypes:
         fresh = pending.contents.get(schema_version_id)
         if fresh is not None:
             content = _Content.of(fresh)
@@ -181,10 +195,10 @@ class SpanPreparer:
                 return NO_SPAN_TYPES
             content = found
         return self._compiler.span_types(
-            b"quality" + content.hash,
+            kind.encode() + content.hash,
             lambda: [
                 {**one, "params_schema": one.get("schema")}
-                for one in _decoder.decode(content.document).quality_schemas
+                for one in getattr(_decoder.decode(content.document), kind)
             ],
         )
 

@@ -9,6 +9,7 @@ import msgspec
 
 from prefactor_server.api.views.base import show_time
 from prefactor_server.domain.agent_schema_version import AgentSchemaVersion
+from prefactor_server.domain.runs.alert import AlertSeverity, declared_severity
 from prefactor_server.queries.in_use import VersionUse
 from prefactor_server.validation.json_schema.validator import EMPTY_OBJECT_SCHEMA
 
@@ -57,6 +58,18 @@ class QualitySchemaView(msgspec.Struct, frozen=True, kw_only=True):
     schema_validation: SchemaValidation
 
 
+class AlertSchemaView(msgspec.Struct, frozen=True, kw_only=True):
+    """A declared kind of alert. An alert has the severity unless its raise says another."""
+
+    name: str
+    title: str
+    description: str | None
+    severity: AlertSeverity
+    template: str | None
+    schema: Any
+    schema_validation: SchemaValidation
+
+
 class AgentSchemaVersionSummary(msgspec.Struct, frozen=True, kw_only=True):
     """A schema version on a list, with the number of span types in place of them."""
 
@@ -84,6 +97,7 @@ class AgentSchemaVersionDetails(msgspec.Struct, frozen=True, kw_only=True):
     current_agent_deployment_refs: list[str]
     span_type_schemas: dict[str, SpanTypeView]
     quality_schemas: dict[str, QualitySchemaView]
+    alert_schemas: dict[str, AlertSchemaView]
     inserted_at: str
     updated_at: str
 
@@ -108,6 +122,9 @@ def schema_version_details(
             one["name"]: _quality_schema(one, problems)
             for one in _entries(content, "quality_schemas")
         },
+        alert_schemas={
+            one["name"]: _alert_schema(one, problems) for one in _entries(content, "alert_schemas")
+        },
     )
 
 
@@ -115,7 +132,9 @@ def declared_schemas(content: bytes | None) -> set[bytes]:
     """Every JSON Schema of a version, from the JSON of what it declares."""
     schemas = {bytes(_params(one)) for one in _entries(content, "span_type_schemas")}
     schemas |= {bytes(_result(one)) for one in _entries(content, "span_type_schemas")}
-    return schemas | {bytes(_schema(one)) for one in _entries(content, "quality_schemas")}
+    for kind in ("quality_schemas", "alert_schemas"):
+        schemas |= {bytes(_schema(one)) for one in _entries(content, kind)}
+    return schemas
 
 
 def _entries(content: bytes | None, kind: str) -> Sequence[_Entry]:
@@ -168,6 +187,18 @@ def _quality_schema(one: _Entry, problems: Problems) -> QualitySchemaView:
         description=_text(one, "description"),
         template=_text(one, "template"),
         data_risk=one.get("data_risk"),
+        schema=_schema(one),
+        schema_validation=_validation(problems[bytes(_schema(one))]),
+    )
+
+
+def _alert_schema(one: _Entry, problems: Problems) -> AlertSchemaView:
+    return AlertSchemaView(
+        name=one["name"],
+        title=_title(one),
+        description=_text(one, "description"),
+        severity=declared_severity(one.get("severity")),
+        template=_text(one, "template"),
         schema=_schema(one),
         schema_validation=_validation(problems[bytes(_schema(one))]),
     )

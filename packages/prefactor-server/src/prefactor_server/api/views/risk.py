@@ -23,8 +23,8 @@ from prefactor_server.api.views.base import show_optional_time
 from prefactor_server.domain.risk.risk_score import exceeds
 from prefactor_server.domain.runs.agent_instance import AgentInstance
 from prefactor_server.domain.runs.agent_span import AgentSpan
-from prefactor_server.domain.runs.alert import count_alerts
 from prefactor_server.domain.runs.cost import Cost, cost_of
+from prefactor_server.domain.runs.found_alert import count_alerts
 from prefactor_server.queries.risk import ScoredRun, SpanRef
 
 COMPUTED: Final = tuple(

@@ -1,108 +1,111 @@
-"""Alerts: runs that somebody may want to look at, found when they are asked for.
+"""Alerts: what somebody may want to look at about a run, kept until it is cleared and after that.
 
-run_failed       a run failed
-run_terminated   a run was stopped from outside
-risk_exceeded    a run's risk is above what its profile agrees to
+    raise            → raised          (while one of the same run and name is raised: it is updated)
+    raised   clear   → cleared         (final: the next raise of the name makes another alert)
+
+Agents and people raise alerts under names of their own. The server raises what it finds out itself,
+under reserved names, and clears it when the cause is gone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Final, Literal, NamedTuple, TypeAlias
+from typing import Final, Literal, NamedTuple, TypeAlias, get_args
 
-from prefactor_server.domain.errors import invalid
-from prefactor_server.domain.listing import Cursor, Listing, Page
-from prefactor_server.domain.risk.risk_profile import RiskProfile
-from prefactor_server.domain.risk.risk_score import RiskLevel, RunRisk, exceeds
-from prefactor_server.domain.runs.agent_instance import AgentInstance
+AlertSeverity: TypeAlias = Literal["info", "warning", "critical"]
+AlertStatus: TypeAlias = Literal["raised", "cleared"]
+AlertOrigin: TypeAlias = Literal["api", "server"]
 
-AlertKind: TypeAlias = Literal["run_failed", "run_terminated", "risk_exceeded"]
+SEVERITIES: Final[tuple[AlertSeverity, ...]] = get_args(AlertSeverity)
+"""From the least to the most severe."""
+STATUSES: Final[tuple[AlertStatus, ...]] = get_args(AlertStatus)
+DEFAULT_SEVERITY: Final[AlertSeverity] = "warning"
 
-MAX_RUNS: Final = 1000
-"""How many runs of each sort are looked at, the newest first."""
-MAX_SPANS: Final = 200_000
-"""How many spans are counted for scores."""
+RESERVED_NAMES: Final = (
+    "run.failed",
+    "run.terminated",
+    "run.abandoned",
+    "risk.exceeded",
+    "cost.exceeded",
+)
+"""The names that only the server raises alerts under."""
+
+MAX_RAISED: Final = 1000
+"""How many alerts of one run may be raised at a time."""
+MAX_PAYLOAD_BYTES: Final = 64 * 1024
+"""The largest payload of an alert. A list shows up to a hundred of them."""
 
 
-class WatchedRuns(NamedTuple):
-    """Runs since a time: those that ended badly, and those that a profile weighs, newest first."""
+def declared_severity(severity: object) -> AlertSeverity:
+    """Return the severity of an alert schema; one that declares no known one has the default."""
+    return severity if severity in SEVERITIES else DEFAULT_SEVERITY
 
-    ended_badly: Sequence[AgentInstance]
-    weighed: Sequence[AgentInstance]
+
+class AlertFacts(NamedTuple):
+    """What was found out about an alert before it is raised.
+
+    ``severity`` and ``payload``, which is JSON, are None when the request does not say them;
+    ``declared_severity`` is that of the alert schema of this name. ``problem`` says what is wrong
+    with the payload by that schema, is empty when nothing is, and None when nothing was checked.
+    """
+
+    title: str
+    severity: AlertSeverity | None
+    declared_severity: AlertSeverity
+    payload: bytes | None
+    problem: str | None
+    summary: str | None
 
 
 class Alert(NamedTuple):
-    """One alert. ``id`` is the run's with the kind behind it; ``at`` is when it came about."""
+    """One alert of a run. At most one of each name is raised at a time.
 
-    id: str
-    kind: AlertKind
-    at: int
-    run: AgentInstance
-    risk_score: float | None = None
-    risk_level: RiskLevel | None = None
-    agreed_risk: RiskLevel | None = None
-
-
-class Alerts(NamedTuple):
-    """The alerts there are. ``complete`` says whether everything was looked at."""
-
-    alerts: Sequence[Alert]
-    complete: bool
-
-
-def ended_alert(run: AgentInstance) -> Alert:
-    """The alert about a run that failed or was terminated."""
-    kind: AlertKind = "run_failed" if run.status == "failed" else "run_terminated"
-    at = run.updated_at if run.finished_at is None else run.finished_at
-    return Alert(f"{run.id}.{kind}", kind, at, run)
-
-
-def risk_alert(run: AgentInstance, profile: RiskProfile, risk: RunRisk) -> Alert | None:
-    """Return the alert about a run whose risk is above what its profile agrees to."""
-    if not exceeds(risk.level, profile.agreed_risk):
-        return None
-    kind: AlertKind = "risk_exceeded"
-    of_run = (f"{run.id}.{kind}", kind, run.inserted_at, run)
-    return Alert(*of_run, risk.score, risk.level, profile.agreed_risk)
-
-
-def count_alerts(run: AgentInstance, profile: RiskProfile | None, risk: RunRisk | None) -> int:
-    """Return how many alerts there are about a run, however old it is."""
-    count = int(run.status in ("failed", "terminated"))
-    if profile is not None and risk is not None and risk_alert(run, profile, risk) is not None:
-        count += 1
-    return count
-
-
-def paginate_alerts(alerts: Sequence[Alert], listing: Listing) -> Page[Alert]:
-    """A page of alerts, ordered and cut as lists of stored rows are.
-
-    Raises:
-        ValidationFailed: the cursor cannot be one of this list.
+    ``dismissed`` means that a caller cleared it while the server still saw its cause, so that the
+    server does not raise it again for the same cause. ``version`` counts its changes, from 1.
     """
 
-    def place(value: Any, row_id: str) -> tuple[Any, str]:
-        return value, row_id
+    id: str
+    account_id: str
+    agent_id: str
+    agent_instance_id: str
+    environment_id: str
+    name: str
+    raised_by: AlertOrigin
+    raised_at: int
+    title: str
+    severity: AlertSeverity
+    status: AlertStatus
+    cleared_at: int | None
+    payload: bytes
+    problem: str | None
+    summary: str | None
+    dismissed: bool
+    version: int
+    updated_at: int
 
-    def key(alert: Alert) -> tuple[Any, str]:
-        return place(getattr(alert, listing.sort.field), alert.id)
+    def lookup_keys(self) -> tuple[tuple[str, ...], ...]:
+        """Return keys by its id and, while it is raised, by its run and name."""
+        if self.status == "cleared":
+            return ((self.id,),)
+        return ((self.id,), (self.agent_instance_id, "raised", self.name))
 
-    for one in listing.filters:
-        alerts = [alert for alert in alerts if getattr(alert, one.column) == one.value]
-    rows = sorted(alerts, key=key, reverse=listing.sort.descending)
-    start = listing.offset
-    if listing.after is not None:
-        # Anybody can write a cursor.
-        if rows and type(listing.after.value) is not type(key(rows[0])[0]):
-            raise invalid("pagination[after]", "is not a cursor that this server gave")
-        start, last = listing.after.position, place(listing.after.value, listing.after.id)
-        passed = [key(row) >= last if listing.sort.descending else key(row) <= last for row in rows]
-        left = [row for row, behind in zip(rows, passed, strict=True) if not behind]
-    else:
-        left = rows[start:]
-    shown = left[: listing.page_size]
-    following = None
-    if len(left) > len(shown):
-        value, row_id = key(shown[-1])
-        following = Cursor(value, row_id, start + len(shown))
-    return Page(shown, len(rows), following)
+    def update(self, facts: AlertFacts, now: int) -> Alert:
+        """Return the alert after it was raised again; what the request does not say stays."""
+        updated = self._replace(
+            title=facts.title,
+            severity=facts.severity or self.severity,
+            version=self.version + 1,
+            updated_at=now,
+        )
+        if facts.payload is None:
+            return updated
+        return updated._replace(payload=facts.payload, problem=facts.problem, summary=facts.summary)
+
+    def clear(self, now: int, *, dismissed: bool) -> Alert:
+        """Return the alert, cleared."""
+        return self._replace(
+            status="cleared",
+            cleared_at=max(now, self.raised_at),
+            dismissed=dismissed,
+            version=self.version + 1,
+            updated_at=now,
+        )

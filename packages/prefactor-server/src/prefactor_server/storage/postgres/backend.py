@@ -17,7 +17,7 @@ from prefactor_server.domain.risk.risk_profile import RiskProfile
 from prefactor_server.domain.risk.risk_rollup import AgentTypes
 from prefactor_server.domain.runs.agent_instance import AgentInstance
 from prefactor_server.domain.runs.agent_instance_skeleton import SpanOutline
-from prefactor_server.domain.runs.alert import WatchedRuns
+from prefactor_server.domain.runs.found_alert import WatchedRuns
 from prefactor_server.storage.base import (
     AgentRecord,
     Changes,

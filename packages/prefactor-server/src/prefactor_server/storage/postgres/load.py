@@ -95,6 +95,9 @@ def query_for(needs: Mapping[str, Needs]) -> Query:
     query.registrations(needs)
     query.rows(needs)
     query.by_id("holds", tables.LEGAL_HOLD, _pairs(needs, "holds"))
+    if alerts := [(account, *one) for account, named in needs.items() for one in named.alerts]:
+        accounts, runs, names = _columns(alerts)
+        query.part("alerts", tables.ALERT, accounts=accounts, runs=runs, names=names)
     in_use = _pairs(needs, "agents_in_use")
     query.by_id("agents.deployments", tables.AGENT_DEPLOYMENT, in_use)
     query.by_id("agents.schema_versions", tables.AGENT_SCHEMA_VERSION, in_use)

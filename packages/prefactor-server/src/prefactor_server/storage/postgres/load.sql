@@ -187,3 +187,10 @@ JOIN {table} AS t ON t.account_id = named.account_id AND t.id = named.id
 -- The legal holds of runs.
 unnest(:accounts::text[], :ids::text[]) AS named (account_id, id)
 JOIN {table} AS t ON t.account_id = named.account_id AND t.agent_instance_id = named.id
+
+-- name: alerts
+-- The raised alerts of runs, by name.
+unnest(:accounts::text[], :runs::text[], :names::text[]) AS named (account_id, run_id, name)
+JOIN alert AS t
+  ON t.account_id = named.account_id AND t.agent_instance_id = named.run_id
+    AND t.name = named.name AND t.status = 'raised'

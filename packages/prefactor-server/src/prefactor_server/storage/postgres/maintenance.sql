@@ -137,6 +137,10 @@ WHERE NOT EXISTS (SELECT 1 FROM agent_span AS span
 -- What was recorded about runs.
 DELETE FROM agent_instance_quality WHERE account_id = $1 AND id = ANY ($2::text[])
 
+-- name: prune.delete_alerts
+-- The alerts of runs.
+DELETE FROM alert WHERE account_id = $1 AND agent_instance_id = ANY ($2::text[])
+
 -- name: prune.delete_runs
 -- Runs without spans.
 DELETE FROM agent_instance WHERE account_id = $1 AND id = ANY ($2::text[])

@@ -39,7 +39,7 @@ async def prune_slice(retention: Retention, now: int, actor: str, connection: Co
         spans = await connection.fetch(_SQL["prune.spans"], account_id, runs, SPAN_SLICE)
         size = await _delete_spans(connection, account_id, spans)
         emptied = await _ids(connection, "prune.emptied", account_id, runs)
-        for statement in ("prune.delete_quality", "prune.delete_runs"):
+        for statement in ("prune.delete_quality", "prune.delete_alerts", "prune.delete_runs"):
             await connection.execute(_SQL[statement], account_id, emptied)
         pruned = Pruned(len(emptied), len(spans), size)
         await connection.execute(

@@ -21,6 +21,7 @@ from prefactor_server.domain.people.admin_user_invite import AdminUserInvite
 from prefactor_server.domain.risk.risk_profile import RiskProfile
 from prefactor_server.domain.runs.agent_instance import AgentInstance
 from prefactor_server.domain.runs.agent_span import AgentSpan, SpanPayload
+from prefactor_server.domain.runs.alert import Alert
 from prefactor_server.domain.runs.legal_hold import LegalHold
 from prefactor_server.domain.runs.quality import InstanceQuality
 from prefactor_server.storage.base import R
@@ -142,6 +143,7 @@ AGENT_SPAN: Final = Table(
     "agent_span",
     ("payload_size", *AgentSpan._fields[AgentSpan._fields.index("status") :]),
 )
+ALERT: Final = Table(Alert, "alert", Alert._fields[Alert._fields.index("title") :])
 RISK_PROFILE: Final = Table(
     RiskProfile, "risk_profile", RiskProfile._fields[RiskProfile._fields.index("name") :]
 )
@@ -164,6 +166,7 @@ TABLES: Final[Sequence[Table[Any]]] = (
     AGENT_INSTANCE,
     AGENT_INSTANCE_QUALITY,
     AGENT_SPAN,
+    ALERT,
     RISK_PROFILE,
     ADMIN_USER,
     ADMIN_USER_INVITE,

@@ -16,6 +16,7 @@ from prefactor_server.domain.agent_version import AgentVersion
 from prefactor_server.domain.environment import Environment
 from prefactor_server.domain.idempotency import IdempotencyKey
 from prefactor_server.domain.runs.agent_instance import AgentInstance
+from prefactor_server.domain.runs.alert import Alert
 from prefactor_server.domain.runs.legal_hold import LegalHold
 from prefactor_server.storage.base import Needs, R, Registration, Row, Snapshot
 from prefactor_server.storage.sqlite import tables
@@ -41,6 +42,7 @@ def load(connection: sqlite3.Connection, account_id: str, needs: Needs) -> Snaps
             *loader.registrations(needs.registrations),
             *loader.rows(needs.rows),
             *loader.holds(needs.holds),
+            *loader.alerts(needs.alerts),
             *(loader.account() if needs.account else ()),
             *loader.users_of_agents(needs.agents_in_use),
             *loader.users_of_environments(needs.environments_in_use),
@@ -69,6 +71,11 @@ class _Loader:
 
     def holds(self, runs: Iterable[str]) -> list[LegalHold]:
         return self._named(tables.LEGAL_HOLD, f"agent_instance_id {_IDS}", runs)
+
+    def alerts(self, names: Collection[tuple[str, str]]) -> list[Alert]:
+        named = "(agent_instance_id, name) IN (SELECT value ->> 0, value ->> 1 FROM json_each(?))"
+        wanted = (json.dumps(list(names)),)
+        return self._select(tables.ALERT, f"status = 'raised' AND {named}", wanted) if names else []
 
     def agents(self, refs: Iterable[str]) -> list[Agent]:
         by_id = self.by_id(tables.AGENT, refs)

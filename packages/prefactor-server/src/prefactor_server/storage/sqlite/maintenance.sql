@@ -115,6 +115,11 @@ WHERE NOT EXISTS (SELECT 1 FROM agent_span AS span
 DELETE FROM agent_instance_quality
 WHERE account_id = :account_id AND id IN (SELECT value FROM json_each(:runs))
 
+-- name: prune.delete_alerts
+-- The alerts of runs.
+DELETE FROM alert
+WHERE account_id = :account_id AND agent_instance_id IN (SELECT value FROM json_each(:runs))
+
 -- name: prune.delete_runs
 -- Runs without spans.
 DELETE FROM agent_instance

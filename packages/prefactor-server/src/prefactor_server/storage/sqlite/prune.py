@@ -46,7 +46,7 @@ def prune_slice(
     _delete_spans(connection, retention.account_id, spans)
     emptied = [record[0] for record in connection.execute(_SQL["prune.emptied"], named)]
     gone = {"account_id": retention.account_id, "runs": json.dumps(emptied)}
-    for statement in ("prune.delete_quality", "prune.delete_runs"):
+    for statement in ("prune.delete_quality", "prune.delete_alerts", "prune.delete_runs"):
         connection.execute(_SQL[statement], gone)
     pruned = Pruned(len(emptied), len(spans), sum(span[3] for span in spans))
     connection.execute(_SQL["audit.add"], prune_audit_entry(retention, pruned, now, actor))

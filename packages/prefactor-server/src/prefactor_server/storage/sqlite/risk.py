@@ -10,7 +10,7 @@ from typing import Final
 from prefactor_server.domain.risk.risk_profile import RiskProfile
 from prefactor_server.domain.risk.risk_rollup import AgentTypes, RecordedType
 from prefactor_server.domain.runs.agent_instance import AgentInstance
-from prefactor_server.domain.runs.alert import WatchedRuns
+from prefactor_server.domain.runs.found_alert import WatchedRuns
 from prefactor_server.storage.base import SpanUsage
 from prefactor_server.storage.sqlite.read import READS
 

@@ -78,12 +78,13 @@ def write(connection: sqlite3.Connection, account_id: str, snapshot: Snapshot) -
             connection.executemany(table.delete, table.delete_parameters(gone))
     numbers: Mapping[str, int] = {}
     for table in tables.WRITTEN:
+        # An alert that is cleared makes room for the next one of its name.
+        if changed := snapshot.changed(table.kind):
+            table.run_update(connection, changed)
         if table is tables.AGENT_SPAN:
             numbers = _insert_spans(connection, snapshot.new(AgentSpan))
         else:
             table.insert.run(connection, snapshot.new(table.kind))
-        if changed := snapshot.changed(table.kind):
-            table.run_update(connection, changed)
     _insert_payloads(connection, snapshot.payloads, numbers)
     if snapshot.contents:
         connection.executemany(_INSERT_CONTENT, snapshot.contents)

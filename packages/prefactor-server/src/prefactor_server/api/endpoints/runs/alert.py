@@ -9,10 +9,11 @@ import msgspec
 from prefactor_server.api.kernel.listing import FilterParameter, ListQuery
 from prefactor_server.api.kernel.operation import Call, Parameter, Read
 from prefactor_server.api.kernel.query import one_of, whole_number
-from prefactor_server.api.views.base import Listed, listed, show_time
-from prefactor_server.domain.errors import ValidationFailed
+from prefactor_server.api.views.alert import AlertView, AlertWritten, alert_view
+from prefactor_server.api.views.base import Listed, Success, listed, show_time
+from prefactor_server.domain.errors import NotFound, ValidationFailed
 from prefactor_server.domain.risk.risk_score import RiskLevel
-from prefactor_server.domain.runs.alert import Alert, AlertKind, Alerts, paginate_alerts
+from prefactor_server.domain.runs.found_alert import Alert, AlertKind, Alerts, paginate_alerts
 
 _DAY_US: Final = 24 * 3600 * 1_000_000
 _DEFAULT_DAYS: Final = 7
@@ -20,7 +21,7 @@ _MAX_DAYS: Final = 90
 _KINDS: Final = ("run_failed", "run_terminated", "risk_exceeded")
 
 
-class AlertView(msgspec.Struct, frozen=True, kw_only=True):
+class FoundAlertView(msgspec.Struct, frozen=True, kw_only=True):
     """An alert about a run. The risk is there for ``risk_exceeded`` alone."""
 
     type: Literal["alert"] = "alert"
@@ -37,7 +38,7 @@ class AlertView(msgspec.Struct, frozen=True, kw_only=True):
     agreed_risk: RiskLevel | None
 
 
-class AlertsListed(Listed[AlertView], frozen=True, kw_only=True):
+class AlertsListed(Listed[FoundAlertView], frozen=True, kw_only=True):
     """A page of alerts; ``complete`` is false when there were too many runs to look at all."""
 
     complete: bool
@@ -91,9 +92,19 @@ async def _found(call: Call) -> Alerts:
     return await call.services.reader.alerts.since(call.principal, call.now - days * _DAY_US)
 
 
-def _view(alert: Alert) -> AlertView:
+async def show(call: Call, alert_id: str) -> AlertWritten:
+    """The answer to a repeated write of an alert: the alert as it is now."""
+    alert = await call.services.reader.alerts.show(call.principal, alert_id)
+    return AlertWritten(details=alert_view(alert, call.principal))
+
+
+async def _show(call: Call) -> Success[AlertView]:
+    return await show(call, call.path_id)
+
+
+def _view(alert: Alert) -> FoundAlertView:
     run = alert.run
-    return AlertView(
+    return FoundAlertView(
         id=alert.id,
         account_id=run.account_id,
         kind=alert.kind,
@@ -134,5 +145,16 @@ OPERATIONS = (
         refusals=(ValidationFailed,),
         parameters=(_DAYS,),
         answer=_count,
+    ),
+    Read(
+        name="alerts.show",
+        method="GET",
+        path="/api/v1/alerts/{alert_id}",
+        summary="Show an alert",
+        right="read",
+        access="account",
+        reply=Success[AlertView],
+        refusals=(NotFound,),
+        answer=_show,
     ),
 )

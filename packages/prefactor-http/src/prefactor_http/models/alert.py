@@ -1,0 +1,80 @@
+"""Alerts: what somebody may want to look at about a run."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from prefactor_http.models.base import OpenWord, ReplyModel, RequestModel
+from prefactor_http.models.types import AlertSeverity, AlertStatus
+
+
+class RaiseAlertRequest(RequestModel):
+    """Body of a raise; what is None is left to the alert schema, or stays as it is."""
+
+    agent_instance_id: str
+    name: str = Field(min_length=1)
+    severity: AlertSeverity | None = None
+    payload: dict[str, Any] | None = None
+
+
+class ClearAlertRequest(RequestModel):
+    """Body of a clear."""
+
+    agent_instance_id: str
+    name: str = Field(min_length=1)
+
+
+class AlertSchemaForCreate(RequestModel):
+    """One kind of alert. The schema is `schema_` here and `schema` on the wire."""
+
+    name: str
+    schema_: dict[str, Any] = Field(alias="schema")
+    title: str | None = None
+    description: str | None = None
+    severity: AlertSeverity | None = None
+    template: str | None = None
+
+
+class Alert(ReplyModel):
+    """An alert of a run. At most one of each name is raised at a time.
+
+    `severity` is an `AlertSeverity` and `status` an `AlertStatus`. In a reply, a word that this
+    version does not know is passed on as it is.
+    """
+
+    type: Literal["alert"] = "alert"
+    id: str
+    account_id: str | None = None
+    agent_id: str | None = None
+    agent_instance_id: str | None = None
+    environment_id: str | None = None
+    name: str | None = None
+    title: str | None = None
+    severity: Annotated[str, OpenWord(AlertSeverity)] | None = None
+    status: Annotated[str, OpenWord(AlertStatus)] | None = None
+    raised_at: datetime | None = None
+    cleared_at: datetime | None = None
+    payload: dict[str, Any] | None = None
+    payload_validation: dict[str, Any] | None = None
+    """Whether the payload matches the alert schema; None when nothing was checked."""
+    summary: str | None = None
+    version: int | None = None
+    """How often the alert changed, from 1."""
+    kind: str | None = None
+    """What older servers call an alert that they raised themselves."""
+    at: datetime | None = None
+    """The same as `raised_at`, which older servers do not send."""
+    termination_reason: str | None = None
+    risk_score: float | None = None
+    risk_level: str | None = None
+    agreed_risk: str | None = None
+
+
+class AlertCount(ReplyModel):
+    """How many alerts there are; `complete` is False when there may be more."""
+
+    count: int
+    complete: bool = True

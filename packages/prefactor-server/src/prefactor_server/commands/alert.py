@@ -1,0 +1,134 @@
+"""The writes of alerts: raise and clear, in whatever state the run is."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from prefactor_server.commands.agent_span import control_of, visible_instance
+from prefactor_server.commands.base import Decision, Done, Request, Stale, audit_entry
+from prefactor_server.domain.api_token import Principal
+from prefactor_server.domain.errors import Limit, NotFound, NotPermitted, invalid
+from prefactor_server.domain.runs.agent_instance import AgentInstance
+from prefactor_server.domain.runs.alert import MAX_RAISED, Alert, AlertFacts
+from prefactor_server.storage.base import Changes, Needs, Snapshot
+
+
+class RaiseAlert(NamedTuple):
+    """Raise an alert of a run, or update the one of this name that is raised.
+
+    ``id`` is for a new one. ``schema_version_id`` is the one that its payload was checked with.
+    ``is_full`` means that the run has as many raised alerts as it may have.
+    """
+
+    request: Request
+    principal: Principal
+    id: str
+    agent_instance_id: str
+    name: str
+    facts: AlertFacts
+    schema_version_id: str | None
+    is_full: bool
+
+    @property
+    def operation(self) -> str:
+        """The name of the operation."""
+        return "alerts.raise"
+
+    def needs(self, needs: Needs) -> None:
+        """The run, and its alert of this name that is raised."""
+        needs.instances.add(self.agent_instance_id)
+        needs.alerts.add((self.agent_instance_id, self.name))
+
+    def decide(self, snapshot: Snapshot) -> Decision | Stale:
+        """The alert, and its run as changed: who follows the run hears of it."""
+        run = visible_instance(snapshot, self.agent_instance_id, self.principal)
+        if run.agent_schema_version_id != self.schema_version_id:
+            return Stale()
+        now = self.request.now
+        found = _raised(snapshot, run.id, self.name)
+        if found is None and self.is_full:
+            raise invalid(
+                "agent_instance_id",
+                f"has {MAX_RAISED} raised alerts, the most that a run may have: clear one, or "
+                "raise one of theirs again",
+                Limit("raised_alerts", MAX_RAISED),
+            )
+        run = run._replace(updated_at=now)
+        if found is None:
+            alert = self._new(run, now)
+            changes = Changes(inserted=(alert,), updated=(run,))
+        else:
+            alert = found.update(self.facts, now)
+            changes = Changes(updated=(alert, run))
+        return Decision(changes, Done(alert.id, alert, control_of(run)))
+
+    def _new(self, run: AgentInstance, now: int) -> Alert:
+        facts = self.facts
+        return Alert(
+            id=self.id,
+            account_id=run.account_id,
+            agent_id=run.agent_id,
+            agent_instance_id=run.id,
+            environment_id=run.environment_id,
+            name=self.name,
+            raised_by="api",
+            raised_at=now,
+            title=facts.title,
+            severity=facts.severity or facts.declared_severity,
+            status="raised",
+            cleared_at=None,
+            payload=facts.payload or b"{}",
+            problem=facts.problem,
+            summary=facts.summary,
+            dismissed=False,
+            version=1,
+            updated_at=now,
+        )
+
+
+class ClearAlert(NamedTuple):
+    """Clear the raised alert of a run and name. A deployment token clears none of the server's."""
+
+    request: Request
+    principal: Principal
+    agent_instance_id: str
+    name: str
+
+    @property
+    def operation(self) -> str:
+        """The name of the operation."""
+        return "alerts.clear"
+
+    def needs(self, needs: Needs) -> None:
+        """The run, and its alert of this name that is raised."""
+        needs.instances.add(self.agent_instance_id)
+        needs.alerts.add((self.agent_instance_id, self.name))
+
+    def decide(self, snapshot: Snapshot) -> Decision:
+        """The alert, cleared, and who did it."""
+        run = visible_instance(snapshot, self.agent_instance_id, self.principal)
+        found = _raised(snapshot, run.id, self.name)
+        if found is None:
+            raise NotFound(f"Agent instance {run.id!r} has no raised alert {self.name!r}")
+        by_server = found.raised_by == "server"
+        if by_server and self.principal.scope != "account":
+            raise NotPermitted(
+                f"The server raised {self.name!r}: clearing it needs a token of scope account; "
+                f"this one has scope {self.principal.scope}"
+            )
+        now = self.request.now
+        alert = found.clear(now, dismissed=by_server)
+        # What agents do is no operator's doing.
+        by_operator = self.principal.scope == "account"
+        entry = audit_entry(self.request, self.operation, alert.id, self.name)
+        changes = Changes(
+            updated=(alert, run._replace(updated_at=now)), audit=(entry,) if by_operator else ()
+        )
+        return Decision(changes, Done(alert.id, alert, control_of(run)))
+
+
+def _raised(snapshot: Snapshot, run_id: str, name: str) -> Alert | None:
+    found = snapshot.get(Alert, run_id, "raised", name)
+    # It may have been cleared earlier in the batch: its id leads to what it is by now.
+    current = None if found is None else snapshot.get(Alert, found.id)
+    return None if current is None or current.status == "cleared" else current

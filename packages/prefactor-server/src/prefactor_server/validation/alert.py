@@ -1,0 +1,45 @@
+"""What an alert says, held against the alert schema that its run declared.
+
+Like a span, an alert is never refused for not matching: what is found out is stored beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from prefactor_server.domain.runs.alert import AlertFacts, AlertSeverity, declared_severity
+from prefactor_server.validation.budget import Budget
+from prefactor_server.validation.quality import check_quality
+from prefactor_server.validation.span_types import SpanTypes
+
+
+def check_alert(
+    schemas: SpanTypes,
+    name: str,
+    severity: AlertSeverity | None,
+    *,
+    payload: Mapping[str, object],
+    document: bytes | None,
+    budget: Budget,
+) -> AlertFacts:
+    """Check an alert against the alert schema of its name, and render its summary.
+
+    Args:
+        schemas: the alert schemas of the run's schema version; each is the parameters of a span
+            type without a result.
+        name: its name; one that was not declared is taken as it is.
+        severity: what the request says, or None.
+        payload: what the request says.
+        document: the same as JSON, or None when the request says nothing.
+        budget: what the request may still do.
+    """
+    check = check_quality(schemas, name, payload, budget)
+    schema = schemas.get(name)
+    return AlertFacts(
+        title=name if schema is None else schema.title,
+        severity=severity,
+        declared_severity=declared_severity(None if schema is None else schema.severity),
+        payload=document,
+        problem=check.problem,
+        summary=check.summary,
+    )

@@ -1,0 +1,59 @@
+"""What raising and clearing alerts changes, over real rows."""
+
+from typing import Any
+
+from rows import alert, deployed, instance, principal, request
+
+from prefactor_server.commands.alert import ClearAlert, RaiseAlert
+from prefactor_server.commands.base import Done, Refused, Stale, decide_command
+from prefactor_server.domain.errors import NotPermitted
+from prefactor_server.domain.runs.alert import Alert, AlertFacts
+from prefactor_server.storage.base import Needs, Snapshot
+
+FACTS = AlertFacts("Slow", None, "info", b'{"a":1}', None, None)
+
+
+def _raise(**given: Any) -> RaiseAlert:
+    fields = {"id": "alert-2", "agent_instance_id": "run-1", "name": "slow", "facts": FACTS}
+    more = {"schema_version_id": "schema-1", "is_full": False, **given}
+    return RaiseAlert(request=request(), principal=principal(), **{**fields, **more})  # type: ignore[arg-type]
+
+
+def test_they_need_the_run_and_its_raised_alert() -> None:
+    """Both look at the run and at its alert of that name, and at nothing else."""
+    for command in (_raise(), ClearAlert(request(), principal(), "run-1", "slow")):
+        needs = Needs()
+        command.needs(needs)
+
+        assert needs == Needs(instances={"run-1"}, alerts={("run-1", "slow")})
+
+
+def test_facts_by_another_schema_are_not_stored() -> None:
+    """A run whose schema version is another one than was looked at is prepared again."""
+    snapshot = Snapshot([instance()])
+
+    assert isinstance(decide_command(_raise(schema_version_id="schema-2"), snapshot), Stale)
+    assert snapshot.new(Alert) == ()
+
+
+def test_what_the_server_raised_is_not_for_deployments_to_clear() -> None:
+    """A deployment token is refused; an account token clears it and the server lets it be."""
+    own = alert(raised_by="server")
+    refused = decide_command(
+        ClearAlert(request(), deployed("agent-1"), "run-1", "slow"), Snapshot([instance(), own])
+    )
+    snapshot = Snapshot([instance(), own])
+    done = decide_command(ClearAlert(request(), principal(), "run-1", "slow"), snapshot)
+
+    assert isinstance(refused, Refused)
+    assert isinstance(refused.refusal, NotPermitted)
+    assert isinstance(done, Done)
+    (cleared,) = snapshot.changed(Alert)
+    assert (cleared.status, cleared.dismissed, cleared.version) == ("cleared", True, 2)
+
+
+def test_an_alert_is_never_cleared_before_it_was_raised() -> None:
+    """With a clock that was set back, an alert is cleared at the time at which it was raised."""
+    raised = alert(raised_at=5_000)
+
+    assert raised.clear(4_000, dismissed=False).cleared_at == 5_000
