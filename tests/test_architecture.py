@@ -238,6 +238,11 @@ IMPORTS = [
         "the database",
     ),
     ImportRule(
+        where="prefactor_server.seed",
+        ours=("prefactor_server.seed", "prefactor_server.domain"),
+        because="example data comes in through the public API, as everyone's does",
+    ),
+    ImportRule(
         where="prefactor_server.payloads",
         ours=("prefactor_server.payloads", "prefactor_server.domain"),
         because="a codec turns bytes into bytes; who keeps them is not its business",
@@ -255,6 +260,7 @@ IMPORTS = [
             "prefactor_server.cli.main",
             "prefactor_server.cli.flags",
             "prefactor_server.cli.maintenance",
+            "prefactor_server.cli.seed",
             "prefactor_server.databases",
             "prefactor_server.settings",
         ),

@@ -1,0 +1,136 @@
+"""A small client of the API, for one connection: JSON in, JSON out, patient with a busy server."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Final, cast
+from urllib.parse import quote, urlencode, urlsplit
+
+from prefactor_server.domain.errors import Refusal, SettingError, Unavailable
+from prefactor_server.seed.span_types import Json
+
+_TIMEOUT: Final = 120.0
+_ATTEMPTS: Final = 8
+_LONGEST_WAIT: Final = 30.0
+_BUSY: Final = frozenset({429, 502, 503, 504})
+
+
+class ApiAddress:
+    """Where the API is, and the token that opens it.
+
+    Raises:
+        SettingError: the address is not an http or https URL without a query, or the token cannot
+            stand in a header.
+    """
+
+    def __init__(self, url: str, token: str) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise SettingError(f"--url must be like http://127.0.0.1:8585, got {url!r}")
+        if parts.query or parts.fragment or parts.username is not None:
+            raise SettingError("--url must have no query, fragment or user name")
+        if not token or not token.isascii() or not token.isprintable():
+            raise SettingError(
+                "A token is needed, in PREFACTOR_API_TOKEN: make one with prefactor-server token "
+                "create"
+            )
+        try:
+            self.port = parts.port
+        except ValueError as error:
+            raise SettingError(f"--url: {error}") from error
+        self.host = parts.hostname
+        self.secure = parts.scheme == "https"
+        self.prefix = parts.path.rstrip("/")
+        self.token = token
+
+    def connect(self) -> http.client.HTTPConnection:
+        """Return a connection, not opened yet."""
+        kind = http.client.HTTPSConnection if self.secure else http.client.HTTPConnection
+        return kind(self.host, self.port, timeout=_TIMEOUT)
+
+
+class ApiClient:
+    """One connection to the API. Requests must be safe to repeat: reads, or writes with a key."""
+
+    def __init__(self, address: ApiAddress, *, sleep: Callable[[float], None] = time.sleep) -> None:
+        self._address = address
+        self._sleep = sleep
+        self._connection = address.connect()
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+    def get(self, path: str, **query: str) -> Mapping[str, Any] | None:
+        """Read something; None if it does not exist.
+
+        Raises:
+            Refusal: the server refused, or cannot be reached.
+        """
+        target = f"{path}?{urlencode(query)}" if query else path
+        return self._request("GET", target, None, missing_is_none=True)
+
+    def post(self, path: str, document: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Write something.
+
+        Raises:
+            Refusal: the server refused, or cannot be reached.
+        """
+        body = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+        answer = self._request("POST", path, body, missing_is_none=False)
+        if answer is None:
+            raise TypeError(path)
+        return answer
+
+    def _request(
+        self, method: str, path: str, body: bytes | None, *, missing_is_none: bool
+    ) -> Mapping[str, Any] | None:
+        problem = ""
+        for attempt in range(_ATTEMPTS):
+            if attempt:
+                self._sleep(min(_LONGEST_WAIT, 0.25 * 2**attempt))
+            try:
+                status, answer = self._exchange(method, path, body)
+            except (OSError, http.client.HTTPException) as error:
+                self._connection.close()
+                problem = str(error) or type(error).__name__
+                continue
+            if status in _BUSY:
+                problem = f"{status} {answer.get('message', '')}"
+                continue
+            if status == http.client.NOT_FOUND and missing_is_none:
+                return None
+            if status != http.client.OK:
+                raise Refusal(f"{method} {path}: {status} {_explained(answer)}")
+            return answer
+        raise Unavailable(f"{method} {path}: gave up after {_ATTEMPTS} attempts: {problem}")
+
+    def _exchange(
+        self, method: str, path: str, body: bytes | None
+    ) -> tuple[int, Mapping[str, Any]]:
+        headers = {"Authorization": f"Bearer {self._address.token}"}
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+        self._connection.request(method, self._address.prefix + path, body, headers)
+        response = self._connection.getresponse()
+        content = response.read()
+        try:
+            answer = json.loads(content)
+        except ValueError:
+            answer = {"message": "the answer is not JSON: is this the address of the API?"}
+        return response.status, cast("Json", answer) if isinstance(answer, dict) else {}
+
+
+def path_of(kind: str, identifier: str) -> str:
+    """Return the path of one resource."""
+    return f"/api/v1/{kind}/{quote(identifier, safe='')}"
+
+
+def _explained(answer: Mapping[str, Any]) -> str:
+    """Return what an error body says, with its fields."""
+    message = str(answer.get("message", "without a message"))
+    errors = answer.get("errors")
+    return f"{message} {json.dumps(errors)}" if errors else message

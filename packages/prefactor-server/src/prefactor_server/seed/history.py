@@ -1,0 +1,190 @@
+"""Which runs there are, when they take place, and what is sent for each.
+
+Everything follows from the seed, the number of runs and the moment at which the history ends.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
+from random import Random
+from typing import Final, NamedTuple
+
+from prefactor_server.domain.times import format_time
+from prefactor_server.seed.agents import AGENTS, ENVIRONMENT, Agent, Version, declaration
+from prefactor_server.seed.recording import SECOND, ReachedPresent, Recording, SpanFailed
+from prefactor_server.seed.scenarios import SCENARIOS
+from prefactor_server.seed.span_types import Json
+from prefactor_server.seed.words import REASONS
+
+DAYS: Final = 14
+_DAY_US: Final = 24 * 3600 * SECOND
+_HOUR_US: Final = 3600 * SECOND
+_WORKDAY: Final = (1, 1, 1, 1, 1, 2, 4, 8, 14, 16, 16, 14, 12, 14, 16, 15, 12, 9, 6, 5, 4, 3, 2, 1)
+_WEEKEND_SHARE: Final = 0.3
+_UNFINISHED_SHARE: Final = 0.01
+_TERMINATIONS: Final = (
+    "Repeats the same tool call",
+    "Budget exceeded",
+    "Stopped by the on-call engineer",
+)
+
+
+class Ending(NamedTuple):
+    """How a run is to end; ``status`` may be one that is no end."""
+
+    status: str
+    reason: str = ""
+
+
+class PlannedRun(NamedTuple):
+    """A run, the items of the bulk requests that record it, and what shows that all were sent."""
+
+    id: str
+    status: str
+    items: Sequence[Json]
+    spans: int
+
+
+class History(NamedTuple):
+    """A set of runs, named by its seed and its size. ``until`` is when it ends."""
+
+    seed: int
+    runs: int
+    until: int
+
+    @property
+    def start(self) -> int:
+        """When it begins."""
+        return self.until - DAYS * _DAY_US
+
+    def run_id(self, number: int) -> str:
+        """Return the id of a run. Ids sort as the runs began."""
+        return f"seed-{self.seed}-{self.runs}-{number:06}"
+
+    def planned(self) -> Iterator[PlannedRun]:
+        """Make up the runs, one after the other."""
+        clock = _BusyHours(self.start)
+        unfinished = max(4, int(self.runs * _UNFINISHED_SHARE)) if self.runs >= 10 else 0
+        for number in range(self.runs):
+            random = Random(f"{self.seed}/{self.runs}/{number}")
+            left = self.runs - unfinished - number
+            if left > 0:
+                moment = number + random.random() if number else 0
+                start = clock.at(moment / self.runs)
+                yield self._run(number, random, start, None)
+            else:
+                start = self.until - int(random.uniform(1, 50) * 60 * SECOND)
+                yield self._run(number, random, start, _unfinished(-left, random))
+
+    def _run(self, number: int, random: Random, start: int, ending: Ending | None) -> PlannedRun:
+        agent = random.choices(AGENTS, [one.weight for one in AGENTS])[0]
+        version = agent.version_at((start - self.start) / (self.until - self.start))
+        run_id = self.run_id(number)
+        register = declaration(agent, version) | {
+            "_type": "agent_instances/register",
+            "id": run_id,
+            "external_identifier": f"{agent.key}-{self.seed}-{self.runs}-{number}",
+            "purpose": random.choices(("live", "eval", "smoke_test"), (90, 7, 3))[0],
+        }
+        if number % 10 == 9:
+            register["environment_id"] = ENVIRONMENT["id"]
+        if ending is not None and ending.status == "pending":
+            return _planned(run_id, "pending", [register], 0)
+        present = self.until
+        if ending is not None:
+            present = min(present, start + int(random.uniform(0.4, 3) * SECOND))
+        recording = Recording(run_id, agent.key, random, start, present)
+        status = _record(recording, agent, version, ending)
+        started = {"_type": "agent_instances/start", "agent_instance_id": run_id}
+        items = [register, started | {"timestamp": format_time(start)}]
+        items += [{"_type": "agent_spans/create"} | fields for fields in recording.take()]
+        items += _evaluations(run_id, random) if ending is None else ()
+        items += _end(run_id, status, recording.now, ending)
+        return _planned(run_id, status, items, recording.count)
+
+
+def _record(recording: Recording, agent: Agent, version: Version, ending: Ending | None) -> str:
+    """Record what the agent does; the status with which the run is to end."""
+    failing = 0.0 if ending is not None else agent.failing
+    try:
+        SCENARIOS[agent.key](recording, version.model, failing)
+    except SpanFailed:
+        return "failed"
+    except ReachedPresent:
+        return "active" if ending is None else ending.status
+    if ending is not None:
+        return ending.status
+    return "cancelled" if recording.random.random() < 0.015 else "complete"
+
+
+def _end(run_id: str, status: str, at: int, ending: Ending | None) -> Sequence[Json]:
+    named = {"agent_instance_id": run_id}
+    if status == "active":
+        return ()
+    if ending is not None and ending.status == "terminated":
+        return [{"_type": "agent_instances/terminate", **named, "reason": ending.reason}]
+    finish = {"_type": "agent_instances/finish", **named, "status": status}
+    return [finish | {"timestamp": format_time(at)}]
+
+
+def _unfinished(number: int, random: Random) -> Ending:
+    """How the last runs stand now: the first few wait, some go on, most were terminated."""
+    if number < 1:
+        return Ending("pending")
+    if number % 4 == 1:
+        return Ending("active")
+    return Ending("terminated", random.choice(_TERMINATIONS))
+
+
+def _evaluations(run_id: str, random: Random) -> Sequence[Json]:
+    if random.random() > 0.6:
+        return ()
+    score = random.choices((1, 2, 3, 4, 5), (2, 4, 12, 40, 42))[0]
+    passed = random.random() > 0.04
+    entries: list[tuple[str, Json]] = [
+        ("helpfulness", {"score": score, "reason": random.choice(REASONS)})
+    ]
+    entries += [("policy", {"passed": passed} | ({} if passed else {"rule": "no-legal-advice"}))]
+    named = {"_type": "agent_instances/record_quality", "agent_instance_id": run_id}
+    return [named | {"name": name, "payload": payload} for name, payload in entries]
+
+
+def _planned(run_id: str, status: str, items: Sequence[Json], spans: int) -> PlannedRun:
+    return PlannedRun(run_id, status, keyed(items), spans)
+
+
+def keyed(items: Sequence[Json]) -> Sequence[Json]:
+    """Give each item the idempotency key that makes sending it again harmless."""
+    return [{**item, "idempotency_key": _key(item)} for item in items]
+
+
+def _key(item: Json) -> str:
+    named = item.get("id") or item.get("agent_span_id") or item.get("agent_instance_id")
+    return (
+        f"{item['_type'].replace('/', '.')}:{named}{':' + item['name'] if 'name' in item else ''}"
+    )
+
+
+class _BusyHours:
+    """Turns a share of all runs into a moment: more in the day than at night or at weekends."""
+
+    def __init__(self, start: int) -> None:
+        self._start = start
+        hours = [_busy(start + hour * _HOUR_US) for hour in range(DAYS * 24)]
+        self._sums = [0.0, *accumulate(hours)]
+
+    def at(self, share: float) -> int:
+        """Return the moment by which a share of all runs, from 0 to below 1, has begun."""
+        target = share * self._sums[-1]
+        hour = bisect_right(self._sums, target) - 1
+        within = (target - self._sums[hour]) / (self._sums[hour + 1] - self._sums[hour])
+        return self._start + int((hour + within) * _HOUR_US)
+
+
+def _busy(at: int) -> float:
+    day, hour = at // _DAY_US, at // _HOUR_US % 24
+    # The first of January 1970 was a Thursday.
+    weekend = (day + 3) % 7 >= 5
+    return _WORKDAY[hour] * (_WEEKEND_SHARE if weekend else 1)

@@ -1,0 +1,75 @@
+"""One run of very many spans, made up while it is sent: it is never in memory as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from random import Random
+from typing import Final
+
+from prefactor_server.domain.times import format_time
+from prefactor_server.seed import steps
+from prefactor_server.seed.agents import AGENTS, declaration
+from prefactor_server.seed.history import keyed
+from prefactor_server.seed.recording import SECOND, Recording
+from prefactor_server.seed.scenarios import searcher
+from prefactor_server.seed.span_types import Json
+
+_PIECE: Final = 900
+_MAX_DEPTH: Final = 40
+# What a span adds to the length of the run on average is less, so that the run is over.
+_PACE: Final = 3 * SECOND
+
+
+class LargeRun:
+    """A run of exactly so many spans. Its pieces may be sent in any order, once it has begun."""
+
+    def __init__(self, seed: int, until: int, spans: int) -> None:
+        self.id = f"seed-{seed}-large-{spans}"
+        self._spans = spans
+        self._agent = AGENTS[1]
+        self._version = self._agent.versions[-1]
+        self._start = until - spans * _PACE
+        random = Random(f"{seed}/large/{spans}")
+        self._recording = Recording(self.id, self._agent.key, random, self._start, until)
+        task = f"A study in {spans} steps"
+        self._root = self._recording.open("agent", {"name": self._agent.name, "task": task})
+
+    def beginning(self) -> Sequence[Json]:
+        """Return the items that have to come first: the run and its root."""
+        register = declaration(self._agent, self._version)
+        register |= {"_type": "agent_instances/register", "id": self.id}
+        started = {"_type": "agent_instances/start", "agent_instance_id": self.id}
+        return keyed([register, started | {"timestamp": format_time(self._start)}, *self._taken(1)])
+
+    def pieces(self) -> Iterator[Sequence[Json]]:
+        """Make up the spans below the root, a request at a time."""
+        left = self._spans - 1
+        while left:
+            items: list[Json] = []
+            while len(items) < min(_PIECE, left):
+                _section(self._recording, self._version.model, 1)
+                items += self._taken(left - len(items))
+            left -= len(items)
+            yield keyed(items)
+
+    def end(self) -> Sequence[Json]:
+        """Return the items that have to come last, once all pieces were made up."""
+        end = format_time(self._recording.now)
+        finish = {"_type": "agent_spans/finish", "agent_span_id": self._root.fields["id"]}
+        ended = {"_type": "agent_instances/finish", "agent_instance_id": self.id}
+        return keyed([finish | {"timestamp": end}, ended | {"timestamp": end}])
+
+    def _taken(self, limit: int) -> list[Json]:
+        spans = self._recording.take()[:limit]
+        return [{"_type": "agent_spans/create"} | fields for fields in spans]
+
+
+def _section(recording: Recording, model: str, depth: int) -> None:
+    """Record a part of the study, some of it nested deeply."""
+    if depth < _MAX_DEPTH and recording.random.random() < 0.8 - depth / 60:
+        with steps.agent(recording, f"Step {depth}", f"Look closer, level {depth}"):
+            question = f"What is missing at level {depth}?"
+            steps.llm(recording, model, question, "Two sources.", context=900)
+            _section(recording, model, depth + 1)
+        return
+    searcher(recording, model, f"Question {recording.count}", 0.0)

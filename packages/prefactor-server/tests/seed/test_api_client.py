@@ -1,0 +1,123 @@
+"""The seed's client of the API, against a server that answers as it is told."""
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from prefactor_server.domain.errors import Refusal, SettingError, Unavailable
+from prefactor_server.seed.api_client import ApiAddress, ApiClient
+
+ANSWERS: list[tuple[int, bytes]] = []
+ASKED: list[tuple[str, str, bytes]] = []
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Answers with the next of what it was told, and keeps what it was asked."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        ASKED.append((self.command, self.path, body))
+        status, answer = ANSWERS.pop(0)
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+    do_POST = do_GET  # noqa: N815 - the name that http.server looks for
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def waits() -> list[float]:
+    """How long the client waited between attempts."""
+    return []
+
+
+@pytest.fixture
+def client(waits: list[float]) -> Iterator[ApiClient]:
+    """A client of a server whose API is under a prefix."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    ANSWERS.clear()
+    ASKED.clear()
+    made = ApiClient(
+        ApiAddress(f"http://127.0.0.1:{server.server_port}/prefix/", "secret"), sleep=waits.append
+    )
+    yield made
+    made.close()
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def test_a_busy_server_is_asked_again(client: ApiClient, waits: list[float]) -> None:
+    """429 and 503 are waited out, longer each time; the request is sent unchanged."""
+    ANSWERS.extend([(429, b"{}"), (503, b"{}"), (200, b'{"outputs": {}}')])
+
+    assert client.post("/api/v1/bulk", {"items": []}) == {"outputs": {}}
+    assert ASKED == [("POST", "/prefix/api/v1/bulk", b'{"items":[]}')] * 3
+    assert waits == sorted(waits)
+    assert len(waits) == 2
+
+
+def test_a_server_that_stays_busy_is_given_up(client: ApiClient) -> None:
+    """After some attempts the error says what the server said last."""
+    ANSWERS.extend([(503, b'{"message": "disk full"}')] * 8)
+
+    with pytest.raises(Unavailable, match="disk full"):
+        client.get("/api/v1/ping")
+
+
+def test_what_is_missing_is_none(client: ApiClient) -> None:
+    """A read of what does not exist answers None."""
+    ANSWERS.append((404, b"{}"))
+
+    assert client.get("/api/v1/agent/x") is None
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        ({"message": "wrong", "errors": {"name": {"code": "required_value"}}}, "required_value"),
+        ({"message": "no token came"}, "no token came"),
+    ],
+)
+def test_a_refusal_is_told(client: ApiClient, answer: object, words: str) -> None:
+    """The error names the request, the status, and what the server said."""
+    ANSWERS.append((422, json.dumps(answer).encode()))
+
+    with pytest.raises(Refusal, match=f"POST /api/v1/agent: 422.*{words}"):
+        client.post("/api/v1/agent", {})
+
+
+def test_another_kind_of_server_is_recognised(client: ApiClient) -> None:
+    """An answer that is not JSON asks whether the address is right."""
+    ANSWERS.append((403, b"<html>"))
+
+    with pytest.raises(Refusal, match="is this the address of the API"):
+        client.get("/api/v1/ping")
+
+
+@pytest.mark.parametrize(
+    ("url", "token", "words"),
+    [
+        ("localhost:8585", "secret", "must be like"),
+        ("http://a/?b=c", "secret", "no query"),
+        ("http://u:p@a/", "secret", "user name"),
+        ("http://a:99999/", "secret", "--url"),
+        ("http://a/", "", "PREFACTOR_API_TOKEN"),
+        ("http://a/", "line\nbreak", "PREFACTOR_API_TOKEN"),
+    ],
+)
+def test_addresses_are_checked(url: str, token: str, words: str) -> None:
+    """An address or a token that cannot work is refused before anything is sent."""
+    with pytest.raises(SettingError, match=words):
+        ApiAddress(url, token)
