@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
+from urllib.parse import parse_qsl
 from uuid import UUID
 
 import pytest
@@ -216,6 +217,44 @@ async def test_agent_context(client: PrefactorHttpClient, server: ScriptedServer
     server.script(Reply(200, {"status": "success"}))
     with pytest.raises(PrefactorResponseContractError):
         await client.agent_instances.agent_context("i")
+
+
+async def test_runs_are_found_by_every_filter(
+    client: PrefactorHttpClient, server: ScriptedServer
+) -> None:
+    """Filters are sent as the API spells them, whatever a caller writes them as."""
+    server.script(Reply(200, {"summaries": [], "pagination": None, "sorting": None}))
+    await client.agent_instances.list(
+        agent_ids=["a", "b"], min_duration=0.0000015, max_duration=90, has_failed_spans=False
+    )
+    query = dict(parse_qsl(server.requests[0].target.partition("?")[2]))
+    assert query == {
+        "agent_ids": "a,b",
+        "min_duration": "0.000002",
+        "max_duration": "90",
+        "has_failed_spans": "false",
+    }
+
+
+async def test_the_facets_of_runs(client: PrefactorHttpClient, server: ScriptedServer) -> None:
+    """Facets come by the name of their filter, also those that this version does not know."""
+    facets = {
+        "type": "agent_instance_facets",
+        "item_count": 3,
+        "complete": False,
+        "facets": {
+            "status": {"values": [{"value": "failed", "count": 3}], "more": 2},
+            "new": {"values": []},
+        },
+    }
+    server.script(Reply(200, {"status": "success", "details": facets}))
+    found = await client.agent_instances.facets(agent_ids=("a",), started_after="2026-01-01")
+    target = server.requests[0].target
+    assert target.startswith(f"{PATH}/facets?")
+    assert "agent_ids=a" in target
+    assert (found.item_count, found.complete) == (3, False)
+    assert (found.facets["status"].values[0].count, found.facets["status"].more) == (3, 2)
+    assert found.facets["new"].values == []
 
 
 async def test_the_skeleton_of_a_run(client: PrefactorHttpClient, server: ScriptedServer) -> None:

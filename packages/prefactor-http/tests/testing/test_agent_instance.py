@@ -150,6 +150,7 @@ async def test_a_list_is_paged_and_filtered(server: ScriptedServer, api: Api) ->
     assert [row["id"] for row in body["summaries"]] == ids[2:4]
     assert body["pagination"] == {
         "item_count": 5,
+        "item_count_is_exact": True,
         "item_start": 3,
         "item_end": 4,
         "page_count": 3,

@@ -55,6 +55,7 @@ async def test_the_numbers_of_a_page(
         **dict(zip(names, expected, strict=True)),
         "page_offset": offset,
         "page_size": 2,
+        "item_count_is_exact": True,
     }
     assert len(answer.summaries) == max(0, min(2, rows - offset))
 

@@ -164,11 +164,11 @@ LISTS = {
 @pytest.mark.parametrize("listing", LISTS.values(), ids=LISTS)
 async def test_lists_are_read_by_index(listing: Listing, filled: PostgresStorage) -> None:
     """The rows of a page of spans come out of an index."""
-    clause = listing_sql.page(ACCOUNT, listing, tables.AGENT_SPAN.columns)
+    clause = listing_sql.page(ACCOUNT, listing, tables.AGENT_SPAN.columns, "agent_span")
     sql = f"SELECT * FROM agent_span {clause.sql}"  # noqa: S608 - ours
 
     async with filled._reading.connection() as connection:
-        plan = await explained(connection, read._numbered(sql), *clause.parameters)
+        plan = await explained(connection, read.numbered(sql), *clause.parameters)
 
     assert SCANNED.findall(plan) == []
 

@@ -89,9 +89,9 @@ async def test_profiles_are_found_by_index(
     )
     await database.rows("ANALYZE")
     clause = read.listing_sql.page(
-        ACCOUNT, listing._replace(page_size=5), tables.RISK_PROFILE.columns
+        ACCOUNT, listing._replace(page_size=5), tables.RISK_PROFILE.columns, "risk_profile"
     )
-    page = read._numbered(f"SELECT * FROM risk_profile {clause.sql}")  # noqa: S608 - ours
+    page = read.numbered(f"SELECT * FROM risk_profile {clause.sql}")  # noqa: S608 - ours
     named = query_for({ACCOUNT: Needs(rows={(RiskProfile, "p1"), (RiskProfile, "p2")})})
 
     async with storage._reading.connection() as connection:

@@ -153,7 +153,7 @@ def test_only_columns_get_into_the_text(column: str) -> None:
     """A filter or an order by something that is no column of the row never becomes SQL."""
     for listing in (Listing(sort=Sort(column)), Listing(filters=(Filter(column, "=", 1),))):
         with pytest.raises(ValueError, match="no column"):
-            listing_sql.page(ACCOUNT, listing, AgentSpan._fields)
+            listing_sql.page(ACCOUNT, listing, AgentSpan._fields, "agent_span")
 
 
 async def test_a_page_is_one_state(database: Database) -> None:

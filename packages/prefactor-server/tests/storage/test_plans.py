@@ -36,16 +36,20 @@ from prefactor_server.domain.risk.risk_profile import RiskProfile
 from prefactor_server.domain.runs.agent_instance import AgentInstance
 from prefactor_server.domain.runs.agent_span import AgentSpan
 from prefactor_server.domain.runs.alert import Alert
+from prefactor_server.storage import listing as listing_sql
 from prefactor_server.storage.base import Needs, Registration
+from prefactor_server.storage.find import run_groups_sql
 from prefactor_server.storage.sqlite import read, risk
 from prefactor_server.storage.sqlite.connection import open_reader
 from prefactor_server.storage.sqlite.load import load
+from prefactor_server.storage.sqlite.tables import AGENT_INSTANCE
 
 # Steps of a plan that go through rows one by one, and are meant to.
 HARMLESS = re.compile(
     r"SCAN (json_each VIRTUAL TABLE|CONSTANT ROW"
     r"|(change|added)\Z"  # the rows that the statement itself brings
     r"|account\Z"  # one row a tenant, for the operator's command line
+    r"|(counted|examined|of_one)\Z"  # what a limited statement inside the statement gives
     r"|sqlite_schema\Z)"
 )
 
@@ -173,7 +177,7 @@ def test_every_list_of_plain_rows_uses_an_index(path: Path, kind: Any) -> None:
     if kind not in (Environment, ApiToken):
         of_agent = Listing(filters=(Filter("agent_id", "=", "a"),))
         found = steps(path, read.rows, kind, ACCOUNT, of_agent)
-        assert "_of_agent (account_id=? AND agent_id=?" in found[0]
+        assert "_of_agent (account_id=? AND agent_id=?" in " ".join(found)
 
 
 @pytest.mark.parametrize("noun", LISTED)
@@ -220,6 +224,13 @@ OF_RUN = Filter("agent_instance_id", "=", "r")
         ("alerts", (OF_RUN, Filter("status", "=", "raised")), "alert_of_instance"),
         ("alerts", (Filter("agent_id", "=", "a"),), "alert_of_agent"),
         ("agents", (Filter("external_identifier", "=", "x"),), "agent_external_identifier"),
+        ("instances", (*OWN, Filter("duration", ">=", 1)), "agent_instance_of_agent"),
+        ("instances", (*OWN, Filter("status", "=", "x")), "agent_instance_of_agent"),
+        ("instances", (Filter("environment_id", "=", "e"),), "agent_instance_environment"),
+        ("instances", (Filter("agent_version_id", "=", "v"),), "agent_instance_version"),
+        ("instances", (Filter("status", "=", "failed"),), "agent_instance_status"),
+        ("instances", (Filter("purpose", "=", "eval"),), "agent_instance_purpose"),
+        ("instances", (Filter("has_failed_spans", "=", True),), "agent_instance_failed_spans"),
     ],
 )
 def test_a_list_takes_the_narrowest_index(
@@ -228,10 +239,71 @@ def test_a_list_takes_the_narrowest_index(
     """A run's spans are found by their run for every caller, and an agent's by the agent."""
     found = steps(path, LISTED[noun][0], ACCOUNT, Listing(filters=filters))
 
-    assert f"USING INDEX {index} (account_id=?" in found[0]
+    assert f"USING INDEX {index} (account_id=?" in " ".join(found)
     # One name has a run or two: those may be sorted.
     by_name = "external" in index or "name" in index
     assert by_name or not any("TEMP B-TREE" in step for step in found)
+
+
+FEW_MATCH = Filter("duration", ">=", 1)
+
+
+def test_a_duration_is_found_by_its_index_only_while_few_runs_have_it(path: Path) -> None:
+    """Runs of a duration that many have are looked for in the order of the list instead."""
+    columns = AgentInstance._fields
+    listing = Listing((FEW_MATCH,), Sort("id", descending=True))
+    plans = []
+    with closing(open_reader(path)) as connection:
+        for in_order in (False, True):
+            clause = listing_sql.page(
+                ACCOUNT, listing, columns, "agent_instance", in_order=in_order
+            )
+            explained = connection.execute(
+                f"EXPLAIN QUERY PLAN {AGENT_INSTANCE.select} {clause.sql}", clause.parameters
+            )
+            plans.append(" ".join(step[3] for step in explained))
+
+    few, many = plans
+    assert "agent_instance_duration" in few
+    assert "agent_instance_duration" not in many
+    assert "TEMP B-TREE" not in many
+
+
+def test_runs_of_several_agents_are_not_sorted(path: Path) -> None:
+    """The newest runs of each agent are taken from an index, and only those are put in order."""
+    listing = Listing((Filter("agent_id", "in", ("a", "b")),), Sort("id", descending=True))
+
+    found = steps(path, read.instances, ACCOUNT, listing)
+
+    assert slow(found) == []
+    assert len([step for step in found if "agent_instance_of_agent (account_id=? AND" in step]) >= 2
+
+
+WITHIN = (Filter("agent_id", "=", "a"), Filter("environment_id", "=", "e"))
+
+
+@pytest.mark.parametrize(
+    ("within", "filters", "index"),
+    [
+        ((), (), "sqlite_autoindex_agent_instance_1"),
+        ((), (Filter("started_at", ">=", 1),), "agent_instance_started"),
+        (WITHIN, (Filter("started_at", ">=", 1),), "agent_instance_of_agent"),
+        ((), (FEW_MATCH,), "sqlite_autoindex_agent_instance_1"),
+        ((), (Filter("external_identifier", "=", "x"),), "agent_instance_name"),
+    ],
+)
+def test_facets_look_at_the_newest_runs_of_an_index(
+    path: Path, within: tuple[Filter, ...], filters: tuple[Filter, ...], index: str
+) -> None:
+    """Runs are counted from the end of one index, and never sorted to find the newest."""
+    asked = run_groups_sql(ACCOUNT, within, filters, 10)
+    with closing(open_reader(path)) as connection:
+        explained = connection.execute(f"EXPLAIN QUERY PLAN {asked.sql}", asked.parameters)
+        found = [step[3] for step in explained]
+
+    assert slow(found) == []
+    assert any(index in step for step in found)
+    assert not any("ORDER BY" in step for step in found)
 
 
 def test_every_load_uses_an_index(path: Path) -> None:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from prefactor_http._transport.encoding import path_segment
 from prefactor_http.endpoints._arguments import as_dict, as_time, checked, exactly_one
-from prefactor_http.endpoints._base import Endpoint, present, to_details
+from prefactor_http.endpoints._base import present, to_details
+from prefactor_http.endpoints._finding import PATH, Finding
 from prefactor_http.exceptions import PrefactorResponseContractError
 from prefactor_http.models.agent_instance import (
     AgentInstance,
@@ -22,19 +23,14 @@ from prefactor_http.models.agent_instance import (
 )
 from prefactor_http.models.agent_instance_skeleton import AgentInstanceSkeleton
 from prefactor_http.models.types import FinishStatus, InstancePurpose
-from prefactor_http.pages import Page, page_params
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from pydantic import BaseModel
 
     from prefactor_http._options import RequestOptions
 
-PATH = "/api/v1/agent_instance"
 
-
-class AgentInstanceClient(Endpoint):
+class AgentInstanceClient(Finding):
     """`client.agent_instances`."""
 
     async def register(  # noqa: PLR0917 - the order of the first six is what callers rely on
@@ -191,75 +187,6 @@ class AgentInstanceClient(Endpoint):
         reply = await self._read(f"{PATH}/show", params, options)
         return to_details(reply, AgentInstance, "agent_instances.show")
 
-    async def list(
-        self,
-        *,
-        agent_id: str | None = None,
-        agent_version_id: str | None = None,
-        environment_id: str | None = None,
-        status: str | None = None,
-        purpose: str | None = None,
-        external_identifier: str | None = None,
-        started_after: datetime | str | None = None,
-        started_before: datetime | str | None = None,
-        sorting: str | None = None,
-        offset: int | None = None,
-        page_size: int | None = None,
-        after: str | None = None,
-        options: RequestOptions | None = None,
-    ) -> Page[AgentInstance]:
-        """One page of runs. Some servers want `agent_id` and know few of the other filters.
-
-        Args:
-            agent_id: Only runs of this agent.
-            agent_version_id: Only runs of this version.
-            environment_id: Only runs in this environment.
-            status: Only runs in this state.
-            purpose: Only runs for this purpose.
-            external_identifier: Only the run with this identifier.
-            started_after: Only runs started at this time or after it.
-            started_before: Only runs started before this time, strictly.
-            sorting: Field to sort by, with a leading `-` for descending order.
-            offset: Rows to skip.
-            page_size: Rows per page, 1 to 100.
-            after: Cursor from `pagination.next_after` of the page before.
-            options: Limits and headers of this call only.
-        """
-        filters = {
-            "agent_id": agent_id,
-            "agent_version_id": agent_version_id,
-            "environment_id": environment_id,
-            "status": status,
-            "purpose": purpose,
-            "external_identifier": external_identifier,
-            "started_after": as_time("started_after", started_after),
-            "started_before": as_time("started_before", started_before),
-        }
-        paging = page_params(sorting=sorting, offset=offset, page_size=page_size, after=after)
-        return await self._page(PATH, filters | paging, AgentInstance, options)
-
-    def iterate(
-        self,
-        *,
-        sorting: str | None = None,
-        page_size: int | None = None,
-        options: RequestOptions | None = None,
-        **filters: Any,
-    ) -> AsyncIterator[AgentInstance]:
-        """All runs that `list` would show with these filters, page by page.
-
-        Takes the filters of `list` by name: `async for run in …iterate(agent_id="…")`.
-        """
-        moments = {name: as_time(name, filters[name]) for name in _MOMENTS if name in filters}
-        return self._walk(
-            PATH,
-            filters | moments,
-            AgentInstance,
-            sorting=sorting,
-            page_size=page_size,
-            options=options,
-        )
-
     async def terminate(
         self,
         agent_instance_id: str,
@@ -363,9 +290,6 @@ class AgentInstanceClient(Endpoint):
         """
         reply = await self._read(f"{_path(agent_instance_id)}/skeleton", None, options)
         return to_details(reply, AgentInstanceSkeleton, "agent_instances.skeleton")
-
-
-_MOMENTS = ("started_after", "started_before")
 
 
 def _path(agent_instance_id: str) -> str:

@@ -18,6 +18,7 @@ from prefactor_http.models.agent_instance import (
     AgentVersionForRegister,
     FinishInstanceRequest,
 )
+from prefactor_http.models.agent_instance_facets import AgentInstanceFacets, Facet, FacetValue
 from prefactor_http.models.agent_instance_skeleton import (
     AgentInstanceSkeleton,
     SkeletonColumns,
@@ -55,6 +56,7 @@ __all__ = [
     "AgentForUpdate",
     "AgentInstance",
     "AgentInstanceCounts",
+    "AgentInstanceFacets",
     "AgentInstanceRecordQuality",
     "AgentInstanceSkeleton",
     "AgentInstanceSpanCounts",
@@ -79,6 +81,8 @@ __all__ = [
     "DataCategories",
     "DataRisk",
     "Environment",
+    "Facet",
+    "FacetValue",
     "FinishInstanceRequest",
     "FinishStatus",
     "InstancePurpose",

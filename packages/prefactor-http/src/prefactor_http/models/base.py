@@ -146,6 +146,8 @@ class PaginationOutput(ReplyModel):
     """Where a page lies in its list. Offsets count from 0, item numbers and page numbers from 1."""
 
     item_count: int = 0
+    item_count_is_exact: bool = True
+    """Whether there are no more rows than `item_count`: servers may stop counting."""
     item_start: int = 0
     item_end: int = 0
     page_count: int = 0

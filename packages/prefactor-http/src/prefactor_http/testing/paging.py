@@ -34,6 +34,7 @@ def page(rows: Iterable[JsonObject], query: Mapping[str, str]) -> JsonObject:
 def _pagination(total: int, shown: int, offset: int, size: int) -> JsonObject:
     return {
         "item_count": total,
+        "item_count_is_exact": True,
         "item_start": offset + 1 if shown else 0,
         "item_end": offset + shown if shown else 0,
         "page_count": -(-total // size),

@@ -25,6 +25,7 @@ from prefactor_server.api.endpoints.people import (
 )
 from prefactor_server.api.endpoints.runs import (
     agent_instance,
+    agent_instance_facets,
     agent_instance_register,
     agent_instance_skeleton,
     agent_span,
@@ -48,6 +49,7 @@ ITEMS: Final[tuple[Read | Write | PureOperation, ...]] = (
     *agent_schema_version.OPERATIONS,
     *agent_instance_register.OPERATIONS,
     *agent_instance.OPERATIONS,
+    *agent_instance_facets.OPERATIONS,
     *quality.OPERATIONS,
     *agent_context.OPERATIONS,
     *agent_span.OPERATIONS,

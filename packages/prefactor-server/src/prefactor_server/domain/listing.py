@@ -17,18 +17,20 @@ T = TypeVar("T")
 
 DEFAULT_PAGE_SIZE: Final = 20
 MAX_PAGE_SIZE: Final = 100
+MAX_COUNTED: Final = 10_000
+"""How many rows of a list are counted: beyond it, a total costs more than the page."""
 _MAX_POSITION: Final = 2**53
 
 FilterValue: TypeAlias = str | int | bool | None
-FilterTest: TypeAlias = Literal["=", ">=", "<", "is null"]
+FilterTest: TypeAlias = Literal["=", ">=", "<=", "<", "in", "is null"]
 
 
 class Filter(NamedTuple):
-    """One condition on a column of the noun that is listed."""
+    """One condition on a column of the noun that is listed; only ``in`` has several values."""
 
     column: str
     test: FilterTest
-    value: FilterValue
+    value: FilterValue | tuple[str, ...]
 
 
 class Sort(NamedTuple):
@@ -61,17 +63,22 @@ class Listing(NamedTuple):
 
 
 class Page(NamedTuple, Generic[T]):
-    """One page of a list, and how many rows there are in all."""
+    """One page of a list, and how many rows there are in all.
+
+    ``total`` is exact up to ``MAX_COUNTED``; beyond, it is that number.
+    """
 
     rows: Sequence[T]
     total: int
     next: Cursor | None
+    total_is_exact: bool = True
 
 
 class Pagination(NamedTuple):
     """The numbers of a page as the wire has them: items count from one, offsets from zero."""
 
     item_count: int
+    item_count_is_exact: bool
     item_start: int
     item_end: int
     page_count: int
@@ -87,8 +94,11 @@ def paginate(listing: Listing, page: Page[T]) -> Pagination:
     """The numbers that go with a page."""
     offset = listing.offset if listing.after is None else listing.after.position
     size, total = listing.page_size, page.total
+    if not page.total_is_exact:
+        total = max(total, offset + len(page.rows) + (page.next is not None))
     return Pagination(
         item_count=total,
+        item_count_is_exact=page.total_is_exact,
         item_start=offset + 1 if page.rows else 0,
         item_end=offset + len(page.rows) if page.rows else 0,
         page_count=-(-total // size),

@@ -10,6 +10,7 @@ from prefactor_server.queries.admin_user_invite import AdminUserInviteQueries
 from prefactor_server.queries.agent import AgentQueries
 from prefactor_server.queries.agent_deployment import AgentDeploymentQueries
 from prefactor_server.queries.agent_instance import AgentInstanceQueries
+from prefactor_server.queries.agent_instance_facets import AgentInstanceFacetsQueries
 from prefactor_server.queries.agent_instance_skeleton import AgentInstanceSkeletonQueries
 from prefactor_server.queries.agent_schema_version import AgentSchemaVersionQueries
 from prefactor_server.queries.agent_span import AgentSpanQueries
@@ -30,6 +31,7 @@ class Reader:
     environments: EnvironmentQueries
     agents: AgentQueries
     agent_instances: AgentInstanceQueries
+    agent_instance_facets: AgentInstanceFacetsQueries
     agent_instance_skeletons: AgentInstanceSkeletonQueries
     agent_deployments: AgentDeploymentQueries
     agent_versions: AgentVersionQueries
@@ -51,6 +53,7 @@ class Reader:
             environments=EnvironmentQueries(storage),
             agents=AgentQueries(storage),
             agent_instances=AgentInstanceQueries(storage),
+            agent_instance_facets=AgentInstanceFacetsQueries(storage),
             agent_instance_skeletons=AgentInstanceSkeletonQueries(storage),
             agent_deployments=AgentDeploymentQueries(storage),
             agent_versions=AgentVersionQueries(storage),

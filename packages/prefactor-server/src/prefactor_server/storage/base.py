@@ -1,12 +1,10 @@
 """What a storage backend is: one way to write, and named reads.
 
 Every write of the server is one batch:
-
     load    the rows that the batch's commands name, one query per table
     decide  a pure function over those rows, handed in by the caller
     write   set-based statements for everything that changed
     commit
-
 A backend runs these four steps in one transaction, and again from the start when another writer
 got in between. It knows nothing of commands; the decision knows nothing of databases.
 """
@@ -30,6 +28,7 @@ from prefactor_server.domain.runs.agent_instance import AgentInstance
 from prefactor_server.domain.runs.agent_instance_skeleton import SpanOutline
 from prefactor_server.domain.runs.agent_span import AgentSpan, SpanPayload
 from prefactor_server.domain.runs.found_alert import WatchedRuns
+from prefactor_server.storage.find import RunFinder
 
 T = TypeVar("T")
 LookupKey: TypeAlias = tuple[str | bytes, ...]
@@ -244,8 +243,7 @@ class SpanUsage(NamedTuple):
     """How many spans of a type, with one model, a run has, and the tokens that they tell of.
 
     ``counted_spans`` tell of any tokens, ``split_spans`` of prompt or completion tokens. The sums
-    are inexact where they are beyond every bill. ``last_activity_at`` is when the last of them
-    started or finished.
+    may be inexact. ``last_activity_at`` is when the last of them started or finished.
     """
 
     agent_instance_id: str
@@ -277,6 +275,11 @@ class Storage(Protocol):
         Unavailable: the database cannot be reached, or cannot take writes now.
     """
 
+    @property
+    def finder(self) -> RunFinder:
+        """The bounded reads."""
+        ...
+
     async def transact(self, needs: Mapping[str, Needs], decide: Decide[T]) -> T:
         """Load the rows, call ``decide``, write its changes, commit, and return its value.
 
@@ -289,10 +292,7 @@ class Storage(Protocol):
     async def create_account(
         self, account: Account, environment: Environment, token: ApiToken, audit: AuditEntry
     ) -> bool:
-        """Create the first account with its default environment and a token.
-
-        Returns False, and changes nothing, when there is an account already.
-        """
+        """Create the first account, or return False because there is one already."""
         ...
 
     async def forget_keys(self, before: int, slice_size: int) -> int:

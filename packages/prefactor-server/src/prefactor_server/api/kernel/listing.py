@@ -6,7 +6,7 @@ validation and their documentation follow from that.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from prefactor_server.api.kernel.operation import Call, Parameter
@@ -64,7 +64,7 @@ class FilterParameter(NamedTuple):
 
     parameter: Parameter
     column: str
-    read: Callable[[str, str], FilterValue] = as_text
+    read: Callable[[str, str], FilterValue | tuple[str, ...]] = as_text
     test: FilterTest = "="
     or_null: bool = False
 
@@ -107,7 +107,7 @@ class ListQuery(NamedTuple):
             ValidationFailed: a parameter has an invalid value.
         """
         listing = Listing(
-            filters=(*self._filters(query), *more),
+            filters=(*read_filters(self.filters, query), *more),
             sort=_sort(query, self.sorts),
             offset=whole_number(query, "pagination[offset]", 0, 0, _MAX_OFFSET),
             page_size=whole_number(
@@ -121,18 +121,26 @@ class ListQuery(NamedTuple):
             raise BadRequest("Send pagination[offset] or pagination[after], not both")
         return listing._replace(after=_cursor(after, listing))
 
-    def _filters(self, query: Mapping[str, str]) -> list[Filter]:
-        found: list[Filter] = []
-        for one in self.filters:
-            name = one.parameter.name
-            text = query.get(name)
-            if text is None:
-                continue
-            if one.or_null and text == "null":
-                found.append(Filter(one.column, "is null", None))
-            else:
-                found.append(Filter(one.column, one.test, one.read(name, text)))
-        return found
+
+def read_filters(
+    parameters: Sequence[FilterParameter], query: Mapping[str, str]
+) -> Sequence[Filter]:
+    """Parse the filters of a query.
+
+    Raises:
+        ValidationFailed: one has an invalid value.
+    """
+    found: list[Filter] = []
+    for one in parameters:
+        name = one.parameter.name
+        text = query.get(name)
+        if text is None:
+            continue
+        if one.or_null and text == "null":
+            found.append(Filter(one.column, "is null", None))
+        else:
+            found.append(Filter(one.column, one.test, one.read(name, text)))
+    return found
 
 
 def _sort(query: Mapping[str, str], fields: tuple[str, ...]) -> Sort:

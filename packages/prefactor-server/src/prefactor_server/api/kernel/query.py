@@ -7,6 +7,7 @@ idempotency key that some clients always send. (The key is used by deletions.)
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, cast
 from urllib.parse import parse_qsl
@@ -14,10 +15,14 @@ from urllib.parse import parse_qsl
 from prefactor_server.api.kernel.operation import Parameter
 from prefactor_server.domain.api_token import Principal
 from prefactor_server.domain.errors import BadRequest, NotPermitted, invalid
+from prefactor_server.domain.ids import is_client_id
 from prefactor_server.domain.times import parse_time
 
 _IGNORED: Final = frozenset({"account_id", "idempotency_key"})
 _MAX_DIGITS: Final = 20
+_SECONDS: Final = re.compile(r"(\d{1,9})(?:\.(\d{1,6}))?", re.ASCII)
+MAX_IDS: Final = 50
+"""How many ids one parameter takes."""
 _FLAGS: Final = {"true": True, "1": True, "false": False, "0": False}
 
 
@@ -129,6 +134,39 @@ def time(name: str, text: str) -> int:
             name,
             "must be an ISO 8601 timestamp of the years 1 to 9999; in an address, + is written %2B",
         ) from error
+
+
+def seconds(name: str, text: str) -> int:
+    """Parse a duration in seconds; return microseconds.
+
+    Raises:
+        ValidationFailed: it is not a decimal number with at most six decimal places.
+    """
+    found = _SECONDS.fullmatch(text)
+    if found is None:
+        raise invalid(name, "must be a number of seconds from 0 to 999999999, such as 90 or 0.25")
+    return int(found[1]) * 1_000_000 + int((found[2] or "").ljust(6, "0"))
+
+
+def boolean(name: str, text: str) -> bool:
+    """Parse true or false.
+
+    Raises:
+        ValidationFailed: it is neither.
+    """
+    return flag({name: text}, name)
+
+
+def ids(name: str, text: str) -> tuple[str, ...]:
+    """Parse ids with commas between them; duplicates count once.
+
+    Raises:
+        ValidationFailed: one cannot be an id, or there are too many.
+    """
+    found = tuple(dict.fromkeys(text.split(",")))
+    if len(found) > MAX_IDS or not all(map(is_client_id, found)):
+        raise invalid(name, f"must be 1 to {MAX_IDS} ids with commas between them")
+    return found
 
 
 def one_of(*words: str) -> Callable[[str, str], str]:

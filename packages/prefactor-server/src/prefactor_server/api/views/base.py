@@ -34,10 +34,12 @@ class PaginationView(msgspec.Struct, frozen=True):
     """The numbers of a page: items count from one, offsets from zero.
 
     ``next_after`` is a cursor; as ``pagination[after]`` it continues the list where this page ends,
-    however many rows have come before it since.
+    however many rows have come before it since. A count that is not exact is at least what there
+    is: lists count up to ten thousand rows.
     """
 
     item_count: int
+    item_count_is_exact: bool
     item_start: int
     item_end: int
     page_count: int

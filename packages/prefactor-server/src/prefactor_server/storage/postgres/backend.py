@@ -35,6 +35,7 @@ from prefactor_server.storage.postgres import maintenance, read, risk
 from prefactor_server.storage.postgres.connection import RetryingPool, connect, open_pool
 from prefactor_server.storage.postgres.driver import Connection
 from prefactor_server.storage.postgres.failures import invalid_value
+from prefactor_server.storage.postgres.find import PostgresRunFinder
 from prefactor_server.storage.postgres.maintenance import PostgresMaintenance
 from prefactor_server.storage.postgres.migrate import migrate
 from prefactor_server.storage.postgres.transaction import transact
@@ -59,6 +60,7 @@ class PostgresStorage:
         self._reading = reading
         self.concurrency = concurrency
         self.maintenance = PostgresMaintenance(writing, reading)
+        self.finder = PostgresRunFinder(reading)
 
     @classmethod
     async def open(

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 from prefactor_server.domain.account import Account
 from prefactor_server.domain.api_token import ApiToken
-from prefactor_server.domain.listing import Cursor, Listing, Page
+from prefactor_server.domain.listing import MAX_COUNTED, Cursor, Listing, Page
 from prefactor_server.domain.runs.agent_instance import AgentInstance
 from prefactor_server.domain.runs.agent_instance_skeleton import SpanOutline
 from prefactor_server.domain.runs.agent_span import PARAMS, RESULT
@@ -195,16 +195,21 @@ async def _page(
     connection: Connection, asked: _Asked, make: Callable[[Sequence[Any]], T]
 ) -> Page[T]:
     listing, columns = asked.listing, asked.table.columns
-    matching = listing_sql.where(asked.account_id, listing.filters, columns)
-    clause = listing_sql.page(asked.account_id, listing, columns)
-    text = asked.sql.format(matching=matching.sql, page=clause.sql)
-    values = (*matching.parameters, *clause.parameters)
-    total, records = await connection.fetchrow(_numbered(text), *values) or (0, ())
+    counted = listing_sql.total(asked.account_id, listing, columns, asked.table.name)
+    clause = listing_sql.page(asked.account_id, listing, columns, asked.table.name)
+    text = asked.sql.format(total=counted.sql, page=clause.sql)
+    values = (*counted.parameters, *clause.parameters)
+    total, records = await connection.fetchrow(numbered(text), *values) or (0, ())
     shown = records[: listing.page_size]
     following = None
     if len(records) > len(shown):
         following = _cursor(asked.table.row(shown[-1]), listing, len(shown))
-    return Page([make(record) for record in shown], total, following)
+    return Page(
+        [make(record) for record in shown],
+        min(total, MAX_COUNTED),
+        following,
+        total <= MAX_COUNTED,
+    )
 
 
 def _cursor(last: Any, listing: Listing, shown: int) -> Cursor:
@@ -251,7 +256,7 @@ def _columns(table: Table[Any]) -> str:
     return ", ".join(f"t.{column}" for column in table.columns)
 
 
-def _numbered(sql: str) -> str:
+def numbered(sql: str) -> str:
     """A statement with a number for each of its ``?``."""
     numbers = count(1)
     return re.sub(r"\?", lambda _: f"${next(numbers)}", sql)

@@ -28,7 +28,7 @@ ORDER BY t.id = $2 DESC LIMIT 1
 
 -- name: agent.page
 -- A page of agents, each with what is known of its use, and how many there are in all.
-SELECT (SELECT count(*) FROM agent WHERE {matching}), ARRAY(
+SELECT ({total}), ARRAY(
     SELECT ROW({agent}, {use})
     FROM (SELECT * FROM agent {page}) AS t
 )
@@ -64,7 +64,7 @@ FROM agent_span WHERE account_id = $1 AND agent_instance_id = $2
 
 -- name: instance.page
 -- A page of runs, and how many there are in all.
-SELECT (SELECT count(*) FROM agent_instance WHERE {matching}), ARRAY(
+SELECT ({total}), ARRAY(
     SELECT ROW({instance}) FROM (SELECT * FROM agent_instance {page}) AS t
 )
 
@@ -94,7 +94,7 @@ JOIN agent_span AS t ON t.account_id = $1 AND t.id = named.id
 
 -- name: span.page
 -- A page of spans with their payloads, and how many there are in all.
-SELECT (SELECT count(*) FROM agent_span WHERE {matching}), ARRAY(
+SELECT ({total}), ARRAY(
     SELECT ROW({span}, {payload}, {result}) FROM (SELECT * FROM agent_span {page}) AS t
 )
 
@@ -116,7 +116,7 @@ SELECT {columns} FROM {table} AS t WHERE t.account_id = $1 AND t.id = $2
 
 -- name: row.page
 -- A page of the rows of any table, and how many there are in all.
-SELECT (SELECT count(*) FROM {table} WHERE {matching}), ARRAY(
+SELECT ({total}), ARRAY(
     SELECT ROW({columns}) FROM (SELECT * FROM {table} {page}) AS t
 )
 

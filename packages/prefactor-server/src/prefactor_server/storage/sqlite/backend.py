@@ -52,6 +52,7 @@ from prefactor_server.storage.sqlite.connection import (
 )
 from prefactor_server.storage.sqlite.damage import check_every_page
 from prefactor_server.storage.sqlite.files import OpenFiles
+from prefactor_server.storage.sqlite.find import SqliteRunFinder
 from prefactor_server.storage.sqlite.load import load
 from prefactor_server.storage.sqlite.maintenance import SqliteMaintenance
 from prefactor_server.storage.sqlite.migrate import migrate
@@ -96,6 +97,7 @@ class SqliteStorage:
         self._files = OpenFiles(path)
         self._is_damaged = False
         self.maintenance = SqliteMaintenance(self._maintain, self._read)
+        self.finder = SqliteRunFinder(self._read)
 
     @classmethod
     def open(

@@ -11,7 +11,7 @@ from typing import Any, Final
 from prefactor_server.domain.account import Account
 from prefactor_server.domain.agent import Agent
 from prefactor_server.domain.api_token import ApiToken
-from prefactor_server.domain.listing import Cursor, Listing, Page
+from prefactor_server.domain.listing import MAX_COUNTED, Cursor, Listing, Page
 from prefactor_server.domain.runs.agent_instance import AgentInstance
 from prefactor_server.domain.runs.agent_instance_skeleton import SpanOutline
 from prefactor_server.domain.runs.agent_span import PARAMS, RESULT, AgentSpan
@@ -114,7 +114,12 @@ def agent(connection: sqlite3.Connection, account_id: str, ref: str) -> AgentRec
 def agents(connection: sqlite3.Connection, account_id: str, listing: Listing) -> Page[AgentRecord]:
     """A page of agents."""
     page = _page(connection, tables.AGENT, account_id, listing)
-    return Page([_with_registration(connection, row) for row in page.rows], page.total, page.next)
+    return Page(
+        [_with_registration(connection, row) for row in page.rows],
+        page.total,
+        page.next,
+        page.total_is_exact,
+    )
 
 
 def instance_counts(
@@ -188,7 +193,12 @@ def _span(connection: sqlite3.Connection, account_id: str, span_id: str) -> Span
 
 def _spans(connection: sqlite3.Connection, account_id: str, listing: Listing) -> Page[SpanRecord]:
     page = _rows(connection, tables.AGENT_SPAN, account_id, listing)
-    return Page(_with_all_payloads(connection, account_id, page.rows), page.total, page.next)
+    return Page(
+        _with_all_payloads(connection, account_id, page.rows),
+        page.total,
+        page.next,
+        page.total_is_exact,
+    )
 
 
 def _with_all_payloads(
@@ -239,16 +249,15 @@ def _page(
 def _rows(
     connection: sqlite3.Connection, table: Table[R], account_id: str, listing: Listing
 ) -> Page[R]:
-    clause = listing_sql.page(account_id, listing, table.columns)
+    counted = listing_sql.total(account_id, listing, table.columns, table.name)
+    (total,) = connection.execute(counted.sql, counted.parameters).fetchone()
+    clause = listing_sql.page(
+        account_id, listing, table.columns, table.name, in_order=total > MAX_COUNTED
+    )
     found = table.rows(connection.execute(f"{table.select} {clause.sql}", clause.parameters))
-    matching = listing_sql.where(account_id, listing.filters, table.columns)
-    (total,) = connection.execute(
-        f"SELECT count(*) FROM {table.name} WHERE {matching.sql}",  # noqa: S608 - names of our own
-        matching.parameters,
-    ).fetchone()
     shown = found[: listing.page_size]
     following = _cursor(shown[-1], listing, len(shown)) if len(found) > len(shown) else None
-    return Page(shown, total, following)
+    return Page(shown, min(total, MAX_COUNTED), following, total <= MAX_COUNTED)
 
 
 def _cursor(last: Any, listing: Listing, shown: int) -> Cursor:

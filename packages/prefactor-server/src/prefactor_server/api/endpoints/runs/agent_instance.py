@@ -8,9 +8,13 @@ from typing import Annotated, Any, Final
 import msgspec
 from msgspec import Meta
 
-from prefactor_server.api.kernel import query
+from prefactor_server.api.endpoints.runs.agent_instance_filters import (
+    AGENT,
+    FILTERS,
+    agent_filters,
+)
 from prefactor_server.api.kernel.fields import Timestamp
-from prefactor_server.api.kernel.listing import FilterParameter, ListQuery
+from prefactor_server.api.kernel.listing import ListQuery
 from prefactor_server.api.kernel.operation import Call, Example, Parameter, Prepared, Read, Write
 from prefactor_server.api.views.agent_instance import (
     AgentInstanceDetails,
@@ -37,7 +41,6 @@ from prefactor_server.domain.errors import (
     ValidationFailed,
     invalid,
 )
-from prefactor_server.domain.listing import Filter
 from prefactor_server.domain.runs.agent_instance import (
     MAX_REASON_LENGTH,
     AgentInstance,
@@ -45,8 +48,6 @@ from prefactor_server.domain.runs.agent_instance import (
 )
 from prefactor_server.domain.runs.quality import InstanceQuality, RunQuality
 
-_STATUSES: Final = ("pending", "active", "complete", "failed", "cancelled", "terminated")
-_PURPOSES: Final = ("live", "smoke_test", "eval")
 _REASON_RULE: Final = f"must be 1 to {MAX_REASON_LENGTH} characters, not all of them blank"
 
 
@@ -78,46 +79,7 @@ class TerminateFields(msgspec.Struct, kw_only=True):
 
 
 _LIST = ListQuery(
-    filters=(
-        FilterParameter(
-            Parameter("agent_version_id", "The version of the agent."), "agent_version_id"
-        ),
-        FilterParameter(Parameter("environment_id", "The environment."), "environment_id"),
-        FilterParameter(
-            Parameter("status", "The status.", schema={"enum": list(_STATUSES)}),
-            "status",
-            query.one_of(*_STATUSES),
-        ),
-        FilterParameter(
-            Parameter("purpose", "The purpose.", schema={"enum": list(_PURPOSES)}),
-            "purpose",
-            query.one_of(*_PURPOSES),
-        ),
-        FilterParameter(
-            Parameter("external_identifier", "The client's own name of the run."),
-            "external_identifier",
-        ),
-        FilterParameter(
-            Parameter(
-                "started_after",
-                "The earliest start.",
-                schema={"type": "string", "format": "date-time"},
-            ),
-            "started_at",
-            query.time,
-            ">=",
-        ),
-        FilterParameter(
-            Parameter(
-                "started_before",
-                "The moment that the start came before.",
-                schema={"type": "string", "format": "date-time"},
-            ),
-            "started_at",
-            query.time,
-            "<",
-        ),
-    ),
+    filters=FILTERS,
     sorts=(
         "id",
         "status",
@@ -128,7 +90,6 @@ _LIST = ListQuery(
         "external_identifier",
     ),
 )
-_AGENT = Parameter("agent_id", "The agent's id, or its external identifier.")
 
 
 async def _prepare_start(call: Call, body: StartFields) -> Prepared:
@@ -223,14 +184,8 @@ async def _in_full(call: Call, run: AgentInstance) -> Success[AgentInstanceDetai
 
 
 async def _list(call: Call) -> Listed[AgentInstanceSummary]:
-    reader, agent = call.services.reader, call.query.get("agent_id")
-    agent_filter = (
-        ()
-        if agent is None
-        else (Filter("agent_id", "=", await reader.agents.resolve_id(call.principal, agent)),)
-    )
-    listing = _LIST.read(call.query, *agent_filter)
-    page = await reader.agent_instances.page(call.principal, listing)
+    listing = _LIST.read(call.query, *await agent_filters(call))
+    page = await call.services.reader.agent_instances.page(call.principal, listing)
     summaries = [instance_summary(run) for run in page.rows]
     return listed(listing, page, await with_scores(call, page.rows, summaries))
 
@@ -292,7 +247,7 @@ OPERATIONS = (
         summary="List runs",
         reply=Listed[AgentInstanceSummary],
         refusals=(ValidationFailed,),
-        parameters=(_AGENT, *_LIST.parameters()),
+        parameters=(AGENT, *_LIST.parameters()),
         answer=_list,
     ),
     Read(

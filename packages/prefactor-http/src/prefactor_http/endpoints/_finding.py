@@ -1,0 +1,137 @@
+"""Finding runs: their list, and the counts beside it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from prefactor_http.endpoints._arguments import as_time
+from prefactor_http.endpoints._base import Endpoint, present, to_details
+from prefactor_http.models.agent_instance import AgentInstance
+from prefactor_http.models.agent_instance_facets import AgentInstanceFacets
+from prefactor_http.pages import Page, page_params
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable, Mapping
+    from datetime import datetime
+
+    from prefactor_http._options import RequestOptions
+
+PATH = "/api/v1/agent_instance"
+
+
+class Finding(Endpoint):
+    """The reads of `client.agent_instances` that find runs among many."""
+
+    async def list(
+        self,
+        *,
+        agent_id: str | None = None,
+        agent_ids: Iterable[str] | None = None,
+        agent_version_id: str | None = None,
+        environment_id: str | None = None,
+        status: str | None = None,
+        purpose: str | None = None,
+        external_identifier: str | None = None,
+        started_after: datetime | str | None = None,
+        started_before: datetime | str | None = None,
+        min_duration: float | None = None,
+        max_duration: float | None = None,
+        has_failed_spans: bool | None = None,
+        sorting: str | None = None,
+        offset: int | None = None,
+        page_size: int | None = None,
+        after: str | None = None,
+        options: RequestOptions | None = None,
+    ) -> Page[AgentInstance]:
+        """One page of runs. Some servers want `agent_id` and know few of the other filters.
+
+        Args:
+            agent_id: Only runs of this agent.
+            agent_ids: Only runs of these agents, at most 50.
+            agent_version_id: Only runs of this version.
+            environment_id: Only runs in this environment.
+            status: Only runs in this state.
+            purpose: Only runs for this purpose.
+            external_identifier: Only the run with this identifier.
+            started_after: Only runs started at this time or after it.
+            started_before: Only runs started before this time, strictly.
+            min_duration: Only ended runs that took this many seconds or more.
+            max_duration: Only ended runs that took this many seconds or fewer.
+            has_failed_spans: Only runs with failed spans, or only runs without.
+            sorting: Field to sort by, with a leading `-` for descending order.
+            offset: Rows to skip.
+            page_size: Rows per page, 1 to 100.
+            after: Cursor from `pagination.next_after` of the page before.
+            options: Limits and headers of this call only.
+        """
+        filters = {
+            "agent_id": agent_id,
+            "agent_ids": agent_ids,
+            "agent_version_id": agent_version_id,
+            "environment_id": environment_id,
+            "status": status,
+            "purpose": purpose,
+            "external_identifier": external_identifier,
+            "started_after": started_after,
+            "started_before": started_before,
+            "min_duration": min_duration,
+            "max_duration": max_duration,
+            "has_failed_spans": has_failed_spans,
+        }
+        paging = page_params(sorting=sorting, offset=offset, page_size=page_size, after=after)
+        return await self._page(PATH, _filters(filters) | paging, AgentInstance, options)
+
+    def iterate(
+        self,
+        *,
+        sorting: str | None = None,
+        page_size: int | None = None,
+        options: RequestOptions | None = None,
+        **filters: Any,
+    ) -> AsyncIterator[AgentInstance]:
+        """All runs that `list` would show with these filters, page by page.
+
+        Takes the filters of `list` by name: `async for run in …iterate(agent_id="…")`.
+        """
+        return self._walk(
+            PATH,
+            _filters(filters),
+            AgentInstance,
+            sorting=sorting,
+            page_size=page_size,
+            options=options,
+        )
+
+    async def facets(
+        self, *, options: RequestOptions | None = None, **filters: Any
+    ) -> AgentInstanceFacets:
+        """Count runs by what each filter would leave.
+
+        Takes the filters of `list` by name. Each facet leaves its own filter out. At most the
+        newest 5,000 runs are counted; `complete` says whether there are no more.
+
+        Raises:
+            PrefactorNotFoundError: The server has no such operation.
+        """
+        reply = await self._read(f"{PATH}/facets", present(**_filters(filters)), options)
+        return to_details(reply, AgentInstanceFacets, "agent_instances.facets")
+
+
+_TIMES = ("started_after", "started_before")
+_DURATIONS = ("min_duration", "max_duration")
+
+
+def _filters(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Filters as the API spells them."""
+    found = dict(given)
+    for name in _TIMES:
+        if name in found:
+            found[name] = as_time(name, found[name])
+    for name in _DURATIONS:
+        if isinstance(found.get(name), float):
+            # Without the exponent that small and large numbers are printed with.
+            found[name] = f"{found[name]:.6f}"
+    agents = found.get("agent_ids")
+    if agents is not None and not isinstance(agents, str):
+        found["agent_ids"] = ",".join(agents)
+    return found

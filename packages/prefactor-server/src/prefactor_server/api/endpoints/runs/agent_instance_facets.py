@@ -1,0 +1,42 @@
+"""The counts beside the list of runs."""
+
+from __future__ import annotations
+
+from prefactor_server.api.endpoints.runs.agent_instance_filters import (
+    AGENT,
+    FILTERS,
+    agent_filters,
+)
+from prefactor_server.api.kernel.listing import read_filters
+from prefactor_server.api.kernel.operation import Call, Read
+from prefactor_server.api.views.agent_instance_facets import AgentInstanceFacetsView, show_facets
+from prefactor_server.api.views.base import Success
+from prefactor_server.domain.errors import NotFound, ValidationFailed
+
+
+async def _facets(call: Call) -> Success[AgentInstanceFacetsView]:
+    filters = (*await agent_filters(call), *read_filters(FILTERS, call.query))
+    counted = await call.services.reader.agent_instance_facets.count(call.principal, filters)
+    return Success(details=show_facets(counted))
+
+
+OPERATIONS = (
+    Read(
+        name="agent_instances.facets",
+        method="GET",
+        path="/api/v1/agent_instance/facets",
+        right="read",
+        summary="Count runs by what each filter would leave",
+        description=(
+            "Takes the filters of the list. Each facet is counted as all filters but its own leave "
+            "it, so that its other values can be chosen. At most the newest 5,000 runs are "
+            "counted: those of agent_id, else those of the range of starts, else all. complete "
+            "is false when there are more. A facet lists its 20 most frequent values; more is how "
+            "many others there are."
+        ),
+        reply=Success[AgentInstanceFacetsView],
+        refusals=(NotFound, ValidationFailed),
+        parameters=(AGENT, *(one.parameter for one in FILTERS)),
+        answer=_facets,
+    ),
+)

@@ -1,0 +1,92 @@
+"""What runs can be found by, in their list and in the counts beside it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from prefactor_server.api.kernel import query
+from prefactor_server.api.kernel.listing import FilterParameter
+from prefactor_server.api.kernel.operation import Call, Parameter
+from prefactor_server.domain.listing import Filter
+
+STATUSES: Final = ("pending", "active", "complete", "failed", "cancelled", "terminated")
+PURPOSES: Final = ("live", "smoke_test", "eval")
+_TIME: Final = {"type": "string", "format": "date-time"}
+_SECONDS: Final = {"type": "number", "minimum": 0}
+
+AGENT: Final = Parameter("agent_id", "The agent's id, or its external identifier.")
+
+FILTERS: Final = (
+    FilterParameter(
+        Parameter(
+            "agent_ids", f"The ids of several agents, at most {query.MAX_IDS}, with commas between."
+        ),
+        "agent_id",
+        query.ids,
+        "in",
+    ),
+    FilterParameter(Parameter("agent_version_id", "The version of the agent."), "agent_version_id"),
+    FilterParameter(Parameter("environment_id", "The environment."), "environment_id"),
+    FilterParameter(
+        Parameter("status", "The status.", schema={"enum": list(STATUSES)}),
+        "status",
+        query.one_of(*STATUSES),
+    ),
+    FilterParameter(
+        Parameter("purpose", "The purpose.", schema={"enum": list(PURPOSES)}),
+        "purpose",
+        query.one_of(*PURPOSES),
+    ),
+    FilterParameter(
+        Parameter("external_identifier", "The client's own name of the run."),
+        "external_identifier",
+    ),
+    FilterParameter(
+        Parameter("started_after", "The earliest start.", schema=_TIME),
+        "started_at",
+        query.time,
+        ">=",
+    ),
+    FilterParameter(
+        Parameter("started_before", "The moment that the start came before.", schema=_TIME),
+        "started_at",
+        query.time,
+        "<",
+    ),
+    FilterParameter(
+        Parameter(
+            "min_duration",
+            "The shortest duration in seconds. Runs that have not ended have none.",
+            schema=_SECONDS,
+        ),
+        "duration",
+        query.seconds,
+        ">=",
+    ),
+    FilterParameter(
+        Parameter("max_duration", "The longest duration in seconds.", schema=_SECONDS),
+        "duration",
+        query.seconds,
+        "<=",
+    ),
+    FilterParameter(
+        Parameter(
+            "has_failed_spans", "Whether any of its spans failed.", schema={"type": "boolean"}
+        ),
+        "has_failed_spans",
+        query.boolean,
+    ),
+)
+
+
+async def agent_filters(call: Call) -> tuple[Filter, ...]:
+    """Return the filter on the agent that the query names, if it names one.
+
+    Raises:
+        NotFound: there is none of that id or external identifier.
+    """
+    agent = call.query.get(AGENT.name)
+    if agent is None:
+        return ()
+    agents = call.services.reader.agents
+    return (Filter("agent_id", "=", await agents.resolve_id(call.principal, agent)),)

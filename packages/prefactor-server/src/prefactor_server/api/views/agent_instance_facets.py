@@ -1,0 +1,62 @@
+"""How the facets of runs are shown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import msgspec
+
+from prefactor_server.domain.runs.agent_instance_facets import Facet
+from prefactor_server.queries.agent_instance_facets import RunFacets
+
+
+class FacetValueView(msgspec.Struct, frozen=True):
+    """A value as its filter takes it, and how many runs it would leave."""
+
+    value: str
+    count: int
+
+
+class FacetView(msgspec.Struct, frozen=True):
+    """The most frequent values of a facet, and how many other values there are."""
+
+    values: Sequence[FacetValueView]
+    more: int
+
+
+class FacetsView(msgspec.Struct, frozen=True):
+    """The facets, each under the name of its filter."""
+
+    status: FacetView
+    agent_id: FacetView
+    agent_version_id: FacetView
+    environment_id: FacetView
+    purpose: FacetView
+    has_failed_spans: FacetView
+
+
+class AgentInstanceFacetsView(msgspec.Struct, frozen=True, kw_only=True):
+    """The counts beside a list of runs.
+
+    ``item_count`` is how many of the counted runs pass all filters. Counts are ``complete`` unless
+    there are more runs than are examined, the newest 5,000.
+    """
+
+    type: Literal["agent_instance_facets"] = "agent_instance_facets"
+    item_count: int
+    complete: bool
+    facets: FacetsView
+
+
+def show_facets(counted: RunFacets) -> AgentInstanceFacetsView:
+    """Return the view of facets."""
+    return AgentInstanceFacetsView(
+        item_count=counted.matching,
+        complete=counted.complete,
+        facets=FacetsView(**{name: _facet(facet) for name, facet in counted.facets.items()}),
+    )
+
+
+def _facet(facet: Facet) -> FacetView:
+    return FacetView([FacetValueView(*one) for one in facet.values], facet.more)

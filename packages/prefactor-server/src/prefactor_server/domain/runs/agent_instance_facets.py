@@ -1,0 +1,93 @@
+"""Facets of a list of runs: how many of them each value of a filter would leave."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from typing import Final, NamedTuple
+
+FACETS: Final = (
+    "status",
+    "agent_id",
+    "agent_version_id",
+    "environment_id",
+    "purpose",
+    "has_failed_spans",
+)
+"""What runs are counted by, in the order of a group's values."""
+
+MAX_EXAMINED: Final = 5000
+"""How many runs are counted, the newest first."""
+
+MAX_VALUES: Final = 20
+"""How many values of a facet are listed, the most frequent first."""
+
+
+class RunGroup(NamedTuple):
+    """The runs that have the same values: how many were examined, and how many match.
+
+    ``values`` are in the order of ``FACETS``.
+    """
+
+    values: tuple[str | int | None, ...]
+    examined: int
+    matching: int
+
+
+class FacetValue(NamedTuple):
+    """A value, and how many runs have it."""
+
+    value: str
+    runs: int
+
+
+class Facet(NamedTuple):
+    """The most frequent values of a facet, and how many other values there are."""
+
+    values: Sequence[FacetValue]
+    more: int
+
+
+Chosen = Mapping[str, Collection[str]]
+"""The values that the caller's filters allow, by facet."""
+
+
+def group_values(record: Sequence[str | int | None]) -> tuple[str, ...]:
+    """Return the values of a group as filters spell them."""
+    *texts, has_failed_spans = record
+    return (*map(str, texts), "true" if has_failed_spans else "false")
+
+
+def matching_total(groups: Sequence[RunGroup], chosen: Chosen) -> int:
+    """Return how many runs pass every chosen filter."""
+    return sum(
+        group.matching for group in groups if not _refused_by(group_values(group.values), chosen)
+    )
+
+
+def count_facets(groups: Sequence[RunGroup], chosen: Chosen) -> Mapping[str, Facet]:
+    """Count the runs of groups by each facet, as every filter but the facet's own leaves them."""
+    counters: dict[str, Counter[str]] = {name: Counter() for name in FACETS}
+    for group in groups:
+        if not group.matching:
+            continue
+        values = group_values(group.values)
+        refused = _refused_by(values, chosen)
+        if not refused:
+            for name, value in zip(FACETS, values, strict=True):
+                counters[name][value] += group.matching
+        elif len(refused) == 1:
+            (name,) = refused
+            counters[name][values[FACETS.index(name)]] += group.matching
+    return {name: _top(counter) for name, counter in counters.items()}
+
+
+def _refused_by(values: Sequence[str], chosen: Chosen) -> list[str]:
+    return [name for name, allowed in chosen.items() if values[FACETS.index(name)] not in allowed]
+
+
+def _top(counter: Counter[str]) -> Facet:
+    # By the value as well, so that the same runs are always listed in the same order.
+    ordered = sorted(counter.items(), key=lambda item: (-item[1], item[0]))
+    shown = [FacetValue(value, count) for value, count in ordered[:MAX_VALUES]]
+    return Facet(shown, len(ordered) - len(shown))

@@ -1,0 +1,75 @@
+"""The counts beside the list of runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple
+
+from prefactor_server.domain.api_token import Principal
+from prefactor_server.domain.listing import Filter, Listing
+from prefactor_server.domain.runs.agent_instance_facets import (
+    FACETS,
+    MAX_EXAMINED,
+    Facet,
+    RunGroup,
+    count_facets,
+    matching_total,
+)
+from prefactor_server.queries.visibility import scoped_to
+from prefactor_server.storage.base import Storage
+
+_AGENT: Final = "agent_id"
+
+
+class RunFacets(NamedTuple):
+    """Facets, how many runs pass all filters, and whether every run was looked at."""
+
+    facets: Mapping[str, Facet]
+    matching: int
+    examined: int
+    complete: bool
+
+
+class AgentInstanceFacetsQueries:
+    """Counts runs."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._finder = storage.finder
+
+    async def count(self, principal: Principal, filters: Sequence[Filter]) -> RunFacets:
+        """Count the newest runs that the caller sees by what each filter would leave."""
+        scope = scoped_to(principal, Listing()).filters
+        chosen = [one for one in filters if one.column in FACETS]
+        others = tuple(one for one in filters if one.column not in FACETS)
+        allowed = {one.column: _allowed(one, chosen) for one in chosen}
+        agents = tuple(one for one in chosen if one.column == _AGENT and one.test == "=")
+        groups = await self._groups(principal, (*scope, *agents), others)
+        facets = dict(count_facets(groups, allowed))
+        if agents and not scope:
+            # Of the other agents, none is among the runs of this one.
+            everyone = await self._groups(principal, scope, others)
+            facets[_AGENT] = count_facets(everyone, allowed)[_AGENT]
+        examined = sum(group.examined for group in groups)
+        return RunFacets(facets, matching_total(groups, allowed), examined, examined < MAX_EXAMINED)
+
+    async def _groups(
+        self, principal: Principal, within: Sequence[Filter], others: Sequence[Filter]
+    ) -> Sequence[RunGroup]:
+        return await self._finder.run_groups(principal.account_id, within, others, MAX_EXAMINED)
+
+
+def _allowed(one: Filter, chosen: Sequence[Filter]) -> frozenset[str]:
+    """The values that all filters on the same facet allow."""
+    allowed = _values(one)
+    for other in chosen:
+        if other.column == one.column:
+            allowed &= _values(other)
+    return allowed
+
+
+def _values(one: Filter) -> frozenset[str]:
+    if isinstance(one.value, tuple):
+        return frozenset(one.value)
+    if isinstance(one.value, bool):
+        return frozenset({str(one.value).lower()})
+    return frozenset({str(one.value)})

@@ -1,0 +1,36 @@
+"""Facets, from groups of runs."""
+
+from prefactor_server.domain.runs.agent_instance_facets import (
+    FACETS,
+    MAX_VALUES,
+    RunGroup,
+    count_facets,
+    matching_total,
+)
+
+
+def group(matching: int = 1, **values: str | int) -> RunGroup:
+    """Runs that have some values, and x for all others."""
+    return RunGroup(tuple(values.get(name, "x") for name in FACETS), matching, matching)
+
+
+def test_a_facet_lists_its_most_frequent_values_and_counts_the_rest() -> None:
+    """A long facet is cut after its most frequent values, and says how many it left out."""
+    groups = [group(number, agent_id=f"agent-{number:02}") for number in range(1, 31)]
+
+    facet = count_facets(groups, {})["agent_id"]
+
+    assert [one.value for one in facet.values[:2]] == ["agent-30", "agent-29"]
+    assert (len(facet.values), facet.more) == (MAX_VALUES, 30 - MAX_VALUES)
+
+
+def test_a_group_that_two_filters_refuse_counts_nowhere() -> None:
+    """Only a facet's own filter is left out; another one that refuses a run is kept."""
+    groups = [group(2, status="failed", purpose="eval"), group(3, status="failed", purpose="live")]
+    chosen = {"status": {"active"}, "purpose": {"live"}}
+
+    facets = count_facets(groups, chosen)
+
+    assert matching_total(groups, chosen) == 0
+    assert [tuple(one) for one in facets["status"].values] == [("failed", 3)]
+    assert facets["purpose"].values == facets["agent_id"].values == []
