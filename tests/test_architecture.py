@@ -226,6 +226,19 @@ IMPORTS = [
         because="an answer is the same over every backend and behind every door",
     ),
     ImportRule(
+        where="prefactor_server.follower",
+        ours=(
+            "prefactor_server.follower",
+            "prefactor_server.commands",
+            "prefactor_server.queries",
+            "prefactor_server.domain",
+            "prefactor_server.payloads",
+            "prefactor_server.storage.base",
+            "prefactor_server.storage.feed",
+        ),
+        because="what is derived from runs is the same over every backend and behind every door",
+    ),
+    ImportRule(
         where="prefactor_server.api",
         never=("prefactor_server.ui", "prefactor_server.storage"),
         because="the API is one door to commands and queries; it opens neither the other nor "

@@ -25,11 +25,13 @@ from prefactor_server.api import Limits, create_api
 from prefactor_server.api.kernel.request_events import RequestEvent, RequestObserver
 from prefactor_server.bootstrap import bootstrap
 from prefactor_server.commands.writer import Writer
-from prefactor_server.databases import open_storage
+from prefactor_server.consumers import consumers
+from prefactor_server.databases import is_on_server, open_storage
 from prefactor_server.domain.api_token import hash_token
 from prefactor_server.domain.errors import SettingError, Unavailable
 from prefactor_server.domain.pfid import PfidMaker
 from prefactor_server.domain.runs.cost import PriceTable
+from prefactor_server.follower import CommitSignal, Follower
 from prefactor_server.http.connection import connections
 from prefactor_server.http.fd_limit import raise_fd_limit
 from prefactor_server.http.metrics import Metrics
@@ -93,11 +95,20 @@ async def serve(settings: Settings, on_started: Callable[[Started], None]) -> No
                 random_bytes=secrets.token_bytes,
             )
             metrics = Metrics(CollectorRegistry(), version=__version__)
+            commits = CommitSignal()
             writer = Writer(
                 storage,
                 max_queue_bytes=settings.max_queue_bytes,
                 concurrency=storage.concurrency,
                 observer=metrics,
+                on_commit=commits.notify,
+            )
+            follower = Follower(
+                storage.feed,
+                consumers(storage),
+                commits,
+                holder=_holder(settings),
+                now_us=now_us,
             )
             metrics.watch_writer(writer)
             readiness = Readiness(storage.maintenance.check_writable, timer=time.monotonic)
@@ -127,6 +138,7 @@ async def serve(settings: Settings, on_started: Callable[[Started], None]) -> No
             metrics.watch_connections(server.server_state.connections)
             stalled = abort_stalled(server.server_state.connections, settings.send_timeout_seconds)
             async with (
+                _background(follower.run()),
                 _background(_prune(storage, settings.idempotency_days * _DAY_US)),
                 _background(stalled),
             ):
@@ -141,6 +153,11 @@ def _remove_ready_file(settings: Settings) -> None:
     # A file left behind by an earlier server would send its readers to the wrong address.
     if settings.ready_file:
         Path(settings.ready_file).unlink(missing_ok=True)
+
+
+def _holder(settings: Settings) -> str:
+    # A file has one server: started again, it need not wait for its own lease to end.
+    return secrets.token_hex(8) if is_on_server(settings.database) else "server"
 
 
 async def _token_exists(storage: Storage, given_token: str) -> bool:

@@ -42,6 +42,10 @@ TABLES = (
     "risk_profile",
     "admin_user",
     "admin_user_invite",
+    "feed_change",
+    "feed_state",
+    "feed_consumer",
+    "lease",
 )
 
 

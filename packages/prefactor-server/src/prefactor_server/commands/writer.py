@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from prefactor_server.commands.base import (
@@ -37,7 +37,8 @@ class Writer:
     """Takes submissions from every request and commits them in batches.
 
     ``max_queue_bytes`` bounds what may wait; beyond it callers are told to come back.
-    ``concurrency`` is how many batches the storage can usefully commit at a time.
+    ``concurrency`` is how many batches the storage can usefully commit at a time. ``on_commit`` is
+    called after each; it has to be quick, and must not raise.
     """
 
     def __init__(
@@ -47,8 +48,10 @@ class Writer:
         max_queue_bytes: int,
         concurrency: int = 1,
         observer: WriteObserver | None = None,
+        on_commit: Callable[[], None] | None = None,
     ) -> None:
         self._storage = storage
+        self._on_commit = on_commit
         self._observer = observer
         self._max_queue_bytes = max_queue_bytes
         self._concurrency = concurrency
@@ -137,6 +140,8 @@ class Writer:
         else:
             for waiting, result in zip(batch, outcomes, strict=True):
                 self._settle(waiting, result)
+            if self._on_commit is not None:
+                self._on_commit()
 
     async def _transact(self, submissions: Sequence[Submission]) -> list[list[Outcome]]:
         def decide(snapshots: Mapping[str, Snapshot]) -> list[list[Outcome]]:

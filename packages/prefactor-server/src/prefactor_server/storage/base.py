@@ -11,13 +11,11 @@ got in between. It knows nothing of commands; the decision knows nothing of data
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar
+from collections.abc import Collection, Mapping, Sequence
+from typing import NamedTuple, Protocol, TypeVar
 
 from prefactor_server.domain.account import Account
 from prefactor_server.domain.agent import Agent
-from prefactor_server.domain.agent_schema_version import SchemaContent
 from prefactor_server.domain.api_token import ApiToken
 from prefactor_server.domain.audit import AuditEntry
 from prefactor_server.domain.environment import Environment
@@ -26,189 +24,39 @@ from prefactor_server.domain.risk.risk_profile import RiskProfile
 from prefactor_server.domain.risk.risk_rollup import AgentTypes
 from prefactor_server.domain.runs.agent_instance import AgentInstance
 from prefactor_server.domain.runs.agent_instance_skeleton import SpanOutline
-from prefactor_server.domain.runs.agent_span import AgentSpan, SpanPayload
+from prefactor_server.domain.runs.agent_span import AgentSpan
 from prefactor_server.domain.runs.found_alert import WatchedRuns
+from prefactor_server.storage.batch import (
+    Changes,
+    Decide,
+    LookupKey,
+    Needs,
+    R,
+    Registration,
+    Row,
+    Snapshot,
+)
+from prefactor_server.storage.feed import Feed
 from prefactor_server.storage.find import RunFinder
 
+__all__ = [
+    "AgentRecord",
+    "Changes",
+    "CurrentVersion",
+    "Decide",
+    "InstanceCounts",
+    "LookupKey",
+    "Needs",
+    "R",
+    "Registration",
+    "Row",
+    "Snapshot",
+    "SpanRecord",
+    "SpanUsage",
+    "Storage",
+]
+
 T = TypeVar("T")
-LookupKey: TypeAlias = tuple[str | bytes, ...]
-
-
-class Row(Protocol):
-    """A row of any kind: a named tuple in the order of its table's columns."""
-
-    def lookup_keys(self) -> tuple[LookupKey, ...]:
-        """Return the keys the row can be looked up by within its account; the first is primary."""
-        ...
-
-
-R = TypeVar("R", bound=Row)
-
-
-class Registration(NamedTuple):
-    """The rows that the registration of a run may find or create.
-
-    ``agent_ref`` is an agent's id or external identifier, ``environment_id`` None for the account's
-    default. The backend loads the agent, the environment, their deployment with its current version
-    and that one's schema version, the schema versions of this content and of this id, and the
-    agent's versions of this metadata with any of these schema versions.
-    """
-
-    agent_ref: str
-    environment_id: str | None
-    content_hash: bytes | None
-    metadata_hash: bytes | None
-    external_identifier: str | None
-    agent_schema_version_id: str | None = None
-
-
-@dataclass(slots=True)
-class Needs:
-    """The rows of one account that a batch names.
-
-    ``account`` asks for the account itself, ``holds`` for the legal holds of runs, ``alerts`` for
-    raised alerts by run and name, ``rows`` for others by kind and id. With each of
-    ``agents_in_use``, which are ids, come all of its deployments, one of its schema versions and
-    the latest of its runs; with each of ``environments_in_use`` all of its deployments; with each
-    of ``deployments_in_use`` all of its tokens, and one of its runs.
-    """
-
-    keys: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
-    agents: set[str] = field(default_factory=set[str])
-    environments: set[str] = field(default_factory=set[str])
-    instances: set[str] = field(default_factory=set[str])
-    spans: set[str] = field(default_factory=set[str])
-    tokens: set[str] = field(default_factory=set[str])
-    account: bool = False
-    agents_in_use: set[str] = field(default_factory=set[str])
-    environments_in_use: set[str] = field(default_factory=set[str])
-    deployments_in_use: set[str] = field(default_factory=set[str])
-    registrations: set[Registration] = field(default_factory=set[Registration])
-    rows: set[tuple[type[Any], str]] = field(default_factory=set[tuple[type[Any], str]])
-    holds: set[str] = field(default_factory=set[str])
-    alerts: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
-
-
-class Changes(NamedTuple):
-    """What one command does to the rows. ``closed_runs`` ends all open spans of a run at a time."""
-
-    inserted: Sequence[Row] = ()
-    updated: Sequence[Row] = ()
-    deleted: Sequence[Row] = ()
-    payloads: Sequence[SpanPayload] = ()
-    contents: Sequence[SchemaContent] = ()
-    closed_runs: Sequence[tuple[str, int]] = ()
-    audit: Sequence[AuditEntry] = ()
-
-
-class Snapshot:
-    """The loaded rows of one account, as the decisions so far have left them.
-
-    It also remembers what became new, what changed and what went: that is what the backend writes.
-    """
-
-    __slots__ = (
-        "_changed",
-        "_deleted",
-        "_new",
-        "_rows",
-        "audit",
-        "closed_runs",
-        "contents",
-        "payloads",
-    )
-
-    def __init__(self, rows: Sequence[Row] = ()) -> None:
-        self._rows: dict[tuple[type[Any], LookupKey], Any] = {}
-        self._new: dict[type[Any], dict[LookupKey, Any]] = {}
-        self._changed: dict[type[Any], dict[LookupKey, Any]] = {}
-        self._deleted: dict[type[Any], dict[LookupKey, Any]] = {}
-        self.payloads: list[SpanPayload] = []
-        self.contents: list[SchemaContent] = []
-        self.closed_runs: list[tuple[str, int]] = []
-        self.audit: list[AuditEntry] = []
-        for row in rows:
-            self._put(row)
-
-    def get(self, kind: type[R], *key: str | bytes) -> R | None:
-        """Return the row with this lookup key, or None; see the ``lookup_keys`` of its class."""
-        found: R | None = self._rows.get((kind, key))
-        return found
-
-    def rows(self, kind: type[R]) -> Sequence[R]:
-        """Return every loaded row of a kind."""
-        return [
-            row
-            for (of_kind, key), row in self._rows.items()
-            if of_kind is kind and key == row.lookup_keys()[0]
-        ]
-
-    def apply(self, changes: Changes) -> None:
-        """Apply a command's changes, for later commands and for the backend to write."""
-        for row in changes.deleted:
-            self._delete(row)
-        for row in changes.inserted:
-            self.insert(row)
-        for row in changes.updated:
-            self._update(row)
-        for run_id, at in changes.closed_runs:
-            self._close_spans(run_id, at)
-        self.payloads += changes.payloads
-        self.contents += changes.contents
-        self.closed_runs += changes.closed_runs
-        self.audit += changes.audit
-
-    def insert(self, row: Row) -> None:
-        """Add a new row."""
-        self._new.setdefault(type(row), {})[self._put(row)] = row
-
-    def new(self, kind: type[R]) -> Sequence[R]:
-        """Return the rows of a kind to insert."""
-        return tuple(self._new.get(kind, {}).values())
-
-    def changed(self, kind: type[R]) -> Sequence[R]:
-        """Return the existing rows of a kind to update, with their new values."""
-        return tuple(self._changed.get(kind, {}).values())
-
-    def deleted(self, kind: type[R]) -> Sequence[R]:
-        """Return the existing rows of a kind to delete, before any are inserted."""
-        return tuple(self._deleted.get(kind, {}).values())
-
-    def _put(self, row: Row) -> LookupKey:
-        kind, keys = type(row), row.lookup_keys()
-        for key in keys:
-            self._rows[kind, key] = row
-        return keys[0]
-
-    def _update(self, row: Row) -> None:
-        key = self._put(row)
-        rows = self._new if key in self._new.get(type(row), {}) else self._changed
-        rows.setdefault(type(row), {})[key] = row
-
-    def _delete(self, row: Row) -> None:
-        kind, key = type(row), row.lookup_keys()[0]
-        for known in row.lookup_keys():
-            self._rows.pop((kind, known), None)
-        self._changed.get(kind, {}).pop(key, None)
-        if self._new.get(kind, {}).pop(key, None) is None:
-            self._deleted.setdefault(kind, {})[key] = row
-
-    def _close_spans(self, run_id: str, at: int) -> None:
-        # Only the spans that this batch names have to be seen closed by it; the backend closes the
-        # stored ones first, and then writes these as they are here.
-        spans = [row for row in self._rows.values() if isinstance(row, AgentSpan)]
-        for span in spans:
-            if span.agent_instance_id == run_id:
-                closed = span.close_by_termination(at)
-                if closed is not span:
-                    self._update(closed)
-
-
-Decide: TypeAlias = Callable[[Mapping[str, Snapshot]], T]
-"""A pure function from account id to snapshot, leaving its changes in the snapshots.
-
-It may be called again, with fresh snapshots, when another writer got in between.
-"""
 
 
 class SpanRecord(NamedTuple):
@@ -278,6 +126,11 @@ class Storage(Protocol):
     @property
     def finder(self) -> RunFinder:
         """The bounded reads."""
+        ...
+
+    @property
+    def feed(self) -> Feed:
+        """The change feed, and what is derived from it."""
         ...
 
     async def transact(self, needs: Mapping[str, Needs], decide: Decide[T]) -> T:

@@ -35,6 +35,7 @@ from prefactor_server.storage.postgres import maintenance, read, risk
 from prefactor_server.storage.postgres.connection import RetryingPool, connect, open_pool
 from prefactor_server.storage.postgres.driver import Connection
 from prefactor_server.storage.postgres.failures import invalid_value
+from prefactor_server.storage.postgres.feed import PostgresFeed
 from prefactor_server.storage.postgres.find import PostgresRunFinder
 from prefactor_server.storage.postgres.maintenance import PostgresMaintenance
 from prefactor_server.storage.postgres.migrate import migrate
@@ -45,8 +46,8 @@ T = TypeVar("T")
 
 DEFAULT_CONCURRENCY: Final = 2
 _READERS: Final = 4
-# Beside the batches: pruning.
-_OTHER_WRITERS: Final = 1
+# Beside the batches: pruning, and what is derived from the change feed.
+_OTHER_WRITERS: Final = 2
 
 
 class PostgresStorage:
@@ -61,6 +62,7 @@ class PostgresStorage:
         self.concurrency = concurrency
         self.maintenance = PostgresMaintenance(writing, reading)
         self.finder = PostgresRunFinder(reading)
+        self.feed = PostgresFeed(writing, reading)
 
     @classmethod
     async def open(

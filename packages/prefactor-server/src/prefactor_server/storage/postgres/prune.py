@@ -7,8 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from prefactor_server.domain.runs.retention import Pruned, Retention
+from prefactor_server.storage.feed_rows import deleted_rows
 from prefactor_server.storage.maintenance import RUN_SLICE, SPAN_SLICE, prune_audit_entry
 from prefactor_server.storage.postgres.driver import Connection
+from prefactor_server.storage.postgres.feed import append
 from prefactor_server.storage.sql import load_sql
 
 _SQL: Final[Mapping[str, str]] = load_sql("prefactor_server.storage.postgres", "maintenance.sql")
@@ -45,6 +47,8 @@ async def prune_slice(retention: Retention, now: int, actor: str, connection: Co
         await connection.execute(
             _SQL["audit.add"], *prune_audit_entry(retention, pruned, now, actor)
         )
+        ids = [(span[1], span[0]) for span in spans]
+        await append(connection, deleted_rows(account_id, ids, emptied), now)
         return pruned
 
 

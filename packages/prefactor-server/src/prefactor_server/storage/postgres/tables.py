@@ -25,12 +25,14 @@ from prefactor_server.domain.runs.alert import Alert
 from prefactor_server.domain.runs.legal_hold import LegalHold
 from prefactor_server.domain.runs.quality import InstanceQuality
 from prefactor_server.storage.base import R
+from prefactor_server.storage.feed_rows import FeedRow
 
 _SQL_TYPES: Final[Mapping[object, str]] = {
     str: 'text COLLATE "C"',
     int: "bigint",
     bool: "boolean",
     bytes: "bytea",
+    float: "double precision",
 }
 
 
@@ -183,6 +185,7 @@ ATTACHMENTS: Final[Mapping[str, type[Any]]] = {
     "span_payload": SpanPayload,
     "schema_content": SchemaContent,
     "audit_entry": AuditEntry,
+    "feed_change": FeedRow,
 }
 """What is written beside the rows, by table."""
 

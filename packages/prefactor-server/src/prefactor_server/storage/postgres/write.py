@@ -8,6 +8,7 @@ from typing import Any, Final, TypeAlias
 
 from prefactor_server.domain.runs.agent_instance import AgentInstance
 from prefactor_server.storage.base import Snapshot
+from prefactor_server.storage.feed_rows import feed_rows
 from prefactor_server.storage.postgres.load import Loaded, Stored
 from prefactor_server.storage.postgres.tables import (
     AGENT_INSTANCE,
@@ -46,6 +47,7 @@ def _arguments(snapshots: Mapping[str, Snapshot], stored: Stored) -> Iterator[Tu
     contents = {one[:2]: one for snapshot in snapshots.values() for one in snapshot.contents}
     yield [contents[place] for place in sorted(contents)]
     yield [entry for snapshot in snapshots.values() for entry in snapshot.audit]
+    yield [row for account_id, one in snapshots.items() for row in feed_rows(account_id, one)]
 
 
 def _changes(table: Table[Any], snapshots: Mapping[str, Snapshot], stored: Stored) -> Tuples:

@@ -39,14 +39,38 @@ END IF;
 -- name: runs.close_spans
 -- What a termination closes, after the changes to spans that the batch names (none of those is left
 -- open by it) and before the new ones (which may be). 1 is CLOSED_BY_TERMINATION.
-UPDATE agent_span AS span
-SET status = 'cancelled', started_at = coalesce(span.started_at, change.closed_at),
-    finished_at = change.closed_at, flags = span.flags | 1, updated_at = change.closed_at,
-    revision = span.revision + 1
-FROM unnest(runs) AS change
-WHERE change.closed_at IS NOT NULL
-  AND span.account_id = change.account_id AND span.agent_instance_id = change.id
-  AND span.status IN ('pending', 'active');
+IF EXISTS (SELECT FROM unnest(runs) WHERE closed_at IS NOT NULL) THEN
+    WITH closed AS (
+        UPDATE agent_span AS span
+        SET status = 'cancelled', started_at = coalesce(span.started_at, change.closed_at),
+            finished_at = change.closed_at, flags = span.flags | 1, updated_at = change.closed_at,
+            revision = span.revision + 1
+        FROM unnest(runs) AS change
+        WHERE change.closed_at IS NOT NULL
+          AND span.account_id = change.account_id AND span.agent_instance_id = change.id
+          AND span.status IN ('pending', 'active')
+        RETURNING span.account_id, span.agent_instance_id, span.id
+    )
+    INSERT INTO feed_change (position, account_id, agent_instance_id, at, flags, finished, span_ids)
+    SELECT feed_position, account_id, agent_instance_id, feed_at, 0, count(*),
+           string_agg(id, E'\n' ORDER BY id)
+    FROM closed GROUP BY account_id, agent_instance_id;
+END IF;
+
+-- name: feed.place
+-- Where this commit stands in the change feed. Its transaction has got its number with the receipt.
+feed_position := pg_current_xact_id()::text::bigint
+    + coalesce((SELECT shift FROM feed_state), 0);
+feed_at := (extract(epoch FROM clock_timestamp()) * 1000000)::bigint;
+
+-- name: feed.append
+-- What the commit did to which runs. Spans that a termination closed are there already.
+INSERT INTO feed_change (position, account_id, agent_instance_id, at, flags, finished, span_ids)
+SELECT feed_position, account_id, agent_instance_id, feed_at, flags, finished, span_ids
+FROM unnest(new_feed_change)
+ON CONFLICT (position, account_id, agent_instance_id) DO UPDATE
+SET flags = excluded.flags, finished = feed_change.finished + excluded.finished,
+    span_ids = concat_ws(E'\n', feed_change.span_ids, nullif(excluded.span_ids, ''));
 
 -- name: payloads
 -- A result that was recorded before a termination is replaced by the one that came after it.

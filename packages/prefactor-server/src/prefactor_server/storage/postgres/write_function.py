@@ -94,13 +94,15 @@ def _function() -> str:
     return (
         f"CREATE FUNCTION {{schema}}.write_batch(\n    receipt uuid{parameters}\n"
         ") RETURNS void LANGUAGE plpgsql AS $body$\n"
-        "#variable_conflict use_column\nDECLARE\n    touched bigint;\nBEGIN\n"
+        "#variable_conflict use_column\nDECLARE\n    touched bigint;\n"
+        "    feed_position bigint;\n    feed_at bigint;\nBEGIN\n"
         f"{body}\nEND\n$body$;"
     )
 
 
 def _body() -> Iterator[str]:
     yield _STEPS["receipt"]
+    yield _when("new_feed_change", _STEPS["feed.place"])
     yield _when("runs", _STEPS["runs.lock"] + _expect("cardinality(runs)", "a run has changed"))
     yield _when("new_agent", _STEPS["agents.lock"])
     # Before others take their place.
@@ -121,6 +123,7 @@ def _body() -> Iterator[str]:
     yield _when("new_schema_content", _STEPS["contents"])
     yield _when("new_audit_entry", _STEPS["audit"])
     yield _when("runs", _STEPS["runs.update"])
+    yield _when("new_feed_change", _STEPS["feed.append"])
 
 
 def _insert(table: Table[Any]) -> str:

@@ -6,6 +6,7 @@ import asyncio
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -41,6 +42,8 @@ from prefactor_server.storage.base import (
     SpanRecord,
     SpanUsage,
 )
+from prefactor_server.storage.feed import Derived
+from prefactor_server.storage.feed_rows import FeedRow
 from prefactor_server.storage.sqlite import read, risk
 from prefactor_server.storage.sqlite.connection import (
     DatabaseFileError,
@@ -51,6 +54,7 @@ from prefactor_server.storage.sqlite.connection import (
     translated_errors,
 )
 from prefactor_server.storage.sqlite.damage import check_every_page
+from prefactor_server.storage.sqlite.feed import SqliteFeed, append
 from prefactor_server.storage.sqlite.files import OpenFiles
 from prefactor_server.storage.sqlite.find import SqliteRunFinder
 from prefactor_server.storage.sqlite.load import load
@@ -98,6 +102,7 @@ class SqliteStorage:
         self._is_damaged = False
         self.maintenance = SqliteMaintenance(self._maintain, self._read)
         self.finder = SqliteRunFinder(self._read)
+        self.feed = SqliteFeed(self._maintain, self._read, self._decide_derived)
 
     @classmethod
     def open(
@@ -252,9 +257,15 @@ class SqliteStorage:
             account_id: load(self._writer, account_id, named) for account_id, named in needs.items()
         }
         decided = decide(snapshots)
+        rows: list[FeedRow] = []
         for account_id, snapshot in snapshots.items():
-            write(self._writer, account_id, snapshot)
+            rows += write(self._writer, account_id, snapshot)
+        append(self._writer, rows, time.time_ns() // 1000)
         return decided
+
+    def _decide_derived(self, derived: Derived) -> None:
+        if derived.decide is not None:
+            self._load_decide_write(derived.needs, derived.decide)
 
     def _create_account(
         self, account: Account, environment: Environment, token: ApiToken, audit: AuditEntry

@@ -81,7 +81,7 @@ ORDER BY run.finished_at, run.id LIMIT :runs
 -- Spans of runs, with the stored bytes of each.
 SELECT span.seq, span.agent_instance_id, span.status,
        (SELECT coalesce(sum(length(body)), 0) FROM span_payload
-        WHERE id BETWEEN span.seq * 2 AND span.seq * 2 + 1)
+        WHERE id BETWEEN span.seq * 2 AND span.seq * 2 + 1), span.id
 FROM agent_span AS span
 WHERE span.account_id = :account_id
   AND span.agent_instance_id IN (SELECT value FROM json_each(:runs))

@@ -9,8 +9,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from prefactor_server.domain.runs.retention import Pruned, Retention
+from prefactor_server.storage.feed_rows import deleted_rows
 from prefactor_server.storage.maintenance import RUN_SLICE, SPAN_SLICE, prune_audit_entry
 from prefactor_server.storage.sql import load_sql
+from prefactor_server.storage.sqlite.feed import append
 
 _SQL: Final[Mapping[str, str]] = load_sql("prefactor_server.storage.sqlite", "maintenance.sql")
 _STATUSES: Final = ("pending", "active", "complete", "failed", "cancelled")
@@ -50,6 +52,8 @@ def prune_slice(
         connection.execute(_SQL[statement], gone)
     pruned = Pruned(len(emptied), len(spans), sum(span[3] for span in spans))
     connection.execute(_SQL["audit.add"], prune_audit_entry(retention, pruned, now, actor))
+    ids = [(span[1], span[4]) for span in spans]
+    append(connection, deleted_rows(retention.account_id, ids, emptied), now)
     return pruned
 
 

@@ -13,6 +13,7 @@ from prefactor_server.domain.runs.agent_span import (
     SpanPayload,
 )
 from prefactor_server.storage.base import Snapshot
+from prefactor_server.storage.feed_rows import FeedRow, feed_rows
 from prefactor_server.storage.sqlite import tables
 from prefactor_server.storage.sqlite.statements import Statement
 
@@ -21,6 +22,7 @@ UPDATE agent_span
 SET status = 'cancelled', started_at = coalesce(started_at, :at), finished_at = :at,
     flags = flags | :closed | CASE WHEN started_at > :at THEN :early ELSE 0 END, updated_at = :at
 WHERE account_id = :account_id AND agent_instance_id = :run_id AND status IN ('pending', 'active')
+RETURNING id
 """
 
 # The number that a span's payloads refer to; SQLite would give the next span the same.
@@ -57,12 +59,13 @@ VALUES (?, ?, ?, ?, ?, ?)
 """
 
 
-def write(connection: sqlite3.Connection, account_id: str, snapshot: Snapshot) -> None:
-    """Store what the decisions left in a snapshot."""
+def write(connection: sqlite3.Connection, account_id: str, snapshot: Snapshot) -> Sequence[FeedRow]:
+    """Store what the decisions left in a snapshot; return what it did to which runs."""
+    closed: dict[str, Sequence[str]] = {}
     # First close what a termination closes, among the spans that are stored: those that the batch
     # itself names are written after it, as the decisions, in their order, left them.
     for run_id, at in snapshot.closed_runs:
-        connection.execute(
+        found = connection.execute(
             _CLOSE_SPANS,
             {
                 "account_id": account_id,
@@ -71,7 +74,8 @@ def write(connection: sqlite3.Connection, account_id: str, snapshot: Snapshot) -
                 "closed": CLOSED_BY_TERMINATION,
                 "early": FINISHED_BEFORE_STARTED,
             },
-        )
+        ).fetchall()
+        closed[run_id] = [*closed.get(run_id, ()), *(span_id for (span_id,) in found)]
     # What others refer to goes last, and everything before others take its place.
     for table in reversed(tables.WRITTEN):
         if gone := snapshot.deleted(table.kind):
@@ -90,6 +94,7 @@ def write(connection: sqlite3.Connection, account_id: str, snapshot: Snapshot) -
         connection.executemany(_INSERT_CONTENT, snapshot.contents)
     if snapshot.audit:
         connection.executemany(_INSERT_AUDIT, snapshot.audit)
+    return feed_rows(account_id, snapshot, closed)
 
 
 def _insert_spans(connection: sqlite3.Connection, spans: Sequence[AgentSpan]) -> Mapping[str, int]:

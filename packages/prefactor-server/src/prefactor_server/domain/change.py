@@ -1,0 +1,48 @@
+"""The change feed: what each commit did to which runs, in the order that commits became visible in.
+
+Whatever is derived from runs (search, totals, series, alerts, live events) reads the feed after the
+commit, off the write path. The feed names what changed; what it is now stands in the rows.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+RUN_CREATED: Final = 1
+RUN_CHANGED: Final = 2
+"""Something of the run besides its span counts."""
+RUN_ENDED: Final = 4
+"""Once in the life of a run."""
+SPANS_CLOSED: Final = 8
+"""A termination closed all spans that were open; they are among the finished ones."""
+SPANS_REVISED: Final = 16
+"""Spans changed that had finished before: a late finish, or sensitive values discarded."""
+RUN_DELETED: Final = 32
+SPANS_DELETED: Final = 64
+"""``span_ids`` names them. A run that is being deleted loses its spans over several commits."""
+QUALITY: Final = 128
+"""An evaluation of the run was recorded or taken back."""
+BACKFILLED: Final = 256
+"""Not a commit: the follower tells of a run that is stored, to fill what is derived from it."""
+
+
+class Change(NamedTuple):
+    """What one commit did to one run.
+
+    All changes of a commit share its position, and a later commit has a higher one. ``span_ids``
+    are the spans that it created, changed or deleted. ``finished_ids`` are those that reached a
+    terminal status for the first time: each span is among them once in its life.
+    """
+
+    position: int
+    account_id: str
+    agent_instance_id: str
+    at: int
+    flags: int
+    span_ids: tuple[str, ...] = ()
+    finished_ids: tuple[str, ...] = ()
+
+    @property
+    def weight(self) -> int:
+        """How much work the change is, in rows."""
+        return 1 + len(self.span_ids)

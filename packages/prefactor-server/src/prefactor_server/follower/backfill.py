@@ -1,0 +1,118 @@
+"""Filling in what was stored before a consumer began, or again from the start: the pure part.
+
+A backfill walks all runs in the order of their accounts and ids, while the feed goes on. Every
+transition is told once: the feed's changes are cut down to what the walk has passed, and what the
+walk tells of a run is cut down to what the feed will not tell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final, NamedTuple
+
+from prefactor_server.domain.change import (
+    BACKFILLED,
+    RUN_CREATED,
+    RUN_ENDED,
+    Change,
+)
+from prefactor_server.domain.runs.agent_span import FINISHED
+from prefactor_server.storage.feed import StoredRun, StoredSpan
+
+RESET: Final = "reset"
+"""The state of a consumer whose rows are to be deleted before the walk begins."""
+
+_SEPARATOR: Final = "\n"
+_OPEN: Final = frozenset({"pending", "active"})
+
+
+class Cursor(NamedTuple):
+    """How far the walk is: this run has been told, and its spans up to ``span_id``.
+
+    ``span_id`` is None when all of its spans have been.
+    """
+
+    account_id: str = ""
+    run_id: str = ""
+    span_id: str | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Cursor:
+        """Read a stored cursor."""
+        return cls(*text.split(_SEPARATOR))
+
+    def __str__(self) -> str:
+        """Return the cursor as it is stored."""
+        return _SEPARATOR.join(part for part in self if part is not None)
+
+    def passed(self, change: Change) -> Change | None:
+        """Return the part of a change that the walk will not come to any more; None if no part."""
+        place = (change.account_id, change.agent_instance_id)
+        reached = (self.account_id, self.run_id)
+        if place > reached:
+            return None
+        last = self.span_id
+        if place < reached or last is None:
+            return change
+        return change._replace(
+            span_ids=tuple(one for one in change.span_ids if one <= last),
+            finished_ids=tuple(one for one in change.finished_ids if one <= last),
+        )
+
+
+START: Final = Cursor()
+
+
+class Pending(NamedTuple):
+    """What the feed is still going to tell of runs."""
+
+    created: frozenset[tuple[str, str]]
+    ended: frozenset[tuple[str, str]]
+    finished: frozenset[tuple[str, str]]
+    """By account and id: the spans."""
+
+    @classmethod
+    def of(cls, changes: Iterable[Change]) -> Pending:
+        """Sum up changes that a consumer has not seen."""
+        created: set[tuple[str, str]] = set()
+        ended: set[tuple[str, str]] = set()
+        finished: set[tuple[str, str]] = set()
+        for change in changes:
+            run = (change.account_id, change.agent_instance_id)
+            if change.flags & RUN_CREATED:
+                created.add(run)
+            if change.flags & RUN_ENDED:
+                ended.add(run)
+            finished.update((change.account_id, span_id) for span_id in change.finished_ids)
+        return cls(frozenset(created), frozenset(ended), frozenset(finished))
+
+
+def tell(
+    position: int, run: StoredRun, spans: Sequence[StoredSpan], pending: Pending, *, first: bool
+) -> Change | None:
+    """Return the change that tells of a stored run and some of its spans.
+
+    None when the feed is going to tell everything of it, from its registration on. Only the
+    ``first`` change of a run tells of its registration and its end.
+    """
+    place = (run.account_id, run.id)
+    if place in pending.created:
+        return None
+    flags = BACKFILLED
+    if first:
+        flags |= RUN_CREATED
+        if run.status not in _OPEN and place not in pending.ended:
+            flags |= RUN_ENDED
+    return Change(
+        position=position,
+        account_id=run.account_id,
+        agent_instance_id=run.id,
+        at=run.inserted_at,
+        flags=flags,
+        span_ids=tuple(span.id for span in spans),
+        finished_ids=tuple(
+            span.id
+            for span in spans
+            if span.status in FINISHED and (span.account_id, span.id) not in pending.finished
+        ),
+    )

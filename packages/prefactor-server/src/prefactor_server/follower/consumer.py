@@ -1,0 +1,67 @@
+"""What follows the change feed: consumers, and where they keep how far they are."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, Protocol
+
+from prefactor_server.domain.change import Change
+from prefactor_server.storage.feed import ConsumerState, Derived
+
+
+class Consumer(ABC):
+    """Derives rows from changes.
+
+    A change names what changed; what it is now is read from the database, and may be newer. Several
+    servers may work on the same slice: only one of them gets to write what it derived.
+    """
+
+    name: str
+    """As operators know it: ``prefactor-server rebuild NAME``."""
+
+    @abstractmethod
+    async def apply(self, changes: Sequence[Change]) -> Derived:
+        """Return what becomes of the derived rows with these changes.
+
+        A change with the flag BACKFILLED is no commit. It tells of a run that was stored before,
+        and names some of its spans; several of them may come for one run. Every transition (a run
+        created or ended, a span finished) is told once, either by such a change or by a commit's.
+        """
+
+    @abstractmethod
+    async def reset(self) -> Derived | None:
+        """Return the deletion of some of what was derived; None when nothing of it is left."""
+
+    async def has_deferred(self) -> bool:
+        """Return whether ``deferred`` would return anything. It is asked often."""
+        return False
+
+    async def deferred(self) -> Derived | None:
+        """Return rows that ``apply`` has put off, or None when there is nothing to do now."""
+        return None
+
+
+class StateStore(Protocol):
+    """Where a consumer's state is kept, in one place with its rows. The database itself is one."""
+
+    async def states(self) -> Mapping[str, ConsumerState]:
+        """See ``Feed.states``."""
+        ...
+
+    async def begin(self, state: ConsumerState) -> ConsumerState:
+        """See ``Feed.begin``."""
+        ...
+
+    async def advance(
+        self, before: ConsumerState, after: ConsumerState, derived: Derived
+    ) -> ConsumerState | None:
+        """See ``Feed.advance``."""
+        ...
+
+
+class Attached(NamedTuple):
+    """A consumer with its store; None is the database that the feed is in."""
+
+    consumer: Consumer
+    store: StateStore | None = None

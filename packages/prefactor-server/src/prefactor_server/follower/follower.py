@@ -1,0 +1,154 @@
+"""The task that moves every consumer along the change feed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import Final, NamedTuple
+
+import structlog
+
+from prefactor_server.domain.errors import Unavailable
+from prefactor_server.follower.consumer import Attached
+from prefactor_server.follower.lease import Lease
+from prefactor_server.follower.progress import Progress
+from prefactor_server.follower.signal import CommitSignal
+from prefactor_server.storage.feed import Feed
+
+_log = structlog.get_logger("prefactor_server")
+
+_POLL_SECONDS: Final = 2.0
+"""After how long other servers' commits are looked for."""
+_GATHER_SECONDS: Final = 0.2
+"""For how long commits are left to become one slice: a slice costs a commit of its own."""
+_FIRST_BACKOFF_SECONDS: Final = 1.0
+_MAX_BACKOFF_SECONDS: Final = 60.0
+
+
+class Lag(NamedTuple):
+    """How far a consumer is, how far that is behind the feed, and since when, in microseconds.
+
+    ``since`` is when the first commit was made that it has not seen; None when it has seen all.
+    """
+
+    position: int
+    positions: int
+    since: int | None
+
+
+class Follower:
+    """Follows the change feed of a database, for as long as ``run`` runs.
+
+    Of several servers one works at a time, see ``Lease``. ``holder`` names this one.
+    """
+
+    def __init__(
+        self,
+        feed: Feed,
+        consumers: Sequence[Attached],
+        signal: CommitSignal,
+        *,
+        holder: str,
+        now_us: Callable[[], int],
+    ) -> None:
+        self._feed = feed
+        self._consumers = [_Watched(Progress(feed, attached)) for attached in consumers]
+        self._waiter = signal.subscribe()
+        self._lease = Lease(feed, holder, now_us)
+        self._lags: dict[str, Lag] = {}
+
+    @property
+    def lags(self) -> Mapping[str, Lag]:
+        """How far behind each consumer was when that was looked at last, by name."""
+        return self._lags
+
+    async def run(self) -> None:
+        """Follow the feed until cancelled. A database that is away is waited for."""
+        failing = False
+        try:
+            while self._consumers:
+                try:
+                    worked = await self.turn()
+                except Unavailable as error:
+                    if not failing:
+                        _log.warning("change feed not followed", reason=error.message)
+                    failing, worked = True, False
+                else:
+                    failing = False
+                await self._pause(worked=worked)
+        finally:
+            self._waiter.close()
+            with suppress(Unavailable, TimeoutError):
+                async with asyncio.timeout(_POLL_SECONDS):
+                    await self._lease.release()
+
+    async def turn(self) -> bool:
+        """Apply one slice for each consumer that is behind; whether there may be more.
+
+        Raises:
+            Unavailable: the database cannot be reached, or cannot take writes now.
+        """
+        stored = await self._feed.states()
+        states = [await watched.progress.stored(stored) for watched in self._consumers]
+        # Read after the states: other servers move all of them, and no state passes the feed.
+        pruned_to = await self._feed.pruned_to()
+        last = await self._feed.position()
+        behind: list[_Watched] = []
+        for watched, state in zip(self._consumers, states, strict=True):
+            await watched.progress.take_up(state, last=last, pruned_to=pruned_to)
+            if await watched.progress.is_behind():
+                behind.append(watched)
+        await self._measure()
+        now = asyncio.get_running_loop().time()
+        due = [watched for watched in behind if watched.not_before <= now]
+        if not due or not await self._lease.take():
+            return False
+        return any([await self._step(watched) for watched in due])
+
+    async def _step(self, watched: _Watched) -> bool:
+        name = watched.progress.name
+        try:
+            worked = await watched.progress.step()
+        except Unavailable:
+            raise
+        except Exception:  # noqa: BLE001 - one consumer's mistake must not stop the others
+            watched.failures += 1
+            pause = min(_FIRST_BACKOFF_SECONDS * 2 ** (watched.failures - 1), _MAX_BACKOFF_SECONDS)
+            watched.not_before = asyncio.get_running_loop().time() + pause
+            if watched.failures == 1:
+                _log.exception("consumer of the change feed failed", consumer=name)
+            return False
+        if watched.failures:
+            watched.failures = 0
+            _log.info("consumer of the change feed recovered", consumer=name)
+        return worked
+
+    async def _measure(self) -> None:
+        for progress in (watched.progress for watched in self._consumers):
+            position = progress.last if progress.state is None else progress.state.position
+            since = None
+            if position < progress.last:
+                known = self._lags.get(progress.name)
+                if known is None or known.position != position:
+                    first = await self._feed.changes(position, 1)
+                    since = first[0].at if first else None
+                else:
+                    since = known.since
+            self._lags[progress.name] = Lag(position, max(progress.last - position, 0), since)
+
+    async def _pause(self, *, worked: bool) -> None:
+        if worked:
+            # Others of this process get their turn; the next slice is waiting.
+            await asyncio.sleep(0)
+        elif await self._waiter.wait(_POLL_SECONDS):
+            await asyncio.sleep(_GATHER_SECONDS)
+
+
+class _Watched:
+    """A consumer's progress, and when it may try again after it has failed."""
+
+    def __init__(self, progress: Progress) -> None:
+        self.progress = progress
+        self.failures = 0
+        self.not_before = 0.0

@@ -1,0 +1,39 @@
+"""The lease: one server at a time does the follower's work."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from prefactor_server.storage.feed import Feed
+
+LEASE_NAME: Final = "follower"
+LEASE_US: Final = 15 * 1_000_000
+
+
+class Lease:
+    """A lease in the database, kept only while there is work: an idle server writes nothing.
+
+    A holder that was killed is waited for until its lease ends.
+    """
+
+    def __init__(self, feed: Feed, holder: str, now_us: Callable[[], int]) -> None:
+        self._feed = feed
+        self._holder = holder
+        self._now_us = now_us
+        self._until = 0
+
+    async def take(self) -> bool:
+        """Hold the lease for a while longer; False when somebody else has it."""
+        now = self._now_us()
+        if now < self._until - LEASE_US // 2:
+            return True
+        taken = await self._feed.take_lease(LEASE_NAME, self._holder, now, now + LEASE_US)
+        self._until = now + LEASE_US if taken else 0
+        return taken
+
+    async def release(self) -> None:
+        """Let somebody else have it at once."""
+        if self._until:
+            self._until = 0
+            await self._feed.release_lease(LEASE_NAME, self._holder)

@@ -1,0 +1,166 @@
+"""From a decided batch to the rows that the change feed gets with it: one for each changed run."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from operator import attrgetter
+from typing import Any, Final, NamedTuple
+
+from prefactor_server.domain.change import (
+    QUALITY,
+    RUN_CHANGED,
+    RUN_CREATED,
+    RUN_DELETED,
+    RUN_ENDED,
+    SPANS_CLOSED,
+    SPANS_DELETED,
+    SPANS_REVISED,
+    Change,
+)
+from prefactor_server.domain.runs.agent_instance import AgentInstance
+from prefactor_server.domain.runs.agent_span import FINISHED, AgentSpan
+from prefactor_server.domain.runs.quality import InstanceQuality
+from prefactor_server.storage.batch import Row, Snapshot
+
+_OPEN: Final = frozenset({"pending", "active"})
+# What of a run can change besides its span counts. `updated_at` changes with its quality, too.
+_STATE: Final = attrgetter(
+    *(
+        column
+        for column in AgentInstance._fields[AgentInstance._fields.index("status") :]
+        if not column.endswith("_spans") and column != "updated_at"
+    )
+)
+# No id holds a line break, see ``domain.ids``.
+_SEPARATOR: Final = "\n"
+
+
+class FeedRow(NamedTuple):
+    """A change as it is stored, without its position and time.
+
+    ``span_ids`` are joined by line breaks, and begin with those of the ``finished`` ones.
+    """
+
+    account_id: str
+    agent_instance_id: str
+    flags: int
+    finished: int
+    span_ids: str
+
+
+class _Touched:
+    """What happened to one run."""
+
+    __slots__ = ("finished", "flags", "others")
+
+    def __init__(self) -> None:
+        self.flags = 0
+        self.finished: list[str] = []
+        self.others: list[str] = []
+
+    def row(self, account_id: str, run_id: str) -> FeedRow:
+        ids = self.finished + self.others if self.others else self.finished
+        return FeedRow(account_id, run_id, self.flags, len(self.finished), _SEPARATOR.join(ids))
+
+
+class _Runs(dict[str, _Touched]):
+    """By run; one that was not looked up before has nothing happened to it."""
+
+    def __missing__(self, run_id: str) -> _Touched:
+        touched = self[run_id] = _Touched()
+        return touched
+
+
+def feed_rows(
+    account_id: str, snapshot: Snapshot, closed: Mapping[str, Collection[str]] | None = None
+) -> list[FeedRow]:
+    """Return what a batch did to the runs of an account, in the order of their ids.
+
+    ``closed`` are the stored spans that a termination closed, by run, where the backend knows.
+    """
+    runs = _Runs()
+    for span in snapshot.new(AgentSpan):
+        touched = runs[span.agent_instance_id]
+        (touched.finished if span.status in FINISHED else touched.others).append(span.id)
+    if changed := snapshot.changed(AgentSpan):
+        _add_changed(runs, changed, _loaded(snapshot, AgentSpan))
+    _add_runs(runs, snapshot)
+    for kind in (snapshot.new, snapshot.changed):
+        for quality in kind(InstanceQuality):
+            runs[quality.id].flags |= QUALITY
+    for run_id, _ in snapshot.closed_runs:
+        runs[run_id].flags |= SPANS_CLOSED
+    for run_id, ids in (closed or {}).items():
+        # Some of them are named by the batch itself.
+        touched = runs[run_id]
+        touched.finished = list(dict.fromkeys([*touched.finished, *ids]))
+    return [runs[run_id].row(account_id, run_id) for run_id in sorted(runs)]
+
+
+def _add_changed(
+    runs: _Runs, changed: Iterable[AgentSpan], loaded: Mapping[str, AgentSpan]
+) -> None:
+    for span in changed:
+        touched = runs[span.agent_instance_id]
+        if loaded[span.id].status in FINISHED:
+            touched.flags |= SPANS_REVISED
+            touched.others.append(span.id)
+        elif span.status in FINISHED:
+            touched.finished.append(span.id)
+        else:
+            touched.others.append(span.id)
+
+
+def _add_runs(runs: _Runs, snapshot: Snapshot) -> None:
+    for run in snapshot.new(AgentInstance):
+        ended = 0 if run.status in _OPEN else RUN_ENDED
+        runs[run.id].flags |= RUN_CREATED | ended
+    changed = snapshot.changed(AgentInstance)
+    if not changed:
+        return
+    loaded = _loaded(snapshot, AgentInstance)
+    for run in changed:
+        before = loaded[run.id]
+        if _STATE(run) != _STATE(before):
+            ended = RUN_ENDED if before.status in _OPEN and run.status not in _OPEN else 0
+            runs[run.id].flags |= RUN_CHANGED | ended
+
+
+def _loaded(snapshot: Snapshot, kind: type[Any]) -> Mapping[str, Any]:
+    rows: Sequence[Row] = snapshot.loaded
+    named: Iterable[Any] = (row for row in rows if type(row) is kind)
+    return {row.id: row for row in named}
+
+
+def deleted_rows(
+    account_id: str, spans: Iterable[tuple[str, str]], runs: Collection[str]
+) -> list[FeedRow]:
+    """Return what a slice of a deletion did, from run and id of its spans, and its runs."""
+    by_run = _Runs()
+    for run_id, span_id in spans:
+        touched = by_run[run_id]
+        touched.flags |= SPANS_DELETED
+        touched.others.append(span_id)
+    for run_id in runs:
+        by_run[run_id].flags |= RUN_DELETED
+    return [by_run[run_id].row(account_id, run_id) for run_id in sorted(by_run)]
+
+
+def change(record: Sequence[Any]) -> Change:
+    """Return the change in a record: position, account, run, time, flags, finished, span ids."""
+    position, account_id, run_id, at, flags, finished, packed = record
+    ids = tuple(packed.split(_SEPARATOR)) if packed else ()
+    return Change(position, account_id, run_id, at, flags, ids, ids[:finished])
+
+
+def whole_commits(records: Iterable[Sequence[Any]], limit: int) -> list[Change]:
+    """Return the changes of the first commits, no further one once they come to ``limit`` rows."""
+    changes: list[Change] = []
+    weight = 0
+    for record in records:
+        if weight >= limit and record[0] != changes[-1].position:
+            break
+        one = change(record)
+        changes.append(one)
+        weight += one.weight
+    return changes

@@ -1,0 +1,86 @@
+"""Writing rows that are derived from the change feed to a database on a server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from typing import Any, Final
+
+from prefactor_server.storage.feed import Deleted, Derived
+from prefactor_server.storage.postgres.driver import Connection
+from prefactor_server.storage.postgres.tables import column_types
+
+
+class DerivedTable:
+    """The table of one kind of derived row; ``identity`` are the columns that name a row.
+
+    ``columns`` are those of ``kind``, a named tuple. All columns beside the identity are replaced
+    by an upserted row, and added to by an added one.
+    """
+
+    def __init__(self, kind: type[Any], name: str, identity: Sequence[str]) -> None:
+        self.kind = kind
+        self.name = name
+        self.identity = identity
+        self.columns: Sequence[str] = kind._fields
+        self._types = {
+            column: sql_type.removesuffix(' COLLATE "C"')
+            for column, sql_type in column_types(kind).items()
+        }
+        rest = [column for column in self.columns if column not in identity]
+        arrays = ", ".join(
+            f"${place}::{self._types[column]}[]" for place, column in enumerate(self.columns, 1)
+        )
+        insert = (
+            f"INSERT INTO {name} ({', '.join(self.columns)}) "  # noqa: S608 - names of our own
+            f"SELECT * FROM unnest({arrays}) ON CONFLICT ({', '.join(identity)}) "
+        )
+        replaced = ", ".join(f"{column} = excluded.{column}" for column in rest)
+        added = ", ".join(f"{column} = {name}.{column} + excluded.{column}" for column in rest)
+        self.upsert = f"{insert} DO UPDATE SET {replaced}"
+        self.add = f"{insert} DO UPDATE SET {added}"
+
+    def delete(self, length: int) -> str:
+        """The statement that deletes the rows whose identity begins with so many values."""
+        found = " AND ".join(
+            f"{column} = ${place}" for place, column in enumerate(self.identity[:length], 1)
+        )
+        return f"DELETE FROM {self.name} WHERE {found}"  # noqa: S608
+
+    def some(self) -> str:
+        """The query for the identities of some rows."""
+        return f"SELECT {', '.join(self.identity)} FROM {self.name} LIMIT $1"  # noqa: S608
+
+
+DERIVED: Final[Sequence[DerivedTable]] = ()
+
+
+async def write_derived(connection: Connection, derived: Derived) -> None:
+    """Write what a consumer made of a slice, within its transaction."""
+    for deleted in derived.deleted:
+        await connection.execute(_table(deleted.kind).delete(len(deleted.key)), *deleted.key)
+    for table, rows in _by_table(derived.upserted):
+        await connection.execute(table.upsert, *zip(*rows, strict=True))
+    for table, rows in _by_table(derived.added):
+        await connection.execute(table.add, *zip(*rows, strict=True))
+
+
+async def some_derived(kind: type[Any], limit: int, connection: Connection) -> list[Deleted]:
+    """The deletions of some rows of a kind."""
+    found = await connection.fetch(_table(kind).some(), limit)
+    return [Deleted(kind, tuple(key)) for key in found]
+
+
+def _by_table(
+    rows: Sequence[tuple[Any, ...]],
+) -> Iterator[tuple[DerivedTable, list[tuple[Any, ...]]]]:
+    for kind, of_kind in groupby(sorted(rows, key=_kind_name), key=type):
+        yield _table(kind), list(of_kind)
+
+
+def _kind_name(row: tuple[Any, ...]) -> str:
+    return type(row).__name__
+
+
+def _table(kind: type[Any]) -> DerivedTable:
+    return next(table for table in DERIVED if table.kind is kind)

@@ -1,0 +1,172 @@
+"""The change feed in a database that several servers may write to.
+
+A commit's position comes from the number of its transaction. Transactions do not commit in the
+order of their numbers, so the feed is read only below the oldest one that is still under way: what
+has been read is complete, and stays so.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any, Final
+
+from prefactor_server.domain.change import Change
+from prefactor_server.storage.feed import (
+    PRUNE_SLICE,
+    ConsumerState,
+    Deleted,
+    Derived,
+    StoredRun,
+    StoredSpan,
+)
+from prefactor_server.storage.feed_rows import FeedRow, whole_commits
+from prefactor_server.storage.postgres.connection import RetryingPool
+from prefactor_server.storage.postgres.derived import some_derived, write_derived
+from prefactor_server.storage.postgres.driver import Connection
+from prefactor_server.storage.postgres.load import load
+from prefactor_server.storage.postgres.write import arguments
+from prefactor_server.storage.postgres.write_function import write_function
+from prefactor_server.storage.sql import load_sql
+
+_SQL: Final[Mapping[str, str]] = load_sql("prefactor_server.storage.postgres", "feed.sql")
+# Of a slice, because each change may have thousands of ids; a commit of more is read as a whole.
+_MAX_ROWS: Final = 200
+
+
+async def append(connection: Connection, rows: Sequence[FeedRow], now: int) -> None:
+    """Add a commit to the feed, within its transaction."""
+    if rows:
+        await connection.execute(_SQL["feed.append"], now, *zip(*rows, strict=True))
+
+
+async def raise_shift(connection: Connection) -> None:
+    """Let new positions stand above those that are stored, wherever the database came from."""
+    too_low: int | None = await connection.fetchval(_SQL["feed.too_low"])
+    if too_low is not None and too_low > 0:
+        await connection.execute(_SQL["feed.shift"], too_low)
+
+
+class PostgresFeed:
+    """See ``Feed``."""
+
+    def __init__(self, writing: RetryingPool, reading: RetryingPool) -> None:
+        self._writing = writing
+        self._reading = reading
+
+    async def changes(self, after: int, limit: int, *, settled: bool = True) -> Sequence[Change]:
+        """See ``Feed.changes``."""
+        query = _SQL["feed.settled" if settled else "feed.all"]
+        records = await self._reading.run(
+            lambda connection: connection.fetch(query, after, min(limit, _MAX_ROWS))
+        )
+        return whole_commits(records, limit)
+
+    async def position(self) -> int:
+        """See ``Feed.position``."""
+        return await self._reading.run(lambda connection: connection.fetchval(_SQL["feed.last"]))
+
+    async def pruned_to(self) -> int:
+        """See ``Feed.pruned_to``."""
+        return await self._reading.run(
+            lambda connection: connection.fetchval(_SQL["feed.pruned_to"])
+        )
+
+    async def prune(self, to: int, before: int) -> int:
+        """See ``Feed.prune``."""
+        return await self._writing.run(partial(_prune, to, before))
+
+    async def states(self) -> Mapping[str, ConsumerState]:
+        """See ``Feed.states``."""
+        records = await self._reading.run(lambda connection: connection.fetch(_SQL["consumer.all"]))
+        found = [ConsumerState._make(record) for record in records]
+        return {state.consumer: state for state in found}
+
+    async def begin(self, state: ConsumerState) -> ConsumerState:
+        """See ``Feed.begin``."""
+        return await self._writing.run(partial(_begin, state))
+
+    async def advance(
+        self, before: ConsumerState, after: ConsumerState, derived: Derived
+    ) -> ConsumerState | None:
+        """See ``Feed.advance``; one that was lost on the way, and had gone through, gives None."""
+        return await self._writing.run(partial(_advance, before, after, derived))
+
+    async def some(self, kind: type[Any], limit: int) -> Sequence[Deleted]:
+        """See ``Feed.some``."""
+        return await self._reading.run(partial(some_derived, kind, limit))
+
+    async def take_lease(self, name: str, holder: str, now: int, until: int) -> bool:
+        """See ``Feed.take_lease``."""
+        done = await self._writing.run(
+            lambda connection: connection.execute(_SQL["lease.take"], name, holder, now, until)
+        )
+        return not done.endswith(" 0")
+
+    async def release_lease(self, name: str, holder: str) -> None:
+        """See ``Feed.release_lease``."""
+        await self._writing.run(
+            lambda connection: connection.execute(_SQL["lease.release"], name, holder)
+        )
+
+    async def runs_from(self, account_id: str, run_id: str, limit: int) -> Sequence[StoredRun]:
+        """See ``Feed.runs_from``."""
+        records = await self._reading.run(
+            lambda connection: connection.fetch(_SQL["backfill.runs"], account_id, run_id, limit)
+        )
+        return [StoredRun._make(record) for record in records]
+
+    async def spans_after(
+        self, account_id: str, run_id: str, span_id: str, limit: int
+    ) -> Sequence[StoredSpan]:
+        """See ``Feed.spans_after``."""
+        query = _SQL["backfill.spans"]
+        records = await self._reading.run(
+            lambda connection: connection.fetch(query, account_id, run_id, span_id, limit)
+        )
+        return [StoredSpan._make(record) for record in records]
+
+
+async def _prune(to: int, before: int, connection: Connection) -> int:
+    async with connection.transaction():
+        record = await connection.fetchrow(_SQL["feed.prune"], to, before, PRUNE_SLICE)
+        count, last = (0, None) if record is None else record
+        if last is not None:
+            await connection.execute(_SQL["feed.set_pruned_to"], last)
+        return int(count)
+
+
+async def _begin(state: ConsumerState, connection: Connection) -> ConsumerState:
+    await connection.execute(_SQL["consumer.begin"], *state)
+    record = await connection.fetchrow(_SQL["consumer.one"], state.consumer)
+    return state if record is None else ConsumerState._make(record)
+
+
+async def _advance(
+    before: ConsumerState, after: ConsumerState, derived: Derived, connection: Connection
+) -> ConsumerState | None:
+    async with connection.transaction():
+        # First: it keeps others with the same slice waiting, and then they find it applied.
+        done = await connection.execute(
+            _SQL["consumer.advance"],
+            before.consumer,
+            before.revision,
+            after.position,
+            after.backfill,
+        )
+        if done.endswith(" 0"):
+            return None
+        await _decide(derived, connection)
+        await write_derived(connection, derived)
+    return after._replace(revision=before.revision + 1)
+
+
+async def _decide(derived: Derived, connection: Connection) -> None:
+    if derived.decide is None:
+        return
+    loaded = await load(connection, derived.needs)
+    derived.decide(loaded.snapshots)
+    changes = arguments(loaded)
+    if changes is not None:
+        await connection.execute(write_function().call, uuid.uuid4(), *changes)

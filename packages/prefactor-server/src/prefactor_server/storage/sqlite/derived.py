@@ -1,0 +1,77 @@
+"""Writing rows that are derived from the change feed to a database file."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from typing import Any, Final
+
+from prefactor_server.storage.feed import Deleted, Derived
+from prefactor_server.storage.sqlite.statements import Statement
+
+
+class DerivedTable:
+    """The table of one kind of derived row; ``identity`` are the columns that name a row.
+
+    ``columns`` are those of ``kind``, a named tuple. All columns beside the identity are replaced
+    by an upserted row, and added to by an added one.
+    """
+
+    def __init__(self, kind: type[Any], name: str, identity: Sequence[str]) -> None:
+        self.kind = kind
+        self.name = name
+        self.identity = identity
+        self.columns: Sequence[str] = kind._fields
+        rest = [column for column in self.columns if column not in identity]
+        insert = (
+            f"INSERT INTO {name} ({', '.join(self.columns)}) "  # noqa: S608 - names of our own
+            f"VALUES {{rows}} ON CONFLICT ({', '.join(identity)}) "
+        )
+        replaced = ", ".join(f"{column} = excluded.{column}" for column in rest)
+        added = ", ".join(f"{column} = {name}.{column} + excluded.{column}" for column in rest)
+        self.upsert = Statement(len(self.columns), f"{insert} DO UPDATE SET {replaced}")
+        self.add = Statement(len(self.columns), f"{insert} DO UPDATE SET {added}")
+
+    def delete(self, length: int) -> str:
+        """The statement that deletes the rows whose identity begins with so many values."""
+        found = " AND ".join(f"{column} = ?" for column in self.identity[:length])
+        return f"DELETE FROM {self.name} WHERE {found}"  # noqa: S608
+
+    def some(self) -> str:
+        """The query for the identities of some rows."""
+        return f"SELECT {', '.join(self.identity)} FROM {self.name} LIMIT ?"  # noqa: S608
+
+
+DERIVED: Final[Sequence[DerivedTable]] = ()
+
+
+def write_derived(connection: sqlite3.Connection, derived: Derived) -> None:
+    """Write what a consumer made of a slice, within its transaction."""
+    for deleted in derived.deleted:
+        connection.execute(_table(deleted.kind).delete(len(deleted.key)), deleted.key)
+    for table, rows in _by_table(derived.upserted):
+        table.upsert.run(connection, rows)
+    for table, rows in _by_table(derived.added):
+        table.add.run(connection, rows)
+
+
+def some_derived(connection: sqlite3.Connection, kind: type[Any], limit: int) -> list[Deleted]:
+    """The deletions of some rows of a kind."""
+    found = connection.execute(_table(kind).some(), (limit,))
+    return [Deleted(kind, tuple(key)) for key in found]
+
+
+def _by_table(
+    rows: Sequence[tuple[Any, ...]],
+) -> Iterator[tuple[DerivedTable, list[tuple[Any, ...]]]]:
+    for kind, of_kind in groupby(sorted(rows, key=_kind_name), key=type):
+        yield _table(kind), list(of_kind)
+
+
+def _kind_name(row: tuple[Any, ...]) -> str:
+    return type(row).__name__
+
+
+def _table(kind: type[Any]) -> DerivedTable:
+    return next(table for table in DERIVED if table.kind is kind)

@@ -1,0 +1,192 @@
+"""The change feed in a database file."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final, TypeVar
+
+from prefactor_server.domain.change import Change
+from prefactor_server.storage.feed import (
+    PRUNE_SLICE,
+    ConsumerState,
+    Deleted,
+    Derived,
+    StoredRun,
+    StoredSpan,
+)
+from prefactor_server.storage.feed_rows import FeedRow, whole_commits
+from prefactor_server.storage.sql import load_sql
+from prefactor_server.storage.sqlite.derived import some_derived, write_derived
+from prefactor_server.storage.sqlite.statements import Statement
+from prefactor_server.storage.sqlite.verify import RunOnThread
+
+T = TypeVar("T")
+
+_SQL: Final[Mapping[str, str]] = load_sql("prefactor_server.storage.sqlite", "feed.sql")
+
+_INSERT: Final = Statement(
+    7,
+    "INSERT INTO feed_change "
+    "(position, at, account_id, agent_instance_id, flags, finished, span_ids) VALUES {rows}",
+)
+
+
+def append(connection: sqlite3.Connection, rows: Sequence[FeedRow], now: int) -> None:
+    """Add a commit to the feed, within its transaction."""
+    if rows:
+        position = _last(connection) + 1
+        _INSERT.run(connection, [(position, now, *row) for row in rows])
+
+
+class SqliteFeed:
+    """See ``Feed``.
+
+    ``on_writer`` runs work on the one thread that writes, inside a transaction; ``on_reader`` on
+    one that reads. ``decide`` loads, decides and writes as a batch does, within such a transaction.
+    """
+
+    def __init__(
+        self,
+        on_writer: RunOnThread,
+        on_reader: RunOnThread,
+        decide: Callable[[Derived], object],
+    ) -> None:
+        self._on_writer = on_writer
+        self._on_reader = on_reader
+        self._decide = decide
+
+    async def changes(
+        self,
+        after: int,
+        limit: int,
+        *,
+        settled: bool = True,  # noqa: ARG002 - one writer: what is committed is settled
+    ) -> Sequence[Change]:
+        """See ``Feed.changes``."""
+        return await self._on_reader(lambda connection: _changes(connection, after, limit))
+
+    async def position(self) -> int:
+        """See ``Feed.position``."""
+        return await self._on_reader(_last)
+
+    async def pruned_to(self) -> int:
+        """See ``Feed.pruned_to``."""
+        return await self._on_reader(_pruned_to)
+
+    async def prune(self, to: int, before: int) -> int:
+        """See ``Feed.prune``."""
+        return await self._on_writer(lambda connection: _prune(connection, to, before))
+
+    async def states(self) -> Mapping[str, ConsumerState]:
+        """See ``Feed.states``."""
+        return await self._on_reader(_states)
+
+    async def begin(self, state: ConsumerState) -> ConsumerState:
+        """See ``Feed.begin``."""
+
+        def begin(connection: sqlite3.Connection) -> ConsumerState:
+            connection.execute(_SQL["consumer.begin"], state)
+            return _state(connection, state.consumer)
+
+        return await self._on_writer(begin)
+
+    async def advance(
+        self, before: ConsumerState, after: ConsumerState, derived: Derived
+    ) -> ConsumerState | None:
+        """See ``Feed.advance``."""
+
+        def advance(connection: sqlite3.Connection) -> ConsumerState | None:
+            parameters = {
+                "name": before.consumer,
+                "revision": before.revision,
+                "position": after.position,
+                "backfill": after.backfill,
+            }
+            if not connection.execute(_SQL["consumer.advance"], parameters).rowcount:
+                return None
+            self._decide(derived)
+            write_derived(connection, derived)
+            return after._replace(revision=before.revision + 1)
+
+        return await self._on_writer(advance)
+
+    async def some(self, kind: type[Any], limit: int) -> Sequence[Deleted]:
+        """See ``Feed.some``."""
+        return await self._on_reader(lambda connection: some_derived(connection, kind, limit))
+
+    async def take_lease(self, name: str, holder: str, now: int, until: int) -> bool:
+        """See ``Feed.take_lease``."""
+        parameters = {"name": name, "holder": holder, "now": now, "until": until}
+        return await self._on_writer(
+            lambda connection: connection.execute(_SQL["lease.take"], parameters).rowcount > 0
+        )
+
+    async def release_lease(self, name: str, holder: str) -> None:
+        """See ``Feed.release_lease``."""
+        parameters = {"name": name, "holder": holder}
+        await self._on_writer(
+            lambda connection: connection.execute(_SQL["lease.release"], parameters).rowcount
+        )
+
+    async def runs_from(self, account_id: str, run_id: str, limit: int) -> Sequence[StoredRun]:
+        """See ``Feed.runs_from``."""
+        parameters = {"account_id": account_id, "id": run_id, "limit": limit}
+        return await self._on_reader(
+            lambda connection: _all(
+                StoredRun._make, connection.execute(_SQL["backfill.runs"], parameters)
+            )
+        )
+
+    async def spans_after(
+        self, account_id: str, run_id: str, span_id: str, limit: int
+    ) -> Sequence[StoredSpan]:
+        """See ``Feed.spans_after``."""
+        parameters = {"account_id": account_id, "run_id": run_id, "id": span_id, "limit": limit}
+        return await self._on_reader(
+            lambda connection: _all(
+                StoredSpan._make, connection.execute(_SQL["backfill.spans"], parameters)
+            )
+        )
+
+
+def _all(make: Callable[[Iterable[Any]], T], records: Iterable[Sequence[Any]]) -> list[T]:
+    return [make(record) for record in records]
+
+
+def _last(connection: sqlite3.Connection) -> int:
+    (position,) = connection.execute(_SQL["feed.last"]).fetchone()
+    return int(position)
+
+
+def _pruned_to(connection: sqlite3.Connection) -> int:
+    (position,) = connection.execute(_SQL["feed.pruned_to"]).fetchone()
+    return int(position)
+
+
+def _changes(connection: sqlite3.Connection, after: int, limit: int) -> Sequence[Change]:
+    cursor = connection.execute(_SQL["feed.changes"], {"after": after})
+    try:
+        return whole_commits(cursor, limit)
+    finally:
+        # It was not read to its end, and would hold the log of the database open.
+        cursor.close()
+
+
+def _prune(connection: sqlite3.Connection, to: int, before: int) -> int:
+    found = connection.execute(_SQL["feed.prunable"], {"to": to, "slice": PRUNE_SLICE})
+    old = [position for position, at in found if at < before]
+    if not old:
+        return 0
+    gone: int = connection.execute(_SQL["feed.prune"], {"to": old[-1]}).rowcount
+    connection.execute(_SQL["feed.set_pruned_to"], {"to": old[-1]})
+    return gone
+
+
+def _states(connection: sqlite3.Connection) -> Mapping[str, ConsumerState]:
+    found = _all(ConsumerState._make, connection.execute(_SQL["consumer.all"]))
+    return {state.consumer: state for state in found}
+
+
+def _state(connection: sqlite3.Connection, name: str) -> ConsumerState:
+    return ConsumerState._make(connection.execute(_SQL["consumer.one"], {"name": name}).fetchone())

@@ -1,0 +1,164 @@
+"""The change feed: every commit is in it, in order, with what it did to which runs."""
+
+from typing import Any
+
+import pytest
+import upkeep
+from postgres_database import do, submit
+from rows import ACCOUNT, NOW, create_span, finish, finish_span, register, start, terminate
+
+from prefactor_server.domain.change import (
+    RUN_CHANGED,
+    RUN_CREATED,
+    RUN_DELETED,
+    RUN_ENDED,
+    SPANS_CLOSED,
+    SPANS_DELETED,
+    SPANS_REVISED,
+    Change,
+)
+from prefactor_server.domain.runs.retention import Retention
+from prefactor_server.storage.feed import ConsumerState, Derived
+
+ALL = 10_000
+
+
+async def new_run(storage: Any, run_id: str = "run-1") -> Any:
+    """A run that was started."""
+    await do(storage, register(run_id))
+    await do(storage, start(run_id))
+    return await storage.instance(ACCOUNT, run_id)
+
+
+async def changes(storage: Any, after: int = 0) -> list[Change]:
+    """Everything after a position."""
+    return list(await storage.feed.changes(after, ALL))
+
+
+def told(change: Change) -> tuple[str, int, set[str], set[str]]:
+    """A change without its place and time."""
+    ids, finished = set(change.span_ids), set(change.finished_ids)
+    assert (len(ids), len(finished)) == (len(change.span_ids), len(change.finished_ids))
+    return change.agent_instance_id, change.flags, ids, finished
+
+
+async def test_a_run_from_its_registration_to_its_end(storage: Any) -> None:
+    """Each commit has a higher position, and says which spans it made, changed and finished."""
+    run = await new_run(storage)
+    await submit(storage, create_span("a", run), create_span("b", run, status="complete"))
+    await do(storage, finish_span("a"))
+    await do(storage, finish("run-1"))
+    found = await changes(storage)
+
+    assert [told(change) for change in found] == [
+        ("run-1", RUN_CREATED, set(), set()),
+        ("run-1", RUN_CHANGED, set(), set()),
+        ("run-1", 0, {"a", "b"}, {"b"}),
+        ("run-1", 0, {"a"}, {"a"}),
+        ("run-1", RUN_CHANGED | RUN_ENDED, set(), set()),
+    ]
+    positions = [change.position for change in found]
+    assert positions == sorted(set(positions))
+    assert {change.account_id for change in found} == {ACCOUNT}
+    assert all(change.at > NOW for change in found)
+    assert await storage.feed.position() == positions[-1]
+    assert await changes(storage, positions[1]) == found[2:]
+
+
+async def test_a_termination_finishes_what_it_closes(storage: Any) -> None:
+    """Spans that a termination closes finish with it, and their late finish is no other one."""
+    run = await new_run(storage)
+    await submit(storage, *(create_span(name, run) for name in ("a", "b", "c")))
+    before = await storage.feed.position()
+    await submit(storage, create_span("d", run), finish_span("a"), terminate("run-1"))
+    await do(storage, finish_span("b"))
+
+    assert [told(change) for change in await changes(storage, before)] == [
+        (
+            "run-1",
+            RUN_CHANGED | RUN_ENDED | SPANS_CLOSED,
+            {"a", "b", "c", "d"},
+            {"a", "b", "c", "d"},
+        ),
+        ("run-1", SPANS_REVISED, {"b"}, set()),
+    ]
+
+
+async def test_a_commit_is_never_cut(storage: Any) -> None:
+    """However little is asked for, a commit's changes come together."""
+    commands = [register(f"run-{number}") for number in range(5)]
+    await submit(storage, *commands)
+    await submit(storage, register("other"))
+    found = await storage.feed.changes(0, 1)
+
+    assert [change.agent_instance_id for change in found] == [f"run-{n}" for n in range(5)]
+    (last,) = await storage.feed.changes(found[0].position, 1)
+    assert last.agent_instance_id == "other"
+
+
+async def test_a_refused_write_leaves_no_trace(storage: Any) -> None:
+    """What changes no run is not in the feed."""
+    await new_run(storage)
+    before = await storage.feed.position()
+    await submit(storage, start("run-1"))
+    await submit(storage, finish_span("nothing"))
+
+    assert await changes(storage, before) == []
+
+
+async def test_what_was_deleted_is_told(storage: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that is deleted in slices loses its spans, and then goes."""
+    for backend in ("sqlite", "postgres"):
+        monkeypatch.setattr(f"prefactor_server.storage.{backend}.prune.SPAN_SLICE", 2)
+    await upkeep.run_with_spans(storage, "run-1", spans=3)
+    before = await storage.feed.position()
+    await upkeep.prune_all(storage, Retention(ACCOUNT, NOW + 1))
+    first, second = await changes(storage, before)
+
+    assert (first.flags, second.flags) == (SPANS_DELETED, SPANS_DELETED | RUN_DELETED)
+    assert sorted(first.span_ids + second.span_ids) == [f"run-1-span-{n}" for n in range(3)]
+    assert first.finished_ids == second.finished_ids == ()
+
+
+async def test_a_state_moves_once(storage: Any) -> None:
+    """Of two who worked on the same slice, one gets to write."""
+    first = await storage.feed.begin(ConsumerState("one", 0, None))
+    again = await storage.feed.begin(ConsumerState("one", 7, None))
+    moved = await storage.feed.advance(first, first._replace(position=5), Derived())
+    late = await storage.feed.advance(again, again._replace(position=6), Derived())
+
+    assert (again, late) == (first, None)
+    assert moved == ConsumerState("one", 5, None, 1)
+    assert await storage.feed.states() == {"one": moved}
+
+
+async def test_a_lease_is_one_holders(storage: Any) -> None:
+    """Somebody else gets a lease when it has ended or was let go, and not before."""
+    feed = storage.feed
+
+    assert await feed.take_lease("l", "first", 0, 10)
+    assert await feed.take_lease("l", "first", 5, 15)
+    assert not await feed.take_lease("l", "second", 14, 20)
+    assert await feed.take_lease("l", "second", 15, 25)
+    await feed.release_lease("l", "first")
+    assert not await feed.take_lease("l", "first", 16, 20)
+    await feed.release_lease("l", "second")
+    assert await feed.take_lease("l", "first", 16, 20)
+
+
+async def test_old_changes_are_pruned(storage: Any) -> None:
+    """What everybody has seen and is old is deleted, but for the last commit."""
+    await new_run(storage)
+    await do(storage, finish("run-1"))
+    feed = storage.feed
+    first, second, last = await changes(storage)
+
+    assert await feed.prune(first.position, 0) == 0
+    assert await feed.prune(first.position, last.at + 1) == 1
+    assert await feed.pruned_to() == first.position
+    assert await feed.prune(last.position, last.at + 1) == 1
+    assert await feed.prune(last.position, last.at + 1) == 0
+    assert await changes(storage) == [last]
+    assert await feed.pruned_to() == second.position
+    await do(storage, register("run-2"))
+    assert (await changes(storage))[-1].position > last.position

@@ -1,0 +1,125 @@
+"""The follower: it keeps every consumer up to date, whatever happens to it or to one of them."""
+
+import asyncio
+from typing import Any
+
+from postgres_database import do
+from rows import register
+from tally import Tally, catch_up, follower_of
+
+from prefactor_server.domain.errors import Unavailable
+from prefactor_server.follower.backfill import RESET
+
+
+async def test_a_new_consumer_is_told_what_was_there(storage: Any) -> None:
+    """A database from before the feed, or before a consumer, is filled in, and then followed."""
+    await do(storage, register("run-1"))
+    tally = Tally()
+    follower = follower_of(storage, tally)
+    await catch_up(follower)
+    await do(storage, register("run-2"))
+    await catch_up(follower)
+
+    assert tally.counts == {("run", "run-1"): 1, ("run", "run-2"): 1}
+    assert follower.lags["tally"][1:] == (0, None)
+
+
+async def test_two_servers_share_the_work(storage: Any) -> None:
+    """One of two followers works at a time, and nothing is applied twice when they change."""
+    tally = Tally()
+    first = follower_of(storage, tally, holder="first")
+    second = follower_of(storage, tally, holder="second")
+    await catch_up(first)
+    await do(storage, register("run-1"))
+
+    assert not await second.turn()
+    assert second.lags["tally"].positions > 0
+    assert second.lags["tally"].since is not None
+    await first._lease.release()
+    await catch_up(second)
+    await catch_up(first)
+    assert tally.counts == {("run", "run-1"): 1}
+
+
+async def test_a_failing_consumer_holds_nobody_up(storage: Any, caplog: Any) -> None:
+    """Others go on while one fails; it is tried again after a while, and goes on where it was."""
+    broken, sound = Tally(), Tally()
+    sound.name = "sound"
+    broken.broken = True
+    follower = follower_of(storage, broken, sound)
+    await do(storage, register("run-1"))
+    await catch_up(follower)
+    await catch_up(follower)
+
+    assert (broken.counts, sound.counts) == ({}, {("run", "run-1"): 1})
+    broken.broken = False
+    for watched in follower._consumers:
+        watched.not_before = 0.0
+    await catch_up(follower)
+    assert broken.counts == sound.counts
+
+
+async def test_a_state_from_another_copy_begins_anew(storage: Any) -> None:
+    """A consumer that is ahead of the feed, as after a restored backup, is rebuilt by itself."""
+    await do(storage, register("run-1"))
+    tally = Tally()
+    follower = follower_of(storage, tally)
+    await catch_up(follower)
+    assert tally.state is not None
+    tally.state = tally.state._replace(position=tally.state.position + 1000)
+    tally.counts["run", "of another copy"] = 1
+    await catch_up(follower)
+
+    assert tally.counts == {("run", "run-1"): 1}
+
+
+async def test_a_rebuild_is_asked_for_in_the_state(storage: Any) -> None:
+    """A state of RESET deletes what was derived, and derives it again."""
+    await do(storage, register("run-1"))
+    tally = Tally()
+    follower = follower_of(storage, tally)
+    await catch_up(follower)
+    assert tally.state is not None
+    tally.state = tally.state._replace(backfill=RESET)
+    await catch_up(follower)
+
+    assert tally.counts == {("run", "run-1"): 1}
+
+
+async def test_it_wakes_at_a_commit_and_stops_when_told(storage: Any) -> None:
+    """A running follower applies a commit when it is told of one, and lets its lease go."""
+    tally = Tally()
+    follower = follower_of(storage, tally)
+    running = asyncio.create_task(follower.run())
+    while tally.state is None or tally.state.backfill is not None:
+        await tally.move()
+    await do(storage, register("run-1"))
+    follower._waiter._event.set()
+    while not tally.counts:
+        await tally.move()
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+    assert await storage.feed.take_lease("follower", "another", 0, 1)
+
+
+async def test_a_database_that_is_away_is_waited_for(storage: Any, monkeypatch: Any) -> None:
+    """Nothing ends because the database cannot be reached for a while."""
+    tally = Tally()
+    follower = follower_of(storage, tally)
+    feed = type(storage.feed)
+    position = feed.position
+    asked = asyncio.Event()
+
+    async def away(_self: Any) -> int:
+        asked.set()
+        raise Unavailable("away")
+
+    monkeypatch.setattr(feed, "position", away)
+    running = asyncio.create_task(follower.run())
+    await asked.wait()
+    monkeypatch.setattr(feed, "position", position)
+    follower._waiter._event.set()
+    await tally.move()
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)

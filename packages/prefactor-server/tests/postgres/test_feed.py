@@ -1,0 +1,84 @@
+"""The change feed where several servers commit at a time, and where a database moves."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+from postgres_database import PostgresDatabase, do
+from rows import ACCOUNT, register
+
+from postgres_server import PostgresServer, start_postgres
+from prefactor_server.storage.postgres.backend import PostgresStorage
+
+INSERT = """
+INSERT INTO feed_change
+VALUES (pg_current_xact_id()::text::bigint, 'account-1', 'early', 1, 0, 0, '')
+"""
+
+
+async def named(storage: Any, *, settled: bool = True) -> list[str]:
+    """The runs of all commits in the feed."""
+    changes = await storage.feed.changes(0, 1000, settled=settled)
+    return [change.agent_instance_id for change in changes]
+
+
+async def test_a_late_commit_is_not_skipped(
+    database: PostgresDatabase, storage: PostgresStorage
+) -> None:
+    """A commit is read only when no transaction that began before it can still follow."""
+    early = await asyncpg.connect(database.url)
+    try:
+        transaction = early.transaction()
+        await transaction.start()
+        await early.execute(INSERT)
+        await do(storage, register("late"))
+
+        assert await named(storage) == []
+        assert await named(storage, settled=False) == ["late"]
+        assert await storage.feed.position() == 0
+        await transaction.commit()
+        assert await named(storage) == ["early", "late"]
+    finally:
+        await early.close()
+
+
+def test_positions_go_on_in_another_cluster(
+    server: PostgresServer, database: PostgresDatabase, tmp_path: Path
+) -> None:
+    """A database that is restored where fewer transactions were counted goes on counting up."""
+
+    async def fill() -> int:
+        storage = await database.open()
+        await do(storage, register("run-1"))
+        position = await storage.feed.position()
+        await storage.close()
+        # As if that cluster had seen a million transactions.
+        await database.rows("UPDATE feed_change SET position = position + 1000000")
+        return position + 1_000_000
+
+    async def go_on(url: str) -> list[Any]:
+        found: list[Any] = []
+        for run_id in ("run-2", "run-3"):
+            storage = await PostgresStorage.open(url)
+            await do(storage, register(run_id))
+            found = list(await storage.feed.changes(0, 1000))
+            assert (await storage.instance(ACCOUNT, run_id)) is not None
+            await storage.close()
+        return found
+
+    last = asyncio.run(fill())
+    archive = tmp_path / "copy.dump"
+    server.run("pg_dump", "--format", "custom", "--file", str(archive), database.url)
+    elsewhere = start_postgres()
+    try:
+        url = elsewhere.create_database("restored")
+        elsewhere.run("pg_restore", "--no-owner", "--dbname", "restored", str(archive))
+        found = asyncio.run(go_on(url))
+    finally:
+        elsewhere.discard()
+
+    assert [change.agent_instance_id for change in found] == ["run-1", "run-2", "run-3"]
+    positions = [change.position for change in found]
+    assert positions[0] == last
+    assert positions == sorted(set(positions))

@@ -1,0 +1,79 @@
+"""A consumer that counts what it is told, with a store of its own in memory."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from prefactor_server.domain.change import RUN_CREATED, RUN_ENDED, Change
+from prefactor_server.follower import Attached, CommitSignal, Consumer, Follower
+from prefactor_server.storage.feed import ConsumerState, Derived
+
+
+class Tally(Consumer):
+    """Counts how often it was told that something was created, ended or finished."""
+
+    name = "tally"
+
+    def __init__(self) -> None:
+        self.state: ConsumerState | None = None
+        self.counts: Counter[tuple[str, str]] = Counter()
+        self.seen: list[Change] = []
+        self.broken = False
+        self.moved = asyncio.Event()
+
+    async def apply(self, changes: Sequence[Change]) -> Derived:
+        """One row for each transition."""
+        if self.broken:
+            raise ValueError("a mistake")
+        self.seen += changes
+        told = [("run", one.agent_instance_id) for one in changes if one.flags & RUN_CREATED]
+        told += [("ended", one.agent_instance_id) for one in changes if one.flags & RUN_ENDED]
+        told += [("span", span_id) for one in changes for span_id in one.finished_ids]
+        return Derived(added=told)
+
+    async def reset(self) -> Derived | None:
+        """Forget the counts, all at once."""
+        self.seen.clear()
+        self.counts.clear()
+        return None
+
+    async def states(self) -> Mapping[str, ConsumerState]:
+        """See ``StateStore.states``."""
+        return {} if self.state is None else {self.name: self.state}
+
+    async def begin(self, state: ConsumerState) -> ConsumerState:
+        """See ``StateStore.begin``."""
+        self.state = self.state or state
+        return self.state
+
+    async def advance(
+        self, before: ConsumerState, after: ConsumerState, derived: Derived
+    ) -> ConsumerState | None:
+        """See ``StateStore.advance``."""
+        if before != self.state:
+            return None
+        self.counts.update(derived.added)
+        self.state = after._replace(revision=before.revision + 1)
+        self.moved.set()
+        return self.state
+
+    async def move(self) -> None:
+        """Wait until its state has moved on since the last call."""
+        await self.moved.wait()
+        self.moved.clear()
+
+
+def follower_of(storage: Any, *tallies: Tally, holder: str = "test") -> Follower:
+    """A follower of a database, to be moved on by hand."""
+    attached = [Attached(tally, tally) for tally in tallies]
+    clock = iter(range(1, 10**12, 1000))
+    return Follower(
+        storage.feed, attached, CommitSignal(), holder=holder, now_us=lambda: next(clock)
+    )
+
+
+async def catch_up(follower: Follower) -> None:
+    """Let a follower work until there is nothing left."""
+    while await follower.turn():
+        pass
