@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from checkout import ROOT
-from kept import KeptJournal, kept_run
+from journal_fixture import RecordingJournal, make_run
 from live_server import LiveServer
 from prefactor_http import AgentSpan, HttpClientConfig, PrefactorHttpClient
 from prefactor_recorder.encoding.record import Operation
@@ -148,17 +148,17 @@ def test_the_index_ranks_what_fits_first() -> None:
 
 
 async def answered(
-    journal: KeptJournal, folder: Path, question: str, limits: Limits | None = None
+    journal: RecordingJournal, folder: Path, question: str, limits: Limits | None = None
 ) -> list[Quote]:
     """Ask a folder, recording to a journal of the test's."""
-    with kept_run(journal) as run:
+    with make_run(journal) as run:
         return await DocumentAgent(folder, run, limits).answer(question)
 
 
-def recorded(journal: KeptJournal, schema_name: str) -> list[tuple[str, str]]:
+def recorded(journal: RecordingJournal, schema_name: str) -> list[tuple[str, str]]:
     """State and path of each recorded span of a kind."""
-    ended = {span["id"]: span["status"] for span in journal.of(Operation.FINISH_SPAN)}
-    begun = journal.of(Operation.CREATE_SPAN)
+    ended = {span["id"]: span["status"] for span in journal.of_operation(Operation.FINISH_SPAN)}
+    begun = journal.of_operation(Operation.CREATE_SPAN)
     return [
         (ended[span["id"]], span["payload"].get("path", ""))
         for span in begun
@@ -166,9 +166,9 @@ def recorded(journal: KeptJournal, schema_name: str) -> list[tuple[str, str]]:
     ]
 
 
-def outcome(journal: KeptJournal) -> str:
+def outcome(journal: RecordingJournal) -> str:
     """How the run ended."""
-    (finish,) = journal.of(Operation.FINISH)
+    (finish,) = journal.of_operation(Operation.FINISH)
     return str(finish["status"])
 
 
@@ -176,7 +176,7 @@ async def test_the_agent_recovers_from_what_it_cannot_read(tmp_path: Path) -> No
     """A wrong guess and a document too long to read fail visibly; the answer comes all the same."""
     filler = "Nothing happened at all today.\n\n" * 10
     (tmp_path / "long.md").write_text(f"{filler}The keeper harvested honey at last.\n", "utf-8")
-    journal = KeptJournal()
+    journal = RecordingJournal()
 
     quotes = await answered(journal, tmp_path, "Who harvested honey?", Limits(read_bytes=100))
 
@@ -192,7 +192,7 @@ async def test_the_agent_recovers_from_what_it_cannot_read(tmp_path: Path) -> No
 async def test_a_right_guess_is_used(tmp_path: Path) -> None:
     """A document named after the topic is read before anything is searched."""
     (tmp_path / "harvesting.md").write_text("Harvesting starts in the month of June.", "utf-8")
-    journal = KeptJournal()
+    journal = RecordingJournal()
 
     quotes = await answered(journal, tmp_path, "When does harvesting start?")
 
@@ -202,7 +202,7 @@ async def test_a_right_guess_is_used(tmp_path: Path) -> None:
 
 async def test_a_question_without_an_answer(tmp_path: Path) -> None:
     """An empty folder, or a question about nothing, ends in no quotes and a complete run."""
-    journal = KeptJournal()
+    journal = RecordingJournal()
 
     assert await answered(journal, tmp_path, "Why?") == []
 

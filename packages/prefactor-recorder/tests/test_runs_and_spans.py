@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from kept import KeptJournal, Ticking, kept_core, kept_run
+from journal_fixture import RecordingJournal, TickingClock, make_run, make_sink
 from prefactor_recorder.encoding import ids
 from prefactor_recorder.encoding.clock import SECOND
 from prefactor_recorder.encoding.record import Operation
@@ -20,30 +20,30 @@ from prefactor_recorder.span import ROOT
 
 
 @pytest.fixture
-def journal() -> KeptJournal:
+def journal() -> RecordingJournal:
     """A journal to read the story from."""
-    return KeptJournal()
+    return RecordingJournal()
 
 
-def test_a_run_is_registered_started_and_finished(journal: KeptJournal) -> None:
+def test_a_run_is_registered_started_and_finished(journal: RecordingJournal) -> None:
     """The records of a run come in the order of its life, and all carry the id known up front."""
-    run = kept_run(journal)
+    run = make_run(journal)
     with run:
         assert run.open
-    assert [each["operation"] for each in journal.story()] == ["REGISTER", "START", "FINISH"]
-    assert {each["run"] for each in journal.story()} == {run.id}
-    assert journal.story()[0]["agent_id"] == "a"
-    assert journal.story()[2]["status"] == "complete"
+    assert [each["operation"] for each in journal.as_dicts()] == ["REGISTER", "START", "FINISH"]
+    assert {each["run"] for each in journal.as_dicts()} == {run.id}
+    assert journal.as_dicts()[0]["agent_id"] == "a"
+    assert journal.as_dicts()[2]["status"] == "complete"
     assert not run.open
 
 
-def test_a_span_is_written_when_it_begins_and_when_it_ends(journal: KeptJournal) -> None:
+def test_a_span_is_written_when_it_begins_and_when_it_ends(journal: RecordingJournal) -> None:
     """Both ends are in the journal at once, with payload, result, times and the same id."""
-    with kept_run(journal) as run, run.span("agent:llm", {"model": "m"}) as span:
-        begun = journal.of(Operation.CREATE_SPAN)
-        assert not journal.of(Operation.FINISH_SPAN)
+    with make_run(journal) as run, run.span("agent:llm", {"model": "m"}) as span:
+        begun = journal.of_operation(Operation.CREATE_SPAN)
+        assert not journal.of_operation(Operation.FINISH_SPAN)
         span.set_result({"response": "Hi"})
-    (ended,) = journal.of(Operation.FINISH_SPAN)
+    (ended,) = journal.of_operation(Operation.FINISH_SPAN)
     assert begun[0]["id"] == ended["id"] == span.id
     assert begun[0]["payload"] == {"model": "m"}
     assert begun[0]["schema_name"] == "agent:llm"
@@ -54,17 +54,17 @@ def test_a_span_is_written_when_it_begins_and_when_it_ends(journal: KeptJournal)
     assert begun[0]["started_at"] < ended["finished_at"]
 
 
-def test_what_is_recorded_is_the_value_at_that_moment(journal: KeptJournal) -> None:
+def test_what_is_recorded_is_the_value_at_that_moment(journal: RecordingJournal) -> None:
     """A payload that the host changes afterwards is recorded as it was."""
     payload = {"messages": ["one"]}
-    with kept_run(journal) as run, run.span("agent:llm", payload):
+    with make_run(journal) as run, run.span("agent:llm", payload):
         payload["messages"].append("two")
-    assert journal.of(Operation.CREATE_SPAN)[0]["payload"] == {"messages": ["one"]}
+    assert journal.of_operation(Operation.CREATE_SPAN)[0]["payload"] == {"messages": ["one"]}
 
 
-def test_spans_nest_as_their_blocks_do(journal: KeptJournal) -> None:
+def test_spans_nest_as_their_blocks_do(journal: RecordingJournal) -> None:
     """A span's parent is the innermost span open around it; a sibling has the same."""
-    with kept_run(journal) as run, run.span("outer") as outer:
+    with make_run(journal) as run, run.span("outer") as outer:
         with run.span("first") as first, run.span("inner"):
             pass
         with run.span("second"):
@@ -72,10 +72,13 @@ def test_spans_nest_as_their_blocks_do(journal: KeptJournal) -> None:
         with run.span("top", parent=ROOT), run.span("below"):
             pass
     parents = {
-        each["schema_name"]: each["parent_span_id"] for each in journal.of(Operation.CREATE_SPAN)
+        each["schema_name"]: each["parent_span_id"]
+        for each in journal.of_operation(Operation.CREATE_SPAN)
     }
     top = next(
-        each["id"] for each in journal.of(Operation.CREATE_SPAN) if each["schema_name"] == "top"
+        each["id"]
+        for each in journal.of_operation(Operation.CREATE_SPAN)
+        if each["schema_name"] == "top"
     )
     assert parents == {
         "outer": None,
@@ -87,9 +90,11 @@ def test_spans_nest_as_their_blocks_do(journal: KeptJournal) -> None:
     }
 
 
-async def test_tasks_and_threads_nest_under_where_they_were_started(journal: KeptJournal) -> None:
+async def test_tasks_and_threads_nest_under_where_they_were_started(
+    journal: RecordingJournal,
+) -> None:
     """Concurrent tasks, and threads that were given the context, do not mix up their parents."""
-    async with kept_run(journal) as run:
+    async with make_run(journal) as run:
 
         async def branch(name: str) -> None:
             async with run.span(name):
@@ -100,7 +105,7 @@ async def test_tasks_and_threads_nest_under_where_they_were_started(journal: Kep
 
         async with run.span("outer") as outer:
             await asyncio.gather(*(branch(f"task{number}") for number in range(5)))
-    created = {each["schema_name"]: each for each in journal.of(Operation.CREATE_SPAN)}
+    created = {each["schema_name"]: each for each in journal.of_operation(Operation.CREATE_SPAN)}
     for number in range(5):
         task = created[f"task{number}"]
         assert task["parent_span_id"] == outer.id
@@ -108,10 +113,10 @@ async def test_tasks_and_threads_nest_under_where_they_were_started(journal: Kep
         assert created[f"task{number}.thread"]["parent_span_id"] == task["id"]
 
 
-def test_a_thread_with_copied_context_continues_the_run(journal: KeptJournal) -> None:
+def test_a_thread_with_copied_context_continues_the_run(journal: RecordingJournal) -> None:
     """Code in a thread that runs in a copy of the context finds the run and the span."""
     found: list[object] = []
-    with kept_run(journal) as run, run.span("outer") as span:
+    with make_run(journal) as run, run.span("outer") as span:
         context = contextvars.copy_context()
         thread = threading.Thread(
             target=context.run, args=[lambda: found.extend([current_run(), current_span()])]
@@ -122,52 +127,52 @@ def test_a_thread_with_copied_context_continues_the_run(journal: KeptJournal) ->
     assert (current_run(), current_span()) == (None, None)
 
 
-def test_a_block_that_raises_is_recorded_as_failed(journal: KeptJournal) -> None:
+def test_a_block_that_raises_is_recorded_as_failed(journal: RecordingJournal) -> None:
     """Type, message and stack are in the result beside what was set, and the exception goes on."""
 
     def host() -> None:
-        with kept_run(journal) as run, run.span("agent:tool") as span:
+        with make_run(journal) as run, run.span("agent:tool") as span:
             span.set_result({"partial": 1})
             raise KeyError("missing")
 
     with pytest.raises(KeyError, match="missing"):
         host()
-    (ended,) = journal.of(Operation.FINISH_SPAN)
+    (ended,) = journal.of_operation(Operation.FINISH_SPAN)
     assert ended["status"] == "failed"
     assert ended["result_payload"]["partial"] == 1
     error = ended["result_payload"]["error"]
     assert (error["error_type"], error["message"]) == ("KeyError", "'missing'")
     assert "raise KeyError" in error["stacktrace"]
-    assert journal.of(Operation.FINISH)[0]["status"] == "failed"
+    assert journal.of_operation(Operation.FINISH)[0]["status"] == "failed"
 
 
 @pytest.mark.parametrize("error", [asyncio.CancelledError, KeyboardInterrupt, GeneratorExit])
 def test_cancellation_is_recorded_as_cancelled(
-    journal: KeptJournal, error: type[BaseException]
+    journal: RecordingJournal, error: type[BaseException]
 ) -> None:
     """A block that is cancelled or interrupted ends as cancelled, and the exception goes on."""
-    with pytest.raises(error), kept_run(journal) as run, run.span("agent:tool"):
+    with pytest.raises(error), make_run(journal) as run, run.span("agent:tool"):
         raise error
-    assert journal.of(Operation.FINISH_SPAN)[0]["status"] == "cancelled"
-    assert journal.of(Operation.FINISH)[0]["status"] == "cancelled"
+    assert journal.of_operation(Operation.FINISH_SPAN)[0]["status"] == "cancelled"
+    assert journal.of_operation(Operation.FINISH)[0]["status"] == "cancelled"
 
 
-def test_the_first_end_of_a_span_counts(journal: KeptJournal) -> None:
+def test_the_first_end_of_a_span_counts(journal: RecordingJournal) -> None:
     """A span that was ended inside its block is not ended again when the block is left."""
-    with kept_run(journal) as run:
+    with make_run(journal) as run:
         with run.span("agent:llm") as span:
             span.finish({"response": "early"})
         span.fail(ValueError("late"))
         span.cancel()
-    (ended,) = journal.of(Operation.FINISH_SPAN)
+    (ended,) = journal.of_operation(Operation.FINISH_SPAN)
     assert (ended["status"], ended["result_payload"]) == ("complete", {"response": "early"})
 
 
-def test_a_span_can_be_begun_and_ended_by_hand(journal: KeptJournal) -> None:
+def test_a_span_can_be_begun_and_ended_by_hand(journal: RecordingJournal) -> None:
     """Callbacks begin spans at a moment of their own, hang them anywhere, and make them current."""
     began = datetime(2026, 1, 31, 9, 29, tzinfo=UTC)
     ended = datetime(2026, 1, 31, 9, 31, tzinfo=UTC)
-    with kept_run(journal) as run:
+    with make_run(journal) as run:
         outer = run.start_span("outer", started_at=began)
         below = run.start_span("below", parent=outer)
         foreign = run.start_span("foreign", parent="span-of-another-process")
@@ -178,32 +183,40 @@ def test_a_span_can_be_begun_and_ended_by_hand(journal: KeptJournal) -> None:
         for span in (inner, foreign, below):
             span.finish()
         outer.finish(finished_at=ended)
-    created = {each["schema_name"]: each for each in journal.of(Operation.CREATE_SPAN)}
+    created = {each["schema_name"]: each for each in journal.of_operation(Operation.CREATE_SPAN)}
     assert created["outer"]["started_at"] == "2026-01-31T09:29:00.000000Z"
     assert created["below"]["parent_span_id"] == created["inner"]["parent_span_id"] == outer.id
     assert created["foreign"]["parent_span_id"] == "span-of-another-process"
-    assert journal.of(Operation.FINISH_SPAN)[-1]["finished_at"] == "2026-01-31T09:31:00.000000Z"
+    assert (
+        journal.of_operation(Operation.FINISH_SPAN)[-1]["finished_at"]
+        == "2026-01-31T09:31:00.000000Z"
+    )
 
 
-def test_a_span_of_another_run_is_no_parent(journal: KeptJournal) -> None:
+def test_a_span_of_another_run_is_no_parent(journal: RecordingJournal) -> None:
     """A run inside a run is a tree of its own."""
-    with kept_run(journal) as outer, outer.span("outer"), kept_run(journal) as inner:
+    with make_run(journal) as outer, outer.span("outer"), make_run(journal) as inner:
         assert current_run() is inner
         with inner.span("inner"):
             pass
-    assert [each["parent_span_id"] for each in journal.of(Operation.CREATE_SPAN)] == [None, None]
+    assert [each["parent_span_id"] for each in journal.of_operation(Operation.CREATE_SPAN)] == [
+        None,
+        None,
+    ]
 
 
 @pytest.mark.parametrize("jump", [-3600, 3600, 10**9])
-def test_a_system_clock_that_jumps_does_not_bend_a_run(journal: KeptJournal, jump: int) -> None:
+def test_a_system_clock_that_jumps_does_not_bend_a_run(
+    journal: RecordingJournal, jump: int
+) -> None:
     """When the clock is set in the middle of a run, its spans keep their order and durations."""
-    clock = Ticking()
-    with kept_run(journal, clock=clock) as run, run.span("outer"):
+    clock = TickingClock()
+    with make_run(journal, clock=clock) as run, run.span("outer"):
         clock.shift = jump * SECOND
         with run.span("inner"):
             pass
-    outer, inner = journal.of(Operation.CREATE_SPAN)
-    inner_end, outer_end = journal.of(Operation.FINISH_SPAN)
+    outer, inner = journal.of_operation(Operation.CREATE_SPAN)
+    inner_end, outer_end = journal.of_operation(Operation.FINISH_SPAN)
     moments = [
         datetime.fromisoformat(text)
         for text in (
@@ -217,35 +230,35 @@ def test_a_system_clock_that_jumps_does_not_bend_a_run(journal: KeptJournal, jum
     assert (moments[-1] - moments[0]).total_seconds() < 60
 
 
-def test_what_was_dropped_takes_its_end_along(journal: KeptJournal) -> None:
+def test_what_was_dropped_takes_its_end_along(journal: RecordingJournal) -> None:
     """A span there was no room for leaves no end behind, and its children move up one level."""
-    with kept_run(journal) as run, run.span("outer") as outer:
+    with make_run(journal) as run, run.span("outer") as outer:
         journal.room = 0
         with run.span("dropped"):
             journal.room = 10
             with run.span("inner"):
                 pass
-    names = [each["schema_name"] for each in journal.of(Operation.CREATE_SPAN)]
+    names = [each["schema_name"] for each in journal.of_operation(Operation.CREATE_SPAN)]
     assert names == ["outer", "inner"]
-    assert journal.of(Operation.CREATE_SPAN)[1]["parent_span_id"] == outer.id
-    assert len(journal.of(Operation.FINISH_SPAN)) == 2
+    assert journal.of_operation(Operation.CREATE_SPAN)[1]["parent_span_id"] == outer.id
+    assert len(journal.of_operation(Operation.FINISH_SPAN)) == 2
 
 
-def test_a_run_that_was_dropped_records_nothing_more(journal: KeptJournal) -> None:
+def test_a_run_that_was_dropped_records_nothing_more(journal: RecordingJournal) -> None:
     """Without its registration a run's spans have no place on the server; none is written."""
     journal.room = 0
-    run = kept_run(journal)
+    run = make_run(journal)
     with run:
         journal.room = 10
         with run.span("lost"):
             pass
-    assert journal.story() == []
+    assert journal.as_dicts() == []
     assert not run.live
 
 
-def test_a_terminated_run_raises_where_the_next_span_opens(journal: KeptJournal) -> None:
+def test_a_terminated_run_raises_where_the_next_span_opens(journal: RecordingJournal) -> None:
     """The host learns of a termination, with its reason, in its own code and in no other place."""
-    run = kept_run(journal)
+    run = make_run(journal)
 
     def host() -> None:
         with run:
@@ -259,21 +272,23 @@ def test_a_terminated_run_raises_where_the_next_span_opens(journal: KeptJournal)
     with pytest.raises(RunTerminated, match="over budget") as caught:
         host()
     assert caught.value.run_id == run.id
-    assert [each["schema_name"] for each in journal.of(Operation.CREATE_SPAN)] == ["before"]
+    assert [each["schema_name"] for each in journal.of_operation(Operation.CREATE_SPAN)] == [
+        "before"
+    ]
     copy = pickle.loads(pickle.dumps(caught.value))  # noqa: S301 - our own error
     assert (str(copy), copy.reason) == (str(caught.value), "over budget")
 
 
-def test_a_callback_can_take_the_place_of_the_exception(journal: KeptJournal) -> None:
+def test_a_callback_can_take_the_place_of_the_exception(journal: RecordingJournal) -> None:
     """With a callback the run goes on being recorded, and the callback is called once."""
     told: list[Run] = []
-    with kept_run(journal, told.append) as run:
+    with make_run(journal, told.append) as run:
         run.mark_terminated("over budget")
         for _ in range(3):
             with run.span("after"):
                 pass
     assert told == [run]
-    assert len(journal.of(Operation.FINISH_SPAN)) == 3
+    assert len(journal.of_operation(Operation.FINISH_SPAN)) == 3
 
 
 class Broken:
@@ -283,29 +298,29 @@ class Broken:
         raise RuntimeError(name)
 
 
-def test_nothing_that_goes_wrong_inside_reaches_the_host(journal: KeptJournal) -> None:
+def test_nothing_that_goes_wrong_inside_reaches_the_host(journal: RecordingJournal) -> None:
     """A journal that raises, and values nothing can encode, cost records and never an exception."""
 
     def refuse(_: bytes) -> bool:
         raise OSError("no more disk")
 
     before = failures.count
-    with kept_run(journal) as run:
+    with make_run(journal) as run:
         with run.span("agent:llm", Broken()) as span:
             span.set_result(Broken())
         with run.span("agent:llm", parent="no id: { }"):
             pass
         with run.span("agent:llm") as span:
             span.finish(status="done")  # type: ignore[arg-type]
-    broken = KeptJournal()
+    broken = RecordingJournal()
     broken.append = refuse  # type: ignore[method-assign]
-    with kept_run(broken) as run, run.span("agent:llm") as span:
+    with make_run(broken) as run, run.span("agent:llm") as span:
         span.set_result({"a": 1})
     assert failures.count > before
-    assert len(journal.of(Operation.FINISH_SPAN)) == 3
+    assert len(journal.of_operation(Operation.FINISH_SPAN)) == 3
 
 
-def test_payloads_are_redacted_before_anything_is_kept(journal: KeptJournal) -> None:
+def test_payloads_are_redacted_before_anything_is_kept(journal: RecordingJournal) -> None:
     """The callback sees a copy of each payload and result, and only what it returns is recorded."""
 
     def redact(schema_name: str, payload: dict[str, Any]) -> dict[str, Any]:
@@ -313,45 +328,52 @@ def test_payloads_are_redacted_before_anything_is_kept(journal: KeptJournal) -> 
         return {**payload, "seen_by": schema_name}
 
     payload = {"secret": "s3cret", "a": 1}
-    with kept_run(journal, redact=redact) as run, run.span("agent:llm", payload) as span:
+    with make_run(journal, redact=redact) as run, run.span("agent:llm", payload) as span:
         span.set_result({"secret": "s3cret"})
-    assert journal.of(Operation.CREATE_SPAN)[0]["payload"] == {"a": 1, "seen_by": "agent:llm"}
-    assert journal.of(Operation.FINISH_SPAN)[0]["result_payload"] == {"seen_by": "agent:llm"}
+    assert journal.of_operation(Operation.CREATE_SPAN)[0]["payload"] == {
+        "a": 1,
+        "seen_by": "agent:llm",
+    }
+    assert journal.of_operation(Operation.FINISH_SPAN)[0]["result_payload"] == {
+        "seen_by": "agent:llm"
+    }
     assert payload == {"secret": "s3cret", "a": 1}
     assert all(b"s3cret" not in record.body for record in journal.records)
 
 
-def test_a_redaction_that_fails_lets_nothing_through(journal: KeptJournal) -> None:
+def test_a_redaction_that_fails_lets_nothing_through(journal: RecordingJournal) -> None:
     """When the callback raises, the payload is replaced as a whole."""
 
     def redact(schema_name: str, payload: dict[str, Any]) -> dict[str, Any]:
         raise ValueError(schema_name)
 
-    with kept_run(journal, redact=redact) as run, run.span("agent:llm", {"secret": "s3cret"}):
+    with make_run(journal, redact=redact) as run, run.span("agent:llm", {"secret": "s3cret"}):
         pass
     assert all(b"s3cret" not in record.body for record in journal.records)
-    assert journal.of(Operation.CREATE_SPAN)[0]["payload"] == {"prefactor.redaction_failed": True}
+    assert journal.of_operation(Operation.CREATE_SPAN)[0]["payload"] == {
+        "prefactor.redaction_failed": True
+    }
 
 
-def test_a_payload_beyond_the_limit_is_cut_and_says_so(journal: KeptJournal) -> None:
+def test_a_payload_beyond_the_limit_is_cut_and_says_so(journal: RecordingJournal) -> None:
     """A payload too large for the server is cut at its largest field, the rest stays whole."""
     payload = {"model": "m", "prompt": "x" * 100_000}
-    with kept_run(journal, limit=10_000) as run, run.span("agent:llm", payload):
+    with make_run(journal, limit=10_000) as run, run.span("agent:llm", payload):
         pass
-    payload = journal.of(Operation.CREATE_SPAN)[0]["payload"]
+    payload = journal.of_operation(Operation.CREATE_SPAN)[0]["payload"]
     assert payload["model"] == "m"
     assert len(payload["prompt"]) < 10_000
     assert payload["prefactor.truncated"]["fields"] == ["prompt"]
 
 
-def test_an_attached_run_is_neither_registered_nor_finished(journal: KeptJournal) -> None:
+def test_an_attached_run_is_neither_registered_nor_finished(journal: RecordingJournal) -> None:
     """A process that was handed a run's id adds spans to it and leaves its ends to the owner."""
-    core = kept_core(journal)
-    attached = Run(core, "run-of-another-process", None, None)
+    sink = make_sink(journal)
+    attached = Run(sink, "run-of-another-process", None, None)
     with attached as run, run.span("agent:tool", parent="span-of-another-process"):
         pass
-    assert [each["operation"] for each in journal.story()] == ["CREATE_SPAN", "FINISH_SPAN"]
-    assert journal.story()[0]["parent_span_id"] == "span-of-another-process"
+    assert [each["operation"] for each in journal.as_dicts()] == ["CREATE_SPAN", "FINISH_SPAN"]
+    assert journal.as_dicts()[0]["parent_span_id"] == "span-of-another-process"
 
 
 def test_an_unrecorded_run_does_nothing_and_says_so() -> None:
@@ -386,19 +408,19 @@ def odd_syntax_error() -> SyntaxError:
 @pytest.mark.parametrize("error", [Odd("odd"), odd_syntax_error(), ExceptionGroup("g", [Odd()])])
 def test_an_exception_that_cannot_be_shown_fails_its_span_all_the_same(error: Exception) -> None:
     """A span whose exception cannot be put into words is known to have failed, and with what."""
-    journal = KeptJournal()
-    run = kept_run(journal)
+    journal = RecordingJournal()
+    run = make_run(journal)
     with run, pytest.raises(type(error)), run.span("agent:step"):
         raise error
-    [ended] = journal.of(Operation.FINISH_SPAN)
+    [ended] = journal.of_operation(Operation.FINISH_SPAN)
     assert ended["status"] == "failed"
     assert ended["result_payload"]["error"]["error_type"] == type(error).__name__
 
 
 def test_a_time_that_is_none_costs_nothing_but_itself() -> None:
     """What is no datetime is counted, and the step begins and ends when it was said."""
-    journal = KeptJournal()
-    run = kept_run(journal)
+    journal = RecordingJournal()
+    run = make_run(journal)
     run.start()
     noted = failures.count
     span = run.start_span("agent:step", started_at="yesterday")  # type: ignore[arg-type]

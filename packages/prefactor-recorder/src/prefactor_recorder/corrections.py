@@ -12,7 +12,7 @@ from numbers import Number
 from typing import NamedTuple
 from uuid import UUID
 
-from prefactor_recorder.guard import tell
+from prefactor_recorder.guard import log_safely
 
 MAX_NAME = 256
 """Characters of the longest name, identifier or reference that the API takes."""
@@ -20,7 +20,7 @@ MAX_TEXT = 10_000
 """Characters of the longest description that the API takes."""
 UNNAMED = "unnamed"
 """The name of a span type whose own name is empty."""
-MAX_SHOWN = 60
+MAX_REPR = 60
 """Characters of a value that the log shows."""
 MAX_REMEMBERED = 1000
 """Corrections that are told apart in the log; a host that makes up values must not flood it."""
@@ -95,14 +95,14 @@ def _cut(text: str, limit: int, whole: str, *, digest: bool) -> str:
     return f"{text[: limit - _DIGEST - 1]}~{hashlib.sha256(content).hexdigest()[:_DIGEST]}"
 
 
-def shown(value: object) -> str:
+def short_repr(value: object) -> str:
     """A value as the log shows it: shortened, and nothing but its type if it is not plain."""
     if isinstance(value, str):
         text = str.__str__(value)
-        return repr(text[:MAX_SHOWN]) + ("…" if len(text) > MAX_SHOWN else "")
+        return repr(text[:MAX_REPR]) + ("…" if len(text) > MAX_REPR else "")
     if type(value) in {bool, float, type(None)}:
         return repr(value)
-    if type(value) is int and value.bit_length() <= MAX_SHOWN:
+    if type(value) is int and value.bit_length() <= MAX_REPR:
         return repr(value)
     return f"<{type(value).__name__}>"
 
@@ -118,11 +118,11 @@ class Corrections:
     def note(self, field: str, value: object, agent: object, change: str) -> None:
         """Count a correction, and log the first of its kind. Never raises."""
         self.count += 1
-        kind = (field, shown(value), shown(agent))
+        kind = (field, short_repr(value), short_repr(agent))
         if kind in self._seen or len(self._seen) >= MAX_REMEMBERED:
             return
         self._seen.add(kind)
-        tell(logging.WARNING, "%s=%s of agent %s %s", *kind, change)
+        log_safely(logging.WARNING, "%s=%s of agent %s %s", *kind, change)
 
 
 corrections = Corrections()

@@ -10,11 +10,11 @@ import contextlib
 import os
 import threading
 
-PATIENCE = 10.0
+MAX_FORK_WAIT = 10.0
 """Seconds that a fork waits at most: loading cannot take longer unless something is stuck."""
 
 
-class Loading:
+class ForkLock:
     """Held by the thread that loads, and by a thread that forks."""
 
     def __init__(self) -> None:
@@ -36,7 +36,7 @@ class Loading:
             self._lock.release()
 
     def _before(self) -> None:
-        self._held = self._lock.acquire(timeout=PATIENCE)
+        self._held = self._lock.acquire(timeout=MAX_FORK_WAIT)
 
     def _after(self) -> None:
         if self._held:
@@ -46,7 +46,7 @@ class Loading:
         self._lock = threading.RLock()
 
 
-assembling = Loading()
+runtime_imports = ForkLock()
 """Held by a call that loads what a recorder is made of, some thousandths of a second."""
-loading = Loading()
+client_imports = ForkLock()
 """Held by the delivery thread while it loads the client, which no call of the host waits for."""

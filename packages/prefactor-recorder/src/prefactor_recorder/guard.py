@@ -35,7 +35,7 @@ class Failures:
         if kind in self._seen:
             return
         self._seen.add(kind)
-        tell(
+        log_safely(
             logging.WARNING,
             "Recording failed in %s; the host goes on. Later failures of this kind are only "
             "counted (stats().failures).",
@@ -44,7 +44,9 @@ class Failures:
         )
 
 
-def tell(level: int, message: str, *arguments: object, error: BaseException | None = None) -> None:
+def log_safely(
+    level: int, message: str, *arguments: object, error: BaseException | None = None
+) -> None:
     """Log something. Never raises: a logging handler of the host may, and delivery goes on."""
     try:
         logger.log(level, message, *arguments, exc_info=error)
@@ -83,4 +85,4 @@ def warn_once(kind: str, message: str, *arguments: object) -> None:
         if kind in _warned:
             return
         _warned.add(kind)
-    tell(logging.WARNING, message, *arguments)
+    log_safely(logging.WARNING, message, *arguments)

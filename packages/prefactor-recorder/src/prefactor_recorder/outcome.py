@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from prefactor_recorder.corrections import shown
+from prefactor_recorder.corrections import short_repr
 from prefactor_recorder.encoding.clock import unix_ns
 from prefactor_recorder.guard import failures
 
@@ -32,7 +32,7 @@ def status_member(status: str) -> bytes:
     if member is None:
         expected = ", ".join(STATUSES)
         failures.note(
-            "finish", ValueError(f"status must be one of {expected}, got {shown(status)}")
+            "finish", ValueError(f"status must be one of {expected}, got {short_repr(status)}")
         )
     return member or STATUSES["complete"]
 

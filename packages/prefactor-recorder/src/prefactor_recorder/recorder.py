@@ -7,11 +7,11 @@ import threading
 from typing import TYPE_CHECKING, Any, Self, cast
 
 from prefactor_recorder.client_check import require_client
-from prefactor_recorder.corrections import corrections, shown
+from prefactor_recorder.corrections import corrections, short_repr
 from prefactor_recorder.encoding import ids
 from prefactor_recorder.encoding.record import is_id
 from prefactor_recorder.errors import ConfigurationError
-from prefactor_recorder.fork import assembling
+from prefactor_recorder.fork import runtime_imports
 from prefactor_recorder.guard import failures, guarded, warn_once
 from prefactor_recorder.registration import registration
 from prefactor_recorder.run import Run
@@ -76,7 +76,7 @@ class Recorder(DeclaresSpanTypes):
         """The settings in effect."""
         if self.settings.enabled:
             require_client()
-        self.span_types = SpanTypes(_sets(span_types))
+        self.span_types = SpanTypes(_checked_span_types(span_types))
         """The span types that are registered with its runs."""
         self._runtime: Runtime | None = None
         self._closed = False
@@ -91,13 +91,13 @@ class Recorder(DeclaresSpanTypes):
                 self.settings.missing,
             )
 
-    def declare(self, span_type: SpanType) -> None:
+    def add_span_type(self, span_type: SpanType) -> None:
         """Add a span type, as `span_type` and `trace` do.
 
         Raises:
             ConfigurationError: The name is declared differently already.
         """
-        self.span_types.declare(span_type)
+        self.span_types.add_span_type(span_type)
 
     def include(self, types: SpanTypes) -> None:
         """Add the span types of another set, including those declared in it later.
@@ -144,9 +144,11 @@ class Recorder(DeclaresSpanTypes):
             "external_identifier": external_identifier,
             "version": version,
         }
-        described = registration(fields, self._schema_version(_sets(span_types)))
+        described = registration(fields, self._schema_version(_checked_span_types(span_types)))
         if sampled is not None and not isinstance(cast("object", sampled), bool):
-            raise ConfigurationError(f"sampled must be True, False or None, got {shown(sampled)}")
+            raise ConfigurationError(
+                f"sampled must be True, False or None, got {short_repr(sampled)}"
+            )
         return self._new_run(described, sampled=sampled) or _unrecorded()
 
     def attach(self, run_id: str) -> Run:
@@ -248,13 +250,13 @@ class Recorder(DeclaresSpanTypes):
         runtime = self._get_runtime()
         if runtime is None:
             return None
-        core = runtime.core
-        identifier = core.ids.new_id(core.clock.wall())
+        sink = runtime.sink
+        identifier = sink.ids.new_id(sink.clock.wall())
         if sampled is None:
             sampled = ids.hash_fraction(identifier) < self.settings.sample_rate
         if not sampled:
             return None
-        return runtime.watch(Run(core, identifier, described, self.settings.on_terminated))
+        return runtime.track(Run(sink, identifier, described, self.settings.on_terminated))
 
     @guarded
     def _attached(self, run_id: str) -> Run | None:
@@ -263,7 +265,7 @@ class Recorder(DeclaresSpanTypes):
             return None
         if not is_id(run_id):
             raise ValueError(f"{run_id[:64]!r} is no id of a run")
-        return runtime.watch(Run(runtime.core, run_id, None, self.settings.on_terminated))
+        return runtime.track(Run(runtime.sink, run_id, None, self.settings.on_terminated))
 
     @guarded
     def _schema_version(self, more: tuple[SpanTypes, ...]) -> bytes | None:
@@ -284,7 +286,7 @@ class Recorder(DeclaresSpanTypes):
             return runtime
         if self._closed or not self.settings.enabled or self.settings.missing:
             return None
-        with assembling, self._lock:
+        with runtime_imports, self._lock:
             # Everything that delivers, at the first run instead of at import: a program that never
             # records, or is only asked for its --help, does not pay for it.
             from prefactor_recorder.runtime import close_at_exit, new_runtime  # noqa: PLC0415
@@ -299,12 +301,12 @@ def _unrecorded() -> Run:
     return Run(None, "", None, None)
 
 
-def _sets(given: Iterable[SpanTypes]) -> tuple[SpanTypes, ...]:
+def _checked_span_types(given: Iterable[SpanTypes]) -> tuple[SpanTypes, ...]:
     try:
         found = tuple(given)
     except Exception as error:
         raise ConfigurationError("span_types must be an iterable of SpanTypes") from error
     for each in found:
         if not isinstance(cast("object", each), SpanTypes):
-            raise ConfigurationError(f"span_types must hold SpanTypes, got {shown(each)}")
+            raise ConfigurationError(f"span_types must hold SpanTypes, got {short_repr(each)}")
     return found

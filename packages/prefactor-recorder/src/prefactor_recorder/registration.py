@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from prefactor_recorder.corrections import corrected_name, corrected_text, corrections, shown
+from prefactor_recorder.corrections import corrected_name, corrected_text, corrections, short_repr
 from prefactor_recorder.encoding.values import encode, encode_object
 from prefactor_recorder.errors import ConfigurationError
 
@@ -33,7 +33,7 @@ class Registration(NamedTuple):
     """The declared span types, and how to treat the version."""
 
     @property
-    def whole(self) -> bytes:
+    def members(self) -> bytes:
         """All of it."""
         return self.run + self.rest
 
@@ -48,24 +48,24 @@ def registration(fields: Mapping[str, Any], schema_version: bytes | None) -> Reg
     Raises:
         ConfigurationError: A field has a type that it cannot have, or there is no such purpose.
     """
-    reading = _Reading(fields.get("agent_id"))
+    reader = _FieldReader(fields.get("agent_id"))
     body: dict[str, Any] = {
-        "agent_id": reading.agent,
-        "environment_id": reading.name("environment_id", fields.get("environment_id")),
+        "agent_id": reader.agent,
+        "environment_id": reader.name("environment_id", fields.get("environment_id")),
         "purpose": _purpose(fields.get("purpose")),
-        "external_identifier": reading.name(
+        "external_identifier": reader.name(
             "external_identifier", fields.get("external_identifier")
         ),
     }
     said = {name: value for name, value in body.items() if value is not None}
-    said["agent_version"] = reading.version(fields.get("version"))
+    said["agent_version"] = reader.version(fields.get("version"))
     rest = b',"update_current_version":true'
     if schema_version is not None:
         rest += b',"agent_schema_version":' + schema_version
-    return Registration(reading.agent, b"," + encode(said)[1:-1], rest)
+    return Registration(reader.agent, b"," + encode(said)[1:-1], rest)
 
 
-class _Reading:
+class _FieldReader:
     """Reads the fields of one registration, for one agent."""
 
     def __init__(self, agent_id: object) -> None:
@@ -140,5 +140,5 @@ def _purpose(given: object) -> str | None:
         return None
     if text not in PURPOSES:
         expected = ", ".join(PURPOSES)
-        raise ConfigurationError(f"purpose must be one of {expected}, got {shown(given)}")
+        raise ConfigurationError(f"purpose must be one of {expected}, got {short_repr(given)}")
     return text

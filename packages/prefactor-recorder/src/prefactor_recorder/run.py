@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Self, cast
 
 from prefactor_recorder.context import Block, enter, innermost, leave
-from prefactor_recorder.corrections import shown
+from prefactor_recorder.corrections import short_repr
 from prefactor_recorder.encoding.clock import json_timestamp
 from prefactor_recorder.encoding.record import Operation, is_id
 from prefactor_recorder.errors import RunTerminated
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from prefactor_recorder.context import Entered
     from prefactor_recorder.outcome import Status
     from prefactor_recorder.registration import Registration
-    from prefactor_recorder.sink import Core
+    from prefactor_recorder.sink import Sink
 
 
 class Run(Block):
@@ -33,7 +33,7 @@ class Run(Block):
 
     def __init__(
         self,
-        core: Core | None,
+        sink: Sink | None,
         identifier: str,
         registration: Registration | None,
         on_terminated: Callable[[Run], object] | None,
@@ -41,7 +41,7 @@ class Run(Block):
         """Prepare a run.
 
         Args:
-            core: The sink to write to; None records nothing.
+            sink: Where to write; None records nothing.
             identifier: Its id.
             registration: Its registration; None for a run that another process has registered
                 and will end.
@@ -51,13 +51,13 @@ class Run(Block):
         """Its id, known before the server knows the run; empty if it is not recorded."""
         self.encoded_id = identifier.encode()
         """The id as bytes."""
-        self.live = core is not None
+        self.live = sink is not None
         """Whether it is recorded: the recorder is on, and the run was sampled."""
-        self.offset = 0 if core is None else core.clock.wall() - core.clock.elapsed()
+        self.offset = 0 if sink is None else sink.clock.wall() - sink.clock.elapsed()
         """Nanoseconds to add to the monotonic clock for Unix time, fixed for the whole run."""
         self.agent = None if registration is None else registration.agent
         """The agent as the log names it; None if unknown."""
-        self._core = core
+        self._sink = sink
         self._registration = registration
         self._on_terminated = on_terminated
         self._reported = self._started = self._finished = self._recorded = False
@@ -65,15 +65,15 @@ class Run(Block):
         self._termination: tuple[str | None] | None = None
 
     @property
-    def core(self) -> Core:
+    def sink(self) -> Sink:
         """What it writes through.
 
         Raises:
             RuntimeError: The run is not recorded; check `live` first.
         """
-        if self._core is None:
+        if self._sink is None:
             raise RuntimeError("this run is not recorded")
-        return self._core
+        return self._sink
 
     @property
     def terminated(self) -> bool:
@@ -88,20 +88,20 @@ class Run(Block):
     @guarded
     def start(self) -> None:
         """Register and start the run. Does nothing when called again."""
-        if self._started or self._core is None:
+        if self._started or self._sink is None:
             return
         self._started = True
         if self._registration is None:
             self._recorded = True  # by another process
             return
-        name, core = self.encoded_id, self._core
-        now = json_timestamp(core.clock.elapsed() + self.offset)
-        body = b'"id":"%b"%b' % (name, self._registration.whole)
-        self._recorded = core.write(Operation.REGISTER, name, name, body)
+        name, sink = self.encoded_id, self._sink
+        now = json_timestamp(sink.clock.elapsed() + self.offset)
+        body = b'"id":"%b"%b' % (name, self._registration.members)
+        self._recorded = sink.write(Operation.REGISTER, name, name, body)
         if self._recorded:
             # Repeat the description in case the disk damages the record above.
             body = b'"timestamp":' + now + self._registration.run
-            core.write(Operation.START, name, name, body)
+            sink.write(Operation.START, name, name, body)
         else:
             self.live = False  # the server could place none of its spans
 
@@ -118,14 +118,14 @@ class Run(Block):
         if self._finished or not self._recorded or self._registration is None:
             return
         self._finished = True
-        core = self.core
-        ended = core.clock.elapsed() + self.offset
+        sink = self.sink
+        ended = sink.clock.elapsed() + self.offset
         try:
             if finished_at is not None:
                 ended = given_time(finished_at, ended)
         finally:
             body = b'"timestamp":' + json_timestamp(ended) + status_member(status)
-            core.write(Operation.FINISH, self.encoded_id, self.encoded_id, body)
+            sink.write(Operation.FINISH, self.encoded_id, self.encoded_id, body)
 
     def span(
         self,
@@ -185,7 +185,7 @@ class Run(Block):
             return str.__str__(parent)
         if parent is not None and not isinstance(parent, Root | Run):
             failures.note(
-                "span", ValueError(f"parent must be the id of a span, got {shown(parent)}")
+                "span", ValueError(f"parent must be the id of a span, got {short_repr(parent)}")
             )
         return None
 

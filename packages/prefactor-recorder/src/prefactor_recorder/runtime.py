@@ -15,10 +15,10 @@ from prefactor_recorder.corrections import corrections
 from prefactor_recorder.delivery import Delivery, DeliverySettings
 from prefactor_recorder.encoding import ids
 from prefactor_recorder.encoding.clock import Clock
-from prefactor_recorder.guard import failures, tell
+from prefactor_recorder.guard import failures, log_safely
 from prefactor_recorder.journal.memory import MemoryJournal
 from prefactor_recorder.journal.spool import SpoolJournal
-from prefactor_recorder.sink import Core
+from prefactor_recorder.sink import Sink
 from prefactor_recorder.stats import Stats
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class Runtime:
             ),
             self,
         )
-        self.core = Core(
+        self.sink = Sink(
             journal=journal,
             deliverer=self.delivery,
             clock=Clock(),
@@ -63,7 +63,7 @@ class Runtime:
             # Weakly, because the interpreter never forgets a hook.
             os.register_at_fork(after_in_child=functools.partial(_in_child, weakref.ref(self)))
 
-    def watch(self, run: Run) -> Run:
+    def track(self, run: Run) -> Run:
         """Return the run, and tell it from now on when it is terminated."""
         self.runs[run.id] = run
         return run
@@ -89,7 +89,7 @@ class Runtime:
         if self._process == os.getpid():
             return
         self._process = os.getpid()
-        self.core.ids = ids.IdGenerator(self._partition)  # else both would make the same ids
+        self.sink.ids = ids.IdGenerator(self._partition)  # else both would make the same ids
         self.journal.after_fork()
         self.delivery.after_fork()
 
@@ -98,11 +98,11 @@ class Runtime:
         self.check_process()
         left = self.delivery.close(timeout)
         self.journal.close()
-        _open.pop(self, None)
+        _open_runtimes.pop(self, None)
         if left and not self._warned:
             self._warned = True
             lost = min(self.journal.in_memory, left)
-            tell(
+            log_safely(
                 logging.WARNING,
                 "%d recorded operations are not delivered: %d wait in the spool for the next "
                 "process that records, or for `prefactor-spool flush`; %d were in memory and end "
@@ -161,22 +161,22 @@ def _in_child(runtime: weakref.ref[Runtime]) -> None:
 
 # Keyed by runtime and not by recorder: a function may drop its recorder long before the program
 # ends, and what it recorded still has to be delivered.
-_open: dict[Runtime, float] = {}
+_open_runtimes: dict[Runtime, float] = {}
 
 
 def close_at_exit(runtime: Runtime, timeout: float) -> None:
     """Close a runtime when the program ends, waiting at most `timeout` seconds."""
-    if not _open:
+    if not _open_runtimes:
         # Re-register on each first one, because registering twice would close twice.
         atexit.unregister(_close_all)
         atexit.register(_close_all)
-    _open[runtime] = timeout
+    _open_runtimes[runtime] = timeout
 
 
 def _close_all() -> None:
     """Close all within one deadline, so that servers that hang do not add up."""
     began = time.monotonic()
-    waiting = list(_open.items())
+    waiting = list(_open_runtimes.items())
     for runtime, _ in waiting:
         runtime.delivery.flush_now()
     for runtime, timeout in waiting:

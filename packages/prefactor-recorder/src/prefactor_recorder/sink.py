@@ -33,7 +33,7 @@ class Deliverer(Protocol):
         ...
 
 
-class Core:
+class Sink:
     """Journal, clock and ids of one recorder; the rest of the package meets them here.
 
     Args:

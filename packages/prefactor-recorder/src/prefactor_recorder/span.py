@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from prefactor_recorder.context import Entered
-    from prefactor_recorder.sink import Core
+    from prefactor_recorder.sink import Sink
 
 
 UNREADABLE = b'{"prefactor.encoding_failed":true}'
@@ -52,7 +52,7 @@ class RunLike(Protocol):
     agent: str | None
 
     @property
-    def core(self) -> Core:
+    def sink(self) -> Sink:
         """What it writes through."""
         ...
 
@@ -220,15 +220,15 @@ class Span(Block):
     def begin(self, started_at: datetime | None = None) -> None:
         """Record that it has begun, now or at `started_at`. Called once."""
         run = self.run
-        core = run.core
+        sink = run.sink
         above = run.resolve_parent(self._parent)
-        now = core.clock.elapsed() + run.offset
+        now = sink.clock.elapsed() + run.offset
         started = now if started_at is None else given_time(started_at, now)
-        self.id = core.ids.new_id(started)
+        self.id = sink.ids.new_id(started)
         self._begun = started
         payload, self._payload = self._payload, None  # a long span must not keep it alive
         try:
-            encoded = core.payload(self.schema_name, payload)
+            encoded = sink.payload(self.schema_name, payload)
         except BaseException as error:
             # If the guard lets it through, the host never enters the block to end the span.
             self._write_start(above, UNREADABLE)
@@ -239,7 +239,7 @@ class Span(Block):
 
     def _write_start(self, above: str | None, encoded: bytes) -> None:
         run = self.run
-        core, name = run.core, self.id.encode()
+        sink, name = run.sink, self.id.encode()
         body = (
             b'"agent_instance_id":"%b","id":"%b","parent_span_id":%b,"schema_name":%b,'
             b'"started_at":%b,"payload":%b'
@@ -247,12 +247,12 @@ class Span(Block):
                 run.encoded_id,
                 name,
                 b"null" if above is None else b'"%b"' % above.encode(),
-                core.name(self.schema_name, run.agent),
+                sink.name(self.schema_name, run.agent),
                 json_timestamp(self._begun),
                 encoded,
             )
         )
-        self._recorded = core.write(Operation.CREATE_SPAN, run.encoded_id, name, body)
+        self._recorded = sink.write(Operation.CREATE_SPAN, run.encoded_id, name, body)
         # If it was dropped for lack of room, its parent becomes the parent of its children.
         self._id_for_children = self.id if self._recorded else above
 
@@ -267,8 +267,8 @@ class Span(Block):
         if not self._recorded:
             return
         run = self.run
-        core = run.core
-        ended = core.clock.elapsed() + run.offset
+        sink = run.sink
+        ended = sink.clock.elapsed() + run.offset
         member = b""
         try:
             if finished_at is not None:
@@ -277,15 +277,15 @@ class Span(Block):
         finally:
             # Also if the host's code raises something that the guard lets through.
             body = json_timestamp(max(ended, self._begun)) + status_member(status) + member
-            core.write(Operation.FINISH_SPAN, run.encoded_id, self.id.encode(), body)
+            sink.write(Operation.FINISH_SPAN, run.encoded_id, self.id.encode(), body)
 
     def _result_member(self, error: BaseException | None) -> bytes:
         result, self._result = self._result, None
         if error is not None:
-            result = {**result_members(result, self.run.core.limit), "error": exception_info(error)}
+            result = {**result_members(result, self.run.sink.limit), "error": exception_info(error)}
         if result is None:
             return b""
-        return b',"result_payload":' + self.run.core.payload(self.schema_name, result)
+        return b',"result_payload":' + self.run.sink.payload(self.schema_name, result)
 
     def __repr__(self) -> str:
         return f"<Span {self.schema_name} {self.id or 'not begun'}>"

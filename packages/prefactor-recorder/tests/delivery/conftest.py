@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from prefactor_recorder.journal.base import Entry, Journal
 
 
-class Remembering(MemoryJournal):
+class InspectableJournal(MemoryJournal):
     """The journal in memory, with the dead letters and the account for a test to look at."""
 
     def __init__(self) -> None:
@@ -39,7 +39,7 @@ class Remembering(MemoryJournal):
         self.account = account_id
 
 
-class Heard:
+class RecordingListener:
     """A listener that remembers."""
 
     def __init__(self) -> None:
@@ -54,15 +54,15 @@ class Heard:
 
 
 @pytest.fixture
-def journal() -> Remembering:
+def journal() -> InspectableJournal:
     """A journal in memory."""
-    return Remembering()
+    return InspectableJournal()
 
 
 @pytest.fixture
-def heard() -> Heard:
+def listener() -> RecordingListener:
     """What the server said about runs."""
-    return Heard()
+    return RecordingListener()
 
 
 @pytest.fixture
@@ -74,7 +74,7 @@ def server() -> Iterator[ScriptedServer]:
 
 @pytest.fixture
 def deliver(
-    server: ScriptedServer, journal: Remembering, heard: Heard
+    server: ScriptedServer, journal: InspectableJournal, listener: RecordingListener
 ) -> Iterator[Callable[..., Delivery]]:
     """Makes deliveries from the journal to the server; they are closed after the test."""
     made: list[Delivery] = []
@@ -83,7 +83,7 @@ def deliver(
         *, into: Journal | None = None, settings: DeliverySettings | None = None, **changes: Any
     ) -> Delivery:
         base = settings or DeliverySettings(api_url=server.url, api_token=server.token)
-        delivery = Delivery(into or journal, replace(base, **changes), heard)
+        delivery = Delivery(into or journal, replace(base, **changes), listener)
         made.append(delivery)
         return delivery
 

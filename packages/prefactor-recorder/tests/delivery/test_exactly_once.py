@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from .conftest import Heard, Remembering
+    from .conftest import InspectableJournal, RecordingListener
 
 
 @pytest.fixture(scope="module")
@@ -51,30 +51,30 @@ def held(server: LiveServer, run_id: str) -> tuple[Any, dict[str, Any]]:
 
 def deliver_after_a_crash(
     real: LiveServer,
-    make: Callable[[], Remembering],
-    heard: Heard,
-    first: Callable[[Remembering], object],
-    second: Callable[[Remembering], object],
-) -> Remembering:
+    make: Callable[[], InspectableJournal],
+    listener: RecordingListener,
+    first: Callable[[InspectableJournal], object],
+    second: Callable[[InspectableJournal], object],
+) -> InspectableJournal:
     """Deliver what `first` records and forget it; deliver what `second` records into a new one."""
     for record in (first, second):
         journal = make()
         record(journal)
-        delivery = Delivery(journal, settings(real), heard)
+        delivery = Delivery(journal, settings(real), listener)
         assert delivery.flush(60) == 0
         delivery.close()
     return journal
 
 
 def test_sent_apart_before_the_crash_and_together_after_it(
-    real: LiveServer, journal: Remembering, heard: Heard
+    real: LiveServer, journal: InspectableJournal, listener: RecordingListener
 ) -> None:
     """The create is there under the same key with another body; its end is sent by itself."""
     run_id = "run-apart-together"
     after = deliver_after_a_crash(
         real,
         type(journal),
-        heard,
+        listener,
         lambda j: RecordedRun(j, run_id).begin().create("span-apart-together", '{"n":1}'),
         lambda j: (
             RecordedRun(j, run_id)
@@ -93,14 +93,14 @@ def test_sent_apart_before_the_crash_and_together_after_it(
 
 
 def test_sent_together_before_the_crash_and_apart_after_it(
-    real: LiveServer, journal: Remembering, heard: Heard
+    real: LiveServer, journal: InspectableJournal, listener: RecordingListener
 ) -> None:
     """The create and the end are both known already; both count as delivered."""
     run_id = "run-together-apart"
 
-    def apart(journal: Remembering) -> None:
+    def apart(journal: InspectableJournal) -> None:
         run = RecordedRun(journal, run_id).begin().create("span-together-apart")
-        delivery = Delivery(journal, settings(real), heard)
+        delivery = Delivery(journal, settings(real), listener)
         assert delivery.flush(60) == 0
         delivery.close()
         run.end("span-together-apart").finish()
@@ -108,7 +108,7 @@ def test_sent_together_before_the_crash_and_apart_after_it(
     after = deliver_after_a_crash(
         real,
         type(journal),
-        heard,
+        listener,
         lambda j: RecordedRun(j, run_id).begin().span("span-together-apart").finish(),
         apart,
     )
@@ -119,13 +119,13 @@ def test_sent_together_before_the_crash_and_apart_after_it(
 
 
 def test_a_run_that_was_registered_in_other_words(
-    real: LiveServer, journal: Remembering, heard: Heard
+    real: LiveServer, journal: InspectableJournal, listener: RecordingListener
 ) -> None:
     """A register that conflicts counts as delivered when the run is there."""
     after = deliver_after_a_crash(
         real,
         type(journal),
-        heard,
+        listener,
         lambda j: RecordedRun(j, "run-other-words").register("agent-one"),
         lambda j: RecordedRun(j, "run-other-words").register("agent-two").start(),
     )
@@ -135,13 +135,13 @@ def test_a_run_that_was_registered_in_other_words(
 
 
 def test_a_run_that_the_server_refuses(
-    real: LiveServer, journal: Remembering, heard: Heard
+    real: LiveServer, journal: InspectableJournal, listener: RecordingListener
 ) -> None:
     """Its register is dead-lettered with the server's words and the rest without being sent."""
     refused = RecordedRun(journal, "run-refused").register("")
     refused.start().span("span-of-a-refused-run").finish()
     RecordedRun(journal, "run-accepted").begin()
-    delivery = Delivery(journal, settings(real), heard)
+    delivery = Delivery(journal, settings(real), listener)
     assert delivery.flush(60) == 0
     delivery.close()
     codes = [(kind, refusal["code"]) for kind, _, refusal in journal.dead]
@@ -152,12 +152,12 @@ def test_a_run_that_the_server_refuses(
 
 
 def test_a_server_that_goes_away_and_comes_back(
-    journal: Remembering, heard: Heard, tmp_path: Path
+    journal: InspectableJournal, listener: RecordingListener, tmp_path: Path
 ) -> None:
     """What is recorded while nobody listens is delivered when somebody does."""
     server = start_server(tmp_path)
     port = int(server.url.rpartition(":")[2])
-    delivery = Delivery(journal, settings(server), heard)
+    delivery = Delivery(journal, settings(server), listener)
     run = RecordedRun(journal, "run-of-an-outage").begin()
     assert delivery.flush(60) == 0
     server.kill()

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from prefactor_recorder.delivery import Delivery
 
-    from .conftest import Heard, Remembering
+    from .conftest import InspectableJournal, RecordingListener
 
 
 def spans(run: RecordedRun, count: int, payload: str = "{}") -> RecordedRun:
@@ -60,7 +60,7 @@ def until(condition: Callable[[], object]) -> None:
 
 
 def test_a_bad_item_in_the_middle_costs_one_request(
-    server: ScriptedServer, journal: Remembering, deliver: Callable[..., Delivery]
+    server: ScriptedServer, journal: InspectableJournal, deliver: Callable[..., Delivery]
 ) -> None:
     """What precedes it counts, it becomes a dead letter, the rest is delivered."""
     run = spans(RecordedRun(journal).begin(), 5)
@@ -82,7 +82,7 @@ def test_a_bad_item_in_the_middle_costs_one_request(
 
 
 def test_many_bad_items_cost_one_request_each(
-    server: ScriptedServer, journal: Remembering, deliver: Callable[..., Delivery]
+    server: ScriptedServer, journal: InspectableJournal, deliver: Callable[..., Delivery]
 ) -> None:
     """Ten bad items among a hundred cost ten requests more."""
     run = RecordedRun(journal).begin()
@@ -95,7 +95,7 @@ def test_many_bad_items_cost_one_request_each(
 
 
 def test_a_413_halves_down_to_the_item_that_is_to_blame(
-    server: ScriptedServer, journal: Remembering, deliver: Callable[..., Delivery]
+    server: ScriptedServer, journal: InspectableJournal, deliver: Callable[..., Delivery]
 ) -> None:
     """Four items, two, one: that one is dead-lettered, the others are sent."""
     delivery = deliver()
@@ -110,7 +110,7 @@ def test_a_413_halves_down_to_the_item_that_is_to_blame(
 
 
 def test_a_server_that_refuses_just_anything_is_not_fed(
-    server: ScriptedServer, journal: Remembering, deliver: Callable[..., Delivery]
+    server: ScriptedServer, journal: InspectableJournal, deliver: Callable[..., Delivery]
 ) -> None:
     """When one item after another is to blame, it is none of them: delivery pauses."""
     delivery = deliver(batch_items=4)
@@ -127,7 +127,7 @@ def test_a_server_that_refuses_just_anything_is_not_fed(
 
 
 def test_a_limit_of_items_is_learned(
-    server: ScriptedServer, journal: Remembering, deliver: Callable[..., Delivery]
+    server: ScriptedServer, journal: InspectableJournal, deliver: Callable[..., Delivery]
 ) -> None:
     """A server that takes fewer items than were sent is sent fewer from then on."""
     delivery = deliver(batch_items=1600)
@@ -140,7 +140,7 @@ def test_a_limit_of_items_is_learned(
 
 
 def test_a_server_that_asks_for_patience_gets_it(
-    server: ScriptedServer, journal: Remembering, deliver: Callable[..., Delivery]
+    server: ScriptedServer, journal: InspectableJournal, deliver: Callable[..., Delivery]
 ) -> None:
     """After a 429 with `Retry-After` the same items are sent when it says, flush or no flush."""
     server.script(Reply.error(429, "unknown", "Slow down", headers={"Retry-After": "0.3"}))
@@ -169,7 +169,10 @@ FAULTS: list[Step] = [
 
 @pytest.mark.parametrize("step", FAULTS, ids=repr)
 def test_what_may_pass_is_sent_again(
-    server: ScriptedServer, journal: Remembering, deliver: Callable[..., Delivery], step: Step
+    server: ScriptedServer,
+    journal: InspectableJournal,
+    deliver: Callable[..., Delivery],
+    step: Step,
 ) -> None:
     """Whatever happened to three requests in a row, everything is there in the end, once."""
     delivery = deliver(request_timeout=0.3)
@@ -186,7 +189,7 @@ def test_what_may_pass_is_sent_again(
 
 @pytest.mark.parametrize("seed", range(3))
 def test_faults_at_random(
-    server: ScriptedServer, journal: Remembering, deliver: Callable[..., Delivery], seed: int
+    server: ScriptedServer, journal: InspectableJournal, deliver: Callable[..., Delivery], seed: int
 ) -> None:
     """Half of all requests meet a fault of some kind; every span is there, once, and ended."""
     server.inject(
@@ -220,7 +223,7 @@ def test_faults_at_random(
 
 
 def test_a_lost_connection_is_no_reason_to_wait(
-    server: ScriptedServer, journal: Remembering, deliver: Callable[..., Delivery]
+    server: ScriptedServer, journal: InspectableJournal, deliver: Callable[..., Delivery]
 ) -> None:
     """One disconnect is made good at once, without a warning."""
     server.script(Drop(after="processing"))
@@ -231,7 +234,7 @@ def test_a_lost_connection_is_no_reason_to_wait(
 
 def test_a_rejected_token_pauses_delivery(
     server: ScriptedServer,
-    journal: Remembering,
+    journal: InspectableJournal,
     deliver: Callable[..., Delivery],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -256,7 +259,7 @@ def test_a_rejected_token_pauses_delivery(
 
 
 def test_an_address_where_there_is_no_api_pauses_delivery(
-    server: ScriptedServer, journal: Remembering, deliver: Callable[..., Delivery]
+    server: ScriptedServer, journal: InspectableJournal, deliver: Callable[..., Delivery]
 ) -> None:
     """A 404 for the bulk request itself is no word about the records."""
     server.script(HtmlReply(404))
@@ -269,7 +272,7 @@ def test_an_address_where_there_is_no_api_pauses_delivery(
 
 
 def test_an_item_that_kills_its_reader_is_found(
-    server: ScriptedServer, journal: Remembering, deliver: Callable[..., Delivery]
+    server: ScriptedServer, journal: InspectableJournal, deliver: Callable[..., Delivery]
 ) -> None:
     """A request on which the server fails again and again gets smaller, down to one item.
 
@@ -286,7 +289,10 @@ def test_an_item_that_kills_its_reader_is_found(
 
 
 def test_a_termination_is_heard_of_in_an_answer(
-    server: ScriptedServer, journal: Remembering, heard: Heard, deliver: Callable[..., Delivery]
+    server: ScriptedServer,
+    journal: InspectableJournal,
+    listener: RecordingListener,
+    deliver: Callable[..., Delivery],
 ) -> None:
     """A span of a terminated run is taken, and its answer tells the listener why."""
     delivery = deliver()
@@ -295,36 +301,42 @@ def test_a_termination_is_heard_of_in_an_answer(
     server.terminate(run.id, "Too expensive")
     run.span("span-00000001").finish()
     assert delivery.flush(30) == 0
-    assert heard.terminations == [(run.id, "Too expensive")]
+    assert listener.terminations == [(run.id, "Too expensive")]
     assert server.spans["span-00000001"]["status"] == "complete"
     assert journal.dead == []
 
 
 def test_a_termination_reaches_an_idle_host(
-    server: ScriptedServer, journal: Remembering, heard: Heard, deliver: Callable[..., Delivery]
+    server: ScriptedServer,
+    journal: InspectableJournal,
+    listener: RecordingListener,
+    deliver: Callable[..., Delivery],
 ) -> None:
     """A run that records nothing is asked for, and only runs that are open are."""
     delivery = deliver(poll_interval=0.05)
     run = RecordedRun(journal).begin()
     RecordedRun(journal, "run-that-is-over").begin().finish()
-    heard.open = [run.id, "run-that-nobody-registered"]
+    listener.open = [run.id, "run-that-nobody-registered"]
     assert delivery.flush(30) == 0
     server.terminate(run.id, "Enough")
-    until(lambda: heard.terminations)
-    assert heard.terminations[0] == (run.id, "Enough")
+    until(lambda: listener.terminations)
+    assert listener.terminations[0] == (run.id, "Enough")
     asked = {request.path for request in server.requests if request.method == "GET"}
     assert not any("run-that-is-over" in path for path in asked)
 
 
 def test_a_listener_that_fails_harms_nothing(
-    server: ScriptedServer, journal: Remembering, heard: Heard, deliver: Callable[..., Delivery]
+    server: ScriptedServer,
+    journal: InspectableJournal,
+    listener: RecordingListener,
+    deliver: Callable[..., Delivery],
 ) -> None:
     """An exception of the listener is logged, and delivery goes on."""
 
     def fail(run_id: str, reason: str | None) -> None:
         raise ValueError(run_id, reason)
 
-    heard.terminated = fail  # type: ignore[method-assign]
+    listener.terminated = fail  # type: ignore[method-assign]
     delivery = deliver()
     run = RecordedRun(journal).begin()
     assert delivery.flush(30) == 0
@@ -335,7 +347,7 @@ def test_a_listener_that_fails_harms_nothing(
 
 
 def test_requests_keep_apart_after_an_outage(
-    server: ScriptedServer, journal: Remembering, deliver: Callable[..., Delivery]
+    server: ScriptedServer, journal: InspectableJournal, deliver: Callable[..., Delivery]
 ) -> None:
     """A backlog does not leave all at once when the server is back, although it could."""
     server.script(Reply.error(503, "unexpected", "Busy"))
@@ -350,7 +362,7 @@ def test_requests_keep_apart_after_an_outage(
 
 
 def test_bodies_are_compressed_once_the_server_says_so(
-    server: ScriptedServer, journal: Remembering, deliver: Callable[..., Delivery]
+    server: ScriptedServer, journal: InspectableJournal, deliver: Callable[..., Delivery]
 ) -> None:
     """Never before a reply has named gzip, never a small body, and not after a 415."""
     run = RecordedRun(journal)
@@ -382,7 +394,7 @@ def test_bodies_are_compressed_once_the_server_says_so(
 
 
 def test_payloads_of_a_megabyte_go_through(
-    server: ScriptedServer, journal: Remembering, deliver: Callable[..., Delivery]
+    server: ScriptedServer, journal: InspectableJournal, deliver: Callable[..., Delivery]
 ) -> None:
     """Large bodies are cut by bytes, and sent without a warning of the HTTP library's."""
     run = RecordedRun(journal).begin()
@@ -396,7 +408,7 @@ def test_payloads_of_a_megabyte_go_through(
 
 def test_a_failing_server_is_told_of_once(
     server: ScriptedServer,
-    journal: Remembering,
+    journal: InspectableJournal,
     deliver: Callable[..., Delivery],
     caplog: pytest.LogCaptureFixture,
 ) -> None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from prefactor_http.testing import ScriptedServer
     from prefactor_recorder.delivery import Delivery
 
-    from .conftest import Remembering
+    from .conftest import InspectableJournal
 
 LIMIT = 60.0
 
@@ -65,7 +65,7 @@ def test_a_flush_takes_along_any_number_of_dead_processes(
 
 
 def test_a_flush_does_not_wait_for_a_token_that_is_refused(
-    server: ScriptedServer, deliver: Callable[..., Delivery], journal: Remembering
+    server: ScriptedServer, deliver: Callable[..., Delivery], journal: InspectableJournal
 ) -> None:
     """Once the server has refused the token, only somebody's doing helps: the flush says so."""
     RecordedRun(journal).begin().span("span-00000001")
@@ -140,7 +140,7 @@ def test_a_signal_handler_may_flush_in_the_middle_of_a_record(
 def test_a_flush_may_be_given_any_time(
     server: ScriptedServer,
     deliver: Callable[..., Delivery],
-    journal: Remembering,
+    journal: InspectableJournal,
     timeout: float,
 ) -> None:
     """More seconds than the system's clocks can count are as good as no limit."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from prefactor_http.testing import ScriptedServer
     from prefactor_recorder.delivery import Delivery
 
-    from .conftest import Remembering
+    from .conftest import InspectableJournal
 
 
 class Failing(logging.Handler):
@@ -57,7 +57,7 @@ def handled() -> Iterator[Callable[[logging.Handler], None]]:
 def test_a_handler_that_fails_stops_nothing(
     server: ScriptedServer,
     deliver: Callable[..., Delivery],
-    journal: Remembering,
+    journal: InspectableJournal,
     handled: Callable[[logging.Handler], None],
 ) -> None:
     """Warnings about trouble cannot be said; what they are about is delivered all the same."""

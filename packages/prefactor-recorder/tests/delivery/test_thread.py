@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from prefactor_http.testing import ScriptedServer
     from prefactor_recorder.delivery import Delivery
 
-    from .conftest import Heard, Remembering
+    from .conftest import InspectableJournal, RecordingListener
 
 
 def threads() -> list[threading.Thread]:
@@ -79,7 +79,7 @@ class Counting(MemoryJournal):
 
 
 def test_nothing_is_started_before_there_is_something_to_do(
-    journal: Remembering, deliver: Callable[..., Delivery]
+    journal: InspectableJournal, deliver: Callable[..., Delivery]
 ) -> None:
     """A delivery that is never woken has no thread, and closing it is nothing."""
     delivery = deliver()
@@ -89,7 +89,7 @@ def test_nothing_is_started_before_there_is_something_to_do(
 
 
 def test_a_host_that_only_looks_at_idle_is_enough(
-    server: ScriptedServer, journal: Remembering, deliver: Callable[..., Delivery]
+    server: ScriptedServer, journal: InspectableJournal, deliver: Callable[..., Delivery]
 ) -> None:
     """Recording looks at `idle` and wakes the thread; nothing is ever left behind."""
     delivery = deliver(interval=0.001)
@@ -154,7 +154,7 @@ def test_a_loop_that_fails_is_started_again(
 
 def test_a_thread_that_is_gone_is_started_again_by_the_next_record(
     server: ScriptedServer,
-    journal: Remembering,
+    journal: InspectableJournal,
     deliver: Callable[..., Delivery],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -169,7 +169,7 @@ def test_a_thread_that_is_gone_is_started_again_by_the_next_record(
 
 
 def test_whoever_waits_is_let_go_by_a_close(
-    server: ScriptedServer, journal: Remembering, deliver: Callable[..., Delivery]
+    server: ScriptedServer, journal: InspectableJournal, deliver: Callable[..., Delivery]
 ) -> None:
     """A flush without a limit ends when delivery does, whatever the server does."""
     server.script(*[Stall(60)] * 10)
@@ -185,14 +185,17 @@ def test_whoever_waits_is_let_go_by_a_close(
 
 
 def test_a_flush_in_the_delivery_thread_does_not_wait_for_itself(
-    server: ScriptedServer, journal: Remembering, heard: Heard, deliver: Callable[..., Delivery]
+    server: ScriptedServer,
+    journal: InspectableJournal,
+    listener: RecordingListener,
+    deliver: Callable[..., Delivery],
 ) -> None:
     """A listener that flushes gets a number at once."""
     delivery = deliver()
     run = RecordedRun(journal).begin()
     assert delivery.flush(30) == 0
     counts: list[int] = []
-    heard.terminated = lambda *_: counts.append(delivery.flush())  # type: ignore[method-assign]
+    listener.terminated = lambda *_: counts.append(delivery.flush())  # type: ignore[method-assign]
     server.terminate(run.id, "Enough")
     run.span("span-00000001")
     assert delivery.flush(30) == 0
@@ -200,7 +203,7 @@ def test_a_flush_in_the_delivery_thread_does_not_wait_for_itself(
 
 
 def test_a_flush_is_done_when_what_was_there_is_delivered(
-    server: ScriptedServer, journal: Remembering, deliver: Callable[..., Delivery]
+    server: ScriptedServer, journal: InspectableJournal, deliver: Callable[..., Delivery]
 ) -> None:
     """It does not wait for what others go on recording."""
     delivery = deliver()
@@ -223,7 +226,7 @@ def test_a_flush_is_done_when_what_was_there_is_delivered(
 
 
 def test_flushes_from_many_threads(
-    server: ScriptedServer, journal: Remembering, deliver: Callable[..., Delivery]
+    server: ScriptedServer, journal: InspectableJournal, deliver: Callable[..., Delivery]
 ) -> None:
     """Each thread finds its own records delivered, and there is one delivery thread."""
     delivery = deliver()
@@ -244,7 +247,7 @@ def test_flushes_from_many_threads(
 
 
 async def test_a_flush_can_be_awaited_and_given_up(
-    server: ScriptedServer, journal: Remembering, deliver: Callable[..., Delivery]
+    server: ScriptedServer, journal: InspectableJournal, deliver: Callable[..., Delivery]
 ) -> None:
     """`aflush` returns the count when its time is over, and zero when all is delivered."""
     server.script(Reply.error(429, "unknown", "Slow", headers={"Retry-After": "0.3"}))
@@ -255,7 +258,7 @@ async def test_a_flush_can_be_awaited_and_given_up(
 
 
 def test_closing_ends_the_thread(
-    server: ScriptedServer, journal: Remembering, deliver: Callable[..., Delivery]
+    server: ScriptedServer, journal: InspectableJournal, deliver: Callable[..., Delivery]
 ) -> None:
     """What is left is delivered, the thread is gone, and nothing starts another."""
     delivery = deliver()
@@ -271,7 +274,7 @@ def test_closing_ends_the_thread(
 
 
 def test_a_close_does_not_wait_for_a_server_that_is_not_there(
-    journal: Remembering, deliver: Callable[..., Delivery]
+    journal: InspectableJournal, deliver: Callable[..., Delivery]
 ) -> None:
     """One try says whether there is hope; the whole deadline is for a server that answers."""
     delivery = deliver(api_url="http://127.0.0.1:9")
@@ -281,7 +284,7 @@ def test_a_close_does_not_wait_for_a_server_that_is_not_there(
 
 
 def test_a_forked_child_starts_anew(
-    server: ScriptedServer, journal: Remembering, deliver: Callable[..., Delivery]
+    server: ScriptedServer, journal: InspectableJournal, deliver: Callable[..., Delivery]
 ) -> None:
     """After a fork nothing of the parent's is planned, counted or waited for."""
     delivery = deliver()
@@ -300,7 +303,7 @@ def test_a_forked_child_starts_anew(
 
 
 def test_statistics_say_what_was_done(
-    server: ScriptedServer, journal: Remembering, deliver: Callable[..., Delivery]
+    server: ScriptedServer, journal: InspectableJournal, deliver: Callable[..., Delivery]
 ) -> None:
     """Requests and bytes are those that the server saw; the account is learned."""
     delivery = deliver()

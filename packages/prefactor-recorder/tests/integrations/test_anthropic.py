@@ -8,7 +8,7 @@ from typing import Any
 import anthropic
 import pytest
 
-from kept import KeptJournal, kept_run
+from journal_fixture import RecordingJournal, make_run
 from model_api import ModelApi, model_api
 from prefactor_recorder.encoding.record import Operation
 from prefactor_recorder.errors import RunTerminated
@@ -69,9 +69,9 @@ STREAM = events(WORDS)
 
 
 @pytest.fixture
-def journal() -> KeptJournal:
+def journal() -> RecordingJournal:
     """A journal to read the story from."""
-    return KeptJournal()
+    return RecordingJournal()
 
 
 @pytest.fixture(autouse=True)
@@ -100,28 +100,28 @@ async def async_client(model_api: ModelApi) -> AsyncIterator[anthropic.AsyncAnth
         yield made
 
 
-def begun(journal: KeptJournal) -> dict[str, Any]:
+def begun(journal: RecordingJournal) -> dict[str, Any]:
     """The one span that began."""
-    (span,) = journal.of(Operation.CREATE_SPAN)
+    (span,) = journal.of_operation(Operation.CREATE_SPAN)
     return span
 
 
-def ended(journal: KeptJournal) -> dict[str, Any]:
+def ended(journal: RecordingJournal) -> dict[str, Any]:
     """The one span that ended."""
-    (span,) = journal.of(Operation.FINISH_SPAN)
+    (span,) = journal.of_operation(Operation.FINISH_SPAN)
     return span
 
 
 def test_a_message_is_a_span(
-    client: anthropic.Anthropic, model_api: ModelApi, journal: KeptJournal
+    client: anthropic.Anthropic, model_api: ModelApi, journal: RecordingJournal
 ) -> None:
     """Request and answer become payload and result; what the cache held counts as prompt."""
     model_api.answer(message())
     tool: Any = {"name": "find", "input_schema": {"type": "object"}}
-    with kept_run(journal) as run, run.span("agent:step") as step:
+    with make_run(journal) as run, run.span("agent:step") as step:
         client.messages.create(**ASKED, system="Be kind", tools=[tool], stop_sequences=["x"])
-    span = journal.of(Operation.CREATE_SPAN)[1]
-    end = journal.of(Operation.FINISH_SPAN)[0]
+    span = journal.of_operation(Operation.CREATE_SPAN)[1]
+    end = journal.of_operation(Operation.FINISH_SPAN)[0]
     assert span["schema_name"] == "anthropic:message"
     assert span["parent_span_id"] == step.id
     assert span["payload"] == {
@@ -144,17 +144,17 @@ def test_a_message_is_a_span(
 
 
 async def test_an_awaited_message_is_a_span(
-    async_client: anthropic.AsyncAnthropic, model_api: ModelApi, journal: KeptJournal
+    async_client: anthropic.AsyncAnthropic, model_api: ModelApi, journal: RecordingJournal
 ) -> None:
     """The async client is recorded the same way."""
     model_api.answer(message())
-    async with kept_run(journal):
+    async with make_run(journal):
         await async_client.messages.create(**ASKED)
     assert ended(journal)["result_payload"]["token_usage"] == TOKENS
 
 
 def test_the_beta_is_recorded_without_its_keys(
-    client: anthropic.Anthropic, model_api: ModelApi, journal: KeptJournal
+    client: anthropic.Anthropic, model_api: ModelApi, journal: RecordingJournal
 ) -> None:
     """`beta.messages` is the same endpoint; keys of remote tools and of the client stay out."""
     model_api.answer(message())
@@ -164,15 +164,15 @@ def test_the_beta_is_recorded_without_its_keys(
         "name": "docs",
         "authorization_token": "tool-secret",
     }
-    with kept_run(journal):
+    with make_run(journal):
         client.beta.messages.create(**ASKED, mcp_servers=[server], betas=["b-1"])
     assert begun(journal)["payload"]["mcp_servers"][0]["authorization_token"] == "[removed]"
-    assert "secret" not in json.dumps(journal.story())
+    assert "secret" not in json.dumps(journal.as_dicts())
     assert ended(journal)["result_payload"]["text"] == "Hi there"
 
 
 def test_blocks_that_are_no_words_are_kept(
-    client: anthropic.Anthropic, model_api: ModelApi, journal: KeptJournal
+    client: anthropic.Anthropic, model_api: ModelApi, journal: RecordingJournal
 ) -> None:
     """Tool calls have names and arguments; an answer with thinking in it is kept whole."""
     blocks: list[dict[str, Any]] = [
@@ -181,7 +181,7 @@ def test_blocks_that_are_no_words_are_kept(
         {"type": "tool_use", "id": "t-1", "name": "find", "input": {"q": 1}},
     ]
     model_api.answer(message(*blocks, stop_reason="tool_use"))
-    with kept_run(journal):
+    with make_run(journal):
         client.messages.create(**ASKED)
     result = ended(journal)["result_payload"]
     assert result["text"] == "Looking."
@@ -191,14 +191,14 @@ def test_blocks_that_are_no_words_are_kept(
 
 
 def test_a_stream_is_one_span(
-    client: anthropic.Anthropic, model_api: ModelApi, journal: KeptJournal
+    client: anthropic.Anthropic, model_api: ModelApi, journal: RecordingJournal
 ) -> None:
     """The span of `create(stream=True)` ends when the stream has been read."""
     model_api.answer(STREAM)
-    with kept_run(journal):
+    with make_run(journal):
         stream = client.messages.create(**ASKED, stream=True)
         assert isinstance(stream, anthropic.Stream)
-        assert journal.of(Operation.FINISH_SPAN) == []
+        assert journal.of_operation(Operation.FINISH_SPAN) == []
         assert len(list(stream)) == len(STREAM) - 1
     result = ended(journal)["result_payload"]
     assert result.pop("time_to_first_token") > 0
@@ -214,11 +214,11 @@ def test_a_stream_is_one_span(
 
 
 async def test_an_awaited_stream_is_one_span(
-    async_client: anthropic.AsyncAnthropic, model_api: ModelApi, journal: KeptJournal
+    async_client: anthropic.AsyncAnthropic, model_api: ModelApi, journal: RecordingJournal
 ) -> None:
     """The async stream is recorded the same way."""
     model_api.answer(STREAM)
-    async with kept_run(journal):
+    async with make_run(journal):
         async for _ in await async_client.messages.create(**ASKED, stream=True):
             pass
     assert ended(journal)["result_payload"]["text"] == "Hi there"
@@ -226,11 +226,11 @@ async def test_an_awaited_stream_is_one_span(
 
 
 def test_the_stream_helper_is_one_span(
-    client: anthropic.Anthropic, model_api: ModelApi, journal: KeptJournal
+    client: anthropic.Anthropic, model_api: ModelApi, journal: RecordingJournal
 ) -> None:
     """`messages.stream` is recorded once, and its texts and final message are what they were."""
     model_api.answer(STREAM)
-    with kept_run(journal), client.messages.stream(**ASKED) as stream:
+    with make_run(journal), client.messages.stream(**ASKED) as stream:
         assert list(stream.text_stream) == ["Hi ", "there"]
         assert stream.get_final_text() == "Hi there"
         assert stream.request_id == "req-1"
@@ -239,11 +239,11 @@ def test_the_stream_helper_is_one_span(
 
 
 async def test_leaving_the_stream_helper_ends_the_span(
-    async_client: anthropic.AsyncAnthropic, model_api: ModelApi, journal: KeptJournal
+    async_client: anthropic.AsyncAnthropic, model_api: ModelApi, journal: RecordingJournal
 ) -> None:
     """A helper that is left early leaves a cancelled span with the words so far."""
     model_api.answer(STREAM)
-    async with kept_run(journal):
+    async with make_run(journal):
         async with async_client.messages.stream(**ASKED) as stream:
             async for text in stream.text_stream:
                 assert text == "Hi "
@@ -253,7 +253,7 @@ async def test_leaving_the_stream_helper_ends_the_span(
 
 
 def test_streamed_blocks_are_put_together(
-    client: anthropic.Anthropic, model_api: ModelApi, journal: KeptJournal
+    client: anthropic.Anthropic, model_api: ModelApi, journal: RecordingJournal
 ) -> None:
     """Thinking, citations and the arguments of a tool, streamed, are as they would be whole."""
     citation = {
@@ -280,7 +280,7 @@ def test_streamed_blocks_are_put_together(
             reason="tool_use",
         )
     )
-    with kept_run(journal):
+    with make_run(journal):
         list(client.messages.create(**ASKED, stream=True))
     result = ended(journal)["result_payload"]
     assert result["tool_calls"] == [{"id": "t-1", "name": "find", "arguments": {"q": 1}}]
@@ -289,11 +289,11 @@ def test_streamed_blocks_are_put_together(
 
 
 def test_a_stream_that_is_cut_has_failed(
-    client: anthropic.Anthropic, model_api: ModelApi, journal: KeptJournal
+    client: anthropic.Anthropic, model_api: ModelApi, journal: RecordingJournal
 ) -> None:
     """A connection that breaks in the middle fails the span, which keeps what had arrived."""
     model_api.answer(STREAM[:4], cut=True)
-    with kept_run(journal):
+    with make_run(journal):
         stream = client.messages.create(**ASKED, stream=True)
         with pytest.raises(Exception, match="peer closed connection"):
             list(stream)
@@ -303,23 +303,23 @@ def test_a_stream_that_is_cut_has_failed(
 
 
 def test_an_error_in_a_stream_fails_the_span(
-    client: anthropic.Anthropic, model_api: ModelApi, journal: KeptJournal
+    client: anthropic.Anthropic, model_api: ModelApi, journal: RecordingJournal
 ) -> None:
     """An error that the API sends as an event reaches the host and the span."""
     error = {"type": "error", "error": {"type": "overloaded_error", "message": "not today"}}
     model_api.answer([*STREAM[:4], error])
-    with kept_run(journal), pytest.raises(anthropic.APIStatusError, match="not today"):
+    with make_run(journal), pytest.raises(anthropic.APIStatusError, match="not today"):
         list(client.messages.create(**ASKED, stream=True))
     assert ended(journal)["status"] == "failed"
     assert ended(journal)["result_payload"]["request_id"] == "req-1"
 
 
 def test_a_dropped_stream_ends_its_span(
-    client: anthropic.Anthropic, model_api: ModelApi, journal: KeptJournal
+    client: anthropic.Anthropic, model_api: ModelApi, journal: RecordingJournal
 ) -> None:
     """A stream that nobody reads, closes or keeps ends its span when it is collected."""
     model_api.answer(STREAM)
-    with kept_run(journal):
+    with make_run(journal):
         stream = client.messages.create(**ASKED, stream=True)
         next(stream)
         del stream
@@ -328,13 +328,13 @@ def test_a_dropped_stream_ends_its_span(
 
 
 async def test_raw_and_streamed_responses_are_recorded(
-    async_client: anthropic.AsyncAnthropic, model_api: ModelApi, journal: KeptJournal
+    async_client: anthropic.AsyncAnthropic, model_api: ModelApi, journal: RecordingJournal
 ) -> None:
     """Raw responses keep their headers and are recorded, whichever way they are read."""
     model_api.answer(message())
     model_api.answer(message())
     model_api.answer(STREAM)
-    async with kept_run(journal):
+    async with make_run(journal):
         raw = await async_client.messages.with_raw_response.create(**ASKED)
         assert raw.headers["request-id"] == "req-1"
         async with async_client.messages.with_streaming_response.create(**ASKED) as response:
@@ -344,7 +344,7 @@ async def test_raw_and_streamed_responses_are_recorded(
         ) as response:
             async for _ in await response.parse():
                 pass
-    ends = journal.of(Operation.FINISH_SPAN)
+    ends = journal.of_operation(Operation.FINISH_SPAN)
     assert [each["result_payload"]["text"] for each in ends] == ["Hi there"] * 3
     assert [each["result_payload"]["token_usage"] for each in ends] == [TOKENS] * 3
 
@@ -360,13 +360,13 @@ async def test_raw_and_streamed_responses_are_recorded(
 async def test_an_error_fails_the_span(
     async_client: anthropic.AsyncAnthropic,
     model_api: ModelApi,
-    journal: KeptJournal,
+    journal: RecordingJournal,
     status: int,
     error: type[anthropic.APIStatusError],
 ) -> None:
     """An error reaches the host as it is; the span has its message and request id."""
     model_api.answer({"type": "error", "error": {"message": "not today"}}, status=status)
-    async with kept_run(journal):
+    async with make_run(journal):
         with pytest.raises(error):
             await async_client.messages.create(**ASKED)
     result = ended(journal)["result_payload"]
@@ -376,20 +376,20 @@ async def test_an_error_fails_the_span(
 
 
 def test_counting_tokens_is_left_alone(
-    client: anthropic.Anthropic, model_api: ModelApi, journal: KeptJournal
+    client: anthropic.Anthropic, model_api: ModelApi, journal: RecordingJournal
 ) -> None:
     """Counting asks no model anything, and leaves no span."""
     model_api.answer({"input_tokens": 3})
-    with kept_run(journal):
+    with make_run(journal):
         assert client.messages.count_tokens(model="m-1", messages=MESSAGES).input_tokens == 3
-    assert journal.of(Operation.CREATE_SPAN) == []
+    assert journal.of_operation(Operation.CREATE_SPAN) == []
 
 
 def test_a_terminated_run_makes_no_more_calls(
-    client: anthropic.Anthropic, model_api: ModelApi, journal: KeptJournal
+    client: anthropic.Anthropic, model_api: ModelApi, journal: RecordingJournal
 ) -> None:
     """In a run that has been terminated, the call raises before anything is sent."""
-    with kept_run(journal) as run:
+    with make_run(journal) as run:
         run.mark_terminated("too dear")
         with pytest.raises(RunTerminated, match="too dear"):
             client.messages.create(**ASKED)
@@ -397,17 +397,17 @@ def test_a_terminated_run_makes_no_more_calls(
 
 
 def test_one_client_can_be_recorded_alone(
-    client: anthropic.Anthropic, model_api: ModelApi, journal: KeptJournal
+    client: anthropic.Anthropic, model_api: ModelApi, journal: RecordingJournal
 ) -> None:
     """A single client is recorded, with its copies, and let go again."""
     recording.uninstrument()
     recording.instrument_client(client)
     for asked in (client, client.with_options(timeout=5)):
         model_api.answer(message())
-        with kept_run(journal):
+        with make_run(journal):
             asked.messages.create(**ASKED)
     recording.uninstrument_client(client)
     model_api.answer(message())
-    with kept_run(journal):
+    with make_run(journal):
         client.messages.create(**ASKED)
-    assert len(journal.of(Operation.CREATE_SPAN)) == 2
+    assert len(journal.of_operation(Operation.CREATE_SPAN)) == 2

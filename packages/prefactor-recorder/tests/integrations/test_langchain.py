@@ -25,7 +25,7 @@ from prefactor_recorder.integrations._common.steps import MAX_OPEN
 from prefactor_recorder.integrations.langchain import PrefactorCallbackHandler
 from prefactor_recorder.run import Run, current_span
 from prefactor_recorder.testing import InMemoryRecorder
-from told import name_of, outline, the_span
+from span_outline import name_of, outline, the_span
 
 USAGE = {"input_tokens": 3, "output_tokens": 2, "total_tokens": 5}
 

@@ -34,7 +34,7 @@ from prefactor_recorder.integrations.langchain.payloads import (
 )
 from prefactor_recorder.integrations.langchain.results import reply
 from prefactor_recorder.testing import InMemoryRecorder
-from told import outline, the_span
+from span_outline import outline, the_span
 
 RUN_ID = UUID(int=1)
 

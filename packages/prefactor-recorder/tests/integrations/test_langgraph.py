@@ -16,7 +16,7 @@ from langgraph.types import Command, RetryPolicy, interrupt
 from prefactor_recorder.errors import RunTerminated
 from prefactor_recorder.integrations.langchain import PrefactorCallbackHandler
 from prefactor_recorder.testing import InMemoryRecorder
-from told import outline, the_span
+from span_outline import outline, the_span
 
 
 class Words(TypedDict):

@@ -6,11 +6,11 @@ from typing import Any
 import openai
 import pytest
 
-from kept import KeptJournal, kept_run
+from journal_fixture import RecordingJournal, make_run
 from model_api import ModelApi, model_api
 from prefactor_recorder.encoding.record import Operation
 from prefactor_recorder.guard import failures
-from prefactor_recorder.integrations._common.call import Endpoint, dumped
+from prefactor_recorder.integrations._common.call import Endpoint, dump_model
 from prefactor_recorder.integrations._common.patching import Vendor
 
 __all__ = ["model_api"]
@@ -70,7 +70,7 @@ def endpoint(**changes: Any) -> Endpoint:
     """An endpoint that keeps everything, but for what is changed."""
     everything: dict[str, Callable[..., Any]] = {
         "payload": dict,
-        "body": dumped,
+        "body": dump_model,
         "result": dict,
         "merger": Pieces,
     }
@@ -93,12 +93,12 @@ def test_a_defect_of_the_recorder_is_not_the_hosts(
 ) -> None:
     """Whatever fails in recording a call, the call goes on, and its span begins and ends."""
     vendor = Vendor("test", (openai.OpenAI,), {"/chat/completions": endpoint(**changes)})
-    journal = KeptJournal()
+    journal = RecordingJournal()
     failed = failures.count
     model_api.answer(CHUNKS if stream else COMPLETION)
     with openai.OpenAI(api_key="k", base_url=model_api.url, max_retries=0) as client:
         vendor.install_in(client)
-        with kept_run(journal):
+        with make_run(journal):
             reply: Any = client.chat.completions.create(
                 model="m-1", messages=[{"role": "user", "content": "Hello"}], stream=stream
             )
@@ -107,8 +107,8 @@ def test_a_defect_of_the_recorder_is_not_the_hosts(
             else:
                 assert reply.choices[0].message.content == "Hi there"
             del reply
-    assert len(journal.of(Operation.CREATE_SPAN)) == 1
-    assert len(journal.of(Operation.FINISH_SPAN)) == 1
+    assert len(journal.of_operation(Operation.CREATE_SPAN)) == 1
+    assert len(journal.of_operation(Operation.FINISH_SPAN)) == 1
     needed = {"payload", "result"} | ({"merger"} if stream else {"body"})
     assert (failures.count > failed) == bool(needed & set(changes))
 
@@ -120,14 +120,14 @@ def test_an_error_of_the_call_is_recorded_by_a_broken_recorder(
     """A call that fails leaves a failed span, even when nothing of its answer can be told."""
     broken_endpoint = endpoint(result=broken, merger=BrokenPieces)
     vendor = Vendor("test", (openai.OpenAI,), {"/chat/completions": broken_endpoint})
-    journal = KeptJournal()
+    journal = RecordingJournal()
     model_api.answer({"error": {"message": "not today"}}, status=400)
     with openai.OpenAI(api_key="k", base_url=model_api.url, max_retries=0) as client:
         vendor.install_in(client)
-        with kept_run(journal), pytest.raises(openai.BadRequestError, match="not today"):
+        with make_run(journal), pytest.raises(openai.BadRequestError, match="not today"):
             client.chat.completions.create(
                 model="m-1", messages=[{"role": "user", "content": "Hello"}], stream=stream
             )
-    (ended,) = journal.of(Operation.FINISH_SPAN)
+    (ended,) = journal.of_operation(Operation.FINISH_SPAN)
     assert ended["status"] == "failed"
     assert ended["result_payload"]["error"]["error_type"] == "BadRequestError"

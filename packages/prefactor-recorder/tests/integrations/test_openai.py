@@ -15,7 +15,7 @@ import openai
 import pytest
 from pydantic import BaseModel
 
-from kept import KeptJournal, kept_run
+from journal_fixture import RecordingJournal, make_run
 from model_api import ModelApi, model_api
 from prefactor_recorder.encoding.record import Operation
 from prefactor_recorder.errors import RunTerminated
@@ -69,9 +69,9 @@ CHUNKS = [
 
 
 @pytest.fixture
-def journal() -> KeptJournal:
+def journal() -> RecordingJournal:
     """A journal to read the story from."""
-    return KeptJournal()
+    return RecordingJournal()
 
 
 @pytest.fixture(autouse=True)
@@ -100,29 +100,29 @@ async def async_client(model_api: ModelApi) -> AsyncIterator[openai.AsyncOpenAI]
         yield made
 
 
-def begun(journal: KeptJournal) -> dict[str, Any]:
+def begun(journal: RecordingJournal) -> dict[str, Any]:
     """The one span that began."""
-    (span,) = journal.of(Operation.CREATE_SPAN)
+    (span,) = journal.of_operation(Operation.CREATE_SPAN)
     return span
 
 
-def ended(journal: KeptJournal) -> dict[str, Any]:
+def ended(journal: RecordingJournal) -> dict[str, Any]:
     """The one span that ended."""
-    (span,) = journal.of(Operation.FINISH_SPAN)
+    (span,) = journal.of_operation(Operation.FINISH_SPAN)
     return span
 
 
 def test_a_chat_completion_is_a_span(
-    client: openai.OpenAI, model_api: ModelApi, journal: KeptJournal
+    client: openai.OpenAI, model_api: ModelApi, journal: RecordingJournal
 ) -> None:
     """Request and answer become payload and result, with token counts, below the current span."""
     model_api.answer(completion())
-    with kept_run(journal) as run, run.span("agent:step") as step:
+    with make_run(journal) as run, run.span("agent:step") as step:
         reply = client.chat.completions.create(
             model="m-1", messages=MESSAGES, temperature=0.5, tools=[TOOL]
         )
-    create, _ = journal.of(Operation.FINISH_SPAN)
-    span = journal.of(Operation.CREATE_SPAN)[1]
+    create, _ = journal.of_operation(Operation.FINISH_SPAN)
+    span = journal.of_operation(Operation.CREATE_SPAN)[1]
     assert reply.choices[0].message.content == "Hi there"
     assert span["schema_name"] == "openai:chat"
     assert span["parent_span_id"] == step.id
@@ -145,18 +145,18 @@ def test_a_chat_completion_is_a_span(
 
 
 async def test_an_awaited_chat_completion_is_a_span(
-    async_client: openai.AsyncOpenAI, model_api: ModelApi, journal: KeptJournal
+    async_client: openai.AsyncOpenAI, model_api: ModelApi, journal: RecordingJournal
 ) -> None:
     """The async client is recorded the same way."""
     model_api.answer(completion())
-    async with kept_run(journal):
+    async with make_run(journal):
         await async_client.chat.completions.create(model="m-1", messages=MESSAGES)
     assert ended(journal)["result_payload"]["text"] == "Hi there"
     assert ended(journal)["result_payload"]["token_usage"] == TOKENS
 
 
 def test_no_key_and_no_header_is_kept(
-    client: openai.OpenAI, model_api: ModelApi, journal: KeptJournal
+    client: openai.OpenAI, model_api: ModelApi, journal: RecordingJournal
 ) -> None:
     """Neither the client's key, nor headers, nor the key of a remote tool come into a span."""
     model_api.answer(completion())
@@ -166,7 +166,7 @@ def test_no_key_and_no_header_is_kept(
         "authorization": "tool-secret",
         "headers": {"x": "tool-secret"},
     }
-    with kept_run(journal):
+    with make_run(journal):
         client.chat.completions.create(
             model="m-1",
             messages=MESSAGES,
@@ -174,14 +174,14 @@ def test_no_key_and_no_header_is_kept(
             extra_headers={"x-tenant": "header-secret"},
             extra_body={"seed_of_mine": 3},
         )
-    assert "secret" not in json.dumps(journal.story())
+    assert "secret" not in json.dumps(journal.as_dicts())
     assert begun(journal)["payload"]["tools"][0]["authorization"] == "[removed]"
     assert begun(journal)["payload"]["parameters"] == {"seed_of_mine": 3}
     assert model_api.requests[0].body["tools"] == [tool]
 
 
 def test_tool_calls_are_told(
-    client: openai.OpenAI, model_api: ModelApi, journal: KeptJournal
+    client: openai.OpenAI, model_api: ModelApi, journal: RecordingJournal
 ) -> None:
     """Calls of functions have a name and their arguments, taken apart if they are JSON."""
     calls = [
@@ -189,7 +189,7 @@ def test_tool_calls_are_told(
         {"id": "t-2", "type": "function", "function": {"name": "find", "arguments": "{oops"}},
     ]
     model_api.answer(completion({"role": "assistant", "content": None, "tool_calls": calls}))
-    with kept_run(journal):
+    with make_run(journal):
         client.chat.completions.create(model="m-1", messages=MESSAGES)
     assert ended(journal)["result_payload"]["tool_calls"] == [
         {"id": "t-1", "name": "find", "arguments": {"q": 1}},
@@ -204,25 +204,25 @@ def test_tool_calls_are_told(
 def test_a_choice_that_says_more_is_kept_whole(
     client: openai.OpenAI,
     model_api: ModelApi,
-    journal: KeptJournal,
+    journal: RecordingJournal,
     message: dict[str, Any],
     choices: int,
 ) -> None:
     """What words and tool calls do not tell, such as a refusal, keeps all choices as they came."""
     model_api.answer(completion({"role": "assistant", "content": None, **message}))
-    with kept_run(journal):
+    with make_run(journal):
         client.chat.completions.create(model="m-1", messages=MESSAGES)
     assert len(ended(journal)["result_payload"].get("choices", [])) == choices
 
 
 def test_a_stream_is_one_span(
-    client: openai.OpenAI, model_api: ModelApi, journal: KeptJournal
+    client: openai.OpenAI, model_api: ModelApi, journal: RecordingJournal
 ) -> None:
     """The span of a stream ends when it has been read, with its pieces put together."""
     model_api.answer(CHUNKS)
-    with kept_run(journal):
+    with make_run(journal):
         stream = client.chat.completions.create(model="m-1", messages=MESSAGES, stream=True)
-        assert journal.of(Operation.FINISH_SPAN) == []
+        assert journal.of_operation(Operation.FINISH_SPAN) == []
         pieces = [piece.choices[0].delta.content for piece in stream if piece.choices]
     assert pieces == ["", "Hi ", "there", None]
     result = ended(journal)["result_payload"]
@@ -241,11 +241,11 @@ def test_a_stream_is_one_span(
 
 
 async def test_an_awaited_stream_is_one_span(
-    async_client: openai.AsyncOpenAI, model_api: ModelApi, journal: KeptJournal
+    async_client: openai.AsyncOpenAI, model_api: ModelApi, journal: RecordingJournal
 ) -> None:
     """The async stream is recorded the same way."""
     model_api.answer(CHUNKS)
-    async with kept_run(journal):
+    async with make_run(journal):
         stream = await async_client.chat.completions.create(
             model="m-1", messages=MESSAGES, stream=True
         )
@@ -255,12 +255,12 @@ async def test_an_awaited_stream_is_one_span(
 
 
 def test_a_stream_is_still_the_vendors(
-    client: openai.OpenAI, model_api: ModelApi, journal: KeptJournal
+    client: openai.OpenAI, model_api: ModelApi, journal: RecordingJournal
 ) -> None:
     """A recorded stream is an instance of its class, with its attributes, `next` and `with`."""
     model_api.answer(CHUNKS)
     with (
-        kept_run(journal),
+        make_run(journal),
         client.chat.completions.create(model="m-1", messages=MESSAGES, stream=True) as stream,
     ):
         assert isinstance(stream, openai.Stream)
@@ -274,7 +274,7 @@ def test_a_stream_is_still_the_vendors(
 
 
 def test_streamed_tool_calls_are_put_together(
-    client: openai.OpenAI, model_api: ModelApi, journal: KeptJournal
+    client: openai.OpenAI, model_api: ModelApi, journal: RecordingJournal
 ) -> None:
     """Pieces of several tool calls, mixed, end up as calls with whole arguments."""
 
@@ -292,7 +292,7 @@ def test_streamed_tool_calls_are_put_together(
             "[DONE]",
         ]
     )
-    with kept_run(journal):
+    with make_run(journal):
         list(client.chat.completions.create(model="m-1", messages=MESSAGES, stream=True))
     result = ended(journal)["result_payload"]
     assert result["tool_calls"] == [
@@ -303,11 +303,11 @@ def test_streamed_tool_calls_are_put_together(
 
 
 def test_a_stream_that_is_cut_has_failed(
-    client: openai.OpenAI, model_api: ModelApi, journal: KeptJournal
+    client: openai.OpenAI, model_api: ModelApi, journal: RecordingJournal
 ) -> None:
     """A connection that breaks in the middle fails the span, which keeps what had arrived."""
     model_api.answer(CHUNKS[:2], cut=True)
-    with kept_run(journal):
+    with make_run(journal):
         stream = client.chat.completions.create(model="m-1", messages=MESSAGES, stream=True)
         with pytest.raises(Exception, match=r"peer closed connection|Connection error"):
             list(stream)
@@ -317,27 +317,27 @@ def test_a_stream_that_is_cut_has_failed(
 
 
 def test_a_stream_that_is_left_is_cancelled(
-    client: openai.OpenAI, model_api: ModelApi, journal: KeptJournal
+    client: openai.OpenAI, model_api: ModelApi, journal: RecordingJournal
 ) -> None:
     """Closing a stream before the model was done ends the span as cancelled, with what was read."""
     model_api.answer(CHUNKS)
-    with kept_run(journal):
+    with make_run(journal):
         with client.chat.completions.create(model="m-1", messages=MESSAGES, stream=True) as stream:
             for piece in stream:
                 if piece.choices[0].delta.content == "Hi ":
                     break
-            assert journal.of(Operation.FINISH_SPAN) == []
+            assert journal.of_operation(Operation.FINISH_SPAN) == []
         assert ended(journal)["status"] == "cancelled"
     assert ended(journal)["result_payload"]["text"] == "Hi "
 
 
 def test_a_stream_left_after_the_last_word_is_complete(
-    client: openai.OpenAI, model_api: ModelApi, journal: KeptJournal
+    client: openai.OpenAI, model_api: ModelApi, journal: RecordingJournal
 ) -> None:
     """Not waiting for what comes after the model's reason to stop is no cancellation."""
     model_api.answer(CHUNKS)
     with (
-        kept_run(journal),
+        make_run(journal),
         client.chat.completions.create(model="m-1", messages=MESSAGES, stream=True) as stream,
     ):
         for piece in stream:
@@ -347,11 +347,11 @@ def test_a_stream_left_after_the_last_word_is_complete(
 
 
 def test_a_dropped_stream_ends_its_span(
-    client: openai.OpenAI, model_api: ModelApi, journal: KeptJournal
+    client: openai.OpenAI, model_api: ModelApi, journal: RecordingJournal
 ) -> None:
     """A stream that nobody reads, closes or keeps ends its span when it is collected."""
     model_api.answer(CHUNKS)
-    with kept_run(journal):
+    with make_run(journal):
         stream = client.chat.completions.create(model="m-1", messages=MESSAGES, stream=True)
         next(stream)
         del stream
@@ -360,7 +360,7 @@ def test_a_dropped_stream_ends_its_span(
 
 
 async def test_a_cancelled_call_is_cancelled(
-    async_client: openai.AsyncOpenAI, model_api: ModelApi, journal: KeptJournal
+    async_client: openai.AsyncOpenAI, model_api: ModelApi, journal: RecordingJournal
 ) -> None:
     """A task that is cancelled while a stream keeps it waiting leaves a cancelled span."""
     gate = threading.Event()
@@ -374,7 +374,7 @@ async def test_a_cancelled_call_is_cancelled(
         async for _ in stream:
             seen.set()
 
-    async with kept_run(journal):
+    async with make_run(journal):
         task = asyncio.create_task(read())
         await seen.wait()
         task.cancel()
@@ -385,12 +385,12 @@ async def test_a_cancelled_call_is_cancelled(
 
 
 def test_the_stream_helper_is_one_span(
-    client: openai.OpenAI, model_api: ModelApi, journal: KeptJournal
+    client: openai.OpenAI, model_api: ModelApi, journal: RecordingJournal
 ) -> None:
     """`chat.completions.stream` is recorded once, and works as before."""
     model_api.answer(CHUNKS)
     with (
-        kept_run(journal),
+        make_run(journal),
         client.chat.completions.stream(model="m-1", messages=MESSAGES) as stream,
     ):
         kinds = {event.type for event in stream}
@@ -401,11 +401,11 @@ def test_the_stream_helper_is_one_span(
 
 
 async def test_leaving_the_stream_helper_ends_the_span(
-    async_client: openai.AsyncOpenAI, model_api: ModelApi, journal: KeptJournal
+    async_client: openai.AsyncOpenAI, model_api: ModelApi, journal: RecordingJournal
 ) -> None:
     """The helper closes the response and not the stream; the span ends all the same."""
     model_api.answer(CHUNKS)
-    async with kept_run(journal):
+    async with make_run(journal):
         async with async_client.chat.completions.stream(model="m-1", messages=MESSAGES) as stream:
             async for _ in stream:
                 break
@@ -419,11 +419,11 @@ class Point(BaseModel):
 
 
 def test_a_parsed_completion_is_one_span(
-    client: openai.OpenAI, model_api: ModelApi, journal: KeptJournal
+    client: openai.OpenAI, model_api: ModelApi, journal: RecordingJournal
 ) -> None:
     """`parse` is recorded once, with the host's own model in the reply left alone."""
     model_api.answer(completion({"role": "assistant", "content": '{"x": 3}'}))
-    with kept_run(journal):
+    with make_run(journal):
         reply = client.chat.completions.parse(model="m-1", messages=MESSAGES, response_format=Point)
     assert reply.choices[0].message.parsed == Point(x=3)
     assert ended(journal)["result_payload"]["text"] == '{"x": 3}'
@@ -432,11 +432,11 @@ def test_a_parsed_completion_is_one_span(
 
 
 def test_a_raw_response_is_recorded(
-    client: openai.OpenAI, model_api: ModelApi, journal: KeptJournal
+    client: openai.OpenAI, model_api: ModelApi, journal: RecordingJournal
 ) -> None:
     """`with_raw_response` still answers with headers and parses, and leaves the same span."""
     model_api.answer(completion())
-    with kept_run(journal):
+    with make_run(journal):
         raw = client.chat.completions.with_raw_response.create(model="m-1", messages=MESSAGES)
         assert raw.headers["x-request-id"] == "req-1"
         assert raw.parse().choices[0].message.content == "Hi there"
@@ -445,28 +445,28 @@ def test_a_raw_response_is_recorded(
 
 
 async def test_a_raw_stream_is_recorded(
-    async_client: openai.AsyncOpenAI, model_api: ModelApi, journal: KeptJournal
+    async_client: openai.AsyncOpenAI, model_api: ModelApi, journal: RecordingJournal
 ) -> None:
     """A stream that is parsed from a raw response ends its span when it has been read."""
     model_api.answer(CHUNKS)
-    async with kept_run(journal):
+    async with make_run(journal):
         raw = await async_client.chat.completions.with_raw_response.create(
             model="m-1", messages=MESSAGES, stream=True
         )
-        assert journal.of(Operation.FINISH_SPAN) == []
+        assert journal.of_operation(Operation.FINISH_SPAN) == []
         assert len([piece async for piece in raw.parse()]) == 5
     assert ended(journal)["result_payload"]["text"] == "Hi there"
 
 
 def test_a_streamed_response_is_recorded(
-    client: openai.OpenAI, model_api: ModelApi, journal: KeptJournal
+    client: openai.OpenAI, model_api: ModelApi, journal: RecordingJournal
 ) -> None:
     """`with_streaming_response` is recorded when its body is parsed, read or left alone."""
     texts = []
     for use in ("parse", "json", "iter_bytes"):
         model_api.answer(completion())
         with (
-            kept_run(journal),
+            make_run(journal),
             client.chat.completions.with_streaming_response.create(
                 model="m-1", messages=MESSAGES
             ) as response,
@@ -474,18 +474,20 @@ def test_a_streamed_response_is_recorded(
             value = getattr(response, use)()
             if use == "iter_bytes":
                 assert b"Hi there" in b"".join(value)
-        texts.append(journal.of(Operation.FINISH_SPAN)[-1]["result_payload"].get("text"))
+        texts.append(journal.of_operation(Operation.FINISH_SPAN)[-1]["result_payload"].get("text"))
     assert texts == ["Hi there", "Hi there", None]
-    assert [each["status"] for each in journal.of(Operation.FINISH_SPAN)] == ["complete"] * 3
+    assert [each["status"] for each in journal.of_operation(Operation.FINISH_SPAN)] == [
+        "complete"
+    ] * 3
 
 
 async def test_an_awaited_streamed_response_is_recorded(
-    async_client: openai.AsyncOpenAI, model_api: ModelApi, journal: KeptJournal
+    async_client: openai.AsyncOpenAI, model_api: ModelApi, journal: RecordingJournal
 ) -> None:
     """The same for the async client, whose methods are awaited."""
     model_api.answer(completion())
     model_api.answer(CHUNKS)
-    async with kept_run(journal):
+    async with make_run(journal):
         async with async_client.chat.completions.with_streaming_response.create(
             model="m-1", messages=MESSAGES
         ) as response:
@@ -495,7 +497,9 @@ async def test_an_awaited_streamed_response_is_recorded(
         ) as response:
             async for _ in await response.parse():
                 pass
-    results = [each["result_payload"]["text"] for each in journal.of(Operation.FINISH_SPAN)]
+    results = [
+        each["result_payload"]["text"] for each in journal.of_operation(Operation.FINISH_SPAN)
+    ]
     assert results == ["Hi there", "Hi there"]
 
 
@@ -510,13 +514,13 @@ async def test_an_awaited_streamed_response_is_recorded(
 def test_an_error_fails_the_span(
     client: openai.OpenAI,
     model_api: ModelApi,
-    journal: KeptJournal,
+    journal: RecordingJournal,
     status: int,
     error: type[openai.APIStatusError],
 ) -> None:
     """An error reaches the host as it is; the span has its type, message and request id."""
     model_api.answer({"error": {"message": "not today"}}, status=status)
-    with kept_run(journal), pytest.raises(error):
+    with make_run(journal), pytest.raises(error):
         client.chat.completions.create(model="m-1", messages=MESSAGES)
     result = ended(journal)["result_payload"]
     assert ended(journal)["status"] == "failed"
@@ -526,12 +530,12 @@ def test_an_error_fails_the_span(
 
 
 def test_retries_are_one_span(
-    client: openai.OpenAI, model_api: ModelApi, journal: KeptJournal
+    client: openai.OpenAI, model_api: ModelApi, journal: RecordingJournal
 ) -> None:
     """What the client tries again by itself is one call."""
     model_api.answer({"error": {}}, status=500, headers={"retry-after-ms": "1"})
     model_api.answer(completion())
-    with kept_run(journal):
+    with make_run(journal):
         client.with_options(max_retries=2).chat.completions.create(model="m-1", messages=MESSAGES)
     assert len(model_api.requests) == 2
     assert ended(journal)["status"] == "complete"
@@ -574,11 +578,11 @@ RESPONSE: dict[str, Any] = {
 
 
 def test_a_response_is_a_span(
-    client: openai.OpenAI, model_api: ModelApi, journal: KeptJournal
+    client: openai.OpenAI, model_api: ModelApi, journal: RecordingJournal
 ) -> None:
     """The Responses API is recorded with instructions, input, words, calls and counts."""
     model_api.answer(RESPONSE)
-    with kept_run(journal):
+    with make_run(journal):
         client.responses.create(model="m-1", input="Hello", instructions="Be kind", store=False)
     assert begun(journal)["schema_name"] == "openai:response"
     assert begun(journal)["payload"] == {
@@ -624,11 +628,11 @@ def events(*ends: dict[str, Any]) -> list[Any]:
 
 
 def test_a_streamed_response_api_call_is_a_span(
-    client: openai.OpenAI, model_api: ModelApi, journal: KeptJournal
+    client: openai.OpenAI, model_api: ModelApi, journal: RecordingJournal
 ) -> None:
     """The last event of a streamed response holds the result."""
     model_api.answer(events({"type": "response.completed", "response": RESPONSE}))
-    with kept_run(journal):
+    with make_run(journal):
         list(client.responses.create(model="m-1", input="Hello", stream=True))
     result = ended(journal)["result_payload"]
     assert (result["text"], result["token_usage"]) == ("Hi there", TOKENS)
@@ -636,12 +640,12 @@ def test_a_streamed_response_api_call_is_a_span(
 
 
 async def test_a_response_stream_that_is_left_keeps_what_arrived(
-    async_client: openai.AsyncOpenAI, model_api: ModelApi, journal: KeptJournal
+    async_client: openai.AsyncOpenAI, model_api: ModelApi, journal: RecordingJournal
 ) -> None:
     """The helper for responses, left early, is a cancelled span with the words so far."""
     model_api.answer(events({"type": "response.completed", "response": RESPONSE}))
     async with (
-        kept_run(journal),
+        make_run(journal),
         async_client.responses.stream(model="m-1", input="Hello") as stream,
     ):
         async for event in stream:
@@ -666,11 +670,11 @@ async def test_a_response_stream_that_is_left_keeps_what_arrived(
     ],
 )
 def test_a_response_that_failed_fails_the_span(
-    client: openai.OpenAI, model_api: ModelApi, journal: KeptJournal, last: dict[str, Any]
+    client: openai.OpenAI, model_api: ModelApi, journal: RecordingJournal, last: dict[str, Any]
 ) -> None:
     """A failure that arrives as an event is no exception for the host, but a failed span."""
     model_api.answer(events(last))
-    with kept_run(journal):
+    with make_run(journal):
         list(client.responses.create(model="m-1", input="Hello", stream=True))
     assert ended(journal)["status"] == "failed"
     assert ended(journal)["result_payload"]["error"]["error_type"] == "server_error"
@@ -678,13 +682,13 @@ def test_a_response_that_failed_fails_the_span(
 
 
 def test_embeddings_are_counted_and_not_copied(
-    client: openai.OpenAI, model_api: ModelApi, journal: KeptJournal
+    client: openai.OpenAI, model_api: ModelApi, journal: RecordingJournal
 ) -> None:
     """A span says how many vectors of how many dimensions there were, and has none of them."""
     vector = {"object": "embedding", "index": 0, "embedding": [0.25, 0.5]}
     usage = {"prompt_tokens": 4, "total_tokens": 4}
     model_api.answer({"object": "list", "model": "e-1", "data": [vector] * 3, "usage": usage})
-    with kept_run(journal):
+    with make_run(journal):
         client.embeddings.create(model="e-1", input=["a", "b", "c"], encoding_format="float")
     assert begun(journal)["schema_name"] == "openai:embedding"
     assert begun(journal)["payload"]["input"] == ["a", "b", "c"]
@@ -696,7 +700,7 @@ def test_embeddings_are_counted_and_not_copied(
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_legacy_completion_is_a_span(
-    client: openai.OpenAI, model_api: ModelApi, journal: KeptJournal, stream: bool
+    client: openai.OpenAI, model_api: ModelApi, journal: RecordingJournal, stream: bool
 ) -> None:
     """The old Completions are recorded, whole and streamed."""
     head = {"id": "c-1", "object": "text_completion", "created": 1, "model": "m-0"}
@@ -708,7 +712,7 @@ def test_a_legacy_completion_is_a_span(
         )
     ]
     model_api.answer([*bodies, "[DONE]"] if stream else bodies[0])
-    with kept_run(journal):
+    with make_run(journal):
         reply = client.completions.create(model="m-0", prompt="Hello", stream=stream)
         if stream:
             list(reply)
@@ -718,11 +722,11 @@ def test_a_legacy_completion_is_a_span(
 
 
 def test_what_is_kept_of_a_stream_is_bounded(
-    client: openai.OpenAI, model_api: ModelApi, journal: KeptJournal
+    client: openai.OpenAI, model_api: ModelApi, journal: RecordingJournal
 ) -> None:
     """Of an endless answer the first million characters are kept, and the span says so."""
     model_api.answer([*[chunk({"content": "x" * 300_000})] * 4, chunk({}, "stop"), "[DONE]"])
-    with kept_run(journal, limit=2_000_000):
+    with make_run(journal, limit=2_000_000):
         stream = client.chat.completions.create(model="m-1", messages=MESSAGES, stream=True)
         assert len(list(stream)) == 5
     result = ended(journal)["result_payload"]
@@ -739,10 +743,10 @@ def test_outside_of_a_run_nothing_is_recorded(client: openai.OpenAI, model_api: 
 
 
 def test_a_terminated_run_makes_no_more_calls(
-    client: openai.OpenAI, model_api: ModelApi, journal: KeptJournal
+    client: openai.OpenAI, model_api: ModelApi, journal: RecordingJournal
 ) -> None:
     """In a run that has been terminated, the call raises before anything is sent."""
-    with kept_run(journal) as run:
+    with make_run(journal) as run:
         run.mark_terminated("too dear")
         with pytest.raises(RunTerminated, match="too dear"):
             client.chat.completions.create(model="m-1", messages=MESSAGES)
@@ -750,7 +754,7 @@ def test_a_terminated_run_makes_no_more_calls(
 
 
 def test_instrumenting_is_idempotent_and_reversible(
-    client: openai.OpenAI, model_api: ModelApi, journal: KeptJournal
+    client: openai.OpenAI, model_api: ModelApi, journal: RecordingJournal
 ) -> None:
     """Twice is once; afterwards the client is as it was; signatures stay what they are."""
     recording.uninstrument()
@@ -760,9 +764,9 @@ def test_instrumenting_is_idempotent_and_reversible(
     recording.instrument(Recorder(enabled=False))
     assert inspect.signature(openai.OpenAI.request) == signature
     model_api.answer(completion())
-    with kept_run(journal):
+    with make_run(journal):
         client.chat.completions.create(model="m-1", messages=MESSAGES)
-    assert len(journal.of(Operation.CREATE_SPAN)) == 1
+    assert len(journal.of_operation(Operation.CREATE_SPAN)) == 1
     recording.uninstrument()
     recording.uninstrument()
     assert openai.OpenAI.request is before
@@ -771,7 +775,7 @@ def test_instrumenting_is_idempotent_and_reversible(
 def test_a_patch_on_top_of_ours_survives(
     client: openai.OpenAI,
     model_api: ModelApi,
-    journal: KeptJournal,
+    journal: RecordingJournal,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A wrapper put around the client after ours keeps working when we leave."""
@@ -785,16 +789,16 @@ def test_a_patch_on_top_of_ours_survives(
     recording.uninstrument()
     model_api.answer(completion())
     model_api.answer(completion())
-    with kept_run(journal):
+    with make_run(journal):
         client.chat.completions.create(model="m-1", messages=MESSAGES)
-        assert journal.of(Operation.CREATE_SPAN) == []
+        assert journal.of_operation(Operation.CREATE_SPAN) == []
         recording.instrument(Recorder(enabled=False))
         client.chat.completions.create(model="m-1", messages=MESSAGES)
-    assert len(journal.of(Operation.CREATE_SPAN)) == 1
+    assert len(journal.of_operation(Operation.CREATE_SPAN)) == 1
 
 
 def test_one_client_can_be_recorded_alone(
-    client: openai.OpenAI, model_api: ModelApi, journal: KeptJournal
+    client: openai.OpenAI, model_api: ModelApi, journal: RecordingJournal
 ) -> None:
     """A single client is recorded with the copies made of it, once even if all are, and let go."""
     recording.uninstrument()
@@ -802,34 +806,34 @@ def test_one_client_can_be_recorded_alone(
     assert recording.instrument_client(recording.instrument_client(client)) is client
     assert isinstance(client, openai.OpenAI)
     with (
-        kept_run(journal),
+        make_run(journal),
         openai.OpenAI(api_key="k", base_url=model_api.url) as another,
     ):
         for asked in (client, client.with_options(timeout=5), another):
             model_api.answer(completion())
             asked.chat.completions.create(model="m-1", messages=MESSAGES)
-        assert len(journal.of(Operation.CREATE_SPAN)) == 2
+        assert len(journal.of_operation(Operation.CREATE_SPAN)) == 2
         recording.instrument(Recorder(enabled=False))
         model_api.answer(completion())
         client.chat.completions.create(model="m-1", messages=MESSAGES)
-        assert len(journal.of(Operation.CREATE_SPAN)) == 3
+        assert len(journal.of_operation(Operation.CREATE_SPAN)) == 3
     recording.uninstrument_client(client)
     recording.uninstrument_client(client)
     assert type(client) is kind
 
 
 def test_an_answer_nobody_expected_ends_the_span(
-    client: openai.OpenAI, model_api: ModelApi, journal: KeptJournal
+    client: openai.OpenAI, model_api: ModelApi, journal: RecordingJournal
 ) -> None:
     """An answer of another shape is the host's to deal with; its span ends with what is known."""
     model_api.answer({"choices": "none", "usage": [1]})
-    with kept_run(journal):
+    with make_run(journal):
         client.chat.completions.create(model="m-1", messages=MESSAGES)
     assert ended(journal)["result_payload"] == {"request_id": "req-1"}
 
 
 async def test_azure_and_wrapped_clients_are_recorded(
-    model_api: ModelApi, journal: KeptJournal, monkeypatch: pytest.MonkeyPatch
+    model_api: ModelApi, journal: RecordingJournal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Clients of other clouds are recorded, and clients whose `request` somebody has wrapped."""
     recording.uninstrument()
@@ -844,7 +848,7 @@ async def test_azure_and_wrapped_clients_are_recorded(
         recording.instrument(Recorder(enabled=False))
         model_api.answer(completion())
         async with (
-            kept_run(journal),
+            make_run(journal),
             openai.AsyncAzureOpenAI(
                 api_key="sk-secret", azure_endpoint=model_api.url, api_version="2026-01-01"
             ) as client,
@@ -856,13 +860,13 @@ async def test_azure_and_wrapped_clients_are_recorded(
 
 
 def test_an_answer_that_cannot_be_parsed_keeps_its_tokens(
-    client: openai.OpenAI, model_api: ModelApi, journal: KeptJournal
+    client: openai.OpenAI, model_api: ModelApi, journal: RecordingJournal
 ) -> None:
     """An answer that was cut by a limit raises in `parse`; what it said and cost is recorded."""
     body = completion({"role": "assistant", "content": '{"x":'})
     body["choices"][0]["finish_reason"] = "length"
     model_api.answer(body)
-    with kept_run(journal), pytest.raises(openai.LengthFinishReasonError):
+    with make_run(journal), pytest.raises(openai.LengthFinishReasonError):
         client.chat.completions.parse(model="m-1", messages=MESSAGES, response_format=Point)
     result = ended(journal)["result_payload"]
     assert ended(journal)["status"] == "failed"
@@ -894,7 +898,7 @@ with recorder.run():
 
 
 def test_servers_that_leave_things_out_are_understood(
-    client: openai.OpenAI, model_api: ModelApi, journal: KeptJournal
+    client: openai.OpenAI, model_api: ModelApi, journal: RecordingJournal
 ) -> None:
     """Chunks without indexes, as other servers of this API send them, are put together, too."""
     calls = [
@@ -909,7 +913,7 @@ def test_servers_that_leave_things_out_are_understood(
             "[DONE]",
         ]
     )
-    with kept_run(journal):
+    with make_run(journal):
         list(client.chat.completions.create(model="m-1", messages=MESSAGES, stream=True))
     result = ended(journal)["result_payload"]
     assert result["text"] == "Hi"

@@ -35,7 +35,7 @@ from prefactor_recorder.integrations.openai_agents import (
 )
 from prefactor_recorder.run import Run, current_span
 from prefactor_recorder.testing import InMemoryRecorder
-from told import outline, the_span
+from span_outline import outline, the_span
 
 __all__ = ["model_api"]
 
@@ -564,8 +564,8 @@ def test_the_text_of_an_answer_is_found(
 def test_speech_is_recorded_without_its_sound(recorder: InMemoryRecorder, processor: Any) -> None:
     """Of speech the words are kept, in both directions."""
     with recorder.run(), agents.trace("voice"):
-        with agents.transcription_span(model="m-1", input="UklGRg==") as heard:
-            heard.span_data.output = "Hello"
+        with agents.transcription_span(model="m-1", input="UklGRg==") as listener:
+            listener.span_data.output = "Hello"
         with (
             agents.speech_group_span(input="Hi"),
             agents.speech_span(model="m-2", input="Hi") as said,

@@ -12,7 +12,7 @@ from langchain_core.messages import AIMessageChunk, ToolMessage
 from langchain_core.tools import tool
 from opentelemetry.sdk.trace import TracerProvider
 
-from kept import KeptJournal, kept_run
+from journal_fixture import RecordingJournal, make_run
 from model_api import ModelApi, model_api
 from prefactor_recorder.encoding.record import Operation
 from prefactor_recorder.integrations import anthropic as recording_anthropic
@@ -24,7 +24,7 @@ from prefactor_recorder.integrations.openai_agents import record_agents
 from prefactor_recorder.integrations.opentelemetry import PrefactorSpanProcessor
 from prefactor_recorder.recorder import Recorder
 from prefactor_recorder.testing import InMemoryRecorder
-from told import the_span
+from span_outline import the_span
 
 __all__ = ["model_api"]
 
@@ -52,12 +52,12 @@ def instrumented() -> Iterator[None]:
 
 def openai_result(model_api: ModelApi, answer: Any, *, responses: bool = False) -> Any:
     """What is recorded of one call, streamed if the answer is a list."""
-    journal = KeptJournal()
+    journal = RecordingJournal()
     model_api.answer(answer)
     streamed = isinstance(answer, list)
     with (
         openai.OpenAI(api_key="sk", base_url=model_api.url, max_retries=0) as client,
-        kept_run(journal),
+        make_run(journal),
     ):
         made: Any = (
             client.responses.create(model="m", input="Hello", stream=streamed)
@@ -65,22 +65,22 @@ def openai_result(model_api: ModelApi, answer: Any, *, responses: bool = False) 
             else client.chat.completions.create(model="m", messages=MESSAGES, stream=streamed)
         )
         _ = list(made) if streamed else made
-    return journal.of(Operation.FINISH_SPAN)[0]["result_payload"]
+    return journal.of_operation(Operation.FINISH_SPAN)[0]["result_payload"]
 
 
 def anthropic_result(model_api: ModelApi, answer: Any) -> Any:
     """The same of Anthropic's client."""
-    journal = KeptJournal()
+    journal = RecordingJournal()
     model_api.answer(answer)
     with (
         anthropic.Anthropic(api_key="sk", base_url=model_api.url, max_retries=0) as client,
-        kept_run(journal),
+        make_run(journal),
     ):
         made: Any = client.messages.create(
             model="m", max_tokens=9, messages=MESSAGES, stream=isinstance(answer, list)
         )
         _ = list(made) if isinstance(answer, list) else made
-    return journal.of(Operation.FINISH_SPAN)[0]["result_payload"]
+    return journal.of_operation(Operation.FINISH_SPAN)[0]["result_payload"]
 
 
 def otel_span(recorder: InMemoryRecorder, **attributes: Any) -> Any:

@@ -287,7 +287,7 @@ def test_a_risk_may_be_the_model_of_the_client() -> None:
     model = prefactor_http.models.DataRisk(
         action_profile=ActionProfile(destroy_data="disallowed"),
     )
-    sent = SpanTypes().span_type("a", data_risk=model).wire()["data_risk"]
+    sent = SpanTypes().span_type("a", data_risk=model).to_api()["data_risk"]
 
     assert sent["action_profile"]["destroy_data"] == "disallowed"
     assert sent["params_data_categories"]["health_and_medical"] == "unknown"

@@ -6,10 +6,10 @@ import logging
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from prefactor_recorder.corrections import shown
+from prefactor_recorder.corrections import short_repr
 from prefactor_recorder.delivery.repair import changed_members, registered_members
 from prefactor_recorder.encoding.record import Operation
-from prefactor_recorder.guard import tell
+from prefactor_recorder.guard import log_safely
 
 if TYPE_CHECKING:
     from prefactor_recorder.delivery.settlement import Settlement
@@ -49,7 +49,7 @@ class DeliveryLog:
 
     def recovered(self) -> None:
         """Log that delivery works again."""
-        tell(logging.INFO, "Delivery to %s works again", self._address)
+        log_safely(logging.INFO, "Delivery to %s works again", self._address)
 
     def report(self, settlement: Settlement, now: float) -> None:
         """Warn about dead letters, and about registrations that were changed to be accepted."""
@@ -93,11 +93,13 @@ class DeliveryLog:
         self._logged_at[kind] = now
         missed = self._suppressed.pop(kind, 0)
         more = f" ({missed} more warnings like this were suppressed)" if missed else ""
-        tell(logging.WARNING, "Delivery to %s %s%s", self._address, text, more)
+        log_safely(logging.WARNING, "Delivery to %s %s%s", self._address, text, more)
 
 
 def _run(record: Record) -> str:
     """Describe a run briefly from its registration."""
     names = ("agent_id", "environment_id", "external_identifier")
     said = registered_members(record, names)
-    return f"run {record.run_id} (" + ", ".join(f"{k}={shown(v)}" for k, v in said.items()) + ")"
+    return (
+        f"run {record.run_id} (" + ", ".join(f"{k}={short_repr(v)}" for k, v in said.items()) + ")"
+    )

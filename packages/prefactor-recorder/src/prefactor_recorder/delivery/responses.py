@@ -19,7 +19,7 @@ from prefactor_recorder.delivery.outcomes import (
     item_outcome,
     request_outcome,
 )
-from prefactor_recorder.guard import tell
+from prefactor_recorder.guard import log_safely
 
 if TYPE_CHECKING:
     from prefactor_recorder.delivery.batch_size import BatchLimits
@@ -169,7 +169,7 @@ class ResponseHandler:
         try:
             self._context.listener.terminated(run_id, reason if isinstance(reason, str) else None)
         except Exception as error:  # noqa: BLE001 - delivery goes on
-            tell(logging.ERROR, "The listener for terminated runs failed", error=error)
+            log_safely(logging.ERROR, "The listener for terminated runs failed", error=error)
 
     def _store_account(self, details: Any) -> None:
         match details:

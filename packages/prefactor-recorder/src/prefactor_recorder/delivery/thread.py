@@ -23,8 +23,8 @@ from prefactor_recorder.delivery.parts import DeliveryContext
 from prefactor_recorder.delivery.planner import Planner
 from prefactor_recorder.delivery.stats import DeliveryStats
 from prefactor_recorder.delivery.throttle import MAX_BACKOFF, backoff
-from prefactor_recorder.fork import loading
-from prefactor_recorder.guard import tell
+from prefactor_recorder.fork import client_imports
+from prefactor_recorder.guard import log_safely
 
 if TYPE_CHECKING:
     from prefactor_recorder.delivery.loop import Engine
@@ -208,7 +208,7 @@ class Delivery:
                 return True
             if self._thread is not None:
                 self.stats.worker_restarts += 1
-                tell(logging.WARNING, "The delivery thread was gone; restarting it")
+                log_safely(logging.WARNING, "The delivery thread was gone; restarting it")
             self._starting = True
             try:
                 thread = threading.Thread(target=self._main, name="prefactor-recorder", daemon=True)
@@ -232,7 +232,7 @@ class Delivery:
                 except BaseException as error:  # noqa: BLE001 - this thread has no other purpose
                     failures = failures + 1 if time.monotonic() < began + MAX_BACKOFF else 1
                     self.stats.worker_restarts += 1
-                    tell(
+                    log_safely(
                         logging.ERROR,
                         "Delivery failed unexpectedly; restarting it",
                         error=error,
@@ -283,7 +283,7 @@ def load_engine() -> type[Engine]:
     The import takes a few tenths of a second after the first record, which is just when a
     program that preloads its workers forks.
     """
-    with loading:
+    with client_imports:
         require_client()
         # Codecs are loaded by the first look at a host name otherwise, unprotected.
         import_module("encodings.idna")

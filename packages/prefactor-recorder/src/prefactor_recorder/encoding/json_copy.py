@@ -276,7 +276,7 @@ class _Copier:
         copied: dict[str, Any] = {}
         job.holder[job.key] = copied
         most = self._steps // (_FOREIGN_COST // 4 if fields.foreign else 1)
-        pairs = self._taken(job, fields.pairs, fields.length, most)
+        pairs = self._take(job, fields.pairs, fields.length, most)
         names = _Names(pairs)
         for done, (key, member) in enumerate(pairs):
             if self._room < floor or self._steps <= 0:
@@ -293,7 +293,7 @@ class _Copier:
         copied: list[Any] = []
         job.holder[job.key] = copied
         most = self._steps * _NUMBERS_PER_STEP // (_FOREIGN_COST if items.foreign else 1)
-        members = self._taken(job, items.members, items.length, most)
+        members = self._take(job, items.members, items.length, most)
         self._steps -= len(members) // 64
         if self._copy_numbers(job, copied, members, floor):
             return
@@ -321,7 +321,7 @@ class _Copier:
         self._room -= min(size, room)
         return True
 
-    def _taken(self, job: _Job, members: Iterable[Any], count: int | None, most: int) -> list[Any]:
+    def _take(self, job: _Job, members: Iterable[Any], count: int | None, most: int) -> list[Any]:
         """The first of the members, as many as there may be room for."""
         most = max(min(most, self._room // 2), 0)
         source = iter(members)
@@ -362,7 +362,7 @@ class _Names:
 
     def __init__(self, pairs: list[tuple[Any, Any]]) -> None:
         # Text that is a name as it stands keeps it, wherever it comes in the object.
-        self._taken = {key for key, _ in pairs if _is_name(key)}
+        self._used = {key for key, _ in pairs if _is_name(key)}
         self._numbers: dict[str, int] = {}
 
     def name(self, key: Any) -> str:
@@ -374,11 +374,11 @@ class _Names:
             text = class_placeholder(key)
         name = text if len(text) <= MAX_KEY else text[:MAX_KEY] + _ELLIPSIS
         base, counted = name, self._numbers.get(name, 1)
-        while name in self._taken:
+        while name in self._used:
             counted += 1
             name = f"{base} ({counted})"
         self._numbers[base] = counted
-        self._taken.add(name)
+        self._used.add(name)
         return name
 
 

@@ -22,7 +22,7 @@ _PER_STEP = 4
 """Members that are counted, or dumped, in the time that one takes to be copied."""
 _NOTE = "<not recorded: {}>"
 
-_Route = tuple["str | int", ...]
+_Path = tuple["str | int", ...]
 """Where a member is: names of fields, keys of dicts, indices of lists."""
 
 
@@ -52,8 +52,8 @@ def dump(model: Any, steps: int, fallback: Callable[[Any], Any]) -> Dumped:
     dumper = _Dumper(model, fallback)
     for name in oversized:
         dumper.leave_out((name,))
-    for route in counter.secrets(model):
-        dumper.leave_out(route)
+    for path in counter.secrets(model):
+        dumper.leave_out(path)
     return Dumped(dumper.dump(), (room - counter.left) // _PER_STEP, oversized)
 
 
@@ -66,37 +66,37 @@ class _Dumper:
         self._fallback = fallback
         self._excluded: dict[str | int, Any] = {}
         self._attempts = MAX_ATTEMPTS
-        self._notes: dict[_Route, str] = {}
+        self._notes: dict[_Path, str] = {}
 
-    def leave_out(self, route: _Route) -> None:
+    def leave_out(self, path: _Path) -> None:
         """Exclude a member, unless something around it is excluded."""
         tree = self._excluded
-        for link in route[:-1]:
+        for link in path[:-1]:
             below = tree.setdefault(link, {})
             if below is True:
                 return
             tree = below
-        tree[route[-1]] = True
+        tree[path[-1]] = True
 
     def dump(self) -> Any:
         overridden = _overridden(type_of(self._model))
         if overridden is not None:  # the host's own way of saying what is to be seen
             return overridden(self._model, mode="json")
         try:
-            return self._ask()
+            return self._serialize()
         except Exception as error:  # noqa: BLE001 - types and serializers of the host
             failures.note("encode", error)
-        for route, reason in self._undumpable((), self._model):
-            if not route:
+        for path, reason in self._undumpable((), self._model):
+            if not path:
                 raise reason
-            self.leave_out(route)
-            self._notes[route] = _NOTE.format(type(reason).__name__)
-        dumped = self._ask()
-        for route, note in self._notes.items():
-            _put(dumped, route, note)
+            self.leave_out(path)
+            self._notes[path] = _NOTE.format(type(reason).__name__)
+        dumped = self._serialize()
+        for path, note in self._notes.items():
+            _insert_note(dumped, path, note)
         return dumped
 
-    def _ask(self, include: Any = None) -> Any:
+    def _serialize(self, include: Any = None) -> Any:
         try:
             return self._serializer.to_python(
                 self._model,
@@ -112,39 +112,39 @@ class _Dumper:
                 raise
             raise cause from None  # an interrupt, which is meant for the host
 
-    def _undumpable(self, route: _Route, value: Any) -> Iterator[tuple[_Route, Exception]]:
+    def _undumpable(self, path: _Path, value: Any) -> Iterator[tuple[_Path, Exception]]:
         """The smallest members that cannot be dumped."""
         try:
             self._attempts -= 1
-            self._ask(_only(route) if route else None)
+            self._serialize(_only(path) if path else None)
         except Exception as error:  # noqa: BLE001 - see `dump`
             found = False
             for link, member in _members(value):
                 if self._attempts <= 0:
                     break
-                for each in self._undumpable((*route, link), member):
+                for each in self._undumpable((*path, link), member):
                     found = True
                     yield each
             if not found or self._attempts <= 0:
-                yield route, error
+                yield path, error
 
 
-def _only(route: _Route) -> Any:
+def _only(path: _Path) -> Any:
     tree: Any = True
-    for link in reversed(route):
+    for link in reversed(path):
         tree = {link: tree}
     return tree
 
 
-def _put(dumped: Any, route: _Route, note: str) -> None:
+def _insert_note(dumped: Any, path: _Path, note: str) -> None:
     """Put a note where a member was left out; not into a list, whose other members have moved."""
-    for link in route[:-1]:
+    for link in path[:-1]:
         try:
             dumped = dumped[link]
         except (LookupError, TypeError):  # renamed, or represented differently
             return
     if isinstance(dumped, dict):
-        dumped[route[-1]] = note
+        dumped[path[-1]] = note
 
 
 def _overridden(kind: Any) -> Any:
@@ -202,7 +202,7 @@ class _Counter:
     def _after(value: Any, left: int) -> int:
         waiting = [value]
         while waiting and left >= 0:
-            members = _held(waiting.pop())
+            members = _contents(waiting.pop())
             if members is None:
                 return -1
             left -= 1 + len(members)
@@ -219,18 +219,18 @@ class _Counter:
                     waiting.append(member)
         return left
 
-    def secrets(self, model: Any) -> Iterator[_Route]:
+    def secrets(self, model: Any) -> Iterator[_Path]:
         """Members that LangChain's classes call secrets."""
-        waiting: list[tuple[_Route, Any]] = [((), model)]
+        waiting: list[tuple[_Path, Any]] = [((), model)]
         left = self.left if "langchain_core" in sys.modules else 0
         while waiting and left > 0:
-            route, value = waiting.pop()
+            path, value = waiting.pop()
             for name in _secret_names(value):
-                yield (*route, name)
+                yield (*path, name)
             for link, member in _members(value):
                 left -= 1
                 if type_of(member) not in _TEXTS | _NUMBERS:
-                    waiting.append(((*route, link), member))
+                    waiting.append(((*path, link), member))
 
 
 def _secret_names(value: Any) -> list[str]:
@@ -251,7 +251,7 @@ _TEXT_PER_MEMBER = 1024
 _DICT: Any = dict
 
 
-def _held(value: Any) -> Any:
+def _contents(value: Any) -> Any:
     """The members of a value, without running code of its class; None for an iterator.
 
     Pydantic would read an iterator to its end, which it may not have.

@@ -73,7 +73,7 @@ RiskLike = DataRisk | Mapping[str, Any] | Model
 """Ways to state a risk."""
 
 
-def checked(risk: RiskLike) -> dict[str, Any]:
+def checked_risk(risk: RiskLike) -> dict[str, Any]:
     """A risk as the API takes it.
 
     Raises:

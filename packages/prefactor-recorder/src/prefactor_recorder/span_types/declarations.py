@@ -23,7 +23,7 @@ class DeclaresSpanTypes:
     """The decorators and methods that a recorder and a `SpanTypes` declare span types with."""
 
     @abstractmethod
-    def declare(self, span_type: SpanType) -> None:
+    def add_span_type(self, span_type: SpanType) -> None:
         """Add a span type."""
         ...
 
@@ -58,7 +58,7 @@ class DeclaresSpanTypes:
         Raises:
             ConfigurationError: A part of it cannot be used, or the name is declared differently.
         """
-        declared = new_span_type(
+        span_type = new_span_type(
             name,
             params=params,
             result=result,
@@ -67,8 +67,8 @@ class DeclaresSpanTypes:
             template=template,
             data_risk=data_risk,
         )
-        self.declare(declared)
-        return declared
+        self.add_span_type(span_type)
+        return span_type
 
     @overload
     def trace(self, function: F, /) -> F: ...
@@ -123,8 +123,8 @@ class DeclaresSpanTypes:
             if isinstance(function, staticmethod | classmethod):
                 method = cast("Any", function)
                 return type(method)(decorate(method.__func__))
-            return tracing.declared(
-                self.declare,
+            return tracing.declare_traced(
+                self.add_span_type,
                 function,
                 name,
                 capture_arguments=capture_arguments,

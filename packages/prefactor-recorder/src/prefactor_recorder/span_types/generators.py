@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from prefactor_recorder.context import Entered
     from prefactor_recorder.span import Span
 
-    Begin = Callable[[tuple[Any, ...], dict[str, Any]], "Steps | Unrecorded"]
+    Begin = Callable[[tuple[Any, ...], dict[str, Any]], "GeneratorSpan | UnrecordedGenerator"]
 
 OMITTED = "prefactor.omitted_items"
 """The member of a result that says how many items a generator yielded beyond those recorded."""
@@ -37,7 +37,7 @@ MAX_FIELDS = 100
 _IMMUTABLE = {str, int, float, bool, type(None)}
 
 
-class Items:
+class YieldedItems:
     """What a generator has yielded so far, within bounds, as it was when it was yielded."""
 
     def __init__(self) -> None:
@@ -61,14 +61,14 @@ class Items:
             members: dict[str, Any] = orjson.loads(encoded)
             item = members["value"]
             if MARK in members:
-                self._note_cut(members[MARK])
+                self._add_truncation(members[MARK])
         self._room -= size
         if self._room < 0:
             self._omitted = 1
         else:
             self._kept.append(item)
 
-    def _note_cut(self, mark: dict[str, Any]) -> None:
+    def _add_truncation(self, mark: dict[str, Any]) -> None:
         """Keep what the mark of the next item says, under the place of that item."""
         place = f"value[{len(self._kept)}]"
         fields = [place + field.removeprefix("value") for field in mark["fields"]]
@@ -92,7 +92,7 @@ class Items:
         return result
 
 
-class Steps:
+class GeneratorSpan:
     """The span of a generator, as a context manager around each stretch of its code.
 
     Args:
@@ -100,7 +100,7 @@ class Steps:
         items: Where to note what is yielded; None to note nothing.
     """
 
-    def __init__(self, span: Span, items: Items | None) -> None:
+    def __init__(self, span: Span, items: YieldedItems | None) -> None:
         self._span = span
         self._items = items
         self._inside: Any = span
@@ -143,8 +143,8 @@ class Steps:
             self._span.end_with(error)
 
 
-class Unrecorded:
-    """In place of `Steps`, for a generator that is not recorded."""
+class UnrecordedGenerator:
+    """In place of `GeneratorSpan`, for a generator that is not recorded."""
 
     def yielded(self, item: Any) -> None:
         """Nothing is noted."""
@@ -159,7 +159,7 @@ class Unrecorded:
         pass
 
 
-def stepwise(
+def wrap_generator(
     function: Callable[..., Generator[Any, Any, Any]], begin: Begin
 ) -> Callable[..., Generator[Any, Any, Any]]:
     """A generator function whose generators behave like the bare ones, whatever is done to them.
@@ -174,21 +174,21 @@ def stepwise(
 
     def wrapper(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
         generator = function(*args, **kwargs)
-        steps = begin(args, kwargs)
+        generator_span = begin(args, kwargs)
         sent: Any = None
         thrown: BaseException | None = None
         while True:
             try:
-                with steps:
+                with generator_span:
                     # Not in the `except` below: what the generator raises would get the thrown
                     # exception as its context, which it has not when it runs bare.
                     item = generator.send(sent) if thrown is None else generator.throw(thrown)
             except StopIteration as stop:
-                steps.returned(stop.value)
+                generator_span.returned(stop.value)
                 return stop.value
             finally:
                 thrown = None  # it refers to this frame, and would keep it alive
-            steps.yielded(item)
+            generator_span.yielded(item)
             try:
                 sent = yield item
             except BaseException as error:  # noqa: BLE001 - all of them are for the generator
@@ -197,27 +197,27 @@ def stepwise(
     return wrapper
 
 
-def stepwise_async(
+def wrap_async_generator(
     function: Callable[..., AsyncGenerator[Any, Any]], begin: Begin
 ) -> Callable[..., AsyncGenerator[Any, Any]]:
     """The same for asynchronous generators."""
 
     async def wrapper(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
         generator = function(*args, **kwargs)
-        steps = begin(args, kwargs)
+        generator_span = begin(args, kwargs)
         sent: Any = None
         thrown: BaseException | None = None
         while True:
             try:
-                with steps:
+                with generator_span:
                     step = generator.asend(sent) if thrown is None else generator.athrow(thrown)
                     item = await step
             except StopAsyncIteration:
-                steps.returned(None)
+                generator_span.returned(None)
                 return
             finally:
                 thrown = None
-            steps.yielded(item)
+            generator_span.yielded(item)
             try:
                 sent = yield item
             except BaseException as error:  # noqa: BLE001 - all of them are for the generator

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
-from prefactor_recorder.corrections import shown
+from prefactor_recorder.corrections import short_repr
 from prefactor_recorder.encoding.values import encode
 from prefactor_recorder.errors import ConfigurationError
 from prefactor_recorder.span_types.declarations import DeclaresSpanTypes
@@ -39,8 +39,8 @@ class _Entry:
         if self.traced is None:
             return self._checked(replace(self, traced=other))
         merged = _merged(self.traced, other)
-        known = {_code(each) for each in self.traced.functions}
-        new = [each for each in other.functions if _code(each) not in known]
+        known = {_function_identity(each) for each in self.traced.functions}
+        new = [each for each in other.functions if _function_identity(each) not in known]
         functions = (*self.traced.functions, *new)[: MAX_FUNCTIONS + 1]
         return self._checked(replace(self, traced=replace(merged, functions=functions)))
 
@@ -53,7 +53,7 @@ class _Entry:
     @functools.cached_property
     def encoded(self) -> bytes:
         """The declaration as JSON. Kept: sets that are made for one run share their entries."""
-        return encode(self.effective().wire())
+        return encode(self.effective().to_api())
 
     def effective(self) -> SpanType:
         if self.declared is None or self.traced is None:
@@ -91,7 +91,7 @@ def _conflict(name: str, what: str) -> ConfigurationError:
     )
 
 
-def _code(function: Callable[..., Any]) -> Any:
+def _function_identity(function: Callable[..., Any]) -> Any:
     """What a function is known by: one that is made anew in a loop is the same each time."""
     return getattr(underlying(function), "__code__", function)
 
@@ -130,12 +130,12 @@ class SpanTypes(DeclaresSpanTypes):
             ConfigurationError: A name is declared differently in both.
         """
         if not isinstance(cast("object", types), SpanTypes):
-            raise ConfigurationError(f"only SpanTypes can be included, got {shown(types)}")
+            raise ConfigurationError(f"only SpanTypes can be included, got {short_repr(types)}")
         with _lock:
             self._merge(types._entries)
             types._including.add(self)
 
-    def declare(self, span_type: SpanType) -> None:
+    def add_span_type(self, span_type: SpanType) -> None:
         """Add a span type, here and wherever this set is included.
 
         Raises:
@@ -153,7 +153,7 @@ class SpanTypes(DeclaresSpanTypes):
         """The declarations as the API takes them (`span_type_schemas`), by name."""
         with _lock:
             entries = sorted(self._entries.items())
-        return [entry.effective().wire() for _, entry in entries]
+        return [entry.effective().to_api() for _, entry in entries]
 
     def schema_version(self) -> bytes | None:
         """The `agent_schema_version` of a registration as JSON; None if nothing is declared.
@@ -181,11 +181,11 @@ class SpanTypes(DeclaresSpanTypes):
 
     def _merge(self, entries: Mapping[str, _Entry]) -> None:
         """Add entries to every set concerned, or, if one of them objects, to none."""
-        merged = [(types, types._with(entries)) for types in self._reached()]  # noqa: SLF001
+        merged = [(types, types._merged_with(entries)) for types in self._affected()]  # noqa: SLF001
         for types, whole in merged:
             types._replace(whole)
 
-    def _with(self, entries: Mapping[str, _Entry]) -> dict[str, _Entry]:
+    def _merged_with(self, entries: Mapping[str, _Entry]) -> dict[str, _Entry]:
         known = self._entries
         more = {name: known.get(name, _Entry()).merged(each) for name, each in entries.items()}
         return {**known, **more}
@@ -194,7 +194,7 @@ class SpanTypes(DeclaresSpanTypes):
         if entries != self._entries or _functions(entries) != _functions(self._entries):
             self._entries, self._version = entries, None
 
-    def _reached(self) -> list[SpanTypes]:
+    def _affected(self) -> list[SpanTypes]:
         """This set and all that include it, each once: sets may include one another."""
         found: dict[int, SpanTypes] = {}
         waiting: list[SpanTypes] = [self]

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, cast
 
 import orjson
 
-from prefactor_recorder.corrections import schema_name, shown
+from prefactor_recorder.corrections import schema_name, short_repr
 from prefactor_recorder.encoding.values import MAX_SCHEMA_DEPTH, exceeds_depth
 from prefactor_recorder.errors import ConfigurationError
 from prefactor_recorder.guard import failures
-from prefactor_recorder.span_types.data_risk import checked
+from prefactor_recorder.span_types.data_risk import checked_risk
 from prefactor_recorder.span_types.introspection import underlying
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class SpanType:
             return function_schemas.result_schema(*self.functions)
         return _schema(self.result, function_schemas.result_schema_of)
 
-    def wire(self) -> dict[str, Any]:
+    def to_api(self) -> dict[str, Any]:
         """The declaration as the API takes it."""
         optional = {
             "title": self.title,
@@ -126,7 +126,7 @@ def new_span_type(
         name=name,
         params=_declared(name, "params", params),
         result=_declared(name, "result", result),
-        data_risk=None if data_risk is None else checked(data_risk),
+        data_risk=None if data_risk is None else checked_risk(data_risk),
         **texts,
     )
 
@@ -138,7 +138,7 @@ def declared_name(name: object) -> str:
         ConfigurationError: It is neither text nor a number.
     """
     if isinstance(name, bool) or not isinstance(name, str | Number):
-        raise ConfigurationError(f"a span type's name must be text, got {shown(name)}")
+        raise ConfigurationError(f"a span type's name must be text, got {short_repr(name)}")
     return schema_name(name, None)
 
 

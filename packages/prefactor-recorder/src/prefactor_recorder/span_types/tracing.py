@@ -19,11 +19,11 @@ from prefactor_recorder.guard import warn_once
 from prefactor_recorder.run import current_run
 from prefactor_recorder.span_types.arguments import Arguments
 from prefactor_recorder.span_types.generators import (
-    Items,
-    Steps,
-    Unrecorded,
-    stepwise,
-    stepwise_async,
+    GeneratorSpan,
+    UnrecordedGenerator,
+    YieldedItems,
+    wrap_async_generator,
+    wrap_generator,
 )
 from prefactor_recorder.span_types.introspection import kind_of
 from prefactor_recorder.span_types.span_type import ANY_OBJECT, declared_name, new_span_type
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from prefactor_recorder.span_types.span_type import SpanType
 
 
-class Tracing:
+class FunctionTracer:
     """How the calls of one function are recorded.
 
     Args:
@@ -57,23 +57,25 @@ class Tracing:
         self._function = function
         self._name = name
         self._arguments = None if constants is None else Arguments(function, constants)
-        self._captures = capture_result
+        self._capture_result = capture_result
 
     def span(self, run: Run, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Span:
         """The span of a call, which begins when its block is entered."""
         return run.span(self._name, self._payload(args, kwargs))
 
-    def begin(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Steps | Unrecorded:
+    def begin(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> GeneratorSpan | UnrecordedGenerator:
         """The span of a generator, which begins with its first step."""
         run = self.run()
         if run is None:
-            return Unrecorded()
+            return UnrecordedGenerator()
         span = run.start_span(self._name, self._payload(args, kwargs))
-        return Steps(span, Items() if self._captures else None)
+        return GeneratorSpan(span, YieldedItems() if self._capture_result else None)
 
-    def note(self, span: Span, result: Any) -> None:
+    def record_result(self, span: Span, result: Any) -> None:
         """Keep the result of a call; `None` is a result too."""
-        if self._captures:
+        if self._capture_result:
             span.set_result({"value": None} if result is None else result)
 
     def run(self) -> Run | None:
@@ -93,8 +95,8 @@ class Tracing:
         return None if self._arguments is None else self._arguments.named(args, kwargs)
 
 
-def declared(
-    declare: Callable[[SpanType], None],
+def declare_traced(
+    add_span_type: Callable[[SpanType], None],
     function: Any,
     name: str | None,
     *,
@@ -110,21 +112,21 @@ def declared(
         )
     said = {part: value for part, value in parts.items() if value is not None}
     if name is None:
-        name, title = _names(function)
+        name, title = _function_names(function)
         said.setdefault("title", title)
     name = declared_name(name)
     # What is not recorded must not be asked for.
     for part, captured in (("params", capture_arguments), ("result", capture_result)):
         if not captured:
             said.setdefault(part, ANY_OBJECT)
-    constants = {"tool_name": _names(function)[1]} if _is_tool(name) else {}
+    constants = {"tool_name": _function_names(function)[1]} if _is_tool(name) else {}
     span_type = replace(
         new_span_type(name, **said),
         functions=(function,),
         constants={member: {"type": "string"} for member in constants},
     )
-    declare(span_type)
-    return traced(
+    add_span_type(span_type)
+    return trace_function(
         function,
         name,
         constants=constants if capture_arguments else None,
@@ -132,7 +134,7 @@ def declared(
     )
 
 
-def _names(function: Callable[..., Any]) -> tuple[str, str]:
+def _function_names(function: Callable[..., Any]) -> tuple[str, str]:
     """A function's full name, and its name inside its module."""
     target = function
     while isinstance(target, functools.partial):
@@ -153,26 +155,26 @@ def _is_tool(name: str) -> bool:
     return "tool" in re.split(r"[^a-z0-9]+", name.lower())
 
 
-def traced(
+def trace_function(
     function: Callable[..., Any],
     name: str,
     *,
     constants: Mapping[str, Any] | None,
     capture_result: bool,
 ) -> Callable[..., Any]:
-    """A function like the one given that records its calls; see `Tracing` for the arguments."""
-    tracing = Tracing(function, name, constants, capture_result=capture_result)
-    wrapper = _WRAPPERS[kind_of(function)](function, tracing)
+    """Return a wrapper that records its calls; see `FunctionTracer` for the arguments."""
+    tracer = FunctionTracer(function, name, constants, capture_result=capture_result)
+    wrapper = _WRAPPERS[kind_of(function)](function, tracer)
     with contextlib.suppress(TypeError):  # a mock whose name is no text
         functools.update_wrapper(wrapper, function)
-    _show_signature(wrapper, function)
+    _copy_signature(wrapper, function)
     if isinstance(function, functools.partial):  # has no name of its own
         wrapper.__name__ = getattr(function.func, "__name__", wrapper.__name__)
         wrapper.__qualname__ = getattr(function.func, "__qualname__", wrapper.__qualname__)
     return wrapper
 
 
-def _show_signature(wrapper: Any, function: Callable[..., Any]) -> None:
+def _copy_signature(wrapper: Any, function: Callable[..., Any]) -> None:
     """Give a wrapper the signature of its function for those who do not look at `__wrapped__`.
 
     `inspect.getcallargs` is one of them. The code object keeps `*args` and `**kwargs`, because a
@@ -185,38 +187,40 @@ def _show_signature(wrapper: Any, function: Callable[..., Any]) -> None:
         wrapper.__kwdefaults__ = function.__kwdefaults__
 
 
-def _around_function(function: Callable[..., Any], tracing: Tracing) -> Callable[..., Any]:
+def _around_function(function: Callable[..., Any], tracer: FunctionTracer) -> Callable[..., Any]:
     def wrapper(*args: Any, **kwargs: Any) -> Any:
-        run = tracing.run()
+        run = tracer.run()
         if run is None:
             return function(*args, **kwargs)
-        with tracing.span(run, args, kwargs) as span:
+        with tracer.span(run, args, kwargs) as span:
             result = function(*args, **kwargs)
-            tracing.note(span, result)
+            tracer.record_result(span, result)
             return result
 
     return wrapper
 
 
-def _around_coroutine(function: Callable[..., Any], tracing: Tracing) -> Callable[..., Any]:
+def _around_coroutine(function: Callable[..., Any], tracer: FunctionTracer) -> Callable[..., Any]:
     async def wrapper(*args: Any, **kwargs: Any) -> Any:
-        run = tracing.run()
+        run = tracer.run()
         if run is None:
             return await function(*args, **kwargs)
-        with tracing.span(run, args, kwargs) as span:
+        with tracer.span(run, args, kwargs) as span:
             result = await function(*args, **kwargs)
-            tracing.note(span, result)
+            tracer.record_result(span, result)
             return result
 
     return wrapper
 
 
-def _around_generator(function: Callable[..., Any], tracing: Tracing) -> Callable[..., Any]:
-    return stepwise(function, tracing.begin)
+def _around_generator(function: Callable[..., Any], tracer: FunctionTracer) -> Callable[..., Any]:
+    return wrap_generator(function, tracer.begin)
 
 
-def _around_async_generator(function: Callable[..., Any], tracing: Tracing) -> Callable[..., Any]:
-    return stepwise_async(function, tracing.begin)
+def _around_async_generator(
+    function: Callable[..., Any], tracer: FunctionTracer
+) -> Callable[..., Any]:
+    return wrap_async_generator(function, tracer.begin)
 
 
 _WRAPPERS = {

@@ -15,7 +15,7 @@ from prefactor_recorder.guard import failures
 from prefactor_recorder.journal.memory import MemoryJournal
 from prefactor_recorder.recorder import Recorder
 from prefactor_recorder.runtime import Runtime
-from prefactor_recorder.sink import Core
+from prefactor_recorder.sink import Sink
 from prefactor_recorder.stats import Stats
 from prefactor_recorder.testing.clock import FixedClock
 from prefactor_recorder.testing.records import Records
@@ -155,7 +155,7 @@ class _InMemoryRuntime(Runtime):
         self.runs = weakref.WeakValueDictionary()
         self.journal = _InMemoryJournal(self)
         self.delivery = cast("Any", _NoDelivery())
-        self.core = Core(
+        self.sink = Sink(
             journal=self.journal,
             deliverer=None,
             clock=clock,

@@ -23,7 +23,7 @@ SECOND = 1_000_000_000
 REQUEST_ID_HEADERS = ("x-request-id", "request-id")
 """What the vendors call the id that their support asks for."""
 
-NOT_SAID = frozenset({"Omit", "NotGiven"})
+UNSET_CLASSES = frozenset({"Omit", "NotGiven"})
 """Classes of what stands for a parameter that nobody gave, until the client builds its request."""
 
 
@@ -33,7 +33,7 @@ class Merger(Protocol):
     done: bool
     """Whether the model said that its answer ends."""
 
-    def add(self, piece: Any) -> bool:
+    def add(self, chunk: Any) -> bool:
         """Take a piece as the client yields it; whether it carries anything of the answer."""
         ...
 
@@ -58,7 +58,7 @@ class Endpoint:
     """For the pieces of a streamed answer."""
 
 
-def dumped(model: Any) -> JsonObject:
+def dump_model(model: Any) -> JsonObject:
     """A vendor's model as JSON, or the JSON object that an older client has in its place."""
     if not hasattr(model, "model_dump"):
         return members(model)
@@ -68,7 +68,7 @@ def dumped(model: Any) -> JsonObject:
     return body
 
 
-def fields_of(model: Any) -> JsonObject:
+def model_fields(model: Any) -> JsonObject:
     """A model's fields, those that the vendor's client does not know included; not a copy.
 
     Asking a model for an attribute that it lacks is slow: it searches, and raises.
@@ -86,90 +86,90 @@ class Call:
 
     __slots__ = (
         "__weakref__",
-        "_begun",
         "_endpoint",
-        "_facts",
         "_merger",
+        "_metadata",
         "_span",
+        "_started",
+        "active_reads",
         "ended",
-        "reading",
     )
 
     def __init__(self, span: Span, endpoint: Endpoint) -> None:
-        self.reading = 0
+        self.active_reads = 0
         """How many reads of the answer are under way: what they close is not closed by the host."""
         self.ended = False
         """Whether the span has been ended."""
         self._span = span
         self._endpoint = endpoint
         self._merger: Merger | None = None
-        self._facts: JsonObject = {}
-        self._begun = self._now()
+        self._metadata: JsonObject = {}
+        self._started = self._now()
 
     def _now(self) -> int:
-        return self._span.run.core.clock.elapsed()
+        return self._span.run.sink.clock.elapsed()
 
     @guarded
-    def answered(self, model: Any) -> None:
+    def on_response(self, model: Any) -> None:
         """The whole answer is there, as the vendor's model."""
         request_id = getattr(model, "_request_id", None)
         if request_id:
-            self._facts["request_id"] = request_id
-        self._finish("complete", _body(self._endpoint, model))
+            self._metadata["request_id"] = request_id
+        self._finish("complete", _safe_body(self._endpoint, model))
 
     @guarded
-    def answered_with(self, response: Any) -> None:
+    def on_http_response(self, response: Any) -> None:
         """The whole answer is there, as an HTTP response whose body has been read."""
-        self.arrived(response)
-        self._finish("complete", _decoded(response))
+        self.on_response_head(response)
+        self._finish("complete", _decode_body(response))
 
     @guarded
-    def arrived(self, response: Any) -> None:
+    def on_response_head(self, response: Any) -> None:
         """The head of the answer is there."""
         for name in REQUEST_ID_HEADERS:
             if name in response.headers:
-                self._facts["request_id"] = response.headers[name]
+                self._metadata["request_id"] = response.headers[name]
                 return
 
-    def streams(self) -> None:
+    def on_stream_start(self) -> None:
         """The answer is going to be read piece by piece."""
         self._merger = self._endpoint.merger()
 
     @guarded
-    def piece(self, piece: Any) -> None:
+    def on_chunk(self, chunk: Any) -> None:
         """A piece of the answer went to the host."""
         if self.ended or self._merger is None:
             return
-        if self._merger.add(piece) and "time_to_first_token" not in self._facts:
-            self._facts["time_to_first_token"] = (self._now() - self._begun) / SECOND
+        if self._merger.add(chunk) and "time_to_first_token" not in self._metadata:
+            self._metadata["time_to_first_token"] = (self._now() - self._started) / SECOND
 
     @guarded
-    def exhausted(self) -> None:
+    def on_stream_end(self) -> None:
         """The stream has been read to its end."""
         self._finish("complete", None)
 
     @guarded
-    def closed(self) -> None:
+    def on_close(self) -> None:
         """The host will not read on.
 
         A stream that was left before its end was cancelled; one that had said all, or an answer
         that the host reads in a way of its own, was not.
         """
-        if not self.reading:
+        if not self.active_reads:
             left = self._merger is not None and not self._merger.done
             self._finish("cancelled" if left else "complete", None)
 
     @guarded
-    def raised(self, error: BaseException) -> None:
+    def on_error(self, error: BaseException) -> None:
         """The call, or the reading of its answer, failed or was cancelled."""
         if self.ended:
             return
         self.ended = True
         for name in ("request_id", "status_code"):
             if getattr(error, name, None) is not None:
-                self._facts[name] = getattr(error, name)
+                self._metadata[name] = getattr(error, name)
         # An answer that the client could not parse cost its tokens all the same.
-        result = self._result(_body(self._endpoint, getattr(error, "completion", None)))
+        result = self._result(_safe_body(self._endpoint, getattr(error, "completion", None)))
         if result:
             self._span.set_result(result)
         self._span.end_with(error)
@@ -182,21 +182,21 @@ class Call:
         self._span.finish(result, status="failed" if "error" in result else status)
 
     def _result(self, body: JsonObject | None) -> JsonObject:
-        kept = _kept(self._endpoint, self._merger, body) or {}
-        return {**kept, **self._facts}
+        kept = _safe_result(self._endpoint, self._merger, body) or {}
+        return {**kept, **self._metadata}
 
     def __del__(self) -> None:
         if not self.ended:
-            self.reading = 0
-            self.closed()
+            self.active_reads = 0
+            self.on_close()
 
 
 @guarded
-def _body(endpoint: Endpoint, model: Any) -> JsonObject | None:
+def _safe_body(endpoint: Endpoint, model: Any) -> JsonObject | None:
     return None if model is None else endpoint.body(model)
 
 
-def _decoded(response: Any) -> JsonObject:
+def _decode_body(response: Any) -> JsonObject:
     try:
         return members(loads(response.content))
     except (ValueError, RecursionError):
@@ -204,7 +204,7 @@ def _decoded(response: Any) -> JsonObject:
 
 
 @guarded
-def _kept(endpoint: Endpoint, merger: Merger | None, body: JsonObject | None) -> JsonObject:
+def _safe_result(endpoint: Endpoint, merger: Merger | None, body: JsonObject | None) -> JsonObject:
     """What is kept of an answer, or of as much of it as has arrived."""
     if body is None and merger is not None:
         body = merger.merged()
@@ -212,9 +212,9 @@ def _kept(endpoint: Endpoint, merger: Merger | None, body: JsonObject | None) ->
 
 
 @guarded
-def payload_of(endpoint: Endpoint, options: Any) -> JsonObject:
+def recorded_payload(endpoint: Endpoint, options: Any) -> JsonObject:
     """What is kept of a request: its body alone, so that no key and no header comes along."""
     whole = {**members(options.json_data), **members(getattr(options, "extra_json", None))}
     return endpoint.payload(
-        {name: value for name, value in whole.items() if type(value).__name__ not in NOT_SAID}
+        {name: value for name, value in whole.items() if type(value).__name__ not in UNSET_CLASSES}
     )

@@ -14,8 +14,8 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from prefactor_recorder.guard import guarded, warn_once
-from prefactor_recorder.integrations._common.call import Call, payload_of
-from prefactor_recorder.integrations._common.streams import subclass_of, track_answer
+from prefactor_recorder.integrations._common.call import Call, recorded_payload
+from prefactor_recorder.integrations._common.streams import subclass_of, track_response
 from prefactor_recorder.run import current_run
 
 if TYPE_CHECKING:
@@ -96,30 +96,30 @@ class Vendor:
             everywhere: Whether it stands in the class that all clients share.
         """
 
-        def begun(client: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Call | None:
+        def begin(client: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Call | None:
             if everywhere and (not self._active or hasattr(client, RECORDED)):
                 return None
             return self._begin(kwargs.get("options", args[1] if len(args) > 1 else None))
 
         @functools.wraps(original)
         def request(self: Any, *args: Any, **kwargs: Any) -> Any:
-            call = begun(self, args, kwargs)
+            call = begin(self, args, kwargs)
             if call is None:
                 return original(self, *args, **kwargs)
             try:
-                answer = original(self, *args, **kwargs)
+                response = original(self, *args, **kwargs)
             except BaseException as error:
-                call.raised(error)
+                call.on_error(error)
                 raise
             # Somebody's wrapper around an async method need not be async itself.
-            if inspect.isawaitable(answer):
-                return _awaited(answer, call)
-            track_answer(answer, call)
-            return answer
+            if inspect.isawaitable(response):
+                return _awaited(response, call)
+            track_response(response, call)
+            return response
 
         @functools.wraps(original)
         async def request_async(self: Any, *args: Any, **kwargs: Any) -> Any:
-            call = begun(self, args, kwargs)
+            call = begin(self, args, kwargs)
             if call is None:
                 return await original(self, *args, **kwargs)
             return await _awaited(original(self, *args, **kwargs), call)
@@ -146,7 +146,7 @@ class Vendor:
             return None
         if not run.live:
             return None
-        span = run.start_span(endpoint.schema_name, payload_of(endpoint, options))
+        span = run.start_span(endpoint.schema_name, recorded_payload(endpoint, options))
         return _call(span, endpoint)
 
     @guarded
@@ -156,13 +156,13 @@ class Vendor:
         return self._endpoints.get(options.url.partition("?")[0])
 
 
-async def _awaited(answer: Awaitable[Any], call: Call) -> Any:
+async def _awaited(response: Awaitable[Any], call: Call) -> Any:
     try:
-        awaited = await answer
+        awaited = await response
     except BaseException as error:
-        call.raised(error)
+        call.on_error(error)
         raise
-    track_answer(awaited, call)
+    track_response(awaited, call)
     return awaited
 
 

@@ -35,28 +35,28 @@ class Step:
 
     Args:
         span: What is recorded of it.
-        own: The run that was opened for it and ends with it; None inside another run.
-        above: The library's id of the step above; None if that is not kept here.
-        outside: What was current in the calling code when it began.
-        borrowed: Whether the span is that of the step above, and goes on when this one ends.
+        own_run: The run that was opened for it and ends with it; None inside another run.
+        parent_key: The library's id of its parent; None if that is not open here.
+        current_at_start: What was current in the calling code when it began.
+        is_alias: Whether the span is its parent's, and stays open when this step ends.
     """
 
-    __slots__ = ("above", "is_alias", "notes", "outside", "own", "span")
+    __slots__ = ("current_at_start", "is_alias", "notes", "own_run", "parent_key", "span")
 
     def __init__(
         self,
         span: Span,
-        own: Run | None,
-        above: object,
-        outside: object,
+        own_run: Run | None,
+        parent_key: object,
+        current_at_start: object,
         *,
         is_alias: bool = False,
     ) -> None:
         self.is_alias = is_alias
         self.span = span
-        self.own = own
-        self.above = above
-        self.outside = outside
+        self.own_run = own_run
+        self.parent_key = parent_key
+        self.current_at_start = current_at_start
         self.notes: dict[str, Any] = {}
         """What an integration remembers until the end."""
 
@@ -72,12 +72,16 @@ class Step:
         calls the library again in there, then that one.
         """
         here = innermost()
-        if isinstance(here, Span) and here is not self.outside and here.run is self.span.run:
+        if (
+            isinstance(here, Span)
+            and here is not self.current_at_start
+            and here.run is self.span.run
+        ):
             return here
         return self.span
 
 
-class Steps:
+class OpenSteps:
     """The open steps of one library.
 
     Args:
@@ -115,19 +119,19 @@ class Steps:
         """The open step with this id."""
         return self._open.get(key)
 
-    def within(self, key: object, above: object) -> bool:
+    def is_descendant(self, key: object, parent_key: object) -> bool:
         """Whether a step is open and below another, or, if that is not open, open at all."""
         step = self._open.get(key)
-        if above not in self._open:
+        if parent_key not in self._open:
             return step is not None
-        while step is not None and step.above != above:
-            step = self._open.get(step.above)
+        while step is not None and step.parent_key != parent_key:
+            step = self._open.get(step.parent_key)
         return step is not None
 
     def open(
         self,
         key: object,
-        above: object,
+        parent_key: object,
         schema_name: str,
         payload: Callable[[], Mapping[str, Any]],
         *,
@@ -137,7 +141,7 @@ class Steps:
 
         Args:
             key: The library's id of it.
-            above: The library's id of the step above, if there is one.
+            parent_key: The library's id of its parent, if it has one.
             schema_name: The span type.
             payload: Makes what went in, if it is recorded at all.
             started_at: When it began, if not now.
@@ -145,27 +149,27 @@ class Steps:
         Raises:
             RunTerminated: The run has been terminated.
         """
-        parent, own = self._open.get(above), None
+        parent, own_run = self._open.get(parent_key), None
         place: Span | Root | None = None
         if parent is not None:
             place = parent.parent_for_child()
             run: RunLike | None = place.run
         else:
-            run, above = current_run(), None
+            run, parent_key = current_run(), None
         if run is None:
-            place, run = ROOT, (own := self._run_of_its_own())
+            place, run = ROOT, (own_run := self._new_run())
         if run is None:
             return None
         made = _safe_payload(payload, run)
         span = run.start_span(schema_name, made, parent=place, started_at=started_at)
-        return self._keep(key, Step(span, own, above, innermost()))
+        return self._add(key, Step(span, own_run, parent_key, innermost()))
 
-    def alias(self, key: object, above: object) -> None:
+    def alias(self, key: object, parent_key: object) -> None:
         """Make an open step the parent of what begins below another id, until that id is closed."""
-        parent = self._open.get(above)
+        parent = self._open.get(parent_key)
         if parent is not None:
-            self._keep(
-                key, Step(parent.parent_for_child(), None, above, innermost(), is_alias=True)
+            self._add(
+                key, Step(parent.parent_for_child(), None, parent_key, innermost(), is_alias=True)
             )
 
     def close(
@@ -191,7 +195,7 @@ class Steps:
         if step is not None:
             _end(step, result, status=status, error=error, finished_at=finished_at)
 
-    def _run_of_its_own(self) -> Run | None:
+    def _new_run(self) -> Run | None:
         if self._recorder is None:
             warn_once(
                 "outside",
@@ -203,19 +207,19 @@ class Steps:
         run.start()
         return run
 
-    def _keep(self, key: object, step: Step) -> Step:
-        given_up = None
+    def _add(self, key: object, step: Step) -> Step:
+        evicted = None
         with self._lock:
             self._open[key] = step
-            above = step.above
+            parent_key = step.parent_key
             # Whatever something happens in is in use, however long ago it began.
-            while (parent := self._open.get(above)) is not None:
-                self._open.move_to_end(above)
-                above = parent.above
+            while (parent := self._open.get(parent_key)) is not None:
+                self._open.move_to_end(parent_key)
+                parent_key = parent.parent_key
             if len(self._open) > self._limit:
-                _, given_up = self._open.popitem(last=False)
-        if given_up is not None:
-            _end(given_up, _unfinished, status="cancelled")
+                _, evicted = self._open.popitem(last=False)
+        if evicted is not None:
+            _end(evicted, _unfinished_result, status="cancelled")
         return step
 
 
@@ -241,7 +245,7 @@ def _safe_result(
         return None
 
 
-def _unfinished(_: Step) -> Mapping[str, Any]:
+def _unfinished_result(_: Step) -> Mapping[str, Any]:
     return {"unfinished": "its end was never reported"}
 
 
@@ -256,13 +260,13 @@ def _end(
     """Record the end of a step that is no longer kept."""
     if step.is_alias:
         return
-    told = None if result is None or not step.recorded else _safe_result(result, step)
+    made = None if result is None or not step.recorded else _safe_result(result, step)
     if error is None:
-        step.span.finish(told, status=status, finished_at=finished_at)
+        step.span.finish(made, status=status, finished_at=finished_at)
     else:
-        if told:
-            step.span.set_result(told)
+        if made:
+            step.span.set_result(made)
         step.span.end_with(error)
         status = "cancelled" if isinstance(error, CANCELLATIONS) else "failed"
-    if step.own is not None:
-        step.own.finish(status, finished_at=finished_at)
+    if step.own_run is not None:
+        step.own_run.finish(status, finished_at=finished_at)

@@ -22,30 +22,30 @@ KEY = "_prefactor_call"
 """Where a watched object keeps its call."""
 
 
-def track_answer(answer: Any, call: Call) -> None:
+def track_response(response: Any, call: Call) -> None:
     """End a call when its answer has been read, whatever kind of answer it is."""
-    if not _track(answer, call):
-        call.closed()
+    if not _track(response, call):
+        call.on_close()
 
 
 @guarded
-def _track(answer: Any, call: Call) -> bool:
-    if is_stream(answer):
-        track_stream(answer, call)
-    elif "http_response" in getattr(answer, "__dict__", ()):  # models search for what they lack
-        if answer.http_response.is_closed:
-            call.answered_with(answer.http_response)
+def _track(response: Any, call: Call) -> bool:
+    if is_stream(response):
+        track_stream(response, call)
+    elif "http_response" in getattr(response, "__dict__", ()):  # models search for what they lack
+        if response.http_response.is_closed:
+            call.on_http_response(response.http_response)
         else:
-            call.arrived(answer.http_response)
-            _set_class(answer, call, tracked_raw_response_class)
+            call.on_response_head(response.http_response)
+            _set_class(response, call, tracked_raw_response_class)
     else:
-        call.answered(answer)
+        call.on_response(response)
     return True
 
 
-def is_stream(answer: Any) -> bool:
+def is_stream(response: Any) -> bool:
     """Whether an answer is read piece by piece."""
-    kind = answer.__class__
+    kind = response.__class__
     return hasattr(kind, "__next__") or hasattr(kind, "__anext__")
 
 
@@ -53,8 +53,8 @@ def track_stream(stream: Any, call: Call) -> None:
     """Tell the call about every piece that is read, and how reading ends."""
     if KEY in stream.__dict__:
         return
-    call.streams()
-    call.arrived(stream.response)
+    call.on_stream_start()
+    call.on_response_head(stream.response)
     # The helpers around a stream close its response and not the stream.
     _set_class(stream.response, call, tracked_http_response_class)
     asynchronous = hasattr(stream, "__anext__")
@@ -65,18 +65,18 @@ def track_stream(stream: Any, call: Call) -> None:
         return
     # Older streams of Anthropic answer `isinstance` themselves, and deny their subclasses. What is
     # replaced is private, but in versions that can no longer change.
-    passing: Any = _passing_async if asynchronous else _passing
+    passing: Any = _iterate_async if asynchronous else _iterate
     stream.__dict__.update({KEY: call, "_iterator": passing(call, stream.__dict__["_iterator"])})
 
 
-def _set_class(watched: Any, call: Call, subclass: Callable[[type], type]) -> None:
-    watched.__dict__[KEY] = call
-    watched.__class__ = subclass(watched.__class__)
+def _set_class(tracked: Any, call: Call, subclass: Callable[[type], type]) -> None:
+    tracked.__dict__[KEY] = call
+    tracked.__class__ = subclass(tracked.__class__)
 
 
-def call_of(watched: Any) -> Call:
+def call_of(tracked: Any) -> Call:
     """The call that is told about a watched object."""
-    call: Call = watched.__dict__[KEY]
+    call: Call = tracked.__dict__[KEY]
     return call
 
 
@@ -88,80 +88,80 @@ def subclass_of(kind: type, members: dict[str, Any]) -> type:
 
 def _read(call: Call, get: Callable[[], Any]) -> Any:
     """The next piece, told to the call; so is what there is instead of one."""
-    call.reading += 1
+    call.active_reads += 1
     try:
-        piece = get()
+        chunk = get()
     except StopIteration:
-        call.exhausted()
+        call.on_stream_end()
         raise
     except BaseException as error:
-        call.raised(error)
+        call.on_error(error)
         raise
     finally:
-        call.reading -= 1
-    call.piece(piece)
-    return piece
+        call.active_reads -= 1
+    call.on_chunk(chunk)
+    return chunk
 
 
-def _passing(call: Call, pieces: Iterator[Any]) -> Iterator[Any]:
+def _iterate(call: Call, chunks: Iterator[Any]) -> Iterator[Any]:
     while True:
         try:
-            piece = _read(call, pieces.__next__)
+            chunk = _read(call, chunks.__next__)
         except StopIteration:
             return
-        yield piece
+        yield chunk
 
 
 @functools.cache
 def tracked_stream_class(kind: Any) -> type:
     """A stream's class, with what it yields passing by its call."""
 
-    def following(self: Any) -> Any:
+    def next_chunk(self: Any) -> Any:
         return _read(call_of(self), lambda: kind.__next__(self))
 
     def iterate(self: Any) -> Iterator[Any]:
-        return _passing(call_of(self), kind.__iter__(self))
+        return _iterate(call_of(self), kind.__iter__(self))
 
-    return subclass_of(kind, {"__next__": following, "__iter__": iterate})
+    return subclass_of(kind, {"__next__": next_chunk, "__iter__": iterate})
 
 
 async def _read_async(call: Call, get: Callable[[], Any]) -> Any:
     """The same for a piece that is awaited."""
-    call.reading += 1
+    call.active_reads += 1
     try:
-        piece = await get()
+        chunk = await get()
     except StopAsyncIteration:
-        call.exhausted()
+        call.on_stream_end()
         raise
     except BaseException as error:
-        call.raised(error)
+        call.on_error(error)
         raise
     finally:
-        call.reading -= 1
-    call.piece(piece)
-    return piece
+        call.active_reads -= 1
+    call.on_chunk(chunk)
+    return chunk
 
 
-async def _passing_async(call: Call, pieces: AsyncIterator[Any]) -> AsyncIterator[Any]:
+async def _iterate_async(call: Call, chunks: AsyncIterator[Any]) -> AsyncIterator[Any]:
     while True:
         try:
-            piece = await _read_async(call, pieces.__anext__)
+            chunk = await _read_async(call, chunks.__anext__)
         except StopAsyncIteration:
             return
-        yield piece
+        yield chunk
 
 
 @functools.cache
 def tracked_async_stream_class(kind: Any) -> type:
     """The same for a stream that is awaited."""
 
-    async def following(self: Any) -> Any:
+    async def next_chunk(self: Any) -> Any:
         return await _read_async(call_of(self), lambda: kind.__anext__(self))
 
     def iterate(self: Any) -> AsyncIterator[Any]:
-        return _passing_async(call_of(self), kind.__aiter__(self))
+        return _iterate_async(call_of(self), kind.__aiter__(self))
 
-    return subclass_of(kind, {"__anext__": following, "__aiter__": iterate})
+    return subclass_of(kind, {"__anext__": next_chunk, "__aiter__": iterate})
 
 
 @functools.cache
@@ -172,13 +172,13 @@ def tracked_http_response_class(kind: Any) -> type:
         try:
             kind.close(self)
         finally:
-            call_of(self).closed()
+            call_of(self).on_close()
 
     async def aclose(self: Any) -> None:
         try:
             await kind.aclose(self)
         finally:
-            call_of(self).closed()
+            call_of(self).on_close()
 
     return subclass_of(kind, {"close": close, "aclose": aclose})
 
@@ -187,17 +187,17 @@ def tracked_http_response_class(kind: Any) -> type:
 def tracked_raw_response_class(kind: Any) -> type:
     """The class of a response whose body the host reads: by a method of it, or not at all."""
     ends = {
-        "parse": _parsed,
-        "read": _body_read,
-        "text": _body_read,
-        "json": _body_read,
-        "close": _closed,
+        "parse": _on_parsed,
+        "read": _on_body_read,
+        "text": _on_body_read,
+        "json": _on_body_read,
+        "close": _on_closed,
     }
     found = {name: static_member(kind, name) for name in ends}
     # Older responses have properties of these names, for bodies that have been read.
     methods = {name: method for name, method in found.items() if inspect.isfunction(method)}
     return subclass_of(
-        kind, {name: _reporting(method, ends[name]) for name, method in methods.items()}
+        kind, {name: _report_result(method, ends[name]) for name, method in methods.items()}
     )
 
 
@@ -206,49 +206,49 @@ def static_member(kind: type, name: str) -> Any:
     return inspect.getattr_static(kind, name, None)
 
 
-def _reporting(
+def _report_result(
     method: Callable[..., Any], end: Callable[[Any, Call, Any], Any]
 ) -> Callable[..., Any]:
     """A method of a response that reports its result to the call."""
 
     @functools.wraps(method)
-    def told(self: Any, *args: Any, **kwargs: Any) -> Any:
+    def wrapper(self: Any, *args: Any, **kwargs: Any) -> Any:
         call = call_of(self)
         try:
             value = method(self, *args, **kwargs)
         except BaseException as error:
-            call.raised(error)
+            call.on_error(error)
             raise
         end(self, call, value)
         return value
 
     @functools.wraps(method)
-    async def told_async(self: Any, *args: Any, **kwargs: Any) -> Any:
+    async def wrapper_async(self: Any, *args: Any, **kwargs: Any) -> Any:
         call = call_of(self)
         try:
             value = await method(self, *args, **kwargs)
         except BaseException as error:
-            call.raised(error)
+            call.on_error(error)
             raise
         end(self, call, value)
         return value
 
-    return told_async if inspect.iscoroutinefunction(method) else told
+    return wrapper_async if inspect.iscoroutinefunction(method) else wrapper
 
 
 @guarded
-def _parsed(response: Any, call: Call, value: Any) -> None:
+def _on_parsed(response: Any, call: Call, value: Any) -> None:
     if is_stream(value):
         track_stream(value, call)
     else:
-        call.answered_with(response.http_response)
+        call.on_http_response(response.http_response)
 
 
 @guarded
-def _body_read(response: Any, call: Call, _value: Any) -> None:
-    call.answered_with(response.http_response)
+def _on_body_read(response: Any, call: Call, _value: Any) -> None:
+    call.on_http_response(response.http_response)
 
 
 @guarded
-def _closed(_response: Any, call: Call, _value: Any) -> None:
-    call.closed()
+def _on_closed(_response: Any, call: Call, _value: Any) -> None:
+    call.on_close()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
-from prefactor_recorder.integrations._common.call import Endpoint, dumped
+from prefactor_recorder.integrations._common.call import Endpoint, dump_model
 from prefactor_recorder.integrations._common.optional import missing_library
 from prefactor_recorder.integrations._common.patching import Vendor
 from prefactor_recorder.integrations._common.payloads import request_payload
@@ -46,7 +46,7 @@ SPAN_TYPES.span_type(
 _MESSAGE = Endpoint(
     schema_name="anthropic:message",
     payload=lambda body: request_payload(body, "system", "messages"),
-    body=dumped,
+    body=dump_model,
     result=message_result,
     merger=MessageMerger,
 )

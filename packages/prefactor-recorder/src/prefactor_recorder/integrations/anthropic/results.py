@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from prefactor_recorder.integrations._common.call import dumped
+from prefactor_recorder.integrations._common.call import dump_model
 from prefactor_recorder.integrations._common.payloads import (
     CUT,
     SizeBudget,
@@ -70,7 +70,7 @@ class _Block:
     def add(self, delta: Any) -> bool:
         kind = getattr(delta, "type", "")
         if kind == "citations_delta" and self._budget.part():
-            self._citations.append(dumped(delta.citation))
+            self._citations.append(dump_model(delta.citation))
         name = _DELTAS.get(kind)
         if name is None:
             return False
@@ -100,14 +100,14 @@ class MessageMerger:
         """Take an event."""
         match getattr(piece, "type", ""):
             case "message_start":
-                self._head = dumped(piece.message)
+                self._head = dump_model(piece.message)
             case "content_block_start":
                 return self._started(piece)
             case "content_block_delta":
                 _, block = self._open.get(piece.index, (None, None))
                 return block is not None and block.add(piece.delta)
             case "message_delta":
-                self._head.update(dumped(piece.delta))
+                self._head.update(dump_model(piece.delta))
                 self._head["usage"] = {**members(self._head.get("usage")), **_counts(piece.usage)}
             case "message_stop":
                 self.done = True
@@ -120,7 +120,7 @@ class MessageMerger:
         identifier = getattr(block, "id", None)
         # A new id begins a new block, whatever the index says.
         if event.index not in self._open or self._open[event.index][0] != identifier:
-            begun = _Block(dumped(block), self._budget) if self._budget.part() else None
+            begun = _Block(dump_model(block), self._budget) if self._budget.part() else None
             self._open[event.index] = identifier, begun
             if begun is not None:
                 self._blocks.append((event.index, begun))
@@ -136,4 +136,4 @@ class MessageMerger:
 
 def _counts(usage: Any) -> JsonObject:
     """Counts of a delta: they are totals so far; one that is null says nothing."""
-    return {name: count for name, count in dumped(usage).items() if count is not None}
+    return {name: count for name, count in dump_model(usage).items() if count is not None}

@@ -23,7 +23,7 @@ try:
 except ModuleNotFoundError as error:
     raise missing_library("langchain-core>=0.3") from error
 
-from prefactor_recorder.integrations._common.steps import Steps
+from prefactor_recorder.integrations._common.steps import OpenSteps
 from prefactor_recorder.integrations.langchain.payloads import (
     document,
     message,
@@ -116,7 +116,7 @@ class PrefactorCallbackHandler(BaseCallbackHandler):
         version: str | Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
-        self._steps = Steps(recorder, agent_id=agent_id, version=version, types=SPAN_TYPES)
+        self._steps = OpenSteps(recorder, agent_id=agent_id, version=version, types=SPAN_TYPES)
 
     def step(self) -> AbstractContextManager[Span | None]:
         """Make the step that the calling code is in the current span, for a block.
@@ -314,7 +314,7 @@ class PrefactorCallbackHandler(BaseCallbackHandler):
             lambda: {**payload(), **step_metadata(run_id, more)},
         )
         if schema_name is LLM and step is not None and step.recorded:
-            step.notes["began"] = step.span.run.core.clock.elapsed()
+            step.notes["began"] = step.span.run.sink.clock.elapsed()
 
     def _parent_step_id(self, more: Mapping[str, Any]) -> UUID | None:
         """The parent of a step that begins now: what LangChain says, or a step within it.
@@ -324,7 +324,7 @@ class PrefactorCallbackHandler(BaseCallbackHandler):
         context knows better then.
         """
         told, inner = more.get("parent_run_id"), _current_step_id()
-        return inner if inner != told and self._steps.within(inner, told) else told
+        return inner if inner != told and self._steps.is_descendant(inner, told) else told
 
     def _streamed(self, run_id: UUID, kind: str) -> None:
         step = self._steps.get(run_id)
@@ -332,7 +332,7 @@ class PrefactorCallbackHandler(BaseCallbackHandler):
             return
         notes = step.notes
         if "waited" not in notes:
-            notes["waited"] = step.span.run.core.clock.elapsed() - notes["began"]
+            notes["waited"] = step.span.run.sink.clock.elapsed() - notes["began"]
         notes[kind] = notes.get(kind, 0) + 1
 
     def _end(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
-from prefactor_recorder.integrations._common.call import Endpoint, dumped
+from prefactor_recorder.integrations._common.call import Endpoint, dump_model
 from prefactor_recorder.integrations._common.optional import missing_library
 from prefactor_recorder.integrations._common.patching import Vendor
 from prefactor_recorder.integrations._common.payloads import request_payload
@@ -76,14 +76,14 @@ _ENDPOINTS = {
     "/chat/completions": Endpoint(
         schema_name="openai:chat",
         payload=lambda body: request_payload(body, "messages"),
-        body=dumped,
+        body=dump_model,
         result=chat_result,
         merger=ChatMerger,
     ),
     "/responses": Endpoint(
         schema_name="openai:response",
         payload=lambda body: request_payload(body, "instructions", "input"),
-        body=dumped,
+        body=dump_model,
         result=response_result,
         merger=ResponseMerger,
     ),
@@ -97,7 +97,7 @@ _ENDPOINTS = {
     "/completions": Endpoint(
         schema_name="openai:completion",
         payload=lambda body: request_payload(body, "prompt"),
-        body=dumped,
+        body=dump_model,
         result=completion_result,
         merger=CompletionMerger,
     ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from prefactor_recorder.integrations._common.call import dumped
+from prefactor_recorder.integrations._common.call import dump_model
 from prefactor_recorder.integrations._common.payloads import (
     CUT,
     items,
@@ -111,7 +111,7 @@ def embedding_body(reply: Any) -> JsonObject:
     data = [{"embedding": item.embedding} for item in reply.data[:1]]
     return {
         "model": reply.model,
-        "usage": dumped(reply.usage),
+        "usage": dump_model(reply.usage),
         "data": data,
         "count": len(reply.data),
     }

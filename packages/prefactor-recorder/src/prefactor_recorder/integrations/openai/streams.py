@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from prefactor_recorder.integrations._common.call import dumped, fields_of
+from prefactor_recorder.integrations._common.call import dump_model, model_fields
 from prefactor_recorder.integrations._common.payloads import SizeBudget, Text, part
 
 JsonObject = dict[str, Any]
@@ -37,7 +37,7 @@ class _Choice:
 
     def add(self, delta: Any) -> bool:
         said = False
-        fields = fields_of(delta)
+        fields = model_fields(delta)
         for name in _TEXTS:
             piece = fields.get(name)
             if isinstance(piece, str) and piece:
@@ -96,7 +96,7 @@ class ChatMerger:
         for name in ("id", "model"):
             self._head[name] = self._head.get(name) or getattr(piece, name, None)
         if getattr(piece, "usage", None) is not None:
-            self._head["usage"] = dumped(piece.usage)
+            self._head["usage"] = dump_model(piece.usage)
         said = False
         for choice in getattr(piece, "choices", None) or ():
             said = self._add_choice(choice) or said
@@ -156,7 +156,7 @@ class ResponseMerger:
         kind = getattr(piece, "type", "")
         if kind in _END_EVENTS:
             self.done = True
-            self._head = dumped(piece.response)
+            self._head = dump_model(piece.response)
         elif kind == "error":
             self.done = True
             self._head["status"] = "failed"
@@ -174,7 +174,7 @@ class ResponseMerger:
         # With its id: some servers give every item the same index.
         key = (event.output_index, getattr(event.item, "id", None))
         if self._budget.part():
-            self._items[key] = dumped(event.item)
+            self._items[key] = dump_model(event.item)
         self._texts.pop(key, None)
 
     def _add_text(self, event: Any, kind: str) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
-from prefactor_recorder.integrations._common.call import dumped
+from prefactor_recorder.integrations._common.call import dump_model
 from prefactor_recorder.integrations._common.payloads import (
     items,
     members,
@@ -42,7 +42,7 @@ def plain(value: Any) -> Any:
         return {str(key): plain(each) for key, each in cast("Any", value).items()}
     if isinstance(value, list | tuple):
         return [plain(each) for each in cast("Any", value)]
-    return dumped(value) if hasattr(value, "model_dump") else value
+    return dump_model(value) if hasattr(value, "model_dump") else value
 
 
 def start_payload(data: Any) -> dict[str, Any]:
@@ -89,9 +89,9 @@ def end_result(data: Any, payload: Mapping[str, Any], *, failed: bool = False) -
     """
     if data.type == "function":
         return ({} if failed else {"output": None}) | _function(data)
-    tell = _RESULTS.get(data.type)
-    if tell is not None:
-        return tell(data)
+    log_safely = _RESULTS.get(data.type)
+    if log_safely is not None:
+        return log_safely(data)
     if data.type == "generation":
         return _generation(data, payload)
     now = start_payload(data)
@@ -114,7 +114,7 @@ def _response(data: Any) -> dict[str, Any]:
     """A call of the Responses API."""
     told = without_empty(messages=plain(data.input))
     if data.response is not None:
-        body = dumped(data.response)
+        body = dump_model(data.response)
         told.update(response_result(body))
         told.pop("usage", None)  # said by `token_usage`
         tools = without_secrets(body.get("tools"))

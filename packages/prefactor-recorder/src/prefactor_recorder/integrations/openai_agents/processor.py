@@ -27,7 +27,7 @@ except ModuleNotFoundError as error:
     raise missing_library("openai-agents>=0.1") from error
 
 from prefactor_recorder.integrations._common.payloads import without_empty
-from prefactor_recorder.integrations._common.steps import Steps
+from prefactor_recorder.integrations._common.steps import OpenSteps
 from prefactor_recorder.integrations.openai_agents.payloads import (
     end_result,
     failure,
@@ -84,7 +84,7 @@ class PrefactorTracingProcessor(TracingProcessor):
         version: str | Mapping[str, Any] | None = None,
     ) -> None:
         self._recorder = recorder
-        self._steps = Steps(recorder, agent_id=agent_id, version=version, types=SPAN_TYPES)
+        self._steps = OpenSteps(recorder, agent_id=agent_id, version=version, types=SPAN_TYPES)
 
     def step(self) -> AbstractContextManager[Span | None]:
         """Make the span of the SDK that the calling code is in the current span, for a block.
@@ -128,10 +128,10 @@ class PrefactorTracingProcessor(TracingProcessor):
         """A step of it begins."""
         data = span.span_data
         parent = span.parent_id
-        above = parent if parent is not None and self._steps.get(parent) else span.trace_id
+        parent_key = parent if parent is not None and self._steps.get(parent) else span.trace_id
         schema_name = TYPE_BY_KIND.get(data.type, CUSTOM)
         began = _datetime(span.started_at)
-        step = self._open(span.span_id, above, schema_name, lambda: start_payload(data), began)
+        step = self._open(span.span_id, parent_key, schema_name, lambda: start_payload(data), began)
         if step is not None and self._steps.get(span.trace_id) is None:
             # A trace that goes on from an earlier process: nobody said that it began.
             step.notes["stands_for"] = span.trace_id
@@ -147,9 +147,9 @@ class PrefactorTracingProcessor(TracingProcessor):
         status, error = _outcome(span.error, notes["raised"])
         if kind == "task" and error is None:
             status = notes.get("last", status)
-        around = self._steps.get(step.above)
-        if around is not None and kind in {"agent", "task"}:
-            around.notes["last"] = status
+        parent_step = self._steps.get(step.parent_key)
+        if parent_step is not None and kind in {"agent", "task"}:
+            parent_step.notes["last"] = status
         self._steps.close(notes.get("stands_for"))
         self._steps.close(
             span.span_id,
@@ -178,7 +178,7 @@ class PrefactorTracingProcessor(TracingProcessor):
     def _open(
         self,
         key: str,
-        above: str | None,
+        parent_key: str | None,
         schema_name: str,
         payload: Callable[[], dict[str, Any]],
         started_at: datetime | None,
@@ -190,7 +190,7 @@ class PrefactorTracingProcessor(TracingProcessor):
             return made
 
         try:
-            step = self._steps.open(key, above, schema_name, make, started_at=started_at)
+            step = self._steps.open(key, parent_key, schema_name, make, started_at=started_at)
         except RunTerminated:
             return None  # the SDK would log it, each time, and go on
         if step is not None:
@@ -258,7 +258,7 @@ def _trace_payload(trace: agents.Trace) -> dict[str, Any]:
 
 
 def _outcome(
-    told: Any, raised_before: BaseException | None
+    reported: Any, raised_before: BaseException | None
 ) -> tuple[Status, dict[str, str] | None]:
     """How a span or trace ended: by what the SDK says, and by what is being raised through it.
 
@@ -268,11 +268,11 @@ def _outcome(
     raised = sys.exception()
     if raised is raised_before:
         raised = None
-    if told is None and (raised is None or isinstance(raised, CANCELLATIONS)):
+    if reported is None and (raised is None or isinstance(raised, CANCELLATIONS)):
         return ("complete" if raised is None else "cancelled"), None
     kind = "" if raised is None else type(raised).__qualname__
     stack = "" if raised is None else "".join(traceback.format_tb(raised.__traceback__))
-    return "failed", failure(told, kind, stack[-MAX_STACK:])
+    return "failed", failure(reported, kind, stack[-MAX_STACK:])
 
 
 def _datetime(text: str | None) -> datetime | None:

@@ -101,14 +101,14 @@ class _Attributes:
 
     def __init__(self, span: ReadableSpan) -> None:
         self.events = [(each.name, dict(each.attributes or {})) for each in span.events]
-        self.left: JsonObject = dict(span.attributes or {})
+        self.remaining: JsonObject = dict(span.attributes or {})
         for name, attributes in self.events:
             if name == _DETAILS_EVENT:
-                self.left = {**attributes, **self.left}
+                self.remaining = {**attributes, **self.remaining}
 
     def take(self, *names: str) -> Any:
         """The first of these that says something. All are taken: they are names of one thing."""
-        values = [self.left.pop(name, None) for name in names]
+        values = [self.remaining.pop(name, None) for name in names]
         return next((value for value in values if value is not None), None)
 
     def take_json(self, *names: str) -> Any:
@@ -123,11 +123,13 @@ class _Attributes:
         value = self.take(*names)
         return {} if value is None else {name: parse_arguments(value)}
 
-    def take_below(self, prefix: str) -> Any:
+    def take_prefix(self, prefix: str) -> Any:
         """The value whose leaves are `prefix.…`."""
-        found = nested(self.left, prefix)
-        self.left = {
-            name: value for name, value in self.left.items() if not name.startswith(f"{prefix}.")
+        found = nested(self.remaining, prefix)
+        self.remaining = {
+            name: value
+            for name, value in self.remaining.items()
+            if not name.startswith(f"{prefix}.")
         }
         return found
 
@@ -147,7 +149,7 @@ def payload_and_result(span: ReadableSpan) -> tuple[JsonObject, JsonObject]:
         span_id=None if context is None else f"{context.span_id:016x}",
         scope=span.instrumentation_scope.name if span.instrumentation_scope else None,
     )
-    more = without_empty(attributes=attributes.left, otel=origin)
+    more = without_empty(attributes=attributes.remaining, otel=origin)
     return {"name": span.name, **payload, **more}, {**result, **usage}
 
 
@@ -176,8 +178,8 @@ def _payload(attributes: _Attributes) -> JsonObject:
 
 def _input_messages(attributes: _Attributes) -> list[JsonObject]:
     newest = attributes.take("gen_ai.input.messages")
-    openinference = attributes.take_below("llm.input_messages")
-    indexed = attributes.take_below("gen_ai.prompt")
+    openinference = attributes.take_prefix("llm.input_messages")
+    indexed = attributes.take_prefix("gen_ai.prompt")
     plain = attributes.take("gen_ai.prompt")
     return (
         as_messages(newest)
@@ -190,8 +192,8 @@ def _input_messages(attributes: _Attributes) -> list[JsonObject]:
 
 def _output_messages(attributes: _Attributes) -> list[JsonObject]:
     newest = attributes.take("gen_ai.output.messages")
-    openinference = attributes.take_below("llm.output_messages")
-    indexed = attributes.take_below("gen_ai.completion")
+    openinference = attributes.take_prefix("llm.output_messages")
+    indexed = attributes.take_prefix("gen_ai.completion")
     plain = attributes.take("gen_ai.completion")
     return (
         as_messages(newest)
@@ -204,13 +206,13 @@ def _output_messages(attributes: _Attributes) -> list[JsonObject]:
 
 def _tools(attributes: _Attributes) -> Any:
     declared = attributes.take_json("gen_ai.tool.definitions")
-    openinference = attributes.take_below("llm.tools")
+    openinference = attributes.take_prefix("llm.tools")
     if isinstance(openinference, list):
         openinference = [
             parse_arguments(members(tool.get("tool")).get("json_schema"))
             for tool in items(openinference)
         ]
-    return declared or openinference or attributes.take_below("llm.request.functions")
+    return declared or openinference or attributes.take_prefix("llm.request.functions")
 
 
 def _tool(attributes: _Attributes) -> JsonObject:
@@ -232,7 +234,7 @@ def _agent(attributes: _Attributes) -> JsonObject:
 
 def _input(attributes: _Attributes) -> JsonObject:
     """What a tool, a retriever or an embedding was given, as `input`."""
-    texts = attributes.take_below("embedding.embeddings")
+    texts = attributes.take_prefix("embedding.embeddings")
     if isinstance(texts, list):
         # The vectors next to the texts are for machines.
         texts = [members(each.get("embedding")).get("text") for each in items(texts)]
@@ -245,8 +247,8 @@ def _input(attributes: _Attributes) -> JsonObject:
 
 def _parameters(attributes: _Attributes) -> JsonObject:
     named = {
-        name.removeprefix(_REQUEST): attributes.left.pop(name)
-        for name in [*attributes.left]
+        name.removeprefix(_REQUEST): attributes.remaining.pop(name)
+        for name in [*attributes.remaining]
         if name.startswith(_REQUEST)
     }
     whole = attributes.take_json("llm.invocation_parameters")
@@ -282,7 +284,7 @@ def _documents(attributes: _Attributes) -> JsonObject:
     """What was found, as `documents`. That nothing was found is something to say."""
     written = attributes.take_value("documents", "gen_ai.retrieval.documents")
     for prefix in ("retrieval.documents", "reranker.output_documents"):
-        found = attributes.take_below(prefix)
+        found = attributes.take_prefix(prefix)
         documents = [each.get("document", each) for each in items(found)]
         written = written or without_empty(documents=documents)
     return written
@@ -291,7 +293,7 @@ def _documents(attributes: _Attributes) -> JsonObject:
 def _usage(attributes: _Attributes) -> JsonObject:
     usage = {
         name.rpartition("usage.")[2].removeprefix("llm.token_count."): value
-        for name, value in attributes.left.items()
+        for name, value in attributes.remaining.items()
         if name.startswith(("gen_ai.usage.", "llm.usage.", "llm.token_count."))
     }
     prompt = attributes.take(
@@ -302,7 +304,7 @@ def _usage(attributes: _Attributes) -> JsonObject:
     )
     total = attributes.take("llm.usage.total_tokens", "llm.token_count.total")
     for prefix in ("gen_ai.usage", "llm.usage", "llm.token_count"):
-        attributes.take_below(prefix)
+        attributes.take_prefix(prefix)
     return without_empty(usage=usage, token_usage=tokens(prompt, completion, total))
 
 

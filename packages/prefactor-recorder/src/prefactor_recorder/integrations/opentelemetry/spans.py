@@ -33,7 +33,7 @@ MAX_ENDED = 1_000
 """Ended spans that are remembered, for children that begin when their parent has ended."""
 CANCELLED = ("CancelledError", "GeneratorExit", "KeyboardInterrupt")
 """Last parts of the types of exceptions that end a span without a failure in it."""
-GIVEN_UP = {"unfinished": "its end was never reported"}
+UNFINISHED = {"unfinished": "its end was never reported"}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -52,14 +52,14 @@ class _Trace:
 class _OpenSpan:
     """A span, from its beginning on; held by those below it for as long as they live."""
 
-    __slots__ = ("above", "outside", "payload", "recorded", "source", "trace")
+    __slots__ = ("above", "current_at_start", "payload", "recorded", "source", "trace")
 
     def __init__(self, source: ReadableSpan, above: _OpenSpan | None, trace: _Trace) -> None:
         self.source: ReadableSpan | None = source
         """The span itself, until it ends."""
         self.above = above
         self.trace = trace
-        self.outside = innermost()
+        self.current_at_start = innermost()
         """What was current in the calling code when it began."""
         self.recorded: Span | None = None
         self.payload: dict[str, Any] = {}
@@ -101,7 +101,7 @@ class Traces:
         self._open[context.trace_id, context.span_id] = entry
         self._mark_used(span)
         while len(self._open) > self._limit:
-            self._give_up()
+            self._evict()
         if self._select(span) and self._nearest(entry) is None:
             # So that the run is seen from its beginning, and not from the end of its first step.
             self._place(entry, span)
@@ -123,7 +123,7 @@ class Traces:
             self._ended[key] = entry
             while len(self._ended) > MAX_ENDED:
                 self._ended.popitem(last=False)
-            self._leave(context.trace_id, entry.trace)
+            self._release(context.trace_id, entry.trace)
 
     def forget(self) -> None:
         """In a forked child: what is open is the parent's to end."""
@@ -135,7 +135,7 @@ class Traces:
         """Give up all that is open."""
         self._closed = True
         while self._open:
-            self._give_up()
+            self._evict()
         self._ended.clear()
 
     def _above(self, span: ReadableSpan) -> _OpenSpan | None:
@@ -156,7 +156,7 @@ class Traces:
             parent = entry.source.parent
 
     def _record(self, entry: _OpenSpan, span: ReadableSpan) -> None:
-        recorded = self._begun(entry, span)
+        recorded = self._ensure_started(entry, span)
         if recorded is None:
             return
         payload, result = payload_and_result(span)
@@ -171,7 +171,7 @@ class Traces:
             entry.trace.status = status
         recorded.finish({**late, **result}, status=status, finished_at=_datetime(span.end_time))
 
-    def _begun(self, entry: _OpenSpan, span: ReadableSpan) -> Span | None:
+    def _ensure_started(self, entry: _OpenSpan, span: ReadableSpan) -> Span | None:
         """The span that is recorded for this one, begun now if it is the first time."""
         chain: list[tuple[_OpenSpan, ReadableSpan]] = []
         above: _OpenSpan | None = entry
@@ -216,31 +216,38 @@ class Traces:
     def _place(self, entry: _OpenSpan, source: ReadableSpan) -> tuple[RunLike, Any] | None:
         """The run that a span belongs to, and its parent there."""
         above = self._nearest(entry)
-        outside = entry.outside
+        current_at_start = entry.current_at_start
         if above is not None and above.recorded is not None:
             own = above.recorded
             # The host opened a span of its own in between.
-            if isinstance(outside, Span) and outside is not above.outside:
-                return (own.run, outside) if outside.run is own.run else (own.run, own)
+            if (
+                isinstance(current_at_start, Span)
+                and current_at_start is not above.current_at_start
+            ):
+                return (
+                    (own.run, current_at_start)
+                    if current_at_start.run is own.run
+                    else (own.run, own)
+                )
             return own.run, own
-        if isinstance(outside, Span):
-            return outside.run, outside
-        if isinstance(outside, Run):
-            return outside, ROOT
+        if isinstance(current_at_start, Span):
+            return current_at_start.run, current_at_start
+        if isinstance(current_at_start, Run):
+            return current_at_start, ROOT
         if entry.trace.run is None:
             entry.trace.run = self._make_run(source)
             entry.trace.run.start()
         return entry.trace.run, ROOT
 
-    def _give_up(self) -> None:
+    def _evict(self) -> None:
         (trace_id, _), entry = self._open.popitem(last=False)
         entry.source = None
         if entry.recorded is not None:
-            entry.recorded.finish(GIVEN_UP, status="cancelled")
+            entry.recorded.finish(UNFINISHED, status="cancelled")
             entry.trace.status = "cancelled"
-        self._leave(trace_id, entry.trace)
+        self._release(trace_id, entry.trace)
 
-    def _leave(self, trace_id: int, trace: _Trace) -> None:
+    def _release(self, trace_id: int, trace: _Trace) -> None:
         trace.open -= 1
         if trace.open > 0:
             return

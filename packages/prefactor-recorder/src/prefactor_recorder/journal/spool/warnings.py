@@ -6,7 +6,7 @@ import contextlib
 import logging
 from collections import deque
 
-from prefactor_recorder.guard import tell
+from prefactor_recorder.guard import log_safely
 
 
 class PendingWarnings:
@@ -28,4 +28,4 @@ class PendingWarnings:
         """Log all waiting warnings."""
         with contextlib.suppress(IndexError):  # at exit, two threads may log the last ones
             while self._waiting:
-                tell(logging.WARNING, "%s", self._waiting.popleft())
+                log_safely(logging.WARNING, "%s", self._waiting.popleft())

@@ -16,14 +16,14 @@ from prefactor_recorder.encoding.record import (
 )
 from prefactor_recorder.registration import Registration
 from prefactor_recorder.run import Run
-from prefactor_recorder.sink import Core
+from prefactor_recorder.sink import Sink
 
 START = 1_769_851_800 * SECOND
 """2026-01-31T09:30:00Z, in nanoseconds."""
 
 
 @dataclass
-class KeptJournal:
+class RecordingJournal:
     """Holds records as they were written; has no room once `room` is used up."""
 
     records: list[Record] = field(default_factory=list)
@@ -39,16 +39,16 @@ class KeptJournal:
         self.records.append(record)
         return True
 
-    def story(self) -> list[dict[str, Any]]:
+    def as_dicts(self) -> list[dict[str, Any]]:
         """Each record as one flat JSON object, with `operation` in front."""
-        return [told(record) for record in self.records]
+        return [record_to_dict(record) for record in self.records]
 
-    def of(self, operation: Operation) -> list[dict[str, Any]]:
+    def of_operation(self, operation: Operation) -> list[dict[str, Any]]:
         """The records of one operation."""
-        return [told(record) for record in self.records if record.operation is operation]
+        return [record_to_dict(record) for record in self.records if record.operation is operation]
 
 
-def told(record: Record) -> dict[str, Any]:
+def record_to_dict(record: Record) -> dict[str, Any]:
     """A record as one flat JSON object."""
     body = record.body
     if record.operation is Operation.FINISH_SPAN:
@@ -61,7 +61,7 @@ def told(record: Record) -> dict[str, Any]:
     }
 
 
-class Ticking:
+class TickingClock:
     """A clock whose every look is one second later, and whose system time can be set."""
 
     def __init__(self) -> None:
@@ -77,11 +77,11 @@ class Ticking:
         return START + self.shift
 
 
-def kept_core(journal: Any, clock: Ticking | None = None, **changes: Any) -> Core:
+def make_sink(journal: Any, clock: TickingClock | None = None, **changes: Any) -> Sink:
     """What runs and spans need, writing to a journal of the test's."""
-    ticking = clock or Ticking()
+    ticking = clock or TickingClock()
     settings: dict[str, Any] = {"limit": 1_000_000, "redact": None, **changes}
-    return Core(
+    return Sink(
         journal=journal,
         deliverer=None,
         clock=Clock(ticking.wall, ticking.elapsed),
@@ -90,9 +90,9 @@ def kept_core(journal: Any, clock: Ticking | None = None, **changes: Any) -> Cor
     )
 
 
-def kept_run(journal: Any, on_terminated: Any = None, **changes: Any) -> Run:
+def make_run(journal: Any, on_terminated: Any = None, **changes: Any) -> Run:
     """A run of a core like that."""
-    core = kept_core(journal, **changes)
+    sink = make_sink(journal, **changes)
     return Run(
-        core, core.ids.new_id(START), Registration("a", b',"agent_id":"a"', b""), on_terminated
+        sink, sink.ids.new_id(START), Registration("a", b',"agent_id":"a"', b""), on_terminated
     )
