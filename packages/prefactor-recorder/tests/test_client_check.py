@@ -27,7 +27,7 @@ OTHERS = {
         f'__version__ = "{__version__}"\nPACKAGE_NAME = "prefactor-http"\n',
         f"is another implementation, version {__version__}",
     ),
-    "another project's without a version": (None, "is another implementation:"),
+    "another project's without a version": (None, "is another implementation,"),
     "ours of another release": (
         f'__version__ = "0.9.0"\nIMPLEMENTATION = "{IMPLEMENTATION}"\n',
         "is another release, version 0.9.0",

@@ -17,7 +17,7 @@ LONG = "x" * 1000
     ("given", "text", "change"),
     [
         ("as it is", "as it is", ""),
-        ("", "", "is empty, and left out"),
+        ("", "", "is empty and is left out"),
         (7, "7", "is recorded as text"),
         (1.5, "1.5", "is recorded as text"),
         (UUID(int=1), "00000000-0000-0000-0000-000000000001", "is recorded as text"),
@@ -83,13 +83,13 @@ def test_an_argument_of_a_run_is_corrected(
             "purpose must be one of live, smoke_test, eval, got 'production'",
         ),
         ({"purpose": 1}, "purpose must be one of .*, got 1"),
-        ({"version": ["1"]}, "version must be a mapping, text or a number, not list"),
-        ({"version": True}, "version must be a mapping, text or a number, not bool"),
-        ({"version": {"name": []}}, r"version\['name'\] must be text or a number, not list"),
+        ({"version": ["1"]}, "version must be a mapping, text or a number, got list"),
+        ({"version": True}, "version must be a mapping, text or a number, got bool"),
+        ({"version": {"name": []}}, r"version\['name'\] must be text or a number, got list"),
         ({"version": {"runtime_environment": "x"}}, "must be a mapping, got str"),
-        ({"agent_id": object()}, "agent_id must be text or a number, not object"),
-        ({"environment_id": b"e"}, "environment_id must be text or a number, not bytes"),
-        ({"external_identifier": {}}, "external_identifier must be text or a number, not dict"),
+        ({"agent_id": object()}, "agent_id must be text or a number, got object"),
+        ({"environment_id": b"e"}, "environment_id must be text or a number, got bytes"),
+        ({"external_identifier": {}}, "external_identifier must be text or a number, got dict"),
         ({"span_types": 3}, "span_types must be an iterable of SpanTypes"),
         ({"span_types": ["agent:llm"]}, "span_types must hold SpanTypes, got 'agent:llm'"),
         ({"sampled": "yes"}, "sampled must be True, False or None, got 'yes'"),
@@ -131,7 +131,7 @@ def test_a_correction_is_counted_and_logged(caplog: pytest.LogCaptureFixture) ->
         assert recorder.stats().corrected == before + 3
     (line,) = caplog.messages
     assert "external_identifier='xxxx" in line
-    assert "of agent 'bot-of-this-test' is cut to 256 characters" in line
+    assert "of agent 'bot-of-this-test' is truncated to 256 characters" in line
     assert len(line) < 200
 
 

@@ -51,7 +51,7 @@ def test_a_program_that_changes_its_directory_keeps_its_spool(tmp_path: Path) ->
 
 def test_a_home_that_nobody_has_is_a_mistake_in_the_configuration() -> None:
     """The message names the setting and its value."""
-    with pytest.raises(ConfigurationError, match="spool_dir is '~nobody-at-all/spool'"):
+    with pytest.raises(ConfigurationError, match="spool_dir='~nobody-at-all/spool'"):
         resolve({}, spool_dir="~nobody-at-all/spool")
 
 

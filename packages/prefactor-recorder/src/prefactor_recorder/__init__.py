@@ -1,4 +1,4 @@
-"""Records what an AI agent does without making it wait, and delivers it exactly once.
+"""Records what an AI agent does without blocking it, and delivers it exactly once.
 
     recorder = Recorder()
 
@@ -6,7 +6,7 @@
         with run.span("agent:llm", {"model": "m-1", "prompt": "Hello"}) as span:
             span.set_result({"response": "Hi"})
 
-Importing it starts nothing and loads neither the HTTP client nor pydantic.
+Importing this package starts nothing, and imports neither the HTTP client nor pydantic.
 """
 
 from prefactor_recorder._version import __version__

@@ -1,8 +1,7 @@
-"""Refusing to deliver through another package that is called `prefactor_http`.
+"""Checks that the installed `prefactor_http` is the client of this release.
 
-Several projects publish a client under this name, and the last one installed is the one that Python
-imports. Delivery needs the client of this release, so it looks before anything is recorded. Only
-the client's small module `_version` is read: importing the client itself takes too long at start.
+Several projects publish a package of this name, and Python imports the one installed last. The
+check reads only the small module `_version`, because importing the client would slow down start.
 """
 
 from __future__ import annotations
@@ -24,10 +23,10 @@ _OURS = ("prefactor-open", __version__)
 
 @cache
 def require_client() -> None:
-    """Check that `prefactor_http` is the client of this release; asked again, it costs nothing.
+    """Check that `prefactor_http` is the client of this release. Successes are cached.
 
     Raises:
-        ConfigurationError: It is missing, another project's, or of another release.
+        ConfigurationError: It is missing, from another project, or from another release.
     """
     spec = _spec(CLIENT)
     if spec is None:
@@ -39,28 +38,29 @@ def require_client() -> None:
     what = "another release" if found[0] == _OURS[0] else "another implementation"
     number = f", version {found[1]}" if found[1] else ""
     raise ConfigurationError(
-        f"{CLIENT} in {spec.origin or 'an unknown place'} is {what}{number}: prefactor-recorder "
-        f"cannot deliver through it. {_advice()}"
+        f"{CLIENT} in {spec.origin or 'an unknown location'} is {what}{number}, which "
+        f"prefactor-recorder cannot use. {_advice()}"
     )
 
 
 def _advice() -> str:
     return (
-        f"Install prefactor-http {__version__} from where prefactor-recorder {__version__} came "
-        f"from, into the same environment; other packages that ask for prefactor-http work with it."
+        f"Install prefactor-http {__version__} from the same source as prefactor-recorder "
+        f"{__version__}, into the same environment. Other packages that require prefactor-http "
+        "work with it."
     )
 
 
 def _spec(name: str) -> ModuleSpec | None:
-    """Return where a top-level module would be imported from, or was."""
+    """Return the spec of a top-level module, imported or not."""
     try:
         return find_spec(name)
-    except ValueError:  # something without a spec was put into sys.modules
+    except ValueError:  # sys.modules holds something without a spec
         return None
 
 
 def _version_module(client: ModuleSpec) -> Any:
-    """Load the client's `_version` by itself, or return None if it has no such module."""
+    """Import the client's `_version` without the client. Return None if it has no such module."""
     name = f"{CLIENT}._version"
     if name in sys.modules:
         return sys.modules[name]

@@ -50,8 +50,7 @@ enter = _innermost.set
 def leave(entered: Entered) -> None:
     """Restore what was current before `enter`.
 
-    A generator may be closed in another context than it was started in; there is nothing to
-    restore there.
+    Does nothing in another context, such as the one a generator is closed in.
     """
     try:
         _innermost.reset(entered)

@@ -1,7 +1,7 @@
-"""What the API takes as a name or a text, and how other values are made to fit.
+"""Corrects names and texts to what the API accepts.
 
-A value that the API refuses would cost the whole run that it describes. What can be corrected is
-corrected, counted (`stats().corrected`) and logged once for each field, value and agent.
+A value that the API rejects would cost the whole run. Whatever can be corrected is corrected,
+counted in `stats().corrected`, and logged once per field, value and agent.
 """
 
 from __future__ import annotations
@@ -15,45 +15,45 @@ from uuid import UUID
 from prefactor_recorder.guard import log_safely
 
 MAX_NAME = 256
-"""Characters of the longest name, identifier or reference that the API takes."""
+"""Maximum length of a name, identifier or reference in characters."""
 MAX_TEXT = 10_000
-"""Characters of the longest description that the API takes."""
+"""Maximum length of a description in characters."""
 UNNAMED = "unnamed"
-"""The name of a span type whose own name is empty."""
+"""Replaces an empty span type name."""
 MAX_REPR = 60
-"""Characters of a value that the log shows."""
+"""Maximum characters of a value in the log."""
 MAX_REMEMBERED = 1000
-"""Corrections that are told apart in the log; a host that makes up values must not flood it."""
+"""Distinct corrections logged. A host that generates values must not flood the log."""
 _READ = 64 * 1024
 _DIGEST = 8
 
 
 class Corrected(NamedTuple):
-    """A text that the API takes, and what was done to get it."""
+    """A text that the API accepts, and how it differs from the original."""
 
     text: str
-    """The text; it may be empty."""
+    """The text, possibly empty."""
     change: str = ""
-    """What was done, in words; empty if the value was right."""
+    """The change in words; empty if there is no change."""
 
 
 def corrected_name(value: object) -> Corrected:
-    """A value as a name, of at most `MAX_NAME` characters.
+    """Return a value as a name of at most `MAX_NAME` characters.
 
-    One that is too long is cut and ends with a digest of the whole, so that two long names that
-    begin alike stay two.
+    A longer name is truncated and ends with a digest of the whole, so that long names with the same
+    beginning stay distinct.
 
     Raises:
-        TypeError: It is neither text nor a number.
+        TypeError: The value is neither text nor a number.
     """
     return _corrected(value, MAX_NAME, digest=True)
 
 
 def corrected_text(value: object) -> Corrected:
-    """A value as prose, of at most `MAX_TEXT` characters.
+    """Return a value as prose of at most `MAX_TEXT` characters.
 
     Raises:
-        TypeError: It is neither text nor a number.
+        TypeError: The value is neither text nor a number.
     """
     return _corrected(value, MAX_TEXT, digest=False)
 
@@ -61,27 +61,27 @@ def corrected_text(value: object) -> Corrected:
 def _corrected(value: object, limit: int, *, digest: bool) -> Corrected:
     whole = _as_text(value)
     changes = [] if isinstance(value, str) else ["is recorded as text"]
-    # Nobody can read more, and the host waits for this.
+    # Bounded, because the host waits for this.
     read = whole[:_READ]
     text = read.replace("\0", "").encode("utf-8", "ignore").decode()
     if len(text) < len(read):
         changes.append("is recorded without NUL and unpaired surrogates")
     if len(text) > limit or len(whole) > _READ:
         text = _cut(text, limit, whole, digest=digest)
-        changes.append(f"is cut to {limit} characters")
+        changes.append(f"is truncated to {limit} characters")
     if not text:
-        changes.append("is empty, and left out")
+        changes.append("is empty and is left out")
     return Corrected(text, " and ".join(changes))
 
 
 def _as_text(value: object) -> str:
     if isinstance(value, str):
-        return str.__str__(value)  # an exact one: a subclass may have a mind of its own
+        return str.__str__(value)  # a plain `str`, because a subclass may override anything
     if isinstance(value, bool) or not isinstance(value, Number | UUID):
-        raise TypeError(f"text or a number, not {type(value).__name__}")
+        raise TypeError(f"text or a number, got {type(value).__name__}")
     try:
         return str(value)
-    except ValueError:  # more digits than Python writes out
+    except ValueError:  # more digits than Python converts
         number = Fraction(value) if isinstance(value, int | Fraction) else Fraction(0)
         return hex(number.numerator)
 
@@ -89,14 +89,14 @@ def _as_text(value: object) -> str:
 def _cut(text: str, limit: int, whole: str, *, digest: bool) -> str:
     if not digest:
         return text[: limit - 1] + "…"
-    import hashlib  # noqa: PLC0415 - hardly anybody needs it
+    import hashlib  # noqa: PLC0415 - rarely needed
 
     content = f"{len(whole)}:{text}".encode()
     return f"{text[: limit - _DIGEST - 1]}~{hashlib.sha256(content).hexdigest()[:_DIGEST]}"
 
 
 def short_repr(value: object) -> str:
-    """A value as the log shows it: shortened, and nothing but its type if it is not plain."""
+    """Return a short `repr()` for the log, or only the type if the value is not a plain one."""
     if isinstance(value, str):
         text = str.__str__(value)
         return repr(text[:MAX_REPR]) + ("…" if len(text) > MAX_REPR else "")
@@ -108,11 +108,11 @@ def short_repr(value: object) -> str:
 
 
 class Corrections:
-    """What was corrected in this process."""
+    """Counts and logs corrections in this process."""
 
     def __init__(self) -> None:
         self.count = 0
-        """How many values were corrected."""
+        """Corrections so far."""
         self._seen: set[tuple[str, str, str]] = set()
 
     def note(self, field: str, value: object, agent: object, change: str) -> None:
@@ -129,7 +129,7 @@ corrections = Corrections()
 
 
 def schema_name(value: object, agent: object) -> str:
-    """The name that a span is recorded under, whatever the host calls it. Never raises."""
+    """Return a value as the name of a span type. Never raises."""
     try:
         found = corrected_name(value)
     except TypeError:
@@ -139,6 +139,6 @@ def schema_name(value: object, agent: object) -> str:
             found = corrected_name(type(value).__name__)
         found = Corrected(found.text, found.change or "is recorded as text")
     if found.change:
-        change = found.change if found.text else f"is empty, and recorded as {UNNAMED!r}"
+        change = found.change if found.text else f"is empty and is recorded as {UNNAMED!r}"
         corrections.note("schema_name", value, agent, change)
     return found.text or UNNAMED

@@ -1,34 +1,34 @@
-"""What the recorder raises: at configuration, and when a run has been terminated. Nothing else."""
+"""The exceptions of the recorder: invalid configuration and terminated runs."""
 
 from __future__ import annotations
 
 
 class RecorderError(Exception):
-    """Base of what this package raises."""
+    """Base class of all exceptions of this package."""
 
 
 class ConfigurationError(RecorderError, ValueError):
-    """An argument or a `PREFACTOR_*` variable cannot be used; the message says which and why."""
+    """An argument or a `PREFACTOR_*` variable is invalid. The message says which and why."""
 
 
 class RunTerminated(RecorderError):
-    """Somebody ended this run on the server; raised where the host opens its next span.
+    """The run was terminated on the server. Raised when the host opens the next span.
 
-    Let it end the agent's work: `with recorder.run(...)` notes the end and passes it on.
+    Let it end the agent's work. `with recorder.run(...)` records the end and re-raises it.
     """
 
     def __init__(self, run_id: str, reason: str | None = None) -> None:
-        """Say which run was terminated and why.
+        """Create the exception.
 
         Args:
-            run_id: The run.
-            reason: The reason given at termination.
+            run_id: The id of the run.
+            reason: The reason given for the termination.
         """
-        super().__init__(f"run {run_id} was terminated: {reason or 'no reason was given'}")
+        super().__init__(f"run {run_id} was terminated: {reason or 'no reason given'}")
         self.run_id = run_id
-        """The run."""
+        """The id of the run."""
         self.reason = reason
-        """The reason given at termination, or None."""
+        """The reason given for the termination, or None."""
 
     def __reduce__(self) -> tuple[type[RunTerminated], tuple[str, str | None]]:
         return type(self), (self.run_id, self.reason)

@@ -1,7 +1,7 @@
-"""A fork waits while this package loads modules: half a module is what a child could not mend.
+"""Holds off forks while this package imports modules.
 
-A child that is forked while another thread imports a module inherits half of that module, and the
-lock on it from a thread that it does not have: it can never import it, and waits forever.
+A child forked while another thread imports a module inherits a half-initialised module and an
+import lock that nobody releases. It would wait for that lock forever.
 """
 
 from __future__ import annotations
@@ -11,28 +11,28 @@ import os
 import threading
 
 MAX_FORK_WAIT = 10.0
-"""Seconds that a fork waits at most: loading cannot take longer unless something is stuck."""
+"""Maximum seconds that a fork waits. Imports take longer only if something is stuck."""
 
 
 class ForkLock:
-    """Held by the thread that loads, and by a thread that forks."""
+    """A lock held while importing, and taken by every fork."""
 
     def __init__(self) -> None:
-        # Re-entrant: a signal handler may record, and so load, in the middle of loading.
+        # Re-entrant, because a signal handler that records may import during an import.
         self._lock = threading.RLock()
-        self._watching = False
+        self._registered = False
         self._held = False
 
     def __enter__(self) -> None:
-        if not self._watching and hasattr(os, "register_at_fork"):
-            self._watching = True
+        if not self._registered and hasattr(os, "register_at_fork"):
+            self._registered = True
             os.register_at_fork(
-                before=self._before, after_in_parent=self._after, after_in_child=self._anew
+                before=self._before, after_in_parent=self._after, after_in_child=self._reset
             )
         self._lock.acquire()
 
     def __exit__(self, *_: object) -> None:
-        with contextlib.suppress(RuntimeError):  # a child of the thread that loads has another lock
+        with contextlib.suppress(RuntimeError):  # in a child, the lock was replaced meanwhile
             self._lock.release()
 
     def _before(self) -> None:
@@ -42,11 +42,11 @@ class ForkLock:
         if self._held:
             self._lock.release()
 
-    def _anew(self) -> None:
+    def _reset(self) -> None:
         self._lock = threading.RLock()
 
 
 runtime_imports = ForkLock()
-"""Held by a call that loads what a recorder is made of, some thousandths of a second."""
+"""Held by the first call that records, for a few milliseconds."""
 client_imports = ForkLock()
-"""Held by the delivery thread while it loads the client, which no call of the host waits for."""
+"""Held by the delivery thread while it imports the client. Calls of the host do not wait for it."""

@@ -1,7 +1,7 @@
-"""The one guard between the recorder and its host: what fails in here is never the host's failure.
+"""Keeps failures of the recorder away from its host.
 
-Every entrance that a host calls while it works is `guarded`. A defect of the recorder, a value that
-nothing can encode, a redaction callback that raises: each is counted, logged once, and forgotten.
+Every function that a host calls while it works is `guarded`. Bugs in the recorder, values that
+cannot be encoded and redaction callbacks that raise are counted, and logged once per kind.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ logger = logging.getLogger("prefactor_recorder")
 
 
 class Failures:
-    """What the guard has kept from the host."""
+    """Counts and logs the failures that the guard caught."""
 
     def __init__(self) -> None:
         self.count = 0
-        """How many failures there were, in this process."""
+        """Failures in this process so far."""
         self._seen: set[tuple[str, str]] = set()
 
     def note(self, where: str, error: BaseException) -> None:
@@ -47,10 +47,10 @@ class Failures:
 def log_safely(
     level: int, message: str, *arguments: object, error: BaseException | None = None
 ) -> None:
-    """Log something. Never raises: a logging handler of the host may, and delivery goes on."""
+    """Log a message. Never raises, even if a logging handler of the host does."""
     try:
         logger.log(level, message, *arguments, exc_info=error)
-    except Exception:  # noqa: BLE001 - there is nobody left to tell
+    except Exception:  # noqa: BLE001 - logging is what failed
         failures.count += 1
 
 
@@ -58,10 +58,10 @@ failures = Failures()
 
 
 def guarded(function: Callable[P, R]) -> Callable[P, R | None]:
-    """Let no exception out: the caller gets None instead.
+    """Make a function return None instead of raising.
 
-    KeyboardInterrupt and its like pass: they are meant for the host, and only happen to arrive
-    while the recorder runs.
+    KeyboardInterrupt and other exceptions that are not `Exception` pass through. They are meant for
+    the host and only happen to arrive while the recorder runs.
     """
 
     @functools.wraps(function)
@@ -76,11 +76,11 @@ def guarded(function: Callable[P, R]) -> Callable[P, R | None]:
 
 
 _warned: set[str] = set()
-_warning = threading.RLock()  # a finalizer may warn while its thread does
+_warning = threading.RLock()  # re-entrant, because a finalizer may warn while its thread does
 
 
 def warn_once(kind: str, message: str, *arguments: object) -> None:
-    """Log a warning the first time something of its kind happens in this process."""
+    """Log a warning once per kind in this process."""
     with _warning:
         if kind in _warned:
             return

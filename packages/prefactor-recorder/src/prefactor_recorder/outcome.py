@@ -20,7 +20,7 @@ STATUSES: dict[str, bytes] = {
     "cancelled": b',"status":"cancelled"',
 }
 MAX_STACK = 20_000
-"""Characters kept of a stack trace, from its end, where it failed."""
+"""Characters kept of a stack trace, from its end."""
 
 CANCELLATIONS = (asyncio.CancelledError, KeyboardInterrupt, GeneratorExit)
 """Exceptions that cancel a block instead of failing it."""
@@ -44,7 +44,7 @@ def given_time(given: datetime, now: int) -> int:
     """
     try:
         return unix_ns(given)
-    except Exception as error:  # noqa: BLE001 - whatever it is, it is no datetime
+    except Exception as error:  # noqa: BLE001 - it may be anything but a datetime
         failures.note("time", error)
         return now
 
@@ -63,7 +63,7 @@ def exception_info(error: BaseException) -> dict[str, str]:
 
 def result_members(result: Any, limit: int) -> dict[str, Any]:
     """Return a result as a dict to which `error` can be added."""
-    import orjson  # noqa: PLC0415 - only what fails comes here
+    import orjson  # noqa: PLC0415 - only failures need it
 
     from prefactor_recorder.encoding.values import encode_object  # noqa: PLC0415
 

@@ -1,4 +1,4 @@
-"""The recorder: starts its runtime with the first run, and ends it on `close` or at exit."""
+"""The recorder. It starts its runtime with the first run and ends it on `close` or at exit."""
 
 from __future__ import annotations
 
@@ -34,18 +34,18 @@ if TYPE_CHECKING:
 
 
 class Recorder(DeclaresSpanTypes):
-    """Records runs of agents, and delivers them in the background, each operation exactly once.
+    """Records runs of agents and delivers them in the background, each operation exactly once.
 
-    Make one per program and share it between all threads and tasks. Making it opens nothing and
-    starts nothing; the first run does. Nothing that is recorded raises, blocks or waits for the
-    network; a recorder that lacks its URL or token says so once and records nothing.
+    Create one per program and share it between all threads and tasks. Creating it opens and starts
+    nothing; the first run does. Recording never raises, blocks, or waits for the network. A
+    recorder without URL or token logs this once and records nothing.
 
-    Every argument that is not given is read from its `PREFACTOR_*` variable; see
-    `RecorderSettings` for what each means.
+    Arguments that are missing are read from their `PREFACTOR_*` variables. `RecorderSettings`
+    describes each of them.
 
     Raises:
-        ConfigurationError: A value cannot be used, or the `prefactor_http` that is installed is not
-            the client of this release.
+        ConfigurationError: A value is invalid, or the installed `prefactor_http` is not the client
+            of this release.
     """
 
     def __init__(
@@ -77,17 +77,17 @@ class Recorder(DeclaresSpanTypes):
         if self.settings.enabled:
             require_client()
         self.span_types = SpanTypes(_checked_span_types(span_types))
-        """The span types that are registered with its runs."""
+        """The span types registered with its runs."""
         self._runtime: Runtime | None = None
         self._closed = False
         self._closed_runtime: Runtime | None = None
-        # Re-entrant: a signal handler that records may interrupt the thread that holds it.
+        # Re-entrant, because a signal handler that records may interrupt its holder.
         self._lock = threading.RLock()
         if self.settings.enabled and self.settings.missing:
             warn_once(
                 "missing",
                 "Nothing is recorded: %s is not set. Export it, pass it to Recorder(), or set "
-                "PREFACTOR_RECORDER_ENABLED=false to say that this is meant.",
+                "PREFACTOR_RECORDER_ENABLED=false if this is intended.",
                 self.settings.missing,
             )
 
@@ -95,15 +95,15 @@ class Recorder(DeclaresSpanTypes):
         """Add a span type, as `span_type` and `trace` do.
 
         Raises:
-            ConfigurationError: The name is declared differently already.
+            ConfigurationError: The name is already declared differently.
         """
         self.span_types.add_span_type(span_type)
 
     def include(self, types: SpanTypes) -> None:
-        """Add the span types of another set, including those declared in it later.
+        """Add the span types of another set, including those added to it later.
 
         Raises:
-            ConfigurationError: A name is declared differently in both.
+            ConfigurationError: Both declare a name differently.
         """
         self.span_types.include(types)
 
@@ -121,13 +121,13 @@ class Recorder(DeclaresSpanTypes):
         """Return a run of an agent, for use as a context manager or with `start()` and `finish()`.
 
         Args:
-            agent_id: The agent; by default the recorder's. A deployment's token needs none.
+            agent_id: The agent; by default the recorder's. Not needed with a deployment's token.
             version: The agent's version: its identifier, or the fields `name`,
                 `external_identifier`, `description` and `runtime_environment`.
             environment_id: The environment; by default the recorder's, else the account's.
             purpose: `live`, `smoke_test` or `eval`; the server's default is `live`.
-            external_identifier: What the run is called elsewhere; one per agent.
-            span_types: Declared for this run on top of the recorder's.
+            external_identifier: The run's identifier in another system, unique per agent.
+            span_types: Declared for this run, in addition to the recorder's.
             sampled: Whether it is recorded; by default `sample_rate` decides.
 
         A text that the API would refuse is corrected: numbers become text, what is empty is left
@@ -152,11 +152,11 @@ class Recorder(DeclaresSpanTypes):
         return self._new_run(described, sampled=sampled) or _unrecorded()
 
     def attach(self, run_id: str) -> Run:
-        """Return a run that another process registered and will end, to record its spans here.
+        """Return a run that another process registered and will end, to record spans in it.
 
-        Hand the id over with the work (a task's argument, a header), and the id of a span as
-        `parent=` if the spans made here belong below it. `sample_rate` has to be the same in both
-        processes: the decision depends on the id alone.
+        Pass its id along with the work, as a task's argument or a header. To place the spans below
+        a certain span, pass the id of that span as well and use it as `parent=`. Both processes
+        need the same `sample_rate`, because the sampling decision depends only on the id.
         """
         return self._attached(run_id) or _unrecorded()
 
@@ -164,31 +164,32 @@ class Recorder(DeclaresSpanTypes):
         """Deliver everything recorded so far, including what dead processes left in the spool.
 
         Args:
-            timeout: Seconds to wait at most; None waits for as long as it takes, through an outage
-                too. While delivery pauses (see `stats().paused`), it tries once and returns: a
-                token that is refused has to be changed by somebody.
+            timeout: Maximum seconds to wait; None waits as long as it takes, even through an
+                outage. While delivery is paused (see `stats().paused`), it tries once and returns,
+                because a rejected token has to be replaced first.
 
         Returns:
-            How many operations are still undelivered.
+            The number of undelivered operations.
         """
         runtime = self._get_runtime()
         return self._undelivered if runtime is None else runtime.delivery.flush(timeout)
 
     async def aflush(self, timeout: float | None = None) -> int:
-        """Do the same without blocking the event loop."""
+        """Like `flush`, without blocking the event loop."""
         runtime = self._get_runtime()
         return self._undelivered if runtime is None else await runtime.delivery.aflush(timeout)
 
     def close(self, timeout: float | None = None) -> int:
-        """Stop recording and deliver what waits. Calling it again is harmless.
+        """Stop recording and deliver what is left. Calling it again is harmless.
 
-        Called at exit if the program has not. What is left stays in the spool for the next process.
+        Called at exit if the program has not. Undelivered records stay in the spool for the next
+        process.
 
         Args:
-            timeout: Seconds to wait at most; by default `exit_timeout`.
+            timeout: Maximum seconds to wait; by default `exit_timeout`.
 
         Returns:
-            How many operations are still undelivered.
+            The number of undelivered operations.
         """
         with self._lock:
             self._closed = True
@@ -196,15 +197,15 @@ class Recorder(DeclaresSpanTypes):
             self._runtime = None
         if runtime is None:
             return 0
-        # Also by a second thread, while the first still waits: both are to find it closed.
+        # A second thread that closes meanwhile waits, too, so that both return after the end.
         return runtime.close(self.settings.exit_timeout if timeout is None else timeout)
 
     async def aclose(self, timeout: float | None = None) -> int:
-        """Do the same without blocking the event loop."""
+        """Like `close`, without blocking the event loop."""
         return await asyncio.to_thread(self.close, timeout)
 
     def stats(self) -> Stats:
-        """Return the counts so far; after `close`, the final ones."""
+        """Return the current counters; after `close`, the final ones."""
         runtime = self._runtime or self._closed_runtime
         if runtime is not None:
             return runtime.stats()
@@ -217,7 +218,7 @@ class Recorder(DeclaresSpanTypes):
 
     @property
     def _undelivered(self) -> int:
-        """Operations that a closed recorder has left undelivered."""
+        """The operations that a closed recorder left undelivered."""
         return 0 if self._closed_runtime is None else self._closed_runtime.journal.undelivered
 
     def __enter__(self) -> Self:
@@ -246,7 +247,7 @@ class Recorder(DeclaresSpanTypes):
         return f"Recorder({self.settings.api_url!r}, durability={self.settings.durability!r})"
 
     @guarded
-    def _new_run(self, described: Registration, *, sampled: bool | None) -> Run | None:
+    def _new_run(self, registered: Registration, *, sampled: bool | None) -> Run | None:
         runtime = self._get_runtime()
         if runtime is None:
             return None
@@ -256,7 +257,7 @@ class Recorder(DeclaresSpanTypes):
             sampled = ids.hash_fraction(identifier) < self.settings.sample_rate
         if not sampled:
             return None
-        return runtime.track(Run(sink, identifier, described, self.settings.on_terminated))
+        return runtime.track(Run(sink, identifier, registered, self.settings.on_terminated))
 
     @guarded
     def _attached(self, run_id: str) -> Run | None:
@@ -264,7 +265,7 @@ class Recorder(DeclaresSpanTypes):
         if runtime is None or not run_id or ids.hash_fraction(run_id) >= self.settings.sample_rate:
             return None
         if not is_id(run_id):
-            raise ValueError(f"{run_id[:64]!r} is no id of a run")
+            raise ValueError(f"run_id: {run_id[:64]!r} is not an id")
         return runtime.track(Run(runtime.sink, run_id, None, self.settings.on_terminated))
 
     @guarded
@@ -273,13 +274,13 @@ class Recorder(DeclaresSpanTypes):
         if more:
             try:
                 return SpanTypes((self.span_types, *more)).schema_version()
-            except ConfigurationError as error:  # a run counts for more than what describes it
+            except ConfigurationError as error:  # record the run without these span types
                 failures.note("run", error)
         return self.span_types.schema_version()
 
     @guarded
     def _get_runtime(self) -> Runtime | None:
-        """Return the runtime, made by the first caller; None if nothing is or will be recorded."""
+        """Return the runtime, creating it at the first call; None if nothing is recorded."""
         runtime = self._runtime
         if runtime is not None:
             runtime.check_process()
@@ -287,8 +288,7 @@ class Recorder(DeclaresSpanTypes):
         if self._closed or not self.settings.enabled or self.settings.missing:
             return None
         with runtime_imports, self._lock:
-            # Everything that delivers, at the first run instead of at import: a program that never
-            # records, or is only asked for its --help, does not pay for it.
+            # Not at import, because many programs never record, or only print their --help.
             from prefactor_recorder.runtime import close_at_exit, new_runtime  # noqa: PLC0415
 
             if self._runtime is None and not self._closed:

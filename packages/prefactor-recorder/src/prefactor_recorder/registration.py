@@ -1,4 +1,4 @@
-"""What is said of a run when it is registered: checked, and made to fit what the API takes."""
+"""The registration of a run, validated and corrected to what the API accepts."""
 
 from __future__ import annotations
 
@@ -15,38 +15,38 @@ if TYPE_CHECKING:
     from prefactor_recorder.corrections import Corrected
 
 PURPOSES = ("live", "smoke_test", "eval")
-"""What a run can be for."""
+"""The purposes a run can have."""
 MAX_ENVIRONMENT = 64 * 1024
-"""Bytes of a runtime environment as JSON, beyond which its largest fields are cut."""
+"""Maximum size of a runtime environment as JSON, in bytes. Larger ones are truncated."""
 RUN_FIELDS = ("agent_id", "environment_id", "purpose", "external_identifier", "agent_version")
-"""What a registration says of the run itself, besides its id and what its spans look like."""
+"""The fields of a registration that describe the run, besides its id."""
 
 
 class Registration(NamedTuple):
-    """The members of a register body behind its id, as JSON."""
+    """The members of a register body after its id, as JSON."""
 
     agent: str | None
-    """The agent, as the log names it."""
+    """The agent's name in the log."""
     run: bytes
-    """What is said of the run: `RUN_FIELDS`."""
+    """The `RUN_FIELDS`."""
     rest: bytes
     """The declared span types, and how to treat the version."""
 
     @property
     def members(self) -> bytes:
-        """All of it."""
+        """All members."""
         return self.run + self.rest
 
 
 def registration(fields: Mapping[str, Any], schema_version: bytes | None) -> Registration:
-    """A registration with these fields, of which those that are None say nothing.
+    """Return a registration with the fields that are not None.
 
     Args:
         fields: `agent_id`, `environment_id`, `purpose`, `external_identifier` and `version`.
-        schema_version: The declared span types, as JSON.
+        schema_version: The declared span types as JSON.
 
     Raises:
-        ConfigurationError: A field has a type that it cannot have, or there is no such purpose.
+        ConfigurationError: A field has the wrong type, or the purpose is unknown.
     """
     reader = _FieldReader(fields.get("agent_id"))
     body: dict[str, Any] = {
@@ -57,16 +57,16 @@ def registration(fields: Mapping[str, Any], schema_version: bytes | None) -> Reg
             "external_identifier", fields.get("external_identifier")
         ),
     }
-    said = {name: value for name, value in body.items() if value is not None}
-    said["agent_version"] = reader.version(fields.get("version"))
+    given = {name: value for name, value in body.items() if value is not None}
+    given["agent_version"] = reader.version(fields.get("version"))
     rest = b',"update_current_version":true'
     if schema_version is not None:
         rest += b',"agent_schema_version":' + schema_version
-    return Registration(reader.agent, b"," + encode(said)[1:-1], rest)
+    return Registration(reader.agent, b"," + encode(given)[1:-1], rest)
 
 
 class _FieldReader:
-    """Reads the fields of one registration, for one agent."""
+    """Validates and corrects the fields of one registration."""
 
     def __init__(self, agent_id: object) -> None:
         self.agent: str | None = None
@@ -76,7 +76,7 @@ class _FieldReader:
         return self._text(field, value, corrected_name)
 
     def version(self, given: object) -> dict[str, Any]:
-        """The fields of a version: its identifier alone, or several of them."""
+        """Return the fields of a version, given as its identifier or as a mapping."""
         if not isinstance(given, Mapping):
             identifier = self.name("version", given)
             return {} if identifier is None else {"external_identifier": identifier}
@@ -92,7 +92,7 @@ class _FieldReader:
         }
         for unknown in [key for key in fields if key not in readers]:
             expected = ", ".join(readers)
-            change = f"is not a field of a version ({expected}), and left out"
+            change = f"is not a field of a version ({expected}) and is left out"
             corrections.note("version key", unknown, self.agent, change)
         read = {
             name: reader(f"version[{name!r}]", fields[name])
@@ -112,7 +112,7 @@ class _FieldReader:
 
         encoded = encode_object(cast("Mapping[str, Any]", value))
         if len(encoded) > MAX_ENVIRONMENT:
-            change = f"is cut to {MAX_ENVIRONMENT} bytes"
+            change = f"is truncated to {MAX_ENVIRONMENT} bytes"
             corrections.note(field, cast("Any", value), self.agent, change)
         return orjson.loads(truncate(encoded, MAX_ENVIRONMENT))
 

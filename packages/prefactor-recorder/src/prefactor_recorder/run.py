@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 class Run(Block):
     """One run of an agent. Made by `recorder.run`, or by `recorder.attach` for one that exists.
 
-    Use it as a context manager (`with` or `async with`), or call `start()` and `finish()`. A block
-    that raises ends the run as failed, a cancelled one as cancelled; the exception goes on its way.
+    Use it as a context manager (`with` or `async with`), or call `start()` and `finish()`. If the
+    block raises, the run ends as failed; if the block is cancelled, as cancelled. The exception is
+    re-raised.
     """
 
     def __init__(
@@ -43,8 +44,8 @@ class Run(Block):
         Args:
             sink: Where to write; None records nothing.
             identifier: Its id.
-            registration: Its registration; None for a run that another process has registered
-                and will end.
+            registration: Its registration; None for a run that another process registered and will
+                end.
             on_terminated: Called once instead of raising `RunTerminated`.
         """
         self.id = identifier
@@ -66,7 +67,7 @@ class Run(Block):
 
     @property
     def sink(self) -> Sink:
-        """What it writes through.
+        """The sink to write to.
 
         Raises:
             RuntimeError: The run is not recorded; check `live` first.
@@ -138,10 +139,10 @@ class Run(Block):
 
         Args:
             schema_name: The span type; it need not be declared.
-            payload: What goes in: a mapping, a model or a dataclass; anything else is kept as
+            payload: The input: a mapping, a model or a dataclass; anything else is recorded as
                 `{"value": …}`. It is read when the block is entered.
-            parent: The span or the id of the span above; `ROOT` for none. By default the innermost
-                span that is open around the calling code.
+            parent: The parent, as a span or an id; `ROOT` for no parent. By default the current
+                span.
         """
         return Span(self, schema_name, payload, parent)
 
@@ -153,10 +154,10 @@ class Run(Block):
         parent: Span | str | Root | None = None,
         started_at: datetime | None = None,
     ) -> Span:
-        """Return a span that has begun and is ended by `finish`, `fail` or `cancel`.
+        """Return a span that has begun, to be ended with `finish`, `fail` or `cancel`.
 
-        For code that cannot put the step into a block, such as callbacks. It does not become the
-        current span; see `Span.current`.
+        For code that cannot use a block, such as callbacks. It does not become the current span;
+        see `Span.current`.
 
         Args:
             schema_name: As for `span`.

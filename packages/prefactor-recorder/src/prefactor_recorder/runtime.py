@@ -36,7 +36,7 @@ class Runtime:
 
     def __init__(self, settings: RecorderSettings, journal: MemoryJournal | SpoolJournal) -> None:
         self.journal = journal
-        # Ids of one process share a partition, so that they sort together and look alike.
+        # All ids of one process share a partition, as the server's ids of one account do.
         self._partition = secrets.randbelow(ids.PARTITIONS)
         self.runs: weakref.WeakValueDictionary[str, Run] = weakref.WeakValueDictionary()
         self.delivery = Delivery(
@@ -64,7 +64,7 @@ class Runtime:
             os.register_at_fork(after_in_child=functools.partial(_in_child, weakref.ref(self)))
 
     def track(self, run: Run) -> Run:
-        """Return the run, and tell it from now on when it is terminated."""
+        """Notify the run when it is terminated. Return it."""
         self.runs[run.id] = run
         return run
 
@@ -120,7 +120,7 @@ class Runtime:
         return "disk" if on_disk else "memory"
 
     def stats(self) -> Stats:
-        """Return the counts so far."""
+        """Return the current counters."""
         done = self.delivery.stats
         return Stats(
             undelivered=self.journal.undelivered,
@@ -167,14 +167,14 @@ _open_runtimes: dict[Runtime, float] = {}
 def close_at_exit(runtime: Runtime, timeout: float) -> None:
     """Close a runtime when the program ends, waiting at most `timeout` seconds."""
     if not _open_runtimes:
-        # Re-register on each first one, because registering twice would close twice.
+        # Re-register at each first runtime, because registering twice would close twice.
         atexit.unregister(_close_all)
         atexit.register(_close_all)
     _open_runtimes[runtime] = timeout
 
 
 def _close_all() -> None:
-    """Close all within one deadline, so that servers that hang do not add up."""
+    """Close all runtimes. The timeouts overlap, so that hanging servers do not add up."""
     began = time.monotonic()
     waiting = list(_open_runtimes.items())
     for runtime, _ in waiting:

@@ -1,4 +1,4 @@
-"""What a recorder is told: by arguments, else by `PREFACTOR_*` variables, else by default."""
+"""Settings of a recorder, from arguments, `PREFACTOR_*` variables or defaults, in this order."""
 
 from __future__ import annotations
 
@@ -19,57 +19,59 @@ if TYPE_CHECKING:
     from prefactor_recorder.sink import Redact
 
 Durability = Literal["disk", "memory"]
-"""Where records wait: in the spool, or in this process only."""
+"""Where undelivered records are stored: in the spool or in memory."""
 
 MIB = 1024 * 1024
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class RecorderSettings:
-    """Everything that can be set. Checked at construction, which raises `ConfigurationError`."""
+    """All settings. Validated at construction, which raises `ConfigurationError`."""
 
     api_url: str = ""
     """Base URL of the API. `PREFACTOR_API_URL`."""
     api_token: str = field(default="", repr=False)
-    """Token of the account or the deployment. `PREFACTOR_API_TOKEN`."""
+    """Token of an account or a deployment. `PREFACTOR_API_TOKEN`."""
     agent_id: str | None = None
-    """The agent that runs belong to unless they name another. `PREFACTOR_AGENT_ID`."""
+    """Default agent of runs. `PREFACTOR_AGENT_ID`."""
     environment_id: str | None = None
-    """The environment, likewise. `PREFACTOR_ENVIRONMENT_ID`."""
+    """Default environment of runs. `PREFACTOR_ENVIRONMENT_ID`."""
     enabled: bool = True
     """Whether anything is recorded. `PREFACTOR_RECORDER_ENABLED`."""
     durability: Durability = "disk"
     """`disk` survives the process, `memory` does not. `PREFACTOR_DURABILITY`."""
     spool_dir: Path | None = None
-    """Where the spool lives; None for the platform's state directory. `PREFACTOR_SPOOL_DIR`."""
+    """Directory of the spool; None for the platform's state directory. `PREFACTOR_SPOOL_DIR`."""
     spool_limit: int = 512 * MIB
-    """Bytes that undelivered records may take on disk. `PREFACTOR_SPOOL_LIMIT`."""
+    """Maximum size of undelivered records on disk, in bytes. `PREFACTOR_SPOOL_LIMIT`."""
     memory_limit: int = 64 * MIB
-    """Bytes that undelivered records may take in memory, with `durability="memory"` or when the
-    disk fails. `PREFACTOR_MEMORY_LIMIT`."""
+    """Maximum size of undelivered records in memory, in bytes. Applies with `durability="memory"`
+    and when the disk fails. `PREFACTOR_MEMORY_LIMIT`."""
     max_payload_size: int = 1_000_000
-    """Bytes of a payload as JSON, beyond which its largest fields are cut; servers refuse more than
-    1 MiB. `PREFACTOR_MAX_PAYLOAD_SIZE`."""
+    """Maximum size of a payload as JSON, in bytes. The largest fields of larger payloads are
+    truncated; servers reject more than 1 MiB. `PREFACTOR_MAX_PAYLOAD_SIZE`."""
     sample_rate: float = 1.0
-    """Share of the runs that are recorded, 0 to 1; a run is recorded whole or not at all.
+    """Share of runs to record, 0 to 1. A run is recorded completely or not at all.
     `PREFACTOR_SAMPLE_RATE`."""
     exit_timeout: float = 2.0
-    """Seconds that the end of the program may wait for delivery. `PREFACTOR_EXIT_TIMEOUT`."""
+    """Maximum seconds that the end of the program waits for delivery. `PREFACTOR_EXIT_TIMEOUT`."""
     redact: Redact | None = None
-    """Called with the schema name and a copy of each payload and result before anything of it is
-    kept; what it returns is recorded instead."""
+    """Called with the schema name and a copy of each payload and result. What it returns is
+    recorded instead."""
     on_terminated: Callable[[Run], object] | None = None
-    """Called once, where the next span is opened, when a run has been terminated; None raises
-    `RunTerminated` there."""
+    """Called once when a terminated run opens its next span. None raises `RunTerminated` there."""
     ssl: SSLContext | bool | None = None
-    """TLS settings, as aiohttp takes them."""
+    """TLS settings, passed to aiohttp."""
     proxy: str | None = None
     """URL of a proxy for all requests."""
 
     def __post_init__(self) -> None:
         for name, kinds in _KINDS.items():
             value = getattr(self, name)
-            _require(isinstance(value, kinds), f"{name} has a wrong type: {type(value).__name__}")
+            expected = " or ".join(_name_of(kind) for kind in kinds)
+            _require(
+                isinstance(value, kinds), f"{name} must be {expected}, got {type(value).__name__}"
+            )
         for name in ("redact", "on_terminated"):
             value = getattr(self, name)
             _require(value is None or callable(value), f"{name} must be callable")
@@ -89,7 +91,7 @@ class RecorderSettings:
 
     @property
     def missing(self) -> str | None:
-        """What is needed to record and was not given: the name of the first variable."""
+        """The variable of the first required setting that is missing, or None."""
         if not self.api_url:
             return "PREFACTOR_API_URL"
         return None if self.api_token else "PREFACTOR_API_TOKEN"
@@ -115,10 +117,10 @@ LARGEST_PAYLOAD = 32 * MIB
 
 
 def resolve(environ: Mapping[str, str] | None = None, **given: Any) -> RecorderSettings:
-    """Settings from arguments and environment; an argument that is None counts as not given.
+    """Return the settings from arguments and environment. Arguments that are None are ignored.
 
     Raises:
-        ConfigurationError: A value cannot be used; the message names it, and never a token.
+        ConfigurationError: A value is invalid. The message names it and never contains a token.
     """
     source = os.environ if environ is None else environ
     values = {name: value for name, value in given.items() if value is not None}
@@ -132,7 +134,7 @@ def resolve(environ: Mapping[str, str] | None = None, **given: Any) -> RecorderS
 
 
 def variable(name: str) -> str:
-    """The environment variable of a setting."""
+    """Return the environment variable of a setting."""
     return "PREFACTOR_RECORDER_ENABLED" if name == "enabled" else f"PREFACTOR_{name.upper()}"
 
 
@@ -140,18 +142,18 @@ def _read(name: str, text: str, read: Callable[[str], Any]) -> Any:
     try:
         return read(text)
     except ValueError as error:
-        shown = "a value that cannot be read" if name.endswith("TOKEN") else repr(text)
-        raise ConfigurationError(f"{name} is {shown}: {error}") from None
+        shown = "***" if name.endswith("TOKEN") else repr(text)
+        raise ConfigurationError(f"{name}={shown}: {error}") from None
 
 
 def _absolute(path: str | Path) -> Path:
-    """The same place wherever the program goes: one that becomes a service changes directory."""
+    """Return an absolute path, because a program that becomes a service changes directory."""
     try:
         return Path(path).expanduser().absolute()
     except TypeError:
-        raise ConfigurationError(f"spool_dir has a wrong type: {type(path).__name__}") from None
-    except RuntimeError as error:  # `~` without a home, or of a user that is not there
-        raise ConfigurationError(f"spool_dir is {str(path)!r}: {error}") from None
+        raise ConfigurationError(f"spool_dir must be a path, got {type(path).__name__}") from None
+    except RuntimeError as error:  # `~` without a home directory, or of an unknown user
+        raise ConfigurationError(f"spool_dir={str(path)!r}: {error}") from None
 
 
 def _switch(text: str) -> bool:
@@ -163,9 +165,13 @@ def _switch(text: str) -> bool:
     raise ValueError("expected true or false")
 
 
-def _require(holds: bool, message: str) -> None:  # noqa: FBT001 - a condition is what it takes
-    if not holds:
+def _require(condition: bool, message: str) -> None:  # noqa: FBT001 - like `assert`
+    if not condition:
         raise ConfigurationError(message)
+
+
+def _name_of(kind: type) -> str:
+    return "None" if kind is type(None) else kind.__name__
 
 
 _FROM_ENVIRONMENT: dict[str, Callable[[str], Any]] = {
@@ -188,4 +194,4 @@ VARIABLES = {
     for each in fields(RecorderSettings)
     if each.name in _FROM_ENVIRONMENT
 }
-"""The variables that are read, with the setting each stands for."""
+"""The environment variables and the setting each one sets."""

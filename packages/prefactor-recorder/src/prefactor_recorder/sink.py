@@ -1,4 +1,4 @@
-"""What every run and span of a recorder writes through."""
+"""The sink that every run and span of a recorder writes to."""
 
 from __future__ import annotations
 
@@ -23,26 +23,26 @@ if TYPE_CHECKING:
 
 
 class Deliverer(Protocol):
-    """What a recorder needs of the delivery that empties its journal."""
+    """The part of `Delivery` that a sink uses."""
 
     idle: bool
-    """Whether it waits to be woken."""
+    """Whether it is waiting to be woken."""
 
     def wake(self) -> None:
-        """Start, or start again: there is something to deliver. Does not wait for anything."""
+        """Start delivering. Returns at once."""
         ...
 
 
 class Sink:
-    """Journal, clock and ids of one recorder; the rest of the package meets them here.
+    """The journal, clock and id generator of one recorder.
 
     Args:
-        journal: Keeps the records.
-        deliverer: Is woken when there is something to deliver; None delivers nothing.
-        clock: Tells the time.
-        ids: Makes ids.
-        limit: Bytes that one payload may have; a larger one is cut at its largest fields.
-        redact: Called with schema name and payload before anything is kept of it.
+        journal: Stores the records.
+        deliverer: Woken after each write; None delivers nothing.
+        clock: The clock of its runs and spans.
+        ids: Generates their ids.
+        limit: Maximum size of a payload in bytes. Larger ones are truncated.
+        redact: Called with the schema name and the payload before anything is stored.
     """
 
     __slots__ = ("_append", "_names", "_redact", "clock", "deliverer", "ids", "journal", "limit")
@@ -67,7 +67,7 @@ class Sink:
         self._names: dict[str, bytes] = {}
 
     def write(self, operation: Operation, run: bytes, identifier: bytes, body: bytes) -> bool:
-        """Record an operation; whether there was room for it."""
+        """Record an operation. Return False if the journal is full."""
         kept = self._append(encode(operation, run, identifier, body))
         deliverer = self.deliverer
         if deliverer is not None and deliverer.idle:
@@ -75,16 +75,16 @@ class Sink:
         return kept
 
     def payload(self, schema_name: str, value: Any) -> bytes:
-        """A payload as the JSON object that is kept of it."""
+        """Redact and encode a payload as a JSON object."""
         if self._redact is not None and value is not None:
             return self._redacted(self._redact, schema_name, value)
         return encode_object(value, self.limit)
 
     def _redacted(self, redact: Redact, schema_name: str, value: Any) -> bytes:
-        """What the host's callback leaves of a payload.
+        """Encode what the host's callback returns for a copy of the payload.
 
-        It gets a copy, made of JSON values only: it may change what it likes. When it fails,
-        nothing of the payload is kept, because nobody knows what it would have removed.
+        The copy consists of JSON values, and the callback may change it. If the callback fails, the
+        whole payload is dropped, because nobody knows what it would have removed.
         """
         try:
             copy = orjson.loads(encode_object(value, REDACTION_FACTOR * self.limit))
@@ -94,19 +94,19 @@ class Sink:
             return b'{"prefactor.redaction_failed":true}'
 
     def name(self, name: object, agent: object) -> bytes:
-        """A schema name as JSON text; there are few, and each is used often."""
+        """Return a schema name as JSON text. Cached, because programs use a few names often."""
         known = self._names.get(name) if type(name) is str else None
         if known is None:
             text = schema_name(name, agent)
             known = orjson.dumps(text)
-            # One that had to be corrected is counted each time.
+            # Corrected names are not cached, because every correction is counted.
             if text == name and len(self._names) < MAX_NAMES:
                 self._names[text] = known
         return known
 
 
 REDACTION_FACTOR = 4
-"""How many times the limit a payload may have before it is redacted. It is cut to the limit behind
-the callback, which could not recognise half of what it removes."""
+"""How many times larger than the limit a payload may be when it is redacted. It is truncated to the
+limit afterwards, because a callback might not recognise a secret that was cut in half."""
 MAX_NAMES = 10_000
-"""Schema names whose JSON text is kept; a host that makes up names must not fill the memory."""
+"""Schema names cached. A host that generates names must not fill the memory."""

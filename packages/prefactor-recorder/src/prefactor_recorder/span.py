@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 UNREADABLE = b'{"prefactor.encoding_failed":true}'
-"""The payload of a span whose own could not be read to its end."""
+"""Replaces a payload whose encoding was interrupted."""
 
 
 class Root:
@@ -39,11 +39,11 @@ class Root:
 
 
 ROOT = Root()
-"""Pass as `parent=` to make a span a root of its run, whatever span is current."""
+"""Pass as `parent=` to make a span a root of its run, regardless of the current span."""
 
 
 class RunLike(Protocol):
-    """What a span needs of its run. `Run` has it; naming that class here would be a circle."""
+    """The part of `Run` that a span uses. Importing `Run` would be a circle."""
 
     id: str
     encoded_id: bytes
@@ -53,17 +53,17 @@ class RunLike(Protocol):
 
     @property
     def sink(self) -> Sink:
-        """What it writes through."""
+        """The sink to write to."""
         ...
 
     @property
     def terminated(self) -> bool:
-        """Whether it was terminated on the server."""
+        """Whether the server reported that it was terminated."""
         ...
 
     @property
     def termination_reason(self) -> str | None:
-        """Why it was terminated."""
+        """The reason given for the termination, if any."""
         ...
 
     def report_termination(self) -> None:
@@ -85,7 +85,7 @@ class RunLike(Protocol):
         *,
         parent: Span | str | Root | None = None,
     ) -> Span:
-        """Return a further span of it, which begins when its block is entered."""
+        """Return another span of it, which begins when its block is entered."""
         ...
 
     def start_span(
@@ -96,19 +96,19 @@ class RunLike(Protocol):
         parent: Span | str | Root | None = None,
         started_at: datetime | None = None,
     ) -> Span:
-        """Return a further span of it that has begun."""
+        """Return another span of it that has begun."""
         ...
 
 
 class Span(Block):
     """A step of a run: `with run.span("agent:llm", {...}) as span:`, or with `async with`.
 
-    It begins when the block is entered and ends when it is left: complete, failed when the block
-    raised (type, message and stack go into the result as `error`, the exception goes on its way),
-    or cancelled when the block was. Everything that is recorded in the block becomes its child.
+    It begins when the block is entered and ends when the block is left: as complete, as failed if
+    the block raises, or as cancelled. A failure adds type, message and stack trace to the result as
+    `error`, and the exception is re-raised. Spans recorded in the block become its children.
 
-    `run.start_span` gives one that has begun already and is ended by `finish`, `fail` or `cancel`;
-    a second end is ignored.
+    `run.start_span` returns a span that has begun. End it with `finish`, `fail` or `cancel`; a
+    second end is ignored.
     """
 
     __slots__ = (
@@ -160,7 +160,7 @@ class Span(Block):
         """End the span. Does nothing if it has ended.
 
         Args:
-            result: As for `set_result`; None keeps the result set there.
+            result: As for `set_result`; None keeps that result.
             status: How it ended.
             finished_at: When, if not now.
         """
@@ -173,7 +173,7 @@ class Span(Block):
 
     @guarded
     def fail(self, error: BaseException) -> None:
-        """End the span as failed, with type, message and stack of an exception in the result."""
+        """End the span as failed, with type, message and stack trace of an exception as `error`."""
         if not self._ended:
             self._ended = True
             self._write_end("failed", None, error)
@@ -183,7 +183,7 @@ class Span(Block):
         self.finish(status="cancelled")
 
     def current(self) -> AbstractContextManager[Span]:
-        """Make a span that has begun the current one for a block, without ending it."""
+        """Return a context manager that makes this span current without ending it."""
         return _Current(self)
 
     def __enter__(self) -> Self:
@@ -226,11 +226,11 @@ class Span(Block):
         started = now if started_at is None else given_time(started_at, now)
         self.id = sink.ids.new_id(started)
         self._begun = started
-        payload, self._payload = self._payload, None  # a long span must not keep it alive
+        payload, self._payload = self._payload, None  # do not keep it alive until the end
         try:
             encoded = sink.payload(self.schema_name, payload)
         except BaseException as error:
-            # If the guard lets it through, the host never enters the block to end the span.
+            # If it passes the guard, the host never enters the block that would end the span.
             self._write_start(above, UNREADABLE)
             if not isinstance(error, Exception):
                 self.end_with(error)
@@ -253,7 +253,7 @@ class Span(Block):
             )
         )
         self._recorded = sink.write(Operation.CREATE_SPAN, run.encoded_id, name, body)
-        # If it was dropped for lack of room, its parent becomes the parent of its children.
+        # If the journal was full, its children get its parent.
         self._id_for_children = self.id if self._recorded else above
 
     @property
@@ -275,7 +275,7 @@ class Span(Block):
                 ended = given_time(finished_at, ended)
             member = self._result_member(error)
         finally:
-            # Also if the host's code raises something that the guard lets through.
+            # Even if the host's code raises something that passes the guard.
             body = json_timestamp(max(ended, self._begun)) + status_member(status) + member
             sink.write(Operation.FINISH_SPAN, run.encoded_id, self.id.encode(), body)
 

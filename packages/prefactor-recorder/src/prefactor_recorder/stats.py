@@ -1,4 +1,4 @@
-"""What a recorder has done so far."""
+"""The counters of a recorder."""
 
 from __future__ import annotations
 
@@ -7,35 +7,35 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Stats:
-    """Counts of one recorder, since it was made or the process was forked.
+    """Counters of one recorder, since its creation or the last fork.
 
-    What is counted are operations: a run is three of them (registered, started, ended), a span two.
+    They count operations. A run is three operations (register, start, finish), a span is two.
     """
 
     undelivered: int = 0
-    """Operations that wait, those taken over from dead processes included."""
+    """Operations waiting for delivery, including those adopted from dead processes."""
     delivered: int = 0
-    """Operations that the server has taken."""
+    """Operations that the server accepted."""
     dead_lettered: int = 0
-    """Operations that the server refused for good; they are in the dead-letter file."""
+    """Operations that the server will never accept. They are in the dead-letter file."""
     dropped: int = 0
     """Operations dropped because the journal was full or the recorder was closed."""
     corrected: int = 0
-    """Names and texts that were changed to what the API takes; the log says which."""
+    """Names and texts changed to what the API accepts. The log says which."""
     failures: int = 0
-    """Failures of the recorder that the host was kept from."""
+    """Failures of the recorder that were kept away from the host."""
     requests: int = 0
     """Requests sent."""
     retries: int = 0
-    """Requests of these that repeated something."""
+    """Requests that repeated operations of an earlier one."""
     bytes_sent: int = 0
-    """Bytes of their bodies, as sent."""
+    """Bytes of the request bodies as sent."""
     worker_restarts: int = 0
-    """How often the delivery thread had to be started again."""
+    """Restarts of the delivery thread."""
     durability: str = "disk"
-    """Where records are kept right now: `disk` or `memory`; `not started` before the first run,
-    `off` if nothing is recorded."""
+    """Where records are stored now: `disk` or `memory`; `not started` before the first run, `off`
+    if nothing is recorded."""
     paused: str | None = None
-    """Why nothing is being delivered, such as a rejected token; None if nothing is in the way."""
+    """Why delivery is paused, such as a rejected token; None if it is not."""
     last_error: str | None = None
-    """What the last failed delivery said; never a token."""
+    """Message of the last failed delivery. Never contains a token."""

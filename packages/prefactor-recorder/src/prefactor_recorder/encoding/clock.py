@@ -1,8 +1,8 @@
-"""Time for runs that outlive a change of the system clock.
+"""Time for runs that survive a change of the system clock.
 
-A run takes its place in time from the system clock once, when it starts; everything in it is
-placed by the time that has passed since. When the system clock is set meanwhile, no span of the
-run ends before it began and none overtakes its parent. The next run uses the corrected clock.
+A run reads the system clock once, when it starts. All later times are computed from the time
+elapsed since. If the system clock is set meanwhile, no span ends before it began, and none ends
+after its parent. The next run uses the corrected clock.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 SECOND = 1_000_000_000
 """Nanoseconds."""
 
-# Where there is one, a clock that goes on while the machine sleeps (a closed laptop, a frozen
-# function): the plain monotonic clock would place what follows in the past.
+# Prefer a clock that keeps running while the machine is suspended (a closed laptop, a frozen
+# function). After a suspension, the monotonic clock would give times in the past.
 _elapsed = (
     functools.partial(time.clock_gettime_ns, time.CLOCK_BOOTTIME)
     if hasattr(time, "CLOCK_BOOTTIME")
@@ -28,11 +28,11 @@ _elapsed = (
 
 
 class Clock:
-    """Two clocks, in nanoseconds; hand in others in tests.
+    """Two clocks, in nanoseconds. Tests pass in their own.
 
     Args:
-        wall: Unix time. May jump.
-        elapsed: Never goes back; its zero means nothing.
+        wall: Returns the Unix time. May jump.
+        elapsed: Returns a time that never goes back and starts anywhere.
     """
 
     __slots__ = ("elapsed", "wall")
@@ -49,7 +49,7 @@ _LAST = int((datetime.max.replace(tzinfo=UTC) - _EPOCH).total_seconds()) - 1
 
 
 class _Seconds:
-    """The text of the second that was asked for last: most timestamps share it."""
+    """Caches the text of the last second formatted, which most timestamps share."""
 
     __slots__ = ("known",)
 
@@ -74,7 +74,7 @@ def json_timestamp(unix_ns: int) -> bytes:
 
 
 def unix_ns(moment: datetime) -> int:
-    """Nanoseconds since 1970; a naive datetime is taken as UTC, as everywhere in the API."""
+    """Return nanoseconds since 1970. A naive datetime is UTC, as everywhere in the API."""
     aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     passed = aware - _EPOCH
     return (passed.days * 86_400 + passed.seconds) * SECOND + passed.microseconds * 1000

@@ -1,7 +1,8 @@
-"""Generates ids locally, so that a parent id is known before anything has been sent.
+"""Generates ids locally, so that a parent's id is known before it is delivered.
 
-A PFID is 32 characters of Crockford's base 32 in lower case: ten for the Unix time in milliseconds,
-six for a partition (one per account), sixteen for 80 random bits. Text order is time order.
+A PFID has 32 characters of Crockford's base 32 in lower case: ten for the Unix time in
+milliseconds, six for a partition (one per account), and sixteen for 80 random bits. Text order is
+time order.
 """
 
 from __future__ import annotations
@@ -16,21 +17,20 @@ ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 LENGTH = 32
 """Characters of a PFID."""
 PARTITIONS = 1 << 30
-"""How many partitions there are."""
+"""The number of partitions."""
 
-# Two characters at a time: with three or more the table no longer stays in the processor's cache,
-# and looking up becomes slower than the lookups it saves.
+# Two characters at a time. A table for three no longer fits into the processor's cache, which costs
+# more than the lookups it saves.
 _PAIRS = [high + low for high in ALPHABET for low in ALPHABET]
 
 
 class IdGenerator:
-    """Makes ids for one process, safe from any number of threads.
+    """Generates ids for one process. Thread-safe.
 
     Args:
-        partition: The account's, so that ids fit those the server makes; any other is accepted
-            by a self-hosted server.
-        bits: Makes that many random bits. The default is seeded from the operating system, and
-            not used for secrets: an id opens nothing.
+        partition: The partition of all ids.
+        bits: Returns the given number of random bits. The default is seeded from the operating
+            system. It is not cryptographic, because an id grants no access.
     """
 
     __slots__ = ("_bits", "_partition", "_time_prefix")
@@ -67,16 +67,15 @@ def partition_of(identifier: str) -> int | None:
 
 
 def hash_fraction(identifier: str) -> float:
-    """A number from 0 (included) to 1 that depends on the id alone, evenly spread over ids.
+    """Return a number from 0 (inclusive) to 1 (exclusive) that depends only on the id.
 
-    Taken from the random end, so that a decision about a run is the same in every process that
-    knows its id.
+    It is uniform over ids, so that every process makes the same sampling decision about a run.
     """
     return (stable_hash(identifier) >> 11) / (1 << 53)
 
 
 def stable_hash(text: str) -> int:
-    """64 bits of FNV-1a with a final mix: stable between processes, unlike `hash()`."""
+    """Return 64 bits of FNV-1a with a final mix. Unlike `hash()`, stable between processes."""
     value = 0xCBF29CE484222325
     for byte in text.encode():
         value = ((value ^ byte) * 0x100000001B3) & 0xFFFFFFFFFFFFFFFF

@@ -1,8 +1,8 @@
 """Copies any value into plain JSON values, within a budget that does not depend on the value.
 
-The copy goes level by level, so that a huge member costs its own end and not its neighbours. Two
-budgets end it: bytes (what can be kept) and steps (what the caller waits for). What was left out is
-recorded by its path; see `truncation`.
+It copies level by level, so that a huge member loses its own end and not its siblings. There are
+two budgets: bytes, which bound the size, and steps, which bound the time. The paths of what was
+left out are recorded; see `truncation`.
 """
 
 from __future__ import annotations
@@ -43,46 +43,46 @@ if TYPE_CHECKING:
     from prefactor_recorder.encoding.truncation import Path
 
 MAX_STEPS = 100_000
-"""Members that are looked at one by one, however small they are."""
+"""Maximum number of members examined one by one."""
 MAX_KEY = 1000
-"""Characters kept of the name of a member."""
+"""Maximum characters of a member's name."""
 CUT = "..."
-"""Stands for what contains itself and for what is nested too deeply."""
+"""Replaces a value that contains itself or is nested too deeply."""
 _ELLIPSIS = "…"
 _FOREIGN_COST = 32
-"""How many times as much a member costs that the host's own code hands over."""
+"""The cost factor of a member that the host's own code yields."""
 _STEPS_PER_CONTAINER = 8
 _STEPS_PER_ATTEMPT = 3
 _PRICE_PER_STEP = 128
 _RESERVED_STEPS = 8
 _RESERVED_ROOM = 48
-"""What a member with members of its own is sure to get, so that a list is not filled with husks."""
+"""Reserved for each member that has members, so that a list is not filled with empty ones."""
 _SMALL = 64
 _SMALL_ROOM = 2048
-"""Members, and the price, of what is worth a try to be taken as it is."""
+"""Maximum members, and cost, of a container that is first tried as it is."""
 _CONTAINERS = frozenset({dict, list, tuple})
 _NUMBERS = frozenset({int, float, bool, type(None)})
 _NUMBERS_PER_STEP = 16
 _PRICED_TEXT = 64
-"""Characters of a text that count as bytes here; what is longer is shortened at the end."""
+"""Characters of a text charged at once. Longer texts are shortened at the end."""
 
 
 class JsonCopy(NamedTuple):
-    """A copy, and what it lacks."""
+    """A copy, and what it left out."""
 
     value: Any
-    """The copy: dicts with text keys, lists, texts, numbers that JSON has, booleans, None."""
+    """The copy: dicts with text keys, lists, texts, JSON numbers, booleans, None."""
     places: list[Path | None]
-    """Where something was left out."""
+    """The paths at which something was left out."""
     missing: int
-    """Bytes that were left out, at least."""
+    """A lower bound of the bytes left out."""
 
     def as_object(self, limit: int, size: int = 0) -> dict[str, Any]:
-        """The copy as an object, marked if something was left out.
+        """Return the copy as an object, with a mark if something was left out.
 
         Args:
-            limit: Bytes that it may take.
-            size: Bytes of the value as JSON, if that is known.
+            limit: Maximum size of the object in bytes.
+            size: Size of the original as JSON in bytes; 0 if unknown.
         """
         is_object = isinstance(self.value, dict)
         members: dict[str, Any] = self.value if is_object else {"value": self.value}
@@ -101,7 +101,7 @@ class _Ancestors(NamedTuple):
     outer: _Ancestors | None = None
 
     def inside(self, value: Any, depth: int) -> _Ancestors:
-        """What is around the members of a value."""
+        """Return the ancestors of the members of a value."""
         return _Ancestors(depth + 1, id(value), self)
 
     def contains(self, value: Any) -> bool:
@@ -115,7 +115,7 @@ class _Ancestors(NamedTuple):
 
 
 class _Job(NamedTuple):
-    """A member that has members of its own, waiting for its turn."""
+    """A queued member that has members of its own."""
 
     value: Any
     holder: Any
@@ -131,9 +131,9 @@ class _Text(NamedTuple):
 
 
 def json_copy(value: Any, limit: int) -> JsonCopy:
-    """Copy a value into plain JSON that takes about `limit` bytes at most. Never raises.
+    """Copy a value into plain JSON of about `limit` bytes at most. Never raises.
 
-    Parts that orjson can have as they are stay the host's own: encode the copy at once.
+    Parts that orjson can encode as they are remain the host's objects. Encode the copy at once.
     """
     return _Copier(limit).copy(value)
 
@@ -144,11 +144,11 @@ def argument_text(value: Any) -> str:
 
 
 class _Copier:
-    """One copy in the making."""
+    """Makes one copy."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit - max_mark_size(limit)
-        self._room = self._limit * 7 // 8  # the rest is for texts, if there are long ones
+        self._room = self._limit * 7 // 8  # the rest is for long texts
         self._steps = MAX_STEPS
         self._jobs: list[_Job] = []
         self._long: list[_Text] = []
@@ -169,7 +169,7 @@ class _Copier:
     def _put(
         self, holder: Any, key: Any, value: Any, place: Path | None, ancestors: _Ancestors
     ) -> None:
-        """Put a value into its holder, now if it has no members."""
+        """Put a value into its holder, or queue it if it has members."""
         kind = type_of(value)
         if kind is str:
             self._put_text(holder, key, value, place)
@@ -183,16 +183,16 @@ class _Copier:
         else:
             self._room -= _RESERVED_ROOM
             self._steps -= _RESERVED_STEPS
-            holder[key] = None  # keeps its place among its neighbours
+            holder[key] = None  # keeps the order of the members
             self._jobs.append(_Job(value, holder, key, place, ancestors))
 
     def _is_light(self, value: Any, depth: int, room: int = _SMALL_ROOM) -> bool:
-        """Whether orjson may have a value as it is; what that costs is then paid for."""
+        """Whether orjson can encode a value as it is within the budget, which is then charged."""
         left = -1
         try:
             left = budget_left(value, room, MAX_DEPTH - depth + 1)
             size = 0 if left < 0 else len(orjson.dumps(value, option=OPTIONS))
-        except Exception:  # noqa: BLE001 - a surrogate, a key that is not text, a thread's change
+        except Exception:  # noqa: BLE001 - a surrogate, a key that is not text, a change by a thread
             size = 0
         if not 0 < size <= self._room:
             self._steps -= _STEPS_PER_ATTEMPT
@@ -205,7 +205,7 @@ class _Copier:
         self._room -= min(len(text), _PRICED_TEXT) + len('"",')
         if len(text) > _PRICED_TEXT:
             self._long.append(_Text(holder, key, place))
-            holder[key] = text  # made UTF-8 after it was shortened
+            holder[key] = text  # surrogates are replaced once it is shortened
         else:
             holder[key] = replace_surrogates(text)
 
@@ -218,8 +218,8 @@ class _Copier:
             return
         try:
             self._expand(job, share)
-        except Exception:  # noqa: BLE001 - the host's code; the rest of the payload is kept
-            # Not by its `repr()`, which is the host's code as well.
+        except Exception:  # noqa: BLE001 - the host's code; keep the rest of the payload
+            # Not its `repr()`, which is the host's code, too.
             job.holder[job.key] = class_placeholder(job.value)
 
     def _expand(self, job: _Job, share: int) -> None:
@@ -260,7 +260,7 @@ class _Copier:
             self._copy_items(job, expanded, floor, inside)
 
     def _is_light_enough(self, value: Any, job: _Job, share: int) -> bool:
-        """Whether a container may stay as it is; `_put` has tried the small ones of the host."""
+        """Whether a container can stay as it is. `_put` already tried small ones of the host."""
         if value is job.value and len(value) <= _SMALL:
             return False
         self._steps -= min(len(value), share // 8) // _NUMBERS_PER_STEP
@@ -306,7 +306,7 @@ class _Copier:
             self._put(copied, index, member, (job.place, index), inside)
 
     def _copy_numbers(self, job: _Job, copied: list[Any], members: list[Any], floor: int) -> bool:
-        """Copy a list of nothing but numbers at once; whether it is one."""
+        """Copy a list that contains only numbers. Return False for any other list."""
         if not members or not _NUMBERS.issuperset(map(type, members)):
             return False
         try:
@@ -322,11 +322,11 @@ class _Copier:
         return True
 
     def _take(self, job: _Job, members: Iterable[Any], count: int | None, most: int) -> list[Any]:
-        """The first of the members, as many as there may be room for."""
+        """Return the first members, at most as many as there may be room for."""
         most = max(min(most, self._room // 2), 0)
         source = iter(members)
         taken: list[Any] = []
-        with contextlib.suppress(Exception):  # of the host's; what came before has been added
+        with contextlib.suppress(Exception):  # the host's iterator; keep what it yielded before
             taken.extend(islice(source, most))
         if len(taken) == most and count != most:
             self._leave_out(job.place, max((count or 0) - most, 1) * 2)
@@ -337,15 +337,15 @@ class _Copier:
         self._missing += size
 
     def _shorten(self) -> None:
-        """Shorten the longest texts to one length if there is not enough room for all of them."""
+        """Shorten the longest texts to one length if there is no room for all of them."""
         if not self._long:
             return
-        # What each of them has been priced at is theirs as well.
+        # Add back what each text was charged.
         room = self._limit // 8 + max(self._room, 0) + _PRICED_TEXT * len(self._long)
         whole = [each.holder[each.key] for each in self._long]
         most = max(fair_share([len(text) for text in whole], room), _PRICED_TEXT)
         texts = [replace_surrogates(text[:most]) for text in whole]
-        # One character is up to six bytes of JSON.
+        # A character takes up to six bytes of JSON.
         sizes = [len(orjson.dumps(text)) for text in texts]
         longest = max(fair_share(sizes, room), _PRICED_TEXT)
         for (holder, key, place), text, given, size in zip(
@@ -358,10 +358,10 @@ class _Copier:
 
 
 class _Names:
-    """Names the members of an object, each differently."""
+    """Makes unique member names from the keys of a dict."""
 
     def __init__(self, pairs: list[tuple[Any, Any]]) -> None:
-        # Text that is a name as it stands keeps it, wherever it comes in the object.
+        # Keys that are names already keep them, regardless of their position.
         self._used = {key for key, _ in pairs if _is_name(key)}
         self._numbers: dict[str, int] = {}
 
@@ -391,7 +391,7 @@ def _is_name(key: Any) -> bool:
 
 
 def number(value: Any) -> Any:
-    """A number, a boolean or None as JSON has it: text beyond 64 bits, None for NaN."""
+    """Return a number, a boolean or None as JSON: text beyond 64 bits, None for NaN."""
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, float):

@@ -1,8 +1,8 @@
-"""Dumps a pydantic model by its own serializer, member by member where the whole cannot be dumped.
+"""Dumps a pydantic model with its own serializer, without the members that cannot be dumped.
 
-What a model excludes, masks, renames or computes holds always, because nothing but its serializer
-is ever asked: a member that it cannot dump is left out by `exclude`, with a note in its place, and
-so is one that would take too long.
+Only the serializer is used, so whatever a model excludes, masks, renames or computes always
+applies. A member that fails, or would take too long, is left out through `exclude` and replaced by
+a note.
 """
 
 from __future__ import annotations
@@ -17,32 +17,32 @@ from prefactor_recorder.encoding.plain_json import type_of
 from prefactor_recorder.guard import failures
 
 MAX_ATTEMPTS = 200
-"""Members that are tried by themselves to find those that cannot be dumped."""
+"""Maximum number of members dumped separately to find those that fail."""
 _PER_STEP = 4
-"""Members that are counted, or dumped, in the time that one takes to be copied."""
+"""Members counted or dumped in the time it takes to copy one."""
 _NOTE = "<not recorded: {}>"
 
 _Path = tuple["str | int", ...]
-"""Where a member is: names of fields, keys of dicts, indices of lists."""
+"""The path of a member: names of fields, keys of dicts, indices of lists."""
 
 
 class Dumped(NamedTuple):
-    """What a model says of itself."""
+    """The dump of a model."""
 
     value: Any
     steps: int
-    """What it has cost."""
+    """The steps it took."""
     oversized: tuple[str, ...]
-    """Fields that were left out because they are too large."""
+    """Fields left out because they are too large."""
 
 
 def dump(model: Any, steps: int, fallback: Callable[[Any], Any]) -> Dumped:
-    """Dump a model as JSON values. Never raises for a member; raises for one that says nothing.
+    """Dump a model as JSON values. Raises only if no member can be dumped.
 
     Args:
-        model: Of pydantic: a `BaseModel`, a root model, or a dataclass.
-        steps: How many members there is time for.
-        fallback: What stands for a member of a type that pydantic does not know.
+        model: A pydantic model, root model or dataclass.
+        steps: Maximum number of members to process.
+        fallback: Returns a plain value for a member whose type pydantic does not know.
     """
     room = steps * _PER_STEP
     counter = _Counter(room)
@@ -58,7 +58,7 @@ def dump(model: Any, steps: int, fallback: Callable[[Any], Any]) -> Dumped:
 
 
 class _Dumper:
-    """One dump in the making."""
+    """Makes one dump."""
 
     def __init__(self, model: Any, fallback: Callable[[Any], Any]) -> None:
         self._model = model
@@ -69,7 +69,7 @@ class _Dumper:
         self._notes: dict[_Path, str] = {}
 
     def leave_out(self, path: _Path) -> None:
-        """Exclude a member, unless something around it is excluded."""
+        """Exclude a member, unless one of its containers is excluded already."""
         tree = self._excluded
         for link in path[:-1]:
             below = tree.setdefault(link, {})
@@ -80,7 +80,7 @@ class _Dumper:
 
     def dump(self) -> Any:
         overridden = _overridden(type_of(self._model))
-        if overridden is not None:  # the host's own way of saying what is to be seen
+        if overridden is not None:  # the host decides what to expose
             return overridden(self._model, mode="json")
         try:
             return self._serialize()
@@ -110,10 +110,10 @@ class _Dumper:
             cause = error.__cause__
             if cause is None or isinstance(cause, Exception):
                 raise
-            raise cause from None  # an interrupt, which is meant for the host
+            raise cause from None  # an interrupt, which is for the host
 
     def _undumpable(self, path: _Path, value: Any) -> Iterator[tuple[_Path, Exception]]:
-        """The smallest members that cannot be dumped."""
+        """Find the innermost members that cannot be dumped."""
         try:
             self._attempts -= 1
             self._serialize(_only(path) if path else None)
@@ -137,7 +137,7 @@ def _only(path: _Path) -> Any:
 
 
 def _insert_note(dumped: Any, path: _Path, note: str) -> None:
-    """Put a note where a member was left out; not into a list, whose other members have moved."""
+    """Put a note in place of a member that was left out, except in lists, whose indices changed."""
     for link in path[:-1]:
         try:
             dumped = dumped[link]
@@ -148,7 +148,7 @@ def _insert_note(dumped: Any, path: _Path, note: str) -> None:
 
 
 def _overridden(kind: Any) -> Any:
-    """The `model_dump` of a model class that has made its own."""
+    """Return the `model_dump` of a class that overrides it."""
     method = getattr(kind, "model_dump", None)
     owner = getattr(method, "__module__", "")
     return None if method is None or owner.startswith("pydantic.") else method
@@ -159,7 +159,7 @@ def _is_model(value: Any) -> bool:
 
 
 def _fields_of(model: Any) -> Iterator[tuple[str, Any]]:
-    """Fields and extra members as they are held, then the computed ones, which are not read."""
+    """Yield fields and extra members, then the names of computed ones, which are not computed."""
     kind = type_of(model)
     held: Mapping[str, Any] | None = getattr(model, "__dict__", None)
     for name in getattr(kind, "__pydantic_fields__", held or ()):
@@ -184,16 +184,16 @@ def _members(value: Any) -> Iterator[tuple[str | int, Any]]:
 
 
 class _Counter:
-    """Counts what a model holds, as far as there is time to dump it."""
+    """Counts the members of a model against the budget for dumping it."""
 
     def __init__(self, left: int) -> None:
         self.left = left
 
     def fits(self, value: Any) -> bool:
-        """Whether a member can be dumped; it then lowers what is left for the others."""
+        """Whether the budget suffices for a member, which is then charged."""
         left = self._after(value, self.left)
         if left < 0:
-            self.left -= self.left // 8  # the time that was spent to find out
+            self.left -= self.left // 8  # the cost of counting
             return False
         self.left = left
         return True
@@ -252,9 +252,9 @@ _DICT: Any = dict
 
 
 def _contents(value: Any) -> Any:
-    """The members of a value, without running code of its class; None for an iterator.
+    """Return the members of a value without running code of its class; None for an iterator.
 
-    Pydantic would read an iterator to its end, which it may not have.
+    Pydantic would read an iterator to its end, and there may be no end.
     """
     if _is_model(value):
         return [member for _, member in _fields_of(value)]

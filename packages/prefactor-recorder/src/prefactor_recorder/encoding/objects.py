@@ -1,8 +1,8 @@
-"""Expands a value into its members, or into the plain value that represents it.
+"""Expands a value into its members, or into a plain value that represents it.
 
-Nothing here looks into an object past what its class means to show. A model is asked by its own
-serializer, a class with fields by its fields, and an object of an unknown class is only described:
-by its `repr()` if nothing it refers to has members of its own, else by the name of its class.
+Nothing is read from an object that its class does not expose. Models are dumped by their own
+serializer, and classes with fields by their fields. An object of an unknown class is only
+described: by its `repr()` if nothing it refers to has members of its own, else by its class name.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from prefactor_recorder.encoding.plain_json import (
 )
 
 MASK = "**********"
-"""Stands for a secret, as pydantic writes it."""
+"""Replaces a secret, as in pydantic."""
 _MAX_CONVERSIONS = 8
 _MAX_REFERENCES = 64
 _ONLY_NAMED = (
@@ -49,9 +49,9 @@ class Fields(NamedTuple):
 
     pairs: Iterable[tuple[Any, Any]]
     length: int | None
-    """How many there are, if that is known."""
+    """The number of members, if known."""
     foreign: bool = False
-    """Whether the host's own code hands them over."""
+    """Whether the host's own code yields them."""
 
 
 class Items(NamedTuple):
@@ -68,13 +68,13 @@ class Expanded(NamedTuple):
     value: Any
     """`Fields`, `Items`, a dict, list or tuple, or a text, number, boolean or None."""
     steps: int = 0
-    """What it has cost besides."""
+    """The steps it took."""
     oversized: tuple[str, ...] = ()
-    """Members of a model that were left out because they are too large to be asked for."""
+    """Members of a model that were left out because they are too large to dump."""
 
 
 class Expander:
-    """Opens the values of one payload; a model that is met again is not asked again.
+    """Expands the values of one payload. A model that occurs twice is dumped once.
 
     Args:
         limit: Bytes to keep of a text or of binary data.
@@ -84,15 +84,15 @@ class Expander:
     def __init__(self, limit: int, argument_text: Callable[[Any], str]) -> None:
         self._limit = limit
         self._argument_text = argument_text
-        # With the model, so that its id stays its own.
+        # Holds the model, so that its id is not reused.
         self._dumped: dict[int, tuple[Any, Any]] = {}
 
     def expand(self, value: Any, steps: int) -> Expanded:
-        """What stands for a value; may raise what the host's code raises.
+        """Expand a value. Exceptions of the host's code pass through.
 
         Args:
             value: Any value.
-            steps: How many members there is time for.
+            steps: Maximum number of members to process.
         """
         spent = 0
         oversized: tuple[str, ...] = ()
@@ -123,7 +123,7 @@ class Expander:
         return dumped
 
     def _plain(self, value: Any) -> Any:
-        """What stands for a member of a model that pydantic does not know, without its members."""
+        """Return a plain value for a member of a model whose type pydantic does not know."""
         try:
             expanded = self._convert(value, type(value), 1)
         except Exception:  # noqa: BLE001 - the host's code
@@ -162,8 +162,7 @@ class Expander:
 
 
 _DUMPS: tuple[tuple[str, dict[str, Any]], ...] = (("model_dump", {"mode": "json"}), ("dict", {}))
-"""How models say themselves what is to be seen of them: pydantic's, and those before its second
-version."""
+"""The methods by which pydantic's models dump themselves, in version 2 and before."""
 
 
 def _is_enum(kind: type[Any]) -> bool:
@@ -171,10 +170,10 @@ def _is_enum(kind: type[Any]) -> bool:
 
 
 def _class_fields(value: Any, kind: Any) -> Fields | None:
-    """The fields of a class that has them: a dataclass, one of attrs or of msgspec.
+    """Return the fields of a dataclass, an attrs class or a msgspec struct.
 
-    What a class keeps out of its `repr()` (`repr=False`, a name with an underscore) is kept out
-    here, and what it shows there by a function of its own is shown by that.
+    Fields that are hidden in `repr()` (`repr=False`, a name with an underscore) are left out, and a
+    custom `repr` function of a field is applied.
     """
     if dataclasses.is_dataclass(kind):
         fields = [(each.name, each.name, each.repr) for each in dataclasses.fields(value)]
@@ -200,7 +199,7 @@ def _shown_fields(value: Any, fields: list[tuple[str, str, Any]]) -> Iterator[tu
 
 
 def _collection(value: Any, kind: Any) -> Fields | Items | None:
-    """The members of a mapping, a sequence or a set; never those of an iterator."""
+    """Return the members of a mapping, a sequence or a set, but never those of an iterator."""
     if isinstance(value, Mapping):
         if _inherits(kind, _DICT, "__iter__", "__getitem__", "items"):
             return Fields(_DICT.items(value), _DICT.__len__(value))
@@ -221,7 +220,7 @@ def _pairs(value: Any) -> Iterator[tuple[Any, Any]]:
     for key in value:
         try:
             yield key, value[key]
-        except Exception:  # noqa: BLE001 - the others are kept
+        except Exception:  # noqa: BLE001 - keep the other members
             yield key, None
 
 
@@ -239,7 +238,11 @@ def _length(value: Any) -> int | None:
 
 
 def _first_rows(value: Any, most: int) -> Any:
-    """An array or a table, cut to as many rows as have `most` cells; raises if it cannot be."""
+    """Return the first rows of an array or a table with at most `most` cells.
+
+    Raises:
+        ValueError: A single row has more cells.
+    """
     cells = getattr(value, "size", None)
     if callable(cells):  # a tensor
         cells = value.numel()
@@ -249,19 +252,19 @@ def _first_rows(value: Any, most: int) -> Any:
         return value
     rows = len(value)
     if rows * most < cells:
-        raise ValueError("one row of it is too large")
+        raise ValueError("a row is too large")
     return value[: rows * most // cells]
 
 
 def _binary(value: Any, limit: int) -> str:
-    """Bytes as the text they are, else in base64."""
+    """Return bytes as text if they are UTF-8, else as base64."""
     if type_of(value) is memoryview and not (value.ndim == 1 and value.c_contiguous):
         value = value.cast("B") if value.c_contiguous else value[:limit].tobytes()
     head = bytes(value[:limit])
     try:
         return head.decode()
     except UnicodeDecodeError as error:
-        # A cut may fall into the last character.
+        # The limit may split the last character.
         if len(head) < len(value) and error.start > limit - 4:
             return head[: error.start].decode()
     return base64.b64encode(head).decode()
@@ -275,7 +278,7 @@ def _iso_text(value: Any) -> str:
 
 
 def describe(value: Any) -> str:
-    """The words an object has for itself, cut; the name of its class if it holds other objects."""
+    """Return the truncated `repr()` of an object, or its class name if it holds other objects."""
     kind = type_of(value)
     try:
         if isinstance(value, _ONLY_NAMED):
@@ -295,8 +298,8 @@ def class_placeholder(value: Any) -> str:
 def _holds_leaves(value: Any, kind: type[Any]) -> bool:
     """Whether nothing that an object refers to has members of its own.
 
-    Its `repr()` then shows texts and numbers at most, and not another object by that object's
-    `repr()`, which may show what is excluded from it.
+    Then its `repr()` contains only texts and numbers. The `repr()` of a nested object might show
+    fields that are excluded from it.
     """
     size = 0
     for each in gc.get_referents(value):
@@ -314,14 +317,14 @@ def _holds_leaves(value: Any, kind: type[Any]) -> bool:
 
 
 def int_text(number: int) -> str:
-    """A number beyond 64 bits as text."""
-    if number.bit_length() > MAX_TEXT:  # Python itself refuses to write out the longest ones
+    """Return a number beyond 64 bits as text."""
+    if number.bit_length() > MAX_TEXT:  # Python refuses to convert the longest ones
         return f"<int of {number.bit_length()} bits>"
     return str(number)
 
 
 def key_text(key: Any, depth: int = 0) -> str:
-    """The name of a member whose key is not text."""
+    """Return the name of a member whose key is not text."""
     kind = type_of(key)
     if _is_enum(kind) and depth < _MAX_CONVERSIONS:
         return key_text(key.value, depth + 1)

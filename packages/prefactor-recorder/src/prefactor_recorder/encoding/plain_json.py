@@ -37,9 +37,9 @@ _ATOMS = frozenset({int, float, bool, type(None), dt.datetime, dt.date, uuid.UUI
 
 
 def is_small(value: dict[Any, Any]) -> bool:  # noqa: C901 - two loops in one, for each payload
-    """Whether a dict holds a few short texts and numbers, two levels deep at most.
+    """Whether a dict holds only a few short texts and numbers, at most two levels deep.
 
-    Most payloads do, and this takes a third of the time of `budget_left`.
+    Most payloads do, and this check takes a third of the time of `budget_left`.
     """
     if len(value) > _FEW:
         return False
@@ -62,11 +62,11 @@ def is_small(value: dict[Any, Any]) -> bool:  # noqa: C901 - two loops in one, f
 
 
 def budget_left(value: Any, room: int, depth: int) -> int:
-    """Price what orjson would have to do for a plain list or dict; what is left of `room` after it.
+    """Return what is left of a budget of `room` after encoding a plain list or dict.
 
-    Negative if it is too much, or not plain JSON: then the value has to be copied. The price is an
-    upper bound of the bytes for most payloads, and each step of the walk lowers `room`. May raise:
-    a key need not be text, and another thread may change the value.
+    Negative if the budget is too small or the value is not plain JSON. It has to be copied then.
+    The cost is an upper bound of the encoded bytes for most payloads, and each step of the walk
+    adds to it. May raise, because a key need not be text and another thread may change the value.
     """
     room -= _CONTAINER + _MEMBER * len(value)
     if room < 0 or depth == 0:
@@ -89,10 +89,10 @@ def budget_left(value: Any, room: int, depth: int) -> int:
 
 
 def is_leaf(value: Any) -> bool:
-    """Whether a value is a text, a number or the like, without members."""
+    """Whether a value has no members, such as a text or a number."""
     return type(value) in LEAVES
 
 
 def replace_surrogates(text: str) -> str:
-    """The same text with unpaired surrogates replaced: UTF-8 has no bytes for them."""
+    """Return the text with unpaired surrogates replaced, which UTF-8 cannot encode."""
     return text.encode("utf-8", "replace").decode()

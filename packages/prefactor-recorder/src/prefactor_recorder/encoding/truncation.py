@@ -1,9 +1,9 @@
-"""Truncates a payload that is too large at its largest fields, and marks it.
+"""Truncates the largest fields of a payload that is too large, and marks it.
 
-The decision is made on sizes alone, so the same payload is always cut the same way. Long texts are
-shortened first, all to one length, so that the longest lose the most and short ones nothing: a
-prompt with half of a document in it still says what the call was about. Only if that is not enough
-(millions of small items) do lists and objects lose their ends.
+Only sizes decide, so the same payload is always truncated in the same way. Long texts are shortened
+first, all to the same length, so that the longest lose the most and short ones nothing. A prompt
+with half of a document still says what the call was about. Lists and objects lose their ends only
+if that is not enough, as with millions of small items.
 """
 
 from __future__ import annotations
@@ -13,31 +13,31 @@ from typing import Any, cast
 import orjson
 
 MARK = "prefactor.truncated"
-"""The member that a cut payload has: `{"original_size": bytes, "fields": [path, …]}`, with `more`,
-how many fields there was no room to name, if there are any."""
+"""The member that marks a truncated payload: `{"original_size": bytes, "fields": [path, …]}`, and
+`more`, the number of fields that did not fit."""
 SHORTEST_TEXT = 512
-"""Bytes that are left of a text before lists and objects are touched."""
+"""Bytes kept of each text before lists and objects are truncated."""
 SMALLEST_SHARE = 64
-"""Bytes below which a member is dropped whole: a beginning that short says nothing."""
+"""Bytes below which a member is dropped entirely, because so short a beginning says nothing."""
 MAX_DEPTH = 32
-"""Levels down which a cut looks for what to keep; a container below is emptied."""
+"""Levels that are searched for what to keep. A container below is emptied."""
 MAX_PATH = 120
-"""Characters of a path in the mark."""
+"""Maximum characters of a path in the mark."""
 _ELLIPSIS = "…"
 _MARK_ROOM = 2048
 _SMALLEST_MARK = 120
 
 Container = dict[str, Any] | list[Any]
 Path = tuple["Path | None", "str | int"]
-"""A place as a chain from the inside out: one link per container instead of a text per value."""
+"""A path as a chain from the inside out, so that members of one container share its links."""
 
 
 def truncate(payload: bytes, limit: int) -> bytes:
-    """A payload (an encoded JSON object) in at most `limit` bytes; itself if it fits already.
+    """Truncate a payload (an encoded JSON object) to at most `limit` bytes.
 
-    What was cut is named in the member `MARK`, whose `original_size` is that of the payload before
-    its first cut, however often it was cut since. Below about 120 bytes there is no room for the
-    mark: the result is then an empty object.
+    The member `MARK` names what was truncated. Its `original_size` is the size before the first
+    truncation, however many followed. Below about 120 bytes there is no room for the mark, and the
+    result is an empty object.
     """
     if len(payload) <= limit:
         return payload
@@ -58,14 +58,14 @@ def truncate(payload: bytes, limit: int) -> bytes:
 def add_mark(
     payload: dict[str, Any], places: list[Path | None], size: int, limit: int, prefix: str
 ) -> dict[str, Any]:
-    """A payload with the mark for what was left out of it while it was copied.
+    """Return a copied payload with a mark for what the copy left out.
 
     Args:
-        payload: What was copied.
-        places: Where something is missing.
-        size: Bytes of the payload before that, at least.
-        limit: Bytes that the payload may have.
-        prefix: What the places are below, if not the payload itself.
+        payload: The copy.
+        places: The paths at which something is missing.
+        size: A lower bound of the original size in bytes.
+        limit: Maximum size of the payload in bytes.
+        prefix: The member that the paths are relative to; empty for the payload itself.
     """
     members = {name: member for name, member in payload.items() if name != MARK}
     size, fields, more = _earlier(payload.get(MARK), size)
@@ -73,12 +73,12 @@ def add_mark(
 
 
 def max_mark_size(limit: int) -> int:
-    """Bytes that the mark may take in a payload of at most `limit` bytes."""
+    """Return the maximum size of the mark in a payload of at most `limit` bytes."""
     return max(_SMALLEST_MARK, min(_MARK_ROOM, limit // 4))
 
 
 def _earlier(mark: Any, size: int) -> tuple[int, list[str], int]:
-    """What the mark of an earlier cut says: original size, fields, how many more."""
+    """Return the original size, the fields and the number of unnamed fields of an earlier mark."""
     match mark:
         case {"original_size": int(original), "fields": [*fields], **rest}:
             more: Any = cast("dict[str, Any]", rest).get("more", 0)
@@ -91,7 +91,7 @@ def _earlier(mark: Any, size: int) -> tuple[int, list[str], int]:
 def _mark(
     size: int, places: list[Path | str | None], more: int, room: int, prefix: str = ""
 ) -> dict[str, Any]:
-    """The mark, with as many places as there is room for: `room` bytes, its key included."""
+    """Return a mark with as many paths as fit into `room` bytes, including its key."""
     left = room - _SMALLEST_MARK
     names: dict[str, None] = {}
     for done, place in enumerate(places):
@@ -107,14 +107,14 @@ def _mark(
 
 
 class _Truncator:
-    """Truncates one decoded payload in place, and records where."""
+    """Truncates one decoded payload in place and records the paths."""
 
     def __init__(self, value: Container) -> None:
         self.places: dict[Path | None, None] = {}
         self._value = value
 
     def shorten_texts(self, excess: int) -> None:
-        """Shorten the longest texts to one length, by `excess` bytes in all if they have them."""
+        """Shorten the longest texts to one length, by `excess` bytes in total if possible."""
         texts = [found for found in self._texts() if found[0] > SHORTEST_TEXT]
         length = _text_limit([size for size, *_ in texts], excess)
         for size, container, place in texts:
@@ -123,9 +123,9 @@ class _Truncator:
                 self.places[place] = None
 
     def _texts(self) -> list[tuple[int, Any, Path]]:
-        """Every text that may be long: its size in bytes, what holds it, and its place."""
+        """Return the size, the container and the path of every text that may be long."""
         found: list[tuple[int, Any, Path]] = []
-        # A stack of our own: what is nested deeply enough to exhaust Python's is cut as well.
+        # An explicit stack, because the nesting may exceed Python's recursion limit.
         waiting: list[tuple[Container, Path | None]] = [(self._value, None)]
         while waiting:
             container, above = waiting.pop()
@@ -139,7 +139,7 @@ class _Truncator:
         return found
 
     def fit(self, container: Container, budget: int, place: Path | None, depth: int) -> None:
-        """Cut a container to `budget` bytes, at least two, its largest members first."""
+        """Truncate a container to `budget` bytes (at least two), its largest members first."""
         if depth == MAX_DEPTH:
             container.clear()
             self.places[place] = None
@@ -147,7 +147,7 @@ class _Truncator:
         members = _members(container)
         bare = map(len, map(orjson.dumps, (member for _, member in members)))
         sizes = [_key_size(key) + size + 1 for (key, _), size in zip(members, bare, strict=True)]
-        # Two brackets, and a comma behind each member but the last.
+        # Two brackets, and a comma after each member except the last.
         room = budget + 1 - len("[]")
         kept = self._drop_excess(container, members, sizes, room, place)
         members, sizes = members[:kept], sizes[:kept]
@@ -164,7 +164,7 @@ class _Truncator:
         room: int,
         place: Path | None,
     ) -> int:
-        """Drop members from the end until a useful share is left for each; how many stay."""
+        """Drop members from the end until each gets a useful share. Return how many are left."""
         needed = kept = 0
         for size in sizes:
             needed += min(size, SMALLEST_SHARE)
@@ -190,7 +190,7 @@ class _Truncator:
         elif isinstance(member, dict | list) and budget >= len("[]"):
             del self.places[place]
             self.fit(cast("Container", member), budget, place, depth + 1)
-        else:  # only a name that takes the whole share leaves so little
+        else:  # the member's name takes up the whole share
             del holder[key]
 
 
@@ -199,17 +199,17 @@ def _members(container: Container) -> list[tuple[Any, Any]]:
 
 
 def _key_size(key: str | int) -> int:
-    """Bytes of a member's name with its colon; items of a list have none."""
+    """Return the bytes of a member's name and its colon; 0 in a list."""
     return len(orjson.dumps(key)) + 1 if isinstance(key, str) else 0
 
 
 def _text_limit(sizes: list[int], excess: int) -> int:
-    """The length to cut texts to that removes `excess` bytes, or `SHORTEST_TEXT` if none does."""
+    """Return the length that removes `excess` bytes from texts, at least `SHORTEST_TEXT`."""
     return max(fair_share(sizes, sum(sizes) - excess), SHORTEST_TEXT)
 
 
 def fair_share(sizes: list[int], room: int) -> int:
-    """The largest level such that all sizes, each lowered to it, take no more than `room`."""
+    """Return the largest cap at which all sizes, each lowered to the cap, fit into `room`."""
     left = room
     ordered = sorted(sizes)
     for place, size in enumerate(ordered):
@@ -221,11 +221,10 @@ def fair_share(sizes: list[int], room: int) -> int:
 
 
 def truncate_text(text: str, size: int) -> str:
-    """The beginning of a text with an ellipsis, in at most `size` bytes of JSON.
+    """Return the beginning of a text and an ellipsis, in at most `size` bytes of JSON.
 
-    The encoded text is cut, not the decoded one, because only bytes have the right length. Where a
-    cut fell into a character or an escape (six bytes at most), the bytes are no JSON text: step
-    back until they are.
+    It truncates the encoded text, because the limit is in bytes. If that splits a character or an
+    escape sequence (at most six bytes), it steps back until the rest is valid JSON.
     """
     encoded = orjson.dumps(text)
     end = size - len(orjson.dumps(_ELLIPSIS)) + 1
@@ -238,7 +237,7 @@ def truncate_text(text: str, size: int) -> str:
 
 
 def _name(place: Path | None, prefix: str = "") -> str:
-    """A place as text: `messages[3].content`; `$` is the payload itself."""
+    """Return a path as text, such as `messages[3].content`; `$` is the payload itself."""
     links: list[str | int] = []
     while place is not None:
         place, link = place

@@ -1,9 +1,9 @@
-"""Encode a host's values as JSON objects. Never fails, and keeps no reference to them.
+"""Encodes a host's values as JSON objects. Never fails, and keeps no reference to them.
 
-Values are encoded at once, because the host may change them a line later. orjson encodes a small
-payload of plain JSON values in about a microsecond. `budget_left` recognises such payloads
-beforehand, because orjson cannot be interrupted. `json_copy` copies everything else first, within
-a budget that depends on `max_payload_size` and not on the value.
+Values are encoded at once, because the host may change them right afterwards. orjson encodes a
+small payload of plain JSON values in about a microsecond. `plain_json` recognises such payloads
+first, because orjson cannot be interrupted. Everything else is copied by `json_copy`, within a
+budget that depends on `max_payload_size` and not on the value.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ from prefactor_recorder.encoding.plain_json import (
 from prefactor_recorder.guard import failures
 
 MAX_SCHEMA_DEPTH = 128
-"""Levels of the deepest JSON Schema that a server uses: 64 objects inside each other."""
+"""Maximum nesting of a JSON Schema that a server accepts: 64 objects inside each other."""
 DEFAULT_LIMIT = 1_000_000
-"""Bytes of JSON that are kept of a value if nothing else is said."""
+"""Default maximum size of an encoded value in bytes."""
 
 _LIGHT_FACTOR = 4
 _dumps = orjson.dumps
 
 
 def encode(value: Any) -> bytes:
-    """Encode a value of the recorder's own making, such as a schema. Nothing of it is cut."""
+    """Encode a value built by the recorder, such as a schema, without truncating it."""
     try:
         return orjson.dumps(value, option=OPTIONS)
-    except Exception:  # noqa: BLE001 - a part of it came from the host, and its code runs in there
-        from prefactor_recorder.encoding.json_copy import json_copy  # noqa: PLC0415 - hardly ever needed
+    except Exception:  # noqa: BLE001 - it may contain objects of the host, whose code may raise
+        from prefactor_recorder.encoding.json_copy import json_copy  # noqa: PLC0415 - rarely needed
 
         return orjson.dumps(json_copy(value, DEFAULT_LIMIT).value)
 
@@ -44,8 +44,8 @@ def encode(value: Any) -> bytes:
 def encode_object(value: Any, limit: int = DEFAULT_LIMIT) -> bytes:
     """Encode any value as a JSON object of at most `limit` bytes.
 
-    A value that is not an object becomes `{"value": …}`, None `{}`. What is left out because of the
-    limit is named in the member `prefactor.truncated`; see `truncation`.
+    A value that is not an object becomes `{"value": …}`, and None becomes `{}`. If the limit forces
+    a truncation, the member `prefactor.truncated` names what is missing; see `truncation`.
     """
     size = 0
     if type_of(value) is dict:
@@ -55,28 +55,28 @@ def encode_object(value: Any, limit: int = DEFAULT_LIMIT) -> bytes:
                 size = len(encoded)
                 if size <= limit:
                     return encoded
-        except Exception:  # noqa: BLE001, S110 - a key that is not text, a thread that changes it
+        except Exception:  # noqa: BLE001, S110 - a key that is not text, a change by another thread
             pass
     return b"{}" if value is None else _encode_copy(value, limit, size)
 
 
 def _encode_copy(value: Any, limit: int, size: int) -> bytes:
-    from prefactor_recorder.encoding.json_copy import json_copy  # noqa: PLC0415 - most programs record plain values alone
+    from prefactor_recorder.encoding.json_copy import json_copy  # noqa: PLC0415 - most programs record only plain values
 
     try:
         encoded = orjson.dumps(json_copy(value, limit).as_object(limit, size), option=OPTIONS)
-    except Exception as error:  # noqa: BLE001 - a defect of ours must not cost the span
+    except Exception as error:  # noqa: BLE001 - a bug here must not lose the span
         failures.note("encode", error)
         return b'{"prefactor.encoding_failed":true}'
     if len(encoded) <= limit:
         return encoded
-    from prefactor_recorder.encoding.truncation import truncate  # noqa: PLC0415 - the copy was too large by a little
+    from prefactor_recorder.encoding.truncation import truncate  # noqa: PLC0415 - rarely needed
 
     return truncate(encoded, limit)
 
 
 def exceeds_depth(value: Any, most: int) -> bool:
-    """Whether a JSON value has more levels of objects and lists than that."""
+    """Whether a JSON value has more than `most` levels of objects and lists."""
     level: list[Any] = [value]
     for _ in range(most):
         members: list[Iterable[Any]] = [
