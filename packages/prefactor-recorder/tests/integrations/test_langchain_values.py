@@ -32,7 +32,7 @@ from prefactor_recorder.integrations.langchain.payloads import (
     step_metadata,
     step_name,
 )
-from prefactor_recorder.integrations.langchain.results import reply
+from prefactor_recorder.integrations.langchain.results import llm_result
 from prefactor_recorder.testing import InMemoryRecorder
 from span_outline import outline, the_span
 
@@ -201,25 +201,27 @@ def test_tokens_are_understood_in_every_spelling() -> None:
             "input_token_details": {"cache_read": 1},
         },
     )
-    assert reply(LLMResult(generations=[[ChatGeneration(message=said)]]))["token_usage"] == {
+    assert llm_result(LLMResult(generations=[[ChatGeneration(message=said)]]))["token_usage"] == {
         "prompt_tokens": 3,
         "completion_tokens": 2,
         "total_tokens": 5,
         "prompt_tokens_details": {"cache_read": 1},
     }
     bedrock = AIMessage("Hi", response_metadata={"usage": {"inputTokens": 3, "outputTokens": 2}})
-    assert reply(LLMResult(generations=[[ChatGeneration(message=bedrock)]]))["token_usage"] == {
+    assert llm_result(LLMResult(generations=[[ChatGeneration(message=bedrock)]]))[
+        "token_usage"
+    ] == {
         "prompt_tokens": 3,
         "completion_tokens": 2,
         "total_tokens": 5,
     }
     completed = Generation(text="Hi", generation_info={"finish_reason": "length"})
-    assert reply(LLMResult(generations=[[completed]])) == {
+    assert llm_result(LLMResult(generations=[[completed]])) == {
         "text": "Hi",
         "messages": [{"role": "assistant", "content": "Hi"}],
         "finish_reason": "length",
     }
-    assert reply(LLMResult(generations=[])) == {}
+    assert llm_result(LLMResult(generations=[])) == {}
 
 
 def test_decisions_of_older_agents_are_recorded() -> None:

@@ -940,5 +940,5 @@ for _ in range(2):
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=tmp_path
     )
-    assert done.stderr.count("outside of every run") == 1
+    assert done.stderr.count("outside a run") == 1
     assert "with recorder.run(...)" in done.stderr

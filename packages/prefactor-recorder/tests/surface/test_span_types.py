@@ -246,13 +246,16 @@ def test_a_schema_is_what_it_was_when_it_was_declared() -> None:
         ({"name": None}, "name must be text, got None"),
         ({"name": ["n"]}, "name must be text, got <list>"),
         ({"name": "a", "params": "agent"}, "params of span type 'a' must be a JSON Schema"),
-        ({"name": "a", "result": {"type": object()}}, "result of span type 'a' is no JSON"),
+        ({"name": "a", "result": {"type": object()}}, "result of span type 'a' is not JSON"),
         ({"name": "a", "template": 3}, "template of span type 'a' must be text"),
-        ({"name": "a", "data_risk": {"actions": {}}}, "data_risk has no 'actions'; it has 'acti"),
-        ({"name": "a", "data_risk": []}, "data_risk must be a mapping, not list"),
+        (
+            {"name": "a", "data_risk": {"actions": {}}},
+            "data_risk has no member 'actions'; its members",
+        ),
+        ({"name": "a", "data_risk": []}, "data_risk must be a mapping, got list"),
         (
             {"name": "a", "data_risk": {"action_profile": {"read_data": "yes"}}},
-            "data_risk.action_profile.read_data is 'yes'; it can be 'unknown', 'allowed'",
+            "data_risk.action_profile.read_data must be one of 'unknown', 'allowed'",
         ),
     ],
 )

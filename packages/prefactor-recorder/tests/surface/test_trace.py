@@ -454,7 +454,7 @@ def test_the_name_is_that_of_the_function() -> None:
 @pytest.mark.parametrize("thing", [Shop, 3, property(lambda _: 1)])
 def test_what_is_no_function_is_refused(thing: Any) -> None:
     """The mistake is reported where the decorator stands."""
-    with pytest.raises(ConfigurationError, match="trace is for functions"):
+    with pytest.raises(ConfigurationError, match="trace needs a function"):
         types.trace("x")(thing)
 
 
@@ -480,7 +480,7 @@ def test_outside_a_run_a_function_simply_runs(
 
     assert recorder.spans == []
     (warning,) = caplog.messages
-    assert "outside every run" in warning
+    assert "outside a run" in warning
 
 
 def test_a_run_that_is_not_sampled_runs_functions_silently(

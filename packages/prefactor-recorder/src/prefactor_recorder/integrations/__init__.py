@@ -1,5 +1,4 @@
-"""What other libraries do, recorded as spans.
+"""Integrations that record calls of other libraries as spans.
 
-Import the module that you need; each requires its library:
-`pip install "langchain-core>=0.3"`, and so on.
+Import the module you need. Each requires its library, such as `pip install "langchain-core>=0.3"`.
 """

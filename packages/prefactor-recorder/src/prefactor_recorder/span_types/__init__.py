@@ -1,1 +1,1 @@
-"""What users declare about their spans, and functions that record themselves."""
+"""Declared span types, and functions that record their calls."""

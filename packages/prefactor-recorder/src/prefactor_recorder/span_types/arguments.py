@@ -1,7 +1,7 @@
-"""The arguments of a call by name, as they are recorded. Never raises.
+"""Names the arguments of a call for its payload. Never raises.
 
-A wrong call is not judged here: the function is called with the same arguments right afterwards
-and says itself what is wrong with them. Until then they are recorded as they came.
+Arguments that do not fit the signature are recorded unnamed. The function is called with them right
+afterwards and raises by itself.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ MISSING = _Missing()
 
 
 class Arguments:
-    """Names the arguments of one function, defaults included, `self` and `cls` left out.
+    """Names the arguments of one function, including defaults, excluding `self` and `cls`.
 
     Args:
-        function: The function; without a signature its arguments are recorded as `args` and
+        function: The function. Without a signature, its arguments are recorded as `args` and
             `kwargs`.
-        constants: Members that every payload has, unless an argument has the name.
+        constants: Members of every payload, unless an argument has the same name.
     """
 
     def __init__(self, function: Callable[..., Any], constants: Mapping[str, Any]) -> None:
@@ -39,8 +39,7 @@ class Arguments:
         self._instance = parameters[0].name if parameters and is_instance(parameters[0]) else None
         rest = parameters[1:] if self._instance else parameters
         self._constants = dict(constants)
-        # Binding as `inspect` does it takes longer than everything else; most functions do not
-        # need it.
+        # `Signature.bind` would take longer than everything else, and most functions do without.
         self._signature = (
             None if signature is None or _is_plain(rest) else _without(signature, rest)
         )
@@ -56,7 +55,7 @@ class Arguments:
         }
 
     def named(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
-        """The payload of a call."""
+        """Return the payload of a call."""
         if self._instance is not None:
             if args:
                 args = args[1:]

@@ -1,7 +1,7 @@
-"""What a span type may do and which data it sees, as the API takes it.
+"""What a span type may do and which data it sees, as the API accepts it.
 
-Everything is optional: what is not said is unknown. A word that the API does not know would be
-dropped there without a sound, so it is refused here, where the typing error was made.
+Everything is optional and defaults to unknown. The API silently drops words it does not know, so
+they are rejected here, where the typing error is.
 """
 
 from __future__ import annotations
@@ -65,19 +65,19 @@ class Model(Protocol):
     """A pydantic model, such as `prefactor_http`'s of the same name."""
 
     def model_dump(self, *, mode: str, exclude_none: bool) -> dict[str, Any]:
-        """Its fields as JSON values."""
+        """Return the fields as JSON values."""
         ...
 
 
 RiskLike = DataRisk | Mapping[str, Any] | Model
-"""Ways to state a risk."""
+"""The ways to state a risk."""
 
 
 def checked_risk(risk: RiskLike) -> dict[str, Any]:
-    """A risk as the API takes it.
+    """Return a risk as the API accepts it.
 
     Raises:
-        ConfigurationError: It names something that the API does not know.
+        ConfigurationError: The risk contains a name or value that the API does not know.
     """
     dump = getattr(risk, "model_dump", None)
     stated: Any = risk if dump is None else dump(mode="json", exclude_none=True)
@@ -89,15 +89,17 @@ def _checked(stated: Any, expected: Any, path: str) -> Any:
     if not is_typeddict(expected):
         words = get_args(expected)
         if stated not in words:
-            raise ConfigurationError(f"{path} is {stated!r}; it can be {_listed(words)}")
+            raise ConfigurationError(f"{path} must be one of {_listed(words)}, got {stated!r}")
         return stated
     if not isinstance(stated, Mapping):
-        raise ConfigurationError(f"{path} must be a mapping, not {type(stated).__name__}")
+        raise ConfigurationError(f"{path} must be a mapping, got {type(stated).__name__}")
     fields = get_type_hints(expected)
     members = cast("Mapping[str, Any]", stated)
     for name in members:
         if name not in fields:
-            raise ConfigurationError(f"{path} has no {name!r}; it has {_listed(fields)}")
+            raise ConfigurationError(
+                f"{path} has no member {name!r}; its members are {_listed(fields)}"
+            )
     return {
         name: _checked(member, fields[name], f"{path}.{name}") for name, member in members.items()
     }

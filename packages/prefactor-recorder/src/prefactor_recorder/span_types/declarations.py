@@ -1,4 +1,4 @@
-"""The two ways to declare a span type: by name, and by tracing a function."""
+"""The two ways to declare a span type: explicitly, and by tracing a function."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ F = TypeVar("F", bound="Traceable")
 
 
 class DeclaresSpanTypes:
-    """The decorators and methods that a recorder and a `SpanTypes` declare span types with."""
+    """The methods of `Recorder` and `SpanTypes` that declare span types."""
 
     @abstractmethod
     def add_span_type(self, span_type: SpanType) -> None:
@@ -38,25 +38,25 @@ class DeclaresSpanTypes:
         template: str | None = None,
         data_risk: RiskLike | None = None,
     ) -> SpanType:
-        """Declare a span type, to be registered with the runs that begin from now on.
+        """Declare a span type, to be registered with all runs from now on.
 
-        Declaring the same again is fine, so a module may be imported twice.
+        Repeating the same declaration is allowed, so a module may be imported twice.
 
         Args:
-            name: What spans are recorded under, such as `agent:llm`.
-            params: What goes in: a JSON Schema (draft 2020-12), a pydantic model, a dataclass, a
-                TypedDict or any other type. What is no object is recorded as `{"value": …}`, and
-                described like that. By default, any object.
-            result: What comes out, likewise.
-            title: What people call it.
-            description: What it is.
-            template: A Liquid template for a line about each span.
+            name: The name of the span type, such as `agent:llm`.
+            params: The input: a JSON Schema (draft 2020-12), a pydantic model, a dataclass, a
+                TypedDict or any other type. Values that are not objects are recorded as
+                `{"value": …}`, and the schema says so. By default, any object.
+            result: The output, likewise.
+            title: A title for people.
+            description: A description.
+            template: A Liquid template for the one-line summary of a span.
             data_risk: What it may do and which data it sees: a mapping with `action_profile`,
                 `params_data_categories` and `result_data_categories`, or the model of
-                `prefactor_http`. What is left out is unknown.
+                `prefactor_http`. Missing members are unknown.
 
         Raises:
-            ConfigurationError: A part of it cannot be used, or the name is declared differently.
+            ConfigurationError: An argument is invalid, or the name is already declared differently.
         """
         span_type = new_span_type(
             name,
@@ -98,23 +98,23 @@ class DeclaresSpanTypes:
     ) -> Any:
         """Record the calls of a function: `@recorder.trace`, or `@recorder.trace("agent:tool")`.
 
-        For functions, coroutine functions and generators of both kinds, methods included. The
-        arguments are the payload, by name and without `self`; the result is recorded as it is if
-        it is an object, else as `{"value": …}`; of a generator, it is the list of its items. The
-        schemas come from the type hints. The function's exceptions are its own and go on their
-        way; outside a run the function simply runs.
+        Works for functions, coroutine functions, both kinds of generators, and methods. The payload
+        consists of the arguments by name, without `self`. A result that is not an object is
+        recorded as `{"value": …}`; the result of a generator is the list of its items. The schemas
+        come from the type hints. Exceptions of the function pass through. Outside a run, the
+        function just runs.
 
         Args:
             name: The span type; by default the function's module and name. Several functions may
                 share a name.
-            capture_arguments: Whether arguments are recorded.
-            capture_result: Whether results are recorded.
+            capture_arguments: Whether to record arguments.
+            capture_result: Whether to record results.
             **declaration: `params`, `result`, `title`, `description`, `template` and `data_risk`,
-                as for `span_type`. By default the first two come from the type hints, and the
-                description is the first paragraph of the docstring.
+                as for `span_type`. By default, `params` and `result` come from the type hints, and
+                the description is the first paragraph of the docstring.
 
         Raises:
-            ConfigurationError: It is no function, or the name is declared differently.
+            ConfigurationError: The object is not a function, or the name is declared differently.
         """
         if callable(name) or isinstance(name, staticmethod | classmethod):
             return self.trace()(cast("Any", name))

@@ -1,7 +1,7 @@
-"""The schemas of a function's parameters and of its result, from its type hints.
+"""Makes the schemas of a function's parameters and result from its type hints.
 
-They describe what `trace` records: the arguments by name, and the result, which is wrapped as
-`{"value": …}` unless it is an object by itself.
+They describe what `trace` records: the arguments by name, and the result, wrapped as
+`{"value": …}` unless it is an object.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from prefactor_recorder.span_types.introspection import (
 from prefactor_recorder.span_types.json_schema import Schema, Schemas, any_of
 
 ANY_OBJECT: Schema = {"type": "object"}
-"""What is said of a payload about which nothing is known."""
+"""The schema of an unknown payload."""
 MAX_SIZE = 64 * 1024
-"""Bytes of the largest schema that is made here; one that would be larger says nothing."""
+"""Maximum size of a schema in bytes. A larger one is replaced by `ANY_OBJECT`."""
 _YIELDING = {
     abc.Iterator,
     abc.Iterable,
@@ -40,7 +40,7 @@ _YIELDING = {
 
 
 def schema_of(hint: Any) -> Schema:
-    """The schema of a payload of this type: of an object, as payloads are.
+    """Return the schema of a payload of this type, which is always an object.
 
     Args:
         hint: A class (pydantic model, dataclass, TypedDict) or any other type hint.
@@ -50,7 +50,10 @@ def schema_of(hint: Any) -> Schema:
 
 
 def result_schema_of(hint: Any) -> Schema:
-    """The schema of a result of this type. It requires nothing: a failed span has only `error`."""
+    """Return the schema of a result of this type.
+
+    It has no required members, because the result of a failed span has only `error`.
+    """
     schemas = Schemas()
     return _bounded(schemas.whole(_optional(schemas, _as_object(schemas, schemas.of(hint)))))
 
@@ -58,11 +61,11 @@ def result_schema_of(hint: Any) -> Schema:
 def parameters_schema(
     *functions: abc.Callable[..., Any], constants: abc.Mapping[str, Schema] | None = None
 ) -> Schema:
-    """The schema of the arguments by name; `ANY_OBJECT` for a function that does not tell them.
+    """Return the schema of the arguments by name, or `ANY_OBJECT` without a signature.
 
     Args:
-        functions: One, or several that share a span type: the schema then offers a choice.
-        constants: Schemas of members that payloads have besides the arguments.
+        functions: The functions of a span type. The schema of several is a choice.
+        constants: Schemas of further members of the payloads.
     """
     schemas = Schemas()
     roots = [_parameters(schemas, function, constants or {}) for function in functions]
@@ -70,7 +73,7 @@ def parameters_schema(
 
 
 def result_schema(*functions: abc.Callable[..., Any]) -> Schema:
-    """The schema of what is recorded of the results: for generators, the items."""
+    """Return the schema of the recorded results; for generators, of the list of items."""
     schemas = Schemas()
     return _bounded(schemas.whole(any_of(_result(schemas, function) for function in functions)))
 
@@ -95,8 +98,8 @@ def _parameters(
 
 def _result(schemas: Schemas, function: abc.Callable[..., Any]) -> Schema:
     hints, kind = hints_of(function), kind_of(function)
-    # A decorator that makes something else of a function (a context manager of a generator) keeps
-    # hints that speak of the function inside.
+    # A decorator that changes the kind of a function (`contextmanager`) keeps the hints of the
+    # original function.
     if "return" not in hints or kind != kind_of(underlying(function)):
         return ANY_OBJECT
     hint = hints["return"]
@@ -107,7 +110,7 @@ def _result(schemas: Schemas, function: abc.Callable[..., Any]) -> Schema:
 
 
 def recorded_parameters(signature: inspect.Signature) -> list[Parameter]:
-    """The parameters whose arguments are recorded: all but `self` and its like."""
+    """Return the parameters whose arguments are recorded, all except `self` or `cls`."""
     parameters = list(signature.parameters.values())
     skipped = 1 if parameters and is_instance(parameters[0]) else 0
     return parameters[skipped:]
@@ -121,7 +124,7 @@ def _parameter(parameter: Parameter, schema: Schema) -> Schema:
         return {"type": "array"} | ({"items": schema} if schema else {})
     if parameter.kind is Parameter.VAR_KEYWORD:
         return {"type": "object"} | ({"additionalProperties": schema} if schema else {})
-    # Texts are left out: one may be a secret, and redaction sees payloads, not schemas.
+    # Texts are left out, because they may be secrets, and redaction does not apply to schemas.
     value = parameter.default
     if value is None or (isinstance(value, bool | int | float) and math.isfinite(value)):
         return {**schema, "default": value}
@@ -129,7 +132,7 @@ def _parameter(parameter: Parameter, schema: Schema) -> Schema:
 
 
 def _items_schema(schemas: Schemas, arguments: tuple[Any, ...]) -> Schema:
-    """For a generator: the list of what it yielded, and what it returned, if that is something."""
+    """Return the schema for a generator: the list of its items, and its return value."""
     item = schemas.of(arguments[0]) if arguments else {}
     properties: Schema = {"value": {"type": "array"} | ({"items": item} if item else {})}
     if len(arguments) == len(("yielded", "sent", "returned")):
@@ -138,7 +141,7 @@ def _items_schema(schemas: Schemas, arguments: tuple[Any, ...]) -> Schema:
 
 
 def _as_object(schemas: Schemas, schema: Schema) -> Schema:
-    """The schema of a value as a payload, which is an object: others are wrapped as `value`."""
+    """Return the schema of a value as a payload: objects as they are, others wrapped as `value`."""
     choices = schema["anyOf"] if set(schema) == {"anyOf"} else [schema]
     objects: list[Schema] = []
     others: list[Schema] = []
@@ -159,7 +162,7 @@ def _has_no_object(values: list[Any]) -> bool:
 
 
 def _optional(schemas: Schemas, schema: Schema) -> Schema:
-    """The same, matched by a result that is nothing but an `error` too."""
+    """Return a schema that also matches a result with only an `error`."""
     if set(schema) == {"anyOf"}:
         return {"anyOf": [_optional(schemas, each) for each in schema["anyOf"]]}
     meant = schemas.resolved(schema)
@@ -172,6 +175,6 @@ def _optional(schemas: Schemas, schema: Schema) -> Schema:
 def _bounded(schema: Schema) -> Schema:
     try:
         fits = len(orjson.dumps(schema)) <= MAX_SIZE and not exceeds_depth(schema, MAX_SCHEMA_DEPTH)
-    except (TypeError, ValueError):  # a model's own schema need not be JSON
+    except (TypeError, ValueError):  # a model's custom schema may not be JSON
         fits = False
     return schema if fits else ANY_OBJECT

@@ -1,8 +1,8 @@
-"""Runs a traced generator for its consumer, step by step, exactly as it would run bare.
+"""Runs a traced generator step by step, with the same behaviour as an untraced one.
 
-While the generator's own code runs, its span is the current one; while the consumer's code runs,
-the consumer's is. That is why this is not `yield from`: there would be no moment in between. A
-span that the generator has opened around a `yield` becomes current again with the next step.
+The generator's span is current only while the generator's own code runs, not while its consumer's
+code runs. `yield from` could not switch in between. A span that the generator opened around a
+`yield` becomes current again in the next step.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ if TYPE_CHECKING:
     Begin = Callable[[tuple[Any, ...], dict[str, Any]], "GeneratorSpan | UnrecordedGenerator"]
 
 OMITTED = "prefactor.omitted_items"
-"""The member of a result that says how many items a generator yielded beyond those recorded."""
+"""The member of a result with the number of items that were not recorded."""
 MAX_ITEMS = 10_000
-"""Items of a generator that are recorded."""
+"""Maximum number of recorded items of a generator."""
 MAX_ITEM_BYTES = 256 * 1024
-"""Bytes of JSON, about, of all recorded items of a generator together."""
+"""Approximate maximum size of all recorded items of a generator, in bytes of JSON."""
 MAX_FIELDS = 100
-"""Places in cut items that are named."""
+"""Maximum number of truncated fields named."""
 
 _IMMUTABLE = {str, int, float, bool, type(None)}
 
 
 class YieldedItems:
-    """What a generator has yielded so far, within bounds, as it was when it was yielded."""
+    """Copies of the items a generator has yielded so far, within bounds."""
 
     def __init__(self) -> None:
         self._kept: list[Any] = []
@@ -49,7 +49,7 @@ class YieldedItems:
 
     @guarded
     def add(self, item: Any) -> None:
-        """Note an item. A consumer may change it as soon as it has it, so it is copied."""
+        """Add a copy of an item, because the consumer may change the item."""
         if self._omitted or len(self._kept) == MAX_ITEMS:
             self._omitted += 1
             return
@@ -69,7 +69,7 @@ class YieldedItems:
             self._kept.append(item)
 
     def _add_truncation(self, mark: dict[str, Any]) -> None:
-        """Keep what the mark of the next item says, under the place of that item."""
+        """Add the truncation mark of the next item, with paths relative to the result."""
         place = f"value[{len(self._kept)}]"
         fields = [place + field.removeprefix("value") for field in mark["fields"]]
         before = self._mark or {"original_size": 0, "fields": []}
@@ -77,11 +77,11 @@ class YieldedItems:
         self._mark = {"original_size": size, "fields": [*before["fields"], *fields][:MAX_FIELDS]}
 
     def returned(self, value: Any) -> None:
-        """Note what the generator returned."""
+        """Add the return value of the generator."""
         self._returned = value
 
     def result(self) -> dict[str, Any]:
-        """All of it as a result."""
+        """Return everything as the result of a span."""
         result: dict[str, Any] = {"value": self._kept}
         if self._omitted:
             result[OMITTED] = self._omitted
@@ -93,11 +93,11 @@ class YieldedItems:
 
 
 class GeneratorSpan:
-    """The span of a generator, as a context manager around each stretch of its code.
+    """The span of a generator, as a context manager around each step.
 
     Args:
-        span: Has begun.
-        items: Where to note what is yielded; None to note nothing.
+        span: A span that has begun.
+        items: Collects the items; None records no items.
     """
 
     def __init__(self, span: Span, items: YieldedItems | None) -> None:
@@ -107,12 +107,12 @@ class GeneratorSpan:
         self._entered: Entered | None = None
 
     def yielded(self, item: Any) -> None:
-        """The generator has yielded."""
+        """Record an item."""
         if self._items is not None:
             self._items.add(item)
 
     def returned(self, value: Any) -> None:
-        """The generator has come to its end."""
+        """Record the return value and end the span."""
         if self._items is not None:
             self._items.returned(value)
         self._end(None)
@@ -136,7 +136,7 @@ class GeneratorSpan:
     def _end(self, error: BaseException | None) -> None:
         if self._items is not None:
             self._span.set_result(self._items.result())
-        # A consumer that has seen enough closes the generator; nothing was cancelled by that.
+        # A consumer that needs no more items closes the generator. That is not a cancellation.
         if error is None or isinstance(error, GeneratorExit):
             self._span.finish()
         else:
@@ -144,13 +144,13 @@ class GeneratorSpan:
 
 
 class UnrecordedGenerator:
-    """In place of `GeneratorSpan`, for a generator that is not recorded."""
+    """Replaces `GeneratorSpan` for a generator that is not recorded."""
 
     def yielded(self, item: Any) -> None:
-        """Nothing is noted."""
+        """Do nothing."""
 
     def returned(self, value: Any) -> None:
-        """Nothing is noted."""
+        """Do nothing."""
 
     def __enter__(self) -> Self:
         return self
@@ -162,14 +162,14 @@ class UnrecordedGenerator:
 def wrap_generator(
     function: Callable[..., Generator[Any, Any, Any]], begin: Begin
 ) -> Callable[..., Generator[Any, Any, Any]]:
-    """A generator function whose generators behave like the bare ones, whatever is done to them.
+    """Wrap a generator function so that its generators behave as before but are recorded.
 
-    It is one itself, because frameworks ask before they call (for dependencies and fixtures). The
-    price: wrong arguments raise at the first step instead of at the call.
+    The wrapper is a generator function as well, because frameworks check for that (dependencies,
+    fixtures). Therefore, wrong arguments raise at the first step instead of at the call.
 
     Args:
         function: The generator function.
-        begin: Called with the arguments when the first step is taken.
+        begin: Called with the arguments at the first step.
     """
 
     def wrapper(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
@@ -180,14 +180,14 @@ def wrap_generator(
         while True:
             try:
                 with generator_span:
-                    # Not in the `except` below: what the generator raises would get the thrown
-                    # exception as its context, which it has not when it runs bare.
+                    # Not in the `except` below, which would set the thrown exception as the
+                    # context of whatever the generator raises.
                     item = generator.send(sent) if thrown is None else generator.throw(thrown)
             except StopIteration as stop:
                 generator_span.returned(stop.value)
                 return stop.value
             finally:
-                thrown = None  # it refers to this frame, and would keep it alive
+                thrown = None  # break the reference cycle with this frame
             generator_span.yielded(item)
             try:
                 sent = yield item
@@ -200,7 +200,7 @@ def wrap_generator(
 def wrap_async_generator(
     function: Callable[..., AsyncGenerator[Any, Any]], begin: Begin
 ) -> Callable[..., AsyncGenerator[Any, Any]]:
-    """The same for asynchronous generators."""
+    """Wrap an asynchronous generator function likewise."""
 
     async def wrapper(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
         generator = function(*args, **kwargs)

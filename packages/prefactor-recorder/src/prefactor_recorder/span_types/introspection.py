@@ -1,7 +1,7 @@
-"""What a function or a class says of itself, as far as it can be read.
+"""Reads signatures and type hints of functions and classes. Never raises.
 
-One name that exists only for the type checker must not cost the others: what cannot be resolved is
-left out, and everybody else keeps their type.
+A hint that cannot be resolved, such as a name that exists only for the type checker, is left out
+without affecting the others.
 """
 
 from __future__ import annotations
@@ -16,39 +16,38 @@ from inspect import Parameter
 from typing import Any, Literal, cast
 
 INSTANCE_NAMES = {"self", "cls", "mcs", "mcls"}
-"""First parameters that are left out: the object a method belongs to is not an argument.
+"""Names of a first parameter that is not recorded, because it is the object of a method.
 
-Known by name, because a function cannot tell that it will become a method: `@staticmethod` may be
-put around it later.
+A function does not know whether it will be a method or a static method, so the name has to tell.
 """
 
 Kind = Literal["function", "coroutine", "generator", "async generator"]
-"""What calling a function makes."""
+"""The kind of a function, by what a call returns."""
 
 
 def hints_of(target: Any) -> dict[str, Any]:
-    """The type hints of a function or class by name, qualifiers and `Annotated` kept."""
+    """Return the type hints of a function or class, including qualifiers and `Annotated`."""
     target = underlying(target)
     if not callable(target):
         return {}
     try:
         return typing.get_type_hints(target, include_extras=True)
-    except Exception:  # noqa: BLE001 - a hint is an expression of the host's, and may do anything
+    except Exception:  # noqa: BLE001 - a hint is an expression of the host and may raise anything
         return _hints_one_by_one(target)
 
 
 def _hints_one_by_one(target: Any) -> dict[str, Any]:
     try:
         return _resolvable(target)
-    except Exception:  # noqa: BLE001 - annotations that are no annotations
+    except Exception:  # noqa: BLE001 - invalid annotations
         return {}
 
 
 def underlying(target: Any) -> Any:
-    """The function behind partial objects, decorators, bound methods and callable objects."""
+    """Unwrap partial objects, decorators, bound methods and callable objects."""
     try:
         return _underlying(target)
-    except Exception:  # noqa: BLE001 - a proxy that claims to wrap whatever it is asked for
+    except Exception:  # noqa: BLE001 - a proxy may have every attribute, such as `__wrapped__`
         return target
 
 
@@ -63,14 +62,14 @@ def _underlying(target: Any) -> Any:
         elif isinstance(target, type | types.FunctionType) or not callable(target):
             return target
         else:
-            call = getattr(type(target), "__call__", None)  # noqa: B004 - it is to be read, not asked
+            call = getattr(type(target), "__call__", None)  # noqa: B004 - the method is needed
             if not isinstance(call, types.FunctionType):
                 return target
             target = call
 
 
 def signature_of(function: Callable[..., Any]) -> inspect.Signature | None:
-    """A function's signature; None for one that has none to show, as some written in C."""
+    """Return a function's signature, or None if it has none, like some written in C."""
     try:
         if sys.version_info >= (3, 14):
             import annotationlib  # noqa: PLC0415
@@ -82,18 +81,18 @@ def signature_of(function: Callable[..., Any]) -> inspect.Signature | None:
 
 
 def is_instance(first: Parameter) -> bool:
-    """Whether the first parameter of a function is the object that a method belongs to."""
+    """Whether the first parameter of a function is the object of a method."""
     positional = first.kind in {Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD}
     return positional and first.name in INSTANCE_NAMES
 
 
 def kind_of(function: Any) -> Kind:
-    """What calling this makes, going by the outermost function that is called."""
+    """Return the kind of the outermost function that a call runs."""
     target = function
     while isinstance(target, functools.partial | types.MethodType):
         target = target.func if isinstance(target, functools.partial) else target.__func__
     if not isinstance(target, types.FunctionType):
-        target = getattr(cast("Any", type(target)), "__call__", target)  # noqa: B004 - it is to be read
+        target = getattr(cast("Any", type(target)), "__call__", target)  # noqa: B004 - see above
     if inspect.iscoroutinefunction(target):
         return "coroutine"
     if inspect.isasyncgenfunction(target):
@@ -110,7 +109,7 @@ def _resolvable(target: Any) -> dict[str, Any]:
             single = types.SimpleNamespace(__annotations__={name: annotation})
             try:
                 hints = typing.get_type_hints(single, _names(owner), include_extras=True)
-            except Exception:  # noqa: BLE001, S112 - this one is left out
+            except Exception:  # noqa: BLE001, S112 - leave out this one
                 continue
             found.update(hints)
     return found
@@ -125,7 +124,7 @@ def _annotations(owner: Any) -> dict[str, Any]:
 
 
 def _names(owner: Any) -> dict[str, Any]:
-    """The names that an annotation of this function or class may use."""
+    """Return the names that annotations of a function or class may refer to."""
     if isinstance(owner, type):
         module = sys.modules.get(owner.__module__)
         return dict(vars(module)) if module else {}

@@ -1,10 +1,9 @@
-"""A type as the JSON Schema (draft 2020-12) of what `encoding` makes of its values.
+"""Converts a type to the JSON Schema (draft 2020-12) of its encoded values.
 
-Never fails: a type that is not known here, or only to the type checker, is described by `{}`, which
-everything matches. A schema that says too little costs nothing; one that says something untrue
-flags spans that are right.
+Never fails. An unknown type becomes `{}`, which matches everything. A schema that is too weak is
+harmless, but a wrong one flags spans that are correct.
 
-Classes with fields are described once, under `$defs`, so that they may contain themselves.
+Classes with fields are described once, under `$defs`, so that they may refer to themselves.
 """
 
 from __future__ import annotations
@@ -31,11 +30,11 @@ from prefactor_recorder.span_types.introspection import hints_of
 Schema = dict[str, Any]
 
 MAX_DEPTH = 40
-"""Levels of types inside types that are followed; an alias may contain itself without a class."""
+"""Maximum nesting of types. A recursive alias has no class at which recursion would end."""
 MAX_CHOICES = 500
-"""Values of an enumeration that are listed; one with more is described by nothing."""
+"""Maximum number of values listed of an enumeration. A larger one becomes `{}`."""
 
-# Looked for in this order: a datetime is a date, a bool is an int.
+# In this order, because a datetime is a date and a bool is an int.
 _PLAIN: list[tuple[type, Schema]] = [
     (bool, {"type": "boolean"}),
     (int, {"type": "integer"}),
@@ -44,37 +43,36 @@ _PLAIN: list[tuple[type, Schema]] = [
     (bytearray, {"type": "string"}),
     (dt.datetime, {"type": "string", "format": "date-time"}),
     (dt.date, {"type": "string", "format": "date"}),
-    # No format: a time of day without an offset is no "time" to JSON Schema.
+    # No format, because JSON Schema's "time" requires an offset.
     (dt.time, {"type": "string"}),
     (dt.timedelta, {"type": "string"}),
     (uuid.UUID, {"type": "string", "format": "uuid"}),
     (decimal.Decimal, {"type": "string"}),
     (pathlib.PurePath, {"type": "string"}),
 ]
-# Iterables and iterators are not among them: one that is handed over may be read only once, so its
-# items are never recorded.
+# Without iterables and iterators. They may be readable only once, so their items are not recorded.
 _ARRAYS = (list, set, frozenset, collections.deque, abc.Sequence, abc.Set)
 _QUALIFIERS = {"Required", "NotRequired", "ReadOnly", "Final", "ClassVar", "InitVar"}
 
 
 class Schemas:
-    """Describes types; what they share is collected in `definitions`."""
+    """Converts types to schemas that share `definitions`."""
 
     def __init__(self) -> None:
         self.definitions: dict[str, Schema] = {}
         self._names: dict[type[Any], str] = {}
 
     def of(self, hint: Any, depth: int = 0) -> Schema:
-        """The schema of a type; `{}` for one that says nothing."""
+        """Return the schema of a type; `{}` if unknown."""
         if depth > MAX_DEPTH:
             return {}
         try:
             return self._of(hint, depth + 1)
-        except Exception:  # noqa: BLE001 - metaclasses and descriptors of anybody's making
+        except Exception:  # noqa: BLE001 - metaclasses and descriptors may raise anything
             return {}
 
     def whole(self, root: Schema) -> Schema:
-        """A schema with the definitions that it refers to; a lone reference is replaced."""
+        """Return a schema with the definitions it uses. Replace a lone reference by its target."""
         name = root.get("$ref", "").removeprefix("#/$defs/") if len(root) == 1 else ""
         if name in self.definitions and not self._is_used(name, self.definitions):
             root = self.definitions[name]
@@ -86,7 +84,7 @@ class Schemas:
         return {**root, "$defs": used} if used else root
 
     def resolved(self, schema: Schema) -> Schema:
-        """What a reference stands for."""
+        """Resolve a reference."""
         name = schema.get("$ref", "").removeprefix("#/$defs/")
         return self.definitions.get(name, schema)
 
@@ -105,9 +103,9 @@ class Schemas:
             return (
                 self._any_of(constraints, depth) if constraints else self.of(hint.__bound__ or Any)
             )
-        for stands_for in ("__supertype__", "__value__"):  # NewType, `type X = …`
-            if not isinstance(hint, type) and hasattr(hint, stands_for):
-                return self.of(getattr(hint, stands_for), depth)
+        for target in ("__supertype__", "__value__"):  # NewType, `type X = …`
+            if not isinstance(hint, type) and hasattr(hint, target):
+                return self.of(getattr(hint, target), depth)
         if getattr(hint, "_name", None) == "LiteralString":
             return {"type": "string"}
         return self._class(hint, depth) if isinstance(hint, type) else {}
@@ -121,12 +119,12 @@ class Schemas:
             return _choices(arguments)
         if getattr(origin, "_name", getattr(origin, "__name__", None)) in _QUALIFIERS:
             return self.of(arguments[0], depth)
-        if hasattr(origin, "__value__"):  # an alias with parameters: they are not followed
+        if hasattr(origin, "__value__"):  # an alias with parameters, which are ignored
             return self.of(origin.__value__, depth)
         return self._collection(origin, arguments, depth) if isinstance(origin, type) else {}
 
     def _annotated(self, hint: Any, metadata: tuple[Any, ...], depth: int) -> Schema:
-        """A type with a description: a text beside it, or the `description` of a pydantic field."""
+        """Add a description from `Annotated`: a text, or that of a pydantic field."""
         schema = self.of(hint, depth)
         for each in metadata:
             text = each if isinstance(each, str) else getattr(each, "description", None)
@@ -138,8 +136,8 @@ class Schemas:
         return any_of([self.of(hint, depth) for hint in hints])
 
     def _collection(self, kind: type[Any], arguments: tuple[Any, ...], depth: int) -> Schema:
-        """`list[int]`, `tuple[int, ...]`, `dict[str, int]`, and generic classes with fields."""
-        whole: type[Any] = kind  # by this name it is not narrowed
+        """Convert `list[int]`, `tuple[int, ...]`, `dict[str, int]` and generic classes."""
+        whole: type[Any] = kind  # type checkers narrow `kind` below
         if kind is tuple:
             return self._tuple(arguments, depth)
         if issubclass(kind, _ARRAYS) and not issubclass(kind, str | bytes) and len(arguments) == 1:
@@ -158,7 +156,7 @@ class Schemas:
         return self._places(arguments, depth)
 
     def _places(self, hints: abc.Sequence[Any], depth: int) -> Schema:
-        """An array in which each place has a type of its own."""
+        """Return an array with one type per position."""
         places = [self.of(hint, depth) for hint in hints]
         count = len(places)
         return _with({"type": "array", "minItems": count, "maxItems": count}, prefixItems=places)
@@ -179,8 +177,8 @@ class Schemas:
         return {"type": "array"} if issubclass(kind, (tuple, *_ARRAYS)) else {}
 
     def _described(self, kind: type[Any]) -> Any:
-        """The method that describes a class with fields."""
-        pydantic: Any = sys.modules.get("pydantic")  # the author of a model has imported it
+        """Return the method that describes a class with fields, or None."""
+        pydantic: Any = sys.modules.get("pydantic")  # imported if there is a model
         if pydantic is not None and hasattr(kind, "__pydantic_serializer__"):
             return self._model
         if dataclasses.is_dataclass(kind):
@@ -194,7 +192,7 @@ class Schemas:
     def _defined(self, kind: type[Any], describe: Any, depth: int) -> Schema:
         if kind not in self._names:
             self._names[kind] = name = self._new_name(kind)
-            self.definitions[name] = {}  # what the class says of itself finds its name taken
+            self.definitions[name] = {}  # reserves the name while the fields are described
             try:
                 self.definitions[name] = describe(kind, name, depth)
             except Exception:  # noqa: BLE001 - see `of`; the definition stays, as `{}`
@@ -213,7 +211,7 @@ class Schemas:
         del name
         hints = hints_of(kind)
         fields = dataclasses.fields(cast("Any", kind))
-        # A field without an initial value may be missing; what is kept back is not recorded.
+        # Fields hidden in `repr()` are not recorded, and a field with `init=False` may be unset.
         shown = [field for field in fields if field.repr and not field.name.startswith("_")]
         properties = {field.name: self.of(hints.get(field.name, Any), depth) for field in shown}
         return _object(properties, [field.name for field in shown if field.init])
@@ -223,7 +221,7 @@ class Schemas:
         hints = hints_of(kind)
         needed = cast("abc.Set[str]", getattr(kind, "__required_keys__", frozenset[str]()))
         properties = {key: self.of(hint, depth) for key, hint in hints.items()}
-        # Written as texts, the qualifiers are not in `__required_keys__`: look at the hints first.
+        # Qualifiers in string annotations are missing in `__required_keys__`, so check the hints.
         required = [key for key, hint in hints.items() if _requirement(hint, default=key in needed)]
         return _object(properties, required)
 
@@ -237,7 +235,7 @@ class Schemas:
         del depth
         if issubclass(kind, sys.modules["pydantic"].BaseModel):
             describe, config = kind.model_json_schema, kind.model_config
-        else:  # a dataclass of pydantic's
+        else:  # a pydantic dataclass
             describe = sys.modules["pydantic"].TypeAdapter(kind).json_schema
             config = getattr(kind, "__pydantic_config__", {})
         schema: Schema = describe(
@@ -261,7 +259,7 @@ _MAPPINGS = {
 
 
 def any_of(schemas: abc.Iterable[Schema]) -> Schema:
-    """The schema of a value that matches one of several."""
+    """Return a schema that matches if one of several does."""
     distinct: list[Schema] = []
     for schema in schemas:
         for each in schema["anyOf"] if set(schema) == {"anyOf"} else [schema]:
@@ -277,12 +275,12 @@ def _object(properties: Schema, required: list[str]) -> Schema:
 
 
 def _with(schema: Schema, **keywords: Any) -> Schema:
-    """A schema with the keywords that say something."""
+    """Return a schema with the keywords whose values are not empty."""
     return schema | {name: value for name, value in keywords.items() if value}
 
 
 def _requirement(hint: Any, *, default: bool) -> bool:
-    """Whether a key of a TypedDict is required, by its qualifiers in whatever order."""
+    """Whether a key of a TypedDict is required, by its qualifiers in any order."""
     while (origin := typing.get_origin(hint)) is not None:
         if origin is typing.Required or origin is typing.NotRequired:
             return origin is typing.Required
@@ -294,7 +292,7 @@ def _requirement(hint: Any, *, default: bool) -> bool:
 
 def _enumeration(kind: type[enum.Enum]) -> Schema:
     if issubclass(kind, enum.Flag):
-        return {"type": "integer"}  # combinations are values too, and have no names
+        return {"type": "integer"}  # combinations of flags have values, but no names
     return _choices([member.value for member in kind])
 
 

@@ -1,4 +1,4 @@
-"""Span types: what the steps of an agent look like, declared in code and sent with each run."""
+"""Sets of span types, declared in code and sent with each run."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from prefactor_recorder.span_types.span_type import (
 
 @dataclass(frozen=True)
 class _Entry:
-    """What is known of one name: a declaration, functions that were traced, or both."""
+    """The declaration of one name, its traced functions, or both."""
 
     declared: SpanType | None = None
     traced: SpanType | None = None
@@ -52,7 +52,7 @@ class _Entry:
 
     @functools.cached_property
     def encoded(self) -> bytes:
-        """The declaration as JSON. Kept: sets that are made for one run share their entries."""
+        """The declaration as JSON. Cached, because the sets made for single runs share entries."""
         return encode(self.effective().to_api())
 
     def effective(self) -> SpanType:
@@ -68,14 +68,14 @@ class _Entry:
 
 
 def _merged(first: SpanType, second: SpanType) -> SpanType:
-    """What two declarations of one name say together, each about what the other leaves out."""
-    said: dict[str, Any] = {}
+    """Merge two declarations of one name, which must not contradict each other."""
+    merged: dict[str, Any] = {}
     for name in DECLARED_FIELDS:
         one, other = getattr(first, name), getattr(second, name)
         if one is not None and other is not None and one != other:
             raise _conflict(first.name, name)
-        said[name] = other if one is None else one
-    return replace(first, **said)
+        merged[name] = other if one is None else one
+    return replace(first, **merged)
 
 
 def _difference(first: SpanType, second: SpanType) -> str:
@@ -86,48 +86,47 @@ def _difference(first: SpanType, second: SpanType) -> str:
 
 def _conflict(name: str, what: str) -> ConfigurationError:
     return ConfigurationError(
-        f"span type {name!r} is declared twice, with another {what}; use one declaration for both, "
-        "or another name"
+        f"span type {name!r} is declared twice with different values of {what}; share one "
+        "declaration, or use another name"
     )
 
 
 def _function_identity(function: Callable[..., Any]) -> Any:
-    """What a function is known by: one that is made anew in a loop is the same each time."""
+    """Return the code of a function, so that functions defined in a loop count as one."""
     return getattr(underlying(function), "__code__", function)
 
 
-# One lock for all registries, because a declaration reaches several of them; it is held for
-# microseconds, while modules are imported.
+# One lock for all sets, because a declaration changes several of them. Held for microseconds, while
+# modules are imported.
 _lock = threading.RLock()
 
 
 class SpanTypes(DeclaresSpanTypes):
-    """A set of span types: `types.span_type(…)`, `@types.trace`, and `include` to compose.
+    """A set of span types: `types.span_type(…)`, `@types.trace`, and `include` to combine sets.
 
-    Make one per module or library and give it to the recorder: `Recorder(span_types=[types])`, or
-    `recorder.include(types)`. What is declared in it later reaches the recorder too, and runs that
-    are registered from then on.
+    Create one per module or library and pass it to the recorder: `Recorder(span_types=[types])`, or
+    `recorder.include(types)`. Types added to it later apply to the recorder's later runs.
 
     Args:
-        included: Other sets whose types belong to this one.
+        included: Sets to include.
 
     Raises:
-        ConfigurationError: Two of them declare the same name differently.
+        ConfigurationError: Two of them declare a name differently.
     """
 
     def __init__(self, included: Iterable[SpanTypes] = ()) -> None:
         self._entries: dict[str, _Entry] = {}
-        # Weakly: a set that was made for one run must not live as long as the module's.
+        # Weakly, because a set made for one run must not live as long as the module's.
         self._including: weakref.WeakSet[SpanTypes] = weakref.WeakSet()
         self._version: bytes | None = None
         for types in included:
             self.include(types)
 
     def include(self, types: SpanTypes) -> None:
-        """Add the types of another set, those included that are declared in it later.
+        """Add the types of another set, including those added to it later.
 
         Raises:
-            ConfigurationError: A name is declared differently in both.
+            ConfigurationError: Both declare a name differently.
         """
         if not isinstance(cast("object", types), SpanTypes):
             raise ConfigurationError(f"only SpanTypes can be included, got {short_repr(types)}")
@@ -136,10 +135,10 @@ class SpanTypes(DeclaresSpanTypes):
             types._including.add(self)
 
     def add_span_type(self, span_type: SpanType) -> None:
-        """Add a span type, here and wherever this set is included.
+        """Add a span type to this set and to all sets that include it.
 
         Raises:
-            ConfigurationError: The name is declared differently already.
+            ConfigurationError: The name is already declared differently.
         """
         name = declared_name(span_type.name)
         if name != span_type.name:
@@ -150,15 +149,15 @@ class SpanTypes(DeclaresSpanTypes):
             self._merge({span_type.name: entry})
 
     def schemas(self) -> list[dict[str, Any]]:
-        """The declarations as the API takes them (`span_type_schemas`), by name."""
+        """Return the declarations as the API accepts them (`span_type_schemas`), sorted by name."""
         with _lock:
             entries = sorted(self._entries.items())
         return [entry.effective().to_api() for _, entry in entries]
 
     def schema_version(self) -> bytes | None:
-        """The `agent_schema_version` of a registration as JSON; None if nothing is declared.
+        """Return the `agent_schema_version` of a registration as JSON, or None without span types.
 
-        Its identifier is a hash of the content: the same in every process that declares the same.
+        Its identifier is a hash of the content, so it is equal in all processes of a program.
         """
         version = self._version
         if version is None and self._entries:
@@ -180,7 +179,7 @@ class SpanTypes(DeclaresSpanTypes):
         return f"SpanTypes({', '.join(sorted(self._entries))})"
 
     def _merge(self, entries: Mapping[str, _Entry]) -> None:
-        """Add entries to every set concerned, or, if one of them objects, to none."""
+        """Add entries to all affected sets, or to none if there is a conflict in one of them."""
         merged = [(types, types._merged_with(entries)) for types in self._affected()]  # noqa: SLF001
         for types, whole in merged:
             types._replace(whole)
@@ -195,7 +194,7 @@ class SpanTypes(DeclaresSpanTypes):
             self._entries, self._version = entries, None
 
     def _affected(self) -> list[SpanTypes]:
-        """This set and all that include it, each once: sets may include one another."""
+        """Return this set and all sets that include it, each once. There may be cycles."""
         found: dict[int, SpanTypes] = {}
         waiting: list[SpanTypes] = [self]
         while waiting:

@@ -1,4 +1,4 @@
-"""A span type: the name, the schemas and the texts that are declared for one kind of step."""
+"""A span type: the name, schemas and texts declared for one kind of span."""
 
 from __future__ import annotations
 
@@ -22,40 +22,41 @@ if TYPE_CHECKING:
 
 ANY_OBJECT = {"type": "object"}
 MAX_FUNCTIONS = 8
-"""Traced functions of one span type that its schemas tell apart; with more they say nothing."""
+"""Maximum traced functions of a span type that its schemas describe. With more, it is any
+object."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SpanType:
-    """One kind of step. Made by `span_type`, or by tracing a function.
+    """One kind of span, created by `span_type` or by tracing a function.
 
-    `params` and `result` are what they were declared as; `params_schema` and `result_schema` are
-    the JSON Schemas (draft 2020-12) that are sent.
+    `params` and `result` are the declared values. `params_schema` and `result_schema` are the JSON
+    Schemas (draft 2020-12) to send.
     """
 
     name: str
-    """What spans of this type are recorded under, such as `agent:llm`."""
+    """The name of the span type, such as `agent:llm`."""
     params: Any = None
-    """What goes in: a JSON Schema or a type; None if nothing was declared."""
+    """The declared input: a JSON Schema or a type; None if not declared."""
     result: Any = None
-    """What comes out, likewise."""
+    """The declared output, likewise."""
     title: str | None = None
-    """What people call it."""
+    """A title for people."""
     description: str | None = None
-    """What it is."""
+    """A description."""
     template: str | None = None
-    """A Liquid template for a line about each span; see the how-to on schemas and summaries."""
+    """A Liquid template for the one-line summary; see the how-to on schemas and summaries."""
     data_risk: Mapping[str, Any] | None = None
     """What it may do and which data it sees."""
     functions: tuple[Callable[..., Any], ...] = field(default=(), compare=False, repr=False)
-    """The traced functions that record under this name."""
+    """The traced functions with this span type."""
     constants: Mapping[str, Any] = field(default_factory=dict[str, Any], compare=False, repr=False)
-    """Schemas of members that payloads of traced functions have besides the arguments."""
+    """Schemas of members of traced functions' payloads that are not arguments."""
 
     @property
     def params_schema(self) -> dict[str, Any]:
-        """The JSON Schema of payloads: as declared, else from the traced functions' type hints."""
-        # Only when a run is registered, not at import.
+        """The JSON Schema of payloads: declared, or from the type hints of the traced functions."""
+        # Not imported until a run is registered.
         from prefactor_recorder.span_types import function_schemas  # noqa: PLC0415
 
         if self.params is None and 0 < len(self.functions) <= MAX_FUNCTIONS:
@@ -72,7 +73,7 @@ class SpanType:
         return _schema(self.result, function_schemas.result_schema_of)
 
     def to_api(self) -> dict[str, Any]:
-        """The declaration as the API takes it."""
+        """Return the declaration as the API accepts it."""
         optional = {
             "title": self.title,
             "description": self.description or self._documentation(),
@@ -86,7 +87,7 @@ class SpanType:
         } | {name: value for name, value in optional.items() if value is not None}
 
     def _documentation(self) -> str | None:
-        """The first paragraph of the docstring, if there is one function to speak of."""
+        """Return the first paragraph of the docstring if there is exactly one function."""
         if len(self.functions) != 1:
             return None
         text = inspect.getdoc(underlying(self.functions[0]))
@@ -112,10 +113,10 @@ def new_span_type(
     data_risk: RiskLike | None = None,
     **texts: Any,
 ) -> SpanType:
-    """A span type, checked.
+    """Return a validated span type.
 
     Raises:
-        ConfigurationError: A part of it cannot be used; the message says which.
+        ConfigurationError: An argument is invalid. The message says which.
     """
     name = declared_name(name)
     for field_name in ("title", "description", "template"):
@@ -132,10 +133,10 @@ def new_span_type(
 
 
 def declared_name(name: object) -> str:
-    """The name of a span type, made to fit like that of a span.
+    """Return the name of a span type, corrected in the same way as a span's.
 
     Raises:
-        ConfigurationError: It is neither text nor a number.
+        ConfigurationError: The name is neither text nor a number.
     """
     if isinstance(name, bool) or not isinstance(name, str | Number):
         raise ConfigurationError(f"a span type's name must be text, got {short_repr(name)}")
@@ -145,20 +146,20 @@ def declared_name(name: object) -> str:
 def _declared(name: str, part: str, declared: Any) -> Any:
     if isinstance(declared, Mapping):
         if exceeds_depth(declared, MAX_SCHEMA_DEPTH):
-            # Servers would refuse the registration, and with it the run.
+            # Servers would reject the registration, and the run with it.
             failures.note(
                 f"{part} of span type {name!r}",
-                ValueError(f"nested more than {MAX_SCHEMA_DEPTH} levels; any object is declared"),
+                ValueError(f"nested more than {MAX_SCHEMA_DEPTH} levels; declared as any object"),
             )
             return dict(ANY_OBJECT)
         try:
-            # A copy, so that nobody changes it after it was compared with others.
+            # Copied, so that nobody can change it after it was compared.
             return orjson.loads(orjson.dumps(declared))
         except (TypeError, ValueError) as error:
-            raise ConfigurationError(f"{part} of span type {name!r} is no JSON: {error}") from None
+            raise ConfigurationError(f"{part} of span type {name!r} is not JSON: {error}") from None
     if isinstance(declared, str | bytes | int | float | list):
         kind = type(cast("Any", declared)).__name__
         raise ConfigurationError(
-            f"{part} of span type {name!r} must be a JSON Schema or a type, not {kind}"
+            f"{part} of span type {name!r} must be a JSON Schema or a type, got {kind}"
         )
     return declared

@@ -1,7 +1,7 @@
-"""Functions that record their calls: each a span below whatever is current where it is called.
+"""Wraps functions so that each call is recorded as a child of the current span.
 
-The function behaves as it did: same results, same exceptions, same kind (a coroutine function stays
-one, a generator function too). Outside a run it simply runs.
+The wrapper has the same results, exceptions and kind as the function, so a coroutine function stays
+a coroutine function. Outside a run, it just calls the function.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ if TYPE_CHECKING:
 
 
 class FunctionTracer:
-    """How the calls of one function are recorded.
+    """Records the calls of one function.
 
     Args:
         function: The function.
         name: The span type.
         constants: Members of every payload besides the arguments; None records no arguments.
-        capture_result: Whether results are recorded.
+        capture_result: Whether to record results.
     """
 
     def __init__(
@@ -60,13 +60,13 @@ class FunctionTracer:
         self._capture_result = capture_result
 
     def span(self, run: Run, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Span:
-        """The span of a call, which begins when its block is entered."""
+        """Return the span of a call, which begins when its block is entered."""
         return run.span(self._name, self._payload(args, kwargs))
 
     def begin(
         self, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> GeneratorSpan | UnrecordedGenerator:
-        """The span of a generator, which begins with its first step."""
+        """Begin the span of a generator, at its first step."""
         run = self.run()
         if run is None:
             return UnrecordedGenerator()
@@ -74,18 +74,18 @@ class FunctionTracer:
         return GeneratorSpan(span, YieldedItems() if self._capture_result else None)
 
     def record_result(self, span: Span, result: Any) -> None:
-        """Keep the result of a call; `None` is a result too."""
+        """Set the result of a call, which may be None."""
         if self._capture_result:
             span.set_result({"value": None} if result is None else result)
 
     def run(self) -> Run | None:
-        """The run to record in; None if there is none, or it is not recorded."""
+        """Return the current run, or None outside every run or in one that is not recorded."""
         run = current_run()
         if run is None:
             warn_once(
                 "trace",
-                "%s was called outside every run, and is not recorded there: call it inside "
-                "`with recorder.run(...)`. This is said once.",
+                "A call of %s was not recorded, because it was made outside a run. Call it inside "
+                "`with recorder.run(...)`. This is logged once.",
                 self._name,
             )
             return None
@@ -104,24 +104,24 @@ def declare_traced(
     capture_result: bool,
     parts: Mapping[str, Any],
 ) -> Callable[..., Any]:
-    """A function that records its calls, its span type declared; see `DeclaresSpanTypes.trace`."""
+    """Declare the span type of a function and wrap it; see `DeclaresSpanTypes.trace`."""
     if isinstance(function, type) or not callable(function):
         raise ConfigurationError(
-            f"trace is for functions, not for {function!r}; of a property, trace the function "
-            "inside: @property above, @trace below"
+            f"trace needs a function, got {function!r}. To trace a property, put @property above "
+            "@trace"
         )
-    said = {part: value for part, value in parts.items() if value is not None}
+    given = {part: value for part, value in parts.items() if value is not None}
     if name is None:
         name, title = _function_names(function)
-        said.setdefault("title", title)
+        given.setdefault("title", title)
     name = declared_name(name)
-    # What is not recorded must not be asked for.
+    # The schema must not require what is not recorded.
     for part, captured in (("params", capture_arguments), ("result", capture_result)):
         if not captured:
-            said.setdefault(part, ANY_OBJECT)
+            given.setdefault(part, ANY_OBJECT)
     constants = {"tool_name": _function_names(function)[1]} if _is_tool(name) else {}
     span_type = replace(
-        new_span_type(name, **said),
+        new_span_type(name, **given),
         functions=(function,),
         constants={member: {"type": "string"} for member in constants},
     )
@@ -135,7 +135,7 @@ def declare_traced(
 
 
 def _function_names(function: Callable[..., Any]) -> tuple[str, str]:
-    """A function's full name, and its name inside its module."""
+    """Return a function's full name, and its name inside its module."""
     target = function
     while isinstance(target, functools.partial):
         target = target.func
@@ -143,14 +143,14 @@ def _function_names(function: Callable[..., Any]) -> tuple[str, str]:
         target = type(target)
     short = target.__qualname__.rpartition("<locals>.")[2]
     module = getattr(target, "__module__", None)
-    # The name of a program that is started must not depend on how it is started.
+    # The name must not depend on how a program is started.
     return (short if module in {None, "__main__"} else f"{module}.{short}"), short
 
 
 def _is_tool(name: str) -> bool:
-    """Whether a span type is for tools, going by the words in its name, as servers do.
+    """Whether a span type is for tools, judging by its name, as servers do.
 
-    Several tools usually share one such type; `tool_name` in the payload tells them apart.
+    Tools usually share one span type. `tool_name` in the payload distinguishes them.
     """
     return "tool" in re.split(r"[^a-z0-9]+", name.lower())
 
@@ -165,7 +165,7 @@ def trace_function(
     """Return a wrapper that records its calls; see `FunctionTracer` for the arguments."""
     tracer = FunctionTracer(function, name, constants, capture_result=capture_result)
     wrapper = _WRAPPERS[kind_of(function)](function, tracer)
-    with contextlib.suppress(TypeError):  # a mock whose name is no text
+    with contextlib.suppress(TypeError):  # a mock whose name is not text
         functools.update_wrapper(wrapper, function)
     _copy_signature(wrapper, function)
     if isinstance(function, functools.partial):  # has no name of its own
@@ -175,12 +175,12 @@ def trace_function(
 
 
 def _copy_signature(wrapper: Any, function: Callable[..., Any]) -> None:
-    """Give a wrapper the signature of its function for those who do not look at `__wrapped__`.
+    """Set the signature of a wrapper for code that ignores `__wrapped__`.
 
-    `inspect.getcallargs` is one of them. The code object keeps `*args` and `**kwargs`, because a
-    call with wrong arguments is recorded too.
+    `inspect.getcallargs` does. The code object keeps `*args` and `**kwargs`, because calls with
+    wrong arguments are recorded, too.
     """
-    with contextlib.suppress(Exception):  # written in C, or a name that exists only later
+    with contextlib.suppress(Exception):  # written in C, or annotated with a name defined later
         wrapper.__signature__ = inspect.signature(function)
     if isinstance(function, types.FunctionType):
         wrapper.__defaults__ = function.__defaults__

@@ -1,6 +1,6 @@
-"""For the tests of code that records: a recorder that keeps everything in memory.
+"""A recorder for tests, which keeps everything in memory.
 
-No server, no disk, no thread; clock and ids are the same in every run of the tests.
+It uses no server, disk or thread, and its times and ids are the same in every test run.
 """
 
 from prefactor_recorder.testing.clock import FixedClock

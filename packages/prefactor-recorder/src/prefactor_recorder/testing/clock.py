@@ -1,4 +1,4 @@
-"""Time in tests: the same whenever they run."""
+"""A deterministic clock for tests."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from datetime import UTC, datetime, timedelta
 from prefactor_recorder.encoding.clock import Clock, unix_ns
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
-"""When time begins in tests."""
+"""The default start time."""
 TICK = timedelta(milliseconds=1)
-"""How much time passes whenever somebody looks, so that what comes later is later."""
+"""The default time between two reads, so that later events have later times."""
 
 
 class FixedClock(Clock):
-    """A clock that moves by a tick for each look at it, and by `advance`.
+    """A clock that moves by a tick at each read, and by `advance`.
 
     Args:
-        start: The time at the beginning.
-        tick: What passes between two looks; zero stops the clock.
+        start: The initial time.
+        tick: The time between two reads; zero stops the clock.
     """
 
     __slots__ = ("_lock", "_now", "_start", "_tick")
@@ -31,7 +31,7 @@ class FixedClock(Clock):
         self._lock = threading.RLock()
 
     def advance(self, seconds: float) -> None:
-        """Let time pass."""
+        """Move the clock forward."""
         with self._lock:
             self._now += round(seconds * 1_000_000_000)
 

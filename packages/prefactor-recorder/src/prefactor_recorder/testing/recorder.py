@@ -1,4 +1,4 @@
-"""The recorder for tests: the real one, with memory in place of spool and delivery."""
+"""A recorder for tests, with memory in place of spool and delivery."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ if TYPE_CHECKING:
 
 
 class InMemoryRecorder(Recorder):
-    """A recorder that keeps what it records, for a test to look at.
+    """A recorder that keeps what it records, for assertions in tests.
 
-    Everything else is as in production: nesting, failures, encoding, redaction, cutting, span
-    types. Nothing is read from the environment but what is not named here. Ids and times are the
-    same in every run of a test.
+    Nesting, failures, encoding, redaction, truncation and span types work as in production.
+    Settings other than the arguments below are read from the environment. Ids and times are the
+    same in every test run.
 
     Args:
-        agent_id: The agent of runs that name none.
-        clock: Tells the time; `advance` it to let time pass.
+        agent_id: The default agent of runs.
+        clock: The clock. Call its `advance` to let time pass.
         redact: As for `Recorder`.
         on_terminated: As for `Recorder`.
         max_payload_size: As for `Recorder`.
@@ -69,7 +69,7 @@ class InMemoryRecorder(Recorder):
             span_types=span_types,
         )
         self.clock = FixedClock() if clock is None else clock
-        """What time it is in the test."""
+        """The clock of the recorder."""
         self._memory = _InMemoryRuntime(self.settings, self.clock)
 
     @property
@@ -79,18 +79,18 @@ class InMemoryRecorder(Recorder):
 
     @property
     def spans(self) -> list[RecordedSpan]:
-        """The spans so far, of all runs, in the order they began."""
+        """The spans of all runs so far, in the order they began."""
         return list(self._memory.records.spans.values())
 
     def spans_named(self, schema_name: str) -> list[RecordedSpan]:
-        """The spans of a type, in the order they began."""
+        """Return the spans of a type, in the order they began."""
         return [span for span in self.spans if span.schema_name == schema_name]
 
     def span_named(self, schema_name: str) -> RecordedSpan:
-        """The only span of a type.
+        """Return the only span of a type.
 
         Raises:
-            AssertionError: There is none, or more than one; the message shows what there is.
+            AssertionError: There is no such span, or several. The message shows what was recorded.
         """
         found = self.spans_named(schema_name)
         if len(found) != 1:
@@ -100,14 +100,14 @@ class InMemoryRecorder(Recorder):
         return found[0]
 
     def tree(self) -> str:
-        """What was recorded as text: a line per run and span, each below what it happened in."""
+        """Return what was recorded as text: a line per run and span, indented below its parent."""
         return "\n".join(line for run in self.runs for line in run.lines())
 
     def assert_tree(self, expected: str) -> None:
-        """Hold `tree()` against a text, whose indentation as a whole does not matter.
+        """Compare `tree()` with a text, ignoring the text's common indentation.
 
         Raises:
-            AssertionError: They differ; the message shows both.
+            AssertionError: They differ. The message shows both.
         """
         wanted = textwrap.dedent(expected).strip()
         if self.tree() != wanted:
@@ -116,10 +116,10 @@ class InMemoryRecorder(Recorder):
             )
 
     def assert_all_ended(self) -> None:
-        """Make sure that nothing was left open.
+        """Check that all runs and spans have ended.
 
         Raises:
-            AssertionError: A run or a span has begun and not ended; the message names them.
+            AssertionError: Some have not. The message names them.
         """
         open_ones = [f"run {run.id}" for run in self.runs if run.finished_at is None]
         open_ones += [f"{span.schema_name}" for span in self.spans if span.finished_at is None]
@@ -127,15 +127,15 @@ class InMemoryRecorder(Recorder):
             raise AssertionError(f"not ended: {', '.join(open_ones)} in\n{self._indented_tree()}")
 
     def terminate(self, run: Run, reason: str | None = None) -> None:
-        """Do as if somebody had terminated a run on the server."""
+        """Act as if the run had been terminated on the server."""
         self._memory.terminated(run.id, reason)
 
     def clear(self) -> None:
-        """Forget what was recorded. Runs and spans that are open are forgotten too."""
+        """Forget everything recorded so far, including open runs and spans."""
         self._memory.records = Records()
 
     def stats(self) -> Stats:
-        """What has been done so far; everything counts as delivered."""
+        """Return the current counters. Everything counts as delivered."""
         return self._memory.stats()
 
     def _get_runtime(self) -> Runtime | None:
@@ -150,7 +150,7 @@ class _InMemoryRuntime(Runtime):
 
     def __init__(self, settings: RecorderSettings, clock: FixedClock) -> None:
         self.records = Records()
-        # Re-entrant: collecting garbage in here may close a generator that ends a span.
+        # Re-entrant, because garbage collection may close a generator, which ends its span.
         self._lock = threading.RLock()
         self.runs = weakref.WeakValueDictionary()
         self.journal = _InMemoryJournal(self)
@@ -166,7 +166,7 @@ class _InMemoryRuntime(Runtime):
         self.written = 0
 
     def add(self, record: bytes) -> None:
-        """Take in a record."""
+        """Add a record."""
         decoded = decode(record[FRAME_SIZE:])
         if decoded is None:
             raise ValueError("only encoded records can be appended")
@@ -175,10 +175,10 @@ class _InMemoryRuntime(Runtime):
             self.records.add(decoded)
 
     def check_process(self) -> None:
-        """A forked child goes on with what its parent had recorded."""
+        """Do nothing, so that a forked child continues with its parent's records."""
 
     def stats(self) -> Stats:
-        """Everything counts as delivered."""
+        """Return the current counters. Everything counts as delivered."""
         return Stats(
             delivered=self.written,
             corrected=corrections.count,
@@ -188,14 +188,14 @@ class _InMemoryRuntime(Runtime):
 
 
 class _InMemoryJournal(MemoryJournal):
-    """Hands each record over instead of keeping it for delivery."""
+    """Passes each record to the runtime instead of keeping it for delivery."""
 
     def __init__(self, runtime: _InMemoryRuntime) -> None:
         super().__init__(0)
         self._runtime = runtime
 
     def append(self, record: bytes) -> bool:
-        """Keep a record."""
+        """Add a record."""
         self._runtime.add(record)
         return True
 

@@ -1,4 +1,4 @@
-"""Runs and spans as plain records, put together from what a recorder wrote."""
+"""Runs and spans as plain objects, built from the records a recorder wrote."""
 
 from __future__ import annotations
 
@@ -18,38 +18,38 @@ if TYPE_CHECKING:
 
 @dataclass(eq=False)
 class RecordedSpan:
-    """A span as it was recorded."""
+    """A recorded span."""
 
     id: str
     """Its id."""
     run: RecordedRun = field(repr=False)
     """The run it belongs to."""
     parent: RecordedSpan | None = field(repr=False)
-    """The span above, if it was recorded here too."""
+    """The parent, if it was recorded here, too."""
     parent_id: str | None
-    """The id of the span above; None at the top of the run."""
+    """The id of the parent; None for a root of the run."""
     schema_name: str
     """The span type."""
     payload: dict[str, Any]
-    """What went in, as JSON values."""
+    """The payload as JSON values."""
     started_at: datetime
     """When it began."""
     status: str = "active"
-    """How it ended: `complete`, `failed` or `cancelled`; `active` before."""
+    """`active`, and after its end `complete`, `failed` or `cancelled`."""
     result: dict[str, Any] | None = None
-    """What came out, as JSON values; None if nothing was recorded of it."""
+    """The result as JSON values; None without one."""
     finished_at: datetime | None = None
     """When it ended."""
     children: list[RecordedSpan] = field(default_factory=list["RecordedSpan"], repr=False)
-    """The spans below, in the order they began."""
+    """Its children, in the order they began."""
 
     @property
     def error(self) -> dict[str, str] | None:
-        """`error_type`, `message` and `stacktrace` of what it failed with."""
+        """The `error_type`, `message` and `stacktrace` of its failure, if any."""
         return None if self.result is None else self.result.get("error")
 
     def lines(self, indent: str = "") -> Iterator[str]:
-        """The span and those below as text, a line each."""
+        """Yield a line for the span and for each of its descendants."""
         failure = f": {self.error['error_type']}" if self.error else ""
         yield f"{indent}{self.schema_name} {self.status}{failure}"
         for child in self.children:
@@ -58,14 +58,14 @@ class RecordedSpan:
 
 @dataclass(eq=False)
 class RecordedRun:
-    """A run as it was recorded."""
+    """A recorded run."""
 
     id: str
     """Its id."""
     registration: dict[str, Any] = field(default_factory=dict[str, Any], repr=False)
-    """What it was registered with, as the API takes it; empty for a run of another process."""
+    """Its registration as the API accepts it; empty for a run of another process."""
     status: str = "pending"
-    """`pending`, `active`, then how it ended: `complete`, `failed` or `cancelled`."""
+    """`pending`, `active`, and after its end `complete`, `failed` or `cancelled`."""
     started_at: datetime | None = None
     """When it started."""
     finished_at: datetime | None = None
@@ -79,7 +79,7 @@ class RecordedRun:
         return self.registration.get("agent_id")
 
     def lines(self) -> Iterator[str]:
-        """The run and its spans as text, a line each, the spans below indented."""
+        """Yield a line for the run and for each of its spans, indented."""
         yield " ".join(["run", *([self.agent_id] if self.agent_id else []), self.status])
         for span in self.spans:
             if span.parent is None:
@@ -87,14 +87,14 @@ class RecordedRun:
 
 
 class Records:
-    """What a recorder has written so far."""
+    """The runs and spans a recorder has written so far."""
 
     def __init__(self) -> None:
         self.runs: dict[str, RecordedRun] = {}
         self.spans: dict[str, RecordedSpan] = {}
 
     def add(self, record: Record) -> None:
-        """Take in what was written last; ends of what is not known (any more) are passed over."""
+        """Add a record. Ends of unknown (or cleared) runs and spans are ignored."""
         if record.operation is Operation.FINISH_SPAN:
             if record.id in self.spans:
                 self._end_span(self.spans[record.id], record.body)

@@ -1,1 +1,1 @@
-"""What all integrations share."""
+"""Code shared by the integrations."""

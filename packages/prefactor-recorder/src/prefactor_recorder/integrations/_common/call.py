@@ -1,8 +1,8 @@
-"""One call of a model, from the request to the last piece of the answer: a span and its end.
+"""One call of a model, from the request to the last chunk of the response, as a span.
 
-What is kept of a vendor's request and answer is decided by pure functions, one `Endpoint` for each;
-here is only when the span ends and as what. Whatever goes wrong in them is the recorder's affair:
-the call goes on, and its span ends with what is known.
+The pure functions of an `Endpoint` decide what is recorded of a vendor's request and response. A
+`Call` decides when the span ends and with which status. Failures in these functions do not affect
+the call, whose span then ends with what is known.
 """
 
 from __future__ import annotations
@@ -21,24 +21,24 @@ JsonObject = dict[str, Any]
 SECOND = 1_000_000_000
 """Nanoseconds."""
 REQUEST_ID_HEADERS = ("x-request-id", "request-id")
-"""What the vendors call the id that their support asks for."""
+"""The headers with the id that the vendors' support asks for."""
 
 UNSET_CLASSES = frozenset({"Omit", "NotGiven"})
-"""Classes of what stands for a parameter that nobody gave, until the client builds its request."""
+"""Class names of the clients' placeholders for parameters that were not passed."""
 
 
 class Merger(Protocol):
-    """Puts the pieces of a streamed answer together, in bounded memory."""
+    """Merges the chunks of a streamed response, in bounded memory."""
 
     done: bool
-    """Whether the model said that its answer ends."""
+    """Whether the model has finished its response."""
 
     def add(self, chunk: Any) -> bool:
-        """Take a piece as the client yields it; whether it carries anything of the answer."""
+        """Add a chunk as the client yields it. Return whether it has any content."""
         ...
 
     def merged(self) -> JsonObject:
-        """What has arrived, in the shape of an answer that was not streamed."""
+        """Return what has arrived, in the form of a response that was not streamed."""
         ...
 
 
@@ -49,39 +49,39 @@ class Endpoint:
     schema_name: str
     """The span type."""
     payload: Callable[[JsonObject], JsonObject]
-    """From the body of the request to what the span keeps of it."""
+    """Returns the payload of the span for the body of a request."""
     body: Callable[[Any], JsonObject]
-    """From the vendor's model to JSON as the vendor's API sent it."""
+    """Converts the vendor's model to JSON as the vendor's API sent it."""
     result: Callable[[JsonObject], JsonObject]
-    """From the body of the answer to what the span keeps; with `error`, the span has failed."""
+    """Returns the result of the span for the body of a response. With `error`, the span failed."""
     merger: Callable[[], Merger]
-    """For the pieces of a streamed answer."""
+    """Creates the merger of a streamed response."""
 
 
 def dump_model(model: Any) -> JsonObject:
-    """A vendor's model as JSON, or the JSON object that an older client has in its place."""
+    """Return a vendor's model as JSON, or the JSON object that older clients return instead."""
     if not hasattr(model, "model_dump"):
         return members(model)
-    # A parsed answer holds the host's own model where the vendor declares none, which is right and
-    # would be warned about.
+    # No warnings, because a parsed response holds a model of the host, which the vendor's class
+    # does not declare.
     body: JsonObject = model.model_dump(mode="json", exclude_unset=True, warnings=False)
     return body
 
 
 def model_fields(model: Any) -> JsonObject:
-    """A model's fields, those that the vendor's client does not know included; not a copy.
+    """Return a model's fields, including those unknown to the client, without copying them.
 
-    Asking a model for an attribute that it lacks is slow: it searches, and raises.
+    Used because `getattr` is slow for attributes that a model lacks.
     """
     extra = getattr(model, "model_extra", None)
     return {**model.__dict__, **extra} if extra else model.__dict__
 
 
 class Call:
-    """A call under way. Ends once: by its answer, an error, the end of a stream, or being dropped.
+    """A call in progress. Ends once: by its response, an error, the end of a stream, or deletion.
 
-    It is held by what the host was handed and holds nothing of it, so that a stream which nobody
-    closes takes the call with it, and the span ends there.
+    Only the object returned to the host refers to it. If the host drops a stream without closing
+    it, the call is deleted with the stream and ends the span.
     """
 
     __slots__ = (
@@ -97,9 +97,9 @@ class Call:
 
     def __init__(self, span: Span, endpoint: Endpoint) -> None:
         self.active_reads = 0
-        """How many reads of the answer are under way: what they close is not closed by the host."""
+        """Reads in progress. A close during a read is not the host's."""
         self.ended = False
-        """Whether the span has been ended."""
+        """Whether the span has ended."""
         self._span = span
         self._endpoint = endpoint
         self._merger: Merger | None = None
@@ -111,7 +111,7 @@ class Call:
 
     @guarded
     def on_response(self, model: Any) -> None:
-        """The whole answer is there, as the vendor's model."""
+        """End with a complete response, given as the vendor's model."""
         request_id = getattr(model, "_request_id", None)
         if request_id:
             self._metadata["request_id"] = request_id
@@ -119,25 +119,25 @@ class Call:
 
     @guarded
     def on_http_response(self, response: Any) -> None:
-        """The whole answer is there, as an HTTP response whose body has been read."""
+        """End with a complete response, given as an HTTP response whose body has been read."""
         self.on_response_head(response)
         self._finish("complete", _decode_body(response))
 
     @guarded
     def on_response_head(self, response: Any) -> None:
-        """The head of the answer is there."""
+        """Take the request id from the headers of a response."""
         for name in REQUEST_ID_HEADERS:
             if name in response.headers:
                 self._metadata["request_id"] = response.headers[name]
                 return
 
     def on_stream_start(self) -> None:
-        """The answer is going to be read piece by piece."""
+        """Expect chunks."""
         self._merger = self._endpoint.merger()
 
     @guarded
     def on_chunk(self, chunk: Any) -> None:
-        """A piece of the answer went to the host."""
+        """Add a chunk that the host received."""
         if self.ended or self._merger is None:
             return
         if self._merger.add(chunk) and "time_to_first_token" not in self._metadata:
@@ -145,30 +145,30 @@ class Call:
 
     @guarded
     def on_stream_end(self) -> None:
-        """The stream has been read to its end."""
+        """End with a stream that was read completely."""
         self._finish("complete", None)
 
     @guarded
     def on_close(self) -> None:
-        """The host will not read on.
+        """End because the host stopped reading.
 
-        A stream that was left before its end was cancelled; one that had said all, or an answer
-        that the host reads in a way of its own, was not.
+        The span is cancelled if a stream had not finished. It is complete otherwise, or if the host
+        reads the response in another way.
         """
         if not self.active_reads:
-            left = self._merger is not None and not self._merger.done
-            self._finish("cancelled" if left else "complete", None)
+            unfinished = self._merger is not None and not self._merger.done
+            self._finish("cancelled" if unfinished else "complete", None)
 
     @guarded
     def on_error(self, error: BaseException) -> None:
-        """The call, or the reading of its answer, failed or was cancelled."""
+        """End with an exception of the call or of reading its response."""
         if self.ended:
             return
         self.ended = True
         for name in ("request_id", "status_code"):
             if getattr(error, name, None) is not None:
                 self._metadata[name] = getattr(error, name)
-        # An answer that the client could not parse cost its tokens all the same.
+        # A response that the client could not parse has still used tokens.
         result = self._result(_safe_body(self._endpoint, getattr(error, "completion", None)))
         if result:
             self._span.set_result(result)
@@ -200,12 +200,12 @@ def _decode_body(response: Any) -> JsonObject:
     try:
         return members(loads(response.content))
     except (ValueError, RecursionError):
-        return {}  # a proxy's page, say, which the host looks at itself
+        return {}  # for example, the error page of a proxy
 
 
 @guarded
 def _safe_result(endpoint: Endpoint, merger: Merger | None, body: JsonObject | None) -> JsonObject:
-    """What is kept of an answer, or of as much of it as has arrived."""
+    """Return the result for a response, or for as much of it as has arrived."""
     if body is None and merger is not None:
         body = merger.merged()
     return endpoint.result(body) if body else {}
@@ -213,7 +213,7 @@ def _safe_result(endpoint: Endpoint, merger: Merger | None, body: JsonObject | N
 
 @guarded
 def recorded_payload(endpoint: Endpoint, options: Any) -> JsonObject:
-    """What is kept of a request: its body alone, so that no key and no header comes along."""
+    """Return the payload for a request. Only its body is read, because headers contain keys."""
     whole = {**members(options.json_data), **members(getattr(options, "extra_json", None))}
     return endpoint.payload(
         {name: value for name, value in whole.items() if type(value).__name__ not in UNSET_CLASSES}

@@ -6,10 +6,10 @@ import re
 
 
 def missing_library(requirement: str) -> ModuleNotFoundError:
-    """The error to raise, with the command that helps.
+    """Return the error to raise, with the command that installs the library.
 
     Args:
-        requirement: What is missing, as the extra of this package asks for it.
+        requirement: The missing requirement, as in this package's extra.
     """
     library = re.split(r"[^\w-]", requirement)[0]
     return ModuleNotFoundError(

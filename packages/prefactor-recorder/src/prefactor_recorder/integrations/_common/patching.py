@@ -1,9 +1,9 @@
-"""Where a vendor's client is taken hold of: `request`, through which every call of it goes.
+"""Patches a vendor's client at `request`, which all of its calls go through.
 
-The methods that an author calls (`create`, `parse`, `stream`, each with a raw and a streamed
-variant, sync and async) all end there, after they have checked their arguments and before the
-client's own retries. One place instead of thirty: whatever a method is called in the vendor's next
-version, it is recorded, once, and its signature was never touched.
+The methods that authors call (`create`, `parse`, `stream`, each in raw and streamed variants, sync
+and async) all call it, after checking their arguments and before the client's own retries. Patching
+one method instead of thirty records each call exactly once, leaves all signatures alone, and works
+with methods that the vendor adds later.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ if TYPE_CHECKING:
     from prefactor_recorder.integrations._common.call import Endpoint
 
 RECORDED = "_prefactor_recorded"
-"""What marks the class of a client that is recorded by itself."""
+"""The attribute that marks the class of a client instrumented individually."""
 
 
 class Vendor:
-    """The clients of one vendor, and which of their calls are recorded.
+    """The clients of one vendor, and the endpoints to record.
 
     Args:
-        name: What the vendor is called in a warning.
+        name: The vendor's name in warnings.
         clients: The client classes, sync and async.
-        endpoints: The endpoints that are recorded, by path.
+        endpoints: The endpoints to record, by path.
     """
 
     def __init__(
@@ -44,12 +44,12 @@ class Vendor:
         self._endpoints = endpoints
         self._lock = threading.Lock()
         self._active = False
-        # For each class that defines `request`: what was there, and what is there instead.
+        # The original `request` and its replacement, by the class that defines it.
         self._patched: dict[type, tuple[Any, Any]] = {}
         self._recorded: dict[type, type] = {}
 
     def install(self) -> None:
-        """Record the calls of every client there is and will be. Again: no difference."""
+        """Record the calls of all existing and future clients. Calling it again is harmless."""
         with self._lock:
             self._active = True
             for client in self._clients:
@@ -58,26 +58,26 @@ class Vendor:
                     original = vars(owner)["request"]
                     ours = self._recording(original, everywhere=True)
                     self._patched[owner] = (original, ours)
-                    setattr(owner, "request", ours)  # noqa: B010 - a type checker knows better
+                    setattr(owner, "request", ours)  # noqa: B010 - type checkers reject assignment
 
     def remove(self) -> None:
-        """Put things back as they were. Calls under way are recorded to their end."""
+        """Undo `install`. Calls in progress are still recorded to their end."""
         with self._lock:
             self._active = False
             for owner, (original, ours) in list(self._patched.items()):
-                # Somebody may have wrapped ours since; then it stays, and lets everything through.
+                # If somebody wrapped ours meanwhile, leave it. It passes calls through.
                 if vars(owner)["request"] is ours:
                     setattr(owner, "request", original)  # noqa: B010
                     del self._patched[owner]
 
     def install_in(self, client: Any) -> None:
-        """Record the calls of one client, and of the copies that `with_options` makes of it."""
+        """Record the calls of one client, and of copies made by its `with_options`."""
         with self._lock:
             if not hasattr(client, RECORDED):
                 client.__class__ = self._recorded_client(client.__class__)
 
     def remove_from(self, client: Any) -> None:
-        """No longer record the calls of one client."""
+        """Stop recording the calls of one client."""
         with self._lock:
             if hasattr(client, RECORDED):
                 client.__class__ = getattr(client, RECORDED)
@@ -89,11 +89,11 @@ class Vendor:
         return self._recorded[kind]
 
     def _recording(self, original: Any, *, everywhere: bool) -> Callable[..., Any]:
-        """`request`, with its calls recorded.
+        """Wrap `request` to record its calls.
 
         Args:
-            original: The function as it was.
-            everywhere: Whether it stands in the class that all clients share.
+            original: The original function.
+            everywhere: Whether the wrapper goes into the class that all clients share.
         """
 
         def begin(client: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Call | None:
@@ -111,7 +111,7 @@ class Vendor:
             except BaseException as error:
                 call.on_error(error)
                 raise
-            # Somebody's wrapper around an async method need not be async itself.
+            # Someone's wrapper around an async method may not be async.
             if inspect.isawaitable(response):
                 return _awaited(response, call)
             track_response(response, call)
@@ -127,10 +127,10 @@ class Vendor:
         return request_async if inspect.iscoroutinefunction(original) else request
 
     def _begin(self, options: Any) -> Call | None:
-        """The call that begins with a request, if it is one to be recorded.
+        """Begin the call for a request. Return None if it is not recorded.
 
         Raises:
-            RunTerminated: The run around it has been terminated.
+            RunTerminated: The current run has been terminated.
         """
         endpoint = self._endpoint(options)
         if endpoint is None:
@@ -139,7 +139,7 @@ class Vendor:
         if run is None:
             warn_once(
                 f"{self._name} outside of a run",
-                "A call of %s was not recorded: it was made outside of every run. Put the agent's "
+                "A call of %s was not recorded, because it was made outside a run. Put the agent's "
                 "work into `with recorder.run(...):`.",
                 self._name,
             )

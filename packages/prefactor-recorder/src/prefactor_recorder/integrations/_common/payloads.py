@@ -1,4 +1,4 @@
-"""What the mergers of all vendors share: text from pieces, tools without secrets, token counts."""
+"""Helpers for payloads and results: merging text, removing secrets, counting tokens."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from typing import Any, cast
 import orjson
 
 MAX_CHARACTERS = 1_000_000
-"""Characters kept of one streamed answer. The host keeps the rest, if it wants to."""
+"""Maximum characters recorded of a streamed response."""
 MAX_PARTS = 1_000
-"""Choices, tool calls or blocks kept of one streamed answer."""
+"""Maximum choices, tool calls or blocks recorded of a streamed response."""
 REMOVED = "[removed]"
 SECRETS = frozenset({"authorization", "authorization_token", "headers", "api_key", "access_token"})
-"""Members of a tool declaration that hold credentials, as those of remote tools do."""
+"""Members of a tool declaration that hold credentials, as for remote tools."""
 _LONG_NUMBER = re.compile(r"[0-9][0-9.]{15}|[0-9][eE]")
-"""What may be a number that does not fit: more than 15 digits, or an exponent."""
+"""Matches numbers that may lose precision: more than 15 digits, or an exponent."""
 CUT = "stream_truncated"
-"""The member of a merged answer that says that more of it arrived than was kept."""
+"""The member of a merged response that says it is truncated."""
 
 
 class SizeBudget:
@@ -35,18 +35,18 @@ class SizeBudget:
         """Whether anything was left out."""
 
     def part(self) -> bool:
-        """Whether there is room for one more choice, tool call or block."""
+        """Reserve room for a choice, tool call or block. Return False if there is none."""
         self.parts -= 1
         self.cut = self.cut or self.parts < 0
         return self.parts >= 0
 
     def mark(self) -> dict[str, bool]:
-        """What a merged answer has to say about what was left out."""
+        """Return the members that mark a truncated response, or no members."""
         return {CUT: True} if self.cut else {}
 
 
 class Text:
-    """A text that arrives in pieces."""
+    """A text that arrives in chunks."""
 
     __slots__ = ("_budget", "_pieces")
 
@@ -55,7 +55,7 @@ class Text:
         self._pieces: list[str] = []
 
     def add(self, piece: Any) -> bool:
-        """Take the next piece, if it is one; whether it was."""
+        """Add a chunk. Return False if it is empty or not text."""
         if not isinstance(piece, str) or not piece:
             return False
         budget = self._budget
@@ -83,7 +83,7 @@ def part(parts: dict[Any, Any], key: Any, budget: SizeBudget, make: Any) -> Any:
 
 
 def without_secrets(tools: Any) -> Any:
-    """Declarations of tools, with keys and headers for the places they are at removed."""
+    """Return tool declarations without the credentials for remote tools."""
     if isinstance(tools, Mapping):
         return {
             name: REMOVED if name in SECRETS and value else without_secrets(value)
@@ -95,7 +95,7 @@ def without_secrets(tools: Any) -> Any:
 
 
 def request_payload(body: Mapping[str, Any], *inputs: str) -> dict[str, Any]:
-    """A request as a payload: model, tools and the named inputs beside all other parameters."""
+    """Return the payload for a request: model, tools, the named inputs, and other parameters."""
     named = ("model", *inputs, "tools", "mcp_servers")
     kept = {name: body[name] for name in named if body.get(name) is not None}
     for name in ("tools", "mcp_servers"):
@@ -106,7 +106,7 @@ def request_payload(body: Mapping[str, Any], *inputs: str) -> dict[str, Any]:
 
 
 def parse_arguments(text: Any) -> Any:
-    """The arguments of a tool call: what the model wrote if it is JSON, else its words."""
+    """Return the decoded arguments of a tool call, or the model's text if it is not JSON."""
     if not isinstance(text, str):
         return text
     try:
@@ -116,13 +116,13 @@ def parse_arguments(text: Any) -> Any:
 
 
 def loads(text: str | bytes) -> Any:
-    """Decode JSON without losing a digit: a number that no float holds is kept as its text.
+    """Decode JSON without losing precision. A number that no float can represent stays text.
 
-    Integers have any size. orjson makes floats of those beyond 64 bits, so that text with long
-    numbers or exponents is read by the slower decoder.
+    Integers may have any size. orjson turns integers beyond 64 bits into floats, so text with long
+    numbers or exponents is decoded by `json`, which is slower.
 
     Raises:
-        ValueError: It is not JSON.
+        ValueError: The text is not JSON.
         RecursionError: It is nested too deeply.
     """
     if isinstance(text, bytes):
@@ -144,7 +144,7 @@ def _refuse(name: str) -> Any:
 
 
 def tokens(prompt: Any, completion: Any, total: Any = None) -> dict[str, int]:
-    """Counts as every reader of spans expects them; empty if there are none."""
+    """Return `token_usage` in the common form; empty without counts."""
     if not isinstance(prompt, int) and not isinstance(completion, int):
         return {}
     counts = [count if isinstance(count, int) else 0 for count in (prompt, completion)]
@@ -156,7 +156,7 @@ def tokens(prompt: Any, completion: Any, total: Any = None) -> dict[str, int]:
 
 
 def members(value: Any) -> dict[str, Any]:
-    """An object's members as a dict; an empty one for anything else."""
+    """Return an object's members as a dict, or an empty dict for anything else."""
     if isinstance(value, dict):
         return cast("dict[str, Any]", value)
     return dict(cast("Any", value)) if isinstance(value, Mapping) else {}

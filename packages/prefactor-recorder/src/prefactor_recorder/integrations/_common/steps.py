@@ -1,7 +1,7 @@
-"""Steps that another library reports as begun and ended, kept as spans between the two reports.
+"""Tracks steps of libraries that report when a step begins and when it ends.
 
-What the integrations of such libraries share: the library has ids of its own for a step and the one
-above it, calls from any thread or task, and is not always going to say that a step has ended.
+Such libraries have their own ids for a step and its parent, call from any thread or task, and do
+not always report the end.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ if TYPE_CHECKING:
     from prefactor_recorder.span_types.registry import SpanTypes
 
 MAX_OPEN = 10_000
-"""Steps kept at once. The one that nothing has happened in for longest is given up beyond it."""
+"""Maximum number of open steps. Beyond it, the step idle the longest is evicted."""
 
 
 class Step:
-    """A step between its beginning and its end.
+    """A step that has begun and not ended.
 
     Args:
-        span: What is recorded of it.
-        own_run: The run that was opened for it and ends with it; None inside another run.
+        span: Its span.
+        own_run: The run opened for it, which ends with it; None inside another run.
         parent_key: The library's id of its parent; None if that is not open here.
-        current_at_start: What was current in the calling code when it began.
+        current_at_start: The current run or span when it began.
         is_alias: Whether the span is its parent's, and stays open when this step ends.
     """
 
@@ -58,18 +58,18 @@ class Step:
         self.parent_key = parent_key
         self.current_at_start = current_at_start
         self.notes: dict[str, Any] = {}
-        """What an integration remembers until the end."""
+        """State that an integration keeps until the end."""
 
     @property
     def recorded(self) -> bool:
-        """Whether anything of it is kept. If not, its result need not be computed."""
+        """Whether it is recorded. If not, its result need not be computed."""
         return self.span.run.live
 
     def parent_for_child(self) -> Span:
-        """The parent of a step that begins now, somewhere inside this one.
+        """Return the parent of a step that begins inside this one.
 
-        Usually this step's. But when the host's code, called by the library, has opened a span and
-        calls the library again in there, then that one.
+        Usually this step's span. If the host's code, called by the library, opened a span and calls
+        the library inside that, it is the host's span.
         """
         here = innermost()
         if (
@@ -85,12 +85,11 @@ class OpenSteps:
     """The open steps of one library.
 
     Args:
-        recorder: Opens a run for a step that begins outside of every run; None leaves such steps
-            unrecorded.
-        agent_id: The agent of such runs.
-        version: Its version.
-        types: Declared with all runs of the recorder from now on.
-        limit: Steps kept at once.
+        recorder: Opens a run for a step that begins outside a run. None does not record such steps.
+        agent_id: The agent of these runs.
+        version: The agent's version.
+        types: Declared for all later runs of the recorder.
+        limit: Maximum number of open steps.
     """
 
     def __init__(
@@ -109,18 +108,18 @@ class OpenSteps:
         self._version = version
         self._limit = limit
         self._open: OrderedDict[object, Step] = OrderedDict()
-        # Re-entrant: collecting garbage may close a generator in here, whose step ends then.
+        # Re-entrant, because garbage collection may close a generator, which ends its step.
         self._lock = threading.RLock()
 
     def __len__(self) -> int:
         return len(self._open)
 
     def get(self, key: object) -> Step | None:
-        """The open step with this id."""
+        """Return the open step with this id, or None."""
         return self._open.get(key)
 
     def is_descendant(self, key: object, parent_key: object) -> bool:
-        """Whether a step is open and below another, or, if that is not open, open at all."""
+        """Whether a step is open and below another. If that is not open, whether it is open."""
         step = self._open.get(key)
         if parent_key not in self._open:
             return step is not None
@@ -137,13 +136,13 @@ class OpenSteps:
         *,
         started_at: datetime | None = None,
     ) -> Step | None:
-        """Begin a step; None if it belongs to no run.
+        """Begin a step. Return None if it belongs to no run.
 
         Args:
-            key: The library's id of it.
-            parent_key: The library's id of its parent, if it has one.
+            key: The library's id of the step.
+            parent_key: The library's id of its parent, if any.
             schema_name: The span type.
-            payload: Makes what went in, if it is recorded at all.
+            payload: Returns the payload. Called only if the step is recorded.
             started_at: When it began, if not now.
 
         Raises:
@@ -165,7 +164,7 @@ class OpenSteps:
         return self._add(key, Step(span, own_run, parent_key, innermost()))
 
     def alias(self, key: object, parent_key: object) -> None:
-        """Make an open step the parent of what begins below another id, until that id is closed."""
+        """Treat children of `key` as children of an open step, until `key` is closed."""
         parent = self._open.get(parent_key)
         if parent is not None:
             self._add(
@@ -181,13 +180,13 @@ class OpenSteps:
         error: BaseException | None = None,
         finished_at: datetime | None = None,
     ) -> None:
-        """End a step, and the run that was opened for it; nothing if it is not open.
+        """End a step and the run opened for it. Does nothing if the step is not open.
 
         Args:
-            key: The library's id of it.
-            result: Makes the result, if the step is recorded at all.
-            status: How it ended; an error decides that itself.
-            error: What it raised.
+            key: The library's id of the step.
+            result: Returns the result. Called only if the step is recorded.
+            status: How it ended; ignored with an error.
+            error: The exception it ended with.
             finished_at: When it ended, if not now.
         """
         with self._lock:
@@ -199,8 +198,8 @@ class OpenSteps:
         if self._recorder is None:
             warn_once(
                 "outside",
-                "A call was made outside of every run and is not recorded. Make it inside of "
-                "`with recorder.run(...)`, or hand a recorder to the integration.",
+                "A call was not recorded, because it was made outside a run. Make it inside "
+                "`with recorder.run(...)`, or pass a recorder to the integration.",
             )
             return None
         run = self._recorder.run(self._agent_id, version=self._version)
@@ -212,7 +211,7 @@ class OpenSteps:
         with self._lock:
             self._open[key] = step
             parent_key = step.parent_key
-            # Whatever something happens in is in use, however long ago it began.
+            # All ancestors of a new step are in use.
             while (parent := self._open.get(parent_key)) is not None:
                 self._open.move_to_end(parent_key)
                 parent_key = parent.parent_key
@@ -226,10 +225,10 @@ class OpenSteps:
 def _safe_payload(
     payload: Callable[[], Mapping[str, Any]], run: RunLike
 ) -> Mapping[str, Any] | None:
-    """Return the payload. A step is recorded without one if it fails: it may have children."""
+    """Return the payload, or None if that fails, because the step may have children."""
     try:
         return payload() if run.live else None
-    except Exception as error:  # noqa: BLE001 - objects of the host are looked at in there
+    except Exception as error:  # noqa: BLE001 - it reads objects of the host
         failures.note("payload", error)
         return None
 
@@ -237,7 +236,7 @@ def _safe_payload(
 def _safe_result(
     result: Callable[[Step], Mapping[str, Any]], step: Step
 ) -> Mapping[str, Any] | None:
-    """Return the result. A step ends without one if it cannot be computed."""
+    """Return the result, or None if that fails."""
     try:
         return result(step)
     except Exception as error:  # noqa: BLE001 - as above
@@ -257,7 +256,7 @@ def _end(
     error: BaseException | None = None,
     finished_at: datetime | None = None,
 ) -> None:
-    """Record the end of a step that is no longer kept."""
+    """Record the end of a step that is no longer in `OpenSteps`."""
     if step.is_alias:
         return
     made = None if result is None or not step.recorded else _safe_result(result, step)

@@ -1,8 +1,8 @@
-"""Streams and raw responses stay the vendor's own objects; reading them tells a `Call`.
+"""Reports reads of streams and raw responses to a `Call`.
 
-An object is watched by giving it a subclass of its own class, made once for each class. A proxy
-would have to imitate attributes, context managers and `isinstance`, in every version of a vendor's
-client, and the host would find out where it does not; a subclass only adds to the protocol itself.
+The host gets the vendor's own object, whose class is replaced by a subclass, created once per
+class. A proxy would have to imitate attributes, context managers and `isinstance` for every version
+of a vendor's client. A subclass only overrides the methods that read and close.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from prefactor_recorder.integrations._common.call import Call
 
 KEY = "_prefactor_call"
-"""Where a watched object keeps its call."""
+"""The attribute of a tracked object that holds its call."""
 
 
 def track_response(response: Any, call: Call) -> None:
-    """End a call when its answer has been read, whatever kind of answer it is."""
+    """End a call when its response has been read, for any kind of response."""
     if not _track(response, call):
         call.on_close()
 
@@ -44,18 +44,18 @@ def _track(response: Any, call: Call) -> bool:
 
 
 def is_stream(response: Any) -> bool:
-    """Whether an answer is read piece by piece."""
+    """Whether a response is read chunk by chunk."""
     kind = response.__class__
     return hasattr(kind, "__next__") or hasattr(kind, "__anext__")
 
 
 def track_stream(stream: Any, call: Call) -> None:
-    """Tell the call about every piece that is read, and how reading ends."""
+    """Report every chunk that is read, and how reading ends."""
     if KEY in stream.__dict__:
         return
     call.on_stream_start()
     call.on_response_head(stream.response)
-    # The helpers around a stream close its response and not the stream.
+    # The clients' helpers close the response of a stream instead of the stream.
     _set_class(stream.response, call, tracked_http_response_class)
     asynchronous = hasattr(stream, "__anext__")
     if type(stream.__class__) is type:
@@ -63,10 +63,10 @@ def track_stream(stream: Any, call: Call) -> None:
             stream, call, tracked_async_stream_class if asynchronous else tracked_stream_class
         )
         return
-    # Older streams of Anthropic answer `isinstance` themselves, and deny their subclasses. What is
-    # replaced is private, but in versions that can no longer change.
-    passing: Any = _iterate_async if asynchronous else _iterate
-    stream.__dict__.update({KEY: call, "_iterator": passing(call, stream.__dict__["_iterator"])})
+    # Older Anthropic streams implement `isinstance` themselves and do not recognise subclasses. The
+    # attribute is private, but these versions no longer change.
+    iterate: Any = _iterate_async if asynchronous else _iterate
+    stream.__dict__.update({KEY: call, "_iterator": iterate(call, stream.__dict__["_iterator"])})
 
 
 def _set_class(tracked: Any, call: Call, subclass: Callable[[type], type]) -> None:
@@ -75,19 +75,19 @@ def _set_class(tracked: Any, call: Call, subclass: Callable[[type], type]) -> No
 
 
 def call_of(tracked: Any) -> Call:
-    """The call that is told about a watched object."""
+    """Return the call of a tracked object."""
     call: Call = tracked.__dict__[KEY]
     return call
 
 
 def subclass_of(kind: type, members: dict[str, Any]) -> type:
-    """A subclass that goes by the name of its base."""
+    """Create a subclass with the name of its base class."""
     names = {name: getattr(kind, name) for name in ("__module__", "__qualname__", "__doc__")}
     return type(kind.__name__, (kind,), {**names, **members})
 
 
 def _read(call: Call, get: Callable[[], Any]) -> Any:
-    """The next piece, told to the call; so is what there is instead of one."""
+    """Return the next chunk and report it, or report why there is none."""
     call.active_reads += 1
     try:
         chunk = get()
@@ -114,7 +114,7 @@ def _iterate(call: Call, chunks: Iterator[Any]) -> Iterator[Any]:
 
 @functools.cache
 def tracked_stream_class(kind: Any) -> type:
-    """A stream's class, with what it yields passing by its call."""
+    """Create a subclass of a stream that reports its chunks."""
 
     def next_chunk(self: Any) -> Any:
         return _read(call_of(self), lambda: kind.__next__(self))
@@ -126,7 +126,7 @@ def tracked_stream_class(kind: Any) -> type:
 
 
 async def _read_async(call: Call, get: Callable[[], Any]) -> Any:
-    """The same for a piece that is awaited."""
+    """Await the next chunk and report it, or report why there is none."""
     call.active_reads += 1
     try:
         chunk = await get()
@@ -153,7 +153,7 @@ async def _iterate_async(call: Call, chunks: AsyncIterator[Any]) -> AsyncIterato
 
 @functools.cache
 def tracked_async_stream_class(kind: Any) -> type:
-    """The same for a stream that is awaited."""
+    """Create a subclass of an asynchronous stream that reports its chunks."""
 
     async def next_chunk(self: Any) -> Any:
         return await _read_async(call_of(self), lambda: kind.__anext__(self))
@@ -166,7 +166,7 @@ def tracked_async_stream_class(kind: Any) -> type:
 
 @functools.cache
 def tracked_http_response_class(kind: Any) -> type:
-    """An HTTP response's class, with closing told to the call."""
+    """Create a subclass of an HTTP response that reports when it is closed."""
 
     def close(self: Any) -> None:
         try:
@@ -185,7 +185,7 @@ def tracked_http_response_class(kind: Any) -> type:
 
 @functools.cache
 def tracked_raw_response_class(kind: Any) -> type:
-    """The class of a response whose body the host reads: by a method of it, or not at all."""
+    """Create a subclass of a raw response that reports when the host reads or closes it."""
     ends = {
         "parse": _on_parsed,
         "read": _on_body_read,
@@ -194,7 +194,7 @@ def tracked_raw_response_class(kind: Any) -> type:
         "close": _on_closed,
     }
     found = {name: static_member(kind, name) for name in ends}
-    # Older responses have properties of these names, for bodies that have been read.
+    # In older versions, these are properties of responses whose body has been read.
     methods = {name: method for name, method in found.items() if inspect.isfunction(method)}
     return subclass_of(
         kind, {name: _report_result(method, ends[name]) for name, method in methods.items()}
@@ -202,14 +202,14 @@ def tracked_raw_response_class(kind: Any) -> type:
 
 
 def static_member(kind: type, name: str) -> Any:
-    """A member as its class has it."""
+    """Return a member of a class without invoking descriptors."""
     return inspect.getattr_static(kind, name, None)
 
 
 def _report_result(
     method: Callable[..., Any], end: Callable[[Any, Call, Any], Any]
 ) -> Callable[..., Any]:
-    """A method of a response that reports its result to the call."""
+    """Wrap a method of a response so that it reports its result."""
 
     @functools.wraps(method)
     def wrapper(self: Any, *args: Any, **kwargs: Any) -> Any:

@@ -1,8 +1,7 @@
 """Records calls of Anthropic's Python client: `pip install "anthropic>=0.50"`.
 
 `instrument(recorder)` records the calls of every client, `instrument_client(client)` those of one.
-A call becomes a span of the type `anthropic:message`, below the span that is current where it is
-made; see `SPAN_TYPES`.
+A call becomes a span of the type `anthropic:message` below the current span; see `SPAN_TYPES`.
 """
 
 from __future__ import annotations
@@ -35,11 +34,11 @@ __all__ = [
 ]
 
 SPAN_TYPES = SpanTypes()
-"""The span types that calls are recorded as."""
+"""The span types of recorded calls."""
 SPAN_TYPES.span_type(
     "anthropic:message",
     title="Anthropic message",
-    description="One call of the Messages API, retries and the reading of a stream included.",
+    description="One call of the Messages API, including retries and reading a stream.",
     template="{{ model }}: {{ text | default: finish_reason | truncate: 120 }}",
 )
 
@@ -56,27 +55,27 @@ _VENDOR = Vendor(
 
 
 def instrument(recorder: Recorder) -> None:
-    """Record the calls of every Anthropic client, those for Bedrock, Vertex and so on included.
+    """Record the calls of every Anthropic client, including those for Bedrock and Vertex.
 
-    A call is recorded in the run that it is made in, whichever recorder that belongs to; outside
-    of every run it is not recorded, which is said once. Harmless when repeated.
+    A call is recorded in the current run, regardless of that run's recorder. Outside a run it is
+    not recorded, which is logged once. Calling this again is harmless.
 
     Args:
-        recorder: Declares `SPAN_TYPES` with its runs from now on.
+        recorder: Its later runs declare `SPAN_TYPES`.
     """
     recorder.include(SPAN_TYPES)
     _VENDOR.install()
 
 
 def uninstrument() -> None:
-    """No longer record the calls of clients, except those that are recorded one by one."""
+    """Undo `instrument`. Clients instrumented individually are still recorded."""
     _VENDOR.remove()
 
 
 def instrument_client(client: Client) -> Client:
-    """Record the calls of one client, and of the copies that its `with_options` makes from now on.
+    """Record the calls of one client, and of copies made later by its `with_options`.
 
-    Declare `SPAN_TYPES` with the recorder yourself: `recorder.include(SPAN_TYPES)`.
+    Declare the span types yourself: `recorder.include(SPAN_TYPES)`.
 
     Returns:
         The same client.
@@ -86,5 +85,5 @@ def instrument_client(client: Client) -> Client:
 
 
 def uninstrument_client(client: anthropic.Anthropic | anthropic.AsyncAnthropic) -> None:
-    """No longer record the calls of one client, unless those of all are recorded."""
+    """Undo `instrument_client`. The client is still recorded if `instrument` is in effect."""
     _VENDOR.remove_from(client)

@@ -1,4 +1,4 @@
-"""What is kept of answers of the Anthropic API, whole or put together from a stream."""
+"""Results of calls of the Anthropic API, from complete or streamed responses."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ _DELTAS = {
     "thinking_delta": "thinking",
     "signature_delta": "signature",
 }
-"""Which member of a delta is text to be appended, and under which name it is in the block."""
+"""The member of each kind of delta that is appended to the member of the same name in the block."""
 
 
 def message_result(body: JsonObject) -> JsonObject:
-    """Of a message: its words and tool calls; all blocks if that is not everything."""
+    """Return the text and tool calls of a message, and all blocks if there is anything else."""
     content = items(body.get("content"))
     return without_empty(
         model=body.get("model"),
@@ -53,7 +53,7 @@ def _is_special(block: JsonObject) -> bool:
 
 
 def _token_usage(usage: JsonObject) -> dict[str, int]:
-    """Counts; what was written to or read from the vendor's cache was part of the prompt."""
+    """Return token counts. Tokens written to or read from the cache count as part of the prompt."""
     prompt = usage.get("input_tokens")
     if isinstance(prompt, int):
         prompt += sum(usage.get(name) or 0 for name in _CACHE_COUNTS)
@@ -86,7 +86,7 @@ class _Block:
 
 
 class MessageMerger:
-    """Events of a streamed message."""
+    """Merges the events of a streamed message."""
 
     def __init__(self) -> None:
         self.done = False
@@ -94,21 +94,21 @@ class MessageMerger:
         self._head: JsonObject = {}
         self._blocks: list[tuple[Any, _Block]] = []
         self._open: dict[Any, tuple[Any, _Block | None]] = {}
-        """By index, the id of the block that is being written, and the block if there was room."""
+        """By index: the id of the block in progress, and the block unless the budget is used up."""
 
-    def add(self, piece: Any) -> bool:
-        """Take an event."""
-        match getattr(piece, "type", ""):
+    def add(self, chunk: Any) -> bool:
+        """Add an event."""
+        match getattr(chunk, "type", ""):
             case "message_start":
-                self._head = dump_model(piece.message)
+                self._head = dump_model(chunk.message)
             case "content_block_start":
-                return self._started(piece)
+                return self._started(chunk)
             case "content_block_delta":
-                _, block = self._open.get(piece.index, (None, None))
-                return block is not None and block.add(piece.delta)
+                _, block = self._open.get(chunk.index, (None, None))
+                return block is not None and block.add(chunk.delta)
             case "message_delta":
-                self._head.update(dump_model(piece.delta))
-                self._head["usage"] = {**members(self._head.get("usage")), **_counts(piece.usage)}
+                self._head.update(dump_model(chunk.delta))
+                self._head["usage"] = {**members(self._head.get("usage")), **_counts(chunk.usage)}
             case "message_stop":
                 self.done = True
             case _:
@@ -118,22 +118,22 @@ class MessageMerger:
     def _started(self, event: Any) -> bool:
         block = event.content_block
         identifier = getattr(block, "id", None)
-        # A new id begins a new block, whatever the index says.
+        # A new id begins a new block, even with the same index.
         if event.index not in self._open or self._open[event.index][0] != identifier:
             begun = _Block(dump_model(block), self._budget) if self._budget.part() else None
             self._open[event.index] = identifier, begun
             if begun is not None:
                 self._blocks.append((event.index, begun))
-        # That a tool is about to be called is the first that is heard of an answer without words.
+        # The first content of a response without text is the beginning of a tool call.
         return bool(getattr(block, "type", None) == "tool_use")
 
     def merged(self) -> JsonObject:
-        """The message, or as much of it as has arrived."""
+        """Return the message, or as much of it as has arrived."""
         in_order = sorted(self._blocks, key=lambda each: each[0])
         content = [block.merged() for _, block in in_order]
         return {**self._head, "content": content, **self._budget.mark()}
 
 
 def _counts(usage: Any) -> JsonObject:
-    """Counts of a delta: they are totals so far; one that is null says nothing."""
+    """Return the counts of a delta, which are totals. Null counts are ignored."""
     return {name: count for name, count in dump_model(usage).items() if count is not None}

@@ -1,4 +1,4 @@
-"""LangChain and LangGraph: what chains, models, tools and retrievers do, as spans.
+"""Records chains, models, tools and retrievers of LangChain and LangGraph as spans.
 
     handler = PrefactorCallbackHandler()
     with recorder.run("support-bot"):

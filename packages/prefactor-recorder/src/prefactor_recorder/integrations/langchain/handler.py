@@ -1,4 +1,4 @@
-"""LangChain and LangGraph: what chains, models, tools and retrievers do, as spans.
+"""Records chains, models, tools and retrievers of LangChain and LangGraph as spans.
 
     handler = PrefactorCallbackHandler()
     with recorder.run("support-bot"):
@@ -36,8 +36,8 @@ from prefactor_recorder.integrations.langchain.results import (
     attempt,
     control_flow,
     failed_tool,
+    llm_result,
     notes_result,
-    reply,
     tool_output,
 )
 from prefactor_recorder.integrations.langchain.span_types import (
@@ -67,11 +67,11 @@ if TYPE_CHECKING:
 __all__ = ["SPAN_TYPES", "PrefactorCallbackHandler"]
 
 HIDDEN_TAG = "langsmith:hidden"
-"""The tag of steps that LangChain and LangGraph take for themselves."""
+"""The tag of internal steps of LangChain and LangGraph."""
 
 
 def guarded(function: Callable[P, None]) -> Callable[P, None]:
-    """Swallow every exception but `RunTerminated`, which is meant for the host."""
+    """Catch every exception except `RunTerminated`, which is for the host."""
 
     @functools.wraps(function)
     def safely(*args: P.args, **kwargs: P.kwargs) -> None:
@@ -86,26 +86,25 @@ def guarded(function: Callable[P, None]) -> Callable[P, None]:
 
 
 class PrefactorCallbackHandler(BaseCallbackHandler):
-    """Records every step of LangChain and LangGraph as a span, each below the one that called it.
+    """Records every step of LangChain and LangGraph as a span, each below its caller.
 
-    One handler serves any number of calls at once, from threads and tasks. Inside of
-    `with recorder.run(...)` the steps belong to that run, below the span that is current there;
-    outside, each call becomes a run of its own if a recorder was given, and is not recorded else.
+    One handler serves any number of concurrent calls, from threads and tasks. Inside `with
+    recorder.run(...)`, the steps belong to that run, below the current span. Outside, each call
+    becomes a run of its own if a recorder was passed, and is not recorded otherwise.
 
-    A step that raises is recorded as failed, a cancelled one and one that stops to ask
-    (`interrupt()`) as cancelled. When the run has been terminated, the next step raises
-    `RunTerminated` in the code that called LangChain; nothing else ever comes out of the handler.
+    A step that raises is recorded as failed. A step that is cancelled, or interrupted by
+    `interrupt()`, is recorded as cancelled. After the run is terminated, the next step raises
+    `RunTerminated` in the code that called LangChain. The handler raises nothing else.
 
     Args:
-        recorder: Opens a run for each call that is made outside of every run.
-        agent_id: The agent of such runs; by default the recorder's.
-        version: Its version, as `recorder.run` takes it.
+        recorder: Opens a run for each call made outside a run.
+        agent_id: The agent of these runs; by default the recorder's.
+        version: The agent's version, as for `recorder.run`.
     """
 
-    # LangChain logs what a handler raises and goes on, unless this is set. Only RunTerminated is
-    # let out, so only that reaches the host.
+    # Otherwise LangChain logs what a handler raises and continues. Only RunTerminated is raised.
     raise_error = True
-    # On the event loop itself: recording takes microseconds, a thread for each event takes more.
+    # On the event loop, because recording takes microseconds, less than handing over to a thread.
     run_inline = True
 
     def __init__(
@@ -119,10 +118,10 @@ class PrefactorCallbackHandler(BaseCallbackHandler):
         self._steps = OpenSteps(recorder, agent_id=agent_id, version=version, types=SPAN_TYPES)
 
     def step(self) -> AbstractContextManager[Span | None]:
-        """Make the step that the calling code is in the current span, for a block.
+        """Return a context manager that makes the span of the calling tool or node current.
 
-        For the code of tools and nodes: what the block records is below the tool's span.
-        Gives None, and changes nothing, in code that LangChain has not called.
+        Spans recorded in the block become its children. In code not called by LangChain, it yields
+        None and changes nothing.
         """
         step = self._steps.get(_current_step_id())
         return nullcontext() if step is None else step.span.current()
@@ -131,7 +130,7 @@ class PrefactorCallbackHandler(BaseCallbackHandler):
     def on_chain_start(
         self, serialized: dict[str, Any], inputs: Any, *, run_id: UUID, **more: Any
     ) -> None:
-        """A chain, a graph or a node of one begins."""
+        """Begin a chain, a graph, or a node of a graph."""
         if HIDDEN_TAG in (more.get("tags") or ()):
             self._steps.alias(run_id, self._parent_step_id(more))
             return
@@ -149,14 +148,14 @@ class PrefactorCallbackHandler(BaseCallbackHandler):
 
     @guarded
     def on_chain_end(self, outputs: Any, *, run_id: UUID, **more: Any) -> None:
-        """It has ended."""
-        inputs = more.get("inputs")  # of a stream, which were not known at its start
+        """End it."""
+        inputs = more.get("inputs")  # the inputs of a stream, unknown at its start
         late = {} if inputs is None else {"inputs": plain(inputs)}
         self._end(run_id, lambda: {"outputs": plain(outputs), **late})
 
     @guarded
     def on_chain_error(self, error: BaseException, *, run_id: UUID, **_: Any) -> None:
-        """It has raised."""
+        """End it with an exception."""
         self._fail(run_id, error)
 
     @guarded
@@ -168,7 +167,7 @@ class PrefactorCallbackHandler(BaseCallbackHandler):
         run_id: UUID,
         **more: Any,
     ) -> None:
-        """A chat model is called."""
+        """Begin a call of a chat model."""
         self._begin(
             LLM,
             run_id,
@@ -184,7 +183,7 @@ class PrefactorCallbackHandler(BaseCallbackHandler):
     def on_llm_start(
         self, serialized: dict[str, Any], prompts: list[str], *, run_id: UUID, **more: Any
     ) -> None:
-        """A model that completes texts is called."""
+        """Begin a call of a text completion model."""
         self._begin(
             LLM,
             run_id,
@@ -198,34 +197,34 @@ class PrefactorCallbackHandler(BaseCallbackHandler):
 
     @guarded
     def on_llm_new_token(self, token: Any, *, run_id: UUID, **more: Any) -> None:
-        """A piece of the answer is there."""
-        # Streams open with chunks that say nothing yet; calls of tools come without text.
-        said = getattr(more.get("chunk"), "message", None)
-        if token or getattr(said, "tool_call_chunks", None):
+        """Count a chunk of the response."""
+        # Streams begin with empty chunks. Chunks of tool calls have no text.
+        chunk = getattr(more.get("chunk"), "message", None)
+        if token or getattr(chunk, "tool_call_chunks", None):
             self._streamed(run_id, "tokens")
 
     @guarded
     def on_stream_event(self, event: Any, *, run_id: UUID, **_: Any) -> None:
-        """The same, from models that stream typed events."""
+        """Count a chunk from a model that streams typed events."""
         if event.get("event") == "content-block-delta":
             self._streamed(run_id, "events")
 
     @guarded
     def on_llm_end(self, response: LLMResult, *, run_id: UUID, **_: Any) -> None:
-        """The model has answered."""
-        self._end(run_id, lambda: reply(response))
+        """End a call of a model."""
+        self._end(run_id, lambda: llm_result(response))
 
     @guarded
     def on_llm_error(self, error: BaseException, *, run_id: UUID, **more: Any) -> None:
-        """It has raised, perhaps in the middle of an answer."""
-        said = more.get("response")
-        self._fail(run_id, error, lambda: {} if said is None else reply(said))
+        """End it with an exception, possibly in the middle of a response."""
+        partial = more.get("response")
+        self._fail(run_id, error, lambda: {} if partial is None else llm_result(partial))
 
     @guarded
     def on_tool_start(
         self, serialized: dict[str, Any], input_str: str, *, run_id: UUID, **more: Any
     ) -> None:
-        """A tool is called."""
+        """Begin a call of a tool."""
         inputs, called = more.get("inputs"), more.get("tool_call_id")
         self._begin(
             TOOL,
@@ -240,20 +239,20 @@ class PrefactorCallbackHandler(BaseCallbackHandler):
 
     @guarded
     def on_tool_end(self, output: Any, *, run_id: UUID, **_: Any) -> None:
-        """It has returned, or failed in a way that the model is told about."""
+        """End it. A tool may report a failure to the model instead of raising."""
         failed = failed_tool(output)
         self._end(run_id, lambda: tool_output(output), status="failed" if failed else "complete")
 
     @guarded
     def on_tool_error(self, error: BaseException, *, run_id: UUID, **_: Any) -> None:
-        """It has raised."""
+        """End it with an exception."""
         self._fail(run_id, error)
 
     @guarded
     def on_retriever_start(
         self, serialized: dict[str, Any], query: str, *, run_id: UUID, **more: Any
     ) -> None:
-        """Documents are looked for."""
+        """Begin a search for documents."""
         self._begin(
             RETRIEVER,
             run_id,
@@ -263,7 +262,7 @@ class PrefactorCallbackHandler(BaseCallbackHandler):
 
     @guarded
     def on_retriever_end(self, documents: Sequence[Document], *, run_id: UUID, **_: Any) -> None:
-        """They have been found."""
+        """End it."""
         self._end(
             run_id,
             lambda: {
@@ -274,29 +273,29 @@ class PrefactorCallbackHandler(BaseCallbackHandler):
 
     @guarded
     def on_retriever_error(self, error: BaseException, *, run_id: UUID, **_: Any) -> None:
-        """The search has raised."""
+        """End it with an exception."""
         self._fail(run_id, error)
 
     @guarded
     def on_agent_action(self, action: AgentAction, *, run_id: UUID, **_: Any) -> None:
-        """An agent of the older kind has decided to use a tool."""
-        told = {"name": action.tool, "arguments": plain(action.tool_input), "log": action.log}
-        self._record_instant(AGENT, run_id, {"decision": "tool", **told})
+        """Record that a classic agent decided to use a tool."""
+        details = {"name": action.tool, "arguments": plain(action.tool_input), "log": action.log}
+        self._record_instant(AGENT, run_id, {"decision": "tool", **details})
 
     @guarded
     def on_agent_finish(self, finish: AgentFinish, *, run_id: UUID, **_: Any) -> None:
-        """It has decided that it is done."""
-        told = {"outputs": plain(finish.return_values), "log": finish.log}
-        self._record_instant(AGENT, run_id, {"decision": "finish", **told})
+        """Record that it decided to finish."""
+        details = {"outputs": plain(finish.return_values), "log": finish.log}
+        self._record_instant(AGENT, run_id, {"decision": "finish", **details})
 
     @guarded
     def on_custom_event(self, name: str, data: Any, *, run_id: UUID, **_: Any) -> None:
-        """The host has dispatched an event of its own."""
+        """Record an event dispatched by the host."""
         self._record_instant(EVENT, run_id, {"name": name, "data": plain(data)})
 
     @guarded
     def on_retry(self, retry_state: Any, *, run_id: UUID, **_: Any) -> None:
-        """An attempt has failed and another follows, within one step."""
+        """Record a failed attempt within a step."""
         if (step := self._steps.get(run_id)) is not None:
             step.notes.setdefault("retries", []).append(attempt(retry_state))
 
@@ -317,14 +316,16 @@ class PrefactorCallbackHandler(BaseCallbackHandler):
             step.notes["began"] = step.span.run.sink.clock.elapsed()
 
     def _parent_step_id(self, more: Mapping[str, Any]) -> UUID | None:
-        """The parent of a step that begins now: what LangChain says, or a step within it.
+        """Return the parent of a step: the one LangChain reports, or a descendant of it.
 
-        Some of LangChain's own steps (fallbacks, for one) forget to tell those below about
-        themselves, and so does a host that hands the handler over once more within a tool. The
-        context knows better then.
+        Some steps of LangChain, such as fallbacks, do not pass themselves on as the parent, and
+        neither does a host that passes the handler again inside a tool. The context knows the
+        actual parent.
         """
-        told, inner = more.get("parent_run_id"), _current_step_id()
-        return inner if inner != told and self._steps.is_descendant(inner, told) else told
+        reported, current = more.get("parent_run_id"), _current_step_id()
+        if current != reported and self._steps.is_descendant(current, reported):
+            return current
+        return reported
 
     def _streamed(self, run_id: UUID, kind: str) -> None:
         step = self._steps.get(run_id)
@@ -350,15 +351,15 @@ class PrefactorCallbackHandler(BaseCallbackHandler):
     ) -> None:
         directed = control_flow(error)
         if directed is not None:
-            status, told = directed
-            self._end(run_id, lambda: {**result(), **told}, status)
+            status, details = directed
+            self._end(run_id, lambda: {**result(), **details}, status)
             return
         self._steps.close(
             run_id, lambda step: {**result(), **notes_result(step.notes)}, error=error
         )
 
     def _record_instant(self, schema_name: str, run_id: UUID, payload: dict[str, Any]) -> None:
-        """Something that happens within a step and takes no time."""
+        """Record an event within a step as a span without duration."""
         if self._steps.get(run_id) is not None:
             key = object()
             self._steps.open(key, run_id, schema_name, lambda: payload)
@@ -366,6 +367,6 @@ class PrefactorCallbackHandler(BaseCallbackHandler):
 
 
 def _current_step_id() -> UUID | None:
-    """The id of the step that the calling code is in, as LangChain keeps it in the context."""
+    """Return the id of the current step from LangChain's context."""
     config: Any = var_child_runnable_config.get() or {}
     return getattr(config.get("callbacks"), "parent_run_id", None)

@@ -1,4 +1,4 @@
-"""What LangChain hands to its callbacks, as plain JSON: pure functions."""
+"""Converts arguments of LangChain's callbacks to plain JSON. Pure functions."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from uuid import UUID
 
 MAX_DEPTH = 32
-"""Levels of nesting that are kept of a value."""
+"""Maximum nesting of a value."""
 
 ROLES = {"human": "user", "ai": "assistant", "system": "system", "tool": "tool"}
-"""Message types that go by another name everywhere else."""
+"""The usual roles of LangChain's message types."""
 
 PARAMETERS = (
     "temperature",
@@ -41,8 +41,8 @@ PARAMETERS = (
     "parallel_tool_calls",
     "tools",
 )
-"""Settings of a model call that are recorded. A list of what may be taken, not of what may not:
-clients put keys and headers of every name among them."""
+"""Recorded settings of a model call. An allow list, because clients put keys and headers of any
+name among them."""
 
 _SECRET = re.compile(r"api_?key|secret|passw|authorization|credential|(^|_)token$", re.IGNORECASE)
 _INTERNAL = ("langgraph_", "ls_", "lc_", "__", "checkpoint_")
@@ -50,7 +50,7 @@ _GRAPH_VALUES = ("Command", "Interrupt", "Send")
 
 
 def plain(value: Any, depth: int = 0, above: frozenset[int] = frozenset()) -> Any:
-    """A value of LangChain or of the host as JSON; what is not known here is left as it is."""
+    """Convert a value of LangChain or of the host to JSON. Leave unknown values as they are."""
     if value is None or isinstance(value, (str, int, float)):
         return value
     if isinstance(value, BaseMessage):
@@ -76,7 +76,7 @@ def _object(value: Any, depth: int, above: frozenset[int]) -> Any:
 
 def _of_class(value: Any, kind: type, depth: int, above: frozenset[int]) -> Any:
     if kind.__module__.startswith(("langgraph.", "langchain_core.")):
-        # Stores, writers, whole configurations: nobody means to record what these hold.
+        # Nobody intends to record the content of stores, writers or configurations.
         if kind.__name__ not in _GRAPH_VALUES:
             return f"<{kind.__qualname__}>"
         return {
@@ -87,7 +87,7 @@ def _of_class(value: Any, kind: type, depth: int, above: frozenset[int]) -> Any:
     if isinstance(value, BaseModel):
         try:
             return value.model_dump(mode="json", warnings=False)
-        except Exception:  # noqa: BLE001 - serialisers of the host
+        except Exception:  # noqa: BLE001 - serializers of the host
             return f"<{kind.__qualname__}>"
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = [field.name for field in dataclasses.fields(value)]
@@ -96,28 +96,28 @@ def _of_class(value: Any, kind: type, depth: int, above: frozenset[int]) -> Any:
 
 
 def message(value: BaseMessage) -> dict[str, Any]:
-    """A message: role, content, and what it says about tools."""
-    # Not by getattr: asking a pydantic model for what it lacks takes longer than all the rest, and
-    # each step of an agent tells all the messages so far.
-    held = value.__dict__
-    content = held["content"]
-    told: dict[str, Any] = {
-        "role": held.get("role") or _role(value.type),
+    """Convert a message: its role, content, and tool calls or tool result."""
+    # Not with `getattr`, which is slow for fields that a pydantic model lacks. Each step of an
+    # agent converts all messages so far.
+    fields = value.__dict__
+    content = fields["content"]
+    converted: dict[str, Any] = {
+        "role": fields.get("role") or _role(value.type),
         "content": content if type(content) is str else plain(content),
     }
-    if name := held.get("name"):
-        told["name"] = name
-    if calls := held.get("tool_calls"):
-        told["tool_calls"] = [tool_call(call) for call in calls]
-    if broken := held.get("invalid_tool_calls"):
-        told["invalid_tool_calls"] = [
-            {**tool_call(call), "error": call.get("error")} for call in broken
+    if name := fields.get("name"):
+        converted["name"] = name
+    if calls := fields.get("tool_calls"):
+        converted["tool_calls"] = [tool_call(call) for call in calls]
+    if invalid := fields.get("invalid_tool_calls"):
+        converted["invalid_tool_calls"] = [
+            {**tool_call(call), "error": call.get("error")} for call in invalid
         ]
-    if answered := held.get("tool_call_id"):
-        told["tool_call_id"] = answered
-    if held.get("status") == "error":
-        told["status"] = "error"
-    return told
+    if call_id := fields.get("tool_call_id"):
+        converted["tool_call_id"] = call_id
+    if fields.get("status") == "error":
+        converted["status"] = "error"
+    return converted
 
 
 def _role(kind: str) -> str:
@@ -129,69 +129,69 @@ def _role(kind: str) -> str:
 
 
 def tool_call(call: Mapping[str, Any]) -> dict[str, Any]:
-    """A tool call that a model asks for."""
+    """Convert a tool call."""
     return {"id": call.get("id"), "name": call.get("name"), "arguments": plain(call.get("args"))}
 
 
 def document(value: Document) -> dict[str, Any]:
-    """A document that a retriever found."""
-    told: dict[str, Any] = {"page_content": value.page_content}
+    """Convert a document."""
+    converted: dict[str, Any] = {"page_content": value.page_content}
     if value.metadata:
-        told["metadata"] = plain(value.metadata)
+        converted["metadata"] = plain(value.metadata)
     if identifier := getattr(value, "id", None):
-        told["id"] = identifier
-    return told
+        converted["id"] = identifier
+    return converted
 
 
-def step_name(serialized: Mapping[str, Any] | None, more: Mapping[str, Any], other: str) -> str:
-    """What a step is called: by the run's name, the component's, or the class's."""
-    known = serialized or {}
-    for name in (more.get("name"), known.get("name")):
+def step_name(serialized: Mapping[str, Any] | None, more: Mapping[str, Any], default: str) -> str:
+    """Return the name of a step: the run's, the component's, or the class's."""
+    component = serialized or {}
+    for name in (more.get("name"), component.get("name")):
         if isinstance(name, str) and name:
             return name
-    path = known.get("id")
-    return str(cast("Any", path)[-1]) if isinstance(path, list) and path else other
+    path = component.get("id")
+    return str(cast("Any", path)[-1]) if isinstance(path, list) and path else default
 
 
 def step_metadata(run_id: UUID, more: Mapping[str, Any]) -> dict[str, Any]:
-    """Tags, the host's own metadata, and the node of a graph that a step belongs to."""
-    known: Mapping[str, Any] = more.get("metadata") or {}
-    told: dict[str, Any] = {}
-    if node := known.get("langgraph_node"):
-        told["node"] = node
-        told["graph_step"] = known.get("langgraph_step")
+    """Return the tags, the host's metadata, and the graph node of a step."""
+    metadata: Mapping[str, Any] = more.get("metadata") or {}
+    found: dict[str, Any] = {}
+    if node := metadata.get("langgraph_node"):
+        found["node"] = node
+        found["graph_step"] = metadata.get("langgraph_step")
     if tags := more.get("tags"):
-        told["tags"] = list(tags)
-    own = {
+        found["tags"] = list(tags)
+    of_host = {
         key: plain(value)
-        for key, value in known.items()
+        for key, value in metadata.items()
         if not key.startswith(_INTERNAL) and not _SECRET.search(key)
     }
-    if own:
-        told["metadata"] = own
-    if more.get("parent_run_id") is None:  # what the call is found by in LangChain's own tools
-        told["langchain_run_id"] = str(run_id)
-    return told
+    if of_host:
+        found["metadata"] = of_host
+    if more.get("parent_run_id") is None:  # to find the call in LangChain's own tools
+        found["langchain_run_id"] = str(run_id)
+    return found
 
 
 def model_call(serialized: Mapping[str, Any] | None, more: Mapping[str, Any]) -> dict[str, Any]:
-    """Model, provider and settings of a call."""
-    given: Mapping[str, Any] = more.get("invocation_params") or {}
-    known: Mapping[str, Any] = more.get("metadata") or {}
-    made: Mapping[str, Any] = (serialized or {}).get("kwargs") or {}
+    """Return the model, provider and settings of a call."""
+    params: Mapping[str, Any] = more.get("invocation_params") or {}
+    metadata: Mapping[str, Any] = more.get("metadata") or {}
+    init_kwargs: Mapping[str, Any] = (serialized or {}).get("kwargs") or {}
     names = (
-        known.get("ls_model_name"),
-        *(source.get(key) for source in (given, made) for key in ("model", "model_name")),
-        given.get("model_id"),
+        metadata.get("ls_model_name"),
+        *(source.get(key) for source in (params, init_kwargs) for key in ("model", "model_name")),
+        params.get("model_id"),
     )
-    told: dict[str, Any] = {}
+    found: dict[str, Any] = {}
     if model := next((name for name in names if isinstance(name, str) and name), None):
-        told["model"] = model
-    if provider := known.get("ls_provider"):
-        told["provider"] = provider
+        found["model"] = model
+    if provider := metadata.get("ls_provider"):
+        found["provider"] = provider
     parameters = {
-        key: plain(given[key]) for key in PARAMETERS if given.get(key) not in (None, [], ())
+        key: plain(params[key]) for key in PARAMETERS if params.get(key) not in (None, [], ())
     }
     if parameters:
-        told["parameters"] = parameters
-    return told
+        found["parameters"] = parameters
+    return found

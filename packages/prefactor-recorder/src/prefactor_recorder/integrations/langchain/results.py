@@ -1,4 +1,4 @@
-"""What steps of LangChain came to: answers with their tokens, outputs of tools, ways of ending."""
+"""Results of LangChain steps: model responses, token usage, tool outputs and control flow."""
 
 from __future__ import annotations
 
@@ -24,31 +24,31 @@ _USAGES = ("token_usage", "usage", "usage_metadata")
 _MAX_RETRIES = 20
 
 
-def reply(response: LLMResult) -> dict[str, Any]:
-    """The result of a model call: what it said, and what is known about the saying."""
+def llm_result(response: LLMResult) -> dict[str, Any]:
+    """Return the result of a model call: text, messages, model, finish reason and tokens."""
     generations = [each for prompt in response.generations for each in prompt]
-    told: dict[str, Any] = {}
+    result: dict[str, Any] = {}
     if generations:
-        told["text"] = generations[0].text
-        told["messages"] = [_said(each) for each in generations]
+        result["text"] = generations[0].text
+        result["messages"] = [_message(each) for each in generations]
     if model := _first_text(generations, response, ("model_name", "model")):
-        told["model"] = model
+        result["model"] = model
     if reason := _first_text(generations, response, ("finish_reason", "stop_reason")):
-        told["finish_reason"] = reason
+        result["finish_reason"] = reason
     if usage := token_usage(generations, response):
-        told["token_usage"] = usage
-    return told
+        result["token_usage"] = usage
+    return result
 
 
-def _said(generation: Generation) -> dict[str, Any]:
-    said = getattr(generation, "message", None)
-    return {"role": "assistant", "content": generation.text} if said is None else message(said)
+def _message(generation: Generation) -> dict[str, Any]:
+    found = getattr(generation, "message", None)
+    return {"role": "assistant", "content": generation.text} if found is None else message(found)
 
 
 def token_usage(generations: list[Generation], response: LLMResult) -> dict[str, Any]:
-    """Tokens of a call: LangChain's own figures if the model's class gives them, else the vendor's.
+    """Return token counts: LangChain's own if the model's class sets them, else the vendor's.
 
-    Of several candidates the first that has figures counts: each carries those of the whole call.
+    The first generation with counts is used, because each has the counts of the whole call.
     """
     for table in _usages(generations, response):
         counts = {
@@ -69,11 +69,11 @@ def token_usage(generations: list[Generation], response: LLMResult) -> dict[str,
 
 
 def _usages(generations: list[Generation], response: LLMResult) -> Iterator[Mapping[str, Any]]:
-    for said in _messages(generations):
-        yield from _tables(getattr(said, "usage_metadata", None))
-    for holder in _holders(generations, response):
+    for each in _messages(generations):
+        yield from _tables(getattr(each, "usage_metadata", None))
+    for metadata in _metadata(generations, response):
         for name in _USAGES:
-            yield from _tables(holder.get(name))
+            yield from _tables(metadata.get(name))
 
 
 def _tables(value: Any) -> Iterator[Mapping[str, Any]]:
@@ -83,14 +83,14 @@ def _tables(value: Any) -> Iterator[Mapping[str, Any]]:
 
 def _messages(generations: list[Generation]) -> Iterator[Any]:
     for each in generations:
-        if (said := getattr(each, "message", None)) is not None:
-            yield said
+        if (found := getattr(each, "message", None)) is not None:
+            yield found
 
 
-def _holders(generations: list[Generation], response: LLMResult) -> Iterator[Mapping[str, Any]]:
-    """Where vendors' classes put what they were told about a reply."""
-    for said in _messages(generations):
-        yield from _tables(getattr(said, "response_metadata", None))
+def _metadata(generations: list[Generation], response: LLMResult) -> Iterator[Mapping[str, Any]]:
+    """Yield all places in which vendors' classes put metadata of a response."""
+    for each in _messages(generations):
+        yield from _tables(getattr(each, "response_metadata", None))
     yield from _tables(response.llm_output)
     for each in generations:
         yield from _tables(each.generation_info)
@@ -99,9 +99,9 @@ def _holders(generations: list[Generation], response: LLMResult) -> Iterator[Map
 def _first_text(
     generations: list[Generation], response: LLMResult, names: tuple[str, ...]
 ) -> str | None:
-    for holder in _holders(generations, response):
+    for metadata in _metadata(generations, response):
         for name in names:
-            value = holder.get(name)
+            value = metadata.get(name)
             if isinstance(value, str) and value:
                 return value
     return None
@@ -116,55 +116,55 @@ def _count(table: Mapping[str, Any], names: tuple[str, ...]) -> int | None:
 
 
 def failed_tool(output: Any) -> bool:
-    """Whether a tool has failed and reports that only to the model."""
+    """Whether a tool failed and reported it to the model instead of raising."""
     return getattr(output, "status", None) == "error" and hasattr(output, "tool_call_id")
 
 
 def tool_output(output: Any) -> dict[str, Any]:
-    """The result of a tool: what the model is told, or what was returned."""
+    """Return the result of a tool: the content of its message, or its return value."""
     if not hasattr(output, "tool_call_id"):
         return {"output": plain(output)}
-    told: dict[str, Any] = {"output": plain(output.content)}
+    result: dict[str, Any] = {"output": plain(output.content)}
     if failed_tool(output):
-        told["error"] = {"error_type": "ToolError", "message": str(output.content)}
-    return told
+        result["error"] = {"error_type": "ToolError", "message": str(output.content)}
+    return result
 
 
 def attempt(retry_state: Any) -> dict[str, Any]:
-    """A failed attempt, as tenacity tells it."""
-    told: dict[str, Any] = {"attempt": retry_state.attempt_number}
+    """Return a failed attempt as reported by tenacity."""
+    found: dict[str, Any] = {"attempt": retry_state.attempt_number}
     error = retry_state.outcome.exception() if retry_state.outcome else None
     if error is not None:
-        told.update(error_type=type(error).__qualname__, message=str(error))
-    return told
+        found.update(error_type=type(error).__qualname__, message=str(error))
+    return found
 
 
 def notes_result(notes: Mapping[str, Any]) -> dict[str, Any]:
-    """What was noted while a step went on: how an answer was streamed, and failed attempts."""
-    told: dict[str, Any] = {}
+    """Return what was noted during a step: streaming figures and failed attempts."""
+    result: dict[str, Any] = {}
     if "waited" in notes:
         waited = round(notes["waited"] / 1e6, 3)
-        # Most models tell each piece both ways when typed events are streamed, some one way only.
+        # With typed events, most models report each chunk in both ways, some in only one.
         chunks = max(notes.get("tokens", 0), notes.get("events", 0))
-        told["streaming"] = {"chunks": chunks, "first_token_ms": waited}
+        result["streaming"] = {"chunks": chunks, "first_token_ms": waited}
     if "retries" in notes:
-        told["retries"] = notes["retries"][:_MAX_RETRIES]
-    return told
+        result["retries"] = notes["retries"][:_MAX_RETRIES]
+    return result
 
 
 def control_flow(error: BaseException) -> tuple[Status, dict[str, Any]] | None:
-    """How a step ended whose exception is LangGraph's way of directing a graph, not a failure.
+    """Return status and result of a step that raised one of LangGraph's control flow exceptions.
 
-    None for every other exception. LangGraph is not imported for this: code that raises one of its
-    exceptions has done so.
+    Return None for any other exception. LangGraph is not imported here, because code that raises
+    one of its exceptions has imported it.
     """
     errors: Any = sys.modules.get("langgraph.errors")
     if errors is None or not isinstance(error, errors.GraphBubbleUp):
         return None
-    told: Any = error.args[0] if error.args else None
+    argument: Any = error.args[0] if error.args else None
     if isinstance(error, errors.ParentCommand):
-        return "complete", {"command": plain(told)}  # it has done its work, and says who is next
+        return "complete", {"command": plain(argument)}  # it finished and names the next node
     if isinstance(error, errors.GraphInterrupt):
-        # It runs again from its beginning once it is answered: this attempt came to nothing.
-        return "cancelled", {"interrupts": plain(list(cast("Any", told or ())))}
+        # Once the interrupt is answered, the step runs again from its beginning.
+        return "cancelled", {"interrupts": plain(list(cast("Any", argument or ())))}
     return "cancelled", {}

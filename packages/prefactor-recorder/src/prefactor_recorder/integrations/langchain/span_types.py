@@ -1,4 +1,4 @@
-"""The span types of LangChain and LangGraph: names, titles, and the line that a list shows."""
+"""The span types of LangChain and LangGraph."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ AGENT = "langchain:agent"
 EVENT = "langchain:event"
 
 SPAN_TYPES = SpanTypes()
-"""What to hand to `Recorder(span_types=[...])`, so that runs declare these types."""
+"""Pass this to `Recorder(span_types=[...])`, so that runs declare these types."""
 
 SPAN_TYPES.span_type(
     CHAIN,
@@ -23,13 +23,13 @@ SPAN_TYPES.span_type(
 SPAN_TYPES.span_type(
     LLM,
     title="Model call",
-    description="A call of a chat model or of a model that completes texts.",
+    description="A call of a chat model or a text completion model.",
     template="{{ model | default: name }}: {{ text | default: error.message | truncate: 80 }}",
 )
 SPAN_TYPES.span_type(
     TOOL,
     title="Tool call",
-    description="A call of a tool, with its arguments and what it gave back.",
+    description="A call of a tool, with its arguments and output.",
     template="{{ name }}{% if error %}: {{ error.message | truncate: 80 }}{% endif %}",
 )
 SPAN_TYPES.span_type(
@@ -41,12 +41,12 @@ SPAN_TYPES.span_type(
 SPAN_TYPES.span_type(
     AGENT,
     title="Agent's decision",
-    description="A decision of an agent: to use a tool, or that it is done.",
+    description="A decision of an agent to use a tool or to finish.",
     template="{{ decision }} {{ name }}",
 )
 SPAN_TYPES.span_type(
     EVENT,
     title="Event",
-    description="Something that the agent's own code has dispatched.",
+    description="An event dispatched by the agent's own code.",
     template="{{ name }}",
 )

@@ -1,7 +1,7 @@
 """Records calls of OpenAI's Python client: `pip install "openai>=1.60"`.
 
 `instrument(recorder)` records the calls of every client, `instrument_client(client)` those of one.
-A call becomes a span below the span that is current where it is made; see `SPAN_TYPES`.
+A call becomes a span below the current span; see `SPAN_TYPES`.
 """
 
 from prefactor_recorder.integrations.openai.client import (

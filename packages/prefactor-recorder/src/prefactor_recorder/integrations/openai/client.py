@@ -1,7 +1,7 @@
 """Records calls of OpenAI's Python client: `pip install "openai>=1.60"`.
 
 `instrument(recorder)` records the calls of every client, `instrument_client(client)` those of one.
-A call becomes a span below the span that is current where it is made; see `SPAN_TYPES`.
+A call becomes a span below the current span; see `SPAN_TYPES`.
 """
 
 from __future__ import annotations
@@ -46,23 +46,23 @@ __all__ = [
 ]
 
 SPAN_TYPES = SpanTypes()
-"""The span types that calls are recorded as."""
+"""The span types of recorded calls."""
 SPAN_TYPES.span_type(
     "openai:chat",
     title="OpenAI chat completion",
-    description="One call of Chat Completions, retries and the reading of a stream included.",
+    description="One call of Chat Completions, including retries and reading a stream.",
     template="{{ model }}: {{ text | default: finish_reason | truncate: 120 }}",
 )
 SPAN_TYPES.span_type(
     "openai:response",
     title="OpenAI response",
-    description="One call of the Responses API, retries and the reading of a stream included.",
+    description="One call of the Responses API, including retries and reading a stream.",
     template="{{ model }}: {{ text | default: finish_reason | truncate: 120 }}",
 )
 SPAN_TYPES.span_type(
     "openai:embedding",
     title="OpenAI embedding",
-    description="One call of Embeddings: how many vectors of how many dimensions came of it.",
+    description="One call of Embeddings, with the number of vectors and of dimensions.",
     template="{{ model }}: {{ vectors | default: 0 }} vectors",
 )
 SPAN_TYPES.span_type(
@@ -106,27 +106,27 @@ _VENDOR = Vendor("OpenAI", (openai.OpenAI, openai.AsyncOpenAI), _ENDPOINTS)
 
 
 def instrument(recorder: Recorder) -> None:
-    """Record the calls of every OpenAI client, those for Azure and so on included.
+    """Record the calls of every OpenAI client, including those for Azure.
 
-    A call is recorded in the run that it is made in, whichever recorder that belongs to; outside
-    of every run it is not recorded, which is said once. Harmless when repeated.
+    A call is recorded in the current run, regardless of that run's recorder. Outside a run it is
+    not recorded, which is logged once. Calling this again is harmless.
 
     Args:
-        recorder: Declares `SPAN_TYPES` with its runs from now on.
+        recorder: Its later runs declare `SPAN_TYPES`.
     """
     recorder.include(SPAN_TYPES)
     _VENDOR.install()
 
 
 def uninstrument() -> None:
-    """No longer record the calls of clients, except those that are recorded one by one."""
+    """Undo `instrument`. Clients instrumented individually are still recorded."""
     _VENDOR.remove()
 
 
 def instrument_client(client: Client) -> Client:
-    """Record the calls of one client, and of the copies that its `with_options` makes from now on.
+    """Record the calls of one client, and of copies made later by its `with_options`.
 
-    Declare `SPAN_TYPES` with the recorder yourself: `recorder.include(SPAN_TYPES)`.
+    Declare the span types yourself: `recorder.include(SPAN_TYPES)`.
 
     Returns:
         The same client.
@@ -136,5 +136,5 @@ def instrument_client(client: Client) -> Client:
 
 
 def uninstrument_client(client: openai.OpenAI | openai.AsyncOpenAI) -> None:
-    """No longer record the calls of one client, unless those of all are recorded."""
+    """Undo `instrument_client`. The client is still recorded if `instrument` is in effect."""
     _VENDOR.remove_from(client)

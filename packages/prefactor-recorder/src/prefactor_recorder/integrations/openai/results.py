@@ -1,4 +1,4 @@
-"""What is kept of answers of the OpenAI API, one function for each endpoint."""
+"""Results of calls of the OpenAI API, one function per endpoint."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _PLAIN_OUTPUT = {"message", "function_call"}
 
 
 def chat_result(body: JsonObject) -> JsonObject:
-    """Of a chat completion: the first choice's words; all choices if that is not everything."""
+    """Return the first choice of a chat completion, and all choices if there is anything else."""
     choices = items(body.get("choices"))
     first = choices[0] if choices else {}
     message = members(first.get("message"))
@@ -37,7 +37,7 @@ def chat_result(body: JsonObject) -> JsonObject:
 
 
 def _says_more(choice: JsonObject) -> bool:
-    """Whether a choice has more than words, tool calls and a reason: a refusal, say, or audio."""
+    """Whether a choice has more than text, tool calls and a finish reason, such as a refusal."""
     message = members(choice.get("message"))
     return any(value for name, value in choice.items() if name not in _PLAIN_CHOICE) or any(
         value for name, value in message.items() if name not in _PLAIN_MESSAGE
@@ -53,7 +53,7 @@ def _chat_tool_call(call: JsonObject) -> JsonObject:
 
 
 def completion_result(body: JsonObject) -> JsonObject:
-    """Of a legacy completion."""
+    """Return the first choice of a legacy completion, and all choices if there are several."""
     choices = items(body.get("choices"))
     first = choices[0] if choices else {}
     return without_empty(
@@ -66,7 +66,7 @@ def completion_result(body: JsonObject) -> JsonObject:
 
 
 def response_result(body: JsonObject) -> JsonObject:
-    """Of a response: its words and function calls; the whole output if that is not everything."""
+    """Return the text and function calls of a response, and its output if there is more."""
     output = items(body.get("output"))
     incomplete = members(body.get("incomplete_details")).get("reason")
     error = members(body.get("error"))
@@ -106,19 +106,19 @@ def _is_special(item: JsonObject) -> bool:
     )
 
 
-def embedding_body(reply: Any) -> JsonObject:
-    """An embedding reply without a copy of its vectors."""
-    data = [{"embedding": item.embedding} for item in reply.data[:1]]
+def embedding_body(response: Any) -> JsonObject:
+    """Return an embedding response as JSON, with only its first vector."""
+    data = [{"embedding": item.embedding} for item in response.data[:1]]
     return {
-        "model": reply.model,
-        "usage": dump_model(reply.usage),
+        "model": response.model,
+        "usage": dump_model(response.usage),
         "data": data,
-        "count": len(reply.data),
+        "count": len(response.data),
     }
 
 
 def embedding_result(body: JsonObject) -> JsonObject:
-    """Of an embedding: how many vectors of how many dimensions; not the vectors."""
+    """Return the number of vectors and dimensions of an embedding, without the vectors."""
     data = items(body.get("data"))
     first = data[0].get("embedding") if data else None
     return without_empty(
@@ -135,7 +135,7 @@ def _head(body: JsonObject) -> JsonObject:
 
 def _usage(body: JsonObject) -> JsonObject:
     usage = members(body.get("usage"))
-    # The newer endpoints count `input_tokens` and `output_tokens`.
+    # Newer endpoints have `input_tokens` and `output_tokens`.
     prompt = usage.get("prompt_tokens", usage.get("input_tokens"))
     completion = usage.get("completion_tokens", usage.get("output_tokens"))
     return {

@@ -1,4 +1,4 @@
-"""Puts streamed answers of the OpenAI API together, in the shape of those that are not streamed."""
+"""Merges streamed responses of the OpenAI API into the form of those that are not streamed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ JsonObject = dict[str, Any]
 _END_EVENTS = frozenset({"response.completed", "response.incomplete", "response.failed"})
 
 
-# What a model says beside its answer goes by several names.
+# Reasoning has several names.
 _TEXTS = ("content", "text", "refusal", "reasoning_content", "reasoning")
 
 
@@ -32,32 +32,32 @@ class _Choice:
         self.finish_reason: Any = None
         self._texts: dict[str, Text] = {}
         self._tool_calls: dict[Any, _ToolCall] = {}
-        self._places: dict[Any, tuple[Any, Any]] = {}
-        """The key and the id of the call that an index stands for by now."""
+        self._current: dict[Any, tuple[Any, Any]] = {}
+        """By index: the key and the id of the tool call in progress."""
 
     def add(self, delta: Any) -> bool:
-        said = False
+        has_content = False
         fields = model_fields(delta)
         for name in _TEXTS:
-            piece = fields.get(name)
-            if isinstance(piece, str) and piece:
-                said = self._text(name).add(piece) or said
+            text = fields.get(name)
+            if isinstance(text, str) and text:
+                has_content = self._text(name).add(text) or has_content
         for call in fields.get("tool_calls") or ():
-            said = self._add_tool_call(call) or said
-        return said
+            has_content = self._add_tool_call(call) or has_content
+        return has_content
 
     def _text(self, name: str) -> Text:
         if name not in self._texts:
             self._texts[name] = Text(self._budget)
         return self._texts[name]
 
-    def _add_tool_call(self, piece: Any) -> bool:
-        # Servers that speak OpenAI's language leave out what they take to be a matter of course.
-        identifier = getattr(piece, "id", None) or None
-        index = getattr(piece, "index", None)
+    def _add_tool_call(self, delta: Any) -> bool:
+        # Servers that only resemble OpenAI's leave out the id, the index or the name.
+        identifier = getattr(delta, "id", None) or None
+        index = getattr(delta, "index", None)
         key = self._key(identifier if index is None else index, identifier)
         call = part(self._tool_calls, key, self._budget, lambda: _ToolCall(self._budget))
-        function = getattr(piece, "function", None)
+        function = getattr(delta, "function", None)
         if call is None or function is None:
             return False
         call.id = call.id or identifier
@@ -66,11 +66,11 @@ class _Choice:
         return True
 
     def _key(self, index: Any, identifier: Any) -> Any:
-        """The call that a piece is of. A new id begins a new call, whatever the index says."""
-        key, known = self._places.get(index, (None, None))
+        """Return the key of a tool call. A new id begins a new call, even with the same index."""
+        key, known = self._current.get(index, (None, None))
         if key is None or (identifier and known and identifier != known):
             key, known = (index, identifier), identifier
-        self._places[index] = key, known or identifier
+        self._current[index] = key, known or identifier
         return key
 
     def texts(self) -> JsonObject:
@@ -83,7 +83,7 @@ class _Choice:
 
 
 class ChatMerger:
-    """Chunks of a chat completion, or of a legacy completion."""
+    """Merges the chunks of a chat completion or a legacy completion."""
 
     def __init__(self) -> None:
         self.done = False
@@ -91,16 +91,16 @@ class ChatMerger:
         self._head: JsonObject = {}
         self._choices: dict[Any, _Choice] = {}
 
-    def add(self, piece: Any) -> bool:
-        """Take a chunk."""
+    def add(self, chunk: Any) -> bool:
+        """Add a chunk."""
         for name in ("id", "model"):
-            self._head[name] = self._head.get(name) or getattr(piece, name, None)
-        if getattr(piece, "usage", None) is not None:
-            self._head["usage"] = dump_model(piece.usage)
-        said = False
-        for choice in getattr(piece, "choices", None) or ():
-            said = self._add_choice(choice) or said
-        return said
+            self._head[name] = self._head.get(name) or getattr(chunk, name, None)
+        if getattr(chunk, "usage", None) is not None:
+            self._head["usage"] = dump_model(chunk.usage)
+        has_content = False
+        for choice in getattr(chunk, "choices", None) or ():
+            has_content = self._add_choice(choice) or has_content
+        return has_content
 
     def _add_choice(self, choice: Any) -> bool:
         index = getattr(choice, "index", None) or 0
@@ -111,11 +111,11 @@ class ChatMerger:
         if reason:
             kept.finish_reason = reason
             self.done = True
-        # A legacy completion has its text in the choice itself.
+        # A legacy completion has its text in the choice.
         return bool(kept.add(getattr(choice, "delta", None) or choice))
 
     def merged(self) -> JsonObject:
-        """A chat completion; of a legacy one, the text is in the choice, too."""
+        """Return a chat completion."""
         choices = [
             {
                 "index": index,
@@ -128,10 +128,10 @@ class ChatMerger:
 
 
 class CompletionMerger(ChatMerger):
-    """Chunks of a legacy completion."""
+    """Merges the chunks of a legacy completion."""
 
     def merged(self) -> JsonObject:
-        """A legacy completion."""
+        """Return a legacy completion."""
         body = super().merged()
         for choice in body["choices"]:
             choice["text"] = choice.pop("message").get("text", "")
@@ -139,9 +139,10 @@ class CompletionMerger(ChatMerger):
 
 
 class ResponseMerger:
-    """Events of a response. The last one holds it whole; what came before is for when it does not.
+    """Merges the events of a response.
 
-    Finished items take the place of the pieces they were made of.
+    The last event holds the complete response. The earlier ones are needed if it does not arrive.
+    Finished items replace the text merged so far.
     """
 
     def __init__(self) -> None:
@@ -151,27 +152,27 @@ class ResponseMerger:
         self._items: dict[Any, JsonObject] = {}
         self._texts: dict[Any, Text] = {}
 
-    def add(self, piece: Any) -> bool:
-        """Take an event."""
-        kind = getattr(piece, "type", "")
+    def add(self, chunk: Any) -> bool:
+        """Add an event."""
+        kind = getattr(chunk, "type", "")
         if kind in _END_EVENTS:
             self.done = True
-            self._head = dump_model(piece.response)
+            self._head = dump_model(chunk.response)
         elif kind == "error":
             self.done = True
             self._head["status"] = "failed"
-            self._head["error"] = {"code": piece.code, "message": piece.message}
+            self._head["error"] = {"code": chunk.code, "message": chunk.message}
         elif kind == "response.created":
-            head = piece.response
+            head = chunk.response
             self._head = {"id": head.id, "model": head.model, "status": head.status}
         elif kind == "response.output_item.done":
-            self._finished(piece)
+            self._finished(chunk)
         elif kind.endswith(".delta"):
-            return self._add_text(piece, kind)
+            return self._add_text(chunk, kind)
         return False
 
     def _finished(self, event: Any) -> None:
-        # With its id: some servers give every item the same index.
+        # The key includes the id, because some servers give every item the same index.
         key = (event.output_index, getattr(event.item, "id", None))
         if self._budget.part():
             self._items[key] = dump_model(event.item)
@@ -186,7 +187,7 @@ class ResponseMerger:
         return bool(event.delta)
 
     def merged(self) -> JsonObject:
-        """The response, or as much of it as has arrived."""
+        """Return the response, or as much of it as has arrived."""
         if "output" in self._head:
             return self._head
         output: dict[Any, JsonObject] = {
@@ -203,10 +204,10 @@ class NoMerger:
 
     done = True
 
-    def add(self, piece: Any) -> bool:
-        """Take nothing."""
-        return piece is not None
+    def add(self, chunk: Any) -> bool:
+        """Ignore a chunk."""
+        return chunk is not None
 
     def merged(self) -> JsonObject:
-        """Nothing."""
+        """Return an empty body."""
         return {}

@@ -1,4 +1,4 @@
-"""OpenAI Agents SDK: what its runner, agents, models and tools do, as spans.
+"""Records runners, agents, models and tools of the OpenAI Agents SDK as spans.
 
     record_agents()
     with recorder.run("support-bot"):

@@ -1,6 +1,6 @@
-"""What the spans of the OpenAI Agents SDK hold, as JSON: pure functions, nothing is recorded here.
+"""Converts the data of the OpenAI Agents SDK's spans to payloads and results. Pure functions.
 
-The SDK fills a span in while it goes on: what is not known when it begins is part of the result.
+The SDK adds data to a span until it ends. Whatever is unknown at its start goes into the result.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ PARAMETERS = (
     "reasoning",
     "verbosity",
 )
-"""Settings of a model call that are recorded: a list of what may be taken, because headers and
-whole request bodies are among the others."""
+"""Recorded settings of a model call. An allow list, because headers and request bodies are among
+the others."""
 
 
 def plain(value: Any) -> Any:
-    """A value with the models in it as JSON."""
+    """Convert the models inside a value to JSON."""
     if isinstance(value, Mapping):
         return {str(key): plain(each) for key, each in cast("Any", value).items()}
     if isinstance(value, list | tuple):
@@ -46,14 +46,14 @@ def plain(value: Any) -> Any:
 
 
 def start_payload(data: Any) -> dict[str, Any]:
-    """The payload: what a span's data says when the span begins."""
+    """Return the payload of a span, from its data at the start."""
     kind: str = data.type
     if kind in _START_FIELDS:
         return without_empty(**{name: plain(getattr(data, name)) for name in _START_FIELDS[kind]})
     if kind in {"generation", "transcription"}:
         return _call(data, {"messages": plain(data.input)} if kind == "generation" else {})
     if kind == "speech":
-        return _call(data, {"input": data.input})  # the text; sound is not recorded
+        return _call(data, {"input": data.input})  # the text, not the audio
     # An unknown kind of span exports itself.
     return without_empty(name=kind, data=plain(data.export()))
 
@@ -65,7 +65,7 @@ _START_FIELDS = {
     "guardrail": ("name",),
     "handoff": ("from_agent",),
     "mcp_tools": ("server",),
-    "response": (),  # its input is there when it ends
+    "response": (),  # its input is set when it ends
     "speech_group": ("input",),
     "task": ("name",),
     "turn": ("turn", "agent_name"),
@@ -73,25 +73,25 @@ _START_FIELDS = {
 
 
 def _call(data: Any, inputs: dict[str, Any]) -> dict[str, Any]:
-    """A call of a model: which one, with which settings, for what."""
+    """Return the payload of a model call."""
     settings = members(data.model_config)
     parameters = {name: settings[name] for name in PARAMETERS if settings.get(name) is not None}
     return without_empty(model=data.model, parameters=parameters, **inputs)
 
 
 def end_result(data: Any, payload: Mapping[str, Any], *, failed: bool = False) -> dict[str, Any]:
-    """The result: what its data says when it ends, and did not say in its payload.
+    """Return the result of a span: its data at the end, without what is in its payload.
 
     Args:
         data: The span's data.
-        payload: What was said when it began.
-        failed: Whether the step failed. A tool that did has no output, not even None.
+        payload: Its payload.
+        failed: Whether it failed. A failed tool has no output, not even None.
     """
     if data.type == "function":
         return ({} if failed else {"output": None}) | _function(data)
-    log_safely = _RESULTS.get(data.type)
-    if log_safely is not None:
-        return log_safely(data)
+    convert = _RESULTS.get(data.type)
+    if convert is not None:
+        return convert(data)
     if data.type == "generation":
         return _generation(data, payload)
     now = start_payload(data)
@@ -106,36 +106,36 @@ def _function(data: Any) -> dict[str, Any]:
 
 
 def _sums(data: Any) -> dict[str, Any]:
-    """Sums of the model calls below. Under `token_usage` they would be counted once more."""
+    """Return totals of the model calls below. As `token_usage`, they would be counted twice."""
     return without_empty(totals=plain(data.usage))
 
 
 def _response(data: Any) -> dict[str, Any]:
-    """A call of the Responses API."""
-    told = without_empty(messages=plain(data.input))
+    """Return the result of a call of the Responses API."""
+    result = without_empty(messages=plain(data.input))
     if data.response is not None:
         body = dump_model(data.response)
-        told.update(response_result(body))
-        told.pop("usage", None)  # said by `token_usage`
+        result.update(response_result(body))
+        result.pop("usage", None)  # same as `token_usage`
         tools = without_secrets(body.get("tools"))
-        told.update(without_empty(instructions=body.get("instructions"), tools=tools))
-    return {**told, **_usage(data)}
+        result.update(without_empty(instructions=body.get("instructions"), tools=tools))
+    return {**result, **_usage(data)}
 
 
 def _generation(data: Any, payload: Mapping[str, Any]) -> dict[str, Any]:
-    """A call of Chat Completions, or of another vendor's model."""
-    answers: Any = plain(data.output) or []
-    text = next((said for each in answers if (said := _text(members(each)))), None)
+    """Return the result of a call of Chat Completions or of another vendor's model."""
+    responses: Any = plain(data.output) or []
+    text = next((found for each in responses if (found := _text(members(each)))), None)
     late = {} if "messages" in payload else without_empty(messages=plain(data.input))
     model = {} if "model" in payload else without_empty(model=data.model)
-    return {**late, **model, **without_empty(text=text, output=answers), **_usage(data)}
+    return {**late, **model, **without_empty(text=text, output=responses), **_usage(data)}
 
 
-def _text(answer: Mapping[str, Any]) -> str | None:
-    """The text of an answer, or of an item of one, in the form of either API; None without one."""
-    if answer.get("object") == "response":
-        return response_result(dict(answer)).get("text")
-    content = answer.get("content")
+def _text(response: Mapping[str, Any]) -> str | None:
+    """Return the text of a response or of an output item, in the form of either API, or None."""
+    if response.get("object") == "response":
+        return response_result(dict(response)).get("text")
+    content = response.get("content")
     if isinstance(content, str):
         return content or None
     return "".join(str(part.get("text") or "") for part in items(content)) or None
@@ -152,19 +152,19 @@ def _usage(data: Any) -> dict[str, Any]:
 
 
 def failure(error: Mapping[str, Any] | None, kind: str, stack: str) -> dict[str, str]:
-    """The `error` of a result.
+    """Return the `error` of a result.
 
-    The words are those that the SDK put on the span, and no others: it has left out of them what
-    `trace_include_sensitive_data` says is to be left out, which an exception's own text has not.
+    The message is the SDK's, not the exception's, because the SDK leaves out sensitive data if
+    `trace_include_sensitive_data` is off.
 
     Args:
-        error: What the SDK says of it: `message`, and `data` with more.
-        kind: The class of the exception, if there is one.
-        stack: Where it was raised.
+        error: The error of the SDK's span: `message`, and `data` with details.
+        kind: The class of the exception, if any.
+        stack: Its stack trace.
     """
-    told = error or {}
-    message = str(told.get("message") or "")
-    detail = members(told.get("data")).get("error")
+    reported = error or {}
+    message = str(reported.get("message") or "")
+    detail = members(reported.get("data")).get("error")
     return {
         "error_type": kind or "SpanError",
         "message": f"{message}: {detail}" if detail else message,

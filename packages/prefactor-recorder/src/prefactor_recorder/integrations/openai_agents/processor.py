@@ -1,4 +1,4 @@
-"""OpenAI Agents SDK: what its runner, agents, models and tools do, as spans.
+"""Records runners, agents, models and tools of the OpenAI Agents SDK as spans.
 
     record_agents()
     with recorder.run("support-bot"):
@@ -57,23 +57,23 @@ __all__ = [
 ]
 
 FLUSH_TIMEOUT = 5.0
-"""Seconds that `agents.flush_traces()` may wait for delivery."""
+"""Maximum seconds that `agents.flush_traces()` waits for delivery."""
 
 
 class PrefactorTracingProcessor(TracingProcessor):
-    """Records every trace and span of the Agents SDK as a span, each below the one it belongs to.
+    """Records every trace and span of the Agents SDK as a span, each below its parent.
 
-    Inside of `with recorder.run(...)` a trace belongs to that run, below the span that is current
-    there; outside, each trace becomes a run of its own if a recorder was given, and is not recorded
-    else. What the SDK leaves out of its spans (`trace_include_sensitive_data`) is not recorded.
+    Inside `with recorder.run(...)`, a trace belongs to that run, below the current span. Outside,
+    each trace becomes a run of its own if a recorder was passed, and is not recorded otherwise.
+    Data that the SDK leaves out of its spans (`trace_include_sensitive_data`) is not recorded.
 
-    The SDK keeps everything that a processor raises from the host: pass `StopWhenTerminated` to the
-    runner if a terminated run is to stop there.
+    The SDK catches everything a processor raises. Pass `StopWhenTerminated` to the runner to stop
+    it when its run is terminated.
 
     Args:
-        recorder: Opens a run for each trace that begins outside of every run.
-        agent_id: The agent of such runs; by default the recorder's.
-        version: Its version, as `recorder.run` takes it.
+        recorder: Opens a run for each trace that begins outside a run.
+        agent_id: The agent of these runs; by default the recorder's.
+        version: The agent's version, as for `recorder.run`.
     """
 
     def __init__(
@@ -87,16 +87,16 @@ class PrefactorTracingProcessor(TracingProcessor):
         self._steps = OpenSteps(recorder, agent_id=agent_id, version=version, types=SPAN_TYPES)
 
     def step(self) -> AbstractContextManager[Span | None]:
-        """Make the span of the SDK that the calling code is in the current span, for a block.
+        """Return a context manager that makes the span of the calling tool current.
 
-        For the code of tools: what the block records is below the tool's span. Gives None,
-        and changes nothing, in code that the SDK has not called.
+        Spans recorded in the block become its children. In code not called by the SDK, it yields
+        None and changes nothing.
         """
         step = self._current()
         return nullcontext() if step is None else step.span.current()
 
     def check(self) -> None:
-        """Raise if the run has been terminated that the calling code's trace is recorded in.
+        """Raise if the run of the current trace has been terminated.
 
         Raises:
             RunTerminated: It has, and the recorder has no `on_terminated`.
@@ -107,17 +107,17 @@ class PrefactorTracingProcessor(TracingProcessor):
 
     @guarded
     def on_trace_start(self, trace: agents.Trace) -> None:
-        """A workflow begins."""
+        """Begin a workflow."""
         self._open(trace.trace_id, None, TRACE, lambda: _trace_payload(trace), None)
 
     @guarded
     def on_trace_end(self, trace: agents.Trace) -> None:
-        """It has ended."""
+        """End it."""
         step = self._steps.get(trace.trace_id)
         if step is None:
             return
-        # A trace does not say how it went, and a task neither when it is streamed. What they were
-        # left by does, else the last agent in them.
+        # A trace has no outcome, and neither has a streamed task. It follows from the exception
+        # that left them, or else from their last agent.
         status, error = _outcome(None, step.notes["raised"])
         if error is None:
             status = step.notes.get("last", status)
@@ -125,7 +125,7 @@ class PrefactorTracingProcessor(TracingProcessor):
 
     @guarded
     def on_span_start(self, span: agents.Span[Any]) -> None:
-        """A step of it begins."""
+        """Begin a step."""
         data = span.span_data
         parent = span.parent_id
         parent_key = parent if parent is not None and self._steps.get(parent) else span.trace_id
@@ -133,13 +133,13 @@ class PrefactorTracingProcessor(TracingProcessor):
         began = _datetime(span.started_at)
         step = self._open(span.span_id, parent_key, schema_name, lambda: start_payload(data), began)
         if step is not None and self._steps.get(span.trace_id) is None:
-            # A trace that goes on from an earlier process: nobody said that it began.
-            step.notes["stands_for"] = span.trace_id
+            # A trace continued from an earlier process, whose start was not reported.
+            step.notes["alias"] = span.trace_id
             self._steps.alias(span.trace_id, span.span_id)
 
     @guarded
     def on_span_end(self, span: agents.Span[Any]) -> None:
-        """It has ended."""
+        """End it."""
         step = self._steps.get(span.span_id)
         if step is None:
             return
@@ -150,7 +150,7 @@ class PrefactorTracingProcessor(TracingProcessor):
         parent_step = self._steps.get(step.parent_key)
         if parent_step is not None and kind in {"agent", "task"}:
             parent_step.notes["last"] = status
-        self._steps.close(notes.get("stands_for"))
+        self._steps.close(notes.get("alias"))
         self._steps.close(
             span.span_id,
             lambda _: {
@@ -162,10 +162,10 @@ class PrefactorTracingProcessor(TracingProcessor):
         )
 
     def shutdown(self) -> None:
-        """Nothing: the recorder delivers what it has when the program ends."""
+        """Do nothing. The recorder delivers at the end of the program."""
 
     def force_flush(self) -> None:
-        """Deliver what waits, for at most 5 seconds; nothing without a recorder."""
+        """Deliver for at most 5 seconds. Do nothing without a recorder."""
         if self._recorder is not None:
             self._recorder.flush(FLUSH_TIMEOUT)
 
@@ -192,35 +192,35 @@ class PrefactorTracingProcessor(TracingProcessor):
         try:
             step = self._steps.open(key, parent_key, schema_name, make, started_at=started_at)
         except RunTerminated:
-            return None  # the SDK would log it, each time, and go on
+            return None  # the SDK would log it each time and continue
         if step is not None:
             step.notes.update(payload=made, raised=sys.exception())
         return step
 
 
 class StopWhenTerminated(agents.RunHooks[Any]):
-    """Hooks that stop the runner when its run has been terminated: `Runner.run(..., hooks=...)`.
+    """Hooks that stop the runner when its run is terminated: `Runner.run(..., hooks=...)`.
 
-    Before each turn of an agent, model call and tool call, `RunTerminated` is raised in the runner
-    and comes out of it. With hooks of your own, call `processor.check()` in them instead.
+    They raise `RunTerminated` out of the runner before the next agent turn, model call or tool
+    call. In your own hooks, call `processor.check()` instead.
 
     Args:
-        processor: What `record_agents` gave.
+        processor: The processor returned by `record_agents`.
     """
 
     def __init__(self, processor: PrefactorTracingProcessor) -> None:
         self._processor = processor
 
     async def on_agent_start(self, *_: Any, **__: Any) -> None:
-        """An agent takes over."""
+        """Check before an agent's turn."""
         self._processor.check()
 
     async def on_llm_start(self, *_: Any, **__: Any) -> None:
-        """A model is about to be called."""
+        """Check before a model call."""
         self._processor.check()
 
     async def on_tool_start(self, *_: Any, **__: Any) -> None:
-        """A tool is about to be called."""
+        """Check before a tool call."""
         self._processor.check()
 
 
@@ -231,14 +231,14 @@ def record_agents(
     version: str | Mapping[str, Any] | None = None,
     replace: bool = False,
 ) -> PrefactorTracingProcessor:
-    """Record what the Agents SDK does, in this process, from now on.
+    """Start recording the Agents SDK in this process.
 
     Args:
         recorder: As for `PrefactorTracingProcessor`.
-        agent_id: As there.
-        version: As there.
-        replace: Take the place of all other processors, OpenAI's own exporter among them: nothing
-            is sent to OpenAI's dashboard then. By default they stay.
+        agent_id: As for `PrefactorTracingProcessor`.
+        version: As for `PrefactorTracingProcessor`.
+        replace: Replace all other processors, including OpenAI's own exporter, so that nothing is
+            sent to OpenAI's dashboard. By default, they are kept.
 
     Returns:
         The processor, for `step()` and `StopWhenTerminated`.
@@ -252,7 +252,7 @@ def record_agents(
 
 
 def _trace_payload(trace: agents.Trace) -> dict[str, Any]:
-    """The payload of a trace."""
+    """Return the payload of a trace."""
     more = {name: plain(getattr(trace, name, None)) for name in ("group_id", "metadata")}
     return {"name": trace.name, "trace_id": trace.trace_id, **without_empty(**more)}
 
@@ -260,10 +260,11 @@ def _trace_payload(trace: agents.Trace) -> dict[str, Any]:
 def _outcome(
     reported: Any, raised_before: BaseException | None
 ) -> tuple[Status, dict[str, str] | None]:
-    """How a span or trace ended: by what the SDK says, and by what is being raised through it.
+    """Return status and error of a span or trace, from the SDK and from the current exception.
 
-    The SDK marks some failures and no cancellations. Both leave their block by an exception, which
-    is still on its way while the end is reported; one that was on its way before has another cause.
+    The SDK marks some failures and no cancellations. Both raise out of their block, so the
+    exception is still being handled when the end is reported. An exception that was already being
+    handled at the start is ignored.
     """
     raised = sys.exception()
     if raised is raised_before:

@@ -1,4 +1,4 @@
-"""The span types of the OpenAI Agents SDK: names, titles, and the line that a list shows."""
+"""The span types of the OpenAI Agents SDK."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ TYPE_BY_KIND = {
     "transcription": "openai_agents:transcription",
     "turn": "openai_agents:turn",
 }
-"""The SDK's word for a kind of span, and the type it is recorded as; `CUSTOM` for any other."""
+"""The span type for each of the SDK's kinds of spans; `CUSTOM` for any other."""
 
 SPAN_TYPES = SpanTypes()
-"""What to hand to `Recorder(span_types=[...])`, so that runs declare these types."""
+"""Pass this to `Recorder(span_types=[...])`, so that runs declare these types."""
 
 _ERROR = "{% if error %}: {{ error.message | default: error.error_type | truncate: 80 }}{% endif %}"
 
 for _name, _title, _description, _template in (
-    (TRACE, "Workflow", "A trace: everything that one workflow does.", "{{ name }}"),
+    (TRACE, "Workflow", "A trace: everything one workflow does.", "{{ name }}"),
     ("openai_agents:task", "Task", "One call of the runner.", "{{ name }}"),
     ("openai_agents:turn", "Turn", "One turn of an agent's loop.", "{{ agent_name }}, {{ turn }}"),
     ("openai_agents:agent", "Agent", "The time an agent is in charge.", "{{ name }}"),
@@ -44,22 +44,22 @@ for _name, _title, _description, _template in (
     (
         "openai_agents:handoff",
         "Handoff",
-        "One agent hands over to another.",
+        "An agent hands over to another.",
         "{{ from_agent }} to {{ to_agent }}",
     ),
     (
         "openai_agents:guardrail",
         "Guardrail",
-        "A check of what goes in or comes out.",
+        "A check of an input or output.",
         "{{ name }}{% if triggered %}: triggered{% endif %}",
     ),
-    ("openai_agents:mcp_list", "Tools of a server", "An MCP server is asked.", "{{ server }}"),
-    ("openai_agents:speech_group", "Speech", "Texts that are spoken together.", ""),
+    ("openai_agents:mcp_list", "Tools of a server", "An MCP server lists tools.", "{{ server }}"),
+    ("openai_agents:speech_group", "Speech", "Texts spoken together.", ""),
     ("openai_agents:speech", "Text to speech", "A text is spoken.", "{{ input | truncate: 80 }}"),
     (
         "openai_agents:transcription",
         "Speech to text",
-        "Speech is written down.",
+        "Speech is transcribed.",
         "{{ text | truncate: 80 }}",
     ),
     (CUSTOM, "Custom span", "A span of the agent's own code.", "{{ name }}"),

@@ -1,7 +1,7 @@
-"""Records what others trace with OpenTelemetry: `pip install "opentelemetry-sdk>=1.25"`.
+"""Records OpenTelemetry spans: `pip install "opentelemetry-sdk>=1.25"`.
 
-Add a `PrefactorSpanProcessor` to the tracer provider, next to any other processor. Spans that tell
-of models, tools and agents become spans of a run; all others are looked through.
+Add a `PrefactorSpanProcessor` to the tracer provider, next to any other processor. Spans about
+models, tools and agents become spans of a run. All others are skipped.
 """
 
 from prefactor_recorder.integrations.opentelemetry.processor import (

@@ -1,7 +1,7 @@
-"""What an OpenTelemetry span says about a model, a tool or an agent, as a span of ours says it.
+"""Converts attributes of OpenTelemetry spans to payloads and results.
 
-Read are the semantic conventions for generative AI in their older and newer names, what Traceloop's
-instrumentations write, and OpenInference. Attributes that nobody here knows are kept as they are.
+It reads the semantic conventions for generative AI under their old and new names, the attributes of
+Traceloop's instrumentations, and OpenInference. Unknown attributes are kept as they are.
 """
 
 from __future__ import annotations
@@ -46,9 +46,9 @@ OPERATIONS = {
     "retrieval": "retriever",
     "rerank": "reranker",
 }
-"""From `gen_ai.operation.name` and `llm.request.type` to what a span is."""
+"""The kind of span for `gen_ai.operation.name` and `llm.request.type`."""
 TRACELOOP_KINDS = {"workflow": "chain", "task": "chain", "agent": "agent", "tool": "tool"}
-"""From `traceloop.span.kind`."""
+"""The kind of span for `traceloop.span.kind`."""
 OPENINFERENCE_KINDS = frozenset(
     {
         "llm",
@@ -65,7 +65,7 @@ OPENINFERENCE_KINDS = frozenset(
 )
 """The values of `openinference.span.kind`, in lower case."""
 KNOWN_SPAN_NAMES = ("invoke_agent", "create_agent", "execute_tool", "invoke_workflow")
-"""First words of span names by which a span is known before it has attributes."""
+"""First words of span names that identify a span before it has attributes."""
 _KINDS = (
     "gen_ai.operation.name",
     "openinference.span.kind",
@@ -78,7 +78,7 @@ _REQUEST = "gen_ai.request."
 
 
 def kind_of(span: ReadableSpan) -> str | None:
-    """What a span is, such as `llm` or `tool`; None if it has nothing to do with models."""
+    """Return the kind of a span, such as `llm` or `tool`, or None if it is not about models."""
     attributes: Mapping[str, Any] = span.attributes or {}
     openinference = str(attributes.get("openinference.span.kind", "")).lower()
     if openinference:
@@ -97,7 +97,7 @@ def kind_of(span: ReadableSpan) -> str | None:
 
 
 class _Attributes:
-    """A span's attributes, each to be taken by the reader that knows it."""
+    """A span's attributes. Readers take those they know; the others remain."""
 
     def __init__(self, span: ReadableSpan) -> None:
         self.events = [(each.name, dict(each.attributes or {})) for each in span.events]
@@ -107,24 +107,24 @@ class _Attributes:
                 self.remaining = {**attributes, **self.remaining}
 
     def take(self, *names: str) -> Any:
-        """The first of these that says something. All are taken: they are names of one thing."""
+        """Take all names of one attribute. Return the first value that is not None."""
         values = [self.remaining.pop(name, None) for name in names]
         return next((value for value in values if value is not None), None)
 
     def take_json(self, *names: str) -> Any:
-        """The same, decoded if it is JSON."""
+        """Take an attribute, decoded if it is JSON."""
         return parse_arguments(self.take(*names))
 
     def take_value(self, name: str, *names: str) -> JsonObject:
-        """The same as the member of that name; empty if none of them is there.
+        """Take an attribute as an object with the member `name`; empty if the attribute is missing.
 
-        JSON's null is there, and so are 0, false and what is empty.
+        JSON null, 0, false and empty values are not missing.
         """
         value = self.take(*names)
         return {} if value is None else {name: parse_arguments(value)}
 
     def take_prefix(self, prefix: str) -> Any:
-        """The value whose leaves are `prefix.…`."""
+        """Take all attributes `prefix.…` as one nested value."""
         found = nested(self.remaining, prefix)
         self.remaining = {
             name: value
@@ -135,12 +135,12 @@ class _Attributes:
 
 
 def payload_and_result(span: ReadableSpan) -> tuple[JsonObject, JsonObject]:
-    """The payload and the result of a span, as far as it says them by now."""
+    """Return the payload and the result of a span, from its current attributes."""
     attributes = _Attributes(span)
     result = _result(attributes)
     usage = _usage(attributes)
     if kind_of(span) not in _CALLS and usage:
-        # Sums of the calls below. Under `token_usage` they would be counted once more.
+        # Totals of the calls below. As `token_usage`, they would be counted twice.
         usage = {"totals": usage.get("token_usage", usage["usage"])}
     payload = _payload(attributes)
     context = span.context
@@ -160,8 +160,8 @@ def _payload(attributes: _Attributes) -> JsonObject:
     messages = _input_messages(attributes)
     entity = attributes.take_value("input", "input.value", "traceloop.entity.input")
     attributes.take("input.mime_type", *_KINDS)
-    asked = _input(attributes) or ({} if messages else entity)
-    said = without_empty(
+    inputs = _input(attributes) or ({} if messages else entity)
+    payload = without_empty(
         model=model,
         provider=attributes.take("gen_ai.provider.name", "gen_ai.system", "llm.provider"),
         system=attributes.take_json("gen_ai.system_instructions"),
@@ -173,7 +173,7 @@ def _payload(attributes: _Attributes) -> JsonObject:
         conversation_id=attributes.take("gen_ai.conversation.id", "session.id"),
         parameters=_parameters(attributes),
     )
-    return {**said, **asked}
+    return {**payload, **inputs}
 
 
 def _input_messages(attributes: _Attributes) -> list[JsonObject]:
@@ -233,10 +233,10 @@ def _agent(attributes: _Attributes) -> JsonObject:
 
 
 def _input(attributes: _Attributes) -> JsonObject:
-    """What a tool, a retriever or an embedding was given, as `input`."""
+    """Return the input of a tool, a retriever or an embedding, as `input`."""
     texts = attributes.take_prefix("embedding.embeddings")
     if isinstance(texts, list):
-        # The vectors next to the texts are for machines.
+        # Without the vectors.
         texts = [members(each.get("embedding")).get("text") for each in items(texts)]
     arguments = attributes.take_value(
         "input", "gen_ai.tool.call.arguments", "tool.parameters", "tool_call.function.arguments"
@@ -262,7 +262,7 @@ def _result(attributes: _Attributes) -> JsonObject:
     returned = attributes.take_value("output", "gen_ai.tool.call.result")
     output = attributes.take_value("output", "output.value", "traceloop.entity.output")
     attributes.take("output.mime_type")
-    said = without_empty(
+    result = without_empty(
         model=attributes.take("gen_ai.response.model"),
         response_id=attributes.take("gen_ai.response.id"),
         text=text_of(first),
@@ -271,7 +271,7 @@ def _result(attributes: _Attributes) -> JsonObject:
         finish_reason=_first(reasons) or first.get("finish_reason"),
         time_to_first_token=attributes.take("gen_ai.response.time_to_first_chunk"),
     )
-    return {**said, **(returned or ({} if messages else output)), **_documents(attributes)}
+    return {**result, **(returned or ({} if messages else output)), **_documents(attributes)}
 
 
 def _first(reasons: Any) -> Any:
@@ -281,7 +281,7 @@ def _first(reasons: Any) -> Any:
 
 
 def _documents(attributes: _Attributes) -> JsonObject:
-    """What was found, as `documents`. That nothing was found is something to say."""
+    """Return the documents found, as `documents`. An empty list is kept."""
     written = attributes.take_value("documents", "gen_ai.retrieval.documents")
     for prefix in ("retrieval.documents", "reranker.output_documents"):
         found = attributes.take_prefix(prefix)
@@ -309,7 +309,7 @@ def _usage(attributes: _Attributes) -> JsonObject:
 
 
 def failure_of(span: ReadableSpan) -> JsonObject:
-    """The error of a span that failed: of its exception event, else of its status."""
+    """Return the error of a failed span, from its exception event or its status."""
     attributes: Mapping[str, Any] = span.attributes or {}
     exceptions = [each.attributes or {} for each in span.events if each.name == "exception"]
     error: Mapping[str, Any] = exceptions[-1] if exceptions else {}

@@ -1,8 +1,8 @@
-"""Messages in attributes and events of OpenTelemetry spans, in the forms that are about.
+"""Reads messages from attributes and events of OpenTelemetry spans, in all common forms.
 
-The semantic conventions put them, one after the other, into span events, into indexed attributes
-and into JSON; OpenInference has indexed attributes of its own. What comes out is a list of objects
-with `role` and `content` (or the `parts` of the newest form), whatever wrote them.
+Successive versions of the semantic conventions put them into span events, indexed attributes and
+JSON. OpenInference has its own indexed attributes. The result is always a list of objects with
+`role` and `content` (or `parts`, in the newest form).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _MESSAGE_EVENTS = {
 
 
 def nested(attributes: JsonObject, prefix: str) -> Any:
-    """Attributes such as `prefix.0.role` as the value they are the leaves of; None without any."""
+    """Return attributes such as `prefix.0.role` as one nested value, or None without any."""
     tree: JsonObject = {}
     for name, value in attributes.items():
         if name.startswith(f"{prefix}."):
@@ -39,13 +39,13 @@ def _put(tree: JsonObject, path: list[str], value: Any) -> None:
     for step in path[:-1]:
         branch = place.setdefault(step, {})
         if not isinstance(branch, dict):
-            return  # a leaf of that name is here already
+            return  # there is a leaf of that name
         place = cast("JsonObject", branch)
     place[path[-1]] = value
 
 
 def _with_lists(tree: Any) -> Any:
-    """The same with lists where all names are numbers."""
+    """Convert objects whose names are all numbers to lists."""
     if not isinstance(tree, dict):
         return tree
     branches = {name: _with_lists(branch) for name, branch in members(tree).items()}
@@ -55,7 +55,7 @@ def _with_lists(tree: Any) -> Any:
 
 
 def openinference_messages(found: Any) -> list[JsonObject]:
-    """Messages as OpenInference nests them, without its layers."""
+    """Convert messages in the nested form of OpenInference."""
     return [_openinference_message(members(item.get("message"))) for item in items(found)]
 
 
@@ -77,7 +77,7 @@ def _openinference_message(message: JsonObject) -> JsonObject:
 
 
 def input_events(events: list[tuple[str, JsonObject]]) -> list[JsonObject]:
-    """The messages that span events say went in."""
+    """Return the input messages in span events."""
     found: list[JsonObject] = []
     for name, attributes in events:
         if name == _PROMPT_EVENT:
@@ -88,7 +88,7 @@ def input_events(events: list[tuple[str, JsonObject]]) -> list[JsonObject]:
 
 
 def output_events(events: list[tuple[str, JsonObject]]) -> list[JsonObject]:
-    """The messages that span events say came out."""
+    """Return the output messages in span events."""
     found: list[JsonObject] = []
     for name, attributes in events:
         if name == _COMPLETION_EVENT:
@@ -101,7 +101,7 @@ def output_events(events: list[tuple[str, JsonObject]]) -> list[JsonObject]:
 
 
 def _event_message(attributes: JsonObject) -> JsonObject:
-    """An event's attributes as a message; what says who emitted it is no part of it."""
+    """Return an event's attributes as a message, without those about the emitter."""
     return {
         name: parse_arguments(value) if name in {"tool_calls", "body"} else value
         for name, value in attributes.items()
@@ -110,31 +110,31 @@ def _event_message(attributes: JsonObject) -> JsonObject:
 
 
 def as_messages(value: Any) -> list[JsonObject]:
-    """Messages from JSON, from a list, or from the one text that was said."""
+    """Return messages from JSON, from a list, or from a single text."""
     decoded = parse_arguments(value)
     if isinstance(decoded, list):
-        return [members(said) or {"content": said} for said in cast("Any", decoded)]
+        return [members(each) or {"content": each} for each in cast("Any", decoded)]
     if isinstance(decoded, dict):
         return [members(decoded)]
     return [] if decoded is None else [{"content": decoded}]
 
 
 def text_of(message: JsonObject) -> str:
-    """The words of a message: of its content, or of its parts that are text."""
+    """Return the text of a message, from its content or its text parts."""
     content = message.get("content")
     if isinstance(content, str):
         return content
     parts = items(message.get("parts")) + items(content)
     return "".join(
-        said
+        text
         for part in parts
         if part.get("type") in {"text", "output_text", None}
-        and isinstance(said := part.get("content", part.get("text")), str)
+        and isinstance(text := part.get("content", part.get("text")), str)
     )
 
 
 def tool_calls_of(message: JsonObject) -> list[JsonObject]:
-    """The tool calls of a message."""
+    """Return the tool calls of a message."""
     calls = items(parse_arguments(message.get("tool_calls")))
     calls += [part for part in items(message.get("parts")) if part.get("type") == "tool_call"]
     return [

@@ -1,7 +1,7 @@
-"""Records what others trace with OpenTelemetry: `pip install "opentelemetry-sdk>=1.25"`.
+"""Records OpenTelemetry spans: `pip install "opentelemetry-sdk>=1.25"`.
 
-Add a `PrefactorSpanProcessor` to the tracer provider, next to any other processor. Spans that tell
-of models, tools and agents become spans of a run; all others are looked through.
+Add a `PrefactorSpanProcessor` to the tracer provider, next to any other processor. Spans about
+models, tools and agents become spans of a run. All others are skipped.
 """
 
 from __future__ import annotations
@@ -49,27 +49,26 @@ _TYPES = {
     "step": ("Step", "{{ name }}"),
 }
 SPAN_TYPES = SpanTypes()
-"""The span types that OpenTelemetry spans are recorded as: `otel:llm`, `otel:tool` and so on."""
+"""The span types of recorded OpenTelemetry spans: `otel:llm`, `otel:tool` and so on."""
 for _kind, (_title, _template) in _TYPES.items():
     SPAN_TYPES.span_type(f"otel:{_kind}", title=_title, template=_template)
 
 
 def is_genai_span(span: ReadableSpan) -> bool:
-    """Whether a span tells of a model, a tool or an agent, by any convention that is known here."""
+    """Whether a span is about a model, a tool or an agent, by any known convention."""
     return kind_of(span) is not None
 
 
 class PrefactorSpanProcessor(SpanProcessor):
-    """Turns spans of OpenTelemetry into spans of a run.
+    """Converts OpenTelemetry spans to spans of a run.
 
-    A span is recorded when it ends, with the times that it has itself; one that has children,
-    when the first of them ends. Its parent is the nearest span above it that is recorded, whatever
-    lies between. Where a run of the recorder is current when a span begins, it becomes part of that
-    run; otherwise the spans of one trace in this process make a run, from the first that is
-    recorded to the end of the last span of the trace.
+    A span is recorded with its own times, when it ends or when its first child ends. Its parent is
+    its nearest recorded ancestor. If there is a current run when a span begins, the span belongs to
+    that run. Otherwise the spans of one trace in this process form a run, from the first recorded
+    span to the end of the last span of the trace.
 
-    Spans that the tracer did not sample are not recorded. Nothing here raises or waits, also not in
-    a run that has been terminated: ask `run.terminated`, or set `on_terminated`.
+    Spans that the tracer did not sample are not recorded. The processor never raises or blocks, not
+    even in a terminated run. Check `run.terminated`, or set `on_terminated`.
     """
 
     def __init__(
@@ -80,20 +79,20 @@ class PrefactorSpanProcessor(SpanProcessor):
         run: Callable[[ReadableSpan], Run] | None = None,
         max_open: int = MAX_OPEN,
     ) -> None:
-        """Prepare to be added to a tracer provider.
+        """Create a processor.
 
         Args:
-            recorder: Makes the runs; `SPAN_TYPES` are declared with them.
-            select: Whether a span is recorded. It is asked about spans that are still going on,
-                too: about one just begun, and about those above one that ends.
-            run: Makes the run of a trace from the first span of it that is recorded; by default
+            recorder: Creates the runs, which declare `SPAN_TYPES`.
+            select: Whether to record a span. Called for open spans as well: for each new span, and
+                for the ancestors of a span that ends.
+            run: Creates the run of a trace for its first recorded span; by default
                 `recorder.run()`.
-            max_open: Spans watched at once. Beyond it, the one that nothing has happened in for
-                longest is given up: recorded as cancelled if it has children.
+            max_open: Maximum number of open spans. Beyond it, the span idle the longest is evicted,
+                and recorded as cancelled if it has children.
         """
         recorder.include(SPAN_TYPES)
         self._recorder = recorder
-        # Re-entrant: collecting garbage may end a span in here.
+        # Re-entrant, because garbage collection may end a span.
         self._lock = threading.RLock()
         self._traces = Traces(select, run or (lambda _: recorder.run()), max_open)
         if hasattr(os, "register_at_fork"):
@@ -101,28 +100,28 @@ class PrefactorSpanProcessor(SpanProcessor):
             os.register_at_fork(after_in_child=lambda: (again := forked()) and again())
 
     def _after_fork(self) -> None:
-        # Another thread of the parent may have held it.
+        # Another thread of the parent may hold the lock.
         self._lock = threading.RLock()
         self._traces.forget()
 
     @guarded
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:  # noqa: ARG002 - the SDK's signature
-        """Watch a span."""
+        """Track a span."""
         with self._lock:
             self._traces.started(span)
 
     @guarded
     def on_end(self, span: ReadableSpan) -> None:
-        """Record a span, if it is to be."""
+        """Record a span if it is selected."""
         with self._lock:
             self._traces.ended(span)
 
     @guarded
     def shutdown(self) -> None:
-        """End what is open as cancelled. The recorder is left open: it may have other users."""
+        """End open spans as cancelled. The recorder stays open, because it may have other users."""
         with self._lock:
             self._traces.close()
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        """Deliver what has been recorded; whether all of it was delivered in time."""
+        """Deliver everything recorded so far. Return whether that succeeded in time."""
         return self._recorder.flush(timeout_millis / 1000) == 0

@@ -1,4 +1,4 @@
-"""The spans of OpenTelemetry that are going on, and where each hangs once it is recorded."""
+"""Tracks open OpenTelemetry spans and their places in a run."""
 
 from __future__ import annotations
 
@@ -28,51 +28,52 @@ if TYPE_CHECKING:
     from prefactor_recorder.span import RunLike
 
 MAX_OPEN = 10_000
-"""Spans watched at once."""
+"""Maximum number of open spans."""
 MAX_ENDED = 1_000
-"""Ended spans that are remembered, for children that begin when their parent has ended."""
+"""Ended spans remembered for children that begin after the end of their parent."""
 CANCELLED = ("CancelledError", "GeneratorExit", "KeyboardInterrupt")
-"""Last parts of the types of exceptions that end a span without a failure in it."""
+"""Names of exception classes that cancel a span instead of failing it."""
 UNFINISHED = {"unfinished": "its end was never reported"}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class _Trace:
-    """The spans of one trace in this process, from the first to the last that is open."""
+    """A trace with open spans in this process."""
 
     __slots__ = ("open", "run", "status")
 
     def __init__(self) -> None:
         self.open = 0
         self.run: Run | None = None
-        """The run that was made for it."""
+        """The run created for it, if any."""
         self.status: Status = "complete"
 
 
 class _OpenSpan:
-    """A span, from its beginning on; held by those below it for as long as they live."""
+    """A span that has begun. Its children refer to it."""
 
     __slots__ = ("above", "current_at_start", "payload", "recorded", "source", "trace")
 
     def __init__(self, source: ReadableSpan, above: _OpenSpan | None, trace: _Trace) -> None:
         self.source: ReadableSpan | None = source
-        """The span itself, until it ends."""
+        """The OpenTelemetry span; None after its end."""
         self.above = above
         self.trace = trace
         self.current_at_start = innermost()
-        """What was current in the calling code when it began."""
+        """The current run or span when it began."""
         self.recorded: Span | None = None
+        """The recorder's span, if it has been recorded."""
         self.payload: dict[str, Any] = {}
-        """What was recorded as the payload."""
+        """The recorded payload."""
 
 
 class Traces:
     """All open spans. Not thread-safe; the caller holds a lock.
 
     Args:
-        select: Whether a span is recorded.
-        make_run: Makes the run of a trace.
-        limit: Spans watched at once.
+        select: Whether to record a span.
+        make_run: Creates the run of a trace.
+        limit: Maximum number of open spans.
     """
 
     def __init__(
@@ -90,7 +91,7 @@ class Traces:
         self._closed = False
 
     def started(self, span: ReadableSpan) -> None:
-        """A span began."""
+        """Track a span that began."""
         context = span.context
         if self._closed or context is None or not context.trace_flags.sampled:
             return
@@ -103,11 +104,11 @@ class Traces:
         while len(self._open) > self._limit:
             self._evict()
         if self._select(span) and self._nearest(entry) is None:
-            # So that the run is seen from its beginning, and not from the end of its first step.
+            # Creates the run now, and not at the end of its first step.
             self._place(entry, span)
 
     def ended(self, span: ReadableSpan) -> None:
-        """A span ended."""
+        """Record a span that ended, if it is selected."""
         context = span.context
         if context is None:
             return
@@ -126,13 +127,13 @@ class Traces:
             self._release(context.trace_id, entry.trace)
 
     def forget(self) -> None:
-        """In a forked child: what is open is the parent's to end."""
+        """Forget all spans. Used in a forked child, because they belong to the parent process."""
         self._open.clear()
         self._ended.clear()
         self._traces.clear()
 
     def close(self) -> None:
-        """Give up all that is open."""
+        """Evict all open spans."""
         self._closed = True
         while self._open:
             self._evict()
@@ -145,7 +146,7 @@ class Traces:
         return self._open.get(key) or self._ended.get(key)
 
     def _mark_used(self, span: ReadableSpan) -> None:
-        """Whatever something happens in is in use, however long ago it began."""
+        """Mark the ancestors of a new span as used."""
         parent = span.parent
         while parent is not None:
             key = (parent.trace_id, parent.span_id)
@@ -172,7 +173,7 @@ class Traces:
         recorded.finish({**late, **result}, status=status, finished_at=_datetime(span.end_time))
 
     def _ensure_started(self, entry: _OpenSpan, span: ReadableSpan) -> Span | None:
-        """The span that is recorded for this one, begun now if it is the first time."""
+        """Begin the recorder's span for an entry and its ancestors, unless they have begun."""
         chain: list[tuple[_OpenSpan, ReadableSpan]] = []
         above: _OpenSpan | None = entry
         while above is not None and above.recorded is None:
@@ -195,15 +196,15 @@ class Traces:
                 name, entry.payload, parent=parent, started_at=_datetime(source.start_time)
             )
         except RunTerminated:
-            # The host did not open this span with the recorder and does not expect it to raise.
+            # The host opened this span with OpenTelemetry and does not expect an exception.
             warn_once(
                 "opentelemetry in a terminated run",
-                "Spans of OpenTelemetry are no longer recorded in %r: it has been terminated.",
+                "OpenTelemetry spans are no longer recorded in %r, because it was terminated.",
                 run,
             )
 
     def _nearest(self, entry: _OpenSpan) -> _OpenSpan | None:
-        """The nearest span above that is, or is going to be, recorded."""
+        """Return the nearest ancestor that is, or will be, recorded."""
         above = entry.above
         while above is not None:
             if above.recorded is not None:
@@ -214,12 +215,12 @@ class Traces:
         return None
 
     def _place(self, entry: _OpenSpan, source: ReadableSpan) -> tuple[RunLike, Any] | None:
-        """The run that a span belongs to, and its parent there."""
+        """Return the run that a span belongs to, and its parent there."""
         above = self._nearest(entry)
         current_at_start = entry.current_at_start
         if above is not None and above.recorded is not None:
             own = above.recorded
-            # The host opened a span of its own in between.
+            # Prefer a span that the host opened in between with the recorder.
             if (
                 isinstance(current_at_start, Span)
                 and current_at_start is not above.current_at_start
