@@ -210,6 +210,34 @@ async def test_record_quality(client: PrefactorHttpClient, server: ScriptedServe
         await client.agent_instances.record_quality(instance, "")
 
 
+async def test_metadata(client: PrefactorHttpClient, server: ScriptedServer) -> None:
+    """Metadata is given at registration, changed key by key, shown and filtered by."""
+    runs = client.agent_instances
+    run = await runs.register("a", metadata={"user": "u", "release": "1"})
+    await runs.register("a")
+    changed = await runs.set_metadata(run.id, {"release": None, "b]": "2"}, KEY)
+    assert run.metadata == {"user": "u", "release": "1"}
+    assert changed.metadata == {"user": "u", "b]": "2"}
+    sent = server.requests[2]
+    assert (sent.method, sent.path) == ("PUT", f"/api/v1/agent_instance/{run.id}/metadata")
+    assert sent.json == {"metadata": {"release": None, "b]": "2"}, "idempotency_key": KEY}
+    assert "metadata" not in server.requests[1].json
+
+    (found,) = await runs.list(metadata={"user": "u", "b]": "2"})
+    walked = [one.id async for one in runs.iterate(metadata={"b]": "2"})]
+    assert [found.id] == walked == [run.id]
+    assert dict(server.requests[3].query) == {"metadata[user]": "u", "metadata[b]]": "2"}
+
+    wrong = {"user": 5}
+    for call in (
+        lambda: runs.register("a", metadata=wrong),  # type: ignore[dict-item]
+        lambda: runs.set_metadata(run.id, wrong),  # type: ignore[dict-item]
+        lambda: runs.list(metadata=wrong),  # type: ignore[dict-item]
+    ):
+        with pytest.raises(ValueError, match="user"):
+            await call()
+
+
 async def test_agent_context(client: PrefactorHttpClient, server: ScriptedServer) -> None:
     """The export is passed on as it is."""
     server.script(Reply(200, {"status": "success", "agent_context": {"body": [1]}}))

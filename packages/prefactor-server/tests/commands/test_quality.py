@@ -10,6 +10,7 @@ from prefactor_server.commands.quality import RecordQuality
 from prefactor_server.commands.run_quality import store_quality
 from prefactor_server.domain.errors import NotFound, TooLarge
 from prefactor_server.domain.runs.agent_instance import AgentInstance
+from prefactor_server.domain.runs.metadata import InstanceMetadata
 from prefactor_server.domain.runs.quality import InstanceQuality, RunQuality, entry_text
 from prefactor_server.storage.base import Needs, Snapshot
 
@@ -31,11 +32,12 @@ def _record(**given: Any) -> RecordQuality:
 
 
 def test_it_needs_its_run_and_what_was_said_before() -> None:
-    """The run and its quality are all that a record looks at."""
+    """The run, its quality and the metadata of its answer are all that a record looks at."""
     needs = Needs()
     _record().needs(needs)
 
-    assert needs == Needs(instances={"run-1"}, rows={(InstanceQuality, "run-1")})
+    rows = {(InstanceQuality, "run-1"), (InstanceMetadata, "run-1")}
+    assert needs == Needs(instances={"run-1"}, rows=rows)
 
 
 def test_the_first_record_makes_a_row_and_the_next_change_it() -> None:

@@ -29,7 +29,7 @@ from prefactor_server.domain.audit import AuditEntry
 from prefactor_server.domain.environment import Environment
 from prefactor_server.domain.errors import BadRequest, Contended
 from prefactor_server.domain.listing import Cursor, Filter, Listing, Sort
-from prefactor_server.storage.base import InstanceCounts
+from prefactor_server.domain.runs.agent_instance import InstanceCounts
 from prefactor_server.storage.postgres.backend import PostgresStorage
 
 

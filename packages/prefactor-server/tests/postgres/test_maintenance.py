@@ -97,12 +97,24 @@ async def test_nothing_of_a_pruned_run_is_left(
         "VALUES ('run-1', $1, 1, '{}', 1)",
         ACCOUNT,
     )
+    await database.rows(
+        "INSERT INTO agent_instance_metadata (id, account_id, inserted_at, document, updated_at) "
+        """VALUES ('run-1', $1, 1, '{"k":"v"}', 1)""",
+        ACCOUNT,
+    )
     before = await database.everything()
     await upkeep.prune_all(storage, Retention(ACCOUNT, NOW + 1))
     after = await database.everything()
 
     mentions = {table for table, rows in before.items() if "run-1" in repr(rows)}
-    assert mentions >= {"agent_instance", "agent_instance_quality", "agent_span", "span_payload"}
+    assert mentions >= {
+        "agent_instance",
+        "agent_instance_quality",
+        "agent_instance_metadata",
+        "agent_instance_metadata_entry",
+        "agent_span",
+        "span_payload",
+    }
     # The change feed says for a day that the run is gone.
     assert [table for table, rows in after.items() if "run-1" in repr(rows)] == ["feed_change"]
 

@@ -14,6 +14,7 @@ from prefactor_server.domain.agent_deployment import AgentDeployment
 from prefactor_server.domain.agent_schema_version import AgentSchemaVersion
 from prefactor_server.domain.agent_version import AgentVersion
 from prefactor_server.domain.listing import Cursor, Filter, Listing, Sort
+from prefactor_server.domain.runs.metadata import InstanceMetadata
 from prefactor_server.storage import listing as listing_sql
 from prefactor_server.storage.base import Needs, Registration
 from prefactor_server.storage.postgres import maintenance, read, tables
@@ -70,7 +71,12 @@ async def test_loading_reads_no_table_whole(filled: PostgresStorage) -> None:
         environments_in_use=named,
         deployments_in_use=named,
         registrations={REGISTRATION},
-        rows={(AgentDeployment, "d"), (AgentVersion, "v"), (AgentSchemaVersion, "s")},
+        rows={
+            (InstanceMetadata, "r"),
+            (AgentDeployment, "d"),
+            (AgentVersion, "v"),
+            (AgentSchemaVersion, "s"),
+        },
     )
     query = query_for({ACCOUNT: needs})
 

@@ -119,12 +119,21 @@ async def test_nothing_of_a_pruned_run_is_left(database: Database) -> None:
     database.execute(
         "INSERT INTO agent_instance_quality VALUES ('run-1', ?, 1, x'7b7d', 1)", ACCOUNT
     )
+    database.execute(
+        """INSERT INTO agent_instance_metadata VALUES ('run-1', ?, 1, '{"k":"v"}', 1)""", ACCOUNT
+    )
     before = database.everything()
     await upkeep.prune_all(database.storage, Retention(ACCOUNT, NOW + 1))
     after = database.everything()
 
     mentions = {table for table in TABLES if "run-1" in repr(before[table])}
-    assert mentions >= {"agent_instance", "agent_instance_quality", "agent_span"}
+    assert mentions >= {
+        "agent_instance",
+        "agent_instance_quality",
+        "agent_instance_metadata",
+        "agent_instance_metadata_entry",
+        "agent_span",
+    }
     # The change feed says for a day that the run is gone.
     assert [table for table in TABLES if "run-1" in repr(after[table])] == ["feed_change"]
     assert after["span_payload"] == []

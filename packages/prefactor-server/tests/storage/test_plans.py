@@ -36,6 +36,7 @@ from prefactor_server.domain.risk.risk_profile import RiskProfile
 from prefactor_server.domain.runs.agent_instance import AgentInstance
 from prefactor_server.domain.runs.agent_span import AgentSpan
 from prefactor_server.domain.runs.alert import Alert
+from prefactor_server.domain.runs.metadata import InstanceMetadata
 from prefactor_server.storage import listing as listing_sql
 from prefactor_server.storage.base import Needs, Registration
 from prefactor_server.storage.find import run_groups_sql
@@ -138,6 +139,7 @@ def slow(found: list[str]) -> list[str]:
         (read.span, (ACCOUNT, "s1")),
         (read.schema_content, ("a", "b")),
         (read.row, (RiskProfile, "a", "b")),
+        (read.rows_by_id, (InstanceMetadata, ACCOUNT, ["r", "q"])),
         (risk.span_usage, (ACCOUNT, ["r", "q"])),
         (risk.profiles_of, (ACCOUNT, ["a", "b"])),
         (risk.watched_runs, (ACCOUNT, 1, 5)),
@@ -306,6 +308,19 @@ def test_facets_look_at_the_newest_runs_of_an_index(
     assert not any("ORDER BY" in step for step in found)
 
 
+def test_runs_are_found_by_their_metadata(path: Path) -> None:
+    """A filter by metadata reads the entries with this value, and the runs that have them."""
+    labels = (Filter("metadata[user]", "=", "u"), Filter("metadata[b]]", "=", "'"))
+    for listing in (Listing(filters=labels), Listing(filters=(*labels, *OWN))):
+        found = steps(path, read.instances, ACCOUNT, listing)
+
+        assert slow(found) == []
+        entries = [step for step in found if "metadata_entry" in step]
+        assert entries
+        assert all("(account_id=? AND key=? AND value=?" in step for step in entries)
+        assert not any("TEMP B-TREE" in step for step in found)
+
+
 def test_every_load_uses_an_index(path: Path) -> None:
     """Whatever a batch names is found by an index."""
     needs = Needs(
@@ -322,7 +337,7 @@ def test_every_load_uses_an_index(path: Path) -> None:
         deployments_in_use={"d"},
         holds={"r", "q"},
         alerts={("r", "x"), ("q", "y")},
-        rows={(RiskProfile, "p"), (RiskProfile, "q"), (AdminUserInvite, "i")},
+        rows={(RiskProfile, "p"), (InstanceMetadata, "r"), (AdminUserInvite, "i")},
     )
 
     assert slow(steps(path, load, ACCOUNT, needs)) == []

@@ -33,6 +33,8 @@ TABLES = (
     "agent_deployment",
     "agent_instance",
     "agent_instance_quality",
+    "agent_instance_metadata",
+    "agent_instance_metadata_entry",
     "agent_span",
     "span_payload",
     "alert",

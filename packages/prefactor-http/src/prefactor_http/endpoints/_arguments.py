@@ -74,6 +74,15 @@ def as_time(name: str, value: datetime | str | None) -> str | None:
     return value
 
 
+def as_keyed(name: str, values: Mapping[str, str] | None) -> dict[str, str]:
+    """Query parameters of a mapping: `name[key]` for each of its keys."""
+    if values is None:
+        return {}
+    if not isinstance(values, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise wrong(name, "dict_type", values)
+    return {f"{name}[{key}]": value for key, value in texts(**values).items()}
+
+
 def texts(**fields: str | None) -> dict[str, Any]:
     """The fields that are not None, all of which have to be text."""
     for name, value in fields.items():

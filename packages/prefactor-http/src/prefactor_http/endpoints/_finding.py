@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from prefactor_http.endpoints._arguments import as_time
+from prefactor_http.endpoints._arguments import as_keyed, as_time
 from prefactor_http.endpoints._base import Endpoint, present, to_details
 from prefactor_http.models.agent_instance import AgentInstance
 from prefactor_http.models.agent_instance_facets import AgentInstanceFacets
@@ -37,6 +37,7 @@ class Finding(Endpoint):
         min_duration: float | None = None,
         max_duration: float | None = None,
         has_failed_spans: bool | None = None,
+        metadata: Mapping[str, str] | None = None,
         sorting: str | None = None,
         offset: int | None = None,
         page_size: int | None = None,
@@ -58,6 +59,7 @@ class Finding(Endpoint):
             min_duration: Only ended runs that took this many seconds or more.
             max_duration: Only ended runs that took this many seconds or fewer.
             has_failed_spans: Only runs with failed spans, or only runs without.
+            metadata: Only runs with these texts in their metadata.
             sorting: Field to sort by, with a leading `-` for descending order.
             offset: Rows to skip.
             page_size: Rows per page, 1 to 100.
@@ -77,6 +79,7 @@ class Finding(Endpoint):
             "min_duration": min_duration,
             "max_duration": max_duration,
             "has_failed_spans": has_failed_spans,
+            "metadata": metadata,
         }
         paging = page_params(sorting=sorting, offset=offset, page_size=page_size, after=after)
         return await self._page(PATH, _filters(filters) | paging, AgentInstance, options)
@@ -134,4 +137,4 @@ def _filters(given: Mapping[str, Any]) -> dict[str, Any]:
     agents = found.get("agent_ids")
     if agents is not None and not isinstance(agents, str):
         found["agent_ids"] = ",".join(agents)
-    return found
+    return found | as_keyed("metadata", found.pop("metadata", None))

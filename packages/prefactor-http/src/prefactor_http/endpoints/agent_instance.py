@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, cast
 
-from prefactor_http._transport.encoding import path_segment
+from prefactor_http.endpoints._annotations import Annotations, instance_path
 from prefactor_http.endpoints._arguments import as_dict, as_time, checked, exactly_one
 from prefactor_http.endpoints._base import present, to_details
 from prefactor_http.endpoints._finding import PATH, Finding
+from prefactor_http.endpoints._registration import checked_part, schemas_part
 from prefactor_http.exceptions import PrefactorResponseContractError
 from prefactor_http.models.agent_instance import (
     AgentInstance,
-    AgentInstanceRecordQuality,
     AgentSchemaVersionForRegister,
     AgentVersionForRegister,
     FinishInstanceRequest,
@@ -25,12 +25,10 @@ from prefactor_http.models.agent_instance_skeleton import AgentInstanceSkeleton
 from prefactor_http.models.types import FinishStatus, InstancePurpose
 
 if TYPE_CHECKING:
-    from pydantic import BaseModel
-
     from prefactor_http._options import RequestOptions
 
 
-class AgentInstanceClient(Finding):
+class AgentInstanceClient(Finding, Annotations):
     """`client.agent_instances`."""
 
     async def register(  # noqa: PLR0917 - the order of the first six is what callers rely on
@@ -45,6 +43,7 @@ class AgentInstanceClient(Finding):
         environment_id: str | None = None,
         purpose: InstancePurpose | None = None,
         external_identifier: str | None = None,
+        metadata: Mapping[str, str] | None = None,
         options: RequestOptions | None = None,
     ) -> AgentInstance:
         """Announce a run; it is `pending` until it is started.
@@ -59,6 +58,8 @@ class AgentInstanceClient(Finding):
             environment_id: Where it runs; left out with a deployment token.
             purpose: What it is run for; `live` by default.
             external_identifier: The caller's own id of the run, unique per agent.
+            metadata: Short texts by key, such as its user, conversation, release or experiment: at
+                most 16 keys of 64 characters, with values of 256.
             options: Limits and headers of this call only.
 
         Raises:
@@ -69,13 +70,14 @@ class AgentInstanceClient(Finding):
         key = self._key(idempotency_key)
         body = present(
             agent_id=agent_id,
-            agent_version=_checked("agent_version", agent_version, AgentVersionForRegister),
-            agent_schema_version=_schemas(agent_schema_version),
+            agent_version=checked_part("agent_version", agent_version, AgentVersionForRegister),
+            agent_schema_version=schemas_part(agent_schema_version),
             update_current_version=update_current_version,
             id=id,
             environment_id=environment_id,
             purpose=purpose,
             external_identifier=external_identifier,
+            metadata=as_dict("metadata", metadata),
         )
         checked(RegisterAgentInstanceRequest, body)
         reply = await self._write("POST", f"{PATH}/register", body, key, options)
@@ -106,7 +108,7 @@ class AgentInstanceClient(Finding):
         # A null means the same as an absent field; it is sent because it always was.
         body: dict[str, Any] = {"timestamp": as_time("timestamp", timestamp)}
         checked(TimestampRequest, body)
-        path = f"{_path(agent_instance_id)}/start"
+        path = f"{instance_path(agent_instance_id)}/start"
         reply = await self._write("POST", path, body, key, options)
         return to_details(reply, AgentInstance, "agent_instances.start")
 
@@ -136,7 +138,7 @@ class AgentInstanceClient(Finding):
         key = self._key(idempotency_key)
         body = present(status=status, timestamp=as_time("timestamp", timestamp))
         checked(FinishInstanceRequest, body)
-        path = f"{_path(agent_instance_id)}/finish"
+        path = f"{instance_path(agent_instance_id)}/finish"
         reply = await self._write("POST", path, body, key, options)
         return to_details(reply, AgentInstance, "agent_instances.finish")
 
@@ -148,7 +150,7 @@ class AgentInstanceClient(Finding):
         Raises:
             PrefactorNotFoundError: There is no such run.
         """
-        reply = await self._read(_path(agent_instance_id), None, options)
+        reply = await self._read(instance_path(agent_instance_id), None, options)
         return to_details(reply, AgentInstance, "agent_instances.get")
 
     async def show(
@@ -210,70 +212,15 @@ class AgentInstanceClient(Finding):
         key = self._key(idempotency_key)
         body = {"reason": reason}
         checked(TerminateInstanceRequest, body)
-        path = f"{_path(agent_instance_id)}/terminate"
+        path = f"{instance_path(agent_instance_id)}/terminate"
         reply = await self._write("POST", path, body, key, options)
         return to_details(reply, AgentInstance, "agent_instances.terminate")
-
-    async def record_quality(
-        self,
-        agent_instance_id: str,
-        name: str,
-        payload: Mapping[str, Any] | BaseModel | None = None,
-        idempotency_key: str | None = None,
-        *,
-        options: RequestOptions | None = None,
-    ) -> AgentInstance:
-        """Record a judgement of a run under a name; other names are left alone.
-
-        Args:
-            agent_instance_id: The run, in any state.
-            name: Name of a quality schema.
-            payload: The judgement; None removes the one under this name.
-            idempotency_key: At most 64 characters; generated by default.
-            options: Limits and headers of this call only.
-
-        Raises:
-            ValueError: The name is empty or the key is too long.
-        """
-        key = self._key(idempotency_key)
-        body = {"name": name, "payload": as_dict("payload", payload)}
-        checked(AgentInstanceRecordQuality, body)
-        path = f"{_path(agent_instance_id)}/record_quality"
-        reply = await self._write("POST", path, body, key, options)
-        return to_details(reply, AgentInstance, "agent_instances.record_quality")
-
-    async def update(
-        self,
-        agent_instance_id: str,
-        quality_payload: Mapping[str, Any] | BaseModel | None,
-        idempotency_key: str | None = None,
-        *,
-        options: RequestOptions | None = None,
-    ) -> AgentInstance:
-        """Record the only judgement of a run, for code and servers that know of no names.
-
-        On servers that do, it is the one named `default`; see `record_quality`.
-
-        Args:
-            agent_instance_id: The run, in any state.
-            quality_payload: The judgement; None removes it.
-            idempotency_key: At most 64 characters; generated by default.
-            options: Limits and headers of this call only.
-
-        Raises:
-            ValueError: The key is too long.
-        """
-        key = self._key(idempotency_key)
-        body = {"details": {"quality_payload": as_dict("quality_payload", quality_payload)}}
-        path = f"{_path(agent_instance_id)}/update"
-        reply = await self._write("POST", path, body, key, options)
-        return to_details(reply, AgentInstance, "agent_instances.update")
 
     async def agent_context(
         self, agent_instance_id: str, *, options: RequestOptions | None = None
     ) -> dict[str, Any]:
         """The export of a run for debugging: an object with the export under `body`."""
-        path = f"{_path(agent_instance_id)}/agent_context"
+        path = f"{instance_path(agent_instance_id)}/agent_context"
         context = (await self._read(path, None, options)).get("agent_context")
         if not isinstance(context, dict):
             message = "Invalid response payload for agent_instances.agent_context"
@@ -288,36 +235,5 @@ class AgentInstanceClient(Finding):
         Raises:
             PrefactorNotFoundError: There is no such run, or the server has no such operation.
         """
-        reply = await self._read(f"{_path(agent_instance_id)}/skeleton", None, options)
+        reply = await self._read(f"{instance_path(agent_instance_id)}/skeleton", None, options)
         return to_details(reply, AgentInstanceSkeleton, "agent_instances.skeleton")
-
-
-def _path(agent_instance_id: str) -> str:
-    return f"{PATH}/{path_segment('agent_instance_id', agent_instance_id)}"
-
-
-def _checked(
-    name: str, value: Mapping[str, Any] | BaseModel | None, model: type[BaseModel]
-) -> dict[str, Any] | None:
-    """The part as a dict, checked where the model knows it; what it does not know is kept."""
-    part = as_dict(name, value)
-    if part is not None:
-        checked(model, part, within=name)
-    return part
-
-
-def _schemas(
-    value: Mapping[str, Any] | AgentSchemaVersionForRegister | None,
-) -> dict[str, Any] | None:
-    part = _checked("agent_schema_version", value, AgentSchemaVersionForRegister)
-    if part and isinstance(part.get("quality_schemas"), list):
-        part = {**part, "quality_schemas": [_by_alias(item) for item in part["quality_schemas"]]}
-    return part
-
-
-def _by_alias(quality_schema: Any) -> Any:
-    """Undo a `model_dump()` without `by_alias=True`, after which the key is `schema_`."""
-    entries = cast("dict[str, Any]", quality_schema)
-    if isinstance(quality_schema, dict) and "schema_" in entries:
-        return {"schema" if name == "schema_" else name: item for name, item in entries.items()}
-    return entries

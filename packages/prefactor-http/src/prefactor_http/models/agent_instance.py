@@ -24,6 +24,7 @@ __all__ = [
     "AgentVersionForRegister",
     "FinishInstanceRequest",
     "RegisterAgentInstanceRequest",
+    "SetMetadataRequest",
     "SpanTypeSchemaForCreate",
     "TimestampRequest",
 ]
@@ -77,6 +78,8 @@ class AgentInstance(ReplyModel):
     """When its last span started or finished."""
     raised_alert_count: int | None = None
     risk_score: float | None = None
+    metadata: dict[str, Any] | None = None
+    """Texts by key, such as the user, conversation, release or experiment of the run."""
 
 
 class AgentVersionForRegister(RequestModel):
@@ -114,6 +117,14 @@ class RegisterAgentInstanceRequest(RequestModel):
     environment_id: str | None = None
     purpose: InstancePurpose | None = None
     external_identifier: str | None = None
+    metadata: dict[str, str] | None = None
+
+
+class SetMetadataRequest(RequestModel):
+    """Body of a change of metadata; a null removes the key."""
+
+    metadata: dict[str, str | None]
+    idempotency_key: str | None = None
 
 
 class TimestampRequest(RequestModel):

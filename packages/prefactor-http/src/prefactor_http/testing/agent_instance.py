@@ -62,6 +62,7 @@ def register(store: Store, call: Call) -> JsonObject:
         "finished_at": None,
         "inserted_at": now,
         "updated_at": now,
+        "metadata": call.body.get("metadata") or {},
         "quality_payloads": {},
         "quality_summaries": {},
         "span_counts": dict.fromkeys(("total", *SPAN_STATUSES, "finished"), 0),
@@ -111,6 +112,14 @@ def record_quality(store: Store, call: Call) -> JsonObject:
     return {"details": instance}
 
 
+def set_metadata(store: Store, call: Call) -> JsonObject:
+    """Set or, with a null, remove keys of an instance's metadata."""
+    instance = store.instance(call.id)
+    texts: JsonObject = {**instance["metadata"], **call.body["metadata"]}
+    instance["metadata"] = {key: text for key, text in texts.items() if text is not None}
+    return {"details": instance}
+
+
 def show(store: Store, call: Call) -> JsonObject:
     """Return one instance."""
     return {"details": store.instance(call.id)}
@@ -119,7 +128,16 @@ def show(store: Store, call: Call) -> JsonObject:
 def list_(store: Store, call: Call) -> JsonObject:
     """Return one page of the instances that match the filters of the query."""
     wanted = {name: call.query[name] for name in _FILTERS if name in call.query}
-    rows = (row for row in store.instances.values() if wanted.items() <= row.items())
+    labels = {
+        name[len("metadata[") : -1]: text
+        for name, text in call.query.items()
+        if name.startswith("metadata[")
+    }
+    rows = (
+        row
+        for row in store.instances.values()
+        if wanted.items() <= row.items() and labels.items() <= row["metadata"].items()
+    )
     return page(rows, call.query)
 
 

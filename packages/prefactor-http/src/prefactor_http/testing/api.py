@@ -45,6 +45,7 @@ _WRITES: dict[str, Operation] = {
     "agent_instances/finish": agent_instance.finish,
     "agent_instances/terminate": agent_instance.terminate,
     "agent_instances/record_quality": agent_instance.record_quality,
+    "agent_instances/set_metadata": agent_instance.set_metadata,
     "agent_spans/create": agent_span.create,
     "agent_spans/finish": agent_span.finish,
 }
@@ -57,6 +58,7 @@ _ROUTES: tuple[tuple[str, str, str], ...] = (
     ("POST", "agent_instance/*/finish", "agent_instances/finish"),
     ("POST", "agent_instance/*/terminate", "agent_instances/terminate"),
     ("POST", "agent_instance/*/record_quality", "agent_instances/record_quality"),
+    ("PUT", "agent_instance/*/metadata", "agent_instances/set_metadata"),
     ("GET", "agent_instance/*", "agent_instances/show"),
     ("GET", "agent_instance", "agent_instances/list"),
     ("POST", "agent_spans/*/finish", "agent_spans/finish"),

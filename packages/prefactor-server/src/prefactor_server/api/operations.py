@@ -32,6 +32,7 @@ from prefactor_server.api.endpoints.runs import (
     agent_span_discard,
     alert,
     alert_write,
+    metadata,
     quality,
     sample_span,
 )
@@ -51,6 +52,7 @@ ITEMS: Final[tuple[Read | Write | PureOperation, ...]] = (
     *agent_instance.OPERATIONS,
     *agent_instance_facets.OPERATIONS,
     *quality.OPERATIONS,
+    *metadata.OPERATIONS,
     *agent_context.OPERATIONS,
     *agent_span.OPERATIONS,
     *agent_span_discard.OPERATIONS,

@@ -10,6 +10,7 @@ from prefactor_server.commands.run_quality import shown_quality
 from prefactor_server.domain.api_token import Principal
 from prefactor_server.domain.audit import AuditEntry
 from prefactor_server.domain.runs.agent_instance import AgentInstance, FinishStatus
+from prefactor_server.domain.runs.metadata import InstanceMetadata
 from prefactor_server.domain.runs.quality import InstanceQuality
 from prefactor_server.storage.base import Changes, Needs, Snapshot
 
@@ -21,7 +22,7 @@ class StartInstance(NamedTuple):
     principal: Principal
     id: str
     at: int
-    shows_quality: bool = True
+    shows_all: bool = True
 
     @property
     def operation(self) -> str:
@@ -29,10 +30,8 @@ class StartInstance(NamedTuple):
         return "agent_instances.start"
 
     def needs(self, needs: Needs) -> None:
-        """The run, and its quality if the answer shows it."""
-        needs.instances.add(self.id)
-        if self.shows_quality:
-            needs.rows.add((InstanceQuality, self.id))
+        """The run, and what the answer shows beside it."""
+        _needs(self, needs)
 
     def decide(self, snapshot: Snapshot) -> Decision:
         """The run, active."""
@@ -48,7 +47,7 @@ class FinishInstance(NamedTuple):
     id: str
     status: FinishStatus
     at: int
-    shows_quality: bool = True
+    shows_all: bool = True
 
     @property
     def operation(self) -> str:
@@ -56,10 +55,8 @@ class FinishInstance(NamedTuple):
         return "agent_instances.finish"
 
     def needs(self, needs: Needs) -> None:
-        """The run, and its quality if the answer shows it."""
-        needs.instances.add(self.id)
-        if self.shows_quality:
-            needs.rows.add((InstanceQuality, self.id))
+        """The run, and what the answer shows beside it."""
+        _needs(self, needs)
 
     def decide(self, snapshot: Snapshot) -> Decision:
         """The run, ended."""
@@ -75,7 +72,7 @@ class TerminateInstance(NamedTuple):
     principal: Principal
     id: str
     reason: str
-    shows_quality: bool = True
+    shows_all: bool = True
 
     @property
     def operation(self) -> str:
@@ -83,10 +80,8 @@ class TerminateInstance(NamedTuple):
         return "agent_instances.terminate"
 
     def needs(self, needs: Needs) -> None:
-        """The run, and its quality if the answer shows it."""
-        needs.instances.add(self.id)
-        if self.shows_quality:
-            needs.rows.add((InstanceQuality, self.id))
+        """The run, and what the answer shows beside it."""
+        _needs(self, needs)
 
     def decide(self, snapshot: Snapshot) -> Decision:
         """The run, terminated, and who did it."""
@@ -112,6 +107,14 @@ class TerminateInstance(NamedTuple):
 _ChangesRun: TypeAlias = StartInstance | FinishInstance | TerminateInstance
 
 
+def _needs(command: _ChangesRun, needs: Needs) -> None:
+    needs.instances.add(command.id)
+    if command.shows_all:
+        needs.rows |= {(InstanceQuality, command.id), (InstanceMetadata, command.id)}
+
+
 def _done(command: _ChangesRun, snapshot: Snapshot, run: AgentInstance) -> Done:
-    quality = shown_quality(snapshot, run.id) if command.shows_quality else None
-    return Done(run.id, run, quality=quality)
+    if not command.shows_all:
+        return Done(run.id, run)
+    metadata = snapshot.get(InstanceMetadata, run.id)
+    return Done(run.id, run, quality=shown_quality(snapshot, run.id), metadata=metadata)

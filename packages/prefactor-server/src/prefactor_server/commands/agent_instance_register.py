@@ -7,6 +7,7 @@ content: what was reported before in the same words is the same version.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from prefactor_server.commands.agent import find_agent
@@ -20,6 +21,7 @@ from prefactor_server.domain.environment import DEFAULT, Environment
 from prefactor_server.domain.errors import InvalidAction, NotFound
 from prefactor_server.domain.pfid import is_pfid
 from prefactor_server.domain.runs.agent_instance import AgentInstance, Purpose
+from prefactor_server.domain.runs.metadata import InstanceMetadata, new_metadata
 from prefactor_server.storage.base import Changes, Needs, Registration, Row, Snapshot
 
 
@@ -92,6 +94,7 @@ class NewIds(NamedTuple):
 class RegisterInstance(NamedTuple):
     """Register a run. ``metadata`` and ``schema`` are None when the request says nothing of them.
 
+    ``metadata`` is about the agent's version; ``run_metadata`` is the run's own.
     ``empty_schema`` is the schema of an agent that never declared one.
     """
 
@@ -108,6 +111,7 @@ class RegisterInstance(NamedTuple):
     external_identifier: str | None
     new_ids: NewIds
     create_agent: bool
+    run_metadata: Mapping[str, str] = {}
 
     @property
     def operation(self) -> str:
@@ -142,7 +146,10 @@ class RegisterInstance(NamedTuple):
             self._make_current(agent, deployment, version, steps)
         run = self._run(version, deployment)
         steps.make(run)
-        return Decision(steps.changes(), Done(run.id, run))
+        changes, metadata = steps.changes(), self._metadata(run)
+        if metadata is not None:
+            changes = changes._replace(inserted=(*changes.inserted, metadata))
+        return Decision(changes, Done(run.id, run, metadata=metadata))
 
     def _environment(self, snapshot: Snapshot) -> Environment:
         handle = DEFAULT if self.environment_id is None else (self.environment_id,)
@@ -259,6 +266,11 @@ class RegisterInstance(NamedTuple):
         description = metadata.description or agent.description
         if (name, description) != (agent.name, agent.description):
             steps.change(agent._replace(name=name, description=description, updated_at=now))
+
+    def _metadata(self, run: AgentInstance) -> InstanceMetadata | None:
+        if not self.run_metadata:
+            return None
+        return new_metadata(run.account_id, run.id, self.run_metadata, self.request.now)
 
     def _run(self, version: AgentVersion, deployment: AgentDeployment) -> AgentInstance:
         return AgentInstance(

@@ -14,6 +14,7 @@ from prefactor_server.commands.run_quality import store_quality
 from prefactor_server.domain.audit import AuditEntry
 from prefactor_server.domain.errors import IdempotencyKeyUsed, Refusal
 from prefactor_server.domain.idempotency import IdempotencyKey
+from prefactor_server.domain.runs.metadata import InstanceMetadata
 from prefactor_server.domain.runs.quality import InstanceQuality, RunQuality
 from prefactor_server.storage.base import Changes, Needs, Row, Snapshot
 
@@ -28,7 +29,8 @@ class Done(NamedTuple):
     """A command took effect: the row that it is about, as it is now.
 
     ``row`` is None when the request was a repeat (``replayed``): then nothing was done, and
-    ``resource_id`` names what the first one made or changed. ``quality`` goes with a run.
+    ``resource_id`` names what the first one made or changed. ``quality`` and ``metadata`` go with a
+    run.
     """
 
     resource_id: str
@@ -36,6 +38,7 @@ class Done(NamedTuple):
     control: Control | None = None
     replayed: bool = False
     quality: RunQuality | InstanceQuality | None = None
+    metadata: InstanceMetadata | None = None
 
 
 class Refused(NamedTuple):

@@ -12,6 +12,7 @@ from prefactor_server.commands.base import Decision, Done, Request, Stale
 from prefactor_server.commands.run_quality import run_quality
 from prefactor_server.domain.api_token import Principal
 from prefactor_server.domain.errors import Limit, TooLarge, invalid
+from prefactor_server.domain.runs.metadata import InstanceMetadata
 from prefactor_server.domain.runs.quality import (
     MAX_QUALITY_NAMES,
     InstanceQuality,
@@ -40,9 +41,9 @@ class RecordQuality(NamedTuple):
     field: str = "name"
 
     def needs(self, needs: Needs) -> None:
-        """The run and its quality."""
+        """The run, its quality, and the metadata that the answer shows."""
         needs.instances.add(self.id)
-        needs.rows.add((InstanceQuality, self.id))
+        needs.rows |= {(InstanceQuality, self.id), (InstanceMetadata, self.id)}
 
     def decide(self, snapshot: Snapshot) -> Decision | Stale:
         """The run's quality with this entry, and nothing else of it changed."""
@@ -56,7 +57,9 @@ class RecordQuality(NamedTuple):
         quality = before.record(self.name, self.entry, now)
         self._check(before, quality)
         run = run._replace(updated_at=now)
-        return Decision(Changes(updated=(quality, run)), Done(run.id, run, quality=quality))
+        metadata = snapshot.get(InstanceMetadata, run.id)
+        done = Done(run.id, run, quality=quality, metadata=metadata)
+        return Decision(Changes(updated=(quality, run)), done)
 
     def _check(self, before: RunQuality, after: RunQuality) -> None:
         # What an older server stored may be beyond the limits: it stays, and may get less.

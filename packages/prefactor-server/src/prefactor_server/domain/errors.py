@@ -33,6 +33,7 @@ LimitName: TypeAlias = Literal[
     "quality_bytes",
     "quality_names",
     "raised_alerts",
+    "metadata_keys",
     "export_bytes",
     "export_spans",
     "items",

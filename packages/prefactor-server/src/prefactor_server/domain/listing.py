@@ -26,7 +26,10 @@ FilterTest: TypeAlias = Literal["=", ">=", "<=", "<", "in", "is null"]
 
 
 class Filter(NamedTuple):
-    """One condition on a column of the noun that is listed; only ``in`` has several values."""
+    """One condition on a column of the noun that is listed; only ``in`` has several values.
+
+    ``metadata[key]`` is the text under a key of a run's metadata.
+    """
 
     column: str
     test: FilterTest

@@ -5,7 +5,8 @@ from __future__ import annotations
 from prefactor_server.domain.api_token import Principal
 from prefactor_server.domain.errors import NotFound
 from prefactor_server.domain.listing import Filter, Listing, Page
-from prefactor_server.storage.base import AgentRecord, InstanceCounts, Storage
+from prefactor_server.domain.runs.agent_instance import InstanceCounts
+from prefactor_server.storage.base import AgentRecord, Storage
 
 __all__ = ["AgentQueries", "AgentRecord", "InstanceCounts"]
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from prefactor_server.domain.api_token import Principal
 from prefactor_server.domain.errors import InvalidAction, NotFound
 from prefactor_server.domain.listing import Filter, Listing, Page
 from prefactor_server.domain.runs.agent_instance import AgentInstance
+from prefactor_server.domain.runs.metadata import InstanceMetadata
 from prefactor_server.domain.runs.quality import InstanceQuality
 from prefactor_server.queries.visibility import scoped_to
 from prefactor_server.storage.base import Storage
@@ -58,6 +61,13 @@ class AgentInstanceQueries:
     async def quality(self, run: AgentInstance) -> InstanceQuality | None:
         """What evaluations said of a run, if any did."""
         return await self._storage.row(InstanceQuality, run.account_id, run.id)
+
+    async def metadata(
+        self, account_id: str, run_ids: Sequence[str]
+    ) -> Mapping[str, InstanceMetadata]:
+        """Return the metadata of runs that have any, by run."""
+        found = await self._storage.rows_by_id(InstanceMetadata, account_id, run_ids)
+        return {one.id: one for one in found}
 
     async def page(self, principal: Principal, listing: Listing) -> Page[AgentInstance]:
         """A page of runs."""

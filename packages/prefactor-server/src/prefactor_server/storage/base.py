@@ -22,7 +22,7 @@ from prefactor_server.domain.environment import Environment
 from prefactor_server.domain.listing import Listing, Page
 from prefactor_server.domain.risk.risk_profile import RiskProfile
 from prefactor_server.domain.risk.risk_rollup import AgentTypes
-from prefactor_server.domain.runs.agent_instance import AgentInstance
+from prefactor_server.domain.runs.agent_instance import AgentInstance, InstanceCounts
 from prefactor_server.domain.runs.agent_instance_skeleton import SpanOutline
 from prefactor_server.domain.runs.agent_span import AgentSpan
 from prefactor_server.domain.runs.found_alert import WatchedRuns
@@ -103,17 +103,6 @@ class SpanUsage(NamedTuple):
     prompt_tokens: float
     completion_tokens: float
     last_activity_at: int | None = None
-
-
-class InstanceCounts(NamedTuple):
-    """How many runs an agent has, by status."""
-
-    pending: int = 0
-    active: int = 0
-    complete: int = 0
-    failed: int = 0
-    cancelled: int = 0
-    terminated: int = 0
 
 
 class Storage(Protocol):
@@ -238,6 +227,10 @@ class Storage(Protocol):
 
     async def row(self, kind: type[R], account_id: str, row_id: str) -> R | None:
         """Return a row by its id, or None."""
+        ...
+
+    async def rows_by_id(self, kind: type[R], account_id: str, ids: Collection[str]) -> Sequence[R]:
+        """Return the existing rows of a kind among ``ids``, in no particular order."""
         ...
 
     async def rows(self, kind: type[R], account_id: str, listing: Listing) -> Page[R]:

@@ -23,6 +23,17 @@ _DEPLOYED: Final = (
     "id IN (SELECT agent_id FROM agent_deployment WHERE account_id = ? AND environment_id = ?)"
 )
 
+# A run has this text under a key of its metadata.
+_METADATA: Final = "metadata["
+_WITH_METADATA: Final = (
+    "id IN (SELECT agent_instance_id FROM agent_instance_metadata_entry "
+    "WHERE account_id = ? AND key = ? AND value = ?)"
+)
+# The same, asked of each run: the first form would list all runs that have it.
+_EACH_WITH_METADATA: Final = (
+    "EXISTS (SELECT 1 FROM agent_instance_metadata_entry "
+    "WHERE account_id = ? AND key = ? AND value = ? AND agent_instance_id = id)"
+)
 
 # What can be filtered by without being a column. A partial index is used only when the statement
 # says what its rows have in common.
@@ -56,6 +67,10 @@ def where(
     for one in filters:
         if one.column == "duration":
             condition = Clause(f"{duration} {one.test} ?", (_single(one),))
+        elif one.column.startswith(_METADATA):
+            text = _EACH_WITH_METADATA if in_order else _WITH_METADATA
+            key = one.column[len(_METADATA) : -1]
+            condition = Clause(text, (account_id, key, _single(one)))
         else:
             condition = _condition(account_id, one, columns)
         conditions.append(condition.sql)

@@ -38,6 +38,11 @@ def _error(kind: Any, value: object) -> FieldError | FieldErrors | None:
             kind_of_entry = _entry_kind(member, len(entries))
             if kind_of_entry is not None:
                 return _entry_errors(kind_of_entry, entries)
+        elif isinstance(value, dict):
+            members = cast("dict[str, object]", value)
+            kinds = _member_kinds(member, len(members))
+            if kinds is not None:
+                return _member_errors(*kinds, members)
     try:
         msgspec.convert(value, kind, dec_hook=decode_field)
     except msgspec.ValidationError as error:
@@ -58,6 +63,26 @@ def _entry_kind(kind: Any, length: int) -> Any:
 def _entry_errors(kind: Any, entries: list[object]) -> FieldErrors:
     found = ((str(index), _error(kind, entry)) for index, entry in enumerate(entries))
     return {index: error for index, error in found if error}
+
+
+def _member_kinds(kind: Any, length: int) -> tuple[Any, Any] | None:
+    """The types of the keys and values of a map whose keys have a rule, if so many are allowed."""
+    if get_origin(kind) is Annotated:
+        kind, *notes = get_args(kind)
+        limits = [note.max_length for note in notes if isinstance(note, msgspec.Meta)]
+        if any(limit is not None and length > limit for limit in limits):
+            return None
+    if get_origin(kind) is not dict or get_origin(get_args(kind)[0]) is not Annotated:
+        return None
+    return get_args(kind)
+
+
+def _member_errors(key_kind: Any, value_kind: Any, members: Mapping[str, object]) -> FieldErrors:
+    found = (
+        (name, _error(key_kind, name) or _error(value_kind, value))
+        for name, value in members.items()
+    )
+    return {name: error for name, error in found if error}
 
 
 def union_members(kind: Any) -> tuple[Any, ...]:

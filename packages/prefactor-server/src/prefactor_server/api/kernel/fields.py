@@ -13,6 +13,8 @@ from prefactor_server.domain.ids import (
     NEW_ID_RULE,
     RESERVED_IDS,
 )
+from prefactor_server.domain.runs.metadata import MAX_KEY_LENGTH as MAX_METADATA_KEY
+from prefactor_server.domain.runs.metadata import MAX_KEYS, MAX_VALUE_LENGTH
 from prefactor_server.domain.times import parse_time
 
 MAX_NAME: Final = 256
@@ -56,6 +58,36 @@ Text: TypeAlias = Annotated[
     ),
 ]
 """Prose."""
+
+MetadataKey: TypeAlias = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=MAX_METADATA_KEY,
+        pattern=_NO_NUL,
+        description=f"must be a key of 1 to {MAX_METADATA_KEY} characters, none of them NUL.",
+    ),
+]
+MetadataValue: TypeAlias = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=MAX_VALUE_LENGTH,
+        pattern=_NO_NUL,
+        description=f"must be a text of 1 to {MAX_VALUE_LENGTH} characters, none of them NUL.",
+    ),
+]
+Metadata: TypeAlias = Annotated[
+    dict[MetadataKey, MetadataValue],
+    Meta(max_length=MAX_KEYS, description=f"must have at most {MAX_KEYS} keys."),
+]
+"""Metadata of a run."""
+
+MetadataChanges: TypeAlias = Annotated[
+    dict[MetadataKey, MetadataValue | None],
+    Meta(max_length=2 * MAX_KEYS, description=f"must name at most {2 * MAX_KEYS} keys."),
+]
+"""Keys of metadata to set, or to remove by null."""
 
 Key: TypeAlias = Annotated[
     str, Meta(min_length=1, max_length=MAX_KEY_LENGTH, description="Makes repeating safe.")

@@ -23,6 +23,7 @@ from prefactor_server.domain.listing import (
     Sort,
     read_cursor,
 )
+from prefactor_server.domain.runs.metadata import MAX_KEYS
 
 _MAX_OFFSET: Final = 2**53
 
@@ -133,6 +134,9 @@ def read_filters(
     found: list[Filter] = []
     for one in parameters:
         name = one.parameter.name
+        if one.parameter.keyed:
+            found += _keyed_filters(query, one)
+            continue
         text = query.get(name)
         if text is None:
             continue
@@ -141,6 +145,15 @@ def read_filters(
         else:
             found.append(Filter(one.column, one.test, one.read(name, text)))
     return found
+
+
+def _keyed_filters(query: Mapping[str, str], one: FilterParameter) -> list[Filter]:
+    """Return the filters of a parameter that is given once per key."""
+    given = {name: text for name, text in query.items() if name.startswith(f"{one.column}[")}
+    if len(given) > MAX_KEYS:
+        raise invalid(one.parameter.name, f"must have at most {MAX_KEYS} keys")
+    # In one order, because a cursor remembers the filters of its list.
+    return [Filter(name, "=", one.read(name, given[name])) for name in sorted(given)]
 
 
 def _sort(query: Mapping[str, str], fields: tuple[str, ...]) -> Sort:

@@ -183,6 +183,7 @@ def _query_parameter(parameter: Parameter) -> Mapping[str, Any]:
         "required": parameter.required,
         "description": parameter.description,
         "schema": parameter.schema,
+        **({"style": "deepObject", "explode": True} if parameter.keyed else {}),
     }
 
 

@@ -41,12 +41,13 @@ TOKEN_BODY: Final = 1024
 
 
 class Parameter(NamedTuple):
-    """One query parameter."""
+    """One query parameter. With ``keyed``, it is given once per key, as ``name[key]=text``."""
 
     name: str
     description: str
     required: bool = False
     schema: Mapping[str, Any] = {"type": "string"}
+    keyed: bool = False
 
 
 @dataclass(slots=True, kw_only=True)

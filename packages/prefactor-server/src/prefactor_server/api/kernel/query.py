@@ -68,10 +68,13 @@ def _check_query(
         given = [name for name, _ in pairs]
         twice = next(name for name in query if given.count(name) > 1)
         raise BadRequest(f"Duplicate query parameter {twice!r}")
-    names = {parameter.name for parameter in known}
+    names = {parameter.name for parameter in known if not parameter.keyed}
+    keyed = tuple(f"{parameter.name}[" for parameter in known if parameter.keyed)
     for name in query:
-        if name not in names and name not in _IGNORED and not name.startswith("include_"):
-            listed = ", ".join(sorted(names)) or "none"
+        if name in names or name in _IGNORED or name.startswith("include_"):
+            continue
+        if not (keyed and name.startswith(keyed) and name.endswith("]")):
+            listed = ", ".join(sorted({*names, *(f"{one}key]" for one in keyed)})) or "none"
             raise BadRequest(f"Unknown query parameter {name!r}; known here: {listed}")
     check_account(query.get("account_id"), principal)
     return query

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import msgspec
 
@@ -14,6 +14,14 @@ from prefactor_server.domain.api_token import Principal
 from prefactor_server.domain.risk.risk_score import RiskLevel
 from prefactor_server.domain.runs.agent_instance import AgentInstance, InstanceStatus, Purpose
 from prefactor_server.domain.runs.quality import DEFAULT_QUALITY, QualityEntry
+
+
+class Beside(NamedTuple):
+    """What is stored beside a run and shown with it; ``quality`` may be what one item recorded."""
+
+    quality: Entries | None
+    metadata: Mapping[str, str] | msgspec.UnsetType
+
 
 Entries: TypeAlias = Mapping[str, QualityEntry]
 """What evaluations said of a run, by name."""
@@ -102,7 +110,10 @@ class CostBreakdown(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AgentInstanceSummary(msgspec.Struct, frozen=True, kw_only=True):
-    """A run on a list. Risk is null when its agent has no profile, and in answers to writes."""
+    """A run on a list. Risk is null when its agent has no profile, and in answers to writes.
+
+    ``metadata`` is left out in the items of bulk requests.
+    """
 
     type: Literal["agent_instance"] = "agent_instance"
     id: str
@@ -121,6 +132,7 @@ class AgentInstanceSummary(msgspec.Struct, frozen=True, kw_only=True):
     inserted_at: str
     updated_at: str
     span_counts: SpanCounts
+    metadata: Mapping[str, str] | msgspec.UnsetType = msgspec.UNSET
     risk_score: float | None = None
     risk_level: RiskLevel | None = None
 
@@ -155,29 +167,28 @@ class InstanceWritten(Success[AgentInstanceDetails], frozen=True, kw_only=True):
     control: ControlView | msgspec.UnsetType = msgspec.UNSET
 
 
-def instance_written(
-    run: AgentInstance, entries: Entries | None, principal: Principal
-) -> InstanceWritten:
+def instance_written(run: AgentInstance, beside: Beside, principal: Principal) -> InstanceWritten:
     """The answer to a write of a run."""
-    details = instance_details(run, entries, principal)
+    details = instance_details(run, beside, principal)
     if run.status != "terminated":
         return InstanceWritten(details=details)
     return InstanceWritten(details=details, control=ControlView(reason=run.termination_reason))
 
 
-def instance_summary(run: AgentInstance) -> AgentInstanceSummary:
+def instance_summary(run: AgentInstance, metadata: Mapping[str, str]) -> AgentInstanceSummary:
     """A run on a list."""
-    return AgentInstanceSummary(**_fields(run))
+    return AgentInstanceSummary(**_fields(run), metadata=metadata)
 
 
 def instance_details(
     run: AgentInstance,
-    entries: Entries | None,
+    beside: Beside,
     principal: Principal,
 ) -> AgentInstanceDetails:
-    """A run by itself, as a caller may see it; its quality is left out if ``entries`` is None."""
+    """A run by itself, as a caller may see it; its quality is left out if that is None."""
+    entries, metadata = beside
     if entries is None:
-        return AgentInstanceDetails(**_fields(run))
+        return AgentInstanceDetails(**_fields(run), metadata=metadata)
     payloads = {name: visible_value(entry["payload"], principal) for name, entry in entries.items()}
     summaries = {
         name: summary
@@ -187,6 +198,7 @@ def instance_details(
     checks = {name: validation_view(entry.get("problem")) for name, entry in entries.items()}
     return AgentInstanceDetails(
         **_fields(run),
+        metadata=metadata,
         quality_payload=payloads.get(DEFAULT_QUALITY),
         quality_summary=summaries.get(DEFAULT_QUALITY),
         quality_payload_validation=checks.get(DEFAULT_QUALITY),

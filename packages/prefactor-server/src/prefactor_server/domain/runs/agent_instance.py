@@ -127,6 +127,17 @@ class AgentInstance(NamedTuple):
         return AgentInstance._make(values)
 
 
+class InstanceCounts(NamedTuple):
+    """How many runs an agent has, by status."""
+
+    pending: int = 0
+    active: int = 0
+    complete: int = 0
+    failed: int = 0
+    cancelled: int = 0
+    terminated: int = 0
+
+
 _COUNTERS: Final[dict[SpanStatus, int]] = {
     status: AgentInstance._fields.index(f"{status}_spans")
     for status in ("pending", "active", "complete", "failed", "cancelled")

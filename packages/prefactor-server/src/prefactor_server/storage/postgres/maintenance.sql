@@ -141,6 +141,10 @@ DELETE FROM agent_instance_quality WHERE account_id = $1 AND id = ANY ($2::text[
 -- The alerts of runs.
 DELETE FROM alert WHERE account_id = $1 AND agent_instance_id = ANY ($2::text[])
 
+-- name: prune.delete_metadata
+-- The metadata of runs; its entries go with it.
+DELETE FROM agent_instance_metadata WHERE account_id = $1 AND id = ANY ($2::text[])
+
 -- name: prune.delete_runs
 -- Runs without spans.
 DELETE FROM agent_instance WHERE account_id = $1 AND id = ANY ($2::text[])

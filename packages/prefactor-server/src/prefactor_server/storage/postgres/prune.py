@@ -14,6 +14,12 @@ from prefactor_server.storage.postgres.feed import append
 from prefactor_server.storage.sql import load_sql
 
 _SQL: Final[Mapping[str, str]] = load_sql("prefactor_server.storage.postgres", "maintenance.sql")
+_DELETED_WITH_RUNS: Final = (
+    "prune.delete_quality",
+    "prune.delete_metadata",
+    "prune.delete_alerts",
+    "prune.delete_runs",
+)
 _STATUSES: Final = ("pending", "active", "complete", "failed", "cancelled")
 
 
@@ -41,7 +47,7 @@ async def prune_slice(retention: Retention, now: int, actor: str, connection: Co
         spans = await connection.fetch(_SQL["prune.spans"], account_id, runs, SPAN_SLICE)
         size = await _delete_spans(connection, account_id, spans)
         emptied = await _ids(connection, "prune.emptied", account_id, runs)
-        for statement in ("prune.delete_quality", "prune.delete_alerts", "prune.delete_runs"):
+        for statement in _DELETED_WITH_RUNS:
             await connection.execute(_SQL[statement], account_id, emptied)
         pruned = Pruned(len(emptied), len(spans), size)
         await connection.execute(

@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 from prefactor_server.domain.account import Account
 from prefactor_server.domain.api_token import ApiToken
 from prefactor_server.domain.listing import MAX_COUNTED, Cursor, Listing, Page
-from prefactor_server.domain.runs.agent_instance import AgentInstance
+from prefactor_server.domain.runs.agent_instance import AgentInstance, InstanceCounts
 from prefactor_server.domain.runs.agent_instance_skeleton import SpanOutline
 from prefactor_server.domain.runs.agent_span import PARAMS, RESULT
 from prefactor_server.payloads import decode_document
@@ -19,7 +19,6 @@ from prefactor_server.storage import listing as listing_sql
 from prefactor_server.storage.base import (
     AgentRecord,
     CurrentVersion,
-    InstanceCounts,
     R,
     Row,
     SpanRecord,
@@ -163,6 +162,14 @@ async def row(connection: Connection, kind: type[R], account_id: str, row_id: st
     table = tables.table_for(kind)
     record = await connection.fetchrow(_plain("row.by_id", table), account_id, row_id)
     return None if record is None else table.row(tuple(record))
+
+
+async def rows_by_id(
+    connection: Connection, kind: type[R], account_id: str, ids: Collection[str]
+) -> Sequence[R]:
+    """Rows of a kind by their ids."""
+    table = tables.table_for(kind)
+    return table.rows(await connection.fetch(_plain("row.by_ids", table), account_id, list(ids)))
 
 
 async def rows(connection: Connection, kind: type[R], account_id: str, listing: Listing) -> Page[R]:

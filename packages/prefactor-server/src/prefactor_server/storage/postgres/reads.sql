@@ -114,6 +114,10 @@ WHERE version.account_id = $1 AND version.id = $2
 -- A row of any table.
 SELECT {columns} FROM {table} AS t WHERE t.account_id = $1 AND t.id = $2
 
+-- name: row.by_ids
+-- Rows of any table by their ids.
+SELECT {columns} FROM {table} AS t WHERE t.account_id = $1 AND t.id = ANY($2::text[])
+
 -- name: row.page
 -- A page of the rows of any table, and how many there are in all.
 SELECT ({total}), ARRAY(

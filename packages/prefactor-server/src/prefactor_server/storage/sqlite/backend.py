@@ -26,7 +26,7 @@ from prefactor_server.domain.errors import (
 from prefactor_server.domain.listing import Listing, Page
 from prefactor_server.domain.risk.risk_profile import RiskProfile
 from prefactor_server.domain.risk.risk_rollup import AgentTypes
-from prefactor_server.domain.runs.agent_instance import AgentInstance
+from prefactor_server.domain.runs.agent_instance import AgentInstance, InstanceCounts
 from prefactor_server.domain.runs.agent_instance_skeleton import SpanOutline
 from prefactor_server.domain.runs.found_alert import WatchedRuns
 from prefactor_server.storage.base import (
@@ -34,7 +34,6 @@ from prefactor_server.storage.base import (
     Changes,
     CurrentVersion,
     Decide,
-    InstanceCounts,
     Needs,
     R,
     Row,
@@ -236,6 +235,10 @@ class SqliteStorage:
     async def row(self, kind: type[R], account_id: str, row_id: str) -> R | None:
         """See ``Storage.row``."""
         return await self._read(read.row, kind, account_id, row_id)
+
+    async def rows_by_id(self, kind: type[R], account_id: str, ids: Collection[str]) -> Sequence[R]:
+        """See ``Storage.rows_by_id``."""
+        return await self._read(read.rows_by_id, kind, account_id, ids)
 
     async def rows(self, kind: type[R], account_id: str, listing: Listing) -> Page[R]:
         """See ``Storage.rows``."""

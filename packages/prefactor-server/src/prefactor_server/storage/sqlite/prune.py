@@ -15,6 +15,12 @@ from prefactor_server.storage.sql import load_sql
 from prefactor_server.storage.sqlite.feed import append
 
 _SQL: Final[Mapping[str, str]] = load_sql("prefactor_server.storage.sqlite", "maintenance.sql")
+_DELETED_WITH_RUNS: Final = (
+    "prune.delete_quality",
+    "prune.delete_metadata",
+    "prune.delete_alerts",
+    "prune.delete_runs",
+)
 _STATUSES: Final = ("pending", "active", "complete", "failed", "cancelled")
 
 
@@ -48,7 +54,7 @@ def prune_slice(
     _delete_spans(connection, retention.account_id, spans)
     emptied = [record[0] for record in connection.execute(_SQL["prune.emptied"], named)]
     gone = {"account_id": retention.account_id, "runs": json.dumps(emptied)}
-    for statement in ("prune.delete_quality", "prune.delete_alerts", "prune.delete_runs"):
+    for statement in _DELETED_WITH_RUNS:
         connection.execute(_SQL[statement], gone)
     pruned = Pruned(len(emptied), len(spans), sum(span[3] for span in spans))
     connection.execute(_SQL["audit.add"], prune_audit_entry(retention, pruned, now, actor))

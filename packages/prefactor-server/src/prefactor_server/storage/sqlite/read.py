@@ -12,7 +12,7 @@ from prefactor_server.domain.account import Account
 from prefactor_server.domain.agent import Agent
 from prefactor_server.domain.api_token import ApiToken
 from prefactor_server.domain.listing import MAX_COUNTED, Cursor, Listing, Page
-from prefactor_server.domain.runs.agent_instance import AgentInstance
+from prefactor_server.domain.runs.agent_instance import AgentInstance, InstanceCounts
 from prefactor_server.domain.runs.agent_instance_skeleton import SpanOutline
 from prefactor_server.domain.runs.agent_span import PARAMS, RESULT, AgentSpan
 from prefactor_server.payloads import decode_document
@@ -20,7 +20,6 @@ from prefactor_server.storage import listing as listing_sql
 from prefactor_server.storage.base import (
     AgentRecord,
     CurrentVersion,
-    InstanceCounts,
     R,
     Row,
     SpanRecord,
@@ -214,6 +213,15 @@ def _with_all_payloads(
 def row(connection: sqlite3.Connection, kind: type[R], account_id: str, row_id: str) -> R | None:
     """A row of a kind that is its own record."""
     return _one(connection, tables.table_for(kind), account_id, row_id)
+
+
+def rows_by_id(
+    connection: sqlite3.Connection, kind: type[R], account_id: str, ids: Collection[str]
+) -> Sequence[R]:
+    """Rows of a kind by their ids."""
+    table = tables.table_for(kind)
+    text = f"{table.select} WHERE account_id = ? AND id {_AMONG}"
+    return table.rows(connection.execute(text, (account_id, json.dumps(list(ids)))))
 
 
 def rows(

@@ -26,6 +26,7 @@ from prefactor_server.domain.runs.agent_instance import AgentInstance
 from prefactor_server.domain.runs.agent_span import AgentSpan
 from prefactor_server.domain.runs.alert import Alert
 from prefactor_server.domain.runs.legal_hold import LegalHold
+from prefactor_server.domain.runs.metadata import InstanceMetadata
 from prefactor_server.domain.runs.quality import InstanceQuality
 from prefactor_server.storage.base import R
 from prefactor_server.storage.sqlite.statements import Statement
@@ -138,6 +139,9 @@ AGENT_INSTANCE: Final = Table(
 AGENT_INSTANCE_QUALITY: Final = Table(
     InstanceQuality, "agent_instance_quality", ("document", "updated_at")
 )
+AGENT_INSTANCE_METADATA: Final = Table(
+    InstanceMetadata, "agent_instance_metadata", ("document", "updated_at")
+)
 AGENT_SPAN: Final = Table(
     AgentSpan,
     "agent_span",
@@ -165,6 +169,7 @@ WRITTEN: Final[Sequence[Table[Any]]] = (
     AGENT_DEPLOYMENT,
     AGENT_INSTANCE,
     AGENT_INSTANCE_QUALITY,
+    AGENT_INSTANCE_METADATA,
     AGENT_SPAN,
     ALERT,
     RISK_PROFILE,

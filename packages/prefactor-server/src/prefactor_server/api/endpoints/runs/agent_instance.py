@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -19,6 +19,7 @@ from prefactor_server.api.kernel.operation import Call, Example, Parameter, Prep
 from prefactor_server.api.views.agent_instance import (
     AgentInstanceDetails,
     AgentInstanceSummary,
+    Beside,
     Entries,
     InstanceWritten,
     instance_details,
@@ -46,6 +47,7 @@ from prefactor_server.domain.runs.agent_instance import (
     AgentInstance,
     FinishStatus,
 )
+from prefactor_server.domain.runs.metadata import InstanceMetadata
 from prefactor_server.domain.runs.quality import InstanceQuality, RunQuality
 
 _REASON_RULE: Final = f"must be 1 to {MAX_REASON_LENGTH} characters, not all of them blank"
@@ -90,31 +92,30 @@ _LIST = ListQuery(
         "external_identifier",
     ),
 )
+_NOTHING: Final = Beside(None, msgspec.UNSET)
 
 
 async def _prepare_start(call: Call, body: StartFields) -> Prepared:
     at = call.now if body.timestamp is None else int(body.timestamp)
-    shows_quality = not call.is_item
-    command = StartInstance(call.request(), call.principal, call.path_id, at, shows_quality)
+    shows_all = not call.is_item
+    command = StartInstance(call.request(), call.principal, call.path_id, at, shows_all)
     return _prepared(call, command)
 
 
 async def _prepare_finish(call: Call, body: FinishFields) -> Prepared:
     at = call.now if body.timestamp is None else int(body.timestamp)
     status = body.status or "complete"
-    shows_quality = not call.is_item
-    command = FinishInstance(
-        call.request(), call.principal, call.path_id, status, at, shows_quality
-    )
+    shows_all = not call.is_item
+    command = FinishInstance(call.request(), call.principal, call.path_id, status, at, shows_all)
     return _prepared(call, command)
 
 
 async def _prepare_terminate(call: Call, body: TerminateFields) -> Prepared:
     if not body.reason.strip():
         raise invalid("reason", _REASON_RULE)
-    shows_quality = not call.is_item
+    shows_all = not call.is_item
     command = TerminateInstance(
-        call.request(), call.principal, call.path_id, body.reason, shows_quality
+        call.request(), call.principal, call.path_id, body.reason, shows_all
     )
     return _prepared(call, command)
 
@@ -133,28 +134,36 @@ def written_by(call: Call, name: str | None = None) -> Callable[[Done], Instance
     def written(done: Done) -> InstanceWritten:
         if not isinstance(done.row, AgentInstance):
             raise TypeError(done.row)
-        return instance_written(done.row, _shown(call, done.quality, name), call.principal)
+        return instance_written(done.row, _shown(call, done, name), call.principal)
 
     return written
 
 
 async def show(call: Call, instance_id: str) -> InstanceWritten:
     """The answer to a repeated write of a run: the run as it is now."""
-    reader = call.services.reader.agent_instances
-    run = await reader.show(call.principal, instance_id)
-    entries = None if call.is_item else _entries(await reader.quality(run))
-    return instance_written(run, entries, call.principal)
+    run = await call.services.reader.agent_instances.show(call.principal, instance_id)
+    beside = _NOTHING if call.is_item else await _beside(call, run)
+    return instance_written(run, beside, call.principal)
 
 
-def _shown(
-    call: Call, quality: RunQuality | InstanceQuality | None, name: str | None
-) -> Entries | None:
+def _shown(call: Call, done: Done, name: str | None) -> Beside:
+    quality = done.quality
     if not call.is_item:
-        return _entries(quality)
+        return Beside(_entries(quality), _texts(done.metadata))
     if name is None or not isinstance(quality, RunQuality):
-        return None
+        return _NOTHING
     entry = quality.entry(name)
-    return {} if entry is None else {name: entry}
+    return _NOTHING._replace(quality={} if entry is None else {name: entry})
+
+
+async def _beside(call: Call, run: AgentInstance) -> Beside:
+    reader = call.services.reader.agent_instances
+    metadata = await reader.metadata(run.account_id, [run.id])
+    return Beside(_entries(await reader.quality(run)), _texts(metadata.get(run.id)))
+
+
+def _texts(metadata: InstanceMetadata | None) -> Mapping[str, str]:
+    return {} if metadata is None else metadata.texts()
 
 
 def _entries(quality: RunQuality | InstanceQuality | None) -> Entries:
@@ -178,15 +187,16 @@ async def _find(call: Call) -> Success[AgentInstanceDetails]:
 
 
 async def _in_full(call: Call, run: AgentInstance) -> Success[AgentInstanceDetails]:
-    quality = await call.services.reader.agent_instances.quality(run)
-    details = instance_details(run, _entries(quality), call.principal)
+    details = instance_details(run, await _beside(call, run), call.principal)
     return Success(details=await with_figures(call, run, details))
 
 
 async def _list(call: Call) -> Listed[AgentInstanceSummary]:
     listing = _LIST.read(call.query, *await agent_filters(call))
     page = await call.services.reader.agent_instances.page(call.principal, listing)
-    summaries = [instance_summary(run) for run in page.rows]
+    ids = [run.id for run in page.rows]
+    metadata = await call.services.reader.agent_instances.metadata(call.principal.account_id, ids)
+    summaries = [instance_summary(run, _texts(metadata.get(run.id))) for run in page.rows]
     return listed(listing, page, await with_scores(call, page.rows, summaries))
 
 

@@ -8,6 +8,7 @@ from prefactor_server.api.kernel import query
 from prefactor_server.api.kernel.listing import FilterParameter
 from prefactor_server.api.kernel.operation import Call, Parameter
 from prefactor_server.domain.listing import Filter
+from prefactor_server.domain.runs.metadata import MAX_KEYS
 
 STATUSES: Final = ("pending", "active", "complete", "failed", "cancelled", "terminated")
 PURPOSES: Final = ("live", "smoke_test", "eval")
@@ -75,6 +76,19 @@ FILTERS: Final = (
         ),
         "has_failed_spans",
         query.boolean,
+    ),
+    FilterParameter(
+        Parameter(
+            "metadata",
+            "Texts that the run's metadata must have, as metadata[key]=text.",
+            schema={
+                "type": "object",
+                "maxProperties": MAX_KEYS,
+                "additionalProperties": {"type": "string"},
+            },
+            keyed=True,
+        ),
+        "metadata",
     ),
 )
 

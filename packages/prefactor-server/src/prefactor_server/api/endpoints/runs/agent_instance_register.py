@@ -9,7 +9,7 @@ import msgspec
 
 from prefactor_server.api.endpoints.runs.agent_instance import show, written_by
 from prefactor_server.api.kernel.errors import nest_errors
-from prefactor_server.api.kernel.fields import JsonObject, Name, NewId, Text
+from prefactor_server.api.kernel.fields import JsonObject, Metadata, Name, NewId, Text
 from prefactor_server.api.kernel.operation import Call, Example, Prepared, Write
 from prefactor_server.api.kernel.schema_declaration import (
     SchemaVersionFields,
@@ -59,6 +59,8 @@ class RegisterFields(msgspec.Struct, kw_only=True):
     external_identifier: Name | None = None
     purpose: Purpose | None = None
     update_current_version: bool | None = None
+    # Unset rather than null: a request without it keeps the fingerprint that older servers stored.
+    metadata: Metadata | msgspec.UnsetType | None = msgspec.UNSET
 
 
 class BoundSchemaVersion(msgspec.Struct, frozen=True, kw_only=True):
@@ -113,6 +115,7 @@ async def _prepare(call: Call, body: RegisterFields) -> Prepared:
             and call.principal.scope == "account"
             and call.principal.role == "admin"
         ),
+        run_metadata=body.metadata or {},
     )
     _assume(call, command)
 
@@ -241,7 +244,9 @@ OPERATIONS = (
             "Finds or makes everything that a run belongs to: the agent's deployment in the "
             "environment, its version and its schema version, all by content. Under an account "
             "token an agent that is not known yet is created, with agent_id as its external "
-            "identifier; without environment_id the account's default environment is meant."
+            "identifier; without environment_id the account's default environment is meant. "
+            "Metadata labels the run with short texts by key, for example its user, conversation, "
+            "release or experiment."
         ),
         reply=InstanceRegistered,
         refusals=(NotPermitted, NotFound, InvalidAction, IdempotencyKeyUsed, ValidationFailed),
@@ -254,6 +259,7 @@ OPERATIONS = (
                 {
                     "agent_id": "support",
                     "agent_version": {"name": "Support", "external_identifier": "v1.2.0"},
+                    "metadata": {"user": "u-81", "release": "2026-04"},
                     "agent_schema_version": {
                         "external_identifier": "schema-v1",
                         "span_type_schemas": [
