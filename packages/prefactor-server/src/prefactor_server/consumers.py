@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from prefactor_server.domain.runs.cost import PriceTable
 from prefactor_server.follower import Attached
+from prefactor_server.follower.run_totals import RunTotalsConsumer
 from prefactor_server.storage.base import Storage
 
 
-def consumers(storage: Storage) -> Sequence[Attached]:  # noqa: ARG001 - the first is on its way
+def consumers(storage: Storage, prices: PriceTable) -> Sequence[Attached]:
     """Return what follows the feed of a database."""
-    return ()
+    return (Attached(RunTotalsConsumer(storage, prices)),)

@@ -48,6 +48,8 @@ TABLES = (
     "feed_state",
     "feed_consumer",
     "lease",
+    "run_total",
+    "run_total_due",
 )
 
 

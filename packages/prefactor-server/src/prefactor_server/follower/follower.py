@@ -14,6 +14,7 @@ from prefactor_server.follower.consumer import Attached
 from prefactor_server.follower.lease import Lease
 from prefactor_server.follower.progress import Progress
 from prefactor_server.follower.signal import CommitSignal
+from prefactor_server.json_log import trace_of
 from prefactor_server.storage.feed import Feed
 
 _log = structlog.get_logger("prefactor_server")
@@ -22,6 +23,11 @@ _POLL_SECONDS: Final = 2.0
 """After how long other servers' commits are looked for."""
 _GATHER_SECONDS: Final = 0.2
 """For how long commits are left to become one slice: a slice costs a commit of its own."""
+_PRUNE_SECONDS: Final = 60.0
+_KEPT_US: Final = 24 * 3600 * 1_000_000
+"""For how long changes stay that every consumer has seen: live events go on from them."""
+_MOST_KEPT_US: Final = 7 * 24 * 3600 * 1_000_000
+"""For how long changes stay at all. A consumer that fails for longer is rebuilt."""
 _FIRST_BACKOFF_SECONDS: Final = 1.0
 _MAX_BACKOFF_SECONDS: Final = 60.0
 
@@ -57,6 +63,8 @@ class Follower:
         self._waiter = signal.subscribe()
         self._lease = Lease(feed, holder, now_us)
         self._lags: dict[str, Lag] = {}
+        self._now_us = now_us
+        self._next_prune = 0.0
 
     @property
     def lags(self) -> Mapping[str, Lag]:
@@ -100,6 +108,7 @@ class Follower:
             if await watched.progress.is_behind():
                 behind.append(watched)
         await self._measure()
+        await self._prune(last)
         now = asyncio.get_running_loop().time()
         due = [watched for watched in behind if watched.not_before <= now]
         if not due or not await self._lease.take():
@@ -112,17 +121,31 @@ class Follower:
             worked = await watched.progress.step()
         except Unavailable:
             raise
-        except Exception:  # noqa: BLE001 - one consumer's mistake must not stop the others
+        except Exception as error:  # noqa: BLE001 - one consumer's mistake must not stop the others
             watched.failures += 1
             pause = min(_FIRST_BACKOFF_SECONDS * 2 ** (watched.failures - 1), _MAX_BACKOFF_SECONDS)
             watched.not_before = asyncio.get_running_loop().time() + pause
             if watched.failures == 1:
-                _log.exception("consumer of the change feed failed", consumer=name)
+                # Without the message, which may quote what was recorded.
+                _log.error("consumer failed", consumer=name, trace=trace_of(error))
             return False
         if watched.failures:
             watched.failures = 0
-            _log.info("consumer of the change feed recovered", consumer=name)
+            _log.info("consumer recovered", consumer=name)
         return worked
+
+    async def _prune(self, last: int) -> None:
+        """Delete old changes, a slice at a time; other servers may do so as well."""
+        loop = asyncio.get_running_loop()
+        if loop.time() < self._next_prune:
+            return
+        states = [watched.progress.state for watched in self._consumers]
+        seen = min((0 if state is None else state.position for state in states), default=last)
+        now = self._now_us()
+        deleted = await self._feed.prune(seen, now - _KEPT_US)
+        deleted += await self._feed.prune(last, now - _MOST_KEPT_US)
+        if not deleted:
+            self._next_prune = loop.time() + _PRUNE_SECONDS
 
     async def _measure(self) -> None:
         for progress in (watched.progress for watched in self._consumers):

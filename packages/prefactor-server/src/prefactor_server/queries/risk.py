@@ -178,6 +178,10 @@ class RiskQueries:
                 self._declared.popitem(last=False)
         return types
 
+    async def profiles(self, account_id: str, agents: set[str]) -> Mapping[str, RiskProfile]:
+        """Return the profiles of the agents that have one."""
+        return await self._profiles(account_id, agents)
+
     async def _profiles(self, account_id: str, agents: set[str]) -> Mapping[str, RiskProfile]:
         if not agents:
             return {}

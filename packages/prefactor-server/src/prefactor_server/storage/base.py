@@ -38,6 +38,7 @@ from prefactor_server.storage.batch import (
 )
 from prefactor_server.storage.feed import Feed
 from prefactor_server.storage.find import RunFinder
+from prefactor_server.storage.run_totals import RunTotals
 
 __all__ = [
     "AgentRecord",
@@ -115,6 +116,11 @@ class Storage(Protocol):
     @property
     def finder(self) -> RunFinder:
         """The bounded reads."""
+        ...
+
+    @property
+    def run_totals(self) -> RunTotals:
+        """What the spans of runs come to."""
         ...
 
     @property

@@ -6,6 +6,7 @@ of its tokens, is counted as unpriced and never guessed at.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from decimal import Decimal
 from fnmatch import fnmatchcase
@@ -28,6 +29,12 @@ class PriceTable(NamedTuple):
 
     currency: str | None = None
     prices: tuple[Price, ...] = ()
+
+    @property
+    def revision(self) -> int:
+        """A number that another table would not have."""
+        text = repr((self.currency, self.prices))
+        return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=7).digest())
 
     def price_of(self, model: str | None) -> Price | None:
         """The price of a model, whatever case it is written in."""

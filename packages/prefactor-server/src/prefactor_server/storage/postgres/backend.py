@@ -38,6 +38,7 @@ from prefactor_server.storage.postgres.feed import PostgresFeed
 from prefactor_server.storage.postgres.find import PostgresRunFinder
 from prefactor_server.storage.postgres.maintenance import PostgresMaintenance
 from prefactor_server.storage.postgres.migrate import migrate
+from prefactor_server.storage.postgres.run_totals import PostgresRunTotals
 from prefactor_server.storage.postgres.transaction import transact
 
 P = ParamSpec("P")
@@ -60,6 +61,7 @@ class PostgresStorage:
         self._reading = reading
         self.concurrency = concurrency
         self.maintenance = PostgresMaintenance(writing, reading)
+        self.run_totals = PostgresRunTotals(reading)
         self.finder = PostgresRunFinder(reading)
         self.feed = PostgresFeed(writing, reading)
 

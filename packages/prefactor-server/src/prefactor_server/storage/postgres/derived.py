@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any, Final
 
+from prefactor_server.domain.runs.run_total import RunTotal, RunTotalDue
 from prefactor_server.storage.feed import Deleted, Derived
 from prefactor_server.storage.postgres.driver import Connection
 from prefactor_server.storage.postgres.tables import column_types
@@ -41,24 +43,29 @@ class DerivedTable:
         self.add = f"{insert} DO UPDATE SET {added}"
 
     def delete(self, length: int) -> str:
-        """The statement that deletes the rows whose identity begins with so many values."""
-        found = " AND ".join(
-            f"{column} = ${place}" for place, column in enumerate(self.identity[:length], 1)
+        """The statement that deletes rows whose identity begins with so many values."""
+        columns = self.identity[:length]
+        arrays = ", ".join(
+            f"${place}::{self._types[column]}[]" for place, column in enumerate(columns, 1)
         )
-        return f"DELETE FROM {self.name} WHERE {found}"  # noqa: S608
+        named = f"SELECT * FROM unnest({arrays})"  # noqa: S608
+        return f"DELETE FROM {self.name} WHERE ({', '.join(columns)}) IN ({named})"  # noqa: S608
 
     def some(self) -> str:
         """The query for the identities of some rows."""
         return f"SELECT {', '.join(self.identity)} FROM {self.name} LIMIT $1"  # noqa: S608
 
 
-DERIVED: Final[Sequence[DerivedTable]] = ()
+DERIVED: Final[Sequence[DerivedTable]] = (
+    DerivedTable(RunTotal, "run_total", ("account_id", "id")),
+    DerivedTable(RunTotalDue, "run_total_due", ("account_id", "id")),
+)
 
 
 async def write_derived(connection: Connection, derived: Derived) -> None:
     """Write what a consumer made of a slice, within its transaction."""
-    for deleted in derived.deleted:
-        await connection.execute(_table(deleted.kind).delete(len(deleted.key)), *deleted.key)
+    for (table, length), keys in _by_key(derived.deleted).items():
+        await connection.execute(table.delete(length), *zip(*keys, strict=True))
     for table, rows in _by_table(derived.upserted):
         await connection.execute(table.upsert, *zip(*rows, strict=True))
     for table, rows in _by_table(derived.added):
@@ -69,6 +76,15 @@ async def some_derived(kind: type[Any], limit: int, connection: Connection) -> l
     """The deletions of some rows of a kind."""
     found = await connection.fetch(_table(kind).some(), limit)
     return [Deleted(kind, tuple(key)) for key in found]
+
+
+def _by_key(
+    deletions: Sequence[Deleted],
+) -> Mapping[tuple[DerivedTable, int], list[tuple[str | int, ...]]]:
+    found: dict[tuple[DerivedTable, int], list[tuple[str | int, ...]]] = defaultdict(list)
+    for one in deletions:
+        found[_table(one.kind), len(one.key)].append(one.key)
+    return found
 
 
 def _by_table(

@@ -59,6 +59,7 @@ from prefactor_server.storage.sqlite.find import SqliteRunFinder
 from prefactor_server.storage.sqlite.load import load
 from prefactor_server.storage.sqlite.maintenance import SqliteMaintenance
 from prefactor_server.storage.sqlite.migrate import migrate
+from prefactor_server.storage.sqlite.run_totals import SqliteRunTotals
 from prefactor_server.storage.sqlite.write import write
 
 P = ParamSpec("P")
@@ -100,6 +101,7 @@ class SqliteStorage:
         self._files = OpenFiles(path)
         self._is_damaged = False
         self.maintenance = SqliteMaintenance(self._maintain, self._read)
+        self.run_totals = SqliteRunTotals(self._read)
         self.finder = SqliteRunFinder(self._read)
         self.feed = SqliteFeed(self._maintain, self._read, self._decide_derived)
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any, Final
 
+from prefactor_server.domain.runs.run_total import RunTotal, RunTotalDue
 from prefactor_server.storage.feed import Deleted, Derived
 from prefactor_server.storage.sqlite.statements import Statement
 
@@ -34,7 +36,7 @@ class DerivedTable:
         self.add = Statement(len(self.columns), f"{insert} DO UPDATE SET {added}")
 
     def delete(self, length: int) -> str:
-        """The statement that deletes the rows whose identity begins with so many values."""
+        """The statement that deletes rows whose identity begins with so many values."""
         found = " AND ".join(f"{column} = ?" for column in self.identity[:length])
         return f"DELETE FROM {self.name} WHERE {found}"  # noqa: S608
 
@@ -43,13 +45,16 @@ class DerivedTable:
         return f"SELECT {', '.join(self.identity)} FROM {self.name} LIMIT ?"  # noqa: S608
 
 
-DERIVED: Final[Sequence[DerivedTable]] = ()
+DERIVED: Final[Sequence[DerivedTable]] = (
+    DerivedTable(RunTotal, "run_total", ("account_id", "id")),
+    DerivedTable(RunTotalDue, "run_total_due", ("account_id", "id")),
+)
 
 
 def write_derived(connection: sqlite3.Connection, derived: Derived) -> None:
     """Write what a consumer made of a slice, within its transaction."""
-    for deleted in derived.deleted:
-        connection.execute(_table(deleted.kind).delete(len(deleted.key)), deleted.key)
+    for (table, length), keys in _by_key(derived.deleted).items():
+        connection.executemany(table.delete(length), keys)
     for table, rows in _by_table(derived.upserted):
         table.upsert.run(connection, rows)
     for table, rows in _by_table(derived.added):
@@ -60,6 +65,15 @@ def some_derived(connection: sqlite3.Connection, kind: type[Any], limit: int) ->
     """The deletions of some rows of a kind."""
     found = connection.execute(_table(kind).some(), (limit,))
     return [Deleted(kind, tuple(key)) for key in found]
+
+
+def _by_key(
+    deletions: Sequence[Deleted],
+) -> Mapping[tuple[DerivedTable, int], list[tuple[str | int, ...]]]:
+    found: dict[tuple[DerivedTable, int], list[tuple[str | int, ...]]] = defaultdict(list)
+    for one in deletions:
+        found[_table(one.kind), len(one.key)].append(one.key)
+    return found
 
 
 def _by_table(

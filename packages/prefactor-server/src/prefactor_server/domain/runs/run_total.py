@@ -1,0 +1,113 @@
+"""What the spans of a run come to: tokens, cost and risk, kept beside the run.
+
+The tokens are counted once, and cost and risk are made of them again when the operator's prices or
+the agent's risk profile change.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple
+
+from prefactor_server.domain.risk.risk_profile import RiskProfile
+from prefactor_server.domain.risk.risk_score import DataRisk, RiskLevel, run_risk
+from prefactor_server.domain.runs.cost import PriceTable, TokenUse, cost_of
+
+COST_UNITS: Final = 10**9
+"""Costs are kept in billionths of the currency: as exact as they are shown, and comparable."""
+_MAX_COST: Final = 2**62
+
+
+class TypeUse(NamedTuple):
+    """The spans of one type with one model; see ``TokenUse``."""
+
+    schema_name: str
+    model: str | None
+    spans: int
+    counted_spans: int
+    split_spans: int
+    prompt_tokens: int
+    completion_tokens: int
+
+
+class RunTotal(NamedTuple):
+    """What a run's spans come to. ``id`` is the run's.
+
+    ``cost`` is None when there was something to price and no price, ``risk_score`` and
+    ``risk_level`` when the agent has no profile. The revisions are those of the prices and of the
+    profile that they were made with.
+    """
+
+    account_id: str
+    id: str
+    agent_id: str
+    cost: int | None
+    unpriced_spans: int
+    risk_score: float | None
+    risk_level: RiskLevel | None
+    last_activity_at: int | None
+    usage: str
+    price_revision: int
+    risk_revision: str
+
+
+class RunTotalDue(NamedTuple):
+    """A run whose spans have changed since they were counted last."""
+
+    account_id: str
+    id: str
+    since: int
+
+
+def usage_document(uses: Sequence[TypeUse]) -> str:
+    """Return what a run used, as it is stored."""
+    ordered = sorted(uses, key=lambda use: (use.schema_name, use.model is None, use.model or ""))
+    return json.dumps(ordered, ensure_ascii=False, separators=(",", ":"))
+
+
+def read_usage(document: str) -> list[TypeUse]:
+    """Return what is stored of a run's usage."""
+    return [TypeUse(*use) for use in json.loads(document)]
+
+
+def risk_revision(profile: RiskProfile | None) -> str:
+    """Return what tells one state of a profile from another; empty when there is no profile."""
+    return "" if profile is None else f"{profile.id} {profile.updated_at}"
+
+
+def total_of(
+    account_id: str,
+    run_id: str,
+    agent_id: str,
+    uses: Sequence[TypeUse],
+    last_activity_at: int | None,
+    *,
+    prices: PriceTable,
+    profile: RiskProfile | None,
+    declared: Mapping[str, DataRisk],
+) -> RunTotal:
+    """Return what a run's usage comes to."""
+    cost = cost_of((TokenUse(*use[1:]) for use in uses), prices)
+    counts: dict[str, int] = {}
+    for use in uses:
+        counts[use.schema_name] = counts.get(use.schema_name, 0) + use.spans
+    risk = None if profile is None else run_risk(counts, declared, profile.weights())
+    return RunTotal(
+        account_id=account_id,
+        id=run_id,
+        agent_id=agent_id,
+        cost=None if cost.total_cost is None else cost_units(cost.total_cost),
+        unpriced_spans=cost.unpriced_spans,
+        risk_score=None if risk is None else risk.score,
+        risk_level=None if risk is None else risk.level,
+        last_activity_at=last_activity_at,
+        usage=usage_document(uses),
+        price_revision=prices.revision,
+        risk_revision=risk_revision(profile),
+    )
+
+
+def cost_units(cost: float) -> int:
+    """Return an amount as it is kept."""
+    return min(round(cost * COST_UNITS), _MAX_COST)

@@ -1,0 +1,238 @@
+"""The consumer that keeps what the spans of each run come to: tokens, cost and risk.
+
+A run is counted as a whole, which costs the more the more spans it has. So one that has ended is
+counted at once, and one that still goes on is noted as due, and counted when that is a small part
+of what the server does. Cost and risk are made of the counted tokens again, without its spans, when
+prices or profiles have changed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final, NamedTuple, TypeVar
+
+from prefactor_server.domain.change import BACKFILLED, RUN_CREATED, RUN_DELETED, RUN_ENDED, Change
+from prefactor_server.domain.runs.agent_instance import AgentInstance
+from prefactor_server.domain.runs.cost import PriceTable
+from prefactor_server.domain.runs.run_total import (
+    RunTotal,
+    RunTotalDue,
+    TypeUse,
+    read_usage,
+    total_of,
+)
+from prefactor_server.follower.consumer import Consumer
+from prefactor_server.queries.risk import RiskQueries
+from prefactor_server.storage.base import Storage
+from prefactor_server.storage.feed import Deleted, Derived
+
+T = TypeVar("T")
+
+RUN_TOTALS: Final = "run_totals"
+
+_DUE_RUNS: Final = 50
+_SPANS_AT_ONCE: Final = 5000
+"""How many spans are counted in one go; a run of more is counted alone."""
+_REFRESHED: Final = 200
+_RESET_ROWS: Final = 500
+# Of its time, the consumer spends one part in so many on counting again what still goes on.
+_SHARE: Final = 20
+_REFRESH_SECONDS: Final = 5.0
+"""How often changed prices and profiles are looked for."""
+
+
+class _Work(NamedTuple):
+    """What has been put off: runs to be counted, or totals to be made anew of their tokens."""
+
+    due: Sequence[RunTotalDue] = ()
+    outdated: Sequence[RunTotal] = ()
+
+
+class RunTotalsConsumer(Consumer):
+    """Derives ``RunTotal`` rows."""
+
+    name = RUN_TOTALS
+
+    def __init__(self, storage: Storage, prices: PriceTable) -> None:
+        self._storage = storage
+        self._totals = storage.run_totals
+        self._risks = RiskQueries(storage)
+        self._prices = prices
+        self._not_before = 0.0
+        self._next_refresh = 0.0
+
+    async def apply(self, changes: Sequence[Change]) -> Derived:
+        """Count what has ended, and note what goes on."""
+        now: dict[tuple[str, str], None] = {}
+        later: dict[tuple[str, str], int] = {}
+        deleted: set[tuple[str, str]] = set()
+        for change in changes:
+            run = (change.account_id, change.agent_instance_id)
+            if change.flags & RUN_DELETED:
+                deleted.add(run)
+            elif change.flags & BACKFILLED:
+                # It names the spans in parts, and all of them are counted with the first.
+                if change.flags & RUN_CREATED:
+                    now[run] = None
+            elif change.flags & RUN_ENDED:
+                now[run] = None
+            else:
+                later.setdefault(run, change.at)
+        counted, left = await self._count(run for run in now if run not in deleted)
+        later |= dict.fromkeys(left, 0)
+        noted = await self._not_noted(
+            {
+                run: since
+                for run, since in later.items()
+                if run not in deleted and run not in counted
+            }
+        )
+        return Derived(
+            upserted=[*counted.values(), *noted],
+            deleted=[
+                *(Deleted(RunTotal, run) for run in deleted),
+                *(Deleted(RunTotalDue, run) for run in (*deleted, *counted)),
+            ],
+        )
+
+    async def reset(self) -> Derived | None:
+        """See ``Consumer.reset``."""
+        for kind in (RunTotalDue, RunTotal):
+            if rows := await self._storage.feed.some(kind, _RESET_ROWS):
+                return Derived(deleted=rows)
+        return None
+
+    async def has_deferred(self) -> bool:
+        """See ``Consumer.has_deferred``."""
+        return any(await self._put_off())
+
+    async def deferred(self) -> Derived | None:
+        """See ``Consumer.deferred``."""
+        # Looked up anew: what was found before may have been counted since.
+        work = await self._put_off()
+        if not any(work):
+            return None
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        derived = await (self._recount(work.due) if work.due else self._refresh(work.outdated))
+        self._not_before = loop.time() + (loop.time() - begun) * _SHARE
+        return derived
+
+    async def _put_off(self) -> _Work:
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        if now < self._not_before:
+            return _Work()
+        if due := await self._totals.due(_DUE_RUNS):
+            return _Work(due=due)
+        if now < self._next_refresh:
+            return _Work()
+        outdated = await self._outdated()
+        if not outdated:
+            self._next_refresh = loop.time() + max(_REFRESH_SECONDS, (loop.time() - now) * _SHARE)
+        return _Work(outdated=outdated)
+
+    async def _not_noted(self, runs: Mapping[tuple[str, str], int]) -> list[RunTotalDue]:
+        noted: list[RunTotalDue] = []
+        for account_id, ids in _by_account(runs).items():
+            known = await self._totals.due_among(account_id, ids)
+            noted += [
+                RunTotalDue(account_id, run_id, runs[account_id, run_id])
+                for run_id in ids
+                if run_id not in known
+            ]
+        return noted
+
+    async def _recount(self, due: Sequence[RunTotalDue]) -> Derived:
+        counted, left = await self._count((one.account_id, one.id) for one in due)
+        runs = [(one.account_id, one.id) for one in due]
+        return Derived(
+            upserted=list(counted.values()),
+            deleted=[Deleted(RunTotalDue, run) for run in runs if run not in left],
+        )
+
+    async def _refresh(self, outdated: Sequence[RunTotal]) -> Derived:
+        """Make cost and risk anew of the tokens that were counted."""
+        upserted: list[RunTotal] = []
+        for account_id, totals in _by_account((one.account_id, one) for one in outdated).items():
+            runs = await self._totals.runs(account_id, [one.id for one in totals])
+            uses = {one.id: (read_usage(one.usage), one.last_activity_at) for one in totals}
+            upserted += await self._made(account_id, runs, uses)
+        return Derived(upserted=upserted)
+
+    async def _outdated(self) -> Sequence[RunTotal]:
+        revision = self._prices.revision
+        return await self._totals.with_other_prices(
+            revision, _REFRESHED
+        ) or await self._totals.with_other_profiles(_REFRESHED)
+
+    async def _count(
+        self, runs: Iterable[tuple[str, str]]
+    ) -> tuple[Mapping[tuple[str, str], RunTotal], set[tuple[str, str]]]:
+        """Count the spans of runs; those that are too many for now are left."""
+        counted: dict[tuple[str, str], RunTotal] = {}
+        left: set[tuple[str, str]] = set()
+        room = _SPANS_AT_ONCE
+        for account_id, ids in _by_account(runs).items():
+            chosen: list[AgentInstance] = []
+            for run in await self._totals.runs(account_id, ids):
+                if room == _SPANS_AT_ONCE or run.span_total <= room:
+                    room -= min(run.span_total, room)
+                    chosen.append(run)
+                else:
+                    left.add((account_id, run.id))
+            for total in await self._made(account_id, chosen, await self._uses(account_id, chosen)):
+                counted[account_id, total.id] = total
+        return counted, left
+
+    async def _uses(
+        self, account_id: str, runs: Sequence[AgentInstance]
+    ) -> Mapping[str, tuple[Sequence[TypeUse], int | None]]:
+        uses: dict[str, list[TypeUse]] = {run.id: [] for run in runs}
+        last: dict[str, int] = {}
+        for one in await self._storage.span_usage(account_id, [run.id for run in runs]):
+            tokens = (int(one.prompt_tokens), int(one.completion_tokens))
+            uses[one.agent_instance_id].append(TypeUse(*one[1:6], *tokens))
+            if one.last_activity_at is not None:
+                known = last.get(one.agent_instance_id, one.last_activity_at)
+                last[one.agent_instance_id] = max(known, one.last_activity_at)
+        return {run_id: (found, last.get(run_id)) for run_id, found in uses.items()}
+
+    async def _made(
+        self,
+        account_id: str,
+        runs: Sequence[AgentInstance],
+        uses: Mapping[str, tuple[Sequence[TypeUse], int | None]],
+    ) -> list[RunTotal]:
+        profiles = await self._risks.profiles(account_id, {run.agent_id for run in runs})
+        made: list[RunTotal] = []
+        for run in runs:
+            profile = profiles.get(run.agent_id)
+            declared = (
+                {}
+                if profile is None
+                else await self._risks.declared(account_id, run.agent_schema_version_id)
+            )
+            found, last_activity_at = uses[run.id]
+            made.append(
+                total_of(
+                    account_id,
+                    run.id,
+                    run.agent_id,
+                    found,
+                    last_activity_at,
+                    prices=self._prices,
+                    profile=profile,
+                    declared=declared,
+                )
+            )
+        return made
+
+
+def _by_account(pairs: Iterable[tuple[str, T]]) -> Mapping[str, list[T]]:
+    by_account: dict[str, list[T]] = defaultdict(list)
+    for account_id, one in pairs:
+        by_account[account_id].append(one)
+    return by_account

@@ -1,0 +1,43 @@
+-- The totals of runs.
+
+-- name: totals.of
+-- The totals of some runs.
+SELECT {total} FROM run_total AS t
+WHERE t.account_id = $1 AND t.id = ANY ($2::text[])
+
+-- name: totals.runs
+-- Some runs.
+SELECT {run} FROM agent_instance AS t
+WHERE t.account_id = $1 AND t.id = ANY ($2::text[])
+
+-- name: totals.due
+-- Runs to be counted.
+SELECT account_id, id, since FROM run_total_due ORDER BY since LIMIT $1
+
+-- name: totals.due_among
+-- Those of some runs that are to be counted.
+SELECT id FROM run_total_due WHERE account_id = $1 AND id = ANY ($2::text[])
+
+-- name: totals.other_prices
+-- Totals that were made with other prices.
+SELECT {total} FROM run_total AS t
+WHERE t.price_revision < $1 OR t.price_revision > $1 LIMIT $2
+
+-- name: totals.other_profiles
+-- Totals that were made with another profile than the agent has, or an earlier state of it.
+WITH current AS MATERIALIZED (
+    SELECT agent.account_id, agent.id,
+           coalesce(profile.id || ' ' || profile.updated_at, '') AS revision
+    FROM agent LEFT JOIN risk_profile AS profile
+      ON profile.account_id = agent.account_id AND profile.id = agent.risk_profile_id
+        AND profile.deleted_at IS NULL
+)
+SELECT * FROM (
+    SELECT {total} FROM current JOIN run_total AS t
+      ON t.account_id = current.account_id AND t.agent_id = current.id
+        AND t.risk_revision < current.revision
+    UNION ALL
+    SELECT {total} FROM current JOIN run_total AS t
+      ON t.account_id = current.account_id AND t.agent_id = current.id
+        AND t.risk_revision > current.revision
+) AS outdated LIMIT $1

@@ -1,0 +1,66 @@
+"""The totals of runs in a database file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final, TypeVar
+
+from prefactor_server.domain.runs.agent_instance import AgentInstance
+from prefactor_server.domain.runs.run_total import RunTotal, RunTotalDue
+from prefactor_server.storage.sql import load_sql
+from prefactor_server.storage.sqlite.verify import RunOnThread
+
+T = TypeVar("T")
+
+_TOTAL: Final = ", ".join(f"t.{column}" for column in RunTotal._fields)
+_RUN: Final = ", ".join(f"t.{column}" for column in AgentInstance._fields)
+_SQL: Final[Mapping[str, str]] = {
+    name: text.replace("{total}", _TOTAL).replace("{run}", _RUN)
+    for name, text in load_sql("prefactor_server.storage.sqlite", "run_totals.sql").items()
+}
+
+
+class SqliteRunTotals:
+    """See ``RunTotals``; ``on_reader`` runs work on a thread that reads."""
+
+    def __init__(self, on_reader: RunOnThread) -> None:
+        self._on_reader = on_reader
+
+    async def totals(self, account_id: str, run_ids: Sequence[str]) -> Sequence[RunTotal]:
+        """See ``RunTotals.totals``."""
+        named = {"account_id": account_id, "ids": json.dumps(list(run_ids))}
+        return await self._all(RunTotal._make, "totals.of", named)
+
+    async def runs(self, account_id: str, run_ids: Sequence[str]) -> Sequence[AgentInstance]:
+        """See ``RunTotals.runs``."""
+        named = {"account_id": account_id, "ids": json.dumps(list(run_ids))}
+        return await self._all(AgentInstance._make, "totals.runs", named)
+
+    async def due(self, limit: int) -> Sequence[RunTotalDue]:
+        """See ``RunTotals.due``."""
+        return await self._all(RunTotalDue._make, "totals.due", {"limit": limit})
+
+    async def due_among(self, account_id: str, run_ids: Sequence[str]) -> frozenset[str]:
+        """See ``RunTotals.due_among``."""
+        named = {"account_id": account_id, "ids": json.dumps(list(run_ids))}
+        found = await self._all(tuple, "totals.due_among", named)
+        return frozenset(run_id for (run_id,) in found)
+
+    async def with_other_prices(self, revision: int, limit: int) -> Sequence[RunTotal]:
+        """See ``RunTotals.with_other_prices``."""
+        named = {"revision": revision, "limit": limit}
+        return await self._all(RunTotal._make, "totals.other_prices", named)
+
+    async def with_other_profiles(self, limit: int) -> Sequence[RunTotal]:
+        """See ``RunTotals.with_other_profiles``."""
+        return await self._all(RunTotal._make, "totals.other_profiles", {"limit": limit})
+
+    async def _all(
+        self, make: Callable[[Iterable[Any]], T], statement: str, parameters: Mapping[str, Any]
+    ) -> list[T]:
+        return await self._on_reader(
+            lambda connection: [
+                make(record) for record in connection.execute(_SQL[statement], parameters)
+            ]
+        )

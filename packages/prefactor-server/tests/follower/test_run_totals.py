@@ -1,0 +1,257 @@
+"""The totals of runs: what was counted is what is stored, at a bounded cost."""
+
+import json
+import random
+from decimal import Decimal
+from typing import Any
+
+import pytest
+import upkeep
+from postgres_database import do, submit
+from rows import (
+    ACCOUNT,
+    FACTS,
+    NOW,
+    create_span,
+    finish,
+    finish_span,
+    register,
+    risk_profile,
+    start,
+    terminate,
+)
+from tally import catch_up
+
+from prefactor_server.commands.agent_instance_register import DeclaredSchema
+from prefactor_server.consumers import consumers
+from prefactor_server.domain.agent import Agent
+from prefactor_server.domain.agent_schema_version import SchemaContent
+from prefactor_server.domain.risk.risk_profile import weights_document
+from prefactor_server.domain.runs.cost import NO_PRICES, Price, PriceTable, TokenUse, cost_of
+from prefactor_server.domain.runs.retention import Retention
+from prefactor_server.domain.runs.run_total import COST_UNITS, RunTotal
+from prefactor_server.domain.runs.usage import Usage
+from prefactor_server.follower import CommitSignal, Follower
+from prefactor_server.follower.backfill import RESET
+from prefactor_server.follower.run_totals import RUN_TOTALS, RunTotalsConsumer
+from prefactor_server.payloads import encode_document
+from prefactor_server.queries.risk import RiskQueries
+from prefactor_server.storage.base import Changes, Needs
+from prefactor_server.storage.feed import Derived
+
+PRICES = PriceTable("USD", (Price("gpt*", Decimal(3), Decimal("1.5")),))
+DEARER = PriceTable("USD", (Price("*", Decimal(30), Decimal(15)),))
+DECLARED = {
+    "span_type_schemas": [
+        {
+            "name": "llm",
+            "data_risk": {"params_data_categories": {"personal_identifiers": "included"}},
+        }
+    ]
+}
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let nothing be put off for long."""
+    monkeypatch.setattr("prefactor_server.follower.run_totals._SHARE", 0)
+    monkeypatch.setattr("prefactor_server.follower.run_totals._REFRESH_SECONDS", 0.0)
+
+
+def following(storage: Any, prices: PriceTable = PRICES) -> Follower:
+    """The follower of a server with these prices."""
+    clock = iter(range(1, 10**12, 1000))
+    return Follower(
+        storage.feed,
+        consumers(storage, prices),
+        CommitSignal(),
+        holder="test",
+        now_us=lambda: next(clock),
+    )
+
+
+async def totals(storage: Any, *run_ids: str) -> list[RunTotal]:
+    """What is stored of runs."""
+    return sorted(await storage.run_totals.totals(ACCOUNT, run_ids))
+
+
+def used(prompt: int | None, completion: int | None, model: str = "gpt-4") -> Any:
+    """What a span tells of tokens."""
+    return FACTS._replace(usage=Usage(prompt, completion, None, model, None))
+
+
+async def record(storage: Any, run_id: str, spans: int = 3) -> None:
+    """A run that goes on, with spans of two types."""
+    codec, body = encode_document(json.dumps(DECLARED).encode())
+    schema = DeclaredSchema(None, SchemaContent(ACCOUNT, b"declared".ljust(16), codec, body), 1)
+    await submit(storage, register(run_id, schema=schema), start(run_id))
+    run = await storage.instance(ACCOUNT, run_id)
+    await submit(
+        storage,
+        *(
+            create_span(
+                f"{run_id}-{number}",
+                run,
+                status="complete" if number % 2 else "active",
+                schema_name="llm" if number % 3 else "tool",
+                facts=used(1000 * number, 10),
+            )
+            for number in range(spans)
+        ),
+    )
+
+
+async def check(storage: Any, run_id: str, prices: PriceTable = PRICES) -> None:
+    """A total is what the run's spans come to when they are counted now."""
+    run = await storage.instance(ACCOUNT, run_id)
+    figures = await RiskQueries(storage).for_run(run)
+    (found,) = await totals(storage, run_id)
+    cost = cost_of(figures.tokens, prices)
+
+    assert found.cost == (None if cost.total_cost is None else round(cost.total_cost * COST_UNITS))
+    assert found.unpriced_spans == cost.unpriced_spans
+    assert found.last_activity_at == figures.last_activity_at
+    scored = figures.scored
+    assert found.risk_score == (None if scored is None else scored.risk.score)
+    assert found.risk_level == (None if scored is None else scored.risk.level)
+
+
+async def weigh(storage: Any, weight: float, updated_at: int) -> None:
+    """Give the agent of all runs a profile, or another weight."""
+    run = await storage.instance(ACCOUNT, "run-1")
+    document = weights_document({"personal_identifiers": (weight, True)})
+
+    def decide(snapshots: Any) -> None:
+        snapshot = snapshots[ACCOUNT]
+        (agent,) = [row for row in snapshot.rows(Agent) if row.id == run.agent_id]
+        profile = risk_profile(category_weights=document, updated_at=updated_at)
+        new = snapshot.get(type(profile), profile.id) is None
+        changed = agent._replace(risk_profile_id=profile.id)
+        snapshot.apply(
+            Changes(inserted=(profile,), updated=(changed,))
+            if new
+            else Changes(updated=(profile, changed))
+        )
+
+    needs = Needs(agents={run.agent_id}, rows={(type(risk_profile()), "profile-1")})
+    await storage.transact({ACCOUNT: needs}, decide)
+
+
+async def test_a_total_is_what_the_spans_come_to(storage: Any) -> None:
+    """Whether a run goes on, has ended, was terminated, or gets late spans, its total is right."""
+    chance = random.Random(7)
+    follower = following(storage)
+    names = [f"run-{number}" for number in range(4)]
+    for name in names:
+        await record(storage, name, spans=chance.randrange(1, 6))
+        await catch_up(follower)
+    for _ in range(3):
+        name = chance.choice(names)
+        late = finish_span(f"{name}-0", facts=used(7, 77, "other"))
+        await submit(storage, chance.choice((finish(name), terminate(name), late)))
+        await submit(storage, late)
+        await catch_up(follower)
+    for name in names:
+        await check(storage, name)
+
+
+async def test_a_changed_price_makes_new_costs(
+    storage: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Prices that a restarted server reads replace every cost, and no span is read for it."""
+    await record(storage, "run-1")
+    await do(storage, finish("run-1"))
+    await catch_up(following(storage, NO_PRICES))
+    await check(storage, "run-1", NO_PRICES)
+
+    async def forbidden(*_: Any) -> Any:
+        raise AssertionError("spans were read")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(storage), "span_usage", forbidden)
+        await catch_up(following(storage, DEARER))
+    await check(storage, "run-1", DEARER)
+
+
+async def test_a_changed_profile_makes_new_scores(storage: Any) -> None:
+    """A new profile, and a change of it, replace the scores of the agent's runs."""
+    await record(storage, "run-1")
+    follower = following(storage)
+    await catch_up(follower)
+    scores = [(await totals(storage, "run-1"))[0].risk_score]
+    for weight in (1.0, 5.0):
+        await weigh(storage, weight, NOW + int(weight))
+        await catch_up(follower)
+        await check(storage, "run-1")
+        scores.append((await totals(storage, "run-1"))[0].risk_score)
+
+    assert scores == [None, 2.0, 10.0]
+
+
+async def test_a_deleted_run_has_no_total(storage: Any) -> None:
+    """What was derived of a run goes when the run is pruned."""
+    await upkeep.run_with_spans(storage, "run-1")
+    follower = following(storage)
+    await catch_up(follower)
+    assert await totals(storage, "run-1") != []
+    await upkeep.prune_all(storage, Retention(ACCOUNT, NOW + 1))
+    await catch_up(follower)
+
+    assert await totals(storage, "run-1") == []
+    assert list(await storage.run_totals.due(10)) == []
+
+
+async def test_a_rebuild_makes_the_same_rows(storage: Any) -> None:
+    """A rebuild, and the first start over a database from before, make what was there."""
+    names = [f"run-{number}" for number in range(5)]
+    for name in names:
+        await record(storage, name)
+    await do(storage, finish("run-3"))
+    follower = following(storage)
+    await catch_up(follower)
+    before = await totals(storage, *names)
+    state = (await storage.feed.states())[RUN_TOTALS]
+    await storage.feed.advance(state, state._replace(backfill=RESET), Derived())
+    await follower.turn()
+    cleared = await totals(storage, *names)
+    await catch_up(follower)
+
+    assert (len(before), cleared) == (5, [])
+    assert await totals(storage, *names) == before
+
+
+async def test_a_long_run_is_not_counted_with_every_slice(
+    storage: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While a run goes on, counting it takes a bounded part of the time, whatever is written."""
+    counted: list[Any] = []
+    count = RunTotalsConsumer._recount
+
+    async def slow(self: Any, due: Any) -> Any:
+        counted.append(due)
+        return await count(self, due)
+
+    monkeypatch.setattr(RunTotalsConsumer, "_recount", slow)
+    # As long as the test runs, the time for another count does not come.
+    monkeypatch.setattr("prefactor_server.follower.run_totals._SHARE", 1e9)
+    follower = following(storage)
+    await record(storage, "run-1")
+    await catch_up(follower)
+    run = await storage.instance(ACCOUNT, "run-1")
+    for number in range(10):
+        await do(storage, create_span(f"more-{number}", run))
+        await catch_up(follower)
+    assert len(counted) == 1
+
+    await do(storage, finish("run-1"))
+    await catch_up(follower)
+    await check(storage, "run-1")
+
+
+def test_prices_are_told_apart() -> None:
+    """Other prices, and another currency, have another revision; the same ones have the same."""
+    tables = (NO_PRICES, PRICES, DEARER, PRICES._replace(currency="EUR"))
+
+    assert len({table.revision for table in tables}) == len(tables)
+    assert PRICES.revision == PriceTable("USD", PRICES.prices).revision
+    assert cost_of([TokenUse(None, 1, 1, 1, 1, 1)], PRICES).total_cost is None
