@@ -264,6 +264,30 @@ async def test_runs_are_found_by_every_filter(
     }
 
 
+async def test_a_run_that_was_searched_for_says_where_it_matched(
+    client: PrefactorHttpClient, server: ScriptedServer
+) -> None:
+    """A run on a list that was asked for a text names the span, and the text around the words."""
+    match = {"span_id": "s", "snippet": "…to <Paris>", "truncated": True}
+    ids = ("id", "account_id", "agent_id", "agent_version_id", "environment_id")
+    times = {"inserted_at": MOMENT, "updated_at": MOMENT}
+    run = {
+        "type": "agent_instance",
+        "status": "active",
+        **dict.fromkeys(ids, "x"),
+        **times,
+        "match": match,
+    }
+    search = {"behind_seconds": 0.5, "complete": True, "limited": False}
+    reply = {"summaries": [run], "pagination": None, "sorting": None, "search": search}
+    server.script(Reply(200, reply))
+    page = await client.agent_instances.list(text="paris")
+    assert server.requests[0].target.endswith("?text=paris")
+    assert page[0].match is not None
+    assert (page[0].match.snippet, page[0].match.truncated) == ("…to <Paris>", True)
+    assert page.raw["search"] == search
+
+
 async def test_the_facets_of_runs(client: PrefactorHttpClient, server: ScriptedServer) -> None:
     """Facets come by the name of their filter, also those that this version does not know."""
     facets = {

@@ -7,9 +7,13 @@ from collections.abc import Sequence
 from prefactor_server.domain.runs.cost import PriceTable
 from prefactor_server.follower import Attached
 from prefactor_server.follower.run_totals import RunTotalsConsumer
+from prefactor_server.follower.search import SearchConsumer
 from prefactor_server.storage.base import Storage
 
 
 def consumers(storage: Storage, prices: PriceTable) -> Sequence[Attached]:
     """Return what follows the feed of a database."""
-    return (Attached(RunTotalsConsumer(storage, prices)),)
+    return (
+        Attached(RunTotalsConsumer(storage, prices)),
+        Attached(SearchConsumer(storage), storage.search.store),
+    )

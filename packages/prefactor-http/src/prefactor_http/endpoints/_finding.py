@@ -38,6 +38,7 @@ class Finding(Endpoint):
         max_duration: float | None = None,
         has_failed_spans: bool | None = None,
         metadata: Mapping[str, str] | None = None,
+        text: str | None = None,
         sorting: str | None = None,
         offset: int | None = None,
         page_size: int | None = None,
@@ -60,6 +61,7 @@ class Finding(Endpoint):
             max_duration: Only ended runs that took this many seconds or fewer.
             has_failed_spans: Only runs with failed spans, or only runs without.
             metadata: Only runs with these texts in their metadata.
+            text: Only runs with a span that has all of these words; `match` of each run says where.
             sorting: Field to sort by, with a leading `-` for descending order.
             offset: Rows to skip.
             page_size: Rows per page, 1 to 100.
@@ -80,6 +82,7 @@ class Finding(Endpoint):
             "max_duration": max_duration,
             "has_failed_spans": has_failed_spans,
             "metadata": metadata,
+            "text": text,
         }
         paging = page_params(sorting=sorting, offset=offset, page_size=page_size, after=after)
         return await self._page(PATH, _filters(filters) | paging, AgentInstance, options)

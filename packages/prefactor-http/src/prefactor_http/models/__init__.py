@@ -17,8 +17,14 @@ from prefactor_http.models.agent_instance import (
     AgentSchemaVersionForRegister,
     AgentVersionForRegister,
     FinishInstanceRequest,
+    SearchMatch,
 )
-from prefactor_http.models.agent_instance_facets import AgentInstanceFacets, Facet, FacetValue
+from prefactor_http.models.agent_instance_facets import (
+    AgentInstanceFacets,
+    Facet,
+    FacetValue,
+    SearchState,
+)
 from prefactor_http.models.agent_instance_skeleton import (
     AgentInstanceSkeleton,
     SkeletonColumns,
@@ -92,6 +98,8 @@ __all__ = [
     "RiskProfileForUpdate",
     "RiskProfileTemplate",
     "RuntimeEnvironment",
+    "SearchMatch",
+    "SearchState",
     "SkeletonColumns",
     "SkeletonSchema",
     "Sorting",

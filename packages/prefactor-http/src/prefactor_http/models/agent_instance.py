@@ -24,6 +24,7 @@ __all__ = [
     "AgentVersionForRegister",
     "FinishInstanceRequest",
     "RegisterAgentInstanceRequest",
+    "SearchMatch",
     "SetMetadataRequest",
     "SpanTypeSchemaForCreate",
     "TimestampRequest",
@@ -40,6 +41,16 @@ class AgentInstanceSpanCounts(ReplyModel):
     failed: int = 0
     cancelled: int = 0
     finished: int = 0
+
+
+class SearchMatch(ReplyModel):
+    """Where a run has the words of a search."""
+
+    span_id: str
+    snippet: str
+    """The text around the first word, as it was recorded."""
+    truncated: bool = False
+    """Whether the span has more text than is searched."""
 
 
 class AgentInstance(ReplyModel):
@@ -80,6 +91,8 @@ class AgentInstance(ReplyModel):
     risk_score: float | None = None
     metadata: dict[str, Any] | None = None
     """Texts by key, such as the user, conversation, release or experiment of the run."""
+    match: SearchMatch | None = None
+    """Where the words of a search were found; on lists that were asked for a text."""
 
 
 class AgentVersionForRegister(RequestModel):

@@ -22,6 +22,17 @@ class Facet(ReplyModel):
     """How many other values there are."""
 
 
+class SearchState(ReplyModel):
+    """How far a search for text can be relied on."""
+
+    behind_seconds: float
+    """Everything that was recorded until so long ago can be found."""
+    complete: bool
+    """False while the index is being built."""
+    limited: bool
+    """Whether more runs may have the words than the 1,000 that a search finds."""
+
+
 class AgentInstanceFacets(ReplyModel):
     """How many runs each value of each filter would leave."""
 
@@ -32,3 +43,5 @@ class AgentInstanceFacets(ReplyModel):
     """Whether every run was counted."""
     facets: dict[str, Facet]
     """By the name of the filter."""
+    search: SearchState | None = None
+    """How far a search for text can be relied on; None when no text was asked for."""

@@ -10,6 +10,7 @@ from prefactor_server.domain.listing import Filter, Listing, Page
 from prefactor_server.domain.runs.agent_instance import AgentInstance
 from prefactor_server.domain.runs.metadata import InstanceMetadata
 from prefactor_server.domain.runs.quality import InstanceQuality
+from prefactor_server.queries.search import Found, with_found
 from prefactor_server.queries.visibility import scoped_to
 from prefactor_server.storage.base import Storage
 
@@ -69,6 +70,15 @@ class AgentInstanceQueries:
         found = await self._storage.rows_by_id(InstanceMetadata, account_id, run_ids)
         return {one.id: one for one in found}
 
-    async def page(self, principal: Principal, listing: Listing) -> Page[AgentInstance]:
-        """A page of runs."""
-        return await self._storage.instances(principal.account_id, scoped_to(principal, listing))
+    async def page(
+        self, principal: Principal, listing: Listing, found: Found | None = None
+    ) -> Page[AgentInstance]:
+        """A page of runs; of those in which a text was found, if the listing asks for one."""
+        if found is None:
+            return await self._storage.instances(
+                principal.account_id, scoped_to(principal, listing)
+            )
+        # The cursor of a page belongs to the text, not to what it is found in now.
+        wanted = listing._replace(filters=with_found(listing.filters, found))
+        page = await self._storage.instances(principal.account_id, scoped_to(principal, wanted))
+        return page._replace(total_is_exact=page.total_is_exact and found.complete)

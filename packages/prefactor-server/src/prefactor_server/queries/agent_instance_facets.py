@@ -15,6 +15,7 @@ from prefactor_server.domain.runs.agent_instance_facets import (
     count_facets,
     matching_total,
 )
+from prefactor_server.queries.search import Found, with_found
 from prefactor_server.queries.visibility import scoped_to
 from prefactor_server.storage.base import Storage
 
@@ -36,8 +37,15 @@ class AgentInstanceFacetsQueries:
     def __init__(self, storage: Storage) -> None:
         self._finder = storage.finder
 
-    async def count(self, principal: Principal, filters: Sequence[Filter]) -> RunFacets:
-        """Count the newest runs that the caller sees by what each filter would leave."""
+    async def count(
+        self, principal: Principal, filters: Sequence[Filter], found: Found | None = None
+    ) -> RunFacets:
+        """Count the newest runs that the caller sees by what each filter would leave.
+
+        With a text, only the runs in which it was found are counted.
+        """
+        if found is not None:
+            filters = with_found(filters, found)
         scope = scoped_to(principal, Listing()).filters
         chosen = [one for one in filters if one.column in FACETS]
         others = tuple(one for one in filters if one.column not in FACETS)
@@ -50,7 +58,8 @@ class AgentInstanceFacetsQueries:
             everyone = await self._groups(principal, scope, others)
             facets[_AGENT] = count_facets(everyone, allowed)[_AGENT]
         examined = sum(group.examined for group in groups)
-        return RunFacets(facets, matching_total(groups, allowed), examined, examined < MAX_EXAMINED)
+        complete = examined < MAX_EXAMINED and (found is None or found.complete)
+        return RunFacets(facets, matching_total(groups, allowed), examined, complete)
 
     async def _groups(
         self, principal: Principal, within: Sequence[Filter], others: Sequence[Filter]

@@ -20,6 +20,7 @@ from prefactor_server.queries.api_token import ApiTokenQueries
 from prefactor_server.queries.environment import EnvironmentQueries
 from prefactor_server.queries.risk import RiskQueries
 from prefactor_server.queries.risk_profile import RiskProfileQueries
+from prefactor_server.queries.search import SearchQueries
 from prefactor_server.storage.base import Storage
 
 
@@ -31,6 +32,7 @@ class Reader:
     environments: EnvironmentQueries
     agents: AgentQueries
     agent_instances: AgentInstanceQueries
+    search: SearchQueries
     agent_instance_facets: AgentInstanceFacetsQueries
     agent_instance_skeletons: AgentInstanceSkeletonQueries
     agent_deployments: AgentDeploymentQueries
@@ -53,6 +55,7 @@ class Reader:
             environments=EnvironmentQueries(storage),
             agents=AgentQueries(storage),
             agent_instances=AgentInstanceQueries(storage),
+            search=SearchQueries(storage),
             agent_instance_facets=AgentInstanceFacetsQueries(storage),
             agent_instance_skeletons=AgentInstanceSkeletonQueries(storage),
             agent_deployments=AgentDeploymentQueries(storage),

@@ -39,6 +39,7 @@ from prefactor_server.storage.batch import (
 from prefactor_server.storage.feed import Feed
 from prefactor_server.storage.find import RunFinder
 from prefactor_server.storage.run_totals import RunTotals
+from prefactor_server.storage.search import SearchIndex
 
 __all__ = [
     "AgentRecord",
@@ -121,6 +122,11 @@ class Storage(Protocol):
     @property
     def run_totals(self) -> RunTotals:
         """What the spans of runs come to."""
+        ...
+
+    @property
+    def search(self) -> SearchIndex:
+        """The index of words."""
         ...
 
     @property

@@ -30,7 +30,7 @@ class RunFinder(Protocol):
         """Group the newest ``limit`` runs ``within`` some filters by their values.
 
         ``filters`` decide which of them match. The first of ``within`` narrows what is examined;
-        without any, a range of starts does. An external identifier always does.
+        without any, a range of starts does. An external identifier and ids always do.
         """
         ...
 
@@ -39,7 +39,7 @@ def run_groups_sql(
     account_id: str, within: Sequence[Filter], filters: Sequence[Filter], limit: int
 ) -> Clause:
     """The statement that groups runs."""
-    named = [one for one in filters if one.column == "external_identifier"]
+    named = [one for one in filters if one.column in ("external_identifier", "id")]
     times = [one for one in filters if one.column == _TIME]
     # One index at a time says where to begin; everything else decides among what it gives.
     inner = [*named, *within] if named else within[:1] or times

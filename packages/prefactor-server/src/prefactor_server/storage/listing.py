@@ -80,8 +80,9 @@ def where(
 
 def _condition(account_id: str, one: Filter, columns: Sequence[str]) -> Clause:
     if isinstance(one.value, tuple):
-        marks = ", ".join("?" * len(one.value))
-        return Clause(f"{_known(one.column, columns)} IN ({marks})", one.value)
+        values = _padded(one.value)
+        marks = ", ".join("?" * len(values))
+        return Clause(f"{_known(one.column, columns)} IN ({marks})", values)
     if one.column == "environment_id" and one.column not in columns:
         return Clause(_DEPLOYED, (account_id, one.value))
     if one.column == "has_failed_spans":
@@ -90,6 +91,14 @@ def _condition(account_id: str, one: Filter, columns: Sequence[str]) -> Clause:
     if one.test == "is null":
         return Clause(f"{column} IS NULL")
     return Clause(f"{column} {one.test} ?", (one.value,))
+
+
+def _padded(values: tuple[str, ...]) -> tuple[FilterValue, ...]:
+    """Values in one of a few lengths, so that few statements have to be planned."""
+    if not values:
+        return (None,)
+    length = 1 << (len(values) - 1).bit_length()
+    return (*values, *(values[-1:] * (length - len(values))))
 
 
 def _single(one: Filter) -> FilterValue:
@@ -147,10 +156,11 @@ def page(
     """Everything behind FROM: one row more than the page holds tells whether another follows."""
     wanted = listing.page_size + 1
     offset = 0 if listing.after is not None else listing.offset
-    chosen = [one for one in listing.filters if isinstance(one.value, tuple)]
+    several = [one.column for one in listing.filters if isinstance(one.value, tuple)]
     matching = (
         _following(account_id, listing, columns, in_order=in_order)
-        if not chosen
+        # Ids name one row each, and few of them are left to sort.
+        if not several or "id" in several
         else _of_each(account_id, listing, columns, table, limit=offset + wanted)
     )
     text = f"WHERE {matching.sql} ORDER BY {order(listing.sort, columns)} LIMIT ? OFFSET ?"

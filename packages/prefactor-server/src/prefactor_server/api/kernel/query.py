@@ -16,6 +16,7 @@ from prefactor_server.api.kernel.operation import Parameter
 from prefactor_server.domain.api_token import Principal
 from prefactor_server.domain.errors import BadRequest, NotPermitted, invalid
 from prefactor_server.domain.ids import is_client_id
+from prefactor_server.domain.search.words import MAX_QUERY, MAX_TERMS, terms_of
 from prefactor_server.domain.times import parse_time
 
 _IGNORED: Final = frozenset({"account_id", "idempotency_key"})
@@ -170,6 +171,20 @@ def ids(name: str, text: str) -> tuple[str, ...]:
     if len(found) > MAX_IDS or not all(map(is_client_id, found)):
         raise invalid(name, f"must be 1 to {MAX_IDS} ids with commas between them")
     return found
+
+
+def search_text(name: str, text: str) -> str:
+    """Return a text to search for.
+
+    Raises:
+        ValidationFailed: there is no word in it, or too many.
+    """
+    if len(text) > MAX_QUERY or not 0 < len(terms_of(text)) <= MAX_TERMS:
+        raise invalid(
+            name,
+            f"must be 1 to {MAX_TERMS} words of letters and digits, at most {MAX_QUERY} characters",
+        )
+    return text
 
 
 def one_of(*words: str) -> Callable[[str, str], str]:

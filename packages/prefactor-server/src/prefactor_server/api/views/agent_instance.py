@@ -109,10 +109,22 @@ class CostBreakdown(msgspec.Struct, frozen=True, kw_only=True):
     unpriced_spans: int
 
 
+class MatchView(msgspec.Struct, frozen=True):
+    """Where a run has the words of a search: the span, and the text around the first of them.
+
+    ``truncated`` means that the span has more text than the 64 KiB that are searched.
+    """
+
+    span_id: str
+    snippet: str
+    truncated: bool
+
+
 class AgentInstanceSummary(msgspec.Struct, frozen=True, kw_only=True):
     """A run on a list. Risk is null when its agent has no profile, and in answers to writes.
 
     ``metadata`` is left out in the items of bulk requests.
+    ``match`` is there if a text was asked for; null if the span it was found in changed since.
     """
 
     type: Literal["agent_instance"] = "agent_instance"
@@ -135,6 +147,7 @@ class AgentInstanceSummary(msgspec.Struct, frozen=True, kw_only=True):
     metadata: Mapping[str, str] | msgspec.UnsetType = msgspec.UNSET
     risk_score: float | None = None
     risk_level: RiskLevel | None = None
+    match: MatchView | msgspec.UnsetType | None = msgspec.UNSET
 
 
 class AgentInstanceDetails(AgentInstanceSummary, frozen=True, kw_only=True):

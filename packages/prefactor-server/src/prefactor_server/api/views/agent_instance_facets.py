@@ -7,8 +7,10 @@ from typing import Literal
 
 import msgspec
 
+from prefactor_server.api.views.search import SearchView, search_view
 from prefactor_server.domain.runs.agent_instance_facets import Facet
 from prefactor_server.queries.agent_instance_facets import RunFacets
+from prefactor_server.queries.search import Found
 
 
 class FacetValueView(msgspec.Struct, frozen=True):
@@ -47,14 +49,16 @@ class AgentInstanceFacetsView(msgspec.Struct, frozen=True, kw_only=True):
     item_count: int
     complete: bool
     facets: FacetsView
+    search: SearchView | msgspec.UnsetType = msgspec.UNSET
 
 
-def show_facets(counted: RunFacets) -> AgentInstanceFacetsView:
+def show_facets(counted: RunFacets, found: Found | None) -> AgentInstanceFacetsView:
     """Return the view of facets."""
     return AgentInstanceFacetsView(
         item_count=counted.matching,
         complete=counted.complete,
         facets=FacetsView(**{name: _facet(facet) for name, facet in counted.facets.items()}),
+        search=msgspec.UNSET if found is None else search_view(found),
     )
 
 

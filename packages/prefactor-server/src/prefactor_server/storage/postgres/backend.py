@@ -39,6 +39,7 @@ from prefactor_server.storage.postgres.find import PostgresRunFinder
 from prefactor_server.storage.postgres.maintenance import PostgresMaintenance
 from prefactor_server.storage.postgres.migrate import migrate
 from prefactor_server.storage.postgres.run_totals import PostgresRunTotals
+from prefactor_server.storage.postgres.search import PostgresSearch
 from prefactor_server.storage.postgres.transaction import transact
 
 P = ParamSpec("P")
@@ -64,6 +65,7 @@ class PostgresStorage:
         self.run_totals = PostgresRunTotals(reading)
         self.finder = PostgresRunFinder(reading)
         self.feed = PostgresFeed(writing, reading)
+        self.search = PostgresSearch(reading, self.feed)
 
     @classmethod
     async def open(

@@ -8,6 +8,7 @@ from itertools import groupby
 from typing import Any, Final
 
 from prefactor_server.domain.runs.run_total import RunTotal, RunTotalDue
+from prefactor_server.domain.search.index import SearchDocument
 from prefactor_server.storage.feed import Deleted, Derived
 from prefactor_server.storage.postgres.driver import Connection
 from prefactor_server.storage.postgres.tables import column_types
@@ -59,6 +60,7 @@ class DerivedTable:
 DERIVED: Final[Sequence[DerivedTable]] = (
     DerivedTable(RunTotal, "run_total", ("account_id", "id")),
     DerivedTable(RunTotalDue, "run_total_due", ("account_id", "id")),
+    DerivedTable(SearchDocument, "search_document", ("account_id", "agent_instance_id", "span_id")),
 )
 
 

@@ -60,6 +60,7 @@ from prefactor_server.storage.sqlite.load import load
 from prefactor_server.storage.sqlite.maintenance import SqliteMaintenance
 from prefactor_server.storage.sqlite.migrate import migrate
 from prefactor_server.storage.sqlite.run_totals import SqliteRunTotals
+from prefactor_server.storage.sqlite.search import SqliteSearch, search_path
 from prefactor_server.storage.sqlite.write import write
 
 P = ParamSpec("P")
@@ -103,6 +104,7 @@ class SqliteStorage:
         self.maintenance = SqliteMaintenance(self._maintain, self._read)
         self.run_totals = SqliteRunTotals(self._read)
         self.finder = SqliteRunFinder(self._read)
+        self.search = SqliteSearch(search_path(path), min_free_disk_bytes=min_free_disk_bytes)
         self.feed = SqliteFeed(self._maintain, self._read, self._decide_derived)
 
     @classmethod
@@ -252,6 +254,7 @@ class SqliteStorage:
 
     async def close(self) -> None:
         """See ``Storage.close``."""
+        await self.search.close()
         await asyncio.get_running_loop().run_in_executor(None, self._close)
 
     def _transact(self, needs: Mapping[str, Needs], decide: Decide[T]) -> T:

@@ -28,6 +28,7 @@ from prefactor_server.api.views.agent_instance import (
 )
 from prefactor_server.api.views.base import Listed, Success, listed
 from prefactor_server.api.views.risk import COMPUTED, with_figures, with_scores
+from prefactor_server.api.views.search import ListedRuns, search_view, with_matches
 from prefactor_server.commands.agent_instance import (
     FinishInstance,
     StartInstance,
@@ -49,6 +50,7 @@ from prefactor_server.domain.runs.agent_instance import (
 )
 from prefactor_server.domain.runs.metadata import InstanceMetadata
 from prefactor_server.domain.runs.quality import InstanceQuality, RunQuality
+from prefactor_server.queries.search import Found
 
 _REASON_RULE: Final = f"must be 1 to {MAX_REASON_LENGTH} characters, not all of them blank"
 
@@ -191,13 +193,33 @@ async def _in_full(call: Call, run: AgentInstance) -> Success[AgentInstanceDetai
     return Success(details=await with_figures(call, run, details))
 
 
-async def _list(call: Call) -> Listed[AgentInstanceSummary]:
+async def _list(call: Call) -> ListedRuns:
     listing = _LIST.read(call.query, *await agent_filters(call))
-    page = await call.services.reader.agent_instances.page(call.principal, listing)
+    reader = call.services.reader
+    found = await reader.search.find(call.principal, listing.filters, call.now)
+    page = await reader.agent_instances.page(call.principal, listing, found)
     ids = [run.id for run in page.rows]
-    metadata = await call.services.reader.agent_instances.metadata(call.principal.account_id, ids)
+    metadata = await reader.agent_instances.metadata(call.principal.account_id, ids)
     summaries = [instance_summary(run, _texts(metadata.get(run.id))) for run in page.rows]
-    return listed(listing, page, await with_scores(call, page.rows, summaries))
+    answer = listed(listing, page, await with_scores(call, page.rows, summaries))
+    return await _with_search(call, answer, found)
+
+
+async def _with_search(
+    call: Call, answer: Listed[AgentInstanceSummary], found: Found | None
+) -> ListedRuns:
+    if found is None:
+        return ListedRuns(
+            summaries=answer.summaries, pagination=answer.pagination, sorting=answer.sorting
+        )
+    ids = [run.id for run in answer.summaries]
+    shown = await call.services.reader.search.show(call.principal, found, ids)
+    return ListedRuns(
+        summaries=with_matches(answer.summaries, shown),
+        pagination=answer.pagination,
+        sorting=answer.sorting,
+        search=search_view(found),
+    )
 
 
 _REFUSALS: Final = (NotFound, InvalidAction, IdempotencyKeyUsed, ValidationFailed)
@@ -255,7 +277,7 @@ OPERATIONS = (
         path="/api/v1/agent_instance",
         right="read",
         summary="List runs",
-        reply=Listed[AgentInstanceSummary],
+        reply=ListedRuns,
         refusals=(ValidationFailed,),
         parameters=(AGENT, *_LIST.parameters()),
         answer=_list,

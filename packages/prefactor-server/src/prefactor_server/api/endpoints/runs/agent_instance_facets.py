@@ -16,8 +16,10 @@ from prefactor_server.domain.errors import NotFound, ValidationFailed
 
 async def _facets(call: Call) -> Success[AgentInstanceFacetsView]:
     filters = (*await agent_filters(call), *read_filters(FILTERS, call.query))
-    counted = await call.services.reader.agent_instance_facets.count(call.principal, filters)
-    return Success(details=show_facets(counted))
+    reader = call.services.reader
+    found = await reader.search.find(call.principal, filters, call.now)
+    counted = await reader.agent_instance_facets.count(call.principal, filters, found)
+    return Success(details=show_facets(counted, found))
 
 
 OPERATIONS = (

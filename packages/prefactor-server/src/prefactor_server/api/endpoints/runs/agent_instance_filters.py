@@ -9,6 +9,7 @@ from prefactor_server.api.kernel.listing import FilterParameter
 from prefactor_server.api.kernel.operation import Call, Parameter
 from prefactor_server.domain.listing import Filter
 from prefactor_server.domain.runs.metadata import MAX_KEYS
+from prefactor_server.domain.search.words import MAX_QUERY
 
 STATUSES: Final = ("pending", "active", "complete", "failed", "cancelled", "terminated")
 PURPOSES: Final = ("live", "smoke_test", "eval")
@@ -89,6 +90,16 @@ FILTERS: Final = (
             keyed=True,
         ),
         "metadata",
+    ),
+    FilterParameter(
+        Parameter(
+            "text",
+            "Words that are found together in the summary, payload or result of a span. A word of "
+            "three characters or more also finds those that begin with it.",
+            schema={"type": "string", "maxLength": MAX_QUERY},
+        ),
+        "text",
+        query.search_text,
     ),
 )
 

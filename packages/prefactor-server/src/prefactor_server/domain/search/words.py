@@ -1,0 +1,118 @@
+"""From texts to words: the same for what is stored and what is asked, on every database.
+
+A word is a run of letters and digits, without regard to case, accents and compatibility forms.
+Chinese and Japanese have no spaces between words: a run of their characters becomes its pairs of
+neighbours, and its last character.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from hashlib import blake2b
+from typing import Final, NamedTuple
+
+MAX_WORD: Final = 64
+"""Longer words are told apart by their first 64 characters."""
+
+MAX_QUERY: Final = 200
+"""How many characters a query has at the most."""
+
+MAX_TERMS: Final = 16
+"""How many words a query has at the most."""
+
+_UNSPACED: Final = (
+    "\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff66-\uff9d"
+    "\U00020000-\U0003ffff"
+)
+_RUN: Final = re.compile(f"([{_UNSPACED}]+)|[^\\W_{_UNSPACED}]+")
+_ASCII_RUN: Final = re.compile(r"[a-z0-9]+")
+_ACCENTS: Final = re.compile("[\u0300-\u036f]+")
+# Shorter ones begin too many others.
+_MIN_PREFIX: Final = 3
+# Not a letter or digit of any script, so that no text contains a scope.
+_SCOPE_MARK: Final = "\ue000"
+
+
+class Term(NamedTuple):
+    """A word of a query; a prefix also finds the words that begin with it."""
+
+    word: str
+    is_prefix: bool
+
+
+class Place(NamedTuple):
+    """A word of a text, and where it begins there."""
+
+    word: str
+    start: int
+
+
+def words_in(text: str) -> set[str]:
+    """Return the different words of a text."""
+    plain = _normal(text)
+    if plain.isascii():
+        return {word[:MAX_WORD] for word in _ASCII_RUN.findall(plain)}
+    return {place.word for place in _places(plain)}
+
+
+def places_in(text: str) -> Iterator[Place]:
+    """Yield the words of a text in order, with their places in it."""
+    for found in _RUN.finditer(text):
+        for word, start in _places(_normal(found[0])):
+            yield Place(word, found.start() + start)
+
+
+def terms_of(query: str) -> tuple[Term, ...]:
+    """Return the words of a query, each once. A query is text: it has no operators.
+
+    A word of three characters or more finds what begins with it; a shorter one only itself.
+    """
+    terms: dict[Term, None] = {}
+    for found in _RUN.finditer(_normal(query)):
+        run = found[0]
+        if found[1] is None:
+            terms[Term(run[:MAX_WORD], _begins_others(run))] = None
+        elif len(run) == 1:
+            terms[Term(run, is_prefix=True)] = None
+        else:
+            terms.update(
+                (Term(run[place : place + 2], is_prefix=False), None)
+                for place in range(len(run) - 1)
+            )
+    return tuple(terms)
+
+
+def scope_word(kind: str, row_id: str) -> str:
+    """Return the word that marks what belongs to an account, an agent or an environment."""
+    digest = blake2b(f"{kind}:{row_id}".encode(), digest_size=10).hexdigest()
+    return _SCOPE_MARK + digest
+
+
+def matches(term: Term, word: str) -> bool:
+    """Return whether a word of a text is found by a term."""
+    return word.startswith(term.word) if term.is_prefix else word == term.word
+
+
+def _begins_others(run: str) -> bool:
+    return MAX_WORD >= len(run) >= _MIN_PREFIX or not run.isascii()
+
+
+def _places(plain: str) -> Iterator[Place]:
+    for found in _RUN.finditer(plain):
+        run, start = found[0], found.start()
+        if found[1] is None:
+            yield Place(run[:MAX_WORD], start)
+        else:
+            for place in range(len(run)):
+                yield Place(run[place : place + 2], start + place)
+
+
+def _normal(text: str) -> str:
+    if text.isascii():
+        return text.lower()
+    # Some characters have another case only once they are taken apart.
+    apart = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
+    # Accents go, and what is written from several other parts becomes one character again.
+    return unicodedata.normalize("NFC", _ACCENTS.sub("", apart))

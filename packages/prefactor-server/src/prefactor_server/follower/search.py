@@ -1,0 +1,87 @@
+"""The consumer that keeps the index of words up to date."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+import msgspec
+
+from prefactor_server.domain.change import RUN_DELETED, SPANS_DELETED, Change
+from prefactor_server.domain.search.index import NAME, SearchDocument
+from prefactor_server.domain.search.text import span_text
+from prefactor_server.domain.search.words import scope_word, words_in
+from prefactor_server.follower.consumer import Consumer
+from prefactor_server.storage.base import SpanRecord, Storage
+from prefactor_server.storage.feed import Deleted, Derived
+
+# Payloads are read whole, and may have megabytes.
+_READ_AT_A_TIME: Final = 20
+_DELETED_AT_A_TIME: Final = 1000
+
+
+class SearchConsumer(Consumer):
+    """Puts the words of every span into the index, as the span is now."""
+
+    name = NAME
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+
+    async def apply(self, changes: Sequence[Change]) -> Derived:
+        """See ``Consumer.apply``. A slice that is applied again gives the same rows."""
+        # By account, span by run: once, however often it changed.
+        named: dict[str, dict[str, str]] = {}
+        deleted: list[Deleted] = []
+        for change in changes:
+            run = (change.account_id, change.agent_instance_id)
+            if change.flags & RUN_DELETED:
+                deleted.append(Deleted(SearchDocument, run))
+            if change.flags & SPANS_DELETED:
+                deleted += [Deleted(SearchDocument, (*run, span)) for span in change.span_ids]
+            spans = named.setdefault(change.account_id, {})
+            spans.update(dict.fromkeys(change.span_ids, change.agent_instance_id))
+        documents: list[SearchDocument] = []
+        for account_id, spans in named.items():
+            found = await self._documents(account_id, tuple(spans))
+            documents += found
+            there = {document.span_id for document in found}
+            deleted += [
+                Deleted(SearchDocument, (account_id, run_id, span_id))
+                for span_id, run_id in spans.items()
+                if span_id not in there
+            ]
+        return Derived(upserted=documents, deleted=list(dict.fromkeys(deleted)))
+
+    async def reset(self) -> Derived | None:
+        """See ``Consumer.reset``."""
+        deleted = await self._storage.search.some(_DELETED_AT_A_TIME)
+        return Derived(deleted=deleted) if deleted else None
+
+    async def _documents(self, account_id: str, ids: Sequence[str]) -> list[SearchDocument]:
+        documents: list[SearchDocument] = []
+        for place in range(0, len(ids), _READ_AT_A_TIME):
+            chunk = ids[place : place + _READ_AT_A_TIME]
+            records = await self._storage.spans_by_id(account_id, chunk)
+            documents += await asyncio.to_thread(_documents_of, records)
+        return documents
+
+
+def _documents_of(records: Iterable[SpanRecord]) -> list[SearchDocument]:
+    return [_document(record) for record in records]
+
+
+def _document(record: SpanRecord) -> SearchDocument:
+    span = record.span
+    result = None if record.result is None else msgspec.json.decode(record.result)
+    text, is_cut = span_text(span.summary, msgspec.json.decode(record.payload), result)
+    words = words_in(text)
+    words |= {
+        scope_word("account", span.account_id),
+        scope_word("agent", span.agent_id),
+        scope_word("environment", span.environment_id),
+    }
+    return SearchDocument(
+        span.account_id, span.agent_instance_id, span.id, is_cut, " ".join(sorted(words))
+    )

@@ -1,0 +1,112 @@
+"""The search for text: from a filter of a list to the runs in which it is found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from prefactor_server.domain.api_token import Principal
+from prefactor_server.domain.listing import Filter
+from prefactor_server.domain.search.index import Match, SearchState
+from prefactor_server.domain.search.snippet import snippet
+from prefactor_server.domain.search.text import span_text
+from prefactor_server.domain.search.words import Term, scope_word, terms_of
+from prefactor_server.storage.base import SpanRecord, Storage
+
+TEXT = "text"
+"""The filter that asks for words."""
+
+
+class Found(NamedTuple):
+    """What a search found: the filter on runs that it comes to, and where it found the words."""
+
+    terms: Sequence[Term]
+    filter: Filter
+    matches: Mapping[str, Match]
+    state: SearchState
+    complete: bool
+
+
+class Shown(NamedTuple):
+    """Where a run has the words; ``is_cut`` when the span has text that is not searched."""
+
+    span_id: str
+    snippet: str
+    is_cut: bool
+
+
+class SearchQueries:
+    """Searches for text."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+
+    async def find(self, principal: Principal, filters: Sequence[Filter], now: int) -> Found | None:
+        """Return the runs that the filters' text is found in; None when they have none."""
+        query = next((str(one.value) for one in filters if one.column == TEXT), None)
+        if query is None:
+            return None
+        terms = terms_of(query)
+        # Read before the words are: what it says of them stays true.
+        state = await self._state(now)
+        matches = await self._storage.search.find(
+            principal.account_id, terms, _scopes(principal, filters)
+        )
+        by_run = {match.agent_instance_id: match for match in matches.found}
+        runs = Filter("id", "in", tuple(by_run))
+        return Found(terms, runs, by_run, state, matches.complete)
+
+    async def _state(self, now: int) -> SearchState:
+        state = await self._storage.search.state()
+        if state is None:
+            return SearchState(0, complete=False)
+        missing = await self._storage.feed.changes(state.position, 1)
+        behind = max(now - missing[0].at, 0) if missing else 0
+        return SearchState(behind, complete=state.backfill is None)
+
+    async def show(
+        self, principal: Principal, found: Found, run_ids: Sequence[str]
+    ) -> Mapping[str, Shown]:
+        """Return where runs have the words, by run; what has gone since is left out."""
+        spans = {
+            found.matches[run_id].span_id: found.matches[run_id]
+            for run_id in run_ids
+            if run_id in found.matches
+        }
+        records = await self._storage.spans_by_id(principal.account_id, tuple(spans))
+        shown: dict[str, Shown] = {}
+        for record in records:
+            match = spans[record.span.id]
+            if record.span.agent_instance_id == match.agent_instance_id:
+                text = _snippet(record, found.terms)
+                if text is not None:
+                    shown[match.agent_instance_id] = Shown(match.span_id, text, match.is_cut)
+        return shown
+
+
+def with_found(filters: Sequence[Filter], found: Found) -> tuple[Filter, ...]:
+    """Return filters with the runs that were found in place of the text."""
+    return (*(one for one in filters if one.column != TEXT), found.filter)
+
+
+def _scopes(principal: Principal, filters: Sequence[Filter]) -> Sequence[str]:
+    """The words of what the caller may see and asks for."""
+    scopes = [scope_word("account", principal.account_id)]
+    if principal.scope != "account":
+        scopes.append(scope_word("agent", str(principal.agent_id)))
+        scopes.append(scope_word("environment", str(principal.environment_id)))
+    kinds = {"agent_id": "agent", "environment_id": "environment"}
+    scopes += [
+        scope_word(kinds[one.column], str(one.value))
+        for one in filters
+        if one.column in kinds and one.test == "="
+    ]
+    return tuple(dict.fromkeys(scopes))
+
+
+def _snippet(record: SpanRecord, terms: Sequence[Term]) -> str | None:
+    result = None if record.result is None else msgspec.json.decode(record.result)
+    text, _ = span_text(record.span.summary, msgspec.json.decode(record.payload), result)
+    return snippet(text, terms)

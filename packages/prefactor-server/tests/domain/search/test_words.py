@@ -1,0 +1,88 @@
+"""From texts and queries to words."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from prefactor_server.domain.search.words import (
+    MAX_WORD,
+    Term,
+    matches,
+    places_in,
+    scope_word,
+    terms_of,
+    words_in,
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("Refund order-17 (EUR 12.50)!", {"refund", "order", "17", "eur", "12", "50"}),
+        ("snake_case a\0b", {"snake", "case", "a", "b"}),
+        ("Café CAFE\u0301 \uff46\uff55\uff4c\uff4c \U0001d468", {"cafe", "full", "a"}),
+        ("Straße", {"strasse"}),
+        ("Привет, мир", {"привет", "мир"}),
+        ("東京都 is big", {"東京", "京都", "都", "is", "big"}),
+        ("が ガ", {"が", "ガ"}),
+        ("한국어", {"한국어"}),
+        ("👍 … ''", set()),
+        ("x" * 100, {"x" * MAX_WORD}),
+    ],
+)
+def test_words_are_letters_and_digits_without_case_and_accents(text: str, words: set[str]) -> None:
+    """What separates words is in none of them; Chinese and Japanese become pairs."""
+    assert words_in(text) == words
+
+
+@pytest.mark.parametrize(
+    ("query", "terms"),
+    [
+        ("Refu", [("refu", True)]),
+        ("of 17 of", [("of", False), ("17", False)]),
+        ("мир", [("мир", True)]),
+        ("東", [("東", True)]),
+        ("東京都", [("東京", False), ("京都", False)]),
+        (
+            'a" OR b* NOT (c',
+            [("a", False), ("or", False), ("b", False), ("not", True), ("c", False)],
+        ),
+        ("x" * 100, [("x" * MAX_WORD, False)]),
+        ("' & | ! :* \\", []),
+    ],
+)
+def test_a_query_is_text(query: str, terms: list[tuple[str, bool]]) -> None:
+    """A query has words and no operators; three letters or more also find what begins with them."""
+    assert [tuple(term) for term in terms_of(query)] == terms
+
+
+@given(st.text(max_size=80))
+def test_every_text_is_found_by_itself(text: str) -> None:
+    """Whatever is recorded is found by a query with the same text."""
+    words = words_in(text)
+
+    assert all(any(matches(term, word) for word in words) for term in terms_of(text))
+    assert all(word and not set(word) & set(" '\"\\*:&|!()") for word in words)
+
+
+@given(st.text(max_size=40), st.text(max_size=40))
+def test_no_text_contains_a_scope(text: str, row_id: str) -> None:
+    """What marks an account, an agent or an environment cannot be recorded or asked for."""
+    scope = scope_word("agent", row_id)
+
+    assert scope not in words_in(text + scope)
+    assert not any(matches(term, scope) for term in terms_of(text + scope))
+
+
+def test_places_are_where_the_words_are() -> None:
+    """The place of a word is its first character in the text as it was recorded."""
+    text = "Ein CAFÉ in 東京"
+
+    assert [(place.word, text[place.start]) for place in places_in(text)] == [
+        ("ein", "E"),
+        ("cafe", "C"),
+        ("in", "i"),
+        ("東京", "東"),
+        ("京", "京"),
+    ]
+    assert matches(Term("caf", is_prefix=True), "cafe")
