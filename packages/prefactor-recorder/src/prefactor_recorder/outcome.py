@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal
 
 from prefactor_recorder.corrections import short_repr
 from prefactor_recorder.encoding.clock import unix_ns
@@ -28,13 +28,17 @@ CANCELLATIONS = (asyncio.CancelledError, KeyboardInterrupt, GeneratorExit)
 
 def status_member(status: str) -> bytes:
     """Return a status as a further member of a JSON object, defaulting to `complete`."""
-    member = STATUSES.get(str.__str__(status)) if isinstance(cast("object", status), str) else None
+    member = STATUSES.get(status) if type(status) is str else _status_of(status)
     if member is None:
         expected = ", ".join(STATUSES)
         failures.note(
             "finish", ValueError(f"status must be one of {expected}, got {short_repr(status)}")
         )
     return member or STATUSES["complete"]
+
+
+def _status_of(status: object) -> bytes | None:
+    return STATUSES.get(str.__str__(status)) if isinstance(status, str) else None
 
 
 def given_time(given: datetime, now: int) -> int:

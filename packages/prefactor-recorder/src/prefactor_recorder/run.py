@@ -178,13 +178,16 @@ class Run(Block):
     def resolve_parent(self, parent: Span | str | Root | None) -> str | None:
         """Return the id to record as the parent of a span that begins now."""
         if parent is None:
-            parent = innermost()  # type: ignore[assignment]
+            current = innermost()
+            if not isinstance(current, Span):
+                return None
+            parent = current
         if isinstance(parent, Span):
             # A span of another run (one agent calls another) cannot be a parent in this one.
             return parent.id_for_children if parent.run.id == self.id else None
         if isinstance(parent, str) and is_id(parent):
             return str.__str__(parent)
-        if parent is not None and not isinstance(parent, Root | Run):
+        if not isinstance(parent, Root | Run):
             failures.note(
                 "span", ValueError(f"parent must be the id of a span, got {short_repr(parent)}")
             )

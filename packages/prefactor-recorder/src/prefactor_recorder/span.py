@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from prefactor_recorder.sink import Sink
 
 
+# Looking up a member of an enum takes longer than some of the steps below.
+CREATE_SPAN, FINISH_SPAN = Operation.CREATE_SPAN, Operation.FINISH_SPAN
 UNREADABLE = b'{"prefactor.encoding_failed":true}'
 """Replaces a payload whose encoding was interrupted."""
 
@@ -231,15 +233,14 @@ class Span(Block):
             encoded = sink.payload(self.schema_name, payload)
         except BaseException as error:
             # If it passes the guard, the host never enters the block that would end the span.
-            self._write_start(above, UNREADABLE)
+            self._write_start(sink, above, UNREADABLE)
             if not isinstance(error, Exception):
                 self.end_with(error)
             raise
-        self._write_start(above, encoded)
+        self._write_start(sink, above, encoded)
 
-    def _write_start(self, above: str | None, encoded: bytes) -> None:
-        run = self.run
-        sink, name = run.sink, self.id.encode()
+    def _write_start(self, sink: Sink, above: str | None, encoded: bytes) -> None:
+        run, name = self.run, self.id.encode()
         body = (
             b'"agent_instance_id":"%b","id":"%b","parent_span_id":%b,"schema_name":%b,'
             b'"started_at":%b,"payload":%b'
@@ -252,7 +253,7 @@ class Span(Block):
                 encoded,
             )
         )
-        self._recorded = sink.write(Operation.CREATE_SPAN, run.encoded_id, name, body)
+        self._recorded = sink.write(CREATE_SPAN, run.encoded_id, name, body)
         # If the journal was full, its children get its parent.
         self._id_for_children = self.id if self._recorded else above
 
@@ -273,19 +274,19 @@ class Span(Block):
         try:
             if finished_at is not None:
                 ended = given_time(finished_at, ended)
-            member = self._result_member(error)
+            member = self._result_member(sink, error)
         finally:
             # Even if the host's code raises something that passes the guard.
             body = json_timestamp(max(ended, self._begun)) + status_member(status) + member
-            sink.write(Operation.FINISH_SPAN, run.encoded_id, self.id.encode(), body)
+            sink.write(FINISH_SPAN, run.encoded_id, self.id.encode(), body)
 
-    def _result_member(self, error: BaseException | None) -> bytes:
+    def _result_member(self, sink: Sink, error: BaseException | None) -> bytes:
         result, self._result = self._result, None
         if error is not None:
-            result = {**result_members(result, self.run.sink.limit), "error": exception_info(error)}
+            result = {**result_members(result, sink.limit), "error": exception_info(error)}
         if result is None:
             return b""
-        return b',"result_payload":' + self.run.sink.payload(self.schema_name, result)
+        return b',"result_payload":' + sink.payload(self.schema_name, result)
 
     def __repr__(self) -> str:
         return f"<Span {self.schema_name} {self.id or 'not begun'}>"
