@@ -20,11 +20,11 @@ from prefactor_server.commands.agent_instance_register import (
     DeclaredSchema,
     NewIds,
     RegisterInstance,
-    SchemaContent,
 )
 from prefactor_server.commands.agent_span import CreateSpan, SpanFacts
 from prefactor_server.commands.base import Request
 from prefactor_server.commands.writer import Writer
+from prefactor_server.domain.agent_schema_version import SchemaContent
 from prefactor_server.domain.api_token import Principal
 from prefactor_server.domain.pfid import PfidMaker
 from prefactor_server.domain.runs.agent_span import SpanPayload

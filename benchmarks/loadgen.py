@@ -55,12 +55,12 @@ class Server:
     def cpu_seconds(self) -> float:
         """The CPU time that it has used."""
         times = self.process.cpu_times()
-        return times.user + times.system
+        return float(times.user + times.system)
 
     @property
     def resident_mb(self) -> float:
         """Its resident memory."""
-        return self.process.memory_info().rss / 1e6
+        return float(self.process.memory_info().rss / 1e6)
 
 
 @contextmanager

@@ -36,6 +36,9 @@ class Slotted:
     """The least a span can be."""
 
     __slots__ = ("began", "elapsed", "id")
+    id: str
+    began: int
+    elapsed: int
 
 
 def floor(kept: deque[Slotted], bits: Random) -> float:
