@@ -1,4 +1,4 @@
-"""Options of a call, or of a group of calls, that override those of the client."""
+"""Options of a call that override those of the client."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestOptions:
-    """Settings of a single call; what is None is taken from the client.
+    """Settings of a call. Those that are None default to the client's.
 
-    An immutable value: share one freely between tasks.
+    Immutable, so one instance can be shared between tasks.
 
     Raises:
         ValueError: A limit is not positive, or `max_retries` is negative.
     """
 
     deadline: float | None = None
-    """Seconds for the whole call, all attempts and the waits between them; `math.inf` lifts the
-    client's own deadline."""
+    """Maximum seconds for the call, including attempts and delays; `math.inf` lifts the client's
+    deadline."""
     request_timeout: float | None = None
-    """Seconds that one attempt may take."""
+    """Maximum seconds for one attempt."""
     max_retries: int | None = None
     """Attempts after the first one."""
     max_response_bytes: int | None = None
-    """Bytes of the response body that are taken, both as it is sent and uncompressed."""
+    """Maximum size of the response body in bytes, both as sent and uncompressed."""
     headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False, hash=False)
-    """Extra headers; they win over the client's, except for the idempotency key of the call."""
+    """Extra headers. They override the client's, except for the call's idempotency key."""
 
     def __post_init__(self) -> None:
-        """Check the limits; written so that NaN fails too."""
+        """Validate the limits. `value > 0` is False for NaN as well."""
         for name in ("deadline", "request_timeout", "max_response_bytes"):
             value = getattr(self, name)
             if value is not None and not value > 0:
@@ -43,10 +43,10 @@ class RequestOptions:
         if self.max_retries is not None and self.max_retries < 0:
             message = "max_retries must be non-negative"
             raise ValueError(message)
-        object.__setattr__(self, "headers", dict(self.headers))  # ours alone from here on
+        object.__setattr__(self, "headers", dict(self.headers))  # a copy nobody else changes
 
     def __repr__(self) -> str:
-        """Every setting; of the headers only the names, because values may be credentials."""
+        """Return all settings, but only the names of headers, because values may be secret."""
         shown = [f"{f.name}={getattr(self, f.name)!r}" for f in fields(self) if f.repr]
         return f"RequestOptions({', '.join(shown)}, headers={sorted(self.headers)!r})"
 

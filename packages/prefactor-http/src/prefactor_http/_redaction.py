@@ -1,4 +1,4 @@
-"""Keep secrets out of every text that leaves this package: messages, snippets, logs, reprs."""
+"""Removes secrets from all texts of this package: messages, snippets, logs and reprs."""
 
 from __future__ import annotations
 
@@ -9,31 +9,31 @@ from urllib.parse import quote, urlsplit
 
 MASK = "[redacted]"
 MIN_SECRET_LENGTH = 8
-"""Characters; replacing a shorter "token" such as `test` would garble ordinary sentences."""
+"""Characters. Masking a shorter token such as `test` would garble ordinary sentences."""
 
 
 class Redactor:
-    """Replaces one token, in the spellings a server might echo it in, by a mask."""
+    """Masks one token in all spellings in which a server might echo it."""
 
     __slots__ = ("_spellings",)
 
     def __init__(self, token: str) -> None:
-        """Remember the token as it is, JSON-escaped and URL-encoded."""
+        """Store the token as it is, JSON-escaped and URL-encoded."""
         spellings: set[str] = set()
         if len(token) >= MIN_SECRET_LENGTH:
             escaped = json.dumps(token)[1:-1]
             spellings = {token, escaped, escaped.replace("/", "\\/"), quote(token, safe="")}
-        # The longest first: an escaped spelling may contain the plain one.
+        # Longest first, because an escaped spelling may contain the plain one.
         self._spellings = sorted(spellings, key=len, reverse=True)
 
     def text(self, value: str) -> str:
-        """The text without the token."""
+        """Return a text with the token masked."""
         for spelling in self._spellings:
             value = value.replace(spelling, MASK)
         return value
 
     def value(self, value: Any) -> Any:
-        """The same JSON value with the token removed from every string, keys included."""
+        """Return a JSON value with the token masked in every string, including keys."""
         match value:
             case str():
                 return self.text(value)
@@ -59,9 +59,9 @@ _SHOWN_URL = 200
 
 
 def url_for_message(url: str) -> str:
-    """A foreign URL without what may be secret: userinfo, query, fragment and parameters.
+    """Return a URL without its possibly secret parts: userinfo, query, fragment and parameters.
 
-    By pattern and not parsed: what a parser refuses to read may hold a password as well.
+    Uses patterns instead of a parser, because an invalid URL may contain a password as well.
     """
     bare, cut = re.subn(r"(?s)[?#;].*", "", url)
     masked = re.sub(r"[^/\\]*@", "***@", bare)
@@ -72,12 +72,12 @@ def url_for_message(url: str) -> str:
 
 
 def without_userinfo(text: str) -> str:
-    """The text with the userinfo of every URL in it masked."""
+    """Return a text with the userinfo of every URL in it masked."""
     return re.sub(r"//[^/\s@]*(?:@[^/\s@]*)*@", "//***@", text)
 
 
 def mask_userinfo(url: str) -> str:
-    """The URL with a user name and password in it masked."""
+    """Return a URL with its user name and password masked."""
     try:
         netloc = urlsplit(url).netloc
     except ValueError:

@@ -1,7 +1,7 @@
-"""The client: one call is a loop of attempts, one attempt is one exchange on an aiohttp session.
+"""The client. A call is a loop of attempts, and an attempt is one request on an aiohttp session.
 
-Everything that decides (retry policy, reading of replies, encoding) lives in modules that know
-no HTTP library; this one moves bytes.
+Retry policy, parsing and encoding are in modules that do not import the HTTP library. This module
+only sends requests.
 """
 
 from __future__ import annotations
@@ -54,21 +54,21 @@ if TYPE_CHECKING:
 class PrefactorHttpClient(Resources):
     """Typed, asynchronous access to the Prefactor API.
 
-    Use it as an async context manager, or call `close()` at the end. It is safe to share between
-    any number of tasks of one event loop; used in another loop later, it opens a new session there.
+    Use it as an async context manager, or call `close()` at the end. It may be shared by any number
+    of tasks of one event loop. In another event loop, it opens a new session.
 
     Args:
-        config: Where, with which token, and how patiently.
+        config: URL, token, time limits and retries.
         sdk_header: Replaces the `X-Prefactor-SDK` value `prefactor-http@<version>`.
-        session: A session of your own. It stays yours to close, and its pool is used as it is, so
-            a write that meets a connection the server has just closed is retried after the usual
-            wait instead of at once.
-        ssl: TLS settings for all requests, as aiohttp takes them.
+        session: Your own session, which you close. Its connection pool is used as it is, so a write
+            on a connection that the server has just closed is retried after the usual delay instead
+            of at once.
+        ssl: TLS settings for all requests, passed to aiohttp.
         proxy: URL of a proxy for all requests.
-        trust_env: Whether proxies and credentials are taken from the environment and `~/.netrc`.
-        retry_handler: Runs the attempts; hand in your own to control clock, sleep and chance.
-        resolver: Looks up host names, as aiohttp takes it; it stays yours to close. A `session` of
-            your own keeps its own.
+        trust_env: Whether to read proxies and credentials from the environment and `~/.netrc`.
+        retry_handler: Runs the attempts. Pass your own to control clock, sleep and randomness.
+        resolver: Resolves host names, passed to aiohttp. You close it. A `session` of your own
+            keeps its own.
 
     Raises:
         PrefactorRequestError: The token or the `sdk_header` cannot be sent in a header.
@@ -86,7 +86,7 @@ class PrefactorHttpClient(Resources):
         retry_handler: RetryHandler | None = None,
         resolver: AbstractResolver | None = None,
     ) -> None:
-        """Keep the settings; nothing is opened before it is needed."""
+        """Store the settings. The session is opened when it is needed."""
         self.config = config
         self._headers = Headers(config.api_token, sdk_header)
         self._options = NO_OPTIONS
@@ -114,9 +114,10 @@ class PrefactorHttpClient(Resources):
         await self.close()
 
     async def close(self) -> None:
-        """Close the session if it is open; harmless when repeated.
+        """Close the session if it is open. Calling it again is harmless.
 
-        A later request opens a new one, which the end of the event loop closes if nobody does.
+        A later request opens a new session. If it is not closed, the end of the event loop closes
+        it.
         """
         await self._sessions.close()
 
@@ -129,15 +130,15 @@ class PrefactorHttpClient(Resources):
         max_response_bytes: int | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Self:
-        """A client with other defaults that shares session and retry quota with this one.
+        """Return a client with other defaults that shares session and retry quota with this one.
 
-        Closing either closes the shared session; close the one you started with.
+        Closing either of them closes the session. Close the original.
 
         Args:
             deadline: Seconds for a whole call; `math.inf` lifts the limit.
             request_timeout: Seconds for one attempt.
             max_retries: Attempts after the first one.
-            max_response_bytes: Bytes of a response body that are taken.
+            max_response_bytes: Maximum size of a response body in bytes.
             headers: Extra headers of every request.
         """
         given = RequestOptions(
@@ -162,28 +163,28 @@ class PrefactorHttpClient(Resources):
         idempotency_key: str | None = None,
         options: RequestOptions | None = None,
     ) -> dict[str, Any]:
-        """Send a request exactly as given and return the JSON object of the reply.
+        """Send a request exactly as given and return the JSON object of the response.
 
-        Unlike the typed methods it makes up no idempotency key. Without one, a POST or PATCH is
-        not repeated when the connection fails after it may have been processed.
+        Unlike the typed methods, it does not generate an idempotency key. A POST or PATCH without a
+        key is not retried if the connection fails after it may have been processed.
 
         Args:
             method: The HTTP method.
             path: Path below `api_url`, sent verbatim; encode ids with `urllib.parse.quote`.
             params: Query parameters; None is left out, booleans are sent as `true` and `false`.
-            json_data: The body. Besides JSON values it may hold pydantic models and datetimes.
+            json_data: The body. It may contain pydantic models and datetimes.
             idempotency_key: Sent as `Idempotency-Key`, the same on every attempt.
             options: Limits and headers of this call only.
 
         Returns:
-            The reply; `{}` when it has no body by definition, such as with status 204.
+            The response; `{}` if it has no body by definition, as with status 204.
 
         Raises:
-            PrefactorApiError: The server refused (a subclass by status).
-            PrefactorNetworkError: No usable answer; also an aiohttp or asyncio error.
-            PrefactorResponseContractError: The reply is not a JSON object, or too large.
-            PrefactorRetryExhaustedError: It failed on the last of several attempts.
-            PrefactorRequestError: It cannot be sent as it is; nothing was.
+            PrefactorApiError: The server rejected the request (a subclass by status).
+            PrefactorNetworkError: No usable response; also an aiohttp or asyncio error.
+            PrefactorResponseContractError: The response is not a JSON object, or too large.
+            PrefactorRetryExhaustedError: The last of several attempts failed.
+            PrefactorRequestError: The request is invalid; nothing was sent.
         """
         call = Call(
             self._context,
@@ -207,17 +208,17 @@ class PrefactorHttpClient(Resources):
         idempotency_key: str | None = None,
         options: RequestOptions | None = None,
     ) -> RawResponse:
-        """Send a body that is encoded already, and return the reply unread.
+        """Send an encoded body and return the response without parsing it.
 
-        For callers that move many items in one request and must not pay for a second encoding.
-        Retries, limits and errors are those of `request`, except that a successful reply may hold
-        anything. A body over a megabyte goes in pieces, each time from its start.
+        For callers that send many items in one request and have encoded them already. Retries,
+        limits and errors are those of `request`, except that a successful response may contain
+        anything. A body over a megabyte is sent in chunks, from its start on each attempt.
 
         Args:
             method: The HTTP method.
-            path: Path below `api_url`, with its query if it has one, sent verbatim.
-            body: The bytes to send: JSON, or what `options.headers` says in `Content-Type`.
-            content_encoding: What was done to the body, such as `gzip`: sent as a header.
+            path: Path below `api_url`, including its query if any, sent verbatim.
+            body: The bytes to send: JSON, or another `Content-Type` from `options.headers`.
+            content_encoding: The encoding of the body, such as `gzip`. Sent as a header.
             idempotency_key: Sent as `Idempotency-Key`, the same on every attempt.
             options: Limits and headers of this call only.
 
@@ -225,16 +226,16 @@ class PrefactorHttpClient(Resources):
             Status, headers and body; the status is below 300, or 304.
 
         Raises:
-            PrefactorApiError: The server refused (a subclass by status).
-            PrefactorNetworkError: No usable answer; also an aiohttp or asyncio error.
+            PrefactorApiError: The server rejected the request (a subclass by status).
+            PrefactorNetworkError: No usable response; also an aiohttp or asyncio error.
             PrefactorResponseContractError: A status of 500 or above without a JSON object, or a
-                reply that is too large.
-            PrefactorRetryExhaustedError: It failed on the last of several attempts.
-            PrefactorRequestError: It cannot be sent as it is; nothing was.
+                response that is too large.
+            PrefactorRetryExhaustedError: The last of several attempts failed.
+            PrefactorRequestError: The request is invalid; nothing was sent.
         """
         check_bytes(body)
         if content_encoding is not None:
-            # Below the caller's own options, which may replace any header.
+            # With lower priority than the caller's options, which may replace any header.
             encoding = RequestOptions(headers={"Content-Encoding": content_encoding})
             options = encoding.merge(options)
         call = Call(
@@ -250,7 +251,7 @@ class PrefactorHttpClient(Resources):
         return await self._retry_handler.run(call)
 
     async def validate_token(self) -> dict[str, Any]:
-        """Ask the server whether the token is good.
+        """Check with the server that the token is valid.
 
         Raises:
             PrefactorAuthError: It is not.
@@ -258,12 +259,12 @@ class PrefactorHttpClient(Resources):
         return await self.request("GET", "/api/v1/ping")
 
     def __repr__(self) -> str:
-        """Where it talks to; never the token."""
+        """Return the configuration without the token."""
         return f"{type(self).__name__}({self.config!r})"
 
     @property
     def _session(self) -> aiohttp.ClientSession | None:
-        """The session in use. Settable, for tests that put a double in its place."""
+        """The session in use. Settable, for tests that replace it."""
         return self._sessions.current
 
     @_session.setter
@@ -271,7 +272,7 @@ class PrefactorHttpClient(Resources):
         self._sessions.current = session
 
     async def _ensure_session(self) -> None:
-        """Open a session for the running event loop unless there is one."""
+        """Open a session for the running event loop if there is none."""
         await self._sessions.ensure()
 
     async def _make_request(
@@ -292,11 +293,11 @@ class PrefactorHttpClient(Resources):
             method: The HTTP method.
             path: Path below `api_url`.
             params: Query parameters.
-            json_data: The body, encoded already or not.
+            json_data: The body, encoded or not.
             idempotency_key: Sent as a header.
-            seconds: Limit of the attempt; None for that of the session.
+            seconds: Time limit of the attempt; None for the session's.
             headers: Extra headers.
-            max_bytes: Limit of the response; None for that of the client.
+            max_bytes: Size limit of the response; None for the client's.
         """
         if json_data is not None and type(json_data) is not EncodedBody:
             json_data = encode_body(json_data)
@@ -312,7 +313,7 @@ class PrefactorHttpClient(Resources):
         self,
         method: str,
         path: str,
-        params: None = None,  # noqa: ARG002 - what all calls pass
+        params: None = None,  # noqa: ARG002 - passed by all calls
         json_data: bytes = b"",
         idempotency_key: str | None = None,
         *,
@@ -320,7 +321,7 @@ class PrefactorHttpClient(Resources):
         headers: Mapping[str, str] | None = None,
         max_bytes: int | None = None,
     ) -> RawResponse:
-        """Make one attempt with a body of bytes; arguments as for `_make_request`."""
+        """Make one attempt with a body of bytes. Arguments as for `_make_request`."""
         content = {"data": json_data}
         return raw(
             await self._attempt(
@@ -329,7 +330,7 @@ class PrefactorHttpClient(Resources):
             self._redactor,
         )
 
-    async def _attempt(  # noqa: PLR0917 - by position, because there is one call per span
+    async def _attempt(  # noqa: PLR0917 - positional for speed, as there is a call per span
         self,
         method: str,
         path: str,
@@ -339,7 +340,7 @@ class PrefactorHttpClient(Resources):
         headers: Mapping[str, str] | None,
         max_bytes: int | None,
     ) -> Reply:
-        """One exchange within its time limit; `content` is what aiohttp calls query and body."""
+        """Send a request within its time limit. `content` holds aiohttp's query and body."""
         session = self._session
         if session is None or session.closed:
             message = "HTTP session not initialized"
@@ -352,7 +353,7 @@ class PrefactorHttpClient(Resources):
                 "headers": self._headers.of(self.config.api_token, idempotency_key, headers),
                 **self._extras,
             }
-            # The limit is for the replay too.
+            # The limit includes the replay.
             with Attempt(
                 self._sessions.timeout_watcher(), seconds or self.config.request_timeout
             ) as attempt:
@@ -360,7 +361,7 @@ class PrefactorHttpClient(Resources):
                 limit = max_bytes or self.config.max_response_bytes
                 reply = await self._exchange(session, path, arguments, attempt, limit)
         except (TypeError, ValueError) as error:
-            # aiohttp's word for "this URL, header or argument cannot be sent".
+            # aiohttp raises these for a URL, header or argument that cannot be sent.
             if isinstance(error, NETWORK_FAILURES):
                 raise
             raise translated(error, f"{method} {path}", self._redactor) from None
@@ -375,11 +376,11 @@ class PrefactorHttpClient(Resources):
         attempt: Attempt,
         max_bytes: int,
     ) -> Reply:
-        """One round trip; a second one at once if the first met a connection closed while idle.
+        """Make a round trip, and another at once if an idle connection was closed meanwhile.
 
-        aiohttp replays idempotent methods itself, but hands out the oldest idle connection
-        first, so that its replay may meet another dead one. This replay has a new connection. It
-        does not count as a retry: nothing is wrong with the server.
+        aiohttp replays idempotent methods itself, but uses the oldest idle connection first, so its
+        replay may get another closed one. This replay uses a new connection. It does not count as a
+        retry, because nothing is wrong with the server.
         """
         while True:
             try:
@@ -387,7 +388,7 @@ class PrefactorHttpClient(Resources):
                     return await ask_double(session, path, arguments)
                 given = session is self._sessions.given
                 real = session_arguments(arguments, self._session_timeout, given=given)
-                # Not `async with`, whose ends cost: read() gives the connection back or closes it.
+                # Not `async with`, which is slower. read() releases or closes the connection.
                 response = await session.request(**real)
                 attempt.answered = True
                 if not isinstance(cast("object", response), aiohttp.ClientResponse):
@@ -396,5 +397,5 @@ class PrefactorHttpClient(Resources):
             except LOST_CONNECTION:
                 if attempt.answered or not attempt.from_pool or not repeatable(arguments):
                     raise
-            # Its connections are new, so that the next failure is raised.
+            # Its connections are new, so the next failure is raised.
             session = self._sessions.single_use()

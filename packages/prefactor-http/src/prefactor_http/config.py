@@ -1,4 +1,4 @@
-"""Settings of a client: address, token, time limits and retries."""
+"""Settings of a client: URL, token, time limits and retries."""
 
 from __future__ import annotations
 
@@ -13,46 +13,46 @@ if TYPE_CHECKING:
     from typing import Self
 
 RETRIED_STATUSES = (429, 500, 502, 503, 504)
-"""Too many requests, and the server errors that are worth asking again about."""
+"""Too many requests, and server errors that may be temporary."""
 MAX_RESPONSE_BYTES = 128 * 2**20
-"""Twice the payloads that the server puts into its largest answer, the export of a run."""
+"""Twice the size of the payloads in the server's largest response, the export of a run."""
 
 
 @dataclass
 class HttpClientConfig:
     """Connection, time and retry settings of a `PrefactorHttpClient`.
 
-    Values are checked at construction, in the order of the fields; the first that does not
-    hold raises `ValueError`. The token never appears in `repr()`.
+    Values are validated at construction, in the order of the fields. The first invalid one raises
+    `ValueError`. The token never appears in `repr()`.
     """
 
     api_url: str
-    """Base URL such as `https://api.prefactor.ai`; a base path is kept, a final slash ignored."""
+    """Base URL such as `https://api.prefactor.ai`. May have a path; a trailing slash is ignored."""
     api_token: str = field(repr=False)
     """Bearer token, sent with every request."""
     request_timeout: float = 30.0
-    """Seconds that one attempt may take in total."""
+    """Maximum seconds for one attempt."""
     connect_timeout: float = 10.0
-    """Seconds to obtain a connection, the wait for a free one in the pool included."""
+    """Maximum seconds to obtain a connection, including the wait for a free one in the pool."""
     max_retries: int = 3
     """Attempts *after* the first one."""
     initial_retry_delay: float = 1.0
     """Seconds before the first retry, before jitter."""
     max_retry_delay: float = 60.0
-    """Seconds; no wait between attempts is longer."""
+    """Maximum seconds between two attempts."""
     retry_multiplier: float = 2.0
-    """Factor from one wait to the next."""
+    """Factor from one delay to the next."""
     retry_on_status_codes: tuple[int, ...] = RETRIED_STATUSES
-    """Response statuses that are retried, whatever the method."""
+    """Response statuses to retry, for all methods."""
     default_idempotency_key: str | None = None
-    """Prefix of the keys that typed writes generate: `<prefix>-<uuid4>`, at most 64 characters."""
+    """Prefix of generated idempotency keys: `<prefix>-<uuid4>`, at most 64 characters."""
     deadline: float | None = field(default=None, kw_only=True)
-    """Seconds for one call altogether, attempts and waits included; None for no limit."""
+    """Maximum seconds for a call, including attempts and delays; None for no limit."""
     max_response_bytes: int = field(default=MAX_RESPONSE_BYTES, kw_only=True)
-    """Bytes of a response body that are taken, both as it is sent and uncompressed."""
+    """Maximum size of a response body in bytes, both as sent and uncompressed."""
 
     def __post_init__(self) -> None:
-        """Check every value; `not x > 0` instead of `x <= 0`, so that NaN fails too."""
+        """Validate every value. `x > 0` is False for NaN as well."""
         _require(bool(self.api_url), "api_url is required")
         _require(bool(self.api_token), "api_token is required")
         _require(self.request_timeout > 0, "request_timeout must be positive")
@@ -69,7 +69,7 @@ class HttpClientConfig:
         _require(self.max_response_bytes > 0, "max_response_bytes must be positive")
 
     def __repr__(self) -> str:
-        """Every field, with the token and any password inside `api_url` masked."""
+        """Return every field, with the token and any password inside `api_url` masked."""
         shown = {each.name: getattr(self, each.name) for each in fields(self)}
         shown |= {"api_url": mask_userinfo(self.api_url), "api_token": "***"}
         listed = ", ".join(f"{name}={value!r}" for name, value in shown.items())
@@ -77,16 +77,16 @@ class HttpClientConfig:
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None, **overrides: Any) -> Self:
-        """Read the settings from `PREFACTOR_*` variables; keyword arguments win over them.
+        """Read the settings from `PREFACTOR_*` variables. Keyword arguments override them.
 
-        `PREFACTOR_API_URL` and `PREFACTOR_API_TOKEN` are required unless given by keyword. The
-        other variables are the field names in capitals, for instance `PREFACTOR_MAX_RETRIES`;
-        `PREFACTOR_RETRY_ON_STATUS_CODES` is a comma-separated list. Blank variables count as
-        unset, and surrounding white space (a newline from a secrets file) is removed.
+        `PREFACTOR_API_URL` and `PREFACTOR_API_TOKEN` are required unless passed as keywords. The
+        other variables are the field names in capitals, such as `PREFACTOR_MAX_RETRIES`.
+        `PREFACTOR_RETRY_ON_STATUS_CODES` is a comma-separated list. Blank variables count as unset,
+        and surrounding white space, such as a newline from a secrets file, is removed.
 
         Raises:
-            ValueError: A required variable is missing or a value cannot be read. The message
-                names the variable and never repeats a token.
+            ValueError: A required variable is missing or a value is invalid. The message names the
+                variable and never contains a token.
         """
         source = os.environ if environ is None else environ
         values = {
@@ -103,8 +103,8 @@ class HttpClientConfig:
         return cls(**values, **overrides)
 
 
-def _require(holds: bool, message: str) -> None:  # noqa: FBT001 - a condition is what it takes
-    if not holds:
+def _require(condition: bool, message: str) -> None:  # noqa: FBT001 - like `assert`
+    if not condition:
         raise ValueError(message)
 
 

@@ -1,24 +1,24 @@
-"""Everything that can go wrong, in one tree: a caller picks how broadly to catch.
+"""The exceptions of this package, in one tree, so that callers choose how broadly to catch.
 
     PrefactorHttpError                      everything this package raises for a failed request
-    ├── PrefactorApiError                   the server answered with a status >= 400
-    │   ├── PrefactorAuthError              401, 403: the token is bad or may not do this
+    ├── PrefactorApiError                   the server responded with a status >= 400
+    │   ├── PrefactorAuthError              401, 403: the token is invalid or not allowed to do this
     │   ├── PrefactorNotFoundError          404
     │   ├── PrefactorValidationError        400, 422; `errors` says which fields
     │   ├── PrefactorConflictError          409: wrong state, or a key used for something else
     │   ├── PrefactorRateLimitError         429; `retry_after` says how long to wait
     │   └── PrefactorRedirectError          3xx: the API is at another address; never followed
-    ├── PrefactorNetworkError               no usable answer; also what aiohttp or asyncio raised
-    │   └── PrefactorTimeoutError           … because time ran out (a `TimeoutError` too)
-    ├── PrefactorRetryExhaustedError        every retry was used; `last_error` is the last failure
-    ├── PrefactorResponseContractError      an answer that is not what the API promises
-    │   └── PrefactorResponseTooLargeError  an answer with more bytes than `max_response_bytes`
-    └── PrefactorClientError                the client was used in a way that cannot work
-        └── PrefactorRequestError           this request cannot be sent as it is; a `ValueError`
+    ├── PrefactorNetworkError               no usable response; also an aiohttp or asyncio error
+    │   └── PrefactorTimeoutError           … because of a timeout; also a `TimeoutError`
+    ├── PrefactorRetryExhaustedError        all retries failed; `last_error` is the last failure
+    ├── PrefactorResponseContractError      a response that violates the API's contract
+    │   └── PrefactorResponseTooLargeError  a response with more bytes than `max_response_bytes`
+    └── PrefactorClientError                the client was used incorrectly
+        └── PrefactorRequestError           the request is invalid; a `ValueError`
 
-Invalid arguments of typed methods raise `PrefactorRequestError` before any request. Where a model
-refused them, that is also pydantic's `ValidationError`. All classes pickle with their attributes,
-and no text of theirs contains the token.
+Invalid arguments of typed methods raise `PrefactorRequestError` before any request. If a model
+rejected them, it is also pydantic's `ValidationError`. All classes can be pickled with their
+attributes, and their texts never contain the token.
 """
 
 from __future__ import annotations
@@ -39,27 +39,27 @@ class PrefactorHttpError(Exception):
     message: str
     """What happened, in words."""
     attempts: int | None = None
-    """HTTP attempts that the call made; None when nothing was sent or that is not known."""
+    """HTTP attempts of the call; None if nothing was sent, or unknown."""
     request_id: str | None = None
     """The server's id of the request, from the error body or the `X-Request-Id` header."""
     retry_after: float | None = None
-    """Seconds that the server asked to wait, when it did."""
+    """Seconds that the server asked to wait, if it did."""
     should_retry: bool | None = None
-    """The server's own word on trying again (`x-should-retry`), when it gave it."""
+    """Whether the server advises to retry (`x-should-retry`); None if it does not say."""
 
     def __init__(self, *args: Any) -> None:
-        """Keep the first argument as `message`."""
-        # Not super(): in the classes that join_classes() makes, the next one in line is a foreign
-        # class whose constructor wants other arguments.
+        """Store the first argument as `message`."""
+        # Not super(), because the next class in the MRO of a joined class is a foreign one whose
+        # constructor has other parameters.
         Exception.__init__(self, *args)
         self.message = str(args[0]) if args else ""
 
     def __str__(self) -> str:
-        """The message, whatever a mixed-in foreign exception class would say."""
+        """Return the message, even if a joined foreign class overrides `__str__`."""
         return self.message
 
     def __repr__(self) -> str:
-        """Class and message only."""
+        """Return class and message only."""
         return f"{type(self).__name__}({self.message!r})"
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -68,42 +68,42 @@ class PrefactorHttpError(Exception):
 
 
 class PrefactorApiError(PrefactorHttpError):
-    """The server answered with an error status.
+    """The server responded with an error status.
 
     Attributes:
-        code: The error code of the API, such as `invalid_action`; `unknown` when none was given.
+        code: The error code of the API, such as `invalid_action`; `unknown` without one.
         status_code: The HTTP status.
     """
 
     limit: int | None = None
-    """How much the server takes, when there was too much of something and it said so."""
+    """The server's limit that the request exceeded, if any."""
     limit_of: str | None = None
     """What the limit counts, such as `items` or `request_bytes`."""
 
     def __init__(self, message: str, code: str, status_code: int) -> None:
-        """Take the three facts that every error response has."""
+        """Create an error from the members of every error response."""
         super().__init__(message)
         self.code = code
         self.status_code = status_code
 
 
 class PrefactorAuthError(PrefactorApiError):
-    """The token is missing, bad or expired (401), or not allowed to do this (403)."""
+    """The token is missing, invalid or expired (401), or not allowed to do this (403)."""
 
 
 class PrefactorNotFoundError(PrefactorApiError):
-    """There is no such thing, or the token may not see it (404)."""
+    """The object does not exist, or the token may not see it (404)."""
 
 
 class PrefactorValidationError(PrefactorApiError):
     """The server rejected the content of the request (400, 422).
 
     Attributes:
-        errors: What is wrong, by field; values are lists of messages or nested error objects.
+        errors: The errors by field; values are lists of messages or nested error objects.
     """
 
     def __init__(self, message: str, code: str, status_code: int, errors: dict[str, Any]) -> None:
-        """Take the facts of an error response and its map of field errors."""
+        """Create an error from an error response and its errors by field."""
         super().__init__(message, code, status_code)
         self.errors = errors
 
@@ -119,47 +119,47 @@ class PrefactorRateLimitError(PrefactorApiError):
 class PrefactorRedirectError(PrefactorApiError):
     """The server redirected the request (3xx), which the client never follows.
 
-    Following it would hand the token and the payload to another address, or turn a write into a
+    Following it would send the token and the payload to another address, or turn a write into a
     read that reports success.
 
     Attributes:
-        target: Where to, without userinfo and query; None when the server did not say.
+        target: The target, without userinfo and query; None if the server did not say.
     """
 
     def __init__(self, message: str, code: str, status_code: int, target: str | None) -> None:
-        """Take the facts of an error response and the target."""
+        """Create an error from an error response and the target."""
         super().__init__(message, code, status_code)
         self.target = target
 
 
 class PrefactorNetworkError(PrefactorHttpError):
-    """No usable answer arrived.
+    """No usable response arrived.
 
-    The instance that is raised is also an instance of the aiohttp or asyncio class of the
-    original failure, so `except aiohttp.ClientConnectorError` and `except asyncio.TimeoutError`
-    catch it too; the original is its `__cause__`.
+    A raised instance is also an instance of the original aiohttp or asyncio class, so
+    `except aiohttp.ClientConnectorError` and `except asyncio.TimeoutError` catch it as well. The
+    original is its `__cause__`.
 
     Attributes:
-        may_have_been_processed: False when the request never left, so that sending it again is
-            always safe; True when the server may have acted on it.
+        may_have_been_processed: False if the request was not sent, so that sending it again is
+            always safe; True if the server may have processed it.
     """
 
     may_have_been_processed: bool = True
 
 
 class PrefactorTimeoutError(PrefactorNetworkError, asyncio.TimeoutError):
-    """The attempt, the connection or the deadline of the call ran out of time."""
+    """The attempt, the connection or the deadline of the call timed out."""
 
 
 class PrefactorRetryExhaustedError(PrefactorHttpError):
-    """All retries were used and the last attempt failed as well.
+    """All retries failed.
 
     Attributes:
         last_error: The failure of the last attempt.
     """
 
     def __init__(self, message: str, last_error: Exception | None = None) -> None:
-        """Remember the last failure, and what it knew about the request."""
+        """Store the last failure, and its details about the request."""
         super().__init__(message)
         self.last_error = last_error
         if isinstance(last_error, PrefactorHttpError):
@@ -171,8 +171,8 @@ class PrefactorResponseContractError(PrefactorHttpError):
     """The body of a response is not the JSON that the API promises.
 
     Attributes:
-        status_code: The HTTP status, None when a well-formed reply did not fit its model.
-        body_snippet: The beginning of the body, white space collapsed; None when it is empty.
+        status_code: The HTTP status; None if a well-formed response did not fit its model.
+        body_snippet: The beginning of the body, white space collapsed; None if it is empty.
         cause: The decoding or validation error.
     """
 
@@ -184,7 +184,7 @@ class PrefactorResponseContractError(PrefactorHttpError):
         body_snippet: str | None = None,
         cause: Exception | None = None,
     ) -> None:
-        """Keep the evidence."""
+        """Store the details."""
         super().__init__(message)
         self.status_code = status_code
         self.body_snippet = body_snippet
@@ -192,33 +192,33 @@ class PrefactorResponseContractError(PrefactorHttpError):
 
 
 class PrefactorResponseTooLargeError(PrefactorResponseContractError):
-    """A response has more bytes, as sent or uncompressed, than the client takes.
+    """A response has more bytes, as sent or uncompressed, than the client accepts.
 
-    The server may have acted on the request.
+    The server may have processed the request.
 
     Attributes:
         limit: `max_response_bytes` of the call.
     """
 
     def __init__(self, message: str, *, limit: int, status_code: int | None = None) -> None:
-        """Keep the limit."""
+        """Store the limit."""
         super().__init__(message, status_code=status_code)
         self.limit = limit
 
 
 class PrefactorClientError(PrefactorHttpError):
-    """The client was used in a way that cannot work, such as without an open session."""
+    """The client was used incorrectly, such as without an open session."""
 
 
 class PrefactorRequestError(PrefactorClientError, ValueError):
-    """The request cannot be sent as it is; nothing has left the process.
+    """The request is invalid. Nothing was sent.
 
     Attributes:
-        location: The place of the offending value, such as `json_data.payload.scores[2]`.
+        location: The location of the invalid value, such as `json_data.payload.scores[2]`.
     """
 
     def __init__(self, message: str, location: str | None = None) -> None:
-        """Say what is wrong, and where."""
+        """Store the message and the location."""
         super().__init__(message)
         self.location = location
 
@@ -227,10 +227,10 @@ class PrefactorRequestError(PrefactorClientError, ValueError):
 
 
 def is_transient_http_error(error: Exception) -> bool:
-    """Whether the same request may well succeed later.
+    """Whether the same request may succeed later.
 
-    True for network failures, timeouts, and answers with 429 or a status of 500 and above. Looks
-    at `last_error` of a `PrefactorRetryExhaustedError`.
+    True for network failures, timeouts, and responses with status 429 or at least 500. Looks at
+    `last_error` of a `PrefactorRetryExhaustedError`.
     """
     error = _unwrapped(error)
     if isinstance(error, aiohttp.ClientError | asyncio.TimeoutError | PrefactorNetworkError):
@@ -242,8 +242,8 @@ def is_transient_http_error(error: Exception) -> bool:
 def is_permanent_http_error(error: Exception) -> bool:
     """Whether the same request will fail again.
 
-    True for redirects, for answers with a status from 400 to 499 other than 429, and for replies
-    that break the contract for a reason that is not transient. Looks at `last_error` of a
+    True for redirects, for responses with a status from 400 to 499 except 429, and for responses
+    that violate the contract for a reason that is not transient. Looks at `last_error` of a
     `PrefactorRetryExhaustedError`. An unrelated exception is neither transient nor permanent.
     """
     error = _unwrapped(error)
@@ -268,11 +268,11 @@ def _status_of(error: Exception) -> int | None:
 # --- What aiohttp and asyncio raise --------------------------------------------------------------
 
 NETWORK_FAILURES = (aiohttp.ClientError, asyncio.TimeoutError)
-"""What a failed attempt raises."""
+"""Exceptions of a failed attempt."""
 LOST_CONNECTION = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError, ConnectionResetError)
-"""How an idle connection that the server has closed meanwhile announces itself."""
+"""Exceptions of a request on an idle connection that the server has closed."""
 NOT_RETRYABLE = (aiohttp.TooManyRedirects, aiohttp.ServerFingerprintMismatch)
-"""Network failures that another attempt cannot cure."""
+"""Network failures that another attempt cannot fix."""
 
 
 _joined: dict[tuple[type, type], type[PrefactorHttpError]] = {}
@@ -281,7 +281,7 @@ _joined: dict[tuple[type, type], type[PrefactorHttpError]] = {}
 def join_classes(
     base: type[PrefactorHttpError], foreign: type[BaseException]
 ) -> type[PrefactorHttpError]:
-    """A subclass of both, named after both; `base` itself when it is one already."""
+    """Return a subclass of both classes, or `base` itself if it is one."""
     if issubclass(base, foreign):
         return base
     joined = _joined.get((base, foreign))
@@ -298,7 +298,7 @@ def join_classes(
 def _parts_of(
     cls: type[PrefactorHttpError],
 ) -> tuple[type[PrefactorHttpError], type[BaseException] | None]:
-    """What join_classes() made the class from: such a class cannot be found by its name."""
+    """Return the classes that join_classes() joined. Pickle cannot find a joined class by name."""
     return cls.__dict__.get("_parts") or (cls, None)
 
 
@@ -317,7 +317,7 @@ def _restore(
 
 
 def state_of(error: BaseException) -> dict[str, Any]:
-    """Attributes of an exception, with those that `OSError` keeps outside of its `__dict__`."""
+    """Return the attributes of an exception, including those that `OSError` stores in C."""
     in_c = ("errno", "strerror", "filename") if isinstance(error, OSError) else ()
     return {name: getattr(error, name) for name in in_c} | vars(error)
 
@@ -330,7 +330,7 @@ def _picklable_state(error: BaseException) -> dict[str, Any]:
 
 
 def pickles(value: object) -> bool:
-    """Whether the value survives pickling."""
+    """Whether a value can be pickled and unpickled."""
     try:
         pickle.loads(pickle.dumps(value))  # noqa: S301 - our own bytes, made on this line
     except Exception:  # noqa: BLE001 - pickling runs foreign code, which may raise anything
@@ -339,7 +339,7 @@ def pickles(value: object) -> bool:
 
 
 def _stand_in(value: object) -> PrefactorHttpError | None:
-    """What is kept of an attribute that does not pickle: an exception's text."""
+    """Replace an attribute that cannot be pickled by an exception with its text, or by None."""
     if isinstance(value, Exception):
         return PrefactorHttpError(f"{type(value).__name__}: {value}")
     return None

@@ -1,4 +1,4 @@
-"""Lists come in pages: one page as a list, and iterators that walk them all."""
+"""Pages of lists, and iterators over all pages."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 MAX_PAGE_SIZE = 100
-"""Rows; what iterators ask for, because every page is a round trip."""
+"""Maximum rows of a page. Iterators request this many, because every page is a round trip."""
 
 
 class Page(list[T]):
-    """One page of a list: a list of its rows, with what the server said about it."""
+    """One page of a list: its rows, and its place in the list."""
 
     def __init__(
         self,
@@ -28,25 +28,25 @@ class Page(list[T]):
         sorting: Sorting | None = None,
         raw: dict[str, Any] | None = None,
     ) -> None:
-        """Wrap rows that have been read already."""
+        """Create a page."""
         super().__init__(rows)
         self.pagination = pagination
-        """Where the page lies in the list; None when the server does not say."""
+        """The place of the page in the list; None if the server does not say."""
         self.sorting = sorting
-        """The order of the list; None when the server does not say."""
+        """The order of the list; None if the server does not say."""
         self.raw = raw or {}
-        """The whole reply as the server sent it."""
+        """The complete response as the server sent it."""
 
     @property
     def summaries(self) -> list[T]:
-        """The rows, under the name that the API gives them."""
+        """The rows, under the API's name for them."""
         return self
 
     def following(self) -> dict[str, Any] | None:
-        """Query parameters of the next page; None when this is the last one.
+        """Return the query parameters of the next page, or None for the last page.
 
-        The cursor is preferred: with offsets, rows that are added while a walk is under way
-        shift the pages, and rows are seen twice or never.
+        Prefers the cursor. With offsets, rows added meanwhile shift the pages, so that rows are
+        repeated or skipped.
         """
         where = self.pagination
         if where is None or not self:
@@ -54,14 +54,14 @@ class Page(list[T]):
         if where.next_after:
             return {"pagination[after]": where.next_after}
         if where.next_page_offset is None or where.next_page_offset <= where.page_offset:
-            return None  # a list that does not move forward would be walked forever
+            return None  # an offset that does not increase would never end
         return {"pagination[offset]": where.next_page_offset}
 
 
 def page_params(
     *, sorting: str | None, offset: int | None, page_size: int | None, after: str | None = None
 ) -> dict[str, Any]:
-    """Query parameters of a page.
+    """Return the query parameters of a page.
 
     Args:
         sorting: Name of a field, with a leading `-` for descending order.
@@ -87,7 +87,7 @@ def page_params(
 async def walk(
     fetch: Callable[[dict[str, Any]], Awaitable[Page[T]]], page_size: int | None
 ) -> AsyncIterator[T]:
-    """Every row of a list, fetching a page when the one before has been consumed."""
+    """Yield every row of a list, fetching each page when the one before has been consumed."""
     position: dict[str, Any] | None = {}
     while position is not None:
         page = await fetch({"pagination[page_size]": page_size or MAX_PAGE_SIZE, **position})
