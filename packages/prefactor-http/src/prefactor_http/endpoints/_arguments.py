@@ -1,6 +1,6 @@
-"""The arguments of typed methods: checked before anything is sent, in words about the argument.
+"""Validates the arguments of typed methods before anything is sent.
 
-What is wrong is raised as a `PrefactorRequestError` that is pydantic's `ValidationError` as well,
+An invalid argument raises a `PrefactorRequestError` that is also pydantic's `ValidationError`,
 because callers of the published package catch that.
 """
 
@@ -23,21 +23,21 @@ if TYPE_CHECKING:
 _TYPES = frozenset(
     f"{kind}_type" for kind in ("bool", "callable", "datetime", "dict", "list", "string")
 ) | {"literal_error"}
-"""Errors about the type of a value."""
+"""Error types that are about the type of a value."""
 _SHOWN = 40
-"""Characters of a value that is not one of the allowed words."""
+"""Maximum characters of an unknown word in a message."""
 
 
 def checked(model: type[BaseModel], fields: Any, *, within: str = "") -> None:
-    """Refuse fields that the model refuses.
+    """Validate arguments with a model.
 
     Args:
         model: What the API accepts.
-        fields: The arguments by name, or an argument that holds them.
-        within: Name of that argument.
+        fields: The arguments by name, or an argument that contains them.
+        within: The name of that argument.
 
     Raises:
-        PrefactorRequestError: One of them is not right; a `ValidationError` too.
+        PrefactorRequestError: An argument is invalid. Also a `ValidationError`.
     """
     try:
         model.model_validate(fields)
@@ -46,9 +46,9 @@ def checked(model: type[BaseModel], fields: Any, *, within: str = "") -> None:
 
 
 def as_dict(name: str, value: Mapping[str, Any] | BaseModel | None) -> dict[str, Any] | None:
-    """A part of a request, given as a dict or as a model."""
+    """Return a part of a request, given as a dict or as a model, as a dict."""
     if value is None or isinstance(value, dict):
-        return value  # as it is: it is encoded before anything else can happen
+        return value  # not copied, because it is encoded before anything can change it
     if isinstance(value, BaseModel):
         return dump_model(value)
     if not isinstance(value, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
@@ -57,7 +57,7 @@ def as_dict(name: str, value: Mapping[str, Any] | BaseModel | None) -> dict[str,
 
 
 def as_dicts(name: str, values: Sequence[Mapping[str, Any] | BaseModel] | None) -> list[Any] | None:
-    """Parts of a request, each given as a dict or as a model."""
+    """Return parts of a request, each given as a dict or as a model, as dicts."""
     if values is None:
         return None
     if not isinstance(values, Sequence) or isinstance(values, str | bytes):  # pyright: ignore[reportUnnecessaryIsInstance]
@@ -66,7 +66,7 @@ def as_dicts(name: str, values: Sequence[Mapping[str, Any] | BaseModel] | None) 
 
 
 def as_time(name: str, value: datetime | str | None) -> str | None:
-    """A moment on the wire: ISO 8601; text is taken to be that already."""
+    """Return a time in ISO 8601. A text is returned as it is."""
     if isinstance(value, datetime):
         return timestamp(value)
     if value is not None and not isinstance(value, str):  # pyright: ignore[reportUnnecessaryIsInstance]
@@ -84,7 +84,7 @@ def as_keyed(name: str, values: Mapping[str, str] | None) -> dict[str, str]:
 
 
 def texts(**fields: str | None) -> dict[str, Any]:
-    """The fields that are not None, all of which have to be text."""
+    """Return the fields that are not None, which must be text."""
     for name, value in fields.items():
         if value is not None and not isinstance(value, str):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise wrong(name, "string_type", value)
@@ -92,18 +92,18 @@ def texts(**fields: str | None) -> dict[str, Any]:
 
 
 def callback(name: str, value: Callable[..., object] | None) -> None:
-    """Refuse what cannot be called, before the request whose reply it is for."""
+    """Check that a callback can be called, before sending the request."""
     if value is not None and not callable(value):  # pyright: ignore[reportUnnecessaryComparison]
         raise wrong(name, "callable_type", value)
 
 
 def wrong(name: str, kind: str, value: object) -> Exception:
-    """The error for an argument of another type.
+    """Return the error for an argument of the wrong type.
 
     Args:
         name: The argument.
-        kind: The type of the error, as pydantic names it.
-        value: What was given.
+        kind: The error type, as pydantic names it.
+        value: Its value.
     """
     lines = [{"type": kind, "loc": (name,), "input": value}]
     return _refused(ValidationError.from_exception_data("arguments", cast("Any", lines)), ())
@@ -121,7 +121,7 @@ def _refused(error: ValidationError, within: tuple[str, ...]) -> Exception:
 
 def _in_words(line: Mapping[str, Any]) -> str:
     value, kind, said = line["input"], line["type"], f"{_place(line['loc'])}: {line['msg']}"
-    # A value may be a secret or a megabyte; a word that is not one of the allowed ones is neither.
+    # A value may be secret or large, except where a word is expected.
     if kind == "literal_error" and isinstance(value, str):
         return f"{said}, got {value[:_SHOWN]!r}"
     return f"{said}, got {type(value).__name__}" if kind in _TYPES else said
@@ -143,7 +143,7 @@ def _joined(title: str, lines: list[dict[str, Any]], message: str, place: str) -
 
 
 def _reduce(error: Any) -> tuple[Any, ...]:
-    """Pickle by its facts: pydantic's own way would lose the class."""
+    """Pickle without pydantic's own method, which would lose the class."""
     lines = [
         {**line, "input": line["input"] if pickles(line["input"]) else None}
         for line in error.errors(include_url=False)
@@ -152,7 +152,7 @@ def _reduce(error: Any) -> tuple[Any, ...]:
 
 
 def _ignore(*_: Any) -> None:
-    """Be called by `from_exception_data` with what it has used already."""
+    """Ignore the arguments, which `from_exception_data` has used already."""
 
 
 def _argument_error() -> Any:
@@ -173,10 +173,10 @@ _ArgumentError: Any = _argument_error()
 
 
 def exactly_one(**given: str | None) -> dict[str, str]:
-    """The one argument that was given.
+    """Return the only argument that is not None.
 
     Raises:
-        PrefactorRequestError: None or several were given.
+        PrefactorRequestError: No argument or several were given.
     """
     found = {name: value for name, value in given.items() if value is not None}
     if len(found) != 1:

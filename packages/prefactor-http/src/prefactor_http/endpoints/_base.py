@@ -1,4 +1,4 @@
-"""What the resource clients share: sending a write under a key, reading objects and lists."""
+"""Base of the resource clients: sends writes with a key, and reads objects and lists."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ M = TypeVar("M", bound=BaseModel)
 
 
 class HttpClient(Protocol):
-    """What a resource client needs of the HTTP client it is made with."""
+    """The part of the HTTP client that a resource client uses."""
 
     config: HttpClientConfig
 
@@ -36,7 +36,7 @@ class HttpClient(Protocol):
         idempotency_key: str | None = None,
         options: RequestOptions | None = None,
     ) -> dict[str, Any]:
-        """Send one request and return the reply."""
+        """Send a request and return the response."""
         ...
 
 
@@ -44,7 +44,7 @@ class Endpoint:
     """Base of the resource clients."""
 
     def __init__(self, http_client: HttpClient) -> None:
-        """Send through this client."""
+        """Create a resource client that sends through an HTTP client."""
         self._http = http_client
 
     def _key(self, given: str | None) -> str:
@@ -58,7 +58,7 @@ class Endpoint:
         key: str,
         options: RequestOptions | None,
     ) -> Awaitable[dict[str, Any]]:
-        """Send a write under a key, in the body (where the API documents it) and as a header."""
+        """Send a write with its key, in the body (where the API documents it) and in a header."""
         body["idempotency_key"] = key
         return self._http.request(
             method, path, json_data=body, idempotency_key=key, options=options
@@ -103,10 +103,10 @@ class Endpoint:
 
 
 def to_details(reply: dict[str, Any], model: type[R], operation: str) -> R:
-    """The object in a reply.
+    """Return the object in a response.
 
     Raises:
-        PrefactorResponseContractError: It is not there, or lacks what the model requires.
+        PrefactorResponseContractError: It is missing, or lacks something the model requires.
     """
     details: Any = reply.get("details")
     instance = to_model(details, model, operation)
@@ -115,12 +115,16 @@ def to_details(reply: dict[str, Any], model: type[R], operation: str) -> R:
 
 
 def to_model(value: Any, model: type[M], operation: str) -> M:
-    """A value of a reply as a model, or a contract error that names the operation."""
+    """Return a value of a response as a model, or raise a contract error.
+
+    Raises:
+        PrefactorResponseContractError: The value does not fit. The message names the operation.
+    """
     try:
         return _validated(model, value)
     except ValidationError as error:
         cause = error
-    try:  # a null where the model wants a value reads as absent
+    try:  # treat null as absent where the model requires a value
         return _validated(model, _without_nulls(value))
     except ValidationError:
         message = f"Invalid response payload for {operation}"
@@ -128,7 +132,7 @@ def to_model(value: Any, model: type[M], operation: str) -> M:
 
 
 def _validated(model: type[M], value: Any) -> M:
-    # What model_validate() calls after looking through its five options.
+    # What model_validate() calls, without its overhead for five options.
     instance: M = model.__pydantic_validator__.validate_python(value, context=ARRIVED)
     return instance
 
@@ -138,7 +142,7 @@ def _without_nulls(value: Any) -> Any:
 
 
 def to_page(reply: dict[str, Any], model: type[R], operation: str) -> Page[R]:
-    """The page in a reply."""
+    """Return the page in a response."""
     rows: list[R] = []
     summaries: list[Any] = reply.get("summaries") or []
     for row in summaries:
@@ -157,5 +161,5 @@ def to_page(reply: dict[str, Any], model: type[R], operation: str) -> Page[R]:
 
 
 def present(**fields: Any) -> dict[str, Any]:
-    """The fields that are not None."""
+    """Return the fields that are not None."""
     return {name: value for name, value in fields.items() if value is not None}

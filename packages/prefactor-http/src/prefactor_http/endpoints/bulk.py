@@ -1,4 +1,4 @@
-"""Bulk: several operations in one round trip."""
+"""Bulk requests: several operations in one round trip."""
 
 from __future__ import annotations
 
@@ -20,13 +20,12 @@ class BulkClient(Endpoint):
     ) -> BulkResponse:
         """Run the items in order, up to the first that fails.
 
-        What came before a failing item has taken effect, and what comes after it is not run. A
-        failing item raises nothing: its output has the status `error`, and the items after it
-        have no output. Each item's key makes the whole request safe to repeat, and it is
-        repeated like any other write.
+        Items before a failing one have taken effect, and items after it are not run. A failing item
+        does not raise: its output has the status `error`, and later items have no output. The keys
+        of the items make the request safe to repeat, and it is retried like any other write.
 
         Raises:
-            PrefactorValidationError: The request as a whole was refused; nothing was executed.
+            PrefactorValidationError: The request as a whole was rejected; nothing was executed.
         """
         if not isinstance(request, BulkRequest):  # pyright: ignore[reportUnnecessaryIsInstance]
             message = f"request must be a BulkRequest, got {type(request).__name__}"

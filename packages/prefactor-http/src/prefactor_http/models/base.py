@@ -1,9 +1,8 @@
-"""What all models share: the envelopes of replies, pages, and the two habits of the API.
+"""Base classes of the models, envelopes of responses, and pages.
 
-Models are strict: a value outside of the documented ones fails, in a request and in a reply that
-somebody constructs. What arrives is read tolerantly: unknown fields are ignored, and a word this
-version does not know yet is kept as its text, because a write that has succeeded must never be
-reported as an error.
+Models are strict. An undocumented value is invalid in a request, and in a response that code
+constructs. What arrives from a server is read tolerantly: unknown fields are ignored, and an
+unknown word is kept as text, because a write that succeeded must never be reported as an error.
 """
 
 from __future__ import annotations
@@ -23,23 +22,23 @@ T = TypeVar("T")
 _RAW = "_raw"
 
 ARRIVED = {"prefactor_http": "arrived"}
-"""The validation context of what a server sent."""
+"""The validation context of data that a server sent."""
 
 
 class OpenWord:
-    """Annotation of a text: one of the documented words, or any other in what a server sent.
+    """Annotation of a text: a documented word, or any text in data that a server sent.
 
-    The documented words are looked up by pydantic's compiled part. Only another one comes here.
+    pydantic's compiled code looks up the documented words. Only other texts reach this class.
     """
 
     def __init__(self, words: Any) -> None:
-        """Take the words as a `Literal`."""
+        """Store the words of a `Literal`."""
         self._words: tuple[str, ...] = get_args(words)
 
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler
     ) -> core_schema.CoreSchema:
-        """The words first, then the look at where the value comes from."""
+        """Return a schema that accepts the words, and other texts depending on the context."""
         known = core_schema.literal_schema(list(self._words))
         other = handler.generate_schema(Annotated[source, AfterValidator(self._other)])
         kind = "literal_error"
@@ -59,50 +58,49 @@ class OpenWord:
 
 
 def _listed(words: tuple[str, ...]) -> str:
-    """The words as pydantic lists those of a `Literal`."""
+    """List the words as pydantic lists those of a `Literal`."""
     *most, last = [repr(word) for word in words]
     return f"{', '.join(most)} or {last}" if most else last
 
 
 class RequestModel(BaseModel):
-    """Part of a request; wherever one is accepted, a plain dict is too."""
+    """Part of a request. A plain dict is accepted wherever a model is."""
 
-    # Built at first use: importing the package costs what aiohttp and pydantic cost, no more.
+    # Built at first use, to keep the import of the package fast.
     model_config = ConfigDict(defer_build=True, populate_by_name=True)
 
     def to_body(self) -> dict[str, Any]:
-        """The JSON form, by alias, without the fields that are None."""
+        """Return the JSON form, by alias, without fields that are None."""
         return self.model_dump(by_alias=True, exclude_none=True)
 
 
 class ReplyModel(BaseModel):
-    """Part of a reply."""
+    """Part of a response."""
 
     model_config = ConfigDict(
         defer_build=True,
-        # The text of a validation error is printed with every traceback; payloads are not ours
-        # to print.
+        # Tracebacks print the text of a validation error, and payloads may be confidential.
         hide_input_in_errors=True,
     )
 
     def __eq__(self, other: object) -> bool:
-        """Equal by fields, as pydantic does it since 2.6, whatever else the server sent."""
+        """Compare fields only, as pydantic does since 2.6, ignoring what else the server sent."""
         if not isinstance(other, ReplyModel) or type(self) is not type(other):
             return NotImplemented
         names = type(self).model_fields
         return all(getattr(self, name) == getattr(other, name) for name in names)
 
-    __hash__ = None  # type: ignore[assignment]  # its fields can be changed
+    __hash__ = None  # type: ignore[assignment]  # mutable
 
     @classmethod
     def from_reply(cls, details: dict[str, Any]) -> Self:
-        """Read an object as the client does: words unknown to this version are kept.
+        """Read an object as the client does, keeping words unknown to this version.
 
-        For objects that were stored as the server sent them. `model_validate` and the constructor
-        take the documented words alone.
+        For objects stored as the server sent them. `model_validate` and the constructor accept only
+        documented words.
 
         Raises:
-            pydantic.ValidationError: It lacks what the model requires.
+            pydantic.ValidationError: The object lacks something the model requires.
         """
         instance = cls.model_validate(details, context=ARRIVED)
         instance.remember(details)
@@ -110,14 +108,14 @@ class ReplyModel(BaseModel):
 
     @property
     def raw(self) -> dict[str, Any]:
-        """The object as the server sent it, fields unknown to this version included.
+        """The object as the server sent it, including fields unknown to this version.
 
-        Empty for a model that did not come from a reply.
+        Empty for a model that did not come from a response.
         """
         return cast("dict[str, Any]", self.__dict__.get(_RAW, {}))
 
     def remember(self, raw: dict[str, Any]) -> None:
-        """Keep what the server sent, beside the fields (as `cached_property` does)."""
+        """Store what the server sent outside the fields, like `cached_property`."""
         vars(self)[_RAW] = raw
 
 
@@ -143,11 +141,11 @@ class DetailedApiError(ApiError):
 
 
 class PaginationOutput(ReplyModel):
-    """Where a page lies in its list. Offsets count from 0, item numbers and page numbers from 1."""
+    """The place of a page in its list. Offsets count from 0, items and pages from 1."""
 
     item_count: int = 0
     item_count_is_exact: bool = True
-    """Whether there are no more rows than `item_count`: servers may stop counting."""
+    """Whether `item_count` is exact. Servers may stop counting."""
     item_start: int = 0
     item_end: int = 0
     page_count: int = 0
@@ -157,7 +155,7 @@ class PaginationOutput(ReplyModel):
     next_page_offset: int | None = None
     previous_page_offset: int | None = None
     next_after: str | None = None
-    """Cursor of the next page; stays right when rows are added meanwhile, unlike an offset."""
+    """Cursor of the next page. Unlike an offset, it stays valid if rows are added meanwhile."""
 
 
 class Sorting(ReplyModel):

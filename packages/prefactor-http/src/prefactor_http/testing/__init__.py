@@ -1,6 +1,6 @@
-"""A scripted server to test code that uses this package: real sockets, faults on demand.
+"""A scripted server for tests of code that uses this package, with real sockets and faults.
 
-With pytest, a fixture is three lines:
+With pytest, a fixture takes three lines:
 
     @pytest.fixture
     async def server():

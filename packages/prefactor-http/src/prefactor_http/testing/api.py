@@ -1,4 +1,4 @@
-"""The fake API: which operation a request means, and idempotency around all of them."""
+"""The fake API: routing and idempotency."""
 
 from __future__ import annotations
 
@@ -69,21 +69,21 @@ _ROUTES: tuple[tuple[str, str, str], ...] = (
 
 
 class FakeApi:
-    """A small in-memory model of the API: instances, spans, bulk and idempotent replay.
+    """An in-memory fake of the API: instances, spans, bulk and idempotent replay.
 
-    With `idempotent=False` it applies every write it receives, keyed or not, so that `applied`
-    shows how often a client really sent one.
+    With `idempotent=False` it applies every write it receives, so that `applied` counts how often a
+    client sent it.
     """
 
     def __init__(self, store: Store, token: str, *, idempotent: bool = True) -> None:
-        """Work on `store`; answer only to `token`."""
+        """Create an API over `store` that accepts `token`."""
         self.store = store
         self._token = token
         self._idempotent = idempotent
         self._answers: dict[tuple[str, str], tuple[str, str]] = {}
 
     def answer(self, request: RecordedRequest) -> Reply:
-        """Process one request to its end."""
+        """Process a request and return the response."""
         try:
             if request.headers.get("authorization") != f"Bearer {self._token}":
                 raise ApiFailure(401, "bad_authtoken", "Unknown token")

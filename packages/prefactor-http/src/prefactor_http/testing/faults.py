@@ -1,13 +1,13 @@
-"""What a `ScriptedServer` can be told to do to a request instead of answering it properly.
+"""The steps and faults of a `ScriptedServer`.
 
-The moments at which an exchange can break, in the order in which they pass:
+The moments at which an exchange can fail, in order:
 
-    request      the request was read, nothing has happened yet
-    processing   the effect was applied, no byte of the reply was sent
-    headers      the head of the reply was sent, nothing of its body
+    request      the request was read, but not processed
+    processing   the request was processed, but no byte of the response was sent
+    headers      the head of the response was sent, but nothing of its body
     half         the head and the first half of the body were sent
 
-A client cannot tell the first two apart, which is what idempotency keys are for.
+A client cannot distinguish the first two, which is why there are idempotency keys.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
 Moment: TypeAlias = Literal["request", "processing", "headers", "half"]
-"""Where in an exchange a fault strikes; see the module's table."""
+"""When a fault occurs; see the table in the module's docstring."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """Answer with exactly this, without looking at the request or touching the state.
+    """Send exactly this response, regardless of the request and without changing state.
 
     A `dict` or `list` is sent as JSON, a `str` as HTML, `bytes` as they are, `None` as an empty
-    body. `headers` are added to the reply and win over the ones the server would send.
+    body. `headers` are added to the response and override the server's.
     """
 
     status: int = 200
@@ -47,7 +47,7 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class HtmlReply(Reply):
-    """Answer like a proxy in front of the API: a page of HTML where JSON was expected."""
+    """Respond like a proxy in front of the API, with an HTML page instead of JSON."""
 
     status: int = 503
     body: dict[str, Any] | list[Any] | str | bytes | None = (
@@ -57,10 +57,10 @@ class HtmlReply(Reply):
 
 @dataclass(frozen=True, slots=True)
 class StreamedReply:
-    """Answer with a body in pieces, endless if `pieces` is: `itertools.repeat(b"x" * 65536)`.
+    """Stream a body from an iterable, possibly endless, such as `itertools.repeat(b"x" * 65536)`.
 
-    In chunks, or with `chunked=False` until the connection closes. `headers` are added; with a
-    `Content-Length` among them it promises that many bytes, whatever it sends.
+    Uses chunked encoding, or with `chunked=False` closes the connection at the end. `headers` are
+    added. A `Content-Length` among them is sent even if it is wrong.
     """
 
     pieces: Iterable[bytes]
@@ -71,21 +71,21 @@ class StreamedReply:
 
 @dataclass(frozen=True, slots=True)
 class Delay:
-    """Wait `seconds` before the request is processed, then answer properly."""
+    """Wait `seconds` before processing the request."""
 
     seconds: float
 
 
 @dataclass(frozen=True, slots=True)
 class Drop:
-    """Close the connection in an orderly way at the given moment."""
+    """Close the connection gracefully at the given moment."""
 
     after: Moment = "request"
 
 
 @dataclass(frozen=True, slots=True)
 class Truncate(Drop):
-    """Promise a whole body, send half of it and close the connection."""
+    """Announce a whole body, send half of it and close the connection."""
 
     after: Moment = "half"
 
@@ -99,51 +99,51 @@ class Reset:
 
 @dataclass(frozen=True, slots=True)
 class Stall:
-    """Fall silent at the given moment; close after `seconds`, or when the client gives up."""
+    """Stop sending at the given moment. Close after `seconds`, or when the client disconnects."""
 
     seconds: float
     after: Moment = "request"
 
 
 Step: TypeAlias = Reply | StreamedReply | Delay | Drop | Reset | Stall
-"""One thing a server can be scripted to do with one request."""
+"""A step for one request."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FaultPlan:
-    """Random faults from a seed: the share of requests, between 0 and 1, that meets each one.
+    """Random faults from a seed. Each rate is the share of requests, from 0 to 1, with that fault.
 
-    The sequence of faults depends on the seed alone. Which request meets which fault also depends
-    on the order in which requests arrive.
+    The sequence of faults depends only on the seed. Which request gets which fault also depends on
+    the order of arrival.
     """
 
     seed: int
     drop_before: float = 0.0
-    """Connection closed before the request was processed."""
+    """The connection is closed before the request is processed."""
     drop_after: float = 0.0
-    """Connection closed after the request was processed: the effect stands, the reply is lost."""
+    """The connection is closed after the request is processed, so the response is lost."""
     stall: float = 0.0
-    """Silence for `stall_seconds`; half of them before and half after processing."""
+    """The server stalls for `stall_seconds`; half of the stalls before, half after processing."""
     truncate: float = 0.0
-    """Reply cut in the middle of its body."""
+    """The response is truncated in the middle of its body."""
     throttle: float = 0.0
-    """Status 429 with `Retry-After`, not processed."""
+    """Status 429 with `Retry-After`; the request is not processed."""
     unavailable: float = 0.0
-    """Status 503 with `Retry-After`, not processed."""
+    """Status 503 with `Retry-After`; the request is not processed."""
     stall_seconds: float = 1.0
-    """How long a stall lasts; choose more than the request timeout of the client."""
+    """Duration of a stall. Use more than the request timeout of the client."""
     retry_after: float = 0.01
     """The number of seconds sent as `Retry-After`."""
 
     def __post_init__(self) -> None:
-        """Refuse rates that are not probabilities."""
+        """Validate the rates."""
         rates = [rate for rate, _ in self._table()]
         if min(rates) < 0 or sum(rates) > 1:
             msg = f"rates must not be negative and add up to at most 1, got {sum(rates):g}"
             raise ValueError(msg)
 
     def steps(self) -> Iterator[Step | None]:
-        """Yield, without end, what happens to the next request; `None` is a proper answer."""
+        """Yield the step for each request, endlessly; `None` for a normal response."""
         chooser = random.Random(self.seed)  # noqa: S311 - reproducible on purpose
         table = self._table()
         weights = [rate for rate, _ in table]

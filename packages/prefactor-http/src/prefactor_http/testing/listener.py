@@ -1,4 +1,4 @@
-"""The connections of a scripted server: reads requests, sends replies, or breaks off as told."""
+"""The connections of a scripted server: reads requests, sends responses and applies faults."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _LARGEST_HEAD = 1 << 20
 _BACKLOG = 1024
-# SO_LINGER on with no time to linger: closing sends a reset instead of an orderly end.
+# SO_LINGER with a timeout of 0, so that closing sends a reset.
 _NO_LINGER = struct.pack("ii", 1, 0)
 
 
@@ -38,7 +38,7 @@ class Listener:
         answer: Callable[[RecordedRequest], Reply],
         idle_limit: float | None,
     ) -> None:
-        """Ask `next_step` about every request, and `answer` when it should be processed."""
+        """Create a listener that gets steps from `next_step` and responses from `answer`."""
         self._next_step = next_step
         self._answer = answer
         self._idle_limit = idle_limit
@@ -48,7 +48,7 @@ class Listener:
 
     @property
     def address(self) -> tuple[str, int] | None:
-        """Host and port, while listening."""
+        """Host and port while listening, else None."""
         if self._server is None:
             return None
         host, port = self._server.sockets[0].getsockname()[:2]
@@ -61,12 +61,12 @@ class Listener:
         )
 
     async def close(self) -> None:
-        """Stop to listen and break off every open connection."""
+        """Stop listening and abort every open connection."""
         server, self._server = self._server, None
         if server is None:
             return
         server.close()
-        await asyncio.sleep(0)  # connections accepted a moment ago start their tasks
+        await asyncio.sleep(0)  # lets connections accepted just now start their tasks
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks)
@@ -80,19 +80,19 @@ class Listener:
         try:
             await self._converse(reader, writer)
         except asyncio.CancelledError:
-            # Swallowed because only `close` cancels, and asyncio reports a cancelled handler.
+            # Not re-raised, because asyncio would log a cancelled handler. Only `close` cancels.
             writer.transport.abort()
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
         number = self.connections
         try:
-            # A connection is idle only between requests: a new one is given all its time.
+            # The limit applies between requests, not before the first one.
             idle_limit = None
             while await self._exchange(reader, writer, number, idle_limit):
                 idle_limit = self._idle_limit
         except (ConnectionError, TimeoutError):
-            pass  # the client left, or the idle limit passed
+            pass  # the client disconnected, or the idle limit expired
         except MalformedRequestError as error:
             refusal = Reply.error(400, "bad_request", str(error))
             writer.writelines(render(refusal, keeps_connection=False))
@@ -122,7 +122,7 @@ class Listener:
             for piece in render_stream(step):
                 writer.write(piece)
                 await writer.drain()
-                await asyncio.sleep(0)  # drain() of an empty buffer lets nothing else run
+                await asyncio.sleep(0)  # drain() of an empty buffer does not yield to other tasks
             return False
         if isinstance(step, Delay):
             await asyncio.sleep(step.seconds)
@@ -150,4 +150,4 @@ class Listener:
         if isinstance(fault, Stall):
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(fault.seconds):
-                    await reader.read()  # ends early when the client gives up
+                    await reader.read()  # ends early if the client disconnects

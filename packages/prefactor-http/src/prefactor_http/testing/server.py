@@ -1,4 +1,4 @@
-"""The scripted server itself: what users start, script and look into."""
+"""The scripted server, which users start, script and inspect."""
 
 from __future__ import annotations
 
@@ -31,15 +31,14 @@ def _utc_now() -> datetime:
 
 
 class ScriptedServer:
-    """A model of the API behind a real socket, with faults on demand.
+    """An in-memory fake of the API behind a real socket, with scripted faults.
 
-    It listens on a free port of the loopback address for as long as it is entered: with
-    `async with` on the running event loop, with `with` in a thread of its own, for code that
-    brings its own event loop or none.
+    While entered, it listens on a free port of the loopback address. `async with` runs it on the
+    current event loop. `with` runs it in a thread, for code with its own event loop or without one.
 
-    Each request meets the first scripted step that fits its path; when none is left, the next
-    step of the fault plan; otherwise it is answered by an in-memory model of the API: ping, agent
-    instances, spans, bulk, idempotent replay and the control signal of a terminated instance.
+    Each request takes the first scripted step whose path pattern matches, else the next step of the
+    fault plan. Without a step, the fake answers it. The fake implements ping, agent instances,
+    spans, bulk, idempotent replay and the control signal of a terminated instance.
 
         async with ScriptedServer() as server:
             server.script(Drop(after="processing"))
@@ -57,26 +56,26 @@ class ScriptedServer:
         token: str = "test-token",  # noqa: S107 - opens nothing but this server
         clock: Clock = _utc_now,
     ) -> None:
-        """Prepare a server; it listens once entered.
+        """Create a server, which listens once entered.
 
         Args:
-            faults: Random faults for requests that no scripted step took.
-            idle_limit: Seconds after which a connection that has served a request and is idle is
-                closed, or `None` for never.
-            idempotent: Whether a repeated write is answered from memory. Without it every write
-                that arrives is applied, and `applied` shows what a client really sent.
-            token: The token that is let in; every other one is answered with 401.
-            clock: Where timestamps come from.
+            faults: Random faults for requests without a scripted step.
+            idle_limit: Seconds after which an idle connection that has served a request is closed;
+                `None` for never.
+            idempotent: Whether to answer a repeated write from memory. If not, every write is
+                applied, and `applied` counts how often a client sent it.
+            token: The accepted token. Any other is answered with 401.
+            clock: Returns the time for timestamps.
 
         """
         self.token = token
         self.requests: list[RecordedRequest] = []
-        """Every request that arrived, in order, also those that met a fault."""
+        """Every request that arrived, in order, including those with a fault."""
         self._store = Store(clock)
         self._api = FakeApi(self._store, token, idempotent=idempotent)
         self._listener = Listener(self._next_step, self._answer, idle_limit)
         self._thread = ListenerThread(self._listener)
-        # Taken by the serving thread and by the one that looks into the server, never for long.
+        # Taken by the serving thread and by the test's, never for long.
         self._lock = threading.Lock()
         self._script: deque[tuple[str, Step]] = deque()
         self._fault_steps: Iterator[Step | None] | None = None
@@ -94,7 +93,7 @@ class ScriptedServer:
 
     @property
     def connections(self) -> int:
-        """How many connections were accepted."""
+        """The number of accepted connections."""
         return self._listener.connections
 
     @property
@@ -104,23 +103,23 @@ class ScriptedServer:
 
     @property
     def spans(self) -> dict[str, JsonObject]:
-        """Spans by id, as the API would show them now, in the order in which they were made."""
+        """Spans by id, as the API would show them now, in order of creation."""
         return self._store.spans
 
     @property
     def applied(self) -> Counter[str]:
-        """How often the effect of a write was applied, by idempotency key."""
+        """How often each write was applied, by idempotency key."""
         return self._store.applied
 
     @property
     def replayed(self) -> Counter[str]:
-        """How often a repeated write was answered from memory, by idempotency key."""
+        """How often each write was answered from memory, by idempotency key."""
         return self._store.replayed
 
     def config(self, **overrides: object) -> HttpClientConfig:
         """Return a configuration for this server that retries within milliseconds.
 
-        Any field of `HttpClientConfig` can be given by name.
+        Any field of `HttpClientConfig` can be overridden.
         """
         changes: dict[str, Any] = overrides
         base = HttpClientConfig(
@@ -134,17 +133,17 @@ class ScriptedServer:
         return replace(base, **changes)
 
     def script(self, *steps: Step, path: str = "*") -> None:
-        """Queue what happens to the next requests whose path fits the shell pattern `path`."""
+        """Queue steps for the next requests whose path matches the shell pattern `path`."""
         with self._lock:
             self._script.extend((path, step) for step in steps)
 
     def inject(self, faults: FaultPlan | None) -> None:
-        """Start the sequence of a fault plan from its beginning, or stop with `None`."""
+        """Start a fault plan from its beginning. `None` stops it."""
         with self._lock:
             self._fault_steps = faults.steps() if faults else None
 
     def add_instance(self, *, status: str = "active") -> str:
-        """Make an agent instance without a request, `pending` or `active`; return its id."""
+        """Create an agent instance without a request, `pending` or `active`. Return its id."""
         with self._lock:
             id_: str = agent_instance.register(self._store, Call())["details"]["id"]
             if status == "active":
@@ -158,7 +157,7 @@ class ScriptedServer:
             agent_instance.terminate(self._store, call)
 
     async def __aenter__(self) -> Self:
-        """Start to listen."""
+        """Start listening."""
         await self._listener.open()
         return self
 
@@ -168,11 +167,11 @@ class ScriptedServer:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Stop to listen and break off every open connection."""
+        """Stop listening and abort every open connection."""
         await self._listener.close()
 
     def __enter__(self) -> Self:
-        """Start to listen, in a thread with an event loop of its own."""
+        """Start listening, in a thread with its own event loop."""
         self._thread.start()
         return self
 
@@ -182,7 +181,7 @@ class ScriptedServer:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Stop to listen, break off every open connection and end the thread."""
+        """Stop listening, abort every open connection and end the thread."""
         self._thread.stop()
 
     def _next_step(self, request: RecordedRequest) -> Step | None:
