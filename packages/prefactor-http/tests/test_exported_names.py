@@ -46,6 +46,7 @@ ADDED_HERE = {
     "AgentForCreate",
     "AgentForUpdate",
     "AgentInstanceCounts",
+    "AgentInstanceFacets",
     "AgentInstanceRecordQuality",
     "AgentInstanceSkeleton",
     "AgentSchemaVersion",

@@ -378,9 +378,8 @@ class PrefactorHttpClient(Resources):
     ) -> Reply:
         """Make a round trip, and another at once if an idle connection was closed meanwhile.
 
-        aiohttp replays idempotent methods itself, but uses the oldest idle connection first, so its
-        replay may get another closed one. This replay uses a new connection. It does not count as a
-        retry, because nothing is wrong with the server.
+        aiohttp replays idempotent methods itself, but may do so on another closed connection. This
+        replay uses a new one. It does not count as a retry: nothing is wrong with the server.
         """
         while True:
             try:
