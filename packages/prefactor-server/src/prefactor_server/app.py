@@ -105,7 +105,7 @@ async def serve(settings: Settings, on_started: Callable[[Started], None]) -> No
             )
             follower = Follower(
                 storage.feed,
-                consumers(storage, prices),
+                consumers(storage, prices, now_us),
                 commits,
                 holder=_holder(settings),
                 now_us=now_us,

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from prefactor_server.domain.runs.cost import PriceTable
 from prefactor_server.follower import Attached
+from prefactor_server.follower.alert import AlertConsumer
 from prefactor_server.follower.run_totals import RunTotalsConsumer
 from prefactor_server.follower.search import SearchConsumer
 from prefactor_server.storage.base import Storage
 
 
-def consumers(storage: Storage, prices: PriceTable) -> Sequence[Attached]:
+def consumers(
+    storage: Storage, prices: PriceTable, now_us: Callable[[], int]
+) -> Sequence[Attached]:
     """Return what follows the feed of a database."""
     return (
         Attached(RunTotalsConsumer(storage, prices)),
         Attached(SearchConsumer(storage), storage.search.store),
+        Attached(AlertConsumer(storage, now_us)),
     )

@@ -110,8 +110,10 @@ async def test_a_run_counts_the_alerts_about_it(door: Any) -> None:
     path = f"/agent_instance/{run['id']}"
     counts = [(await door.get(path)).details["raised_alert_count"]]
     await door.span(run, schema_name="school")
+    await door.follow()
     counts.append((await door.get(path)).details["raised_alert_count"])
     await door.post(f"{path}/terminate", {"reason": "enough"})
+    await door.follow()
     counts.append((await door.get(path)).details["raised_alert_count"])
     fine = await door.run("complete")
     counts.append((await door.get(f"/agent_instance/{fine['id']}")).details["raised_alert_count"])

@@ -1,14 +1,12 @@
-"""Alerts behind the front door: what they are about, how far they look back, and their pages."""
+"""Alerts behind the front door: what the server raises itself, and how alerts are found."""
 
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from rows import instance
 
-from prefactor_server.domain.listing import Cursor, Listing, Sort, write_cursor
-from prefactor_server.domain.runs.found_alert import Alert, paginate_alerts
+from prefactor_server.domain.runs.retention import Retention
+from prefactor_server.domain.times import format_time, parse_time
+from prefactor_server.storage.feed import Derived
 
 TYPES = [
     {
@@ -26,35 +24,64 @@ async def _weighed(door: Any, agreed: str | None = "low", **fields: Any) -> Any:
     details = {"name": "A", "external_identifier": "risky", "risk_profile_id": profile["id"]}
     await door.post("/agent", {"details": details})
     declared = {"span_type_schemas": TYPES}
-    return await door.run("active", agent_id="risky", agent_schema_version=declared, **fields)
+    run = await door.run("active", agent_id="risky", agent_schema_version=declared, **fields)
+    return run | {"risk_profile_id": profile["id"]}
+
+
+async def _alerts(door: Any, **query: str) -> Any:
+    """What a list shows once the server has caught up."""
+    await door.follow()
+    return (await door.get("/alerts", query)).summaries
+
+
+async def _raise(door: Any, run: Any, name: str, **fields: Any) -> Any:
+    body = {"agent_instance_id": run["id"], "name": name, **fields}
+    return (await door.post("/alerts/raise", body)).details
+
+
+async def _clear(door: Any, run: Any, name: str, **more: Any) -> Any:
+    return await door.post("/alerts/clear", {"agent_instance_id": run["id"], "name": name}, **more)
 
 
 async def test_runs_that_ended_badly_are_alerts(door: Any) -> None:
     """A failed run and a terminated one are alerts; runs that went well are not."""
     runs = {status: await door.run(status) for status in ("complete", "failed", "terminated")}
 
-    found = (await door.get("/alerts", {"sorting": "at"})).summaries
+    found = await _alerts(door, sorting="at")
 
-    assert [(one["kind"], one["agent_instance_id"]) for one in found] == [
-        ("run_failed", runs["failed"]["id"]),
-        ("run_terminated", runs["terminated"]["id"]),
+    assert [(one["kind"], one["name"], one["agent_instance_id"]) for one in found] == [
+        ("run_failed", "run.failed", runs["failed"]["id"]),
+        ("run_terminated", "run.terminated", runs["terminated"]["id"]),
     ]
-    assert found[0]["at"] == runs["failed"]["finished_at"]
+    assert found[0]["at"] == found[0]["raised_at"] == runs["failed"]["finished_at"]
     assert found[1]["termination_reason"] == "enough"
+    assert [(one["status"], one["severity"], one["version"]) for one in found] == [
+        ("raised", "warning", 1)
+    ] * 2
     count = await door.get("/alerts/count")
-    assert count.body == {"status": "success", "count": 2, "complete": True}
+    assert count.body == {
+        "status": "success",
+        "count": 2,
+        "complete": True,
+        "behind_seconds": 0,
+    }
 
 
 async def test_a_run_above_the_agreed_risk_is_an_alert(door: Any) -> None:
-    """One span of a weighed type is enough when only low risk was agreed."""
+    """One span of a weighed type is enough when only low risk was agreed; more spans update it."""
     run = await _weighed(door)
-    assert (await door.get("/alerts/count")).body["count"] == 0
+    assert await _alerts(door) == []
     await door.span(run, schema_name="school")
 
-    (alert,) = (await door.get("/alerts", {"kind": "risk_exceeded"})).summaries
+    (alert,) = await _alerts(door, kind="risk_exceeded")
+    for _ in range(10):
+        await door.span(run, schema_name="school")
+    (later,) = await _alerts(door, name="risk.exceeded")
 
     assert (alert["agent_instance_id"], alert["type"]) == (run["id"], "alert")
     assert (alert["risk_score"], alert["risk_level"], alert["agreed_risk"]) == (5, "medium", "low")
+    assert (later["risk_score"], later["severity"], later["version"]) == (55, "warning", 2)
+    assert (later["id"], later["raised_at"]) == (alert["id"], alert["raised_at"])
 
 
 async def test_what_was_agreed_to_is_no_alert(door: Any) -> None:
@@ -63,25 +90,172 @@ async def test_what_was_agreed_to_is_no_alert(door: Any) -> None:
     for name in ("school", "other", "other"):
         await door.span(run, schema_name=name)
 
-    assert (await door.get("/alerts")).summaries == []
+    assert await _alerts(door) == []
+
+
+@pytest.mark.parametrize("how", ["agreed", "deleted", "unassigned"])
+async def test_an_alert_is_cleared_when_the_cause_is_gone(door: Any, how: str) -> None:
+    """A profile that agrees to more, or is gone, clears the alert; the first profile raises it."""
+    run = await _weighed(door)
+    await door.span(run, schema_name="school")
+    (raised,) = await _alerts(door)
+    profile, agent = f"/risk_profile/{run['risk_profile_id']}", f"/agent/{run['agent_id']}"
+    changes = {
+        "agreed": ("PUT", profile, {"details": {"agreed_risk": "medium"}}),
+        "deleted": ("DELETE", profile, None),
+        "unassigned": ("PUT", agent, {"details": {"risk_profile_id": None}}),
+    }
+    assert (await door.call(*changes[how])).status == 200
+
+    assert await _alerts(door) == []
+    (cleared,) = await _alerts(door, agent_instance_id=run["id"])
+    assert (cleared["id"], cleared["status"], cleared["version"]) == (raised["id"], "cleared", 2)
+    if how == "agreed":
+        await door.call("PUT", profile, {"details": {"agreed_risk": "low"}})
+        (again,) = await _alerts(door)
+        assert (again["id"], again["version"], again["cleared_at"]) == (raised["id"], 3, None)
+    assert await door.rows("SELECT count(*) FROM alert_review") == [(0,)]
+
+
+async def test_what_a_caller_cleared_is_not_raised_again(door: Any) -> None:
+    """An acknowledged alert stays cleared while the run goes on, until its risk is worse."""
+    failed, risky = await door.run("failed"), await _weighed(door)
+    await door.span(risky, schema_name="school")
+    await door.follow()
+    token = await door.deployment_token(risky)
+    (await _clear(door, risky, "risk.exceeded", token=token)).refused(403, "not_permitted")
+    for run, name in ((failed, "run.failed"), (risky, "risk.exceeded")):
+        assert (await _clear(door, run, name)).details["status"] == "cleared"
+
+    await door.span(failed, schema_name="late")
+    await door.span(risky, schema_name="school")
+    assert await _alerts(door) == []
+    for _ in range(20):
+        await door.span(risky, schema_name="school")
+    (worse,) = await _alerts(door)
+    assert (worse["name"], worse["severity"]) == ("risk.exceeded", "critical")
+
+
+async def test_doing_everything_again_changes_nothing(door: Any) -> None:
+    """A rebuild finds the same alerts, ids included, and leaves what callers did."""
+    for status in ("failed", "terminated"):
+        await door.run(status)
+    risky = await _weighed(door)
+    await door.span(risky, schema_name="school")
+    await _raise(door, risky, "mine")
+    dismissed = await door.run("failed")
+    await door.follow()
+    await _clear(door, dismissed, "run.failed")
+    before = await door.rows("SELECT * FROM alert ORDER BY id")
+
+    state = (await door.storage.feed.states())["alerts"]
+    await door.storage.feed.advance(state, state._replace(backfill="reset"), Derived())
+    assert not (await door.get("/alerts/count")).body["complete"]
+    await door.follow()
+
+    assert await door.rows("SELECT * FROM alert ORDER BY id") == before
+    assert (await door.get("/alerts/count")).body == {
+        "status": "success",
+        "count": 4,
+        "complete": True,
+        "behind_seconds": 0,
+    }
+
+
+async def test_an_upgrade_makes_the_alerts_of_the_last_days(door: Any) -> None:
+    """Runs from before alerts were kept have theirs, unless they ended more than 90 days ago."""
+    await door.run("failed")
+    door.clock.leap(seconds=60 * 24 * 3600)
+    await door.run("failed")
+    door.clock.leap(seconds=60 * 24 * 3600)
+    recent = await door.run("terminated")
+
+    found = await _alerts(door, sorting="raised_at", status="raised")
+
+    assert [one["name"] for one in found] == ["run.failed", "run.terminated"]
+    assert found[1]["agent_instance_id"] == recent["id"]
+
+
+async def test_alerts_go_with_their_run(door: Any) -> None:
+    """When old runs are pruned, their alerts are gone too, raised by whom they may be."""
+    run = await door.run("failed")
+    kept = await door.run("complete")
+    await _raise(door, run, "mine")
+    await _raise(door, kept, "mine")
+    await door.follow()
+    retention = Retention(run["account_id"], parse_time(kept["finished_at"]))
+    pruned = await door.storage.maintenance.prune(retention, door.clock.now, "test")
+    assert pruned.runs == 1
+    await door.follow()
+
+    left = await door.rows("SELECT agent_instance_id, name FROM alert")
+    assert left == [(kept["id"], "mine")]
 
 
 async def test_alerts_are_of_the_last_days(door: Any) -> None:
-    """What is older than the window is left out."""
+    """Without a filter, what is older than the window is left out; with one it is not."""
     await door.run("failed")
     await door.span(await _weighed(door), schema_name="school")
+    await door.follow()
     door.clock.leap(seconds=8 * 24 * 3600)
 
     assert (await door.get("/alerts/count")).body["count"] == 0
     assert (await door.get("/alerts/count", {"window_days": "9"})).body["count"] == 2
+    assert (await door.get("/alerts/count", {"kind": "run_failed"})).body["count"] == 0
+    assert (await door.get("/alerts/count", {"name": "run.failed"})).body["count"] == 1
+    narrow = {"name": "run.failed", "window_days": "1"}
+    assert (await door.get("/alerts/count", narrow)).body["count"] == 0
 
 
-@pytest.mark.parametrize("days", ["0", "91", "-1", "x", "", "1.5", "999999999999999999999"])
-async def test_a_window_has_its_limits(door: Any, days: str) -> None:
-    """An invalid window is refused by name, on the list and on the count."""
-    for path in ("/alerts", "/alerts/count"):
-        refused = await door.get(path, {"window_days": days})
-        assert list(refused.refused(422, "validation_errors")["errors"]) == ["window_days"]
+FILTERS: list[tuple[dict[str, str], str]] = [
+    ({"status": "raised"}, "bc"),
+    ({"status": "cleared"}, "a"),
+    ({"severity": "critical"}, "b"),
+    ({"severity": "info", "status": "cleared"}, ""),
+    ({"name": "c"}, "c"),
+    ({"agent_id": "one"}, "ab"),
+    ({"agent_id": "nobody"}, ""),
+    ({"agent_instance_id": "run-2"}, "c"),
+    ({"environment_id": "nowhere"}, ""),
+    ({}, "bc"),
+    ({"active_during[start_at]": "<early>", "active_during[end_at]": "<late>"}, "abc"),
+    ({"active_during[start_at]": "<cleared>"}, "abc"),
+    ({"active_during[start_at]": "<late>"}, "bc"),
+    ({"active_during[end_at]": "<cleared>"}, "ab"),
+    ({"active_during[end_at]": "<early>"}, ""),
+]
+
+
+async def test_alerts_are_found_by_filters(door: Any) -> None:
+    """Each filter keeps what it says, in the list and in the count alike."""
+    first = await door.register("run-1", agent_id="one")
+    second = await door.register("run-2", agent_id="two")
+    times = {"<early>": first["inserted_at"]}
+    await _raise(door, first, "a")
+    await _raise(door, first, "b", severity="critical")
+    times["<cleared>"] = (await _clear(door, first, "a")).details["cleared_at"]
+    last = await _raise(door, second, "c")
+    times["<late>"] = format_time(parse_time(last["raised_at"]) + 1)
+
+    for query, expected in FILTERS:
+        asked = {name: times.get(value, value) for name, value in query.items()}
+        found = await _alerts(door, sorting="raised_at", **asked)
+        assert "".join(one["name"] for one in found) == expected, query
+        assert (await door.get("/alerts/count", asked)).body["count"] == len(expected)
+
+
+async def test_wrong_filters_are_refused(door: Any) -> None:
+    """An invalid value is refused by the name of its parameter, on the list and on the count."""
+    start, end = "active_during[start_at]", "active_during[end_at]"
+    days = ("0", "91", "-1", "x", "", "1.5", "9" * 21)
+    wrong = [({"window_days": value}, "window_days") for value in days]
+    wrong += [({name: "nothing"}, name) for name in ("status", "severity", "kind", start)]
+    wrong += [({start: "2026-01-02T00:00:00Z", end: "2026-01-01T00:00:00Z"}, end)]
+
+    for query, field in wrong:
+        for path in ("/alerts", "/alerts/count"):
+            refused = await door.get(path, query)
+            assert list(refused.refused(422, "validation_errors")["errors"]) == [field]
 
 
 async def test_alerts_are_for_account_tokens(door: Any) -> None:
@@ -94,11 +268,17 @@ async def test_alerts_are_for_account_tokens(door: Any) -> None:
 
 async def test_alerts_come_in_pages(door: Any) -> None:
     """Walking by offset and by cursor finds every alert once, in the same order."""
-    for _ in range(5):
-        await door.run("failed")
-    size = {"pagination[page_size]": "2", "sorting[field]": "at", "sorting[direction]": "desc"}
+    run = await door.run()
+    for number in range(5):
+        await _raise(door, run, str(number))
+    for order in ("at", "raised_at"):
+        await _walk(door, order)
 
-    whole = (await door.get("/alerts", {"sorting": "-at"})).summaries
+
+async def _walk(door: Any, order: str) -> None:
+    size = {"pagination[page_size]": "2", "sorting[field]": order, "sorting[direction]": "desc"}
+
+    whole = await _alerts(door, sorting=f"-{order}")
     by_offset, by_cursor, after = list[Any](), list[Any](), dict[str, str]()
     for offset in ("0", "2", "4"):
         page = await door.get("/alerts", {**size, "pagination[offset]": offset})
@@ -108,33 +288,4 @@ async def test_alerts_come_in_pages(door: Any) -> None:
         after = {"pagination[after]": page.body["pagination"]["next_after"]}
 
     assert whole == by_offset == by_cursor
-    assert len(whole) == 5
-
-
-@given(st.lists(st.integers(0, 3), max_size=12), st.integers(1, 5), st.booleans(), st.booleans())
-def test_a_walk_passes_every_alert_once(
-    times: list[int], size: int, descending: bool, by_time: bool
-) -> None:
-    """Whatever the order and the size of pages, their cursors lead through all alerts."""
-    run = instance()
-    alerts = [Alert(f"a{n}", "run_failed", at, run) for n, at in enumerate(times)]
-    listing = Listing(sort=Sort("at" if by_time else "id", descending), page_size=size)
-    walked, page = list[Alert](), paginate_alerts(alerts, listing)
-    walked += page.rows
-    while page.next is not None:
-        page = paginate_alerts(alerts, listing._replace(after=page.next))
-        walked += page.rows
-
-    assert walked == list(paginate_alerts(alerts, listing._replace(page_size=100)).rows)
-    assert sorted(walked) == sorted(alerts)
-
-
-async def test_a_forged_cursor_is_refused(door: Any) -> None:
-    """A cursor with a text where a time belongs is the caller's mistake."""
-    await door.run("failed")
-    listing = Listing(sort=Sort("at"))
-    forged = write_cursor(Cursor("no time", "id", 1), listing)
-
-    answer = await door.get("/alerts", {"sorting": "at", "pagination[after]": forged})
-
-    answer.refused(422, "validation_errors")
+    assert [one["name"] for one in whole] == ["4", "3", "2", "1", "0"]

@@ -63,7 +63,7 @@ def following(storage: Any, prices: PriceTable = PRICES) -> Follower:
     clock = iter(range(1, 10**12, 1000))
     return Follower(
         storage.feed,
-        consumers(storage, prices),
+        consumers(storage, prices, lambda: NOW),
         CommitSignal(),
         holder="test",
         now_us=lambda: next(clock),

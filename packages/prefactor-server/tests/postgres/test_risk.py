@@ -11,16 +11,12 @@ from rows import (
     ACCOUNT,
     ENVIRONMENT,
     FACTS,
-    NOW,
     OTHER_ACCOUNT,
     create_agent,
     create_span,
-    finish,
     register,
     request,
     risk_profile,
-    start,
-    terminate,
 )
 
 from prefactor_server.commands.base import Decision, Done, Request
@@ -149,21 +145,18 @@ async def test_usage_is_found_by_index(
     assert "agent_span_of_instance" in str(plan)
 
 
-async def test_watched_runs_are_found_alike(storage: PostgresStorage, embedded: Storage) -> None:
-    """Runs that ended badly and runs with a profile are the same in both, newest first."""
+async def test_runs_are_found_alike(storage: PostgresStorage, embedded: Storage) -> None:
+    """The runs of an agent in the order of their ids are the same in both."""
     for one in (storage, embedded):
         await fill(one)
-        await submit(one, start("run-1"), start("run-2"))
-        await submit(one, finish("run-1", "failed", at=NOW + 5), terminate("run-2"))
-        await submit(one, register("run-3", "bare"), register("run-4", "orphan"))
-
-        ended, weighed = await one.watched_runs(ACCOUNT, NOW, 9)
-        assert [run.id for run in ended] == ["run-1", "run-2"]
-        assert sorted(run.id for run in weighed) == ["run-1", "run-2"]
-        later, none = await one.watched_runs(ACCOUNT, NOW + 3, 9)
-        assert ([run.id for run in later], none) == (["run-1"], [])
-        assert [len(found) for found in await one.watched_runs(ACCOUNT, NOW, 1)] == [1, 1]
-        assert await one.watched_runs(OTHER_ACCOUNT, NOW, 9) == ([], [])
+        run = await one.instance(ACCOUNT, "run-1")
+        assert run is not None
+        agent_id = run.agent_id
+        whole = await one.instances_of_agent(ACCOUNT, agent_id, "", 9)
+        assert [run.id for run in whole] == ["run-1", "run-2"]
+        assert list(await one.instances_of_agent(ACCOUNT, agent_id, "run-1", 9)) == whole[1:]
+        assert list(await one.instances_of_agent(ACCOUNT, agent_id, "", 1)) == whole[:1]
+        assert list(await one.instances_of_agent(OTHER_ACCOUNT, agent_id, "", 9)) == []
 
 
 async def test_types_are_found_alike(storage: PostgresStorage, embedded: Storage) -> None:

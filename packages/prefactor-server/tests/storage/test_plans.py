@@ -60,6 +60,7 @@ def _rows(kind: type[Any]) -> Callable[..., Any]:
     return lambda connection, *asked: read.rows(connection, kind, *asked)
 
 
+OF_RUN = Filter("agent_instance_id", "=", "r")
 LISTED: dict[str, tuple[Callable[..., Any], tuple[str, ...]]] = {
     "agents": (read.agents, Agent._fields),
     "instances": (read.instances, AgentInstance._fields),
@@ -142,7 +143,7 @@ def slow(found: list[str]) -> list[str]:
         (read.rows_by_id, (InstanceMetadata, ACCOUNT, ["r", "q"])),
         (risk.span_usage, (ACCOUNT, ["r", "q"])),
         (risk.profiles_of, (ACCOUNT, ["a", "b"])),
-        (risk.watched_runs, (ACCOUNT, 1, 5)),
+        (risk.instances_of_agent, (ACCOUNT, "a", "r", 5)),
         (risk.agent_types, (ACCOUNT, "a", None)),
         (risk.agent_types, (ACCOUNT, "a", "e")),
     ],
@@ -204,7 +205,6 @@ def test_every_list_uses_an_index(path: Path, noun: str) -> None:
 
 
 OWN = (Filter("agent_id", "=", "a"), Filter("environment_id", "=", "e"))
-OF_RUN = Filter("agent_instance_id", "=", "r")
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from prefactor_server.domain.idempotency import IdempotencyKey
 from prefactor_server.domain.people.admin_user import AdminUser
 from prefactor_server.domain.people.admin_user_invite import AdminUserInvite
 from prefactor_server.domain.risk.risk_profile import RiskProfile
+from prefactor_server.domain.runs.alert_review import AlertReview
 from prefactor_server.domain.runs.legal_hold import LegalHold
 from prefactor_server.domain.runs.metadata import new_metadata
 from prefactor_server.domain.runs.quality import InstanceQuality
@@ -113,6 +114,7 @@ ROWS: list[tuple[Table[Any], Row]] = [
     (tables.AGENT_DEPLOYMENT, AgentDeployment("d", ACCOUNT, "a", "e", None, 1, 2)),
     (tables.AGENT_INSTANCE, instance(termination_reason="é\n'\"", failed_spans=2**53)),
     (tables.ALERT, alert()),
+    (tables.ALERT_REVIEW, AlertReview("agent:a", ACCOUNT, "run-1", 2)),
     (tables.AGENT_INSTANCE_QUALITY, InstanceQuality("r", ACCOUNT, 1, b'{"q":null}', 2)),
     (tables.AGENT_INSTANCE_METADATA, new_metadata(ACCOUNT, "r", {"k": 'é"'}, 1)),
     (tables.AGENT_SPAN, span(summary="日本", flags=15, total_tokens=2**53, started_at=-NOW)),

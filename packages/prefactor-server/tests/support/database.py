@@ -38,6 +38,7 @@ TABLES = (
     "agent_span",
     "span_payload",
     "alert",
+    "alert_review",
     "idempotency_key",
     "audit_entry",
     "legal_hold",

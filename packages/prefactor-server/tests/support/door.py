@@ -17,10 +17,12 @@ from prefactor_server.api import Limits, create_api
 from prefactor_server.bootstrap import bootstrap
 from prefactor_server.commands.base import Decision, Done, Request
 from prefactor_server.commands.writer import Writer
+from prefactor_server.consumers import consumers
 from prefactor_server.databases import OpenStorage, database_path, is_on_server
 from prefactor_server.domain.api_token import ApiToken, hash_token
 from prefactor_server.domain.pfid import PfidMaker
 from prefactor_server.domain.runs.cost import NO_PRICES, PriceTable
+from prefactor_server.follower import CommitSignal, Follower
 from prefactor_server.queries import Reader
 from prefactor_server.storage.base import Changes, Needs, Snapshot
 
@@ -214,6 +216,15 @@ class Door:
                 await connection.close()
         with closing(sqlite3.connect(database_path(self.database))) as connection:
             return connection.execute(sql, values).fetchall()
+
+    async def follow(self) -> None:
+        """Let what is derived from runs catch up with them."""
+        attached = consumers(self.storage, NO_PRICES, self.clock)
+        follower = Follower(
+            self.storage.feed, attached, CommitSignal(), holder="door", now_us=self.clock
+        )
+        while await follower.turn():
+            pass
 
     async def deployment_token(self, run: Any) -> str:
         """A token of the deployment that a run belongs to."""

@@ -3,7 +3,7 @@
 from typing import Any
 
 from postgres_database import do
-from rows import create_span, payload, register, start
+from rows import NOW, create_span, payload, register, start
 from tally import catch_up
 
 from prefactor_server.consumers import consumers
@@ -18,7 +18,7 @@ def follower_of_all(storage: Any, holder: str = "test", now: int = 1) -> Followe
     clock = iter(range(now, now + 10**12, 1000))
     return Follower(
         storage.feed,
-        consumers(storage, NO_PRICES),
+        consumers(storage, NO_PRICES, lambda: NOW),
         CommitSignal(),
         holder=holder,
         now_us=lambda: next(clock),

@@ -78,3 +78,5 @@ class AlertCount(ReplyModel):
 
     count: int
     complete: bool = True
+    behind_seconds: float | None = None
+    """How old the oldest commit is that the server's own alerts do not show yet."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from prefactor_server.commands.alert_review import ask_for_review, need_review
 from prefactor_server.commands.base import Decision, Done, Request, audit_entry
 from prefactor_server.domain.agent import Agent, by_external_identifier
 from prefactor_server.domain.agent_deployment import AgentDeployment
@@ -89,8 +90,10 @@ class UpdateAgent(NamedTuple):
         return "agents.update"
 
     def needs(self, needs: Needs) -> None:
-        """The agent, what its status depends on, and the profile it is given."""
+        """The agent, what its status depends on, the profile it is given, and its review."""
         _need(needs, self.ref, self.id)
+        if "risk_profile_id" in self.given:
+            need_review(needs, "agent", self.id)
         _need_profile(needs, self.given.get("risk_profile_id"))
         if self.pin is not None and self.pin.version_id is not None:
             needs.rows.add((AgentVersion, self.pin.version_id))
@@ -105,8 +108,17 @@ class UpdateAgent(NamedTuple):
         changed = agent._replace(**self.given, updated_at=self.request.now)
         pinned = self._pinned(snapshot, agent)
         decision = _changed(snapshot, changed, self.request, self.operation)
-        updated = (*decision.changes.updated, *pinned)
-        return decision._replace(changes=decision.changes._replace(updated=updated))
+        changes = decision.changes._replace(updated=(*decision.changes.updated, *pinned))
+        if "risk_profile_id" in self.given and given_profile != agent.risk_profile_id:
+            changes = ask_for_review(
+                changes,
+                snapshot,
+                agent.account_id,
+                kind="agent",
+                subject_id=agent.id,
+                now=self.request.now,
+            )
+        return decision._replace(changes=changes)
 
     def _pinned(self, snapshot: Snapshot, agent: Agent) -> tuple[AgentDeployment, ...]:
         if self.pin is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from prefactor_server.commands.alert_review import ask_for_review, need_review
 from prefactor_server.commands.base import Decision, Done, Request
 from prefactor_server.domain.audit import AuditEntry
 from prefactor_server.domain.errors import InvalidAction
@@ -49,15 +50,15 @@ class UpdateRiskProfile(NamedTuple):
         return "risk_profiles.update"
 
     def needs(self, needs: Needs) -> None:
-        """The profile."""
+        """The profile, and the review that follows from its change."""
         needs.rows.add((RiskProfile, self.id))
+        need_review(needs, "risk_profile", self.id)
 
     def decide(self, snapshot: Snapshot) -> Decision:
         """The profile as it is to be, and who changed it."""
         found = require_profile(snapshot.get(RiskProfile, self.id), self.id)
         profile = found._replace(**self.given, updated_at=self.request.now)
-        changes = Changes(updated=(profile,), audit=(_entry(self, profile),))
-        return Decision(changes, Done(profile.id, profile))
+        return _changed(self, snapshot, profile)
 
 
 class DeleteRiskProfile(NamedTuple):
@@ -72,16 +73,26 @@ class DeleteRiskProfile(NamedTuple):
         return "risk_profiles.delete"
 
     def needs(self, needs: Needs) -> None:
-        """The profile."""
+        """The profile, and the review that follows from its deletion."""
         needs.rows.add((RiskProfile, self.id))
+        need_review(needs, "risk_profile", self.id)
 
     def decide(self, snapshot: Snapshot) -> Decision:
         """The profile, deleted, and who did it."""
         found = require_profile(snapshot.get(RiskProfile, self.id), self.id)
         now = self.request.now
-        profile = found._replace(deleted_at=now, updated_at=now)
-        changes = Changes(updated=(profile,), audit=(_entry(self, profile),))
-        return Decision(changes, Done(profile.id, profile))
+        return _changed(self, snapshot, found._replace(deleted_at=now, updated_at=now))
+
+
+def _changed(
+    command: UpdateRiskProfile | DeleteRiskProfile, snapshot: Snapshot, profile: RiskProfile
+) -> Decision:
+    changes = Changes(updated=(profile,), audit=(_entry(command, profile),))
+    now = command.request.now
+    changes = ask_for_review(
+        changes, snapshot, profile.account_id, kind="risk_profile", subject_id=profile.id, now=now
+    )
+    return Decision(changes, Done(profile.id, profile))
 
 
 def _entry(

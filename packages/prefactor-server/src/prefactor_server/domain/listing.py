@@ -22,7 +22,7 @@ MAX_COUNTED: Final = 10_000
 _MAX_POSITION: Final = 2**53
 
 FilterValue: TypeAlias = str | int | bool | None
-FilterTest: TypeAlias = Literal["=", ">=", "<=", "<", "in", "is null"]
+FilterTest: TypeAlias = Literal["=", ">=", "<=", "<", "in", "is null", ">= or null"]
 
 
 class Filter(NamedTuple):

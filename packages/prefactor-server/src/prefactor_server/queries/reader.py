@@ -65,7 +65,7 @@ class Reader:
             api_tokens=ApiTokenQueries(storage),
             risk_profiles=RiskProfileQueries(storage),
             risks=risks,
-            alerts=AlertQueries(storage, risks),
+            alerts=AlertQueries(storage),
             admin_users=AdminUserQueries(storage),
             admin_user_invites=AdminUserInviteQueries(storage),
         )

@@ -106,6 +106,17 @@ class RiskQueries:
                 found.append(run)
         return found
 
+    async def watched(
+        self, account_id: str, runs: Sequence[AgentInstance]
+    ) -> Mapping[str, ScoredRun | None]:
+        """Return the runs whose agents have a profile, scored if they may exceed what is agreed."""
+        profiles = await self._profiles(account_id, {run.agent_id for run in runs})
+        weighed = [run for run in runs if run.agent_id in profiles]
+        if not weighed:
+            return {}
+        scores = await self.for_runs(account_id, await self.may_exceed(account_id, weighed))
+        return {run.id: scores.get(run.id) for run in weighed}
+
     async def for_run(self, run: AgentInstance) -> RunFigures:
         """Return the score of a run, what its spans used, and how many of each type there are."""
         usage = await self._storage.span_usage(run.account_id, [run.id])

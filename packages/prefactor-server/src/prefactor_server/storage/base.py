@@ -25,7 +25,6 @@ from prefactor_server.domain.risk.risk_rollup import AgentTypes
 from prefactor_server.domain.runs.agent_instance import AgentInstance, InstanceCounts
 from prefactor_server.domain.runs.agent_instance_skeleton import SpanOutline
 from prefactor_server.domain.runs.agent_span import AgentSpan
-from prefactor_server.domain.runs.found_alert import WatchedRuns
 from prefactor_server.storage.batch import (
     Changes,
     Decide,
@@ -227,8 +226,10 @@ class Storage(Protocol):
         """The profiles of agents, by agent; deleted ones are left out."""
         ...
 
-    async def watched_runs(self, account_id: str, since: int, limit: int) -> WatchedRuns:
-        """Return the newest runs since a time that ended badly, and those that have a profile."""
+    async def instances_of_agent(
+        self, account_id: str, agent_id: str, after: str, limit: int
+    ) -> Sequence[AgentInstance]:
+        """Return the runs of an agent that follow an id, in the order of their ids."""
         ...
 
     async def agent_types(

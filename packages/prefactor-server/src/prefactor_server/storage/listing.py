@@ -90,6 +90,8 @@ def _condition(account_id: str, one: Filter, columns: Sequence[str]) -> Clause:
     column = _known(one.column, columns)
     if one.test == "is null":
         return Clause(f"{column} IS NULL")
+    if one.test == ">= or null":
+        return Clause(f"({column} >= ? OR {column} IS NULL)", (one.value,))
     return Clause(f"{column} {one.test} ?", (one.value,))
 
 

@@ -24,7 +24,6 @@ from prefactor_server.domain.risk.risk_score import exceeds
 from prefactor_server.domain.runs.agent_instance import AgentInstance
 from prefactor_server.domain.runs.agent_span import AgentSpan
 from prefactor_server.domain.runs.cost import Cost, cost_of
-from prefactor_server.domain.runs.found_alert import count_alerts
 from prefactor_server.queries.risk import ScoredRun, SpanRef
 
 COMPUTED: Final = tuple(
@@ -53,7 +52,7 @@ async def with_figures(
     if "include_costs" in wanted:
         found["cost_breakdown"] = _cost(cost_of(figures.tokens, call.services.prices))
     if "include_alert_count" in wanted:
-        found["raised_alert_count"] = count_alerts(run, *(scored or (None, None)))
+        found["raised_alert_count"] = await call.services.reader.alerts.raised(run)
     if "include_risk_score" in wanted and scored is not None:
         found["risk_score"], found["risk_level"] = scored.risk.score, scored.risk.level
         found["risk_breakdown"] = _breakdown(scored)

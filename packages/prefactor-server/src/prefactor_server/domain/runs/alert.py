@@ -29,6 +29,9 @@ RESERVED_NAMES: Final = (
 )
 """The names that only the server raises alerts under."""
 
+ALERTS_CONSUMER: Final = "alerts"
+"""The consumer of the change feed that raises and clears the server's own alerts."""
+
 MAX_RAISED: Final = 1000
 """How many alerts of one run may be raised at a time."""
 MAX_PAYLOAD_BYTES: Final = 64 * 1024

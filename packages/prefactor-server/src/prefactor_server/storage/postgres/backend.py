@@ -17,7 +17,6 @@ from prefactor_server.domain.risk.risk_profile import RiskProfile
 from prefactor_server.domain.risk.risk_rollup import AgentTypes
 from prefactor_server.domain.runs.agent_instance import AgentInstance, InstanceCounts
 from prefactor_server.domain.runs.agent_instance_skeleton import SpanOutline
-from prefactor_server.domain.runs.found_alert import WatchedRuns
 from prefactor_server.storage.base import (
     AgentRecord,
     Changes,
@@ -196,9 +195,11 @@ class PostgresStorage:
         """See ``Storage.risk_profiles_of``."""
         return await self._read(risk.profiles_of, account_id, agent_ids)
 
-    async def watched_runs(self, account_id: str, since: int, limit: int) -> WatchedRuns:
-        """See ``Storage.watched_runs``."""
-        return await self._read(risk.watched_runs, account_id, since, limit)
+    async def instances_of_agent(
+        self, account_id: str, agent_id: str, after: str, limit: int
+    ) -> Sequence[AgentInstance]:
+        """See ``Storage.instances_of_agent``."""
+        return await self._read(risk.instances_of_agent, account_id, agent_id, after, limit)
 
     async def agent_types(
         self, account_id: str, agent_id: str, environment_id: str | None

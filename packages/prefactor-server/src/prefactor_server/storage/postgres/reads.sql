@@ -143,21 +143,11 @@ FROM agent JOIN risk_profile AS t
   ON t.account_id = agent.account_id AND t.id = agent.risk_profile_id
 WHERE agent.account_id = $1 AND agent.id = ANY($2::text[]) AND t.deleted_at IS NULL
 
--- name: risk.ended_badly
--- Runs that failed or were terminated since a time, newest first.
+-- name: risk.instances_of_agent
+-- The runs of an agent that follow an id.
 SELECT {run} FROM agent_instance AS t
-WHERE t.account_id = $1 AND t.status IN ('failed', 'terminated') AND t.finished_at >= $2
-ORDER BY t.finished_at DESC LIMIT $3
-
--- name: risk.weighed
--- Runs registered since a time whose agents have a profile, newest first.
-SELECT {run}
-FROM risk_profile AS profile
-JOIN agent ON agent.account_id = profile.account_id AND agent.risk_profile_id = profile.id
-JOIN agent_instance AS t
-  ON t.account_id = agent.account_id AND t.agent_id = agent.id AND t.inserted_at >= $2
-WHERE profile.account_id = $1 AND profile.deleted_at IS NULL
-ORDER BY t.inserted_at DESC LIMIT $3
+WHERE t.account_id = $1 AND t.agent_id = $2 AND t.id > $3
+ORDER BY t.id LIMIT $4
 
 -- name: risk.current_types
 -- The schema versions that are current for an agent, in one environment or (NULL) in all.

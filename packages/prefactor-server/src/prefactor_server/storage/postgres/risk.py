@@ -8,7 +8,6 @@ from typing import Final
 from prefactor_server.domain.risk.risk_profile import RiskProfile
 from prefactor_server.domain.risk.risk_rollup import AgentTypes, RecordedType
 from prefactor_server.domain.runs.agent_instance import AgentInstance
-from prefactor_server.domain.runs.found_alert import WatchedRuns
 from prefactor_server.storage.base import SpanUsage
 from prefactor_server.storage.postgres.driver import Connection
 from prefactor_server.storage.sql import load_sql
@@ -18,8 +17,7 @@ _PROFILES_OF: Final = READS["risk.profiles_of"].replace(
     "{profile}", ", ".join(f"t.{column}" for column in RiskProfile._fields)
 )
 _RUN: Final = ", ".join(f"t.{column}" for column in AgentInstance._fields)
-_ENDED_BADLY: Final = READS["risk.ended_badly"].replace("{run}", _RUN)
-_WEIGHED: Final = READS["risk.weighed"].replace("{run}", _RUN)
+_OF_AGENT: Final = READS["risk.instances_of_agent"].replace("{run}", _RUN)
 
 
 async def span_usage(
@@ -38,16 +36,12 @@ async def profiles_of(
     return {record[0]: RiskProfile._make(tuple(record)[1:]) for record in records}
 
 
-async def watched_runs(
-    connection: Connection, account_id: str, since: int, limit: int
-) -> WatchedRuns:
-    """Runs that ended badly, and that have a profile, since a time."""
-    ended = await connection.fetch(_ENDED_BADLY, account_id, since, limit)
-    weighed = await connection.fetch(_WEIGHED, account_id, since, limit)
-    return WatchedRuns(
-        [AgentInstance._make(tuple(record)) for record in ended],
-        [AgentInstance._make(tuple(record)) for record in weighed],
-    )
+async def instances_of_agent(
+    connection: Connection, account_id: str, agent_id: str, after: str, limit: int
+) -> Sequence[AgentInstance]:
+    """Runs of an agent that follow an id."""
+    records = await connection.fetch(_OF_AGENT, account_id, agent_id, after, limit)
+    return [AgentInstance._make(tuple(record)) for record in records]
 
 
 async def agent_types(

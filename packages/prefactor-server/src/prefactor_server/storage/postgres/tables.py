@@ -22,6 +22,7 @@ from prefactor_server.domain.risk.risk_profile import RiskProfile
 from prefactor_server.domain.runs.agent_instance import AgentInstance
 from prefactor_server.domain.runs.agent_span import AgentSpan, SpanPayload
 from prefactor_server.domain.runs.alert import Alert
+from prefactor_server.domain.runs.alert_review import AlertReview
 from prefactor_server.domain.runs.legal_hold import LegalHold
 from prefactor_server.domain.runs.metadata import InstanceMetadata
 from prefactor_server.domain.runs.quality import InstanceQuality
@@ -150,6 +151,7 @@ AGENT_SPAN: Final = Table(
     ("payload_size", *AgentSpan._fields[AgentSpan._fields.index("status") :]),
 )
 ALERT: Final = Table(Alert, "alert", Alert._fields[Alert._fields.index("title") :])
+ALERT_REVIEW: Final = Table(AlertReview, "alert_review", ("after", "updated_at"))
 RISK_PROFILE: Final = Table(
     RiskProfile, "risk_profile", RiskProfile._fields[RiskProfile._fields.index("name") :]
 )
@@ -174,6 +176,7 @@ TABLES: Final[Sequence[Table[Any]]] = (
     AGENT_INSTANCE_METADATA,
     AGENT_SPAN,
     ALERT,
+    ALERT_REVIEW,
     RISK_PROFILE,
     ADMIN_USER,
     ADMIN_USER_INVITE,
@@ -181,7 +184,14 @@ TABLES: Final[Sequence[Table[Any]]] = (
 )
 """In the order in which they are written."""
 
-DELETED: Final[Sequence[Table[Any]]] = (AGENT_DEPLOYMENT, API_TOKEN, AGENT, ENVIRONMENT)
+DELETED: Final[Sequence[Table[Any]]] = (
+    AGENT_DEPLOYMENT,
+    API_TOKEN,
+    AGENT,
+    ENVIRONMENT,
+    ALERT,
+    ALERT_REVIEW,
+)
 """Those whose rows can go, in the order in which they do."""
 
 _BY_KIND: Final = dict[type[Any], Table[Any]]((table.kind, table) for table in TABLES)

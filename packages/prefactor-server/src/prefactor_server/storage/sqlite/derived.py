@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any, Final
 
+from prefactor_server.domain.runs.alert_review import AlertReview
 from prefactor_server.domain.runs.run_total import RunTotal, RunTotalDue
 from prefactor_server.storage.feed import Deleted, Derived
 from prefactor_server.storage.sqlite.statements import Statement
@@ -46,6 +47,7 @@ class DerivedTable:
 
 
 DERIVED: Final[Sequence[DerivedTable]] = (
+    DerivedTable(AlertReview, "alert_review", ("account_id", "id")),
     DerivedTable(RunTotal, "run_total", ("account_id", "id")),
     DerivedTable(RunTotalDue, "run_total_due", ("account_id", "id")),
 )

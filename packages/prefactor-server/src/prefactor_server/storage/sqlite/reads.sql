@@ -77,21 +77,11 @@ FROM agent JOIN risk_profile AS t
   ON t.account_id = agent.account_id AND t.id = agent.risk_profile_id
 WHERE agent.account_id = :account_id AND agent.id IN (SELECT value FROM json_each(:ids)) AND t.deleted_at IS NULL
 
--- name: risk.ended_badly
--- Runs that failed or were terminated since a time, newest first.
+-- name: risk.instances_of_agent
+-- The runs of an agent that follow an id.
 SELECT {run} FROM agent_instance AS t
-WHERE t.account_id = :account_id AND t.status IN ('failed', 'terminated') AND t.finished_at >= :since
-ORDER BY t.finished_at DESC LIMIT :limit
-
--- name: risk.weighed
--- Runs registered since a time whose agents have a profile, newest first.
-SELECT {run}
-FROM risk_profile AS profile
-JOIN agent ON agent.account_id = profile.account_id AND agent.risk_profile_id = profile.id
-JOIN agent_instance AS t
-  ON t.account_id = agent.account_id AND t.agent_id = agent.id AND t.inserted_at >= :since
-WHERE profile.account_id = :account_id AND profile.deleted_at IS NULL
-ORDER BY t.inserted_at DESC LIMIT :limit
+WHERE t.account_id = :account_id AND t.agent_id = :agent_id AND t.id > :after
+ORDER BY t.id LIMIT :limit
 
 -- name: risk.current_types
 -- The schema versions that are current for an agent, in one environment or (NULL) in all.

@@ -10,7 +10,6 @@ from typing import Final
 from prefactor_server.domain.risk.risk_profile import RiskProfile
 from prefactor_server.domain.risk.risk_rollup import AgentTypes, RecordedType
 from prefactor_server.domain.runs.agent_instance import AgentInstance
-from prefactor_server.domain.runs.found_alert import WatchedRuns
 from prefactor_server.storage.base import SpanUsage
 from prefactor_server.storage.sqlite.read import READS
 
@@ -18,8 +17,7 @@ _PROFILES_OF: Final = READS["risk.profiles_of"].replace(
     "{profile}", ", ".join(f"t.{column}" for column in RiskProfile._fields)
 )
 _RUN: Final = ", ".join(f"t.{column}" for column in AgentInstance._fields)
-_ENDED_BADLY: Final = READS["risk.ended_badly"].replace("{run}", _RUN)
-_WEIGHED: Final = READS["risk.weighed"].replace("{run}", _RUN)
+_OF_AGENT: Final = READS["risk.instances_of_agent"].replace("{run}", _RUN)
 
 
 def span_usage(
@@ -39,14 +37,12 @@ def profiles_of(
     return {agent_id: RiskProfile._make(profile) for agent_id, *profile in rows}
 
 
-def watched_runs(
-    connection: sqlite3.Connection, account_id: str, since: int, limit: int
-) -> WatchedRuns:
-    """Runs that ended badly, and that have a profile, since a time."""
-    named = {"account_id": account_id, "since": since, "limit": limit}
-    ended = [AgentInstance._make(row) for row in connection.execute(_ENDED_BADLY, named)]
-    weighed = [AgentInstance._make(row) for row in connection.execute(_WEIGHED, named)]
-    return WatchedRuns(ended, weighed)
+def instances_of_agent(
+    connection: sqlite3.Connection, account_id: str, agent_id: str, after: str, limit: int
+) -> Sequence[AgentInstance]:
+    """Runs of an agent that follow an id."""
+    named = {"account_id": account_id, "agent_id": agent_id, "after": after, "limit": limit}
+    return [AgentInstance._make(row) for row in connection.execute(_OF_AGENT, named)]
 
 
 def agent_types(

@@ -25,6 +25,7 @@ from prefactor_server.domain.risk.risk_profile import RiskProfile
 from prefactor_server.domain.runs.agent_instance import AgentInstance
 from prefactor_server.domain.runs.agent_span import AgentSpan
 from prefactor_server.domain.runs.alert import Alert
+from prefactor_server.domain.runs.alert_review import AlertReview
 from prefactor_server.domain.runs.legal_hold import LegalHold
 from prefactor_server.domain.runs.metadata import InstanceMetadata
 from prefactor_server.domain.runs.quality import InstanceQuality
@@ -148,6 +149,7 @@ AGENT_SPAN: Final = Table(
     ("payload_size", *AgentSpan._fields[AgentSpan._fields.index("status") :]),
 )
 ALERT: Final = Table(Alert, "alert", Alert._fields[Alert._fields.index("title") :])
+ALERT_REVIEW: Final = Table(AlertReview, "alert_review", ("after", "updated_at"))
 RISK_PROFILE: Final = Table(
     RiskProfile, "risk_profile", RiskProfile._fields[RiskProfile._fields.index("name") :]
 )
@@ -172,6 +174,7 @@ WRITTEN: Final[Sequence[Table[Any]]] = (
     AGENT_INSTANCE_METADATA,
     AGENT_SPAN,
     ALERT,
+    ALERT_REVIEW,
     RISK_PROFILE,
     ADMIN_USER,
     ADMIN_USER_INVITE,

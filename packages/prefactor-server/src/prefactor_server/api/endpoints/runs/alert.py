@@ -1,4 +1,4 @@
-"""Alerts: list and count them."""
+"""Alerts: list, count and show them. ``alert_write.py`` raises and clears them."""
 
 from __future__ import annotations
 
@@ -6,90 +6,151 @@ from typing import Final, Literal
 
 import msgspec
 
+from prefactor_server.api.kernel import query
 from prefactor_server.api.kernel.listing import FilterParameter, ListQuery
 from prefactor_server.api.kernel.operation import Call, Parameter, Read
-from prefactor_server.api.kernel.query import one_of, whole_number
-from prefactor_server.api.views.alert import AlertView, AlertWritten, alert_view
-from prefactor_server.api.views.base import Listed, Success, listed, show_time
-from prefactor_server.domain.errors import NotFound, ValidationFailed
-from prefactor_server.domain.risk.risk_score import RiskLevel
-from prefactor_server.domain.runs.found_alert import Alert, AlertKind, Alerts, paginate_alerts
+from prefactor_server.api.views.alert import KINDS, AlertView, AlertWritten, alert_view
+from prefactor_server.api.views.base import Listed, Success, listed
+from prefactor_server.domain.errors import NotFound, ValidationFailed, invalid
+from prefactor_server.domain.listing import Filter, Listing, Sort
+from prefactor_server.domain.runs.alert import SEVERITIES, STATUSES
 
 _DAY_US: Final = 24 * 3600 * 1_000_000
 _DEFAULT_DAYS: Final = 7
 _MAX_DAYS: Final = 90
-_KINDS: Final = ("run_failed", "run_terminated", "risk_exceeded")
+_NAMES: Final[dict[str, str]] = {kind: name for name, kind in KINDS.items()}
+_START: Final = "active_during[start_at]"
+_END: Final = "active_during[end_at]"
 
 
-class FoundAlertView(msgspec.Struct, frozen=True, kw_only=True):
-    """An alert about a run. The risk is there for ``risk_exceeded`` alone."""
+class AlertsListed(Listed[AlertView], frozen=True, kw_only=True):
+    """A page of alerts.
 
-    type: Literal["alert"] = "alert"
-    id: str
-    account_id: str
-    kind: AlertKind
-    agent_id: str
-    agent_instance_id: str
-    environment_id: str
-    at: str
-    termination_reason: str | None
-    risk_score: float | None
-    risk_level: RiskLevel | None
-    agreed_risk: RiskLevel | None
-
-
-class AlertsListed(Listed[FoundAlertView], frozen=True, kw_only=True):
-    """A page of alerts; ``complete`` is false when there were too many runs to look at all."""
+    ``complete`` is false while the server looks through runs from before it kept alerts. The
+    server's own alerts show every commit that is older than ``behind_seconds``.
+    """
 
     complete: bool
+    behind_seconds: float
 
 
 class AlertCount(msgspec.Struct, frozen=True, kw_only=True):
-    """How many alerts there are; ``complete`` is false when there may be more."""
+    """How many alerts there are, up to a limit; ``complete`` is false when there may be more."""
 
     status: Literal["success"] = "success"
     count: int
     complete: bool
+    behind_seconds: float
 
 
-_LIST: Final = ListQuery(
-    filters=(
-        FilterParameter(
-            Parameter("kind", "The kind of alert.", schema={"enum": list(_KINDS)}),
-            "kind",
-            one_of(*_KINDS),
-        ),
+def _seconds(us: int) -> float:
+    return round(us / 1_000_000, 3)
+
+
+def _name_of(name: str, text: str) -> str:
+    """Return the name of the alerts of a kind."""
+    return _NAMES[query.one_of(*_NAMES)(name, text)]
+
+
+def _time(name: str, description: str) -> Parameter:
+    return Parameter(name, description, schema={"type": "string", "format": "date-time"})
+
+
+_AGENT: Final = Parameter("agent_id", "The agent's id, or its external identifier.")
+_KIND: Final = FilterParameter(
+    Parameter(
+        "kind",
+        "The name of the server's own alerts, in the words of older clients.",
+        schema={"enum": list(_NAMES)},
     ),
-    sorts=("id", "at"),
+    "name",
+    _name_of,
 )
+_FILTERS: Final = (
+    FilterParameter(
+        Parameter("status", "The status.", schema={"enum": list(STATUSES)}),
+        "status",
+        query.one_of(*STATUSES),
+    ),
+    FilterParameter(
+        Parameter("severity", "The severity.", schema={"enum": list(SEVERITIES)}),
+        "severity",
+        query.one_of(*SEVERITIES),
+    ),
+    FilterParameter(Parameter("name", "The name."), "name"),
+    FilterParameter(Parameter("agent_instance_id", "The run."), "agent_instance_id"),
+    FilterParameter(Parameter("environment_id", "The environment."), "environment_id"),
+    FilterParameter(
+        _time(_START, "A time at which the alert was still raised, or before it was."),
+        "cleared_at",
+        query.time,
+        ">= or null",
+    ),
+    FilterParameter(
+        _time(_END, "A time before which the alert was raised."), "raised_at", query.time, "<"
+    ),
+)
+_LIST: Final = ListQuery(filters=(_KIND, *_FILTERS), sorts=("id", "raised_at", "at"))
 _DAYS: Final = Parameter(
     "window_days",
-    "How many days to look back.",
-    schema={"type": "integer", "minimum": 1, "maximum": _MAX_DAYS, "default": _DEFAULT_DAYS},
+    "How many days to look back. Without a filter but kind, alerts of the last "
+    f"{_DEFAULT_DAYS} days that are raised; with one, all, unless days are given.",
+    schema={"type": "integer", "minimum": 1, "maximum": _MAX_DAYS},
 )
+_NARROWING: Final = {"agent_id", *(one.parameter.name for one in _FILTERS)}
 
 
 async def _list(call: Call) -> AlertsListed:
-    listing = _LIST.read(call.query)
-    found = await _found(call)
-    page = paginate_alerts(found.alerts, listing)
-    whole = listed(listing, page, [_view(alert) for alert in page.rows])
+    listing = await _listing(call)
+    asked = listing._replace(filters=(*listing.filters, *_implied(call)))
+    if asked.sort.field == "at":
+        asked = asked._replace(sort=Sort("raised_at", asked.sort.descending))
+    reader = call.services.reader.alerts
+    page = await reader.page(call.principal, asked)
+    whole = listed(listing, page, [alert_view(alert, call.principal) for alert in page.rows])
+    fresh = await reader.freshness(call.now)
     return AlertsListed(
         summaries=whole.summaries,
         pagination=whole.pagination,
         sorting=whole.sorting,
-        complete=found.complete,
+        complete=fresh.complete,
+        behind_seconds=_seconds(fresh.behind),
     )
 
 
 async def _count(call: Call) -> AlertCount:
-    found = await _found(call)
-    return AlertCount(count=len(found.alerts), complete=found.complete)
+    listing = await _listing(call)
+    asked = listing._replace(filters=(*listing.filters, *_implied(call)), page_size=1)
+    reader = call.services.reader.alerts
+    page, fresh = await reader.page(call.principal, asked), await reader.freshness(call.now)
+    return AlertCount(
+        count=page.total,
+        complete=fresh.complete and page.total_is_exact,
+        behind_seconds=_seconds(fresh.behind),
+    )
 
 
-async def _found(call: Call) -> Alerts:
-    days = whole_number(call.query, "window_days", _DEFAULT_DAYS, 1, _MAX_DAYS)
-    return await call.services.reader.alerts.since(call.principal, call.now - days * _DAY_US)
+async def _listing(call: Call) -> Listing:
+    """Return what is asked for by name: the same on every page, as cursors require."""
+    given = call.query
+    if _START in given and _END in given:
+        start, end = (query.time(name, given[name]) for name in (_START, _END))
+        if end < start:
+            raise invalid(_END, f"must not be before {_START}")
+    agent = given.get("agent_id")
+    if agent is None:
+        return _LIST.read(given)
+    agent_id = await call.services.reader.agents.resolve_id(call.principal, agent)
+    return _LIST.read(given, Filter("agent_id", "=", agent_id))
+
+
+def _implied(call: Call) -> tuple[Filter, ...]:
+    """Return the filters that follow from the time, and from what is not asked for."""
+    days = query.whole_number(call.query, "window_days", _DEFAULT_DAYS, 1, _MAX_DAYS)
+    window = Filter("raised_at", ">=", call.now - days * _DAY_US)
+    if _NARROWING.isdisjoint(call.query):
+        return (Filter("status", "=", "raised"), window)
+    return (window,) if "window_days" in call.query else ()
 
 
 async def show(call: Call, alert_id: str) -> AlertWritten:
@@ -102,48 +163,34 @@ async def _show(call: Call) -> Success[AlertView]:
     return await show(call, call.path_id)
 
 
-def _view(alert: Alert) -> FoundAlertView:
-    run = alert.run
-    return FoundAlertView(
-        id=alert.id,
-        account_id=run.account_id,
-        kind=alert.kind,
-        agent_id=run.agent_id,
-        agent_instance_id=run.id,
-        environment_id=run.environment_id,
-        at=show_time(alert.at),
-        termination_reason=run.termination_reason,
-        risk_score=alert.risk_score,
-        risk_level=alert.risk_level,
-        agreed_risk=alert.agreed_risk,
-    )
-
-
 OPERATIONS = (
     Read(
         name="alerts.list",
         method="GET",
         path="/api/v1/alerts",
-        right="read",
         summary="List alerts",
-        description="Runs that failed, were terminated, or exceed the agreed risk.",
+        right="read",
+        description=(
+            "What was raised about runs, by callers and by the server. Without a filter: what is "
+            "raised, of the last days."
+        ),
         access="account",
         reply=AlertsListed,
         refusals=(ValidationFailed,),
-        parameters=_LIST.parameters(_DAYS),
+        parameters=(_AGENT, *_LIST.parameters(_DAYS)),
         answer=_list,
     ),
     Read(
         name="alerts.count",
         method="GET",
         path="/api/v1/alerts/count",
-        right="read",
         summary="Count alerts",
+        right="read",
         description="As many as the list has.",
         access="account",
         reply=AlertCount,
         refusals=(ValidationFailed,),
-        parameters=(_DAYS,),
+        parameters=(_AGENT, _KIND.parameter, *(one.parameter for one in _FILTERS), _DAYS),
         answer=_count,
     ),
     Read(

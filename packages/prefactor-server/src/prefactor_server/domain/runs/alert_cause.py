@@ -1,0 +1,145 @@
+"""The server's own alerts: what it raises them for, and what becomes of them.
+
+    run.failed       a run failed
+    run.terminated   a run was stopped from outside
+    risk.exceeded    a run's risk is above what its profile agrees to
+
+The server has one alert of each of these names for a run: it is raised again when its cause comes
+back. Its id follows from the run and the name, so that deriving it anew finds the same one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+from prefactor_server.domain.pfid import RANDOM_BYTES, encode, is_pfid
+from prefactor_server.domain.risk.risk_profile import RiskProfile
+from prefactor_server.domain.risk.risk_score import RiskLevel, RunRisk, exceeds
+from prefactor_server.domain.runs.agent_instance import AgentInstance
+from prefactor_server.domain.runs.alert import SEVERITIES, Alert, AlertSeverity
+
+RUN_FAILED: Final = "run.failed"
+RUN_TERMINATED: Final = "run.terminated"
+RISK_EXCEEDED: Final = "risk.exceeded"
+CAUSES: Final = (RUN_FAILED, RUN_TERMINATED, RISK_EXCEEDED)
+
+MAX_AGE_US: Final = 90 * 24 * 3600 * 1_000_000
+"""How old the cause of an alert may be that was not seen when it came about."""
+
+_TITLES: Final[Mapping[str, str]] = {
+    RUN_FAILED: "Run failed",
+    RUN_TERMINATED: "Run terminated",
+    RISK_EXCEEDED: "Agreed risk exceeded",
+}
+_SEVERITIES: Final[Mapping[RiskLevel, AlertSeverity]] = {
+    "low": "info",
+    "medium": "info",
+    "high": "warning",
+    "critical": "critical",
+}
+_PREFIX_LENGTH: Final = 16
+
+
+class Cause(NamedTuple):
+    """Why the server raises an alert of a run: how severe it is, and what there is to say."""
+
+    severity: AlertSeverity
+    payload: Mapping[str, Any]
+    at: int
+
+
+def causes(
+    run: AgentInstance, profile: RiskProfile | None, risk: RunRisk | None, at: int
+) -> dict[str, Cause]:
+    """Return what there is to raise alerts for about a run, by the name of the alert.
+
+    ``profile`` and ``risk`` are None when nothing weighs the run. ``at`` is when that was seen.
+    """
+    found: dict[str, Cause] = {}
+    ended = run.updated_at if run.finished_at is None else run.finished_at
+    if run.status == "failed":
+        found[RUN_FAILED] = Cause("warning", {}, ended)
+    elif run.status == "terminated":
+        found[RUN_TERMINATED] = Cause(
+            "warning", {"termination_reason": run.termination_reason}, ended
+        )
+    if profile is not None and risk is not None and exceeds(risk.level, profile.agreed_risk):
+        payload = {
+            "risk_score": risk.score,
+            "risk_level": risk.level,
+            "agreed_risk": profile.agreed_risk,
+        }
+        found[RISK_EXCEEDED] = Cause(_SEVERITIES[risk.level], payload, at)
+    return found
+
+
+def alert_id(run_id: str, name: str) -> str:
+    """Return the id of the server's alert of a name; it sorts with its run's if that is a PFID."""
+    digest = hashlib.blake2b(f"{run_id}\n{name}".encode(), digest_size=2 * RANDOM_BYTES).digest()
+    first, second = digest[:RANDOM_BYTES], digest[RANDOM_BYTES:]
+    prefix = run_id if is_pfid(run_id) else encode(int.from_bytes(first[:5], "big"), 0, first)
+    return prefix[:_PREFIX_LENGTH] + encode(0, 0, second)[_PREFIX_LENGTH:]
+
+
+def follow_cause(
+    run: AgentInstance, name: str, alert: Alert | None, cause: Cause | None, now: int
+) -> Alert | None:
+    """Return the server's alert of a name as it has to be now; None if nothing changes.
+
+    An alert that a caller cleared is raised again only if it gets worse, or if the cause went away
+    in between.
+    """
+    if cause is None:
+        return None if alert is None else _without_cause(alert, now)
+    payload = json.dumps(cause.payload, separators=(",", ":")).encode()
+    if alert is None:
+        return _new(run, name, cause, payload)
+    if alert.status == "cleared":
+        if alert.dismissed and not _is_worse(cause.severity, alert.severity):
+            return None
+        alert = alert._replace(status="raised", raised_at=cause.at, cleared_at=None)
+    elif (alert.severity, alert.payload) == (cause.severity, payload):
+        return None
+    return alert._replace(
+        severity=cause.severity,
+        payload=payload,
+        dismissed=False,
+        version=alert.version + 1,
+        updated_at=now,
+    )
+
+
+def _without_cause(alert: Alert, now: int) -> Alert | None:
+    if alert.status == "raised":
+        return alert.clear(now, dismissed=False)
+    return alert._replace(dismissed=False) if alert.dismissed else None
+
+
+def _new(run: AgentInstance, name: str, cause: Cause, payload: bytes) -> Alert:
+    return Alert(
+        id=alert_id(run.id, name),
+        account_id=run.account_id,
+        agent_id=run.agent_id,
+        agent_instance_id=run.id,
+        environment_id=run.environment_id,
+        name=name,
+        raised_by="server",
+        raised_at=cause.at,
+        title=_TITLES[name],
+        severity=cause.severity,
+        status="raised",
+        cleared_at=None,
+        payload=payload,
+        problem=None,
+        summary=None,
+        dismissed=False,
+        version=1,
+        updated_at=cause.at,
+    )
+
+
+def _is_worse(severity: AlertSeverity, than: AlertSeverity) -> bool:
+    return SEVERITIES.index(severity) > SEVERITIES.index(than)

@@ -1,0 +1,70 @@
+"""The server's own alerts while servers die, share the work, and callers get in between."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from postgres_database import do
+from rows import ACCOUNT, NOW, finish, principal, register, request, start
+
+from prefactor_server.commands.alert import ClearAlert
+from prefactor_server.domain.listing import Listing
+from prefactor_server.domain.runs.alert import Alert
+from prefactor_server.domain.runs.retention import Retention
+from prefactor_server.follower.alert import AlertConsumer
+from prefactor_server.storage.feed import ConsumerState, Derived
+
+CLEAR = ClearAlert(request(), principal(), "run-1", "run.failed")
+
+
+async def _alerts(storage: Any) -> Sequence[Alert]:
+    return (await storage.rows(Alert, ACCOUNT, Listing())).rows
+
+
+async def _begin(storage: Any) -> tuple[ConsumerState, Derived]:
+    """A consumer's state, and what it makes of a run that failed, before it is written."""
+    await do(storage, register("run-1"))
+    await do(storage, start("run-1"))
+    await do(storage, finish("run-1", "failed"))
+    state = await storage.feed.begin(ConsumerState("alerts", 0, None))
+    changes = await storage.feed.changes(0, 100)
+    return state, await AlertConsumer(storage, lambda: NOW + 9).apply(changes)
+
+
+async def test_nothing_is_raised_twice(storage: Any) -> None:
+    """A slice is written with its position or not at all, and doing it again changes nothing."""
+    state, derived = await _begin(storage)
+    moved = await storage.feed.advance(state, state._replace(position=9), derived)
+    (raised,) = await _alerts(storage)
+
+    # Another server that had the same slice, and one that was restored to a position before it.
+    assert await storage.feed.advance(state, state._replace(position=9), derived) is None
+    await storage.feed.advance(moved, moved, derived)
+
+    assert (raised.name, raised.version, raised.raised_by) == ("run.failed", 1, "server")
+    assert await _alerts(storage) == [raised]
+
+
+async def test_a_caller_who_gets_in_between_is_heard(storage: Any) -> None:
+    """An alert that is cleared after it was looked at stays cleared when the slice is written."""
+    state, derived = await _begin(storage)
+    moved = await storage.feed.advance(state, state._replace(position=9), derived)
+    await do(storage, CLEAR)
+    await storage.feed.advance(moved, moved, derived)
+
+    (alert,) = await _alerts(storage)
+    assert (alert.status, alert.dismissed, alert.version) == ("cleared", True, 2)
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+async def test_no_alert_outlives_its_run(storage: Any, when: str) -> None:
+    """A run that is deleted before or after its slice is written leaves no alert."""
+    state, derived = await _begin(storage)
+    retention = Retention(ACCOUNT, NOW + 10**12)
+    if when == "before":
+        await storage.maintenance.prune(retention, NOW, "test")
+    await storage.feed.advance(state, state._replace(position=9), derived)
+    if when == "after":
+        await storage.maintenance.prune(retention, NOW, "test")
+
+    assert await _alerts(storage) == []
