@@ -1,7 +1,6 @@
 """The client. A call is a loop of attempts, and an attempt is one request on an aiohttp session.
 
-Retry policy, parsing and encoding are in modules that do not import the HTTP library. This module
-only sends requests.
+Retry policy, parsing and encoding are in modules without the HTTP library.
 """
 
 from __future__ import annotations
@@ -17,6 +16,7 @@ from prefactor_http._redaction import Redactor
 from prefactor_http._resources import Resources
 from prefactor_http._retry.calls import Call, Context, log_response, repeatable
 from prefactor_http._retry.quota import RetryQuota
+from prefactor_http._streams import Streams
 from prefactor_http._transport.connections import (
     ask_double,
     connect,
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from prefactor_http.config import HttpClientConfig
 
 
-class PrefactorHttpClient(Resources):
+class PrefactorHttpClient(Streams, Resources):
     """Typed, asynchronous access to the Prefactor API.
 
     Use it as an async context manager, or call `close()` at the end. It may be shared by any number

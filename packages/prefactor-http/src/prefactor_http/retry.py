@@ -258,6 +258,11 @@ class RetryHandler:
             retries += 1
             await (self._sleep or asyncio.sleep)(wait)
 
+    async def pause(self, failures: int) -> None:
+        """Wait before another attempt of what is tried until it works."""
+        wait = RetryPolicy.of(self.config).backoff(failures - 1, self._factor())
+        await (self._sleep or asyncio.sleep)(wait)
+
     def _decide(self, call: Attempts[Any], failure: Failure, retries: int) -> float | Stop:
         wait = call.policy().decide(
             failure,

@@ -21,10 +21,11 @@ from prometheus_client import CollectorRegistry
 from starlette.types import ASGIApp
 
 from prefactor_server import __version__
-from prefactor_server.api import Limits, create_api
+from prefactor_server.api import EventHub, EventLimits, Limits, create_api
 from prefactor_server.api.kernel.request_events import RequestEvent, RequestObserver
 from prefactor_server.bootstrap import bootstrap
 from prefactor_server.commands.writer import Writer
+from prefactor_server.commit_relay import relay_commits
 from prefactor_server.consumers import consumers
 from prefactor_server.databases import is_on_server, open_storage
 from prefactor_server.domain.api_token import hash_token
@@ -119,7 +120,7 @@ async def serve(settings: Settings, on_started: Callable[[Started], None]) -> No
             )
             observe = _observer(settings, metrics)
             metrics.watch_memory(budget)
-            api = _assemble(
+            api, events = _assemble(
                 settings,
                 storage,
                 writer,
@@ -129,10 +130,17 @@ async def serve(settings: Settings, on_started: Callable[[Started], None]) -> No
                 prices=prices,
                 budget=budget,
             )
+            commits.call(events.wake)
+
+            def begin_stop() -> None:
+                readiness.stop()
+                # The clients of streams come back, to another replica if there is one.
+                events.close()
+
             server = _Server(
                 _uvicorn_config(api, settings, observe, budget),
                 lambda: _announce_start(settings, started, on_started),
-                readiness.stop,
+                begin_stop,
                 drain_seconds=settings.drain_seconds,
             )
             metrics.watch_connections(server.server_state.connections)
@@ -141,6 +149,7 @@ async def serve(settings: Settings, on_started: Callable[[Started], None]) -> No
                 _background(follower.run()),
                 _background(_prune(storage, settings.idempotency_days * _DAY_US)),
                 _background(stalled),
+                _background(relay_commits(storage.feed, commits)),
             ):
                 await server.serve([listener])
             await writer.close()
@@ -198,8 +207,8 @@ def _assemble(
     observe: RequestObserver,
     prices: PriceTable,
     budget: MemoryBudget,
-) -> ASGIApp:
-    """Build the ASGI application: the API and the operational pages."""
+) -> tuple[ASGIApp, EventHub]:
+    """Build the ASGI application, the API with the operational pages, and its event hub."""
     api = create_api(
         Reader.for_storage(storage),
         writer,
@@ -216,11 +225,17 @@ def _assemble(
         prices=prices,
         observe=observe,
         budget=budget,
+        event_limits=EventLimits(
+            max_streams=settings.max_event_streams,
+            max_streams_per_account=settings.max_event_streams_per_account,
+            stream_seconds=settings.event_stream_seconds,
+        ),
     )
+    metrics.watch_events(api.events)
     pages: dict[str, Page] = {"/healthz": alive, "/readyz": readiness.page}
     if settings.metrics:
         pages["/metrics"] = metrics_page(metrics)
-    return OpsRoutes(api, pages)
+    return OpsRoutes(api, pages), api.events
 
 
 def _uvicorn_config(

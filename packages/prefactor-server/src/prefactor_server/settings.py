@@ -23,6 +23,9 @@ _MAXIMA: Final = {
     "request_timeout_seconds": 86_400,
     "send_timeout_seconds": 86_400,
     "max_connections": 1_000_000,
+    "max_event_streams": 1_000_000,
+    "max_event_streams_per_account": 1_000_000,
+    "event_stream_seconds": 86_400,
 }
 
 # For these, 0 does not mean "unlimited": it would reject everything, or forget at once.
@@ -147,6 +150,21 @@ SETTINGS: Final = (
         "How many connections may be open before new ones are answered 503; 0 for any.",
     ),
     Setting(
+        "max_event_streams",
+        500,
+        "How many event streams may be open before new ones are answered 503; 0 for any.",
+    ),
+    Setting(
+        "max_event_streams_per_account",
+        250,
+        "How many of them an account may have open before it is answered 429; 0 for any.",
+    ),
+    Setting(
+        "event_stream_seconds",
+        3600,
+        "How long an event stream stays open before its client has to come back; 0 for any time.",
+    ),
+    Setting(
         "public_url",
         "",
         "The address that invitations lead to. Empty for the one that the request came to.",
@@ -188,6 +206,9 @@ class Settings:
     request_timeout_seconds: int
     send_timeout_seconds: int
     max_connections: int
+    max_event_streams: int
+    max_event_streams_per_account: int
+    event_stream_seconds: int
     public_url: str
     price_file: str
     drain_seconds: int

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 import pytest
 from door import LIMITS, Door, open_door
 
-from prefactor_server.api import Limits
+from prefactor_server.api import EventLimits, Limits
 from prefactor_server.domain.runs.cost import NO_PRICES, PriceTable
 
 
@@ -26,7 +26,17 @@ def prices() -> PriceTable:
 
 
 @pytest.fixture
-async def door(database_url: str, limits: Limits, prices: PriceTable) -> AsyncIterator[Door]:
+def event_limits() -> EventLimits:
+    """How event streams are bounded and timed; a test module may have others."""
+    return EventLimits()
+
+
+@pytest.fixture
+async def door(
+    database_url: str, limits: Limits, prices: PriceTable, event_limits: EventLimits
+) -> AsyncIterator[Door]:
     """A client of a fresh server."""
-    async with open_door(database_url, limits=limits, prices=prices) as opened:
+    async with open_door(
+        database_url, limits=limits, prices=prices, event_limits=event_limits
+    ) as opened:
         yield opened

@@ -57,6 +57,9 @@ class Target:
         response = case.call(base_url=self.url, session=self.session, headers=headers)
         assert response.status_code < 500, (case.as_curl_command(), response.text)
         case.validate_response(response, checks=CONFORMS)
+        if response.headers["content-type"] == ["text/event-stream"]:
+            assert response.status_code == 200
+            return response
         body = response.json()
         assert body["status"] == ("success" if response.status_code == 200 else "error")
         if response.status_code != 200:

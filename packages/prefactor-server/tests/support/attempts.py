@@ -49,7 +49,9 @@ class Places:
 
     def kind(self, name: str, operation: Described) -> str:
         """What kind of thing a field names: ``id`` is the operation's own."""
-        return (self._kinds.get(operation.noun) or "") if name == "id" else name
+        if name == "id":
+            return self._kinds.get(operation.noun) or ""
+        return name.removesuffix("s") if name.endswith("_ids") else name
 
     def refs(self, whose: str, kind: str | None = None) -> list[str]:
         """What stands for the ids of a kind, or of all kinds."""
@@ -77,7 +79,8 @@ class Places:
     def _by_parameter(self, operation: Described) -> Iterator[Call]:
         mine = (self.refs("mine", operation.path_parameter) or [""])[0]
         for name in operation.query:
-            for theirs in self.refs("theirs", name) or ["<their mark>"]:
+            kind = self.kind(name, operation)
+            for theirs in self.refs("theirs", kind) or ["<their mark>"]:
                 yield Call(operation, "", path_id=mine, query={name: theirs})
 
     def _by_field(self, operation: Described) -> Iterator[Call]:

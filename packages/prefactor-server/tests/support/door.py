@@ -13,7 +13,7 @@ import asyncpg
 from backends import open_storage
 from listener import listening
 
-from prefactor_server.api import Limits, create_api
+from prefactor_server.api import EventHub, EventLimits, Limits, create_api
 from prefactor_server.bootstrap import bootstrap
 from prefactor_server.commands.base import Decision, Done, Request
 from prefactor_server.commands.writer import Writer
@@ -117,6 +117,7 @@ class Door:
     storage: OpenStorage
     database: str
     writer: Writer
+    events: EventHub
     token: str | None = TOKEN
     _made: int = field(default=0)
 
@@ -239,14 +240,26 @@ class Door:
 
 @asynccontextmanager
 async def open_door(
-    database: str, *, limits: Limits = LIMITS, prices: PriceTable = NO_PRICES
+    database: str,
+    *,
+    limits: Limits = LIMITS,
+    prices: PriceTable = NO_PRICES,
+    event_limits: EventLimits | None = None,
+    send_buffer: int = 0,
+    send_timeout: int = 0,
 ) -> AsyncGenerator[Door]:
     """A client of a new server on a database; its account is made if there is none yet."""
     clock = Clock()
     storage = await open_storage(database)
     ids = PfidMaker(clock, os.urandom)
     await bootstrap(storage, TOKEN, ids=ids, now=clock(), random_bytes=os.urandom)
-    writer = Writer(storage, max_queue_bytes=64 * 1024 * 1024, concurrency=storage.concurrency)
+    commits = CommitSignal()
+    writer = Writer(
+        storage,
+        max_queue_bytes=64 * 1024 * 1024,
+        concurrency=storage.concurrency,
+        on_commit=commits.notify,
+    )
     api = create_api(
         Reader.for_storage(storage),
         writer,
@@ -254,10 +267,19 @@ async def open_door(
         random_bytes=os.urandom,
         limits=limits,
         prices=prices,
+        event_limits=event_limits,
     )
+    commits.call(api.events.wake)
     try:
-        async with listening(api) as url, aiohttp.ClientSession() as session:
-            yield Door(url, session, clock, storage, database, writer)
+        async with (
+            listening(api, send_buffer=send_buffer, send_timeout=send_timeout) as url,
+            aiohttp.ClientSession() as session,
+        ):
+            try:
+                yield Door(url, session, clock, storage, database, writer, api.events)
+            finally:
+                # Streams do not end by themselves, and a server waits for its answers.
+                api.events.close()
     finally:
         await writer.close()
         await storage.close()

@@ -6,6 +6,7 @@ for another: more than most tests take. The connections are those of the product
 
 import asyncio
 import os
+import socket
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
@@ -14,11 +15,18 @@ from uvicorn.server import ServerState
 
 from prefactor_server.api import Api
 from prefactor_server.http.connection import connections
+from prefactor_server.http.stalled_connections import abort_stalled
 
 
 @asynccontextmanager
-async def listening(api: Api) -> AsyncGenerator[str]:
-    """Take requests until the end of the block, and answer those that came; the address."""
+async def listening(
+    api: Api, *, send_buffer: int = 0, send_timeout: int = 0
+) -> AsyncGenerator[str]:
+    """Take requests until the end of the block, and answer those that came; the address.
+
+    ``send_buffer`` is what the system holds for a client that does not read. A client that reads
+    nothing for ``send_timeout`` seconds is cut off.
+    """
     kind = connections(60, os.urandom)
     config = uvicorn.Config(
         api, http=kind, ws="none", lifespan="off", log_config=None, access_log=False
@@ -30,9 +38,14 @@ async def listening(api: Api) -> AsyncGenerator[str]:
     server = await loop.create_server(
         lambda: kind(config=config, server_state=state, app_state={}), "127.0.0.1", 0
     )
+    if send_buffer:
+        # Connections have what their listener has.
+        server.sockets[0].setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
+    stalled = asyncio.create_task(abort_stalled(state.connections, send_timeout))
     try:
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     finally:
+        stalled.cancel()
         server.close()
         for connection in list(state.connections):
             connection.shutdown()

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import threading
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
@@ -13,7 +14,7 @@ from urllib.parse import urlsplit
 
 from listener import listening
 
-from prefactor_server.api import Api, Limits, create_api
+from prefactor_server.api import Api, EventLimits, Limits, create_api
 from prefactor_server.commands.base import Decision, Done, Request
 from prefactor_server.commands.writer import Writer
 from prefactor_server.domain.account import Account
@@ -93,6 +94,7 @@ class ServedApi:
             random_bytes=os.urandom,
             limits=LIMITS,
             prices=self._prices,
+            event_limits=EventLimits(stream_seconds=0.02),
         )
         return storage, writer, api
 
@@ -163,14 +165,25 @@ class ServedApi:
         sent: list[Any] = []
 
         async def receive() -> Any:
+            if sent:
+                # Its caller leaves, or a stream of events would not end.
+                return {"type": "http.disconnect"}
             return {"type": "http.request", "body": document, "more_body": False}
 
         async def send(message: Any) -> None:
             sent.append(message)
 
         await self.api(scope, receive, send)
-        text = b"".join(message.get("body", b"") for message in sent[1:])
-        return Answered(sent[0]["status"], text.decode())
+        text = b"".join(message.get("body", b"") for message in sent[1:]).decode()
+        if (b"content-type", b"text/event-stream") in sent[0]["headers"]:
+            # An id is a position, which depends on what others do.
+            text = json.dumps(
+                {
+                    "status": "success",
+                    "events": re.findall("^(?:event|data): .*", text, re.MULTILINE),
+                }
+            )
+        return Answered(sent[0]["status"], text)
 
 
 def _encoded(body: Any) -> bytes:

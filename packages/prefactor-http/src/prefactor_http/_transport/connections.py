@@ -7,6 +7,7 @@ import math
 import zlib
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import urlsplit
 
 import aiohttp
 from aiohttp import HttpVersion11, hdrs
@@ -16,9 +17,10 @@ from multidict import CIMultiDict
 from prefactor_http._transport.encoding import EncodedBody, to_json_bytes, to_json_text
 from prefactor_http._transport.inflate import UnreadableCodingError, coding_of, inflate
 from prefactor_http._transport.responses import Reply, too_large, unreadable
+from prefactor_http.exceptions import NETWORK_FAILURES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from aiohttp.abc import AbstractResolver, AbstractStreamWriter
 
@@ -33,6 +35,9 @@ SMALL_BODY = 2**15
 """Bytes of a body that surely fit into the buffer of a transport, whose limit is twice that."""
 _DIGITS = 19
 """Fewer digits than this make a number of bytes."""
+EVENT_STREAM = "text/event-stream"
+"""The media type of a stream."""
+_OK = 200
 KEEP_ALIVE = 4.0
 """Seconds that an idle connection is kept: below the 5 s after which common servers close it."""
 
@@ -309,3 +314,70 @@ async def read_double(response: Any, path: str, arguments: Mapping[str, Any]) ->
     real = isinstance(response, aiohttp.ClientResponse)
     body: bytes | str = await (response.read() if real else response.text())
     return Reply(path, arguments["method"], response.status, body, response.headers)
+
+
+class StreamedResponse:
+    """A response that is read while it comes.
+
+    `refusal` is the whole response if it is not the stream that was asked for.
+    """
+
+    def __init__(
+        self,
+        response: aiohttp.ClientResponse,
+        refusal: Reply | None,
+        as_ours: Callable[[Exception], Exception],
+    ) -> None:
+        """Read from a response whose head has come."""
+        self._response = response
+        self._as_ours = as_ours
+        self.refusal = refusal
+
+    async def read(self) -> bytes:
+        """Wait for more of the body; nothing at its end."""
+        try:
+            return await self._response.content.readany()
+        except NETWORK_FAILURES as error:
+            raise self._as_ours(error) from None
+        except RuntimeError:
+            # How aiohttp says that the session was closed.
+            return b""
+
+    def close(self) -> None:
+        """Close the connection: what has not been read is not wanted."""
+        self._response.close()
+
+
+async def open_stream(
+    session: aiohttp.ClientSession,
+    arguments: Mapping[str, Any],
+    config: HttpClientConfig,
+    *,
+    stale_after: float,
+    limit: int,
+    as_ours: Callable[[Exception], Exception],
+) -> StreamedResponse:
+    """Send a request and return its response once its head has come.
+
+    Args:
+        session: An open session.
+        arguments: Method, address, headers and query.
+        config: How long to wait for a connection.
+        stale_after: Seconds that may pass without a byte.
+        limit: Bytes of a refusal that are read.
+        as_ours: Makes the error of this package of what aiohttp raises.
+    """
+    timeout = aiohttp.ClientTimeout(
+        total=None,
+        connect=config.connect_timeout,
+        sock_read=stale_after,
+        ceil_threshold=math.inf,
+    )
+    response = await session.request(
+        **arguments, timeout=timeout, allow_redirects=False, auto_decompress=False
+    )
+    if response.status == _OK and response.content_type == EVENT_STREAM:
+        return StreamedResponse(response, None, as_ours)
+    path = urlsplit(arguments["url"]).path
+    reply = await read_response(response, arguments["method"], path, limit)
+    return StreamedResponse(response, reply, as_ours)

@@ -42,6 +42,7 @@ from prefactor_http.models.api_token import ApiToken, ApiTokenAvailableActions, 
 from prefactor_http.models.base import ApiResponse, PaginationOutput, Sorting
 from prefactor_http.models.bulk import BulkItem, BulkOutput, BulkRequest, BulkResponse
 from prefactor_http.models.environment import Environment
+from prefactor_http.models.event import EventKind, LiveEvent
 from prefactor_http.models.risk_profile import (
     ActionProfile,
     DataCategories,
@@ -87,11 +88,13 @@ __all__ = [
     "DataCategories",
     "DataRisk",
     "Environment",
+    "EventKind",
     "Facet",
     "FacetValue",
     "FinishInstanceRequest",
     "FinishStatus",
     "InstancePurpose",
+    "LiveEvent",
     "PaginationOutput",
     "QualitySchemaForCreate",
     "RiskProfile",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from prefactor_server.api.events.hub import EventHub, EventLimits
 from prefactor_server.api.kernel.asgi import Api
 from prefactor_server.api.kernel.auth import Authenticator
 from prefactor_server.api.kernel.entropy import BufferedEntropy
@@ -11,6 +12,7 @@ from prefactor_server.api.kernel.request_events import RequestObserver
 from prefactor_server.api.kernel.services import Limits, Services
 from prefactor_server.api.kernel.span_preparation import SpanPreparer
 from prefactor_server.api.operations import OPERATIONS
+from prefactor_server.api.views.event import changes_message
 from prefactor_server.commands.writer import Writer
 from prefactor_server.domain.pfid import PfidMaker
 from prefactor_server.domain.runs.cost import NO_PRICES, PriceTable
@@ -28,6 +30,7 @@ def create_api(
     prices: PriceTable = NO_PRICES,
     observe: RequestObserver | None = None,
     budget: MemoryBudget | None = None,
+    event_limits: EventLimits | None = None,
 ) -> Api:
     """Create the ASGI application for everything under ``/api/v1``.
 
@@ -40,7 +43,9 @@ def create_api(
         prices: what tokens cost.
         observe: called for every answered request.
         budget: the memory budget of all requests; None means no limit.
+        event_limits: how many event streams there may be, and how they are timed.
     """
+    budget = budget or MemoryBudget(0)
     entropy = BufferedEntropy(random_bytes)
     authenticator = Authenticator(
         reader.api_tokens, writer, now_us=now_us, cache_seconds=limits.token_cache_seconds
@@ -54,12 +59,15 @@ def create_api(
         limits=limits,
         span_preparer=SpanPreparer(reader),
         prices=prices,
+        events=EventHub(
+            reader.events, changes_message, limits=event_limits or EventLimits(), budget=budget
+        ),
         forget_token=authenticator.forget,
     )
     return Api(
         OPERATIONS,
         services,
         authenticator,
-        budget=budget or MemoryBudget(0),
+        budget=budget,
         observe=observe,
     )

@@ -13,6 +13,7 @@ from prefactor_server.api.endpoints import (
     agent_version,
     api_token,
     environment,
+    event,
     pfid,
     ping,
     risk_profile,
@@ -68,6 +69,7 @@ ITEMS: Final[tuple[Read | Write | PureOperation, ...]] = (
 
 _OTHERS: Final[tuple[Operation, ...]] = (
     *agent_instance_skeleton.OPERATIONS,
+    *event.OPERATIONS,
     *admin_user_invite_accept.OPERATIONS,
     bulk_operation(ITEMS),
 )

@@ -22,6 +22,8 @@ SPANS_DELETED: Final = 64
 """``span_ids`` names them. A run that is being deleted loses its spans over several commits."""
 QUALITY: Final = 128
 """An evaluation of the run was recorded or taken back."""
+METADATA: Final = 512
+"""The metadata of the run was set."""
 BACKFILLED: Final = 256
 """Not a commit: the follower tells of a run that is stored, to fill what is derived from it."""
 

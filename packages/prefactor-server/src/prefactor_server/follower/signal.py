@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 
 
@@ -11,9 +12,16 @@ class CommitSignal:
 
     def __init__(self) -> None:
         self._waiting: set[asyncio.Event] = set()
+        self._callbacks: list[Callable[[], None]] = []
+
+    def call(self, callback: Callable[[], None]) -> None:
+        """Have a function called at every commit; it has to be quick, and must not raise."""
+        self._callbacks.append(callback)
 
     def notify(self) -> None:
         """Wake everyone who waits or waits next."""
+        for callback in self._callbacks:
+            callback()
         for event in self._waiting:
             event.set()
 

@@ -24,6 +24,7 @@ class Exchange(RequestResponseCycle):
     """The ``receive`` and ``send`` of one ASGI request."""
 
     _head = b""
+    _until_close = False
     chunked_encoding: bool | None
     budget: MemoryBudget
 
@@ -67,6 +68,12 @@ class Exchange(RequestResponseCycle):
         """Write a part of the response, and wait until the connection's buffer has room."""
         if self.disconnected:
             return
+        if message["type"] == "http.response.abort":
+            # An extension of ours, for a response whose client does not read and must not be
+            # waited for.
+            self.disconnected = True
+            self.transport.abort()
+            return
         if not self.response_started:
             self.response_started = True
             self.waiting_for_100_continue = False
@@ -89,6 +96,9 @@ class Exchange(RequestResponseCycle):
             lines.append(b"connection: close")
         if self.scope["method"] == "HEAD" or status in _BODILESS_STATUSES:
             self.chunked_encoding = None
+        elif self.chunked_encoding is None and self.scope["http_version"] == "1.0":
+            # It knows no chunks. Its connections end with their first response.
+            self._until_close = True
         elif self.chunked_encoding is None:
             self.chunked_encoding = True
             lines.append(b"transfer-encoding: chunked")
@@ -98,7 +108,9 @@ class Exchange(RequestResponseCycle):
         return head
 
     def _write_body(self, body: bytes, *, more: bool) -> None:
-        if self.chunked_encoding is None:
+        if self._until_close:
+            pass
+        elif self.chunked_encoding is None:
             body = b""
         elif self.chunked_encoding:
             body = (b"%x\r\n%b\r\n" % (len(body), body) if body else b"") + (

@@ -21,6 +21,7 @@ from prometheus_client import (
     generate_latest,
 )
 
+from prefactor_server.api.events.hub import EventHub
 from prefactor_server.api.kernel.request_events import RequestEvent
 from prefactor_server.commands.base import Done, Outcome, Refused, Submission
 from prefactor_server.commands.writer import Writer
@@ -91,6 +92,16 @@ class Metrics:
             "Batches that could not be written.",
             registry=registry,
         )
+        self._event_messages = Counter(
+            "prefactor_event_messages",
+            "Messages that were sent to event streams, heartbeats counted.",
+            registry=registry,
+        )
+        self._event_reloads = Counter(
+            "prefactor_event_reloads",
+            "Times that an event stream told its client to read everything again.",
+            registry=registry,
+        )
         info = Gauge(
             "prefactor_server_info", "Always 1.", labelnames=("version",), registry=registry
         )
@@ -125,6 +136,23 @@ class Metrics:
             "Bytes of requests and answers that are held; max_buffered_bytes bounds them.",
             registry=self._registry,
         ).set_function(lambda: budget.held)
+
+    def watch_events(self, hub: EventHub) -> None:
+        """Expose the open event streams, and count what they are sent."""
+        Gauge(
+            "prefactor_event_streams",
+            "Event streams that are open; max_event_streams bounds them.",
+            registry=self._registry,
+        ).set_function(lambda: hub.streams)
+        hub.observer = self
+
+    def message_sent(self) -> None:
+        """See ``EventObserver.message_sent``."""
+        self._event_messages.inc()
+
+    def reload_sent(self) -> None:
+        """See ``EventObserver.reload_sent``."""
+        self._event_reloads.inc()
 
     def answered(self, answered: RequestEvent) -> None:
         """Count a request."""

@@ -18,6 +18,7 @@ from prefactor_server.queries.agent_version import AgentVersionQueries
 from prefactor_server.queries.alert import AlertQueries
 from prefactor_server.queries.api_token import ApiTokenQueries
 from prefactor_server.queries.environment import EnvironmentQueries
+from prefactor_server.queries.event import EventQueries
 from prefactor_server.queries.risk import RiskQueries
 from prefactor_server.queries.risk_profile import RiskProfileQueries
 from prefactor_server.queries.search import SearchQueries
@@ -45,6 +46,7 @@ class Reader:
     alerts: AlertQueries
     admin_users: AdminUserQueries
     admin_user_invites: AdminUserInviteQueries
+    events: EventQueries
 
     @classmethod
     def for_storage(cls, storage: Storage) -> Reader:
@@ -68,4 +70,5 @@ class Reader:
             alerts=AlertQueries(storage),
             admin_users=AdminUserQueries(storage),
             admin_user_invites=AdminUserInviteQueries(storage),
+            events=EventQueries(storage),
         )

@@ -8,7 +8,7 @@ derived after: a slice that two servers work on at a time is applied once.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple, Protocol
 
 from prefactor_server.domain.change import Change
@@ -92,6 +92,20 @@ class Feed(Protocol):
 
     async def pruned_to(self) -> int:
         """Return the position up to which changes have been deleted."""
+        ...
+
+    async def announce(self) -> None:
+        """Tell other servers on this database, if there can be any, that something was committed.
+
+        Announcements may be lost: they save time, and nothing rests on them.
+        """
+        ...
+
+    async def hear(self, heard: Callable[[], None]) -> None:
+        """Call a function whenever another server announces commits, until cancelled.
+
+        Returns at once if there can be no other server.
+        """
         ...
 
     async def prune(self, to: int, before: int) -> int:

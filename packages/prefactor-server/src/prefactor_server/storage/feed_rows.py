@@ -7,6 +7,7 @@ from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
 from prefactor_server.domain.change import (
+    METADATA,
     QUALITY,
     RUN_CHANGED,
     RUN_CREATED,
@@ -19,6 +20,7 @@ from prefactor_server.domain.change import (
 )
 from prefactor_server.domain.runs.agent_instance import AgentInstance
 from prefactor_server.domain.runs.agent_span import FINISHED, AgentSpan
+from prefactor_server.domain.runs.metadata import InstanceMetadata
 from prefactor_server.domain.runs.quality import InstanceQuality
 from prefactor_server.storage.batch import Row, Snapshot
 
@@ -88,6 +90,8 @@ def feed_rows(
     for kind in (snapshot.new, snapshot.changed):
         for quality in kind(InstanceQuality):
             runs[quality.id].flags |= QUALITY
+        for metadata in kind(InstanceMetadata):
+            runs[metadata.id].flags |= METADATA
     for run_id, _ in snapshot.closed_runs:
         runs[run_id].flags |= SPANS_CLOSED
     for run_id, ids in (closed or {}).items():

@@ -7,13 +7,16 @@ all other work done for it here.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final, NamedTuple
 
 import msgspec
 import structlog
 from starlette.types import Receive, Scope, Send
 
+from prefactor_server.api.events import stream
+from prefactor_server.api.events.hub import Subscription
+from prefactor_server.api.events.stream import EventStream
 from prefactor_server.api.kernel.auth import Authenticator
 from prefactor_server.api.kernel.body import ClientDisconnected, read_document
 from prefactor_server.api.kernel.errors import (
@@ -24,6 +27,7 @@ from prefactor_server.api.kernel.errors import (
 )
 from prefactor_server.api.kernel.operation import (
     Call,
+    Live,
     Operation,
     RawOperation,
     Read,
@@ -38,7 +42,7 @@ from prefactor_server.api.kernel.services import Services
 from prefactor_server.api.kernel.work import Work
 from prefactor_server.api.kernel.writes import Reply, WriteJob, execute, keys_differ
 from prefactor_server.domain.api_token import Principal
-from prefactor_server.domain.errors import BadRequest, Refusal
+from prefactor_server.domain.errors import BadRequest, NotAuthenticated, Refusal, Unavailable
 from prefactor_server.json_log import trace_of
 from prefactor_server.memory_budget import Lease, MemoryBudget
 
@@ -62,6 +66,15 @@ class _Response(NamedTuple):
     status: int
     body: Sequence[bytes]
     headers: Sequence[tuple[bytes, bytes]] = ()
+    code: str = ""
+
+
+class _OpenedStream(NamedTuple):
+    """A response whose body is the events of a subscription."""
+
+    subscription: Subscription
+    is_allowed: Callable[[], Awaitable[bool]]
+    status: int = 200
     code: str = ""
 
 
@@ -92,6 +105,7 @@ class Api:
         self._timer = timer
         self._rate_limiter = RateLimiter(services.limits.requests_per_second)
         self.operations = operations
+        self.events = services.events
         self._services = services
         self._authenticator = authenticator
         self._router = Router(operations)
@@ -121,6 +135,14 @@ class Api:
         finally:
             work.close(request_id)
         seconds = self._timer() - begun
+        asked = (request_id, scope["method"], trace.operation)
+        answered = RequestEvent(*asked, response.status, response.code, seconds)
+        if isinstance(response, _OpenedStream):
+            # How long a stream stays open does not make it slow.
+            if self._observe is not None:
+                self._observe(answered)
+            await self._stream(response, request_id, receive, send, memory)
+            return
         headers = [
             _JSON,
             (b"content-length", b"%d" % sum(map(len, response.body))),
@@ -133,12 +155,29 @@ class Api:
             await _send(send, piece, more=True)
         await _send(send, response.body[-1], more=False)
         if self._observe is not None:
-            asked = (request_id, scope["method"], trace.operation)
-            self._observe(RequestEvent(*asked, response.status, response.code, seconds))
+            self._observe(answered)
+
+    async def _stream(
+        self, opened: _OpenedStream, request_id: str, receive: Receive, send: Send, memory: Lease
+    ) -> None:
+        """Send events until the client leaves, or the stream ends."""
+        hub = self._services.events
+        events = EventStream(
+            opened.subscription,
+            send,
+            limits=hub.limits,
+            observer=hub.observer,
+            memory=memory,
+            is_allowed=opened.is_allowed,
+            check_seconds=self._services.limits.token_cache_seconds,
+        )
+        headers = [*stream.HEADERS, (b"x-request-id", request_id.encode()), _ACCEPTED]
+        await send({"type": "http.response.start", "status": opened.status, "headers": headers})
+        await events.run(receive)
 
     async def _respond(
         self, scope: Scope, receive: Receive, trace: _RequestTrace, memory: Lease, work: Work
-    ) -> _Response:
+    ) -> _Response | _OpenedStream:
         raw_path: bytes = scope.get("raw_path") or scope["path"].encode()
         operation, path_id = self._router.match(scope["method"], raw_path.decode("latin-1"))
         trace.operation = operation.name
@@ -159,6 +198,10 @@ class Api:
             host=headers.host,
             work=work,
         )
+        if isinstance(operation, Live):
+            call.query = read_query(scope["query_string"], operation.parameters, principal)
+            subscription = await operation.open(call, headers.last_event_id)
+            return _OpenedStream(subscription, self._asking_again(headers, principal))
         if isinstance(operation, Streamed):
             call.query = read_query(scope["query_string"], operation.parameters, principal)
             pieces = await operation.answer(call)
@@ -172,6 +215,22 @@ class Api:
         memory.shrink(0)
         (memory.take if isinstance(operation, Read) else memory.hold)(len(body))
         return _Response(200, (body,), replayed)
+
+    def _asking_again(
+        self, headers: _Headers, principal: Principal
+    ) -> Callable[[], Awaitable[bool]]:
+        """Return whether the caller of a request is still allowed what it was allowed then."""
+
+        async def is_allowed() -> bool:
+            try:
+                return principal == await self._authenticator.authenticate(headers.authorization)
+            except NotAuthenticated:
+                return False
+            except Unavailable:
+                # Nothing new can be read either, so there is nothing to keep from anyone.
+                return True
+
+        return is_allowed
 
     async def _run(
         self, operation: Operation, call: Call, headers: _Headers, scope: Scope, receive: Receive
@@ -216,11 +275,13 @@ class _Headers:
         "content_length",
         "host",
         "idempotency_key",
+        "last_event_id",
     )
 
     def __init__(self, headers: Sequence[tuple[bytes, bytes]]) -> None:
         self.authorization: str | None = None
         self.idempotency_key: str | None = None
+        self.last_event_id: str | None = None
         self.content_encoding = b""
         self.content_length = 0
         self.host = ""
@@ -238,6 +299,8 @@ class _Headers:
                 self.content_length = int(value[:20])
             elif name == b"host":
                 self.host = value.decode("latin-1")
+            elif name == b"last-event-id":
+                self.last_event_id = value.decode("latin-1")
             elif name == b"content-encoding":
                 self.content_encoding += b"," + value
 

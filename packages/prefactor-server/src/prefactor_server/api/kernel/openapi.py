@@ -13,6 +13,7 @@ from prefactor_server.api.kernel.fields import field_schema
 from prefactor_server.api.kernel.operation import (
     TOKEN_BODY,
     Call,
+    Live,
     Operation,
     Parameter,
     RawOperation,
@@ -72,6 +73,13 @@ _KEY_HEADER: Final[Mapping[str, Any]] = {
     "required": False,
     "description": "Makes repeating safe; the field idempotency_key does the same.",
     "schema": {"type": "string", "minLength": 1, "maxLength": 128},
+}
+_LAST_EVENT_HEADER: Final[Mapping[str, Any]] = {
+    "name": "Last-Event-ID",
+    "in": "header",
+    "required": False,
+    "description": "The last id that the caller has received: what came after it is told first.",
+    "schema": {"type": "string", "pattern": "^[0-9]{1,18}$"},
 }
 _KEY_FIELD: Final[Mapping[str, Any]] = {
     "anyOf": [{"type": "string", "minLength": 1, "maxLength": 128}, {"type": "null"}],
@@ -171,7 +179,9 @@ def _parameters(one: Operation) -> list[Mapping[str, Any]]:
         found.append(_KEY_HEADER)
         if one.method == "DELETE":
             found.append({**_KEY_HEADER, "name": "idempotency_key", "in": "query"})
-    if isinstance(one, Read | Streamed):
+    if isinstance(one, Live):
+        found.append(_LAST_EVENT_HEADER)
+    if isinstance(one, Read | Streamed | Live):
         found.extend(_query_parameter(parameter) for parameter in one.parameters)
     return found
 
@@ -214,7 +224,9 @@ def _responses(one: Operation, schema: Any) -> dict[str, Any]:
         "200": {
             "description": "Success",
             "headers": _HEADERS,
-            "content": {"application/json": {"schema": schema}},
+            "content": _event_stream(schema)
+            if isinstance(one, Live)
+            else {"application/json": {"schema": schema}},
         }
     }
     error = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
@@ -224,11 +236,34 @@ def _responses(one: Operation, schema: Any) -> dict[str, Any]:
     return found
 
 
+def _event_stream(changes: Any) -> dict[str, Any]:
+    """Return the content of a stream, by one of its events, as OpenAPI 3.2 describes them."""
+    reload = {"type": "object", "properties": {"reason": {"type": "string"}}}
+    kinds = {"ready": {"type": "object"}, "changes": changes, "reload": reload}
+    events = [
+        {
+            "type": "object",
+            "required": ["id", "event", "data"],
+            "properties": {
+                "id": {"type": "string", "description": "The position, a whole number."},
+                "event": {"const": kind},
+                "data": {
+                    "type": "string",
+                    "contentMediaType": "application/json",
+                    "contentSchema": schema,
+                },
+            },
+        }
+        for kind, schema in kinds.items()
+    ]
+    return {"text/event-stream": {"schema": {"oneOf": events}}}
+
+
 def _error_statuses(one: Operation) -> dict[int, str]:
     kinds: list[type[Refusal]] = list(one.refusals)
     if one.access != "public":
         kinds += [BadRequest, NotAuthenticated]
-    if one.access == "account" or one.right != "read" or isinstance(one, Read | Streamed):
+    if one.access == "account" or one.right != "read" or isinstance(one, Read | Streamed | Live):
         kinds.append(NotPermitted)
     if isinstance(one, Write):
         kinds += [TooLarge, Overloaded, Unavailable]

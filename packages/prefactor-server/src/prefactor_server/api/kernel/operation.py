@@ -4,7 +4,7 @@ Routing, bulk items, scope checks, the scope of idempotency keys and the OpenAPI
 derived from it. Three kinds may be bulk items. A ``Read`` returns its answer. A ``Write`` turns its
 request into a command, which the writer executes. A ``PureOperation`` computes its answer from its
 body and stores nothing. A ``Streamed`` read, whose answer is large, and any other ``RawOperation``,
-which parses its own body, are never bulk items.
+which parses its own body, are never bulk items. Neither is a ``Live`` one, which does not end.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 import msgspec
 
+from prefactor_server.api.events.hub import Subscription
 from prefactor_server.api.kernel.services import Services
 from prefactor_server.api.kernel.span_preparation import PendingWrites
 from prefactor_server.api.kernel.work import Work
@@ -217,6 +218,18 @@ class Streamed(Operation):
 
     parameters: tuple[Parameter, ...] = ()
     answer: Callable[[Call], Awaitable[Sequence[bytes]]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Live(Operation):
+    """A stream of server-sent events, which stays open.
+
+    ``open`` subscribes the caller, after the ``Last-Event-ID`` of its request or now. ``reply`` is
+    the data of its events.
+    """
+
+    parameters: tuple[Parameter, ...] = ()
+    open: Callable[[Call, str | None], Awaitable[Subscription]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

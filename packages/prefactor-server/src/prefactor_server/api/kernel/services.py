@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from prefactor_server.api.events.hub import EventHub
 from prefactor_server.api.kernel.span_preparation import SpanPreparer
 from prefactor_server.commands.writer import Writer
 from prefactor_server.domain.pfid import PfidMaker
@@ -37,6 +38,7 @@ class Services:
     limits: Limits
     span_preparer: SpanPreparer
     prices: PriceTable
+    events: EventHub
     forget_token: Callable[[str], None]
     accepting: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held while an invitation is accepted."""

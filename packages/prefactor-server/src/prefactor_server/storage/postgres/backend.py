@@ -30,6 +30,7 @@ from prefactor_server.storage.base import (
     SpanUsage,
 )
 from prefactor_server.storage.postgres import maintenance, read, risk
+from prefactor_server.storage.postgres.announcements import Announcements
 from prefactor_server.storage.postgres.connection import RetryingPool, connect, open_pool
 from prefactor_server.storage.postgres.driver import Connection
 from prefactor_server.storage.postgres.failures import invalid_value
@@ -56,14 +57,21 @@ class PostgresStorage:
     ``concurrency`` is how many batches it can usefully write at a time.
     """
 
-    def __init__(self, writing: RetryingPool, reading: RetryingPool, *, concurrency: int) -> None:
+    def __init__(
+        self,
+        writing: RetryingPool,
+        reading: RetryingPool,
+        announcements: Announcements,
+        *,
+        concurrency: int,
+    ) -> None:
         self._writing = writing
         self._reading = reading
         self.concurrency = concurrency
         self.maintenance = PostgresMaintenance(writing, reading)
         self.run_totals = PostgresRunTotals(reading)
         self.finder = PostgresRunFinder(reading)
-        self.feed = PostgresFeed(writing, reading)
+        self.feed = PostgresFeed(writing, reading, announcements)
         self.search = PostgresSearch(reading, self.feed)
 
     @classmethod
@@ -98,6 +106,7 @@ class PostgresStorage:
         return cls(
             RetryingPool(writing, retry_seconds),
             RetryingPool(reading, retry_seconds),
+            Announcements(url),
             concurrency=concurrency,
         )
 

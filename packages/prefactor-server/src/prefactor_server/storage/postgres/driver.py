@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from typing import Any, Final, Protocol, cast
 
@@ -50,6 +50,14 @@ class Connection(Protocol):
 
     def get_settings(self) -> Any:
         """The server's settings that it tells everyone."""
+        ...
+
+    async def add_listener(self, channel: str, callback: Callable[..., None]) -> None:
+        """Have a function called at every notification on a channel."""
+        ...
+
+    def add_termination_listener(self, callback: Callable[[Any], None]) -> None:
+        """Have a function called when the connection has ended."""
         ...
 
     async def close(self) -> None:

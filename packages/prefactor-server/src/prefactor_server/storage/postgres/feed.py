@@ -8,7 +8,7 @@ has been read is complete, and stays so.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -22,6 +22,7 @@ from prefactor_server.storage.feed import (
     StoredSpan,
 )
 from prefactor_server.storage.feed_rows import FeedRow, whole_commits
+from prefactor_server.storage.postgres.announcements import Announcements
 from prefactor_server.storage.postgres.connection import RetryingPool
 from prefactor_server.storage.postgres.derived import some_derived, write_derived
 from prefactor_server.storage.postgres.driver import Connection
@@ -51,9 +52,12 @@ async def raise_shift(connection: Connection) -> None:
 class PostgresFeed:
     """See ``Feed``."""
 
-    def __init__(self, writing: RetryingPool, reading: RetryingPool) -> None:
+    def __init__(
+        self, writing: RetryingPool, reading: RetryingPool, announcements: Announcements
+    ) -> None:
         self._writing = writing
         self._reading = reading
+        self._announcements = announcements
 
     async def changes(self, after: int, limit: int, *, settled: bool = True) -> Sequence[Change]:
         """See ``Feed.changes``."""
@@ -72,6 +76,14 @@ class PostgresFeed:
         return await self._reading.run(
             lambda connection: connection.fetchval(_SQL["feed.pruned_to"])
         )
+
+    async def announce(self) -> None:
+        """See ``Feed.announce``."""
+        await self._reading.run(self._announcements.announce)
+
+    async def hear(self, heard: Callable[[], None]) -> None:
+        """See ``Feed.hear``; with a connection of its own."""
+        await self._announcements.hear(heard)
 
     async def prune(self, to: int, before: int) -> int:
         """See ``Feed.prune``."""

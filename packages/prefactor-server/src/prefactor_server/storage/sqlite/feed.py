@@ -74,6 +74,12 @@ class SqliteFeed:
         """See ``Feed.pruned_to``."""
         return await self._on_reader(_pruned_to)
 
+    async def announce(self) -> None:
+        """See ``Feed.announce``; a file has one server."""
+
+    async def hear(self, heard: Callable[[], None]) -> None:
+        """See ``Feed.hear``; a file has one server."""
+
     async def prune(self, to: int, before: int) -> int:
         """See ``Feed.prune``."""
         return await self._on_writer(lambda connection: _prune(connection, to, before))

@@ -1,0 +1,150 @@
+"""The part of the client that opens event streams."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from prefactor_http._retry.calls import Call
+from prefactor_http._transport.connections import current_attempt, open_stream
+from prefactor_http._transport.encoding import query
+from prefactor_http._transport.limits import Attempt
+from prefactor_http._transport.responses import parse
+from prefactor_http._transport.translation import translated
+from prefactor_http.exceptions import PrefactorClientError, PrefactorResponseContractError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from prefactor_http._options import RequestOptions
+    from prefactor_http._redaction import Redactor
+    from prefactor_http._retry.calls import Context
+    from prefactor_http._transport.connections import StreamedResponse
+    from prefactor_http._transport.headers import Headers
+    from prefactor_http._transport.sessions import Sessions
+    from prefactor_http.config import HttpClientConfig
+    from prefactor_http.events import EventStream
+    from prefactor_http.retry import RetryHandler
+
+_PATH = "/api/v1/events"
+STALE_AFTER = 45.0
+"""Seconds of silence: three heartbeats of the server."""
+
+
+class Streams:
+    """Base of the HTTP client: what it can follow."""
+
+    config: HttpClientConfig
+    _headers: Headers
+    _options: RequestOptions
+    _redactor: Redactor
+    _retry_handler: RetryHandler
+    _sessions: Sessions[Any]
+    _context: Context
+    _extras: dict[str, Any]
+
+    def events(
+        self,
+        *,
+        agent_instance_ids: Iterable[str] = (),
+        agent_ids: Iterable[str] = (),
+        include_spans: bool = True,
+        last_event_id: int | None = None,
+        stale_after: float = STALE_AFTER,
+    ) -> EventStream:
+        """Follow runs and spans while they change.
+
+        The result is an asynchronous iterator of `LiveEvent`, to be used with `async with`. It
+        reconnects by itself and asks for what it has missed. Nothing limits how long it may last:
+        the limits of a call hold for opening the stream, and `stale_after` for its silence.
+
+        Args:
+            agent_instance_ids: Runs to follow; with neither runs nor agents, all of the account.
+            agent_ids: Agents whose runs to follow, by id or external identifier.
+            include_spans: Whether to hear of spans as well; False suits a list of runs.
+            last_event_id: The `position` of an earlier event, to begin after it; None for now.
+            stale_after: Seconds without a byte, heartbeats included, after which the connection
+                counts as lost.
+
+        Raises:
+            ValueError: `stale_after` is not positive.
+        """
+        from prefactor_http.events import EventStream  # noqa: PLC0415
+
+        if not stale_after > 0:
+            message = "stale_after must be positive"
+            raise ValueError(message)
+        ids = {"agent_instance_ids": agent_instance_ids, "agent_ids": agent_ids}
+        params: dict[str, Any] = {name: ",".join(given) for name, given in ids.items() if given}
+        if not include_spans:
+            params["include_spans"] = False
+
+        sessions, close_count = self._sessions, self._sessions.close_count
+
+        async def connect(after: int | None) -> StreamedResponse:
+            if sessions.close_count != close_count:
+                message = "The client was closed, and its event streams with it"
+                raise PrefactorClientError(message)
+            headers = {"Accept": "text/event-stream", "Accept-Encoding": "identity"}
+            if after is not None:
+                headers["Last-Event-ID"] = str(after)
+
+            async def attempt(*asked: Any, **limits: Any) -> StreamedResponse:
+                return await self._open_stream(
+                    *asked, stale_after=stale_after, more=headers, **limits
+                )
+
+            call = Call(
+                self._context, self._options, attempt, "GET", _PATH, query(params), None, None
+            )
+            return await self._retry_handler.run(call)
+
+        return EventStream(
+            connect,
+            self._retry_handler.pause,
+            last_event_id=last_event_id,
+            max_block_bytes=self._options.max_response_bytes or self.config.max_response_bytes,
+        )
+
+    async def _open_stream(
+        self,
+        method: str,
+        path: str,
+        params: Mapping[str, Any] | None = None,
+        json_data: None = None,  # noqa: ARG002 - what all calls pass
+        idempotency_key: None = None,  # noqa: ARG002 - what all calls pass
+        *,
+        stale_after: float,
+        more: Mapping[str, str],
+        seconds: float | None = None,
+        headers: Mapping[str, str] | None = None,
+        max_bytes: int | None = None,
+    ) -> StreamedResponse:
+        """Make one attempt to open a stream, which takes no longer than one to get an answer."""
+        arguments = {
+            "method": method,
+            "url": f"{self.config.api_url.rstrip('/')}{path}",
+            "params": params,
+            "headers": self._headers.of(self.config.api_token, None, {**more, **(headers or {})}),
+            **self._extras,
+        }
+
+        def as_ours(error: Exception) -> Exception:
+            return translated(error, f"{method} {path}", self._redactor, stale_after)
+
+        watcher = self._sessions.timeout_watcher()
+        with Attempt(watcher, seconds or self.config.request_timeout) as attempt:
+            current_attempt.set(attempt)
+            limit = max_bytes or self.config.max_response_bytes
+            opened = await open_stream(
+                await self._sessions.ensure(),
+                arguments,
+                self.config,
+                stale_after=stale_after,
+                limit=limit,
+                as_ours=as_ours,
+            )
+            if opened.refusal is not None:
+                parse(opened.refusal, self._redactor)
+                message = f"Expected an event stream from {path}"
+                raise PrefactorResponseContractError(message, status_code=opened.refusal.status)
+        return opened

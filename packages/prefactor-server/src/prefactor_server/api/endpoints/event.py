@@ -1,0 +1,92 @@
+"""Live events: follow what changes while it changes."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from prefactor_server.api.events.hub import Subscription
+from prefactor_server.api.kernel.operation import Call, Live, Parameter
+from prefactor_server.api.kernel.query import flag
+from prefactor_server.api.views.event import EventChanges
+from prefactor_server.domain.errors import (
+    BadRequest,
+    NotFound,
+    Overloaded,
+    Unavailable,
+    ValidationFailed,
+    invalid,
+)
+from prefactor_server.domain.event import EventFilter
+
+_MAX_IDS: Final = 50
+_MAX_DIGITS: Final = 19
+
+
+async def _open(call: Call, last_event_id: str | None) -> Subscription:
+    reader, principal = call.services.reader, call.principal
+    runs = [
+        await reader.agent_instances.show(principal, one)
+        for one in _ids(call, "agent_instance_ids")
+    ]
+    agents = [await reader.agents.show(principal, one) for one in _ids(call, "agent_ids")]
+    which = EventFilter.for_caller(
+        principal,
+        instance_ids=[run.id for run in runs],
+        agent_ids=[record.agent.id for record in agents],
+        with_spans="include_spans" not in call.query or flag(call.query, "include_spans"),
+    )
+    return await call.services.events.subscribe(which, _position(last_event_id))
+
+
+def _ids(call: Call, name: str) -> list[str]:
+    ids = list(dict.fromkeys(one for one in call.query.get(name, "").split(",") if one))
+    if len(ids) > _MAX_IDS:
+        raise invalid(name, f"must be at most {_MAX_IDS} ids, got {len(ids)}")
+    return ids
+
+
+def _position(last_event_id: str | None) -> int | None:
+    if not last_event_id:
+        return None
+    if not (
+        last_event_id.isascii() and last_event_id.isdigit() and len(last_event_id) < _MAX_DIGITS
+    ):
+        raise BadRequest(
+            f"The header Last-Event-ID is {last_event_id[:40]!r}: it must be an id that this "
+            "stream sent, which is a whole number"
+        )
+    return int(last_event_id)
+
+
+OPERATIONS = (
+    Live(
+        name="events.stream",
+        method="GET",
+        path="/api/v1/events",
+        summary="Follow changes",
+        description=(
+            "A stream of server-sent events about runs and spans as they change. It begins with an "
+            "event ready; then come events changes, whose data the schema shows. An event reload "
+            "says that changes were lost: read again what you show, and go on. Every id is a "
+            "position; a client that was cut off sends the last one as Last-Event-ID and is told "
+            "what it has missed. With runs or agents, the stream is about these runs and the runs "
+            "of these agents alone. A deployment token is told of its own runs."
+        ),
+        right="read",
+        reply=EventChanges,
+        refusals=(NotFound, ValidationFailed, Overloaded, Unavailable),
+        parameters=(
+            Parameter("agent_instance_ids", f"Ids of runs, up to {_MAX_IDS}, with commas between."),
+            Parameter(
+                "agent_ids",
+                f"Ids or external identifiers of agents, up to {_MAX_IDS}, with commas between.",
+            ),
+            Parameter(
+                "include_spans",
+                "Whether to tell of spans as well. False tells of runs alone, as a list needs it.",
+                schema={"type": "boolean", "default": True},
+            ),
+        ),
+        open=_open,
+    ),
+)

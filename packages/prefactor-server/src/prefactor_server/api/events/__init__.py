@@ -1,0 +1,1 @@
+"""Live events: one hub per process, and the streams that it feeds."""

@@ -1,0 +1,392 @@
+"""The hub of live events: one reader of the change feed for all subscribers of this process."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, defaultdict
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+import structlog
+
+from prefactor_server.api.events.log import MessageLog
+from prefactor_server.domain.change import Change
+from prefactor_server.domain.errors import Overloaded, Unavailable
+from prefactor_server.domain.event import ChangedRows, EventFilter
+from prefactor_server.json_log import trace_of
+from prefactor_server.memory_budget import MemoryBudget
+from prefactor_server.queries.event import EventQueries
+
+_SLICE: Final = 1000
+"""How many changed rows are read at a time; a commit is never cut."""
+
+_MAX_SLICES_TO_CATCH_UP: Final = 40
+"""How many slices a subscriber that resumes may be behind. Reading all again is cheaper then."""
+
+_RETRY_AFTER_SECONDS: Final = 10
+
+_log = structlog.get_logger(__name__)
+
+
+class TooManyStreams(Unavailable):
+    """The server has as many event streams open as it may."""
+
+    retry_after = _RETRY_AFTER_SECONDS
+
+
+class Draining(Unavailable):
+    """The server is about to stop and opens no more event streams."""
+
+    retry_after = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventLimits:
+    """How many streams there may be, and how they are timed.
+
+    ``window_seconds`` is the least time between two messages of a stream. ``stream_seconds`` is how
+    long a stream stays open; 0 means any time. So it does for the numbers of streams.
+    """
+
+    max_streams: int = 0
+    max_streams_per_account: int = 0
+    stream_seconds: float = 0.0
+    heartbeat_seconds: float = 15.0
+    window_seconds: float = 0.25
+    poll_seconds: float = 2.0
+
+
+class EventObserver(Protocol):
+    """Counts what streams are sent. It is called often, and must not raise."""
+
+    def message_sent(self) -> None:
+        """A message was handed to the connection of a subscriber."""
+        ...
+
+    def reload_sent(self) -> None:
+        """A subscriber was told to read everything again."""
+        ...
+
+
+class View:
+    """A filter, the messages that pass it, and the subscribers who have it."""
+
+    __slots__ = ("filter", "log", "subscriptions")
+
+    def __init__(self, which: EventFilter, log: MessageLog) -> None:
+        self.filter = which
+        self.log = log
+        self.subscriptions: set[Subscription] = set()
+
+    def publish(self, message: bytes) -> None:
+        """Add a message and wake everyone."""
+        self.log.drop_before(min(one.taken for one in self.subscriptions))
+        self.log.append(message)
+        for one in self.subscriptions:
+            one.wake()
+
+    def lose(self) -> None:
+        """Make every subscriber read everything again, because changes could not be told."""
+        self.log.append(b"")
+        self.log.clear()
+        for one in self.subscriptions:
+            one.wake()
+
+
+class Subscription:
+    """One subscriber: how far it has taken the messages of its view.
+
+    ``resume_after`` is the position that it has seen already, or None if it begins now; ``begin``
+    is the position from which messages of the view continue.
+    """
+
+    __slots__ = (
+        "_hub",
+        "_waiter",
+        "begin",
+        "closed",
+        "on_close",
+        "resume_after",
+        "taken",
+        "view",
+    )
+
+    def __init__(self, hub: EventHub, view: View, begin: int, resume_after: int | None) -> None:
+        self._hub = hub
+        self.view = view
+        self.begin = begin
+        self.resume_after = resume_after
+        self.taken = view.log.end
+        self.closed = False
+        self.on_close: Callable[[], None] = _ignore
+        self._waiter: asyncio.Future[None] | None = None
+
+    @property
+    def position(self) -> int:
+        """The position up to which everything was told once all messages are taken."""
+        return self._hub.position
+
+    @property
+    def has_lost(self) -> bool:
+        """Whether messages were dropped before they were taken."""
+        return not self.view.log.reaches(self.taken)
+
+    def take(self) -> bytes | None:
+        """Return the next message, or None."""
+        log = self.view.log
+        if self.taken == log.end:
+            return None
+        self.taken += 1
+        return log.message(self.taken - 1)
+
+    def pass_over(self) -> None:
+        """Pass over everything that is not taken yet."""
+        self.taken = self.view.log.end
+
+    def backlog(self) -> AsyncGenerator[bytes | None]:
+        """See ``EventHub.backlog``."""
+        return self._hub.backlog(self)
+
+    async def wait(self) -> None:
+        """Wait until there may be something to do."""
+        if self.closed or self.taken != self.view.log.end:
+            return
+        self._waiter = asyncio.get_running_loop().create_future()
+        await self._waiter
+
+    def wake(self) -> None:
+        """End the wait."""
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def close(self) -> None:
+        """End the subscription; harmless when repeated."""
+        if not self.closed:
+            self.closed = True
+            self._hub.leave(self)
+            self.on_close()
+            self.wake()
+
+
+def _ignore() -> None:
+    """Do nothing."""
+
+
+class EventHub:
+    """Reads the feed while there are subscribers, and hands each view its messages.
+
+    ``render`` encodes the rows of one account that pass a filter into the message with a position.
+    """
+
+    def __init__(
+        self,
+        queries: EventQueries,
+        render: Callable[[int, ChangedRows, EventFilter], bytes],
+        *,
+        limits: EventLimits,
+        budget: MemoryBudget,
+    ) -> None:
+        self._queries = queries
+        self._render = render
+        self.limits = limits
+        self._budget = budget
+        self.observer: EventObserver | None = None
+        self.position = 0
+        self._views: dict[EventFilter, View] = {}
+        self._streams: Counter[str] = Counter()
+        self._reading: asyncio.Task[None] | None = None
+        self._hearing: asyncio.Task[None] | None = None
+        self._woken = asyncio.Event()
+        # Held while a slice becomes messages: who joins is told of all of it, or of none.
+        self._lock = asyncio.Lock()
+        self._draining = False
+
+    @property
+    def streams(self) -> int:
+        """How many streams are open."""
+        return self._streams.total()
+
+    def wake(self) -> None:
+        """Look at the feed soon: something may have changed."""
+        self._woken.set()
+
+    def close(self) -> None:
+        """End every subscription and take no more."""
+        self._draining = True
+        for view in tuple(self._views.values()):
+            for one in tuple(view.subscriptions):
+                one.close()
+
+    async def subscribe(self, which: EventFilter, resume_after: int | None) -> Subscription:
+        """Begin a subscription, after a position or now.
+
+        Raises:
+            Overloaded: the account has as many streams open as it may.
+            TooManyStreams: so has the server.
+            Draining: the server is about to stop.
+            Unavailable: the feed cannot be read.
+        """
+        self._admit(which.account_id)
+        self._streams[which.account_id] += 1
+        try:
+            async with self._lock:
+                return await self._join(which, resume_after)
+        except BaseException:
+            self._release(which.account_id)
+            raise
+
+    def leave(self, subscription: Subscription) -> None:
+        """Forget a subscription."""
+        view = subscription.view
+        view.subscriptions.discard(subscription)
+        self._release(view.filter.account_id)
+        if not view.subscriptions:
+            view.log.clear()
+            self._views.pop(view.filter, None)
+        if not self._views:
+            self._stop()
+
+    async def backlog(self, subscription: Subscription) -> AsyncGenerator[bytes | None]:
+        """Yield the messages between what a subscriber has seen and where its view begins.
+
+        None ends it: the subscriber has to read everything again.
+        """
+        after, which = subscription.resume_after, subscription.view.filter
+        for _ in range(_MAX_SLICES_TO_CATCH_UP):
+            if after is None or after >= subscription.begin:
+                return
+            changes = await self._queries.changes(after, _SLICE)
+            # Looked at afterwards, because the oldest changes are deleted at any time.
+            if after < await self._queries.pruned_to():
+                break
+            changes = [one for one in changes if one.position <= subscription.begin]
+            if not changes:
+                return
+            after = changes[-1].position
+            for _, message in await self._messages(changes, [which]):
+                yield message
+        yield None
+
+    def _admit(self, account_id: str) -> None:
+        limits = self.limits
+        if self._draining:
+            raise Draining("The server is about to stop: open the stream again")
+        if 0 < limits.max_streams <= self.streams:
+            raise TooManyStreams(
+                f"The server has {self.streams} event streams open, as many as it may: "
+                "try again later, or raise max_event_streams"
+            )
+        if 0 < limits.max_streams_per_account <= self._streams[account_id]:
+            raise Overloaded(
+                f"The account has {self._streams[account_id]} event streams open, as many as it "
+                "may: close one, or raise max_event_streams_per_account",
+                _RETRY_AFTER_SECONDS,
+            )
+
+    def _release(self, account_id: str) -> None:
+        self._streams[account_id] -= 1
+        if not self._streams[account_id]:
+            del self._streams[account_id]
+
+    async def _join(self, which: EventFilter, resume_after: int | None) -> Subscription:
+        if self._reading is None:
+            self.position = await self._queries.position()
+        elif resume_after is not None and resume_after > self.position:
+            # Another replica has told it of more than this one has read yet.
+            while await self._read_slice():
+                pass
+        view = self._views.get(which)
+        if view is None:
+            view = self._views[which] = View(which, MessageLog(self._budget.lease()))
+        subscription = Subscription(self, view, self.position, resume_after)
+        view.subscriptions.add(subscription)
+        if self._draining:
+            subscription.close()
+        elif self._reading is None:
+            loop = asyncio.get_running_loop()
+            self._reading = loop.create_task(self._read())
+            self._hearing = loop.create_task(self._hear())
+        return subscription
+
+    def _stop(self) -> None:
+        """Read no more until somebody subscribes."""
+        for task in (self._reading, self._hearing):
+            if task is not None:
+                task.cancel()
+        self._reading = self._hearing = None
+
+    async def _hear(self) -> None:
+        try:
+            await self._queries.hear(self.wake)
+        except Exception as error:  # noqa: BLE001 - the feed is looked at from time to time anyway
+            _log.error("events_failed", trace=trace_of(error))
+
+    async def _read(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            began = loop.time()
+            self._woken.clear()
+            pause = await self._read_once()
+            await asyncio.sleep(max(0.0, began + pause - loop.time()))
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self.limits.poll_seconds):
+                    await self._woken.wait()
+
+    async def _read_once(self) -> float:
+        """Turn what is new into messages; return how long to wait at least before the next time."""
+        try:
+            async with self._lock:
+                if await self._read_slice():
+                    self._woken.set()
+        except Unavailable as error:
+            _log.warning("feed_not_read", reason=error.message)
+            return self.limits.poll_seconds
+        except Exception as error:  # noqa: BLE001 - one slice must not silence all that follow
+            _log.error("events_failed", trace=trace_of(error))
+            await self._start_over()
+            return self.limits.poll_seconds
+        return self.limits.window_seconds
+
+    async def _start_over(self) -> None:
+        """Skip what could not be turned into messages, and have everyone read everything again."""
+        with suppress(Unavailable):
+            self.position = await self._queries.position()
+            for view in self._views.values():
+                view.lose()
+
+    async def _read_slice(self) -> bool:
+        """Read one slice; return whether there may be more."""
+        changes = await self._queries.changes(self.position, _SLICE)
+        if not changes:
+            return False
+        views = tuple(self._views.values())
+        messages = await self._messages(changes, [view.filter for view in views])
+        self.position = changes[-1].position
+        for which, message in messages:
+            view = self._views.get(which)
+            if view is not None:
+                view.publish(message)
+        return sum(one.weight for one in changes) >= _SLICE
+
+    async def _messages(
+        self, changes: Sequence[Change], filters: Sequence[EventFilter]
+    ) -> list[tuple[EventFilter, bytes]]:
+        """Return the message of each filter that any of the changes pass."""
+        position = changes[-1].position
+        filters_of: defaultdict[str, list[EventFilter]] = defaultdict(list)
+        for which in filters:
+            filters_of[which.account_id].append(which)
+        changes_of: defaultdict[str, list[Change]] = defaultdict(list)
+        for change in changes:
+            if change.account_id in filters_of:
+                changes_of[change.account_id].append(change)
+        found: list[tuple[EventFilter, bytes]] = []
+        for account_id, theirs in changes_of.items():
+            rows = await self._queries.rows(account_id, theirs, filters_of[account_id])
+            for which in filters_of[account_id]:
+                passing = rows.passing(which)
+                if passing.changes:
+                    found.append((which, self._render(position, passing, which)))
+        return found

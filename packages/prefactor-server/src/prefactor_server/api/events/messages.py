@@ -1,0 +1,27 @@
+"""The blocks of an event stream as they are sent, but for that of changed rows."""
+
+from __future__ import annotations
+
+from typing import Final, Literal, TypeAlias
+
+ReloadReason: TypeAlias = Literal[
+    "unknown_position", "too_far_behind", "too_slow", "too_many_changes"
+]
+
+RETRY: Final = b"retry: 1000\n"
+"""How soon a browser that was cut off comes back, in milliseconds: part of the first event."""
+
+
+def ready_message(position: int) -> bytes:
+    """Return the event that a stream begins with."""
+    return b"id: %d\nevent: ready\ndata: {}\n\n" % position
+
+
+def reload_message(position: int, reason: ReloadReason) -> bytes:
+    """Return the event that tells a subscriber to read everything again."""
+    return b'id: %d\nevent: reload\ndata: {"reason":"%b"}\n\n' % (position, reason.encode())
+
+
+def heartbeat_message(position: int) -> bytes:
+    """Return the comment that shows that the stream is alive, and moves the position on."""
+    return b": heartbeat\nid: %d\n\n" % position

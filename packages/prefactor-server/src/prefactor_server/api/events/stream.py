@@ -1,0 +1,204 @@
+"""One open event stream: the server-sent events of a subscription, until either side ends it.
+
+    retry: 1000            how soon a client that was cut off may come back
+    event: ready           the stream begins; its id is the position that it begins after
+    event: changes         rows that changed, up to the position in its id
+    event: reload          changes were lost: read everything again, then go on from its id
+    : heartbeat            nothing happened; its id moves the position on
+
+Every block has an id. A client that is cut off resumes after the last one that it has read whole.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from starlette.types import Receive, Send
+
+from prefactor_server.api.events.hub import EventLimits, EventObserver, Subscription
+from prefactor_server.api.events.messages import (
+    RETRY,
+    ReloadReason,
+    heartbeat_message,
+    ready_message,
+    reload_message,
+)
+from prefactor_server.memory_budget import Lease
+
+HEADERS: Final = (
+    (b"content-type", b"text/event-stream"),
+    (b"cache-control", b"no-store"),
+    # Nginx would otherwise hold back what it has not enough of.
+    (b"x-accel-buffering", b"no"),
+)
+
+_POLL_SECONDS: Final = 0.1
+_SLICE_BYTES: Final = 64 * 1024
+
+_LAST_WRITE_SECONDS: Final = 1.0
+"""How long a client may take for what is being sent when its stream is closed."""
+
+
+class EventStream:
+    """Sends the events of one subscription.
+
+    ``is_allowed`` tells whether the caller may still see them. It is asked every
+    ``check_seconds``.
+    """
+
+    __slots__ = (
+        "_check_at",
+        "_check_seconds",
+        "_ends_at",
+        "_give_up",
+        "_heartbeat_at",
+        "_is_allowed",
+        "_limits",
+        "_loop",
+        "_memory",
+        "_observer",
+        "_send",
+        "_sending",
+        "_subscription",
+        "_timer",
+    )
+
+    def __init__(
+        self,
+        subscription: Subscription,
+        send: Send,
+        *,
+        limits: EventLimits,
+        observer: EventObserver | None,
+        memory: Lease,
+        is_allowed: Callable[[], Awaitable[bool]],
+        check_seconds: float,
+    ) -> None:
+        self._subscription = subscription
+        self._send = send
+        self._limits = limits
+        self._observer = observer
+        self._memory = memory
+        self._is_allowed = is_allowed
+        self._check_seconds = max(1.0, check_seconds)
+        self._loop = asyncio.get_running_loop()
+        now = self._loop.time()
+        self._check_at = now + self._check_seconds
+        self._heartbeat_at = now + limits.heartbeat_seconds
+        self._ends_at = now + (limits.stream_seconds or float("inf"))
+        self._timer: asyncio.TimerHandle | None = None
+        self._give_up: asyncio.TimerHandle | None = None
+
+    async def run(self, receive: Receive) -> None:
+        """Send events until the client leaves, its token ends, or the server wants to stop."""
+        subscription = self._subscription
+        subscription.on_close = self._on_close
+        watch = self._loop.create_task(_wait_for_disconnect(receive))
+        watch.add_done_callback(lambda _: subscription.close())
+        sending = self._sending = self._loop.create_task(self._send_events())
+        self._on_timer()
+        try:
+            # Not awaited itself: who cancels it must not seem to cancel the request.
+            await asyncio.wait([sending])
+        finally:
+            sending.cancel()
+            watch.cancel()
+            for timer in (self._timer, self._give_up):
+                if timer is not None:
+                    timer.cancel()
+            subscription.close()
+        if sending.cancelled():
+            await self._send({"type": "http.response.abort"})
+            return
+        sending.result()
+        await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _send_events(self) -> None:
+        subscription = self._subscription
+        await self._begin()
+        while not subscription.closed:
+            await self._step()
+            await subscription.wait()
+
+    def _on_close(self) -> None:
+        """Abort the stream soon if its client does not read."""
+        self._give_up = self._loop.call_later(_LAST_WRITE_SECONDS, self._sending.cancel)
+
+    async def _begin(self) -> None:
+        """Send where the stream begins, and what the subscriber has missed."""
+        subscription = self._subscription
+        after, begin = subscription.resume_after, subscription.begin
+        if after is not None and after > begin:
+            await self._reload(begin, "unknown_position")
+            return
+        await self._write(RETRY + ready_message(begin if after is None else after))
+        async for message in subscription.backlog():
+            if subscription.closed:
+                return
+            if message is None:
+                await self._reload(begin, "too_far_behind")
+            else:
+                await self._write(message)
+
+    async def _reload(self, position: int, reason: ReloadReason) -> None:
+        await self._write(reload_message(position, reason))
+        if self._observer is not None:
+            self._observer.reload_sent()
+
+    async def _step(self) -> None:
+        """Send the messages that wait, and do what is due."""
+        subscription = self._subscription
+        while await self._may_go_on():
+            if subscription.has_lost:
+                subscription.pass_over()
+                await self._reload(subscription.position, "too_slow")
+                continue
+            message = subscription.take()
+            if message is None:
+                break
+            await self._write(message)
+        if self._loop.time() >= self._heartbeat_at and not subscription.closed:
+            await self._write(heartbeat_message(subscription.position))
+
+    async def _may_go_on(self) -> bool:
+        """Close the subscription if its time is over, or its caller may not see it any longer."""
+        now = self._loop.time()
+        if now >= self._check_at:
+            self._check_at = now + self._check_seconds
+            if not await self._is_allowed():
+                self._subscription.close()
+        if now >= self._ends_at:
+            self._subscription.close()
+        return not self._subscription.closed
+
+    async def _write(self, block: bytes) -> None:
+        """Send one block, and wait while the client does not read."""
+        self._memory.hold(len(block))
+        for start in range(0, len(block), _SLICE_BYTES):
+            piece = block[start : start + _SLICE_BYTES]
+            await self._send({"type": "http.response.body", "body": piece, "more_body": True})
+        self._memory.shrink(0)
+        self._heartbeat_at = self._loop.time() + self._limits.heartbeat_seconds
+        if self._observer is not None:
+            self._observer.message_sent()
+
+    def _on_timer(self) -> None:
+        """Wake the stream if something is due, and set the timer for what is due next.
+
+        One timer that is set rarely costs less than a timeout of every wait.
+        """
+        now = self._loop.time()
+        due = min(self._check_at, self._heartbeat_at, self._ends_at)
+        if now >= due:
+            self._subscription.wake()
+            # What is due is put off by the stream, which may wait for its client meanwhile.
+            due = now + min(self._check_seconds, self._limits.heartbeat_seconds)
+        self._timer = self._loop.call_at(due, self._on_timer)
+
+
+async def _wait_for_disconnect(receive: Receive) -> None:
+    # A transport may answer at once with what is left of the request, any number of times.
+    while (await receive())["type"] != "http.disconnect":  # noqa: ASYNC110 - it is no event of ours
+        await asyncio.sleep(_POLL_SECONDS)

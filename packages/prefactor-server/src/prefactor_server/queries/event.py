@@ -1,0 +1,70 @@
+"""The reads behind live events: the change feed, and the rows that changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import Final
+
+from prefactor_server.domain.change import Change
+from prefactor_server.domain.event import ChangedRows, EventFilter, merge_changes
+from prefactor_server.domain.runs.agent_instance import AgentInstance
+from prefactor_server.domain.runs.agent_span import AgentSpan
+from prefactor_server.domain.runs.metadata import InstanceMetadata
+from prefactor_server.storage.base import Storage
+
+MAX_SPANS: Final = 5000
+"""The most changed spans of an account that are read at a time."""
+
+
+class EventQueries:
+    """Reads the feed of all accounts, and rows of one account at a time."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+
+    async def position(self) -> int:
+        """Return the position of the latest commit."""
+        return await self._storage.feed.position()
+
+    async def pruned_to(self) -> int:
+        """Return the position up to which the feed has been deleted."""
+        return await self._storage.feed.pruned_to()
+
+    async def changes(self, after: int, limit: int) -> Sequence[Change]:
+        """Return the changes after a position: whole commits, of about ``limit`` rows."""
+        return await self._storage.feed.changes(after, limit)
+
+    async def hear(self, heard: Callable[[], None]) -> None:
+        """Call a function whenever another server has committed something, until cancelled."""
+        await self._storage.feed.hear(heard)
+
+    async def rows(
+        self, account_id: str, changes: Iterable[Change], filters: Collection[EventFilter]
+    ) -> ChangedRows:
+        """Return what changed in an account, with the rows that any of the filters may pass.
+
+        Beyond ``MAX_SPANS``, no spans are read.
+        """
+        merged = {
+            run_id: span_ids
+            for run_id, span_ids in merge_changes(changes).items()
+            if any(which.may_pass(run_id) for which in filters)
+        }
+        found = await self._storage.rows_by_id(AgentInstance, account_id, merged) if merged else ()
+        runs = {run.id: run for run in found}
+        wanted = [
+            span_id
+            for run_id, span_ids in merged.items()
+            if run_id in runs
+            and any(one.with_spans and one.passes(runs[run_id]) for one in filters)
+            for span_id in span_ids
+        ]
+        read = 0 < len(wanted) <= MAX_SPANS
+        found_spans = await self._storage.rows_by_id(AgentSpan, account_id, wanted) if read else ()
+        about = await self._storage.rows_by_id(InstanceMetadata, account_id, runs) if runs else ()
+        return ChangedRows(
+            merged,
+            runs,
+            None if len(wanted) > MAX_SPANS else {span.id: span for span in found_spans},
+            {metadata.id: metadata for metadata in about},
+        )

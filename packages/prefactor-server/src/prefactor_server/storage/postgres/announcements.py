@@ -1,0 +1,67 @@
+"""Servers on one database tell each other that something was committed, with LISTEN and NOTIFY."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from typing import Final
+
+import structlog
+
+from prefactor_server.domain.errors import SettingError
+from prefactor_server.storage.migration import DatabaseError
+from prefactor_server.storage.postgres.connection import connect
+from prefactor_server.storage.postgres.driver import Connection
+from prefactor_server.storage.postgres.failures import is_lost
+
+_CHANNEL: Final = "prefactor_commits"
+_NOTIFY: Final = "SELECT pg_notify($1, $2)"
+_RECONNECT_SECONDS: Final = 2.0
+
+_log = structlog.get_logger(__name__)
+
+
+class Announcements:
+    """What this server announces, and hears of others.
+
+    Nothing rests on it: an announcement may be lost, and those who wait for one look by themselves
+    from time to time.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._name = os.urandom(8).hex()
+
+    async def announce(self, connection: Connection) -> None:
+        """Announce commits, in a transaction of its own."""
+        await connection.execute(_NOTIFY, _CHANNEL, self._name)
+
+    async def hear(self, heard: Callable[[], None]) -> None:
+        """Call a function at every announcement of another server, until cancelled."""
+        while True:
+            try:
+                await self._hear(heard)
+            except (DatabaseError, SettingError) as error:
+                _log.info("announcements_not_heard", reason=str(error))
+            except Exception as error:
+                if not is_lost(error):
+                    raise
+                _log.info("announcements_not_heard", reason=type(error).__name__)
+            await asyncio.sleep(_RECONNECT_SECONDS)
+
+    async def _hear(self, heard: Callable[[], None]) -> None:
+        def on_notification(_connection: object, _pid: int, _channel: str, name: object) -> None:
+            if name != self._name:
+                heard()
+
+        lost = asyncio.Event()
+        connection = await connect(self._url)
+        try:
+            connection.add_termination_listener(lambda _: lost.set())
+            await connection.add_listener(_CHANNEL, on_notification)
+            # What was announced meanwhile was missed.
+            heard()
+            await lost.wait()
+        finally:
+            connection.terminate()

@@ -1,0 +1,325 @@
+"""Live events over real sockets: what is told, to whom, and when a stream ends."""
+
+import asyncio
+import socket
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from door import LIMITS, Door, open_door
+from event_stream import Event, Followed, following, ids
+
+from patience import patience
+from prefactor_server.api import EventLimits, Limits
+
+SECRET = "wombat-4711"
+
+
+@pytest.fixture
+def limits() -> Limits:
+    """A working token is believed for a second."""
+    return replace(LIMITS, token_cache_seconds=1)
+
+
+async def begun(stream: Followed) -> int:
+    """The position that a stream begins after."""
+    event = await stream.next()
+    assert event.kind == "ready"
+    return event.id
+
+
+async def test_rows(door: Door) -> None:
+    """A change is told as the row that lists show, spans without payloads and secrets."""
+    async with following(door) as stream:
+        await begun(stream)
+        run = await door.run()
+        payload = {"password": {"$sensitive": "text", "value": SECRET}, "model": "m"}
+        span = await door.span(run, payload=payload, status="active")
+        row = await stream.span(span["id"])
+        told = {name: span[name] for name in row}
+        path = f"/agent_spans/{span['id']}/finish"
+        finished = (await door.post(path, {"status": "failed"})).details
+        later = await stream.until(lambda one: span["id"] in ids(one, "spans"))
+        metadata = {"metadata": {"user": "ada"}}
+        answer = await door.call("PUT", f"/agent_instance/{run['id']}/metadata", metadata)
+        assert answer.details["metadata"] == {"user": "ada"}
+        labelled = await stream.until(lambda one: one.kind == "changes")
+
+    assert {**row, "summary": None} == {**told, "summary": None}
+    assert set(span) - set(row) == {
+        "account_id",
+        "payload",
+        "payload_validation",
+        "purpose",
+        "result_payload",
+        "result_payload_validation",
+        "risk_level",
+        "risk_score",
+    }
+    assert [one["status"] for one in later.data["spans"]] == [finished["status"]]
+    listed = (await door.get("/agent_instance")).summaries
+    assert len(later.data["runs"]) == 1
+    (shown,) = labelled.data["runs"]
+    assert {**listed[0], **shown} == listed[0]
+    assert set(listed[0]) - set(shown) == {"risk_score", "risk_level"}
+    assert SECRET not in stream.text
+
+
+async def test_termination(door: Door) -> None:
+    """A termination tells of the run and of every span that it closed."""
+    run = await door.run()
+    spans = [await door.span(run, status="active") for _ in range(3)]
+    async with following(door, query={"agent_instance_ids": run["id"]}) as stream:
+        await begun(stream)
+        await door.post(f"/agent_instance/{run['id']}/terminate", {"reason": "enough"})
+        event = await stream.until(lambda one: one.kind == "changes")
+
+    assert [one["termination_reason"] for one in event.data["runs"]] == ["enough"]
+    assert {one["id"]: one["closed_by_termination"] for one in event.data["spans"]} == {
+        span["id"]: True for span in spans
+    }
+
+
+async def test_filters(door: Door) -> None:
+    """A stream tells of the runs and agents that it names, and of spans unless it declines."""
+    mine, other = await door.run(agent_id="a"), await door.run(agent_id="b")
+    third = await door.run(agent_id="c")
+    by_run = {"agent_instance_ids": mine["id"]}
+    by_agent = {"agent_ids": f"{other['agent_id']},c"}
+    async with (
+        following(door, query=by_run) as runs,
+        following(door, query=by_agent) as agents,
+        following(door, query={**by_run, **by_agent, "include_spans": "false"}) as both,
+    ):
+        for stream in (runs, agents, both):
+            await begun(stream)
+        spans = [(await door.span(run))["id"] for run in (mine, other, third)]
+        await runs.span(spans[0])
+        await agents.span(spans[2])
+        await both.until(lambda one: third["id"] in ids(one, "runs"))
+
+    assert told(runs, "runs") == {mine["id"]}
+    assert told(agents, "runs") == {other["id"], third["id"]}
+    assert told(agents, "spans") == set(spans[1:])
+    assert told(both, "runs") == {mine["id"], other["id"], third["id"]}
+    assert told(both, "spans") == set()
+
+
+def told(stream: Followed, kind: str) -> set[str]:
+    """The ids of the rows that a stream has told of."""
+    return {one for event in stream.events for one in ids(event, kind)}
+
+
+async def test_confined(door: Door) -> None:
+    """A deployment token is told of its own runs alone, whatever else it asks for."""
+    own, other = await door.run(agent_id="a"), await door.run(agent_id="b")
+    token = await door.deployment_token(own)
+    for query in ({"agent_instance_ids": other["id"]}, {"agent_ids": other["agent_id"]}):
+        (await door.get("/events", query, token=token)).refused(404, "not_found")
+    async with following(door, token=token) as stream, following(door) as everything:
+        await begun(stream)
+        await begun(everything)
+        hidden = await door.span(other, payload={"secret": SECRET})
+        await everything.span(hidden["id"])
+        await stream.span((await door.span(own))["id"])
+
+    assert told(stream, "runs") == {own["id"]}
+    assert len(told(stream, "spans")) == 1
+
+
+async def test_resume(door: Door) -> None:
+    """Who resumes is told of everything since, once and in order, also while others write."""
+    run = await door.run()
+    written: list[str] = []
+
+    async def write() -> None:
+        for _ in range(40):
+            span = await door.span(run)
+            written.append(span["id"])
+
+    found: list[str] = []
+    positions: list[int] = []
+    async with following(door) as stream:
+        after = await begun(stream)
+    writing = asyncio.create_task(write())
+    while not writing.done() or set(found) != set(written):
+        async with following(door, after=after) as stream:
+            assert await begun(stream) == after
+            event = await stream.until(lambda one: one.kind == "changes")
+            after = event.id
+            found += ids(event, "spans")
+            positions.append(event.id)
+    await writing
+
+    assert found == written
+    assert positions == sorted(set(positions))
+
+
+@pytest.mark.parametrize("after", [10**15, 0])
+async def test_unknown_position(door: Door, after: int) -> None:
+    """A position that the feed never had, or does not hold any longer, ends in a reload."""
+    await door.run()
+    if not after:
+        position = await door.storage.feed.position()
+        await door.run()
+        while await door.storage.feed.prune(position, 2**62):
+            pass
+    async with following(door, after=after) as stream:
+        event = await stream.until(lambda one: one.kind == "reload")
+        run = await door.run()
+        await stream.until(lambda one: run["id"] in ids(one, "runs"))
+
+    assert event.data["reason"] in ("unknown_position", "too_far_behind")
+
+
+@pytest.mark.parametrize(
+    ("query", "header"),
+    [
+        ({}, "x"),
+        ({}, "-1"),
+        ({"agent_instance_ids": ",".join(f"r{number}" for number in range(51))}, "1"),
+        ({"include_spans": "maybe"}, "1"),
+        ({"agent": "a"}, "1"),
+    ],
+)
+async def test_refused(door: Door, query: Any, header: str) -> None:
+    """What cannot be followed is refused before the stream begins."""
+    answer = await door.get("/events", query, headers={"Last-Event-ID": header})
+
+    assert answer.status in (400, 422)
+
+
+async def test_heartbeats(database_url: str) -> None:
+    """While nothing happens, comments come that move the position on past what others do."""
+    limits = EventLimits(heartbeat_seconds=0.05, window_seconds=0.01)
+    async with open_door(database_url, event_limits=limits) as door:
+        run = await door.run()
+        async with following(door, query={"agent_instance_ids": run["id"]}) as stream:
+            await begun(stream)
+            await door.run()
+            heartbeat = Event(await door.storage.feed.position(), "", None)
+            for _ in range(2):
+                await stream.until(lambda one: one == heartbeat)
+        async with following(door, after=heartbeat.id) as resumed:
+            await begun(resumed)
+            span = await door.span(run)
+            await resumed.span(span["id"])
+
+
+async def test_lifetime(database_url: str) -> None:
+    """A stream that has been open for as long as it may ends as it should, and can be resumed."""
+    async with open_door(database_url, event_limits=EventLimits(stream_seconds=0.05)) as door:
+        async with following(door) as stream:
+            position = await begun(stream)
+            await stream.end()
+        async with following(door, after=position) as stream:
+            assert await begun(stream) == position
+
+
+async def test_caps(database_url: str) -> None:
+    """Beyond the streams of an account it is answered 429, beyond those of the server 503."""
+    for limits, status in (
+        (EventLimits(max_streams_per_account=1), 429),
+        (EventLimits(max_streams=1), 503),
+    ):
+        async with open_door(database_url, event_limits=limits) as door:
+            async with following(door) as stream:
+                await begun(stream)
+                answer = await door.get("/events")
+                assert answer.status == status
+                assert int(answer.headers["Retry-After"]) > 0
+            async with asyncio.timeout(10):
+                while door.events.streams:  # noqa: ASYNC110 - nothing tells of a closed connection
+                    await asyncio.sleep(0.01)
+            async with following(door) as stream:
+                await begun(stream)
+
+
+async def test_revoked(door: Door) -> None:
+    """Streams of revoked and of expired tokens end within the seconds of the token cache."""
+    revoked, token = await door.add_token()
+    expiring, _ = await door.add_token(expires_at=door.clock.now + 5_000_000)
+    async with (
+        following(door, token=revoked) as first,
+        following(door, token=expiring) as second,
+        following(door) as third,
+    ):
+        for stream in (first, second, third):
+            await begun(stream)
+        await door.put(token._replace(status="revoked"))
+        door.clock.leap(seconds=11)
+        await first.end()
+        await second.end()
+        run = await door.run()
+        await third.until(lambda one: run["id"] in ids(one, "runs"))
+
+
+@pytest.mark.parametrize("reads_on", [True, False])
+async def test_slow_reader(tmp_path: Path, *, reads_on: bool) -> None:
+    """Who reads too late is told to read everything again; who does not read is cut off.
+
+    Others are told of everything meanwhile.
+    """
+    async with open_door(
+        f"sqlite:///{tmp_path / 'server.db'}",
+        event_limits=EventLimits(window_seconds=0.001),
+        send_buffer=4096,
+        send_timeout=60 if reads_on else 1,
+    ) as door:
+        run = await door.run()
+        reader, writer = await unread(door)
+        items = [
+            {
+                "_type": "agent_spans/create",
+                "agent_instance_id": run["id"],
+                "schema_name": "step",
+                "status": "active",
+                "payload": {},
+            }
+            for _ in range(200)
+        ]
+        async with following(door) as others:
+            await begun(others)
+            # What the connection holds, and then what the log holds.
+            for number in range(6):
+                keys = [
+                    {**item, "idempotency_key": f"{number}-{n:08}"} for n, item in enumerate(items)
+                ]
+                assert (await door.post("/bulk", {"items": keys})).status == 200
+                while len(told(others, "spans")) < 200 * (number + 1):
+                    await others.next()
+        async with asyncio.timeout(patience(30)):
+            if reads_on:
+                assert b"event: ready" in await until(reader, b"event: reload")
+                await door.span(run)
+                await until(reader, b"event: changes")
+            else:
+                while door.events.streams:  # noqa: ASYNC110 - nothing tells of a closed connection
+                    await asyncio.sleep(0.05)
+        writer.close()
+
+
+async def unread(door: Door) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A stream that nobody reads, for which the system holds little."""
+    address = urlsplit(door.url)
+    raw = socket.socket()
+    raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    raw.setblocking(False)
+    await asyncio.get_running_loop().sock_connect(raw, (address.hostname, address.port))
+    reader, writer = await asyncio.open_connection(sock=raw, limit=4096)
+    head = f"GET /api/v1/events HTTP/1.1\r\nHost: here\r\nAuthorization: Bearer {door.token}"
+    writer.write(f"{head}\r\n\r\n".encode())
+    await writer.drain()
+    return reader, writer
+
+
+async def until(reader: asyncio.StreamReader, text: bytes) -> bytes:
+    """What comes up to a text."""
+    found = b""
+    while text not in found:
+        piece = await reader.read(65536)
+        assert piece, found
+        found += piece
+    return found
