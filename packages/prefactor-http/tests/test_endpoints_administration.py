@@ -20,6 +20,7 @@ from prefactor_http.testing import Reply, ScriptedServer
 KEY = "key-1"
 RESOURCES = {
     "accounts": "account",
+    "admin_users": "admin_user",
     "agents": "agent",
     "agent_deployments": "agent_deployment",
     "agent_schema_versions": "agent_schema_version",

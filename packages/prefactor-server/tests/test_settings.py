@@ -9,7 +9,8 @@ from prefactor_server.domain.errors import SettingError
 from prefactor_server.settings import SETTINGS, Setting, Settings, load_settings
 
 OTHER: dict[type, tuple[str, Any]] = {
-    str: ("from the variable", "from the variable"),
+    # Also what trusted_proxies takes.
+    str: ("192.0.2.1", "192.0.2.1"),
     int: ("17", 17),
     bool: ("no", False),
 }
@@ -157,3 +158,10 @@ def test_other_variables_are_none_of_ours() -> None:
     environ = {"PREFACTOR_API_URL": "http://x", "PORT": "1", "prefactor_port": "2"}
 
     assert load_settings(environ, {}) == load_settings({}, {})
+
+
+@pytest.mark.parametrize("text", ["localhost", "10.0.0.0/8, nobody", "10.0.0.1/8"])
+def test_a_proxy_is_an_address_or_a_network(text: str) -> None:
+    """What is neither is refused by name, before anything starts."""
+    with pytest.raises(SettingError, match="PREFACTOR_TRUSTED_PROXIES must be addresses"):
+        load_settings({"PREFACTOR_TRUSTED_PROXIES": text}, {})

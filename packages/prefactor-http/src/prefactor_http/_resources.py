@@ -21,6 +21,13 @@ class Resources:
         return AccountClient(self)
 
     @cached_property
+    def admin_users(self: HttpClient) -> endpoints.AdminUserClient:
+        """The people of an account: see them, change their roles, remove them."""
+        from prefactor_http.endpoints import AdminUserClient  # noqa: PLC0415
+
+        return AdminUserClient(self)
+
+    @cached_property
     def agents(self: HttpClient) -> endpoints.AgentClient:
         """Agents: create, find, change, retire."""
         from prefactor_http.endpoints import AgentClient  # noqa: PLC0415
@@ -96,6 +103,13 @@ class Resources:
         from prefactor_http.endpoints import AlertClient  # noqa: PLC0415
 
         return AlertClient(self)
+
+    @cached_property
+    def sessions(self: HttpClient) -> endpoints.SessionClient:
+        """Who is calling, who has signed in, and ending that."""
+        from prefactor_http.endpoints import SessionClient  # noqa: PLC0415
+
+        return SessionClient(self)
 
     def forget_resources(self) -> None:
         """Drop what was made so far; a copy of a client needs its own."""

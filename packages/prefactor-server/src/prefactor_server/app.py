@@ -27,7 +27,7 @@ from prefactor_server.bootstrap import bootstrap
 from prefactor_server.commands.writer import Writer
 from prefactor_server.commit_relay import relay_commits
 from prefactor_server.consumers import consumers
-from prefactor_server.databases import is_on_server, open_storage
+from prefactor_server.databases import OpenStorage, is_on_server, open_storage
 from prefactor_server.domain.api_token import hash_token
 from prefactor_server.domain.errors import SettingError, Unavailable
 from prefactor_server.domain.pfid import PfidMaker
@@ -50,7 +50,7 @@ _log = structlog.get_logger("prefactor_server")
 
 _PRUNE_EVERY_SECONDS: Final = 60
 _PRUNE_SLICE: Final = 1000
-_DAY_US: Final = 24 * 3600 * 1_000_000
+_SECOND_US: Final = 1_000_000
 # How long requests in flight may take after a SIGTERM before their connections are closed.
 _GRACE_SECONDS: Final = 20
 
@@ -147,7 +147,7 @@ async def serve(settings: Settings, on_started: Callable[[Started], None]) -> No
             stalled = abort_stalled(server.server_state.connections, settings.send_timeout_seconds)
             async with (
                 _background(follower.run()),
-                _background(_prune(storage, settings.idempotency_days * _DAY_US)),
+                _background(_prune(storage, settings)),
                 _background(stalled),
                 _background(relay_commits(storage.feed, commits)),
             ):
@@ -221,6 +221,9 @@ def _assemble(
             auto_create_agents=settings.auto_create_agents,
             requests_per_second=settings.requests_per_second,
             public_url=settings.public_url,
+            session_idle_seconds=settings.session_idle_seconds,
+            session_max_seconds=settings.session_max_seconds,
+            trusted_proxies=settings.proxies,
         ),
         prices=prices,
         observe=observe,
@@ -382,12 +385,16 @@ async def _background(coroutine: Coroutine[Any, Any, None]) -> AsyncGenerator[No
             await task
 
 
-async def _prune(storage: Storage, lifetime_us: int) -> None:
+async def _prune(storage: OpenStorage, settings: Settings) -> None:
+    keys_us = settings.idempotency_days * 86_400 * _SECOND_US
+    idle_us = settings.session_idle_seconds * _SECOND_US
     while True:
         try:
             # Small slices, so that no request waits behind a long delete.
-            while await storage.forget_keys(now_us() - lifetime_us, _PRUNE_SLICE):
+            while await storage.forget_keys(now_us() - keys_us, _PRUNE_SLICE):
+                pass
+            while await storage.maintenance.forget_sign_ins(now_us(), idle_us):
                 pass
         except Unavailable as error:
-            _log.warning("idempotency keys not pruned", reason=error.message)
+            _log.warning("keys and sessions not pruned", reason=error.message)
         await asyncio.sleep(_PRUNE_EVERY_SECONDS)

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Final, NamedTuple, TypeAlias
 
+from prefactor_server.domain.client_address import TrustedProxies
 from prefactor_server.domain.errors import SettingError
 
 # Larger numbers are meaningless (a port) or overflow (a duration).
@@ -26,11 +27,20 @@ _MAXIMA: Final = {
     "max_event_streams": 1_000_000,
     "max_event_streams_per_account": 1_000_000,
     "event_stream_seconds": 86_400,
+    "session_idle_seconds": 366 * 86_400,
+    "session_max_seconds": 366 * 86_400,
 }
 
 # For these, 0 does not mean "unlimited": it would reject everything, or forget at once.
 _AT_LEAST_ONE: Final = frozenset(
-    {"max_request_bytes", "max_payload_bytes", "max_queue_bytes", "idempotency_days"}
+    {
+        "max_request_bytes",
+        "max_payload_bytes",
+        "max_queue_bytes",
+        "idempotency_days",
+        "session_idle_seconds",
+        "session_max_seconds",
+    }
 )
 _LARGEST: Final = 2**62
 _WHOLE_NUMBER: Final = re.compile(r"-?[0-9]{1,19}")
@@ -167,7 +177,24 @@ SETTINGS: Final = (
     Setting(
         "public_url",
         "",
-        "The address that invitations lead to. Empty for the one that the request came to.",
+        "The address that people open: invitations and links lead to it, and the writes of a "
+        "session must come from a page of it. Empty for the one that the request came to.",
+    ),
+    Setting(
+        "trusted_proxies",
+        "",
+        "Addresses or networks of proxies, separated by commas. What they say in X-Forwarded-For "
+        "and X-Forwarded-Proto about a client is believed. Empty for none.",
+    ),
+    Setting(
+        "session_idle_seconds",
+        12 * 3600,
+        "How long a session may go unused before it ends.",
+    ),
+    Setting(
+        "session_max_seconds",
+        7 * 24 * 3600,
+        "How long a session lasts at the most.",
     ),
     Setting(
         "price_file",
@@ -210,8 +237,16 @@ class Settings:
     max_event_streams_per_account: int
     event_stream_seconds: int
     public_url: str
+    trusted_proxies: str
+    session_idle_seconds: int
+    session_max_seconds: int
     price_file: str
     drain_seconds: int
+
+    @property
+    def proxies(self) -> TrustedProxies:
+        """The proxies that are trusted; ``load_settings`` has checked that they can be read."""
+        return TrustedProxies.parse(self.trusted_proxies)
 
     def __repr__(self) -> str:
         """Show all fields but the token, which is a secret."""
@@ -304,12 +339,24 @@ def parse_whole_number(source: str, text: str) -> int:
 
 
 def _checked(setting: Setting, value: Value, source: str) -> Value:
+    if setting.name == "trusted_proxies":
+        _check_proxies(source, str(value))
     if isinstance(value, bool) or not isinstance(value, int):
         return value
     smallest = 1 if setting.name in _AT_LEAST_ONE else 0
     largest = _MAXIMA.get(setting.name, _LARGEST)
     check_range(source, value, smallest, largest)
     return value
+
+
+def _check_proxies(source: str, text: str) -> None:
+    try:
+        TrustedProxies.parse(text)
+    except ValueError as error:
+        raise SettingError(
+            f"{source} must be addresses or networks, separated by commas, such as "
+            f"127.0.0.1,10.0.0.0/8: {error}"
+        ) from error
 
 
 def check_range(source: str, value: int, smallest: int, largest: int) -> None:

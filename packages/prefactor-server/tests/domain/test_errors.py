@@ -20,6 +20,7 @@ CODES = {
     "BadRequest": "bad_request",
     "NotAuthenticated": "not_authenticated",
     "BadToken": "bad_authtoken",
+    "BadCredentials": "bad_credentials",
     "NotPermitted": "not_permitted",
     "NotFound": "not_found",
     "InvalidAction": "invalid_action",

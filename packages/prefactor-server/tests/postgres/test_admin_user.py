@@ -12,7 +12,7 @@ from prefactor_server.domain.people.admin_user_invite import AdminUserInvite
 from prefactor_server.storage.base import Changes, Needs
 from prefactor_server.storage.postgres.backend import PostgresStorage
 
-INVITE = AdminUserInvite("i", ACCOUNT, "a@b", b"\0hash", NOW, "pending", NOW)
+INVITE = AdminUserInvite("i", ACCOUNT, "a@b", b"\0hash", NOW, "pending", NOW, "admin")
 
 
 async def test_an_invitation_is_kept_and_revoked(storage: PostgresStorage) -> None:
@@ -43,7 +43,7 @@ async def test_of_two_servers_one_revokes(
 
 async def test_people_are_kept(storage: PostgresStorage) -> None:
     """A person is read as written."""
-    user = AdminUser("u", ACCOUNT, "a@b", NOW, NOW)
+    user = AdminUser("u", ACCOUNT, "a@b", NOW, NOW, "admin")
 
     await storage.transact(
         {ACCOUNT: Needs()},

@@ -25,7 +25,8 @@ from prefactor_server.domain.pfid import is_pfid
 
 DESCRIBED = described(openapi_document(OPERATIONS))
 NAMES = [one.name for one in DESCRIBED]
-TOKENS = ("agent_deployment",)
+CALLERS = (("agent_deployment", "deployment_session"),)
+TOKENS = CALLERS[0]
 KEYS = ("<mark>-key-1", "<mark>-key-2", "<mark>-key-3")
 
 # Ids are unique in an account, so one that is taken cannot be had. Its caller is told what it is
@@ -148,7 +149,7 @@ def test_what_others_do_is_not_there(world: World) -> None:
 def test_an_id_of_another_deployment_is_an_id_of_nobody(world: World, name: str) -> None:
     """Every id of the rest, wherever one fits, is as unknown as one that nobody has."""
     operation = next(one for one in DESCRIBED if one.name == name)
-    world.attempt(list(world.places.every_call(operation, TOKENS)))
+    world.attempt(list(world.places.every_call(operation, CALLERS)))
 
 
 # What came before is part of a failure, so a smaller one cannot be looked for.

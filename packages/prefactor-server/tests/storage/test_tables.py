@@ -118,10 +118,10 @@ ROWS: list[tuple[Table[Any], Row]] = [
     (tables.AGENT_INSTANCE_QUALITY, InstanceQuality("r", ACCOUNT, 1, b'{"q":null}', 2)),
     (tables.AGENT_INSTANCE_METADATA, new_metadata(ACCOUNT, "r", {"k": 'é"'}, 1)),
     (tables.AGENT_SPAN, span(summary="日本", flags=15, total_tokens=2**53, started_at=-NOW)),
-    (tables.ADMIN_USER, AdminUser("u", ACCOUNT, "a@b", 1, 2)),
+    (tables.ADMIN_USER, AdminUser("u", ACCOUNT, "a@b", 1, 2, "member", "hash", 3)),
     (
         tables.ADMIN_USER_INVITE,
-        AdminUserInvite("i", ACCOUNT, "a@b", b"\0h", 1, "pending", 2),
+        AdminUserInvite("i", ACCOUNT, "a@b", b"\0h", 1, "pending", 2, "viewer"),
     ),
     (
         tables.RISK_PROFILE,
@@ -154,7 +154,13 @@ def test_an_update_writes_its_own_row(
     """An update changes the row that it names and leaves its neighbour and other accounts alone."""
     connection.execute("INSERT INTO account VALUES ('other', 'O', 2, 1, 1)")
     alike = row._replace(id="neighbour", updated_at=0)
-    for unique in ("external_identifier", "environment_id", "agent_instance_id", "token_hash"):
+    for unique in (
+        "external_identifier",
+        "environment_id",
+        "agent_instance_id",
+        "token_hash",
+        "email",
+    ):
         if unique in row._fields:
             alike = alike._replace(**{unique: b"other" if unique == "token_hash" else "other"})
     if table is tables.ENVIRONMENT:

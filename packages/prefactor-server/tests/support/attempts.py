@@ -15,6 +15,10 @@ from hypothesis import strategies as st
 from served_api import Answered
 from tenant import TIME, Tenant, address
 
+# What takes these away takes away how it calls.
+_OWN_ACCESS = ("api_token_id", "session_id", "admin_user_id")
+_ENDS_ACCESS = ("sessions.end",)
+
 Ids = Mapping[str, Sequence[str]]
 """Ids by their kind, which is the name of the fields and parameters that hold one."""
 
@@ -58,17 +62,22 @@ class Places:
         ids = self._ids[whose]
         kinds = list(ids) if kind is None else [kind] if kind in ids else []
         # A caller that takes away its own token can try nothing more.
-        kinds = [one for one in kinds if whose == "theirs" or one != "api_token_id"]
+        kinds = [one for one in kinds if whose == "theirs" or one not in _OWN_ACCESS]
         return [f"<{whose}:{one}:{number}>" for one in kinds for number in range(len(ids[one]))]
 
-    def every_call(self, operation: Described, tokens: Sequence[str]) -> Iterator[Call]:
-        """The ids of others in the path, in each parameter, and in each field."""
+    def every_call(self, operation: Described, callers: Sequence[Sequence[str]]) -> Iterator[Call]:
+        """The ids of others in the path, in each parameter, and in each field.
+
+        Each call is made by one of each group of ``callers``, who take turns.
+        """
         calls = [*self._by_path(operation), *self._by_parameter(operation)]
         if operation.body:
             calls += self._by_field(operation)
-        for token in tokens:
-            for as_item in (False, True):
-                yield from (replace(call, token=token, as_item=as_item) for call in calls)
+        for group in callers:
+            for start, as_item in enumerate((False, True)):
+                for number, call in enumerate(calls, start):
+                    token = group[number % len(group)]
+                    yield replace(call, token=token, as_item=as_item)
 
     def _by_path(self, operation: Described) -> Iterator[Call]:
         if operation.path_parameter:
@@ -109,6 +118,7 @@ def any_call(
     What is new has no id of another kind, and no key is an id: a later call would find by it what
     an earlier one of the same caller made.
     """
+    operations = [one for one in places.operations if one.name not in _ENDS_ACCESS]
     every = st.sampled_from([*places.refs("theirs"), *places.refs("mine"), *texts])
 
     def chooser(draw: st.DrawFn, operation: Described) -> Choose:
@@ -129,7 +139,7 @@ def any_call(
 
     @st.composite
     def call(draw: st.DrawFn) -> Call:
-        operation = draw(st.sampled_from(places.operations))
+        operation = draw(st.sampled_from(operations))
         choose = chooser(draw, operation)
         path = operation.path_parameter
         path_id = choose(path, {"type": "string"}) if path else ""

@@ -51,6 +51,8 @@ TABLES = (
     "lease",
     "run_total",
     "run_total_due",
+    "session",
+    "sign_in_link",
 )
 
 

@@ -19,6 +19,8 @@ class Deployed(Tenant):
         assert operator is not None
         run = await operator.deploy(f"{self.mark}-agent", f"{self.mark} agent")
         self.tokens[self.scope] = await self.api.deployment_token(run)
+        cookie = await self.api.session_of(self.tokens[self.scope])
+        self.tokens["deployment_session"] = cookie
         self.agent_id: str = run["agent_id"]
         self.environment_id: str = run["environment_id"]
         for number in range(2):

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
 from listener import listening
+from people import session_rows
 
 from prefactor_server.api import Api, EventLimits, Limits, create_api
 from prefactor_server.commands.base import Decision, Done, Request
@@ -20,6 +21,8 @@ from prefactor_server.commands.writer import Writer
 from prefactor_server.domain.account import Account
 from prefactor_server.domain.api_token import new_token
 from prefactor_server.domain.environment import Environment
+from prefactor_server.domain.people.role import Role
+from prefactor_server.domain.people.session import PREFIX
 from prefactor_server.domain.runs.cost import NO_PRICES, PriceTable
 from prefactor_server.queries import Reader
 from prefactor_server.storage.base import Changes, Needs, Row, Snapshot, Storage
@@ -58,6 +61,7 @@ class Answered:
 
     status: int
     text: str
+    cookie: str = ""
 
     @property
     def body(self) -> Any:
@@ -138,6 +142,19 @@ class ServedApi:
         await self.put(row)
         return text
 
+    async def person(self, account_id: str, role: Role, email: str) -> str:
+        """The cookie of a new person who has signed in."""
+        number = next(self._accounts)
+        person, session, cookie = session_rows(account_id, role, NOW, number=number, email=email)
+        await self.put(person, session)
+        return cookie
+
+    async def session_of(self, token: str) -> str:
+        """The cookie of a session that a token was exchanged for."""
+        answer = await self.call(None, "POST", "/api/v1/session", {"token": token})
+        assert answer.status == 200, answer
+        return answer.cookie
+
     async def put(self, *rows: Row) -> None:
         """Write new rows as they are."""
         account_id: str = getattr(rows[0], "account_id", "")
@@ -150,7 +167,7 @@ class ServedApi:
     ) -> Answered:
         """One request and its answer."""
         address = urlsplit(target)
-        headers = [] if token is None else [(b"authorization", f"Bearer {token}".encode())]
+        headers = [] if token is None else _credentials(token)
         if key is not None:
             headers.append((b"idempotency-key", key.encode()))
         document = b"" if body is None else body if isinstance(body, bytes) else _encoded(body)
@@ -183,7 +200,17 @@ class ServedApi:
                     "events": re.findall("^(?:event|data): .*", text, re.MULTILINE),
                 }
             )
-        return Answered(sent[0]["status"], text)
+        set_cookie = dict(sent[0]["headers"]).get(b"set-cookie", b"").decode()
+        cookie = set_cookie.partition(";")[0].partition("=")[2]
+        return Answered(sent[0]["status"], text, cookie)
+
+
+def _credentials(token: str) -> list[tuple[bytes, bytes]]:
+    """The headers of a caller with a token, or with the cookie of a session as pages send it."""
+    if token.startswith(PREFIX):
+        cookie = f"prefactor_session={token}".encode()
+        return [(b"cookie", cookie), (b"x-prefactor-request", b"1")]
+    return [(b"authorization", f"Bearer {token}".encode())]
 
 
 def _encoded(body: Any) -> bytes:

@@ -8,6 +8,8 @@ from urllib.parse import quote, urlencode
 from described_api import Described
 from served_api import Answered, ServedApi
 
+from prefactor_server.domain.people.role import RIGHTS
+
 TIME = "2026-01-01T00:00:00Z"
 SCHEMA = {
     "external_identifier": "v1",
@@ -21,6 +23,7 @@ RUN, SPAN, AGENT = "shared-run", "shared-span", "shared-agent"
 _NOT_MADE = {"bulk.execute", "pfids.generate", "agent_instances.register", "agent_spans.create"}
 # What takes a secret that was told to somebody, and what undoes another.
 _NOT_MADE |= {"admin_user_invites.accept", "alerts.clear"}
+_NOT_MADE |= {"sessions.create", "sessions.change_password"}
 
 _TEXTS = ("description", "external_identifier")
 
@@ -61,11 +64,21 @@ class Tenant:
         self.tokens["account"] = await self.api.new_account(f"{self.mark} account")
         run = await self.record(RUN, SPAN, agent_id=AGENT)
         self.tokens["agent_deployment"] = await self.api.deployment_token(run)
+        await self.sign_in(run["account_id"])
         mark = self.mark
         await self.record(f"{mark}-run", f"{mark}-span", agent_id=f"{mark}-agent")
         await self.look_around()
         await self.make_everything()
         self.secrets |= set(self.tokens.values())
+
+    async def sign_in(self, account_id: str) -> None:
+        """Let a person of each role sign in, and the deployment token be exchanged."""
+        for role in RIGHTS:
+            email = f"{self.mark}-{role}@example.org"
+            self.secrets.add(email)
+            self.tokens[role] = await self.api.person(account_id, role, email)
+        token = self.tokens["agent_deployment"]
+        self.tokens["deployment_session"] = await self.api.session_of(token)
 
     async def look_around(self) -> None:
         """Learn every id that a list shows."""

@@ -1,6 +1,7 @@
 """The resource clients: one module per noun of the API."""
 
 from prefactor_http.endpoints.account import AccountClient
+from prefactor_http.endpoints.admin_user import AdminUserClient
 from prefactor_http.endpoints.agent import AgentClient
 from prefactor_http.endpoints.agent_deployment import AgentDeploymentClient
 from prefactor_http.endpoints.agent_instance import AgentInstanceClient
@@ -12,9 +13,11 @@ from prefactor_http.endpoints.api_token import ApiTokenClient
 from prefactor_http.endpoints.bulk import BulkClient
 from prefactor_http.endpoints.environment import EnvironmentClient
 from prefactor_http.endpoints.risk_profile import RiskProfileClient
+from prefactor_http.endpoints.session import SessionClient
 
 __all__ = [
     "AccountClient",
+    "AdminUserClient",
     "AgentClient",
     "AgentDeploymentClient",
     "AgentInstanceClient",
@@ -26,4 +29,5 @@ __all__ = [
     "BulkClient",
     "EnvironmentClient",
     "RiskProfileClient",
+    "SessionClient",
 ]

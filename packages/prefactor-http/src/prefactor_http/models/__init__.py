@@ -1,6 +1,7 @@
 """The objects of the API: what can be sent, and what comes back."""
 
 from prefactor_http.models.account import Account
+from prefactor_http.models.admin_user import AdminUser
 from prefactor_http.models.agent import (
     Agent,
     AgentAvailableActions,
@@ -51,11 +52,13 @@ from prefactor_http.models.risk_profile import (
     RiskProfileForUpdate,
     RiskProfileTemplate,
 )
+from prefactor_http.models.session import Caller, Session
 from prefactor_http.models.types import AgentStatus, FinishStatus, InstancePurpose
 
 __all__ = [
     "Account",
     "ActionProfile",
+    "AdminUser",
     "Agent",
     "AgentAvailableActions",
     "AgentDeployment",
@@ -84,6 +87,7 @@ __all__ = [
     "BulkOutput",
     "BulkRequest",
     "BulkResponse",
+    "Caller",
     "CreatedApiToken",
     "DataCategories",
     "DataRisk",
@@ -103,6 +107,7 @@ __all__ = [
     "RuntimeEnvironment",
     "SearchMatch",
     "SearchState",
+    "Session",
     "SkeletonColumns",
     "SkeletonSchema",
     "Sorting",

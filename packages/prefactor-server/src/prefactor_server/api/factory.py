@@ -8,6 +8,7 @@ from prefactor_server.api.events.hub import EventHub, EventLimits
 from prefactor_server.api.kernel.asgi import Api
 from prefactor_server.api.kernel.auth import Authenticator
 from prefactor_server.api.kernel.entropy import BufferedEntropy
+from prefactor_server.api.kernel.rate_limit import SignInLimiter
 from prefactor_server.api.kernel.request_events import RequestObserver
 from prefactor_server.api.kernel.services import Limits, Services
 from prefactor_server.api.kernel.span_preparation import SpanPreparer
@@ -17,6 +18,7 @@ from prefactor_server.commands.writer import Writer
 from prefactor_server.domain.pfid import PfidMaker
 from prefactor_server.domain.runs.cost import NO_PRICES, PriceTable
 from prefactor_server.memory_budget import MemoryBudget
+from prefactor_server.passwords import Passwords
 from prefactor_server.queries import Reader
 
 
@@ -31,6 +33,7 @@ def create_api(
     observe: RequestObserver | None = None,
     budget: MemoryBudget | None = None,
     event_limits: EventLimits | None = None,
+    passwords: Passwords | None = None,
 ) -> Api:
     """Create the ASGI application for everything under ``/api/v1``.
 
@@ -44,11 +47,17 @@ def create_api(
         observe: called for every answered request.
         budget: the memory budget of all requests; None means no limit.
         event_limits: how many event streams there may be, and how they are timed.
+        passwords: hashes passwords; None means as strongly as a server does.
     """
     budget = budget or MemoryBudget(0)
     entropy = BufferedEntropy(random_bytes)
     authenticator = Authenticator(
-        reader.api_tokens, writer, now_us=now_us, cache_seconds=limits.token_cache_seconds
+        reader.api_tokens,
+        reader.sessions,
+        writer,
+        now_us=now_us,
+        cache_seconds=limits.token_cache_seconds,
+        idle_seconds=limits.session_idle_seconds,
     )
     services = Services(
         reader=reader,
@@ -62,7 +71,10 @@ def create_api(
         events=EventHub(
             reader.events, changes_message, limits=event_limits or EventLimits(), budget=budget
         ),
-        forget_token=authenticator.forget,
+        forget_caller=authenticator.forget,
+        authenticate_session=authenticator.authenticate_session,
+        passwords=passwords or Passwords(),
+        sign_in_limiter=SignInLimiter(),
     )
     return Api(
         OPERATIONS,

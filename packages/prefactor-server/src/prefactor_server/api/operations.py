@@ -23,6 +23,7 @@ from prefactor_server.api.endpoints.people import (
     admin_user,
     admin_user_invite,
     admin_user_invite_accept,
+    session,
 )
 from prefactor_server.api.endpoints.runs import (
     agent_instance,
@@ -64,6 +65,7 @@ ITEMS: Final[tuple[Read | Write | PureOperation, ...]] = (
     *pfid.OPERATIONS,
     *admin_user.OPERATIONS,
     *admin_user_invite.OPERATIONS,
+    *session.ITEMS,
 )
 """The operations that may be items of a bulk request."""
 
@@ -71,6 +73,7 @@ _OTHERS: Final[tuple[Operation, ...]] = (
     *agent_instance_skeleton.OPERATIONS,
     *event.OPERATIONS,
     *admin_user_invite_accept.OPERATIONS,
+    *session.OTHERS,
     bulk_operation(ITEMS),
 )
 

@@ -19,7 +19,7 @@ from prefactor_server.api.operations import OPERATIONS
 from prefactor_server.app import Started, now_us
 from prefactor_server.app import serve as serve_app
 from prefactor_server.bootstrap import CLI_ACTOR
-from prefactor_server.cli import maintenance
+from prefactor_server.cli import maintenance, people
 from prefactor_server.cli.flags import DatabaseFlags, Json, ServeFlags, WholeNumber, given
 from prefactor_server.cli.output import Column, err, out, print_document, print_rows
 from prefactor_server.cli.seed import seed
@@ -79,7 +79,7 @@ cli = cyclopts.App(
 )
 token_cli = cyclopts.App(name="token", help="Make, list, suspend, activate and revoke API tokens.")
 config_cli = cyclopts.App(name="config", help="Look at the settings.")
-for command in (token_cli, maintenance.hold_cli, config_cli):
+for command in (token_cli, people.admin_cli, maintenance.hold_cli, config_cli):
     cli.command(command)
 for function in (maintenance.verify, maintenance.prune, maintenance.backup, seed):
     cli.command(function)

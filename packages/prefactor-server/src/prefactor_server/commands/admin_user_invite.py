@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hmac
 from typing import NamedTuple
 
 from prefactor_server.commands.base import Decision, Done, Request, audit_entry
-from prefactor_server.domain.errors import NotFound
+from prefactor_server.domain.errors import InvalidAction, NotFound
 from prefactor_server.domain.people.admin_user import AdminUser
 from prefactor_server.domain.people.admin_user_invite import AdminUserInvite
+from prefactor_server.domain.people.secret_text import is_secret_of
 from prefactor_server.storage.base import Changes, Needs, Snapshot
 
 
@@ -63,14 +63,15 @@ class RevokeInvite(NamedTuple):
 class AcceptInvite(NamedTuple):
     """Make an admin user of the person who shows the token of an invitation.
 
-    ``user_id`` is that of the admin user with the invited address, or else one that a new admin
-    user gets. Accepting once more is answered like the first time: an answer may have been lost.
+    ``user_id`` is that of the admin user with the invited address, who keeps their role, or else
+    one that a new admin user gets. A password is set where there is none.
     """
 
     request: Request
     id: str
     token_hash: bytes
     user_id: str
+    password_hash: str | None
 
     @property
     def operation(self) -> str:
@@ -78,26 +79,40 @@ class AcceptInvite(NamedTuple):
         return "admin_user_invites.accept"
 
     def needs(self, needs: Needs) -> None:
-        """The invitation, and the admin user that it may have made."""
+        """Add the invitation, and the admin user."""
         needs.rows.add((AdminUserInvite, self.id))
         needs.rows.add((AdminUser, self.user_id))
 
     def decide(self, snapshot: Snapshot) -> Decision:
-        """The invitation, used, and a new admin user if the address has none."""
-        found = snapshot.get(AdminUserInvite, self.id)
-        if found is None or not hmac.compare_digest(found.token_hash, self.token_hash):
-            raise unknown_invite()
+        """Use the invitation, and store the person with their password."""
+        found = check_invite(snapshot.get(AdminUserInvite, self.id), self.token_hash)
         user, now = snapshot.get(AdminUser, self.user_id), self.request.now
-        if found.status == "used" and user is not None:
-            return Decision(Changes(), Done(user.id, user))
         invite = found.accept(now)
-        made = user or AdminUser(self.user_id, found.account_id, found.email, now, now)
+        made = user or AdminUser(self.user_id, found.account_id, found.email, now, now, found.role)
+        if self.password_hash is not None:
+            if made.password_hash is not None:
+                raise InvalidAction(
+                    "You have a password already: sign in with it, or ask an operator for "
+                    "prefactor-server admin link"
+                )
+            made = made._replace(password_hash=self.password_hash, updated_at=now)
         changes = Changes(
             inserted=(made,) if user is None else (),
-            updated=(invite,),
+            updated=(invite,) if user in (None, made) else (invite, made),
             audit=(audit_entry(self.request, self.operation, invite.id, invite.email),),
         )
         return Decision(changes, Done(made.id, made))
+
+
+def check_invite(found: AdminUserInvite | None, token_hash: bytes) -> AdminUserInvite:
+    """Return the invitation that a token belongs to.
+
+    Raises:
+        NotFound: there is none, or the token is another one.
+    """
+    if found is None or not is_secret_of(token_hash, found.token_hash):
+        raise unknown_invite()
+    return found
 
 
 def unknown_invite() -> NotFound:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from prefactor_server.commands.agent import find_agent
 from prefactor_server.commands.base import Decision, Done, Request, audit_entry
+from prefactor_server.commands.session import sessions_of
 from prefactor_server.domain.agent_deployment import AgentDeployment
 from prefactor_server.domain.api_token import ApiToken, TokenMove
 from prefactor_server.domain.environment import DEFAULT, Environment
@@ -100,14 +101,18 @@ class ChangeToken(NamedTuple):
         return f"api_tokens.{self.move}"
 
     def needs(self, needs: Needs) -> None:
-        """The token."""
+        """The token, and the sessions that end with it."""
         needs.tokens.add(self.id)
+        if self.move == "revoke":
+            needs.sessions_of.add(self.id)
 
     def decide(self, snapshot: Snapshot) -> Decision:
         """The token after the move, and who made it."""
         token = require_token(snapshot, self.id).after(self.move, self.request.now)
         entry = audit_entry(self.request, self.operation, token.id, token.token_scope)
-        return Decision(Changes(updated=(token,), audit=(entry,)), Done(token.id, token))
+        ended = sessions_of(snapshot, self.id) if self.move == "revoke" else ()
+        changes = Changes(updated=(token,), deleted=ended, audit=(entry,))
+        return Decision(changes, Done(token.id, token))
 
 
 class DeleteToken(NamedTuple):

@@ -3,6 +3,7 @@
     Refusal
     ├── BadRequest            the request cannot be read
     ├── NotAuthenticated      no token, or one that does not work
+    │   └── BadCredentials    … or nothing to sign in with that works
     ├── NotPermitted          a good token without the scope that is needed
     ├── NotFound              nothing of that id in this account
     ├── InvalidAction         the state machine says no
@@ -87,6 +88,12 @@ class BadToken(NotAuthenticated):
     """A token came that is unknown, suspended, revoked or expired."""
 
     code = "bad_authtoken"
+
+
+class BadCredentials(NotAuthenticated):
+    """A password, a link or a token to sign in with does not work."""
+
+    code = "bad_credentials"
 
 
 class NotPermitted(Refusal):

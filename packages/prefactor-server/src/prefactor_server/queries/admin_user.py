@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from prefactor_server.domain.api_token import Principal
 from prefactor_server.domain.errors import NotFound
 from prefactor_server.domain.listing import Listing, Page
@@ -10,7 +12,7 @@ from prefactor_server.storage.base import Storage
 
 
 class AdminUserQueries:
-    """Reads people, for account tokens alone."""
+    """Reads people."""
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
@@ -29,3 +31,7 @@ class AdminUserQueries:
     async def page(self, principal: Principal, listing: Listing) -> Page[AdminUser]:
         """A page of them."""
         return await self._storage.rows(AdminUser, principal.account_id, listing)
+
+    async def by_email(self, email: str) -> Sequence[AdminUser]:
+        """Return the people with an address, in any case and account, oldest first."""
+        return await self._storage.admin_users_by_email(email)

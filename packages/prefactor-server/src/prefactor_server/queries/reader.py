@@ -22,6 +22,7 @@ from prefactor_server.queries.event import EventQueries
 from prefactor_server.queries.risk import RiskQueries
 from prefactor_server.queries.risk_profile import RiskProfileQueries
 from prefactor_server.queries.search import SearchQueries
+from prefactor_server.queries.session import SessionQueries
 from prefactor_server.storage.base import Storage
 
 
@@ -47,6 +48,7 @@ class Reader:
     admin_users: AdminUserQueries
     admin_user_invites: AdminUserInviteQueries
     events: EventQueries
+    sessions: SessionQueries
 
     @classmethod
     def for_storage(cls, storage: Storage) -> Reader:
@@ -71,4 +73,5 @@ class Reader:
             admin_users=AdminUserQueries(storage),
             admin_user_invites=AdminUserInviteQueries(storage),
             events=EventQueries(storage),
+            sessions=SessionQueries(storage),
         )

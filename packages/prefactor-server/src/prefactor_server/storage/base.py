@@ -20,6 +20,7 @@ from prefactor_server.domain.api_token import ApiToken
 from prefactor_server.domain.audit import AuditEntry
 from prefactor_server.domain.environment import Environment
 from prefactor_server.domain.listing import Listing, Page
+from prefactor_server.domain.people.admin_user import AdminUser
 from prefactor_server.domain.risk.risk_profile import RiskProfile
 from prefactor_server.domain.risk.risk_rollup import AgentTypes
 from prefactor_server.domain.runs.agent_instance import AgentInstance, InstanceCounts
@@ -172,6 +173,10 @@ class Storage(Protocol):
 
     async def token_by_hash(self, token_hash: bytes) -> tuple[ApiToken, Account] | None:
         """The token with this hash, and its account: the one read that names no account."""
+        ...
+
+    async def admin_users_by_email(self, email: str) -> Sequence[AdminUser]:
+        """Return up to ten people with an address, in any case and account, oldest first."""
         ...
 
     async def tokens(self, account_id: str) -> Sequence[ApiToken]:

@@ -47,10 +47,10 @@ class Needs:
     """The rows of one account that a batch names.
 
     ``account`` asks for the account itself, ``holds`` for the legal holds of runs, ``alerts`` for
-    raised alerts by run and name, ``rows`` for others by kind and id. With each of
-    ``agents_in_use``, which are ids, come all of its deployments, one of its schema versions and
-    the latest of its runs; with each of ``environments_in_use`` all of its deployments; with each
-    of ``deployments_in_use`` all of its tokens, and one of its runs.
+    raised alerts by run and name, ``sessions_of`` for all sessions of people and tokens, ``rows``
+    for others by kind and id. With each of ``agents_in_use``, which are ids, come its deployments,
+    one of its schema versions and its latest run; with each of ``environments_in_use`` all of its
+    deployments; with each of ``deployments_in_use`` all of its tokens, and one of its runs.
     """
 
     keys: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
@@ -67,6 +67,7 @@ class Needs:
     rows: set[tuple[type[Any], str]] = field(default_factory=set[tuple[type[Any], str]])
     holds: set[str] = field(default_factory=set[str])
     alerts: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
+    sessions_of: set[str] = field(default_factory=set[str])
 
 
 class Changes(NamedTuple):

@@ -13,6 +13,7 @@ from prefactor_server.storage.verify import Finding
 RUN_SLICE: Final = 100
 SPAN_SLICE: Final = 2000
 """How much one transaction deletes at the most: a request behind it waits for milliseconds."""
+SIGN_IN_SLICE: Final = 1000
 
 
 class Maintenance(Protocol):
@@ -44,6 +45,10 @@ class Maintenance(Protocol):
         Returns what was deleted; nothing when nothing is left. A run whose spans are more than a
         slice stays, without those that are gone, until the last of them is.
         """
+        ...
+
+    async def forget_sign_ins(self, now: int, idle_us: int) -> int:
+        """Delete a slice of the sessions and links that have expired; return how many."""
         ...
 
     async def holds(self, account_id: str) -> Sequence[LegalHold]:

@@ -163,7 +163,7 @@ async def _prepare_delete(call: Call, body: NoFields) -> Prepared:
 def _prepared(call: Call, command: Command) -> Prepared:
     def reply(done: Done) -> Success[ApiTokenView]:
         # Here it takes effect now; other replicas believe the token for some seconds more.
-        call.services.forget_token(done.resource_id)
+        call.services.forget_caller(done.resource_id)
         return Success(details=_view(_token(done)))
 
     return Prepared(command, reply)

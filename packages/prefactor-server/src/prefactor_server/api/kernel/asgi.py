@@ -19,6 +19,7 @@ from prefactor_server.api.events.hub import Subscription
 from prefactor_server.api.events.stream import EventStream
 from prefactor_server.api.kernel.auth import Authenticator
 from prefactor_server.api.kernel.body import ClientDisconnected, read_document
+from prefactor_server.api.kernel.client_connection import ClientConnection
 from prefactor_server.api.kernel.errors import (
     UNSUPPORTED_ENCODING,
     error_body,
@@ -107,6 +108,7 @@ class Api:
         self.operations = operations
         self.events = services.events
         self._services = services
+        self._limits = services.limits
         self._authenticator = authenticator
         self._router = Router(operations)
 
@@ -183,10 +185,13 @@ class Api:
         trace.operation = operation.name
         headers = _Headers(scope["headers"])
         principal = _ANONYMOUS
+        client = ClientConnection(scope, self._limits.trusted_proxies, self._limits.public_url)
         if operation.access != "public":
-            principal = await self._authenticator.authenticate(headers.authorization)
+            principal = await self._authenticate(operation, headers.authorization, client)
             self._rate_limiter.take(principal.token_id, self._services.now_us())
             operation.check_access(principal)
+        elif operation.method != "GET":
+            client.check_origin()
         if path_id:
             operation.check_id(path_id)
         call = Call(
@@ -196,39 +201,56 @@ class Api:
             memory=memory,
             path_id=path_id,
             host=headers.host,
+            client=client,
             work=work,
         )
         if isinstance(operation, Live):
             call.query = read_query(scope["query_string"], operation.parameters, principal)
             subscription = await operation.open(call, headers.last_event_id)
-            return _OpenedStream(subscription, self._asking_again(headers, principal))
+            again = self._asking_again(operation, headers, client, principal)
+            return _OpenedStream(subscription, again)
         if isinstance(operation, Streamed):
             call.query = read_query(scope["query_string"], operation.parameters, principal)
             pieces = await operation.answer(call)
             memory.take(sum(map(len, pieces)))
-            return _Response(200, pieces)
+            return _Response(200, pieces, _private(principal))
         reply = await self._run(operation, call, headers, scope, receive)
-        replayed = ((b"idempotent-replayed", b"true"),) if reply.replayed else ()
+        added = (*call.response_headers, *_private(principal))
+        if reply.replayed:
+            added = (*added, (b"idempotent-replayed", b"true"))
         body = _encoder.encode(reply.body)
         # The request's memory is released. A write has taken effect, so it is answered regardless
         # of the budget.
         memory.shrink(0)
         (memory.take if isinstance(operation, Read) else memory.hold)(len(body))
-        return _Response(200, (body,), replayed)
+        return _Response(200, (body,), added)
+
+    async def _authenticate(
+        self, operation: Operation, authorization: str | None, client: ClientConnection
+    ) -> Principal:
+        """Return who is calling. A token, which a page cannot make a browser send, comes first."""
+        cookie = client.session_cookie() if authorization is None else None
+        if cookie is None:
+            return await self._authenticator.authenticate(authorization)
+        if operation.method != "GET":
+            client.check_origin()
+            client.check_request_header()
+        return await self._authenticator.authenticate_session(cookie)
 
     def _asking_again(
-        self, headers: _Headers, principal: Principal
+        self, operation: Operation, headers: _Headers, client: ClientConnection, before: Principal
     ) -> Callable[[], Awaitable[bool]]:
         """Return whether the caller of a request is still allowed what it was allowed then."""
 
         async def is_allowed() -> bool:
             try:
-                return principal == await self._authenticator.authenticate(headers.authorization)
+                now = await self._authenticate(operation, headers.authorization, client)
             except NotAuthenticated:
                 return False
             except Unavailable:
                 # Nothing new can be read either, so there is nothing to keep from anyone.
                 return True
+            return now == before
 
         return is_allowed
 
@@ -254,6 +276,11 @@ class Api:
         if isinstance(operation, RawOperation):
             return Reply(await operation.answer(call, document))
         raise TypeError(operation)
+
+
+def _private(principal: Principal) -> tuple[tuple[bytes, bytes], ...]:
+    """Return the headers of an answer to a browser, which must not keep it for the next person."""
+    return () if principal.session_id is None else ((b"cache-control", b"no-store"),)
 
 
 async def _send(send: Send, piece: bytes, *, more: bool) -> None:

@@ -1,4 +1,4 @@
-"""Authentication: from the ``Authorization`` header to a principal, cached for seconds."""
+"""Authentication: from a token or a session's cookie to a principal, cached for seconds."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from typing import Final, NamedTuple
 import structlog
 
 from prefactor_server.commands.api_token import TouchToken
-from prefactor_server.commands.base import Request
+from prefactor_server.commands.base import Command, Request
+from prefactor_server.commands.session import TouchSession
 from prefactor_server.commands.writer import Writer
+from prefactor_server.domain.account import Account
 from prefactor_server.domain.api_token import (
     ApiToken,
     Principal,
@@ -20,7 +22,10 @@ from prefactor_server.domain.api_token import (
     token_status,
 )
 from prefactor_server.domain.errors import BadToken, NotAuthenticated, Refusal
+from prefactor_server.domain.people.secret_text import hash_secret, is_secret_of, read_secret
+from prefactor_server.domain.people.session import PREFIX, Session
 from prefactor_server.queries.api_token import ApiTokenQueries
+from prefactor_server.queries.session import SessionQueries
 
 _MAX_CACHED: Final = 10_000
 _TOUCH_EVERY_US: Final = 60 * 1_000_000
@@ -36,25 +41,29 @@ class _CachedPrincipal(NamedTuple):
 
 
 class Authenticator:
-    """Authenticates callers by their tokens.
+    """Authenticates callers by their tokens or by the cookies of their sessions.
 
-    A valid token is cached for ``cache_seconds``, so a token that another process suspended may
-    work here for that long. ``forget`` drops it at once. An invalid token is looked up every time,
-    because that is rare and the token may become valid.
+    A valid one is cached for ``cache_seconds``, so what another process suspended or revoked may
+    work here for that long. ``forget`` drops it at once. An invalid one is looked up every time,
+    because that is rare and it may become valid.
     """
 
     def __init__(
         self,
         tokens: ApiTokenQueries,
+        sessions: SessionQueries,
         writer: Writer,
         *,
         now_us: Callable[[], int],
         cache_seconds: int,
+        idle_seconds: int,
     ) -> None:
         self._tokens = tokens
+        self._sessions = sessions
         self._writer = writer
         self._now_us = now_us
         self._cache_us = cache_seconds * _SECOND_US
+        self._idle_us = idle_seconds * _SECOND_US
         self._forgotten = 0
         self._cache: OrderedDict[bytes, _CachedPrincipal] = OrderedDict()
         self._last_used: OrderedDict[str, int] = OrderedDict()
@@ -68,71 +77,135 @@ class Authenticator:
         """
         token = _bearer(authorization)
         token_hash = hash_token(token)
-        now = self._now_us()
-        cached = self._cache.get(token_hash)
-        if cached is not None and now < cached.until:
-            return cached.principal
-        return await self._look_up(token, token_hash, now)
+        cached = self._cached(token_hash)
+        return await self._look_up(token, token_hash) if cached is None else cached
 
-    def forget(self, token_id: str) -> None:
-        """Drop a token from the cache because it was changed."""
+    async def authenticate_session(self, cookie: str) -> Principal:
+        """Return the principal of a session's cookie.
+
+        Raises:
+            NotAuthenticated: the session is unknown, or has ended.
+        """
+        token_hash = hash_secret(cookie)
+        cached = self._cached(token_hash)
+        return await self._look_up_session(cookie, token_hash) if cached is None else cached
+
+    def forget(self, caller_id: str) -> None:
+        """Drop a token, a session or a person from the cache because it was changed."""
         self._forgotten += 1
-        for token_hash, cached in tuple(self._cache.items()):
-            if cached.principal.token_id == token_id:
+        for token_hash, (principal, _) in tuple(self._cache.items()):
+            if caller_id in (principal.token_id, principal.session_id, principal.admin_user_id):
                 del self._cache[token_hash]
 
-    async def _look_up(self, token: str, token_hash: bytes, now: int) -> Principal:
+    def _cached(self, token_hash: bytes) -> Principal | None:
+        cached = self._cache.get(token_hash)
+        return None if cached is None or self._now_us() >= cached.until else cached.principal
+
+    async def _look_up(self, token: str, token_hash: bytes) -> Principal:
         self._cache.pop(token_hash, None)
-        forgotten = self._forgotten
+        forgotten, now = self._forgotten, self._now_us()
         found = None if looks_mistyped(token) else await self._tokens.by_hash(token_hash)
         if found is None:
             raise BadToken("Token is unknown")
         stored, account = found
-        status = token_status(stored, now)
-        if status != "active":
-            raise BadToken(f"Token {'expired' if status == 'expired' else f'is {status}'}")
-        principal = Principal(
-            token_id=stored.id,
-            account_id=account.id,
-            partition=account.partition,
-            scope=stored.token_scope,
-            agent_id=stored.agent_id,
-            environment_id=stored.environment_id,
-            agent_deployment_id=stored.agent_deployment_id,
-            role="admin",
-        )
-        # If any token was changed during the read, its result may be stale and is not cached.
-        if self._forgotten == forgotten:
-            self._remember(token_hash, principal, stored, now)
-        self._record_use(principal, now)
+        principal = _token_principal(stored, account, now)
+        self._remember(token_hash, principal, stored.expires_at, now, forgotten)
+        self._record_use(principal.token_id, TouchToken(_touch(principal, now), stored.id), now)
         return principal
 
-    def _remember(self, token_hash: bytes, principal: Principal, token: ApiToken, now: int) -> None:
+    async def _look_up_session(self, cookie: str, token_hash: bytes) -> Principal:
+        self._cache.pop(token_hash, None)
+        forgotten, now = self._forgotten, self._now_us()
+        ref = read_secret(PREFIX, cookie)
+        session = None if ref is None else await self._sessions.stored(ref)
+        if session is None or not is_secret_of(token_hash, session.token_hash):
+            raise BadToken("The session is unknown or was ended: sign in again")
+        if session.ends_at(self._idle_us) <= now:
+            raise BadToken("The session has expired: sign in again")
+        principal = await self._session_principal(session, now)
+        self._remember(token_hash, principal, session.ends_at(self._idle_us), now, forgotten)
+        if now - session.last_used_at >= _TOUCH_EVERY_US:
+            self._record_use(session.id, TouchSession(_touch(principal, now), session.id), now)
+        return principal
+
+    async def _session_principal(self, session: Session, now: int) -> Principal:
+        account = await self._sessions.account(session.account_id)
+        if account is not None and session.admin_user_id is None:
+            token = await self._sessions.token(session)
+            if token is not None:
+                return _token_principal(token, account, now)._replace(session_id=session.id)
+        elif account is not None:
+            person = await self._sessions.person(session)
+            if person is not None:
+                return Principal(
+                    token_id=session.id,
+                    account_id=account.id,
+                    partition=account.partition,
+                    scope="account",
+                    agent_id=None,
+                    environment_id=None,
+                    agent_deployment_id=None,
+                    role=person.role,
+                    admin_user_id=person.id,
+                    session_id=session.id,
+                )
+        raise BadToken("Who signed in is no longer there: sign in again")
+
+    def _remember(
+        self,
+        token_hash: bytes,
+        principal: Principal,
+        expires_at: int | None,
+        now: int,
+        forgotten: int,
+    ) -> None:
+        # If anything was changed during the read, its result may be stale and is not cached.
+        if self._forgotten != forgotten:
+            return
         until = now + self._cache_us
-        if token.expires_at is not None:
-            until = min(until, token.expires_at)
-        self._cache[token_hash] = _CachedPrincipal(principal, until)
+        self._cache[token_hash] = _CachedPrincipal(
+            principal, until if expires_at is None else min(until, expires_at)
+        )
         if len(self._cache) > _MAX_CACHED:
             self._cache.popitem(last=False)
 
-    def _record_use(self, principal: Principal, now: int) -> None:
-        last = self._last_used.pop(principal.token_id, None)
+    def _record_use(self, used_id: str, touch: Command, now: int) -> None:
+        last = self._last_used.pop(used_id, None)
         due = last is None or now - last >= _TOUCH_EVERY_US
-        self._last_used[principal.token_id] = now if due or last is None else last
+        self._last_used[used_id] = now if due or last is None else last
         if len(self._last_used) > _MAX_CACHED:
             self._last_used.popitem(last=False)
         if due:
             # The loop only keeps weak references to tasks; without this one it could be collected.
-            task = asyncio.get_running_loop().create_task(self._touch(principal, now))
+            task = asyncio.get_running_loop().create_task(self._touch(touch))
             self._touches.add(task)
             task.add_done_callback(self._touches.discard)
 
-    async def _touch(self, principal: Principal, now: int) -> None:
-        request = Request(principal.account_id, principal.token_id, now, None, b"")
+    async def _touch(self, touch: Command) -> None:
         try:
-            await self._writer.submit([TouchToken(request, principal.token_id)], 0)
+            await self._writer.submit([touch], 0)
         except Refusal as refusal:
             _log.info("token_use_not_noted", reason=refusal.message)
+
+
+def _touch(principal: Principal, now: int) -> Request:
+    return Request(principal.account_id, principal.actor, now, None, b"")
+
+
+def _token_principal(token: ApiToken, account: Account, now: int) -> Principal:
+    status = token_status(token, now)
+    if status != "active":
+        raise BadToken(f"Token {'expired' if status == 'expired' else f'is {status}'}")
+    return Principal(
+        token_id=token.id,
+        account_id=account.id,
+        partition=account.partition,
+        scope=token.token_scope,
+        agent_id=token.agent_id,
+        environment_id=token.environment_id,
+        agent_deployment_id=token.agent_deployment_id,
+        role="admin",
+    )
 
 
 def _bearer(authorization: str | None) -> str:
@@ -140,5 +213,7 @@ def _bearer(authorization: str | None) -> str:
     scheme, _, token = (authorization or "").strip(_BLANK).partition(" ")
     token = token.strip(_BLANK)
     if scheme.lower() != "bearer" or not token:
-        raise NotAuthenticated("Send a token in the header Authorization: Bearer <token>")
+        raise NotAuthenticated(
+            "Send a token in the header Authorization: Bearer <token>, or sign in"
+        )
     return token

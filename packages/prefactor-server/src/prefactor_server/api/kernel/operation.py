@@ -17,6 +17,7 @@ from typing import Any, Final, Literal, NamedTuple, TypeAlias
 import msgspec
 
 from prefactor_server.api.events.hub import Subscription
+from prefactor_server.api.kernel.client_connection import ClientConnection
 from prefactor_server.api.kernel.services import Services
 from prefactor_server.api.kernel.span_preparation import PendingWrites
 from prefactor_server.api.kernel.work import Work
@@ -61,6 +62,8 @@ class Call:
     memory: Lease
     path_id: str = ""
     host: str = ""
+    client: ClientConnection | None = None
+    response_headers: tuple[tuple[bytes, bytes], ...] = ()
     query: Mapping[str, str] = field(default_factory=dict[str, str])
     pending: PendingWrites = field(default_factory=PendingWrites)
     work: Work = field(default_factory=Work)

@@ -1,4 +1,4 @@
-"""Rate limits per token, counted in this process only."""
+"""Rate limits per token, and of passwords, counted in this process only."""
 
 from __future__ import annotations
 
@@ -6,6 +6,13 @@ from collections import OrderedDict
 from typing import Final
 
 from prefactor_server.domain.errors import Overloaded
+from prefactor_server.domain.people.sign_in_attempts import (
+    PER_ADDRESS,
+    PER_EMAIL,
+    Allowance,
+    Attempts,
+    address_group,
+)
 from prefactor_server.domain.rate_limit import Bucket
 
 _MAX_BUCKETS: Final = 10_000
@@ -41,3 +48,45 @@ class RateLimiter:
                 f"This token may send {self._per_second} requests a second: send this one later",
                 retry_after=bucket.seconds_until_one(self._per_second),
             )
+
+
+class SignInLimiter:
+    """Bounds how often passwords are tried, for each e-mail and for each client address.
+
+    An attempt is taken before its password is looked at, so that many at once are no way around,
+    and is given back if the password was right.
+    """
+
+    def __init__(self) -> None:
+        self._attempts: OrderedDict[tuple[Allowance, str], Attempts] = OrderedDict()
+
+    def take(self, email: str, address: str, now: int) -> None:
+        """Count an attempt.
+
+        Raises:
+            Overloaded: there were too many. It is the same whether anybody has this e-mail.
+        """
+        for key in _keys(email, address):
+            allowance = key[0]
+            found = self._attempts.pop(key, None) or Attempts.full(allowance, now)
+            attempts = found.refilled(allowance, now)
+            self._attempts[key] = attempts._replace(left=max(0.0, attempts.left - 1))
+            if len(self._attempts) > _MAX_BUCKETS:
+                self._attempts.popitem(last=False)
+            if attempts.left < 1:
+                raise Overloaded(
+                    "Too many attempts to sign in: wait, or ask an operator for a link "
+                    "(prefactor-server admin link)",
+                    retry_after=attempts.seconds_until_one(allowance),
+                )
+
+    def give_back(self, email: str, address: str) -> None:
+        """Take back an attempt that succeeded."""
+        for key in _keys(email, address):
+            found = self._attempts.get(key)
+            if found is not None:
+                self._attempts[key] = found._replace(left=found.left + 1)
+
+
+def _keys(email: str, address: str) -> tuple[tuple[Allowance, str], ...]:
+    return (PER_ADDRESS, address_group(address)), (PER_EMAIL, email.casefold())

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from prefactor_server.api.events.hub import EventHub
+from prefactor_server.api.kernel.rate_limit import SignInLimiter
 from prefactor_server.api.kernel.span_preparation import SpanPreparer
 from prefactor_server.commands.writer import Writer
+from prefactor_server.domain.api_token import Principal
+from prefactor_server.domain.client_address import NO_PROXIES, TrustedProxies
 from prefactor_server.domain.pfid import PfidMaker
 from prefactor_server.domain.runs.cost import PriceTable
+from prefactor_server.passwords import Passwords
 from prefactor_server.queries import Reader
 
 
@@ -24,6 +28,9 @@ class Limits:
     auto_create_agents: bool
     requests_per_second: int = 0
     public_url: str = ""
+    session_idle_seconds: int = 12 * 3600
+    session_max_seconds: int = 7 * 24 * 3600
+    trusted_proxies: TrustedProxies = NO_PROXIES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +46,10 @@ class Services:
     span_preparer: SpanPreparer
     prices: PriceTable
     events: EventHub
-    forget_token: Callable[[str], None]
+    forget_caller: Callable[[str], None]
+    """Drop what is remembered of a token, a session or a person that has changed."""
+    authenticate_session: Callable[[str], Awaitable[Principal]]
+    passwords: Passwords
+    sign_in_limiter: SignInLimiter
     accepting: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held while an invitation is accepted."""

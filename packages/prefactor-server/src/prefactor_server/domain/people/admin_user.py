@@ -4,15 +4,23 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from prefactor_server.domain.people.role import Role
+
 
 class AdminUser(NamedTuple):
-    """One person, known by an address that is unique in the account."""
+    """One person, known by an address that is unique in the account.
+
+    ``password_hash`` is None for people who sign in otherwise.
+    """
 
     id: str
     account_id: str
     email: str
     inserted_at: int
     updated_at: int
+    role: Role
+    password_hash: str | None = None
+    last_signed_in_at: int | None = None
 
     def lookup_keys(self) -> tuple[tuple[str, ...], ...]:
         """Return keys by its id."""

@@ -10,23 +10,22 @@ token names its account and its invitation, because its bearer has no other toke
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Callable
+import re
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 from prefactor_server.domain.errors import InvalidAction
-from prefactor_server.domain.ids import is_client_id
+from prefactor_server.domain.people.role import Role
 
 InviteStatus: TypeAlias = Literal["pending", "used", "revoked"]
 
 LIFETIME_US: Final = 7 * 24 * 3600 * 1_000_000
 """How long an invitation can be accepted."""
 
-_RANDOM_BYTES: Final = 24
-_PREFIX: Final = "pf_invite_"
-# In no id, and in an address as it is.
-_SEPARATOR: Final = "~"
-_PART_COUNT: Final = 3
+PREFIX: Final = "pf_invite_"
+
+
+MAX_EMAIL: Final = 254
+EMAIL_PATTERN: Final = r"^[^@\s\u0000]+@[^@\s\u0000]+$"
 
 
 class AdminUserInvite(NamedTuple):
@@ -39,6 +38,7 @@ class AdminUserInvite(NamedTuple):
     inserted_at: int
     status: InviteStatus
     updated_at: int
+    role: Role
 
     def lookup_keys(self) -> tuple[tuple[str, ...], ...]:
         """Return keys by its id."""
@@ -72,25 +72,6 @@ class AdminUserInvite(NamedTuple):
         return self._replace(status="revoked", updated_at=now)
 
 
-class InviteRef(NamedTuple):
-    """The account and the invitation that a token claims to be of."""
-
-    account_id: str
-    invite_id: str
-
-
-def make_invite_token(invite: InviteRef, random_bytes: Callable[[int], bytes]) -> str:
-    """A fresh token, with 192 random bits, that can stand in an address as it is."""
-    secret = base64.urlsafe_b64encode(random_bytes(_RANDOM_BYTES)).decode()
-    return _PREFIX + _SEPARATOR.join([invite.account_id, invite.invite_id, secret])
-
-
-def read_invite_token(token: str) -> InviteRef | None:
-    """What a token claims to belong to, or None if it is not a token."""
-    parts = token.removeprefix(_PREFIX).split(_SEPARATOR)
-    if not token.startswith(_PREFIX) or len(parts) != _PART_COUNT:
-        return None
-    account_id, invite_id, _ = parts
-    if not is_client_id(account_id) or not is_client_id(invite_id):
-        return None
-    return InviteRef(account_id, invite_id)
+def is_email(text: str) -> bool:
+    """Return whether a text can be somebody's address."""
+    return len(text) <= MAX_EMAIL and re.fullmatch(EMAIL_PATTERN, text) is not None

@@ -13,6 +13,7 @@ from prefactor_server.domain.api_token import ApiToken
 from prefactor_server.domain.audit import AuditEntry
 from prefactor_server.domain.environment import Environment
 from prefactor_server.domain.listing import Listing, Page
+from prefactor_server.domain.people.admin_user import AdminUser
 from prefactor_server.domain.risk.risk_profile import RiskProfile
 from prefactor_server.domain.risk.risk_rollup import AgentTypes
 from prefactor_server.domain.runs.agent_instance import AgentInstance, InstanceCounts
@@ -151,6 +152,10 @@ class PostgresStorage:
     async def token_by_hash(self, token_hash: bytes) -> tuple[ApiToken, Account] | None:
         """See ``Storage.token_by_hash``."""
         return await self._read(read.token_by_hash, token_hash)
+
+    async def admin_users_by_email(self, email: str) -> Sequence[AdminUser]:
+        """See ``Storage.admin_users_by_email``."""
+        return await self._read(read.admin_users_by_email, email)
 
     async def tokens(self, account_id: str) -> Sequence[ApiToken]:
         """See ``Storage.tokens``."""

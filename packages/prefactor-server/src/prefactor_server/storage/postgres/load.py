@@ -98,6 +98,7 @@ def query_for(needs: Mapping[str, Needs]) -> Query:
     if alerts := [(account, *one) for account, named in needs.items() for one in named.alerts]:
         accounts, runs, names = _columns(alerts)
         query.part("alerts", tables.ALERT, accounts=accounts, runs=runs, names=names)
+    query.by_id("sessions.of_owners", tables.SESSION, _pairs(needs, "sessions_of"))
     in_use = _pairs(needs, "agents_in_use")
     query.by_id("agents.deployments", tables.AGENT_DEPLOYMENT, in_use)
     query.by_id("agents.schema_versions", tables.AGENT_SCHEMA_VERSION, in_use)

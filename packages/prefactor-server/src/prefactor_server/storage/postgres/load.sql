@@ -194,3 +194,8 @@ unnest(:accounts::text[], :runs::text[], :names::text[]) AS named (account_id, r
 JOIN alert AS t
   ON t.account_id = named.account_id AND t.agent_instance_id = named.run_id
     AND t.name = named.name AND t.status = 'raised'
+
+-- name: sessions.of_owners
+-- All sessions of people or tokens.
+unnest(:accounts::text[], :ids::text[]) AS named (account_id, id)
+JOIN session AS t ON t.account_id = named.account_id AND t.owner_id = named.id

@@ -10,9 +10,11 @@ from typing import Final
 
 from prefactor_server.domain.account import Account
 from prefactor_server.domain.audit import AuditEntry
+from prefactor_server.domain.people.sign_in_link import LIFETIME_US
 from prefactor_server.domain.runs.legal_hold import LegalHold
 from prefactor_server.domain.runs.retention import Pruned, Retention
 from prefactor_server.storage.base import Snapshot
+from prefactor_server.storage.maintenance import SIGN_IN_SLICE
 from prefactor_server.storage.postgres.connection import RetryingPool
 from prefactor_server.storage.postgres.driver import Connection
 from prefactor_server.storage.postgres.load import Loaded
@@ -79,6 +81,10 @@ class PostgresMaintenance:
         """See ``Maintenance.prune``; a slice that was lost on the way is repeated."""
         return await self._writing.run(partial(prune_slice, retention, now, actor))
 
+    async def forget_sign_ins(self, now: int, idle_us: int) -> int:
+        """See ``Maintenance.forget_sign_ins``; replicas leave each other's slices alone."""
+        return await self._writing.run(partial(_forget_sign_ins, now, idle_us))
+
     async def holds(self, account_id: str) -> Sequence[LegalHold]:
         """See ``Maintenance.holds``."""
         records = await self._reading.run(
@@ -106,6 +112,18 @@ async def _check_writable(connection: Connection) -> None:
             await connection.execute(_SQL["probe.write"], uuid.uuid4())
             await connection.execute(_SQL["probe.read"])
             raise _TakenBack
+
+
+async def _forget_sign_ins(now: int, idle_us: int, connection: Connection) -> int:
+    forgotten = 0
+    for statement, before in (
+        ("session.forget_expired", now),
+        ("session.forget_idle", now - idle_us),
+        ("sign_in_link.forget", now - LIFETIME_US),
+    ):
+        status = await connection.execute(_SQL[statement], before, SIGN_IN_SLICE)
+        forgotten += int(status.split()[-1])
+    return forgotten
 
 
 async def _add_hold(hold: LegalHold, audit: AuditEntry, connection: Connection) -> bool:

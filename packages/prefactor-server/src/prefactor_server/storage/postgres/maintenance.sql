@@ -171,3 +171,21 @@ DELETE FROM legal_hold WHERE account_id = $1 AND agent_instance_id = $2
 -- What an operator did.
 INSERT INTO audit_entry (account_id, at, actor, action, resource_id, detail)
 VALUES ($1, $2, $3, $4, $5, $6)
+
+-- name: session.forget_expired
+-- Some of the sessions that are too old.
+DELETE FROM session WHERE ctid = ANY (ARRAY(
+    SELECT ctid FROM session WHERE expires_at <= $1
+    ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED))
+
+-- name: session.forget_idle
+-- Some of the sessions that were not used for too long.
+DELETE FROM session WHERE ctid = ANY (ARRAY(
+    SELECT ctid FROM session WHERE last_used_at <= $1
+    ORDER BY last_used_at LIMIT $2 FOR UPDATE SKIP LOCKED))
+
+-- name: sign_in_link.forget
+-- Some of the links that work no longer.
+DELETE FROM sign_in_link WHERE ctid = ANY (ARRAY(
+    SELECT ctid FROM sign_in_link WHERE inserted_at <= $1
+    ORDER BY inserted_at LIMIT $2 FOR UPDATE SKIP LOCKED))

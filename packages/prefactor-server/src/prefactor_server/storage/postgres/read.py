@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 from prefactor_server.domain.account import Account
 from prefactor_server.domain.api_token import ApiToken
 from prefactor_server.domain.listing import MAX_COUNTED, Cursor, Listing, Page
+from prefactor_server.domain.people.admin_user import AdminUser
 from prefactor_server.domain.runs.agent_instance import AgentInstance, InstanceCounts
 from prefactor_server.domain.runs.agent_instance_skeleton import SpanOutline
 from prefactor_server.domain.runs.agent_span import PARAMS, RESULT
@@ -33,6 +34,10 @@ T = TypeVar("T")
 _READS: Final[Mapping[str, str]] = load_sql("prefactor_server.storage.postgres", "reads.sql")
 _SLOT: Final = re.compile(r"\{([a-z]+)\}")
 _NO_PAYLOAD: Final = b"{}"
+_BY_EMAIL: Final = (
+    f"SELECT {', '.join(tables.ADMIN_USER.columns)} FROM admin_user "  # noqa: S608 - our own names
+    'WHERE lower(email) = lower($1 COLLATE "C") ORDER BY inserted_at, id LIMIT 10'
+)
 # Between two of these, others get their turn.
 _AT_A_TIME: Final = 5000
 
@@ -56,6 +61,11 @@ async def token_by_hash(
     if record is None:
         return None
     return tables.API_TOKEN.row(tuple(record)), Account._make(record[-1])
+
+
+async def admin_users_by_email(connection: Connection, email: str) -> Sequence[AdminUser]:
+    """Up to ten people with an address, in any case and account, oldest first."""
+    return tables.ADMIN_USER.rows(await connection.fetch(_BY_EMAIL, email))
 
 
 async def tokens(connection: Connection, account_id: str) -> Sequence[ApiToken]:

@@ -15,6 +15,7 @@ from prefactor_server.domain.agent_schema_version import AgentSchemaVersion
 from prefactor_server.domain.agent_version import AgentVersion
 from prefactor_server.domain.environment import Environment
 from prefactor_server.domain.idempotency import IdempotencyKey
+from prefactor_server.domain.people.session import Session
 from prefactor_server.domain.runs.agent_instance import AgentInstance
 from prefactor_server.domain.runs.alert import Alert
 from prefactor_server.domain.runs.legal_hold import LegalHold
@@ -47,6 +48,7 @@ def load(connection: sqlite3.Connection, account_id: str, needs: Needs) -> Snaps
             *loader.users_of_agents(needs.agents_in_use),
             *loader.users_of_environments(needs.environments_in_use),
             *loader.users_of_deployments(needs.deployments_in_use),
+            *loader.sessions(needs.sessions_of),
         ]
     )
 
@@ -114,6 +116,9 @@ class _Loader:
         runs = [self._select(tables.AGENT_INSTANCE, one_run, (one,)) for one in ids]
         tokens = self._named(tables.API_TOKEN, f"agent_deployment_id {_IDS}", ids)
         return [*tokens, *(run for found in runs for run in found)]
+
+    def sessions(self, owners: Iterable[str]) -> list[Session]:
+        return self._named(tables.SESSION, f"owner_id {_IDS}", owners)
 
     def registrations(self, wanted: Collection[Registration]) -> list[Row]:
         if not wanted:

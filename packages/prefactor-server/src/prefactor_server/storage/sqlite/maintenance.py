@@ -8,8 +8,10 @@ from functools import partial
 from typing import Final
 
 from prefactor_server.domain.audit import AuditEntry
+from prefactor_server.domain.people.sign_in_link import LIFETIME_US
 from prefactor_server.domain.runs.legal_hold import LegalHold
 from prefactor_server.domain.runs.retention import Pruned, Retention
+from prefactor_server.storage.maintenance import SIGN_IN_SLICE
 from prefactor_server.storage.sql import load_sql
 from prefactor_server.storage.sqlite.damage import check_readable
 from prefactor_server.storage.sqlite.prune import preview_slice, prune_slice
@@ -17,6 +19,7 @@ from prefactor_server.storage.sqlite.verify import RunOnThread, verify
 from prefactor_server.storage.verify import Finding
 
 _SQL: Final[Mapping[str, str]] = load_sql("prefactor_server.storage.sqlite", "maintenance.sql")
+_FORGET: Final = ("session.forget_expired", "session.forget_idle", "sign_in_link.forget")
 
 
 class SqliteMaintenance:
@@ -60,6 +63,20 @@ class SqliteMaintenance:
     async def prune(self, retention: Retention, now: int, actor: str) -> Pruned:
         """See ``Maintenance.prune``."""
         return await self._on_writer(partial(prune_slice, retention, now, actor))
+
+    async def forget_sign_ins(self, now: int, idle_us: int) -> int:
+        """See ``Maintenance.forget_sign_ins``."""
+        parameters = {
+            "now": now,
+            "idle_since": now - idle_us,
+            "link_before": now - LIFETIME_US,
+            "slice": SIGN_IN_SLICE,
+        }
+
+        def forget(connection: sqlite3.Connection) -> int:
+            return sum(connection.execute(_SQL[one], parameters).rowcount for one in _FORGET)
+
+        return await self._on_writer(forget)
 
     async def holds(self, account_id: str) -> Sequence[LegalHold]:
         """See ``Maintenance.holds``."""

@@ -152,3 +152,19 @@ DELETE FROM legal_hold WHERE account_id = :account_id AND agent_instance_id = :i
 -- What an operator did.
 INSERT INTO audit_entry (account_id, at, actor, action, resource_id, detail)
 VALUES (?, ?, ?, ?, ?, ?)
+
+-- name: session.forget_expired
+-- Some of the sessions that are too old.
+DELETE FROM session WHERE rowid IN (
+    SELECT rowid FROM session WHERE expires_at <= :now ORDER BY expires_at LIMIT :slice)
+
+-- name: session.forget_idle
+-- Some of the sessions that were not used for too long.
+DELETE FROM session WHERE rowid IN (
+    SELECT rowid FROM session WHERE last_used_at <= :idle_since ORDER BY last_used_at LIMIT :slice)
+
+-- name: sign_in_link.forget
+-- Some of the links that work no longer.
+DELETE FROM sign_in_link WHERE rowid IN (
+    SELECT rowid FROM sign_in_link WHERE inserted_at <= :link_before
+    ORDER BY inserted_at LIMIT :slice)

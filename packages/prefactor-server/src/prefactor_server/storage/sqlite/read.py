@@ -12,6 +12,7 @@ from prefactor_server.domain.account import Account
 from prefactor_server.domain.agent import Agent
 from prefactor_server.domain.api_token import ApiToken
 from prefactor_server.domain.listing import MAX_COUNTED, Cursor, Listing, Page
+from prefactor_server.domain.people.admin_user import AdminUser
 from prefactor_server.domain.runs.agent_instance import AgentInstance, InstanceCounts
 from prefactor_server.domain.runs.agent_instance_skeleton import SpanOutline
 from prefactor_server.domain.runs.agent_span import PARAMS, RESULT, AgentSpan
@@ -45,6 +46,7 @@ WHERE account_id = ? AND agent_id = ?
 GROUP BY external_identifier
 """
 
+_BY_EMAIL: Final = "WHERE lower(email) = lower(?) ORDER BY inserted_at, id LIMIT 10"
 _AMONG: Final = "IN (SELECT value FROM json_each(?))"
 _NO_PAYLOAD: Final = b"{}"
 
@@ -70,6 +72,12 @@ def token_by_hash(
     token = ApiToken._make(record)
     owner = account(connection, token.account_id)
     return None if owner is None else (token, owner)
+
+
+def admin_users_by_email(connection: sqlite3.Connection, email: str) -> Sequence[AdminUser]:
+    """Up to ten people with an address, in any case and account, oldest first."""
+    text = f"{tables.ADMIN_USER.select} {_BY_EMAIL}"
+    return tables.ADMIN_USER.rows(connection.execute(text, (email,)))
 
 
 def tokens(connection: sqlite3.Connection, account_id: str) -> Sequence[ApiToken]:

@@ -21,6 +21,8 @@ from prefactor_server.domain.environment import Environment
 from prefactor_server.domain.idempotency import IdempotencyKey
 from prefactor_server.domain.people.admin_user import AdminUser
 from prefactor_server.domain.people.admin_user_invite import AdminUserInvite
+from prefactor_server.domain.people.session import Session
+from prefactor_server.domain.people.sign_in_link import SignInLink
 from prefactor_server.domain.risk.risk_profile import RiskProfile
 from prefactor_server.domain.runs.agent_instance import AgentInstance
 from prefactor_server.domain.runs.agent_span import AgentSpan
@@ -153,7 +155,11 @@ ALERT_REVIEW: Final = Table(AlertReview, "alert_review", ("after", "updated_at")
 RISK_PROFILE: Final = Table(
     RiskProfile, "risk_profile", RiskProfile._fields[RiskProfile._fields.index("name") :]
 )
-ADMIN_USER: Final = Table(AdminUser, "admin_user")
+ADMIN_USER: Final = Table(
+    AdminUser, "admin_user", ("updated_at", "role", "password_hash", "last_signed_in_at")
+)
+SESSION: Final = Table(Session, "session", ("last_used_at",))
+SIGN_IN_LINK: Final = Table(SignInLink, "sign_in_link", ("used_at",))
 ADMIN_USER_INVITE: Final = Table(AdminUserInvite, "admin_user_invite", ("status", "updated_at"))
 IDEMPOTENCY_KEY: Final = Table(IdempotencyKey, "idempotency_key")
 # Read by batches, and written by the operator's command line alone.
@@ -178,6 +184,8 @@ WRITTEN: Final[Sequence[Table[Any]]] = (
     RISK_PROFILE,
     ADMIN_USER,
     ADMIN_USER_INVITE,
+    SESSION,
+    SIGN_IN_LINK,
     IDEMPOTENCY_KEY,
 )
 

@@ -1,4 +1,4 @@
-"""Admin users: see who belongs to the account."""
+"""Admin users: see who belongs to the account, change their roles, remove them."""
 
 from __future__ import annotations
 
@@ -6,11 +6,29 @@ from typing import Final, Literal
 
 import msgspec
 
+from prefactor_server.api.kernel.fields import NoFields
 from prefactor_server.api.kernel.listing import FilterParameter, ListQuery
-from prefactor_server.api.kernel.operation import Call, Parameter, Read
-from prefactor_server.api.views.base import Listed, Success, listed, show_time
-from prefactor_server.domain.errors import NotFound, ValidationFailed
+from prefactor_server.api.kernel.operation import Call, Example, Parameter, Prepared, Read, Write
+from prefactor_server.api.kernel.query import one_of
+from prefactor_server.api.views.base import (
+    DeletedView,
+    Listed,
+    Success,
+    listed,
+    show_deleted,
+    show_optional_time,
+    show_time,
+)
+from prefactor_server.commands.admin_user import ChangeRole, RemoveAdminUser
+from prefactor_server.commands.base import Done
+from prefactor_server.domain.errors import (
+    IdempotencyKeyUsed,
+    InvalidAction,
+    NotFound,
+    ValidationFailed,
+)
 from prefactor_server.domain.people.admin_user import AdminUser
+from prefactor_server.domain.people.role import RIGHTS, Role
 
 
 class AdminUserView(msgspec.Struct, frozen=True, kw_only=True):
@@ -20,19 +38,61 @@ class AdminUserView(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     account_id: str
     email: str
+    role: Role
+    has_password: bool
+    last_signed_in_at: str | None
     inserted_at: str
     updated_at: str
 
 
+class RoleFields(msgspec.Struct, kw_only=True):
+    """What a person may do from now on."""
+
+    role: Role
+
+
 _LIST: Final = ListQuery(
-    filters=(FilterParameter(Parameter("email", "The address."), "email"),),
+    filters=(
+        FilterParameter(Parameter("email", "The address."), "email"),
+        FilterParameter(
+            Parameter("role", "The role.", schema={"enum": list(RIGHTS)}), "role", one_of(*RIGHTS)
+        ),
+    ),
     sorts=("id", "email", "inserted_at", "updated_at"),
 )
 
 
 async def _get(call: Call) -> Success[AdminUserView]:
-    user = await call.services.reader.admin_users.show(call.principal, call.path_id)
+    return await _show(call, call.path_id)
+
+
+async def _show(call: Call, user_id: str) -> Success[AdminUserView]:
+    user = await call.services.reader.admin_users.show(call.principal, user_id)
     return Success(details=admin_user_view(user))
+
+
+async def _prepare_update(call: Call, body: RoleFields) -> Prepared:
+    def reply(done: Done) -> Success[AdminUserView]:
+        call.services.forget_caller(done.resource_id)
+        return Success(details=admin_user_view(_person(done)))
+
+    return Prepared(ChangeRole(call.request(), call.path_id, body.role), reply)
+
+
+async def _prepare_delete(call: Call, body: NoFields) -> Prepared:
+    del body
+
+    def reply(done: Done) -> Success[DeletedView]:
+        call.services.forget_caller(done.resource_id)
+        return Success(details=DeletedView(type="admin_user", id=done.resource_id))
+
+    return Prepared(RemoveAdminUser(call.request(), call.path_id), reply)
+
+
+def _person(done: Done) -> AdminUser:
+    if not isinstance(done.row, AdminUser):
+        raise TypeError(done.row)
+    return done.row
 
 
 async def _list(call: Call) -> Listed[AdminUserView]:
@@ -47,6 +107,9 @@ def admin_user_view(user: AdminUser) -> AdminUserView:
         id=user.id,
         account_id=user.account_id,
         email=user.email,
+        role=user.role,
+        has_password=user.password_hash is not None,
+        last_signed_in_at=show_optional_time(user.last_signed_in_at),
         inserted_at=show_time(user.inserted_at),
         updated_at=show_time(user.updated_at),
     )
@@ -77,5 +140,39 @@ OPERATIONS = (
         reply=Success[AdminUserView],
         refusals=(NotFound,),
         answer=_get,
+    ),
+    Write(
+        name="admin_users.update",
+        method="PUT",
+        path="/api/v1/admin_user/{admin_user_id}",
+        right="administer",
+        summary="Change the role of an admin user",
+        description=(
+            "It holds at once on this server, and on others within token_cache_seconds. Nobody "
+            "changes their own role."
+        ),
+        access="account",
+        reply=Success[AdminUserView],
+        refusals=(NotFound, InvalidAction, IdempotencyKeyUsed, ValidationFailed),
+        body=RoleFields,
+        wrapped=True,
+        prepare=_prepare_update,
+        show=_show,
+        examples=(Example("May only look", {"details": {"role": "viewer"}}),),
+    ),
+    Write(
+        name="admin_users.delete",
+        method="DELETE",
+        path="/api/v1/admin_user/{admin_user_id}",
+        right="administer",
+        summary="Remove an admin user",
+        description="Their sessions end. Nobody removes themselves.",
+        access="account",
+        reply=Success[DeletedView],
+        refusals=(NotFound, InvalidAction, IdempotencyKeyUsed, ValidationFailed),
+        body=NoFields,
+        prepare=_prepare_delete,
+        show=show_deleted("admin_user"),
+        examples=(Example("Once", {"idempotency_key": "key-of-mine"}),),
     ),
 )

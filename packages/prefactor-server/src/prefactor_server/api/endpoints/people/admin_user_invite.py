@@ -15,7 +15,6 @@ from prefactor_server.api.kernel.query import check_account, one_of
 from prefactor_server.api.views.base import Listed, Success, listed, show_time
 from prefactor_server.commands.admin_user_invite import CreateInvite, RevokeInvite
 from prefactor_server.commands.base import Done
-from prefactor_server.domain.api_token import hash_token
 from prefactor_server.domain.errors import (
     IdempotencyKeyUsed,
     InvalidAction,
@@ -23,24 +22,28 @@ from prefactor_server.domain.errors import (
     ValidationFailed,
 )
 from prefactor_server.domain.people.admin_user_invite import (
+    EMAIL_PATTERN,
+    MAX_EMAIL,
+    PREFIX,
     AdminUserInvite,
-    InviteRef,
     InviteStatus,
-    make_invite_token,
 )
+from prefactor_server.domain.people.role import Role
+from prefactor_server.domain.people.secret_text import SecretRef, hash_secret, make_secret
 
 _EMAIL_RULE: Final = "must be an address such as name@example.org, of at most 254 characters"
 Email = Annotated[
     str,
-    Meta(max_length=254, pattern=r"^[^@\s\u0000]+@[^@\s\u0000]+$", description=f"{_EMAIL_RULE}."),
+    Meta(max_length=MAX_EMAIL, pattern=EMAIL_PATTERN, description=f"{_EMAIL_RULE}."),
 ]
 _HOST: Final = re.compile(r"[A-Za-z0-9.\-]+(:[0-9]+)?|\[[0-9A-Fa-f:]+\](:[0-9]+)?")
 
 
 class InviteFields(msgspec.Struct, kw_only=True):
-    """Whom to invite."""
+    """Whom to invite, and as what: an admin, if nothing is said."""
 
     email: Email
+    role: Role = "admin"
     account_id: str | None = None
 
 
@@ -51,6 +54,7 @@ class InviteView(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     account_id: str
     email: str
+    role: Role
     invite_url: str | None
     token: str | None
     status: InviteStatus
@@ -76,16 +80,17 @@ _LIST: Final = ListQuery(
 async def _prepare_create(call: Call, body: InviteFields) -> Prepared:
     check_account(body.account_id, call.principal)
     invite_id = call.new_id()
-    named = InviteRef(call.principal.account_id, invite_id)
-    token = make_invite_token(named, call.services.random_bytes)
+    named = SecretRef(call.principal.account_id, invite_id)
+    token = make_secret(PREFIX, named, call.services.random_bytes)
     invite = AdminUserInvite(
         id=invite_id,
         account_id=call.principal.account_id,
         email=body.email,
-        token_hash=hash_token(token),
+        token_hash=hash_secret(token),
         inserted_at=call.now,
         status="pending",
         updated_at=call.now,
+        role=body.role,
     )
 
     def reply(done: Done) -> Success[InviteView]:
@@ -139,6 +144,7 @@ def _view(
         id=invite.id,
         account_id=invite.account_id,
         email=invite.email,
+        role=invite.role,
         invite_url=invite_url,
         token=token,
         status=invite.status,

@@ -12,13 +12,22 @@ import msgspec
 from msgspec import Meta
 
 from prefactor_server.api.endpoints.people.admin_user import AdminUserView, admin_user_view
+from prefactor_server.api.endpoints.people.sign_in import (
+    SIGN_IN_BODY,
+    NewPassword,
+    hash_new_password,
+)
 from prefactor_server.api.kernel.decode import read_body, read_object
-from prefactor_server.api.kernel.operation import TOKEN_BODY, Call, Example, RawOperation
+from prefactor_server.api.kernel.operation import Call, Example, RawOperation
 from prefactor_server.api.kernel.unknown_members import unknown_members
 from prefactor_server.api.views.base import Success
-from prefactor_server.commands.admin_user_invite import AcceptInvite, unknown_invite
+from prefactor_server.commands.admin_user_invite import (
+    AcceptInvite,
+    check_invite,
+    unknown_invite,
+)
 from prefactor_server.commands.base import Done, Refused, Request
-from prefactor_server.domain.api_token import Principal, hash_token
+from prefactor_server.domain.api_token import Principal
 from prefactor_server.domain.errors import (
     BadRequest,
     InvalidAction,
@@ -30,36 +39,48 @@ from prefactor_server.domain.errors import (
 )
 from prefactor_server.domain.listing import Filter, Listing
 from prefactor_server.domain.people.admin_user import AdminUser
-from prefactor_server.domain.people.admin_user_invite import read_invite_token
+from prefactor_server.domain.people.admin_user_invite import PREFIX, AdminUserInvite
+from prefactor_server.domain.people.secret_text import SecretRef, hash_secret, read_secret
 
 _MAX_TOKEN = 500
 
 
 class AcceptFields(msgspec.Struct, kw_only=True):
-    """The token of an invitation."""
+    """The token of an invitation, and the password to sign in with from then on.
+
+    Without a password, the person signs in by other means, or gets a link to set one.
+    """
 
     token: Annotated[
         str,
         Meta(max_length=_MAX_TOKEN, description=f"must have at most {_MAX_TOKEN} characters."),
     ]
+    password: NewPassword | None = None
 
 
 async def _answer(call: Call, document: bytes) -> Success[AdminUserView]:
-    token = read_body(document, AcceptFields).token
+    body = read_body(document, AcceptFields)
     beside = {"idempotency_key"}
     unknown = unknown_members(AcceptFields, AdminUserView, read_object(document), beside)
     if unknown:
         raise ValidationFailed(unknown)
-    named = read_invite_token(token)
+    token_hash, named = hash_secret(body.token), read_secret(PREFIX, body.token)
     if named is None:
         raise unknown_invite()
+    password_hash = None
+    if body.password is not None:
+        invite = check_invite(await _invite(call, named), token_hash)
+        # Before a password is hashed, and again in the transaction.
+        invite.accept(call.now)
+        password_hash = await hash_new_password(call, "password", body.password, invite.email)
     # One at a time: two invitations to one address would otherwise make two of the same person.
     async with call.services.accepting:
         command = AcceptInvite(
-            request=Request(named.account_id, named.invite_id, call.now, None, b""),
-            id=named.invite_id,
-            token_hash=hash_token(token),
-            user_id=await _user_id(call, named.account_id, named.invite_id),
+            request=Request(named.account_id, named.row_id, call.now, None, b""),
+            id=named.row_id,
+            token_hash=token_hash,
+            user_id=await _user_id(call, named),
+            password_hash=password_hash,
         )
         (outcome,) = await call.services.writer.submit([command], len(document))
     if isinstance(outcome, Refused):
@@ -69,17 +90,26 @@ async def _answer(call: Call, document: bytes) -> Success[AdminUserView]:
     return Success(details=admin_user_view(outcome.row))
 
 
-async def _user_id(call: Call, account_id: str, invite_id: str) -> str:
-    """The id of the admin user with the invited address; a new one takes the invitation's."""
-    reader = call.services.reader
-    # Nothing of what is read on behalf of the token is told before the command has checked it.
-    reading = Principal("", account_id, 0, "account", None, None, None)
+async def _invite(call: Call, named: SecretRef) -> AdminUserInvite:
+    # Nothing of what is read on behalf of the token is told before its hash was compared.
+    invites = call.services.reader.admin_user_invites
     try:
-        invite = await reader.admin_user_invites.show(reading, invite_id)
+        return await invites.show(_reading(named), named.row_id)
     except NotFound:
         raise unknown_invite() from None
-    page = await reader.admin_users.page(reading, Listing((Filter("email", "=", invite.email),)))
-    return page.rows[0].id if page.rows else invite_id
+
+
+async def _user_id(call: Call, named: SecretRef) -> str:
+    """The id of the admin user with the invited address; a new one takes the invitation's."""
+    invite = await _invite(call, named)
+    page = await call.services.reader.admin_users.page(
+        _reading(named), Listing((Filter("email", "=", invite.email),))
+    )
+    return page.rows[0].id if page.rows else named.row_id
+
+
+def _reading(named: SecretRef) -> Principal:
+    return Principal("", named.account_id, 0, "account", None, None, None)
 
 
 OPERATIONS = (
@@ -90,10 +120,10 @@ OPERATIONS = (
         summary="Accept an invitation",
         description=(
             "Makes the invited person an admin user of the account. Needs no other token than "
-            "the invitation's, in the body. Accepting once more answers the same."
+            "the invitation's, in the body. An invitation that was used answers 409."
         ),
         access="public",
-        max_body_bytes=TOKEN_BODY,
+        max_body_bytes=SIGN_IN_BODY,
         reply=Success[AdminUserView],
         refusals=(
             BadRequest,
@@ -106,6 +136,11 @@ OPERATIONS = (
         ),
         body=AcceptFields,
         answer=_answer,
-        examples=(Example("A token", {"token": "pf_invite_…"}),),
+        examples=(
+            Example(
+                "With a password",
+                {"token": "pf_invite_…", "password": "correct horse battery"},
+            ),
+        ),
     ),
 )

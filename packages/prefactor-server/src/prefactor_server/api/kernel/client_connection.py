@@ -1,0 +1,142 @@
+"""What a request says about its client: its address, its session's cookie, the page it comes from.
+
+A browser sends a cookie with every request to the server, whichever page asks for it. A write with
+a cookie must therefore come from a page of this server, which two things show: the headers
+``Origin`` and ``Sec-Fetch-Site``, which no page can choose, and ``X-Prefactor-Request``, which no
+page of another site can send without asking first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+from urllib.parse import urlsplit
+
+from starlette.types import Scope
+
+from prefactor_server.domain.client_address import TrustedProxies
+from prefactor_server.domain.errors import BadRequest, NotPermitted
+from prefactor_server.domain.people.session import MAX_DESCRIPTION
+
+REQUEST_HEADER: Final = "X-Prefactor-Request"
+_COOKIE: Final = "prefactor_session"
+# Browsers keep such a cookie for this host alone, and only if it is Secure.
+_SECURE_COOKIE: Final = f"__Host-{_COOKIE}"
+_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+_SAME_SITE: Final = ("same-origin", "none")
+
+
+class ClientConnection:
+    """The client of one request. Everything is read from the headers when it is asked for."""
+
+    __slots__ = ("_proxies", "_public_url", "_scope")
+
+    def __init__(self, scope: Scope, proxies: TrustedProxies, public_url: str) -> None:
+        self._scope = scope
+        self._proxies = proxies
+        self._public_url = public_url
+
+    @property
+    def address(self) -> str:
+        """The client's address, as far as trusted proxies tell it."""
+        return self._proxies.client_address(self._peer, ",".join(self._values("x-forwarded-for")))
+
+    @property
+    def is_secure(self) -> bool:
+        """Whether the client's own connection is TLS."""
+        if self._public_url:
+            return self._public_url.lower().startswith("https:")
+        forwarded = ",".join(self._values("x-forwarded-proto"))
+        return self._proxies.trusts(self._peer) and forwarded.rpartition(",")[2].strip() == "https"
+
+    @property
+    def user_agent(self) -> str:
+        """What the client calls itself, shortened and printable."""
+        text = " ".join(self._values("user-agent"))[:MAX_DESCRIPTION]
+        return "".join(one if one.isprintable() else " " for one in text)
+
+    def session_cookie(self) -> str | None:
+        """Return the value of the session's cookie, or None.
+
+        Raises:
+            BadRequest: there are two with different values.
+        """
+        found = {value for name, value in self._cookies() if name == self._cookie_name}
+        if len(found) > 1:
+            raise BadRequest(f"Duplicate cookie {self._cookie_name}: delete the site's cookies")
+        return found.pop() if found else None
+
+    def set_cookie(self, value: str, seconds: int) -> tuple[bytes, bytes]:
+        """Return the header that sets the session's cookie; 0 seconds delete it."""
+        secure = "; Secure" if self.is_secure else ""
+        text = (
+            f"{self._cookie_name}={value}; Path=/; Max-Age={seconds}; HttpOnly; "
+            f"SameSite=Strict{secure}"
+        )
+        return b"set-cookie", text.encode()
+
+    def check_origin(self) -> None:
+        """Reject a write that a page of another site makes.
+
+        Raises:
+            NotPermitted: ``Origin`` or ``Sec-Fetch-Site`` says so.
+        """
+        for origin in self._values("origin"):
+            if not self._is_own(origin):
+                expected = self._public_url or "the address of this server"
+                raise NotPermitted(
+                    f"A page of {origin[:200]} may not write here, only one of {expected}: "
+                    "set public_url if that is where people open this server"
+                )
+        for site in self._values("sec-fetch-site"):
+            if site not in _SAME_SITE:
+                raise NotPermitted("A page of another site may not write here (Sec-Fetch-Site)")
+
+    def check_request_header(self) -> None:
+        """Reject a write with a cookie that no program of ours seems to send.
+
+        Raises:
+            NotPermitted: the header is missing.
+        """
+        if "1" not in self._values(REQUEST_HEADER.lower()):
+            raise NotPermitted(f"A write with a session needs the header {REQUEST_HEADER}: 1")
+
+    def _is_own(self, origin: str) -> bool:
+        if self._public_url:
+            return _origin(origin) == _origin(self._public_url) is not None
+        # A proxy that speaks TLS changes the scheme, and usually not the host.
+        host = origin.partition("://")[2]
+        return bool(host) and [host] == self._values("host")
+
+    @property
+    def _cookie_name(self) -> str:
+        return _SECURE_COOKIE if self.is_secure else _COOKIE
+
+    @property
+    def _peer(self) -> str:
+        client: Sequence[str] | None = self._scope.get("client")
+        return client[0] if client else ""
+
+    def _values(self, name: str) -> list[str]:
+        wanted = name.encode()
+        return [
+            value.decode("latin-1").strip()
+            for header, value in self._scope["headers"]
+            if header == wanted
+        ]
+
+    def _cookies(self) -> Iterator[tuple[str, str]]:
+        for header in self._values("cookie"):
+            for part in header.split(";"):
+                name, _, value = part.partition("=")
+                yield name.strip(), value.strip()
+
+
+def _origin(url: str) -> tuple[str, str, int | None] | None:
+    """Return what two addresses of one site have in common."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port or _DEFAULT_PORTS.get(parts.scheme)
+    except ValueError:
+        return None
+    return (parts.scheme, parts.hostname, port) if parts.hostname else None

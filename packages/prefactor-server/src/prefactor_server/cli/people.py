@@ -1,0 +1,220 @@
+"""The commands of ``prefactor-server`` about people: invite, list, role, remove, link."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Coroutine
+from typing import Any, Final, TypeVar
+
+import cyclopts
+import uvloop
+
+from prefactor_server.app import now_us
+from prefactor_server.bootstrap import CLI_ACTOR
+from prefactor_server.cli.flags import Database, Json
+from prefactor_server.cli.output import Column, out, print_rows
+from prefactor_server.commands.admin_user import ChangeRole, CreateSignInLink, RemoveAdminUser
+from prefactor_server.commands.admin_user_invite import CreateInvite
+from prefactor_server.commands.base import Command, Refused, Request
+from prefactor_server.commands.writer import Writer
+from prefactor_server.databases import open_alongside
+from prefactor_server.domain.account import Account
+from prefactor_server.domain.errors import NotFound, SettingError
+from prefactor_server.domain.listing import MAX_PAGE_SIZE, Listing, Sort
+from prefactor_server.domain.people.admin_user import AdminUser
+from prefactor_server.domain.people.admin_user_invite import PREFIX as INVITE_PREFIX
+from prefactor_server.domain.people.admin_user_invite import AdminUserInvite, is_email
+from prefactor_server.domain.people.role import Role
+from prefactor_server.domain.people.secret_text import SecretRef, hash_secret, make_secret
+from prefactor_server.domain.people.sign_in_link import PREFIX as LINK_PREFIX
+from prefactor_server.domain.people.sign_in_link import SignInLink, sign_in_url
+from prefactor_server.domain.pfid import PfidMaker
+from prefactor_server.domain.times import format_time
+from prefactor_server.settings import Settings, load_settings
+from prefactor_server.storage.base import Storage
+
+T = TypeVar("T")
+
+_PEOPLE_COLUMNS: Final = (
+    Column("id", "id"),
+    Column("email", "e-mail"),
+    Column("role", "role"),
+    Column("has_password", "password"),
+    Column("last_signed_in_at", "last signed in", "never"),
+    Column("inserted_at", "joined"),
+)
+
+admin_cli = cyclopts.App(
+    name="admin",
+    help="Invite and list people, change their roles, remove them, let them sign in.",
+)
+
+
+@admin_cli.command
+def invite(email: str, *, role: Role = "admin", database: Database = None) -> None:
+    """Invite somebody, and print the token of the invitation: the only time that it can be seen.
+
+    Parameters
+    ----------
+    email
+        Their address.
+    role
+        What they may do: viewer (look), member (also evaluate and terminate runs) or admin.
+    """
+    if not is_email(email):
+        raise SettingError(
+            f"{email!r} is not an address such as name@example.org, of at most 254 characters"
+        )
+
+    async def work(storage: Storage, account: Account) -> str:
+        now = now_us()
+        invite_id = _new_id(account)
+        token = make_secret(INVITE_PREFIX, SecretRef(account.id, invite_id), os.urandom)
+        row = AdminUserInvite(
+            invite_id, account.id, email, hash_secret(token), now, "pending", now, role
+        )
+        await _carry_out(storage, CreateInvite(_request(account, now), row))
+        return token
+
+    # Only the token, so that a script can take the output as it is.
+    out.print(_run(_with_account(database, work)), markup=False)
+
+
+@admin_cli.command(name="list")
+def list_people(*, json: Json = False, database: Database = None) -> None:
+    """List the people of the account."""
+
+    async def work(storage: Storage, account: Account) -> list[AdminUser]:
+        people: list[AdminUser] = []
+        listing = Listing(sort=Sort("email"), page_size=MAX_PAGE_SIZE)
+        while True:
+            page = await storage.rows(AdminUser, account.id, listing)
+            people += page.rows
+            if page.next is None:
+                return people
+            listing = listing._replace(after=page.next)
+
+    people = _run(_with_account(database, work))
+    print_rows(_PEOPLE_COLUMNS, map(_row, people), as_json=json)
+
+
+@admin_cli.command(name="role")
+def change_role(email: str, role: Role, *, database: Database = None) -> None:
+    """Give somebody another role. A running server knows of it within token_cache_seconds.
+
+    Parameters
+    ----------
+    email
+        Their address, or their id as `admin list` shows it.
+    role
+        viewer, member or admin.
+    """
+
+    async def work(storage: Storage, account: Account) -> None:
+        person = await _person(storage, account, email)
+        await _carry_out(storage, ChangeRole(_request(account, now_us()), person.id, role))
+
+    _run(_with_account(database, work))
+
+
+@admin_cli.command
+def remove(email: str, *, database: Database = None) -> None:
+    """Remove somebody from the account. Their sessions end within token_cache_seconds.
+
+    Parameters
+    ----------
+    email
+        Their address, or their id as `admin list` shows it.
+    """
+
+    async def work(storage: Storage, account: Account) -> None:
+        person = await _person(storage, account, email)
+        await _carry_out(storage, RemoveAdminUser(_request(account, now_us()), person.id))
+
+    _run(_with_account(database, work))
+
+
+@admin_cli.command
+def link(email: str, *, url: str | None = None, database: Database = None) -> None:
+    """Print a link that lets somebody sign in once, within ten minutes, and set a new password.
+
+    Parameters
+    ----------
+    email
+        Their address, or their id as `admin list` shows it.
+    url
+        The address of the server. PREFACTOR_PUBLIC_URL when not given.
+    """
+    settings = _settings(database)
+
+    async def work(storage: Storage, account: Account) -> str:
+        person, now = await _person(storage, account, email), now_us()
+        link_id = _new_id(account)
+        code = make_secret(LINK_PREFIX, SecretRef(account.id, link_id), os.urandom)
+        row = SignInLink(link_id, account.id, person.id, hash_secret(code), now, None)
+        await _carry_out(storage, CreateSignInLink(_request(account, now), row))
+        return code
+
+    base = url or settings.public_url or f"http://{settings.host}:{settings.port}"
+    out.print(sign_in_url(base, _run(_with_account(database, work))), markup=False)
+
+
+async def _person(storage: Storage, account: Account, named: str) -> AdminUser:
+    people = [
+        one for one in await storage.admin_users_by_email(named) if one.account_id == account.id
+    ]
+    people.sort(key=lambda one: one.email != named)
+    found = people[0] if people else await storage.row(AdminUser, account.id, named)
+    if found is None:
+        raise NotFound(f"There is no {named!r}: prefactor-server admin list shows who there is")
+    return found
+
+
+async def _carry_out(storage: Storage, command: Command) -> None:
+    writer = Writer(storage, max_queue_bytes=1)
+    (outcome,) = await writer.submit([command], 1)
+    if isinstance(outcome, Refused):
+        raise outcome.refusal
+
+
+async def _with_account(
+    database: str | None, work: Callable[[Storage, Account], Coroutine[Any, Any, T]]
+) -> T:
+    storage = await open_alongside(_settings(database))
+    try:
+        accounts = await storage.accounts()
+        if not accounts:
+            raise NotFound("The database has no account yet: start the server once first")
+        return await work(storage, accounts[0])
+    finally:
+        await storage.close()
+
+
+def _request(account: Account, now: int) -> Request:
+    return Request(account.id, CLI_ACTOR, now, None, b"")
+
+
+def _new_id(account: Account) -> str:
+    return PfidMaker(now_us, os.urandom).make(account.partition)
+
+
+def _settings(database: str | None) -> Settings:
+    return load_settings(os.environ, {"database": database})
+
+
+def _run(work: Coroutine[Any, Any, T]) -> T:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(work)
+
+
+def _row(person: AdminUser) -> tuple[str | None, ...]:
+    signed_in = person.last_signed_in_at
+    return (
+        person.id,
+        person.email,
+        person.role,
+        "no" if person.password_hash is None else "yes",
+        None if signed_in is None else format_time(signed_in),
+        format_time(person.inserted_at),
+    )

@@ -1,0 +1,197 @@
+"""The writes of sessions: sign in, note a use, end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from prefactor_server.commands.base import Decision, Done, Request, audit_entry
+from prefactor_server.domain.api_token import ApiToken, token_status
+from prefactor_server.domain.errors import BadCredentials, NotFound
+from prefactor_server.domain.people.admin_user import AdminUser
+from prefactor_server.domain.people.secret_text import is_secret_of
+from prefactor_server.domain.people.session import MAX_PER_OWNER, Session
+from prefactor_server.domain.people.sign_in_link import SignInLink
+from prefactor_server.storage.base import Changes, Needs, Snapshot
+
+_OPERATION = "sessions.create"
+
+
+class SignInWithToken(NamedTuple):
+    """Start a session for a token that was looked up."""
+
+    request: Request
+    session: Session
+
+    @property
+    def operation(self) -> str:
+        """The name of the operation."""
+        return _OPERATION
+
+    def needs(self, needs: Needs) -> None:
+        """Add the token and its sessions."""
+        needs.tokens.add(self.session.owner_id)
+        needs.sessions_of.add(self.session.owner_id)
+
+    def decide(self, snapshot: Snapshot) -> Decision:
+        """Store the session if the token still works."""
+        token = snapshot.get(ApiToken, self.session.owner_id)
+        if token is None or token_status(token, self.request.now) != "active":
+            raise BadCredentials("The token does not work: sign in with another one")
+        return _started(snapshot, self.request, self.session, Changes())
+
+
+class SignInWithPassword(NamedTuple):
+    """Start a session for a person whose password matched ``password_hash``."""
+
+    request: Request
+    session: Session
+    password_hash: str
+
+    @property
+    def operation(self) -> str:
+        """The name of the operation."""
+        return _OPERATION
+
+    def needs(self, needs: Needs) -> None:
+        """Add the person and their sessions."""
+        _need_person(needs, self.session.owner_id)
+
+    def decide(self, snapshot: Snapshot) -> Decision:
+        """Store the session if the password is still the same."""
+        person = snapshot.get(AdminUser, self.session.owner_id)
+        if person is None or person.password_hash != self.password_hash:
+            raise wrong_password()
+        signed_in = person._replace(last_signed_in_at=self.request.now)
+        return _started(snapshot, self.request, self.session, Changes(updated=(signed_in,)))
+
+
+class SignInWithLink(NamedTuple):
+    """Start a session for the person of a link, which is used up.
+
+    ``new_password_hash`` replaces the person's password, and ends all other sessions.
+    """
+
+    request: Request
+    session: Session
+    link_id: str
+    code_hash: bytes
+    new_password_hash: str | None
+
+    @property
+    def operation(self) -> str:
+        """The name of the operation."""
+        return _OPERATION
+
+    def needs(self, needs: Needs) -> None:
+        """Add the link, the person and their sessions."""
+        needs.rows.add((SignInLink, self.link_id))
+        _need_person(needs, self.session.owner_id)
+
+    def decide(self, snapshot: Snapshot) -> Decision:
+        """Use the link, and store the session and the password."""
+        link = snapshot.get(SignInLink, self.link_id)
+        person = snapshot.get(AdminUser, self.session.owner_id)
+        check_link(link, self.code_hash, self.request.now)
+        if link is None or person is None or link.admin_user_id != person.id:
+            raise useless_link()
+        now = self.request.now
+        ended: tuple[Session, ...] = ()
+        signed_in = person._replace(last_signed_in_at=now)
+        if self.new_password_hash is not None:
+            signed_in = signed_in._replace(password_hash=self.new_password_hash, updated_at=now)
+            ended = sessions_of(snapshot, person.id)
+        used = link._replace(used_at=now)
+        changes = Changes(updated=(used, signed_in), deleted=ended)
+        return _started(snapshot, self.request, self.session, changes)
+
+
+class EndSession(NamedTuple):
+    """End a session: ``owner_id`` names whose it must be, None stands for anybody's."""
+
+    request: Request
+    id: str
+    owner_id: str | None
+    operation: str
+
+    def needs(self, needs: Needs) -> None:
+        """Add the session."""
+        needs.rows.add((Session, self.id))
+
+    def decide(self, snapshot: Snapshot) -> Decision:
+        """Delete the session."""
+        session = snapshot.get(Session, self.id)
+        if session is None or self.owner_id not in (None, session.owner_id):
+            raise NotFound(f"Session {self.id!r} not found")
+        entry = audit_entry(self.request, self.operation, session.id, session.owner_id)
+        return Decision(Changes(deleted=(session,), audit=(entry,)), Done(session.id, session))
+
+
+class TouchSession(NamedTuple):
+    """Note that a session was used; nobody waits for this."""
+
+    request: Request
+    id: str
+
+    @property
+    def operation(self) -> str:
+        """The name of the operation."""
+        return "sessions.touch"
+
+    def needs(self, needs: Needs) -> None:
+        """Add the session."""
+        needs.rows.add((Session, self.id))
+
+    def decide(self, snapshot: Snapshot) -> Decision:
+        """Move the last use forward."""
+        session = snapshot.get(Session, self.id)
+        if session is None:
+            raise NotFound(f"Session {self.id!r} not found")
+        used = session._replace(last_used_at=max(session.last_used_at, self.request.now))
+        return Decision(Changes(updated=(used,)), Done(used.id, used))
+
+
+def sessions_of(snapshot: Snapshot, owner_id: str) -> tuple[Session, ...]:
+    """Return the loaded sessions of a person or token."""
+    return tuple(one for one in snapshot.rows(Session) if one.owner_id == owner_id)
+
+
+def check_link(link: SignInLink | None, code_hash: bytes, now: int) -> None:
+    """Reject a code that is no link's, or whose link was used or has expired.
+
+    Raises:
+        BadCredentials: the same for all of these, because codes are secret.
+    """
+    if link is None or not is_secret_of(code_hash, link.code_hash) or not link.works(now):
+        raise useless_link()
+
+
+def useless_link() -> BadCredentials:
+    """Return the answer to every code that does not work."""
+    return BadCredentials("The link was used, has expired or is unknown: ask for a new one")
+
+
+def wrong_password() -> BadCredentials:
+    """Return the answer to every e-mail and password that do not belong together."""
+    return BadCredentials(
+        "E-mail and password do not match. A lost password is reset with: "
+        "prefactor-server admin link"
+    )
+
+
+def _need_person(needs: Needs, person_id: str) -> None:
+    needs.rows.add((AdminUser, person_id))
+    needs.sessions_of.add(person_id)
+
+
+def _started(snapshot: Snapshot, request: Request, session: Session, changes: Changes) -> Decision:
+    entry = audit_entry(request, _OPERATION, session.id, session.method)
+    ended = (*changes.deleted, *_in_excess(snapshot, session.owner_id, changes.deleted))
+    started = changes._replace(inserted=(*changes.inserted, session), deleted=ended, audit=(entry,))
+    return Decision(started, Done(session.id, session))
+
+
+def _in_excess(snapshot: Snapshot, owner_id: str, ended: Sequence[object]) -> Sequence[Session]:
+    left = [one for one in sessions_of(snapshot, owner_id) if one not in ended]
+    left.sort(key=lambda one: (one.last_used_at, one.id))
+    return left[: max(0, len(left) + 1 - MAX_PER_OWNER)]

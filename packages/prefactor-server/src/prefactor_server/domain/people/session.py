@@ -1,0 +1,51 @@
+"""Sessions: what a cookie stands for, from signing in until it ends.
+
+A session belongs to a person, or to the API token that it was exchanged for. It ends when it was
+not used for a while, at the latest after some days, when somebody revokes it, and with its owner:
+a person who is removed or gets a new password, a token that is revoked or deleted.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal, NamedTuple, TypeAlias
+
+SignInMethod: TypeAlias = Literal["token", "link", "password"]
+
+PREFIX: Final = "pf_session_"
+MAX_PER_OWNER: Final = 100
+"""Sessions of one person or token. One more ends the one that was used longest ago."""
+MAX_DESCRIPTION: Final = 200
+"""How many characters of a browser's name for itself are kept."""
+
+
+class Session(NamedTuple):
+    """One session. ``owner_id`` is a person's id, or with the method ``token`` a token's."""
+
+    id: str
+    account_id: str
+    token_hash: bytes
+    method: SignInMethod
+    owner_id: str
+    user_agent: str
+    address: str
+    inserted_at: int
+    expires_at: int
+    last_used_at: int
+
+    def lookup_keys(self) -> tuple[tuple[str, ...], ...]:
+        """Return keys by its id."""
+        return ((self.id,),)
+
+    @property
+    def admin_user_id(self) -> str | None:
+        """The person whose session it is."""
+        return None if self.method == "token" else self.owner_id
+
+    @property
+    def api_token_id(self) -> str | None:
+        """The token that it was exchanged for."""
+        return self.owner_id if self.method == "token" else None
+
+    def ends_at(self, idle_us: int) -> int:
+        """When it ends if it is not used any more."""
+        return min(self.expires_at, self.last_used_at + idle_us)

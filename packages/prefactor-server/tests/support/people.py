@@ -1,0 +1,138 @@
+"""People who have signed in: rows in the database, and calls with their cookies."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any, NamedTuple
+
+from door import Answer, Door
+
+from prefactor_server.commands.base import Decision, Done, Request
+from prefactor_server.domain.people.admin_user import AdminUser
+from prefactor_server.domain.people.role import Role
+from prefactor_server.domain.people.secret_text import SecretRef, hash_secret, make_secret
+from prefactor_server.domain.people.session import PREFIX, Session
+from prefactor_server.domain.people.sign_in_link import PREFIX as LINK_PREFIX
+from prefactor_server.domain.people.sign_in_link import SignInLink
+from prefactor_server.storage.base import Changes, Needs, Row, Snapshot
+
+WRITE = {"X-Prefactor-Request": "1"}
+DAY_US = 24 * 3600 * 1_000_000
+
+_numbers = count(1)
+
+
+class PutPeople(NamedTuple):
+    """Writes new rows as they are."""
+
+    request: Request
+    rows: tuple[Row, ...]
+
+    @property
+    def operation(self) -> str:
+        return "tests.put_people"
+
+    def needs(self, needs: Needs) -> None:
+        del needs
+
+    def decide(self, snapshot: Snapshot) -> Decision:
+        del snapshot
+        return Decision(Changes(inserted=self.rows), Done("", self.rows[0]))
+
+
+@dataclass
+class Browser:
+    """A client that has a cookie and no token, and does what the pages do."""
+
+    door: Door
+    cookie: str
+    person_id: str = ""
+    session_id: str = ""
+    name: str = "prefactor_session"
+    headers: Mapping[str, str] = field(default_factory=lambda: WRITE)
+
+    async def call(self, method: str, path: str, body: Any = None, **query: str) -> Answer:
+        """Send one request with the cookie."""
+        headers = {"Cookie": f"theme=dark; {self.name}={self.cookie}"}
+        if method != "GET":
+            headers |= self.headers
+        return await anonymous(self.door, method, path, body, headers, **query)
+
+    async def get(self, path: str, **query: str) -> Answer:
+        return await self.call("GET", path, **query)
+
+    async def post(self, path: str, body: Any = None) -> Answer:
+        return await self.call("POST", path, body)
+
+
+async def anonymous(
+    door: Door,
+    method: str,
+    path: str,
+    body: Any = None,
+    headers: Mapping[str, str] | None = None,
+    **query: str,
+) -> Answer:
+    """One request without a token."""
+    token, door.token = door.token, None
+    try:
+        return await door.call(method, path, body, headers=headers, **query)
+    finally:
+        door.token = token
+
+
+def session_rows(
+    account_id: str, role: Role, now: int, *, number: int = 0, email: str = ""
+) -> tuple[AdminUser, Session, str]:
+    """A person, a session of theirs, and the text of its cookie."""
+    number = number or next(_numbers)
+    email = email or f"{role}-{number}@example.org"
+    person = AdminUser(f"person-{number}", account_id, email, now, now, role)
+    ref = SecretRef(account_id, f"session-{number}")
+    cookie = make_secret(PREFIX, ref, os.urandom)
+    session = Session(
+        ref.row_id,
+        account_id,
+        hash_secret(cookie),
+        "password",
+        person.id,
+        "A browser",
+        "192.0.2.1",
+        now,
+        now + 7 * DAY_US,
+        now,
+    )
+    return person, session, cookie
+
+
+async def put(door: Door, *rows: Row) -> None:
+    """Write new rows."""
+    (account,) = await door.storage.accounts()
+    request = Request(account.id, "test", door.clock(), None, b"")
+    (outcome,) = await door.writer.submit([PutPeople(request, rows)], 0)
+    assert isinstance(outcome, Done), outcome
+
+
+async def signed_in(door: Door, role: Role = "member", email: str = "") -> Browser:
+    """A new person with a role, who has signed in."""
+    (account,) = await door.storage.accounts()
+    person, session, cookie = session_rows(account.id, role, door.clock(), email=email)
+    await put(door, person, session)
+    return Browser(door, cookie, person.id, session.id)
+
+
+async def link_for(door: Door, person_id: str) -> str:
+    """The code of a new link for a person."""
+    (account,) = await door.storage.accounts()
+    ref = SecretRef(account.id, f"link-{next(_numbers)}")
+    code = make_secret(LINK_PREFIX, ref, os.urandom)
+    await put(
+        door, SignInLink(ref.row_id, account.id, person_id, hash_secret(code), door.clock(), None)
+    )
+    return code
+
+
+def cookie_of(answer: Answer) -> str:
+    """The value of the cookie that an answer sets."""
+    return answer.headers["Set-Cookie"].partition(";")[0].partition("=")[2]
