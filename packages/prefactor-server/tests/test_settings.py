@@ -40,7 +40,7 @@ def test_a_setting_is_explained(setting: Setting) -> None:
 def test_flags_beat_variables_beat_defaults(setting: Setting) -> None:
     """A setting comes from its flag, else from its variable, else from the table."""
     text, value = OTHER[type(setting.default)]
-    flag = True if isinstance(setting.default, bool) else 1 if value == 17 else "from the flag"
+    flag = True if isinstance(setting.default, bool) else 1 if value == 17 else "192.0.2.2"
     environ = {setting.variable: text}
 
     def loaded(environ: dict[str, str], flags: dict[str, Any]) -> Any:
