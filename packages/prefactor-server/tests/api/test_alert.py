@@ -84,6 +84,23 @@ async def test_a_run_above_the_agreed_risk_is_an_alert(door: Any) -> None:
     assert (later["id"], later["raised_at"]) == (alert["id"], alert["raised_at"])
 
 
+async def test_a_large_run_is_scored_when_it_ends(door: Any, monkeypatch: Any) -> None:
+    """A run of many spans is not scored for each further one, and is scored at its end."""
+    monkeypatch.setattr("prefactor_server.follower.alert._SCORED_AT_ONCE", 10)
+    run = await _weighed(door)
+    seen = list[float]()
+    for _ in range(15):
+        await door.span(run, schema_name="school")
+        (alert,) = await _alerts(door)
+        seen.append(alert["risk_score"])
+    await door.post(f"/agent_instance/{run['id']}/finish")
+    (ended,) = await _alerts(door)
+
+    assert seen[:10] == [5 * number for number in range(1, 11)]
+    assert seen[10:] != [5 * number for number in range(11, 16)]
+    assert ended["risk_score"] == 75
+
+
 async def test_what_was_agreed_to_is_no_alert(door: Any) -> None:
     """A run at the agreed level raises no alert; nor do many spans of types without risk."""
     run = await _weighed(door, "medium")

@@ -1,5 +1,6 @@
 """Alerts that callers raise: one of a name at a time, checked, kept after they are cleared."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -198,6 +199,16 @@ async def test_items_of_a_bulk_request_see_each_other(door: Any) -> None:
     rows = await door.rows("SELECT id, status, version FROM alert ORDER BY id")
     made = {(details[2]["id"], "cleared", 3), (details[4]["id"], "cleared", 2)}
     assert set(rows) == {*made, (details[5]["id"], "raised", 1)}
+
+
+async def test_callers_who_raise_at_once_raise_one_alert(door: Any) -> None:
+    """However many raise the same name at the same time, one alert is raised, and none is lost."""
+    run = await door.run()
+
+    raised = await asyncio.gather(*(_raise(door, run) for _ in range(20)))
+
+    assert len({one["id"] for one in raised}) == 1
+    assert sorted(one["version"] for one in raised) == list(range(1, 21))
 
 
 async def test_a_repeated_write_is_done_once(door: Any) -> None:

@@ -125,7 +125,9 @@ class AlertConsumer(Consumer):
         self, account_id: str, runs: Mapping[str, _Seen]
     ) -> Mapping[str, ScoredRun | None]:
         """The runs with a profile whose risk may have changed, with their score if it matters."""
-        concerned = [run_id for run_id, seen in runs.items() if seen.spans]
+        concerned = [
+            run_id for run_id, seen in runs.items() if seen.spans or seen.flags & RUN_ENDED
+        ]
         if not concerned:
             return {}
         found = await self._storage.run_totals.runs(account_id, concerned)
