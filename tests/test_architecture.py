@@ -222,6 +222,7 @@ IMPORTS = [
             "prefactor_server.domain",
             "prefactor_server.payloads",
             "prefactor_server.storage.base",
+            "prefactor_server.storage.feed",
         ),
         because="an answer is the same over every backend and behind every door",
     ),

@@ -253,7 +253,11 @@ async def test_runs_are_found_by_every_filter(
     """Filters are sent as the API spells them, whatever a caller writes them as."""
     server.script(Reply(200, {"summaries": [], "pagination": None, "sorting": None}))
     await client.agent_instances.list(
-        agent_ids=["a", "b"], min_duration=0.0000015, max_duration=90, has_failed_spans=False
+        agent_ids=["a", "b"],
+        min_duration=0.0000015,
+        max_duration=90,
+        has_failed_spans=False,
+        min_cost=0.0005,
     )
     query = dict(parse_qsl(server.requests[0].target.partition("?")[2]))
     assert query == {
@@ -261,6 +265,7 @@ async def test_runs_are_found_by_every_filter(
         "min_duration": "0.000002",
         "max_duration": "90",
         "has_failed_spans": "false",
+        "min_cost": "0.000500000",
     }
 
 

@@ -9,6 +9,7 @@ from prefactor_server.follower import Attached
 from prefactor_server.follower.alert import AlertConsumer
 from prefactor_server.follower.run_totals import RunTotalsConsumer
 from prefactor_server.follower.search import SearchConsumer
+from prefactor_server.follower.span_types import SpanTypesConsumer
 from prefactor_server.storage.base import Storage
 
 
@@ -18,6 +19,7 @@ def consumers(
     """Return what follows the feed of a database."""
     return (
         Attached(RunTotalsConsumer(storage, prices)),
+        Attached(SpanTypesConsumer(storage)),
         Attached(SearchConsumer(storage), storage.search.store),
         Attached(AlertConsumer(storage, now_us)),
     )

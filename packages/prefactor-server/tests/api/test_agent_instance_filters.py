@@ -113,6 +113,7 @@ async def test_facets_count_what_each_filter_would_leave(door: Any, runs: dict[s
 
     assert (everything["item_count"], everything["complete"]) == (3, True)
     assert counts(everything, "status") == {"complete": 2, "pending": 1}
+    assert counts(everything, "risk_level") == {}
     assert counts(everything, "has_failed_spans") == {"false": 2, "true": 1}
     assert counts(everything, "agent_id") == dict.fromkeys(runs.values(), 1)
     assert completed["item_count"] == 2

@@ -10,6 +10,7 @@ from tally import catch_up
 from upkeep import prune_all
 
 from prefactor_server.domain.runs.retention import Retention
+from prefactor_server.domain.runs.run_span_type import RunSpanType
 from prefactor_server.follower.backfill import RESET
 from prefactor_server.follower.search import SearchConsumer
 from prefactor_server.storage.feed import Derived
@@ -74,3 +75,5 @@ async def test_what_is_pruned_leaves_the_index(storage: Any) -> None:
 
     assert await spans_with(storage, ACCOUNT, "apple") == spans[1:]
     assert len(await storage.search.some(10)) == 1
+    kept = await storage.feed.some(RunSpanType, 10)
+    assert [row.key for row in kept] == [(ACCOUNT, "run-1", "llm")]

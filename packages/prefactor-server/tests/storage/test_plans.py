@@ -250,6 +250,38 @@ def test_a_list_takes_the_narrowest_index(
 FEW_MATCH = Filter("duration", ">=", 1)
 
 
+@pytest.mark.parametrize(
+    ("one", "index"),
+    [
+        (Filter("schema_name", "=", "llm"), "run_span_type_of_name"),
+        (Filter("risk_level", "=", "high"), "run_total_risk_level"),
+        (Filter("cost", ">=", 1), "run_total_cost"),
+    ],
+)
+def test_runs_are_found_by_what_their_spans_come_to(path: Path, one: Filter, index: str) -> None:
+    """Few runs are found by the index of derived rows; many are asked one by one, by their id."""
+    plans = dict[bool, str]()
+    with closing(open_reader(path)) as connection:
+        for in_order in (False, True):
+            clause = listing_sql.page(
+                ACCOUNT,
+                Listing((one,)),
+                AgentInstance._fields,
+                "agent_instance",
+                in_order=in_order,
+            )
+            explained = connection.execute(
+                f"EXPLAIN QUERY PLAN {AGENT_INSTANCE.select} {clause.sql}", clause.parameters
+            )
+            found = [step[3] for step in explained]
+            assert slow(found) == []
+            plans[in_order] = " ".join(found)
+
+    assert index in plans[False]
+    assert index not in plans[True]
+    assert "TEMP B-TREE FOR ORDER BY" not in plans[True]
+
+
 def test_a_duration_is_found_by_its_index_only_while_few_runs_have_it(path: Path) -> None:
     """Runs of a duration that many have are looked for in the order of the list instead."""
     columns = AgentInstance._fields

@@ -8,17 +8,19 @@ from tally import catch_up
 
 from prefactor_server.consumers import consumers
 from prefactor_server.domain.runs.agent_span import PARAMS
-from prefactor_server.domain.runs.cost import NO_PRICES
+from prefactor_server.domain.runs.cost import NO_PRICES, PriceTable
 from prefactor_server.domain.search.words import scope_word, terms_of
 from prefactor_server.follower import CommitSignal, Follower
 
 
-def follower_of_all(storage: Any, holder: str = "test", now: int = 1) -> Follower:
+def follower_of_all(
+    storage: Any, holder: str = "test", now: int = 1, prices: PriceTable = NO_PRICES
+) -> Follower:
     """A follower with every consumer that a server has."""
     clock = iter(range(now, now + 10**12, 1000))
     return Follower(
         storage.feed,
-        consumers(storage, NO_PRICES, lambda: NOW),
+        consumers(storage, prices, lambda: NOW),
         CommitSignal(),
         holder=holder,
         now_us=lambda: next(clock),

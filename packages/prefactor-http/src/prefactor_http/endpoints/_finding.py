@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from prefactor_http.endpoints._arguments import as_keyed, as_time
@@ -37,6 +38,9 @@ class Finding(Endpoint):
         min_duration: float | None = None,
         max_duration: float | None = None,
         has_failed_spans: bool | None = None,
+        schema_name: str | None = None,
+        risk_level: str | None = None,
+        min_cost: float | Decimal | None = None,
         metadata: Mapping[str, str] | None = None,
         text: str | None = None,
         sorting: str | None = None,
@@ -60,6 +64,9 @@ class Finding(Endpoint):
             min_duration: Only ended runs that took this many seconds or more.
             max_duration: Only ended runs that took this many seconds or fewer.
             has_failed_spans: Only runs with failed spans, or only runs without.
+            schema_name: Only runs with a span of this type.
+            risk_level: Only runs of this risk: `low`, `medium`, `high` or `critical`.
+            min_cost: Only runs that cost this much or more, in the currency of the server's prices.
             metadata: Only runs with these texts in their metadata.
             text: Only runs with a span that has all of these words; `match` of each run says where.
             sorting: Field to sort by, with a leading `-` for descending order.
@@ -81,6 +88,9 @@ class Finding(Endpoint):
             "min_duration": min_duration,
             "max_duration": max_duration,
             "has_failed_spans": has_failed_spans,
+            "schema_name": schema_name,
+            "risk_level": risk_level,
+            "min_cost": min_cost,
             "metadata": metadata,
             "text": text,
         }
@@ -114,7 +124,7 @@ class Finding(Endpoint):
         """Count runs by what each filter would leave.
 
         Takes the filters of `list` by name. Each facet leaves its own filter out. At most the
-        newest 5,000 runs are counted; `complete` says whether there are no more.
+        newest 2,000 runs are counted; `complete` says whether there are no more.
 
         Raises:
             PrefactorNotFoundError: The server has no such operation.
@@ -137,6 +147,8 @@ def _filters(given: Mapping[str, Any]) -> dict[str, Any]:
         if isinstance(found.get(name), float):
             # Without the exponent that small and large numbers are printed with.
             found[name] = f"{found[name]:.6f}"
+    if isinstance(found.get("min_cost"), float | Decimal):
+        found["min_cost"] = f"{found['min_cost']:.9f}"
     agents = found.get("agent_ids")
     if agents is not None and not isinstance(agents, str):
         found["agent_ids"] = ",".join(agents)

@@ -22,6 +22,7 @@ from prefactor_http.models.agent_instance import (
 )
 from prefactor_http.models.agent_instance_facets import (
     AgentInstanceFacets,
+    DerivedState,
     Facet,
     FacetValue,
     SearchState,
@@ -91,6 +92,7 @@ __all__ = [
     "CreatedApiToken",
     "DataCategories",
     "DataRisk",
+    "DerivedState",
     "Environment",
     "EventKind",
     "Facet",

@@ -22,6 +22,14 @@ class Facet(ReplyModel):
     """How many other values there are."""
 
 
+class DerivedState(ReplyModel):
+    """How far behind what the server derives from spans is."""
+
+    behind_seconds: float
+    complete: bool
+    """False while what was stored before is being filled in."""
+
+
 class SearchState(ReplyModel):
     """How far a search for text can be relied on."""
 
@@ -43,5 +51,7 @@ class AgentInstanceFacets(ReplyModel):
     """Whether every run was counted."""
     facets: dict[str, Facet]
     """By the name of the filter."""
+    derived: DerivedState | None = None
+    """How far behind the types of spans and the risk of runs are."""
     search: SearchState | None = None
     """How far a search for text can be relied on; None when no text was asked for."""

@@ -14,12 +14,14 @@ from prefactor_server.domain.runs.agent_instance_facets import (
     RunGroup,
     count_facets,
     matching_total,
+    top_values,
 )
 from prefactor_server.queries.search import Found, with_found
 from prefactor_server.queries.visibility import scoped_to
 from prefactor_server.storage.base import Storage
 
 _AGENT: Final = "agent_id"
+_TYPE: Final = "schema_name"
 
 
 class RunFacets(NamedTuple):
@@ -57,9 +59,17 @@ class AgentInstanceFacetsQueries:
             # Of the other agents, none is among the runs of this one.
             everyone = await self._groups(principal, scope, others)
             facets[_AGENT] = count_facets(everyone, allowed)[_AGENT]
+        facets[_TYPE] = await self._types(principal, (*scope, *agents), filters)
         examined = sum(group.examined for group in groups)
         complete = examined < MAX_EXAMINED and (found is None or found.complete)
         return RunFacets(facets, matching_total(groups, allowed), examined, complete)
+
+    async def _types(
+        self, principal: Principal, within: Sequence[Filter], filters: Sequence[Filter]
+    ) -> Facet:
+        others = tuple(one for one in filters if one.column != _TYPE and one not in within)
+        counts = await self._finder.span_types(principal.account_id, within, others, MAX_EXAMINED)
+        return top_values(counts)
 
     async def _groups(
         self, principal: Principal, within: Sequence[Filter], others: Sequence[Filter]

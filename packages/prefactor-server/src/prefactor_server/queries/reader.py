@@ -17,6 +17,7 @@ from prefactor_server.queries.agent_span import AgentSpanQueries
 from prefactor_server.queries.agent_version import AgentVersionQueries
 from prefactor_server.queries.alert import AlertQueries
 from prefactor_server.queries.api_token import ApiTokenQueries
+from prefactor_server.queries.derived import DerivedQueries
 from prefactor_server.queries.environment import EnvironmentQueries
 from prefactor_server.queries.event import EventQueries
 from prefactor_server.queries.risk import RiskQueries
@@ -35,6 +36,7 @@ class Reader:
     agents: AgentQueries
     agent_instances: AgentInstanceQueries
     search: SearchQueries
+    derived: DerivedQueries
     agent_instance_facets: AgentInstanceFacetsQueries
     agent_instance_skeletons: AgentInstanceSkeletonQueries
     agent_deployments: AgentDeploymentQueries
@@ -60,6 +62,7 @@ class Reader:
             agents=AgentQueries(storage),
             agent_instances=AgentInstanceQueries(storage),
             search=SearchQueries(storage),
+            derived=DerivedQueries(storage),
             agent_instance_facets=AgentInstanceFacetsQueries(storage),
             agent_instance_skeletons=AgentInstanceSkeletonQueries(storage),
             agent_deployments=AgentDeploymentQueries(storage),

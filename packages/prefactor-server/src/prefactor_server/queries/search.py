@@ -8,11 +8,13 @@ from typing import NamedTuple
 import msgspec
 
 from prefactor_server.domain.api_token import Principal
+from prefactor_server.domain.derived import DerivedState
 from prefactor_server.domain.listing import Filter
-from prefactor_server.domain.search.index import Match, SearchState
+from prefactor_server.domain.search.index import Match
 from prefactor_server.domain.search.snippet import snippet
 from prefactor_server.domain.search.text import span_text
 from prefactor_server.domain.search.words import Term, scope_word, terms_of
+from prefactor_server.queries.derived import DerivedQueries
 from prefactor_server.storage.base import SpanRecord, Storage
 
 TEXT = "text"
@@ -25,7 +27,7 @@ class Found(NamedTuple):
     terms: Sequence[Term]
     filter: Filter
     matches: Mapping[str, Match]
-    state: SearchState
+    state: DerivedState
     complete: bool
 
 
@@ -42,6 +44,7 @@ class SearchQueries:
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
+        self._derived = DerivedQueries(storage)
 
     async def find(self, principal: Principal, filters: Sequence[Filter], now: int) -> Found | None:
         """Return the runs that the filters' text is found in; None when they have none."""
@@ -50,21 +53,13 @@ class SearchQueries:
             return None
         terms = terms_of(query)
         # Read before the words are: what it says of them stays true.
-        state = await self._state(now)
+        state = await self._derived.of_search(now)
         matches = await self._storage.search.find(
             principal.account_id, terms, _scopes(principal, filters)
         )
         by_run = {match.agent_instance_id: match for match in matches.found}
         runs = Filter("id", "in", tuple(by_run))
         return Found(terms, runs, by_run, state, matches.complete)
-
-    async def _state(self, now: int) -> SearchState:
-        state = await self._storage.search.state()
-        if state is None:
-            return SearchState(0, complete=False)
-        missing = await self._storage.feed.changes(state.position, 1)
-        behind = max(now - missing[0].at, 0) if missing else 0
-        return SearchState(behind, complete=state.backfill is None)
 
     async def show(
         self, principal: Principal, found: Found, run_ids: Sequence[str]

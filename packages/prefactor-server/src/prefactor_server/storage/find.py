@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, Protocol
 
 from prefactor_server.domain.listing import Filter
@@ -11,9 +11,14 @@ from prefactor_server.domain.runs.agent_instance_facets import FACETS, RunGroup
 from prefactor_server.storage import listing as listing_sql
 from prefactor_server.storage.listing import Clause
 
-_COLUMNS: Final = tuple(
-    "failed_spans > 0" if name == "has_failed_spans" else name for name in FACETS
-)
+_COMPUTED: Final = {
+    "has_failed_spans": "failed_spans > 0",
+    "risk_level": (
+        "(SELECT total.risk_level FROM run_total AS total "
+        "WHERE total.account_id = examined.account_id AND total.id = examined.id)"
+    ),
+}
+_COLUMNS: Final = tuple(_COMPUTED.get(name, name) for name in FACETS)
 _TIME: Final = "started_at"
 
 
@@ -34,11 +39,23 @@ class RunFinder(Protocol):
         """
         ...
 
+    async def span_types(
+        self, account_id: str, within: Sequence[Filter], filters: Sequence[Filter], limit: int
+    ) -> Mapping[str, int]:
+        """Count those of the same runs that match by the types of their spans."""
+        ...
 
-def run_groups_sql(
-    account_id: str, within: Sequence[Filter], filters: Sequence[Filter], limit: int
-) -> Clause:
-    """The statement that groups runs."""
+    async def types_of_spans(
+        self, account_id: str, span_ids: Sequence[str]
+    ) -> Sequence[tuple[str, str]]:
+        """Return run and type of spans, each pair once."""
+        ...
+
+
+def _examined(
+    account_id: str, within: Sequence[Filter], filters: Sequence[Filter]
+) -> tuple[Clause, Clause]:
+    """What is examined, in its order, and which of it matches."""
     named = [one for one in filters if one.column in ("external_identifier", "id")]
     times = [one for one in filters if one.column == _TIME]
     # One index at a time says where to begin; everything else decides among what it gives.
@@ -49,13 +66,37 @@ def run_groups_sql(
         account_id, (*within, *filters), AgentInstance._fields, in_order=True
     )
     order = f"{_TIME} DESC, id DESC" if by_time else "id DESC"
+    return examined._replace(sql=f"{examined.sql} ORDER BY {order}"), matching
+
+
+def run_groups_sql(
+    account_id: str, within: Sequence[Filter], filters: Sequence[Filter], limit: int
+) -> Clause:
+    """The statement that groups runs."""
+    examined, matching = _examined(account_id, within, filters)
     columns = ", ".join(_COLUMNS)
     places = ", ".join(str(place + 1) for place in range(len(_COLUMNS)))
     return Clause(
         f"SELECT {columns}, count(*), count(*) FILTER (WHERE {matching.sql}) "  # noqa: S608 - ours
-        f"FROM (SELECT * FROM agent_instance WHERE {examined.sql} ORDER BY {order} LIMIT ?) "
+        f"FROM (SELECT * FROM agent_instance WHERE {examined.sql} LIMIT ?) "
         f"AS examined GROUP BY {places}",
         (*matching.parameters, *examined.parameters, limit),
+    )
+
+
+def span_types_sql(
+    account_id: str, within: Sequence[Filter], filters: Sequence[Filter], limit: int
+) -> Clause:
+    """The statement that counts the types of the spans of matching runs."""
+    examined, matching = _examined(account_id, within, filters)
+    return Clause(
+        "SELECT span_type.schema_name, count(*) "  # noqa: S608 - ours
+        f"FROM (SELECT * FROM (SELECT * FROM agent_instance WHERE {examined.sql} LIMIT ?) "
+        f"AS examined WHERE {matching.sql}) AS matching "
+        "CROSS JOIN run_span_type AS span_type "
+        "WHERE span_type.account_id = matching.account_id "
+        "AND span_type.agent_instance_id = matching.id GROUP BY span_type.schema_name",
+        (*examined.parameters, limit, *matching.parameters),
     )
 
 

@@ -35,13 +35,22 @@ _EACH_WITH_METADATA: Final = (
     "WHERE account_id = ? AND key = ? AND value = ? AND agent_instance_id = id)"
 )
 
+# What a run's spans come to is beside it: one row a run, or one for each type of span that it has.
+_BESIDE: Final = {
+    "schema_name": ("run_span_type", "agent_instance_id", "schema_name = ?"),
+    "risk_level": ("run_total", "id", "risk_level = ?"),
+    "cost": ("run_total", "id", "cost >= ?"),
+}
+
 # What can be filtered by without being a column. A partial index is used only when the statement
 # says what its rows have in common.
 _DURATION: Final = "finished_at IS NOT NULL AND finished_at - started_at"
 # A sign in front of it, and no index is taken for it.
 _DURATION_OF_EACH: Final = "finished_at IS NOT NULL AND +(finished_at - started_at)"
 # Next to these, a duration is the narrower filter; next to all others, it is not.
-_WIDE: Final = frozenset({"duration", "environment_id", "purpose"})
+_WIDE: Final = frozenset(
+    {"duration", "environment_id", "purpose", "schema_name", "risk_level", "cost"}
+)
 _HAS_FAILED_SPANS: Final = {True: "failed_spans > 0", False: "failed_spans = 0"}
 
 
@@ -71,6 +80,8 @@ def where(
             text = _EACH_WITH_METADATA if in_order else _WITH_METADATA
             key = one.column[len(_METADATA) : -1]
             condition = Clause(text, (account_id, key, _single(one)))
+        elif one.column in _BESIDE:
+            condition = _beside(account_id, one, of_each=narrowed)
         else:
             condition = _condition(account_id, one, columns)
         conditions.append(condition.sql)
@@ -93,6 +104,23 @@ def _condition(account_id: str, one: Filter, columns: Sequence[str]) -> Clause:
     if one.test == ">= or null":
         return Clause(f"({column} >= ? OR {column} IS NULL)", (one.value,))
     return Clause(f"{column} {one.test} ?", (one.value,))
+
+
+def _beside(account_id: str, one: Filter, *, of_each: bool) -> Clause:
+    """The runs that have such a row, all at once, or asked of each run."""
+    table, run, test = _BESIDE[one.column]
+    parameters = (account_id, _single(one))
+    if not of_each:
+        return Clause(
+            f"id IN (SELECT {run} FROM {table} WHERE account_id = ? AND {test})",  # noqa: S608 - ours
+            parameters,
+        )
+    column = test.split(maxsplit=1)[0]
+    return Clause(
+        f"EXISTS (SELECT 1 FROM (SELECT account_id AS of_account, {run} AS of_run, {column} "  # noqa: S608
+        f"FROM {table}) AS beside WHERE of_account = ? AND {test} AND of_run = id)",
+        parameters,
+    )
 
 
 def _padded(values: tuple[str, ...]) -> tuple[FilterValue, ...]:

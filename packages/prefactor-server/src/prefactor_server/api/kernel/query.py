@@ -22,6 +22,7 @@ from prefactor_server.domain.times import parse_time
 _IGNORED: Final = frozenset({"account_id", "idempotency_key"})
 _MAX_DIGITS: Final = 20
 _SECONDS: Final = re.compile(r"(\d{1,9})(?:\.(\d{1,6}))?", re.ASCII)
+_AMOUNT: Final = re.compile(r"(\d{1,9})(?:\.(\d{1,9}))?", re.ASCII)
 MAX_IDS: Final = 50
 """How many ids one parameter takes."""
 _FLAGS: Final = {"true": True, "1": True, "false": False, "0": False}
@@ -150,6 +151,18 @@ def seconds(name: str, text: str) -> int:
     if found is None:
         raise invalid(name, "must be a number of seconds from 0 to 999999999, such as 90 or 0.25")
     return int(found[1]) * 1_000_000 + int((found[2] or "").ljust(6, "0"))
+
+
+def amount(name: str, text: str) -> int:
+    """Parse an amount of money; return billionths.
+
+    Raises:
+        ValidationFailed: it is not a decimal number with at most nine decimal places.
+    """
+    found = _AMOUNT.fullmatch(text)
+    if found is None:
+        raise invalid(name, "must be an amount from 0 to 999999999, such as 2 or 0.05")
+    return int(found[1]) * 1_000_000_000 + int((found[2] or "").ljust(9, "0"))
 
 
 def boolean(name: str, text: str) -> bool:

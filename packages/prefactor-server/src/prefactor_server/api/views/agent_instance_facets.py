@@ -7,7 +7,8 @@ from typing import Literal
 
 import msgspec
 
-from prefactor_server.api.views.search import SearchView, search_view
+from prefactor_server.api.views.search import DerivedView, SearchView, derived_view, search_view
+from prefactor_server.domain.derived import DerivedState
 from prefactor_server.domain.runs.agent_instance_facets import Facet
 from prefactor_server.queries.agent_instance_facets import RunFacets
 from prefactor_server.queries.search import Found
@@ -36,28 +37,34 @@ class FacetsView(msgspec.Struct, frozen=True):
     environment_id: FacetView
     purpose: FacetView
     has_failed_spans: FacetView
+    risk_level: FacetView
+    schema_name: FacetView
 
 
 class AgentInstanceFacetsView(msgspec.Struct, frozen=True, kw_only=True):
     """The counts beside a list of runs.
 
     ``item_count`` is how many of the counted runs pass all filters. Counts are ``complete`` unless
-    there are more runs than are examined, the newest 5,000.
+    there are more runs than are examined, the newest 2,000.
     """
 
     type: Literal["agent_instance_facets"] = "agent_instance_facets"
     item_count: int
     complete: bool
     facets: FacetsView
+    derived: DerivedView
     search: SearchView | msgspec.UnsetType = msgspec.UNSET
 
 
-def show_facets(counted: RunFacets, found: Found | None) -> AgentInstanceFacetsView:
+def show_facets(
+    counted: RunFacets, found: Found | None, derived: DerivedState
+) -> AgentInstanceFacetsView:
     """Return the view of facets."""
     return AgentInstanceFacetsView(
         item_count=counted.matching,
         complete=counted.complete,
         facets=FacetsView(**{name: _facet(facet) for name, facet in counted.facets.items()}),
+        derived=derived_view(derived),
         search=msgspec.UNSET if found is None else search_view(found),
     )
 

@@ -8,6 +8,7 @@ import msgspec
 
 from prefactor_server.api.views.agent_instance import AgentInstanceSummary, MatchView
 from prefactor_server.api.views.base import Listed
+from prefactor_server.domain.derived import DerivedState
 from prefactor_server.queries.search import Found, Shown
 
 _US: int = 1_000_000
@@ -26,10 +27,31 @@ class SearchView(msgspec.Struct, frozen=True, kw_only=True):
     limited: bool
 
 
+class DerivedView(msgspec.Struct, frozen=True, kw_only=True):
+    """How far filters can be relied on that look at what the server derives from spans.
+
+    They know everything that was recorded until ``behind_seconds`` ago, and are ``complete`` unless
+    what was stored before is still being filled in.
+    """
+
+    behind_seconds: float
+    complete: bool
+
+
 class ListedRuns(Listed[AgentInstanceSummary], kw_only=True, frozen=True):
-    """A page of runs; ``search`` is there if a text was asked for."""
+    """A page of runs.
+
+    ``search`` is there if a text was asked for, ``derived`` with schema_name, risk_level and
+    min_cost.
+    """
 
     search: SearchView | msgspec.UnsetType = msgspec.UNSET
+    derived: DerivedView | msgspec.UnsetType = msgspec.UNSET
+
+
+def derived_view(state: DerivedState) -> DerivedView:
+    """Return the view of how far derived rows are behind."""
+    return DerivedView(behind_seconds=state.behind_us / _US, complete=state.complete)
 
 
 def search_view(found: Found) -> SearchView:

@@ -12,11 +12,12 @@ FACETS: Final = (
     "agent_version_id",
     "environment_id",
     "purpose",
+    "risk_level",
     "has_failed_spans",
 )
 """What runs are counted by, in the order of a group's values."""
 
-MAX_EXAMINED: Final = 5000
+MAX_EXAMINED: Final = 2000
 """How many runs are counted, the newest first."""
 
 MAX_VALUES: Final = 20
@@ -52,10 +53,11 @@ Chosen = Mapping[str, Collection[str]]
 """The values that the caller's filters allow, by facet."""
 
 
-def group_values(record: Sequence[str | int | None]) -> tuple[str, ...]:
-    """Return the values of a group as filters spell them."""
+def group_values(record: Sequence[str | int | None]) -> tuple[str | None, ...]:
+    """Return the values of a group as filters spell them; None where runs have none."""
     *texts, has_failed_spans = record
-    return (*map(str, texts), "true" if has_failed_spans else "false")
+    values = (None if text is None else str(text) for text in texts)
+    return (*values, "true" if has_failed_spans else "false")
 
 
 def matching_total(groups: Sequence[RunGroup], chosen: Chosen) -> int:
@@ -74,19 +76,24 @@ def count_facets(groups: Sequence[RunGroup], chosen: Chosen) -> Mapping[str, Fac
         values = group_values(group.values)
         refused = _refused_by(values, chosen)
         if not refused:
-            for name, value in zip(FACETS, values, strict=True):
-                counters[name][value] += group.matching
+            counted = tuple(FACETS)
         elif len(refused) == 1:
-            (name,) = refused
-            counters[name][values[FACETS.index(name)]] += group.matching
-    return {name: _top(counter) for name, counter in counters.items()}
+            counted = tuple(refused)
+        else:
+            continue
+        for name in counted:
+            value = values[FACETS.index(name)]
+            if value is not None:
+                counters[name][value] += group.matching
+    return {name: top_values(counter) for name, counter in counters.items()}
 
 
-def _refused_by(values: Sequence[str], chosen: Chosen) -> list[str]:
+def _refused_by(values: Sequence[str | None], chosen: Chosen) -> list[str]:
     return [name for name, allowed in chosen.items() if values[FACETS.index(name)] not in allowed]
 
 
-def _top(counter: Counter[str]) -> Facet:
+def top_values(counter: Mapping[str, int]) -> Facet:
+    """Return the facet of counts by value."""
     # By the value as well, so that the same runs are always listed in the same order.
     ordered = sorted(counter.items(), key=lambda item: (-item[1], item[0]))
     shown = [FacetValue(value, count) for value, count in ordered[:MAX_VALUES]]

@@ -40,13 +40,6 @@ class Matches(NamedTuple):
     complete: bool
 
 
-class SearchState(NamedTuple):
-    """How far the index is behind; not ``complete`` until what was stored before is in it."""
-
-    behind_us: int
-    complete: bool
-
-
 def first_of_each_run(spans: Iterable[Match]) -> Matches:
     """Return what a search found, from the spans that it found."""
     found: dict[str, Match] = {}

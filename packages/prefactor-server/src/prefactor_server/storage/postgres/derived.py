@@ -8,6 +8,7 @@ from itertools import groupby
 from typing import Any, Final
 
 from prefactor_server.domain.runs.alert_review import AlertReview
+from prefactor_server.domain.runs.run_span_type import RunSpanType
 from prefactor_server.domain.runs.run_total import RunTotal, RunTotalDue
 from prefactor_server.domain.search.index import SearchDocument
 from prefactor_server.storage.feed import Deleted, Derived
@@ -40,8 +41,9 @@ class DerivedTable:
             f"SELECT * FROM unnest({arrays}) ON CONFLICT ({', '.join(identity)}) "
         )
         replaced = ", ".join(f"{column} = excluded.{column}" for column in rest)
+        replace = f"DO UPDATE SET {replaced}"
         added = ", ".join(f"{column} = {name}.{column} + excluded.{column}" for column in rest)
-        self.upsert = f"{insert} DO UPDATE SET {replaced}"
+        self.upsert = insert + (replace if rest else "DO NOTHING")
         self.add = f"{insert} DO UPDATE SET {added}"
 
     def delete(self, length: int) -> str:
@@ -62,6 +64,7 @@ DERIVED: Final[Sequence[DerivedTable]] = (
     DerivedTable(AlertReview, "alert_review", ("account_id", "id")),
     DerivedTable(RunTotal, "run_total", ("account_id", "id")),
     DerivedTable(RunTotalDue, "run_total_due", ("account_id", "id")),
+    DerivedTable(RunSpanType, "run_span_type", ("account_id", "agent_instance_id", "schema_name")),
     DerivedTable(SearchDocument, "search_document", ("account_id", "agent_instance_id", "span_id")),
 )
 

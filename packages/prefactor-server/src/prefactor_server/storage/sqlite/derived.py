@@ -9,6 +9,7 @@ from itertools import groupby
 from typing import Any, Final
 
 from prefactor_server.domain.runs.alert_review import AlertReview
+from prefactor_server.domain.runs.run_span_type import RunSpanType
 from prefactor_server.domain.runs.run_total import RunTotal, RunTotalDue
 from prefactor_server.storage.feed import Deleted, Derived
 from prefactor_server.storage.sqlite.statements import Statement
@@ -32,8 +33,9 @@ class DerivedTable:
             f"VALUES {{rows}} ON CONFLICT ({', '.join(identity)}) "
         )
         replaced = ", ".join(f"{column} = excluded.{column}" for column in rest)
+        replace = f"DO UPDATE SET {replaced}"
         added = ", ".join(f"{column} = {name}.{column} + excluded.{column}" for column in rest)
-        self.upsert = Statement(len(self.columns), f"{insert} DO UPDATE SET {replaced}")
+        self.upsert = Statement(len(self.columns), insert + (replace if rest else "DO NOTHING"))
         self.add = Statement(len(self.columns), f"{insert} DO UPDATE SET {added}")
 
     def delete(self, length: int) -> str:
@@ -50,6 +52,7 @@ DERIVED: Final[Sequence[DerivedTable]] = (
     DerivedTable(AlertReview, "alert_review", ("account_id", "id")),
     DerivedTable(RunTotal, "run_total", ("account_id", "id")),
     DerivedTable(RunTotalDue, "run_total_due", ("account_id", "id")),
+    DerivedTable(RunSpanType, "run_span_type", ("account_id", "agent_instance_id", "schema_name")),
 )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Final
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from prefactor_server.api.endpoints.runs.agent_instance_filters import (
     AGENT,
@@ -28,7 +28,13 @@ from prefactor_server.api.views.agent_instance import (
 )
 from prefactor_server.api.views.base import Listed, Success, listed
 from prefactor_server.api.views.risk import COMPUTED, with_figures, with_scores
-from prefactor_server.api.views.search import ListedRuns, search_view, with_matches
+from prefactor_server.api.views.search import (
+    DerivedView,
+    ListedRuns,
+    derived_view,
+    search_view,
+    with_matches,
+)
 from prefactor_server.commands.agent_instance import (
     FinishInstance,
     StartInstance,
@@ -202,15 +208,24 @@ async def _list(call: Call) -> ListedRuns:
     metadata = await reader.agent_instances.metadata(call.principal.account_id, ids)
     summaries = [instance_summary(run, _texts(metadata.get(run.id))) for run in page.rows]
     answer = listed(listing, page, await with_scores(call, page.rows, summaries))
-    return await _with_search(call, answer, found)
+    derived = await reader.derived.of_filters(listing.filters, call.now)
+    return await _with_search(
+        call, answer, found, UNSET if derived is None else derived_view(derived)
+    )
 
 
 async def _with_search(
-    call: Call, answer: Listed[AgentInstanceSummary], found: Found | None
+    call: Call,
+    answer: Listed[AgentInstanceSummary],
+    found: Found | None,
+    derived: DerivedView | UnsetType,
 ) -> ListedRuns:
     if found is None:
         return ListedRuns(
-            summaries=answer.summaries, pagination=answer.pagination, sorting=answer.sorting
+            summaries=answer.summaries,
+            pagination=answer.pagination,
+            sorting=answer.sorting,
+            derived=derived,
         )
     ids = [run.id for run in answer.summaries]
     shown = await call.services.reader.search.show(call.principal, found, ids)
@@ -219,6 +234,7 @@ async def _with_search(
         pagination=answer.pagination,
         sorting=answer.sorting,
         search=search_view(found),
+        derived=derived,
     )
 
 

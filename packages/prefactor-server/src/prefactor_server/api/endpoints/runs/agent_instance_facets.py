@@ -19,7 +19,8 @@ async def _facets(call: Call) -> Success[AgentInstanceFacetsView]:
     reader = call.services.reader
     found = await reader.search.find(call.principal, filters, call.now)
     counted = await reader.agent_instance_facets.count(call.principal, filters, found)
-    return Success(details=show_facets(counted, found))
+    derived = await reader.derived.of_all(call.now)
+    return Success(details=show_facets(counted, found, derived))
 
 
 OPERATIONS = (
@@ -31,7 +32,7 @@ OPERATIONS = (
         summary="Count runs by what each filter would leave",
         description=(
             "Takes the filters of the list. Each facet is counted as all filters but its own leave "
-            "it, so that its other values can be chosen. At most the newest 5,000 runs are "
+            "it, so that its other values can be chosen. At most the newest 2,000 runs are "
             "counted: those of agent_id, else those of the range of starts, else all. complete "
             "is false when there are more. A facet lists its 20 most frequent values; more is how "
             "many others there are."

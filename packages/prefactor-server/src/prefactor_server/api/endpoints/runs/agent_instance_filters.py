@@ -8,6 +8,7 @@ from prefactor_server.api.kernel import query
 from prefactor_server.api.kernel.listing import FilterParameter
 from prefactor_server.api.kernel.operation import Call, Parameter
 from prefactor_server.domain.listing import Filter
+from prefactor_server.domain.risk.risk_score import LEVELS
 from prefactor_server.domain.runs.metadata import MAX_KEYS
 from prefactor_server.domain.search.words import MAX_QUERY
 
@@ -77,6 +78,24 @@ FILTERS: Final = (
         ),
         "has_failed_spans",
         query.boolean,
+    ),
+    FilterParameter(
+        Parameter("schema_name", "A type that at least one of its spans has."), "schema_name"
+    ),
+    FilterParameter(
+        Parameter("risk_level", "The level of risk.", schema={"enum": list(LEVELS)}),
+        "risk_level",
+        query.one_of(*LEVELS),
+    ),
+    FilterParameter(
+        Parameter(
+            "min_cost",
+            "The lowest cost, in the currency of the prices.",
+            schema={"type": "number", "minimum": 0},
+        ),
+        "cost",
+        query.amount,
+        ">=",
     ),
     FilterParameter(
         Parameter(

@@ -1,0 +1,13 @@
+"""The types of the spans that a run has: what runs are found by."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class RunSpanType(NamedTuple):
+    """A run has spans of a type."""
+
+    account_id: str
+    agent_instance_id: str
+    schema_name: str

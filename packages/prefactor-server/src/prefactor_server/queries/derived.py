@@ -1,0 +1,49 @@
+"""How far behind the rows are that an answer rests on."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Final
+
+from prefactor_server.domain.derived import DerivedState
+from prefactor_server.domain.listing import Filter
+from prefactor_server.storage.base import Storage
+from prefactor_server.storage.feed import ConsumerState
+
+_CONSUMERS: Final[Mapping[str, str]] = {
+    "schema_name": "span_types",
+    "risk_level": "run_totals",
+    "cost": "run_totals",
+}
+
+
+class DerivedQueries:
+    """Tells how far consumers of the change feed are."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+
+    async def of_filters(self, filters: Sequence[Filter], now: int) -> DerivedState | None:
+        """Return how far behind the rows are that filters look at; None if they look at none."""
+        names = {_CONSUMERS[one.column] for one in filters if one.column in _CONSUMERS}
+        return await self._of(names, now) if names else None
+
+    async def of_all(self, now: int) -> DerivedState:
+        """Return how far behind the rows are that any filter looks at."""
+        return await self._of(set(_CONSUMERS.values()), now)
+
+    async def of_search(self, now: int) -> DerivedState:
+        """Return how far behind the index of words is."""
+        return await self._behind([await self._storage.search.state()], now)
+
+    async def _of(self, names: Collection[str], now: int) -> DerivedState:
+        states = await self._storage.feed.states()
+        return await self._behind([states.get(name) for name in names], now)
+
+    async def _behind(self, states: Sequence[ConsumerState | None], now: int) -> DerivedState:
+        known = [state for state in states if state is not None]
+        if len(known) < len(states):
+            return DerivedState(0, complete=False)
+        missing = await self._storage.feed.changes(min(state.position for state in known), 1)
+        behind = max(now - missing[0].at, 0) if missing else 0
+        return DerivedState(behind, complete=all(state.backfill is None for state in known))

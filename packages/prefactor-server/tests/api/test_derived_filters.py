@@ -1,0 +1,88 @@
+"""Finding runs by what the server derives from their spans: types, cost and risk."""
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from indexing import follower_of_all
+from tally import catch_up
+
+from prefactor_server.domain.runs.cost import Price, PriceTable
+
+TYPES = [
+    {
+        "name": "crm",
+        "params_schema": {},
+        "data_risk": {"params_data_categories": {"personal_identifiers": "included"}},
+    }
+]
+PROFILE = {
+    "name": "P",
+    "category_weights": {"personal_identifiers": 8},
+    "thresholds": {"medium": 0, "high": 10, "critical": 41},
+}
+USAGE = {"model": "small-1", "usage": {"prompt_tokens": 1_000_000, "completion_tokens": 0}}
+
+
+@pytest.fixture
+def prices() -> PriceTable:
+    """One dollar for a million tokens."""
+    return PriceTable("USD", (Price("small-*", Decimal(1), Decimal(3)),))
+
+
+async def found(door: Any, **query: str) -> list[str]:
+    """The ids of the runs that a query finds, in the order of ids."""
+    return sorted(run["id"] for run in (await door.get("/agent_instance", query)).summaries)
+
+
+async def test_runs_are_found_by_types_cost_and_risk(door: Any, prices: PriceTable) -> None:
+    """What spans come to is filtered by and counted, and the answer says how far behind it is."""
+    profile = (await door.post("/risk_profile", {"details": PROFILE})).details
+    agent = {"name": "A", "external_identifier": "agent-1", "risk_profile_id": profile["id"]}
+    await door.post("/agent", {"details": agent})
+    for number, spans in enumerate(([], ["crm"], ["crm", "crm", "llm"])):
+        run = await door.run(
+            "active", run_id=f"run-{number}", agent_schema_version={"span_type_schemas": TYPES}
+        )
+        for name in spans:
+            payload = USAGE if name == "llm" else {}
+            await door.span(run, schema_name=name, status="complete", payload=payload)
+        await door.post(f"/agent_instance/{run['id']}/finish")
+    before = (await door.get("/agent_instance", {"schema_name": "crm"})).body
+    await catch_up(follower_of_all(door.storage, prices=prices))
+
+    assert (before["summaries"], before["derived"]["complete"]) == ([], False)
+    assert await found(door, schema_name="crm") == ["run-1", "run-2"]
+    assert await found(door, schema_name="llm") == ["run-2"]
+    assert await found(door, schema_name="cr") == []
+    assert await found(door, schema_name="crm", status="complete", agent_id="agent-1") == [
+        "run-1",
+        "run-2",
+    ]
+    assert await found(door, risk_level="high") == ["run-2"]
+    assert await found(door, min_cost="1") == ["run-2"]
+    assert await found(door, min_cost="1.000000001") == []
+    assert await found(door, min_cost="1", risk_level="high", schema_name="llm") == ["run-2"]
+    page = (await door.get("/agent_instance", {"schema_name": "crm"})).body
+    assert page["derived"] == {"behind_seconds": 0.0, "complete": True}
+    assert "derived" not in (await door.get("/agent_instance")).body
+    facets = (await door.get("/agent_instance/facets", {"schema_name": "crm"})).details
+    assert facets["item_count"] == 2
+    assert facets["derived"]["complete"] is True
+    assert facets["facets"]["schema_name"]["values"] == [
+        {"value": "crm", "count": 2},
+        {"value": "llm", "count": 1},
+    ]
+    assert {"value": "high", "count": 1} in facets["facets"]["risk_level"]["values"]
+    high = (await door.get("/agent_instance/facets", {"risk_level": "high"})).details
+    assert high["item_count"] == 1
+    assert {one["value"] for one in high["facets"]["schema_name"]["values"]} == {"crm", "llm"}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("risk_level", "none"), ("min_cost", "-1"), ("min_cost", "1.0000000001")]
+)
+async def test_a_filter_that_cannot_be_read_is_refused(door: Any, name: str, value: str) -> None:
+    """An unknown level and an amount that cannot be read are refused by name."""
+    refused = await door.get("/agent_instance", {name: value})
+    assert name in refused.refused(422, "validation_errors")["errors"]
