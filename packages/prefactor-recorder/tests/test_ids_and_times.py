@@ -25,7 +25,6 @@ def test_ids_are_those_of_the_published_table(
 ) -> None:
     """An id made here is the text that the format prescribes for its time, partition and bits."""
     assert ids.IdGenerator(partition, lambda _: bits).new_id(milliseconds * MILLISECOND) == text
-    assert ids.partition_of(text) == partition
 
 
 def test_ids_differ_and_sort_by_time() -> None:
@@ -35,12 +34,6 @@ def test_ids_differ_and_sort_by_time() -> None:
     minted = {generator.new_id(now) for _ in range(10_000)}
     assert len(minted) == 10_000
     assert max(minted) < min(generator.new_id(now + MILLISECOND) for _ in range(100))
-
-
-@pytest.mark.parametrize("text", ["", "x" * 32, "8" + "0" * 31, "I" * 32, "0" * 33])
-def test_what_is_no_id_has_no_partition(text: str) -> None:
-    """A text that is no id of this form has no partition to take over."""
-    assert ids.partition_of(text) is None
 
 
 def test_the_fraction_of_an_id_is_even_and_stable() -> None:

@@ -56,16 +56,6 @@ class IdGenerator:
         )
 
 
-def partition_of(identifier: str) -> int | None:
-    """Return the partition of a PFID, or None if the text is not a PFID."""
-    if len(identifier) != LENGTH or not set(identifier) <= set(ALPHABET) or identifier[0] > "7":
-        return None
-    number = 0
-    for character in identifier[10:16]:
-        number = number << 5 | ALPHABET.index(character)
-    return number
-
-
 def hash_fraction(identifier: str) -> float:
     """Return a number from 0 (inclusive) to 1 (exclusive) that depends only on the id.
 
