@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
-LENGTH = 32
-"""Characters of a PFID."""
 PARTITIONS = 1 << 30
 """The number of partitions."""
 
