@@ -1,4 +1,4 @@
-"""The least that an ASGI application can do on our application server: read, and answer."""
+"""The smallest ASGI application on the same application server: it reads and responds."""
 
 from __future__ import annotations
 

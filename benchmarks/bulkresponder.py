@@ -37,7 +37,7 @@ class Connection(asyncio.Protocol):
     """One connection, any number of requests after one another."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take it, unless there is an outage."""
+        """Accept the connection, unless there is an outage."""
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
         self.received = bytearray()
@@ -61,7 +61,7 @@ class Connection(asyncio.Protocol):
             self.answer(head, body)
 
     def answer(self, head: bytes, body: bytes) -> None:
-        """Say that everything went well."""
+        """Respond with success for every item."""
         State.requests += 1
         if State.mode == "hang":
             return

@@ -1,4 +1,4 @@
-"""Spans on their shortest way into a SQLite database: the server's writer and storage, no more.
+"""Writes spans into a SQLite database through the server's writer and storage only.
 
 What is written is what the server would have written (ids, keys, summaries, compressed payloads,
 counts), in the same batches and as durably. Left out is what comes before: HTTP, JSON, and the
@@ -55,7 +55,7 @@ def _now() -> int:
 
 
 class Filler:
-    """A database file, and the commands that fill it. No server may run on it meanwhile."""
+    """Fills a database file. No server may run on it meanwhile."""
 
     def __init__(self, storage: SqliteStorage, account: Account, ids: PfidMaker) -> None:
         self._storage = storage
@@ -104,16 +104,16 @@ class Filler:
         return run
 
     def spans(self, run: AgentInstance, number: int) -> list[CreateSpan]:
-        """Commands for so many new spans of a run."""
+        """Return the commands for new spans of a run."""
         return [self._span(run) for _ in range(number)]
 
     async def write(self, commands: Sequence[CreateSpan]) -> None:
-        """Carry out commands, as those of one request."""
+        """Execute commands as one request."""
         outcomes = await self._writer.submit(commands, 1)
         assert len(outcomes) == len(commands)
 
     async def close(self) -> None:
-        """Finish, and let go of the file."""
+        """Finish, and release the file."""
         await self._writer.close()
         await self._storage.close()
 

@@ -1,4 +1,4 @@
-"""What every benchmark shares: interleaved rounds against a floor, and a verdict.
+"""Shared by all benchmarks: interleaved rounds against a floor, and a verdict.
 
 A benchmark is a program named `<package>_<claim>.py`. It measures its subject and its floor in
 turns, in the same run on the same machine, takes the median of the rounds' ratios, and ends with
@@ -51,7 +51,7 @@ class Figure:
 
     @property
     def verdict(self) -> str:
-        """Where the value stands."""
+        """Whether the value meets its goal and its gate."""
         if self.missed:
             return "GATE MISSED"
         return "goal met" if self._reaches(self.goal) else "gate met"

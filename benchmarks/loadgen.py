@@ -53,7 +53,7 @@ class Server:
 
     @property
     def cpu_seconds(self) -> float:
-        """The CPU time that it has used."""
+        """The CPU time used so far."""
         times = self.process.cpu_times()
         return float(times.user + times.system)
 
@@ -137,7 +137,7 @@ class Connection:
         return await self._reader.readexactly(int(length))
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         self._writer.close()
 
 
@@ -152,7 +152,7 @@ def request(method: str, path: str, body: object = None) -> bytes:
 
 
 async def new_run(port: int) -> str:
-    """Register and start a run with one span type; its id."""
+    """Register and start a run with one span type. Return its id."""
     connection = await Connection.open(port)
     answer = await connection.send(
         request(

@@ -33,7 +33,7 @@ RESULT = {
 
 
 class Slotted:
-    """The least a span can be."""
+    """The smallest possible span."""
 
     __slots__ = ("began", "elapsed", "id")
     id: str
@@ -42,7 +42,7 @@ class Slotted:
 
 
 def floor(kept: deque[Slotted], bits: Random) -> float:
-    """CPU seconds of the floor, in this thread."""
+    """Return the CPU seconds of the floor, in this thread."""
     before = time.thread_time()
     for _ in range(SPANS):
         span = Slotted()
@@ -54,7 +54,7 @@ def floor(kept: deque[Slotted], bits: Random) -> float:
 
 
 def record(run: Run) -> float:
-    """CPU seconds of as many recorded spans, in this thread."""
+    """Return the CPU seconds of recording the same number of spans, in this thread."""
     before = time.thread_time()
     for _ in range(SPANS):
         with run.span("agent:llm", PAYLOAD) as span:
@@ -63,7 +63,7 @@ def record(run: Run) -> float:
 
 
 def microseconds(url: str, durability: str, folder: str) -> float:
-    """CPU microseconds of one span: the median of the rounds."""
+    """Return the CPU microseconds of one span: the median of the rounds."""
     recorder = Recorder(url, "token", durability=durability, spool_dir=folder)  # type: ignore[arg-type]
     with recorder, recorder.run(agent_id="benchmark") as run:
         rounds = interleave(

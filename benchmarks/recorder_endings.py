@@ -44,7 +44,7 @@ sys.exit(f"{left} are left" if left else 0)
 
 
 def told(responder: subprocess.Popen[str], word: str) -> str:
-    """Tell the server something; its answer."""
+    """Send the server a command and return its response."""
     assert responder.stdin is not None
     print(word, file=responder.stdin, flush=True)
     return first_line(responder)
@@ -57,7 +57,7 @@ def program(source: str, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def delivered(responder: subprocess.Popen[str], url: str, folder: str) -> dict[str, Any]:
-    """Bring the server back, flush the spool from a new process, and ask what arrived."""
+    """Bring the server back, flush the spool from a new process, and count what arrived."""
     told(responder, "up")
     flushed = program(FLUSH, url, folder)
     assert flushed.returncode == 0, flushed.stderr
@@ -66,7 +66,7 @@ def delivered(responder: subprocess.Popen[str], url: str, folder: str) -> dict[s
 
 
 def after_a_kill() -> tuple[float, int]:
-    """Percent delivered, and how many twice."""
+    """Return the percentage delivered, and the number of duplicates."""
     with companion("bulkresponder.py") as responder, tempfile.TemporaryDirectory() as folder:
         url = first_line(responder)
         told(responder, "down")
@@ -77,7 +77,7 @@ def after_a_kill() -> tuple[float, int]:
 
 
 def after_a_hang() -> tuple[float, float]:
-    """Seconds that the end took above the deadline, and percent delivered afterwards."""
+    """Return the seconds by which the end exceeded the deadline, and the percentage delivered."""
     with companion("bulkresponder.py") as responder, tempfile.TemporaryDirectory() as folder:
         url = first_line(responder)
         told(responder, "hang")
@@ -89,7 +89,7 @@ def after_a_hang() -> tuple[float, float]:
 
 
 def main() -> None:
-    """Let both end badly."""
+    """Measure both endings."""
     bare = min(_bare_exit() for _ in range(3))
     killed, twice = after_a_kill()
     hung = [after_a_hang() for _ in range(3)]

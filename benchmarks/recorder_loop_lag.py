@@ -23,7 +23,7 @@ DOCUMENT = {"document": "The quick brown fox jumps over the lazy dog. " * 21_000
 
 
 async def lateness(run: Run | None) -> float:
-    """The 99th percentile of how late a tick comes, in milliseconds."""
+    """Return the 99th percentile of the lateness of a tick, in milliseconds."""
     late: list[float] = []
     deadline = time.perf_counter() + SECONDS
 
@@ -43,7 +43,7 @@ async def lateness(run: Run | None) -> float:
 
 
 async def measure(url: str, folder: str) -> tuple[list[float], list[float]]:
-    """Lateness without and with recording, round by round."""
+    """Return the lateness without and with recording, round by round."""
     without: list[float] = []
     recording: list[float] = []
     recorder = Recorder(url, "token", spool_dir=folder)

@@ -42,12 +42,12 @@ def one_second(run: Run) -> None:
 
 
 def busiest(counts: list[int]) -> int:
-    """The most requests in five seconds in a row."""
+    """Return the most requests in five consecutive seconds."""
     return max(sum(counts[first : first + 5]) for first in range(max(len(counts) - 4, 1)))
 
 
 def requests(responder: subprocess.Popen[str]) -> int:
-    """How many requests have come since the last time this was asked."""
+    """Return the number of requests since the last call."""
     return int(json.loads(told(responder, "counts"))["requests"])
 
 

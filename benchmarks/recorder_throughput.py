@@ -23,7 +23,7 @@ ROUNDS, RUNS, SPANS = 5, 16, 40_000
 
 
 def one_round(url: str) -> tuple[float, float, float]:
-    """Spans per second, CPU µs of a span in all, and CPU µs of recording it."""
+    """Return spans per second, CPU µs of a span in total, and CPU µs of recording it."""
     with tempfile.TemporaryDirectory() as folder:
         recorder = Recorder(url, "token", spool_dir=folder)
         with recorder:

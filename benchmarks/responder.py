@@ -1,4 +1,4 @@
-"""The cheapest server there can be: answers every request with the same span.
+"""A minimal server that answers every request with the same span.
 
 It does no more than find the end of each request, so that what a benchmark sees is its client.
 Prints its address, and ends when its standard input does.
@@ -44,7 +44,7 @@ class Responder(asyncio.Protocol):
         self.received = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep the way back."""
+        """Store the transport."""
         assert isinstance(transport, asyncio.WriteTransport)
         self.transport = transport
 

@@ -1,4 +1,4 @@
-"""What goes wrong between a journal and a server, on real sockets: nothing is lost or doubled."""
+"""Servers and networks fail, and everything is delivered once."""
 
 from __future__ import annotations
 
@@ -29,12 +29,7 @@ if TYPE_CHECKING:
 
     from .conftest import InspectableJournal, RecordingListener
 
-
-def spans(run: RecordedRun, count: int, payload: str = "{}") -> RecordedRun:
-    """Some spans of a run, each begun and ended."""
-    for number in range(count):
-        run.span(f"span-{number:08}", payload)
-    return run
+from faults_fixture import bulks, spans
 
 
 def persist(delivery: Delivery) -> int:
@@ -45,11 +40,6 @@ def persist(delivery: Delivery) -> int:
     return delivery.flush(0)
 
 
-def bulks(server: ScriptedServer) -> list[int]:
-    """How many items each bulk request had."""
-    return [len(r.json["items"]) for r in server.requests if r.path.endswith("/bulk")]
-
-
 def until(condition: Callable[[], object]) -> None:
     """Wait for something that happens in another thread."""
     for _ in range(3000):
@@ -57,86 +47,6 @@ def until(condition: Callable[[], object]) -> None:
             return
         time.sleep(0.01)
     raise AssertionError("it never happened")
-
-
-def test_a_bad_item_in_the_middle_costs_one_request(
-    server: ScriptedServer, journal: InspectableJournal, deliver: Callable[..., Delivery]
-) -> None:
-    """What precedes it counts, it becomes a dead letter, the rest is delivered."""
-    run = spans(RecordedRun(journal).begin(), 5)
-    run.span("span-of-poison", "5")
-    for number in range(5, 10):
-        run.span(f"span-{number:08}")
-    other = RecordedRun(journal, "run-00000002").begin()
-    delivery = deliver()
-    assert delivery.flush(30) == 0
-    assert sorted(server.spans) == [f"span-{number:08}" for number in range(10)]
-    assert server.instances[other.id]["status"] == "active"
-    assert len(server.requests) == 2
-    assert [(kind, span) for kind, span, _ in journal.dead] == [
-        ("CREATE_SPAN", "span-of-poison"),
-        ("FINISH_SPAN", "span-of-poison"),
-    ]
-    assert {refusal["code"] for _, _, refusal in journal.dead} == {"validation_errors"}
-    assert delivery.stats.dead_lettered == 2
-
-
-def test_many_bad_items_cost_one_request_each(
-    server: ScriptedServer, journal: InspectableJournal, deliver: Callable[..., Delivery]
-) -> None:
-    """Ten bad items among a hundred cost ten requests more."""
-    run = RecordedRun(journal).begin()
-    for number in range(100):
-        run.span(f"span-{number:08}", "5" if number % 10 == 3 else "{}")
-    assert deliver().flush(30) == 0
-    assert len(server.spans) == 90
-    assert len(server.requests) == 11
-    assert max(server.applied.values()) == 1
-
-
-def test_a_413_halves_down_to_the_item_that_is_to_blame(
-    server: ScriptedServer, journal: InspectableJournal, deliver: Callable[..., Delivery]
-) -> None:
-    """Four items, two, one: that one is dead-lettered, the others are sent."""
-    delivery = deliver()
-    run = RecordedRun(journal).begin()
-    assert delivery.flush(30) == 0
-    server.script(*[Reply.error(413, "bad_request", "Too large")] * 3)
-    spans(run, 4)
-    assert delivery.flush(30) == 0
-    assert bulks(server)[1:4] == [4, 2, 1]
-    assert {span for _, span, _ in journal.dead} == {"span-00000000"}
-    assert sorted(server.spans) == [f"span-{number:08}" for number in (1, 2, 3)]
-
-
-def test_a_server_that_refuses_just_anything_is_not_fed(
-    server: ScriptedServer, journal: InspectableJournal, deliver: Callable[..., Delivery]
-) -> None:
-    """When one item after another is to blame, it is none of them: delivery pauses."""
-    delivery = deliver(batch_items=4)
-    run = RecordedRun(journal).begin()
-    assert delivery.flush(30) == 0
-    server.script(*[Reply.error(422, "validation_errors", "What is this?")] * 9)
-    spans(run, 20)
-    delivery.flush(2)
-    assert delivery.stats.paused == "status 422, validation_errors"
-    assert len(server.requests) == 1 + 9
-    assert len({span for _, span, _ in journal.dead}) == 3
-    assert delivery.flush(30) == 0
-    assert len(server.spans) == 17
-
-
-def test_a_limit_of_items_is_learned(
-    server: ScriptedServer, journal: InspectableJournal, deliver: Callable[..., Delivery]
-) -> None:
-    """A server that takes fewer items than were sent is sent fewer from then on."""
-    delivery = deliver(batch_items=1600)
-    spans(RecordedRun(journal).begin(), 3998)
-    assert delivery.flush(60) == 0
-    assert len(server.spans) == 3998
-    assert bulks(server)[:4] == [1600, 800, 800, 800]
-    assert max(bulks(server)[1:]) == 800
-    assert journal.dead == []
 
 
 def test_a_server_that_asks_for_patience_gets_it(

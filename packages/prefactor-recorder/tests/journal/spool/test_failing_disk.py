@@ -1,4 +1,4 @@
-"""When the disk does not do its part: full, not writable, damaged, deleted, or somebody else's."""
+"""A disk that fails costs no record that memory can hold."""
 
 import logging
 import os
@@ -15,8 +15,14 @@ from prefactor_recorder.journal.spool.paths import check_private
 
 Open = Callable[..., SpoolJournal]
 Make = Callable[..., bytes]
-ReadIds = Callable[[Journal], list[str]]
 
+
+def clock() -> float:
+    """A clock that stands still."""
+    return 0.0
+
+
+ReadIds = Callable[[Journal], list[str]]
 # A limit on the size of files is a full disk that needs no rights: a write that crosses it is cut
 # short, and the next one fails.
 FULL_DISK = """
@@ -69,7 +75,6 @@ assert journal.undelivered == 0
 journal.close()
 print(*sorted(path.name for path in Path(sys.argv[1]).rglob("*") if path.is_file()))
 """
-
 NO_LOCKS = """
 import logging, sys
 sys.modules["fcntl"] = None
@@ -84,11 +89,6 @@ journal.maintain()
 assert journal.is_degraded
 assert len(journal.read(1000)) == 1
 """
-
-
-def clock() -> float:
-    """A clock that stands still."""
-    return 0.0
 
 
 def test_a_full_disk_degrades_to_memory_and_back(spool: Path) -> None:
@@ -330,76 +330,6 @@ def test_a_deleted_spool_is_made_again(
     assert read_ids(journal) == ["span-1", "span-2"]
     journal.after_fork()
     assert open_journal().adopt() == 1
-
-
-def test_dead_letters_are_kept_with_what_the_server_said(
-    open_journal: Open, record: Make, spool: Path
-) -> None:
-    """A refused record is settled, and its letter outlives the process."""
-    journal = open_journal()
-    journal.append(record(1))
-    journal.dead_letter(journal.read(1)[0], {"code": "invalid", "message": "no such run"})
-    journal.close()
-
-    (letters,) = spool.rglob("*.dead")
-    assert '"message":"no such run"' in letters.read_text()
-    assert '"id":"span-1"' in letters.read_text()
-    assert open_journal().adopt() == 0
-
-
-def test_dead_letters_of_the_dead_stay_with_their_files(
-    open_journal: Open, record: Make, spool: Path
-) -> None:
-    """What is refused after a takeover is kept, also by a process that recorded nothing."""
-    dead = open_journal()
-    dead.append(record(1))
-    dead.after_fork()
-    (segment,) = spool.rglob("*.seg")
-    successor = open_journal()
-    successor.adopt()
-    successor.dead_letter(successor.read(1)[0], {"code": "invalid", "message": "no such run"})
-
-    assert not segment.exists()
-    letters = segment.with_name(segment.stem.rpartition("-")[0] + ".dead")
-    assert '"message":"no such run"' in letters.read_text()
-
-
-def test_dead_letters_leave_room_for_the_living(
-    open_journal: Open, record: Make, spool: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    """Dead letters take an eighth of the budget: further ones are said, the oldest files go."""
-    for number in range(3):
-        journal = open_journal(limit=100_000)
-        for _ in range(20):
-            journal.append(record(number, size=1000))
-            for entry in journal.read(10_000):
-                journal.dead_letter(entry, {"code": "invalid", "message": "no such run"})
-        journal.maintain()
-        journal.close()
-    letters = list(spool.rglob("*.dead"))
-
-    assert len(letters) == 1
-    assert 5000 < letters[0].stat().st_size <= 12_500
-    assert '"id":"span-2"' in letters[0].read_text()
-    assert caplog.text.count("could not be written as dead letters") == 3
-    assert caplog.text.count("deleted 1 old files of dead letters") == 2
-
-
-def test_a_letter_that_cannot_be_kept_is_said(
-    open_journal: Open, record: Make, spool: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    """If there is no place for a dead letter, the log has the record's key and the refusal."""
-    spool.parent.mkdir()
-    spool.write_text("a file is in the way")
-    journal = open_journal(clock=clock)
-    journal.append(record(1))
-    journal.dead_letter(journal.read(1)[0], {"code": "invalid", "message": "no such run"})
-    journal.maintain()
-
-    assert journal.undelivered == 0
-    assert "could not be written as dead letters, the last: span-1-create, no such run" in (
-        caplog.text
-    )
 
 
 def test_a_system_without_locks_keeps_records_in_memory(spool: Path) -> None:

@@ -1,40 +1,19 @@
-"""Runs and spans, as they are written down the moment they happen."""
+"""A span is written when it begins and when it ends."""
 
 import asyncio
 import contextvars
-import pickle
 import threading
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from journal_fixture import RecordingJournal, TickingClock, make_run, make_sink
+from journal_fixture import RecordingJournal, make_run
 from prefactor_recorder.encoding import ids
-from prefactor_recorder.encoding.clock import SECOND
 from prefactor_recorder.encoding.record import Operation
-from prefactor_recorder.errors import RunTerminated
 from prefactor_recorder.guard import failures
-from prefactor_recorder.run import Run, current_run, current_span
+from prefactor_recorder.run import current_run, current_span
 from prefactor_recorder.span import ROOT
-
-
-@pytest.fixture
-def journal() -> RecordingJournal:
-    """A journal to read the story from."""
-    return RecordingJournal()
-
-
-def test_a_run_is_registered_started_and_finished(journal: RecordingJournal) -> None:
-    """The records of a run come in the order of its life, and all carry the id known up front."""
-    run = make_run(journal)
-    with run:
-        assert run.open
-    assert [each["operation"] for each in journal.as_dicts()] == ["REGISTER", "START", "FINISH"]
-    assert {each["run"] for each in journal.as_dicts()} == {run.id}
-    assert journal.as_dicts()[0]["agent_id"] == "a"
-    assert journal.as_dicts()[2]["status"] == "complete"
-    assert not run.open
 
 
 def test_a_span_is_written_when_it_begins_and_when_it_ends(journal: RecordingJournal) -> None:
@@ -205,92 +184,6 @@ def test_a_span_of_another_run_is_no_parent(journal: RecordingJournal) -> None:
     ]
 
 
-@pytest.mark.parametrize("jump", [-3600, 3600, 10**9])
-def test_a_system_clock_that_jumps_does_not_bend_a_run(
-    journal: RecordingJournal, jump: int
-) -> None:
-    """When the clock is set in the middle of a run, its spans keep their order and durations."""
-    clock = TickingClock()
-    with make_run(journal, clock=clock) as run, run.span("outer"):
-        clock.shift = jump * SECOND
-        with run.span("inner"):
-            pass
-    outer, inner = journal.of_operation(Operation.CREATE_SPAN)
-    inner_end, outer_end = journal.of_operation(Operation.FINISH_SPAN)
-    moments = [
-        datetime.fromisoformat(text)
-        for text in (
-            outer["started_at"],
-            inner["started_at"],
-            inner_end["finished_at"],
-            outer_end["finished_at"],
-        )
-    ]
-    assert moments == sorted(moments)
-    assert (moments[-1] - moments[0]).total_seconds() < 60
-
-
-def test_what_was_dropped_takes_its_end_along(journal: RecordingJournal) -> None:
-    """A span there was no room for leaves no end behind, and its children move up one level."""
-    with make_run(journal) as run, run.span("outer") as outer:
-        journal.room = 0
-        with run.span("dropped"):
-            journal.room = 10
-            with run.span("inner"):
-                pass
-    names = [each["schema_name"] for each in journal.of_operation(Operation.CREATE_SPAN)]
-    assert names == ["outer", "inner"]
-    assert journal.of_operation(Operation.CREATE_SPAN)[1]["parent_span_id"] == outer.id
-    assert len(journal.of_operation(Operation.FINISH_SPAN)) == 2
-
-
-def test_a_run_that_was_dropped_records_nothing_more(journal: RecordingJournal) -> None:
-    """Without its registration a run's spans have no place on the server; none is written."""
-    journal.room = 0
-    run = make_run(journal)
-    with run:
-        journal.room = 10
-        with run.span("lost"):
-            pass
-    assert journal.as_dicts() == []
-    assert not run.live
-
-
-def test_a_terminated_run_raises_where_the_next_span_opens(journal: RecordingJournal) -> None:
-    """The host learns of a termination, with its reason, in its own code and in no other place."""
-    run = make_run(journal)
-
-    def host() -> None:
-        with run:
-            with run.span("before"):
-                run.mark_terminated("over budget")
-            assert run.terminated
-            assert run.termination_reason == "over budget"
-            with run.span("after"):
-                raise AssertionError("not reached")
-
-    with pytest.raises(RunTerminated, match="over budget") as caught:
-        host()
-    assert caught.value.run_id == run.id
-    assert [each["schema_name"] for each in journal.of_operation(Operation.CREATE_SPAN)] == [
-        "before"
-    ]
-    copy = pickle.loads(pickle.dumps(caught.value))  # noqa: S301 - our own error
-    assert (str(copy), copy.reason) == (str(caught.value), "over budget")
-
-
-def test_a_callback_can_take_the_place_of_the_exception(journal: RecordingJournal) -> None:
-    """With a callback the run goes on being recorded, and the callback is called once."""
-    told: list[Run] = []
-    with make_run(journal, told.append) as run:
-        run.mark_terminated("over budget")
-        for _ in range(3):
-            with run.span("after"):
-                pass
-    assert told == [run]
-    assert len(journal.of_operation(Operation.FINISH_SPAN)) == 3
-
-
 class Broken:
     """A payload whose every method fails."""
 
@@ -364,25 +257,6 @@ def test_a_payload_beyond_the_limit_is_cut_and_says_so(journal: RecordingJournal
     assert payload["model"] == "m"
     assert len(payload["prompt"]) < 10_000
     assert payload["prefactor.truncated"]["fields"] == ["prompt"]
-
-
-def test_an_attached_run_is_neither_registered_nor_finished(journal: RecordingJournal) -> None:
-    """A process that was handed a run's id adds spans to it and leaves its ends to the owner."""
-    sink = make_sink(journal)
-    attached = Run(sink, "run-of-another-process", None, None)
-    with attached as run, run.span("agent:tool", parent="span-of-another-process"):
-        pass
-    assert [each["operation"] for each in journal.as_dicts()] == ["CREATE_SPAN", "FINISH_SPAN"]
-    assert journal.as_dicts()[0]["parent_span_id"] == "span-of-another-process"
-
-
-def test_an_unrecorded_run_does_nothing_and_says_so() -> None:
-    """Code that records works the same when nothing is recorded."""
-    with Run(None, "", None, None) as run, run.span("agent:llm", {"a": 1}) as span:
-        span.set_result({"b": 2})
-        run.start_span("agent:tool").finish()
-    assert not run.live
-    assert (run.id, span.id) == ("", "")
 
 
 def test_a_fork_of_the_mint_makes_other_ids() -> None:

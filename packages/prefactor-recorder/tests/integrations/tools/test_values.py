@@ -1,35 +1,26 @@
-"""What tools are given and return is kept to the digit, and calls stay separate."""
+"""Arguments and results of tools are recorded as they were, in every integration."""
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import agents
-import anthropic
-import openai
 import pytest
-from langchain_core.messages import AIMessageChunk, ToolMessage
+from langchain_core.messages import ToolMessage
 from langchain_core.tools import tool
 from opentelemetry.sdk.trace import TracerProvider
 
-from journal_fixture import RecordingJournal, make_run
 from model_api import ModelApi, model_api
-from prefactor_recorder.encoding.record import Operation
-from prefactor_recorder.integrations import anthropic as recording_anthropic
-from prefactor_recorder.integrations import openai as recording_openai
 from prefactor_recorder.integrations._common.payloads import parse_arguments
 from prefactor_recorder.integrations.langchain import PrefactorCallbackHandler
 from prefactor_recorder.integrations.langchain.results import tool_output
 from prefactor_recorder.integrations.openai_agents import record_agents
 from prefactor_recorder.integrations.opentelemetry import PrefactorSpanProcessor
-from prefactor_recorder.recorder import Recorder
 from prefactor_recorder.testing import InMemoryRecorder
 from span_outline import the_span
+from tool_fixture import anthropic_message, anthropic_result, openai_result, response_body, same
 
 __all__ = ["model_api"]
-
 WEI = 123456789012345678901234567890
-MESSAGES: Any = [{"role": "user", "content": "Hello"}]
 FALSY: list[Any] = [0, 0.0, False, [], {}, "", None]
 
 
@@ -37,50 +28,6 @@ FALSY: list[Any] = [0, 0.0, False, [], {}, "", None]
 def recorder() -> InMemoryRecorder:
     """A recorder to look at afterwards."""
     return InMemoryRecorder()
-
-
-@pytest.fixture(autouse=True)
-def instrumented() -> Iterator[None]:
-    """The vendors' clients are recorded, and the SDK's processors are put away at the end."""
-    recording_openai.instrument(Recorder(enabled=False))
-    recording_anthropic.instrument(Recorder(enabled=False))
-    yield
-    recording_openai.uninstrument()
-    recording_anthropic.uninstrument()
-    agents.set_trace_processors([])
-
-
-def openai_result(model_api: ModelApi, answer: Any, *, responses: bool = False) -> Any:
-    """What is recorded of one call, streamed if the answer is a list."""
-    journal = RecordingJournal()
-    model_api.answer(answer)
-    streamed = isinstance(answer, list)
-    with (
-        openai.OpenAI(api_key="sk", base_url=model_api.url, max_retries=0) as client,
-        make_run(journal),
-    ):
-        made: Any = (
-            client.responses.create(model="m", input="Hello", stream=streamed)
-            if responses
-            else client.chat.completions.create(model="m", messages=MESSAGES, stream=streamed)
-        )
-        _ = list(made) if streamed else made
-    return journal.of_operation(Operation.FINISH_SPAN)[0]["result_payload"]
-
-
-def anthropic_result(model_api: ModelApi, answer: Any) -> Any:
-    """The same of Anthropic's client."""
-    journal = RecordingJournal()
-    model_api.answer(answer)
-    with (
-        anthropic.Anthropic(api_key="sk", base_url=model_api.url, max_retries=0) as client,
-        make_run(journal),
-    ):
-        made: Any = client.messages.create(
-            model="m", max_tokens=9, messages=MESSAGES, stream=isinstance(answer, list)
-        )
-        _ = list(made) if isinstance(answer, list) else made
-    return journal.of_operation(Operation.FINISH_SPAN)[0]["result_payload"]
 
 
 def otel_span(recorder: InMemoryRecorder, **attributes: Any) -> Any:
@@ -243,150 +190,6 @@ def test_calls_without_arguments_say_so(model_api: ModelApi) -> None:
         assert result["tool_calls"] == [{"id": "t", "name": "now", "arguments": {}}]
 
 
-def same(found: Any, expected: Any) -> bool:
-    """Whether values are equal and of one type: 0 is not False."""
-    return found == expected and type(found) is type(expected)
-
-
-# --- Calls that share an index ----------------------------------------------------------------
-
-
-def pieces_of_chat(*calls: dict[str, Any]) -> list[Any]:
-    """A stream with one piece of a tool call in each chunk."""
-    head = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m"}
-    deltas: list[Any] = [{"tool_calls": [call]} for call in calls]
-    listed: list[Any] = [
-        {**head, "choices": [{"index": 0, "delta": delta, "finish_reason": None}]}
-        for delta in deltas
-    ]
-    end = {**head, "choices": [{"index": 0, "delta": {}, "finish_reason": "tool_calls"}]}
-    return [*listed, end, "[DONE]"]
-
-
-def piece(index: int | None, identifier: str | None, name: str | None, written: str) -> Any:
-    """One piece of a tool call."""
-    function = {"name": name, "arguments": written}
-    return {"index": index, "id": identifier, "type": "function", "function": function}
-
-
-CALLS = [
-    {"id": "t-1", "name": "find", "arguments": {"q": 1}},
-    {"id": "t-2", "name": "read", "arguments": {"p": 2}},
-]
-
-
-@pytest.mark.parametrize(
-    "pieces",
-    [
-        pytest.param(
-            [
-                piece(0, "t-1", "find", '{"q":'),
-                piece(0, None, None, " 1}"),
-                piece(0, "t-2", "read", '{"p":'),
-                piece(0, None, None, " 2}"),
-            ],
-            id="one index for all",
-        ),
-        pytest.param(
-            [
-                piece(0, "t-1", "find", '{"q":'),
-                piece(0, "t-1", None, " 1}"),
-                piece(0, "t-2", "read", '{"p":'),
-                piece(0, "t-2", None, " 2}"),
-            ],
-            id="the id in every piece",
-        ),
-        pytest.param(
-            [
-                piece(0, "t-1", "find", '{"q":'),
-                piece(0, "t-2", "read", '{"p":'),
-                piece(0, "t-1", None, " 1}"),
-                piece(0, "t-2", None, " 2}"),
-            ],
-            id="mixed",
-        ),
-        pytest.param(
-            [
-                piece(0, "t-1", "find", '{"q":'),
-                piece(0, "", None, " 1}"),
-                piece(1, "t-2", "read", '{"p": 2}'),
-            ],
-            id="an empty id",
-        ),
-        pytest.param(
-            [
-                piece(0, None, "find", '{"q":'),
-                piece(0, "t-1", None, " 1}"),
-                piece(0, "t-2", "read", '{"p": 2}'),
-            ],
-            id="the id comes late",
-        ),
-        pytest.param(
-            [piece(None, "t-1", "find", '{"q": 1}'), piece(None, "t-2", "read", '{"p": 2}')],
-            id="no index",
-        ),
-    ],
-)
-def test_a_new_id_begins_a_new_call_of_openai(model_api: ModelApi, pieces: list[Any]) -> None:
-    """Two streamed calls stay two, whatever the server says about their index."""
-    assert openai_result(model_api, pieces_of_chat(*pieces))["tool_calls"] == CALLS
-
-
-def test_a_new_id_begins_a_new_item_of_a_response(model_api: ModelApi) -> None:
-    """Finished items of a streamed response stay two, also where the end is missing."""
-    listed: list[Any] = [{"type": "response.created", "response": response_body([])}]
-    for call in CALLS:
-        item = {
-            "type": "function_call",
-            "id": f"f-{call['id']}",
-            "call_id": call["id"],
-            "name": call["name"],
-            "arguments": json.dumps(call["arguments"]),
-        }
-        listed.append({"type": "response.output_item.done", "output_index": 0, "item": item})
-    numbered = [{**event, "sequence_number": number} for number, event in enumerate(listed)]
-    assert openai_result(model_api, numbered, responses=True)["tool_calls"] == CALLS
-
-
-def test_a_new_id_begins_a_new_block_of_anthropic(model_api: ModelApi) -> None:
-    """Two streamed blocks stay two, whatever the server says about their index."""
-    head = anthropic_message([], stop_reason=None)
-    listed: list[Any] = [{"type": "message_start", "message": head}]
-    for call in CALLS:
-        block = {"type": "tool_use", "id": call["id"], "name": call["name"], "input": {}}
-        delta = {"type": "input_json_delta", "partial_json": json.dumps(call["arguments"])}
-        listed += [
-            {"type": "content_block_start", "index": 0, "content_block": block},
-            {"type": "content_block_delta", "index": 0, "delta": delta},
-            {"type": "content_block_stop", "index": 0},
-        ]
-    usage = {"output_tokens": 2}
-    end = {"stop_reason": "tool_use", "stop_sequence": None}
-    listed += [{"type": "message_delta", "delta": end, "usage": usage}, {"type": "message_stop"}]
-    assert anthropic_result(model_api, listed)["tool_calls"] == CALLS
-
-
-def test_langchain_keeps_calls_apart_itself() -> None:
-    """What is recorded is the message that LangChain has put together, in which they are two."""
-    chunks = [
-        AIMessageChunk(
-            "",
-            tool_call_chunks=[
-                {
-                    "type": "tool_call_chunk",
-                    "index": 0,
-                    "id": call["id"],
-                    "name": call["name"],
-                    "args": json.dumps(call["arguments"]),
-                }
-            ],
-        )
-        for call in CALLS
-    ]
-    whole: Any = chunks[0] + chunks[1]
-    assert [call["id"] for call in whole.tool_calls] == ["t-1", "t-2"]
-
-
 # --- Answers of the vendors -------------------------------------------------------------------
 
 
@@ -395,17 +198,3 @@ def chat_completion(message: dict[str, Any]) -> dict[str, Any]:
     choice = {"index": 0, "finish_reason": "tool_calls", "message": message}
     head = {"id": "c", "object": "chat.completion", "created": 1, "model": "m"}
     return {**head, "choices": [choice]}
-
-
-def response_body(output: list[Any]) -> dict[str, Any]:
-    """A response with that output."""
-    head = {"id": "r", "object": "response", "created_at": 1, "model": "m", "status": "completed"}
-    more = {"parallel_tool_calls": True, "tool_choice": "auto", "tools": []}
-    return {**head, **more, "output": output}
-
-
-def anthropic_message(content: list[Any], **more: Any) -> dict[str, Any]:
-    """A message with that content."""
-    usage = {"input_tokens": 1, "output_tokens": 1}
-    head = {"id": "m", "type": "message", "role": "assistant", "model": "m", "usage": usage}
-    return {**head, "content": content, "stop_reason": "tool_use", "stop_sequence": None, **more}

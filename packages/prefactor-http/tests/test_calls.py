@@ -1,0 +1,153 @@
+"""A call is a loop of attempts: which failures are retried, with which key, and until when."""
+
+from __future__ import annotations
+
+import asyncio
+import pickle
+from typing import Any
+
+import aiohttp
+import pytest
+
+from client_fixture import PING, error
+from prefactor_http import (
+    HttpClientConfig,
+    PrefactorApiError,
+    PrefactorHttpClient,
+    PrefactorHttpError,
+    PrefactorNetworkError,
+    PrefactorRateLimitError,
+    PrefactorRetryExhaustedError,
+    PrefactorTimeoutError,
+    RequestOptions,
+)
+from prefactor_http.testing import Drop, ScriptedServer, Stall, Truncate
+
+# --- Trying again ---------------------------------------------------------------------------------
+
+
+async def test_statuses_are_retried_with_one_key(
+    client: PrefactorHttpClient, server: ScriptedServer
+) -> None:
+    """Every attempt of a typed write carries the same key and the same bytes."""
+    server.script(error(503), error(429), error(500))
+    await client.agent_instances.register("agent", {}, {})
+    assert len({request.headers["idempotency-key"] for request in server.requests}) == 1
+    assert len({request.body for request in server.requests}) == 1
+    assert len(server.requests) == 4
+
+
+async def test_exhausted(client: PrefactorHttpClient, server: ScriptedServer) -> None:
+    """When every retry was used, the error says so and carries the last failure."""
+    server.script(*[error(503, retry_after="0.001", x_request_id="req-1")] * 4)
+    with pytest.raises(
+        PrefactorRetryExhaustedError,
+        match=r"^Request to /api/v1/ping failed after 4 attempts: status 503, \w+: Some message$",
+    ) as info:
+        await client.request("GET", PING)
+    caught = info.value
+    assert isinstance(caught.last_error, PrefactorApiError)
+    assert (caught.attempts, caught.request_id, caught.retry_after) == (4, "req-1", 0.001)
+    assert str(pickle.loads(pickle.dumps(caught)).last_error) == "Some message"  # noqa: S301 - made here
+
+
+@pytest.mark.parametrize("fault", [Drop(after="processing"), Truncate(), Drop(after="headers")])
+async def test_a_lost_reply_is_not_risked_twice_without_a_key(
+    client: PrefactorHttpClient, server: ScriptedServer, fault: Drop
+) -> None:
+    """A raw POST that may have been processed is not repeated; with a key, or a GET, it is."""
+    server.script(fault)
+    with pytest.raises(PrefactorNetworkError) as info:
+        await client.request("POST", "/api/v1/agent_instance/register", json_data={})
+    assert isinstance(info.value, aiohttp.ClientError)
+    assert info.value.may_have_been_processed
+    assert len(server.requests) == 1
+
+    server.script(fault)
+    await client.request(
+        "POST", "/api/v1/agent_instance/register", json_data={}, idempotency_key="key-1"
+    )
+    server.script(fault)
+    await client.request("GET", PING)
+    assert len(server.requests) == 5
+
+
+async def test_what_was_never_sent_is_retried_without_a_key(unused_tcp_port: int) -> None:
+    """A refused connection is always worth another attempt, a keyless POST included."""
+    config = HttpClientConfig(
+        f"http://127.0.0.1:{unused_tcp_port}",
+        "test-token",
+        max_retries=2,
+        initial_retry_delay=0.001,
+    )
+    async with PrefactorHttpClient(config) as client:
+        with pytest.raises(PrefactorRetryExhaustedError) as info:
+            await client.request("POST", "/x", json_data={})
+    last: Any = info.value.last_error
+    assert isinstance(last, aiohttp.ClientConnectorError)
+    assert not last.may_have_been_processed
+    assert info.value.attempts == 3
+
+
+async def test_a_timeout_is_both(client: PrefactorHttpClient, server: ScriptedServer) -> None:
+    """An attempt out of time is caught as ours and as asyncio's, and says how long it had."""
+    server.script(Stall(30))
+    options = RequestOptions(request_timeout=0.05, max_retries=0)
+    with pytest.raises(PrefactorTimeoutError, match=r"within 0\.05 seconds") as info:
+        await client.request("GET", PING, options=options)
+    assert isinstance(info.value, asyncio.TimeoutError)
+
+
+async def test_the_deadline_covers_all_attempts(
+    client: PrefactorHttpClient, server: ScriptedServer
+) -> None:
+    """Attempts get what is left of the deadline, and the call ends with it, retries or not."""
+    server.script(*[Stall(30)] * 5)
+    options = RequestOptions(deadline=0.2, max_retries=50)
+    with pytest.raises(PrefactorTimeoutError) as info:
+        await client.request("GET", PING, options=options)
+    assert info.value.attempts == 1
+
+
+async def test_a_wait_past_the_deadline_is_not_begun(server: ScriptedServer) -> None:
+    """When the next attempt would come too late, the failure surfaces at once, unwrapped."""
+    server.script(error(503, retry_after="40"))
+    async with PrefactorHttpClient(server.config(max_retry_delay=60)) as client:
+        with pytest.raises(PrefactorApiError) as info:
+            await client.with_options(deadline=30).request("GET", PING)
+    assert (info.value.retry_after, info.value.attempts) == (40, 1)
+
+
+async def test_a_long_retry_after_surfaces_at_once(
+    client: PrefactorHttpClient, server: ScriptedServer
+) -> None:
+    """A server that asks for more than the longest wait is not waited for."""
+    server.script(error(429, retry_after="3600"))
+    with pytest.raises(PrefactorRateLimitError) as info:
+        await client.request("GET", PING)
+    assert info.value.retry_after == 3600.0
+    assert len(server.requests) == 1
+
+
+async def test_the_server_can_forbid_and_demand_retries(
+    client: PrefactorHttpClient, server: ScriptedServer
+) -> None:
+    """`x-should-retry` decides about statuses."""
+    server.script(error(503, x_should_retry="false"))
+    with pytest.raises(PrefactorApiError):
+        await client.request("GET", PING)
+    server.script(error(409, x_should_retry="true"))
+    await client.request("GET", PING)
+    assert len(server.requests) == 3
+
+
+async def test_the_quota_is_shared_and_ends_a_storm(server: ScriptedServer) -> None:
+    """When everything fails, calls stop multiplying; children of a client share its budget."""
+    server.script(*[error(503)] * 1000)
+    async with PrefactorHttpClient(server.config()) as client:
+        child = client.with_options(headers={"X-A": "b"})
+        for caller in (client, child):
+            for _ in range(100):
+                with pytest.raises(PrefactorHttpError):
+                    await caller.request("GET", PING)
+    assert len(server.requests) == 200 + 166

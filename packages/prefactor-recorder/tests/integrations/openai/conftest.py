@@ -1,0 +1,44 @@
+"""Fixtures for the tests of OpenAI's client."""
+
+from collections.abc import AsyncIterator, Iterator
+
+import openai
+import pytest
+
+from journal_fixture import RecordingJournal
+from model_api import ModelApi
+from prefactor_recorder.guard import failures
+from prefactor_recorder.integrations import openai as recording
+from prefactor_recorder.recorder import Recorder
+
+
+@pytest.fixture
+def journal() -> RecordingJournal:
+    """A journal to read the story from."""
+    return RecordingJournal()
+
+
+@pytest.fixture(autouse=True)
+def instrumented() -> Iterator[None]:
+    """Every client's calls are recorded, and nothing of the recorder fails meanwhile."""
+    failed = failures.count
+    recording.instrument(Recorder(enabled=False))
+    yield
+    recording.uninstrument()
+    assert failures.count == failed
+
+
+@pytest.fixture
+def client(model_api: ModelApi) -> Iterator[openai.OpenAI]:
+    """A client of the API on this machine."""
+    with openai.OpenAI(api_key="sk-secret", base_url=model_api.url, max_retries=0) as made:
+        yield made
+
+
+@pytest.fixture
+async def async_client(model_api: ModelApi) -> AsyncIterator[openai.AsyncOpenAI]:
+    """The same, to be awaited."""
+    async with openai.AsyncOpenAI(
+        api_key="sk-secret", base_url=model_api.url, max_retries=0
+    ) as made:
+        yield made

@@ -1,0 +1,37 @@
+"""Agents, tools and scripted models of the OpenAI Agents SDK."""
+
+from typing import Any
+
+from agents import Agent, function_tool
+from agents.testing import ScriptedModel, assistant_message, function_call
+
+
+def agent(*says: list[Any], name: str = "bot", **more: Any) -> Agent[Any]:
+    """An agent whose model says these things, one turn after the other."""
+    return Agent(name=name, model=ScriptedModel(list(says)), **more)
+
+
+@function_tool
+def add(a: int, b: int) -> int:
+    """Add two numbers."""
+    return a + b
+
+
+def calling(tool: str, **arguments: Any) -> list[Any]:
+    """What a model says that calls a tool."""
+    return [function_call(tool, arguments, call_id=f"call-{tool}")]
+
+
+def saying(text: str) -> list[Any]:
+    """What a model says that is done."""
+    return [assistant_message(text)]
+
+
+AGENT = [
+    "trace Agent workflow complete",
+    "  task Agent workflow complete",
+    "    agent bot complete",
+    "      turn complete",
+    "        tool add complete",
+    "      turn complete",
+]
