@@ -67,6 +67,18 @@ async def test_rows(door: Door) -> None:
     assert SECRET not in stream.text
 
 
+async def test_compressed(door: Door) -> None:
+    """A stream is compressed for who asks for that, and each event can be read when it comes."""
+    headers = {"Authorization": f"Bearer {door.token}", "Accept-Encoding": "deflate"}
+    async with door.session.get(f"{door.url}/api/v1/events", headers=headers) as response:
+        assert response.headers["Content-Encoding"] == "deflate"
+        assert await response.content.readuntil(b"data: {}\n\n")
+        run = await door.run()
+        assert run["id"].encode() in await response.content.readuntil(b"\n\n")
+        door.events.close()
+        await response.read()
+
+
 async def test_termination(door: Door) -> None:
     """A termination tells of the run and of every span that it closed."""
     run = await door.run()

@@ -91,7 +91,7 @@ async def told(subscription: Subscription, until: Callable[[], bool]) -> list[by
     async with asyncio.timeout(10):
         while not until():
             while (message := subscription.take()) is not None:
-                found.append(message)
+                found.append(message.data)
             if not until():
                 await subscription.wait()
     return found
@@ -102,14 +102,14 @@ async def everything(subscription: Subscription, last: int) -> list[str]:
     found: list[bytes] = []
     async for message in subscription.backlog():
         assert message is not None
-        found.append(message)
+        found.append(message.data)
     async with asyncio.timeout(10):
         while not found or int(found[-1].split(b":")[0]) < last:
             message = subscription.take()
             if message is None:
                 await subscription.wait()
             else:
-                found.append(message)
+                found.append(message.data)
     positions = [int(one.split(b":")[0]) for one in found]
     assert positions == sorted(set(positions))
     return [run_id for one in found for run_id in one.decode().split(":")[1].split(",")]
@@ -156,7 +156,7 @@ async def told_one(subscription: Subscription) -> list[bytes]:
     async with asyncio.timeout(10):
         while (message := subscription.take()) is None:
             await subscription.wait()
-    return [message]
+    return [message.data]
 
 
 async def test_nothing_is_read_for_nobody() -> None:

@@ -11,6 +11,7 @@ from typing import Final, Protocol
 
 import structlog
 
+from prefactor_server.api.events.deflate import Message
 from prefactor_server.api.events.log import MessageLog
 from prefactor_server.domain.change import Change
 from prefactor_server.domain.errors import Overloaded, Unavailable
@@ -24,6 +25,10 @@ _SLICE: Final = 1000
 
 _MAX_SLICES_TO_CATCH_UP: Final = 40
 """How many slices a subscriber that resumes may be behind. Reading all again is cheaper then."""
+
+_SECONDS_PER_STREAM: Final = 0.005
+_MAX_WINDOW_SECONDS: Final = 1.0
+"""Messages are rarer the more streams there are, down to one a second: each is a system call."""
 
 _RETRY_AFTER_SECONDS: Final = 10
 
@@ -80,7 +85,7 @@ class View:
         self.log = log
         self.subscriptions: set[Subscription] = set()
 
-    def publish(self, message: bytes) -> None:
+    def publish(self, message: Message) -> None:
         """Add a message and wake everyone."""
         self.log.drop_before(min(one.taken for one in self.subscriptions))
         self.log.append(message)
@@ -89,7 +94,7 @@ class View:
 
     def lose(self) -> None:
         """Make every subscriber read everything again, because changes could not be told."""
-        self.log.append(b"")
+        self.log.append(Message(b""))
         self.log.clear()
         for one in self.subscriptions:
             one.wake()
@@ -133,7 +138,7 @@ class Subscription:
         """Whether messages were dropped before they were taken."""
         return not self.view.log.reaches(self.taken)
 
-    def take(self) -> bytes | None:
+    def take(self) -> Message | None:
         """Return the next message, or None."""
         log = self.view.log
         if self.taken == log.end:
@@ -145,7 +150,7 @@ class Subscription:
         """Pass over everything that is not taken yet."""
         self.taken = self.view.log.end
 
-    def backlog(self) -> AsyncGenerator[bytes | None]:
+    def backlog(self) -> AsyncGenerator[Message | None]:
         """See ``EventHub.backlog``."""
         return self._hub.backlog(self)
 
@@ -248,7 +253,7 @@ class EventHub:
         if not self._views:
             self._stop()
 
-    async def backlog(self, subscription: Subscription) -> AsyncGenerator[bytes | None]:
+    async def backlog(self, subscription: Subscription) -> AsyncGenerator[Message | None]:
         """Yield the messages between what a subscriber has seen and where its view begins.
 
         None ends it: the subscriber has to read everything again.
@@ -347,7 +352,8 @@ class EventHub:
             _log.error("events_failed", trace=trace_of(error))
             await self._start_over()
             return self.limits.poll_seconds
-        return self.limits.window_seconds
+        window = min(self.streams * _SECONDS_PER_STREAM, _MAX_WINDOW_SECONDS)
+        return max(self.limits.window_seconds, window)
 
     async def _start_over(self) -> None:
         """Skip what could not be turned into messages, and have everyone read everything again."""
@@ -372,7 +378,7 @@ class EventHub:
 
     async def _messages(
         self, changes: Sequence[Change], filters: Sequence[EventFilter]
-    ) -> list[tuple[EventFilter, bytes]]:
+    ) -> list[tuple[EventFilter, Message]]:
         """Return the message of each filter that any of the changes pass."""
         position = changes[-1].position
         filters_of: defaultdict[str, list[EventFilter]] = defaultdict(list)
@@ -382,11 +388,11 @@ class EventHub:
         for change in changes:
             if change.account_id in filters_of:
                 changes_of[change.account_id].append(change)
-        found: list[tuple[EventFilter, bytes]] = []
+        found: list[tuple[EventFilter, Message]] = []
         for account_id, theirs in changes_of.items():
             rows = await self._queries.rows(account_id, theirs, filters_of[account_id])
             for which in filters_of[account_id]:
                 passing = rows.passing(which)
                 if passing.changes:
-                    found.append((which, self._render(position, passing, which)))
+                    found.append((which, Message(self._render(position, passing, which))))
         return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Final
 
+from prefactor_server.api.events.deflate import Message
 from prefactor_server.domain.errors import Unavailable
 from prefactor_server.memory_budget import Lease
 
@@ -24,7 +25,7 @@ class MessageLog:
 
     def __init__(self, memory: Lease) -> None:
         self._memory = memory
-        self._messages: deque[bytes] = deque()
+        self._messages: deque[Message] = deque()
         self._first = 0
         self._size = 0
 
@@ -37,20 +38,20 @@ class MessageLog:
         """Return whether all messages from a number on are still held."""
         return number >= self._first
 
-    def message(self, number: int) -> bytes:
+    def message(self, number: int) -> Message:
         """Return a message that is held."""
         return self._messages[number - self._first]
 
-    def append(self, message: bytes) -> None:
+    def append(self, message: Message) -> None:
         """Add a message; the oldest go if there are too many, or the memory budget is exhausted."""
         try:
-            self._memory.take(len(message))
+            self._memory.take(len(message.data))
         except Unavailable:
             self.clear()
             # The newest message is bounded by the size of a slice of the feed.
-            self._memory.hold(len(message))
+            self._memory.hold(len(message.data))
         self._messages.append(message)
-        self._size += len(message)
+        self._size += len(message.data)
         while len(self._messages) > MAX_MESSAGES or (
             self._size > MAX_BYTES and len(self._messages) > 1
         ):
@@ -67,7 +68,7 @@ class MessageLog:
             self._drop_first()
 
     def _drop_first(self) -> None:
-        size = len(self._messages.popleft())
+        size = len(self._messages.popleft().data)
         self._first += 1
         self._size -= size
         self._memory.hold(-size)

@@ -17,6 +17,7 @@ from typing import Final
 
 from starlette.types import Receive, Send
 
+from prefactor_server.api.events.deflate import Deflate, Message
 from prefactor_server.api.events.hub import EventLimits, EventObserver, Subscription
 from prefactor_server.api.events.messages import (
     RETRY,
@@ -30,6 +31,7 @@ from prefactor_server.memory_budget import Lease
 HEADERS: Final = (
     (b"content-type", b"text/event-stream"),
     (b"cache-control", b"no-store"),
+    (b"vary", b"accept-encoding"),
     # Nginx would otherwise hold back what it has not enough of.
     (b"x-accel-buffering", b"no"),
 )
@@ -44,13 +46,14 @@ _LAST_WRITE_SECONDS: Final = 1.0
 class EventStream:
     """Sends the events of one subscription.
 
-    ``is_allowed`` tells whether the caller may still see them. It is asked every
-    ``check_seconds``.
+    With ``deflate`` they are compressed. ``is_allowed`` tells whether the caller may still see
+    them. It is asked every ``check_seconds``.
     """
 
     __slots__ = (
         "_check_at",
         "_check_seconds",
+        "_deflate",
         "_ends_at",
         "_give_up",
         "_heartbeat_at",
@@ -75,6 +78,7 @@ class EventStream:
         memory: Lease,
         is_allowed: Callable[[], Awaitable[bool]],
         check_seconds: float,
+        deflate: bool = False,
     ) -> None:
         self._subscription = subscription
         self._send = send
@@ -82,6 +86,7 @@ class EventStream:
         self._observer = observer
         self._memory = memory
         self._is_allowed = is_allowed
+        self._deflate = Deflate() if deflate else None
         self._check_seconds = max(1.0, check_seconds)
         self._loop = asyncio.get_running_loop()
         now = self._loop.time()
@@ -113,7 +118,8 @@ class EventStream:
             await self._send({"type": "http.response.abort"})
             return
         sending.result()
-        await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+        end = b"" if self._deflate is None else self._deflate.end()
+        await self._send({"type": "http.response.body", "body": end, "more_body": False})
 
     async def _send_events(self) -> None:
         subscription = self._subscription
@@ -133,7 +139,7 @@ class EventStream:
         if after is not None and after > begin:
             await self._reload(begin, "unknown_position")
             return
-        await self._write(RETRY + ready_message(begin if after is None else after))
+        await self._write(Message(RETRY + ready_message(begin if after is None else after)))
         async for message in subscription.backlog():
             if subscription.closed:
                 return
@@ -143,7 +149,7 @@ class EventStream:
                 await self._write(message)
 
     async def _reload(self, position: int, reason: ReloadReason) -> None:
-        await self._write(reload_message(position, reason))
+        await self._write(Message(reload_message(position, reason)))
         if self._observer is not None:
             self._observer.reload_sent()
 
@@ -160,7 +166,7 @@ class EventStream:
                 break
             await self._write(message)
         if self._loop.time() >= self._heartbeat_at and not subscription.closed:
-            await self._write(heartbeat_message(subscription.position))
+            await self._write(Message(heartbeat_message(subscription.position)))
 
     async def _may_go_on(self) -> bool:
         """Close the subscription if its time is over, or its caller may not see it any longer."""
@@ -173,12 +179,16 @@ class EventStream:
             self._subscription.close()
         return not self._subscription.closed
 
-    async def _write(self, block: bytes) -> None:
-        """Send one block, and wait while the client does not read."""
+    async def _write(self, message: Message) -> None:
+        """Send one message, and wait while the client does not read."""
+        block = message.data if self._deflate is None else self._deflate.block(message)
         self._memory.hold(len(block))
-        for start in range(0, len(block), _SLICE_BYTES):
-            piece = block[start : start + _SLICE_BYTES]
-            await self._send({"type": "http.response.body", "body": piece, "more_body": True})
+        if len(block) <= _SLICE_BYTES:
+            await self._send({"type": "http.response.body", "body": block, "more_body": True})
+        else:
+            for start in range(0, len(block), _SLICE_BYTES):
+                piece = block[start : start + _SLICE_BYTES]
+                await self._send({"type": "http.response.body", "body": piece, "more_body": True})
         self._memory.shrink(0)
         self._heartbeat_at = self._loop.time() + self._limits.heartbeat_seconds
         if self._observer is not None:

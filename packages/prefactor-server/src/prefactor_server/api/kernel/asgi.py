@@ -15,6 +15,7 @@ import structlog
 from starlette.types import Receive, Scope, Send
 
 from prefactor_server.api.events import stream
+from prefactor_server.api.events.deflate import is_accepted
 from prefactor_server.api.events.hub import Subscription
 from prefactor_server.api.events.stream import EventStream
 from prefactor_server.api.kernel.auth import Authenticator
@@ -75,6 +76,7 @@ class _OpenedStream(NamedTuple):
 
     subscription: Subscription
     is_allowed: Callable[[], Awaitable[bool]]
+    deflate: bool
     status: int = 200
     code: str = ""
 
@@ -172,8 +174,11 @@ class Api:
             memory=memory,
             is_allowed=opened.is_allowed,
             check_seconds=self._services.limits.token_cache_seconds,
+            deflate=opened.deflate,
         )
         headers = [*stream.HEADERS, (b"x-request-id", request_id.encode()), _ACCEPTED]
+        if opened.deflate:
+            headers.append((b"content-encoding", b"deflate"))
         await send({"type": "http.response.start", "status": opened.status, "headers": headers})
         await events.run(receive)
 
@@ -208,7 +213,8 @@ class Api:
             call.query = read_query(scope["query_string"], operation.parameters, principal)
             subscription = await operation.open(call, headers.last_event_id)
             again = self._asking_again(operation, headers, client, principal)
-            return _OpenedStream(subscription, again)
+            encodings = dict(scope["headers"]).get(b"accept-encoding", b"")
+            return _OpenedStream(subscription, again, is_accepted(encodings))
         if isinstance(operation, Streamed):
             call.query = read_query(scope["query_string"], operation.parameters, principal)
             pieces = await operation.answer(call)

@@ -1,0 +1,49 @@
+"""Messages that are compressed once make whole streams, whoever sends which of them."""
+
+import zlib
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from prefactor_server.api.events.deflate import Deflate, Message, combine, is_accepted
+
+MESSAGES = [Message(data) for data in (b"", b"a", b"event: changes\n" * 9000, bytes(range(256)))]
+
+
+@settings(max_examples=50)
+@given(st.lists(st.sampled_from(MESSAGES)))
+def test_streams(messages: list[Message]) -> None:
+    """Any messages in any order are one zlib stream, which shows each message when it comes."""
+    deflate, inflate = Deflate(), zlib.decompressobj()
+
+    assert [inflate.decompress(deflate.block(one)) for one in messages] == [
+        one.data for one in messages
+    ]
+    inflate.decompress(deflate.end())
+    assert inflate.eof
+
+
+@settings(max_examples=50)
+@given(st.binary(), st.binary())
+def test_combine(first: bytes, second: bytes) -> None:
+    """Checksums of two parts make that of the whole."""
+    found = combine(zlib.adler32(first), zlib.adler32(second), len(second))
+
+    assert found == zlib.adler32(first + second)
+
+
+@pytest.mark.parametrize(
+    ("header", "accepted"),
+    [
+        (b"gzip, deflate, br, zstd", True),
+        (b"Deflate;q=0.5", True),
+        (b"deflate;q=0", False),
+        (b"deflate; q=0.0", False),
+        (b"gzip", False),
+        (b"", False),
+    ],
+)
+def test_accepted(header: bytes, accepted: bool) -> None:
+    """Streams are compressed for those who take the coding."""
+    assert is_accepted(header) is accepted
