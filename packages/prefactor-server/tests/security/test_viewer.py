@@ -2,7 +2,7 @@
 
 An account is furnished with everything, and marked values are put wherever a value can be marked:
 payloads, results, quality, alerts, and payloads that break their schema. Every read is then made as
-a viewer, alone and as an item of a bulk request, with every id that there is.
+a viewer, alone and as an item of a bulk request, with every existing id.
 """
 
 import json
