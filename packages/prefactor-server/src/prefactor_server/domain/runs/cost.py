@@ -98,6 +98,12 @@ def cost_of(uses: Iterable[TokenUse], table: PriceTable) -> Cost:
     return Cost(*sums, table.currency, tuple(models), unpriced)
 
 
+def price_of_tokens(use: TokenUse, price: Price) -> float:
+    """Return what tokens cost at a price; spans that tell only a total cost nothing here."""
+    amount = _amount(use, price)
+    return round(float(amount.input + amount.output), _DIGITS)
+
+
 class _Amount(NamedTuple):
     """What was paid for what went in, and for what came out."""
 

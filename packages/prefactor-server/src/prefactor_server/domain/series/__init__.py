@@ -1,0 +1,1 @@
+"""Series: what an account's agents did, bucket by bucket."""

@@ -1,0 +1,90 @@
+"""Buckets of time, in UTC: which there are, how long they are kept, and what makes up a range."""
+
+from __future__ import annotations
+
+from typing import Final, Literal, NamedTuple, TypeAlias, get_args
+
+from prefactor_server.domain.errors import invalid
+from prefactor_server.domain.times import format_time
+
+BucketName: TypeAlias = Literal["minute", "hour", "day"]
+BUCKET_NAMES: Final[tuple[BucketName, ...]] = get_args(BucketName)
+
+MAX_BUCKETS: Final = 1500
+"""How many buckets a series may have: a day of minutes, two months of hours, four years of days."""
+
+_SECOND_US: Final = 1_000_000
+_DAY_S: Final = 24 * 3600
+
+
+class Bucket(NamedTuple):
+    """A size of bucket: its length, how long it is kept (None is forever), and the usual range."""
+
+    name: BucketName
+    seconds: int
+    kept_days: int | None
+    usual_buckets: int
+
+    @property
+    def length(self) -> int:
+        """Its length in microseconds."""
+        return self.seconds * _SECOND_US
+
+    def start_of(self, at: int) -> int:
+        """Return the start of the bucket that a moment is in."""
+        return at // self.length * self.length
+
+    def kept_from(self, now: int) -> int | None:
+        """Return the start of the oldest bucket that is kept; None if all are."""
+        if self.kept_days is None:
+            return None
+        return self.start_of(now - self.kept_days * _DAY_S * _SECOND_US)
+
+
+MINUTE: Final = Bucket("minute", 60, 7, 180)
+HOUR: Final = Bucket("hour", 3600, 90, 168)
+DAY: Final = Bucket("day", _DAY_S, None, 90)
+BUCKETS: Final = (MINUTE, HOUR, DAY)
+BY_NAME: Final = {bucket.name: bucket for bucket in BUCKETS}
+
+
+class Range(NamedTuple):
+    """Whole buckets, one after the other, from ``start`` to before ``end``."""
+
+    bucket: Bucket
+    start: int
+    end: int
+
+    @property
+    def starts(self) -> range:
+        """The starts of the buckets."""
+        return range(self.start, self.end, self.bucket.length)
+
+
+def read_range(bucket: Bucket, start: int | None, end: int | None, now: int) -> Range:
+    """Return the buckets that hold a range of time; without one, the latest.
+
+    Raises:
+        ValidationFailed: it is empty, has too many buckets, or begins before they are kept.
+    """
+    last = bucket.start_of((now if end is None else end) - 1) + bucket.length
+    first = last - bucket.usual_buckets * bucket.length
+    if start is not None:
+        first = bucket.start_of(start)
+    count = (last - first) // bucket.length
+    if count < 1:
+        raise invalid("start_time", "must be before end_time")
+    if count > MAX_BUCKETS:
+        raise invalid(
+            "start_time",
+            f"must be at most {MAX_BUCKETS} buckets before end_time, got {count}: choose a shorter "
+            "range or larger buckets",
+        )
+    kept = bucket.kept_from(now)
+    if kept is not None and first < kept:
+        raise invalid(
+            "start_time",
+            f"must be {format_time(kept)} or later, because buckets of a {bucket.name} are kept "
+            f"for {bucket.kept_days} days: choose larger buckets for what was before",
+        )
+    return Range(bucket, first, last)

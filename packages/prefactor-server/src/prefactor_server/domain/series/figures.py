@@ -1,0 +1,230 @@
+"""What is counted in one bucket: runs that ended, spans that finished, and tokens.
+
+A run is counted in the bucket in which it ended, a span in that in which it finished, both by the
+times that their agent told. Everything here can be added up.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple, TypeVar, cast
+
+from prefactor_server.domain.runs.agent_instance import AgentInstance
+from prefactor_server.domain.runs.cost import TokenUse
+from prefactor_server.domain.series.histogram import EMPTY, Histogram, bin_of
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+MAX_NAMES: Final = 100
+"""How many span types, and models, a bucket tells apart. Further ones are added up as OTHERS."""
+
+OTHERS: Final = ""
+"""In place of a name. No span type and no model is called so."""
+
+ENDED: Final = ("complete", "failed", "cancelled", "terminated")
+
+
+class FinishedSpan(NamedTuple):
+    """What is counted of a span that has finished."""
+
+    id: str
+    account_id: str
+    agent_id: str
+    environment_id: str
+    schema_name: str
+    status: str
+    started_at: int | None
+    finished_at: int
+    flags: int
+    prompt_tokens: int | None
+    completion_tokens: int | None
+    total_tokens: int | None
+    model: str | None
+
+
+class TypeFigures(NamedTuple):
+    """The spans of one type. ``durations`` leaves out those that end before they start."""
+
+    spans: int = 0
+    failed: int = 0
+    durations: Histogram = EMPTY
+
+    def plus(self, other: TypeFigures) -> TypeFigures:
+        """Return the sum of two."""
+        return TypeFigures(
+            self.spans + other.spans,
+            self.failed + other.failed,
+            self.durations.plus(other.durations),
+        )
+
+
+class ModelFigures(NamedTuple):
+    """The spans with one model that tell of tokens; ``split_spans`` tell the parts of the total."""
+
+    counted_spans: int = 0
+    split_spans: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    total_tokens: int = 0
+
+    def plus(self, other: ModelFigures) -> ModelFigures:
+        """Return the sum of two."""
+        return ModelFigures(*(one + more for one, more in zip(self, other, strict=True)))
+
+    def use(self, model: str | None) -> TokenUse:
+        """Return what is to be paid for."""
+        return TokenUse(
+            model,
+            self.counted_spans,
+            self.counted_spans,
+            self.split_spans,
+            self.prompt_tokens,
+            self.completion_tokens,
+        )
+
+
+class Figures(NamedTuple):
+    """What is counted in a bucket: runs by status, spans by type, tokens by model.
+
+    A model of None is that of spans that tell of tokens and of no model.
+    """
+
+    runs: Mapping[str, int] = {}
+    run_durations: Histogram = EMPTY
+    span_types: Mapping[str, TypeFigures] = {}
+    models: Mapping[str | None, ModelFigures] = {}
+
+    def plus(self, other: Figures) -> Figures:
+        """Return the sum of two, with no more than MAX_NAMES names of each kind."""
+        return Figures(
+            _added(self.runs, other.runs, 0, int.__add__),
+            self.run_durations.plus(other.run_durations),
+            _bounded(_added(self.span_types, other.span_types, TypeFigures(), TypeFigures.plus)),
+            _bounded(_added(self.models, other.models, ModelFigures(), ModelFigures.plus)),
+        )
+
+
+NOTHING: Final = Figures()
+
+
+class Tally:
+    """Counts runs and spans, one after the other. Every span passes here, so it is kept cheap."""
+
+    __slots__ = ("_models", "_run_bins", "_runs", "_types")
+
+    def __init__(self) -> None:
+        self._runs: Counter[str] = Counter()
+        self._run_bins: Counter[int] = Counter()
+        self._types: dict[str, _TypeTally] = {}
+        self._models: dict[str | None, list[int]] = {}
+
+    def add_run(self, run: AgentInstance) -> None:
+        """Count a run that has ended."""
+        self._runs[run.status] += 1
+        started_at, finished_at = run.started_at, run.finished_at
+        if started_at is not None and finished_at is not None and finished_at >= started_at:
+            self._run_bins[bin_of(finished_at - started_at)] += 1
+
+    def add_span(self, span: FinishedSpan) -> None:
+        """Count a span that has finished."""
+        of_type = self._types.get(span.schema_name)
+        if of_type is None:
+            of_type = self._types[span.schema_name] = _TypeTally()
+        of_type.spans += 1
+        if span.status == "failed":
+            of_type.failed += 1
+        started_at = span.started_at
+        if started_at is not None and span.finished_at >= started_at:
+            of_type.bins[bin_of(span.finished_at - started_at)] += 1
+        self._add_tokens(span)
+
+    def _add_tokens(self, span: FinishedSpan) -> None:
+        prompt, completion, total = span.prompt_tokens, span.completion_tokens, span.total_tokens
+        split = prompt is not None or completion is not None
+        if not split and total is None:
+            return
+        known = self._models.get(span.model) or [0] * len(ModelFigures._fields)
+        told = (prompt or 0) + (completion or 0) if total is None else total
+        more = (1, int(split), prompt or 0, completion or 0, told)
+        self._models[span.model] = [one + other for one, other in zip(known, more, strict=True)]
+
+    def figures(self) -> Figures:
+        """Return what was counted."""
+        return Figures(
+            dict(self._runs),
+            Histogram.of_bins(self._run_bins),
+            _bounded(
+                {
+                    name: TypeFigures(one.spans, one.failed, Histogram.of_bins(one.bins))
+                    for name, one in self._types.items()
+                }
+            ),
+            _bounded({name: ModelFigures(*one) for name, one in self._models.items()}),
+        )
+
+
+class _TypeTally:
+    """The spans of one type."""
+
+    __slots__ = ("bins", "failed", "spans")
+
+    def __init__(self) -> None:
+        self.spans = 0
+        self.failed = 0
+        self.bins: Counter[int] = Counter()
+
+
+def _added(one: Mapping[K, V], other: Mapping[K, V], nothing: V, plus: Any) -> dict[K, V]:
+    added = dict(one)
+    for key, value in other.items():
+        added[key] = plus(added.get(key, nothing), value)
+    return added
+
+
+def _bounded(named: dict[K, V]) -> dict[K, V]:
+    """Add up under OTHERS what came last of too many names."""
+    if len(named) <= MAX_NAMES:
+        return named
+    kept: dict[Any, Any] = dict(list(named.items())[:MAX_NAMES])
+    further = [value for key, value in named.items() if key not in kept]
+    for value in further:
+        kept[OTHERS] = value if OTHERS not in kept else kept[OTHERS].plus(value)
+    return kept
+
+
+def encode_figures(figures: Figures) -> bytes:
+    """Return figures as they are stored, the same bytes for the same figures."""
+    document = {
+        "runs": dict(sorted(figures.runs.items())),
+        "run_durations": figures.run_durations.encode(),
+        "span_types": [
+            [name, one.spans, one.failed, *one.durations.encode()]
+            for name, one in sorted(figures.span_types.items())
+        ],
+        "models": [
+            [name, *one]
+            for name, one in sorted(figures.models.items(), key=lambda item: _order(item[0]))
+        ],
+    }
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def decode_figures(stored: bytes) -> Figures:
+    """Read what ``encode_figures`` wrote."""
+    document = cast("dict[str, Any]", json.loads(stored))
+    return Figures(
+        document["runs"],
+        Histogram.decode(*document["run_durations"]),
+        {
+            name: TypeFigures(spans, failed, Histogram.decode(*durations))
+            for name, spans, failed, *durations in document["span_types"]
+        },
+        {name: ModelFigures(*numbers) for name, *numbers in document["models"]},
+    )
+
+
+def _order(name: str | None) -> tuple[bool, str]:
+    return name is not None, name or ""

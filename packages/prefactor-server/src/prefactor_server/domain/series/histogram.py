@@ -1,0 +1,102 @@
+"""Histograms of durations that can be added up, because percentiles cannot.
+
+Bin n holds the durations above GROWTH ** (n - 1) and up to GROWTH ** n microseconds; a duration of
+a microsecond or less is in bin 0. A quantile is told as the middle of its bin, so it is off by at
+most ERROR of itself, however many histograms it was added up from.
+"""
+
+from __future__ import annotations
+
+import base64
+import math
+import struct
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import accumulate
+from typing import Final, NamedTuple
+
+ERROR: Final = 0.02
+"""How far a quantile is from the duration that it stands for, as a share of that."""
+
+GROWTH: Final = (1 + ERROR) / (1 - ERROR)
+MAX_BIN: Final = 1020
+"""The last bin. It is beyond the ten thousand years that two timestamps can be apart."""
+
+_LOG_GROWTH: Final = math.log(GROWTH)
+
+
+class Histogram(NamedTuple):
+    """How many durations there are in each bin that has any; ``bins`` ascend."""
+
+    bins: tuple[int, ...] = ()
+    counts: tuple[int, ...] = ()
+
+    @classmethod
+    def of(cls, durations: Iterable[int]) -> Histogram:
+        """Return the histogram of durations in microseconds, none of them negative."""
+        return cls.of_bins(Counter(map(bin_of, durations)))
+
+    @classmethod
+    def of_bins(cls, counts: Mapping[int, int]) -> Histogram:
+        """Return the histogram with these counts by bin."""
+        bins = tuple(sorted(counts))
+        return cls(bins, tuple(map(counts.__getitem__, bins)))
+
+    @property
+    def total(self) -> int:
+        """How many durations it holds."""
+        return sum(self.counts)
+
+    def plus(self, other: Histogram) -> Histogram:
+        """Return the histogram of the durations of both."""
+        if not self.bins or not other.bins:
+            return self if self.bins else other
+        counts = Counter(dict(zip(self.bins, self.counts, strict=True)))
+        counts.update(dict(zip(other.bins, other.counts, strict=True)))
+        return self.of_bins(counts)
+
+    def quantiles(self, shares: Sequence[float]) -> list[float | None]:
+        """Return quantiles in microseconds, each the nearest rank's; None of no durations."""
+        if not self.bins:
+            return [None for _ in shares]
+        sums = list(accumulate(self.counts))
+        return [
+            middle_of(self.bins[bisect_left(sums, max(1, math.ceil(share * sums[-1])))])
+            for share in shares
+        ]
+
+    def encode(self) -> tuple[str, str]:
+        """Return the histogram as two texts: bins of two bytes, and counts of eight, in base64."""
+        size = len(self.bins)
+        return _text(struct.pack(f"<{size}H", *self.bins)), _text(
+            struct.pack(f"<{size}Q", *self.counts)
+        )
+
+    @classmethod
+    def decode(cls, bins: str, counts: str) -> Histogram:
+        """Read what ``encode`` wrote."""
+        raw = base64.b64decode(bins)
+        size = len(raw) // 2
+        return cls(
+            struct.unpack(f"<{size}H", raw), struct.unpack(f"<{size}Q", base64.b64decode(counts))
+        )
+
+
+EMPTY: Final = Histogram()
+
+
+def bin_of(duration: int) -> int:
+    """Return the bin of a duration in microseconds."""
+    if duration <= 1:
+        return 0
+    return min(math.ceil(math.log(duration) / _LOG_GROWTH), MAX_BIN)
+
+
+def middle_of(number: int) -> float:
+    """Return the duration that is off by the same share from both ends of a bin."""
+    return 1.0 if number == 0 else 2 * GROWTH**number / (GROWTH + 1)
+
+
+def _text(packed: bytes) -> str:
+    return base64.b64encode(packed).decode()

@@ -1,0 +1,61 @@
+"""Histograms of durations."""
+
+import math
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from prefactor_server.domain.series.histogram import (
+    EMPTY,
+    ERROR,
+    MAX_BIN,
+    Histogram,
+    bin_of,
+    middle_of,
+)
+
+DURATIONS = st.lists(st.integers(0, 10**14), min_size=1, max_size=60)
+SHARES = st.floats(0, 1)
+
+
+@given(durations=DURATIONS, share=SHARES)
+def test_a_quantile_is_off_by_at_most_the_error(durations: list[int], share: float) -> None:
+    """A quantile is within two per cent of the duration at that rank, or a microsecond."""
+    exact = sorted(durations)[max(1, math.ceil(share * len(durations))) - 1]
+    (told,) = Histogram.of(durations).quantiles([share])
+
+    assert told is not None
+    assert abs(told - exact) <= max(1, exact * ERROR * (1 + 1e-9))
+
+
+@given(one=DURATIONS, other=DURATIONS)
+def test_adding_up_is_counting_together(one: list[int], other: list[int]) -> None:
+    """The sum of two histograms is that of all their durations, in any order."""
+    added = Histogram.of(one).plus(Histogram.of(other))
+
+    assert added == Histogram.of(one + other)
+    assert added == Histogram.of(other).plus(Histogram.of(one))
+    assert added.total == len(one) + len(other)
+
+
+@given(durations=DURATIONS)
+def test_it_is_stored_and_read(durations: list[int]) -> None:
+    """What is stored is read back as it was."""
+    histogram = Histogram.of(durations)
+
+    assert Histogram.decode(*histogram.encode()) == histogram
+
+
+def test_nothing_has_no_quantile() -> None:
+    """Without durations there is no quantile, and adding nothing changes nothing."""
+    assert EMPTY.quantiles([0.5, 0.99]) == [None, None]
+    assert EMPTY.plus(EMPTY) == EMPTY
+    assert Histogram.decode(*EMPTY.encode()) == EMPTY
+
+
+def test_the_longest_duration_has_a_bin() -> None:
+    """A run that took all the years there are has a bin, and is told as what it is."""
+    ten_thousand_years = 10_000 * 366 * 24 * 3600 * 10**6
+
+    assert bin_of(ten_thousand_years) <= MAX_BIN
+    assert math.isclose(middle_of(bin_of(ten_thousand_years)), ten_thousand_years, rel_tol=ERROR)
