@@ -9,6 +9,7 @@ from prefactor_server.follower import Attached
 from prefactor_server.follower.alert import AlertConsumer
 from prefactor_server.follower.run_totals import RunTotalsConsumer
 from prefactor_server.follower.search import SearchConsumer
+from prefactor_server.follower.series import SeriesConsumer
 from prefactor_server.follower.span_types import SpanTypesConsumer
 from prefactor_server.storage.base import Storage
 
@@ -22,4 +23,5 @@ def consumers(
         Attached(SpanTypesConsumer(storage)),
         Attached(SearchConsumer(storage), storage.search.store),
         Attached(AlertConsumer(storage, now_us)),
+        Attached(SeriesConsumer(storage.series, storage.feed, now_us)),
     )

@@ -53,6 +53,8 @@ TABLES = (
     "run_total_due",
     "session",
     "sign_in_link",
+    "series_rollup",
+    "series_late_span",
 )
 
 

@@ -23,6 +23,7 @@ from prefactor_server.domain.runs.agent_instance import AgentInstance
 from prefactor_server.domain.runs.agent_span import (
     CLOSED_BY_TERMINATION,
     FINISHED_BEFORE_STARTED,
+    FINISHED_LATE,
     SENSITIVE_DISCARDED,
     UNREGISTERED_TYPE,
     AgentSpan,
@@ -203,6 +204,8 @@ class FinishSpan(NamedTuple):
     def _finished(self, span: AgentSpan, facts: SpanFacts) -> AgentSpan:
         started_at = self.finished_at if span.started_at is None else span.started_at
         kept = span.flags & ~(CLOSED_BY_TERMINATION | FINISHED_BEFORE_STARTED)
+        if span.flags & CLOSED_BY_TERMINATION:
+            kept |= FINISHED_LATE
         return span._replace(
             status=self.status,
             started_at=started_at,

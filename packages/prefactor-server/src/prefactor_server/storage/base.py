@@ -40,6 +40,7 @@ from prefactor_server.storage.feed import Feed
 from prefactor_server.storage.find import RunFinder
 from prefactor_server.storage.run_totals import RunTotals
 from prefactor_server.storage.search import SearchIndex
+from prefactor_server.storage.series import SeriesStorage
 
 __all__ = [
     "AgentRecord",
@@ -127,6 +128,11 @@ class Storage(Protocol):
     @property
     def search(self) -> SearchIndex:
         """The index of words."""
+        ...
+
+    @property
+    def series(self) -> SeriesStorage:
+        """The reads behind series."""
         ...
 
     @property

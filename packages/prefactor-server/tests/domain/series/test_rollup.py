@@ -34,6 +34,7 @@ def span(number: int, **fields: Any) -> FinishedSpan:
         account_id="a",
         agent_id="agent-1",
         environment_id="e",
+        agent_instance_id="run-1",
         schema_name="x:llm",
         status="complete",
         started_at=NOW - 2_000_000,
@@ -95,7 +96,8 @@ def test_every_span_is_in_every_size_that_is_kept(spans: list[FinishedSpan]) -> 
             found = [
                 decode_figures(row.figures)
                 for row in rows
-                if row.seconds == bucket.seconds and (row.agent_id == ALL_AGENTS) is of_account
+                if row.bucket_seconds == bucket.seconds
+                and (row.agent_id == ALL_AGENTS) is of_account
             ]
             counted = sum(one.spans for row in found for one in row.span_types.values())
             assert counted == expected
@@ -116,7 +118,7 @@ def test_runs_are_counted_by_how_they_ended() -> None:
     )
     odd = ended._replace(status="terminated", started_at=NOW)
     rows = merged(added_by([ended, ended, odd], [], NOW), [])
-    of_hours = [row for row in rows if (row.seconds, row.agent_id) == (3600, ALL_AGENTS)]
+    of_hours = [row for row in rows if (row.bucket_seconds, row.agent_id) == (3600, ALL_AGENTS)]
     buckets = _buckets(of_hours, 2)
 
     assert runs_by_status(buckets, "failed") == [0, 2]
@@ -135,7 +137,7 @@ def test_a_series_has_every_bucket_and_prices() -> None:
         span(3, model="unknown", prompt_tokens=3),
         span(4, schema_name="x:tool", status="failed", finished_at=NOW - 3600 * 10**6),
     ]
-    rows = [row for row in stored(spans) if (row.seconds, row.agent_id) == (3600, "agent-1")]
+    rows = [row for row in stored(spans) if (row.bucket_seconds, row.agent_id) == (3600, "agent-1")]
     buckets = _buckets(rows, 3)
     llm, tool = type_lines(buckets)
     large, unknown = model_lines(buckets, PRICES)
@@ -151,7 +153,9 @@ def test_a_series_has_every_bucket_and_prices() -> None:
 def test_too_many_names_are_added_up() -> None:
     """Beyond a number of names nothing is lost: the rest is one line that says so."""
     spans = [span(n, schema_name=f"type-{n:03}") for n in range(MAX_NAMES + 40)]
-    rows = [row for row in stored(spans) if (row.seconds, row.agent_id) == (86400, "agent-1")]
+    rows = [
+        row for row in stored(spans) if (row.bucket_seconds, row.agent_id) == (86400, "agent-1")
+    ]
     lines = list(type_lines(_buckets(rows, 1, DAY)))
 
     assert sum(sum(line.spans) for line in lines) == len(spans)

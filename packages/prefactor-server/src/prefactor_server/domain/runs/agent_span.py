@@ -26,6 +26,8 @@ FINISHED_BEFORE_STARTED: Final = 4
 SENSITIVE_ENCODING: Final = 8
 # 16 is the skeleton's, see there.
 SENSITIVE_DISCARDED: Final = 32
+FINISHED_LATE: Final = 64
+"""Its agent finished it after the termination of its run had closed it."""
 
 
 class AgentSpan(NamedTuple):

@@ -34,6 +34,7 @@ class FinishedSpan(NamedTuple):
     account_id: str
     agent_id: str
     environment_id: str
+    agent_instance_id: str
     schema_name: str
     status: str
     started_at: int | None

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple, TypeAlias
 
 from prefactor_server.domain.runs.agent_instance import AgentInstance
-from prefactor_server.domain.runs.agent_span import CLOSED_BY_TERMINATION
+from prefactor_server.domain.runs.agent_span import CLOSED_BY_TERMINATION, FINISHED, FINISHED_LATE
 from prefactor_server.domain.series.bucket import BUCKETS, MINUTE
 from prefactor_server.domain.series.figures import (
     NOTHING,
@@ -22,13 +22,13 @@ ALL_AGENTS: Final = ""
 
 
 class RollupKey(NamedTuple):
-    """What a rollup is about. ``start`` is in microseconds, ``seconds`` its bucket's length."""
+    """What a rollup is about. ``start`` is in microseconds, ``bucket_seconds`` its length."""
 
     account_id: str
     agent_id: str
-    environment_id: str
-    seconds: int
+    bucket_seconds: int
     start: int
+    environment_id: str
 
 
 class Rollup(NamedTuple):
@@ -36,9 +36,9 @@ class Rollup(NamedTuple):
 
     account_id: str
     agent_id: str
-    environment_id: str
-    seconds: int
+    bucket_seconds: int
     start: int
+    environment_id: str
     figures: bytes
 
     @property
@@ -53,6 +53,7 @@ class CountedLateSpan(NamedTuple):
     account_id: str
     agent_instance_id: str
     span_id: str
+    counted_at: int
 
 
 _Place: TypeAlias = tuple[str, str, str, int]
@@ -68,7 +69,16 @@ def is_counted(span: FinishedSpan) -> bool:
     The end that a termination gave a span says nothing of how long its work takes, so it is counted
     when its agent finishes it, if that happens.
     """
-    return not span.flags & CLOSED_BY_TERMINATION
+    return span.status in FINISHED and not span.flags & CLOSED_BY_TERMINATION
+
+
+def is_late(span: FinishedSpan) -> bool:
+    """Return whether a span was finished by its agent after a termination had closed it.
+
+    The change feed tells of that, and of later changes of the span, in the same words. So such a
+    span is remembered when it is counted.
+    """
+    return bool(span.flags & FINISHED_LATE)
 
 
 def added_by(runs: Iterable[AgentInstance], spans: Iterable[FinishedSpan], now: int) -> Added:
@@ -88,7 +98,7 @@ def added_by(runs: Iterable[AgentInstance], spans: Iterable[FinishedSpan], now: 
             start, kept = bucket.start_of(minute), bucket.kept_from(now)
             if kept is None or start >= kept:
                 for agent in (agent_id, ALL_AGENTS):
-                    key = RollupKey(account_id, agent, environment_id, bucket.seconds, start)
+                    key = RollupKey(account_id, agent, bucket.seconds, start, environment_id)
                     added[key] = added.get(key, NOTHING).plus(figures)
     return added
 

@@ -41,6 +41,7 @@ from prefactor_server.storage.postgres.maintenance import PostgresMaintenance
 from prefactor_server.storage.postgres.migrate import migrate
 from prefactor_server.storage.postgres.run_totals import PostgresRunTotals
 from prefactor_server.storage.postgres.search import PostgresSearch
+from prefactor_server.storage.postgres.series import PostgresSeries
 from prefactor_server.storage.postgres.transaction import transact
 
 P = ParamSpec("P")
@@ -73,6 +74,7 @@ class PostgresStorage:
         self.run_totals = PostgresRunTotals(reading)
         self.finder = PostgresRunFinder(reading)
         self.feed = PostgresFeed(writing, reading, announcements)
+        self.series = PostgresSeries(reading)
         self.search = PostgresSearch(reading, self.feed)
 
     @classmethod

@@ -61,6 +61,7 @@ from prefactor_server.storage.sqlite.maintenance import SqliteMaintenance
 from prefactor_server.storage.sqlite.migrate import migrate
 from prefactor_server.storage.sqlite.run_totals import SqliteRunTotals
 from prefactor_server.storage.sqlite.search import SqliteSearch, search_path
+from prefactor_server.storage.sqlite.series import SqliteSeries
 from prefactor_server.storage.sqlite.write import write
 
 P = ParamSpec("P")
@@ -105,6 +106,7 @@ class SqliteStorage:
         self.run_totals = SqliteRunTotals(self._read)
         self.finder = SqliteRunFinder(self._read)
         self.search = SqliteSearch(search_path(path), min_free_disk_bytes=min_free_disk_bytes)
+        self.series = SqliteSeries(self._read)
         self.feed = SqliteFeed(self._maintain, self._read, self._decide_derived)
 
     @classmethod

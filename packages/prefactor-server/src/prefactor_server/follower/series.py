@@ -1,0 +1,128 @@
+"""The consumer that counts runs and spans into the rollups that series are read from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Final
+
+from prefactor_server.domain.change import RUN_DELETED, RUN_ENDED, SPANS_REVISED, Change
+from prefactor_server.domain.runs.agent_instance import AgentInstance
+from prefactor_server.domain.series.bucket import BUCKETS
+from prefactor_server.domain.series.figures import FinishedSpan
+from prefactor_server.domain.series.rollup import (
+    CountedLateSpan,
+    Rollup,
+    added_by,
+    is_counted,
+    is_late,
+    merged,
+)
+from prefactor_server.follower.consumer import Consumer
+from prefactor_server.storage.feed import Deleted, Derived, Feed
+from prefactor_server.storage.series import SeriesStorage
+
+NAME: Final = "series"
+
+_EXPIRED_SLICE: Final = 200
+_RESET_SLICE: Final = 1000
+_LOOK_EVERY_US: Final = 10 * 60 * 1_000_000
+
+
+class SeriesConsumer(Consumer):
+    """Counts each run that ended and each span that finished once; see ``domain.series``.
+
+    Rollups are read, added to and written back. That is safe although several servers may do it at
+    a time, because what was derived is written only if the consumer's state has not moved.
+    """
+
+    name = NAME
+
+    def __init__(self, storage: SeriesStorage, feed: Feed, now_us: Callable[[], int]) -> None:
+        self._storage = storage
+        self._feed = feed
+        self._now_us = now_us
+        self._look_at = 0
+
+    async def apply(self, changes: Sequence[Change]) -> Derived:
+        """Return the rollups with what the changes add, and without what is not kept any more."""
+        now = self._now_us()
+        spans, late = await self._spans(changes, now)
+        added = added_by(await self._runs(changes), spans, now)
+        stored = await self._storage.rollups_by_key(sorted(added))
+        gone = [
+            Deleted(CountedLateSpan, (change.account_id, change.agent_instance_id))
+            for change in changes
+            if change.flags & RUN_DELETED
+        ]
+        return Derived(
+            upserted=(*merged(added, stored), *late),
+            deleted=(*gone, *await self._expired(now)),
+        )
+
+    async def reset(self) -> Derived | None:
+        """Return the deletion of some rollups; what they told of deleted runs goes with them."""
+        for kind in (Rollup, CountedLateSpan):
+            if some := await self._feed.some(kind, _RESET_SLICE):
+                return Derived(deleted=some)
+        return None
+
+    async def _runs(self, changes: Iterable[Change]) -> Sequence[AgentInstance]:
+        ended = ((c.account_id, (c.agent_instance_id,)) for c in changes if c.flags & RUN_ENDED)
+        found: list[AgentInstance] = []
+        for account_id, ids in _by_account(ended).items():
+            found += await self._storage.runs_by_id(account_id, ids)
+        return found
+
+    async def _spans(
+        self, changes: Sequence[Change], now: int
+    ) -> tuple[Sequence[FinishedSpan], Sequence[CountedLateSpan]]:
+        """Return the spans to count, and which of them were finished late."""
+        finished = _by_account((c.account_id, c.finished_ids) for c in changes)
+        revised = _by_account(
+            (c.account_id, c.span_ids) for c in changes if c.flags & SPANS_REVISED
+        )
+        counted: list[FinishedSpan] = []
+        late: list[CountedLateSpan] = []
+        for account_id in finished.keys() | revised.keys():
+            first = set(finished.get(account_id, ()))
+            ids = sorted(first.union(revised.get(account_id, ())))
+            spans = await self._storage.spans_by_id(account_id, ids)
+            known = await self._known(account_id, [span for span in spans if is_late(span)])
+            for span in spans:
+                if not is_counted(span) or span.id in known:
+                    continue
+                if is_late(span):
+                    late.append(CountedLateSpan(account_id, span.agent_instance_id, span.id, now))
+                elif span.id not in first:
+                    continue
+                counted.append(span)
+        return counted, late
+
+    async def _known(self, account_id: str, late: Sequence[FinishedSpan]) -> set[str]:
+        """Return which of the spans that were finished late have been counted."""
+        if not late:
+            return set()
+        runs = sorted({span.agent_instance_id for span in late})
+        ids = [span.id for span in late]
+        rows = await self._storage.counted_late(account_id, runs, ids)
+        return {row.span_id for row in rows}
+
+    async def _expired(self, now: int) -> Sequence[Deleted]:
+        """Return the deletion of some rollups that are not kept, looked for now and then."""
+        if now < self._look_at:
+            return ()
+        starts = {one.seconds: one.kept_from(now) for one in BUCKETS}
+        kept_from = {seconds: start for seconds, start in starts.items() if start is not None}
+        keys = await self._storage.expired(kept_from, _EXPIRED_SLICE)
+        if len(keys) < _EXPIRED_SLICE:
+            self._look_at = now + _LOOK_EVERY_US
+        return [Deleted(Rollup, key) for key in keys]
+
+
+def _by_account(named: Iterable[tuple[str, Sequence[str]]]) -> Mapping[str, Sequence[str]]:
+    """Return the ids by account, each once."""
+    by_account: dict[str, dict[str, None]] = {}
+    for account_id, ids in named:
+        if ids:
+            by_account.setdefault(account_id, {}).update(dict.fromkeys(ids))
+    return {account_id: [*ids] for account_id, ids in by_account.items()}

@@ -1,0 +1,63 @@
+"""What series are made from and kept in: reads of one database, across its accounts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple, Protocol
+
+from prefactor_server.domain.runs.agent_instance import AgentInstance
+from prefactor_server.domain.series.figures import FinishedSpan
+from prefactor_server.domain.series.rollup import CountedLateSpan, Rollup, RollupKey
+
+SPAN_COLUMNS: Final = ", ".join(f"t.{column}" for column in FinishedSpan._fields)
+RUN_COLUMNS: Final = ", ".join(f"t.{column}" for column in AgentInstance._fields)
+ROLLUP_COLUMNS: Final = ", ".join(f"t.{column}" for column in Rollup._fields)
+
+
+class RollupRange(NamedTuple):
+    """Rollups of an agent, from ``start`` to before ``end``; of all environments if it is None."""
+
+    account_id: str
+    agent_id: str
+    bucket_seconds: int
+    start: int
+    end: int
+    environment_id: str | None
+
+
+class SeriesStorage(Protocol):
+    """The reads behind series. What is written goes through the change feed, see ``Derived``.
+
+    Raises from every method:
+        Unavailable: the database cannot be reached.
+    """
+
+    async def runs_by_id(self, account_id: str, ids: Sequence[str]) -> Sequence[AgentInstance]:
+        """Return the existing runs among ``ids``."""
+        ...
+
+    async def spans_by_id(self, account_id: str, ids: Sequence[str]) -> Sequence[FinishedSpan]:
+        """Return the existing spans among ``ids`` that have an end, without payloads."""
+        ...
+
+    async def counted_late(
+        self, account_id: str, run_ids: Sequence[str], ids: Sequence[str]
+    ) -> Sequence[CountedLateSpan]:
+        """Return those spans of runs that were finished late and have been counted."""
+        ...
+
+    async def rollups_by_key(self, keys: Sequence[RollupKey]) -> Sequence[Rollup]:
+        """Return the existing rollups among ``keys``."""
+        ...
+
+    async def rollups(self, asked: RollupRange, limit: int) -> Sequence[Rollup]:
+        """Return the rollups of a range, at most so many, in the order of their starts."""
+        ...
+
+    async def first_start(self, account_id: str, agent_id: str, seconds: int) -> int | None:
+        """Return the start of the first rollup of an agent."""
+        ...
+
+    async def expired(self, kept_from: Mapping[int, int], limit: int) -> Sequence[RollupKey]:
+        """Return some rollups that begin before what is kept, by the length of their bucket."""
+        ...

@@ -1,0 +1,112 @@
+"""What series are made from and kept in, in a database file."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from prefactor_server.domain.runs.agent_instance import AgentInstance
+from prefactor_server.domain.series.figures import FinishedSpan
+from prefactor_server.domain.series.rollup import CountedLateSpan, Rollup, RollupKey
+from prefactor_server.storage.series import (
+    ROLLUP_COLUMNS,
+    RUN_COLUMNS,
+    SPAN_COLUMNS,
+    RollupRange,
+)
+from prefactor_server.storage.sql import load_sql
+from prefactor_server.storage.sqlite.verify import RunOnThread
+
+_SQL: Final[Mapping[str, str]] = {
+    name: text.replace("{runs}", RUN_COLUMNS)
+    .replace("{spans}", SPAN_COLUMNS)
+    .replace("{rollups}", ROLLUP_COLUMNS)
+    for name, text in load_sql("prefactor_server.storage.sqlite", "series.sql").items()
+}
+
+
+class SqliteSeries:
+    """See ``SeriesStorage``; ``on_reader`` runs work on a thread that reads."""
+
+    def __init__(self, on_reader: RunOnThread) -> None:
+        self._on_reader = on_reader
+
+    async def runs_by_id(self, account_id: str, ids: Sequence[str]) -> Sequence[AgentInstance]:
+        """See ``SeriesStorage.runs_by_id``."""
+        named = {"account_id": account_id, "ids": json.dumps(list(ids))}
+        return await self._on_reader(
+            lambda connection: [
+                AgentInstance._make(row) for row in connection.execute(_SQL["series.runs"], named)
+            ]
+        )
+
+    async def spans_by_id(self, account_id: str, ids: Sequence[str]) -> Sequence[FinishedSpan]:
+        """See ``SeriesStorage.spans_by_id``."""
+        named = {"account_id": account_id, "ids": json.dumps(list(ids))}
+        return await self._on_reader(
+            lambda connection: [
+                FinishedSpan._make(row) for row in connection.execute(_SQL["series.spans"], named)
+            ]
+        )
+
+    async def counted_late(
+        self, account_id: str, run_ids: Sequence[str], ids: Sequence[str]
+    ) -> Sequence[CountedLateSpan]:
+        """See ``SeriesStorage.counted_late``."""
+        named = {
+            "account_id": account_id,
+            "run_ids": json.dumps(list(run_ids)),
+            "ids": json.dumps(list(ids)),
+        }
+        return await self._on_reader(
+            lambda connection: [
+                CountedLateSpan._make(row)
+                for row in connection.execute(_SQL["series.counted_late"], named)
+            ]
+        )
+
+    async def rollups_by_key(self, keys: Sequence[RollupKey]) -> Sequence[Rollup]:
+        """See ``SeriesStorage.rollups_by_key``."""
+
+        def read(connection: sqlite3.Connection) -> Sequence[Rollup]:
+            found: list[Rollup] = []
+            for key in keys:
+                row = connection.execute(_SQL["series.rollup"], key).fetchone()
+                if row is not None:
+                    found.append(Rollup._make(row))
+            return found
+
+        return await self._on_reader(read)
+
+    async def rollups(self, asked: RollupRange, limit: int) -> Sequence[Rollup]:
+        """See ``SeriesStorage.rollups``."""
+        named = {**asked._asdict(), "limit": limit}
+        return await self._on_reader(
+            lambda connection: [
+                Rollup._make(row) for row in connection.execute(_SQL["series.rollups"], named)
+            ]
+        )
+
+    async def first_start(self, account_id: str, agent_id: str, seconds: int) -> int | None:
+        """See ``SeriesStorage.first_start``."""
+
+        def read(connection: sqlite3.Connection) -> int | None:
+            named = (account_id, agent_id, seconds)
+            start: int | None = connection.execute(_SQL["series.first"], named).fetchone()[0]
+            return start
+
+        return await self._on_reader(read)
+
+    async def expired(self, kept_from: Mapping[int, int], limit: int) -> Sequence[RollupKey]:
+        """See ``SeriesStorage.expired``."""
+
+        def read(connection: sqlite3.Connection) -> Sequence[RollupKey]:
+            return [
+                RollupKey._make(row)
+                for named in kept_from.items()
+                for row in connection.execute(_SQL["series.expired"], (*named, limit))
+            ]
+
+        return await self._on_reader(read)

@@ -1,0 +1,42 @@
+-- What series are made from and kept in, in the SQLite backend.
+
+-- name: series.runs
+-- Runs by their ids.
+SELECT {runs} FROM agent_instance t
+WHERE t.account_id = :account_id AND t.id IN (SELECT value FROM json_each(:ids))
+
+-- name: series.spans
+-- Spans that have an end, by their ids.
+SELECT {spans} FROM agent_span t
+WHERE t.account_id = :account_id AND t.id IN (SELECT value FROM json_each(:ids))
+    AND t.finished_at IS NOT NULL
+
+-- name: series.counted_late
+-- Spans that were finished late and have been counted, by their ids.
+SELECT account_id, agent_instance_id, span_id, counted_at FROM series_late_span
+WHERE account_id = :account_id
+    AND agent_instance_id IN (SELECT value FROM json_each(:run_ids))
+    AND span_id IN (SELECT value FROM json_each(:ids))
+
+-- name: series.rollup
+-- One rollup.
+SELECT {rollups} FROM series_rollup t
+WHERE account_id = ? AND agent_id = ? AND bucket_seconds = ? AND start = ? AND environment_id = ?
+
+-- name: series.rollups
+-- The rollups of an agent in a range.
+SELECT {rollups} FROM series_rollup t
+WHERE account_id = :account_id AND agent_id = :agent_id AND bucket_seconds = :bucket_seconds
+    AND start >= :start AND start < :end
+    AND (:environment_id IS NULL OR environment_id = :environment_id)
+ORDER BY start, environment_id LIMIT :limit
+
+-- name: series.first
+-- The start of an agent's first rollup.
+SELECT min(start) FROM series_rollup
+WHERE account_id = ? AND agent_id = ? AND bucket_seconds = ?
+
+-- name: series.expired
+-- Some rollups that begin before a time.
+SELECT account_id, agent_id, bucket_seconds, start, environment_id FROM series_rollup
+WHERE bucket_seconds = ? AND start < ? ORDER BY start LIMIT ?
