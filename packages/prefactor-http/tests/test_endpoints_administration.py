@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import parse_qsl
 
 import pytest
 from pydantic import ValidationError
@@ -35,6 +37,54 @@ NEEDS_AGENT = {"agent_deployments", "agent_schema_versions", "agent_versions"}
 def details(kind: str, id_: str = "x1") -> dict[str, Any]:
     """The least a server may say about a resource."""
     return {"type": kind, "id": id_}
+
+
+@pytest.mark.parametrize(("attribute", "kind"), [("agents", "agent"), ("accounts", "account")])
+async def test_series(
+    client: PrefactorHttpClient, server: ScriptedServer, attribute: str, kind: str
+) -> None:
+    """A series is asked for with what was given, and read with its parts."""
+    durations = {"measured": [0, 2], "p50": [None, 3.5], "p95": [None, 4], "p99": [None, 4]}
+    ended = {status: [0, 2] for status in ("complete", "failed", "cancelled", "terminated")}
+    said = {
+        "type": "series",
+        "account_id": "a",
+        "bucket": "hour",
+        "start_time": "2026-05-04T08:00:00Z",
+        "end_time": "2026-05-04T10:00:00Z",
+        "starts": ["2026-05-04T08:00:00Z", "2026-05-04T09:00:00Z"],
+        "runs": {**ended, "durations": durations},
+        "span_types": [
+            {"schema_name": "x:llm", "spans": [0, 2], "failed": [0, 0], "durations": durations}
+        ],
+        "models": [
+            {
+                "model": None,
+                "prompt_tokens": [0, 5],
+                "completion_tokens": [0, 0],
+                "total_tokens": [0, 5],
+                "unpriced_spans": [0, 1],
+            }
+        ],
+    }
+    server.script(Reply(200, {"details": said}))
+
+    series = await getattr(client, attribute).series(
+        "a/b", bucket="hour", start_time=datetime(2026, 5, 4, 8, tzinfo=UTC), environment_id="e"
+    )
+
+    assert series.complete_from is None
+    assert series.starts[1] == datetime(2026, 5, 4, 9, tzinfo=UTC)
+    assert series.runs.durations.p50 == [None, 3.5]
+    assert series.span_types[0].durations.measured == [0, 2]
+    assert series.models[0].cost is None
+    path, _, query = server.requests[0].target.partition("?")
+    assert path == f"/api/v1/{kind}/a%2Fb/series"
+    assert dict(parse_qsl(query)) == {
+        "bucket": "hour",
+        "start_time": "2026-05-04T08:00:00+00:00",
+        "environment_id": "e",
+    }
 
 
 @pytest.mark.parametrize(("attribute", "kind"), RESOURCES.items())

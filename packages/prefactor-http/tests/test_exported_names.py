@@ -79,6 +79,7 @@ ADDED_HERE = {
     "RiskProfileForUpdate",
     "RiskProfileTemplate",
     "RuntimeEnvironment",
+    "Series",
     "Sorting",
     "is_permanent_http_error",
     "is_transient_http_error",

@@ -80,6 +80,7 @@ if TYPE_CHECKING:
         RiskProfileForUpdate,
         RiskProfileTemplate,
         RuntimeEnvironment,
+        Series,
         Sorting,
         SpanTypeSchemaForCreate,
     )
@@ -149,6 +150,7 @@ __all__ = [
     "RiskProfileForUpdate",
     "RiskProfileTemplate",
     "RuntimeEnvironment",
+    "Series",
     "Sorting",
     "SpanTypeSchemaForCreate",
     "__version__",

@@ -63,6 +63,7 @@ async def test_a_skeleton_shows_every_span_in_the_order_of_the_tree(door: Any) -
             "sensitive_encoding": 8,
             "parent_missing": 16,
             "sensitive_discarded": 32,
+            "finished_late": 64,
         },
         "columns": {
             "id": [one["id"] for one in spans],

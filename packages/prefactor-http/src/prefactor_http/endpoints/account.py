@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from prefactor_http._transport.encoding import path_segment
-from prefactor_http.endpoints._arguments import texts
+from prefactor_http.endpoints._arguments import as_time, texts
 from prefactor_http.endpoints._base import Endpoint, to_details
 from prefactor_http.models.account import Account
+from prefactor_http.models.series import Series
 from prefactor_http.pages import Page, page_params
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from datetime import datetime
 
     from prefactor_http._options import RequestOptions
 
@@ -20,6 +22,39 @@ PATH = "/api/v1/account"
 
 class AccountClient(Endpoint):
     """`client.accounts`."""
+
+    async def series(
+        self,
+        account_id: str,
+        *,
+        bucket: str | None = None,
+        start_time: datetime | str | None = None,
+        end_time: datetime | str | None = None,
+        environment_id: str | None = None,
+        options: RequestOptions | None = None,
+    ) -> Series:
+        """Read what all agents of an account did over time, in columns for a chart.
+
+        Args:
+            account_id: Its id.
+            bucket: `minute`, `hour` or `day`; the server's default is `hour`.
+            start_time: A moment in the first bucket.
+            end_time: The moment that the last bucket reaches; now by default.
+            environment_id: Only this environment; a deployment token has its own.
+            options: Limits and headers of this call only.
+
+        Raises:
+            PrefactorNotFoundError: There is no such account.
+            PrefactorValidationError: The range has too many buckets, or is not kept.
+        """
+        params = {
+            "bucket": bucket,
+            "start_time": as_time("start_time", start_time),
+            "end_time": as_time("end_time", end_time),
+            "environment_id": environment_id,
+        }
+        reply = await self._read(f"{_path(account_id)}/series", params, options)
+        return to_details(reply, Series, "accounts.series")
 
     async def list(
         self,

@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, cast
 
 from prefactor_http._transport.encoding import path_segment
-from prefactor_http.endpoints._arguments import as_dict, checked, exactly_one
+from prefactor_http.endpoints._arguments import as_dict, as_time, checked, exactly_one
 from prefactor_http.endpoints._base import Endpoint, present, to_details, to_page
 from prefactor_http.models.agent import Agent, AgentForCreate, AgentForUpdate, AgentSummary
+from prefactor_http.models.series import Series
 from prefactor_http.pages import Page, page_params
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
+    from datetime import datetime
 
     from prefactor_http._options import RequestOptions
 
@@ -96,6 +98,39 @@ class AgentClient(Endpoint):
             "include_risk_rollup": include_risk_rollup,
         }
         return _shown(await self._read(f"{PATH}/show", params, options), "agents.show")
+
+    async def series(
+        self,
+        agent_id: str,
+        *,
+        bucket: str | None = None,
+        start_time: datetime | str | None = None,
+        end_time: datetime | str | None = None,
+        environment_id: str | None = None,
+        options: RequestOptions | None = None,
+    ) -> Series:
+        """Read what an agent did over time, in columns for a chart.
+
+        Args:
+            agent_id: Its id.
+            bucket: `minute`, `hour` or `day`; the server's default is `hour`.
+            start_time: A moment in the first bucket.
+            end_time: The moment that the last bucket reaches; now by default.
+            environment_id: Only this environment; a deployment token has its own.
+            options: Limits and headers of this call only.
+
+        Raises:
+            PrefactorNotFoundError: There is no such agent.
+            PrefactorValidationError: The range has too many buckets, or is not kept.
+        """
+        params = {
+            "bucket": bucket,
+            "start_time": as_time("start_time", start_time),
+            "end_time": as_time("end_time", end_time),
+            "environment_id": environment_id,
+        }
+        reply = await self._read(f"{_path(agent_id)}/series", params, options)
+        return to_details(reply, Series, "agents.series")
 
     async def list(
         self,

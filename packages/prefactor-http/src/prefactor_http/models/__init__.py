@@ -53,6 +53,13 @@ from prefactor_http.models.risk_profile import (
     RiskProfileForUpdate,
     RiskProfileTemplate,
 )
+from prefactor_http.models.series import (
+    ModelSeries,
+    RunSeries,
+    Series,
+    SeriesDurations,
+    SpanTypeSeries,
+)
 from prefactor_http.models.session import Caller, Session
 from prefactor_http.models.types import AgentStatus, FinishStatus, InstancePurpose
 
@@ -101,17 +108,22 @@ __all__ = [
     "FinishStatus",
     "InstancePurpose",
     "LiveEvent",
+    "ModelSeries",
     "PaginationOutput",
     "QualitySchemaForCreate",
     "RiskProfile",
     "RiskProfileForUpdate",
     "RiskProfileTemplate",
+    "RunSeries",
     "RuntimeEnvironment",
     "SearchMatch",
     "SearchState",
+    "Series",
+    "SeriesDurations",
     "Session",
     "SkeletonColumns",
     "SkeletonSchema",
     "Sorting",
     "SpanTypeSchemaForCreate",
+    "SpanTypeSeries",
 ]

@@ -17,6 +17,7 @@ from prefactor_server.api.endpoints import (
     pfid,
     ping,
     risk_profile,
+    series,
 )
 from prefactor_server.api.endpoints.bulk import bulk_operation
 from prefactor_server.api.endpoints.people import (
@@ -74,6 +75,7 @@ _OTHERS: Final[tuple[Operation, ...]] = (
     *event.OPERATIONS,
     *admin_user_invite_accept.OPERATIONS,
     *session.OTHERS,
+    *series.OPERATIONS,
     bulk_operation(ITEMS),
 )
 

@@ -23,6 +23,7 @@ from prefactor_server.queries.event import EventQueries
 from prefactor_server.queries.risk import RiskQueries
 from prefactor_server.queries.risk_profile import RiskProfileQueries
 from prefactor_server.queries.search import SearchQueries
+from prefactor_server.queries.series import SeriesQueries
 from prefactor_server.queries.session import SessionQueries
 from prefactor_server.storage.base import Storage
 
@@ -46,6 +47,7 @@ class Reader:
     api_tokens: ApiTokenQueries
     risk_profiles: RiskProfileQueries
     risks: RiskQueries
+    series: SeriesQueries
     alerts: AlertQueries
     admin_users: AdminUserQueries
     admin_user_invites: AdminUserInviteQueries
@@ -73,6 +75,7 @@ class Reader:
             risk_profiles=RiskProfileQueries(storage),
             risks=risks,
             alerts=AlertQueries(storage),
+            series=SeriesQueries(storage),
             admin_users=AdminUserQueries(storage),
             admin_user_invites=AdminUserInviteQueries(storage),
             events=EventQueries(storage),

@@ -32,9 +32,9 @@ NOW = parse_time("2026-05-04T10:20:30Z")
         ("day", ("2026-05-03", "2026-05-04"), "2026-05-03T00:00", "2026-05-03T00:00", 1),
         (
             "day",
-            ("1969-12-31T12:00", "1970-01-01T12:00"),
-            "1969-12-31T00:00",
+            ("1970-01-01T12:00", "1970-01-02T12:00"),
             "1970-01-01T00:00",
+            "1970-01-02T00:00",
             2,
         ),
     ],
@@ -57,7 +57,8 @@ def test_a_range_is_made_of_whole_buckets(
         (DAY, "2026-05-05T00:00", "must be before end_time"),
         (DAY, "2020-01-01T00:00", f"at most {MAX_BUCKETS} buckets"),
         (MINUTE, "2026-05-02T00:00", f"at most {MAX_BUCKETS} buckets"),
-        (HOUR, "0001-01-01T00:00", f"at most {MAX_BUCKETS} buckets"),
+        (HOUR, "1970-01-01T00:00", f"at most {MAX_BUCKETS} buckets"),
+        (HOUR, "0001-01-01T00:00", "must be 1970-01-01"),
     ],
 )
 def test_a_range_is_bounded(bucket: object, start: str, words: str) -> None:
@@ -79,3 +80,10 @@ def test_what_is_not_kept_is_refused(bucket: object, kept: str) -> None:
 
     assert kept in str(refused.value.errors)
     assert read_range(bucket, first, first + 10**9, NOW).start == first  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("end", ["0001-01-01T00:00", "9999-12-31T23:59:59.999999"])
+def test_the_ends_of_the_calendar_are_refused(end: str) -> None:
+    """A range that could not be shown is refused, and not answered with a failure."""
+    with pytest.raises(ValidationFailed):
+        read_range(DAY, None, parse_time(end), NOW)

@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 from prefactor_server.domain.runs.agent_span import (
     CLOSED_BY_TERMINATION,
     FINISHED_BEFORE_STARTED,
+    FINISHED_LATE,
     SENSITIVE_DISCARDED,
     SENSITIVE_ENCODING,
     UNREGISTERED_TYPE,
@@ -28,6 +29,7 @@ FLAG_NAMES: Final = {
     "sensitive_encoding": SENSITIVE_ENCODING,
     "parent_missing": PARENT_MISSING,
     "sensitive_discarded": SENSITIVE_DISCARDED,
+    "finished_late": FINISHED_LATE,
 }
 
 

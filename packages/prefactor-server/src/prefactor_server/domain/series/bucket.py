@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final, Literal, NamedTuple, TypeAlias, get_args
 
 from prefactor_server.domain.errors import invalid
-from prefactor_server.domain.times import format_time
+from prefactor_server.domain.times import format_time, parse_time
 
 BucketName: TypeAlias = Literal["minute", "hour", "day"]
 BUCKET_NAMES: Final[tuple[BucketName, ...]] = get_args(BucketName)
@@ -15,6 +15,8 @@ MAX_BUCKETS: Final = 1500
 
 _SECOND_US: Final = 1_000_000
 _DAY_S: Final = 24 * 3600
+# The last day that has an end within the calendar.
+_LAST: Final = parse_time("9999-12-31T00:00:00Z")
 
 
 class Bucket(NamedTuple):
@@ -65,12 +67,17 @@ def read_range(bucket: Bucket, start: int | None, end: int | None, now: int) -> 
     """Return the buckets that hold a range of time; without one, the latest.
 
     Raises:
-        ValidationFailed: it is empty, has too many buckets, or begins before they are kept.
+        ValidationFailed: it is empty, has too many buckets, begins before they are kept, or is not
+            within the years 1970 to 9999.
     """
     last = bucket.start_of((now if end is None else end) - 1) + bucket.length
     first = last - bucket.usual_buckets * bucket.length
     if start is not None:
         first = bucket.start_of(start)
+    if end is not None and last > _LAST:
+        raise invalid("end_time", f"must be before {format_time(_LAST)}")
+    if first < 0:
+        raise invalid("start_time", f"must be {format_time(0)} or later")
     count = (last - first) // bucket.length
     if count < 1:
         raise invalid("start_time", "must be before end_time")

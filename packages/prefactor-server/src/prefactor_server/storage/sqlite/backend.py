@@ -72,8 +72,7 @@ _READERS: Final = 4
 _INSERT_ACCOUNT: Final = "INSERT INTO account VALUES (?, ?, ?, ?, ?)"
 _FORGET_KEYS: Final = """
 DELETE FROM idempotency_key WHERE rowid IN (
-    SELECT rowid FROM idempotency_key WHERE inserted_at < :before
-    ORDER BY inserted_at LIMIT :slice)
+    SELECT rowid FROM idempotency_key WHERE inserted_at < :before ORDER BY inserted_at LIMIT :slice)
 """
 
 

@@ -1,0 +1,163 @@
+"""Series: what an agent, or an account, did over time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from prefactor_server.api.kernel import query
+from prefactor_server.api.kernel.operation import Call, Parameter, Read
+from prefactor_server.api.views.base import Success, show_optional_time, show_time
+from prefactor_server.api.views.series import (
+    RunSeriesView,
+    SeriesView,
+    durations_view,
+    model_view,
+    span_type_view,
+)
+from prefactor_server.domain.errors import NotFound, ValidationFailed
+from prefactor_server.domain.series.bucket import (
+    BUCKET_NAMES,
+    BY_NAME,
+    MAX_BUCKETS,
+    Bucket,
+    Range,
+    read_range,
+)
+from prefactor_server.domain.series.figures import ENDED, Figures
+from prefactor_server.domain.series.rollup import ALL_AGENTS
+from prefactor_server.domain.series.series import (
+    Buckets,
+    model_lines,
+    run_durations,
+    runs_by_status,
+    type_lines,
+)
+
+_DEFAULT: Final = "hour"
+# What one entry of a column takes, decoded, about.
+_ENTRY_BYTES: Final = 16
+_COLUMNS: Final = 8
+_TIME: Final = {"type": "string", "format": "date-time"}
+_PARAMETERS: Final = (
+    Parameter(
+        "bucket",
+        "How long a bucket is. Minutes are kept for 7 days, hours for 90, days forever.",
+        schema={"enum": list(BUCKET_NAMES), "default": _DEFAULT},
+    ),
+    Parameter(
+        "start_time",
+        "A moment in the first bucket; by default 180 minutes, 168 hours or 90 days back.",
+        schema=_TIME,
+    ),
+    Parameter("end_time", "The moment that the last bucket reaches; now by default.", schema=_TIME),
+    Parameter("environment_id", "The environment; all of them together by default."),
+)
+_DESCRIPTION: Final = (
+    "Runs by how they ended, durations of runs and by span type, failures by span type, tokens and "
+    f"cost by model, for each bucket of a range. Buckets are in UTC; at most {MAX_BUCKETS}. A run "
+    "is counted when it ends and a span when it finishes; what is deleted later stays counted. "
+    "Quantiles are within 2 %."
+)
+
+
+async def _agent(call: Call) -> Success[SeriesView]:
+    record = await call.services.reader.agents.show(call.principal, call.path_id)
+    return await _answer(call, record.agent.id)
+
+
+async def _account(call: Call) -> Success[SeriesView]:
+    await call.services.reader.accounts.show(call.principal, call.path_id)
+    return await _answer(call, ALL_AGENTS)
+
+
+async def _answer(call: Call, agent_id: str) -> Success[SeriesView]:
+    reader, principal = call.services.reader.series, call.principal
+    asked = _range(call)
+    environment_id = principal.environment_id or call.query.get("environment_id")
+    # Read before the rollups: what they hold is at least as much as is said of them.
+    progress = await reader.progress(principal, call.now)
+    buckets = Buckets(asked)
+    rows = await reader.rollups(principal, agent_id, environment_id, asked)
+    call.memory.take(sum(len(row.figures) for row in rows))
+    for row in rows:
+        await call.work.pause()
+        buckets.add(row)
+    figures, currency = buckets.figures(), call.services.prices.currency
+    return Success(
+        details=SeriesView(
+            account_id=principal.account_id,
+            agent_id=agent_id or None,
+            environment_id=environment_id,
+            bucket=asked.bucket.name,
+            start_time=show_time(asked.start),
+            end_time=show_time(asked.end),
+            complete_from=show_optional_time(progress.complete_from),
+            behind_seconds=progress.behind_seconds,
+            currency=currency,
+            starts=[show_time(start) for start in asked.starts],
+            runs=_runs(figures),
+            span_types=[span_type_view(one) for one in await _lines(call, type_lines(figures))],
+            models=[
+                model_view(one, currency)
+                for one in await _lines(call, model_lines(figures, call.services.prices))
+            ],
+        )
+    )
+
+
+async def _lines(call: Call, lines: Any) -> Sequence[Any]:
+    """Make up the lines one by one, so that other requests run between."""
+    made: list[Any] = []
+    for line in lines:
+        call.memory.take(_COLUMNS * _ENTRY_BYTES * len(line[2]))
+        made.append(line)
+        await call.work.pause()
+    return made
+
+
+def _runs(figures: Sequence[Figures]) -> RunSeriesView:
+    by_status = {status: runs_by_status(figures, status) for status in ENDED}
+    return RunSeriesView(**by_status, durations=durations_view(run_durations(figures)))
+
+
+def _range(call: Call) -> Range:
+    start, end = (
+        None if name not in call.query else query.time(name, call.query[name])
+        for name in ("start_time", "end_time")
+    )
+    return read_range(_bucket(call), start, end, call.now)
+
+
+def _bucket(call: Call) -> Bucket:
+    name = query.one_of(*BUCKET_NAMES)("bucket", call.query.get("bucket", _DEFAULT))
+    return next(bucket for known, bucket in BY_NAME.items() if known == name)
+
+
+OPERATIONS = (
+    Read(
+        name="agents.series",
+        method="GET",
+        path="/api/v1/agent/{agent_id}/series",
+        right="read",
+        summary="Show what an agent did over time",
+        description=f"{_DESCRIPTION} The id in the path may be the agent's external identifier.",
+        reply=Success[SeriesView],
+        refusals=(NotFound, ValidationFailed),
+        parameters=_PARAMETERS,
+        answer=_agent,
+    ),
+    Read(
+        name="accounts.series",
+        method="GET",
+        path="/api/v1/account/{account_id}/series",
+        right="read",
+        summary="Show what all agents of an account did over time",
+        description=f"{_DESCRIPTION} Needs an account token.",
+        access="account",
+        reply=Success[SeriesView],
+        refusals=(NotFound, ValidationFailed),
+        parameters=_PARAMETERS,
+        answer=_account,
+    ),
+)

@@ -1,0 +1,110 @@
+"""How series are shown: in columns, with one entry for each bucket."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import msgspec
+
+from prefactor_server.domain.series.bucket import BucketName
+from prefactor_server.domain.series.series import Durations, ModelLine, TypeLine
+
+
+class DurationsView(msgspec.Struct, frozen=True, kw_only=True):
+    """Durations in milliseconds: how many were measured, and their quantiles, null without any."""
+
+    measured: Sequence[int]
+    p50: Sequence[float | None]
+    p95: Sequence[float | None]
+    p99: Sequence[float | None]
+
+
+class RunSeriesView(msgspec.Struct, frozen=True, kw_only=True):
+    """How many runs ended, by how they ended, and how long they took."""
+
+    complete: Sequence[int]
+    failed: Sequence[int]
+    cancelled: Sequence[int]
+    terminated: Sequence[int]
+    durations: DurationsView
+
+
+class SpanTypeSeriesView(msgspec.Struct, frozen=True, kw_only=True):
+    """The spans of one type, or of ``merged_names`` types, and then ``schema_name`` is null."""
+
+    schema_name: str | None
+    merged_names: int
+    spans: Sequence[int]
+    failed: Sequence[int]
+    durations: DurationsView
+
+
+class ModelSeriesView(msgspec.Struct, frozen=True, kw_only=True):
+    """The tokens of one model, or of ``merged_names`` models, and what they cost.
+
+    ``model`` is null for several, and for spans that tell of tokens and of no model. ``cost`` is by
+    the prices of now, and null without a price table; ``unpriced_spans`` have no price.
+    """
+
+    model: str | None
+    merged_names: int
+    prompt_tokens: Sequence[int]
+    completion_tokens: Sequence[int]
+    total_tokens: Sequence[int]
+    cost: Sequence[float] | None
+    unpriced_spans: Sequence[int]
+
+
+class SeriesView(msgspec.Struct, frozen=True, kw_only=True):
+    """What an agent, or an account, did in each bucket of a range.
+
+    A run is in the bucket in which it ended, a span in that in which it finished. ``starts`` are
+    those of the buckets, and each column has an entry for each of them. From ``complete_from`` on
+    nothing is missing but what the last ``behind_seconds`` brought; it is null while the server
+    fills in what was stored before an upgrade.
+    """
+
+    type: Literal["series"] = "series"
+    account_id: str
+    agent_id: str | None
+    environment_id: str | None
+    bucket: BucketName
+    start_time: str
+    end_time: str
+    complete_from: str | None
+    behind_seconds: float
+    currency: str | None
+    starts: Sequence[str]
+    runs: RunSeriesView
+    span_types: Sequence[SpanTypeSeriesView]
+    models: Sequence[ModelSeriesView]
+
+
+def durations_view(durations: Durations) -> DurationsView:
+    """Return the view of durations."""
+    return DurationsView(**durations._asdict())
+
+
+def span_type_view(line: TypeLine) -> SpanTypeSeriesView:
+    """Return the view of a span type."""
+    return SpanTypeSeriesView(
+        schema_name=line.schema_name,
+        merged_names=line.merged_names,
+        spans=line.spans,
+        failed=line.failed,
+        durations=durations_view(line.durations),
+    )
+
+
+def model_view(line: ModelLine, currency: str | None) -> ModelSeriesView:
+    """Return the view of a model."""
+    return ModelSeriesView(
+        model=line.model,
+        merged_names=line.merged_names,
+        prompt_tokens=line.prompt_tokens,
+        completion_tokens=line.completion_tokens,
+        total_tokens=line.total_tokens,
+        cost=None if currency is None else line.cost,
+        unpriced_spans=line.unpriced_spans,
+    )

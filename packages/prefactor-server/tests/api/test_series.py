@@ -1,0 +1,153 @@
+"""Series behind the front door."""
+
+import time
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from prefactor_server.domain.runs.cost import Price, PriceTable
+from prefactor_server.domain.series.rollup import Rollup
+from prefactor_server.follower import Attached, CommitSignal, Follower
+from prefactor_server.follower.series import SeriesConsumer
+from prefactor_server.queries import series as queries
+from prefactor_server.storage.feed import Derived
+
+NEWS = {"schema_name": "x:llm", "status": "complete"}
+
+
+@pytest.fixture
+def prices() -> PriceTable:
+    """A price for one family of models."""
+    return PriceTable("USD", (Price("large-*", Decimal(1), Decimal(3)),))
+
+
+async def follow(door: Any) -> None:
+    """Let the follower catch up."""
+    consumer = SeriesConsumer(door.storage.series, door.storage.feed, door.clock)
+    attached = [Attached(consumer)]
+    signal = CommitSignal()
+    follower = Follower(door.storage.feed, attached, signal, holder="test", now_us=door.clock)
+    while await follower.turn():
+        pass
+
+
+async def recorded(door: Any) -> Any:
+    """Two runs of an agent, one of them in another environment, and one of another agent."""
+    staging = (await door.post("/environment", {"details": {"name": "Staging"}})).details["id"]
+    runs = [
+        await door.run("active", agent_id="agent-1"),
+        await door.run("active", agent_id="agent-1", environment_id=staging),
+        await door.run("active", agent_id="agent-2"),
+    ]
+    usage = {"prompt_tokens": 1_000_000, "completion_tokens": 2_000_000}
+    for run in runs:
+        await door.span(run, **NEWS, payload={"model": "large-1"}, result_payload={"usage": usage})
+        await door.span(run, schema_name="x:tool", status="failed")
+        await door.span(run, schema_name="x:tool")
+    await door.post(f"/agent_instance/{runs[0]['id']}/finish", {"status": "failed"})
+    await door.post(f"/agent_instance/{runs[1]['id']}/finish")
+    return staging
+
+
+async def test_a_series_tells_what_was_recorded(door: Any) -> None:
+    """The sums over the buckets are the runs, spans, failures, tokens and cost of the agent."""
+    staging = await recorded(door)
+    await follow(door)
+    account = (await door.get("/account")).summaries[0]["id"]
+    of_agent = (await door.get("/agent/agent-1/series")).details
+    of_staging = (await door.get("/agent/agent-1/series", environment_id=staging)).details
+    of_account = (await door.get(f"/account/{account}/series", bucket="day")).details
+
+    assert len(of_agent["starts"]) == 168
+    assert of_agent["behind_seconds"] == 0
+    assert of_agent["complete_from"] == of_account["starts"][-1]
+    runs = of_agent["runs"]
+    assert (sum(runs["failed"]), sum(runs["complete"]), sum(runs["terminated"])) == (1, 1, 0)
+    assert runs["failed"][-1] == 1
+    assert runs["durations"]["measured"][-1] == 2
+    assert runs["durations"]["p99"][-1] > 0
+    assert runs["durations"]["p99"][0] is None
+    spans = {one["schema_name"]: one for one in of_agent["span_types"]}
+    assert sum(spans["x:llm"]["spans"]) == sum(spans["x:tool"]["failed"]) == 2
+    (model,) = of_agent["models"]
+    assert (sum(model["prompt_tokens"]), sum(model["cost"])) == (2_000_000, 14.0)
+    assert (model["model"], sum(model["unpriced_spans"])) == ("large-1", 0)
+    assert (of_agent["currency"], of_agent["environment_id"]) == ("USD", None)
+    assert sum(of_staging["runs"]["complete"]) == 1
+    assert sum(of_staging["runs"]["failed"]) == 0
+    assert sum(of_account["models"][0]["prompt_tokens"]) == 3_000_000
+    assert of_account["agent_id"] is None
+
+
+async def test_a_series_says_what_is_missing(door: Any) -> None:
+    """Until the follower was there nothing is complete; then it says how far behind it is."""
+    await door.run("complete", agent_id="agent-1")
+    before = (await door.get("/agent/agent-1/series")).details
+    await follow(door)
+    await door.run("complete", agent_id="agent-1")
+    # The feed goes by the clock of the machine.
+    door.clock.now = time.time_ns() // 1000 + 30_000_000
+    query = {"bucket": "day", "start_time": "2026-01-01"}
+    late = (await door.get("/agent/agent-1/series", query)).details
+
+    assert before["complete_from"] is None
+    assert sum(before["runs"]["complete"]) == 0
+    assert late["complete_from"] is not None
+    assert late["behind_seconds"] >= 30
+    assert sum(late["runs"]["complete"]) == 1
+
+
+async def test_a_deployment_token_sees_its_own(door: Any) -> None:
+    """It gets the series of its agent in its environment, of no other agent, and no account's."""
+    staging = await recorded(door)
+    await follow(door)
+    agent = (await door.get("/agent/agent-1")).details["id"]
+    wanted = {"token_scope": "agent_deployment", "agent_id": agent, "environment_id": staging}
+    token = (await door.post("/api_token", {"details": wanted})).body["token"]
+    account = (await door.get("/account")).summaries[0]["id"]
+
+    own = (await door.get(f"/agent/{agent}/series", token=token)).details
+    assert own["environment_id"] == staging
+    assert (sum(own["runs"]["complete"]), sum(own["runs"]["failed"])) == (1, 0)
+    (await door.get("/agent/agent-2/series", token=token)).refused(404, "not_found")
+    (await door.get(f"/account/{account}/series", token=token)).refused(403, "not_permitted")
+
+
+RANGES = [
+    ({"bucket": "week"}, "bucket"),
+    ({"start_time": "yesterday"}, "start_time"),
+    ({"start_time": "2025-01-01"}, "start_time"),
+    ({"start_time": "1969-12-31", "bucket": "day"}, "start_time"),
+    ({"end_time": "9999-12-31T23:59:59Z", "bucket": "day"}, "end_time"),
+    ({"start_time": "2026-01-01", "end_time": "2026-01-01"}, "start_time"),
+]
+
+
+async def test_a_range_that_cannot_be_is_refused(door: Any) -> None:
+    """The parameter is named."""
+    await door.run(agent_id="agent-1")
+    for query, field in RANGES:
+        refused = await door.get("/agent/agent-1/series", query)
+        assert [*refused.refused(422, "validation_errors")["errors"]] == [field]
+
+
+async def test_too_many_environments_are_refused(
+    door: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What one request adds up is bounded; one environment by itself still works."""
+    monkeypatch.setattr(queries, "MAX_ROLLUPS", 2)
+    staging = await recorded(door)
+    await follow(door)
+    account = (await door.get("/account")).summaries[0]["id"]
+    day = 86_400_000_000
+    rows = [Rollup(account, "", 86_400, start * day, "old", b"{}") for start in range(3)]
+    begun = (await door.storage.feed.states())["series"]
+    await door.storage.feed.advance(begun, begun, Derived(upserted=rows))
+
+    path = f"/account/{account}/series"
+    within = {"start_time": "1970-01-01", "end_time": "1970-01-04"}
+    within["bucket"] = "day"
+    refused = (await door.get(path, within)).refused(422, "validation_errors")
+    assert "environment_id" in refused["errors"]
+    assert (await door.get(path, within, environment_id=staging)).details["starts"]
