@@ -82,7 +82,7 @@ async def fill_words(path: Path, account: str, number: int) -> None:
     index = SqliteSearch(search_path(path), min_free_disk_bytes=0)
     state = await index.state()
     assert state is not None, "the server did not begin an index"
-    scopes = " ".join(scope_word("account", account) for _ in range(1))
+    scope = scope_word("account", account)
     for start in range(0, number, PART):
         documents = [
             SearchDocument(
@@ -93,7 +93,7 @@ async def fill_words(path: Path, account: str, number: int) -> None:
                 words=" ".join(
                     sorted(
                         {
-                            scopes,
+                            scope,
                             "order",
                             *(f"w{index * k % 9973}" for k in range(1, 20)),
                             *(["refund"] if index % 100 == 0 else []),
