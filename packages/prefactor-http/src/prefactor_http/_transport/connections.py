@@ -378,6 +378,7 @@ async def open_stream(
     )
     if response.status == _OK and response.content_type == EVENT_STREAM:
         return StreamedResponse(response, None, as_ours)
-    path = urlsplit(arguments["url"]).path
+    url: str = arguments["url"]
+    path = urlsplit(url).path
     reply = await read_response(response, arguments["method"], path, limit)
     return StreamedResponse(response, reply, as_ours)
