@@ -25,6 +25,17 @@ PATH = "/api/v1/agent_spans"
 KEY = "key-1"
 
 
+async def test_get_many(client: PrefactorHttpClient, server: ScriptedServer) -> None:
+    """Several spans are read at once by their ids; no ids need no request."""
+    run = server.add_instance()
+    spans = [await client.agent_spans.create(run, "k", "active", {"n": n}) for n in range(2)]
+    found = await client.agent_spans.get_many([spans[1].id, "nobodys", spans[0].id])
+    assert sorted(span.id for span in found) == sorted(span.id for span in spans)
+    assert dict(server.requests[-1].query) == {"ids": f"{spans[1].id},nobodys,{spans[0].id}"}
+    assert await client.agent_spans.get_many([]) == []
+    assert len(server.requests) == 3
+
+
 async def test_create_with_the_least(client: PrefactorHttpClient, server: ScriptedServer) -> None:
     """Four fields are always there; the key stands at top level, in the details and above."""
     instance = server.add_instance()

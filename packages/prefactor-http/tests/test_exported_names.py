@@ -56,6 +56,7 @@ ADDED_HERE = {
     "AlertCount",
     "AlertSchemaForCreate",
     "ApiToken",
+    "AuditEntry",
     "CreatedApiToken",
     "DataCategories",
     "DataRisk",

@@ -158,3 +158,59 @@ def test_the_state_before_the_first_run_has_a_name() -> None:
         assert recorder.stats().durability == "not started"
     assert recorder.stats().durability == "off"
     assert Recorder(enabled=False).stats().durability == "off"
+
+
+class Unreadable(dict[str, str]):
+    """A mapping that fails when it is read."""
+
+    def items(self) -> Any:
+        raise OSError
+
+
+@pytest.mark.parametrize(
+    ("given", "kept", "corrected"),
+    [
+        ({"user": "u", 7: 1.5, "on": True, "id": UUID(int=1)}, 4, 0),
+        ({LONG: LONG}, 1, 2),
+        ({LONG + "a": "1", LONG + "b": "2"}, 2, 2),
+        ({"": "a", "b": "", "c": "\0", "d": None}, 0, 3),
+        ({"a": ["b"], ("c",): "d", "e": b"f"}, 0, 3),
+        ({str(number): "a" for number in range(20)}, 16, 4),
+        (["a"], 0, 1),
+        (Unreadable(), 0, 1),
+    ],
+)
+def test_metadata_never_costs_a_run(given: Any, kept: int, corrected: int) -> None:
+    """Metadata that the API would refuse is corrected or left out, counted, and never raises."""
+    recorder = InMemoryRecorder()
+    before = recorder.stats()
+    with recorder.run(metadata=given):
+        pass
+    with recorder.run() as run:
+        run.set_metadata(given)
+
+    first, second = recorder.runs
+    assert first.metadata == second.metadata
+    assert len(first.metadata) == kept
+    assert all(0 < len(key) <= 64 for key in first.metadata)
+    assert all(type(text) is str and 0 < len(text) <= 256 for text in first.metadata.values())
+    after = recorder.stats()
+    assert after.corrected - before.corrected == 2 * corrected
+    assert after.failures == before.failures
+
+
+def test_metadata_changes_key_by_key() -> None:
+    """Before, during and after a run, named keys are set, None removes one, and others stay."""
+    recorder = InMemoryRecorder()
+    run = recorder.run(metadata={"user": "u", "release": "1"})
+    run.set_metadata({"early": 1})
+    with run:
+        run.set_metadata({"release": None, "experiment": "b"})
+    run.set_metadata({str(number): "a" for number in range(13)})
+    run.set_metadata({"one": "more", "user": None, "instead": "c"})
+
+    (recorded,) = recorder.runs
+    numbers = {str(number): "a" for number in range(13)}
+    expected = {"early": "1", "experiment": "b", "instead": "c", **numbers}
+    assert recorded.metadata == expected
+    assert len(expected) == 16

@@ -111,6 +111,13 @@ class Resources:
 
         return SessionClient(self)
 
+    @cached_property
+    def audit(self: HttpClient) -> endpoints.AuditClient:
+        """What operators did."""
+        from prefactor_http.endpoints import AuditClient  # noqa: PLC0415
+
+        return AuditClient(self)
+
     def forget_resources(self) -> None:
         """Drop what was made so far; a copy of a client needs its own."""
         for name, value in vars(Resources).items():

@@ -18,6 +18,10 @@ MAX_NAME = 256
 """Maximum length of a name, identifier or reference in characters."""
 MAX_TEXT = 10_000
 """Maximum length of a description in characters."""
+MAX_KEY = 64
+"""Maximum length of a key of metadata in characters."""
+MAX_VALUE = 256
+"""Maximum length of a value of metadata in characters."""
 UNNAMED = "unnamed"
 """Replaces an empty span type name."""
 MAX_REPR = 60
@@ -56,6 +60,24 @@ def corrected_text(value: object) -> Corrected:
         TypeError: The value is neither text nor a number.
     """
     return _corrected(value, MAX_TEXT, digest=False)
+
+
+def corrected_key(value: object) -> Corrected:
+    """Return a value as a key of metadata, of at most `MAX_KEY` characters.
+
+    Raises:
+        TypeError: The value is neither text nor a number.
+    """
+    return _corrected(value, MAX_KEY, digest=True)
+
+
+def corrected_value(value: object) -> Corrected:
+    """Return a value as a value of metadata, of at most `MAX_VALUE` characters.
+
+    Raises:
+        TypeError: The value is neither text nor a number.
+    """
+    return _corrected(value, MAX_VALUE, digest=True)
 
 
 def _corrected(value: object, limit: int, *, digest: bool) -> Corrected:

@@ -115,6 +115,7 @@ class Recorder(DeclaresSpanTypes):
         environment_id: str | None = None,
         purpose: str | None = None,
         external_identifier: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
         span_types: Iterable[SpanTypes] = (),
         sampled: bool | None = None,
     ) -> Run:
@@ -127,6 +128,8 @@ class Recorder(DeclaresSpanTypes):
             environment_id: The environment; by default the recorder's, else the account's.
             purpose: `live`, `smoke_test` or `eval`; the server's default is `live`.
             external_identifier: The run's identifier in another system, unique per agent.
+            metadata: Short texts by key, for example its user, conversation, release or experiment:
+                at most 16 keys of 64 characters, with values of 256. See `Run.set_metadata`.
             span_types: Declared for this run, in addition to the recorder's.
             sampled: Whether it is recorded; by default `sample_rate` decides.
 
@@ -143,6 +146,7 @@ class Recorder(DeclaresSpanTypes):
             "purpose": purpose,
             "external_identifier": external_identifier,
             "version": version,
+            "metadata": metadata,
         }
         described = registration(fields, self._schema_version(_checked_span_types(span_types)))
         if sampled is not None and not isinstance(cast("object", sampled), bool):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from prefactor_recorder.corrections import corrected_name, corrected_text, corrections, short_repr
 from prefactor_recorder.encoding.values import encode, encode_object
 from prefactor_recorder.errors import ConfigurationError
+from prefactor_recorder.metadata import corrected_metadata
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,7 +19,14 @@ PURPOSES = ("live", "smoke_test", "eval")
 """The purposes a run can have."""
 MAX_ENVIRONMENT = 64 * 1024
 """Maximum size of a runtime environment as JSON, in bytes. Larger ones are truncated."""
-RUN_FIELDS = ("agent_id", "environment_id", "purpose", "external_identifier", "agent_version")
+RUN_FIELDS = (
+    "agent_id",
+    "environment_id",
+    "purpose",
+    "external_identifier",
+    "agent_version",
+    "metadata",
+)
 """The fields of a registration that describe the run, besides its id."""
 
 
@@ -31,6 +39,8 @@ class Registration(NamedTuple):
     """The `RUN_FIELDS`."""
     rest: bytes
     """The declared span types, and how to treat the version."""
+    metadata_keys: frozenset[str] = frozenset()
+    """The keys of its metadata."""
 
     @property
     def members(self) -> bytes:
@@ -42,7 +52,8 @@ def registration(fields: Mapping[str, Any], schema_version: bytes | None) -> Reg
     """Return a registration with the fields that are not None.
 
     Args:
-        fields: `agent_id`, `environment_id`, `purpose`, `external_identifier` and `version`.
+        fields: `agent_id`, `environment_id`, `purpose`, `external_identifier`, `version`
+            and `metadata`.
         schema_version: The declared span types as JSON.
 
     Raises:
@@ -59,10 +70,14 @@ def registration(fields: Mapping[str, Any], schema_version: bytes | None) -> Reg
     }
     given = {name: value for name, value in body.items() if value is not None}
     given["agent_version"] = reader.version(fields.get("version"))
+    metadata = corrected_metadata(fields.get("metadata"), reader.agent, frozenset())
+    texts = {key: text for key, text in metadata.items() if text is not None}
+    if texts:
+        given["metadata"] = texts
     rest = b',"update_current_version":true'
     if schema_version is not None:
         rest += b',"agent_schema_version":' + schema_version
-    return Registration(reader.agent, b"," + encode(given)[1:-1], rest)
+    return Registration(reader.agent, b"," + encode(given)[1:-1], rest, frozenset(texts))
 
 
 class _FieldReader:

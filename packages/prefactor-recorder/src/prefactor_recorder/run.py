@@ -8,8 +8,10 @@ from prefactor_recorder.context import Block, enter, innermost, leave
 from prefactor_recorder.corrections import short_repr
 from prefactor_recorder.encoding.clock import json_timestamp
 from prefactor_recorder.encoding.record import Operation, is_id
+from prefactor_recorder.encoding.values import encode
 from prefactor_recorder.errors import RunTerminated
 from prefactor_recorder.guard import failures, guarded
+from prefactor_recorder.metadata import corrected_metadata
 from prefactor_recorder.outcome import CANCELLATIONS, given_time, status_member
 from prefactor_recorder.span import Root, Span
 
@@ -64,6 +66,8 @@ class Run(Block):
         self._reported = self._started = self._finished = self._recorded = False
         self._entered: Entered | None = None
         self._termination: tuple[str | None] | None = None
+        self._metadata_keys = set(() if registration is None else registration.metadata_keys)
+        self._unwritten_metadata: dict[str, str | None] = {}
 
     @property
     def sink(self) -> Sink:
@@ -94,6 +98,7 @@ class Run(Block):
         self._started = True
         if self._registration is None:
             self._recorded = True  # by another process
+            self._write_metadata()
             return
         name, sink = self.encoded_id, self._sink
         now = json_timestamp(sink.clock.elapsed() + self.offset)
@@ -103,6 +108,7 @@ class Run(Block):
             # Repeat the description in case the disk damages the record above.
             body = b'"timestamp":' + now + self._registration.run
             sink.write(Operation.START, name, name, body)
+            self._write_metadata()
         else:
             self.live = False  # the server could place none of its spans
 
@@ -127,6 +133,37 @@ class Run(Block):
         finally:
             body = b'"timestamp":' + json_timestamp(ended) + status_member(status)
             sink.write(Operation.FINISH, self.encoded_id, self.encoded_id, body)
+
+    @guarded
+    def set_metadata(self, metadata: Mapping[str, Any]) -> None:
+        """Set keys of the run's metadata; keys that are not named stay.
+
+        May be called at any time, also after the end of the run. What the API would refuse is
+        corrected and counted in `stats().corrected`: numbers become text, what is too long is
+        truncated, and keys beyond 16 are left out.
+
+        Args:
+            metadata: Texts by key; None removes the key.
+        """
+        if self._sink is None:
+            return
+        changes = corrected_metadata(metadata, self.agent, self._metadata_keys)
+        for key, text in changes.items():
+            if text is None:
+                self._metadata_keys.discard(key)
+            else:
+                self._metadata_keys.add(key)
+        self._unwritten_metadata |= changes
+        if self._recorded:
+            self._write_metadata()
+
+    def _write_metadata(self) -> None:
+        changes, self._unwritten_metadata = self._unwritten_metadata, {}
+        if changes:
+            sink = self.sink
+            identifier = sink.ids.new_id(sink.clock.wall()).encode()
+            body = b'"metadata":' + encode(changes)
+            sink.write(Operation.SET_METADATA, self.encoded_id, identifier, body)
 
     def span(
         self,

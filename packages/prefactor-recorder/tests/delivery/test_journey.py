@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from live_server import start_server
 from prefactor_http import HttpClientConfig, PrefactorHttpClient
+from prefactor_recorder import Recorder
 from prefactor_recorder.delivery import Delivery, DeliverySettings
 from prefactor_recorder.journal.memory import MemoryJournal
 from recorded import RecordedRun
@@ -60,6 +61,19 @@ def test_what_comes_later_is_sent_later(
     assert delivery.flush(30) == 0
     span = server.spans["span-00000001"]
     assert (span["status"], span["result_payload"]) == ("failed", {"why": "so"})
+
+
+def test_metadata_reaches_the_server(server: ScriptedServer) -> None:
+    """What a run is labelled with, from its registration to after its end, arrives in order."""
+    with Recorder(server.url, server.token, agent_id="a", durability="memory") as recorder:
+        with recorder.run(metadata={"user": "u", "release": 1}) as run:
+            run.set_metadata({"release": None, "experiment": "a"})
+        run.set_metadata({"experiment": "b" * 300})
+        assert recorder.flush(30) == 0
+        assert recorder.stats().dead_lettered == 0
+    texts = server.instances[run.id]["metadata"]
+    assert texts.keys() == {"user", "experiment"}
+    assert len(texts["experiment"]) == 256
 
 
 async def test_the_real_server_holds_what_was_recorded(tmp_path: Path) -> None:

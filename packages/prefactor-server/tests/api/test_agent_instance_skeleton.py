@@ -1,5 +1,6 @@
 """The skeleton of a run, in one answer."""
 
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -7,13 +8,15 @@ import pytest
 
 from prefactor_server.api.endpoints.runs.agent_instance_skeleton import AgentInstanceSkeleton
 from prefactor_server.api.views.base import Success
+from prefactor_server.domain.runs.cost import Price, PriceTable
 
 DAY = "2026-01-02T00:00:"
 
 
 async def skeleton(door: Any, run: Any, **more: Any) -> Any:
     """The skeleton of a run, whose text is exactly what its description makes of it."""
-    answer = await door.get(f"/agent_instance/{run['id']}/skeleton", **more)
+    plain = {"Accept-Encoding": "identity"}
+    answer = await door.get(f"/agent_instance/{run['id']}/skeleton", headers=plain, **more)
     assert answer.status == 200, answer.text
     assert answer.headers["Content-Length"] == str(len(answer.text.encode()))
     decoded = msgspec.json.decode(answer.text, type=Success[AgentInstanceSkeleton])
@@ -65,6 +68,9 @@ async def test_a_skeleton_shows_every_span_in_the_order_of_the_tree(door: Any) -
             "sensitive_discarded": 32,
             "finished_late": 64,
         },
+        "tool_names": [],
+        "models": [],
+        "currency": None,
         "columns": {
             "id": [one["id"] for one in spans],
             "parent": [None, 0, 0, 2, None],
@@ -74,9 +80,47 @@ async def test_a_skeleton_shows_every_span_in_the_order_of_the_tree(door: Any) -
             "duration": [8_500_000, None, None, None, None],
             "summary": [one["summary"] for one in spans],
             "flags": [0, 2, 0, 0, 0],
+            "kind": ["other"] * 5,
+            "tool_name": [None] * 5,
+            "model": [None] * 5,
+            "total_tokens": [None] * 5,
+            "cost": [None] * 5,
         },
     }
     assert found["columns"]["summary"][0] == 'a "secret" ❄'
+
+
+@pytest.mark.parametrize(
+    "prices",
+    [PriceTable("USD", (Price("large*", Decimal(1), Decimal(2)),))],
+    ids=["priced"],
+)
+async def test_a_skeleton_shows_what_spans_used(door: Any) -> None:
+    """Kind, tool, model, tokens and cost of each span are columns; names are there once."""
+    run = await door.run()
+    usage = {"prompt_tokens": 1000, "completion_tokens": 500}
+    for number, (schema_name, payload) in enumerate(
+        [
+            ("agent:llm", {"model": "large-1", "usage": usage}),
+            ("agent:tool", {"tool_name": "search", "q": "x"}),
+            ("step", {"model": "unpriced", "usage": {**usage, "total_tokens": 7}}),
+            ("agent:llm", {"model": "large-1", "usage": {"total_tokens": 9}}),
+        ]
+    ):
+        await door.span(
+            run, schema_name=schema_name, payload=payload, started_at=f"{DAY}{number:02}Z"
+        )
+
+    found = await skeleton(door, run)
+
+    assert (found["tool_names"], found["models"]) == (["search"], ["large-1", "unpriced"])
+    assert found["currency"] == "USD"
+    columns = found["columns"]
+    assert columns["kind"] == ["llm", "tool", "llm", "llm"]
+    assert columns["tool_name"] == [None, 0, None, None]
+    assert columns["model"] == [0, None, 1, 0]
+    assert columns["total_tokens"] == [1500, None, 7, 9]
+    assert columns["cost"] == [0.002, None, None, None]
 
 
 async def test_spans_of_nobody_and_circles_are_there(door: Any) -> None:

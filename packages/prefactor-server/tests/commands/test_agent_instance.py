@@ -56,7 +56,10 @@ async def test_a_termination_is_written_down(database: Database) -> None:
     await database.do(terminate("run", "runs amok"))
     await database.refuse(terminate("run", "again"), InvalidAction)
 
-    entries = database.rows("SELECT * FROM audit_entry WHERE action LIKE '%terminate'")
+    entries = database.rows(
+        "SELECT account_id, at, actor, action, resource_id, detail FROM audit_entry "
+        "WHERE action LIKE '%terminate'"
+    )
     assert entries == [
         ("account-1", NOW, "token-of-the-caller", "agent_instances.terminate", "run", "runs amok")
     ]

@@ -15,7 +15,7 @@ from prefactor_server.domain.agent_deployment import AgentDeployment
 from prefactor_server.domain.agent_schema_version import AgentSchemaVersion, SchemaContent
 from prefactor_server.domain.agent_version import AgentVersion
 from prefactor_server.domain.api_token import ApiToken
-from prefactor_server.domain.audit import AuditEntry
+from prefactor_server.domain.audit import AuditRecord
 from prefactor_server.domain.environment import Environment
 from prefactor_server.domain.idempotency import IdempotencyKey
 from prefactor_server.domain.people.admin_user import AdminUser
@@ -65,7 +65,7 @@ def test_a_row_is_in_the_order_of_its_table(
     [
         (Account, "account"),
         (SchemaContent, "schema_content"),
-        (AuditEntry, "audit_entry"),
+        (AuditRecord, "audit_entry"),
         (LegalHold, "legal_hold"),
     ],
 )

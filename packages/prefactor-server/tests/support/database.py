@@ -50,6 +50,7 @@ TABLES = (
     "feed_consumer",
     "lease",
     "run_total",
+    "run_span_type",
     "run_total_due",
     "session",
     "sign_in_link",

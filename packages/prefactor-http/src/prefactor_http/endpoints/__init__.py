@@ -10,6 +10,7 @@ from prefactor_http.endpoints.agent_span import AgentSpanClient
 from prefactor_http.endpoints.agent_version import AgentVersionClient
 from prefactor_http.endpoints.alert import AlertClient
 from prefactor_http.endpoints.api_token import ApiTokenClient
+from prefactor_http.endpoints.audit import AuditClient
 from prefactor_http.endpoints.bulk import BulkClient
 from prefactor_http.endpoints.environment import EnvironmentClient
 from prefactor_http.endpoints.risk_profile import RiskProfileClient
@@ -26,6 +27,7 @@ __all__ = [
     "AgentVersionClient",
     "AlertClient",
     "ApiTokenClient",
+    "AuditClient",
     "BulkClient",
     "EnvironmentClient",
     "RiskProfileClient",

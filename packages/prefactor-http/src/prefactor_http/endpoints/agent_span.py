@@ -17,7 +17,7 @@ from prefactor_http.models.types import AgentStatus, FinishStatus
 from prefactor_http.pages import Page, page_params
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Sequence
 
     from prefactor_http._options import RequestOptions
 
@@ -188,6 +188,36 @@ class AgentSpanClient(Endpoint):
         path = f"{PATH}/{path_segment('agent_span_id', agent_span_id)}/discard_sensitive"
         reply = await self._write("POST", path, {}, key, options)
         return to_details(reply, AgentSpan, "agent_spans.discard_sensitive")
+
+    async def get_many(
+        self,
+        ids: Sequence[str],
+        *,
+        include_summaries: bool | None = None,
+        include_risk_level: bool | None = None,
+        options: RequestOptions | None = None,
+    ) -> Page[AgentSpan]:
+        """Read up to 100 spans at once, with their payloads, in the order of their ids.
+
+        Ids that no span has are left out.
+
+        Args:
+            ids: Their ids, at most 100.
+            include_summaries: Render `summary` for every row.
+            include_risk_level: Compute `risk_level` and `risk_score` of every row.
+            options: Limits and headers of this call only.
+
+        Raises:
+            PrefactorValidationError: There are too many ids, or one cannot be an id.
+        """
+        if not ids:
+            return Page([])
+        params = {
+            "ids": ",".join(ids),
+            "include_summaries": include_summaries,
+            "include_risk_level": include_risk_level,
+        }
+        return await self._page(PATH, params, AgentSpan, options)
 
     async def list(
         self,

@@ -41,6 +41,7 @@ from prefactor_http.models.agent_span import AgentSpan
 from prefactor_http.models.agent_version import AgentVersion, RuntimeEnvironment
 from prefactor_http.models.alert import Alert, AlertCount, AlertSchemaForCreate
 from prefactor_http.models.api_token import ApiToken, ApiTokenAvailableActions, CreatedApiToken
+from prefactor_http.models.audit import AuditEntry
 from prefactor_http.models.base import ApiResponse, PaginationOutput, Sorting
 from prefactor_http.models.bulk import BulkItem, BulkOutput, BulkRequest, BulkResponse
 from prefactor_http.models.environment import Environment
@@ -91,6 +92,7 @@ __all__ = [
     "ApiResponse",
     "ApiToken",
     "ApiTokenAvailableActions",
+    "AuditEntry",
     "BulkItem",
     "BulkOutput",
     "BulkRequest",

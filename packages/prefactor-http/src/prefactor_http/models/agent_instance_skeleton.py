@@ -20,7 +20,8 @@ class SkeletonSchema(ReplyModel):
 class SkeletonColumns(ReplyModel):
     """One entry of each column for each span, parents before children.
 
-    The column of the kinds is `schema_` here and `schema` on the wire.
+    The column of the types is `schema_` here and `schema` on the wire. Older servers leave out the
+    columns that may be None.
     """
 
     id: list[str]
@@ -36,6 +37,15 @@ class SkeletonColumns(ReplyModel):
     summary: list[str | None]
     flags: list[int]
     """Sums of numbers in the skeleton's `flag_values`."""
+    kind: list[str] | None = None
+    """`llm`, `tool`, `agent`, `retrieval`, `http`, `guard`, `human` or `other`."""
+    tool_name: list[int | None] | None = None
+    """A place in the skeleton's `tool_names`."""
+    model: list[int | None] | None = None
+    """A place in the skeleton's `models`."""
+    total_tokens: list[int | None] | None = None
+    cost: list[float | None] | None = None
+    """In the skeleton's `currency`; None for a span that has no price."""
 
 
 class AgentInstanceSkeleton(ReplyModel):
@@ -48,4 +58,7 @@ class AgentInstanceSkeleton(ReplyModel):
     """When the run or its first span started, whichever was first."""
     schemas: list[SkeletonSchema]
     flag_values: dict[str, int] = Field(default_factory=dict)
+    tool_names: list[str] = Field(default_factory=list)
+    models: list[str] = Field(default_factory=list)
+    currency: str | None = None
     columns: SkeletonColumns

@@ -33,7 +33,7 @@ _RUN_LIFECYCLE = frozenset({Operation.START, Operation.FINISH})
 # Without any of these it would be a different run, or in a different place.
 _REQUIRED = frozenset({"id", "agent_id", "environment_id", "purpose"})
 # In the order in which they are dropped when the error names no member.
-_OPTIONAL = ("agent_schema_version", "agent_version", "external_identifier")
+_OPTIONAL = ("metadata", "agent_schema_version", "agent_version", "external_identifier")
 
 
 class SizeLimits:

@@ -56,6 +56,8 @@ class Operation(enum.IntEnum):
     """A span began."""
     FINISH_SPAN = 5
     """A span ended. Its body begins with the quoted timestamp of the end."""
+    SET_METADATA = 6
+    """A run's metadata changed. Its id is an id of its own, because a run has many changes."""
 
     @property
     def type(self) -> str:
@@ -69,6 +71,7 @@ _TYPES = {
     Operation.FINISH: "agent_instances/finish",
     Operation.CREATE_SPAN: "agent_spans/create",
     Operation.FINISH_SPAN: "agent_spans/finish",
+    Operation.SET_METADATA: "agent_instances/set_metadata",
 }
 
 
@@ -80,7 +83,7 @@ class Record(NamedTuple):
     run_id: str
     """The id of the run. Order is kept per run."""
     id: str
-    """The id of the span, or of the run itself."""
+    """The id of the span, of the run itself, or of a change of metadata."""
     body: bytes
     """Members of a JSON object, without the braces; see `Operation`."""
 

@@ -11,7 +11,7 @@ import orjson
 from prefactor_recorder.encoding.record import TIMESTAMP_LENGTH, Operation
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from prefactor_recorder.encoding.record import Record
 
@@ -70,6 +70,8 @@ class RecordedRun:
     """When it started."""
     finished_at: datetime | None = None
     """When it ended."""
+    metadata: dict[str, str] = field(default_factory=dict[str, str], repr=False)
+    """Its metadata."""
     spans: list[RecordedSpan] = field(default_factory=list[RecordedSpan], repr=False)
     """Its spans, in the order they began."""
 
@@ -77,6 +79,11 @@ class RecordedRun:
     def agent_id(self) -> str | None:
         """The agent."""
         return self.registration.get("agent_id")
+
+    def change_metadata(self, changes: Mapping[str, str | None]) -> None:
+        """Set the named keys, and remove those whose value is None."""
+        texts = {**self.metadata, **changes}
+        self.metadata = {key: text for key, text in texts.items() if text is not None}
 
     def lines(self) -> Iterator[str]:
         """Yield a line for the run and for each of its spans, indented."""
@@ -103,7 +110,11 @@ class Records:
         if record.operation is Operation.CREATE_SPAN:
             self._begin_span(self._run(record.run_id), body)
         elif record.operation is Operation.REGISTER:
-            self._run(record.run_id).registration = body
+            run = self._run(record.run_id)
+            run.registration = body
+            run.metadata = dict(body.get("metadata", {}))
+        elif record.operation is Operation.SET_METADATA:
+            self._run(record.run_id).change_metadata(body["metadata"])
         elif record.run_id in self.runs:
             _update_status(self.runs[record.run_id], record.operation, body)
 

@@ -6,6 +6,7 @@ import asyncio
 
 from prefactor_server.domain.runs.agent_instance import AgentInstance
 from prefactor_server.domain.runs.agent_instance_skeleton import Skeleton, build_skeleton
+from prefactor_server.domain.runs.cost import PriceTable
 from prefactor_server.storage.base import Storage
 
 
@@ -15,8 +16,8 @@ class AgentInstanceSkeletonQueries:
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
 
-    async def show(self, run: AgentInstance) -> Skeleton:
+    async def show(self, run: AgentInstance, prices: PriceTable) -> Skeleton:
         """The skeleton of a run that its caller may see."""
         outlines = await self._storage.skeleton(run.account_id, run.id)
         # Ordering a hundred thousand spans must not keep everybody else waiting.
-        return await asyncio.to_thread(build_skeleton, outlines, run.started_at)
+        return await asyncio.to_thread(build_skeleton, outlines, run.started_at, prices)

@@ -17,6 +17,7 @@ from prefactor_server.queries.agent_span import AgentSpanQueries
 from prefactor_server.queries.agent_version import AgentVersionQueries
 from prefactor_server.queries.alert import AlertQueries
 from prefactor_server.queries.api_token import ApiTokenQueries
+from prefactor_server.queries.audit import AuditQueries
 from prefactor_server.queries.derived import DerivedQueries
 from prefactor_server.queries.environment import EnvironmentQueries
 from prefactor_server.queries.event import EventQueries
@@ -49,6 +50,7 @@ class Reader:
     risks: RiskQueries
     series: SeriesQueries
     alerts: AlertQueries
+    audit: AuditQueries
     admin_users: AdminUserQueries
     admin_user_invites: AdminUserInviteQueries
     events: EventQueries
@@ -76,6 +78,7 @@ class Reader:
             risks=risks,
             alerts=AlertQueries(storage),
             series=SeriesQueries(storage),
+            audit=AuditQueries(storage),
             admin_users=AdminUserQueries(storage),
             admin_user_invites=AdminUserInviteQueries(storage),
             events=EventQueries(storage),

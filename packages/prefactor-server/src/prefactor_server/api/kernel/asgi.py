@@ -6,6 +6,7 @@ all other work done for it here.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final, NamedTuple
@@ -39,6 +40,7 @@ from prefactor_server.api.kernel.operation import (
 from prefactor_server.api.kernel.query import read_query
 from prefactor_server.api.kernel.rate_limit import RateLimiter
 from prefactor_server.api.kernel.request_events import RequestEvent, RequestObserver
+from prefactor_server.api.kernel.response_encoding import Coding, compressed, requested_coding
 from prefactor_server.api.kernel.router import Router
 from prefactor_server.api.kernel.services import Services
 from prefactor_server.api.kernel.work import Work
@@ -56,6 +58,7 @@ _SLICE_BYTES: Final = 64 * 1024
 
 # Tells clients that they may compress their requests.
 _ACCEPTED: Final = (b"accept-encoding", b"gzip")
+_VARIES: Final = (b"vary", b"accept-encoding")
 _ALL_ACCEPTED: Final = (b"accept-encoding", b"gzip, identity")
 
 _encoder: Final = msgspec.json.Encoder()
@@ -217,9 +220,7 @@ class Api:
             return _OpenedStream(subscription, again, is_accepted(encodings))
         if isinstance(operation, Streamed):
             call.query = read_query(scope["query_string"], operation.parameters, principal)
-            pieces = await operation.answer(call)
-            memory.take(sum(map(len, pieces)))
-            return _Response(200, pieces, _private(principal))
+            return await _streamed(operation, call, requested_coding(scope["headers"]))
         reply = await self._run(operation, call, headers, scope, receive)
         added = (*call.response_headers, *_private(principal))
         if reply.replayed:
@@ -287,6 +288,14 @@ class Api:
 def _private(principal: Principal) -> tuple[tuple[bytes, bytes], ...]:
     """Return the headers of an answer to a browser, which must not keep it for the next person."""
     return () if principal.session_id is None else ((b"cache-control", b"no-store"),)
+
+
+async def _streamed(operation: Streamed, call: Call, coding: Coding | None) -> _Response:
+    pieces = compressed(coding, await operation.answer(call))
+    body = await asyncio.to_thread(list, pieces)
+    call.memory.take(sum(map(len, body)))
+    encoded = () if coding is None else ((b"content-encoding", coding.encode()),)
+    return _Response(200, body, (_VARIES, *encoded, *_private(call.principal)))
 
 
 async def _send(send: Send, piece: bytes, *, more: bool) -> None:

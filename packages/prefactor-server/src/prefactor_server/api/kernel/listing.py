@@ -75,6 +75,7 @@ class ListQuery(NamedTuple):
 
     filters: tuple[FilterParameter, ...]
     sorts: tuple[str, ...]
+    default: Sort = Sort()
 
     def parameters(self, *others: Parameter) -> tuple[Parameter, ...]:
         """Return every parameter of the list; ``others`` are handled by the noun itself."""
@@ -85,7 +86,7 @@ class ListQuery(NamedTuple):
             Parameter(
                 "sorting",
                 "The field to sort by; a minus in front of it turns the order around.",
-                schema={"type": "string", "enum": fields, "default": "id"},
+                schema={"type": "string", "enum": fields, "default": self._default},
             ),
             Parameter(
                 "sorting[field]",
@@ -100,6 +101,10 @@ class ListQuery(NamedTuple):
             *_PAGINATION,
         )
 
+    @property
+    def _default(self) -> str:
+        return f"-{self.default.field}" if self.default.descending else self.default.field
+
     def read(self, query: Mapping[str, str], *more: Filter) -> Listing:
         """Parse a query; ``more`` are filters that the noun adds itself.
 
@@ -109,7 +114,7 @@ class ListQuery(NamedTuple):
         """
         listing = Listing(
             filters=(*read_filters(self.filters, query), *more),
-            sort=_sort(query, self.sorts),
+            sort=_sort(query, self.sorts, self.default),
             offset=whole_number(query, "pagination[offset]", 0, 0, _MAX_OFFSET),
             page_size=whole_number(
                 query, "pagination[page_size]", DEFAULT_PAGE_SIZE, 1, MAX_PAGE_SIZE
@@ -156,15 +161,18 @@ def _keyed_filters(query: Mapping[str, str], one: FilterParameter) -> list[Filte
     return [Filter(name, "=", one.read(name, given[name])) for name in sorted(given)]
 
 
-def _sort(query: Mapping[str, str], fields: tuple[str, ...]) -> Sort:
+def _sort(query: Mapping[str, str], fields: tuple[str, ...], default: Sort) -> Sort:
     bare, field = query.get("sorting"), query.get("sorting[field]")
     direction = query.get("sorting[direction]", "asc")
     if bare is not None and (field is not None or "sorting[direction]" in query):
         raise BadRequest("Send sorting or sorting[field] and sorting[direction], not both")
     if direction not in _DIRECTIONS:
         raise invalid("sorting[direction]", "must be asc or desc")
+    if bare is None and field is None:
+        given = "sorting[direction]" in query
+        return default._replace(descending=direction == "desc") if given else default
     name = "sorting" if bare is not None else "sorting[field]"
-    wanted = field or "id" if bare is None else bare.removeprefix("-")
+    wanted = field or "" if bare is None else bare.removeprefix("-")
     if wanted not in fields:
         raise invalid(name, f"must be one of {', '.join(fields)}")
     return Sort(wanted, descending=direction == "desc" or (bare or "").startswith("-"))

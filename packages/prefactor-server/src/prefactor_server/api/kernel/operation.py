@@ -9,7 +9,7 @@ which parses its own body, are never bulk items. Neither is a ``Live`` one, whic
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
@@ -216,11 +216,12 @@ class Read(Operation):
 class Streamed(Operation):
     """A read whose answer is too large to be sent as one piece.
 
-    ``answer`` returns the pieces of its JSON. It is never a bulk item.
+    ``answer`` returns the pieces of its JSON, which are made in a thread, and compressed if the
+    caller accepts that. It is never a bulk item.
     """
 
     parameters: tuple[Parameter, ...] = ()
-    answer: Callable[[Call], Awaitable[Sequence[bytes]]]
+    answer: Callable[[Call], Awaitable[Iterator[bytes]]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

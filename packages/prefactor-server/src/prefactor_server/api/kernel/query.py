@@ -174,15 +174,15 @@ def boolean(name: str, text: str) -> bool:
     return flag({name: text}, name)
 
 
-def ids(name: str, text: str) -> tuple[str, ...]:
-    """Parse ids with commas between them; duplicates count once.
+def ids(name: str, text: str, limit: int = MAX_IDS) -> tuple[str, ...]:
+    """Parse at most ``limit`` ids with commas between them; duplicates count once.
 
     Raises:
         ValidationFailed: one cannot be an id, or there are too many.
     """
     found = tuple(dict.fromkeys(text.split(",")))
-    if len(found) > MAX_IDS or not all(map(is_client_id, found)):
-        raise invalid(name, f"must be 1 to {MAX_IDS} ids with commas between them")
+    if len(found) > limit or not all(map(is_client_id, found)):
+        raise invalid(name, f"must be 1 to {limit} ids with commas between them")
     return found
 
 

@@ -7,7 +7,7 @@ and so is the earliest span of a circle.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from prefactor_server.domain.runs.agent_span import (
@@ -19,6 +19,8 @@ from prefactor_server.domain.runs.agent_span import (
     UNREGISTERED_TYPE,
     SpanStatus,
 )
+from prefactor_server.domain.runs.cost import NO_PRICES, PriceTable, SpanPricer
+from prefactor_server.domain.runs.span_kind import Kind, span_kind
 
 # Beyond the flags that are stored with a span, and never stored itself.
 PARENT_MISSING: Final = 16
@@ -45,6 +47,11 @@ class SpanOutline(NamedTuple):
     finished_at: int | None
     summary: str | None
     flags: int
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    total_tokens: int | None = None
+    model: str | None = None
+    tool_name: str | None = None
 
 
 class Columns(NamedTuple):
@@ -52,6 +59,7 @@ class Columns(NamedTuple):
 
     ``parent`` is the place of the parent in these columns, ``schema`` that of the type among the
     schemas; ``started_at`` counts from the origin, and all times are in microseconds.
+    ``tool_name`` and ``model`` are places among the skeleton's tool names and models.
     """
 
     id: Sequence[str]
@@ -62,6 +70,11 @@ class Columns(NamedTuple):
     duration: Sequence[int | None]
     summary: Sequence[str | None]
     flags: Sequence[int]
+    kind: Sequence[Kind]
+    tool_name: Sequence[int | None]
+    model: Sequence[int | None]
+    total_tokens: Sequence[int | None]
+    cost: Sequence[float | None]
 
 
 class Skeleton(NamedTuple):
@@ -70,9 +83,13 @@ class Skeleton(NamedTuple):
     origin: int | None
     schemas: Sequence[tuple[str, str | None]]
     columns: Columns
+    tool_names: Sequence[str] = ()
+    models: Sequence[str] = ()
 
 
-def build_skeleton(outlines: Iterable[SpanOutline], run_started_at: int | None) -> Skeleton:
+def build_skeleton(
+    outlines: Iterable[SpanOutline], run_started_at: int | None, prices: PriceTable = NO_PRICES
+) -> Skeleton:
     """The skeleton of a run; it begins with the run or with the first span, whichever is first."""
     spans = sorted(outlines, key=_sort_key)
     tree = _tree(spans)
@@ -83,6 +100,9 @@ def build_skeleton(outlines: Iterable[SpanOutline], run_started_at: int | None) 
     origin = min((at for at in starts if at is not None), default=None)
     types = dict.fromkeys((span.schema_name, span.schema_title) for span in order)
     numbers = {one: number for number, one in enumerate(types)}
+    tool_names = _numbered(span.tool_name for span in order)
+    models = _numbered(span.model for span in order)
+    pricer = SpanPricer(prices)
     columns = Columns(
         id=[span.id for span in order],
         parent=parents,
@@ -95,8 +115,40 @@ def build_skeleton(outlines: Iterable[SpanOutline], run_started_at: int | None) 
             span.flags | (PARENT_MISSING if parent is None and span.parent_span_id else 0)
             for span, parent in zip(order, parents, strict=True)
         ],
+        kind=_kinds(order),
+        tool_name=[tool_names.get(span.tool_name) for span in order],
+        model=[models.get(span.model) for span in order],
+        total_tokens=[span.total_tokens for span in order],
+        cost=[
+            pricer.cost(span.model, span.prompt_tokens, span.completion_tokens) for span in order
+        ],
     )
-    return Skeleton(origin, list(types), columns)
+    return Skeleton(origin, list(types), columns, _texts(tool_names), _texts(models))
+
+
+def _kinds(spans: Iterable[SpanOutline]) -> list[Kind]:
+    # A run has few types; the rule is asked once for each.
+    known: dict[tuple[str, bool, bool], Kind] = {}
+    kinds: list[Kind] = []
+    for span in spans:
+        asked = (span.schema_name, span.model is not None, span.tool_name is not None)
+        kind = known.get(asked)
+        if kind is None:
+            name, has_model, has_tool = asked
+            kind = known[asked] = span_kind(name, has_model=has_model, has_tool=has_tool)
+        kinds.append(kind)
+    return kinds
+
+
+def _numbered(texts: Iterable[str | None]) -> dict[str | None, int]:
+    """Return a number for each text, in the order in which they come first."""
+    found = dict.fromkeys(texts)
+    found.pop(None, None)
+    return {text: number for number, text in enumerate(found)}
+
+
+def _texts(numbered: Mapping[str | None, int]) -> list[str]:
+    return [text for text in numbered if text is not None]
 
 
 def _sort_key(span: SpanOutline) -> tuple[bool, int, str]:

@@ -81,6 +81,34 @@ class Cost(NamedTuple):
 NO_PRICES: Final = PriceTable()
 
 
+class SpanPricer:
+    """Prices single spans by a table, and looks each model up once."""
+
+    def __init__(self, table: PriceTable) -> None:
+        self._table = table
+        self._rates: dict[str | None, tuple[float, float] | None] = {}
+
+    def cost(
+        self, model: str | None, prompt_tokens: int | None, completion_tokens: int | None
+    ) -> float | None:
+        """Return what a span cost; None without a price, or without tokens by part."""
+        if prompt_tokens is None and completion_tokens is None:
+            return None
+        if model not in self._rates:
+            self._rates[model] = self._rate(model)
+        rates = self._rates[model]
+        if rates is None:
+            return None
+        prompt, completion = rates
+        return round((prompt_tokens or 0) * prompt + (completion_tokens or 0) * completion, _DIGITS)
+
+    def _rate(self, model: str | None) -> tuple[float, float] | None:
+        price = self._table.price_of(model)
+        return (
+            None if price is None else (float(price.prompt / _PER), float(price.completion / _PER))
+        )
+
+
 def cost_of(uses: Iterable[TokenUse], table: PriceTable) -> Cost:
     """What tokens cost, model by model; spans that say nothing of tokens cost nothing."""
     models: list[ModelCost] = []

@@ -59,7 +59,8 @@ SELECT {instance} FROM agent_instance AS t WHERE t.account_id = $1 AND t.id = $2
 
 -- name: instance.skeleton
 -- A run's spans, without payloads.
-SELECT id, parent_span_id, schema_name, schema_title, status, started_at, finished_at, summary, flags
+SELECT id, parent_span_id, schema_name, schema_title, status, started_at, finished_at, summary, flags,
+       prompt_tokens, completion_tokens, total_tokens, model, tool_name
 FROM agent_span WHERE account_id = $1 AND agent_instance_id = $2
 
 -- name: instance.page

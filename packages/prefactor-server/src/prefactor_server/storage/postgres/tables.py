@@ -13,7 +13,7 @@ from prefactor_server.domain.agent_deployment import AgentDeployment
 from prefactor_server.domain.agent_schema_version import AgentSchemaVersion, SchemaContent
 from prefactor_server.domain.agent_version import AgentVersion
 from prefactor_server.domain.api_token import ApiToken
-from prefactor_server.domain.audit import AuditEntry
+from prefactor_server.domain.audit import AuditEntry, AuditRecord
 from prefactor_server.domain.environment import Environment
 from prefactor_server.domain.idempotency import IdempotencyKey
 from prefactor_server.domain.people.admin_user import AdminUser
@@ -204,7 +204,12 @@ DELETED: Final[Sequence[Table[Any]]] = (
 )
 """Those whose rows can go, in the order in which they do."""
 
-_BY_KIND: Final = dict[type[Any], Table[Any]]((table.kind, table) for table in TABLES)
+# Written beside the rows, with ids that the database makes.
+AUDIT_ENTRY: Final = Table(AuditRecord, "audit_entry")
+
+_BY_KIND: Final = dict[type[Any], Table[Any]](
+    (table.kind, table) for table in (*TABLES, AUDIT_ENTRY)
+)
 
 ATTACHMENTS: Final[Mapping[str, type[Any]]] = {
     "span_payload": SpanPayload,

@@ -42,7 +42,8 @@ ORDER BY deployment.id
 
 -- name: instance.skeleton
 -- A run's spans, without payloads.
-SELECT id, parent_span_id, schema_name, schema_title, status, started_at, finished_at, summary, flags
+SELECT id, parent_span_id, schema_name, schema_title, status, started_at, finished_at, summary, flags,
+       prompt_tokens, completion_tokens, total_tokens, model, tool_name
 FROM agent_span WHERE account_id = :account_id AND agent_instance_id = :instance_id
 
 -- name: span.payloads

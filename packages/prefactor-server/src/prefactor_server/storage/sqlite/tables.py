@@ -17,6 +17,7 @@ from prefactor_server.domain.agent_deployment import AgentDeployment
 from prefactor_server.domain.agent_schema_version import AgentSchemaVersion
 from prefactor_server.domain.agent_version import AgentVersion
 from prefactor_server.domain.api_token import ApiToken
+from prefactor_server.domain.audit import AuditRecord
 from prefactor_server.domain.environment import Environment
 from prefactor_server.domain.idempotency import IdempotencyKey
 from prefactor_server.domain.people.admin_user import AdminUser
@@ -189,7 +190,12 @@ WRITTEN: Final[Sequence[Table[Any]]] = (
     IDEMPOTENCY_KEY,
 )
 
-_BY_KIND: Final = dict[type[Any], Table[Any]]((table.kind, table) for table in WRITTEN)
+# Written beside the rows, with ids that the database makes.
+AUDIT_ENTRY: Final = Table(AuditRecord, "audit_entry")
+
+_BY_KIND: Final = dict[type[Any], Table[Any]](
+    (table.kind, table) for table in (*WRITTEN, AUDIT_ENTRY)
+)
 
 
 def table_for(kind: type[R]) -> Table[R]:

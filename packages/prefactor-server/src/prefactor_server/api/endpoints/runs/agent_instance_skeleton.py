@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, Literal
 
@@ -13,6 +12,7 @@ from prefactor_server.api.views.base import Success, show_optional_time
 from prefactor_server.domain.errors import NotFound
 from prefactor_server.domain.runs.agent_instance_skeleton import FLAG_NAMES, Skeleton
 from prefactor_server.domain.runs.agent_span import SpanStatus
+from prefactor_server.domain.runs.span_kind import Kind
 
 # So many entries are a piece of some hundred kilobytes.
 _ENTRIES: Final = 8192
@@ -32,7 +32,8 @@ class SkeletonColumns(msgspec.Struct, frozen=True):
     ``parent`` is the place of the parent in these columns, always an earlier one, and null for a
     root. ``schema`` is a place in ``schemas``. ``started_at`` counts the microseconds since
     ``origin``, ``duration`` those from start to finish; null stands for what has not happened.
-    ``flags`` is a sum of the numbers in ``flag_values``.
+    ``flags`` is a sum of the numbers in ``flag_values``. ``tool_name`` is a place in ``tool_names``
+    and ``model`` one in ``models``. ``cost`` is in the ``currency``, and null without a price.
     """
 
     id: list[str]
@@ -43,6 +44,11 @@ class SkeletonColumns(msgspec.Struct, frozen=True):
     duration: list[int | None]
     summary: list[str | None]
     flags: list[int]
+    kind: list[Kind]
+    tool_name: list[int | None]
+    model: list[int | None]
+    total_tokens: list[int | None]
+    cost: list[float | None]
 
 
 class AgentInstanceSkeleton(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,17 +64,21 @@ class AgentInstanceSkeleton(msgspec.Struct, frozen=True, kw_only=True):
     origin: str | None
     schemas: list[SkeletonSchema]
     flag_values: dict[str, int]
+    tool_names: list[str]
+    models: list[str]
+    currency: str | None
     columns: SkeletonColumns
 
 
-async def _answer(call: Call) -> Sequence[bytes]:
+async def _answer(call: Call) -> Iterator[bytes]:
     reader = call.services.reader
     run = await reader.agent_instances.show(call.principal, call.path_id)
-    skeleton = await reader.agent_instance_skeletons.show(run)
-    return await asyncio.to_thread(lambda: list(_pieces(run.id, skeleton)))
+    prices = call.services.prices
+    skeleton = await reader.agent_instance_skeletons.show(run, prices)
+    return _pieces(run.id, skeleton, prices.currency)
 
 
-def _pieces(run_id: str, skeleton: Skeleton) -> Iterator[bytes]:
+def _pieces(run_id: str, skeleton: Skeleton, currency: str | None) -> Iterator[bytes]:
     """The answer in pieces: a ``Success[AgentInstanceSkeleton]``, column by column."""
     head = {
         "type": "agent_instance_skeleton",
@@ -77,6 +87,9 @@ def _pieces(run_id: str, skeleton: Skeleton) -> Iterator[bytes]:
         "origin": show_optional_time(skeleton.origin),
         "schemas": [SkeletonSchema(name, title or name) for name, title in skeleton.schemas],
         "flag_values": FLAG_NAMES,
+        "tool_names": skeleton.tool_names,
+        "models": skeleton.models,
+        "currency": currency,
     }
     yield b'{"status":"success","details":' + _encoder.encode(head)[:-1] + b',"columns":{'
     for number, (name, column) in enumerate(skeleton.columns._asdict().items()):
@@ -101,7 +114,8 @@ OPERATIONS = (
         summary="Show the skeleton of a run",
         description=(
             "Every span of the run in one answer, however many they are: columns in the order of "
-            "the tree, without payloads, which are read span by span."
+            "the tree, without payloads, which are read span by span. Compressed with zstd or gzip "
+            "if Accept-Encoding asks."
         ),
         reply=Success[AgentInstanceSkeleton],
         refusals=(NotFound,),

@@ -7,7 +7,6 @@ from typing import Any, Final
 
 import msgspec
 
-from prefactor_server.api.kernel import query
 from prefactor_server.api.kernel.fields import (
     ClientId,
     IdempotentFields,
@@ -16,24 +15,18 @@ from prefactor_server.api.kernel.fields import (
     NewId,
     Timestamp,
 )
-from prefactor_server.api.kernel.listing import FilterParameter, ListQuery
-from prefactor_server.api.kernel.operation import Call, Example, Parameter, Prepared, Read, Write
+from prefactor_server.api.kernel.operation import Call, Example, Prepared, Write
 from prefactor_server.api.kernel.sensitive import discarded_document
 from prefactor_server.api.kernel.span_payload import GivenPayload
 from prefactor_server.api.kernel.span_preparation import RunFacts, SpanStart, span_facts
 from prefactor_server.api.views.agent_span import (
-    AgentSpanView,
     SpanWritten,
-    payload_bytes,
     span_view,
     span_written,
 )
-from prefactor_server.api.views.base import Listed, Success, listed
-from prefactor_server.api.views.risk import with_levels
 from prefactor_server.commands.agent_span import CreateSpan, FinishSpan, SpanFacts, control_of
 from prefactor_server.commands.base import Done
 from prefactor_server.domain.errors import (
-    FieldError,
     IdempotencyKeyUsed,
     InvalidAction,
     NotFound,
@@ -41,8 +34,7 @@ from prefactor_server.domain.errors import (
     ValidationFailed,
     invalid,
 )
-from prefactor_server.domain.listing import Filter
-from prefactor_server.domain.runs.agent_instance import FinishStatus, Purpose
+from prefactor_server.domain.runs.agent_instance import FinishStatus
 from prefactor_server.domain.runs.agent_span import (
     FINISHED,
     PARAMS,
@@ -52,10 +44,8 @@ from prefactor_server.domain.runs.agent_span import (
     AgentSpan,
     SpanStatus,
 )
-from prefactor_server.queries.agent_span import SpanRecord
 from prefactor_server.validation.span_types import NO_SPAN_TYPES
 
-_STATUSES: Final = ("pending", "active", "complete", "failed", "cancelled")
 _NO_PAYLOAD: Final = b"{}"
 
 
@@ -81,65 +71,6 @@ class FinishSpanFields(msgspec.Struct, kw_only=True):
     timestamp: Timestamp | None = None
     result_payload: JsonObject | None = None
     sensitive_encoding: bool | None = None
-
-
-_LIST = ListQuery(
-    filters=(
-        FilterParameter(Parameter("agent_instance_id", "The run."), "agent_instance_id"),
-        FilterParameter(
-            Parameter(
-                "start_time",
-                "The earliest start.",
-                schema={"type": "string", "format": "date-time"},
-            ),
-            "started_at",
-            query.time,
-            ">=",
-        ),
-        FilterParameter(
-            Parameter(
-                "end_time",
-                "The moment that the start came before.",
-                schema={"type": "string", "format": "date-time"},
-            ),
-            "started_at",
-            query.time,
-            "<",
-        ),
-        FilterParameter(
-            Parameter("status", "The status.", schema={"enum": list(_STATUSES)}),
-            "status",
-            query.one_of(*_STATUSES),
-        ),
-        FilterParameter(Parameter("schema_name", "The name of the span's type."), "schema_name"),
-        FilterParameter(
-            Parameter("parent_span_id", "The parent, or null for the roots of a run."),
-            "parent_span_id",
-            or_null=True,
-        ),
-    ),
-    sorts=(
-        "id",
-        "status",
-        "started_at",
-        "finished_at",
-        "inserted_at",
-        "updated_at",
-        "schema_name",
-    ),
-)
-_AGENT = Parameter("agent_id", "The agent's id, or its external identifier.")
-_SUMMARIES = Parameter(
-    "include_summaries",
-    "Whether rows carry the summaries that their types' templates give.",
-    schema={"type": "boolean", "default": False},
-)
-
-_REDACTED = Parameter(
-    "redacted",
-    "Whether to hide sensitive values from a caller who may see them, too.",
-    schema={"type": "boolean", "default": False},
-)
 
 
 async def prepare_create(call: Call, body: CreateSpanFields) -> Prepared:
@@ -273,48 +204,6 @@ async def show_written(call: Call, span_id: str) -> SpanWritten:
     return span_written(view, control_of(run))
 
 
-async def _get(call: Call) -> Success[AgentSpanView]:
-    record = await call.services.reader.agent_spans.show(call.principal, call.path_id)
-    call.memory.take(payload_bytes([record]))
-    purpose = await _purpose(call, record.span.agent_instance_id)
-    parts = (record.payload, record.result, purpose, call.principal)
-    view = span_view(record.span, *parts, redacted=query.flag(call.query, "redacted"))
-    (shown,) = await with_levels(call, [record.span], [view])
-    return Success(details=shown)
-
-
-async def _list(call: Call) -> Listed[AgentSpanView]:
-    reader, agent = call.services.reader, call.query.get("agent_id")
-    if agent is None and "agent_instance_id" not in call.query and call.principal.agent_id is None:
-        needed = FieldError("required_value", "agent_instance_id or agent_id is required")
-        raise ValidationFailed({"agent_instance_id": needed})
-    agent_filter = (
-        ()
-        if agent is None
-        else (Filter("agent_id", "=", await reader.agents.resolve_id(call.principal, agent)),)
-    )
-    listing = _LIST.read(call.query, *agent_filter)
-    with_summaries = query.flag(call.query, "include_summaries")
-    page = await reader.agent_spans.page(call.principal, listing)
-    call.memory.take(payload_bytes(page.rows))
-    rows = [await _row(call, record, with_summary=with_summaries) for record in page.rows]
-    if query.flag(call.query, "include_risk_level") or query.flag(call.query, "include_risk_score"):
-        rows = [*await with_levels(call, [record.span for record in page.rows], rows)]
-    return listed(listing, page, rows)
-
-
-async def _row(call: Call, record: SpanRecord, *, with_summary: bool) -> AgentSpanView:
-    span = record.span
-    purpose = await _purpose(call, span.agent_instance_id)
-    parts = (record.payload, record.result, purpose, call.principal)
-    return span_view(span, *parts, with_summary=with_summary)
-
-
-async def _purpose(call: Call, run_id: str) -> Purpose | None:
-    run = await call.services.span_preparer.run(call.principal, run_id, call.pending)
-    return None if run is None else run.purpose
-
-
 _WRITE: Final[dict[str, Any]] = {
     "method": "POST",
     "reply": SpanWritten,
@@ -368,28 +257,5 @@ OPERATIONS = (
         prepare=_prepare_finish,
         prefetch=_prefetch,
         examples=(Example("A result", {"result_payload": {"response": "Hello there"}}),),
-    ),
-    Read(
-        name="agent_spans.list",
-        method="GET",
-        path="/api/v1/agent_spans",
-        right="read",
-        summary="List spans",
-        description="Takes agent_instance_id, agent_id or both.",
-        reply=Listed[AgentSpanView],
-        refusals=(ValidationFailed,),
-        parameters=(_AGENT, *_LIST.parameters(_SUMMARIES)),
-        answer=_list,
-    ),
-    Read(
-        name="agent_spans.show",
-        method="GET",
-        path="/api/v1/agent_spans/{agent_span_id}",
-        right="read",
-        summary="Show a span",
-        reply=Success[AgentSpanView],
-        refusals=(NotFound, ValidationFailed),
-        parameters=(_REDACTED,),
-        answer=_get,
     ),
 )

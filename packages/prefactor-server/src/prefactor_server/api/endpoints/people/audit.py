@@ -1,0 +1,89 @@
+"""Audit: list what operators did."""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+import msgspec
+
+from prefactor_server.api.kernel import query
+from prefactor_server.api.kernel.listing import FilterParameter, ListQuery
+from prefactor_server.api.kernel.operation import Call, Parameter, Read
+from prefactor_server.api.views.base import Listed, listed, show_time
+from prefactor_server.domain.audit import AuditRecord
+from prefactor_server.domain.errors import ValidationFailed
+from prefactor_server.domain.listing import Sort
+
+_TIME: Final = {"type": "string", "format": "date-time"}
+
+
+class AuditEntryView(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that an operator did.
+
+    ``actor`` is the id of a token or a person, or ``cli`` for the command line. ``action`` is the
+    name of an operation, and ``detail`` what there is to add, such as a reason.
+    """
+
+    type: Literal["audit_entry"] = "audit_entry"
+    id: str
+    account_id: str
+    at: str
+    actor: str
+    action: str
+    resource_id: str
+    detail: str | None
+
+
+_LIST: Final = ListQuery(
+    filters=(
+        FilterParameter(Parameter("actor", "Who did it."), "actor"),
+        FilterParameter(Parameter("action", "What was done, such as api_tokens.revoke."), "action"),
+        FilterParameter(Parameter("resource_id", "The id of what it was done to."), "resource_id"),
+        FilterParameter(
+            Parameter("since", "The earliest time.", schema=_TIME), "at", query.time, ">="
+        ),
+        FilterParameter(
+            Parameter("before", "The time that it was done before.", schema=_TIME),
+            "at",
+            query.time,
+            "<",
+        ),
+    ),
+    sorts=("at",),
+    default=Sort("at", descending=True),
+)
+
+
+async def _list(call: Call) -> Listed[AuditEntryView]:
+    listing = _LIST.read(call.query)
+    page = await call.services.reader.audit.page(call.principal, listing)
+    return listed(listing, page, [_view(one) for one in page.rows])
+
+
+def _view(one: AuditRecord) -> AuditEntryView:
+    return AuditEntryView(
+        id=one.id,
+        account_id=one.account_id,
+        at=show_time(one.at),
+        actor=one.actor,
+        action=one.action,
+        resource_id=one.resource_id,
+        detail=one.detail,
+    )
+
+
+OPERATIONS = (
+    Read(
+        name="audit_entries.list",
+        method="GET",
+        path="/api/v1/audit",
+        right="administer",
+        summary="List what operators did",
+        description="Newest first by default. Entries are never changed and never deleted.",
+        access="account",
+        reply=Listed[AuditEntryView],
+        refusals=(ValidationFailed,),
+        parameters=_LIST.parameters(),
+        answer=_list,
+    ),
+)

@@ -1,0 +1,52 @@
+"""Spans by their ids: up to a hundred at once, with their payloads."""
+
+from typing import Any
+
+import pytest
+
+
+async def test_spans_are_read_by_their_ids(door: Any) -> None:
+    """Those that exist come on one page by id, whatever run they are of, as if read alone."""
+    one, other = await door.run(), await door.run()
+    spans = [
+        await door.span(run, id=f"span-{number:02}", payload={"n": number})
+        for number, run in enumerate([one, other] * 15)
+    ]
+    wanted = ["span-29", *(f"span-{number:02}" for number in range(25)), "span-29", "nobodys"]
+
+    page = await door.get("/agent_spans", {"ids": ",".join(wanted), "include_summaries": "true"})
+
+    assert [row["id"] for row in page.summaries] == sorted(set(wanted) - {"nobodys"})
+    assert [row["payload"]["n"] for row in page.summaries] == [*range(25), 29]
+    assert page.summaries[-1] == (await door.get("/agent_spans/span-29")).details
+    assert page.summaries[-1]["agent_instance_id"] == spans[29]["agent_instance_id"]
+    assert page.body["pagination"]["item_count"] == 26
+    assert page.body["pagination"]["next_after"] is None
+
+
+async def test_ids_show_nothing_out_of_sight(door: Any) -> None:
+    """A deployment token reads the spans of its own agent, and no others, by their ids."""
+    own, other = await door.run(), await door.run(agent_id="agent-2")
+    mine, theirs = await door.span(own), await door.span(other)
+    token = await door.deployment_token(own)
+
+    page = await door.get("/agent_spans", {"ids": f"{mine['id']},{theirs['id']}"}, token=token)
+
+    assert [row["id"] for row in page.summaries] == [mine["id"]]
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "code"),
+    [
+        ({"ids": ""}, 422, "validation_errors"),
+        ({"ids": "a,,b"}, 422, "validation_errors"),
+        ({"ids": "a b"}, 422, "validation_errors"),
+        ({"ids": ",".join(map(str, range(101)))}, 422, "validation_errors"),
+        ({"ids": "a", "agent_id": "agent-1"}, 400, "bad_request"),
+        ({"ids": "a", "sorting": "-id"}, 400, "bad_request"),
+        ({"ids": "a", "pagination[page_size]": "1"}, 400, "bad_request"),
+    ],
+)
+async def test_ids_stand_alone(door: Any, query: Any, status: int, code: str) -> None:
+    """Ids beyond a hundred, texts that are no ids, and filters beside them are refused."""
+    (await door.get("/agent_spans", query)).refused(status, code)
