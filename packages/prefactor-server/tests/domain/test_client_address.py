@@ -1,0 +1,26 @@
+"""The address of a client behind proxies: the last one that no trusted proxy has."""
+
+import pytest
+
+from prefactor_server.domain.client_address import TrustedProxies
+
+PROXIES = TrustedProxies.parse("127.0.0.1, 10.0.0.0/8, fd00::/8")
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "address"),
+    [
+        ("192.0.2.9", "198.51.100.1", "192.0.2.9"),
+        ("127.0.0.1", "", "127.0.0.1"),
+        ("127.0.0.1", "198.51.100.1", "198.51.100.1"),
+        ("127.0.0.1", "203.0.113.5, 198.51.100.1", "198.51.100.1"),
+        ("127.0.0.1", "198.51.100.1, 10.1.2.3", "198.51.100.1"),
+        ("::ffff:127.0.0.1", "198.51.100.1:4711", "198.51.100.1"),
+        ("fd00::1", "[2001:db8::1]:4711", "2001:db8::1"),
+        ("127.0.0.1", "198.51.100.1, unknown", "127.0.0.1"),
+        ("", "198.51.100.1", ""),
+    ],
+)
+def test_the_client_is_who_no_proxy_is(peer: str, forwarded: str, address: str) -> None:
+    """What a trusted proxy appended counts; what a client wrote itself never does."""
+    assert PROXIES.client_address(peer, forwarded) == address
