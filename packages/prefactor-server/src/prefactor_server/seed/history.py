@@ -88,6 +88,11 @@ class History(NamedTuple):
             "external_identifier": f"{agent.key}-{self.seed}-{self.runs}-{number}",
             "purpose": random.choices(("live", "eval", "smoke_test"), (90, 7, 3))[0],
         }
+        register["metadata"] = {
+            "release": version.name,
+            "user": f"user-{random.randrange(40):02}",
+            "experiment": random.choice(("control", "short-answers")),
+        }
         if number % 10 == 9:
             register["environment_id"] = ENVIRONMENT["id"]
         if ending is not None and ending.status == "pending":
