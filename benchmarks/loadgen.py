@@ -13,10 +13,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import psutil
 
@@ -88,10 +89,12 @@ def servers(backend: str, count: int = 1) -> Iterator[list[Server]]:
 
 
 @contextmanager
-def server_on(database: Path) -> Iterator[Server]:
-    """A server on a SQLite file that is there already, for as long as the block lasts."""
+def server_on(
+    database: Path, program: Sequence[str | Path] = (PROGRAM,), **environ: str
+) -> Iterator[Server]:
+    """A server on a SQLite file, for as long as the block lasts."""
     ready = database.with_suffix(".ready")
-    process = _start(ready, f"sqlite:///{database}")
+    process = _start(ready, f"sqlite:///{database}", program, environ)
     try:
         yield _ready(ready, process)
     finally:
@@ -100,10 +103,20 @@ def server_on(database: Path) -> Iterator[Server]:
         ready.unlink(missing_ok=True)
 
 
-def _start(ready: Path, database: str) -> subprocess.Popen[bytes]:
+def _start(
+    ready: Path,
+    database: str,
+    program: Sequence[str | Path] = (PROGRAM,),
+    environ: Mapping[str, str] = MappingProxyType({}),
+) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        [PROGRAM, "serve", "--port", "0", "--ready-file", ready],
-        env={**os.environ, "PREFACTOR_BOOTSTRAP_TOKEN": TOKEN, "PREFACTOR_DATABASE": database},
+        [*program, "serve", "--port", "0", "--ready-file", ready],
+        env={
+            **os.environ,
+            "PREFACTOR_BOOTSTRAP_TOKEN": TOKEN,
+            "PREFACTOR_DATABASE": database,
+            **environ,
+        },
         stderr=subprocess.DEVNULL,
     )
 

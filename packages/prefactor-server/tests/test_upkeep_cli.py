@@ -5,6 +5,7 @@ import re
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 from backends import rows
@@ -19,6 +20,8 @@ LOSE_A_RESULT = (
     "DELETE FROM span_payload WHERE id = (SELECT max(id) FROM span_payload)",
     "DELETE FROM span_payload WHERE span_id = 'three-span-3' AND part = 1",
 )
+
+TOTALS = "SELECT id, usage, unpriced_spans FROM run_total ORDER BY id"
 
 
 @pytest.fixture
@@ -91,6 +94,35 @@ class TestOnEitherBackend:
         assert "run one: keeps 7 complete spans and has 4" in broken.stdout
         assert "span three-span-3: its result payload of" in broken.stdout
         assert broken.stdout.endswith("2 found\n")
+
+    def test_what_is_derived_is_rebuilt(self, server: LiveServer, run: Run, database: str) -> None:
+        """A rebuild replaces what was derived, beside a server and without one."""
+        first = run("rebuild", "run_totals")
+        made = rows(database, TOTALS)
+        rows(database, "UPDATE run_total SET usage = '[]', unpriced_spans = 77")
+        beside = run("rebuild", "run_totals")
+        again = rows(database, TOTALS)
+        server.kill()
+        rows(database, "DELETE FROM lease")
+        rows(database, "DELETE FROM run_total")
+        alone = run("rebuild", "run_totals")
+
+        for done in (first, beside, alone):
+            assert (done.returncode, done.stdout) == (0, "rebuilt run_totals\n"), done.stderr
+        assert [run_id for run_id, _, _ in made] == ["one", "three", "two"]
+        assert made == again == rows(database, TOTALS)
+        unknown = run("rebuild", "nothing")
+        assert unknown.returncode == 1
+        assert "the names are alerts, run_totals, search, series, span_types" in unknown.stderr
+
+    def test_the_lag_is_a_metric(self, server: LiveServer) -> None:
+        """How far behind each consumer is can be scraped."""
+        with urlopen(f"{server.url}/metrics") as page:  # noqa: S310 - our own server
+            text = page.read().decode()
+
+        for name in ("alerts", "run_totals", "search", "series", "span_types"):
+            assert f'prefactor_follower_lag_positions{{consumer="{name}"}}' in text
+            assert f'prefactor_follower_lag_seconds{{consumer="{name}"}}' in text
 
     def test_pruning_is_previewed_and_done(self, server: LiveServer, run: Run) -> None:
         """A dry run says what pruning then does, and the running server no longer has the runs."""

@@ -104,14 +104,12 @@ async def serve(settings: Settings, on_started: Callable[[Started], None]) -> No
                 observer=metrics,
                 on_commit=commits.notify,
             )
+            attached = consumers(storage, prices, now_us)
             follower = Follower(
-                storage.feed,
-                consumers(storage, prices, now_us),
-                commits,
-                holder=_holder(settings),
-                now_us=now_us,
+                storage.feed, attached, commits, holder=_holder(settings), now_us=now_us
             )
             metrics.watch_writer(writer)
+            metrics.watch_follower(follower)
             readiness = Readiness(storage.maintenance.check_writable, timer=time.monotonic)
             started = Started(
                 _url(listener),

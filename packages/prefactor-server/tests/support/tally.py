@@ -5,8 +5,15 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from rows import ACCOUNT, ENVIRONMENT, NOW
+
+from prefactor_server.domain.account import Account
+from prefactor_server.domain.api_token import new_token
+from prefactor_server.domain.audit import AuditEntry
 from prefactor_server.domain.change import RUN_CREATED, RUN_ENDED, Change
+from prefactor_server.domain.environment import Environment
 from prefactor_server.follower import Attached, CommitSignal, Consumer, Follower
+from prefactor_server.storage.base import Storage
 from prefactor_server.storage.feed import ConsumerState, Derived
 
 
@@ -77,3 +84,13 @@ async def catch_up(follower: Follower) -> None:
     """Let a follower work until there is nothing left."""
     while await follower.turn():
         pass
+
+
+async def create_account(storage: Storage) -> None:
+    """The account that the rows of the tests belong to."""
+    await storage.create_account(
+        Account(ACCOUNT, "First", 1, NOW, NOW),
+        Environment(ENVIRONMENT, ACCOUNT, "Default", True, NOW, NOW),
+        new_token("a-token-of-the-operators-own", "token-1", ACCOUNT, NOW),
+        AuditEntry(ACCOUNT, NOW, "cli", "accounts.create", ACCOUNT, None),
+    )

@@ -22,6 +22,7 @@ from prefactor_server.bootstrap import CLI_ACTOR
 from prefactor_server.cli import maintenance, people
 from prefactor_server.cli.flags import DatabaseFlags, Json, ServeFlags, WholeNumber, given
 from prefactor_server.cli.output import Column, err, out, print_document, print_rows
+from prefactor_server.cli.rebuild import rebuild
 from prefactor_server.cli.seed import seed
 from prefactor_server.commands.api_token import ChangeToken, CreateToken
 from prefactor_server.commands.base import Command, Done, Refused, Request
@@ -81,7 +82,7 @@ token_cli = cyclopts.App(name="token", help="Make, list, suspend, activate and r
 config_cli = cyclopts.App(name="config", help="Look at the settings.")
 for command in (token_cli, people.admin_cli, maintenance.hold_cli, config_cli):
     cli.command(command)
-for function in (maintenance.verify, maintenance.prune, maintenance.backup, seed):
+for function in (maintenance.verify, maintenance.prune, maintenance.backup, seed, rebuild):
     cli.command(function)
 
 

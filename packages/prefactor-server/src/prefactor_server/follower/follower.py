@@ -86,10 +86,7 @@ class Follower:
                     failing = False
                 await self._pause(worked=worked)
         finally:
-            self._waiter.close()
-            with suppress(Unavailable, TimeoutError):
-                async with asyncio.timeout(_POLL_SECONDS):
-                    await self._lease.release()
+            await self.close()
 
     async def turn(self) -> bool:
         """Apply one slice for each consumer that is behind; whether there may be more.
@@ -97,16 +94,8 @@ class Follower:
         Raises:
             Unavailable: the database cannot be reached, or cannot take writes now.
         """
-        stored = await self._feed.states()
-        states = [await watched.progress.stored(stored) for watched in self._consumers]
-        # Read after the states: other servers move all of them, and no state passes the feed.
-        pruned_to = await self._feed.pruned_to()
-        last = await self._feed.position()
-        behind: list[_Watched] = []
-        for watched, state in zip(self._consumers, states, strict=True):
-            await watched.progress.take_up(state, last=last, pruned_to=pruned_to)
-            if await watched.progress.is_behind():
-                behind.append(watched)
+        last = await self.load()
+        behind = [watched for watched in self._consumers if await watched.progress.is_behind()]
         await self._measure()
         await self._prune(last)
         now = asyncio.get_running_loop().time()
@@ -114,6 +103,36 @@ class Follower:
         if not due or not await self._lease.take():
             return False
         return any([await self._step(watched) for watched in due])
+
+    async def load(self) -> int:
+        """Take up the states of all consumers; return the position of the last commit."""
+        stored = await self._feed.states()
+        states = [await watched.progress.stored(stored) for watched in self._consumers]
+        # Read after the states: other servers move all of them, and no state passes the feed.
+        pruned_to = await self._feed.pruned_to()
+        last = await self._feed.position()
+        for watched, state in zip(self._consumers, states, strict=True):
+            await watched.progress.take_up(state, last=last, pruned_to=pruned_to)
+        return last
+
+    async def rebuild(self) -> None:
+        """Ask for everything to be derived again, by whichever server works."""
+        await self.load()
+        for watched in self._consumers:
+            await watched.progress.rebuild()
+
+    async def is_complete(self) -> bool:
+        """Return whether everything that was stored before has been filled in."""
+        await self.load()
+        states = [watched.progress.state for watched in self._consumers]
+        return all(state is not None and state.backfill is None for state in states)
+
+    async def close(self) -> None:
+        """Let others do the work at once, and wait for commits no more."""
+        self._waiter.close()
+        with suppress(Unavailable, TimeoutError):
+            async with asyncio.timeout(_POLL_SECONDS):
+                await self._lease.release()
 
     async def _step(self, watched: _Watched) -> bool:
         name = watched.progress.name

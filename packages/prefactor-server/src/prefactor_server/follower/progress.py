@@ -58,6 +58,14 @@ class Progress:
         self.state = state
         self.last = last
 
+    async def rebuild(self) -> None:
+        """Ask for everything to be derived again; nothing changes if that is under way."""
+        while (state := self.state) is not None and state.backfill is None:
+            await self._advance(state._replace(backfill=RESET), Derived())
+            if self.state is None:
+                # A server has moved it meanwhile.
+                self.state = await self.stored(await self._feed.states())
+
     async def is_behind(self) -> bool:
         """Whether there is anything to do."""
         state = self.state

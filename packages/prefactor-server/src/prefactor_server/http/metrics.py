@@ -8,7 +8,7 @@ read on collection, and cost nothing before.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence, Sized
+from collections.abc import Iterator, Sequence, Sized
 from typing import Final
 
 from prometheus_client import (
@@ -20,11 +20,14 @@ from prometheus_client import (
     ProcessCollector,
     generate_latest,
 )
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
 
 from prefactor_server.api.events.hub import EventHub
 from prefactor_server.api.kernel.request_events import RequestEvent
 from prefactor_server.commands.base import Done, Outcome, Refused, Submission
 from prefactor_server.commands.writer import Writer
+from prefactor_server.follower import Follower
 from prefactor_server.memory_budget import MemoryBudget
 
 _REQUEST_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
@@ -154,6 +157,10 @@ class Metrics:
         """See ``EventObserver.reload_sent``."""
         self._event_reloads.inc()
 
+    def watch_follower(self, follower: Follower) -> None:
+        """Expose how far behind the change feed each consumer is."""
+        self._registry.register(_FollowerLag(follower))
+
     def answered(self, answered: RequestEvent) -> None:
         """Count a request."""
         self._requests.add(answered.operation, str(answered.status))
@@ -197,6 +204,32 @@ def _outcome_label(outcome: Outcome) -> str:
     if isinstance(outcome, Done):
         return "replayed" if outcome.replayed else "done"
     return outcome.refusal.code if isinstance(outcome, Refused) else "stale"
+
+
+class _FollowerLag(Collector):
+    """How far behind each consumer is; they are known only once the follower has looked."""
+
+    def __init__(self, follower: Follower) -> None:
+        self._follower = follower
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        positions = GaugeMetricFamily(
+            "prefactor_follower_lag_positions",
+            "How far what is derived from runs is behind the last commit, in positions of the "
+            "change feed, by consumer.",
+            labels=("consumer",),
+        )
+        seconds = GaugeMetricFamily(
+            "prefactor_follower_lag_seconds",
+            "For how long the first commit has waited that a consumer has not seen.",
+            labels=("consumer",),
+        )
+        for name, lag in self._follower.lags.items():
+            positions.add_metric((name,), lag.positions)
+            waited = 0.0 if lag.since is None else time.time() - lag.since / 1e6
+            seconds.add_metric((name,), max(waited, 0.0))
+        yield positions
+        yield seconds
 
 
 class _LabelledCounter:

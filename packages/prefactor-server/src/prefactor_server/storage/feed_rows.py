@@ -87,10 +87,10 @@ def feed_rows(
     if changed := snapshot.changed(AgentSpan):
         _add_changed(runs, changed, _loaded(snapshot, AgentSpan))
     _add_runs(runs, snapshot)
-    for kind in (snapshot.new, snapshot.changed):
-        for quality in kind(InstanceQuality):
+    for rows in (snapshot.new, snapshot.changed):
+        for quality in rows(InstanceQuality):
             runs[quality.id].flags |= QUALITY
-        for metadata in kind(InstanceMetadata):
+        for metadata in rows(InstanceMetadata):
             runs[metadata.id].flags |= METADATA
     for run_id, _ in snapshot.closed_runs:
         runs[run_id].flags |= SPANS_CLOSED

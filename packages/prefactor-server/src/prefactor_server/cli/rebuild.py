@@ -1,0 +1,70 @@
+"""``prefactor-server rebuild``: derive again what is derived from runs."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+from collections.abc import Sequence
+from typing import Final
+
+import uvloop
+
+from prefactor_server.app import now_us
+from prefactor_server.cli.flags import Database
+from prefactor_server.cli.output import out
+from prefactor_server.consumers import consumers
+from prefactor_server.databases import open_alongside
+from prefactor_server.domain.errors import NotFound, SettingError
+from prefactor_server.follower import Attached, CommitSignal, Follower
+from prefactor_server.price_file import load_prices
+from prefactor_server.settings import Settings, load_settings
+
+_WAIT_SECONDS: Final = 1.0
+
+
+def rebuild(name: str, *, database: Database = None) -> None:
+    """Delete what is derived from runs, and derive it again from what is stored.
+
+    Works beside a running server, which does the work then; otherwise this command does it. If it
+    is stopped, the next server goes on, and so does this command when it is called again.
+
+    Parameters
+    ----------
+    name
+        What to derive again: run_totals (tokens, cost and risk of each run), span_types (which
+        types of spans each has), search (the words of spans), series (what happened in each
+        minute, hour and day) or alerts (those that the server raises by itself).
+    """
+    settings = load_settings(os.environ, {"database": database})
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_rebuild(settings, name))
+    out.print(f"rebuilt {name}", markup=False)
+
+
+async def _rebuild(settings: Settings, name: str) -> None:
+    prices = load_prices(settings.price_file)
+    storage = await open_alongside(settings)
+    try:
+        if not await storage.accounts():
+            raise NotFound("The database has no account yet: start the server once first")
+        attached = _chosen(consumers(storage, prices, now_us), name)
+        follower = Follower(
+            storage.feed, [attached], CommitSignal(), holder=secrets.token_hex(8), now_us=now_us
+        )
+        await follower.rebuild()
+        while not await follower.is_complete():
+            if not await follower.turn():
+                # A server is at it, or has just been.
+                await asyncio.sleep(_WAIT_SECONDS)
+        await follower.close()
+    finally:
+        await storage.close()
+
+
+def _chosen(known: Sequence[Attached], name: str) -> Attached:
+    for attached in known:
+        if attached.consumer.name == name:
+            return attached
+    names = ", ".join(sorted(attached.consumer.name for attached in known))
+    raise SettingError(f"There is nothing called {name!r} to rebuild: the names are {names}")
