@@ -244,15 +244,13 @@ IMPORTS = [
     ),
     ImportRule(
         where="prefactor_server.api",
-        never=("prefactor_server.ui", "prefactor_server.storage"),
-        because="the API is one door to commands and queries; it opens neither the other nor "
-        "the database",
+        never=("prefactor_server.storage",),
+        because="the API reads through queries and writes through commands, never past them",
     ),
     ImportRule(
-        where="prefactor_server.ui",
-        never=("prefactor_server.api", "prefactor_server.storage"),
-        because="the pages are one door to commands and queries; they open neither the other nor "
-        "the database",
+        where="prefactor_server.http.pages",
+        ours=("prefactor_server.http.pages",),
+        because="the pages are a client of the public API; the server only hands out their files",
     ),
     ImportRule(
         where="prefactor_server.seed",
@@ -415,10 +413,9 @@ BREAKING_IMPORTS = [
     ("prefactor_http.client", "from prefactor_server.domain import pfid"),
     ("prefactor_http.client", "import prefactor_recorder"),
     ("prefactor_server.api.endpoints.bulk", "from prefactor_http import BulkItem"),
-    ("prefactor_server.api.endpoints.bulk", "from prefactor_server.ui import pages"),
     ("prefactor_server.api.endpoints.bulk", "from ...storage.base import Store"),
     ("prefactor_server.api.endpoints.bulk", "from prefactor_server import settings"),
-    ("prefactor_server.ui.pages", "import prefactor_server.api.endpoints.bulk"),
+    ("prefactor_server.http.pages", "import prefactor_server.queries.reader"),
     ("prefactor_server.commands.bulk", "from prefactor_server.storage import sqlite"),
     ("prefactor_server.commands.bulk", "from ..api import bulk"),
     ("prefactor_server.commands.bulk", "import secrets"),
@@ -453,11 +450,11 @@ def test_a_forbidden_import_is_noticed(name: str, source: str) -> None:
 
 def test_dots_are_counted_from_the_package() -> None:
     """A relative import means the same in a package's own file as Python takes it to mean."""
-    package = Module("prefactor_server.api", "from . import bulk\nfrom ..ui import pages", True)
+    package = Module("prefactor_server.api", "from . import bulk\nfrom ..http import pages", True)
 
     assert list(imports(package)) == [
         (1, "prefactor_server.api.bulk"),
-        (2, "prefactor_server.ui.pages"),
+        (2, "prefactor_server.http.pages"),
     ]
 
 

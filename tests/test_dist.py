@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import urllib.request
 import zipfile
 from collections.abc import Iterator
 from email.message import Message
@@ -98,6 +99,18 @@ def test_a_wheel_says_what_it_is(dist: Path) -> None:
         assert str(told.get_payload()).startswith(f"# {name}\n")
 
 
+def test_the_wheel_of_the_server_has_the_pages(dist: Path) -> None:
+    """The built pages are in it, with the scripts and styles that they name."""
+    (wheel,) = dist.glob("prefactor_server-*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        files = set(archive.namelist())
+        page = archive.read("prefactor_server/pages/index.html").decode()
+
+    named = re.findall(r'(?:src|href)="\./([^"]+)"', page)
+    assert len(named) >= 3
+    assert {f"prefactor_server/pages/{name}" for name in named} <= files
+
+
 def test_every_python_that_is_named_is_one_that_is_tested(dist: Path) -> None:
     """The classifiers name no version of Python below the lowest, and the one that runs this."""
     for _, wheel in wheels(dist):
@@ -176,6 +189,8 @@ def test_the_wheels_work_outside_of_the_checkout(version: str, dist: Path, tmp_p
     server = start_server(tmp_path, program=environment.program("prefactor-server"))
     try:
         assert says_hello(environment, server)
+        with urllib.request.urlopen(server.url) as page:  # noqa: S310 - our own server
+            assert b'<div id="app">' in page.read()
         environment.pip("install", "--no-compile", OTHER_LIBRARY)
         environment.pip("check")
         show = "import importlib.metadata as m; print(m.version('prefactor-http'))"

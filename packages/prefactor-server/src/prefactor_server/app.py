@@ -37,6 +37,7 @@ from prefactor_server.http.connection import connections
 from prefactor_server.http.fd_limit import raise_fd_limit
 from prefactor_server.http.metrics import Metrics
 from prefactor_server.http.overload import RESERVED_CONNECTIONS
+from prefactor_server.http.pages import Pages, load_pages
 from prefactor_server.http.probes import OpsRoutes, Page, Readiness, alive, metrics_page
 from prefactor_server.http.request_log import RequestLog
 from prefactor_server.http.stalled_connections import abort_stalled
@@ -51,8 +52,7 @@ _log = structlog.get_logger("prefactor_server")
 _PRUNE_EVERY_SECONDS: Final = 60
 _PRUNE_SLICE: Final = 1000
 _SECOND_US: Final = 1_000_000
-# How long requests in flight may take after a SIGTERM before their connections are closed.
-_GRACE_SECONDS: Final = 20
+_GRACE_SECONDS: Final = 20  # for requests in flight after a SIGTERM
 
 
 class Started(NamedTuple):
@@ -206,7 +206,7 @@ def _assemble(
     prices: PriceTable,
     budget: MemoryBudget,
 ) -> tuple[ASGIApp, EventHub]:
-    """Build the ASGI application, the API with the operational pages, and its event hub."""
+    """Build the ASGI application (pages, operational routes, API), and its event hub."""
     api = create_api(
         Reader.for_storage(storage),
         writer,
@@ -233,10 +233,10 @@ def _assemble(
         ),
     )
     metrics.watch_events(api.events)
-    pages: dict[str, Page] = {"/healthz": alive, "/readyz": readiness.page}
+    probes: dict[str, Page] = {"/healthz": alive, "/readyz": readiness.page}
     if settings.metrics:
-        pages["/metrics"] = metrics_page(metrics)
-    return OpsRoutes(api, pages), api.events
+        probes["/metrics"] = metrics_page(metrics)
+    return Pages(OpsRoutes(api, probes), load_pages()), api.events
 
 
 def _uvicorn_config(

@@ -1,0 +1,73 @@
+"""A server with pages, a browser, and a person who is signed in."""
+
+from collections.abc import AsyncIterator, Iterator
+from itertools import count
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, Page, expect
+
+from browser import Offences, chromium
+from live_server import LiveServer, start_server
+from patience import patience
+from postgres_server import PostgresServer
+from prefactor_server.http.pages import FOLDER
+
+_numbers = count(1)
+
+
+@pytest.fixture(scope="session")
+def backend() -> str:
+    """The database of the server. Tests of what comes from it ask for both."""
+    return "sqlite"
+
+
+@pytest.fixture(scope="session")
+def server(
+    backend: str, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[LiveServer]:
+    """A server that the tests of a process share."""
+    assert (FOLDER / "index.html").exists(), "The pages are not built: run `make pages`"
+    database = None
+    if backend == "postgresql":
+        postgres: PostgresServer = request.getfixturevalue("postgres")
+        database = postgres.create_database(f"pages_{next(_numbers)}")
+    started = start_server(tmp_path_factory.mktemp("pages"), database=database)
+    yield started
+    started.stop()
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def browser() -> AsyncIterator[Browser]:
+    """One browser for all tests of a process."""
+    expect.set_options(timeout=patience(10) * 1000)
+    async with chromium() as started:
+        yield started
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def stranger(browser: Browser, server: LiveServer) -> AsyncIterator[Page]:
+    """A page of somebody who has not signed in. Fails if it did what no page may do."""
+    context = await browser.new_context(
+        base_url=server.url, viewport={"width": 1440, "height": 900}, reduced_motion="reduce"
+    )
+    context.set_default_timeout(patience(10) * 1000)
+    page = await context.new_page()
+    offences = Offences(page, server.url)
+    # What somebody gets who is not signed in.
+    offences.expected_statuses.add(401)
+    yield page
+    await context.close()
+    offences.assert_none()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def page(stranger: Page, server: LiveServer) -> Page:
+    """A page of somebody who has signed in with the account's token."""
+    answer = await stranger.context.request.post(
+        "/api/v1/session",
+        data={"token": server.token},
+        headers={"X-Prefactor-Request": "1", "Origin": server.url},
+    )
+    assert answer.ok, await answer.text()
+    return stranger

@@ -1,0 +1,90 @@
+"""The list of runs: finding one, and watching new ones arrive."""
+
+from uuid import uuid4
+
+import pytest
+from playwright.async_api import Page, expect
+
+from live_server import LiveServer
+from pages_data import record, support_run
+
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="session"),
+    pytest.mark.parametrize("backend", ["sqlite", "postgresql"], scope="session"),
+]
+
+
+async def test_rows(page: Page, server: LiveServer) -> None:
+    """A row says how the run ended, whose it is, what it is called and what failed in it."""
+    name = f"refund-{uuid4().hex[:8]}"
+    await record(server, support_run(), status="failed", external_identifier=name)
+    await page.goto("/#/runs")
+    row = page.get_by_role("listitem").filter(has_text=name)
+    for text in ("failed", "support-bot", "10.0 s", "✕ 1"):
+        await expect(row).to_contain_text(text)
+
+
+async def test_filter(page: Page, server: LiveServer) -> None:
+    """A filter leaves the runs that it names, and is part of the address."""
+    kept, gone = (f"run-{uuid4().hex[:8]}" for _ in range(2))
+    await record(server, status="cancelled", external_identifier=kept)
+    await record(server, status="complete", external_identifier=gone)
+    await page.goto("/#/runs")
+    await expect(page.get_by_text(gone)).to_be_visible()
+    await page.get_by_text("cancelled", exact=True).first.click()
+    await expect(page.get_by_text(gone)).to_have_count(0)
+    await expect(page.get_by_text(kept)).to_be_visible()
+    assert "status=cancelled" in page.url
+    await page.reload()
+    await expect(page.get_by_text(kept)).to_be_visible()
+    await expect(page.get_by_text(gone)).to_have_count(0)
+    await page.get_by_role("button", name="Clear filters").first.click()
+    await expect(page.get_by_text(gone)).to_be_visible()
+
+
+async def test_new_runs_wait(page: Page, server: LiveServer) -> None:
+    """A run that begins while the list is read moves nothing until it is asked for."""
+    await record(server, external_identifier=f"old-{uuid4().hex[:8]}")
+    await page.goto("/#/runs")
+    first = page.get_by_role("listitem").first
+    await expect(first).to_be_visible()
+    before = await first.inner_text()
+    name = f"new-{uuid4().hex[:8]}"
+    await record(server, external_identifier=name)
+    button = page.get_by_role("button", name="1 new run")
+    await expect(button).to_be_visible()
+    assert (await first.inner_text()).split()[:2] == before.split()[:2]
+    await button.click()
+    await expect(first).to_contain_text(name)
+
+
+async def test_changed_in_place(page: Page, server: LiveServer) -> None:
+    """A run that ends while the list is read changes where it stands."""
+    name = f"running-{uuid4().hex[:8]}"
+    run_id = await record(server, status=None, external_identifier=name)
+    await page.goto("/#/runs")
+    row = page.get_by_role("listitem").filter(has_text=name)
+    await expect(row).to_contain_text("active")
+    answer = await page.context.request.post(
+        f"/api/v1/agent_instance/{run_id}/finish",
+        data={"status": "complete"},
+        headers={"X-Prefactor-Request": "1", "Origin": server.url},
+    )
+    assert answer.ok
+    await expect(row).to_contain_text("complete")
+
+
+async def test_keys(page: Page, server: LiveServer) -> None:
+    """J and K move through the list, and Enter opens the run."""
+    names = [f"keyed-{uuid4().hex[:8]}" for _ in range(2)]
+    for name in names:
+        await record(server, external_identifier=name)
+    await page.goto("/#/runs")
+    await expect(page.get_by_text(names[1])).to_be_visible()
+    await page.keyboard.press("j")
+    await page.keyboard.press("j")
+    await page.keyboard.press("k")
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("heading", name=names[1])).to_be_visible()
+    await page.go_back()
+    await expect(page.get_by_role("heading", name="Runs")).to_be_visible()

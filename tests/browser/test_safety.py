@@ -1,0 +1,88 @@
+"""What agents send is text, the pages fit their readers, and nothing leaves the server."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.async_api import Page, expect
+
+from live_server import LiveServer
+from pages_data import Span, record, support_run
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+AXE = Path(__file__).parents[2] / "web" / "node_modules" / "axe-core" / "axe.min.js"
+HOSTILE = (
+    "<img src=x onerror=alert(1)><script>alert(2)</script>"
+    "<iframe srcdoc='<script>alert(3)</script>'></iframe>"
+    "<svg/onload=alert(4)><a href='javascript:alert(5)'>x</a>"
+    "\u202e\u2066{{constructor.constructor('alert(6)')()}}${alert(7)}'\"</style></pre>"
+)
+
+
+async def test_hostile_text(page: Page, server: LiveServer) -> None:
+    """Markup, scripts and direction marks in every string that an agent sends are shown as text."""
+    schema = {
+        "name": HOSTILE,
+        "title": HOSTILE,
+        "description": HOSTILE,
+        "params_schema": {"type": "object", "properties": {"a": {"const": HOSTILE}}},
+        "template": "{{ a }} {{ b }}",
+    }
+    payload = {"a": HOSTILE + "x", "b": HOSTILE, HOSTILE: [HOSTILE], "tool": HOSTILE}
+    spans = [Span("root", HOSTILE[:256], payload, status="failed", result={HOSTILE: HOSTILE})]
+    run_id = await record(
+        server,
+        spans,
+        agent=HOSTILE[:250],
+        types=[{**schema, "name": HOSTILE[:256]}],
+        external_identifier=HOSTILE[:200] + os.urandom(4).hex(),
+    )
+    await page.goto("/#/runs")
+    await expect(page.get_by_text("<img src=x").first).to_be_visible()
+    await page.goto(f"/#/run/{run_id}?span={run_id}.root")
+    await expect(page.get_by_role("complementary")).to_contain_text("<script>alert(2)</script>")
+    scripts = await page.locator("script").count()
+    frames = await page.locator("iframe, img[src='x'], a[href^='javascript']").count()
+    assert (scripts, frames) == (1, 0)
+
+
+async def test_large_payload(page: Page, server: LiveServer) -> None:
+    """A payload of a megabyte is shown without drawing all of it."""
+    payload: dict[str, Any] = {"lines": [f"line {number}" for number in range(50_000)]}
+    payload["long"] = "x" * 200_000
+    run_id = await record(server, [Span("root", "agent:tool", payload)])
+    await page.goto(f"/#/run/{run_id}?span={run_id}.root")
+    panel = page.get_by_role("complementary")
+    await expect(panel).to_contain_text('"line 3"')
+    assert len(await panel.inner_text()) < 20_000
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 768, 1440])
+async def test_accessible(page: Page, server: LiveServer, theme: str, width: int) -> None:
+    """Axe finds nothing on any page in either theme, and no page is wider than its window."""
+    assert AXE.exists(), "The tools of the pages are not installed: run `scripts/pages dev`"
+    run_id = await record(server, support_run(), status="failed")
+    await page.emulate_media(color_scheme=theme, reduced_motion="reduce")  # type: ignore[arg-type]
+    await page.set_viewport_size({"width": width, "height": 800})
+    for address, ready in (
+        ("/#/runs", "listitem"),
+        (f"/#/run/{run_id}?span={run_id}.search", "complementary"),
+        ("/#/sign-in", "textbox"),
+    ):
+        await page.goto(address)
+        await expect(page.get_by_role(ready).first).to_be_visible()
+        # Evaluated in the page's world by the debugger, which no policy of the page concerns.
+        await page.evaluate(AXE.read_text(encoding="utf-8"))
+        found = await page.evaluate("axe.run().then(({violations}) => violations)")
+        problems = [
+            (one["id"], [(node["target"], node["failureSummary"]) for node in one["nodes"][:3]])
+            for one in found
+        ]
+        assert not problems
+        overflow = await page.evaluate(
+            "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        )
+        assert overflow <= 0

@@ -1,0 +1,48 @@
+"""Signing in to the pages and out again, as a person does it."""
+
+import pytest
+from playwright.async_api import Page, expect
+
+from live_server import LiveServer
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+async def test_token(stranger: Page, server: LiveServer) -> None:
+    """A token opens the page that was asked for."""
+    await stranger.goto("/#/runs?status=failed")
+    await stranger.get_by_role("button", name="Token").click()
+    await stranger.get_by_label("Token", exact=True).fill(server.token)
+    await stranger.get_by_role("button", name="Sign in").click()
+    await expect(stranger.get_by_role("heading", name="Runs")).to_be_visible()
+    await expect(stranger.get_by_role("radio", name="failed")).to_be_checked()
+    cookies = await stranger.context.cookies()
+    assert [(one["httpOnly"], one["sameSite"]) for one in cookies] == [(True, "Strict")]
+
+
+async def test_wrong_token(stranger: Page) -> None:
+    """A token that does not work is said to be wrong, and what was typed stays."""
+    await stranger.goto("/")
+    await stranger.get_by_role("button", name="Token").click()
+    field = stranger.get_by_label("Token", exact=True)
+    await field.fill("pf_account_wrong")
+    await stranger.get_by_role("button", name="Sign in").click()
+    await expect(stranger.get_by_role("alert")).to_be_visible()
+    await expect(field).to_have_value("pf_account_wrong")
+
+
+async def test_sign_out(page: Page) -> None:
+    """After signing out the pages ask to sign in, also when they are loaded again."""
+    await page.goto("/")
+    await page.get_by_role("button", name="Sign out").click()
+    await expect(page.get_by_role("heading", name="Sign in to Prefactor")).to_be_visible()
+    await page.reload()
+    await expect(page.get_by_role("heading", name="Sign in to Prefactor")).to_be_visible()
+
+
+async def test_session_ends(page: Page) -> None:
+    """A session that ended elsewhere leads to signing in, not to an error."""
+    await page.goto("/#/runs")
+    await expect(page.get_by_role("button", name="Sign out")).to_be_visible()
+    await page.context.clear_cookies()
+    await expect(page.get_by_role("heading", name="Sign in to Prefactor")).to_be_visible()

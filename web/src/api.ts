@@ -1,0 +1,68 @@
+/** The typed client of the API, and what its errors say to a person. */
+
+import createClient from "openapi-fetch";
+import type { paths } from "./openapi";
+
+/** An answer other than success, or none. */
+export class ApiError extends Error {
+  readonly status: number;
+
+  constructor(status: number, message: string) {
+    super(message);
+    this.status = status;
+  }
+}
+
+/** Raised for 401: the reader has to sign in, perhaps again. */
+export class SignedOut extends ApiError {}
+
+// The pages may lie below any prefix; the API is where they are.
+const base = new URL(".", document.baseURI).pathname.replace(/\/$/, "");
+
+export const api = createClient<paths>({
+  baseUrl: base,
+  credentials: "same-origin",
+  headers: { "X-Prefactor-Request": "1" },
+});
+
+interface Reply<T> {
+  data?: T;
+  error?: unknown;
+  response: Response;
+}
+
+/**
+ * Return the body of a reply.
+ *
+ * @throws SignedOut for 401
+ * @throws ApiError for every other failure, with a message for a person
+ */
+export async function body<T>(asked: Promise<Reply<T>>): Promise<T> {
+  let reply: Reply<T>;
+  try {
+    reply = await asked;
+  } catch (error) {
+    if (error instanceof DOMException && error.name === "AbortError") throw error;
+    throw new ApiError(0, "The server cannot be reached. Is it running, and are you online?");
+  }
+  if (reply.data !== undefined && reply.response.ok) return reply.data;
+  const { status } = reply.response;
+  const message = messageOf(reply.error) ?? `The server answered ${status}.`;
+  throw status === 401 ? new SignedOut(status, message) : new ApiError(status, message);
+}
+
+function messageOf(error: unknown): string | undefined {
+  if (typeof error === "object" && error !== null && "message" in error)
+    return String(error.message);
+  return undefined;
+}
+
+/** Return what to show of anything that was thrown. */
+export function explain(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** Whether a request was given up because something newer was asked for. */
+export function isAborted(error: unknown): boolean {
+  return error instanceof DOMException && error.name === "AbortError";
+}

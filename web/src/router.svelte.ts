@@ -1,0 +1,36 @@
+/** The current route, as reactive state over the browser's history. */
+
+import { formatRoute, parseRoute, type PageName, type Route } from "./routes";
+
+let current = $state.raw<Route>(parseRoute(location.hash));
+
+addEventListener("hashchange", () => {
+  current = parseRoute(location.hash);
+});
+
+/** Return the route that is shown. */
+export function route(): Route {
+  return current;
+}
+
+/** Go to a page; `replace` leaves no entry in the history. */
+export function navigate(
+  page: PageName,
+  id = "",
+  params: Readonly<Record<string, string>> | URLSearchParams = {},
+  { replace = false } = {},
+): void {
+  const hash = formatRoute(page, id, params);
+  if (replace) {
+    history.replaceState(null, "", hash);
+    current = parseRoute(hash);
+  } else if (hash !== location.hash) {
+    location.hash = hash;
+  }
+}
+
+/** Change some parameters of the shown page in place; an empty value removes one. */
+export function setParams(changes: Readonly<Record<string, string>>): void {
+  const params = { ...Object.fromEntries(current.params), ...changes };
+  navigate(current.page, current.id, params, { replace: true });
+}

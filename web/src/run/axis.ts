@@ -1,0 +1,86 @@
+/** The time axis: which part of a run is shown, and where its ticks are. */
+
+import type { Skeleton } from "./skeleton";
+
+/** A part of the run's time, in microseconds since its origin. */
+export interface Range {
+  from: number;
+  to: number;
+}
+
+const STEPS = [1, 2, 5, 10, 20, 50, 100, 200, 500]
+  .flatMap((n) => [n, n * 1e3])
+  .sort((a, b) => a - b);
+const SECONDS = [1, 2, 5, 10, 20, 30, 60, 120, 180, 300, 600, 900, 1800];
+const HOURS = [1, 2, 3, 6, 12, 24, 48, 24 * 7, 24 * 14, 24 * 28];
+
+const NICE = [...STEPS, ...SECONDS.map((n) => n * 1e6), ...HOURS.map((n) => n * 3600e6)];
+
+/** Return the times of at most `most` ticks, at whole multiples of a readable step. */
+export function ticks({ from, to }: Range, most: number): number[] {
+  const least = (to - from) / Math.max(most, 1);
+  const step = NICE.find((nice) => nice >= least) ?? least;
+  const found: number[] = [];
+  for (let n = Math.ceil(from / step); n * step < to; n++) found.push(n * step);
+  return found;
+}
+
+/** Return a tick's label: the units of its step and no digits that say nothing. */
+export function tickLabel(at: number): string {
+  if (at === 0) return "0";
+  if (at % 1e6 !== 0) {
+    if (at < 1e3) return `${at} µs`;
+    return at < 1e6 ? `${trimmed(at / 1e3)} ms` : `${trimmed(at / 1e6)} s`;
+  }
+  const seconds = at / 1e6;
+  const parts = [
+    [Math.floor(seconds / 86_400), "d"],
+    [Math.floor(seconds / 3600) % 24, "h"],
+    [Math.floor(seconds / 60) % 60, "m"],
+    [seconds % 60, "s"],
+  ] as const;
+  return parts
+    .filter(([value]) => value > 0)
+    .map(([value, unit]) => `${value} ${unit}`)
+    .join(" ");
+}
+
+/** Return the part of the time that a run's spans cover. */
+export function wholeRange(run: Skeleton): Range {
+  return { from: 0, to: Math.max(run.end, 1) };
+}
+
+/** Return the part of the time that a span and everything below it cover, with a little room. */
+export function subtreeRange(run: Skeleton, span: number): Range {
+  let from = Infinity;
+  let to = -Infinity;
+  for (let i = span; i < span + run.size[span]!; i++) {
+    const start = run.start[i]!;
+    if (start < from) from = start;
+    const end = Number.isNaN(run.finish[i]!)
+      ? Number.isNaN(start)
+        ? NaN
+        : run.end
+      : run.finish[i]!;
+    if (end > to) to = end;
+  }
+  if (!(to > from)) return wholeRange(run);
+  const room = (to - from) * 0.02;
+  return { from: Math.max(0, from - room), to: to + room };
+}
+
+/** Return a bar's place in percent of the shown range, cut to what is visible; null outside. */
+export function bar(
+  { from, to }: Range,
+  start: number,
+  end: number,
+): { left: number; width: number } | null {
+  if (Number.isNaN(start) || end < from || start > to) return null;
+  const scale = 100 / (to - from);
+  const left = Math.max(0, (start - from) * scale);
+  return { left, width: Math.max(0, Math.min(100, (end - from) * scale) - left) };
+}
+
+function trimmed(value: number): string {
+  return String(Number(value.toFixed(3)));
+}

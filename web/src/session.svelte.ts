@@ -1,0 +1,51 @@
+/** Who is signed in, as reactive state. */
+
+import { api, body, SignedOut } from "./api";
+import type { components } from "./openapi";
+
+export type Who = components["schemas"]["CallerView"];
+
+type State = { known: false } | { known: true; who: Who | null };
+
+let current = $state.raw<State>({ known: false });
+
+/** Return who is signed in; null when nobody is, undefined until the server has said. */
+export function who(): Who | null | undefined {
+  return current.known ? current.who : undefined;
+}
+
+/** Whether who is signed in may do what needs a right. */
+export function may(right: "read" | "operate" | "administer"): boolean {
+  return current.known && current.who?.rights.includes(right) === true;
+}
+
+/** Ask the server who is signed in. */
+export async function lookUpSession(): Promise<void> {
+  try {
+    current = { known: true, who: (await body(api.GET("/api/v1/session"))).details };
+  } catch (error) {
+    if (!(error instanceof SignedOut)) throw error;
+    current = { known: true, who: null };
+  }
+}
+
+/** Exchange a token, a link's code or a password for a session. */
+export async function signIn(
+  credentials: { token: string } | { code: string } | { email: string; password: string },
+): Promise<void> {
+  // The document's type has a member for every way to sign in; what is left out is null.
+  const given = credentials as components["schemas"]["SignInFields"];
+  await body(api.POST("/api/v1/session", { body: given }));
+  await lookUpSession();
+}
+
+/** End the session. */
+export async function signOut(): Promise<void> {
+  await body(api.DELETE("/api/v1/session", {}));
+  current = { known: true, who: null };
+}
+
+/** Show the sign-in page when an answer said that the session is over; other errors pass. */
+export function noteSignedOut(error: unknown): void {
+  if (error instanceof SignedOut) current = { known: true, who: null };
+}

@@ -1,0 +1,2 @@
+/** The components use no preprocessor: Svelte itself removes the types. */
+export default {};

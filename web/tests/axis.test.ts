@@ -1,0 +1,46 @@
+import { expect, it } from "vitest";
+import { bar, subtreeRange, tickLabel, ticks, wholeRange } from "../src/run/axis";
+import { sampleRun } from "./sample";
+
+it.each([
+  [0, "0"],
+  [250, "250 µs"],
+  [1_500, "1.5 ms"],
+  [500_000, "500 ms"],
+  [2_500_000, "2.5 s"],
+  [30_000_000, "30 s"],
+  [60_000_000, "1 m"],
+  [90_000_000, "1 m 30 s"],
+  [5_400_000_000, "1 h 30 m"],
+  [90_000_000_000, "1 d 1 h"],
+])("labels %i microseconds as %s", (at, label) => {
+  expect(tickLabel(at)).toBe(label);
+});
+
+it("puts ticks at whole multiples of a readable step, within the range and no more than asked", () => {
+  expect(ticks({ from: 0, to: 322e6 }, 6)).toEqual([0, 60e6, 120e6, 180e6, 240e6, 300e6]);
+  for (const to of [7, 900, 12_345, 6e5, 1e7, 8e8, 1e12]) {
+    const found = ticks({ from: to / 3, to }, 5);
+    expect(found.length).toBeGreaterThan(0);
+    expect(found.length).toBeLessThanOrEqual(6);
+    expect(found.every((at) => at >= to / 3 && at < to)).toBe(true);
+  }
+});
+
+it("fits the axis to a span and everything below it", () => {
+  const run = sampleRun([
+    { start: 0, took: 1000 },
+    { parent: 0, start: 100, took: 100 },
+    { parent: 1, start: 150, took: 250 },
+  ]);
+  expect(wholeRange(run)).toEqual({ from: 0, to: 1000 });
+  expect(subtreeRange(run, 1)).toEqual({ from: 94, to: 406 });
+});
+
+it("cuts bars to what is visible", () => {
+  const range = { from: 100, to: 200 };
+  expect(bar(range, 50, 150)).toEqual({ left: 0, width: 50 });
+  expect(bar(range, 150, 900)).toEqual({ left: 50, width: 50 });
+  expect(bar(range, 10, 20)).toBeNull();
+  expect(bar(range, NaN, NaN)).toBeNull();
+});

@@ -1,0 +1,44 @@
+import { expect, it } from "vitest";
+import { criticalPath } from "../src/run/critical_path";
+import { sampleRun } from "./sample";
+
+it("is covered without gap or overlap from the start of a run to its end", () => {
+  const run = sampleRun([
+    { start: 0, took: 100 },
+    { parent: 0, start: 10, took: 30 },
+    { parent: 0, start: 20, took: 60 },
+    { parent: 2, start: 30, took: 40 },
+  ]);
+  const parts = criticalPath(run).sort((a, b) => a.from - b.from);
+  expect(parts).toEqual([
+    { span: 0, from: 0, to: 20 },
+    { span: 2, from: 20, to: 30 },
+    { span: 3, from: 30, to: 70 },
+    { span: 2, from: 70, to: 80 },
+    { span: 0, from: 80, to: 100 },
+  ]);
+});
+
+it("goes through one child after the other", () => {
+  const run = sampleRun([
+    { start: 0, took: 50 },
+    { parent: 0, start: 0, took: 20 },
+    { parent: 0, start: 25, took: 20 },
+  ]);
+  expect(criticalPath(run).map(({ span }) => span)).toEqual([0, 2, 0, 1]);
+});
+
+it("leaves out spans that have not ended, and is empty when none has", () => {
+  expect(criticalPath(sampleRun([{ start: 0, took: null }]))).toEqual([]);
+});
+
+it("needs no stack for a chain of two thousand levels", () => {
+  const deep = sampleRun(
+    Array.from({ length: 2000 }, (_, i) => ({
+      ...(i ? { parent: i - 1 } : {}),
+      start: i,
+      took: 4000 - 2 * i,
+    })),
+  );
+  expect(criticalPath(deep)).toHaveLength(2 * 2000 - 1);
+});

@@ -1,0 +1,43 @@
+import { expect, it } from "vitest";
+import { append, merge, reveal, tookMicroseconds, type Run, type RunList } from "../src/runs/list";
+
+function run(id: string, inserted: number, status: Run["status"] = "active"): Run {
+  return { id, status, inserted_at: `2026-11-29T12:00:0${inserted}Z` } as Run;
+}
+
+const ids = ({ shown, waiting }: RunList): [string[], string[]] => [
+  shown.map(({ id }) => id),
+  waiting.map(({ id }) => id),
+];
+
+it("lets new runs wait and updates known ones in their place", () => {
+  const first = merge({ shown: [], waiting: [] }, [run("b", 2), run("a", 1)]);
+  const second = merge(first, [run("c", 3), run("b", 2, "failed"), run("a", 1)]);
+  expect(ids(second)).toEqual([["b", "a"], ["c"]]);
+  expect(second.shown[0]!.status).toBe("failed");
+  expect(ids(reveal(second))).toEqual([["c", "b", "a"], []]);
+});
+
+it("updates runs that wait, and counts each once", () => {
+  const waiting = merge(merge({ shown: [run("a", 1)], waiting: [] }, [run("b", 2)]), [
+    run("c", 3),
+    run("b", 2, "complete"),
+  ]);
+  expect(ids(waiting)).toEqual([["a"], ["c", "b"]]);
+  expect(waiting.waiting[1]!.status).toBe("complete");
+});
+
+it("appends older pages without repeating a run", () => {
+  expect(ids(append({ shown: [run("b", 2)], waiting: [] }, [run("b", 2), run("a", 1)]))).toEqual([
+    ["b", "a"],
+    [],
+  ]);
+});
+
+it("knows how long a run took, and has taken so far", () => {
+  const started = { ...run("a", 1), started_at: "2026-11-29T12:00:00Z", finished_at: null };
+  const now = Date.parse("2026-11-29T12:00:02Z");
+  expect(tookMicroseconds(started, now)).toBe(2e6);
+  expect(tookMicroseconds({ ...started, finished_at: "2026-11-29T12:00:01Z" }, now)).toBe(1e6);
+  expect(tookMicroseconds({ ...started, started_at: null }, now)).toBeNull();
+});
