@@ -6,6 +6,8 @@ from typing import Any
 from tenant import SCHEMA, Tenant
 
 # What everything in an account has in common.
+# It counts the runs of every deployment, each filter left out in turn.
+_COUNTED = "agent_instance_facets"
 _COMMON = ("account_id", "environment_id")
 
 
@@ -78,7 +80,11 @@ class Operator(Tenant):
         found: dict[str, Any] = {}
         for target, (status, body) in (await self.state()).items():
             rows = body.get("summaries", [body.get("details") or {}])
-            kept = [row for row in rows if not any(one.owns(row) for one in self.deployed)]
+            kept = [
+                row
+                for row in rows
+                if row.get("type") != _COUNTED and not any(one.owns(row) for one in self.deployed)
+            ]
             found[target] = (status, kept)
         return found
 

@@ -62,9 +62,12 @@ class Progress:
         """Ask for everything to be derived again; nothing changes if that is under way."""
         while (state := self.state) is not None and state.backfill is None:
             await self._advance(state._replace(backfill=RESET), Derived())
-            if self.state is None:
-                # A server has moved it meanwhile.
-                self.state = await self.stored(await self._feed.states())
+            await self._reread_moved()
+
+    async def _reread_moved(self) -> None:
+        """Read the state again if another server has moved it."""
+        if self.state is None:
+            self.state = await self.stored(await self._feed.states())
 
     async def is_behind(self) -> bool:
         """Whether there is anything to do."""

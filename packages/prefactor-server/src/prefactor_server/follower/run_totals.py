@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple, TypeVar
 
 from prefactor_server.domain.change import BACKFILLED, RUN_CREATED, RUN_DELETED, RUN_ENDED, Change
+from prefactor_server.domain.risk.risk_score import DataRisk
 from prefactor_server.domain.runs.agent_instance import AgentInstance
 from prefactor_server.domain.runs.cost import PriceTable
 from prefactor_server.domain.runs.run_total import (
@@ -210,7 +211,7 @@ class RunTotalsConsumer(Consumer):
         made: list[RunTotal] = []
         for run in runs:
             profile = profiles.get(run.agent_id)
-            declared = (
+            declared: Mapping[str, DataRisk] = (
                 {}
                 if profile is None
                 else await self._risks.declared(account_id, run.agent_schema_version_id)

@@ -22,7 +22,7 @@ from prefactor_server.domain.runs.agent_instance import AgentInstance
 from prefactor_server.domain.runs.agent_span import FINISHED, AgentSpan
 from prefactor_server.domain.runs.metadata import InstanceMetadata
 from prefactor_server.domain.runs.quality import InstanceQuality
-from prefactor_server.storage.batch import Row, Snapshot
+from prefactor_server.storage.batch import Snapshot
 
 _OPEN: Final = frozenset({"pending", "active"})
 # What of a run can change besides its span counts. `updated_at` changes with its quality, too.
@@ -131,9 +131,8 @@ def _add_runs(runs: _Runs, snapshot: Snapshot) -> None:
 
 
 def _loaded(snapshot: Snapshot, kind: type[Any]) -> Mapping[str, Any]:
-    rows: Sequence[Row] = snapshot.loaded
-    named: Iterable[Any] = (row for row in rows if type(row) is kind)
-    return {row.id: row for row in named}
+    rows: Sequence[Any] = snapshot.loaded
+    return {row.id: row for row in rows if isinstance(row, kind)}
 
 
 def deleted_rows(

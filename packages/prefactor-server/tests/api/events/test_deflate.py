@@ -1,4 +1,4 @@
-"""Messages that are compressed once make whole streams, whoever sends which of them."""
+"""Messages that are compressed once make whole streams, in any combination."""
 
 import zlib
 

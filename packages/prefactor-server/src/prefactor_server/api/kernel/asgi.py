@@ -40,13 +40,14 @@ from prefactor_server.api.kernel.operation import (
 from prefactor_server.api.kernel.query import read_query
 from prefactor_server.api.kernel.rate_limit import RateLimiter
 from prefactor_server.api.kernel.request_events import RequestEvent, RequestObserver
+from prefactor_server.api.kernel.request_headers import RequestHeaders
 from prefactor_server.api.kernel.response_encoding import Coding, compressed, requested_coding
 from prefactor_server.api.kernel.router import Router
 from prefactor_server.api.kernel.services import Services
 from prefactor_server.api.kernel.work import Work
 from prefactor_server.api.kernel.writes import Reply, WriteJob, execute, keys_differ
 from prefactor_server.domain.api_token import Principal
-from prefactor_server.domain.errors import BadRequest, NotAuthenticated, Refusal, Unavailable
+from prefactor_server.domain.errors import NotAuthenticated, Refusal, Unavailable
 from prefactor_server.json_log import trace_of
 from prefactor_server.memory_budget import Lease, MemoryBudget
 
@@ -191,7 +192,7 @@ class Api:
         raw_path: bytes = scope.get("raw_path") or scope["path"].encode()
         operation, path_id = self._router.match(scope["method"], raw_path.decode("latin-1"))
         trace.operation = operation.name
-        headers = _Headers(scope["headers"])
+        headers = RequestHeaders(scope["headers"])
         principal = _ANONYMOUS
         client = ClientConnection(scope, self._limits.trusted_proxies, self._limits.public_url)
         if operation.access != "public":
@@ -245,7 +246,11 @@ class Api:
         return await self._authenticator.authenticate_session(cookie)
 
     def _asking_again(
-        self, operation: Operation, headers: _Headers, client: ClientConnection, before: Principal
+        self,
+        operation: Operation,
+        headers: RequestHeaders,
+        client: ClientConnection,
+        before: Principal,
     ) -> Callable[[], Awaitable[bool]]:
         """Return whether the caller of a request is still allowed what it was allowed then."""
 
@@ -262,7 +267,12 @@ class Api:
         return is_allowed
 
     async def _run(
-        self, operation: Operation, call: Call, headers: _Headers, scope: Scope, receive: Receive
+        self,
+        operation: Operation,
+        call: Call,
+        headers: RequestHeaders,
+        scope: Scope,
+        receive: Receive,
     ) -> Reply:
         if isinstance(operation, Read):
             call.query = read_query(scope["query_string"], operation.parameters, call.principal)
@@ -308,45 +318,6 @@ async def _send(send: Send, piece: bytes, *, more: bool) -> None:
     await send({"type": "http.response.body", "body": body, "more_body": more})
 
 
-class _Headers:
-    """The request headers that the API uses."""
-
-    __slots__ = (
-        "authorization",
-        "content_encoding",
-        "content_length",
-        "host",
-        "idempotency_key",
-        "last_event_id",
-    )
-
-    def __init__(self, headers: Sequence[tuple[bytes, bytes]]) -> None:
-        self.authorization: str | None = None
-        self.idempotency_key: str | None = None
-        self.last_event_id: str | None = None
-        self.content_encoding = b""
-        self.content_length = 0
-        self.host = ""
-        for name, value in headers:
-            # A proxy and a server may each pick a different one of two equal headers.
-            if name == b"authorization":
-                if self.authorization is not None:
-                    raise BadRequest("Duplicate header Authorization")
-                self.authorization = value.decode("latin-1")
-            elif name == b"idempotency-key":
-                if self.idempotency_key is not None:
-                    raise BadRequest("Duplicate header Idempotency-Key")
-                self.idempotency_key = _text_header(value, "Idempotency-Key")
-            elif name == b"content-length" and value.isdigit():
-                self.content_length = int(value[:20])
-            elif name == b"host":
-                self.host = value.decode("latin-1")
-            elif name == b"last-event-id":
-                self.last_event_id = value.decode("latin-1")
-            elif name == b"content-encoding":
-                self.content_encoding += b"," + value
-
-
 def _idempotency_key(
     header: str | None, operation: Write, principal: Principal, scope: Scope
 ) -> str | None:
@@ -361,13 +332,6 @@ def _idempotency_key(
     if header is not None and asked is not None and header != asked:
         raise keys_differ()
     return header if asked is None else asked
-
-
-def _text_header(value: bytes, name: str) -> str:
-    try:
-        return value.decode()
-    except UnicodeDecodeError as error:
-        raise BadRequest(f"The header {name} is not UTF-8") from error
 
 
 def _refusal_response(refusal: Refusal, request_id: str, scope: Scope) -> _Response:

@@ -1,0 +1,57 @@
+"""The headers of a request, as far as the API reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from prefactor_server.domain.errors import BadRequest
+
+
+class RequestHeaders:
+    """The request headers that the API uses.
+
+    Raises:
+        BadRequest: one that decides something is there twice, or cannot be read.
+    """
+
+    __slots__ = (
+        "authorization",
+        "content_encoding",
+        "content_length",
+        "host",
+        "idempotency_key",
+        "last_event_id",
+    )
+
+    def __init__(self, headers: Sequence[tuple[bytes, bytes]]) -> None:
+        self.authorization: str | None = None
+        self.idempotency_key: str | None = None
+        self.last_event_id: str | None = None
+        self.content_encoding = b""
+        self.content_length = 0
+        self.host = ""
+        for name, value in headers:
+            # A proxy and a server may each pick a different one of two equal headers.
+            if name == b"authorization":
+                if self.authorization is not None:
+                    raise BadRequest("Duplicate header Authorization")
+                self.authorization = value.decode("latin-1")
+            elif name == b"idempotency-key":
+                if self.idempotency_key is not None:
+                    raise BadRequest("Duplicate header Idempotency-Key")
+                self.idempotency_key = _text_header(value, "Idempotency-Key")
+            elif name == b"content-length" and value.isdigit():
+                self.content_length = int(value[:20])
+            elif name == b"host":
+                self.host = value.decode("latin-1")
+            elif name == b"last-event-id":
+                self.last_event_id = value.decode("latin-1")
+            elif name == b"content-encoding":
+                self.content_encoding += b"," + value
+
+
+def _text_header(value: bytes, name: str) -> str:
+    try:
+        return value.decode()
+    except UnicodeDecodeError as error:
+        raise BadRequest(f"The header {name} is not UTF-8") from error
