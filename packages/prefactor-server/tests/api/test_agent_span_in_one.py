@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from served_api import ServedApi
 
 from prefactor_server.domain.api_token import Principal
+from prefactor_server.domain.runs.agent_span import FINISHED_LATE
 from prefactor_server.domain.runs.cost import Price, PriceTable
 from prefactor_server.queries import Reader
 
@@ -204,7 +205,7 @@ def test_a_span_created_with_its_end_is_one_created_and_finished(
 def test_an_end_that_comes_after_a_termination_is_taken_either_way(
     twins: Twins, status: str, bulk: bool
 ) -> None:
-    """A span whose late end was accepted once equals one that came whole after the termination."""
+    """A late end that was accepted gives the span that comes whole after it, and a flag."""
     begin = {"schema_name": "step", "started_at": STARTED, "payload": {"n": "one"}}
     end = {"status": status, "timestamp": FINISHED, "result_payload": {"out": 5}}
     late, accepted = twins.run("terminated"), twins.run("active")
@@ -212,6 +213,10 @@ def test_an_end_that_comes_after_a_termination_is_taken_either_way(
     one = twins.seen(late, *twins.in_one(late, begin, end, bulk=bulk))
     two = twins.seen(accepted, *twins.in_two(accepted, begin, end, bulk=False, between=True))
 
+    # That it was finished late is all that may tell them apart.
+    assert two["stored"]["flags"] - one["stored"]["flags"] == FINISHED_LATE
+    two["stored"]["flags"] -= FINISHED_LATE
+    two["columns"]["flags"][0] -= FINISHED_LATE
     assert one == two
     assert one["answer"]["control"] == {"terminate": True, "reason": "enough"}
     assert one["answer"]["details"]["closed_by_termination"] is False

@@ -44,7 +44,8 @@ def test_no_new_id_is_a_word_that_stands_where_ids_do() -> None:
     literals = {
         last
         for method, head, _, last in parted
-        if (method, head) in of_one and not last.startswith("{")
+        # Ids of alerts are made by the server.
+        if (method, head) in of_one and not last.startswith("{") and head != "/api/v1/alerts"
     }
 
     assert literals

@@ -26,6 +26,7 @@ async def test_spans_of_a_bulk_are_read_at_once(door: Any) -> None:
     spans = [await door.span(run, payload={"number": number}) for number in range(5)]
     storage: Any = Counted(door.storage)
     span_preparer, pending = SpanPreparer(Reader.for_storage(storage)), PendingWrites()
+    storage.asked.clear()
     caller, elsewhere = principal(run["account_id"]), deployed("a", "e", run["account_id"])
     ids = [*(span["id"] for span in spans), "unknown"]
 

@@ -80,7 +80,7 @@ def where(
             text = _EACH_WITH_METADATA if in_order else _WITH_METADATA
             key = one.column[len(_METADATA) : -1]
             condition = Clause(text, (account_id, key, _single(one)))
-        elif one.column in _BESIDE:
+        elif one.column in _BESIDE and one.column not in columns:
             condition = _beside(account_id, one, of_each=narrowed)
         else:
             condition = _condition(account_id, one, columns)
