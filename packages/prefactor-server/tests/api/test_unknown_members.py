@@ -32,10 +32,13 @@ def _errors(answer: Any, *nested: str) -> Mapping[str, Any]:
 
 
 def test_the_control_plane_is_what_needs_an_account_token() -> None:
-    """Registering, starting, finishing, spans and quality are telemetry, everything else is not."""
+    """What deployments write of runs, spans, quality and alerts is telemetry, all else is not."""
     lenient = {one.name for one in WRITES} - {one.name for one in CONTROL}
 
     assert lenient == {
+        "alerts.clear",
+        "alerts.raise",
+        "agent_instances.set_metadata",
         "agent_instances.register",
         "agent_instances.start",
         "agent_instances.finish",
@@ -137,6 +140,7 @@ async def test_what_answers_show_can_be_sent_back(door: Any) -> None:
     copied = {**version, "external_identifier": "copy", "id": "copy-1"}
     copied["span_type_schemas"] = list(version["span_type_schemas"].values())
     copied["quality_schemas"] = list(version["quality_schemas"].values())
+    copied["alert_schemas"] = list(version["alert_schemas"].values())
     made = await door.post("/agent_schema_version", {"details": copied})
     assert made.details["external_identifier"] == "copy"
 

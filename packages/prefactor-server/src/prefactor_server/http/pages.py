@@ -110,7 +110,8 @@ class Pages:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         file = self._files.get(scope["path"])
-        if file is None or scope["method"] not in ("GET", "HEAD"):
+        # HTTP/0.9 has no headers, and so none of the policy: it is the API's to refuse.
+        if file is None or scope["method"] not in ("GET", "HEAD") or scope["http_version"] == "0.9":
             await self._api(scope, receive, send)
             return
         asked = dict(scope["headers"])
