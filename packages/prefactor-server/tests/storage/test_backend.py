@@ -112,7 +112,7 @@ from rows import register
 async def main():
     database = await make_database(Path(sys.argv[1]))
     hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
-    resource.setrlimit(resource.RLIMIT_FSIZE, (600_000, hard))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2_000_000, hard))
     written = 0
     try:
         for number in range(1000):

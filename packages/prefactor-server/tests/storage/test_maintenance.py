@@ -196,6 +196,9 @@ NAMED = {
     "seq": 0,
     "slice": 10,
     "spans": 10,
+    "now": 0,
+    "idle_since": 0,
+    "link_before": 0,
 }
 
 
