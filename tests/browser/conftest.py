@@ -46,8 +46,8 @@ async def browser() -> AsyncIterator[Browser]:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def stranger(browser: Browser, server: LiveServer) -> AsyncIterator[Page]:
-    """A page of somebody who has not signed in. Fails if it did what no page may do."""
+async def watched(browser: Browser, server: LiveServer) -> AsyncIterator[tuple[Page, Offences]]:
+    """A page, and what it did that no page may do: the test fails if that is anything."""
     context = await browser.new_context(
         base_url=server.url, viewport={"width": 1440, "height": 900}, reduced_motion="reduce"
     )
@@ -56,9 +56,21 @@ async def stranger(browser: Browser, server: LiveServer) -> AsyncIterator[Page]:
     offences = Offences(page, server.url)
     # What somebody gets who is not signed in.
     offences.expected_statuses.add(401)
-    yield page
+    yield page, offences
     await context.close()
     offences.assert_none()
+
+
+@pytest.fixture
+def stranger(watched: tuple[Page, Offences]) -> Page:
+    """A page of somebody who has not signed in."""
+    return watched[0]
+
+
+@pytest.fixture
+def offences(watched: tuple[Page, Offences]) -> Offences:
+    """What the page did that no page may do."""
+    return watched[1]
 
 
 @pytest_asyncio.fixture(loop_scope="session")

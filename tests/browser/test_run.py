@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Page, expect
 
+from browser import Offences
 from live_server import LiveServer
 from pages_data import Span, record, support_run
 from patience import patience
@@ -223,3 +224,16 @@ async def test_terminate(page: Page, server: LiveServer, tmp_path: Path) -> None
         said, _ = await agent.communicate()
     assert said == b"stopped: Budget exceeded\n"
     await expect(page.get_by_role("button", name="Terminate…")).to_have_count(0)
+
+
+async def test_missing(page: Page, offences: Offences) -> None:
+    """A run that does not exist is said not to, once."""
+    offences.expected_statuses.add(404)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    await page.goto("/#/run/no-such-run")
+    await expect(page.get_by_role("alert")).to_contain_text("not found")
+    before = len(asked)
+    # Longer than the pause between two looks at a run that goes on.
+    await page.wait_for_timeout(3_000)
+    assert len(asked) == before

@@ -74,6 +74,55 @@ async def test_changed_in_place(page: Page, server: LiveServer) -> None:
     await expect(row).to_contain_text("complete")
 
 
+async def test_ended_under_a_filter(page: Page, server: LiveServer) -> None:
+    """A run that ends while running ones are looked at is not shown as running any longer."""
+    name = f"ending-{uuid4().hex[:8]}"
+    run_id = await record(server, status=None, external_identifier=name)
+    await page.goto("/#/runs?status=active")
+    row = page.get_by_role("listitem").filter(has_text=name)
+    await expect(row).to_contain_text("active")
+    answer = await page.context.request.post(
+        f"/api/v1/agent_instance/{run_id}/finish",
+        data={"status": "failed"},
+        headers={"X-Prefactor-Request": "1", "Origin": server.url},
+    )
+    assert answer.ok
+    await expect(row).to_contain_text("failed")
+
+
+async def test_more_pages(page: Page, server: LiveServer) -> None:
+    """Scrolling shows runs beyond the first page, with a filter by time as well."""
+    oldest, agent = f"oldest-{uuid4().hex[:8]}", f"busy-{uuid4().hex[:8]}"
+    items: list[dict[str, str]] = []
+    for number in range(110):
+        run_id, key = f"{agent}-{number}", f"{agent}-{number:03}"
+        name = oldest if number == 0 else f"run {number}"
+        run = {"agent_id": agent, "id": run_id, "external_identifier": name}
+        items += [
+            {"_type": "agent_instances/register", "idempotency_key": f"register-{key}", **run},
+            {
+                "_type": "agent_instances/start",
+                "idempotency_key": f"start-{key}",
+                "agent_instance_id": run_id,
+            },
+        ]
+    sent = await page.context.request.post(
+        "/api/v1/bulk",
+        data={"items": items},
+        headers={"X-Prefactor-Request": "1", "Origin": server.url},
+    )
+    assert sent.ok
+    assert '"status":"error"' not in await sent.text()
+    await page.goto("/#/runs?days=1")
+    await page.get_by_role("radio", name=agent).check(force=True)
+    rows = page.get_by_role("listitem")
+    await expect(rows).to_have_count(100)
+    await expect(page.get_by_text("showing 100 of 110 runs")).to_be_visible()
+    await page.get_by_role("list", name="Runs").evaluate("list => list.scrollTo(0, 1e6)")
+    await expect(page.get_by_text(oldest)).to_be_visible()
+    await expect(rows).to_have_count(110)
+
+
 async def test_keys(page: Page, server: LiveServer) -> None:
     """J and K move through the list, and Enter opens the run."""
     names = [f"keyed-{uuid4().hex[:8]}" for _ in range(2)]

@@ -22,7 +22,11 @@ export function navigate(
 ): void {
   const hash = formatRoute(page, id, params);
   if (replace) {
-    history.replaceState(null, "", hash);
+    try {
+      history.replaceState(null, "", hash);
+    } catch {
+      // A browser that finds this too often (a key that is held down) leaves the address behind.
+    }
     current = parseRoute(hash);
   } else if (hash !== location.hash) {
     location.hash = hash;

@@ -1,5 +1,14 @@
 import { expect, it } from "vitest";
-import { append, merge, reveal, tookMicroseconds, type Run, type RunList } from "../src/runs/list";
+import {
+  append,
+  hasGap,
+  merge,
+  reveal,
+  tookMicroseconds,
+  unseen,
+  type Run,
+  type RunList,
+} from "../src/runs/list";
 
 function run(id: string, inserted: number, status: Run["status"] = "active"): Run {
   return { id, status, inserted_at: `2026-11-29T12:00:0${inserted}Z` } as Run;
@@ -40,4 +49,24 @@ it("knows how long a run took, and has taken so far", () => {
   expect(tookMicroseconds(started, now)).toBe(2e6);
   expect(tookMicroseconds({ ...started, finished_at: "2026-11-29T12:00:01Z" }, now)).toBe(1e6);
   expect(tookMicroseconds({ ...started, started_at: null }, now)).toBeNull();
+});
+
+it("notices that more runs have begun than a page tells of", () => {
+  const list = { shown: [run("a", 1)], waiting: [] };
+  expect(hasGap(list, [run("c", 3), run("b", 2)], false)).toBe(true);
+  expect(hasGap(list, [run("b", 2), run("a", 1)], false)).toBe(false);
+  expect(hasGap(list, [run("b", 2)], true)).toBe(false);
+  expect(hasGap({ shown: [], waiting: [] }, [run("b", 2)], false)).toBe(false);
+});
+
+it("looks after open runs that the newest page does not tell of, in turns", () => {
+  const shown = [run("d", 4), run("c", 3), run("b", 2), run("a", 1, "complete")];
+  const list = { shown, waiting: [run("e", 5)] };
+  const ids = (turn: number): string[] => unseen(list, [run("d", 4)], turn, 2).map(({ id }) => id);
+  expect([ids(0), ids(1), ids(2)]).toEqual([
+    ["e", "c"],
+    ["b", "e"],
+    ["c", "b"],
+  ]);
+  expect(unseen({ shown: [], waiting: [] }, [], 3, 2)).toEqual([]);
 });

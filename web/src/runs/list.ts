@@ -15,15 +15,47 @@ export interface RunList {
  * that are newer than the first shown run wait.
  */
 export function merge(list: RunList, newest: readonly Run[]): RunList {
-  const byId = new Map(newest.map((run) => [run.id, run]));
   const known = new Set([...list.shown, ...list.waiting].map((run) => run.id));
-  const replaced = (run: Run): Run => byId.get(run.id) ?? run;
   const first = list.shown[0];
   const fresh = newest.filter(
     (run) => !known.has(run.id) && (!first || run.inserted_at >= first.inserted_at),
   );
   if (!first) return { shown: fresh, waiting: [] };
-  return { shown: list.shown.map(replaced), waiting: [...fresh, ...list.waiting.map(replaced)] };
+  const { shown, waiting } = update(list, newest);
+  return { shown, waiting: [...fresh, ...waiting] };
+}
+
+/**
+ * Whether runs may be missing between a list and the newest page: more have begun than a page holds.
+ */
+export function hasGap(list: RunList, newest: readonly Run[], isLastPage: boolean): boolean {
+  const known = new Set([...list.shown, ...list.waiting].map((run) => run.id));
+  return known.size > 0 && !isLastPage && !newest.some((run) => known.has(run.id));
+}
+
+/**
+ * Return some of the runs that were still going on when they were seen last and are not in the
+ * newest page, which would tell how they are now. Each call begins after those of the one before.
+ */
+export function unseen(
+  list: RunList,
+  newest: readonly Run[],
+  turn: number,
+  limit: number,
+): readonly Run[] {
+  const seen = new Set(newest.map((run) => run.id));
+  const open = [...list.waiting, ...list.shown].filter(
+    (run) => (run.status === "active" || run.status === "pending") && !seen.has(run.id),
+  );
+  const start = (turn * limit) % Math.max(open.length, 1);
+  return [...open.slice(start), ...open.slice(0, start)].slice(0, limit);
+}
+
+/** Replace runs by what they are now, where they stand. */
+export function update(list: RunList, runs: readonly Run[]): RunList {
+  const byId = new Map(runs.map((run) => [run.id, run]));
+  const now = (run: Run): Run => byId.get(run.id) ?? run;
+  return { shown: list.shown.map(now), waiting: list.waiting.map(now) };
 }
 
 /** Show what was waiting. */

@@ -1,0 +1,131 @@
+/** The runs that pass some filters, kept up to date for as long as they are watched. */
+
+import { api, body, explain, isAborted } from "../api";
+import type { operations } from "../openapi";
+import { noteSignedOut } from "../session.svelte";
+import { append, hasGap, merge, reveal, unseen, update, type Run, type RunList } from "./list";
+
+export type Filters = NonNullable<operations["agent_instances.list"]["parameters"]["query"]>;
+type Page = operations["agent_instances.list"]["responses"][200]["content"]["application/json"];
+
+const PAGE = 100;
+const POLL_MS = 3_000;
+const REREAD = 5;
+
+export class RunWatcher {
+  list = $state.raw<RunList>({ shown: [], waiting: [] });
+  /** How many runs there are; null until the first page has come. */
+  total = $state<number | null>(null);
+  /** Whether `total` is exact, or the server stopped counting there. */
+  isExact = $state(true);
+  failure = $state("");
+  /** The time of the last look, in milliseconds since 1970. */
+  now = $state(Date.now());
+
+  readonly #filters: Filters;
+  readonly #onruns: (runs: readonly Run[]) => void;
+  readonly #abort = new AbortController();
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #after: string | null = null;
+  #loadingMore = false;
+  #turn = 0;
+
+  /** Begin to watch. `onruns` is told of every page that comes. */
+  constructor(filters: Filters, onruns: (runs: readonly Run[]) => void) {
+    this.#filters = filters;
+    this.#onruns = onruns;
+    void this.#keepUp();
+  }
+
+  /** End it; what is on its way is given up. */
+  stop(): void {
+    this.#abort.abort();
+    clearTimeout(this.#timer);
+  }
+
+  /** Show the runs that have begun meanwhile. */
+  reveal(): void {
+    this.list = reveal(this.list);
+  }
+
+  /** Read the next older page, unless there is no more or it is on its way. */
+  async more(): Promise<void> {
+    if (this.#after === null || this.#loadingMore) return;
+    this.#loadingMore = true;
+    try {
+      const page = await this.#read(this.#after);
+      this.list = append(this.list, page.summaries);
+      this.#after = page.pagination.next_after;
+      this.#onruns(page.summaries);
+    } catch (error) {
+      this.#failed(error);
+    } finally {
+      this.#loadingMore = false;
+    }
+  }
+
+  async #keepUp(): Promise<void> {
+    try {
+      const page = await this.#read();
+      const isLast = page.pagination.next_after === null;
+      if (this.total === null || hasGap(this.list, page.summaries, isLast)) {
+        this.list = { shown: [], waiting: [] };
+        this.#after = page.pagination.next_after;
+      }
+      this.list = merge(this.list, page.summaries);
+      this.total = page.pagination.item_count;
+      this.isExact = page.pagination.item_count_is_exact;
+      this.#onruns(page.summaries);
+      await this.#reread(page.summaries);
+      this.failure = "";
+    } catch (error) {
+      this.#failed(error);
+    }
+    this.now = Date.now();
+    if (!this.#abort.signal.aborted) {
+      this.#timer = setTimeout(() => void this.#keepUp(), POLL_MS);
+    }
+  }
+
+  /** Look after runs that the newest page does not tell of any more, a few at a time. */
+  async #reread(newest: readonly Run[]): Promise<void> {
+    const runs = unseen(this.list, newest, this.#turn++, REREAD);
+    const found = await Promise.all(runs.map((run) => this.#one(run.id)));
+    this.list = update(
+      this.list,
+      found.flatMap((run) => run ?? []),
+    );
+  }
+
+  async #one(id: string): Promise<Run | null> {
+    const params = {
+      path: { agent_instance_id: id },
+      query: { include_counts: false, include_costs: false, include_alert_count: false },
+    } as const;
+    const asked = api.GET("/api/v1/agent_instance/{agent_instance_id}", {
+      params,
+      signal: this.#abort.signal,
+    });
+    // A run that was deleted stays as it was seen last.
+    if ((await asked).response.status === 404) return null;
+    return (await body(asked)).details;
+  }
+
+  #read(after?: string): Promise<Page> {
+    const query: Filters = {
+      ...this.#filters,
+      sorting: "-inserted_at",
+      "pagination[page_size]": PAGE,
+      ...(after === undefined ? {} : { "pagination[after]": after }),
+    };
+    return body(
+      api.GET("/api/v1/agent_instance", { params: { query }, signal: this.#abort.signal }),
+    );
+  }
+
+  #failed(error: unknown): void {
+    if (isAborted(error)) return;
+    noteSignedOut(error);
+    this.failure = explain(error);
+  }
+}
