@@ -34,7 +34,8 @@ def rebuild(name: str, *, database: Database = None) -> None:
     name
         What to derive again: run_totals (tokens, cost and risk of each run), span_types (which
         types of spans each has), search (the words of spans), series (what happened in each
-        minute, hour and day) or alerts (those that the server raises by itself).
+        minute, hour and day; the part that pruned runs had in it is lost) or alerts (those that the
+        server raises by itself).
     """
     settings = load_settings(os.environ, {"database": database})
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
