@@ -1,6 +1,7 @@
 """Which part may know which: the dependency rules as tables, held by reading the source.
 
     prefactor_recorder ──► prefactor_http            prefactor_server imports neither
+    prefactor_recorder, prefactor_server ──► prefactor_otel, which imports none of them
     server:  app, cli ──► api, ui ──► commands, queries ──► storage.base ◄── storage.sqlite, …
              domain is imported by all and imports only the standard library
 
@@ -20,7 +21,7 @@ import pytest
 
 from source_modules import SOURCES, Module, imports
 
-OURS = ("prefactor_http", "prefactor_recorder", "prefactor_server")
+OURS = ("prefactor_http", "prefactor_otel", "prefactor_recorder", "prefactor_server")
 LINE_LIMIT = 400
 
 
@@ -69,14 +70,26 @@ IMPORTS = [
         because="a user of the client installs the client alone",
     ),
     ImportRule(
+        where="prefactor_otel",
+        ours=("prefactor_otel",),
+        never=("asyncio", "opentelemetry", "os", "random", "socket", "threading", "time"),
+        because="a span is mapped alike in an agent and in the server, by what it holds alone",
+    ),
+    ImportRule(
         where="prefactor_server",
-        ours=("prefactor_server",),
+        ours=("prefactor_server", "prefactor_otel"),
         because="server and client share a wire contract, not code: a bug in one must not hide "
         "behind the same bug in the other",
     ),
     ImportRule(
+        where="prefactor_server",
+        but=("prefactor_server.otlp",),
+        never=("google", "opentelemetry", "prefactor_otel"),
+        because="what OpenTelemetry sends is read in one place; behind it, a span is a span",
+    ),
+    ImportRule(
         where="prefactor_recorder",
-        ours=("prefactor_recorder", "prefactor_http"),
+        ours=("prefactor_recorder", "prefactor_http", "prefactor_otel"),
         because="the recorder delivers through the client, to any server",
     ),
     ImportRule(
@@ -100,7 +113,6 @@ IMPORTS = [
             because="what is recorded of a value depends on the value alone",
         )
         for module in (
-            "encoding.truncation",
             "span_types.arguments",
             "span_types.function_schemas",
             "span_types.introspection",
@@ -141,6 +153,7 @@ IMPORTS = [
                 "prefactor_recorder.delivery",
                 "prefactor_recorder.journal.base",
                 "prefactor_recorder.encoding",
+                "prefactor_otel.truncation",
             ),
             never=(
                 "aiohttp",

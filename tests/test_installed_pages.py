@@ -43,7 +43,8 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Environment:
     """An environment with the recorder from its wheel, and nothing else."""
     environment = Environment(tmp_path_factory.mktemp("base") / "base", Path(sys.executable))
     dist = build(tmp_path_factory.mktemp("wheels"))
-    wheels = [*dist.glob("prefactor_http-*.whl"), *dist.glob("prefactor_recorder-*.whl")]
+    ours = ("http", "otel", "recorder")
+    wheels = [wheel for name in ours for wheel in dist.glob(f"prefactor_{name}-*.whl")]
     environment.pip("install", "--no-compile", "-c", dist / "constraints.txt", *wheels)
     return environment
 

@@ -123,7 +123,7 @@ class _FieldReader:
             raise ConfigurationError(f"{field} must be a mapping, got {type(value).__name__}")
         import orjson  # noqa: PLC0415 - seldom given
 
-        from prefactor_recorder.encoding.truncation import truncate  # noqa: PLC0415
+        from prefactor_otel.truncation import truncate  # noqa: PLC0415
 
         encoded = encode_object(cast("Mapping[str, Any]", value))
         if len(encoded) > MAX_ENVIRONMENT:

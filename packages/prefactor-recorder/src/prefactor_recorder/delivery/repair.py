@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 import orjson
 
+from prefactor_otel import truncation
 from prefactor_recorder.delivery.batch_size import FRAME
-from prefactor_recorder.encoding import truncation
 from prefactor_recorder.encoding.record import START_LENGTH, Operation, Record
 
 if TYPE_CHECKING:

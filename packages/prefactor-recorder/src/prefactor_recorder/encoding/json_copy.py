@@ -14,6 +14,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import orjson
 
+from prefactor_otel.truncation import (
+    add_mark,
+    fair_share,
+    max_mark_size,
+    truncate_text,
+)
 from prefactor_recorder.encoding.objects import (
     Expander,
     Fields,
@@ -30,17 +36,11 @@ from prefactor_recorder.encoding.plain_json import (
     replace_surrogates,
     type_of,
 )
-from prefactor_recorder.encoding.truncation import (
-    add_mark,
-    fair_share,
-    max_mark_size,
-    truncate_text,
-)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from prefactor_recorder.encoding.truncation import Path
+    from prefactor_otel.truncation import Path
 
 MAX_STEPS = 100_000
 """Maximum number of members examined one by one."""

@@ -70,7 +70,7 @@ def _encode_copy(value: Any, limit: int, size: int) -> bytes:
         return b'{"prefactor.encoding_failed":true}'
     if len(encoded) <= limit:
         return encoded
-    from prefactor_recorder.encoding.truncation import truncate  # noqa: PLC0415 - rarely needed
+    from prefactor_otel.truncation import truncate  # noqa: PLC0415 - rarely needed
 
     return truncate(encoded, limit)
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 import orjson
 
+from prefactor_otel.truncation import MARK
 from prefactor_recorder.context import enter, innermost, leave
-from prefactor_recorder.encoding.truncation import MARK
 from prefactor_recorder.encoding.values import encode_object
 from prefactor_recorder.guard import guarded
 

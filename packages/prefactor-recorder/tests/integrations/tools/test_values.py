@@ -10,7 +10,7 @@ from langchain_core.tools import tool
 from opentelemetry.sdk.trace import TracerProvider
 
 from model_api import ModelApi, model_api
-from prefactor_recorder.integrations._common.payloads import parse_arguments
+from prefactor_otel.json_values import parse_arguments
 from prefactor_recorder.integrations.langchain import PrefactorCallbackHandler
 from prefactor_recorder.integrations.langchain.results import tool_output
 from prefactor_recorder.integrations.openai_agents import record_agents

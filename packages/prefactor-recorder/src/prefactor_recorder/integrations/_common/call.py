@@ -11,8 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from prefactor_otel.json_values import loads, members
 from prefactor_recorder.guard import guarded
-from prefactor_recorder.integrations._common.payloads import loads, members
 
 if TYPE_CHECKING:
     from prefactor_recorder.span import Span

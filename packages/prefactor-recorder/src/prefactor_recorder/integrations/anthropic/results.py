@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from prefactor_recorder.integrations._common.call import dump_model
-from prefactor_recorder.integrations._common.payloads import (
-    CUT,
-    SizeBudget,
-    Text,
+from prefactor_otel.json_values import (
     items,
     members,
     parse_arguments,
@@ -16,6 +12,8 @@ from prefactor_recorder.integrations._common.payloads import (
     without_empty,
     without_none,
 )
+from prefactor_recorder.integrations._common.call import dump_model
+from prefactor_recorder.integrations._common.payloads import CUT, SizeBudget, Text
 
 JsonObject = dict[str, Any]
 _CACHE_COUNTS = ("cache_creation_input_tokens", "cache_read_input_tokens")

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from prefactor_recorder.integrations._common.call import dump_model
-from prefactor_recorder.integrations._common.payloads import (
-    CUT,
+from prefactor_otel.json_values import (
     items,
     members,
     parse_arguments,
@@ -14,6 +12,8 @@ from prefactor_recorder.integrations._common.payloads import (
     without_empty,
     without_none,
 )
+from prefactor_recorder.integrations._common.call import dump_model
+from prefactor_recorder.integrations._common.payloads import CUT
 
 JsonObject = dict[str, Any]
 _PLAIN_MESSAGE = {"role", "content", "tool_calls", "parsed"}

@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
-from prefactor_recorder.integrations._common.call import dump_model
-from prefactor_recorder.integrations._common.payloads import (
+from prefactor_otel.json_values import (
     items,
     members,
     parse_arguments,
@@ -18,6 +17,7 @@ from prefactor_recorder.integrations._common.payloads import (
     without_none,
     without_secrets,
 )
+from prefactor_recorder.integrations._common.call import dump_model
 from prefactor_recorder.integrations.openai.results import response_result
 
 PARAMETERS = (

@@ -26,7 +26,7 @@ try:
 except ModuleNotFoundError as error:
     raise missing_library("openai-agents>=0.1") from error
 
-from prefactor_recorder.integrations._common.payloads import without_empty
+from prefactor_otel.json_values import without_empty
 from prefactor_recorder.integrations._common.steps import OpenSteps
 from prefactor_recorder.integrations.openai_agents.payloads import (
     end_result,

@@ -11,9 +11,9 @@ import threading
 import weakref
 from typing import TYPE_CHECKING
 
+from prefactor_otel import kinds
 from prefactor_recorder.guard import guarded
 from prefactor_recorder.integrations._common.optional import missing_library
-from prefactor_recorder.integrations.opentelemetry.attributes import kind_of
 from prefactor_recorder.span_types.registry import SpanTypes
 
 try:
@@ -21,6 +21,7 @@ try:
 except ModuleNotFoundError as error:
     raise missing_library("opentelemetry-sdk>=1.25") from error
 
+from prefactor_recorder.integrations.opentelemetry.reading import as_span
 from prefactor_recorder.integrations.opentelemetry.spans import MAX_OPEN, Traces
 
 if TYPE_CHECKING:
@@ -34,29 +35,15 @@ if TYPE_CHECKING:
 
 __all__ = ["SPAN_TYPES", "PrefactorSpanProcessor", "is_genai_span"]
 
-_CALL = "{{ model }}: {{ text | default: finish_reason | truncate: 120 }}"
-_TYPES = {
-    "llm": ("Model call", _CALL),
-    "embedding": ("Embedding", "{{ model | default: name }}"),
-    "tool": ("Tool call", "{{ tool_name | default: name }}: {{ output | truncate: 120 }}"),
-    "agent": ("Agent", "{{ name }}"),
-    "chain": ("Chain or workflow", "{{ name }}"),
-    "retriever": ("Retrieval", "{{ name }}: {{ input | truncate: 120 }}"),
-    "reranker": ("Reranking", "{{ name }}: {{ input | truncate: 120 }}"),
-    "guardrail": ("Guardrail", "{{ name }}: {{ output | truncate: 120 }}"),
-    "evaluator": ("Evaluation", "{{ name }}: {{ output | truncate: 120 }}"),
-    "prompt": ("Prompt", "{{ name }}"),
-    "step": ("Step", "{{ name }}"),
-}
 SPAN_TYPES = SpanTypes()
 """The span types of recorded OpenTelemetry spans: `otel:llm`, `otel:tool` and so on."""
-for _kind, (_title, _template) in _TYPES.items():
-    SPAN_TYPES.span_type(f"otel:{_kind}", title=_title, template=_template)
+for _name, (_title, _template) in kinds.SPAN_TYPES.items():
+    SPAN_TYPES.span_type(_name, title=_title, template=_template)
 
 
 def is_genai_span(span: ReadableSpan) -> bool:
     """Whether a span is about a model, a tool or an agent, by any known convention."""
-    return kind_of(span) is not None
+    return kinds.kind_of(as_span(span)) is not None
 
 
 class PrefactorSpanProcessor(SpanProcessor):

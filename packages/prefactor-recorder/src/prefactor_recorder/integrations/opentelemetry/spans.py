@@ -6,16 +6,13 @@ from collections import OrderedDict
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from opentelemetry.trace import StatusCode
-
+from prefactor_otel.kinds import kind_of, span_type_of
+from prefactor_otel.outcome import failure_of, status_of
+from prefactor_otel.payloads import payload_and_result
 from prefactor_recorder.context import innermost
 from prefactor_recorder.errors import RunTerminated
 from prefactor_recorder.guard import warn_once
-from prefactor_recorder.integrations.opentelemetry.attributes import (
-    failure_of,
-    kind_of,
-    payload_and_result,
-)
+from prefactor_recorder.integrations.opentelemetry.reading import as_span
 from prefactor_recorder.run import Run
 from prefactor_recorder.span import ROOT, Span
 
@@ -31,8 +28,6 @@ MAX_OPEN = 10_000
 """Maximum number of open spans."""
 MAX_ENDED = 1_000
 """Ended spans remembered for children that begin after the end of their parent."""
-CANCELLED = ("CancelledError", "GeneratorExit", "KeyboardInterrupt")
-"""Names of exception classes that cancel a span instead of failing it."""
 UNFINISHED = {"unfinished": "its end was never reported"}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -160,14 +155,15 @@ class Traces:
         recorded = self._ensure_started(entry, span)
         if recorded is None:
             return
-        payload, result = payload_and_result(span)
+        mapped = as_span(span)
+        payload, result = payload_and_result(mapped)
         known = entry.payload
         late = {
             name: each for name, each in payload.items() if name not in known or known[name] != each
         }
-        status = _status(span)
+        status = status_of(mapped)
         if status == "failed":
-            result = {**result, "error": failure_of(span)}
+            result = {**result, "error": failure_of(mapped)}
         if status != "complete" and self._nearest(entry) is None:
             entry.trace.status = status
         recorded.finish({**late, **result}, status=status, finished_at=_datetime(span.end_time))
@@ -189,8 +185,9 @@ class Traces:
         if placed is None:
             return
         run, parent = placed
-        entry.payload, _ = payload_and_result(source)
-        name = f"otel:{kind_of(source) or 'step'}"
+        mapped = as_span(source)
+        entry.payload, _ = payload_and_result(mapped)
+        name = span_type_of(kind_of(mapped))
         try:
             entry.recorded = run.start_span(
                 name, entry.payload, parent=parent, started_at=_datetime(source.start_time)
@@ -256,13 +253,6 @@ class Traces:
             del self._traces[trace_id]
         if trace.run is not None:
             trace.run.finish("cancelled" if self._closed else trace.status)
-
-
-def _status(span: ReadableSpan) -> Status:
-    if span.status.status_code is not StatusCode.ERROR:
-        return "complete"
-    kind = failure_of(span)["error_type"].rpartition(".")[2]
-    return "cancelled" if kind in CANCELLED else "failed"
 
 
 def _datetime(unix_ns: int | None) -> datetime | None:

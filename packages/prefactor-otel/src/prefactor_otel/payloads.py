@@ -6,10 +6,9 @@ Traceloop's instrumentations, and OpenInference. Unknown attributes are kept as 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
-from prefactor_recorder.integrations._common.payloads import (
+from prefactor_otel.json_values import (
     items,
     members,
     parse_arguments,
@@ -17,7 +16,8 @@ from prefactor_recorder.integrations._common.payloads import (
     without_empty,
     without_secrets,
 )
-from prefactor_recorder.integrations.opentelemetry.messages import (
+from prefactor_otel.kinds import kind_of
+from prefactor_otel.messages import (
     as_messages,
     input_events,
     nested,
@@ -28,44 +28,10 @@ from prefactor_recorder.integrations.opentelemetry.messages import (
 )
 
 if TYPE_CHECKING:
-    from opentelemetry.sdk.trace import ReadableSpan
+    from prefactor_otel.span import OtelSpan
 
 JsonObject = dict[str, Any]
 
-OPERATIONS = {
-    "chat": "llm",
-    "generate_content": "llm",
-    "text_completion": "llm",
-    "completion": "llm",
-    "embeddings": "embedding",
-    "embedding": "embedding",
-    "execute_tool": "tool",
-    "create_agent": "agent",
-    "invoke_agent": "agent",
-    "invoke_workflow": "chain",
-    "retrieval": "retriever",
-    "rerank": "reranker",
-}
-"""The kind of span for `gen_ai.operation.name` and `llm.request.type`."""
-TRACELOOP_KINDS = {"workflow": "chain", "task": "chain", "agent": "agent", "tool": "tool"}
-"""The kind of span for `traceloop.span.kind`."""
-OPENINFERENCE_KINDS = frozenset(
-    {
-        "llm",
-        "embedding",
-        "chain",
-        "retriever",
-        "reranker",
-        "tool",
-        "agent",
-        "guardrail",
-        "evaluator",
-        "prompt",
-    }
-)
-"""The values of `openinference.span.kind`, in lower case."""
-KNOWN_SPAN_NAMES = ("invoke_agent", "create_agent", "execute_tool", "invoke_workflow")
-"""First words of span names that identify a span before it has attributes."""
 _KINDS = (
     "gen_ai.operation.name",
     "openinference.span.kind",
@@ -77,31 +43,12 @@ _DETAILS_EVENT = "gen_ai.client.inference.operation.details"
 _REQUEST = "gen_ai.request."
 
 
-def kind_of(span: ReadableSpan) -> str | None:
-    """Return the kind of a span, such as `llm` or `tool`, or None if it is not about models."""
-    attributes: Mapping[str, Any] = span.attributes or {}
-    openinference = str(attributes.get("openinference.span.kind", "")).lower()
-    if openinference:
-        return openinference if openinference in OPENINFERENCE_KINDS else "step"
-    operation = attributes.get("gen_ai.operation.name", attributes.get("llm.request.type"))
-    if operation is not None:
-        return OPERATIONS.get(str(operation), "step")
-    if "traceloop.span.kind" in attributes:
-        return TRACELOOP_KINDS.get(str(attributes["traceloop.span.kind"]), "step")
-    if "gen_ai.request.model" in attributes:
-        return "llm"
-    first = span.name.partition(" ")[0]
-    if first in KNOWN_SPAN_NAMES:
-        return OPERATIONS[first]
-    return "step" if any(name.startswith("gen_ai.") for name in attributes) else None
-
-
 class _Attributes:
     """A span's attributes. Readers take those they know; the others remain."""
 
-    def __init__(self, span: ReadableSpan) -> None:
-        self.events = [(each.name, dict(each.attributes or {})) for each in span.events]
-        self.remaining: JsonObject = dict(span.attributes or {})
+    def __init__(self, span: OtelSpan) -> None:
+        self.events = [(each.name, dict(each.attributes)) for each in span.events]
+        self.remaining: JsonObject = dict(span.attributes)
         for name, attributes in self.events:
             if name == _DETAILS_EVENT:
                 self.remaining = {**attributes, **self.remaining}
@@ -134,7 +81,7 @@ class _Attributes:
         return found
 
 
-def payload_and_result(span: ReadableSpan) -> tuple[JsonObject, JsonObject]:
+def payload_and_result(span: OtelSpan) -> tuple[JsonObject, JsonObject]:
     """Return the payload and the result of a span, from its current attributes."""
     attributes = _Attributes(span)
     result = _result(attributes)
@@ -143,12 +90,7 @@ def payload_and_result(span: ReadableSpan) -> tuple[JsonObject, JsonObject]:
         # Totals of the calls below. As `token_usage`, they would be counted twice.
         usage = {"totals": usage.get("token_usage", usage["usage"])}
     payload = _payload(attributes)
-    context = span.context
-    origin = without_empty(
-        trace_id=None if context is None else f"{context.trace_id:032x}",
-        span_id=None if context is None else f"{context.span_id:016x}",
-        scope=span.instrumentation_scope.name if span.instrumentation_scope else None,
-    )
+    origin = without_empty(trace_id=span.trace_id, span_id=span.span_id, scope=span.scope)
     more = without_empty(attributes=attributes.remaining, otel=origin)
     return {"name": span.name, **payload, **more}, {**result, **usage}
 
@@ -306,15 +248,3 @@ def _usage(attributes: _Attributes) -> JsonObject:
     for prefix in ("gen_ai.usage", "llm.usage", "llm.token_count"):
         attributes.take_prefix(prefix)
     return without_empty(usage=usage, token_usage=tokens(prompt, completion, total))
-
-
-def failure_of(span: ReadableSpan) -> JsonObject:
-    """Return the error of a failed span, from its exception event or its status."""
-    attributes: Mapping[str, Any] = span.attributes or {}
-    exceptions = [each.attributes or {} for each in span.events if each.name == "exception"]
-    error: Mapping[str, Any] = exceptions[-1] if exceptions else {}
-    return {
-        "error_type": str(error.get("exception.type", attributes.get("error.type", "Error"))),
-        "message": str(error.get("exception.message", span.status.description or "")),
-        "stacktrace": str(error.get("exception.stacktrace", "")),
-    }

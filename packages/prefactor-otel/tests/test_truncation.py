@@ -10,7 +10,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from prefactor_recorder.encoding.truncation import MARK, SHORTEST_TEXT, truncate
+from prefactor_otel.truncation import MARK, SHORTEST_TEXT, truncate
 
 TEXTS = st.text(max_size=40) | st.builds(
     lambda text, times: text * times, st.text(min_size=1, max_size=9), st.integers(1, 600)

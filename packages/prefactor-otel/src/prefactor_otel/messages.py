@@ -9,12 +9,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from prefactor_recorder.integrations._common.payloads import (
-    items,
-    members,
-    parse_arguments,
-    without_none,
-)
+from prefactor_otel.json_values import items, members, parse_arguments, without_none
 
 JsonObject = dict[str, Any]
 _PROMPT_EVENT = "gen_ai.content.prompt"

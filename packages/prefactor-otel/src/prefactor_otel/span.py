@@ -1,0 +1,29 @@
+"""An ended or open OpenTelemetry span, as the mapping reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+
+class SpanEvent(NamedTuple):
+    """One event of a span."""
+
+    name: str
+    attributes: Mapping[str, Any]
+
+
+class OtelSpan(NamedTuple):
+    """What the mapping reads of a span.
+
+    `trace_id` and `span_id` are in hexadecimal. `scope` is the name of the instrumentation.
+    """
+
+    name: str
+    attributes: Mapping[str, Any]
+    events: Sequence[SpanEvent] = ()
+    trace_id: str | None = None
+    span_id: str | None = None
+    scope: str | None = None
+    is_error: bool = False
+    status_description: str | None = None
