@@ -1,8 +1,10 @@
 import { expect, it } from "vitest";
+import type { Changes } from "../src/live/topic";
 import {
   append,
   hasGap,
   merge,
+  patch,
   reveal,
   tookMicroseconds,
   unseen,
@@ -20,7 +22,10 @@ const ids = ({ shown, waiting }: RunList): [string[], string[]] => [
 ];
 
 it("lets new runs wait and updates known ones in their place", () => {
-  const first = merge({ shown: [], waiting: [] }, [run("b", 2), run("a", 1)]);
+  const first = merge({ shown: [], waiting: [], deleted: new Set<string>() }, [
+    run("b", 2),
+    run("a", 1),
+  ]);
   const second = merge(first, [run("c", 3), run("b", 2, "failed"), run("a", 1)]);
   expect(ids(second)).toEqual([["b", "a"], ["c"]]);
   expect(second.shown[0]!.status).toBe("failed");
@@ -28,19 +33,23 @@ it("lets new runs wait and updates known ones in their place", () => {
 });
 
 it("updates runs that wait, and counts each once", () => {
-  const waiting = merge(merge({ shown: [run("a", 1)], waiting: [] }, [run("b", 2)]), [
-    run("c", 3),
-    run("b", 2, "complete"),
-  ]);
+  const waiting = merge(
+    merge({ shown: [run("a", 1)], waiting: [], deleted: new Set<string>() }, [run("b", 2)]),
+    [run("c", 3), run("b", 2, "complete")],
+  );
   expect(ids(waiting)).toEqual([["a"], ["c", "b"]]);
   expect(waiting.waiting[1]!.status).toBe("complete");
 });
 
 it("appends older pages without repeating a run", () => {
-  expect(ids(append({ shown: [run("b", 2)], waiting: [] }, [run("b", 2), run("a", 1)]))).toEqual([
-    ["b", "a"],
-    [],
-  ]);
+  expect(
+    ids(
+      append({ shown: [run("b", 2)], waiting: [], deleted: new Set<string>() }, [
+        run("b", 2),
+        run("a", 1),
+      ]),
+    ),
+  ).toEqual([["b", "a"], []]);
 });
 
 it("knows how long a run took, and has taken so far", () => {
@@ -52,21 +61,40 @@ it("knows how long a run took, and has taken so far", () => {
 });
 
 it("notices that more runs have begun than a page tells of", () => {
-  const list = { shown: [run("a", 1)], waiting: [] };
+  const list = { shown: [run("a", 1)], waiting: [], deleted: new Set<string>() };
   expect(hasGap(list, [run("c", 3), run("b", 2)], false)).toBe(true);
   expect(hasGap(list, [run("b", 2), run("a", 1)], false)).toBe(false);
   expect(hasGap(list, [run("b", 2)], true)).toBe(false);
-  expect(hasGap({ shown: [], waiting: [] }, [run("b", 2)], false)).toBe(false);
+  expect(hasGap({ shown: [], waiting: [], deleted: new Set<string>() }, [run("b", 2)], false)).toBe(
+    false,
+  );
 });
 
 it("looks after open runs that the newest page does not tell of, in turns", () => {
   const shown = [run("d", 4), run("c", 3), run("b", 2), run("a", 1, "complete")];
-  const list = { shown, waiting: [run("e", 5)] };
+  const list = { shown, waiting: [run("e", 5)], deleted: new Set<string>() };
   const ids = (turn: number): string[] => unseen(list, [run("d", 4)], turn, 2).map(({ id }) => id);
   expect([ids(0), ids(1), ids(2)]).toEqual([
     ["e", "c"],
     ["b", "e"],
     ["c", "b"],
   ]);
-  expect(unseen({ shown: [], waiting: [] }, [], 3, 2)).toEqual([]);
+  expect(unseen({ shown: [], waiting: [], deleted: new Set<string>() }, [], 3, 2)).toEqual([]);
+});
+
+it("brings rows up to date with events, and marks what was deleted where it stands", () => {
+  const before = { ...run("a", 1), risk_level: "high", updated_at: "2" } as Run;
+  const list = { shown: [before], waiting: [run("b", 2)], deleted: new Set<string>() };
+  const event = (updated_at: string): Changes =>
+    ({
+      runs: [{ id: "a", status: "complete", updated_at }],
+      spans: [],
+      deleted_runs: ["b", "a"],
+    }) as unknown as Changes;
+  const after = patch(list, event("3"));
+  expect(after.shown[0]).toMatchObject({ status: "complete", risk_level: "high" });
+  expect(ids(after)).toEqual([["a"], []]);
+  expect(after.deleted.has("a")).toBe(true);
+  // An event about what was read later changes nothing.
+  expect(patch(list, event("1")).shown[0]!.status).toBe("active");
 });

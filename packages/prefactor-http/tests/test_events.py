@@ -94,8 +94,13 @@ def test_endless_block() -> None:
 async def test_events(client: PrefactorHttpClient, server: ScriptedServer) -> None:
     """Events are models of the rows that changed, and what they are about is asked for."""
     server.script(stream(READY, block(5, runs=[RUN], spans=[SPAN], deleted_runs=["run-0"])))
-    asked = {"agent_instance_ids": ["run-1", "run-0"], "agent_ids": ["a"], "include_spans": False}
-    async with client.events(**asked) as events:
+    stream_of_two = client.events(
+        agent_instance_ids=["run-1", "run-0"],
+        agent_ids=["a"],
+        include_spans=False,
+        include_spans_of=["run-2"],
+    )
+    async with stream_of_two as events:
         ready = await anext(events)
         changes = await anext(events)
 
@@ -108,6 +113,7 @@ async def test_events(client: PrefactorHttpClient, server: ScriptedServer) -> No
         "agent_instance_ids": "run-1,run-0",
         "agent_ids": "a",
         "include_spans": "false",
+        "include_spans_of": "run-2",
     }
     assert "last-event-id" not in {name.lower() for name in request.headers}
 

@@ -1,5 +1,7 @@
 /** Laying out JSON as lines, away from the page when it is large. */
 
+import { jsonWorkerUrl } from "./trusted_worker";
+
 export interface Formatted {
   lines: readonly string[];
 }
@@ -11,7 +13,7 @@ const LARGE = 100_000;
 export async function formatJson(value: unknown): Promise<Formatted> {
   const flat = JSON.stringify(value);
   if (flat.length < LARGE) return { lines: JSON.stringify(value, null, 2).split("\n") };
-  const worker = new Worker(workerUrl(), { type: "module" });
+  const worker = new Worker(jsonWorkerUrl(), { type: "module" });
   try {
     return await new Promise<Formatted>((resolve, reject) => {
       worker.onmessage = (event: MessageEvent<Formatted>) => {
@@ -25,30 +27,4 @@ export async function formatJson(value: unknown): Promise<Formatted> {
   } finally {
     worker.terminate();
   }
-}
-
-import workerAddress from "./json_worker?worker&url";
-
-interface Policy {
-  createScriptURL(text: string): string;
-}
-
-interface PolicyFactory {
-  createPolicy(name: string, rules: Policy): Policy;
-}
-
-let policy: Policy | undefined;
-
-/** The address of the worker, which the page's trusted types let through and nothing else. */
-function workerUrl(): string {
-  const factory = (globalThis as { trustedTypes?: PolicyFactory }).trustedTypes;
-  const allowed = new URL(workerAddress, import.meta.url).href;
-  if (!factory) return allowed;
-  policy ??= factory.createPolicy("prefactor-worker", {
-    createScriptURL(text) {
-      if (text !== allowed) throw new TypeError(`no worker of these pages: ${text}`);
-      return text;
-    },
-  });
-  return policy.createScriptURL(allowed);
 }

@@ -1,5 +1,6 @@
 /** Keeping a list of runs steady while it changes: rows update in place, new ones wait. */
 
+import type { Changes } from "../live/topic";
 import type { components } from "../openapi";
 
 export type Run = components["schemas"]["AgentInstanceSummary"];
@@ -8,7 +9,11 @@ export interface RunList {
   shown: readonly Run[];
   /** Newer runs, newest first, that are shown when the reader asks for them. */
   waiting: readonly Run[];
+  /** Ids of runs that were deleted while they were shown. */
+  deleted: ReadonlySet<string>;
 }
+
+export const NOTHING: RunList = { shown: [], waiting: [], deleted: new Set() };
 
 /**
  * Merge the newest page of runs into a list: known runs are replaced where they stand, unknown ones
@@ -20,9 +25,9 @@ export function merge(list: RunList, newest: readonly Run[]): RunList {
   const fresh = newest.filter(
     (run) => !known.has(run.id) && (!first || run.inserted_at >= first.inserted_at),
   );
-  if (!first) return { shown: fresh, waiting: [] };
-  const { shown, waiting } = update(list, newest);
-  return { shown, waiting: [...fresh, ...waiting] };
+  if (!first) return { ...list, shown: fresh, waiting: [] };
+  const updated = update(list, newest);
+  return { ...updated, waiting: [...fresh, ...updated.waiting] };
 }
 
 /**
@@ -55,12 +60,30 @@ export function unseen(
 export function update(list: RunList, runs: readonly Run[]): RunList {
   const byId = new Map(runs.map((run) => [run.id, run]));
   const now = (run: Run): Run => byId.get(run.id) ?? run;
-  return { shown: list.shown.map(now), waiting: list.waiting.map(now) };
+  return { ...list, shown: list.shown.map(now), waiting: list.waiting.map(now) };
+}
+
+/**
+ * Bring known runs up to date with an event. It does not hold what is computed from spans, which
+ * stays. Deleted runs stay where they are read, and are gone where they wait.
+ */
+export function patch(list: RunList, { runs, deleted_runs }: Changes): RunList {
+  const rows = new Map(runs.map((run) => [run.id, run]));
+  const now = (run: Run): Run => {
+    const row = rows.get(run.id);
+    return row && row.updated_at >= run.updated_at ? { ...run, ...row } : run;
+  };
+  const deleted = new Set(deleted_runs);
+  return {
+    shown: list.shown.map(now),
+    waiting: list.waiting.filter(({ id }) => !deleted.has(id)).map(now),
+    deleted: deleted.size > 0 ? new Set([...list.deleted, ...deleted]) : list.deleted,
+  };
 }
 
 /** Show what was waiting. */
 export function reveal(list: RunList): RunList {
-  return { shown: [...list.waiting, ...list.shown], waiting: [] };
+  return { ...list, shown: [...list.waiting, ...list.shown], waiting: [] };
 }
 
 /** Append an older page, leaving out runs that are there already. */

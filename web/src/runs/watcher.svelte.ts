@@ -1,31 +1,48 @@
 /** The runs that pass some filters, kept up to date for as long as they are watched. */
 
+import type { Changes } from "../live/topic";
 import { api, body, explain, isAborted } from "../api";
 import type { operations } from "../openapi";
 import { noteSignedOut } from "../session.svelte";
-import { append, hasGap, merge, reveal, unseen, update, type Run, type RunList } from "./list";
+import {
+  append,
+  hasGap,
+  merge,
+  NOTHING,
+  patch,
+  reveal,
+  unseen,
+  update,
+  type Run,
+  type RunList,
+} from "./list";
 
 export type Filters = NonNullable<operations["agent_instances.list"]["parameters"]["query"]>;
 type Page = operations["agent_instances.list"]["responses"][200]["content"]["application/json"];
 
 const PAGE = 100;
-const POLL_MS = 3_000;
+/** The least pause between two readings of the newest page. */
+const REREAD_MS = 2_000;
+const CLOCK_MS = 1_000;
 const REREAD = 5;
 
 export class RunWatcher {
-  list = $state.raw<RunList>({ shown: [], waiting: [] });
+  list = $state.raw<RunList>(NOTHING);
   /** How many runs there are; null until the first page has come. */
   total = $state<number | null>(null);
   /** Whether `total` is exact, or the server stopped counting there. */
   isExact = $state(true);
   failure = $state("");
-  /** The time of the last look, in milliseconds since 1970. */
+  /** The time of the clock, in milliseconds since 1970. */
   now = $state(Date.now());
 
   readonly #filters: Filters;
   readonly #onruns: (runs: readonly Run[]) => void;
   readonly #abort = new AbortController();
-  #timer: ReturnType<typeof setTimeout> | undefined;
+  readonly #clock: ReturnType<typeof setInterval>;
+  #due: ReturnType<typeof setTimeout> | undefined;
+  #isReading = false;
+  #lastRead = 0;
   #after: string | null = null;
   #loadingMore = false;
   #turn = 0;
@@ -34,13 +51,34 @@ export class RunWatcher {
   constructor(filters: Filters, onruns: (runs: readonly Run[]) => void) {
     this.#filters = filters;
     this.#onruns = onruns;
-    void this.#keepUp();
+    this.#clock = setInterval(() => {
+      this.now = Date.now();
+    }, CLOCK_MS);
+    void this.#look();
   }
 
   /** End it; what is on its way is given up. */
   stop(): void {
     this.#abort.abort();
-    clearTimeout(this.#timer);
+    clearInterval(this.#clock);
+    clearTimeout(this.#due);
+  }
+
+  /** Read the newest page again, soon. What is asked for meanwhile is read with it. */
+  reread(): void {
+    if (this.#due !== undefined || this.#abort.signal.aborted) return;
+    const pause = Math.max(0, this.#lastRead + REREAD_MS - Date.now());
+    this.#due = setTimeout(() => {
+      this.#due = undefined;
+      if (this.#isReading) this.reread();
+      else void this.#look();
+    }, pause);
+  }
+
+  /** Take what has changed: known runs change where they stand, the server says where others belong. */
+  take(changes: Changes): void {
+    this.list = patch(this.list, changes);
+    if (changes.runs.length > 0) this.reread();
   }
 
   /** Show the runs that have begun meanwhile. */
@@ -64,12 +102,14 @@ export class RunWatcher {
     }
   }
 
-  async #keepUp(): Promise<void> {
+  async #look(): Promise<void> {
+    this.#isReading = true;
+    this.#lastRead = Date.now();
     try {
       const page = await this.#read();
       const isLast = page.pagination.next_after === null;
       if (this.total === null || hasGap(this.list, page.summaries, isLast)) {
-        this.list = { shown: [], waiting: [] };
+        this.list = NOTHING;
         this.#after = page.pagination.next_after;
       }
       this.list = merge(this.list, page.summaries);
@@ -82,9 +122,8 @@ export class RunWatcher {
       this.#failed(error);
     }
     this.now = Date.now();
-    if (!this.#abort.signal.aborted) {
-      this.#timer = setTimeout(() => void this.#keepUp(), POLL_MS);
-    }
+    this.#isReading = false;
+    if (this.failure) this.reread();
   }
 
   /** Look after runs that the newest page does not tell of any more, a few at a time. */

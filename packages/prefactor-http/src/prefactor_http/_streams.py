@@ -48,6 +48,7 @@ class Streams:
         agent_instance_ids: Iterable[str] = (),
         agent_ids: Iterable[str] = (),
         include_spans: bool = True,
+        include_spans_of: Iterable[str] = (),
         last_event_id: int | None = None,
         stale_after: float = STALE_AFTER,
     ) -> EventStream:
@@ -61,6 +62,7 @@ class Streams:
             agent_instance_ids: Runs to follow; with neither runs nor agents, all of the account.
             agent_ids: Agents whose runs to follow, by id or external identifier.
             include_spans: Whether to hear of spans as well; False suits a list of runs.
+            include_spans_of: Runs of whose spans to hear; those of other runs are left out.
             last_event_id: The `position` of an earlier event, to begin after it; None for now.
             stale_after: Seconds without a byte, heartbeats included, after which the connection
                 counts as lost.
@@ -73,7 +75,11 @@ class Streams:
         if not stale_after > 0:
             message = "stale_after must be positive"
             raise ValueError(message)
-        ids = {"agent_instance_ids": agent_instance_ids, "agent_ids": agent_ids}
+        ids = {
+            "agent_instance_ids": agent_instance_ids,
+            "agent_ids": agent_ids,
+            "include_spans_of": include_spans_of,
+        }
         params: dict[str, Any] = {name: ",".join(given) for name, given in ids.items() if given}
         if not include_spans:
             params["include_spans"] = False

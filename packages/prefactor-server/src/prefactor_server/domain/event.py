@@ -17,7 +17,8 @@ class EventFilter(NamedTuple):
 
     It judges runs of its own account. ``scope`` is the agent and environment of a deployment token,
     and None for all of the account. With run ids or agent ids, only these runs and the runs of
-    these agents pass.
+    these agents pass. Spans are told ``with_spans``, and with ``spans_of`` those of these runs
+    alone.
     """
 
     account_id: str
@@ -25,6 +26,7 @@ class EventFilter(NamedTuple):
     instance_ids: frozenset[str] = frozenset()
     agent_ids: frozenset[str] = frozenset()
     with_spans: bool = True
+    spans_of: frozenset[str] = frozenset()
 
     @classmethod
     def for_caller(
@@ -34,14 +36,24 @@ class EventFilter(NamedTuple):
         instance_ids: Iterable[str] = (),
         agent_ids: Iterable[str] = (),
         with_spans: bool = True,
+        spans_of: Iterable[str] = (),
     ) -> EventFilter:
         """Return the filter of a caller."""
         scope = None
         if principal.scope != "account":
             scope = (principal.agent_id or "", principal.environment_id or "")
         return cls(
-            principal.account_id, scope, frozenset(instance_ids), frozenset(agent_ids), with_spans
+            principal.account_id,
+            scope,
+            frozenset(instance_ids),
+            frozenset(agent_ids),
+            with_spans,
+            frozenset(spans_of),
         )
+
+    def wants_spans(self, instance_id: str) -> bool:
+        """Return whether the subscriber is told of the spans of a run, if the run passes."""
+        return self.with_spans and (not self.spans_of or instance_id in self.spans_of)
 
     def may_pass(self, instance_id: str) -> bool:
         """Return whether a change may concern the subscriber, judged without the row of its run."""
@@ -97,11 +109,6 @@ class ChangedRows(NamedTuple):
             if self._passes(run_id, which)
         }
         return self._replace(changes=passing)
-
-    @property
-    def span_count(self) -> int:
-        """How many spans have changed."""
-        return sum(map(len, self.changes.values()))
 
     def _passes(self, run_id: str, which: EventFilter) -> bool:
         run = self.runs.get(run_id)

@@ -56,7 +56,7 @@ class EventQueries:
             span_id
             for run_id, span_ids in merged.items()
             if run_id in runs
-            and any(one.with_spans and one.passes(runs[run_id]) for one in filters)
+            and any(one.wants_spans(run_id) and one.passes(runs[run_id]) for one in filters)
             for span_id in span_ids
         ]
         read = 0 < len(wanted) <= MAX_SPANS

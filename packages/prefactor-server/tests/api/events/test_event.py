@@ -38,6 +38,7 @@ async def test_rows(door: Door) -> None:
         payload = {"password": {"$sensitive": "text", "value": SECRET}, "model": "m"}
         span = await door.span(run, payload=payload, status="active")
         row = await stream.span(span["id"])
+        kind = row.pop("kind")
         told = {name: span[name] for name in row}
         path = f"/agent_spans/{span['id']}/finish"
         finished = (await door.post(path, {"status": "failed"})).details
@@ -47,6 +48,7 @@ async def test_rows(door: Door) -> None:
         assert answer.details["metadata"] == {"user": "ada"}
         labelled = await stream.until(lambda one: one.kind == "changes")
 
+    assert kind == "llm"
     assert {**row, "summary": None} == {**told, "summary": None}
     assert set(span) - set(row) == {
         "account_id",
@@ -104,19 +106,23 @@ async def test_filters(door: Door) -> None:
         following(door, query=by_run) as runs,
         following(door, query=by_agent) as agents,
         following(door, query={**by_run, **by_agent, "include_spans": "false"}) as both,
+        following(door, query={"include_spans_of": f"{mine['id']},missing"}) as one_open,
     ):
-        for stream in (runs, agents, both):
+        for stream in (runs, agents, both, one_open):
             await begun(stream)
         spans = [(await door.span(run))["id"] for run in (mine, other, third)]
         await runs.span(spans[0])
         await agents.span(spans[2])
         await both.until(lambda one: third["id"] in ids(one, "runs"))
+        await one_open.until(lambda one: third["id"] in ids(one, "runs"))
 
     assert told(runs, "runs") == {mine["id"]}
     assert told(agents, "runs") == {other["id"], third["id"]}
     assert told(agents, "spans") == set(spans[1:])
     assert told(both, "runs") == {mine["id"], other["id"], third["id"]}
     assert told(both, "spans") == set()
+    assert told(one_open, "runs") == {mine["id"], other["id"], third["id"]}
+    assert told(one_open, "spans") == {spans[0]}
 
 
 def told(stream: Followed, kind: str) -> set[str]:

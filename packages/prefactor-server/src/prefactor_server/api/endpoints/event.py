@@ -34,6 +34,7 @@ async def _open(call: Call, last_event_id: str | None) -> Subscription:
         instance_ids=[run.id for run in runs],
         agent_ids=[record.agent.id for record in agents],
         with_spans="include_spans" not in call.query or flag(call.query, "include_spans"),
+        spans_of=_ids(call, "include_spans_of"),
     )
     return await call.services.events.subscribe(which, _position(last_event_id))
 
@@ -85,6 +86,11 @@ OPERATIONS = (
                 "include_spans",
                 "Whether to tell of spans as well. False tells of runs alone, as a list needs it.",
                 schema={"type": "boolean", "default": True},
+            ),
+            Parameter(
+                "include_spans_of",
+                f"Ids of runs, up to {_MAX_IDS}, with commas between. Spans of other runs are not "
+                "told. A list beside an open run needs this. A run need not exist.",
             ),
         ),
         open=_open,

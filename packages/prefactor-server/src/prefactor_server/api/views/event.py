@@ -21,6 +21,7 @@ from prefactor_server.domain.runs.agent_span import (
     AgentSpan,
     SpanStatus,
 )
+from prefactor_server.domain.runs.span_kind import Kind, span_kind
 
 _encoder: Final = msgspec.json.Encoder()
 
@@ -79,6 +80,7 @@ class ChangedSpan(msgspec.Struct, frozen=True, kw_only=True):
     total_tokens: int | None
     model: str | None
     tool_name: str | None
+    kind: Kind
 
 
 class EventChanges(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,10 +99,15 @@ class EventChanges(msgspec.Struct, frozen=True, kw_only=True):
 def changes_message(position: int, rows: ChangedRows, which: EventFilter) -> bytes:
     """Return the event about rows that changed, as it is sent."""
     spans: list[ChangedSpan] = []
-    if which.with_spans and rows.span_count:
+    ids = [
+        span_id
+        for run_id, span_ids in rows.changes.items()
+        if which.wants_spans(run_id)
+        for span_id in span_ids
+    ]
+    if ids:
         if rows.spans is None:
             return reload_message(position, "too_many_changes")
-        ids = (span_id for span_ids in rows.changes.values() for span_id in span_ids)
         spans = [_changed_span(span) for one in ids if (span := rows.spans.get(one)) is not None]
     runs = [
         _changed_run(run, rows) for one in rows.changes if (run := rows.runs.get(one)) is not None
@@ -143,4 +150,9 @@ def _changed_span(span: AgentSpan) -> ChangedSpan:
         total_tokens=span.total_tokens,
         model=span.model,
         tool_name=span.tool_name,
+        kind=span_kind(
+            span.schema_name,
+            has_model=span.model is not None,
+            has_tool=span.tool_name is not None,
+        ),
     )

@@ -1,0 +1,134 @@
+"""Pages follow what agents do while it happens, through lost connections, restarts and replicas."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+import pytest
+from playwright.async_api import Browser, Page, expect
+
+from cut_proxy import cut_proxy
+from live_server import LiveServer, start_server
+from pages_data import Span, record, support_run
+from postgres_server import PostgresServer
+from prefactor_http import HttpClientConfig, PrefactorHttpClient
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+@asynccontextmanager
+async def signed_in(browser: Browser, url: str, token: str) -> AsyncIterator[Page]:
+    """A page of a browser of its own, because all tabs of a browser share one stream."""
+    context = await browser.new_context(base_url=url, viewport={"width": 1440, "height": 900})
+    answer = await context.request.post(
+        "/api/v1/session",
+        data={"token": token},
+        headers={"X-Prefactor-Request": "1", "Origin": url},
+    )
+    assert answer.ok, await answer.text()
+    yield await context.new_page()
+    await context.close()
+
+
+async def add_span(server: LiveServer, run_id: str, query: str) -> None:
+    """Record one more span of a run that goes on."""
+    async with PrefactorHttpClient(HttpClientConfig(server.url, server.token)) as client:
+        await client.agent_spans.create(run_id, "agent:tool", "active", {"query": query})
+
+
+async def finish(server: LiveServer, run_id: str, status: Literal["complete", "failed"]) -> None:
+    """End a run."""
+    async with PrefactorHttpClient(HttpClientConfig(server.url, server.token)) as client:
+        await client.agent_instances.finish(run_id, status=status)
+
+
+async def test_one_stream(page: Page, server: LiveServer) -> None:
+    """The list and a run that are open in two tabs share one stream, and both follow."""
+    run_id = await record(server, support_run()[:3], status=None, external_identifier="shared")
+    asked: list[str] = []
+    other = await page.context.new_page()
+    await page.goto("/#/runs")
+    await other.goto(f"/#/run/{run_id}?span={run_id}.search")
+    for one in (page, other):
+        one.on("request", lambda request: asked.append(request.url))
+    await expect(other.get_by_role("treeitem")).to_have_count(3)
+    selected = other.get_by_role("treeitem", selected=True)
+    before = await selected.bounding_box()
+    await add_span(server, run_id, "arrived later")
+    await expect(other.get_by_role("treeitem")).to_have_count(4)
+    assert await selected.bounding_box() == before
+    row = page.get_by_role("listitem").filter(has_text="shared").first
+    await expect(row).to_contain_text("active")
+    await finish(server, run_id, "failed")
+    await expect(row).to_contain_text("failed")
+    await expect(other.get_by_role("main")).to_contain_text("failed")
+    await expect(other.get_by_role("button", name="Terminate…")).to_have_count(0)
+    # The spans came as patches: the skeleton was read when it was opened, and when the run ended.
+    assert sum(url.endswith("/skeleton") for url in asked) <= 2
+
+
+async def test_lost_connection(browser: Browser, server: LiveServer) -> None:
+    """A lost connection is said, and what happened meanwhile is there when it is back."""
+    async with (
+        cut_proxy(server.url) as (url, proxy),
+        signed_in(browser, url, server.token) as page,
+    ):
+        run_id = await record(server, [Span("root", "agent:tool", {}, took=None)], status=None)
+        await page.goto(f"{url}/#/run/{run_id}")
+        rows = page.get_by_role("treeitem")
+        await expect(rows).to_have_count(1)
+        await add_span(server, run_id, "before")
+        await expect(rows).to_have_count(2)
+        proxy.cut()
+        await expect(page.get_by_text("Reconnecting…")).to_be_visible()
+        await add_span(server, run_id, "meanwhile")
+        proxy.mend()
+        await expect(page.get_by_text("Live again")).to_be_visible()
+        await expect(rows).to_have_count(3)
+        await add_span(server, run_id, "after")
+        await expect(rows).to_have_count(4)
+
+
+async def test_restart(browser: Browser, serve: Callable[..., LiveServer], tmp_path: Path) -> None:
+    """A page that is open while the server starts again goes on with what comes after."""
+    server = serve(tmp_path)
+    port = urlsplit(server.url).port
+    async with signed_in(browser, server.url, server.token) as page:
+        run_id = await record(server, support_run()[:2], status=None, external_identifier="kept")
+        await page.goto("/#/runs")
+        row = page.get_by_role("listitem").filter(has_text="kept")
+        await expect(row).to_contain_text("active")
+        server.stop()
+        await expect(page.get_by_text("Reconnecting…")).to_be_visible()
+        again = serve(tmp_path, port=port)
+        await finish(again, run_id, "complete")
+        await expect(row).to_contain_text("complete")
+        await record(again, external_identifier="newcomer")
+        await page.get_by_role("button", name="1 new run").click()
+        await expect(page.get_by_text("newcomer")).to_be_visible()
+
+
+async def test_replicas(browser: Browser, postgres: PostgresServer, tmp_path: Path) -> None:
+    """What is written to one server is seen on a page that another one serves."""
+    database = postgres.create_database(f"pages_live_{uuid4().hex[:8]}")
+    written = start_server(tmp_path / "written", database=database)
+    read = start_server(tmp_path / "read", database=database)
+    try:
+        async with signed_in(browser, read.url, read.token) as page:
+            await record(written, external_identifier="first")
+            await page.goto("/#/runs")
+            await expect(page.get_by_text("first")).to_be_visible()
+            run_id = await record(
+                written, support_run()[:2], status=None, external_identifier="elsewhere"
+            )
+            await page.get_by_role("button", name="1 new run").click()
+            await page.get_by_role("link", name="elsewhere").click()
+            await expect(page.get_by_role("treeitem")).to_have_count(2)
+            await add_span(written, run_id, "written elsewhere")
+            await expect(page.get_by_text("written elsewhere")).to_be_visible()
+    finally:
+        written.stop()
+        read.stop()
