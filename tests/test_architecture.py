@@ -266,6 +266,11 @@ IMPORTS = [
         because="the pages are a client of the public API; the server only hands out their files",
     ),
     ImportRule(
+        where="prefactor_server.openid",
+        ours=("prefactor_server.openid", "prefactor_server.domain"),
+        because="what a provider says is judged before anything of ours is looked at",
+    ),
+    ImportRule(
         where="prefactor_server.seed",
         ours=("prefactor_server.seed", "prefactor_server.domain"),
         because="example data comes in through the public API, as everyone's does",

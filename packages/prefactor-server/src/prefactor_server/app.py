@@ -35,6 +35,7 @@ from prefactor_server.domain.runs.cost import PriceTable
 from prefactor_server.follower import CommitSignal, Follower
 from prefactor_server.http.connection import connections
 from prefactor_server.http.fd_limit import raise_fd_limit
+from prefactor_server.http.listening import listen, url_of
 from prefactor_server.http.metrics import Metrics
 from prefactor_server.http.overload import RESERVED_CONNECTIONS
 from prefactor_server.http.pages import Pages, load_pages
@@ -42,6 +43,7 @@ from prefactor_server.http.probes import OpsRoutes, Page, Readiness, alive, metr
 from prefactor_server.http.request_log import RequestLog
 from prefactor_server.http.stalled_connections import abort_stalled
 from prefactor_server.memory_budget import MemoryBudget
+from prefactor_server.openid import Provider, read_config
 from prefactor_server.price_file import load_prices
 from prefactor_server.queries import Reader
 from prefactor_server.settings import Settings
@@ -84,8 +86,9 @@ async def serve(settings: Settings, on_started: Callable[[Started], None]) -> No
     _remove_ready_file(settings)
     # Before the database is created: only a server that starts can print a new one's token.
     prices = load_prices(settings.price_file)
+    openid = read_config(settings.openid, settings.public_url)
     budget = _memory_budget(settings)
-    with _listen(settings) as listener:
+    with listen(settings.host, settings.port) as listener:
         storage = await open_storage(settings)
         try:
             new_token = await bootstrap(
@@ -112,7 +115,7 @@ async def serve(settings: Settings, on_started: Callable[[Started], None]) -> No
             metrics.watch_follower(follower)
             readiness = Readiness(storage.maintenance.check_writable, timer=time.monotonic)
             started = Started(
-                _url(listener),
+                url_of(listener),
                 new_token,
                 unknown_token=not await _token_exists(storage, settings.bootstrap_token),
             )
@@ -127,6 +130,7 @@ async def serve(settings: Settings, on_started: Callable[[Started], None]) -> No
                 observe=observe,
                 prices=prices,
                 budget=budget,
+                provider=None if openid is None else Provider(openid, now_us),
             )
             commits.call(events.wake)
 
@@ -205,6 +209,7 @@ def _assemble(
     observe: RequestObserver,
     prices: PriceTable,
     budget: MemoryBudget,
+    provider: Provider | None,
 ) -> tuple[ASGIApp, EventHub]:
     """Build the ASGI application (pages, operational routes, API), and its event hub."""
     api = create_api(
@@ -226,6 +231,7 @@ def _assemble(
         prices=prices,
         observe=observe,
         budget=budget,
+        provider=provider,
         event_limits=EventLimits(
             max_streams=settings.max_event_streams,
             max_streams_per_account=settings.max_event_streams_per_account,
@@ -343,32 +349,6 @@ def _announce_start(
         draft = path.with_name(f"{path.name}.{os.getpid()}")
         draft.write_text(json.dumps({"url": started.url, "pid": os.getpid()}), encoding="utf-8")
         draft.replace(path)
-
-
-def _listen(settings: Settings) -> socket.socket:
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((settings.host, settings.port))
-    except OSError as error:
-        listener.close()
-        raise OSError(
-            error.errno,
-            f"Cannot listen on {settings.host} port {settings.port}: {error.strerror}. "
-            "Choose another with --host and --port (port 0 picks a free one).",
-        ) from error
-    listener.set_inheritable(True)
-    return listener
-
-
-def _url(listener: socket.socket) -> str:
-    host: str = listener.getsockname()[0]
-    port: int = listener.getsockname()[1]
-    # A server that listens on all addresses is shown at the loopback address.
-    everywhere = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared with, not bound to
-    shown = everywhere.get(host, host)
-    return f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"
 
 
 @asynccontextmanager

@@ -23,6 +23,7 @@ from prefactor_server.domain.api_token import ApiToken, hash_token
 from prefactor_server.domain.pfid import PfidMaker
 from prefactor_server.domain.runs.cost import NO_PRICES, PriceTable
 from prefactor_server.follower import CommitSignal, Follower
+from prefactor_server.openid import OpenIdConfig, Provider
 from prefactor_server.queries import Reader
 from prefactor_server.storage.base import Changes, Needs, Snapshot
 
@@ -247,9 +248,11 @@ async def open_door(
     event_limits: EventLimits | None = None,
     send_buffer: int = 0,
     send_timeout: int = 0,
+    openid: OpenIdConfig | None = None,
+    clock: Clock | None = None,
 ) -> AsyncGenerator[Door]:
     """A client of a new server on a database; its account is made if there is none yet."""
-    clock = Clock()
+    clock = clock or Clock()
     storage = await open_storage(database)
     ids = PfidMaker(clock, os.urandom)
     await bootstrap(storage, TOKEN, ids=ids, now=clock(), random_bytes=os.urandom)
@@ -268,6 +271,7 @@ async def open_door(
         limits=limits,
         prices=prices,
         event_limits=event_limits,
+        provider=None if openid is None else Provider(openid, clock),
     )
     commits.call(api.events.wake)
     try:

@@ -17,6 +17,7 @@ class AdminUser(ReplyModel):
     email: str | None = None
     role: str | None = None
     has_password: bool | None = None
+    has_openid: bool | None = None
     last_signed_in_at: datetime | None = None
     inserted_at: datetime | None = None
     updated_at: datetime | None = None

@@ -18,6 +18,7 @@ from prefactor_server.commands.writer import Writer
 from prefactor_server.domain.pfid import PfidMaker
 from prefactor_server.domain.runs.cost import NO_PRICES, PriceTable
 from prefactor_server.memory_budget import MemoryBudget
+from prefactor_server.openid import Provider
 from prefactor_server.passwords import Passwords
 from prefactor_server.queries import Reader
 
@@ -34,6 +35,7 @@ def create_api(
     budget: MemoryBudget | None = None,
     event_limits: EventLimits | None = None,
     passwords: Passwords | None = None,
+    provider: Provider | None = None,
 ) -> Api:
     """Create the ASGI application for everything under ``/api/v1``.
 
@@ -48,6 +50,7 @@ def create_api(
         budget: the memory budget of all requests; None means no limit.
         event_limits: how many event streams there may be, and how they are timed.
         passwords: hashes passwords; None means as strongly as a server does.
+        provider: whom people may sign in with, by OpenID Connect.
     """
     budget = budget or MemoryBudget(0)
     entropy = BufferedEntropy(random_bytes)
@@ -75,6 +78,7 @@ def create_api(
         authenticate_session=authenticator.authenticate_session,
         passwords=passwords or Passwords(),
         sign_in_limiter=SignInLimiter(),
+        provider=provider,
     )
     return Api(
         OPERATIONS,

@@ -25,6 +25,7 @@ from prefactor_server.api.endpoints.people import (
     admin_user_invite,
     admin_user_invite_accept,
     audit,
+    openid,
     session,
 )
 from prefactor_server.api.endpoints.runs import (
@@ -79,6 +80,7 @@ _OTHERS: Final[tuple[Operation, ...]] = (
     *event.OPERATIONS,
     *admin_user_invite_accept.OPERATIONS,
     *session.OTHERS,
+    *openid.OPERATIONS,
     *series.OPERATIONS,
     bulk_operation(ITEMS),
 )

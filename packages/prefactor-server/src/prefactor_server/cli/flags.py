@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional, TypeAlias
 
 import cyclopts
 
-from prefactor_server.settings import SECRET, SETTINGS, Setting, parse_whole_number
+from prefactor_server.settings import SECRETS, SETTINGS, Setting, parse_whole_number
 
 
 def _read_whole_number(_type: type, tokens: Sequence[cyclopts.Token]) -> int:
@@ -70,7 +70,7 @@ if TYPE_CHECKING:
         """The flag of the database alone."""
 
 else:
-    ServeFlags = _flags("ServeFlags", tuple(row for row in SETTINGS if row.name != SECRET))
+    ServeFlags = _flags("ServeFlags", tuple(row for row in SETTINGS if row.name not in SECRETS))
     DatabaseFlags = _flags("DatabaseFlags", SETTINGS[:1])
 
 

@@ -38,7 +38,7 @@ class SignInWithToken(NamedTuple):
         token = snapshot.get(ApiToken, self.session.owner_id)
         if token is None or token_status(token, self.request.now) != "active":
             raise BadCredentials("The token does not work: sign in with another one")
-        return _started(snapshot, self.request, self.session, Changes())
+        return start_session(snapshot, self.request, self.session, Changes())
 
 
 class SignInWithPassword(NamedTuple):
@@ -63,7 +63,7 @@ class SignInWithPassword(NamedTuple):
         if person is None or person.password_hash != self.password_hash:
             raise wrong_password()
         signed_in = person._replace(last_signed_in_at=self.request.now)
-        return _started(snapshot, self.request, self.session, Changes(updated=(signed_in,)))
+        return start_session(snapshot, self.request, self.session, Changes(updated=(signed_in,)))
 
 
 class SignInWithLink(NamedTuple):
@@ -103,7 +103,7 @@ class SignInWithLink(NamedTuple):
             ended = sessions_of(snapshot, person.id)
         used = link._replace(used_at=now)
         changes = Changes(updated=(used, signed_in), deleted=ended)
-        return _started(snapshot, self.request, self.session, changes)
+        return start_session(snapshot, self.request, self.session, changes)
 
 
 class EndSession(NamedTuple):
@@ -184,10 +184,15 @@ def _need_person(needs: Needs, person_id: str) -> None:
     needs.sessions_of.add(person_id)
 
 
-def _started(snapshot: Snapshot, request: Request, session: Session, changes: Changes) -> Decision:
+def start_session(
+    snapshot: Snapshot, request: Request, session: Session, changes: Changes
+) -> Decision:
+    """Return ``changes`` with a new session, without those that its owner has too many of."""
     entry = audit_entry(request, _OPERATION, session.id, session.method)
     ended = (*changes.deleted, *_in_excess(snapshot, session.owner_id, changes.deleted))
-    started = changes._replace(inserted=(*changes.inserted, session), deleted=ended, audit=(entry,))
+    started = changes._replace(
+        inserted=(*changes.inserted, session), deleted=ended, audit=(*changes.audit, entry)
+    )
     return Decision(started, Done(session.id, session))
 
 

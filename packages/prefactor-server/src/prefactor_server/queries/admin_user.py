@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from prefactor_server.domain.api_token import Principal
 from prefactor_server.domain.errors import NotFound
-from prefactor_server.domain.listing import Listing, Page
+from prefactor_server.domain.listing import Filter, Listing, Page
 from prefactor_server.domain.people.admin_user import AdminUser
 from prefactor_server.storage.base import Storage
 
@@ -28,9 +28,19 @@ class AdminUserQueries:
             raise NotFound(f"Admin user {user_id!r} not found")
         return found
 
+    async def stored(self, account_id: str, user_id: str) -> AdminUser | None:
+        """Return one of them by their account and id, for somebody who has not signed in yet."""
+        return await self._storage.row(AdminUser, account_id, user_id)
+
     async def page(self, principal: Principal, listing: Listing) -> Page[AdminUser]:
         """A page of them."""
         return await self._storage.rows(AdminUser, principal.account_id, listing)
+
+    async def by_identity(self, account_id: str, issuer: str, subject: str) -> AdminUser | None:
+        """Return the person whom a provider knows as a subject."""
+        filters = (Filter("openid_subject", "=", subject), Filter("openid_issuer", "=", issuer))
+        page = await self._storage.rows(AdminUser, account_id, Listing(filters))
+        return page.rows[0] if page.rows else None
 
     async def by_email(self, email: str) -> Sequence[AdminUser]:
         """Return the people with an address, in any case and account, oldest first."""

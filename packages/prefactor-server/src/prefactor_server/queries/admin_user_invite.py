@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prefactor_server.domain.api_token import Principal
 from prefactor_server.domain.errors import NotFound
-from prefactor_server.domain.listing import Listing, Page
+from prefactor_server.domain.listing import Filter, Listing, Page, Sort
 from prefactor_server.domain.people.admin_user_invite import AdminUserInvite
 from prefactor_server.storage.base import Storage
 
@@ -25,6 +25,13 @@ class AdminUserInviteQueries:
         if found is None:
             raise NotFound(f"Invite {invite_id!r} not found")
         return found
+
+    async def pending(self, account_id: str, email: str) -> AdminUserInvite | None:
+        """Return the latest invitation of an address that nobody has used."""
+        filters = (Filter("email", "=", email), Filter("status", "=", "pending"))
+        listing = Listing(filters, Sort("inserted_at", descending=True))
+        page = await self._storage.rows(AdminUserInvite, account_id, listing)
+        return page.rows[0] if page.rows else None
 
     async def page(self, principal: Principal, listing: Listing) -> Page[AdminUserInvite]:
         """A page of them."""

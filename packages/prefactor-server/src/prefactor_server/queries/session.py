@@ -54,6 +54,11 @@ class SessionQueries:
         """Return the token that it was exchanged for, if there still is one."""
         return await self._storage.row(ApiToken, session.account_id, session.owner_id)
 
+    async def first_account(self) -> Account | None:
+        """Return the account that people come to who name none."""
+        accounts = await self._storage.accounts()
+        return accounts[0] if accounts else None
+
     async def account(self, account_id: str) -> Account | None:
         """Return the account that somebody signs in to."""
         return await self._storage.account(account_id)

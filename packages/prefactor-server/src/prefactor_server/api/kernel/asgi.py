@@ -34,6 +34,7 @@ from prefactor_server.api.kernel.operation import (
     Operation,
     RawOperation,
     Read,
+    Redirecting,
     Streamed,
     Write,
 )
@@ -222,6 +223,8 @@ class Api:
         if isinstance(operation, Streamed):
             call.query = read_query(scope["query_string"], operation.parameters, principal)
             return await _streamed(operation, call, requested_coding(scope["headers"]))
+        if isinstance(operation, Redirecting):
+            return _redirect(await operation.answer(call, scope["query_string"]), call)
         reply = await self._run(operation, call, headers, scope, receive)
         added = (*call.response_headers, *_private(principal))
         if reply.replayed:
@@ -298,6 +301,11 @@ class Api:
 def _private(principal: Principal) -> tuple[tuple[bytes, bytes], ...]:
     """Return the headers of an answer to a browser, which must not keep it for the next person."""
     return () if principal.session_id is None else ((b"cache-control", b"no-store"),)
+
+
+def _redirect(location: str, call: Call) -> _Response:
+    body = _encoder.encode({"status": "success", "location": location})
+    return _Response(303, (body,), (*call.response_headers, (b"location", location.encode())))
 
 
 async def _streamed(operation: Streamed, call: Call, coding: Coding | None) -> _Response:

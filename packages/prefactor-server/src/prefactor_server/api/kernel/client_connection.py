@@ -20,8 +20,7 @@ from prefactor_server.domain.people.session import MAX_DESCRIPTION
 
 REQUEST_HEADER: Final = "X-Prefactor-Request"
 _COOKIE: Final = "prefactor_session"
-# Browsers keep such a cookie for this host alone, and only if it is Secure.
-_SECURE_COOKIE: Final = f"__Host-{_COOKIE}"
+_ATTEMPT_COOKIE: Final = "prefactor_openid"
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 _SAME_SITE: Final = ("same-origin", "none")
 
@@ -61,19 +60,26 @@ class ClientConnection:
         Raises:
             BadRequest: there are two with different values.
         """
-        found = {value for name, value in self._cookies() if name == self._cookie_name}
-        if len(found) > 1:
-            raise BadRequest(f"Duplicate cookie {self._cookie_name}: delete the site's cookies")
-        return found.pop() if found else None
+        return self._cookie(_COOKIE)
 
     def set_cookie(self, value: str, seconds: int) -> tuple[bytes, bytes]:
         """Return the header that sets the session's cookie; 0 seconds delete it."""
-        secure = "; Secure" if self.is_secure else ""
-        text = (
-            f"{self._cookie_name}={value}; Path=/; Max-Age={seconds}; HttpOnly; "
-            f"SameSite=Strict{secure}"
-        )
-        return b"set-cookie", text.encode()
+        return self._set_cookie(_COOKIE, value, seconds, "Strict")
+
+    def attempt_cookie(self) -> str | None:
+        """Return the value of the cookie of an attempt to sign in with a provider, or None.
+
+        Raises:
+            BadRequest: there are two with different values.
+        """
+        return self._cookie(_ATTEMPT_COOKIE)
+
+    def set_attempt_cookie(self, value: str, seconds: int) -> tuple[bytes, bytes]:
+        """Return the header that sets it; 0 seconds delete it.
+
+        It comes along when the provider sends the browser back, which a strict one would not.
+        """
+        return self._set_cookie(_ATTEMPT_COOKIE, value, seconds, "Lax")
 
     def check_origin(self) -> None:
         """Reject a write that a page of another site makes.
@@ -108,9 +114,27 @@ class ClientConnection:
         host = origin.partition("://")[2]
         return bool(host) and [host] == self._values("host")
 
+    def _cookie(self, name: str) -> str | None:
+        full_name = self._prefix + name
+        found = {value for given, value in self._cookies() if given == full_name}
+        if len(found) > 1:
+            raise BadRequest(f"Duplicate cookie {full_name}: delete the site's cookies")
+        return found.pop() if found else None
+
+    def _set_cookie(
+        self, name: str, value: str, seconds: int, same_site: str
+    ) -> tuple[bytes, bytes]:
+        secure = "; Secure" if self.is_secure else ""
+        text = (
+            f"{self._prefix}{name}={value}; Path=/; Max-Age={seconds}; HttpOnly; "
+            f"SameSite={same_site}{secure}"
+        )
+        return b"set-cookie", text.encode()
+
     @property
-    def _cookie_name(self) -> str:
-        return _SECURE_COOKIE if self.is_secure else _COOKIE
+    def _prefix(self) -> str:
+        # Browsers keep such a cookie for this host alone, and only if it is Secure.
+        return "__Host-" if self.is_secure else ""
 
     @property
     def _peer(self) -> str:

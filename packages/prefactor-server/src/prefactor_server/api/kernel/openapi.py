@@ -18,6 +18,7 @@ from prefactor_server.api.kernel.operation import (
     Parameter,
     RawOperation,
     Read,
+    Redirecting,
     Streamed,
     Write,
 )
@@ -66,6 +67,9 @@ _HEADERS: Final[Mapping[str, Any]] = {
         "description": "How bodies of requests may be compressed.",
         "schema": {"type": "string"},
     },
+}
+_LOCATION: Final[Mapping[str, Any]] = {
+    "Location": {"description": "Where to go on.", "schema": {"type": "string"}}
 }
 _KEY_HEADER: Final[Mapping[str, Any]] = {
     "name": "Idempotency-Key",
@@ -181,7 +185,7 @@ def _parameters(one: Operation) -> list[Mapping[str, Any]]:
             found.append({**_KEY_HEADER, "name": "idempotency_key", "in": "query"})
     if isinstance(one, Live):
         found.append(_LAST_EVENT_HEADER)
-    if isinstance(one, Read | Streamed | Live):
+    if isinstance(one, Read | Streamed | Live | Redirecting):
         found.extend(_query_parameter(parameter) for parameter in one.parameters)
     return found
 
@@ -220,10 +224,11 @@ def _has_required(one: Write | RawOperation) -> bool:
 
 
 def _responses(one: Operation, schema: Any) -> dict[str, Any]:
+    is_redirect = isinstance(one, Redirecting)
     found: dict[str, Any] = {
-        "200": {
+        "303" if is_redirect else "200": {
             "description": "Success",
-            "headers": _HEADERS,
+            "headers": {**_HEADERS, **_LOCATION} if is_redirect else _HEADERS,
             "content": _event_stream(schema)
             if isinstance(one, Live)
             else {"application/json": {"schema": schema}},

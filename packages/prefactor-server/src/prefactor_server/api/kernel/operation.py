@@ -4,7 +4,8 @@ Routing, bulk items, scope checks, the scope of idempotency keys and the OpenAPI
 derived from it. Three kinds may be bulk items. A ``Read`` returns its answer. A ``Write`` turns its
 request into a command, which the writer executes. A ``PureOperation`` computes its answer from its
 body and stores nothing. A ``Streamed`` read, whose answer is large, and any other ``RawOperation``,
-which parses its own body, are never bulk items. Neither is a ``Live`` one, which does not end.
+which parses its own body, are never bulk items. Neither is a ``Live`` one, which does not end, or a
+``Redirecting`` one, which a browser follows.
 """
 
 from __future__ import annotations
@@ -222,6 +223,18 @@ class Streamed(Operation):
 
     parameters: tuple[Parameter, ...] = ()
     answer: Callable[[Call], Awaitable[Iterator[bytes]]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Redirecting(Operation):
+    """An address that somebody's browser is sent to, and is sent on from.
+
+    ``answer`` reads the query itself, because the sender of the browser adds to it, and returns
+    the address to go on to. It is never a bulk item.
+    """
+
+    parameters: tuple[Parameter, ...] = ()
+    answer: Callable[[Call, bytes], Awaitable[str]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -60,8 +60,8 @@ class SignInLimiter:
     def __init__(self) -> None:
         self._attempts: OrderedDict[tuple[Allowance, str], Attempts] = OrderedDict()
 
-    def take(self, email: str, address: str, now: int) -> None:
-        """Count an attempt.
+    def take(self, email: str | None, address: str, now: int) -> None:
+        """Count an attempt; without an e-mail, for the address alone.
 
         Raises:
             Overloaded: there were too many. It is the same whether anybody has this e-mail.
@@ -80,7 +80,7 @@ class SignInLimiter:
                     retry_after=attempts.seconds_until_one(allowance),
                 )
 
-    def give_back(self, email: str, address: str) -> None:
+    def give_back(self, email: str | None, address: str) -> None:
         """Take back an attempt that succeeded."""
         for key in _keys(email, address):
             found = self._attempts.get(key)
@@ -88,5 +88,6 @@ class SignInLimiter:
                 self._attempts[key] = found._replace(left=found.left + 1)
 
 
-def _keys(email: str, address: str) -> tuple[tuple[Allowance, str], ...]:
-    return (PER_ADDRESS, address_group(address)), (PER_EMAIL, email.casefold())
+def _keys(email: str | None, address: str) -> tuple[tuple[Allowance, str], ...]:
+    by_address = (PER_ADDRESS, address_group(address))
+    return (by_address,) if email is None else (by_address, (PER_EMAIL, email.casefold()))

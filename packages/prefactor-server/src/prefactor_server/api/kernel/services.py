@@ -14,6 +14,7 @@ from prefactor_server.domain.api_token import Principal
 from prefactor_server.domain.client_address import NO_PROXIES, TrustedProxies
 from prefactor_server.domain.pfid import PfidMaker
 from prefactor_server.domain.runs.cost import PriceTable
+from prefactor_server.openid import Provider
 from prefactor_server.passwords import Passwords
 from prefactor_server.queries import Reader
 
@@ -51,5 +52,7 @@ class Services:
     authenticate_session: Callable[[str], Awaitable[Principal]]
     passwords: Passwords
     sign_in_limiter: SignInLimiter
+    provider: Provider | None = None
+    """Whom people may sign in with, by OpenID Connect."""
     accepting: asyncio.Lock = field(default_factory=asyncio.Lock)
-    """Held while an invitation is accepted."""
+    """Held while somebody becomes a person of the account."""

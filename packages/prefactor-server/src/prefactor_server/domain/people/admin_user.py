@@ -10,7 +10,8 @@ from prefactor_server.domain.people.role import Role
 class AdminUser(NamedTuple):
     """One person, known by an address that is unique in the account.
 
-    ``password_hash`` is None for people who sign in otherwise.
+    ``password_hash`` is None for people who sign in otherwise. The issuer and the subject are those
+    of OpenID Connect, and None for people who have not signed in that way.
     """
 
     id: str
@@ -21,6 +22,8 @@ class AdminUser(NamedTuple):
     role: Role
     password_hash: str | None = None
     last_signed_in_at: int | None = None
+    openid_issuer: str | None = None
+    openid_subject: str | None = None
 
     def lookup_keys(self) -> tuple[tuple[str, ...], ...]:
         """Return keys by its id."""

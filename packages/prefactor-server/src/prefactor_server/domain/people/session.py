@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Final, Literal, NamedTuple, TypeAlias
 
-SignInMethod: TypeAlias = Literal["token", "link", "password"]
+SignInMethod: TypeAlias = Literal["token", "link", "password", "openid"]
 
 PREFIX: Final = "pf_session_"
 MAX_PER_OWNER: Final = 100

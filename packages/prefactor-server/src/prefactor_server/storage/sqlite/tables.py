@@ -157,7 +157,7 @@ RISK_PROFILE: Final = Table(
     RiskProfile, "risk_profile", RiskProfile._fields[RiskProfile._fields.index("name") :]
 )
 ADMIN_USER: Final = Table(
-    AdminUser, "admin_user", ("updated_at", "role", "password_hash", "last_signed_in_at")
+    AdminUser, "admin_user", AdminUser._fields[AdminUser._fields.index("updated_at") :]
 )
 SESSION: Final = Table(Session, "session", ("last_used_at",))
 SIGN_IN_LINK: Final = Table(SignInLink, "sign_in_link", ("used_at",))

@@ -40,6 +40,7 @@ class AdminUserView(msgspec.Struct, frozen=True, kw_only=True):
     email: str
     role: Role
     has_password: bool
+    has_openid: bool
     last_signed_in_at: str | None
     inserted_at: str
     updated_at: str
@@ -109,6 +110,7 @@ def admin_user_view(user: AdminUser) -> AdminUserView:
         email=user.email,
         role=user.role,
         has_password=user.password_hash is not None,
+        has_openid=user.openid_subject is not None,
         last_signed_in_at=show_optional_time(user.last_signed_in_at),
         inserted_at=show_time(user.inserted_at),
         updated_at=show_time(user.updated_at),

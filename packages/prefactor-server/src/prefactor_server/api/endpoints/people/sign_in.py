@@ -118,7 +118,7 @@ async def _with_token(call: Call, text: str) -> tuple[Command, str]:
     if found is None or token_status(found[0], call.now) != "active":
         raise BadCredentials("The token is unknown or does not work: sign in with another one")
     token, account = found
-    session, cookie = _new_session(call, "token", account.id, account.partition, token.id)
+    session, cookie = new_session(call, "token", account.id, account.partition, token.id)
     return SignInWithToken(_request(call, session, token.id), session), cookie
 
 
@@ -130,7 +130,7 @@ async def _with_link(call: Call, code: str, new_password: str | None) -> tuple[C
     account = None if link is None else await reader.sessions.account(link.account_id)
     if link is None or account is None:
         raise useless_link()
-    session, cookie = _new_session(call, "link", account.id, account.partition, link.admin_user_id)
+    session, cookie = new_session(call, "link", account.id, account.partition, link.admin_user_id)
     password_hash = None
     if new_password is not None:
         person = await reader.sessions.person(session)
@@ -153,7 +153,7 @@ async def _with_password(call: Call, body: SignInFields) -> tuple[Command, str]:
     if not matches or person is None or stored is None or account is None:
         raise wrong_password()
     services.sign_in_limiter.give_back(email, address)
-    session, cookie = _new_session(call, "password", account.id, account.partition, person.id)
+    session, cookie = new_session(call, "password", account.id, account.partition, person.id)
     return SignInWithPassword(_request(call, session, person.id), session, stored), cookie
 
 
@@ -182,9 +182,10 @@ def _chosen(people: Sequence[AdminUser], email: str, account_id: str | None) -> 
     return candidates[0] if candidates else None
 
 
-def _new_session(
+def new_session(
     call: Call, method: SignInMethod, account_id: str, partition: int, owner_id: str
 ) -> tuple[Session, str]:
+    """Return a session that begins now, and the text of its cookie."""
     services, client = call.services, connection(call)
     session_id = services.ids.make(partition)
     cookie = make_secret(PREFIX, SecretRef(account_id, session_id), services.random_bytes)

@@ -1,7 +1,7 @@
 """The settings of the server: one table for the command line, the documentation and the tests.
 
-A setting comes from its flag, else from its ``PREFACTOR_*`` variable, else from its default. The
-bootstrap token has no flag, because the process list shows flags.
+A setting comes from its flag, else from its ``PREFACTOR_*`` variable, else from its default.
+Secrets have no flag, because the process list shows flags.
 """
 
 from __future__ import annotations
@@ -9,10 +9,23 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final
 
 from prefactor_server.domain.client_address import TrustedProxies
 from prefactor_server.domain.errors import SettingError
+from prefactor_server.settings.table import SECRETS, SETTINGS, Setting, Value
+
+__all__ = [
+    "SECRETS",
+    "SETTINGS",
+    "Setting",
+    "Settings",
+    "Value",
+    "check_range",
+    "load_settings",
+    "parse_whole_number",
+    "shown_settings",
+]
 
 # Larger numbers are meaningless (a port) or overflow (a duration).
 _MAXIMA: Final = {
@@ -44,169 +57,6 @@ _AT_LEAST_ONE: Final = frozenset(
 )
 _LARGEST: Final = 2**62
 _WHOLE_NUMBER: Final = re.compile(r"-?[0-9]{1,19}")
-
-SECRET: Final = "bootstrap_token"  # noqa: S105 - the name of it
-"""The one setting that is never shown and has no flag."""
-
-Value: TypeAlias = str | int | bool
-
-
-class Setting(NamedTuple):
-    """One row of the table. The type of the default is the type of the setting."""
-
-    name: str
-    default: Value
-    help: str
-
-    @property
-    def variable(self) -> str:
-        """The environment variable that sets it."""
-        return f"PREFACTOR_{self.name.upper()}"
-
-
-SETTINGS: Final = (
-    Setting(
-        "database",
-        "sqlite:///prefactor.db",
-        "Where data is kept: sqlite:/// and the path of a file (a fourth slash makes it absolute), "
-        "or postgresql:// and the address of a database.",
-    ),
-    Setting("host", "127.0.0.1", "The address to listen on."),
-    Setting("port", 8585, "The port to listen on; 0 picks a free one."),
-    Setting(
-        "ready_file",
-        "",
-        "A file to write once the server answers: JSON with its url and pid. Empty for none.",
-    ),
-    Setting(
-        SECRET,
-        "",
-        "The account token of a new database. Empty to have one made and printed once.",
-    ),
-    Setting(
-        "auto_create_agents",
-        True,  # noqa: FBT003 - the name stands right above it
-        "Create an agent that is not known yet when its first run is registered.",
-    ),
-    Setting(
-        "max_request_bytes",
-        10 * 1024 * 1024,
-        "The largest request body that is taken; a larger one is answered with 413.",
-    ),
-    Setting(
-        "max_payload_bytes",
-        1024 * 1024,
-        "The largest payload or result payload of a span; a larger one is answered with 413.",
-    ),
-    Setting(
-        "max_queue_bytes",
-        64 * 1024 * 1024,
-        "How many bytes of writes may wait for their commit before callers are answered 429.",
-    ),
-    Setting(
-        "max_buffered_bytes",
-        256 * 1024 * 1024,
-        "How many bytes of requests and answers may be held at a time, over all connections, "
-        "before callers are answered 503; 0 for any number.",
-    ),
-    Setting(
-        "token_cache_seconds",
-        10,
-        "How long a working token is believed without asking the database again.",
-    ),
-    Setting(
-        "idempotency_days",
-        7,
-        "How many days an idempotency key is remembered.",
-    ),
-    Setting(
-        "min_free_disk_bytes",
-        64 * 1024 * 1024,
-        "Free disk space below which writes are answered 503 while reads go on.",
-    ),
-    Setting(
-        "requests_per_second",
-        0,
-        "How many requests a token may send to this process before it is answered 429; 0 for any.",
-    ),
-    Setting(
-        "metrics",
-        True,  # noqa: FBT003 - the name stands right above it
-        "Answer /metrics, which needs no token.",
-    ),
-    Setting(
-        "log_requests",
-        False,  # noqa: FBT003 - the name stands right above it
-        "Log a line for every request, not only for those that failed or were slow.",
-    ),
-    Setting(
-        "slow_request_ms",
-        1000,
-        "After how many milliseconds a request is slow enough for a line in the log; 0 for never.",
-    ),
-    Setting(
-        "request_timeout_seconds",
-        60,
-        "How long a request may take to arrive before it is cut off with 408; 0 for any time.",
-    ),
-    Setting(
-        "send_timeout_seconds",
-        60,
-        "How long a caller may take nothing of its answer before it is cut off; 0 for any time.",
-    ),
-    Setting(
-        "max_connections",
-        1000,
-        "How many connections may be open before new ones are answered 503; 0 for any.",
-    ),
-    Setting(
-        "max_event_streams",
-        500,
-        "How many event streams may be open before new ones are answered 503; 0 for any.",
-    ),
-    Setting(
-        "max_event_streams_per_account",
-        250,
-        "How many of them an account may have open before it is answered 429; 0 for any.",
-    ),
-    Setting(
-        "event_stream_seconds",
-        3600,
-        "How long an event stream stays open before its client has to come back; 0 for any time.",
-    ),
-    Setting(
-        "public_url",
-        "",
-        "The address that people open: invitations and links lead to it, and the writes of a "
-        "session must come from a page of it. Empty for the one that the request came to.",
-    ),
-    Setting(
-        "trusted_proxies",
-        "",
-        "Addresses or networks of proxies, separated by commas. What they say in X-Forwarded-For "
-        "and X-Forwarded-Proto about a client is believed. Empty for none.",
-    ),
-    Setting(
-        "session_idle_seconds",
-        12 * 3600,
-        "How long a session may go unused before it ends.",
-    ),
-    Setting(
-        "session_max_seconds",
-        7 * 24 * 3600,
-        "How long a session lasts at the most.",
-    ),
-    Setting(
-        "price_file",
-        "",
-        "A TOML or JSON file that says what tokens cost, read at start. Empty for no prices.",
-    ),
-    Setting(
-        "drain_seconds",
-        0,
-        "How long to go on answering after SIGTERM, while /readyz says no.",
-    ),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,7 +91,22 @@ class Settings:
     session_idle_seconds: int
     session_max_seconds: int
     price_file: str
+    openid_issuer: str
+    openid_client_id: str
+    openid_client_secret: str
+    openid_client_secret_file: str
+    openid_name: str
+    openid_scopes: str
+    openid_roles: str
+    openid_groups_claim: str
+    openid_trust_emails: bool
     drain_seconds: int
+
+    @property
+    def openid(self) -> Mapping[str, str | bool]:
+        """The settings of OpenID Connect, by their names."""
+        names = (one.name for one in SETTINGS if one.name.startswith("openid_"))
+        return {name: getattr(self, name) for name in names}
 
     @property
     def proxies(self) -> TrustedProxies:
@@ -249,9 +114,9 @@ class Settings:
         return TrustedProxies.parse(self.trusted_proxies)
 
     def __repr__(self) -> str:
-        """Show all fields but the token, which is a secret."""
+        """Show all fields but those that are secret."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
-        values[SECRET] = "..." if self.bootstrap_token else ""
+        values |= {name: "..." for name in SECRETS if values[name]}
         return f"Settings({', '.join(f'{name}={value!r}' for name, value in values.items())})"
 
 
@@ -285,7 +150,7 @@ def shown_settings(
 
 
 def _shown(setting: Setting, value: Value) -> str:
-    if setting.name == SECRET and value:
+    if setting.name in SECRETS and value:
         return "(hidden)"
     if isinstance(value, bool):
         return "true" if value else "false"

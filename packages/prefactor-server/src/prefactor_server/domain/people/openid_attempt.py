@@ -1,0 +1,95 @@
+"""An attempt to sign in with OpenID Connect, between its start and its callback.
+
+The browser carries it in a cookie, signed with a key that all replicas have: nothing is stored
+for people who are not signed in. Only the browser that started an attempt can finish it. The code
+that it is finished with works once, which the provider sees to.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import re
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+LIFETIME_SECONDS: Final = 600
+"""How long somebody may take at the provider."""
+
+_RANDOM_BYTES: Final = 32
+_SECOND_US: Final = 1_000_000
+HOME: Final = "#/"
+MAX_RETURN: Final = 1000
+# The part of an address from # on. Anything else could lead away from the pages.
+_RETURN: Final = re.compile(rf"#/[!-~]{{0,{MAX_RETURN - 2}}}")
+
+
+class Attempt(NamedTuple):
+    """One attempt.
+
+    ``person`` is the id of who has signed in already and connects the provider, else empty.
+    ``return_to`` is the part of an address from # on.
+    """
+
+    state: str
+    nonce: str
+    verifier: str
+    return_to: str
+    person: str
+    until: int
+
+    @classmethod
+    def start(
+        cls, now: int, random_bytes: Callable[[int], bytes], *, return_to: str, person: str
+    ) -> Attempt:
+        """Return a new attempt with fresh secrets."""
+        state, nonce, verifier = (_text(random_bytes(_RANDOM_BYTES)) for _ in range(3))
+        until = now + LIFETIME_SECONDS * _SECOND_US
+        return cls(state, nonce, verifier, return_to, person, until)
+
+    def seal(self, key: bytes) -> str:
+        """Return it as a text that only a server with the key can have made."""
+        payload = _text(json.dumps(self, separators=(",", ":")).encode())
+        return f"{payload}.{_text(_signature(payload, key))}"
+
+    @classmethod
+    def unseal(cls, text: str, key: bytes, now: int) -> Attempt | None:
+        """Return the attempt in a text, or None if it was changed or has expired."""
+        payload, _, signature = text.partition(".")
+        if not hmac.compare_digest(signature.encode(), _text(_signature(payload, key)).encode()):
+            return None
+        attempt = cls._make(json.loads(base64.urlsafe_b64decode(_padded(payload))))
+        return attempt if now < attempt.until else None
+
+    @property
+    def challenge(self) -> str:
+        """What the provider is told of the verifier before it hears it (PKCE, S256)."""
+        return _text(hashlib.sha256(self.verifier.encode()).digest())
+
+    def is_answered_by(self, state: str) -> bool:
+        """Return whether an answer of the provider belongs to it."""
+        return hmac.compare_digest(self.state.encode(), state.encode())
+
+
+def attempt_key(client_secret: str) -> bytes:
+    """Return the key that signs attempts, the same on every replica."""
+    return hmac.digest(client_secret.encode(), b"prefactor openid attempt", "sha256")
+
+
+def is_page(text: str) -> bool:
+    """Return whether a text can be returned to: ``#/`` and printable ASCII."""
+    return _RETURN.fullmatch(text) is not None
+
+
+def _signature(payload: str, key: bytes) -> bytes:
+    return hmac.digest(key, payload.encode(), "sha256")
+
+
+def _text(value: bytes) -> str:
+    return base64.urlsafe_b64encode(value).decode().rstrip("=")
+
+
+def _padded(text: str) -> str:
+    return text + "=" * (-len(text) % 4)

@@ -1,0 +1,107 @@
+"""Requests to the provider: JSON back, bounded in size and time, over a connection of their own.
+
+People sign in seldom, so no connection is kept. Redirects are not followed, because a secret may
+be in the request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from functools import cache
+from ssl import SSLContext
+from typing import Any, Final, Protocol, cast
+
+import msgspec
+
+from prefactor_server.domain.people.openid import OpenIdRefused
+
+_SECONDS: Final = 10.0
+_MAX_BYTES: Final = 1024 * 1024
+_OK: Final = 200
+
+
+class Fetch(Protocol):
+    """Sends a request and returns the JSON object of its answer."""
+
+    async def __call__(
+        self,
+        url: str,
+        form: Mapping[str, str] | None = None,
+        *,
+        basic: tuple[str, str] | None = None,
+        bearer: str | None = None,
+    ) -> Mapping[str, Any]:
+        """Post a form, or get without one.
+
+        Raises:
+            OpenIdRefused: with the reason ``provider``: there is no such answer.
+        """
+        ...
+
+
+async def fetch_json(
+    url: str,
+    form: Mapping[str, str] | None = None,
+    *,
+    basic: tuple[str, str] | None = None,
+    bearer: str | None = None,
+) -> Mapping[str, Any]:
+    """See ``Fetch``."""
+    # Imported on use: a server without a provider needs no HTTP client.
+    import httpx2  # noqa: PLC0415 - see above
+
+    headers = {"accept": "application/json"}
+    if bearer is not None:
+        headers["authorization"] = f"Bearer {bearer}"
+    auth = None if basic is None else httpx2.BasicAuth(*basic)
+    method, data = ("GET", None) if form is None else ("POST", dict(form))
+    try:
+        async with (
+            asyncio.timeout(_SECONDS),
+            httpx2.AsyncClient(timeout=_SECONDS, verify=_tls()) as client,
+            client.stream(method, url, data=data, headers=headers, auth=auth) as response,
+        ):
+            body = b""
+            async for piece in response.aiter_bytes():
+                body += piece
+                if len(body) > _MAX_BYTES:
+                    raise OpenIdRefused("provider", f"{url} answers more than {_MAX_BYTES} bytes")
+    except (httpx2.HTTPError, httpx2.InvalidURL, OSError, ValueError) as error:
+        # ``TimeoutError`` is an ``OSError``.
+        described = str(error) or type(error).__name__
+        raise OpenIdRefused("provider", f"{url}: {described}") from error
+    if response.status_code != _OK:
+        raise OpenIdRefused("provider", f"{url} answers {response.status_code}{_error_in(body)}")
+    return _object(body, url)
+
+
+@cache
+def _tls() -> SSLContext:
+    """Read the certificates of the system once: it takes tens of milliseconds."""
+    import httpx2  # noqa: PLC0415 - see fetch_json
+
+    return httpx2.create_ssl_context()
+
+
+def _object(body: bytes, url: str) -> Mapping[str, Any]:
+    try:
+        found = msgspec.json.decode(body)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise OpenIdRefused("provider", f"{url} answers no JSON: {error}") from error
+    if not isinstance(found, dict):
+        raise OpenIdRefused("provider", f"{url} answers no JSON object")
+    return cast("dict[str, Any]", found)
+
+
+def _error_in(body: bytes) -> str:
+    """Return what an OAuth error says: a word, and perhaps a description."""
+    try:
+        found = msgspec.json.decode(body)
+    except (msgspec.DecodeError, RecursionError):
+        return ""
+    if not isinstance(found, dict):
+        return ""
+    answer = cast("dict[str, Any]", found)
+    said = [str(answer[name])[:200] for name in ("error", "error_description") if name in answer]
+    return f" ({': '.join(said)})" if said else ""

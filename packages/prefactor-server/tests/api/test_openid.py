@@ -1,0 +1,415 @@
+"""Sign in with OpenID Connect: who gets in, as whom, and what is not believed."""
+
+import asyncio
+import dataclasses
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import pytest
+from door import LIMITS, Answer, Clock, Door, open_door
+from openid_provider import CLIENT_ID, CLIENT_SECRET, OpenIdProvider, new_key, running_provider
+from people import WRITE, Browser, anonymous, signed_in
+
+from prefactor_server.domain.people.openid import read_role_rules
+from prefactor_server.openid import OpenIdConfig
+
+PUBLIC_URL = "https://prefactor.test/below"
+COOKIE = "__Host-prefactor_openid"
+SESSION = "__Host-prefactor_session"
+EMAIL = "name@example.org"
+PASSWORD = "correct horse battery"
+
+
+@dataclass
+class SignIn:
+    """A person with a browser, between this server and the provider."""
+
+    door: Door
+    provider: OpenIdProvider
+    cookies: dict[str, str] = field(default_factory=dict[str, str])
+
+    async def start(self, **fields: Any) -> Answer:
+        """Press the button."""
+        return self._kept(
+            await anonymous(self.door, "POST", "/session/openid", fields, self._headers(WRITE))
+        )
+
+    async def at_provider(self, started: Answer) -> dict[str, str]:
+        """Go to the provider, and return what it sends the browser back with."""
+        url = started.details["authorization_url"]
+        async with self.door.session.get(url, allow_redirects=False) as response:
+            location = response.headers["Location"]
+        assert location.startswith(f"{PUBLIC_URL}/api/v1/session/openid/callback?")
+        return dict(parse_qsl(urlsplit(location).query))
+
+    async def come_back(self, answer: Mapping[str, str]) -> str:
+        """Return the page that the browser is sent on to, without the address of the server."""
+        url = f"{self.door.url}/api/v1/session/openid/callback"
+        async with self.door.session.get(
+            url, params=answer, headers=self._headers(), allow_redirects=False
+        ) as response:
+            assert response.status == 303, await response.text()
+            self._kept(Answer(303, response.headers, ""))
+            base, _, page = response.headers["Location"].partition("/#")
+        assert base == PUBLIC_URL
+        return f"#{page}"
+
+    async def through(self, **fields: Any) -> str:
+        """All of it."""
+        return await self.come_back(await self.at_provider(await self.start(**fields)))
+
+    async def me(self) -> Any:
+        """Who the server says that one is."""
+        return await self._browser().get("/session")
+
+    def _browser(self) -> Browser:
+        return Browser(self.door, self.cookies.get(SESSION, ""), name=SESSION)
+
+    def _headers(self, more: Mapping[str, str] | None = None) -> dict[str, str]:
+        text = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
+        return {"Cookie": text, **(more or {})}
+
+    def _kept(self, answer: Answer) -> Answer:
+        for header in answer.headers.getall("Set-Cookie", []):  # type: ignore[attr-defined]
+            name, _, value = header.partition(";")[0].partition("=")
+            assert "Secure" in header
+            assert "HttpOnly" in header
+            self.cookies[name] = value
+            if not value:
+                del self.cookies[name]
+        return answer
+
+
+once = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+"""For what cannot depend on the database."""
+
+
+@pytest.fixture
+def rules() -> str:
+    """The setting ``openid_roles``; a test may have one."""
+    return ""
+
+
+@pytest.fixture
+async def browser(database_url: str, rules: str) -> AsyncIterator[SignIn]:
+    """A browser, and a server that knows a provider."""
+    clock = Clock()
+    async with (
+        running_provider(clock) as provider,
+        _server(database_url, provider, rules, clock) as door,
+    ):
+        yield SignIn(door, provider)
+
+
+def _server(
+    database: str, provider: OpenIdProvider, rules: str, clock: Clock
+) -> AbstractAsyncContextManager[Door]:
+    limits = dataclasses.replace(LIMITS, public_url=PUBLIC_URL)
+    return open_door(database, limits=limits, openid=_config(provider, rules), clock=clock)
+
+
+def _config(op: OpenIdProvider, rules: str) -> OpenIdConfig:
+    return OpenIdConfig(
+        issuer=op.issuer,
+        client_id=CLIENT_ID,
+        client_secret=CLIENT_SECRET,
+        public_url=PUBLIC_URL,
+        name="Example",
+        rules=read_role_rules(rules),
+    )
+
+
+async def _invite(door: Door, role: str = "member", email: str = EMAIL) -> str:
+    made = await door.post("/admin_user_invite", {"details": {"email": email, "role": role}})
+    token: str = made.details["token"]
+    return token
+
+
+async def _people(door: Door) -> list[tuple[str, str, bool]]:
+    people = (await door.get("/admin_user")).summaries
+    return [(one["email"], one["role"], one["has_openid"]) for one in people]
+
+
+async def test_an_invited_person_signs_in(browser: SignIn) -> None:
+    """The invited e-mail becomes a person with its role, and then the subject is enough."""
+    await _invite(browser.door)
+    methods = (await anonymous(browser.door, "GET", "/session/methods")).details
+
+    page = await browser.through(return_to="#/run/some-id?span=7")
+
+    assert methods["openid"] == {"name": "Example"}
+    assert page == "#/run/some-id?span=7"
+    me = (await browser.me()).details
+    assert (me["email"], me["role"], me["method"]) == (EMAIL, "member", "openid")
+    assert list(browser.cookies) == [SESSION]
+    browser.provider.email = "married@example.org"
+    browser.cookies.clear()
+    assert await browser.through(return_to="#/sign-in") == "#/"
+    assert (await browser.me()).details["admin_user_id"] == me["admin_user_id"]
+    assert await _people(browser.door) == [(EMAIL, "member", True)]
+    (invite,) = (await browser.door.get("/admin_user_invite")).summaries
+    assert invite["status"] == "used"
+
+
+async def test_nobody_else_gets_in(browser: SignIn) -> None:
+    """Without an invitation, or with an expired or revoked one, nobody becomes a person."""
+    assert await browser.through() == "#/?openid_error=not_invited"
+    made = (await browser.door.post("/admin_user_invite", {"details": {"email": EMAIL}})).details
+    await browser.door.post(f"/admin_user_invite/{made['id']}/revoke")
+    assert await browser.through() == "#/?openid_error=not_invited"
+    await _invite(browser.door)
+    browser.door.clock.leap(seconds=8 * 24 * 3600)
+    assert await browser.through(return_to="#/runs?a=b") == "#/runs?a=b&openid_error=not_invited"
+    assert await _people(browser.door) == []
+    assert SESSION not in browser.cookies
+
+
+@once
+async def test_an_email_must_be_verified(browser: SignIn) -> None:
+    """An e-mail that the provider does not vouch for finds no invitation."""
+    await _invite(browser.door)
+    for claims in (
+        {"email_verified": False},
+        {"email_verified": None},
+        {"email": None},
+        {"email": "no address"},
+    ):
+        browser.provider.claims = claims
+        assert await browser.through() == "#/?openid_error=email_not_verified", claims
+
+
+@once
+async def test_userinfo_completes_the_token(browser: SignIn) -> None:
+    """E-mail and groups may come from there, but a verification never counts for another e-mail."""
+    await _invite(browser.door)
+    browser.provider.claims = {"email_verified": None}
+    browser.provider.userinfo = {"email_verified": True}
+    assert await browser.through() == "#/?openid_error=email_not_verified"
+    browser.provider.userinfo = {"sub": "subject-2", "email": EMAIL, "email_verified": True}
+    assert await browser.through() == "#/?openid_error=provider"
+
+    browser.provider.userinfo = {"email": EMAIL, "email_verified": True}
+
+    assert await browser.through() == "#/"
+
+
+@pytest.mark.parametrize("rules", ["@example.org=viewer, group:staff=member, group:ops=admin"])
+async def test_rules_decide_roles(browser: SignIn) -> None:
+    """Whom a rule admits needs no invitation; their role follows the provider at each sign-in."""
+    assert await browser.through() == "#/"
+    assert (await browser.me()).details["role"] == "viewer"
+    browser.provider.claims = {"groups": ["staff", "ops"]}
+    assert await browser.through() == "#/"
+    assert (await browser.me()).details["role"] == "admin"
+
+    browser.provider.claims = {"groups": ["others"]}
+    browser.provider.email = "name@example.com"
+
+    assert await browser.through() == "#/?openid_error=not_allowed"
+    actions = [one["action"] for one in (await browser.door.get("/audit")).summaries]
+    assert {"admin_users.create", "admin_users.update", "sessions.create"} <= set(actions)
+
+
+async def test_an_account_at_the_provider_takes_over_nobody(browser: SignIn) -> None:
+    """Who has a password connects while signed in; a subject is never replaced by another."""
+    token = await _invite(browser.door)
+    accepted = {"token": token, "password": PASSWORD}
+    await anonymous(browser.door, "POST", "/admin_user_invite/accept", accepted)
+    assert await browser.through() == "#/?openid_error=has_password"
+    refused = await browser.start(connect=True)
+    refused.refused(401, "not_authenticated")
+
+    proof = {"email": EMAIL, "password": PASSWORD}
+    browser._kept(await anonymous(browser.door, "POST", "/session", proof))
+    browser.provider.email = "other@example.com"
+    assert await browser.through(connect=True, return_to="#/account") == "#/account"
+    browser.cookies.clear()
+    assert await browser.through() == "#/"
+    assert (await browser.me()).details["email"] == EMAIL
+
+    # The address was handed on to somebody else.
+    browser.provider.subject, browser.provider.email = "subject-2", EMAIL
+    assert await browser.through() == "#/?openid_error=other_identity"
+
+
+async def test_an_identity_belongs_to_one_person(browser: SignIn) -> None:
+    """A subject that is somebody's already is connected to nobody else."""
+    await _invite(browser.door)
+    await browser.through()
+    other = await signed_in(browser.door)
+    browser.cookies = {SESSION: other.cookie}
+
+    page = await browser.through(connect=True, return_to="#/account?tab=me")
+
+    assert page == "#/account?tab=me&openid_error=other_identity"
+
+
+@once
+async def test_an_attempt_belongs_to_its_browser(browser: SignIn) -> None:
+    """An answer of the provider is worth nothing elsewhere, later, again, or in another attempt."""
+    await _invite(browser.door)
+    answer = await browser.at_provider(await browser.start())
+    elsewhere = SignIn(browser.door, browser.provider)
+    assert await elsewhere.come_back(answer) == "#/?openid_error=expired"
+    await elsewhere.start()
+    assert await elsewhere.come_back(answer) == "#/?openid_error=expired"
+    kept = dict(browser.cookies)
+    browser.cookies[COOKIE] = f"x{kept[COOKIE]}"
+    assert await browser.come_back(answer) == "#/?openid_error=expired"
+
+    browser.cookies = dict(kept)
+    assert await browser.come_back(answer) == "#/"
+    assert await browser.come_back(answer) == "#/?openid_error=expired"
+    browser.cookies = dict(kept)
+    assert await browser.come_back(answer) == "#/?openid_error=provider"
+
+    answer = await browser.at_provider(await browser.start())
+    browser.door.clock.leap(seconds=601)
+    assert await browser.come_back(answer) == "#/?openid_error=expired"
+
+
+@once
+async def test_an_id_token_is_for_this_sign_in(browser: SignIn) -> None:
+    """One of another issuer, client, attempt or time is refused."""
+    await _invite(browser.door)
+    wrong: list[dict[str, Any]] = [
+        {"aud": "another-client"},
+        {"aud": [CLIENT_ID, "another"], "azp": "another"},
+        {"iss": "http://127.0.0.1:1"},
+        {"nonce": "of-another-attempt"},
+        {"nonce": None},
+        {"exp": 1_700_000_000},
+        {"iat": 1_900_000_000},
+        {"sub": None},
+        {"sub": "s" * 256},
+    ]
+    for claims in wrong:
+        browser.provider.claims = claims
+        assert await browser.through() == "#/?openid_error=provider", claims
+    assert await _people(browser.door) == []
+
+
+@once
+async def test_clocks_may_differ_by_a_minute(browser: SignIn) -> None:
+    """A provider whose clock is a minute ahead or behind is believed."""
+    await _invite(browser.door)
+    for ahead in (60, -60):
+        seconds = browser.door.clock() // 1_000_000 + ahead
+        browser.provider.claims = {"iat": seconds, "nbf": seconds, "exp": seconds + 1}
+        assert await browser.through() == "#/"
+
+
+@once
+async def test_keys_are_replaced(browser: SignIn) -> None:
+    """A new key is asked for when a token has it, and one that the provider lacks is refused."""
+    await _invite(browser.door)
+    assert await browser.through() == "#/"
+    browser.provider.signs_with = new_key()
+    assert await browser.through() == "#/?openid_error=provider"
+    assert await browser.through() == "#/?openid_error=provider"
+    assert browser.provider.asked.count("/keys") == 1
+
+    browser.provider.key, browser.provider.signs_with = browser.provider.signs_with, None
+    browser.door.clock.leap(seconds=31)
+
+    assert await browser.through() == "#/"
+    assert browser.provider.asked.count("/.well-known/openid-configuration") == 1
+
+
+@once
+async def test_a_provider_that_is_down_is_named(browser: SignIn) -> None:
+    """The start answers 503 with what to do, and works again when the provider does."""
+    browser.provider.is_down = True
+    body = (await browser.start()).refused(503, "unexpected")
+    assert "Example cannot be reached" in body["message"]
+    await browser.start()
+    assert browser.provider.asked.count("/.well-known/openid-configuration") == 1
+
+    browser.provider.is_down = False
+    browser.door.clock.leap(seconds=6)
+
+    answer = await browser.at_provider(await browser.start())
+    browser.provider.is_down = True
+    assert await browser.come_back(answer) == "#/?openid_error=provider"
+
+
+@once
+async def test_providers_are_not_mixed_up(browser: SignIn) -> None:
+    """An answer that names another issuer is refused, and so is one that should name it."""
+    await _invite(browser.door)
+    browser.provider.answer = {"iss": "https://attacker.example"}
+    assert await browser.through() == "#/?openid_error=provider"
+    browser.provider.answer = {"iss": browser.provider.issuer}
+    assert await browser.through() == "#/"
+    browser.door.clock.leap(seconds=3601)
+    browser.provider.metadata = {"authorization_response_iss_parameter_supported": True}
+    browser.provider.answer = {}
+    assert await browser.through() == "#/?openid_error=provider"
+
+
+@once
+async def test_a_discovery_document_is_about_its_issuer(browser: SignIn) -> None:
+    """One of another issuer, or that would send secrets in the clear, is not used."""
+    for metadata in ({"issuer": "https://other.example"}, {"token_endpoint": "http://a.example/t"}):
+        browser.provider.metadata = metadata
+        browser.door.clock.leap(seconds=6)
+        (await browser.start()).refused(503, "unexpected")
+
+
+@once
+async def test_a_person_may_cancel(browser: SignIn) -> None:
+    """What the provider says instead of a code is told apart."""
+    answer = await browser.at_provider(await browser.start())
+    del answer["code"]
+    assert await browser.come_back(answer | {"error": "access_denied"}) == (
+        "#/?openid_error=cancelled"
+    )
+
+
+@once
+async def test_only_pages_are_returned_to(browser: SignIn) -> None:
+    """What is not a part of an address from # on is refused."""
+    for page in ["https://evil.example", "//evil.example", "#", "#/a b", "#/é"]:
+        (await browser.start(return_to=page)).refused(422, "validation_errors")
+
+
+async def test_another_server_finishes_an_attempt(database_url: str) -> None:
+    """Nothing about an attempt is in the memory of the server that it was started on."""
+    clock = Clock()
+    async with running_provider(clock) as provider:
+        async with _server(database_url, provider, "@example.org=viewer", clock) as door:
+            browser = SignIn(door, provider)
+            answer = await browser.at_provider(await browser.start())
+        async with _server(database_url, provider, "@example.org=viewer", clock) as door:
+            browser.door = door
+            assert await browser.come_back(answer) == "#/"
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+async def test_of_two_servers_one_makes_the_person(database_url: str) -> None:
+    """The same new person signs in on two replicas at once, and is one person on both."""
+    clock, rules = Clock(), "@example.org=viewer"
+    async with (
+        running_provider(clock) as provider,
+        _server(database_url, provider, rules, clock) as one,
+        _server(database_url, provider, rules, clock) as other,
+    ):
+        browsers = [SignIn(door, provider) for door in (one, other)]
+        answers = [await browser.at_provider(await browser.start()) for browser in browsers]
+        pages = await asyncio.gather(
+            *(browser.come_back(answer) for browser, answer in zip(browsers, answers, strict=True))
+        )
+        assert pages == ["#/", "#/"]
+        assert await _people(one) == [(EMAIL, "viewer", True)]
+
+
+async def test_without_a_provider_there_is_no_button(door: Door) -> None:
+    """The ways to sign in say so, and the start answers 404."""
+    methods = (await anonymous(door, "GET", "/session/methods")).details
+
+    assert methods == {"type": "sign_in_methods", "password": True, "token": True, "openid": None}
+    (await anonymous(door, "POST", "/session/openid", {})).refused(404, "not_found")
+    (await anonymous(door, "GET", "/session/openid/callback")).refused(404, "not_found")
