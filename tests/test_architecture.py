@@ -1,6 +1,6 @@
 """Which part may know which: the dependency rules as tables, held by reading the source.
 
-    prefactor_recorder ──► prefactor_http            prefactor_server imports neither
+    prefactor_recorder, prefactor_cli ──► prefactor_http     prefactor_server imports none of them
     prefactor_recorder, prefactor_server ──► prefactor_otel, which imports none of them
     server:  app, cli ──► api, ui ──► commands, queries ──► storage.base ◄── storage.sqlite, …
              domain is imported by all and imports only the standard library
@@ -21,7 +21,13 @@ import pytest
 
 from source_modules import SOURCES, Module, imports
 
-OURS = ("prefactor_http", "prefactor_otel", "prefactor_recorder", "prefactor_server")
+OURS = (
+    "prefactor_cli",
+    "prefactor_http",
+    "prefactor_otel",
+    "prefactor_recorder",
+    "prefactor_server",
+)
 LINE_LIMIT = 400
 
 
@@ -91,6 +97,21 @@ IMPORTS = [
         where="prefactor_recorder",
         ours=("prefactor_recorder", "prefactor_http", "prefactor_otel"),
         because="the recorder delivers through the client, to any server",
+    ),
+    ImportRule(
+        where="prefactor_cli",
+        ours=("prefactor_cli", "prefactor_http"),
+        never=("aiohttp", "pydantic"),
+        because="the command line uses the client as any program does, with any server",
+    ),
+    *(
+        ImportRule(
+            where=f"prefactor_cli.{module}",
+            ours=("prefactor_cli",),
+            never=("asyncio", "prefactor_cli.connection", "prefactor_cli.commands", "rich"),
+            because="help, wrong usage and completion answer without loading the client",
+        )
+        for module in ("main", "failure", "flags", "text", "times", "commands.runs")
     ),
     ImportRule(
         where="prefactor_recorder",
@@ -421,7 +442,7 @@ def test_the_source_was_found() -> None:
     """The rules above judged the packages that exist, and not an empty list."""
     found = {module.name.partition(".")[0] for module in SOURCES.values()}
 
-    assert found >= {"prefactor_http", "prefactor_server"}
+    assert found >= {"prefactor_cli", "prefactor_http", "prefactor_server"}
     assert found <= set(OURS)
 
 
@@ -430,6 +451,8 @@ BREAKING_IMPORTS = [
     ("prefactor_http.retry", "def late():\n    from aiohttp import ClientError"),
     ("prefactor_http.client", "from prefactor_server.domain import pfid"),
     ("prefactor_http.client", "import prefactor_recorder"),
+    ("prefactor_cli.runs", "import prefactor_server"),
+    ("prefactor_cli.main", "from prefactor_cli.connection import run"),
     ("prefactor_server.api.endpoints.bulk", "from prefactor_http import BulkItem"),
     ("prefactor_server.api.endpoints.bulk", "from ...storage.base import Store"),
     ("prefactor_server.api.endpoints.bulk", "from prefactor_server import settings"),

@@ -184,11 +184,12 @@ def test_the_wheels_work_outside_of_the_checkout(version: str, dist: Path, tmp_p
     top: pip keeps ours, and finds nothing missing.
     """
     environment = Environment(tmp_path / "environment", PYTHONS[version])
-    environment.install(dist, "prefactor-recorder", "prefactor-server")
+    environment.install(dist, "prefactor-cli", "prefactor-recorder", "prefactor-server")
     environment.pip("check")
     server = start_server(tmp_path, program=environment.program("prefactor-server"))
     try:
         assert says_hello(environment, server)
+        assert shows_run(environment, server)
         with urllib.request.urlopen(server.url) as page:  # noqa: S310 - our own server
             assert b'<div id="app">' in page.read()
         environment.pip("install", "--no-compile", OTHER_LIBRARY)
@@ -198,6 +199,18 @@ def test_the_wheels_work_outside_of_the_checkout(version: str, dist: Path, tmp_p
         assert says_hello(environment, server)
     finally:
         server.stop()
+
+
+def shows_run(environment: Environment, server: LiveServer) -> bool:
+    """Whether the installed command line shows the run of the README's program."""
+    shown = subprocess.run(
+        [environment.program("prefactor"), "runs", "show"],
+        env=environment.variables | server.environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return "└─ ✓ hello:greet  Ada → Hello, Ada!" in shown.stdout
 
 
 def says_hello(environment: Environment, server: LiveServer) -> bool:

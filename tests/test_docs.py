@@ -59,12 +59,12 @@ def test_the_folder_holds_pages(folder: str) -> None:
     assert [*(ROOT / folder).glob("*.md")] != []
 
 
-# What users import: the packages, except the server, which users run; their testing modules; and
-# those of their integrations that say what they export.
+# What users import: the packages, except the server and the command line, which users run; their
+# testing modules; and those of their integrations that say what they export.
 PUBLIC_MODULES = [
     name
     for package in packages()
-    if package.name != "prefactor-server"
+    if package.name not in {"prefactor-cli", "prefactor-server"}
     for module in [package.name.replace("-", "_")]
     for name in [
         module,
@@ -139,12 +139,38 @@ def commands(app: Any, path: str = "prefactor-server") -> list[str]:
     ]
 
 
+def options(app: Any, command: str) -> set[str]:
+    """The options of a command, both spellings of those that can be denied."""
+    for name in command.split()[1:]:
+        app = app[name]
+    arguments = app.assemble_argument_collection()
+    names = {name for one in arguments for name in (*one.names, *one.negatives)}
+    return {name for name in names if name.startswith("-")}
+
+
 def test_every_command_is_in_the_reference() -> None:
     """Each command of the server's program is written down, whole."""
     found = commands(importlib.import_module("prefactor_server.cli.main").cli)
 
     assert "prefactor-server serve" in found
     assert undocumented(found) == []
+
+
+def test_every_command_of_the_command_line_is_in_its_reference() -> None:
+    """Each command has a section with its options; those of many have one that they share."""
+    page = (ROOT / "docs" / "reference" / "cli.md").read_text(encoding="utf-8")
+    sections = dict(re.findall(r"^##+ (.+)\n((?:(?!##).*\n?)*)", page, re.MULTILINE))
+    shared = sections["The connection"] + sections["Filters"]
+    app = importlib.import_module("prefactor_cli.main").app
+    missing = []
+    for command in commands(app, "prefactor"):
+        text = sections.get(f"`{command}`", "") + shared
+        missing += [
+            f"{command} {option}" for option in options(app, command) if f"`{option}`" not in text
+        ]
+
+    assert "`prefactor runs list`" in sections
+    assert missing == []
 
 
 def test_every_kind_of_client_is_held_by_a_test() -> None:

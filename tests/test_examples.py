@@ -4,7 +4,6 @@ import asyncio
 import re
 import subprocess
 import sys
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from hypothesis import strategies as st
 
 from checkout import ROOT
 from journal_fixture import RecordingJournal, make_run
-from live_server import LiveServer
+from live_server import PROGRAM, LiveServer
 from prefactor_http import AgentSpan, HttpClientConfig, PrefactorHttpClient
 from prefactor_recorder.encoding.record import Operation
 
@@ -227,6 +226,18 @@ def run(
     )
 
 
+def prefactor(server: LiveServer, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the command line."""
+    return subprocess.run(
+        [PROGRAM.with_name("prefactor"), *arguments],
+        env={**server.environment, "COLUMNS": "100"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
 def test_the_quick_start_runs(live_server: LiveServer) -> None:
     """It records a run and prints what the server made of it, with the summary rendered."""
     ran = run(live_server, "quickstart.py")
@@ -247,7 +258,7 @@ def test_a_bulk_run_is_read_back_as_a_tree(live_server: LiveServer, tmp_path: Pa
     told = re.fullmatch(r"run (\w+): 5 items recorded in one request\n", ran.stdout)
     assert told, ran.stdout
 
-    shown = run(live_server, "read_back.py", told[1])
+    shown = prefactor(live_server, "runs", "show", told[1])
     assert (shown.returncode, shown.stderr) == (0, "")
     lines = shown.stdout.splitlines()
     assert lines[0].startswith("Bulk example, version ")
@@ -268,18 +279,6 @@ def test_a_refused_bulk_item_is_reported(live_server: LiveServer, tmp_path: Path
     failed, left = asyncio.run(send())
     assert failed.startswith("register-an id with spaces: ")
     assert left == "3 items after it were not attempted"
-
-
-def test_the_latest_run_is_read_back(serve: Callable[..., LiveServer], tmp_path: Path) -> None:
-    """Without an id the run that was registered last is shown; on a new server there is none."""
-    server = serve(tmp_path / "server")
-
-    empty = run(server, "read_back.py")
-    assert (empty.returncode, empty.stderr) == (1, "Nothing has been recorded yet.\n")
-
-    for program in ("bulk.py", "quickstart.py"):
-        assert run(server, program, *([tmp_path] if program == "bulk.py" else [])).returncode == 0
-    assert run(server, "read_back.py").stdout.startswith("Quick start, version ")
 
 
 def test_documents_are_asked_on_a_real_server(live_server: LiveServer, tmp_path: Path) -> None:
@@ -311,16 +310,6 @@ async def spans_of(server: LiveServer, run_id: str) -> list[AgentSpan]:
             agent_instance_id=run_id, include_summaries=True, sorting="started_at"
         )
         return [span async for span in spans]
-
-
-def test_a_wrong_token_is_one_line(live_server: LiveServer) -> None:
-    """A refusal ends in one line and exit status 1 instead of a traceback."""
-    stranger = replace(live_server, token="a-token-that-nobody-ever-made")
-
-    ran = run(stranger, "read_back.py")
-
-    assert (ran.returncode, ran.stdout) == (1, "")
-    assert re.fullmatch(r"Cannot \w+: .+\n", ran.stderr)
 
 
 def test_the_agent_answers_although_its_token_is_wrong(

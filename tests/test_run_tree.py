@@ -9,12 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from checkout import ROOT
+from prefactor_cli.run_tree import Row, error_of, render, rows
+from prefactor_cli.times import took
 from prefactor_http import AgentInstance, AgentSpan
-
-sys.path.insert(0, str(ROOT / "examples"))
-
-from run_tree import Row, error_of, render, rows, took
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 

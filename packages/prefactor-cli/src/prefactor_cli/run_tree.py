@@ -5,13 +5,19 @@ parent may be missing, and in principle spans may be each other's parents; every
 exactly once all the same.
 """
 
+from __future__ import annotations
+
 from collections import defaultdict
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Generic, Protocol, TypeVar
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
 
-from prefactor_http import AgentInstance, AgentSpan
+from prefactor_cli.text import printable
+from prefactor_cli.times import took
+
+if TYPE_CHECKING:
+    from prefactor_http import AgentInstance, AgentSpan
 
 
 class Linked(Protocol):
@@ -90,28 +96,14 @@ def render(instance: AgentInstance, spans: Sequence[AgentSpan], *, width: int = 
 def error_of(span: AgentSpan) -> str | None:
     """Return the error that a span carries in its result, or else in its payload."""
     for payload in (span.result_payload or {}, span.payload):
-        error = payload.get("error")
+        error: Any = payload.get("error")
         if isinstance(error, dict):
-            kind, message = error.get("error_type", "error"), error.get("message", "")
+            fields = cast("dict[str, Any]", error)
+            kind, message = fields.get("error_type", "error"), fields.get("message", "")
             return printable(f"{kind}: {message}")
         if error:
             return printable(str(error))
     return None
-
-
-def took(started_at: datetime | None, finished_at: datetime | None) -> str:
-    """Return a duration as a person would say it; nothing while it is not over."""
-    if started_at is None or finished_at is None:
-        return ""
-    seconds = max(finished_at - started_at, timedelta()).total_seconds()
-    if seconds < 1:
-        return f"{seconds * 1000:.0f} ms"
-    return f"{seconds:.1f} s" if seconds < 60 else f"{seconds // 60:.0f} min {seconds % 60:.0f} s"
-
-
-def printable(text: str) -> str:
-    """Return a text in one line, without anything that a terminal would obey."""
-    return "".join(each if each.isprintable() else "�" for each in " ".join(text.split()))
 
 
 def _began(span: Linked, number: int) -> tuple[bool, float, int]:

@@ -1,0 +1,5 @@
+"""The version of this distribution; one version for every package of the repository."""
+
+PACKAGE_NAME = "prefactor-cli"
+__version__ = "1.0.0"
+PACKAGE_VERSION = __version__

@@ -1,0 +1,103 @@
+"""Turn an exception into one line on standard error, and an exit code."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Mapping
+from typing import Any, Final
+
+from prefactor_cli.failure import (
+    FAILED,
+    NOT_FOUND,
+    NOT_PERMITTED,
+    UNREACHABLE,
+    USAGE,
+    Failure,
+)
+from prefactor_http import (
+    PrefactorAuthError,
+    PrefactorHttpError,
+    PrefactorNetworkError,
+    PrefactorNotFoundError,
+    PrefactorRedirectError,
+    PrefactorRequestError,
+    PrefactorResponseTooLargeError,
+    PrefactorRetryExhaustedError,
+    PrefactorValidationError,
+    is_transient_http_error,
+)
+
+_CODES: Final = (
+    (PrefactorAuthError, NOT_PERMITTED),
+    (PrefactorNotFoundError, NOT_FOUND),
+    (PrefactorValidationError, USAGE),
+    (PrefactorRequestError, USAGE),
+)
+
+
+def explain(error: PrefactorHttpError, url: str) -> Failure:
+    """Return what to tell about a failed request, and the exit code."""
+    last: Exception = error
+    if isinstance(error, PrefactorRetryExhaustedError) and error.last_error is not None:
+        last = error.last_error
+    if isinstance(last, PrefactorNetworkError) or not isinstance(last, PrefactorHttpError):
+        return _unreachable(last, url)
+    if is_transient_http_error(last):
+        return Failure(f"The server at {url} is busy: {_said(last)} Try again later.", UNREACHABLE)
+    code = next((code for kind, code in _CODES if isinstance(last, kind)), FAILED)
+    return Failure(_message(last), code)
+
+
+def _message(error: PrefactorHttpError) -> str:
+    match error:
+        case PrefactorAuthError(status_code=401):
+            advice = "Set PREFACTOR_API_TOKEN to one that works there."
+            return f"The server does not accept the token: {_said(error)} {advice}"
+        case PrefactorAuthError():
+            return f"Not permitted: {_said(error)}"
+        case PrefactorValidationError(errors=errors):
+            return f"{_said(error)}{_fields(errors)}"
+        case PrefactorRedirectError(target=target):
+            return f"The API is elsewhere: give --url {target or 'its address'}"
+        case PrefactorResponseTooLargeError():
+            return f"{_said(error)} Raise PREFACTOR_MAX_RESPONSE_BYTES to read it."
+        case _:
+            return _said(error)
+
+
+def _unreachable(error: Exception, url: str) -> Failure:
+    slow = isinstance(error, asyncio.TimeoutError)
+    return Failure(
+        f"{'No answer from' if slow else 'Cannot reach'} {url}: {_reason(error)}. "
+        "Check --url or PREFACTOR_API_URL, and that the server runs.",
+        UNREACHABLE,
+    )
+
+
+def _reason(error: Exception) -> str:
+    """Return why there is no connection, in the words of the operating system if it has any."""
+    number: object = getattr(error, "errno", None)
+    if isinstance(number, int) and number > 0:
+        return os.strerror(number)
+    return str(error).rstrip(".")
+
+
+def _said(error: PrefactorHttpError) -> str:
+    return error.message if error.message.endswith((".", "!", "?")) else f"{error.message}."
+
+
+def _fields(errors: Mapping[str, Any]) -> str:
+    """Return the errors by field as one text; those of nested objects are left to the message."""
+    told: list[str] = []
+    for name, problem in errors.items():
+        match problem:
+            case str():
+                told.append(f"{name}: {problem}")
+            case {"message": str(message)}:
+                told.append(f"{name}: {message}")
+            case [str(first), *_]:
+                told.append(f"{name}: {first}")
+            case _:
+                pass
+    return f" {'; '.join(told)}" if told else ""

@@ -1,0 +1,104 @@
+"""What the commands print: lines for people on standard output, or JSON for programs."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+from rich.console import Console
+from rich.text import Text
+
+from prefactor_cli.table import Cell, Column, line, widths
+from prefactor_cli.text import escaped
+
+STATUS_STYLES: Final = {
+    "complete": "green",
+    "failed": "bold red",
+    "cancelled": "yellow",
+    "terminated": "magenta",
+    "active": "cyan",
+    "pending": "dim",
+}
+RISK_STYLES: Final = {"high": "red", "critical": "bold red", "medium": "yellow"}
+_MUTED: Final = "dim"
+
+
+class _Console(Console):
+    """A console that does not end the program when nobody reads its output any more."""
+
+    def on_broken_pipe(self) -> None:
+        """Let the caller see the exception, which `main` turns into an exit code."""
+        raise  # noqa: PLE0704 - rich calls this while it handles the exception
+
+
+class Printer:
+    """Prints to standard output, with colours and in the width of a terminal if it is one."""
+
+    def __init__(self) -> None:
+        """Look at what standard output is; `NO_COLOR` and `FORCE_COLOR` have the last word."""
+        self._styled = not os.environ.get("NO_COLOR")
+        self._console = _Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
+        self.width: int | None = self._console.width if sys.stdout.isatty() else None
+
+    def pieces(self, pieces: Iterable[Cell]) -> None:
+        """Print a line in pieces, each with its style."""
+        text = Text()
+        for piece in pieces:
+            text.append(piece.text, piece.style if self._styled and piece.style else None)
+        self._console.print(text, soft_wrap=True, no_wrap=True, overflow="ignore", crop=False)
+
+    def line(self, text: str = "", style: str = "") -> None:
+        """Print a line."""
+        self.pieces([Cell(text, style)])
+
+    def table(self, columns: Sequence[Column]) -> TablePrinter:
+        """Return a table that is printed page by page."""
+        return TablePrinter(self, columns)
+
+
+class TablePrinter:
+    """Prints the pages of a table. The first one decides on the widths."""
+
+    def __init__(self, printer: Printer, columns: Sequence[Column]) -> None:
+        """Print nothing yet."""
+        self._printer = printer
+        self._columns = columns
+        self._widths: list[int] = []
+
+    def page(self, rows: Sequence[Sequence[Cell]], below: Sequence[Sequence[Cell]] = ()) -> None:
+        """Print some rows, each with the line below it, if there is any."""
+        if not rows:
+            return
+        if not self._widths:
+            self._widths = widths(self._columns, rows, self._printer.width)
+            titles = [Cell(column.title, _MUTED) for column in self._columns]
+            self._printer.pieces(line(self._columns, titles, self._widths))
+        for number, row in enumerate(rows):
+            self._printer.pieces(line(self._columns, row, self._widths))
+            if number < len(below) and below[number]:
+                self._printer.pieces(below[number])
+
+
+def print_json(value: Any) -> None:
+    """Print a JSON value on one line, as one of many."""
+    sys.stdout.write(json_line(value))
+
+
+def print_document(value: Any) -> None:
+    """Print a JSON document, for people and programs alike."""
+    sys.stdout.write(escaped(json.dumps(value, indent=2, ensure_ascii=False)) + "\n")
+
+
+def json_line(value: Any) -> str:
+    """Return a JSON value on one line."""
+    return escaped(json.dumps(value, ensure_ascii=False)) + "\n"
+
+
+def note(message: str) -> None:
+    """Tell the person at the terminal something that is no part of the output."""
+    sys.stdout.flush()
+    sys.stderr.write(f"{message}\n")
+    sys.stderr.flush()
