@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl
 from uuid import UUID
@@ -254,6 +254,8 @@ async def test_runs_are_found_by_every_filter(
     server.script(Reply(200, {"summaries": [], "pagination": None, "sorting": None}))
     await client.agent_instances.list(
         agent_ids=["a", "b"],
+        finished_after="2026-01-01T00:00:00Z",
+        finished_before=datetime(2026, 1, 2, tzinfo=UTC),
         min_duration=0.0000015,
         max_duration=90,
         has_failed_spans=False,
@@ -262,6 +264,8 @@ async def test_runs_are_found_by_every_filter(
     query = dict(parse_qsl(server.requests[0].target.partition("?")[2]))
     assert query == {
         "agent_ids": "a,b",
+        "finished_after": "2026-01-01T00:00:00Z",
+        "finished_before": "2026-01-02T00:00:00+00:00",
         "min_duration": "0.000002",
         "max_duration": "90",
         "has_failed_spans": "false",

@@ -40,15 +40,19 @@ async def listed(door: Any, **query: str) -> list[str]:
         ({"max_duration": "1.249999"}, []),
         ({"min_duration": "2", "max_duration": "4000"}, ["long-run"]),
         ({"min_duration": "0"}, ["long-run", "short-run"]),
+        ({"finished_after": "2026-01-01T00:00:01.250Z"}, ["long-run", "short-run"]),
+        ({"finished_after": "2026-01-01T00:00:01.251Z"}, ["long-run"]),
+        ({"finished_before": "2026-01-01T00:00:01.250Z"}, []),
+        ({"finished_before": "2026-01-01T00:00:01.251Z"}, ["short-run"]),
         ({"has_failed_spans": "true"}, ["long-run"]),
         ({"has_failed_spans": "false"}, ["open-run", "short-run"]),
         ({"has_failed_spans": "true", "max_duration": "60"}, []),
     ],
 )
-async def test_runs_are_found_by_duration_and_failures(
+async def test_runs_are_found_by_end_duration_and_failures(
     door: Any, runs: dict[str, str], query: dict[str, str], expected: list[str]
 ) -> None:
-    """Both bounds of a duration include it, and a run that has not ended has no duration."""
+    """Both bounds of a duration include it, and an open run has neither an end nor a duration."""
     assert runs
     assert await listed(door, **query) == expected
 

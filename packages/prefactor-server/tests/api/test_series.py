@@ -68,6 +68,8 @@ async def test_a_series_tells_what_was_recorded(door: Any) -> None:
     assert runs["durations"]["measured"][-1] == 2
     assert runs["durations"]["p99"][-1] > 0
     assert runs["durations"]["p99"][0] is None
+    assert runs["overall"]["measured"] == 2
+    assert runs["overall"]["p99"] == runs["durations"]["p99"][-1]
     spans = {one["schema_name"]: one for one in of_agent["span_types"]}
     assert sum(spans["x:llm"]["spans"]) == sum(spans["x:tool"]["failed"]) == 2
     (model,) = of_agent["models"]

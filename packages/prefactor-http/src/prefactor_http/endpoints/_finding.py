@@ -35,6 +35,8 @@ class Finding(Endpoint):
         external_identifier: str | None = None,
         started_after: datetime | str | None = None,
         started_before: datetime | str | None = None,
+        finished_after: datetime | str | None = None,
+        finished_before: datetime | str | None = None,
         min_duration: float | None = None,
         max_duration: float | None = None,
         has_failed_spans: bool | None = None,
@@ -61,6 +63,8 @@ class Finding(Endpoint):
             external_identifier: Only the run with this identifier.
             started_after: Only runs started at this time or after it.
             started_before: Only runs started before this time, strictly.
+            finished_after: Only runs that ended at this time or after it.
+            finished_before: Only runs that ended before this time, strictly.
             min_duration: Only ended runs that took this many seconds or more.
             max_duration: Only ended runs that took this many seconds or fewer.
             has_failed_spans: Only runs with failed spans, or only runs without.
@@ -85,6 +89,8 @@ class Finding(Endpoint):
             "external_identifier": external_identifier,
             "started_after": started_after,
             "started_before": started_before,
+            "finished_after": finished_after,
+            "finished_before": finished_before,
             "min_duration": min_duration,
             "max_duration": max_duration,
             "has_failed_spans": has_failed_spans,
@@ -133,7 +139,7 @@ class Finding(Endpoint):
         return to_details(reply, AgentInstanceFacets, "agent_instances.facets")
 
 
-_TIMES = ("started_after", "started_before")
+_TIMES = ("started_after", "started_before", "finished_after", "finished_before")
 _DURATIONS = ("min_duration", "max_duration")
 
 

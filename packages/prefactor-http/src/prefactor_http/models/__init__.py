@@ -56,6 +56,7 @@ from prefactor_http.models.risk_profile import (
 )
 from prefactor_http.models.series import (
     ModelSeries,
+    OverallDurations,
     RunSeries,
     Series,
     SeriesDurations,
@@ -111,6 +112,7 @@ __all__ = [
     "InstancePurpose",
     "LiveEvent",
     "ModelSeries",
+    "OverallDurations",
     "PaginationOutput",
     "QualitySchemaForCreate",
     "RiskProfile",

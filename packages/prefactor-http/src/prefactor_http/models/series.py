@@ -18,6 +18,16 @@ class SeriesDurations(ReplyModel):
     p99: list[float | None]
 
 
+class OverallDurations(ReplyModel):
+    """Durations of a whole range in milliseconds; quantiles are None if nothing was measured."""
+
+    measured: int
+    """How many durations the quantiles are of."""
+    p50: float | None
+    p95: float | None
+    p99: float | None
+
+
 class RunSeries(ReplyModel):
     """How many runs ended, by how they ended, and how long they took."""
 
@@ -26,6 +36,8 @@ class RunSeries(ReplyModel):
     cancelled: list[int]
     terminated: list[int]
     durations: SeriesDurations
+    overall: OverallDurations | None = None
+    """All buckets together, because quantiles of buckets do not add up. None on older servers."""
 
 
 class SpanTypeSeries(ReplyModel):

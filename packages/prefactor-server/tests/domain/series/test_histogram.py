@@ -36,6 +36,7 @@ def test_adding_up_is_counting_together(one: list[int], other: list[int]) -> Non
     assert added == Histogram.of(one + other)
     assert added == Histogram.of(other).plus(Histogram.of(one))
     assert added.total == len(one) + len(other)
+    assert added == Histogram.sum_of([Histogram.of(one), EMPTY, Histogram.of(other)])
 
 
 @given(durations=DURATIONS)

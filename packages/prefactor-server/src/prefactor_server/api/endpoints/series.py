@@ -13,6 +13,7 @@ from prefactor_server.api.views.series import (
     SeriesView,
     durations_view,
     model_view,
+    overall_view,
     span_type_view,
 )
 from prefactor_server.domain.errors import NotFound, ValidationFailed
@@ -29,6 +30,7 @@ from prefactor_server.domain.series.rollup import ALL_AGENTS
 from prefactor_server.domain.series.series import (
     Buckets,
     model_lines,
+    overall_durations,
     run_durations,
     runs_by_status,
     type_lines,
@@ -118,7 +120,11 @@ async def _lines(call: Call, lines: Any) -> Sequence[Any]:
 
 def _runs(figures: Sequence[Figures]) -> RunSeriesView:
     by_status = {status: runs_by_status(figures, status) for status in ENDED}
-    return RunSeriesView(**by_status, durations=durations_view(run_durations(figures)))
+    return RunSeriesView(
+        **by_status,
+        durations=durations_view(run_durations(figures)),
+        overall=overall_view(overall_durations(figures)),
+    )
 
 
 def _range(call: Call) -> Range:

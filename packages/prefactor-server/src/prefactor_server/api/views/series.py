@@ -20,14 +20,27 @@ class DurationsView(msgspec.Struct, frozen=True, kw_only=True):
     p99: Sequence[float | None]
 
 
+class OverallDurationsView(msgspec.Struct, frozen=True, kw_only=True):
+    """Durations of the whole range in milliseconds. Quantiles are null if nothing was measured."""
+
+    measured: int
+    p50: float | None
+    p95: float | None
+    p99: float | None
+
+
 class RunSeriesView(msgspec.Struct, frozen=True, kw_only=True):
-    """How many runs ended, by how they ended, and how long they took."""
+    """How many runs ended, by how they ended, and how long they took.
+
+    ``overall`` is of all buckets together, because quantiles of buckets do not add up.
+    """
 
     complete: Sequence[int]
     failed: Sequence[int]
     cancelled: Sequence[int]
     terminated: Sequence[int]
     durations: DurationsView
+    overall: OverallDurationsView
 
 
 class SpanTypeSeriesView(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,6 +97,16 @@ class SeriesView(msgspec.Struct, frozen=True, kw_only=True):
 def durations_view(durations: Durations) -> DurationsView:
     """Return the view of durations."""
     return DurationsView(**durations._asdict())
+
+
+def overall_view(durations: Durations) -> OverallDurationsView:
+    """Return the view of durations in one bucket."""
+    return OverallDurationsView(
+        measured=durations.measured[0],
+        p50=durations.p50[0],
+        p95=durations.p95[0],
+        p99=durations.p99[0],
+    )
 
 
 def span_type_view(line: TypeLine) -> SpanTypeSeriesView:

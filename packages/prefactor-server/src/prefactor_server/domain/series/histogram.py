@@ -43,6 +43,14 @@ class Histogram(NamedTuple):
         bins = tuple(sorted(counts))
         return cls(bins, tuple(map(counts.__getitem__, bins)))
 
+    @classmethod
+    def sum_of(cls, histograms: Iterable[Histogram]) -> Histogram:
+        """Return the histogram of the durations of all."""
+        counts: Counter[int] = Counter()
+        for one in histograms:
+            counts.update(dict(zip(one.bins, one.counts, strict=True)))
+        return cls.of_bins(counts)
+
     @property
     def total(self) -> int:
         """How many durations it holds."""

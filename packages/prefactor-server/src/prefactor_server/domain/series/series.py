@@ -91,6 +91,11 @@ def run_durations(buckets: Sequence[Figures]) -> Durations:
     return _durations([one.run_durations for one in buckets])
 
 
+def overall_durations(buckets: Sequence[Figures]) -> Durations:
+    """Return how long the runs of all buckets together took, as one bucket."""
+    return _durations([Histogram.sum_of(one.run_durations for one in buckets)])
+
+
 def type_lines(buckets: Sequence[Figures]) -> Iterator[TypeLine]:
     """Yield the span types, those with the most spans first."""
     columns = [one.span_types for one in buckets]

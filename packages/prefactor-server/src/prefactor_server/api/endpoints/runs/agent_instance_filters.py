@@ -57,6 +57,18 @@ FILTERS: Final = (
         "<",
     ),
     FilterParameter(
+        Parameter("finished_after", "The earliest end. Open runs have none.", schema=_TIME),
+        "finished_at",
+        query.time,
+        ">=",
+    ),
+    FilterParameter(
+        Parameter("finished_before", "The moment that the end came before.", schema=_TIME),
+        "finished_at",
+        query.time,
+        "<",
+    ),
+    FilterParameter(
         Parameter(
             "min_duration",
             "The shortest duration in seconds. Runs that have not ended have none.",
