@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from playwright.async_api import Page, expect
 
+from charted_agent import RANGE, counted
 from live_server import LiveServer
 from pages_data import Span, record, support_run
 
@@ -43,6 +44,11 @@ async def test_hostile_text(page: Page, server: LiveServer) -> None:
     await expect(page.get_by_text("<img src=x").first).to_be_visible()
     await page.goto(f"/#/run/{run_id}?span={run_id}.root")
     await expect(page.get_by_role("complementary")).to_contain_text("<script>alert(2)</script>")
+    await page.goto("/#/agents")
+    await page.get_by_role("link").filter(has_text="<img src=x").click()
+    types = page.get_by_role("region", name="Span types").first
+    await types.get_by_role("button", name="<img src=x").click()
+    await expect(types.get_by_role("region").first).to_contain_text("<script>alert(2)</script>")
     scripts = await page.locator("script").count()
     frames = await page.locator("iframe, img[src='x'], a[href^='javascript']").count()
     assert (scripts, frames) == (1, 0)
@@ -65,11 +71,14 @@ async def test_accessible(page: Page, server: LiveServer, theme: str, width: int
     """Axe finds nothing on any page in either theme, and no page is wider than its window."""
     assert AXE.exists(), "The tools of the pages are not installed: run `scripts/pages dev`"
     run_id = await record(server, support_run(), status="failed")
+    await counted(page, f"/#/agents?{RANGE}", "support-bot")
     await page.emulate_media(color_scheme=theme, reduced_motion="reduce")  # type: ignore[arg-type]
     await page.set_viewport_size({"width": width, "height": 800})
     for address, ready in (
         ("/#/runs", "listitem"),
         (f"/#/run/{run_id}?span={run_id}.search", "complementary"),
+        (f"/#/agents?{RANGE}", "img"),
+        (f"/#/agent/support-bot?{RANGE}", "img"),
         ("/#/sign-in", "textbox"),
     ):
         await page.goto(address)

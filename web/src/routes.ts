@@ -3,7 +3,7 @@
  * its own, the pages work below any prefix, and what is behind it never reaches a log.
  */
 
-export type PageName = "runs" | "run" | "sign-in";
+export type PageName = "runs" | "run" | "agents" | "agent" | "sign-in";
 
 export interface Route {
   page: PageName;
@@ -12,15 +12,23 @@ export interface Route {
   params: URLSearchParams;
 }
 
-const PAGES: ReadonlySet<string> = new Set<PageName>(["runs", "run", "sign-in"]);
+/** The pages, and whether they are about something that has an id. */
+const PAGES: ReadonlyMap<string, boolean> = new Map<PageName, boolean>([
+  ["runs", false],
+  ["run", true],
+  ["agents", false],
+  ["agent", true],
+  ["sign-in", false],
+]);
 
 /** Read the part of an address from `#` on; anything unknown is the list of runs. */
 export function parseRoute(hash: string): Route {
   const [path, query] = split(hash.replace(/^#\/?/, ""), "?");
-  const [page, id] = split(path, "/");
+  const [page, rest] = split(path, "/");
   const params = new URLSearchParams(query);
-  if (!PAGES.has(page) || (page === "run" && !id)) return { page: "runs", id: "", params };
-  return { page: page as PageName, id: decode(id), params };
+  const needsId = PAGES.get(page);
+  if (needsId === undefined || (needsId && !rest)) return { page: "runs", id: "", params };
+  return { page: page as PageName, id: decode(rest), params };
 }
 
 /** Return the part of an address from `#` on. Empty parameters are left out. */

@@ -1,0 +1,75 @@
+"""Agents: what they do over time, their versions, and their span types."""
+
+from uuid import uuid4
+
+import pytest
+from playwright.async_api import Page, expect
+
+from charted_agent import RANGE, charted, counted
+from live_server import LiveServer
+from pages_data import TYPES, record
+
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="session"),
+    pytest.mark.parametrize("backend", ["sqlite", "postgresql"], scope="session"),
+]
+
+
+async def test_from_tile_to_runs(page: Page, server: LiveServer) -> None:
+    """From the tile to the agent, and from a number of its chart to the runs behind it."""
+    agent, good, bad = await charted(server)
+    await counted(page, f"/#/agent/{agent}?{RANGE}", "50%")
+    await page.get_by_role("navigation", name="Where this is").get_by_text("Agents").click()
+    tile = page.get_by_role("link").filter(has_text=agent)
+    await expect(tile).to_contain_text("50%")
+    # Quantiles are within 2 % of the ten seconds that the runs took.
+    await expect(tile).to_contain_text("9.84 s")
+    await tile.click()
+    await expect(page.get_by_role("heading", name=agent)).to_be_visible()
+    assert "from=2026-11-01" in page.url
+    ended = page.get_by_role("region", name="Runs by how they ended").first
+    await ended.get_by_text("Table").click()
+    table = ended.get_by_role("table")
+    await expect(table.get_by_role("row")).to_have_count(2)
+    await expect(table).to_contain_text("Nov 29, 2026")
+    await table.get_by_role("cell").nth(1).get_by_role("link").click()
+    await expect(page.get_by_role("heading", name="Runs")).to_be_visible()
+    await expect(page.get_by_text(bad)).to_be_visible()
+    await expect(page.get_by_text(good)).to_have_count(0)
+    await page.get_by_role("button", name="ended from Nov 29").click()
+    await expect(page.get_by_role("button", name="ended from Nov 29")).to_have_count(0)
+    await expect(page.get_by_text(bad)).to_be_visible()
+
+
+async def test_versions(page: Page, server: LiveServer) -> None:
+    """The page of an agent has its versions, where they are deployed, and its latest runs."""
+    agent, good, bad = await charted(server)
+    await page.goto(f"/#/agent/{agent}")
+    versions = page.get_by_role("region", name="Versions and deployments").first
+    await expect(versions).to_contain_text("2.4.1")
+    await expect(versions).to_contain_text("Default")
+    latest = page.get_by_role("region", name="Latest runs")
+    await expect(latest).to_contain_text("showing 2 of 2 runs")
+    for name in (good, bad):
+        await expect(latest).to_contain_text(name)
+
+
+async def test_span_types(page: Page, server: LiveServer) -> None:
+    """Two schema versions are compared type by type, and a type line by line."""
+    agent = f"typed-{uuid4().hex[:8]}"
+    await record(server, agent=agent, types=TYPES)
+    changed = {**TYPES[1], "template": "{{ model }}"}
+    new = {"name": "agent:new", "title": "New", "params_schema": {}}
+    await record(server, agent=agent, types=[TYPES[0], changed, new])
+    await page.goto(f"/#/agent/{agent}")
+    types = page.get_by_role("region", name="Span types").first
+    await expect(types.get_by_role("status")).to_contain_text("3 types")
+    await types.get_by_label("compared with").select_option(index=1)
+    await expect(types.get_by_role("status")).to_contain_text("3 types of 4 differ")
+    for name, change in (("llm", "changed"), ("new", "added"), ("tool", "removed")):
+        await expect(types.get_by_role("button", name=f"agent:{name}")).to_contain_text(change)
+    await types.get_by_role("button", name="agent:llm").click()
+    template = types.get_by_role("region", name="Summary template, compared")
+    await expect(template).to_contain_text("{{ prompt }}")
+    await expect(template).to_contain_text("{{ model }}")
+    await expect(types.get_by_text("no difference").first).to_be_visible()

@@ -1,0 +1,34 @@
+"""An agent that has something on its charts."""
+
+from uuid import uuid4
+
+from playwright.async_api import Page, expect
+
+from live_server import LiveServer
+from pages_data import record, support_run
+
+RANGE = "from=2026-11-01T00:00&to=2026-12-31T00:00"
+"""Two months around the runs of `pages_data`, which are drawn in days."""
+
+DAYS = 60
+"""How many buckets that is."""
+
+
+async def charted(server: LiveServer) -> tuple[str, str, str]:
+    """Record a run that completed and one that failed; their agent's name and their names."""
+    agent = f"charted-{uuid4().hex[:8]}"
+    good, bad = f"good-{agent}", f"bad-{agent}"
+    await record(server, support_run(), agent=agent, external_identifier=good)
+    await record(server, support_run(), agent=agent, status="failed", external_identifier=bad)
+    return agent, good, bad
+
+
+async def counted(page: Page, address: str, text: str) -> None:
+    """Open a page of charts until the server has counted what was just recorded."""
+    for _ in range(20):
+        await page.goto("about:blank")
+        await page.goto(address)
+        await expect(page.get_by_role("heading", name="Runs by how they ended")).to_be_visible()
+        if await page.get_by_text(text, exact=True).count() > 0:
+            return
+    raise AssertionError(f"{text!r} does not appear on {address}")

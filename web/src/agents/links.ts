@@ -1,0 +1,31 @@
+/** Where a click in a chart leads: the list of runs, with what was clicked on as its filters. */
+
+import { formatRoute } from "../routes";
+
+/** What all charts of a page are about; empty for anything. */
+export interface Scope {
+  agent_id: string;
+  environment_id: string;
+}
+
+function times(start: number, bucketMs: number): { from: string; to: string } {
+  return { from: new Date(start).toISOString(), to: new Date(start + bucketMs).toISOString() };
+}
+
+/** The runs that ended in a bucket, in one way or in any. */
+export function endedRuns(scope: Scope, start: number, bucketMs: number, status = ""): string {
+  const { from, to } = times(start, bucketMs);
+  return formatRoute("runs", "", { ...scope, status, finished_after: from, finished_before: to });
+}
+
+/** The runs that were going on in a bucket and have ended, perhaps with failed spans of a type. */
+export function runsDuring(
+  scope: Scope,
+  start: number,
+  bucketMs: number,
+  failed?: { schema_name: string },
+): string {
+  const { from, to } = times(start, bucketMs);
+  const spans = failed ? { ...failed, has_failed_spans: "true" } : {};
+  return formatRoute("runs", "", { ...scope, ...spans, started_before: to, finished_after: from });
+}
