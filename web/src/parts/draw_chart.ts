@@ -99,8 +99,16 @@ function optionsOf(chart: Chart, width: number, on: Handlers): UPlot.Options {
   };
 }
 
-// A duration that has no neighbour makes no line.
-const dots: UPlot.Series.Points = { show: true, size: 4 };
+// A value that has no neighbour makes no line; among many, dots would hide the line.
+const dots: UPlot.Series.Points = {
+  size: 4,
+  show: (plot, line) => valuesIn(plot.data[line] as readonly unknown[]) < MOST_DOTS,
+};
+const MOST_DOTS = 32;
+
+function valuesIn(row: readonly unknown[]): number {
+  return row.filter((value) => value !== null).length;
+}
 
 function bars(name: string): Partial<UPlot.Series> {
   return {
@@ -139,6 +147,7 @@ const DAYS = [1, 2, 7, 14, 28, 91, 182, 364].map((n) => n * 86_400);
 
 /** Durations differ by powers of ten: one slow run must not press all others onto the axis. */
 const LOGARITHMIC: UPlot.Scale = {
+  // eslint-disable-next-line @typescript-eslint/no-unsafe-enum-assignment -- enums of the library exist in its types only
   distr: 3,
   range: (_, low, high) => logRange(low, high),
 };
@@ -152,7 +161,9 @@ function valueAxis(chart: Chart): UPlot.Axis {
     ...lookOf(),
     size: 56,
     space: 32,
-    ...(isDuration ? { splits: (_, __, low, high) => logTicks(low, high) } : {}),
+    ...(isDuration
+      ? { splits: (_, __, low, high) => logTicks(low, high), filter: (_, splits) => splits }
+      : {}),
     ...(chart.unit === "count" || chart.unit === "tokens" ? { incrs: [...COUNT_STEPS] } : {}),
     grid: { stroke: () => color("--line"), width: 1 },
     values: (_, splits) => splits.map(label),
