@@ -27,9 +27,9 @@ from prefactor_server.bootstrap import bootstrap
 from prefactor_server.commands.writer import Writer
 from prefactor_server.commit_relay import relay_commits
 from prefactor_server.consumers import consumers
-from prefactor_server.databases import OpenStorage, is_on_server, open_storage
+from prefactor_server.databases import is_on_server, open_storage
 from prefactor_server.domain.api_token import hash_token
-from prefactor_server.domain.errors import SettingError, Unavailable
+from prefactor_server.domain.errors import SettingError
 from prefactor_server.domain.pfid import PfidMaker
 from prefactor_server.domain.runs.cost import PriceTable
 from prefactor_server.follower import CommitSignal, Follower
@@ -48,12 +48,10 @@ from prefactor_server.price_file import load_prices
 from prefactor_server.queries import Reader
 from prefactor_server.settings import Settings
 from prefactor_server.storage.base import Storage
+from prefactor_server.upkeep import end_silent_traces, prune
 
 _log = structlog.get_logger("prefactor_server")
 
-_PRUNE_EVERY_SECONDS: Final = 60
-_PRUNE_SLICE: Final = 1000
-_SECOND_US: Final = 1_000_000
 _GRACE_SECONDS: Final = 20  # for requests in flight after a SIGTERM
 
 
@@ -149,7 +147,8 @@ async def serve(settings: Settings, on_started: Callable[[Started], None]) -> No
             stalled = abort_stalled(server.server_state.connections, settings.send_timeout_seconds)
             async with (
                 _background(follower.run()),
-                _background(_prune(storage, settings)),
+                _background(prune(storage, settings, now_us)),
+                _background(end_silent_traces(storage.maintenance, writer, settings, now_us)),
                 _background(stalled),
                 _background(relay_commits(storage.feed, commits)),
             ):
@@ -227,6 +226,7 @@ def _assemble(
             session_idle_seconds=settings.session_idle_seconds,
             session_max_seconds=settings.session_max_seconds,
             trusted_proxies=settings.proxies,
+            otlp_keep_all=settings.otlp_keep == "all",
         ),
         prices=prices,
         observe=observe,
@@ -361,18 +361,3 @@ async def _background(coroutine: Coroutine[Any, Any, None]) -> AsyncGenerator[No
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
-
-
-async def _prune(storage: OpenStorage, settings: Settings) -> None:
-    keys_us = settings.idempotency_days * 86_400 * _SECOND_US
-    idle_us = settings.session_idle_seconds * _SECOND_US
-    while True:
-        try:
-            # Small slices, so that no request waits behind a long delete.
-            while await storage.forget_keys(now_us() - keys_us, _PRUNE_SLICE):
-                pass
-            while await storage.maintenance.forget_sign_ins(now_us(), idle_us):
-                pass
-        except Unavailable as error:
-            _log.warning("keys and sessions not pruned", reason=error.message)
-        await asyncio.sleep(_PRUNE_EVERY_SECONDS)

@@ -24,6 +24,7 @@ from prefactor_server.domain.pfid import PfidMaker
 from prefactor_server.domain.runs.cost import NO_PRICES, PriceTable
 from prefactor_server.follower import CommitSignal, Follower
 from prefactor_server.openid import OpenIdConfig, Provider
+from prefactor_server.otlp.memory import OtlpMemory
 from prefactor_server.queries import Reader
 from prefactor_server.storage.base import Changes, Needs, Snapshot
 
@@ -119,6 +120,7 @@ class Door:
     database: str
     writer: Writer
     events: EventHub
+    otlp: OtlpMemory
     token: str | None = TOKEN
     _made: int = field(default=0)
 
@@ -280,7 +282,7 @@ async def open_door(
             aiohttp.ClientSession() as session,
         ):
             try:
-                yield Door(url, session, clock, storage, database, writer, api.events)
+                yield Door(url, session, clock, storage, database, writer, api.events, api.otlp)
             finally:
                 # Streams do not end by themselves, and a server waits for its answers.
                 api.events.close()

@@ -75,6 +75,7 @@ class AgentInstance(ReplyModel):
     agent_schema_version_id: str | None = None
     agent_deployment_id: str | None = None
     termination_reason: str | None = None
+    ended_by: str | None = None
     purpose: str | None = None
     external_identifier: str | None = None
     quality_payload: dict[str, Any] | None = None

@@ -58,6 +58,7 @@ def register(store: Store, call: Call) -> JsonObject:
         "purpose": call.text("purpose") or "live",
         "status": "pending",
         "termination_reason": None,
+        "ended_by": None,
         "started_at": None,
         "finished_at": None,
         "inserted_at": now,

@@ -20,6 +20,7 @@ from prefactor_server.api.endpoints import (
     series,
 )
 from prefactor_server.api.endpoints.bulk import bulk_operation
+from prefactor_server.api.endpoints.otlp import operations as otlp
 from prefactor_server.api.endpoints.people import (
     admin_user,
     admin_user_invite,
@@ -82,6 +83,7 @@ _OTHERS: Final[tuple[Operation, ...]] = (
     *session.OTHERS,
     *openid.OPERATIONS,
     *series.OPERATIONS,
+    *otlp.OPERATIONS,
     bulk_operation(ITEMS),
 )
 

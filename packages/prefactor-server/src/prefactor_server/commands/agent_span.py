@@ -86,13 +86,14 @@ class CreateSpan(NamedTuple):
             if not self.principal.can_see(taken.agent_id, taken.environment_id):
                 raise NotFound(f"Span {self.id!r} not found")
             raise run.refusal(f"A span with the id {self.id!r} exists already")
-        span = self._span(run)
+        span = self.new_span(run)
         changes = Changes(
             inserted=(span,), updated=(run.count_span(span.status),), payloads=self.payloads
         )
         return Decision(changes, Done(span.id, span, control_of(run)))
 
-    def _span(self, run: AgentInstance) -> AgentSpan:
+    def new_span(self, run: AgentInstance) -> AgentSpan:
+        """Return the new span of a run."""
         facts, usage = self.facts, self.facts.usage
         unregistered = 0 if facts.registered else UNREGISTERED_TYPE
         return AgentSpan(

@@ -12,7 +12,7 @@ from typing import Final
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _FIRST = (datetime.min.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND
-_LAST = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND
+MAX_TIME_US: Final = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND
 
 # `datetime.fromisoformat` takes any character between date and time, and a NUL behind them, and
 # differs from one Python to the next. The form is checked here, the calendar there.
@@ -35,7 +35,7 @@ def parse_time(text: str) -> int:
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
     us = (moment - _EPOCH) // _MICROSECOND
-    if not _FIRST <= us <= _LAST:
+    if not _FIRST <= us <= MAX_TIME_US:
         # An offset can push the ends of the calendar out of it, and then it could not be shown.
         raise ValueError("a timestamp must lie in the years 1 to 9999, in UTC")
     return us

@@ -21,6 +21,7 @@ from prefactor_server.queries.audit import AuditQueries
 from prefactor_server.queries.derived import DerivedQueries
 from prefactor_server.queries.environment import EnvironmentQueries
 from prefactor_server.queries.event import EventQueries
+from prefactor_server.queries.otlp_trace import OtlpTraceQueries
 from prefactor_server.queries.risk import RiskQueries
 from prefactor_server.queries.risk_profile import RiskProfileQueries
 from prefactor_server.queries.search import SearchQueries
@@ -55,6 +56,7 @@ class Reader:
     admin_user_invites: AdminUserInviteQueries
     events: EventQueries
     sessions: SessionQueries
+    otlp_traces: OtlpTraceQueries
 
     @classmethod
     def for_storage(cls, storage: Storage) -> Reader:
@@ -83,4 +85,5 @@ class Reader:
             admin_user_invites=AdminUserInviteQueries(storage),
             events=EventQueries(storage),
             sessions=SessionQueries(storage),
+            otlp_traces=OtlpTraceQueries(storage),
         )

@@ -13,7 +13,7 @@ from typing import Final
 
 from prefactor_server.domain.client_address import TrustedProxies
 from prefactor_server.domain.errors import SettingError
-from prefactor_server.settings.table import SECRETS, SETTINGS, Setting, Value
+from prefactor_server.settings.table import OTLP_KEEP, SECRETS, SETTINGS, Setting, Value
 
 __all__ = [
     "SECRETS",
@@ -42,6 +42,7 @@ _MAXIMA: Final = {
     "event_stream_seconds": 86_400,
     "session_idle_seconds": 366 * 86_400,
     "session_max_seconds": 366 * 86_400,
+    "otlp_idle_minutes": 366 * 24 * 60,
 }
 
 # For these, 0 does not mean "unlimited": it would reject everything, or forget at once.
@@ -53,6 +54,7 @@ _AT_LEAST_ONE: Final = frozenset(
         "idempotency_days",
         "session_idle_seconds",
         "session_max_seconds",
+        "otlp_idle_minutes",
     }
 )
 _LARGEST: Final = 2**62
@@ -90,6 +92,8 @@ class Settings:
     trusted_proxies: str
     session_idle_seconds: int
     session_max_seconds: int
+    otlp_keep: str
+    otlp_idle_minutes: int
     price_file: str
     openid_issuer: str
     openid_client_id: str
@@ -206,6 +210,8 @@ def parse_whole_number(source: str, text: str) -> int:
 def _checked(setting: Setting, value: Value, source: str) -> Value:
     if setting.name == "trusted_proxies":
         _check_proxies(source, str(value))
+    if setting.name == "otlp_keep" and value not in OTLP_KEEP:
+        raise SettingError(f"{source} must be {' or '.join(OTLP_KEEP)}, got {str(value)[:40]!r}")
     if isinstance(value, bool) or not isinstance(value, int):
         return value
     smallest = 1 if setting.name in _AT_LEAST_ONE else 0

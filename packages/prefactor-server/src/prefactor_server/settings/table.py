@@ -7,6 +7,8 @@ from typing import Final, NamedTuple, TypeAlias
 SECRETS: Final = frozenset({"bootstrap_token", "openid_client_secret"})
 """The settings that are never shown and have no flag."""
 
+OTLP_KEEP: Final = ("agents", "all")
+
 Value: TypeAlias = str | int | bool
 
 
@@ -154,6 +156,18 @@ SETTINGS: Final = (
         "session_max_seconds",
         7 * 24 * 3600,
         "How long a session lasts at the most.",
+    ),
+    Setting(
+        "otlp_keep",
+        "agents",
+        "Which spans of OpenTelemetry are kept: agents for those about models, tools and agents, "
+        "with what lies between them; all for every span.",
+    ),
+    Setting(
+        "otlp_idle_minutes",
+        60,
+        "After how many minutes without a span a run from OpenTelemetry ends, if its root has not "
+        "come.",
     ),
     Setting(
         "price_file",

@@ -7,6 +7,7 @@ from typing import Final, Protocol
 
 from prefactor_server.domain.audit import AuditEntry
 from prefactor_server.domain.runs.legal_hold import LegalHold
+from prefactor_server.domain.runs.otlp_trace import OtlpTrace
 from prefactor_server.domain.runs.retention import Pruned, Retention
 from prefactor_server.storage.verify import Finding
 
@@ -49,6 +50,10 @@ class Maintenance(Protocol):
 
     async def forget_sign_ins(self, now: int, idle_us: int) -> int:
         """Delete a slice of the sessions and links that have expired; return how many."""
+        ...
+
+    async def silent_traces(self, before: int, limit: int) -> Sequence[OtlpTrace]:
+        """Return traces that nothing has come of since a time, the longest silent first."""
         ...
 
     async def holds(self, account_id: str) -> Sequence[LegalHold]:

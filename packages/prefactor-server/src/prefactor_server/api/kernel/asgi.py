@@ -30,6 +30,7 @@ from prefactor_server.api.kernel.errors import (
 )
 from prefactor_server.api.kernel.operation import (
     Call,
+    Encoded,
     Live,
     Operation,
     RawOperation,
@@ -53,7 +54,6 @@ from prefactor_server.json_log import trace_of
 from prefactor_server.memory_budget import Lease, MemoryBudget
 
 _ANONYMOUS: Final = Principal("", "", 0, "agent_deployment", None, None, None)
-_JSON: Final = (b"content-type", b"application/json")
 
 # Small enough that a response waits while the client does not read it.
 _SLICE_BYTES: Final = 64 * 1024
@@ -74,6 +74,7 @@ class _Response(NamedTuple):
     body: Sequence[bytes]
     headers: Sequence[tuple[bytes, bytes]] = ()
     code: str = ""
+    content_type: bytes = b"application/json"
 
 
 class _OpenedStream(NamedTuple):
@@ -114,6 +115,7 @@ class Api:
         self._rate_limiter = RateLimiter(services.limits.requests_per_second)
         self.operations = operations
         self.events = services.events
+        self.otlp = services.otlp
         self._services = services
         self._limits = services.limits
         self._authenticator = authenticator
@@ -153,7 +155,7 @@ class Api:
             await self._stream(response, request_id, receive, send, memory)
             return
         headers = [
-            _JSON,
+            (b"content-type", response.content_type),
             (b"content-length", b"%d" % sum(map(len, response.body))),
             (b"x-request-id", request_id.encode()),
             _ACCEPTED if response.status != UNSUPPORTED_ENCODING else _ALL_ACCEPTED,
@@ -211,6 +213,7 @@ class Api:
             memory=memory,
             path_id=path_id,
             host=headers.host,
+            content_type=headers.content_type,
             client=client,
             work=work,
         )
@@ -229,12 +232,15 @@ class Api:
         added = (*call.response_headers, *_private(principal))
         if reply.replayed:
             added = (*added, (b"idempotent-replayed", b"true"))
-        body = _encoder.encode(reply.body)
+        encoded = reply.body
+        if not isinstance(encoded, Encoded):
+            encoded = Encoded(b"application/json", _encoder.encode(encoded))
+        body = encoded.body
         # The request's memory is released. A write has taken effect, so it is answered regardless
         # of the budget.
         memory.shrink(0)
         (memory.take if isinstance(operation, Read) else memory.hold)(len(body))
-        return _Response(200, (body,), added)
+        return _Response(200, (body,), added, content_type=encoded.content_type)
 
     async def _authenticate(
         self, operation: Operation, authorization: str | None, client: ClientConnection
@@ -284,7 +290,12 @@ class Api:
         if operation.max_body_bytes is not None:
             limit = min(limit, operation.max_body_bytes)
         document = await read_document(
-            receive, headers.content_length, headers.content_encoding, limit, call.memory
+            receive,
+            headers.content_length,
+            headers.content_encoding,
+            limit,
+            call.memory,
+            takes_zstd=isinstance(operation, RawOperation) and operation.takes_zstd,
         )
         if isinstance(operation, Write):
             key = _idempotency_key(headers.idempotency_key, operation, call.principal, scope)

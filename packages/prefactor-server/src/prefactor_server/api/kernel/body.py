@@ -1,8 +1,8 @@
 """Reading a request body: received and decompressed within a limit.
 
-A client may compress it with gzip, as one member. The limit applies to the compressed and to the
-decompressed size, and is checked during decompression: a decompression bomb is rejected as soon as
-its output passes the limit.
+A client may compress it with gzip, as one member, or with zstd where the operation takes that. The
+limit applies to the compressed and to the decompressed size, and is checked during decompression: a
+decompression bomb is rejected as soon as its output passes the limit.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import asyncio
 import zlib
 from typing import Final
 
+import zstandard
 from starlette.types import Receive
 
 from prefactor_server.api.kernel.errors import UnsupportedEncoding
@@ -19,6 +20,8 @@ from prefactor_server.memory_budget import Lease
 
 GZIP: Final = b"gzip"
 
+ZSTD: Final = b"zstd"
+_ZSTD_WINDOW: Final = 8 * 1024 * 1024
 _GZIP_NAMES: Final = frozenset({b"gzip", b"x-gzip"})
 _IDENTITY: Final = frozenset({b"", b"identity"})
 _GZIP_WINDOW: Final = 16 + zlib.MAX_WBITS
@@ -31,7 +34,13 @@ class ClientDisconnected(Exception):
 
 
 async def read_document(
-    receive: Receive, announced: int, encoding: bytes, limit: int, memory: Lease
+    receive: Receive,
+    announced: int,
+    encoding: bytes,
+    limit: int,
+    memory: Lease,
+    *,
+    takes_zstd: bool = False,
 ) -> bytes:
     """Return the body of a request as JSON; an empty body is an empty object.
 
@@ -41,6 +50,7 @@ async def read_document(
         encoding: the Content-Encoding, or empty.
         limit: the largest size in bytes, before and after decompression.
         memory: the request's lease, which the body is added to.
+        takes_zstd: whether it may be compressed with zstd.
 
     Raises:
         TooLarge: the body exceeds the limit.
@@ -51,7 +61,8 @@ async def read_document(
     """
     if announced > limit:
         raise _too_large(limit)
-    inflate = bool(encoding) and _is_gzip(encoding)
+    is_zstd = takes_zstd and encoding.strip(b", \t").lower() == ZSTD
+    inflate = not is_zstd and bool(encoding) and _is_gzip(encoding)
     chunks: list[bytes] = []
     size = 0
     more = True
@@ -68,8 +79,9 @@ async def read_document(
         more = message.get("more_body", False)
     body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
     chunks.clear()
-    if inflate and body:
-        received, body = len(body), await _inflated(body, limit, memory)
+    if (inflate or is_zstd) and body:
+        inflated = _unpacked(body, limit, memory) if is_zstd else _inflated(body, limit, memory)
+        received, body = len(body), await inflated
         memory.hold(-received)
     return body or b"{}"
 
@@ -111,6 +123,25 @@ async def _inflated(body: bytes, limit: int, memory: Lease) -> bytes:
     if inflater.unused_data:
         raise BadRequest("The gzip stream of the body ends before the body does")
     return b"".join(pieces)
+
+
+async def _unpacked(body: bytes, limit: int, memory: Lease) -> bytes:
+    pieces: list[bytes] = []
+    size = 0
+    reader = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW).stream_reader(body)
+    while True:
+        try:
+            piece = reader.read(_SLICE_BYTES)
+        except zstandard.ZstdError as error:
+            raise BadRequest("The body is not a valid zstd frame") from error
+        if not piece:
+            return b"".join(pieces)
+        size += len(piece)
+        if size > limit:
+            raise _too_large(limit)
+        memory.take(len(piece))
+        pieces.append(piece)
+        await asyncio.sleep(0)
 
 
 def _too_large(limit: int) -> TooLarge:

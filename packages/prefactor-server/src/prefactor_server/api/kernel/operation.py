@@ -63,6 +63,7 @@ class Call:
     memory: Lease
     path_id: str = ""
     host: str = ""
+    content_type: bytes = b""
     client: ClientConnection | None = None
     response_headers: tuple[tuple[bytes, bytes], ...] = ()
     query: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -269,10 +270,21 @@ class Write(Operation):
     examples: tuple[Example, ...] = ()
 
 
+class Encoded(NamedTuple):
+    """The answer of a ``RawOperation`` that is encoded already."""
+
+    content_type: bytes
+    body: bytes
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RawOperation(Operation):
-    """An operation that reads its own raw body. Only a ``PureOperation`` may be a bulk item."""
+    """An operation that reads its own raw body. Only a ``PureOperation`` may be a bulk item.
 
+    With ``takes_zstd``, its body may be compressed with zstd as well as with gzip.
+    """
+
+    takes_zstd: bool = False
     body: type[msgspec.Struct] | None = None
     answer: Callable[[Call, bytes], Awaitable[Any]]
     examples: tuple[Example, ...] = ()

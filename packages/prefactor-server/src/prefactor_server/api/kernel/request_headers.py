@@ -18,6 +18,7 @@ class RequestHeaders:
         "authorization",
         "content_encoding",
         "content_length",
+        "content_type",
         "host",
         "idempotency_key",
         "last_event_id",
@@ -29,6 +30,7 @@ class RequestHeaders:
         self.last_event_id: str | None = None
         self.content_encoding = b""
         self.content_length = 0
+        self.content_type = b""
         self.host = ""
         for name, value in headers:
             # A proxy and a server may each pick a different one of two equal headers.
@@ -42,12 +44,19 @@ class RequestHeaders:
                 self.idempotency_key = _text_header(value, "Idempotency-Key")
             elif name == b"content-length" and value.isdigit():
                 self.content_length = int(value[:20])
-            elif name == b"host":
-                self.host = value.decode("latin-1")
-            elif name == b"last-event-id":
-                self.last_event_id = value.decode("latin-1")
             elif name == b"content-encoding":
                 self.content_encoding += b"," + value
+            else:
+                self._read_plain(name, value)
+
+    def _read_plain(self, name: bytes, value: bytes) -> None:
+        """Read a header of which the last one counts."""
+        if name == b"host":
+            self.host = value.decode("latin-1")
+        elif name == b"last-event-id":
+            self.last_event_id = value.decode("latin-1")
+        elif name == b"content-type":
+            self.content_type = value
 
 
 def _text_header(value: bytes, name: str) -> str:

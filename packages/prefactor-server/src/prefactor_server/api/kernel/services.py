@@ -15,6 +15,7 @@ from prefactor_server.domain.client_address import NO_PROXIES, TrustedProxies
 from prefactor_server.domain.pfid import PfidMaker
 from prefactor_server.domain.runs.cost import PriceTable
 from prefactor_server.openid import Provider
+from prefactor_server.otlp.memory import OtlpMemory
 from prefactor_server.passwords import Passwords
 from prefactor_server.queries import Reader
 
@@ -32,6 +33,7 @@ class Limits:
     session_idle_seconds: int = 12 * 3600
     session_max_seconds: int = 7 * 24 * 3600
     trusted_proxies: TrustedProxies = NO_PROXIES
+    otlp_keep_all: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,5 +56,6 @@ class Services:
     sign_in_limiter: SignInLimiter
     provider: Provider | None = None
     """Whom people may sign in with, by OpenID Connect."""
+    otlp: OtlpMemory = field(default_factory=OtlpMemory)
     accepting: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held while somebody becomes a person of the account."""

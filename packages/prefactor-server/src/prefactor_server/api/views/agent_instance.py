@@ -12,7 +12,12 @@ from prefactor_server.api.views.agent_span import Validation, validation_view
 from prefactor_server.api.views.base import ControlView, Success, show_optional_time, show_time
 from prefactor_server.domain.api_token import Principal
 from prefactor_server.domain.risk.risk_score import RiskLevel
-from prefactor_server.domain.runs.agent_instance import AgentInstance, InstanceStatus, Purpose
+from prefactor_server.domain.runs.agent_instance import (
+    AgentInstance,
+    EndedBy,
+    InstanceStatus,
+    Purpose,
+)
 from prefactor_server.domain.runs.quality import DEFAULT_QUALITY, QualityEntry
 
 
@@ -139,6 +144,7 @@ class AgentInstanceSummary(msgspec.Struct, frozen=True, kw_only=True):
     purpose: Purpose
     status: InstanceStatus
     termination_reason: str | None
+    ended_by: EndedBy | None
     started_at: str | None
     finished_at: str | None
     inserted_at: str
@@ -234,6 +240,7 @@ def _fields(run: AgentInstance) -> dict[str, Any]:
         "purpose": run.purpose,
         "status": run.status,
         "termination_reason": run.termination_reason,
+        "ended_by": run.ended_by,
         "started_at": show_optional_time(run.started_at),
         "finished_at": show_optional_time(run.finished_at),
         "inserted_at": show_time(run.inserted_at),

@@ -5,12 +5,17 @@
     active    finish    → complete | failed | cancelled
     pending   finish    → cancelled          (a run that never started)
     active    terminate → terminated         (stopped from outside; never reversed)
+    active    silence   → complete           (provisional, see ``ended_by``)
 
-Every other move is refused.
+Every other move is refused. An end that the server gave a silent run is provisional: what the agent
+says later replaces it, once, and the run can still be terminated. A run from OpenTelemetry has as
+many roots as its agent has spans without a parent in the process. Each may end it: the worst status
+and the latest end stay, so their order does not matter.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from prefactor_server.domain.errors import InvalidAction, RunTerminated
@@ -22,7 +27,11 @@ InstanceStatus: TypeAlias = Literal[
 FinishStatus: TypeAlias = Literal["complete", "failed", "cancelled"]
 Purpose: TypeAlias = Literal["live", "smoke_test", "eval"]
 
+EndedBy: TypeAlias = Literal["idle"]
+"""Why the server ended a run by itself: no span came for a while."""
+
 MAX_REASON_LENGTH: Final = 2000
+_SEVERITY: Final[Sequence[str]] = ("complete", "cancelled", "failed")
 
 
 class AgentInstance(NamedTuple):
@@ -48,6 +57,8 @@ class AgentInstance(NamedTuple):
     failed_spans: int
     cancelled_spans: int
     updated_at: int
+    ended_by: EndedBy | None = None
+    """Why the server ended it; None if its agent or an operator did, or it goes on."""
 
     @property
     def span_total(self) -> int:
@@ -77,13 +88,36 @@ class AgentInstance(NamedTuple):
         Raises:
             InvalidAction: it has ended already, or never started and was not cancelled.
         """
-        if self.status == "active":
-            return self._replace(status=status, finished_at=at, updated_at=now)
+        if self.status == "active" or self.ended_by is not None:
+            return self._replace(status=status, finished_at=at, updated_at=now, ended_by=None)
         if self.status == "pending" and status == "cancelled":
             return self._replace(status=status, started_at=at, finished_at=at, updated_at=now)
         if self.status == "pending":
             raise InvalidAction(f"Agent instance must be active to become {status}; it is pending")
         raise self.refusal(f"Agent instance is already {self.status}")
+
+    def start_earlier(self, at: int, now: int) -> AgentInstance:
+        """Return the run after a span that started at ``at``, which may be its first."""
+        status = "active" if self.status == "pending" else self.status
+        if status == self.status and self.started_at is not None and self.started_at <= at:
+            return self
+        return self._replace(status=status, started_at=at, updated_at=now)
+
+    def end_by_root(self, status: FinishStatus, at: int, now: int) -> AgentInstance:
+        """Return the run after one of its roots ended. A terminated one stays as it is."""
+        if self.status == "terminated":
+            return self
+        if self.status in {"pending", "active"} or self.ended_by is not None:
+            return self.finish(status, at, now)
+        worst = max(status, self.status, key=_SEVERITY.index)
+        latest = max(at, self.finished_at or at)
+        if (worst, latest) == (self.status, self.finished_at):
+            return self
+        return self._replace(status=worst, finished_at=latest, updated_at=now)
+
+    def end_by_silence(self, at: int, now: int) -> AgentInstance:
+        """Return an active run after the server ended it, because nothing came of it."""
+        return self.finish("complete", at, now)._replace(ended_by="idle")
 
     def refusal(self, message: str) -> InvalidAction:
         """A refusal for the run's agent, which may not know yet that the run was terminated."""
@@ -99,11 +133,12 @@ class AgentInstance(NamedTuple):
         """
         if self.status == "pending":
             raise InvalidAction("Agent instance must be active to be terminated; it is pending")
-        if self.status != "active":
+        if self.status != "active" and self.ended_by is None:
             raise InvalidAction(f"Agent instance is already {self.status}")
         return self._replace(
             status="terminated",
             finished_at=now,
+            ended_by=None,
             termination_reason=reason,
             pending_spans=0,
             active_spans=0,

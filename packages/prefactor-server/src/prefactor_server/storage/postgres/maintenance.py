@@ -12,6 +12,7 @@ from prefactor_server.domain.account import Account
 from prefactor_server.domain.audit import AuditEntry
 from prefactor_server.domain.people.sign_in_link import LIFETIME_US
 from prefactor_server.domain.runs.legal_hold import LegalHold
+from prefactor_server.domain.runs.otlp_trace import OtlpTrace
 from prefactor_server.domain.runs.retention import Pruned, Retention
 from prefactor_server.storage.base import Snapshot
 from prefactor_server.storage.maintenance import SIGN_IN_SLICE
@@ -84,6 +85,13 @@ class PostgresMaintenance:
     async def forget_sign_ins(self, now: int, idle_us: int) -> int:
         """See ``Maintenance.forget_sign_ins``; replicas leave each other's slices alone."""
         return await self._writing.run(partial(_forget_sign_ins, now, idle_us))
+
+    async def silent_traces(self, before: int, limit: int) -> Sequence[OtlpTrace]:
+        """See ``Maintenance.silent_traces``."""
+        records = await self._reading.run(
+            lambda connection: connection.fetch(_SQL["otlp_trace.silent"], before, limit)
+        )
+        return [OtlpTrace._make(record) for record in records]
 
     async def holds(self, account_id: str) -> Sequence[LegalHold]:
         """See ``Maintenance.holds``."""

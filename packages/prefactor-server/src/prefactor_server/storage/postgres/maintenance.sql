@@ -189,3 +189,8 @@ DELETE FROM session WHERE ctid = ANY (ARRAY(
 DELETE FROM sign_in_link WHERE ctid = ANY (ARRAY(
     SELECT ctid FROM sign_in_link WHERE inserted_at <= $1
     ORDER BY inserted_at LIMIT $2 FOR UPDATE SKIP LOCKED))
+
+-- name: otlp_trace.silent
+-- Traces that nothing has come of since a time, the longest silent first.
+SELECT id, account_id, agent_instance_id, inserted_at, is_open, last_end, document, updated_at
+FROM otlp_trace WHERE updated_at < $1 ORDER BY updated_at LIMIT $2

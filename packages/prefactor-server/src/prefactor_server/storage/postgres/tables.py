@@ -27,6 +27,7 @@ from prefactor_server.domain.runs.alert import Alert
 from prefactor_server.domain.runs.alert_review import AlertReview
 from prefactor_server.domain.runs.legal_hold import LegalHold
 from prefactor_server.domain.runs.metadata import InstanceMetadata
+from prefactor_server.domain.runs.otlp_trace import OtlpTrace
 from prefactor_server.domain.runs.quality import InstanceQuality
 from prefactor_server.storage.base import R
 from prefactor_server.storage.feed_rows import FeedRow
@@ -152,6 +153,11 @@ AGENT_SPAN: Final = Table(
     "agent_span",
     ("payload_size", *AgentSpan._fields[AgentSpan._fields.index("status") :]),
 )
+OTLP_TRACE: Final = Table(
+    OtlpTrace,
+    "otlp_trace",
+    ("agent_instance_id", *OtlpTrace._fields[OtlpTrace._fields.index("is_open") :]),
+)
 ALERT: Final = Table(Alert, "alert", Alert._fields[Alert._fields.index("title") :])
 ALERT_REVIEW: Final = Table(AlertReview, "alert_review", ("after", "updated_at"))
 RISK_PROFILE: Final = Table(
@@ -181,6 +187,7 @@ TABLES: Final[Sequence[Table[Any]]] = (
     AGENT_INSTANCE_QUALITY,
     AGENT_INSTANCE_METADATA,
     AGENT_SPAN,
+    OTLP_TRACE,
     ALERT,
     ALERT_REVIEW,
     RISK_PROFILE,
@@ -199,6 +206,7 @@ DELETED: Final[Sequence[Table[Any]]] = (
     ENVIRONMENT,
     ALERT,
     ALERT_REVIEW,
+    OTLP_TRACE,
     SESSION,
     ADMIN_USER,
 )

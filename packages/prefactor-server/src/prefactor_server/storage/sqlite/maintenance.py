@@ -10,11 +10,13 @@ from typing import Final
 from prefactor_server.domain.audit import AuditEntry
 from prefactor_server.domain.people.sign_in_link import LIFETIME_US
 from prefactor_server.domain.runs.legal_hold import LegalHold
+from prefactor_server.domain.runs.otlp_trace import OtlpTrace
 from prefactor_server.domain.runs.retention import Pruned, Retention
 from prefactor_server.storage.maintenance import SIGN_IN_SLICE
 from prefactor_server.storage.sql import load_sql
 from prefactor_server.storage.sqlite.damage import check_readable
 from prefactor_server.storage.sqlite.prune import preview_slice, prune_slice
+from prefactor_server.storage.sqlite.tables import OTLP_TRACE
 from prefactor_server.storage.sqlite.verify import RunOnThread, verify
 from prefactor_server.storage.verify import Finding
 
@@ -77,6 +79,13 @@ class SqliteMaintenance:
             return sum(connection.execute(_SQL[one], parameters).rowcount for one in _FORGET)
 
         return await self._on_writer(forget)
+
+    async def silent_traces(self, before: int, limit: int) -> Sequence[OtlpTrace]:
+        """See ``Maintenance.silent_traces``."""
+        text = f"{OTLP_TRACE.select} WHERE updated_at < ? ORDER BY updated_at LIMIT ?"
+        return await self._on_reader(
+            lambda connection: OTLP_TRACE.rows(connection.execute(text, (before, limit)))
+        )
 
     async def holds(self, account_id: str) -> Sequence[LegalHold]:
         """See ``Maintenance.holds``."""

@@ -117,14 +117,14 @@ async def _prepare(call: Call, body: RegisterFields) -> Prepared:
         ),
         run_metadata=body.metadata or {},
     )
-    _assume(call, command)
+    assume_binding(call, command)
 
     answer = written_by(call)
 
     def reply(done: Done) -> InstanceRegistered:
         if not isinstance(done.row, AgentInstance):
             raise TypeError(done.row)
-        _remember(call, command, done.row)
+        remember_binding(call, command, done.row)
         return InstanceRegistered(
             details=answer(done).details, agent_schema_version=_bound(command.schema, done.row)
         )
@@ -188,7 +188,7 @@ def _metadata(fields: AgentVersionFields | None) -> VersionMetadata | None:
     return None if metadata == VersionMetadata() else metadata
 
 
-def _assume(call: Call, command: RegisterInstance) -> None:
+def assume_binding(call: Call, command: RegisterInstance) -> None:
     """Let later writes of the same request see which schema version the run will be bound to.
 
     That is the one that such a registration was bound to the last time, or else a new one. Where
@@ -207,7 +207,8 @@ def _assume(call: Call, command: RegisterInstance) -> None:
     pending.contents[version_id] = document
 
 
-def _remember(call: Call, command: RegisterInstance, run: AgentInstance) -> None:
+def remember_binding(call: Call, command: RegisterInstance, run: AgentInstance) -> None:
+    """Cache which schema version a run was bound to, for its spans and for later runs."""
     span_preparer, version_id = call.services.span_preparer, run.agent_schema_version_id
     span_preparer.remember_run(call.principal, run.id, RunFacts(version_id, run.purpose))
     for binding in _bindings(command):

@@ -1,0 +1,1 @@
+"""The endpoints of OTLP/HTTP: traces, logs and metrics."""

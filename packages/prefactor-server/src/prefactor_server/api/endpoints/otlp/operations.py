@@ -1,0 +1,241 @@
+"""The operations of OTLP/HTTP: what agents that speak OpenTelemetry send, in any language."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+import msgspec
+
+from prefactor_server.api.endpoints.otlp.events import record_events
+from prefactor_server.api.endpoints.otlp.recording import Outcome, record
+from prefactor_server.api.kernel.decode import read_large_body
+from prefactor_server.api.kernel.operation import Call, Encoded, Example, RawOperation
+from prefactor_server.domain.errors import BadRequest, Overloaded, TooLarge, Unavailable
+from prefactor_server.otlp import json_form, protobuf
+from prefactor_server.otlp.received import ReceivedEvent, ReceivedSpan, Rejected, Resource
+
+PROTOBUF: Final = b"application/x-protobuf"
+JSON: Final = b"application/json"
+_EMPTY: Final = b"{}"
+_encoder: Final = msgspec.json.Encoder()
+
+
+class TracesFields(msgspec.Struct, kw_only=True):
+    """An export request of traces in JSON."""
+
+    resource_spans: list[dict[str, Any]] | None = msgspec.field(name="resourceSpans", default=None)
+
+
+class LogsFields(msgspec.Struct, kw_only=True):
+    """An export request of logs in JSON."""
+
+    resource_logs: list[dict[str, Any]] | None = msgspec.field(name="resourceLogs", default=None)
+
+
+class MetricsFields(msgspec.Struct, kw_only=True):
+    """An export request of metrics in JSON."""
+
+    resource_metrics: list[dict[str, Any]] | None = msgspec.field(
+        name="resourceMetrics", default=None
+    )
+
+
+class PartialSuccess(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What could not be kept of a request, and why."""
+
+    rejected_spans: int = msgspec.field(name="rejectedSpans", default=0)
+    rejected_records: int = msgspec.field(name="rejectedLogRecords", default=0)
+    error_message: str = msgspec.field(name="errorMessage", default="")
+
+
+class ExportAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The answer of an export in JSON; empty if everything was taken."""
+
+    partial_success: PartialSuccess | None = msgspec.field(name="partialSuccess", default=None)
+
+
+async def _traces(call: Call, document: bytes) -> Encoded:
+    if _is_protobuf(call):
+        limit = 2 * call.services.limits.max_payload_bytes
+        spans = _protobuf_spans(b"" if document == _EMPTY else document, limit)
+    else:
+        body = await read_large_body(document, TracesFields, call.work)
+        spans = _json_spans(body.resource_spans or [])
+    return _answer(call, await record(call, spans, len(document)))
+
+
+async def _logs(call: Call, document: bytes) -> Encoded:
+    if _is_protobuf(call):
+        limit = 2 * call.services.limits.max_payload_bytes
+        events = _protobuf_events(b"" if document == _EMPTY else document, limit)
+    else:
+        body = await read_large_body(document, LogsFields, call.work)
+        events = _json_events(body.resource_logs or [])
+    return _answer(call, await record_events(call, events, len(document)), "rejected_records")
+
+
+async def _metrics(call: Call, document: bytes) -> Encoded:
+    del document
+    return _answer(call, Outcome())
+
+
+def _protobuf_spans(
+    document: bytes, max_bytes: int
+) -> Iterator[tuple[Resource, ReceivedSpan] | Rejected]:
+    for resource, scope, message in protobuf.groups(document):
+        try:
+            yield resource, protobuf.read_span(message, scope, max_bytes)
+        except Rejected as rejected:
+            yield rejected
+
+
+def _json_spans(resources: list[Any]) -> Iterator[tuple[Resource, ReceivedSpan] | Rejected]:
+    for resource, scope, span in json_form.groups(resources, "scopeSpans", "spans"):
+        try:
+            yield resource, json_form.read_span(span, scope)
+        except Rejected as rejected:
+            yield rejected
+
+
+def _protobuf_events(
+    document: bytes, max_bytes: int
+) -> Iterator[tuple[Resource, ReceivedEvent | None] | Rejected]:
+    for resource, _, message in protobuf.groups(document):
+        try:
+            yield resource, protobuf.read_event(message, max_bytes)
+        except Rejected as rejected:
+            yield rejected
+
+
+def _json_events(
+    resources: list[Any],
+) -> Iterator[tuple[Resource, ReceivedEvent | None] | Rejected]:
+    for resource, _, record_ in json_form.groups(resources, "scopeLogs", "logRecords"):
+        try:
+            yield resource, json_form.read_event(record_)
+        except Rejected as rejected:
+            yield rejected
+
+
+def _is_protobuf(call: Call) -> bool:
+    """Return whether a request is in protobuf, and not in JSON.
+
+    Raises:
+        BadRequest: it is in neither.
+    """
+    given = call.content_type.partition(b";")[0].strip().lower()
+    if given in {PROTOBUF, b"application/protobuf"}:
+        return True
+    if given in {JSON, b""}:
+        return False
+    raise BadRequest(
+        f"Content-Type must be application/x-protobuf or application/json, not "
+        f"{given.decode('latin-1')[:60]!r}"
+    )
+
+
+def _answer(call: Call, outcome: Outcome, counted: str = "rejected_spans") -> Encoded:
+    """Return the answer of an export. In protobuf, rejected spans and records have one form."""
+    if _is_protobuf(call):
+        return Encoded(PROTOBUF, protobuf.partial_success(outcome.rejected, outcome.message))
+    if not outcome.rejected:
+        return Encoded(JSON, _EMPTY)
+    told = PartialSuccess(**{counted: outcome.rejected}, error_message=outcome.message)
+    return Encoded(JSON, _encoder.encode(ExportAnswer(partial_success=told)))
+
+
+_TRACES_EXAMPLE: Final = Example(
+    "One span",
+    {
+        "resourceSpans": [
+            {
+                "resource": {
+                    "attributes": [{"key": "service.name", "value": {"stringValue": "support"}}]
+                },
+                "scopeSpans": [
+                    {
+                        "spans": [
+                            {
+                                "traceId": "5b8efff798038103d269b633813fc60c",
+                                "spanId": "eee19b7ec3c1b174",
+                                "name": "chat m-1",
+                                "startTimeUnixNano": "1767225600000000000",
+                                "endTimeUnixNano": "1767225601000000000",
+                                "attributes": [
+                                    {
+                                        "key": "gen_ai.operation.name",
+                                        "value": {"stringValue": "chat"},
+                                    }
+                                ],
+                            }
+                        ]
+                    }
+                ],
+            }
+        ]
+    },
+)
+_TRACES_TEXT: Final = (
+    "Takes an ExportTraceServiceRequest in protobuf or JSON, and answers in the same form. The "
+    "spans of a trace and an agent are one run. A span that was sent before changes nothing. Spans "
+    "that cannot be kept are counted in partialSuccess, and the others are kept."
+)
+_LOGS_TEXT: Final = (
+    "Takes an ExportLogsServiceRequest in protobuf or JSON. Events of models (`gen_ai.`) are added "
+    "to the span that they name, before or after it comes. Other records are ignored."
+)
+_METRICS_TEXT: Final = (
+    "Answers success and keeps nothing: exporters send metrics unless they are told not to."
+)
+
+
+def _export(name: str, path: str, **others: Any) -> RawOperation:
+    return RawOperation(
+        name=name,
+        method="POST",
+        path=path,
+        right="operate",
+        reply=ExportAnswer,
+        refusals=(BadRequest, TooLarge, Overloaded, Unavailable),
+        max_body_bytes=None,
+        takes_zstd=True,
+        **others,
+    )
+
+
+def _both(name: str, noun: str, **others: Any) -> tuple[RawOperation, RawOperation]:
+    """Return an operation under the path of OTLP, and under the API's own."""
+    return (
+        _export(f"otlp.{name}", f"/v1/{noun}", **others),
+        _export(f"otlp.{name}_in_api", f"/api/v1/otlp/v1/{noun}", **others),
+    )
+
+
+OPERATIONS: Final = (
+    *_both(
+        "export_traces",
+        "traces",
+        summary="Receive spans of OpenTelemetry",
+        description=_TRACES_TEXT,
+        body=TracesFields,
+        answer=_traces,
+        examples=(_TRACES_EXAMPLE,),
+    ),
+    *_both(
+        "export_logs",
+        "logs",
+        summary="Receive log records of OpenTelemetry",
+        description=_LOGS_TEXT,
+        body=LogsFields,
+        answer=_logs,
+    ),
+    *_both(
+        "export_metrics",
+        "metrics",
+        summary="Receive metrics of OpenTelemetry",
+        description=_METRICS_TEXT,
+        body=MetricsFields,
+        answer=_metrics,
+    ),
+)

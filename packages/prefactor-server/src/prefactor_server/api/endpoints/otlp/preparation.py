@@ -1,0 +1,305 @@
+"""Preparing received spans: from the spans of a trace to the command that stores them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from prefactor_server.api.endpoints.runs.agent_instance_register import assume_binding
+from prefactor_server.api.kernel.operation import Call
+from prefactor_server.api.kernel.schema_declaration import (
+    SchemaVersionFields,
+    SpanTypeFields,
+    declare,
+    empty_schema,
+)
+from prefactor_server.api.kernel.span_payload import GivenPayload
+from prefactor_server.api.kernel.span_preparation import PendingWrites, RunFacts, span_facts
+from prefactor_server.commands.agent_instance_register import (
+    NewIds,
+    RegisterInstance,
+    VersionMetadata,
+)
+from prefactor_server.commands.agent_span import CreateSpan
+from prefactor_server.commands.environment import CreateEnvironment
+from prefactor_server.commands.otlp_trace import RecordTrace, RootEnd
+from prefactor_server.domain.errors import NotFound
+from prefactor_server.domain.runs.agent_span import PARAMS, RESULT
+from prefactor_server.domain.runs.otlp_trace import (
+    OtlpTrace,
+    environment_id,
+    run_id,
+    span_id,
+    trace_key,
+)
+from prefactor_server.otlp.events import with_remembered
+from prefactor_server.otlp.mapping import DECLARED_TYPES, is_about_agents, mapped, status
+from prefactor_server.otlp.memory import KnownTrace, TraceRef
+from prefactor_server.otlp.received import ReceivedSpan, Resource
+from prefactor_server.otlp.trace_state import (
+    Sorted,
+    TraceState,
+    parents_to_look_up,
+    read_state,
+    sort_spans,
+    write_state,
+)
+from prefactor_server.validation.span_types import SpanTypes
+
+_SEVERITY: Final = ("complete", "cancelled", "failed")
+_TYPES: Final = SchemaVersionFields(
+    span_type_schemas=[SpanTypeFields(**declared) for declared in DECLARED_TYPES]
+)
+
+
+@dataclass(slots=True)
+class TraceBatch:
+    """Spans of one trace and agent in one request.
+
+    ``attempts`` to store them were out of date. ``has_run`` says that the run is known to exist.
+    """
+
+    resource: Resource
+    agent_ref: str
+    trace_id: str
+    spans: list[ReceivedSpan] = field(default_factory=list[ReceivedSpan])
+    attempts: int = 0
+    has_run: bool = False
+
+    @property
+    def key(self) -> str:
+        """The id of the row of the trace."""
+        return trace_key(self.agent_ref, self.trace_id)
+
+    def ref(self, call: Call) -> TraceRef:
+        """Return what the trace is remembered by."""
+        return call.principal.account_id, self.key
+
+
+async def prepare(call: Call, batch: TraceBatch) -> RecordTrace | None:
+    """Return the command that stores a batch, or None if nothing of it is kept.
+
+    Raises:
+        Refusal: nothing of it can be kept; the message says why.
+    """
+    memory, ref = call.services.otlp, batch.ref(call)
+    keep_all = call.services.limits.otlp_keep_all
+    spans = [*memory.early(ref), *batch.spans]
+    about_agents = keep_all or any(map(is_about_agents, spans))
+    known = await _known(call, batch, spans, about_agents=about_agents)
+    if not about_agents and (known is None or not known.run_id):
+        memory.add_early(ref, batch.spans)
+        memory.spans["noise"] += len(batch.spans)
+        return None
+    seen = None if known is None else known.row
+    batch.has_run = known is not None and known.run_id != ""
+    state = TraceState() if seen is None else read_state(seen.document)
+    run = known.run_id if known and known.run_id else _new_run_id(call, batch, spans)
+    sorted_spans = await _sorted(call, run, state, spans, keep_all=keep_all)
+    return await _command(call, batch, await _register(call, batch, run), seen, sorted_spans)
+
+
+async def _command(
+    call: Call,
+    batch: TraceBatch,
+    register: RegisterInstance,
+    seen: OtlpTrace | None,
+    sorted_spans: Sorted,
+) -> RecordTrace:
+    kept, spans = sorted_spans.kept, [*call.services.otlp.early(batch.ref(call)), *batch.spans]
+    roots = [span for span in spans if span.is_root]
+    facts = await _facts(call, batch, register)
+    types = await call.services.span_preparer.types(
+        call.principal, facts.schema_version_id, call.pending
+    )
+    call.services.otlp.spans["noise"] += sorted_spans.left_out
+    metadata: dict[str, str] = {}
+    for span in spans:
+        for name, text in span.metadata().items():
+            metadata[name] = min(text, metadata.get(name, text))
+    return RecordTrace(
+        request=call.request(),
+        register=register,
+        key=batch.key,
+        seen=seen,
+        schema_version_id=facts.schema_version_id,
+        spans=tuple(
+            [
+                await _create(call, register.id, with_remembered(sorted_spans.state, span), types)
+                for span in kept
+            ]
+        ),
+        start=min((span.start for span in (*kept, *roots)), default=None),
+        last_end=max(span.end for span in spans),
+        root=_root_end(roots),
+        metadata=metadata,
+        remembered=write_state(sorted_spans.state),
+    )
+
+
+async def _facts(call: Call, batch: TraceBatch, register: RegisterInstance) -> RunFacts:
+    """Return what is known of the run, or will be true of it once it is registered."""
+    pending = call.pending = PendingWrites(reread=batch.attempts > 0)
+    facts = None
+    if batch.has_run:
+        facts = await call.services.span_preparer.run(call.principal, register.id, pending)
+    if facts is None:
+        assume_binding(call, register)
+        facts = pending.runs[register.id]
+    return facts
+
+
+async def _known(
+    call: Call, batch: TraceBatch, spans: Sequence[ReceivedSpan], *, about_agents: bool
+) -> KnownTrace | None:
+    """Return the run of the trace, if there is one.
+
+    A trace that this process does not know is taken to be new if something of it is about agents:
+    the command notices if it is not, and is prepared again from what is stored.
+    """
+    if not batch.attempts:
+        known = call.services.otlp.known(batch.ref(call))
+        if known is not None or about_agents:
+            return known
+    reader, principal = call.services.reader, call.principal
+    row = await reader.otlp_traces.find(principal, batch.key)
+    if row is not None:
+        return KnownTrace(row.agent_instance_id, row)
+    if not about_agents and not any(span.is_root for span in spans):
+        return None
+    run = await reader.otlp_traces.run(principal, batch.agent_ref, batch.trace_id)
+    return None if run is None else KnownTrace(run.id, None)
+
+
+def _new_run_id(call: Call, batch: TraceBatch, spans: Sequence[ReceivedSpan]) -> str:
+    principal = call.principal
+    return run_id(
+        principal.account_id,
+        batch.agent_ref,
+        batch.trace_id,
+        partition=principal.partition,
+        start=min(span.start for span in spans),
+    )
+
+
+async def _sorted(
+    call: Call,
+    run: str,
+    state: TraceState,
+    spans: Sequence[ReceivedSpan],
+    *,
+    keep_all: bool,
+) -> Sorted:
+    stored: set[str] = set()
+    parents = set() if keep_all else parents_to_look_up(state, spans)
+    if parents:
+        trace_id = spans[0].trace_id
+        ids = {span_id(run, call.principal.partition, trace_id, one): one for one in parents}
+        found = await call.services.reader.agent_spans.existing(call.principal, [*ids])
+        stored = {ids[record.span.id] for record in found}
+    return sort_spans(state, spans, stored.__contains__, keep_all=keep_all)
+
+
+async def _register(call: Call, batch: TraceBatch, run: str) -> RegisterInstance:
+    principal, resource = call.principal, batch.resource
+    schema = await declare(principal.account_id, _TYPES, call.work)
+    version = resource.version
+    return RegisterInstance(
+        request=call.request(),
+        principal=principal,
+        id=run,
+        agent_ref=batch.agent_ref,
+        environment_id=await _environment_id(call, resource.environment),
+        metadata=None if version is None else VersionMetadata(external_identifier=version),
+        schema=schema,
+        empty_schema=empty_schema(principal.account_id),
+        update_current_version=True,
+        purpose="live",
+        external_identifier=batch.trace_id,
+        new_ids=NewIds(call.new_id(), call.new_id(), call.new_id(), call.new_id()),
+        create_agent=may_create(call),
+    )
+
+
+def may_create(call: Call) -> bool:
+    """Return whether the caller's first run makes its agent, as with any registration."""
+    return (
+        call.services.limits.auto_create_agents
+        and call.principal.scope == "account"
+        and call.principal.role == "admin"
+    )
+
+
+async def _environment_id(call: Call, name: str | None) -> str | None:
+    """Return the id of the environment that a resource names; None for the default one."""
+    principal = call.principal
+    if principal.environment_id is not None or name is None:
+        return principal.environment_id
+    known = call.services.otlp.environments
+    found = known.get((principal.account_id, name))
+    if found is None:
+        environment = await call.services.reader.otlp_traces.environment(principal, name)
+        found = environment.id if environment else await _new_environment(call, name)
+        known.put((principal.account_id, name), 1, found)
+    return found
+
+
+async def _new_environment(call: Call, name: str) -> str:
+    if not may_create(call):
+        raise NotFound(
+            f"Environment {name!r} not found: create it, or leave out "
+            "deployment.environment.name for the default one"
+        )
+    own = environment_id(call.principal.account_id, call.principal.partition, name)
+    # Refused if another request has just made it: it has the same id.
+    await call.services.writer.submit([CreateEnvironment(call.request(), own, name)], 0)
+    return own
+
+
+async def _create(call: Call, run: str, span: ReceivedSpan, types: SpanTypes) -> CreateSpan:
+    if call.work.is_due():
+        await call.work.pause()
+    principal = call.principal
+    one = mapped(span, call.services.limits.max_payload_bytes)
+    if one.schema_name not in types.compiled:
+        await call.services.span_preparer.compile_ahead(types, one.schema_name, call.work)
+    own = span_id(run, principal.partition, span.trace_id, span.span_id)
+    parent = span.parent_id
+    payload = GivenPayload(one.payload, one.payload_json)
+    result = GivenPayload(one.result, one.result_json)
+    return CreateSpan(
+        request=call.request(),
+        principal=principal,
+        id=own,
+        agent_instance_id=run,
+        parent_span_id=(
+            None if parent is None else span_id(run, principal.partition, span.trace_id, parent)
+        ),
+        schema_name=one.schema_name,
+        status=one.status,
+        started_at=span.start,
+        finished_at=span.end,
+        flags=0,
+        payload_size=payload.size,
+        result_size=result.size,
+        payloads=(
+            *payload.stored(principal.account_id, own, PARAMS),
+            *result.stored(principal.account_id, own, RESULT),
+        ),
+        schema_version_id=None,
+        facts=span_facts(
+            types,
+            one.schema_name,
+            one.payload,
+            one.result,
+            complete=one.status == "complete",
+            budget=call.work.budget,
+        ),
+    )
+
+
+def _root_end(roots: Sequence[ReceivedSpan]) -> RootEnd | None:
+    if not roots:
+        return None
+    return RootEnd(max(map(status, roots), key=_SEVERITY.index), max(span.end for span in roots))

@@ -1,0 +1,194 @@
+"""Storing received spans: in commits of many traces, each span once, whatever fails beside it."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from prefactor_server.api.endpoints.otlp.preparation import TraceBatch, prepare
+from prefactor_server.api.endpoints.runs.agent_instance_register import remember_binding
+from prefactor_server.api.kernel.operation import Call
+from prefactor_server.commands.base import Done, Refused, Stale
+from prefactor_server.commands.otlp_trace import RecordTrace
+from prefactor_server.domain.errors import Contended, Overloaded, Refusal, Unavailable
+from prefactor_server.domain.runs.agent_instance import AgentInstance
+from prefactor_server.otlp.memory import KnownTrace
+from prefactor_server.otlp.received import ReceivedSpan, Rejected, Resource
+
+_MAX_SPANS: Final = 1000
+"""How many spans are stored in one commit."""
+_MAX_ATTEMPTS: Final = 5
+_MAX_REASONS: Final = 5
+
+
+class StoreLater(Unavailable):
+    """The server cannot store spans now; nothing is lost if they are sent again."""
+
+    retry_after = 30
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of the spans or records of a request."""
+
+    rejected: int = 0
+    reasons: list[str] = field(default_factory=list[str])
+
+    def reject(self, reason: str, count: int = 1) -> None:
+        """Count some that cannot be kept. The first reasons are told."""
+        self.rejected += count
+        if len(self.reasons) < _MAX_REASONS and reason not in self.reasons:
+            self.reasons.append(reason)
+
+    @property
+    def message(self) -> str:
+        """The reasons, as one text."""
+        return "; ".join(self.reasons)
+
+
+async def record(
+    call: Call, spans: Iterable[tuple[Resource, ReceivedSpan] | Rejected], size: int
+) -> Outcome:
+    """Store spans, and return what could not be kept.
+
+    Args:
+        call: the request.
+        spans: the spans with their resources, which are decoded while they are read.
+        size: the size of the request in bytes.
+
+    Raises:
+        BadRequest: the request cannot be read.
+        Overloaded: too many writes wait.
+        Unavailable: nothing can be stored now. Sending all of it again is safe.
+    """
+    outcome = Outcome()
+    batches: dict[tuple[str, str], list[TraceBatch]] = {}
+    total = 0
+    for one in spans:
+        if call.work.is_due():
+            await call.work.pause()
+        if isinstance(one, Rejected):
+            outcome.reject(one.reason)
+            continue
+        resource, span = one
+        _add(call, batches, resource, span)
+        total += 1
+    call.services.otlp.spans["rejected"] += outcome.rejected
+    todo = deque(batch for parts in batches.values() for batch in parts)
+    while todo:
+        part = _next(todo)
+        share = size * sum(len(batch.spans) for batch in part) // max(total, 1)
+        todo.extendleft(reversed(await _store(call, part, share, outcome)))
+    return outcome
+
+
+def _add(
+    call: Call,
+    batches: dict[tuple[str, str], list[TraceBatch]],
+    resource: Resource,
+    span: ReceivedSpan,
+) -> None:
+    agent_ref = call.principal.agent_id or resource.service
+    parts = batches.setdefault((agent_ref, span.trace_id), [])
+    if not parts or len(parts[-1].spans) >= _MAX_SPANS:
+        parts.append(TraceBatch(resource, agent_ref, span.trace_id))
+    parts[-1].spans.append(span)
+
+
+def _next(todo: deque[TraceBatch]) -> list[TraceBatch]:
+    """Take batches of different traces, together at most the spans of one commit."""
+    part: list[TraceBatch] = []
+    keys: set[tuple[str, str]] = set()
+    size = 0
+    while todo:
+        batch = todo[0]
+        key = (batch.agent_ref, batch.trace_id)
+        size += len(batch.spans)
+        if key in keys or (part and size > _MAX_SPANS):
+            break
+        keys.add(key)
+        part.append(todo.popleft())
+    return part
+
+
+async def _store(
+    call: Call, part: Sequence[TraceBatch], size: int, outcome: Outcome
+) -> list[TraceBatch]:
+    """Store batches in one commit, and return those that are to be tried again."""
+    prepared = [
+        (batch, command)
+        for batch in part
+        if (command := await _prepared(call, batch, outcome)) is not None
+    ]
+    if not prepared:
+        return []
+    try:
+        outcomes = await call.services.writer.submit([command for _, command in prepared], size)
+    except (Overloaded, Unavailable) as refusal:
+        raise later(refusal) from None
+    again = [batch for batch, _ in prepared[len(outcomes) :]]
+    for (batch, command), done in zip(prepared, outcomes, strict=False):
+        if isinstance(done, Stale):
+            await _repair(call, batch, command, size)
+            again.insert(0, batch)
+        elif isinstance(done, Refused):
+            _reject(call, batch, done.refusal, outcome)
+        else:
+            _stored(call, batch, command, done)
+    return again
+
+
+async def _prepared(call: Call, batch: TraceBatch, outcome: Outcome) -> RecordTrace | None:
+    try:
+        return await prepare(call, batch)
+    except (Overloaded, Unavailable) as refusal:
+        raise later(refusal) from None
+    except Refusal as refusal:
+        _reject(call, batch, refusal, outcome)
+        return None
+
+
+async def _repair(call: Call, batch: TraceBatch, command: RecordTrace, size: int) -> None:
+    """Get ready to prepare a batch again, which rested on something out of date.
+
+    If the run is missing, it is registered by itself: which schema version it is bound to is known
+    only then, and the spans are checked against that.
+    """
+    batch.attempts += 1
+    if batch.attempts == _MAX_ATTEMPTS:
+        raise Contended("Others keep changing the same traces: send the spans again")
+    principal = call.principal
+    run = await call.services.reader.otlp_traces.run(principal, batch.agent_ref, batch.trace_id)
+    if run is not None:
+        return
+    try:
+        (done,) = await call.services.writer.submit([command.register], size)
+    except (Overloaded, Unavailable) as refusal:
+        raise later(refusal) from None
+    if isinstance(done, Done) and isinstance(done.row, AgentInstance):
+        remember_binding(call, command.register, done.row)
+
+
+def _stored(call: Call, batch: TraceBatch, command: RecordTrace, done: Done) -> None:
+    memory, ref = call.services.otlp, batch.ref(call)
+    if not isinstance(done.row, AgentInstance):
+        raise TypeError(done.row)
+    remember_binding(call, command.register, done.row)
+    memory.remember(ref, KnownTrace(done.row.id, command.row_after(done.row)))
+    memory.forget_early(ref)
+    memory.spans["kept"] += len(command.spans)
+
+
+def _reject(call: Call, batch: TraceBatch, refusal: Refusal, outcome: Outcome) -> None:
+    first = batch.spans[0]
+    outcome.reject(f"span {first.span_id} ({first.name[:60]}): {refusal.message}", len(batch.spans))
+    call.services.otlp.spans["rejected"] += len(batch.spans)
+
+
+def later(refusal: Overloaded | Unavailable) -> Refusal:
+    """Return a refusal that says when to send the request again."""
+    if isinstance(refusal, Unavailable) and refusal.retry_after is None:
+        return StoreLater(refusal.message)
+    return refusal

@@ -1,0 +1,214 @@
+"""The writes of OpenTelemetry traces: spans that came, and the end of a trace that fell silent.
+
+They consist of the same steps as a registration, a start, new spans and a finish, in one commit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from prefactor_server.commands.agent import find_agent
+from prefactor_server.commands.agent_instance_register import RegisterInstance
+from prefactor_server.commands.agent_span import CreateSpan, visible_instance
+from prefactor_server.commands.base import Decision, Done, Request, Stale
+from prefactor_server.domain.agent_schema_version import SchemaContent
+from prefactor_server.domain.runs.agent_instance import AgentInstance, FinishStatus
+from prefactor_server.domain.runs.agent_span import AgentSpan
+from prefactor_server.domain.runs.metadata import MAX_KEYS, InstanceMetadata, new_metadata
+from prefactor_server.domain.runs.otlp_trace import OtlpTrace
+from prefactor_server.storage.base import Changes, Needs, Row, Snapshot
+
+_NOTHING = Changes(inserted=[], updated=[], payloads=[])
+
+
+class RootEnd(NamedTuple):
+    """How the roots of a batch ended: the worst status, and the latest end."""
+
+    status: FinishStatus
+    at: int
+
+
+class RecordTrace(NamedTuple):
+    """Store spans of one trace and agent, and what they say of their run.
+
+    ``register`` makes the run if it is missing. ``seen`` is the row of the trace that the command
+    was prepared from, ``remembered`` the state that it leaves, and ``start`` the earliest start.
+    """
+
+    request: Request
+    register: RegisterInstance
+    key: str
+    seen: OtlpTrace | None
+    schema_version_id: str
+    spans: tuple[CreateSpan, ...]
+    start: int | None
+    last_end: int
+    root: RootEnd | None
+    metadata: Mapping[str, str]
+    remembered: bytes
+
+    @property
+    def operation(self) -> str:
+        """The name of the operation."""
+        return "otlp.traces"
+
+    def needs(self, needs: Needs) -> None:
+        """What the registration needs, the row of the trace, and spans that may be there."""
+        self.register.needs(needs)
+        needs.rows.add((OtlpTrace, self.key))
+        if self.metadata:
+            needs.rows.add((InstanceMetadata, self.register.id))
+        for span in self.spans:
+            needs.spans.add(span.id)
+
+    def decide(self, snapshot: Snapshot) -> Decision | Stale:
+        """The run with its new spans; those that are stored already change nothing."""
+        if snapshot.get(OtlpTrace, self.key) != self.seen:
+            return Stale()
+        registered = self._registered(snapshot)
+        before = registered.run
+        if (before.id, before.agent_schema_version_id) != (
+            self.register.id,
+            self.schema_version_id,
+        ):
+            return Stale()
+        new = [span for span in self.spans if snapshot.get(AgentSpan, span.id) is None]
+        run = self._run(before, new)
+        made, changed = self._metadata(snapshot, run)
+        if changed:
+            # The run changes with its metadata, so that two writers at once are decided in turn.
+            run = run._replace(updated_at=self.request.now)
+        inserted: list[Row] = [*(span.new_span(run) for span in new), *made]
+        updated: list[Row] = [*registered.changed, *changed]
+        if registered.is_new:
+            inserted = [*(run if row is before else row for row in registered.made), *inserted]
+        elif run != before:
+            updated.append(run)
+        changes = Changes(
+            inserted=inserted,
+            updated=updated,
+            payloads=[payload for span in new for payload in span.payloads],
+            contents=registered.contents,
+        )
+        return Decision(self._with_trace(changes, run), Done(run.id, run))
+
+    def _run(self, before: AgentInstance, new: Sequence[CreateSpan]) -> AgentInstance:
+        """Return the run with the new spans, and with what the roots say."""
+        run, now = before, self.request.now
+        if self.start is not None:
+            run = run.start_earlier(self.start, now)
+        for span in new:
+            run = run.count_span(span.status)
+        return run if self.root is None else run.end_by_root(self.root.status, self.root.at, now)
+
+    def _with_trace(self, changes: Changes, run: AgentInstance) -> Changes:
+        """Return changes with the row of the trace; a repeated batch leaves it as it is."""
+        after, seen = self.row_after(run), self.seen
+        if after is None:
+            return changes if seen is None else changes._replace(deleted=(seen,))
+        if seen is None:
+            return changes._replace(inserted=(*changes.inserted, after))
+        if changes == _NOTHING and after._replace(updated_at=seen.updated_at) == seen:
+            return changes
+        return changes._replace(updated=(*changes.updated, after))
+
+    def _registered(self, snapshot: Snapshot) -> _Registered:
+        register = self.register
+        agent = find_agent(snapshot, register.agent_ref)
+        external = register.external_identifier or ""
+        if agent is not None:
+            found = snapshot.get(AgentInstance, agent.id, "external_identifier", external)
+            if found is not None:
+                visible_instance(snapshot, found.id, register.principal)
+                return _Registered(found)
+        decision = register.decide(snapshot)
+        changes = decision.changes
+        (run,) = (row for row in changes.inserted if isinstance(row, AgentInstance))
+        return _Registered(
+            run,
+            is_new=True,
+            made=changes.inserted,
+            changed=changes.updated,
+            contents=changes.contents,
+        )
+
+    def row_after(self, run: AgentInstance) -> OtlpTrace | None:
+        """Return the row of the trace after this command left the run so.
+
+        It is None if there is nothing to remember.
+        """
+        seen, now = self.seen, self.request.now
+        is_new = seen is None or not seen.agent_instance_id
+        is_open = run.status == "active" and self.root is None and (is_new or seen.is_open)
+        if not is_open and not self.remembered:
+            return None
+        return OtlpTrace(
+            id=self.key,
+            account_id=self.request.account_id,
+            agent_instance_id=run.id,
+            inserted_at=now if seen is None else seen.inserted_at,
+            is_open=is_open,
+            last_end=max(self.last_end, 0 if seen is None else seen.last_end),
+            document=self.remembered,
+            updated_at=now,
+        )
+
+    def _metadata(self, snapshot: Snapshot, run: AgentInstance) -> tuple[list[Row], list[Row]]:
+        """Return the run's metadata to insert or to update.
+
+        Of several values of a key the smallest stays, so that the order of spans does not matter.
+        """
+        if not self.metadata:
+            return [], []
+        found = snapshot.get(InstanceMetadata, run.id)
+        before = {} if found is None else found.texts()
+        texts = {
+            key: min(text, before.get(key, text))
+            for key, text in self.metadata.items()
+            if key in before or len(before) + len(self.metadata) <= MAX_KEYS
+        }
+        if all(before.get(key) == text for key, text in texts.items()):
+            return [], []
+        now = self.request.now
+        if found is None:
+            return [new_metadata(run.account_id, run.id, texts, now)], []
+        return [], [found.change(texts, now)]
+
+
+class _Registered(NamedTuple):
+    """The run of a trace, and what had to be made for it."""
+
+    run: AgentInstance
+    is_new: bool = False
+    made: Sequence[Row] = ()
+    changed: Sequence[Row] = ()
+    contents: Sequence[SchemaContent] = ()
+
+
+class EndSilentTrace(NamedTuple):
+    """End the run of a trace that nothing has come of for long, and forget the trace."""
+
+    request: Request
+    seen: OtlpTrace
+
+    @property
+    def operation(self) -> str:
+        """The name of the operation."""
+        return "otlp.end_silent"
+
+    def needs(self, needs: Needs) -> None:
+        """The row of the trace, and its run."""
+        needs.rows.add((OtlpTrace, self.seen.id))
+        needs.instances.add(self.seen.agent_instance_id)
+
+    def decide(self, snapshot: Snapshot) -> Decision:
+        """The run ends, provisionally, unless the trace was heard of since."""
+        seen = self.seen
+        if snapshot.get(OtlpTrace, seen.id) != seen:
+            return Decision(Changes(), Done(seen.agent_instance_id))
+        run = snapshot.get(AgentInstance, seen.agent_instance_id)
+        ended: tuple[Row, ...] = ()
+        if run is not None and run.status == "active" and seen.is_open:
+            ended = (run.end_by_silence(seen.last_end, self.request.now),)
+        return Decision(Changes(updated=ended, deleted=(seen,)), Done(seen.agent_instance_id, run))

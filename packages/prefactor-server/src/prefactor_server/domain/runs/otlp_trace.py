@@ -1,0 +1,64 @@
+"""What is remembered of an OpenTelemetry trace while its spans still come.
+
+The spans of one trace and agent are one run. The row is made with the run, and deleted when the
+trace is over or nothing has come for long.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import NamedTuple
+
+from prefactor_server.domain.pfid import LENGTH, RANDOM_BYTES, encode, is_pfid
+
+_PREFIX = LENGTH // 2
+
+
+class OtlpTrace(NamedTuple):
+    """A trace of an agent. Its ``id`` follows from both, see ``trace_key``.
+
+    ``is_open`` means that no root has ended. ``last_end`` is when the latest span ended.
+    ``document`` is what decides about spans that may still be kept, as JSON.
+    """
+
+    id: str
+    account_id: str
+    agent_instance_id: str
+    inserted_at: int
+    is_open: bool
+    last_end: int
+    document: bytes
+    updated_at: int
+
+    def lookup_keys(self) -> tuple[tuple[str, ...], ...]:
+        """Return keys by its id."""
+        return ((self.id,),)
+
+
+def trace_key(agent_ref: str, trace_id: str) -> str:
+    """Return the id of the row of a trace."""
+    return hashlib.blake2b(f"{trace_id}:{agent_ref}".encode(), digest_size=16).hexdigest()
+
+
+def run_id(account_id: str, agent_ref: str, trace_id: str, *, partition: int, start: int) -> str:
+    """Return the id of a new run for a trace whose earliest known span starts at ``start``."""
+    named = f"{account_id}:{agent_ref}:{trace_id}"
+    return encode(max(start // 1000, 0), partition, _digest(named))
+
+
+def span_id(run: str, partition: int, trace_id: str, span: str) -> str:
+    """Return the id of a span, which is the same however often and wherever the span comes.
+
+    Its time is that of its run's id, so that the spans of a run lie beside each other.
+    """
+    named = encode(0, partition, _digest(f"{trace_id}:{span}"))
+    return run[:_PREFIX] + named[_PREFIX:] if is_pfid(run) else named
+
+
+def environment_id(account_id: str, partition: int, name: str) -> str:
+    """Return the id of the environment that is made for a name, the same in every process."""
+    return encode(0, partition, _digest(f"{account_id}:environment:{name}"))
+
+
+def _digest(text: str) -> bytes:
+    return hashlib.blake2b(text.encode(), digest_size=RANDOM_BYTES).digest()

@@ -1,0 +1,198 @@
+"""Reads OTLP in JSON, as the specification writes it: ids in hexadecimal, long integers as text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any, Final, TypeAlias, cast
+
+from prefactor_server.domain.errors import BadRequest
+from prefactor_server.otlp.received import (
+    Counter,
+    ReceivedEvent,
+    ReceivedSpan,
+    Rejected,
+    Resource,
+    json_number,
+    times,
+)
+
+JsonObject: TypeAlias = dict[str, Any]
+Group: TypeAlias = tuple[Resource, str | None, JsonObject]
+"""A resource, the name of the scope, and one span or record."""
+
+_HEX: Final = re.compile(r"[0-9a-fA-F]*")
+_TRACE_DIGITS: Final = 32
+_SPAN_DIGITS: Final = 16
+_HAS_IS_REMOTE: Final = 0x100
+_IS_REMOTE: Final = 0x200
+_ERROR: Final = (2, "STATUS_CODE_ERROR")
+_PLAIN: Final = ("stringValue", "boolValue", "bytesValue")
+
+
+def groups(resources: list[Any], outer: str, inner: str) -> Iterator[Group]:
+    """Return each span, or each log record, of the groups of an export request.
+
+    ``outer`` and ``inner`` are the names of the lists in a resource and in a scope.
+
+    Raises:
+        BadRequest: something is not of the type that OTLP gives it.
+    """
+    for each in _objects(resources):
+        attributes = _resource(_object(each.get("resource")))
+        sender = Resource.of(attributes)
+        for scoped in _objects(each.get(outer)):
+            name = _object(scoped.get("scope")).get("name")
+            scope = name if isinstance(name, str) and name else None
+            for message in _objects(scoped.get(inner)):
+                yield sender, scope, message
+
+
+def read_span(span: JsonObject, scope: str | None) -> ReceivedSpan:
+    """Read one span.
+
+    Raises:
+        BadRequest: something is not of the type that OTLP gives it.
+        Rejected: it cannot be kept; the message names it.
+    """
+    counter = Counter()
+    name = span.get("name")
+    try:
+        trace_id = _id(span.get("traceId"), _TRACE_DIGITS, "trace id")
+        span_id = _id(span.get("spanId"), _SPAN_DIGITS, "span id")
+        parent = span.get("parentSpanId") or None
+        if parent is not None:
+            parent = _id(parent, _SPAN_DIGITS, "parent span id")
+        start, end = times(
+            _integer(span.get("startTimeUnixNano")), _integer(span.get("endTimeUnixNano"))
+        )
+        flags, status = _integer(span.get("flags")), _object(span.get("status"))
+        message = status.get("message")
+        return ReceivedSpan(
+            trace_id=trace_id,
+            span_id=span_id,
+            parent_id=parent,
+            is_root=parent is None or bool(flags & _HAS_IS_REMOTE and flags & _IS_REMOTE),
+            name=name if isinstance(name, str) else "",
+            start=start,
+            end=end,
+            is_error=status.get("code") in _ERROR,
+            status_message=message if isinstance(message, str) and message else None,
+            attributes=_attributes(span.get("attributes"), counter),
+            events=_events(span.get("events"), counter),
+            scope=scope,
+        )
+    except Rejected as rejected:
+        shown = f"span {str(span.get('spanId'))[:16]} ({str(name)[:60]})"
+        raise Rejected(f"{shown} {rejected.reason}") from None
+
+
+def read_event(record: JsonObject) -> ReceivedEvent | None:
+    """Read one log record. Return None unless it is an event of a span.
+
+    Raises:
+        BadRequest: something is not of the type that OTLP gives it.
+        Rejected: it holds too many values.
+    """
+    counter = Counter()
+    if not record.get("traceId") or not record.get("spanId"):
+        return None
+    name = record.get("eventName")
+    return ReceivedEvent.of(
+        trace_id=_id(record.get("traceId"), _TRACE_DIGITS, "trace id"),
+        span_id=_id(record.get("spanId"), _SPAN_DIGITS, "span id"),
+        name=name if isinstance(name, str) else "",
+        at=_integer(record.get("timeUnixNano")) or _integer(record.get("observedTimeUnixNano")),
+        attributes=_attributes(record.get("attributes"), counter),
+        body=_value(record.get("body"), counter),
+    )
+
+
+def _events(events: Any, counter: Counter) -> list[tuple[str, JsonObject]]:
+    found: list[tuple[str, JsonObject]] = []
+    for event in _objects(events):
+        counter.count(1)
+        found.append((str(event.get("name", "")), _attributes(event.get("attributes"), counter)))
+    return found
+
+
+def _resource(resource: JsonObject) -> JsonObject:
+    try:
+        return _attributes(resource.get("attributes"), Counter())
+    except Rejected as rejected:
+        raise BadRequest(f"A resource {rejected.reason}") from rejected
+
+
+def _attributes(pairs: Any, counter: Counter) -> JsonObject:
+    found: JsonObject = {}
+    for pair in _objects(pairs):
+        counter.count(1)
+        key = pair.get("key")
+        if isinstance(key, str):
+            found[key] = _value(pair.get("value"), counter)
+    return found
+
+
+def _value(value: Any, counter: Counter) -> Any:
+    given = _object(value)
+    for name in _PLAIN:
+        if name in given:
+            return given[name]
+    if "intValue" in given:
+        return _integer(given["intValue"])
+    if "doubleValue" in given:
+        return _double(given["doubleValue"])
+    if "arrayValue" in given:
+        values = _list(_object(given["arrayValue"]).get("values"))
+        counter.count(len(values))
+        return [_value(each, counter) for each in values]
+    if "kvlistValue" in given:
+        return _attributes(_object(given["kvlistValue"]).get("values"), counter)
+    return None
+
+
+def _id(value: Any, digits: int, what: str) -> str:
+    text = value if isinstance(value, str) else ""
+    if len(text) != digits or not _HEX.fullmatch(text) or not text.strip("0"):
+        raise Rejected(f"has no valid {what}: it takes {digits} hexadecimal digits")
+    return text.lower()
+
+
+def _integer(value: Any) -> int:
+    """Return an integer that is a number or a text; 0 if it is missing."""
+    if value is None:
+        return 0
+    try:
+        if isinstance(value, str | int) and not isinstance(value, bool) and len(str(value)) <= 20:  # noqa: PLR2004 - 64 bits
+            return int(value)
+        if isinstance(value, float) and value.is_integer():
+            return int(value)
+    except ValueError:
+        pass
+    raise BadRequest(f"{str(value)[:40]!r} is not an integer of 64 bits")
+
+
+def _double(value: Any) -> float | str:
+    if isinstance(value, int | float):
+        return json_number(float(value))
+    return str(value)
+
+
+def _object(value: Any) -> JsonObject:
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise BadRequest("The body is not an OTLP request in JSON: an object was expected")
+    return cast("JsonObject", value)
+
+
+def _list(value: Any) -> list[Any]:
+    if value is None:
+        return []
+    if not isinstance(value, list):
+        raise BadRequest("The body is not an OTLP request in JSON: a list was expected")
+    return value
+
+
+def _objects(value: Any) -> Iterator[JsonObject]:
+    return map(_object, _list(value))

@@ -1,0 +1,70 @@
+"""What a process remembers of OpenTelemetry traces, so that most batches need no read.
+
+All of it may be forgotten or out of date. A command that was prepared from it notices.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, OrderedDict
+from collections.abc import Sequence
+from typing import Final, NamedTuple, TypeAlias
+
+from prefactor_server.domain.runs.otlp_trace import OtlpTrace
+from prefactor_server.otlp.received import ReceivedSpan
+from prefactor_server.validation.cache import LatestCache
+
+_MAX_TRACE_BYTES: Final = 8 * 1024 * 1024
+_MAX_ENVIRONMENTS: Final = 1_000
+_MAX_EARLY_TRACES: Final = 5_000
+_MAX_EARLY_SPANS: Final = 64
+
+TraceRef: TypeAlias = tuple[str, str]
+"""The id of an account, and the key of a trace."""
+
+
+class KnownTrace(NamedTuple):
+    """The run of a trace, and the row that is remembered of it."""
+
+    run_id: str
+    row: OtlpTrace | None
+
+
+class OtlpMemory:
+    """Traces that have a run, spans that came before their trace had one, and environments.
+
+    ``spans`` counts spans by what became of them.
+    """
+
+    def __init__(self) -> None:
+        self.spans: Counter[str] = Counter()
+        self.environments: LatestCache[str] = LatestCache(_MAX_ENVIRONMENTS)
+        self._known: LatestCache[KnownTrace] = LatestCache(_MAX_TRACE_BYTES)
+        self._early: OrderedDict[TraceRef, list[ReceivedSpan]] = OrderedDict()
+
+    def known(self, ref: TraceRef) -> KnownTrace | None:
+        """Return what is known of a trace."""
+        return self._known.get(ref)
+
+    def remember(self, ref: TraceRef, known: KnownTrace) -> None:
+        """Remember a trace as it is now stored."""
+        size = 400 if known.row is None else 400 + len(known.row.document)
+        self._known.put(ref, size, known)
+
+    def early(self, ref: TraceRef) -> Sequence[ReceivedSpan]:
+        """Return the spans that came before the trace had a run."""
+        return self._early.get(ref, ())
+
+    def add_early(self, ref: TraceRef, spans: Sequence[ReceivedSpan]) -> None:
+        """Keep spans until something about agents comes of their trace.
+
+        Roots stay longest, because they end the run. Others are noise unless something comes.
+        """
+        known = {span.span_id: span for span in (*self._early.pop(ref, ()), *spans)}
+        ordered = sorted(known.values(), key=lambda span: span.is_root)
+        self._early[ref] = ordered[-_MAX_EARLY_SPANS:]
+        if len(self._early) > _MAX_EARLY_TRACES:
+            self._early.popitem(last=False)
+
+    def forget_early(self, ref: TraceRef) -> None:
+        """Drop the spans that came early, because they are stored or remembered with the run."""
+        self._early.pop(ref, None)

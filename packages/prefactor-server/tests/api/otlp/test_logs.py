@@ -1,0 +1,79 @@
+"""Messages that come as log records are added to the span that they name."""
+
+from itertools import permutations
+from typing import Any
+
+import msgspec
+from google.protobuf.json_format import ParseDict
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from otlp_request import CHAT, JSON, PROTOBUF, TRACE, attributes, export, outcome, runs, span, value
+
+
+def _record(name: str, body: Any, at: int, *, number: int = 1, trace: str = TRACE) -> Any:
+    return {
+        "traceId": trace,
+        "spanId": f"{number:016x}",
+        "timeUnixNano": str(at),
+        "eventName": name,
+        "attributes": attributes({"gen_ai.system": "vendor"}),
+        "body": value(body),
+    }
+
+
+def _logs(*records: Any) -> Any:
+    named = attributes({"service.name": "support"})
+    scope = {"logRecords": list(records)}
+    return {"resourceLogs": [{"resource": {"attributes": named}, "scopeLogs": [scope]}]}
+
+
+async def _send(door: Any, *records: Any) -> None:
+    answer = await door.post("/otlp/v1/logs", _logs(*records), headers=JSON)
+    assert (answer.status, answer.body) == (200, {})
+
+
+async def test_messages_are_added_in_every_order(door: Any) -> None:
+    """Question, answer and span end in the same span, whichever comes first, and repeated."""
+    found = []
+    for number, order in enumerate(permutations(("question", "answer", "span"))):
+        trace = f"{number + 1:032x}"
+        question = _record("gen_ai.user.message", {"content": "Hello?"}, 1, trace=trace)
+        message = {"index": 0, "finish_reason": "stop", "message": {"content": "Hi"}}
+        reply = _record("gen_ai.choice", message, 2, trace=trace)
+        steps: dict[str, Any] = {
+            "question": lambda one=question: _send(door, one),
+            "answer": lambda one=reply: _send(door, one),
+            "span": lambda one=trace: export(door, [span(1, None, CHAT, trace=one)]),
+        }
+        for step in (*order, *order):
+            await steps[step]()
+        found.append(await outcome(door, trace))
+
+    _, spans = found[0]
+    payload, result = spans[1][7:]
+    assert [one["content"] for one in payload["messages"]] == ["Hello?"]
+    assert (result["text"], result["finish_reason"]) == ("Hi", "stop")
+    assert result["token_usage"]["total_tokens"] == 15
+    assert spans[1][3] == "m-1: Hi"
+    assert [one for one in found if one != found[0]] == []
+
+
+async def test_other_records_are_ignored(door: Any) -> None:
+    """Ordinary log lines are taken with 200, in protobuf and JSON, and leave nothing behind."""
+    line = {"severityText": "INFO", "body": value("a line of a log")}
+    message = ParseDict(_logs(line), ExportLogsServiceRequest())
+    packed = await door.post("/otlp/v1/logs", message.SerializeToString(), headers=PROTOBUF)
+    await _send(door, line, {**_record("http.request", {}, 1)})
+
+    assert (packed.status, packed.text) == (200, "")
+    assert await runs(door) == []
+    assert await door.rows("SELECT count(*) FROM otlp_trace") == [(0,)]
+
+
+async def test_messages_of_the_span_take_precedence(door: Any) -> None:
+    """What a span says itself is not replaced by what its log records say."""
+    own = {**CHAT, "gen_ai.input.messages": msgspec.json.encode([{"content": "own"}]).decode()}
+    await export(door, [span(1, None, own)])
+    await _send(door, _record("gen_ai.user.message", {"content": "other"}, 1))
+    _, spans = await outcome(door)
+
+    assert spans[1][7]["messages"] == [{"content": "own"}]

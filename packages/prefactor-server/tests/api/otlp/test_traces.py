@@ -1,0 +1,407 @@
+"""Spans that come by OTLP become runs, each once, whoever sends them and however often."""
+
+import gzip
+from typing import Any
+
+import msgspec
+import pytest
+import zstandard
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+from otlp_request import (
+    AGENT,
+    CHAT,
+    HTTP,
+    JSON,
+    PROTOBUF,
+    REMOTE,
+    START,
+    TOOL,
+    TRACE,
+    export,
+    failed,
+    outcome,
+    protobuf,
+    request,
+    runs,
+    span,
+)
+
+from prefactor_server.commands.otlp_trace import EndSilentTrace
+from prefactor_server.upkeep import end_some
+
+OTHER = "1" * 32
+MINUTE_US = 60_000_000
+CONVERSATION = [
+    span(1, None, {**AGENT, "session.id": "s-1", "user.id": "u-1"}, name="invoke_agent helper"),
+    span(2, 1, CHAT, name="chat m-1"),
+    span(3, 1, TOOL, name="execute_tool find", **failed("no such table")),
+]
+
+
+async def _end_silent(door: Any, minutes: int = 60) -> int:
+    return await end_some(
+        door.storage.maintenance, door.writer, idle_us=minutes * MINUTE_US, now=door.clock()
+    )
+
+
+async def test_a_trace_is_a_run(door: Any) -> None:
+    """Tree, texts, tokens, statuses, times and ids of people are those of the spans."""
+    body = request(CONVERSATION, service_version="1.4")
+    answer = await door.post("/otlp/v1/traces", protobuf(body), headers=PROTOBUF)
+
+    assert (answer.status, answer.text) == (200, "")
+    assert answer.headers["Content-Type"] == "application/x-protobuf"
+    run, spans = await outcome(door)
+    assert (run["status"], run["ended_by"]) == ("complete", None)
+    assert run["metadata"] == {"session_id": "s-1", "user_id": "u-1"}
+    assert run["span_counts"]["total"] == 3
+    assert [one[:4] for one in (spans[1], spans[2], spans[3])] == [
+        (None, "otel:agent", "complete", "invoke_agent helper"),
+        (1, "otel:llm", "complete", "m-1:"),
+        (1, "otel:tool", "failed", "find:"),
+    ]
+    assert spans[2][6] == 15
+    assert spans[3][8]["error"] == {
+        "error_type": "ValueError",
+        "message": "no such table",
+        "stacktrace": "at x",
+    }
+    (listed,) = await runs(door)
+    version = (await door.get(f"/agent_version/{listed['agent_version_id']}")).details
+    agent = (await door.get(f"/agent/{listed['agent_id']}")).details
+    assert version["external_identifier"] == "1.4"
+    assert (agent["name"], agent["external_identifier"]) == ("support", "support")
+    assert listed["started_at"] == "2026-01-01T00:00:01.000000Z"
+    assert listed["finished_at"] == "2026-01-01T00:01:39.000000Z"
+
+
+async def test_json_and_protobuf_say_the_same(door: Any) -> None:
+    """Both encodings, with every kind of value, plain or compressed, end in the same run."""
+    values = {
+        **CHAT,
+        "yes": True,
+        "big": 2**62,
+        "ratio": 0.5,
+        "odd": float("nan"),
+        "list": ["a", 1],
+        "map": {"a": {"b": "c"}},
+    }
+    spans = [span(1, None, AGENT), span(2, 1, values, **failed("x"))]
+    others = [{**one, "traceId": OTHER} for one in spans]
+    packed = gzip.compress(protobuf(request(spans)))
+    answer = await door.post(
+        "/otlp/v1/traces", packed, headers={**PROTOBUF, "Content-Encoding": "gzip"}
+    )
+    text = msgspec.json.encode(request(others))
+    also = await door.post(
+        "/otlp/v1/traces",
+        zstandard.compress(text),
+        headers={**JSON, "Content-Encoding": "zstd"},
+    )
+
+    assert (answer.status, also.status, also.body) == (200, 200, {})
+    assert await outcome(door, TRACE) == await outcome(door, OTHER)
+
+
+async def test_a_repeat_changes_nothing(door: Any) -> None:
+    """However a retry cuts the spans into requests again, each is stored once."""
+    await export(door, CONVERSATION)
+    before = await outcome(door)
+    stored = await door.rows("SELECT id, updated_at FROM agent_span ORDER BY id")
+
+    for again in (CONVERSATION, CONVERSATION[1:], [*CONVERSATION, *CONVERSATION]):
+        assert await export(door, again) == {}
+
+    assert await outcome(door) == before
+    assert await door.rows("SELECT id, updated_at FROM agent_span ORDER BY id") == stored
+
+
+async def test_another_server_continues_a_trace(door: Any, database_url: str) -> None:
+    """What one process has stored, another that knows nothing of it continues."""
+    from door import open_door  # noqa: PLC0415 - a second one, beside the fixture
+
+    await export(door, CONVERSATION[1:2])
+    if database_url.startswith("sqlite"):
+        # One process holds the file, so that one forgets what it knew.
+        _forget(door)
+        await export(door, CONVERSATION)
+    else:
+        async with open_door(database_url) as other:
+            await export(other, CONVERSATION)
+
+    run, spans = await outcome(door)
+    assert (run["status"], sorted(spans)) == ("complete", [1, 2, 3])
+
+
+async def test_noise_is_left_out(door: Any) -> None:
+    """HTTP and database spans are kept between spans about agents, and nowhere else."""
+    await export(
+        door,
+        [
+            span(1, None, HTTP, name="POST /chat"),
+            span(2, 1, AGENT),
+            span(3, 2, HTTP, name="in between"),
+            span(4, 3, CHAT),
+            span(5, 4, HTTP, name="to the vendor"),
+        ],
+    )
+    run, spans = await outcome(door)
+
+    assert {number: one[:2] for number, one in spans.items()} == {
+        2: (None, "otel:agent"),
+        3: (2, "otel:step"),
+        4: (3, "otel:llm"),
+    }
+    # The root that was left out is still what began and ended the run.
+    assert run["started_at"] == "2026-01-01T00:00:01.000000Z"
+    assert run["finished_at"] == "2026-01-01T00:01:39.000000Z"
+
+
+async def test_a_trace_without_agents_makes_no_run(door: Any) -> None:
+    """The ordinary traces of a service that happens to export here are not recorded."""
+    await export(door, [span(1, None, HTTP), span(2, 1, HTTP)])
+
+    assert await runs(door) == []
+
+
+async def test_each_agent_of_a_trace_has_its_run(door: Any) -> None:
+    """An agent that is called by another, in the same trace, has a run of its own."""
+    await export(door, [span(1, None, AGENT), span(2, 1, CHAT)])
+    await export(door, [span(3, 2, AGENT, flags=REMOTE)], service_name="callee")
+
+    statuses = [(one["external_identifier"], one["status"]) for one in await runs(door)]
+    assert statuses == [(TRACE, "complete")] * 2
+
+
+async def test_a_failed_root_fails_the_run(door: Any) -> None:
+    """The status of the root is that of the run; before it comes, the run is active."""
+    await export(door, [span(2, 1, CHAT)])
+    active, _ = await outcome(door)
+    await export(door, [span(1, None, AGENT, **failed("boom"))])
+    ended, _ = await outcome(door)
+    await export(
+        door, [span(1, None, AGENT, trace=OTHER, **failed("stop", "asyncio.CancelledError"))]
+    )
+
+    assert (active["status"], active["finished_at"]) == ("active", None)
+    assert ended["status"] == "failed"
+    assert (await outcome(door, OTHER))[0]["status"] == "cancelled"
+
+
+async def test_silence_ends_a_run_until_its_root_comes(door: Any) -> None:
+    """A run whose root stays away ends provisionally; the root replaces that, once."""
+    await export(door, [span(2, 1, CHAT)])
+    assert await _end_silent(door) == 0
+    door.clock.leap(seconds=3601)
+    assert await _end_silent(door) == 1
+    idle, _ = await outcome(door)
+    await export(door, [span(3, 1, TOOL)])
+    late, _ = await outcome(door)
+    await export(door, [span(1, None, AGENT, **failed("boom"))])
+    ended, _ = await outcome(door)
+
+    assert (idle["status"], idle["ended_by"]) == ("complete", "idle")
+    assert idle["finished_at"] == "2026-01-01T00:01:38.000000Z"
+    assert (late["status"], late["ended_by"], late["span_counts"]["total"]) == (
+        "complete",
+        "idle",
+        2,
+    )
+    assert (ended["status"], ended["ended_by"]) == ("failed", None)
+    assert await door.rows("SELECT count(*) FROM otlp_trace WHERE is_open") == [(0,)]
+
+
+async def test_the_agents_own_finish_replaces_a_provisional_end(door: Any) -> None:
+    """A finish through the API takes effect with 200, and the next one is refused."""
+    await export(door, [span(2, 1, CHAT)])
+    door.clock.leap(seconds=3601)
+    await _end_silent(door)
+    (run,) = await runs(door)
+    path = f"/agent_instance/{run['id']}/finish"
+
+    first = (await door.post(path, {"status": "failed"})).details
+    again = await door.post(path, {"status": "complete"})
+
+    assert (first["status"], first["ended_by"]) == ("failed", None)
+    again.refused(409, "invalid_action")
+
+
+async def test_terminated_always_wins(door: Any) -> None:
+    """A terminated run stays so whatever its spans and its root say, and keeps their spans."""
+    await export(door, [span(2, 1, CHAT)])
+    door.clock.leap(seconds=3601)
+    await _end_silent(door)
+    (run,) = await runs(door)
+    stopped = await door.post(f"/agent_instance/{run['id']}/terminate", {"reason": "enough"})
+    await export(door, CONVERSATION)
+
+    assert stopped.details["status"] == "terminated"
+    ended, spans = await outcome(door)
+    assert (ended["status"], ended["ended_by"], len(spans)) == ("terminated", None, 3)
+
+
+async def test_a_trace_that_goes_on_is_not_ended(door: Any) -> None:
+    """Whether a trace is silent is decided when its end is written, not when it was found."""
+    await export(door, [span(2, 1, CHAT)])
+    (found,) = await door.storage.maintenance.silent_traces(door.clock() + 1, 10)
+    await export(door, [span(3, 1, TOOL)])
+    from prefactor_server.commands.base import Request  # noqa: PLC0415 - for this step alone
+
+    request_ = Request(found.account_id, "test", door.clock(), None, b"")
+    await door.writer.submit([EndSilentTrace(request_, found)], 0)
+
+    assert (await outcome(door))[0]["status"] == "active"
+
+
+async def test_a_deployment_token_says_whose_spans_they_are(door: Any) -> None:
+    """Agent and environment are those of the token, whatever the resource says."""
+    mine = await door.register()
+    token = await door.deployment_token(mine)
+    body = request([span(1, None, AGENT)], deployment_environment_name="moon")
+    answer = await door.post("/otlp/v1/traces", body, headers=JSON, token=token)
+
+    assert answer.status == 200
+    (run,) = await runs(door, external_identifier=TRACE)
+    assert (run["agent_id"], run["environment_id"]) == (mine["agent_id"], mine["environment_id"])
+
+
+async def test_an_environment_is_found_by_its_name(door: Any) -> None:
+    """A named environment is used if there is one, and made for the first run in it if not."""
+    for number, trace in enumerate((TRACE, OTHER)):
+        spans = [span(1, None, AGENT, trace=trace)]
+        await export(door, spans, deployment_environment_name="staging", n=str(number))
+
+    listed = (await door.get("/environment")).summaries
+    made = {one["id"] for one in listed if one["name"] == "staging"}
+    assert {one["environment_id"] for one in await runs(door)} == made
+    assert len(made) == 1
+
+
+async def test_what_cannot_be_kept_is_named_and_its_neighbours_stay(door: Any) -> None:
+    """Spans without ids or times are counted in partial success, in either encoding."""
+    bad = [{**span(4, 1, CHAT), "spanId": "zz"}, {**span(5, 1, CHAT), **_no_times()}]
+    told = (await export(door, [*CONVERSATION, *bad]))["partialSuccess"]
+    packed = await door.post(
+        "/otlp/v1/traces",
+        protobuf(request([{**span(5, 1, CHAT), **_no_times()}])),
+        headers=PROTOBUF,
+    )
+    answer = ExportTraceServiceResponse.FromString(packed.text.encode())
+
+    assert told["rejectedSpans"] == 2
+    assert "no valid span id" in told["errorMessage"]
+    assert "0000000000000005 (a span) has no time" in told["errorMessage"]
+    assert answer.partial_success.rejected_spans == 1
+    assert len((await outcome(door))[1]) == 3
+
+
+async def test_a_retired_agent_is_refused_by_name(door: Any) -> None:
+    """A run that could not be registered is not kept, and the answer says why."""
+    await export(door, [span(1, None, AGENT)])
+    (run,) = await runs(door)
+    await door.post(f"/agent/{run['agent_id']}/retire")
+    told = (await export(door, [span(1, None, AGENT, trace=OTHER)]))["partialSuccess"]
+
+    assert told["rejectedSpans"] == 1
+    assert "retired" in told["errorMessage"]
+
+
+async def test_a_large_payload_is_truncated_and_marked(door: Any) -> None:
+    """A span whose payload is larger than the server takes keeps its beginning and says so."""
+    text = "x" * 1_500_000
+    body = gzip.compress(msgspec.json.encode(request([span(1, None, {**AGENT, "input": text})])))
+    headers = {**JSON, "Content-Encoding": "gzip"}
+    assert (await door.post("/otlp/v1/traces", body, headers=headers)).body == {}
+    _, spans = await outcome(door)
+
+    payload = spans[1][7]
+    assert payload["prefactor.truncated"]["original_size"] > 1_500_000
+    assert len(payload["attributes"]["input"]) > 900_000
+
+
+@pytest.mark.parametrize(
+    "bomb",
+    [
+        b"\x0a\xff\xff\xff\xff\xff\xff\xff\xff\x7f",
+        b"\x0a\x80",
+        b"\x0a" * 3,
+        b"\x0a\x00" * 100_000,
+        b"\x0b",
+        b"not protobuf at all",
+    ],
+)
+async def test_a_malformed_body_is_a_400(door: Any, bomb: bytes) -> None:
+    """Lengths beyond the body, endless numbers and too many messages are refused as a whole."""
+    answer = await door.post("/otlp/v1/traces", bomb, headers=PROTOBUF)
+
+    answer.refused(400, "bad_request")
+
+
+async def test_deeply_nested_values_are_a_400(door: Any) -> None:
+    """A value nested a thousand times is refused in either encoding."""
+    nested = b'{"arrayValue":{"values":[' * 1000 + b"]}}" * 1000
+    plain = msgspec.json.encode(request([span(1, None, {**AGENT, "deep": "here"})]))
+    text = plain.replace(b'{"stringValue":"here"}', nested)
+    inner = b"\x0a\x01x"
+    for _ in range(1000):
+        inner = (
+            b"\x2a" + _length(b"\x0a" + _length(inner) + inner) + b"\x0a" + _length(inner) + inner
+        )
+    pair = b"\x0a\x01k\x12" + _length(inner) + inner
+    message = b"\x4a" + _length(pair) + pair
+    scope = b"\x12" + _length(message) + message
+    outer = b"\x12" + _length(scope) + scope
+    packed = b"\x0a" + _length(outer) + outer
+
+    (await door.post("/otlp/v1/traces", text, headers=JSON)).refused(400, "bad_request")
+    (await door.post("/otlp/v1/traces", packed, headers=PROTOBUF)).refused(400, "bad_request")
+
+
+async def test_too_many_values_cost_one_span(door: Any) -> None:
+    """A span of thousands of tiny values is rejected by itself."""
+    many = span(4, 1, {**CHAT, "list": [0] * 30_000})
+    told = (await export(door, [*CONVERSATION, many]))["partialSuccess"]
+
+    assert told["rejectedSpans"] == 1
+    assert "more than 20000 values" in told["errorMessage"]
+
+
+async def test_metrics_are_taken_and_not_kept(door: Any) -> None:
+    """Exporters that send metrics to the same address are told that all is well."""
+    answer = await door.post("/otlp/v1/metrics", b"\x0a\x00", headers=PROTOBUF)
+    also = await door.post("/otlp/v1/metrics", {"resourceMetrics": []}, headers=JSON)
+
+    assert [(answer.status, answer.text), (also.status, also.text)] == [(200, ""), (200, "{}")]
+
+
+async def test_the_path_of_the_specification_works(door: Any) -> None:
+    """`/v1/traces`, to which exporters append nothing, is the same operation, and needs a token."""
+    auth = {"Authorization": f"Bearer {door.token}", **JSON}
+    body = msgspec.json.encode(request(CONVERSATION))
+    async with door.session.post(f"{door.url}/v1/traces", data=body, headers=auth) as answer:
+        assert answer.status == 200
+    async with door.session.post(f"{door.url}/v1/traces", data=body, headers=JSON) as answer:
+        assert answer.status == 401
+
+    assert len((await outcome(door))[1]) == 3
+
+
+def _no_times() -> Any:
+    return {"startTimeUnixNano": "0", "endTimeUnixNano": "0"}
+
+
+def _length(message: bytes) -> bytes:
+    size, out = len(message), bytearray()
+    while size > 127:
+        out.append(size & 127 | 128)
+        size >>= 7
+    return bytes([*out, size])
+
+
+def _forget(door: Any) -> None:
+    """Make the server know as little as after a restart."""
+    memory = door.otlp
+    memory._known = type(memory._known)(1 << 20)
+
+
+assert START
