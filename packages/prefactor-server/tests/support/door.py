@@ -142,7 +142,7 @@ class Door:
         auth = {} if shown is None else {"Authorization": f"Bearer {shown}"}
         async with self.session.request(
             method,
-            self.url + "/api/v1" + path,
+            self.url + (path if path.startswith("/v1/") else f"/api/v1{path}"),
             data=data,
             params=query,
             headers={**auth, **(headers or {})},

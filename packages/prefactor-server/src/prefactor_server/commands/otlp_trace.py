@@ -139,8 +139,8 @@ class RecordTrace(NamedTuple):
         It is None if there is nothing to remember.
         """
         seen, now = self.seen, self.request.now
-        is_new = seen is None or not seen.agent_instance_id
-        is_open = run.status == "active" and self.root is None and (is_new or seen.is_open)
+        was_open = seen is None or not seen.agent_instance_id or seen.is_open
+        is_open = run.status == "active" and self.root is None and was_open
         if not is_open and not self.remembered:
             return None
         return OtlpTrace(

@@ -229,6 +229,7 @@ OPERATIONS: Final = (
         description=_LOGS_TEXT,
         body=LogsFields,
         answer=_logs,
+        examples=(Example("Nothing", {"resourceLogs": []}),),
     ),
     *_both(
         "export_metrics",
@@ -237,5 +238,6 @@ OPERATIONS: Final = (
         description=_METRICS_TEXT,
         body=MetricsFields,
         answer=_metrics,
+        examples=(Example("Nothing", {"resourceMetrics": []}),),
     ),
 )
