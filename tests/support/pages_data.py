@@ -80,6 +80,7 @@ async def record(
     status: str | None = "complete",
     agent: str = "support-bot",
     types: Sequence[dict[str, Any]] = TYPES,
+    quality_schemas: Sequence[dict[str, Any]] = (),
     **registration: Any,
 ) -> str:
     """Record a run; ids of spans get the run's id in front. Returns the run's id."""
@@ -90,6 +91,7 @@ async def record(
             agent_schema_version={
                 "external_identifier": "pages",
                 "span_type_schemas": list(types),
+                "quality_schemas": list(quality_schemas),
             },
             id=f"run-{uuid4().hex[:12]}",
             **registration,

@@ -1,4 +1,4 @@
-/** The addresses of workers, which the policy of the pages lets through one by one. */
+/** The addresses of workers, which the policy of the pages lets through, and no others. */
 
 import jsonWorker from "./json_worker?worker&url";
 import liveWorker from "../live/worker?sharedworker&url";
@@ -11,28 +11,30 @@ interface PolicyFactory {
   createPolicy(name: string, rules: Policy): Policy;
 }
 
-const built = [jsonWorker, liveWorker].map((address) => new URL(address, import.meta.url).href);
+// Everything that was built with these pages lies in one folder.
+const built = new URL(".", import.meta.url).href;
 let policy: Policy | undefined;
 
 /** Where JSON is laid out. */
 export function jsonWorkerUrl(): string {
-  return trusted(built[0]!);
+  return trustedUrl(jsonWorker);
 }
 
 /** Where the stream of events is held. */
 export function liveWorkerUrl(): string {
-  return trusted(built[1]!);
+  return trustedUrl(liveWorker);
 }
 
 /** Let through what was built with these pages, and nothing else. */
-function trusted(address: string): string {
+export function trustedUrl(address: string): string {
+  const asked = new URL(address, import.meta.url).href;
   const factory = (globalThis as { trustedTypes?: PolicyFactory }).trustedTypes;
-  if (!factory) return address;
+  if (!factory) return asked;
   policy ??= factory.createPolicy("prefactor-worker", {
     createScriptURL(text) {
-      if (!built.includes(text)) throw new TypeError(`no worker of these pages: ${text}`);
+      if (!text.startsWith(built)) throw new TypeError(`no worker of these pages: ${text}`);
       return text;
     },
   });
-  return policy.createScriptURL(address);
+  return policy.createScriptURL(asked);
 }

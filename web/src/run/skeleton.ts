@@ -39,7 +39,10 @@ export interface SkeletonReply {
     tool_name?: readonly (number | null)[];
     model?: readonly (number | null)[];
     kind?: readonly string[];
+    total_tokens?: readonly (number | null)[];
+    cost?: readonly (number | null)[];
   };
+  currency?: string | null;
   tool_names?: readonly string[];
   models?: readonly string[];
 }
@@ -65,6 +68,11 @@ export interface Skeleton {
   status: Uint8Array;
   kind: Uint8Array;
   flags: Uint8Array;
+  /** NaN for a span that tells of none. */
+  tokens: Float64Array;
+  /** In `currency`; NaN for a span without a price. */
+  cost: Float64Array;
+  currency: string;
   /** What a row shows in bold: the tool, the model, or else the type's title. */
   names: readonly string[];
   summaries: readonly (string | null)[];
@@ -83,6 +91,8 @@ export function readSkeleton(reply: SkeletonReply): Skeleton {
   const status = new Uint8Array(total);
   const kind = new Uint8Array(total);
   const flags = new Uint8Array(total);
+  const tokens = new Float64Array(total);
+  const cost = new Float64Array(total);
   const names = new Array<string>(total);
   const types = new Array<string>(total);
   let end = 0;
@@ -101,6 +111,8 @@ export function readSkeleton(reply: SkeletonReply): Skeleton {
     status[i] = Math.max(STATUSES.indexOf(columns.status[i] as Status), 0);
     kind[i] = kindIndex(columns.kind?.[i] ?? kindOf(schema.name));
     flags[i] = columns.flags[i]! & 0xff;
+    tokens[i] = columns.total_tokens?.[i] ?? NaN;
+    cost[i] = columns.cost?.[i] ?? NaN;
     names[i] = tool ?? (kind[i] === LLM ? model : undefined) ?? schema.title;
     types[i] = schema.name;
     if (status[i] === FAILED) failed++;
@@ -131,11 +143,21 @@ export function readSkeleton(reply: SkeletonReply): Skeleton {
     status,
     kind,
     flags,
+    tokens,
+    cost,
+    currency: reply.currency ?? "USD",
     names,
     summaries: columns.summary,
     types,
     failed,
   };
+}
+
+/** Return a span's summary without the name that stands beside it. */
+export function summaryOf(run: Skeleton, span: number): string {
+  const summary = run.summaries[span] ?? "";
+  const name = run.names[span]!;
+  return summary.startsWith(`${name}: `) ? summary.slice(name.length + 2) : summary;
 }
 
 function named(names?: readonly string[], place?: number | null): string | undefined {
