@@ -87,7 +87,7 @@ async def test_everything_is_told_once(
     """Commits between any two steps of a walk, and a rebuild halfway, change nothing of that."""
     monkeypatch.setattr("prefactor_server.follower.progress._BACKFILL_SPANS", 3)
     monkeypatch.setattr("prefactor_server.follower.progress._BACKFILL_RUNS", 2)
-    monkeypatch.setattr("prefactor_server.follower.progress.SLICE", 3)
+    monkeypatch.setattr("prefactor_server.follower.slices.SLICE", 3)
     chance = random.Random(seed)
     runs: dict[str, list[str]] = {}
     for _ in range(25):

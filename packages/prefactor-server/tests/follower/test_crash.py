@@ -27,10 +27,22 @@ WHERE coalesce(told.since, 0) <> CASE WHEN status IN ('pending', 'active') THEN 
 """
 
 
-def begin(url: str, name: str) -> subprocess.Popen[str]:
+# A terminated run has one alert, and no other run has any.
+WRONG_ALERTS = """
+SELECT run.id FROM agent_instance AS run LEFT JOIN alert
+  ON alert.account_id = run.account_id AND alert.agent_instance_id = run.id
+GROUP BY run.id, run.status
+HAVING count(alert.id) <> CASE WHEN run.status = 'terminated' THEN 1 ELSE 0 END
+"""
+TYPES = "SELECT DISTINCT agent_instance_id, schema_name FROM agent_span ORDER BY 1, 2"
+DERIVED_TYPES = "SELECT agent_instance_id, schema_name FROM run_span_type ORDER BY 1, 2"
+SPANS = "SELECT agent_instance_id, id FROM agent_span ORDER BY 1, 2"
+
+
+def begin(url: str, name: str, *more: str) -> subprocess.Popen[str]:
     """A program that writes and follows."""
     child = subprocess.Popen(
-        [sys.executable, str(PROGRAM), url, name],
+        [sys.executable, str(PROGRAM), url, name, *more],
         env={"PYTHONPATH": str(SUPPORT)},
         stdout=subprocess.PIPE,
         text=True,
@@ -38,6 +50,14 @@ def begin(url: str, name: str) -> subprocess.Popen[str]:
     assert child.stdout is not None
     assert child.stdout.readline() == "begun\n"
     return child
+
+
+def indexed(url: str) -> list[tuple[str, ...]]:
+    """The spans whose words are in the index."""
+    found = "SELECT agent_instance_id, span_id FROM {} ORDER BY 1, 2"
+    if is_on_server(url):
+        return rows(url, found.format("search_document"))
+    return rows(f"{url}.search", found.format("document"))
 
 
 async def prepare(url: str) -> None:
@@ -60,7 +80,8 @@ def test_killed_at_any_moment(database_url: str) -> None:
     asyncio.run(prepare(database_url))
     other = begin(database_url, "other") if is_on_server(database_url) else None
     for number in range(ROUNDS):
-        child = begin(database_url, f"round-{number}")
+        # The second one derives everything again, which its end interrupts.
+        child = begin(database_url, f"round-{number}", *["again"] * number)
         time.sleep(0.2 + chance.random() / 2)
         child.kill()
         child.communicate()
@@ -74,3 +95,6 @@ def test_killed_at_any_moment(database_url: str) -> None:
     ((finished,),) = rows(database_url, FINISHED)
     assert finished > 0
     assert rows(database_url, WRONG) == []
+    assert rows(database_url, WRONG_ALERTS) == []
+    assert rows(database_url, DERIVED_TYPES) == rows(database_url, TYPES)
+    assert indexed(database_url) == rows(database_url, SPANS)

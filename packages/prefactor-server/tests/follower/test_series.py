@@ -128,7 +128,7 @@ async def test_everything_is_counted_once(
     """Servers that die before or after a commit, two at a time, and a rebuild, change no figure."""
     monkeypatch.setattr("prefactor_server.follower.progress._BACKFILL_SPANS", 3)
     monkeypatch.setattr("prefactor_server.follower.progress._BACKFILL_RUNS", 2)
-    monkeypatch.setattr("prefactor_server.follower.progress.SLICE", 4)
+    monkeypatch.setattr("prefactor_server.follower.slices.SLICE", 4)
     chance, runs = random.Random(seed), Runs()
     for _ in range(20):
         await write_something(storage, chance, runs)

@@ -1,7 +1,7 @@
 """A server reduced to writing runs and following its own feed, to be killed at any moment.
 
 Run as a program with the address of a database and a name: it writes until it is killed, and prints
-a line when it has begun.
+a line when it has begun. With a third argument, it first asks for everything to be derived again.
 """
 
 import asyncio
@@ -13,11 +13,14 @@ from typing import Any
 
 from backends import open_storage
 from postgres_database import submit
-from rows import ACCOUNT, create_span, finish, finish_span, register, start, terminate
+from rows import ACCOUNT, NOW, create_span, finish, finish_span, register, start, terminate
 
 from prefactor_server.domain.change import Change
 from prefactor_server.domain.runs.run_total import RunTotalDue
 from prefactor_server.follower import Attached, CommitSignal, Consumer, Follower
+from prefactor_server.follower.alert import AlertConsumer
+from prefactor_server.follower.search import SearchConsumer
+from prefactor_server.follower.span_types import SpanTypesConsumer
 from prefactor_server.storage.base import Storage
 from prefactor_server.storage.feed import Derived
 
@@ -49,10 +52,16 @@ class Counting(Consumer):
 
 
 def counting(storage: Storage, holder: str) -> Follower:
-    """A follower that counts."""
+    """A follower that counts, raises alerts, and keeps types of spans and words."""
     return Follower(
         storage.feed,
-        [Attached(Counting(storage))],
+        [
+            Attached(Counting(storage)),
+            Attached(SpanTypesConsumer(storage)),
+            Attached(SearchConsumer(storage), storage.search.store),
+            # The runs of these programs are recent: an alert for an old one is not raised late.
+            Attached(AlertConsumer(storage, lambda: NOW + 1_000_000)),
+        ],
         CommitSignal(),
         holder=holder,
         now_us=lambda: time.time_ns() // 1000,
@@ -70,9 +79,11 @@ async def _write(storage: Any, name: str) -> None:
         await submit(storage, terminate(run_id) if number % 2 else finish(run_id))
 
 
-async def _main(url: str, name: str) -> None:
+async def _main(url: str, name: str, *, rebuilds: bool) -> None:
     storage = await open_storage(url)
     follower = counting(storage, name)
+    if rebuilds:
+        await follower.rebuild()
 
     async def follow() -> None:
         while True:
@@ -84,4 +95,4 @@ async def _main(url: str, name: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(_main(*sys.argv[1:]))
+    asyncio.run(_main(*sys.argv[1:3], rebuilds=len(sys.argv) > 3))

@@ -14,6 +14,7 @@ from prefactor_server.follower.consumer import Attached
 from prefactor_server.follower.lease import Lease
 from prefactor_server.follower.progress import Progress
 from prefactor_server.follower.signal import CommitSignal
+from prefactor_server.follower.slices import Slices
 from prefactor_server.json_log import trace_of
 from prefactor_server.storage.feed import Feed
 
@@ -22,7 +23,8 @@ _log = structlog.get_logger("prefactor_server")
 _POLL_SECONDS: Final = 2.0
 """After how long other servers' commits are looked for."""
 _GATHER_SECONDS: Final = 0.2
-"""For how long commits are left to become one slice: a slice costs a commit of its own."""
+"""How long commits are left to become one slice: each costs reads and a commit of its own."""
+_MOST_GATHER_SECONDS: Final = 1.0
 _PRUNE_SECONDS: Final = 60.0
 _KEPT_US: Final = 24 * 3600 * 1_000_000
 """For how long changes stay that every consumer has seen: live events go on from them."""
@@ -59,12 +61,16 @@ class Follower:
         now_us: Callable[[], int],
     ) -> None:
         self._feed = feed
-        self._consumers = [_Watched(Progress(feed, attached)) for attached in consumers]
+        self._slices = Slices(feed)
+        self._consumers = [
+            _Watched(Progress(feed, attached, self._slices)) for attached in consumers
+        ]
         self._waiter = signal.subscribe()
         self._lease = Lease(feed, holder, now_us)
         self._lags: dict[str, Lag] = {}
         self._now_us = now_us
         self._next_prune = 0.0
+        self._turn_seconds = 0.0
 
     @property
     def lags(self) -> Mapping[str, Lag]:
@@ -89,7 +95,7 @@ class Follower:
             await self.close()
 
     async def turn(self) -> bool:
-        """Apply one slice for each consumer that is behind; whether there may be more.
+        """Apply one slice for each consumer that is behind; whether there is more at once.
 
         Raises:
             Unavailable: the database cannot be reached, or cannot take writes now.
@@ -102,7 +108,12 @@ class Follower:
         due = [watched for watched in behind if watched.not_before <= now]
         if not due or not await self._lease.take():
             return False
-        return any([await self._step(watched) for watched in due])
+        begun = asyncio.get_running_loop().time()
+        self._slices.forget()
+        worked = any([await self._step(watched) for watched in due])
+        self._turn_seconds = asyncio.get_running_loop().time() - begun
+        await self._measure()
+        return worked
 
     async def load(self) -> int:
         """Take up the states of all consumers; return the position of the last commit."""
@@ -184,7 +195,9 @@ class Follower:
             # Others of this process get their turn; the next slice is waiting.
             await asyncio.sleep(0)
         elif await self._waiter.wait(_POLL_SECONDS):
-            await asyncio.sleep(_GATHER_SECONDS)
+            # The more the last slice took, the more are left to become the next one.
+            seconds = max(_GATHER_SECONDS, 2 * self._turn_seconds)
+            await asyncio.sleep(min(seconds, _MOST_GATHER_SECONDS))
 
 
 class _Watched:

@@ -8,10 +8,9 @@ from typing import Final, NamedTuple
 from prefactor_server.domain.change import Change
 from prefactor_server.follower.backfill import RESET, START, Cursor, Pending, tell
 from prefactor_server.follower.consumer import Attached
+from prefactor_server.follower.slices import Slices
 from prefactor_server.storage.feed import ConsumerState, Derived, Feed, StoredRun, StoredSpan
 
-SLICE: Final = 2000
-"""How many rows one slice of changes comes to, about."""
 _BACKFILL_SPANS: Final = 2000
 _BACKFILL_RUNS: Final = 50
 # A backfill has to know what the feed has not told yet; behind more than this, the feed goes first.
@@ -29,8 +28,9 @@ class _Found(NamedTuple):
 class Progress:
     """Moves one consumer on, and knows its state as it was stored last."""
 
-    def __init__(self, feed: Feed, attached: Attached) -> None:
+    def __init__(self, feed: Feed, attached: Attached, slices: Slices) -> None:
         self._feed = feed
+        self._slices = slices
         self._attached = attached
         self._consumer = attached.consumer
         self._store = feed if attached.store is None else attached.store
@@ -99,7 +99,7 @@ class Progress:
         return True
 
     async def _follow(self, state: ConsumerState) -> bool:
-        changes: Sequence[Change] = await self._feed.changes(state.position, SLICE)
+        changes: Sequence[Change] = await self._slices.after(state.position)
         if not changes:
             return False
         position = changes[-1].position
@@ -108,7 +108,7 @@ class Progress:
             parts = [cursor.passed(change) for change in changes]
             changes = [part for part in parts if part is not None]
         await self._apply(state._replace(position=position), changes)
-        return True
+        return position < self.last
 
     async def _fill(self, state: ConsumerState, cursor: Cursor) -> bool:
         """Tell of the next runs; whether the walk went on."""

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Final, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, NamedTuple, Protocol, TypeVar
 
 from prefactor_server.domain.listing import Filter
 from prefactor_server.domain.runs.agent_instance import AgentInstance
 from prefactor_server.domain.runs.agent_instance_facets import FACETS, RunGroup
 from prefactor_server.storage import listing as listing_sql
 from prefactor_server.storage.listing import Clause
+
+T = TypeVar("T")
 
 _COMPUTED: Final = {
     "has_failed_spans": "failed_spans > 0",
@@ -20,6 +22,19 @@ _COMPUTED: Final = {
 }
 _COLUMNS: Final = tuple(_COMPUTED.get(name, name) for name in FACETS)
 _TIME: Final = "started_at"
+
+
+class SpanTexts(NamedTuple):
+    """What the words of a span come from; ``payload`` and ``result`` are JSON."""
+
+    account_id: str
+    agent_instance_id: str
+    id: str
+    agent_id: str
+    environment_id: str
+    summary: str | None
+    payload: bytes | None
+    result: bytes | None
 
 
 class RunFinder(Protocol):
@@ -43,6 +58,12 @@ class RunFinder(Protocol):
         self, account_id: str, within: Sequence[Filter], filters: Sequence[Filter], limit: int
     ) -> Mapping[str, int]:
         """Count those of the same runs that match by the types of their spans."""
+        ...
+
+    async def each_text(
+        self, account_id: str, span_ids: Sequence[str], make: Callable[[SpanTexts], T]
+    ) -> Sequence[T]:
+        """Return what ``make`` makes of spans, beside the loop, with few of them in memory."""
         ...
 
     async def types_of_spans(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Final, NamedTuple
 
@@ -27,7 +28,10 @@ _UNSPACED: Final = (
     "\U00020000-\U0003ffff"
 )
 _RUN: Final = re.compile(f"([{_UNSPACED}]+)|[^\\W_{_UNSPACED}]+")
-_ASCII_RUN: Final = re.compile(r"[a-z0-9]+")
+# What an ASCII text becomes before it is split: small letters and digits, all else is a space.
+_ASCII_WORDS: Final = str.maketrans(
+    {code: chr(code).lower() if chr(code).isalnum() else " " for code in range(128)}
+)
 _ACCENTS: Final = re.compile("[\u0300-\u036f]+")
 # Shorter ones begin too many others.
 _MIN_PREFIX: Final = 3
@@ -51,10 +55,10 @@ class Place(NamedTuple):
 
 def words_in(text: str) -> set[str]:
     """Return the different words of a text."""
-    plain = _normal(text)
-    if plain.isascii():
-        return {word[:MAX_WORD] for word in _ASCII_RUN.findall(plain)}
-    return {place.word for place in _places(plain)}
+    if text.isascii():
+        # In C alone: most texts are ASCII, and every span's goes through here.
+        return {word[:MAX_WORD] for word in set(text.translate(_ASCII_WORDS).split())}
+    return {place.word for place in _places(_normal(text))}
 
 
 def places_in(text: str) -> Iterator[Place]:
@@ -84,6 +88,7 @@ def terms_of(query: str) -> tuple[Term, ...]:
     return tuple(terms)
 
 
+@lru_cache(maxsize=1024)
 def scope_word(kind: str, row_id: str) -> str:
     """Return the word that marks what belongs to an account, an agent or an environment."""
     digest = blake2b(f"{kind}:{row_id}".encode(), digest_size=10).hexdigest()

@@ -2,19 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Final
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, TypeVar
 
 from prefactor_server.domain.listing import Filter
 from prefactor_server.domain.runs.agent_instance_facets import RunGroup
-from prefactor_server.storage.find import run_group, run_groups_sql, span_types_sql
+from prefactor_server.payloads import decode_document
+from prefactor_server.storage.find import SpanTexts, run_group, run_groups_sql, span_types_sql
 from prefactor_server.storage.postgres.connection import RetryingPool
 from prefactor_server.storage.postgres.read import numbered
+
+T = TypeVar("T")
 
 _TYPES_OF_SPANS: Final = """
 SELECT DISTINCT agent_instance_id, schema_name FROM agent_span
 WHERE account_id = $1 AND id = ANY($2::text[])
 """
+
+
+_TEXTS: Final = """
+SELECT span.account_id, span.agent_instance_id, span.id, span.agent_id, span.environment_id,
+       span.summary,
+       (SELECT ROW(codec, body) FROM span_payload
+        WHERE account_id = $1 AND span_id = span.id AND part = 0),
+       (SELECT ROW(codec, body) FROM span_payload
+        WHERE account_id = $1 AND span_id = span.id AND part = 1)
+FROM unnest($2::text[]) AS named (id)
+JOIN agent_span AS span ON span.account_id = $1 AND span.id = named.id
+"""
+# Payloads are read whole, and may have megabytes.
+_TEXTS_AT_ONCE: Final = 20
 
 
 class PostgresRunFinder:
@@ -45,6 +63,19 @@ class PostgresRunFinder:
         )
         return {record[0]: record[1] for record in records}
 
+    async def each_text(
+        self, account_id: str, span_ids: Sequence[str], make: Callable[[SpanTexts], T]
+    ) -> Sequence[T]:
+        """See ``RunFinder.each_text``."""
+        made: list[T] = []
+        for place in range(0, len(span_ids), _TEXTS_AT_ONCE):
+            ids = list(span_ids[place : place + _TEXTS_AT_ONCE])
+            made += await asyncio.to_thread(_make_each, make, await self._fetch(account_id, ids))
+        return made
+
+    async def _fetch(self, account_id: str, ids: list[str]) -> Sequence[Any]:
+        return await self._reading.run(lambda connection: connection.fetch(_TEXTS, account_id, ids))
+
     async def types_of_spans(
         self, account_id: str, span_ids: Sequence[str]
     ) -> Sequence[tuple[str, str]]:
@@ -53,3 +84,12 @@ class PostgresRunFinder:
             lambda connection: connection.fetch(_TYPES_OF_SPANS, account_id, list(span_ids))
         )
         return [(record[0], record[1]) for record in records]
+
+
+def _make_each(make: Callable[[SpanTexts], T], records: Sequence[Any]) -> list[T]:
+    return [make(_texts(record)) for record in records]
+
+
+def _texts(record: Sequence[Any]) -> SpanTexts:
+    payload, result = (None if one is None else decode_document(*one) for one in record[6:8])
+    return SpanTexts._make((*record[:6], payload, result))
