@@ -678,3 +678,46 @@ def test_help_does_not_load_the_client() -> None:
     )
 
     assert ended.stderr.splitlines()[-1] == "set()"
+
+
+# --- Quality --------------------------------------------------------------------------------------
+
+
+async def judge(server: LiveServer, version: str, *scores: float | None) -> None:
+    """Record runs of a version with these scores, or without one."""
+    async with PrefactorHttpClient(HttpClientConfig(server.url, server.token)) as client:
+        for score in scores:
+            one = await client.agent_instances.register(
+                "judged-agent", {"external_identifier": version}, {}, purpose="eval"
+            )
+            await client.agent_instances.start(one.id)
+            await client.agent_instances.finish(one.id)
+            if score is not None:
+                await client.agent_instances.record_quality(one.id, "helpful", {"score": score})
+
+
+def test_versions_are_compared(prefactor: Call, recorded: Recorded) -> None:
+    """The means of two versions are shown, and too low a mean or too large a drop exits with 1."""
+    asyncio.run(judge(recorded.server, "v1", 1.0, 0.8))
+    asyncio.run(judge(recorded.server, "v2", 0.5, 0.7, None))
+    compare = ("quality", "compare", "--agent", "judged-agent", "--version", "v1", "v2")
+    compare = (*compare, "--name", "helpful", "--purpose", "eval")
+
+    passed = prefactor(*compare, "--fail-below", "0.6", "--fail-drop", "0.4")
+    assert (passed.code, passed.err) == (0, "")
+    assert [row.split() for row in passed.out.splitlines()[1:]] == [
+        ["v1", "2", "0", "0.9", "0.1", "0.8", "1"],
+        ["v2", "2", "1", "0.6", "0.1", "0.5", "0.7"],
+        ["mean", "-0.3"],
+    ]
+    below = prefactor(*compare, "--fail-below", "0.61")
+    assert below.code == 1
+    assert below.err == (
+        "prefactor: quality 'helpful': the mean score of version 'v2' is 0.6, below 0.61\n"
+    )
+    assert prefactor(*compare, "--fail-drop", "0.2").code == 1
+    told = json.loads(prefactor(*compare, "--json").out)
+    assert (told["passed"], told["versions"][1]["unscored_runs"]) == (True, 1)
+    unknown = prefactor(*compare[:-4], "--name", "never-recorded")
+    assert unknown.code == 1
+    assert "no run of version 'v1' has a score" in unknown.err

@@ -41,6 +41,9 @@ app.command(f"{_COMMANDS}.search:search", name="search", help="Find runs by word
 app.command(
     f"{_COMMANDS}.tokens:app", name="tokens", help="List, create, suspend and revoke API tokens."
 )
+app.command(
+    f"{_COMMANDS}.quality:app", name="quality", help="Compare what evaluations say of versions."
+)
 app.command(f"{_COMMANDS}.open:open_run", name="open", help="Open the page of a run in a browser.")
 app.command(
     f"{_COMMANDS}.completion:completion",

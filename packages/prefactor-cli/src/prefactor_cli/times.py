@@ -41,7 +41,7 @@ def moment(time: datetime | None) -> str:
     return "" if time is None else time.astimezone().strftime("%Y-%m-%d %H:%M:%S %z")
 
 
-_SPAN: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|s|min|m|h|d|w)")
+_SPAN: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|min|m|h|d|w)")
 _UNITS: Final = {
     "ms": 0.001,
     "s": 1,
@@ -59,7 +59,7 @@ def read_seconds(text: str) -> float:
     Raises:
         ValueError: The text is no duration.
     """
-    if re.fullmatch(r"\d+(\.\d+)?", text):
+    if re.fullmatch(r"[0-9]+(\.[0-9]+)?", text):
         return float(text)
     parts = _SPAN.findall(text)
     if not parts or "".join(map("".join, parts)) != text:
@@ -85,7 +85,7 @@ def read_moment(text: str, now: datetime) -> datetime:
             return midnight.astimezone(UTC)
         if text == "yesterday":
             return (midnight - timedelta(days=1)).astimezone(UTC)
-        if _SPAN.match(text) and not re.match(r"\d{4}-", text):
+        if _SPAN.match(text) and not re.match(r"[0-9]{4}-", text):
             return now - timedelta(seconds=read_seconds(text))
         return datetime.fromisoformat(text).astimezone(UTC)
     except (ValueError, OverflowError, OSError):

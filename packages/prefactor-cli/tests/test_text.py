@@ -1,0 +1,45 @@
+"""What agents wrote is shown, and cannot be obeyed."""
+
+import json
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from prefactor_cli.text import counted, escaped, printable, printable_lines
+
+ANYTHING = st.text(st.characters(), max_size=40)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | ANYTHING,
+    lambda parts: st.lists(parts, max_size=3) | st.dictionaries(ANYTHING, parts, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(ANYTHING)
+def test_a_text_becomes_one_harmless_line(text: str) -> None:
+    """Whatever it holds, a text is one line of characters that are printed as they are."""
+    assert printable(text).isprintable()
+
+
+@given(ANYTHING)
+def test_a_text_of_lines_keeps_them(text: str) -> None:
+    """Each line of a longer text is harmless, and none is lost."""
+    lines = printable_lines(text)
+
+    assert all(line.isprintable() for line in lines)
+    assert len(lines) == text.replace("\r\n", "\n").count("\n") + 1
+
+
+@given(JSON)
+def test_json_is_harmless_and_means_the_same(value: Any) -> None:
+    """Escaping leaves the value as it is, for every text that JSON can hold."""
+    text = escaped(json.dumps(value, ensure_ascii=False))
+
+    assert text.isprintable()
+    assert json.loads(text) == value
+
+
+def test_numbers_have_their_noun() -> None:
+    """One is singular, and thousands are separated."""
+    assert [counted(n, "run") for n in (0, 1, 3000)] == ["0 runs", "1 run", "3,000 runs"]
