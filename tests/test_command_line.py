@@ -206,6 +206,7 @@ def test_runs_are_listed(prefactor: Call, recorded: Recorded) -> None:
         (("--since", "1h", "--failed-spans"), {"failed"}),
         (("--no-failed-spans", "--until", "2026-01-02"), {"complete"}),
         (("--min-duration", "1m", "--max-duration", "2m"), {"complete"}),
+        (("--ended-since", "2026-01-01", "--ended-until", "2026-01-02"), {"complete"}),
         (("--metadata", "release=v7"), {"complete"}),
         (("--external-id", "polite-1"), {"complete"}),
         (("--purpose", "eval"), set()),

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from checkout import ROOT
 from journal_fixture import RecordingJournal, make_run
 from live_server import PROGRAM, LiveServer
+from model_api import serving
 from prefactor_http import AgentSpan, HttpClientConfig, PrefactorHttpClient
 from prefactor_recorder.encoding.record import Operation
 
@@ -212,12 +214,12 @@ async def test_a_question_without_an_answer(tmp_path: Path) -> None:
 
 
 def run(
-    server: LiveServer, program: str, *arguments: str | Path
+    server: LiveServer, program: str, *arguments: str | Path, **variables: str
 ) -> subprocess.CompletedProcess[str]:
     """Run an example the way its docstring says, warnings being errors."""
     return subprocess.run(
         [sys.executable, "-W", "error", ROOT / "examples" / program, *arguments],
-        env={**server.environment, "COLUMNS": "100"},
+        env={**server.environment, "COLUMNS": "100", **variables},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -279,6 +281,73 @@ def test_a_refused_bulk_item_is_reported(live_server: LiveServer, tmp_path: Path
     failed, left = asyncio.run(send())
     assert failed.startswith("register-an id with spaces: ")
     assert left == "3 items after it were not attempted"
+
+
+async def answer_questions(server: LiveServer, version: str, *answers: str) -> None:
+    """Record a run of a version for each answer."""
+    qualities = [
+        {"name": name, "schema": {"type": "object"}, "template": "{{ score }} {{ reason }}"}
+        for name in ("correct", "helpful")
+    ]
+    async with PrefactorHttpClient(HttpClientConfig(server.url, server.token)) as client:
+        for answer in answers:
+            one = await client.agent_instances.register(
+                "answering-agent",
+                {"external_identifier": version},
+                {
+                    "external_identifier": "answers-1",
+                    "span_type_schemas": [],
+                    "quality_schemas": qualities,
+                },
+            )
+            await client.agent_instances.start(one.id)
+            question = {"question": "What is the capital of France?", "expected": "Paris"}
+            await client.agent_spans.create(
+                one.id, "answer", "complete", question, {"answer": answer}
+            )
+            await client.agent_instances.finish(one.id)
+
+
+def judged(content: str) -> dict[str, Any]:
+    """What the model server says."""
+    message = {"role": "assistant", "content": content}
+    choice = {"index": 0, "finish_reason": "stop", "message": message}
+    return {
+        "id": "c1",
+        "object": "chat.completion",
+        "created": 1,
+        "model": "m",
+        "choices": [choice],
+    }
+
+
+def test_versions_are_evaluated_and_a_worse_one_fails(live_server: LiveServer) -> None:
+    """Two versions are scored by a check and by a judge; what the judge spoils is scored again."""
+    asyncio.run(answer_questions(live_server, "v1", "Paris."))
+    asyncio.run(answer_questions(live_server, "v2", "Paris, I guess.", "Lyon"))
+    with serving() as model:
+        environment = {"OPENAI_BASE_URL": model.url, "OPENAI_API_KEY": "k"}
+        for reply in (
+            '{"score": 1, "reason": "right"}',
+            "no JSON",
+            '{"score": 0}',
+            '{"score": 0.5}',
+        ):
+            model.answer(judged(reply))
+        first = run(live_server, "evaluate_runs.py", "answering-agent", "v1", **environment)
+        spoiled = run(live_server, "evaluate_runs.py", "answering-agent", "v2", **environment)
+        again = run(live_server, "evaluate_runs.py", "answering-agent", "v2", **environment)
+        assert len(model.requests) == 4
+
+    assert (first.returncode, spoiled.returncode, again.returncode) == (0, 1, 0), spoiled.stderr
+    compare = ("quality", "compare", "--agent", "answering-agent", "--version", "v1", "v2")
+    means = prefactor(live_server, *compare, "--name", "correct")
+    assert re.search(r"^v1 +1 +0 +1 .*\nv2 +2 +0 +0\.5 ", means.stdout, re.MULTILINE)
+    failed = prefactor(live_server, *compare, "--name", "helpful", "--fail-below", "0.8")
+    assert (failed.returncode, failed.stderr) == (
+        1,
+        "prefactor: quality 'helpful': the mean score of version 'v2' is 0.25, below 0.8\n",
+    )
 
 
 def test_documents_are_asked_on_a_real_server(live_server: LiveServer, tmp_path: Path) -> None:

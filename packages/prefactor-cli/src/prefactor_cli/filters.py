@@ -43,6 +43,10 @@ class RunFilters:
     """Only runs started since then: 30m, 2h, 3d, today, 2026-01-31, 2026-01-31T12:00Z."""
     until: str | None = None
     """Only runs started before then."""
+    ended_since: str | None = None
+    """Only runs that ended then or later."""
+    ended_until: str | None = None
+    """Only runs that ended before then."""
     min_duration: str | None = None
     """Only ended runs that took as long or longer: seconds, or 500ms, 90s, 5m, 1h30m."""
     max_duration: str | None = None
@@ -77,6 +81,8 @@ async def api_filters(client: PrefactorHttpClient, flags: RunFilters | None) -> 
         "external_identifier": flags.external_id,
         "started_after": _read("--since", flags.since, moment),
         "started_before": _read("--until", flags.until, moment),
+        "finished_after": _read("--ended-since", flags.ended_since, moment),
+        "finished_before": _read("--ended-until", flags.ended_until, moment),
         "min_duration": _read("--min-duration", flags.min_duration, read_seconds),
         "max_duration": _read("--max-duration", flags.max_duration, read_seconds),
         "min_cost": flags.min_cost,

@@ -39,7 +39,7 @@ _COLUMNS: Final = (
 def compare(
     *,
     agent: str,
-    version: Annotated[tuple[str, str], cyclopts.Parameter(name="--version")],
+    version: Annotated[tuple[str, str], cyclopts.Parameter(name="--version", negative_iterable=())],
     name: str,
     field: str = "score",
     purpose: Literal["live", "smoke_test", "eval"] | None = None,

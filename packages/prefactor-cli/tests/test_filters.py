@@ -1,0 +1,41 @@
+"""Every filter that the client has for runs is a flag."""
+
+import inspect
+
+from prefactor_cli.filters import RunFilters, api_filters
+from prefactor_http import HttpClientConfig, PrefactorHttpClient
+
+FLAGS = RunFilters(
+    agent=("a",),
+    status="failed",
+    purpose="eval",
+    external_id="e",
+    since="3d",
+    until="2d",
+    ended_since="2d",
+    ended_until="1d",
+    min_duration="1",
+    max_duration="2",
+    min_cost=1,
+    risk="high",
+    failed_spans=False,
+    span_type="agent:llm",
+    metadata=("release=v1",),
+)
+NOT_FILTERS = {"self", "sorting", "offset", "page_size", "after", "options"}
+LOOKED_UP = {"environment_id", "agent_version_id"}
+"""What a flag names in another way, so that it takes a request."""
+ELSEWHERE = {"text", "agent_ids"}
+"""A flag of its own, and what several agents become."""
+
+
+async def test_every_filter_of_the_client_is_a_flag() -> None:
+    """A filter that the client learns is missing here until it has a flag."""
+    client = PrefactorHttpClient(HttpClientConfig("http://127.0.0.1:9", "unused"))
+    known = inspect.signature(client.agent_instances.list).parameters.keys()
+
+    given = await api_filters(client, FLAGS)
+
+    assert given.keys() | LOOKED_UP | ELSEWHERE == known - NOT_FILTERS
+    several = await api_filters(client, RunFilters(agent=("a", "b")))
+    assert several == {"agent_ids": ("a", "b")}
