@@ -145,10 +145,19 @@ async def serve(settings: Settings, on_started: Callable[[Started], None]) -> No
             )
             metrics.watch_connections(server.server_state.connections)
             stalled = abort_stalled(server.server_state.connections, settings.send_timeout_seconds)
+            forgetting = prune(
+                storage,
+                now_us,
+                key_days=settings.idempotency_days,
+                session_idle_seconds=settings.session_idle_seconds,
+            )
+            silent = end_silent_traces(
+                storage.maintenance, writer, now_us, idle_minutes=settings.otlp_idle_minutes
+            )
             async with (
                 _background(follower.run()),
-                _background(prune(storage, settings, now_us)),
-                _background(end_silent_traces(storage.maintenance, writer, settings, now_us)),
+                _background(forgetting),
+                _background(silent),
                 _background(stalled),
                 _background(relay_commits(storage.feed, commits)),
             ):

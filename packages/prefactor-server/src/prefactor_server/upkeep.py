@@ -13,7 +13,6 @@ from prefactor_server.commands.otlp_trace import EndSilentTrace
 from prefactor_server.commands.writer import Writer
 from prefactor_server.databases import OpenStorage
 from prefactor_server.domain.errors import Refusal, Unavailable
-from prefactor_server.settings import Settings
 from prefactor_server.storage.maintenance import Maintenance
 
 _log = structlog.get_logger("prefactor_server")
@@ -27,13 +26,13 @@ _ACTOR: Final = "server"
 
 
 async def end_silent_traces(
-    maintenance: Maintenance, writer: Writer, settings: Settings, now_us: Callable[[], int]
+    maintenance: Maintenance, writer: Writer, now_us: Callable[[], int], *, idle_minutes: int
 ) -> None:
     """End runs from OpenTelemetry whose spans stopped coming, until cancelled.
 
     Several servers may do it: whether a run ends is decided when that is written.
     """
-    idle_us = settings.otlp_idle_minutes * 60 * _SECOND_US
+    idle_us = idle_minutes * 60 * _SECOND_US
     while True:
         try:
             ended = _SILENT_SLICE
@@ -53,10 +52,12 @@ async def end_some(maintenance: Maintenance, writer: Writer, *, idle_us: int, no
     return len(silent)
 
 
-async def prune(storage: OpenStorage, settings: Settings, now_us: Callable[[], int]) -> None:
+async def prune(
+    storage: OpenStorage, now_us: Callable[[], int], *, key_days: int, session_idle_seconds: int
+) -> None:
     """Forget old keys, sessions and links, until cancelled."""
-    keys_us = settings.idempotency_days * 86_400 * _SECOND_US
-    idle_us = settings.session_idle_seconds * _SECOND_US
+    keys_us = key_days * 86_400 * _SECOND_US
+    idle_us = session_idle_seconds * _SECOND_US
     while True:
         try:
             # Small slices, so that no request waits behind a long delete.
