@@ -16,6 +16,9 @@ OTHER: dict[type, tuple[str, Any]] = {
 }
 NUMBERS = [setting for setting in SETTINGS if type(setting.default) is int]
 
+# Settings that are one of a few words: two of these.
+CHOICES = {"otlp_keep": ("all", "agents")}
+
 
 def named(setting: Setting) -> str:
     """A test's case is called by its setting."""
@@ -41,6 +44,9 @@ def test_flags_beat_variables_beat_defaults(setting: Setting) -> None:
     """A setting comes from its flag, else from its variable, else from the table."""
     text, value = OTHER[type(setting.default)]
     flag = True if isinstance(setting.default, bool) else 1 if value == 17 else "192.0.2.2"
+    if setting.name in CHOICES:
+        text, flag = CHOICES[setting.name]
+        value = text
     environ = {setting.variable: text}
 
     def loaded(environ: dict[str, str], flags: dict[str, Any]) -> Any:
