@@ -71,6 +71,7 @@ async def test_accessible(page: Page, server: LiveServer, theme: str, width: int
     """Axe finds nothing on any page in either theme, and no page is wider than its window."""
     assert AXE.exists(), "The tools of the pages are not installed: run `scripts/pages dev`"
     run_id = await record(server, support_run(), status="failed")
+    other_id = await record(server, support_run()[:3])
     await counted(page, f"/#/agents?{RANGE}", "support-bot")
     await page.emulate_media(color_scheme=theme, reduced_motion="reduce")  # type: ignore[arg-type]
     await page.set_viewport_size({"width": width, "height": 800})
@@ -79,6 +80,7 @@ async def test_accessible(page: Page, server: LiveServer, theme: str, width: int
         (f"/#/run/{run_id}?span={run_id}.search", "complementary"),
         (f"/#/agents?{RANGE}", "img"),
         (f"/#/agent/support-bot?{RANGE}", "img"),
+        (f"/#/compare/{other_id}/{run_id}?span={run_id}.reply", "complementary"),
         ("/#/sign-in", "textbox"),
     ):
         await page.goto(address)

@@ -16,7 +16,7 @@ export function route(): Route {
 /** Go to a page; `replace` leaves no entry in the history. */
 export function navigate(
   page: PageName,
-  id = "",
+  id: string | readonly string[] = "",
   params: Readonly<Record<string, string>> | URLSearchParams = {},
   { replace = false } = {},
 ): void {
@@ -36,5 +36,5 @@ export function navigate(
 /** Change some parameters of the shown page in place; an empty value removes one. */
 export function setParams(changes: Readonly<Record<string, string>>): void {
   const params = { ...Object.fromEntries(current.params), ...changes };
-  navigate(current.page, current.id, params, { replace: true });
+  navigate(current.page, [current.id, current.other], params, { replace: true });
 }

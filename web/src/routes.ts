@@ -3,22 +3,25 @@
  * its own, the pages work below any prefix, and what is behind it never reaches a log.
  */
 
-export type PageName = "runs" | "run" | "agents" | "agent" | "sign-in";
+export type PageName = "runs" | "run" | "agents" | "agent" | "compare" | "sign-in";
 
 export interface Route {
   page: PageName;
   /** The id of what the page is about; empty for lists. */
   id: string;
+  /** The id of what it is compared with; empty elsewhere. */
+  other: string;
   params: URLSearchParams;
 }
 
-/** The pages, and whether they are about something that has an id. */
-const PAGES: ReadonlyMap<string, boolean> = new Map<PageName, boolean>([
-  ["runs", false],
-  ["run", true],
-  ["agents", false],
-  ["agent", true],
-  ["sign-in", false],
+/** The pages, and how many ids are in their addresses. */
+const PAGES: ReadonlyMap<string, number> = new Map<PageName, number>([
+  ["runs", 0],
+  ["run", 1],
+  ["agents", 0],
+  ["agent", 1],
+  ["compare", 2],
+  ["sign-in", 0],
 ]);
 
 /** Read the part of an address from `#` on; anything unknown is the list of runs. */
@@ -26,20 +29,25 @@ export function parseRoute(hash: string): Route {
   const [path, query] = split(hash.replace(/^#\/?/, ""), "?");
   const [page, rest] = split(path, "/");
   const params = new URLSearchParams(query);
-  const needsId = PAGES.get(page);
-  if (needsId === undefined || (needsId && !rest)) return { page: "runs", id: "", params };
-  return { page: page as PageName, id: decode(rest), params };
+  const wanted = PAGES.get(page) ?? Infinity;
+  // Ids may be written without encoding; only an address of two ids is split once more.
+  const [id, other] = wanted === 2 ? split(rest, "/") : [rest, ""];
+  const given = [id, other].filter((one) => one !== "").length;
+  if (given < wanted) return { page: "runs", id: "", other: "", params };
+  return { page: page as PageName, id: decode(id), other: decode(other), params };
 }
 
 /** Return the part of an address from `#` on. Empty parameters are left out. */
 export function formatRoute(
   page: PageName,
-  id = "",
+  id: string | readonly string[] = "",
   params: Readonly<Record<string, string>> | URLSearchParams = {},
 ): string {
   const entries = params instanceof URLSearchParams ? [...params] : Object.entries(params);
   const query = new URLSearchParams(entries.filter(([, value]) => value !== "")).toString();
-  return `#/${page}${id && `/${encodeURIComponent(id)}`}${query && `?${query}`}`;
+  const ids = [id].flat().filter((one) => one !== "");
+  const path = [page, ...ids.map((one) => encodeURIComponent(one))].join("/");
+  return `#/${path}${query && `?${query}`}`;
 }
 
 function split(text: string, mark: string): [string, string] {

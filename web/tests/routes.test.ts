@@ -15,3 +15,9 @@ it.each(["", "#", "#/", "#/nothing/here", "#/run", "#/run/"])("shows the runs fo
 it("takes an id that is not encoded as it is", () => {
   expect(parseRoute("#/run/50%").id).toBe("50%");
 });
+
+it("has two ids in the address of a comparison", () => {
+  const route = parseRoute(formatRoute("compare", ["a/b", "c d"], { only: "1" }));
+  expect([route.page, route.id, route.other]).toEqual(["compare", "a/b", "c d"]);
+  expect(parseRoute("#/compare/one").page).toBe("runs");
+});

@@ -68,7 +68,7 @@ function optionsOf(chart: Chart, width: number, on: Handlers): UPlot.Options {
     tzDate: (at) => (daily ? UPlot.tzDate(new Date(at * 1000), "Etc/UTC") : new Date(at * 1000)),
     legend: { show: false },
     cursor: { y: false, points: { show: !chart.stacked }, drag: { x: false, y: false } },
-    padding: [8, 8, 0, 0],
+    padding: [8, 20, 0, 0],
     scales: {
       x: { time: true, range: [begin, end] },
       y:
