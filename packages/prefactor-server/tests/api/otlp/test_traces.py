@@ -1,4 +1,4 @@
-"""Spans that come by OTLP become runs, each once, whoever sends them and however often."""
+"""Spans that come by OTLP become runs, each once, however often and by whomever they are sent."""
 
 import gzip
 from typing import Any

@@ -35,6 +35,6 @@ SELECT min(start) FROM series_rollup
 WHERE account_id = $1 AND agent_id = $2 AND bucket_seconds = $3
 
 -- name: series.expired
--- Some rollups that begin before a time.
+-- Some rollups that begin before a time. The index is on buckets shorter than a day.
 SELECT account_id, agent_id, bucket_seconds, start, environment_id FROM series_rollup
-WHERE bucket_seconds = $1 AND start < $2 ORDER BY start LIMIT $3
+WHERE bucket_seconds = $1 AND bucket_seconds < 86400 AND start < $2 ORDER BY start LIMIT $3

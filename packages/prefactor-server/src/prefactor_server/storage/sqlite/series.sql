@@ -37,6 +37,6 @@ SELECT min(start) FROM series_rollup
 WHERE account_id = ? AND agent_id = ? AND bucket_seconds = ?
 
 -- name: series.expired
--- Some rollups that begin before a time.
+-- Some rollups that begin before a time. The index is on buckets shorter than a day.
 SELECT account_id, agent_id, bucket_seconds, start, environment_id FROM series_rollup
-WHERE bucket_seconds = ? AND start < ? ORDER BY start LIMIT ?
+WHERE bucket_seconds = ? AND bucket_seconds < 86400 AND start < ? ORDER BY start LIMIT ?

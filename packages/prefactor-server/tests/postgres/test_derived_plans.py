@@ -1,0 +1,54 @@
+"""How PostgreSQL finds what is derived from runs, and the change feed: there is an index for it."""
+
+import re
+from collections.abc import Mapping
+
+from postgres_database import PostgresDatabase
+
+from prefactor_server.storage.postgres import feed, find, run_totals, series
+from prefactor_server.storage.postgres.backend import PostgresStorage
+
+STATEMENTS: Mapping[str, str] = {
+    **feed._SQL,
+    **run_totals._SQL,
+    **series._SQL,
+    "find.texts": find._TEXTS,
+    "find.types_of_spans": find._TYPES_OF_SPANS,
+    "people.by_identity": "SELECT * FROM admin_user WHERE account_id = $1::text "
+    "AND openid_subject = $2::text AND openid_issuer = $3::text",
+    "people.pending_invite": "SELECT * FROM admin_user_invite WHERE account_id = $1::text "
+    "AND email = $2::text AND status = $3::text",
+}
+# A row for each consumer and a row for the database; and all agents are compared with profiles.
+FEW = {"feed_consumer", "feed_state", "agent", "risk_profile"}
+
+
+async def test_what_is_derived_has_an_index(
+    database: PostgresDatabase, storage: PostgresStorage
+) -> None:
+    """Where a scan of a whole table costs too much, no statement of these makes one."""
+    del database
+    found: dict[str, set[str]] = {}
+    plans: dict[str, str] = {}
+    async with storage._writing.connection() as connection:
+        await connection.execute("SET enable_seqscan = off")
+        await connection.execute("SET plan_cache_mode = force_generic_plan")
+        try:
+            for name, text in STATEMENTS.items():
+                sql = re.sub(r"^--.*\n", "", text, flags=re.MULTILINE).strip()
+                if not sql.startswith(("SELECT", "WITH", "INSERT", "UPDATE", "DELETE")):
+                    continue
+                count = max(map(int, re.findall(r"\$(\d+)", sql)), default=0)
+                values = f"({', '.join(['NULL'] * count)})" if count else ""
+                await connection.execute(f"PREPARE planned AS {sql}")
+                explained = await connection.fetch(f"EXPLAIN EXECUTE planned{values}")
+                await connection.execute("DEALLOCATE planned")
+                plan = "\n".join(record[0] for record in explained)
+                plans[name] = plan
+                if scanned := set(re.findall(r"Seq Scan on (\w+)", plan)) - FEW:
+                    found[name] = scanned
+        finally:
+            await connection.execute("RESET ALL")
+
+    assert found == {}
+    assert "series_rollup_by_age" in plans["series.expired"]

@@ -1,0 +1,59 @@
+"""How SQLite finds what is derived from runs, and the change feed: by an index."""
+
+import re
+from collections.abc import Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from prefactor_server.storage.sqlite import feed, find, run_totals, series
+from prefactor_server.storage.sqlite.connection import open_reader
+from prefactor_server.storage.sqlite.tables import ADMIN_USER, ADMIN_USER_INVITE
+
+STATEMENTS: Mapping[str, str] = {
+    **feed._SQL,
+    **run_totals._SQL,
+    **series._SQL,
+    "find.texts": find._TEXTS,
+    "find.types_of_spans": find._TYPES_OF_SPANS,
+    "people.by_identity": f"{ADMIN_USER.select} WHERE account_id = ? AND openid_subject = ? "
+    "AND openid_issuer = ?",
+    "people.pending_invite": f"{ADMIN_USER_INVITE.select} WHERE account_id = ? AND email = ? "
+    "AND status = ?",
+}
+# A row for each consumer, a row for the database, what a statement itself brings, and the rows of a
+# limited statement in their order.
+FEW = re.compile(
+    r"SCAN (named|json_each|feed_consumer|feed_state|CONSTANT ROW|current|\(subquery"
+    r"|run_total_due USING INDEX run_total_due_since\Z)"
+)
+# Each agent has a risk profile, and all of them are compared.
+EACH_AGENT = re.compile(r"SCAN agent\Z")
+
+
+class _Any(dict[str, Any]):
+    """A value for every parameter."""
+
+    def __missing__(self, name: str) -> Any:
+        return 1
+
+
+@pytest.fixture
+def schema_file(request: pytest.FixtureRequest) -> Path:
+    """A file with the tables, and nothing in them."""
+    path: Path = request.getfixturevalue("_migrated_file")
+    return path
+
+
+@pytest.mark.parametrize("name", STATEMENTS)
+def test_what_is_derived_is_found_by_index(name: str, schema_file: Path) -> None:
+    """No statement of the feed, totals and series goes through a table row by row."""
+    sql = STATEMENTS[name]
+    values = (1,) * sql.count("?") if "?" in sql else _Any()
+    with closing(open_reader(schema_file)) as connection:
+        explained = connection.execute(f"EXPLAIN QUERY PLAN {sql}", values).fetchall()
+    slow = [step[3] for step in explained if "SCAN" in step[3] and not FEW.match(step[3])]
+
+    assert [step for step in slow if not EACH_AGENT.match(step)] == []
