@@ -13,6 +13,8 @@ import orjson
 REMOVED = "[removed]"
 SECRETS = frozenset({"authorization", "authorization_token", "headers", "api_key", "access_token"})
 """Members of a tool declaration that hold credentials, as for remote tools."""
+_JSON_BEGINS = '{["-0123456789tfn \t\r\n'
+"""The characters that JSON can begin with."""
 _LONG_NUMBER = re.compile(r"[0-9][0-9.]{15}|[0-9][eE]")
 """Matches numbers that may lose precision: more than 15 digits, or an exponent."""
 
@@ -31,7 +33,7 @@ def without_secrets(tools: Any) -> Any:
 
 def parse_arguments(text: Any) -> Any:
     """Return the decoded arguments of a tool call, or the model's text if it is not JSON."""
-    if not isinstance(text, str):
+    if not isinstance(text, str) or text[:1] not in _JSON_BEGINS:
         return text
     try:
         return loads(text)

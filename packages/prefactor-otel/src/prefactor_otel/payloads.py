@@ -38,6 +38,16 @@ _KINDS = (
     "traceloop.span.kind",
     "llm.request.type",
 )
+_PREFIXES = (
+    "embedding.",
+    "gen_ai.completion.",
+    "gen_ai.prompt.",
+    "gen_ai.usage.",
+    "llm.",
+    "reranker.",
+    "retrieval.",
+)
+"""What names of attributes that are taken by a prefix begin with."""
 _CALLS = frozenset({"llm", "embedding", "reranker"})
 _DETAILS_EVENT = "gen_ai.client.inference.operation.details"
 _REQUEST = "gen_ai.request."
@@ -52,11 +62,16 @@ class _Attributes:
         for name, attributes in self.events:
             if name == _DETAILS_EVENT:
                 self.remaining = {**attributes, **self.remaining}
+        self._nested = [name for name in self.remaining if name.startswith(_PREFIXES)]
 
     def take(self, *names: str) -> Any:
         """Take all names of one attribute. Return the first value that is not None."""
-        values = [self.remaining.pop(name, None) for name in names]
-        return next((value for value in values if value is not None), None)
+        remaining, found = self.remaining, None
+        for name in names:
+            if name in remaining:
+                value = remaining.pop(name)
+                found = value if found is None else found
+        return found
 
     def take_json(self, *names: str) -> Any:
         """Take an attribute, decoded if it is JSON."""
@@ -72,13 +87,11 @@ class _Attributes:
 
     def take_prefix(self, prefix: str) -> Any:
         """Take all attributes `prefix.…` as one nested value."""
-        found = nested(self.remaining, prefix)
-        self.remaining = {
-            name: value
-            for name, value in self.remaining.items()
-            if not name.startswith(f"{prefix}.")
-        }
-        return found
+        dotted = f"{prefix}."
+        names = [name for name in self._nested if name.startswith(dotted)]
+        # One that was taken by its own name is gone already.
+        taken = {name: self.remaining.pop(name) for name in names if name in self.remaining}
+        return nested(taken, prefix) if taken else None
 
 
 def payload_and_result(span: OtelSpan) -> tuple[JsonObject, JsonObject]:

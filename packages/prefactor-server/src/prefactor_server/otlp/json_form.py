@@ -191,7 +191,8 @@ def _list(value: Any) -> list[Any]:
         return []
     if not isinstance(value, list):
         raise BadRequest("The body is not an OTLP request in JSON: a list was expected")
-    return value
+    found: list[Any] = value
+    return found
 
 
 def _objects(value: Any) -> Iterator[JsonObject]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 
 from prefactor_server.domain.times import MAX_TIME_US
 
@@ -103,7 +103,9 @@ class ReceivedEvent(NamedTuple):
         name = name or str(attributes.get("event.name", ""))
         if not name.startswith("gen_ai."):
             return None
-        held = body if isinstance(body, dict) else {} if body is None else {"content": body}
+        held = {} if body is None else {"content": body}
+        if isinstance(body, dict):
+            held = cast("dict[str, Any]", body)
         return cls(trace_id, span_id, name, at, {**held, **attributes})
 
 

@@ -7,6 +7,7 @@ trace is over or nothing has come for long.
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 from typing import NamedTuple
 
 from prefactor_server.domain.pfid import LENGTH, RANDOM_BYTES, encode, is_pfid
@@ -46,6 +47,7 @@ def run_id(account_id: str, agent_ref: str, trace_id: str, *, partition: int, st
     return encode(max(start // 1000, 0), partition, _digest(named))
 
 
+@lru_cache(maxsize=4096)
 def span_id(run: str, partition: int, trace_id: str, span: str) -> str:
     """Return the id of a span, which is the same however often and wherever the span comes.
 

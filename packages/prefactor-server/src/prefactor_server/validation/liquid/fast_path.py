@@ -40,9 +40,10 @@ from prefactor_server.validation.liquid.text_filters import (
 
 Payloads: TypeAlias = Sequence[Mapping[str, object]]
 Piece: TypeAlias = Callable[[Payloads], str]
-Step: TypeAlias = Callable[[object], object]
+Step: TypeAlias = Callable[[object, Payloads], object]
 
-# With how many arguments at most, all of which have to stand in the template themselves.
+# With how many arguments at most. All have to stand in the template themselves, but for the one of
+# `default`, which may be a path.
 _FILTERS: Final[Mapping[str, tuple[Callable[..., object], int]]] = {
     "truncate": (truncate, 2),
     "default": (default, 1),
@@ -120,10 +121,10 @@ def fast_template(parsed: BoundTemplate, budget: int) -> FastTemplate | None:
 def _output(node: Node) -> tuple[Piece, int] | None:
     """What shows the value of an output, and the most that the library would spend on it."""
     expression = node.expression if isinstance(node, OutputNode) else None
-    if type(expression) is not FilteredExpression or type(expression.left) is not Path:
+    if type(expression) is not FilteredExpression:
         return None
-    names = [name for name in expression.left.path if isinstance(name, str)]
-    if len(names) != len(expression.left.path) or not _SPECIAL.isdisjoint(names[1:]):
+    names = _names(expression.left)
+    if names is None:
         return None
     values = len(names) + 1
     steps: list[Step] = []
@@ -132,9 +133,24 @@ def _output(node: Node) -> tuple[Piece, int] | None:
         if step is None:
             return None
         steps.append(step)
-        values += 2 + len(used.args)
+        values += 2 + sum(map(_values, used.args))
     find = _finder(names)
     return _filtered(find, steps) if steps else _unfiltered(find), values * _STEPS_PER_VALUE
+
+
+def _names(expression: object) -> list[str] | None:
+    """The names of a path; None if it is more than that."""
+    if type(expression) is not Path:
+        return None
+    names = [name for name in expression.path if isinstance(name, str)]
+    plain = len(names) == len(expression.path) and _SPECIAL.isdisjoint(names[1:])
+    return names if plain else None
+
+
+def _values(argument: object) -> int:
+    """How many values the library looks at for an argument."""
+    names = _names(argument.value) if type(argument) is PositionalArgument else None
+    return 1 if names is None else len(names) + 1
 
 
 def _step(used: Filter) -> Step | None:
@@ -142,6 +158,10 @@ def _step(used: Filter) -> Step | None:
     chosen, most = _FILTERS.get(used.name, (None, 0))
     if chosen is None or len(used.args) > most:
         return None
+    if chosen is default and used.args and type(used.args[0]) is PositionalArgument:
+        names = _names(used.args[0].value)
+        if names is not None:
+            return _default_of(_finder(names))
     arguments: list[str | int] = []
     for argument in used.args:
         value = argument.value if type(argument) is PositionalArgument else None
@@ -154,8 +174,20 @@ def _step(used: Filter) -> Step | None:
     if chosen is truncate:
         return _truncation(*arguments)
     if arguments:
-        return lambda value: chosen(value, *arguments)
-    return chosen
+        return lambda value, _: chosen(value, *arguments)
+    return lambda value, _: chosen(value)
+
+
+def _default_of(find: Callable[[Payloads], object]) -> Step:
+    """The filter `default` with what follows a path."""
+
+    def step(value: object, payloads: Payloads) -> object:
+        other = _sanitized(find(payloads))
+        if isinstance(other, list | dict):
+            raise NeedsLibrary
+        return default(value, other)
+
+    return step
 
 
 def _truncation(length: str | int = 50, end: str | int = "...") -> Step | None:
@@ -164,7 +196,7 @@ def _truncation(length: str | int = 50, end: str | int = "...") -> Step | None:
     size, tail = to_integer(length), to_text(end)
     kept = max(size - len(tail), 0)
 
-    def cut(value: object) -> str:
+    def cut(value: object, _: Payloads) -> str:
         text = to_text(value)
         return text if len(text) <= size else text[:kept] + tail
 
@@ -190,7 +222,7 @@ def _filtered(find: Callable[[Payloads], object], steps: Sequence[Step]) -> Piec
         if isinstance(value, list | dict):
             raise NeedsLibrary
         for step in steps:
-            value = step(value)
+            value = step(value, payloads)
             if type(value) is str and len(value) > MAX_TEXT:
                 raise NeedsLibrary
         return to_text(value)

@@ -192,7 +192,7 @@ async def _sorted(
     keep_all: bool,
 ) -> Sorted:
     stored: set[str] = set()
-    parents = set() if keep_all else parents_to_look_up(state, spans)
+    parents = set[str]() if keep_all else parents_to_look_up(state, spans)
     if parents:
         trace_id = spans[0].trace_id
         ids = {span_id(run, call.principal.partition, trace_id, one): one for one in parents}
