@@ -284,10 +284,16 @@ def test_runs_are_found_by_what_their_spans_come_to(path: Path, one: Filter, ind
     assert "TEMP B-TREE FOR ORDER BY" not in plans[True]
 
 
-def test_a_duration_is_found_by_its_index_only_while_few_runs_have_it(path: Path) -> None:
-    """Runs of a duration that many have are looked for in the order of the list instead."""
+@pytest.mark.parametrize(
+    ("column", "index"),
+    [("duration", "agent_instance_duration"), ("finished_at", "agent_instance_ended")],
+)
+def test_a_range_is_found_by_its_index_only_while_few_runs_are_in_it(
+    path: Path, column: str, index: str
+) -> None:
+    """Runs of a duration, or an end, that many have are looked for in the order of the list."""
     columns = AgentInstance._fields
-    listing = Listing((FEW_MATCH,), Sort("id", descending=True))
+    listing = Listing((Filter(column, ">=", 1),), Sort("id", descending=True))
     plans = []
     with closing(open_reader(path)) as connection:
         for in_order in (False, True):
@@ -300,8 +306,8 @@ def test_a_duration_is_found_by_its_index_only_while_few_runs_have_it(path: Path
             plans.append(" ".join(step[3] for step in explained))
 
     few, many = plans
-    assert "agent_instance_duration" in few
-    assert "agent_instance_duration" not in many
+    assert index in few
+    assert index not in many
     assert "TEMP B-TREE" not in many
 
 

@@ -76,6 +76,9 @@ def where(
     for one in filters:
         if one.column == "duration":
             condition = Clause(f"{duration} {one.test} ?", (_single(one),))
+        elif in_order and one.column == "finished_at":
+            # As for durations: the runs that ended in a wide range would all be sorted.
+            condition = Clause(f"+finished_at {one.test} ?", (_single(one),))
         elif one.column.startswith(_METADATA):
             text = _EACH_WITH_METADATA if in_order else _WITH_METADATA
             key = one.column[len(_METADATA) : -1]
