@@ -76,6 +76,11 @@ async def fetch_json(
     return _object(body, url)
 
 
+def preload() -> None:
+    """Import and read what requests need, which would hold up all others during the first one."""
+    _tls()
+
+
 @cache
 def _tls() -> SSLContext:
     """Read the certificates of the system once: it takes tens of milliseconds."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
 from typing import Any, Final, NamedTuple, cast
 from urllib.parse import quote_plus, urlencode
 
@@ -11,7 +12,7 @@ from prefactor_server.domain.people.admin_user_invite import is_email
 from prefactor_server.domain.people.openid import Identity, OpenIdRefused
 from prefactor_server.domain.people.openid_attempt import Attempt, attempt_key
 from prefactor_server.openid.config import OpenIdConfig, is_safe_url
-from prefactor_server.openid.fetch import Fetch, fetch_json
+from prefactor_server.openid.fetch import Fetch, fetch_json, preload
 
 _SECOND_US: Final = 1_000_000
 _METADATA_US: Final = 3600 * _SECOND_US
@@ -62,6 +63,9 @@ class Provider:
         self._failed_at = 0
         # One request at a time, whose answer all who wait use.
         self._reading = asyncio.Lock()
+        # Here rather than during a request, which would hold up all others: it takes a while.
+        preload()
+        import_module("prefactor_server.openid.id_token")
 
     async def authorization_url(self, attempt: Attempt) -> str:
         """Return where to send the browser.
@@ -125,7 +129,7 @@ class Provider:
     async def _check(
         self, endpoints: _Endpoints, id_token: str, nonce: str, access_token: str | None
     ) -> Mapping[str, Any]:
-        # Imported on use: cryptography takes tens of milliseconds and megabytes.
+        # A server without a provider does not need cryptography.
         from prefactor_server.openid.id_token import check_id_token, key_id  # noqa: PLC0415
 
         keys = await self._key_set(endpoints.keys, key_id(id_token))
