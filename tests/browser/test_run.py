@@ -121,6 +121,37 @@ async def test_failures(page: Page, server: LiveServer) -> None:
     await expect(selected).to_contain_text("Write the reply")
 
 
+async def test_path_and_previous(page: Page, server: LiveServer) -> None:
+    """C draws the critical path on the bars and takes it away; shift and E goes backwards."""
+    await opened(page, server)
+    path = page.locator(".row .path")
+    await expect(path).to_have_count(0)
+    await page.keyboard.press("c")
+    await expect(path.first).to_be_visible()
+    await expect(page.get_by_role("button", name="Critical path")).to_have_attribute(
+        "aria-pressed", "true"
+    )
+    await page.keyboard.press("c")
+    await expect(path).to_have_count(0)
+    await page.keyboard.press("End")
+    await page.keyboard.press("E")
+    await expect(page.get_by_role("treeitem", selected=True)).to_contain_text("refund policy")
+
+
+async def test_follow(page: Page, server: LiveServer) -> None:
+    """F keeps the newest spans of a running agent in view."""
+    spans = [Span(f"s{n}", "agent:tool", {"query": f"step {n}"}, start=n) for n in range(60)]
+    run_id = await record(server, spans, status=None)
+    await page.goto(f"/#/run/{run_id}")
+    await expect(page.get_by_role("treeitem").first).to_contain_text("step 0")
+    await page.keyboard.press("f")
+    await expect(page.get_by_role("treeitem").last).to_contain_text("step 59")
+    await page.keyboard.press("f")
+    await expect(page.get_by_role("button", name="Follow")).to_have_attribute(
+        "aria-pressed", "false"
+    )
+
+
 async def test_filter(page: Page, server: LiveServer) -> None:
     """A filter keeps the spans that match, with their ancestors, and says how many there are."""
     await opened(page, server)

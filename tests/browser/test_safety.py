@@ -10,6 +10,7 @@ from playwright.async_api import Page, expect
 from charted_agent import RANGE, counted
 from live_server import LiveServer
 from pages_data import Span, record, support_run
+from prefactor_http import HttpClientConfig, PrefactorHttpClient
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -32,12 +33,33 @@ async def test_hostile_text(page: Page, server: LiveServer) -> None:
         "template": "{{ a }} {{ b }}",
     }
     payload = {"a": HOSTILE + "x", "b": HOSTILE, HOSTILE: [HOSTILE], "tool": HOSTILE}
-    spans = [Span("root", HOSTILE[:256], payload, status="failed", result={HOSTILE: HOSTILE})]
+    said = {
+        "messages": [{"role": HOSTILE, "content": HOSTILE}, {"role": "user", "content": HOSTILE}]
+    }
+    failure = {"error": {"type": HOSTILE, "message": HOSTILE, "stacktrace": HOSTILE}}
+    called = {"tool_calls": [{"id": HOSTILE, "name": HOSTILE, "arguments": {HOSTILE: HOSTILE}}]}
+    spans = [
+        Span("root", HOSTILE[:256], payload, status="failed", result={HOSTILE: HOSTILE}),
+        Span("call", "agent:llm", {"model": HOSTILE[:200], **said}, result=called | failure),
+    ]
     run_id = await record(
         server,
         spans,
         agent=HOSTILE[:250],
         types=[{**schema, "name": HOSTILE[:256]}],
+        quality_schemas=[
+            {
+                "name": HOSTILE[:200],
+                "title": HOSTILE,
+                "description": HOSTILE,
+                "schema": {
+                    "type": "object",
+                    "properties": {HOSTILE: {"title": HOSTILE, "enum": [HOSTILE]}},
+                },
+                "template": "{{ a }}",
+            }
+        ],
+        metadata={HOSTILE[:60]: HOSTILE[:250]},
         external_identifier=HOSTILE[:200] + os.urandom(4).hex(),
     )
     await page.goto("/#/runs")
@@ -49,6 +71,21 @@ async def test_hostile_text(page: Page, server: LiveServer) -> None:
     types = page.get_by_role("region", name="Span types").first
     await types.get_by_role("button", name="<img src=x").click()
     await expect(types.get_by_role("region").first).to_contain_text("<script>alert(2)</script>")
+    async with PrefactorHttpClient(HttpClientConfig(server.url, server.token)) as client:
+        await client.alerts.raise_(run_id, HOSTILE[:200], {"a": HOSTILE})
+        for name in (HOSTILE[:200], HOSTILE[:100], f"comment:{HOSTILE[:100]}"):
+            await client.agent_instances.record_quality(
+                run_id, name, {"a": HOSTILE, "text": HOSTILE, "by": HOSTILE}
+            )
+    await page.goto(f"/#/run/{run_id}?view=transcript")
+    await expect(page.get_by_role("feed")).to_contain_text("<script>alert(2)</script>")
+    await page.goto(f"/#/run/{run_id}?view=quality")
+    await page.reload()
+    for name in ("Quality", "Alerts", "Comments"):
+        region = page.get_by_role("region", name=name, exact=True)
+        await expect(region).to_contain_text("<script>alert(2)</script>")
+    await page.get_by_role("button", name="Score <img").first.click()
+    await expect(page.get_by_role("form").first).to_contain_text("<script>alert(2)</script>")
     scripts = await page.locator("script").count()
     frames = await page.locator("iframe, img[src='x'], a[href^='javascript']").count()
     assert (scripts, frames) == (1, 0)
@@ -78,6 +115,8 @@ async def test_accessible(page: Page, server: LiveServer, theme: str, width: int
     for address, ready in (
         ("/#/runs", "listitem"),
         (f"/#/run/{run_id}?span={run_id}.search", "complementary"),
+        (f"/#/run/{run_id}?span={run_id}.search&view=transcript", "article"),
+        (f"/#/run/{run_id}?view=quality", "textbox"),
         (f"/#/agents?{RANGE}", "img"),
         (f"/#/agent/support-bot?{RANGE}", "img"),
         (f"/#/compare/{other_id}/{run_id}?span={run_id}.reply", "complementary"),

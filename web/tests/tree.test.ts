@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import {
   carryFolds,
+  childrenOf,
   rowOf,
   filterSpans,
   foldBelow,
@@ -84,4 +85,12 @@ it("keeps what is folded when spans arrive above it", () => {
 it("finds a span's row, and that it has none", () => {
   const rows = Int32Array.of(0, 3, 4, 9);
   expect([0, 3, 9, 5, 12].map((span) => rowOf(rows, span))).toEqual([0, 1, 3, -1, -1]);
+});
+
+describe("childrenOf", () => {
+  it("lists the children of a span in order, and no more than asked for", () => {
+    expect(childrenOf(run, 0, 10)).toEqual([1, 3]);
+    expect(childrenOf(run, 0, 1)).toEqual([1]);
+    expect(childrenOf(run, 4, 10)).toEqual([]);
+  });
 });

@@ -119,3 +119,11 @@ export function slowest(run: Skeleton, limit: number): number[] {
     .sort((a, b) => own[b]! - own[a]!)
     .slice(0, limit);
 }
+
+/** Return the children of a span, at most so many, in their order. */
+export function childrenOf(run: Skeleton, span: number, most: number): number[] {
+  const children: number[] = [];
+  const end = span + run.size[span]!;
+  for (let i = span + 1; i < end && children.length < most; i += run.size[i]!) children.push(i);
+  return children;
+}

@@ -1,0 +1,195 @@
+"""Claim: the page of a run of 100,000 spans is there within a second of CPU, in 40 MB, and flows.
+
+A headless Chromium opens the page of the large example run on a real server. Measured is what the
+browser itself counts: CPU of the renderer from navigation to rows, JavaScript memory after
+a collection of garbage, and CPU of the main thread for scrolling, filtering and collapsing. The
+floor of the first is the same page with a run of ten spans. Sizes are those of the built files that
+the page loads, compressed with gzip.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from harness import HERE, Figure, finish
+from loadgen import PROGRAM, TOKEN, Server, servers
+
+from prefactor_server.http.pages import FOLDER
+
+sys.path.append(str(HERE.parent / "tests" / "support"))
+
+from playwright.async_api import CDPSession, Page, expect
+
+from browser import chromium
+
+SPANS = 100_000
+LARGE, SMALL = f"seed-1-large-{SPANS}", "seed-1-10-000000"
+FRAMES, JUMPS = 60, 30
+ROW = 26
+SCROLL = """async ([frames, pixels]) => {
+    const tree = document.querySelector("[role=tree]");
+    for (let frame = 0; frame < frames; frame++) {
+        tree.scrollBy(0, pixels);
+        await new Promise(requestAnimationFrame);
+    }
+    return tree.scrollTop;
+}"""
+
+
+class Meter:
+    """What the browser counts for a page."""
+
+    def __init__(self, session: CDPSession) -> None:
+        self._session = session
+
+    async def read(self, name: str) -> float:
+        """One of the browser's metrics."""
+        answer: dict[str, Any] = await self._session.send("Performance.getMetrics")
+        return next(float(one["value"]) for one in answer["metrics"] if one["name"] == name)
+
+    async def megabytes(self) -> float:
+        """JavaScript memory that is in use after a collection of garbage."""
+        await self._session.send("HeapProfiler.collectGarbage")
+        return await self.read("JSHeapUsedSize") / 1e6
+
+    async def milliseconds(self, name: str, act: Callable[[], Awaitable[object]]) -> float:
+        """How much a metric in seconds grows while something is done."""
+        before = await self.read(name)
+        await act()
+        return (await self.read(name) - before) * 1e3
+
+
+async def opened(page: Page, meter: Meter, run_id: str) -> float:
+    """Open a run from another page of the same server; the renderer's CPU until there are rows."""
+    await page.goto("/healthz")
+
+    async def act() -> None:
+        await page.goto(f"/#/run/{run_id}")
+        await expect(page.get_by_role("treeitem").nth(8)).to_be_visible(timeout=60_000)
+
+    return await meter.milliseconds("ProcessTime", act)
+
+
+async def scrolled(page: Page, meter: Meter, frames: int, pixels: int) -> float:
+    """CPU of the main thread per frame of scrolling."""
+    before = float(await page.evaluate("document.querySelector('[role=tree]').scrollTop"))
+    after = 0.0
+
+    async def act() -> None:
+        nonlocal after
+        after = float(await page.evaluate(SCROLL, [frames, pixels]))
+
+    spent = await meter.milliseconds("ThreadTime", act)
+    assert after == before + frames * pixels, (before, after)
+    return spent / frames
+
+
+async def measure(server: Server) -> list[Figure]:
+    """Everything that the browser counts."""
+    origin = f"http://127.0.0.1:{server.port}"
+    async with chromium() as browser:
+        context = await browser.new_context(
+            base_url=origin, viewport={"width": 1440, "height": 900}
+        )
+        answer = await context.request.post(
+            "/api/v1/session",
+            data={"token": TOKEN},
+            headers={"X-Prefactor-Request": "1", "Origin": origin},
+        )
+        assert answer.ok
+        page = await context.new_page()
+        session = await context.new_cdp_session(page)
+        await session.send("Performance.enable")
+        meter = Meter(session)
+        await opened(page, meter, SMALL)
+        floor = await opened(page, meter, SMALL)
+        cpu = await opened(page, meter, LARGE)
+        await expect(page.get_by_role("main")).to_contain_text(f"{SPANS:,}")
+        memory = await meter.megabytes()
+        frame = await scrolled(page, meter, FRAMES, 5 * ROW)
+        jump = await scrolled(page, meter, JUMPS, 700)
+
+        async def filtered() -> None:
+            await page.get_by_label("Filter spans").fill("milk")
+            await expect(page.get_by_text(f"of {SPANS:,}")).to_be_visible()
+
+        async def collapsed() -> None:
+            await page.keyboard.press("1")
+            await expect(page.get_by_role("treeitem")).to_have_count(1)
+
+        filtering = await meter.milliseconds("ThreadTime", filtered)
+        await page.get_by_label("Filter spans").fill("")
+        await page.keyboard.press("Enter")
+        await expect(page.get_by_role("treeitem").nth(8)).to_be_visible()
+        collapsing = await meter.milliseconds("ThreadTime", collapsed)
+    name = f"run page of {SPANS:,} spans"
+    return [
+        Figure(f"{name}: CPU to rows", round(cpu), 1_000, 2_000, "ms", round(floor)),
+        Figure(f"{name}: memory", round(memory, 1), 40, 80, "MB"),
+        Figure(f"{name}: 5 rows a frame", round(frame, 1), 16, 32, "ms"),
+        Figure(f"{name}: a page a jump", round(jump, 1), 35, 70, "ms"),
+        Figure(f"{name}: filter", round(filtering), 150, 300, "ms"),
+        Figure(f"{name}: collapse all", round(collapsing), 100, 200, "ms"),
+    ]
+
+
+def loaded(folder: Path) -> set[Path]:
+    """The scripts that the page loads before it is shown: those of its document, and their own."""
+    found: set[Path] = set()
+    document = (folder / "index.html").read_text(encoding="utf-8")
+    waiting = [folder / name for name in re.findall(r'src="\./([^"]+\.js)"', document)]
+    while waiting:
+        script = waiting.pop()
+        if script in found:
+            continue
+        found.add(script)
+        text = script.read_text(encoding="utf-8")
+        waiting += [
+            script.parent / name for name in re.findall(r'(?:from|import)\s*"\./([^"]+\.js)"', text)
+        ]
+    assert found, "The pages are not built: run `make pages`"
+    return found
+
+
+def sizes() -> list[Figure]:
+    """What the page weighs on its way to the browser."""
+    document = (FOLDER / "index.html").read_text(encoding="utf-8")
+    styles = [FOLDER / name for name in re.findall(r'href="\./([^"]+\.css)"', document)]
+    kilobytes = [
+        sum(len(gzip.compress(path.read_bytes(), 9)) for path in paths) / 1e3
+        for paths in (loaded(FOLDER), styles)
+    ]
+    return [
+        Figure("run page: JavaScript, gzip", round(kilobytes[0], 1), 45, 60, "kB"),
+        Figure("run page: CSS, gzip", round(kilobytes[1], 1), 8, 12, "kB"),
+    ]
+
+
+def main() -> None:
+    """Measure on SQLite: what a page costs its browser does not depend on the database."""
+    with servers("sqlite") as started:
+        subprocess.run(
+            [PROGRAM, "seed", "--seed", "1", "--runs", "10", "--large-run"],
+            env={
+                **os.environ,
+                "PREFACTOR_API_URL": f"http://127.0.0.1:{started[0].port}",
+                "PREFACTOR_API_TOKEN": TOKEN,
+            },
+            check=True,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        figures = asyncio.run(measure(started[0]))
+    finish(*figures, *sizes())
+
+
+if __name__ == "__main__":
+    main()
