@@ -248,6 +248,7 @@ def _assemble(
         ),
     )
     metrics.watch_events(api.events)
+    metrics.watch_otlp(api.otlp)
     probes: dict[str, Page] = {"/healthz": alive, "/readyz": readiness.page}
     if settings.metrics:
         probes["/metrics"] = metrics_page(metrics)

@@ -20,7 +20,7 @@ from prometheus_client import (
     ProcessCollector,
     generate_latest,
 )
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from prefactor_server.api.events.hub import EventHub
@@ -29,6 +29,7 @@ from prefactor_server.commands.base import Done, Outcome, Refused, Submission
 from prefactor_server.commands.writer import Writer
 from prefactor_server.follower import Follower
 from prefactor_server.memory_budget import MemoryBudget
+from prefactor_server.otlp.memory import OtlpMemory
 
 _REQUEST_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
 _COMMIT_SECONDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5)
@@ -157,6 +158,10 @@ class Metrics:
         """See ``EventObserver.reload_sent``."""
         self._event_reloads.inc()
 
+    def watch_otlp(self, memory: OtlpMemory) -> None:
+        """Expose what became of the spans that came by OTLP."""
+        self._registry.register(_OtlpSpans(memory))
+
     def watch_follower(self, follower: Follower) -> None:
         """Expose how far behind the change feed each consumer is."""
         self._registry.register(_FollowerLag(follower))
@@ -204,6 +209,23 @@ def _outcome_label(outcome: Outcome) -> str:
     if isinstance(outcome, Done):
         return "replayed" if outcome.replayed else "done"
     return outcome.refusal.code if isinstance(outcome, Refused) else "stale"
+
+
+class _OtlpSpans(Collector):
+    """Received spans by what became of them, which is counted where it is decided."""
+
+    def __init__(self, memory: OtlpMemory) -> None:
+        self._memory = memory
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        spans = CounterMetricFamily(
+            "prefactor_otlp_spans",
+            "Spans that came by OTLP, by what became of them.",
+            labels=("outcome",),
+        )
+        for outcome in ("kept", "noise", "rejected"):
+            spans.add_metric((outcome,), self._memory.spans[outcome])
+        yield spans
 
 
 class _FollowerLag(Collector):

@@ -405,3 +405,10 @@ def _forget(door: Any) -> None:
 
 
 assert START
+
+
+async def test_spans_are_counted_by_what_became_of_them(door: Any) -> None:
+    """Kept, left out and rejected spans are told apart, for the metrics."""
+    await export(door, [*CONVERSATION, span(7, 2, HTTP), {**span(8, 1, CHAT), "spanId": "zz"}])
+
+    assert door.otlp.spans == {"kept": 3, "noise": 1, "rejected": 1}
