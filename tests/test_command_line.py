@@ -183,7 +183,8 @@ def test_runs_are_listed(prefactor: Call, recorded: Recorded) -> None:
     assert listed.code == 0
     titles, *rows = listed.out.splitlines()
     assert titles.split() == [
-        *("status", "agent", "run", "duration", "spans", "failed", "risk", "started", "name")
+        *("status", "agent", "run", "duration", "spans", "failed", "risk", "started"),
+        *("external", "id"),
     ]
     assert {row.split()[0] for row in rows} == {"active", "complete", "failed"}
     assert re.search(
@@ -262,7 +263,7 @@ def test_a_run_is_shown_by_id_or_name(prefactor: Call, recorded: Recorded) -> No
     assert shown.out.splitlines()[:5] == [
         "Polite, version v1",
         f"run {recorded.complete}: complete in 1 min 30 s, 1 spans (1 complete)",
-        "name polite-1",
+        "external id polite-1",
         "metadata release=v7",
         "quality helpful: 0.5",
     ]

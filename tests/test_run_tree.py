@@ -152,7 +152,14 @@ def test_a_line_keeps_to_its_width() -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "said"),
-    [(-1, "0 ms"), (0.0424, "42 ms"), (1, "1.0 s"), (59.94, "59.9 s"), (125, "2 min 5 s")],
+    [
+        (-1, "0 ms"),
+        (0.0424, "42 ms"),
+        (1, "1.0 s"),
+        (59.94, "59.9 s"),
+        (125, "2 min 5 s"),
+        (7000, "1 h 56 min"),
+    ],
 )
 def test_durations_are_said_as_people_say_them(seconds: float, said: str) -> None:
     """Clocks that disagree count as no time at all."""

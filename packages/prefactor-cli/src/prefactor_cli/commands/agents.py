@@ -111,7 +111,7 @@ def _print(agent: Agent) -> None:
         printer.line(printable(agent.description))
     facts = {
         "agent": agent.id,
-        "external": agent.external_identifier,
+        "external id": agent.external_identifier,
         "created": moment(agent.inserted_at),
     }
     counts = agent.instance_counts
@@ -123,4 +123,4 @@ def _print(agent: Agent) -> None:
         facts["runs"] = count(counts.total) + (f" ({', '.join(some)})" if some else "")
     for name, value in facts.items():
         if value:
-            printer.pieces([Cell(f"{name:<10}", "dim"), Cell(printable(value))])
+            printer.pieces([Cell(f"{name:<13}", "dim"), Cell(printable(value))])

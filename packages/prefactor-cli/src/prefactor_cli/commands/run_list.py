@@ -38,7 +38,7 @@ COLUMNS: Final = (
     Column("failed", right=True),
     Column("risk"),
     Column("started", right=True),
-    Column("name", least=6),
+    Column("external id", least=11),
 )
 
 
@@ -94,9 +94,9 @@ def run_row(one: AgentInstance, names: AgentNames, now: datetime) -> list[Cell]:
     counts = one.span_counts
     risk = str(one.raw.get("risk_level") or "")
     ended = one.finished_at or (now if one.status == "active" else None)
-    name = one.external_identifier or ""
+    own_id = one.external_identifier or ""
     if one.purpose not in {None, "live"}:
-        name = f"[{str(one.purpose).replace('_', ' ')}] {name}".rstrip()
+        own_id = f"[{str(one.purpose).replace('_', ' ')}] {own_id}".rstrip()
     return [
         Cell(one.status, STATUS_STYLES.get(one.status, "")),
         Cell(printable(names.of(one.agent_id))),
@@ -106,7 +106,7 @@ def run_row(one: AgentInstance, names: AgentNames, now: datetime) -> list[Cell]:
         Cell(count(counts.failed), "red") if counts is not None and counts.failed else Cell(""),
         Cell(risk, RISK_STYLES.get(risk, "")),
         Cell(ago(one.started_at or one.inserted_at, now), "dim"),
-        Cell(printable(name)),
+        Cell(printable(own_id)),
     ]
 
 

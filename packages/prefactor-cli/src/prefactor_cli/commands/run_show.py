@@ -128,7 +128,7 @@ def _without_payloads(span: AgentSpan) -> AgentSpan:
 def _facts(one: AgentInstance) -> Iterator[str]:
     """Return what else is known of a run, a line each."""
     if one.external_identifier:
-        yield f"name {printable(one.external_identifier)}"
+        yield f"external id {printable(one.external_identifier)}"
     if one.termination_reason:
         yield f"terminated: {printable(one.termination_reason)}"
     if one.metadata:
