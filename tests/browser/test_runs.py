@@ -3,10 +3,10 @@
 from uuid import uuid4
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Locator, Page, expect
 
 from live_server import LiveServer
-from pages_data import record, support_run
+from pages_data import Span, record, support_run
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="session"),
@@ -15,12 +15,12 @@ pytestmark = [
 
 
 async def test_rows(page: Page, server: LiveServer) -> None:
-    """A row says how the run ended, whose it is, what it is called and what failed in it."""
+    """A row says how the run ended, whose it is, what it is about, and its figures."""
     name = f"refund-{uuid4().hex[:8]}"
     await record(server, support_run(), status="failed", external_identifier=name)
     await page.goto("/#/runs")
     row = page.get_by_role("listitem").filter(has_text=name)
-    for text in ("failed", "support-bot", "10.0 s", "✕ 1"):
+    for text in ("failed", "support-bot", "2.4.1", "Clear the backlog", "10.0 s", "✕ 1", "127"):
         await expect(row).to_contain_text(text)
 
 
@@ -38,7 +38,7 @@ async def test_filter(page: Page, server: LiveServer) -> None:
     await page.reload()
     await expect(page.get_by_text(kept)).to_be_visible()
     await expect(page.get_by_text(gone)).to_have_count(0)
-    await page.get_by_role("button", name="Clear filters").first.click()
+    await page.get_by_role("button", name="Clear filters").click()
     await expect(page.get_by_text(gone)).to_be_visible()
 
 
@@ -114,7 +114,7 @@ async def test_more_pages(page: Page, server: LiveServer) -> None:
     assert sent.ok
     assert '"status":"error"' not in await sent.text()
     await page.goto("/#/runs?days=1")
-    await page.get_by_role("radio", name=agent).check(force=True)
+    await page.get_by_role("checkbox", name=agent).check(force=True)
     rows = page.get_by_role("listitem")
     await expect(rows).to_have_count(100)
     await expect(page.get_by_text("showing 100 of 110 runs")).to_be_visible()
@@ -137,3 +137,102 @@ async def test_keys(page: Page, server: LiveServer) -> None:
     await expect(page.get_by_role("heading", name=names[1])).to_be_visible()
     await page.go_back()
     await expect(page.get_by_role("heading", name="Runs")).to_be_visible()
+
+
+async def test_facets(page: Page, server: LiveServer) -> None:
+    """Filters show how many runs each would leave, add up, and are taken back one by one."""
+    agent = f"faceted-{uuid4().hex[:8]}"
+    for status, spans in (("failed", support_run()), ("complete", []), ("complete", [])):
+        kind = {"kind": "short" if spans == [] else "long"}
+        await record(server, spans, status=status, agent=agent, metadata=kind)
+    await page.goto("/#/runs")
+    filters = page.get_by_role("search", name="Filters")
+    rows = page.get_by_role("listitem")
+
+    def choice(group: str, name: str) -> Locator:
+        return filters.get_by_role("group", name=group).locator("label").filter(has_text=name)
+
+    await choice("Agent", agent).click()
+    await expect(rows).to_have_count(3)
+    await expect(choice("Status", "complete")).to_contain_text("2")
+    await expect(choice("Failed spans", "some")).to_contain_text("1")
+    await expect(choice("Version", "2.4.1")).to_contain_text("3")
+    await choice("Failed spans", "some").click()
+    await expect(rows).to_have_count(1)
+    # The counts of a filter leave out what was chosen in it.
+    await expect(choice("Failed spans", "none")).to_contain_text("2")
+    await expect(choice("Status", "complete")).to_contain_text("0")
+    await page.get_by_role("button", name="Remove the filter some spans failed").click()
+    await expect(rows).to_have_count(3)
+    await filters.get_by_label("Metadata").fill("kind=short")
+    await filters.get_by_label("Metadata").press("Enter")
+    await expect(rows).to_have_count(2)
+    await filters.get_by_label("Seconds, at least").fill("eleven")
+    await filters.get_by_label("Seconds, at least").press("Enter")
+    await expect(filters.get_by_role("alert")).to_contain_text("such as 90")
+    await expect(filters.get_by_label("Seconds, at least")).to_have_value("eleven")
+    await filters.get_by_label("Seconds, at least").fill("11")
+    await filters.get_by_label("Seconds, at least").press("Enter")
+    await expect(page.get_by_text("No run matches these filters.")).to_be_visible()
+    await page.get_by_role("button", name="Clear filters").click()
+    await expect(page.get_by_text("No run matches these filters.")).to_have_count(0)
+
+
+async def test_search(page: Page, server: LiveServer) -> None:
+    """A search finds runs by words in their spans, and shows where they are."""
+    word = f"zebra{uuid4().hex[:8]}"
+    await record(server, [Span("root", "agent:tool", {"query": f"the {word} crossing"})])
+    await page.goto("/#/runs")
+    await expect(page.get_by_role("listitem").first).to_be_visible()
+    await page.keyboard.press("/")
+    await page.keyboard.type(f"{word[:9]}")
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("listitem")).to_have_count(1)
+    await expect(page.get_by_role("listitem")).to_contain_text(f"{word} crossing")
+    await expect(page.get_by_text("showing 1 of 1 run")).to_be_visible()
+    await page.keyboard.press("Escape")
+    await expect(page.get_by_role("button", name="Clear filters")).to_have_count(0)
+
+
+async def test_peek(page: Page, server: LiveServer) -> None:
+    """A run is looked at beside the list, J and K move it along, and Enter opens it."""
+    names = [f"peeked-{uuid4().hex[:8]}" for _ in range(2)]
+    for name in names:
+        await record(server, support_run(), external_identifier=name)
+    await page.goto("/#/runs")
+    await expect(page.get_by_text(names[1])).to_be_visible()
+    peek = page.get_by_role("complementary", name="Peek")
+    await page.keyboard.press("j")
+    await page.keyboard.press("p")
+    await expect(peek.get_by_role("heading", name=names[1])).to_be_visible()
+    await expect(peek.get_by_role("treeitem")).to_have_count(4)
+    await page.keyboard.press("j")
+    await expect(peek.get_by_role("heading", name=names[0])).to_be_visible()
+    await page.keyboard.press("k")
+    await expect(peek.get_by_role("heading", name=names[1])).to_be_visible()
+    await page.keyboard.press("Escape")
+    await expect(peek).to_have_count(0)
+    await page.get_by_role("listitem").filter(has_text=names[0]).hover()
+    await page.get_by_role("listitem").filter(has_text=names[0]).get_by_role("button").click()
+    await expect(peek.get_by_role("heading", name=names[0])).to_be_visible()
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("heading", name=names[0])).to_be_visible()
+    assert "/run/" in page.url
+
+
+async def test_saved_views(page: Page, server: LiveServer) -> None:
+    """Filters are saved under a name, are a link after a reload, and can be deleted."""
+    await record(server, status="cancelled")
+    await page.goto("/#/runs?status=cancelled&purpose=live")
+    views = page.get_by_role("region", name="Views")
+    await views.get_by_role("button", name="Save view…").click()
+    await page.get_by_role("dialog").get_by_label("Name").fill("Given up")
+    await page.get_by_role("dialog").get_by_role("button", name="Save").click()
+    await expect(views.get_by_role("link", name="Given up")).to_be_visible()
+    await views.get_by_role("link", name="All runs").click()
+    await page.reload()
+    await views.get_by_role("link", name="Given up").click()
+    await expect(page.get_by_role("radio", name="cancelled")).to_be_checked()
+    assert "purpose=live" in page.url
+    await views.get_by_role("button", name="Delete the view Given up").click()
+    await expect(views.get_by_role("link", name="Given up")).to_have_count(0)

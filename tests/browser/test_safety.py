@@ -114,6 +114,7 @@ async def test_accessible(page: Page, server: LiveServer, theme: str, width: int
     await page.set_viewport_size({"width": width, "height": 800})
     for address, ready in (
         ("/#/runs", "listitem"),
+        (f"/#/runs?status=failed&peek={run_id}", "tree"),
         (f"/#/run/{run_id}?span={run_id}.search", "complementary"),
         (f"/#/run/{run_id}?span={run_id}.search&view=transcript", "article"),
         (f"/#/run/{run_id}?view=quality", "textbox"),

@@ -1,5 +1,12 @@
 import { expect, it } from "vitest";
-import { chosenFilters, otherFilters, queryOf } from "../src/runs/filters";
+import {
+  chipsOf,
+  chosenFilters,
+  isNumber,
+  metadataFilter,
+  queryOf,
+  toggleAgent,
+} from "../src/runs/filters";
 
 const now = Date.parse("2026-11-29T12:00:00Z");
 
@@ -16,16 +23,55 @@ it.each(["", "0", "-3", "soon"])("takes %j for any time", (days) => {
   expect(queryOf(chosen, now)).toEqual({});
 });
 
+it("asks for one agent by its id, and for several together", () => {
+  const query = (text: string): unknown => queryOf(chosenFilters(new URLSearchParams(text)), now);
+  expect(query("agent_id=a")).toEqual({ agent_id: "a" });
+  expect(query("agent_ids=a,b&agent_id=a")).toEqual({ agent_ids: "a,b" });
+  expect(query("metadata[user]=u%3D1")).toEqual({ "metadata[user]": "u=1" });
+});
+
+it("removes each chosen filter by itself", () => {
+  const params = new URLSearchParams("agent_ids=a,b&status=failed&days=1&metadata[k]=v&min_cost=2");
+  const chosen = chosenFilters(params);
+  const chips = chipsOf(chosen, (id) => id.toUpperCase());
+  expect(chips.map(({ label }) => label)).toEqual([
+    "A",
+    "B",
+    "failed",
+    "cost 2 or more",
+    "last 24 hours",
+    "k = v",
+  ]);
+  expect(chips[0]!.without).toMatchObject({ agent_ids: "b" });
+  expect(chips[5]!.without).toEqual({ "metadata[k]": "" });
+});
+
+it("forgets the version when agents are chosen", () => {
+  const chosen = chosenFilters(new URLSearchParams("agent_id=a&agent_version_id=v"));
+  expect(toggleAgent(chosen, "b")).toEqual({
+    agent_id: "",
+    agent_ids: "a,b",
+    agent_version_id: "",
+  });
+});
+
+it("takes a key and a text, and numbers as the API does", () => {
+  expect(metadataFilter(" user = u=1 ")).toEqual({ "metadata[user]": "u=1" });
+  expect(metadataFilter("user")).toBeNull();
+  expect(["", "90", "0.25"].every(isNumber)).toBe(true);
+  expect(["x", "-1", "1e3", ".5"].some(isNumber)).toBe(false);
+});
+
 it("says in words what other pages lead here with, and asks for it", () => {
-  const from = "2026-11-29T12:00:00.000Z";
-  const to = "2026-11-29T13:00:00.000Z";
-  const params = { finished_after: from, finished_before: to, has_failed_spans: "true" };
+  const params = {
+    finished_after: "2026-11-29T12:00:00.000Z",
+    finished_before: "2026-11-29T13:00:00.000Z",
+    has_failed_spans: "true",
+  };
   const chosen = chosenFilters(new URLSearchParams(params));
   expect(queryOf(chosen, now)).toEqual(params);
-  const said = otherFilters(chosen, (at) => new Date(at).toISOString().slice(11, 16));
-  expect(said.map(({ text }) => text)).toEqual([
-    "ended from 12:00 and before 13:00",
-    "with failed spans",
-  ]);
-  expect(said[0]!.names).toEqual(["finished_after", "finished_before"]);
+  const said = chipsOf(chosen, () => "").map(({ label }) => label);
+  expect(said[0]).toBe("some spans failed");
+  expect(said[1]).toMatch(/^ended from 29|^ended from Nov 29/);
+  expect(said[2]).toMatch(/^ended before/);
 });

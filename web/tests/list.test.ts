@@ -98,3 +98,11 @@ it("brings rows up to date with events, and marks what was deleted where it stan
   // An event about what was read later changes nothing.
   expect(patch(list, event("1")).shown[0]!.status).toBe("active");
 });
+
+it("puts runs that pass only now where their beginning is, and none of the next page", () => {
+  const list = { shown: [run("d", 4), run("b", 2)], waiting: [], deleted: new Set<string>() };
+  const merged = merge(list, [run("d", 4), run("c", 3), run("a", 1)]);
+  expect(ids(merged)).toEqual([["d", "b"], ["c"]]);
+  expect(ids(reveal(merged))).toEqual([["d", "c", "b"], []]);
+  expect(ids(merge(list, [run("a", 1)], true))).toEqual([["d", "b"], ["a"]]);
+});

@@ -1,80 +1,142 @@
 /** The filters of the list of runs, between the address and the API. */
 
+import { count, moment } from "../format";
 import type { Filters } from "./watcher.svelte";
 
-/** What is chosen, each as it stands in the address; empty for anything. */
-export interface Chosen {
-  status: string;
-  agent_id: string;
-  environment_id: string;
-  purpose: string;
-  /** Started within a number of days. */
-  days: string;
-  // What other pages lead here with.
-  agent_version_id: string;
-  schema_name: string;
-  has_failed_spans: string;
-  started_after: string;
-  started_before: string;
-  finished_after: string;
-  finished_before: string;
-}
-
-const NAMES = [
+/** The filters with one value, each named as in the API. */
+export const SINGLE = [
   "status",
-  "agent_id",
+  "agent_version_id",
   "environment_id",
   "purpose",
-  "days",
-  "agent_version_id",
-  "schema_name",
+  "risk_level",
   "has_failed_spans",
+  "schema_name",
+  "min_duration",
+  "max_duration",
+  "min_cost",
+  "text",
+  // What other pages lead here with.
   "started_after",
   "started_before",
   "finished_after",
   "finished_before",
-] as const satisfies readonly (keyof Chosen)[];
+] as const;
+
+export type SingleFilter = (typeof SINGLE)[number];
+
+/** What is chosen, each as it stands in the address; empty for anything. */
+export type Chosen = Record<SingleFilter, string> & {
+  agents: readonly string[];
+  /** Started within so many days. */
+  days: string;
+  /** Texts of the metadata by key. */
+  metadata: Readonly<Record<string, string>>;
+};
 
 const DAY_MS = 86_400_000;
+const METADATA = /^metadata\[(.+)\]$/s;
+/** What the API takes as a number of seconds, or an amount. */
+const NUMBER = /^\d{1,9}(\.\d{1,6})?$/;
 
 /** Read the filters from the parameters of an address. */
 export function chosenFilters(params: URLSearchParams): Chosen {
-  const values = NAMES.map((name) => [name, params.get(name) ?? ""]);
-  return Object.fromEntries(values) as Record<keyof Chosen, string>;
+  const single = SINGLE.map((name) => [name, params.get(name) ?? ""] as const);
+  const agents = `${params.get("agent_ids") ?? ""},${params.get("agent_id") ?? ""}`.split(",");
+  const metadata = [...params].flatMap(([name, value]) => {
+    const key = METADATA.exec(name)?.[1];
+    return key === undefined ? [] : [[key, value] as const];
+  });
+  return {
+    ...(Object.fromEntries(single) as Record<SingleFilter, string>),
+    agents: [...new Set(agents.filter(Boolean))],
+    days: params.get("days") ?? "",
+    metadata: Object.fromEntries(metadata),
+  };
 }
 
 /** Return the query that asks for the runs that pass, at a time in milliseconds since 1970. */
-export function queryOf({ days, ...same }: Chosen, now: number): Filters {
+export function queryOf({ agents, days, metadata, ...single }: Chosen, now: number): Filters {
   const started = Number(days) > 0 ? new Date(now - Number(days) * DAY_MS).toISOString() : "";
-  const given = { ...same, started_after: started || same.started_after };
+  const named = Object.entries(metadata).map(([key, text]) => [`metadata[${key}]`, text] as const);
+  const given = {
+    ...single,
+    ...Object.fromEntries(named),
+    started_after: started || single.started_after,
+    agent_id: agents.length === 1 ? agents[0]! : "",
+    agent_ids: agents.length > 1 ? agents.join(",") : "",
+  };
   return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== ""));
 }
 
-/** A filter without a choice of its own on the page: what it says, and what it is called. */
-export interface OtherFilter {
-  names: readonly (keyof Chosen)[];
-  text: string;
+/** Return the changes to the address that choose an agent, or no longer do. */
+export function toggleAgent(chosen: Chosen, id: string): Record<string, string> {
+  const others = chosen.agents.filter((one) => one !== id);
+  const agents = others.length < chosen.agents.length ? others : [...others, id];
+  // A version is one of a single agent's.
+  return { agent_id: "", agent_ids: agents.join(","), agent_version_id: "" };
 }
 
-/** Return the chosen filters that other pages lead here with, in words. */
-export function otherFilters(
-  chosen: Chosen,
-  moment: (at: number) => string,
-): readonly OtherFilter[] {
-  const when = (verb: string, after: keyof Chosen, before: keyof Chosen): OtherFilter => {
-    const from = chosen[after] && `from ${moment(Date.parse(chosen[after]))}`;
-    const to = chosen[before] && `before ${moment(Date.parse(chosen[before]))}`;
-    const said = [from, to].filter(Boolean).join(" and ");
-    return { names: [after, before], text: said && `${verb} ${said}` };
-  };
-  const failed = chosen.has_failed_spans === "true" ? "with failed spans" : "without failed spans";
-  const { schema_name: type, agent_version_id: version } = chosen;
-  const found: OtherFilter[] = [
-    when("ended", "finished_after", "finished_before"),
-    when("started", "started_after", "started_before"),
-    { names: ["schema_name"], text: type && `with a span of type ${type}` },
-    { names: ["has_failed_spans"], text: chosen.has_failed_spans && failed },
-    { names: ["agent_version_id"], text: version && `of version ${version}` },
-  ];
-  return found.filter(({ text }) => text !== "");
+/** Return the changes to the address for what was typed as `key=text`; null if it is not that. */
+export function metadataFilter(typed: string): Record<string, string> | null {
+  const [, key, text] = /^\s*([^=]+?)\s*=\s*(.+?)\s*$/s.exec(typed) ?? [];
+  return key && text ? { [`metadata[${key}]`]: text } : null;
+}
+
+/** Whether what was typed as a number of seconds or an amount is one, or nothing. */
+export function isNumber(typed: string): boolean {
+  return typed === "" || NUMBER.test(typed);
+}
+
+/** A chosen filter as a person reads it, and the changes to the address that remove it. */
+export interface Chip {
+  label: string;
+  without: Record<string, string>;
+}
+
+const LABELS: Readonly<Record<SingleFilter, (value: string) => string>> = {
+  started_after: (value) => `started from ${moment(Date.parse(value))}`,
+  started_before: (value) => `started before ${moment(Date.parse(value))}`,
+  finished_after: (value) => `ended from ${moment(Date.parse(value))}`,
+  finished_before: (value) => `ended before ${moment(Date.parse(value))}`,
+  status: (value) => value,
+  agent_version_id: () => "one version",
+  environment_id: () => "one environment",
+  purpose: (value) => value.replace("_", " "),
+  risk_level: (value) => `${value} risk`,
+  has_failed_spans: (value) => (value === "true" ? "some spans failed" : "no span failed"),
+  schema_name: (value) => `type ${value}`,
+  min_duration: (value) => `took ${value} s or more`,
+  max_duration: (value) => `took ${value} s or less`,
+  min_cost: (value) => `cost ${value} or more`,
+  text: (value) => `“${value}”`,
+};
+
+/** Return the chosen filters one by one. `names` tells the names of agents and the like by id. */
+export function chipsOf(chosen: Chosen, names: (id: string) => string): Chip[] {
+  const single = SINGLE.filter((name) => chosen[name] !== "").map((name) => ({
+    label: name.endsWith("_id")
+      ? names(chosen[name]) || LABELS[name](chosen[name])
+      : LABELS[name](chosen[name]),
+    without: { [name]: "" },
+  }));
+  const agents = chosen.agents.map((id) => ({
+    label: names(id) || "one agent",
+    without: toggleAgent(chosen, id),
+  }));
+  const metadata = Object.entries(chosen.metadata).map(([key, text]) => ({
+    label: `${key} = ${text}`,
+    without: { [`metadata[${key}]`]: "" },
+  }));
+  const days = Number(chosen.days);
+  const started =
+    days > 0
+      ? [
+          {
+            label: days === 1 ? "last 24 hours" : `last ${count(days)} days`,
+            without: { days: "" },
+          },
+        ]
+      : [];
+  return [...agents, ...single, ...started, ...metadata];
 }

@@ -17,14 +17,15 @@ export const NOTHING: RunList = { shown: [], waiting: [], deleted: new Set() };
 
 /**
  * Merge the newest page of runs into a list: known runs are replaced where they stand, unknown ones
- * that are newer than the first shown run wait.
+ * wait. Some of these began before the first shown run: they pass the filters only now.
  */
-export function merge(list: RunList, newest: readonly Run[]): RunList {
+export function merge(list: RunList, newest: readonly Run[], isLastPage = false): RunList {
   const known = new Set([...list.shown, ...list.waiting].map((run) => run.id));
   const first = list.shown[0];
-  const fresh = newest.filter(
-    (run) => !known.has(run.id) && (!first || run.inserted_at >= first.inserted_at),
-  );
+  const last = list.shown.at(-1);
+  const isInside = (run: Run): boolean =>
+    !last || isLastPage || run.inserted_at >= last.inserted_at;
+  const fresh = newest.filter((run) => !known.has(run.id) && isInside(run));
   if (!first) return { ...list, shown: fresh, waiting: [] };
   const updated = update(list, newest);
   return { ...updated, waiting: [...fresh, ...updated.waiting] };
@@ -81,9 +82,13 @@ export function patch(list: RunList, { runs, deleted_runs }: Changes): RunList {
   };
 }
 
-/** Show what was waiting. */
+/** Show what was waiting, each where its beginning puts it. */
 export function reveal(list: RunList): RunList {
-  return { ...list, shown: [...list.waiting, ...list.shown], waiting: [] };
+  const shown = [...list.waiting, ...list.shown];
+  shown.sort((a, b) =>
+    a.inserted_at < b.inserted_at ? 1 : a.inserted_at > b.inserted_at ? -1 : 0,
+  );
+  return { ...list, shown, waiting: [] };
 }
 
 /** Append an older page, leaving out runs that are there already. */

@@ -2,7 +2,7 @@
 
 import type { Changes } from "../live/topic";
 import { api, body, explain, isAborted } from "../api";
-import type { operations } from "../openapi";
+import type { components, operations } from "../openapi";
 import { noteSignedOut } from "../session.svelte";
 import {
   append,
@@ -20,9 +20,12 @@ import {
 export type Filters = NonNullable<operations["agent_instances.list"]["parameters"]["query"]>;
 type Page = operations["agent_instances.list"]["responses"][200]["content"]["application/json"];
 
+type ModelCost = components["schemas"]["ModelCostView"];
+
 const PAGE = 100;
 /** The least pause between two readings of the newest page. */
 const REREAD_MS = 2_000;
+const SETTLE_MS = 4_000;
 const CLOCK_MS = 1_000;
 const REREAD = 5;
 
@@ -33,6 +36,10 @@ export class RunWatcher {
   /** Whether `total` is exact, or the server stopped counting there. */
   isExact = $state(true);
   failure = $state("");
+  /** Whether more runs have begun than a page holds; showing them begins the list anew. */
+  hasMoreNew = $state(false);
+  /** How a search went; null without one. */
+  search = $state.raw<Page["search"] | null>(null);
   /** The time of the clock, in milliseconds since 1970. */
   now = $state(Date.now());
 
@@ -41,6 +48,8 @@ export class RunWatcher {
   readonly #abort = new AbortController();
   readonly #clock: ReturnType<typeof setInterval>;
   #due: ReturnType<typeof setTimeout> | undefined;
+  #settling: ReturnType<typeof setTimeout> | undefined;
+  #beyond: Page | null = null;
   #isReading = false;
   #lastRead = 0;
   #after: string | null = null;
@@ -62,6 +71,7 @@ export class RunWatcher {
     this.#abort.abort();
     clearInterval(this.#clock);
     clearTimeout(this.#due);
+    clearTimeout(this.#settling);
   }
 
   /** Read the newest page again, soon. What is asked for meanwhile is read with it. */
@@ -78,12 +88,29 @@ export class RunWatcher {
   /** Take what has changed: known runs change where they stand, the server says where others belong. */
   take(changes: Changes): void {
     this.list = patch(this.list, changes);
-    if (changes.runs.length > 0) this.reread();
+    if (changes.runs.length === 0) return;
+    this.reread();
+    // Cost and risk of a run are counted a moment after it has ended.
+    this.#settle();
+  }
+
+  #settle(): void {
+    clearTimeout(this.#settling);
+    this.#settling = setTimeout(() => {
+      this.reread();
+    }, SETTLE_MS);
   }
 
   /** Show the runs that have begun meanwhile. */
   reveal(): void {
-    this.list = reveal(this.list);
+    if (this.#beyond) {
+      this.list = { ...NOTHING, shown: this.#beyond.summaries };
+      this.#after = this.#beyond.pagination.next_after;
+    } else {
+      this.list = reveal(this.list);
+    }
+    this.#beyond = null;
+    this.hasMoreNew = false;
   }
 
   /** Read the next older page, unless there is no more or it is on its way. */
@@ -108,13 +135,14 @@ export class RunWatcher {
     try {
       const page = await this.#read();
       const isLast = page.pagination.next_after === null;
-      if (this.total === null || hasGap(this.list, page.summaries, isLast)) {
-        this.list = NOTHING;
-        this.#after = page.pagination.next_after;
-      }
-      this.list = merge(this.list, page.summaries);
+      const isFirst = this.total === null;
+      this.#beyond = hasGap(this.list, page.summaries, isLast) ? page : null;
+      if (isFirst) this.#after = page.pagination.next_after;
+      if (!this.#beyond) this.list = merge(this.list, page.summaries, isLast);
+      this.hasMoreNew = this.#beyond !== null;
       this.total = page.pagination.item_count;
       this.isExact = page.pagination.item_count_is_exact;
+      this.search = page.search ?? null;
       this.#onruns(page.summaries);
       await this.#reread(page.summaries);
       this.failure = "";
@@ -139,7 +167,7 @@ export class RunWatcher {
   async #one(id: string): Promise<Run | null> {
     const params = {
       path: { agent_instance_id: id },
-      query: { include_counts: false, include_costs: false, include_alert_count: false },
+      query: { include_counts: false, include_alert_count: false },
     } as const;
     const asked = api.GET("/api/v1/agent_instance/{agent_instance_id}", {
       params,
@@ -147,12 +175,22 @@ export class RunWatcher {
     });
     // A run that was deleted stays as it was seen last.
     if ((await asked).response.status === 404) return null;
-    return (await body(asked)).details;
+    const { details } = await body(asked);
+    const cost = details.cost_breakdown;
+    const known = this.list.shown.find((run) => run.id === id);
+    return {
+      ...details,
+      first_summary: known?.first_summary ?? null,
+      total_tokens: cost?.by_model.reduce((sum, one) => sum + tokensOf(one), 0) ?? null,
+      total_cost: cost?.total_cost ?? null,
+      currency: cost?.currency ?? null,
+    };
   }
 
   #read(after?: string): Promise<Page> {
     const query: Filters = {
       ...this.#filters,
+      include_totals: true,
       sorting: "-inserted_at",
       "pagination[page_size]": PAGE,
       ...(after === undefined ? {} : { "pagination[after]": after }),
@@ -167,4 +205,8 @@ export class RunWatcher {
     noteSignedOut(error);
     this.failure = explain(error);
   }
+}
+
+function tokensOf({ prompt_tokens, completion_tokens }: ModelCost): number {
+  return prompt_tokens + completion_tokens;
 }

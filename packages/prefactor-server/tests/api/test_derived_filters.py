@@ -86,3 +86,33 @@ async def test_a_filter_that_cannot_be_read_is_refused(door: Any, name: str, val
     """An unknown level and an amount that cannot be read are refused by name."""
     refused = await door.get("/agent_instance", {name: value})
     assert name in refused.refused(422, "validation_errors")["errors"]
+
+
+async def test_runs_tell_their_totals(door: Any, prices: PriceTable) -> None:
+    """A list that is asked for totals says what each run is about and its tokens and cost."""
+    types = [{"name": "llm", "params_schema": {}, "template": "{{ goal }}"}]
+    run = await door.run("active", agent_schema_version={"span_type_schemas": types})
+    empty = await door.run("active")
+    # The root comes last, and its id is not the first.
+    root = {"schema_name": "llm", "payload": {"goal": "Refund"}, "status": "complete"}
+    usage = {"schema_name": "llm", "payload": {**USAGE, "goal": "Plan"}, "status": "complete"}
+    await door.span(run, id=f"{run['id']}.a", parent_span_id=f"{run['id']}.b", **usage)
+    await door.span(run, id=f"{run['id']}.b", **root)
+
+    async def rows() -> dict[str, Any]:
+        query = {"include_totals": "true"}
+        listed = (await door.get("/agent_instance", query)).summaries
+        names = ("first_summary", "total_tokens", "total_cost", "currency")
+        return {one["id"]: tuple(one[name] for name in names) for one in listed}
+
+    before = await rows()
+    await door.post(f"/agent_instance/{run['id']}/finish")
+    await catch_up(follower_of_all(door.storage, prices=prices))
+
+    assert before == {
+        run["id"]: ("Refund", None, None, None),
+        empty["id"]: (None, None, None, None),
+    }
+    assert (await rows())[run["id"]] == ("Refund", 1_000_000, 1.0, "USD")
+    assert "total_tokens" not in (await door.get("/agent_instance")).summaries[0]
+    assert (await door.get("/agent_instance", {"include_totals": "maybe"})).status == 422

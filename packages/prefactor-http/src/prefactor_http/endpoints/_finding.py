@@ -45,6 +45,7 @@ class Finding(Endpoint):
         min_cost: float | Decimal | None = None,
         metadata: Mapping[str, str] | None = None,
         text: str | None = None,
+        include_totals: bool | None = None,
         sorting: str | None = None,
         offset: int | None = None,
         page_size: int | None = None,
@@ -73,6 +74,7 @@ class Finding(Endpoint):
             min_cost: Only runs that cost this much or more, in the currency of the server's prices.
             metadata: Only runs with these texts in their metadata.
             text: Only runs with a span that has all of these words; `match` of each run says where.
+            include_totals: Fill in `first_summary`, `total_tokens`, `total_cost` and `currency`.
             sorting: Field to sort by, with a leading `-` for descending order.
             offset: Rows to skip.
             page_size: Rows per page, 1 to 100.
@@ -99,6 +101,7 @@ class Finding(Endpoint):
             "min_cost": min_cost,
             "metadata": metadata,
             "text": text,
+            "include_totals": include_totals,
         }
         paging = page_params(sorting=sorting, offset=offset, page_size=page_size, after=after)
         return await self._page(PATH, _filters(filters) | paging, AgentInstance, options)

@@ -94,6 +94,13 @@ class AgentInstance(ReplyModel):
     """Texts by key, such as the user, conversation, release or experiment of the run."""
     match: SearchMatch | None = None
     """Where the words of a search were found; on lists that were asked for a text."""
+    first_summary: str | None = None
+    """What the first span says; on lists with `include_totals`, like the next three."""
+    total_tokens: int | None = None
+    """All tokens, as counted last."""
+    total_cost: float | None = None
+    """The cost in `currency`, as counted last; None without prices."""
+    currency: str | None = None
 
 
 class AgentVersionForRegister(RequestModel):

@@ -10,6 +10,7 @@ from prefactor_server.domain.listing import Filter, Listing, Page
 from prefactor_server.domain.runs.agent_instance import AgentInstance
 from prefactor_server.domain.runs.metadata import InstanceMetadata
 from prefactor_server.domain.runs.quality import InstanceQuality
+from prefactor_server.domain.runs.run_total import RunTotal
 from prefactor_server.queries.search import Found, with_found
 from prefactor_server.queries.visibility import scoped_to
 from prefactor_server.storage.base import Storage
@@ -69,6 +70,14 @@ class AgentInstanceQueries:
         """Return the metadata of runs that have any, by run."""
         found = await self._storage.rows_by_id(InstanceMetadata, account_id, run_ids)
         return {one.id: one for one in found}
+
+    async def totals(
+        self, account_id: str, run_ids: Sequence[str]
+    ) -> tuple[Mapping[str, RunTotal], Mapping[str, str]]:
+        """Return the totals of runs that have been counted, and what their first spans say."""
+        totals = await self._storage.run_totals.totals(account_id, run_ids)
+        says = await self._storage.run_totals.first_summaries(account_id, run_ids)
+        return {one.id: one for one in totals}, says
 
     async def page(
         self, principal: Principal, listing: Listing, found: Found | None = None

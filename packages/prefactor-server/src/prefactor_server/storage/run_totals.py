@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from prefactor_server.domain.runs.agent_instance import AgentInstance
@@ -18,6 +18,13 @@ class RunTotals(Protocol):
 
     async def totals(self, account_id: str, run_ids: Sequence[str]) -> Sequence[RunTotal]:
         """Return the totals of those of the runs that have any, in no particular order."""
+        ...
+
+    async def first_summaries(self, account_id: str, run_ids: Sequence[str]) -> Mapping[str, str]:
+        """Return what the first span of each run says, for runs whose first span says something.
+
+        The first is the earliest root among the 64 spans with the lowest ids.
+        """
         ...
 
     async def runs(self, account_id: str, run_ids: Sequence[str]) -> Sequence[AgentInstance]:

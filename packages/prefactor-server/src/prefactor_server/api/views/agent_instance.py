@@ -130,6 +130,9 @@ class AgentInstanceSummary(msgspec.Struct, frozen=True, kw_only=True):
 
     ``metadata`` is left out in the items of bulk requests.
     ``match`` is there if a text was asked for; null if the span it was found in changed since.
+    ``first_summary``, ``total_tokens``, ``total_cost`` and ``currency`` are there on lists with
+    ``include_totals``. The last three are null until the run has been counted, and the cost and its
+    currency also without prices.
     """
 
     type: Literal["agent_instance"] = "agent_instance"
@@ -154,6 +157,10 @@ class AgentInstanceSummary(msgspec.Struct, frozen=True, kw_only=True):
     risk_score: float | None = None
     risk_level: RiskLevel | None = None
     match: MatchView | msgspec.UnsetType | None = msgspec.UNSET
+    first_summary: str | msgspec.UnsetType | None = msgspec.UNSET
+    total_tokens: int | msgspec.UnsetType | None = msgspec.UNSET
+    total_cost: float | msgspec.UnsetType | None = msgspec.UNSET
+    currency: str | msgspec.UnsetType | None = msgspec.UNSET
 
 
 class AgentInstanceDetails(AgentInstanceSummary, frozen=True, kw_only=True):

@@ -24,6 +24,7 @@ from prefactor_server.domain.risk.risk_score import exceeds
 from prefactor_server.domain.runs.agent_instance import AgentInstance
 from prefactor_server.domain.runs.agent_span import AgentSpan
 from prefactor_server.domain.runs.cost import Cost, cost_of
+from prefactor_server.domain.runs.run_total import COST_UNITS, RunTotal
 from prefactor_server.queries.risk import ScoredRun, SpanRef
 
 COMPUTED: Final = tuple(
@@ -67,6 +68,33 @@ async def with_scores(
     if not scores:
         return summaries
     return [_with_score(scores.get(one.id), one) for one in summaries]
+
+
+async def with_totals(
+    call: Call, summaries: Sequence[AgentInstanceSummary]
+) -> Sequence[AgentInstanceSummary]:
+    """Runs on a list, with what their first spans say and what all of them come to."""
+    ids = [one.id for one in summaries]
+    reader = call.services.reader.agent_instances
+    totals, says = await reader.totals(call.principal.account_id, ids)
+    currency = call.services.prices.currency
+    return [
+        msgspec.structs.replace(
+            one, first_summary=says.get(one.id), **_totals(totals.get(one.id), currency)
+        )
+        for one in summaries
+    ]
+
+
+def _totals(total: RunTotal | None, currency: str | None) -> dict[str, Any]:
+    if total is None:
+        return {"total_tokens": None, "total_cost": None, "currency": None}
+    cost = None if total.cost is None or currency is None else total.cost / COST_UNITS
+    return {
+        "total_tokens": total.total_tokens,
+        "total_cost": cost,
+        "currency": None if cost is None else currency,
+    }
 
 
 async def with_levels(

@@ -51,6 +51,11 @@ class RunTotal(NamedTuple):
     price_revision: int
     risk_revision: str
 
+    @property
+    def total_tokens(self) -> int:
+        """The tokens of all spans, those that went into models and those that came out."""
+        return sum(use.prompt_tokens + use.completion_tokens for use in read_usage(self.usage))
+
 
 class RunTotalDue(NamedTuple):
     """A run whose spans have changed since they were counted last."""

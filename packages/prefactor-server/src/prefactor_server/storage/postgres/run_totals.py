@@ -30,6 +30,11 @@ class PostgresRunTotals:
         """See ``RunTotals.totals``."""
         return await self._all(RunTotal._make, "totals.of", account_id, list(run_ids))
 
+    async def first_summaries(self, account_id: str, run_ids: Sequence[str]) -> Mapping[str, str]:
+        """See ``RunTotals.first_summaries``."""
+        found = await self._all(tuple, "totals.first_summaries", account_id, list(run_ids))
+        return {run_id: summary for run_id, summary in found if summary is not None}
+
     async def runs(self, account_id: str, run_ids: Sequence[str]) -> Sequence[AgentInstance]:
         """See ``RunTotals.runs``."""
         return await self._all(AgentInstance._make, "totals.runs", account_id, list(run_ids))

@@ -5,6 +5,19 @@
 SELECT {total} FROM run_total AS t
 WHERE t.account_id = $1 AND t.id = ANY ($2::text[])
 
+-- name: totals.first_summaries
+-- What the earliest root among the first spans of some runs says.
+SELECT run.id, (
+    SELECT first.summary FROM (
+        SELECT t.id, t.parent_span_id, t.started_at, t.summary FROM agent_span AS t
+        WHERE t.account_id = $1 AND t.agent_instance_id = run.id
+        ORDER BY t.id LIMIT 64
+    ) AS first
+    ORDER BY first.parent_span_id IS NOT NULL, first.started_at, first.id
+    LIMIT 1
+)
+FROM unnest($2::text[]) AS run (id)
+
 -- name: totals.runs
 -- Some runs.
 SELECT {run} FROM agent_instance AS t

@@ -32,6 +32,12 @@ class SqliteRunTotals:
         named = {"account_id": account_id, "ids": json.dumps(list(run_ids))}
         return await self._all(RunTotal._make, "totals.of", named)
 
+    async def first_summaries(self, account_id: str, run_ids: Sequence[str]) -> Mapping[str, str]:
+        """See ``RunTotals.first_summaries``."""
+        named = {"account_id": account_id, "ids": json.dumps(list(run_ids))}
+        found = await self._all(tuple, "totals.first_summaries", named)
+        return {run_id: summary for run_id, summary in found if summary is not None}
+
     async def runs(self, account_id: str, run_ids: Sequence[str]) -> Sequence[AgentInstance]:
         """See ``RunTotals.runs``."""
         named = {"account_id": account_id, "ids": json.dumps(list(run_ids))}

@@ -5,6 +5,19 @@
 SELECT {total} FROM run_total AS t
 WHERE t.account_id = :account_id AND t.id IN (SELECT value FROM json_each(:ids))
 
+-- name: totals.first_summaries
+-- What the earliest root among the first spans of some runs says.
+SELECT run.value, (
+    SELECT first.summary FROM (
+        SELECT id, parent_span_id, started_at, summary FROM agent_span
+        WHERE account_id = :account_id AND agent_instance_id = run.value
+        ORDER BY id LIMIT 64
+    ) AS first
+    ORDER BY first.parent_span_id IS NOT NULL, first.started_at IS NULL, first.started_at, first.id
+    LIMIT 1
+)
+FROM json_each(:ids) AS run
+
 -- name: totals.runs
 -- Some runs.
 SELECT {run} FROM agent_instance AS t

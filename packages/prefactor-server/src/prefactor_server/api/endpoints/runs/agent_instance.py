@@ -16,6 +16,7 @@ from prefactor_server.api.endpoints.runs.agent_instance_filters import (
 from prefactor_server.api.kernel.fields import Timestamp
 from prefactor_server.api.kernel.listing import ListQuery
 from prefactor_server.api.kernel.operation import Call, Example, Parameter, Prepared, Read, Write
+from prefactor_server.api.kernel.query import flag
 from prefactor_server.api.views.agent_instance import (
     AgentInstanceDetails,
     AgentInstanceSummary,
@@ -27,7 +28,7 @@ from prefactor_server.api.views.agent_instance import (
     instance_written,
 )
 from prefactor_server.api.views.base import Listed, Success, listed
-from prefactor_server.api.views.risk import COMPUTED, with_figures, with_scores
+from prefactor_server.api.views.risk import COMPUTED, with_figures, with_scores, with_totals
 from prefactor_server.api.views.search import (
     DerivedView,
     ListedRuns,
@@ -99,6 +100,12 @@ _LIST = ListQuery(
         "updated_at",
         "external_identifier",
     ),
+)
+_TOTALS: Final = Parameter(
+    "include_totals",
+    "Whether to show what the first span of each run says, and what the run came to when it was "
+    "counted last.",
+    schema={"type": "boolean", "default": False},
 )
 _NOTHING: Final = Beside(None, msgspec.UNSET)
 
@@ -207,7 +214,10 @@ async def _list(call: Call) -> ListedRuns:
     ids = [run.id for run in page.rows]
     metadata = await reader.agent_instances.metadata(call.principal.account_id, ids)
     summaries = [instance_summary(run, _texts(metadata.get(run.id))) for run in page.rows]
-    answer = listed(listing, page, await with_scores(call, page.rows, summaries))
+    rows = await with_scores(call, page.rows, summaries)
+    if flag(call.query, _TOTALS.name):
+        rows = await with_totals(call, rows)
+    answer = listed(listing, page, rows)
     derived = await reader.derived.of_filters(listing.filters, call.now)
     return await _with_search(
         call, answer, found, UNSET if derived is None else derived_view(derived)
@@ -295,7 +305,7 @@ OPERATIONS = (
         summary="List runs",
         reply=ListedRuns,
         refusals=(ValidationFailed,),
-        parameters=(AGENT, *_LIST.parameters()),
+        parameters=(AGENT, _TOTALS, *_LIST.parameters()),
         answer=_list,
     ),
     Read(

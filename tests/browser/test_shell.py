@@ -1,0 +1,73 @@
+"""What every page has: the command palette, the list of keys, and the choice of an environment."""
+
+from uuid import uuid4
+
+import pytest
+from playwright.async_api import Page, expect
+
+from browser import Offences
+from live_server import LiveServer
+from pages_data import record, support_run
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+async def test_palette(page: Page, server: LiveServer, offences: Offences) -> None:
+    """The palette goes to an agent and to a run by its name, and does what needs no page."""
+    offences.expected_statuses.add(404)
+    agent, name = f"agent-{uuid4().hex[:8]}", f"named-{uuid4().hex[:8]}"
+    await record(server, support_run(), agent=agent, external_identifier=name)
+    await page.goto("/#/runs")
+    await expect(page.get_by_text(name)).to_be_visible()
+    palette = page.get_by_role("dialog", name="Go to")
+    await page.keyboard.press("Control+k")
+    await page.keyboard.type(agent[:10])
+    await page.keyboard.press("Enter")
+    await expect(palette).to_have_count(0)
+    await expect(page.get_by_role("checkbox", name=agent)).to_be_checked()
+
+    await page.get_by_role("button", name="Go to…").click()
+    await page.keyboard.type("no such run")
+    await page.keyboard.press("Enter")
+    await expect(palette.get_by_role("alert")).to_contain_text("No run has this id")
+    await palette.get_by_role("combobox").fill(name)
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("heading", name=name)).to_be_visible()
+    assert "/run/" in page.url
+
+    await page.keyboard.press("Control+k")
+    await page.keyboard.type("theme dark")
+    await page.keyboard.press("Enter")
+    await expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+    await page.keyboard.press("Control+k")
+    await page.keyboard.press("Escape")
+    await expect(palette).to_have_count(0)
+
+
+async def test_keys(page: Page, server: LiveServer) -> None:
+    """A question mark lists the keys of each page, with those of all pages."""
+    run_id = await record(server, support_run())
+    for address, key in (("runs", "look at the run beside"), (f"run/{run_id}", "critical path")):
+        await page.goto(f"/#/{address}")
+        await expect(page.get_by_role("heading", level=1)).to_be_visible()
+        await page.keyboard.press("?")
+        dialog = page.get_by_role("dialog", name="Keys")
+        await expect(dialog).to_contain_text(key)
+        await expect(dialog).to_contain_text("Ctrl K")
+        await page.keyboard.press("Escape")
+        await expect(dialog).to_have_count(0)
+
+
+async def test_environment(page: Page, server: LiveServer) -> None:
+    """An environment is chosen in the header when there are several."""
+    name = f"staging-{uuid4().hex[:8]}"
+    answer = await page.context.request.post(
+        "/api/v1/environment",
+        data={"details": {"name": name}},
+        headers={"X-Prefactor-Request": "1", "Origin": server.url},
+    )
+    assert answer.ok, await answer.text()
+    await page.goto("/#/runs")
+    await page.get_by_label("Environment", exact=True).select_option(label=name)
+    await expect(page.get_by_text("No run matches these filters.")).to_be_visible()
+    await expect(page.get_by_role("button", name=f"Remove the filter {name}")).to_be_visible()

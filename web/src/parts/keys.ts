@@ -1,0 +1,24 @@
+/** The keys of each page, as the list of keys shows them. */
+
+export type Keys = readonly (readonly [keys: string, meaning: string])[];
+
+/** Those that work on every page. */
+export const COMMON_KEYS: Keys = [
+  ["Ctrl K", "go to a page, an agent, a run, or do something"],
+  ["?", "these keys"],
+];
+
+const KEYS: Readonly<Record<string, Keys>> = {
+  runs: [
+    ["j  k", "next and previous run"],
+    ["Enter", "open the run"],
+    ["p", "look at the run beside the list; again to close it"],
+    ["/", "search what runs say"],
+    ["Esc", "close the peek; choose no run"],
+  ],
+};
+
+/** Return the keys of a page by its name. */
+export function keysOf(page: string): Keys {
+  return KEYS[page] ?? [];
+}

@@ -1,0 +1,15 @@
+/** Whether the command palette is open, which a key and a button of the header decide. */
+
+let isOpen = $state(false);
+
+export function isPaletteOpen(): boolean {
+  return isOpen;
+}
+
+export function openPalette(): void {
+  isOpen = true;
+}
+
+export function closePalette(): void {
+  isOpen = false;
+}
