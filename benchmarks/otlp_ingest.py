@@ -61,7 +61,7 @@ class Traces:
                 ("gen_ai.usage.output_tokens", 30),
             ):
                 span.attributes.add(key=key).value.int_value = count
-        content = message.SerializeToString()
+        content: bytes = message.SerializeToString()
         head = (
             f"POST /v1/traces HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {TOKEN}\r\n"
             f"Content-Type: application/x-protobuf\r\nContent-Length: {len(content)}\r\n\r\n"

@@ -191,8 +191,7 @@ def _list(value: Any) -> list[Any]:
         return []
     if not isinstance(value, list):
         raise BadRequest("The body is not an OTLP request in JSON: a list was expected")
-    found: list[Any] = value
-    return found
+    return [*cast("Any", value)]
 
 
 def _objects(value: Any) -> Iterator[JsonObject]:
