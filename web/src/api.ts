@@ -13,7 +13,7 @@ export class ApiError extends Error {
   }
 }
 
-/** Raised for 401: the reader has to sign in, perhaps again. */
+/** Raised when a request had no session or token that works: the reader has to sign in, perhaps again. */
 export class SignedOut extends ApiError {}
 
 // The pages may lie below any prefix; the API is where they are.
@@ -34,7 +34,7 @@ interface Reply<T> {
 /**
  * Return the body of a reply.
  *
- * @throws SignedOut for 401
+ * @throws SignedOut when the reader has to sign in
  * @throws ApiError for every other failure, with a message for a person
  */
 export async function body<T>(asked: Promise<Reply<T>>): Promise<T> {
@@ -48,13 +48,19 @@ export async function body<T>(asked: Promise<Reply<T>>): Promise<T> {
   if (reply.data !== undefined && reply.response.ok) return reply.data;
   const { status } = reply.response;
   const message = messageOf(reply.error) ?? `The server answered ${status}.`;
-  throw status === 401 ? new SignedOut(status, message) : new ApiError(status, message);
+  // A wrong password says so with the same status, and ends no session.
+  const isSignedOut = status === 401 && codeOf(reply.error) !== "bad_credentials";
+  throw isSignedOut ? new SignedOut(status, message) : new ApiError(status, message);
 }
 
 function messageOf(error: unknown): string | undefined {
   if (typeof error === "object" && error !== null && "message" in error)
     return String(error.message);
   return undefined;
+}
+
+function codeOf(error: unknown): unknown {
+  return typeof error === "object" && error !== null && "code" in error ? error.code : undefined;
 }
 
 /** Return what to show of anything that was thrown. */

@@ -3,7 +3,8 @@
  * its own, the pages work below any prefix, and what is behind it never reaches a log.
  */
 
-export type PageName = "runs" | "run" | "agents" | "agent" | "compare" | "sign-in";
+export type PageName =
+  "runs" | "run" | "agents" | "agent" | "compare" | "account" | "sign-in" | "invite" | "set-password";
 
 export interface Route {
   page: PageName;
@@ -21,8 +22,17 @@ const PAGES: ReadonlyMap<string, number> = new Map<PageName, number>([
   ["agents", 0],
   ["agent", 1],
   ["compare", 2],
+  ["account", 0],
   ["sign-in", 0],
+  ["invite", 0],
+  ["set-password", 0],
 ]);
+const ENTRANCES: ReadonlySet<PageName> = new Set(["sign-in", "invite", "set-password"]);
+
+/** Whether a page is for people who have not signed in. */
+export function isEntrance(page: PageName): boolean {
+  return ENTRANCES.has(page);
+}
 
 /** Read the part of an address from `#` on; anything unknown is the list of runs. */
 export function parseRoute(hash: string): Route {

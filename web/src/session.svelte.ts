@@ -31,7 +31,10 @@ export async function lookUpSession(): Promise<void> {
 
 /** Exchange a token, a link's code or a password for a session. */
 export async function signIn(
-  credentials: { token: string } | { code: string } | { email: string; password: string },
+  credentials:
+    | { token: string }
+    | { code: string; new_password?: string }
+    | { email: string; password: string; account_id?: string },
 ): Promise<void> {
   // The document's type has a member for every way to sign in; what is left out is null.
   const given = credentials as components["schemas"]["SignInFields"];

@@ -5,4 +5,5 @@ import type { PageName } from "../routes";
 export const NAV: readonly (readonly [page: PageName, label: string])[] = [
   ["runs", "Runs"],
   ["agents", "Agents"],
+  ["account", "Account"],
 ];

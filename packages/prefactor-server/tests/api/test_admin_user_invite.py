@@ -23,7 +23,7 @@ async def test_a_token_is_shown_once_and_stored_as_a_hash(door: Any) -> None:
     made = (await _invite(door)).details
 
     assert (made["type"], made["email"], made["status"]) == ("admin_user_invite", EMAIL, "pending")
-    assert made["invite_url"] == f"{door.url}/invite/{made['token']}"
+    assert made["invite_url"] == f"{door.url}/#/invite?token={made['token']}"
     shown = (await door.get(f"/admin_user_invite/{made['id']}")).details
     assert shown == made | {"token": None, "invite_url": None}
     ((stored,),) = await door.rows("SELECT token_hash FROM admin_user_invite")
@@ -39,6 +39,31 @@ async def test_a_repeat_does_not_show_the_token_again(door: Any) -> None:
     assert again.replayed
     assert again.details == first.details | {"token": None, "invite_url": None}
     assert len((await door.get("/admin_user_invite")).summaries) == 1
+
+
+async def test_the_invited_person_sees_what_it_is_for(door: Any) -> None:
+    """The token alone shows whom an invitation is for and whether it can still be accepted."""
+    made = (await _invite(door)).details
+    look = "/admin_user_invite/look_up"
+
+    seen = (await door.post(look, {"token": made["token"]}, token="")).details
+
+    account = (await door.get("/session")).details
+    assert seen == {
+        "type": "invitation",
+        "email": EMAIL,
+        "role": "admin",
+        "account_id": account["account_id"],
+        "account_name": account["account_name"],
+        "status": "pending",
+        "expires_at": made["expires_at"],
+    }
+    await door.post(f"/admin_user_invite/{made['id']}/revoke", {})
+    again = await door.post(look, {"token": made["token"]}, token="")
+    assert again.details["status"] == "revoked"
+    for wrong in (f"{made['token']}x", made["token"][:-1], "pf_invite_~~", ""):
+        (await door.post(look, {"token": wrong}, token="")).refused(404, "not_found")
+    (await door.post(look, {"token": "x", "more": 1}, token="")).refused(422, "validation_errors")
 
 
 async def test_an_invitation_is_revoked_once(door: Any) -> None:
@@ -211,7 +236,7 @@ async def test_a_host_that_is_none_is_not_repeated(door: Any, host: str) -> None
     """What a request claims to be its host is repeated only when it can be one."""
     made = (await _invite(door, headers={"Host": host})).details
 
-    assert made["invite_url"] == f"/invite/{made['token']}"
+    assert made["invite_url"] == f"/#/invite?token={made['token']}"
 
 
 class TestWithAPublicAddress:
@@ -229,4 +254,7 @@ class TestWithAPublicAddress:
         output = (await door.post("/bulk", {"items": [item]})).body["outputs"]["key-0001"]
 
         for one in (made, output["details"]):
-            assert one["invite_url"] == f"https://runs.example.org/prefactor/invite/{one['token']}"
+            assert (
+                one["invite_url"]
+                == f"https://runs.example.org/prefactor/#/invite?token={one['token']}"
+            )

@@ -22,7 +22,7 @@ RUN, SPAN, AGENT = "shared-run", "shared-span", "shared-agent"
 # What makes more than one thing, or nothing that stays.
 _NOT_MADE = {"bulk.execute", "pfids.generate", "agent_instances.register", "agent_spans.create"}
 # What takes a secret that was told to somebody, and what undoes another.
-_NOT_MADE |= {"admin_user_invites.accept", "alerts.clear"}
+_NOT_MADE |= {"admin_user_invites.accept", "admin_user_invites.look_up", "alerts.clear"}
 _NOT_MADE |= {"sessions.create", "sessions.change_password", "sessions.start_openid"}
 
 _TEXTS = ("description", "external_identifier")

@@ -75,3 +75,8 @@ class AdminUserInvite(NamedTuple):
 def is_email(text: str) -> bool:
     """Return whether a text can be somebody's address."""
     return len(text) <= MAX_EMAIL and re.fullmatch(EMAIL_PATTERN, text) is not None
+
+
+def invite_url(base: str, token: str) -> str:
+    """Return the address of an invitation. What follows # is sent to no server and in no log."""
+    return f"{base.rstrip('/')}/#/invite?token={token}"

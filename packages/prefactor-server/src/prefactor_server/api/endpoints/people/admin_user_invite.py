@@ -27,6 +27,7 @@ from prefactor_server.domain.people.admin_user_invite import (
     PREFIX,
     AdminUserInvite,
     InviteStatus,
+    invite_url,
 )
 from prefactor_server.domain.people.role import Role
 from prefactor_server.domain.people.secret_text import SecretRef, hash_secret, make_secret
@@ -119,7 +120,7 @@ def _address(call: Call, token: str) -> str:
     # What a caller says that the server is called goes back to that caller alone.
     if not base and _HOST.fullmatch(call.host):
         base = f"http://{call.host}"
-    return f"{base}/invite/{token}"
+    return invite_url(base, token)
 
 
 async def _show(call: Call, invite_id: str) -> Success[InviteView]:

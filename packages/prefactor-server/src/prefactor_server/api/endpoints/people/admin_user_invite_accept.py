@@ -1,12 +1,12 @@
-"""Accepting an invitation: the one write without a token of the API's own.
+"""Accepting an invitation, and looking at it before: the bearer has no token of the API's own.
 
-An invited person has only the invitation's token, so that is what lets them in. It is no
+An invited person has only the invitation's token, so that is what lets them in. Neither is an
 item of a bulk request, which belongs to one account.
 """
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
@@ -18,9 +18,9 @@ from prefactor_server.api.endpoints.people.sign_in import (
     hash_new_password,
 )
 from prefactor_server.api.kernel.decode import read_body, read_object
-from prefactor_server.api.kernel.operation import Call, Example, RawOperation
+from prefactor_server.api.kernel.operation import TOKEN_BODY, Call, Example, RawOperation
 from prefactor_server.api.kernel.unknown_members import unknown_members
-from prefactor_server.api.views.base import Success
+from prefactor_server.api.views.base import Success, show_time
 from prefactor_server.commands.admin_user_invite import (
     AcceptInvite,
     check_invite,
@@ -39,10 +39,19 @@ from prefactor_server.domain.errors import (
 )
 from prefactor_server.domain.listing import Filter, Listing
 from prefactor_server.domain.people.admin_user import AdminUser
-from prefactor_server.domain.people.admin_user_invite import PREFIX, AdminUserInvite
+from prefactor_server.domain.people.admin_user_invite import (
+    PREFIX,
+    AdminUserInvite,
+    InviteStatus,
+)
+from prefactor_server.domain.people.role import Role
 from prefactor_server.domain.people.secret_text import SecretRef, hash_secret, read_secret
 
 _MAX_TOKEN = 500
+
+InviteToken = Annotated[
+    str, Meta(max_length=_MAX_TOKEN, description=f"must have at most {_MAX_TOKEN} characters.")
+]
 
 
 class AcceptFields(msgspec.Struct, kw_only=True):
@@ -51,14 +60,51 @@ class AcceptFields(msgspec.Struct, kw_only=True):
     Without a password, the person signs in by other means, or gets a link to set one.
     """
 
-    token: Annotated[
-        str,
-        Meta(max_length=_MAX_TOKEN, description=f"must have at most {_MAX_TOKEN} characters."),
-    ]
+    token: InviteToken
     password: NewPassword | None = None
 
 
-async def _answer(call: Call, document: bytes) -> Success[AdminUserView]:
+class LookUpFields(msgspec.Struct, kw_only=True):
+    """The token of an invitation."""
+
+    token: InviteToken
+
+
+class InvitedView(msgspec.Struct, frozen=True, kw_only=True):
+    """What the bearer of an invitation's token may know of it."""
+
+    type: Literal["invitation"] = "invitation"
+    email: str
+    role: Role
+    account_id: str
+    account_name: str
+    status: InviteStatus
+    expires_at: str
+
+
+async def _look_up(call: Call, document: bytes) -> Success[InvitedView]:
+    body = read_body(document, LookUpFields)
+    unknown = unknown_members(LookUpFields, InvitedView, read_object(document), set())
+    if unknown:
+        raise ValidationFailed(unknown)
+    named = read_secret(PREFIX, body.token)
+    if named is None:
+        raise unknown_invite()
+    invite = check_invite(await _invite(call, named), hash_secret(body.token))
+    account = await call.services.reader.accounts.show(_reading(named), named.account_id)
+    return Success(
+        details=InvitedView(
+            email=invite.email,
+            role=invite.role,
+            account_id=account.id,
+            account_name=account.name,
+            status=invite.status,
+            expires_at=show_time(invite.expires_at),
+        )
+    )
+
+
+async def _accept(call: Call, document: bytes) -> Success[AdminUserView]:
     body = read_body(document, AcceptFields)
     beside = {"idempotency_key"}
     unknown = unknown_members(AcceptFields, AdminUserView, read_object(document), beside)
@@ -114,6 +160,23 @@ def _reading(named: SecretRef) -> Principal:
 
 OPERATIONS = (
     RawOperation(
+        name="admin_user_invites.look_up",
+        method="POST",
+        path="/api/v1/admin_user_invite/look_up",
+        summary="Show an invitation to the invited person",
+        description=(
+            "Whom it is for, and whether it can still be accepted. Needs no other token than the "
+            "invitation's, in the body, where it reaches no log."
+        ),
+        access="public",
+        max_body_bytes=TOKEN_BODY,
+        reply=Success[InvitedView],
+        refusals=(BadRequest, NotFound, TooLarge, ValidationFailed, Overloaded, Unavailable),
+        body=LookUpFields,
+        answer=_look_up,
+        examples=(Example("A token", {"token": "pf_invite_…"}),),
+    ),
+    RawOperation(
         name="admin_user_invites.accept",
         method="POST",
         path="/api/v1/admin_user_invite/accept",
@@ -135,7 +198,7 @@ OPERATIONS = (
             Unavailable,
         ),
         body=AcceptFields,
-        answer=_answer,
+        answer=_accept,
         examples=(
             Example(
                 "With a password",

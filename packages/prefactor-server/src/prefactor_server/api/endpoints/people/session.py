@@ -110,7 +110,10 @@ class PasswordFields(msgspec.Struct, kw_only=True):
 
 
 _LIST: Final = ListQuery(
-    filters=(FilterParameter(Parameter("admin_user_id", "The person."), "owner_id"),),
+    filters=(
+        FilterParameter(Parameter("admin_user_id", "The person."), "owner_id"),
+        FilterParameter(Parameter("api_token_id", "The token."), "owner_id"),
+    ),
     sorts=("id", "inserted_at", "last_used_at"),
 )
 

@@ -1,0 +1,29 @@
+/** The sections of the account's pages, and who sees which. */
+
+export type Right = "read" | "operate" | "administer";
+
+export interface Section {
+  id: string;
+  title: string;
+  /** What it takes to see it. */
+  right: Right;
+}
+
+export const SECTIONS: readonly Section[] = [
+  { id: "you", title: "You", right: "read" },
+  { id: "environments", title: "Environments", right: "read" },
+  { id: "tokens", title: "Tokens", right: "administer" },
+  { id: "people", title: "People", right: "read" },
+  { id: "sessions", title: "Sessions", right: "read" },
+];
+
+/** Return the sections that somebody with these rights sees. */
+export function visibleSections(rights: readonly Right[]): readonly Section[] {
+  return SECTIONS.filter((section) => rights.includes(section.right));
+}
+
+/** Return the section of an address; the first one that can be seen if it names none of these. */
+export function sectionOf(id: string, rights: readonly Right[]): Section {
+  const visible = visibleSections(rights);
+  return visible.find((section) => section.id === id) ?? visible[0] ?? SECTIONS[0]!;
+}
