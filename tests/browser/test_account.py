@@ -174,7 +174,7 @@ async def test_password(stranger: Page, server: LiveServer, offences: Offences) 
     await expect(current).to_have_value("not the password")
     await current.fill(PASSWORD)
     await stranger.get_by_role("button", name="Change password").click()
-    await expect(stranger.get_by_role("status")).to_contain_text("changed")
+    await expect(stranger.get_by_text("The password is changed.")).to_be_visible()
 
 
 async def test_useless_invitation(stranger: Page, server: LiveServer, offences: Offences) -> None:

@@ -4,7 +4,15 @@
  */
 
 export type PageName =
-  "runs" | "run" | "agents" | "agent" | "compare" | "account" | "sign-in" | "invite" | "set-password";
+  | "runs"
+  | "run"
+  | "agents"
+  | "agent"
+  | "compare"
+  | "account"
+  | "sign-in"
+  | "invite"
+  | "set-password";
 
 export interface Route {
   page: PageName;
