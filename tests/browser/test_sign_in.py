@@ -1,9 +1,12 @@
 """Signing in to the pages and out again, as a person does it."""
 
+import asyncio
+
 import pytest
 from playwright.async_api import Page, expect
 
-from live_server import LiveServer
+from live_server import PROGRAM, LiveServer
+from pages_people import sign_in_as
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -46,3 +49,24 @@ async def test_session_ends(page: Page) -> None:
     await expect(page.get_by_role("button", name="Sign out")).to_be_visible()
     await page.context.clear_cookies()
     await expect(page.get_by_role("heading", name="Sign in to Prefactor")).to_be_visible()
+
+
+async def test_lost_password(stranger: Page, server: LiveServer) -> None:
+    """A link for a lost password sets a new one and signs in; a useless one says what to do."""
+    email = await sign_in_as(stranger.context, server, "viewer")
+    await stranger.context.clear_cookies()
+    made = await asyncio.create_subprocess_exec(
+        PROGRAM,
+        *("admin", "link", email, "--url", server.url),
+        *("--database", f"sqlite:///{server.directory / 'server.db'}"),
+        stdout=asyncio.subprocess.PIPE,
+    )
+    link = (await made.communicate())[0].decode().strip()
+    await stranger.goto(f"{link}x")
+    await stranger.get_by_label("New password").fill("another one, and longer")
+    await stranger.get_by_role("button", name="Set the password").click()
+    await expect(stranger.get_by_role("alert")).to_contain_text("prefactor-server admin link")
+    await stranger.goto(link)
+    await stranger.get_by_label("New password").fill("another one, and longer")
+    await stranger.get_by_role("button", name="Set the password").click()
+    await expect(stranger.get_by_role("heading", name="Runs")).to_be_visible()

@@ -73,7 +73,7 @@ def test_a_person_comes_and_goes(server: LiveServer, database_url: str) -> None:
     assert call(server, "GET", "/session", cookie=cookie)[1]["details"]["role"] == "viewer"
 
     link = told(database_url, "link", EMAIL, "--url", f"{server.url}/")
-    address, _, code = link.partition("/#/sign-in?code=")
+    address, _, code = link.partition("/#/set-password?code=")
     assert address == server.url
     new = {"code": code, "new_password": "a longer one than before"}
     assert call(server, "POST", "/session", new)[0] == 200

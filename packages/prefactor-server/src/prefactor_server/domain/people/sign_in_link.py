@@ -31,4 +31,4 @@ class SignInLink(NamedTuple):
 
 def sign_in_url(base: str, code: str) -> str:
     """Return the address of a link. What follows # is sent to no server and stands in no log."""
-    return f"{base.rstrip('/')}/#/sign-in?code={code}"
+    return f"{base.rstrip('/')}/#/set-password?code={code}"
