@@ -1,9 +1,11 @@
 """Signing in to the pages and out again, as a person does it."""
 
 import asyncio
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Browser, Page, expect
 
 from live_server import PROGRAM, LiveServer
 from pages_people import sign_in_as
@@ -51,8 +53,13 @@ async def test_session_ends(page: Page) -> None:
     await expect(page.get_by_role("heading", name="Sign in to Prefactor")).to_be_visible()
 
 
-async def test_lost_password(stranger: Page, server: LiveServer) -> None:
+async def test_lost_password(
+    browser: Browser, serve: Callable[..., LiveServer], tmp_path: Path
+) -> None:
     """A link for a lost password sets a new one and signs in; a useless one says what to do."""
+    # A server of its own: the shared one may have another database than a file of SQLite.
+    server = serve(tmp_path)
+    stranger = await browser.new_page(base_url=server.url)
     email = await sign_in_as(stranger.context, server, "viewer")
     await stranger.context.clear_cookies()
     made = await asyncio.create_subprocess_exec(
@@ -70,3 +77,4 @@ async def test_lost_password(stranger: Page, server: LiveServer) -> None:
     await stranger.get_by_label("New password").fill("another one, and longer")
     await stranger.get_by_role("button", name="Set the password").click()
     await expect(stranger.get_by_role("heading", name="Runs")).to_be_visible()
+    await stranger.close()
