@@ -5,13 +5,11 @@ from uuid import uuid4
 import pytest
 from playwright.async_api import Browser, Page, expect
 
-from browser import Offences
+from browser import Offences, on_both_backends
 from live_server import LiveServer
 from pages_people import PASSWORD, invitation, sign_in_as
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
-
-both = pytest.mark.parametrize("backend", ["sqlite", "postgresql"], scope="session")
 
 
 async def works(page: Page, token: str) -> bool:
@@ -22,7 +20,7 @@ async def works(page: Page, token: str) -> bool:
     return answer.ok
 
 
-@both
+@on_both_backends
 async def test_invite(page: Page, server: LiveServer, browser: Browser) -> None:
     """An admin invites somebody, who chooses a password and is in; then their role changes."""
     email = f"invited-{uuid4().hex[:8]}@example.org"

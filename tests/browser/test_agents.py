@@ -5,16 +5,15 @@ from uuid import uuid4
 import pytest
 from playwright.async_api import Page, expect
 
+from browser import on_both_backends
 from charted_agent import RANGE, charted, counted
 from live_server import LiveServer
 from pages_data import TYPES, record
 
-pytestmark = [
-    pytest.mark.asyncio(loop_scope="session"),
-    pytest.mark.parametrize("backend", ["sqlite", "postgresql"], scope="session"),
-]
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
+@on_both_backends
 async def test_from_tile_to_runs(page: Page, server: LiveServer) -> None:
     """From the tile to the agent, and from a number of its chart to the runs behind it."""
     agent, good, bad = await charted(server)

@@ -6,13 +6,11 @@ from uuid import uuid4
 import pytest
 from playwright.async_api import Page, expect
 
+from browser import on_both_backends
 from live_server import LiveServer
 from pages_data import Span, record, support_run
 
-pytestmark = [
-    pytest.mark.asyncio(loop_scope="session"),
-    pytest.mark.parametrize("backend", ["sqlite", "postgresql"], scope="session"),
-]
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 def changed_run() -> list[Span]:
@@ -23,6 +21,7 @@ def changed_run() -> list[Span]:
     return [root, plan, check, replace(reply, took=5_000, result=other)]
 
 
+@on_both_backends
 async def test_compare(page: Page, server: LiveServer) -> None:
     """From a run to its comparison with the one before, and through everything that differs."""
     agent = f"compared-{uuid4().hex[:8]}"

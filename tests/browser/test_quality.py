@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from playwright.async_api import Page, expect
 
-from browser import Offences
+from browser import Offences, on_both_backends
 from live_server import LiveServer
 from pages_data import Span, record, support_run
 from prefactor_http import HttpClientConfig, PrefactorHttpClient
@@ -45,7 +45,7 @@ async def opened(page: Page, server: LiveServer, **more: Any) -> str:
     return run_id
 
 
-@pytest.mark.parametrize("backend", ["sqlite", "postgresql"], scope="session")
+@on_both_backends
 async def test_score(page: Page, server: LiveServer) -> None:
     """A person scores a run in a form made from the schema; what is wrong is said at its field."""
     run_id = await opened(page, server)
@@ -122,7 +122,7 @@ async def test_comments(page: Page, server: LiveServer) -> None:
     await expect(comments).to_contain_text("Done, they agree")
 
 
-@pytest.mark.parametrize("backend", ["sqlite", "postgresql"], scope="session")
+@on_both_backends
 async def test_alerts(page: Page, server: LiveServer) -> None:
     """Alerts of the run are shown and cleared, and the view says how many are left."""
     run_id = await record(server, support_run(), status="failed")

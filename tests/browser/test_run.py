@@ -8,15 +8,12 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Page, expect
 
-from browser import Offences
+from browser import Offences, on_both_backends
 from live_server import LiveServer
 from pages_data import Span, record, support_run
 from patience import patience
 
-pytestmark = [
-    pytest.mark.asyncio(loop_scope="session"),
-    pytest.mark.parametrize("backend", ["sqlite", "postgresql"], scope="session"),
-]
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 AGENT = """
 import time
@@ -42,6 +39,7 @@ async def opened(page: Page, server: LiveServer, span: str = "", **registration:
     return run_id
 
 
+@on_both_backends
 async def test_header(page: Page, server: LiveServer) -> None:
     """The head of a run says what it is, how it ended, and what it took."""
     await opened(page, server)
@@ -205,6 +203,7 @@ async def test_deep_tree(page: Page, server: LiveServer) -> None:
     await expect(deepest.locator("b")).to_be_in_viewport()
 
 
+@on_both_backends
 async def test_live(page: Page, server: LiveServer) -> None:
     """Spans appear while they are recorded; selection and position stay."""
     run_id = await record(server, support_run()[:3], status=None)
@@ -229,6 +228,7 @@ async def test_live(page: Page, server: LiveServer) -> None:
     assert await selected.bounding_box() == before
 
 
+@on_both_backends
 async def test_terminate(page: Page, server: LiveServer, tmp_path: Path) -> None:
     """Terminating a run on its page stops the agent that is running."""
     agent = await asyncio.create_subprocess_exec(

@@ -5,15 +5,14 @@ from uuid import uuid4
 import pytest
 from playwright.async_api import Locator, Page, expect
 
+from browser import on_both_backends
 from live_server import LiveServer
 from pages_data import Span, record, support_run
 
-pytestmark = [
-    pytest.mark.asyncio(loop_scope="session"),
-    pytest.mark.parametrize("backend", ["sqlite", "postgresql"], scope="session"),
-]
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
+@on_both_backends
 async def test_rows(page: Page, server: LiveServer) -> None:
     """A row says how the run ended, whose it is, what it is about, and its figures."""
     name = f"refund-{uuid4().hex[:8]}"
@@ -90,6 +89,7 @@ async def test_ended_under_a_filter(page: Page, server: LiveServer) -> None:
     await expect(row).to_contain_text("failed")
 
 
+@on_both_backends
 async def test_more_pages(page: Page, server: LiveServer) -> None:
     """Scrolling shows runs beyond the first page, with a filter by time as well."""
     oldest, agent = f"oldest-{uuid4().hex[:8]}", f"busy-{uuid4().hex[:8]}"
@@ -139,6 +139,7 @@ async def test_keys(page: Page, server: LiveServer) -> None:
     await expect(page.get_by_role("heading", name="Runs")).to_be_visible()
 
 
+@on_both_backends
 async def test_facets(page: Page, server: LiveServer) -> None:
     """Filters show how many runs each would leave, add up, and are taken back one by one."""
     agent = f"faceted-{uuid4().hex[:8]}"
@@ -178,6 +179,7 @@ async def test_facets(page: Page, server: LiveServer) -> None:
     await expect(page.get_by_text("No run matches these filters.")).to_have_count(0)
 
 
+@on_both_backends
 async def test_search(page: Page, server: LiveServer) -> None:
     """A search finds runs by words in their spans, and shows where they are."""
     word = f"zebra{uuid4().hex[:8]}"

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from playwright.async_api import Page, Request, expect
 
+from browser import on_both_backends
 from live_server import LiveServer
 from pages_data import Span, record
 
@@ -83,7 +84,7 @@ async def opened(page: Page, server: LiveServer, spans: list[Span] | None = None
     return run_id
 
 
-@pytest.mark.parametrize("backend", ["sqlite", "postgresql"], scope="session")
+@on_both_backends
 async def test_conversation(page: Page, server: LiveServer) -> None:
     """Messages stand in order and once, tools on one line that opens, sub-agents folded."""
     await opened(page, server)

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import pytest
 from playwright.async_api import Browser, Page, async_playwright
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -20,6 +21,9 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
+on_both_backends = pytest.mark.parametrize("backend", ["sqlite", "postgresql"], scope="session")
+"""For one journey of each page; what happens in the browser alone is tested on SQLite."""
+
 HOW = "No Chromium: run scripts/browser, which installs one, or `apt-get install chromium`."
 
 
