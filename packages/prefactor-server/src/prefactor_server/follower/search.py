@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -68,8 +68,8 @@ class SearchConsumer(Consumer):
 
 
 def _document(span: SpanTexts) -> SearchDocument:
-    payload = {} if span.payload is None else msgspec.json.decode(span.payload)
-    result = None if span.result is None else msgspec.json.decode(span.result)
+    payload: Any = {} if span.payload is None else msgspec.json.decode(span.payload)
+    result: Any = None if span.result is None else msgspec.json.decode(span.result)
     text, is_cut = span_text(span.summary, payload, result)
     words = words_in(text)
     words |= {
