@@ -123,7 +123,7 @@ class SpanPreparer:
         """Return the facts about a run, or None if it does not exist for this caller."""
         known = pending.runs.get(run_id)
         if known is None and not pending.reread:
-            known = self._runs.get((principal.account_id, run_id))
+            known = self._runs.get(_scoped(principal, run_id))
         if known is not None:
             return known
         run = await self._reader.agent_instances.find(principal, run_id)
@@ -134,7 +134,7 @@ class SpanPreparer:
 
     def remember_run(self, principal: Principal, run_id: str, facts: RunFacts) -> RunFacts:
         """Cache the facts about a run that was written."""
-        return self._runs.put((principal.account_id, run_id), 1, facts)
+        return self._runs.put(_scoped(principal, run_id), 1, facts)
 
     def likely_binding(
         self, principal: Principal, binding: Hashable, pending: PendingWrites
@@ -264,15 +264,20 @@ class SpanPreparer:
     def _known_span(
         self, principal: Principal, span_id: str, pending: PendingWrites
     ) -> SpanStart | None:
-        return pending.spans.get(span_id) or self._spans.get((principal.account_id, span_id))
+        return pending.spans.get(span_id) or self._spans.get(_scoped(principal, span_id))
 
     def remember_span(self, principal: Principal, span_id: str, start: SpanStart) -> None:
         """Cache how an open span began, for its finish."""
-        self._spans.put((principal.account_id, span_id), 200 + len(start.payload), start)
+        self._spans.put(_scoped(principal, span_id), 200 + len(start.payload), start)
 
 
 def _span_start(record: SpanRecord) -> SpanStart:
     return SpanStart(record.span.agent_instance_id, record.span.schema_name, record.payload)
+
+
+def _scoped(principal: Principal, row_id: str) -> tuple[str, str | None, str]:
+    """Return the cache key of a row: a deployment must not learn which rows others have."""
+    return principal.account_id, principal.agent_deployment_id, row_id
 
 
 def span_facts(
