@@ -46,6 +46,7 @@ def usable(python: Path) -> bool:
 
 
 PYTHONS = pythons()
+OLDEST_AND_NEWEST = sorted({min(PYTHONS), max(PYTHONS)})  # what lies between them can do both
 
 
 @pytest.fixture(scope="module")
@@ -176,7 +177,7 @@ def hello() -> str:
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("version", PYTHONS)
+@pytest.mark.parametrize("version", OLDEST_AND_NEWEST)
 def test_the_wheels_work_outside_of_the_checkout(version: str, dist: Path, tmp_path: Path) -> None:
     """Installed as documented, the README's program runs against the installed server.
 
