@@ -22,7 +22,7 @@ FLAGS = RunFilters(
     span_type="agent:llm",
     metadata=("release=v1",),
 )
-NOT_FILTERS = {"self", "sorting", "offset", "page_size", "after", "options"}
+NOT_FILTERS = {"self", "sorting", "offset", "page_size", "after", "include_totals", "options"}
 LOOKED_UP = {"environment_id", "agent_version_id"}
 """What a flag names in another way, so that it takes a request."""
 ELSEWHERE = {"text", "agent_ids"}

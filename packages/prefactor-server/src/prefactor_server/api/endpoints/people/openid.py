@@ -10,10 +10,9 @@ import msgspec
 import structlog
 from msgspec import Meta
 
-from prefactor_server.api.endpoints.people.sign_in import connection, new_session
+from prefactor_server.api.endpoints.people.sign_in import SIGN_IN_BODY, connection, new_session
 from prefactor_server.api.kernel.decode import read_body, read_object
 from prefactor_server.api.kernel.operation import (
-    SMALL_BODY,
     TOKEN_BODY,
     Call,
     Example,
@@ -328,7 +327,7 @@ OPERATIONS = (
             "that only this attempt is finished with, within 10 minutes."
         ),
         access="public",
-        max_body_bytes=SMALL_BODY,
+        max_body_bytes=SIGN_IN_BODY,
         reply=Success[OpenIdStartView],
         refusals=(
             BadRequest,
@@ -356,6 +355,7 @@ OPERATIONS = (
             "none."
         ),
         access="public",
+        max_body_bytes=TOKEN_BODY,
         reply=RedirectView,
         refusals=(BadRequest, NotFound),
         parameters=(
