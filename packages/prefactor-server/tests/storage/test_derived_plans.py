@@ -23,10 +23,11 @@ STATEMENTS: Mapping[str, str] = {
     "people.pending_invite": f"{ADMIN_USER_INVITE.select} WHERE account_id = ? AND email = ? "
     "AND status = ?",
 }
-# A row for each consumer, a row for the database, what a statement itself brings, and the rows of a
-# limited statement in their order.
+# A row for each consumer, a row for the database, what a statement itself brings (ids, and the 64
+# first spans of each), and the rows of a limited statement in their order.
 FEW = re.compile(
-    r"SCAN (named|json_each|feed_consumer|feed_state|CONSTANT ROW|current|\(subquery"
+    r"SCAN (named|json_each|run VIRTUAL TABLE|first\Z|feed_consumer|feed_state"
+    r"|CONSTANT ROW|current|\(subquery"
     r"|run_total_due USING INDEX run_total_due_since\Z)"
 )
 # Each agent has a risk profile, and all of them are compared.

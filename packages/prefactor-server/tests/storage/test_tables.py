@@ -24,6 +24,7 @@ from prefactor_server.domain.risk.risk_profile import RiskProfile
 from prefactor_server.domain.runs.alert_review import AlertReview
 from prefactor_server.domain.runs.legal_hold import LegalHold
 from prefactor_server.domain.runs.metadata import new_metadata
+from prefactor_server.domain.runs.otlp_trace import OtlpTrace
 from prefactor_server.domain.runs.quality import InstanceQuality
 from prefactor_server.storage.base import Changes, Row, Snapshot
 from prefactor_server.storage.sqlite import tables
@@ -128,6 +129,7 @@ ROWS: list[tuple[Table[Any], Row]] = [
         RiskProfile("p", ACCOUNT, 1, 1, "P", None, "{}", "{}", "{}", "high", None, 2),
     ),
     (tables.IDEMPOTENCY_KEY, IdempotencyKey(ACCOUNT, "o", "k", b"\xff", "r", 1)),
+    (tables.OTLP_TRACE, OtlpTrace("t", ACCOUNT, "r", 1, True, 2, b"\0{}", 2)),
 ]
 
 

@@ -56,6 +56,7 @@ TABLES = (
     "sign_in_link",
     "series_rollup",
     "series_late_span",
+    "otlp_trace",
 )
 
 

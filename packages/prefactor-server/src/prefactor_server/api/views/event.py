@@ -11,7 +11,12 @@ from prefactor_server.api.events.messages import reload_message
 from prefactor_server.api.views.agent_instance import SpanCounts, instance_summary
 from prefactor_server.api.views.base import show_optional_time, show_time
 from prefactor_server.domain.event import ChangedRows, EventFilter
-from prefactor_server.domain.runs.agent_instance import AgentInstance, InstanceStatus, Purpose
+from prefactor_server.domain.runs.agent_instance import (
+    AgentInstance,
+    EndedBy,
+    InstanceStatus,
+    Purpose,
+)
 from prefactor_server.domain.runs.agent_span import (
     CLOSED_BY_TERMINATION,
     FINISHED_BEFORE_STARTED,
@@ -41,6 +46,7 @@ class ChangedRun(msgspec.Struct, frozen=True, kw_only=True):
     purpose: Purpose
     status: InstanceStatus
     termination_reason: str | None
+    ended_by: EndedBy | None
     started_at: str | None
     finished_at: str | None
     inserted_at: str
