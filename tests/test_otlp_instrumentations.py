@@ -1,40 +1,31 @@
 """What people instrument their agents with, unmodified, against a real server by OTLP.
 
 Exporters, instrumentations and libraries are the real ones, their models are scripts. Each records
-an agent that calls a tool, streams an answer, counts tokens and meets a failure.
+an agent that calls a tool, streams an answer, counts tokens and meets a failure, in a process that
+is told of the server by the environment alone.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import socket
+import subprocess
+import sys
 import urllib.request
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
-import openai
 import pytest
-from opentelemetry.exporter.otlp.proto.http import Compression
-from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
-from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-from opentelemetry.sdk._logs import LoggerProvider
-from opentelemetry.sdk._logs.export import SimpleLogRecordProcessor
-from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
+from checkout import ROOT
 from live_server import LiveServer
 from model_api import ModelApi, serving
 from prefactor_http import AgentSpan, HttpClientConfig, PrefactorHttpClient
 
+PROGRAM = ROOT / "tests" / "support" / "instrumented_agents.py"
 USAGE = {"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 7}
-TOOL: Any = {
-    "type": "function",
-    "function": {"name": "add", "parameters": {"type": "object", "properties": {}}},
-}
-ASKED: Any = [{"role": "user", "content": "What is 1 and 2?"}]
 CALLS: Any = {
     "role": "assistant",
     "content": None,
@@ -76,51 +67,34 @@ def chunks() -> list[Any]:
     return [*deltas, end, chunk([], usage=USAGE), "[DONE]"]
 
 
-@dataclass
-class Traced:
-    """A process that exports to the server, as one agent."""
-
-    server: LiveServer
-    agent: str
-    tracers: TracerProvider
-    loggers: LoggerProvider
-    closing: list[Callable[[], object]] = field(default_factory=list)
-
-    async def arrived(self) -> tuple[Any, list[AgentSpan]]:
-        """The only run of the agent, and its spans in the order they began."""
-        assert self.tracers.force_flush()
-        assert self.loggers.force_flush()
-        config = HttpClientConfig(api_url=self.server.url, api_token=self.server.token)
-        async with PrefactorHttpClient(config) as client:
-            (run,) = [each async for each in client.agent_instances.iterate(agent_id=self.agent)]
-            spans = [each async for each in client.agent_spans.iterate(agent_instance_id=run.id)]
-        return run, sorted(spans, key=lambda each: (each.started_at, each.id))
-
-
-@pytest.fixture
-def traced(
-    live_server: LiveServer, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Traced]:
-    """A tracer provider whose spans go to the server, named for the test."""
-    monkeypatch.setenv("OTEL_SEMCONV_STABILITY_OPT_IN", "gen_ai_latest_experimental")
-    monkeypatch.setenv("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", "event_only")
-    monkeypatch.setenv("OTEL_INSTRUMENTATION_GENAI_EMIT_EVENT", "true")
-    auth = {"Authorization": f"Bearer {live_server.token}"}
-    resource = Resource({"service.name": request.node.name, "service.version": "1.4"})
-    spans = OTLPSpanExporter(
-        f"{live_server.url}/v1/traces", headers=auth, compression=Compression.Gzip
+async def recorded(
+    agent: str, server: LiveServer, model: ModelApi | None = None
+) -> tuple[Any, list[AgentSpan]]:
+    """Run one of the instrumented agents; its only run, and its spans in the order they began."""
+    ended = subprocess.run(
+        [sys.executable, PROGRAM, agent],
+        env=os.environ
+        | {
+            "OPENAI_BASE_URL": model.url if model else "",
+            "OTEL_EXPORTER_OTLP_COMPRESSION": "gzip",
+            "OTEL_EXPORTER_OTLP_ENDPOINT": server.url,
+            "OTEL_EXPORTER_OTLP_HEADERS": quote(f"Authorization=Bearer {server.token}", safe="="),
+            "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT": "event_only",
+            "OTEL_INSTRUMENTATION_GENAI_EMIT_EVENT": "true",
+            "OTEL_RESOURCE_ATTRIBUTES": "service.version=1.4",
+            "OTEL_SEMCONV_STABILITY_OPT_IN": "gen_ai_latest_experimental",
+            "OTEL_SERVICE_NAME": agent,
+        },
+        capture_output=True,
+        text=True,
+        check=False,
     )
-    tracers = TracerProvider(resource=resource)
-    tracers.add_span_processor(BatchSpanProcessor(spans))
-    loggers = LoggerProvider(resource=resource)
-    logs = OTLPLogExporter(f"{live_server.url}/v1/logs", headers=auth)
-    loggers.add_log_record_processor(SimpleLogRecordProcessor(logs))
-    made = Traced(live_server, request.node.name, tracers, loggers)
-    yield made
-    for close in made.closing:
-        close()
-    tracers.shutdown()
-    loggers.shutdown()
+    assert ended.returncode == 0, ended.stderr
+    config = HttpClientConfig(api_url=server.url, api_token=server.token)
+    async with PrefactorHttpClient(config) as client:
+        (run,) = [each async for each in client.agent_instances.iterate(agent_id=agent)]
+        spans = [each async for each in client.agent_spans.iterate(agent_instance_id=run.id)]
+    return run, sorted(spans, key=lambda each: (each.started_at, each.id))
 
 
 @pytest.fixture
@@ -133,72 +107,10 @@ def model() -> Iterator[ModelApi]:
         yield api
 
 
-def converse(traced: Traced, model: ModelApi) -> None:
-    """What an agent does with a vendor's client; its own steps are spans by hand."""
-    tracer = traced.tracers.get_tracer("agent")
-    asked: Any = {"model": "m-1", "tools": [TOOL]}
-    with (
-        openai.OpenAI(api_key="sk-secret", base_url=model.url, max_retries=0) as client,
-        tracer.start_as_current_span(
-            "invoke_agent helper",
-            attributes={"gen_ai.operation.name": "invoke_agent", "session.id": "s-1"},
-        ),
-    ):
-        client.chat.completions.create(messages=ASKED, **asked)
-        tool = {"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": "add"}
-        with tracer.start_as_current_span("execute_tool add", attributes=tool) as step:
-            step.set_attribute("gen_ai.tool.call.result", "3")
-        stream = client.chat.completions.create(
-            messages=ASKED, stream=True, stream_options={"include_usage": True}, **asked
-        )
-        assert "".join(_texts(stream)) == "It is 3."
-        with pytest.raises(openai.BadRequestError):
-            client.chat.completions.create(messages=ASKED, **asked)
-
-
-def _texts(stream: Any) -> Iterator[str]:
-    for chunk in stream:
-        for choice in chunk.choices:
-            yield choice.delta.content or ""
-
-
-def openinference(traced: Traced) -> None:
-    """OpenInference's instrumentation of the client."""
-    from openinference.instrumentation.openai import OpenAIInstrumentor  # noqa: PLC0415 - slow
-
-    made = OpenAIInstrumentor()
-    made.instrument(tracer_provider=traced.tracers)
-    traced.closing.append(made.uninstrument)
-
-
-def opentelemetry_own(traced: Traced) -> None:
-    """OpenTelemetry's own instrumentation, which sends messages as log records."""
-    from opentelemetry.instrumentation.openai_v2 import OpenAIInstrumentor  # noqa: PLC0415 - slow
-
-    made = OpenAIInstrumentor()
-    made.instrument(tracer_provider=traced.tracers, logger_provider=traced.loggers)
-    traced.closing.append(made.uninstrument)
-
-
-def traceloop(traced: Traced) -> None:
-    """Traceloop's instrumentation, whose messages are indexed attributes."""
-    from opentelemetry.instrumentation.openai import OpenAIInstrumentor  # noqa: PLC0415 - slow
-
-    made = OpenAIInstrumentor()
-    made.instrument(tracer_provider=traced.tracers)
-    traced.closing.append(made.uninstrument)
-
-
-# Traceloop's package configures pydantic in an old way.
-@pytest.mark.filterwarnings("ignore:Support for class-based")
-@pytest.mark.parametrize("instrument", [openinference, opentelemetry_own, traceloop])
-async def test_clients_of_a_vendor(
-    instrument: Callable[[Traced], None], traced: Traced, model: ModelApi
-) -> None:
+@pytest.mark.parametrize("agent", ["openinference", "opentelemetry_own", "traceloop"])
+async def test_clients_of_a_vendor(agent: str, live_server: LiveServer, model: ModelApi) -> None:
     """Tree, texts, tool calls, tokens, streaming and the failure arrive from each of them."""
-    instrument(traced)
-    converse(traced, model)
-    run, spans = await traced.arrived()
+    run, spans = await recorded(agent, live_server, model)
 
     kinds = [(each.schema_name, each.status) for each in spans]
     assert kinds == [
@@ -219,26 +131,9 @@ async def test_clients_of_a_vendor(
     assert (run.status, run.metadata) == ("complete", {"session_id": "s-1"})
 
 
-async def test_pydantic_ai(traced: Traced) -> None:
+async def test_pydantic_ai(live_server: LiveServer) -> None:
     """An agent of pydantic-ai, which traces itself, with a tool."""
-    from pydantic_ai import Agent  # noqa: PLC0415 - slow
-    from pydantic_ai.capabilities import Instrumentation  # noqa: PLC0415 - slow
-    from pydantic_ai.models.instrumented import InstrumentationSettings  # noqa: PLC0415 - slow
-    from pydantic_ai.models.test import TestModel  # noqa: PLC0415 - slow
-
-    settings = InstrumentationSettings(tracer_provider=traced.tracers)
-    agent = Agent(
-        TestModel(custom_output_text="It is 3."),
-        name="adder",
-        capabilities=[Instrumentation(settings)],
-    )
-
-    @agent.tool_plain
-    def add(a: int, b: int) -> int:
-        return a + b
-
-    await agent.run("What is 1 and 2?")
-    run, spans = await traced.arrived()
+    run, spans = await recorded("pydantic_ai", live_server)
 
     names = [each.schema_name for each in spans]
     assert (names[0], names.count("otel:llm"), names.count("otel:tool")) == ("otel:agent", 2, 1)
@@ -251,37 +146,9 @@ async def test_pydantic_ai(traced: Traced) -> None:
     assert answer.total_tokens
 
 
-async def test_langchain_through_openinference(traced: Traced) -> None:
+async def test_langchain_through_openinference(live_server: LiveServer) -> None:
     """A chain of LangChain with a tool that fails, through OpenInference."""
-    from langchain_core.language_models.fake_chat_models import (  # noqa: PLC0415 - slow
-        GenericFakeChatModel,
-    )
-    from langchain_core.messages import AIMessage  # noqa: PLC0415 - slow
-    from langchain_core.runnables import RunnableLambda  # noqa: PLC0415 - slow
-    from langchain_core.tools import tool  # noqa: PLC0415 - slow
-    from openinference.instrumentation.langchain import (  # noqa: PLC0415 - slow
-        LangChainInstrumentor,
-    )
-
-    made = LangChainInstrumentor()
-    made.instrument(tracer_provider=traced.tracers)
-    traced.closing.append(made.uninstrument)
-    usage: Any = {"input_tokens": 5, "output_tokens": 2, "total_tokens": 7}
-    answers = iter([AIMessage("It is 3.", usage_metadata=usage)])
-    chat = GenericFakeChatModel(messages=answers)
-
-    @tool
-    def divide(a: int) -> float:
-        """Divide."""
-        return a / 0
-
-    def act(text: str) -> Any:
-        with pytest.raises(ZeroDivisionError):
-            divide.invoke({"a": 1})
-        return "".join(str(part.content) for part in chat.stream(text))
-
-    assert RunnableLambda(act).invoke("What is 1 and 2?") == "It is 3."
-    run, spans = await traced.arrived()
+    run, spans = await recorded("langchain", live_server)
 
     found = {each.schema_name: each for each in spans}
     assert found["otel:tool"].status == "failed"
@@ -292,37 +159,9 @@ async def test_langchain_through_openinference(traced: Traced) -> None:
     assert run.status == "complete"
 
 
-async def test_openai_agents_through_openinference(traced: Traced) -> None:
+async def test_openai_agents_through_openinference(live_server: LiveServer) -> None:
     """A run of the OpenAI Agents SDK with a tool, through OpenInference."""
-    import agents  # noqa: PLC0415 - slow
-    from agents.testing import (  # noqa: PLC0415 - slow
-        ModelStep,
-        ScriptedModel,
-        assistant_message,
-        function_call,
-    )
-    from openinference.instrumentation.openai_agents import (  # noqa: PLC0415 - slow
-        OpenAIAgentsInstrumentor,
-    )
-
-    made = OpenAIAgentsInstrumentor()
-    made.instrument(tracer_provider=traced.tracers)
-    traced.closing.append(made.uninstrument)
-
-    @agents.function_tool
-    def add(a: int, b: int) -> int:
-        """Add."""
-        return a + b
-
-    script = ScriptedModel(
-        [
-            ModelStep(output=[function_call("add", '{"a": 1, "b": 2}', call_id="c1")]),
-            ModelStep(output=[assistant_message("It is 3.")]),
-        ]
-    )
-    agent = agents.Agent(name="adder", model=script, tools=[add])
-    await agents.Runner.run(agent, "What is 1 and 2?")
-    run, spans = await traced.arrived()
+    run, spans = await recorded("openai_agents", live_server)
 
     (tool,) = [each for each in spans if each.schema_name == "otel:tool"]
     assert (tool.tool_name, tool.result_payload["output"]) == ("add", 3)
