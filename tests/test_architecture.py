@@ -247,7 +247,7 @@ IMPORTS = [
             "prefactor_server.domain",
             "prefactor_server.storage.base",
         ),
-        because="a decision is the same over every backend and behind every door",
+        because="a decision is the same over every backend and for every caller",
     ),
     ImportRule(
         where="prefactor_server.queries",
@@ -259,7 +259,7 @@ IMPORTS = [
             "prefactor_server.storage.feed",
             "prefactor_server.storage.series",
         ),
-        because="an answer is the same over every backend and behind every door",
+        because="an answer is the same over every backend and for every caller",
     ),
     ImportRule(
         where="prefactor_server.follower",
@@ -275,7 +275,7 @@ IMPORTS = [
             "prefactor_server.storage.find",
             "prefactor_server.storage.series",
         ),
-        because="what is derived from runs is the same over every backend and behind every door",
+        because="what is derived from runs is the same over every backend and for every caller",
     ),
     ImportRule(
         where="prefactor_server.api",

@@ -1,4 +1,4 @@
-"""A real server in a process of its own, for tests that go through the front door.
+"""A real server in a process of its own, for tests that send it requests.
 
 Tests usually ask for the fixtures in tests/conftest.py: `live_server`, one server that the tests
 of a run share, or `serve`, which starts as many as a test wants, where it wants them, to be

@@ -1,13 +1,13 @@
 """A server of its own for each test: the API over each of the backends, behind a real socket.
 
-What the API promises does not depend on where things are kept, so every test that asks for ``door``
-runs on every backend.
+What the API promises does not depend on where things are kept, so every test that
+asks for `api_client` runs on every backend.
 """
 
 from collections.abc import AsyncIterator
 
 import pytest
-from door import LIMITS, Door, open_door
+from api_client import LIMITS, ApiClient, open_api_client
 
 from prefactor_server.api import EventLimits, Limits
 from prefactor_server.domain.runs.cost import NO_PRICES, PriceTable
@@ -32,11 +32,11 @@ def event_limits() -> EventLimits:
 
 
 @pytest.fixture
-async def door(
+async def api_client(
     database_url: str, limits: Limits, prices: PriceTable, event_limits: EventLimits
-) -> AsyncIterator[Door]:
+) -> AsyncIterator[ApiClient]:
     """A client of a fresh server."""
-    async with open_door(
+    async with open_api_client(
         database_url, limits=limits, prices=prices, event_limits=event_limits
     ) as opened:
         yield opened

@@ -1,71 +1,73 @@
-"""Accounts behind the front door."""
+"""Accounts through the API."""
 
 from typing import Any
 
 import pytest
 
 
-async def _own(door: Any) -> Any:
-    (account,) = (await door.get("/account")).summaries
+async def _own(api_client: Any) -> Any:
+    (account,) = (await api_client.get("/account")).summaries
     return account
 
 
-async def test_a_token_knows_its_own_account(door: Any) -> None:
+async def test_a_token_knows_its_own_account(api_client: Any) -> None:
     """The list holds the token's account and nothing under `details`, and the account is shown."""
-    listed = await door.get("/account")
+    listed = await api_client.get("/account")
     (account,) = listed.summaries
 
     assert set(listed.body) == {"status", "summaries", "pagination", "sorting"}
     assert listed.body["pagination"]["item_count"] == 1
     assert (account["type"], account["name"]) == ("account", "Default")
-    assert (await door.get(f"/account/{account['id']}")).details == account
+    assert (await api_client.get(f"/account/{account['id']}")).details == account
 
 
-async def test_the_list_of_accounts_has_one_page(door: Any) -> None:
+async def test_the_list_of_accounts_has_one_page(api_client: Any) -> None:
     """Beyond the first row there is none, in whatever order."""
-    beyond = await door.get("/account", {"pagination[offset]": "1", "sorting": "-name"})
+    beyond = await api_client.get("/account", {"pagination[offset]": "1", "sorting": "-name"})
 
     assert beyond.summaries == []
     assert beyond.body["pagination"]["item_count"] == 1
 
 
-async def test_an_account_is_renamed(door: Any) -> None:
+async def test_an_account_is_renamed(api_client: Any) -> None:
     """A new name is there for the next reader, and everything else stays."""
-    account = await _own(door)
+    account = await _own(api_client)
 
-    renamed = await door.call("PUT", f"/account/{account['id']}", {"details": {"name": "Research"}})
+    renamed = await api_client.call(
+        "PUT", f"/account/{account['id']}", {"details": {"name": "Research"}}
+    )
 
     assert renamed.details["name"] == "Research"
-    assert await _own(door) == renamed.details
+    assert await _own(api_client) == renamed.details
     kept = ("id", "inserted_at", "type")
     assert [renamed.details[field] for field in kept] == [account[field] for field in kept]
 
 
-async def test_renaming_an_account_again_with_its_key_does_nothing(door: Any) -> None:
+async def test_renaming_an_account_again_with_its_key_does_nothing(api_client: Any) -> None:
     """A repeated request answers with the account as it is now."""
-    path = f"/account/{(await _own(door))['id']}"
+    path = f"/account/{(await _own(api_client))['id']}"
     first = {"details": {"name": "First"}, "idempotency_key": "rename"}
-    await door.call("PUT", path, first)
-    await door.call("PUT", path, {"details": {"name": "Second"}})
+    await api_client.call("PUT", path, first)
+    await api_client.call("PUT", path, {"details": {"name": "Second"}})
 
-    again = await door.call("PUT", path, first)
+    again = await api_client.call("PUT", path, first)
 
     assert again.replayed
     assert again.details["name"] == "Second"
 
 
-async def test_other_accounts_are_not_there(door: Any) -> None:
+async def test_other_accounts_are_not_there(api_client: Any) -> None:
     """An id that is not the token's own account is unknown, to readers and to writers."""
-    (await door.get("/account/another")).refused(404, "not_found")
-    renaming = await door.call("PUT", "/account/another", {"details": {"name": "Mine"}})
+    (await api_client.get("/account/another")).refused(404, "not_found")
+    renaming = await api_client.call("PUT", "/account/another", {"details": {"name": "Mine"}})
     renaming.refused(404, "not_found")
 
 
-async def test_an_account_needs_a_name(door: Any) -> None:
+async def test_an_account_needs_a_name(api_client: Any) -> None:
     """Renaming to nothing names the field."""
-    path = f"/account/{(await _own(door))['id']}"
+    path = f"/account/{(await _own(api_client))['id']}"
 
-    refused = await door.call("PUT", path, {"details": {}})
+    refused = await api_client.call("PUT", path, {"details": {}})
 
     errors = refused.refused(422, "validation_errors")["errors"]["details"]
     assert errors["name"]["code"] == "required_value"
@@ -73,11 +75,11 @@ async def test_an_account_needs_a_name(door: Any) -> None:
 
 @pytest.mark.parametrize(("method", "path"), [("GET", "/account"), ("GET", "/account/x")])
 async def test_a_deployment_token_has_no_business_with_accounts(
-    door: Any, method: str, path: str
+    api_client: Any, method: str, path: str
 ) -> None:
     """Accounts need an account token, and the refusal says so."""
-    token = await door.deployment_token(await door.register())
+    token = await api_client.deployment_token(await api_client.register())
 
-    refused = (await door.call(method, path, token=token)).refused(403, "not_permitted")
+    refused = (await api_client.call(method, path, token=token)).refused(403, "not_permitted")
 
     assert "account" in refused["message"]

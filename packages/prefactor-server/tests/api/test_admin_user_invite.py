@@ -1,4 +1,4 @@
-"""Invitations and the people of an account, behind the front door."""
+"""Invitations and the people of an account, through the API."""
 
 import asyncio
 import dataclasses
@@ -14,41 +14,41 @@ from prefactor_server.storage.base import Changes, Needs
 EMAIL = "name@example.org"
 
 
-async def _invite(door: Any, email: str = EMAIL, **more: Any) -> Any:
-    return await door.post("/admin_user_invite", {"details": {"email": email}}, **more)
+async def _invite(api_client: Any, email: str = EMAIL, **more: Any) -> Any:
+    return await api_client.post("/admin_user_invite", {"details": {"email": email}}, **more)
 
 
-async def test_a_token_is_shown_once_and_stored_as_a_hash(door: Any) -> None:
+async def test_a_token_is_shown_once_and_stored_as_a_hash(api_client: Any) -> None:
     """The inviter sees the token and the address with it once; the database never does."""
-    made = (await _invite(door)).details
+    made = (await _invite(api_client)).details
 
     assert (made["type"], made["email"], made["status"]) == ("admin_user_invite", EMAIL, "pending")
-    assert made["invite_url"] == f"{door.url}/#/invite?token={made['token']}"
-    shown = (await door.get(f"/admin_user_invite/{made['id']}")).details
+    assert made["invite_url"] == f"{api_client.url}/#/invite?token={made['token']}"
+    shown = (await api_client.get(f"/admin_user_invite/{made['id']}")).details
     assert shown == made | {"token": None, "invite_url": None}
-    ((stored,),) = await door.rows("SELECT token_hash FROM admin_user_invite")
+    ((stored,),) = await api_client.rows("SELECT token_hash FROM admin_user_invite")
     assert stored == hash_token(made["token"])
 
 
-async def test_a_repeat_does_not_show_the_token_again(door: Any) -> None:
+async def test_a_repeat_does_not_show_the_token_again(api_client: Any) -> None:
     """A repeat with the same key invites nobody else, and answers without the secret."""
     key = {"Idempotency-Key": "k"}
 
-    first, again = await _invite(door, headers=key), await _invite(door, headers=key)
+    first, again = await _invite(api_client, headers=key), await _invite(api_client, headers=key)
 
     assert again.replayed
     assert again.details == first.details | {"token": None, "invite_url": None}
-    assert len((await door.get("/admin_user_invite")).summaries) == 1
+    assert len((await api_client.get("/admin_user_invite")).summaries) == 1
 
 
-async def test_the_invited_person_sees_what_it_is_for(door: Any) -> None:
+async def test_the_invited_person_sees_what_it_is_for(api_client: Any) -> None:
     """The token alone shows whom an invitation is for and whether it can still be accepted."""
-    made = (await _invite(door)).details
+    made = (await _invite(api_client)).details
     look = "/admin_user_invite/look_up"
 
-    seen = (await door.post(look, {"token": made["token"]}, token="")).details
+    seen = (await api_client.post(look, {"token": made["token"]}, token="")).details
 
-    account = (await door.get("/session")).details
+    account = (await api_client.get("/session")).details
     assert seen == {
         "type": "invitation",
         "email": EMAIL,
@@ -58,35 +58,37 @@ async def test_the_invited_person_sees_what_it_is_for(door: Any) -> None:
         "status": "pending",
         "expires_at": made["expires_at"],
     }
-    await door.post(f"/admin_user_invite/{made['id']}/revoke", {})
-    again = await door.post(look, {"token": made["token"]}, token="")
+    await api_client.post(f"/admin_user_invite/{made['id']}/revoke", {})
+    again = await api_client.post(look, {"token": made["token"]}, token="")
     assert again.details["status"] == "revoked"
     for wrong in (f"{made['token']}x", made["token"][:-1], "pf_invite_~~", ""):
-        (await door.post(look, {"token": wrong}, token="")).refused(404, "not_found")
-    (await door.post(look, {"token": "x", "more": 1}, token="")).refused(422, "validation_errors")
+        (await api_client.post(look, {"token": wrong}, token="")).refused(404, "not_found")
+    (await api_client.post(look, {"token": "x", "more": 1}, token="")).refused(
+        422, "validation_errors"
+    )
 
 
-async def test_an_invitation_is_revoked_once(door: Any) -> None:
+async def test_an_invitation_is_revoked_once(api_client: Any) -> None:
     """A pending invitation can be withdrawn, and then no more."""
-    made = (await _invite(door)).details
+    made = (await _invite(api_client)).details
     path = f"/admin_user_invite/{made['id']}/revoke"
 
-    revoked = (await door.post(path, {})).details
+    revoked = (await api_client.post(path, {})).details
 
     assert revoked["status"] == "revoked"
-    (await door.post(path, {})).refused(409, "invalid_action")
-    (await door.post("/admin_user_invite/nobody/revoke")).refused(404, "not_found")
-    (await door.get("/admin_user_invite/nobody")).refused(404, "not_found")
+    (await api_client.post(path, {})).refused(409, "invalid_action")
+    (await api_client.post("/admin_user_invite/nobody/revoke")).refused(404, "not_found")
+    (await api_client.get("/admin_user_invite/nobody")).refused(404, "not_found")
 
 
-async def test_invitations_are_listed(door: Any) -> None:
+async def test_invitations_are_listed(api_client: Any) -> None:
     """The list filters by status and address, and never shows a token."""
-    first, second = [(await _invite(door, email)).details for email in ("b@x", "a@x")]
-    await door.post(f"/admin_user_invite/{first['id']}/revoke", {})
+    first, second = [(await _invite(api_client, email)).details for email in ("b@x", "a@x")]
+    await api_client.post(f"/admin_user_invite/{first['id']}/revoke", {})
 
-    by_email = (await door.get("/admin_user_invite", {"sorting": "email"})).summaries
-    pending = (await door.get("/admin_user_invite", {"status": "pending"})).summaries
-    of_one = (await door.get("/admin_user_invite", {"email": "b@x"})).summaries
+    by_email = (await api_client.get("/admin_user_invite", {"sorting": "email"})).summaries
+    pending = (await api_client.get("/admin_user_invite", {"status": "pending"})).summaries
+    of_one = (await api_client.get("/admin_user_invite", {"email": "b@x"})).summaries
 
     assert [one["email"] for one in by_email] == ["a@x", "b@x"]
     assert {one["token"] for one in by_email} == {None}
@@ -95,102 +97,105 @@ async def test_invitations_are_listed(door: Any) -> None:
 
 
 @pytest.mark.parametrize("email", ["", "name", "a b@c", "@", "a@b@c", "a@" + "b" * 254, None, 5])
-async def test_an_invitation_needs_an_address(door: Any, email: Any) -> None:
+async def test_an_invitation_needs_an_address(api_client: Any, email: Any) -> None:
     """What cannot be an address is refused by name."""
-    refused = await _invite(door, email)
+    refused = await _invite(api_client, email)
 
     errors = refused.refused(422, "validation_errors")["errors"]
     assert list(errors["details"]) == ["email"]
 
 
-async def test_people_and_invitations_are_for_account_tokens(door: Any) -> None:
+async def test_people_and_invitations_are_for_account_tokens(api_client: Any) -> None:
     """A deployment token sees nobody and invites nobody, and no token another account's."""
-    token = await door.deployment_token(await door.run())
+    token = await api_client.deployment_token(await api_client.run())
     for path in ("/admin_user", "/admin_user/u", "/admin_user_invite", "/admin_user_invite/i"):
-        (await door.get(path, token=token)).refused(403, "not_permitted")
-    (await _invite(door, token=token)).refused(403, "not_permitted")
+        (await api_client.get(path, token=token)).refused(403, "not_permitted")
+    (await _invite(api_client, token=token)).refused(403, "not_permitted")
 
     theirs = {"details": {"email": EMAIL, "account_id": "another"}}
-    (await door.post("/admin_user_invite", theirs)).refused(403, "not_permitted")
+    (await api_client.post("/admin_user_invite", theirs)).refused(403, "not_permitted")
 
 
-async def test_who_belongs_to_the_account_is_listed(door: Any) -> None:
+async def test_who_belongs_to_the_account_is_listed(api_client: Any) -> None:
     """People are shown one by one and on a list."""
-    assert (await door.get("/admin_user")).summaries == []
-    (account,) = await door.storage.accounts()
+    assert (await api_client.get("/admin_user")).summaries == []
+    (account,) = await api_client.storage.accounts()
     user = AdminUser("u", account.id, EMAIL, 1, 1, "viewer")
 
     def decide(snapshots: Any) -> None:
         snapshots[account.id].apply(Changes(inserted=(user,)))
 
-    await door.storage.transact({account.id: Needs()}, decide)
+    await api_client.storage.transact({account.id: Needs()}, decide)
 
-    (listed,) = (await door.get("/admin_user", {"account_id": account.id})).summaries
+    (listed,) = (await api_client.get("/admin_user", {"account_id": account.id})).summaries
     assert (listed["type"], listed["email"]) == ("admin_user", EMAIL)
-    assert (await door.get("/admin_user/u")).details == listed
-    (await door.get("/admin_user/nobody")).refused(404, "not_found")
+    assert (await api_client.get("/admin_user/u")).details == listed
+    (await api_client.get("/admin_user/nobody")).refused(404, "not_found")
 
 
-async def _accept(door: Any, token: str) -> Any:
+async def _accept(api_client: Any, token: str) -> Any:
     """Accept an invitation as the invited person: with its token, and no other."""
-    invited = dataclasses.replace(door, token=None)
+    invited = dataclasses.replace(api_client, token=None)
     return await invited.post("/admin_user_invite/accept", {"token": token})
 
 
-async def test_who_accepts_an_invitation_is_an_admin_user(door: Any) -> None:
+async def test_who_accepts_an_invitation_is_an_admin_user(api_client: Any) -> None:
     """The token is all that it takes; the person is listed, and the invitation is used."""
-    made = (await _invite(door)).details
+    made = (await _invite(api_client)).details
 
-    user = (await _accept(door, made["token"])).details
-    again = await _accept(door, made["token"])
+    user = (await _accept(api_client, made["token"])).details
+    again = await _accept(api_client, made["token"])
 
     assert "already used" in again.refused(409, "invalid_action")["message"]
     assert (user["type"], user["email"]) == ("admin_user", EMAIL)
     assert (user["role"], user["has_password"]) == ("admin", False)
     assert user["account_id"] == made["account_id"]
-    assert (await door.get("/admin_user")).summaries == [user]
-    assert (await door.get(f"/admin_user/{user['id']}")).details == user
+    assert (await api_client.get("/admin_user")).summaries == [user]
+    assert (await api_client.get(f"/admin_user/{user['id']}")).details == user
     path = f"/admin_user_invite/{made['id']}"
-    assert (await door.get(path)).details["status"] == "used"
-    (await door.post(f"{path}/revoke")).refused(409, "invalid_action")
-    log = await door.rows(
+    assert (await api_client.get(path)).details["status"] == "used"
+    (await api_client.post(f"{path}/revoke")).refused(409, "invalid_action")
+    log = await api_client.rows(
         "SELECT action, actor, detail FROM audit_entry WHERE resource_id = ? ORDER BY at",
         made["id"],
     )
     assert log[1:] == [("admin_user_invites.accept", made["id"], EMAIL)]
 
 
-async def test_an_address_is_one_admin_user_however_often_it_is_invited(door: Any) -> None:
+async def test_an_address_is_one_admin_user_however_often_it_is_invited(api_client: Any) -> None:
     """Two invitations to one address, accepted at once or one after the other, make one person."""
-    tokens = [(await _invite(door)).details["token"] for _ in range(3)]
+    tokens = [(await _invite(api_client)).details["token"] for _ in range(3)]
 
-    both = await asyncio.gather(*(_accept(door, token) for token in tokens[:2]))
-    later = await _accept(door, tokens[2])
+    both = await asyncio.gather(*(_accept(api_client, token) for token in tokens[:2]))
+    later = await _accept(api_client, tokens[2])
 
     assert len({answer.details["id"] for answer in (*both, later)}) == 1
-    assert len((await door.get("/admin_user")).summaries) == 1
-    statuses = [one["status"] for one in (await door.get("/admin_user_invite")).summaries]
+    assert len((await api_client.get("/admin_user")).summaries) == 1
+    statuses = [one["status"] for one in (await api_client.get("/admin_user_invite")).summaries]
     assert statuses == ["used"] * 3
 
 
-async def test_an_invitation_has_its_time(door: Any) -> None:
+async def test_an_invitation_has_its_time(api_client: Any) -> None:
     """One that was revoked, or that is a week old, is accepted no more and makes nobody."""
-    revoked, late = (await _invite(door)).details, (await _invite(door, "late@x")).details
-    await door.post(f"/admin_user_invite/{revoked['id']}/revoke")
-    withdrawn = await _accept(door, revoked["token"])
-    door.clock.leap(seconds=7 * 24 * 3600)
-    expired = await _accept(door, late["token"])
+    revoked, late = (
+        (await _invite(api_client)).details,
+        (await _invite(api_client, "late@x")).details,
+    )
+    await api_client.post(f"/admin_user_invite/{revoked['id']}/revoke")
+    withdrawn = await _accept(api_client, revoked["token"])
+    api_client.clock.leap(seconds=7 * 24 * 3600)
+    expired = await _accept(api_client, late["token"])
 
     assert "revoked" in withdrawn.refused(409, "invalid_action")["message"]
     assert "expired" in expired.refused(409, "invalid_action")["message"]
-    assert (await door.get("/admin_user")).summaries == []
-    shown = (await door.get(f"/admin_user_invite/{late['id']}")).details
+    assert (await api_client.get("/admin_user")).summaries == []
+    shown = (await api_client.get(f"/admin_user_invite/{late['id']}")).details
     assert (shown["status"], shown["expires_at"] > shown["inserted_at"]) == ("pending", True)
 
 
-async def test_only_the_token_of_an_invitation_is_one(door: Any) -> None:
+async def test_only_the_token_of_an_invitation_is_one(api_client: Any) -> None:
     """Whatever resembles a token is told the same, whether its invitation exists or not."""
-    made = (await _invite(door)).details
+    made = (await _invite(api_client)).details
     kind, account_and_more = made["token"][:10], made["token"][10:]
     account, invite, secret = account_and_more.split("~")
     forged = [
@@ -208,20 +213,20 @@ async def test_only_the_token_of_an_invitation_is_one(door: Any) -> None:
 
     messages = set()
     for token in forged:
-        messages.add((await _accept(door, token)).refused(404, "not_found")["message"])
+        messages.add((await _accept(api_client, token)).refused(404, "not_found")["message"])
 
     assert messages == {"There is no such invitation"}
-    (await _accept(door, "x" * 501)).refused(422, "validation_errors")
-    (await door.post("/admin_user_invite/accept", {})).refused(422, "validation_errors")
-    assert (await door.get("/admin_user")).summaries == []
+    (await _accept(api_client, "x" * 501)).refused(422, "validation_errors")
+    (await api_client.post("/admin_user_invite/accept", {})).refused(422, "validation_errors")
+    assert (await api_client.get("/admin_user")).summaries == []
 
 
-async def test_inviting_and_revoking_are_in_the_audit_log(door: Any) -> None:
+async def test_inviting_and_revoking_are_in_the_audit_log(api_client: Any) -> None:
     """Who was invited, and that it was withdrawn, is written down."""
-    made = (await _invite(door)).details
-    await door.post(f"/admin_user_invite/{made['id']}/revoke", {})
+    made = (await _invite(api_client)).details
+    await api_client.post(f"/admin_user_invite/{made['id']}/revoke", {})
 
-    found = await door.rows(
+    found = await api_client.rows(
         "SELECT action, detail FROM audit_entry WHERE resource_id = ? ORDER BY at", made["id"]
     )
 
@@ -232,9 +237,9 @@ async def test_inviting_and_revoking_are_in_the_audit_log(door: Any) -> None:
 
 
 @pytest.mark.parametrize("host", ["evil.example/?", "a b", "x@y", "<script>"])
-async def test_a_host_that_is_none_is_not_repeated(door: Any, host: str) -> None:
+async def test_a_host_that_is_none_is_not_repeated(api_client: Any, host: str) -> None:
     """What a request claims to be its host is repeated only when it can be one."""
-    made = (await _invite(door, headers={"Host": host})).details
+    made = (await _invite(api_client, headers={"Host": host})).details
 
     assert made["invite_url"] == f"/#/invite?token={made['token']}"
 
@@ -247,11 +252,11 @@ class TestWithAPublicAddress:
         """The usual limits, and an address."""
         return dataclasses.replace(limits, public_url="https://runs.example.org/prefactor/")
 
-    async def test_the_public_address_is_used(self, door: Any) -> None:
+    async def test_the_public_address_is_used(self, api_client: Any) -> None:
         """The setting wins over whatever the request came to, in bulk as well."""
-        made = (await _invite(door)).details
+        made = (await _invite(api_client)).details
         item = {"_type": "admin_user_invites/create", "idempotency_key": "key-0001", "email": EMAIL}
-        output = (await door.post("/bulk", {"items": [item]})).body["outputs"]["key-0001"]
+        output = (await api_client.post("/bulk", {"items": [item]})).body["outputs"]["key-0001"]
 
         for one in (made, output["details"]):
             assert (

@@ -1,4 +1,4 @@
-"""Agents behind the front door."""
+"""Agents through the API."""
 
 from typing import Any
 
@@ -6,14 +6,14 @@ import pytest
 from yarl import URL
 
 
-async def _create(door: Any, **fields: Any) -> Any:
-    return (await door.post("/agent", {"details": {"name": "A", **fields}})).details
+async def _create(api_client: Any, **fields: Any) -> Any:
+    return (await api_client.post("/agent", {"details": {"name": "A", **fields}})).details
 
 
-async def test_an_agent_is_created_and_found_by_each_of_its_names(door: Any) -> None:
+async def test_an_agent_is_created_and_found_by_each_of_its_names(api_client: Any) -> None:
     """An agent answers to its id and to its external identifier, in the path and in the query."""
     created = await _create(
-        door, external_identifier="ext", description="D", team_id="t", id="my-agent"
+        api_client, external_identifier="ext", description="D", team_id="t", id="my-agent"
     )
 
     assert created["type"] == "agent"
@@ -21,46 +21,50 @@ async def test_an_agent_is_created_and_found_by_each_of_its_names(door: Any) -> 
     assert (created["name"], created["description"], created["team_id"]) == ("A", "D", "t")
     assert created["risk_profile_id"] is created["instance_counts"] is None
     for answer in (
-        await door.get("/agent/my-agent"),
-        await door.get("/agent/ext"),
-        await door.get("/agent/show", {"agent_id": "my-agent"}),
-        await door.get("/agent/show", {"agent_id": "ext"}),
-        await door.get("/agent/show", {"external_identifier": "ext"}),
+        await api_client.get("/agent/my-agent"),
+        await api_client.get("/agent/ext"),
+        await api_client.get("/agent/show", {"agent_id": "my-agent"}),
+        await api_client.get("/agent/show", {"agent_id": "ext"}),
+        await api_client.get("/agent/show", {"external_identifier": "ext"}),
     ):
         assert answer.details == created
 
 
-async def test_any_text_can_name_an_agent_in_a_path(door: Any) -> None:
+async def test_any_text_can_name_an_agent_in_a_path(api_client: Any) -> None:
     """A name with a slash, a space and a foreign letter reaches its agent when it is quoted."""
-    created = await _create(door, external_identifier="a/b ü?")
+    created = await _create(api_client, external_identifier="a/b ü?")
 
-    url = URL(f"{door.url}/api/v1/agent/a%2Fb%20%C3%BC%3F", encoded=True)
-    headers = {"Authorization": f"Bearer {door.token}"}
-    async with door.session.get(url, headers=headers) as response:
+    url = URL(f"{api_client.url}/api/v1/agent/a%2Fb%20%C3%BC%3F", encoded=True)
+    headers = {"Authorization": f"Bearer {api_client.token}"}
+    async with api_client.session.get(url, headers=headers) as response:
         assert (await response.json())["details"] == created
 
 
-async def test_an_external_identifier_is_not_taken_for_an_id(door: Any) -> None:
+async def test_an_external_identifier_is_not_taken_for_an_id(api_client: Any) -> None:
     """Asked for by external identifier, an agent of that id is not the one that was meant."""
-    await _create(door, id="my-agent")
+    await _create(api_client, id="my-agent")
 
-    answer = await door.get("/agent/show", {"external_identifier": "my-agent"})
+    answer = await api_client.get("/agent/show", {"external_identifier": "my-agent"})
 
     answer.refused(404, "not_found")
 
 
 @pytest.mark.parametrize("query", [{}, {"agent_id": "a", "external_identifier": "b"}])
-async def test_finding_an_agent_takes_exactly_one_name(door: Any, query: dict[str, str]) -> None:
+async def test_finding_an_agent_takes_exactly_one_name(
+    api_client: Any, query: dict[str, str]
+) -> None:
     """Neither name and both names are requests that cannot be understood."""
-    (await door.get("/agent/show", query)).refused(400, "bad_request")
+    (await api_client.get("/agent/show", query)).refused(400, "bad_request")
 
 
-async def test_names_of_agents_are_unique(door: Any) -> None:
+async def test_names_of_agents_are_unique(api_client: Any) -> None:
     """A second agent of the same id is a conflict; one of the same identifier names the field."""
-    await _create(door, id="my-agent", external_identifier="ext")
+    await _create(api_client, id="my-agent", external_identifier="ext")
 
-    same_id = await door.post("/agent", {"details": {"name": "B", "id": "my-agent"}})
-    same_name = await door.post("/agent", {"details": {"name": "B", "external_identifier": "ext"}})
+    same_id = await api_client.post("/agent", {"details": {"name": "B", "id": "my-agent"}})
+    same_name = await api_client.post(
+        "/agent", {"details": {"name": "B", "external_identifier": "ext"}}
+    )
 
     same_id.refused(409, "invalid_action")
     errors = same_name.refused(422, "validation_errors")["errors"]["details"]
@@ -83,7 +87,7 @@ async def test_names_of_agents_are_unique(door: Any) -> None:
     ],
 )
 async def test_what_is_wrong_with_a_new_agent_is_named(
-    door: Any, body: Any, errors: dict[str, Any]
+    api_client: Any, body: Any, errors: dict[str, Any]
 ) -> None:
     """Errors of fields are nested as the request is nested, each with its code."""
 
@@ -92,33 +96,35 @@ async def test_what_is_wrong_with_a_new_agent_is_named(
             return nested["code"]
         return {name: codes(error) for name, error in nested.items()}
 
-    refused = await door.post("/agent", body)
+    refused = await api_client.post("/agent", body)
 
     assert codes(refused.refused(422, "validation_errors")["errors"]) == errors
 
 
-async def test_an_agent_is_what_its_runs_make_it(door: Any) -> None:
+async def test_an_agent_is_what_its_runs_make_it(api_client: Any) -> None:
     """Without a run an agent is pending, then active, and dormant after thirty days without one."""
-    created = await _create(door, external_identifier="agent-1")
-    await door.register()
-    active = (await door.get("/agent/agent-1")).details
-    door.clock.leap(seconds=31 * 24 * 3600)
-    dormant = (await door.get("/agent/agent-1")).details
+    created = await _create(api_client, external_identifier="agent-1")
+    await api_client.register()
+    active = (await api_client.get("/agent/agent-1")).details
+    api_client.clock.leap(seconds=31 * 24 * 3600)
+    dormant = (await api_client.get("/agent/agent-1")).details
 
     assert [one["status"] for one in (created, active, dormant)] == ["pending", "active", "dormant"]
     assert [one["available_actions"]["delete"] for one in (created, active)] == [True, False]
 
 
-async def test_runs_are_counted_on_request(door: Any) -> None:
+async def test_runs_are_counted_on_request(api_client: Any) -> None:
     """With include_counts an agent carries its runs by status, in one environment or in all."""
-    run = await door.run("failed")
+    run = await api_client.run("failed")
     for status in ("pending", "active", "terminated"):
-        await door.run(status)
+        await api_client.run(status)
     query = {"include_counts": "true"}
 
-    counts = (await door.get("/agent/agent-1", query)).details["instance_counts"]
-    here = await door.get("/agent/agent-1", {**query, "environment_id": run["environment_id"]})
-    elsewhere = await door.get("/agent/agent-1", {**query, "environment_id": "elsewhere"})
+    counts = (await api_client.get("/agent/agent-1", query)).details["instance_counts"]
+    here = await api_client.get(
+        "/agent/agent-1", {**query, "environment_id": run["environment_id"]}
+    )
+    elsewhere = await api_client.get("/agent/agent-1", {**query, "environment_id": "elsewhere"})
 
     assert counts == here.details["instance_counts"]
     assert counts == {
@@ -134,12 +140,12 @@ async def test_runs_are_counted_on_request(door: Any) -> None:
     assert elsewhere.details["instance_counts"]["total"] == 0
 
 
-async def test_the_list_finds_agents_by_what_they_have(door: Any) -> None:
+async def test_the_list_finds_agents_by_what_they_have(api_client: Any) -> None:
     """The filters of the list take an id, or the text null for agents that have none."""
-    first = await _create(door, team_id="t", owner_person_id="o")
-    await door.post("/risk_profile", {"details": {"name": "R", "id": "r"}})
-    second = await _create(door, risk_profile_id="r")
-    run = await door.register(agent_id="agent-3")
+    first = await _create(api_client, team_id="t", owner_person_id="o")
+    await api_client.post("/risk_profile", {"details": {"name": "R", "id": "r"}})
+    second = await _create(api_client, risk_profile_id="r")
+    run = await api_client.register(agent_id="agent-3")
     third = {"id": run["agent_id"]}
     expected = [
         ({}, [first, second, third]),
@@ -151,33 +157,33 @@ async def test_the_list_finds_agents_by_what_they_have(door: Any) -> None:
     ]
 
     for query, agents in expected:
-        found = (await door.get("/agent", query)).summaries
+        found = (await api_client.get("/agent", query)).summaries
         assert [row["id"] for row in found] == [agent["id"] for agent in agents], query
     assert "risk_profile_id" not in found[0]
 
 
-async def test_the_list_finds_agents_by_where_they_are_deployed(door: Any) -> None:
+async def test_the_list_finds_agents_by_where_they_are_deployed(api_client: Any) -> None:
     """An environment keeps the agents that have run in it."""
-    await _create(door)
-    run = await door.register()
+    await _create(api_client)
+    run = await api_client.register()
 
-    here = await door.get("/agent", {"environment_id": run["environment_id"]})
-    elsewhere = await door.get("/agent", {"environment_id": "elsewhere"})
+    here = await api_client.get("/agent", {"environment_id": run["environment_id"]})
+    elsewhere = await api_client.get("/agent", {"environment_id": "elsewhere"})
 
     assert [row["id"] for row in here.summaries] == [run["agent_id"]]
     assert elsewhere.summaries == []
 
 
-async def test_an_update_changes_what_it_names(door: Any) -> None:
+async def test_an_update_changes_what_it_names(api_client: Any) -> None:
     """What is left out stays; null clears owner, profile and team, not name and description."""
-    await door.post("/risk_profile", {"details": {"name": "R", "id": "r"}})
+    await api_client.post("/risk_profile", {"details": {"name": "R", "id": "r"}})
     created = await _create(
-        door, description="D", owner_person_id="o", risk_profile_id="r", team_id="t"
+        api_client, description="D", owner_person_id="o", risk_profile_id="r", team_id="t"
     )
     path = f"/agent/{created['id']}"
 
     async def update(**details: Any) -> Any:
-        return (await door.call("PUT", path, {"details": details})).details
+        return (await api_client.call("PUT", path, {"details": details})).details
 
     nothing = await update()
     renamed = await update(name="B", external_identifier="ignored", id="ignored")
@@ -193,16 +199,16 @@ async def test_an_update_changes_what_it_names(door: Any) -> None:
         "team_id": "u",
         "updated_at": cleared["updated_at"],
     }
-    assert (await door.get(path)).details == cleared
+    assert (await api_client.get(path)).details == cleared
 
 
-async def test_an_agent_is_changed_under_each_of_its_names(door: Any) -> None:
+async def test_an_agent_is_changed_under_each_of_its_names(api_client: Any) -> None:
     """External identifiers work in the paths of writes, and an unknown agent is not found."""
-    await door.register()
+    await api_client.register()
     details = {"details": {"team_id": "t"}}
 
-    updated = await door.call("PUT", "/agent/agent-1", details)
-    retired = await door.post("/agent/agent-1/retire")
+    updated = await api_client.call("PUT", "/agent/agent-1", details)
+    retired = await api_client.post("/agent/agent-1/retire")
 
     assert (updated.details["team_id"], updated.details["status"]) == ("t", "active")
     assert retired.details["status"] == "retired"
@@ -213,30 +219,30 @@ async def test_an_agent_is_changed_under_each_of_its_names(door: Any) -> None:
         ("DELETE", "/agent/nobody"),
     ):
         body = details if method == "PUT" else None
-        (await door.call(method, path, body)).refused(404, "not_found")
+        (await api_client.call(method, path, body)).refused(404, "not_found")
 
 
-async def test_a_retired_agent_registers_nothing_until_it_is_reinstated(door: Any) -> None:
+async def test_a_retired_agent_registers_nothing_until_it_is_reinstated(api_client: Any) -> None:
     """Each of the two moves works once, and the other undoes it."""
-    await door.register()
+    await api_client.register()
     fields = {"agent_id": "agent-1"}
 
-    retired = await door.post("/agent/agent-1/retire", {})
-    refused = await door.post("/agent_instance/register", fields)
-    again = await door.post("/agent/agent-1/retire")
-    reinstated = await door.post("/agent/agent-1/reinstate")
-    back = await door.post("/agent/agent-1/reinstate")
+    retired = await api_client.post("/agent/agent-1/retire", {})
+    refused = await api_client.post("/agent_instance/register", fields)
+    again = await api_client.post("/agent/agent-1/retire")
+    reinstated = await api_client.post("/agent/agent-1/reinstate")
+    back = await api_client.post("/agent/agent-1/reinstate")
 
     assert retired.details["status"] == "retired"
     refused.refused(409, "invalid_action")
     assert again.refused(409, "invalid_action")["message"] == "Agent is already retired"
     assert reinstated.details["status"] == "active"
     assert back.refused(409, "invalid_action")["message"] == "Agent is not retired"
-    await door.register()
+    await api_client.register()
 
 
 @pytest.mark.parametrize("made", ["alone", "with runs", "retired", "reinstated"])
-async def test_what_an_agent_offers_is_what_works(door: Any, made: str) -> None:
+async def test_what_an_agent_offers_is_what_works(api_client: Any, made: str) -> None:
     """Every action that available_actions has works, and every other is a conflict."""
     for action, method, tail in (
         ("update", "PUT", ""),
@@ -244,69 +250,71 @@ async def test_what_an_agent_offers_is_what_works(door: Any, made: str) -> None:
         ("reinstate", "POST", "/reinstate"),
         ("delete", "DELETE", ""),
     ):
-        agent = await _create(door, external_identifier=f"{made} {action}")
+        agent = await _create(api_client, external_identifier=f"{made} {action}")
         path = f"/agent/{agent['id']}"
         if made == "with runs":
-            await door.register(agent_id=agent["id"])
+            await api_client.register(agent_id=agent["id"])
         if made in ("retired", "reinstated"):
-            await door.post(f"{path}/retire")
+            await api_client.post(f"{path}/retire")
         if made == "reinstated":
-            await door.post(f"{path}/reinstate")
-        offered = (await door.get(path)).details["available_actions"]
+            await api_client.post(f"{path}/reinstate")
+        offered = (await api_client.get(path)).details["available_actions"]
 
-        answer = await door.call(method, path + tail, {"details": {}} if method == "PUT" else None)
+        answer = await api_client.call(
+            method, path + tail, {"details": {}} if method == "PUT" else None
+        )
 
         assert (answer.status == 200) is offered[action], (action, answer.text)
         assert answer.status in (200, 409)
 
 
-async def test_a_deleted_agent_is_gone(door: Any) -> None:
+async def test_a_deleted_agent_is_gone(api_client: Any) -> None:
     """The answer shows the agent once more; then its names are free, and a repeat does nothing."""
-    agent = await _create(door, external_identifier="ext")
+    agent = await _create(api_client, external_identifier="ext")
     path = f"/agent/{agent['id']}"
 
-    deleted = await door.call("DELETE", path, {"idempotency_key": "k"})
-    again = await door.call("DELETE", path, {"idempotency_key": "k"})
+    deleted = await api_client.call("DELETE", path, {"idempotency_key": "k"})
+    again = await api_client.call("DELETE", path, {"idempotency_key": "k"})
 
     assert deleted.details == agent
     assert again.replayed
     assert again.details == {"type": "agent", "id": agent["id"]}
-    (await door.get(path)).refused(404, "not_found")
-    (await door.call("DELETE", path)).refused(404, "not_found")
-    assert (await _create(door, external_identifier="ext"))["id"] != agent["id"]
+    (await api_client.get(path)).refused(404, "not_found")
+    (await api_client.call("DELETE", path)).refused(404, "not_found")
+    assert (await _create(api_client, external_identifier="ext"))["id"] != agent["id"]
 
 
-async def test_an_agent_with_runs_stays(door: Any) -> None:
+async def test_an_agent_with_runs_stays(api_client: Any) -> None:
     """An agent that recorded something cannot be deleted, and the message says what can be done."""
-    await door.register()
+    await api_client.register()
 
-    refused = await door.call("DELETE", "/agent/agent-1")
+    refused = await api_client.call("DELETE", "/agent/agent-1")
 
     assert "Retire it instead" in refused.refused(409, "invalid_action")["message"]
-    assert (await door.get("/agent/agent-1")).status == 200
+    assert (await api_client.get("/agent/agent-1")).status == 200
 
 
-async def test_changing_agents_needs_an_account_token(door: Any) -> None:
+async def test_changing_agents_needs_an_account_token(api_client: Any) -> None:
     """A deployment token may not change its agent, and hears which scope may."""
-    run = await door.register()
-    token = await door.deployment_token(run)
+    run = await api_client.register()
+    token = await api_client.deployment_token(run)
 
     for method, tail in (("PUT", ""), ("POST", "/retire"), ("POST", "/reinstate"), ("DELETE", "")):
         path = f"/agent/{run['agent_id']}{tail}"
-        refused = await door.call(method, path, {"details": {}}, token=token)
+        refused = await api_client.call(method, path, {"details": {}}, token=token)
         assert "scope account" in refused.refused(403, "not_permitted")["message"]
 
 
-async def test_what_was_done_to_agents_is_in_the_audit_log(door: Any) -> None:
+async def test_what_was_done_to_agents_is_in_the_audit_log(api_client: Any) -> None:
     """Each change of an agent leaves who did it, and a refused one leaves nothing."""
-    agent = await _create(door)
+    agent = await _create(api_client)
     path = f"/agent/{agent['id']}"
-    await door.call("PUT", path, {"details": {"name": "B"}})
+    await api_client.call("PUT", path, {"details": {"name": "B"}})
     for tail in ("retire", "retire", "reinstate"):
-        await door.post(f"{path}/{tail}")
-    await door.call("DELETE", path)
+        await api_client.post(f"{path}/{tail}")
+    await api_client.call("DELETE", path)
 
-    entries = await door.rows(
+    entries = await api_client.rows(
         "SELECT action, detail FROM audit_entry WHERE resource_id = ? ORDER BY at", agent["id"]
     )
 
@@ -315,7 +323,7 @@ async def test_what_was_done_to_agents_is_in_the_audit_log(door: Any) -> None:
     assert {entry[1] for entry in entries} == {"B"}
 
 
-async def test_agents_change_in_bulk(door: Any) -> None:
+async def test_agents_change_in_bulk(api_client: Any) -> None:
     """A bulk request may create, change, retire and use an agent, in the order of its items."""
     items = [
         {"_type": "agents/create", "name": "A", "id": "a", "external_identifier": "e"},
@@ -327,7 +335,7 @@ async def test_agents_change_in_bulk(door: Any) -> None:
     ]
     keyed = [{"idempotency_key": f"item-{n:04}", **item} for n, item in enumerate(items)]
 
-    outputs = list((await door.post("/bulk", {"items": keyed})).body["outputs"].values())
+    outputs = list((await api_client.post("/bulk", {"items": keyed})).body["outputs"].values())
 
     assert [one["details"].get("status") for one in outputs[:5]] == [
         "pending",

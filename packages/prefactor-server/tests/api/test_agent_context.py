@@ -9,36 +9,36 @@ from prefactor_server.api.endpoints import agent_context
 SECRET = {"$sensitive": "string", "value": "hidden"}
 
 
-async def _context(door: Any, run: Any, **more: Any) -> Any:
-    answer = await door.get(f"/agent_instance/{run['id']}/agent_context", **more)
+async def _context(api_client: Any, run: Any, **more: Any) -> Any:
+    answer = await api_client.get(f"/agent_instance/{run['id']}/agent_context", **more)
     assert answer.status == 200, answer.text
     return answer.body["agent_context"]["body"]
 
 
-async def test_a_run_is_exported_with_everything_around_it(door: Any) -> None:
+async def test_a_run_is_exported_with_everything_around_it(api_client: Any) -> None:
     """The export holds each part as its own operation shows it, spans by when they started."""
     types = [{"name": "step", "params_schema": {"type": "object"}, "template": "{{ n }}"}]
-    run = await door.run(agent_schema_version={"span_type_schemas": types})
-    late = await door.span(run, started_at="2026-01-03T00:00:00Z", payload={"n": 1})
-    never = await door.span(run, status="pending")
-    early = await door.span(run, started_at="2026-01-02T00:00:00Z", payload={"n": 2})
+    run = await api_client.run(agent_schema_version={"span_type_schemas": types})
+    late = await api_client.span(run, started_at="2026-01-03T00:00:00Z", payload={"n": 1})
+    never = await api_client.span(run, status="pending")
+    early = await api_client.span(run, started_at="2026-01-02T00:00:00Z", payload={"n": 2})
 
-    body = await _context(door, run)
+    body = await _context(api_client, run)
 
-    assert body["agent_instance"] == (await door.get(f"/agent_instance/{run['id']}")).details
-    assert body["agent"] == (await door.get(f"/agent/{run['agent_id']}")).details
+    assert body["agent_instance"] == (await api_client.get(f"/agent_instance/{run['id']}")).details
+    assert body["agent"] == (await api_client.get(f"/agent/{run['agent_id']}")).details
     for kind in ("agent_version", "agent_schema_version"):
-        assert body[kind] == (await door.get(f"/{kind}/{run[kind + '_id']}")).details
+        assert body[kind] == (await api_client.get(f"/{kind}/{run[kind + '_id']}")).details
     assert body["agent_spans"] == [early, late, never]
 
 
-async def test_an_export_says_when_it_was_made_and_how_much_it_holds(door: Any) -> None:
+async def test_an_export_says_when_it_was_made_and_how_much_it_holds(api_client: Any) -> None:
     """Beside the body stand the moment of the export and the number of its spans."""
-    run = await door.run()
+    run = await api_client.run()
     for _ in range(3):
-        last = await door.span(run)
+        last = await api_client.span(run)
 
-    answer = await door.get(f"/agent_instance/{run['id']}/agent_context")
+    answer = await api_client.get(f"/agent_instance/{run['id']}/agent_context")
     context = answer.body["agent_context"]
 
     assert set(context) == {"body", "generated_at", "span_count"}
@@ -46,9 +46,9 @@ async def test_an_export_says_when_it_was_made_and_how_much_it_holds(door: Any) 
     assert context["generated_at"] > last["updated_at"]
 
 
-async def test_many_spans_are_all_there(door: Any) -> None:
+async def test_many_spans_are_all_there(api_client: Any) -> None:
     """An export of more spans than are read at a time has each of them once."""
-    run = await door.run()
+    run = await api_client.run()
     ids = {f"span-{number:04}" for number in range(1200)}
     items = [
         {
@@ -61,9 +61,9 @@ async def test_many_spans_are_all_there(door: Any) -> None:
         for one in sorted(ids)
     ]
     for part in (items[:600], items[600:]):
-        assert (await door.post("/bulk", {"items": part})).status == 200
+        assert (await api_client.post("/bulk", {"items": part})).status == 200
 
-    spans = (await _context(door, run))["agent_spans"]
+    spans = (await _context(api_client, run))["agent_spans"]
 
     assert len(spans) == 1200
     assert {one["id"] for one in spans} == ids
@@ -71,31 +71,31 @@ async def test_many_spans_are_all_there(door: Any) -> None:
 
 @pytest.mark.parametrize("limit", ["MAX_SPANS", "MAX_PAYLOAD_BYTES"])
 async def test_what_is_too_much_is_refused_and_not_cut(
-    door: Any, limit: str, monkeypatch: pytest.MonkeyPatch
+    api_client: Any, limit: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A run beyond a limit answers 413, and the message says what to do instead."""
-    run = await door.run()
+    run = await api_client.run()
     for _ in range(3):
-        await door.span(run, payload={"text": "x"})
+        await api_client.span(run, payload={"text": "x"})
     monkeypatch.setattr(agent_context, limit, 2)
 
-    refused = await door.get(f"/agent_instance/{run['id']}/agent_context")
+    refused = await api_client.get(f"/agent_instance/{run['id']}/agent_context")
 
     assert "page by page" in refused.refused(413, "bad_request")["message"]
 
 
-async def test_an_export_shows_what_its_caller_may_see(door: Any) -> None:
+async def test_an_export_shows_what_its_caller_may_see(api_client: Any) -> None:
     """A deployment token exports its own runs, masked; another's and unknown runs are not there."""
-    run = await door.run()
-    other = await door.run(agent_id="agent-2")
-    token = await door.deployment_token(run)
-    await door.span(run, payload={"card": SECRET})
+    run = await api_client.run()
+    other = await api_client.run(agent_id="agent-2")
+    token = await api_client.deployment_token(run)
+    await api_client.span(run, payload={"card": SECRET})
 
-    (whole,) = (await _context(door, run))["agent_spans"]
-    (masked,) = (await _context(door, run, token=token))["agent_spans"]
+    (whole,) = (await _context(api_client, run))["agent_spans"]
+    (masked,) = (await _context(api_client, run, token=token))["agent_spans"]
     path = f"/agent_instance/{other['id']}/agent_context"
 
     assert whole["payload"]["card"]["value"] == "hidden"
     assert masked["payload"]["card"]["value"] is None
-    (await door.get(path, token=token)).refused(404, "not_found")
-    (await door.get("/agent_instance/nobody/agent_context")).refused(404, "not_found")
+    (await api_client.get(path, token=token)).refused(404, "not_found")
+    (await api_client.get("/agent_instance/nobody/agent_context")).refused(404, "not_found")

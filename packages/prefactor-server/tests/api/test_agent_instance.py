@@ -1,4 +1,4 @@
-"""Runs behind the front door: what each status allows, and what an answer holds."""
+"""Runs through the API: what each status allows, and what an answer holds."""
 
 from typing import Any
 
@@ -8,9 +8,9 @@ FINISHES = ("complete", "failed", "cancelled")
 ENDED = (*FINISHES, "terminated")
 
 
-async def test_a_registered_run_is_pending_and_carries_every_field(door: Any) -> None:
+async def test_a_registered_run_is_pending_and_carries_every_field(api_client: Any) -> None:
     """A fresh run has the fields that published clients require, with empty counts and no times."""
-    run = await door.register("run-1")
+    run = await api_client.register("run-1")
 
     assert run["type"] == "agent_instance"
     assert (run["id"], run["status"], run["purpose"]) == ("run-1", "pending", "live")
@@ -27,11 +27,11 @@ async def test_a_registered_run_is_pending_and_carries_every_field(door: Any) ->
     assert len(run["agent_deployment_id"]) == len(run["agent_schema_version_id"]) == 32
 
 
-async def test_a_pending_run_starts(door: Any) -> None:
+async def test_a_pending_run_starts(api_client: Any) -> None:
     """Starting makes a pending run active, at the time that the client gives."""
-    await door.register("run-1")
+    await api_client.register("run-1")
 
-    started = await door.post(
+    started = await api_client.post(
         "/agent_instance/run-1/start", {"timestamp": "2025-12-31T23:00:00+01:00"}
     )
 
@@ -40,31 +40,31 @@ async def test_a_pending_run_starts(door: Any) -> None:
 
 
 @pytest.mark.parametrize("body", [None, {}, {"timestamp": None}, {"unknown": 1}])
-async def test_a_start_needs_no_body(door: Any, body: Any) -> None:
+async def test_a_start_needs_no_body(api_client: Any, body: Any) -> None:
     """No body, an empty one and an explicit null all mean: now."""
-    await door.register("run-1")
+    await api_client.register("run-1")
 
-    started = await door.post("/agent_instance/run-1/start", body)
+    started = await api_client.post("/agent_instance/run-1/start", body)
 
     assert started.details["started_at"] == started.details["updated_at"]
 
 
 @pytest.mark.parametrize("status", ["active", *ENDED])
-async def test_only_a_pending_run_starts(door: Any, status: str) -> None:
+async def test_only_a_pending_run_starts(api_client: Any, status: str) -> None:
     """Starting a run that is not pending is a conflict that names its status."""
-    run = await door.run(status)
+    run = await api_client.run(status)
 
-    again = await door.post(f"/agent_instance/{run['id']}/start")
+    again = await api_client.post(f"/agent_instance/{run['id']}/start")
 
     assert again.refused(409, "invalid_action")["message"] == f"Agent instance is already {status}"
 
 
 @pytest.mark.parametrize("status", FINISHES)
-async def test_an_active_run_finishes(door: Any, status: str) -> None:
+async def test_an_active_run_finishes(api_client: Any, status: str) -> None:
     """An active run ends in each of the three ways that it can end by itself."""
-    run = await door.run("active")
+    run = await api_client.run("active")
 
-    ended = await door.post(
+    ended = await api_client.post(
         f"/agent_instance/{run['id']}/finish",
         {"status": status, "timestamp": "2026-01-01T01:00:00Z"},
     )
@@ -73,58 +73,58 @@ async def test_an_active_run_finishes(door: Any, status: str) -> None:
     assert ended.details["finished_at"] == "2026-01-01T01:00:00.000000Z"
 
 
-async def test_finishing_without_a_status_completes(door: Any) -> None:
+async def test_finishing_without_a_status_completes(api_client: Any) -> None:
     """The default of finish is complete, now, also without a body."""
-    run = await door.run("active")
+    run = await api_client.run("active")
 
-    ended = await door.post(f"/agent_instance/{run['id']}/finish")
+    ended = await api_client.post(f"/agent_instance/{run['id']}/finish")
 
     assert ended.details["status"] == "complete"
     assert ended.details["finished_at"] == ended.details["updated_at"]
 
 
-async def test_a_pending_run_can_be_cancelled(door: Any) -> None:
+async def test_a_pending_run_can_be_cancelled(api_client: Any) -> None:
     """Cancelling a run that never started sets both of its times to the same moment."""
-    run = await door.run("pending")
+    run = await api_client.run("pending")
 
-    ended = await door.post(f"/agent_instance/{run['id']}/finish", {"status": "cancelled"})
+    ended = await api_client.post(f"/agent_instance/{run['id']}/finish", {"status": "cancelled"})
 
     assert ended.details["status"] == "cancelled"
     assert ended.details["started_at"] == ended.details["finished_at"] is not None
 
 
 @pytest.mark.parametrize("status", ["complete", "failed"])
-async def test_a_pending_run_cannot_have_succeeded(door: Any, status: str) -> None:
+async def test_a_pending_run_cannot_have_succeeded(api_client: Any, status: str) -> None:
     """Completing or failing a run that never started is a conflict that says what is needed."""
-    run = await door.run("pending")
+    run = await api_client.run("pending")
 
-    refused = await door.post(f"/agent_instance/{run['id']}/finish", {"status": status})
+    refused = await api_client.post(f"/agent_instance/{run['id']}/finish", {"status": status})
 
     assert "must be active" in refused.refused(409, "invalid_action")["message"]
 
 
 @pytest.mark.parametrize("before", ENDED)
 @pytest.mark.parametrize("status", FINISHES)
-async def test_an_ended_run_stays_as_it_ended(door: Any, before: str, status: str) -> None:
+async def test_an_ended_run_stays_as_it_ended(api_client: Any, before: str, status: str) -> None:
     """Finishing a run that has ended, however it did, is a conflict and changes nothing."""
-    run = await door.run(before)
+    run = await api_client.run(before)
     path = f"/agent_instance/{run['id']}"
-    shown = (await door.get(path)).details
+    shown = (await api_client.get(path)).details
 
-    refused = await door.post(f"{path}/finish", {"status": status})
+    refused = await api_client.post(f"{path}/finish", {"status": status})
 
     refused.refused(409, "invalid_action")
-    assert (await door.get(path)).details == shown
+    assert (await api_client.get(path)).details == shown
 
 
-async def test_terminating_stops_an_active_run_and_its_open_spans(door: Any) -> None:
+async def test_terminating_stops_an_active_run_and_its_open_spans(api_client: Any) -> None:
     """Termination keeps its reason, and cancels what was open without touching what was not."""
-    run = await door.run("active")
-    pending = await door.span(run, status="pending")
-    active = await door.span(run, status="active")
-    failed = await door.span(run, status="failed")
+    run = await api_client.run("active")
+    pending = await api_client.span(run, status="pending")
+    active = await api_client.span(run, status="active")
+    failed = await api_client.span(run, status="failed")
 
-    stopped = await door.post(
+    stopped = await api_client.post(
         f"/agent_instance/{run['id']}/terminate", {"reason": "budget exceeded"}
     )
 
@@ -135,18 +135,18 @@ async def test_terminating_stops_an_active_run_and_its_open_spans(door: Any) -> 
     assert (counts["cancelled"], counts["failed"], counts["active"]) == (2, 1, 0)
     assert (counts["total"], counts["finished"], counts["pending"]) == (3, 3, 0)
     for span in (pending, active):
-        seen = (await door.get(f"/agent_spans/{span['id']}")).details
+        seen = (await api_client.get(f"/agent_spans/{span['id']}")).details
         assert (seen["status"], seen["closed_by_termination"]) == ("cancelled", True)
         assert seen["finished_at"] == stopped.details["finished_at"]
-    assert (await door.get(f"/agent_spans/{failed['id']}")).details["status"] == "failed"
+    assert (await api_client.get(f"/agent_spans/{failed['id']}")).details["status"] == "failed"
 
 
 @pytest.mark.parametrize("status", ["pending", *ENDED])
-async def test_only_an_active_run_is_terminated(door: Any, status: str) -> None:
+async def test_only_an_active_run_is_terminated(api_client: Any, status: str) -> None:
     """Terminating a run that is not active is a conflict."""
-    run = await door.run(status)
+    run = await api_client.run(status)
 
-    refused = await door.post(f"/agent_instance/{run['id']}/terminate", {"reason": "enough"})
+    refused = await api_client.post(f"/agent_instance/{run['id']}/terminate", {"reason": "enough"})
 
     refused.refused(409, "invalid_action")
 
@@ -163,32 +163,32 @@ async def test_only_an_active_run_is_terminated(door: Any, status: str) -> None:
         ({"reason": "a\0b"}, "invalid_value"),
     ],
 )
-async def test_a_termination_says_why(door: Any, body: Any, code: str) -> None:
+async def test_a_termination_says_why(api_client: Any, body: Any, code: str) -> None:
     """A reason that is missing, blank, too long or no text is refused, and the run goes on."""
-    run = await door.run("active")
+    run = await api_client.run("active")
 
-    refused = await door.post(f"/agent_instance/{run['id']}/terminate", body)
+    refused = await api_client.post(f"/agent_instance/{run['id']}/terminate", body)
 
     assert refused.refused(422, "validation_errors")["errors"]["reason"]["code"] == code
-    assert (await door.get(f"/agent_instance/{run['id']}")).details["status"] == "active"
+    assert (await api_client.get(f"/agent_instance/{run['id']}")).details["status"] == "active"
 
 
 @pytest.mark.parametrize("action", ["/start", "/finish", "/terminate", ""])
 @pytest.mark.parametrize("run_id", ["nobody", "a b", "x" * 65, "%00", "a%2Fb", "é"])
-async def test_an_unknown_run_is_not_found(door: Any, action: str, run_id: str) -> None:
+async def test_an_unknown_run_is_not_found(api_client: Any, action: str, run_id: str) -> None:
     """Whatever stands in the path, be it possible as an id or not, is answered with 404."""
     method, body = ("POST", {"reason": "enough"}) if action else ("GET", None)
 
-    answer = await door.call(method, f"/agent_instance/{run_id}{action}", body)
+    answer = await api_client.call(method, f"/agent_instance/{run_id}{action}", body)
 
     answer.refused(404, "not_found")
 
 
-async def test_a_bad_timestamp_or_status_names_its_field(door: Any) -> None:
+async def test_a_bad_timestamp_or_status_names_its_field(api_client: Any) -> None:
     """Every wrong field of a request is named, not only the first."""
-    run = await door.run("active")
+    run = await api_client.run("active")
 
-    refused = await door.post(
+    refused = await api_client.post(
         f"/agent_instance/{run['id']}/finish", {"status": "terminated", "timestamp": "soon"}
     )
 
@@ -197,11 +197,11 @@ async def test_a_bad_timestamp_or_status_names_its_field(door: Any) -> None:
     assert "complete, failed, cancelled" in errors["status"]["message"]
 
 
-async def test_the_list_finds_runs_by_what_they_are(door: Any) -> None:
+async def test_the_list_finds_runs_by_what_they_are(api_client: Any) -> None:
     """Each filter of the list of runs leaves exactly the runs that it describes."""
-    first = await door.run("pending", purpose="eval", external_identifier="ext-1")
-    second = await door.run("active", agent_id="agent-2")
-    third = await door.run("failed")
+    first = await api_client.run("pending", purpose="eval", external_identifier="ext-1")
+    second = await api_client.run("active", agent_id="agent-2")
+    third = await api_client.run("failed")
     since, before = second["started_at"], third["started_at"]
     expected = [
         ({}, [first, second, third]),
@@ -220,7 +220,7 @@ async def test_the_list_finds_runs_by_what_they_are(door: Any) -> None:
     ]
 
     for query, runs in expected:
-        found = (await door.get("/agent_instance", query)).summaries
+        found = (await api_client.get("/agent_instance", query)).summaries
         assert [row["id"] for row in found] == [run["id"] for run in runs], query
 
 
@@ -229,10 +229,10 @@ async def test_the_list_finds_runs_by_what_they_are(door: Any) -> None:
     [{"status": "done"}, {"purpose": "fun"}, {"started_after": "soon"}, {"started_before": ""}],
 )
 async def test_a_filter_with_an_impossible_value_is_refused(
-    door: Any, query: dict[str, str]
+    api_client: Any, query: dict[str, str]
 ) -> None:
     """A filter value that nothing can have is refused by name, and not answered with nothing."""
-    refused = await door.get("/agent_instance", query)
+    refused = await api_client.get("/agent_instance", query)
 
     (name,) = query
     assert refused.refused(422, "validation_errors")["errors"][name]["code"] == "invalid_value"

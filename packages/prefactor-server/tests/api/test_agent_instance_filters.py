@@ -6,29 +6,31 @@ import pytest
 
 
 @pytest.fixture
-async def runs(door: Any) -> dict[str, str]:
+async def runs(api_client: Any) -> dict[str, str]:
     """Runs of three agents that differ in what they can be found by; ids by name."""
     found = dict[str, str]()
     for name, seconds in (("short", 1), ("long", 3600)):
-        run = await door.register(f"{name}-run", agent_id=f"agent-{name}")
-        await door.post(f"/agent_instance/{run['id']}/start", {"timestamp": "2026-01-01T00:00:00Z"})
+        run = await api_client.register(f"{name}-run", agent_id=f"agent-{name}")
+        await api_client.post(
+            f"/agent_instance/{run['id']}/start", {"timestamp": "2026-01-01T00:00:00Z"}
+        )
         minute, second = divmod(seconds, 60)
         hour, minute = divmod(minute, 60)
         if name == "long":
-            await door.span(run, status="failed")
-        await door.post(
+            await api_client.span(run, status="failed")
+        await api_client.post(
             f"/agent_instance/{run['id']}/finish",
             {"timestamp": f"2026-01-01T{hour:02}:{minute:02}:{second:02}.250Z"},
         )
         found[name] = run["agent_id"]
-    open_run = await door.register("open-run", agent_id="agent-open")
+    open_run = await api_client.register("open-run", agent_id="agent-open")
     found["open"] = open_run["agent_id"]
     return found
 
 
-async def listed(door: Any, **query: str) -> list[str]:
+async def listed(api_client: Any, **query: str) -> list[str]:
     """The ids of the runs that a query finds, in the order of ids."""
-    return sorted(run["id"] for run in (await door.get("/agent_instance", query)).summaries)
+    return sorted(run["id"] for run in (await api_client.get("/agent_instance", query)).summaries)
 
 
 @pytest.mark.parametrize(
@@ -50,25 +52,25 @@ async def listed(door: Any, **query: str) -> list[str]:
     ],
 )
 async def test_runs_are_found_by_end_duration_and_failures(
-    door: Any, runs: dict[str, str], query: dict[str, str], expected: list[str]
+    api_client: Any, runs: dict[str, str], query: dict[str, str], expected: list[str]
 ) -> None:
     """Both bounds of a duration include it, and an open run has neither an end nor a duration."""
     assert runs
-    assert await listed(door, **query) == expected
+    assert await listed(api_client, **query) == expected
 
 
 @pytest.mark.parametrize("sorting", ["id", "-id", "started_at", "-started_at"])
 async def test_runs_of_several_agents_are_one_list(
-    door: Any, runs: dict[str, str], sorting: str
+    api_client: Any, runs: dict[str, str], sorting: str
 ) -> None:
     """Runs of several agents are listed in one order, by pages, with one total."""
     chosen = ",".join((runs["long"], runs["open"], "no-such-agent"))
-    whole = await door.get("/agent_instance", {"agent_ids": chosen, "sorting": sorting})
-    first = await door.get(
+    whole = await api_client.get("/agent_instance", {"agent_ids": chosen, "sorting": sorting})
+    first = await api_client.get(
         "/agent_instance",
         {"agent_ids": chosen, "sorting": sorting, "pagination[page_size]": "1"},
     )
-    second = await door.get(
+    second = await api_client.get(
         "/agent_instance",
         {
             "agent_ids": chosen,
@@ -98,10 +100,12 @@ async def test_runs_of_several_agents_are_one_list(
         ("has_failed_spans", "maybe"),
     ],
 )
-async def test_a_filter_that_cannot_be_read_is_refused(door: Any, name: str, value: str) -> None:
+async def test_a_filter_that_cannot_be_read_is_refused(
+    api_client: Any, name: str, value: str
+) -> None:
     """A filter that makes no sense is refused by its name, in the list and in its facets."""
     for path in ("/agent_instance", "/agent_instance/facets"):
-        refused = await door.get(path, {name: value})
+        refused = await api_client.get(path, {name: value})
         assert name in refused.refused(422, "validation_errors")["errors"]
 
 
@@ -110,10 +114,12 @@ def counts(facets: Any, name: str) -> dict[str, int]:
     return {one["value"]: one["count"] for one in facets["facets"][name]["values"]}
 
 
-async def test_facets_count_what_each_filter_would_leave(door: Any, runs: dict[str, str]) -> None:
+async def test_facets_count_what_each_filter_would_leave(
+    api_client: Any, runs: dict[str, str]
+) -> None:
     """A facet leaves its own filter out, so that its other values can be chosen, and no other."""
-    everything = (await door.get("/agent_instance/facets")).details
-    completed = (await door.get("/agent_instance/facets", {"status": "complete"})).details
+    everything = (await api_client.get("/agent_instance/facets")).details
+    completed = (await api_client.get("/agent_instance/facets", {"status": "complete"})).details
 
     assert (everything["item_count"], everything["complete"]) == (3, True)
     assert counts(everything, "status") == {"complete": 2, "pending": 1}
@@ -125,12 +131,16 @@ async def test_facets_count_what_each_filter_would_leave(door: Any, runs: dict[s
     assert counts(completed, "agent_id") == {runs["short"]: 1, runs["long"]: 1}
 
 
-async def test_facets_of_an_agent_still_count_the_others(door: Any, runs: dict[str, str]) -> None:
+async def test_facets_of_an_agent_still_count_the_others(
+    api_client: Any, runs: dict[str, str]
+) -> None:
     """With an agent chosen, its facet counts all agents, and every other facet its runs alone."""
     query = {"agent_id": "agent-long", "min_duration": "1"}
-    one = (await door.get("/agent_instance/facets", query)).details
+    one = (await api_client.get("/agent_instance/facets", query)).details
     several = (
-        await door.get("/agent_instance/facets", {"agent_ids": f"{runs['long']},{runs['open']}"})
+        await api_client.get(
+            "/agent_instance/facets", {"agent_ids": f"{runs['long']},{runs['open']}"}
+        )
     ).details
 
     assert counts(one, "agent_id") == {runs["short"]: 1, runs["long"]: 1}
@@ -139,10 +149,10 @@ async def test_facets_of_an_agent_still_count_the_others(door: Any, runs: dict[s
     assert counts(several, "status") == {"complete": 1, "pending": 1}
 
 
-async def test_a_deployment_counts_its_own_runs(door: Any, runs: dict[str, str]) -> None:
+async def test_a_deployment_counts_its_own_runs(api_client: Any, runs: dict[str, str]) -> None:
     """The facets that a deployment token reads hold nothing of other agents."""
-    run = (await door.get("/agent_instance/short-run")).details
-    token, _ = await door.add_token(
+    run = (await api_client.get("/agent_instance/short-run")).details
+    token, _ = await api_client.add_token(
         token_scope="agent_deployment",
         agent_id=run["agent_id"],
         environment_id=run["environment_id"],
@@ -150,6 +160,6 @@ async def test_a_deployment_counts_its_own_runs(door: Any, runs: dict[str, str])
     )
 
     for query in ({}, {"agent_ids": ",".join(runs.values())}, {"started_after": "2020-01-01"}):
-        seen = (await door.get("/agent_instance/facets", query, token=token)).details
+        seen = (await api_client.get("/agent_instance/facets", query, token=token)).details
         assert counts(seen, "agent_id") == {runs["short"]: 1}
         assert seen["item_count"] == 1

@@ -19,115 +19,119 @@ TYPES = [
 ]
 
 
-async def _weighed(door: Any, **fields: Any) -> Any:
+async def _weighed(api_client: Any, **fields: Any) -> Any:
     """A run of an agent whose profile gives a span of its type more than was agreed."""
     rules = {"category_weights": {"minors_data": 5}, "agreed_risk": "low"}
-    profile = (await door.post("/risk_profile", {"details": {"name": "P", **rules}})).details
+    profile = (await api_client.post("/risk_profile", {"details": {"name": "P", **rules}})).details
     details = {"name": "A", "external_identifier": "risky", "risk_profile_id": profile["id"]}
-    await door.post("/agent", {"details": details})
+    await api_client.post("/agent", {"details": details})
     declared = {"span_type_schemas": TYPES}
-    return await door.run(agent_id="risky", agent_schema_version=declared, **fields)
+    return await api_client.run(agent_id="risky", agent_schema_version=declared, **fields)
 
 
-async def test_a_run_is_found_by_either_name(door: Any) -> None:
+async def test_a_run_is_found_by_either_name(api_client: Any) -> None:
     """Its id and its external identifier lead to the run as its own path shows it."""
-    run = await door.run(external_identifier="nightly")
-    shown = (await door.get(f"/agent_instance/{run['id']}")).details
+    run = await api_client.run(external_identifier="nightly")
+    shown = (await api_client.get(f"/agent_instance/{run['id']}")).details
     find = "/agent_instance/show"
 
-    assert (await door.get(find, {"agent_instance_id": run["id"]})).details == shown
-    assert (await door.get(find, {"external_identifier": "nightly"})).details == shown
+    assert (await api_client.get(find, {"agent_instance_id": run["id"]})).details == shown
+    assert (await api_client.get(find, {"external_identifier": "nightly"})).details == shown
     for missing in ({"agent_instance_id": "nobody"}, {"external_identifier": run["id"]}):
-        (await door.get(find, missing)).refused(404, "not_found")
+        (await api_client.get(find, missing)).refused(404, "not_found")
     both = {"agent_instance_id": run["id"], "external_identifier": "nightly"}
     for asked in ({}, both, {"agent_id": "agent-1"}):
-        (await door.get(find, asked)).refused(400, "bad_request")
+        (await api_client.get(find, asked)).refused(400, "bad_request")
 
 
-async def test_a_name_that_several_agents_use_is_a_conflict(door: Any) -> None:
+async def test_a_name_that_several_agents_use_is_a_conflict(api_client: Any) -> None:
     """A caller who sees runs of several agents by that name hears so; one who sees one gets it."""
-    mine = await door.run(external_identifier="nightly")
-    await door.run(external_identifier="nightly", agent_id="agent-2")
-    token = await door.deployment_token(mine)
+    mine = await api_client.run(external_identifier="nightly")
+    await api_client.run(external_identifier="nightly", agent_id="agent-2")
+    token = await api_client.deployment_token(mine)
     asked = {"external_identifier": "nightly"}
 
-    conflict = (await door.get("/agent_instance/show", asked)).refused(409, "invalid_action")
-    own = (await door.get("/agent_instance/show", asked, token=token)).details
+    conflict = (await api_client.get("/agent_instance/show", asked)).refused(409, "invalid_action")
+    own = (await api_client.get("/agent_instance/show", asked, token=token)).details
 
     assert "several agents" in conflict["message"]
     assert own["id"] == mine["id"]
 
 
-async def test_a_run_out_of_sight_is_not_found(door: Any) -> None:
+async def test_a_run_out_of_sight_is_not_found(api_client: Any) -> None:
     """A deployment token finds nothing of another agent, by neither name."""
-    token = await door.deployment_token(await door.run())
-    other = await door.run(external_identifier="theirs", agent_id="agent-2")
+    token = await api_client.deployment_token(await api_client.run())
+    other = await api_client.run(external_identifier="theirs", agent_id="agent-2")
 
     for asked in ({"agent_instance_id": other["id"]}, {"external_identifier": "theirs"}):
-        found = await door.get("/agent_instance/show", asked, token=token)
+        found = await api_client.get("/agent_instance/show", asked, token=token)
         found.refused(404, "not_found")
 
 
 @pytest.mark.parametrize("left_out", ALL)
-async def test_figures_are_left_out_when_they_are_not_wanted(door: Any, left_out: str) -> None:
+async def test_figures_are_left_out_when_they_are_not_wanted(
+    api_client: Any, left_out: str
+) -> None:
     """Every figure is there by default and when asked for, and null when it is not wanted."""
-    run = await _weighed(door)
-    await door.span(run, schema_name="school")
+    run = await _weighed(api_client)
+    await api_client.span(run, schema_name="school")
 
     for path in ("/agent_instance/show", f"/agent_instance/{run['id']}"):
         named = {"agent_instance_id": run["id"]} if path.endswith("show") else {}
-        plain = (await door.get(path, named)).details
-        asked = (await door.get(path, {**named, **dict.fromkeys(ALL, "true")})).details
-        without = (await door.get(path, {**named, left_out: "false"})).details
+        plain = (await api_client.get(path, named)).details
+        asked = (await api_client.get(path, {**named, **dict.fromkeys(ALL, "true")})).details
+        without = (await api_client.get(path, {**named, left_out: "false"})).details
         assert asked == plain
         assert {name for name in ALL.values() if plain[name] is None} == set()
         assert [name for name in ALL.values() if without[name] is None] == [ALL[left_out]]
-        assert (await door.get(path, {**named, left_out: "whatever"})).details == plain
+        assert (await api_client.get(path, {**named, left_out: "whatever"})).details == plain
 
 
-async def test_a_run_tells_of_its_last_activity(door: Any) -> None:
+async def test_a_run_tells_of_its_last_activity(api_client: Any) -> None:
     """It is when the last of its spans started or finished, and null before there are any."""
-    run = await door.run()
+    run = await api_client.run()
     path = f"/agent_instance/{run['id']}"
-    before = (await door.get(path)).details
-    await door.span(run, status="pending")
-    pending = (await door.get(path)).details
-    first = await door.span(run, started_at="2026-03-01T00:00:00Z", schema_name="a")
-    await door.span(run, started_at="2026-02-01T00:00:00Z", schema_name="b")
-    started = (await door.get(path)).details
+    before = (await api_client.get(path)).details
+    await api_client.span(run, status="pending")
+    pending = (await api_client.get(path)).details
+    first = await api_client.span(run, started_at="2026-03-01T00:00:00Z", schema_name="a")
+    await api_client.span(run, started_at="2026-02-01T00:00:00Z", schema_name="b")
+    started = (await api_client.get(path)).details
     end = {"timestamp": "2026-03-02T00:00:00Z"}
-    await door.post(f"/agent_spans/{first['id']}/finish", end)
-    finished = (await door.get(path)).details
+    await api_client.post(f"/agent_spans/{first['id']}/finish", end)
+    finished = (await api_client.get(path)).details
 
     moments = [one["last_activity_span_at"] for one in (before, pending, started, finished)]
     assert moments[:2] == [None, None]
     assert moments[2:] == ["2026-03-01T00:00:00.000000Z", "2026-03-02T00:00:00.000000Z"]
 
 
-async def test_a_run_counts_the_alerts_about_it(door: Any) -> None:
+async def test_a_run_counts_the_alerts_about_it(api_client: Any) -> None:
     """The count is that of the alerts about the run: its bad end, and risk that was not agreed."""
-    run = await _weighed(door)
+    run = await _weighed(api_client)
     path = f"/agent_instance/{run['id']}"
-    counts = [(await door.get(path)).details["raised_alert_count"]]
-    await door.span(run, schema_name="school")
-    await door.follow()
-    counts.append((await door.get(path)).details["raised_alert_count"])
-    await door.post(f"{path}/terminate", {"reason": "enough"})
-    await door.follow()
-    counts.append((await door.get(path)).details["raised_alert_count"])
-    fine = await door.run("complete")
-    counts.append((await door.get(f"/agent_instance/{fine['id']}")).details["raised_alert_count"])
+    counts = [(await api_client.get(path)).details["raised_alert_count"]]
+    await api_client.span(run, schema_name="school")
+    await api_client.follow()
+    counts.append((await api_client.get(path)).details["raised_alert_count"])
+    await api_client.post(f"{path}/terminate", {"reason": "enough"})
+    await api_client.follow()
+    counts.append((await api_client.get(path)).details["raised_alert_count"])
+    fine = await api_client.run("complete")
+    counts.append(
+        (await api_client.get(f"/agent_instance/{fine['id']}")).details["raised_alert_count"]
+    )
 
     assert counts == [0, 1, 2, 0]
-    assert (await door.get("/alerts/count")).body["count"] == 2
+    assert (await api_client.get("/alerts/count")).body["count"] == 2
 
 
-async def test_a_run_is_found_in_bulk(door: Any) -> None:
+async def test_a_run_is_found_in_bulk(api_client: Any) -> None:
     """In a bulk request, a run is found as it is by itself."""
-    run = await door.run(external_identifier="nightly")
+    run = await api_client.run(external_identifier="nightly")
     item = {"_type": "agent_instances/find", "idempotency_key": "key-0001"}
 
     items = [{**item, "external_identifier": "nightly", "include_costs": False}]
-    output = (await door.post("/bulk", {"items": items})).body["outputs"]["key-0001"]
+    output = (await api_client.post("/bulk", {"items": items})).body["outputs"]["key-0001"]
 
     assert (output["details"]["id"], output["details"]["cost_breakdown"]) == (run["id"], None)

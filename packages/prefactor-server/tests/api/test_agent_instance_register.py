@@ -14,45 +14,45 @@ def _schema(*types: Any, name: str | None = None) -> dict[str, Any]:
     return {"external_identifier": name, "span_type_schemas": list(types)}
 
 
-async def test_an_unknown_agent_is_created_under_the_name_it_was_called_by(door: Any) -> None:
+async def test_an_unknown_agent_is_created_under_the_name_it_was_called_by(api_client: Any) -> None:
     """A first registration makes the agent, known by that name and by its id from then on."""
-    run = await door.register(agent_id="agent_123", agent_version={"name": "My Agent"})
+    run = await api_client.register(agent_id="agent_123", agent_version={"name": "My Agent"})
 
-    agent = (await door.get("/agent/agent_123")).details
+    agent = (await api_client.get("/agent/agent_123")).details
     assert agent["id"] == run["agent_id"]
     assert (agent["name"], agent["external_identifier"]) == ("My Agent", "agent_123")
-    assert (await door.register(agent_id=agent["id"]))["agent_id"] == agent["id"]
+    assert (await api_client.register(agent_id=agent["id"]))["agent_id"] == agent["id"]
 
 
-async def test_an_unknown_id_of_the_platform_is_not_made_into_a_name(door: Any) -> None:
+async def test_an_unknown_id_of_the_platform_is_not_made_into_a_name(api_client: Any) -> None:
     """A PFID that no agent has is somebody else's agent, and not found."""
     body = {"agent_id": "013xrzp12g3nqk8ns6jadrqmpgrjkeny"}
 
-    (await door.post("/agent_instance/register", body)).refused(404, "not_found")
+    (await api_client.post("/agent_instance/register", body)).refused(404, "not_found")
 
 
-async def test_an_unknown_environment_is_not_found(door: Any) -> None:
+async def test_an_unknown_environment_is_not_found(api_client: Any) -> None:
     """A registration that names an environment which does not exist is refused."""
     body = {"agent_id": "agent-1", "environment_id": "nowhere"}
 
-    (await door.post("/agent_instance/register", body)).refused(404, "not_found")
+    (await api_client.post("/agent_instance/register", body)).refused(404, "not_found")
 
 
-async def test_an_account_token_has_to_name_the_agent(door: Any) -> None:
+async def test_an_account_token_has_to_name_the_agent(api_client: Any) -> None:
     """Without an agent there is nothing that an account token could register."""
-    refused = await door.post("/agent_instance/register", {})
+    refused = await api_client.post("/agent_instance/register", {})
 
     errors = refused.refused(422, "validation_errors")["errors"]
     assert errors["agent_id"]["code"] == "required_value"
 
 
-async def test_the_same_words_are_the_same_version(door: Any) -> None:
+async def test_the_same_words_are_the_same_version(api_client: Any) -> None:
     """Versions are found by content: metadata, schema, and the order of types means nothing."""
     fields = {"agent_version": {"external_identifier": "v1"}}
-    first = await door.register(agent_schema_version=_schema(TYPE, OTHER), **fields)
-    same = await door.register(agent_schema_version=_schema(OTHER, TYPE), **fields)
-    other_schema = await door.register(agent_schema_version=_schema(TYPE), **fields)
-    other_version = await door.register(
+    first = await api_client.register(agent_schema_version=_schema(TYPE, OTHER), **fields)
+    same = await api_client.register(agent_schema_version=_schema(OTHER, TYPE), **fields)
+    other_schema = await api_client.register(agent_schema_version=_schema(TYPE), **fields)
+    other_version = await api_client.register(
         agent_schema_version=_schema(TYPE, OTHER), agent_version={"external_identifier": "v2"}
     )
 
@@ -64,47 +64,47 @@ async def test_the_same_words_are_the_same_version(door: Any) -> None:
     assert other_version["agent_version_id"] != first["agent_version_id"]
 
 
-async def test_an_identifier_may_recur_with_other_content(door: Any) -> None:
+async def test_an_identifier_may_recur_with_other_content(api_client: Any) -> None:
     """The identifier of a schema is part of what it is, and not a key."""
-    named = await door.register(agent_schema_version=_schema(TYPE, name="s1"))
-    changed = await door.register(agent_schema_version=_schema(OTHER, name="s1"))
-    renamed = await door.register(agent_schema_version=_schema(TYPE, name="s2"))
+    named = await api_client.register(agent_schema_version=_schema(TYPE, name="s1"))
+    changed = await api_client.register(agent_schema_version=_schema(OTHER, name="s1"))
+    renamed = await api_client.register(agent_schema_version=_schema(TYPE, name="s2"))
 
     ids = {run["agent_schema_version_id"] for run in (named, changed, renamed)}
     assert len(ids) == 3
 
 
 @pytest.mark.parametrize("nothing", [{}, None, {"external_identifier": None}])
-async def test_saying_nothing_keeps_the_current_version(door: Any, nothing: Any) -> None:
+async def test_saying_nothing_keeps_the_current_version(api_client: Any, nothing: Any) -> None:
     """An omitted, empty or null version means the one that is current in the deployment."""
-    first = await door.register(
+    first = await api_client.register(
         agent_version={"external_identifier": "v1"}, agent_schema_version=_schema(TYPE)
     )
 
-    second = await door.register(agent_version=nothing, agent_schema_version=nothing)
+    second = await api_client.register(agent_version=nothing, agent_schema_version=nothing)
 
     assert second["agent_version_id"] == first["agent_version_id"]
     assert second["agent_schema_version_id"] == first["agent_schema_version_id"]
 
 
-async def test_a_registration_can_leave_the_current_version_alone(door: Any) -> None:
+async def test_a_registration_can_leave_the_current_version_alone(api_client: Any) -> None:
     """Without update_current_version, a run has its own version and the deployment another."""
-    first = await door.register(agent_version={"external_identifier": "v1"})
-    trial = await door.register(
+    first = await api_client.register(agent_version={"external_identifier": "v1"})
+    trial = await api_client.register(
         agent_version={"external_identifier": "v2"}, update_current_version=False
     )
-    third = await door.register()
+    third = await api_client.register()
 
     assert trial["agent_version_id"] != first["agent_version_id"]
     assert third["agent_version_id"] == first["agent_version_id"]
 
 
-async def test_the_older_maps_declare_the_same_types(door: Any) -> None:
+async def test_the_older_maps_declare_the_same_types(api_client: Any) -> None:
     """Two maps of schemas make the version that the list of the same types makes."""
-    listed = await door.register(
+    listed = await api_client.register(
         agent_schema_version=_schema({**TYPE, "result_schema": {"type": "object"}}, OTHER)
     )
-    mapped = await door.register(
+    mapped = await api_client.register(
         agent_schema_version={
             "span_schemas": {"llm": {"type": "object"}, "tool": {"type": "object"}},
             "span_result_schemas": {"llm": {"type": "object"}},
@@ -114,10 +114,10 @@ async def test_the_older_maps_declare_the_same_types(door: Any) -> None:
     assert mapped["agent_schema_version_id"] == listed["agent_schema_version_id"]
 
 
-async def test_the_list_wins_over_the_maps(door: Any) -> None:
+async def test_the_list_wins_over_the_maps(api_client: Any) -> None:
     """When both forms are there, the maps are not even looked at."""
-    listed = await door.register(agent_schema_version=_schema(TYPE))
-    both = await door.register(
+    listed = await api_client.register(agent_schema_version=_schema(TYPE))
+    both = await api_client.register(
         agent_schema_version={
             **_schema(TYPE),
             "span_schemas": {"other": {}},
@@ -128,10 +128,10 @@ async def test_the_list_wins_over_the_maps(door: Any) -> None:
     assert both["agent_schema_version_id"] == listed["agent_schema_version_id"]
 
 
-async def test_result_schemas_alone_say_nothing(door: Any) -> None:
+async def test_result_schemas_alone_say_nothing(api_client: Any) -> None:
     """A map of result schemas without types is accepted and declares nothing."""
-    first = await door.register(agent_schema_version=_schema(TYPE))
-    second = await door.register(agent_schema_version={"span_result_schemas": {"llm": {}}})
+    first = await api_client.register(agent_schema_version=_schema(TYPE))
+    second = await api_client.register(agent_schema_version={"span_result_schemas": {"llm": {}}})
 
     assert second["agent_schema_version_id"] == first["agent_schema_version_id"]
 
@@ -151,12 +151,12 @@ async def test_result_schemas_alone_say_nothing(door: Any) -> None:
     ],
 )
 async def test_a_declaration_that_makes_no_sense_is_refused(
-    door: Any, schema: Any, path: tuple[str, ...]
+    api_client: Any, schema: Any, path: tuple[str, ...]
 ) -> None:
     """What is wrong with a declaration is named by its place in the request."""
     body = {"agent_id": "agent-1", "agent_schema_version": schema}
 
-    refused = await door.post("/agent_instance/register", body)
+    refused = await api_client.post("/agent_instance/register", body)
 
     error = refused.refused(422, "validation_errors")["errors"]["agent_schema_version"]
     for name in path:
@@ -164,45 +164,45 @@ async def test_a_declaration_that_makes_no_sense_is_refused(
     assert error["status"] == "error"
 
 
-async def test_a_wrong_schema_or_template_stops_no_registration(door: Any) -> None:
+async def test_a_wrong_schema_or_template_stops_no_registration(api_client: Any) -> None:
     """An invalid schema and a template that does not parse only leave spans unchecked."""
     broken = {"name": "llm", "params_schema": {"type": "nonsense"}, "template": "{{ oops"}
-    run = await door.register(agent_schema_version=_schema(broken))
+    run = await api_client.register(agent_schema_version=_schema(broken))
 
-    span = await door.span(run, schema_name="llm", payload={"a": 1})
+    span = await api_client.span(run, schema_name="llm", payload={"a": 1})
 
     assert span["schema_registered"]
     assert span["payload_validation"] is span["summary"] is None
 
 
-async def test_ids_and_external_identifiers_are_unique(door: Any) -> None:
+async def test_ids_and_external_identifiers_are_unique(api_client: Any) -> None:
     """A second run with the same id, or its agent's same external identifier, is a conflict."""
-    await door.register("run-1", external_identifier="ext")
+    await api_client.register("run-1", external_identifier="ext")
 
     for fields in ({"id": "run-1"}, {"external_identifier": "ext"}):
         body = {"agent_id": "agent-1", **fields}
-        refused = await door.post("/agent_instance/register", body)
+        refused = await api_client.post("/agent_instance/register", body)
         refused.refused(409, "invalid_action")
-    await door.register("run-2", agent_id="agent-2", external_identifier="ext")
+    await api_client.register("run-2", agent_id="agent-2", external_identifier="ext")
 
 
 @pytest.mark.parametrize("run_id", ["", "x" * 65, "a b", "a/b", "run\n", 5])
-async def test_an_id_has_to_be_possible(door: Any, run_id: Any) -> None:
+async def test_an_id_has_to_be_possible(api_client: Any, run_id: Any) -> None:
     """An id that could not stand in a path is refused where it is chosen."""
     body = {"agent_id": "agent-1", "id": run_id}
 
-    refused = await door.post("/agent_instance/register", body)
+    refused = await api_client.post("/agent_instance/register", body)
 
     errors = refused.refused(422, "validation_errors")["errors"]
     assert errors["id"]["message"].startswith("must be 1 to 64")
 
 
-async def test_the_metadata_names_the_agent(door: Any) -> None:
+async def test_the_metadata_names_the_agent(api_client: Any) -> None:
     """Name and description of the version become the agent's, unless it is no current version."""
-    await door.register(agent_version={"name": "First", "description": "One"})
-    await door.register(agent_version={"name": "Trial"}, update_current_version=False)
+    await api_client.register(agent_version={"name": "First", "description": "One"})
+    await api_client.register(agent_version={"name": "Trial"}, update_current_version=False)
 
-    agent = (await door.get("/agent/agent-1")).details
+    agent = (await api_client.get("/agent/agent-1")).details
     assert (agent["name"], agent["description"]) == ("First", "One")
 
 
@@ -219,18 +219,18 @@ class TestWithoutAutomaticAgents:
             auto_create_agents=False,
         )
 
-    async def test_an_unknown_agent_is_not_found(self, door: Any) -> None:
+    async def test_an_unknown_agent_is_not_found(self, api_client: Any) -> None:
         """Where agents are not made by themselves, a registration needs one that exists."""
         body = {"agent_id": "agent-1"}
-        (await door.post("/agent_instance/register", body)).refused(404, "not_found")
+        (await api_client.post("/agent_instance/register", body)).refused(404, "not_found")
 
         fields = {"name": "A", "external_identifier": "agent-1"}
-        await door.post("/agent", {"details": fields})
+        await api_client.post("/agent", {"details": fields})
 
-        assert (await door.post("/agent_instance/register", body)).status == 200
+        assert (await api_client.post("/agent_instance/register", body)).status == 200
 
 
-async def test_a_registration_tells_which_schema_version_it_was_bound_to(door: Any) -> None:
+async def test_a_registration_tells_which_schema_version_it_was_bound_to(api_client: Any) -> None:
     """Beside the run stands what it declared, as it was found or made; alone and in bulk."""
     declared = {
         "external_identifier": "s1",
@@ -239,15 +239,15 @@ async def test_a_registration_tells_which_schema_version_it_was_bound_to(door: A
     body = {"agent_id": "agent-1", "agent_schema_version": declared}
     item = {"_type": "agent_instances/register", "idempotency_key": "key-of-item", **body}
 
-    first = await door.post("/agent_instance/register", body)
-    again = (await door.post("/bulk", {"items": [item]})).body["outputs"]["key-of-item"]
-    silent = await door.post("/agent_instance/register", {"agent_id": "agent-1"})
+    first = await api_client.post("/agent_instance/register", body)
+    again = (await api_client.post("/bulk", {"items": [item]})).body["outputs"]["key-of-item"]
+    silent = await api_client.post("/agent_instance/register", {"agent_id": "agent-1"})
 
     bound = first.body["agent_schema_version"]
     assert again["agent_schema_version"] == bound
     assert bound["id"] == first.details["agent_schema_version_id"]
-    shown = (await door.get(f"/agent_schema_version/{bound['id']}")).details
-    (listed,) = (await door.get("/agent_schema_version", {"agent_id": "agent-1"})).summaries
+    shown = (await api_client.get(f"/agent_schema_version/{bound['id']}")).details
+    (listed,) = (await api_client.get("/agent_schema_version", {"agent_id": "agent-1"})).summaries
     assert bound.items() <= listed.items()
     assert list(shown["span_type_schemas"]) == ["step"]
     assert "agent_schema_version" not in silent.body

@@ -13,10 +13,10 @@ from prefactor_server.domain.runs.cost import Price, PriceTable
 DAY = "2026-01-02T00:00:"
 
 
-async def skeleton(door: Any, run: Any, **more: Any) -> Any:
+async def skeleton(api_client: Any, run: Any, **more: Any) -> Any:
     """The skeleton of a run, whose text is exactly what its description makes of it."""
     plain = {"Accept-Encoding": "identity"}
-    answer = await door.get(f"/agent_instance/{run['id']}/skeleton", headers=plain, **more)
+    answer = await api_client.get(f"/agent_instance/{run['id']}/skeleton", headers=plain, **more)
     assert answer.status == 200, answer.text
     assert answer.headers["Content-Length"] == str(len(answer.text.encode()))
     decoded = msgspec.json.decode(answer.text, type=Success[AgentInstanceSkeleton])
@@ -24,7 +24,7 @@ async def skeleton(door: Any, run: Any, **more: Any) -> Any:
     return answer.details
 
 
-async def test_a_skeleton_shows_every_span_in_the_order_of_the_tree(door: Any) -> None:
+async def test_a_skeleton_shows_every_span_in_the_order_of_the_tree(api_client: Any) -> None:
     """Each span is an entry in each column, as its own operation shows it, without payloads."""
     types = [
         {
@@ -34,23 +34,23 @@ async def test_a_skeleton_shows_every_span_in_the_order_of_the_tree(door: Any) -
             "template": "{{ n }} ❄",
         }
     ]
-    run = await door.register(agent_schema_version={"span_type_schemas": types})
-    await door.post(f"/agent_instance/{run['id']}/start", {"timestamp": DAY + "00Z"})
-    root = await door.span(
+    run = await api_client.register(agent_schema_version={"span_type_schemas": types})
+    await api_client.post(f"/agent_instance/{run['id']}/start", {"timestamp": DAY + "00Z"})
+    root = await api_client.span(
         run,
         started_at=DAY + "01Z",
         finished_at=DAY + "09.5Z",
         status="complete",
         payload={"n": 'a "secret"'},
     )
-    late = await door.span(run, parent_span_id=root["id"], started_at=DAY + "03Z")
-    below = await door.span(run, parent_span_id=late["id"], started_at=DAY + "04Z")
-    early = await door.span(
+    late = await api_client.span(run, parent_span_id=root["id"], started_at=DAY + "03Z")
+    below = await api_client.span(run, parent_span_id=late["id"], started_at=DAY + "04Z")
+    early = await api_client.span(
         run, parent_span_id=root["id"], started_at=DAY + "02Z", schema_name="other"
     )
-    never = await door.span(run, status="pending")
+    never = await api_client.span(run, status="pending")
 
-    found = await skeleton(door, run)
+    found = await skeleton(api_client, run)
 
     spans = [root, early, late, below, never]
     assert found == {
@@ -95,9 +95,9 @@ async def test_a_skeleton_shows_every_span_in_the_order_of_the_tree(door: Any) -
     [PriceTable("USD", (Price("large*", Decimal(1), Decimal(2)),))],
     ids=["priced"],
 )
-async def test_a_skeleton_shows_what_spans_used(door: Any) -> None:
+async def test_a_skeleton_shows_what_spans_used(api_client: Any) -> None:
     """Kind, tool, model, tokens and cost of each span are columns; names are there once."""
-    run = await door.run()
+    run = await api_client.run()
     usage = {"prompt_tokens": 1000, "completion_tokens": 500}
     for number, (schema_name, payload) in enumerate(
         [
@@ -107,11 +107,11 @@ async def test_a_skeleton_shows_what_spans_used(door: Any) -> None:
             ("agent:llm", {"model": "large-1", "usage": {"total_tokens": 9}}),
         ]
     ):
-        await door.span(
+        await api_client.span(
             run, schema_name=schema_name, payload=payload, started_at=f"{DAY}{number:02}Z"
         )
 
-    found = await skeleton(door, run)
+    found = await skeleton(api_client, run)
 
     assert (found["tool_names"], found["models"]) == (["search"], ["large-1", "unpriced"])
     assert found["currency"] == "USD"
@@ -123,16 +123,16 @@ async def test_a_skeleton_shows_what_spans_used(door: Any) -> None:
     assert columns["cost"] == [0.002, None, None, None]
 
 
-async def test_spans_of_nobody_and_circles_are_there(door: Any) -> None:
+async def test_spans_of_nobody_and_circles_are_there(api_client: Any) -> None:
     """A parent of nowhere and of another run, and a circle, are roots and say that they are."""
-    run, other = await door.run(), await door.run()
-    elsewhere = await door.span(other, id="elsewhere")
-    await door.span(run, id="orphan", parent_span_id="nobody", started_at=DAY + "01Z")
-    await door.span(run, id="stray", parent_span_id=elsewhere["id"], started_at=DAY + "02Z")
-    await door.span(run, id="one", parent_span_id="two", started_at=DAY + "03Z")
-    await door.span(run, id="two", parent_span_id="one", started_at=DAY + "04Z")
+    run, other = await api_client.run(), await api_client.run()
+    elsewhere = await api_client.span(other, id="elsewhere")
+    await api_client.span(run, id="orphan", parent_span_id="nobody", started_at=DAY + "01Z")
+    await api_client.span(run, id="stray", parent_span_id=elsewhere["id"], started_at=DAY + "02Z")
+    await api_client.span(run, id="one", parent_span_id="two", started_at=DAY + "03Z")
+    await api_client.span(run, id="two", parent_span_id="one", started_at=DAY + "04Z")
 
-    columns = (await skeleton(door, run))["columns"]
+    columns = (await skeleton(api_client, run))["columns"]
 
     assert columns["id"] == ["orphan", "stray", "one", "two"]
     assert columns["parent"] == [None, None, None, 2]
@@ -140,20 +140,20 @@ async def test_spans_of_nobody_and_circles_are_there(door: Any) -> None:
 
 
 @pytest.mark.parametrize("status", ["pending", "active"])
-async def test_a_run_without_spans_has_a_skeleton(door: Any, status: str) -> None:
+async def test_a_run_without_spans_has_a_skeleton(api_client: Any, status: str) -> None:
     """Nothing recorded is an answer too; only a run that started has an origin."""
-    run = await door.run(status)
+    run = await api_client.run(status)
 
-    found = await skeleton(door, run)
+    found = await skeleton(api_client, run)
 
     assert (found["total"], found["schemas"]) == (0, [])
     assert found["origin"] == run["started_at"]
     assert {len(column) for column in found["columns"].values()} == {0}
 
 
-async def test_a_large_run_is_not_cut(door: Any) -> None:
+async def test_a_large_run_is_not_cut(api_client: Any) -> None:
     """Of a run of twenty thousand spans, each is there once, and in its place."""
-    run = await door.run()
+    run = await api_client.run()
     total, part = 20_000, 1000
     for start in range(0, total, part):
         items = [
@@ -168,9 +168,9 @@ async def test_a_large_run_is_not_cut(door: Any) -> None:
             }
             for number in range(start, start + part)
         ]
-        assert (await door.post("/bulk", {"items": items})).status == 200
+        assert (await api_client.post("/bulk", {"items": items})).status == 200
 
-    found = await skeleton(door, run)
+    found = await skeleton(api_client, run)
 
     columns = found["columns"]
     assert found["total"] == total
@@ -183,21 +183,21 @@ async def test_a_large_run_is_not_cut(door: Any) -> None:
             assert int(columns["id"][parent][5:]) == int(span_id[5:]) // 10
 
 
-async def test_a_skeleton_is_there_for_whom_its_run_is(door: Any) -> None:
+async def test_a_skeleton_is_there_for_whom_its_run_is(api_client: Any) -> None:
     """A deployment token has those of its own runs; another's and unknown runs are not there."""
-    run, other = await door.run(), await door.run(agent_id="agent-2")
-    token = await door.deployment_token(run)
-    await door.span(run)
+    run, other = await api_client.run(), await api_client.run(agent_id="agent-2")
+    token = await api_client.deployment_token(run)
+    await api_client.span(run)
 
-    assert await skeleton(door, run, token=token) == await skeleton(door, run)
+    assert await skeleton(api_client, run, token=token) == await skeleton(api_client, run)
     for path in (f"/agent_instance/{other['id']}/skeleton", "/agent_instance/nobody/skeleton"):
-        (await door.get(path, token=token)).refused(404, "not_found")
-    (await door.get("/agent_instance/nobody/skeleton")).refused(404, "not_found")
+        (await api_client.get(path, token=token)).refused(404, "not_found")
+    (await api_client.get("/agent_instance/nobody/skeleton")).refused(404, "not_found")
 
 
-async def test_a_skeleton_takes_no_parameters_and_is_no_item(door: Any) -> None:
+async def test_a_skeleton_takes_no_parameters_and_is_no_item(api_client: Any) -> None:
     """Nothing can be asked to be left out, and a bulk request cannot hold so much."""
-    run = await door.run()
+    run = await api_client.run()
     path = f"/agent_instance/{run['id']}/skeleton"
     item = {
         "_type": "agent_instances/skeleton",
@@ -205,18 +205,18 @@ async def test_a_skeleton_takes_no_parameters_and_is_no_item(door: Any) -> None:
         "idempotency_key": "key-of-item",
     }
 
-    (await door.get(path, {"limit": "5"})).refused(400, "bad_request")
-    outputs = (await door.post("/bulk", {"items": [item]})).body["outputs"]
+    (await api_client.get(path, {"limit": "5"})).refused(400, "bad_request")
+    outputs = (await api_client.post("/bulk", {"items": [item]})).body["outputs"]
     assert outputs["key-of-item"]["status"] == "error"
 
 
-async def test_a_terminated_run_marks_what_it_closed(door: Any) -> None:
+async def test_a_terminated_run_marks_what_it_closed(api_client: Any) -> None:
     """Spans that the termination closed are cancelled and flagged."""
-    run = await door.run()
-    await door.span(run)
-    await door.post(f"/agent_instance/{run['id']}/terminate", {"reason": "enough"})
+    run = await api_client.run()
+    await api_client.span(run)
+    await api_client.post(f"/agent_instance/{run['id']}/terminate", {"reason": "enough"})
 
-    columns = (await skeleton(door, run))["columns"]
+    columns = (await skeleton(api_client, run))["columns"]
 
     assert columns["status"] == ["cancelled"]
     assert columns["flags"][0] & 1

@@ -1,4 +1,4 @@
-"""Schema versions behind the front door."""
+"""Schema versions through the API."""
 
 from typing import Any
 
@@ -8,19 +8,19 @@ PATH = "/agent_schema_version"
 OBJECT = {"type": "object"}
 
 
-async def _agent(door: Any) -> Any:
+async def _agent(api_client: Any) -> Any:
     details = {"name": "A", "external_identifier": "agent-1"}
-    return (await door.post("/agent", {"details": details})).details
+    return (await api_client.post("/agent", {"details": details})).details
 
 
-async def _create(door: Any, **details: Any) -> Any:
+async def _create(api_client: Any, **details: Any) -> Any:
     details = {"agent_id": "agent-1", "external_identifier": "s1", **details}
-    return (await door.post(PATH, {"details": details})).details
+    return (await api_client.post(PATH, {"details": details})).details
 
 
-async def test_what_was_declared_is_shown_with_what_was_found_out(door: Any) -> None:
+async def test_what_was_declared_is_shown_with_what_was_found_out(api_client: Any) -> None:
     """Span types come back as a map from their names, each schema with its verdict."""
-    await _agent(door)
+    await _agent(api_client)
     types = [
         {
             "name": "llm",
@@ -33,7 +33,7 @@ async def test_what_was_declared_is_shown_with_what_was_found_out(door: Any) -> 
         },
         {"name": "bare", "params_schema": OBJECT},
     ]
-    created = await _create(door, id="mine", span_type_schemas=types)
+    created = await _create(api_client, id="mine", span_type_schemas=types)
     good = {"status": "success", "message": None}
     llm, bare = created["span_type_schemas"]["llm"], created["span_type_schemas"]["bare"]
 
@@ -48,28 +48,28 @@ async def test_what_was_declared_is_shown_with_what_was_found_out(door: Any) -> 
     assert bare["template"] is bare["data_risk"] is None
     assert bare["result_schema"] == {"type": "object", "additionalProperties": False}
     assert bare["result_schema_validation"] == good
-    assert (await door.get(f"{PATH}/mine")).details == created
+    assert (await api_client.get(f"{PATH}/mine")).details == created
 
 
-async def test_a_list_counts_the_span_types(door: Any) -> None:
+async def test_a_list_counts_the_span_types(api_client: Any) -> None:
     """Rows of a list have the number of span types in place of the types."""
-    await _agent(door)
-    await _create(door, span_schemas={"a": OBJECT, "b": OBJECT})
+    await _agent(api_client)
+    await _create(api_client, span_schemas={"a": OBJECT, "b": OBJECT})
 
-    (row,) = (await door.get(PATH, {"agent_id": "agent-1"})).summaries
+    (row,) = (await api_client.get(PATH, {"agent_id": "agent-1"})).summaries
 
     assert row["span_schemas_count"] == 2
     assert "span_type_schemas" not in row
     assert row["external_identifier_repeats"] == 1
 
 
-async def test_the_older_form_is_taken_unless_the_list_is_there(door: Any) -> None:
+async def test_the_older_form_is_taken_unless_the_list_is_there(api_client: Any) -> None:
     """Maps of schemas declare types; beside the list of types they are not looked at."""
-    await _agent(door)
+    await _agent(api_client)
     maps = {"span_schemas": {"old": OBJECT}, "span_result_schemas": {"old": OBJECT}}
-    older = await _create(door, **maps)
+    older = await _create(api_client, **maps)
     newer = await _create(
-        door,
+        api_client,
         external_identifier="s2",
         span_type_schemas=[{"name": "n", "params_schema": {}}],
         span_result_schemas={"orphan": OBJECT},
@@ -94,17 +94,17 @@ async def test_the_older_form_is_taken_unless_the_list_is_there(door: Any) -> No
 )
 @pytest.mark.parametrize("registering", [False, True])
 async def test_what_contradicts_itself_is_named_where_it_stands(
-    door: Any, declared: Any, path: list[str], registering: bool
+    api_client: Any, declared: Any, path: list[str], registering: bool
 ) -> None:
     """A result without its type and a duplicate name are refused, wherever they are sent."""
-    await _agent(door)
+    await _agent(api_client)
     if registering:
         body = {"agent_id": "agent-1", "agent_schema_version": declared}
-        refused = await door.post("/agent_instance/register", body)
+        refused = await api_client.post("/agent_instance/register", body)
         path = ["agent_schema_version", *path]
     else:
         details = {"agent_id": "agent-1", "external_identifier": "s", **declared}
-        refused = await door.post(PATH, {"details": details})
+        refused = await api_client.post(PATH, {"details": details})
         path = ["details", *path]
 
     error = refused.refused(422, "validation_errors")["errors"]
@@ -113,11 +113,12 @@ async def test_what_contradicts_itself_is_named_where_it_stands(
     assert error["code"] == "invalid_value"
 
 
-async def test_quality_schemas_are_shown(door: Any) -> None:
+async def test_quality_schemas_are_shown(api_client: Any) -> None:
     """Declared kinds of quality come back as a map from their names, with the verdict."""
-    await _agent(door)
+    await _agent(api_client)
     created = await _create(
-        door, quality_schemas=[{"name": "helpful", "schema": OBJECT, "template": "{{ score }}"}]
+        api_client,
+        quality_schemas=[{"name": "helpful", "schema": OBJECT, "template": "{{ score }}"}],
     )
 
     helpful = created["quality_schemas"]["helpful"]
@@ -125,59 +126,59 @@ async def test_quality_schemas_are_shown(door: Any) -> None:
     assert helpful["schema_validation"]["status"] == "success"
 
 
-async def test_the_same_content_is_one_schema_version(door: Any) -> None:
+async def test_the_same_content_is_one_schema_version(api_client: Any) -> None:
     """What was declared in the same words and name is the same, of registrations too."""
-    await _agent(door)
-    first = await _create(door, span_schemas={"a": OBJECT})
-    again = await _create(door, span_schemas={"a": OBJECT})
+    await _agent(api_client)
+    first = await _create(api_client, span_schemas={"a": OBJECT})
+    again = await _create(api_client, span_schemas={"a": OBJECT})
     declared = {"external_identifier": "s1", "span_schemas": {"a": OBJECT}}
-    run = await door.register(agent_schema_version=declared)
+    run = await api_client.register(agent_schema_version=declared)
     chosen = {"agent_id": "agent-1", **declared, "id": "another"}
 
     assert first["id"] == again["id"] == run["agent_schema_version_id"]
-    (await door.post(PATH, {"details": chosen})).refused(409, "invalid_action")
+    (await api_client.post(PATH, {"details": chosen})).refused(409, "invalid_action")
 
 
-async def test_an_identifier_may_come_again_with_other_schemas(door: Any) -> None:
+async def test_an_identifier_may_come_again_with_other_schemas(api_client: Any) -> None:
     """Schema versions of the same identifier are counted, and the id of one is taken."""
-    await _agent(door)
-    await _create(door, id="mine", span_schemas={"a": OBJECT})
-    other = await _create(door, span_schemas={"b": OBJECT})
+    await _agent(api_client)
+    await _create(api_client, id="mine", span_schemas={"a": OBJECT})
+    other = await _create(api_client, span_schemas={"b": OBJECT})
     taken = {"agent_id": "agent-1", "external_identifier": "s9", "id": "mine"}
 
     assert other["external_identifier_repeats"] == 2
-    (await door.post(PATH, {"details": taken})).refused(409, "invalid_action")
+    (await api_client.post(PATH, {"details": taken})).refused(409, "invalid_action")
 
 
-async def test_a_schema_version_says_where_it_is_current(door: Any) -> None:
+async def test_a_schema_version_says_where_it_is_current(api_client: Any) -> None:
     """It is current where a version that is bound to it is."""
-    run = await door.register(agent_schema_version={"external_identifier": "s1"})
+    run = await api_client.register(agent_schema_version={"external_identifier": "s1"})
 
-    shown = (await door.get(f"{PATH}/{run['agent_schema_version_id']}")).details
+    shown = (await api_client.get(f"{PATH}/{run['agent_schema_version_id']}")).details
 
     assert shown["current_agent_deployment_refs"] == [run["agent_deployment_id"]]
 
 
 @pytest.mark.parametrize("missing", ["agent_id", "external_identifier"])
-async def test_a_schema_version_needs_its_agent_and_its_name(door: Any, missing: str) -> None:
+async def test_a_schema_version_needs_its_agent_and_its_name(api_client: Any, missing: str) -> None:
     """Both are required, and an agent that is not there is not found."""
     details = {"agent_id": "agent-1", "external_identifier": "s"}
-    (await door.post(PATH, {"details": details})).refused(404, "not_found")
+    (await api_client.post(PATH, {"details": details})).refused(404, "not_found")
     del details[missing]
 
-    errors = (await door.post(PATH, {"details": details})).refused(422, "validation_errors")
+    errors = (await api_client.post(PATH, {"details": details})).refused(422, "validation_errors")
 
     assert errors["errors"]["details"][missing]["code"] == "required_value"
 
 
-async def test_a_deployment_token_knows_its_agents_schema_versions(door: Any) -> None:
+async def test_a_deployment_token_knows_its_agents_schema_versions(api_client: Any) -> None:
     """It sees those of its own agent, and makes none but by registering."""
-    run = await door.register()
-    other = await door.register(agent_id="agent-2")
-    token = await door.deployment_token(run)
+    run = await api_client.register()
+    other = await api_client.register(agent_id="agent-2")
+    token = await api_client.deployment_token(run)
 
-    rows = (await door.get(PATH, token=token)).summaries
+    rows = (await api_client.get(PATH, token=token)).summaries
     assert [row["id"] for row in rows] == [run["agent_schema_version_id"]]
-    hidden = await door.get(f"{PATH}/{other['agent_schema_version_id']}", token=token)
+    hidden = await api_client.get(f"{PATH}/{other['agent_schema_version_id']}", token=token)
     hidden.refused(404, "not_found")
-    (await door.post(PATH, {"details": {}}, token=token)).refused(403, "not_permitted")
+    (await api_client.post(PATH, {"details": {}}, token=token)).refused(403, "not_permitted")

@@ -1,4 +1,4 @@
-"""Spans behind the front door: statuses, checks, summaries and the control signal."""
+"""Spans through the API: statuses, checks, summaries and the control signal."""
 
 from typing import Any
 
@@ -19,36 +19,38 @@ LLM = {
 }
 
 
-async def _typed_run(door: Any, *types: Any) -> Any:
-    return await door.register(agent_schema_version={"span_type_schemas": list(types) or [LLM]})
+async def _typed_run(api_client: Any, *types: Any) -> Any:
+    return await api_client.register(
+        agent_schema_version={"span_type_schemas": list(types) or [LLM]}
+    )
 
 
 @pytest.mark.parametrize("status", STATUSES)
-async def test_a_span_is_created_in_any_status(door: Any, status: str) -> None:
+async def test_a_span_is_created_in_any_status(api_client: Any, status: str) -> None:
     """Each status is accepted, and brings the times that go with it."""
-    run = await door.run("active")
+    run = await api_client.run("active")
 
-    span = await door.span(run, status=status)
+    span = await api_client.span(run, status=status)
 
     assert (span["type"], span["status"]) == ("agent_span", status)
     assert (span["started_at"] is None) == (status == "pending")
     assert (span["finished_at"] is None) == (status in ("pending", "active"))
-    counts = (await door.get(f"/agent_instance/{run['id']}")).details["span_counts"]
+    counts = (await api_client.get(f"/agent_instance/{run['id']}")).details["span_counts"]
     assert (counts["total"], counts[status]) == (1, 1)
     assert counts["finished"] == (status in FINISHES)
 
 
-async def test_a_span_is_active_if_nothing_is_said(door: Any) -> None:
+async def test_a_span_is_active_if_nothing_is_said(api_client: Any) -> None:
     """Only the run and the type are needed; the rest has defaults."""
-    span = await door.span(await door.run(), status=None, payload=None)
+    span = await api_client.span(await api_client.run(), status=None, payload=None)
 
     assert (span["status"], span["payload"], span["result_payload"]) == ("active", {}, None)
 
 
-async def test_what_was_sent_is_what_is_read(door: Any) -> None:
+async def test_what_was_sent_is_what_is_read(api_client: Any) -> None:
     """Every field of a span comes back as it was sent, nulls inside payloads included."""
-    run = await door.run("active")
-    parent = await door.span(run)
+    run = await api_client.run("active")
+    parent = await api_client.span(run)
     sent = {
         "id": "span-1",
         "parent_span_id": parent["id"],
@@ -61,8 +63,8 @@ async def test_what_was_sent_is_what_is_read(door: Any) -> None:
         "sensitive_encoding": True,
     }
 
-    created = await door.span(run, **sent)
-    shown = (await door.get("/agent_spans/span-1")).details
+    created = await api_client.span(run, **sent)
+    shown = (await api_client.get("/agent_spans/span-1")).details
 
     assert created == shown
     assert {name: shown[name] for name in sent} == sent
@@ -71,9 +73,9 @@ async def test_what_was_sent_is_what_is_read(door: Any) -> None:
 
 
 @pytest.mark.parametrize("status", ["pending", "active"])
-async def test_a_span_that_goes_on_has_no_result(door: Any, status: str) -> None:
+async def test_a_span_that_goes_on_has_no_result(api_client: Any, status: str) -> None:
     """A result at creation belongs to a finished status; otherwise the field is refused."""
-    run = await door.run()
+    run = await api_client.run()
     details = {
         "agent_instance_id": run["id"],
         "schema_name": "step",
@@ -81,19 +83,19 @@ async def test_a_span_that_goes_on_has_no_result(door: Any, status: str) -> None
         "result_payload": {},
     }
 
-    refused = await door.post("/agent_spans", {"details": details})
+    refused = await api_client.post("/agent_spans", {"details": details})
 
     errors = refused.refused(422, "validation_errors")["errors"]["details"]
     assert errors["result_payload"]["code"] == "invalid_value"
 
 
 @pytest.mark.parametrize("status", FINISHES)
-async def test_an_active_span_finishes(door: Any, status: str) -> None:
+async def test_an_active_span_finishes(api_client: Any, status: str) -> None:
     """An active span ends in each way, with its result and at the client's time."""
-    run = await door.run()
-    span = await door.span(run, payload={"a": 1})
+    run = await api_client.run()
+    span = await api_client.span(run, payload={"a": 1})
 
-    ended = await door.post(
+    ended = await api_client.post(
         f"/agent_spans/{span['id']}/finish",
         {"status": status, "result_payload": {"b": 2}, "timestamp": "2026-01-01T09:00:00Z"},
     )
@@ -101,70 +103,72 @@ async def test_an_active_span_finishes(door: Any, status: str) -> None:
     assert ended.details["status"] == status
     assert ended.details["finished_at"] == "2026-01-01T09:00:00.000000Z"
     assert (ended.details["payload"], ended.details["result_payload"]) == ({"a": 1}, {"b": 2})
-    counts = (await door.get(f"/agent_instance/{run['id']}")).details["span_counts"]
+    counts = (await api_client.get(f"/agent_instance/{run['id']}")).details["span_counts"]
     assert (counts["active"], counts[status], counts["total"]) == (0, 1, 1)
 
 
-async def test_finishing_without_a_body_completes(door: Any) -> None:
+async def test_finishing_without_a_body_completes(api_client: Any) -> None:
     """The default of finish is complete, now, with no result."""
-    span = await door.span(await door.run())
+    span = await api_client.span(await api_client.run())
 
-    ended = (await door.post(f"/agent_spans/{span['id']}/finish")).details
+    ended = (await api_client.post(f"/agent_spans/{span['id']}/finish")).details
 
     assert (ended["status"], ended["result_payload"]) == ("complete", None)
     assert ended["finished_at"] == ended["updated_at"]
 
 
-async def test_a_pending_span_can_only_be_cancelled(door: Any) -> None:
+async def test_a_pending_span_can_only_be_cancelled(api_client: Any) -> None:
     """Cancelling a pending span sets both times; completing or failing it is a conflict."""
-    span = await door.span(await door.run(), status="pending")
+    span = await api_client.span(await api_client.run(), status="pending")
     path = f"/agent_spans/{span['id']}/finish"
 
     for status in ("complete", "failed"):
-        refused = await door.post(path, {"status": status})
+        refused = await api_client.post(path, {"status": status})
         assert "must be active to finish" in refused.refused(409, "invalid_action")["message"]
-    ended = (await door.post(path, {"status": "cancelled"})).details
+    ended = (await api_client.post(path, {"status": "cancelled"})).details
 
     assert ended["started_at"] == ended["finished_at"] is not None
 
 
 @pytest.mark.parametrize("before", FINISHES)
 @pytest.mark.parametrize("status", FINISHES)
-async def test_an_ended_span_stays_as_it_ended(door: Any, before: str, status: str) -> None:
+async def test_an_ended_span_stays_as_it_ended(api_client: Any, before: str, status: str) -> None:
     """Finishing a span that has ended is a conflict and changes nothing."""
-    span = await door.span(await door.run(), status=before)
+    span = await api_client.span(await api_client.run(), status=before)
 
-    refused = await door.post(f"/agent_spans/{span['id']}/finish", {"status": status})
+    refused = await api_client.post(f"/agent_spans/{span['id']}/finish", {"status": status})
 
     assert before in refused.refused(409, "invalid_action")["message"]
-    assert (await door.get(f"/agent_spans/{span['id']}")).details == span
+    assert (await api_client.get(f"/agent_spans/{span['id']}")).details == span
 
 
 @pytest.mark.parametrize("status", ["pending", "complete", "failed", "cancelled"])
-async def test_spans_come_before_their_run_starts_and_after_it_ends(door: Any, status: str) -> None:
+async def test_spans_come_before_their_run_starts_and_after_it_ends(
+    api_client: Any, status: str
+) -> None:
     """A run's status keeps no span away: queues of clients let them arrive early and late."""
-    run = await door.run(status)
+    run = await api_client.run(status)
 
-    answer = await door.post(
+    answer = await api_client.post(
         "/agent_spans", {"details": {"agent_instance_id": run["id"], "schema_name": "step"}}
     )
-    ended = await door.post(f"/agent_spans/{answer.details['id']}/finish")
+    ended = await api_client.post(f"/agent_spans/{answer.details['id']}/finish")
 
     assert ended.details["status"] == "complete"
     assert "control" not in answer.body
     assert "control" not in ended.body
 
 
-async def test_a_terminated_run_tells_its_agent_on_every_write(door: Any) -> None:
+async def test_a_terminated_run_tells_its_agent_on_every_write(api_client: Any) -> None:
     """After a termination, creating and finishing spans succeed and carry the control signal."""
-    run = await door.run()
-    span = await door.span(run)
+    run = await api_client.run()
+    span = await api_client.span(run)
     path = f"/agent_instance/{run['id']}/terminate"
-    await door.post(path, {"reason": "budget exceeded"})
+    await api_client.post(path, {"reason": "budget exceeded"})
     control = {"terminate": True, "reason": "budget exceeded"}
 
-    finished = await door.post(f"/agent_spans/{span['id']}/finish", {"status": "failed"})
-    created = await door.post(
+    finished = await api_client.post(f"/agent_spans/{span['id']}/finish", {"status": "failed"})
+    created = await api_client.post(
         "/agent_spans", {"details": {"agent_instance_id": run["id"], "schema_name": "step"}}
     )
 
@@ -172,29 +176,29 @@ async def test_a_terminated_run_tells_its_agent_on_every_write(door: Any) -> Non
     assert (finished.details["status"], created.details["status"]) == ("failed", "active")
 
 
-async def test_a_span_closed_by_termination_is_finished_once(door: Any) -> None:
+async def test_a_span_closed_by_termination_is_finished_once(api_client: Any) -> None:
     """The last result of a stopped run is kept; after that the span has ended like any other."""
-    run = await door.run()
-    span = await door.span(run)
-    await door.post(f"/agent_instance/{run['id']}/terminate", {"reason": "enough"})
+    run = await api_client.run()
+    span = await api_client.span(run)
+    await api_client.post(f"/agent_instance/{run['id']}/terminate", {"reason": "enough"})
     path = f"/agent_spans/{span['id']}/finish"
 
-    first = await door.post(path, {"result_payload": {"a": 1}})
-    second = await door.post(path, {"status": "failed"})
+    first = await api_client.post(path, {"result_payload": {"a": 1}})
+    second = await api_client.post(path, {"status": "failed"})
 
     assert (first.details["status"], first.details["result_payload"]) == ("complete", {"a": 1})
     assert not first.details["closed_by_termination"]
     second.refused(409, "invalid_action")
-    counts = (await door.get(f"/agent_instance/{run['id']}")).details["span_counts"]
+    counts = (await api_client.get(f"/agent_instance/{run['id']}")).details["span_counts"]
     assert (counts["complete"], counts["cancelled"], counts["total"]) == (1, 0, 1)
 
 
-async def test_payloads_are_checked_and_never_refused(door: Any) -> None:
+async def test_payloads_are_checked_and_never_refused(api_client: Any) -> None:
     """A payload against its schema is stored with 200 and marked; a matching one is marked too."""
-    run = await _typed_run(door)
+    run = await _typed_run(api_client)
 
-    good = await door.span(run, schema_name="llm", payload={"model": "m"})
-    bad = await door.span(
+    good = await api_client.span(run, schema_name="llm", payload={"model": "m"})
+    bad = await api_client.span(
         run, schema_name="llm", status="complete", payload={}, result_payload={"response": "r"}
     )
 
@@ -205,9 +209,11 @@ async def test_payloads_are_checked_and_never_refused(door: Any) -> None:
     assert bad["result_payload_validation"] == {"status": "success", "message": None}
 
 
-async def test_an_undeclared_type_is_accepted_and_marked(door: Any) -> None:
+async def test_an_undeclared_type_is_accepted_and_marked(api_client: Any) -> None:
     """A span of a type that its run did not declare has its name for a title, and no checks."""
-    span = await door.span(await _typed_run(door), schema_name="other", payload={"a": 1})
+    span = await api_client.span(
+        await _typed_run(api_client), schema_name="other", payload={"a": 1}
+    )
 
     assert (span["schema_registered"], span["schema_title"]) == (False, "other")
     assert (
@@ -215,27 +221,27 @@ async def test_an_undeclared_type_is_accepted_and_marked(door: Any) -> None:
     )
 
 
-async def test_a_result_without_a_schema_is_held_to_be_empty(door: Any) -> None:
+async def test_a_result_without_a_schema_is_held_to_be_empty(api_client: Any) -> None:
     """A type without a result schema declares an empty result: any content is a mismatch."""
-    run = await _typed_run(door, {"name": "t", "params_schema": {}})
+    run = await _typed_run(api_client, {"name": "t", "params_schema": {}})
     ends = [{"result_payload": {"a": 1}}, {}, {"status": "failed"}]
 
     marks = []
     for end in ends:
-        span = await door.span(run, schema_name="t")
-        ended = (await door.post(f"/agent_spans/{span['id']}/finish", end)).details
+        span = await api_client.span(run, schema_name="t")
+        ended = (await api_client.post(f"/agent_spans/{span['id']}/finish", end)).details
         marks.append(ended["result_payload_validation"])
 
     assert marks[0]["status"] == "error"
     assert marks[1:] == [{"status": "success", "message": None}, None]
 
 
-async def test_the_summary_grows_with_the_span(door: Any) -> None:
+async def test_the_summary_grows_with_the_span(api_client: Any) -> None:
     """A template is rendered from the payload at first, and with the result at the end."""
-    run = await _typed_run(door)
-    span = await door.span(run, schema_name="llm", payload={"model": "m", "response": "wait"})
+    run = await _typed_run(api_client)
+    span = await api_client.span(run, schema_name="llm", payload={"model": "m", "response": "wait"})
 
-    ended = await door.post(
+    ended = await api_client.post(
         f"/agent_spans/{span['id']}/finish", {"result_payload": {"response": "done"}}
     )
 
@@ -243,25 +249,27 @@ async def test_the_summary_grows_with_the_span(door: Any) -> None:
     assert ended.details["summary"] == "m → done"
 
 
-async def test_lists_carry_summaries_only_when_asked(door: Any) -> None:
+async def test_lists_carry_summaries_only_when_asked(api_client: Any) -> None:
     """A row's summary is null on lists unless include_summaries asks for it."""
-    run = await _typed_run(door)
-    await door.span(run, schema_name="llm", payload={"model": "m"})
+    run = await _typed_run(api_client)
+    await api_client.span(run, schema_name="llm", payload={"model": "m"})
     query = {"agent_instance_id": run["id"]}
 
-    plain = (await door.get("/agent_spans", query)).summaries
-    full = (await door.get("/agent_spans", {**query, "include_summaries": "true"})).summaries
+    plain = (await api_client.get("/agent_spans", query)).summaries
+    full = (await api_client.get("/agent_spans", {**query, "include_summaries": "true"})).summaries
 
     assert [row["summary"] for row in plain] == [None]
     assert [row["summary"] for row in full] == ["m →"]
 
 
-async def test_usage_is_read_out_of_the_payloads(door: Any) -> None:
+async def test_usage_is_read_out_of_the_payloads(api_client: Any) -> None:
     """Tokens, model and tool are on the span, taken from where the SDKs put them."""
-    run = await door.run()
-    span = await door.span(run, schema_name="x:tool", payload={"model": "m", "name": "search"})
+    run = await api_client.run()
+    span = await api_client.span(
+        run, schema_name="x:tool", payload={"model": "m", "name": "search"}
+    )
 
-    ended = await door.post(
+    ended = await api_client.post(
         f"/agent_spans/{span['id']}/finish",
         {"result_payload": {"token_usage": {"prompt_tokens": 3, "completion_tokens": 4}}},
     )
@@ -270,10 +278,10 @@ async def test_usage_is_read_out_of_the_payloads(door: Any) -> None:
     assert [ended.details[name] for name in names] == [3, 4, 7, "m", "search"]
 
 
-async def test_clocks_that_disagree_are_marked(door: Any) -> None:
+async def test_clocks_that_disagree_are_marked(api_client: Any) -> None:
     """A span that ends before it starts is stored as it was sent, and marked."""
-    span = await door.span(
-        await door.run(),
+    span = await api_client.span(
+        await api_client.run(),
         status="complete",
         started_at="2026-01-01T10:00:00Z",
         finished_at="2026-01-01T09:00:00Z",
@@ -283,27 +291,27 @@ async def test_clocks_that_disagree_are_marked(door: Any) -> None:
     assert span["finished_at"] < span["started_at"]
 
 
-async def test_a_second_span_with_the_same_id_is_a_conflict(door: Any) -> None:
+async def test_a_second_span_with_the_same_id_is_a_conflict(api_client: Any) -> None:
     """An id names one span; another create with it is refused, whatever else it says."""
-    run = await door.run()
-    await door.span(run, id="span-1")
+    run = await api_client.run()
+    await api_client.span(run, id="span-1")
     details = {"agent_instance_id": run["id"], "schema_name": "other", "id": "span-1"}
 
-    (await door.post("/agent_spans", {"details": details})).refused(409, "invalid_action")
+    (await api_client.post("/agent_spans", {"details": details})).refused(409, "invalid_action")
 
 
-async def test_spans_of_unknown_runs_and_unknown_spans_are_not_found(door: Any) -> None:
+async def test_spans_of_unknown_runs_and_unknown_spans_are_not_found(api_client: Any) -> None:
     """A span of no run is not found, and nothing is made."""
     details = {"agent_instance_id": "nobody", "schema_name": "step"}
 
-    (await door.post("/agent_spans", {"details": details})).refused(404, "not_found")
-    (await door.post("/agent_spans/nobody/finish")).refused(404, "not_found")
-    (await door.get("/agent_spans/nobody")).refused(404, "not_found")
+    (await api_client.post("/agent_spans", {"details": details})).refused(404, "not_found")
+    (await api_client.post("/agent_spans/nobody/finish")).refused(404, "not_found")
+    (await api_client.get("/agent_spans/nobody")).refused(404, "not_found")
 
 
-async def test_every_wrong_field_is_named_under_details(door: Any) -> None:
+async def test_every_wrong_field_is_named_under_details(api_client: Any) -> None:
     """The errors of a wrapped request are nested as it is, and none is left out."""
-    refused = await door.post(
+    refused = await api_client.post(
         "/agent_spans",
         {"details": {"status": "done", "payload": [], "id": "a b", "started_at": 5}},
     )
@@ -319,14 +327,14 @@ async def test_every_wrong_field_is_named_under_details(door: Any) -> None:
     }
 
 
-async def test_the_list_finds_spans_by_what_they_are(door: Any) -> None:
+async def test_the_list_finds_spans_by_what_they_are(api_client: Any) -> None:
     """Each filter of the list of spans leaves exactly the spans that it describes."""
-    run, other = await door.run(), await door.run(agent_id="agent-2", purpose="eval")
-    root = await door.span(run, started_at="2026-01-01T10:00:00Z")
-    child = await door.span(
+    run, other = await api_client.run(), await api_client.run(agent_id="agent-2", purpose="eval")
+    root = await api_client.span(run, started_at="2026-01-01T10:00:00Z")
+    child = await api_client.span(
         run, parent_span_id=root["id"], status="failed", started_at="2026-01-01T11:00:00Z"
     )
-    far = await door.span(other, schema_name="far", started_at="2026-01-01T12:00:00Z")
+    far = await api_client.span(other, schema_name="far", started_at="2026-01-01T12:00:00Z")
     expected: list[tuple[dict[str, str], list[Any]]] = [
         ({"agent_instance_id": run["id"]}, [root, child]),
         ({"agent_id": "agent-2"}, [far]),
@@ -341,16 +349,16 @@ async def test_the_list_finds_spans_by_what_they_are(door: Any) -> None:
     ]
 
     for query, spans in expected:
-        found = (await door.get("/agent_spans", query)).summaries
+        found = (await api_client.get("/agent_spans", query)).summaries
         assert [row["id"] for row in found] == [span["id"] for span in spans], query
-    (row,) = (await door.get("/agent_spans", {"agent_id": "agent-2"})).summaries
+    (row,) = (await api_client.get("/agent_spans", {"agent_id": "agent-2"})).summaries
     assert row == far
     assert row["purpose"] == "eval"
 
 
-async def test_a_list_of_spans_needs_a_run_or_an_agent(door: Any) -> None:
+async def test_a_list_of_spans_needs_a_run_or_an_agent(api_client: Any) -> None:
     """All spans of an account at once is never what was meant: one of two ids is needed."""
-    refused = await door.get("/agent_spans", {"status": "failed"})
+    refused = await api_client.get("/agent_spans", {"status": "failed"})
 
     errors = refused.refused(422, "validation_errors")["errors"]
     assert errors["agent_instance_id"]["code"] == "required_value"

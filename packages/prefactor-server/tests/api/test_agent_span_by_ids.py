@@ -5,32 +5,36 @@ from typing import Any
 import pytest
 
 
-async def test_spans_are_read_by_their_ids(door: Any) -> None:
+async def test_spans_are_read_by_their_ids(api_client: Any) -> None:
     """Those that exist come on one page by id, whatever run they are of, as if read alone."""
-    one, other = await door.run(), await door.run()
+    one, other = await api_client.run(), await api_client.run()
     spans = [
-        await door.span(run, id=f"span-{number:02}", payload={"n": number})
+        await api_client.span(run, id=f"span-{number:02}", payload={"n": number})
         for number, run in enumerate([one, other] * 15)
     ]
     wanted = ["span-29", *(f"span-{number:02}" for number in range(25)), "span-29", "nobodys"]
 
-    page = await door.get("/agent_spans", {"ids": ",".join(wanted), "include_summaries": "true"})
+    page = await api_client.get(
+        "/agent_spans", {"ids": ",".join(wanted), "include_summaries": "true"}
+    )
 
     assert [row["id"] for row in page.summaries] == sorted(set(wanted) - {"nobodys"})
     assert [row["payload"]["n"] for row in page.summaries] == [*range(25), 29]
-    assert page.summaries[-1] == (await door.get("/agent_spans/span-29")).details
+    assert page.summaries[-1] == (await api_client.get("/agent_spans/span-29")).details
     assert page.summaries[-1]["agent_instance_id"] == spans[29]["agent_instance_id"]
     assert page.body["pagination"]["item_count"] == 26
     assert page.body["pagination"]["next_after"] is None
 
 
-async def test_ids_show_nothing_out_of_sight(door: Any) -> None:
+async def test_ids_show_nothing_out_of_sight(api_client: Any) -> None:
     """A deployment token reads the spans of its own agent, and no others, by their ids."""
-    own, other = await door.run(), await door.run(agent_id="agent-2")
-    mine, theirs = await door.span(own), await door.span(other)
-    token = await door.deployment_token(own)
+    own, other = await api_client.run(), await api_client.run(agent_id="agent-2")
+    mine, theirs = await api_client.span(own), await api_client.span(other)
+    token = await api_client.deployment_token(own)
 
-    page = await door.get("/agent_spans", {"ids": f"{mine['id']},{theirs['id']}"}, token=token)
+    page = await api_client.get(
+        "/agent_spans", {"ids": f"{mine['id']},{theirs['id']}"}, token=token
+    )
 
     assert [row["id"] for row in page.summaries] == [mine["id"]]
 
@@ -47,6 +51,6 @@ async def test_ids_show_nothing_out_of_sight(door: Any) -> None:
         ({"ids": "a", "pagination[page_size]": "1"}, 400, "bad_request"),
     ],
 )
-async def test_ids_stand_alone(door: Any, query: Any, status: int, code: str) -> None:
+async def test_ids_stand_alone(api_client: Any, query: Any, status: int, code: str) -> None:
     """Ids beyond a hundred, texts that are no ids, and filters beside them are refused."""
-    (await door.get("/agent_spans", query)).refused(status, code)
+    (await api_client.get("/agent_spans", query)).refused(status, code)

@@ -28,28 +28,28 @@ TYPES = [
 BIG = 123456789012345678901234567890
 
 
-async def _span(door: Any, status: str = "complete", **fields: Any) -> Any:
+async def _span(api_client: Any, status: str = "complete", **fields: Any) -> Any:
     """A span of a run with sensitive values in its payload and its result."""
-    run = await door.run(agent_schema_version={"span_type_schemas": TYPES})
+    run = await api_client.run(agent_schema_version={"span_type_schemas": TYPES})
     payload = {"card": CARD, "list": [1, {"deep": CARD}], "open": "kept", "n": BIG}
     fields = {"schema_name": "pay", "status": status, "payload": payload, **fields}
     if status == "complete":
         fields["result_payload"] = {"card": CARD, "ok": True}
-    return await door.span(run, **fields)
+    return await api_client.span(run, **fields)
 
 
-async def _discard(door: Any, span: Any, **more: Any) -> Any:
-    return await door.post(f"/agent_spans/{span['id']}/discard_sensitive", **more)
+async def _discard(api_client: Any, span: Any, **more: Any) -> Any:
+    return await api_client.post(f"/agent_spans/{span['id']}/discard_sensitive", **more)
 
 
-async def _deployment_token(door: Any, span: Any) -> str:
+async def _deployment_token(api_client: Any, span: Any) -> str:
     """A token of the deployment whose run has the span."""
-    run = (await door.get(f"/agent_instance/{span['agent_instance_id']}")).details
-    token: str = await door.deployment_token(run)
+    run = (await api_client.get(f"/agent_instance/{span['agent_instance_id']}")).details
+    token: str = await api_client.deployment_token(run)
     return token
 
 
-async def _everything(door: Any, span: Any) -> str:
+async def _everything(api_client: Any, span: Any) -> str:
     """Whatever can be read of a span."""
     paths = [
         f"/agent_spans/{span['id']}",
@@ -57,15 +57,15 @@ async def _everything(door: Any, span: Any) -> str:
         f"/agent_instance/{span['agent_instance_id']}/agent_context",
         f"/agent_instance/{span['agent_instance_id']}/skeleton",
     ]
-    return "".join([(await door.get(path)).text for path in paths])
+    return "".join([(await api_client.get(path)).text for path in paths])
 
 
-async def test_every_sensitive_value_is_replaced_for_good(door: Any) -> None:
+async def test_every_sensitive_value_is_replaced_for_good(api_client: Any) -> None:
     """Payload and result keep all but the values, and nothing that can be read shows those."""
-    span = await _span(door)
-    assert SECRET in await _everything(door, span)
+    span = await _span(api_client)
+    assert SECRET in await _everything(api_client, span)
 
-    answer = (await _discard(door, span)).details
+    answer = (await _discard(api_client, span)).details
 
     payload = {"card": MARKER, "list": [1, {"deep": MARKER}], "open": "kept", "n": BIG}
     assert answer["payload"] == payload
@@ -74,19 +74,19 @@ async def test_every_sensitive_value_is_replaced_for_good(door: Any) -> None:
     assert not span["sensitive_discarded"]
     assert answer["updated_at"] > span["updated_at"]
     assert answer["payload_byte_size_estimate"] < span["payload_byte_size_estimate"]
-    assert SECRET not in await _everything(door, span)
-    assert (await door.get(f"/agent_spans/{span['id']}")).details == answer | {
-        name: (await door.get(f"/agent_spans/{span['id']}")).details[name]
+    assert SECRET not in await _everything(api_client, span)
+    assert (await api_client.get(f"/agent_spans/{span['id']}")).details == answer | {
+        name: (await api_client.get(f"/agent_spans/{span['id']}")).details[name]
         for name in ("risk_level", "risk_score")
     }
 
 
-async def test_nothing_that_is_derived_held_a_value(door: Any) -> None:
+async def test_nothing_that_is_derived_held_a_value(api_client: Any) -> None:
     """Summary and validation messages name the wrapper alone, before and after."""
-    span = await _span(door)
+    span = await _span(api_client)
     derived = ("summary", "payload_validation", "result_payload_validation", "model", "tool_name")
 
-    after = (await _discard(door, span)).details
+    after = (await _discard(api_client, span)).details
 
     assert span["summary"].startswith("paid with [pii]")
     assert span["payload_validation"]["status"] == "error"
@@ -95,77 +95,77 @@ async def test_nothing_that_is_derived_held_a_value(door: Any) -> None:
     assert {name: after[name] for name in derived} == {name: span[name] for name in derived}
 
 
-async def test_discarding_happens_once_and_is_audited(door: Any) -> None:
+async def test_discarding_happens_once_and_is_audited(api_client: Any) -> None:
     """The first leaves a trace in the audit log; another finds nothing, and changes nothing."""
-    span = await _span(door)
+    span = await _span(api_client)
     headers = {"Idempotency-Key": "k"}
 
-    first = await _discard(door, span, headers=headers)
-    repeat = await _discard(door, span, headers=headers)
-    second = await _discard(door, span)
+    first = await _discard(api_client, span, headers=headers)
+    repeat = await _discard(api_client, span, headers=headers)
+    second = await _discard(api_client, span)
 
     assert [one.replayed for one in (first, repeat, second)] == [False, True, False]
     assert repeat.details["payload"] == first.details["payload"]
     assert second.details == first.details
-    found = await door.rows(
+    found = await api_client.rows(
         "SELECT action, detail FROM audit_entry WHERE resource_id = ?", span["id"]
     )
     assert found == [("agent_spans.discard_sensitive", span["agent_instance_id"])]
 
 
-async def test_a_span_without_sensitive_values_stays_as_it_is(door: Any) -> None:
+async def test_a_span_without_sensitive_values_stays_as_it_is(api_client: Any) -> None:
     """Where nothing is marked, nothing is written."""
-    span = await door.span(await door.run(), payload={"said": "$sensitive"})
+    span = await api_client.span(await api_client.run(), payload={"said": "$sensitive"})
 
-    assert (await _discard(door, span)).details == span
+    assert (await _discard(api_client, span)).details == span
 
 
-async def test_what_a_later_finish_answers_holds_nothing_discarded(door: Any) -> None:
+async def test_what_a_later_finish_answers_holds_nothing_discarded(api_client: Any) -> None:
     """An open span may be finished afterwards; its payload stays discarded, its result is new."""
-    span = await _span(door, "active")
-    await _discard(door, span)
+    span = await _span(api_client, "active")
+    await _discard(api_client, span)
 
     end = {"result_payload": {"card": CARD}}
-    finished = (await door.post(f"/agent_spans/{span['id']}/finish", end)).details
-    again = (await _discard(door, span)).details
+    finished = (await api_client.post(f"/agent_spans/{span['id']}/finish", end)).details
+    again = (await _discard(api_client, span)).details
 
     assert finished["payload"]["card"] == MARKER
     assert finished["result_payload"] == {"card": CARD}
     assert again["result_payload"] == {"card": MARKER}
-    assert SECRET not in await _everything(door, span)
+    assert SECRET not in await _everything(api_client, span)
 
 
-async def test_a_held_run_is_left_alone(door: Any) -> None:
+async def test_a_held_run_is_left_alone(api_client: Any) -> None:
     """Under a legal hold nothing is discarded, and the answer says why; afterwards it is."""
-    span = await _span(door)
+    span = await _span(api_client)
     account_id, run_id = span["account_id"], span["agent_instance_id"]
     maintenance, entry = (
-        door.storage.maintenance,
+        api_client.storage.maintenance,
         AuditEntry(span["account_id"], 1, "cli", "", "", None),
     )
     assert await maintenance.add_hold(LegalHold(account_id, run_id, "case 17", 1), entry)
 
-    refused = (await _discard(door, span)).refused(409, "invalid_action")
-    kept = (await door.get(f"/agent_spans/{span['id']}")).details
+    refused = (await _discard(api_client, span)).refused(409, "invalid_action")
+    kept = (await api_client.get(f"/agent_spans/{span['id']}")).details
     assert await maintenance.remove_hold(account_id, run_id, entry)
 
     assert "legal hold" in refused["message"]
     assert kept["payload"]["card"] == CARD
-    assert (await _discard(door, span)).details["payload"]["card"] == MARKER
+    assert (await _discard(api_client, span)).details["payload"]["card"] == MARKER
 
 
-async def test_only_account_tokens_discard(door: Any) -> None:
+async def test_only_account_tokens_discard(api_client: Any) -> None:
     """A deployment token may not, and a span that is not there is not found."""
-    span = await _span(door)
-    token = await _deployment_token(door, span)
+    span = await _span(api_client)
+    token = await _deployment_token(api_client, span)
 
-    (await _discard(door, span, token=token)).refused(403, "not_permitted")
-    (await _discard(door, {"id": "nobody"})).refused(404, "not_found")
+    (await _discard(api_client, span, token=token)).refused(403, "not_permitted")
+    (await _discard(api_client, {"id": "nobody"})).refused(404, "not_found")
 
 
-async def test_a_bulk_request_discards_what_it_created(door: Any) -> None:
+async def test_a_bulk_request_discards_what_it_created(api_client: Any) -> None:
     """In bulk, a span may be created and its values discarded by the next item."""
-    run = await door.run()
+    run = await api_client.run()
     items = [
         {
             "_type": "agent_spans/create",
@@ -182,35 +182,37 @@ async def test_a_bulk_request_discards_what_it_created(door: Any) -> None:
         },
     ]
 
-    outputs = (await door.post("/bulk", {"items": items})).body["outputs"]
+    outputs = (await api_client.post("/bulk", {"items": items})).body["outputs"]
 
     assert outputs["key-0002"]["details"]["payload"] == {"card": MARKER}
 
 
 @pytest.mark.parametrize("kind", ["number", {"what": SECRET}])
-async def test_a_wrapper_tells_its_type_and_its_labels_alone(door: Any, kind: Any) -> None:
+async def test_a_wrapper_tells_its_type_and_its_labels_alone(api_client: Any, kind: Any) -> None:
     """What is no type and no label in a wrapper goes with the value."""
     odd = {"$sensitive": kind, "value": 7, "labels": ["a", {"b": SECRET}], SECRET: 1}
-    span = await door.span(await door.run(), payload={"odd": odd})
+    span = await api_client.span(await api_client.run(), payload={"odd": odd})
 
-    after = (await _discard(door, span)).details["payload"]["odd"]
+    after = (await _discard(api_client, span)).details["payload"]["odd"]
 
     shown = kind if isinstance(kind, str) else True
     assert after == {"$sensitive": shown, "value": None, "labels": ["a"], "discarded": True}
 
 
-async def test_a_span_is_shown_redacted_on_demand(door: Any) -> None:
+async def test_a_span_is_shown_redacted_on_demand(api_client: Any) -> None:
     """Those who may see sensitive values see null on demand; others see null whatever they ask."""
-    span = await _span(door)
-    token = await _deployment_token(door, span)
+    span = await _span(api_client)
+    token = await _deployment_token(api_client, span)
     path = f"/agent_spans/{span['id']}"
 
     async def shown(redacted: str, **more: Any) -> Any:
-        return (await door.get(path, {"redacted": redacted}, **more)).details["payload"]["card"]
+        return (await api_client.get(path, {"redacted": redacted}, **more)).details["payload"][
+            "card"
+        ]
 
     assert await shown("false") == CARD
     masked = {**CARD, "value": None}
     assert await shown("true") == await shown("true", token=token) == masked
     assert await shown("false", token=token) == masked
-    odd = await door.get(path, {"redacted": "maybe"})
+    odd = await api_client.get(path, {"redacted": "maybe"})
     assert list(odd.refused(422, "validation_errors")["errors"]) == ["redacted"]

@@ -1,33 +1,33 @@
-"""Versions behind the front door."""
+"""Versions through the API."""
 
 from typing import Any
 
 PATH = "/agent_version"
 
 
-async def _agent(door: Any, name: str = "agent-1") -> Any:
+async def _agent(api_client: Any, name: str = "agent-1") -> Any:
     details = {"name": "A", "external_identifier": name}
-    return (await door.post("/agent", {"details": details})).details
+    return (await api_client.post("/agent", {"details": details})).details
 
 
-async def _schema(door: Any, name: str, agent_id: str = "agent-1") -> Any:
+async def _schema(api_client: Any, name: str, agent_id: str = "agent-1") -> Any:
     details = {"agent_id": agent_id, "external_identifier": name, "span_type_schemas": []}
-    return (await door.post("/agent_schema_version", {"details": details})).details
+    return (await api_client.post("/agent_schema_version", {"details": details})).details
 
 
-async def _create(door: Any, **details: Any) -> Any:
+async def _create(api_client: Any, **details: Any) -> Any:
     details = {"agent_id": "agent-1", "external_identifier": "v1", **details}
-    return (await door.post(PATH, {"details": details})).details
+    return (await api_client.post(PATH, {"details": details})).details
 
 
-async def test_a_version_is_created_shown_and_listed(door: Any) -> None:
+async def test_a_version_is_created_shown_and_listed(api_client: Any) -> None:
     """A version is what its creation says, and bound to the schema version that it names."""
-    agent = await _agent(door)
-    schema = await _schema(door, "s1")
-    await _schema(door, "s2")
+    agent = await _agent(api_client)
+    schema = await _schema(api_client, "s1")
+    await _schema(api_client, "s2")
     runtime = {"agent_sdk": ["own 1.0"], "os": "linux", "runtime": "python 3.11"}
     created = await _create(
-        door, agent_schema_version_id=schema["id"], runtime_environment=runtime, id="mine"
+        api_client, agent_schema_version_id=schema["id"], runtime_environment=runtime, id="mine"
     )
 
     assert (created["type"], created["id"], created["agent_id"]) == (
@@ -39,26 +39,26 @@ async def test_a_version_is_created_shown_and_listed(door: Any) -> None:
     assert created["runtime_environment"] == runtime
     assert created["external_identifier_repeats"] == 1
     assert created["current_agent_deployment_refs"] == []
-    assert (await door.get(f"{PATH}/mine")).details == created
-    assert (await door.get(PATH, {"agent_id": "agent-1"})).summaries == [created]
+    assert (await api_client.get(f"{PATH}/mine")).details == created
+    assert (await api_client.get(PATH, {"agent_id": "agent-1"})).summaries == [created]
 
 
-async def test_a_version_takes_the_newest_schema_version(door: Any) -> None:
+async def test_a_version_takes_the_newest_schema_version(api_client: Any) -> None:
     """Without naming one it is bound to the last that the agent declared, or to an empty one."""
-    await _agent(door)
-    bare = await _create(door)
-    await _schema(door, "s1")
-    newest = await _schema(door, "s2")
-    created = await _create(door, external_identifier="v2")
+    await _agent(api_client)
+    bare = await _create(api_client)
+    await _schema(api_client, "s1")
+    newest = await _schema(api_client, "s2")
+    created = await _create(api_client, external_identifier="v2")
 
     assert created["agent_schema_version_id"] == newest["id"]
     path = f"/agent_schema_version/{bare['agent_schema_version_id']}"
-    assert (await door.get(path)).details["span_type_schemas"] == {}
+    assert (await api_client.get(path)).details["span_type_schemas"] == {}
 
 
-async def test_a_version_takes_the_schema_version_of_its_own_request(door: Any) -> None:
+async def test_a_version_takes_the_schema_version_of_its_own_request(api_client: Any) -> None:
     """In one bulk request, the schema version that was just created is the newest."""
-    await _agent(door)
+    await _agent(api_client)
     details = {"agent_id": "agent-1", "external_identifier": "x"}
     items = [
         {
@@ -69,101 +69,101 @@ async def test_a_version_takes_the_schema_version_of_its_own_request(door: Any) 
         {"_type": "agent_versions/create", "idempotency_key": "version-0", "details": details},
     ]
 
-    outputs = (await door.post("/bulk", {"items": items})).body["outputs"]
+    outputs = (await api_client.post("/bulk", {"items": items})).body["outputs"]
 
     assert outputs["version-0"]["details"]["agent_schema_version_id"] == "fresh"
 
 
-async def test_a_version_names_its_agent(door: Any) -> None:
+async def test_a_version_names_its_agent(api_client: Any) -> None:
     """Name and description become those of the agent, and stay where nothing is said."""
-    await _agent(door)
-    await _create(door, name="Support", description="Answers")
-    named = (await door.get("/agent/agent-1")).details
-    await _create(door, external_identifier="v2")
+    await _agent(api_client)
+    await _create(api_client, name="Support", description="Answers")
+    named = (await api_client.get("/agent/agent-1")).details
+    await _create(api_client, external_identifier="v2")
 
     assert (named["name"], named["description"]) == ("Support", "Answers")
-    assert (await door.get("/agent/agent-1")).details == named
+    assert (await api_client.get("/agent/agent-1")).details == named
 
 
-async def test_the_same_version_is_made_once(door: Any) -> None:
+async def test_the_same_version_is_made_once(api_client: Any) -> None:
     """What was said in the same words is the same version, of creations and registrations alike."""
-    await _agent(door)
-    first = await _create(door)
-    again = await _create(door)
-    run = await door.register(agent_version={"external_identifier": "v1"})
+    await _agent(api_client)
+    first = await _create(api_client)
+    again = await _create(api_client)
+    run = await api_client.register(agent_version={"external_identifier": "v1"})
     chosen = {"agent_id": "agent-1", "external_identifier": "v1", "id": "another"}
 
     assert again["id"] == first["id"] == run["agent_version_id"]
-    refused = (await door.post(PATH, {"details": chosen})).refused(409, "invalid_action")
+    refused = (await api_client.post(PATH, {"details": chosen})).refused(409, "invalid_action")
     assert first["id"] in refused["message"]
 
 
-async def test_an_identifier_may_come_again_with_other_content(door: Any) -> None:
+async def test_an_identifier_may_come_again_with_other_content(api_client: Any) -> None:
     """Versions of the same identifier are counted, and the id of one is taken."""
-    await _agent(door)
-    await _create(door, id="mine")
-    other = await _create(door, name="Other words")
+    await _agent(api_client)
+    await _create(api_client, id="mine")
+    other = await _create(api_client, name="Other words")
     taken = {"agent_id": "agent-1", "external_identifier": "v1", "name": "More", "id": "mine"}
 
-    (await door.post(PATH, {"details": taken})).refused(409, "invalid_action")
+    (await api_client.post(PATH, {"details": taken})).refused(409, "invalid_action")
     query = {"agent_id": "agent-1", "external_identifier": "v1", "sorting": "inserted_at"}
-    rows = (await door.get(PATH, query)).summaries
+    rows = (await api_client.get(PATH, query)).summaries
     assert [row["id"] for row in rows] == ["mine", other["id"]]
     assert [row["external_identifier_repeats"] for row in rows] == [2, 2]
 
 
-async def test_a_version_says_where_it_is_current(door: Any) -> None:
+async def test_a_version_says_where_it_is_current(api_client: Any) -> None:
     """The deployments that a version is current in are named by their ids."""
-    run = await door.register(agent_version={"external_identifier": "v1"})
-    version = (await door.get(f"{PATH}/{run['agent_version_id']}")).details
-    await door.register(agent_version={"external_identifier": "v2"})
-    older = (await door.get(f"{PATH}/{run['agent_version_id']}")).details
+    run = await api_client.register(agent_version={"external_identifier": "v1"})
+    version = (await api_client.get(f"{PATH}/{run['agent_version_id']}")).details
+    await api_client.register(agent_version={"external_identifier": "v2"})
+    older = (await api_client.get(f"{PATH}/{run['agent_version_id']}")).details
 
     assert version["current_agent_deployment_refs"] == [run["agent_deployment_id"]]
     assert older["current_agent_deployment_refs"] == []
 
 
-async def test_what_a_version_refers_to_must_be_there(door: Any) -> None:
+async def test_what_a_version_refers_to_must_be_there(api_client: Any) -> None:
     """An unknown agent is not found; a schema version of another agent is the wrong value."""
     details = {"agent_id": "agent-1", "external_identifier": "v1"}
-    (await door.post(PATH, {"details": details})).refused(404, "not_found")
-    await _agent(door)
-    await _agent(door, "agent-2")
-    foreign = await _schema(door, "s", "agent-2")
+    (await api_client.post(PATH, {"details": details})).refused(404, "not_found")
+    await _agent(api_client)
+    await _agent(api_client, "agent-2")
+    foreign = await _schema(api_client, "s", "agent-2")
 
     for schema_id in (foreign["id"], "nobody's"):
         body = {"details": {**details, "agent_schema_version_id": schema_id}}
-        errors = (await door.post(PATH, body)).refused(422, "validation_errors")["errors"]
+        errors = (await api_client.post(PATH, body)).refused(422, "validation_errors")["errors"]
         assert errors["details"]["agent_schema_version_id"]["code"] == "invalid_value"
 
 
-async def test_a_repeated_creation_answers_with_the_version(door: Any) -> None:
+async def test_a_repeated_creation_answers_with_the_version(api_client: Any) -> None:
     """With its key, a creation is carried out once and shown again."""
-    await _agent(door)
+    await _agent(api_client)
     asked = {
         "details": {"agent_id": "agent-1", "external_identifier": "v1"},
         "idempotency_key": "version-key",
     }
-    first, again = await door.post(PATH, asked), await door.post(PATH, asked)
+    first, again = await api_client.post(PATH, asked), await api_client.post(PATH, asked)
 
     assert (first.replayed, again.replayed) == (False, True)
     assert again.details == first.details
 
 
-async def test_a_deployment_token_knows_its_agents_versions(door: Any) -> None:
+async def test_a_deployment_token_knows_its_agents_versions(api_client: Any) -> None:
     """It sees the versions of its own agent, where they are current for itself, and makes none."""
-    run = await door.register(agent_version={"external_identifier": "v1"})
-    other = await door.register("r", agent_id="agent-2", agent_version={"name": "B"})
-    environment = (await door.post("/environment", {"details": {"name": "S"}})).details
-    await door.register(
+    run = await api_client.register(agent_version={"external_identifier": "v1"})
+    other = await api_client.register("r", agent_id="agent-2", agent_version={"name": "B"})
+    environment = (await api_client.post("/environment", {"details": {"name": "S"}})).details
+    await api_client.register(
         environment_id=environment["id"], agent_version={"external_identifier": "v1"}
     )
-    token = await door.deployment_token(run)
+    token = await api_client.deployment_token(run)
 
-    (row,) = (await door.get(PATH, token=token)).summaries
+    (row,) = (await api_client.get(PATH, token=token)).summaries
     assert row["id"] == run["agent_version_id"]
     assert row["current_agent_deployment_refs"] == [run["agent_deployment_id"]]
-    hidden = await door.get(f"{PATH}/{other['agent_version_id']}", token=token)
+    hidden = await api_client.get(f"{PATH}/{other['agent_version_id']}", token=token)
     hidden.refused(404, "not_found")
-    assert (await door.get(PATH, {"agent_id": "agent-2"}, token=token)).summaries == []
-    (await door.post(PATH, {"details": {}}, token=token)).refused(403, "not_permitted")
+    assert (await api_client.get(PATH, {"agent_id": "agent-2"}, token=token)).summaries == []
+    (await api_client.post(PATH, {"details": {}}, token=token)).refused(403, "not_permitted")

@@ -1,4 +1,4 @@
-"""Alerts behind the front door: what the server raises itself, and how alerts are found."""
+"""Alerts through the API: what the server raises itself, and how alerts are found."""
 
 from typing import Any
 
@@ -17,37 +17,41 @@ TYPES = [
 ]
 
 
-async def _weighed(door: Any, agreed: str | None = "low", **fields: Any) -> Any:
+async def _weighed(api_client: Any, agreed: str | None = "low", **fields: Any) -> Any:
     """A run of an agent whose profile gives each span of a type 5, which is medium."""
     weights = {"category_weights": {"minors_data": 5}, "agreed_risk": agreed}
-    profile = (await door.post("/risk_profile", {"details": {"name": "P", **weights}})).details
+    profile = (
+        await api_client.post("/risk_profile", {"details": {"name": "P", **weights}})
+    ).details
     details = {"name": "A", "external_identifier": "risky", "risk_profile_id": profile["id"]}
-    await door.post("/agent", {"details": details})
+    await api_client.post("/agent", {"details": details})
     declared = {"span_type_schemas": TYPES}
-    run = await door.run("active", agent_id="risky", agent_schema_version=declared, **fields)
+    run = await api_client.run("active", agent_id="risky", agent_schema_version=declared, **fields)
     return run | {"risk_profile_id": profile["id"]}
 
 
-async def _alerts(door: Any, **query: str) -> Any:
+async def _alerts(api_client: Any, **query: str) -> Any:
     """What a list shows once the server has caught up."""
-    await door.follow()
-    return (await door.get("/alerts", query)).summaries
+    await api_client.follow()
+    return (await api_client.get("/alerts", query)).summaries
 
 
-async def _raise(door: Any, run: Any, name: str, **fields: Any) -> Any:
+async def _raise(api_client: Any, run: Any, name: str, **fields: Any) -> Any:
     body = {"agent_instance_id": run["id"], "name": name, **fields}
-    return (await door.post("/alerts/raise", body)).details
+    return (await api_client.post("/alerts/raise", body)).details
 
 
-async def _clear(door: Any, run: Any, name: str, **more: Any) -> Any:
-    return await door.post("/alerts/clear", {"agent_instance_id": run["id"], "name": name}, **more)
+async def _clear(api_client: Any, run: Any, name: str, **more: Any) -> Any:
+    return await api_client.post(
+        "/alerts/clear", {"agent_instance_id": run["id"], "name": name}, **more
+    )
 
 
-async def test_runs_that_ended_badly_are_alerts(door: Any) -> None:
+async def test_runs_that_ended_badly_are_alerts(api_client: Any) -> None:
     """A failed run and a terminated one are alerts; runs that went well are not."""
-    runs = {status: await door.run(status) for status in ("complete", "failed", "terminated")}
+    runs = {status: await api_client.run(status) for status in ("complete", "failed", "terminated")}
 
-    found = await _alerts(door, sorting="at")
+    found = await _alerts(api_client, sorting="at")
 
     assert [(one["kind"], one["name"], one["agent_instance_id"]) for one in found] == [
         ("run_failed", "run.failed", runs["failed"]["id"]),
@@ -58,7 +62,7 @@ async def test_runs_that_ended_badly_are_alerts(door: Any) -> None:
     assert [(one["status"], one["severity"], one["version"]) for one in found] == [
         ("raised", "warning", 1)
     ] * 2
-    count = await door.get("/alerts/count")
+    count = await api_client.get("/alerts/count")
     assert count.body == {
         "status": "success",
         "count": 2,
@@ -67,16 +71,16 @@ async def test_runs_that_ended_badly_are_alerts(door: Any) -> None:
     }
 
 
-async def test_a_run_above_the_agreed_risk_is_an_alert(door: Any) -> None:
+async def test_a_run_above_the_agreed_risk_is_an_alert(api_client: Any) -> None:
     """One span of a weighed type is enough when only low risk was agreed; more spans update it."""
-    run = await _weighed(door)
-    assert await _alerts(door) == []
-    await door.span(run, schema_name="school")
+    run = await _weighed(api_client)
+    assert await _alerts(api_client) == []
+    await api_client.span(run, schema_name="school")
 
-    (alert,) = await _alerts(door, kind="risk_exceeded")
+    (alert,) = await _alerts(api_client, kind="risk_exceeded")
     for _ in range(10):
-        await door.span(run, schema_name="school")
-    (later,) = await _alerts(door, name="risk.exceeded")
+        await api_client.span(run, schema_name="school")
+    (later,) = await _alerts(api_client, name="risk.exceeded")
 
     assert (alert["agent_instance_id"], alert["type"]) == (run["id"], "alert")
     assert (alert["risk_score"], alert["risk_level"], alert["agreed_risk"]) == (5, "medium", "low")
@@ -84,94 +88,94 @@ async def test_a_run_above_the_agreed_risk_is_an_alert(door: Any) -> None:
     assert (later["id"], later["raised_at"]) == (alert["id"], alert["raised_at"])
 
 
-async def test_a_large_run_is_scored_when_it_ends(door: Any, monkeypatch: Any) -> None:
+async def test_a_large_run_is_scored_when_it_ends(api_client: Any, monkeypatch: Any) -> None:
     """A run of many spans is not scored for each further one, and is scored at its end."""
     monkeypatch.setattr("prefactor_server.follower.alert._SCORED_AT_ONCE", 10)
-    run = await _weighed(door)
+    run = await _weighed(api_client)
     seen = list[float]()
     for _ in range(15):
-        await door.span(run, schema_name="school")
-        (alert,) = await _alerts(door)
+        await api_client.span(run, schema_name="school")
+        (alert,) = await _alerts(api_client)
         seen.append(alert["risk_score"])
-    await door.post(f"/agent_instance/{run['id']}/finish")
-    (ended,) = await _alerts(door)
+    await api_client.post(f"/agent_instance/{run['id']}/finish")
+    (ended,) = await _alerts(api_client)
 
     assert seen[:10] == [5 * number for number in range(1, 11)]
     assert seen[10:] != [5 * number for number in range(11, 16)]
     assert ended["risk_score"] == 75
 
 
-async def test_what_was_agreed_to_is_no_alert(door: Any) -> None:
+async def test_what_was_agreed_to_is_no_alert(api_client: Any) -> None:
     """A run at the agreed level raises no alert; nor do many spans of types without risk."""
-    run = await _weighed(door, "medium")
+    run = await _weighed(api_client, "medium")
     for name in ("school", "other", "other"):
-        await door.span(run, schema_name=name)
+        await api_client.span(run, schema_name=name)
 
-    assert await _alerts(door) == []
+    assert await _alerts(api_client) == []
 
 
 @pytest.mark.parametrize("how", ["agreed", "deleted", "unassigned"])
-async def test_an_alert_is_cleared_when_the_cause_is_gone(door: Any, how: str) -> None:
+async def test_an_alert_is_cleared_when_the_cause_is_gone(api_client: Any, how: str) -> None:
     """A profile that agrees to more, or is gone, clears the alert; the first profile raises it."""
-    run = await _weighed(door)
-    await door.span(run, schema_name="school")
-    (raised,) = await _alerts(door)
+    run = await _weighed(api_client)
+    await api_client.span(run, schema_name="school")
+    (raised,) = await _alerts(api_client)
     profile, agent = f"/risk_profile/{run['risk_profile_id']}", f"/agent/{run['agent_id']}"
     changes = {
         "agreed": ("PUT", profile, {"details": {"agreed_risk": "medium"}}),
         "deleted": ("DELETE", profile, None),
         "unassigned": ("PUT", agent, {"details": {"risk_profile_id": None}}),
     }
-    assert (await door.call(*changes[how])).status == 200
+    assert (await api_client.call(*changes[how])).status == 200
 
-    assert await _alerts(door) == []
-    (cleared,) = await _alerts(door, agent_instance_id=run["id"])
+    assert await _alerts(api_client) == []
+    (cleared,) = await _alerts(api_client, agent_instance_id=run["id"])
     assert (cleared["id"], cleared["status"], cleared["version"]) == (raised["id"], "cleared", 2)
     if how == "agreed":
-        await door.call("PUT", profile, {"details": {"agreed_risk": "low"}})
-        (again,) = await _alerts(door)
+        await api_client.call("PUT", profile, {"details": {"agreed_risk": "low"}})
+        (again,) = await _alerts(api_client)
         assert (again["id"], again["version"], again["cleared_at"]) == (raised["id"], 3, None)
-    assert await door.rows("SELECT count(*) FROM alert_review") == [(0,)]
+    assert await api_client.rows("SELECT count(*) FROM alert_review") == [(0,)]
 
 
-async def test_what_a_caller_cleared_is_not_raised_again(door: Any) -> None:
+async def test_what_a_caller_cleared_is_not_raised_again(api_client: Any) -> None:
     """An acknowledged alert stays cleared while the run goes on, until its risk is worse."""
-    failed, risky = await door.run("failed"), await _weighed(door)
-    await door.span(risky, schema_name="school")
-    await door.follow()
-    token = await door.deployment_token(risky)
-    (await _clear(door, risky, "risk.exceeded", token=token)).refused(403, "not_permitted")
+    failed, risky = await api_client.run("failed"), await _weighed(api_client)
+    await api_client.span(risky, schema_name="school")
+    await api_client.follow()
+    token = await api_client.deployment_token(risky)
+    (await _clear(api_client, risky, "risk.exceeded", token=token)).refused(403, "not_permitted")
     for run, name in ((failed, "run.failed"), (risky, "risk.exceeded")):
-        assert (await _clear(door, run, name)).details["status"] == "cleared"
+        assert (await _clear(api_client, run, name)).details["status"] == "cleared"
 
-    await door.span(failed, schema_name="late")
-    await door.span(risky, schema_name="school")
-    assert await _alerts(door) == []
+    await api_client.span(failed, schema_name="late")
+    await api_client.span(risky, schema_name="school")
+    assert await _alerts(api_client) == []
     for _ in range(20):
-        await door.span(risky, schema_name="school")
-    (worse,) = await _alerts(door)
+        await api_client.span(risky, schema_name="school")
+    (worse,) = await _alerts(api_client)
     assert (worse["name"], worse["severity"]) == ("risk.exceeded", "critical")
 
 
-async def test_doing_everything_again_changes_nothing(door: Any) -> None:
+async def test_doing_everything_again_changes_nothing(api_client: Any) -> None:
     """A rebuild finds the same alerts, ids included, and leaves what callers did."""
     for status in ("failed", "terminated"):
-        await door.run(status)
-    risky = await _weighed(door)
-    await door.span(risky, schema_name="school")
-    await _raise(door, risky, "mine")
-    dismissed = await door.run("failed")
-    await door.follow()
-    await _clear(door, dismissed, "run.failed")
-    before = await door.rows("SELECT * FROM alert ORDER BY id")
+        await api_client.run(status)
+    risky = await _weighed(api_client)
+    await api_client.span(risky, schema_name="school")
+    await _raise(api_client, risky, "mine")
+    dismissed = await api_client.run("failed")
+    await api_client.follow()
+    await _clear(api_client, dismissed, "run.failed")
+    before = await api_client.rows("SELECT * FROM alert ORDER BY id")
 
-    state = (await door.storage.feed.states())["alerts"]
-    await door.storage.feed.advance(state, state._replace(backfill="reset"), Derived())
-    assert not (await door.get("/alerts/count")).body["complete"]
-    await door.follow()
+    state = (await api_client.storage.feed.states())["alerts"]
+    await api_client.storage.feed.advance(state, state._replace(backfill="reset"), Derived())
+    assert not (await api_client.get("/alerts/count")).body["complete"]
+    await api_client.follow()
 
-    assert await door.rows("SELECT * FROM alert ORDER BY id") == before
-    assert (await door.get("/alerts/count")).body == {
+    assert await api_client.rows("SELECT * FROM alert ORDER BY id") == before
+    assert (await api_client.get("/alerts/count")).body == {
         "status": "success",
         "count": 4,
         "complete": True,
@@ -179,49 +183,49 @@ async def test_doing_everything_again_changes_nothing(door: Any) -> None:
     }
 
 
-async def test_an_upgrade_makes_the_alerts_of_the_last_days(door: Any) -> None:
+async def test_an_upgrade_makes_the_alerts_of_the_last_days(api_client: Any) -> None:
     """Runs from before alerts were kept have theirs, unless they ended more than 90 days ago."""
-    await door.run("failed")
-    door.clock.leap(seconds=60 * 24 * 3600)
-    await door.run("failed")
-    door.clock.leap(seconds=60 * 24 * 3600)
-    recent = await door.run("terminated")
+    await api_client.run("failed")
+    api_client.clock.leap(seconds=60 * 24 * 3600)
+    await api_client.run("failed")
+    api_client.clock.leap(seconds=60 * 24 * 3600)
+    recent = await api_client.run("terminated")
 
-    found = await _alerts(door, sorting="raised_at", status="raised")
+    found = await _alerts(api_client, sorting="raised_at", status="raised")
 
     assert [one["name"] for one in found] == ["run.failed", "run.terminated"]
     assert found[1]["agent_instance_id"] == recent["id"]
 
 
-async def test_alerts_go_with_their_run(door: Any) -> None:
+async def test_alerts_go_with_their_run(api_client: Any) -> None:
     """When old runs are pruned, their alerts are gone too, raised by whom they may be."""
-    run = await door.run("failed")
-    kept = await door.run("complete")
-    await _raise(door, run, "mine")
-    await _raise(door, kept, "mine")
-    await door.follow()
+    run = await api_client.run("failed")
+    kept = await api_client.run("complete")
+    await _raise(api_client, run, "mine")
+    await _raise(api_client, kept, "mine")
+    await api_client.follow()
     retention = Retention(run["account_id"], parse_time(kept["finished_at"]))
-    pruned = await door.storage.maintenance.prune(retention, door.clock.now, "test")
+    pruned = await api_client.storage.maintenance.prune(retention, api_client.clock.now, "test")
     assert pruned.runs == 1
-    await door.follow()
+    await api_client.follow()
 
-    left = await door.rows("SELECT agent_instance_id, name FROM alert")
+    left = await api_client.rows("SELECT agent_instance_id, name FROM alert")
     assert left == [(kept["id"], "mine")]
 
 
-async def test_alerts_are_of_the_last_days(door: Any) -> None:
+async def test_alerts_are_of_the_last_days(api_client: Any) -> None:
     """Without a filter, what is older than the window is left out; with one it is not."""
-    await door.run("failed")
-    await door.span(await _weighed(door), schema_name="school")
-    await door.follow()
-    door.clock.leap(seconds=8 * 24 * 3600)
+    await api_client.run("failed")
+    await api_client.span(await _weighed(api_client), schema_name="school")
+    await api_client.follow()
+    api_client.clock.leap(seconds=8 * 24 * 3600)
 
-    assert (await door.get("/alerts/count")).body["count"] == 0
-    assert (await door.get("/alerts/count", {"window_days": "9"})).body["count"] == 2
-    assert (await door.get("/alerts/count", {"kind": "run_failed"})).body["count"] == 0
-    assert (await door.get("/alerts/count", {"name": "run.failed"})).body["count"] == 1
+    assert (await api_client.get("/alerts/count")).body["count"] == 0
+    assert (await api_client.get("/alerts/count", {"window_days": "9"})).body["count"] == 2
+    assert (await api_client.get("/alerts/count", {"kind": "run_failed"})).body["count"] == 0
+    assert (await api_client.get("/alerts/count", {"name": "run.failed"})).body["count"] == 1
     narrow = {"name": "run.failed", "window_days": "1"}
-    assert (await door.get("/alerts/count", narrow)).body["count"] == 0
+    assert (await api_client.get("/alerts/count", narrow)).body["count"] == 0
 
 
 FILTERS: list[tuple[dict[str, str], str]] = [
@@ -243,25 +247,25 @@ FILTERS: list[tuple[dict[str, str], str]] = [
 ]
 
 
-async def test_alerts_are_found_by_filters(door: Any) -> None:
+async def test_alerts_are_found_by_filters(api_client: Any) -> None:
     """Each filter keeps what it says, in the list and in the count alike."""
-    first = await door.register("run-1", agent_id="one")
-    second = await door.register("run-2", agent_id="two")
+    first = await api_client.register("run-1", agent_id="one")
+    second = await api_client.register("run-2", agent_id="two")
     times = {"<early>": first["inserted_at"]}
-    await _raise(door, first, "a")
-    await _raise(door, first, "b", severity="critical")
-    times["<cleared>"] = (await _clear(door, first, "a")).details["cleared_at"]
-    last = await _raise(door, second, "c")
+    await _raise(api_client, first, "a")
+    await _raise(api_client, first, "b", severity="critical")
+    times["<cleared>"] = (await _clear(api_client, first, "a")).details["cleared_at"]
+    last = await _raise(api_client, second, "c")
     times["<late>"] = format_time(parse_time(last["raised_at"]) + 1)
 
     for query, expected in FILTERS:
         asked = {name: times.get(value, value) for name, value in query.items()}
-        found = await _alerts(door, sorting="raised_at", **asked)
+        found = await _alerts(api_client, sorting="raised_at", **asked)
         assert "".join(one["name"] for one in found) == expected, query
-        assert (await door.get("/alerts/count", asked)).body["count"] == len(expected)
+        assert (await api_client.get("/alerts/count", asked)).body["count"] == len(expected)
 
 
-async def test_wrong_filters_are_refused(door: Any) -> None:
+async def test_wrong_filters_are_refused(api_client: Any) -> None:
     """An invalid value is refused by the name of its parameter, on the list and on the count."""
     start, end = "active_during[start_at]", "active_during[end_at]"
     days = ("0", "91", "-1", "x", "", "1.5", "9" * 21)
@@ -271,36 +275,36 @@ async def test_wrong_filters_are_refused(door: Any) -> None:
 
     for query, field in wrong:
         for path in ("/alerts", "/alerts/count"):
-            refused = await door.get(path, query)
+            refused = await api_client.get(path, query)
             assert list(refused.refused(422, "validation_errors")["errors"]) == [field]
 
 
-async def test_alerts_are_for_account_tokens(door: Any) -> None:
+async def test_alerts_are_for_account_tokens(api_client: Any) -> None:
     """A deployment token is told of no alerts."""
-    token = await door.deployment_token(await door.run("failed"))
+    token = await api_client.deployment_token(await api_client.run("failed"))
 
     for path in ("/alerts", "/alerts/count"):
-        (await door.get(path, token=token)).refused(403, "not_permitted")
+        (await api_client.get(path, token=token)).refused(403, "not_permitted")
 
 
-async def test_alerts_come_in_pages(door: Any) -> None:
+async def test_alerts_come_in_pages(api_client: Any) -> None:
     """Walking by offset and by cursor finds every alert once, in the same order."""
-    run = await door.run()
+    run = await api_client.run()
     for number in range(5):
-        await _raise(door, run, str(number))
+        await _raise(api_client, run, str(number))
     for order in ("at", "raised_at"):
-        await _walk(door, order)
+        await _walk(api_client, order)
 
 
-async def _walk(door: Any, order: str) -> None:
+async def _walk(api_client: Any, order: str) -> None:
     size = {"pagination[page_size]": "2", "sorting[field]": order, "sorting[direction]": "desc"}
 
-    whole = await _alerts(door, sorting=f"-{order}")
+    whole = await _alerts(api_client, sorting=f"-{order}")
     by_offset, by_cursor, after = list[Any](), list[Any](), dict[str, str]()
     for offset in ("0", "2", "4"):
-        page = await door.get("/alerts", {**size, "pagination[offset]": offset})
+        page = await api_client.get("/alerts", {**size, "pagination[offset]": offset})
         by_offset += page.summaries
-        page = await door.get("/alerts", {**size, **after})
+        page = await api_client.get("/alerts", {**size, **after})
         by_cursor += page.summaries
         after = {"pagination[after]": page.body["pagination"]["next_after"]}
 

@@ -27,16 +27,18 @@ def _named(run: Any, name: str = "budget.low", **fields: Any) -> Any:
     return {"agent_instance_id": run["id"], "name": name, **fields}
 
 
-async def _raise(door: Any, run: Any, name: str = "budget.low", **fields: Any) -> Any:
-    return (await door.post("/alerts/raise", _named(run, name, **fields))).details
+async def _raise(api_client: Any, run: Any, name: str = "budget.low", **fields: Any) -> Any:
+    return (await api_client.post("/alerts/raise", _named(run, name, **fields))).details
 
 
 @pytest.mark.parametrize("status", ["pending", "terminated"])
-async def test_an_alert_is_raised_and_shown(door: Any, status: str) -> None:
+async def test_an_alert_is_raised_and_shown(api_client: Any, status: str) -> None:
     """Whatever state its run is in, an alert is stored, and shown by its id as it was answered."""
-    run = await door.run(status)
+    run = await api_client.run(status)
 
-    answer = await door.post("/alerts/raise", _named(run, payload={"left": 3}, severity="info"))
+    answer = await api_client.post(
+        "/alerts/raise", _named(run, payload={"left": 3}, severity="info")
+    )
 
     alert = answer.details
     assert alert | {"id": "", "raised_at": "", "at": ""} == {
@@ -56,17 +58,17 @@ async def test_an_alert_is_raised_and_shown(door: Any, status: str) -> None:
         **dict.fromkeys(("kind", "termination_reason", "risk_score", "risk_level", "agreed_risk")),
         "at": "",
     }
-    assert (await door.get(f"/alerts/{alert['id']}")).details == alert
+    assert (await api_client.get(f"/alerts/{alert['id']}")).details == alert
     assert ("control" in answer.body) == (status == "terminated")
 
 
-async def test_raising_again_updates_what_is_said(door: Any) -> None:
+async def test_raising_again_updates_what_is_said(api_client: Any) -> None:
     """The open alert of a name is updated, and what the second request leaves out stays."""
-    run = await door.run()
-    first = await _raise(door, run, payload={"left": 3}, severity="info")
+    run = await api_client.run()
+    first = await _raise(api_client, run, payload={"left": 3}, severity="info")
 
-    second = await _raise(door, run, severity="critical")
-    third = await _raise(door, run, payload={"left": 1})
+    second = await _raise(api_client, run, severity="critical")
+    third = await _raise(api_client, run, payload={"left": 1})
 
     assert {one["id"] for one in (first, second, third)} == {first["id"]}
     assert (second["payload"], second["severity"], second["version"]) == (
@@ -76,16 +78,16 @@ async def test_raising_again_updates_what_is_said(door: Any) -> None:
     )
     assert (third["payload"], third["severity"], third["version"]) == ({"left": 1}, "critical", 3)
     assert third["raised_at"] == first["raised_at"]
-    assert (await _raise(door, run, "another"))["id"] != first["id"]
+    assert (await _raise(api_client, run, "another"))["id"] != first["id"]
 
 
-async def test_a_cleared_alert_stays_and_the_next_is_another(door: Any) -> None:
+async def test_a_cleared_alert_stays_and_the_next_is_another(api_client: Any) -> None:
     """Clearing keeps the row with its time; raising the name again makes a new one."""
-    run = await door.run()
-    first = await _raise(door, run, payload={"left": 3})
+    run = await api_client.run()
+    first = await _raise(api_client, run, payload={"left": 3})
 
-    cleared = (await door.post("/alerts/clear", _named(run))).details
-    second = await _raise(door, run)
+    cleared = (await api_client.post("/alerts/clear", _named(run))).details
+    second = await _raise(api_client, run)
 
     assert cleared == first | {
         "status": "cleared",
@@ -93,31 +95,31 @@ async def test_a_cleared_alert_stays_and_the_next_is_another(door: Any) -> None:
         "version": 2,
     }
     assert cleared["cleared_at"] > first["raised_at"]
-    assert (await door.get(f"/alerts/{first['id']}")).details == cleared
+    assert (await api_client.get(f"/alerts/{first['id']}")).details == cleared
     assert second["id"] != first["id"]
-    done = await door.rows("SELECT action, resource_id, detail FROM audit_entry")
+    done = await api_client.rows("SELECT action, resource_id, detail FROM audit_entry")
     assert ("alerts.clear", first["id"], "budget.low") in done
 
 
-async def test_only_what_is_raised_can_be_cleared(door: Any) -> None:
+async def test_only_what_is_raised_can_be_cleared(api_client: Any) -> None:
     """A name that is not raised, or is cleared already, is not found; nor is an unknown run."""
-    run = await door.run()
-    await _raise(door, run)
-    await door.post("/alerts/clear", _named(run))
+    run = await api_client.run()
+    await _raise(api_client, run)
+    await api_client.post("/alerts/clear", _named(run))
 
     for body in (_named(run), _named(run, "never"), _named({"id": "nobody"})):
-        (await door.post("/alerts/clear", body)).refused(404, "not_found")
-    (await door.post("/alerts/raise", _named({"id": "nobody"}))).refused(404, "not_found")
-    (await door.get("/alerts/nobody")).refused(404, "not_found")
+        (await api_client.post("/alerts/clear", body)).refused(404, "not_found")
+    (await api_client.post("/alerts/raise", _named({"id": "nobody"}))).refused(404, "not_found")
+    (await api_client.get("/alerts/nobody")).refused(404, "not_found")
 
 
-async def test_a_declared_alert_has_its_title_severity_and_summary(door: Any) -> None:
+async def test_a_declared_alert_has_its_title_severity_and_summary(api_client: Any) -> None:
     """The schema of the name says how the alert is called and rendered, and checks its payload."""
-    run = await door.run(agent_schema_version=DECLARED)
+    run = await api_client.run(agent_schema_version=DECLARED)
 
-    good = await _raise(door, run, payload={"left": 3})
-    bad = await _raise(door, run, payload={"left": "none"}, severity="info")
-    odd = await _raise(door, run, "odd")
+    good = await _raise(api_client, run, payload={"left": 3})
+    bad = await _raise(api_client, run, payload={"left": "none"}, severity="info")
+    odd = await _raise(api_client, run, "odd")
 
     assert (good["title"], good["severity"], good["summary"]) == (
         "Budget nearly spent",
@@ -129,7 +131,9 @@ async def test_a_declared_alert_has_its_title_severity_and_summary(door: Any) ->
     assert "left" in bad["payload_validation"]["message"]
     assert bad["severity"] == "info"
     assert (odd["title"], odd["severity"], odd["summary"]) == ("odd", "warning", None)
-    version = (await door.get(f"/agent_schema_version/{run['agent_schema_version_id']}")).details
+    version = (
+        await api_client.get(f"/agent_schema_version/{run['agent_schema_version_id']}")
+    ).details
     assert version["alert_schemas"]["budget.low"] == {
         **DECLARED["alert_schemas"][0],  # type: ignore[dict-item]
         "description": None,
@@ -138,29 +142,31 @@ async def test_a_declared_alert_has_its_title_severity_and_summary(door: Any) ->
     assert version["alert_schemas"]["odd"]["severity"] == "warning"
 
 
-async def test_reserved_names_are_the_servers(door: Any) -> None:
+async def test_reserved_names_are_the_servers(api_client: Any) -> None:
     """No caller raises an alert under a name of the server's."""
-    run = await door.run()
+    run = await api_client.run()
     for name in RESERVED_NAMES:
-        refused = await door.post("/alerts/raise", _named(run, name))
+        refused = await api_client.post("/alerts/raise", _named(run, name))
         errors = refused.refused(422, "validation_errors")["errors"]
         assert "is reserved for the server" in errors["name"]["message"]
 
 
-async def test_a_payload_has_its_limit(door: Any) -> None:
+async def test_a_payload_has_its_limit(api_client: Any) -> None:
     """A payload beyond the limit is refused, so that a page of alerts stays small."""
-    run = await door.run()
+    run = await api_client.run()
     payload = {"text": "x" * (MAX_PAYLOAD_BYTES - 11)}
 
-    await _raise(door, run, payload=payload)
-    refused = await door.post("/alerts/raise", _named(run, payload={"text": payload["text"] + "x"}))
+    await _raise(api_client, run, payload=payload)
+    refused = await api_client.post(
+        "/alerts/raise", _named(run, payload={"text": payload["text"] + "x"})
+    )
 
     assert refused.refused(413, "bad_request")["limit"] == MAX_PAYLOAD_BYTES
 
 
-async def test_a_run_has_a_thousand_raised_alerts_at_most(door: Any) -> None:
+async def test_a_run_has_a_thousand_raised_alerts_at_most(api_client: Any) -> None:
     """Beyond that new names are refused, while those that are raised can be raised and cleared."""
-    run = await door.run()
+    run = await api_client.run()
     for batch in range(2):
         items = [
             {
@@ -170,76 +176,76 @@ async def test_a_run_has_a_thousand_raised_alerts_at_most(door: Any) -> None:
             }
             for number in range(500)
         ]
-        outputs = (await door.post("/bulk", {"items": items})).body["outputs"]
+        outputs = (await api_client.post("/bulk", {"items": items})).body["outputs"]
         assert {one["status"] for one in outputs.values()} == {"success"}
 
-    full = await door.post("/alerts/raise", _named(run, "one-more"))
-    again = await _raise(door, run, "1-499", severity="info")
-    await door.post("/alerts/clear", _named(run, "0-0"))
+    full = await api_client.post("/alerts/raise", _named(run, "one-more"))
+    again = await _raise(api_client, run, "1-499", severity="info")
+    await api_client.post("/alerts/clear", _named(run, "0-0"))
 
     assert full.refused(422, "validation_errors")["limit_of"] == "raised_alerts"
     assert again["version"] == 2
-    assert (await _raise(door, run, "one-more"))["version"] == 1
+    assert (await _raise(api_client, run, "one-more"))["version"] == 1
 
 
-async def test_items_of_a_bulk_request_see_each_other(door: Any) -> None:
+async def test_items_of_a_bulk_request_see_each_other(api_client: Any) -> None:
     """Raise, clear and raise in one request are two alerts, the first of them cleared."""
-    run = await door.run()
+    run = await api_client.run()
     steps = ("raise", "raise", "clear", "raise", "clear", "raise")
     items = [
         {"_type": f"alerts/{step}", "idempotency_key": f"step-{number}-of-all", **_named(run)}
         for number, step in enumerate(steps)
     ]
 
-    outputs = list((await door.post("/bulk", {"items": items})).body["outputs"].values())
+    outputs = list((await api_client.post("/bulk", {"items": items})).body["outputs"].values())
 
     details = [one["details"] for one in outputs]
     assert [one["version"] for one in details] == [1, 2, 3, 1, 2, 1]
     assert len({one["id"] for one in details}) == 3
-    rows = await door.rows("SELECT id, status, version FROM alert ORDER BY id")
+    rows = await api_client.rows("SELECT id, status, version FROM alert ORDER BY id")
     made = {(details[2]["id"], "cleared", 3), (details[4]["id"], "cleared", 2)}
     assert set(rows) == {*made, (details[5]["id"], "raised", 1)}
 
 
-async def test_callers_who_raise_at_once_raise_one_alert(door: Any) -> None:
+async def test_callers_who_raise_at_once_raise_one_alert(api_client: Any) -> None:
     """However many raise the same name at the same time, one alert is raised, and none is lost."""
-    run = await door.run()
+    run = await api_client.run()
 
-    raised = await asyncio.gather(*(_raise(door, run) for _ in range(20)))
+    raised = await asyncio.gather(*(_raise(api_client, run) for _ in range(20)))
 
     assert len({one["id"] for one in raised}) == 1
     assert sorted(one["version"] for one in raised) == list(range(1, 21))
 
 
-async def test_a_repeated_write_is_done_once(door: Any) -> None:
+async def test_a_repeated_write_is_done_once(api_client: Any) -> None:
     """The same request under the same key raises once and clears once, and shows the alert."""
-    run = await door.run()
+    run = await api_client.run()
     for path, version in (("/alerts/raise", 1), ("/alerts/clear", 2)):
         body = {**_named(run), "idempotency_key": "a-key-of-mine"}
-        first, second = await door.post(path, body), await door.post(path, body)
+        first, second = await api_client.post(path, body), await api_client.post(path, body)
 
         assert first.details == second.details
         assert first.details["version"] == version
         assert (first.replayed, second.replayed) == (False, True)
-        other = await door.post(path, {**body, "name": "another"})
+        other = await api_client.post(path, {**body, "name": "another"})
         other.refused(409, "idempotency_key_already_used")
 
 
-async def test_a_deployment_raises_and_clears_on_its_own_runs(door: Any) -> None:
+async def test_a_deployment_raises_and_clears_on_its_own_runs(api_client: Any) -> None:
     """An agent's token works for its own runs, sees no sensitive value, and reaches no others."""
-    run, other = await door.run(), await door.run(agent_id="agent-2")
-    token = await door.deployment_token(run)
+    run, other = await api_client.run(), await api_client.run(agent_id="agent-2")
+    token = await api_client.deployment_token(run)
     secret = {"who": {"$sensitive": "name", "value": "Ada"}}
 
-    raised = await door.post("/alerts/raise", _named(run, payload=secret), token=token)
-    beyond = await door.post("/alerts/raise", _named(other), token=token)
-    read = await door.get(f"/alerts/{raised.details['id']}", token=token)
-    await _raise(door, other)
+    raised = await api_client.post("/alerts/raise", _named(run, payload=secret), token=token)
+    beyond = await api_client.post("/alerts/raise", _named(other), token=token)
+    read = await api_client.get(f"/alerts/{raised.details['id']}", token=token)
+    await _raise(api_client, other)
 
     assert raised.details["payload"] == {"who": {"$sensitive": "name", "value": None}}
-    assert (await door.get(f"/alerts/{raised.details['id']}")).details["payload"] == secret
+    assert (await api_client.get(f"/alerts/{raised.details['id']}")).details["payload"] == secret
     beyond.refused(404, "not_found")
     read.refused(403, "not_permitted")
-    (await door.post("/alerts/clear", _named(other), token=token)).refused(404, "not_found")
-    cleared = await door.post("/alerts/clear", _named(run), token=token)
+    (await api_client.post("/alerts/clear", _named(other), token=token)).refused(404, "not_found")
+    cleared = await api_client.post("/alerts/clear", _named(run), token=token)
     assert cleared.details["status"] == "cleared"

@@ -1,4 +1,4 @@
-"""API tokens behind the front door."""
+"""API tokens through the API."""
 
 import asyncio
 from typing import Any
@@ -8,61 +8,61 @@ import pytest
 PATH = "/api_token"
 
 
-async def _create(door: Any, **details: Any) -> Any:
-    created = await door.post(PATH, {"details": {"token_scope": "account", **details}})
+async def _create(api_client: Any, **details: Any) -> Any:
+    created = await api_client.post(PATH, {"details": {"token_scope": "account", **details}})
     assert created.status == 200, created.text
     return created.body
 
 
-async def _move(door: Any, token: Any, move: str, **more: Any) -> Any:
-    return await door.post(f"{PATH}/{token['details']['id']}/{move}", **more)
+async def _move(api_client: Any, token: Any, move: str, **more: Any) -> Any:
+    return await api_client.post(f"{PATH}/{token['details']['id']}/{move}", **more)
 
 
-async def _works(door: Any, token: Any) -> bool:
-    answer = await door.get("/ping", token=token["token"])
+async def _works(api_client: Any, token: Any) -> bool:
+    answer = await api_client.get("/ping", token=token["token"])
     assert answer.status in (200, 401), answer.text
     return bool(answer.status == 200)
 
 
-async def test_a_token_is_shown_once_and_works(door: Any) -> None:
+async def test_a_token_is_shown_once_and_works(api_client: Any) -> None:
     """The answer to a creation has the text beside the details, and nothing else ever has it."""
-    created = await _create(door, expires_at="2030-01-01T00:00:00Z")
+    created = await _create(api_client, expires_at="2030-01-01T00:00:00Z")
     details = created["details"]
 
-    assert await _works(door, created)
+    assert await _works(api_client, created)
     assert (details["type"], details["token_scope"]) == ("api_token", "account")
     assert (details["status"], details["expires_at"]) == ("active", "2030-01-01T00:00:00.000000Z")
     assert details["agent_id"] is details["created_by_admin_user_id"] is None
     assert created["token"].startswith(details["token_start"])
-    shown, listed = await door.get(f"{PATH}/{details['id']}"), await door.get(PATH)
+    shown, listed = await api_client.get(f"{PATH}/{details['id']}"), await api_client.get(PATH)
     assert shown.details["inserted_at"] == details["inserted_at"]
     assert [row["id"] for row in listed.summaries][1:] == [details["id"]]
     assert created["token"] not in shown.text + listed.text
 
 
-async def test_a_secret_is_not_replayed(door: Any) -> None:
+async def test_a_secret_is_not_replayed(api_client: Any) -> None:
     """A repeat with the same key makes no second token and does not show the first one's text."""
     asked = {"details": {"token_scope": "account"}, "idempotency_key": "token-key"}
-    first = await door.post(PATH, asked)
-    again = await door.post(PATH, asked)
+    first = await api_client.post(PATH, asked)
+    again = await api_client.post(PATH, asked)
 
     assert again.replayed
     assert "token" not in again.body
     assert again.details["id"] == first.details["id"]
-    assert len((await door.get(PATH)).summaries) == 2
+    assert len((await api_client.get(PATH)).summaries) == 2
 
 
-async def test_a_deployment_token_is_bound(door: Any) -> None:
+async def test_a_deployment_token_is_bound(api_client: Any) -> None:
     """It belongs to one agent in one environment, which it may name or leave out."""
-    run = await door.register()
+    run = await api_client.register()
     bound = {"agent_id": run["agent_id"], "environment_id": run["environment_id"]}
-    created = await _create(door, token_scope="agent_deployment", **bound)
+    created = await _create(api_client, token_scope="agent_deployment", **bound)
 
     assert created["details"]["agent_deployment_id"] == run["agent_deployment_id"]
-    registered = await door.post("/agent_instance/register", {}, token=created["token"])
+    registered = await api_client.post("/agent_instance/register", {}, token=created["token"])
     assert registered.details["agent_deployment_id"] == run["agent_deployment_id"]
     query = {"agent_deployment_id": run["agent_deployment_id"]}
-    assert [row["id"] for row in (await door.get(PATH, query)).summaries] == [
+    assert [row["id"] for row in (await api_client.get(PATH, query)).summaries] == [
         created["details"]["id"]
     ]
 
@@ -85,31 +85,31 @@ async def test_a_deployment_token_is_bound(door: Any) -> None:
     ],
 )
 async def test_what_is_wrong_with_a_new_token_is_named(
-    door: Any, details: Any, errors: dict[str, str]
+    api_client: Any, details: Any, errors: dict[str, str]
 ) -> None:
     """Each field that is missing or wrong has its code."""
-    refused = (await door.post(PATH, {"details": details})).refused(422, "validation_errors")
+    refused = (await api_client.post(PATH, {"details": details})).refused(422, "validation_errors")
 
     found = {name: error["code"] for name, error in refused["errors"]["details"].items()}
     assert found == errors
 
 
-async def test_a_token_of_nothing_is_not_made(door: Any) -> None:
+async def test_a_token_of_nothing_is_not_made(api_client: Any) -> None:
     """An agent or an environment that is not there has no token, and another account neither."""
     details = {"token_scope": "agent_deployment", "agent_id": "a", "environment_id": "e"}
 
-    (await door.post(PATH, {"details": details})).refused(404, "not_found")
+    (await api_client.post(PATH, {"details": details})).refused(404, "not_found")
     other = {"details": {"token_scope": "account", "account_id": "other"}}
-    (await door.post(PATH, other)).refused(403, "not_permitted")
+    (await api_client.post(PATH, other)).refused(403, "not_permitted")
 
 
-async def test_a_token_works_as_its_status_says_at_once(door: Any) -> None:
+async def test_a_token_works_as_its_status_says_at_once(api_client: Any) -> None:
     """Suspending and revoking stop a token that worked a moment ago, activating lets it go on."""
-    token = await _create(door)
-    seen = [("active", await _works(door, token))]
+    token = await _create(api_client)
+    seen = [("active", await _works(api_client, token))]
     for move in ("suspend", "activate", "revoke"):
-        moved = await _move(door, token, move)
-        seen.append((moved.details["status"], await _works(door, token)))
+        moved = await _move(api_client, token, move)
+        seen.append((moved.details["status"], await _works(api_client, token)))
 
     assert seen == [("active", True), ("suspended", False), ("active", True), ("revoked", False)]
 
@@ -122,19 +122,21 @@ MOVES = {
 
 
 @pytest.mark.parametrize("status", MOVES)
-async def test_a_token_is_moved_only_where_its_status_leads(door: Any, status: str) -> None:
+async def test_a_token_is_moved_only_where_its_status_leads(api_client: Any, status: str) -> None:
     """What `available_actions` offers works, and everything else is a conflict."""
     leads = {"suspended": "suspend", "revoked": "revoke"}
     for action in ("activate", "suspend", "revoke", "delete"):
-        token = await _create(door)
+        token = await _create(api_client)
         if status in leads:
-            await _move(door, token, leads[status])
+            await _move(api_client, token, leads[status])
         path = f"{PATH}/{token['details']['id']}"
-        offered = (await door.get(path)).details["available_actions"]
+        offered = (await api_client.get(path)).details["available_actions"]
         assert {name for name, may in offered.items() if may} == MOVES[status]
 
         done = await (
-            door.call("DELETE", path) if action == "delete" else _move(door, token, action)
+            api_client.call("DELETE", path)
+            if action == "delete"
+            else _move(api_client, token, action)
         )
 
         if action in MOVES[status]:
@@ -143,70 +145,72 @@ async def test_a_token_is_moved_only_where_its_status_leads(door: Any, status: s
             assert status in done.refused(409, "invalid_action")["message"]
 
 
-async def test_a_deleted_token_is_gone(door: Any) -> None:
+async def test_a_deleted_token_is_gone(api_client: Any) -> None:
     """A deleted token does not work and is not there, and its deletion can be repeated."""
-    token = await _create(door)
+    token = await _create(api_client)
     path = f"{PATH}/{token['details']['id']}"
-    await _move(door, token, "revoke")
+    await _move(api_client, token, "revoke")
     asked = {"idempotency_key": "delete-token"}
-    deleted = await door.call("DELETE", path, asked)
-    again = await door.call("DELETE", path, asked)
+    deleted = await api_client.call("DELETE", path, asked)
+    again = await api_client.call("DELETE", path, asked)
 
     assert deleted.details["status"] == "revoked"
     assert again.replayed
     assert again.details["id"] == token["details"]["id"]
-    (await door.get(path)).refused(404, "not_found")
-    assert not await _works(door, token)
+    (await api_client.get(path)).refused(404, "not_found")
+    assert not await _works(api_client, token)
 
 
-async def test_a_repeated_move_is_made_once(door: Any) -> None:
+async def test_a_repeated_move_is_made_once(api_client: Any) -> None:
     """With its key, a suspension that is repeated after an activation does not come back."""
-    token = await _create(door)
+    token = await _create(api_client)
     asked = {"idempotency_key": "suspend-it"}
-    await _move(door, token, "suspend", body=asked)
-    await _move(door, token, "activate")
+    await _move(api_client, token, "suspend", body=asked)
+    await _move(api_client, token, "activate")
 
-    again = await _move(door, token, "suspend", body=asked)
+    again = await _move(api_client, token, "suspend", body=asked)
 
     assert again.replayed
     assert again.details["status"] == "active"
-    assert await _works(door, token)
+    assert await _works(api_client, token)
 
 
-async def test_a_look_up_that_a_change_overtakes_is_not_believed(door: Any) -> None:
+async def test_a_look_up_that_a_change_overtakes_is_not_believed(api_client: Any) -> None:
     """However many requests are under way while a token is revoked, none after it works."""
-    token = await _create(door)
+    token = await _create(api_client)
     path = f"{PATH}/{token['details']['id']}/revoke"
     await asyncio.gather(
-        *(door.get("/ping", token=token["token"]) for _ in range(10)),
-        door.post(path),
-        *(door.get("/ping", token=token["token"]) for _ in range(10)),
+        *(api_client.get("/ping", token=token["token"]) for _ in range(10)),
+        api_client.post(path),
+        *(api_client.get("/ping", token=token["token"]) for _ in range(10)),
     )
 
-    assert not await _works(door, token)
+    assert not await _works(api_client, token)
 
 
-async def test_the_list_finds_tokens_by_what_they_are(door: Any) -> None:
+async def test_the_list_finds_tokens_by_what_they_are(api_client: Any) -> None:
     """Tokens are filtered by scope and status, and sorted by when they end."""
-    first = await _create(door, expires_at="2031-01-01T00:00:00Z")
-    second = await _create(door, expires_at="2030-01-01T00:00:00Z")
-    await _move(door, second, "suspend")
+    first = await _create(api_client, expires_at="2031-01-01T00:00:00Z")
+    second = await _create(api_client, expires_at="2030-01-01T00:00:00Z")
+    await _move(api_client, second, "suspend")
 
-    suspended = (await door.get(PATH, {"status": "suspended"})).summaries
+    suspended = (await api_client.get(PATH, {"status": "suspended"})).summaries
     query = {"token_scope": "account", "sorting": "-expires_at"}
-    latest = (await door.get(PATH, query)).summaries
+    latest = (await api_client.get(PATH, query)).summaries
 
     assert [row["id"] for row in suspended] == [second["details"]["id"]]
     assert [row["id"] for row in latest][:2] == [first["details"]["id"], second["details"]["id"]]
 
 
-async def test_a_use_is_noted(door: Any) -> None:
+async def test_a_use_is_noted(api_client: Any) -> None:
     """A token that was used says when."""
-    token = await _create(door)
-    await _works(door, token)
-    await door.post("/agent", {"details": {"name": "A write, behind which the note is stored"}})
+    token = await _create(api_client)
+    await _works(api_client, token)
+    await api_client.post(
+        "/agent", {"details": {"name": "A write, behind which the note is stored"}}
+    )
 
-    shown = (await door.get(f"{PATH}/{token['details']['id']}")).details
+    shown = (await api_client.get(f"{PATH}/{token['details']['id']}")).details
 
     assert shown["last_used_at"] is not None
 
@@ -224,9 +228,9 @@ async def test_a_use_is_noted(door: Any) -> None:
     ],
 )
 async def test_a_deployment_token_has_no_business_with_tokens(
-    door: Any, method: str, path: str
+    api_client: Any, method: str, path: str
 ) -> None:
     """Tokens need an account token."""
-    token = await door.deployment_token(await door.register())
+    token = await api_client.deployment_token(await api_client.register())
 
-    (await door.call(method, path, token=token)).refused(403, "not_permitted")
+    (await api_client.call(method, path, token=token)).refused(403, "not_permitted")

@@ -5,24 +5,24 @@ from typing import Any
 import pytest
 
 
-async def _entries(door: Any, **query: str) -> list[tuple[str, str]]:
-    found = (await door.get("/audit", query)).summaries
+async def _entries(api_client: Any, **query: str) -> list[tuple[str, str]]:
+    found = (await api_client.get("/audit", query)).summaries
     return [(one["action"], one["resource_id"]) for one in found]
 
 
-async def _history(door: Any) -> tuple[Any, Any]:
+async def _history(api_client: Any) -> tuple[Any, Any]:
     """A run that was terminated, and a token that was made and revoked."""
-    run = await door.run("terminated")
-    made = (await door.post("/api_token", {"details": {"token_scope": "account"}})).details
-    await door.post(f"/api_token/{made['id']}/revoke")
+    run = await api_client.run("terminated")
+    made = (await api_client.post("/api_token", {"details": {"token_scope": "account"}})).details
+    await api_client.post(f"/api_token/{made['id']}/revoke")
     return run, made
 
 
-async def test_the_newest_entries_come_first(door: Any) -> None:
+async def test_the_newest_entries_come_first(api_client: Any) -> None:
     """An entry says who did it, what was done, to what, when and why; no other action is noted."""
-    run, made = await _history(door)
+    run, made = await _history(api_client)
 
-    listed = await door.get("/audit")
+    listed = await api_client.get("/audit")
 
     actions = [one["action"] for one in listed.summaries]
     assert actions == [
@@ -48,35 +48,37 @@ async def test_the_newest_entries_come_first(door: Any) -> None:
     assert terminated["actor"] == listed.summaries[0]["actor"] != "cli"
 
 
-async def test_the_log_is_narrowed_by_every_filter(door: Any) -> None:
+async def test_the_log_is_narrowed_by_every_filter(api_client: Any) -> None:
     """Actor, action, resource and time narrow the log, alone and together."""
-    run, made = await _history(door)
+    run, made = await _history(api_client)
     terminate = ("agent_instances.terminate", run["id"])
     create, revoke = ("api_tokens.create", made["id"]), ("api_tokens.revoke", made["id"])
     at = {"since": made["inserted_at"]}
 
-    assert await _entries(door, action="agent_instances.terminate") == [terminate]
-    assert await _entries(door, resource_id=made["id"]) == [revoke, create]
-    assert await _entries(door, resource_id=made["id"], action="api_tokens.create") == [create]
-    assert [action for action, _ in await _entries(door, actor="cli")] == ["accounts.create"]
-    assert await _entries(door, **at) == [revoke, create]
-    assert await _entries(door, **at, sorting="at") == [create, revoke]
-    assert await _entries(door, actor="nobody") == []
-    assert terminate in await _entries(door, before=made["inserted_at"])
-    assert create not in await _entries(door, before=made["inserted_at"])
+    assert await _entries(api_client, action="agent_instances.terminate") == [terminate]
+    assert await _entries(api_client, resource_id=made["id"]) == [revoke, create]
+    assert await _entries(api_client, resource_id=made["id"], action="api_tokens.create") == [
+        create
+    ]
+    assert [action for action, _ in await _entries(api_client, actor="cli")] == ["accounts.create"]
+    assert await _entries(api_client, **at) == [revoke, create]
+    assert await _entries(api_client, **at, sorting="at") == [create, revoke]
+    assert await _entries(api_client, actor="nobody") == []
+    assert terminate in await _entries(api_client, before=made["inserted_at"])
+    assert create not in await _entries(api_client, before=made["inserted_at"])
 
 
 @pytest.mark.parametrize("sorting", ["at", "-at"])
-async def test_a_walk_sees_every_entry_once(door: Any, sorting: str) -> None:
+async def test_a_walk_sees_every_entry_once(api_client: Any, sorting: str) -> None:
     """Pages by cursor neither repeat nor skip entries, of one time as well and if more come."""
-    door.clock.stop()
+    api_client.clock.stop()
     for _ in range(4):
-        await door.run("terminated")
+        await api_client.run("terminated")
     query = {"sorting": sorting, "pagination[page_size]": "2"}
     seen: list[str] = []
     after: str | None = None
     while True:
-        page = await door.get(
+        page = await api_client.get(
             "/audit", query if after is None else {**query, "pagination[after]": after}
         )
         seen += [one["id"] for one in page.summaries]
@@ -84,18 +86,18 @@ async def test_a_walk_sees_every_entry_once(door: Any, sorting: str) -> None:
         if after is None:
             break
         if len(seen) == 2 and sorting == "-at":
-            door.clock.leap(seconds=1)
-            await door.run("terminated")
+            api_client.clock.leap(seconds=1)
+            await api_client.run("terminated")
 
     assert len(seen) == len(set(seen)) == 5
     assert page.body["pagination"]["item_count"] >= 5
 
 
-async def test_a_deployment_reads_no_log(door: Any) -> None:
+async def test_a_deployment_reads_no_log(api_client: Any) -> None:
     """The log is for those who administer the account."""
-    run, _ = await _history(door)
-    token = await door.deployment_token(run)
+    run, _ = await _history(api_client)
+    token = await api_client.deployment_token(run)
 
-    refused = await door.get("/audit", token=token)
+    refused = await api_client.get("/audit", token=token)
 
     assert "administer" in refused.refused(403, "not_permitted")["message"]

@@ -11,22 +11,24 @@ from prefactor_server.domain.api_token import make_token
 @pytest.mark.parametrize(
     "operation", [one for one in OPERATIONS if one.access != "public"], ids=lambda one: one.name
 )
-async def test_every_operation_needs_a_token(door: Any, operation: Any) -> None:
+async def test_every_operation_needs_a_token(api_client: Any, operation: Any) -> None:
     """Without a token nothing is answered but that one is needed, whatever is asked for."""
-    door.token = None
+    api_client.token = None
     path = operation.path.removeprefix("/api/v1").replace("{", "").replace("}", "")
 
-    answer = await door.call(operation.method, path, "not even JSON" if path == "/bulk" else None)
+    answer = await api_client.call(
+        operation.method, path, "not even JSON" if path == "/bulk" else None
+    )
 
     answer.refused(401, "not_authenticated")
     assert answer.headers["WWW-Authenticate"] == "Bearer"
 
 
-async def test_the_description_needs_no_token(door: Any) -> None:
+async def test_the_description_needs_no_token(api_client: Any) -> None:
     """Anyone may ask how to ask."""
-    door.token = None
+    api_client.token = None
 
-    assert (await door.get("/openapi")).body["openapi"] == "3.1.0"
+    assert (await api_client.get("/openapi")).body["openapi"] == "3.1.0"
 
 
 @pytest.mark.parametrize(
@@ -44,32 +46,32 @@ async def test_the_description_needs_no_token(door: Any) -> None:
     ],
 )
 async def test_a_token_that_does_not_work_is_told_from_none(
-    door: Any, header: str, code: str
+    api_client: Any, header: str, code: str
 ) -> None:
     """An absent token and a wrong one have different codes under the same status."""
-    door.token = None
+    api_client.token = None
 
-    answer = await door.get("/ping", headers={"Authorization": header})
+    answer = await api_client.get("/ping", headers={"Authorization": header})
 
     answer.refused(401, code)
 
 
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER  "])
-async def test_the_scheme_is_written_in_any_case(door: Any, scheme: str) -> None:
+async def test_the_scheme_is_written_in_any_case(api_client: Any, scheme: str) -> None:
     """The word before the token is compared as HTTP compares such words."""
-    headers = {"Authorization": f"{scheme} {door.token}"}
-    door.token = None
+    headers = {"Authorization": f"{scheme} {api_client.token}"}
+    api_client.token = None
 
-    assert (await door.get("/ping", headers=headers)).status == 200
+    assert (await api_client.get("/ping", headers=headers)).status == 200
 
 
-async def test_ping_says_what_a_token_stands_for(door: Any) -> None:
+async def test_ping_says_what_a_token_stands_for(api_client: Any) -> None:
     """An account token has an account; a deployment token also its agent and environment."""
-    run = await door.register()
-    token = await door.deployment_token(run)
+    run = await api_client.register()
+    token = await api_client.deployment_token(run)
 
-    whole = (await door.get("/ping")).details
-    part = (await door.get("/ping", token=token)).details
+    whole = (await api_client.get("/ping")).details
+    part = (await api_client.get("/ping", token=token)).details
 
     names = ("account_id", "agent_id", "environment_id", "agent_deployment_id")
     assert whole["token_scope"] == "account"
@@ -79,58 +81,60 @@ async def test_ping_says_what_a_token_stands_for(door: Any) -> None:
 
 
 @pytest.mark.parametrize("status", ["suspended", "revoked"])
-async def test_a_stopped_token_stops_within_seconds(door: Any, status: str) -> None:
+async def test_a_stopped_token_stops_within_seconds(api_client: Any, status: str) -> None:
     """A token that is suspended or revoked is refused as soon as it is no longer believed."""
-    text, token = await door.add_token()
-    assert (await door.get("/ping", token=text)).status == 200
+    text, token = await api_client.add_token()
+    assert (await api_client.get("/ping", token=text)).status == 200
 
-    await door.put(token._replace(status=status))
-    door.clock.leap(seconds=10)
+    await api_client.put(token._replace(status=status))
+    api_client.clock.leap(seconds=10)
 
-    body = (await door.get("/ping", token=text)).refused(401, "bad_authtoken")
+    body = (await api_client.get("/ping", token=text)).refused(401, "bad_authtoken")
     assert body["message"] == f"Token is {status}"
 
 
-async def test_a_suspended_token_works_again_at_once(door: Any) -> None:
+async def test_a_suspended_token_works_again_at_once(api_client: Any) -> None:
     """Nothing is remembered of a token that did not work."""
-    text, token = await door.add_token()
-    await door.put(token._replace(status="suspended"))
-    (await door.get("/ping", token=text)).refused(401, "bad_authtoken")
+    text, token = await api_client.add_token()
+    await api_client.put(token._replace(status="suspended"))
+    (await api_client.get("/ping", token=text)).refused(401, "bad_authtoken")
 
-    await door.put(token._replace(status="active"))
+    await api_client.put(token._replace(status="active"))
 
-    assert (await door.get("/ping", token=text)).status == 200
+    assert (await api_client.get("/ping", token=text)).status == 200
 
 
-async def test_a_token_ends_when_it_expires(door: Any) -> None:
+async def test_a_token_ends_when_it_expires(api_client: Any) -> None:
     """Expiry counts to the moment, also for a token that is still believed."""
-    text, _ = await door.add_token(expires_at=door.clock.now + 2_000_000)
-    assert (await door.get("/ping", token=text)).status == 200
+    text, _ = await api_client.add_token(expires_at=api_client.clock.now + 2_000_000)
+    assert (await api_client.get("/ping", token=text)).status == 200
 
-    door.clock.leap(seconds=3)
+    api_client.clock.leap(seconds=3)
 
-    body = (await door.get("/ping", token=text)).refused(401, "bad_authtoken")
+    body = (await api_client.get("/ping", token=text)).refused(401, "bad_authtoken")
     assert body["message"] == "Token expired"
 
 
-async def test_the_use_of_a_token_is_noted_now_and_then(door: Any) -> None:
+async def test_the_use_of_a_token_is_noted_now_and_then(api_client: Any) -> None:
     """The last use is written once a minute at most, and no request waits for it."""
-    text, token = await door.add_token()
+    text, token = await api_client.add_token()
     account = token.account_id
 
     async def last_use() -> int | None:
-        await door.register()  # the writer works in order: what was submitted before is written
-        found = {one.id: one for one in await door.storage.tokens(account)}
+        await (
+            api_client.register()
+        )  # the writer works in order: what was submitted before is written
+        found = {one.id: one for one in await api_client.storage.tokens(account)}
         used: int | None = found[token.id].last_used_at
         return used
 
-    await door.get("/ping", token=text)
+    await api_client.get("/ping", token=text)
     first = await last_use()
-    door.clock.leap(seconds=30)
-    await door.get("/ping", token=text)
+    api_client.clock.leap(seconds=30)
+    await api_client.get("/ping", token=text)
     second = await last_use()
-    door.clock.leap(seconds=40)
-    await door.get("/ping", token=text)
+    api_client.clock.leap(seconds=40)
+    await api_client.get("/ping", token=text)
     third = await last_use()
 
     assert first is not None
@@ -139,10 +143,10 @@ async def test_the_use_of_a_token_is_noted_now_and_then(door: Any) -> None:
     assert third > first
 
 
-async def test_a_deployment_token_brings_agent_and_environment(door: Any) -> None:
+async def test_a_deployment_token_brings_agent_and_environment(api_client: Any) -> None:
     """Under a deployment token a registration names neither, or its own by any name."""
-    run = await door.register(agent_id="agent-1")
-    token = await door.deployment_token(run)
+    run = await api_client.register(agent_id="agent-1")
+    token = await api_client.deployment_token(run)
     own = [
         {},
         {"agent_id": run["agent_id"]},
@@ -151,29 +155,29 @@ async def test_a_deployment_token_brings_agent_and_environment(door: Any) -> Non
     ]
 
     for body in own:
-        made = (await door.post("/agent_instance/register", body, token=token)).details
+        made = (await api_client.post("/agent_instance/register", body, token=token)).details
         assert made["agent_id"] == run["agent_id"]
         assert made["agent_deployment_id"] == run["agent_deployment_id"]
 
 
 @pytest.mark.parametrize("body", [{"agent_id": "agent-2"}, {"environment_id": "elsewhere"}])
 async def test_a_deployment_token_registers_for_nobody_else(
-    door: Any, body: dict[str, str]
+    api_client: Any, body: dict[str, str]
 ) -> None:
     """Naming another agent or environment than the token's own is not permitted."""
-    await door.register(agent_id="agent-2")
-    token = await door.deployment_token(await door.register(agent_id="agent-1"))
+    await api_client.register(agent_id="agent-2")
+    token = await api_client.deployment_token(await api_client.register(agent_id="agent-1"))
 
-    answer = await door.post("/agent_instance/register", body, token=token)
+    answer = await api_client.post("/agent_instance/register", body, token=token)
 
     answer.refused(403, "not_permitted")
 
 
-async def test_a_deployment_token_sees_only_its_own(door: Any) -> None:
+async def test_a_deployment_token_sees_only_its_own(api_client: Any) -> None:
     """What belongs to another agent is absent for a deployment token, to read and to write."""
-    mine, other = await door.run(agent_id="agent-1"), await door.run(agent_id="agent-2")
-    my_span, other_span = await door.span(mine), await door.span(other)
-    token = await door.deployment_token(mine)
+    mine, other = await api_client.run(agent_id="agent-1"), await api_client.run(agent_id="agent-2")
+    my_span, other_span = await api_client.span(mine), await api_client.span(other)
+    token = await api_client.deployment_token(mine)
     span_of_other = {"agent_instance_id": other["id"], "schema_name": "s"}
     hidden = [
         ("GET", f"/agent/{other['agent_id']}", None),
@@ -187,30 +191,30 @@ async def test_a_deployment_token_sees_only_its_own(door: Any) -> None:
     ]
 
     for method, path, body in hidden:
-        (await door.call(method, path, body, token=token)).refused(404, "not_found")
+        (await api_client.call(method, path, body, token=token)).refused(404, "not_found")
     for path, own in (
         ("/agent", mine["agent_id"]),
         ("/agent_instance", mine["id"]),
         ("/agent_spans", my_span["id"]),
     ):
-        rows = (await door.get(path, token=token)).summaries
+        rows = (await api_client.get(path, token=token)).summaries
         assert [row["id"] for row in rows] == [own]
-    nothing = await door.get("/agent_spans", {"agent_instance_id": other["id"]}, token=token)
+    nothing = await api_client.get("/agent_spans", {"agent_instance_id": other["id"]}, token=token)
     assert nothing.summaries == []
-    assert (await door.get(f"/agent_instance/{mine['id']}", token=token)).details == (
-        await door.get(f"/agent_instance/{mine['id']}")
+    assert (await api_client.get(f"/agent_instance/{mine['id']}", token=token)).details == (
+        await api_client.get(f"/agent_instance/{mine['id']}")
     ).details
 
 
-async def test_a_deployment_token_records_a_whole_run(door: Any) -> None:
+async def test_a_deployment_token_records_a_whole_run(api_client: Any) -> None:
     """Everything that an agent does in its life works with the token of its deployment."""
-    token = await door.deployment_token(await door.register())
-    door.token = token
+    token = await api_client.deployment_token(await api_client.register())
+    api_client.token = token
 
-    run = await door.run("active")
-    span = await door.span(run)
-    ended = await door.post(f"/agent_spans/{span['id']}/finish")
-    finished = await door.post(f"/agent_instance/{run['id']}/finish")
+    run = await api_client.run("active")
+    span = await api_client.span(run)
+    ended = await api_client.post(f"/agent_spans/{span['id']}/finish")
+    finished = await api_client.post(f"/agent_instance/{run['id']}/finish")
 
     assert (ended.details["status"], finished.details["status"]) == ("complete", "complete")
 
@@ -222,30 +226,30 @@ async def test_a_deployment_token_records_a_whole_run(door: Any) -> None:
         ("/agent_instance/run-1/terminate", {"reason": "enough"}),
     ],
 )
-async def test_operators_work_needs_an_account_token(door: Any, path: str, body: Any) -> None:
+async def test_operators_work_needs_an_account_token(api_client: Any, path: str, body: Any) -> None:
     """A working token of the wrong scope is told which scope is needed, alone and in bulk."""
-    token = await door.deployment_token(await door.run(id="run-1"))
+    token = await api_client.deployment_token(await api_client.run(id="run-1"))
     kind = "agents/create" if path == "/agent" else "agent_instances/terminate"
     item = {"_type": kind, "idempotency_key": "key-0001", "id": "run-1", **body}
 
-    alone = await door.post(path, body, token=token)
-    bulk = await door.post("/bulk", {"items": [item]}, token=token)
+    alone = await api_client.post(path, body, token=token)
+    bulk = await api_client.post("/bulk", {"items": [item]}, token=token)
 
     assert "scope account" in alone.refused(403, "not_permitted")["message"]
     assert bulk.body["outputs"]["key-0001"]["code"] == "not_permitted"
-    assert (await door.get("/agent_instance/run-1")).details["status"] == "active"
+    assert (await api_client.get("/agent_instance/run-1")).details["status"] == "active"
 
 
-async def test_two_deployments_are_not_each_other_s_repeat(door: Any) -> None:
+async def test_two_deployments_are_not_each_other_s_repeat(api_client: Any) -> None:
     """Keys belong to a deployment: the same key and words of another make a run of their own."""
     tokens = [
-        await door.deployment_token(await door.register(agent_id=agent_id))
+        await api_client.deployment_token(await api_client.register(agent_id=agent_id))
         for agent_id in ("agent-1", "agent-2")
     ]
     body = {"idempotency_key": "register-0001"}
 
     first, second = [
-        await door.post("/agent_instance/register", body, token=token) for token in tokens
+        await api_client.post("/agent_instance/register", body, token=token) for token in tokens
     ]
 
     assert (first.status, second.status) == (200, 200)

@@ -21,13 +21,13 @@ def _span(key: str, span_id: str, **fields: Any) -> dict[str, Any]:
     return _item("agent_spans/create", key, **fields)
 
 
-async def _outputs(door: Any, *items: Any) -> Any:
-    answer = await door.post("/bulk", {"items": list(items)})
+async def _outputs(api_client: Any, *items: Any) -> Any:
+    answer = await api_client.post("/bulk", {"items": list(items)})
     assert (answer.status, answer.body["status"]) == (200, "success"), answer.text
     return answer.body["outputs"]
 
 
-async def test_a_whole_run_fits_into_one_request(door: Any) -> None:
+async def test_a_whole_run_fits_into_one_request(api_client: Any) -> None:
     """Items see what the items before them made: a run is registered, recorded and read back."""
     declared = {
         "span_type_schemas": [
@@ -36,7 +36,7 @@ async def test_a_whole_run_fits_into_one_request(door: Any) -> None:
     }
 
     outputs = await _outputs(
-        door,
+        api_client,
         _register(agent_schema_version=declared),
         _item("agent_instances/start", "start", agent_instance_id=RUN),
         _span("create", "span-1", status="active", payload={"a": "A"}),
@@ -63,18 +63,18 @@ async def test_a_whole_run_fits_into_one_request(door: Any) -> None:
     assert (run["status"], run["span_counts"]["complete"]) == ("failed", 1)
     (row,) = outputs["key-list"]["summaries"]
     assert (row["summary"], outputs["key-list"]["pagination"]["item_count"]) == ("AB", 1)
-    assert (await door.get("/agent_spans/span-1")).details == ended
+    assert (await api_client.get("/agent_spans/span-1")).details == ended
 
 
-async def test_a_second_run_of_the_same_agent_is_bound_like_the_first(door: Any) -> None:
+async def test_a_second_run_of_the_same_agent_is_bound_like_the_first(api_client: Any) -> None:
     """Spans of a later registration are checked against the version that it was bound to."""
     old = {"span_type_schemas": [{"name": "step", "params_schema": {"required": ["old"]}}]}
     new = {"span_type_schemas": [{"name": "step", "params_schema": {"required": ["new"]}}]}
-    await door.register("first", agent_schema_version=old)
-    await door.register("second", agent_schema_version=new)
+    await api_client.register("first", agent_schema_version=old)
+    await api_client.register("second", agent_schema_version=new)
 
     outputs = await _outputs(
-        door,
+        api_client,
         _register("a", id="run-a", agent_schema_version=old),
         _span("b", "span-a", agent_instance_id="run-a", payload={"old": 1}),
         _register("c", id="run-b"),
@@ -85,10 +85,10 @@ async def test_a_second_run_of_the_same_agent_is_bound_like_the_first(door: Any)
     assert [mark["status"] for mark in marks] == ["success", "success"]
 
 
-async def test_a_failing_item_ends_the_request_and_undoes_nothing(door: Any) -> None:
+async def test_a_failing_item_ends_the_request_and_undoes_nothing(api_client: Any) -> None:
     """What came before the failure is done, the failure is told, what comes after is absent."""
     outputs = await _outputs(
-        door,
+        api_client,
         _register(),
         _span("1", "span-1"),
         _span("2", "span-1"),
@@ -97,8 +97,8 @@ async def test_a_failing_item_ends_the_request_and_undoes_nothing(door: Any) -> 
 
     assert [output["status"] for output in outputs.values()] == ["success", "success", "error"]
     assert outputs["key-0002"]["code"] == "invalid_action"
-    assert (await door.get("/agent_spans/span-1")).status == 200
-    (await door.get("/agent_spans/span-3")).refused(404, "not_found")
+    assert (await api_client.get("/agent_spans/span-1")).status == 200
+    (await api_client.get("/agent_spans/span-3")).refused(404, "not_found")
 
 
 @pytest.mark.parametrize(
@@ -116,56 +116,58 @@ async def test_a_failing_item_ends_the_request_and_undoes_nothing(door: Any) -> 
     ],
 )
 async def test_every_kind_of_failure_stops_in_its_place(
-    door: Any, item: dict[str, Any], code: str
+    api_client: Any, item: dict[str, Any], code: str
 ) -> None:
     """Whatever is wrong with an item, those before it are done and those after it are not."""
-    outputs = await _outputs(door, _register(), item, _span("after", "span-1"))
+    outputs = await _outputs(api_client, _register(), item, _span("after", "span-1"))
 
     assert [output["status"] for output in outputs.values()] == ["success", "error"]
     assert outputs["key-0bad"]["code"] == code
     assert outputs["key-0bad"]["message"]
-    (await door.get("/agent_spans/span-1")).refused(404, "not_found")
+    (await api_client.get("/agent_spans/span-1")).refused(404, "not_found")
 
 
-async def test_repeating_a_request_goes_on_where_it_stopped(door: Any) -> None:
+async def test_repeating_a_request_goes_on_where_it_stopped(api_client: Any) -> None:
     """After a failure is mended, the same request repeats what was done and does the rest."""
     items = [_register(), _span("1", "span-1"), _span("2", "span-2", agent_instance_id="run-2")]
     items.append(_span("3", "span-3"))
-    first = await _outputs(door, *items)
-    await door.register("run-2")
+    first = await _outputs(api_client, *items)
+    await api_client.register("run-2")
 
-    second = await _outputs(door, *items)
-    third = await _outputs(door, *items)
+    second = await _outputs(api_client, *items)
+    third = await _outputs(api_client, *items)
 
     assert first["key-0002"]["code"] == "not_found"
     assert [output["status"] for output in second.values()] == ["success"] * 4
     assert second["key-0001"] == first["key-0001"]
     assert third == second
-    counts = (await door.get(f"/agent_instance/{RUN}")).details["span_counts"]
+    counts = (await api_client.get(f"/agent_instance/{RUN}")).details["span_counts"]
     assert counts["total"] == 2
 
 
-async def test_an_item_and_a_request_by_itself_are_the_same_request(door: Any) -> None:
+async def test_an_item_and_a_request_by_itself_are_the_same_request(api_client: Any) -> None:
     """A key used by a single request is a repeat in bulk: flat, wrapped and by itself are one."""
     fields = {"agent_instance_id": RUN, "schema_name": "step", "payload": {"a": 1}}
-    await door.register(RUN)
-    alone = await door.post("/agent_spans", {"details": fields, "idempotency_key": "key-span"})
+    await api_client.register(RUN)
+    alone = await api_client.post(
+        "/agent_spans", {"details": fields, "idempotency_key": "key-span"}
+    )
 
-    flat = await _outputs(door, _item("agent_spans/create", "span", **fields))
-    wrapped = await _outputs(door, _item("agent_spans/create", "span", details=fields))
+    flat = await _outputs(api_client, _item("agent_spans/create", "span", **fields))
+    wrapped = await _outputs(api_client, _item("agent_spans/create", "span", details=fields))
 
     assert flat["key-span"] == wrapped["key-span"] == alone.body
 
 
 @pytest.mark.parametrize("wrap", [False, True])
-async def test_fields_stand_beside_the_key_or_under_details(door: Any, wrap: bool) -> None:
+async def test_fields_stand_beside_the_key_or_under_details(api_client: Any, wrap: bool) -> None:
     """Both forms are accepted for every write, and errors are nested as the item is."""
 
     def item(kind: str, key: str, **fields: Any) -> dict[str, Any]:
         return _item(kind, key, **({"details": fields} if wrap else fields))
 
     outputs = await _outputs(
-        door,
+        api_client,
         item("agents/create", "agent", name="A", external_identifier="agent-1"),
         item("agent_instances/register", "reg", agent_id="agent-1", id=RUN),
         item("agent_spans/create", "span", agent_instance_id=RUN, schema_name=""),
@@ -177,12 +179,12 @@ async def test_fields_stand_beside_the_key_or_under_details(door: Any, wrap: boo
     assert outputs["key-0reg"]["details"]["id"] == RUN
 
 
-async def test_each_item_hears_of_a_termination(door: Any) -> None:
+async def test_each_item_hears_of_a_termination(api_client: Any) -> None:
     """The control signal is part of the output of every span write of a terminated run."""
-    run = await door.run("terminated")
+    run = await api_client.run("terminated")
 
     outputs = await _outputs(
-        door,
+        api_client,
         _span("1", "span-1", agent_instance_id=run["id"]),
         _item("agent_spans/finish", "2", agent_span_id="span-1"),
     )
@@ -191,12 +193,12 @@ async def test_each_item_hears_of_a_termination(door: Any) -> None:
     assert [output["control"] for output in outputs.values()] == [control, control]
 
 
-async def test_a_termination_inside_a_request_is_heard_by_what_follows(door: Any) -> None:
+async def test_a_termination_inside_a_request_is_heard_by_what_follows(api_client: Any) -> None:
     """Items after a termination in the same request see the run and its spans as it left them."""
-    await door.run(id=RUN)
+    await api_client.run(id=RUN)
 
     outputs = await _outputs(
-        door,
+        api_client,
         _span("1", "span-1"),
         _item("agent_instances/terminate", "2", id=RUN, reason="enough"),
         _item("agent_spans/finish", "3", id="span-1"),
@@ -233,45 +235,45 @@ async def test_a_termination_inside_a_request_is_heard_by_what_follows(door: Any
     ],
 )  # fmt: skip
 async def test_a_request_that_is_wrong_as_a_whole_does_nothing(
-    door: Any, body: Any, path: tuple[str, ...]
+    api_client: Any, body: Any, path: tuple[str, ...]
 ) -> None:
     """Wrong as a whole means refused as a whole, with the place, and no item is carried out."""
-    answer = await door.post("/bulk", body)
+    answer = await api_client.post("/bulk", body)
 
     error = answer.refused(422, "validation_errors")["errors"]
     for name in path:
         error = error[name]
-    assert (await door.get("/agent_instance")).summaries == []
+    assert (await api_client.get("/agent_instance")).summaries == []
 
 
 @pytest.mark.parametrize("length", [8, 64, 128])
-async def test_keys_of_every_allowed_length_work(door: Any, length: int) -> None:
+async def test_keys_of_every_allowed_length_work(api_client: Any, length: int) -> None:
     """The shortest and the longest key are keys like any other."""
     key = "k" * length
 
-    outputs = await _outputs(door, {"_type": "ping", "idempotency_key": key})
+    outputs = await _outputs(api_client, {"_type": "ping", "idempotency_key": key})
 
     assert outputs[key]["details"]["type"] == "ping"
 
 
-async def test_a_thousand_items_fit(door: Any) -> None:
+async def test_a_thousand_items_fit(api_client: Any) -> None:
     """The largest number of items is carried out in one request."""
     items = [_register(), *(_span(str(number), f"span-{number}") for number in range(999))]
 
-    outputs = await _outputs(door, *items)
+    outputs = await _outputs(api_client, *items)
 
     assert len(outputs) == 1000
-    counts = (await door.get(f"/agent_instance/{RUN}")).details["span_counts"]
+    counts = (await api_client.get(f"/agent_instance/{RUN}")).details["span_counts"]
     assert counts["active"] == 999
 
 
-async def test_items_read_what_was_written_before_them(door: Any) -> None:
+async def test_items_read_what_was_written_before_them(api_client: Any) -> None:
     """A read between writes sees those before it and not those after it."""
-    await door.register(RUN)
+    await api_client.register(RUN)
     count = _item("agent_instances/show", "show", id=RUN)
 
     outputs = await _outputs(
-        door,
+        api_client,
         _span("1", "span-1"),
         {**count, "idempotency_key": "show-0001"},
         _span("2", "span-2"),
@@ -282,13 +284,13 @@ async def test_items_read_what_was_written_before_them(door: Any) -> None:
     assert totals == [1, 2]
 
 
-async def test_pages_of_a_list_are_asked_for_in_either_spelling(door: Any) -> None:
+async def test_pages_of_a_list_are_asked_for_in_either_spelling(api_client: Any) -> None:
     """An item may nest what a query has in brackets, or spell it like the query."""
     for number in range(3):
-        await door.register(f"run-{number}")
+        await api_client.register(f"run-{number}")
 
     outputs = await _outputs(
-        door,
+        api_client,
         _item(
             "agent_instances/list",
             "nest",
@@ -302,30 +304,30 @@ async def test_pages_of_a_list_are_asked_for_in_either_spelling(door: Any) -> No
     assert rows == [["run-1"], ["run-1", "run-0"]]
 
 
-async def test_the_same_request_twice_at_once_has_one_effect(door: Any) -> None:
+async def test_the_same_request_twice_at_once_has_one_effect(api_client: Any) -> None:
     """Two copies in flight answer the same thing, and nothing is doubled."""
     items = [_register(), *(_span(str(number), f"span-{number}") for number in range(20))]
 
-    first, second = await asyncio.gather(_outputs(door, *items), _outputs(door, *items))
+    first, second = await asyncio.gather(_outputs(api_client, *items), _outputs(api_client, *items))
 
     assert [first[key]["details"]["id"] for key in first] == [
         second[key]["details"]["id"] for key in second
     ]
-    counts = (await door.get(f"/agent_instance/{RUN}")).details["span_counts"]
+    counts = (await api_client.get(f"/agent_instance/{RUN}")).details["span_counts"]
     assert counts["total"] == 20
 
 
-async def test_finishes_of_stored_spans_are_checked_with_their_payloads(door: Any) -> None:
+async def test_finishes_of_stored_spans_are_checked_with_their_payloads(api_client: Any) -> None:
     """Spans that were created long before are finished in bulk with their summaries whole."""
     declared = {"span_type_schemas": [
         {"name": "step", "params_schema": {}, "template": "{{ a }}{{ b }}"}
     ]}  # fmt: skip
-    await door.register(RUN, agent_schema_version=declared)
+    await api_client.register(RUN, agent_schema_version=declared)
     for number in range(3):
-        await door.span(RUN, id=f"span-{number}", payload={"a": number})
+        await api_client.span(RUN, id=f"span-{number}", payload={"a": number})
 
     outputs = await _outputs(
-        door,
+        api_client,
         *(
             _item("agent_spans/finish", str(n), agent_span_id=f"span-{n}", result_payload={"b": n})
             for n in range(3)

@@ -78,32 +78,34 @@ def _mix(kind: str) -> list[dict[str, Any]]:
     ],
 )
 async def test_a_bulk_is_one_commit_whatever_was_registered_before(
-    door: Any, kind: str, *, schema_before: bool
+    api_client: Any, kind: str, *, schema_before: bool
 ) -> None:
     """Runs that declare nothing get the current version, and no write is prepared twice."""
-    await door.register()
+    await api_client.register()
     if schema_before:
-        await door.register(agent_schema_version=_schema(0))
+        await api_client.register(agent_schema_version=_schema(0))
     commits = list[int]()
-    transact = door.storage.transact
+    transact = api_client.storage.transact
 
     async def counted(*arguments: Any) -> Any:
         commits.append(1)
         return await transact(*arguments)
 
-    door.storage.transact = counted
+    api_client.storage.transact = counted
     items = _mix(kind)
 
-    outputs = (await door.post("/bulk", {"items": items})).body["outputs"]
+    outputs = (await api_client.post("/bulk", {"items": items})).body["outputs"]
 
     assert len(outputs) == len(items)
     assert {one["status"] for one in outputs.values()} == {"success"}
     assert len(commits) == 1
 
 
-async def test_two_names_of_one_agent_cost_a_second_look_and_change_no_outcome(door: Any) -> None:
+async def test_two_names_of_one_agent_cost_a_second_look_and_change_no_outcome(
+    api_client: Any,
+) -> None:
     """A guess that is wrong each time, as the agent goes by two names, is put right each time."""
-    agent_id = (await door.register(agent_schema_version=_schema(0)))["agent_id"]
+    agent_id = (await api_client.register(agent_schema_version=_schema(0)))["agent_id"]
     items = [
         item
         for number in range(RUNS)
@@ -117,10 +119,10 @@ async def test_two_names_of_one_agent_cost_a_second_look_and_change_no_outcome(d
         )
     ]
 
-    outputs = (await door.post("/bulk", {"items": items})).body["outputs"]
+    outputs = (await api_client.post("/bulk", {"items": items})).body["outputs"]
 
     assert len(outputs) == len(items)
-    shown = [await door.get(f"/agent_spans/span-{number}") for number in range(RUNS)]
+    shown = [await api_client.get(f"/agent_spans/span-{number}") for number in range(RUNS)]
     assert all(one.details["schema_registered"] for one in shown)
     assert {one.details["payload_validation"]["status"] for one in shown} == {"error"}
 
@@ -130,12 +132,16 @@ def _type(number: int) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("elsewhere", [False, True])
-async def test_the_id_of_a_pruned_run_can_be_used_again(door: Any, *, elsewhere: bool) -> None:
+async def test_the_id_of_a_pruned_run_can_be_used_again(
+    api_client: Any, *, elsewhere: bool
+) -> None:
     """What is kept of a run is given up when it was deleted and registered anew, here or not."""
-    run = await door.run("complete", id="run-1", agent_schema_version=_schema(0))
-    await door.span(run, id="span-1")
-    now = door.clock.now + 1
-    pruned = await door.storage.maintenance.prune(Retention(run["account_id"], now), now, "test")
+    run = await api_client.run("complete", id="run-1", agent_schema_version=_schema(0))
+    await api_client.span(run, id="span-1")
+    now = api_client.clock.now + 1
+    pruned = await api_client.storage.maintenance.prune(
+        Retention(run["account_id"], now), now, "test"
+    )
     assert (pruned.runs, pruned.spans) == (1, 1)
 
     if elsewhere:
@@ -145,9 +151,9 @@ async def test_the_id_of_a_pruned_run_can_be_used_again(door: Any, *, elsewhere:
             "request": asked,
             "empty_schema": empty_schema(run["account_id"]),
         }
-        await door.writer.submit([register("run-1", "agent-2", **fields)], 0)
+        await api_client.writer.submit([register("run-1", "agent-2", **fields)], 0)
     else:
-        await door.register("run-1", agent_id="agent-2")
-    span = await door.span("run-1", id="span-1")
+        await api_client.register("run-1", agent_id="agent-2")
+    span = await api_client.span("run-1", id="span-1")
 
     assert (span["schema_registered"], span["payload_validation"]) == (False, None)

@@ -33,19 +33,19 @@ def _span(key: str, span_id: str, **fields: Any) -> dict[str, Any]:
     return _item("agent_spans/create", key, **fields)
 
 
-async def _outputs(door: Any, *items: Any) -> Any:
-    answer = await door.post("/bulk", {"items": list(items)})
+async def _outputs(api_client: Any, *items: Any) -> Any:
+    answer = await api_client.post("/bulk", {"items": list(items)})
     assert (answer.status, answer.body["status"]) == (200, "success"), answer.text
     return answer.body["outputs"]
 
 
 @pytest.mark.parametrize("scope", ["account", "agent_deployment"])
 async def test_a_run_is_recorded_in_bulk_with_a_token_of_either_scope(
-    door: Any, scope: str
+    api_client: Any, scope: str
 ) -> None:
     """What an agent does, its deployment's token may do in bulk, and every answer has its place."""
-    other = await door.register()
-    token = await door.deployment_token(other) if scope == "agent_deployment" else None
+    other = await api_client.register()
+    token = await api_client.deployment_token(other) if scope == "agent_deployment" else None
     run = {"id": RUN} if token else {"id": RUN, "agent_id": "agent-1"}
     items = [
         _item("agent_instances/register", "reg", **run),
@@ -56,7 +56,7 @@ async def test_a_run_is_recorded_in_bulk_with_a_token_of_either_scope(
         _item("agent_instances/finish", "finish", agent_instance_id=RUN),
     ]
 
-    answer = await door.post("/bulk", {"items": items}, token=token)
+    answer = await api_client.post("/bulk", {"items": items}, token=token)
 
     outputs = answer.body["outputs"].values()
     assert [one["status"] for one in outputs] == ["success"] * 6, answer.text
@@ -68,15 +68,17 @@ async def test_a_run_is_recorded_in_bulk_with_a_token_of_either_scope(
 
 
 @pytest.mark.parametrize("scope", ["account", "agent_deployment"])
-async def test_every_item_about_a_terminated_run_says_so(door: Any, scope: str) -> None:
+async def test_every_item_about_a_terminated_run_says_so(api_client: Any, scope: str) -> None:
     """Done, repeated or refused, alone or in bulk: an agent hears of a termination at once."""
-    run = await door.register(RUN)
-    token = await door.deployment_token(run) if scope == "agent_deployment" else door.token
+    run = await api_client.register(RUN)
+    token = (
+        await api_client.deployment_token(run) if scope == "agent_deployment" else api_client.token
+    )
     register = _register("reg", id="run-2")
     start = _item("agent_instances/start", "start", agent_instance_id="run-2")
     first = [register, start, _span("old", "span-1", agent_instance_id="run-2")]
-    await door.post("/bulk", {"items": first}, token=token)
-    await door.post("/agent_instance/run-2/terminate", {"reason": "enough"})
+    await api_client.post("/bulk", {"items": first}, token=token)
+    await api_client.post("/agent_instance/run-2/terminate", {"reason": "enough"})
     done = [
         *first,
         _span("late", "span-2", agent_instance_id="run-2"),
@@ -93,9 +95,9 @@ async def test_every_item_about_a_terminated_run_says_so(door: Any, scope: str) 
 
     heard = []
     for item in done + refused:
-        answer = await door.post("/bulk", {"items": [item]}, token=token)
+        answer = await api_client.post("/bulk", {"items": [item]}, token=token)
         heard.append(answer.body["outputs"][item["idempotency_key"]])
-    alone = await door.post("/agent_instance/run-2/finish", token=token)
+    alone = await api_client.post("/agent_instance/run-2/finish", token=token)
 
     assert [one["status"] for one in heard] == ["success"] * 7 + ["error"] * 4
     assert {one["code"] for one in heard[7:]} == {"invalid_action"}
@@ -104,25 +106,25 @@ async def test_every_item_about_a_terminated_run_says_so(door: Any, scope: str) 
     assert alone.refused(409, "invalid_action")["control"] == control
 
 
-async def test_a_request_of_too_many_items_hears_how_many_are_taken(door: Any) -> None:
+async def test_a_request_of_too_many_items_hears_how_many_are_taken(api_client: Any) -> None:
     """A client learns from the answer into how many items it has to cut what it has."""
     items = [_item("ping", str(number)) for number in range(1001)]
 
-    body = (await door.post("/bulk", {"items": items})).refused(422, "validation_errors")
-    empty = (await door.post("/bulk", {"items": []})).refused(422, "validation_errors")
+    body = (await api_client.post("/bulk", {"items": items})).refused(422, "validation_errors")
+    empty = (await api_client.post("/bulk", {"items": []})).refused(422, "validation_errors")
 
     assert (body["limit"], body["limit_of"]) == (1000, "items")
     assert "1000" in body["message"]
     assert "limit" not in empty
 
 
-async def test_a_payload_that_is_too_large_is_told_from_a_request_that_is(door: Any) -> None:
+async def test_a_payload_that_is_too_large_is_told_from_a_request_that_is(api_client: Any) -> None:
     """One payload is a failing item with its own limit; the whole request is refused with its."""
-    await door.register(RUN)
+    await api_client.register(RUN)
     large = _span("large", "span-1", payload={"text": "x" * 10_000})
 
-    outputs = await _outputs(door, large)
-    whole = await door.post("/bulk", {"items": [{**large, "filler": "x" * 100_000}]})
+    outputs = await _outputs(api_client, large)
+    whole = await api_client.post("/bulk", {"items": [{**large, "filler": "x" * 100_000}]})
 
     item, body = outputs["key-large"], whole.refused(413, "bad_request")
     assert (item["limit"], item["limit_of"]) == (10_000, "payload_bytes")

@@ -40,9 +40,9 @@ LLM_PAYLOAD = {
 }
 
 
-async def test_the_first_python_client(door: Any) -> None:
+async def test_the_first_python_client(api_client: Any) -> None:
     """An account token, no environment, nulls spelled out, and span keys inside of details."""
-    run = await door.register(
+    run = await api_client.register(
         agent_version={"name": "Bot", "external_identifier": "1.0.0"},
         agent_schema_version={
             "external_identifier": "s1",
@@ -53,7 +53,7 @@ async def test_the_first_python_client(door: Any) -> None:
         idempotency_key="register-1",
     )
     path = f"/agent_instance/{run['id']}"
-    started = (await door.post(f"{path}/start", {"timestamp": None})).details
+    started = (await api_client.post(f"{path}/start", {"timestamp": None})).details
     details = {
         "agent_instance_id": run["id"],
         "schema_name": "agent:llm",
@@ -61,11 +61,11 @@ async def test_the_first_python_client(door: Any) -> None:
         "payload": {},
         "idempotency_key": "span-1",
     }
-    span = (await door.post("/agent_spans", {"details": details})).details
-    again = await door.post("/agent_spans", {"details": details})
+    span = (await api_client.post("/agent_spans", {"details": details})).details
+    again = await api_client.post("/agent_spans", {"details": details})
     finish = {"timestamp": None, "result_payload": {"response": "Hello"}}
-    finished = (await door.post(f"/agent_spans/{span['id']}/finish", finish)).details
-    ended = (await door.post(f"{path}/finish", {"status": "complete"})).details
+    finished = (await api_client.post(f"/agent_spans/{span['id']}/finish", finish)).details
+    ended = (await api_client.post(f"{path}/finish", {"status": "complete"})).details
 
     assert set(run["span_counts"]) >= {"total", "pending", "active", "complete", "finished"}
     assert started["status"] == "active"
@@ -74,15 +74,15 @@ async def test_the_first_python_client(door: Any) -> None:
     assert (ended["status"], ended["span_counts"]["complete"]) == ("complete", 1)
 
 
-async def test_the_python_core_and_its_integrations(door: Any) -> None:
+async def test_the_python_core_and_its_integrations(api_client: Any) -> None:
     """Under a deployment token: ping, a run without agent, its poll, quality, and the end."""
-    token = await door.deployment_token(await door.register())
+    token = await api_client.deployment_token(await api_client.register())
     keys = (f"5f0c9a{number:06}" for number in range(100))
 
     async def post(path: str, body: Any) -> Any:
-        return await door.post(path, {**body, "idempotency_key": next(keys)}, token=token)
+        return await api_client.post(path, {**body, "idempotency_key": next(keys)}, token=token)
 
-    ping = await door.get("/ping", token=token)
+    ping = await api_client.get("/ping", token=token)
     register = {
         "agent_version": {"name": "Bot", "external_identifier": "1.0.0"},
         "agent_schema_version": CORE_SCHEMA,
@@ -103,7 +103,7 @@ async def test_the_python_core_and_its_integrations(door: Any) -> None:
     usage = {"prompt_tokens": 3, "completion_tokens": 4, "total_tokens": 7}
     result = {"status": "complete", "result_payload": {"outputs": {}, "token_usage": usage}}
     finished = (await post(f"/agent_spans/{span['id']}/finish", result)).details
-    polled = (await door.get(path, token=token)).details
+    polled = (await api_client.get(path, token=token)).details
     quality = await post(f"{path}/record_quality", {"name": "helpful", "payload": {"grade": "A"}})
     removed = await post(f"{path}/record_quality", {"name": "helpful", "payload": None})
     ended = (await post(f"{path}/finish", {"status": "cancelled"})).details
@@ -120,32 +120,32 @@ async def test_the_python_core_and_its_integrations(door: Any) -> None:
     twice.refused(409, "invalid_action")
 
 
-async def test_an_agent_hears_of_its_termination_in_both_ways(door: Any) -> None:
+async def test_an_agent_hears_of_its_termination_in_both_ways(api_client: Any) -> None:
     """The poll shows the status and reason, and the next span is stored and carries the signal."""
-    run = await door.run("active")
-    token = await door.deployment_token(run)
+    run = await api_client.run("active")
+    token = await api_client.deployment_token(run)
     path = f"/agent_instance/{run['id']}"
-    await door.post(f"{path}/terminate", {"reason": "budget exceeded"})
+    await api_client.post(f"{path}/terminate", {"reason": "budget exceeded"})
 
-    polled = (await door.get(path, token=token)).details
+    polled = (await api_client.get(path, token=token)).details
     details = {"agent_instance_id": run["id"], "schema_name": "s", "status": "active"}
-    span = await door.post("/agent_spans", {"details": details}, token=token)
-    finished = await door.post(f"/agent_spans/{span.details['id']}/finish", {}, token=token)
+    span = await api_client.post("/agent_spans", {"details": details}, token=token)
+    finished = await api_client.post(f"/agent_spans/{span.details['id']}/finish", {}, token=token)
 
     assert (polled["status"], polled["termination_reason"]) == ("terminated", "budget exceeded")
     signal = {"terminate": True, "reason": "budget exceeded"}
     assert span.body["control"] == finished.body["control"] == signal
 
 
-async def test_the_typescript_core(door: Any) -> None:
+async def test_the_typescript_core(api_client: Any) -> None:
     """No version and no schema, explicit nulls, keys at the top, wrapped results."""
-    token = await door.deployment_token(await door.register())
+    token = await api_client.deployment_token(await api_client.register())
     sdk = {"X-Prefactor-SDK": "@prefactor/core@0.4.3"}
 
     async def post(path: str, body: Any) -> Any:
-        return await door.post(path, body, token=token, headers=sdk)
+        return await api_client.post(path, body, token=token, headers=sdk)
 
-    pinged = await door.get("/ping", token=token, headers=sdk)
+    pinged = await api_client.get("/ping", token=token, headers=sdk)
     registered = await post(
         "/agent_instance/register", {"idempotency_key": "0f2c6a52-9f4e-4f5c-8d6a-1"}
     )
@@ -187,15 +187,15 @@ async def test_the_typescript_core(door: Any) -> None:
     assert ended.details["span_counts"]["total"] == 2
 
 
-async def test_the_open_dashboard(door: Any) -> None:
+async def test_the_open_dashboard(api_client: Any) -> None:
     """Account, agents, newest spans of an agent page by page, runs, one in full, what is amiss."""
-    run = await door.run("active")
+    run = await api_client.run("active")
     for number in range(5):
-        await door.span(run, id=f"span-{number}", payload=LLM_PAYLOAD)
+        await api_client.span(run, id=f"span-{number}", payload=LLM_PAYLOAD)
     newest = {"sorting[field]": "id", "sorting[direction]": "desc"}
 
-    (account,) = (await door.get("/account")).summaries
-    (agent,) = (await door.get("/agent", {"account_id": account["id"], **newest})).summaries
+    (account,) = (await api_client.get("/account")).summaries
+    (agent,) = (await api_client.get("/agent", {"account_id": account["id"], **newest})).summaries
     ids = []
     offset: int | None = 0
     while offset is not None:
@@ -207,15 +207,15 @@ async def test_the_open_dashboard(door: Any) -> None:
             "pagination[page_size]": "2",
             **newest,
         }
-        page = await door.get("/agent_spans", query)
+        page = await api_client.get("/agent_spans", query)
         ids += [row["id"] for row in page.summaries]
         assert page.body["sorting"] == {"field": "id", "direction": "desc"}
         offset = page.body["pagination"]["next_page_offset"]
-    runs = await door.get("/agent_instance", {"agent_id": agent["id"], **newest})
+    runs = await api_client.get("/agent_instance", {"agent_id": agent["id"], **newest})
     risks = {"include_risk_score": "true"}
-    shown = (await door.get(f"/agent_instance/{run['id']}", risks)).details
-    profiles = await door.get("/risk_profile", {"account_id": account["id"], **newest})
-    alerts = await door.get("/alerts/count")
+    shown = (await api_client.get(f"/agent_instance/{run['id']}", risks)).details
+    profiles = await api_client.get("/risk_profile", {"account_id": account["id"], **newest})
+    alerts = await api_client.get("/alerts/count")
 
     assert set(agent) >= {"id", "name", "status", "type", "updated_at"}
     assert ids == [f"span-{number}" for number in (4, 3, 2, 1, 0)]
@@ -227,22 +227,24 @@ async def test_the_open_dashboard(door: Any) -> None:
     assert "details" not in alerts.body
 
 
-async def test_the_evals_library(door: Any) -> None:
+async def test_the_evals_library(api_client: Any) -> None:
     """Runs and spans are read, quality is merged and written back, and a probe comes and goes."""
-    run = await door.run("complete")
-    await door.span(run, schema_name="llm", payload=LLM_PAYLOAD)
+    run = await api_client.run("complete")
+    await api_client.span(run, schema_name="llm", payload=LLM_PAYLOAD)
     pages = {"pagination[page_size]": "100", "pagination[offset]": "0"}
 
-    (agent,) = (await door.get("/agent", pages)).summaries
-    (listed,) = (await door.get("/agent_instance", {"agent_id": agent["id"], **pages})).summaries
+    (agent,) = (await api_client.get("/agent", pages)).summaries
+    (listed,) = (
+        await api_client.get("/agent_instance", {"agent_id": agent["id"], **pages})
+    ).summaries
     path = f"/agent_instance/{listed['id']}"
-    before = (await door.get(path)).details
+    before = (await api_client.get(path)).details
     of_run = {"agent_instance_id": run["id"], "include_summaries": "true", **pages}
-    (span,) = (await door.get("/agent_spans", of_run)).summaries
+    (span,) = (await api_client.get("/agent_spans", of_run)).summaries
     merged = {**(before["quality_payload"] or {}), "accuracy": {"score": 1}}
-    await door.call("PUT", path, {"details": {"quality_payload": merged}})
-    after = (await door.get(path)).details
-    probe = await door.register(
+    await api_client.call("PUT", path, {"details": {"quality_payload": merged}})
+    after = (await api_client.get(path)).details
+    probe = await api_client.register(
         agent_id=agent["id"],
         environment_id=run["environment_id"],
         purpose="eval",
@@ -251,9 +253,9 @@ async def test_the_evals_library(door: Any) -> None:
         agent_schema_version={"quality_schemas": CORE_SCHEMA["quality_schemas"]},
     )
     of_probe = f"/agent_instance/{probe['id']}"
-    cancelled = (await door.post(f"{of_probe}/finish", {"status": "cancelled"})).details
-    live = await door.run("active")
-    stopped = await door.post(f"/agent_instance/{live['id']}/terminate", {"reason": "unsafe"})
+    cancelled = (await api_client.post(f"{of_probe}/finish", {"status": "cancelled"})).details
+    live = await api_client.run("active")
+    stopped = await api_client.post(f"/agent_instance/{live['id']}/terminate", {"reason": "unsafe"})
 
     assert {
         "id",
@@ -279,40 +281,42 @@ async def test_the_evals_library(door: Any) -> None:
     assert stopped.details["termination_reason"] == "unsafe"
 
 
-async def test_the_newest_public_clients(door: Any) -> None:
+async def test_the_newest_public_clients(api_client: Any) -> None:
     """A profile made of a ruleset, its template, a run by its name, and spans without secrets."""
-    template = (await door.get("/risk_profile/template", {"template_name": "default"})).details
+    template = (
+        await api_client.get("/risk_profile/template", {"template_name": "default"})
+    ).details
     nulls = {part: dict.fromkeys(template["ruleset"][part]) for part in template["ruleset"]}
     ruleset = {**nulls, "thresholds": {"medium": 1, "high": 2, "critical": 3}}
     body = {"details": {"name": "P", "ruleset": ruleset}}
-    profile = (await door.post("/risk_profile", body)).details
+    profile = (await api_client.post("/risk_profile", body)).details
     details = {"name": "A", "id": "agent-1", "risk_profile_id": profile["id"]}
-    await door.post("/agent", {"details": details})
+    await api_client.post("/agent", {"details": details})
     declared = {"name": "Model call", "spanType": "llm", "params_schema": {"type": "object"}}
     declared |= {"result_schema": {"type": "object"}, "result_template": "{{ a }}"}
-    run = await door.run(
+    run = await api_client.run(
         external_identifier="nightly", agent_schema_version={"span_type_schemas": [declared]}
     )
     path = f"/agent_instance/{run['id']}"
     secret = {"$sensitive": "string", "value": "hidden"}
-    span = await door.span(
+    span = await api_client.span(
         run,
         schema_name="llm",
         status="complete",
         payload={"q": secret},
         result_payload={"a": "so"},
     )
-    quality = await door.post(f"{path}/record_quality", {"name": "helpful", "payload": {}})
+    quality = await api_client.post(f"{path}/record_quality", {"name": "helpful", "payload": {}})
     flags = ("include_counts", "include_costs", "include_risk_score", "include_alert_count")
     asked = {"external_identifier": "nightly", **dict.fromkeys(flags, "true")}
-    shown = (await door.get("/agent_instance/show", asked)).details
+    shown = (await api_client.get("/agent_instance/show", asked)).details
     span_path = f"/agent_spans/{span['id']}"
-    redacted = (await door.get(span_path, {"redacted": "true"})).details
-    discarded = (await door.post(f"{span_path}/discard_sensitive", {})).details
+    redacted = (await api_client.get(span_path, {"redacted": "true"})).details
+    discarded = (await api_client.post(f"{span_path}/discard_sensitive", {})).details
     pinned = {"details": {"current_version_id": run["agent_version_id"]}}
-    agent = await door.call("PUT", "/agent/agent-1", pinned)
-    rollup = (await door.get("/agent/show?agent_id=agent-1&include_risk_rollup=true")).body
-    context = (await door.get(f"{path}/agent_context")).body["agent_context"]
+    agent = await api_client.call("PUT", "/agent/agent-1", pinned)
+    rollup = (await api_client.get("/agent/show?agent_id=agent-1&include_risk_rollup=true")).body
+    context = (await api_client.get(f"{path}/agent_context")).body["agent_context"]
 
     assert all(type(one) is str for one in quality.details["quality_summaries"].values())
     assert profile["ruleset"]["category_weights"] == template["ruleset"]["category_weights"]

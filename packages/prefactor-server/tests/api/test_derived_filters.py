@@ -30,43 +30,43 @@ def prices() -> PriceTable:
     return PriceTable("USD", (Price("small-*", Decimal(1), Decimal(3)),))
 
 
-async def found(door: Any, **query: str) -> list[str]:
+async def found(api_client: Any, **query: str) -> list[str]:
     """The ids of the runs that a query finds, in the order of ids."""
-    return sorted(run["id"] for run in (await door.get("/agent_instance", query)).summaries)
+    return sorted(run["id"] for run in (await api_client.get("/agent_instance", query)).summaries)
 
 
-async def test_runs_are_found_by_types_cost_and_risk(door: Any, prices: PriceTable) -> None:
+async def test_runs_are_found_by_types_cost_and_risk(api_client: Any, prices: PriceTable) -> None:
     """What spans come to is filtered by and counted, and the answer says how far behind it is."""
-    profile = (await door.post("/risk_profile", {"details": PROFILE})).details
+    profile = (await api_client.post("/risk_profile", {"details": PROFILE})).details
     agent = {"name": "A", "external_identifier": "agent-1", "risk_profile_id": profile["id"]}
-    await door.post("/agent", {"details": agent})
+    await api_client.post("/agent", {"details": agent})
     for number, spans in enumerate(([], ["crm"], ["crm", "crm", "llm"])):
-        run = await door.run(
+        run = await api_client.run(
             "active", run_id=f"run-{number}", agent_schema_version={"span_type_schemas": TYPES}
         )
         for name in spans:
             payload = USAGE if name == "llm" else {}
-            await door.span(run, schema_name=name, status="complete", payload=payload)
-        await door.post(f"/agent_instance/{run['id']}/finish")
-    before = (await door.get("/agent_instance", {"schema_name": "crm"})).body
-    await catch_up(follower_of_all(door.storage, prices=prices))
+            await api_client.span(run, schema_name=name, status="complete", payload=payload)
+        await api_client.post(f"/agent_instance/{run['id']}/finish")
+    before = (await api_client.get("/agent_instance", {"schema_name": "crm"})).body
+    await catch_up(follower_of_all(api_client.storage, prices=prices))
 
     assert (before["summaries"], before["derived"]["complete"]) == ([], False)
-    assert await found(door, schema_name="crm") == ["run-1", "run-2"]
-    assert await found(door, schema_name="llm") == ["run-2"]
-    assert await found(door, schema_name="cr") == []
-    assert await found(door, schema_name="crm", status="complete", agent_id="agent-1") == [
+    assert await found(api_client, schema_name="crm") == ["run-1", "run-2"]
+    assert await found(api_client, schema_name="llm") == ["run-2"]
+    assert await found(api_client, schema_name="cr") == []
+    assert await found(api_client, schema_name="crm", status="complete", agent_id="agent-1") == [
         "run-1",
         "run-2",
     ]
-    assert await found(door, risk_level="high") == ["run-2"]
-    assert await found(door, min_cost="1") == ["run-2"]
-    assert await found(door, min_cost="1.000000001") == []
-    assert await found(door, min_cost="1", risk_level="high", schema_name="llm") == ["run-2"]
-    page = (await door.get("/agent_instance", {"schema_name": "crm"})).body
+    assert await found(api_client, risk_level="high") == ["run-2"]
+    assert await found(api_client, min_cost="1") == ["run-2"]
+    assert await found(api_client, min_cost="1.000000001") == []
+    assert await found(api_client, min_cost="1", risk_level="high", schema_name="llm") == ["run-2"]
+    page = (await api_client.get("/agent_instance", {"schema_name": "crm"})).body
     assert page["derived"] == {"behind_seconds": 0.0, "complete": True}
-    assert "derived" not in (await door.get("/agent_instance")).body
-    facets = (await door.get("/agent_instance/facets", {"schema_name": "crm"})).details
+    assert "derived" not in (await api_client.get("/agent_instance")).body
+    facets = (await api_client.get("/agent_instance/facets", {"schema_name": "crm"})).details
     assert facets["item_count"] == 2
     assert facets["derived"]["complete"] is True
     assert facets["facets"]["schema_name"]["values"] == [
@@ -74,7 +74,7 @@ async def test_runs_are_found_by_types_cost_and_risk(door: Any, prices: PriceTab
         {"value": "llm", "count": 1},
     ]
     assert {"value": "high", "count": 1} in facets["facets"]["risk_level"]["values"]
-    high = (await door.get("/agent_instance/facets", {"risk_level": "high"})).details
+    high = (await api_client.get("/agent_instance/facets", {"risk_level": "high"})).details
     assert high["item_count"] == 1
     assert {one["value"] for one in high["facets"]["schema_name"]["values"]} == {"crm", "llm"}
 
@@ -82,37 +82,39 @@ async def test_runs_are_found_by_types_cost_and_risk(door: Any, prices: PriceTab
 @pytest.mark.parametrize(
     ("name", "value"), [("risk_level", "none"), ("min_cost", "-1"), ("min_cost", "1.0000000001")]
 )
-async def test_a_filter_that_cannot_be_read_is_refused(door: Any, name: str, value: str) -> None:
+async def test_a_filter_that_cannot_be_read_is_refused(
+    api_client: Any, name: str, value: str
+) -> None:
     """An unknown level and an amount that cannot be read are refused by name."""
-    refused = await door.get("/agent_instance", {name: value})
+    refused = await api_client.get("/agent_instance", {name: value})
     assert name in refused.refused(422, "validation_errors")["errors"]
 
 
-async def test_runs_tell_their_totals(door: Any, prices: PriceTable) -> None:
+async def test_runs_tell_their_totals(api_client: Any, prices: PriceTable) -> None:
     """A list that is asked for totals says what each run is about and its tokens and cost."""
     types = [{"name": "llm", "params_schema": {}, "template": "{{ goal }}"}]
-    run = await door.run("active", agent_schema_version={"span_type_schemas": types})
-    empty = await door.run("active")
+    run = await api_client.run("active", agent_schema_version={"span_type_schemas": types})
+    empty = await api_client.run("active")
     # The root comes last, and its id is not the first.
     root = {"schema_name": "llm", "payload": {"goal": "Refund"}, "status": "complete"}
     usage = {"schema_name": "llm", "payload": {**USAGE, "goal": "Plan"}, "status": "complete"}
-    await door.span(run, id=f"{run['id']}.a", parent_span_id=f"{run['id']}.b", **usage)
-    await door.span(run, id=f"{run['id']}.b", **root)
+    await api_client.span(run, id=f"{run['id']}.a", parent_span_id=f"{run['id']}.b", **usage)
+    await api_client.span(run, id=f"{run['id']}.b", **root)
 
     async def rows() -> dict[str, Any]:
         query = {"include_totals": "true"}
-        listed = (await door.get("/agent_instance", query)).summaries
+        listed = (await api_client.get("/agent_instance", query)).summaries
         names = ("first_summary", "total_tokens", "total_cost", "currency")
         return {one["id"]: tuple(one[name] for name in names) for one in listed}
 
     before = await rows()
-    await door.post(f"/agent_instance/{run['id']}/finish")
-    await catch_up(follower_of_all(door.storage, prices=prices))
+    await api_client.post(f"/agent_instance/{run['id']}/finish")
+    await catch_up(follower_of_all(api_client.storage, prices=prices))
 
     assert before == {
         run["id"]: ("Refund", None, None, None),
         empty["id"]: (None, None, None, None),
     }
     assert (await rows())[run["id"]] == ("Refund", 1_000_000, 1.0, "USD")
-    assert "total_tokens" not in (await door.get("/agent_instance")).summaries[0]
-    assert (await door.get("/agent_instance", {"include_totals": "maybe"})).status == 422
+    assert "total_tokens" not in (await api_client.get("/agent_instance")).summaries[0]
+    assert (await api_client.get("/agent_instance", {"include_totals": "maybe"})).status == 422

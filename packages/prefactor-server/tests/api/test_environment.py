@@ -1,22 +1,24 @@
-"""Environments behind the front door."""
+"""Environments through the API."""
 
 from typing import Any
 
 import pytest
 
 
-async def _create(door: Any, **fields: Any) -> Any:
-    return (await door.post("/environment", {"details": {"name": "Staging", **fields}})).details
+async def _create(api_client: Any, **fields: Any) -> Any:
+    return (
+        await api_client.post("/environment", {"details": {"name": "Staging", **fields}})
+    ).details
 
 
-async def _default(door: Any) -> Any:
-    return (await door.get("/environment")).summaries[0]
+async def _default(api_client: Any) -> Any:
+    return (await api_client.get("/environment")).summaries[0]
 
 
-async def test_an_environment_is_created_shown_and_listed(door: Any) -> None:
+async def test_an_environment_is_created_shown_and_listed(api_client: Any) -> None:
     """An environment is what its creation says, wherever it is looked at."""
-    default = await _default(door)
-    created = await _create(door, account_id=default["account_id"], id="staging")
+    default = await _default(api_client)
+    created = await _create(api_client, account_id=default["account_id"], id="staging")
 
     assert (created["type"], created["id"], created["name"]) == (
         "environment",
@@ -24,73 +26,77 @@ async def test_an_environment_is_created_shown_and_listed(door: Any) -> None:
         "Staging",
     )
     assert (default["is_default"], created["is_default"]) == (True, False)
-    assert (await door.get("/environment/staging")).details == created
+    assert (await api_client.get("/environment/staging")).details == created
     query = {"account_id": default["account_id"], "sorting": "-name"}
-    assert (await door.get("/environment", query)).summaries == [created, default]
+    assert (await api_client.get("/environment", query)).summaries == [created, default]
 
 
-async def test_a_run_is_registered_in_a_new_environment(door: Any) -> None:
+async def test_a_run_is_registered_in_a_new_environment(api_client: Any) -> None:
     """A registration that names the environment runs there."""
-    created = await _create(door)
+    created = await _create(api_client)
 
-    assert (await door.register(environment_id=created["id"]))["environment_id"] == created["id"]
+    assert (await api_client.register(environment_id=created["id"]))["environment_id"] == created[
+        "id"
+    ]
 
 
-async def test_an_environment_is_renamed(door: Any) -> None:
+async def test_an_environment_is_renamed(api_client: Any) -> None:
     """Also the default environment takes another name, and stays the default one."""
-    default = await _default(door)
+    default = await _default(api_client)
 
     path = f"/environment/{default['id']}"
-    renamed = (await door.call("PUT", path, {"details": {"name": "Production"}})).details
+    renamed = (await api_client.call("PUT", path, {"details": {"name": "Production"}})).details
 
     assert (renamed["name"], renamed["is_default"]) == ("Production", True)
-    assert (await door.get(path)).details == renamed
+    assert (await api_client.get(path)).details == renamed
 
 
-async def test_an_unused_environment_is_deleted(door: Any) -> None:
+async def test_an_unused_environment_is_deleted(api_client: Any) -> None:
     """A deletion answers with what was deleted, is written down, and can be repeated."""
-    created = await _create(door)
+    created = await _create(api_client)
     path = f"/environment/{created['id']}"
     asked = {"idempotency_key": "delete-it"}
 
-    deleted = await door.call("DELETE", path, asked)
-    again = await door.call("DELETE", path, asked)
+    deleted = await api_client.call("DELETE", path, asked)
+    again = await api_client.call("DELETE", path, asked)
 
     assert deleted.details == created
     assert again.replayed
     assert again.details == {"type": "environment", "id": created["id"]}
-    (await door.get(path)).refused(404, "not_found")
-    (await door.call("DELETE", path)).refused(404, "not_found")
+    (await api_client.get(path)).refused(404, "not_found")
+    (await api_client.call("DELETE", path)).refused(404, "not_found")
 
 
-async def test_an_environment_in_use_stays(door: Any) -> None:
+async def test_an_environment_in_use_stays(api_client: Any) -> None:
     """While an agent is deployed in it, an environment cannot be deleted."""
-    created = await _create(door)
-    await door.register(environment_id=created["id"])
+    created = await _create(api_client)
+    await api_client.register(environment_id=created["id"])
 
-    refused = await door.call("DELETE", f"/environment/{created['id']}")
+    refused = await api_client.call("DELETE", f"/environment/{created['id']}")
 
     assert "deployments" in refused.refused(409, "invalid_action")["message"]
-    assert (await door.get(f"/environment/{created['id']}")).details == created
+    assert (await api_client.get(f"/environment/{created['id']}")).details == created
 
 
-async def test_the_default_environment_stays(door: Any) -> None:
+async def test_the_default_environment_stays(api_client: Any) -> None:
     """Registrations that name no environment need one, so the default one cannot go."""
-    default = await _default(door)
+    default = await _default(api_client)
 
-    (await door.call("DELETE", f"/environment/{default['id']}")).refused(409, "invalid_action")
+    (await api_client.call("DELETE", f"/environment/{default['id']}")).refused(
+        409, "invalid_action"
+    )
 
 
-async def test_an_id_is_taken_once(door: Any) -> None:
+async def test_an_id_is_taken_once(api_client: Any) -> None:
     """A second environment of the same id is a conflict."""
-    await _create(door, id="mine")
+    await _create(api_client, id="mine")
 
-    again = await door.post("/environment", {"details": {"name": "B", "id": "mine"}})
+    again = await api_client.post("/environment", {"details": {"name": "B", "id": "mine"}})
 
     again.refused(409, "invalid_action")
 
 
-async def test_a_bulk_request_reaches_environments(door: Any) -> None:
+async def test_a_bulk_request_reaches_environments(api_client: Any) -> None:
     """A deletion in the same request sees what was created before it in it."""
     items = [
         {
@@ -106,18 +112,20 @@ async def test_a_bulk_request_reaches_environments(door: Any) -> None:
         {"_type": "environments/list", "idempotency_key": "list-0000"},
     ]
 
-    outputs = (await door.post("/bulk", {"items": items})).body["outputs"]
+    outputs = (await api_client.post("/bulk", {"items": items})).body["outputs"]
 
     assert [one["status"] for one in outputs.values()] == ["success"] * 3
     assert [one["name"] for one in outputs["list-0000"]["summaries"]] == ["Default"]
 
 
-async def test_another_account_is_refused(door: Any) -> None:
+async def test_another_account_is_refused(api_client: Any) -> None:
     """Naming another account than the token's own is not permitted."""
-    created = await door.post("/environment", {"details": {"name": "B", "account_id": "other"}})
+    created = await api_client.post(
+        "/environment", {"details": {"name": "B", "account_id": "other"}}
+    )
 
     created.refused(403, "not_permitted")
-    (await door.get("/environment", {"account_id": "other"})).refused(403, "not_permitted")
+    (await api_client.get("/environment", {"account_id": "other"})).refused(403, "not_permitted")
 
 
 @pytest.mark.parametrize(
@@ -131,9 +139,9 @@ async def test_another_account_is_refused(door: Any) -> None:
     ],
 )
 async def test_a_deployment_token_has_no_business_with_environments(
-    door: Any, method: str, path: str
+    api_client: Any, method: str, path: str
 ) -> None:
     """Environments need an account token."""
-    token = await door.deployment_token(await door.register())
+    token = await api_client.deployment_token(await api_client.register())
 
-    (await door.call(method, path, token=token)).refused(403, "not_permitted")
+    (await api_client.call(method, path, token=token)).refused(403, "not_permitted")

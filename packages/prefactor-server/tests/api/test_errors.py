@@ -47,18 +47,20 @@ def _check_field(error: Any) -> None:
 
 
 @pytest.mark.parametrize(("method", "path"), CALLS)
-async def test_every_operation_fails_in_the_same_shape(door: Any, method: str, path: str) -> None:
+async def test_every_operation_fails_in_the_same_shape(
+    api_client: Any, method: str, path: str
+) -> None:
     """Without a token, with an unknown parameter, with invalid bodies: always one body."""
     path = path.removeprefix("/api/v1").replace("{", "x").replace("}", "x")
-    known = door.token
-    door.token = None
-    answers = [await door.call(method, path)]
-    door.token = known
+    known = api_client.token
+    api_client.token = None
+    answers = [await api_client.call(method, path)]
+    api_client.token = known
     if method == "GET":
-        answers.append(await door.get(f"{path}?colour=red"))
+        answers.append(await api_client.get(f"{path}?colour=red"))
     else:
         bodies: list[Any] = ["{", "[]", "5", b"\xff", '{"a":"\\ud800"}', "[" * 2000, "nul"]
-        answers += [await door.post(path, body) for body in bodies]
+        answers += [await api_client.post(path, body) for body in bodies]
 
     for answer in answers:
         assert 400 <= answer.status < 500
@@ -82,28 +84,28 @@ async def test_every_operation_fails_in_the_same_shape(door: Any, method: str, p
     ],
 )
 async def test_what_does_not_exist_fails_in_the_same_shape(
-    door: Any, method: str, path: str, status: int, code: str
+    api_client: Any, method: str, path: str, status: int, code: str
 ) -> None:
     """Unknown paths and methods are errors like all others; a wrong method hears the right ones."""
-    answer = await door.call(method, path)
+    answer = await api_client.call(method, path)
 
     answer.refused(status, code)
     _check(answer)
     assert ("Allow" in answer.headers) == (status == 405)
 
 
-async def test_success_carries_an_id_too_and_never_the_same(door: Any) -> None:
+async def test_success_carries_an_id_too_and_never_the_same(api_client: Any) -> None:
     """Every response has an id of its own, made by the server whatever the client sends."""
     sent = {"X-Request-Id": "mine"}
 
-    ids = {(await door.get("/ping", headers=sent)).headers["X-Request-Id"] for _ in range(5)}
+    ids = {(await api_client.get("/ping", headers=sent)).headers["X-Request-Id"] for _ in range(5)}
 
     assert len(ids) == 5
     assert "mine" not in ids
 
 
 async def test_a_failure_of_the_server_says_nothing_of_its_inside(
-    door: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    api_client: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """An unexpected error answers 500 with an id; the log has its place, and no word of values."""
 
@@ -111,8 +113,8 @@ async def test_a_failure_of_the_server_says_nothing_of_its_inside(
         payload = "payload-of-somebody"
         raise ValueError(payload, ref)
 
-    monkeypatch.setattr(door.storage, "agent", fail)
-    answer = await door.get("/agent/name-of-somebody")
+    monkeypatch.setattr(api_client.storage, "agent", fail)
+    answer = await api_client.get("/agent/name-of-somebody")
 
     _check(answer)
     answer.refused(500, "unexpected")
@@ -120,26 +122,26 @@ async def test_a_failure_of_the_server_says_nothing_of_its_inside(
     assert answer.body["request_id"] in logged
     assert "ValueError" in logged
     assert "test_errors.py" in logged
-    for secret in ("payload-of-somebody", "name-of-somebody", door.token):
+    for secret in ("payload-of-somebody", "name-of-somebody", api_client.token):
         assert secret not in logged
         assert secret not in answer.text
 
 
-async def test_a_full_queue_says_when_to_come_back(door: Any) -> None:
+async def test_a_full_queue_says_when_to_come_back(api_client: Any) -> None:
     """Too many waiting writes are answered 429 with Retry-After, alone and in bulk alike."""
-    run = await door.register()
-    submit = door.writer.submit
+    run = await api_client.register()
+    submit = api_client.writer.submit
 
     async def refuse(commands: Any, size: int) -> Any:
         raise Overloaded("Too many writes are waiting", retry_after=7)
 
-    door.writer.submit = refuse
+    api_client.writer.submit = refuse
     item = {"_type": "agent_instances/start", "idempotency_key": "key-0001", "id": run["id"]}
     answers = [
-        await door.post(f"/agent_instance/{run['id']}/start"),
-        await door.post("/bulk", {"items": [item]}),
+        await api_client.post(f"/agent_instance/{run['id']}/start"),
+        await api_client.post("/bulk", {"items": [item]}),
     ]
-    door.writer.submit = submit
+    api_client.writer.submit = submit
 
     for answer in answers:
         _check(answer)
@@ -147,35 +149,35 @@ async def test_a_full_queue_says_when_to_come_back(door: Any) -> None:
         assert answer.headers["Retry-After"] == "7"
 
 
-async def test_a_write_that_others_get_ahead_of_every_time_is_given_up(door: Any) -> None:
+async def test_a_write_that_others_get_ahead_of_every_time_is_given_up(api_client: Any) -> None:
     """What has to be prepared again and again is answered 503 in the end, with a time to wait."""
-    run = await door.register()
-    submit = door.writer.submit
+    run = await api_client.register()
+    submit = api_client.writer.submit
 
     async def stale(commands: Any, size: int) -> Any:
         return [Stale()]
 
-    door.writer.submit = stale
-    answer = await door.post(f"/agent_instance/{run['id']}/start")
-    door.writer.submit = submit
+    api_client.writer.submit = stale
+    answer = await api_client.post(f"/agent_instance/{run['id']}/start")
+    api_client.writer.submit = submit
 
     _check(answer)
     assert "Others keep changing" in answer.refused(503, "unexpected")["message"]
     assert answer.headers["Retry-After"] == "1"
 
 
-async def test_a_storage_that_takes_no_writes_says_so(door: Any) -> None:
+async def test_a_storage_that_takes_no_writes_says_so(api_client: Any) -> None:
     """Writes that cannot be taken now are answered 503, and reads go on."""
-    run = await door.register()
-    submit = door.writer.submit
+    run = await api_client.register()
+    submit = api_client.writer.submit
 
     async def refuse(commands: Any, size: int) -> Any:
         raise Unavailable("The disk is full")
 
-    door.writer.submit = refuse
-    answer = await door.post(f"/agent_instance/{run['id']}/start")
-    read = await door.get(f"/agent_instance/{run['id']}")
-    door.writer.submit = submit
+    api_client.writer.submit = refuse
+    answer = await api_client.post(f"/agent_instance/{run['id']}/start")
+    read = await api_client.get(f"/agent_instance/{run['id']}")
+    api_client.writer.submit = submit
 
     _check(answer)
     assert answer.refused(503, "unexpected")["message"] == "The disk is full"

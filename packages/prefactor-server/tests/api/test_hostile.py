@@ -18,9 +18,9 @@ def _nested(levels: int) -> str:
     return '{"a":' * (levels - 1) + "{}" + "}" * (levels - 1)
 
 
-async def _span(door: Any, payload: str) -> Any:
+async def _span(api_client: Any, payload: str) -> Any:
     body = f'{{"details":{{"agent_instance_id":"run-1","schema_name":"s","payload":{payload}}}}}'
-    return await door.post("/agent_spans", body)
+    return await api_client.post("/agent_spans", body)
 
 
 @pytest.mark.parametrize(
@@ -41,11 +41,11 @@ async def _span(door: Any, payload: str) -> Any:
         "{" * 5000,
     ],
 )
-async def test_what_is_no_json_is_refused(door: Any, payload: str) -> None:
+async def test_what_is_no_json_is_refused(api_client: Any, payload: str) -> None:
     """Numbers out of range, lone surrogates and broken syntax are answered 400, in words."""
-    await door.register("run-1")
+    await api_client.register("run-1")
 
-    answer = await _span(door, payload)
+    answer = await _span(api_client, payload)
 
     assert "body" in answer.refused(400, "bad_request")["message"]
 
@@ -62,26 +62,28 @@ async def test_what_is_no_json_is_refused(door: Any, payload: str) -> None:
         ('{"__proto__": {"x": 1}}', {"__proto__": {"x": 1}}),
     ],
 )
-async def test_what_is_unusual_json_is_kept(door: Any, payload: str, read: Any) -> None:
+async def test_what_is_unusual_json_is_kept(api_client: Any, payload: str, read: Any) -> None:
     """Large numbers, repeated keys, NULs and empty names are stored and read back."""
-    await door.register("run-1")
+    await api_client.register("run-1")
 
-    span = (await _span(door, payload)).details
+    span = (await _span(api_client, payload)).details
 
     assert span["payload"] == read
-    assert (await door.get(f"/agent_spans/{span['id']}")).details == span
+    assert (await api_client.get(f"/agent_spans/{span['id']}")).details == span
 
 
 @pytest.mark.parametrize("body", [b"\xff\xfe", b"\xef\xbb\xbf{}", b'{"details":{"name":"\xff"}}'])
-async def test_what_is_no_utf8_is_refused(door: Any, body: bytes) -> None:
+async def test_what_is_no_utf8_is_refused(api_client: Any, body: bytes) -> None:
     """Bytes of another encoding are answered 400, not guessed at."""
-    (await door.post("/agent", body)).refused(400, "bad_request")
+    (await api_client.post("/agent", body)).refused(400, "bad_request")
 
 
 @pytest.mark.parametrize("key", ["schema_name", "payload"])
-async def test_bytes_that_are_no_utf8_are_found_wherever_they_are(door: Any, key: str) -> None:
+async def test_bytes_that_are_no_utf8_are_found_wherever_they_are(
+    api_client: Any, key: str
+) -> None:
     """Also inside an item of a bulk request, which is looked at last."""
-    await door.register("run-1")
+    await api_client.register("run-1")
     item = json.dumps(
         {
             "_type": "agent_spans/create",
@@ -94,7 +96,7 @@ async def test_bytes_that_are_no_utf8_are_found_wherever_they_are(door: Any, key
     before, _, after = item.partition(f'"{key}"')
     body = f'{{"items":[{before}"{key}"'.encode() + after.encode().replace(b"X", b"\xff") + b"]}"
 
-    answer = await door.post("/bulk", body)
+    answer = await api_client.post("/bulk", body)
 
     if answer.status == 200:
         assert answer.body["outputs"]["key-0001"]["code"] == "bad_request"
@@ -102,32 +104,32 @@ async def test_bytes_that_are_no_utf8_are_found_wherever_they_are(door: Any, key
         answer.refused(400, "bad_request")
 
 
-async def test_depth_is_limited_and_counted_exactly(door: Any) -> None:
+async def test_depth_is_limited_and_counted_exactly(api_client: Any) -> None:
     """A request may be nested 160 levels deep and not one more; texts hold no brackets."""
-    await door.register("run-1")
+    await api_client.register("run-1")
     brackets = json.dumps({"a": '[{"\\' * 200, "b": "]}" * 200})
 
-    inside = await _span(door, _nested(DEEP - 1))
-    beyond = await _span(door, _nested(DEEP))
-    lists = await _span(door, '{"a":' + "[" * 900 + "]" * 900 + "}")
-    texts = await _span(door, brackets)
-    wide = await _span(door, '{"a":[' + ",".join(["{}"] * 500) + "]}")
+    inside = await _span(api_client, _nested(DEEP - 1))
+    beyond = await _span(api_client, _nested(DEEP))
+    lists = await _span(api_client, '{"a":' + "[" * 900 + "]" * 900 + "}")
+    texts = await _span(api_client, brackets)
+    wide = await _span(api_client, '{"a":[' + ",".join(["{}"] * 500) + "]}")
 
     assert inside.status == texts.status == wide.status == 200
     for answer in (beyond, lists):
         assert f"{DEEP} levels" in answer.refused(400, "bad_request")["message"]
 
 
-async def test_depth_is_limited_in_bulk_too(door: Any) -> None:
+async def test_depth_is_limited_in_bulk_too(api_client: Any) -> None:
     """An item that is nested too deeply fails like any other, and a hopeless request as a whole."""
-    await door.register("run-1")
+    await api_client.register("run-1")
     item = (
         '{"_type":"agent_spans/create","idempotency_key":"key-0001","agent_instance_id":"run-1",'
         '"schema_name":"s","payload":%s}'
     )
 
-    answer = await door.post("/bulk", '{"items":[%s]}' % (item % _nested(DEEP)))
-    hopeless = await door.post("/bulk", '{"items":[%s]}' % (item % _nested(50_000)))
+    answer = await api_client.post("/bulk", '{"items":[%s]}' % (item % _nested(DEEP)))
+    hopeless = await api_client.post("/bulk", '{"items":[%s]}' % (item % _nested(50_000)))
 
     assert f"{DEEP} levels" in answer.body["outputs"]["key-0001"]["message"]
     hopeless.refused(400, "bad_request")
@@ -136,41 +138,41 @@ async def test_depth_is_limited_in_bulk_too(door: Any) -> None:
 @pytest.mark.parametrize(
     "text", ["' OR 1=1 --", "a%00b", "../../etc/passwd", "<script>", "{{ 7 * 7 }}", "\U0001f600"]
 )
-async def test_texts_are_only_texts(door: Any, text: str) -> None:
+async def test_texts_are_only_texts(api_client: Any, text: str) -> None:
     """Whatever a name looks like, it is stored, shown and searched for as it stands."""
-    run = await door.register(agent_id=text, external_identifier=text)
+    run = await api_client.register(agent_id=text, external_identifier=text)
 
-    found = (await door.get("/agent_instance", {"external_identifier": text})).summaries
-    agent = (await door.get("/agent/show", {"external_identifier": text})).details
+    found = (await api_client.get("/agent_instance", {"external_identifier": text})).summaries
+    agent = (await api_client.get("/agent/show", {"external_identifier": text})).details
 
     assert [row["id"] for row in found] == [run["id"]]
     assert agent["name"] == text
 
 
 @pytest.mark.parametrize("content_type", ["", "text/plain", "application/xml", "nonsense"])
-async def test_the_content_type_does_not_matter(door: Any, content_type: str) -> None:
+async def test_the_content_type_does_not_matter(api_client: Any, content_type: str) -> None:
     """Bodies are JSON whatever their header says: some clients send none."""
-    answer = await door.post(
+    answer = await api_client.post(
         "/agent", {"details": {"name": "A"}}, headers={"Content-Type": content_type}
     )
 
     assert answer.status == 200
 
 
-async def test_a_query_that_is_no_utf8_is_refused(door: Any) -> None:
+async def test_a_query_that_is_no_utf8_is_refused(api_client: Any) -> None:
     """Percent signs that spell no text are answered 400."""
-    url = URL(f"{door.url}/api/v1/agent_instance?status=%FF%FE", encoded=True)
-    headers = {"Authorization": f"Bearer {door.token}"}
-    async with door.session.get(url, headers=headers) as response:
+    url = URL(f"{api_client.url}/api/v1/agent_instance?status=%FF%FE", encoded=True)
+    headers = {"Authorization": f"Bearer {api_client.token}"}
+    async with api_client.session.get(url, headers=headers) as response:
         assert response.status == 400
 
 
 @pytest.mark.parametrize("header", [b"\xff\xfe", b"x" * 129])
-async def test_a_key_in_a_header_has_to_be_possible(door: Any, header: bytes) -> None:
+async def test_a_key_in_a_header_has_to_be_possible(api_client: Any, header: bytes) -> None:
     """A key that is no text or too long is refused, also in the header."""
     headers = {"Idempotency-Key": header.decode("latin-1")}
 
-    answer = await door.post("/agent", {"details": {"name": "A"}}, headers=headers)
+    answer = await api_client.post("/agent", {"details": {"name": "A"}}, headers=headers)
 
     assert answer.status in (200, 400, 422)
     assert answer.status != 200 or len(header) < 10
@@ -189,48 +191,48 @@ class TestSizes:
             auto_create_agents=True,
         )
 
-    async def test_a_request_that_is_too_large_is_refused_unread(self, door: Any) -> None:
+    async def test_a_request_that_is_too_large_is_refused_unread(self, api_client: Any) -> None:
         """The announced size is enough to refuse; the limit is in the message."""
-        answer = await door.post("/agent", b" " * 10_001)
+        answer = await api_client.post("/agent", b" " * 10_001)
 
         assert "10000 bytes" in answer.refused(413, "bad_request")["message"]
 
-    async def test_a_request_without_a_size_is_cut_off(self, door: Any) -> None:
+    async def test_a_request_without_a_size_is_cut_off(self, api_client: Any) -> None:
         """A body that comes in chunks is refused as soon as it is too large."""
 
         async def chunks() -> Any:
             for _ in range(11):
                 yield b" " * 1_000
 
-        headers = {"Authorization": f"Bearer {door.token}"}
-        async with door.session.post(
-            f"{door.url}/api/v1/agent", data=chunks(), headers=headers
+        headers = {"Authorization": f"Bearer {api_client.token}"}
+        async with api_client.session.post(
+            f"{api_client.url}/api/v1/agent", data=chunks(), headers=headers
         ) as response:
             assert response.status == 413
 
-    async def test_a_body_in_chunks_is_one_body(self, door: Any) -> None:
+    async def test_a_body_in_chunks_is_one_body(self, api_client: Any) -> None:
         """How a request is cut up on its way makes no difference."""
 
         async def chunks() -> Any:
             for byte in b'{"details":{"name":"A"}}':
                 yield bytes([byte])
 
-        headers = {"Authorization": f"Bearer {door.token}"}
-        async with door.session.post(
-            f"{door.url}/api/v1/agent", data=chunks(), headers=headers
+        headers = {"Authorization": f"Bearer {api_client.token}"}
+        async with api_client.session.post(
+            f"{api_client.url}/api/v1/agent", data=chunks(), headers=headers
         ) as response:
             assert response.status == 200
 
-    async def test_a_payload_may_be_as_large_as_the_limit(self, door: Any) -> None:
+    async def test_a_payload_may_be_as_large_as_the_limit(self, api_client: Any) -> None:
         """The limit counts the bytes of a payload as JSON, to the byte."""
-        await door.register("run-1")
+        await api_client.register("run-1")
         fits = {"a": "x" * (1_000 - len('{"a":""}'))}
         over = {"a": fits["a"] + "x"}
 
-        span = await door.span("run-1", payload=fits)
+        span = await api_client.span("run-1", payload=fits)
         answers = [
-            await _span(door, json.dumps(over)),
-            await door.post(f"/agent_spans/{span['id']}/finish", {"result_payload": over}),
+            await _span(api_client, json.dumps(over)),
+            await api_client.post(f"/agent_spans/{span['id']}/finish", {"result_payload": over}),
         ]
 
         for answer, name in zip(answers, ("payload", "result_payload"), strict=True):
@@ -238,29 +240,29 @@ class TestSizes:
             assert message.startswith(f"{name} has 1001 bytes")
             assert "1000" in message
 
-    async def test_an_item_that_is_too_large_stops_its_request(self, door: Any) -> None:
+    async def test_an_item_that_is_too_large_stops_its_request(self, api_client: Any) -> None:
         """In bulk, a payload beyond the limit fails its item and undoes nothing."""
-        await door.register("run-1")
+        await api_client.register("run-1")
         common = {"_type": "agent_spans/create", "agent_instance_id": "run-1", "schema_name": "s"}
         items = [
             {**common, "idempotency_key": "key-0001"},
             {**common, "idempotency_key": "key-0002", "payload": {"a": "x" * 1_000}},
         ]
 
-        outputs = (await door.post("/bulk", {"items": items})).body["outputs"]
+        outputs = (await api_client.post("/bulk", {"items": items})).body["outputs"]
 
         assert outputs["key-0001"]["status"] == "success"
         assert outputs["key-0002"]["code"] == "bad_request"
 
-    async def test_a_caller_that_leaves_takes_nothing_with_it(self, door: Any) -> None:
+    async def test_a_caller_that_leaves_takes_nothing_with_it(self, api_client: Any) -> None:
         """Half a request does nothing, and the server goes on."""
-        address = urlsplit(door.url)
+        address = urlsplit(api_client.url)
         connection = http.client.HTTPConnection(str(address.hostname), address.port)
         connection.connect()
         connection.sock.sendall(
             b"POST /api/v1/agent HTTP/1.1\r\nAuthorization: Bearer %b\r\nContent-Length: 100"
-            b'\r\n\r\n{"details":{"name":"A"}}' % door.token.encode()
+            b'\r\n\r\n{"details":{"name":"A"}}' % api_client.token.encode()
         )
         connection.close()
 
-        assert (await door.get("/agent")).summaries == []
+        assert (await api_client.get("/agent")).summaries == []

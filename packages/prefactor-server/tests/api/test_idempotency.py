@@ -21,22 +21,22 @@ WRITES = [
 IDS = [path for path, _, _ in WRITES]
 
 
-async def _prepare(door: Any) -> None:
-    await door.register("run-1")
-    await door.run(id="run-2")
-    await door.span("run-2", id="span-1")
+async def _prepare(api_client: Any) -> None:
+    await api_client.register("run-1")
+    await api_client.run(id="run-2")
+    await api_client.span("run-2", id="span-1")
 
 
 @pytest.mark.parametrize(("path", "body", "other"), WRITES, ids=IDS)
 async def test_a_repeated_request_has_one_effect(
-    door: Any, path: str, body: Any, other: Any
+    api_client: Any, path: str, body: Any, other: Any
 ) -> None:
     """The same key and request answer the same thing again, marked, and do nothing more."""
-    await _prepare(door)
+    await _prepare(api_client)
     body = {**body, "idempotency_key": "key-1"}
 
-    first = await door.post(path, body)
-    second = await door.post(path, body)
+    first = await api_client.post(path, body)
+    second = await api_client.post(path, body)
 
     assert not first.replayed
     assert second.replayed
@@ -45,28 +45,30 @@ async def test_a_repeated_request_has_one_effect(
 
 
 @pytest.mark.parametrize(("path", "body", "other"), WRITES, ids=IDS)
-async def test_a_key_belongs_to_one_request(door: Any, path: str, body: Any, other: Any) -> None:
+async def test_a_key_belongs_to_one_request(
+    api_client: Any, path: str, body: Any, other: Any
+) -> None:
     """The same key with another request is a conflict of its own kind, and does nothing."""
-    await _prepare(door)
+    await _prepare(api_client)
 
-    done = await door.post(path, {**body, "idempotency_key": "key-1"})
-    refused = await door.post(path, {**other, "idempotency_key": "key-1"})
+    done = await api_client.post(path, {**body, "idempotency_key": "key-1"})
+    refused = await api_client.post(path, {**other, "idempotency_key": "key-1"})
 
     assert done.status == 200
     refused.refused(409, "idempotency_key_already_used")
 
 
-async def test_header_and_body_hold_the_same_key(door: Any) -> None:
+async def test_header_and_body_hold_the_same_key(api_client: Any) -> None:
     """A key in the header, at the top of the body and among a span's details is one key."""
-    run = await door.run()
+    run = await api_client.run()
     details = {"agent_instance_id": run["id"], "schema_name": "step"}
     header = {"Idempotency-Key": "key-1"}
 
-    first = await door.post("/agent_spans", {"details": details}, headers=header)
+    first = await api_client.post("/agent_spans", {"details": details}, headers=header)
     others = [
-        await door.post("/agent_spans", {"details": details, "idempotency_key": "key-1"}),
-        await door.post("/agent_spans", {"details": {**details, "idempotency_key": "key-1"}}),
-        await door.post(
+        await api_client.post("/agent_spans", {"details": details, "idempotency_key": "key-1"}),
+        await api_client.post("/agent_spans", {"details": {**details, "idempotency_key": "key-1"}}),
+        await api_client.post(
             "/agent_spans",
             {"details": {**details, "idempotency_key": "key-1"}, "idempotency_key": "key-1"},
             headers=header,
@@ -77,9 +79,9 @@ async def test_header_and_body_hold_the_same_key(door: Any) -> None:
     assert {other.details["id"] for other in others} == {first.details["id"]}
 
 
-async def test_header_and_body_must_not_differ(door: Any) -> None:
+async def test_header_and_body_must_not_differ(api_client: Any) -> None:
     """Two different keys on one request cannot be understood."""
-    answer = await door.post(
+    answer = await api_client.post(
         "/agent",
         {"details": {"name": "A"}, "idempotency_key": "key-1"},
         headers={"Idempotency-Key": "key-2"},
@@ -89,28 +91,28 @@ async def test_header_and_body_must_not_differ(door: Any) -> None:
 
 
 @pytest.mark.parametrize("key", ["", "x" * 129, 5, ["key"], "a\0b"])
-async def test_a_key_has_to_be_possible(door: Any, key: Any) -> None:
+async def test_a_key_has_to_be_possible(api_client: Any, key: Any) -> None:
     """A key that is empty, too long or no text is refused where the request holds it."""
-    answer = await door.post("/agent", {"details": {"name": "A"}, "idempotency_key": key})
+    answer = await api_client.post("/agent", {"details": {"name": "A"}, "idempotency_key": key})
 
     errors = answer.refused(422, "validation_errors")["errors"]
     assert errors["idempotency_key"]["code"] == "invalid_value"
 
 
 @pytest.mark.parametrize("key", ["k", "x" * 128, "ключ 1"])
-async def test_a_key_is_any_text_up_to_its_limit(door: Any, key: str) -> None:
+async def test_a_key_is_any_text_up_to_its_limit(api_client: Any, key: str) -> None:
     """Keys are opaque: one character or 128, of whatever script."""
     body = {"details": {"name": "A"}, "idempotency_key": key}
 
-    await door.post("/agent", body)
+    await api_client.post("/agent", body)
 
-    assert (await door.post("/agent", body)).replayed
+    assert (await api_client.post("/agent", body)).replayed
 
 
-async def test_the_order_and_spelling_of_a_request_mean_nothing(door: Any) -> None:
+async def test_the_order_and_spelling_of_a_request_mean_nothing(api_client: Any) -> None:
     """Members in another order, spelled-out nulls and another writing of a time are the same."""
-    await door.register("run-1")
-    run = await door.run()
+    await api_client.register("run-1")
+    run = await api_client.run()
     first = (
         '{"details": {"agent_instance_id": "%s", "schema_name": "s", "payload": {"a": 1, "b": 2},'
         ' "started_at": "2026-01-01T00:00:00Z"}, "idempotency_key": "key-1"}'
@@ -121,120 +123,120 @@ async def test_the_order_and_spelling_of_a_request_mean_nothing(door: Any) -> No
         '"agent_instance_id":"%s"}}'
     )
 
-    await door.post("/agent_spans", first % run["id"])
+    await api_client.post("/agent_spans", first % run["id"])
 
-    assert (await door.post("/agent_spans", second % run["id"])).replayed
+    assert (await api_client.post("/agent_spans", second % run["id"])).replayed
 
 
-async def test_a_key_belongs_to_one_operation(door: Any) -> None:
+async def test_a_key_belongs_to_one_operation(api_client: Any) -> None:
     """The same key may be used once for each kind of request."""
-    await door.register("run-1")
+    await api_client.register("run-1")
 
     for path in ("/agent_instance/run-1/start", "/agent_instance/run-1/finish"):
-        assert not (await door.post(path, {"idempotency_key": "key-1"})).replayed
+        assert not (await api_client.post(path, {"idempotency_key": "key-1"})).replayed
 
 
-async def test_the_id_in_the_path_is_part_of_the_request(door: Any) -> None:
+async def test_the_id_in_the_path_is_part_of_the_request(api_client: Any) -> None:
     """A key that started one run is not a repeat for another run."""
-    await door.register("run-1")
-    await door.register("run-2")
-    await door.post("/agent_instance/run-1/start", {"idempotency_key": "key-1"})
+    await api_client.register("run-1")
+    await api_client.register("run-2")
+    await api_client.post("/agent_instance/run-1/start", {"idempotency_key": "key-1"})
 
-    refused = await door.post("/agent_instance/run-2/start", {"idempotency_key": "key-1"})
+    refused = await api_client.post("/agent_instance/run-2/start", {"idempotency_key": "key-1"})
 
     refused.refused(409, "idempotency_key_already_used")
 
 
-async def test_a_refused_request_leaves_its_key_free(door: Any) -> None:
+async def test_a_refused_request_leaves_its_key_free(api_client: Any) -> None:
     """Only success uses a key up: the same request may succeed later."""
     body = {
         "details": {"agent_instance_id": "run-1", "schema_name": "step"},
         "idempotency_key": "key-1",
     }
-    (await door.post("/agent_spans", body)).refused(404, "not_found")
-    await door.register("run-1")
+    (await api_client.post("/agent_spans", body)).refused(404, "not_found")
+    await api_client.register("run-1")
 
-    assert not (await door.post("/agent_spans", body)).replayed
+    assert not (await api_client.post("/agent_spans", body)).replayed
 
 
-async def test_a_repeat_answers_what_is_so_now(door: Any) -> None:
+async def test_a_repeat_answers_what_is_so_now(api_client: Any) -> None:
     """A repeated create shows the span as it has become, with its current signal."""
-    run = await door.run()
+    run = await api_client.run()
     body = {
         "details": {"agent_instance_id": run["id"], "schema_name": "step"},
         "idempotency_key": "key-1",
     }
-    span = (await door.post("/agent_spans", body)).details
-    await door.post(f"/agent_spans/{span['id']}/finish", {"result_payload": {"a": 1}})
-    await door.post(f"/agent_instance/{run['id']}/terminate", {"reason": "enough"})
+    span = (await api_client.post("/agent_spans", body)).details
+    await api_client.post(f"/agent_spans/{span['id']}/finish", {"result_payload": {"a": 1}})
+    await api_client.post(f"/agent_instance/{run['id']}/terminate", {"reason": "enough"})
 
-    again = await door.post("/agent_spans", body)
+    again = await api_client.post("/agent_spans", body)
 
     assert again.replayed
     assert (again.details["status"], again.details["result_payload"]) == ("complete", {"a": 1})
     assert again.body["control"] == {"terminate": True, "reason": "enough"}
 
 
-async def test_requests_at_the_same_time_have_one_effect(door: Any) -> None:
+async def test_requests_at_the_same_time_have_one_effect(api_client: Any) -> None:
     """Twenty copies of a request in flight at once: one is done, the others are repeats of it."""
-    run = await door.run()
+    run = await api_client.run()
     body = {
         "details": {"agent_instance_id": run["id"], "schema_name": "step"},
         "idempotency_key": "key-1",
     }
 
-    answers = await asyncio.gather(*(door.post("/agent_spans", body) for _ in range(20)))
+    answers = await asyncio.gather(*(api_client.post("/agent_spans", body) for _ in range(20)))
 
     assert sorted(answer.replayed for answer in answers) == [False, *[True] * 19]
     assert len({answer.details["id"] for answer in answers}) == 1
-    counts = (await door.get(f"/agent_instance/{run['id']}")).details["span_counts"]
+    counts = (await api_client.get(f"/agent_instance/{run['id']}")).details["span_counts"]
     assert counts["total"] == 1
 
 
-async def test_of_two_ends_at_the_same_time_one_wins(door: Any) -> None:
+async def test_of_two_ends_at_the_same_time_one_wins(api_client: Any) -> None:
     """Different finishes of one run at once: one takes effect, the other is a conflict."""
-    run = await door.run()
+    run = await api_client.run()
     path = f"/agent_instance/{run['id']}/finish"
 
     answers = await asyncio.gather(
-        door.post(path, {"status": "failed"}), door.post(path, {"status": "complete"})
+        api_client.post(path, {"status": "failed"}), api_client.post(path, {"status": "complete"})
     )
 
     assert sorted(answer.status for answer in answers) == [200, 409]
 
 
-async def test_a_deletion_takes_its_key_from_the_query(door: Any) -> None:
+async def test_a_deletion_takes_its_key_from_the_query(api_client: Any) -> None:
     """The key counts wherever it stands, so a repeat of a deletion is one and no 404."""
     made = [
-        (await door.post("/environment", {"details": {"name": name}})).details["id"]
+        (await api_client.post("/environment", {"details": {"name": name}})).details["id"]
         for name in ("one", "two")
     ]
     first, second = (f"/environment/{one}" for one in made)
     key = "key of mine"
 
-    done = await door.call("DELETE", first, idempotency_key=key, account_id="")
+    done = await api_client.call("DELETE", first, idempotency_key=key, account_id="")
     assert done.status == 403
-    done = await door.call("DELETE", first, idempotency_key=key)
-    again = await door.call("DELETE", first, idempotency_key=key)
-    by_header = await door.call("DELETE", first, headers={"Idempotency-Key": key})
-    by_body = await door.call("DELETE", first, {"idempotency_key": key}, idempotency_key=key)
-    other = await door.call("DELETE", second, idempotency_key=key)
+    done = await api_client.call("DELETE", first, idempotency_key=key)
+    again = await api_client.call("DELETE", first, idempotency_key=key)
+    by_header = await api_client.call("DELETE", first, headers={"Idempotency-Key": key})
+    by_body = await api_client.call("DELETE", first, {"idempotency_key": key}, idempotency_key=key)
+    other = await api_client.call("DELETE", second, idempotency_key=key)
 
     assert not done.replayed
     assert again.replayed
     assert by_header.replayed
     assert by_body.replayed
     other.refused(409, "idempotency_key_already_used")
-    assert (await door.get(second)).status == 200
+    assert (await api_client.get(second)).status == 200
 
 
-async def test_what_a_deletion_does_not_understand_stops_it(door: Any) -> None:
+async def test_what_a_deletion_does_not_understand_stops_it(api_client: Any) -> None:
     """Unknown parameters, two keys and impossible ones are refused, and nothing is deleted."""
-    environment = (await door.post("/environment", {"details": {"name": "one"}})).details
+    environment = (await api_client.post("/environment", {"details": {"name": "one"}})).details
     path = f"/environment/{environment['id']}"
 
     async def delete(query: str, **more: Any) -> Any:
-        return await door.call("DELETE", path + query, **more)
+        return await api_client.call("DELETE", path + query, **more)
 
     unknown = await delete("?dry_run=true")
     twice = await delete("?idempotency_key=a&idempotency_key=a")
@@ -247,4 +249,4 @@ async def test_what_a_deletion_does_not_understand_stops_it(door: Any) -> None:
     for answer in (header, body):
         assert "differ" in answer.refused(400, "bad_request")["message"]
     too_long.refused(422, "validation_errors")
-    assert (await door.get(path)).status == 200
+    assert (await api_client.get(path)).status == 200

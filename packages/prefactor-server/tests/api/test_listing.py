@@ -13,8 +13,8 @@ UNREADABLE = (400, "bad_request")
 LISTS = ["/agent", "/agent_instance", "/agent_spans"]
 
 
-async def _runs(door: Any, count: int) -> list[str]:
-    return [(await door.register(f"run-{number}"))["id"] for number in range(count)]
+async def _runs(api_client: Any, count: int) -> list[str]:
+    return [(await api_client.register(f"run-{number}"))["id"] for number in range(count)]
 
 
 def _numbers(pagination: Any) -> dict[str, Any]:
@@ -34,13 +34,13 @@ def _numbers(pagination: Any) -> dict[str, Any]:
     ],
 )
 async def test_the_numbers_of_a_page(
-    door: Any, rows: int, offset: int, expected: tuple[int | None, ...]
+    api_client: Any, rows: int, offset: int, expected: tuple[int | None, ...]
 ) -> None:
     """Empty lists, exact multiples, a last part, a page beyond the end: each has its numbers."""
-    await _runs(door, rows)
+    await _runs(api_client, rows)
     query = {"pagination[offset]": str(offset), "pagination[page_size]": "2"}
 
-    answer = await door.get("/agent_instance", query)
+    answer = await api_client.get("/agent_instance", query)
 
     names = (
         "item_count",
@@ -60,12 +60,12 @@ async def test_the_numbers_of_a_page(
     assert len(answer.summaries) == max(0, min(2, rows - offset))
 
 
-async def test_a_page_has_twenty_rows_unless_it_is_asked_for_others(door: Any) -> None:
+async def test_a_page_has_twenty_rows_unless_it_is_asked_for_others(api_client: Any) -> None:
     """The default size is 20, the largest 100, and the order is by id, oldest first."""
-    runs = sorted(await _runs(door, 21))
+    runs = sorted(await _runs(api_client, 21))
 
-    first = await door.get("/agent_instance")
-    whole = await door.get("/agent_instance", {"pagination[page_size]": "100"})
+    first = await api_client.get("/agent_instance")
+    whole = await api_client.get("/agent_instance", {"pagination[page_size]": "100"})
 
     assert [row["id"] for row in first.summaries] == runs[:20]
     assert [row["id"] for row in whole.summaries] == runs
@@ -73,22 +73,22 @@ async def test_a_page_has_twenty_rows_unless_it_is_asked_for_others(door: Any) -
 
 
 @pytest.mark.parametrize("sorting", ["id", "-id", "status", "-started_at", "started_at"])
-async def test_a_walk_by_cursor_is_the_walk_by_offset(door: Any, sorting: str) -> None:
+async def test_a_walk_by_cursor_is_the_walk_by_offset(api_client: Any, sorting: str) -> None:
     """Cursor and offset visit the same rows in the same order, with the same numbers."""
     for number in range(7):
-        await door.run("pending" if number % 3 else "active")
+        await api_client.run("pending" if number % 3 else "active")
     query = {"sorting": sorting, "pagination[page_size]": "3"}
     by_offset, by_cursor = [], []
     offset: int | None = 0
     while offset is not None:
         page = (
-            await door.get("/agent_instance", {**query, "pagination[offset]": f"{offset}"})
+            await api_client.get("/agent_instance", {**query, "pagination[offset]": f"{offset}"})
         ).body
         by_offset.append(page)
         offset = page["pagination"]["next_page_offset"]
     after: dict[str, str] | None = {}
     while after is not None:
-        page = (await door.get("/agent_instance", {**query, **after})).body
+        page = (await api_client.get("/agent_instance", {**query, **after})).body
         by_cursor.append(page)
         cursor = page["pagination"]["next_after"]
         after = None if cursor is None else {"pagination[after]": cursor}
@@ -97,15 +97,15 @@ async def test_a_walk_by_cursor_is_the_walk_by_offset(door: Any, sorting: str) -
     assert len({row["id"] for page in by_cursor for row in page["summaries"]}) == 7
 
 
-async def test_a_cursor_stays_where_it_is_when_rows_come_before_it(door: Any) -> None:
+async def test_a_cursor_stays_where_it_is_when_rows_come_before_it(api_client: Any) -> None:
     """New rows shift offsets and not cursors: newest first, the walk goes on where it stopped."""
-    await _runs(door, 4)
+    await _runs(api_client, 4)
     query = {"sorting": "-id", "pagination[page_size]": "2"}
-    first = (await door.get("/agent_instance", query)).body
-    await door.register("run-9")
+    first = (await api_client.get("/agent_instance", query)).body
+    await api_client.register("run-9")
 
     query["pagination[after]"] = first["pagination"]["next_after"]
-    second = (await door.get("/agent_instance", query)).summaries
+    second = (await api_client.get("/agent_instance", query)).summaries
 
     assert [row["id"] for row in second] == ["run-1", "run-0"]
 
@@ -123,12 +123,12 @@ async def test_a_cursor_stays_where_it_is_when_rows_come_before_it(door: Any) ->
     ],
 )
 async def test_both_spellings_of_an_order_are_honoured(
-    door: Any, query: dict[str, str], field: str, direction: str
+    api_client: Any, query: dict[str, str], field: str, direction: str
 ) -> None:
     """The bare and the structured form both sort, and the answer says what was in force."""
-    runs = await _runs(door, 3)
+    runs = await _runs(api_client, 3)
 
-    answer = await door.get("/agent_instance", query)
+    answer = await api_client.get("/agent_instance", query)
 
     assert answer.body["sorting"] == {"field": field, "direction": direction}
     expected = runs if direction == "asc" else runs[::-1]
@@ -158,47 +158,51 @@ async def test_both_spellings_of_an_order_are_honoured(
     ],
 )
 async def test_what_a_list_cannot_do_it_refuses(
-    door: Any, path: str, query: dict[str, str], refusal: tuple[int, str], said: str
+    api_client: Any, path: str, query: dict[str, str], refusal: tuple[int, str], said: str
 ) -> None:
     """A parameter that is unknown, impossible or contradictory is named, and never ignored."""
-    answer = await door.get(path, {"agent_id": "a", **query} if path == "/agent_spans" else query)
+    answer = await api_client.get(
+        path, {"agent_id": "a", **query} if path == "/agent_spans" else query
+    )
 
     assert said in str(answer.refused(*refusal))
 
 
 @pytest.mark.parametrize("path", LISTS)
-async def test_harmless_parameters_of_clients_are_let_through(door: Any, path: str) -> None:
+async def test_harmless_parameters_of_clients_are_let_through(api_client: Any, path: str) -> None:
     """What changes nothing is accepted: flags for what there is not, and one's own account."""
-    account_id = (await door.get("/ping")).details["account_id"]
+    account_id = (await api_client.get("/ping")).details["account_id"]
     query = {"include_risk_score": "true", "include_counts": "maybe", "account_id": account_id}
     if path == "/agent_spans":
         query["agent_id"] = "agent-1"
 
-    assert (await door.get(path, query)).summaries == []
+    assert (await api_client.get(path, query)).summaries == []
 
 
-async def test_another_account_is_not_this_one(door: Any) -> None:
+async def test_another_account_is_not_this_one(api_client: Any) -> None:
     """Asking for an account that the token does not belong to is not permitted."""
-    answer = await door.get("/agent", {"account_id": "somebody-else"})
+    answer = await api_client.get("/agent", {"account_id": "somebody-else"})
 
     answer.refused(403, "not_permitted")
 
 
-async def test_a_parameter_comes_once(door: Any) -> None:
+async def test_a_parameter_comes_once(api_client: Any) -> None:
     """A duplicate parameter could mean either value: it is refused by name."""
-    answer = await door.get("/agent_instance?status=active&status=failed")
+    answer = await api_client.get("/agent_instance?status=active&status=failed")
 
     assert "'status'" in answer.refused(400, "bad_request")["message"]
 
 
-async def test_a_cursor_belongs_to_its_list(door: Any) -> None:
+async def test_a_cursor_belongs_to_its_list(api_client: Any) -> None:
     """A cursor of a list with other filters or another order is refused, not misunderstood."""
-    await _runs(door, 3)
+    await _runs(api_client, 3)
     query = {"pagination[page_size]": "2"}
-    cursor = (await door.get("/agent_instance", query)).body["pagination"]["next_after"]
+    cursor = (await api_client.get("/agent_instance", query)).body["pagination"]["next_after"]
 
     for other in ({"sorting": "-id"}, {"status": "pending"}):
-        answer = await door.get("/agent_instance", {**query, **other, "pagination[after]": cursor})
+        answer = await api_client.get(
+            "/agent_instance", {**query, **other, "pagination[after]": cursor}
+        )
         assert "another order" in str(answer.refused(422, "validation_errors"))
 
 
@@ -207,7 +211,7 @@ async def test_a_cursor_belongs_to_its_list(door: Any) -> None:
     [one for one in OPERATIONS if isinstance(one, Read) and one.name.endswith(".list")],
     ids=lambda one: one.name,
 )
-async def test_every_documented_order_works(door: Any, operation: Any) -> None:
+async def test_every_documented_order_works(api_client: Any, operation: Any) -> None:
     """Each value that the document gives for sorting is accepted by the list that it is about."""
     described = openapi_document(OPERATIONS)["paths"][operation.path]["get"]["parameters"]
     (sorting,) = [one for one in described if one["name"] == "sorting"]
@@ -217,5 +221,5 @@ async def test_every_documented_order_works(door: Any, operation: Any) -> None:
 
     for value in sorting["schema"]["enum"]:
         path = operation.path.removeprefix("/api/v1")
-        answer = await door.get(path, {"sorting": value, **agent_filter})
+        answer = await api_client.get(path, {"sorting": value, **agent_filter})
         assert answer.body["sorting"]["field"] == value.removeprefix("-")

@@ -7,98 +7,105 @@ import pytest
 USER = {"user": "u-81", "release": "2026-04"}
 
 
-async def _set(door: Any, run: Any, changes: Any, **more: Any) -> Any:
+async def _set(api_client: Any, run: Any, changes: Any, **more: Any) -> Any:
     body = {"metadata": changes, **more}
-    return await door.call("PUT", f"/agent_instance/{run['id']}/metadata", body)
+    return await api_client.call("PUT", f"/agent_instance/{run['id']}/metadata", body)
 
 
-async def _found(door: Any, token: str | None = None, **query: str) -> list[str]:
+async def _found(api_client: Any, token: str | None = None, **query: str) -> list[str]:
     labels = {f"metadata[{key}]": text for key, text in query.items()}
-    return [one["id"] for one in (await door.get("/agent_instance", labels, token=token)).summaries]
+    return [
+        one["id"]
+        for one in (await api_client.get("/agent_instance", labels, token=token)).summaries
+    ]
 
 
-async def test_metadata_is_shown_wherever_its_run_is(door: Any) -> None:
+async def test_metadata_is_shown_wherever_its_run_is(api_client: Any) -> None:
     """What a registration gives is in its answer, in lists, in exports and in answers to writes."""
-    run = await door.register(metadata=USER)
+    run = await api_client.register(metadata=USER)
     path = f"/agent_instance/{run['id']}"
-    plain = await door.register()
+    plain = await api_client.register()
 
     assert run["metadata"] == USER
     assert plain["metadata"] == {}
-    assert (await door.get(path)).details["metadata"] == USER
-    assert (await door.post(f"{path}/start")).details["metadata"] == USER
-    judged = await door.post(f"{path}/record_quality", {"name": "q", "payload": {}})
+    assert (await api_client.get(path)).details["metadata"] == USER
+    assert (await api_client.post(f"{path}/start")).details["metadata"] == USER
+    judged = await api_client.post(f"{path}/record_quality", {"name": "q", "payload": {}})
     assert judged.details["metadata"] == USER
-    listed = (await door.get("/agent_instance")).summaries
+    listed = (await api_client.get("/agent_instance")).summaries
     assert [one["metadata"] for one in listed] == [USER, {}]
-    context = (await door.get(f"{path}/agent_context")).body["agent_context"]["body"]
+    context = (await api_client.get(f"{path}/agent_context")).body["agent_context"]["body"]
     assert context["agent_instance"]["metadata"] == USER
 
 
 @pytest.mark.parametrize("status", ["pending", "complete", "terminated"])
-async def test_metadata_changes_key_by_key(door: Any, status: str) -> None:
+async def test_metadata_changes_key_by_key(api_client: Any, status: str) -> None:
     """In every state, named keys are set, null removes one, and the others stay."""
-    run = await door.run(status, metadata=USER)
+    run = await api_client.run(status, metadata=USER)
 
-    changed = await _set(door, run, {"release": None, "experiment": "b", "gone": None})
-    again = await _set(door, run, {"experiment": "b"})
+    changed = await _set(api_client, run, {"release": None, "experiment": "b", "gone": None})
+    again = await _set(api_client, run, {"experiment": "b"})
 
     texts = {"user": "u-81", "experiment": "b"}
     assert changed.details["metadata"] == texts
     assert changed.details["updated_at"] > run["updated_at"]
     # Nothing changed, so nothing was written.
     assert again.details == changed.details
-    assert (await door.get(f"/agent_instance/{run['id']}")).details["metadata"] == texts
-    assert await _found(door, release="2026-04") == []
-    assert await _found(door, experiment="b") == [run["id"]]
+    assert (await api_client.get(f"/agent_instance/{run['id']}")).details["metadata"] == texts
+    assert await _found(api_client, release="2026-04") == []
+    assert await _found(api_client, experiment="b") == [run["id"]]
 
 
-async def test_a_repeat_answers_with_what_is(door: Any) -> None:
+async def test_a_repeat_answers_with_what_is(api_client: Any) -> None:
     """The same key and request have one effect; another request under the key is refused."""
-    run = await door.register()
-    await _set(door, run, {"a": "1"}, idempotency_key="key-1")
-    await _set(door, run, {"a": "2"})
+    run = await api_client.register()
+    await _set(api_client, run, {"a": "1"}, idempotency_key="key-1")
+    await _set(api_client, run, {"a": "2"})
 
-    repeated = await _set(door, run, {"a": "1"}, idempotency_key="key-1")
-    other = await _set(door, run, {"a": "3"}, idempotency_key="key-1")
+    repeated = await _set(api_client, run, {"a": "1"}, idempotency_key="key-1")
+    other = await _set(api_client, run, {"a": "3"}, idempotency_key="key-1")
 
     assert repeated.replayed
     assert repeated.details["metadata"] == {"a": "2"}
     other.refused(409, "idempotency_key_already_used")
 
 
-async def test_lists_find_runs_by_all_of_the_metadata(door: Any) -> None:
+async def test_lists_find_runs_by_all_of_the_metadata(api_client: Any) -> None:
     """Several keys narrow a list together, page by page, whatever characters they are made of."""
     odd = "a]b[ü'%"
     runs = [
-        await door.register(metadata={"half": str(number % 2), odd: str(number // 2)})
+        await api_client.register(metadata={"half": str(number % 2), odd: str(number // 2)})
         for number in range(4)
     ]
     ids = [one["id"] for one in runs]
 
-    assert await _found(door, half="1") == ids[1::2]
-    assert await _found(door, **{"half": "1", odd: "1"}) == [ids[3]]
-    assert await _found(door, half="2") == await _found(door, other="1") == []
+    assert await _found(api_client, half="1") == ids[1::2]
+    assert await _found(api_client, **{"half": "1", odd: "1"}) == [ids[3]]
+    assert await _found(api_client, half="2") == await _found(api_client, other="1") == []
     query = {"metadata[half]": "0", "pagination[page_size]": "1"}
-    first = await door.get("/agent_instance", query)
+    first = await api_client.get("/agent_instance", query)
     after = first.body["pagination"]["next_after"]
-    second = await door.get("/agent_instance", {**query, "pagination[after]": after})
+    second = await api_client.get("/agent_instance", {**query, "pagination[after]": after})
     assert [one["id"] for one in first.summaries + second.summaries] == ids[::2]
     assert first.body["pagination"]["item_count"] == 2
-    moved = await door.get("/agent_instance", {"metadata[half]": "1", "pagination[after]": after})
+    moved = await api_client.get(
+        "/agent_instance", {"metadata[half]": "1", "pagination[after]": after}
+    )
     moved.refused(422, "validation_errors")
 
 
-async def test_a_deployment_finds_and_changes_its_own_runs_only(door: Any) -> None:
+async def test_a_deployment_finds_and_changes_its_own_runs_only(api_client: Any) -> None:
     """A deployment token neither finds nor labels a run of another agent."""
-    own = await door.register(metadata=USER)
-    other = await door.register(agent_id="agent-2", metadata=USER)
-    token = await door.deployment_token(own)
+    own = await api_client.register(metadata=USER)
+    other = await api_client.register(agent_id="agent-2", metadata=USER)
+    token = await api_client.deployment_token(own)
 
-    assert await _found(door, token, user="u-81") == [own["id"]]
+    assert await _found(api_client, token, user="u-81") == [own["id"]]
     body = {"metadata": {"a": "b"}}
-    mine = await door.call("PUT", f"/agent_instance/{own['id']}/metadata", body, token=token)
-    theirs = await door.call("PUT", f"/agent_instance/{other['id']}/metadata", body, token=token)
+    mine = await api_client.call("PUT", f"/agent_instance/{own['id']}/metadata", body, token=token)
+    theirs = await api_client.call(
+        "PUT", f"/agent_instance/{other['id']}/metadata", body, token=token
+    )
     assert mine.details["metadata"] == {**USER, "a": "b"}
     theirs.refused(404, "not_found")
 
@@ -119,12 +126,14 @@ WRONG: list[tuple[Any, list[str]]] = [
 
 
 @pytest.mark.parametrize(("metadata", "place"), WRONG, ids=range(len(WRONG)))
-async def test_wrong_metadata_is_refused_by_place(door: Any, metadata: Any, place: Any) -> None:
+async def test_wrong_metadata_is_refused_by_place(
+    api_client: Any, metadata: Any, place: Any
+) -> None:
     """The error names the key that is wrong, and nothing is registered or changed."""
-    run = await door.register(metadata=USER)
+    run = await api_client.register(metadata=USER)
 
-    changed = await _set(door, run, metadata)
-    registered = await door.post(
+    changed = await _set(api_client, run, metadata)
+    registered = await api_client.post(
         "/agent_instance/register", {"agent_id": "a", "metadata": metadata}
     )
 
@@ -134,34 +143,34 @@ async def test_wrong_metadata_is_refused_by_place(door: Any, metadata: Any, plac
             errors = errors[name]
         assert errors["code"] == "invalid_value"
         assert errors["message"].startswith("must")
-    (only,) = (await door.get("/agent_instance")).summaries
+    (only,) = (await api_client.get("/agent_instance")).summaries
     assert only["metadata"] == USER
 
 
-async def test_a_run_has_sixteen_keys(door: Any) -> None:
+async def test_a_run_has_sixteen_keys(api_client: Any) -> None:
     """Sixteen of the longest keys and values fit; one more is refused, with what there is."""
     most = {f"{number:02}" + "ü" * 62: "日" * 256 for number in range(16)}
-    run = await door.register(metadata=most)
+    run = await api_client.register(metadata=most)
     first = next(iter(most))
 
     assert run["metadata"] == most
-    refused = (await _set(door, run, {"one-more": "a"})).refused(422, "validation_errors")
+    refused = (await _set(api_client, run, {"one-more": "a"})).refused(422, "validation_errors")
     assert (refused["limit"], refused["limit_of"]) == (16, "metadata_keys")
     assert "this one has 16" in refused["errors"]["metadata"]["message"]
-    assert (await _set(door, run, {"one-more": "a", first: None})).status == 200
-    assert await _found(door, **{first: most[first]}) == []
-    assert await _found(door, **{list(most)[-1]: "日" * 256}) == [run["id"]]
+    assert (await _set(api_client, run, {"one-more": "a", first: None})).status == 200
+    assert await _found(api_client, **{first: most[first]}) == []
+    assert await _found(api_client, **{list(most)[-1]: "日" * 256}) == [run["id"]]
 
 
 @pytest.mark.parametrize(
     "query", ["metadata=a", "metadata[=a", "metadatax[a]=b", "metadata[a]=1&metadata[a]=2"]
 )
-async def test_other_spellings_are_unknown(door: Any, query: str) -> None:
+async def test_other_spellings_are_unknown(api_client: Any, query: str) -> None:
     """A filter that would be ignored is refused, and so is the same key twice."""
-    (await door.get(f"/agent_instance?{query}")).refused(400, "bad_request")
+    (await api_client.get(f"/agent_instance?{query}")).refused(400, "bad_request")
 
 
-async def test_items_of_a_bulk_request_say_nothing_of_metadata(door: Any) -> None:
+async def test_items_of_a_bulk_request_say_nothing_of_metadata(api_client: Any) -> None:
     """Metadata is set item by item, in order, and read afterwards."""
     item = {"_type": "agent_instances/set_metadata", "agent_instance_id": "run-1"}
     items = [
@@ -176,18 +185,18 @@ async def test_items_of_a_bulk_request_say_nothing_of_metadata(door: Any) -> Non
         {**item, "idempotency_key": "metadata-2", "details": {"metadata": {"a": "b"}}},
     ]
 
-    outputs = (await door.post("/bulk", {"items": items})).body["outputs"]
+    outputs = (await api_client.post("/bulk", {"items": items})).body["outputs"]
 
     assert all("metadata" not in one["details"] for one in outputs.values())
-    assert (await door.get("/agent_instance/run-1")).details["metadata"] == {
+    assert (await api_client.get("/agent_instance/run-1")).details["metadata"] == {
         "release": "2026-04",
         "a": "b",
     }
 
 
-async def test_a_registration_without_metadata_is_what_it_was(door: Any) -> None:
+async def test_a_registration_without_metadata_is_what_it_was(api_client: Any) -> None:
     """The fingerprint of a request without metadata is the one that older servers have stored."""
     body = {"agent_id": "a", "id": "run-1", "idempotency_key": "key-1"}
-    await door.post("/agent_instance/register", body)
-    (before,) = await door.rows("SELECT fingerprint FROM idempotency_key")
+    await api_client.post("/agent_instance/register", body)
+    (before,) = await api_client.rows("SELECT fingerprint FROM idempotency_key")
     assert bytes(before[0]).hex() == "82ad855b1f278076ff7479ff47d1c436"

@@ -25,9 +25,9 @@ def _schema(schema: Any) -> Any:
     return jsonschema_rs.Draft202012Validator({**schema, "components": DOCUMENT["components"]})
 
 
-async def test_the_server_gives_the_document(door: Any) -> None:
+async def test_the_server_gives_the_document(api_client: Any) -> None:
     """What is served is the document about all operations, itself included."""
-    served = (await door.get("/openapi")).body
+    served = (await api_client.get("/openapi")).body
 
     assert served == DOCUMENT
     assert served["info"]["version"] == __version__
@@ -84,11 +84,11 @@ def test_every_example_fits_its_schema(operation: Any) -> None:
         assert _schema(content["schema"]).is_valid(example["value"])
 
 
-async def test_answers_are_what_the_document_says(door: Any) -> None:
+async def test_answers_are_what_the_document_says(api_client: Any) -> None:
     """The answers of a whole run validate against the schemas that are given for them."""
-    run = await door.run("active")
-    span = await door.span(run, payload={"a": 1})
-    await door.span(run, status="complete", result_payload={})
+    run = await api_client.run("active")
+    span = await api_client.span(run, payload={"a": 1})
+    await api_client.span(run, status="complete", result_payload={})
     calls: list[tuple[str, str, str, Any]] = [
         ("GET", "/ping", "/ping", None),
         ("POST", "/agent", "/agent", {"details": {"name": "A"}}),
@@ -108,7 +108,7 @@ async def test_answers_are_what_the_document_says(door: Any) -> None:
     ]  # fmt: skip
 
     for method, path, template, body in calls:
-        answer = await door.call(method, path, body)
+        answer = await api_client.call(method, path, body)
         assert answer.status == 200, answer.text
         described = DOCUMENT["paths"][f"/api/v1{template}"][method.lower()]
         schema = described["responses"]["200"]["content"]["application/json"]["schema"]
@@ -116,12 +116,12 @@ async def test_answers_are_what_the_document_says(door: Any) -> None:
         assert problems == [], path
 
 
-async def test_refusals_are_what_the_document_says(door: Any) -> None:
+async def test_refusals_are_what_the_document_says(api_client: Any) -> None:
     """An error body validates against the one schema of errors."""
     schema = _schema({"$ref": "#/components/schemas/Error"})
 
     for path in ("/agent/nobody", "/agent?colour=red", "/agent_spans"):
-        assert schema.is_valid((await door.get(path)).body)
+        assert schema.is_valid((await api_client.get(path)).body)
 
 
 def test_parameters_are_known_to_those_who_take_them() -> None:

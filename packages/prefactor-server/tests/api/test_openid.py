@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
-from door import LIMITS, Answer, Clock, Door, open_door
+from api_client import LIMITS, Answer, ApiClient, Clock, open_api_client
 from openid_provider import CLIENT_ID, CLIENT_SECRET, OpenIdProvider, new_key, running_provider
 from people import WRITE, Browser, anonymous, signed_in
 
@@ -27,28 +27,30 @@ PASSWORD = "correct horse battery"
 class SignIn:
     """A person with a browser, between this server and the provider."""
 
-    door: Door
+    api_client: ApiClient
     provider: OpenIdProvider
     cookies: dict[str, str] = field(default_factory=dict[str, str])
 
     async def start(self, **fields: Any) -> Answer:
         """Press the button."""
         return self._kept(
-            await anonymous(self.door, "POST", "/session/openid", fields, self._headers(WRITE))
+            await anonymous(
+                self.api_client, "POST", "/session/openid", fields, self._headers(WRITE)
+            )
         )
 
     async def at_provider(self, started: Answer) -> dict[str, str]:
         """Go to the provider, and return what it sends the browser back with."""
         url = started.details["authorization_url"]
-        async with self.door.session.get(url, allow_redirects=False) as response:
+        async with self.api_client.session.get(url, allow_redirects=False) as response:
             location = response.headers["Location"]
         assert location.startswith(f"{PUBLIC_URL}/api/v1/session/openid/callback?")
         return dict(parse_qsl(urlsplit(location).query))
 
     async def come_back(self, answer: Mapping[str, str]) -> str:
         """Return the page that the browser is sent on to, without the address of the server."""
-        url = f"{self.door.url}/api/v1/session/openid/callback"
-        async with self.door.session.get(
+        url = f"{self.api_client.url}/api/v1/session/openid/callback"
+        async with self.api_client.session.get(
             url, params=answer, headers=self._headers(), allow_redirects=False
         ) as response:
             assert response.status == 303, await response.text()
@@ -66,7 +68,7 @@ class SignIn:
         return await self._browser().get("/session")
 
     def _browser(self) -> Browser:
-        return Browser(self.door, self.cookies.get(SESSION, ""), name=SESSION)
+        return Browser(self.api_client, self.cookies.get(SESSION, ""), name=SESSION)
 
     def _headers(self, more: Mapping[str, str] | None = None) -> dict[str, str]:
         text = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
@@ -99,16 +101,16 @@ async def browser(database_url: str, rules: str) -> AsyncIterator[SignIn]:
     clock = Clock()
     async with (
         running_provider(clock) as provider,
-        _server(database_url, provider, rules, clock) as door,
+        _server(database_url, provider, rules, clock) as api_client,
     ):
-        yield SignIn(door, provider)
+        yield SignIn(api_client, provider)
 
 
 def _server(
     database: str, provider: OpenIdProvider, rules: str, clock: Clock
-) -> AbstractAsyncContextManager[Door]:
+) -> AbstractAsyncContextManager[ApiClient]:
     limits = dataclasses.replace(LIMITS, public_url=PUBLIC_URL)
-    return open_door(database, limits=limits, openid=_config(provider, rules), clock=clock)
+    return open_api_client(database, limits=limits, openid=_config(provider, rules), clock=clock)
 
 
 def _config(op: OpenIdProvider, rules: str) -> OpenIdConfig:
@@ -122,21 +124,21 @@ def _config(op: OpenIdProvider, rules: str) -> OpenIdConfig:
     )
 
 
-async def _invite(door: Door, role: str = "member", email: str = EMAIL) -> str:
-    made = await door.post("/admin_user_invite", {"details": {"email": email, "role": role}})
+async def _invite(api_client: ApiClient, role: str = "member", email: str = EMAIL) -> str:
+    made = await api_client.post("/admin_user_invite", {"details": {"email": email, "role": role}})
     token: str = made.details["token"]
     return token
 
 
-async def _people(door: Door) -> list[tuple[str, str, bool]]:
-    people = (await door.get("/admin_user")).summaries
+async def _people(api_client: ApiClient) -> list[tuple[str, str, bool]]:
+    people = (await api_client.get("/admin_user")).summaries
     return [(one["email"], one["role"], one["has_openid"]) for one in people]
 
 
 async def test_an_invited_person_signs_in(browser: SignIn) -> None:
     """The invited e-mail becomes a person with its role, and then the subject is enough."""
-    await _invite(browser.door)
-    methods = (await anonymous(browser.door, "GET", "/session/methods")).details
+    await _invite(browser.api_client)
+    methods = (await anonymous(browser.api_client, "GET", "/session/methods")).details
 
     page = await browser.through(return_to="#/run/some-id?span=7")
 
@@ -149,28 +151,30 @@ async def test_an_invited_person_signs_in(browser: SignIn) -> None:
     browser.cookies.clear()
     assert await browser.through(return_to="#/sign-in") == "#/"
     assert (await browser.me()).details["admin_user_id"] == me["admin_user_id"]
-    assert await _people(browser.door) == [(EMAIL, "member", True)]
-    (invite,) = (await browser.door.get("/admin_user_invite")).summaries
+    assert await _people(browser.api_client) == [(EMAIL, "member", True)]
+    (invite,) = (await browser.api_client.get("/admin_user_invite")).summaries
     assert invite["status"] == "used"
 
 
 async def test_nobody_else_gets_in(browser: SignIn) -> None:
     """Without an invitation, or with an expired or revoked one, nobody becomes a person."""
     assert await browser.through() == "#/?openid_error=not_invited"
-    made = (await browser.door.post("/admin_user_invite", {"details": {"email": EMAIL}})).details
-    await browser.door.post(f"/admin_user_invite/{made['id']}/revoke")
+    made = (
+        await browser.api_client.post("/admin_user_invite", {"details": {"email": EMAIL}})
+    ).details
+    await browser.api_client.post(f"/admin_user_invite/{made['id']}/revoke")
     assert await browser.through() == "#/?openid_error=not_invited"
-    await _invite(browser.door)
-    browser.door.clock.leap(seconds=8 * 24 * 3600)
+    await _invite(browser.api_client)
+    browser.api_client.clock.leap(seconds=8 * 24 * 3600)
     assert await browser.through(return_to="#/runs?a=b") == "#/runs?a=b&openid_error=not_invited"
-    assert await _people(browser.door) == []
+    assert await _people(browser.api_client) == []
     assert SESSION not in browser.cookies
 
 
 @once
 async def test_an_email_must_be_verified(browser: SignIn) -> None:
     """An e-mail that the provider does not vouch for finds no invitation."""
-    await _invite(browser.door)
+    await _invite(browser.api_client)
     for claims in (
         {"email_verified": False},
         {"email_verified": None},
@@ -184,7 +188,7 @@ async def test_an_email_must_be_verified(browser: SignIn) -> None:
 @once
 async def test_userinfo_completes_the_token(browser: SignIn) -> None:
     """E-mail and groups may come from there, but a verification never counts for another e-mail."""
-    await _invite(browser.door)
+    await _invite(browser.api_client)
     browser.provider.claims = {"email_verified": None}
     browser.provider.userinfo = {"email_verified": True}
     assert await browser.through() == "#/?openid_error=email_not_verified"
@@ -209,21 +213,21 @@ async def test_rules_decide_roles(browser: SignIn) -> None:
     browser.provider.email = "name@example.com"
 
     assert await browser.through() == "#/?openid_error=not_allowed"
-    actions = [one["action"] for one in (await browser.door.get("/audit")).summaries]
+    actions = [one["action"] for one in (await browser.api_client.get("/audit")).summaries]
     assert {"admin_users.create", "admin_users.update", "sessions.create"} <= set(actions)
 
 
 async def test_an_account_at_the_provider_takes_over_nobody(browser: SignIn) -> None:
     """Who has a password connects while signed in; a subject is never replaced by another."""
-    token = await _invite(browser.door)
+    token = await _invite(browser.api_client)
     accepted = {"token": token, "password": PASSWORD}
-    await anonymous(browser.door, "POST", "/admin_user_invite/accept", accepted)
+    await anonymous(browser.api_client, "POST", "/admin_user_invite/accept", accepted)
     assert await browser.through() == "#/?openid_error=has_password"
     refused = await browser.start(connect=True)
     refused.refused(401, "not_authenticated")
 
     proof = {"email": EMAIL, "password": PASSWORD}
-    browser._kept(await anonymous(browser.door, "POST", "/session", proof))
+    browser._kept(await anonymous(browser.api_client, "POST", "/session", proof))
     browser.provider.email = "other@example.com"
     assert await browser.through(connect=True, return_to="#/account") == "#/account"
     browser.cookies.clear()
@@ -237,9 +241,9 @@ async def test_an_account_at_the_provider_takes_over_nobody(browser: SignIn) -> 
 
 async def test_an_identity_belongs_to_one_person(browser: SignIn) -> None:
     """A subject that is somebody's already is connected to nobody else."""
-    await _invite(browser.door)
+    await _invite(browser.api_client)
     await browser.through()
-    other = await signed_in(browser.door)
+    other = await signed_in(browser.api_client)
     browser.cookies = {SESSION: other.cookie}
 
     page = await browser.through(connect=True, return_to="#/account?tab=me")
@@ -250,9 +254,9 @@ async def test_an_identity_belongs_to_one_person(browser: SignIn) -> None:
 @once
 async def test_an_attempt_belongs_to_its_browser(browser: SignIn) -> None:
     """An answer of the provider is worth nothing elsewhere, later, again, or in another attempt."""
-    await _invite(browser.door)
+    await _invite(browser.api_client)
     answer = await browser.at_provider(await browser.start())
-    elsewhere = SignIn(browser.door, browser.provider)
+    elsewhere = SignIn(browser.api_client, browser.provider)
     assert await elsewhere.come_back(answer) == "#/?openid_error=expired"
     await elsewhere.start()
     assert await elsewhere.come_back(answer) == "#/?openid_error=expired"
@@ -267,14 +271,14 @@ async def test_an_attempt_belongs_to_its_browser(browser: SignIn) -> None:
     assert await browser.come_back(answer) == "#/?openid_error=provider"
 
     answer = await browser.at_provider(await browser.start())
-    browser.door.clock.leap(seconds=601)
+    browser.api_client.clock.leap(seconds=601)
     assert await browser.come_back(answer) == "#/?openid_error=expired"
 
 
 @once
 async def test_an_id_token_is_for_this_sign_in(browser: SignIn) -> None:
     """One of another issuer, client, attempt or time is refused."""
-    await _invite(browser.door)
+    await _invite(browser.api_client)
     wrong: list[dict[str, Any]] = [
         {"aud": "another-client"},
         {"aud": [CLIENT_ID, "another"], "azp": "another"},
@@ -289,15 +293,15 @@ async def test_an_id_token_is_for_this_sign_in(browser: SignIn) -> None:
     for claims in wrong:
         browser.provider.claims = claims
         assert await browser.through() == "#/?openid_error=provider", claims
-    assert await _people(browser.door) == []
+    assert await _people(browser.api_client) == []
 
 
 @once
 async def test_clocks_may_differ_by_a_minute(browser: SignIn) -> None:
     """A provider whose clock is a minute ahead or behind is believed."""
-    await _invite(browser.door)
+    await _invite(browser.api_client)
     for ahead in (60, -60):
-        seconds = browser.door.clock() // 1_000_000 + ahead
+        seconds = browser.api_client.clock() // 1_000_000 + ahead
         browser.provider.claims = {"iat": seconds, "nbf": seconds, "exp": seconds + 1}
         assert await browser.through() == "#/"
 
@@ -305,7 +309,7 @@ async def test_clocks_may_differ_by_a_minute(browser: SignIn) -> None:
 @once
 async def test_keys_are_replaced(browser: SignIn) -> None:
     """A new key is asked for when a token has it, and one that the provider lacks is refused."""
-    await _invite(browser.door)
+    await _invite(browser.api_client)
     assert await browser.through() == "#/"
     browser.provider.signs_with = new_key()
     assert await browser.through() == "#/?openid_error=provider"
@@ -313,7 +317,7 @@ async def test_keys_are_replaced(browser: SignIn) -> None:
     assert browser.provider.asked.count("/keys") == 1
 
     browser.provider.key, browser.provider.signs_with = browser.provider.signs_with, None
-    browser.door.clock.leap(seconds=31)
+    browser.api_client.clock.leap(seconds=31)
 
     assert await browser.through() == "#/"
     assert browser.provider.asked.count("/.well-known/openid-configuration") == 1
@@ -329,7 +333,7 @@ async def test_a_provider_that_is_down_is_named(browser: SignIn) -> None:
     assert browser.provider.asked.count("/.well-known/openid-configuration") == 1
 
     browser.provider.is_down = False
-    browser.door.clock.leap(seconds=6)
+    browser.api_client.clock.leap(seconds=6)
 
     answer = await browser.at_provider(await browser.start())
     browser.provider.is_down = True
@@ -339,12 +343,12 @@ async def test_a_provider_that_is_down_is_named(browser: SignIn) -> None:
 @once
 async def test_providers_are_not_mixed_up(browser: SignIn) -> None:
     """An answer that names another issuer is refused, and so is one that should name it."""
-    await _invite(browser.door)
+    await _invite(browser.api_client)
     browser.provider.answer = {"iss": "https://attacker.example"}
     assert await browser.through() == "#/?openid_error=provider"
     browser.provider.answer = {"iss": browser.provider.issuer}
     assert await browser.through() == "#/"
-    browser.door.clock.leap(seconds=3601)
+    browser.api_client.clock.leap(seconds=3601)
     browser.provider.metadata = {"authorization_response_iss_parameter_supported": True}
     browser.provider.answer = {}
     assert await browser.through() == "#/?openid_error=provider"
@@ -355,7 +359,7 @@ async def test_a_discovery_document_is_about_its_issuer(browser: SignIn) -> None
     """One of another issuer, or that would send secrets in the clear, is not used."""
     for metadata in ({"issuer": "https://other.example"}, {"token_endpoint": "http://a.example/t"}):
         browser.provider.metadata = metadata
-        browser.door.clock.leap(seconds=6)
+        browser.api_client.clock.leap(seconds=6)
         (await browser.start()).refused(503, "unexpected")
 
 
@@ -380,11 +384,11 @@ async def test_another_server_finishes_an_attempt(database_url: str) -> None:
     """Nothing about an attempt is in the memory of the server that it was started on."""
     clock = Clock()
     async with running_provider(clock) as provider:
-        async with _server(database_url, provider, "@example.org=viewer", clock) as door:
-            browser = SignIn(door, provider)
+        async with _server(database_url, provider, "@example.org=viewer", clock) as api_client:
+            browser = SignIn(api_client, provider)
             answer = await browser.at_provider(await browser.start())
-        async with _server(database_url, provider, "@example.org=viewer", clock) as door:
-            browser.door = door
+        async with _server(database_url, provider, "@example.org=viewer", clock) as api_client:
+            browser.api_client = api_client
             assert await browser.come_back(answer) == "#/"
 
 
@@ -397,7 +401,7 @@ async def test_of_two_servers_one_makes_the_person(database_url: str) -> None:
         _server(database_url, provider, rules, clock) as one,
         _server(database_url, provider, rules, clock) as other,
     ):
-        browsers = [SignIn(door, provider) for door in (one, other)]
+        browsers = [SignIn(api_client, provider) for api_client in (one, other)]
         answers = [await browser.at_provider(await browser.start()) for browser in browsers]
         pages = await asyncio.gather(
             *(browser.come_back(answer) for browser, answer in zip(browsers, answers, strict=True))
@@ -406,10 +410,10 @@ async def test_of_two_servers_one_makes_the_person(database_url: str) -> None:
         assert await _people(one) == [(EMAIL, "viewer", True)]
 
 
-async def test_without_a_provider_there_is_no_button(door: Door) -> None:
+async def test_without_a_provider_there_is_no_button(api_client: ApiClient) -> None:
     """The ways to sign in say so, and the start answers 404."""
-    methods = (await anonymous(door, "GET", "/session/methods")).details
+    methods = (await anonymous(api_client, "GET", "/session/methods")).details
 
     assert methods == {"type": "sign_in_methods", "password": True, "token": True, "openid": None}
-    (await anonymous(door, "POST", "/session/openid", {})).refused(404, "not_found")
-    (await anonymous(door, "GET", "/session/openid/callback")).refused(404, "not_found")
+    (await anonymous(api_client, "POST", "/session/openid", {})).refused(404, "not_found")
+    (await anonymous(api_client, "GET", "/session/openid/callback")).refused(404, "not_found")

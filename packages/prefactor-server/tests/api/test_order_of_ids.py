@@ -8,10 +8,10 @@ COUNT = 60
 
 
 @pytest.fixture
-async def instant(door: Any) -> Any:
+async def instant(api_client: Any) -> Any:
     """A server whose clock stands still: everything is made within one millisecond."""
-    door.clock.stop()
-    return door
+    api_client.clock.stop()
+    return api_client
 
 
 def _items(kind: str, count: int, **fields: Any) -> list[dict[str, Any]]:
@@ -21,14 +21,14 @@ def _items(kind: str, count: int, **fields: Any) -> list[dict[str, Any]]:
     ]
 
 
-async def _made(door: Any, items: list[dict[str, Any]]) -> list[str]:
+async def _made(api_client: Any, items: list[dict[str, Any]]) -> list[str]:
     """The ids that a bulk request made, in the order of its items."""
-    outputs = (await door.post("/bulk", {"items": items})).body["outputs"]
+    outputs = (await api_client.post("/bulk", {"items": items})).body["outputs"]
     return [outputs[item["idempotency_key"]]["details"]["id"] for item in items]
 
 
-async def _listed(door: Any, path: str, **query: str) -> list[str]:
-    answer = await door.get(path, {"pagination[page_size]": "100", **query})
+async def _listed(api_client: Any, path: str, **query: str) -> list[str]:
+    answer = await api_client.get(path, {"pagination[page_size]": "100", **query})
     return [one["id"] for one in answer.summaries]
 
 

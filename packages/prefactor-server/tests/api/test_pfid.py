@@ -12,11 +12,13 @@ from prefactor_server.domain.pfid import is_pfid
     ("body", "count"),
     [(None, 1), ({}, 1), ({"count": None}, 1), ({"count": 1}, 1), ({"count": 1000}, 1000)],
 )
-async def test_ids_share_the_partition_of_their_account(door: Any, body: Any, count: int) -> None:
+async def test_ids_share_the_partition_of_their_account(
+    api_client: Any, body: Any, count: int
+) -> None:
     """So many distinct ids come as were asked for, all with the account's partition."""
-    account_id = (await door.get("/ping")).details["account_id"]
+    account_id = (await api_client.get("/ping")).details["account_id"]
 
-    pfids = (await door.post("/pfid/generate", body)).details["pfids"]
+    pfids = (await api_client.post("/pfid/generate", body)).details["pfids"]
 
     assert len(set(pfids)) == count
     assert all(is_pfid(pfid) for pfid in pfids)
@@ -24,15 +26,15 @@ async def test_ids_share_the_partition_of_their_account(door: Any, body: Any, co
 
 
 @pytest.mark.parametrize("count", [0, -1, 1001, 2**70, 1.5, "3", True])
-async def test_an_impossible_number_of_ids_is_refused(door: Any, count: Any) -> None:
+async def test_an_impossible_number_of_ids_is_refused(api_client: Any, count: Any) -> None:
     """From one to a thousand ids come at a time."""
-    answer = await door.post("/pfid/generate", {"count": count})
+    answer = await api_client.post("/pfid/generate", {"count": count})
 
     errors = answer.refused(422, "validation_errors")["errors"]
     assert errors["count"]["message"] == "must be 1 to 1000"
 
 
-async def test_ids_come_in_a_bulk_request(door: Any) -> None:
+async def test_ids_come_in_a_bulk_request(api_client: Any) -> None:
     """An item makes ids, its fields beside its key or under `details`, and names what is wrong."""
     items = [
         {"_type": "pfids/generate", "idempotency_key": "flat-0000", "count": 2},
@@ -40,15 +42,15 @@ async def test_ids_come_in_a_bulk_request(door: Any) -> None:
         {"_type": "pfids/generate", "idempotency_key": "wrong-000", "details": {"count": 0}},
     ]
 
-    outputs = (await door.post("/bulk", {"items": items})).body["outputs"]
+    outputs = (await api_client.post("/bulk", {"items": items})).body["outputs"]
 
     made = [outputs[key]["details"]["pfids"] for key in ("flat-0000", "nested-00")]
     assert [len(pfids) for pfids in made] == [2, 3]
     assert outputs["wrong-000"]["errors"]["details"]["count"]["code"] == "invalid_value"
 
 
-async def test_another_account_has_its_own_ids(door: Any) -> None:
+async def test_another_account_has_its_own_ids(api_client: Any) -> None:
     """Ids are made for the token's account alone."""
-    answer = await door.post("/pfid/generate", {"account_id": "somebody-else"})
+    answer = await api_client.post("/pfid/generate", {"account_id": "somebody-else"})
 
     answer.refused(403, "not_permitted")

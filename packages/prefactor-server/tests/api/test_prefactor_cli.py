@@ -15,23 +15,23 @@ SCHEMA = {"type": "object", "properties": {"model": {"type": "string"}}}
 class Cli:
     """The calls, and the answers as that program reads them."""
 
-    def __init__(self, door: Any) -> None:
-        self._door = door
+    def __init__(self, api_client: Any) -> None:
+        self._api_client = api_client
 
     async def get(self, path: str, **query: str) -> Any:
         """One thing."""
-        return (await self._door.get(path, query)).details
+        return (await self._api_client.get(path, query)).details
 
     async def rows(self, path: str, **query: str) -> list[Any]:
         """A list."""
-        answer = await self._door.get(path, query)
+        answer = await self._api_client.get(path, query)
         found: list[Any] = answer.body.get("details", answer.summaries)
         return found
 
     async def send(self, method: str, path: str, body: Any = None) -> Any:
         """A change; what is there after it."""
         headers = {} if body is None else {"Content-Type": "application/json"}
-        answer = await self._door.call(method, path, body, headers=headers)
+        answer = await self._api_client.call(method, path, body, headers=headers)
         assert answer.status == 200, answer.text
         return answer.body["details"]
 
@@ -45,14 +45,14 @@ class Cli:
 
 
 @pytest.fixture
-def cli(door: Any) -> Cli:
+def cli(api_client: Any) -> Cli:
     """The program, logged in with an account token."""
-    return Cli(door)
+    return Cli(api_client)
 
 
-async def test_accounts_and_environments(door: Any, cli: Cli) -> None:
+async def test_accounts_and_environments(api_client: Any, cli: Cli) -> None:
     """Ping, and the account and its environments are listed, shown, made, renamed and deleted."""
-    assert (await door.get("/ping")).status == 200
+    assert (await api_client.get("/ping")).status == 200
     (account,) = await cli.rows("/account")
     path = f"/account/{account['id']}"
 
@@ -68,7 +68,7 @@ async def test_accounts_and_environments(door: Any, cli: Cli) -> None:
     assert len(await cli.rows("/environment", account_id=account["id"])) == 1
 
 
-async def test_agents(door: Any, cli: Cli) -> None:
+async def test_agents(api_client: Any, cli: Cli) -> None:
     """An agent is made, shown, changed as an older server wanted it, retired, back and deleted."""
     made = await cli.create("/agent", name="Support", description="Answers")
     path = f"/agent/{made['id']}"
@@ -80,7 +80,7 @@ async def test_agents(door: Any, cli: Cli) -> None:
     assert (await cli.send("POST", f"{path}/retire", {}))["status"] == "retired"
     assert (await cli.send("POST", f"{path}/reinstate", {}))["status"] == "pending"
     await cli.send("DELETE", path)
-    (await door.get(path)).refused(404, "not_found")
+    (await api_client.get(path)).refused(404, "not_found")
 
 
 async def test_versions_and_deployments(cli: Cli) -> None:
@@ -117,7 +117,7 @@ async def test_versions_and_deployments(cli: Cli) -> None:
     await cli.send("DELETE", path)
 
 
-async def test_runs_and_spans(door: Any, cli: Cli) -> None:
+async def test_runs_and_spans(api_client: Any, cli: Cli) -> None:
     """A run is registered, started, given spans, listed by run and by both times, and finished."""
     agent_id = (await cli.create("/agent", name="Support"))["id"]
     environment_id = (await cli.rows("/environment"))[0]["id"]
@@ -141,7 +141,7 @@ async def test_runs_and_spans(door: Any, cli: Cli) -> None:
     finish = {"status": "complete", "result_payload": {}, "timestamp": "2026-01-01T00:00:02Z"}
     finished = await cli.send("POST", f"/agent_spans/{span['id']}/finish", finish)
     samples = {"agent_instance_id": run["id"], "count": 3, "parent_span_id": span["id"]}
-    assert (await door.post("/agent_spans/create_test_spans", samples)).status == 200
+    assert (await api_client.post("/agent_spans/create_test_spans", samples)).status == 200
     listed = await cli.rows(
         "/agent_spans",
         agent_instance_id=run["id"],
@@ -150,7 +150,7 @@ async def test_runs_and_spans(door: Any, cli: Cli) -> None:
         include_summaries="true",
     )
     ended = await cli.send("POST", f"{path}/finish", {"status": "complete"})
-    context = (await door.get(f"{path}/agent_context")).body["agent_context"]["body"]
+    context = (await api_client.get(f"{path}/agent_context")).body["agent_context"]["body"]
 
     assert finished["finished_at"] == "2026-01-01T00:00:02.000000Z"
     assert [one["parent_span_id"] for one in listed] == [None, *[span["id"]] * 3]
@@ -164,23 +164,23 @@ async def test_runs_and_spans(door: Any, cli: Cli) -> None:
     assert deployment["current_version_id"] == run["agent_version_id"]
 
 
-async def test_tokens(door: Any, cli: Cli) -> None:
+async def test_tokens(api_client: Any, cli: Cli) -> None:
     """A token is made with its text beside it, stopped, let go on, stopped for good and deleted."""
     (account,) = await cli.rows("/account")
     details = {"token_scope": "account", "account_id": account["id"], "expires_at": None}
-    made = await door.post("/api_token", {"details": details})
+    made = await api_client.post("/api_token", {"details": details})
     path = f"/api_token/{made.details['id']}"
 
-    assert (await door.get("/ping", token=made.body["token"])).status == 200
+    assert (await api_client.get("/ping", token=made.body["token"])).status == 200
     assert len(await cli.rows("/api_token", account_id=account["id"])) == 2
     for move, status in (("suspend", "suspended"), ("activate", "active"), ("revoke", "revoked")):
         await cli.send("POST", f"{path}/{move}", {})
         assert (await cli.get(path))["status"] == status
     await cli.send("DELETE", path)
-    (await door.get(path)).refused(404, "not_found")
+    (await api_client.get(path)).refused(404, "not_found")
 
 
-async def test_ids_and_people(door: Any, cli: Cli) -> None:
+async def test_ids_and_people(api_client: Any, cli: Cli) -> None:
     """Ids are made by their number, and people are invited and the invitations taken back."""
     (account,) = await cli.rows("/account")
     body = {"count": 2, "account_id": account["id"]}
@@ -192,17 +192,17 @@ async def test_ids_and_people(door: Any, cli: Cli) -> None:
     (listed,) = await cli.rows("/admin_user_invite", account_id=account["id"])
 
     assert await cli.rows("/admin_user", account_id=account["id"]) == []
-    (await door.get("/admin_user/nobody")).refused(404, "not_found")
+    (await api_client.get("/admin_user/nobody")).refused(404, "not_found")
     assert (listed["id"], (await cli.get(path))["email"]) == (invite["id"], "someone@example.org")
     assert (await cli.send("POST", f"{path}/revoke", {}))["status"] == "revoked"
 
 
-async def test_bulk(door: Any) -> None:
+async def test_bulk(api_client: Any) -> None:
     """Items as everybody spells them are done; its own form, which no server has, is refused."""
     item = {"_type": "agents/create", "idempotency_key": "agent-0001", "details": {"name": "A"}}
-    outputs = (await door.post("/bulk", {"items": [item]})).body["outputs"]
+    outputs = (await api_client.post("/bulk", {"items": [item]})).body["outputs"]
     wrong = {"items": [{"method": "GET", "path": "/api/v1/agent", "body": {}}]}
-    refused = (await door.post("/bulk", wrong)).refused(422, "validation_errors")
+    refused = (await api_client.post("/bulk", wrong)).refused(422, "validation_errors")
 
     assert outputs["agent-0001"]["details"]["name"] == "A"
     assert set(refused["errors"]["items"]["0"]) >= {"_type"}

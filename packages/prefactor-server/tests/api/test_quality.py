@@ -1,4 +1,4 @@
-"""Quality behind the front door: what evaluations say of runs, in every spelling."""
+"""Quality through the API: what evaluations say of runs, in every spelling."""
 
 import json
 from typing import Any
@@ -24,23 +24,23 @@ DECLARED = {
 }
 
 
-async def _record(door: Any, run: Any, name: str, payload: Any, **more: Any) -> Any:
+async def _record(api_client: Any, run: Any, name: str, payload: Any, **more: Any) -> Any:
     body = {"name": name, "payload": payload, **more}
-    return await door.post(f"/agent_instance/{run['id']}/record_quality", body)
+    return await api_client.post(f"/agent_instance/{run['id']}/record_quality", body)
 
 
-async def _show(door: Any, run: Any, **more: Any) -> Any:
-    return (await door.get(f"/agent_instance/{run['id']}", **more)).details
+async def _show(api_client: Any, run: Any, **more: Any) -> Any:
+    return (await api_client.get(f"/agent_instance/{run['id']}", **more)).details
 
 
 @pytest.mark.parametrize(
     "status", ["pending", "active", "complete", "failed", "cancelled", "terminated"]
 )
-async def test_quality_is_recorded_in_every_state(door: Any, status: str) -> None:
+async def test_quality_is_recorded_in_every_state(api_client: Any, status: str) -> None:
     """An evaluation may speak whenever it likes; status and times of the run stay what they are."""
-    run = await door.run(status, agent_schema_version=DECLARED)
+    run = await api_client.run(status, agent_schema_version=DECLARED)
 
-    recorded = (await _record(door, run, "helpful", {"grade": "A"})).details
+    recorded = (await _record(api_client, run, "helpful", {"grade": "A"})).details
 
     assert recorded["quality_payloads"] == {"helpful": {"grade": "A"}}
     assert recorded["quality_summaries"] == {"helpful": "Grade A"}
@@ -48,7 +48,7 @@ async def test_quality_is_recorded_in_every_state(door: Any, status: str) -> Non
     assert recorded["status"] == status
     assert recorded["finished_at"] == run["finished_at"]
     assert recorded["updated_at"] > run["updated_at"]
-    shown = await _show(door, run)
+    shown = await _show(api_client, run)
     # What is computed on reading is left out of answers to writes.
     computed = {
         name: shown[name] for name in ("span_schema_counts", "cost_breakdown", "raised_alert_count")
@@ -56,16 +56,16 @@ async def test_quality_is_recorded_in_every_state(door: Any, status: str) -> Non
     assert shown == recorded | computed
 
 
-async def test_names_are_independent(door: Any) -> None:
+async def test_names_are_independent(api_client: Any) -> None:
     """Recording one name leaves the others, recording it again replaces it, null takes it back."""
-    run = await door.run("complete", agent_schema_version=DECLARED)
-    await _record(door, run, "helpful", {"grade": "A"})
-    await _record(door, run, "silent", {"grade": "B"})
-    await _record(door, run, "helpful", {"mark": 1})
-    both = await _show(door, run)
-    await _record(door, run, "helpful", None)
-    await _record(door, run, "never-there", None)
-    one = await _show(door, run)
+    run = await api_client.run("complete", agent_schema_version=DECLARED)
+    await _record(api_client, run, "helpful", {"grade": "A"})
+    await _record(api_client, run, "silent", {"grade": "B"})
+    await _record(api_client, run, "helpful", {"mark": 1})
+    both = await _show(api_client, run)
+    await _record(api_client, run, "helpful", None)
+    await _record(api_client, run, "never-there", None)
+    one = await _show(api_client, run)
 
     assert both["quality_payloads"] == {"helpful": {"mark": 1}, "silent": {"grade": "B"}}
     assert both["quality_summaries"] == {"helpful": "Grade"}
@@ -73,29 +73,29 @@ async def test_names_are_independent(door: Any) -> None:
     assert one["quality_summaries"] == {}
 
 
-async def test_a_name_that_was_not_declared_is_stored(door: Any) -> None:
+async def test_a_name_that_was_not_declared_is_stored(api_client: Any) -> None:
     """Evaluators come after the fact: an unknown name is kept, without a summary."""
-    run = await door.run()
+    run = await api_client.run()
 
-    recorded = (await _record(door, run, "invented", {"grade": "A"})).details
+    recorded = (await _record(api_client, run, "invented", {"grade": "A"})).details
 
     assert recorded["quality_payloads"] == {"invented": {"grade": "A"}}
     assert recorded["quality_summaries"] == {}
     assert recorded["quality_payload_validations"] == {"invented": None}
 
 
-async def test_a_payload_is_held_against_what_the_run_declared(door: Any) -> None:
+async def test_a_payload_is_held_against_what_the_run_declared(api_client: Any) -> None:
     """What does not match is stored and marked, like a span's payload, and so it is shown."""
-    run = await door.run(agent_schema_version=DECLARED)
+    run = await api_client.run(agent_schema_version=DECLARED)
     broken = {"name": "broken", "schema": {"type": 5}}
     late = {**DECLARED, "quality_schemas": [broken]}
-    other = await door.run(agent_schema_version=late)
+    other = await api_client.run(agent_schema_version=late)
 
-    await _record(door, run, "helpful", {"grade": 5})
-    await _record(door, run, "default", {"grade": 5})
-    marked = (await _record(door, run, "silent", {"grade": "A"})).details
-    again = (await _record(door, run, "helpful", {"grade": "A"})).details
-    unchecked = (await _record(door, other, "broken", {"grade": 5})).details
+    await _record(api_client, run, "helpful", {"grade": 5})
+    await _record(api_client, run, "default", {"grade": 5})
+    marked = (await _record(api_client, run, "silent", {"grade": "A"})).details
+    again = (await _record(api_client, run, "helpful", {"grade": "A"})).details
+    unchecked = (await _record(api_client, other, "broken", {"grade": 5})).details
 
     found = marked["quality_payload_validations"]
     assert found["helpful"]["status"] == "error"
@@ -105,33 +105,36 @@ async def test_a_payload_is_held_against_what_the_run_declared(door: Any) -> Non
     assert marked["quality_payload_validation"] == fine
     assert marked["quality_payloads"]["helpful"] == {"grade": 5}
     assert again["quality_payload_validations"]["helpful"] == fine
-    assert (await _show(door, run))["quality_payload_validations"] == {**found, "helpful": fine}
+    assert (await _show(api_client, run))["quality_payload_validations"] == {
+        **found,
+        "helpful": fine,
+    }
     assert unchecked["quality_payload_validations"] == {"broken": None}
     assert unchecked["quality_payload_validation"] is None
 
 
-async def test_quality_from_before_there_were_checks_is_shown(door: Any) -> None:
+async def test_quality_from_before_there_were_checks_is_shown(api_client: Any) -> None:
     """Entries that an older server stored have no validation, and keep what they have."""
-    run = await door.run(agent_schema_version=DECLARED)
+    run = await api_client.run(agent_schema_version=DECLARED)
     old = json.dumps({"helpful": {"payload": {"grade": 5}, "summary": "Grade 5"}}).encode()
     quality = no_quality(run["account_id"], run["id"], 1)._replace(document=old)
     request = Request(run["account_id"], "test", 1, None, b"")
-    await door.writer.submit([PutRows(request, (quality,))], 0)
+    await api_client.writer.submit([PutRows(request, (quality,))], 0)
 
-    shown = await _show(door, run)
+    shown = await _show(api_client, run)
 
     assert shown["quality_summaries"] == {"helpful": "Grade 5"}
     assert shown["quality_payload_validations"] == {"helpful": None}
 
 
-async def test_later_declarations_do_not_reach_back(door: Any) -> None:
+async def test_later_declarations_do_not_reach_back(api_client: Any) -> None:
     """A run's quality is summarised by what was declared when the run was registered."""
-    old = await door.run(agent_schema_version=DECLARED)
+    old = await api_client.run(agent_schema_version=DECLARED)
     newer = {**DECLARED, "quality_schemas": [{**DECLARED["quality_schemas"][0], "template": "New"}]}
-    new = await door.run(agent_schema_version=newer)
+    new = await api_client.run(agent_schema_version=newer)
 
     summaries = [
-        (await _record(door, run, "helpful", {"grade": "A"})).details["quality_summaries"]
+        (await _record(api_client, run, "helpful", {"grade": "A"})).details["quality_summaries"]
         for run in (old, new)
     ]
 
@@ -140,16 +143,16 @@ async def test_later_declarations_do_not_reach_back(door: Any) -> None:
 
 @pytest.mark.parametrize(("method", "tail"), [("POST", "/update"), ("PUT", "")])
 async def test_older_clients_mean_the_quality_named_default(
-    door: Any, method: str, tail: str
+    api_client: Any, method: str, tail: str
 ) -> None:
     """The one quality_payload of older clients is the entry named default, whole, and no other."""
-    run = await door.run("complete", agent_schema_version=DECLARED)
-    await _record(door, run, "helpful", {"grade": "A"})
+    run = await api_client.run("complete", agent_schema_version=DECLARED)
+    await _record(api_client, run, "helpful", {"grade": "A"})
     path = f"/agent_instance/{run['id']}{tail}"
 
-    said = await door.call(method, path, {"details": {"quality_payload": {"grade": "C"}}})
-    replaced = await door.call(method, path, {"details": {"quality_payload": {"other": 1}}})
-    cleared = await door.call(method, path, {"details": {"quality_payload": None}})
+    said = await api_client.call(method, path, {"details": {"quality_payload": {"grade": "C"}}})
+    replaced = await api_client.call(method, path, {"details": {"quality_payload": {"other": 1}}})
+    cleared = await api_client.call(method, path, {"details": {"quality_payload": None}})
 
     assert said.details["quality_payload"] == {"grade": "C"}
     assert said.details["quality_summary"] == "Overall C"
@@ -159,35 +162,38 @@ async def test_older_clients_mean_the_quality_named_default(
     assert cleared.details["quality_payloads"] == {"helpful": {"grade": "A"}}
 
 
-async def test_one_declared_quality_is_the_one_named_default(door: Any) -> None:
+async def test_one_declared_quality_is_the_one_named_default(api_client: Any) -> None:
     """A registration with the single quality_schema of older clients gives that entry summaries."""
     schema = {"quality_schema": {"schema": {"type": "object"}, "template": "Mark {{ mark }}"}}
-    run = await door.run(agent_schema_version=schema)
+    run = await api_client.run(agent_schema_version=schema)
 
-    recorded = (await _record(door, run, "default", {"mark": 1})).details
+    recorded = (await _record(api_client, run, "default", {"mark": 1})).details
 
     assert recorded["quality_summary"] == "Mark 1"
 
 
-async def test_every_answer_about_a_run_has_its_quality(door: Any) -> None:
+async def test_every_answer_about_a_run_has_its_quality(api_client: Any) -> None:
     """Starting, finishing and terminating a run show what evaluations have said by then."""
     ended = []
     for last, body in (("finish", {}), ("terminate", {"reason": "enough"})):
-        run = await door.register()
-        await _record(door, run, "q", {"a": 1})
+        run = await api_client.register()
+        await _record(api_client, run, "q", {"a": 1})
         path = f"/agent_instance/{run['id']}"
-        ended += [await door.post(f"{path}/start"), await door.post(f"{path}/{last}", body)]
+        ended += [
+            await api_client.post(f"{path}/start"),
+            await api_client.post(f"{path}/{last}", body),
+        ]
 
     assert [one.details["quality_payloads"] for one in ended] == [{"q": {"a": 1}}] * 4
 
 
-async def test_a_repeat_records_nothing(door: Any) -> None:
+async def test_a_repeat_records_nothing(api_client: Any) -> None:
     """A key that comes again answers with the run as it is, and a changed request is refused."""
-    run = await door.run()
-    first = await _record(door, run, "q", {"a": 1}, idempotency_key="k")
-    await _record(door, run, "q", {"a": 2})
-    again = await _record(door, run, "q", {"a": 1}, idempotency_key="k")
-    other = await _record(door, run, "q", {"a": 3}, idempotency_key="k")
+    run = await api_client.run()
+    first = await _record(api_client, run, "q", {"a": 1}, idempotency_key="k")
+    await _record(api_client, run, "q", {"a": 2})
+    again = await _record(api_client, run, "q", {"a": 1}, idempotency_key="k")
+    other = await _record(api_client, run, "q", {"a": 3}, idempotency_key="k")
 
     assert not first.replayed
     assert again.replayed
@@ -195,9 +201,9 @@ async def test_a_repeat_records_nothing(door: Any) -> None:
     other.refused(409, "idempotency_key_already_used")
 
 
-async def test_quality_in_bulk_sees_what_was_declared_before_it(door: Any) -> None:
+async def test_quality_in_bulk_sees_what_was_declared_before_it(api_client: Any) -> None:
     """A run that is registered and evaluated in one request has its summary."""
-    answer = await door.post(
+    answer = await api_client.post(
         "/bulk",
         {
             "items": [
@@ -230,7 +236,7 @@ async def test_quality_in_bulk_sees_what_was_declared_before_it(door: Any) -> No
 
     last = answer.body["outputs"]["update-01"]["details"]
     assert last["quality_summary"] == "Overall B"
-    shown = await _show(door, {"id": "run-1"})
+    shown = await _show(api_client, {"id": "run-1"})
     assert shown["quality_summaries"] == {"helpful": "Grade A", "default": "Overall B"}
 
 
@@ -243,57 +249,57 @@ async def test_quality_in_bulk_sees_what_was_declared_before_it(door: Any) -> No
         ({"name": "q", "payload": []}, "payload"),
     ],
 )
-async def test_what_is_wrong_with_quality_is_named(door: Any, body: Any, field: str) -> None:
+async def test_what_is_wrong_with_quality_is_named(api_client: Any, body: Any, field: str) -> None:
     """A name and a payload that is an object or null are needed."""
-    run = await door.run()
+    run = await api_client.run()
 
-    refused = await door.post(f"/agent_instance/{run['id']}/record_quality", body)
+    refused = await api_client.post(f"/agent_instance/{run['id']}/record_quality", body)
 
     assert list(refused.refused(422, "validation_errors")["errors"]) == [field]
 
 
-async def test_all_quality_of_a_run_has_a_bound(door: Any) -> None:
+async def test_all_quality_of_a_run_has_a_bound(api_client: Any) -> None:
     """What all evaluations say of a run may come to as much as one payload, and no more."""
-    run = await door.run()
+    run = await api_client.run()
     half = {"text": "x" * 600_000}
-    await _record(door, run, "first", half)
+    await _record(api_client, run, "first", half)
 
-    refused = await _record(door, run, "second", half)
+    refused = await _record(api_client, run, "second", half)
 
     assert "1048576" in refused.refused(413, "bad_request")["message"]
-    assert list((await _show(door, run))["quality_payloads"]) == ["first"]
+    assert list((await _show(api_client, run))["quality_payloads"]) == ["first"]
 
 
-async def test_quality_of_runs_out_of_sight_is_not_there(door: Any) -> None:
+async def test_quality_of_runs_out_of_sight_is_not_there(api_client: Any) -> None:
     """A deployment token evaluates its own runs; another's and an unknown one are not found."""
-    run = await door.run()
-    other = await door.run(agent_id="agent-2")
-    token = await door.deployment_token(run)
+    run = await api_client.run()
+    other = await api_client.run(agent_id="agent-2")
+    token = await api_client.deployment_token(run)
     path = "/agent_instance/{}/record_quality"
     body = {"name": "q", "payload": {"a": 1}}
 
-    own = await door.post(path.format(run["id"]), body, token=token)
-    foreign = await door.post(path.format(other["id"]), body, token=token)
-    unknown = await door.post(path.format("nobody"), body)
+    own = await api_client.post(path.format(run["id"]), body, token=token)
+    foreign = await api_client.post(path.format(other["id"]), body, token=token)
+    unknown = await api_client.post(path.format("nobody"), body)
 
     assert own.details["quality_payloads"] == {"q": {"a": 1}}
     foreign.refused(404, "not_found")
     unknown.refused(404, "not_found")
 
 
-async def test_a_run_tells_how_many_spans_it_has_of_each_type(door: Any) -> None:
+async def test_a_run_tells_how_many_spans_it_has_of_each_type(api_client: Any) -> None:
     """The details of a run count its spans by type, whatever their status is."""
-    run = await door.run()
+    run = await api_client.run()
     for name in ("llm", "tool", "llm"):
-        await door.span(run, schema_name=name)
+        await api_client.span(run, schema_name=name)
 
     counts = {"llm": 2, "tool": 1}
-    assert (await _show(door, run))["span_schema_counts"] == {**counts, "by_name": counts}
+    assert (await _show(api_client, run))["span_schema_counts"] == {**counts, "by_name": counts}
 
 
-async def test_a_type_that_is_called_by_name_keeps_its_count(door: Any) -> None:
+async def test_a_type_that_is_called_by_name_keeps_its_count(api_client: Any) -> None:
     """Where a type has the name of the map of all counts, its own count stands there."""
-    run = await door.run()
-    await door.span(run, schema_name="by_name")
+    run = await api_client.run()
+    await api_client.span(run, schema_name="by_name")
 
-    assert (await _show(door, run))["span_schema_counts"] == {"by_name": 1}
+    assert (await _show(api_client, run))["span_schema_counts"] == {"by_name": 1}

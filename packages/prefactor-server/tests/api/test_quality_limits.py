@@ -32,32 +32,32 @@ def _records(run: Any, names: range, size: int = 800) -> list[dict[str, Any]]:
     ]
 
 
-async def _record(door: Any, run: Any, name: str, payload: Any) -> Any:
+async def _record(api_client: Any, run: Any, name: str, payload: Any) -> Any:
     path = f"/agent_instance/{run['id']}/record_quality"
-    return await door.post(path, {"name": name, "payload": payload})
+    return await api_client.post(path, {"name": name, "payload": payload})
 
 
-async def _names(door: Any, run: Any) -> set[str]:
-    return set((await door.get(f"/agent_instance/{run['id']}")).details["quality_payloads"])
+async def _names(api_client: Any, run: Any) -> set[str]:
+    return set((await api_client.get(f"/agent_instance/{run['id']}")).details["quality_payloads"])
 
 
-async def test_an_item_is_answered_with_what_it_recorded(door: Any) -> None:
+async def test_an_item_is_answered_with_what_it_recorded(api_client: Any) -> None:
     """An answer holds no item's quality twice, so it grows with the request and not its square."""
-    run = await door.run()
+    run = await api_client.run()
     items = _records(run, range(1000))
 
-    answer = await door.post("/bulk", {"items": items})
+    answer = await api_client.post("/bulk", {"items": items})
 
     outputs = answer.body["outputs"]
     told = [outputs[one["idempotency_key"]]["details"]["quality_payloads"] for one in items]
     assert told == [{one["name"]: one["payload"]} for one in items]
     assert len(answer.text) < 3 * len(json.dumps(items))
-    assert await _names(door, run) == {one["name"] for one in items}
+    assert await _names(api_client, run) == {one["name"] for one in items}
 
 
-async def test_an_item_that_records_no_quality_is_answered_without_any(door: Any) -> None:
+async def test_an_item_that_records_no_quality_is_answered_without_any(api_client: Any) -> None:
     """Starting and ending a run in a bulk request, and all repeats, leave its quality out."""
-    run = await door.register()
+    run = await api_client.register()
     (record,) = _records(run, range(1))
     steps = [
         {
@@ -71,8 +71,8 @@ async def test_an_item_that_records_no_quality_is_answered_without_any(door: Any
     taken_back = {**record, "idempotency_key": "taken-back", "payload": None}
 
     items = [record, *steps, taken_back]
-    first = (await door.post("/bulk", {"items": items})).body["outputs"]
-    again = (await door.post("/bulk", {"items": items})).body["outputs"]
+    first = (await api_client.post("/bulk", {"items": items})).body["outputs"]
+    again = (await api_client.post("/bulk", {"items": items})).body["outputs"]
 
     assert first["taken-back"]["details"]["quality_payloads"] == {}
     assert not QUALITY & set(first["start-0001"]["details"])
@@ -81,19 +81,19 @@ async def test_an_item_that_records_no_quality_is_answered_without_any(door: Any
     assert not any(QUALITY & set(one["details"]) for one in again.values())
 
 
-async def test_a_run_has_quality_under_so_many_names(door: Any) -> None:
+async def test_a_run_has_quality_under_so_many_names(api_client: Any) -> None:
     """One name more is refused and says why; what is there can be replaced, or make room."""
-    run = await door.run()
+    run = await api_client.run()
     items = _records(run, range(MAX_QUALITY_NAMES + 1), size=20)
-    await door.post("/bulk", {"items": items[:-1]})
+    await api_client.post("/bulk", {"items": items[:-1]})
 
-    over = (await door.post("/bulk", {"items": items[-1:]})).body["outputs"]
-    older = await door.call(
+    over = (await api_client.post("/bulk", {"items": items[-1:]})).body["outputs"]
+    older = await api_client.call(
         "PUT", f"/agent_instance/{run['id']}", {"details": {"quality_payload": {"a": 1}}}
     )
-    replaced = await _record(door, run, "q0", {"a": 1})
-    freed = await _record(door, run, "q1", None)
-    added = await _record(door, run, "another", {"a": 1})
+    replaced = await _record(api_client, run, "q0", {"a": 1})
+    freed = await _record(api_client, run, "q1", None)
+    added = await _record(api_client, run, "another", {"a": 1})
 
     refused = over[items[-1]["idempotency_key"]]
     assert (refused["status"], refused["code"]) == ("error", "validation_errors")
@@ -101,27 +101,29 @@ async def test_a_run_has_quality_under_so_many_names(door: Any) -> None:
     assert (refused["limit_of"], refused["limit"]) == ("quality_names", MAX_QUALITY_NAMES)
     assert list(older.refused(422, "validation_errors")["errors"]["details"]) == ["quality_payload"]
     assert [one.status for one in (replaced, freed, added)] == [200] * 3
-    assert len(await _names(door, run)) == MAX_QUALITY_NAMES
+    assert len(await _names(api_client, run)) == MAX_QUALITY_NAMES
 
 
 @pytest.mark.parametrize("size", [1, 1_000])
-async def test_what_is_stored_beyond_a_limit_stays_and_may_get_less(door: Any, size: int) -> None:
+async def test_what_is_stored_beyond_a_limit_stays_and_may_get_less(
+    api_client: Any, size: int
+) -> None:
     """Rows of an older server are shown as they are; they take nothing more until they fit."""
-    run = await door.run()
+    run = await api_client.run()
     names = [f"old-{number}" for number in range(MAX_QUALITY_NAMES + 200)]
     old = {name: {"payload": {"text": "x" * size}, "summary": None} for name in names}
     quality = no_quality(run["account_id"], run["id"], 1)._replace(
         document=json.dumps(old).encode()
     )
     request = Request(run["account_id"], "test", 1, None, b"")
-    await door.writer.submit([PutRows(request, (quality,))], 0)
+    await api_client.writer.submit([PutRows(request, (quality,))], 0)
 
-    shown = await _names(door, run)
-    new = await _record(door, run, "new", {})
-    shorter = await _record(door, run, "old-0", {})
-    fewer = await _record(door, run, "old-1", None)
+    shown = await _names(api_client, run)
+    new = await _record(api_client, run, "new", {})
+    shorter = await _record(api_client, run, "old-0", {})
+    fewer = await _record(api_client, run, "old-1", None)
 
     assert shown == set(names)
     assert new.refused(422, "validation_errors")["limit"] == MAX_QUALITY_NAMES
     assert (shorter.status, fewer.status) == (200, 200)
-    assert await _names(door, run) == shown - {"old-1"}
+    assert await _names(api_client, run) == shown - {"old-1"}

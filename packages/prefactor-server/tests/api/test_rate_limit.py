@@ -1,4 +1,4 @@
-"""Requests beyond what a token may send, through the front door."""
+"""Requests beyond what a token may send, through the API."""
 
 from dataclasses import replace
 from typing import Any
@@ -17,41 +17,41 @@ def limits(limits: Limits) -> Limits:
     return replace(limits, requests_per_second=PER_SECOND)
 
 
-async def exhaust(door: Any) -> list[int]:
+async def exhaust(api_client: Any) -> list[int]:
     """Send a burst, and one more; the statuses."""
-    return [(await door.get("/ping")).status for _ in range(PER_SECOND * BURST_SECONDS + 1)]
+    return [(await api_client.get("/ping")).status for _ in range(PER_SECOND * BURST_SECONDS + 1)]
 
 
-async def test_beyond_the_rate_a_token_is_asked_to_wait(door: Any) -> None:
+async def test_beyond_the_rate_a_token_is_asked_to_wait(api_client: Any) -> None:
     """After its burst a token gets 429 with Retry-After, and after so long it is served again."""
-    statuses = await exhaust(door)
-    refused = await door.get("/ping")
+    statuses = await exhaust(api_client)
+    refused = await api_client.get("/ping")
 
     assert statuses[:-1] == [200] * (PER_SECOND * BURST_SECONDS)
     assert statuses[-1] == 429
     body = refused.refused(429, "unknown")
     assert "2 requests a second" in body["message"]
     assert refused.headers["Retry-After"] == "1"
-    door.clock.leap(seconds=int(refused.headers["Retry-After"]))
-    assert (await door.get("/ping")).status == 200
+    api_client.clock.leap(seconds=int(refused.headers["Retry-After"]))
+    assert (await api_client.get("/ping")).status == 200
 
 
-async def test_a_refused_write_has_no_effect(door: Any) -> None:
+async def test_a_refused_write_has_no_effect(api_client: Any) -> None:
     """What was refused for its rate was not done, and its key is free for the repeat."""
-    await exhaust(door)
+    await exhaust(api_client)
     request = {"agent_id": "agent-1", "id": "run-1", "idempotency_key": "key-0001"}
-    (await door.post("/agent_instance/register", request)).refused(429, "unknown")
-    door.clock.leap(seconds=60)
+    (await api_client.post("/agent_instance/register", request)).refused(429, "unknown")
+    api_client.clock.leap(seconds=60)
 
-    (await door.get("/agent_instance/run-1")).refused(404, "not_found")
-    assert (await door.post("/agent_instance/register", request)).details["id"] == "run-1"
+    (await api_client.get("/agent_instance/run-1")).refused(404, "not_found")
+    assert (await api_client.post("/agent_instance/register", request)).details["id"] == "run-1"
 
 
-async def test_one_token_does_not_use_up_anothers(door: Any) -> None:
+async def test_one_token_does_not_use_up_anothers(api_client: Any) -> None:
     """Each token has a bucket of its own, and a request without a good token has none."""
-    other, _ = await door.add_token()
-    await exhaust(door)
+    other, _ = await api_client.add_token()
+    await exhaust(api_client)
 
-    assert (await door.get("/ping", token=other)).status == 200
-    assert (await door.get("/ping", token="wrong")).status == 401
-    assert (await door.call("GET", "/openapi")).status == 200
+    assert (await api_client.get("/ping", token=other)).status == 200
+    assert (await api_client.get("/ping", token="wrong")).status == 401
+    assert (await api_client.call("GET", "/openapi")).status == 200

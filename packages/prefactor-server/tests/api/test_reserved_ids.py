@@ -18,23 +18,23 @@ CREATIONS = [
 
 
 @pytest.mark.parametrize("word", RESERVED_IDS)
-async def test_nothing_new_is_called_like_a_path(door: Any, word: str) -> None:
+async def test_nothing_new_is_called_like_a_path(api_client: Any, word: str) -> None:
     """Every creation, and a registration, refuses a reserved word as an id and says why."""
-    await door.register("run-1")
+    await api_client.register("run-1")
 
     for path, fields in CREATIONS:
-        answer = await door.post(path, {"details": {**fields, "id": word}})
+        answer = await api_client.post(path, {"details": {**fields, "id": word}})
         found = answer.refused(422, "validation_errors")["errors"]["details"]
         assert list(found) == ["id"]
         assert word in found["id"]["message"]
-    run = await door.post("/agent_instance/register", {"agent_id": "agent-1", "id": word})
+    run = await api_client.post("/agent_instance/register", {"agent_id": "agent-1", "id": word})
     assert list(run.refused(422, "validation_errors")["errors"]) == ["id"]
 
 
-async def test_a_word_within_an_id_is_no_path(door: Any) -> None:
+async def test_a_word_within_an_id_is_no_path(api_client: Any) -> None:
     """Only the word by itself is reserved, and what refers to something may be any id."""
     for run_id in ("show-1", "SHOW", "exports"):
-        assert (await door.register(run_id))["id"] == run_id
-    assert (await door.get("/agent_spans", {"agent_instance_id": "show"})).summaries == []
+        assert (await api_client.register(run_id))["id"] == run_id
+    assert (await api_client.get("/agent_spans", {"agent_instance_id": "show"})).summaries == []
     missing = {"agent_instance_id": "show", "schema_name": "s"}
-    (await door.post("/agent_spans", {"details": missing})).refused(404, "not_found")
+    (await api_client.post("/agent_spans", {"details": missing})).refused(404, "not_found")

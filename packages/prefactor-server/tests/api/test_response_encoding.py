@@ -34,17 +34,17 @@ def test_the_preferred_coding_is_taken(accept_encoding: str, coding: str | None)
     assert accepted_coding(accept_encoding) == coding
 
 
-async def test_a_compressed_skeleton_is_the_plain_one(door: Any) -> None:
+async def test_a_compressed_skeleton_is_the_plain_one(api_client: Any) -> None:
     """Each coding holds the same bytes, with their length; lists stay plain."""
-    run = await door.run()
+    run = await api_client.run()
     for number in range(20):
-        await door.span(run, payload={"n": number})
+        await api_client.span(run, payload={"n": number})
     path = f"/agent_instance/{run['id']}/skeleton"
 
     async def fetched(accept: str, target: str = path) -> tuple[Any, bytes]:
-        headers = {"Authorization": f"Bearer {door.token}", "Accept-Encoding": accept}
-        url = f"{door.url}/api/v1{target}"
-        async with door.session.get(url, headers=headers, auto_decompress=False) as response:
+        headers = {"Authorization": f"Bearer {api_client.token}", "Accept-Encoding": accept}
+        url = f"{api_client.url}/api/v1{target}"
+        async with api_client.session.get(url, headers=headers, auto_decompress=False) as response:
             body = await response.read()
             assert response.status == 200
             assert int(response.headers["Content-Length"]) == len(body)

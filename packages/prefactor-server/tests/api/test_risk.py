@@ -1,4 +1,4 @@
-"""Scores, levels and costs behind the front door: computed when they are read."""
+"""Scores, levels and costs through the API: computed when they are read."""
 
 from decimal import Decimal
 from typing import Any
@@ -45,27 +45,27 @@ def prices() -> PriceTable:
     return PriceTable("USD", (Price("small-*", Decimal(1), Decimal(3)),))
 
 
-async def _weighed(door: Any, **fields: Any) -> Any:
+async def _weighed(api_client: Any, **fields: Any) -> Any:
     """A profile, and a run of an agent that has it."""
-    profile = (await door.post("/risk_profile", {"details": {**PROFILE, **fields}})).details
+    profile = (await api_client.post("/risk_profile", {"details": {**PROFILE, **fields}})).details
     agent = {"name": "A", "external_identifier": "agent-1", "risk_profile_id": profile["id"]}
-    await door.post("/agent", {"details": agent})
-    run = await door.run("active", agent_schema_version={"span_type_schemas": TYPES})
+    await api_client.post("/agent", {"details": agent})
+    run = await api_client.run("active", agent_schema_version={"span_type_schemas": TYPES})
     return profile, run
 
 
-async def _spans(door: Any, run: Any, *names: str) -> None:
+async def _spans(api_client: Any, run: Any, *names: str) -> None:
     for name in names:
-        await door.span(run, schema_name=name)
+        await api_client.span(run, schema_name=name)
 
 
-async def test_the_documented_example_is_what_a_run_scores(door: Any) -> None:
+async def test_the_documented_example_is_what_a_run_scores(api_client: Any) -> None:
     """Three spans of 12 and one of 5 make 41: in the detail, with its parts, and on the list."""
-    profile, run = await _weighed(door)
-    await _spans(door, run, "crm", "crm", "crm", "school", "plain", "unheard-of")
+    profile, run = await _weighed(api_client)
+    await _spans(api_client, run, "crm", "crm", "crm", "school", "plain", "unheard-of")
 
-    details = (await door.get(f"/agent_instance/{run['id']}")).details
-    (listed,) = (await door.get("/agent_instance", {"include_risk_score": "true"})).summaries
+    details = (await api_client.get(f"/agent_instance/{run['id']}")).details
+    (listed,) = (await api_client.get("/agent_instance", {"include_risk_score": "true"})).summaries
 
     assert (details["risk_score"], details["risk_level"]) == (41, "high")
     assert (listed["risk_score"], listed["risk_level"]) == (41, "high")
@@ -84,59 +84,61 @@ async def test_the_documented_example_is_what_a_run_scores(door: Any) -> None:
     assert parts["school"]["action_multipliers"] == {"read_data": 1, "destroy_data": 1}
 
 
-async def test_a_changed_profile_changes_old_scores(door: Any) -> None:
+async def test_a_changed_profile_changes_old_scores(api_client: Any) -> None:
     """Scores follow the profile: another multiplier, another score; deleted, and there is none."""
-    profile, run = await _weighed(door)
-    await _spans(door, run, "school")
+    profile, run = await _weighed(api_client)
+    await _spans(api_client, run, "school")
     path, of_profile = f"/agent_instance/{run['id']}", f"/risk_profile/{profile['id']}"
 
     change = {"details": {"action_multipliers": {"destroy_data": 4, "read_data": 2}}}
-    await door.call("PUT", of_profile, change)
-    changed = (await door.get(path)).details
-    await door.call("DELETE", of_profile)
-    without = (await door.get(path)).details
+    await api_client.call("PUT", of_profile, change)
+    changed = (await api_client.get(path)).details
+    await api_client.call("DELETE", of_profile)
+    without = (await api_client.get(path)).details
 
     assert (changed["risk_score"], changed["risk_level"]) == (20, "high")
     assert without["risk_score"] is without["risk_level"] is without["risk_breakdown"] is None
-    assert (await door.get("/agent_instance")).summaries[0]["risk_score"] is None
-    agent = (await door.get("/agent/agent-1")).details
+    assert (await api_client.get("/agent_instance")).summaries[0]["risk_score"] is None
+    agent = (await api_client.get("/agent/agent-1")).details
     assert agent["risk_profile_id"] == profile["id"]
 
 
 @pytest.mark.parametrize("value", ["true", "false", "whatever"])
-async def test_asking_for_scores_never_fails(door: Any, value: str) -> None:
+async def test_asking_for_scores_never_fails(api_client: Any, value: str) -> None:
     """include_risk_score is accepted by every read of runs; without a profile there is no score."""
-    run = await door.run()
+    run = await api_client.run()
     query = {"include_risk_score": value}
 
-    details = (await door.get(f"/agent_instance/{run['id']}", query)).details
-    (listed,) = (await door.get("/agent_instance", query)).summaries
+    details = (await api_client.get(f"/agent_instance/{run['id']}", query)).details
+    (listed,) = (await api_client.get("/agent_instance", query)).summaries
 
     assert details["risk_score"] is details["risk_breakdown"] is listed["risk_score"] is None
 
 
-async def test_runs_of_several_agents_share_a_page(door: Any) -> None:
+async def test_runs_of_several_agents_share_a_page(api_client: Any) -> None:
     """On one page, each run is weighed by its own agent's profile, or not at all."""
-    _, first = await _weighed(door)
-    await _spans(door, first, "crm")
-    bare = await door.run("active", agent_id="agent-2")
-    await door.span(bare, schema_name="crm")
+    _, first = await _weighed(api_client)
+    await _spans(api_client, first, "crm")
+    bare = await api_client.run("active", agent_id="agent-2")
+    await api_client.span(bare, schema_name="crm")
 
-    summaries = (await door.get("/agent_instance")).summaries
+    summaries = (await api_client.get("/agent_instance")).summaries
 
     found = {one["id"]: one["risk_score"] for one in summaries}
     assert found == {first["id"]: 12, bare["id"]: None}
 
 
-async def test_spans_have_levels_on_request(door: Any) -> None:
+async def test_spans_have_levels_on_request(api_client: Any) -> None:
     """include_risk_level gives each span its own score and level; a single span has them always."""
-    _, run = await _weighed(door)
-    await _spans(door, run, "crm", "school", "plain")
+    _, run = await _weighed(api_client)
+    await _spans(api_client, run, "crm", "school", "plain")
     query = {"agent_instance_id": run["id"]}
 
-    plain = (await door.get("/agent_spans", query)).summaries
-    asked = (await door.get("/agent_spans", {**query, "include_risk_level": "true"})).summaries
-    one = (await door.get(f"/agent_spans/{asked[0]['id']}")).details
+    plain = (await api_client.get("/agent_spans", query)).summaries
+    asked = (
+        await api_client.get("/agent_spans", {**query, "include_risk_level": "true"})
+    ).summaries
+    one = (await api_client.get(f"/agent_spans/{asked[0]['id']}")).details
 
     assert [span["risk_level"] for span in plain] == [None] * 3
     assert [(span["risk_score"], span["risk_level"]) for span in asked] == [
@@ -145,13 +147,13 @@ async def test_spans_have_levels_on_request(door: Any) -> None:
         (0, "low"),
     ]
     assert (one["risk_score"], one["risk_level"]) == (12, "high")
-    refused = await door.get("/agent_spans", {**query, "include_risk_level": "maybe"})
+    refused = await api_client.get("/agent_spans", {**query, "include_risk_level": "maybe"})
     refused.refused(422, "validation_errors")
 
 
-async def test_tokens_cost_what_the_operator_says(door: Any) -> None:
+async def test_tokens_cost_what_the_operator_says(api_client: Any) -> None:
     """A run's cost is that of its models with a price; the spans of the others are counted."""
-    run = await door.run()
+    run = await api_client.run()
     for model, usage in (
         ("small-1", {"prompt_tokens": 1_000_000, "completion_tokens": 500_000}),
         ("small-1", {"prompt_tokens": 1_000_000}),
@@ -159,9 +161,9 @@ async def test_tokens_cost_what_the_operator_says(door: Any) -> None:
         ("small-2", {"total_tokens": 10}),
         ("small-1", {}),
     ):
-        await door.span(run, payload={"model": model, "token_usage": usage})
+        await api_client.span(run, payload={"model": model, "token_usage": usage})
 
-    cost = (await door.get(f"/agent_instance/{run['id']}")).details["cost_breakdown"]
+    cost = (await api_client.get(f"/agent_instance/{run['id']}")).details["cost_breakdown"]
 
     assert (cost["total_cost"], cost["currency"], cost["unpriced_spans"]) == (3.5, "USD", 2)
     assert (cost["input_cost"], cost["output_cost"]) == (2, 1.5)
@@ -176,39 +178,39 @@ async def test_tokens_cost_what_the_operator_says(door: Any) -> None:
     assert [one["total_cost"] for one in cost["groups"]] == [None, 3.5, None]
 
 
-async def test_a_run_without_tokens_costs_nothing(door: Any) -> None:
+async def test_a_run_without_tokens_costs_nothing(api_client: Any) -> None:
     """Where nothing was used, the cost is zero and not unknown."""
-    run = await door.run()
+    run = await api_client.run()
 
-    cost = (await door.get(f"/agent_instance/{run['id']}")).details["cost_breakdown"]
+    cost = (await api_client.get(f"/agent_instance/{run['id']}")).details["cost_breakdown"]
 
     nothing = {"total_cost": 0, "input_cost": 0, "output_cost": 0, "unpriced_spans": 0}
     assert cost == {**nothing, "currency": "USD", "by_model": [], "groups": []}
 
 
-async def test_a_deployment_token_sees_the_scores_of_its_runs(door: Any) -> None:
+async def test_a_deployment_token_sees_the_scores_of_its_runs(api_client: Any) -> None:
     """A caller who may read a run may read its score and its cost."""
-    _, run = await _weighed(door)
-    await _spans(door, run, "crm")
-    token = await door.deployment_token(run)
+    _, run = await _weighed(api_client)
+    await _spans(api_client, run, "crm")
+    token = await api_client.deployment_token(run)
 
-    details = (await door.get(f"/agent_instance/{run['id']}", token=token)).details
+    details = (await api_client.get(f"/agent_instance/{run['id']}", token=token)).details
 
     assert (details["risk_score"], details["cost_breakdown"]["total_cost"]) == (12, 0)
 
 
-async def test_an_agent_rolls_up_what_its_types_declare_and_did(door: Any) -> None:
+async def test_an_agent_rolls_up_what_its_types_declare_and_did(api_client: Any) -> None:
     """The theoretical rollup counts declared types, the observed one counts spans."""
-    _, run = await _weighed(door)
-    await _spans(door, run, "crm", "crm", "school", "unheard-of")
+    _, run = await _weighed(api_client)
+    await _spans(api_client, run, "crm", "crm", "school", "unheard-of")
     mailer = {**TYPES[0], "name": "mail", "data_risk": {"action_profile": {}}}
     mailer["data_risk"]["action_profile"] = {"external_communication": "allowed"}
-    await door.run("active", agent_schema_version={"span_type_schemas": [*TYPES, mailer]})
+    await api_client.run("active", agent_schema_version={"span_type_schemas": [*TYPES, mailer]})
     query = {"include_risk_rollup": "true"}
 
-    plain = (await door.get("/agent/agent-1")).details
-    agent = (await door.get("/agent/agent-1", query)).details
-    elsewhere = (await door.get("/agent/agent-1", {**query, "environment_id": "e"})).details
+    plain = (await api_client.get("/agent/agent-1")).details
+    agent = (await api_client.get("/agent/agent-1", query)).details
+    elsewhere = (await api_client.get("/agent/agent-1", {**query, "environment_id": "e"})).details
 
     assert plain["theoretical_risk_rollup"] is plain["observed_risk_rollup"] is None
     theoretical, observed = agent["theoretical_risk_rollup"], agent["observed_risk_rollup"]
@@ -227,23 +229,25 @@ async def test_an_agent_rolls_up_what_its_types_declare_and_did(door: Any) -> No
     assert observed["classification_counts"]["secret"] == 1
     assert observed["span_types_without_risk_data"] == 1
     assert elsewhere["observed_risk_rollup"]["total"] == 0
-    token = await door.deployment_token(run)
-    assert (await door.get("/agent/agent-1", query, token=token)).details == agent
+    token = await api_client.deployment_token(run)
+    assert (await api_client.get("/agent/agent-1", query, token=token)).details == agent
 
 
-async def test_an_agent_is_assessed_by_what_its_types_declare_and_did(door: Any) -> None:
+async def test_an_agent_is_assessed_by_what_its_types_declare_and_did(api_client: Any) -> None:
     """Beside the agent stand the assessed types, what they may see and do, and the worst score."""
-    _, run = await _weighed(door)
-    await _spans(door, run, "school", "unheard-of")
+    _, run = await _weighed(api_client)
+    await _spans(api_client, run, "school", "unheard-of")
     mailer = {**TYPES[0], "name": "mail", "data_risk": {"action_profile": {}}}
     mailer["data_risk"]["action_profile"] = {"external_communication": "allowed"}
-    await door.run("active", agent_schema_version={"span_type_schemas": [*TYPES, mailer]})
-    await door.run("active", agent_id="bare", agent_schema_version={"span_type_schemas": TYPES})
+    await api_client.run("active", agent_schema_version={"span_type_schemas": [*TYPES, mailer]})
+    await api_client.run(
+        "active", agent_id="bare", agent_schema_version={"span_type_schemas": TYPES}
+    )
     query = {"include_risk_rollup": "true"}
 
-    shown = (await door.get("/agent/agent-1", query)).body
-    found = (await door.get("/agent/show", {**query, "agent_id": "bare"})).body
-    plain = (await door.get("/agent/agent-1")).body
+    shown = (await api_client.get("/agent/agent-1", query)).body
+    found = (await api_client.get("/agent/show", {**query, "agent_id": "bare"})).body
+    plain = (await api_client.get("/agent/agent-1")).body
 
     observed, theoretical = (shown["risk_rollup"][f"{x}_risk"] for x in ("observed", "theoretical"))
     assert observed["assessed_span_types"] == ["school"]

@@ -1,4 +1,4 @@
-"""Risk profiles behind the front door."""
+"""Risk profiles through the API."""
 
 from typing import Any
 
@@ -17,13 +17,13 @@ FIELDS: dict[str, Any] = {
 }
 
 
-async def _create(door: Any, **fields: Any) -> Any:
-    return (await door.post("/risk_profile", {"details": {**FIELDS, **fields}})).details
+async def _create(api_client: Any, **fields: Any) -> Any:
+    return (await api_client.post("/risk_profile", {"details": {**FIELDS, **fields}})).details
 
 
-async def test_a_profile_is_created_and_shown(door: Any) -> None:
+async def test_a_profile_is_created_and_shown(api_client: Any) -> None:
     """A new profile is shown complete: every category and action, and the formula's version."""
-    created = await _create(door, description="D", id="mine")
+    created = await _create(api_client, description="D", id="mine")
 
     assert created["type"] == "risk_profile"
     assert (created["id"], created["name"], created["description"]) == ("mine", FIELDS["name"], "D")
@@ -35,30 +35,32 @@ async def test_a_profile_is_created_and_shown(door: Any) -> None:
     assert created["action_multipliers"]["read_data"] == 1
     assert created["thresholds"] == {"medium": 0, "high": 30, "critical": 60}
     assert (created["agreed_risk"], created["formula_version"]) == ("medium", 1)
-    assert (await door.get("/risk_profile/mine")).details == created
+    assert (await api_client.get("/risk_profile/mine")).details == created
 
 
-async def test_profiles_are_listed(door: Any) -> None:
+async def test_profiles_are_listed(api_client: Any) -> None:
     """The list pages and sorts in both spellings, and takes the account that clients send."""
-    made = [await _create(door, name=name) for name in ("B", "C", "A")]
+    made = [await _create(api_client, name=name) for name in ("B", "C", "A")]
 
-    by_id = await door.get("/risk_profile", {"account_id": made[0]["account_id"]})
-    newest = await door.get("/risk_profile", {"sorting[field]": "id", "sorting[direction]": "desc"})
-    named = await door.get("/risk_profile", {"sorting": "name", "pagination[page_size]": "2"})
+    by_id = await api_client.get("/risk_profile", {"account_id": made[0]["account_id"]})
+    newest = await api_client.get(
+        "/risk_profile", {"sorting[field]": "id", "sorting[direction]": "desc"}
+    )
+    named = await api_client.get("/risk_profile", {"sorting": "name", "pagination[page_size]": "2"})
     after = named.body["pagination"]["next_after"]
-    rest = await door.get("/risk_profile", {"sorting": "name", "pagination[after]": after})
+    rest = await api_client.get("/risk_profile", {"sorting": "name", "pagination[after]": after})
 
     assert by_id.summaries == made
     assert newest.summaries == made[::-1]
     assert [row["name"] for row in named.summaries + rest.summaries] == ["A", "B", "C"]
 
 
-async def test_an_update_changes_what_is_given(door: Any) -> None:
+async def test_an_update_changes_what_is_given(api_client: Any) -> None:
     """What is left out stays; weights are replaced whole; null takes the description away."""
-    created = await _create(door, description="D")
+    created = await _create(api_client, description="D")
     path = f"/risk_profile/{created['id']}"
 
-    renamed = (await door.call("PUT", path, {"details": {"name": "New"}})).details
+    renamed = (await api_client.call("PUT", path, {"details": {"name": "New"}})).details
     body = {
         "description": None,
         "category_weights": {"minors_data": 1},
@@ -66,7 +68,7 @@ async def test_an_update_changes_what_is_given(door: Any) -> None:
         "thresholds": {"high": 1, "critical": 2},
         "agreed_risk": None,
     }
-    changed = (await door.call("PUT", path, {"details": body})).details
+    changed = (await api_client.call("PUT", path, {"details": body})).details
 
     later = {"name": "New", "updated_at": renamed["updated_at"]}
     assert renamed == {**created, **later}
@@ -74,41 +76,41 @@ async def test_an_update_changes_what_is_given(door: Any) -> None:
     assert changed["category_weights"]["personal_identifiers"]["weight"] == 0
     assert changed["action_multipliers"]["destroy_data"] == 1
     assert changed["thresholds"] == {"medium": 0, "high": 1, "critical": 2}
-    assert (await door.get(path)).details == changed
+    assert (await api_client.get(path)).details == changed
 
 
-async def test_a_deleted_profile_is_gone(door: Any) -> None:
+async def test_a_deleted_profile_is_gone(api_client: Any) -> None:
     """Once deleted, a profile is neither shown, listed, changed nor deleted again."""
-    created = await _create(door)
+    created = await _create(api_client)
     path = f"/risk_profile/{created['id']}"
 
-    deleted = (await door.call("DELETE", path)).details
+    deleted = (await api_client.call("DELETE", path)).details
 
     assert deleted["id"] == created["id"]
-    assert (await door.get("/risk_profile")).summaries == []
+    assert (await api_client.get("/risk_profile")).summaries == []
     for method in ("GET", "PUT", "DELETE"):
         body = {"details": {"name": "N"}} if method == "PUT" else None
-        (await door.call(method, path, body)).refused(404, "not_found")
-    taken = await door.post("/risk_profile", {"details": {**FIELDS, "id": created["id"]}})
+        (await api_client.call(method, path, body)).refused(404, "not_found")
+    taken = await api_client.post("/risk_profile", {"details": {**FIELDS, "id": created["id"]}})
     taken.refused(409, "invalid_action")
 
 
-async def test_every_write_happens_once_for_its_key(door: Any) -> None:
+async def test_every_write_happens_once_for_its_key(api_client: Any) -> None:
     """Creating, changing and deleting are answered again for the same key, and done once."""
     key = {"Idempotency-Key": "k"}
     body = {"details": FIELDS}
-    first, again = [await door.post("/risk_profile", body, headers=key) for _ in range(2)]
+    first, again = [await api_client.post("/risk_profile", body, headers=key) for _ in range(2)]
     path = f"/risk_profile/{first.details['id']}"
     change = {"details": {"name": "New"}, "idempotency_key": "k"}
-    put, put_again = [await door.call("PUT", path, change) for _ in range(2)]
-    delete, delete_again = [await door.call("DELETE", path, headers=key) for _ in range(2)]
+    put, put_again = [await api_client.call("PUT", path, change) for _ in range(2)]
+    delete, delete_again = [await api_client.call("DELETE", path, headers=key) for _ in range(2)]
 
     assert [one.replayed for one in (first, put, delete)] == [False] * 3
     assert [one.replayed for one in (again, put_again, delete_again)] == [True] * 3
     assert again.details == first.details
     assert put_again.details == put.details
     assert delete_again.details == delete.details
-    other = await door.post("/risk_profile", {"details": {"name": "Other"}}, headers=key)
+    other = await api_client.post("/risk_profile", {"details": {"name": "Other"}}, headers=key)
     other.refused(409, "idempotency_key_already_used")
 
 
@@ -133,31 +135,31 @@ async def test_every_write_happens_once_for_its_key(door: Any) -> None:
     ],
 )
 async def test_what_is_wrong_with_a_profile_is_named(
-    door: Any, fields: dict[str, Any], wrong: str
+    api_client: Any, fields: dict[str, Any], wrong: str
 ) -> None:
     """A profile that cannot be is refused under the field that is wrong."""
-    refused = await door.post("/risk_profile", {"details": fields})
+    refused = await api_client.post("/risk_profile", {"details": fields})
 
     assert list(refused.refused(422, "validation_errors")["errors"]["details"]) == [wrong]
 
 
-async def test_profiles_are_for_account_tokens(door: Any) -> None:
+async def test_profiles_are_for_account_tokens(api_client: Any) -> None:
     """A deployment token neither reads nor writes profiles."""
-    created = await _create(door)
-    token = await door.deployment_token(await door.run())
+    created = await _create(api_client)
+    token = await api_client.deployment_token(await api_client.run())
     path = f"/risk_profile/{created['id']}"
 
     for answer in (
-        await door.get("/risk_profile", token=token),
-        await door.get(path, token=token),
-        await door.post("/risk_profile", {"details": FIELDS}, token=token),
-        await door.call("PUT", path, {"details": FIELDS}, token=token),
-        await door.call("DELETE", path, token=token),
+        await api_client.get("/risk_profile", token=token),
+        await api_client.get(path, token=token),
+        await api_client.post("/risk_profile", {"details": FIELDS}, token=token),
+        await api_client.call("PUT", path, {"details": FIELDS}, token=token),
+        await api_client.call("DELETE", path, token=token),
     ):
         answer.refused(403, "not_permitted")
 
 
-async def test_a_bulk_request_makes_and_changes_a_profile(door: Any) -> None:
+async def test_a_bulk_request_makes_and_changes_a_profile(api_client: Any) -> None:
     """In bulk, profiles are made, changed, listed and deleted like everything else."""
     of = {"risk_profile_id": "mine"}
     items = [
@@ -168,21 +170,21 @@ async def test_a_bulk_request_makes_and_changes_a_profile(door: Any) -> None:
         {"_type": "risk_profiles/delete", "idempotency_key": "key-0005", **of},
     ]
 
-    outputs = (await door.post("/bulk", {"items": items})).body["outputs"]
+    outputs = (await api_client.post("/bulk", {"items": items})).body["outputs"]
 
     assert [outputs[item["idempotency_key"]]["status"] for item in items] == ["success"] * 5
     assert outputs["key-0003"]["details"]["name"] == "New"
     assert outputs["key-0004"]["summaries"] == [outputs["key-0003"]["details"]]
 
 
-async def test_changes_to_profiles_are_in_the_audit_log(door: Any) -> None:
+async def test_changes_to_profiles_are_in_the_audit_log(api_client: Any) -> None:
     """Who made, changed and deleted a profile is written down with it."""
-    created = await _create(door)
+    created = await _create(api_client)
     path = f"/risk_profile/{created['id']}"
-    await door.call("PUT", path, {"details": {"name": "New"}})
-    await door.call("DELETE", path)
+    await api_client.call("PUT", path, {"details": {"name": "New"}})
+    await api_client.call("DELETE", path)
 
-    found = await door.rows(
+    found = await api_client.rows(
         "SELECT action, detail FROM audit_entry WHERE resource_id = ? ORDER BY at", created["id"]
     )
 
@@ -193,35 +195,37 @@ async def test_changes_to_profiles_are_in_the_audit_log(door: Any) -> None:
     ]
 
 
-async def test_an_agent_is_given_only_a_profile_that_there_is(door: Any) -> None:
+async def test_an_agent_is_given_only_a_profile_that_there_is(api_client: Any) -> None:
     """A profile that is unknown or deleted is refused by the field; the agent's own may stay."""
-    mine, gone = await _create(door), await _create(door)
-    await door.call("DELETE", f"/risk_profile/{gone['id']}")
+    mine, gone = await _create(api_client), await _create(api_client)
+    await api_client.call("DELETE", f"/risk_profile/{gone['id']}")
 
     for unknown in (gone["id"], "nobody", "nobody's; \N{SNOWMAN}"):
         fields = {"name": "A", "id": "a", "risk_profile_id": unknown}
-        body = (await door.post("/agent", {"details": fields})).refused(422, "validation_errors")
+        body = (await api_client.post("/agent", {"details": fields})).refused(
+            422, "validation_errors"
+        )
         assert body["errors"]["details"]["risk_profile_id"]["code"] == "invalid_value"
     agent = {"name": "A", "id": "a", "risk_profile_id": mine["id"]}
-    created = (await door.post("/agent", {"details": agent})).details
+    created = (await api_client.post("/agent", {"details": agent})).details
     other = {"details": {"risk_profile_id": gone["id"]}}
-    changed = (await door.call("PUT", "/agent/a", other)).refused(422, "validation_errors")
-    await door.call("DELETE", f"/risk_profile/{mine['id']}")
-    kept = await door.call("PUT", "/agent/a", {"details": {**agent, "name": "B"}})
+    changed = (await api_client.call("PUT", "/agent/a", other)).refused(422, "validation_errors")
+    await api_client.call("DELETE", f"/risk_profile/{mine['id']}")
+    kept = await api_client.call("PUT", "/agent/a", {"details": {**agent, "name": "B"}})
 
     assert created["risk_profile_id"] == mine["id"]
     assert changed["errors"]["details"]["risk_profile_id"]["code"] == "invalid_value"
     assert (kept.details["name"], kept.details["risk_profile_id"]) == ("B", mine["id"])
 
 
-async def test_an_agent_is_given_a_profile_made_in_the_same_request(door: Any) -> None:
+async def test_an_agent_is_given_a_profile_made_in_the_same_request(api_client: Any) -> None:
     """In bulk, an agent may have the profile of an item before it, and of none behind it."""
     agent = {"_type": "agents/create", "name": "A", "risk_profile_id": "mine"}
     profile = {"_type": "risk_profiles/create", "name": "P", "id": "mine"}
     items = [{**profile, "idempotency_key": "key-0001"}, {**agent, "idempotency_key": "key-0002"}]
 
-    early = await door.post("/bulk", {"items": items[1:]})
-    outputs = (await door.post("/bulk", {"items": items})).body["outputs"]
+    early = await api_client.post("/bulk", {"items": items[1:]})
+    outputs = (await api_client.post("/bulk", {"items": items})).body["outputs"]
 
     assert early.body["outputs"]["key-0002"]["code"] == "validation_errors"
     assert outputs["key-0002"]["details"]["risk_profile_id"] == "mine"

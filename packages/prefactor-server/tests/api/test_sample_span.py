@@ -1,4 +1,4 @@
-"""Made-up spans behind the front door."""
+"""Made-up spans through the API."""
 
 from typing import Any
 
@@ -26,16 +26,18 @@ TYPES = [
 PATH = "/agent_spans/create_test_spans"
 
 
-async def test_made_up_spans_are_spans(door: Any) -> None:
+async def test_made_up_spans_are_spans(api_client: Any) -> None:
     """They are complete, of declared types, match these, have a place, and are counted."""
-    run = await door.run(agent_schema_version={"span_type_schemas": TYPES})
-    parent = await door.span(run)
+    run = await api_client.run(agent_schema_version={"span_type_schemas": TYPES})
+    parent = await api_client.span(run)
     body = {"agent_instance_id": run["id"], "count": 100, "parent_span_id": parent["id"]}
 
-    made = (await door.post(PATH, body)).summaries
+    made = (await api_client.post(PATH, body)).summaries
 
     listed = {"agent_instance_id": run["id"], "status": "complete", "include_summaries": "true"}
-    rows = (await door.get("/agent_spans", {**listed, "pagination[page_size]": "100"})).summaries
+    rows = (
+        await api_client.get("/agent_spans", {**listed, "pagination[page_size]": "100"})
+    ).summaries
     assert made == rows
     assert len(made) == 100
     assert {one["schema_name"] for one in made} == {"llm", "empty"}
@@ -45,56 +47,56 @@ async def test_made_up_spans_are_spans(door: Any) -> None:
     assert {one["summary"] for one in made if one["schema_name"] == "llm"} == {"a", "b"}
     starts = [one["started_at"] for one in made]
     assert starts == sorted(starts)
-    counts = (await door.get(f"/agent_instance/{run['id']}")).details["span_counts"]
+    counts = (await api_client.get(f"/agent_instance/{run['id']}")).details["span_counts"]
     assert (counts["complete"], counts["active"]) == (100, 1)
 
 
-async def test_one_span_is_made_up_if_nothing_is_said(door: Any) -> None:
+async def test_one_span_is_made_up_if_nothing_is_said(api_client: Any) -> None:
     """The default is one span; a run that declared nothing gets one of a type of its own."""
-    run = await door.run()
+    run = await api_client.run()
 
-    (made,) = (await door.post(PATH, {"agent_instance_id": run["id"]})).summaries
+    (made,) = (await api_client.post(PATH, {"agent_instance_id": run["id"]})).summaries
 
     assert (made["schema_name"], made["schema_registered"]) == ("test:span", False)
     assert (made["status"], made["parent_span_id"]) == ("complete", None)
 
 
-async def test_a_repeat_makes_up_nothing(door: Any) -> None:
+async def test_a_repeat_makes_up_nothing(api_client: Any) -> None:
     """The same key answers with the same spans, and they are there once."""
-    run = await door.run(agent_schema_version={"span_type_schemas": TYPES})
+    run = await api_client.run(agent_schema_version={"span_type_schemas": TYPES})
     body = {"agent_instance_id": run["id"], "count": 3, "idempotency_key": "k"}
 
-    first, again = [await door.post(PATH, body) for _ in range(2)]
+    first, again = [await api_client.post(PATH, body) for _ in range(2)]
 
     assert again.replayed
     assert again.summaries == first.summaries
-    counts = (await door.get(f"/agent_instance/{run['id']}")).details["span_counts"]
+    counts = (await api_client.get(f"/agent_instance/{run['id']}")).details["span_counts"]
     assert counts["total"] == 3
 
 
 @pytest.mark.parametrize("count", [0, 101, -1, "5", 1.5])
-async def test_the_number_has_bounds(door: Any, count: Any) -> None:
+async def test_the_number_has_bounds(api_client: Any, count: Any) -> None:
     """One to a hundred spans are made up at a time, and the message says so."""
-    run = await door.run()
+    run = await api_client.run()
 
-    refused = await door.post(PATH, {"agent_instance_id": run["id"], "count": count})
+    refused = await api_client.post(PATH, {"agent_instance_id": run["id"], "count": count})
 
     errors = refused.refused(422, "validation_errors")["errors"]
     assert errors["count"]["message"] == "must be a whole number from 1 to 100"
 
 
-async def test_a_run_has_to_be_there(door: Any) -> None:
+async def test_a_run_has_to_be_there(api_client: Any) -> None:
     """An unknown run is not found; a terminated one takes spans and sends the signal."""
-    run = await door.run("terminated")
+    run = await api_client.run("terminated")
 
-    unknown = await door.post(PATH, {"agent_instance_id": "nobody"})
-    terminated = await door.post(PATH, {"agent_instance_id": run["id"]})
+    unknown = await api_client.post(PATH, {"agent_instance_id": "nobody"})
+    terminated = await api_client.post(PATH, {"agent_instance_id": run["id"]})
 
     unknown.refused(404, "not_found")
     assert terminated.body["control"] == {"terminate": True, "reason": "enough"}
 
 
-async def test_spans_are_made_up_in_bulk(door: Any) -> None:
+async def test_spans_are_made_up_in_bulk(api_client: Any) -> None:
     """A run that the same request registers has its types by then."""
     items = [
         {
@@ -112,6 +114,6 @@ async def test_spans_are_made_up_in_bulk(door: Any) -> None:
         },
     ]
 
-    outputs = (await door.post("/bulk", {"items": items})).body["outputs"]
+    outputs = (await api_client.post("/bulk", {"items": items})).body["outputs"]
 
     assert [one["schema_name"] for one in outputs["spans-001"]["summaries"]] == ["llm", "llm"]

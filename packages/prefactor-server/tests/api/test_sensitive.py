@@ -6,11 +6,11 @@ SECRET = {"$sensitive": "string", "value": {"deep": "hidden"}, "labels": ["pii"]
 MASKED = {"$sensitive": "string", "value": None, "labels": ["pii"]}
 
 
-async def test_only_account_tokens_see_sensitive_values(door: Any) -> None:
+async def test_only_account_tokens_see_sensitive_values(api_client: Any) -> None:
     """For a deployment token every value in a mark is null, wherever the mark stands."""
-    run = await door.run()
-    token = await door.deployment_token(run)
-    span = await door.span(
+    run = await api_client.run()
+    token = await api_client.deployment_token(run)
+    span = await api_client.span(
         run,
         status="complete",
         payload={"inputs": [{"card": SECRET}], "open": 1},
@@ -18,9 +18,9 @@ async def test_only_account_tokens_see_sensitive_values(door: Any) -> None:
     )
     path = f"/agent_spans/{span['id']}"
 
-    whole = (await door.get(path)).details
-    masked = (await door.get(path, token=token)).details
-    (row,) = (await door.get("/agent_spans", token=token)).summaries
+    whole = (await api_client.get(path)).details
+    masked = (await api_client.get(path, token=token)).details
+    (row,) = (await api_client.get("/agent_spans", token=token)).summaries
 
     assert whole["payload"] == {"inputs": [{"card": SECRET}], "open": 1}
     assert whole["result_payload"] == {"answer": SECRET}
@@ -29,42 +29,42 @@ async def test_only_account_tokens_see_sensitive_values(door: Any) -> None:
         assert seen["result_payload"] == {"answer": MASKED}
 
 
-async def test_repeating_a_write_reveals_nothing(door: Any) -> None:
+async def test_repeating_a_write_reveals_nothing(api_client: Any) -> None:
     """The answers to writes are masked as well, the first and its repeats."""
-    run = await door.run()
-    token = await door.deployment_token(run)
+    run = await api_client.run()
+    token = await api_client.deployment_token(run)
     details = {"agent_instance_id": run["id"], "schema_name": "s", "payload": {"a": SECRET}}
     body = {"details": details, "idempotency_key": "k"}
 
-    answers = [await door.post("/agent_spans", body, token=token) for _ in range(2)]
+    answers = [await api_client.post("/agent_spans", body, token=token) for _ in range(2)]
 
     assert [one.replayed for one in answers] == [False, True]
     assert [one.details["payload"] for one in answers] == [{"a": MASKED}] * 2
 
 
-async def test_quality_is_masked_too(door: Any) -> None:
+async def test_quality_is_masked_too(api_client: Any) -> None:
     """What an evaluation marked as sensitive is for the account alone, and in no summary."""
     template = {"name": "q", "schema": {"type": "object"}, "template": "<{{ who }}>"}
-    run = await door.run(agent_schema_version={"quality_schemas": [template]})
-    token = await door.deployment_token(run)
+    run = await api_client.run(agent_schema_version={"quality_schemas": [template]})
+    token = await api_client.deployment_token(run)
     path = f"/agent_instance/{run['id']}"
-    await door.post(f"{path}/record_quality", {"name": "q", "payload": {"who": SECRET}})
+    await api_client.post(f"{path}/record_quality", {"name": "q", "payload": {"who": SECRET}})
 
-    whole = (await door.get(path)).details
-    masked = (await door.get(path, token=token)).details
+    whole = (await api_client.get(path)).details
+    masked = (await api_client.get(path, token=token)).details
 
     assert whole["quality_payloads"] == {"q": {"who": SECRET}}
     assert masked["quality_payloads"] == {"q": {"who": MASKED}}
     assert "hidden" not in whole["quality_summaries"]["q"]
 
 
-async def test_a_mark_in_the_words_of_a_text_is_a_text(door: Any) -> None:
+async def test_a_mark_in_the_words_of_a_text_is_a_text(api_client: Any) -> None:
     """A text that happens to hold the word is left alone."""
-    run = await door.run()
-    token = await door.deployment_token(run)
+    run = await api_client.run()
+    token = await api_client.deployment_token(run)
     payload = {"said": '{"$sensitive": 1, "value": 2}', "value": 3, "n": [1.5, None, True]}
-    span = await door.span(run, payload=payload)
+    span = await api_client.span(run, payload=payload)
 
-    seen = (await door.get(f"/agent_spans/{span['id']}", token=token)).details
+    seen = (await api_client.get(f"/agent_spans/{span['id']}", token=token)).details
 
     assert seen["payload"] == payload

@@ -1,4 +1,4 @@
-"""Series behind the front door."""
+"""Series through the API."""
 
 import time
 from decimal import Decimal
@@ -22,42 +22,48 @@ def prices() -> PriceTable:
     return PriceTable("USD", (Price("large-*", Decimal(1), Decimal(3)),))
 
 
-async def follow(door: Any) -> None:
+async def follow(api_client: Any) -> None:
     """Let the follower catch up."""
-    consumer = SeriesConsumer(door.storage.series, door.storage.feed, door.clock)
+    consumer = SeriesConsumer(api_client.storage.series, api_client.storage.feed, api_client.clock)
     attached = [Attached(consumer)]
     signal = CommitSignal()
-    follower = Follower(door.storage.feed, attached, signal, holder="test", now_us=door.clock)
+    follower = Follower(
+        api_client.storage.feed, attached, signal, holder="test", now_us=api_client.clock
+    )
     while await follower.turn():
         pass
 
 
-async def recorded(door: Any) -> Any:
+async def recorded(api_client: Any) -> Any:
     """Two runs of an agent, one of them in another environment, and one of another agent."""
-    staging = (await door.post("/environment", {"details": {"name": "Staging"}})).details["id"]
+    staging = (await api_client.post("/environment", {"details": {"name": "Staging"}})).details[
+        "id"
+    ]
     runs = [
-        await door.run("active", agent_id="agent-1"),
-        await door.run("active", agent_id="agent-1", environment_id=staging),
-        await door.run("active", agent_id="agent-2"),
+        await api_client.run("active", agent_id="agent-1"),
+        await api_client.run("active", agent_id="agent-1", environment_id=staging),
+        await api_client.run("active", agent_id="agent-2"),
     ]
     usage = {"prompt_tokens": 1_000_000, "completion_tokens": 2_000_000}
     for run in runs:
-        await door.span(run, **NEWS, payload={"model": "large-1"}, result_payload={"usage": usage})
-        await door.span(run, schema_name="x:tool", status="failed")
-        await door.span(run, schema_name="x:tool")
-    await door.post(f"/agent_instance/{runs[0]['id']}/finish", {"status": "failed"})
-    await door.post(f"/agent_instance/{runs[1]['id']}/finish")
+        await api_client.span(
+            run, **NEWS, payload={"model": "large-1"}, result_payload={"usage": usage}
+        )
+        await api_client.span(run, schema_name="x:tool", status="failed")
+        await api_client.span(run, schema_name="x:tool")
+    await api_client.post(f"/agent_instance/{runs[0]['id']}/finish", {"status": "failed"})
+    await api_client.post(f"/agent_instance/{runs[1]['id']}/finish")
     return staging
 
 
-async def test_a_series_tells_what_was_recorded(door: Any) -> None:
+async def test_a_series_tells_what_was_recorded(api_client: Any) -> None:
     """The sums over the buckets are the runs, spans, failures, tokens and cost of the agent."""
-    staging = await recorded(door)
-    await follow(door)
-    account = (await door.get("/account")).summaries[0]["id"]
-    of_agent = (await door.get("/agent/agent-1/series")).details
-    of_staging = (await door.get("/agent/agent-1/series", environment_id=staging)).details
-    of_account = (await door.get(f"/account/{account}/series", bucket="day")).details
+    staging = await recorded(api_client)
+    await follow(api_client)
+    account = (await api_client.get("/account")).summaries[0]["id"]
+    of_agent = (await api_client.get("/agent/agent-1/series")).details
+    of_staging = (await api_client.get("/agent/agent-1/series", environment_id=staging)).details
+    of_account = (await api_client.get(f"/account/{account}/series", bucket="day")).details
 
     assert len(of_agent["starts"]) == 168
     assert of_agent["behind_seconds"] == 0
@@ -82,16 +88,16 @@ async def test_a_series_tells_what_was_recorded(door: Any) -> None:
     assert of_account["agent_id"] is None
 
 
-async def test_a_series_says_what_is_missing(door: Any) -> None:
+async def test_a_series_says_what_is_missing(api_client: Any) -> None:
     """Until the follower was there nothing is complete; then it says how far behind it is."""
-    await door.run("complete", agent_id="agent-1")
-    before = (await door.get("/agent/agent-1/series")).details
-    await follow(door)
-    await door.run("complete", agent_id="agent-1")
+    await api_client.run("complete", agent_id="agent-1")
+    before = (await api_client.get("/agent/agent-1/series")).details
+    await follow(api_client)
+    await api_client.run("complete", agent_id="agent-1")
     # The feed goes by the clock of the machine.
-    door.clock.now = time.time_ns() // 1000 + 30_000_000
+    api_client.clock.now = time.time_ns() // 1000 + 30_000_000
     query = {"bucket": "day", "start_time": "2026-01-01"}
-    late = (await door.get("/agent/agent-1/series", query)).details
+    late = (await api_client.get("/agent/agent-1/series", query)).details
 
     assert before["complete_from"] is None
     assert sum(before["runs"]["complete"]) == 0
@@ -100,20 +106,20 @@ async def test_a_series_says_what_is_missing(door: Any) -> None:
     assert sum(late["runs"]["complete"]) == 1
 
 
-async def test_a_deployment_token_sees_its_own(door: Any) -> None:
+async def test_a_deployment_token_sees_its_own(api_client: Any) -> None:
     """It gets the series of its agent in its environment, of no other agent, and no account's."""
-    staging = await recorded(door)
-    await follow(door)
-    agent = (await door.get("/agent/agent-1")).details["id"]
+    staging = await recorded(api_client)
+    await follow(api_client)
+    agent = (await api_client.get("/agent/agent-1")).details["id"]
     wanted = {"token_scope": "agent_deployment", "agent_id": agent, "environment_id": staging}
-    token = (await door.post("/api_token", {"details": wanted})).body["token"]
-    account = (await door.get("/account")).summaries[0]["id"]
+    token = (await api_client.post("/api_token", {"details": wanted})).body["token"]
+    account = (await api_client.get("/account")).summaries[0]["id"]
 
-    own = (await door.get(f"/agent/{agent}/series", token=token)).details
+    own = (await api_client.get(f"/agent/{agent}/series", token=token)).details
     assert own["environment_id"] == staging
     assert (sum(own["runs"]["complete"]), sum(own["runs"]["failed"])) == (1, 0)
-    (await door.get("/agent/agent-2/series", token=token)).refused(404, "not_found")
-    (await door.get(f"/account/{account}/series", token=token)).refused(403, "not_permitted")
+    (await api_client.get("/agent/agent-2/series", token=token)).refused(404, "not_found")
+    (await api_client.get(f"/account/{account}/series", token=token)).refused(403, "not_permitted")
 
 
 RANGES = [
@@ -126,30 +132,30 @@ RANGES = [
 ]
 
 
-async def test_a_range_that_cannot_be_is_refused(door: Any) -> None:
+async def test_a_range_that_cannot_be_is_refused(api_client: Any) -> None:
     """The parameter is named."""
-    await door.run(agent_id="agent-1")
+    await api_client.run(agent_id="agent-1")
     for query, field in RANGES:
-        refused = await door.get("/agent/agent-1/series", query)
+        refused = await api_client.get("/agent/agent-1/series", query)
         assert [*refused.refused(422, "validation_errors")["errors"]] == [field]
 
 
 async def test_too_many_environments_are_refused(
-    door: Any, monkeypatch: pytest.MonkeyPatch
+    api_client: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What one request adds up is bounded; one environment by itself still works."""
     monkeypatch.setattr(queries, "MAX_ROLLUPS", 2)
-    staging = await recorded(door)
-    await follow(door)
-    account = (await door.get("/account")).summaries[0]["id"]
+    staging = await recorded(api_client)
+    await follow(api_client)
+    account = (await api_client.get("/account")).summaries[0]["id"]
     day = 86_400_000_000
     rows = [Rollup(account, "", 86_400, start * day, "old", b"{}") for start in range(3)]
-    begun = (await door.storage.feed.states())["series"]
-    await door.storage.feed.advance(begun, begun, Derived(upserted=rows))
+    begun = (await api_client.storage.feed.states())["series"]
+    await api_client.storage.feed.advance(begun, begun, Derived(upserted=rows))
 
     path = f"/account/{account}/series"
     within = {"start_time": "1970-01-01", "end_time": "1970-01-04"}
     within["bucket"] = "day"
-    refused = (await door.get(path, within)).refused(422, "validation_errors")
+    refused = (await api_client.get(path, within)).refused(422, "validation_errors")
     assert "environment_id" in refused["errors"]
-    assert (await door.get(path, within, environment_id=staging)).details["starts"]
+    assert (await api_client.get(path, within, environment_id=staging)).details["starts"]

@@ -5,7 +5,7 @@ import dataclasses
 from typing import Any
 
 import pytest
-from door import TOKEN, open_door
+from api_client import TOKEN, open_api_client
 from people import Browser, anonymous, cookie_of, link_for, signed_in
 
 from prefactor_server.api import Limits
@@ -16,22 +16,22 @@ EMAIL = "name@example.org"
 HOUR = 3600
 
 
-async def _sign_in(door: Any, headers: Any = None, **proof: str) -> Any:
-    return await anonymous(door, "POST", "/session", proof, headers)
+async def _sign_in(api_client: Any, headers: Any = None, **proof: str) -> Any:
+    return await anonymous(api_client, "POST", "/session", proof, headers)
 
 
-async def _invited(door: Any, password: str | None = PASSWORD, role: str = "member") -> Any:
+async def _invited(api_client: Any, password: str | None = PASSWORD, role: str = "member") -> Any:
     """A person who accepted an invitation."""
     details = {"email": EMAIL, "role": role}
-    made = (await door.post("/admin_user_invite", {"details": details})).details
+    made = (await api_client.post("/admin_user_invite", {"details": details})).details
     body = {"token": made["token"], "password": password}
-    return (await anonymous(door, "POST", "/admin_user_invite/accept", body)).details
+    return (await anonymous(api_client, "POST", "/admin_user_invite/accept", body)).details
 
 
-async def test_a_token_is_exchanged_for_a_cookie(door: Any) -> None:
+async def test_a_token_is_exchanged_for_a_cookie(api_client: Any) -> None:
     """The cookie does what the token does, and is kept from scripts, other sites and caches."""
-    answer = await _sign_in(door, token=TOKEN)
-    browser = Browser(door, cookie_of(answer))
+    answer = await _sign_in(api_client, token=TOKEN)
+    browser = Browser(api_client, cookie_of(answer))
 
     assert answer.details["role"] == "admin"
     assert answer.details["rights"] == ["read", "operate", "administer"]
@@ -40,16 +40,16 @@ async def test_a_token_is_exchanged_for_a_cookie(door: Any) -> None:
     assert attributes == {"Path=/", "Max-Age=604800", "HttpOnly", "SameSite=Strict"}
     assert answer.headers["Cache-Control"] == "no-store"
     made = await browser.post("/environment", {"details": {"name": "Staging"}})
-    assert made.details == (await door.get(f"/environment/{made.details['id']}")).details
+    assert made.details == (await api_client.get(f"/environment/{made.details['id']}")).details
     assert (await browser.get("/session")).details == answer.details
     assert (await browser.get("/environment")).headers["Cache-Control"] == "no-store"
 
 
-async def test_a_session_of_a_deployment_token_is_confined_like_it(door: Any) -> None:
+async def test_a_session_of_a_deployment_token_is_confined_like_it(api_client: Any) -> None:
     """What a token may not see, its session may not either."""
-    token = await door.deployment_token(await door.run())
-    other = await door.run(agent_id="agent-2")
-    browser = Browser(door, cookie_of(await _sign_in(door, token=token)))
+    token = await api_client.deployment_token(await api_client.run())
+    other = await api_client.run(agent_id="agent-2")
+    browser = Browser(api_client, cookie_of(await _sign_in(api_client, token=token)))
 
     me = (await browser.get("/session")).details
     assert (me["role"], me["rights"], me["token_scope"]) == (None, [], "agent_deployment")
@@ -58,9 +58,9 @@ async def test_a_session_of_a_deployment_token_is_confined_like_it(door: Any) ->
 
 
 @pytest.mark.parametrize("proof", [{"token": "nobodys-token-at-all"}, {"code": "pf_link_a~b~c"}])
-async def test_what_proves_nothing_starts_nothing(door: Any, proof: Any) -> None:
+async def test_what_proves_nothing_starts_nothing(api_client: Any, proof: Any) -> None:
     """A token or a code that is unknown answers 401 without a cookie."""
-    answer = await _sign_in(door, **proof)
+    answer = await _sign_in(api_client, **proof)
 
     answer.refused(401, "bad_credentials")
     assert "Set-Cookie" not in answer.headers
@@ -77,9 +77,9 @@ async def test_what_proves_nothing_starts_nothing(door: Any, proof: Any) -> None
         ({"token": "t", "remember": "me"}, "remember"),
     ],
 )
-async def test_there_is_one_proof(door: Any, proof: Any, field: str) -> None:
+async def test_there_is_one_proof(api_client: Any, proof: Any, field: str) -> None:
     """None, two, half of one, or one with something beside it is refused by name."""
-    refused = (await _sign_in(door, **proof)).refused(422, "validation_errors")
+    refused = (await _sign_in(api_client, **proof)).refused(422, "validation_errors")
 
     assert field in refused["errors"]
 
@@ -101,11 +101,11 @@ async def test_there_is_one_proof(door: Any, proof: Any, field: str) -> None:
     ],
 )
 async def test_a_write_comes_from_a_page_of_this_server(
-    door: Any, headers: dict[str, str], status: int
+    api_client: Any, headers: dict[str, str], status: int
 ) -> None:
     """A write with a cookie needs our header and our origin; a read, and a token, need neither."""
-    browser = await signed_in(door, "admin")
-    host = door.url.partition("//")[2]
+    browser = await signed_in(api_client, "admin")
+    host = api_client.url.partition("//")[2]
     browser.headers = {name: text.replace("<host>", host) for name, text in headers.items()}
     body = {"details": {"name": "Staging"}}
 
@@ -113,79 +113,82 @@ async def test_a_write_comes_from_a_page_of_this_server(
 
     assert answer.status == status, answer.text
     assert (await browser.get("/environment")).status == 200
-    assert (await door.post("/environment", body, headers=browser.headers)).status in (200, 422)
+    assert (await api_client.post("/environment", body, headers=browser.headers)).status in (
+        200,
+        422,
+    )
 
 
 @pytest.mark.parametrize("headers", [{"Origin": "https://evil.example"}, {"Origin": "null"}])
-async def test_another_site_signs_nobody_in(door: Any, headers: dict[str, str]) -> None:
+async def test_another_site_signs_nobody_in(api_client: Any, headers: dict[str, str]) -> None:
     """A page of another site cannot make a browser take a session of the page's choice."""
-    (await _sign_in(door, headers, token=TOKEN)).refused(403, "not_permitted")
+    (await _sign_in(api_client, headers, token=TOKEN)).refused(403, "not_permitted")
 
 
-async def test_signing_out_ends_the_session(door: Any) -> None:
+async def test_signing_out_ends_the_session(api_client: Any) -> None:
     """The cookie works no longer and is taken back; a token has no session to end."""
-    browser = Browser(door, cookie_of(await _sign_in(door, token=TOKEN)))
+    browser = Browser(api_client, cookie_of(await _sign_in(api_client, token=TOKEN)))
 
     ended = await browser.call("DELETE", "/session")
 
     assert ended.details["type"] == "session"
     assert "Max-Age=0" in ended.headers["Set-Cookie"]
     (await browser.get("/session")).refused(401, "bad_authtoken")
-    (await door.call("DELETE", "/session")).refused(409, "invalid_action")
-    (await anonymous(door, "GET", "/session")).refused(401, "not_authenticated")
+    (await api_client.call("DELETE", "/session")).refused(409, "invalid_action")
+    (await anonymous(api_client, "GET", "/session")).refused(401, "not_authenticated")
 
 
-async def test_a_token_has_no_session_but_a_caller(door: Any) -> None:
+async def test_a_token_has_no_session_but_a_caller(api_client: Any) -> None:
     """The same operation says who one is with a bearer token, without a session."""
-    me = (await door.get("/session")).details
+    me = (await api_client.get("/session")).details
 
     assert (me["id"], me["role"], me["email"]) == (None, "admin", None)
     assert me["account_name"] == "Default"
 
 
-async def test_people_sign_in_with_their_password(door: Any) -> None:
+async def test_people_sign_in_with_their_password(api_client: Any) -> None:
     """Accepting an invitation sets the password; it signs in with the e-mail in any case."""
-    person = await _invited(door)
-    answer = await _sign_in(door, email=EMAIL.upper(), password=PASSWORD)
-    browser = Browser(door, cookie_of(answer))
+    person = await _invited(api_client)
+    answer = await _sign_in(api_client, email=EMAIL.upper(), password=PASSWORD)
+    browser = Browser(api_client, cookie_of(answer))
 
     me = answer.details
     assert (person["role"], person["has_password"]) == ("member", True)
     assert (me["email"], me["role"], me["rights"]) == (EMAIL, "member", ["read", "operate"])
     assert (me["admin_user_id"], me["method"]) == (person["id"], "password")
-    assert (await door.get(f"/admin_user/{person['id']}")).details["last_signed_in_at"]
+    assert (await api_client.get(f"/admin_user/{person['id']}")).details["last_signed_in_at"]
     refused = await browser.post("/environment", {"details": {"name": "Staging"}})
     assert "administer" in refused.refused(403, "not_permitted")["message"]
 
 
-async def test_nobody_learns_who_has_a_password(door: Any) -> None:
+async def test_nobody_learns_who_has_a_password(api_client: Any) -> None:
     """An unknown e-mail, a person without a password and a wrong password get the same answer."""
-    await _invited(door)
-    await signed_in(door, email="other@example.org")
+    await _invited(api_client)
+    await signed_in(api_client, email="other@example.org")
 
     told = set()
     for email in (EMAIL, "other@example.org", "nobody@example.org"):
-        refused = await _sign_in(door, email=email, password="wrong wrong wrong")
+        refused = await _sign_in(api_client, email=email, password="wrong wrong wrong")
         body = refused.refused(401, "bad_credentials")
         told.add((refused.status, body["message"], "Set-Cookie" in refused.headers))
 
     assert len(told) == 1
 
 
-async def test_guessing_ends_for_each_e_mail(door: Any) -> None:
+async def test_guessing_ends_for_each_e_mail(api_client: Any) -> None:
     """After ten wrong passwords even the right one waits, whether there is such a person or not."""
-    await _invited(door)
-    door.clock.stop()
+    await _invited(api_client)
+    api_client.clock.stop()
     for email in (EMAIL, "nobody@example.org"):
-        guesses = [_sign_in(door, email=email, password="guess") for _ in range(10)]
+        guesses = [_sign_in(api_client, email=email, password="guess") for _ in range(10)]
         assert [one.status for one in await asyncio.gather(*guesses)] == [401] * 10
-        refused = await _sign_in(door, email=email.upper(), password=PASSWORD)
+        refused = await _sign_in(api_client, email=email.upper(), password=PASSWORD)
         refused.refused(429, "unknown")
         assert int(refused.headers["Retry-After"]) == 90
 
-    door.clock.leap(seconds=90)
-    assert (await _sign_in(door, email=EMAIL, password=PASSWORD)).status == 200
-    assert (await _sign_in(door, email=EMAIL, password=PASSWORD)).status == 200
+    api_client.clock.leap(seconds=90)
+    assert (await _sign_in(api_client, email=EMAIL, password=PASSWORD)).status == 200
+    assert (await _sign_in(api_client, email=EMAIL, password=PASSWORD)).status == 200
 
 
 @pytest.mark.parametrize(
@@ -193,61 +196,63 @@ async def test_guessing_ends_for_each_e_mail(door: Any) -> None:
     ["short", "elevenchars", "passwordpassword", "P@ssw0rd1234!", "qwertyuiopas", "aaaaaaaaaaaaa",
      "012345678901", EMAIL, "changeme2026", "a" * 201, "long enough\u0000 but"],
 )  # fmt: skip
-async def test_a_password_is_not_easily_guessed(door: Any, password: str) -> None:
+async def test_a_password_is_not_easily_guessed(api_client: Any, password: str) -> None:
     """What is short or common is refused by name, and the invitation stays for a better one."""
-    made = (await door.post("/admin_user_invite", {"details": {"email": EMAIL}})).details
+    made = (await api_client.post("/admin_user_invite", {"details": {"email": EMAIL}})).details
     body = {"token": made["token"], "password": password}
 
-    refused = await anonymous(door, "POST", "/admin_user_invite/accept", body)
+    refused = await anonymous(api_client, "POST", "/admin_user_invite/accept", body)
 
     assert list(refused.refused(422, "validation_errors")["errors"]) == ["password"]
     body["password"] = "Pässwörter sind lang"
-    assert (await anonymous(door, "POST", "/admin_user_invite/accept", body)).status == 200
+    assert (await anonymous(api_client, "POST", "/admin_user_invite/accept", body)).status == 200
     # The same letters, composed in another way.
     given = "Pa\u0308sswo\u0308rter sind lang"
-    assert (await _sign_in(door, email=EMAIL, password=given)).status == 200
+    assert (await _sign_in(api_client, email=EMAIL, password=given)).status == 200
 
 
-async def test_a_link_signs_in_once(door: Any) -> None:
+async def test_a_link_signs_in_once(api_client: Any) -> None:
     """Of several uses of one link at once, one succeeds; after ten minutes, none does."""
-    person = await signed_in(door, "viewer")
-    code = await link_for(door, person.person_id)
+    person = await signed_in(api_client, "viewer")
+    code = await link_for(api_client, person.person_id)
 
-    answers = await asyncio.gather(*(_sign_in(door, code=code) for _ in range(3)))
-    late = await link_for(door, person.person_id)
-    door.clock.leap(seconds=600)
+    answers = await asyncio.gather(*(_sign_in(api_client, code=code) for _ in range(3)))
+    late = await link_for(api_client, person.person_id)
+    api_client.clock.leap(seconds=600)
 
     assert sorted(one.status for one in answers) == [200, 401, 401]
     (signed,) = [one for one in answers if one.status == 200]
     assert (signed.details["method"], signed.details["role"]) == ("link", "viewer")
-    (await _sign_in(door, code=late)).refused(401, "bad_credentials")
-    (await _sign_in(door, code=code[:-1] + "x")).refused(401, "bad_credentials")
+    (await _sign_in(api_client, code=late)).refused(401, "bad_credentials")
+    (await _sign_in(api_client, code=code[:-1] + "x")).refused(401, "bad_credentials")
 
 
-async def test_a_link_sets_a_lost_password(door: Any) -> None:
+async def test_a_link_sets_a_lost_password(api_client: Any) -> None:
     """The new password counts, the old one does not, and all earlier sessions have ended."""
-    person = await _invited(door)
-    before = Browser(door, cookie_of(await _sign_in(door, email=EMAIL, password=PASSWORD)))
-    code = await link_for(door, person["id"])
+    person = await _invited(api_client)
+    before = Browser(
+        api_client, cookie_of(await _sign_in(api_client, email=EMAIL, password=PASSWORD))
+    )
+    code = await link_for(api_client, person["id"])
 
-    common = await _sign_in(door, code=code, new_password="password1234")
-    answer = await _sign_in(door, code=code, new_password="a longer one than before")
+    common = await _sign_in(api_client, code=code, new_password="password1234")
+    answer = await _sign_in(api_client, code=code, new_password="a longer one than before")
 
     common.refused(422, "validation_errors")
-    after = Browser(door, cookie_of(answer))
+    after = Browser(api_client, cookie_of(answer))
     assert (await after.get("/session")).status == 200
-    door.clock.leap(seconds=11)
+    api_client.clock.leap(seconds=11)
     (await before.get("/session")).refused(401, "bad_authtoken")
-    (await _sign_in(door, email=EMAIL, password=PASSWORD)).refused(401, "bad_credentials")
-    again = await _sign_in(door, email=EMAIL, password="a longer one than before")
+    (await _sign_in(api_client, email=EMAIL, password=PASSWORD)).refused(401, "bad_credentials")
+    again = await _sign_in(api_client, email=EMAIL, password="a longer one than before")
     assert again.status == 200
 
 
-async def test_a_person_changes_their_password(door: Any) -> None:
+async def test_a_person_changes_their_password(api_client: Any) -> None:
     """It needs the old one, ends the person's other sessions, and keeps the present one."""
-    await _invited(door)
+    await _invited(api_client)
     here, there = [
-        Browser(door, cookie_of(await _sign_in(door, email=EMAIL, password=PASSWORD)))
+        Browser(api_client, cookie_of(await _sign_in(api_client, email=EMAIL, password=PASSWORD)))
         for _ in range(2)
     ]
     new = {"new_password": "a longer one than before"}
@@ -260,61 +265,68 @@ async def test_a_person_changes_their_password(door: Any) -> None:
     assert (await here.get("/session")).status == 200
     (await there.get("/session")).refused(401, "bad_authtoken")
     both = {"current_password": PASSWORD, **new}
-    (await door.post("/session/password", both)).refused(409, "invalid_action")
+    (await api_client.post("/session/password", both)).refused(409, "invalid_action")
 
 
-async def test_a_session_that_is_not_used_ends(door: Any) -> None:
+async def test_a_session_that_is_not_used_ends(api_client: Any) -> None:
     """Twelve hours without a request end it, and seven days end it in any case."""
-    browser = await signed_in(door)
-    idle = await signed_in(door)
+    browser = await signed_in(api_client)
+    idle = await signed_in(api_client)
 
     for _ in range(15):
-        door.clock.leap(seconds=11 * HOUR)
+        api_client.clock.leap(seconds=11 * HOUR)
         assert (await browser.get("/session")).status == 200
         await asyncio.sleep(0)
-        await _touched(door, browser)
-    door.clock.leap(seconds=4 * HOUR)
+        await _touched(api_client, browser)
+    api_client.clock.leap(seconds=4 * HOUR)
 
     (await idle.get("/session")).refused(401, "bad_authtoken")
     expired = (await browser.get("/session")).refused(401, "bad_authtoken")
     assert "expired" in expired["message"]
-    assert await door.storage.maintenance.forget_sign_ins(door.clock(), 12 * HOUR * 1_000_000) == 2
-    assert await door.rows("SELECT id FROM session") == []
+    assert (
+        await api_client.storage.maintenance.forget_sign_ins(
+            api_client.clock(), 12 * HOUR * 1_000_000
+        )
+        == 2
+    )
+    assert await api_client.rows("SELECT id FROM session") == []
 
 
-async def _touched(door: Any, browser: Browser) -> None:
+async def _touched(api_client: Any, browser: Browser) -> None:
     """Wait until the use of a session is stored."""
     for _ in range(1000):
         sql = "SELECT last_used_at FROM session WHERE id = ?"
-        ((used,),) = await door.rows(sql, browser.session_id)
-        if door.clock.now - used < 60_000_000:
+        ((used,),) = await api_client.rows(sql, browser.session_id)
+        if api_client.clock.now - used < 60_000_000:
             return
         await asyncio.sleep(0.005)
     raise AssertionError("the use was not stored")
 
 
-async def test_uses_are_stored_once_a_minute(door: Any) -> None:
+async def test_uses_are_stored_once_a_minute(api_client: Any) -> None:
     """Many requests with one session are one write."""
-    browser = await signed_in(door)
+    browser = await signed_in(api_client)
     for _ in range(5):
         await browser.get("/ping")
-        door.clock.leap(seconds=11)
-    await _touched(door, browser)
+        api_client.clock.leap(seconds=11)
+    await _touched(api_client, browser)
     sql = "SELECT last_used_at FROM session WHERE id = ?"
-    ((first,),) = await door.rows(sql, browser.session_id)
+    ((first,),) = await api_client.rows(sql, browser.session_id)
 
     await browser.get("/ping")
 
-    assert await door.rows(sql, browser.session_id) == [(first,)]
+    assert await api_client.rows(sql, browser.session_id) == [(first,)]
 
 
-async def test_people_see_their_own_sessions(door: Any) -> None:
+async def test_people_see_their_own_sessions(api_client: Any) -> None:
     """A member lists and revokes what is theirs; an admin, and an account token, everybody's."""
-    member, viewer, admin = [await signed_in(door, one) for one in ("member", "viewer", "admin")]
+    member, viewer, admin = [
+        await signed_in(api_client, one) for one in ("member", "viewer", "admin")
+    ]
 
     own = (await member.get("/sessions")).summaries
     everybodys = (await admin.get("/sessions")).summaries
-    of_one = (await door.get("/sessions", {"admin_user_id": viewer.person_id})).summaries
+    of_one = (await api_client.get("/sessions", {"admin_user_id": viewer.person_id})).summaries
 
     assert [(one["id"], one["is_current"]) for one in own] == [(member.session_id, True)]
     assert own[0]["user_agent"] == "A browser"
@@ -328,85 +340,85 @@ async def test_people_see_their_own_sessions(door: Any) -> None:
     (await viewer.get("/ping")).refused(401, "bad_authtoken")
 
 
-async def test_a_revoked_session_ends_on_every_replica(door: Any) -> None:
+async def test_a_revoked_session_ends_on_every_replica(api_client: Any) -> None:
     """Another server that has just seen it believes it for the seconds that tokens are believed."""
-    if door.database.startswith("sqlite"):
+    if api_client.database.startswith("sqlite"):
         # One server at a time has the file; what it reads is read from the file.
-        browser = await signed_in(door)
-        await door.call("DELETE", f"/sessions/{browser.session_id}")
+        browser = await signed_in(api_client)
+        await api_client.call("DELETE", f"/sessions/{browser.session_id}")
         (await browser.get("/ping")).refused(401, "bad_authtoken")
         return
-    async with open_door(door.database) as replica:
-        browser = await signed_in(door)
-        there = dataclasses.replace(browser, door=replica)
+    async with open_api_client(api_client.database) as replica:
+        browser = await signed_in(api_client)
+        there = dataclasses.replace(browser, api_client=replica)
         replica.clock.stop()
         assert (await there.get("/ping")).status == 200
 
-        await door.call("DELETE", f"/sessions/{browser.session_id}")
+        await api_client.call("DELETE", f"/sessions/{browser.session_id}")
 
         assert (await there.get("/ping")).status == 200
         replica.clock.leap(seconds=10)
         (await there.get("/ping")).refused(401, "bad_authtoken")
 
 
-async def test_a_role_counts_at_once(door: Any) -> None:
+async def test_a_role_counts_at_once(api_client: Any) -> None:
     """Who gets another role has its rights with the next request, and who is removed has none."""
-    member = await signed_in(door, "member")
-    run = await door.run()
+    member = await signed_in(api_client, "member")
+    run = await api_client.run()
     terminate = f"/agent_instance/{run['id']}/terminate"
     path = f"/admin_user/{member.person_id}"
 
-    changed = await door.call("PUT", path, {"details": {"role": "viewer"}})
+    changed = await api_client.call("PUT", path, {"details": {"role": "viewer"}})
 
     assert changed.details["role"] == "viewer"
     (await member.post(terminate, {})).refused(403, "not_permitted")
-    assert (await door.get("/admin_user", {"role": "viewer"})).summaries == [changed.details]
-    assert (await door.call("DELETE", path)).details["id"] == member.person_id
+    assert (await api_client.get("/admin_user", {"role": "viewer"})).summaries == [changed.details]
+    assert (await api_client.call("DELETE", path)).details["id"] == member.person_id
     (await member.get("/ping")).refused(401, "bad_authtoken")
-    assert (await door.get("/sessions")).summaries == []
-    (await door.call("DELETE", path)).refused(404, "not_found")
+    assert (await api_client.get("/sessions")).summaries == []
+    (await api_client.call("DELETE", path)).refused(404, "not_found")
 
 
-async def test_nobody_locks_themselves_out(door: Any) -> None:
+async def test_nobody_locks_themselves_out(api_client: Any) -> None:
     """An admin neither changes their own role nor removes themselves, and both are audited."""
-    admin, other = await signed_in(door, "admin"), await signed_in(door, "member")
+    admin, other = await signed_in(api_client, "admin"), await signed_in(api_client, "member")
     path, body = f"/admin_user/{admin.person_id}", {"details": {"role": "viewer"}}
 
     (await admin.call("PUT", path, body)).refused(409, "invalid_action")
     (await admin.call("DELETE", path)).refused(409, "invalid_action")
 
     assert (await admin.call("DELETE", f"/admin_user/{other.person_id}")).status == 200
-    log = await door.rows("SELECT actor, action FROM audit_entry ORDER BY at DESC")
+    log = await api_client.rows("SELECT actor, action FROM audit_entry ORDER BY at DESC")
     assert log[0] == (admin.person_id, "admin_users.delete")
 
 
 @pytest.mark.parametrize("move", ["suspend", "revoke"])
-async def test_a_session_ends_with_its_token(door: Any, move: str) -> None:
+async def test_a_session_ends_with_its_token(api_client: Any, move: str) -> None:
     """What was exchanged for a token works no longer than the token does."""
-    text, token = await door.add_token()
-    browser = Browser(door, cookie_of(await _sign_in(door, token=text)))
+    text, token = await api_client.add_token()
+    browser = Browser(api_client, cookie_of(await _sign_in(api_client, token=text)))
 
-    assert (await door.post(f"/api_token/{token.id}/{move}")).status == 200
+    assert (await api_client.post(f"/api_token/{token.id}/{move}")).status == 200
 
     (await browser.get("/ping")).refused(401, "bad_authtoken")
-    (await _sign_in(door, token=text)).refused(401, "bad_credentials")
-    assert len(await door.rows("SELECT id FROM session")) == (move == "suspend")
+    (await _sign_in(api_client, token=text)).refused(401, "bad_credentials")
+    assert len(await api_client.rows("SELECT id FROM session")) == (move == "suspend")
 
 
-async def test_sessions_of_one_owner_are_bounded(door: Any) -> None:
+async def test_sessions_of_one_owner_are_bounded(api_client: Any) -> None:
     """The hundred and first session ends the one that was used longest ago."""
-    first = Browser(door, cookie_of(await _sign_in(door, token=TOKEN)))
+    first = Browser(api_client, cookie_of(await _sign_in(api_client, token=TOKEN)))
     for _ in range(100):
-        assert (await _sign_in(door, token=TOKEN)).status == 200
+        assert (await _sign_in(api_client, token=TOKEN)).status == 200
 
-    assert len(await door.rows("SELECT id FROM session")) == 100
-    door.clock.leap(seconds=11)
+    assert len(await api_client.rows("SELECT id FROM session")) == 100
+    api_client.clock.leap(seconds=11)
     (await first.get("/ping")).refused(401, "bad_authtoken")
 
 
-async def test_two_cookies_are_one_too_many(door: Any) -> None:
+async def test_two_cookies_are_one_too_many(api_client: Any) -> None:
     """Two different cookies of our name are refused: somebody else may have set one of them."""
-    browser = await signed_in(door)
+    browser = await signed_in(api_client)
     browser.cookie += "; prefactor_session=another"
 
     (await browser.get("/ping")).refused(400, "bad_request")
@@ -424,10 +436,10 @@ class TestBehindAProxy:
             trusted_proxies=TrustedProxies.parse("127.0.0.0/8"),
         )
 
-    async def test_the_cookie_is_for_tls_and_this_host_alone(self, door: Any) -> None:
+    async def test_the_cookie_is_for_tls_and_this_host_alone(self, api_client: Any) -> None:
         """Behind TLS the cookie is Secure and bound to the host, and no other name is taken."""
-        answer = await _sign_in(door, token=TOKEN)
-        browser = Browser(door, cookie_of(answer), name="__Host-prefactor_session")
+        answer = await _sign_in(api_client, token=TOKEN)
+        browser = Browser(api_client, cookie_of(answer), name="__Host-prefactor_session")
 
         assert answer.headers["Set-Cookie"].startswith("__Host-prefactor_session=")
         assert answer.headers["Set-Cookie"].endswith("; Secure")
@@ -435,13 +447,13 @@ class TestBehindAProxy:
         browser.name = "prefactor_session"
         (await browser.get("/ping")).refused(401, "not_authenticated")
 
-    async def test_writes_come_from_the_public_address(self, door: Any) -> None:
+    async def test_writes_come_from_the_public_address(self, api_client: Any) -> None:
         """The public address is the only origin, whatever the request's host is."""
-        browser = await signed_in(door, "admin")
+        browser = await signed_in(api_client, "admin")
         browser.name = "__Host-prefactor_session"
         body = {"details": {"name": "Staging"}}
         for origin, status in (
-            (door.url, 403),
+            (api_client.url, 403),
             ("http://runs.example.org", 403),
             ("https://runs.example.org.evil.example", 403),
             ("https://runs.example.org:443", 200),
@@ -449,16 +461,16 @@ class TestBehindAProxy:
             browser.headers = {"X-Prefactor-Request": "1", "Origin": origin}
             assert (await browser.post("/environment", body)).status == status, origin
 
-    async def test_guessing_ends_for_each_address(self, door: Any) -> None:
+    async def test_guessing_ends_for_each_address(self, api_client: Any) -> None:
         """Fifty wrong passwords from one address, as the proxy tells it, stop it alone."""
         for number in range(50):
             headers = {"X-Forwarded-For": f"192.0.2.7, 2001:db8::{number:x}"}
             proof = {"email": f"{number}@x", "password": "guess"}
-            assert (await _sign_in(door, headers, **proof)).status == 401
+            assert (await _sign_in(api_client, headers, **proof)).status == 401
 
-        blocked = await _sign_in(door, headers, email="one@more", password="guess")
+        blocked = await _sign_in(api_client, headers, email="one@more", password="guess")
         elsewhere = {"X-Forwarded-For": "2001:db8::1, 192.0.2.7"}
-        other = await _sign_in(door, elsewhere, email="one@more", password="guess")
+        other = await _sign_in(api_client, elsewhere, email="one@more", password="guess")
 
         blocked.refused(429, "unknown")
         assert other.status == 401

@@ -20,11 +20,11 @@ class Counted:
         return getattr(self.storage, name)
 
 
-async def test_spans_of_a_bulk_are_read_at_once(door: Any) -> None:
+async def test_spans_of_a_bulk_are_read_at_once(api_client: Any) -> None:
     """Starts that are not known are read together, each is handed out once, and unseen ones not."""
-    run = await door.run()
-    spans = [await door.span(run, payload={"number": number}) for number in range(5)]
-    storage: Any = Counted(door.storage)
+    run = await api_client.run()
+    spans = [await api_client.span(run, payload={"number": number}) for number in range(5)]
+    storage: Any = Counted(api_client.storage)
     span_preparer, pending = SpanPreparer(Reader.for_storage(storage)), PendingWrites()
     storage.asked.clear()
     caller, elsewhere = principal(run["account_id"]), deployed("a", "e", run["account_id"])
@@ -42,17 +42,17 @@ async def test_spans_of_a_bulk_are_read_at_once(door: Any) -> None:
     assert pending.prefetched == hidden.prefetched == {}
 
 
-async def test_finishes_in_bulk_read_their_starts_once(door: Any) -> None:
+async def test_finishes_in_bulk_read_their_starts_once(api_client: Any) -> None:
     """Finishes of spans that this process did not begin ask the storage by the fifty."""
-    shown = await door.run()
-    run = await door.storage.instance(shown["account_id"], shown["id"])
+    shown = await api_client.run()
+    run = await api_client.storage.instance(shown["account_id"], shown["id"])
     caller, asked = principal(run.account_id), request(run.account_id)
     ids = [f"span-{number}" for number in range(60)]
     begun = [create_span(one, run, request=asked, principal=caller) for one in ids]
-    await door.writer.submit(begun, 0)
+    await api_client.writer.submit(begun, 0)
     reads = list[str]()
     for name in ("span", "spans_by_id"):
-        setattr(door.storage, name, _noted(reads, name, getattr(door.storage, name)))
+        setattr(api_client.storage, name, _noted(reads, name, getattr(api_client.storage, name)))
     items = [
         {
             "_type": "agent_spans/finish",
@@ -62,7 +62,7 @@ async def test_finishes_in_bulk_read_their_starts_once(door: Any) -> None:
         for number, one in enumerate(ids)
     ]
 
-    outputs = (await door.post("/bulk", {"items": items})).body["outputs"]
+    outputs = (await api_client.post("/bulk", {"items": items})).body["outputs"]
 
     assert {one["details"]["status"] for one in outputs.values()} == {"complete"}
     assert reads == ["spans_by_id", "spans_by_id"]

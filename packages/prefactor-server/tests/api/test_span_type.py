@@ -7,22 +7,22 @@ import pytest
 PLAIN = {"name": "llm", "params_schema": {"type": "object"}, "result_schema": {"type": "object"}}
 
 
-async def _run(door: Any, *types: Any) -> Any:
-    return await door.run(agent_schema_version={"span_type_schemas": list(types)})
+async def _run(api_client: Any, *types: Any) -> Any:
+    return await api_client.run(agent_schema_version={"span_type_schemas": list(types)})
 
 
-async def test_a_template_of_results_takes_over_once_there_is_one(door: Any) -> None:
+async def test_a_template_of_results_takes_over_once_there_is_one(api_client: Any) -> None:
     """Before the result, and without one, the template gives the summary; then the other does."""
     declared = {**PLAIN, "template": "asks {{ q }}", "result_template": "{{ q }}: {{ a }}"}
-    run = await _run(door, declared)
-    asked = await door.span(run, schema_name="llm", payload={"q": "why"})
-    silent = await door.span(run, schema_name="llm", payload={"q": "why"})
+    run = await _run(api_client, declared)
+    asked = await api_client.span(run, schema_name="llm", payload={"q": "why"})
+    silent = await api_client.span(run, schema_name="llm", payload={"q": "why"})
     at_once = {"status": "complete", "payload": {"q": "why"}, "result_payload": {"a": "so"}}
-    whole = await door.span(run, schema_name="llm", **at_once)
+    whole = await api_client.span(run, schema_name="llm", **at_once)
 
     end = {"result_payload": {"a": "so"}}
-    answered = (await door.post(f"/agent_spans/{asked['id']}/finish", end)).details
-    ended = (await door.post(f"/agent_spans/{silent['id']}/finish", {})).details
+    answered = (await api_client.post(f"/agent_spans/{asked['id']}/finish", end)).details
+    ended = (await api_client.post(f"/agent_spans/{silent['id']}/finish", {})).details
 
     assert asked["summary"] == ended["summary"] == "asks why"
     assert answered["summary"] == whole["summary"] == "why: so"
@@ -30,29 +30,30 @@ async def test_a_template_of_results_takes_over_once_there_is_one(door: Any) -> 
 
 @pytest.mark.parametrize("result_template", [None, "{% if"])
 async def test_a_missing_template_is_replaced_and_a_wrong_one_is_not(
-    door: Any, result_template: str | None
+    api_client: Any, result_template: str | None
 ) -> None:
     """Without one for results, the template stays in charge; one that is wrong gives nothing."""
     declared = {**PLAIN, "template": "asks {{ q }}", "result_template": result_template}
-    run = await _run(door, declared)
+    run = await _run(api_client, declared)
     fields = {"status": "complete", "payload": {"q": "why"}, "result_payload": {"a": 1}}
 
-    span = await door.span(run, schema_name="llm", **fields)
+    span = await api_client.span(run, schema_name="llm", **fields)
 
     assert span["summary"] == ("asks why" if result_template is None else None)
 
 
-async def test_a_type_is_declared_under_both_of_its_names(door: Any) -> None:
+async def test_a_type_is_declared_under_both_of_its_names(api_client: Any) -> None:
     """Spans of either name are registered, checked and summarised; a repeat is one type."""
     declared = {**PLAIN, "name": "Model call", "spanType": "llm", "template": "{{ q }}"}
     repeat = {**PLAIN, "name": "tool", "spanType": "tool"}
-    run = await _run(door, declared, repeat)
+    run = await _run(api_client, declared, repeat)
 
     spans = [
-        await door.span(run, schema_name=name, payload={"q": 1}) for name in ("llm", "Model call")
+        await api_client.span(run, schema_name=name, payload={"q": 1})
+        for name in ("llm", "Model call")
     ]
     path = f"/agent_schema_version/{run['agent_schema_version_id']}"
-    types = (await door.get(path)).details["span_type_schemas"]
+    types = (await api_client.get(path)).details["span_type_schemas"]
 
     assert [span["summary"] for span in spans] == ["1", "1"]
     assert all(span["schema_registered"] for span in spans)
@@ -60,39 +61,41 @@ async def test_a_type_is_declared_under_both_of_its_names(door: Any) -> None:
     assert "spanType" not in types["llm"]
 
 
-async def test_a_second_name_gives_way_to_a_first_one(door: Any) -> None:
+async def test_a_second_name_gives_way_to_a_first_one(api_client: Any) -> None:
     """A type that has the name of its own keeps it, and the run is registered all the same."""
     own = {**PLAIN, "name": "llm", "title": "Its own"}
     other = {**PLAIN, "name": "Model call", "spanType": "llm", "title": "Another"}
-    run = await _run(door, other, own)
+    run = await _run(api_client, other, own)
 
-    assert (await door.span(run, schema_name="llm"))["schema_title"] == "Its own"
+    assert (await api_client.span(run, schema_name="llm"))["schema_title"] == "Its own"
 
 
 @pytest.mark.parametrize("title", [None, "", "  "])
-async def test_the_title_of_a_type_is_its_name_by_default(door: Any, title: str | None) -> None:
+async def test_the_title_of_a_type_is_its_name_by_default(
+    api_client: Any, title: str | None
+) -> None:
     """In the span, in the schema version and in the skeleton there is a title to show."""
-    run = await _run(door, {**PLAIN, "title": title})
-    span = await door.span(run, schema_name="llm")
-    unknown = await door.span(run, schema_name="odd")
+    run = await _run(api_client, {**PLAIN, "title": title})
+    span = await api_client.span(run, schema_name="llm")
+    unknown = await api_client.span(run, schema_name="odd")
     path = f"/agent_schema_version/{run['agent_schema_version_id']}"
-    skeleton = (await door.get(f"/agent_instance/{run['id']}/skeleton")).details
+    skeleton = (await api_client.get(f"/agent_instance/{run['id']}/skeleton")).details
 
     assert (span["schema_title"], unknown["schema_title"]) == ("llm", "odd")
-    assert (await door.get(path)).details["span_type_schemas"]["llm"]["title"] == "llm"
+    assert (await api_client.get(path)).details["span_type_schemas"]["llm"]["title"] == "llm"
     assert {one["name"]: one["title"] for one in skeleton["schemas"]} == {
         "llm": "llm",
         "odd": "odd",
     }
 
 
-async def test_what_was_declared_is_shown(door: Any) -> None:
+async def test_what_was_declared_is_shown(api_client: Any) -> None:
     """A schema version shows the template of results, and two that differ in it are two."""
-    first = await _run(door, {**PLAIN, "result_template": "{{ a }}"})
-    second = await _run(door, {**PLAIN, "result_template": "{{ b }}"})
+    first = await _run(api_client, {**PLAIN, "result_template": "{{ a }}"})
+    second = await _run(api_client, {**PLAIN, "result_template": "{{ b }}"})
     path = f"/agent_schema_version/{first['agent_schema_version_id']}"
 
-    shown = (await door.get(path)).details["span_type_schemas"]["llm"]
+    shown = (await api_client.get(path)).details["span_type_schemas"]["llm"]
 
     assert shown["result_template"] == "{{ a }}"
     assert first["agent_schema_version_id"] != second["agent_schema_version_id"]

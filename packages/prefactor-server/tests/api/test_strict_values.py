@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 import pytest
-from door import TOKEN
+from api_client import TOKEN
 
 INVALID = (422, "validation_errors")
 
@@ -43,9 +43,9 @@ ODD_FLAGS = ["True ", " true", "TRUE", "yes", "t", "true\n", "01", ""]
 
 
 @pytest.mark.parametrize("text", ODD_TIMES)
-async def test_a_time_in_a_body_is_a_timestamp_alone(door: Any, text: str) -> None:
+async def test_a_time_in_a_body_is_a_timestamp_alone(api_client: Any, text: str) -> None:
     """Each operation that takes a time refuses one with anything in it, before or behind it."""
-    run = await door.run("pending")
+    run = await api_client.run("pending")
     span = {"agent_instance_id": run["id"], "schema_name": "step"}
     token = {"token_scope": "account"}
     for path, body in [
@@ -55,18 +55,18 @@ async def test_a_time_in_a_body_is_a_timestamp_alone(door: Any, text: str) -> No
         ("/agent_spans", {"details": {**span, "status": "complete", "finished_at": text}}),
         ("/api_token", {"details": {**token, "expires_at": text}}),
     ]:
-        (await door.post(path, body)).refused(*INVALID)
+        (await api_client.post(path, body)).refused(*INVALID)
 
-    assert (await door.get(f"/agent_instance/{run['id']}")).details["status"] == "pending"
+    assert (await api_client.get(f"/agent_instance/{run['id']}")).details["status"] == "pending"
 
 
-async def test_a_time_in_a_query_is_a_timestamp_alone(door: Any) -> None:
+async def test_a_time_in_a_query_is_a_timestamp_alone(api_client: Any) -> None:
     """A filter by time is refused likewise, and the message says how an offset is written."""
     for text in ODD_TIMES:
-        answer = await door.get("/agent_instance", {"started_after": text})
+        answer = await api_client.get("/agent_instance", {"started_after": text})
         assert answer.status in (400, 422), text
 
-    spaced = await door.get("/agent_instance", {"started_after": "2020-01-01T00:00:00 01:00"})
+    spaced = await api_client.get("/agent_instance", {"started_after": "2020-01-01T00:00:00 01:00"})
     assert "%2B" in spaced.body["message"]
 
 
@@ -78,20 +78,20 @@ async def test_a_time_in_a_query_is_a_timestamp_alone(door: Any) -> None:
         ("/alerts/count", "window_days"),
     ],
 )
-async def test_a_number_in_a_query_is_plain_digits(door: Any, path: str, name: str) -> None:
+async def test_a_number_in_a_query_is_plain_digits(api_client: Any, path: str, name: str) -> None:
     """Only ASCII digits are a number."""
-    assert (await door.get(path, {name: "5"})).status == 200
+    assert (await api_client.get(path, {name: "5"})).status == 200
     for text in ODD_NUMBERS:
-        (await door.get(path, {name: text})).refused(*INVALID)
+        (await api_client.get(path, {name: text})).refused(*INVALID)
 
 
-async def test_a_flag_in_a_query_is_true_or_false(door: Any) -> None:
+async def test_a_flag_in_a_query_is_true_or_false(api_client: Any) -> None:
     """A flag is true, false, 1 or 0, and nothing that only looks like one."""
     for text in ODD_FLAGS:
-        (await door.get("/agent_spans", {"include_risk_level": text})).refused(*INVALID)
+        (await api_client.get("/agent_spans", {"include_risk_level": text})).refused(*INVALID)
 
 
-async def test_an_item_of_a_bulk_request_is_read_as_strictly(door: Any) -> None:
+async def test_an_item_of_a_bulk_request_is_read_as_strictly(api_client: Any) -> None:
     """A parameter of an item holds no NUL, is given once, and is a number in plain digits."""
     for parameters, code in [
         ({"pagination[page_size]": "1_0"}, "validation_errors"),
@@ -100,30 +100,32 @@ async def test_an_item_of_a_bulk_request_is_read_as_strictly(door: Any) -> None:
         ({"agent_id": "agent\0"}, "bad_request"),
     ]:
         item = {"_type": "agent_instances/list", "idempotency_key": "list-0001", **parameters}
-        outputs = (await door.post("/bulk", {"items": [item]})).body["outputs"]
+        outputs = (await api_client.post("/bulk", {"items": [item]})).body["outputs"]
         assert outputs["list-0001"]["code"] == code, parameters
 
 
 @pytest.mark.parametrize("change", ["{}\n", "\n{}", "{}=", "{}!", "{}\0", " {}", "{}AA", "{}{}"])
-async def test_a_cursor_is_the_text_that_was_given(door: Any, change: str) -> None:
+async def test_a_cursor_is_the_text_that_was_given(api_client: Any, change: str) -> None:
     """A cursor with anything around it is refused; the one that the server gave works."""
     for number in range(3):
-        await door.register(f"run-{number}")
+        await api_client.register(f"run-{number}")
     page = {"pagination[page_size]": "1"}
-    after = (await door.get("/agent_instance", page)).body["pagination"]["next_after"]
+    after = (await api_client.get("/agent_instance", page)).body["pagination"]["next_after"]
     middle = len(after) // 2
 
     for text in (change.format(after, after), f"{after[:middle]}\n{after[middle:]}"):
-        answer = await door.get("/agent_instance", {**page, "pagination[after]": text})
+        answer = await api_client.get("/agent_instance", {**page, "pagination[after]": text})
         assert answer.status in (400, 422), text
-    followed = await door.get("/agent_instance", {**page, "pagination[after]": after})
+    followed = await api_client.get("/agent_instance", {**page, "pagination[after]": after})
     assert [one["id"] for one in followed.summaries] == ["run-1"]
 
 
-async def test_an_id_in_a_path_is_decoded_without_guessing(door: Any) -> None:
+async def test_an_id_in_a_path_is_decoded_without_guessing(api_client: Any) -> None:
     """Bytes that are not UTF-8 name nothing, where several of them would have named one agent."""
-    await door.post("/agent", {"details": {"name": "odd", "external_identifier": "odd-\ufffd"}})
-    address = urlsplit(door.url).netloc
+    await api_client.post(
+        "/agent", {"details": {"name": "odd", "external_identifier": "odd-\ufffd"}}
+    )
+    address = urlsplit(api_client.url).netloc
 
     def status(path_id: str) -> int:
         connection = http.client.HTTPConnection(address, timeout=60)
@@ -139,9 +141,9 @@ async def test_an_id_in_a_path_is_decoded_without_guessing(door: Any) -> None:
 
 
 @pytest.mark.parametrize("blank", ["\x85", "\xa0", "\x1f", "\x0b"])
-async def test_a_token_has_nothing_around_it(door: Any, blank: str) -> None:
+async def test_a_token_has_nothing_around_it(api_client: Any, blank: str) -> None:
     """What only Python takes for white space is a part of the token, or no header at all."""
-    connection = http.client.HTTPConnection(urlsplit(door.url).netloc, timeout=60)
+    connection = http.client.HTTPConnection(urlsplit(api_client.url).netloc, timeout=60)
 
     def status(value: str) -> int:
         try:

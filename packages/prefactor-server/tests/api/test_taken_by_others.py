@@ -9,31 +9,33 @@ TAKEN = (409, "invalid_action")
 
 
 @pytest.fixture
-async def theirs(door: Any) -> Any:
+async def theirs(api_client: Any) -> Any:
     """A run with a span, of an agent in the default environment, whose token is never used."""
-    run = await door.register("their-run", external_identifier="their-name")
-    await door.post("/agent_instance/their-run/start")
-    await door.span("their-run", id="their-span")
+    run = await api_client.register("their-run", external_identifier="their-name")
+    await api_client.post("/agent_instance/their-run/start")
+    await api_client.span("their-run", id="their-span")
     return run
 
 
 @pytest.fixture
-async def mine(door: Any, theirs: Any) -> str:
+async def mine(api_client: Any, theirs: Any) -> str:
     """The token of the same agent in another environment, with a run of its own."""
-    await door.post("/environment", {"details": {"name": "staging", "id": "staging"}})
-    run = await door.run(environment_id="staging", id="my-run")
-    return await door.deployment_token(run)
+    await api_client.post("/environment", {"details": {"name": "staging", "id": "staging"}})
+    run = await api_client.run(environment_id="staging", id="my-run")
+    return await api_client.deployment_token(run)
 
 
 def _item(kind: str, **fields: Any) -> dict[str, Any]:
     return {"_type": kind, "idempotency_key": f"{kind}-0001", **fields}
 
 
-async def _alone_and_in_bulk(door: Any, token: str, path: str, body: Any, kind: str) -> list[Any]:
+async def _alone_and_in_bulk(
+    api_client: Any, token: str, path: str, body: Any, kind: str
+) -> list[Any]:
     """The refusals of a request by itself, and as an item: status or None, code, message."""
-    alone = await door.post(path, body, token=token)
+    alone = await api_client.post(path, body, token=token)
     fields = body.get("details", body)
-    answer = await door.post("/bulk", {"items": [_item(kind, **fields)]}, token=token)
+    answer = await api_client.post("/bulk", {"items": [_item(kind, **fields)]}, token=token)
     (output,) = answer.body["outputs"].values()
     return [
         (alone.status, alone.body["code"], alone.body["message"]),
@@ -45,50 +47,50 @@ async def _alone_and_in_bulk(door: Any, token: str, path: str, body: Any, kind: 
     ("field", "value"), [("id", "their-run"), ("external_identifier", "their-name")]
 )
 async def test_a_run_of_another_deployment_is_not_there_to_clash_with(
-    door: Any, mine: str, field: str, value: str
+    api_client: Any, mine: str, field: str, value: str
 ) -> None:
     """A registration that cannot have an id or a name hears what every reader of it hears."""
-    read = await door.get("/agent_instance/their-run", token=mine)
+    read = await api_client.get("/agent_instance/their-run", token=mine)
     told = await _alone_and_in_bulk(
-        door, mine, "/agent_instance/register", {field: value}, "agent_instances/register"
+        api_client, mine, "/agent_instance/register", {field: value}, "agent_instances/register"
     )
 
     assert read.refused(*NOT_FOUND)["message"] == "Agent instance 'their-run' not found"
     assert set(told) == {(*NOT_FOUND, f"Agent instance {value!r} not found")}
-    own = await door.post("/agent_instance/register", {"id": "my-run"}, token=mine)
+    own = await api_client.post("/agent_instance/register", {"id": "my-run"}, token=mine)
     own.refused(*TAKEN)
 
 
 async def test_a_span_of_another_deployment_is_not_there_to_clash_with(
-    door: Any, mine: str
+    api_client: Any, mine: str
 ) -> None:
     """A span that cannot have an id hears what every reader of that id hears."""
     details = {"id": "their-span", "agent_instance_id": "my-run", "schema_name": "step"}
-    read = await door.get("/agent_spans/their-span", token=mine)
+    read = await api_client.get("/agent_spans/their-span", token=mine)
     told = await _alone_and_in_bulk(
-        door, mine, "/agent_spans", {"details": details}, "agent_spans/create"
+        api_client, mine, "/agent_spans", {"details": details}, "agent_spans/create"
     )
 
     assert set(told) == {(*NOT_FOUND, read.refused(*NOT_FOUND)["message"])}
-    counts = (await door.get("/agent_instance/my-run")).details["span_counts"]
+    counts = (await api_client.get("/agent_instance/my-run")).details["span_counts"]
     assert counts["total"] == 0
 
 
-async def test_an_account_token_hears_of_what_is_taken(door: Any, theirs: Any) -> None:
+async def test_an_account_token_hears_of_what_is_taken(api_client: Any, theirs: Any) -> None:
     """Who sees everything in the account is told that an id is taken."""
     for body in ({"id": "their-run"}, {"external_identifier": "their-name"}):
-        answer = await door.post("/agent_instance/register", {"agent_id": "agent-1", **body})
+        answer = await api_client.post("/agent_instance/register", {"agent_id": "agent-1", **body})
         assert "exists already" in answer.refused(*TAKEN)["message"]
 
 
-async def test_each_deployment_has_keys_of_its_own(door: Any, mine: str, theirs: Any) -> None:
+async def test_each_deployment_has_keys_of_its_own(api_client: Any, mine: str, theirs: Any) -> None:
     """A key that another deployment or the account used is free, and repeats replay its own."""
-    their_token = await door.deployment_token(theirs)
+    their_token = await api_client.deployment_token(theirs)
     tokens = (their_token, mine, None)
     body = {"agent_id": theirs["agent_id"], "idempotency_key": "the-same-key"}
 
     async def register(token: str | None) -> Any:
-        return await door.post("/agent_instance/register", body, token=token)
+        return await api_client.post("/agent_instance/register", body, token=token)
 
     first = [await register(token) for token in tokens]
     again = [await register(token) for token in tokens]
@@ -97,7 +99,7 @@ async def test_each_deployment_has_keys_of_its_own(door: Any, mine: str, theirs:
     ids = [one.details["id"] for one in first]
     assert len(set(ids)) == 3
     assert [one.details["id"] for one in again] == ids
-    other = await door.post(
+    other = await api_client.post(
         "/agent_instance/register", {**body, "purpose": "eval"}, token=their_token
     )
     message = other.refused(409, "idempotency_key_already_used")["message"]
@@ -106,15 +108,15 @@ async def test_each_deployment_has_keys_of_its_own(door: Any, mine: str, theirs:
 
 
 async def test_keys_of_bulk_items_are_the_deployments_own(
-    door: Any, mine: str, theirs: Any
+    api_client: Any, mine: str, theirs: Any
 ) -> None:
     """The keys of bulk items do not clash between deployments either."""
-    their_token = await door.deployment_token(theirs)
+    their_token = await api_client.deployment_token(theirs)
     for token, run_id in ((their_token, "their-run"), (mine, "my-run")):
         item = _item("agent_spans/create", agent_instance_id=run_id, schema_name="step")
         for _ in range(2):
-            answer = await door.post("/bulk", {"items": [item]}, token=token)
+            answer = await api_client.post("/bulk", {"items": [item]}, token=token)
             (output,) = answer.body["outputs"].values()
             assert output["status"] == "success", output
-        listed = await door.get("/agent_spans", {"agent_instance_id": run_id}, token=token)
+        listed = await api_client.get("/agent_spans", {"agent_instance_id": run_id}, token=token)
         assert len(listed.summaries) == (2 if run_id == "their-run" else 1)

@@ -52,36 +52,40 @@ def test_the_control_plane_is_what_needs_an_account_token() -> None:
 
 
 @pytest.mark.parametrize("operation", CONTROL, ids=lambda one: one.name)
-async def test_a_member_that_nothing_understands_is_named(door: Any, operation: Write) -> None:
+async def test_a_member_that_nothing_understands_is_named(
+    api_client: Any, operation: Write
+) -> None:
     """Wherever it stands, the answer is 422 and names the member and those that are known."""
     path, body = _request(operation)
 
-    beside = await door.call(operation.method, path, {**body, **ODD})
+    beside = await api_client.call(operation.method, path, {**body, **ODD})
 
     assert list(_errors(beside)) == ["unheard_of"]
     assert "known here" in _errors(beside)["unheard_of"]["message"]
     if operation.wrapped:
         within = {**body, "details": {**body["details"], **ODD}}
-        inside = await door.call(operation.method, path, within)
+        inside = await api_client.call(operation.method, path, within)
         assert list(_errors(inside, "details")) == ["unheard_of"]
 
 
-async def test_nothing_is_done_and_the_key_stays_free(door: Any) -> None:
+async def test_nothing_is_done_and_the_key_stays_free(api_client: Any) -> None:
     """A refused request makes nothing, and may be sent again without the member."""
     headers = {"Idempotency-Key": "k"}
-    wrong = await door.post("/agent", {"details": {"name": "A", "nmae": "B"}}, headers=headers)
-    empty = (await door.get("/agent")).summaries
-    right = await door.post("/agent", {"details": {"name": "A"}}, headers=headers)
+    wrong = await api_client.post(
+        "/agent", {"details": {"name": "A", "nmae": "B"}}, headers=headers
+    )
+    empty = (await api_client.get("/agent")).summaries
+    right = await api_client.post("/agent", {"details": {"name": "A"}}, headers=headers)
 
     assert list(_errors(wrong, "details")) == ["nmae"]
     assert empty == []
     assert right.details["name"] == "A"
 
 
-async def test_missing_wrong_and_unknown_members_are_told_together(door: Any) -> None:
+async def test_missing_wrong_and_unknown_members_are_told_together(api_client: Any) -> None:
     """One answer names all that is wrong with a request."""
     details = {"token_scop": "account", "expires_at": "soon"}
-    answer = await door.post("/api_token", {"details": details})
+    answer = await api_client.post("/api_token", {"details": details})
 
     found = _errors(answer, "details")
     assert set(found) == {"token_scope", "expires_at", "token_scop"}
@@ -109,22 +113,22 @@ async def test_missing_wrong_and_unknown_members_are_told_together(door: Any) ->
     ],
 )
 async def test_nested_members_are_looked_at_too(
-    door: Any, path: str, details: Any, place: list[str]
+    api_client: Any, path: str, details: Any, place: list[str]
 ) -> None:
     """What stands inside of a field is known or named by the way to it."""
-    await door.post("/agent", {"details": {"name": "A", "id": "agent-1"}})
+    await api_client.post("/agent", {"details": {"name": "A", "id": "agent-1"}})
     if path == "/agent_schema_version":
         details = {"agent_id": "agent-1", "external_identifier": "s", **details}
 
-    answer = await door.post(path, {"details": details})
+    answer = await api_client.post(path, {"details": details})
 
     assert list(_errors(answer, "details", *place[:-1])) == [place[-1]]
 
 
-async def test_what_answers_show_can_be_sent_back(door: Any) -> None:
+async def test_what_answers_show_can_be_sent_back(api_client: Any) -> None:
     """Things that were read are valid changes of themselves, read-only members included."""
-    run = await door.run()
-    account = (await door.get("/account")).summaries[0]
+    run = await api_client.run()
+    account = (await api_client.get("/account")).summaries[0]
     for noun, path_id in (
         ("account", account["id"]),
         ("environment", run["environment_id"]),
@@ -132,74 +136,74 @@ async def test_what_answers_show_can_be_sent_back(door: Any) -> None:
         ("agent_deployment", run["agent_deployment_id"]),
     ):
         path = f"/{noun}/{path_id}"
-        shown = (await door.get(path)).details
-        again = (await door.call("PUT", path, {"details": shown})).details
+        shown = (await api_client.get(path)).details
+        again = (await api_client.call("PUT", path, {"details": shown})).details
         assert again["id"] == shown["id"]
     path = f"/agent_schema_version/{run['agent_schema_version_id']}"
-    version = (await door.get(path)).details
+    version = (await api_client.get(path)).details
     copied = {**version, "external_identifier": "copy", "id": "copy-1"}
     copied["span_type_schemas"] = list(version["span_type_schemas"].values())
     copied["quality_schemas"] = list(version["quality_schemas"].values())
     copied["alert_schemas"] = list(version["alert_schemas"].values())
-    made = await door.post("/agent_schema_version", {"details": copied})
+    made = await api_client.post("/agent_schema_version", {"details": copied})
     assert made.details["external_identifier"] == "copy"
 
 
-async def test_members_of_older_clients_are_accepted(door: Any) -> None:
+async def test_members_of_older_clients_are_accepted(api_client: Any) -> None:
     """Where an agent's environment was once named, it still may be, and means nothing."""
     item = {"_type": "agents/create", "idempotency_key": "key-0001", "environment_id": "e"}
     bulk = {"items": [{**item, "details": {"name": "A"}}]}
 
-    by_itself = await door.post("/agent", {"details": {"name": "A", "environment_id": "e"}})
-    in_bulk = (await door.post("/bulk", bulk)).body["outputs"]["key-0001"]
+    by_itself = await api_client.post("/agent", {"details": {"name": "A", "environment_id": "e"}})
+    in_bulk = (await api_client.post("/bulk", bulk)).body["outputs"]["key-0001"]
 
     assert by_itself.status == 200
     assert in_bulk["status"] == "success"
 
 
-async def test_another_account_is_not_passed_over(door: Any) -> None:
+async def test_another_account_is_not_passed_over(api_client: Any) -> None:
     """A request that names another account than the token's is refused, not carried out in it."""
     details = {"name": "A", "account_id": "somebody-else"}
 
-    (await door.post("/agent", {"details": details})).refused(403, "not_permitted")
+    (await api_client.post("/agent", {"details": details})).refused(403, "not_permitted")
 
 
 @pytest.mark.parametrize("flat", [True, False])
-async def test_items_of_a_bulk_request_are_read_as_strictly(door: Any, flat: bool) -> None:
+async def test_items_of_a_bulk_request_are_read_as_strictly(api_client: Any, flat: bool) -> None:
     """An item stops at a member that nothing understands, beside its fields or among them."""
     item = {"_type": "agents/create", "idempotency_key": "key-0001"}
     fields = {"name": "A", **ODD}
     among = {**item, **fields} if flat else {**item, "details": fields}
     beside = {**item, "details": {"name": "A"}, "description": "lost"}
 
-    found = (await door.post("/bulk", {"items": [among]})).body["outputs"]["key-0001"]
-    lost = (await door.post("/bulk", {"items": [beside]})).body["outputs"]["key-0001"]
+    found = (await api_client.post("/bulk", {"items": [among]})).body["outputs"]["key-0001"]
+    lost = (await api_client.post("/bulk", {"items": [beside]})).body["outputs"]["key-0001"]
 
     errors = found["errors"] if flat else found["errors"]["details"]
     assert (found["code"], list(errors)) == ("validation_errors", ["unheard_of"])
     assert list(lost["errors"]) == ["description"]
 
 
-async def test_telemetry_ignores_what_it_does_not_know(door: Any) -> None:
+async def test_telemetry_ignores_what_it_does_not_know(api_client: Any) -> None:
     """Newer agents send more than this server knows, and lose nothing by it."""
     types = [{"name": "step", "params_schema": {}, **ODD}]
-    run = await door.register(agent_schema_version={"span_type_schemas": types, **ODD}, **ODD)
+    run = await api_client.register(agent_schema_version={"span_type_schemas": types, **ODD}, **ODD)
     path = f"/agent_instance/{run['id']}"
-    await door.post(f"{path}/start", ODD)
-    span = await door.span(run, **ODD)
+    await api_client.post(f"{path}/start", ODD)
+    span = await api_client.span(run, **ODD)
     body = {"items": [{"_type": "agent_spans/finish", "idempotency_key": "key-0001", **ODD}]}
     body["items"][0]["agent_span_id"] = span["id"]
-    bulk = await door.post("/bulk", {**body, **ODD})
-    quality = await door.post(f"{path}/record_quality", {"name": "q", "payload": {}, **ODD})
-    ended = await door.post(f"{path}/finish", ODD)
+    bulk = await api_client.post("/bulk", {**body, **ODD})
+    quality = await api_client.post(f"{path}/record_quality", {"name": "q", "payload": {}, **ODD})
+    ended = await api_client.post(f"{path}/finish", ODD)
 
     assert bulk.body["outputs"]["key-0001"]["status"] == "success"
     assert (quality.status, ended.details["status"]) == (200, "complete")
 
 
-async def test_accepting_an_invitation_is_read_strictly(door: Any) -> None:
+async def test_accepting_an_invitation_is_read_strictly(api_client: Any) -> None:
     """An acceptance that says more than its token is refused before the token is looked at."""
-    answer = await door.post("/admin_user_invite/accept", {"token": "t", **ODD})
+    answer = await api_client.post("/admin_user_invite/accept", {"token": "t", **ODD})
 
     assert list(_errors(answer)) == ["unheard_of"]
 

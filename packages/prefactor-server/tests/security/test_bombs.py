@@ -1,4 +1,4 @@
-"""Schemas and templates made to hurt, through the front door of a real process.
+"""Schemas and templates made to hurt, sent to a real process.
 
 Whatever they are, their registration is taken, spans of theirs are stored whole and marked, and
 other callers are answered while it happens.

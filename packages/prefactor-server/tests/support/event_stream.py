@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import aiohttp
-from door import Door
+from api_client import ApiClient
 
 from patience import patience
 
@@ -73,18 +73,18 @@ def ids(event: Event, kind: str) -> list[str]:
 
 @asynccontextmanager
 async def following(
-    door: Door,
+    api_client: ApiClient,
     *,
     token: str | None = None,
     after: int | None = None,
     query: Mapping[str, str] | None = None,
 ) -> AsyncGenerator[Followed]:
     """A stream that has begun."""
-    headers = {"Authorization": f"Bearer {token or door.token}"}
+    headers = {"Authorization": f"Bearer {token or api_client.token}"}
     if after is not None:
         headers["Last-Event-ID"] = str(after)
-    async with door.session.get(
-        f"{door.url}/api/v1/events",
+    async with api_client.session.get(
+        f"{api_client.url}/api/v1/events",
         headers=headers,
         params=query,
         timeout=aiohttp.ClientTimeout(total=patience(30)),

@@ -117,23 +117,23 @@ def _without_ids(one: Any) -> Any:
     return {name: found for name, found in one.items() if name not in ids}
 
 
-async def export(door: Any, spans: Sequence[Any], **resource: str) -> Any:
+async def export(api_client: Any, spans: Sequence[Any], **resource: str) -> Any:
     """Send spans as JSON, and return the answer's body."""
-    answer = await door.post("/otlp/v1/traces", request(spans, **resource), headers=JSON)
+    answer = await api_client.post("/otlp/v1/traces", request(spans, **resource), headers=JSON)
     assert answer.status == 200, answer.text
     return answer.body
 
 
-async def runs(door: Any, **query: str) -> Any:
+async def runs(api_client: Any, **query: str) -> Any:
     """All runs of the account."""
-    return (await door.get("/agent_instance", query)).summaries
+    return (await api_client.get("/agent_instance", query)).summaries
 
 
-async def outcome(door: Any, trace: str = TRACE) -> Any:
+async def outcome(api_client: Any, trace: str = TRACE) -> Any:
     """What a trace ended as: its run without ids, and its spans by the number of each."""
-    (run,) = await runs(door, external_identifier=trace)
+    (run,) = await runs(api_client, external_identifier=trace)
     query = {"agent_instance_id": run["id"], "include_summaries": "true"}
-    spans = (await door.get("/agent_spans", query)).summaries
+    spans = (await api_client.get("/agent_spans", query)).summaries
     numbers = {one["id"]: int(one["payload"]["otel"]["span_id"], 16) for one in spans}
     kept = ("status", "started_at", "finished_at", "ended_by", "metadata", "span_counts")
     return {name: run[name] for name in kept}, {

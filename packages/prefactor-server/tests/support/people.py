@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, NamedTuple
 
-from door import Answer, Door
+from api_client import Answer, ApiClient
 
 from prefactor_server.commands.base import Decision, Done, Request
 from prefactor_server.domain.people.admin_user import AdminUser
@@ -45,7 +45,7 @@ class PutPeople(NamedTuple):
 class Browser:
     """A client that has a cookie and no token, and does what the pages do."""
 
-    door: Door
+    api_client: ApiClient
     cookie: str
     person_id: str = ""
     session_id: str = ""
@@ -57,7 +57,7 @@ class Browser:
         headers = {"Cookie": f"theme=dark; {self.name}={self.cookie}"}
         if method != "GET":
             headers |= self.headers
-        return await anonymous(self.door, method, path, body, headers, **query)
+        return await anonymous(self.api_client, method, path, body, headers, **query)
 
     async def get(self, path: str, **query: str) -> Answer:
         return await self.call("GET", path, **query)
@@ -67,7 +67,7 @@ class Browser:
 
 
 async def anonymous(
-    door: Door,
+    api_client: ApiClient,
     method: str,
     path: str,
     body: Any = None,
@@ -75,11 +75,11 @@ async def anonymous(
     **query: str,
 ) -> Answer:
     """One request without a token."""
-    token, door.token = door.token, None
+    token, api_client.token = api_client.token, None
     try:
-        return await door.call(method, path, body, headers=headers, **query)
+        return await api_client.call(method, path, body, headers=headers, **query)
     finally:
-        door.token = token
+        api_client.token = token
 
 
 def session_rows(
@@ -106,29 +106,30 @@ def session_rows(
     return person, session, cookie
 
 
-async def put(door: Door, *rows: Row) -> None:
+async def put(api_client: ApiClient, *rows: Row) -> None:
     """Write new rows."""
-    (account,) = await door.storage.accounts()
-    request = Request(account.id, "test", door.clock(), None, b"")
-    (outcome,) = await door.writer.submit([PutPeople(request, rows)], 0)
+    (account,) = await api_client.storage.accounts()
+    request = Request(account.id, "test", api_client.clock(), None, b"")
+    (outcome,) = await api_client.writer.submit([PutPeople(request, rows)], 0)
     assert isinstance(outcome, Done), outcome
 
 
-async def signed_in(door: Door, role: Role = "member", email: str = "") -> Browser:
+async def signed_in(api_client: ApiClient, role: Role = "member", email: str = "") -> Browser:
     """A new person with a role, who has signed in."""
-    (account,) = await door.storage.accounts()
-    person, session, cookie = session_rows(account.id, role, door.clock(), email=email)
-    await put(door, person, session)
-    return Browser(door, cookie, person.id, session.id)
+    (account,) = await api_client.storage.accounts()
+    person, session, cookie = session_rows(account.id, role, api_client.clock(), email=email)
+    await put(api_client, person, session)
+    return Browser(api_client, cookie, person.id, session.id)
 
 
-async def link_for(door: Door, person_id: str) -> str:
+async def link_for(api_client: ApiClient, person_id: str) -> str:
     """The code of a new link for a person."""
-    (account,) = await door.storage.accounts()
+    (account,) = await api_client.storage.accounts()
     ref = SecretRef(account.id, f"link-{next(_numbers)}")
     code = make_secret(LINK_PREFIX, ref, os.urandom)
     await put(
-        door, SignInLink(ref.row_id, account.id, person_id, hash_secret(code), door.clock(), None)
+        api_client,
+        SignInLink(ref.row_id, account.id, person_id, hash_secret(code), api_client.clock(), None),
     )
     return code
 

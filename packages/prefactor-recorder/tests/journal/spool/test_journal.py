@@ -1,4 +1,4 @@
-"""The journal on disk through its front door: nothing is lost, nothing is settled twice."""
+"""The journal on disk through its public interface: nothing is lost, nothing is settled twice."""
 
 import os
 import stat

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from door import LIMITS, Door, open_door
+from api_client import LIMITS, ApiClient, open_api_client
 from event_stream import Event, Followed, following, ids
 
 from patience import patience
@@ -30,21 +30,21 @@ async def begun(stream: Followed) -> int:
     return event.id
 
 
-async def test_rows(door: Door) -> None:
+async def test_rows(api_client: ApiClient) -> None:
     """A change is told as the row that lists show, spans without payloads and secrets."""
-    async with following(door) as stream:
+    async with following(api_client) as stream:
         await begun(stream)
-        run = await door.run()
+        run = await api_client.run()
         payload = {"password": {"$sensitive": "text", "value": SECRET}, "model": "m"}
-        span = await door.span(run, payload=payload, status="active")
+        span = await api_client.span(run, payload=payload, status="active")
         row = await stream.span(span["id"])
         kind = row.pop("kind")
         told = {name: span[name] for name in row}
         path = f"/agent_spans/{span['id']}/finish"
-        finished = (await door.post(path, {"status": "failed"})).details
+        finished = (await api_client.post(path, {"status": "failed"})).details
         later = await stream.until(lambda one: span["id"] in ids(one, "spans"))
         metadata = {"metadata": {"user": "ada"}}
-        answer = await door.call("PUT", f"/agent_instance/{run['id']}/metadata", metadata)
+        answer = await api_client.call("PUT", f"/agent_instance/{run['id']}/metadata", metadata)
         assert answer.details["metadata"] == {"user": "ada"}
         labelled = await stream.until(lambda one: one.kind == "changes")
 
@@ -61,7 +61,7 @@ async def test_rows(door: Door) -> None:
         "risk_score",
     }
     assert [one["status"] for one in later.data["spans"]] == [finished["status"]]
-    listed = (await door.get("/agent_instance")).summaries
+    listed = (await api_client.get("/agent_instance")).summaries
     assert len(later.data["runs"]) == 1
     (shown,) = labelled.data["runs"]
     assert {**listed[0], **shown} == listed[0]
@@ -69,25 +69,27 @@ async def test_rows(door: Door) -> None:
     assert SECRET not in stream.text
 
 
-async def test_compressed(door: Door) -> None:
+async def test_compressed(api_client: ApiClient) -> None:
     """A stream is compressed for who asks for that, and each event can be read when it comes."""
-    headers = {"Authorization": f"Bearer {door.token}", "Accept-Encoding": "deflate"}
-    async with door.session.get(f"{door.url}/api/v1/events", headers=headers) as response:
+    headers = {"Authorization": f"Bearer {api_client.token}", "Accept-Encoding": "deflate"}
+    async with api_client.session.get(
+        f"{api_client.url}/api/v1/events", headers=headers
+    ) as response:
         assert response.headers["Content-Encoding"] == "deflate"
         assert await response.content.readuntil(b"data: {}\n\n")
-        run = await door.run()
+        run = await api_client.run()
         assert run["id"].encode() in await response.content.readuntil(b"\n\n")
-        door.events.close()
+        api_client.events.close()
         await response.read()
 
 
-async def test_termination(door: Door) -> None:
+async def test_termination(api_client: ApiClient) -> None:
     """A termination tells of the run and of every span that it closed."""
-    run = await door.run()
-    spans = [await door.span(run, status="active") for _ in range(3)]
-    async with following(door, query={"agent_instance_ids": run["id"]}) as stream:
+    run = await api_client.run()
+    spans = [await api_client.span(run, status="active") for _ in range(3)]
+    async with following(api_client, query={"agent_instance_ids": run["id"]}) as stream:
         await begun(stream)
-        await door.post(f"/agent_instance/{run['id']}/terminate", {"reason": "enough"})
+        await api_client.post(f"/agent_instance/{run['id']}/terminate", {"reason": "enough"})
         event = await stream.until(lambda one: one.kind == "changes")
 
     assert [one["termination_reason"] for one in event.data["runs"]] == ["enough"]
@@ -96,21 +98,21 @@ async def test_termination(door: Door) -> None:
     }
 
 
-async def test_filters(door: Door) -> None:
+async def test_filters(api_client: ApiClient) -> None:
     """A stream tells of the runs and agents that it names, and of spans unless it declines."""
-    mine, other = await door.run(agent_id="a"), await door.run(agent_id="b")
-    third = await door.run(agent_id="c")
+    mine, other = await api_client.run(agent_id="a"), await api_client.run(agent_id="b")
+    third = await api_client.run(agent_id="c")
     by_run = {"agent_instance_ids": mine["id"]}
     by_agent = {"agent_ids": f"{other['agent_id']},c"}
     async with (
-        following(door, query=by_run) as runs,
-        following(door, query=by_agent) as agents,
-        following(door, query={**by_run, **by_agent, "include_spans": "false"}) as both,
-        following(door, query={"include_spans_of": f"{mine['id']},missing"}) as one_open,
+        following(api_client, query=by_run) as runs,
+        following(api_client, query=by_agent) as agents,
+        following(api_client, query={**by_run, **by_agent, "include_spans": "false"}) as both,
+        following(api_client, query={"include_spans_of": f"{mine['id']},missing"}) as one_open,
     ):
         for stream in (runs, agents, both, one_open):
             await begun(stream)
-        spans = [(await door.span(run))["id"] for run in (mine, other, third)]
+        spans = [(await api_client.span(run))["id"] for run in (mine, other, third)]
         await runs.span(spans[0])
         await agents.span(spans[2])
         await both.until(lambda one: third["id"] in ids(one, "runs"))
@@ -130,40 +132,40 @@ def told(stream: Followed, kind: str) -> set[str]:
     return {one for event in stream.events for one in ids(event, kind)}
 
 
-async def test_confined(door: Door) -> None:
+async def test_confined(api_client: ApiClient) -> None:
     """A deployment token is told of its own runs alone, whatever else it asks for."""
-    own, other = await door.run(agent_id="a"), await door.run(agent_id="b")
-    token = await door.deployment_token(own)
+    own, other = await api_client.run(agent_id="a"), await api_client.run(agent_id="b")
+    token = await api_client.deployment_token(own)
     for query in ({"agent_instance_ids": other["id"]}, {"agent_ids": other["agent_id"]}):
-        (await door.get("/events", query, token=token)).refused(404, "not_found")
-    async with following(door, token=token) as stream, following(door) as everything:
+        (await api_client.get("/events", query, token=token)).refused(404, "not_found")
+    async with following(api_client, token=token) as stream, following(api_client) as everything:
         await begun(stream)
         await begun(everything)
-        hidden = await door.span(other, payload={"secret": SECRET})
+        hidden = await api_client.span(other, payload={"secret": SECRET})
         await everything.span(hidden["id"])
-        await stream.span((await door.span(own))["id"])
+        await stream.span((await api_client.span(own))["id"])
 
     assert told(stream, "runs") == {own["id"]}
     assert len(told(stream, "spans")) == 1
 
 
-async def test_resume(door: Door) -> None:
+async def test_resume(api_client: ApiClient) -> None:
     """Who resumes is told of everything since, once and in order, also while others write."""
-    run = await door.run()
+    run = await api_client.run()
     written: list[str] = []
 
     async def write() -> None:
         for _ in range(40):
-            span = await door.span(run)
+            span = await api_client.span(run)
             written.append(span["id"])
 
     found: list[str] = []
     positions: list[int] = []
-    async with following(door) as stream:
+    async with following(api_client) as stream:
         after = await begun(stream)
     writing = asyncio.create_task(write())
     while not writing.done() or set(found) != set(written):
-        async with following(door, after=after) as stream:
+        async with following(api_client, after=after) as stream:
             assert await begun(stream) == after
             event = await stream.until(lambda one: one.kind == "changes")
             after = event.id
@@ -176,17 +178,17 @@ async def test_resume(door: Door) -> None:
 
 
 @pytest.mark.parametrize("after", [10**15, 0])
-async def test_unknown_position(door: Door, after: int) -> None:
+async def test_unknown_position(api_client: ApiClient, after: int) -> None:
     """A position that the feed never had, or does not hold any longer, ends in a reload."""
-    await door.run()
+    await api_client.run()
     if not after:
-        position = await door.storage.feed.position()
-        await door.run()
-        while await door.storage.feed.prune(position, 2**62):
+        position = await api_client.storage.feed.position()
+        await api_client.run()
+        while await api_client.storage.feed.prune(position, 2**62):
             pass
-    async with following(door, after=after) as stream:
+    async with following(api_client, after=after) as stream:
         event = await stream.until(lambda one: one.kind == "reload")
-        run = await door.run()
+        run = await api_client.run()
         await stream.until(lambda one: run["id"] in ids(one, "runs"))
 
     assert event.data["reason"] in ("unknown_position", "too_far_behind")
@@ -202,9 +204,9 @@ async def test_unknown_position(door: Door, after: int) -> None:
         ({"agent": "a"}, "1"),
     ],
 )
-async def test_refused(door: Door, query: Any, header: str) -> None:
+async def test_refused(api_client: ApiClient, query: Any, header: str) -> None:
     """What cannot be followed is refused before the stream begins."""
-    answer = await door.get("/events", query, headers={"Last-Event-ID": header})
+    answer = await api_client.get("/events", query, headers={"Last-Event-ID": header})
 
     assert answer.status in (400, 422)
 
@@ -212,27 +214,29 @@ async def test_refused(door: Door, query: Any, header: str) -> None:
 async def test_heartbeats(database_url: str) -> None:
     """While nothing happens, comments come that move the position on past what others do."""
     limits = EventLimits(heartbeat_seconds=0.05, window_seconds=0.01)
-    async with open_door(database_url, event_limits=limits) as door:
-        run = await door.run()
-        async with following(door, query={"agent_instance_ids": run["id"]}) as stream:
+    async with open_api_client(database_url, event_limits=limits) as api_client:
+        run = await api_client.run()
+        async with following(api_client, query={"agent_instance_ids": run["id"]}) as stream:
             await begun(stream)
-            await door.run()
-            heartbeat = Event(await door.storage.feed.position(), "", None)
+            await api_client.run()
+            heartbeat = Event(await api_client.storage.feed.position(), "", None)
             for _ in range(2):
                 await stream.until(lambda one: one == heartbeat)
-        async with following(door, after=heartbeat.id) as resumed:
+        async with following(api_client, after=heartbeat.id) as resumed:
             await begun(resumed)
-            span = await door.span(run)
+            span = await api_client.span(run)
             await resumed.span(span["id"])
 
 
 async def test_lifetime(database_url: str) -> None:
     """A stream that has been open for as long as it may ends as it should, and can be resumed."""
-    async with open_door(database_url, event_limits=EventLimits(stream_seconds=0.05)) as door:
-        async with following(door) as stream:
+    async with open_api_client(
+        database_url, event_limits=EventLimits(stream_seconds=0.05)
+    ) as api_client:
+        async with following(api_client) as stream:
             position = await begun(stream)
             await stream.end()
-        async with following(door, after=position) as stream:
+        async with following(api_client, after=position) as stream:
             assert await begun(stream) == position
 
 
@@ -242,35 +246,35 @@ async def test_caps(database_url: str) -> None:
         (EventLimits(max_streams_per_account=1), 429),
         (EventLimits(max_streams=1), 503),
     ):
-        async with open_door(database_url, event_limits=limits) as door:
-            async with following(door) as stream:
+        async with open_api_client(database_url, event_limits=limits) as api_client:
+            async with following(api_client) as stream:
                 await begun(stream)
-                answer = await door.get("/events")
+                answer = await api_client.get("/events")
                 assert answer.status == status
                 assert int(answer.headers["Retry-After"]) > 0
             async with asyncio.timeout(10):
-                while door.events.streams:  # noqa: ASYNC110 - nothing tells of a closed connection
+                while api_client.events.streams:  # noqa: ASYNC110 - nothing tells of a closed connection
                     await asyncio.sleep(0.01)
-            async with following(door) as stream:
+            async with following(api_client) as stream:
                 await begun(stream)
 
 
-async def test_revoked(door: Door) -> None:
+async def test_revoked(api_client: ApiClient) -> None:
     """Streams of revoked and of expired tokens end within the seconds of the token cache."""
-    revoked, token = await door.add_token()
-    expiring, _ = await door.add_token(expires_at=door.clock.now + 5_000_000)
+    revoked, token = await api_client.add_token()
+    expiring, _ = await api_client.add_token(expires_at=api_client.clock.now + 5_000_000)
     async with (
-        following(door, token=revoked) as first,
-        following(door, token=expiring) as second,
-        following(door) as third,
+        following(api_client, token=revoked) as first,
+        following(api_client, token=expiring) as second,
+        following(api_client) as third,
     ):
         for stream in (first, second, third):
             await begun(stream)
-        await door.put(token._replace(status="revoked"))
-        door.clock.leap(seconds=11)
+        await api_client.put(token._replace(status="revoked"))
+        api_client.clock.leap(seconds=11)
         await first.end()
         await second.end()
-        run = await door.run()
+        run = await api_client.run()
         await third.until(lambda one: run["id"] in ids(one, "runs"))
 
 
@@ -280,14 +284,14 @@ async def test_slow_reader(tmp_path: Path, *, reads_on: bool) -> None:
 
     Others are told of everything meanwhile.
     """
-    async with open_door(
+    async with open_api_client(
         f"sqlite:///{tmp_path / 'server.db'}",
         event_limits=EventLimits(window_seconds=0.001),
         send_buffer=4096,
         send_timeout=60 if reads_on else 1,
-    ) as door:
-        run = await door.run()
-        reader, writer = await unread(door)
+    ) as api_client:
+        run = await api_client.run()
+        reader, writer = await unread(api_client)
         items = [
             {
                 "_type": "agent_spans/create",
@@ -298,36 +302,36 @@ async def test_slow_reader(tmp_path: Path, *, reads_on: bool) -> None:
             }
             for _ in range(200)
         ]
-        async with following(door) as others:
+        async with following(api_client) as others:
             await begun(others)
             # What the connection holds, and then what the log holds.
             for number in range(6):
                 keys = [
                     {**item, "idempotency_key": f"{number}-{n:08}"} for n, item in enumerate(items)
                 ]
-                assert (await door.post("/bulk", {"items": keys})).status == 200
+                assert (await api_client.post("/bulk", {"items": keys})).status == 200
                 while len(told(others, "spans")) < 200 * (number + 1):
                     await others.next()
         async with asyncio.timeout(patience(30)):
             if reads_on:
                 assert b"event: ready" in await until(reader, b"event: reload")
-                await door.span(run)
+                await api_client.span(run)
                 await until(reader, b"event: changes")
             else:
-                while door.events.streams:  # noqa: ASYNC110 - nothing tells of a closed connection
+                while api_client.events.streams:  # noqa: ASYNC110 - nothing tells of a closed connection
                     await asyncio.sleep(0.05)
         writer.close()
 
 
-async def unread(door: Door) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+async def unread(api_client: ApiClient) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     """A stream that nobody reads, for which the system holds little."""
-    address = urlsplit(door.url)
+    address = urlsplit(api_client.url)
     raw = socket.socket()
     raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     raw.setblocking(False)
     await asyncio.get_running_loop().sock_connect(raw, (address.hostname, address.port))
     reader, writer = await asyncio.open_connection(sock=raw, limit=4096)
-    head = f"GET /api/v1/events HTTP/1.1\r\nHost: here\r\nAuthorization: Bearer {door.token}"
+    head = f"GET /api/v1/events HTTP/1.1\r\nHost: here\r\nAuthorization: Bearer {api_client.token}"
     writer.write(f"{head}\r\n\r\n".encode())
     await writer.drain()
     return reader, writer

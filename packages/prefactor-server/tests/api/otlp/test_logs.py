@@ -26,12 +26,12 @@ def _logs(*records: Any) -> Any:
     return {"resourceLogs": [{"resource": {"attributes": named}, "scopeLogs": [scope]}]}
 
 
-async def _send(door: Any, *records: Any) -> None:
-    answer = await door.post("/otlp/v1/logs", _logs(*records), headers=JSON)
+async def _send(api_client: Any, *records: Any) -> None:
+    answer = await api_client.post("/otlp/v1/logs", _logs(*records), headers=JSON)
     assert (answer.status, answer.body) == (200, {})
 
 
-async def test_messages_are_added_in_every_order(door: Any) -> None:
+async def test_messages_are_added_in_every_order(api_client: Any) -> None:
     """Question, answer and span end in the same span, whichever comes first, and repeated."""
     found = []
     for number, order in enumerate(permutations(("question", "answer", "span"))):
@@ -40,13 +40,13 @@ async def test_messages_are_added_in_every_order(door: Any) -> None:
         message = {"index": 0, "finish_reason": "stop", "message": {"content": "Hi"}}
         reply = _record("gen_ai.choice", message, 2, trace=trace)
         steps: dict[str, Any] = {
-            "question": lambda one=question: _send(door, one),
-            "answer": lambda one=reply: _send(door, one),
-            "span": lambda one=trace: export(door, [span(1, None, CHAT, trace=one)]),
+            "question": lambda one=question: _send(api_client, one),
+            "answer": lambda one=reply: _send(api_client, one),
+            "span": lambda one=trace: export(api_client, [span(1, None, CHAT, trace=one)]),
         }
         for step in (*order, *order):
             await steps[step]()
-        found.append(await outcome(door, trace))
+        found.append(await outcome(api_client, trace))
 
     _, spans = found[0]
     payload, result = spans[1][7:]
@@ -57,23 +57,23 @@ async def test_messages_are_added_in_every_order(door: Any) -> None:
     assert [one for one in found if one != found[0]] == []
 
 
-async def test_other_records_are_ignored(door: Any) -> None:
+async def test_other_records_are_ignored(api_client: Any) -> None:
     """Ordinary log lines are taken with 200, in protobuf and JSON, and leave nothing behind."""
     line = {"severityText": "INFO", "body": value("a line of a log")}
     message = ParseDict(_logs(line), ExportLogsServiceRequest())
-    packed = await door.post("/otlp/v1/logs", message.SerializeToString(), headers=PROTOBUF)
-    await _send(door, line, {**_record("http.request", {}, 1)})
+    packed = await api_client.post("/otlp/v1/logs", message.SerializeToString(), headers=PROTOBUF)
+    await _send(api_client, line, {**_record("http.request", {}, 1)})
 
     assert (packed.status, packed.text) == (200, "")
-    assert await runs(door) == []
-    assert await door.rows("SELECT count(*) FROM otlp_trace") == [(0,)]
+    assert await runs(api_client) == []
+    assert await api_client.rows("SELECT count(*) FROM otlp_trace") == [(0,)]
 
 
-async def test_messages_of_the_span_take_precedence(door: Any) -> None:
+async def test_messages_of_the_span_take_precedence(api_client: Any) -> None:
     """What a span says itself is not replaced by what its log records say."""
     own = {**CHAT, "gen_ai.input.messages": msgspec.json.encode([{"content": "own"}]).decode()}
-    await export(door, [span(1, None, own)])
-    await _send(door, _record("gen_ai.user.message", {"content": "other"}, 1))
-    _, spans = await outcome(door)
+    await export(api_client, [span(1, None, own)])
+    await _send(api_client, _record("gen_ai.user.message", {"content": "other"}, 1))
+    _, spans = await outcome(api_client)
 
     assert spans[1][7]["messages"] == [{"content": "own"}]

@@ -70,7 +70,7 @@ def _by_definition(spans: list[ReceivedSpan]) -> set[str]:
     return agents | {one for one in below if set(above(one)) & agents}
 
 
-async def test_every_order_ends_in_the_same_run(door: Any) -> None:
+async def test_every_order_ends_in_the_same_run(api_client: Any) -> None:
     """Run and spans are the same in every order, with two roots, failures, noise and metadata."""
     shuffled = random.Random(7)
     spans = [
@@ -91,9 +91,9 @@ async def test_every_order_ends_in_the_same_run(door: Any) -> None:
             shuffled.shuffle(own)
         while own:
             size = len(own) if not number else shuffled.randint(1, 3)
-            await export(door, own[:size])
+            await export(api_client, own[:size])
             own = own[size - 1 :] if size > 1 and number else own[size:]
-        found.append(await outcome(door, trace))
+        found.append(await outcome(api_client, trace))
 
     assert found[0][0]["status"] == "failed"
     assert found[0][0]["metadata"] == {"user_id": "u-1"}

@@ -38,20 +38,23 @@ CONVERSATION = [
 ]
 
 
-async def _end_silent(door: Any, minutes: int = 60) -> int:
+async def _end_silent(api_client: Any, minutes: int = 60) -> int:
     return await end_some(
-        door.storage.maintenance, door.writer, idle_us=minutes * MINUTE_US, now=door.clock()
+        api_client.storage.maintenance,
+        api_client.writer,
+        idle_us=minutes * MINUTE_US,
+        now=api_client.clock(),
     )
 
 
-async def test_a_trace_is_a_run(door: Any) -> None:
+async def test_a_trace_is_a_run(api_client: Any) -> None:
     """Tree, texts, tokens, statuses, times and ids of people are those of the spans."""
     body = request(CONVERSATION, service_version="1.4")
-    answer = await door.post("/otlp/v1/traces", protobuf(body), headers=PROTOBUF)
+    answer = await api_client.post("/otlp/v1/traces", protobuf(body), headers=PROTOBUF)
 
     assert (answer.status, answer.text) == (200, "")
     assert answer.headers["Content-Type"] == "application/x-protobuf"
-    run, spans = await outcome(door)
+    run, spans = await outcome(api_client)
     assert (run["status"], run["ended_by"]) == ("complete", None)
     assert run["metadata"] == {"session_id": "s-1", "user_id": "u-1"}
     assert run["span_counts"]["total"] == 3
@@ -66,16 +69,16 @@ async def test_a_trace_is_a_run(door: Any) -> None:
         "message": "no such table",
         "stacktrace": "at x",
     }
-    (listed,) = await runs(door)
-    version = (await door.get(f"/agent_version/{listed['agent_version_id']}")).details
-    agent = (await door.get(f"/agent/{listed['agent_id']}")).details
+    (listed,) = await runs(api_client)
+    version = (await api_client.get(f"/agent_version/{listed['agent_version_id']}")).details
+    agent = (await api_client.get(f"/agent/{listed['agent_id']}")).details
     assert version["external_identifier"] == "1.4"
     assert (agent["name"], agent["external_identifier"]) == ("support", "support")
     assert listed["started_at"] == "2026-01-01T00:00:01.000000Z"
     assert listed["finished_at"] == "2026-01-01T00:01:39.000000Z"
 
 
-async def test_json_and_protobuf_say_the_same(door: Any) -> None:
+async def test_json_and_protobuf_say_the_same(api_client: Any) -> None:
     """Both encodings, with every kind of value, plain or compressed, end in the same run."""
     values = {
         **CHAT,
@@ -89,54 +92,54 @@ async def test_json_and_protobuf_say_the_same(door: Any) -> None:
     spans = [span(1, None, AGENT), span(2, 1, values, **failed("x"))]
     others = [{**one, "traceId": OTHER} for one in spans]
     packed = gzip.compress(protobuf(request(spans)))
-    answer = await door.post(
+    answer = await api_client.post(
         "/otlp/v1/traces", packed, headers={**PROTOBUF, "Content-Encoding": "gzip"}
     )
     text = msgspec.json.encode(request(others))
-    also = await door.post(
+    also = await api_client.post(
         "/otlp/v1/traces",
         zstandard.compress(text),
         headers={**JSON, "Content-Encoding": "zstd"},
     )
 
     assert (answer.status, also.status, also.body) == (200, 200, {})
-    assert await outcome(door, TRACE) == await outcome(door, OTHER)
+    assert await outcome(api_client, TRACE) == await outcome(api_client, OTHER)
 
 
-async def test_a_repeat_changes_nothing(door: Any) -> None:
+async def test_a_repeat_changes_nothing(api_client: Any) -> None:
     """However a retry cuts the spans into requests again, each is stored once."""
-    await export(door, CONVERSATION)
-    before = await outcome(door)
-    stored = await door.rows("SELECT id, updated_at FROM agent_span ORDER BY id")
+    await export(api_client, CONVERSATION)
+    before = await outcome(api_client)
+    stored = await api_client.rows("SELECT id, updated_at FROM agent_span ORDER BY id")
 
     for again in (CONVERSATION, CONVERSATION[1:], [*CONVERSATION, *CONVERSATION]):
-        assert await export(door, again) == {}
+        assert await export(api_client, again) == {}
 
-    assert await outcome(door) == before
-    assert await door.rows("SELECT id, updated_at FROM agent_span ORDER BY id") == stored
+    assert await outcome(api_client) == before
+    assert await api_client.rows("SELECT id, updated_at FROM agent_span ORDER BY id") == stored
 
 
-async def test_another_server_continues_a_trace(door: Any, database_url: str) -> None:
+async def test_another_server_continues_a_trace(api_client: Any, database_url: str) -> None:
     """What one process has stored, another that knows nothing of it continues."""
-    from door import open_door  # noqa: PLC0415 - a second one, beside the fixture
+    from api_client import open_api_client  # noqa: PLC0415 - a second one, beside the fixture
 
-    await export(door, CONVERSATION[1:2])
+    await export(api_client, CONVERSATION[1:2])
     if database_url.startswith("sqlite"):
         # One process holds the file, so that one forgets what it knew.
-        _forget(door)
-        await export(door, CONVERSATION)
+        _forget(api_client)
+        await export(api_client, CONVERSATION)
     else:
-        async with open_door(database_url) as other:
+        async with open_api_client(database_url) as other:
             await export(other, CONVERSATION)
 
-    run, spans = await outcome(door)
+    run, spans = await outcome(api_client)
     assert (run["status"], sorted(spans)) == ("complete", [1, 2, 3])
 
 
-async def test_noise_is_left_out(door: Any) -> None:
+async def test_noise_is_left_out(api_client: Any) -> None:
     """HTTP and database spans are kept between spans about agents, and nowhere else."""
     await export(
-        door,
+        api_client,
         [
             span(1, None, HTTP, name="POST /chat"),
             span(2, 1, AGENT),
@@ -145,7 +148,7 @@ async def test_noise_is_left_out(door: Any) -> None:
             span(5, 4, HTTP, name="to the vendor"),
         ],
     )
-    run, spans = await outcome(door)
+    run, spans = await outcome(api_client)
 
     assert {number: one[:2] for number, one in spans.items()} == {
         2: (None, "otel:agent"),
@@ -157,48 +160,48 @@ async def test_noise_is_left_out(door: Any) -> None:
     assert run["finished_at"] == "2026-01-01T00:01:39.000000Z"
 
 
-async def test_a_trace_without_agents_makes_no_run(door: Any) -> None:
+async def test_a_trace_without_agents_makes_no_run(api_client: Any) -> None:
     """The ordinary traces of a service that happens to export here are not recorded."""
-    await export(door, [span(1, None, HTTP), span(2, 1, HTTP)])
+    await export(api_client, [span(1, None, HTTP), span(2, 1, HTTP)])
 
-    assert await runs(door) == []
+    assert await runs(api_client) == []
 
 
-async def test_each_agent_of_a_trace_has_its_run(door: Any) -> None:
+async def test_each_agent_of_a_trace_has_its_run(api_client: Any) -> None:
     """An agent that is called by another, in the same trace, has a run of its own."""
-    await export(door, [span(1, None, AGENT), span(2, 1, CHAT)])
-    await export(door, [span(3, 2, AGENT, flags=REMOTE)], service_name="callee")
+    await export(api_client, [span(1, None, AGENT), span(2, 1, CHAT)])
+    await export(api_client, [span(3, 2, AGENT, flags=REMOTE)], service_name="callee")
 
-    statuses = [(one["external_identifier"], one["status"]) for one in await runs(door)]
+    statuses = [(one["external_identifier"], one["status"]) for one in await runs(api_client)]
     assert statuses == [(TRACE, "complete")] * 2
 
 
-async def test_a_failed_root_fails_the_run(door: Any) -> None:
+async def test_a_failed_root_fails_the_run(api_client: Any) -> None:
     """The status of the root is that of the run; before it comes, the run is active."""
-    await export(door, [span(2, 1, CHAT)])
-    active, _ = await outcome(door)
-    await export(door, [span(1, None, AGENT, **failed("boom"))])
-    ended, _ = await outcome(door)
+    await export(api_client, [span(2, 1, CHAT)])
+    active, _ = await outcome(api_client)
+    await export(api_client, [span(1, None, AGENT, **failed("boom"))])
+    ended, _ = await outcome(api_client)
     await export(
-        door, [span(1, None, AGENT, trace=OTHER, **failed("stop", "asyncio.CancelledError"))]
+        api_client, [span(1, None, AGENT, trace=OTHER, **failed("stop", "asyncio.CancelledError"))]
     )
 
     assert (active["status"], active["finished_at"]) == ("active", None)
     assert ended["status"] == "failed"
-    assert (await outcome(door, OTHER))[0]["status"] == "cancelled"
+    assert (await outcome(api_client, OTHER))[0]["status"] == "cancelled"
 
 
-async def test_silence_ends_a_run_until_its_root_comes(door: Any) -> None:
+async def test_silence_ends_a_run_until_its_root_comes(api_client: Any) -> None:
     """A run whose root stays away ends provisionally; the root replaces that, once."""
-    await export(door, [span(2, 1, CHAT)])
-    assert await _end_silent(door) == 0
-    door.clock.leap(seconds=3601)
-    assert await _end_silent(door) == 1
-    idle, _ = await outcome(door)
-    await export(door, [span(3, 1, TOOL)])
-    late, _ = await outcome(door)
-    await export(door, [span(1, None, AGENT, **failed("boom"))])
-    ended, _ = await outcome(door)
+    await export(api_client, [span(2, 1, CHAT)])
+    assert await _end_silent(api_client) == 0
+    api_client.clock.leap(seconds=3601)
+    assert await _end_silent(api_client) == 1
+    idle, _ = await outcome(api_client)
+    await export(api_client, [span(3, 1, TOOL)])
+    late, _ = await outcome(api_client)
+    await export(api_client, [span(1, None, AGENT, **failed("boom"))])
+    ended, _ = await outcome(api_client)
 
     assert (idle["status"], idle["ended_by"]) == ("complete", "idle")
     assert idle["finished_at"] == "2026-01-01T00:01:38.000000Z"
@@ -208,80 +211,80 @@ async def test_silence_ends_a_run_until_its_root_comes(door: Any) -> None:
         2,
     )
     assert (ended["status"], ended["ended_by"]) == ("failed", None)
-    assert await door.rows("SELECT count(*) FROM otlp_trace WHERE is_open") == [(0,)]
+    assert await api_client.rows("SELECT count(*) FROM otlp_trace WHERE is_open") == [(0,)]
 
 
-async def test_the_agents_own_finish_replaces_a_provisional_end(door: Any) -> None:
+async def test_the_agents_own_finish_replaces_a_provisional_end(api_client: Any) -> None:
     """A finish through the API takes effect with 200, and the next one is refused."""
-    await export(door, [span(2, 1, CHAT)])
-    door.clock.leap(seconds=3601)
-    await _end_silent(door)
-    (run,) = await runs(door)
+    await export(api_client, [span(2, 1, CHAT)])
+    api_client.clock.leap(seconds=3601)
+    await _end_silent(api_client)
+    (run,) = await runs(api_client)
     path = f"/agent_instance/{run['id']}/finish"
 
-    first = (await door.post(path, {"status": "failed"})).details
-    again = await door.post(path, {"status": "complete"})
+    first = (await api_client.post(path, {"status": "failed"})).details
+    again = await api_client.post(path, {"status": "complete"})
 
     assert (first["status"], first["ended_by"]) == ("failed", None)
     again.refused(409, "invalid_action")
 
 
-async def test_terminated_always_wins(door: Any) -> None:
+async def test_terminated_always_wins(api_client: Any) -> None:
     """A terminated run stays so whatever its spans and its root say, and keeps their spans."""
-    await export(door, [span(2, 1, CHAT)])
-    door.clock.leap(seconds=3601)
-    await _end_silent(door)
-    (run,) = await runs(door)
-    stopped = await door.post(f"/agent_instance/{run['id']}/terminate", {"reason": "enough"})
-    await export(door, CONVERSATION)
+    await export(api_client, [span(2, 1, CHAT)])
+    api_client.clock.leap(seconds=3601)
+    await _end_silent(api_client)
+    (run,) = await runs(api_client)
+    stopped = await api_client.post(f"/agent_instance/{run['id']}/terminate", {"reason": "enough"})
+    await export(api_client, CONVERSATION)
 
     assert stopped.details["status"] == "terminated"
-    ended, spans = await outcome(door)
+    ended, spans = await outcome(api_client)
     assert (ended["status"], ended["ended_by"], len(spans)) == ("terminated", None, 3)
 
 
-async def test_a_trace_that_goes_on_is_not_ended(door: Any) -> None:
+async def test_a_trace_that_goes_on_is_not_ended(api_client: Any) -> None:
     """Whether a trace is silent is decided when its end is written, not when it was found."""
-    await export(door, [span(2, 1, CHAT)])
-    (found,) = await door.storage.maintenance.silent_traces(door.clock() + 1, 10)
-    await export(door, [span(3, 1, TOOL)])
+    await export(api_client, [span(2, 1, CHAT)])
+    (found,) = await api_client.storage.maintenance.silent_traces(api_client.clock() + 1, 10)
+    await export(api_client, [span(3, 1, TOOL)])
     from prefactor_server.commands.base import Request  # noqa: PLC0415 - for this step alone
 
-    request_ = Request(found.account_id, "test", door.clock(), None, b"")
-    await door.writer.submit([EndSilentTrace(request_, found)], 0)
+    request_ = Request(found.account_id, "test", api_client.clock(), None, b"")
+    await api_client.writer.submit([EndSilentTrace(request_, found)], 0)
 
-    assert (await outcome(door))[0]["status"] == "active"
+    assert (await outcome(api_client))[0]["status"] == "active"
 
 
-async def test_a_deployment_token_says_whose_spans_they_are(door: Any) -> None:
+async def test_a_deployment_token_says_whose_spans_they_are(api_client: Any) -> None:
     """Agent and environment are those of the token, whatever the resource says."""
-    mine = await door.register()
-    token = await door.deployment_token(mine)
+    mine = await api_client.register()
+    token = await api_client.deployment_token(mine)
     body = request([span(1, None, AGENT)], deployment_environment_name="moon")
-    answer = await door.post("/otlp/v1/traces", body, headers=JSON, token=token)
+    answer = await api_client.post("/otlp/v1/traces", body, headers=JSON, token=token)
 
     assert answer.status == 200
-    (run,) = await runs(door, external_identifier=TRACE)
+    (run,) = await runs(api_client, external_identifier=TRACE)
     assert (run["agent_id"], run["environment_id"]) == (mine["agent_id"], mine["environment_id"])
 
 
-async def test_an_environment_is_found_by_its_name(door: Any) -> None:
+async def test_an_environment_is_found_by_its_name(api_client: Any) -> None:
     """A named environment is used if there is one, and made for the first run in it if not."""
     for number, trace in enumerate((TRACE, OTHER)):
         spans = [span(1, None, AGENT, trace=trace)]
-        await export(door, spans, deployment_environment_name="staging", n=str(number))
+        await export(api_client, spans, deployment_environment_name="staging", n=str(number))
 
-    listed = (await door.get("/environment")).summaries
+    listed = (await api_client.get("/environment")).summaries
     made = {one["id"] for one in listed if one["name"] == "staging"}
-    assert {one["environment_id"] for one in await runs(door)} == made
+    assert {one["environment_id"] for one in await runs(api_client)} == made
     assert len(made) == 1
 
 
-async def test_what_cannot_be_kept_is_named_and_its_neighbours_stay(door: Any) -> None:
+async def test_what_cannot_be_kept_is_named_and_its_neighbours_stay(api_client: Any) -> None:
     """Spans without ids or times are counted in partial success, in either encoding."""
     bad = [{**span(4, 1, CHAT), "spanId": "zz"}, {**span(5, 1, CHAT), **_no_times()}]
-    told = (await export(door, [*CONVERSATION, *bad]))["partialSuccess"]
-    packed = await door.post(
+    told = (await export(api_client, [*CONVERSATION, *bad]))["partialSuccess"]
+    packed = await api_client.post(
         "/otlp/v1/traces",
         protobuf(request([{**span(5, 1, CHAT), **_no_times()}])),
         headers=PROTOBUF,
@@ -292,27 +295,27 @@ async def test_what_cannot_be_kept_is_named_and_its_neighbours_stay(door: Any) -
     assert "no valid span id" in told["errorMessage"]
     assert "0000000000000005 (a span) has no time" in told["errorMessage"]
     assert answer.partial_success.rejected_spans == 1
-    assert len((await outcome(door))[1]) == 3
+    assert len((await outcome(api_client))[1]) == 3
 
 
-async def test_a_retired_agent_is_refused_by_name(door: Any) -> None:
+async def test_a_retired_agent_is_refused_by_name(api_client: Any) -> None:
     """A run that could not be registered is not kept, and the answer says why."""
-    await export(door, [span(1, None, AGENT)])
-    (run,) = await runs(door)
-    await door.post(f"/agent/{run['agent_id']}/retire")
-    told = (await export(door, [span(1, None, AGENT, trace=OTHER)]))["partialSuccess"]
+    await export(api_client, [span(1, None, AGENT)])
+    (run,) = await runs(api_client)
+    await api_client.post(f"/agent/{run['agent_id']}/retire")
+    told = (await export(api_client, [span(1, None, AGENT, trace=OTHER)]))["partialSuccess"]
 
     assert told["rejectedSpans"] == 1
     assert "retired" in told["errorMessage"]
 
 
-async def test_a_large_payload_is_truncated_and_marked(door: Any) -> None:
+async def test_a_large_payload_is_truncated_and_marked(api_client: Any) -> None:
     """A span whose payload is larger than the server takes keeps its beginning and says so."""
     text = "x" * 1_500_000
     body = gzip.compress(msgspec.json.encode(request([span(1, None, {**AGENT, "input": text})])))
     headers = {**JSON, "Content-Encoding": "gzip"}
-    assert (await door.post("/otlp/v1/traces", body, headers=headers)).body == {}
-    _, spans = await outcome(door)
+    assert (await api_client.post("/otlp/v1/traces", body, headers=headers)).body == {}
+    _, spans = await outcome(api_client)
 
     payload = spans[1][7]
     assert payload["prefactor.truncated"]["original_size"] > 1_500_000
@@ -330,14 +333,14 @@ async def test_a_large_payload_is_truncated_and_marked(door: Any) -> None:
         b"not protobuf at all",
     ],
 )
-async def test_a_malformed_body_is_a_400(door: Any, bomb: bytes) -> None:
+async def test_a_malformed_body_is_a_400(api_client: Any, bomb: bytes) -> None:
     """Lengths beyond the body, endless numbers and too many messages are refused as a whole."""
-    answer = await door.post("/otlp/v1/traces", bomb, headers=PROTOBUF)
+    answer = await api_client.post("/otlp/v1/traces", bomb, headers=PROTOBUF)
 
     answer.refused(400, "bad_request")
 
 
-async def test_deeply_nested_values_are_a_400(door: Any) -> None:
+async def test_deeply_nested_values_are_a_400(api_client: Any) -> None:
     """A value nested a thousand times is refused in either encoding."""
     nested = b'{"arrayValue":{"values":[' * 1000 + b"]}}" * 1000
     plain = msgspec.json.encode(request([span(1, None, {**AGENT, "deep": "here"})]))
@@ -353,37 +356,41 @@ async def test_deeply_nested_values_are_a_400(door: Any) -> None:
     outer = b"\x12" + _length(scope) + scope
     packed = b"\x0a" + _length(outer) + outer
 
-    (await door.post("/otlp/v1/traces", text, headers=JSON)).refused(400, "bad_request")
-    (await door.post("/otlp/v1/traces", packed, headers=PROTOBUF)).refused(400, "bad_request")
+    (await api_client.post("/otlp/v1/traces", text, headers=JSON)).refused(400, "bad_request")
+    (await api_client.post("/otlp/v1/traces", packed, headers=PROTOBUF)).refused(400, "bad_request")
 
 
-async def test_too_many_values_cost_one_span(door: Any) -> None:
+async def test_too_many_values_cost_one_span(api_client: Any) -> None:
     """A span of thousands of tiny values is rejected by itself."""
     many = span(4, 1, {**CHAT, "list": [0] * 30_000})
-    told = (await export(door, [*CONVERSATION, many]))["partialSuccess"]
+    told = (await export(api_client, [*CONVERSATION, many]))["partialSuccess"]
 
     assert told["rejectedSpans"] == 1
     assert "more than 20000 values" in told["errorMessage"]
 
 
-async def test_metrics_are_taken_and_not_kept(door: Any) -> None:
+async def test_metrics_are_taken_and_not_kept(api_client: Any) -> None:
     """Exporters that send metrics to the same address are told that all is well."""
-    answer = await door.post("/otlp/v1/metrics", b"\x0a\x00", headers=PROTOBUF)
-    also = await door.post("/otlp/v1/metrics", {"resourceMetrics": []}, headers=JSON)
+    answer = await api_client.post("/otlp/v1/metrics", b"\x0a\x00", headers=PROTOBUF)
+    also = await api_client.post("/otlp/v1/metrics", {"resourceMetrics": []}, headers=JSON)
 
     assert [(answer.status, answer.text), (also.status, also.text)] == [(200, ""), (200, "{}")]
 
 
-async def test_the_path_of_the_specification_works(door: Any) -> None:
+async def test_the_path_of_the_specification_works(api_client: Any) -> None:
     """`/v1/traces`, to which exporters append nothing, is the same operation, and needs a token."""
-    auth = {"Authorization": f"Bearer {door.token}", **JSON}
+    auth = {"Authorization": f"Bearer {api_client.token}", **JSON}
     body = msgspec.json.encode(request(CONVERSATION))
-    async with door.session.post(f"{door.url}/v1/traces", data=body, headers=auth) as answer:
+    async with api_client.session.post(
+        f"{api_client.url}/v1/traces", data=body, headers=auth
+    ) as answer:
         assert answer.status == 200
-    async with door.session.post(f"{door.url}/v1/traces", data=body, headers=JSON) as answer:
+    async with api_client.session.post(
+        f"{api_client.url}/v1/traces", data=body, headers=JSON
+    ) as answer:
         assert answer.status == 401
 
-    assert len((await outcome(door))[1]) == 3
+    assert len((await outcome(api_client))[1]) == 3
 
 
 def _no_times() -> Any:
@@ -398,17 +405,19 @@ def _length(message: bytes) -> bytes:
     return bytes([*out, size])
 
 
-def _forget(door: Any) -> None:
+def _forget(api_client: Any) -> None:
     """Make the server know as little as after a restart."""
-    memory = door.otlp
+    memory = api_client.otlp
     memory._known = type(memory._known)(1 << 20)
 
 
 assert START
 
 
-async def test_spans_are_counted_by_what_became_of_them(door: Any) -> None:
+async def test_spans_are_counted_by_what_became_of_them(api_client: Any) -> None:
     """Kept, left out and rejected spans are told apart, for the metrics."""
-    await export(door, [*CONVERSATION, span(7, 2, HTTP), {**span(8, 1, CHAT), "spanId": "zz"}])
+    await export(
+        api_client, [*CONVERSATION, span(7, 2, HTTP), {**span(8, 1, CHAT), "spanId": "zz"}]
+    )
 
-    assert door.otlp.spans == {"kept": 3, "noise": 1, "rejected": 1}
+    assert api_client.otlp.spans == {"kept": 3, "noise": 1, "rejected": 1}

@@ -110,7 +110,7 @@ class Answer:
 
 
 @dataclass
-class Door:
+class ApiClient:
     """A client of the server, without any cleverness of its own."""
 
     url: str
@@ -225,7 +225,7 @@ class Door:
         """Let what is derived from runs catch up with them."""
         attached = consumers(self.storage, NO_PRICES, self.clock)
         follower = Follower(
-            self.storage.feed, attached, CommitSignal(), holder="door", now_us=self.clock
+            self.storage.feed, attached, CommitSignal(), holder="api_client", now_us=self.clock
         )
         while await follower.turn():
             pass
@@ -242,7 +242,7 @@ class Door:
 
 
 @asynccontextmanager
-async def open_door(
+async def open_api_client(
     database: str,
     *,
     limits: Limits = LIMITS,
@@ -252,7 +252,7 @@ async def open_door(
     send_timeout: int = 0,
     openid: OpenIdConfig | None = None,
     clock: Clock | None = None,
-) -> AsyncGenerator[Door]:
+) -> AsyncGenerator[ApiClient]:
     """A client of a new server on a database; its account is made if there is none yet."""
     clock = clock or Clock()
     storage = await open_storage(database)
@@ -282,7 +282,9 @@ async def open_door(
             aiohttp.ClientSession() as session,
         ):
             try:
-                yield Door(url, session, clock, storage, database, writer, api.events, api.otlp)
+                yield ApiClient(
+                    url, session, clock, storage, database, writer, api.events, api.otlp
+                )
             finally:
                 # Streams do not end by themselves, and a server waits for its answers.
                 api.events.close()
