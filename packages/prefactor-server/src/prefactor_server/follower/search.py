@@ -10,7 +10,7 @@ import msgspec
 from prefactor_server.domain.change import RUN_DELETED, SPANS_DELETED, Change
 from prefactor_server.domain.search.index import NAME, SearchDocument
 from prefactor_server.domain.search.text import span_text
-from prefactor_server.domain.search.words import scope_word, words_in
+from prefactor_server.domain.search.words import scope_word
 from prefactor_server.follower.consumer import Consumer
 from prefactor_server.storage.base import Storage
 from prefactor_server.storage.feed import Deleted, Derived
@@ -63,20 +63,17 @@ class SearchConsumer(Consumer):
         documents: list[SearchDocument] = []
         for place in range(0, len(ids), _READ_AT_A_TIME):
             chunk = ids[place : place + _READ_AT_A_TIME]
-            documents += await self._storage.finder.each_text(account_id, chunk, _document)
+            documents += await self._storage.finder.each_text(account_id, chunk, self._document)
         return documents
 
-
-def _document(span: SpanTexts) -> SearchDocument:
-    payload: Any = {} if span.payload is None else msgspec.json.decode(span.payload)
-    result: Any = None if span.result is None else msgspec.json.decode(span.result)
-    text, is_cut = span_text(span.summary, payload, result)
-    words = words_in(text)
-    words |= {
-        scope_word("account", span.account_id),
-        scope_word("agent", span.agent_id),
-        scope_word("environment", span.environment_id),
-    }
-    return SearchDocument(
-        span.account_id, span.agent_instance_id, span.id, is_cut, " ".join(sorted(words))
-    )
+    def _document(self, span: SpanTexts) -> SearchDocument:
+        payload: Any = {} if span.payload is None else msgspec.json.decode(span.payload)
+        result: Any = None if span.result is None else msgspec.json.decode(span.result)
+        text, is_cut = span_text(span.summary, payload, result)
+        scopes = (
+            scope_word("account", span.account_id),
+            scope_word("agent", span.agent_id),
+            scope_word("environment", span.environment_id),
+        )
+        words = self._storage.search.words(text, scopes)
+        return SearchDocument(span.account_id, span.agent_instance_id, span.id, is_cut, words)

@@ -6,7 +6,7 @@ in a table.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
 from prefactor_server.domain.search.index import Matches
@@ -42,6 +42,10 @@ class SearchIndex(Protocol):
     @property
     def store(self) -> SearchStore | None:
         """Where the words are, if not in the database itself."""
+        ...
+
+    def words(self, text: str, scopes: Collection[str]) -> str:
+        """Return a text with the words of its scopes, as ``SearchDocument.words``."""
         ...
 
     async def find(self, account_id: str, terms: Sequence[Term], scopes: Sequence[str]) -> Matches:

@@ -16,7 +16,7 @@ MAX_RUNS: Final = 1000
 
 
 class SearchDocument(NamedTuple):
-    """The words of a span, with spaces between; ``is_cut`` when its text was too long."""
+    """The words of a span as its index takes them; ``is_cut`` when its text was too long."""
 
     account_id: str
     agent_instance_id: str

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Final, NamedTuple, cast
 
 MAX_TEXT_BYTES: Final = 64 * 1024
@@ -24,41 +23,44 @@ def span_text(summary: str | None, *payloads: object) -> SpanText:
 
     Names of members are no text, and no part of a value that is marked as sensitive is.
     """
-    pieces: list[str] = []
-    size = 0
-    for piece in _pieces(summary, payloads):
-        # A character has at most four bytes: what is cut here is cut below as well.
-        part = piece[: MAX_TEXT_BYTES + 1]
-        pieces.append(part)
-        size += len(part) + 1
-        if size > MAX_TEXT_BYTES + 1:
-            break
-    encoded = "\n".join(pieces).encode(errors="replace")
+    pieces = _Pieces()
+    pieces.add(summary, 0)
+    for payload in payloads:
+        pieces.add(payload, 0)
+    text = "\n".join(pieces)
+    # Most texts are, and have as many bytes as characters.
+    if text.isascii() and len(text) <= MAX_TEXT_BYTES:
+        return SpanText(text, is_cut=False)
+    encoded = text.encode(errors="replace")
     if len(encoded) <= MAX_TEXT_BYTES:
         return SpanText(encoded.decode(), is_cut=False)
     return SpanText(encoded[:MAX_TEXT_BYTES].decode(errors="ignore"), is_cut=True)
 
 
-def _pieces(summary: str | None, payloads: tuple[object, ...]) -> Iterator[str]:
-    if summary:
-        yield summary
-    for payload in payloads:
-        yield from _values(payload, 0)
+class _Pieces(list[str]):
+    """The values in payloads, up to one that is more than is kept."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._room = MAX_TEXT_BYTES + 1
 
-def _values(value: object, depth: int) -> Iterator[str]:
-    if isinstance(value, str):
-        if value:
-            yield value
-    elif isinstance(value, bool) or value is None or depth > _MAX_DEPTH:
-        return
-    elif isinstance(value, dict):
-        members = cast("dict[str, object]", value)
-        if _MARK not in members:
-            for member in members.values():
-                yield from _values(member, depth + 1)
-    elif isinstance(value, list):
-        for entry in cast("list[object]", value):
-            yield from _values(entry, depth + 1)
-    else:
-        yield str(value)
+    def add(self, value: object, depth: int) -> None:
+        """Add what is text in a value. It is called for every value: the common kinds go first."""
+        if isinstance(value, str):
+            if value and self._room >= 0:
+                # A character has at least one byte: what is cut here is cut later as well.
+                part = value[: MAX_TEXT_BYTES + 1]
+                self.append(part)
+                self._room -= len(part) + 1
+        elif isinstance(value, bool) or value is None or depth > _MAX_DEPTH or self._room < 0:
+            return
+        elif isinstance(value, dict):
+            members = cast("dict[str, object]", value)
+            if _MARK not in members:
+                for member in members.values():
+                    self.add(member, depth + 1)
+        elif isinstance(value, list):
+            for entry in cast("list[object]", value):
+                self.add(entry, depth + 1)
+        else:
+            self.add(str(value), depth)

@@ -15,7 +15,10 @@ from hashlib import blake2b
 from typing import Final, NamedTuple
 
 MAX_WORD: Final = 64
-"""Longer words are told apart by their first 64 characters."""
+"""Longer words are told apart by their first 64 characters.
+
+An index may keep them whole, because a word of a query that is as long finds what begins with it.
+"""
 
 MAX_QUERY: Final = 200
 """How many characters a query has at the most."""
@@ -101,7 +104,7 @@ def matches(term: Term, word: str) -> bool:
 
 
 def _begins_others(run: str) -> bool:
-    return MAX_WORD >= len(run) >= _MIN_PREFIX or not run.isascii()
+    return len(run) >= _MIN_PREFIX or not run.isascii()
 
 
 def _places(plain: str) -> Iterator[Place]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 from prefactor_server.domain.search.index import (
@@ -13,7 +13,7 @@ from prefactor_server.domain.search.index import (
     SearchDocument,
     first_of_each_run,
 )
-from prefactor_server.domain.search.words import Term
+from prefactor_server.domain.search.words import Term, words_in
 from prefactor_server.storage.feed import ConsumerState, Deleted
 from prefactor_server.storage.postgres.connection import RetryingPool
 from prefactor_server.storage.postgres.driver import Connection
@@ -34,6 +34,10 @@ class PostgresSearch:
     def store(self) -> None:
         """See ``SearchIndex.store``: words are in the database."""
         return
+
+    def words(self, text: str, scopes: Collection[str]) -> str:
+        """See ``SearchIndex.words``: each once, with spaces between."""
+        return " ".join(sorted(words_in(text).union(scopes)))
 
     async def find(self, account_id: str, terms: Sequence[Term], scopes: Sequence[str]) -> Matches:
         """See ``SearchIndex.find``."""

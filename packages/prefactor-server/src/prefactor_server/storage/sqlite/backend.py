@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import sqlite3
 import threading
 import time
@@ -19,7 +18,6 @@ from prefactor_server.domain.audit import AuditEntry
 from prefactor_server.domain.environment import Environment
 from prefactor_server.domain.errors import (
     DatabaseDamaged,
-    DatabaseUnusable,
     OutcomeUnknown,
     Unavailable,
 )
@@ -43,6 +41,7 @@ from prefactor_server.storage.base import (
 )
 from prefactor_server.storage.feed import Derived
 from prefactor_server.storage.feed_rows import FeedRow
+from prefactor_server.storage.recent_spans import RecentSpans
 from prefactor_server.storage.sqlite import read, risk
 from prefactor_server.storage.sqlite.connection import (
     DatabaseFileError,
@@ -54,7 +53,7 @@ from prefactor_server.storage.sqlite.connection import (
 )
 from prefactor_server.storage.sqlite.damage import check_every_page
 from prefactor_server.storage.sqlite.feed import SqliteFeed, append
-from prefactor_server.storage.sqlite.files import OpenFiles
+from prefactor_server.storage.sqlite.files import OpenFiles, check_free_disk
 from prefactor_server.storage.sqlite.find import SqliteRunFinder
 from prefactor_server.storage.sqlite.load import load
 from prefactor_server.storage.sqlite.maintenance import SqliteMaintenance
@@ -100,12 +99,13 @@ class SqliteStorage:
         self._readers: list[sqlite3.Connection] = []
         self._local = threading.local()
         self._files = OpenFiles(path)
+        self._recent = RecentSpans()
         self._is_damaged = False
-        self.maintenance = SqliteMaintenance(self._maintain, self._read)
+        self.maintenance = SqliteMaintenance(self._maintain, self._read, self._recent)
         self.run_totals = SqliteRunTotals(self._read)
-        self.finder = SqliteRunFinder(self._read)
+        self.finder = SqliteRunFinder(self._read, self._recent)
         self.search = SqliteSearch(search_path(path), min_free_disk_bytes=min_free_disk_bytes)
-        self.series = SqliteSeries(self._read)
+        self.series = SqliteSeries(self._read, self._recent)
         self.feed = SqliteFeed(self._maintain, self._read, self._decide_derived)
 
     @classmethod
@@ -265,18 +265,23 @@ class SqliteStorage:
         await asyncio.get_running_loop().run_in_executor(None, self._close)
 
     def _transact(self, needs: Mapping[str, Needs], decide: Decide[T]) -> T:
-        return self._in_transaction(lambda: self._load_decide_write(needs, decide))
+        decided, snapshots = self._in_transaction(lambda: self._load_decide_write(needs, decide))
+        self._recent.keep(snapshots)
+        return decided
 
-    def _load_decide_write(self, needs: Mapping[str, Needs], decide: Decide[T]) -> T:
+    def _load_decide_write(
+        self, needs: Mapping[str, Needs], decide: Decide[T]
+    ) -> tuple[T, Mapping[str, Snapshot]]:
         snapshots = {
             account_id: load(self._writer, account_id, named) for account_id, named in needs.items()
         }
         decided = decide(snapshots)
+        self._recent.withdraw(snapshots)
         rows: list[FeedRow] = []
         for account_id, snapshot in snapshots.items():
             rows += write(self._writer, account_id, snapshot)
         append(self._writer, rows, time.time_ns() // 1000)
-        return decided
+        return decided, snapshots
 
     def _decide_derived(self, derived: Derived) -> None:
         if derived.decide is not None:
@@ -305,7 +310,7 @@ class SqliteStorage:
 
     def _in_transaction(self, work: Callable[[], T]) -> T:
         self._check_files()
-        self._check_free_disk()
+        check_free_disk(self._path, self._min_free_disk_bytes)
         # IMMEDIATE: a transaction that reads first and then finds the file taken could not go on.
         self._writer.execute("BEGIN IMMEDIATE")
         try:
@@ -333,19 +338,6 @@ class SqliteStorage:
 
     async def _maintain(self, work: Callable[[sqlite3.Connection], T]) -> T:
         return await self._write(self._in_transaction, lambda: work(self._writer))
-
-    def _check_free_disk(self) -> None:
-        disk = os.statvfs(self._path.parent)
-        if disk.f_flag & os.ST_RDONLY:
-            raise DatabaseUnusable(
-                "The server's disk is read-only: nothing was stored. Mount it for writing again"
-            )
-        free = disk.f_bavail * disk.f_frsize
-        if free < self._min_free_disk_bytes:
-            raise Unavailable(
-                f"The server's disk has {free} bytes left, less than min_free_disk_bytes "
-                f"({self._min_free_disk_bytes}): nothing was stored. Free space, then send it again"
-            )
 
     async def _write(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         def run() -> T:

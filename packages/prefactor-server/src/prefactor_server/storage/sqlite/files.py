@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from prefactor_server.domain.errors import DatabaseUnusable, OutcomeUnknown
+from prefactor_server.domain.errors import DatabaseUnusable, OutcomeUnknown, Unavailable
 
 _PARTS: Final = (
     ("database file", ""),
@@ -31,6 +31,26 @@ class _Part(NamedTuple):
     path: str
     device: int
     inode: int
+
+
+def check_free_disk(database: Path, min_free_bytes: int) -> None:
+    """Return if the database can grow.
+
+    Raises:
+        DatabaseUnusable: its disk is read-only.
+        Unavailable: its disk is nearly full.
+    """
+    disk = os.statvfs(database.parent)
+    if disk.f_flag & os.ST_RDONLY:
+        raise DatabaseUnusable(
+            "The server's disk is read-only: nothing was stored. Mount it for writing again"
+        )
+    free = disk.f_bavail * disk.f_frsize
+    if free < min_free_bytes:
+        raise Unavailable(
+            f"The server's disk has {free} bytes left, less than min_free_disk_bytes "
+            f"({min_free_bytes}): nothing was stored. Free space, then send it again"
+        )
 
 
 class OpenFiles:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
@@ -10,6 +11,7 @@ from prefactor_server.domain.listing import Filter
 from prefactor_server.domain.runs.agent_instance_facets import RunGroup
 from prefactor_server.payloads import decode_document
 from prefactor_server.storage.find import SpanTexts, run_group, run_groups_sql, span_types_sql
+from prefactor_server.storage.recent_spans import RecentSpan, RecentSpans
 from prefactor_server.storage.sqlite.verify import RunOnThread
 
 T = TypeVar("T")
@@ -32,10 +34,14 @@ LEFT JOIN span_payload AS result ON result.id = span.seq * 2 + 1
 
 
 class SqliteRunFinder:
-    """See ``RunFinder``; ``on_reader`` runs work on a thread that reads."""
+    """See ``RunFinder``; ``on_reader`` runs work on a thread that reads.
 
-    def __init__(self, on_reader: RunOnThread) -> None:
+    ``recent`` are the spans that need not be read.
+    """
+
+    def __init__(self, on_reader: RunOnThread, recent: RecentSpans) -> None:
         self._on_reader = on_reader
+        self._recent = recent
 
     async def run_groups(
         self, account_id: str, within: Sequence[Filter], filters: Sequence[Filter], limit: int
@@ -63,21 +69,50 @@ class SqliteRunFinder:
         self, account_id: str, span_ids: Sequence[str], make: Callable[[SpanTexts], T]
     ) -> Sequence[T]:
         """See ``RunFinder.each_text``; one at a time is in memory."""
-        values = (json.dumps(list(span_ids)), account_id)
-        return await self._on_reader(
-            lambda connection: [
-                make(_texts(record)) for record in connection.execute(_TEXTS, values)
-            ]
-        )
+
+        def each(connection: sqlite3.Connection) -> list[T]:
+            made, others = self._recent.find(
+                account_id, span_ids, lambda one: make(_texts_of_recent(one))
+            )
+            if others:
+                values = (json.dumps(others), account_id)
+                made += [make(_texts(record)) for record in connection.execute(_TEXTS, values)]
+            return made
+
+        return await self._on_reader(each)
 
     async def types_of_spans(
         self, account_id: str, span_ids: Sequence[str]
     ) -> Sequence[tuple[str, str]]:
         """See ``RunFinder.types_of_spans``."""
-        values = (account_id, json.dumps(list(span_ids)))
-        return await self._on_reader(
-            lambda connection: connection.execute(_TYPES_OF_SPANS, values).fetchall()
-        )
+        recent, others = self._recent.find(account_id, span_ids, _type_of_recent)
+        pairs = dict.fromkeys(recent)
+        if others:
+            values = (account_id, json.dumps(others))
+            pairs |= dict.fromkeys(
+                await self._on_reader(
+                    lambda connection: connection.execute(_TYPES_OF_SPANS, values).fetchall()
+                )
+            )
+        return tuple(pairs)
+
+
+def _type_of_recent(one: RecentSpan) -> tuple[str, str]:
+    return one.span.agent_instance_id, one.span.schema_name
+
+
+def _texts_of_recent(one: RecentSpan) -> SpanTexts:
+    span = one.span
+    return SpanTexts(
+        span.account_id,
+        span.agent_instance_id,
+        span.id,
+        span.agent_id,
+        span.environment_id,
+        span.summary,
+        None if one.payload is None else decode_document(*one.payload),
+        None if one.result is None else decode_document(*one.result),
+    )
 
 
 def _texts(record: Sequence[Any]) -> SpanTexts:

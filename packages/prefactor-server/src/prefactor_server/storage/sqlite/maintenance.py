@@ -13,6 +13,7 @@ from prefactor_server.domain.runs.legal_hold import LegalHold
 from prefactor_server.domain.runs.otlp_trace import OtlpTrace
 from prefactor_server.domain.runs.retention import Pruned, Retention
 from prefactor_server.storage.maintenance import SIGN_IN_SLICE
+from prefactor_server.storage.recent_spans import RecentSpans
 from prefactor_server.storage.sql import load_sql
 from prefactor_server.storage.sqlite.damage import check_readable
 from prefactor_server.storage.sqlite.prune import preview_slice, prune_slice
@@ -28,12 +29,13 @@ class SqliteMaintenance:
     """See ``Maintenance``.
 
     ``on_writer`` runs work on the one thread that writes, inside a transaction; ``on_reader`` on
-    one that reads.
+    one that reads. ``recent`` are the spans that are in memory.
     """
 
-    def __init__(self, on_writer: RunOnThread, on_reader: RunOnThread) -> None:
+    def __init__(self, on_writer: RunOnThread, on_reader: RunOnThread, recent: RecentSpans) -> None:
         self._on_writer = on_writer
         self._on_reader = on_reader
+        self._recent = recent
 
     async def check_writable(self) -> None:
         """See ``Maintenance.check_writable``."""
@@ -64,7 +66,12 @@ class SqliteMaintenance:
 
     async def prune(self, retention: Retention, now: int, actor: str) -> Pruned:
         """See ``Maintenance.prune``."""
-        return await self._on_writer(partial(prune_slice, retention, now, actor))
+
+        def prune(connection: sqlite3.Connection) -> Pruned:
+            self._recent.clear()
+            return prune_slice(retention, now, actor, connection)
+
+        return await self._on_writer(prune)
 
     async def forget_sign_ins(self, now: int, idle_us: int) -> int:
         """See ``Maintenance.forget_sign_ins``."""

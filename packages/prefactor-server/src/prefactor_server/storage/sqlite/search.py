@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -24,14 +24,17 @@ from prefactor_server.domain.search.index import (
     SearchDocument,
     first_of_each_run,
 )
-from prefactor_server.domain.search.words import Term
+from prefactor_server.domain.search.words import Term, words_in
 from prefactor_server.payloads import decode_document, encode_document
 from prefactor_server.storage.feed import ConsumerState, Deleted, Derived
 from prefactor_server.storage.sql import load_sql
+from prefactor_server.storage.sqlite.statements import Statement
 
 T = TypeVar("T")
 
 _SQL: Final[Mapping[str, str]] = load_sql("prefactor_server.storage.sqlite", "search.sql")
+_ADD_DOCUMENTS: Final = Statement(7, _SQL["document.add"])
+_ADD_WORDS: Final = Statement(2, _SQL["word.add"])
 _FORMAT: Final = 1
 _BUSY_TIMEOUT_MS: Final = 5000
 _ENDINGS: Final = ("", "-wal", "-shm")
@@ -58,6 +61,10 @@ class SqliteSearch:
     def store(self) -> SqliteSearch:
         """See ``SearchIndex.store``: the file has words and state."""
         return self
+
+    def words(self, text: str, scopes: Collection[str]) -> str:
+        """See ``SearchIndex.words``: the index splits what is ASCII by itself, as we would."""
+        return " ".join((text if text.isascii() else " ".join(words_in(text)), *scopes))
 
     async def find(self, account_id: str, terms: Sequence[Term], scopes: Sequence[str]) -> Matches:
         """See ``SearchIndex.find``."""
@@ -225,8 +232,7 @@ def _advance(
         return None
     for deleted in derived.deleted:
         _remove(connection, deleted.key)
-    for document in derived.upserted:
-        _put(connection, SearchDocument(*document))
+    _put_all(connection, [SearchDocument(*document) for document in derived.upserted])
     return after._replace(revision=before.revision + 1)
 
 
@@ -241,18 +247,32 @@ def _remove(connection: sqlite3.Connection, key: Sequence[Any]) -> None:
         connection.execute(_SQL["document.delete"], (number,))
 
 
-def _put(connection: sqlite3.Connection, document: SearchDocument) -> None:
-    key = document[:3]
-    codec, body = encode_document(document.words.encode())
-    known = _row(connection, "document.of_span", key)
-    if known is None:
-        added = connection.execute(_SQL["document.add"], (*key, int(document.is_cut), codec, body))
-        number = added.lastrowid
-    else:
-        number = known[0]
-        _forget_words(connection, *known)
-        connection.execute(_SQL["document.change"], (int(document.is_cut), codec, body, number))
-    connection.execute(_SQL["word.add"], (number, document.words))
+def _put_all(connection: sqlite3.Connection, documents: Sequence[SearchDocument]) -> None:
+    (last,) = _row(connection, "document.last")
+    numbered = list(enumerate(documents, last + 1))
+    before = connection.total_changes
+    _ADD_DOCUMENTS.run(
+        connection,
+        [
+            (number, *document[:4], *encode_document(document.words.encode()))
+            for number, document in numbered
+        ],
+    )
+    if connection.total_changes - before < len(documents):
+        added = {number for (number,) in connection.execute(_SQL["document.after"], (last,))}
+        for number, document in numbered:
+            if number not in added:
+                _change(connection, document)
+        numbered = [one for one in numbered if one[0] in added]
+    _ADD_WORDS.run(connection, [(number, document.words) for number, document in numbered])
+
+
+def _change(connection: sqlite3.Connection, document: SearchDocument) -> None:
+    number, codec, body = _row(connection, "document.of_span", document[:3])
+    _forget_words(connection, number, codec, body)
+    encoded = encode_document(document.words.encode())
+    connection.execute(_SQL["document.change"], (document.is_cut, *encoded, number))
+    _ADD_WORDS.run(connection, [(number, document.words)])
 
 
 def _forget_words(connection: sqlite3.Connection, number: int, codec: int, body: bytes) -> None:

@@ -1,7 +1,7 @@
 -- The index of words of the SQLite backend, in its own file.
 
 -- name: create.document
--- A span in the index; its words are kept, because an index without texts is told what it forgets.
+-- A span in the index; what it was told is kept, because it has to be told what to forget.
 CREATE TABLE document (
     number            INTEGER PRIMARY KEY,
     account_id        TEXT NOT NULL,
@@ -17,7 +17,7 @@ CREATE TABLE document (
 CREATE UNIQUE INDEX document_span ON document (account_id, agent_instance_id, span_id)
 
 -- name: create.word
--- Its rows have the numbers of documents. Words arrive as they are to be indexed.
+-- Its rows have the numbers of documents. What is not ASCII arrives as words.
 CREATE VIRTUAL TABLE word USING fts5 (words, content = '', columnsize = 0, detail = none,
                                       tokenize = 'ascii')
 
@@ -50,10 +50,19 @@ SELECT number, codec, words FROM document WHERE account_id = ? AND agent_instanc
 SELECT number, codec, words FROM document
 WHERE account_id = ? AND agent_instance_id = ? AND span_id = ?
 
+-- name: document.last
+-- The highest number.
+SELECT coalesce(max(number), 0) FROM document
+
 -- name: document.add
--- A new span.
-INSERT INTO document (account_id, agent_instance_id, span_id, is_cut, codec, words)
-VALUES (?, ?, ?, ?, ?, ?)
+-- Spans that are new; others keep their numbers.
+INSERT OR IGNORE INTO document
+    (number, account_id, agent_instance_id, span_id, is_cut, codec, words)
+VALUES {rows}
+
+-- name: document.after
+-- The spans that were added after a number was the highest.
+SELECT number FROM document WHERE number > ?
 
 -- name: document.change
 -- A span with other words.
@@ -68,8 +77,8 @@ DELETE FROM document WHERE number = ?
 DELETE FROM document
 
 -- name: word.add
--- The words of a span.
-INSERT INTO word (rowid, words) VALUES (?, ?)
+-- The words of spans.
+INSERT INTO word (rowid, words) VALUES {rows}
 
 -- name: word.delete
 -- The words that a span had.

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Mapping, Sequence
+from operator import attrgetter
 from typing import Final
 
 from prefactor_server.domain.runs.agent_instance import AgentInstance
 from prefactor_server.domain.series.figures import FinishedSpan
 from prefactor_server.domain.series.rollup import CountedLateSpan, Rollup, RollupKey
+from prefactor_server.storage.recent_spans import RecentSpans
 from prefactor_server.storage.series import (
     ROLLUP_COLUMNS,
     RUN_COLUMNS,
@@ -26,12 +28,18 @@ _SQL: Final[Mapping[str, str]] = {
     for name, text in load_sql("prefactor_server.storage.sqlite", "series.sql").items()
 }
 
+_COUNTED: Final = attrgetter(*FinishedSpan._fields)
+
 
 class SqliteSeries:
-    """See ``SeriesStorage``; ``on_reader`` runs work on a thread that reads."""
+    """See ``SeriesStorage``; ``on_reader`` runs work on a thread that reads.
 
-    def __init__(self, on_reader: RunOnThread) -> None:
+    ``recent`` are the spans that need not be read.
+    """
+
+    def __init__(self, on_reader: RunOnThread, recent: RecentSpans) -> None:
         self._on_reader = on_reader
+        self._recent = recent
 
     async def runs_by_id(self, account_id: str, ids: Sequence[str]) -> Sequence[AgentInstance]:
         """See ``SeriesStorage.runs_by_id``."""
@@ -44,12 +52,19 @@ class SqliteSeries:
 
     async def spans_by_id(self, account_id: str, ids: Sequence[str]) -> Sequence[FinishedSpan]:
         """See ``SeriesStorage.spans_by_id``."""
-        named = {"account_id": account_id, "ids": json.dumps(list(ids))}
-        return await self._on_reader(
-            lambda connection: [
-                FinishedSpan._make(row) for row in connection.execute(_SQL["series.spans"], named)
-            ]
-        )
+        recent, others = self._recent.find(account_id, ids, lambda one: one.span)
+        found = [
+            FinishedSpan._make(_COUNTED(span)) for span in recent if span.finished_at is not None
+        ]
+        if others:
+            named = {"account_id": account_id, "ids": json.dumps(others)}
+            found += await self._on_reader(
+                lambda connection: [
+                    FinishedSpan._make(row)
+                    for row in connection.execute(_SQL["series.spans"], named)
+                ]
+            )
+        return found
 
     async def counted_late(
         self, account_id: str, run_ids: Sequence[str], ids: Sequence[str]

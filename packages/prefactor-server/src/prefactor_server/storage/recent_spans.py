@@ -1,0 +1,115 @@
+"""The spans that were written last, for what follows the change feed a moment later.
+
+Reading a span back, with its payloads, costs more than what is derived from it. So a backend with
+one writer keeps the newest rows in memory, exactly as they were committed.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from threading import Lock
+from typing import Final, NamedTuple, TypeAlias, TypeVar
+
+from prefactor_server.domain.runs.agent_span import PARAMS, RESULT, AgentSpan
+from prefactor_server.storage.batch import Snapshot
+
+T = TypeVar("T")
+Body: TypeAlias = tuple[int, bytes]
+_Key: TypeAlias = tuple[str, str]
+
+_MAX_BYTES: Final = 16 * 1024 * 1024
+# About what the columns of a span take, and the place that it has here.
+_ROW_BYTES: Final = 2048
+
+
+class RecentSpan(NamedTuple):
+    """A span with its payloads, each as codec and body; None when it has none."""
+
+    span: AgentSpan
+    payload: Body | None
+    result: Body | None
+
+    @property
+    def size(self) -> int:
+        """About how many bytes it takes in memory."""
+        return _ROW_BYTES + sum(len(body[1]) for body in self[1:] if body is not None)
+
+
+class RecentSpans:
+    """The newest spans, up to a number of bytes. Written by one thread, read by any.
+
+    A batch takes what it changes out before it commits, and puts it back afterwards. So a reader that
+    has read of the commit never finds a span as it was before.
+    """
+
+    def __init__(self, max_bytes: int = _MAX_BYTES) -> None:
+        self._max_bytes = max_bytes
+        self._lock = Lock()
+        self._spans: OrderedDict[_Key, RecentSpan] = OrderedDict()
+        self._bytes = 0
+        self._withdrawn: dict[_Key, RecentSpan] = {}
+
+    def clear(self) -> None:
+        """Forget everything: before a commit that changes spans by a statement of its own."""
+        with self._lock:
+            self._spans.clear()
+            self._bytes = 0
+
+    def withdraw(self, snapshots: Mapping[str, Snapshot]) -> None:
+        """Take out what a batch changes, before it commits."""
+        self._withdrawn = {}
+        if any(snapshot.closed_runs for snapshot in snapshots.values()):
+            self.clear()
+        with self._lock:
+            for account_id, snapshot in snapshots.items():
+                for span in snapshot.changed(AgentSpan):
+                    found = self._spans.pop((account_id, span.id), None)
+                    if found is not None:
+                        self._bytes -= found.size
+                        self._withdrawn[account_id, span.id] = found
+
+    def keep(self, snapshots: Mapping[str, Snapshot]) -> None:
+        """Put in what a batch has committed, after it was withdrawn."""
+        for account_id, snapshot in snapshots.items():
+            bodies = {
+                (payload.span_id, payload.part): (payload.codec, payload.body)
+                for payload in snapshot.payloads
+            }
+            for span in snapshot.new(AgentSpan):
+                self._put(account_id, RecentSpan(span, None, None), bodies)
+            for span in snapshot.changed(AgentSpan):
+                before = self._withdrawn.get((account_id, span.id))
+                if before is not None:
+                    self._put(account_id, before._replace(span=span), bodies)
+        self._withdrawn = {}
+
+    def find(
+        self, account_id: str, ids: Sequence[str], make: Callable[[RecentSpan], T]
+    ) -> tuple[list[T], Sequence[str]]:
+        """Return what ``make`` makes of the spans that are here, and the ids of all others."""
+        found: list[T] = []
+        others: list[str] = []
+        for span_id in ids:
+            one = self._spans.get((account_id, span_id))
+            if one is None:
+                others.append(span_id)
+            else:
+                found.append(make(one))
+        return found, others
+
+    def _put(
+        self, account_id: str, one: RecentSpan, bodies: Mapping[tuple[str, int], Body]
+    ) -> None:
+        span_id = one.span.id
+        whole = RecentSpan(
+            one.span,
+            bodies.get((span_id, PARAMS), one.payload),
+            bodies.get((span_id, RESULT), one.result),
+        )
+        with self._lock:
+            self._spans[account_id, span_id] = whole
+            self._bytes += whole.size
+            while self._bytes > self._max_bytes:
+                _, oldest = self._spans.popitem(last=False)
+                self._bytes -= oldest.size

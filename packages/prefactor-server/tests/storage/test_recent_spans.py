@@ -1,0 +1,112 @@
+"""The spans that are kept in memory: always as they are stored, and never too many."""
+
+import pytest
+from database import Database
+from postgres_database import submit
+from rows import (
+    ACCOUNT,
+    NOW,
+    create_span,
+    finish,
+    finish_span,
+    payload,
+    register,
+    result,
+    span,
+    start,
+    terminate,
+)
+from upkeep import prune_all
+
+from prefactor_server.domain.runs.agent_span import PARAMS
+from prefactor_server.domain.runs.retention import Retention
+from prefactor_server.storage.batch import Snapshot
+from prefactor_server.storage.recent_spans import RecentSpans
+from prefactor_server.storage.sqlite.backend import SqliteStorage
+
+BROKEN = """
+CREATE TRIGGER broken BEFORE INSERT ON feed_change BEGIN SELECT raise(ABORT, 'broken'); END
+"""
+SPANS = ("early", "late", "open", "gone")
+
+
+async def seen(storage: SqliteStorage) -> list[object]:
+    """What those that follow the feed read of the spans."""
+    finder, series = storage.finder, storage.series
+    texts = await finder.each_text(ACCOUNT, SPANS, lambda texts: texts)
+    types = await finder.types_of_spans(ACCOUNT, SPANS)
+    return [sorted(texts), sorted(types), sorted(await series.spans_by_id(ACCOUNT, SPANS))]
+
+
+async def check(database: Database) -> None:
+    """Compare it with what another process reads, which has nothing in memory."""
+    other = SqliteStorage.open(database.path, exclusive=False)
+    try:
+        assert await seen(database.storage) == await seen(other)
+    finally:
+        await other.close()
+
+
+async def test_what_is_in_memory_is_what_is_stored(database: Database) -> None:
+    """However spans change (their end, a termination, a late end, pruning), memory follows."""
+    run = await database.do(register("run"))
+    ended = await database.do(register("ended"))
+    for one in (run, ended):
+        await database.do(start(one.id))
+    said = payload("early", PARAMS, b'{"said":"apple"}')
+    await database.do(create_span("early", run, payloads=(said,)))
+    await database.do(create_span("open", run))
+    await database.do(create_span("gone", ended))
+    kept, _ = database.storage._recent.find(ACCOUNT, SPANS, lambda one: one.span.id)
+    assert kept == ["early", "open", "gone"]
+    await check(database)
+    await database.do(finish_span("early", payloads=(result("early"),)))
+    # Created and finished by one batch, whose later payload counts.
+    await database.submit(
+        create_span("late", run, payloads=(payload("late", PARAMS, b"{}"),)),
+        finish_span("late", payloads=(result("late", b'{"a":1}'),)),
+    )
+    await check(database)
+    await database.do(terminate("run"))
+    await check(database)
+    await database.do(finish_span("open", payloads=(result("open", b'{"b":2}'),)))
+    await check(database)
+    await database.do(finish("ended"))
+    await prune_all(database.storage, Retention(ACCOUNT, NOW * 2))
+
+    await check(database)
+    assert await seen(database.storage) == [[], [], []]
+
+
+async def test_a_batch_that_fails_leaves_what_is_stored(database: Database) -> None:
+    """A change that is rolled back is not seen, neither then nor after the next one."""
+    run = await database.do(register("run"))
+    await database.do(start("run"))
+    await database.do(create_span("early", run))
+    database.execute(BROKEN)
+    with pytest.raises(Exception, match="broken"):
+        await submit(database.storage, finish_span("early"))
+    await check(database)
+    database.execute("DROP TRIGGER broken")
+    await database.do(finish_span("early", "failed"))
+
+    await check(database)
+
+
+def test_the_oldest_make_room() -> None:
+    """Memory holds a bounded number of bytes, those of the newest spans."""
+    recent = RecentSpans(max_bytes=50_000)
+    names = [f"span-{number}" for number in range(100)]
+    for name in names:
+        snapshot = Snapshot()
+        snapshot.insert(span(id=name))
+        recent.withdraw({ACCOUNT: snapshot})
+        recent.keep({ACCOUNT: snapshot})
+
+    found, others = recent.find(ACCOUNT, names, lambda one: one.span.id)
+
+    assert 0 < len(found) < 50
+    assert [*others, *found] == names
+    assert recent.find("account-2", names, lambda one: one) == ([], names)
+    recent.clear()
+    assert recent.find(ACCOUNT, names, lambda one: one) == ([], names)
