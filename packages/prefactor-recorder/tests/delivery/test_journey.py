@@ -32,7 +32,7 @@ class Deaf:
 def test_a_run_reaches_the_server(
     server: ScriptedServer, journal: MemoryJournal, deliver: Callable[..., Delivery]
 ) -> None:
-    """One call to `wake` delivers the run with its spans, each as one item, in one request."""
+    """`wake` delivers the run in one request, an item a span, and asks for a minimal answer."""
     delivery = deliver()
     run = RecordedRun(journal).begin()
     for number in range(20):
@@ -47,6 +47,7 @@ def test_a_run_reaches_the_server(
     assert sum(server.applied.values()) == 23
     assert delivery.stats.delivered == 43
     assert delivery.stats.requests == len(server.requests)
+    assert {request.headers.get("prefer") for request in server.requests} == {"return=minimal"}
 
 
 def test_what_comes_later_is_sent_later(

@@ -129,3 +129,65 @@ async def test_a_payload_that_is_too_large_is_told_from_a_request_that_is(api_cl
     item, body = outputs["key-large"], whole.refused(413, "bad_request")
     assert (item["limit"], item["limit_of"]) == (10_000, "payload_bytes")
     assert (body["limit"], body["limit_of"]) == (100_000, "request_bytes")
+
+
+MINIMAL = {"Prefer": "respond-async, return=minimal"}
+
+
+async def test_a_minimal_answer_repeats_no_payload(api_client: Any) -> None:
+    """Items that wrote a run or a span are answered with id, account, status and control alone."""
+    items = [
+        _register(),
+        _item("agent_instances/start", "start", agent_instance_id=RUN),
+        _span("whole", "span-1", payload={"text": "long"}, status="complete"),
+        _item("agent_instances/terminate", "stop", agent_instance_id=RUN, reason="enough"),
+        _span("late", "span-2", payload={"text": "long"}),
+        _item("agent_spans/finish", "end", agent_span_id="span-2", result_payload={"a": 1}),
+        _item("agent_spans/show", "read", agent_span_id="span-1"),
+        _span("wrong", "span-1", agent_instance_id="nowhere"),
+    ]
+
+    answers = [await api_client.post("/bulk", {"items": items}, headers=MINIMAL) for _ in range(2)]
+
+    account = answers[0].body["outputs"]["key-0reg"]["details"]["account_id"]
+
+    def details(identifier: str, status: str) -> dict[str, str]:
+        return {"id": identifier, "account_id": account, "status": status}
+
+    for answer in answers:
+        assert answer.headers["preference-applied"] == "return=minimal"
+        *written, read, wrong = answer.body["outputs"].values()
+        assert read["details"]["payload"] == {"text": "long"}
+        assert (wrong["code"], bool(wrong["message"])) == ("not_found", True)
+        assert {one["status"] for one in written} == {"success"}
+        control = {"terminate": True, "reason": "enough"}
+        assert written[4] == {
+            "status": "success",
+            "details": details("span-2", written[4]["details"]["status"]),
+            "control": control,
+        }
+    first = [one["details"] for one in list(answers[0].body["outputs"].values())[:6]]
+    assert first == [
+        details(RUN, "pending"),
+        details(RUN, "active"),
+        details("span-1", "complete"),
+        details(RUN, "terminated"),
+        details("span-2", "active"),
+        details("span-2", "complete"),
+    ]
+
+
+async def test_a_preference_is_no_part_of_what_was_asked(api_client: Any) -> None:
+    """The same items with and without it are the same requests, and single writes ignore it."""
+    await api_client.register(RUN)
+    span = _span("one", "span-1", payload={"a": 1})
+
+    minimal = await api_client.post("/bulk", {"items": [span]}, headers=MINIMAL)
+    full = await api_client.post("/bulk", {"items": [span]}, headers={"Prefer": "return=full"})
+    details = {"agent_instance_id": RUN, "schema_name": "step", "payload": {"a": 1}}
+    alone = await api_client.post("/agent_spans", {"details": details}, headers=MINIMAL)
+
+    assert set(minimal.body["outputs"]["key-0one"]["details"]) == {"id", "account_id", "status"}
+    assert "preference-applied" not in full.headers
+    assert full.body["outputs"]["key-0one"]["details"]["payload"] == {"a": 1}
+    assert alone.body["details"]["payload"] == {"a": 1}

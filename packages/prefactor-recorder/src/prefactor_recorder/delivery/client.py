@@ -20,6 +20,7 @@ from prefactor_http import (
     PrefactorNotFoundError,
     PrefactorRequestError,
     PrefactorResponseContractError,
+    RequestOptions,
 )
 from prefactor_http import __version__ as client_version
 from prefactor_http.exceptions import LOST_CONNECTION
@@ -36,6 +37,8 @@ BULK = "/api/v1/bulk"
 RUN = "/api/v1/agent_instance/"
 COMPRESSION_THRESHOLD = 1024
 """Bytes from which a body is compressed, if the server accepts gzip."""
+_MINIMAL = RequestOptions(headers={"Prefer": "return=minimal"})
+"""Asks the server to leave out what delivery sent itself. Servers may ignore it (RFC 7240)."""
 _GZIP = 16 + zlib.MAX_WBITS
 _UNSUPPORTED_MEDIA_TYPE = 415
 
@@ -109,7 +112,11 @@ class ApiClient:
         self._stats.bytes_sent += len(content)
         try:
             reply = await self._client.request_bytes(
-                "POST", BULK, content, content_encoding="gzip" if compressed else None
+                "POST",
+                BULK,
+                content,
+                content_encoding="gzip" if compressed else None,
+                options=_MINIMAL,
             )
         except PrefactorHttpError as error:
             if compressed and getattr(error, "status_code", None) == _UNSUPPORTED_MEDIA_TYPE:

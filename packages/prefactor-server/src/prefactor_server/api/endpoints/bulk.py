@@ -33,6 +33,7 @@ from prefactor_server.api.kernel.operation import (
 )
 from prefactor_server.api.kernel.query import read_item_query
 from prefactor_server.api.kernel.writes import Answer, Reply, WriteJob, execute
+from prefactor_server.api.views.minimal import minimal
 from prefactor_server.domain.errors import (
     REQUIRED,
     FieldError,
@@ -51,6 +52,7 @@ from prefactor_server.domain.ids import MAX_KEY_LENGTH, MIN_BULK_KEY_LENGTH, is_
 MAX_ITEMS: Final = 1000
 
 _KEY_RULE: Final = f"must be {MIN_BULK_KEY_LENGTH} to {MAX_KEY_LENGTH} characters"
+_PREFERENCE_APPLIED: Final = (b"preference-applied", b"return=minimal")
 _MARKS: Final = ("_type", "idempotency_key", "details")
 
 
@@ -107,9 +109,11 @@ class Bulk:
             if not outputs and isinstance(answers[0], Overloaded | Unavailable):
                 raise answers[0]
             for item, answer in zip(batch, answers, strict=False):
-                outputs[item.key] = _output(answer)
+                outputs[item.key] = _output(item, answer)
             if isinstance(last, Refusal):
                 break
+        if call.prefers_minimal:
+            call.response_headers = (*call.response_headers, _PREFERENCE_APPLIED)
         return BulkView(outputs=outputs)
 
     async def _items(self, call: Call, document: bytes) -> list[_Item]:
@@ -189,6 +193,7 @@ def bulk_operation(operations: Sequence[Operation]) -> RawOperation:
         reply=BulkView,
         refusals=(ValidationFailed, TooLarge, Overloaded),
         body=BulkFields,
+        takes_prefer=True,
         answer=Bulk(operations).answer,
         examples=(
             Example(
@@ -316,5 +321,7 @@ async def _compute(operation: PureOperation, item: _Item) -> Any:
         raise nest_errors("details", refusal) from None
 
 
-def _output(answer: Answer) -> Any:
-    return error_body(answer) if isinstance(answer, Refusal) else answer.body
+def _output(item: _Item, answer: Answer) -> Any:
+    if isinstance(answer, Refusal):
+        return error_body(answer)
+    return minimal(answer.body) if item.call.prefers_minimal else answer.body

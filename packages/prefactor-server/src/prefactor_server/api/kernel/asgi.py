@@ -216,6 +216,7 @@ class Api:
             content_type=headers.content_type,
             client=client,
             work=work,
+            prefers_minimal=headers.prefers_minimal,
         )
         if isinstance(operation, Live):
             call.query = read_query(scope["query_string"], operation.parameters, principal)

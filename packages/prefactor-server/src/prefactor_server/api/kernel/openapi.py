@@ -85,6 +85,16 @@ _LAST_EVENT_HEADER: Final[Mapping[str, Any]] = {
     "description": "The last id that the caller has received: what came after it is told first.",
     "schema": {"type": "string", "pattern": "^[0-9]{1,18}$"},
 }
+_PREFER_HEADER: Final[Mapping[str, Any]] = {
+    "name": "Prefer",
+    "in": "header",
+    "required": False,
+    "description": (
+        "With return=minimal (RFC 7240), each item that wrote a run or a span is answered with "
+        "its id, account_id, status and control signal alone."
+    ),
+    "schema": {"type": "string"},
+}
 _KEY_FIELD: Final[Mapping[str, Any]] = {
     "anyOf": [{"type": "string", "minLength": 1, "maxLength": 128}, {"type": "null"}],
     "description": "Makes repeating safe: the same key and request have one effect.",
@@ -185,6 +195,8 @@ def _parameters(one: Operation) -> list[Mapping[str, Any]]:
             found.append({**_KEY_HEADER, "name": "idempotency_key", "in": "query"})
     if isinstance(one, Live):
         found.append(_LAST_EVENT_HEADER)
+    if isinstance(one, RawOperation) and one.takes_prefer:
+        found.append(_PREFER_HEADER)
     if isinstance(one, Read | Streamed | Live | Redirecting):
         found.extend(_query_parameter(parameter) for parameter in one.parameters)
     return found

@@ -72,6 +72,7 @@ class Call:
     key: str | None = None
     fingerprint: bytes = b""
     is_item: bool = False
+    prefers_minimal: bool = False
 
     def request(self) -> Request:
         """Return what a command needs to know about the request."""
@@ -104,6 +105,7 @@ class Call:
             work=self.work,
             key=key,
             is_item=True,
+            prefers_minimal=self.prefers_minimal,
         )
 
 
@@ -281,10 +283,12 @@ class Encoded(NamedTuple):
 class RawOperation(Operation):
     """An operation that reads its own raw body. Only a ``PureOperation`` may be a bulk item.
 
-    With ``takes_zstd``, its body may be compressed with zstd as well as with gzip.
+    With ``takes_zstd``, its body may be compressed with zstd as well as with gzip. With
+    ``takes_prefer``, it heeds the header ``Prefer: return=minimal``.
     """
 
     takes_zstd: bool = False
+    takes_prefer: bool = False
     body: type[msgspec.Struct] | None = None
     answer: Callable[[Call, bytes], Awaitable[Any]]
     examples: tuple[Example, ...] = ()

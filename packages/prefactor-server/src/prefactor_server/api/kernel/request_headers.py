@@ -22,6 +22,7 @@ class RequestHeaders:
         "host",
         "idempotency_key",
         "last_event_id",
+        "prefers_minimal",
     )
 
     def __init__(self, headers: Sequence[tuple[bytes, bytes]]) -> None:
@@ -32,6 +33,7 @@ class RequestHeaders:
         self.content_length = 0
         self.content_type = b""
         self.host = ""
+        self.prefers_minimal = False
         for name, value in headers:
             # A proxy and a server may each pick a different one of two equal headers.
             if name == b"authorization":
@@ -57,6 +59,11 @@ class RequestHeaders:
             self.last_event_id = value.decode("latin-1")
         elif name == b"content-type":
             self.content_type = value
+        elif name == b"prefer":
+            # The first "return" preference counts (RFC 7240, section 2).
+            preferences = [one.strip().lower() for one in value.replace(b" ", b"").split(b",")]
+            returns = [one for one in preferences if one.startswith(b"return=")]
+            self.prefers_minimal = returns[:1] == [b"return=minimal"]
 
 
 def _text_header(value: bytes, name: str) -> str:

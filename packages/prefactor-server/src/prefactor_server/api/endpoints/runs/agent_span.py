@@ -24,6 +24,7 @@ from prefactor_server.api.views.agent_span import (
     span_view,
     span_written,
 )
+from prefactor_server.api.views.minimal import MinimalWritten, minimal_span
 from prefactor_server.commands.agent_span import CreateSpan, FinishSpan, SpanFacts, control_of
 from prefactor_server.commands.base import Done
 from prefactor_server.domain.errors import (
@@ -108,7 +109,7 @@ async def prepare_create(call: Call, body: CreateSpanFields) -> Prepared:
     if open_span:
         call.pending.spans[span_id] = start
 
-    def reply(done: Done) -> SpanWritten:
+    def reply(done: Done) -> SpanWritten | MinimalWritten:
         if open_span:
             call.services.span_preparer.remember_span(principal, span_id, start)
         return _written(call, done, (payload.document, result.shown), run)
@@ -141,7 +142,7 @@ async def _prepare_finish(call: Call, body: FinishSpanFields) -> Prepared:
     )
     payload = _NO_PAYLOAD if start is None else start.payload
 
-    def reply(done: Done) -> SpanWritten:
+    def reply(done: Done) -> SpanWritten | MinimalWritten:
         return _written(call, done, (payload, result.shown), run)
 
     return Prepared(command, reply)
@@ -183,9 +184,11 @@ def _time(given: Timestamp | None, default: int | None) -> int | None:
 
 def _written(
     call: Call, done: Done, documents: tuple[bytes, bytes | None], run: RunFacts | None
-) -> SpanWritten:
+) -> SpanWritten | MinimalWritten:
     if not isinstance(done.row, AgentSpan):
         raise TypeError(done.row)
+    if call.is_item and call.prefers_minimal:
+        return minimal_span(done.row, done.control)
     purpose = None if run is None else run.purpose
     payload, result = documents
     if done.row.flags & SENSITIVE_DISCARDED:
