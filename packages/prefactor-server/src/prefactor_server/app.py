@@ -22,7 +22,7 @@ from starlette.types import ASGIApp
 
 from prefactor_server import __version__
 from prefactor_server.api import EventHub, EventLimits, Limits, create_api
-from prefactor_server.api.kernel.request_events import RequestEvent, RequestObserver
+from prefactor_server.api.asgi.request_events import RequestEvent, RequestObserver
 from prefactor_server.bootstrap import bootstrap
 from prefactor_server.commands.writer import Writer
 from prefactor_server.commit_relay import relay_commits

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import zstandard
 
-from prefactor_server.api.kernel.response_encoding import accepted_coding
+from prefactor_server.api.asgi.response_encoding import accepted_coding
 
 
 @pytest.mark.parametrize(

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from prefactor_server.api.asgi.router import Router
 from prefactor_server.api.kernel.decode import MAX_DEPTH, check_depth
 from prefactor_server.api.kernel.entropy import BufferedEntropy
 from prefactor_server.api.kernel.errors import MethodNotAllowed
 from prefactor_server.api.kernel.fields import CLIENT_ID_PATTERN, NEW_ID_PATTERN
 from prefactor_server.api.kernel.operation import Operation
-from prefactor_server.api.kernel.router import Router
 from prefactor_server.api.operations import OPERATIONS
 from prefactor_server.domain.errors import BadRequest, NotFound
 from prefactor_server.domain.ids import RESERVED_IDS, is_client_id, is_new_id

@@ -4,9 +4,9 @@
 declaration drives routing, bulk items, scope checks and the OpenAPI document.
 """
 
+from prefactor_server.api.asgi.application import Api
 from prefactor_server.api.events.hub import EventHub, EventLimits
 from prefactor_server.api.factory import create_api
-from prefactor_server.api.kernel.asgi import Api
 from prefactor_server.api.kernel.services import Limits
 
 __all__ = ["Api", "EventHub", "EventLimits", "Limits", "create_api"]

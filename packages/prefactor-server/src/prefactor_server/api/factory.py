@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from prefactor_server.api.asgi.application import Api
+from prefactor_server.api.asgi.auth import Authenticator
+from prefactor_server.api.asgi.rate_limit import SignInLimiter
+from prefactor_server.api.asgi.request_events import RequestObserver
 from prefactor_server.api.events.hub import EventHub, EventLimits
-from prefactor_server.api.kernel.asgi import Api
-from prefactor_server.api.kernel.auth import Authenticator
 from prefactor_server.api.kernel.entropy import BufferedEntropy
-from prefactor_server.api.kernel.rate_limit import SignInLimiter
-from prefactor_server.api.kernel.request_events import RequestObserver
 from prefactor_server.api.kernel.services import Limits, Services
 from prefactor_server.api.kernel.span_preparation import SpanPreparer
 from prefactor_server.api.operations import OPERATIONS

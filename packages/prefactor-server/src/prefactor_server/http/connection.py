@@ -16,7 +16,7 @@ from urllib.parse import unquote
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from prefactor_server.api.kernel.request_events import RequestEvent, RequestObserver
+from prefactor_server.api.asgi.request_events import RequestEvent, RequestObserver
 from prefactor_server.http.exchange import Exchange
 from prefactor_server.http.overload import (
     CODE,

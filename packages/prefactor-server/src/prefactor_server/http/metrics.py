@@ -23,8 +23,8 @@ from prometheus_client import (
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from prefactor_server.api.asgi.request_events import RequestEvent
 from prefactor_server.api.events.hub import EventHub
-from prefactor_server.api.kernel.request_events import RequestEvent
 from prefactor_server.commands.base import Done, Outcome, Refused, Submission
 from prefactor_server.commands.writer import Writer
 from prefactor_server.follower import Follower

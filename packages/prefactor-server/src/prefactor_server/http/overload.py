@@ -14,7 +14,7 @@ from typing import Final
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from prefactor_server.api.kernel.request_events import RequestEvent, RequestObserver
+from prefactor_server.api.asgi.request_events import RequestEvent, RequestObserver
 from prefactor_server.http.probes import PROBES
 
 RESERVED_CONNECTIONS: Final = 32

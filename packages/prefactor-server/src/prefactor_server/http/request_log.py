@@ -9,7 +9,7 @@ from typing import Final
 
 import structlog
 
-from prefactor_server.api.kernel.request_events import RequestEvent
+from prefactor_server.api.asgi.request_events import RequestEvent
 
 _FAILURES: Final = 500
 

@@ -17,8 +17,8 @@ from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 import msgspec
 
+from prefactor_server.api.asgi.client_connection import ClientConnection
 from prefactor_server.api.events.hub import Subscription
-from prefactor_server.api.kernel.client_connection import ClientConnection
 from prefactor_server.api.kernel.services import Services
 from prefactor_server.api.kernel.span_preparation import PendingWrites
 from prefactor_server.api.kernel.work import Work

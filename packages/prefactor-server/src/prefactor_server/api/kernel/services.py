@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
+from prefactor_server.api.asgi.rate_limit import SignInLimiter
 from prefactor_server.api.events.hub import EventHub
-from prefactor_server.api.kernel.rate_limit import SignInLimiter
 from prefactor_server.api.kernel.span_preparation import SpanPreparer
 from prefactor_server.commands.writer import Writer
 from prefactor_server.domain.api_token import Principal

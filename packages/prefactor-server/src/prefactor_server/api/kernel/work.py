@@ -9,7 +9,7 @@ from typing import Final
 import structlog
 from starlette.types import Receive
 
-from prefactor_server.api.kernel.body import ClientDisconnected
+from prefactor_server.api.asgi.body import ClientDisconnected
 from prefactor_server.validation.budget import Budget
 
 _TIME_SLICE_SECONDS: Final = 0.005

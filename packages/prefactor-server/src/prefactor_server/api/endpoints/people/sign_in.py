@@ -9,7 +9,7 @@ import msgspec
 import structlog
 from msgspec import Meta
 
-from prefactor_server.api.kernel.client_connection import ClientConnection
+from prefactor_server.api.asgi.client_connection import ClientConnection
 from prefactor_server.api.kernel.fields import ClientId
 from prefactor_server.api.kernel.operation import Call
 from prefactor_server.commands.base import Command, Done, Refused, Request

@@ -15,13 +15,18 @@ import msgspec
 import structlog
 from starlette.types import Receive, Scope, Send
 
+from prefactor_server.api.asgi.auth import Authenticator
+from prefactor_server.api.asgi.body import ClientDisconnected, read_document
+from prefactor_server.api.asgi.client_connection import ClientConnection
+from prefactor_server.api.asgi.rate_limit import RateLimiter
+from prefactor_server.api.asgi.request_events import RequestEvent, RequestObserver
+from prefactor_server.api.asgi.request_headers import RequestHeaders
+from prefactor_server.api.asgi.response_encoding import Coding, compressed, requested_coding
+from prefactor_server.api.asgi.router import Router
 from prefactor_server.api.events import stream
 from prefactor_server.api.events.deflate import is_accepted
 from prefactor_server.api.events.hub import Subscription
 from prefactor_server.api.events.stream import EventStream
-from prefactor_server.api.kernel.auth import Authenticator
-from prefactor_server.api.kernel.body import ClientDisconnected, read_document
-from prefactor_server.api.kernel.client_connection import ClientConnection
 from prefactor_server.api.kernel.errors import (
     UNSUPPORTED_ENCODING,
     error_body,
@@ -40,11 +45,6 @@ from prefactor_server.api.kernel.operation import (
     Write,
 )
 from prefactor_server.api.kernel.query import read_query
-from prefactor_server.api.kernel.rate_limit import RateLimiter
-from prefactor_server.api.kernel.request_events import RequestEvent, RequestObserver
-from prefactor_server.api.kernel.request_headers import RequestHeaders
-from prefactor_server.api.kernel.response_encoding import Coding, compressed, requested_coding
-from prefactor_server.api.kernel.router import Router
 from prefactor_server.api.kernel.services import Services
 from prefactor_server.api.kernel.work import Work
 from prefactor_server.api.kernel.writes import Reply, WriteJob, execute, keys_differ
