@@ -8,7 +8,7 @@ import pytest
 
 from prefactor_server.domain.errors import SettingError
 from prefactor_server.domain.runs.cost import NO_PRICES, Price, PriceTable
-from prefactor_server.price_file import load_prices
+from prefactor_server.settings.price_file import load_prices
 
 TOML = """
 currency = "USD"

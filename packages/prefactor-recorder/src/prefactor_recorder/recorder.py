@@ -6,8 +6,8 @@ import asyncio
 import threading
 from typing import TYPE_CHECKING, Any, Self, cast
 
-from prefactor_recorder.client_check import require_client
 from prefactor_recorder.corrections import corrections, short_repr
+from prefactor_recorder.delivery.client_check import require_client
 from prefactor_recorder.encoding import ids
 from prefactor_recorder.encoding.record import is_id
 from prefactor_recorder.errors import ConfigurationError

@@ -25,14 +25,14 @@ from prefactor_server.api import EventHub, EventLimits, Limits, create_api
 from prefactor_server.api.asgi.request_events import RequestEvent, RequestObserver
 from prefactor_server.bootstrap import bootstrap
 from prefactor_server.commands.writer import Writer
-from prefactor_server.commit_relay import relay_commits
-from prefactor_server.consumers import consumers
 from prefactor_server.databases import is_on_server, open_storage
 from prefactor_server.domain.api_token import hash_token
 from prefactor_server.domain.errors import SettingError
 from prefactor_server.domain.pfid import PfidMaker
 from prefactor_server.domain.runs.cost import PriceTable
 from prefactor_server.follower import CommitSignal, Follower
+from prefactor_server.follower.commit_relay import relay_commits
+from prefactor_server.follower.consumers import consumers
 from prefactor_server.http.connection import connections
 from prefactor_server.http.fd_limit import raise_fd_limit
 from prefactor_server.http.listening import listen, url_of
@@ -44,9 +44,9 @@ from prefactor_server.http.request_log import RequestLog
 from prefactor_server.http.stalled_connections import abort_stalled
 from prefactor_server.memory_budget import MemoryBudget
 from prefactor_server.openid import Provider, read_config
-from prefactor_server.price_file import load_prices
 from prefactor_server.queries import Reader
 from prefactor_server.settings import Settings
+from prefactor_server.settings.price_file import load_prices
 from prefactor_server.storage.base import Storage
 from prefactor_server.upkeep import end_silent_traces, prune
 

@@ -23,7 +23,6 @@ from rows import (
 from tally import catch_up
 
 from prefactor_server.commands.agent_instance_register import DeclaredSchema
-from prefactor_server.consumers import consumers
 from prefactor_server.domain.agent import Agent
 from prefactor_server.domain.agent_schema_version import SchemaContent
 from prefactor_server.domain.risk.risk_profile import weights_document
@@ -33,6 +32,7 @@ from prefactor_server.domain.runs.run_total import COST_UNITS, RunTotal
 from prefactor_server.domain.runs.usage import Usage
 from prefactor_server.follower import CommitSignal, Follower
 from prefactor_server.follower.backfill import RESET
+from prefactor_server.follower.consumers import consumers
 from prefactor_server.follower.run_totals import RUN_TOTALS, RunTotalsConsumer
 from prefactor_server.payloads import encode_document
 from prefactor_server.queries.risk import RiskQueries

@@ -3,8 +3,8 @@
 from postgres_database import PostgresDatabase, do, on_another_replica, submit
 from rows import ACCOUNT, NOW, OTHER_ACCOUNT, request
 
-from prefactor_server.commands.admin_user_invite import CreateInvite, RevokeInvite
 from prefactor_server.commands.base import Refused
+from prefactor_server.commands.people.admin_user_invite import CreateInvite, RevokeInvite
 from prefactor_server.domain.errors import InvalidAction
 from prefactor_server.domain.listing import Filter, Listing
 from prefactor_server.domain.people.admin_user import AdminUser

@@ -17,12 +17,12 @@ from prefactor_server.api import EventHub, EventLimits, Limits, create_api
 from prefactor_server.bootstrap import bootstrap
 from prefactor_server.commands.base import Decision, Done, Request
 from prefactor_server.commands.writer import Writer
-from prefactor_server.consumers import consumers
 from prefactor_server.databases import OpenStorage, database_path, is_on_server
 from prefactor_server.domain.api_token import ApiToken, hash_token
 from prefactor_server.domain.pfid import PfidMaker
 from prefactor_server.domain.runs.cost import NO_PRICES, PriceTable
 from prefactor_server.follower import CommitSignal, Follower
+from prefactor_server.follower.consumers import consumers
 from prefactor_server.openid import OpenIdConfig, Provider
 from prefactor_server.otlp.memory import OtlpMemory
 from prefactor_server.queries import Reader

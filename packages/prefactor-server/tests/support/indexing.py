@@ -6,11 +6,11 @@ from postgres_database import do
 from rows import NOW, create_span, payload, register, start
 from tally import catch_up
 
-from prefactor_server.consumers import consumers
 from prefactor_server.domain.runs.agent_span import PARAMS
 from prefactor_server.domain.runs.cost import NO_PRICES, PriceTable
 from prefactor_server.domain.search.words import scope_word, terms_of
 from prefactor_server.follower import CommitSignal, Follower
+from prefactor_server.follower.consumers import consumers
 
 
 def follower_of_all(

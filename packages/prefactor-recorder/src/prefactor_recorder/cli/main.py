@@ -18,7 +18,7 @@ from prefactor_recorder._version import __version__
 from prefactor_recorder.cli.delete import Scope, files_to_delete, remove, remove_directory
 from prefactor_recorder.cli.inspect import ProcessFiles, inspect_spool
 from prefactor_recorder.cli.retry import retry
-from prefactor_recorder.client_check import require_client
+from prefactor_recorder.delivery.client_check import require_client
 from prefactor_recorder.delivery.outcomes import describe
 from prefactor_recorder.encoding.record import Operation
 from prefactor_recorder.errors import ConfigurationError

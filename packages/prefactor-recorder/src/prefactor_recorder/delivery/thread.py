@@ -16,7 +16,7 @@ import time
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from prefactor_recorder.client_check import require_client
+from prefactor_recorder.delivery.client_check import require_client
 from prefactor_recorder.delivery.flush_request import FlushRequest
 from prefactor_recorder.delivery.log import DeliveryLog
 from prefactor_recorder.delivery.parts import DeliveryContext

@@ -14,9 +14,13 @@ from prefactor_server.app import now_us
 from prefactor_server.bootstrap import CLI_ACTOR
 from prefactor_server.cli.flags import Database, Json
 from prefactor_server.cli.output import Column, out, print_rows
-from prefactor_server.commands.admin_user import ChangeRole, CreateSignInLink, RemoveAdminUser
-from prefactor_server.commands.admin_user_invite import CreateInvite
 from prefactor_server.commands.base import Command, Refused, Request
+from prefactor_server.commands.people.admin_user import (
+    ChangeRole,
+    CreateSignInLink,
+    RemoveAdminUser,
+)
+from prefactor_server.commands.people.admin_user_invite import CreateInvite
 from prefactor_server.commands.writer import Writer
 from prefactor_server.databases import open_alongside
 from prefactor_server.domain.account import Account

@@ -13,12 +13,12 @@ import uvloop
 from prefactor_server.app import now_us
 from prefactor_server.cli.flags import Database
 from prefactor_server.cli.output import out
-from prefactor_server.consumers import consumers
 from prefactor_server.databases import open_alongside
 from prefactor_server.domain.errors import NotFound, SettingError
 from prefactor_server.follower import Attached, CommitSignal, Follower
-from prefactor_server.price_file import load_prices
+from prefactor_server.follower.consumers import consumers
 from prefactor_server.settings import Settings, load_settings
+from prefactor_server.settings.price_file import load_prices
 
 _WAIT_SECONDS: Final = 1.0
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from prefactor_server.commands.agent import find_agent
 from prefactor_server.commands.base import Decision, Done, Request, audit_entry
-from prefactor_server.commands.session import sessions_of
+from prefactor_server.commands.people.session import sessions_of
 from prefactor_server.domain.agent_deployment import AgentDeployment
 from prefactor_server.domain.api_token import ApiToken, TokenMove
 from prefactor_server.domain.environment import DEFAULT, Environment

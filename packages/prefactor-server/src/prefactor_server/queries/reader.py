@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from prefactor_server.queries.account import AccountQueries
-from prefactor_server.queries.admin_user import AdminUserQueries
-from prefactor_server.queries.admin_user_invite import AdminUserInviteQueries
 from prefactor_server.queries.agent import AgentQueries
 from prefactor_server.queries.agent_deployment import AgentDeploymentQueries
 from prefactor_server.queries.agent_instance import AgentInstanceQueries
@@ -17,16 +15,18 @@ from prefactor_server.queries.agent_span import AgentSpanQueries
 from prefactor_server.queries.agent_version import AgentVersionQueries
 from prefactor_server.queries.alert import AlertQueries
 from prefactor_server.queries.api_token import ApiTokenQueries
-from prefactor_server.queries.audit import AuditQueries
 from prefactor_server.queries.derived import DerivedQueries
 from prefactor_server.queries.environment import EnvironmentQueries
 from prefactor_server.queries.event import EventQueries
 from prefactor_server.queries.otlp_trace import OtlpTraceQueries
+from prefactor_server.queries.people.admin_user import AdminUserQueries
+from prefactor_server.queries.people.admin_user_invite import AdminUserInviteQueries
+from prefactor_server.queries.people.audit import AuditQueries
+from prefactor_server.queries.people.session import SessionQueries
 from prefactor_server.queries.risk import RiskQueries
 from prefactor_server.queries.risk_profile import RiskProfileQueries
 from prefactor_server.queries.search import SearchQueries
 from prefactor_server.queries.series import SeriesQueries
-from prefactor_server.queries.session import SessionQueries
 from prefactor_server.storage.base import Storage
 
 

@@ -11,7 +11,7 @@ import structlog
 
 from prefactor_server.commands.api_token import TouchToken
 from prefactor_server.commands.base import Command, Request
-from prefactor_server.commands.session import TouchSession
+from prefactor_server.commands.people.session import TouchSession
 from prefactor_server.commands.writer import Writer
 from prefactor_server.domain.account import Account
 from prefactor_server.domain.api_token import (
@@ -25,7 +25,7 @@ from prefactor_server.domain.errors import BadToken, NotAuthenticated, Refusal
 from prefactor_server.domain.people.secret_text import hash_secret, is_secret_of, read_secret
 from prefactor_server.domain.people.session import PREFIX, Session
 from prefactor_server.queries.api_token import ApiTokenQueries
-from prefactor_server.queries.session import SessionQueries
+from prefactor_server.queries.people.session import SessionQueries
 
 _MAX_CACHED: Final = 10_000
 _TOUCH_EVERY_US: Final = 60 * 1_000_000

@@ -19,8 +19,8 @@ from prefactor_server.api.views.base import (
     show_optional_time,
     show_time,
 )
-from prefactor_server.commands.admin_user import ChangeRole, RemoveAdminUser
 from prefactor_server.commands.base import Done
+from prefactor_server.commands.people.admin_user import ChangeRole, RemoveAdminUser
 from prefactor_server.domain.errors import (
     IdempotencyKeyUsed,
     InvalidAction,

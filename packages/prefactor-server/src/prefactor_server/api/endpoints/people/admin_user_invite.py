@@ -13,8 +13,8 @@ from prefactor_server.api.kernel.listing import FilterParameter, ListQuery
 from prefactor_server.api.kernel.operation import Call, Example, Parameter, Prepared, Read, Write
 from prefactor_server.api.kernel.query import check_account, one_of
 from prefactor_server.api.views.base import Listed, Success, listed, show_time
-from prefactor_server.commands.admin_user_invite import CreateInvite, RevokeInvite
 from prefactor_server.commands.base import Done
+from prefactor_server.commands.people.admin_user_invite import CreateInvite, RevokeInvite
 from prefactor_server.domain.errors import (
     IdempotencyKeyUsed,
     InvalidAction,

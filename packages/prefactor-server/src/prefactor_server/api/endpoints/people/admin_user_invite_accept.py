@@ -21,12 +21,12 @@ from prefactor_server.api.kernel.decode import read_body, read_object
 from prefactor_server.api.kernel.operation import TOKEN_BODY, Call, Example, RawOperation
 from prefactor_server.api.kernel.unknown_members import unknown_members
 from prefactor_server.api.views.base import Success, show_time
-from prefactor_server.commands.admin_user_invite import (
+from prefactor_server.commands.base import Done, Refused, Request
+from prefactor_server.commands.people.admin_user_invite import (
     AcceptInvite,
     check_invite,
     unknown_invite,
 )
-from prefactor_server.commands.base import Done, Refused, Request
 from prefactor_server.domain.api_token import Principal
 from prefactor_server.domain.errors import (
     BadRequest,

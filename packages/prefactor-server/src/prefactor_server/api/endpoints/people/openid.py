@@ -23,7 +23,7 @@ from prefactor_server.api.kernel.operation import (
 from prefactor_server.api.kernel.unknown_members import unknown_members
 from prefactor_server.api.views.base import Success
 from prefactor_server.commands.base import Done, Refused, Request
-from prefactor_server.commands.openid import SignInWithOpenId
+from prefactor_server.commands.people.openid import SignInWithOpenId
 from prefactor_server.domain.account import Account
 from prefactor_server.domain.errors import (
     BadRequest,

@@ -39,9 +39,9 @@ from prefactor_server.api.views.base import (
     show_optional_time,
     show_time,
 )
-from prefactor_server.commands.admin_user import ChangePassword
 from prefactor_server.commands.base import Command, Done, Refused
-from prefactor_server.commands.session import EndSession, wrong_password
+from prefactor_server.commands.people.admin_user import ChangePassword
+from prefactor_server.commands.people.session import EndSession, wrong_password
 from prefactor_server.domain.api_token import Principal, TokenScope
 from prefactor_server.domain.errors import (
     BadCredentials,
@@ -57,7 +57,7 @@ from prefactor_server.domain.errors import (
 )
 from prefactor_server.domain.people.role import RIGHTS, Right, Role
 from prefactor_server.domain.people.session import Session, SignInMethod
-from prefactor_server.queries.session import visible_owner
+from prefactor_server.queries.people.session import visible_owner
 
 _SECOND_US: Final = 1_000_000
 

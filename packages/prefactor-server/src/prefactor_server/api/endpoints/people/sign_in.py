@@ -13,7 +13,7 @@ from prefactor_server.api.asgi.client_connection import ClientConnection
 from prefactor_server.api.kernel.fields import ClientId
 from prefactor_server.api.kernel.operation import Call
 from prefactor_server.commands.base import Command, Done, Refused, Request
-from prefactor_server.commands.session import (
+from prefactor_server.commands.people.session import (
     SignInWithLink,
     SignInWithPassword,
     SignInWithToken,

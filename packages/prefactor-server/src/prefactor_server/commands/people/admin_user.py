@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from prefactor_server.commands.base import Decision, Done, Request, audit_entry
-from prefactor_server.commands.session import sessions_of, wrong_password
+from prefactor_server.commands.people.session import sessions_of, wrong_password
 from prefactor_server.domain.errors import InvalidAction, NotFound
 from prefactor_server.domain.people.admin_user import AdminUser
 from prefactor_server.domain.people.role import Role

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from prefactor_server.commands.base import Decision, Request, audit_entry
-from prefactor_server.commands.session import start_session
+from prefactor_server.commands.people.session import start_session
 from prefactor_server.domain.audit import AuditEntry
 from prefactor_server.domain.people.admin_user import AdminUser
 from prefactor_server.domain.people.admin_user_invite import AdminUserInvite

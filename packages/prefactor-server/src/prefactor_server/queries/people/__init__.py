@@ -1,0 +1,1 @@
+"""The reads of people, their invitations, their sessions and what they did."""
