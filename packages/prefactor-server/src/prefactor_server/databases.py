@@ -11,14 +11,14 @@ from prefactor_server.domain.errors import NotFound, SettingError
 from prefactor_server.settings import Settings
 from prefactor_server.storage.migration import Migration
 from prefactor_server.storage.postgres.backend import PostgresStorage
-from prefactor_server.storage.postgres.backup import back_up_server
 from prefactor_server.storage.postgres.connection import connect
 from prefactor_server.storage.postgres.migrate import migrate as migrate_server
 from prefactor_server.storage.postgres.migrate import pending_migrations as pending_on_server
+from prefactor_server.storage.postgres.upkeep.backup import back_up_server
 from prefactor_server.storage.sqlite.backend import SqliteStorage
-from prefactor_server.storage.sqlite.backup import back_up_file
 from prefactor_server.storage.sqlite.connection import FileLock, open_reader, open_writer
 from prefactor_server.storage.sqlite.migrate import all_migrations, migrate, pending_migrations
+from prefactor_server.storage.sqlite.upkeep.backup import back_up_file
 
 OpenStorage: TypeAlias = SqliteStorage | PostgresStorage
 

@@ -15,9 +15,9 @@ from postgres_server import PostgresServer
 from prefactor_server.domain.errors import Unavailable
 from prefactor_server.domain.runs.retention import Pruned, Retention
 from prefactor_server.storage.backup import BackupError
-from prefactor_server.storage.postgres import prune
 from prefactor_server.storage.postgres.backend import PostgresStorage
-from prefactor_server.storage.postgres.backup import back_up_server, without_password
+from prefactor_server.storage.postgres.upkeep import prune
+from prefactor_server.storage.postgres.upkeep.backup import back_up_server, without_password
 
 ENTRIES = "SELECT action, resource_id, detail FROM audit_entry WHERE action NOT LIKE 'accounts.%'"
 

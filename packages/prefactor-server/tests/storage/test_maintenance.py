@@ -14,9 +14,9 @@ from rows import ACCOUNT, NOW
 from prefactor_server.domain.errors import Unavailable
 from prefactor_server.domain.runs.retention import Retention
 from prefactor_server.storage.backup import BackupError
-from prefactor_server.storage.sqlite import prune
-from prefactor_server.storage.sqlite.backup import back_up_file
-from prefactor_server.storage.sqlite.maintenance import _SQL
+from prefactor_server.storage.sqlite.upkeep import prune
+from prefactor_server.storage.sqlite.upkeep.backup import back_up_file
+from prefactor_server.storage.sqlite.upkeep.maintenance import _SQL
 
 ENTRIES = "SELECT action, resource_id, detail FROM audit_entry WHERE action NOT LIKE 'accounts.%'"
 

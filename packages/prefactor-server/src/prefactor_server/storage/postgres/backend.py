@@ -30,19 +30,20 @@ from prefactor_server.storage.base import (
     SpanRecord,
     SpanUsage,
 )
-from prefactor_server.storage.postgres import maintenance, read, risk
+from prefactor_server.storage.postgres import read, risk
 from prefactor_server.storage.postgres.announcements import Announcements
 from prefactor_server.storage.postgres.connection import RetryingPool, connect, open_pool
 from prefactor_server.storage.postgres.driver import Connection
 from prefactor_server.storage.postgres.failures import invalid_value
 from prefactor_server.storage.postgres.feed import PostgresFeed
 from prefactor_server.storage.postgres.find import PostgresRunFinder
-from prefactor_server.storage.postgres.maintenance import PostgresMaintenance
 from prefactor_server.storage.postgres.migrate import migrate
 from prefactor_server.storage.postgres.run_totals import PostgresRunTotals
 from prefactor_server.storage.postgres.search import PostgresSearch
 from prefactor_server.storage.postgres.series import PostgresSeries
 from prefactor_server.storage.postgres.transaction import transact
+from prefactor_server.storage.postgres.upkeep import maintenance
+from prefactor_server.storage.postgres.upkeep.maintenance import PostgresMaintenance
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -31,7 +31,7 @@ from prefactor_server.storage.postgres.write import arguments
 from prefactor_server.storage.postgres.write_function import write_function
 from prefactor_server.storage.sql import load_sql
 
-_SQL: Final[Mapping[str, str]] = load_sql("prefactor_server.storage.postgres", "feed.sql")
+_SQL: Final[Mapping[str, str]] = load_sql("prefactor_server.storage.postgres.sql", "feed.sql")
 # Of a slice, because each change may have thousands of ids; a commit of more is read as a whole.
 _MAX_ROWS: Final = 200
 

@@ -16,7 +16,7 @@ from prefactor_server.storage.postgres.driver import Connection
 from prefactor_server.storage.postgres.tables import Table
 from prefactor_server.storage.sql import load_sql
 
-_PIECES: Final[Mapping[str, str]] = load_sql("prefactor_server.storage.postgres", "load.sql")
+_PIECES: Final[Mapping[str, str]] = load_sql("prefactor_server.storage.postgres.sql", "load.sql")
 _VALUE: Final = re.compile(r"(?<!:):([a-z]+)")
 
 _OF_REGISTRATIONS: Final[Sequence[tuple[str, Table[Any]]]] = (

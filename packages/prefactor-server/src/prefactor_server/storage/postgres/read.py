@@ -31,7 +31,7 @@ from prefactor_server.storage.sql import load_sql
 
 T = TypeVar("T")
 
-_READS: Final[Mapping[str, str]] = load_sql("prefactor_server.storage.postgres", "reads.sql")
+_READS: Final[Mapping[str, str]] = load_sql("prefactor_server.storage.postgres.sql", "reads.sql")
 _SLOT: Final = re.compile(r"\{([a-z]+)\}")
 _NO_PAYLOAD: Final = b"{}"
 _BY_EMAIL: Final = (

@@ -12,7 +12,7 @@ from prefactor_server.storage.base import SpanUsage
 from prefactor_server.storage.postgres.driver import Connection
 from prefactor_server.storage.sql import load_sql
 
-READS: Final[Mapping[str, str]] = load_sql("prefactor_server.storage.postgres", "reads.sql")
+READS: Final[Mapping[str, str]] = load_sql("prefactor_server.storage.postgres.sql", "reads.sql")
 _PROFILES_OF: Final = READS["risk.profiles_of"].replace(
     "{profile}", ", ".join(f"t.{column}" for column in RiskProfile._fields)
 )

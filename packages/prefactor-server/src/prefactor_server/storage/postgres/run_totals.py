@@ -16,7 +16,7 @@ _TOTAL: Final = ", ".join(f"t.{column}" for column in RunTotal._fields)
 _RUN: Final = ", ".join(f"t.{column}" for column in AgentInstance._fields)
 _SQL: Final[Mapping[str, str]] = {
     name: text.replace("{total}", _TOTAL).replace("{run}", _RUN)
-    for name, text in load_sql("prefactor_server.storage.postgres", "run_totals.sql").items()
+    for name, text in load_sql("prefactor_server.storage.postgres.sql", "run_totals.sql").items()
 }
 
 

@@ -20,7 +20,7 @@ from prefactor_server.storage.postgres.driver import Connection
 from prefactor_server.storage.postgres.feed import PostgresFeed
 from prefactor_server.storage.sql import load_sql
 
-_SQL: Final[Mapping[str, str]] = load_sql("prefactor_server.storage.postgres", "search.sql")
+_SQL: Final[Mapping[str, str]] = load_sql("prefactor_server.storage.postgres.sql", "search.sql")
 
 
 class PostgresSearch:

@@ -21,7 +21,7 @@ _SQL: Final[Mapping[str, str]] = {
     name: text.replace("{runs}", RUN_COLUMNS)
     .replace("{spans}", SPAN_COLUMNS)
     .replace("{rollups}", ROLLUP_COLUMNS)
-    for name, text in load_sql("prefactor_server.storage.postgres", "series.sql").items()
+    for name, text in load_sql("prefactor_server.storage.postgres.sql", "series.sql").items()
 }
 
 

@@ -26,7 +26,7 @@ from prefactor_server.storage.postgres.tables import (
 )
 from prefactor_server.storage.sql import load_sql
 
-_STEPS: Final[Mapping[str, str]] = load_sql("prefactor_server.storage.postgres", "write.sql")
+_STEPS: Final[Mapping[str, str]] = load_sql("prefactor_server.storage.postgres.sql", "write.sql")
 _PREFIX: Final = "prefactor_write_"
 
 

@@ -56,11 +56,11 @@ from prefactor_server.storage.sqlite.feed import SqliteFeed, append
 from prefactor_server.storage.sqlite.files import OpenFiles, check_free_disk
 from prefactor_server.storage.sqlite.find import SqliteRunFinder
 from prefactor_server.storage.sqlite.load import load
-from prefactor_server.storage.sqlite.maintenance import SqliteMaintenance
 from prefactor_server.storage.sqlite.migrate import migrate
 from prefactor_server.storage.sqlite.run_totals import SqliteRunTotals
 from prefactor_server.storage.sqlite.search import SqliteSearch, search_path
 from prefactor_server.storage.sqlite.series import SqliteSeries
+from prefactor_server.storage.sqlite.upkeep.maintenance import SqliteMaintenance
 from prefactor_server.storage.sqlite.write import write
 
 P = ParamSpec("P")

@@ -19,11 +19,11 @@ from prefactor_server.storage.feed_rows import FeedRow, whole_commits
 from prefactor_server.storage.sql import load_sql
 from prefactor_server.storage.sqlite.derived import some_derived, write_derived
 from prefactor_server.storage.sqlite.statements import Statement
-from prefactor_server.storage.sqlite.verify import RunOnThread
+from prefactor_server.storage.sqlite.upkeep.verify import RunOnThread
 
 T = TypeVar("T")
 
-_SQL: Final[Mapping[str, str]] = load_sql("prefactor_server.storage.sqlite", "feed.sql")
+_SQL: Final[Mapping[str, str]] = load_sql("prefactor_server.storage.sqlite.sql", "feed.sql")
 
 _INSERT: Final = Statement(
     7,

@@ -12,7 +12,7 @@ from prefactor_server.domain.runs.agent_instance_facets import RunGroup
 from prefactor_server.payloads import decode_document
 from prefactor_server.storage.find import SpanTexts, run_group, run_groups_sql, span_types_sql
 from prefactor_server.storage.recent_spans import RecentSpan, RecentSpans
-from prefactor_server.storage.sqlite.verify import RunOnThread
+from prefactor_server.storage.sqlite.upkeep.verify import RunOnThread
 
 T = TypeVar("T")
 

@@ -30,7 +30,7 @@ from prefactor_server.storage.sql import load_sql
 from prefactor_server.storage.sqlite import tables
 from prefactor_server.storage.sqlite.tables import Table
 
-READS: Final[Mapping[str, str]] = load_sql("prefactor_server.storage.sqlite", "reads.sql")
+READS: Final[Mapping[str, str]] = load_sql("prefactor_server.storage.sqlite.sql", "reads.sql")
 
 _PAYLOADS_OF_MANY = """
 SELECT agent_span.id, payload.id & 1, payload.codec, payload.body

@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar
 from prefactor_server.domain.runs.agent_instance import AgentInstance
 from prefactor_server.domain.runs.run_total import RunTotal, RunTotalDue
 from prefactor_server.storage.sql import load_sql
-from prefactor_server.storage.sqlite.verify import RunOnThread
+from prefactor_server.storage.sqlite.upkeep.verify import RunOnThread
 
 T = TypeVar("T")
 
@@ -17,7 +17,7 @@ _TOTAL: Final = ", ".join(f"t.{column}" for column in RunTotal._fields)
 _RUN: Final = ", ".join(f"t.{column}" for column in AgentInstance._fields)
 _SQL: Final[Mapping[str, str]] = {
     name: text.replace("{total}", _TOTAL).replace("{run}", _RUN)
-    for name, text in load_sql("prefactor_server.storage.sqlite", "run_totals.sql").items()
+    for name, text in load_sql("prefactor_server.storage.sqlite.sql", "run_totals.sql").items()
 }
 
 

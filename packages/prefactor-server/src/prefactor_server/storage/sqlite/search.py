@@ -32,7 +32,7 @@ from prefactor_server.storage.sqlite.statements import Statement
 
 T = TypeVar("T")
 
-_SQL: Final[Mapping[str, str]] = load_sql("prefactor_server.storage.sqlite", "search.sql")
+_SQL: Final[Mapping[str, str]] = load_sql("prefactor_server.storage.sqlite.sql", "search.sql")
 _ADD_DOCUMENTS: Final = Statement(7, _SQL["document.add"])
 _ADD_WORDS: Final = Statement(2, _SQL["word.add"])
 _FORMAT: Final = 1

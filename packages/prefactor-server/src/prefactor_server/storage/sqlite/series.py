@@ -19,13 +19,13 @@ from prefactor_server.storage.series import (
     RollupRange,
 )
 from prefactor_server.storage.sql import load_sql
-from prefactor_server.storage.sqlite.verify import RunOnThread
+from prefactor_server.storage.sqlite.upkeep.verify import RunOnThread
 
 _SQL: Final[Mapping[str, str]] = {
     name: text.replace("{runs}", RUN_COLUMNS)
     .replace("{spans}", SPAN_COLUMNS)
     .replace("{rollups}", ROLLUP_COLUMNS)
-    for name, text in load_sql("prefactor_server.storage.sqlite", "series.sql").items()
+    for name, text in load_sql("prefactor_server.storage.sqlite.sql", "series.sql").items()
 }
 
 _COUNTED: Final = attrgetter(*FinishedSpan._fields)

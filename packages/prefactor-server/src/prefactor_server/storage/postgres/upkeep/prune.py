@@ -13,7 +13,9 @@ from prefactor_server.storage.postgres.driver import Connection
 from prefactor_server.storage.postgres.feed import append
 from prefactor_server.storage.sql import load_sql
 
-_SQL: Final[Mapping[str, str]] = load_sql("prefactor_server.storage.postgres", "maintenance.sql")
+_SQL: Final[Mapping[str, str]] = load_sql(
+    "prefactor_server.storage.postgres.sql", "maintenance.sql"
+)
 _DELETED_WITH_RUNS: Final = (
     "prune.delete_quality",
     "prune.delete_metadata",

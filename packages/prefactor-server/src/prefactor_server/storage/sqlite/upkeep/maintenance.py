@@ -16,12 +16,12 @@ from prefactor_server.storage.maintenance import SIGN_IN_SLICE
 from prefactor_server.storage.recent_spans import RecentSpans
 from prefactor_server.storage.sql import load_sql
 from prefactor_server.storage.sqlite.damage import check_readable
-from prefactor_server.storage.sqlite.prune import preview_slice, prune_slice
 from prefactor_server.storage.sqlite.tables import OTLP_TRACE
-from prefactor_server.storage.sqlite.verify import RunOnThread, verify
+from prefactor_server.storage.sqlite.upkeep.prune import preview_slice, prune_slice
+from prefactor_server.storage.sqlite.upkeep.verify import RunOnThread, verify
 from prefactor_server.storage.verify import Finding
 
-_SQL: Final[Mapping[str, str]] = load_sql("prefactor_server.storage.sqlite", "maintenance.sql")
+_SQL: Final[Mapping[str, str]] = load_sql("prefactor_server.storage.sqlite.sql", "maintenance.sql")
 _FORGET: Final = ("session.forget_expired", "session.forget_idle", "sign_in_link.forget")
 
 

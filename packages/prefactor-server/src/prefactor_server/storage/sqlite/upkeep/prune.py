@@ -14,7 +14,7 @@ from prefactor_server.storage.maintenance import RUN_SLICE, SPAN_SLICE, prune_au
 from prefactor_server.storage.sql import load_sql
 from prefactor_server.storage.sqlite.feed import append
 
-_SQL: Final[Mapping[str, str]] = load_sql("prefactor_server.storage.sqlite", "maintenance.sql")
+_SQL: Final[Mapping[str, str]] = load_sql("prefactor_server.storage.sqlite.sql", "maintenance.sql")
 _DELETED_WITH_RUNS: Final = (
     "prune.delete_quality",
     "prune.delete_metadata",

@@ -11,7 +11,9 @@ from prefactor_server.storage.postgres.driver import Connection
 from prefactor_server.storage.sql import load_sql
 from prefactor_server.storage.verify import ROW_SLICE, RUN_SLICE, Finding, RunRecord, SpanRecord
 
-_SQL: Final[Mapping[str, str]] = load_sql("prefactor_server.storage.postgres", "maintenance.sql")
+_SQL: Final[Mapping[str, str]] = load_sql(
+    "prefactor_server.storage.postgres.sql", "maintenance.sql"
+)
 
 
 async def verify(pool: RetryingPool) -> AsyncIterator[Finding]:

@@ -19,14 +19,16 @@ from prefactor_server.storage.maintenance import SIGN_IN_SLICE
 from prefactor_server.storage.postgres.connection import RetryingPool
 from prefactor_server.storage.postgres.driver import Connection
 from prefactor_server.storage.postgres.load import Loaded
-from prefactor_server.storage.postgres.prune import preview_slice, prune_slice
-from prefactor_server.storage.postgres.verify import verify
+from prefactor_server.storage.postgres.upkeep.prune import preview_slice, prune_slice
+from prefactor_server.storage.postgres.upkeep.verify import verify
 from prefactor_server.storage.postgres.write import arguments
 from prefactor_server.storage.postgres.write_function import write_function
 from prefactor_server.storage.sql import load_sql
 from prefactor_server.storage.verify import Finding
 
-_SQL: Final[Mapping[str, str]] = load_sql("prefactor_server.storage.postgres", "maintenance.sql")
+_SQL: Final[Mapping[str, str]] = load_sql(
+    "prefactor_server.storage.postgres.sql", "maintenance.sql"
+)
 
 # One number for all servers, of no meaning beyond that; it is locked until the transaction ends.
 _LOCK: Final = "SELECT pg_advisory_xact_lock(6213795105)"

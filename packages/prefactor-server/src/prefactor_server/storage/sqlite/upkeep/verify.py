@@ -12,7 +12,7 @@ from prefactor_server.storage.verify import ROW_SLICE, RUN_SLICE, Finding, RunRe
 
 T = TypeVar("T")
 
-_SQL: Final[Mapping[str, str]] = load_sql("prefactor_server.storage.sqlite", "maintenance.sql")
+_SQL: Final[Mapping[str, str]] = load_sql("prefactor_server.storage.sqlite.sql", "maintenance.sql")
 
 
 class RunOnThread(Protocol):

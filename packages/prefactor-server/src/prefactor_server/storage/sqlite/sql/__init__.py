@@ -1,0 +1,1 @@
+"""Statements in SQL files, each with a name and a description; see `storage.sql`."""
