@@ -14,11 +14,15 @@ import io
 import re
 import sys
 import tokenize
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
 
 import pytest
 
+from checkout import ROOT, files, packages, short
 from source_modules import SOURCES, Module, imports
 
 OURS = (
@@ -29,6 +33,9 @@ OURS = (
     "prefactor_server",
 )
 LINE_LIMIT = 400
+MEDIAN_LIMIT = 150
+FOLDER_LIMIT = 25
+BUILT_PAGES = ROOT / "packages/prefactor-server/src/prefactor_server/pages"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -437,6 +444,31 @@ def test_no_module_has_grown_past_one_idea() -> None:
     lengths = {path: module.source.count("\n") for path, module in SOURCES.items()}
 
     assert {path: lines for path, lines in lengths.items() if lines > LINE_LIMIT} == {}
+
+
+def test_half_of_the_modules_are_short() -> None:
+    """The median module fits on a few screens."""
+    lengths = [module.source.count("\n") for module in SOURCES.values()]
+
+    assert median(lengths) <= MEDIAN_LIMIT
+
+
+def test_no_folder_holds_too_much_to_take_in() -> None:
+    """No folder of a package has more entries than a newcomer reads through."""
+    entries: defaultdict[Path, set[Path]] = defaultdict(set)
+    for package in packages():
+        source = package / "src"
+        for path in files():
+            if source in path.parents and BUILT_PAGES not in path.parents:
+                for entry in (path, *path.parents):
+                    entries[entry.parent].add(entry)
+                    if entry.parent == source:
+                        break
+
+    assert {short(folder) for folder in entries} >= {"packages/prefactor-server/src"}
+    assert {
+        short(folder): len(found) for folder, found in entries.items() if len(found) > FOLDER_LIMIT
+    } == {}
 
 
 def test_the_source_was_found() -> None:
