@@ -39,8 +39,8 @@ class RecentSpan(NamedTuple):
 class RecentSpans:
     """The newest spans, up to a number of bytes. Written by one thread, read by any.
 
-    A batch takes what it changes out before it commits, and puts it back afterwards. So a reader that
-    has read of the commit never finds a span as it was before.
+    A batch removes the spans it changes before it commits, and adds them again afterwards. A
+    reader that knows of the commit therefore never finds a span as it was before.
     """
 
     def __init__(self, max_bytes: int = _MAX_BYTES) -> None:
