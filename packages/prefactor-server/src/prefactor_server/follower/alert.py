@@ -92,9 +92,11 @@ class AlertConsumer(Consumer):
         now = self._now_us()
         checks: dict[str, Mapping[str, _Check]] = {}
         for account_id, runs in _by_account(changes).items():
-            scores = await self._scores(account_id, runs)
+            stored = await self._stored(account_id, runs)
+            scores = await self._scores(account_id, runs, stored)
             of_account = {run_id: _check(seen, scores, run_id) for run_id, seen in runs.items()}
             of_account = {run_id: one for run_id, one in of_account.items() if one.names}
+            of_account = await self._concerned(account_id, of_account, stored)
             if of_account:
                 checks[account_id] = of_account
         return _derived(checks, now)
@@ -121,19 +123,39 @@ class AlertConsumer(Consumer):
             return await self._review_profile(review, subject_id)
         return await self._review_agent(review, subject_id)
 
-    async def _scores(
+    async def _stored(
         self, account_id: str, runs: Mapping[str, _Seen]
+    ) -> Mapping[str, AgentInstance]:
+        """The runs that may have alerts by what the changes say, as they are now."""
+        named = [run_id for run_id, seen in runs.items() if seen.spans or seen.flags & RUN_ENDED]
+        found = await self._storage.run_totals.runs(account_id, named) if named else ()
+        return {run.id: run for run in found}
+
+    async def _scores(
+        self, account_id: str, runs: Mapping[str, _Seen], stored: Mapping[str, AgentInstance]
     ) -> Mapping[str, ScoredRun | None]:
         """The runs with a profile whose risk may have changed, with their score if it matters."""
-        concerned = [
-            run_id for run_id, seen in runs.items() if seen.spans or seen.flags & RUN_ENDED
-        ]
-        if not concerned:
-            return {}
-        found = await self._storage.run_totals.runs(account_id, concerned)
-        return await self._risks.watched(
-            account_id, [run for run in found if runs[run.id].is_scored(run)]
-        )
+        scored = [run for run in stored.values() if runs[run.id].is_scored(run)]
+        return await self._risks.watched(account_id, scored) if scored else {}
+
+    async def _concerned(
+        self, account_id: str, checks: Mapping[str, _Check], stored: Mapping[str, AgentInstance]
+    ) -> Mapping[str, _Check]:
+        """Leave out the runs that have neither an alert nor a cause for one, as nearly all.
+
+        Nothing but this consumer gives a run its server's alerts, so none appears meanwhile.
+        """
+        quiet = {
+            alert_id(run_id, name): run_id
+            for run_id, check in checks.items()
+            if check.scored is None
+            and run_id in stored
+            and not causes(stored[run_id], None, None, 0)
+            for name in check.names
+        }
+        found = await self._storage.rows_by_id(Alert, account_id, tuple(quiet)) if quiet else ()
+        without = set(quiet.values()).difference(alert.agent_instance_id for alert in found)
+        return {run_id: check for run_id, check in checks.items() if run_id not in without}
 
     async def _review_profile(self, review: AlertReview, profile_id: str) -> Derived:
         listing = Listing(
