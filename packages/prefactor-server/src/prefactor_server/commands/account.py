@@ -22,11 +22,11 @@ class UpdateAccount(NamedTuple):
         return "accounts.update"
 
     def needs(self, needs: Needs) -> None:
-        """The account."""
+        """Add the account."""
         needs.account = True
 
     def decide(self, snapshot: Snapshot) -> Decision:
-        """The account with its new name."""
+        """Rename the account."""
         found = snapshot.get(Account, self.request.account_id)
         if found is None:
             raise NotFound(f"Account {self.request.account_id!r} not found")

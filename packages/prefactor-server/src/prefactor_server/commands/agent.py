@@ -35,14 +35,14 @@ class CreateAgent(NamedTuple):
         return "agents.create"
 
     def needs(self, needs: Needs) -> None:
-        """Agents that may have the same id or external identifier, and the profile it is given."""
+        """Add the agents with the same id or external identifier, and the risk profile."""
         _need_profile(needs, self.risk_profile_id)
         needs.agents.add(self.id)
         if self.external_identifier is not None:
             needs.agents.add(self.external_identifier)
 
     def decide(self, snapshot: Snapshot) -> Decision:
-        """A new agent."""
+        """Create the agent."""
         if find_agent(snapshot, self.id) is not None:
             raise InvalidAction(f"An agent known as {self.id!r} exists already")
         external = self.external_identifier
@@ -66,16 +66,16 @@ class CreateAgent(NamedTuple):
 
 
 class Pin(NamedTuple):
-    """Which version is to be current where: None for no version."""
+    """The version to make current in an environment, or None for no version."""
 
     environment_id: str
     version_id: str | None
 
 
 class UpdateAgent(NamedTuple):
-    """Change the fields of an agent that are given, by name. ``id`` is also a name it has.
+    """Change some fields of an agent. ``id`` may also be its external identifier.
 
-    With a ``pin``, the version that is current in one of its deployments changes as well.
+    With a ``pin``, the current version of one of its deployments changes as well.
     """
 
     request: Request
@@ -90,7 +90,7 @@ class UpdateAgent(NamedTuple):
         return "agents.update"
 
     def needs(self, needs: Needs) -> None:
-        """The agent, what its status depends on, the profile it is given, and its review."""
+        """Add the agent, what its status depends on, its new profile, and its review."""
         _need(needs, self.ref, self.id)
         if "risk_profile_id" in self.given:
             need_review(needs, "agent", self.id)
@@ -99,10 +99,10 @@ class UpdateAgent(NamedTuple):
             needs.rows.add((AgentVersion, self.pin.version_id))
 
     def decide(self, snapshot: Snapshot) -> Decision:
-        """The agent as it is to be, and its deployment if that changes."""
+        """Change the agent, and its deployment if there is a pin."""
         agent = require_agent(snapshot, self.ref)
         given_profile = self.given.get("risk_profile_id")
-        # Who reads an agent and writes it back must not stumble over a profile deleted meanwhile.
+        # Sending back an agent as it was read must not fail because its profile was deleted.
         if given_profile != agent.risk_profile_id:
             _check_profile(snapshot, given_profile)
         changed = agent._replace(**self.given, updated_at=self.request.now)
@@ -150,11 +150,11 @@ class RetireAgent(NamedTuple):
         return "agents.retire"
 
     def needs(self, needs: Needs) -> None:
-        """The agent, and what its status depends on."""
+        """Add the agent, and what its status depends on."""
         _need(needs, self.ref, self.id)
 
     def decide(self, snapshot: Snapshot) -> Decision:
-        """The agent, retired."""
+        """Retire the agent."""
         agent = require_agent(snapshot, self.ref).retire(self.request.now)
         return _changed(snapshot, agent, self.request, self.operation)
 
@@ -172,11 +172,11 @@ class ReinstateAgent(NamedTuple):
         return "agents.reinstate"
 
     def needs(self, needs: Needs) -> None:
-        """The agent, and what its status depends on."""
+        """Add the agent, and what its status depends on."""
         _need(needs, self.ref, self.id)
 
     def decide(self, snapshot: Snapshot) -> Decision:
-        """The agent, in service."""
+        """Put the agent back into service."""
         agent = require_agent(snapshot, self.ref).reinstate(self.request.now)
         return _changed(snapshot, agent, self.request, self.operation)
 
@@ -194,11 +194,11 @@ class DeleteAgent(NamedTuple):
         return "agents.delete"
 
     def needs(self, needs: Needs) -> None:
-        """The agent, and what refers to it."""
+        """Add the agent, and what refers to it."""
         _need(needs, self.ref, self.id)
 
     def decide(self, snapshot: Snapshot) -> Decision:
-        """The agent is gone, and who did it stays."""
+        """Delete the agent, and record who did it."""
         record = agent_record(snapshot, require_agent(snapshot, self.ref))
         if record.in_use:
             raise InvalidAction(
@@ -211,7 +211,7 @@ class DeleteAgent(NamedTuple):
 
 
 def require_agent(snapshot: Snapshot, ref: str) -> Agent:
-    """The agent that is known by a name.
+    """Return the agent with this id or external identifier.
 
     Raises:
         NotFound: there is none.
@@ -223,7 +223,7 @@ def require_agent(snapshot: Snapshot, ref: str) -> Agent:
 
 
 def agent_record(snapshot: Snapshot, agent: Agent) -> AgentRecord:
-    """An agent with what is loaded of its use; see ``Needs.agents_in_use``."""
+    """Return an agent with what the snapshot knows of its use; see ``Needs.agents_in_use``."""
     runs = [run for run in snapshot.rows(AgentInstance) if run.agent_id == agent.id]
     users: Sequence[AgentDeployment | AgentSchemaVersion] = (
         *snapshot.rows(AgentDeployment),
@@ -261,7 +261,7 @@ def _changed(snapshot: Snapshot, agent: Agent, request: Request, operation: str)
 
 
 def find_agent(snapshot: Snapshot, ref: str) -> Agent | None:
-    """The agent whose id, or else whose external identifier, is ``ref``."""
+    """Return the agent whose id, or else whose external identifier, is ``ref``; or None."""
     found = snapshot.get(Agent, ref)
     return found or snapshot.get(Agent, *by_external_identifier(ref))
 

@@ -1,4 +1,4 @@
-"""The writes of deployments. Registrations make them as well."""
+"""The writes of deployments. Registrations create deployments too."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ class CreateDeployment(NamedTuple):
         return "agent_deployments.create"
 
     def needs(self, needs: Needs) -> None:
-        """The agent, the environment, what is there, and the version that is to be current."""
+        """Add the agent, the environment, an existing deployment, and the current version."""
         needs.registrations.add(Registration(self.agent_ref, self.environment_id, None, None, None))
         needs.rows.add((AgentDeployment, self.id))
         if self.current_version_id is not None:
             needs.rows.add((AgentVersion, self.current_version_id))
 
     def decide(self, snapshot: Snapshot) -> Decision:
-        """A new deployment, the only one of its agent in its environment."""
+        """Create the deployment, the only one of its agent in its environment."""
         agent = require_agent(snapshot, self.agent_ref)
         environment = require_environment(snapshot, self.environment_id)
         there = snapshot.get(AgentDeployment, agent.id, environment.id)
@@ -58,7 +58,7 @@ class CreateDeployment(NamedTuple):
 
 
 class UpdateDeployment(NamedTuple):
-    """Make another version current in a deployment, or none."""
+    """Make another version, or no version, current in a deployment."""
 
     request: Request
     id: str
@@ -70,13 +70,13 @@ class UpdateDeployment(NamedTuple):
         return "agent_deployments.update"
 
     def needs(self, needs: Needs) -> None:
-        """The deployment, and the version."""
+        """Add the deployment and the version."""
         needs.rows.add((AgentDeployment, self.id))
         if self.current_version_id is not None:
             needs.rows.add((AgentVersion, self.current_version_id))
 
     def decide(self, snapshot: Snapshot) -> Decision:
-        """The deployment with that version."""
+        """Store the deployment with its new current version."""
         found = _find(snapshot, self.id)
         deployment = found._replace(
             current_version_id=require_version_id(
@@ -99,12 +99,12 @@ class DeleteDeployment(NamedTuple):
         return "agent_deployments.delete"
 
     def needs(self, needs: Needs) -> None:
-        """The deployment, its tokens, and whether it has runs."""
+        """Add the deployment, its tokens, and whether it has runs."""
         needs.rows.add((AgentDeployment, self.id))
         needs.deployments_in_use.add(self.id)
 
     def decide(self, snapshot: Snapshot) -> Decision:
-        """The deployment is gone, and who did it stays."""
+        """Delete the deployment, and record who did it."""
         deployment = _find(snapshot, self.id)
         if any(run.agent_deployment_id == self.id for run in snapshot.rows(AgentInstance)):
             raise InvalidAction("Deployment is in use: runs were registered in it")

@@ -1,4 +1,4 @@
-"""The writes of runs that exist: start, finish and terminate. ``register.py`` makes them."""
+"""The writes of existing runs: start, finish, terminate. See also `agent_instance_register`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from prefactor_server.storage.base import Changes, Needs, Snapshot
 
 
 class StartInstance(NamedTuple):
-    """Start a pending run, at a time of the client's."""
+    """Start a pending run, at the time that the client reported."""
 
     request: Request
     principal: Principal
@@ -30,17 +30,17 @@ class StartInstance(NamedTuple):
         return "agent_instances.start"
 
     def needs(self, needs: Needs) -> None:
-        """The run, and what the answer shows beside it."""
+        """Add the run, and what the answer shows with it."""
         _needs(self, needs)
 
     def decide(self, snapshot: Snapshot) -> Decision:
-        """The run, active."""
+        """Make the run active."""
         run = visible_instance(snapshot, self.id, self.principal).start(self.at, self.request.now)
         return Decision(Changes(updated=(run,)), _done(self, snapshot, run))
 
 
 class FinishInstance(NamedTuple):
-    """End a run, at a time of the client's."""
+    """End a run, at the time that the client reported."""
 
     request: Request
     principal: Principal
@@ -55,11 +55,11 @@ class FinishInstance(NamedTuple):
         return "agent_instances.finish"
 
     def needs(self, needs: Needs) -> None:
-        """The run, and what the answer shows beside it."""
+        """Add the run, and what the answer shows with it."""
         _needs(self, needs)
 
     def decide(self, snapshot: Snapshot) -> Decision:
-        """The run, ended."""
+        """End the run."""
         found = visible_instance(snapshot, self.id, self.principal)
         run = found.finish(self.status, self.at, self.request.now)
         return Decision(Changes(updated=(run,)), _done(self, snapshot, run))
@@ -80,11 +80,11 @@ class TerminateInstance(NamedTuple):
         return "agent_instances.terminate"
 
     def needs(self, needs: Needs) -> None:
-        """The run, and what the answer shows beside it."""
+        """Add the run, and what the answer shows with it."""
         _needs(self, needs)
 
     def decide(self, snapshot: Snapshot) -> Decision:
-        """The run, terminated, and who did it."""
+        """Terminate the run, and record who did it."""
         found = visible_instance(snapshot, self.id, self.principal)
         run = found.terminate(self.reason, self.request.now)
         changes = Changes(

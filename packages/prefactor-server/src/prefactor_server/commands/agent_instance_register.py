@@ -1,7 +1,7 @@
-"""The registration of a run, which finds or makes everything that a run belongs to.
+"""The registration of a run, which finds or creates everything that the run belongs to.
 
 agent → deployment in an environment → version → schema version → run. Versions are found by
-content: what was reported before in the same words is the same version.
+content: the same content is the same version.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class VersionMetadata(NamedTuple):
     runtime_environment: bytes | None = None
 
     def hash(self) -> bytes:
-        """A digest of all of it; lengths keep neighbours apart."""
+        """Return a digest of all fields, each preceded by its length to keep them apart."""
         digest = hashlib.blake2b(digest_size=16)
         for part in (self.external_identifier, self.name, self.description):
             encoded = b"" if part is None else part.encode()
@@ -45,7 +45,7 @@ class VersionMetadata(NamedTuple):
     def version(
         self, request: Request, version_id: str, schema_version: AgentSchemaVersion
     ) -> AgentVersion:
-        """A new version of this metadata."""
+        """Return a new version with this metadata."""
         return AgentVersion(
             id=version_id,
             account_id=request.account_id,
@@ -69,7 +69,7 @@ class DeclaredSchema(NamedTuple):
     span_type_count: int
 
     def version(self, request: Request, version_id: str, agent_id: str) -> AgentSchemaVersion:
-        """A new schema version of this content."""
+        """Return a new schema version with this content."""
         return AgentSchemaVersion(
             id=version_id,
             account_id=request.account_id,
@@ -83,7 +83,7 @@ class DeclaredSchema(NamedTuple):
 
 
 class NewIds(NamedTuple):
-    """Ids for whatever the registration has to make."""
+    """The ids of the rows that the registration may have to create."""
 
     agent: str
     schema_version: str
@@ -92,7 +92,7 @@ class NewIds(NamedTuple):
 
 
 class RegisterInstance(NamedTuple):
-    """Register a run. ``metadata`` and ``schema`` are None when the request says nothing of them.
+    """Register a run. ``metadata`` and ``schema`` are None if the request has none.
 
     ``metadata`` is about the agent's version; ``run_metadata`` is the run's own.
     ``empty_schema`` is the schema of an agent that never declared one.
@@ -119,7 +119,7 @@ class RegisterInstance(NamedTuple):
         return "agent_instances.register"
 
     def needs(self, needs: Needs) -> None:
-        """Everything that a run belongs to, and a run that may have the same id."""
+        """Add everything that the run belongs to, and an existing run with the same id."""
         needs.instances.add(self.id)
         needs.registrations.add(
             Registration(
@@ -132,7 +132,7 @@ class RegisterInstance(NamedTuple):
         )
 
     def decide(self, snapshot: Snapshot) -> Decision:
-        """A pending run, and what had to be made for it."""
+        """Create a pending run, and what it belongs to where that is missing."""
         environment = self._environment(snapshot)
         steps = _Steps()
         agent = self._agent(snapshot, steps)
@@ -162,7 +162,7 @@ class RegisterInstance(NamedTuple):
         agent = find_agent(snapshot, self.agent_ref)
         if agent is not None:
             return agent
-        # A PFID was made by some server for some agent: one that is unknown here is a mistake, or
+        # A server generated this PFID for some agent. An unknown one is a mistake or
         # the id of somebody else's agent, and never a name that a person chose.
         if not self.create_agent or is_pfid(self.agent_ref):
             raise NotFound(f"Agent {self.agent_ref!r} not found")
@@ -193,8 +193,8 @@ class RegisterInstance(NamedTuple):
     def _check_free(self, taken: AgentInstance | None, what: str, name: str) -> None:
         if taken is None:
             return
-        # A deployment hears nothing of another's runs, not even which ids they have: it is told
-        # what it is told of every run that it may not see.
+        # A deployment must not learn which ids the runs of others have. It gets the same answer as
+        # for every run that it may not see.
         if not self.principal.can_see(taken.agent_id, taken.environment_id):
             raise NotFound(f"Agent instance {name!r} not found")
         raise InvalidAction(f"An agent instance with the {what} {name!r} exists already")
@@ -298,7 +298,7 @@ class RegisterInstance(NamedTuple):
 
 
 class _Steps:
-    """The rows that one registration makes and changes, collected as it goes."""
+    """Collects the rows that one registration inserts and updates."""
 
     def __init__(self) -> None:
         self._made: dict[str, Row] = {}

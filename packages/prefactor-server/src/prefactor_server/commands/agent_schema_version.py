@@ -1,4 +1,4 @@
-"""The creation of schema versions. Registrations make them as well, by the same rule of content."""
+"""The creation of schema versions. Registrations create them too, with the same deduplication."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from prefactor_server.storage.base import Changes, Needs, Registration, Snapshot
 
 
 class CreateSchemaVersion(NamedTuple):
-    """Declare what an agent's spans are. ``chosen_id`` says that the client brought the id."""
+    """Declare an agent's span types. ``chosen_id`` means that the client chose the id."""
 
     request: Request
     id: str
@@ -27,13 +27,13 @@ class CreateSchemaVersion(NamedTuple):
         return "agent_schema_versions.create"
 
     def needs(self, needs: Needs) -> None:
-        """The agent, its schema version of the same content, and one of the same id."""
+        """Add the agent, and its schema versions with the same content or the same id."""
         content_hash = self.declared.content.content_hash
         needs.registrations.add(Registration(self.agent_ref, None, content_hash, None, None))
         needs.rows.add((AgentSchemaVersion, self.id))
 
     def decide(self, snapshot: Snapshot) -> Decision:
-        """A new schema version, or the one that declared the same in the same name."""
+        """Create a schema version, or return the one with the same content and name."""
         agent = require_agent(snapshot, self.agent_ref)
         content = self.declared.content
         found = snapshot.get(AgentSchemaVersion, agent.id, content.content_hash)

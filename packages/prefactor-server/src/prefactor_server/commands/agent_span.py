@@ -1,8 +1,8 @@
 """The writes of spans: create, finish, and discard what is sensitive.
 
-A span is accepted whatever its run's status is: the queues of published clients let spans arrive
-before their run's start and after its end, and a run that was terminated can only tell its agent so
-in the answer to a span.
+A span is accepted in any status of its run. Published clients queue their requests, so spans arrive
+before their run's start and after its end; and the agent of a terminated run only learns of that
+from the answer to a span.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from prefactor_server.storage.base import Changes, Needs, Snapshot
 
 
 class SpanFacts(NamedTuple):
-    """What was found out about a span's payloads before the write: checks, summary, usage."""
+    """What is known of a span's payloads before the write: checks, summary, usage."""
 
     schema_title: str | None
     registered: bool
@@ -48,7 +48,7 @@ class SpanFacts(NamedTuple):
 
 
 class CreateSpan(NamedTuple):
-    """Create a span. ``schema_version_id`` is the one that ``facts`` were found out with."""
+    """Create a span. ``schema_version_id`` is the schema version that ``facts`` rest on."""
 
     request: Request
     principal: Principal
@@ -72,12 +72,12 @@ class CreateSpan(NamedTuple):
         return "agent_spans.create"
 
     def needs(self, needs: Needs) -> None:
-        """The run, and a span that may have the same id."""
+        """Add the run, and an existing span with the same id."""
         needs.instances.add(self.agent_instance_id)
         needs.spans.add(self.id)
 
     def decide(self, snapshot: Snapshot) -> Decision | Stale:
-        """A new span, counted on its run."""
+        """Create the span, and count it on its run."""
         run = visible_instance(snapshot, self.agent_instance_id, self.principal)
         if run.agent_schema_version_id != self.schema_version_id:
             return Stale()
@@ -138,12 +138,12 @@ class CreateTestSpans(NamedTuple):
         return "agent_spans.create_test_spans"
 
     def needs(self, needs: Needs) -> None:
-        """What each of the spans needs."""
+        """Add what each of the spans needs."""
         for span in self.spans:
             span.needs(needs)
 
     def decide(self, snapshot: Snapshot) -> Decision | Stale:
-        """The new spans, counted on their run. They are found again by all of their ids."""
+        """Create the spans, and count them on their run. The result names all of their ids."""
         run = visible_instance(snapshot, self.agent_instance_id, self.principal)
         made = Changes()
         for span in self.spans:
@@ -180,11 +180,11 @@ class FinishSpan(NamedTuple):
         return "agent_spans.finish"
 
     def needs(self, needs: Needs) -> None:
-        """The span; the backend loads its run with it."""
+        """Add the span. The backend loads its run with it."""
         needs.spans.add(self.id)
 
     def decide(self, snapshot: Snapshot) -> Decision | Stale:
-        """The span as it ended, counted anew on its run."""
+        """End the span, and update the counts of its run."""
         span = snapshot.get(AgentSpan, self.id)
         if span is None or not self.principal.can_see(span.agent_id, span.environment_id):
             raise NotFound(f"Span {self.id!r} not found")
@@ -227,8 +227,8 @@ class FinishSpan(NamedTuple):
 class DiscardSensitive(NamedTuple):
     """Replace the sensitive values of a span for good.
 
-    ``seen`` is the span that ``payloads`` were made from, None when it could not be read before the
-    write. There are no payloads when nothing in the span is sensitive, or not any more.
+    ``seen`` is the span that ``payloads`` were made from, or None if it could not be read before
+    the write. ``payloads`` is empty if the span holds nothing sensitive (any more).
     """
 
     request: Request
@@ -245,13 +245,13 @@ class DiscardSensitive(NamedTuple):
         return "agent_spans.discard_sensitive"
 
     def needs(self, needs: Needs) -> None:
-        """The span, and what may hold its run; the backend loads the run with it."""
+        """Add the span, and any legal hold on its run. The backend loads the run with the span."""
         needs.spans.add(self.id)
         if self.seen is not None:
             needs.holds.add(self.seen.agent_instance_id)
 
     def decide(self, snapshot: Snapshot) -> Decision | Stale:
-        """The span without its sensitive values, and who discarded them."""
+        """Remove the span's sensitive values, and record who did it."""
         span = snapshot.get(AgentSpan, self.id)
         if span is None or not self.principal.can_see(span.agent_id, span.environment_id):
             raise NotFound(f"Span {self.id!r} not found")
@@ -280,7 +280,7 @@ class DiscardSensitive(NamedTuple):
 
 
 def visible_instance(snapshot: Snapshot, instance_id: str, principal: Principal) -> AgentInstance:
-    """The run of that id, if the caller may see it.
+    """Return the run with this id.
 
     Raises:
         NotFound: there is none, or none for this caller.
@@ -292,5 +292,5 @@ def visible_instance(snapshot: Snapshot, instance_id: str, principal: Principal)
 
 
 def control_of(run: AgentInstance) -> Control | None:
-    """The signal for the agent of a terminated run."""
+    """Return the signal for the agent if the run was terminated, or None."""
     return Control(run.termination_reason) if run.status == "terminated" else None

@@ -1,4 +1,4 @@
-"""The creation of versions. Registrations make them as well, by the same rule of content."""
+"""The creation of versions. Registrations create them too, with the same deduplication."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class CreateVersion(NamedTuple):
         return "agent_versions.create"
 
     def needs(self, needs: Needs) -> None:
-        """The agent, the schema version, and versions of the same metadata or the same id."""
+        """Add the agent, the schema version, and versions with the same metadata or id."""
         needs.registrations.add(
             Registration(
                 agent_ref=self.agent_ref,
@@ -52,7 +52,7 @@ class CreateVersion(NamedTuple):
         needs.rows.add((AgentVersion, self.id))
 
     def decide(self, snapshot: Snapshot) -> Decision:
-        """A new version, or the one that said the same; its name becomes the agent's."""
+        """Create a version, or return the one with the same content. The agent takes its name."""
         agent = require_agent(snapshot, self.agent_ref)
         schema_version = self._schema_version(snapshot, agent)
         made_schema = schema_version is None

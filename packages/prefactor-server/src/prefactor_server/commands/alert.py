@@ -14,9 +14,9 @@ from prefactor_server.storage.base import Changes, Needs, Snapshot
 
 
 class RaiseAlert(NamedTuple):
-    """Raise an alert of a run, or update the one of this name that is raised.
+    """Raise an alert of a run, or update the raised alert with this name.
 
-    ``id`` is for a new one. ``schema_version_id`` is the one that its payload was checked with.
+    ``id`` is for a new one. ``schema_version_id`` is the version that its payload was checked with.
     ``is_full`` means that the run has as many raised alerts as it may have.
     """
 
@@ -35,12 +35,12 @@ class RaiseAlert(NamedTuple):
         return "alerts.raise"
 
     def needs(self, needs: Needs) -> None:
-        """The run, and its alert of this name that is raised."""
+        """Add the run, and its raised alert with this name."""
         needs.instances.add(self.agent_instance_id)
         needs.alerts.add((self.agent_instance_id, self.name))
 
     def decide(self, snapshot: Snapshot) -> Decision | Stale:
-        """The alert, and its run as changed: who follows the run hears of it."""
+        """Store the alert, and mark the run as changed, so that its followers learn of it."""
         run = visible_instance(snapshot, self.agent_instance_id, self.principal)
         if run.agent_schema_version_id != self.schema_version_id:
             return Stale()
@@ -87,7 +87,7 @@ class RaiseAlert(NamedTuple):
 
 
 class ClearAlert(NamedTuple):
-    """Clear the raised alert of a run and name. A deployment token clears none of the server's."""
+    """Clear a run's raised alert by name. A deployment token cannot clear the server's own."""
 
     request: Request
     principal: Principal
@@ -100,12 +100,12 @@ class ClearAlert(NamedTuple):
         return "alerts.clear"
 
     def needs(self, needs: Needs) -> None:
-        """The run, and its alert of this name that is raised."""
+        """Add the run, and its raised alert with this name."""
         needs.instances.add(self.agent_instance_id)
         needs.alerts.add((self.agent_instance_id, self.name))
 
     def decide(self, snapshot: Snapshot) -> Decision:
-        """The alert, cleared, and who did it."""
+        """Clear the alert, and record who did it."""
         run = visible_instance(snapshot, self.agent_instance_id, self.principal)
         found = _raised(snapshot, run.id, self.name)
         if found is None:
@@ -118,7 +118,7 @@ class ClearAlert(NamedTuple):
             )
         now = self.request.now
         alert = found.clear(now, dismissed=by_server)
-        # What agents do is no operator's doing.
+        # Only what operators do is recorded, not what agents do.
         by_operator = self.principal.scope == "account"
         entry = audit_entry(self.request, self.operation, alert.id, self.name)
         changes = Changes(
@@ -129,6 +129,6 @@ class ClearAlert(NamedTuple):
 
 def _raised(snapshot: Snapshot, run_id: str, name: str) -> Alert | None:
     found = snapshot.get(Alert, run_id, "raised", name)
-    # It may have been cleared earlier in the batch: its id leads to what it is by now.
+    # It may have been cleared earlier in the batch, so it is read again by its id.
     current = None if found is None else snapshot.get(Alert, found.id)
     return None if current is None or current.status == "cleared" else current

@@ -1,4 +1,4 @@
-"""Asking for a review of alerts, in the same commit as the change that makes it necessary."""
+"""Requests a review of alerts in the same commit as the change that requires it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from prefactor_server.storage.base import Changes, Needs, Snapshot
 
 
 def need_review(needs: Needs, kind: Subject, subject_id: str) -> None:
-    """Add the review that may be under way."""
+    """Add the review that may be in progress."""
     needs.rows.add((AlertReview, review_id(kind, subject_id)))
 
 
@@ -20,7 +20,7 @@ def ask_for_review(
     subject_id: str,
     now: int,
 ) -> Changes:
-    """Return changes with a review; one that is under way begins anew."""
+    """Return the changes with a review added. One in progress starts again."""
     review = new_review(account_id, kind, subject_id, now)
     if snapshot.get(AlertReview, review.id) is None:
         return changes._replace(inserted=(*changes.inserted, review))

@@ -15,11 +15,11 @@ from prefactor_server.storage.base import Changes, Needs, Registration, Row, Sna
 
 
 class CreateToken(NamedTuple):
-    """Store a token that was just made; its text is known to the caller alone.
+    """Store a new token, whose text only the caller knows.
 
     ``token`` has no agent, environment or deployment yet: a deployment token gets those of the
     agent that ``agent_ref`` names, in the environment of that id (None for the default one).
-    Their deployment is made, as ``new_deployment_id``, when there is none.
+    The deployment is created as ``new_deployment_id`` if it is missing.
     """
 
     request: Request
@@ -34,14 +34,14 @@ class CreateToken(NamedTuple):
         return "api_tokens.create"
 
     def needs(self, needs: Needs) -> None:
-        """What a deployment token is bound to."""
+        """Add what a deployment token is bound to."""
         if self.agent_ref is not None:
             needs.registrations.add(
                 Registration(self.agent_ref, self.environment_id, None, None, None)
             )
 
     def decide(self, snapshot: Snapshot) -> Decision:
-        """The token, and who made it."""
+        """Store the token, and record who created it."""
         made: list[Row] = []
         token = self.token
         if token.token_scope == "agent_deployment":  # noqa: S105 - a scope is no secret
@@ -101,13 +101,13 @@ class ChangeToken(NamedTuple):
         return f"api_tokens.{self.move}"
 
     def needs(self, needs: Needs) -> None:
-        """The token, and the sessions that end with it."""
+        """Add the token, and the sessions that end with it."""
         needs.tokens.add(self.id)
         if self.move == "revoke":
             needs.sessions_of.add(self.id)
 
     def decide(self, snapshot: Snapshot) -> Decision:
-        """The token after the move, and who made it."""
+        """Change the token's status, and record who did it."""
         token = require_token(snapshot, self.id).after(self.move, self.request.now)
         entry = audit_entry(self.request, self.operation, token.id, token.token_scope)
         ended = sessions_of(snapshot, self.id) if self.move == "revoke" else ()
@@ -116,7 +116,7 @@ class ChangeToken(NamedTuple):
 
 
 class DeleteToken(NamedTuple):
-    """Delete a token that was revoked."""
+    """Delete a revoked token."""
 
     request: Request
     id: str
@@ -127,11 +127,11 @@ class DeleteToken(NamedTuple):
         return "api_tokens.delete"
 
     def needs(self, needs: Needs) -> None:
-        """The token."""
+        """Add the token."""
         needs.tokens.add(self.id)
 
     def decide(self, snapshot: Snapshot) -> Decision:
-        """The token is gone, and who did it stays."""
+        """Delete the token, and record who did it."""
         token = require_token(snapshot, self.id)
         token.check("delete")
         entry = audit_entry(self.request, self.operation, token.id, token.token_scope)
@@ -139,7 +139,7 @@ class DeleteToken(NamedTuple):
 
 
 class TouchToken(NamedTuple):
-    """Note that a token was used; nobody waits for this."""
+    """Record that a token was used. No request waits for this."""
 
     request: Request
     id: str
@@ -150,17 +150,17 @@ class TouchToken(NamedTuple):
         return "api_tokens.touch"
 
     def needs(self, needs: Needs) -> None:
-        """The token."""
+        """Add the token."""
         needs.tokens.add(self.id)
 
     def decide(self, snapshot: Snapshot) -> Decision:
-        """The token with its last use."""
+        """Update the token's last use."""
         used = require_token(snapshot, self.id)._replace(last_used_at=self.request.now)
         return Decision(Changes(updated=(used,)), Done(used.id, used))
 
 
 def require_token(snapshot: Snapshot, token_id: str) -> ApiToken:
-    """The token of that id.
+    """Return the token with this id.
 
     Raises:
         NotFound: there is none.

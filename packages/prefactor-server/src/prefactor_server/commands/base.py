@@ -1,8 +1,8 @@
-"""Commands, their outcomes, and how a batch of them is decided.
+"""Commands, their outcomes, and the decision of a batch of commands.
 
-A command is an immutable value: everything that it needs besides stored rows (the time, fresh ids,
-the checked and compressed payload) was put into it before. ``needs`` names the rows to load and
-``decide`` says what changes. A command that is refused changes nothing.
+A command is an immutable value that holds everything it needs besides stored rows: the time, fresh
+ids, the checked and compressed payload. ``needs`` names the rows to load, and ``decide`` returns
+what changes. A refused command changes nothing.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from prefactor_server.storage.base import Changes, Needs, Row, Snapshot
 
 
 class Control(NamedTuple):
-    """The signal to an agent whose run was terminated; ``reason`` is the operator's."""
+    """The signal to the agent of a terminated run, with the operator's reason."""
 
     reason: str | None
 
 
 class Done(NamedTuple):
-    """A command took effect: the row that it is about, as it is now.
+    """The outcome of a command that took effect: the row that it is about, as it is now.
 
-    ``row`` is None when the request was a repeat (``replayed``): then nothing was done, and
-    ``resource_id`` names what the first one made or changed. ``quality`` and ``metadata`` go with a
-    run.
+    ``row`` is None if the request was a repeat (``replayed``). Then nothing was done, and
+    ``resource_id`` names what the first request created or changed. ``quality`` and ``metadata``
+    belong to a run.
     """
 
     resource_id: str
@@ -42,30 +42,30 @@ class Done(NamedTuple):
 
 
 class Refused(NamedTuple):
-    """A command was refused, and changed nothing."""
+    """The outcome of a command that was refused. It changed nothing."""
 
     refusal: Refusal
 
 
 class Stale(NamedTuple):
-    """A command was prepared from rows that have changed or come since: prepare it again."""
+    """The command was prepared from rows that have changed since. It must be prepared again."""
 
 
 Outcome: TypeAlias = Done | Refused | Stale
 
 
 class Decision(NamedTuple):
-    """What a command changes, and what its caller hears."""
+    """What a command changes, and what its caller is told."""
 
     changes: Changes
     done: Done
 
 
 class Request(NamedTuple):
-    """What every command knows of the request that it came with.
+    """What every command knows of its request.
 
-    ``fingerprint`` covers the whole request but its key. ``actor`` is the id of the caller's token,
-    ``deployment_id`` that of the deployment which a deployment token speaks for.
+    ``fingerprint`` covers the whole request except its key. ``actor`` is the id of the caller's
+    token, and ``deployment_id`` the deployment that a deployment token belongs to.
     """
 
     account_id: str
@@ -76,10 +76,10 @@ class Request(NamedTuple):
     deployment_id: str | None = None
 
     def stored_key(self, key: str) -> str:
-        """Return the key as it is stored: each deployment has its own, beside the account's.
+        """Return the key as it is stored: in a namespace of the deployment, or of the account.
 
-        Shared keys would tell one deployment which keys another has used. No key holds a line
-        break, so the two parts cannot be read in another way.
+        Shared keys would tell one deployment which keys another has used. No key contains a line
+        break, so the two parts are unambiguous.
         """
         return key if self.deployment_id is None else f"{self.deployment_id}\n{key}"
 
@@ -87,12 +87,12 @@ class Request(NamedTuple):
 def audit_entry(
     request: Request, action: str, resource_id: str, detail: str | None = None
 ) -> AuditEntry:
-    """That the caller of a request did something that an operator may want to look up."""
+    """Return the audit log's entry for what a request did."""
     return AuditEntry(request.account_id, request.now, request.actor, action, resource_id, detail)
 
 
 class Command(Protocol):
-    """One write. ``operation`` is its name, and the scope of its idempotency key."""
+    """One write. ``operation`` is its name, and the scope of its idempotency keys."""
 
     @property
     def operation(self) -> str:
@@ -101,15 +101,15 @@ class Command(Protocol):
 
     @property
     def request(self) -> Request:
-        """The request that it came with."""
+        """The request that the command carries out."""
         ...
 
     def needs(self, needs: Needs) -> None:
-        """Add the rows that ``decide`` looks at."""
+        """Add the rows that ``decide`` reads."""
         ...
 
     def decide(self, snapshot: Snapshot) -> Decision | Stale:
-        """What changes.
+        """Return what changes.
 
         Raises:
             Refusal: the command cannot be carried out.
@@ -118,14 +118,14 @@ class Command(Protocol):
 
 
 class Submission(NamedTuple):
-    """The commands of one request, to be decided in order up to the first that fails."""
+    """The commands of one request, decided in order up to the first that fails."""
 
     commands: Sequence[Command]
     size: int
 
 
 def collect_needs(submissions: Sequence[Submission]) -> dict[str, Needs]:
-    """The rows that a batch names, by account."""
+    """Return the rows that a batch needs, by account."""
     by_account: dict[str, Needs] = {}
     for submission in submissions:
         for command in submission.commands:
@@ -142,7 +142,7 @@ def collect_needs(submissions: Sequence[Submission]) -> dict[str, Needs]:
 def decide_batch(
     submissions: Sequence[Submission], snapshots: Mapping[str, Snapshot]
 ) -> list[list[Outcome]]:
-    """Decide a batch in order; each submission's outcomes end with its first that is not done."""
+    """Decide a batch in order. A submission's outcomes end with the first that is not done."""
     outcomes = [_decide_submission(submission, snapshots) for submission in submissions]
     for snapshot in snapshots.values():
         store_quality(snapshot)
@@ -160,7 +160,7 @@ def _decide_submission(submission: Submission, snapshots: Mapping[str, Snapshot]
 
 
 def decide_command(command: Command, snapshot: Snapshot) -> Outcome:
-    """Decide one command, once for its idempotency key, and apply what it changes."""
+    """Decide one command, at most once per idempotency key, and apply its changes."""
     request = command.request
     if request.key is not None:
         used = snapshot.get(IdempotencyKey, command.operation, request.stored_key(request.key))

@@ -24,11 +24,11 @@ class CreateEnvironment(NamedTuple):
         return "environments.create"
 
     def needs(self, needs: Needs) -> None:
-        """An environment that may have the same id."""
+        """Add an existing environment with the same id."""
         needs.environments.add(self.id)
 
     def decide(self, snapshot: Snapshot) -> Decision:
-        """A new environment, never the default one: there is one already."""
+        """Create the environment. It is never the default, because each account has one already."""
         if snapshot.get(Environment, self.id) is not None:
             raise InvalidAction(f"An environment with the id {self.id!r} exists already")
         environment = Environment(
@@ -55,11 +55,11 @@ class UpdateEnvironment(NamedTuple):
         return "environments.update"
 
     def needs(self, needs: Needs) -> None:
-        """The environment."""
+        """Add the environment."""
         needs.environments.add(self.id)
 
     def decide(self, snapshot: Snapshot) -> Decision:
-        """The environment with its new name."""
+        """Rename the environment."""
         found = require_environment(snapshot, self.id)
         environment = found._replace(name=self.name, updated_at=self.request.now)
         return Decision(Changes(updated=(environment,)), Done(environment.id, environment))
@@ -77,12 +77,12 @@ class DeleteEnvironment(NamedTuple):
         return "environments.delete"
 
     def needs(self, needs: Needs) -> None:
-        """The environment, and what is deployed in it: runs and tokens belong to that."""
+        """Add the environment and its deployments, which runs and tokens belong to."""
         needs.environments.add(self.id)
         needs.environments_in_use.add(self.id)
 
     def decide(self, snapshot: Snapshot) -> Decision:
-        """The environment is gone, and who did it stays."""
+        """Delete the environment, and record who did it."""
         environment = require_environment(snapshot, self.id)
         if environment.is_default:
             raise InvalidAction(
@@ -98,7 +98,7 @@ class DeleteEnvironment(NamedTuple):
 
 
 def require_environment(snapshot: Snapshot, environment_id: str) -> Environment:
-    """The environment of that id.
+    """Return the environment with this id.
 
     Raises:
         NotFound: there is none.

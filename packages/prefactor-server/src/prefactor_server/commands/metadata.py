@@ -1,7 +1,6 @@
-"""The write of a run's metadata, in whatever state the run is.
+"""The write of a run's metadata, in any status of the run.
 
-Who the user was or which experiment a run belonged to is often known only later, so no state
-refuses it.
+The user or the experiment of a run is often known only later, so no status refuses it.
 """
 
 from __future__ import annotations
@@ -41,7 +40,7 @@ class SetMetadata(NamedTuple):
             needs.rows.add((InstanceQuality, self.id))
 
     def decide(self, snapshot: Snapshot) -> Decision:
-        """Return the metadata with these keys changed, and no others."""
+        """Change these keys of the metadata, and no others."""
         run = visible_instance(snapshot, self.id, self.principal)
         now = self.request.now
         found = snapshot.get(InstanceMetadata, run.id)
@@ -51,7 +50,7 @@ class SetMetadata(NamedTuple):
         if after.document == before.document:
             return Decision(Changes(), Done(run.id, run, quality=quality, metadata=before))
         _check_count(len(before.texts()), len(after.texts()))
-        # The run changes with its metadata, so that two writers at once are decided in turn.
+        # The run is updated with its metadata, so that concurrent writers conflict.
         run = run._replace(updated_at=now)
         changes = Changes(
             inserted=() if found else (after,), updated=(after, run) if found else (run,)

@@ -1,4 +1,4 @@
-"""What a writer reports about its work."""
+"""The interface through which a writer reports its work."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from prefactor_server.commands.base import Outcome, Submission
 
 
 class WriteObserver(Protocol):
-    """Watches batches. It is called between them, so it has to be quick, and must not raise."""
+    """Observes batches. Called between batches, so it must be quick and must not raise."""
 
     def timer(self) -> float:
-        """Seconds since some moment in the past, to tell how long something took."""
+        """Return seconds of a monotonic clock, to measure durations."""
         ...
 
     def committed(
@@ -21,9 +21,9 @@ class WriteObserver(Protocol):
         outcomes: Sequence[Sequence[Outcome]],
         seconds: float,
     ) -> None:
-        """A batch is durable; it took so long from loading its rows to the end of its commit."""
+        """Called when a batch is durable, with the seconds from loading its rows to its commit."""
         ...
 
     def failed(self) -> None:
-        """A batch could not be written; its requests are refused, or each tried alone."""
+        """Called when a batch failed. Its requests are refused, or tried one by one."""
         ...

@@ -1,4 +1,4 @@
-"""The write of events that came as log records: added to their spans, and remembered."""
+"""The write of events that arrive as log records: added to their spans, and kept for later ones."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from prefactor_server.storage.base import Changes, Needs, Snapshot
 
 
 class AmendedSpan(NamedTuple):
-    """A stored span that events belong to, as it was read, and what becomes of it."""
+    """A stored span, as it was read, with the events to add to it."""
 
     seen: AgentSpan
     payload_size: int
@@ -22,7 +22,7 @@ class AmendedSpan(NamedTuple):
     facts: SpanFacts
 
     def row(self, now: int) -> AgentSpan:
-        """Return the span with what the events say."""
+        """Return the span with the events applied."""
         facts = self.facts
         return self.seen._replace(
             payload_size=self.payload_size,
@@ -35,7 +35,7 @@ class AmendedSpan(NamedTuple):
 
 
 class RecordEvents(NamedTuple):
-    """Add events to spans that are stored, and remember them for those that are to come.
+    """Add events to stored spans, and keep them for spans that arrive later.
 
     ``run_id`` is empty if the trace has no run yet.
     """
@@ -53,13 +53,13 @@ class RecordEvents(NamedTuple):
         return "otlp.logs"
 
     def needs(self, needs: Needs) -> None:
-        """The row of the trace, and the spans."""
+        """Add the row of the trace, and the spans."""
         needs.rows.add((OtlpTrace, self.key))
         for one in self.amended:
             needs.spans.add(one.seen.id)
 
     def decide(self, snapshot: Snapshot) -> Decision | Stale:
-        """The spans with their events, unless they have changed since they were read."""
+        """Store the spans with their events, unless they have changed since they were read."""
         if snapshot.get(OtlpTrace, self.key) != self.seen:
             return Stale()
         now = self.request.now
@@ -68,7 +68,7 @@ class RecordEvents(NamedTuple):
                 return Stale()
         after = self.row_after()
         spans = [one.row(now) for one in self.amended]
-        # The runs change with their spans, so that two writers at once are decided in turn.
+        # The runs are updated with their spans, so that concurrent writers conflict.
         runs = {one.seen.agent_instance_id for one in self.amended}
         touched = [
             run._replace(updated_at=now)
@@ -83,7 +83,7 @@ class RecordEvents(NamedTuple):
         return Decision(changes, Done(self.run_id or self.key))
 
     def row_after(self) -> OtlpTrace:
-        """Return the row of the trace after this."""
+        """Return the row of the trace after this command."""
         now, seen = self.request.now, self.seen
         if seen is not None:
             return seen._replace(document=self.remembered, updated_at=now)

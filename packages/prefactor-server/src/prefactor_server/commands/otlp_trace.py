@@ -1,4 +1,4 @@
-"""The writes of OpenTelemetry traces: spans that came, and the end of a trace that fell silent.
+"""The writes of OpenTelemetry traces: received spans, and the end of traces that became idle.
 
 They consist of the same steps as a registration, a start, new spans and a finish, in one commit.
 """
@@ -23,17 +23,17 @@ _NOTHING = Changes(inserted=[], updated=[], payloads=[])
 
 
 class RootEnd(NamedTuple):
-    """How the roots of a batch ended: the worst status, and the latest end."""
+    """The end of the root spans in a batch: the worst status, and the latest end."""
 
     status: FinishStatus
     at: int
 
 
 class RecordTrace(NamedTuple):
-    """Store spans of one trace and agent, and what they say of their run.
+    """Store spans of one trace and agent, and what they tell about their run.
 
-    ``register`` makes the run if it is missing. ``seen`` is the row of the trace that the command
-    was prepared from, ``remembered`` the state that it leaves, and ``start`` the earliest start.
+    ``register`` creates the run if it is missing. ``seen`` is the row of the trace that the command
+    was prepared from, ``remembered`` the state to store, and ``start`` the earliest start.
     """
 
     request: Request
@@ -54,7 +54,7 @@ class RecordTrace(NamedTuple):
         return "otlp.traces"
 
     def needs(self, needs: Needs) -> None:
-        """What the registration needs, the row of the trace, and spans that may be there."""
+        """Add what the registration needs, the row of the trace, and spans that may exist."""
         self.register.needs(needs)
         needs.rows.add((OtlpTrace, self.key))
         if self.metadata:
@@ -63,7 +63,7 @@ class RecordTrace(NamedTuple):
             needs.spans.add(span.id)
 
     def decide(self, snapshot: Snapshot) -> Decision | Stale:
-        """The run with its new spans; those that are stored already change nothing."""
+        """Store the run with its new spans. Spans that exist already change nothing."""
         if snapshot.get(OtlpTrace, self.key) != self.seen:
             return Stale()
         registered = self._registered(snapshot)
@@ -77,7 +77,7 @@ class RecordTrace(NamedTuple):
         run = self._run(before, new)
         made, changed = self._metadata(snapshot, run)
         if changed:
-            # The run changes with its metadata, so that two writers at once are decided in turn.
+            # The run is updated with its metadata, so that concurrent writers conflict.
             run = run._replace(updated_at=self.request.now)
         inserted: list[Row] = [*(span.new_span(run) for span in new), *made]
         updated: list[Row] = [*registered.changed, *changed]
@@ -94,7 +94,7 @@ class RecordTrace(NamedTuple):
         return Decision(self._with_trace(changes, run), Done(run.id, run))
 
     def _run(self, before: AgentInstance, new: Sequence[CreateSpan]) -> AgentInstance:
-        """Return the run with the new spans, and with what the roots say."""
+        """Return the run with the new spans and the end of its root spans."""
         run, now = before, self.request.now
         if self.start is not None:
             run = run.start_earlier(self.start, now)
@@ -103,7 +103,7 @@ class RecordTrace(NamedTuple):
         return run if self.root is None else run.end_by_root(self.root.status, self.root.at, now)
 
     def _with_trace(self, changes: Changes, run: AgentInstance) -> Changes:
-        """Return changes with the row of the trace; a repeated batch leaves it as it is."""
+        """Return the changes with the row of the trace, which a repeated batch leaves unchanged."""
         after, seen = self.row_after(run), self.seen
         if after is None:
             return changes if seen is None else changes._replace(deleted=(seen,))
@@ -134,9 +134,9 @@ class RecordTrace(NamedTuple):
         )
 
     def row_after(self, run: AgentInstance) -> OtlpTrace | None:
-        """Return the row of the trace after this command left the run so.
+        """Return the row of the trace after this command changed the run.
 
-        It is None if there is nothing to remember.
+        It is None if there is nothing to store.
         """
         seen, now = self.seen, self.request.now
         was_open = seen is None or not seen.agent_instance_id or seen.is_open
@@ -157,7 +157,7 @@ class RecordTrace(NamedTuple):
     def _metadata(self, snapshot: Snapshot, run: AgentInstance) -> tuple[list[Row], list[Row]]:
         """Return the run's metadata to insert or to update.
 
-        Of several values of a key the smallest stays, so that the order of spans does not matter.
+        Of several values of a key the smallest wins, so that the order of spans does not matter.
         """
         if not self.metadata:
             return [], []
@@ -177,7 +177,7 @@ class RecordTrace(NamedTuple):
 
 
 class _Registered(NamedTuple):
-    """The run of a trace, and what had to be made for it."""
+    """The run of a trace, and the changes that created it."""
 
     run: AgentInstance
     is_new: bool = False
@@ -187,7 +187,7 @@ class _Registered(NamedTuple):
 
 
 class EndSilentTrace(NamedTuple):
-    """End the run of a trace that nothing has come of for long, and forget the trace."""
+    """End the run of a trace that has been idle for long, and delete the trace's row."""
 
     request: Request
     seen: OtlpTrace
@@ -198,12 +198,12 @@ class EndSilentTrace(NamedTuple):
         return "otlp.end_silent"
 
     def needs(self, needs: Needs) -> None:
-        """The row of the trace, and its run."""
+        """Add the row of the trace, and its run."""
         needs.rows.add((OtlpTrace, self.seen.id))
         needs.instances.add(self.seen.agent_instance_id)
 
     def decide(self, snapshot: Snapshot) -> Decision:
-        """The run ends, provisionally, unless the trace was heard of since."""
+        """End the run provisionally, unless spans of the trace have arrived since."""
         seen = self.seen
         if snapshot.get(OtlpTrace, seen.id) != seen:
             return Decision(Changes(), Done(seen.agent_instance_id))

@@ -1,6 +1,6 @@
-"""The writes of quality: what an evaluation says of a run, in whatever state the run is.
+"""The writes of quality: the result of an evaluation, in any status of the run.
 
-Evaluators run while a run is active, after it ended and long after that, so no state refuses them.
+Evaluators run while a run is active, after it ended and long after that, so no status refuses them.
 """
 
 from __future__ import annotations
@@ -23,11 +23,10 @@ from prefactor_server.storage.base import Changes, Needs, Snapshot
 
 
 class RecordQuality(NamedTuple):
-    """Record what one evaluation says of a run; ``entry`` is JSON, and None takes it back.
+    """Record the result of one evaluation of a run. ``entry`` is JSON, and None removes it.
 
-    ``schema_version_id`` is the one that the entry was checked with. ``max_bytes`` is what all
-    that evaluations say of one run may come to. ``field`` is where the request has what a new name
-    comes from.
+    ``schema_version_id`` is the version that the entry was checked with. ``max_bytes`` limits all
+    results of one run together. ``field`` is the request's field that names the evaluation.
     """
 
     operation: str
@@ -41,12 +40,12 @@ class RecordQuality(NamedTuple):
     field: str = "name"
 
     def needs(self, needs: Needs) -> None:
-        """The run, its quality, and the metadata that the answer shows."""
+        """Add the run, its quality, and the metadata that the answer shows."""
         needs.instances.add(self.id)
         needs.rows |= {(InstanceQuality, self.id), (InstanceMetadata, self.id)}
 
     def decide(self, snapshot: Snapshot) -> Decision | Stale:
-        """The run's quality with this entry, and nothing else of it changed."""
+        """Change this entry of the run's quality, and nothing else."""
         run = visible_instance(snapshot, self.id, self.principal)
         if run.agent_schema_version_id != self.schema_version_id:
             return Stale()
@@ -62,7 +61,7 @@ class RecordQuality(NamedTuple):
         return Decision(Changes(updated=(quality, run)), done)
 
     def _check(self, before: RunQuality, after: RunQuality) -> None:
-        # What an older server stored may be beyond the limits: it stays, and may get less.
+        # Entries that an older server stored may exceed the limits. They stay, and may shrink.
         if len(after.texts) > max(MAX_QUALITY_NAMES, len(before.texts)):
             raise invalid(
                 self.field,

@@ -25,11 +25,11 @@ class CreateRiskProfile(NamedTuple):
         return "risk_profiles.create"
 
     def needs(self, needs: Needs) -> None:
-        """A profile that may have the same id."""
+        """Add an existing profile with the same id."""
         needs.rows.add((RiskProfile, self.profile.id))
 
     def decide(self, snapshot: Snapshot) -> Decision:
-        """A new profile, and who made it."""
+        """Store the profile, and record who created it."""
         profile = self.profile
         if snapshot.get(RiskProfile, profile.id) is not None:
             raise InvalidAction(f"A risk profile with the id {profile.id!r} exists already")
@@ -38,7 +38,7 @@ class CreateRiskProfile(NamedTuple):
 
 
 class UpdateRiskProfile(NamedTuple):
-    """Change the fields of a profile that are given, by name."""
+    """Change some fields of a profile."""
 
     request: Request
     id: str
@@ -50,19 +50,19 @@ class UpdateRiskProfile(NamedTuple):
         return "risk_profiles.update"
 
     def needs(self, needs: Needs) -> None:
-        """The profile, and the review that follows from its change."""
+        """Add the profile, and the review that its change requires."""
         needs.rows.add((RiskProfile, self.id))
         need_review(needs, "risk_profile", self.id)
 
     def decide(self, snapshot: Snapshot) -> Decision:
-        """The profile as it is to be, and who changed it."""
+        """Change the profile, and record who did it."""
         found = require_profile(snapshot.get(RiskProfile, self.id), self.id)
         profile = found._replace(**self.given, updated_at=self.request.now)
         return _changed(self, snapshot, profile)
 
 
 class DeleteRiskProfile(NamedTuple):
-    """Delete a profile. Agents that have it keep its id, and have no scores from then on."""
+    """Delete a profile. Its agents keep its id, but no longer have scores."""
 
     request: Request
     id: str
@@ -73,12 +73,12 @@ class DeleteRiskProfile(NamedTuple):
         return "risk_profiles.delete"
 
     def needs(self, needs: Needs) -> None:
-        """The profile, and the review that follows from its deletion."""
+        """Add the profile, and the review that its deletion requires."""
         needs.rows.add((RiskProfile, self.id))
         need_review(needs, "risk_profile", self.id)
 
     def decide(self, snapshot: Snapshot) -> Decision:
-        """The profile, deleted, and who did it."""
+        """Delete the profile, and record who did it."""
         found = require_profile(snapshot.get(RiskProfile, self.id), self.id)
         now = self.request.now
         return _changed(self, snapshot, found._replace(deleted_at=now, updated_at=now))

@@ -1,4 +1,4 @@
-"""The quality of runs while a batch is decided: decoded at most once, encoded once at the end."""
+"""The quality of runs while a batch is decided: decoded at most once, and encoded at the end."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from prefactor_server.storage.base import Changes, Snapshot
 
 
 def run_quality(snapshot: Snapshot, run_id: str) -> RunQuality | None:
-    """The quality of a run as the batch has left it so far; None if nobody has evaluated it."""
+    """Return the quality of a run as the batch has changed it so far, or None."""
     known = snapshot.get(RunQuality, run_id)
     if known is not None:
         return known
@@ -16,12 +16,12 @@ def run_quality(snapshot: Snapshot, run_id: str) -> RunQuality | None:
 
 
 def shown_quality(snapshot: Snapshot, run_id: str) -> RunQuality | InstanceQuality | None:
-    """The same for an answer, which is decoded when the answer is written."""
+    """Return the quality of a run for an answer, still encoded if the batch left it unchanged."""
     return snapshot.get(RunQuality, run_id) or snapshot.get(InstanceQuality, run_id)
 
 
 def store_quality(snapshot: Snapshot) -> None:
-    """Turn the quality that a batch has changed into the rows to write."""
+    """Encode the quality that a batch has changed into rows to write."""
     for quality in snapshot.changed(RunQuality):
         row = quality.row()
         is_new = snapshot.get(InstanceQuality, quality.id) is None

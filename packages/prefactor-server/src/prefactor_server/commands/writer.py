@@ -1,9 +1,9 @@
 """The writer: many requests, one commit.
 
-Requests that arrive while a batch commits become the next batch, by themselves and without a timer.
-Nobody hears of a write before its batch is durable, so a caller cannot tell this from a
-transaction of its own: when the server dies, whole unanswered requests are gone, and their
-idempotency keys make it safe to repeat them.
+Requests that arrive while a batch commits form the next batch, without a timer. A write is answered
+once its batch is durable, so to its caller it is a transaction of its own. If the server dies, only
+unanswered requests are lost, each as a whole, and their idempotency keys make it safe to repeat
+them.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ class _Waiting(NamedTuple):
 
 
 class Writer:
-    """Takes submissions from every request and commits them in batches.
+    """Commits the submissions of all requests in batches.
 
-    ``max_queue_bytes`` bounds what may wait; beyond it callers are told to come back.
+    Beyond ``max_queue_bytes`` of waiting requests, new ones are refused as overload.
     ``concurrency`` is how many batches the storage can usefully commit at a time. ``on_commit`` is
-    called after each; it has to be quick, and must not raise.
+    called after each commit. It must be quick and must not raise.
     """
 
     def __init__(
@@ -68,22 +68,22 @@ class Writer:
 
     @property
     def queued_requests(self) -> int:
-        """How many requests wait for their batch to begin."""
+        """The number of requests that wait for their batch to begin."""
         return len(self._waiting)
 
     async def submit(self, commands: Sequence[Command], size: int) -> list[Outcome]:
-        """Carry out a request's commands in order, and return when that is durable.
+        """Execute a request's commands in order, and return once they are durable.
 
         Args:
-            commands: at least one; the first that is not done ends the submission.
-            size: the bytes of the request, which count towards the bound of the queue.
+            commands: at least one. The first that is not done ends the submission.
+            size: the bytes of the request, which count towards ``max_queue_bytes``.
 
         Returns:
             The outcomes, up to and including that of the first command that was not done.
 
         Raises:
-            Overloaded: too much is waiting already; nothing was done.
-            Unavailable: the storage cannot write now; nothing was done, unless it is
+            Overloaded: the queue is full. Nothing was done.
+            Unavailable: the storage cannot write now. Nothing was done, unless it is
                 ``OutcomeUnknown``.
         """
         if self._closed:
@@ -94,12 +94,12 @@ class Writer:
         self._waiting.append(_Waiting(Submission(tuple(commands), size), future))
         self._queued_bytes += size
         self._start_worker()
-        # A caller that goes away cancels this future and nothing else: its batch, which holds the
-        # writes of others, belongs to the worker.
+        # A caller that disconnects cancels only this future. Its batch also holds the writes of
+        # others, and belongs to the worker.
         return await future
 
     async def close(self) -> None:
-        """Take no more, and return when everything that was taken is durable or refused."""
+        """Accept no more, and return once everything accepted is durable or refused."""
         self._closed = True
         while self._workers:
             await asyncio.wait(tuple(self._workers))
@@ -116,8 +116,8 @@ class Writer:
             while self._waiting:
                 await self._commit(self._take_batch())
         finally:
-            # Counted here and not by who is in ``_workers``: that holds a worker for a moment after
-            # its last look at the queue, and what came in between would wait forever.
+            # Not counted by ``_workers``, which still contains a worker shortly after its last look
+            # at the queue. A request that arrives in between would wait forever.
             self._working -= 1
 
     def _take_batch(self) -> list[_Waiting]:
@@ -156,8 +156,8 @@ class Writer:
         return outcomes
 
     async def _settle_failure(self, batch: list[_Waiting], error: Exception) -> None:
-        # One request that breaks its batch, or that others keep racing, must not fail its
-        # neighbours: each tries alone. A storage that refuses all writes is spared the repetition.
+        # One request that breaks its batch, or keeps losing races, must not fail the others, so
+        # each is tried alone. There is no point in that if the storage refuses all writes.
         refused = isinstance(error, Refusal) and not isinstance(error, Contended)
         if len(batch) == 1 or refused:
             for waiting in batch:

@@ -10,16 +10,16 @@ from prefactor_server.storage.base import Storage
 
 
 class AccountQueries:
-    """Reads accounts; every caller knows one, its own."""
+    """Reads accounts. A caller sees only its own."""
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
 
     async def show(self, principal: Principal, account_id: str) -> Account:
-        """An account by its id.
+        """Return an account by its id.
 
         Raises:
-            NotFound: there is none, or none for this caller.
+            NotFound: there is none, or the caller may not see it.
         """
         own = account_id == principal.account_id
         found = await self._storage.account(account_id) if own else None
@@ -28,7 +28,7 @@ class AccountQueries:
         return found
 
     async def page(self, principal: Principal, listing: Listing) -> Page[Account]:
-        """A page of the accounts that the caller knows."""
+        """Return a page of the accounts that the caller may see."""
         own = await self.show(principal, principal.account_id)
         first = listing.offset == 0 and listing.after is None
         return Page([own] if first else [], 1, None)

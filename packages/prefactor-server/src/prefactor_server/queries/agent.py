@@ -12,16 +12,16 @@ __all__ = ["AgentQueries", "AgentRecord", "InstanceCounts"]
 
 
 class AgentQueries:
-    """Reads agents; a deployment token knows one, its own."""
+    """Reads agents. A deployment token sees only its own."""
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
 
     async def show(self, principal: Principal, ref: str) -> AgentRecord:
-        """An agent by its id or its external identifier.
+        """Return an agent by its id or its external identifier.
 
         Raises:
-            NotFound: there is none, or none for this caller.
+            NotFound: there is none, or the caller may not see it.
         """
         record = await self._storage.agent(principal.account_id, ref)
         hidden = record is not None and principal.agent_id not in (None, record.agent.id)
@@ -30,12 +30,12 @@ class AgentQueries:
         return record
 
     async def resolve_id(self, principal: Principal, ref: str) -> str:
-        """The id of the agent that a text names, or the text itself when it names none."""
+        """Return the id of the agent that a text names, or the text itself if there is none."""
         record = await self._storage.agent(principal.account_id, ref)
         return ref if record is None else record.agent.id
 
     async def page(self, principal: Principal, listing: Listing) -> Page[AgentRecord]:
-        """A page of agents."""
+        """Return a page of agents."""
         if principal.agent_id is not None:
             own = Filter("id", "=", principal.agent_id)
             listing = listing._replace(filters=(*listing.filters, own))
@@ -44,7 +44,7 @@ class AgentQueries:
     async def instance_counts(
         self, principal: Principal, agent_id: str, environment_id: str | None
     ) -> InstanceCounts:
-        """An agent's runs by status; a deployment token's in its own environment only."""
+        """Count an agent's runs by status; for a deployment token, in its environment only."""
         return await self._storage.instance_counts(
             principal.account_id, agent_id, principal.environment_id or environment_id
         )

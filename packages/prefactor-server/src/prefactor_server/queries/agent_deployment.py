@@ -11,16 +11,16 @@ from prefactor_server.storage.base import Storage
 
 
 class AgentDeploymentQueries:
-    """Reads deployments; a deployment token knows one, its own."""
+    """Reads deployments. A deployment token sees only its own."""
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
 
     async def show(self, principal: Principal, deployment_id: str) -> AgentDeployment:
-        """A deployment by its id.
+        """Return a deployment by its id.
 
         Raises:
-            NotFound: there is none, or none for this caller.
+            NotFound: there is none, or the caller may not see it.
         """
         found = await self._storage.row(AgentDeployment, principal.account_id, deployment_id)
         if found is None or not principal.can_see(found.agent_id, found.environment_id):
@@ -28,6 +28,6 @@ class AgentDeploymentQueries:
         return found
 
     async def page(self, principal: Principal, listing: Listing) -> Page[AgentDeployment]:
-        """A page of deployments."""
+        """Return a page of deployments."""
         listing = scoped_to(principal, listing)
         return await self._storage.rows(AgentDeployment, principal.account_id, listing)

@@ -23,17 +23,17 @@ class AgentInstanceQueries:
         self._storage = storage
 
     async def find(self, principal: Principal, instance_id: str) -> AgentInstance | None:
-        """A run by its id, or None when there is none for this caller."""
+        """Return a run by its id, or None if there is none that the caller may see."""
         run = await self._storage.instance(principal.account_id, instance_id)
         if run is None or not principal.can_see(run.agent_id, run.environment_id):
             return None
         return run
 
     async def show(self, principal: Principal, instance_id: str) -> AgentInstance:
-        """A run by its id.
+        """Return a run by its id.
 
         Raises:
-            NotFound: there is none, or none for this caller.
+            NotFound: there is none, or the caller may not see it.
         """
         run = await self.find(principal, instance_id)
         if run is None:
@@ -61,20 +61,20 @@ class AgentInstanceQueries:
         return page.rows[0]
 
     async def quality(self, run: AgentInstance) -> InstanceQuality | None:
-        """What evaluations said of a run, if any did."""
+        """Return the results of a run's evaluations, or None."""
         return await self._storage.row(InstanceQuality, run.account_id, run.id)
 
     async def metadata(
         self, account_id: str, run_ids: Sequence[str]
     ) -> Mapping[str, InstanceMetadata]:
-        """Return the metadata of runs that have any, by run."""
+        """Return the metadata of those runs that have any, by run."""
         found = await self._storage.rows_by_id(InstanceMetadata, account_id, run_ids)
         return {one.id: one for one in found}
 
     async def totals(
         self, account_id: str, run_ids: Sequence[str]
     ) -> tuple[Mapping[str, RunTotal], Mapping[str, str]]:
-        """Return the totals of runs that have been counted, and what their first spans say."""
+        """Return the totals of runs, if counted already, and the summaries of their first spans."""
         totals = await self._storage.run_totals.totals(account_id, run_ids)
         says = await self._storage.run_totals.first_summaries(account_id, run_ids)
         return {one.id: one for one in totals}, says
@@ -82,12 +82,12 @@ class AgentInstanceQueries:
     async def page(
         self, principal: Principal, listing: Listing, found: Found | None = None
     ) -> Page[AgentInstance]:
-        """A page of runs; of those in which a text was found, if the listing asks for one."""
+        """Return a page of runs; with a text filter, of those in which the text was found."""
         if found is None:
             return await self._storage.instances(
                 principal.account_id, scoped_to(principal, listing)
             )
-        # The cursor of a page belongs to the text, not to what it is found in now.
+        # The cursor of a page belongs to the text, not to the runs found for it now.
         wanted = listing._replace(filters=with_found(listing.filters, found))
         page = await self._storage.instances(principal.account_id, scoped_to(principal, wanted))
         return page._replace(total_is_exact=page.total_is_exact and found.complete)

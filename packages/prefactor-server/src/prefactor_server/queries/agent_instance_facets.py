@@ -1,4 +1,4 @@
-"""The counts beside the list of runs."""
+"""The facets of the list of runs: counts by value."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _TYPE: Final = "schema_name"
 
 
 class RunFacets(NamedTuple):
-    """Facets, how many runs pass all filters, and whether every run was looked at."""
+    """The facets, the number of runs that pass all filters, and whether all were counted."""
 
     facets: Mapping[str, Facet]
     matching: int
@@ -56,7 +56,7 @@ class AgentInstanceFacetsQueries:
         groups = await self._groups(principal, (*scope, *agents), others)
         facets = dict(count_facets(groups, allowed))
         if agents and not scope:
-            # Of the other agents, none is among the runs of this one.
+            # The runs of one agent contain no other agents.
             everyone = await self._groups(principal, scope, others)
             facets[_AGENT] = count_facets(everyone, allowed)[_AGENT]
         facets[_TYPE] = await self._types(principal, (*scope, *agents), filters)
@@ -78,7 +78,7 @@ class AgentInstanceFacetsQueries:
 
 
 def _allowed(one: Filter, chosen: Sequence[Filter]) -> frozenset[str]:
-    """The values that all filters on the same facet allow."""
+    """Return the values that all filters on the same facet allow."""
     allowed = _values(one)
     for other in chosen:
         if other.column == one.column:

@@ -17,7 +17,7 @@ class AgentInstanceSkeletonQueries:
         self._storage = storage
 
     async def show(self, run: AgentInstance, prices: PriceTable) -> Skeleton:
-        """The skeleton of a run that its caller may see."""
+        """Return the skeleton of a run that the caller may see."""
         outlines = await self._storage.skeleton(run.account_id, run.id)
-        # Ordering a hundred thousand spans must not keep everybody else waiting.
+        # Ordering a hundred thousand spans must not block other requests.
         return await asyncio.to_thread(build_skeleton, outlines, run.started_at, prices)

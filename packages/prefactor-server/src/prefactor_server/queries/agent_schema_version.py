@@ -11,16 +11,16 @@ from prefactor_server.storage.base import CurrentVersion, Storage
 
 
 class AgentSchemaVersionQueries:
-    """Reads what runs declared."""
+    """Reads schema versions."""
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
 
     async def show(self, principal: Principal, version_id: str) -> VersionUse[AgentSchemaVersion]:
-        """A schema version by its id.
+        """Return a schema version by its id.
 
         Raises:
-            NotFound: there is none, or none for this caller.
+            NotFound: there is none, or the caller may not see it.
         """
         found = await self._storage.row(AgentSchemaVersion, principal.account_id, version_id)
         if found is None or principal.agent_id not in (None, found.agent_id):
@@ -31,14 +31,14 @@ class AgentSchemaVersionQueries:
     async def page(
         self, principal: Principal, listing: Listing
     ) -> tuple[Page[AgentSchemaVersion], list[VersionUse[AgentSchemaVersion]]]:
-        """A page of schema versions, and how each of them is used."""
+        """Return a page of schema versions, and how each of them is used."""
         listing = scoped_to_agent(principal, listing)
         page = await self._storage.rows(AgentSchemaVersion, principal.account_id, listing)
         uses = await find_uses(self._storage, principal, page.rows, _schema_version_id)
         return page, uses
 
     async def newest(self, principal: Principal, agent_ref: str) -> str | None:
-        """The id of the schema version that an agent declared last, if it did."""
+        """Return the id of the schema version that an agent declared last, or None."""
         agent = await self._storage.agent(principal.account_id, agent_ref)
         if agent is None:
             return None
@@ -51,7 +51,7 @@ class AgentSchemaVersionQueries:
         return page.rows[0].id if page.rows else None
 
     async def content(self, account_id: str, schema_version_id: str) -> bytes | None:
-        """The JSON that a schema version declares. It never changes."""
+        """Return the JSON that a schema version declares. It never changes."""
         return await self._storage.schema_content(account_id, schema_version_id)
 
 

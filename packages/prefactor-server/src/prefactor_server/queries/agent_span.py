@@ -20,7 +20,7 @@ class AgentSpanQueries:
         self._storage = storage
 
     async def find(self, principal: Principal, span_id: str) -> SpanRecord | None:
-        """A span by its id, or None when there is none for this caller."""
+        """Return a span by its id, or None if there is none that the caller may see."""
         record = await self._storage.span(principal.account_id, span_id)
         if record is None or not principal.can_see(
             record.span.agent_id, record.span.environment_id
@@ -29,10 +29,10 @@ class AgentSpanQueries:
         return record
 
     async def show(self, principal: Principal, span_id: str) -> SpanRecord:
-        """A span by its id.
+        """Return a span by its id.
 
         Raises:
-            NotFound: there is none, or none for this caller.
+            NotFound: there is none, or the caller may not see it.
         """
         record = await self.find(principal, span_id)
         if record is None:
@@ -47,5 +47,5 @@ class AgentSpanQueries:
         ]
 
     async def page(self, principal: Principal, listing: Listing) -> Page[SpanRecord]:
-        """A page of spans."""
+        """Return a page of spans."""
         return await self._storage.spans(principal.account_id, scoped_to(principal, listing))

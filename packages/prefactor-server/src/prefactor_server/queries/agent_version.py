@@ -11,16 +11,16 @@ from prefactor_server.storage.base import CurrentVersion, Storage
 
 
 class AgentVersionQueries:
-    """Reads versions; a deployment token knows those of its own agent."""
+    """Reads versions. A deployment token sees those of its own agent."""
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
 
     async def show(self, principal: Principal, version_id: str) -> VersionUse[AgentVersion]:
-        """A version by its id.
+        """Return a version by its id.
 
         Raises:
-            NotFound: there is none, or none for this caller.
+            NotFound: there is none, or the caller may not see it.
         """
         found = await self._storage.row(AgentVersion, principal.account_id, version_id)
         if found is None or principal.agent_id not in (None, found.agent_id):
@@ -31,7 +31,7 @@ class AgentVersionQueries:
     async def page(
         self, principal: Principal, listing: Listing
     ) -> tuple[Page[AgentVersion], list[VersionUse[AgentVersion]]]:
-        """A page of versions, and how each of them is used."""
+        """Return a page of versions, and how each of them is used."""
         listing = scoped_to_agent(principal, listing)
         page = await self._storage.rows(AgentVersion, principal.account_id, listing)
         return page, await find_uses(self._storage, principal, page.rows, _version_id)

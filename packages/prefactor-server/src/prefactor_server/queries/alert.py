@@ -13,11 +13,10 @@ from prefactor_server.storage.base import Storage
 
 
 class Freshness(NamedTuple):
-    """How well the server's own alerts show what is stored.
+    """How far the server's own alerts reflect what is stored.
 
-    They are ``complete`` once the runs from before the server kept alerts have been looked at.
-    ``behind`` is for how long, in microseconds, the oldest commit that they do not show yet has
-    been there.
+    They are ``complete`` once the runs that are older than the alerts feature were evaluated.
+    ``behind`` is the age, in microseconds, of the oldest commit that they do not reflect yet.
     """
 
     complete: bool
@@ -31,10 +30,10 @@ class AlertQueries:
         self._storage = storage
 
     async def show(self, principal: Principal, alert_id: str) -> Alert:
-        """An alert by its id.
+        """Return an alert by its id.
 
         Raises:
-            NotFound: there is none, or none for this caller.
+            NotFound: there is none, or the caller may not see it.
         """
         alert = await self._storage.row(Alert, principal.account_id, alert_id)
         if alert is None or not principal.can_see(alert.agent_id, alert.environment_id):
@@ -42,11 +41,11 @@ class AlertQueries:
         return alert
 
     async def page(self, principal: Principal, listing: Listing) -> Page[Alert]:
-        """A page of the account's alerts."""
+        """Return a page of the account's alerts."""
         return await self._storage.rows(Alert, principal.account_id, listing)
 
     async def freshness(self, now: int) -> Freshness:
-        """How well the server's own alerts show what is stored."""
+        """Return how far the server's own alerts reflect what is stored."""
         feed = self._storage.feed
         state = (await feed.states()).get(ALERTS_CONSUMER)
         if state is None:
@@ -56,11 +55,11 @@ class AlertQueries:
         return Freshness(state.backfill is None, behind)
 
     async def raised(self, run: AgentInstance) -> int:
-        """How many alerts of a run are raised."""
+        """Return the number of raised alerts of a run."""
         return await self._raised(run.account_id, run.id)
 
     async def is_full(self, account_id: str, run_id: str) -> bool:
-        """Whether a run has as many raised alerts as it may have."""
+        """Return whether a run has as many raised alerts as it may have."""
         return await self._raised(account_id, run_id) >= MAX_RAISED
 
     async def _raised(self, account_id: str, run_id: str) -> int:

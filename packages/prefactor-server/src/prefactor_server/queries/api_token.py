@@ -16,7 +16,7 @@ class ApiTokenQueries:
         self._storage = storage
 
     async def show(self, principal: Principal, token_id: str) -> ApiToken:
-        """A token by its id.
+        """Return a token by its id.
 
         Raises:
             NotFound: there is none.
@@ -27,9 +27,9 @@ class ApiTokenQueries:
         return found
 
     async def page(self, principal: Principal, listing: Listing) -> Page[ApiToken]:
-        """A page of tokens."""
+        """Return a page of tokens."""
         return await self._storage.rows(ApiToken, principal.account_id, listing)
 
     async def by_hash(self, token_hash: bytes) -> tuple[ApiToken, Account] | None:
-        """The token with this hash, and whose it is."""
+        """Return the token with this hash, and its account; or None."""
         return await self._storage.token_by_hash(token_hash)

@@ -1,4 +1,4 @@
-"""How far behind the rows are that an answer rests on."""
+"""The lag of derived rows, such as totals and the word index, behind the change feed."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ _CONSUMERS: Final[Mapping[str, str]] = {
 
 
 class DerivedQueries:
-    """Tells how far consumers of the change feed are."""
+    """Reads the lag of the change feed's consumers."""
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
 
     async def of_filters(self, filters: Sequence[Filter], now: int) -> DerivedState | None:
-        """Return how far behind the rows are that filters look at; None if they look at none."""
+        """Return the lag of the derived rows that filters use, or None if they use none."""
         names = {_CONSUMERS[one.column] for one in filters if one.column in _CONSUMERS}
         return await self._of(names, now) if names else None
 
     async def of_all(self, now: int) -> DerivedState:
-        """Return how far behind the rows are that any filter looks at."""
+        """Return the lag of all derived rows that filters can use."""
         return await self._of(set(_CONSUMERS.values()), now)
 
     async def of_search(self, now: int) -> DerivedState:
-        """Return how far behind the index of words is."""
+        """Return the lag of the word index."""
         return await self._behind([await self._storage.search.state()], now)
 
     async def _of(self, names: Collection[str], now: int) -> DerivedState:

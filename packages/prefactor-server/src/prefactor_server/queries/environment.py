@@ -16,7 +16,7 @@ class EnvironmentQueries:
         self._storage = storage
 
     async def show(self, principal: Principal, environment_id: str) -> Environment:
-        """An environment by its id.
+        """Return an environment by its id.
 
         Raises:
             NotFound: there is none.
@@ -30,7 +30,7 @@ class EnvironmentQueries:
         """Return the account's default environment, which every account has.
 
         Raises:
-            NotFound: the account was made without one.
+            NotFound: the account was created without one.
         """
         listing = Listing((Filter("is_default", "=", value=True),), page_size=1)
         page = await self.page(principal, listing)
@@ -39,5 +39,5 @@ class EnvironmentQueries:
         return page.rows[0]
 
     async def page(self, principal: Principal, listing: Listing) -> Page[Environment]:
-        """A page of environments."""
+        """Return a page of environments."""
         return await self._storage.rows(Environment, principal.account_id, listing)

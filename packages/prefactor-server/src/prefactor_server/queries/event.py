@@ -35,7 +35,7 @@ class EventQueries:
         return await self._storage.feed.changes(after, limit)
 
     async def hear(self, heard: Callable[[], None]) -> None:
-        """Call a function whenever another server has committed something, until cancelled."""
+        """Call a function after each commit of another server, until cancelled."""
         await self._storage.feed.hear(heard)
 
     async def rows(

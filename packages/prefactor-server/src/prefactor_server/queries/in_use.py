@@ -18,8 +18,8 @@ V = TypeVar("V", AgentVersion, AgentSchemaVersion)
 class VersionUse(NamedTuple, Generic[V]):
     """A version or schema version of an agent.
 
-    ``repeats`` counts those of the agent that have its external identifier, itself among them; it
-    is 0 for one without. ``deployment_ids`` are the deployments in which it is current.
+    ``repeats`` counts the agent's versions with the same external identifier, including this one;
+    it is 0 without an identifier. ``deployment_ids`` are the deployments in which it is current.
     """
 
     row: V
@@ -28,7 +28,7 @@ class VersionUse(NamedTuple, Generic[V]):
 
 
 def scoped_to_agent(principal: Principal, listing: Listing) -> Listing:
-    """A list without what belongs to other agents than a deployment token's own."""
+    """Restrict a list to a deployment token's own agent."""
     if principal.agent_id is None:
         return listing
     own = Filter("agent_id", "=", principal.agent_id)
@@ -41,7 +41,7 @@ async def find_uses(
     rows: Sequence[V],
     version_id: Callable[[CurrentVersion], str],
 ) -> list[VersionUse[V]]:
-    """How each of these is used, as far as the caller may know."""
+    """Return how each of these is used, as far as the caller may see."""
     by_agent: dict[str, list[V]] = defaultdict(list)
     for row in rows:
         by_agent[row.agent_id].append(row)

@@ -1,4 +1,4 @@
-"""The reads behind received traces."""
+"""The reads for received OpenTelemetry traces."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from prefactor_server.storage.base import Storage
 
 
 class OtlpTraceQueries:
-    """Reads what is stored of traces."""
+    """Reads traces, and what their runs belong to."""
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
@@ -24,7 +24,7 @@ class OtlpTraceQueries:
     async def run(
         self, principal: Principal, agent_ref: str, trace_id: str
     ) -> AgentInstance | None:
-        """Return the run of a trace of an agent, or None if the caller sees none."""
+        """Return the run of an agent's trace, or None if there is none that the caller may see."""
         record = await self._storage.agent(principal.account_id, agent_ref)
         if record is None:
             return None
@@ -37,7 +37,7 @@ class OtlpTraceQueries:
         return page.rows[0] if page.rows else None
 
     async def environment(self, principal: Principal, name: str) -> Environment | None:
-        """Return the environment of that name; of several, the oldest."""
+        """Return the environment with this name; of several, the oldest."""
         listing = Listing((Filter("name", "=", name),), page_size=1)
         page = await self._storage.rows(Environment, principal.account_id, listing)
         return page.rows[0] if page.rows else None

@@ -60,7 +60,7 @@ class Reader:
 
     @classmethod
     def for_storage(cls, storage: Storage) -> Reader:
-        """The reads of one storage."""
+        """Return the reads of a storage."""
         risks = RiskQueries(storage)
         return cls(
             accounts=AccountQueries(storage),

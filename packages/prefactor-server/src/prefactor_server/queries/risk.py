@@ -1,7 +1,7 @@
-"""The reads of risk: scores, computed from what was declared, recorded and weighed.
+"""The reads of risk: scores, computed from declarations, recorded spans and profiles.
 
-Nothing of a score is stored, so a changed profile changes every score at once, and without a
-profile there is none. A page costs two statements, and those of schema versions not seen before.
+Scores are not stored, so a changed profile changes every score at once, and without a profile there
+is none. A page costs two statements, and one more per schema version that is not cached.
 """
 
 from __future__ import annotations
@@ -28,27 +28,27 @@ from prefactor_server.domain.runs.agent_instance import AgentInstance
 from prefactor_server.domain.runs.cost import TokenUse
 from prefactor_server.storage.base import SpanUsage, Storage
 
-# Schema versions never change; what is kept of one is its names and a few flags for each.
+# Schema versions never change. Only names and a few flags are cached of each.
 _MAX_KEPT: Final = 500
 _MAX_TYPES: Final = 1000
 
 
 class ScoredRun(NamedTuple):
-    """The risk of a run, and the profile that weighed it."""
+    """The risk of a run, and the profile it was computed with."""
 
     profile: RiskProfile
     risk: RunRisk
 
 
 class ScoredSpan(NamedTuple):
-    """The score of a span by itself."""
+    """The score of a single span."""
 
     score: float
     level: RiskLevel
 
 
 class SpanRef(NamedTuple):
-    """Where a span stands: whose it is, of which type, declared where."""
+    """A span's agent, type and schema version."""
 
     agent_id: str
     schema_version_id: str
@@ -56,7 +56,7 @@ class SpanRef(NamedTuple):
 
 
 class RunFigures(NamedTuple):
-    """What is computed from the spans of a run: its risk, its tokens, and what it did last."""
+    """The figures computed from the spans of a run: risk, tokens, last activity."""
 
     scored: ScoredRun | None
     tokens: Sequence[TokenUse]
@@ -74,7 +74,7 @@ class RiskQueries:
     async def for_runs(
         self, account_id: str, runs: Sequence[AgentInstance]
     ) -> Mapping[str, ScoredRun]:
-        """The scores of the runs whose agents have a profile, by run."""
+        """Return the scores of the runs whose agents have a profile, by run."""
         profiles = await self._profiles(account_id, {run.agent_id for run in runs})
         weighed = [run for run in runs if run.agent_id in profiles]
         if not weighed:
@@ -89,7 +89,7 @@ class RiskQueries:
     async def may_exceed(
         self, account_id: str, runs: Sequence[AgentInstance]
     ) -> Sequence[AgentInstance]:
-        """The runs that would exceed what is agreed if all their spans were of the worst type."""
+        """Return the runs that would exceed their limit if all their spans had the worst type."""
         profiles = await self._profiles(account_id, {run.agent_id for run in runs})
         weights = {agent_id: profile.weights() for agent_id, profile in profiles.items()}
         found: list[AgentInstance] = []
@@ -109,7 +109,7 @@ class RiskQueries:
     async def watched(
         self, account_id: str, runs: Sequence[AgentInstance]
     ) -> Mapping[str, ScoredRun | None]:
-        """Return the runs whose agents have a profile, scored if they may exceed what is agreed."""
+        """Return the runs whose agents have a profile, scored if they may exceed their limit."""
         profiles = await self._profiles(account_id, {run.agent_id for run in runs})
         weighed = [run for run in runs if run.agent_id in profiles]
         if not weighed:
@@ -118,7 +118,7 @@ class RiskQueries:
         return {run.id: scores.get(run.id) for run in weighed}
 
     async def for_run(self, run: AgentInstance) -> RunFigures:
-        """Return the score of a run, what its spans used, and how many of each type there are."""
+        """Return the score of a run, the tokens it used, and its spans per type."""
         usage = await self._storage.span_usage(run.account_id, [run.id])
         profile = (await self._profiles(run.account_id, {run.agent_id})).get(run.agent_id)
         tokens = [
@@ -140,7 +140,7 @@ class RiskQueries:
     async def for_spans(
         self, account_id: str, spans: Sequence[SpanRef]
     ) -> Sequence[ScoredSpan | None]:
-        """The scores of spans, each by itself; None where the agent has no profile."""
+        """Return the scores of single spans, None if the agent has no profile."""
         profiles = await self._profiles(account_id, {span.agent_id for span in spans})
         weights = {agent_id: profile.weights() for agent_id, profile in profiles.items()}
         scored: list[ScoredSpan | None] = []
@@ -156,7 +156,7 @@ class RiskQueries:
         return scored
 
     async def rollups(self, account_id: str, agent_id: str, environment_id: str | None) -> Rollups:
-        """Return what an agent's current versions declare, and what was recorded of it."""
+        """Return what an agent's current versions declare, and what its runs recorded."""
         types = await self._storage.agent_types(account_id, agent_id, environment_id)
         current: dict[str, DataRisk] = {}
         for version in types.current:
@@ -175,7 +175,7 @@ class RiskQueries:
         )
 
     async def declared(self, account_id: str, schema_version_id: str) -> Mapping[str, DataRisk]:
-        """What the span types of a schema version declare; types that declare nothing are there."""
+        """Return the declared risk of every span type of a schema version."""
         key = (account_id, schema_version_id)
         known = self._declared.get(key)
         if known is not None:

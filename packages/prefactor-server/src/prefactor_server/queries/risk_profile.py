@@ -10,13 +10,13 @@ from prefactor_server.storage.base import Storage
 
 
 class RiskProfileQueries:
-    """Reads profiles; deleted ones are not there."""
+    """Reads profiles. Deleted ones are not found."""
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
 
     async def show(self, principal: Principal, profile_id: str) -> RiskProfile:
-        """A profile by its id.
+        """Return a profile by its id.
 
         Raises:
             NotFound: there is none.
@@ -25,7 +25,7 @@ class RiskProfileQueries:
         return require_profile(found, profile_id)
 
     async def show_including_deleted(self, principal: Principal, profile_id: str) -> RiskProfile:
-        """A profile that some request wrote, even if it has been deleted since.
+        """Return a profile by its id, even if it was deleted.
 
         Raises:
             NotFound: there never was one.
@@ -36,7 +36,7 @@ class RiskProfileQueries:
         return found
 
     async def page(self, principal: Principal, listing: Listing) -> Page[RiskProfile]:
-        """A page of profiles."""
+        """Return a page of profiles."""
         there = Filter("deleted_at", "is null", None)
         listing = listing._replace(filters=(*listing.filters, there))
         return await self._storage.rows(RiskProfile, principal.account_id, listing)

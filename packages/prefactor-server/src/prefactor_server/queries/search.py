@@ -1,4 +1,4 @@
-"""The search for text: from a filter of a list to the runs in which it is found."""
+"""Text search: turns the text filter of a list into the runs that contain it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TEXT = "text"
 
 
 class Found(NamedTuple):
-    """What a search found: the filter on runs that it comes to, and where it found the words."""
+    """The result of a search: a filter on runs, and where the words were found."""
 
     terms: Sequence[Term]
     filter: Filter
@@ -32,7 +32,7 @@ class Found(NamedTuple):
 
 
 class Shown(NamedTuple):
-    """Where a run has the words; ``is_cut`` when the span has text that is not searched."""
+    """Where a run contains the words. ``is_cut`` means that the span has text not indexed."""
 
     span_id: str
     snippet: str
@@ -47,12 +47,12 @@ class SearchQueries:
         self._derived = DerivedQueries(storage)
 
     async def find(self, principal: Principal, filters: Sequence[Filter], now: int) -> Found | None:
-        """Return the runs that the filters' text is found in; None when they have none."""
+        """Return the runs that contain the filters' text, or None if there is no such filter."""
         query = next((str(one.value) for one in filters if one.column == TEXT), None)
         if query is None:
             return None
         terms = terms_of(query)
-        # Read before the words are: what it says of them stays true.
+        # Read before the index, so that the index is at least as fresh as this says.
         state = await self._derived.of_search(now)
         matches = await self._storage.search.find(
             principal.account_id, terms, _scopes(principal, filters)
@@ -64,7 +64,7 @@ class SearchQueries:
     async def show(
         self, principal: Principal, found: Found, run_ids: Sequence[str]
     ) -> Mapping[str, Shown]:
-        """Return where runs have the words, by run; what has gone since is left out."""
+        """Return where runs contain the words, by run, without runs deleted meanwhile."""
         spans = {
             found.matches[run_id].span_id: found.matches[run_id]
             for run_id in run_ids
@@ -82,12 +82,12 @@ class SearchQueries:
 
 
 def with_found(filters: Sequence[Filter], found: Found) -> tuple[Filter, ...]:
-    """Return filters with the runs that were found in place of the text."""
+    """Return the filters, with the text filter replaced by the runs found."""
     return (*(one for one in filters if one.column != TEXT), found.filter)
 
 
 def _scopes(principal: Principal, filters: Sequence[Filter]) -> Sequence[str]:
-    """The words of what the caller may see and asks for."""
+    """Return the words that restrict a search to what the caller may see and asks for."""
     scopes = [scope_word("account", principal.account_id)]
     if principal.scope != "account":
         scopes.append(scope_word("agent", str(principal.agent_id)))

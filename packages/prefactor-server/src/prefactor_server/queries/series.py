@@ -20,9 +20,9 @@ _SECOND_US: Final = 1_000_000
 
 
 class Progress(NamedTuple):
-    """How far the rollups are. ``complete_from`` is None while older runs are being filled in.
+    """The progress of the rollups. ``complete_from`` is None during the backfill of older runs.
 
-    Then nothing is missing but what the last ``behind_seconds`` brought.
+    After that, only the last ``behind_seconds`` may be missing.
     """
 
     complete_from: int | None
@@ -30,7 +30,7 @@ class Progress(NamedTuple):
 
 
 class SeriesQueries:
-    """Reads rollups. A deployment token sees those of its agent in its environment."""
+    """Reads rollups. A deployment token sees those of its agent and environment."""
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
@@ -61,7 +61,7 @@ class SeriesQueries:
         return found
 
     async def progress(self, principal: Principal, now: int) -> Progress:
-        """Return how far the rollups of an account are."""
+        """Return the progress of an account's rollups."""
         feed = self._storage.feed
         state = (await feed.states()).get(_CONSUMER)
         unseen = await feed.changes(0 if state is None else state.position, 1)

@@ -88,7 +88,7 @@ class _OpenedStream(NamedTuple):
 
 
 class _RequestTrace:
-    """What is known of a request while it runs: the name of its operation once it is routed."""
+    """What is known of a request while it runs, such as its operation's name once it is routed."""
 
     __slots__ = ("operation",)
 
@@ -149,7 +149,7 @@ class Api:
         asked = (request_id, scope["method"], trace.operation)
         answered = RequestEvent(*asked, response.status, response.code, seconds)
         if isinstance(response, _OpenedStream):
-            # How long a stream stays open does not make it slow.
+            # A stream that stays open for long is not a slow request.
             if self._observe is not None:
                 self._observe(answered)
             await self._stream(response, request_id, receive, send, memory)
@@ -246,7 +246,7 @@ class Api:
     async def _authenticate(
         self, operation: Operation, authorization: str | None, client: ClientConnection
     ) -> Principal:
-        """Return who is calling. A token, which a page cannot make a browser send, comes first."""
+        """Return the caller. A token goes before a cookie: no page can make a browser send one."""
         cookie = client.session_cookie() if authorization is None else None
         if cookie is None:
             return await self._authenticator.authenticate(authorization)
@@ -262,7 +262,7 @@ class Api:
         client: ClientConnection,
         before: Principal,
     ) -> Callable[[], Awaitable[bool]]:
-        """Return whether the caller of a request is still allowed what it was allowed then."""
+        """Return whether the caller still has the rights that it had when the request began."""
 
         async def is_allowed() -> bool:
             try:
@@ -270,7 +270,7 @@ class Api:
             except NotAuthenticated:
                 return False
             except Unavailable:
-                # Nothing new can be read either, so there is nothing to keep from anyone.
+                # Nothing new can be read either, so the stream reveals nothing meanwhile.
                 return True
             return now == before
 
@@ -311,7 +311,7 @@ class Api:
 
 
 def _private(principal: Principal) -> tuple[tuple[bytes, bytes], ...]:
-    """Return the headers of an answer to a browser, which must not keep it for the next person."""
+    """Return the headers that stop a browser from caching an answer for its next user."""
     return () if principal.session_id is None else ((b"cache-control", b"no-store"),)
 
 
@@ -343,8 +343,8 @@ def _idempotency_key(
 ) -> str | None:
     """Return the idempotency key from the header or, for a deletion, from the query.
 
-    The query of a deletion is read as strictly as that of a list: an unknown parameter there (a
-    dry run, a condition) must not result in a deletion.
+    The query of a deletion is read as strictly as that of a list, because a parameter that is
+    unknown here (a dry run, a condition) must not lead to a deletion.
     """
     if operation.method != "DELETE" or not scope["query_string"]:
         return header

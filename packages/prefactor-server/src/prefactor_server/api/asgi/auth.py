@@ -1,4 +1,4 @@
-"""Authentication: from a token or a session's cookie to a principal, cached for seconds."""
+"""Authentication: maps a token or a session's cookie to a principal, cached for seconds."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ class _CachedPrincipal(NamedTuple):
 class Authenticator:
     """Authenticates callers by their tokens or by the cookies of their sessions.
 
-    A valid one is cached for ``cache_seconds``, so what another process suspended or revoked may
-    work here for that long. ``forget`` drops it at once. An invalid one is looked up every time,
-    because that is rare and it may become valid.
+    Valid ones are cached for ``cache_seconds``, so one that another process suspended or revoked
+    may still work here for that long. ``forget`` drops it at once. Invalid ones are looked up
+    every time, because they are rare and may become valid.
     """
 
     def __init__(

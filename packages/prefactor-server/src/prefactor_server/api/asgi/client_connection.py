@@ -26,7 +26,7 @@ _SAME_SITE: Final = ("same-origin", "none")
 
 
 class ClientConnection:
-    """The client of one request. Everything is read from the headers when it is asked for."""
+    """The client of one request. Headers are parsed on access."""
 
     __slots__ = ("_proxies", "_public_url", "_scope")
 
@@ -37,7 +37,7 @@ class ClientConnection:
 
     @property
     def address(self) -> str:
-        """The client's address, as far as trusted proxies tell it."""
+        """The client's address, as reported by trusted proxies."""
         return self._proxies.client_address(self._peer, ",".join(self._values("x-forwarded-for")))
 
     @property
@@ -50,7 +50,7 @@ class ClientConnection:
 
     @property
     def user_agent(self) -> str:
-        """What the client calls itself, shortened and printable."""
+        """The User-Agent, shortened and printable."""
         text = " ".join(self._values("user-agent"))[:MAX_DESCRIPTION]
         return "".join(one if one.isprintable() else " " for one in text)
 
@@ -77,7 +77,7 @@ class ClientConnection:
     def set_attempt_cookie(self, value: str, seconds: int) -> tuple[bytes, bytes]:
         """Return the header that sets it; 0 seconds delete it.
 
-        It comes along when the provider sends the browser back, which a strict one would not.
+        Not SameSite=Strict: it must be sent when the provider redirects the browser back.
         """
         return self._set_cookie(_ATTEMPT_COOKIE, value, seconds, "Lax")
 
@@ -99,7 +99,7 @@ class ClientConnection:
                 raise NotPermitted("A page of another site may not write here (Sec-Fetch-Site)")
 
     def check_request_header(self) -> None:
-        """Reject a write with a cookie that no program of ours seems to send.
+        """Reject a write with a cookie but without the header that the pages send.
 
         Raises:
             NotPermitted: the header is missing.

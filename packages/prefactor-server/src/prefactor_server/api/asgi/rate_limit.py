@@ -1,4 +1,4 @@
-"""Rate limits per token, and of passwords, counted in this process only."""
+"""Rate limits for requests per token and for password attempts, counted in this process only."""
 
 from __future__ import annotations
 
@@ -51,20 +51,20 @@ class RateLimiter:
 
 
 class SignInLimiter:
-    """Bounds how often passwords are tried, for each e-mail and for each client address.
+    """Limits password attempts per e-mail and per client address.
 
-    An attempt is taken before its password is looked at, so that many at once are no way around,
-    and is given back if the password was right.
+    An attempt counts before its password is checked, so that concurrent attempts count too. It is
+    given back if the password was right.
     """
 
     def __init__(self) -> None:
         self._attempts: OrderedDict[tuple[Allowance, str], Attempts] = OrderedDict()
 
     def take(self, email: str | None, address: str, now: int) -> None:
-        """Count an attempt; without an e-mail, for the address alone.
+        """Count an attempt; without an e-mail, for the client address only.
 
         Raises:
-            Overloaded: there were too many. It is the same whether anybody has this e-mail.
+            Overloaded: there were too many. The answer does not reveal whether the e-mail exists.
         """
         for key in _keys(email, address):
             allowance = key[0]
@@ -81,7 +81,7 @@ class SignInLimiter:
                 )
 
     def give_back(self, email: str | None, address: str) -> None:
-        """Take back an attempt that succeeded."""
+        """Uncount an attempt that succeeded."""
         for key in _keys(email, address):
             found = self._attempts.get(key)
             if found is not None:

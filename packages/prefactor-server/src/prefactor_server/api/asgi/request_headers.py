@@ -1,4 +1,4 @@
-"""The headers of a request, as far as the API reads them."""
+"""The request headers that the API uses."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ class RequestHeaders:
     """The request headers that the API uses.
 
     Raises:
-        BadRequest: one that decides something is there twice, or cannot be read.
+        BadRequest: a header that must be unique is repeated, or one cannot be parsed.
     """
 
     __slots__ = (
@@ -52,7 +52,7 @@ class RequestHeaders:
                 self._read_plain(name, value)
 
     def _read_plain(self, name: bytes, value: bytes) -> None:
-        """Read a header of which the last one counts."""
+        """Read a header; if it is repeated, the last one counts."""
         if name == b"host":
             self.host = value.decode("latin-1")
         elif name == b"last-event-id":

@@ -1,7 +1,7 @@
 """Compression of large responses: which coding a caller accepts, and the compressed pieces.
 
-Only streamed reads are compressed. They are large, and hold no secrets whose length would tell
-something about them.
+Only streamed reads are compressed. They are large, and contain no secrets that their compressed
+length could reveal.
 """
 
 from __future__ import annotations

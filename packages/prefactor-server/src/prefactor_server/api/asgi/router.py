@@ -1,4 +1,4 @@
-"""Routing: from a method and a path to an operation, by at most two dictionary lookups."""
+"""Routing: finds the operation of a method and path, in at most two dictionary lookups."""
 
 from __future__ import annotations
 

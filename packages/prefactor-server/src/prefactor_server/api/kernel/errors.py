@@ -1,4 +1,4 @@
-"""Refusals on the wire: their HTTP statuses and their body.
+"""Errors on the wire: their HTTP status and body.
 
     {"status": "error", "code": "...", "message": "...", "errors": {...}, "request_id": "..."}
 
@@ -39,7 +39,7 @@ class MethodNotAllowed(BadRequest):
 
 
 class UnsupportedEncoding(BadRequest):
-    """The body is encoded in a way that the server does not take; Accept-Encoding says which."""
+    """The body's encoding is not supported. Accept-Encoding lists the supported ones."""
 
 
 class NotImplementedHere(Refusal):

@@ -1,4 +1,4 @@
-"""Why the fields of a body do not fit their struct: the slow and thorough second look."""
+"""The errors of a body that does not fit its struct: a slow, thorough second pass."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _Struct: TypeAlias = type[msgspec.Struct]
 
 
 def field_errors(kind: _Struct, value: Mapping[str, Any]) -> FieldErrors:
-    """Every field of an object that is missing or wrong, nested as the object is."""
+    """Return an error for each missing or invalid field, nested like the object."""
     errors: dict[str, FieldError | FieldErrors] = {}
     for field in msgspec.structs.fields(kind):
         given = value.get(field.encode_name)
@@ -51,7 +51,7 @@ def _error(kind: Any, value: object) -> FieldError | FieldErrors | None:
 
 
 def _entry_kind(kind: Any, length: int) -> Any:
-    """The type of a list's entries, if so many are allowed."""
+    """Return the type of a list's entries, unless there are too many."""
     if get_origin(kind) is Annotated:
         kind, *notes = get_args(kind)
         limits = [note.max_length for note in notes if isinstance(note, msgspec.Meta)]
@@ -66,7 +66,7 @@ def _entry_errors(kind: Any, entries: list[object]) -> FieldErrors:
 
 
 def _member_kinds(kind: Any, length: int) -> tuple[Any, Any] | None:
-    """The types of the keys and values of a map whose keys have a rule, if so many are allowed."""
+    """Return the key and value types of a map with validated keys, unless there are too many."""
     if get_origin(kind) is Annotated:
         kind, *notes = get_args(kind)
         limits = [note.max_length for note in notes if isinstance(note, msgspec.Meta)]
@@ -86,14 +86,14 @@ def _member_errors(key_kind: Any, value_kind: Any, members: Mapping[str, object]
 
 
 def union_members(kind: Any) -> tuple[Any, ...]:
-    """Return the types that a field may have, null left out."""
+    """Return the types that a field may have, except null."""
     if get_origin(kind) in (Union, types.UnionType):
         return tuple(member for member in get_args(kind) if member is not type(None))
     return (kind,)
 
 
 def _rule(kind: Any) -> str | None:
-    """The rule that the type states in words."""
+    """Return the rule that the type states in words."""
     for member in union_members(kind):
         if get_origin(member) is Literal:
             return f"must be one of {', '.join(get_args(member))}"

@@ -1,4 +1,4 @@
-"""The types of fields in request bodies, each with the rule that it states when it is broken."""
+"""The types of fields in request bodies, each with the rule that its error message states."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from prefactor_server.domain.times import parse_time
 MAX_NAME: Final = 256
 MAX_TEXT: Final = 10_000
 
-# Not every database can keep a NUL in a text, so none is taken in where a text is stored as such.
-# Payloads are stored as JSON, and may hold what they like.
+# Not every database can store NUL in a text, so it is rejected where a text is stored as such.
+# Payloads are stored as JSON, where it is escaped.
 _NO_NUL: Final = "^[^\\u0000]*$"
 
-# The rule of `is_client_id`, once more: OpenAPI needs it as a pattern. `$` alone would let a line
-# break at the end through.
+# Repeats the rule of `is_client_id`, because OpenAPI needs a pattern. `$` alone would accept a
+# trailing line break.
 CLIENT_ID_PATTERN: Final = r"^[A-Za-z0-9_.:\-]{1,64}$(?!\n)"
 
 ClientId: TypeAlias = Annotated[
@@ -96,11 +96,11 @@ Key: TypeAlias = Annotated[
 
 
 class NoFields(msgspec.Struct):
-    """Nothing: the path says it all. The body may be left out."""
+    """No fields. The body may be omitted."""
 
 
 class IdempotentFields(msgspec.Struct, kw_only=True):
-    """Fields among which some clients put the idempotency key."""
+    """Fields that may contain the idempotency key, as some clients send it."""
 
     idempotency_key: Key | None = None
 
@@ -109,14 +109,14 @@ JsonObject: TypeAlias = dict[str, Any]
 
 
 class Timestamp(int):
-    """Microseconds since 1970, read from ISO 8601 text; without an offset it is taken as UTC."""
+    """Microseconds since 1970, parsed from ISO 8601 text. Without an offset it is UTC."""
 
 
 def decode_field(kind: type, value: object) -> object:
-    """Read a value of one of the types above that msgspec does not know.
+    """Decode a value of one of the types above that msgspec does not know.
 
     Raises:
-        ValueError: it is not one.
+        ValueError: it is not a value of the type.
     """
     if kind is not Timestamp:
         raise NotImplementedError(kind)
@@ -127,7 +127,7 @@ def decode_field(kind: type, value: object) -> object:
 
 
 def field_schema(kind: type) -> dict[str, str]:
-    """How OpenAPI writes a type that msgspec does not know."""
+    """Return the OpenAPI schema of a type that msgspec does not know."""
     if kind is not Timestamp:
         raise NotImplementedError(kind)
     return {"type": "string", "format": "date-time"}

@@ -1,4 +1,4 @@
-"""The OpenAPI document, written from the operations themselves."""
+"""The OpenAPI document, generated from the operations."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ _KEY_FIELD: Final[Mapping[str, Any]] = {
 
 
 def openapi_operation(operations: Sequence[Operation]) -> RawOperation:
-    """The operation that answers the document about all others and itself."""
+    """Return the operation that serves the document, including itself."""
 
     async def answer(call: Call, body: bytes) -> msgspec.Raw:
         del call, body
@@ -124,7 +124,7 @@ def openapi_operation(operations: Sequence[Operation]) -> RawOperation:
 
 
 def openapi_document(operations: Sequence[Operation]) -> dict[str, Any]:
-    """The OpenAPI 3.1 document about some operations."""
+    """Return the OpenAPI 3.1 document of these operations."""
     kinds = list(dict.fromkeys(kind for one in operations for kind in _types(one)))
     found, components = msgspec.json.schema_components(
         kinds, schema_hook=field_schema, ref_template="#/components/schemas/{name}"
@@ -254,7 +254,7 @@ def _responses(one: Operation, schema: Any) -> dict[str, Any]:
 
 
 def _event_stream(changes: Any) -> dict[str, Any]:
-    """Return the content of a stream, by one of its events, as OpenAPI 3.2 describes them."""
+    """Return the content of a stream, described by one of its events, as in OpenAPI 3.2."""
     reload = {"type": "object", "properties": {"reason": {"type": "string"}}}
     kinds = {"ready": {"type": "object"}, "changes": changes, "reload": reload}
     events = [

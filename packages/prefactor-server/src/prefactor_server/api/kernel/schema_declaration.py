@@ -1,8 +1,8 @@
-"""What a registration declares about its spans, in either of the two forms that clients use.
+"""The span types that a registration declares, in either of the two forms that clients use.
 
-The list ``span_type_schemas`` is the form of today. Before it there were two maps, ``span_schemas``
-and ``span_result_schemas``; they are read only when the list is absent. Schemas and templates that
-are wrong are stored like the rest: what cannot be checked is no reason to lose a run.
+The list ``span_type_schemas`` is the current form. The older two maps, ``span_schemas`` and
+``span_result_schemas``, are read only if the list is absent. Invalid schemas and templates are
+stored like the rest, because a schema that cannot be used is no reason to lose a run.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ TypeName: TypeAlias = Annotated[str, Meta(min_length=1, description="must not be
 
 
 class SpanTypeFields(msgspec.Struct, kw_only=True):
-    """One declared span type. Without a result schema, its spans are to have an empty result.
+    """One declared span type. Without a result schema, its spans should have an empty result.
 
-    ``spanType`` is a second name of the type. ``result_template`` gives the summary in place of
-    ``template`` once there is a result.
+    ``spanType`` is an alias of the type. ``result_template`` replaces ``template`` for the summary
+    once there is a result.
     """
 
     name: TypeName
@@ -51,7 +51,7 @@ class SpanTypeFields(msgspec.Struct, kw_only=True):
 
 
 class SchemaVersionFields(msgspec.Struct, kw_only=True):
-    """What a registration declares about its spans."""
+    """The fields of a registration that declare span types."""
 
     external_identifier: Name | None = None
     span_type_schemas: Annotated[list[SpanTypeFields], _AT_MOST] | None = None
@@ -65,9 +65,9 @@ class SchemaVersionFields(msgspec.Struct, kw_only=True):
 async def declare(
     account_id: str, fields: SchemaVersionFields | None, work: Work
 ) -> DeclaredSchema | None:
-    """Return what a registration declares, ready to be stored, or None if it declares nothing.
+    """Return the declaration of a registration, ready to store, or None if there is none.
 
-    Other requests run between the types of a large declaration.
+    A large declaration yields to other requests between its types.
 
     Raises:
         ClientDisconnected: the client has disconnected.
@@ -85,15 +85,15 @@ async def declare(
 
 
 def empty_schema(account_id: str) -> DeclaredSchema:
-    """The schema of an agent that never declared one."""
+    """Return the schema of an agent that never declared one."""
     return _declared(account_id, None, _joined([], []), 0)
 
 
 def _declared(
     account_id: str, identifier: str | None, document: bytes, span_type_count: int
 ) -> DeclaredSchema:
-    # The identifier is part of what makes a version another one, so it is part of the hash; its
-    # length in front of it keeps it apart from the document.
+    # Versions with different identifiers differ, so the identifier is part of the hash. Its length
+    # precedes it, to keep it apart from the document.
     digest = hashlib.blake2b(digest_size=16)
     name = b"" if identifier is None else identifier.encode()
     digest.update(b"%d:%b" % (-1 if identifier is None else len(name), name))
@@ -109,8 +109,8 @@ async def _document(
     alerts: Sequence[Mapping[str, Any]],
     work: Work,
 ) -> bytes:
-    """Return the stored JSON of a declaration, encoded schema by schema."""
-    # Sorted: the order in which types are declared means nothing, so it makes no new version.
+    """Return the JSON of a declaration as it is stored, encoded schema by schema."""
+    # Sorted, because the order of declarations has no meaning and must not make a new version.
     encoded: tuple[list[bytes], list[bytes], list[bytes]] = ([], [], [])
     declared = (quality, sorted(types, key=_type_name), alerts)
     for into, schemas in zip(encoded, declared, strict=True):
@@ -131,10 +131,10 @@ def _type_name(span_type: Mapping[str, Any]) -> str:
 def _joined(
     quality: Sequence[bytes], types: Sequence[bytes], alerts: Sequence[bytes] = ()
 ) -> bytes:
-    # The members in alphabetical order, as within each schema.
+    # Members in alphabetical order, as within each schema.
     parts = (b",".join(quality), b",".join(types))
     document = b'{"quality_schemas":[%b],"span_type_schemas":[%b]}' % parts
-    # Left out when there are none, so that what was declared before there were any keeps its hash.
+    # Omitted if empty, so that declarations from before this member existed keep their hash.
     return b'{"alert_schemas":[%b],%b' % (b",".join(alerts), document[1:]) if alerts else document
 
 
@@ -156,12 +156,12 @@ def _span_types(fields: SchemaVersionFields) -> list[Mapping[str, Any]] | None:
 def _quality_schemas(fields: SchemaVersionFields) -> list[JsonObject]:
     if fields.quality_schemas is not None:
         return fields.quality_schemas
-    # Clients that know a single quality schema mean the one that later ones call "default".
+    # Older clients send a single quality schema, which newer ones call "default".
     return [] if fields.quality_schema is None else [{**fields.quality_schema, "name": "default"}]
 
 
 def _with_aliases(types: Sequence[SpanTypeFields]) -> list[Mapping[str, Any]]:
-    """Return the types, each under its name and its second one, unless another type has that."""
+    """Return the types under their names and their aliases, unless another type has that name."""
     found = {one.name: _present_fields(one) for one in types}
     for one in types:
         if one.span_type is not None and one.span_type not in found:
@@ -170,7 +170,7 @@ def _with_aliases(types: Sequence[SpanTypeFields]) -> list[Mapping[str, Any]]:
 
 
 def _present_fields(one: SpanTypeFields) -> Mapping[str, Any]:
-    """Return the fields that say something: leaving one out and sending null are the same."""
+    """Return the fields that are not null, because null and absent mean the same."""
     fields = msgspec.structs.asdict(one)
     del fields["span_type"]
     return {name: value for name, value in fields.items() if value is not None}

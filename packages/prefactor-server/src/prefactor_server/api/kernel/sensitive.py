@@ -1,9 +1,9 @@
-"""Values that were marked as sensitive, and who may see them.
+"""Values marked as sensitive, and who may see them.
 
 A marker is an object with ``$sensitive`` (the type), ``value`` and optional ``labels``, anywhere in
-a payload. Stored payloads keep the values until they are discarded. Deployment tokens are spread
-over the machines that run agents, so they read null in place of every such value, and so do
-viewers. Members, admins and account tokens read everything.
+a payload. Stored payloads keep the values until they are discarded. Deployment tokens are on many
+machines that run agents, so they see null instead of such values, and so do viewers. Members,
+admins and account tokens see everything.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import msgspec
 from prefactor_server.domain.api_token import Principal
 
 _MARK: Final = "$sensitive"
-# Stored documents come from one encoder, which escapes nothing in this word.
+# All stored documents come from one encoder, which does not escape this word.
 _MARKED: Final = b'"$sensitive"'
 
 

@@ -1,4 +1,4 @@
-"""An incoming payload of a span: the value to check and the JSON to store."""
+"""The payload of a span in a request: the value to check and the JSON to store."""
 
 from __future__ import annotations
 

@@ -74,6 +74,6 @@ class Work:
 
 
 async def _wait_for_disconnect(receive: Receive) -> None:
-    # A transport may answer at once with what is left of the request, any number of times.
+    # A transport may return the rest of the request first, in any number of messages.
     while (await receive())["type"] != "http.disconnect":  # noqa: ASYNC110 - it is no event of ours
         await asyncio.sleep(_DISCONNECT_POLL_SECONDS)

@@ -65,7 +65,7 @@ class RemoveAdminUser(NamedTuple):
 
 
 class ChangePassword(NamedTuple):
-    """Replace a person's password, which matched ``old_hash``, and end their other sessions."""
+    """Replace the password that matched ``old_hash``, and end the person's other sessions."""
 
     request: Request
     id: str
@@ -96,7 +96,7 @@ class ChangePassword(NamedTuple):
 
 
 class CreateSignInLink(NamedTuple):
-    """Store a link that was just made; its code is known to the caller alone."""
+    """Store a new link, whose code only the caller knows."""
 
     request: Request
     link: SignInLink
@@ -111,7 +111,7 @@ class CreateSignInLink(NamedTuple):
         needs.rows.add((AdminUser, self.link.admin_user_id))
 
     def decide(self, snapshot: Snapshot) -> Decision:
-        """Store the link, and who made it for whom."""
+        """Store the link, and record who created it for whom."""
         person = require_person(snapshot, self.link.admin_user_id)
         entry = audit_entry(self.request, self.operation, person.id, person.email)
         return Decision(
@@ -120,7 +120,7 @@ class CreateSignInLink(NamedTuple):
 
 
 def require_person(snapshot: Snapshot, person_id: str) -> AdminUser:
-    """Return the person of an id.
+    """Return the person with this id.
 
     Raises:
         NotFound: there is none.
@@ -132,6 +132,6 @@ def require_person(snapshot: Snapshot, person_id: str) -> AdminUser:
 
 
 def _check_not_self(request: Request, person: AdminUser, doing: str) -> None:
-    # So one admin is always left who can undo it.
+    # This leaves at least one admin who can undo it.
     if request.actor == person.id:
         raise InvalidAction(f"You cannot {doing}: another admin can, or an account token")

@@ -13,7 +13,7 @@ from prefactor_server.storage.base import Changes, Needs, Snapshot
 
 
 class CreateInvite(NamedTuple):
-    """Store an invitation that was just made; its token is known to the caller alone."""
+    """Store a new invitation, whose token only the caller knows."""
 
     request: Request
     invite: AdminUserInvite
@@ -24,11 +24,11 @@ class CreateInvite(NamedTuple):
         return "admin_user_invites.create"
 
     def needs(self, needs: Needs) -> None:
-        """Nothing: its id and its token are new."""
+        """Add nothing, because the id and the token are new."""
         del needs
 
     def decide(self, snapshot: Snapshot) -> Decision:
-        """The invitation, and who made it."""
+        """Store the invitation, and record who created it."""
         del snapshot
         invite = self.invite
         entry = audit_entry(self.request, self.operation, invite.id, invite.email)
@@ -36,7 +36,7 @@ class CreateInvite(NamedTuple):
 
 
 class RevokeInvite(NamedTuple):
-    """Withdraw an invitation that nobody has used."""
+    """Revoke an unused invitation."""
 
     request: Request
     id: str
@@ -47,11 +47,11 @@ class RevokeInvite(NamedTuple):
         return "admin_user_invites.revoke"
 
     def needs(self, needs: Needs) -> None:
-        """The invitation."""
+        """Add the invitation."""
         needs.rows.add((AdminUserInvite, self.id))
 
     def decide(self, snapshot: Snapshot) -> Decision:
-        """The invitation, revoked, and who did it."""
+        """Revoke the invitation, and record who did it."""
         found = snapshot.get(AdminUserInvite, self.id)
         if found is None:
             raise NotFound(f"Invite {self.id!r} not found")
@@ -61,10 +61,10 @@ class RevokeInvite(NamedTuple):
 
 
 class AcceptInvite(NamedTuple):
-    """Make an admin user of the person who shows the token of an invitation.
+    """Make the holder of an invitation's token an admin user.
 
-    ``user_id`` is that of the admin user with the invited address, who keeps their role, or else
-    one that a new admin user gets. A password is set where there is none.
+    ``user_id`` is the admin user with the invited address, who keeps their role, or the id of a
+    new one. A password is set only if the person has none.
     """
 
     request: Request
@@ -116,5 +116,5 @@ def check_invite(found: AdminUserInvite | None, token_hash: bytes) -> AdminUserI
 
 
 def unknown_invite() -> NotFound:
-    """The answer to every token that is no invitation's, whatever it resembles."""
+    """Return the answer to every token that is not an invitation's."""
     return NotFound("There is no such invitation")

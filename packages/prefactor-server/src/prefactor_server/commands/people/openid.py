@@ -16,10 +16,10 @@ from prefactor_server.storage.base import Changes, Needs, Snapshot
 
 
 class SignInWithOpenId(NamedTuple):
-    """Start a session for whom a provider has identified.
+    """Start a session for a person whom a provider has identified.
 
-    ``new`` is the person to store if nobody is ``found``, an id. ``is_connecting`` says that the
-    found person has signed in already.
+    ``found`` is the id of an existing person, and ``new`` the person to store if there is none.
+    ``is_connecting`` means that the existing person has signed in already.
     """
 
     request: Request

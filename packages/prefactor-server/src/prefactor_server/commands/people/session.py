@@ -1,4 +1,4 @@
-"""The writes of sessions: sign in, note a use, end."""
+"""The writes of sessions: sign in, record a use, end."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _OPERATION = "sessions.create"
 
 
 class SignInWithToken(NamedTuple):
-    """Start a session for a token that was looked up."""
+    """Start a session for an API token."""
 
     request: Request
     session: Session
@@ -67,7 +67,7 @@ class SignInWithPassword(NamedTuple):
 
 
 class SignInWithLink(NamedTuple):
-    """Start a session for the person of a link, which is used up.
+    """Start a session for the person of a sign-in link, which works once.
 
     ``new_password_hash`` replaces the person's password, and ends all other sessions.
     """
@@ -107,7 +107,7 @@ class SignInWithLink(NamedTuple):
 
 
 class EndSession(NamedTuple):
-    """End a session: ``owner_id`` names whose it must be, None stands for anybody's."""
+    """End a session of ``owner_id``, or of anyone if that is None."""
 
     request: Request
     id: str
@@ -128,7 +128,7 @@ class EndSession(NamedTuple):
 
 
 class TouchSession(NamedTuple):
-    """Note that a session was used; nobody waits for this."""
+    """Record that a session was used. No request waits for this."""
 
     request: Request
     id: str
@@ -143,7 +143,7 @@ class TouchSession(NamedTuple):
         needs.rows.add((Session, self.id))
 
     def decide(self, snapshot: Snapshot) -> Decision:
-        """Move the last use forward."""
+        """Update the session's last use."""
         session = snapshot.get(Session, self.id)
         if session is None:
             raise NotFound(f"Session {self.id!r} not found")
@@ -157,7 +157,7 @@ def sessions_of(snapshot: Snapshot, owner_id: str) -> tuple[Session, ...]:
 
 
 def check_link(link: SignInLink | None, code_hash: bytes, now: int) -> None:
-    """Reject a code that is no link's, or whose link was used or has expired.
+    """Reject a code that is unknown, or whose link was used or has expired.
 
     Raises:
         BadCredentials: the same for all of these, because codes are secret.
@@ -172,7 +172,7 @@ def useless_link() -> BadCredentials:
 
 
 def wrong_password() -> BadCredentials:
-    """Return the answer to every e-mail and password that do not belong together."""
+    """Return the answer to every wrong pair of e-mail and password."""
     return BadCredentials(
         "E-mail and password do not match. A lost password is reset with: "
         "prefactor-server admin link"
@@ -187,7 +187,7 @@ def _need_person(needs: Needs, person_id: str) -> None:
 def start_session(
     snapshot: Snapshot, request: Request, session: Session, changes: Changes
 ) -> Decision:
-    """Return ``changes`` with a new session, without those that its owner has too many of."""
+    """Return ``changes`` with a new session; the owner's oldest beyond the limit are deleted."""
     entry = audit_entry(request, _OPERATION, session.id, session.method)
     ended = (*changes.deleted, *_in_excess(snapshot, session.owner_id, changes.deleted))
     started = changes._replace(

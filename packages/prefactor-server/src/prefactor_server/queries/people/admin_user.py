@@ -18,7 +18,7 @@ class AdminUserQueries:
         self._storage = storage
 
     async def show(self, principal: Principal, user_id: str) -> AdminUser:
-        """One of them by its id.
+        """Return a person by their id.
 
         Raises:
             NotFound: there is none.
@@ -29,19 +29,19 @@ class AdminUserQueries:
         return found
 
     async def stored(self, account_id: str, user_id: str) -> AdminUser | None:
-        """Return one of them by their account and id, for somebody who has not signed in yet."""
+        """Return a person by account and id, for a caller who has not signed in yet."""
         return await self._storage.row(AdminUser, account_id, user_id)
 
     async def page(self, principal: Principal, listing: Listing) -> Page[AdminUser]:
-        """A page of them."""
+        """Return a page of people."""
         return await self._storage.rows(AdminUser, principal.account_id, listing)
 
     async def by_identity(self, account_id: str, issuer: str, subject: str) -> AdminUser | None:
-        """Return the person whom a provider knows as a subject."""
+        """Return the person with a provider's subject identifier."""
         filters = (Filter("openid_subject", "=", subject), Filter("openid_issuer", "=", issuer))
         page = await self._storage.rows(AdminUser, account_id, Listing(filters))
         return page.rows[0] if page.rows else None
 
     async def by_email(self, email: str) -> Sequence[AdminUser]:
-        """Return the people with an address, in any case and account, oldest first."""
+        """Return the people of all accounts with an e-mail address, ignoring case, oldest first."""
         return await self._storage.admin_users_by_email(email)

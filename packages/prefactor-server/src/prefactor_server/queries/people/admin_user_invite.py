@@ -16,7 +16,7 @@ class AdminUserInviteQueries:
         self._storage = storage
 
     async def show(self, principal: Principal, invite_id: str) -> AdminUserInvite:
-        """One of them by its id.
+        """Return an invitation by its id.
 
         Raises:
             NotFound: there is none.
@@ -27,12 +27,12 @@ class AdminUserInviteQueries:
         return found
 
     async def pending(self, account_id: str, email: str) -> AdminUserInvite | None:
-        """Return the latest invitation of an address that nobody has used."""
+        """Return the latest unused invitation of an address."""
         filters = (Filter("email", "=", email), Filter("status", "=", "pending"))
         listing = Listing(filters, Sort("inserted_at", descending=True))
         page = await self._storage.rows(AdminUserInvite, account_id, listing)
         return page.rows[0] if page.rows else None
 
     async def page(self, principal: Principal, listing: Listing) -> Page[AdminUserInvite]:
-        """A page of them."""
+        """Return a page of invitations."""
         return await self._storage.rows(AdminUserInvite, principal.account_id, listing)

@@ -14,7 +14,7 @@ from prefactor_server.storage.base import Storage
 
 
 class SessionQueries:
-    """Reads sessions, and what signing in needs."""
+    """Reads sessions, and what sign-in needs."""
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
@@ -39,31 +39,31 @@ class SessionQueries:
         return await self._storage.rows(Session, principal.account_id, listing)
 
     async def stored(self, ref: SecretRef) -> Session | None:
-        """Return the session that a cookie claims to be of."""
+        """Return the session that a cookie names. The caller checks its secret."""
         return await self._storage.row(Session, *ref)
 
     async def link(self, ref: SecretRef) -> SignInLink | None:
-        """Return the link that a code claims to be of."""
+        """Return the link that a code names. The caller checks its secret."""
         return await self._storage.row(SignInLink, *ref)
 
     async def person(self, session: Session) -> AdminUser | None:
-        """Return the person whose session it is, if there still is one."""
+        """Return the person of a session, or None if they were removed."""
         return await self._storage.row(AdminUser, session.account_id, session.owner_id)
 
     async def token(self, session: Session) -> ApiToken | None:
-        """Return the token that it was exchanged for, if there still is one."""
+        """Return the token that a session was started with, or None if it was deleted."""
         return await self._storage.row(ApiToken, session.account_id, session.owner_id)
 
     async def first_account(self) -> Account | None:
-        """Return the account that people come to who name none."""
+        """Return the default account for people who name none."""
         accounts = await self._storage.accounts()
         return accounts[0] if accounts else None
 
     async def account(self, account_id: str) -> Account | None:
-        """Return the account that somebody signs in to."""
+        """Return the account that a person signs in to."""
         return await self._storage.account(account_id)
 
 
 def visible_owner(principal: Principal) -> str | None:
-    """Return whose sessions the caller sees; None stands for everybody's."""
+    """Return the owner whose sessions the caller may see; None means everyone's."""
     return None if principal.role == "admin" else principal.actor
