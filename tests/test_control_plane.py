@@ -181,3 +181,26 @@ async def test_what_is_missing_is_named(client: PrefactorHttpClient) -> None:
         await client.api_tokens.create(token_scope="agent_deployment")
 
     assert "environment_id" in str(caught.value.errors)
+
+
+async def test_a_person_is_invited_and_signs_in(client: PrefactorHttpClient) -> None:
+    """An invitation is accepted; the person signs in, changes the password and signs out."""
+    email, first, second = "ada@example.com", "a long first passphrase", "another long passphrase"
+    invite = await client.admin_user_invites.create(email=email, role="viewer")
+    assert invite.token is not None
+    told = await client.admin_user_invites.look_up(invite.token)
+    await client.admin_user_invites.accept(invite.token, password=first)
+    assert (told.email, told.status) == (email, "pending")
+
+    assert (await client.sessions.methods()).password is True
+    signed_in = await client.sessions.create(email=email, password=first)
+    person = client.with_session(signed_in.cookie)
+    assert (await person.sessions.current()).role == "viewer"
+    await person.sessions.change_password(current_password=first, new_password=second)
+    await person.sessions.end()
+    with pytest.raises(PrefactorAuthError):
+        await person.sessions.current()
+    with pytest.raises(PrefactorAuthError):
+        await client.sessions.create(email=email, password=first)
+    again = await client.sessions.create(email=email, password=second)
+    assert again.email == email

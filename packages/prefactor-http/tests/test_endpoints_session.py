@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from prefactor_http import PrefactorHttpClient
+import pytest
+
+from prefactor_http import PrefactorHttpClient, PrefactorRequestError
 from prefactor_http.testing import Reply, ScriptedServer
 
 
@@ -40,3 +42,83 @@ async def test_people(client: PrefactorHttpClient, server: ScriptedServer) -> No
     put, delete = server.requests
     assert (put.method, put.json["details"]) == ("PUT", {"role": "viewer"})
     assert (delete.method, delete.target) == ("DELETE", "/api/v1/admin_user/u1")
+
+
+async def test_a_person_signs_in_and_out(
+    client: PrefactorHttpClient, server: ScriptedServer
+) -> None:
+    """The cookie of a new session goes in place of the token, with the mark that writes need."""
+    person = {"type": "session", "id": "s1", "role": "member", "email": "ada@example.com"}
+    cookie = "prefactor_session=secret; Path=/; HttpOnly; SameSite=Strict"
+    server.script(Reply(200, {"details": person}, {"Set-Cookie": cookie}))
+    server.script(*[Reply(200, {"details": person})] * 2, Reply(200, {"details": {"id": "s1"}}))
+
+    signed_in = await client.sessions.create(email="ada@example.com", password="horse battery")
+    as_ada = client.with_session(signed_in.cookie)
+    me = await as_ada.with_options(max_retries=0).sessions.current()
+    await as_ada.sessions.change_password(current_password="horse battery", new_password="staple")
+    await as_ada.sessions.end()
+
+    assert (signed_in.role, signed_in.cookie) == ("member", "prefactor_session=secret")
+    assert "secret" not in repr(signed_in)
+    assert me.email == "ada@example.com"
+    create, *others = server.requests
+    assert create.json == {"email": "ada@example.com", "password": "horse battery"}
+    assert [one.method for one in others] == ["GET", "POST", "DELETE"]
+    for one in others:
+        assert one.headers["cookie"] == "prefactor_session=secret"
+        assert one.headers["x-prefactor-request"] == "1"
+        assert "authorization" not in one.headers
+    with pytest.raises(PrefactorRequestError, match="cookie"):
+        client.with_session("a\r\nb")
+
+
+async def test_ways_to_sign_in(client: PrefactorHttpClient, server: ScriptedServer) -> None:
+    """A server tells them; an attempt with its provider has an address and a cookie."""
+    offered = {"password": True, "token": True, "openid": {"name": "Example"}}
+    begun = {"authorization_url": "https://idp.example.com/authorize?state=1"}
+    server.script(Reply(200, {"details": offered}))
+    server.script(Reply(200, {"details": begun}, {"Set-Cookie": "prefactor_openid=x; Path=/"}))
+
+    methods = await client.sessions.methods()
+    start = await client.sessions.start_openid(return_to="#/runs")
+
+    assert methods.openid is not None
+    assert (methods.password, methods.openid.name) == (True, "Example")
+    assert start.authorization_url.startswith("https://idp.example.com/")
+    assert start.cookie == "prefactor_openid=x"
+    assert server.requests[1].json == {"return_to": "#/runs", "connect": False}
+
+
+async def test_invitations(client: PrefactorHttpClient, server: ScriptedServer) -> None:
+    """People are invited, and invitations listed, read, taken back, looked up and accepted."""
+    row = {"type": "admin_user_invite", "id": "i1", "status": "pending", "token": "once"}
+    page = {"summaries": [row], "pagination": None, "sorting": None}
+    told = {"type": "invitation", "email": "ada@example.com", "account_name": "First"}
+    person = {"type": "admin_user", "id": "u1", "role": "viewer"}
+    answers = [{"details": row}, page, page, {"details": row}, {"details": row}]
+    server.script(*(Reply(200, one) for one in answers))
+    server.script(Reply(200, {"details": told}), Reply(200, {"details": person}))
+
+    invites = client.admin_user_invites
+    made = await invites.create(email="ada@example.com", role="viewer")
+    (listed,) = await invites.list(status="pending", page_size=1)
+    walked = [one.id async for one in invites.iterate(email="ada@example.com")]
+    read, revoked = await invites.get("i/1"), await invites.revoke("i1")
+    looked_up = await invites.look_up("once")
+    accepted = await invites.accept("once", password="horse battery")
+
+    assert made.token == "once"
+    assert "once" not in repr(made)
+    assert (listed, walked, revoked) == (read, ["i1"], made)
+    assert (looked_up.account_name, accepted.id) == ("First", "u1")
+    path = "/api/v1/admin_user_invite"
+    assert [one.target.partition("?")[0] for one in server.requests] == [
+        *[path] * 3,
+        f"{path}/i%2F1",
+        f"{path}/i1/revoke",
+        f"{path}/look_up",
+        f"{path}/accept",
+    ]
+    assert server.requests[0].json["details"] == {"email": "ada@example.com", "role": "viewer"}
+    assert server.requests[6].json == {"token": "once", "password": "horse battery"}

@@ -28,6 +28,13 @@ class Resources:
         return AdminUserClient(self)
 
     @cached_property
+    def admin_user_invites(self: HttpClient) -> endpoints.AdminUserInviteClient:
+        """Invitations of people: send, look up, accept, take back."""
+        from prefactor_http.endpoints import AdminUserInviteClient  # noqa: PLC0415
+
+        return AdminUserInviteClient(self)
+
+    @cached_property
     def agents(self: HttpClient) -> endpoints.AgentClient:
         """Agents: create, find, change, retire."""
         from prefactor_http.endpoints import AgentClient  # noqa: PLC0415
@@ -106,7 +113,7 @@ class Resources:
 
     @cached_property
     def sessions(self: HttpClient) -> endpoints.SessionClient:
-        """Who is calling, who has signed in, and ending that."""
+        """Who is calling, signing in and out, passwords, and who has signed in."""
         from prefactor_http.endpoints import SessionClient  # noqa: PLC0415
 
         return SessionClient(self)

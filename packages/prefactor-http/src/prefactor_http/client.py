@@ -5,15 +5,14 @@ Retry policy, parsing and encoding are in modules without the HTTP library.
 
 from __future__ import annotations
 
-import copy
 import functools
 from typing import TYPE_CHECKING, Any, cast
 
 import aiohttp
 
+from prefactor_http._copies import Copies
 from prefactor_http._options import NO_OPTIONS, RequestOptions
 from prefactor_http._redaction import Redactor
-from prefactor_http._resources import Resources
 from prefactor_http._retry.calls import Call, Context, log_response, repeatable
 from prefactor_http._retry.quota import RetryQuota
 from prefactor_http._streams import Streams
@@ -51,7 +50,7 @@ if TYPE_CHECKING:
     from prefactor_http.config import HttpClientConfig
 
 
-class PrefactorHttpClient(Streams, Resources):
+class PrefactorHttpClient(Streams, Copies):
     """Typed, asynchronous access to the Prefactor API.
 
     Use it as an async context manager, or call `close()` at the end. It may be shared by any number
@@ -120,38 +119,6 @@ class PrefactorHttpClient(Streams, Resources):
         it.
         """
         await self._sessions.close()
-
-    def with_options(
-        self,
-        *,
-        deadline: float | None = None,
-        request_timeout: float | None = None,
-        max_retries: int | None = None,
-        max_response_bytes: int | None = None,
-        headers: Mapping[str, str] | None = None,
-    ) -> Self:
-        """Return a client with other defaults that shares session and retry quota with this one.
-
-        Closing either of them closes the session. Close the original.
-
-        Args:
-            deadline: Seconds for a whole call; `math.inf` lifts the limit.
-            request_timeout: Seconds for one attempt.
-            max_retries: Attempts after the first one.
-            max_response_bytes: Maximum size of a response body in bytes.
-            headers: Extra headers of every request.
-        """
-        given = RequestOptions(
-            deadline=deadline,
-            request_timeout=request_timeout,
-            max_retries=max_retries,
-            max_response_bytes=max_response_bytes,
-            headers=headers or {},
-        )
-        child = copy.copy(self)
-        child.forget_resources()
-        child._options = self._options.merge(given)  # noqa: SLF001 - a copy of ourselves
-        return child
 
     async def request(
         self,

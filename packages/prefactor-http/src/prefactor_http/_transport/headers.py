@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 # Names that know their lower-case form, which aiohttp would otherwise make for each request.
 AUTHORIZATION = istr("Authorization")
 IDEMPOTENCY_KEY = istr("Idempotency-Key")
+COOKIE = istr("Cookie")
+REQUEST_MARK = istr("X-Prefactor-Request")
 
 
 class Headers:
@@ -29,7 +31,7 @@ class Headers:
         PrefactorRequestError: Either cannot be sent in a header.
     """
 
-    __slots__ = ("_token", "_usual")
+    __slots__ = ("_cookie", "_sdk", "_token", "_usual")
 
     def __init__(self, token: str, sdk: str | None) -> None:
         """Check what comes from outside."""
@@ -37,6 +39,8 @@ class Headers:
         _check("api_token", token)
         _check("sdk_header", sdk)
         self._token = token
+        self._sdk = sdk
+        self._cookie: str | None = None
         self._usual: CIMultiDict[str] = CIMultiDict(
             {
                 AUTHORIZATION: f"Bearer {token}",
@@ -47,6 +51,21 @@ class Headers:
             }
         )
 
+    def with_session(self, cookie: str) -> Headers:
+        """The headers of a person's session in place of the token.
+
+        Raises:
+            PrefactorRequestError: The cookie cannot be sent in a header.
+        """
+        _check("cookie", cookie)
+        headers = Headers(self._token, self._sdk)
+        headers._cookie = cookie
+        del headers._usual[AUTHORIZATION]
+        headers._usual[COOKIE] = cookie
+        # What the server asks of everything that writes with a cookie.
+        headers._usual[REQUEST_MARK] = "1"
+        return headers
+
     def of(self, token: str, key: str | None, extra: Mapping[str, str] | None) -> CIMultiDict[str]:
         """The headers of one request.
 
@@ -55,7 +74,7 @@ class Headers:
             key: The idempotency key.
             extra: Headers that win over the client's, except for the key.
         """
-        if token is not self._token:
+        if token is not self._token and self._cookie is None:
             self._token, self._usual[AUTHORIZATION] = token, f"Bearer {token}"
         headers = self._usual.copy()
         if extra:

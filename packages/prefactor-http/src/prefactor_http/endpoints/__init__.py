@@ -2,6 +2,7 @@
 
 from prefactor_http.endpoints.account import AccountClient
 from prefactor_http.endpoints.admin_user import AdminUserClient
+from prefactor_http.endpoints.admin_user_invite import AdminUserInviteClient
 from prefactor_http.endpoints.agent import AgentClient
 from prefactor_http.endpoints.agent_deployment import AgentDeploymentClient
 from prefactor_http.endpoints.agent_instance import AgentInstanceClient
@@ -19,6 +20,7 @@ from prefactor_http.endpoints.session import SessionClient
 __all__ = [
     "AccountClient",
     "AdminUserClient",
+    "AdminUserInviteClient",
     "AgentClient",
     "AgentDeploymentClient",
     "AgentInstanceClient",

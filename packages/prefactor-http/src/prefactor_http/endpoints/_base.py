@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Mapping
 
     from prefactor_http._options import RequestOptions
+    from prefactor_http._transport.responses import RawResponse
     from prefactor_http.config import HttpClientConfig
 
 R = TypeVar("R", bound=ReplyModel)
@@ -37,6 +38,19 @@ class HttpClient(Protocol):
         options: RequestOptions | None = None,
     ) -> dict[str, Any]:
         """Send a request and return the response."""
+        ...
+
+    async def request_bytes(
+        self,
+        method: str,
+        path: str,
+        body: bytes,
+        *,
+        content_encoding: str | None = None,
+        idempotency_key: str | None = None,
+        options: RequestOptions | None = None,
+    ) -> RawResponse:
+        """Send an encoded body and return the response as it came."""
         ...
 
 

@@ -2,6 +2,7 @@
 
 from prefactor_http.models.account import Account
 from prefactor_http.models.admin_user import AdminUser
+from prefactor_http.models.admin_user_invite import AdminUserInvite, Invitation
 from prefactor_http.models.agent import (
     Agent,
     AgentAvailableActions,
@@ -62,13 +63,21 @@ from prefactor_http.models.series import (
     SeriesDurations,
     SpanTypeSeries,
 )
-from prefactor_http.models.session import Caller, Session
+from prefactor_http.models.session import (
+    Caller,
+    OpenIdMethod,
+    OpenIdStart,
+    Session,
+    SignedIn,
+    SignInMethods,
+)
 from prefactor_http.models.types import AgentStatus, FinishStatus, InstancePurpose
 
 __all__ = [
     "Account",
     "ActionProfile",
     "AdminUser",
+    "AdminUserInvite",
     "Agent",
     "AgentAvailableActions",
     "AgentDeployment",
@@ -110,8 +119,11 @@ __all__ = [
     "FinishInstanceRequest",
     "FinishStatus",
     "InstancePurpose",
+    "Invitation",
     "LiveEvent",
     "ModelSeries",
+    "OpenIdMethod",
+    "OpenIdStart",
     "OverallDurations",
     "PaginationOutput",
     "QualitySchemaForCreate",
@@ -125,6 +137,8 @@ __all__ = [
     "Series",
     "SeriesDurations",
     "Session",
+    "SignInMethods",
+    "SignedIn",
     "SkeletonColumns",
     "SkeletonSchema",
     "Sorting",

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal
 
+from pydantic import Field
+
 from prefactor_http.models.base import ReplyModel
 
 
@@ -42,3 +44,35 @@ class Caller(ReplyModel):
     role: str | None = None
     rights: tuple[str, ...] = ()
     expires_at: datetime | None = None
+
+
+class SignedIn(Caller):
+    """Who has signed in, with the cookie of the new session."""
+
+    cookie: str = Field(repr=False)
+    """For `client.with_session`, as `name=value`; kept out of `repr()`."""
+
+
+class OpenIdMethod(ReplyModel):
+    """The provider of OpenID Connect that people may sign in with."""
+
+    name: str
+
+
+class SignInMethods(ReplyModel):
+    """The ways to sign in that a server offers."""
+
+    type: Literal["sign_in_methods"] = "sign_in_methods"
+    password: bool = False
+    token: bool = False
+    openid: OpenIdMethod | None = None
+
+
+class OpenIdStart(ReplyModel):
+    """An attempt to sign in with a provider."""
+
+    type: Literal["openid_start"] = "openid_start"
+    authorization_url: str
+    """Where the browser of the person has to go."""
+    cookie: str = Field(repr=False)
+    """What the browser has to bring back with it, as `name=value`."""
