@@ -1,4 +1,4 @@
-"""Accounts: see and rename the token's own."""
+"""Accounts: show and rename the caller's own."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from prefactor_server.domain.errors import IdempotencyKeyUsed, NotFound, Validat
 
 
 class AccountFields(msgspec.Struct, kw_only=True):
-    """What may be changed of an account."""
+    """The fields of an account that can be changed."""
 
     name: Name
 

@@ -53,9 +53,9 @@ class AgentFields(msgspec.Struct, kw_only=True):
 
 
 class AgentUpdateFields(msgspec.Struct, kw_only=True):
-    """What is to be different; what is left out stays. Null clears an owner, profile or team.
+    """Changes to an agent. Omitted fields stay as they are; null clears an owner, profile or team.
 
-    ``current_version_id`` is that of the deployment in the account's default environment.
+    ``current_version_id`` applies to the deployment in the account's default environment.
     """
 
     name: Name | msgspec.UnsetType | None = msgspec.UNSET
@@ -126,7 +126,7 @@ async def _prepare_update(call: Call, body: AgentUpdateFields) -> Prepared:
         environment = await call.services.reader.environments.default(call.principal)
         pin = Pin(environment.id, given.pop("current_version_id"))
     for name in ("name", "description"):
-        # These can be replaced and not be taken away.
+        # These can be replaced, but not removed.
         if given.get(name, "") is None:
             del given[name]
     agent_id = await call.services.reader.agents.resolve_id(call.principal, call.path_id)
@@ -161,7 +161,7 @@ def _prepared(call: Call, command: Command) -> Prepared:
 
 
 async def show_agent(call: Call, agent_id: str) -> AgentShown:
-    """Return the answer about an agent, known by its id or its external identifier."""
+    """Return the answer about an agent, by its id or its external identifier."""
     record = await call.services.reader.agents.show(call.principal, agent_id)
     counts = None
     if flag(call.query, "include_counts"):
@@ -200,7 +200,7 @@ async def _list(call: Call) -> Listed[AgentSummary]:
     return listed(listing, page, [agent_summary(record, call.now) for record in page.rows])
 
 
-# An agent once belonged to an environment, and had a version of its own.
+# Older servers kept an environment and a version with each agent.
 _OLDER_MEMBERS: Final = frozenset({"environment_id", "current_schema_version_id"})
 _BY_ID: Final = "/api/v1/agent/{agent_id}"
 _CHANGE: Final[dict[str, Any]] = {

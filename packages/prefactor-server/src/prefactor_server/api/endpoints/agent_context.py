@@ -1,4 +1,4 @@
-"""A run with everything around it in one document, for a person or a model to read."""
+"""A run and everything related to it in one document, for a person or a model to read."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _ELSEWHERE: Final = "Read its spans page by page instead, with GET /api/v1/agent
 
 
 class AgentContextBody(msgspec.Struct, frozen=True, kw_only=True):
-    """The run, what it belongs to, and its spans by start time."""
+    """The run, what it belongs to, and its spans ordered by start time."""
 
     agent_instance: AgentInstanceDetails
     agent: AgentDetails
@@ -37,7 +37,7 @@ class AgentContextBody(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AgentContext(msgspec.Struct, frozen=True, kw_only=True):
-    """The document, when it was made, and how many spans it holds."""
+    """The document, the time it was made, and the number of its spans."""
 
     body: AgentContextBody
     generated_at: str
@@ -71,7 +71,7 @@ async def _answer(call: Call) -> AgentContextView:
 
 
 async def _spans(call: Call, run: AgentInstanceDetails) -> list[SpanRecord]:
-    """All spans of a run, in the order of their starts; those that never started come last."""
+    """Return all spans of a run, ordered by start time; spans that never started come last."""
     if run.span_counts.total > MAX_SPANS:
         raise TooLarge(
             f"The run has more than {MAX_SPANS} spans. {_ELSEWHERE}",

@@ -40,13 +40,13 @@ class AgentDeploymentFields(msgspec.Struct, kw_only=True):
 
 
 class AgentDeploymentUpdateFields(msgspec.Struct, kw_only=True):
-    """The version that is to be current, or null for none."""
+    """The version to make current, or null for no version."""
 
     current_version_id: Name | None
 
 
 class AgentDeploymentView(msgspec.Struct, frozen=True, kw_only=True):
-    """An agent in an environment, and the version that is current there."""
+    """An agent in an environment, and its current version there."""
 
     type: Literal["agent_deployment"] = "agent_deployment"
     id: str

@@ -67,7 +67,7 @@ async def _prepare_create(call: Call, body: NewSchemaVersionFields) -> Prepared:
 
 
 async def show_schema_version(call: Call, version_id: str) -> Success[AgentSchemaVersionDetails]:
-    """The answer about a schema version."""
+    """Return the answer about a schema version."""
     reader = call.services.reader.agent_schema_versions
     record = await reader.show(call.principal, version_id)
     content = await reader.content(record.row.account_id, version_id)

@@ -45,8 +45,8 @@ class NewAgentVersionFields(msgspec.Struct, kw_only=True):
 class AgentVersionView(msgspec.Struct, frozen=True, kw_only=True):
     """A version of an agent.
 
-    ``external_identifier_repeats`` counts the agent's versions of this identifier, itself among
-    them. ``current_agent_deployment_refs`` are the ids of the deployments that it is current in.
+    ``external_identifier_repeats`` counts the agent's versions with this identifier, including
+    this one. ``current_agent_deployment_refs`` are the ids of the deployments where it is current.
     """
 
     type: Literal["agent_version"] = "agent_version"
@@ -104,7 +104,7 @@ async def _prepare_create(call: Call, body: NewAgentVersionFields) -> Prepared:
 
 
 async def show_version(call: Call, version_id: str) -> Success[AgentVersionView]:
-    """The answer about a version."""
+    """Return the answer about a version."""
     record = await call.services.reader.agent_versions.show(call.principal, version_id)
     return Success(details=_view(record))
 

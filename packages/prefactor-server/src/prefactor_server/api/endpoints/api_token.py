@@ -1,4 +1,4 @@
-"""API tokens: make, see, suspend, activate, revoke and delete them."""
+"""API tokens: create, show, list, suspend, activate, revoke and delete them."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ from prefactor_server.domain.errors import (
 
 
 class ApiTokenFields(msgspec.Struct, kw_only=True):
-    """A new token. The agent and the environment are those of a deployment token."""
+    """A new token. Agent and environment are for deployment tokens only."""
 
     token_scope: TokenScope
     account_id: str | None = None
@@ -51,7 +51,7 @@ class ApiTokenFields(msgspec.Struct, kw_only=True):
 
 
 class TokenActions(msgspec.Struct, frozen=True, kw_only=True):
-    """What a token's status allows."""
+    """The actions that a token's status allows."""
 
     activate: bool
     suspend: bool
@@ -60,9 +60,9 @@ class TokenActions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ApiTokenView(msgspec.Struct, frozen=True, kw_only=True):
-    """A token without its text, of which ``token_start`` is the beginning.
+    """A token without its text; ``token_start`` is the beginning of that.
 
-    ``created_by_admin_user_id`` is always null: tokens are made by tokens.
+    ``created_by_admin_user_id`` is always null.
     """
 
     type: Literal["api_token"] = "api_token"
@@ -83,7 +83,7 @@ class ApiTokenView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CreatedToken(msgspec.Struct, frozen=True, kw_only=True):
-    """A token that was made just now. Its text is shown once: a repeated request goes without."""
+    """A new token. Its text is shown once: a repeated request is answered without it."""
 
     status: Literal["success"] = "success"
     token: str | msgspec.UnsetType = msgspec.UNSET
@@ -162,7 +162,7 @@ async def _prepare_delete(call: Call, body: NoFields) -> Prepared:
 
 def _prepared(call: Call, command: Command) -> Prepared:
     def reply(done: Done) -> Success[ApiTokenView]:
-        # Here it takes effect now; other replicas believe the token for some seconds more.
+        # It takes effect here at once. Other replicas accept the token for a few more seconds.
         call.services.forget_caller(done.resource_id)
         return Success(details=_view(_token(done)))
 

@@ -1,9 +1,9 @@
 """Bulk: many operations in one request, in order, up to the first that fails.
 
-The writes that stand between two reads go to the writer as one. A request that is wrong as a whole
-is refused as a whole; otherwise the answer is a 200 that holds the outcome of every item that was
-carried out, by its key. The key is also the item's idempotency key: sending the request again
-repeats what was done, and goes on where it stopped.
+The writes between two reads are submitted to the writer together. A malformed request is refused as
+a whole. Otherwise the answer is a 200 with the outcome of every item that was executed, by its key.
+The key is also the item's idempotency key: sending the request again replays what was done, and
+continues where it stopped.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ _MARKS: Final = ("_type", "idempotency_key", "details")
 
 
 class BulkItemFields(msgspec.Struct, kw_only=True):
-    """One item. Beside these it has the operation's fields, either here or under ``details``."""
+    """One item. It also has the operation's fields, either here or under ``details``."""
 
     item_type: str = msgspec.field(name="_type")
     idempotency_key: str
@@ -71,14 +71,14 @@ class BulkFields(msgspec.Struct, kw_only=True):
 
 
 class BulkView(msgspec.Struct, frozen=True, kw_only=True):
-    """The outcomes, by key: each is the answer that the operation by itself would give."""
+    """The outcomes, by key. Each is the answer that the operation would give on its own."""
 
     status: Literal["success"] = "success"
     outputs: Mapping[str, Any]
 
 
 class _Item(NamedTuple):
-    """One item: its key, its operation, a call of its own, and what of it has been read so far."""
+    """One item: its key, its operation, its own call, and what has been decoded of it."""
 
     key: str
     operation: Operation | None
@@ -88,16 +88,16 @@ class _Item(NamedTuple):
 
 
 class Bulk:
-    """Carries out bulk requests over a set of operations."""
+    """Executes bulk requests over a set of operations."""
 
     def __init__(self, operations: Sequence[Operation]) -> None:
         self._operations = {operation.item_type: operation for operation in operations}
 
     async def answer(self, call: Call, document: bytes) -> BulkView:
-        """The outcomes of a bulk request.
+        """Return the outcomes of a bulk request.
 
         Raises:
-            Refusal: it is wrong as a whole, or could not be begun; nothing was done.
+            Refusal: it is malformed, or could not be started. Nothing was done.
         """
         items = await self._items(call, document)
         outputs: dict[str, Any] = {}
@@ -140,7 +140,7 @@ class Bulk:
         return _Item(key, operation, call.for_item(key), envelope, document)
 
     async def _run(self, batch: Sequence[_Item], size: int) -> list[Answer]:
-        """Carry out one item, or several that are all writes."""
+        """Execute one item, or several that are all writes."""
         item = batch[0]
         operation = item.operation
         try:
@@ -175,7 +175,7 @@ class Bulk:
 
 
 def bulk_operation(operations: Sequence[Operation]) -> RawOperation:
-    """The operation that carries out others."""
+    """Return the operation that executes others."""
     return RawOperation(
         name="bulk.execute",
         max_body_bytes=None,
@@ -219,7 +219,7 @@ def bulk_operation(operations: Sequence[Operation]) -> RawOperation:
 
 
 def _batch(items: Sequence[_Item], start: int) -> Sequence[_Item]:
-    """The next item, together with all writes behind it if it is one."""
+    """Return the next item; if it is a write, with all writes that directly follow it."""
     end = start + 1
     if isinstance(items[start].operation, Write):
         while end < len(items) and isinstance(items[end].operation, Write):
@@ -243,7 +243,7 @@ def _read_items(document: bytes) -> list[msgspec.Raw]:
 
 
 def _item_errors(item: bytes, keys: Container[str]) -> Envelope | FieldError | FieldErrors:
-    """What stands around an item, or what makes the whole request wrong."""
+    """Return the errors of an item's key and type, which refuse the whole request."""
     if not item.lstrip().startswith(b"{"):
         return FieldError("invalid_value", "must be an object")
     envelope = read_envelope(item)
@@ -267,7 +267,7 @@ def _fits(key: str) -> bool:
 
 
 def _aim(operation: Operation, item: _Item) -> None:
-    """Check the caller's scope, and find the id that a request by itself has in its path."""
+    """Check the caller's scope, and read the id that a single request has in its path."""
     operation.check_access(item.call.principal)
     name = operation.path_parameter
     if name is None:
@@ -300,7 +300,7 @@ async def _read(operation: Read, item: _Item) -> msgspec.Struct:
 
 
 def _check_small(document: bytes) -> None:
-    """Refuse what asks for nothing to be stored and yet is large."""
+    """Refuse a large item of an operation that stores nothing."""
     if len(document) > MAX_UNPAUSED_BYTES:
         raise TooLarge(
             f"An item that changes nothing may have {MAX_UNPAUSED_BYTES} bytes, "

@@ -35,13 +35,13 @@ class EnvironmentFields(msgspec.Struct, kw_only=True):
 
 
 class EnvironmentUpdateFields(msgspec.Struct, kw_only=True):
-    """What may be changed of an environment."""
+    """The fields of an environment that can be changed."""
 
     name: Name
 
 
 class EnvironmentView(msgspec.Struct, frozen=True, kw_only=True):
-    """An environment. ``is_default`` marks the one for registrations that name none."""
+    """An environment. ``is_default`` marks the one used by registrations without one."""
 
     type: Literal["environment"] = "environment"
     id: str

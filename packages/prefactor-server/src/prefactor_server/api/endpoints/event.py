@@ -1,4 +1,4 @@
-"""Live events: follow what changes while it changes."""
+"""Live events: follow runs and spans as they change."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""PFIDs for clients that want to choose the ids of what they are going to write."""
+"""Generates PFIDs for clients that choose the ids of what they create."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from prefactor_server.domain.errors import NotPermitted, ValidationFailed
 
 
 class GeneratePfids(msgspec.Struct, kw_only=True):
-    """How many ids to make, for the token's own account."""
+    """The number of ids to generate, for the caller's own account."""
 
     count: Annotated[int, Meta(ge=1, le=1000, description="must be 1 to 1000")] | None = None
     account_id: str | None = None
 
 
 class PfidsView(msgspec.Struct, frozen=True, kw_only=True):
-    """Fresh ids, all with the account's partition."""
+    """New ids in the account's partition."""
 
     type: Literal["pfids"] = "pfids"
     pfids: list[str]

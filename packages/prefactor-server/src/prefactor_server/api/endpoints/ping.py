@@ -1,4 +1,4 @@
-"""Ping: whether a token works, and what it stands for."""
+"""Ping: whether a token works, and what it is for."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from prefactor_server.domain.api_token import TokenScope
 
 
 class PingView(msgspec.Struct, frozen=True, kw_only=True):
-    """What a token stands for. A deployment token has an agent and an environment."""
+    """What a token is for. A deployment token has an agent and an environment."""
 
     type: Literal["ping"] = "ping"
     account_id: str

@@ -36,11 +36,11 @@ from prefactor_server.domain.risk.risk_score import FORMULA, RiskLevel
 
 
 class DeleteRiskProfileFields(msgspec.Struct, kw_only=True):
-    """Nothing but a key, if that."""
+    """At most an idempotency key."""
 
 
 class RulesetView(msgspec.Struct, frozen=True, kw_only=True):
-    """The rules as plain numbers; a category that is switched off weighs 0."""
+    """The rules as plain numbers. A disabled category has the weight 0."""
 
     category_weights: Mapping[str, float]
     action_multipliers: Mapping[str, float]
@@ -48,7 +48,7 @@ class RulesetView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RiskProfileTemplateView(RulesetView, frozen=True, kw_only=True):
-    """A ruleset to start from, by itself and once more under ``ruleset``."""
+    """A ruleset to start from, both at the top level and under ``ruleset``."""
 
     type: Literal["risk_profile_template"] = "risk_profile_template"
     name: str
@@ -56,7 +56,7 @@ class RiskProfileTemplateView(RulesetView, frozen=True, kw_only=True):
 
 
 class RiskProfileView(msgspec.Struct, frozen=True, kw_only=True):
-    """A profile: a weight for every category, a multiplier for every action, three thresholds.
+    """A profile: a weight per category, a multiplier per action, and three thresholds.
 
     ``ruleset`` holds the same as plain numbers, and ``agreed_data_risk`` repeats ``agreed_risk``.
     """

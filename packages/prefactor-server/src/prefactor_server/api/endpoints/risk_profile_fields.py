@@ -1,6 +1,6 @@
-"""What a write of a risk profile may say, in either of the two forms that clients use.
+"""The fields of a risk profile in requests, in either of the two forms that clients use.
 
-The flat form has weights, multipliers and thresholds beside the name, and a switch per weight.
+The flat form has weights, multipliers and thresholds at the top level, and a switch per weight.
 The nested form has them in a ``ruleset`` of plain numbers. Both may be sent if they agree.
 """
 
@@ -36,14 +36,14 @@ Threshold = Annotated[
 
 
 class CategoryWeight(msgspec.Struct, kw_only=True):
-    """What a category of data weighs; one that is not ``included`` counts for nothing."""
+    """The weight of a category of data. One that is not ``included`` counts for nothing."""
 
     weight: Weight
     included: bool = True
 
 
 class RulesetFields(msgspec.Struct, kw_only=True):
-    """The rules as plain numbers. An entry that is null or left out has the template's value."""
+    """The rules as plain numbers. A null or absent entry has the template's value."""
 
     category_weights: dict[str, Weight | None] | UnsetType | None = UNSET
     action_multipliers: dict[str, Multiplier | None] | UnsetType | None = UNSET
@@ -62,10 +62,10 @@ class _Rules(msgspec.Struct, kw_only=True):
 
 
 class UpdateRiskProfileFields(_Rules, kw_only=True):
-    """Changes to a profile: what is not given stays as it is.
+    """Changes to a profile. Omitted fields stay as they are.
 
-    Null takes a description or an agreed level away, and stands for the template's values in the
-    ruleset; elsewhere it is as if it were not given.
+    Null removes a description or an agreed level, and in the ruleset means the template's value.
+    Elsewhere it counts as omitted.
     """
 
     name: Name | None = None

@@ -1,4 +1,4 @@
-"""Series: what an agent, or an account, did over time."""
+"""Series: what an agent or an account did over time."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from prefactor_server.domain.series.series import (
 )
 
 _DEFAULT: Final = "hour"
-# What one entry of a column takes, decoded, about.
+# The approximate size of one decoded entry of a column.
 _ENTRY_BYTES: Final = 16
 _COLUMNS: Final = 8
 _TIME: Final = {"type": "string", "format": "date-time"}
@@ -77,7 +77,7 @@ async def _answer(call: Call, agent_id: str) -> Success[SeriesView]:
     reader, principal = call.services.reader.series, call.principal
     asked = _range(call)
     environment_id = principal.environment_id or call.query.get("environment_id")
-    # Read before the rollups: what they hold is at least as much as is said of them.
+    # Read before the rollups, so that they are at least as fresh as reported.
     progress = await reader.progress(principal, call.now)
     buckets = Buckets(asked)
     rows = await reader.rollups(principal, agent_id, environment_id, asked)
@@ -109,7 +109,7 @@ async def _answer(call: Call, agent_id: str) -> Success[SeriesView]:
 
 
 async def _lines(call: Call, lines: Any) -> Sequence[Any]:
-    """Make up the lines one by one, so that other requests run between."""
+    """Build the lines one by one, so that other requests run between."""
     made: list[Any] = []
     for line in lines:
         call.memory.take(_COLUMNS * _ENTRY_BYTES * len(line[2]))

@@ -1,1 +1,1 @@
-"""What answers look like, one module per noun."""
+"""The bodies of answers, one module per noun."""

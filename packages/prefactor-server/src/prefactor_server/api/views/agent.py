@@ -1,4 +1,4 @@
-"""How an agent is answered."""
+"""The views of an agent."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from prefactor_server.queries.agent import AgentRecord, InstanceCounts
 
 
 class AvailableActions(msgspec.Struct, frozen=True, kw_only=True):
-    """What an agent's status and use allow."""
+    """The actions that an agent's status and use allow."""
 
     update: bool
     retire: bool
@@ -22,7 +22,7 @@ class AvailableActions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class InstanceCountsView(msgspec.Struct, frozen=True, kw_only=True):
-    """How many runs an agent has; ``finished`` counts those that have ended, however they did."""
+    """The number of an agent's runs by status; ``finished`` counts all that have ended."""
 
     total: int
     pending: int
@@ -35,7 +35,7 @@ class InstanceCountsView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AgentSummary(msgspec.Struct, frozen=True, kw_only=True):
-    """An agent on a list."""
+    """An agent in a list."""
 
     type: Literal["agent"] = "agent"
     id: str
@@ -52,9 +52,9 @@ class AgentSummary(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AgentDetails(AgentSummary, frozen=True, kw_only=True):
-    """An agent by itself. ``instance_counts`` is null unless ``include_counts`` asks for it.
+    """An agent. ``instance_counts`` is null without ``include_counts``.
 
-    So are the rollups unless ``include_risk_rollup`` does.
+    The rollups are null without ``include_risk_rollup``.
     """
 
     risk_profile_id: str | None
@@ -64,18 +64,18 @@ class AgentDetails(AgentSummary, frozen=True, kw_only=True):
 
 
 class AgentShown(Success[AgentDetails], frozen=True, kw_only=True):
-    """The answer about an agent; ``risk_rollup`` is there only if ``include_risk_rollup`` asks."""
+    """The answer about an agent. ``risk_rollup`` is present with ``include_risk_rollup`` only."""
 
     risk_rollup: RiskRollupsView | msgspec.UnsetType = msgspec.UNSET
 
 
 def agent_summary(record: AgentRecord, now: int) -> AgentSummary:
-    """Return an agent on a list."""
+    """Return the view of an agent in a list."""
     return AgentSummary(**_fields(record, now))
 
 
 def agent_details(record: AgentRecord, now: int, counts: InstanceCounts | None) -> AgentDetails:
-    """Return an agent by itself; ``counts`` are of its runs."""
+    """Return the full view of an agent; ``counts`` are of its runs."""
     return AgentDetails(
         **_fields(record, now),
         risk_profile_id=record.agent.risk_profile_id,

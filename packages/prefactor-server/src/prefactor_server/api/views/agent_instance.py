@@ -1,4 +1,4 @@
-"""How a run is answered."""
+"""The views of a run."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from prefactor_server.domain.runs.quality import DEFAULT_QUALITY, QualityEntry
 
 
 class Beside(NamedTuple):
-    """What is stored beside a run and shown with it; ``quality`` may be what one item recorded."""
+    """Rows that are shown with a run. ``quality`` may be only what one item recorded."""
 
     quality: Entries | None
     metadata: Mapping[str, str] | msgspec.UnsetType
@@ -33,7 +33,7 @@ Entries: TypeAlias = Mapping[str, QualityEntry]
 
 
 class SpanCounts(msgspec.Struct, frozen=True, kw_only=True):
-    """How many spans a run has; ``finished`` counts those that have ended, however they did."""
+    """The number of a run's spans by status; ``finished`` counts all that have ended."""
 
     total: int
     pending: int
@@ -45,7 +45,7 @@ class SpanCounts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SpanTypeRisk(msgspec.Struct, frozen=True, kw_only=True):
-    """How the spans of one type add to a run's score.
+    """The contribution of one span type to a run's score.
 
     ``span_score`` is the sum of the weights times the multiplier, which is the largest of the
     action multipliers; ``score`` is that for all the spans of the type.
@@ -61,7 +61,7 @@ class SpanTypeRisk(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RiskBreakdown(msgspec.Struct, frozen=True, kw_only=True):
-    """How a run's score came about."""
+    """The composition of a run's score."""
 
     risk_profile_id: str
     risk_profile_name: str
@@ -75,7 +75,7 @@ class RiskBreakdown(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ModelCostView(msgspec.Struct, frozen=True, kw_only=True):
-    """What one model cost; null when the price table has no price for it."""
+    """The cost of one model, null if the price table has no price for it."""
 
     model: str | None
     spans: int
@@ -87,7 +87,7 @@ class ModelCostView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CostGroupView(msgspec.Struct, frozen=True, kw_only=True):
-    """What one model cost, in the words of newer clients."""
+    """The cost of one model, with the field names of newer clients."""
 
     model: str | None
     spans: int
@@ -99,10 +99,10 @@ class CostGroupView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CostBreakdown(msgspec.Struct, frozen=True, kw_only=True):
-    """What a run cost, by the operator's prices: for what went into models and what came out.
+    """The cost of a run by the operator's prices, for prompt and completion tokens.
 
-    ``unpriced_spans`` tell of tokens and could not be priced; the sums leave them out, and are null
-    when they are all there is. ``groups`` holds the same rows as ``by_model``.
+    ``unpriced_spans`` counts spans with tokens but no price. The sums exclude them, and are null if
+    no span has a price. ``groups`` holds the same rows as ``by_model``.
     """
 
     total_cost: float | None
@@ -115,9 +115,9 @@ class CostBreakdown(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MatchView(msgspec.Struct, frozen=True):
-    """Where a run has the words of a search: the span, and the text around the first of them.
+    """Where a run contains the words of a search: the span, and the text around the first word.
 
-    ``truncated`` means that the span has more text than the 64 KiB that are searched.
+    ``truncated`` means that the span has more text than the 64 KiB that are indexed.
     """
 
     span_id: str
@@ -126,13 +126,12 @@ class MatchView(msgspec.Struct, frozen=True):
 
 
 class AgentInstanceSummary(msgspec.Struct, frozen=True, kw_only=True):
-    """A run on a list. Risk is null when its agent has no profile, and in answers to writes.
+    """A run in a list. Risk is null if its agent has no profile, and in answers to writes.
 
-    ``metadata`` is left out in the items of bulk requests.
-    ``match`` is there if a text was asked for; null if the span it was found in changed since.
-    ``first_summary``, ``total_tokens``, ``total_cost`` and ``currency`` are there on lists with
-    ``include_totals``. The last three are null until the run has been counted, and the cost and its
-    currency also without prices.
+    ``metadata`` is omitted in bulk items. ``match`` is present in text searches, and null if the
+    span has changed since it was indexed. ``first_summary``, ``total_tokens``, ``total_cost`` and
+    ``currency`` are present in lists with ``include_totals``. The last three are null until the
+    run has been counted, and cost and currency also without prices.
     """
 
     type: Literal["agent_instance"] = "agent_instance"
@@ -164,14 +163,13 @@ class AgentInstanceSummary(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AgentInstanceDetails(AgentInstanceSummary, frozen=True, kw_only=True):
-    """A run by itself. What nothing computes yet is null or empty, never a made-up figure.
+    """A run. Figures that are not computed yet are null or empty.
 
     ``quality_payload``, ``quality_summary`` and ``quality_payload_validation`` are those named
-    ``default``; a validation is null when nothing was checked. ``quality_summaries`` leaves out
-    names without a summary, because published clients read it as a map to texts. In the items of
-    bulk requests, quality is left out, or it is what the item recorded.
-    ``span_schema_counts`` tells how
-    many spans of each type there are; it is null in the answers to writes.
+    ``default``. A validation is null if nothing was checked. ``quality_summaries`` omits names
+    without a summary, because published clients read it as a map to texts. In bulk items, quality
+    is omitted, or it is what the item recorded. ``span_schema_counts`` is the number of spans of
+    each type, null in answers to writes.
     """
 
     quality_payload: Mapping[str, Any] | msgspec.UnsetType | None = msgspec.UNSET
@@ -188,13 +186,13 @@ class AgentInstanceDetails(AgentInstanceSummary, frozen=True, kw_only=True):
 
 
 class InstanceWritten(Success[AgentInstanceDetails], frozen=True, kw_only=True):
-    """The answer to a write of a run; ``control`` is there only when the run was terminated."""
+    """The answer to a write of a run. ``control`` is present only if the run was terminated."""
 
     control: ControlView | msgspec.UnsetType = msgspec.UNSET
 
 
 def instance_written(run: AgentInstance, beside: Beside, principal: Principal) -> InstanceWritten:
-    """The answer to a write of a run."""
+    """Return the answer to a write of a run."""
     details = instance_details(run, beside, principal)
     if run.status != "terminated":
         return InstanceWritten(details=details)
@@ -202,7 +200,7 @@ def instance_written(run: AgentInstance, beside: Beside, principal: Principal) -
 
 
 def instance_summary(run: AgentInstance, metadata: Mapping[str, str]) -> AgentInstanceSummary:
-    """A run on a list."""
+    """Return the view of a run in a list."""
     return AgentInstanceSummary(**_fields(run), metadata=metadata)
 
 
@@ -211,7 +209,7 @@ def instance_details(
     beside: Beside,
     principal: Principal,
 ) -> AgentInstanceDetails:
-    """A run by itself, as a caller may see it; its quality is left out if that is None."""
+    """Return the full view of a run for a caller. Its quality is omitted if that is None."""
     entries, metadata = beside
     if entries is None:
         return AgentInstanceDetails(**_fields(run), metadata=metadata)

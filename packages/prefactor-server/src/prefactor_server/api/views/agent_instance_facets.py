@@ -1,4 +1,4 @@
-"""How the facets of runs are shown."""
+"""The views of facets."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from prefactor_server.queries.search import Found
 
 
 class FacetValueView(msgspec.Struct, frozen=True):
-    """A value as its filter takes it, and how many runs it would leave."""
+    """A value of a filter, and the number of runs that would pass it."""
 
     value: str
     count: int
 
 
 class FacetView(msgspec.Struct, frozen=True):
-    """The most frequent values of a facet, and how many other values there are."""
+    """The most frequent values of a facet, and the number of other values."""
 
     values: Sequence[FacetValueView]
     more: int
@@ -42,10 +42,10 @@ class FacetsView(msgspec.Struct, frozen=True):
 
 
 class AgentInstanceFacetsView(msgspec.Struct, frozen=True, kw_only=True):
-    """The counts beside a list of runs.
+    """The facets of a list of runs.
 
-    ``item_count`` is how many of the counted runs pass all filters. Counts are ``complete`` unless
-    there are more runs than are examined, the newest 2,000.
+    ``item_count`` is the number of counted runs that pass all filters. Counts are ``complete``
+    unless there are more runs than the newest 2,000, which are counted.
     """
 
     type: Literal["agent_instance_facets"] = "agent_instance_facets"

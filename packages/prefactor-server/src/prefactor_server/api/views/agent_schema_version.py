@@ -1,4 +1,4 @@
-"""Schema versions as answers have them: each schema with what checking it found out."""
+"""The views of schema versions: each schema with the result of checking it."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ _decoder: Final = msgspec.json.Decoder(dict[str, list[dict[str, msgspec.Raw]]])
 
 
 class SchemaValidation(msgspec.Struct, frozen=True, kw_only=True):
-    """Whether payloads are checked against a schema, and if not, why."""
+    """Whether payloads are checked against a schema, or why not."""
 
     status: Literal["success", "error"]
     message: str | None
 
 
 class SpanTypeView(msgspec.Struct, frozen=True, kw_only=True):
-    """A declared span type. Its title is its name unless it has one of its own."""
+    """A declared span type. Its title defaults to its name."""
 
     name: str
     title: str
@@ -59,7 +59,7 @@ class QualitySchemaView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AlertSchemaView(msgspec.Struct, frozen=True, kw_only=True):
-    """A declared kind of alert. An alert has the severity unless its raise says another."""
+    """A declared kind of alert. Its severity is the default for its alerts."""
 
     name: str
     title: str
@@ -71,7 +71,7 @@ class AlertSchemaView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AgentSchemaVersionSummary(msgspec.Struct, frozen=True, kw_only=True):
-    """A schema version on a list, with the number of span types in place of them."""
+    """A schema version in a list, with the number of span types instead of the types."""
 
     type: Literal["agent_schema_version"] = "agent_schema_version"
     id: str
@@ -86,7 +86,7 @@ class AgentSchemaVersionSummary(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AgentSchemaVersionDetails(msgspec.Struct, frozen=True, kw_only=True):
-    """A schema version by itself; the declared schemas are maps from their names."""
+    """A schema version. The declared schemas are maps by name."""
 
     type: Literal["agent_schema_version"] = "agent_schema_version"
     id: str
@@ -103,7 +103,7 @@ class AgentSchemaVersionDetails(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def schema_version_summary(record: VersionUse[AgentSchemaVersion]) -> AgentSchemaVersionSummary:
-    """A schema version on a list."""
+    """Return the view of a schema version in a list."""
     return AgentSchemaVersionSummary(
         **_fields(record), span_schemas_count=record.row.span_type_count
     )
@@ -112,7 +112,7 @@ def schema_version_summary(record: VersionUse[AgentSchemaVersion]) -> AgentSchem
 def schema_version_details(
     record: VersionUse[AgentSchemaVersion], content: bytes | None, problems: Problems
 ) -> AgentSchemaVersionDetails:
-    """A schema version by itself, from the JSON of what it declares."""
+    """Return the full view of a schema version, from the JSON of its declaration."""
     return AgentSchemaVersionDetails(
         **_fields(record),
         span_type_schemas={
@@ -129,7 +129,7 @@ def schema_version_details(
 
 
 def declared_schemas(content: bytes | None) -> set[bytes]:
-    """Every JSON Schema of a version, from the JSON of what it declares."""
+    """Return every JSON Schema of a version, from the JSON of its declaration."""
     schemas = {bytes(_params(one)) for one in _entries(content, "span_type_schemas")}
     schemas |= {bytes(_result(one)) for one in _entries(content, "span_type_schemas")}
     for kind in ("quality_schemas", "alert_schemas"):
@@ -138,7 +138,7 @@ def declared_schemas(content: bytes | None) -> set[bytes]:
 
 
 def _entries(content: bytes | None, kind: str) -> Sequence[_Entry]:
-    """The entries that have a name; their schemas stay JSON, which may be a lot of it."""
+    """Return the entries that have a name. Their schemas, which may be large, stay encoded."""
     entries = [
         {
             member: value if member in _SCHEMAS else msgspec.json.decode(value)

@@ -1,4 +1,4 @@
-"""How a span is answered."""
+"""The views of a span."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ _VALID: Final = Validation("success", None)
 
 
 class AgentSpanView(msgspec.Struct, frozen=True, kw_only=True):
-    """A span. On lists, ``summary`` is null unless ``include_summaries`` asks for it.
+    """A span. In lists, ``summary`` is null without ``include_summaries``.
 
-    ``payload_validation`` and ``result_payload_validation`` are null when nothing was checked: the
-    type is not registered, or its schema cannot be used. ``risk_level`` and
-    ``risk_score`` are null when the agent has no risk profile, in answers to writes, and on lists
-    unless ``include_risk_level`` asks for them.
+    ``payload_validation`` and ``result_payload_validation`` are null if nothing was checked: the
+    type is not registered, or its schema cannot be used. ``risk_level`` and ``risk_score`` are
+    null if the agent has no risk profile, in answers to writes, and in lists without
+    ``include_risk_level``.
     """
 
     type: Literal["agent_span"] = "agent_span"
@@ -80,7 +80,7 @@ class AgentSpanView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SpanWritten(Success[AgentSpanView], frozen=True, kw_only=True):
-    """The answer to a write of a span; ``control`` is there only when its run was terminated."""
+    """The answer to a write of a span. ``control`` is present only if its run was terminated."""
 
     control: ControlView | msgspec.UnsetType = msgspec.UNSET
 
@@ -95,7 +95,7 @@ def span_view(
     with_summary: bool = True,
     redacted: bool = False,
 ) -> AgentSpanView:
-    """A span as a caller may see it; its payloads are JSON already and go in as they are."""
+    """Return the view of a span for a caller. Its payloads stay encoded."""
     flags = span.flags
 
     def visible(document: bytes) -> msgspec.Raw:
@@ -136,19 +136,19 @@ def span_view(
 
 
 def span_written(view: AgentSpanView, control: Control | None) -> SpanWritten:
-    """The answer to a write of a span."""
+    """Return the answer to a write of a span."""
     if control is None:
         return SpanWritten(details=view)
     return SpanWritten(details=view, control=ControlView(reason=control.reason))
 
 
 def validation_view(problem: str | None) -> Validation | None:
-    """What was found out, as answers have it; None when nothing was checked."""
+    """Return the view of a validation, or None if nothing was checked."""
     if problem is None:
         return None
     return Validation("error", problem) if problem else _VALID
 
 
 def payload_bytes(records: Iterable[SpanRecord]) -> int:
-    """How many bytes of payloads these spans were read with."""
+    """Return the number of payload bytes that were read with these spans."""
     return sum(len(one.payload) + len(one.result or b"") for one in records)

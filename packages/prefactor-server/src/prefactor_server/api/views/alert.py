@@ -1,4 +1,4 @@
-"""How an alert is answered."""
+"""The views of an alert."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ KINDS: Final[dict[str, AlertKind]] = {
 class AlertView(msgspec.Struct, frozen=True, kw_only=True):
     """An alert of a run.
 
-    ``payload_validation`` is null when nothing was checked: the run declared no alert schema of
-    this name, or the schema cannot be used. ``kind``, ``termination_reason`` and what follows are
-    null unless the server raised the alert for that. ``at`` is ``raised_at``.
+    ``payload_validation`` is null if nothing was checked: the run declared no alert schema with
+    this name, or the schema cannot be used. ``kind``, ``termination_reason`` and the fields after
+    it are null unless the server raised the alert for that. ``at`` is ``raised_at``.
     """
 
     type: Literal["alert"] = "alert"
@@ -57,13 +57,13 @@ class AlertView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AlertWritten(Success[AlertView], frozen=True, kw_only=True):
-    """The answer to a write of an alert; ``control`` is there only when its run was terminated."""
+    """The answer to a write of an alert. ``control`` is present only if its run was terminated."""
 
     control: ControlView | msgspec.UnsetType = msgspec.UNSET
 
 
 def alert_view(alert: Alert, principal: Principal) -> AlertView:
-    """An alert as a caller may see it."""
+    """Return the view of an alert for a caller."""
     found = _found(alert)
     at = show_time(alert.raised_at)
     return AlertView(
@@ -92,7 +92,7 @@ def alert_view(alert: Alert, principal: Principal) -> AlertView:
 
 
 def alert_written(done: Done, principal: Principal) -> AlertWritten:
-    """The answer to a write of an alert."""
+    """Return the answer to a write of an alert."""
     view = alert_view(cast("Alert", done.row), principal)
     if done.control is None:
         return AlertWritten(details=view)
@@ -100,7 +100,7 @@ def alert_written(done: Done, principal: Principal) -> AlertWritten:
 
 
 def _found(alert: Alert) -> dict[str, Any]:
-    """What the server found out; of an alert that a caller raised nothing is known."""
+    """Return the server's findings, which an alert raised by a caller does not have."""
     if alert.raised_by != "server":
         return {}
     found: dict[str, Any] = msgspec.json.decode(alert.payload)

@@ -24,18 +24,18 @@ class Success(msgspec.Struct, Generic[T], kw_only=True, frozen=True):
 
 
 class ControlView(msgspec.Struct, frozen=True, kw_only=True):
-    """The signal to an agent whose run was terminated; ``reason`` is the operator's."""
+    """The signal to the agent of a terminated run, with the operator's reason."""
 
     terminate: Literal[True] = True
     reason: str | None
 
 
 class PaginationView(msgspec.Struct, frozen=True):
-    """The numbers of a page: items count from one, offsets from zero.
+    """The position of a page. Items count from one, offsets from zero.
 
-    ``next_after`` is a cursor; as ``pagination[after]`` it continues the list where this page ends,
-    however many rows have come before it since. A count that is not exact is at least what there
-    is: lists count up to ten thousand rows.
+    ``next_after`` is a cursor. As ``pagination[after]`` it continues the list where this page ends,
+    even if rows were inserted before it. Lists count up to ten thousand rows; a count that is not
+    exact is a lower bound.
     """
 
     item_count: int
@@ -76,7 +76,7 @@ def listed(listing: Listing, page: Page[Row], summaries: Sequence[T]) -> Listed[
     )
 
 
-# Most views show the same time several times, and the views of a batch share theirs.
+# Most views contain the same time several times, and the views of a batch share it.
 @lru_cache(maxsize=1024)
 def show_time(us: int) -> str:
     """Format a time."""
@@ -89,7 +89,7 @@ def show_optional_time(us: int | None) -> str | None:
 
 
 class DeletedView(msgspec.Struct, frozen=True, kw_only=True):
-    """What is left of something that was deleted."""
+    """The answer about something deleted."""
 
     type: str
     id: str

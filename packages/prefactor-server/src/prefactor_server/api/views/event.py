@@ -1,4 +1,4 @@
-"""How changes are told to those who follow them."""
+"""The events about changed rows."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _encoder: Final = msgspec.json.Encoder()
 
 
 class ChangedRun(msgspec.Struct, frozen=True, kw_only=True):
-    """A run as lists show it, without what is computed from its spans."""
+    """A run as in lists, without what is computed from its spans."""
 
     type: Literal["agent_instance"] = "agent_instance"
     id: str
@@ -59,7 +59,7 @@ _SHARED_FIELDS: Final = tuple(name for name in ChangedRun.__struct_fields__ if n
 
 
 class ChangedSpan(msgspec.Struct, frozen=True, kw_only=True):
-    """A span as lists show it with its summary, without its payloads and what was found in them."""
+    """A span as in lists with its summary, without payloads and what was found in them."""
 
     type: Literal["agent_span"] = "agent_span"
     id: str
@@ -92,9 +92,9 @@ class ChangedSpan(msgspec.Struct, frozen=True, kw_only=True):
 class EventChanges(msgspec.Struct, frozen=True, kw_only=True):
     """The ``data`` of an event ``changes``.
 
-    Each row is there once, as it is stored when the event is made. A row replaces what the caller
-    has under its id. A run is there also when only its spans have changed. ``deleted_runs`` are ids
-    of runs that are gone with their spans.
+    Each row is there once, as it is stored when the event is made, and replaces the caller's row
+    with its id. A run is also sent if only its spans have changed. ``deleted_runs`` are the ids of
+    runs that were deleted with their spans.
     """
 
     runs: list[ChangedRun]
@@ -103,7 +103,7 @@ class EventChanges(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def changes_message(position: int, rows: ChangedRows, which: EventFilter) -> bytes:
-    """Return the event about rows that changed, as it is sent."""
+    """Return the encoded event about changed rows."""
     spans: list[ChangedSpan] = []
     ids = [
         span_id

@@ -1,4 +1,4 @@
-"""How writes are answered to a caller that prefers a minimal answer (RFC 7240, section 4.2)."""
+"""The answers to writes for callers that prefer a minimal one (RFC 7240, section 4.2)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from prefactor_server.domain.runs.agent_span import AgentSpan, SpanStatus
 
 
 class MinimalDetails(msgspec.Struct, frozen=True, kw_only=True):
-    """What a minimal answer tells of a run or a span."""
+    """The fields of a run or a span in a minimal answer."""
 
     id: str
     account_id: str

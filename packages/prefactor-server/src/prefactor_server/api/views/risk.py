@@ -1,4 +1,4 @@
-"""How risk and cost are answered, and how answers about runs and spans get them."""
+"""The views of risk and cost, and how they are added to runs and spans."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ COMPUTED: Final = tuple(
 async def with_figures(
     call: Call, run: AgentInstance, details: AgentInstanceDetails
 ) -> AgentInstanceDetails:
-    """Return a run by itself with what is computed from its spans, as far as it is asked for."""
+    """Return a run with the requested figures that are computed from its spans."""
     figures = await call.services.reader.risks.for_run(run)
     scored, last = figures.scored, figures.last_activity_at
     wanted = {one.name for one in COMPUTED if flag_unless_false(call.query, one.name)}
     found: dict[str, Any] = {"last_activity_span_at": show_optional_time(last)}
     if "include_counts" in wanted:
         counts = figures.span_counts
-        # A type that is itself called by_name keeps its place.
+        # A type that is itself called by_name takes precedence.
         found["span_schema_counts"] = {"by_name": counts, **counts}
     if "include_costs" in wanted:
         found["cost_breakdown"] = _cost(cost_of(figures.tokens, call.services.prices))
@@ -63,7 +63,7 @@ async def with_figures(
 async def with_scores(
     call: Call, runs: Sequence[AgentInstance], summaries: Sequence[AgentInstanceSummary]
 ) -> Sequence[AgentInstanceSummary]:
-    """Runs on a list, with their scores where known."""
+    """Return runs in a list with their scores, where known."""
     scores = await call.services.reader.risks.for_runs(call.principal.account_id, runs)
     if not scores:
         return summaries
@@ -73,7 +73,7 @@ async def with_scores(
 async def with_totals(
     call: Call, summaries: Sequence[AgentInstanceSummary]
 ) -> Sequence[AgentInstanceSummary]:
-    """Runs on a list, with what their first spans say and what all of them come to."""
+    """Return runs in a list with their first summaries and their totals."""
     ids = [one.id for one in summaries]
     reader = call.services.reader.agent_instances
     totals, says = await reader.totals(call.principal.account_id, ids)
@@ -100,7 +100,7 @@ def _totals(total: RunTotal | None, currency: str | None) -> dict[str, Any]:
 async def with_levels(
     call: Call, spans: Sequence[AgentSpan], views: Sequence[AgentSpanView]
 ) -> Sequence[AgentSpanView]:
-    """Spans with their scores and levels, each by itself."""
+    """Return spans with their own scores and levels."""
     places = [await _place(call, span) for span in spans]
     scores = await call.services.reader.risks.for_spans(call.principal.account_id, places)
     return [

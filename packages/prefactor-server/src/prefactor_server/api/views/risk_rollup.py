@@ -1,4 +1,4 @@
-"""How an agent's risk rollups are answered."""
+"""The views of an agent's risk rollups."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from prefactor_server.domain.risk.risk_rollup import AssessedRisk, RiskRollup, R
 
 
 class RiskRollupView(msgspec.Struct, frozen=True, kw_only=True):
-    """A rollup. Counts are of span types if it is theoretical, of spans if it is observed."""
+    """A rollup. A theoretical one counts span types, an observed one spans."""
 
     data_categories: list[str]
     span_types_with_risk_data: int
@@ -23,9 +23,9 @@ class RiskRollupView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AssessedRiskView(msgspec.Struct, frozen=True, kw_only=True):
-    """What some span types may do and see; ``max_score`` is the highest of one of their spans.
+    """The risk of some span types; ``max_score`` is the highest score of a single span.
 
-    It is null when the agent has no risk profile.
+    It is null if the agent has no risk profile.
     """
 
     assessed_span_types: list[str]
@@ -35,7 +35,7 @@ class AssessedRiskView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RiskRollupsView(msgspec.Struct, frozen=True, kw_only=True):
-    """What was recorded of an agent, and what its current versions declare."""
+    """The risk that an agent's runs recorded, and the risk that its current versions declare."""
 
     observed_risk: AssessedRiskView
     theoretical_risk: AssessedRiskView
@@ -49,7 +49,7 @@ async def risk_rollups(call: Call, agent_id: str) -> Rollups:
 
 
 def risk_rollups_view(rollups: Rollups) -> RiskRollupsView:
-    """Return what was assessed, as answers have it."""
+    """Return the view of an assessment."""
     return RiskRollupsView(
         observed_risk=_assessed(rollups.observed_risk),
         theoretical_risk=_assessed(rollups.theoretical_risk),
@@ -66,7 +66,7 @@ def _assessed(risk: AssessedRisk) -> AssessedRiskView:
 
 
 def risk_rollup_view(rollup: RiskRollup) -> RiskRollupView:
-    """Return a sum, as answers have it."""
+    """Return the view of a rollup."""
     return RiskRollupView(
         data_categories=list(rollup.data_categories),
         span_types_with_risk_data=rollup.span_types_with_risk_data,

@@ -1,4 +1,4 @@
-"""How the result of a search for text is shown."""
+"""The views of the result of a text search."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _US: int = 1_000_000
 
 
 class SearchView(msgspec.Struct, frozen=True, kw_only=True):
-    """How far a search can be relied on.
+    """The freshness of a search.
 
-    The index has everything that was recorded until ``behind_seconds`` ago. It is ``complete``
-    unless it is still being built. ``limited`` means that more runs may have the words than the
-    1,000 that a search finds.
+    The index contains everything recorded until ``behind_seconds`` ago. It is ``complete`` unless
+    it is still being built. ``limited`` means that more than the 1,000 runs found may contain the
+    words.
     """
 
     behind_seconds: float
@@ -28,10 +28,10 @@ class SearchView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DerivedView(msgspec.Struct, frozen=True, kw_only=True):
-    """How far filters can be relied on that look at what the server derives from spans.
+    """The freshness of filters on what the server derives from spans.
 
-    They know everything that was recorded until ``behind_seconds`` ago, and are ``complete`` unless
-    what was stored before is still being filled in.
+    They reflect everything recorded until ``behind_seconds`` ago, and are ``complete`` unless a
+    backfill of older runs is in progress.
     """
 
     behind_seconds: float
@@ -41,7 +41,7 @@ class DerivedView(msgspec.Struct, frozen=True, kw_only=True):
 class ListedRuns(Listed[AgentInstanceSummary], kw_only=True, frozen=True):
     """A page of runs.
 
-    ``search`` is there if a text was asked for, ``derived`` with schema_name, risk_level and
+    ``search`` is present in text searches, ``derived`` with the filters schema_name, risk_level and
     min_cost.
     """
 
@@ -50,12 +50,12 @@ class ListedRuns(Listed[AgentInstanceSummary], kw_only=True, frozen=True):
 
 
 def derived_view(state: DerivedState) -> DerivedView:
-    """Return the view of how far derived rows are behind."""
+    """Return the view of the lag of derived rows."""
     return DerivedView(behind_seconds=state.behind_us / _US, complete=state.complete)
 
 
 def search_view(found: Found) -> SearchView:
-    """Return the view of how far a search can be relied on."""
+    """Return the view of the freshness of a search."""
     return SearchView(
         behind_seconds=found.state.behind_us / _US,
         complete=found.state.complete,
@@ -66,7 +66,7 @@ def search_view(found: Found) -> SearchView:
 def with_matches(
     summaries: Sequence[AgentInstanceSummary], shown: Mapping[str, Shown]
 ) -> Sequence[AgentInstanceSummary]:
-    """Return runs with where the words were found."""
+    """Return the runs with the places where the words were found."""
     return [
         msgspec.structs.replace(one, match=MatchView(*shown[one.id]) if one.id in shown else None)
         for one in summaries

@@ -1,4 +1,4 @@
-"""How series are shown: in columns, with one entry for each bucket."""
+"""The views of series: columns with one entry per bucket."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from prefactor_server.domain.series.series import Durations, ModelLine, TypeLine
 
 
 class DurationsView(msgspec.Struct, frozen=True, kw_only=True):
-    """Durations in milliseconds: how many were measured, and their quantiles, null without any."""
+    """Durations in milliseconds: their number, and their quantiles, null without any."""
 
     measured: Sequence[int]
     p50: Sequence[float | None]
@@ -21,7 +21,7 @@ class DurationsView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OverallDurationsView(msgspec.Struct, frozen=True, kw_only=True):
-    """Durations of the whole range in milliseconds. Quantiles are null if nothing was measured."""
+    """Durations of the whole range in milliseconds. Quantiles are null without any."""
 
     measured: int
     p50: float | None
@@ -30,9 +30,9 @@ class OverallDurationsView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RunSeriesView(msgspec.Struct, frozen=True, kw_only=True):
-    """How many runs ended, by how they ended, and how long they took.
+    """The runs that ended, by status, and their durations.
 
-    ``overall`` is of all buckets together, because quantiles of buckets do not add up.
+    ``overall`` covers the whole range, because quantiles of buckets cannot be added.
     """
 
     complete: Sequence[int]
@@ -54,10 +54,10 @@ class SpanTypeSeriesView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ModelSeriesView(msgspec.Struct, frozen=True, kw_only=True):
-    """The tokens of one model, or of ``merged_names`` models, and what they cost.
+    """The tokens of one model, or of ``merged_names`` models, and their cost.
 
-    ``model`` is null for several, and for spans that tell of tokens and of no model. ``cost`` is by
-    the prices of now, and null without a price table; ``unpriced_spans`` have no price.
+    ``model`` is null for several, and for spans with tokens but no model. ``cost`` is at current
+    prices, and null without a price table. ``unpriced_spans`` have no price.
     """
 
     model: str | None
@@ -70,12 +70,12 @@ class ModelSeriesView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SeriesView(msgspec.Struct, frozen=True, kw_only=True):
-    """What an agent, or an account, did in each bucket of a range.
+    """What an agent or an account did in each bucket of a range.
 
-    A run is in the bucket in which it ended, a span in that in which it finished. ``starts`` are
-    those of the buckets, and each column has an entry for each of them. From ``complete_from`` on
-    nothing is missing but what the last ``behind_seconds`` brought; it is null while the server
-    fills in what was stored before an upgrade.
+    A run counts in the bucket in which it ended, a span in the one in which it finished. ``starts``
+    are the starts of the buckets, and each column has one entry per bucket. From ``complete_from``
+    on, only the last ``behind_seconds`` may be missing; it is null during the backfill of older
+    runs after an upgrade.
     """
 
     type: Literal["series"] = "series"

@@ -1,4 +1,4 @@
-"""Storing the events of models that instrumentations send as log records."""
+"""Stores model events that instrumentations send as log records."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ _MAX_ATTEMPTS: Final = 5
 async def record_events(
     call: Call, events: Iterable[tuple[Resource, ReceivedEvent | None] | Rejected], size: int
 ) -> Outcome:
-    """Store events, and return how many records could not be kept.
+    """Store events, and return how many records were rejected.
 
-    Records that are no events of models are ignored.
+    Other log records are ignored.
     """
     outcome = Outcome()
     by_trace: dict[tuple[str, str], list[ReceivedEvent]] = {}
@@ -73,7 +73,7 @@ async def _store(
 async def _command(
     call: Call, agent_ref: str, trace_id: str, events: Sequence[ReceivedEvent]
 ) -> RecordEvents | None:
-    """Return the command that stores events of one trace, or None if all are there."""
+    """Return the command that stores events of one trace, or None if all are stored."""
     principal, reader = call.principal, call.services.reader
     key = trace_key(agent_ref, trace_id)
     row = await reader.otlp_traces.find(principal, key)
@@ -107,7 +107,7 @@ async def _command(
 async def _amend(
     call: Call, record: SpanRecord, before: TraceState, after: TraceState, own: str
 ) -> list[AmendedSpan]:
-    """Return the stored span with its events; nothing if they say nothing new."""
+    """Return the stored span with its events, or None if they add nothing."""
     payload = msgspec.json.decode(record.payload)
     result = msgspec.json.decode(record.result or b"{}")
     changed = amended(payload, result, events_of(before, own), events_of(after, own))

@@ -1,4 +1,4 @@
-"""The operations of OTLP/HTTP: what agents that speak OpenTelemetry send, in any language."""
+"""The OTLP/HTTP operations, for agents in any language that export OpenTelemetry."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class MetricsFields(msgspec.Struct, kw_only=True):
 
 
 class PartialSuccess(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What could not be kept of a request, and why."""
+    """What was rejected of a request, and why."""
 
     rejected_spans: int = msgspec.field(name="rejectedSpans", default=0)
     rejected_records: int = msgspec.field(name="rejectedLogRecords", default=0)
@@ -50,7 +50,7 @@ class PartialSuccess(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
 
 
 class ExportAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The answer of an export in JSON; empty if everything was taken."""
+    """The answer to an export in JSON; empty if everything was accepted."""
 
     partial_success: PartialSuccess | None = msgspec.field(name="partialSuccess", default=None)
 
@@ -119,10 +119,10 @@ def _json_events(
 
 
 def _is_protobuf(call: Call) -> bool:
-    """Return whether a request is in protobuf, and not in JSON.
+    """Return whether a request is in protobuf rather than JSON.
 
     Raises:
-        BadRequest: it is in neither.
+        BadRequest: it is neither.
     """
     given = call.content_type.partition(b";")[0].strip().lower()
     if given in {PROTOBUF, b"application/protobuf"}:
@@ -136,7 +136,7 @@ def _is_protobuf(call: Call) -> bool:
 
 
 def _answer(call: Call, outcome: Outcome, counted: str = "rejected_spans") -> Encoded:
-    """Return the answer of an export. In protobuf, rejected spans and records have one form."""
+    """Return the answer to an export. In protobuf, spans and records are rejected in one form."""
     if _is_protobuf(call):
         return Encoded(PROTOBUF, protobuf.partial_success(outcome.rejected, outcome.message))
     if not outcome.rejected:
@@ -205,7 +205,7 @@ def _export(name: str, path: str, **others: Any) -> RawOperation:
 
 
 def _both(name: str, noun: str, **others: Any) -> tuple[RawOperation, RawOperation]:
-    """Return an operation under the path of OTLP, and under the API's own."""
+    """Return an operation under OTLP's path and under the API's own."""
     return (
         _export(f"otlp.{name}", f"/v1/{noun}", **others),
         _export(f"otlp.{name}_in_api", f"/api/v1/otlp/v1/{noun}", **others),

@@ -1,4 +1,4 @@
-"""Preparing received spans: from the spans of a trace to the command that stores them."""
+"""Prepares received spans: turns the spans of a trace into the command that stores them."""
 
 from __future__ import annotations
 
@@ -55,9 +55,9 @@ _TYPES: Final = SchemaVersionFields(
 
 @dataclass(slots=True)
 class TraceBatch:
-    """Spans of one trace and agent in one request.
+    """The spans of one trace and agent in one request.
 
-    ``attempts`` to store them were out of date. ``has_run`` says that the run is known to exist.
+    ``attempts`` counts earlier attempts that were stale. ``has_run`` means that the run exists.
     """
 
     resource: Resource
@@ -73,15 +73,15 @@ class TraceBatch:
         return trace_key(self.agent_ref, self.trace_id)
 
     def ref(self, call: Call) -> TraceRef:
-        """Return what the trace is remembered by."""
+        """Return what identifies the trace in the cache."""
         return call.principal.account_id, self.key
 
 
 async def prepare(call: Call, batch: TraceBatch) -> RecordTrace | None:
-    """Return the command that stores a batch, or None if nothing of it is kept.
+    """Return the command that stores a batch, or None if there is nothing to store.
 
     Raises:
-        Refusal: nothing of it can be kept; the message says why.
+        Refusal: nothing of it can be stored. The message says why.
     """
     memory, ref = call.services.otlp, batch.ref(call)
     keep_all = call.services.limits.otlp_keep_all
@@ -139,7 +139,7 @@ async def _command(
 
 
 async def _facts(call: Call, batch: TraceBatch, register: RegisterInstance) -> RunFacts:
-    """Return what is known of the run, or will be true of it once it is registered."""
+    """Return the facts about the run, or those that it will have once it is registered."""
     pending = call.pending = PendingWrites(reread=batch.attempts > 0)
     facts = None
     if batch.has_run:
@@ -153,10 +153,10 @@ async def _facts(call: Call, batch: TraceBatch, register: RegisterInstance) -> R
 async def _known(
     call: Call, batch: TraceBatch, spans: Sequence[ReceivedSpan], *, about_agents: bool
 ) -> KnownTrace | None:
-    """Return the run of the trace, if there is one.
+    """Return the run of the trace, or None.
 
-    A trace that this process does not know is taken to be new if something of it is about agents:
-    the command notices if it is not, and is prepared again from what is stored.
+    A trace unknown to this process is assumed to be new if any of its spans is about agents. If it
+    is not new, the command detects that, and is prepared again from storage.
     """
     if not batch.attempts:
         known = call.services.otlp.known(batch.ref(call))
@@ -223,7 +223,7 @@ async def _register(call: Call, batch: TraceBatch, run: str) -> RegisterInstance
 
 
 def may_create(call: Call) -> bool:
-    """Return whether the caller's first run makes its agent, as with any registration."""
+    """Return whether the caller's first run creates its agent, as with any registration."""
     return (
         call.services.limits.auto_create_agents
         and call.principal.scope == "account"
@@ -232,7 +232,7 @@ def may_create(call: Call) -> bool:
 
 
 async def _environment_id(call: Call, name: str | None) -> str | None:
-    """Return the id of the environment that a resource names; None for the default one."""
+    """Return the id of the environment that a resource names, or None for the default one."""
     principal = call.principal
     if principal.environment_id is not None or name is None:
         return principal.environment_id
@@ -252,7 +252,7 @@ async def _new_environment(call: Call, name: str) -> str:
             "deployment.environment.name for the default one"
         )
     own = environment_id(call.principal.account_id, call.principal.partition, name)
-    # Refused if another request has just made it: it has the same id.
+    # Refused if another request has just created it with the same id.
     await call.services.writer.submit([CreateEnvironment(call.request(), own, name)], 0)
     return own
 

@@ -1,4 +1,4 @@
-"""Storing received spans: in commits of many traces, each span once, whatever fails beside it."""
+"""Stores received spans: many traces per commit, each span once, regardless of other failures."""
 
 from __future__ import annotations
 
@@ -24,44 +24,44 @@ _MAX_REASONS: Final = 5
 
 
 class StoreLater(Unavailable):
-    """The server cannot store spans now; nothing is lost if they are sent again."""
+    """The server cannot store spans now. They must be sent again, which is safe."""
 
     retry_after = 30
 
 
 @dataclass(slots=True)
 class Outcome:
-    """What became of the spans or records of a request."""
+    """The outcome of the spans or records of a request."""
 
     rejected: int = 0
     reasons: list[str] = field(default_factory=list[str])
 
     def reject(self, reason: str, count: int = 1) -> None:
-        """Count some that cannot be kept. The first reasons are told."""
+        """Count rejected ones. The first reasons are kept."""
         self.rejected += count
         if len(self.reasons) < _MAX_REASONS and reason not in self.reasons:
             self.reasons.append(reason)
 
     @property
     def message(self) -> str:
-        """The reasons, as one text."""
+        """The reasons, joined into one text."""
         return "; ".join(self.reasons)
 
 
 async def record(
     call: Call, spans: Iterable[tuple[Resource, ReceivedSpan] | Rejected], size: int
 ) -> Outcome:
-    """Store spans, and return what could not be kept.
+    """Store spans, and return what was rejected.
 
     Args:
         call: the request.
-        spans: the spans with their resources, which are decoded while they are read.
+        spans: the spans with their resources, decoded lazily.
         size: the size of the request in bytes.
 
     Raises:
-        BadRequest: the request cannot be read.
-        Overloaded: too many writes wait.
-        Unavailable: nothing can be stored now. Sending all of it again is safe.
+        BadRequest: the request is malformed.
+        Overloaded: the write queue is full.
+        Unavailable: nothing can be stored now. Sending everything again is safe.
     """
     outcome = Outcome()
     batches: dict[tuple[str, str], list[TraceBatch]] = {}
@@ -98,7 +98,7 @@ def _add(
 
 
 def _next(todo: deque[TraceBatch]) -> list[TraceBatch]:
-    """Take batches of different traces, together at most the spans of one commit."""
+    """Take batches of different traces, up to the number of spans in one commit."""
     part: list[TraceBatch] = []
     keys: set[tuple[str, str]] = set()
     size = 0
@@ -116,7 +116,7 @@ def _next(todo: deque[TraceBatch]) -> list[TraceBatch]:
 async def _store(
     call: Call, part: Sequence[TraceBatch], size: int, outcome: Outcome
 ) -> list[TraceBatch]:
-    """Store batches in one commit, and return those that are to be tried again."""
+    """Store batches in one commit, and return those to try again."""
     prepared = [
         (batch, command)
         for batch in part
@@ -151,10 +151,10 @@ async def _prepared(call: Call, batch: TraceBatch, outcome: Outcome) -> RecordTr
 
 
 async def _repair(call: Call, batch: TraceBatch, command: RecordTrace, size: int) -> None:
-    """Get ready to prepare a batch again, which rested on something out of date.
+    """Refresh what a stale batch was prepared from.
 
-    If the run is missing, it is registered by itself: which schema version it is bound to is known
-    only then, and the spans are checked against that.
+    A missing run is registered first, because the spans are checked against the schema version
+    that it is bound to.
     """
     batch.attempts += 1
     if batch.attempts == _MAX_ATTEMPTS:
@@ -188,7 +188,7 @@ def _reject(call: Call, batch: TraceBatch, refusal: Refusal, outcome: Outcome) -
 
 
 def later(refusal: Overloaded | Unavailable) -> Refusal:
-    """Return a refusal that says when to send the request again."""
+    """Return a refusal with the time after which to send the request again."""
     if isinstance(refusal, Unavailable) and refusal.retry_after is None:
         return StoreLater(refusal.message)
     return refusal

@@ -1,4 +1,4 @@
-"""Admin users: see who belongs to the account, change their roles, remove them."""
+"""Admin users: list and show the people of an account, change their roles, remove them."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class AdminUserView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RoleFields(msgspec.Struct, kw_only=True):
-    """What a person may do from now on."""
+    """A person's new role."""
 
     role: Role
 
@@ -103,7 +103,7 @@ async def _list(call: Call) -> Listed[AdminUserView]:
 
 
 def admin_user_view(user: AdminUser) -> AdminUserView:
-    """A person as answers have them."""
+    """Return the view of a person."""
     return AdminUserView(
         id=user.id,
         account_id=user.account_id,

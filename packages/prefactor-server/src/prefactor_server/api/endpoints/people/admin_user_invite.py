@@ -1,4 +1,4 @@
-"""Invitations: make, see and revoke them."""
+"""Invitations: create, list, show and revoke them."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _HOST: Final = re.compile(r"[A-Za-z0-9.\-]+(:[0-9]+)?|\[[0-9A-Fa-f:]+\](:[0-9]+)
 
 
 class InviteFields(msgspec.Struct, kw_only=True):
-    """Whom to invite, and as what: an admin, if nothing is said."""
+    """Whom to invite, and their role, which defaults to admin."""
 
     email: Email
     role: Role = "admin"
@@ -49,7 +49,7 @@ class InviteFields(msgspec.Struct, kw_only=True):
 
 
 class InviteView(msgspec.Struct, frozen=True, kw_only=True):
-    """An invitation. ``token`` and ``invite_url`` are shown when it is made, and null after."""
+    """An invitation. ``token`` and ``invite_url`` are shown on creation only, later null."""
 
     type: Literal["admin_user_invite"] = "admin_user_invite"
     id: str
@@ -117,7 +117,7 @@ def _invite(done: Done) -> AdminUserInvite:
 
 def _address(call: Call, token: str) -> str:
     base = call.services.limits.public_url.rstrip("/")
-    # What a caller says that the server is called goes back to that caller alone.
+    # The host name that a caller sends is only ever shown to that caller.
     if not base and _HOST.fullmatch(call.host):
         base = f"http://{call.host}"
     return invite_url(base, token)

@@ -1,7 +1,7 @@
-"""Accepting an invitation, and looking at it before: the bearer has no token of the API's own.
+"""Looking up and accepting an invitation, without an API token.
 
-An invited person has only the invitation's token, so that is what lets them in. Neither is an
-item of a bulk request, which belongs to one account.
+An invited person has only the invitation's token, so that authenticates them. Neither operation can
+be a bulk item, because a bulk request belongs to one account.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ InviteToken = Annotated[
 
 
 class AcceptFields(msgspec.Struct, kw_only=True):
-    """The token of an invitation, and the password to sign in with from then on.
+    """The token of an invitation, and the new person's password.
 
     Without a password, the person signs in by other means, or gets a link to set one.
     """
@@ -71,7 +71,7 @@ class LookUpFields(msgspec.Struct, kw_only=True):
 
 
 class InvitedView(msgspec.Struct, frozen=True, kw_only=True):
-    """What the bearer of an invitation's token may know of it."""
+    """The parts of an invitation that the holder of its token may see."""
 
     type: Literal["invitation"] = "invitation"
     email: str
@@ -116,10 +116,10 @@ async def _accept(call: Call, document: bytes) -> Success[AdminUserView]:
     password_hash = None
     if body.password is not None:
         invite = check_invite(await _invite(call, named), token_hash)
-        # Before a password is hashed, and again in the transaction.
+        # Checked before a password is hashed, and again in the transaction.
         invite.accept(call.now)
         password_hash = await hash_new_password(call, "password", body.password, invite.email)
-    # One at a time: two invitations to one address would otherwise make two of the same person.
+    # One at a time, because two invitations to one address would otherwise create two people.
     async with call.services.accepting:
         command = AcceptInvite(
             request=Request(named.account_id, named.row_id, call.now, None, b""),
@@ -137,7 +137,7 @@ async def _accept(call: Call, document: bytes) -> Success[AdminUserView]:
 
 
 async def _invite(call: Call, named: SecretRef) -> AdminUserInvite:
-    # Nothing of what is read on behalf of the token is told before its hash was compared.
+    # Nothing that was read is revealed before the token's hash has been compared.
     invites = call.services.reader.admin_user_invites
     try:
         return await invites.show(_reading(named), named.row_id)
@@ -146,7 +146,7 @@ async def _invite(call: Call, named: SecretRef) -> AdminUserInvite:
 
 
 async def _user_id(call: Call, named: SecretRef) -> str:
-    """The id of the admin user with the invited address; a new one takes the invitation's."""
+    """Return the id of the admin user with the invited address, or the invitation's own id."""
     invite = await _invite(call, named)
     page = await call.services.reader.admin_users.page(
         _reading(named), Listing((Filter("email", "=", invite.email),))

@@ -1,4 +1,4 @@
-"""Audit: list what operators did."""
+"""The audit log: list what operators did."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _TIME: Final = {"type": "string", "format": "date-time"}
 
 
 class AuditEntryView(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing that an operator did.
+    """One action of an operator.
 
     ``actor`` is the id of a token or a person, or ``cli`` for the command line. ``action`` is the
-    name of an operation, and ``detail`` what there is to add, such as a reason.
+    name of an operation, and ``detail`` adds to it, such as a reason.
     """
 
     type: Literal["audit_entry"] = "audit_entry"

@@ -1,4 +1,4 @@
-"""Sign in with OpenID Connect: which ways there are, the way to the provider, and the way back."""
+"""Sign-in with OpenID Connect: the methods on offer, the redirect to a provider, the callback."""
 
 from __future__ import annotations
 
@@ -55,20 +55,20 @@ _SECOND_US: Final = 1_000_000
 _RETRIES: Final = 2
 _SIGN_IN_PAGE: Final = "#/sign-in"
 _NO_STORE: Final = (b"cache-control", b"no-store")
-# The address of the callback has the code in it.
+# The address of the callback contains the code.
 _NO_REFERRER: Final = (b"referrer-policy", b"no-referrer")
 
 _log = structlog.get_logger(__name__)
 
 
 class OpenIdMethodView(msgspec.Struct, frozen=True, kw_only=True):
-    """A provider of OpenID Connect. ``name`` is what people call it."""
+    """An OpenID Connect provider. ``name`` is for people."""
 
     name: str
 
 
 class SignInMethodsView(msgspec.Struct, frozen=True, kw_only=True):
-    """How people sign in. ``openid`` is null if no provider is set."""
+    """The ways to sign in. ``openid`` is null if no provider is configured."""
 
     type: Literal["sign_in_methods"] = "sign_in_methods"
     password: bool
@@ -77,7 +77,7 @@ class SignInMethodsView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OpenIdStartFields(msgspec.Struct, kw_only=True):
-    """Where to go after signing in: the part of the address of a page from # on.
+    """Where to go after signing in: the fragment of a page's address, from # on.
 
     ``connect`` connects the provider to the person who has signed in already.
     """
@@ -146,7 +146,7 @@ async def _person(call: Call) -> str:
 
 async def _callback(call: Call, query: bytes) -> str:
     provider, client = _provider(call), connection(call)
-    # This attempt is over, also if nobody is signed in.
+    # The attempt is over, even if it failed.
     call.response_headers += (client.set_attempt_cookie("", 0), _NO_STORE, _NO_REFERRER)
     attempt: Attempt | None = None
     try:
@@ -181,7 +181,7 @@ def _page(provider: Provider, page: str) -> str:
 
 
 def _read_answer(query: bytes) -> Mapping[str, str]:
-    """Return what the provider said. It may say more than is known here, but nothing twice."""
+    """Return the provider's parameters. Unknown ones are ignored, duplicates rejected."""
     try:
         pairs = parse_qsl(query.decode("latin-1"), keep_blank_values=True, max_num_fields=100)
     except ValueError as error:
@@ -200,10 +200,10 @@ async def _sign_in(
         said = (answer["error"], answer.get("error_description", ""))
         detail = ": ".join(one[:200] for one in said if one)
         raise OpenIdRefused("cancelled" if said[0] == "access_denied" else "provider", detail)
-    # Each makes requests to the provider.
+    # Each attempt makes requests to the provider.
     services.sign_in_limiter.take(None, address, call.now)
     identity = await provider.identify(attempt, answer.get("code", ""), answer.get("iss"))
-    # One at a time: two of the same person would otherwise both be new.
+    # One at a time, because two sign-ins of a new person would otherwise create two people.
     async with services.accepting:
         started = await _admitted(call, provider, attempt, identity)
     services.sign_in_limiter.give_back(None, address)
@@ -218,7 +218,7 @@ async def _admitted(
         try:
             return await _start_session(call, provider, attempt, identity)
         except Contended:
-            # Another server has just made the same person: they are found now.
+            # Another server has just created the same person, who is found now.
             continue
     return await _start_session(call, provider, attempt, identity)
 

@@ -1,4 +1,4 @@
-"""Sessions: sign in, see who one is, sign out, list and revoke sessions, change one's password."""
+"""Sessions: sign in, show the caller, sign out, list and revoke sessions, change a password."""
 
 from __future__ import annotations
 
@@ -63,10 +63,10 @@ _SECOND_US: Final = 1_000_000
 
 
 class CallerView(msgspec.Struct, frozen=True, kw_only=True):
-    """Who is calling. ``id``, ``method`` and ``expires_at`` are null for a bearer token.
+    """The caller. ``id``, ``method`` and ``expires_at`` are null for a bearer token.
 
     ``admin_user_id`` and ``email`` are null unless a person signed in. A deployment token has no
-    role and no rights, and does not learn the account's name: it may do what its scope allows.
+    role and no rights: its scope decides. It does not see the account's name.
     """
 
     type: Literal["session"] = "session"
@@ -86,7 +86,7 @@ class CallerView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SessionView(msgspec.Struct, frozen=True, kw_only=True):
-    """A session. ``expires_at`` is when it ends if it is not used any more."""
+    """A session. ``expires_at`` is when it ends if it is not used again."""
 
     type: Literal["session"] = "session"
     id: str
@@ -103,7 +103,7 @@ class SessionView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PasswordFields(msgspec.Struct, kw_only=True):
-    """The password as it is, and as it shall be."""
+    """The current and the new password."""
 
     current_password: GivenPassword
     new_password: NewPassword

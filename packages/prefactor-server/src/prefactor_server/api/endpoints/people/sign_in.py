@@ -1,4 +1,4 @@
-"""Signing in: what proves who somebody is, and the command that starts their session."""
+"""Sign-in: checks a proof of identity, and builds the command that starts a session."""
 
 from __future__ import annotations
 
@@ -67,10 +67,10 @@ GivenPassword = Annotated[
 
 
 class SignInFields(msgspec.Struct, kw_only=True):
-    """One proof of who somebody is: a token, the code of a link, or an e-mail and a password.
+    """One proof of identity: a token, the code of a link, or an e-mail and a password.
 
-    ``account_id`` chooses between accounts in which the same e-mail has a password; without it,
-    the oldest is taken. ``new_password`` goes with a code, and sets the password.
+    ``account_id`` chooses between accounts in which the same e-mail has a password, by default the
+    oldest. ``new_password`` is sent with a code, and sets the password.
     """
 
     token: Secret | None = None
@@ -82,12 +82,12 @@ class SignInFields(msgspec.Struct, kw_only=True):
 
 
 async def sign_in(call: Call, body: SignInFields, size: int) -> tuple[Session, str]:
-    """Return the session that was started, and the text of its cookie.
+    """Start a session; return it with the text of its cookie.
 
     Raises:
-        BadCredentials: the proof does not hold. The message does not say which part of it.
+        BadCredentials: the proof is wrong. The message does not say which part.
         Overloaded: there were too many attempts.
-        ValidationFailed: there is not one proof, or the new password is not taken.
+        ValidationFailed: there is not exactly one proof, or the new password is rejected.
     """
     _check_one_proof(body)
     try:
@@ -147,7 +147,7 @@ async def _with_password(call: Call, body: SignInFields) -> tuple[Command, str]:
     services.sign_in_limiter.take(email, address, call.now)
     person = _chosen(await services.reader.admin_users.by_email(email), email, body.account_id)
     stored = None if person is None else person.password_hash
-    # Verified in any case, so that the time does not tell whether there is such a person.
+    # Always verified, so that the time does not reveal whether the person exists.
     matches = await services.passwords.verify(password, stored)
     account = None if person is None else await services.reader.sessions.account(person.account_id)
     if not matches or person is None or stored is None or account is None:
@@ -158,7 +158,7 @@ async def _with_password(call: Call, body: SignInFields) -> tuple[Command, str]:
 
 
 async def hash_new_password(call: Call, field: str, password: str, email: str) -> str:
-    """Return the hash of a password that a person chose.
+    """Return the hash of a new password.
 
     Raises:
         ValidationFailed: it is too short, too long or too common.
@@ -169,7 +169,7 @@ async def hash_new_password(call: Call, field: str, password: str, email: str) -
 
 
 def connection(call: Call) -> ClientConnection:
-    """Return the client of a request, which is not an item of a bulk request."""
+    """Return the client of a request that is not a bulk item."""
     if call.client is None:
         raise TypeError("an item of a bulk request has no client of its own")
     return call.client
@@ -177,7 +177,7 @@ def connection(call: Call) -> ClientConnection:
 
 def _chosen(people: Sequence[AdminUser], email: str, account_id: str | None) -> AdminUser | None:
     candidates = [one for one in people if account_id in (None, one.account_id)]
-    # A person with a password comes first, then one whose address is written alike.
+    # Prefer a person with a password, then one whose address has the same case.
     candidates.sort(key=lambda one: (one.password_hash is None, one.email != email))
     return candidates[0] if candidates else None
 
@@ -185,7 +185,7 @@ def _chosen(people: Sequence[AdminUser], email: str, account_id: str | None) -> 
 def new_session(
     call: Call, method: SignInMethod, account_id: str, partition: int, owner_id: str
 ) -> tuple[Session, str]:
-    """Return a session that begins now, and the text of its cookie."""
+    """Return a session that starts now, and the text of its cookie."""
     services, client = call.services, connection(call)
     session_id = services.ids.make(partition)
     cookie = make_secret(PREFIX, SecretRef(account_id, session_id), services.random_bytes)

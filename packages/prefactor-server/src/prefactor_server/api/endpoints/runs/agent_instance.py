@@ -1,4 +1,4 @@
-"""Runs: start, finish, terminate, show and list. ``agent_instance_register.py`` begins them."""
+"""Runs: start, finish, terminate, show and list. See also `agent_instance_register`."""
 
 from __future__ import annotations
 
@@ -63,20 +63,20 @@ _REASON_RULE: Final = f"must be 1 to {MAX_REASON_LENGTH} characters, not all of 
 
 
 class StartFields(msgspec.Struct, kw_only=True):
-    """When a run started; now, if nothing is said."""
+    """When a run started, by default now."""
 
     timestamp: Timestamp | None = None
 
 
 class FinishFields(msgspec.Struct, kw_only=True):
-    """How and when a run ended; complete and now, if nothing is said."""
+    """How and when a run ended, by default complete and now."""
 
     status: FinishStatus | None = None
     timestamp: Timestamp | None = None
 
 
 class TerminateFields(msgspec.Struct, kw_only=True):
-    """Why a run is stopped; its agent is told."""
+    """Why a run is stopped. Its agent is told."""
 
     reason: Annotated[
         str,
@@ -140,10 +140,10 @@ def _prepared(call: Call, command: Command) -> Prepared:
 
 
 def written_by(call: Call, name: str | None = None) -> Callable[[Done], InstanceWritten]:
-    """The answer to a caller's write of a run, or of its quality under a name.
+    """Return the answer to a write of a run, or of one entry of its quality.
 
-    An item of a bulk request is answered with no more quality than it recorded: all that is said
-    of a run, once per item, would have an answer grow with the square of the request.
+    A bulk item is answered only with the quality it recorded. Repeating all of it for every item
+    would make the answer grow with the square of the request.
     """
 
     def written(done: Done) -> InstanceWritten:
@@ -155,7 +155,7 @@ def written_by(call: Call, name: str | None = None) -> Callable[[Done], Instance
 
 
 async def show(call: Call, instance_id: str) -> InstanceWritten:
-    """The answer to a repeated write of a run: the run as it is now."""
+    """Return the answer to a repeated write of a run: the run as it is now."""
     run = await call.services.reader.agent_instances.show(call.principal, instance_id)
     beside = _NOTHING if call.is_item else await _beside(call, run)
     return instance_written(run, beside, call.principal)
@@ -186,7 +186,7 @@ def _entries(quality: RunQuality | InstanceQuality | None) -> Entries:
 
 
 async def show_in_full(call: Call) -> Success[AgentInstanceDetails]:
-    """Return the answer about the run that the path names, with all that is known of it."""
+    """Return the full answer about the run in the path."""
     run = await call.services.reader.agent_instances.show(call.principal, call.path_id)
     return await _in_full(call, run)
 

@@ -1,4 +1,4 @@
-"""The counts beside the list of runs."""
+"""The facets of the list of runs."""
 
 from __future__ import annotations
 

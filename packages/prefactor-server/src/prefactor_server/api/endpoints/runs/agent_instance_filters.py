@@ -1,4 +1,4 @@
-"""What runs can be found by, in their list and in the counts beside it."""
+"""The filters of the list of runs and of its facets."""
 
 from __future__ import annotations
 
@@ -136,10 +136,10 @@ FILTERS: Final = (
 
 
 async def agent_filters(call: Call) -> tuple[Filter, ...]:
-    """Return the filter on the agent that the query names, if it names one.
+    """Return the filter on the agent that the query names, or nothing.
 
     Raises:
-        NotFound: there is none of that id or external identifier.
+        NotFound: there is no agent with that id or external identifier.
     """
     agent = call.query.get(AGENT.name)
     if agent is None:

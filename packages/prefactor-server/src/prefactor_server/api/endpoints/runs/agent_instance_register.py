@@ -40,7 +40,7 @@ _encoder: Final = msgspec.json.Encoder(order="deterministic")
 
 
 class AgentVersionFields(msgspec.Struct, kw_only=True):
-    """What a registration says of its agent's release."""
+    """The agent's release, as a registration reports it."""
 
     name: Name | None = None
     external_identifier: Name | None = None
@@ -49,7 +49,7 @@ class AgentVersionFields(msgspec.Struct, kw_only=True):
 
 
 class RegisterFields(msgspec.Struct, kw_only=True):
-    """A run to register. A deployment token brings the agent and the environment by itself."""
+    """A run to register. A deployment token implies the agent and the environment."""
 
     agent_id: Name | None = None
     environment_id: Name | None = None
@@ -59,7 +59,7 @@ class RegisterFields(msgspec.Struct, kw_only=True):
     external_identifier: Name | None = None
     purpose: Purpose | None = None
     update_current_version: bool | None = None
-    # Unset rather than null: a request without it keeps the fingerprint that older servers stored.
+    # Unset rather than null, so that requests without it keep the fingerprint of older servers.
     metadata: Metadata | msgspec.UnsetType | None = msgspec.UNSET
 
 
@@ -75,7 +75,7 @@ class BoundSchemaVersion(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Binding(NamedTuple):
-    """What decides, as far as a request can tell, which schema version a run is bound to."""
+    """What determines, as far as a request can tell, the schema version of a run."""
 
     agent_ref: str
     environment_id: str | None
@@ -85,7 +85,7 @@ class _Binding(NamedTuple):
 class InstanceRegistered(InstanceWritten, frozen=True, kw_only=True):
     """The answer to a registration.
 
-    ``agent_schema_version`` is there when the request declared one and was no repeat.
+    ``agent_schema_version`` is present if the request declared one and was not a repeat.
     """
 
     agent_schema_version: BoundSchemaVersion | msgspec.UnsetType = msgspec.UNSET
@@ -135,7 +135,7 @@ async def _prepare(call: Call, body: RegisterFields) -> Prepared:
 def _bound(
     declared: DeclaredSchema | None, run: AgentInstance
 ) -> BoundSchemaVersion | msgspec.UnsetType:
-    # The schemas themselves stay out: the caller has just sent them, with every run that it starts.
+    # Without the schemas themselves, which the caller has just sent, as with each of its runs.
     if declared is None:
         return msgspec.UNSET
     return BoundSchemaVersion(
@@ -189,10 +189,10 @@ def _metadata(fields: AgentVersionFields | None) -> VersionMetadata | None:
 
 
 def assume_binding(call: Call, command: RegisterInstance) -> None:
-    """Let later writes of the same request see which schema version the run will be bound to.
+    """Tell later writes of the same request the schema version that the run will probably have.
 
-    That is the one that such a registration was bound to the last time, or else a new one. Where
-    neither is so, those writes notice and are prepared again.
+    That is the one that such a registration was bound to the last time, or else a new one. If the
+    assumption is wrong, those writes detect it and are prepared again.
     """
     declared, pending, span_preparer = command.schema, call.pending, call.services.span_preparer
     version_id = span_preparer.likely_binding(call.principal, _binding(command), pending)
@@ -208,7 +208,7 @@ def assume_binding(call: Call, command: RegisterInstance) -> None:
 
 
 def remember_binding(call: Call, command: RegisterInstance, run: AgentInstance) -> None:
-    """Cache which schema version a run was bound to, for its spans and for later runs."""
+    """Cache the schema version that a run was bound to, for its spans and for later runs."""
     span_preparer, version_id = call.services.span_preparer, run.agent_schema_version_id
     span_preparer.remember_run(call.principal, run.id, RunFacts(version_id, run.purpose))
     for binding in _bindings(command):
@@ -216,10 +216,10 @@ def remember_binding(call: Call, command: RegisterInstance, run: AgentInstance) 
 
 
 def _bindings(command: RegisterInstance) -> Sequence[_Binding]:
-    """The registrations that will be bound to the same schema version as this one.
+    """Return the registrations that will be bound to the same schema version as this one.
 
-    Those that declare the same; and, because a run makes its version the current one, those that
-    declare nothing.
+    These are the ones with the same declaration and, because a run makes its version current,
+    those with no declaration.
     """
     own = _binding(command)
     return (own, own._replace(content_hash=None)) if command.update_current_version else (own,)

@@ -14,13 +14,13 @@ from prefactor_server.domain.runs.agent_instance_skeleton import FLAG_NAMES, Ske
 from prefactor_server.domain.runs.agent_span import SpanStatus
 from prefactor_server.domain.runs.span_kind import Kind
 
-# So many entries are a piece of some hundred kilobytes.
+# About a hundred kilobytes.
 _ENTRIES: Final = 8192
 _encoder: Final = msgspec.json.Encoder()
 
 
 class SkeletonSchema(msgspec.Struct, frozen=True):
-    """A type of spans that the run has."""
+    """A span type of the run."""
 
     name: str
     title: str
@@ -29,11 +29,12 @@ class SkeletonSchema(msgspec.Struct, frozen=True):
 class SkeletonColumns(msgspec.Struct, frozen=True):
     """One entry of each column for each span.
 
-    ``parent`` is the place of the parent in these columns, always an earlier one, and null for a
-    root. ``schema`` is a place in ``schemas``. ``started_at`` counts the microseconds since
-    ``origin``, ``duration`` those from start to finish; null stands for what has not happened.
-    ``flags`` is a sum of the numbers in ``flag_values``. ``tool_name`` is a place in ``tool_names``
-    and ``model`` one in ``models``. ``cost`` is in the ``currency``, and null without a price.
+    ``parent`` is the index of the parent in these columns, always a smaller one, and null for a
+    root. ``schema`` is an index into ``schemas``. ``started_at`` counts the microseconds since
+    ``origin``, ``duration`` those from start to finish; null means that it has not happened.
+    ``flags`` is a sum of the numbers in ``flag_values``. ``tool_name`` is an index into
+    ``tool_names``, and ``model`` into ``models``. ``cost`` is in the ``currency``, and null without
+    a price.
     """
 
     id: list[str]
@@ -52,10 +53,10 @@ class SkeletonColumns(msgspec.Struct, frozen=True):
 
 
 class AgentInstanceSkeleton(msgspec.Struct, frozen=True, kw_only=True):
-    """All spans of a run, parents before children and siblings in the order of their starts.
+    """All spans of a run, parents before children, and siblings ordered by start time.
 
-    ``origin`` is when the run or its first span started, whichever was first. A span whose parent
-    is not among the run's spans, or that is its own ancestor, is a root with ``parent_missing``.
+    ``origin`` is the start of the run or of its first span, whichever is earlier. A span whose
+    parent is not in the run, or that is its own ancestor, is a root with ``parent_missing``.
     """
 
     type: Literal["agent_instance_skeleton"] = "agent_instance_skeleton"
@@ -79,7 +80,7 @@ async def _answer(call: Call) -> Iterator[bytes]:
 
 
 def _pieces(run_id: str, skeleton: Skeleton, currency: str | None) -> Iterator[bytes]:
-    """The answer in pieces: a ``Success[AgentInstanceSkeleton]``, column by column."""
+    """Yield the answer, a ``Success[AgentInstanceSkeleton]``, column by column."""
     head = {
         "type": "agent_instance_skeleton",
         "agent_instance_id": run_id,

@@ -51,7 +51,7 @@ _NO_PAYLOAD: Final = b"{}"
 
 
 class CreateSpanFields(IdempotentFields, kw_only=True):
-    """A new span. It is active if nothing is said, and starts now unless it is pending."""
+    """A new span, by default active. It starts now unless it is pending."""
 
     agent_instance_id: ClientId
     schema_name: Name
@@ -66,7 +66,7 @@ class CreateSpanFields(IdempotentFields, kw_only=True):
 
 
 class FinishSpanFields(msgspec.Struct, kw_only=True):
-    """How a span ended; complete and now, if nothing is said."""
+    """How a span ended, by default complete and now."""
 
     status: FinishStatus | None = None
     timestamp: Timestamp | None = None
@@ -75,7 +75,7 @@ class FinishSpanFields(msgspec.Struct, kw_only=True):
 
 
 async def prepare_create(call: Call, body: CreateSpanFields) -> Prepared:
-    """The command that creates a span, and its answer."""
+    """Return the command that creates a span, with its answer."""
     principal, status = call.principal, body.status or "active"
     if body.result_payload is not None and status not in FINISHED:
         raise invalid("result_payload", "is valid only with a finished status")
@@ -192,14 +192,14 @@ def _written(
     purpose = None if run is None else run.purpose
     payload, result = documents
     if done.row.flags & SENSITIVE_DISCARDED:
-        # The payload may have been remembered from before it was changed.
+        # The cached payload may be older than a change of it.
         payload = discarded_document(payload)
     view = span_view(done.row, payload, result, purpose, call.principal)
     return span_written(view, done.control)
 
 
 async def show_written(call: Call, span_id: str) -> SpanWritten:
-    """The answer to a repeated write, with its run's current control signal."""
+    """Return the answer to a repeated write, with its run's current control signal."""
     reader = call.services.reader
     record = await reader.agent_spans.show(call.principal, span_id)
     run = await reader.agent_instances.show(call.principal, record.span.agent_instance_id)

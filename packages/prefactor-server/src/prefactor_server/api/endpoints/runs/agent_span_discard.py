@@ -1,4 +1,4 @@
-"""Discarding the sensitive values of a span, for good."""
+"""Discards the sensitive values of a span permanently."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ async def _prepare(call: Call, body: NoFields) -> Prepared:
     del body
     record = await call.services.reader.agent_spans.find(call.principal, call.path_id)
     if record is None:
-        # It may have been created by the same bulk request: the command will tell.
+        # It may have been created by the same bulk request, so the command decides.
         return Prepared(_command(call, None, {}))
     kept = {PARAMS: discarded_document(record.payload)}
     if record.result is not None:

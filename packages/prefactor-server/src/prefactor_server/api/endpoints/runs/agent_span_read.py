@@ -1,4 +1,4 @@
-"""Spans: show one, list those of a run or an agent, and read several by their ids."""
+"""Spans: show one, list those of a run or agent, read several by their ids."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Alerts: list, count and show them. ``alert_write.py`` raises and clears them."""
+"""Alerts: list, count and show them. See also `alert_write`."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ _END: Final = "active_during[end_at]"
 class AlertsListed(Listed[AlertView], frozen=True, kw_only=True):
     """A page of alerts.
 
-    ``complete`` is false while the server looks through runs from before it kept alerts. The
-    server's own alerts show every commit that is older than ``behind_seconds``.
+    ``complete`` is false while the server evaluates runs that are older than the alerts feature.
+    The server's own alerts reflect every commit that is older than ``behind_seconds``.
     """
 
     complete: bool
@@ -35,7 +35,7 @@ class AlertsListed(Listed[AlertView], frozen=True, kw_only=True):
 
 
 class AlertCount(msgspec.Struct, frozen=True, kw_only=True):
-    """How many alerts there are, up to a limit; ``complete`` is false when there may be more."""
+    """The number of alerts, up to a limit. ``complete`` is false if there may be more."""
 
     status: Literal["success"] = "success"
     count: int
@@ -131,7 +131,7 @@ async def _count(call: Call) -> AlertCount:
 
 
 async def _listing(call: Call) -> Listing:
-    """Return what is asked for by name: the same on every page, as cursors require."""
+    """Return the explicit filters, which are the same on every page, as cursors require."""
     given = call.query
     if _START in given and _END in given:
         start, end = (query.time(name, given[name]) for name in (_START, _END))
@@ -145,7 +145,7 @@ async def _listing(call: Call) -> Listing:
 
 
 def _implied(call: Call) -> tuple[Filter, ...]:
-    """Return the filters that follow from the time, and from what is not asked for."""
+    """Return the implied filters, which depend on the time and on absent parameters."""
     days = query.whole_number(call.query, "window_days", _DEFAULT_DAYS, 1, _MAX_DAYS)
     window = Filter("raised_at", ">=", call.now - days * _DAY_US)
     if _NARROWING.isdisjoint(call.query):
@@ -154,7 +154,7 @@ def _implied(call: Call) -> tuple[Filter, ...]:
 
 
 async def show(call: Call, alert_id: str) -> AlertWritten:
-    """The answer to a repeated write of an alert: the alert as it is now."""
+    """Return the answer to a repeated write of an alert: the alert as it is now."""
     alert = await call.services.reader.alerts.show(call.principal, alert_id)
     return AlertWritten(details=alert_view(alert, call.principal))
 

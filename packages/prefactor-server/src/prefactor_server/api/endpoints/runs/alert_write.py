@@ -37,7 +37,7 @@ _SEVERITY: Final = Meta(
 
 
 class RaiseAlertFields(msgspec.Struct, kw_only=True):
-    """An alert of a run. Of one that is raised already, what is left out stays as it is."""
+    """An alert of a run. If it is raised already, omitted fields stay as they are."""
 
     agent_instance_id: ClientId
     name: Name
@@ -46,7 +46,7 @@ class RaiseAlertFields(msgspec.Struct, kw_only=True):
 
 
 class ClearAlertFields(msgspec.Struct, kw_only=True):
-    """Which alert of which run to clear."""
+    """The run and the name of the alert to clear."""
 
     agent_instance_id: ClientId
     name: Name
@@ -82,7 +82,7 @@ async def _facts(
 ) -> AlertFacts:
     document = None if given.value is None else given.document
     if schema_version_id is None:
-        # There is no such run: the command says so.
+        # There is no such run, which the command reports.
         return AlertFacts(body.name, body.severity, DEFAULT_SEVERITY, document, None, None)
     preparer, work = call.services.span_preparer, call.work
     types = await preparer.alert_types(call.principal, schema_version_id, call.pending)

@@ -1,4 +1,4 @@
-"""Metadata: set keys of a run's metadata after it was registered."""
+"""Metadata: set keys of a run's metadata after its registration."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from prefactor_server.domain.runs.metadata import MAX_KEY_LENGTH, MAX_KEYS, MAX_
 
 
 class MetadataFields(msgspec.Struct, kw_only=True):
-    """The keys to set. A value of null removes its key; keys that are not named stay."""
+    """The keys to set. Null removes a key. Other keys stay as they are."""
 
     metadata: MetadataChanges
 

@@ -1,4 +1,4 @@
-"""Quality: record what evaluations say of a run, in each of the spellings that clients have."""
+"""Quality: record the results of evaluations, in each of the forms that clients use."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from prefactor_server.validation.quality import QualityCheck, check_quality
 
 
 class QualityFields(msgspec.Struct, kw_only=True):
-    """What one evaluation says of a run; a payload of null takes back what it said before."""
+    """The result of one evaluation of a run. A null payload removes the previous result."""
 
     name: Name
     payload: JsonObject | None
 
 
 class DefaultQualityFields(msgspec.Struct, kw_only=True):
-    """What is said of a run by clients that know one quality: it is the one named ``default``."""
+    """The result named ``default``, from clients that know only one."""
 
     quality_payload: JsonObject | None
 

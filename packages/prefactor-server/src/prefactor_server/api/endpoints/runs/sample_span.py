@@ -1,4 +1,4 @@
-"""Made-up spans, for trying out whatever shows runs."""
+"""Sample spans, for trying out tools that show runs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MAX_SPANS: Final = 100
 
 
 class TestSpanFields(msgspec.Struct, kw_only=True):
-    """How many spans to make up, of which run, and under which span."""
+    """The number of sample spans, their run, and their parent span."""
 
     agent_instance_id: ClientId
     count: Annotated[
@@ -32,7 +32,7 @@ class TestSpanFields(msgspec.Struct, kw_only=True):
 
 
 class SpansWritten(msgspec.Struct, frozen=True, kw_only=True):
-    """The spans that were made up; ``control`` is there only when their run was terminated."""
+    """The sample spans. ``control`` is present only if their run was terminated."""
 
     status: Literal["success"] = "success"
     summaries: Sequence[AgentSpanView]
@@ -79,7 +79,7 @@ async def _command(call: Call, body: TestSpanFields, sample: SampleSpan) -> Crea
 
 
 async def _show(call: Call, ids: str) -> SpansWritten:
-    """The spans with these ids, in the order in which they were made."""
+    """Return the spans with these ids, in the order of their creation."""
     reader = call.services.reader
     records = await reader.agent_spans.existing(call.principal, ids.split())
     if not records:
