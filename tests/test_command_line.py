@@ -262,7 +262,7 @@ def test_a_run_is_shown_by_id_or_name(prefactor: Call, recorded: Recorded) -> No
     assert shown.code == 0
     assert shown.out.splitlines()[:5] == [
         "Polite, version v1",
-        f"run {recorded.complete}: complete in 1 min 30 s, 1 spans (1 complete)",
+        f"run {recorded.complete}: complete in 1 min 30 s, 1 span (1 complete)",
         "external id polite-1",
         "metadata release=v7",
         "quality helpful: 0.5",

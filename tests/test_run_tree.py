@@ -178,4 +178,4 @@ def test_a_run_says_how_it_went() -> None:
     )
 
     assert render(ended, []) == ["failed in 2.0 s, 3 spans (2 complete, 1 failed)"]
-    assert render(instance(), [agent_span()])[0] == "active, 1 spans"
+    assert render(instance(), [agent_span()])[0] == "active, 1 span"

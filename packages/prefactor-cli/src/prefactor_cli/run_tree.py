@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
 
-from prefactor_cli.text import printable
+from prefactor_cli.text import counted, printable
 from prefactor_cli.times import took
 
 if TYPE_CHECKING:
@@ -148,10 +148,10 @@ def _state(instance: AgentInstance) -> str:
 def _counts(instance: AgentInstance, spans: Sequence[AgentSpan]) -> str:
     counts = instance.span_counts
     if counts is None:
-        return f"{len(spans)} spans"
+        return counted(len(spans), "span")
     states = ("complete", "failed", "cancelled", "active", "pending")
     some = [f"{getattr(counts, state)} {state}" for state in states if getattr(counts, state)]
-    return f"{counts.total} spans" + (f" ({', '.join(some)})" if some else "")
+    return counted(counts.total, "span") + (f" ({', '.join(some)})" if some else "")
 
 
 def _line(row: Row[AgentSpan], width: int) -> str:

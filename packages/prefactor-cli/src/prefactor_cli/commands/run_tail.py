@@ -16,7 +16,7 @@ from prefactor_cli.output import STATUS_STYLES, Printer, note, print_json
 from prefactor_cli.run_tree import GLYPHS, error_of
 from prefactor_cli.runs import ENDED, AgentNames, find_run
 from prefactor_cli.table import Cell
-from prefactor_cli.text import printable
+from prefactor_cli.text import counted, printable
 from prefactor_cli.times import took
 from prefactor_http import (
     AgentInstance,
@@ -202,7 +202,9 @@ def _tell_end(ended: AgentInstance) -> None:
     duration = took(ended.started_at, ended.finished_at)
     said = f"{ended.status}{f' in {duration}' if duration else ''}"
     if counts is not None:
-        said += f", {counts.total} spans" + (f", {counts.failed} failed" if counts.failed else "")
+        said += f", {counted(counts.total, 'span')}" + (
+            f", {counts.failed} failed" if counts.failed else ""
+        )
     if ended.termination_reason:
         said += f": {printable(ended.termination_reason)}"
     Printer().line(f"run {printable(ended.id)} {said}", STATUS_STYLES.get(ended.status, ""))
