@@ -133,6 +133,7 @@ def test_a_new_database_gets_a_token_that_is_printed_once(serve: Callable[..., S
 
     second = serve(token="")
     assert "pf_account_" not in second.said
+    assert "pf_link_" not in first.said + second.said
     assert second.request("GET", "/api/v1/ping", token=token.group(1))[0] == 200
 
 

@@ -9,11 +9,11 @@ import secrets
 import signal
 import socket
 import time
-from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from types import FrameType
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import structlog
 import uvicorn
@@ -59,12 +59,17 @@ class Started(NamedTuple):
     """What to announce once the server accepts requests.
 
     ``new_token`` is the account token of a new database. ``unknown_token`` means that a bootstrap
-    token was given that an existing database does not know.
+    token was given that an existing database does not know. ``sign_in_url`` opens the pages signed
+    in, once.
     """
 
     url: str
     new_token: str | None
     unknown_token: bool
+    sign_in_url: str | None
+
+
+LinkMaker: TypeAlias = Callable[[Storage, Writer, socket.socket], Awaitable[str | None]]
 
 
 def now_us() -> int:
@@ -72,10 +77,13 @@ def now_us() -> int:
     return time.time_ns() // 1000
 
 
-async def serve(settings: Settings, on_started: Callable[[Started], None]) -> None:
+async def serve(
+    settings: Settings, on_started: Callable[[Started], None], make_link: LinkMaker
+) -> None:
     """Run the server until it is told to stop, then finish what it took.
 
-    ``on_started`` is called once, when the server answers.
+    ``make_link`` makes the ``sign_in_url``, if there is to be one. ``on_started`` is called once,
+    when the server answers.
 
     Raises:
         SettingError, DatabaseError: see ``open_storage``.
@@ -116,6 +124,7 @@ async def serve(settings: Settings, on_started: Callable[[Started], None]) -> No
                 url_of(listener),
                 new_token,
                 unknown_token=not await _token_exists(storage, settings.bootstrap_token),
+                sign_in_url=await make_link(storage, writer, listener),
             )
             observe = _observer(settings, metrics)
             metrics.watch_memory(budget)

@@ -127,10 +127,10 @@ async def link_for(api_client: ApiClient, person_id: str) -> str:
     (account,) = await api_client.storage.accounts()
     ref = SecretRef(account.id, f"link-{next(_numbers)}")
     code = make_secret(LINK_PREFIX, ref, os.urandom)
-    await put(
-        api_client,
-        SignInLink(ref.row_id, account.id, person_id, hash_secret(code), api_client.clock(), None),
+    link = SignInLink(
+        ref.row_id, account.id, person_id, None, hash_secret(code), api_client.clock(), None
     )
+    await put(api_client, link)
     return code
 
 

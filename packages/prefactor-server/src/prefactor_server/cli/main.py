@@ -6,8 +6,10 @@ import asyncio
 import gc
 import os
 import secrets
+import socket
 import sys
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Annotated, Any, Final, Literal, NoReturn, TypeVar
 
 import cyclopts
@@ -24,6 +26,7 @@ from prefactor_server.cli.flags import DatabaseFlags, Json, ServeFlags, WholeNum
 from prefactor_server.cli.output import Column, err, out, print_document, print_rows
 from prefactor_server.cli.rebuild import rebuild
 from prefactor_server.cli.seed import seed
+from prefactor_server.cli.start_link import is_wanted, make_start_link
 from prefactor_server.commands.api_token import ChangeToken, CreateToken
 from prefactor_server.commands.base import Command, Done, Refused, Request
 from prefactor_server.commands.writer import Writer
@@ -40,6 +43,7 @@ from prefactor_server.domain.api_token import (
 from prefactor_server.domain.errors import NotFound, Refusal
 from prefactor_server.domain.pfid import PfidMaker
 from prefactor_server.domain.times import format_time
+from prefactor_server.http.listening import url_of
 from prefactor_server.json_log import log_to_stderr
 from prefactor_server.settings import (
     Settings,
@@ -91,12 +95,13 @@ def serve(*, flags: Annotated[ServeFlags | None, cyclopts.Parameter(name="*")] =
     """Run the server until it is stopped (SIGTERM, SIGINT), then finish what it took.
 
     A new database gets an account, an environment "Default" and an account token, which is printed
-    once.
+    once. On a terminal and a loopback address, a link is printed that opens the pages signed in.
     """
     log_to_stderr()
     settings = _settings(flags)
     _collect_seldom()
-    _run(serve_app(settings, lambda started: _greet(started, settings)))
+    greet = partial(_greet, settings)
+    _run(serve_app(settings, greet, partial(_start_link, settings)))
 
 
 def _collect_seldom() -> None:
@@ -260,7 +265,7 @@ def _settings(flags: object) -> Settings:
     return load_settings(os.environ, given(flags))
 
 
-def _greet(started: Started, settings: Settings) -> None:
+def _greet(settings: Settings, started: Started) -> None:
     _say(f"prefactor-server {__version__} on {started.url} ({shown_database(settings.database)})")
     if started.unknown_token:
         _say(
@@ -272,6 +277,18 @@ def _greet(started: Started, settings: Settings) -> None:
         _say("A new database. Its account token, shown this once:")
         _say(f"  export PREFACTOR_API_URL={started.url}")
         _say(f"  export PREFACTOR_API_TOKEN={started.new_token}")
+    if started.sign_in_url is not None:
+        _say("Open the pages signed in. This link works once, within ten minutes:")
+        _say(f"  {started.sign_in_url}")
+
+
+async def _start_link(
+    settings: Settings, storage: Storage, writer: Writer, listener: socket.socket
+) -> str | None:
+    if not is_wanted(listener.getsockname()[0]):
+        return None
+    base = settings.public_url or url_of(listener)
+    return await make_start_link(storage, writer, base, settings.bootstrap_token, now_us())
 
 
 def _say(line: str) -> None:

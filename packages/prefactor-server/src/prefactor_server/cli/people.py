@@ -32,7 +32,7 @@ from prefactor_server.domain.people.admin_user_invite import AdminUserInvite, is
 from prefactor_server.domain.people.role import Role
 from prefactor_server.domain.people.secret_text import SecretRef, hash_secret, make_secret
 from prefactor_server.domain.people.sign_in_link import PREFIX as LINK_PREFIX
-from prefactor_server.domain.people.sign_in_link import SignInLink, sign_in_url
+from prefactor_server.domain.people.sign_in_link import SignInLink, person_link_url
 from prefactor_server.domain.pfid import PfidMaker
 from prefactor_server.domain.times import format_time
 from prefactor_server.settings import Settings, load_settings
@@ -156,12 +156,12 @@ def link(email: str, *, url: str | None = None, database: Database = None) -> No
         person, now = await _person(storage, account, email), now_us()
         link_id = _new_id(account)
         code = make_secret(LINK_PREFIX, SecretRef(account.id, link_id), os.urandom)
-        row = SignInLink(link_id, account.id, person.id, hash_secret(code), now, None)
+        row = SignInLink(link_id, account.id, person.id, None, hash_secret(code), now, None)
         await _carry_out(storage, CreateSignInLink(_request(account, now), row))
         return code
 
     base = url or settings.public_url or f"http://{settings.host}:{settings.port}"
-    out.print(sign_in_url(base, _run(_with_account(database, work))), markup=False)
+    out.print(person_link_url(base, _run(_with_account(database, work))), markup=False)
 
 
 async def _person(storage: Storage, account: Account, named: str) -> AdminUser:

@@ -64,9 +64,14 @@ class StaticFile(NamedTuple):
     etag: bytes
 
 
+def is_built(folder: Path = FOLDER) -> bool:
+    """Return whether there are pages."""
+    return (folder / "index.html").is_file()
+
+
 def load_pages(folder: Path = FOLDER) -> Mapping[str, StaticFile]:
     """Read the built pages; the keys are paths. Without any, ``/`` says how to get them."""
-    if not (folder / "index.html").is_file():
+    if not is_built(folder):
         return {
             "/": _static_file(".txt", _NOT_BUILT, status=HTTPStatus.NOT_FOUND, cache=b"no-store")
         }

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from prefactor_server.commands.base import Decision, Done, Request, audit_entry
 from prefactor_server.commands.people.session import sessions_of, wrong_password
+from prefactor_server.domain.api_token import ApiToken
 from prefactor_server.domain.errors import InvalidAction, NotFound
 from prefactor_server.domain.people.admin_user import AdminUser
 from prefactor_server.domain.people.role import Role
@@ -107,16 +108,28 @@ class CreateSignInLink(NamedTuple):
         return "sign_in_links.create"
 
     def needs(self, needs: Needs) -> None:
-        """Add the person."""
-        needs.rows.add((AdminUser, self.link.admin_user_id))
+        """Add the person or the token."""
+        if self.link.admin_user_id is not None:
+            needs.rows.add((AdminUser, self.link.admin_user_id))
+        if self.link.api_token_id is not None:
+            needs.tokens.add(self.link.api_token_id)
 
     def decide(self, snapshot: Snapshot) -> Decision:
         """Store the link, and record who created it for whom."""
-        person = require_person(snapshot, self.link.admin_user_id)
-        entry = audit_entry(self.request, self.operation, person.id, person.email)
+        owner_id, name = self._owner(snapshot)
+        entry = audit_entry(self.request, self.operation, owner_id, name)
         return Decision(
             Changes(inserted=(self.link,), audit=(entry,)), Done(self.link.id, self.link)
         )
+
+    def _owner(self, snapshot: Snapshot) -> tuple[str, str]:
+        if self.link.admin_user_id is not None:
+            person = require_person(snapshot, self.link.admin_user_id)
+            return person.id, person.email
+        token = snapshot.get(ApiToken, self.link.api_token_id or "")
+        if token is None:
+            raise NotFound(f"Token {self.link.api_token_id!r} not found")
+        return token.id, token.token_start
 
 
 def require_person(snapshot: Snapshot, person_id: str) -> AdminUser:

@@ -106,6 +106,38 @@ class SignInWithLink(NamedTuple):
         return start_session(snapshot, self.request, self.session, changes)
 
 
+class SignInWithTokenLink(NamedTuple):
+    """Start a session for the token of a sign-in link, which works once."""
+
+    request: Request
+    session: Session
+    link_id: str
+    code_hash: bytes
+
+    @property
+    def operation(self) -> str:
+        """The name of the operation."""
+        return _OPERATION
+
+    def needs(self, needs: Needs) -> None:
+        """Add the link, the token and its sessions."""
+        needs.rows.add((SignInLink, self.link_id))
+        needs.tokens.add(self.session.owner_id)
+        needs.sessions_of.add(self.session.owner_id)
+
+    def decide(self, snapshot: Snapshot) -> Decision:
+        """Use the link, and store the session if the token still works."""
+        link = snapshot.get(SignInLink, self.link_id)
+        token = snapshot.get(ApiToken, self.session.owner_id)
+        check_link(link, self.code_hash, self.request.now)
+        if link is None or token is None or link.api_token_id != token.id:
+            raise useless_link()
+        if token_status(token, self.request.now) != "active":
+            raise useless_link()
+        changes = Changes(updated=(link._replace(used_at=self.request.now),))
+        return start_session(snapshot, self.request, self.session, changes)
+
+
 class EndSession(NamedTuple):
     """End a session of ``owner_id``, or of anyone if that is None."""
 

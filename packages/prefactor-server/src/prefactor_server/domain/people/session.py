@@ -1,8 +1,9 @@
 """Sessions: what a cookie stands for, from signing in until it ends.
 
-A session belongs to a person, or to the API token that it was exchanged for. It ends when it was
-not used for a while, at the latest after some days, when somebody revokes it, and with its owner:
-a person who is removed or gets a new password, a token that is revoked or deleted.
+A session belongs to a person, or to the API token that was exchanged for it or whose link was used.
+It ends when it was not used for a while, at the latest after some days, when somebody revokes it,
+and with its owner: a person who is removed or gets a new password, a token that is revoked or
+deleted.
 """
 
 from __future__ import annotations

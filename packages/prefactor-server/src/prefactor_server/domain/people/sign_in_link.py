@@ -1,4 +1,4 @@
-"""Links to sign in: one use, ten minutes, for one person."""
+"""Links to sign in: one use, ten minutes, for one person or as one API token."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ PREFIX: Final = "pf_link_"
 
 
 class SignInLink(NamedTuple):
-    """One link, without its code."""
+    """One link, without its code. It belongs to a person or to a token, never to both."""
 
     id: str
     account_id: str
-    admin_user_id: str
+    admin_user_id: str | None
+    api_token_id: str | None
     code_hash: bytes
     inserted_at: int
     used_at: int | None
@@ -29,6 +30,14 @@ class SignInLink(NamedTuple):
         return self.used_at is None and now < self.inserted_at + LIFETIME_US
 
 
-def sign_in_url(base: str, code: str) -> str:
-    """Return the address of a link. What follows # is sent to no server and stands in no log."""
+def person_link_url(base: str, code: str) -> str:
+    """Return the address at which a person signs in, and may set a new password.
+
+    What follows # is sent to no server and stands in no log.
+    """
     return f"{base.rstrip('/')}/#/set-password?code={code}"
+
+
+def token_link_url(base: str, code: str) -> str:
+    """Return the address that signs in as a token at once."""
+    return f"{base.rstrip('/')}/#/sign-in?code={code}"

@@ -17,10 +17,12 @@ from prefactor_server.commands.people.session import (
     SignInWithLink,
     SignInWithPassword,
     SignInWithToken,
+    SignInWithTokenLink,
     check_link,
     useless_link,
     wrong_password,
 )
+from prefactor_server.domain.account import Account
 from prefactor_server.domain.api_token import hash_token, looks_mistyped, token_status
 from prefactor_server.domain.errors import (
     REQUIRED,
@@ -44,6 +46,7 @@ from prefactor_server.domain.people.secret_text import (
 )
 from prefactor_server.domain.people.session import PREFIX, Session, SignInMethod
 from prefactor_server.domain.people.sign_in_link import PREFIX as LINK_PREFIX
+from prefactor_server.domain.people.sign_in_link import SignInLink
 
 SIGN_IN_BODY: Final = 4096
 """The body limit of requests with a password, in bytes."""
@@ -130,6 +133,8 @@ async def _with_link(call: Call, code: str, new_password: str | None) -> tuple[C
     account = None if link is None else await reader.sessions.account(link.account_id)
     if link is None or account is None:
         raise useless_link()
+    if link.admin_user_id is None:
+        return _as_token(call, link, account, new_password)
     session, cookie = new_session(call, "link", account.id, account.partition, link.admin_user_id)
     password_hash = None
     if new_password is not None:
@@ -139,6 +144,17 @@ async def _with_link(call: Call, code: str, new_password: str | None) -> tuple[C
         password_hash = await hash_new_password(call, "new_password", new_password, person.email)
     request = _request(call, session, link.admin_user_id)
     return SignInWithLink(request, session, link.id, code_hash, password_hash), cookie
+
+
+def _as_token(
+    call: Call, link: SignInLink, account: Account, new_password: str | None
+) -> tuple[Command, str]:
+    if new_password is not None:
+        raise invalid("new_password", "goes with the link of a person, and this one has none")
+    token_id = link.api_token_id or ""
+    session, cookie = new_session(call, "token", account.id, account.partition, token_id)
+    request = _request(call, session, token_id)
+    return SignInWithTokenLink(request, session, link.id, link.code_hash), cookie
 
 
 async def _with_password(call: Call, body: SignInFields) -> tuple[Command, str]:

@@ -1,0 +1,112 @@
+"""Links that sign in as a token: what a server prints at its start, and what becomes of it."""
+
+import asyncio
+from typing import Any
+
+from api_client import TOKEN
+from people import Browser, anonymous, cookie_of
+
+from prefactor_server.cli.start_link import make_start_link
+
+
+async def _code(api_client: Any, token: str = TOKEN) -> str:
+    """The code of the link that a server prints which was started with a token."""
+    url = await make_start_link(
+        api_client.storage, api_client.writer, "http://127.0.0.1:8585/", token, api_client.clock()
+    )
+    assert url is not None
+    address, _, code = url.partition("/#/sign-in?code=")
+    assert address == "http://127.0.0.1:8585"
+    return code
+
+
+async def _sign_in(api_client: Any, **proof: str) -> Any:
+    return await anonymous(api_client, "POST", "/session", proof)
+
+
+async def _token(api_client: Any) -> Any:
+    """Another account token: its row, and its text as ``token``."""
+    made = (await api_client.post("/api_token", {"details": {"token_scope": "account"}})).body
+    return {**made["details"], "token": made["token"]}
+
+
+async def test_a_link_signs_in_as_the_token_once(api_client: Any) -> None:
+    """Of several uses at once, one succeeds; after ten minutes, none does."""
+    code = await _code(api_client)
+    late = await _code(api_client)
+
+    answers = await asyncio.gather(*(_sign_in(api_client, code=code) for _ in range(3)))
+    (signed,) = [one for one in answers if one.status == 200]
+    by_token = await _sign_in(api_client, token=TOKEN)
+    api_client.clock.leap(seconds=600)
+
+    assert sorted(one.status for one in answers) == [200, 401, 401]
+    ours, theirs = signed.details, by_token.details
+    assert (ours["method"], ours["role"]) == ("token", "admin")
+    assert ours["api_token_id"] == theirs["api_token_id"]
+    (await _sign_in(api_client, code=late)).refused(401, "bad_credentials")
+
+
+async def test_a_link_works_no_longer_than_its_token(api_client: Any) -> None:
+    """A token that is suspended, revoked or deleted takes its links with it."""
+    for moves in (("suspend",), ("revoke",), ("revoke", "delete")):
+        token = await _token(api_client)
+        code = await _code(api_client, token["token"])
+        path = f"/api_token/{token['id']}"
+        for move in moves:
+            done = await (
+                api_client.call("DELETE", path)
+                if move == "delete"
+                else api_client.post(f"{path}/{move}")
+            )
+            assert done.status == 200, move
+        (await _sign_in(api_client, code=code)).refused(401, "bad_credentials")
+
+
+async def test_a_revoked_token_ends_the_session_of_its_link(api_client: Any) -> None:
+    """Who came in by the link is signed out as if the token itself had been exchanged."""
+    token = await _token(api_client)
+    browser = Browser(
+        api_client,
+        cookie_of(await _sign_in(api_client, code=await _code(api_client, token["token"]))),
+    )
+    assert (await browser.get("/session")).details["api_token_id"] == token["id"]
+
+    await api_client.post(f"/api_token/{token['id']}/revoke")
+    api_client.clock.leap(seconds=11)
+
+    (await browser.get("/session")).refused(401, "bad_authtoken")
+
+
+async def test_a_link_of_a_token_sets_no_password(api_client: Any) -> None:
+    """A password with it is refused by name, and the link stays unused."""
+    code = await _code(api_client)
+
+    refused = await _sign_in(api_client, code=code, new_password="correct horse battery")
+
+    assert "new_password" in refused.refused(422, "validation_errors")["errors"]
+    assert (await _sign_in(api_client, code=code)).status == 200
+
+
+async def test_without_its_token_a_server_takes_the_oldest(api_client: Any) -> None:
+    """A server that knows no token signs in as the oldest account token that works."""
+    known = (await _sign_in(api_client, token=TOKEN)).details["api_token_id"]
+    await _token(api_client)
+
+    signed = await _sign_in(api_client, code=await _code(api_client, ""))
+    other = await _sign_in(api_client, code=await _code(api_client, "a-token-of-another-server"))
+
+    assert signed.details["api_token_id"] == other.details["api_token_id"] == known
+
+
+async def test_the_audit_log_names_the_token_of_a_link(api_client: Any) -> None:
+    """Making a link and signing in with it stand there, and the code does not."""
+    code = await _code(api_client)
+    signed = await _sign_in(api_client, code=code)
+
+    listed = (await api_client.get("/audit")).body["summaries"]
+
+    seen = {one["action"]: one for one in listed}
+    assert seen["sign_in_links.create"]["actor"] == "cli"
+    assert seen["sign_in_links.create"]["resource_id"] == signed.details["api_token_id"]
+    assert code not in str(listed)
