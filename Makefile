@@ -17,10 +17,10 @@ RUN = PATH="$(CURDIR)/.venv/bin:$$PATH" scripts
 help: ## List the targets
 	@scripts/help
 
-demo: .venv/run.stamp .venv/pages.stamp ## Record an example agent's run on a real server and print it as a tree
+demo: .venv/run.stamp .venv/pages.stamp ## Record an example agent's run where `make serve` shows it, and print it as a tree
 	@$(RUN)/demo $(ARGS)
 
-serve: .venv/run.stamp .venv/pages.stamp ## Keep a server running and print the two variables its clients need
+serve: .venv/run.stamp .venv/pages.stamp ## Keep a server running; print a link to its pages and two variables for its clients
 	@$(RUN)/serve $(ARGS)
 
 test: .venv/dev.stamp .venv/pages-dev.stamp .venv/browser.stamp ## Run every test

@@ -44,6 +44,7 @@ def local_server(
     host: str = "127.0.0.1",
     port: int = 0,
     show: bool = False,
+    settings: Mapping[str, str] | None = None,
 ) -> Iterator[LocalServer]:
     """Run a server on a database; the token works when the database is a new one.
 
@@ -54,6 +55,7 @@ def local_server(
         host: The address to listen on.
         port: The port to listen on; 0 takes a free one.
         show: Let the server write to this terminal instead of to `server.log` in the folder.
+        settings: Other settings of the server, as the variables that set them.
 
     Raises:
         ServerError: It did not become ready, or did not exit with status 0.
@@ -68,7 +70,7 @@ def local_server(
         *("--port", str(port)),
         *("--ready-file", str(ready)),
     ]
-    variables = {"PREFACTOR_BOOTSTRAP_TOKEN": token}
+    variables = {**(settings or {}), "PREFACTOR_BOOTSTRAP_TOKEN": token}
     with (
         log.open("wb") as output,
         running(command, variables, output=None if show else output.fileno()) as process,

@@ -43,7 +43,7 @@ class Started:
         while time.monotonic() < deadline:
             if found := re.search(pattern, self.said):
                 return found
-            assert self.process.poll() is None, self.said
+            assert self.process.poll() in (None, 0), self.said
             time.sleep(0.02)
         raise AssertionError(f"{pattern!r} never came. There is only:\n{self.said}")
 
@@ -61,14 +61,20 @@ def script(tmp_path: Path) -> Iterator[Callable[..., Started]]:
     """Start a script the way make does; what a failed test leaves running is killed after it."""
     all_started: list[Started] = []
 
-    def start(name: str, *arguments: str | Path) -> Started:
+    def start(name: str, *arguments: str | Path, **variables: str) -> Started:
         output = tmp_path / f"{name}-{len(all_started)}.txt"
         with output.open("w", encoding="utf-8") as printed:
             process = subprocess.Popen(
                 [f"scripts/{name}", *arguments],
                 cwd=ROOT,
                 # Variables of the shell that are meant for another server must not matter.
-                env={**os.environ, "PATH": PATH, "PREFACTOR_HOST": "192.0.2.1", "COLUMNS": "120"},
+                env={
+                    **os.environ,
+                    "PATH": PATH,
+                    "PREFACTOR_HOST": "192.0.2.1",
+                    "COLUMNS": "120",
+                    **variables,
+                },
                 stdin=subprocess.DEVNULL,
                 stdout=printed,
                 stderr=subprocess.STDOUT,
@@ -100,9 +106,13 @@ def notes(tmp_path: Path) -> Path:
     return folder
 
 
-def test_the_demo_tells_the_whole_story(script: Callable[..., Started]) -> None:
-    """It prints the run as a tree with a failed step, then an answer with sources, and exits 0."""
-    demo = script("demo")
+def test_the_demo_tells_the_whole_story(script: Callable[..., Started], tmp_path: Path) -> None:
+    """It prints the run as a tree with a failed step, then an answer with sources, and exits 0.
+
+    `make serve`, as its last line says, then has the run.
+    """
+    kept = tmp_path / "kept"
+    demo = script("demo", "--folder", kept)
 
     assert demo.wait() == 0, demo.said
     assert re.search(r"^Document agent, version .+\nrun \S+: complete in ", demo.said, re.MULTILINE)
@@ -113,13 +123,17 @@ def test_the_demo_tells_the_whole_story(script: Callable[..., Started]) -> None:
     assert re.search(r"^  “.+\n(?:.+\n)*?    \S+\.(?:md|txt):\d+\n", demo.said, re.MULTILINE)
     assert demo.is_alone()
     assert [*ROOT.glob(f".venv/demo-{demo.process.pid}-*")] == []
+    assert demo.said.splitlines()[-1] == f'Look at it: make serve ARGS="--folder {kept}"'
+    serve = script("serve", "--folder", kept, "--port", "0")
+    assert asyncio.run(status(exports(serve), recorded_in(demo))) == "complete"
 
 
 def test_the_demo_takes_a_question_and_a_folder(
     script: Callable[..., Started], notes: Path
 ) -> None:
     """Another folder is searched instead; a document too long is read in part after a failure."""
-    demo = script("demo", "When was honey harvested by the keeper?", notes)
+    kept = ("--folder", notes.parent / "kept")
+    demo = script("demo", *kept, "When was honey harvested by the keeper?", notes)
 
     assert demo.wait() == 0, demo.said
     assert "! TooLargeError: diary.txt is longer than 65,536 bytes" in demo.said
@@ -128,9 +142,39 @@ def test_the_demo_takes_a_question_and_a_folder(
     assert "diary.txt:4001\n" in demo.said
 
 
-def test_a_demo_that_goes_wrong_says_so(script: Callable[..., Started]) -> None:
+def test_demos_take_turns(script: Callable[..., Started], notes: Path) -> None:
+    """Of two demos at once, one waits for the other, and `make serve` for both."""
+    kept = ("--folder", notes.parent / "kept")
+    demos = [script("demo", *kept, "Who makes honey?", notes) for _ in range(2)]
+    demos[0].wait_for("A server on http|Another program")
+    serve = script("serve", *kept, "--port", "0")
+
+    assert [demo.wait() for demo in demos] == [0, 0], "".join(demo.said for demo in demos)
+    config = exports(serve)
+    for demo in demos:
+        assert asyncio.run(status(config, recorded_in(demo))) == "complete"
+
+
+def test_the_demo_records_where_serve_runs(script: Callable[..., Started], notes: Path) -> None:
+    """While `make serve` runs, demos use its server and end with the address of their run."""
+    kept = ("--folder", notes.parent / "kept")
+    serve = script("serve", *kept, "--port", "0")
+    config = exports(serve)
+    demos = [script("demo", *kept, "Who makes honey?", notes) for _ in range(2)]
+    second = script("serve", *kept, "--port", "0")
+
+    assert [demo.wait() for demo in demos] == [0, 0], "".join(demo.said for demo in demos)
+    for demo in demos:
+        run_id = recorded_in(demo)
+        assert demo.said.splitlines()[-1] == f"Look at it: {config.api_url}/#/run/{run_id}"
+        assert asyncio.run(status(config, run_id)) == "complete"
+    assert second.wait() == 1
+    assert "A server runs on" in second.said
+
+
+def test_a_demo_that_goes_wrong_says_so(script: Callable[..., Started], tmp_path: Path) -> None:
     """An agent that fails makes the demo fail, with what the agent said, and nothing is left."""
-    demo = script("demo", "Why?", "no/such/folder")
+    demo = script("demo", "--folder", tmp_path / "kept", "Why?", "no/such/folder")
 
     assert demo.wait() == 1
     assert "The demo failed: The agent ended with status 2." in demo.said
@@ -139,9 +183,11 @@ def test_a_demo_that_goes_wrong_says_so(script: Callable[..., Started]) -> None:
 
 
 @pytest.mark.parametrize("whom", ["everyone", "the demo"])
-def test_a_demo_that_is_stopped_leaves_nothing(script: Callable[..., Started], whom: str) -> None:
+def test_a_demo_that_is_stopped_leaves_nothing(
+    script: Callable[..., Started], tmp_path: Path, whom: str
+) -> None:
     """Neither Ctrl-C (which reaches all processes) nor SIGTERM leaves a process or a folder."""
-    demo = script("demo")
+    demo = script("demo", "--folder", tmp_path / "kept")
     demo.wait_for("A server on http")
 
     if whom == "everyone":
@@ -153,6 +199,11 @@ def test_a_demo_that_is_stopped_leaves_nothing(script: Callable[..., Started], w
     assert demo.is_alone()
     assert "Traceback" not in demo.said
     assert [*ROOT.glob(f".venv/demo-{demo.process.pid}-*")] == []
+
+
+def recorded_in(demo: Started) -> str:
+    """The id of a demo's run."""
+    return demo.wait_for(r"Recorded as run (\S+)")[1]
 
 
 def exports(serve: Started) -> HttpClientConfig:
@@ -225,3 +276,17 @@ def test_serve_says_that_its_port_is_taken(script: Callable[..., Started], tmp_p
     assert port in serve.said
     assert re.findall(r"\S*--port", serve.said) == ['ARGS="--port']
     assert "Traceback" not in serve.said
+
+
+def test_serve_takes_the_settings_of_the_server(
+    script: Callable[..., Started], tmp_path: Path
+) -> None:
+    """Settings are taken from this shell; those that make serve decides are said to be unused."""
+    prices = tmp_path / "no-such-prices.toml"
+    serve = script(
+        "serve", "--folder", tmp_path / "kept", "--port", "0", PREFACTOR_PRICE_FILE=str(prices)
+    )
+
+    assert serve.wait() == 1
+    assert str(prices) in serve.said
+    assert "PREFACTOR_HOST is not used: --host chooses the address." in serve.said
