@@ -22,9 +22,9 @@ _log = structlog.get_logger("prefactor_server")
 
 _POLL_SECONDS: Final = 2.0
 """After how long other servers' commits are looked for."""
-_GATHER_SECONDS: Final = 0.2
+_GATHER_SECONDS: Final = 0.5
 """How long commits are left to become one slice: each costs reads and a commit of its own."""
-_MOST_GATHER_SECONDS: Final = 1.0
+_MOST_GATHER_SECONDS: Final = 2.0
 _PRUNE_SECONDS: Final = 60.0
 _KEPT_US: Final = 24 * 3600 * 1_000_000
 """For how long changes stay that every consumer has seen: live events go on from them."""
