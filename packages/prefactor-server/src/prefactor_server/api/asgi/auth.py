@@ -149,7 +149,7 @@ class Authenticator:
                     admin_user_id=person.id,
                     session_id=session.id,
                 )
-        raise BadToken("Who signed in is no longer there: sign in again")
+        raise BadToken("The person or token of this session was removed: sign in again")
 
     def _remember(
         self,

@@ -145,5 +145,5 @@ async def _unpacked(body: bytes, limit: int, memory: Lease) -> bytes:
 
 
 def _too_large(limit: int) -> TooLarge:
-    message = f"The request is larger than the {limit} bytes that this server takes"
+    message = f"The request is larger than the {limit} bytes that this server accepts"
     return TooLarge(message, Limit("request_bytes", limit))

@@ -93,7 +93,7 @@ _COUNTS = (
     Parameter("include_counts", "Whether to count the agent's runs.", schema={"type": "boolean"}),
     Parameter(
         "include_risk_rollup",
-        "Whether to add up what its span types declare and what was recorded.",
+        "Whether to include the declared and the recorded risk.",
         schema={"type": "boolean"},
     ),
 )
@@ -210,7 +210,7 @@ _CHANGE: Final[dict[str, Any]] = {
     "show": show_agent,
 }
 _DELETE: Final[dict[str, Any]] = {**_CHANGE, "show": show_deleted("agent")}
-_ONCE: Final = (Example("Once, however often it is sent", {"idempotency_key": "once-0001"}),)
+_ONCE: Final = (Example("With an idempotency key", {"idempotency_key": "once-0001"}),)
 
 OPERATIONS = (
     Write(
@@ -257,7 +257,7 @@ OPERATIONS = (
         path=f"{_BY_ID}/retire",
         right="administer",
         summary="Retire an agent",
-        description="It registers no more runs; what it recorded stays. Needs an account token.",
+        description="It can no longer register runs. What it recorded stays. Needs an account token.",
         body=NoFields,
         prepare=_prepare_retire,
         examples=_ONCE,

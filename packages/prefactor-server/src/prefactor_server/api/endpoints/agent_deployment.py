@@ -198,6 +198,6 @@ OPERATIONS = (
         body=NoFields,
         prepare=_prepare_delete,
         show=show_deleted("agent_deployment"),
-        examples=(Example("Once, however often it is sent", {"idempotency_key": "drop-it-1"}),),
+        examples=(Example("With an idempotency key", {"idempotency_key": "drop-it-1"}),),
     ),
 )

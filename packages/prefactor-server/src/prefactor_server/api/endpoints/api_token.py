@@ -139,7 +139,7 @@ async def _prepare_create(call: Call, body: ApiTokenFields) -> Prepared:
 def _check_bound(body: ApiTokenFields) -> None:
     given = {"agent_id": body.agent_id, "environment_id": body.environment_id}
     if body.token_scope == "account":  # noqa: S105 - a scope is no secret
-        error = FieldError("invalid_value", "belongs to no token of scope account")
+        error = FieldError("invalid_value", "is not allowed for the scope account")
         errors = {field: error for field, value in given.items() if value is not None}
     else:
         errors = {field: REQUIRED for field, value in given.items() if value is None}
@@ -221,7 +221,7 @@ _CHANGE: Final[dict[str, Any]] = {
     "refusals": (NotFound, InvalidAction, IdempotencyKeyUsed, ValidationFailed),
     "body": NoFields,
 }
-_ONCE: Final = (Example("Once, however often it is sent", {"idempotency_key": "key-of-mine"}),)
+_ONCE: Final = (Example("With an idempotency key", {"idempotency_key": "key-of-mine"}),)
 
 OPERATIONS = (
     Read(
@@ -254,7 +254,7 @@ OPERATIONS = (
         method="POST",
         path=_PATH,
         right="administer",
-        summary="Make a token",
+        summary="Create a token",
         description=(
             "The answer has the token's text at top level, this once: a repeat with the same key "
             "answers without it. Needs an account token."
@@ -312,7 +312,7 @@ OPERATIONS = (
         path=f"{_BY_ID}/revoke",
         right="administer",
         summary="Revoke a token",
-        description="It stops working for good. Needs an account token.",
+        description="It stops working permanently. Needs an account token.",
         prepare=_prepare_move("revoke"),
         show=_show,
         examples=_ONCE,

@@ -177,6 +177,6 @@ OPERATIONS = (
         body=NoFields,
         prepare=_prepare_delete,
         show=show_deleted("environment"),
-        examples=(Example("Once, however often it is sent", {"idempotency_key": "drop-old"}),),
+        examples=(Example("With an idempotency key", {"idempotency_key": "drop-old"}),),
     ),
 )

@@ -42,7 +42,7 @@ OPERATIONS = (
         path="/api/v1/ping",
         right="read",
         summary="Check a token",
-        description="Answers any token that works, and says what it stands for.",
+        description="Works with any valid token, and says what it is for.",
         reply=Success[PingView],
         answer=_answer,
     ),

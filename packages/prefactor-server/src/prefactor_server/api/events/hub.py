@@ -280,7 +280,7 @@ class EventHub:
             raise Draining("The server is about to stop: open the stream again")
         if 0 < limits.max_streams <= self.streams:
             raise TooManyStreams(
-                f"The server has {self.streams} event streams open, as many as it may: "
+                f"The server has {self.streams} event streams open, which is the limit: "
                 "try again later, or raise max_event_streams"
             )
         if 0 < limits.max_streams_per_account <= self._streams[account_id]:

@@ -30,12 +30,12 @@ _MAX_OFFSET: Final = 2**53
 _PAGINATION: Final = (
     Parameter(
         "pagination[offset]",
-        "How many rows to pass over.",
+        "The number of rows to skip.",
         schema={"type": "integer", "minimum": 0, "default": 0},
     ),
     Parameter(
         "pagination[page_size]",
-        "How many rows a page has.",
+        "The number of rows on a page.",
         schema={
             "type": "integer",
             "minimum": 1,
@@ -85,17 +85,17 @@ class ListQuery(NamedTuple):
             *others,
             Parameter(
                 "sorting",
-                "The field to sort by; a minus in front of it turns the order around.",
+                "The field to sort by; a leading minus reverses the order.",
                 schema={"type": "string", "enum": fields, "default": self._default},
             ),
             Parameter(
                 "sorting[field]",
-                "The field to sort by, in the other spelling.",
+                "The field to sort by, in the alternative form.",
                 schema={"type": "string", "enum": list(self.sorts)},
             ),
             Parameter(
                 "sorting[direction]",
-                "The direction, in the other spelling.",
+                "The direction, in the alternative form.",
                 schema={"type": "string", "enum": list(_DIRECTIONS)},
             ),
             *_PAGINATION,

@@ -45,7 +45,7 @@ _ERROR: Final[Mapping[str, Any]] = {
         "request_id": {"type": "string"},
         "errors": {
             "type": "object",
-            "description": "Field to its error, nested as the request is nested.",
+            "description": "Errors by field, nested like the request.",
         },
         "control": {
             "type": "object",
@@ -53,7 +53,7 @@ _ERROR: Final[Mapping[str, Any]] = {
         },
         "limit": {
             "type": "integer",
-            "description": "How much is taken, when there was too much of something.",
+            "description": "The value of a limit that was exceeded.",
         },
         "limit_of": {
             "enum": list(get_args(LimitName)),
@@ -69,7 +69,7 @@ _HEADERS: Final[Mapping[str, Any]] = {
     },
 }
 _LOCATION: Final[Mapping[str, Any]] = {
-    "Location": {"description": "Where to go on.", "schema": {"type": "string"}}
+    "Location": {"description": "The address to continue at.", "schema": {"type": "string"}}
 }
 _KEY_HEADER: Final[Mapping[str, Any]] = {
     "name": "Idempotency-Key",

@@ -184,7 +184,7 @@ class Operation:
         # An agent may be named by its external identifier, which is any text.
         named = self.path_parameter == "agent_id" and path_id and "\0" not in path_id
         if not named and not is_client_id(path_id):
-            raise NotFound(f"{path_id!r} is nobody's id")
+            raise NotFound(f"{path_id!r} is not a valid id")
 
     def check_access(self, principal: Principal) -> None:
         """Reject a caller whose scope or role does not allow the operation.

@@ -64,7 +64,7 @@ def _check_query(
 ) -> dict[str, str]:
     """Return the parameters by name, each known and given once."""
     if "\0" in "".join([part for pair in pairs for part in pair]):
-        raise BadRequest("The query holds a NUL")
+        raise BadRequest("The query contains a NUL character")
     query = dict(pairs)
     if len(query) < len(pairs):
         given = [name for name, _ in pairs]

@@ -36,7 +36,7 @@ class GivenPayload(NamedTuple):
         document = _encoder.encode(value)
         if len(document) > max_bytes:
             raise TooLarge(
-                f"{field} has {len(document)} bytes as JSON; this server takes {max_bytes}",
+                f"{field} has {len(document)} bytes as JSON; this server accepts {max_bytes}",
                 Limit("payload_bytes", max_bytes),
             )
         return cls(value, document)

@@ -212,7 +212,9 @@ async def execute(jobs: Sequence[WriteJob], size: int) -> list[Answer]:
         window = max(2 * done, _MIN_WINDOW)
         attempts = 0 if done else attempts + 1
         if attempts == _MAX_ATTEMPTS:
-            answers.append(Contended("Others keep changing the same things: send it again"))
+            answers.append(
+                Contended("Concurrent requests keep changing the same rows: send the request again")
+            )
             break
     return answers
 

@@ -31,8 +31,8 @@ COMPUTED: Final = tuple(
     Parameter(name, f"{text} False leaves it null.", schema={"type": "boolean", "default": True})
     for name, text in (
         ("include_counts", "Whether to count spans by type."),
-        ("include_costs", "Whether to reckon what the tokens cost."),
-        ("include_risk_score", "Whether to reckon the risk."),
+        ("include_costs", "Whether to compute the cost of the tokens."),
+        ("include_risk_score", "Whether to compute the risk."),
         ("include_alert_count", "Whether to count the alerts about the run."),
     )
 )

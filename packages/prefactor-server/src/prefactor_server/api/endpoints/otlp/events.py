@@ -67,7 +67,7 @@ async def _store(
             return
         if not isinstance(outcome, Stale):
             raise outcome.refusal
-    raise Contended("Others keep changing the same trace: send the records again")
+    raise Contended("Concurrent requests keep changing the same trace: send the records again")
 
 
 async def _command(

@@ -158,7 +158,7 @@ async def _repair(call: Call, batch: TraceBatch, command: RecordTrace, size: int
     """
     batch.attempts += 1
     if batch.attempts == _MAX_ATTEMPTS:
-        raise Contended("Others keep changing the same traces: send the spans again")
+        raise Contended("Concurrent requests keep changing the same traces: send the spans again")
     principal = call.principal
     run = await call.services.reader.otlp_traces.run(principal, batch.agent_ref, batch.trace_id)
     if run is not None:

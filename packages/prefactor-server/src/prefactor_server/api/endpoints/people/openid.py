@@ -188,7 +188,7 @@ def _read_answer(query: bytes) -> Mapping[str, str]:
         raise OpenIdRefused("provider", f"its answer cannot be read: {error}") from error
     answer = dict(pairs)
     if len(answer) != len(pairs):
-        raise OpenIdRefused("provider", "its answer has a parameter twice")
+        raise OpenIdRefused("provider", "its answer has a duplicate parameter")
     return answer
 
 
@@ -311,7 +311,7 @@ OPERATIONS = (
         method="GET",
         path="/api/v1/session/methods",
         summary="Show how people sign in",
-        description="What a page to sign in with offers.",
+        description="The methods that a sign-in page offers.",
         access="public",
         max_body_bytes=TOKEN_BODY,
         reply=Success[SignInMethodsView],
@@ -321,7 +321,7 @@ OPERATIONS = (
         name="sessions.start_openid",
         method="POST",
         path=_START,
-        summary="Start to sign in with OpenID Connect",
+        summary="Start a sign-in with OpenID Connect",
         description=(
             "Answers the address of the provider that the browser is to go to, and sets a cookie "
             "that only this attempt is finished with, within 10 minutes."
@@ -348,7 +348,7 @@ OPERATIONS = (
         name="sessions.finish_openid",
         method="GET",
         path=f"{_START}/callback",
-        summary="Finish to sign in with OpenID Connect",
+        summary="Finish a sign-in with OpenID Connect",
         description=(
             "The provider sends the browser here. It is sent on to the page where it started, "
             "with a session's cookie, or with the parameter openid_error, which says why there is "
@@ -360,8 +360,8 @@ OPERATIONS = (
         refusals=(BadRequest, NotFound),
         parameters=(
             Parameter("code", "What the provider exchanges for an ID token."),
-            Parameter("state", "Which attempt it belongs to."),
-            Parameter("iss", "The issuer whose answer it is."),
+            Parameter("state", "The attempt that this belongs to."),
+            Parameter("iss", "The issuer that sent this."),
             Parameter("error", "Why there is no code."),
         ),
         answer=_callback,

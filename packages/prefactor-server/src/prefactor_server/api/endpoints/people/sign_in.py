@@ -119,7 +119,7 @@ async def _with_token(call: Call, text: str) -> tuple[Command, str]:
     if not looks_mistyped(text):
         found = await call.services.reader.api_tokens.by_hash(hash_token(text))
     if found is None or token_status(found[0], call.now) != "active":
-        raise BadCredentials("The token is unknown or does not work: sign in with another one")
+        raise BadCredentials("The token is unknown or no longer valid: sign in with another one")
     token, account = found
     session, cookie = new_session(call, "token", account.id, account.partition, token.id)
     return SignInWithToken(_request(call, session, token.id), session), cookie

@@ -295,7 +295,7 @@ OPERATIONS = (
         access="account",
         body=TerminateFields,
         prepare=_prepare_terminate,
-        examples=(Example("Out of money", {"reason": "budget exceeded"}),),
+        examples=(Example("Budget exceeded", {"reason": "budget exceeded"}),),
     ),
     Read(
         name="agent_instances.list",

@@ -92,7 +92,7 @@ FILTERS: Final = (
         query.boolean,
     ),
     FilterParameter(
-        Parameter("schema_name", "A type that at least one of its spans has."), "schema_name"
+        Parameter("schema_name", "The type of at least one of its spans."), "schema_name"
     ),
     FilterParameter(
         Parameter("risk_level", "The level of risk.", schema={"enum": list(LEVELS)}),

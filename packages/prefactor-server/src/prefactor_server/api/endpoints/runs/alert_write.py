@@ -159,7 +159,7 @@ OPERATIONS = (
         prepare=_prepare_clear,
         examples=(
             Example(
-                "There is money again",
+                "The budget was raised",
                 {"agent_instance_id": "01jbadqvh4k0e7f9x2m8s5c3wq", "name": "budget.low"},
             ),
         ),

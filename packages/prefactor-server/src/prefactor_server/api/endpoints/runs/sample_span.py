@@ -83,7 +83,7 @@ async def _show(call: Call, ids: str) -> SpansWritten:
     reader = call.services.reader
     records = await reader.agent_spans.existing(call.principal, ids.split())
     if not records:
-        raise NotFound("The spans are no longer there")
+        raise NotFound("The spans have been deleted since")
     run = await reader.agent_instances.show(call.principal, records[0].span.agent_instance_id)
     views = {
         one.span.id: span_view(one.span, one.payload, one.result, run.purpose, call.principal)
@@ -102,7 +102,7 @@ OPERATIONS = (
         method="POST",
         path="/api/v1/agent_spans/create_test_spans",
         right="operate",
-        summary="Make up spans",
+        summary="Create sample spans",
         description=(
             f"Creates 1 to {MAX_SPANS} complete spans of random types that the run declared, with "
             "random payloads, for trying out whatever shows runs."
