@@ -1,4 +1,4 @@
-"""What the server is about: its nouns, their state machines and their rules, as pure values.
+"""The domain model: nouns, their state machines and their rules, as pure values.
 
 Everything here imports only the standard library, reads no clock and draws no randomness.
 """

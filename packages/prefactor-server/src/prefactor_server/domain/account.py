@@ -1,4 +1,4 @@
-"""An account: the owner of everything else, and the wall between its data and everybody else's."""
+"""An account: the owner of everything else, and the boundary of its data."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Account(NamedTuple):
-    """One account. ``partition`` is the 30-bit number that all ids made for it carry."""
+    """One account. ``partition`` is the 30-bit number in all of its ids."""
 
     id: str
     name: str
@@ -16,7 +16,7 @@ class Account(NamedTuple):
 
     @property
     def account_id(self) -> str:
-        """Its own id: like every other row it belongs to an account."""
+        """Its own id, because every row belongs to an account."""
         return self.id
 
     def lookup_keys(self) -> tuple[tuple[str, ...], ...]:

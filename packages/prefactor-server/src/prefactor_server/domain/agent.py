@@ -28,7 +28,7 @@ class Agent(NamedTuple):
     updated_at: int
 
     def retire(self, now: int) -> Agent:
-        """The agent after it was taken out of service: it registers no more runs.
+        """Return the agent out of service. It can no longer register runs.
 
         Raises:
             InvalidAction: it is retired already.
@@ -38,7 +38,7 @@ class Agent(NamedTuple):
         return self._replace(retired_at=now, updated_at=now)
 
     def reinstate(self, now: int) -> Agent:
-        """The agent after it was taken back into service.
+        """Return the agent back in service.
 
         Raises:
             InvalidAction: it is not retired.
@@ -55,12 +55,12 @@ class Agent(NamedTuple):
 
 
 def by_external_identifier(identifier: str) -> tuple[str, ...]:
-    """The handle of an agent that is known by a name of the client's own."""
+    """Return the lookup key of an agent by its external identifier."""
     return ("external_identifier", identifier)
 
 
 def agent_status(agent: Agent, last_registered_at: int | None, now: int) -> AgentStatus:
-    """What an agent's runs say of it: none yet, recent ones, none for long, or retired by hand."""
+    """Return the status of an agent, from its retirement and its latest run."""
     if agent.retired_at is not None:
         return "retired"
     if last_registered_at is None:
@@ -69,7 +69,7 @@ def agent_status(agent: Agent, last_registered_at: int | None, now: int) -> Agen
 
 
 def check_can_register(agent: Agent) -> None:
-    """Refuse a run of a retired agent.
+    """Check that the agent may register runs.
 
     Raises:
         InvalidAction: the agent is retired.

@@ -1,4 +1,4 @@
-"""An agent deployment: one agent in one environment, and the version that is current there."""
+"""An agent deployment: one agent in one environment, with its current version there."""
 
 from __future__ import annotations
 

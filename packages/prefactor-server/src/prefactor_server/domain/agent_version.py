@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class AgentVersion(NamedTuple):
-    """One version. ``metadata_hash`` covers everything that a registration says of it."""
+    """One version. ``metadata_hash`` covers everything that a registration reports of it."""
 
     id: str
     account_id: str

@@ -1,4 +1,4 @@
-"""API tokens: what a caller shows, what the server keeps of it, and what it may do.
+"""API tokens: their format, what is stored of them, and what they allow.
 
     create               → active
     active    suspend    → suspended
@@ -9,9 +9,9 @@
 
 Every other move is refused. A token past its ``expires_at`` does not work, whatever its status.
 
-A token reads ``pf_<kind>_<random>_<checksum>``: the prefix tells people and secret scanners what it
-is, the checksum lets both refuse a mistyped one without asking a database. The server keeps only
-its SHA-256 and the first characters, for display.
+A token has the form ``pf_<kind>_<random>_<checksum>``. The prefix identifies it to people and
+secret scanners, and the checksum reveals a mistyped one without a database. The server stores only
+its SHA-256 and, for display, its first characters.
 """
 
 from __future__ import annotations
@@ -71,11 +71,11 @@ class ApiToken(NamedTuple):
         return ((self.id,),)
 
     def allows(self, action: TokenAction) -> bool:
-        """Whether its status allows an action."""
+        """Return whether its status allows an action."""
         return self.status in _ALLOWED_IN[action]
 
     def check(self, action: TokenAction) -> None:
-        """Refuse what its status does not allow.
+        """Check that its status allows an action.
 
         Raises:
             InvalidAction: it does not.
@@ -85,7 +85,7 @@ class ApiToken(NamedTuple):
             raise InvalidAction(f"Token is {self.status}; to {action} it, it must be {needed}")
 
     def after(self, move: TokenMove, now: int) -> ApiToken:
-        """The token after a move.
+        """Return the token after an action.
 
         Raises:
             InvalidAction: its status does not allow that.
@@ -95,11 +95,11 @@ class ApiToken(NamedTuple):
 
 
 class Principal(NamedTuple):
-    """Who is calling: what a working token or session stands for.
+    """The authenticated caller: the holder of a valid token or session.
 
-    ``role`` decides what a caller with the whole account in sight may do. It has no meaning for a
-    deployment token, which may do what operations allow to any caller. ``token_id`` is that of the
-    token or session, ``admin_user_id`` that of the person who signed in.
+    ``role`` decides what a caller who may see the whole account may do. It does not apply to a
+    deployment token, which may call the operations that any caller may call. ``token_id`` is the id
+    of the token or session, ``admin_user_id`` that of the person who signed in.
     """
 
     token_id: str
@@ -115,12 +115,12 @@ class Principal(NamedTuple):
 
     @property
     def actor(self) -> str:
-        """The id that the audit log names: the person's, or else the token's."""
+        """The id for the audit log: the person's, or else the token's."""
         return self.admin_user_id or self.token_id
 
     @property
     def sees_sensitive(self) -> bool:
-        """Whether values that were marked as sensitive are shown to the caller."""
+        """Whether the caller may see sensitive values."""
         return self.scope == "account" and self.role != "viewer"
 
     def can_see(self, agent_id: str, environment_id: str) -> bool:
@@ -135,25 +135,25 @@ class Principal(NamedTuple):
 
 
 def make_token(scope: TokenScope, random_bytes: Callable[[int], bytes]) -> str:
-    """A fresh token, of 192 random bits."""
+    """Return a new token with 192 random bits."""
     body = f"pf_{_KINDS[scope]}_{_base62(int.from_bytes(random_bytes(_RANDOM_BYTES), 'big'), 33)}"
     return f"{body}_{_checksum(body)}"
 
 
 def looks_mistyped(token: str) -> bool:
-    """Whether a token has the form of ours and a checksum that does not belong to it."""
+    """Return whether a text has the form of a token but a wrong checksum."""
     body, _, checksum = token.rpartition("_")
     return token.startswith(_PREFIXES) and checksum != _checksum(body)
 
 
 def displayed_start(token: str) -> str:
-    """What may be shown of a token: of one that somebody made up, nothing is safe to show."""
+    """Return the part of a token that may be shown. A self-chosen token may not be shown at all."""
     ours = token.startswith(_PREFIXES) and not looks_mistyped(token)
     return token[:DISPLAY_LENGTH] if ours else ""
 
 
 def hash_token(token: str) -> bytes:
-    """What is stored in place of a token. A slow hash protects passwords, not 192 random bits."""
+    """Return the hash that is stored. 192 random bits need no slow hash, unlike passwords."""
     return hashlib.sha256(token.encode()).digest()
 
 
@@ -169,7 +169,7 @@ def new_token(
     agent_deployment_id: str | None = None,
     expires_at: int | None = None,
 ) -> ApiToken:
-    """The row of a token with this text."""
+    """Return the row of a token with this text."""
     return ApiToken(
         id=token_id,
         account_id=account_id,
@@ -188,7 +188,7 @@ def new_token(
 
 
 def token_status(token: ApiToken, now: int) -> TokenStatus | Literal["expired"]:
-    """The status that counts now: an expired token is not stored as such."""
+    """Return the current status. Expiry is computed, not stored."""
     if token.status == "active" and token.expires_at is not None and token.expires_at <= now:
         return "expired"
     return token.status

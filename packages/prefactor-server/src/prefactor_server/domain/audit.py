@@ -1,4 +1,4 @@
-"""The audit log: what operators did, written in the transaction of what they did."""
+"""The audit log: what operators did, written in the same transaction."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class AuditEntry(NamedTuple):
-    """One thing that an operator did. ``actor`` is a token's id, or ``cli``."""
+    """One action of an operator. ``actor`` is a token's id, or ``cli``."""
 
     account_id: str
     at: int
@@ -17,7 +17,7 @@ class AuditEntry(NamedTuple):
 
 
 class AuditRecord(NamedTuple):
-    """An entry as it is stored; ``id`` tells apart what happened at the same time."""
+    """A stored entry. ``id`` distinguishes entries of the same time."""
 
     id: str
     account_id: str

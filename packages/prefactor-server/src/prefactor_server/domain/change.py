@@ -1,7 +1,7 @@
-"""The change feed: what each commit did to which runs, in the order that commits became visible in.
+"""The change feed: what each commit did to which runs, in the order of their visibility.
 
-Whatever is derived from runs (search, totals, series, alerts, live events) reads the feed after the
-commit, off the write path. The feed names what changed; what it is now stands in the rows.
+Everything derived from runs (search, totals, series, alerts, live events) reads the feed after the
+commit, off the write path. The feed names what changed; the rows have the current values.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Change(NamedTuple):
 
     All changes of a commit share its position, and a later commit has a higher one. ``span_ids``
     are the spans that it created, changed or deleted. ``finished_ids`` are those that reached a
-    terminal status for the first time: each span is among them once in its life.
+    terminal status for the first time, so each span is listed there exactly once.
     """
 
     position: int
@@ -46,5 +46,5 @@ class Change(NamedTuple):
 
     @property
     def weight(self) -> int:
-        """How much work the change is, in rows."""
+        """The work that the change causes, in rows."""
         return 1 + len(self.span_ids)

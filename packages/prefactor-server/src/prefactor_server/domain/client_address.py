@@ -1,4 +1,4 @@
-"""The address of a client, as far as the proxies before the server can be trusted to tell it."""
+"""The address of a client, as reported by trusted proxies."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ _MAX_HOPS = 20
 
 
 class TrustedProxies(NamedTuple):
-    """The networks whose word about a client is taken."""
+    """The networks whose forwarding headers are trusted."""
 
     networks: Sequence[_Network] = ()
 
     @classmethod
     def parse(cls, text: str) -> TrustedProxies:
-        """Read addresses and networks that are separated by commas.
+        """Parse addresses and networks separated by commas.
 
         Raises:
             ValueError: one of them is neither.
@@ -36,7 +36,7 @@ class TrustedProxies(NamedTuple):
         return any(parsed in network for network in self.networks)
 
     def client_address(self, peer: str, forwarded_for: str) -> str:
-        """Return the last address that no trusted proxy has.
+        """Return the last address that is not a trusted proxy's.
 
         Every proxy appends the address that it was called from. What stands before the word of the
         first trusted one, anybody could have written.
@@ -62,7 +62,7 @@ def _unmapped(
 
 
 def _without_port(hop: str) -> str | None:
-    """Return the address in what a proxy wrote, or None if it is no address."""
+    """Return the address of an entry without its port, or None if it is not an address."""
     for text in (hop, hop.strip("[]"), hop.rpartition(":")[0].strip("[]")):
         try:
             return str(_unmapped(ipaddress.ip_address(text)))

@@ -1,4 +1,4 @@
-"""How far what is derived from the change feed is behind it."""
+"""The lag of derived rows behind the change feed."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 
 class DerivedState(NamedTuple):
-    """Everything committed until ``behind_us`` ago is in it.
+    """The derived rows reflect everything committed until ``behind_us`` ago.
 
-    It is not ``complete`` until what was stored before has been filled in.
+    They are ``complete`` once the backfill of older runs has finished.
     """
 
     behind_us: int

@@ -16,7 +16,7 @@ class Environment(NamedTuple):
     updated_at: int
 
     def lookup_keys(self) -> tuple[tuple[str, ...], ...]:
-        """Return keys by its id, and the default one as such."""
+        """Return keys by its id, and by being the default."""
         return ((self.id,), DEFAULT) if self.is_default else ((self.id,),)
 
 

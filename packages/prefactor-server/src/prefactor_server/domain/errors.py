@@ -1,26 +1,26 @@
-"""The refusals of the API, one class per reason a caller can tell apart.
+"""The errors of the API, one class per reason that a caller can distinguish.
 
     Refusal
     ├── BadRequest            the request cannot be read
-    ├── NotAuthenticated      no token, or one that does not work
-    │   └── BadCredentials    … or nothing to sign in with that works
-    ├── NotPermitted          a good token without the scope that is needed
-    ├── NotFound              nothing of that id in this account
-    ├── InvalidAction         the state machine says no
-    │   └── RunTerminated     … because somebody stopped the run: its agent has to hear of it
+    ├── NotAuthenticated      no token, or an invalid one
+    │   └── BadCredentials    … or wrong credentials for signing in
+    ├── NotPermitted          a valid token without the required scope
+    ├── NotFound              no such id in this account
+    ├── InvalidAction         the status does not allow it
+    │   └── RunTerminated     … because the run was terminated, which its agent must learn
     ├── IdempotencyKeyUsed    the key was used for another request
     ├── ValidationFailed      named fields are missing or wrong
-    ├── TooLarge              more bytes than the server takes
+    ├── TooLarge              more bytes than the server accepts
     ├── Overloaded            come back later; nothing was done
     ├── Unavailable           the server cannot write now; nothing was done
-    │   ├── Contended         … because others kept changing the same things
+    │   ├── Contended         … because of concurrent changes to the same rows
     │   ├── DatabaseUnusable  … because the database is gone, damaged or read-only
     │   │   └── DatabaseDamaged   … because what it stored cannot be read
-    │   └── OutcomeUnknown    … or perhaps it was: the database was lost while it committed
+    │   └── OutcomeUnknown    … or it was: the connection was lost during the commit
     └── SettingError          the server was started with a setting that cannot be used
 
-A refusal knows its ``code`` (a word of the wire) and nothing of HTTP: the status that belongs to a
-code is one table in ``api/errors.py``.
+A refusal has a ``code`` for the wire, and knows nothing of HTTP. The statuses are one table, in
+``api/kernel/errors.py``.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ FieldCode: TypeAlias = Literal["required_value", "invalid_value", "unexpected_re
 
 
 class FieldError(NamedTuple):
-    """Why one field was refused."""
+    """Why one field was rejected."""
 
     code: FieldCode
     message: str
@@ -56,14 +56,14 @@ REQUIRED = FieldError("required_value", "is required")
 
 
 class Limit(NamedTuple):
-    """What a request has too much of, and how much of it is taken."""
+    """A limit that a request exceeded: its value and what it counts."""
 
     name: LimitName
     maximum: int
 
 
 class Refusal(Exception):
-    """Why a request was not carried out; nothing of it was (but see ``OutcomeUnknown``)."""
+    """The request was not executed. Nothing of it took effect (but see ``OutcomeUnknown``)."""
 
     code: ClassVar[str] = "unexpected"
 
@@ -79,43 +79,43 @@ class BadRequest(Refusal):
 
 
 class NotAuthenticated(Refusal):
-    """No token came, or none that works."""
+    """The token is missing or invalid."""
 
     code = "not_authenticated"
 
 
 class BadToken(NotAuthenticated):
-    """A token came that is unknown, suspended, revoked or expired."""
+    """The token is unknown, suspended, revoked or expired."""
 
     code = "bad_authtoken"
 
 
 class BadCredentials(NotAuthenticated):
-    """A password, a link or a token to sign in with does not work."""
+    """The password, link or token for signing in is wrong."""
 
     code = "bad_credentials"
 
 
 class NotPermitted(Refusal):
-    """The token works, but not for this; the message names the scope that is needed."""
+    """The token does not allow this. The message names the required scope."""
 
     code = "not_permitted"
 
 
 class NotFound(Refusal):
-    """Nothing of that kind and id exists in the caller's account."""
+    """There is nothing of this kind and id in the caller's account."""
 
     code = "not_found"
 
 
 class InvalidAction(Refusal):
-    """The state that something is in does not allow the action."""
+    """The current status does not allow the action."""
 
     code = "invalid_action"
 
 
 class RunTerminated(InvalidAction):
-    """The run was stopped from outside; ``reason`` is the operator's."""
+    """The run was terminated; ``reason`` is the operator's."""
 
     def __init__(self, message: str, reason: str | None) -> None:
         super().__init__(message)
@@ -136,14 +136,14 @@ class ValidationFailed(Refusal):
     def __init__(
         self, errors: FieldErrors, message: str | None = None, *, limit: Limit | None = None
     ) -> None:
-        # Many callers show the message and nothing else: it has to name the field.
+        # Many callers show only the message, so it has to name the field.
         super().__init__(message or _first_error(errors))
         self.errors = errors
         self.limit = limit
 
 
 class TooLarge(Refusal):
-    """The request, or a part of it, is larger than the server takes."""
+    """The request, or a part of it, is larger than the server accepts."""
 
     code = "bad_request"
 
@@ -153,7 +153,7 @@ class TooLarge(Refusal):
 
 
 class Overloaded(Refusal):
-    """The queue of writes is full; nothing was done, and ``retry_after`` seconds may help."""
+    """The write queue is full. Nothing was done; retry after ``retry_after`` seconds."""
 
     code = "unknown"
 
@@ -163,9 +163,9 @@ class Overloaded(Refusal):
 
 
 class Unavailable(Refusal):
-    """The server cannot write now (its disk is full, its database is away); nothing was done.
+    """The server cannot write now (disk full, database unreachable). Nothing was done.
 
-    ``retry_after`` is in seconds, and None where nobody can tell when it will be better.
+    ``retry_after`` is in seconds, or None if the duration is unknown.
     """
 
     code = "unexpected"
@@ -173,33 +173,33 @@ class Unavailable(Refusal):
 
 
 class Contended(Unavailable):
-    """Others kept changing what the request is about; nothing was done, and later it may work."""
+    """Concurrent requests kept changing the same rows. Nothing was done; a retry may succeed."""
 
     retry_after = 1
 
 
 class DatabaseUnusable(Unavailable):
-    """The database is gone, damaged or read-only: an operator has to act before a retry helps."""
+    """The database is missing, damaged or read-only. An operator must act before a retry."""
 
     code = "database_unusable"
 
 
 class DatabaseDamaged(DatabaseUnusable):
-    """The database cannot be read as it was written: from now on, this server writes nothing."""
+    """The database is damaged. This server no longer writes to it."""
 
 
 class OutcomeUnknown(Unavailable):
-    """The database was lost while it stored the request: it was done, or it was not.
+    """The database was lost during the commit, so the outcome is unknown.
 
-    The one exception to what a refusal promises. Repeating the request with the same idempotency
-    key settles it.
+    The only refusal after which the request may have taken effect. Repeating it with the same
+    idempotency key is safe.
     """
 
     retry_after = 1
 
 
 class SettingError(Refusal):
-    """A setting has a value that cannot be used; the message names it and says what can."""
+    """A setting has an invalid value. The message names the setting and the valid values."""
 
 
 def _first_error(errors: FieldErrors) -> str:
@@ -214,10 +214,10 @@ def _first_error(errors: FieldErrors) -> str:
 
 
 def invalid(field: str, message: str, limit: Limit | None = None) -> ValidationFailed:
-    """One field that has a wrong value, or too much of something."""
+    """Return the error of one field with an invalid value, or beyond a limit."""
     return ValidationFailed({field: FieldError("invalid_value", message)}, limit=limit)
 
 
 def required(field: str) -> ValidationFailed:
-    """One field that has to be there."""
+    """Return the error of one missing field."""
     return ValidationFailed({field: REQUIRED})

@@ -15,10 +15,10 @@ from prefactor_server.domain.runs.metadata import InstanceMetadata
 class EventFilter(NamedTuple):
     """What a subscriber may see and wants to see. Subscribers with equal filters share messages.
 
-    It judges runs of its own account. ``scope`` is the agent and environment of a deployment token,
-    and None for all of the account. With run ids or agent ids, only these runs and the runs of
-    these agents pass. Spans are told ``with_spans``, and with ``spans_of`` those of these runs
-    alone.
+    It applies to runs of its own account. ``scope`` is the agent and environment of a deployment
+    token, or None for the whole account. With run ids or agent ids, only these runs and the runs of
+    these agents pass. Spans are included with ``with_spans``, and with ``spans_of`` only those of
+    these runs.
     """
 
     account_id: str
@@ -52,11 +52,11 @@ class EventFilter(NamedTuple):
         )
 
     def wants_spans(self, instance_id: str) -> bool:
-        """Return whether the subscriber is told of the spans of a run, if the run passes."""
+        """Return whether the subscriber gets the spans of a run that passes."""
         return self.with_spans and (not self.spans_of or instance_id in self.spans_of)
 
     def may_pass(self, instance_id: str) -> bool:
-        """Return whether a change may concern the subscriber, judged without the row of its run."""
+        """Return whether a change may concern the subscriber, without reading its run."""
         return not self.instance_ids or bool(self.agent_ids) or instance_id in self.instance_ids
 
     def passes(self, run: AgentInstance) -> bool:
@@ -70,8 +70,8 @@ class EventFilter(NamedTuple):
     def passes_deleted(self, instance_id: str) -> bool:
         """Return whether the deletion of a run concerns the subscriber.
 
-        Nothing is left that tells its agent. A deployment token is therefore told of runs only that
-        it follows by their ids, which it could see when it began.
+        A deleted run's agent is unknown. A deployment token is therefore told only of runs that it
+        follows by id, which it could see when it subscribed.
         """
         if instance_id in self.instance_ids:
             return True
@@ -79,9 +79,9 @@ class EventFilter(NamedTuple):
 
 
 def merge_changes(changes: Iterable[Change]) -> Mapping[str, Sequence[str]]:
-    """Merge changes of one account: from each changed run to the ids of its changed spans.
+    """Merge changes of one account into the ids of changed spans by run.
 
-    Runs and spans stand in the order in which they changed first, and once each.
+    Runs and spans are listed once, in the order of their first change.
     """
     merged: dict[str, dict[str, None]] = {}
     for change in changes:
@@ -90,7 +90,7 @@ def merge_changes(changes: Iterable[Change]) -> Mapping[str, Sequence[str]]:
 
 
 class ChangedRows(NamedTuple):
-    """Merged changes of one account with the rows that they concern, as they are stored now.
+    """Merged changes of one account with the current rows.
 
     Rows are by id, metadata by the id of its run. A run that is missing was deleted, and so was a
     span. ``spans`` is None if there were too many to read.

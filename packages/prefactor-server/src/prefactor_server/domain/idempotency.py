@@ -1,7 +1,7 @@
-"""Idempotency keys: one effect for a request, however often it arrives.
+"""Idempotency keys: a request takes effect once, however often it is sent.
 
-The key is written in the transaction of the effect, and only for successes: a refused request
-leaves its key free. It belongs to one operation, of one deployment or of the account at large.
+The key is written in the transaction of the effect, and only for successes, so a refused request
+leaves its key unused. A key belongs to one operation, of one deployment or of the whole account.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 
 class IdempotencyKey(NamedTuple):
-    """That a key was used: for which request, and what came of it."""
+    """A used key: the request that used it, and the result."""
 
     account_id: str
     operation: str

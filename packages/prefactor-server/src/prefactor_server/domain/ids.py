@@ -1,4 +1,4 @@
-"""Which texts can be an id, an idempotency key or the name of something."""
+"""The texts that can be ids, idempotency keys and names."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ MIN_BULK_KEY_LENGTH: Final = 8
 RESERVED_IDS: Final = ("show", "facets", "template", "heartbeat", "events", "export")
 """Words that stand, or may come to stand, in a path where ids do. Nothing new is called so."""
 
-# Ids that clients bring are opaque: they were made by another server, another library or a person.
+# Ids from clients are opaque. Another server, a library or a person generated them.
 _CLIENT_ID = re.compile(r"[A-Za-z0-9_.:\-]{1,64}\Z")
 
 
 def is_client_id(text: str) -> bool:
-    """Whether a client may choose this text as an id."""
+    """Return whether a client may choose this text as an id."""
     return _CLIENT_ID.match(text) is not None
 
 
@@ -26,10 +26,10 @@ def is_new_id(text: str) -> bool:
 
 
 def is_key(text: str) -> bool:
-    """Whether a client may use this text as an idempotency key.
+    """Return whether a client may use this text as an idempotency key.
 
-    What cannot be seen cannot be compared by a person, and some of it not by every database: a NUL
-    would end the key early and make two keys one.
+    Only printable characters are allowed. A person cannot compare others, and some databases cannot
+    either: a NUL would end the key early.
     """
     return 0 < len(text) <= MAX_KEY_LENGTH and text.isprintable()
 

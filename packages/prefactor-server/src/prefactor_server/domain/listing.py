@@ -1,8 +1,7 @@
-"""Lists: what may be asked of one, and the arithmetic of its pages.
+"""Lists: filters, sort order and pages.
 
-A list is asked for by filters, one sort order and a page. A page is named either by its offset or
-by a cursor, the opaque text that the page before it ended with. Every order ends with the id, so
-that it is total and a cursor never skips or repeats a row.
+A page is requested by its offset or by a cursor, the opaque text at the end of the previous page.
+Every order ends with the id, so that it is total and a cursor never skips or repeats a row.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ FilterTest: TypeAlias = Literal["=", ">=", "<=", "<", "in", "is null", ">= or nu
 
 
 class Filter(NamedTuple):
-    """One condition on a column of the noun that is listed; only ``in`` has several values.
+    """One condition on a column. Only ``in`` has several values.
 
     ``metadata[key]`` is the text under a key of a run's metadata.
     """
@@ -44,10 +43,10 @@ class Sort(NamedTuple):
 
 
 class Cursor(NamedTuple):
-    """Where the next page begins: after the row with this sort value and id.
+    """The start of the next page: after the row with this sort value and id.
 
-    ``position`` is the number of rows that the walk has passed, so that pages reached by cursor
-    carry the same numbers as pages reached by offset.
+    ``position`` is the number of rows before the page, so that pages reached by cursor have the
+    same numbers as pages reached by offset.
     """
 
     value: FilterValue
@@ -56,7 +55,7 @@ class Cursor(NamedTuple):
 
 
 class Listing(NamedTuple):
-    """What a list is asked for."""
+    """A request for a page of a list."""
 
     filters: tuple[Filter, ...] = ()
     sort: Sort = Sort()
@@ -66,9 +65,9 @@ class Listing(NamedTuple):
 
 
 class Page(NamedTuple, Generic[T]):
-    """One page of a list, and how many rows there are in all.
+    """One page of a list, and the total number of rows.
 
-    ``total`` is exact up to ``MAX_COUNTED``; beyond, it is that number.
+    ``total`` is exact up to ``MAX_COUNTED``, and not larger.
     """
 
     rows: Sequence[T]
@@ -78,7 +77,7 @@ class Page(NamedTuple, Generic[T]):
 
 
 class Pagination(NamedTuple):
-    """The numbers of a page as the wire has them: items count from one, offsets from zero."""
+    """The position of a page as on the wire: items count from one, offsets from zero."""
 
     item_count: int
     item_count_is_exact: bool
@@ -94,7 +93,7 @@ class Pagination(NamedTuple):
 
 
 def paginate(listing: Listing, page: Page[T]) -> Pagination:
-    """The numbers that go with a page."""
+    """Return the position of a page."""
     offset = listing.offset if listing.after is None else listing.after.position
     size, total = listing.page_size, page.total
     if not page.total_is_exact:
@@ -115,16 +114,16 @@ def paginate(listing: Listing, page: Page[T]) -> Pagination:
 
 
 def write_cursor(cursor: Cursor, listing: Listing) -> str:
-    """The opaque text of a cursor; it remembers which list it belongs to."""
+    """Return the opaque text of a cursor, which includes the list that it belongs to."""
     text = json.dumps([_digest(listing), *cursor], separators=(",", ":"))
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
 def read_cursor(text: str, listing: Listing) -> Cursor:
-    """The cursor in a text that ``write_cursor`` made for the same filters and order.
+    """Return the cursor in a text from ``write_cursor`` for the same filters and order.
 
     Raises:
-        ValueError: it is no cursor, or one of another list.
+        ValueError: it is not a cursor, or belongs to another list.
     """
     try:
         raw = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
@@ -133,14 +132,14 @@ def read_cursor(text: str, listing: Listing) -> Cursor:
         raise ValueError("is not a cursor that this server gave") from error
     if digest != _digest(listing):
         raise ValueError("belongs to a list with other filters or another order")
-    # Anybody can write a cursor, and a database refuses what it could not have stored.
+    # Anyone can forge a cursor, and databases reject values that they could not have stored.
     if not (_storable(value) and isinstance(row_id, str) and _storable(row_id)):
         raise ValueError("is not a cursor that this server gave")
     if type(position) is not int or not 0 <= position < _MAX_POSITION:
         raise ValueError("is not a cursor that this server gave")
     cursor = Cursor(value, row_id, position)
     if write_cursor(cursor, listing) != text:
-        # Base 64 and JSON are read leniently: other characters may stand between those that count.
+        # Base 64 and JSON decoders are lenient and ignore some characters.
         raise ValueError("is not a cursor that this server gave")
     return cursor
 

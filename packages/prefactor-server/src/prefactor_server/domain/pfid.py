@@ -17,16 +17,16 @@ MAX_PARTITION = 2**30 - 1
 RANDOM_BYTES = 10
 
 _MAX_RANDOM = 2 ** (8 * RANDOM_BYTES) - 1
-# Ids of one millisecond lie a random step apart: no id tells the next, and two servers that begin
-# at neighbouring numbers do not make the same ones.
+# Ids of one millisecond differ by a random step, so that no id reveals the next, and two servers
+# that start at nearby numbers do not generate the same ids.
 _STEP_BYTES = 6
 
-# Two characters at a time: half the steps, and a table of 1,024 entries is nothing.
+# Two characters at a time halves the steps, for a table of 1,024 entries.
 _PAIRS = [high + low for high in ALPHABET for low in ALPHABET]
 
 
 def encode(timestamp_ms: int, partition: int, randomness: bytes) -> str:
-    """Write a PFID.
+    """Encode a PFID.
 
     Raises:
         ValueError: a part is out of its range.
@@ -38,7 +38,7 @@ def encode(timestamp_ms: int, partition: int, randomness: bytes) -> str:
 
 @lru_cache(maxsize=16)
 def _prefix(timestamp_ms: int, partition: int) -> str:
-    """The first half, which all that are made in a millisecond share."""
+    """Return the first half, which all ids of a millisecond share."""
     if not 0 <= timestamp_ms <= MAX_TIMESTAMP_MS:
         raise ValueError(f"timestamp must be 0 to {MAX_TIMESTAMP_MS}, got {timestamp_ms}")
     if not 0 <= partition <= MAX_PARTITION:
@@ -48,7 +48,7 @@ def _prefix(timestamp_ms: int, partition: int) -> str:
 
 
 def _suffix(randomness: bytes) -> str:
-    """The second half: ten bytes, five at a time, as small integers are quick to take apart."""
+    """Return the second half: ten bytes, five at a time, because small integers are faster."""
     high = int.from_bytes(randomness[:5], "big")
     low = int.from_bytes(randomness[5:], "big")
     pairs = _PAIRS
@@ -60,15 +60,15 @@ def _suffix(randomness: bytes) -> str:
 
 
 def is_pfid(text: str) -> bool:
-    """Whether the text is a PFID: 32 lowercase characters, the first of them 0 to 7."""
+    """Return whether the text is a PFID: 32 lowercase characters, the first of them 0 to 7."""
     return len(text) == LENGTH and text[0] in "01234567" and all(c in ALPHABET for c in text)
 
 
 class PfidMaker:
-    """Makes PFIDs from a clock and a source of randomness that it is handed.
+    """Generates PFIDs from a given clock and source of randomness.
 
-    Each id sorts after the one before it, also within a millisecond and when the clock was set
-    back: what one request makes is listed in the order in which it was made.
+    Each id sorts after the previous one, also within a millisecond and when the clock was set back.
+    Rows of one request are therefore listed in the order of their creation.
     """
 
     __slots__ = ("_last_ms", "_last_number", "_now_us", "_random_bytes")
@@ -80,7 +80,7 @@ class PfidMaker:
         self._last_number = 0
 
     def make(self, partition: int) -> str:
-        """One fresh id of the partition, stamped with the present millisecond or a later one."""
+        """Return a new id in the partition, with the current millisecond or a later one."""
         now_ms = self._now_us() // 1000
         if now_ms > self._last_ms:
             self._begin(now_ms)

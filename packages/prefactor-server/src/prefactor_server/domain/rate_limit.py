@@ -1,4 +1,4 @@
-"""A token bucket: so many requests a second on average, and some of them at once."""
+"""A token bucket: an average rate of requests, with bursts."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ _SECOND_US: Final = 1_000_000
 
 
 class Bucket(NamedTuple):
-    """How many requests were left at a moment."""
+    """The number of requests left at some time."""
 
     left: float
     at: int
 
     @classmethod
     def full(cls, per_second: int, now: int) -> Bucket:
-        """The bucket of a caller who was not heard of for long."""
+        """Return a full bucket."""
         return cls(float(per_second * BURST_SECONDS), now)
 
     def refilled(self, per_second: int, now: int) -> Bucket:
-        """The bucket as it is now; a clock that was set back takes nothing away."""
+        """Return the bucket refilled until now. A clock that was set back removes nothing."""
         gained = max(0, now - self.at) * per_second / _SECOND_US
         return Bucket(min(self.left + gained, per_second * BURST_SECONDS), now)
 
     def without_one(self) -> Bucket | None:
-        """The bucket after one more request, or None when there is none left."""
+        """Return the bucket after one more request, or None if it is empty."""
         return None if self.left < 1 else self._replace(left=self.left - 1)
 
     def seconds_until_one(self, per_second: int) -> int:
-        """After how many whole seconds there is one again, at least one."""
+        """Return the whole seconds until a request is allowed again, at least one."""
         missing = max(0.0, 1 - self.left)
         return max(1, -int(-missing // per_second))

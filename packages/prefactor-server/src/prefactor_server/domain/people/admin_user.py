@@ -8,10 +8,10 @@ from prefactor_server.domain.people.role import Role
 
 
 class AdminUser(NamedTuple):
-    """One person, known by an address that is unique in the account.
+    """One person, with an e-mail address that is unique in the account.
 
-    ``password_hash`` is None for people who sign in otherwise. The issuer and the subject are those
-    of OpenID Connect, and None for people who have not signed in that way.
+    ``password_hash`` is None for people without a password. The issuer and the subject are those of
+    OpenID Connect, and None for people who have not signed in that way.
     """
 
     id: str

@@ -1,11 +1,11 @@
-"""An invitation to become an admin user, and the moves its status can make.
+"""An invitation to become an admin user, and the transitions of its status.
 
     create            → pending
     pending   accept  → used          (within seven days)
     pending   revoke  → revoked
 
-The server keeps the hash of an invitation's token; its text is shown to the inviter, once. The
-token names its account and its invitation, because its bearer has no other token.
+The server stores only the hash of an invitation's token; the inviter sees its text once. The token
+contains the ids of its account and invitation, because its holder has no other token.
 """
 
 from __future__ import annotations
@@ -46,11 +46,11 @@ class AdminUserInvite(NamedTuple):
 
     @property
     def expires_at(self) -> int:
-        """The moment from which on it cannot be accepted."""
+        """The time from which it can no longer be accepted."""
         return self.inserted_at + LIFETIME_US
 
     def accept(self, now: int) -> AdminUserInvite:
-        """The invitation, used.
+        """Return the used invitation.
 
         Raises:
             InvalidAction: it is not pending, or too old.
@@ -62,7 +62,7 @@ class AdminUserInvite(NamedTuple):
         return self._replace(status="used", updated_at=now)
 
     def revoke(self, now: int) -> AdminUserInvite:
-        """The invitation, withdrawn.
+        """Return the revoked invitation.
 
         Raises:
             InvalidAction: it is not pending.
@@ -73,10 +73,10 @@ class AdminUserInvite(NamedTuple):
 
 
 def is_email(text: str) -> bool:
-    """Return whether a text can be somebody's address."""
+    """Return whether a text can be an e-mail address."""
     return len(text) <= MAX_EMAIL and re.fullmatch(EMAIL_PATTERN, text) is not None
 
 
 def invite_url(base: str, token: str) -> str:
-    """Return the address of an invitation. What follows # is sent to no server and in no log."""
+    """Return the URL of an invitation. The part after # reaches no server and no log."""
     return f"{base.rstrip('/')}/#/invite?token={token}"

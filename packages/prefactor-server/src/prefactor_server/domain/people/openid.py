@@ -1,11 +1,11 @@
-"""People who sign in with OpenID Connect: who they are here, and what they may do.
+"""Sign-in with OpenID Connect: which person an identity belongs to, and their role.
 
 A person is known by the provider's issuer and subject, which never change. An e-mail finds a
 person only once, to connect them:
 
-* It must be verified, and the person must have no other subject yet: providers hand on addresses.
-* The person must have no password. They show it first, and connect while signed in:
-  otherwise an account at the provider would be enough to take over a person of another method.
+* It must be verified, and the person must have no other subject yet: providers reassign addresses.
+* The person must have no password. Otherwise an account at the provider would be enough to take
+  over the person. People with a password sign in with it first, and connect then.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ MAX_SUBJECT: Final = 255
 
 
 class OpenIdRefused(BadCredentials):
-    """Nobody was signed in; ``reason`` is what the page shows."""
+    """Sign-in was refused; the page shows ``reason``."""
 
     def __init__(self, reason: OpenIdFailure, detail: str = "") -> None:
         super().__init__(f"{_EXPLANATIONS[reason]}{f': {detail}' if detail else ''}")
@@ -59,7 +59,7 @@ class OpenIdRefused(BadCredentials):
 
 
 class Identity(NamedTuple):
-    """Who a provider says that somebody is. ``email`` is None unless it is verified."""
+    """The identity that a provider asserts. ``email`` is None unless it is verified."""
 
     issuer: str
     subject: str
@@ -68,24 +68,24 @@ class Identity(NamedTuple):
 
 
 class RoleRule(NamedTuple):
-    """One rule: the people of a domain, or of a group, have a role."""
+    """One rule: a role for the people of a domain or group."""
 
     domain: str | None
     group: str | None
     role: Role
 
     def admits(self, identity: Identity) -> bool:
-        """Return whether it is about somebody."""
+        """Return whether the rule applies to an identity."""
         if self.group is not None:
             return self.group in identity.groups
         return identity.email is not None and _domain(identity.email) == self.domain
 
 
 def read_role_rules(text: str) -> Sequence[RoleRule]:
-    """Return the rules in a text such as ``@example.org=viewer, group:platform=admin``.
+    """Parse rules such as ``@example.org=viewer, group:platform=admin``.
 
     Raises:
-        ValueError: a rule has another form. The message quotes it.
+        ValueError: a rule is malformed. The message quotes it.
     """
     return [_read_rule(part.strip()) for part in text.split(",") if part.strip()]
 
@@ -106,13 +106,13 @@ def _read_rule(text: str) -> RoleRule:
 
 
 def role_by_rules(rules: Sequence[RoleRule], identity: Identity) -> Role | None:
-    """Return the highest role that rules give somebody, or None."""
+    """Return the highest role that the rules give an identity, or None."""
     given = {rule.role for rule in rules if rule.admits(identity)}
     return next((role for role in reversed(tuple(RIGHTS)) if role in given), None)
 
 
 class Admission(NamedTuple):
-    """What is stored of a person who signs in, and the invitation that this uses up."""
+    """The person to store on sign-in, and the invitation that is used by it."""
 
     person: AdminUser
     invite: AdminUserInvite | None
@@ -130,8 +130,8 @@ def admit(
     """Return the person who signs in.
 
     ``found`` is the person with the identity, else the one who is connecting, else the one with
-    the e-mail. ``new`` is who they become if there is none. With rules, these decide who signs in,
-    and with which role. Without rules, people must be there or have a pending invitation.
+    the e-mail. ``new`` is the person to create if there is none. With rules, these decide who may
+    sign in, and their role. Without rules, people must exist or have a pending invitation.
 
     Raises:
         OpenIdRefused: they may not sign in.

@@ -1,8 +1,8 @@
-"""An attempt to sign in with OpenID Connect, between its start and its callback.
+"""An attempt to sign in with OpenID Connect, from its start to its callback.
 
-The browser carries it in a cookie, signed with a key that all replicas have: nothing is stored
-for people who are not signed in. Only the browser that started an attempt can finish it. The code
-that it is finished with works once, which the provider sees to.
+The browser keeps it in a cookie, signed with a key that all replicas share, so nothing is stored
+for people who are not signed in. Only the browser that started an attempt can finish it. The
+provider ensures that its code works once.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ _RANDOM_BYTES: Final = 32
 _SECOND_US: Final = 1_000_000
 HOME: Final = "#/"
 MAX_RETURN: Final = 1000
-# The part of an address from # on. Anything else could lead away from the pages.
+# The fragment of a URL. Anything else could lead away from the pages.
 _RETURN: Final = re.compile(rf"#/[!-~]{{0,{MAX_RETURN - 2}}}")
 
 
 class Attempt(NamedTuple):
     """One attempt.
 
-    ``person`` is the id of who has signed in already and connects the provider, else empty.
-    ``return_to`` is the part of an address from # on.
+    ``person`` is the id of the signed-in person who connects the provider, or empty. ``return_to``
+    is the fragment of a URL, from # on.
     """
 
     state: str
@@ -50,13 +50,13 @@ class Attempt(NamedTuple):
         return cls(state, nonce, verifier, return_to, person, until)
 
     def seal(self, key: bytes) -> str:
-        """Return it as a text that only a server with the key can have made."""
+        """Return the attempt as signed text."""
         payload = _text(json.dumps(self, separators=(",", ":")).encode())
         return f"{payload}.{_text(_signature(payload, key))}"
 
     @classmethod
     def unseal(cls, text: str, key: bytes, now: int) -> Attempt | None:
-        """Return the attempt in a text, or None if it was changed or has expired."""
+        """Return the attempt in a signed text, or None if it was modified or has expired."""
         payload, _, signature = text.partition(".")
         if not hmac.compare_digest(signature.encode(), _text(_signature(payload, key)).encode()):
             return None
@@ -65,11 +65,11 @@ class Attempt(NamedTuple):
 
     @property
     def challenge(self) -> str:
-        """What the provider is told of the verifier before it hears it (PKCE, S256)."""
+        """The hash of the verifier that the provider gets first (PKCE, S256)."""
         return _text(hashlib.sha256(self.verifier.encode()).digest())
 
     def is_answered_by(self, state: str) -> bool:
-        """Return whether an answer of the provider belongs to it."""
+        """Return whether an answer of the provider belongs to this attempt."""
         return hmac.compare_digest(self.state.encode(), state.encode())
 
 
@@ -79,7 +79,7 @@ def attempt_key(client_secret: str) -> bytes:
 
 
 def is_page(text: str) -> bool:
-    """Return whether a text can be returned to: ``#/`` and printable ASCII."""
+    """Return whether a text is a page's fragment: ``#/`` and printable ASCII."""
     return _RETURN.fullmatch(text) is not None
 
 

@@ -1,7 +1,7 @@
-"""Passwords: which are taken.
+"""The rules for passwords.
 
-Length is what counts. Refused is what a guesser tries first: common words and rows of keys, also
-with digits around them, the person's own address, and a few characters repeated.
+Length is what counts. Passwords that are guessed first are refused: common words and keyboard rows,
+also with digits around them, the person's own address, and a few characters repeated.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ _NOT_A_LETTER: Final = re.compile(r"[^a-z]+")
 
 
 def normalized(password: str) -> str:
-    """Return the form that is hashed: two keyboards may write the same letter differently."""
+    """Return the form to hash. Keyboards may encode the same letter differently."""
     return unicodedata.normalize("NFC", password)
 
 

@@ -1,11 +1,11 @@
-"""What a person may do: three rights, and the roles that hold one, two or three of them.
+"""Roles and the rights that they hold.
 
     viewer   read
     member   read, operate
     admin    read, operate, administer
 
-``operate`` is what one does to runs: record, evaluate and terminate them, clear their alerts, hold
-them. ``administer`` is what one does to the account and everything that agents are declared by.
+``operate`` is for runs: record, evaluate and terminate them, clear their alerts, hold them.
+``administer`` is for the account, and for the declarations of agents.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Secrets that say where they belong: an account, a row in it, and random text.
+"""Secrets that name their account and row, followed by random text.
 
-Invitations, sessions and links to sign in have one. Because the secret names its row, nothing is
-searched across accounts. Of the text the hash alone is stored.
+Used for invitations, sessions and sign-in links. Because a secret names its row, no lookup spans
+accounts. Only the hash of the text is stored.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 from prefactor_server.domain.ids import is_client_id
 
 _RANDOM_BYTES: Final = 24
-# In no id, and in an address or a cookie as it is.
+# Occurs in no id, and needs no escaping in URLs and cookies.
 _SEPARATOR: Final = "~"
 _PART_COUNT: Final = 3
 MAX_SECRET_LENGTH: Final = 200
@@ -30,13 +30,13 @@ class SecretRef(NamedTuple):
 
 
 def make_secret(prefix: str, ref: SecretRef, random_bytes: Callable[[int], bytes]) -> str:
-    """Return a fresh secret with 192 random bits."""
+    """Return a new secret with 192 random bits."""
     random = base64.urlsafe_b64encode(random_bytes(_RANDOM_BYTES)).decode()
     return prefix + _SEPARATOR.join([ref.account_id, ref.row_id, random])
 
 
 def read_secret(prefix: str, text: str) -> SecretRef | None:
-    """Return what a secret claims to belong to, or None if it has another form."""
+    """Return the row that a secret claims to belong to, or None if it is malformed."""
     parts = text.removeprefix(prefix).split(_SEPARATOR)
     if not text.startswith(prefix) or len(parts) != _PART_COUNT:
         return None
@@ -47,10 +47,10 @@ def read_secret(prefix: str, text: str) -> SecretRef | None:
 
 
 def hash_secret(text: str) -> bytes:
-    """Return what is stored in place of a secret."""
+    """Return the hash of a secret that is stored."""
     return hashlib.sha256(text.encode()).digest()
 
 
 def is_secret_of(secret_hash: bytes, stored_hash: bytes) -> bool:
-    """Compare hashes in constant time."""
+    """Return whether a secret has this hash, in constant time."""
     return hmac.compare_digest(secret_hash, stored_hash)

@@ -1,9 +1,8 @@
-"""Sessions: what a cookie stands for, from signing in until it ends.
+"""Sessions, which cookies stand for.
 
 A session belongs to a person, or to the API token that was exchanged for it or whose link was used.
-It ends when it was not used for a while, at the latest after some days, when somebody revokes it,
-and with its owner: a person who is removed or gets a new password, a token that is revoked or
-deleted.
+It ends when it is idle for too long or too old, when it is revoked, when its person is removed or
+gets a new password, and when its token is revoked or deleted.
 """
 
 from __future__ import annotations
@@ -48,5 +47,5 @@ class Session(NamedTuple):
         return self.owner_id if self.method == "token" else None
 
     def ends_at(self, idle_us: int) -> int:
-        """When it ends if it is not used any more."""
+        """When the session ends if it is not used again."""
         return min(self.expires_at, self.last_used_at + idle_us)

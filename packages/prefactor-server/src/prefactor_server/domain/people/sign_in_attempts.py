@@ -1,4 +1,4 @@
-"""How often somebody may try a password: a bucket of attempts that fills up slowly."""
+"""The rate limit of password attempts: a token bucket that refills slowly."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _NETWORK_BITS: Final = 64
 
 
 class Allowance(NamedTuple):
-    """How many attempts there are at once, and how long it takes until there is one more."""
+    """The size of the bucket, and the time to refill one attempt."""
 
     attempts: int
     seconds_each: int
@@ -21,28 +21,28 @@ PER_ADDRESS: Final = Allowance(50, 18)
 
 
 class Attempts(NamedTuple):
-    """How many attempts were left at a moment."""
+    """The number of attempts left at some time."""
 
     left: float
     at: int
 
     @classmethod
     def full(cls, allowance: Allowance, now: int) -> Attempts:
-        """Return the attempts of somebody who has not tried yet."""
+        """Return a full bucket."""
         return cls(float(allowance.attempts), now)
 
     def refilled(self, allowance: Allowance, now: int) -> Attempts:
-        """Return the attempts as they are now."""
+        """Return the bucket refilled until now."""
         gained = max(0, now - self.at) / (allowance.seconds_each * _SECOND_US)
         return Attempts(min(self.left + gained, allowance.attempts), now)
 
     def seconds_until_one(self, allowance: Allowance) -> int:
-        """Return after how many whole seconds there is one again, at least one."""
+        """Return the whole seconds until there is an attempt again, at least one."""
         return max(1, -int(-max(0.0, 1 - self.left) * allowance.seconds_each // 1))
 
 
 def address_group(address: str) -> str:
-    """Return whom an address counts for: one household has 2**64 addresses of IPv6."""
+    """Return the network that an address counts for: one household has 2**64 IPv6 addresses."""
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Links to sign in: one use, ten minutes, for one person or as one API token."""
+"""Sign-in links: for one person or API token and one use, valid for ten minutes."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ class SignInLink(NamedTuple):
         return ((self.id,),)
 
     def works(self, now: int) -> bool:
-        """Return whether it can be used."""
+        """Return whether the link is still valid."""
         return self.used_at is None and now < self.inserted_at + LIFETIME_US
 
 
 def person_link_url(base: str, code: str) -> str:
     """Return the address at which a person signs in, and may set a new password.
 
-    What follows # is sent to no server and stands in no log.
+    The part after # reaches no server and no log.
     """
     return f"{base.rstrip('/')}/#/set-password?code={code}"
 

@@ -14,7 +14,7 @@ DEFAULT_THRESHOLDS: Final[Mapping[str, float]] = {"medium": 0, "high": 50, "crit
 
 
 class Ruleset(NamedTuple):
-    """What a profile weighs with, as plain numbers."""
+    """The numbers of a profile."""
 
     category_weights: Mapping[str, float]
     action_multipliers: Mapping[str, float]
@@ -57,9 +57,9 @@ TEMPLATES: Final[Mapping[str, Ruleset]] = {"default": DEFAULT_TEMPLATE}
 
 
 class RiskProfile(NamedTuple):
-    """One profile. What it weighs with is JSON: every category, action and threshold by name.
+    """One profile. Weights, multipliers and thresholds are JSON, by name.
 
-    A deleted profile keeps its row, so that nothing that names it has to change.
+    A deleted profile keeps its row, so that rows that refer to it need no change.
     """
 
     id: str
@@ -80,7 +80,7 @@ class RiskProfile(NamedTuple):
         return ((self.id,),)
 
     def weights(self) -> Weights:
-        """What scores are computed with."""
+        """Return the weights that scores are computed with."""
         given: dict[str, Any] = json.loads(self.category_weights)
         multipliers: dict[str, float] = json.loads(self.action_multipliers)
         bounds: dict[str, float] = json.loads(self.thresholds)
@@ -92,7 +92,7 @@ class RiskProfile(NamedTuple):
 
 
 def require_profile(profile: RiskProfile | None, profile_id: str) -> RiskProfile:
-    """Return the profile.
+    """Return the profile, which must exist.
 
     Raises:
         NotFound: it is missing or deleted.
@@ -103,10 +103,10 @@ def require_profile(profile: RiskProfile | None, profile_id: str) -> RiskProfile
 
 
 def weights_document(given: Mapping[str, tuple[float, bool]]) -> str:
-    """The weights of all categories; one that is not given weighs nothing.
+    """Return the weights of all categories, by default 0.
 
     Raises:
-        ValidationFailed: something is given that is no category.
+        ValidationFailed: there is an unknown category.
     """
     _check_names("category_weights", given, CATEGORIES)
     whole = {one: given.get(one, (0, True)) for one in CATEGORIES}
@@ -114,20 +114,20 @@ def weights_document(given: Mapping[str, tuple[float, bool]]) -> str:
 
 
 def multipliers_document(given: Mapping[str, float]) -> str:
-    """The multipliers of all actions; one that is not given is 1.
+    """Return the multipliers of all actions, by default 1.
 
     Raises:
-        ValidationFailed: something is given that is no action.
+        ValidationFailed: there is an unknown action.
     """
     _check_names("action_multipliers", given, ACTIONS)
     return json.dumps({one: given.get(one, 1) for one in ACTIONS})
 
 
 def thresholds_document(given: Mapping[str, float]) -> str:
-    """The three thresholds; one that is not given has its default.
+    """Return the three thresholds, completed by the defaults.
 
     Raises:
-        ValidationFailed: they do not ascend.
+        ValidationFailed: they are not ascending.
     """
     _check_names("thresholds", given, THRESHOLDS)
     whole = {one: given.get(one, DEFAULT_THRESHOLDS[one]) for one in THRESHOLDS}

@@ -1,7 +1,7 @@
-"""Rollups: what an agent's span types may do and see, all together.
+"""Rollups: the risk of all of an agent's span types together.
 
-The theoretical one is about what its current versions declare, each type once; the observed one is
-about what was recorded, each span once.
+The theoretical rollup counts what its current versions declare, each type once. The observed one
+counts what was recorded, each span once.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from prefactor_server.domain.risk.risk_score import (
 
 
 class RecordedType(NamedTuple):
-    """How many spans of a type runs of a schema version have."""
+    """The number of recorded spans of one type of a schema version."""
 
     schema_version_id: str
     schema_name: str
@@ -33,14 +33,14 @@ class RecordedType(NamedTuple):
 
 
 class AgentTypes(NamedTuple):
-    """The schema versions that are current for an agent, and the types of its spans."""
+    """The current schema versions of an agent, and its recorded span types."""
 
     current: Sequence[str]
     recorded: Sequence[RecordedType]
 
 
 class RiskRollup(NamedTuple):
-    """The sum. Counts are of span types if it is theoretical, of spans if it is observed."""
+    """The counts: of span types in a theoretical rollup, of spans in an observed one."""
 
     data_categories: tuple[Category, ...]
     span_types_with_risk_data: int
@@ -52,10 +52,10 @@ class RiskRollup(NamedTuple):
 
 
 class AssessedRisk(NamedTuple):
-    """What some span types may do and see, and the highest score that one of their spans has.
+    """The risk of some span types, and the highest score of a single span.
 
-    ``assessed_span_types`` are those that declare anything. ``max_score`` is None where the agent
-    has no profile to weigh with.
+    ``assessed_span_types`` counts those with a declaration. ``max_score`` is None if the agent has
+    no profile.
     """
 
     assessed_span_types: tuple[str, ...]
@@ -65,7 +65,7 @@ class AssessedRisk(NamedTuple):
 
 
 class Rollups(NamedTuple):
-    """What an agent's current versions declare, and what was recorded: added up, and assessed."""
+    """The rollups and assessments of an agent's declarations and of its recorded spans."""
 
     theoretical: RiskRollup
     observed: RiskRollup
@@ -74,7 +74,7 @@ class Rollups(NamedTuple):
 
 
 def assess(types: Collection[tuple[str, DataRisk]], weights: Weights | None) -> AssessedRisk:
-    """Assess span types, each once however many spans it has."""
+    """Assess span types, each once regardless of its number of spans."""
     risks = [risk for _, risk in types]
     scores = [] if weights is None else [type_risk(*one, weights).score for one in types]
     return AssessedRisk(
@@ -86,7 +86,7 @@ def assess(types: Collection[tuple[str, DataRisk]], weights: Weights | None) -> 
 
 
 def roll_up(uses: Iterable[tuple[DataRisk, int]]) -> RiskRollup:
-    """The sum over span types, each with how often it counts."""
+    """Return the rollup of span types, each multiplied by its count."""
     listed = list(uses)
     declared = [risk for risk, _ in listed]
     with_data = sum(risk != NOTHING_DECLARED for risk in declared)

@@ -1,12 +1,12 @@
-"""Risk: what span types may do and see, and how a profile turns that into a score.
+"""Risk: the declarations of span types, and the score that a profile gives them.
 
     a span type's score = weights of the data categories it includes, added up
                           × the largest multiplier among the actions it is allowed (1 if none)
     a run's score       = Σ over its span types: score × number of spans
 
 A category counts once, whether it is in the parameters, the result or both. Multipliers are at
-least 1, so that one more category, action or span never makes a score smaller. This is formula 1; a
-profile remembers its formula.
+least 1, so that another category, action or span never lowers a score. This is formula 1; each
+profile stores the number of its formula.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ _DIGITS: Final = 6
 
 
 class DataRisk(NamedTuple):
-    """What a span type declares of itself; whatever it does not say is unknown."""
+    """What a span type declares about its data and actions. Anything else is unknown."""
 
     actions: frozenset[Action] = frozenset()
     categories: frozenset[Category] = frozenset()
@@ -68,10 +68,10 @@ class DataRisk(NamedTuple):
 
 
 class Weights(NamedTuple):
-    """How a profile weighs.
+    """The weights of a profile.
 
-    ``categories`` holds the weights that are switched on; a multiplier that is missing is 1. The
-    ``thresholds`` are what a score must exceed to be medium, high and critical.
+    ``categories`` holds the enabled weights. A missing multiplier is 1. A score must exceed
+    ``thresholds`` to be medium, high and critical.
     """
 
     categories: Mapping[Category, float]
@@ -80,7 +80,7 @@ class Weights(NamedTuple):
 
 
 class TypeRisk(NamedTuple):
-    """How one span type of a run adds to the score of the run."""
+    """The contribution of one span type to the score of a run."""
 
     schema_name: str
     spans: int
@@ -92,7 +92,7 @@ class TypeRisk(NamedTuple):
 
 
 class RunRisk(NamedTuple):
-    """The score of a run, its level, and what it is made of."""
+    """The score of a run, its level, and its composition."""
 
     score: float
     level: RiskLevel
@@ -103,7 +103,7 @@ NOTHING_DECLARED: Final = DataRisk()
 
 
 def read_data_risk(declared: object) -> DataRisk:
-    """What a declaration says, as far as it can be understood: the rest is unknown."""
+    """Parse a declaration. Anything invalid in it counts as unknown."""
     whole = _object(declared)
     allowed = _object(whole.get("action_profile"))
     sides = [_object(whole.get(f"{side}_data_categories")) for side in ("params", "result")]
@@ -117,7 +117,7 @@ def read_data_risk(declared: object) -> DataRisk:
 
 
 def highest(classifications: Iterable[object]) -> Classification:
-    """The most confidential of some classifications; anything else counts as unknown."""
+    """Return the most confidential of some classifications. Anything else counts as unknown."""
     known = [one for one in classifications if isinstance(one, str)]
     for one in reversed(CLASSIFICATIONS):
         if one in known:
@@ -126,7 +126,7 @@ def highest(classifications: Iterable[object]) -> Classification:
 
 
 def type_risk(schema_name: str, declared: DataRisk, weights: Weights, spans: int = 1) -> TypeRisk:
-    """How spans of a type add to the score of their run."""
+    """Return the contribution of a type's spans to the score of their run."""
     categories: Mapping[Category, float] = {
         one: weights.categories.get(one, 0) for one in CATEGORIES if one in declared.categories
     }
@@ -149,7 +149,7 @@ def type_risk(schema_name: str, declared: DataRisk, weights: Weights, spans: int
 def run_risk(
     counts: Mapping[str, int], declared: Mapping[str, DataRisk], weights: Weights
 ) -> RunRisk:
-    """The risk of a run with so many spans of each type; types that nobody declared add nothing."""
+    """Return the risk of a run from its spans per type. Undeclared types add nothing."""
     types = tuple(
         type_risk(name, declared.get(name, NOTHING_DECLARED), weights, spans)
         for name, spans in sorted(counts.items())
@@ -159,13 +159,13 @@ def run_risk(
 
 
 def level_of(score: float, weights: Weights) -> RiskLevel:
-    """The level of a score: the highest whose threshold it exceeds."""
+    """Return the level of a score: the highest whose threshold it exceeds."""
     passed = sum(score > threshold for threshold in weights.thresholds)
     return LEVELS[passed]
 
 
 def exceeds(level: RiskLevel, agreed: RiskLevel | None) -> bool:
-    """Whether a level is more than was agreed; where nothing was, only critical is."""
+    """Return whether a level exceeds the agreed one. Without one, only critical does."""
     limit = "high" if agreed is None else agreed
     return LEVELS.index(level) > LEVELS.index(limit)
 
