@@ -162,7 +162,7 @@ async def test_a_write_that_others_get_ahead_of_every_time_is_given_up(api_clien
     api_client.writer.submit = submit
 
     _check(answer)
-    assert "Others keep changing" in answer.refused(503, "unexpected")["message"]
+    assert "Concurrent requests keep changing" in answer.refused(503, "unexpected")["message"]
     assert answer.headers["Retry-After"] == "1"
 
 
