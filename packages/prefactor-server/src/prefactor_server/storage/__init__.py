@@ -1,1 +1,1 @@
-"""Where rows live: one protocol, and one folder per database that keeps it."""
+"""Storage: one protocol, and one folder per database that implements it."""

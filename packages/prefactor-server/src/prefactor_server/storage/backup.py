@@ -1,4 +1,4 @@
-"""Copies of a database: what both backends have to do the same way."""
+"""Copies of a database: the part that both backends share."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from prefactor_server.storage.migration import DatabaseError
 
 
 class BackupError(DatabaseError):
-    """There is no backup; the message says why, and what to do."""
+    """The backup failed. The message says why, and what to do."""
 
 
 @contextmanager
 def new_file(target: Path) -> Generator[Path]:
-    """A file to write a copy to, which gets its name when it is complete and on the disk.
+    """Yield a temporary file for a copy, which gets its name once it is complete and on disk.
 
-    Only its owner may read it. Nothing is left of one that could not be completed.
+    Only its owner can read it. An incomplete file is removed.
 
     Raises:
-        BackupError: there is a file of that name already, or it cannot be made.
+        BackupError: the file exists already, or cannot be created.
     """
     if target.exists():
         raise BackupError(f"{target} is there already: name another file, or remove it first")

@@ -1,12 +1,12 @@
-"""What a storage backend is: one way to write, and named reads.
+"""The interface of a storage backend: one way to write, and named reads.
 
 Every write of the server is one batch:
     load    the rows that the batch's commands name, one query per table
     decide  a pure function over those rows, handed in by the caller
     write   set-based statements for everything that changed
     commit
-A backend runs these four steps in one transaction, and again from the start when another writer
-got in between. It knows nothing of commands; the decision knows nothing of databases.
+A backend runs these four steps in one transaction, and starts again if another writer interfered.
+It knows nothing of commands, and the decision knows nothing of databases.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ T = TypeVar("T")
 
 
 class SpanRecord(NamedTuple):
-    """A span with its payloads as JSON; ``result`` is None when none was recorded."""
+    """A span with its payloads as JSON. ``result`` is None if there is no result payload."""
 
     span: AgentSpan
     payload: bytes
@@ -71,7 +71,7 @@ class SpanRecord(NamedTuple):
 
 
 class AgentRecord(NamedTuple):
-    """An agent, with when its latest run was registered, and whether anything refers to it."""
+    """An agent, the time of its latest registration, and whether anything refers to it."""
 
     agent: Agent
     last_registered_at: int | None
@@ -83,7 +83,7 @@ class AgentRecord(NamedTuple):
 
 
 class CurrentVersion(NamedTuple):
-    """A deployment of an agent, and the version that is current there with its schema version."""
+    """A deployment of an agent, and its current version and schema version."""
 
     agent_deployment_id: str
     agent_version_id: str
@@ -91,10 +91,10 @@ class CurrentVersion(NamedTuple):
 
 
 class SpanUsage(NamedTuple):
-    """How many spans of a type, with one model, a run has, and the tokens that they tell of.
+    """The spans of a run with one type and model: their number and their tokens.
 
-    ``counted_spans`` tell of any tokens, ``split_spans`` of prompt or completion tokens. The sums
-    may be inexact. ``last_activity_at`` is when the last of them started or finished.
+    ``counted_spans`` have any token count, ``split_spans`` have prompt or completion tokens. The
+    sums may be inexact. ``last_activity_at`` is when the last of them started or finished.
     """
 
     agent_instance_id: str
@@ -109,10 +109,10 @@ class SpanUsage(NamedTuple):
 
 
 class Storage(Protocol):
-    """One database. Every read names the account whose rows it may see.
+    """One database. Every read is restricted to one account.
 
     Raises from every method:
-        Unavailable: the database cannot be reached, or cannot take writes now.
+        Unavailable: the database is unreachable, or cannot write now.
     """
 
     @property
@@ -122,63 +122,63 @@ class Storage(Protocol):
 
     @property
     def run_totals(self) -> RunTotals:
-        """What the spans of runs come to."""
+        """The totals of runs."""
         ...
 
     @property
     def search(self) -> SearchIndex:
-        """The index of words."""
+        """The word index."""
         ...
 
     @property
     def series(self) -> SeriesStorage:
-        """The reads behind series."""
+        """The reads for series."""
         ...
 
     @property
     def feed(self) -> Feed:
-        """The change feed, and what is derived from it."""
+        """The change feed, and the writes of derived rows."""
         ...
 
     async def transact(self, needs: Mapping[str, Needs], decide: Decide[T]) -> T:
         """Load the rows, call ``decide``, write its changes, commit, and return its value.
 
         On return the changes are durable and visible to every reader. If it raises, nothing was
-        changed, except that ``OutcomeUnknown`` leaves it open. ``Contended`` means that other
-        writers won every attempt; a smaller batch may still succeed.
+        changed, except that after ``OutcomeUnknown`` it may have been. ``Contended`` means that
+        other writers won every attempt. A smaller batch may still succeed.
         """
         ...
 
     async def create_account(
         self, account: Account, environment: Environment, token: ApiToken, audit: AuditEntry
     ) -> bool:
-        """Create the first account, or return False because there is one already."""
+        """Create the first account, or return False if there is one already."""
         ...
 
     async def forget_keys(self, before: int, slice_size: int) -> int:
-        """Forget idempotency keys used before a time, a slice at a time; returns how many."""
+        """Delete a slice of the idempotency keys used before a time; return how many."""
         ...
 
     async def accounts(self) -> Sequence[Account]:
-        """All accounts, oldest first. For the operator's command line only."""
+        """Return all accounts, oldest first. Only for the operator's command line."""
         ...
 
     async def identifier_counts(
         self, kind: type[Row], account_id: str, agent_id: str, identifiers: Collection[str]
     ) -> Mapping[str, int]:
-        """How many versions, or schema versions, of an agent have each external identifier."""
+        """Count an agent's versions, or schema versions, by external identifier."""
         ...
 
     async def current_versions(self, account_id: str, agent_id: str) -> Sequence[CurrentVersion]:
-        """What is current in each deployment of an agent that has a current version."""
+        """Return the current version of each of an agent's deployments that has one."""
         ...
 
     async def account(self, account_id: str) -> Account | None:
-        """An account by its id."""
+        """Return an account by its id."""
         ...
 
     async def token_by_hash(self, token_hash: bytes) -> tuple[ApiToken, Account] | None:
-        """The token with this hash, and its account: the one read that names no account."""
+        """Return the token with this hash, and its account. The only read across accounts."""
         ...
 
     async def admin_users_by_email(self, email: str) -> Sequence[AdminUser]:
@@ -186,37 +186,37 @@ class Storage(Protocol):
         ...
 
     async def tokens(self, account_id: str) -> Sequence[ApiToken]:
-        """All tokens of an account, oldest first."""
+        """Return all tokens of an account, oldest first."""
         ...
 
     async def agent(self, account_id: str, ref: str) -> AgentRecord | None:
-        """An agent by its id or its external identifier."""
+        """Return an agent by its id or its external identifier."""
         ...
 
     async def agents(self, account_id: str, listing: Listing) -> Page[AgentRecord]:
-        """A page of agents. A filter on ``environment_id`` keeps those that are deployed there."""
+        """Return a page of agents. A filter on ``environment_id`` selects those deployed there."""
         ...
 
     async def instance_counts(
         self, account_id: str, agent_id: str, environment_id: str | None
     ) -> InstanceCounts:
-        """An agent's runs by status, in one environment or in all."""
+        """Count an agent's runs by status, in one environment or in all."""
         ...
 
     async def instance(self, account_id: str, instance_id: str) -> AgentInstance | None:
-        """A run by its id."""
+        """Return a run by its id."""
         ...
 
     async def skeleton(self, account_id: str, instance_id: str) -> Sequence[SpanOutline]:
-        """All spans of a run, without payloads, in any order."""
+        """Return all spans of a run, without payloads, in any order."""
         ...
 
     async def instances(self, account_id: str, listing: Listing) -> Page[AgentInstance]:
-        """A page of runs."""
+        """Return a page of runs."""
         ...
 
     async def span(self, account_id: str, span_id: str) -> SpanRecord | None:
-        """A span with its payloads."""
+        """Return a span with its payloads."""
         ...
 
     async def spans_by_id(self, account_id: str, ids: Collection[str]) -> Sequence[SpanRecord]:
@@ -224,17 +224,17 @@ class Storage(Protocol):
         ...
 
     async def spans(self, account_id: str, listing: Listing) -> Page[SpanRecord]:
-        """A page of spans with their payloads."""
+        """Return a page of spans with their payloads."""
         ...
 
     async def span_usage(self, account_id: str, run_ids: Sequence[str]) -> Sequence[SpanUsage]:
-        """The spans of runs, counted by run, type and model."""
+        """Count the spans of runs by run, type and model."""
         ...
 
     async def risk_profiles_of(
         self, account_id: str, agent_ids: Sequence[str]
     ) -> Mapping[str, RiskProfile]:
-        """The profiles of agents, by agent; deleted ones are left out."""
+        """Return the profiles of agents, by agent, without deleted ones."""
         ...
 
     async def instances_of_agent(
@@ -246,7 +246,7 @@ class Storage(Protocol):
     async def agent_types(
         self, account_id: str, agent_id: str, environment_id: str | None
     ) -> AgentTypes:
-        """What is current for an agent, and what its spans are, in one environment or in all."""
+        """Return an agent's current schema versions and span types, in one or all environments."""
         ...
 
     async def row(self, kind: type[R], account_id: str, row_id: str) -> R | None:
@@ -262,7 +262,7 @@ class Storage(Protocol):
         ...
 
     async def schema_content(self, account_id: str, schema_version_id: str) -> bytes | None:
-        """The JSON of the span types that a schema version declares."""
+        """Return the JSON of the span types that a schema version declares."""
         ...
 
     async def close(self) -> None:

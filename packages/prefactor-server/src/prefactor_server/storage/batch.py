@@ -1,4 +1,4 @@
-"""The shapes of one batch: the rows that it names, and what its decisions leave of them."""
+"""The data of one batch: the rows that it needs, and the rows after its decisions."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ R = TypeVar("R", bound=Row)
 class Registration(NamedTuple):
     """The rows that the registration of a run may find or create.
 
-    ``agent_ref`` is an agent's id or external identifier, ``environment_id`` None for the account's
-    default. The backend loads the agent, the environment, their deployment with its current version
-    and that one's schema version, the schema versions of this content and of this id, and the
-    agent's versions of this metadata with any of these schema versions.
+    ``agent_ref`` is an agent's id or external identifier. ``environment_id`` is None for the
+    account's default. The backend loads the agent, the environment, their deployment with its
+    current version and schema version, the schema versions with this content or id, and the agent's
+    versions with this metadata and one of these schema versions.
     """
 
     agent_ref: str
@@ -44,7 +44,7 @@ class Registration(NamedTuple):
 
 @dataclass(slots=True)
 class Needs:
-    """The rows of one account that a batch names.
+    """The rows of one account that a batch needs.
 
     ``account`` asks for the account itself, ``holds`` for the legal holds of runs, ``alerts`` for
     raised alerts by run and name, ``sessions_of`` for all sessions of people and tokens, ``rows``
@@ -71,7 +71,7 @@ class Needs:
 
 
 class Changes(NamedTuple):
-    """What one command does to the rows. ``closed_runs`` ends all open spans of a run at a time."""
+    """The changes of one command. ``closed_runs`` maps runs to the end of their open spans."""
 
     inserted: Sequence[Row] = ()
     updated: Sequence[Row] = ()
@@ -83,9 +83,9 @@ class Changes(NamedTuple):
 
 
 class Snapshot:
-    """The loaded rows of one account, as the decisions so far have left them.
+    """The loaded rows of one account, with the changes decided so far.
 
-    It also remembers what became new, what changed and what went: that is what the backend writes.
+    It also tracks inserted, updated and deleted rows, which the backend writes.
     """
 
     __slots__ = (
@@ -177,8 +177,8 @@ class Snapshot:
             self._deleted.setdefault(kind, {})[key] = row
 
     def _close_spans(self, run_id: str, at: int) -> None:
-        # Only the spans that this batch names have to be seen closed by it; the backend closes the
-        # stored ones first, and then writes these as they are here.
+        # Only the spans that this batch names need to be closed here. The backend closes the stored
+        # ones first, and then writes these.
         spans = [row for row in self._rows.values() if isinstance(row, AgentSpan)]
         for span in spans:
             if span.agent_instance_id == run_id:

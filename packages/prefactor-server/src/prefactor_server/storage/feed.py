@@ -1,9 +1,9 @@
-"""The change feed of a database, and the writing of what is derived from it.
+"""The change feed of a database, and the writes of derived rows.
 
-A consumer of the feed has a state: the position up to which it has seen every change, and while
-what was stored before is being filled in, the run that this has reached. Derived rows are written
-in one transaction with the consumer's new state, which is compared with the one that they were
-derived after: a slice that two servers work on at a time is applied once.
+A consumer of the feed has a state: the position up to which it has seen every change and, during a
+backfill, the run that this has reached. Derived rows are written in one transaction with the
+consumer's new state, if the stored state is still the previous one. A slice that two servers
+process at the same time is therefore applied once.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ class Deleted(NamedTuple):
 
 
 class Derived(NamedTuple):
-    """What a consumer makes of a slice of changes.
+    """The rows that a consumer derives from a slice of changes.
 
-    ``deleted`` goes first. ``upserted`` rows are put in the place of those with their identity; the
-    numbers of ``added`` rows are added to theirs. Their kinds are those of the backend's derived
+    ``deleted`` is applied first. ``upserted`` rows replace those with the same identity, and the
+    numbers of ``added`` rows are added to them. Their kinds are those of the backend's derived
     tables. ``decide`` changes other rows, as a batch does, and may be called several times.
     """
 
@@ -40,10 +40,10 @@ class Derived(NamedTuple):
 
 
 class ConsumerState(NamedTuple):
-    """How far a consumer is.
+    """The progress of a consumer.
 
-    ``backfill`` is None once everything stored has been filled in; before, it is where that has
-    got to, see ``follower.backfill``. ``revision`` grows with every change of the state.
+    ``backfill`` is the cursor of the backfill, or None once that is complete; see
+    ``follower.backfill``. ``revision`` grows with every change of the state.
     """
 
     consumer: str
@@ -53,7 +53,7 @@ class ConsumerState(NamedTuple):
 
 
 class StoredRun(NamedTuple):
-    """A run as a backfill meets it."""
+    """A run as a backfill reads it."""
 
     account_id: str
     id: str
@@ -62,7 +62,7 @@ class StoredRun(NamedTuple):
 
 
 class StoredSpan(NamedTuple):
-    """A span as a backfill meets it."""
+    """A span as a backfill reads it."""
 
     account_id: str
     agent_instance_id: str
@@ -80,14 +80,14 @@ class Feed(Protocol):
     async def changes(self, after: int, limit: int, *, settled: bool = True) -> Sequence[Change]:
         """Return the changes after a position, whole commits only, in order.
 
-        At least one commit if there is any; no further one once they come to ``limit`` rows, a
-        change with its spans counted. Without ``settled``, also commits that a commit with a lower
-        position may still follow.
+        Returns at least one commit if there is any, and stops once they have ``limit`` rows, spans
+        included. Without ``settled``, also returns commits that a commit with a lower position may
+        still follow.
         """
         ...
 
     async def position(self) -> int:
-        """Return the position of the last settled commit; 0 when nothing was committed."""
+        """Return the position of the last settled commit, or 0 if there is none."""
         ...
 
     async def pruned_to(self) -> int:
@@ -95,65 +95,65 @@ class Feed(Protocol):
         ...
 
     async def announce(self) -> None:
-        """Tell other servers on this database, if there can be any, that something was committed.
+        """Announce to other servers on this database that something was committed.
 
-        Announcements may be lost: they save time, and nothing rests on them.
+        Announcements may be lost. They only reduce latency.
         """
         ...
 
     async def hear(self, heard: Callable[[], None]) -> None:
-        """Call a function whenever another server announces commits, until cancelled.
+        """Call a function for each announcement of another server, until cancelled.
 
-        Returns at once if there can be no other server.
+        Returns at once if the database allows only one server.
         """
         ...
 
     async def prune(self, to: int, before: int) -> int:
-        """Delete a slice of the changes up to a position that are older than a time; how many.
+        """Delete a slice of the changes up to a position and older than a time; return how many.
 
-        The last commit stays: the next position follows from it.
+        The last commit stays, because the next position is computed from it.
         """
         ...
 
     async def states(self) -> Mapping[str, ConsumerState]:
-        """Return the states that are stored, by consumer."""
+        """Return the stored states, by consumer."""
         ...
 
     async def begin(self, state: ConsumerState) -> ConsumerState:
-        """Store the state of a consumer that has none; return the one that is stored."""
+        """Store the state of a consumer without one; return the stored state."""
         ...
 
     async def advance(
         self, before: ConsumerState, after: ConsumerState, derived: Derived
     ) -> ConsumerState | None:
-        """Write derived rows with a consumer's new state; None if ``before`` was not its state.
+        """Write derived rows with a consumer's new state; return None if ``before`` is stale.
 
-        ``after.revision`` does not matter; the state as it is stored now is returned.
+        ``after.revision`` is ignored. The stored state is returned.
         """
         ...
 
     async def some(self, kind: type[Any], limit: int) -> Sequence[Deleted]:
-        """Return the deletions of some derived rows of a kind; nothing when there are none."""
+        """Return deletions of some derived rows of a kind, empty if there are none."""
         ...
 
     async def take_lease(self, name: str, holder: str, now: int, until: int) -> bool:
-        """Take a lease, or keep it for longer; False while somebody else holds it.
+        """Take or extend a lease; return False while another server holds it.
 
-        Several servers compare the times that they hand in, so their clocks matter: a lease saves
-        work, and nothing is wrong if two hold one.
+        The times come from the servers, so clock skew matters. A lease only saves work; it is safe
+        if two servers hold it.
         """
         ...
 
     async def release_lease(self, name: str, holder: str) -> None:
-        """Let a lease go, if this is who holds it."""
+        """Release a lease if this holder has it."""
         ...
 
     async def runs_from(self, account_id: str, run_id: str, limit: int) -> Sequence[StoredRun]:
-        """Return a run and those that follow it, across accounts, in the order of their ids."""
+        """Return a run and the runs after it, across accounts, ordered by id."""
         ...
 
     async def spans_after(
         self, account_id: str, run_id: str, span_id: str, limit: int
     ) -> Sequence[StoredSpan]:
-        """Return spans of a run that follow one, in the order of their ids."""
+        """Return the spans of a run after a given one, ordered by id."""
         ...

@@ -1,4 +1,4 @@
-"""From a decided batch to the rows that the change feed gets with it: one for each changed run."""
+"""Derives the change feed's rows from a decided batch: one per changed run."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from prefactor_server.domain.runs.quality import InstanceQuality
 from prefactor_server.storage.batch import Snapshot
 
 _OPEN: Final = frozenset({"pending", "active"})
-# What of a run can change besides its span counts. `updated_at` changes with its quality, too.
+# The columns of a run that can change, besides span counts. Quality also changes `updated_at`.
 _STATE: Final = attrgetter(
     *(
         column
@@ -33,7 +33,7 @@ _STATE: Final = attrgetter(
         if not column.endswith("_spans") and column != "updated_at"
     )
 )
-# No id holds a line break, see ``domain.ids``.
+# No id contains a line break, see ``domain.ids``.
 _SEPARATOR: Final = "\n"
 
 
@@ -51,7 +51,7 @@ class FeedRow(NamedTuple):
 
 
 class _Touched:
-    """What happened to one run."""
+    """The changes of one run."""
 
     __slots__ = ("finished", "flags", "others")
 
@@ -66,7 +66,7 @@ class _Touched:
 
 
 class _Runs(dict[str, _Touched]):
-    """By run; one that was not looked up before has nothing happened to it."""
+    """The changes by run; a missing run has none."""
 
     def __missing__(self, run_id: str) -> _Touched:
         touched = self[run_id] = _Touched()
@@ -76,7 +76,7 @@ class _Runs(dict[str, _Touched]):
 def feed_rows(
     account_id: str, snapshot: Snapshot, closed: Mapping[str, Collection[str]] | None = None
 ) -> list[FeedRow]:
-    """Return what a batch did to the runs of an account, in the order of their ids.
+    """Return what a batch did to the runs of an account, ordered by id.
 
     ``closed`` are the stored spans that a termination closed, by run, where the backend knows.
     """
@@ -95,7 +95,7 @@ def feed_rows(
     for run_id, _ in snapshot.closed_runs:
         runs[run_id].flags |= SPANS_CLOSED
     for run_id, ids in (closed or {}).items():
-        # Some of them are named by the batch itself.
+        # The batch itself may name some of them.
         touched = runs[run_id]
         touched.finished = list(dict.fromkeys([*touched.finished, *ids]))
     return [runs[run_id].row(account_id, run_id) for run_id in sorted(runs)]

@@ -1,4 +1,4 @@
-"""What finds runs: reads that are bounded however many runs an account has."""
+"""The reads that find runs. Their work is bounded, however many runs an account has."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _TIME: Final = "started_at"
 
 
 class SpanTexts(NamedTuple):
-    """What the words of a span come from; ``payload`` and ``result`` are JSON."""
+    """The texts of a span that are searched; ``payload`` and ``result`` are JSON."""
 
     account_id: str
     agent_instance_id: str
@@ -63,23 +63,23 @@ class RunFinder(Protocol):
     async def each_text(
         self, account_id: str, span_ids: Sequence[str], make: Callable[[SpanTexts], T]
     ) -> Sequence[T]:
-        """Return what ``make`` makes of spans, beside the loop, with few of them in memory."""
+        """Return the results of ``make`` for spans, off the event loop and few at a time."""
         ...
 
     async def types_of_spans(
         self, account_id: str, span_ids: Sequence[str]
     ) -> Sequence[tuple[str, str]]:
-        """Return run and type of spans, each pair once."""
+        """Return the distinct pairs of run and type of spans."""
         ...
 
 
 def _examined(
     account_id: str, within: Sequence[Filter], filters: Sequence[Filter]
 ) -> tuple[Clause, Clause]:
-    """What is examined, in its order, and which of it matches."""
+    """The SQL of the examined runs, in order, and whether each matches."""
     named = [one for one in filters if one.column in ("external_identifier", "id")]
     times = [one for one in filters if one.column == _TIME]
-    # One index at a time says where to begin; everything else decides among what it gives.
+    # One index gives the candidates, and all other conditions filter them.
     inner = [*named, *within] if named else within[:1] or times
     by_time = inner is times and bool(times)
     examined = listing_sql.where(account_id, inner, AgentInstance._fields, in_order=True)
@@ -93,7 +93,7 @@ def _examined(
 def run_groups_sql(
     account_id: str, within: Sequence[Filter], filters: Sequence[Filter], limit: int
 ) -> Clause:
-    """The statement that groups runs."""
+    """Return the statement that groups runs."""
     examined, matching = _examined(account_id, within, filters)
     columns = ", ".join(_COLUMNS)
     places = ", ".join(str(place + 1) for place in range(len(_COLUMNS)))
@@ -108,7 +108,7 @@ def run_groups_sql(
 def span_types_sql(
     account_id: str, within: Sequence[Filter], filters: Sequence[Filter], limit: int
 ) -> Clause:
-    """The statement that counts the types of the spans of matching runs."""
+    """Return the statement that counts the span types of matching runs."""
     examined, matching = _examined(account_id, within, filters)
     return Clause(
         "SELECT span_type.schema_name, count(*) "  # noqa: S608 - ours
@@ -122,6 +122,6 @@ def span_types_sql(
 
 
 def run_group(record: Sequence[object]) -> RunGroup:
-    """The group in a record of that statement."""
+    """Return the group in a record of that statement."""
     *values, examined, matching = record
     return RunGroup(tuple(values), examined, matching)  # type: ignore[arg-type]

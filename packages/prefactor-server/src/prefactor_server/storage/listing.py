@@ -1,7 +1,6 @@
 """The SQL of a list's filters, order and page, from a ``Listing``.
 
-Only columns of the listed row get into the text; values go beside it, as parameters. NULL sorts
-before everything, in every backend.
+The text contains column names only; values are parameters. NULL sorts first in every backend.
 """
 
 from __future__ import annotations
@@ -18,18 +17,18 @@ from prefactor_server.domain.listing import (
     Sort,
 )
 
-# Agents have no environment of their own: their deployments do.
+# Agents have no environment, but their deployments do.
 _DEPLOYED: Final = (
     "id IN (SELECT agent_id FROM agent_deployment WHERE account_id = ? AND environment_id = ?)"
 )
 
-# A run has this text under a key of its metadata.
+# The run has this text under a key of its metadata.
 _METADATA: Final = "metadata["
 _WITH_METADATA: Final = (
     "id IN (SELECT agent_instance_id FROM agent_instance_metadata_entry "
     "WHERE account_id = ? AND key = ? AND value = ?)"
 )
-# The same, asked of each run: the first form would list all runs that have it.
+# The same for a single run; the first form would list all runs that have it.
 _EACH_WITH_METADATA: Final = (
     "EXISTS (SELECT 1 FROM agent_instance_metadata_entry "
     "WHERE account_id = ? AND key = ? AND value = ? AND agent_instance_id = id)"
@@ -45,7 +44,7 @@ _BESIDE: Final = {
 # What can be filtered by without being a column. A partial index is used only when the statement
 # says what its rows have in common.
 _DURATION: Final = "finished_at IS NOT NULL AND finished_at - started_at"
-# A sign in front of it, and no index is taken for it.
+# A leading plus prevents the use of an index.
 _DURATION_OF_EACH: Final = "finished_at IS NOT NULL AND +(finished_at - started_at)"
 # Next to these, a duration is the narrower filter; next to all others, it is not.
 _WIDE: Final = frozenset(
@@ -55,7 +54,7 @@ _HAS_FAILED_SPANS: Final = {True: "failed_spans > 0", False: "failed_spans = 0"}
 
 
 class Clause(NamedTuple):
-    """A piece of SQL with a ``?`` for each of its parameters."""
+    """Some SQL with a ``?`` for each of its parameters."""
 
     sql: str
     parameters: tuple[FilterValue, ...] = ()
@@ -64,10 +63,10 @@ class Clause(NamedTuple):
 def where(
     account_id: str, filters: Sequence[Filter], columns: Sequence[str], *, in_order: bool = False
 ) -> Clause:
-    """The rows of an account that pass every filter.
+    """Return the condition for the rows of an account that pass every filter.
 
-    With ``in_order``, many rows pass, and going through them in the order of the list finds a page
-    sooner than any index on a range.
+    With ``in_order``, many rows pass, so a scan in the order of the list finds a page sooner than
+    an index on a range.
     """
     narrowed = in_order or any(one.column not in _WIDE for one in filters)
     duration = _DURATION_OF_EACH if narrowed else _DURATION
@@ -127,7 +126,7 @@ def _beside(account_id: str, one: Filter, *, of_each: bool) -> Clause:
 
 
 def _padded(values: tuple[str, ...]) -> tuple[FilterValue, ...]:
-    """Values in one of a few lengths, so that few statements have to be planned."""
+    """Pad values to one of a few lengths, so that few statements have to be planned."""
     if not values:
         return (None,)
     length = 1 << (len(values) - 1).bit_length()
@@ -141,7 +140,7 @@ def _single(one: Filter) -> FilterValue:
 
 
 def total(account_id: str, listing: Listing, columns: Sequence[str], table: str) -> Clause:
-    """How many rows pass the filters: a statement that stops one after ``MAX_COUNTED``."""
+    """Return the statement that counts matching rows, up to one more than ``MAX_COUNTED``."""
     matching = where(account_id, listing.filters, columns)
     return Clause(
         f"SELECT count(*) FROM (SELECT 1 FROM {table} WHERE {matching.sql} LIMIT ?) AS counted",  # noqa: S608 - ours
@@ -150,7 +149,7 @@ def total(account_id: str, listing: Listing, columns: Sequence[str], table: str)
 
 
 def order(sort: Sort, columns: Sequence[str]) -> str:
-    """The order of a list, made total by the id."""
+    """Return the order of a list, made total by the id."""
     column = _known(sort.field, columns)
     nulls, direction = ("LAST", "DESC") if sort.descending else ("FIRST", "ASC")
     if column == "id":
@@ -159,7 +158,7 @@ def order(sort: Sort, columns: Sequence[str]) -> str:
 
 
 def after(cursor: Cursor, sort: Sort, columns: Sequence[str]) -> Clause:
-    """The rows that come after a cursor in the order of the list."""
+    """Return the condition for the rows after a cursor."""
     column = _known(sort.field, columns)
     beyond = "<" if sort.descending else ">"
     if column == "id":
@@ -186,13 +185,13 @@ def page(
     *,
     in_order: bool = False,
 ) -> Clause:
-    """Everything behind FROM: one row more than the page holds tells whether another follows."""
+    """Return everything after FROM. One extra row tells whether another page follows."""
     wanted = listing.page_size + 1
     offset = 0 if listing.after is not None else listing.offset
     several = [one.column for one in listing.filters if isinstance(one.value, tuple)]
     matching = (
         _following(account_id, listing, columns, in_order=in_order)
-        # Ids name one row each, and few of them are left to sort.
+        # Each id selects one row, so few rows are left to sort.
         if not several or "id" in several
         else _of_each(account_id, listing, columns, table, limit=offset + wanted)
     )
@@ -213,9 +212,9 @@ def _following(
 def _of_each(
     account_id: str, listing: Listing, columns: Sequence[str], table: str, *, limit: int
 ) -> Clause:
-    """The first rows of each value of an ``in``, each found in the order of an index.
+    """Return the first rows of each value of an ``in``, each found in the order of an index.
 
-    Asked for all values at a time, SQLite would sort every row that has one of them.
+    For all values at once, SQLite would sort every matching row.
     """
     one = next(one for one in listing.filters if isinstance(one.value, tuple))
     others = tuple(other for other in listing.filters if other is not one)

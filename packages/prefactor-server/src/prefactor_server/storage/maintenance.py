@@ -1,4 +1,4 @@
-"""What an operator does to a whole database, beside the batches and the reads of the API."""
+"""The interface of database maintenance: verify, prune, hold runs, delete expired rows."""
 
 from __future__ import annotations
 
@@ -21,30 +21,30 @@ class Maintenance(Protocol):
     """The maintenance of one database, across all of its accounts.
 
     Raises from every method:
-        Unavailable: the database cannot be reached, or cannot do it now.
+        Unavailable: the database is unreachable, or cannot do it now.
     """
 
     async def check_writable(self) -> None:
-        """Return when a write is taken now; nothing that is stored changes."""
+        """Return if the database accepts writes now. No stored data changes."""
         ...
 
     def verify(self) -> AsyncIterator[Finding]:
-        """Everything stored that contradicts something else that is stored."""
+        """Return all inconsistencies in the stored data."""
         ...
 
     async def preview(self, retention: Retention) -> Pruned:
-        """What pruning would delete as things are."""
+        """Return what pruning would delete now."""
         ...
 
     async def held(self, retention: Retention) -> int:
-        """How many runs are old enough, and stay because of a legal hold."""
+        """Return how many runs are old enough, but are kept by a legal hold."""
         ...
 
     async def prune(self, retention: Retention, now: int, actor: str) -> Pruned:
-        """Delete a slice of old runs, the oldest first, with an entry in the audit log.
+        """Delete a slice of old runs, oldest first, with an entry in the audit log.
 
-        Returns what was deleted; nothing when nothing is left. A run whose spans are more than a
-        slice stays, without those that are gone, until the last of them is.
+        Returns what was deleted, which is empty at the end. A run with more spans than a slice is
+        deleted with the last of them.
         """
         ...
 
@@ -53,24 +53,24 @@ class Maintenance(Protocol):
         ...
 
     async def silent_traces(self, before: int, limit: int) -> Sequence[OtlpTrace]:
-        """Return traces that nothing has come of since a time, the longest silent first."""
+        """Return traces without new spans since a time, longest idle first."""
         ...
 
     async def holds(self, account_id: str) -> Sequence[LegalHold]:
-        """The holds of an account, oldest first."""
+        """Return the holds of an account, oldest first."""
         ...
 
     async def add_hold(self, hold: LegalHold, audit: AuditEntry) -> bool:
-        """Keep a run; False when there is no such run. A second hold gives it a new reason."""
+        """Hold a run; return False if there is none. A second hold replaces the reason."""
         ...
 
     async def remove_hold(self, account_id: str, run_id: str, audit: AuditEntry) -> bool:
-        """Let a run go; False when nothing held it."""
+        """Remove a hold; return False if there was none."""
         ...
 
 
 def prune_audit_entry(retention: Retention, pruned: Pruned, now: int, actor: str) -> AuditEntry:
-    """The entry of a slice that was deleted."""
+    """Return the audit entry of a deleted slice."""
     detail = (
         f"ended before {retention.ended_before}, environment {retention.environment_id or 'any'}: "
         f"{pruned.runs} runs, {pruned.spans} spans, {pruned.payload_bytes} bytes of payloads"

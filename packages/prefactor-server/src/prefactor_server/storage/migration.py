@@ -1,7 +1,7 @@
-"""Numbered SQL migrations: which there are, which a database has, which it still needs.
+"""Numbered SQL migrations: discovers them, and plans those that a database needs.
 
 A migration is a file ``NNNN_what_it_does.sql`` in a backend's folder. Once applied it never
-changes: its checksum is kept in the database and compared at every start.
+changes: its checksum is stored in the database and compared at every start.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ _FILE_NAME: Final = re.compile(r"(\d{4})_([a-z0-9_]+)\.sql\Z")
 
 
 class DatabaseError(Exception):
-    """A database cannot be opened; the message says what to do. The base of all such errors."""
+    """A database cannot be opened. The message says what to do. Base of all such errors."""
 
 
 class MigrationError(DatabaseError):
-    """The database cannot be brought to this version's schema; the message says why."""
+    """The database cannot be migrated to this version. The message says why."""
 
 
 class Migration(NamedTuple):
@@ -32,12 +32,12 @@ class Migration(NamedTuple):
 
     @property
     def checksum(self) -> str:
-        """A digest of the SQL, to notice that an applied step was edited."""
+        """A digest of the SQL, to detect that an applied step was edited."""
         return hashlib.sha256(self.sql.encode()).hexdigest()
 
 
 def discover(package: str) -> Sequence[Migration]:
-    """The migrations in a package's folder, in order."""
+    """Return the migrations in a package's folder, in order."""
     found: list[Migration] = []
     for entry in files(package).iterdir():
         match = _FILE_NAME.match(entry.name)
@@ -48,14 +48,14 @@ def discover(package: str) -> Sequence[Migration]:
 
 
 def plan(known: Sequence[Migration], applied: Mapping[int, str]) -> Sequence[Migration]:
-    """The migrations that are still to be applied.
+    """Return the migrations to apply.
 
     Args:
-        known: what this version of the server has.
-        applied: what the database has, version to checksum.
+        known: the migrations of this version of the server.
+        applied: the checksums of those in the database, by version.
 
     Raises:
-        MigrationError: the database is newer than this server, or has another history.
+        MigrationError: the database is newer than this server, or its history differs.
     """
     by_version = {migration.version: migration for migration in known}
     for version, checksum in sorted(applied.items()):

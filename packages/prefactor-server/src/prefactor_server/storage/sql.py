@@ -16,7 +16,7 @@ _NAME: Final = re.compile(r"^-- name: (\S+)\n", re.MULTILINE)
 
 
 def load_sql(package: str, file: str) -> Mapping[str, str]:
-    """The statements of a file, by name.
+    """Return the statements of a file, by name.
 
     Raises:
         ValueError: two statements have one name, or one has no description.

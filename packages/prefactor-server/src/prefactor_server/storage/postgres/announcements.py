@@ -1,4 +1,4 @@
-"""Servers on one database tell each other that something was committed, with LISTEN and NOTIFY."""
+"""Announcements of commits between servers on one database, with LISTEN and NOTIFY."""
 
 from __future__ import annotations
 
@@ -23,10 +23,9 @@ _log = structlog.get_logger(__name__)
 
 
 class Announcements:
-    """What this server announces, and hears of others.
+    """Announces this server's commits, and listens for those of others.
 
-    Nothing rests on it: an announcement may be lost, and those who wait for one look by themselves
-    from time to time.
+    Announcements may be lost, so those who wait for one also poll from time to time.
     """
 
     def __init__(self, url: str) -> None:
@@ -34,11 +33,11 @@ class Announcements:
         self._name = os.urandom(8).hex()
 
     async def announce(self, connection: Connection) -> None:
-        """Announce commits, in a transaction of its own."""
+        """Announce commits, in a separate transaction."""
         await connection.execute(_NOTIFY, _CHANNEL, self._name)
 
     async def hear(self, heard: Callable[[], None]) -> None:
-        """Call a function at every announcement of another server, until cancelled."""
+        """Call a function for each announcement of another server, until cancelled."""
         while True:
             try:
                 await self._hear(heard)
@@ -60,7 +59,7 @@ class Announcements:
         try:
             connection.add_termination_listener(lambda _: lost.set())
             await connection.add_listener(_CHANNEL, on_notification)
-            # What was announced meanwhile was missed.
+            # Announcements during the interruption were missed.
             heard()
             await lost.wait()
         finally:

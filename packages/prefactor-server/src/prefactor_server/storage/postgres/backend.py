@@ -1,4 +1,4 @@
-"""The PostgreSQL storage: a few connections that write, a few that read, and no state of its own.
+"""The PostgreSQL storage: a few connections for writes, a few for reads, no state of its own.
 
 Any number of servers may share one database.
 """
@@ -50,14 +50,14 @@ T = TypeVar("T")
 
 DEFAULT_CONCURRENCY: Final = 2
 _READERS: Final = 4
-# Beside the batches: pruning, and what is derived from the change feed.
+# Besides batches: pruning, and writes of derived rows.
 _OTHER_WRITERS: Final = 2
 
 
 class PostgresStorage:
-    """One database, which other servers may use as well.
+    """One database, which other servers may share.
 
-    ``concurrency`` is how many batches it can usefully write at a time.
+    ``concurrency`` is the number of batches to write concurrently.
     """
 
     def __init__(
@@ -93,12 +93,12 @@ class PostgresStorage:
             url: ``postgresql://user:password@host:port/database``, or anything that libpq takes.
             concurrency: how many batches may be written at a time.
             readers: how many connections read.
-            retry_seconds: for how long a database that is away is waited for.
+            retry_seconds: how long to retry while the database is unreachable.
 
         Raises:
-            SettingError: the address cannot be read.
+            SettingError: the URL is invalid.
             DatabaseServerError: the server cannot be reached, or cannot be used.
-            MigrationError: a newer server was there.
+            MigrationError: the database was migrated by a newer server.
         """
         connection = await connect(url)
         try:
@@ -115,7 +115,7 @@ class PostgresStorage:
         )
 
     async def transact(self, needs: Mapping[str, Needs], decide: Decide[T]) -> T:
-        """See ``Storage.transact``; ``decide`` is called again when another server was faster."""
+        """See ``Storage.transact``; ``decide`` is called again after a conflict."""
         return await transact(self._writing, needs, decide)
 
     async def create_account(
@@ -129,7 +129,7 @@ class PostgresStorage:
         )
 
     async def forget_keys(self, before: int, slice_size: int) -> int:
-        """See ``Storage.forget_keys``; old receipts of batches go with them."""
+        """See ``Storage.forget_keys``; also deletes old batch receipts."""
         return await self._writing.run(
             lambda connection: maintenance.forget_keys(connection, before, slice_size)
         )

@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 _MIN_SERVER_VERSION: Final = 14
 _CONNECT_SECONDS: Final = 10
-# Longer than the server's own limit: it is this server that gives up when the network does.
+# Longer than the database's own limit, so that it only matters if the network fails.
 _ANSWER_SECONDS: Final = 45
 _FIRST_DELAY: Final = 0.02
 _MAX_DELAY: Final = 0.5
@@ -35,8 +35,7 @@ _COMMON_SETTINGS: Final[Mapping[str, str]] = {
     "default_transaction_isolation": "read committed",
     "jit": "off",
 }
-# Whatever is written is found by its key, which leaves one kind of plan to choose; it is kept, and
-# made anew as the tables grow.
+# Writes find rows by key, so one generic plan fits all. It is cached, and renewed as tables grow.
 _WRITE_SETTINGS: Final[Mapping[str, str]] = {
     **_COMMON_SETTINGS,
     "statement_timeout": "30s",
@@ -49,17 +48,17 @@ _READ_SETTINGS: Final[Mapping[str, str]] = {
     **_COMMON_SETTINGS,
     "statement_timeout": "15s",
     "default_transaction_read_only": "on",
-    # Accounts and runs differ too much in size for one plan to fit all.
+    # For reads, accounts and runs differ too much in size for one generic plan.
     "plan_cache_mode": "force_custom_plan",
 }
 
 
 class DatabaseServerError(DatabaseError):
-    """The database cannot be used; the message says what to do."""
+    """The database cannot be used. The message says what to do."""
 
 
 async def connect(url: str) -> Connection:
-    """One connection, for setting up.
+    """Open one connection, for setup.
 
     Raises:
         SettingError: the address cannot be read.
@@ -74,7 +73,7 @@ async def connect(url: str) -> Connection:
             raise SettingError(f"--database is not a usable address: {error}") from error
         if driver.sqlstate(error) is None and not is_lost(error):
             raise
-        # The address stays out of it: it may hold a password.
+        # The URL is left out, because it may contain a password.
         raise DatabaseServerError(
             f"Cannot connect to the database: {error or type(error).__name__}. Check --database, "
             "and that PostgreSQL runs."
@@ -109,7 +108,7 @@ async def open_pool(url: str, size: int, *, writes: bool) -> Pool:
         url,
         min_size=0,
         max_size=size,
-        # A connection learns types and plans; one that was idle is as good as new.
+        # Connections cache types and plans, so idle ones are kept.
         max_inactive_connection_lifetime=0,
         timeout=_CONNECT_SECONDS,
         command_timeout=_ANSWER_SECONDS,
@@ -154,7 +153,7 @@ class RetryingPool:
         await asyncio.sleep(pause * self._jitter())
 
     def retry_budget(self) -> RetryBudget:
-        """Return a fresh retry budget."""
+        """Return a new retry budget."""
         return RetryBudget(self, self._retry_seconds)
 
     async def run(self, work: Callable[[Connection], Awaitable[T]]) -> T:

@@ -1,4 +1,4 @@
-"""Writing rows that are derived from the change feed to a database on a server."""
+"""Writes rows derived from the change feed to PostgreSQL."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ DERIVED: Final[Sequence[DerivedTable]] = (
 
 
 async def write_derived(connection: Connection, derived: Derived) -> None:
-    """Write what a consumer made of a slice, within its transaction."""
+    """Write the rows derived from a slice, within its transaction."""
     for (table, length), keys in _by_key(derived.deleted).items():
         await connection.execute(table.delete(length), *zip(*keys, strict=True))
     for table, rows in _by_table(derived.upserted):
@@ -85,7 +85,7 @@ async def write_derived(connection: Connection, derived: Derived) -> None:
 
 
 async def some_derived(kind: type[Any], limit: int, connection: Connection) -> list[Deleted]:
-    """The deletions of some rows of a kind."""
+    """Return deletions of some rows of a kind."""
     found = await connection.fetch(_table(kind).some(), limit)
     return [Deleted(kind, tuple(key)) for key in found]
 

@@ -1,4 +1,4 @@
-"""asyncpg, as far as it is used here, with types: the one module that imports it."""
+"""A typed subset of asyncpg. No other module imports it."""
 
 from __future__ import annotations
 
@@ -17,63 +17,63 @@ class Connection(Protocol):
     """A connection to a database."""
 
     async def execute(self, query: str, *values: object) -> str:
-        """Run a statement, or without values a script; the name of what was done, and how often."""
+        """Run a statement, or a script if there are no values; return the command tag."""
         ...
 
     async def fetch(self, query: str, *values: object) -> Sequence[Sequence[Any]]:
-        """All records of a query."""
+        """Return all records of a query."""
         ...
 
     async def fetchrow(self, query: str, *values: object) -> Sequence[Any] | None:
-        """The first record of a query."""
+        """Return the first record of a query."""
         ...
 
     async def fetchval(self, query: str, *values: object) -> Any:
-        """The first value of the first record."""
+        """Return the first value of the first record."""
         ...
 
     def cursor(self, query: str, *values: object) -> Awaitable[Cursor]:
-        """The records of a query bit by bit, within a transaction."""
+        """Return a cursor for the records of a query, within a transaction."""
         ...
 
     def transaction(self) -> AbstractAsyncContextManager[object]:
-        """A transaction, committed unless it is left by an exception."""
+        """Return a transaction that is committed unless an exception is raised."""
         ...
 
     def get_server_version(self) -> ServerVersion:
-        """What the server is."""
+        """Return the server's version."""
         ...
 
     def get_server_pid(self) -> int:
-        """The process that serves the connection."""
+        """Return the id of the server process of this connection."""
         ...
 
     def get_settings(self) -> Any:
-        """The server's settings that it tells everyone."""
+        """Return the settings that the server reports to clients."""
         ...
 
     async def add_listener(self, channel: str, callback: Callable[..., None]) -> None:
-        """Have a function called at every notification on a channel."""
+        """Call a function for each notification on a channel."""
         ...
 
     def add_termination_listener(self, callback: Callable[[Any], None]) -> None:
-        """Have a function called when the connection has ended."""
+        """Call a function when the connection has ended."""
         ...
 
     async def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         ...
 
     def terminate(self) -> None:
-        """Hang up without a word: the connection is not to be used again."""
+        """Close the connection at once, without the protocol's goodbye."""
         ...
 
 
 class Cursor(Protocol):
-    """Where reading the records of a query has got to."""
+    """A cursor over the records of a query."""
 
     async def fetch(self, n: int) -> Sequence[Sequence[Any]]:
-        """So many of the next records, or those that are left."""
+        """Return at most ``n`` of the next records."""
         ...
 
 
@@ -82,54 +82,54 @@ class ServerVersion(Protocol):
 
     @property
     def major(self) -> int:
-        """The release."""
+        """The major version."""
         ...
 
 
 class Pool(Protocol):
-    """Connections that are made when they are needed, and kept."""
+    """A connection pool."""
 
     def acquire(self) -> AbstractAsyncContextManager[Connection]:
-        """One of them, for one use."""
+        """Acquire a connection."""
         ...
 
     async def close(self) -> None:
-        """Wait for what is under way, then hang up."""
+        """Wait for running work to finish, then close the connections."""
         ...
 
 
 async def connect(url: str, **options: object) -> Connection:
-    """A connection of its own."""
+    """Open a single connection."""
     return cast("Connection", await _asyncpg.connect(url, **options))
 
 
 async def create_pool(url: str, **options: object) -> Pool:
-    """A pool of connections."""
+    """Open a connection pool."""
     return cast("Pool", await _asyncpg.create_pool(url, **options))
 
 
 def sqlstate(error: BaseException) -> str | None:
-    """The five characters that say what the server complained of, if it was the server."""
+    """Return the SQLSTATE of an error, or None if it is not the server's."""
     if not isinstance(error, _asyncpg.PostgresError):
         return None
     return cast("str | None", cast("Any", error).sqlstate) or ""
 
 
 def is_bad_address(error: BaseException) -> bool:
-    """Whether asyncpg could not read the address of a database."""
+    """Return whether asyncpg rejected the URL of a database."""
     return isinstance(error, _asyncpg.ClientConfigurationError | ValueError)
 
 
 def discard(connection: Connection) -> None:
-    """See to it that a connection that broke is not used again."""
-    # When asyncpg has noticed by itself, there is nothing left to hang up.
+    """Make sure that a broken connection is not used again."""
+    # If asyncpg has noticed by itself, there is nothing to close.
     with suppress(_asyncpg.InterfaceError):
         connection.terminate()
 
 
 def is_broken(error: BaseException) -> bool:
-    """Whether asyncpg could not use a connection, or a pool, because it is closed or closing."""
-    # It says the first in words only. The second is how it finds, between two questions, that a
-    # server which is about to shut down has spoken out of turn.
+    """Return whether asyncpg could not use a connection or pool because it is closing."""
+    # The first has no error class, only a message. The second is raised when a server that shuts
+    # down has sent something between two queries.
     gone = isinstance(error, _asyncpg.InterfaceError) and _GONE.search(str(error)) is not None
     return gone or isinstance(error, _asyncpg.InternalClientError)

@@ -1,7 +1,7 @@
 """Classify PostgreSQL's errors by what became of the transaction.
 
     lost       the connection broke or could not be made: the outcome is unknown
-    conflict   another server wrote first: nothing was stored, decide again
+    conflict   another server wrote first: nothing was stored, retry the decision
     refusal    the database cannot do it now: nothing was stored
 
 Every other error is a bug and is raised unchanged.
@@ -24,13 +24,12 @@ from prefactor_server.storage.postgres import driver
 
 _UNIQUE_VIOLATION: Final = "23505"
 _FOREIGN_KEY_VIOLATION: Final = "23503"
-# Serialization failure, deadlock, a key or an id that is there already, and something that is no
-# longer there or that others have come to refer to.
+# Serialization failure, deadlock, unique violation and foreign key violation.
 _CONFLICTS: Final = frozenset({"40001", "40P01", _UNIQUE_VIOLATION, _FOREIGN_KEY_VIOLATION})
-# A NUL in a text, a number that is too large, a text for a number: asyncpg has the same class for
-# what it does not even send.
+# NUL in a text, a number out of range, a text for a number. asyncpg uses the same class for values
+# that it does not send.
 _BAD_VALUES: Final = "22"
-# Shut down by an operator or a crash, starting up, out of connections; 08 is broken connections.
+# Shut down by an operator or a crash, starting up, too many connections; 08: connection failures.
 _LOST: Final = frozenset({"57P01", "57P02", "57P03", "57P05", "53300"})
 _READ_ONLY: Final = "25006"
 _EXPLANATIONS: Final = {
@@ -40,7 +39,7 @@ _EXPLANATIONS: Final = {
     "55P03": "The database took too long: nothing was stored. Send it again later",
 }
 _RESTORE: Final = "nothing was stored. Look at PostgreSQL's log, and restore a backup"
-# An operator has to act before a retry helps. What is in XX and 58 is PostgreSQL's own storage.
+# An operator must act before a retry. Classes XX and 58 are failures of PostgreSQL's own storage.
 _UNUSABLE: Final = {
     _READ_ONLY: "The database takes no writes: nothing was stored. Connect to the primary server",
     "3D000": "The database does not exist any more: nothing was stored. Restore a backup, or point "
@@ -90,7 +89,7 @@ def refusal(error: BaseException) -> Refusal | None:
 
 
 def is_read_only(error: BaseException) -> bool:
-    """Whether the server takes no writes: after a failover, a new connection may find another."""
+    """Return whether the server is read-only. After a failover, a new connection may not be."""
     return driver.sqlstate(error) == _READ_ONLY
 
 

@@ -1,8 +1,8 @@
 """The change feed in a database that several servers may write to.
 
-A commit's position comes from the number of its transaction. Transactions do not commit in the
-order of their numbers, so the feed is read only below the oldest one that is still under way: what
-has been read is complete, and stays so.
+A commit's position is derived from its transaction id. Transactions do not commit in the order of
+their ids, so the feed is read only up to the oldest running transaction. Everything below that is
+final.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from prefactor_server.storage.postgres.write_function import write_function
 from prefactor_server.storage.sql import load_sql
 
 _SQL: Final[Mapping[str, str]] = load_sql("prefactor_server.storage.postgres.sql", "feed.sql")
-# Of a slice, because each change may have thousands of ids; a commit of more is read as a whole.
+# Per slice, because each change may have thousands of ids. A larger commit is read as a whole.
 _MAX_ROWS: Final = 200
 
 
@@ -43,7 +43,7 @@ async def append(connection: Connection, rows: Sequence[FeedRow], now: int) -> N
 
 
 async def raise_shift(connection: Connection) -> None:
-    """Let new positions stand above those that are stored, wherever the database came from."""
+    """Make new positions higher than stored ones, also in a database restored from elsewhere."""
     too_low: int | None = await connection.fetchval(_SQL["feed.too_low"])
     if too_low is not None and too_low > 0:
         await connection.execute(_SQL["feed.shift"], too_low)
@@ -82,7 +82,7 @@ class PostgresFeed:
         await self._reading.run(self._announcements.announce)
 
     async def hear(self, heard: Callable[[], None]) -> None:
-        """See ``Feed.hear``; with a connection of its own."""
+        """See ``Feed.hear``; uses a separate connection."""
         await self._announcements.hear(heard)
 
     async def prune(self, to: int, before: int) -> int:
@@ -102,7 +102,7 @@ class PostgresFeed:
     async def advance(
         self, before: ConsumerState, after: ConsumerState, derived: Derived
     ) -> ConsumerState | None:
-        """See ``Feed.advance``; one that was lost on the way, and had gone through, gives None."""
+        """See ``Feed.advance``. Returns None if an earlier attempt was lost but had committed."""
         return await self._writing.run(partial(_advance, before, after, derived))
 
     async def some(self, kind: type[Any], limit: int) -> Sequence[Deleted]:
@@ -159,7 +159,7 @@ async def _advance(
     before: ConsumerState, after: ConsumerState, derived: Derived, connection: Connection
 ) -> ConsumerState | None:
     async with connection.transaction():
-        # First: it keeps others with the same slice waiting, and then they find it applied.
+        # First, so that others with the same slice wait, and then find it applied.
         done = await connection.execute(
             _SQL["consumer.advance"],
             before.consumer,

@@ -1,4 +1,4 @@
-"""The bounded reads of a database server."""
+"""The bounded reads on PostgreSQL."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SELECT span.account_id, span.agent_instance_id, span.id, span.agent_id, span.env
 FROM unnest($2::text[]) AS named (id)
 JOIN agent_span AS span ON span.account_id = $1 AND span.id = named.id
 """
-# Payloads are read whole, and may have megabytes.
+# Payloads are read as a whole, and may be megabytes.
 _TEXTS_AT_ONCE: Final = 20
 
 

@@ -1,7 +1,7 @@
-"""Loading: all rows that a batch names, and their parents, in one statement.
+"""Loads all rows that a batch needs, and their parents, in one statement.
 
-One statement sees one state of the database, so the rows of a snapshot fit each other. The
-statement is put together from the pieces in ``load.sql``, of which it holds those that are needed.
+One statement sees one state of the database, so the rows of a snapshot are consistent. The
+statement is assembled from the required parts of ``load.sql``.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ Stored: TypeAlias = dict[tuple[type[Any], tuple[Any, ...]], tuple[Any, int]]
 
 
 class Loaded(NamedTuple):
-    """What decisions are made on, by account, and what they will be held against."""
+    """The snapshots that decisions are made on, by account, and the rows to compare on write."""
 
     snapshots: Mapping[str, Snapshot]
     stored: Stored
 
 
 async def load(connection: Connection, needs: Mapping[str, Needs]) -> Loaded:
-    """The rows that are named, as they are in one moment."""
+    """Load the needed rows, in one consistent state."""
     query = query_for(needs)
     rows: dict[str, list[Row]] = {account_id: [] for account_id in needs}
     stored: Stored = {}
@@ -65,7 +65,7 @@ def _take(
 
 
 class Query(NamedTuple):
-    """A statement with its values; ``parts`` says which table each of its columns has rows of."""
+    """A statement with its values; ``parts`` maps its columns to tables."""
 
     sql: str
     values: Sequence[Sequence[Any]]
@@ -73,7 +73,7 @@ class Query(NamedTuple):
 
 
 def query_for(needs: Mapping[str, Needs]) -> Query:
-    """The statement that loads what is named."""
+    """Return the statement that loads the needed rows."""
     query = _Query()
     query.by_id("tokens", tables.API_TOKEN, _pairs(needs, "tokens"))
     query.by_id("environments", tables.ENVIRONMENT, _pairs(needs, "environments"))
@@ -114,7 +114,7 @@ def query_for(needs: Mapping[str, Needs]) -> Query:
 
 
 class _Query:
-    """A statement that grows piece by piece."""
+    """Builds a statement part by part."""
 
     def __init__(self) -> None:
         self._beforehand: list[str] = []
@@ -123,23 +123,23 @@ class _Query:
         self._parts: list[Table[Any]] = []
 
     def beforehand(self, piece: str, **values: Sequence[Any]) -> None:
-        """A piece for others to refer to."""
+        """Add a common table expression."""
         self._beforehand.append(self._bound(piece, values))
 
     def part(self, piece: str, table: Table[Any], **values: Sequence[Any]) -> None:
-        """Rows of a table, as one column of the result."""
+        """Add rows of a table, as one column of the result."""
         source = self._bound(piece, values).replace("{table}", table.name)
         self._columns.append(f"ARRAY(SELECT {table.record} FROM {source})")  # noqa: S608
         self._parts.append(table)
 
     def by_id(self, piece: str, table: Table[Any], pairs: Sequence[tuple[str, str]]) -> None:
-        """Rows by account and id, if any are named."""
+        """Add rows by account and id, if any are needed."""
         if pairs:
             accounts, ids = _columns(pairs)
             self.part(piece, table, accounts=accounts, ids=ids)
 
     def registrations(self, needs: Mapping[str, Needs]) -> None:
-        """Everything that registrations have to see, if there are any."""
+        """Add everything that registrations need, if there are any."""
         named = [(account, *one) for account in needs for one in needs[account].registrations]
         if not named:
             return
@@ -158,7 +158,7 @@ class _Query:
             self.part(piece, table)
 
     def rows(self, needs: Mapping[str, Needs]) -> None:
-        """Rows of whichever tables are named, if any are."""
+        """Add rows of any tables, if any are needed."""
         for kind in dict.fromkeys(kind for named in needs.values() for kind, _ in named.rows):
             pairs = [
                 (account_id, row_id)
@@ -169,12 +169,12 @@ class _Query:
             self.by_id("rows", tables.table_for(kind), pairs)
 
     def finished(self) -> Query:
-        """The whole."""
+        """Return the complete statement."""
         first = f"WITH {', '.join(self._beforehand)}\n" if self._beforehand else ""
         return Query(first + "SELECT " + ",\n".join(self._columns), self._values, self._parts)
 
     def _bound(self, piece: str, values: Mapping[str, Sequence[Any]]) -> str:
-        # The comment that describes the piece stays above it; a line break ends it.
+        # The describing comment stays above the part; a line break ends it.
         numbers: dict[str, int] = {}
         for name, value in values.items():
             self._values.append(value)

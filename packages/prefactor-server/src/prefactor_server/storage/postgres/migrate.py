@@ -1,4 +1,4 @@
-"""Bringing a database to this version's schema, one migration per transaction."""
+"""Migrates a PostgreSQL database to this version's schema, one migration per transaction."""
 
 from __future__ import annotations
 
@@ -24,32 +24,32 @@ CREATE TABLE IF NOT EXISTS migration (
 _RECORD: Final = (
     "INSERT INTO migration (version, name, checksum, applied_at) VALUES ($1, $2, $3, $4)"
 )
-# One number for all servers, of no meaning beyond that. The lock is taken before the transactions
-# that it protects, not in them: only a transaction that begins after another's commit is sure to
-# know of the tables that the other made.
+# An arbitrary number that all servers share. The lock is taken before the transactions that it
+# protects, not in them, because only a transaction that begins after another's commit is sure to
+# see the tables that the other created.
 _LOCK: Final = "SELECT pg_advisory_lock(6213795104)"
 _UNLOCK: Final = "SELECT pg_advisory_unlock(6213795104)"
 
 
 def all_migrations() -> Sequence[Migration]:
-    """What a new database needs."""
+    """Return all migrations."""
     return discover(_PACKAGE)
 
 
 async def pending_migrations(connection: Connection) -> Sequence[Migration]:
-    """What the database still needs; it is not changed.
+    """Return the migrations that the database lacks, without applying them.
 
     Raises:
-        MigrationError: the database is newer than this server, or has another history.
+        MigrationError: the database is newer than this server, or its history differs.
     """
     return plan(all_migrations(), await _applied(connection))
 
 
 async def migrate(connection: Connection) -> Sequence[Migration]:
-    """Apply what the database still needs, and return it. Several servers may do so at a time.
+    """Apply and return the migrations that the database lacks. Safe on several servers at once.
 
     Raises:
-        MigrationError: the database is newer than this server, or has another history.
+        MigrationError: the database is newer than this server, or its history differs.
     """
     await connection.execute(_LOCK)
     try:
@@ -84,7 +84,7 @@ async def _apply(connection: Connection, migration: Migration) -> None:
 
 
 async def _install_write_function(connection: Connection) -> None:
-    # Those of other versions stay: servers that run them may still be there.
+    # Those of other versions stay, because servers of those versions may still run.
     function = write_function()
     if await connection.fetchval("SELECT to_regnamespace($1)", function.schema) is None:
         async with connection.transaction():

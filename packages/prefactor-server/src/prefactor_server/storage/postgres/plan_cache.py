@@ -1,9 +1,9 @@
-"""When a connection makes its plans anew.
+"""Decides when a connection discards its cached query plans.
 
-A connection keeps the plan of every statement, because planning a batch's would cost more than
-carrying it out. The plan that was made while a table was empty took one index for as good as
-another, and would stay with its choice while the table fills. PostgreSQL itself reconsiders once it
-has gathered statistics, a minute later at best; a server that begins to record cannot wait so long.
+A connection caches the plan of every statement, because planning a batch costs more than executing
+it. A plan that was made while a table was empty may use a bad index, and would keep it while the
+table grows. PostgreSQL itself replans after gathering statistics, which takes a minute or more.
+That is too late for a server that starts to record.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ MAX_PLAN_SECONDS: Final = 10.0
 
 
 class PlanRenewal:
-    """Which of a pool's connections have to plan anew.
+    """Tracks which connections of a pool have to discard their plans.
 
-    Plans last as long as the connection was used before them: whatever one connection writes, they
-    were made for a table of half its present size at least.
+    Plans are discarded each time the number of uses has doubled, so they were made for tables of at
+    least half the present size.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
@@ -30,21 +30,21 @@ class PlanRenewal:
         self._next: dict[int, tuple[int, float]] = {}
 
     async def begin(self, connection: Connection) -> None:
-        """Take note of a new connection."""
+        """Register a new connection."""
         self.forget(connection.get_server_pid())
 
     async def before_use(self, connection: Connection) -> None:
-        """Throw the plans of a connection away, if it is time."""
+        """Discard the plans of a connection, if it is time."""
         if self.is_due(connection.get_server_pid()):
             await connection.execute("DISCARD PLANS")
 
     def forget(self, pid: int) -> None:
-        """Know nothing of a connection, by its process in the server."""
+        """Forget a connection, by its server process."""
         self._uses.pop(pid, None)
         self._next.pop(pid, None)
 
     def is_due(self, pid: int) -> bool:
-        """Count a use; whether plans have to be made anew for it."""
+        """Count a use; return whether the plans are due to be discarded."""
         uses, now = self._uses.get(pid, 0), self._clock()
         self._uses[pid] = uses + 1
         at_use, at_time = self._next.get(pid, (1, now + MAX_PLAN_SECONDS))
