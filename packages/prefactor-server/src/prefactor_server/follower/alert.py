@@ -95,10 +95,9 @@ class AlertConsumer(Consumer):
             stored = await self._stored(account_id, runs)
             scores = await self._scores(account_id, runs, stored)
             of_account = {run_id: _check(seen, scores, run_id) for run_id, seen in runs.items()}
-            of_account = {run_id: one for run_id, one in of_account.items() if one.names}
-            of_account = await self._concerned(account_id, of_account, stored)
-            if of_account:
-                checks[account_id] = of_account
+            named = {run_id: one for run_id, one in of_account.items() if one.names}
+            if concerned := await self._concerned(account_id, named, stored):
+                checks[account_id] = concerned
         return _derived(checks, now)
 
     async def reset(self) -> Derived | None:
