@@ -1,4 +1,4 @@
-"""Hashing passwords: slow on purpose, so in threads of its own, few at a time."""
+"""Password hashing, which is slow on purpose: in separate threads, few at a time."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Passwords:
         """Return the hash of a new password.
 
         Raises:
-            Overloaded: too many wait already.
+            Overloaded: too many are waiting already.
         """
         return await self._run(lambda: self._hasher.hash(normalized(password)))
 
@@ -47,7 +47,7 @@ class Passwords:
         """Return whether a password matches a hash. Without a hash it takes as long, and is False.
 
         Raises:
-            Overloaded: too many wait already.
+            Overloaded: too many are waiting already.
         """
         return await self._run(lambda: self._verify(password, password_hash))
 
@@ -60,7 +60,7 @@ class Passwords:
 
     @cached_property
     def _nobodys(self) -> str:
-        # Made once. Only the first sign-in of a process by somebody unknown takes longer.
+        # Computed once, by the first sign-in of a process with an unknown person.
         return self._hasher.hash("nobody's")
 
     async def _run(self, work: Callable[[], T]) -> T:

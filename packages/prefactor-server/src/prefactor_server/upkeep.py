@@ -1,4 +1,4 @@
-"""The tasks that a server does by itself: forgetting what expired, and ending silent runs."""
+"""Periodic tasks of a server: delete what has expired, and end idle runs."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ async def end_silent_traces(
 ) -> None:
     """End runs from OpenTelemetry whose spans stopped coming, until cancelled.
 
-    Several servers may do it: whether a run ends is decided when that is written.
+    Safe on several servers, because whether a run ends is decided in the transaction.
     """
     idle_us = idle_minutes * 60 * _SECOND_US
     while True:
@@ -44,7 +44,7 @@ async def end_silent_traces(
 
 
 async def end_some(maintenance: Maintenance, writer: Writer, *, idle_us: int, now: int) -> int:
-    """End the runs of some silent traces; return how many traces were looked at."""
+    """End the runs of some idle traces; return how many traces were examined."""
     silent = await maintenance.silent_traces(now - idle_us, _SILENT_SLICE)
     for trace in silent:
         request = Request(trace.account_id, _ACTOR, now, None, b"")
@@ -55,7 +55,7 @@ async def end_some(maintenance: Maintenance, writer: Writer, *, idle_us: int, no
 async def prune(
     storage: OpenStorage, now_us: Callable[[], int], *, key_days: int, session_idle_seconds: int
 ) -> None:
-    """Forget old keys, sessions and links, until cancelled."""
+    """Delete old keys, sessions and links, until cancelled."""
     keys_us = key_days * 86_400 * _SECOND_US
     idle_us = session_idle_seconds * _SECOND_US
     while True:

@@ -1,4 +1,4 @@
-"""The follower: one task behind the write path that keeps what is derived from runs up to date."""
+"""The follower: a background task that keeps rows derived from runs up to date."""
 
 from prefactor_server.follower.consumer import Attached, Consumer, StateStore
 from prefactor_server.follower.follower import Follower

@@ -37,7 +37,7 @@ _GROWTH: Final = 1.1
 
 
 class _Seen(NamedTuple):
-    """What a slice of changes says of one run."""
+    """The changes of one run in a slice."""
 
     flags: int = 0
     spans: int = 0
@@ -50,9 +50,9 @@ class _Seen(NamedTuple):
         return _Seen(self.flags | change.flags, self.spans + spans)
 
     def is_scored(self, run: AgentInstance) -> bool:
-        """Whether the run is to be scored now: scoring reads all of its spans.
+        """Whether to score the run now. Scoring reads all of its spans.
 
-        A large run that goes on is scored again for every tenth more of spans, and at its end.
+        A large active run is scored again when its spans have grown by a tenth, and at its end.
         """
         has_ended = run.status not in _OPEN or self.flags & BACKFILLED
         if has_ended or run.span_total <= _SCORED_AT_ONCE:
@@ -101,11 +101,11 @@ class AlertConsumer(Consumer):
         return _derived(checks, now)
 
     async def reset(self) -> Derived | None:
-        """Keep every alert: the walk that follows compares each with its cause."""
+        """Keep every alert. The backfill that follows compares each with its cause."""
         return None
 
     async def has_deferred(self) -> bool:
-        """Return whether a review is to be done."""
+        """Return whether there is a review to do."""
         return bool(await self._storage.feed.some(AlertReview, 1))
 
     async def deferred(self) -> Derived | None:
@@ -248,7 +248,7 @@ def _followed(snapshot: Snapshot, checks: Mapping[str, _Check], now: int) -> Cha
         run = snapshot.get(AgentInstance, run_id)
         found = {name: snapshot.get(Alert, alert_id(run_id, name)) for name in check.names}
         if run is None:
-            # Its own deletion took its alerts along, except those that were written meanwhile.
+            # Deleting the run deleted its alerts, except those written meanwhile.
             deleted += [alert for alert in found.values() if alert is not None]
             continue
         for name, alert in found.items():

@@ -1,4 +1,4 @@
-"""Filling in what was stored before a consumer began, or again from the start: the pure part.
+"""Backfill of what was stored before a consumer started: the pure part.
 
 A backfill walks all runs in the order of their accounts and ids, while the feed goes on. Every
 transition is told once: the feed's changes are cut down to what the walk has passed, and what the
@@ -38,7 +38,7 @@ class Cursor(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> Cursor:
-        """Read a stored cursor."""
+        """Parse a stored cursor."""
         return cls(*text.split(_SEPARATOR))
 
     def __str__(self) -> str:
@@ -64,7 +64,7 @@ START: Final = Cursor()
 
 
 class Pending(NamedTuple):
-    """What the feed is still going to tell of runs."""
+    """The changes of runs that the feed has not delivered yet."""
 
     created: frozenset[tuple[str, str]]
     ended: frozenset[tuple[str, str]]
@@ -73,7 +73,7 @@ class Pending(NamedTuple):
 
     @classmethod
     def of(cls, changes: Iterable[Change]) -> Pending:
-        """Sum up changes that a consumer has not seen."""
+        """Summarise the changes that a consumer has not seen."""
         created: set[tuple[str, str]] = set()
         ended: set[tuple[str, str]] = set()
         finished: set[tuple[str, str]] = set()

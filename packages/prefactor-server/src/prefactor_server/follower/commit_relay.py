@@ -1,4 +1,4 @@
-"""Telling other servers of commits: at most one announcement in 200 ms, outside of transactions."""
+"""Announces commits to other servers: at most once in 200 ms, outside of transactions."""
 
 from __future__ import annotations
 

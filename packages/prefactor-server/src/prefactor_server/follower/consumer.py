@@ -1,4 +1,4 @@
-"""What follows the change feed: consumers, and where they keep how far they are."""
+"""Consumers of the change feed, and the stores of their state."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Consumer(ABC):
 
 
 class StateStore(Protocol):
-    """Where a consumer's state is kept, in one place with its rows. The database itself is one."""
+    """The store of a consumer's state and rows, such as the database itself."""
 
     async def states(self) -> Mapping[str, ConsumerState]:
         """See ``Feed.states``."""
@@ -61,7 +61,7 @@ class StateStore(Protocol):
 
 
 class Attached(NamedTuple):
-    """A consumer with its store; None is the database that the feed is in."""
+    """A consumer with its store; None means the database of the feed."""
 
     consumer: Consumer
     store: StateStore | None = None

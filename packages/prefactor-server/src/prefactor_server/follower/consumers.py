@@ -17,7 +17,7 @@ from prefactor_server.storage.base import Storage
 def consumers(
     storage: Storage, prices: PriceTable, now_us: Callable[[], int]
 ) -> Sequence[Attached]:
-    """Return what follows the feed of a database."""
+    """Return the consumers of a database's feed."""
     return (
         Attached(RunTotalsConsumer(storage, prices)),
         Attached(SpanTypesConsumer(storage)),

@@ -35,9 +35,9 @@ _MAX_BACKOFF_SECONDS: Final = 60.0
 
 
 class Lag(NamedTuple):
-    """How far a consumer is, how far that is behind the feed, and since when, in microseconds.
+    """The position of a consumer, its lag behind the feed, and since when, in microseconds.
 
-    ``since`` is when the first commit was made that it has not seen; None when it has seen all.
+    ``since`` is the time of the first commit that it has not seen, or None if it has seen all.
     """
 
     position: int
@@ -48,7 +48,7 @@ class Lag(NamedTuple):
 class Follower:
     """Follows the change feed of a database, for as long as ``run`` runs.
 
-    Of several servers one works at a time, see ``Lease``. ``holder`` names this one.
+    Only one server works at a time, see ``Lease``. ``holder`` names this one.
     """
 
     def __init__(
@@ -74,11 +74,11 @@ class Follower:
 
     @property
     def lags(self) -> Mapping[str, Lag]:
-        """How far behind each consumer was when that was looked at last, by name."""
+        """The latest known lag of each consumer, by name."""
         return self._lags
 
     async def run(self) -> None:
-        """Follow the feed until cancelled. A database that is away is waited for."""
+        """Follow the feed until cancelled, and wait while the database is unreachable."""
         failing = False
         try:
             while self._consumers:
@@ -127,19 +127,19 @@ class Follower:
         return last
 
     async def rebuild(self) -> None:
-        """Ask for everything to be derived again, by whichever server works."""
+        """Request that everything is derived again, by the server that holds the lease."""
         await self.load()
         for watched in self._consumers:
             await watched.progress.rebuild()
 
     async def is_complete(self) -> bool:
-        """Return whether everything that was stored before has been filled in."""
+        """Return whether all backfills have finished."""
         await self.load()
         states = [watched.progress.state for watched in self._consumers]
         return all(state is not None and state.backfill is None for state in states)
 
     async def close(self) -> None:
-        """Let others do the work at once, and wait for commits no more."""
+        """Release the lease, and stop waiting for commits."""
         self._waiter.close()
         with suppress(Unavailable, TimeoutError):
             async with asyncio.timeout(_POLL_SECONDS):
@@ -156,7 +156,7 @@ class Follower:
             pause = min(_FIRST_BACKOFF_SECONDS * 2 ** (watched.failures - 1), _MAX_BACKOFF_SECONDS)
             watched.not_before = asyncio.get_running_loop().time() + pause
             if watched.failures == 1:
-                # Without the message, which may quote what was recorded.
+                # Without the message, which may quote recorded data.
                 _log.error("consumer failed", consumer=name, trace=trace_of(error))
             return False
         if watched.failures:
@@ -201,7 +201,7 @@ class Follower:
 
 
 class _Watched:
-    """A consumer's progress, and when it may try again after it has failed."""
+    """A consumer's progress, and its next attempt after a failure."""
 
     def __init__(self, progress: Progress) -> None:
         self.progress = progress

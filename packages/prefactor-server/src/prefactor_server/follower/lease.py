@@ -12,9 +12,9 @@ LEASE_US: Final = 15 * 1_000_000
 
 
 class Lease:
-    """A lease in the database, kept only while there is work: an idle server writes nothing.
+    """A lease in the database, held only while there is work: an idle server writes nothing.
 
-    A holder that was killed is waited for until its lease ends.
+    The lease of a killed holder ends by itself.
     """
 
     def __init__(self, feed: Feed, holder: str, now_us: Callable[[], int]) -> None:
@@ -24,7 +24,7 @@ class Lease:
         self._until = 0
 
     async def take(self) -> bool:
-        """Hold the lease for a while longer; False when somebody else has it."""
+        """Take or extend the lease; return False if another server holds it."""
         now = self._now_us()
         if now < self._until - LEASE_US // 2:
             return True
@@ -33,7 +33,7 @@ class Lease:
         return taken
 
     async def release(self) -> None:
-        """Let somebody else have it at once."""
+        """Release the lease at once."""
         if self._until:
             self._until = 0
             await self._feed.release_lease(LEASE_NAME, self._holder)

@@ -1,4 +1,4 @@
-"""One consumer's way along the feed: a slice at a time, each written with the state after it."""
+"""One consumer's progress along the feed: each slice is written with the state after it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class _Found(NamedTuple):
 
 
 class Progress:
-    """Moves one consumer on, and knows its state as it was stored last."""
+    """Advances one consumer, and caches its stored state."""
 
     def __init__(self, feed: Feed, attached: Attached, slices: Slices) -> None:
         self._feed = feed
@@ -59,25 +59,25 @@ class Progress:
         self.last = last
 
     async def rebuild(self) -> None:
-        """Ask for everything to be derived again; nothing changes if that is under way."""
+        """Request that everything is derived again, unless that is in progress."""
         while (state := self.state) is not None and state.backfill is None:
             await self._advance(state._replace(backfill=RESET), Derived())
             await self._reread_moved()
 
     async def _reread_moved(self) -> None:
-        """Read the state again if another server has moved it."""
+        """Read the state again if another server has advanced it."""
         if self.state is None:
             self.state = await self.stored(await self._feed.states())
 
     async def is_behind(self) -> bool:
-        """Whether there is anything to do."""
+        """Return whether there is anything to do."""
         state = self.state
         if state is None or state.position < self.last or state.backfill is not None:
             return True
         return await self._consumer.has_deferred()
 
     async def step(self) -> bool:
-        """Apply one slice; whether there may be more to do at once."""
+        """Apply one slice; return whether there may be more to do at once."""
         state = self.state
         if state is None:
             return True
@@ -111,7 +111,7 @@ class Progress:
         return position < self.last
 
     async def _fill(self, state: ConsumerState, cursor: Cursor) -> bool:
-        """Tell of the next runs; whether the walk went on."""
+        """Backfill the next runs; return whether the walk advanced."""
         found, following = await self._next(cursor)
         # Read after the rows: whatever they show and the feed has not told yet is among these.
         pending = await self._pending(state.position)

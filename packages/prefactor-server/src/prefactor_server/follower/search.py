@@ -16,7 +16,7 @@ from prefactor_server.storage.base import Storage
 from prefactor_server.storage.feed import Deleted, Derived
 from prefactor_server.storage.find import SpanTexts
 
-# No other reader waits for long behind these.
+# Small enough that other readers do not wait for long.
 _READ_AT_A_TIME: Final = 250
 _DELETED_AT_A_TIME: Final = 1000
 

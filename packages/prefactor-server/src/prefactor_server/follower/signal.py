@@ -8,14 +8,14 @@ from contextlib import suppress
 
 
 class CommitSignal:
-    """Wakes those who wait for a commit. It says nothing of what was committed: the feed does."""
+    """Wakes waiters after a commit. What was committed is in the feed."""
 
     def __init__(self) -> None:
         self._waiting: set[asyncio.Event] = set()
         self._callbacks: list[Callable[[], None]] = []
 
     def call(self, callback: Callable[[], None]) -> None:
-        """Have a function called at every commit; it has to be quick, and must not raise."""
+        """Call a function at every commit. It must be quick and must not raise."""
         self._callbacks.append(callback)
 
     def notify(self) -> None:
@@ -33,14 +33,14 @@ class CommitSignal:
 
 
 class CommitWaiter:
-    """One who waits for commits, again and again."""
+    """Waits for commits, repeatedly."""
 
     def __init__(self, event: asyncio.Event, waiting: set[asyncio.Event]) -> None:
         self._event = event
         self._waiting = waiting
 
     async def wait(self, seconds: float) -> bool:
-        """Return at the next commit, or after some seconds; whether there was a commit.
+        """Wait for the next commit, or some seconds; return whether there was a commit.
 
         A commit since the last call counts.
         """
@@ -52,5 +52,5 @@ class CommitWaiter:
         return committed
 
     def close(self) -> None:
-        """Wait no more."""
+        """Stop waiting."""
         self._waiting.discard(self._event)

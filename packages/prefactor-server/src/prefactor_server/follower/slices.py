@@ -1,4 +1,4 @@
-"""Slices of the change feed, read once for all consumers at the same place."""
+"""Slices of the change feed, read once for all consumers at the same position."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SLICE: Final = 2000
 
 
 class Slices:
-    """The next changes after a position, remembered until ``forget``."""
+    """Caches the next changes after a position, until ``forget``."""
 
     def __init__(self, feed: Feed) -> None:
         self._feed = feed
@@ -27,5 +27,5 @@ class Slices:
         return found
 
     def forget(self) -> None:
-        """Read anew from here on: there may be more by now."""
+        """Drop the cache, because there may be more changes by now."""
         self._read.clear()

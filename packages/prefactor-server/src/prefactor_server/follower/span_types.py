@@ -1,4 +1,4 @@
-"""The consumer that keeps which types of spans each run has."""
+"""The consumer that stores the span types of each run."""
 
 from __future__ import annotations
 
