@@ -13,3 +13,8 @@ export function openPalette(): void {
 export function closePalette(): void {
   isOpen = false;
 }
+
+/** Load the palette; repeated, it is there already. */
+export function loadPalette(): Promise<typeof import("./Palette.svelte")> {
+  return import("./Palette.svelte");
+}

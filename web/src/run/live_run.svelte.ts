@@ -5,7 +5,7 @@ import { follow } from "../live/live.svelte";
 import type { Changes } from "../live/topic";
 import type { components } from "../openapi";
 import { noteSignedOut } from "../session.svelte";
-import { patchSkeleton, type ChangedSpan, type FullSkeleton } from "./patch_skeleton";
+import type { ChangedSpan, FullSkeleton } from "./patch_skeleton";
 import { readSkeleton, type Skeleton } from "./skeleton";
 
 export type RunDetails = components["schemas"]["AgentInstanceDetails"];
@@ -36,6 +36,8 @@ export class LiveRun {
   // eslint-disable-next-line svelte/prefer-svelte-reactivity
   readonly #waiting = new Map<string, ChangedSpan>();
   #skeleton: FullSkeleton | null = null;
+  // Loaded for a run that goes on: one that has ended needs none.
+  #patcher: typeof import("./patch_skeleton") | null = null;
   #reading: Promise<void> | null = null;
   #isGone = false;
   #isFollowing = false;
@@ -166,6 +168,7 @@ export class LiveRun {
     const path = "/api/v1/agent_instance/{agent_instance_id}/skeleton";
     const skeleton = (await body(api.GET(path, this.#request))).details;
     this.run = readSkeleton(skeleton);
+    if (this.isOpen) this.#patcher ??= await import("./patch_skeleton");
     // Columns are kept for what will change in them, which takes as much memory as the run does.
     this.#skeleton = this.isOpen ? skeleton : null;
   }
@@ -205,7 +208,7 @@ export class LiveRun {
     const changed = [...this.#waiting.values()];
     this.#waiting.clear();
     const began = performance.now();
-    const patched = this.#skeleton && patchSkeleton(this.#skeleton, changed);
+    const patched = this.#skeleton && this.#patcher?.patchSkeleton(this.#skeleton, changed);
     if (!patched) {
       this.#readSoon(true);
       return;
