@@ -51,6 +51,11 @@ export function money(amount: number, currency = "USD"): string {
   }).format(amount);
 }
 
+/** Return a summary without the name that stands beside it. */
+export function withoutName(summary: string, name: string): string {
+  return name !== "" && summary.startsWith(`${name}: `) ? summary.slice(name.length + 2) : summary;
+}
+
 /** Return how long ago a moment was, both in milliseconds since 1970. */
 export function ago(moment: number, now: number): string {
   const seconds = Math.max(0, Math.round((now - moment) / 1000));

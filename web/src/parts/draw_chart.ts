@@ -131,7 +131,7 @@ function timeAxis(daily: boolean): UPlot.Axis {
   return {
     ...lookOf(),
     size: 24,
-    space: 64,
+    space: 50,
     incrs: daily ? DAYS : [...MINUTES, ...DAYS],
     grid: { show: false },
     values: (_, splits) =>
@@ -143,7 +143,7 @@ function timeAxis(daily: boolean): UPlot.Axis {
 }
 
 const MINUTES = [1, 5, 10, 15, 30, 60, 120, 180, 360, 720].map((n) => n * 60);
-const DAYS = [1, 2, 7, 14, 28, 91, 182, 364].map((n) => n * 86_400);
+const DAYS = [1, 2, 3, 7, 14, 28, 91, 182, 364].map((n) => n * 86_400);
 
 /** Durations differ by powers of ten: one slow run must not press all others onto the axis. */
 const LOGARITHMIC: UPlot.Scale = {

@@ -1,6 +1,9 @@
 /** Whether the command palette is open, which a key and a button of the header decide. */
 
+type Palette = (typeof import("./Palette.svelte"))["default"];
+
 let isOpen = $state(false);
+let loaded = $state.raw<Palette | null>(null);
 
 export function isPaletteOpen(): boolean {
   return isOpen;
@@ -14,7 +17,14 @@ export function closePalette(): void {
   isOpen = false;
 }
 
+/** Return the palette once it is loaded: from then on it opens before the next key comes. */
+export function palette(): Palette | null {
+  return loaded;
+}
+
 /** Load the palette; repeated, it is there already. */
-export function loadPalette(): Promise<typeof import("./Palette.svelte")> {
-  return import("./Palette.svelte");
+export async function loadPalette(): Promise<{ default: Palette }> {
+  const found = await import("./Palette.svelte");
+  loaded = found.default;
+  return found;
 }

@@ -3,6 +3,8 @@
  * thousand objects would take ten times the memory and many times the time.
  */
 
+import { withoutName } from "../format";
+
 export const KINDS = [
   "agent",
   "llm",
@@ -124,10 +126,11 @@ export function readSkeleton(reply: SkeletonReply): Skeleton {
     const above = parent[i]!;
     if (above < 0) continue;
     size[above]! += size[i]!;
-    for (const at of [finish[i]!, finishBelow[i]!]) {
-      // NaN compares as false, so that an unknown end changes nothing.
-      if (at > finishBelow[above]! || Number.isNaN(finishBelow[above])) finishBelow[above] = at;
-    }
+    // NaN compares as false, so that an unknown end changes nothing.
+    let latest = finishBelow[above]!;
+    if (finish[i]! > latest || Number.isNaN(latest)) latest = finish[i]!;
+    if (finishBelow[i]! > latest || Number.isNaN(latest)) latest = finishBelow[i]!;
+    finishBelow[above] = latest;
   }
   return {
     total,
@@ -155,9 +158,7 @@ export function readSkeleton(reply: SkeletonReply): Skeleton {
 
 /** Return a span's summary without the name that stands beside it. */
 export function summaryOf(run: Skeleton, span: number): string {
-  const summary = run.summaries[span] ?? "";
-  const name = run.names[span]!;
-  return summary.startsWith(`${name}: `) ? summary.slice(name.length + 2) : summary;
+  return withoutName(run.summaries[span] ?? "", run.names[span]!);
 }
 
 function named(names?: readonly string[], place?: number | null): string | undefined {
