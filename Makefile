@@ -11,7 +11,7 @@ export PYTHON
 
 RUN = PATH="$(CURDIR)/.venv/bin:$$PATH" scripts
 
-.PHONY: help demo serve test check bench dist pages lock format clean
+.PHONY: help demo serve test check bench dist pages screenshots lock format clean
 .NOTPARALLEL:
 
 help: ## List the targets
@@ -37,6 +37,9 @@ dist: .venv/run.stamp .venv/pages.stamp ## Build wheels, source distributions, r
 
 pages: .venv/run.stamp ## Build the pages in the browser into the server package
 	@$(RUN)/pages build
+
+screenshots: .venv/dev.stamp .venv/pages-dev.stamp .venv/browser.stamp ## Make the pictures that README and docs show, from example data
+	@$(RUN)/screenshots $(ARGS)
 
 lock: .venv/dev.stamp ## Rewrite requirements/*.txt from requirements/*.in and the packages
 	@$(RUN)/lock $(ARGS)

@@ -4,7 +4,7 @@ A headless Chromium opens the page of the large example run on a real server. Me
 browser itself counts: CPU of the renderer from navigation to rows, JavaScript memory after
 a collection of garbage, and CPU of the main thread for scrolling, filtering and collapsing. The
 floor of the first is the same page with a run of ten spans. Sizes are those of the built files that
-the page loads, compressed with gzip.
+the browser asks for until a page is there, compressed with gzip.
 """
 
 from __future__ import annotations
@@ -12,12 +12,10 @@ from __future__ import annotations
 import asyncio
 import gzip
 import os
-import re
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
-from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from harness import HERE, Figure, finish
 from loadgen import PROGRAM, TOKEN, Server, servers
@@ -42,6 +40,23 @@ SCROLL = """async ([frames, pixels]) => {
     }
     return tree.scrollTop;
 }"""
+
+
+class Files:
+    """The built files that a page asks for."""
+
+    def __init__(self, page: Page) -> None:
+        self._names: set[str] = set()
+        page.on("request", lambda request: self._asked(request.url))
+
+    def taken(self, suffix: str) -> set[str]:
+        """Those of a kind."""
+        return {name for name in self._names if name.endswith(suffix)}
+
+    def _asked(self, url: str) -> None:
+        _, _, name = url.partition("/assets/")
+        if name:
+            self._names.add(f"assets/{name}")
 
 
 class Meter:
@@ -78,6 +93,17 @@ async def opened(page: Page, meter: Meter, run_id: str) -> float:
     return await meter.milliseconds("ProcessTime", act)
 
 
+async def size(page: Page, address: str, role: Literal["treeitem", "listitem"]) -> list[float]:
+    """Kilobytes of JavaScript and of CSS that a page asks for until its first row is there."""
+    files = Files(page)
+    await page.goto(f"/#/{address}")
+    await expect(page.get_by_role(role).first).to_be_visible(timeout=60_000)
+    await page.close()
+    found = [kilobytes(files.taken(suffix)) for suffix in (".js", ".css")]
+    assert all(found), "The pages are not built: run `make pages`"
+    return found
+
+
 async def scrolled(page: Page, meter: Meter, frames: int, pixels: int) -> float:
     """CPU of the main thread per frame of scrolling."""
     before = float(await page.evaluate("document.querySelector('[role=tree]').scrollTop"))
@@ -105,6 +131,10 @@ async def measure(server: Server) -> list[Figure]:
             headers={"X-Prefactor-Request": "1", "Origin": origin},
         )
         assert answer.ok
+        sizes = [
+            await size(await context.new_page(), f"run/{SMALL}", "treeitem"),
+            await size(await context.new_page(), "runs", "listitem"),
+        ]
         page = await context.new_page()
         session = await context.new_cdp_session(page)
         await session.send("Performance.enable")
@@ -138,39 +168,18 @@ async def measure(server: Server) -> list[Figure]:
         Figure(f"{name}: a page a jump", round(jump, 1), 35, 70, "ms"),
         Figure(f"{name}: filter", round(filtering), 150, 300, "ms"),
         Figure(f"{name}: collapse all", round(collapsing), 100, 200, "ms"),
+        Figure("run page: JavaScript, gzip", sizes[0][0], 45, 60, "kB"),
+        Figure("run page: CSS, gzip", sizes[0][1], 8, 12, "kB"),
+        Figure("list of runs: JavaScript, gzip", sizes[1][0], 35, 45, "kB"),
+        Figure("list of runs: CSS, gzip", sizes[1][1], 8, 12, "kB"),
     ]
 
 
-def loaded(folder: Path) -> set[Path]:
-    """The scripts that the page loads before it is shown: those of its document, and their own."""
-    found: set[Path] = set()
-    document = (folder / "index.html").read_text(encoding="utf-8")
-    waiting = [folder / name for name in re.findall(r'src="\./([^"]+\.js)"', document)]
-    while waiting:
-        script = waiting.pop()
-        if script in found:
-            continue
-        found.add(script)
-        text = script.read_text(encoding="utf-8")
-        waiting += [
-            script.parent / name for name in re.findall(r'(?:from|import)\s*"\./([^"]+\.js)"', text)
-        ]
-    assert found, "The pages are not built: run `make pages`"
-    return found
-
-
-def sizes() -> list[Figure]:
-    """What the page weighs on its way to the browser."""
-    document = (FOLDER / "index.html").read_text(encoding="utf-8")
-    styles = [FOLDER / name for name in re.findall(r'href="\./([^"]+\.css)"', document)]
-    kilobytes = [
-        sum(len(gzip.compress(path.read_bytes(), 9)) for path in paths) / 1e3
-        for paths in (loaded(FOLDER), styles)
-    ]
-    return [
-        Figure("run page: JavaScript, gzip", round(kilobytes[0], 1), 45, 60, "kB"),
-        Figure("run page: CSS, gzip", round(kilobytes[1], 1), 8, 12, "kB"),
-    ]
+def kilobytes(names: set[str]) -> float:
+    """The size of built files after compression with gzip."""
+    return round(
+        sum(len(gzip.compress((FOLDER / name).read_bytes(), 9)) for name in names) / 1e3, 1
+    )
 
 
 def main() -> None:
@@ -188,7 +197,7 @@ def main() -> None:
             stderr=subprocess.DEVNULL,
         )
         figures = asyncio.run(measure(started[0]))
-    finish(*figures, *sizes())
+    finish(*figures)
 
 
 if __name__ == "__main__":

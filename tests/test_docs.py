@@ -275,6 +275,16 @@ def test_every_guide_is_listed() -> None:
     assert guides - {*read(folder / "README.md").links} == set()
 
 
+def test_pictures_are_small_and_used() -> None:
+    """Each picture is shown by a page, and every clone can afford it."""
+    texts = "\n".join(page.text for page in PAGES)
+    found = [*(ROOT / "docs" / "pictures").iterdir()]
+
+    assert found
+    assert [path.name for path in found if f"pictures/{path.name}" not in texts] == []
+    assert [path.name for path in found if path.stat().st_size > 150_000] == []
+
+
 def test_the_changelog_has_an_unreleased_section() -> None:
     """A change has a place to be described in before it is released."""
     first = next(text for text in read(ROOT / "CHANGELOG.md").headings if text != "Changelog")

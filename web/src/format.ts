@@ -51,6 +51,16 @@ export function money(amount: number, currency = "USD"): string {
   }).format(amount);
 }
 
+/** Return a difference of money, however small, with the two digits that say most. */
+export function moneyDifference(amount: number, currency = "USD"): string {
+  if (amount >= 0.01) return money(amount, currency);
+  return new Intl.NumberFormat("en", {
+    style: "currency",
+    currency,
+    maximumSignificantDigits: 2,
+  }).format(amount);
+}
+
 /** Return a summary without the name that stands beside it. */
 export function withoutName(summary: string, name: string): string {
   return name !== "" && summary.startsWith(`${name}: `) ? summary.slice(name.length + 2) : summary;

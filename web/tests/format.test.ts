@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { ago, bytes, compact, counted, duration, money } from "../src/format";
+import { ago, bytes, compact, counted, duration, money, withoutName } from "../src/format";
 
 describe("a duration", () => {
   it.each([
@@ -72,4 +72,10 @@ it("writes bytes in a unit that fits", () => {
     "20 KiB",
     "20.0 MiB",
   ]);
+});
+
+it("leaves out of a summary the name that stands beside it", () => {
+  expect(withoutName("Clerk: INV-1", "Clerk")).toBe("INV-1");
+  expect(withoutName("Clerks: INV-1", "Clerk")).toBe("Clerks: INV-1");
+  expect(withoutName(": INV-1", "")).toBe(": INV-1");
 });

@@ -16,6 +16,12 @@ const KEYS: Readonly<Record<string, Keys>> = {
     ["/", "search what runs say"],
     ["Esc", "close the peek; choose no run"],
   ],
+  compare: [
+    ["n  p", "next and previous difference"],
+    ["↑ ↓", "previous and next span"],
+    ["← →", "fold and open"],
+    ["Esc", "close the span"],
+  ],
 };
 
 /** Return the keys of a page by its name. */
