@@ -1,4 +1,4 @@
-"""The SQLite storage: writes on one thread, reads on a few, commits that reach the disk."""
+"""The SQLite storage: one writer thread, a few reader threads, durable commits."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ from prefactor_server.storage.sqlite.write import write
 P = ParamSpec("P")
 T = TypeVar("T")
 
-# Reads are short and mostly in memory: more threads than this only fight for the interpreter.
+# Reads are short and mostly in memory. More threads would only compete for the interpreter.
 _READERS: Final = 4
 _INSERT_ACCOUNT: Final = "INSERT INTO account VALUES (?, ?, ?, ?, ?)"
 _FORGET_KEYS: Final = """
@@ -76,7 +76,7 @@ DELETE FROM idempotency_key WHERE rowid IN (
 
 
 class SqliteStorage:
-    """One database file. ``lock`` is held until ``close`` when this is the file's server."""
+    """One database file. The file's server holds ``lock`` until ``close``."""
 
     concurrency = 1
     """How many batches it is of use to hand over at a time."""
@@ -93,7 +93,7 @@ class SqliteStorage:
         self._writer = writer
         self._lock = lock
         self._min_free_disk_bytes = min_free_disk_bytes
-        # A single thread is what makes "one writer" true for every caller.
+        # A single thread ensures that there is one writer.
         self._writing = ThreadPoolExecutor(1, thread_name_prefix="sqlite-writer")
         self._reading = ThreadPoolExecutor(_READERS, thread_name_prefix="sqlite-reader")
         self._readers: list[sqlite3.Connection] = []
@@ -116,14 +116,14 @@ class SqliteStorage:
 
         Args:
             path: the file.
-            exclusive: whether this is the file's server, of which there can be one.
+            exclusive: whether this is the file's server. There can be only one.
             min_free_disk_bytes: free space on the file's disk below which writes are refused.
 
         Raises:
-            DatabaseFileError: the file cannot be used, or another server uses it.
+            DatabaseFileError: the file is unusable, or in use by another server.
             MigrationError: a newer server wrote it, or its schema cannot be brought up to date.
         """
-        # Readers open the file later, from whatever folder the process is in by then.
+        # Readers open the file later, when the working directory may have changed.
         path = path.resolve()
         with ExitStack() as undo:
             lock = None
@@ -311,7 +311,7 @@ class SqliteStorage:
     def _in_transaction(self, work: Callable[[], T]) -> T:
         self._check_files()
         check_free_disk(self._path, self._min_free_disk_bytes)
-        # IMMEDIATE: a transaction that reads first and then finds the file taken could not go on.
+        # IMMEDIATE, because a transaction that reads first could fail to get the write lock later.
         self._writer.execute("BEGIN IMMEDIATE")
         try:
             result = work()
@@ -324,7 +324,7 @@ class SqliteStorage:
         return result
 
     def _check_files(self) -> None:
-        """Refuse a write that would be lost at the next start, or make damage worse."""
+        """Reject a write that would be lost at the next start, or make damage worse."""
         if self._is_damaged:
             raise damaged()
         self._files.check()
@@ -368,7 +368,7 @@ class SqliteStorage:
         except OutcomeUnknown:
             raise
         except (sqlite3.DatabaseError, Unavailable):
-            # A file that is gone looks like many things to SQLite.
+            # A missing file causes many different errors in SQLite.
             self._files.check()
             raise
 

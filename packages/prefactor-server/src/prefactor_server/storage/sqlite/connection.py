@@ -1,4 +1,4 @@
-"""Opening the database file: its pragmas, its lock, and what its errors mean."""
+"""Opens the database file: pragmas, the lock, and the translation of errors."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _BUSY_TIMEOUT_MS: Final = 5000
 
 
 class DatabaseFileError(DatabaseError):
-    """The database file cannot be used; the message says what to do."""
+    """The database file cannot be used. The message says what to do."""
 
 
 def open_writer(path: Path) -> sqlite3.Connection:
-    """The one connection that writes.
+    """Open the only connection that writes.
 
     Raises:
         DatabaseFileError: the file cannot be opened or is not a database.
@@ -58,7 +58,7 @@ def _prepare_writer(connection: sqlite3.Connection, path: Path) -> None:
             f"The file system of {path} cannot hold a write-ahead log: put the database on a local "
             "disk."
         )
-    # An answered write has to survive the machine, not only the process. With many writes in a
+    # An answered write must survive a power cut, not only the process. With many writes in a
     # commit, this costs next to nothing over NORMAL.
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")
@@ -66,10 +66,10 @@ def _prepare_writer(connection: sqlite3.Connection, path: Path) -> None:
     # 16 MB of log between checkpoints instead of four: under load the same pages change in batch
     # after batch, and are copied to their places less often.
     connection.execute("PRAGMA wal_autocheckpoint = 4000")
-    # A reader that held the log open for long must not leave a file of gigabytes behind.
+    # A long-running reader must not leave a WAL file of gigabytes behind.
     connection.execute("PRAGMA journal_size_limit = 67108864")
-    # A file that cannot be written is a reason not to start, and not one to refuse every request.
-    # Only a change tells: on a file that is read-only, even BEGIN IMMEDIATE succeeds.
+    # With a read-only file the server must not start, rather than refuse every request.
+    # Only a write reveals it: on a read-only file, even BEGIN IMMEDIATE succeeds.
     connection.execute("BEGIN IMMEDIATE")
     connection.execute("PRAGMA user_version = 1")
     connection.execute("ROLLBACK")
@@ -88,20 +88,20 @@ def _create_private(path: Path) -> None:
 
 
 def open_reader(path: Path) -> sqlite3.Connection:
-    """A connection that cannot write, for one reading thread."""
+    """Open a read-only connection, for one reader thread."""
     uri = f"file:{quote(str(path))}?mode=ro"
     connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
     connection.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}")
     connection.execute("PRAGMA query_only = ON")
-    # No memory mapping: a file that is cut off under it ends the process by a signal.
+    # No memory mapping, because truncating a mapped file kills the process with a signal.
     connection.execute("PRAGMA cache_size = -16384")
     return connection
 
 
 class FileLock:
-    """That one server at a time uses a database file: a second would make both slow and unsure.
+    """Ensures that only one server uses a database file.
 
-    The lock lies on a file beside the database and ends with the process, however that ends.
+    The lock is on a file beside the database, and ends with the process, even if that is killed.
     """
 
     def __init__(self, path: Path) -> None:
@@ -137,7 +137,7 @@ class FileLock:
         return self
 
     def release(self) -> None:
-        """Let go; the file stays, because removing it would let two servers lock two files."""
+        """Release the lock. The file stays, so that two servers never lock two different files."""
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
@@ -145,7 +145,7 @@ class FileLock:
 
 @contextmanager
 def translated_errors() -> Generator[None]:
-    """Turn what SQLite raises over its files into a refusal that a caller can act on."""
+    """Translate SQLite's errors about its files into refusals that say what to do."""
     try:
         yield
     except sqlite3.DatabaseError as error:
@@ -160,12 +160,12 @@ _DAMAGE: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
 
 def damaged() -> DatabaseDamaged:
-    """Return what to say of a database that cannot be read as it was written."""
+    """Return the error for a damaged database."""
     return DatabaseDamaged(_DAMAGED)
 
 
 def _refusal(error: sqlite3.DatabaseError) -> Unavailable:
-    # What Python's own module raises, and not SQLite, carries no code.
+    # Errors raised by Python's module rather than by SQLite have no code.
     code: int = getattr(error, "sqlite_errorcode", 0)
     if code & 0xFF in _DAMAGE or code == sqlite3.SQLITE_IOERR_SHORT_READ:
         return damaged()

@@ -1,4 +1,4 @@
-"""Finding out that a database is damaged, within what a probe may cost."""
+"""Detects a damaged database, cheaply enough for a probe."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Final
 
 from prefactor_server.storage.sqlite.connection import damaged
 
-# Some five milliseconds: a probe reads a database of up to 4 MB whole.
+# About five milliseconds: a probe reads a database of up to 4 MB completely.
 _WHOLE_PAGES: Final = 1000
 _TREES: Final = """
 SELECT DISTINCT tbl_name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'
@@ -15,13 +15,13 @@ SELECT DISTINCT tbl_name FROM sqlite_schema WHERE type = 'table' AND name NOT LI
 
 
 def check_readable(connection: sqlite3.Connection) -> None:
-    """Read what is read first, and last: all of a small database, both ends of each large table.
+    """Read all of a small database, or both ends of each large table.
 
     Raises:
-        DatabaseDamaged: that is not what was written.
+        DatabaseDamaged: the data is corrupt.
         sqlite3.DatabaseError: it cannot be read.
     """
-    # What is kept in memory says nothing of the file.
+    # Cached pages would hide damage of the file.
     connection.execute("PRAGMA shrink_memory")
     (pages,) = connection.execute("PRAGMA page_count").fetchone()
     if pages <= _WHOLE_PAGES:
@@ -37,7 +37,7 @@ def check_every_page(connection: sqlite3.Connection) -> None:
     """Read every page, which takes some seconds per gigabyte.
 
     Raises:
-        DatabaseDamaged: one is not what was written.
+        DatabaseDamaged: a page is corrupt.
         sqlite3.DatabaseError: one cannot be read.
     """
     (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()

@@ -1,4 +1,4 @@
-"""Writing rows that are derived from the change feed to a database file."""
+"""Writes rows derived from the change feed to SQLite."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ DERIVED: Final[Sequence[DerivedTable]] = (
 
 
 def write_derived(connection: sqlite3.Connection, derived: Derived) -> None:
-    """Write what a consumer made of a slice, within its transaction."""
+    """Write the rows derived from a slice, within its transaction."""
     for (table, length), keys in _by_key(derived.deleted).items():
         connection.executemany(table.delete(length), keys)
     for table, rows in _by_table(derived.upserted):
@@ -72,7 +72,7 @@ def write_derived(connection: sqlite3.Connection, derived: Derived) -> None:
 
 
 def some_derived(connection: sqlite3.Connection, kind: type[Any], limit: int) -> list[Deleted]:
-    """The deletions of some rows of a kind."""
+    """Return deletions of some rows of a kind."""
     found = connection.execute(_table(kind).some(), (limit,))
     return [Deleted(kind, tuple(key)) for key in found]
 

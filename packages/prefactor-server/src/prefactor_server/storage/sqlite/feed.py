@@ -75,7 +75,7 @@ class SqliteFeed:
         return await self._on_reader(_pruned_to)
 
     async def announce(self) -> None:
-        """See ``Feed.announce``; a file has one server."""
+        """Do nothing, because a file has only one server."""
 
     async def hear(self, heard: Callable[[], None]) -> None:
         """See ``Feed.hear``; a file has one server."""
@@ -175,7 +175,7 @@ def _changes(connection: sqlite3.Connection, after: int, limit: int) -> Sequence
     try:
         return whole_commits(cursor, limit)
     finally:
-        # It was not read to its end, and would hold the log of the database open.
+        # A cursor that was not read to its end would keep the WAL from being truncated.
         cursor.close()
 
 

@@ -1,8 +1,8 @@
-"""The files of an open database, and whether their paths still name them.
+"""The files of an open database, and whether their paths still refer to them.
 
-SQLite goes on writing to a file that was deleted, replaced or moved away: what it answers is gone
-at the next start. Paths are compared by ``os.stat`` and never opened: closing a descriptor of a
-database would take away the locks that SQLite holds on it.
+SQLite continues to write to a file that was deleted, replaced or moved, and those writes are lost
+at the next start. Paths are compared by ``os.stat`` and never opened, because closing a descriptor
+of a database would release the locks that SQLite holds on it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _REMEDY: Final = (
 
 
 class _Part(NamedTuple):
-    """One file: what it is called, where it has to be, and which one it is."""
+    """One file: its name, its expected path, and its identity."""
 
     what: str
     path: str
@@ -34,7 +34,7 @@ class _Part(NamedTuple):
 
 
 def check_free_disk(database: Path, min_free_bytes: int) -> None:
-    """Return if the database can grow.
+    """Check that the database can grow.
 
     Raises:
         DatabaseUnusable: its disk is read-only.
@@ -65,19 +65,19 @@ class OpenFiles:
         self._sizes = self._sizes_now()
 
     def check(self) -> None:
-        """Return if every path names the file that is open.
+        """Check that every path refers to the open file.
 
         Raises:
-            DatabaseUnusable: one does not.
+            DatabaseUnusable: a path does not.
         """
         if (problem := self._problem()) is not None:
             raise DatabaseUnusable(f"{problem}: nothing was stored. {_REMEDY}")
 
     def check_after_commit(self) -> None:
-        """Return if what was just committed is in the files that a next start reads.
+        """Check that the last commit is in the files that the next start reads.
 
         Raises:
-            OutcomeUnknown: it may be lost with the file that it is in.
+            OutcomeUnknown: it may be lost with its file.
         """
         if (problem := self._problem()) is not None:
             raise OutcomeUnknown(f"{problem}: what was just sent may be lost. {_REMEDY}")

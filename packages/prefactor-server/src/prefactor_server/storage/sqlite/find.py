@@ -1,4 +1,4 @@
-"""The bounded reads of a database file."""
+"""The bounded reads on SQLite."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ WHERE account_id = ? AND id IN (SELECT value FROM json_each(?))
 """
 
 
-# A span's payloads have numbers that follow from its own. CROSS JOIN begins with the ids.
+# The row ids of payloads are derived from their span's. CROSS JOIN starts with the ids.
 _TEXTS: Final = """
 SELECT span.account_id, span.agent_instance_id, span.id, span.agent_id, span.environment_id,
        span.summary, payload.codec, payload.body, result.codec, result.body

@@ -1,4 +1,4 @@
-"""Loading: from what a batch names to the rows that are there, one query per table."""
+"""Loads the rows that a batch needs, one query per table."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ _IDS = "IN (SELECT value FROM json_each(?))"
 
 
 def load(connection: sqlite3.Connection, account_id: str, needs: Needs) -> Snapshot:
-    """The rows of an account that a batch names, and their parents."""
+    """Load the rows of an account that a batch needs, and their parents."""
     loader = _Loader(connection, account_id)
     spans = loader.by_id(tables.AGENT_SPAN, needs.spans)
-    # A finish names its span only: the run that counts it comes along.
+    # A finish names only its span, so its run is loaded too.
     runs = needs.instances | {span.agent_instance_id for span in spans}
     return Snapshot(
         [
@@ -211,7 +211,7 @@ class _Loader:
 
 
 def _first(agents: Sequence[Agent], ref: str) -> Agent | None:
-    # An id wins over an external identifier, as it does in the decision.
+    # An id takes precedence over an external identifier, as in the decision.
     matching = [agent for agent in agents if agent.id == ref]
     matching += [agent for agent in agents if agent.external_identifier == ref]
     return matching[0] if matching else None

@@ -1,4 +1,4 @@
-"""Bringing a database file to this version's schema, one migration per transaction."""
+"""Migrates a database file to this version's schema, one migration per transaction."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ CREATE TABLE IF NOT EXISTS migration (
 
 
 def all_migrations() -> Sequence[Migration]:
-    """What a new database needs."""
+    """Return all migrations."""
     return discover(_PACKAGE)
 
 
 def pending_migrations(connection: sqlite3.Connection) -> Sequence[Migration]:
-    """What the database still needs; it is not changed.
+    """Return the migrations that the database lacks, without applying them.
 
     Raises:
-        MigrationError: the database is newer than this server, or has another history.
+        MigrationError: the database is newer than this server, or its history differs.
     """
     return plan(all_migrations(), _applied(connection))
 
 
 def migrate(connection: sqlite3.Connection) -> Sequence[Migration]:
-    """Apply what the database still needs, and return it.
+    """Apply and return the migrations that the database lacks.
 
     Raises:
         MigrationError: the database is newer than this server or has another history, or a step
@@ -69,7 +69,7 @@ def _apply(connection: sqlite3.Connection, migration: Migration) -> None:
     connection.execute("BEGIN IMMEDIATE")
     try:
         connection.execute(_CREATE_HISTORY)
-        # A process that waited for the lock may find the work done.
+        # Another process may have applied it while this one waited for the lock.
         if migration.version not in _applied(connection):
             for statement in _statements(migration.sql):
                 connection.execute(statement)
@@ -91,7 +91,7 @@ def _apply(connection: sqlite3.Connection, migration: Migration) -> None:
 
 
 def _statements(script: str) -> Iterator[str]:
-    # executescript() would commit the transaction that holds the migration together.
+    # executescript() would commit the transaction around the migration.
     statement = ""
     for line in script.splitlines(keepends=True):
         statement += line

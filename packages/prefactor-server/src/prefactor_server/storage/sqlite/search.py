@@ -1,4 +1,4 @@
-"""The index of words in a file of its own, beside the database file.
+"""The word index, in a separate file beside the database file.
 
 Everything in it can be derived again: a file that is missing, damaged or of another format is made
 anew, and then filled from the change feed. The database file itself is never opened here.
@@ -138,7 +138,7 @@ class SqliteSearch:
             try:
                 return work(self._opened())
             except sqlite3.DatabaseError as error:
-                # Nothing in it is lost for good: what cannot be read is made anew.
+                # An unreadable index is rebuilt, because everything in it is derived.
                 self._discard_if_damaged(error)
                 raise Unavailable(
                     f"The search index {self._path} cannot be used now ({error}): send it again"
@@ -181,13 +181,13 @@ def _open(path: Path) -> sqlite3.Connection:
 
 
 def _connect(path: Path) -> sqlite3.Connection:
-    # It holds words of what people asked and agents answered: the file is its owner's alone.
+    # It contains words of prompts and answers, so only the owner may read the file.
     os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     connection.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}")
     with suppress(sqlite3.DatabaseError):
         connection.execute("PRAGMA journal_mode = WAL")
-    # A commit that a power failure takes away is derived again, from the state before it.
+    # A commit lost in a power failure is derived again, from the state before it.
     connection.execute("PRAGMA synchronous = NORMAL")
     connection.execute("PRAGMA cache_size = -16384")
     return connection
@@ -285,6 +285,6 @@ def _row(connection: sqlite3.Connection, name: str, values: Sequence[Any] = ()) 
 
 
 def _match(terms: Sequence[Term], scopes: Sequence[str]) -> str:
-    """The query in the language of FTS5, in which letters and digits are no operators."""
+    """Return the FTS5 query. Letters and digits need no escaping."""
     words = [f'"{term.word}"{" *" if term.is_prefix else ""}' for term in terms]
     return " AND ".join([*words, *(f'"{scope}"' for scope in scopes)])

@@ -18,14 +18,14 @@ _SIZES: Final = (100, 20, 5, 1)
 
 
 class Statement:
-    """A statement over rows of so many values; ``{rows}`` in its text is where they go."""
+    """A statement over rows of ``width`` values, which replace ``{rows}`` in its text."""
 
     def __init__(self, width: int, text: str) -> None:
         marks = f"({', '.join('?' * width)})"
         self._texts = {size: text.format(rows=", ".join([marks] * size)) for size in _SIZES}
 
     def run(self, connection: sqlite3.Connection, rows: Sequence[Sequence[Any]]) -> None:
-        """Run it over all rows, in their order."""
+        """Execute the statement over all rows, in order."""
         start = 0
         for size in _SIZES:
             while start + size <= len(rows):
