@@ -200,3 +200,36 @@ async def test_a_registration_without_metadata_is_what_it_was(api_client: Any) -
     await api_client.post("/agent_instance/register", body)
     (before,) = await api_client.rows("SELECT fingerprint FROM idempotency_key")
     assert bytes(before[0]).hex() == "82ad855b1f278076ff7479ff47d1c436"
+
+
+async def test_facets_count_the_texts_of_each_key(api_client: Any) -> None:
+    """Each key is counted as all filters but its own leave it, for what the caller sees."""
+    for user, release in (("u-1", "a"), ("u-1", "b"), ("u-2", "a")):
+        await api_client.register(metadata={"user": user, "release": release})
+    await api_client.register(agent_id="agent-other", metadata={"team": "billing"})
+
+    every = (await api_client.get("/agent_instance/facets")).details["metadata"]
+    query = {"metadata[user]": "u-1"}
+    one = (await api_client.get("/agent_instance/facets", query)).details["metadata"]
+
+    users = {"values": [{"value": "u-1", "count": 2}, {"value": "u-2", "count": 1}], "more": 0}
+    assert list(every["keys"]) == ["release", "user", "team"]
+    assert (every["keys"]["user"], every["more"]) == (users, 0)
+    assert one["keys"]["user"] == users
+    assert one["keys"]["release"]["values"] == [
+        {"value": "a", "count": 1},
+        {"value": "b", "count": 1},
+    ]
+    assert "team" not in one["keys"]
+
+
+async def test_facets_list_the_most_frequent_texts_and_keys(api_client: Any) -> None:
+    """20 texts of a key and 20 keys are listed, and the rest is counted."""
+    for number in range(25):
+        await api_client.register(metadata={"user": f"u-{number:02}", f"key-{number:02}": "x"})
+
+    found = (await api_client.get("/agent_instance/facets")).details["metadata"]
+
+    assert list(found["keys"])[:2] == ["user", "key-00"]
+    assert (len(found["keys"]), found["more"]) == (20, 6)
+    assert (len(found["keys"]["user"]["values"]), found["keys"]["user"]["more"]) == (20, 5)

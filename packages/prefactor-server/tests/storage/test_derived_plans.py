@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from prefactor_server.storage.find import metadata_counts_sql
 from prefactor_server.storage.sqlite import feed, find, run_totals, series
 from prefactor_server.storage.sqlite.connection import open_reader
 from prefactor_server.storage.sqlite.tables import ADMIN_USER, ADMIN_USER_INVITE
@@ -18,16 +19,17 @@ STATEMENTS: Mapping[str, str] = {
     **series._SQL,
     "find.texts": find._TEXTS,
     "find.types_of_spans": find._TYPES_OF_SPANS,
+    "find.metadata_counts": metadata_counts_sql("account", (), (), 10).sql,
     "people.by_identity": f"{ADMIN_USER.select} WHERE account_id = ? AND openid_subject = ? "
     "AND openid_issuer = ?",
     "people.pending_invite": f"{ADMIN_USER_INVITE.select} WHERE account_id = ? AND email = ? "
     "AND status = ?",
 }
 # A row for each consumer, a row for the database, what a statement itself brings (ids, and the 64
-# first spans of each), and the rows of a limited statement in their order.
+# first spans of each), the runs that facets examine, and the rows of a limited statement in order.
 FEW = re.compile(
     r"SCAN (named|json_each|run VIRTUAL TABLE|first\Z|feed_consumer|feed_state"
-    r"|CONSTANT ROW|current|\(subquery"
+    r"|CONSTANT ROW|current|\(subquery|(examined|counted)\Z"
     r"|run_total_due USING INDEX run_total_due_since\Z)"
 )
 # Each agent has a risk profile, and all of them are compared.

@@ -26,6 +26,7 @@ from prefactor_http.models.agent_instance_facets import (
     DerivedState,
     Facet,
     FacetValue,
+    MetadataFacets,
     SearchState,
 )
 from prefactor_http.models.agent_instance_skeleton import (
@@ -121,6 +122,7 @@ __all__ = [
     "InstancePurpose",
     "Invitation",
     "LiveEvent",
+    "MetadataFacets",
     "ModelSeries",
     "OpenIdMethod",
     "OpenIdStart",

@@ -22,6 +22,15 @@ class Facet(ReplyModel):
     """How many other values there are."""
 
 
+class MetadataFacets(ReplyModel):
+    """The facets of the texts in the metadata of runs."""
+
+    keys: dict[str, Facet]
+    """By key, the 20 keys of the most runs."""
+    more: int = 0
+    """How many other keys there are."""
+
+
 class DerivedState(ReplyModel):
     """How far behind what the server derives from spans is."""
 
@@ -51,6 +60,8 @@ class AgentInstanceFacets(ReplyModel):
     """Whether every run was counted."""
     facets: dict[str, Facet]
     """By the name of the filter."""
+    metadata: MetadataFacets | None = None
+    """The counts of texts by key of the metadata; a filter takes them as `metadata[key]`."""
     derived: DerivedState | None = None
     """How far behind the types of spans and the risk of runs are."""
     search: SearchState | None = None

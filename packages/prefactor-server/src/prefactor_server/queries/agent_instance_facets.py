@@ -10,10 +10,13 @@ from prefactor_server.domain.listing import Filter, Listing
 from prefactor_server.domain.runs.agent_instance_facets import (
     FACETS,
     MAX_EXAMINED,
+    MAX_METADATA_KEYS,
     Facet,
+    MetadataFacets,
     RunGroup,
     count_facets,
     matching_total,
+    metadata_facets,
     top_values,
 )
 from prefactor_server.queries.search import Found, with_found
@@ -22,12 +25,14 @@ from prefactor_server.storage.base import Storage
 
 _AGENT: Final = "agent_id"
 _TYPE: Final = "schema_name"
+_KEY: Final = "metadata["
 
 
 class RunFacets(NamedTuple):
     """The facets, the number of runs that pass all filters, and whether all were counted."""
 
     facets: Mapping[str, Facet]
+    metadata: MetadataFacets
     matching: int
     examined: int
     complete: bool
@@ -60,9 +65,10 @@ class AgentInstanceFacetsQueries:
             everyone = await self._groups(principal, scope, others)
             facets[_AGENT] = count_facets(everyone, allowed)[_AGENT]
         facets[_TYPE] = await self._types(principal, (*scope, *agents), filters)
+        metadata = await self._metadata(principal, (*scope, *agents), filters)
         examined = sum(group.examined for group in groups)
         complete = examined < MAX_EXAMINED and (found is None or found.complete)
-        return RunFacets(facets, matching_total(groups, allowed), examined, complete)
+        return RunFacets(facets, metadata, matching_total(groups, allowed), examined, complete)
 
     async def _types(
         self, principal: Principal, within: Sequence[Filter], filters: Sequence[Filter]
@@ -70,6 +76,28 @@ class AgentInstanceFacetsQueries:
         others = tuple(one for one in filters if one.column != _TYPE and one not in within)
         counts = await self._finder.span_types(principal.account_id, within, others, MAX_EXAMINED)
         return top_values(counts)
+
+    async def _metadata(
+        self, principal: Principal, within: Sequence[Filter], filters: Sequence[Filter]
+    ) -> MetadataFacets:
+        others = [one for one in filters if one not in within]
+        found = dict(await self._metadata_of(principal, within, others))
+        for column in dict.fromkeys(one.column for one in others if one.column.startswith(_KEY)):
+            # Its own filter leaves one text, and the others are what may be chosen in its place.
+            key = column.removeprefix(_KEY).removesuffix("]")
+            rest = [one for one in others if one.column != column]
+            facet = (await self._metadata_of(principal, within, rest)).get(key)
+            if facet is not None:
+                found[key] = facet
+        shown = dict(list(found.items())[:MAX_METADATA_KEYS])
+        return MetadataFacets(shown, len(found) - len(shown))
+
+    async def _metadata_of(
+        self, principal: Principal, within: Sequence[Filter], others: Sequence[Filter]
+    ) -> Mapping[str, Facet]:
+        return metadata_facets(
+            await self._finder.metadata_counts(principal.account_id, within, others, MAX_EXAMINED)
+        )
 
     async def _groups(
         self, principal: Principal, within: Sequence[Filter], others: Sequence[Filter]

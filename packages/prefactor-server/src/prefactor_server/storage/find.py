@@ -7,7 +7,12 @@ from typing import Final, NamedTuple, Protocol, TypeVar
 
 from prefactor_server.domain.listing import Filter
 from prefactor_server.domain.runs.agent_instance import AgentInstance
-from prefactor_server.domain.runs.agent_instance_facets import FACETS, RunGroup
+from prefactor_server.domain.runs.agent_instance_facets import (
+    FACETS,
+    MAX_VALUES,
+    MetadataCount,
+    RunGroup,
+)
 from prefactor_server.storage import listing as listing_sql
 from prefactor_server.storage.listing import Clause
 
@@ -58,6 +63,15 @@ class RunFinder(Protocol):
         self, account_id: str, within: Sequence[Filter], filters: Sequence[Filter], limit: int
     ) -> Mapping[str, int]:
         """Count those of the same runs that match by the types of their spans."""
+        ...
+
+    async def metadata_counts(
+        self, account_id: str, within: Sequence[Filter], filters: Sequence[Filter], limit: int
+    ) -> Sequence[MetadataCount]:
+        """Count those of the same runs that match by the texts in their metadata.
+
+        The most frequent texts of each key, the key of the most runs first.
+        """
         ...
 
     async def each_text(
@@ -118,6 +132,27 @@ def span_types_sql(
         "WHERE span_type.account_id = matching.account_id "
         "AND span_type.agent_instance_id = matching.id GROUP BY span_type.schema_name",
         (*examined.parameters, limit, *matching.parameters),
+    )
+
+
+def metadata_counts_sql(
+    account_id: str, within: Sequence[Filter], filters: Sequence[Filter], limit: int
+) -> Clause:
+    """The statement that counts the texts in the metadata of matching runs."""
+    examined, matching = _examined(account_id, within, filters)
+    return Clause(
+        "SELECT key, value, runs, texts FROM (SELECT entry.key AS key, "  # noqa: S608 - ours
+        "entry.value AS value, count(*) AS runs, "
+        "count(*) OVER (PARTITION BY entry.key) AS texts, "
+        "sum(count(*)) OVER (PARTITION BY entry.key) AS key_runs, "
+        "row_number() OVER (PARTITION BY entry.key ORDER BY count(*) DESC, entry.value) AS place "
+        f"FROM (SELECT * FROM (SELECT * FROM agent_instance WHERE {examined.sql} LIMIT ?) "
+        f"AS examined WHERE {matching.sql}) AS matching "
+        "CROSS JOIN agent_instance_metadata_entry AS entry "
+        "WHERE entry.account_id = matching.account_id "
+        "AND entry.agent_instance_id = matching.id GROUP BY entry.key, entry.value) AS counted "
+        "WHERE place <= ? ORDER BY key_runs DESC, key, place",
+        (*examined.parameters, limit, *matching.parameters, MAX_VALUES),
     )
 
 

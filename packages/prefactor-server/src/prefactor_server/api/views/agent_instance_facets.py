@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import msgspec
@@ -41,6 +41,13 @@ class FacetsView(msgspec.Struct, frozen=True):
     schema_name: FacetView
 
 
+class MetadataFacetsView(msgspec.Struct, frozen=True):
+    """A facet for each of the 20 most frequent keys, and how many other keys there are."""
+
+    keys: Mapping[str, FacetView]
+    more: int
+
+
 class AgentInstanceFacetsView(msgspec.Struct, frozen=True, kw_only=True):
     """The facets of a list of runs.
 
@@ -52,6 +59,7 @@ class AgentInstanceFacetsView(msgspec.Struct, frozen=True, kw_only=True):
     item_count: int
     complete: bool
     facets: FacetsView
+    metadata: MetadataFacetsView
     derived: DerivedView
     search: SearchView | msgspec.UnsetType = msgspec.UNSET
 
@@ -64,6 +72,10 @@ def show_facets(
         item_count=counted.matching,
         complete=counted.complete,
         facets=FacetsView(**{name: _facet(facet) for name, facet in counted.facets.items()}),
+        metadata=MetadataFacetsView(
+            {key: _facet(facet) for key, facet in counted.metadata.keys.items()},
+            counted.metadata.more,
+        ),
         derived=derived_view(derived),
         search=msgspec.UNSET if found is None else search_view(found),
     )

@@ -49,6 +49,26 @@ class Facet(NamedTuple):
     more: int
 
 
+MAX_METADATA_KEYS: Final = 20
+"""How many keys of metadata are listed, those of the most runs first."""
+
+
+class MetadataCount(NamedTuple):
+    """How many runs have a text under a key, and how many different texts the key has."""
+
+    key: str
+    text: str
+    runs: int
+    texts: int
+
+
+class MetadataFacets(NamedTuple):
+    """A facet for each of the most frequent keys, and how many other keys there are."""
+
+    keys: Mapping[str, Facet]
+    more: int
+
+
 Chosen = Mapping[str, Collection[str]]
 """The values that the caller's filters allow, by facet."""
 
@@ -98,3 +118,14 @@ def top_values(counter: Mapping[str, int]) -> Facet:
     ordered = sorted(counter.items(), key=lambda item: (-item[1], item[0]))
     shown = [FacetValue(value, count) for value, count in ordered[:MAX_VALUES]]
     return Facet(shown, len(ordered) - len(shown))
+
+
+def metadata_facets(counts: Sequence[MetadataCount]) -> Mapping[str, Facet]:
+    """Return the facets of counts, whose keys and texts come in the order that they are shown."""
+    by_key: dict[str, list[MetadataCount]] = {}
+    for one in counts:
+        by_key.setdefault(one.key, []).append(one)
+    return {
+        key: Facet([FacetValue(one.text, one.runs) for one in found], found[0].texts - len(found))
+        for key, found in by_key.items()
+    }

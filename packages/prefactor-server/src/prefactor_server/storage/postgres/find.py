@@ -7,9 +7,15 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 from prefactor_server.domain.listing import Filter
-from prefactor_server.domain.runs.agent_instance_facets import RunGroup
+from prefactor_server.domain.runs.agent_instance_facets import MetadataCount, RunGroup
 from prefactor_server.payloads import decode_document
-from prefactor_server.storage.find import SpanTexts, run_group, run_groups_sql, span_types_sql
+from prefactor_server.storage.find import (
+    SpanTexts,
+    metadata_counts_sql,
+    run_group,
+    run_groups_sql,
+    span_types_sql,
+)
 from prefactor_server.storage.postgres.connection import RetryingPool
 from prefactor_server.storage.postgres.read import numbered
 
@@ -62,6 +68,17 @@ class PostgresRunFinder:
             lambda connection: connection.fetch(text, *asked.parameters)
         )
         return {record[0]: record[1] for record in records}
+
+    async def metadata_counts(
+        self, account_id: str, within: Sequence[Filter], filters: Sequence[Filter], limit: int
+    ) -> Sequence[MetadataCount]:
+        """See ``RunFinder.metadata_counts``."""
+        asked = metadata_counts_sql(account_id, within, filters, limit)
+        text = numbered(asked.sql)
+        records = await self._reading.run(
+            lambda connection: connection.fetch(text, *asked.parameters)
+        )
+        return [MetadataCount._make(record) for record in records]
 
     async def each_text(
         self, account_id: str, span_ids: Sequence[str], make: Callable[[SpanTexts], T]

@@ -8,9 +8,15 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 from prefactor_server.domain.listing import Filter
-from prefactor_server.domain.runs.agent_instance_facets import RunGroup
+from prefactor_server.domain.runs.agent_instance_facets import MetadataCount, RunGroup
 from prefactor_server.payloads import decode_document
-from prefactor_server.storage.find import SpanTexts, run_group, run_groups_sql, span_types_sql
+from prefactor_server.storage.find import (
+    SpanTexts,
+    metadata_counts_sql,
+    run_group,
+    run_groups_sql,
+    span_types_sql,
+)
 from prefactor_server.storage.recent_spans import RecentSpan, RecentSpans
 from prefactor_server.storage.sqlite.upkeep.verify import RunOnThread
 
@@ -63,6 +69,18 @@ class SqliteRunFinder:
             await self._on_reader(
                 lambda connection: connection.execute(asked.sql, asked.parameters).fetchall()
             )
+        )
+
+    async def metadata_counts(
+        self, account_id: str, within: Sequence[Filter], filters: Sequence[Filter], limit: int
+    ) -> Sequence[MetadataCount]:
+        """See ``RunFinder.metadata_counts``."""
+        asked = metadata_counts_sql(account_id, within, filters, limit)
+        return await self._on_reader(
+            lambda connection: [
+                MetadataCount._make(record)
+                for record in connection.execute(asked.sql, asked.parameters)
+            ]
         )
 
     async def each_text(

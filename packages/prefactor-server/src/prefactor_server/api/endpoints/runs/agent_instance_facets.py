@@ -35,7 +35,7 @@ OPERATIONS = (
             "it, so that its other values can be chosen. At most the newest 2,000 runs are "
             "counted: those of agent_id, else those of the range of starts, else all. complete "
             "is false when there are more. A facet lists its 20 most frequent values; more is how "
-            "many others there are."
+            "many others there are. metadata has the same for the keys of the runs' metadata."
         ),
         reply=Success[AgentInstanceFacetsView],
         refusals=(NotFound, ValidationFailed),
