@@ -82,6 +82,10 @@ ADDED_HERE = {
     "RuntimeEnvironment",
     "Series",
     "Sorting",
+    "Webhook",
+    "WebhookDelivery",
+    "WebhookForUpdate",
+    "WebhookWithSecret",
     "is_permanent_http_error",
     "is_transient_http_error",
 }

@@ -84,6 +84,10 @@ if TYPE_CHECKING:
         Series,
         Sorting,
         SpanTypeSchemaForCreate,
+        Webhook,
+        WebhookDelivery,
+        WebhookForUpdate,
+        WebhookWithSecret,
     )
 
 __all__ = [
@@ -155,6 +159,10 @@ __all__ = [
     "Series",
     "Sorting",
     "SpanTypeSchemaForCreate",
+    "Webhook",
+    "WebhookDelivery",
+    "WebhookForUpdate",
+    "WebhookWithSecret",
     "__version__",
     "is_permanent_http_error",
     "is_transient_http_error",

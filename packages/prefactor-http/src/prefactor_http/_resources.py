@@ -125,6 +125,20 @@ class Resources:
 
         return AuditClient(self)
 
+    @cached_property
+    def webhooks(self: HttpClient) -> endpoints.WebhookClient:
+        """Who is told when something happens."""
+        from prefactor_http.endpoints import WebhookClient  # noqa: PLC0415
+
+        return WebhookClient(self)
+
+    @cached_property
+    def webhook_deliveries(self: HttpClient) -> endpoints.WebhookDeliveryClient:
+        """What webhooks were told, and what is still to be."""
+        from prefactor_http.endpoints import WebhookDeliveryClient  # noqa: PLC0415
+
+        return WebhookDeliveryClient(self)
+
     def forget_resources(self) -> None:
         """Drop what was made so far; a copy of a client needs its own."""
         for name, value in vars(Resources).items():

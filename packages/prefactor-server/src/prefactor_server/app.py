@@ -33,6 +33,7 @@ from prefactor_server.domain.runs.cost import PriceTable
 from prefactor_server.follower import CommitSignal, Follower
 from prefactor_server.follower.commit_relay import relay_commits
 from prefactor_server.follower.consumers import consumers
+from prefactor_server.follower.webhooks import WebhookClient, webhook_client, webhook_sender
 from prefactor_server.http.connection import connections
 from prefactor_server.http.fd_limit import raise_fd_limit
 from prefactor_server.http.listening import listen, url_of
@@ -113,7 +114,7 @@ async def serve(
                 observer=metrics,
                 on_commit=commits.notify,
             )
-            attached = consumers(storage, prices, now_us)
+            attached = consumers(storage, prices, now_us, settings.public_url)
             follower = Follower(
                 storage.feed, attached, commits, holder=_holder(settings), now_us=now_us
             )
@@ -128,6 +129,12 @@ async def serve(
             )
             observe = _observer(settings, metrics)
             metrics.watch_memory(budget)
+            webhooks = webhook_client(
+                settings.secret_key,
+                settings.private_networks,
+                now_us,
+                settings.webhook_timeout_seconds,
+            )
             api, events = _assemble(
                 settings,
                 storage,
@@ -138,6 +145,7 @@ async def serve(
                 prices=prices,
                 budget=budget,
                 provider=None if openid is None else Provider(openid, now_us),
+                webhooks=webhooks,
             )
             commits.call(events.wake)
 
@@ -163,8 +171,12 @@ async def serve(
             silent = end_silent_traces(
                 storage.maintenance, writer, now_us, idle_minutes=settings.otlp_idle_minutes
             )
+            keep_days, holder = settings.webhook_days, _holder(settings)
+            sender = webhook_sender(storage, writer, webhooks, holder, now_us, keep_days=keep_days)
+            metrics.watch_webhooks(sender)
             async with (
                 _background(follower.run()),
+                _background(sender.run()),
                 _background(forgetting),
                 _background(silent),
                 _background(stalled),
@@ -227,6 +239,7 @@ def _assemble(
     prices: PriceTable,
     budget: MemoryBudget,
     provider: Provider | None,
+    webhooks: WebhookClient,
 ) -> tuple[ASGIApp, EventHub]:
     """Build the ASGI application (pages, operational routes, API), and its event hub."""
     api = create_api(
@@ -250,6 +263,7 @@ def _assemble(
         observe=observe,
         budget=budget,
         provider=provider,
+        webhooks=webhooks,
         event_limits=EventLimits(
             max_streams=settings.max_event_streams,
             max_streams_per_account=settings.max_event_streams_per_account,

@@ -12,6 +12,7 @@ import aiohttp
 import asyncpg
 from backends import open_storage
 from listener import listening
+from webhook_receiver import SECRET_KEY, offline_webhooks
 
 from prefactor_server.api import EventHub, EventLimits, Limits, create_api
 from prefactor_server.bootstrap import bootstrap
@@ -23,6 +24,8 @@ from prefactor_server.domain.pfid import PfidMaker
 from prefactor_server.domain.runs.cost import NO_PRICES, PriceTable
 from prefactor_server.follower import CommitSignal, Follower
 from prefactor_server.follower.consumers import consumers
+from prefactor_server.follower.lease import Lease
+from prefactor_server.follower.webhooks import WebhookClient, WebhookSender
 from prefactor_server.openid import OpenIdConfig, Provider
 from prefactor_server.otlp.memory import OtlpMemory
 from prefactor_server.queries import Reader
@@ -121,6 +124,8 @@ class ApiClient:
     writer: Writer
     events: EventHub
     otlp: OtlpMemory
+    webhooks: WebhookClient
+    prices: PriceTable
     token: str | None = TOKEN
     _made: int = field(default=0)
 
@@ -223,12 +228,29 @@ class ApiClient:
 
     async def follow(self) -> None:
         """Let what is derived from runs catch up with them."""
-        attached = consumers(self.storage, NO_PRICES, self.clock)
+        attached = consumers(self.storage, self.prices, self.clock, "https://prefactor.example")
         follower = Follower(
             self.storage.feed, attached, CommitSignal(), holder="api_client", now_us=self.clock
         )
         while await follower.turn():
             pass
+
+    async def send_webhooks(self) -> None:
+        """Tell webhooks of what happened, as a server does in the background."""
+        await self.follow()
+        lease = Lease(self.storage.feed, "api_client", self.clock, name="webhooks")
+        sender = WebhookSender(
+            self.storage,
+            self.writer,
+            self.webhooks,
+            lease,
+            now_us=self.clock,
+            jitter=lambda: 0.0,
+            keep_us=30 * 86_400 * 1_000_000,
+        )
+        await sender.turn()
+        await sender.idle()
+        await lease.release()
 
     async def deployment_token(self, run: Any) -> str:
         """A token of the deployment that a run belongs to."""
@@ -252,6 +274,7 @@ async def open_api_client(
     send_timeout: int = 0,
     openid: OpenIdConfig | None = None,
     clock: Clock | None = None,
+    secret_key: str = SECRET_KEY,
 ) -> AsyncGenerator[ApiClient]:
     """A client of a new server on a database; its account is made if there is none yet."""
     clock = clock or Clock()
@@ -265,6 +288,7 @@ async def open_api_client(
         concurrency=storage.concurrency,
         on_commit=commits.notify,
     )
+    webhooks = offline_webhooks(clock, secret_key=secret_key)
     api = create_api(
         Reader.for_storage(storage),
         writer,
@@ -274,6 +298,7 @@ async def open_api_client(
         prices=prices,
         event_limits=event_limits,
         provider=None if openid is None else Provider(openid, clock),
+        webhooks=webhooks,
     )
     commits.call(api.events.wake)
     try:
@@ -283,11 +308,21 @@ async def open_api_client(
         ):
             try:
                 yield ApiClient(
-                    url, session, clock, storage, database, writer, api.events, api.otlp
+                    url,
+                    session,
+                    clock,
+                    storage,
+                    database,
+                    writer,
+                    api.events,
+                    api.otlp,
+                    webhooks,
+                    prices,
                 )
             finally:
                 # Streams do not end by themselves, and a server waits for its answers.
                 api.events.close()
     finally:
+        await webhooks.close()
         await writer.close()
         await storage.close()

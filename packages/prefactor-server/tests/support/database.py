@@ -57,6 +57,8 @@ TABLES = (
     "series_rollup",
     "series_late_span",
     "otlp_trace",
+    "webhook",
+    "webhook_delivery",
 )
 
 

@@ -29,6 +29,7 @@ from prefactor_server.domain.runs.agent_instance import AgentInstance, FinishSta
 from prefactor_server.domain.runs.agent_span import RESULT, AgentSpan, SpanPayload, SpanStatus
 from prefactor_server.domain.runs.alert import Alert
 from prefactor_server.domain.runs.usage import Usage
+from prefactor_server.domain.runs.webhooks.webhook import Webhook
 from prefactor_server.payloads import encode_document
 
 ACCOUNT = "account-1"
@@ -307,6 +308,35 @@ def risk_profile(**given: Any) -> RiskProfile:
             "action_multipliers": multipliers_document({}),
             "thresholds": thresholds_document({}),
             "agreed_risk": None,
+            "deleted_at": None,
+            "updated_at": NOW,
+            **given,
+        }
+    )
+
+
+def webhook(**given: Any) -> Webhook:
+    """An enabled webhook that wants to hear of runs that fail."""
+    return Webhook(
+        **{
+            "id": "webhook-1",
+            "account_id": ACCOUNT,
+            "inserted_at": NOW,
+            "url": "https://hooks.example.org/in",
+            "description": None,
+            "events": '["run.failed"]',
+            "agent_ids": None,
+            "environment_ids": None,
+            "purposes": None,
+            "status": "enabled",
+            "disabled_reason": None,
+            "enabled_at": NOW,
+            "secret": b"",
+            "previous_secret": None,
+            "previous_secret_until": 0,
+            "failures": 0,
+            "failing_since": None,
+            "not_before": 0,
             "deleted_at": None,
             "updated_at": NOW,
             **given,

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from listener import listening
 from people import session_rows
+from webhook_receiver import offline_webhooks
 
 from prefactor_server.api import Api, EventLimits, Limits, create_api
 from prefactor_server.commands.base import Decision, Done, Request
@@ -99,6 +100,7 @@ class ServedApi:
             limits=LIMITS,
             prices=self._prices,
             event_limits=EventLimits(stream_seconds=0.02),
+            webhooks=offline_webhooks(self._ticks.__next__),
         )
         return storage, writer, api
 

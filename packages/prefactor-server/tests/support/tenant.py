@@ -93,6 +93,11 @@ class Tenant:
                 if self._makes(operation):
                     body = operation.make(self.choose, _TEXTS.__contains__)
                     await self._learn(operation, body)
+        # Nobody is there: what is left of it is a delivery that failed.
+        test = self.operations["webhooks.test"]
+        for webhook_id in self.ids["webhook_id"]:
+            assert (await self.call(test, webhook_id, {})).status == 200
+        await self._learn("webhook_deliveries.list", {})
 
     def choose(self, name: str, schema: Mapping[str, Any]) -> Any:
         """A value for a field: an id of its kind if there is one, else a text of this account's."""
@@ -108,7 +113,8 @@ class Tenant:
             return email
         if schema.get("type") != "string":
             return {"text": f"{self.mark} text"}
-        return f"{self.mark} {name} {self._keys}"
+        url = f"https://{self.mark}.example.org/in"
+        return url if name == "url" else f"{self.mark} {name} {self._keys}"
 
     async def state(self) -> dict[str, tuple[int, Any]]:
         """Everything that the account can read."""
@@ -179,7 +185,9 @@ class Tenant:
         self.made.add(operation.name)
         of_noun = (one for one in self.operations.values() if one.noun == operation.noun)
         kind = next((one.path_parameter for one in of_noun if one.path_parameter), None)
-        self.secrets |= {value for name, value in _texts(answer.body) if name == "token"}
+        self.secrets |= {
+            value for name, value in _texts(answer.body) if name in {"token", "secret"}
+        }
         # What stands beside it is of another kind, and has ids of its own.
         for name, value in _texts([answer.body.get("details"), answer.body.get("summaries")]):
             known = kind if name == "id" else name if name.endswith("_id") else None

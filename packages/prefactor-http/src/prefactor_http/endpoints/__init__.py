@@ -16,6 +16,8 @@ from prefactor_http.endpoints.bulk import BulkClient
 from prefactor_http.endpoints.environment import EnvironmentClient
 from prefactor_http.endpoints.risk_profile import RiskProfileClient
 from prefactor_http.endpoints.session import SessionClient
+from prefactor_http.endpoints.webhook import WebhookClient
+from prefactor_http.endpoints.webhook_delivery import WebhookDeliveryClient
 
 __all__ = [
     "AccountClient",
@@ -34,4 +36,6 @@ __all__ = [
     "EnvironmentClient",
     "RiskProfileClient",
     "SessionClient",
+    "WebhookClient",
+    "WebhookDeliveryClient",
 ]

@@ -73,6 +73,12 @@ from prefactor_http.models.session import (
     SignInMethods,
 )
 from prefactor_http.models.types import AgentStatus, FinishStatus, InstancePurpose
+from prefactor_http.models.webhook import (
+    Webhook,
+    WebhookDelivery,
+    WebhookForUpdate,
+    WebhookWithSecret,
+)
 
 __all__ = [
     "Account",
@@ -146,4 +152,8 @@ __all__ = [
     "Sorting",
     "SpanTypeSchemaForCreate",
     "SpanTypeSeries",
+    "Webhook",
+    "WebhookDelivery",
+    "WebhookForUpdate",
+    "WebhookWithSecret",
 ]

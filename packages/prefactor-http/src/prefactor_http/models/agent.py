@@ -17,6 +17,8 @@ class AgentForCreate(RequestModel):
     id: str | None = None
     owner_person_id: str | None = None
     risk_profile_id: str | None = None
+    run_cost_limit: float | None = None
+    """The cost of a run above which an alert is raised."""
     team_id: str | None = None
 
 
@@ -27,6 +29,7 @@ class AgentForUpdate(RequestModel):
     description: str | None = None
     owner_person_id: str | None = None
     risk_profile_id: str | None = None
+    run_cost_limit: float | None = None
     team_id: str | None = None
     current_version_id: str | None = None
     """The version that is current in the default environment."""
@@ -79,6 +82,7 @@ class Agent(AgentSummary):
     """An agent with everything known about it."""
 
     risk_profile_id: str | None = None
+    run_cost_limit: float | None = None
     instance_counts: AgentInstanceCounts | None = None
     theoretical_risk_rollup: dict[str, Any] | None = None
     observed_risk_rollup: dict[str, Any] | None = None

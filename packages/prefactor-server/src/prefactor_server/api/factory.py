@@ -17,6 +17,7 @@ from prefactor_server.api.views.event import changes_message
 from prefactor_server.commands.writer import Writer
 from prefactor_server.domain.pfid import PfidMaker
 from prefactor_server.domain.runs.cost import NO_PRICES, PriceTable
+from prefactor_server.follower.webhooks import SecretBox, WebhookClient
 from prefactor_server.memory_budget import MemoryBudget
 from prefactor_server.openid import Provider
 from prefactor_server.passwords import Passwords
@@ -36,6 +37,7 @@ def create_api(
     event_limits: EventLimits | None = None,
     passwords: Passwords | None = None,
     provider: Provider | None = None,
+    webhooks: WebhookClient | None = None,
 ) -> Api:
     """Create the ASGI application for everything under ``/api/v1``.
 
@@ -51,6 +53,7 @@ def create_api(
         event_limits: how many event streams there may be, and how they are timed.
         passwords: hashes passwords; None means as strongly as a server does.
         provider: whom people may sign in with, by OpenID Connect.
+        webhooks: sends tests to webhooks; None means a server that can make none.
     """
     budget = budget or MemoryBudget(0)
     entropy = BufferedEntropy(random_bytes)
@@ -78,6 +81,7 @@ def create_api(
         authenticate_session=authenticator.authenticate_session,
         passwords=passwords or Passwords(),
         sign_in_limiter=SignInLimiter(),
+        webhooks=webhooks or WebhookClient(SecretBox("", random_bytes), now_us=now_us),
         provider=provider,
     )
     return Api(

@@ -43,6 +43,7 @@ from prefactor_server.api.endpoints.runs import (
     quality,
     sample_span,
 )
+from prefactor_server.api.endpoints.webhooks import webhook, webhook_delivery
 from prefactor_server.api.kernel.openapi import openapi_operation
 from prefactor_server.api.kernel.operation import Operation, PureOperation, Read, Write
 
@@ -68,6 +69,8 @@ ITEMS: Final[tuple[Read | Write | PureOperation, ...]] = (
     *risk_profile.OPERATIONS,
     *alert.OPERATIONS,
     *alert_write.OPERATIONS,
+    *webhook.OPERATIONS,
+    *webhook_delivery.ITEMS,
     *pfid.OPERATIONS,
     *audit.OPERATIONS,
     *admin_user.OPERATIONS,
@@ -82,6 +85,7 @@ _OTHERS: Final[tuple[Operation, ...]] = (
     *admin_user_invite_accept.OPERATIONS,
     *session.OTHERS,
     *openid.OPERATIONS,
+    *webhook_delivery.OTHERS,
     *series.OPERATIONS,
     *otlp.OPERATIONS,
     bulk_operation(ITEMS),

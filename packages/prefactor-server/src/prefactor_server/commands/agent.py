@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from prefactor_server.commands.alert_review import ask_for_review, need_review
 from prefactor_server.commands.base import Decision, Done, Request, audit_entry
@@ -15,6 +15,9 @@ from prefactor_server.domain.errors import InvalidAction, NotFound, invalid
 from prefactor_server.domain.risk.risk_profile import RiskProfile
 from prefactor_server.domain.runs.agent_instance import AgentInstance
 from prefactor_server.storage.base import AgentRecord, Changes, Needs, Snapshot
+
+# What the server's own alerts follow from.
+_REVIEWED: Final = frozenset({"risk_profile_id", "run_cost_limit"})
 
 
 class CreateAgent(NamedTuple):
@@ -28,6 +31,7 @@ class CreateAgent(NamedTuple):
     owner_person_id: str | None
     risk_profile_id: str | None
     team_id: str | None
+    run_cost_limit: int | None = None
 
     @property
     def operation(self) -> str:
@@ -61,6 +65,7 @@ class CreateAgent(NamedTuple):
             retired_at=None,
             inserted_at=self.request.now,
             updated_at=self.request.now,
+            run_cost_limit=self.run_cost_limit,
         )
         return Decision(Changes(inserted=(agent,)), Done(agent.id, agent))
 
@@ -92,7 +97,7 @@ class UpdateAgent(NamedTuple):
     def needs(self, needs: Needs) -> None:
         """Add the agent, what its status depends on, its new profile, and its review."""
         _need(needs, self.ref, self.id)
-        if "risk_profile_id" in self.given:
+        if not _REVIEWED.isdisjoint(self.given):
             need_review(needs, "agent", self.id)
         _need_profile(needs, self.given.get("risk_profile_id"))
         if self.pin is not None and self.pin.version_id is not None:
@@ -109,7 +114,7 @@ class UpdateAgent(NamedTuple):
         pinned = self._pinned(snapshot, agent)
         decision = _changed(snapshot, changed, self.request, self.operation)
         changes = decision.changes._replace(updated=(*decision.changes.updated, *pinned))
-        if "risk_profile_id" in self.given and given_profile != agent.risk_profile_id:
+        if any(getattr(changed, name) != getattr(agent, name) for name in _REVIEWED):
             changes = ask_for_review(
                 changes,
                 snapshot,

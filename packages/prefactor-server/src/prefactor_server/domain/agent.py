@@ -26,6 +26,8 @@ class Agent(NamedTuple):
     retired_at: int | None
     inserted_at: int
     updated_at: int
+    run_cost_limit: int | None = None
+    """What a run may cost before an alert is raised, in units of ``COST_UNITS``."""
 
     def retire(self, now: int) -> Agent:
         """Return the agent out of service. It can no longer register runs.

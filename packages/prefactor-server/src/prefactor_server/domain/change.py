@@ -24,6 +24,8 @@ QUALITY: Final = 128
 """An evaluation of the run was recorded or taken back."""
 METADATA: Final = 512
 """The metadata of the run was set."""
+IMPORTED: Final = 1024
+"""The run was taken over from another server: nobody is told of it, by an alert or a webhook."""
 BACKFILLED: Final = 256
 """Not a commit: the follower tells of a run that is stored, to fill what is derived from it."""
 

@@ -15,13 +15,13 @@ from prefactor_server.storage.base import Storage
 
 
 def consumers(
-    storage: Storage, prices: PriceTable, now_us: Callable[[], int]
+    storage: Storage, prices: PriceTable, now_us: Callable[[], int], public_url: str = ""
 ) -> Sequence[Attached]:
     """Return the consumers of a database's feed."""
     return (
         Attached(RunTotalsConsumer(storage, prices)),
         Attached(SpanTypesConsumer(storage)),
         Attached(SearchConsumer(storage), storage.search.store),
-        Attached(AlertConsumer(storage, now_us)),
+        Attached(AlertConsumer(storage, now_us, prices=prices, public_url=public_url)),
         Attached(SeriesConsumer(storage.series, storage.feed, now_us)),
     )

@@ -1,4 +1,4 @@
-"""The lease: one server at a time does the follower's work."""
+"""The lease: one server at a time does a piece of work."""
 
 from __future__ import annotations
 
@@ -17,23 +17,39 @@ class Lease:
     The lease of a killed holder ends by itself.
     """
 
-    def __init__(self, feed: Feed, holder: str, now_us: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        feed: Feed,
+        holder: str,
+        now_us: Callable[[], int],
+        *,
+        name: str = LEASE_NAME,
+        lasting_us: int = LEASE_US,
+    ) -> None:
         self._feed = feed
         self._holder = holder
         self._now_us = now_us
+        self._name = name
+        self._lasting_us = lasting_us
         self._until = 0
+
+    @property
+    def is_held(self) -> bool:
+        """Whether nobody else can have it yet."""
+        return self._now_us() < self._until
 
     async def take(self) -> bool:
         """Take or extend the lease; return False if another server holds it."""
         now = self._now_us()
-        if now < self._until - LEASE_US // 2:
+        if now < self._until - self._lasting_us // 2:
             return True
-        taken = await self._feed.take_lease(LEASE_NAME, self._holder, now, now + LEASE_US)
-        self._until = now + LEASE_US if taken else 0
+        until = now + self._lasting_us
+        taken = await self._feed.take_lease(self._name, self._holder, now, until)
+        self._until = until if taken else 0
         return taken
 
     async def release(self) -> None:
         """Release the lease at once."""
         if self._until:
             self._until = 0
-            await self._feed.release_lease(LEASE_NAME, self._holder)
+            await self._feed.release_lease(self._name, self._holder)

@@ -28,6 +28,7 @@ from prefactor_server.api.events.hub import EventHub
 from prefactor_server.commands.base import Done, Outcome, Refused, Submission
 from prefactor_server.commands.writer import Writer
 from prefactor_server.follower import Follower
+from prefactor_server.follower.webhooks import WebhookSender
 from prefactor_server.memory_budget import MemoryBudget
 from prefactor_server.otlp.memory import OtlpMemory
 
@@ -166,6 +167,10 @@ class Metrics:
         """Expose how far behind the change feed each consumer is."""
         self._registry.register(_FollowerLag(follower))
 
+    def watch_webhooks(self, sender: WebhookSender) -> None:
+        """Expose what is sent to webhooks, and what waits."""
+        self._registry.register(_Webhooks(sender))
+
     def answered(self, answered: RequestEvent) -> None:
         """Count a request."""
         self._requests.add(answered.operation, str(answered.status))
@@ -226,6 +231,28 @@ class _OtlpSpans(Collector):
         for outcome in ("kept", "noise", "rejected"):
             spans.add_metric((outcome,), self._memory.spans[outcome])
         yield spans
+
+
+class _Webhooks(Collector):
+    """Attempts to deliver to webhooks, by what came of them, and what is to be delivered."""
+
+    def __init__(self, sender: WebhookSender) -> None:
+        self._sender = sender
+
+    def collect(self) -> Iterator[CounterMetricFamily | GaugeMetricFamily]:
+        attempts = CounterMetricFamily(
+            "prefactor_webhook_attempts",
+            "Attempts of this server to send a delivery to a webhook, by what came of them.",
+            labels=("outcome",),
+        )
+        attempts.add_metric(("delivered",), self._sender.delivered)
+        attempts.add_metric(("failed",), self._sender.failed)
+        yield attempts
+        yield GaugeMetricFamily(
+            "prefactor_webhook_deliveries_pending",
+            "Deliveries to webhooks that wait, as seen by the server that sends; counted to 10000.",
+            value=self._sender.pending,
+        )
 
 
 class _FollowerLag(Collector):

@@ -27,6 +27,7 @@ from prefactor_server.queries.risk import RiskQueries
 from prefactor_server.queries.risk_profile import RiskProfileQueries
 from prefactor_server.queries.search import SearchQueries
 from prefactor_server.queries.series import SeriesQueries
+from prefactor_server.queries.webhook import WebhookQueries
 from prefactor_server.storage.base import Storage
 
 
@@ -57,6 +58,7 @@ class Reader:
     events: EventQueries
     sessions: SessionQueries
     otlp_traces: OtlpTraceQueries
+    webhooks: WebhookQueries
 
     @classmethod
     def for_storage(cls, storage: Storage) -> Reader:
@@ -86,4 +88,5 @@ class Reader:
             events=EventQueries(storage),
             sessions=SessionQueries(storage),
             otlp_traces=OtlpTraceQueries(storage),
+            webhooks=WebhookQueries(storage),
         )

@@ -13,6 +13,7 @@ from typing import Final
 
 from prefactor_server.domain.client_address import TrustedProxies
 from prefactor_server.domain.errors import SettingError
+from prefactor_server.domain.runs.webhooks.target import AllowedNetworks
 from prefactor_server.settings.table import OTLP_KEEP, SECRETS, SETTINGS, Setting, Value
 
 __all__ = [
@@ -43,6 +44,8 @@ _MAXIMA: Final = {
     "session_idle_seconds": 366 * 86_400,
     "session_max_seconds": 366 * 86_400,
     "otlp_idle_minutes": 366 * 24 * 60,
+    "webhook_timeout_seconds": 60,
+    "webhook_days": 36_500,
 }
 
 # For these, 0 does not mean "unlimited": it would reject everything, or forget at once.
@@ -55,8 +58,12 @@ _AT_LEAST_ONE: Final = frozenset(
         "session_idle_seconds",
         "session_max_seconds",
         "otlp_idle_minutes",
+        "webhook_timeout_seconds",
+        "webhook_days",
     }
 )
+# Both are read in the same way.
+_NETWORKS: Final = frozenset({"trusted_proxies", "webhook_networks"})
 _LARGEST: Final = 2**62
 _WHOLE_NUMBER: Final = re.compile(r"-?[0-9]{1,19}")
 
@@ -95,6 +102,10 @@ class Settings:
     otlp_keep: str
     otlp_idle_minutes: int
     price_file: str
+    secret_key: str
+    webhook_networks: str
+    webhook_timeout_seconds: int
+    webhook_days: int
     openid_issuer: str
     openid_client_id: str
     openid_client_secret: str
@@ -116,6 +127,11 @@ class Settings:
     def proxies(self) -> TrustedProxies:
         """The proxies that are trusted; ``load_settings`` has checked that they can be read."""
         return TrustedProxies.parse(self.trusted_proxies)
+
+    @property
+    def private_networks(self) -> AllowedNetworks:
+        """The networks that webhooks may reach; ``load_settings`` has checked them."""
+        return AllowedNetworks.parse(self.webhook_networks)
 
     def __repr__(self) -> str:
         """Show all fields but those that are secret."""
@@ -208,8 +224,8 @@ def parse_whole_number(source: str, text: str) -> int:
 
 
 def _checked(setting: Setting, value: Value, source: str) -> Value:
-    if setting.name == "trusted_proxies":
-        _check_proxies(source, str(value))
+    if setting.name in _NETWORKS:
+        _check_networks(source, str(value))
     if setting.name == "otlp_keep" and value not in OTLP_KEEP:
         raise SettingError(f"{source} must be {' or '.join(OTLP_KEEP)}, got {str(value)[:40]!r}")
     if isinstance(value, bool) or not isinstance(value, int):
@@ -220,7 +236,7 @@ def _checked(setting: Setting, value: Value, source: str) -> Value:
     return value
 
 
-def _check_proxies(source: str, text: str) -> None:
+def _check_networks(source: str, text: str) -> None:
     try:
         TrustedProxies.parse(text)
     except ValueError as error:

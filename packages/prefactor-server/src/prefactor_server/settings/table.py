@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple, TypeAlias
 
-SECRETS: Final = frozenset({"bootstrap_token", "openid_client_secret"})
+SECRETS: Final = frozenset({"bootstrap_token", "openid_client_secret", "secret_key"})
 """The settings that are never shown and have no flag."""
 
 OTLP_KEEP: Final = ("agents", "all")
@@ -173,6 +173,28 @@ SETTINGS: Final = (
         "price_file",
         "",
         "A TOML or JSON file that says what tokens cost, read at start. Empty for no prices.",
+    ),
+    Setting(
+        "secret_key",
+        "",
+        "At least 32 random characters that the secrets of webhooks are encrypted with, the same "
+        "on every replica. Empty to have no webhooks. It is never shown.",
+    ),
+    Setting(
+        "webhook_networks",
+        "",
+        "Addresses or networks, separated by commas, that webhooks may reach although they are "
+        "private, by http:// too. Empty for public addresses alone.",
+    ),
+    Setting(
+        "webhook_timeout_seconds",
+        15,
+        "How long the receiver of a webhook may take to answer.",
+    ),
+    Setting(
+        "webhook_days",
+        30,
+        "How many days deliveries of webhooks are kept.",
     ),
     Setting(
         "openid_issuer",

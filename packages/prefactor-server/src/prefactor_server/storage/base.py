@@ -41,6 +41,7 @@ from prefactor_server.storage.find import RunFinder
 from prefactor_server.storage.run_totals import RunTotals
 from prefactor_server.storage.search import SearchIndex
 from prefactor_server.storage.series import SeriesStorage
+from prefactor_server.storage.webhooks import WebhookStorage
 
 __all__ = [
     "AgentRecord",
@@ -133,6 +134,11 @@ class Storage(Protocol):
     @property
     def series(self) -> SeriesStorage:
         """The reads for series."""
+        ...
+
+    @property
+    def webhooks(self) -> WebhookStorage:
+        """The webhooks and their outbox."""
         ...
 
     @property

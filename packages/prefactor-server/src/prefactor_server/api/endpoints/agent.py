@@ -7,7 +7,7 @@ from typing import Any, Final
 import msgspec
 from msgspec.structs import asdict
 
-from prefactor_server.api.kernel.fields import Name, NewId, NoFields, Text
+from prefactor_server.api.kernel.fields import CostLimit, Name, NewId, NoFields, Text
 from prefactor_server.api.kernel.listing import FilterParameter, ListQuery
 from prefactor_server.api.kernel.operation import Call, Example, Parameter, Prepared, Read, Write
 from prefactor_server.api.kernel.query import flag
@@ -37,6 +37,7 @@ from prefactor_server.domain.errors import (
     NotFound,
     ValidationFailed,
 )
+from prefactor_server.domain.runs.run_total import cost_units
 from prefactor_server.queries.agent import AgentRecord
 
 
@@ -49,19 +50,22 @@ class AgentFields(msgspec.Struct, kw_only=True):
     id: NewId | None = None
     owner_person_id: Name | None = None
     risk_profile_id: Name | None = None
+    run_cost_limit: CostLimit | None = None
     team_id: Name | None = None
 
 
 class AgentUpdateFields(msgspec.Struct, kw_only=True):
-    """Changes to an agent. Omitted fields stay as they are; null clears an owner, profile or team.
+    """Changes to an agent. Omitted fields stay as they are.
 
-    ``current_version_id`` applies to the deployment in the account's default environment.
+    Null clears an owner, profile, limit or team. ``current_version_id`` applies to the deployment
+    in the account's default environment.
     """
 
     name: Name | msgspec.UnsetType | None = msgspec.UNSET
     description: Text | msgspec.UnsetType | None = msgspec.UNSET
     owner_person_id: Name | msgspec.UnsetType | None = msgspec.UNSET
     risk_profile_id: Name | msgspec.UnsetType | None = msgspec.UNSET
+    run_cost_limit: CostLimit | msgspec.UnsetType | None = msgspec.UNSET
     team_id: Name | msgspec.UnsetType | None = msgspec.UNSET
     current_version_id: Name | msgspec.UnsetType | None = msgspec.UNSET
 
@@ -109,6 +113,7 @@ async def _prepare_create(call: Call, body: AgentFields) -> Prepared:
         owner_person_id=body.owner_person_id,
         risk_profile_id=body.risk_profile_id,
         team_id=body.team_id,
+        run_cost_limit=_units(body.run_cost_limit),
     )
 
     def reply(done: Done) -> Success[AgentDetails]:
@@ -121,6 +126,8 @@ async def _prepare_create(call: Call, body: AgentFields) -> Prepared:
 
 async def _prepare_update(call: Call, body: AgentUpdateFields) -> Prepared:
     given = {name: value for name, value in asdict(body).items() if value is not msgspec.UNSET}
+    if "run_cost_limit" in given:
+        given["run_cost_limit"] = _units(given["run_cost_limit"])
     pin = None
     if "current_version_id" in given:
         environment = await call.services.reader.environments.default(call.principal)
@@ -149,6 +156,10 @@ async def _prepare_delete(call: Call, body: NoFields) -> Prepared:
     del body
     agent_id = await call.services.reader.agents.resolve_id(call.principal, call.path_id)
     return _prepared(call, DeleteAgent(call.request(), call.path_id, agent_id))
+
+
+def _units(amount: float | None) -> int | None:
+    return None if amount is None else cost_units(amount)
 
 
 def _prepared(call: Call, command: Command) -> Prepared:

@@ -105,6 +105,12 @@ class IdempotentFields(msgspec.Struct, kw_only=True):
     idempotency_key: Key | None = None
 
 
+CostLimit: TypeAlias = Annotated[
+    float,
+    Meta(ge=0, le=1e9, description="must be an amount from 0 to 1000000000."),
+]
+"""An amount of money, in the currency of the server's prices."""
+
 JsonObject: TypeAlias = dict[str, Any]
 
 

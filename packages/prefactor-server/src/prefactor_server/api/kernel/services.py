@@ -14,6 +14,7 @@ from prefactor_server.domain.api_token import Principal
 from prefactor_server.domain.client_address import NO_PROXIES, TrustedProxies
 from prefactor_server.domain.pfid import PfidMaker
 from prefactor_server.domain.runs.cost import PriceTable
+from prefactor_server.follower.webhooks import WebhookClient
 from prefactor_server.openid import Provider
 from prefactor_server.otlp.memory import OtlpMemory
 from prefactor_server.passwords import Passwords
@@ -54,6 +55,7 @@ class Services:
     authenticate_session: Callable[[str], Awaitable[Principal]]
     passwords: Passwords
     sign_in_limiter: SignInLimiter
+    webhooks: WebhookClient
     provider: Provider | None = None
     """Whom people may sign in with, by OpenID Connect."""
     otlp: OtlpMemory = field(default_factory=OtlpMemory)

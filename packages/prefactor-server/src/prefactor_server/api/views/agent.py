@@ -9,6 +9,7 @@ import msgspec
 from prefactor_server.api.views.base import Success, show_time
 from prefactor_server.api.views.risk_rollup import RiskRollupsView, RiskRollupView
 from prefactor_server.domain.agent import AgentStatus, agent_status
+from prefactor_server.domain.runs.run_total import COST_UNITS
 from prefactor_server.queries.agent import AgentRecord, InstanceCounts
 
 
@@ -54,10 +55,12 @@ class AgentSummary(msgspec.Struct, frozen=True, kw_only=True):
 class AgentDetails(AgentSummary, frozen=True, kw_only=True):
     """An agent. ``instance_counts`` is null without ``include_counts``.
 
-    The rollups are null without ``include_risk_rollup``.
+    The rollups are null without ``include_risk_rollup``. A run that costs more than
+    ``run_cost_limit`` raises an alert.
     """
 
     risk_profile_id: str | None
+    run_cost_limit: float | None
     instance_counts: InstanceCountsView | None
     theoretical_risk_rollup: RiskRollupView | None = None
     observed_risk_rollup: RiskRollupView | None = None
@@ -76,9 +79,11 @@ def agent_summary(record: AgentRecord, now: int) -> AgentSummary:
 
 def agent_details(record: AgentRecord, now: int, counts: InstanceCounts | None) -> AgentDetails:
     """Return the full view of an agent; ``counts`` are of its runs."""
+    limit = record.agent.run_cost_limit
     return AgentDetails(
         **_fields(record, now),
         risk_profile_id=record.agent.risk_profile_id,
+        run_cost_limit=None if limit is None else limit / COST_UNITS,
         instance_counts=None if counts is None else _counts(counts),
     )
 

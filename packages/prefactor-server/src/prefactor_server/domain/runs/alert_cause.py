@@ -3,6 +3,7 @@
     run.failed       a run failed
     run.terminated   a run was stopped from outside
     risk.exceeded    a run's risk is above what its profile agrees to
+    cost.exceeded    a run has cost more than its agent's limit
 
 The server has one alert of each of these names for a run: it is raised again when its cause comes
 back. Its id follows from the run and the name, so that deriving it anew finds the same one.
@@ -20,11 +21,13 @@ from prefactor_server.domain.risk.risk_profile import RiskProfile
 from prefactor_server.domain.risk.risk_score import RiskLevel, RunRisk, exceeds
 from prefactor_server.domain.runs.agent_instance import AgentInstance
 from prefactor_server.domain.runs.alert import SEVERITIES, Alert, AlertSeverity
+from prefactor_server.domain.runs.run_cost import LimitedCost
 
 RUN_FAILED: Final = "run.failed"
 RUN_TERMINATED: Final = "run.terminated"
 RISK_EXCEEDED: Final = "risk.exceeded"
-CAUSES: Final = (RUN_FAILED, RUN_TERMINATED, RISK_EXCEEDED)
+COST_EXCEEDED: Final = "cost.exceeded"
+CAUSES: Final = (RUN_FAILED, RUN_TERMINATED, RISK_EXCEEDED, COST_EXCEEDED)
 
 MAX_AGE_US: Final = 90 * 24 * 3600 * 1_000_000
 """How old the cause of an alert may be that was not seen when it came about."""
@@ -33,6 +36,7 @@ _TITLES: Final[Mapping[str, str]] = {
     RUN_FAILED: "Run failed",
     RUN_TERMINATED: "Run terminated",
     RISK_EXCEEDED: "Agreed risk exceeded",
+    COST_EXCEEDED: "Cost limit exceeded",
 }
 _SEVERITIES: Final[Mapping[RiskLevel, AlertSeverity]] = {
     "low": "info",
@@ -52,11 +56,16 @@ class Cause(NamedTuple):
 
 
 def causes(
-    run: AgentInstance, profile: RiskProfile | None, risk: RunRisk | None, at: int
+    run: AgentInstance,
+    profile: RiskProfile | None,
+    risk: RunRisk | None,
+    at: int,
+    cost: LimitedCost | None = None,
 ) -> dict[str, Cause]:
     """Return what there is to raise alerts for about a run, by the name of the alert.
 
-    ``profile`` and ``risk`` are None when nothing weighs the run. ``at`` is when that was seen.
+    ``profile`` and ``risk`` are None when nothing weighs the run, ``cost`` when nothing limits it.
+    ``at`` is when that was seen.
     """
     found: dict[str, Cause] = {}
     ended = run.updated_at if run.finished_at is None else run.finished_at
@@ -73,6 +82,8 @@ def causes(
             "agreed_risk": profile.agreed_risk,
         }
         found[RISK_EXCEEDED] = Cause(_SEVERITIES[risk.level], payload, at)
+    if cost is not None and cost.is_exceeded:
+        found[COST_EXCEEDED] = Cause("warning", cost.payload(), at)
     return found
 
 

@@ -44,6 +44,7 @@ from prefactor_server.storage.postgres.series import PostgresSeries
 from prefactor_server.storage.postgres.transaction import transact
 from prefactor_server.storage.postgres.upkeep import maintenance
 from prefactor_server.storage.postgres.upkeep.maintenance import PostgresMaintenance
+from prefactor_server.storage.postgres.webhooks import PostgresWebhooks
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -77,6 +78,7 @@ class PostgresStorage:
         self.feed = PostgresFeed(writing, reading, announcements)
         self.series = PostgresSeries(reading)
         self.search = PostgresSearch(reading, self.feed)
+        self.webhooks = PostgresWebhooks(writing, reading)
 
     @classmethod
     async def open(

@@ -29,6 +29,8 @@ from prefactor_server.domain.runs.legal_hold import LegalHold
 from prefactor_server.domain.runs.metadata import InstanceMetadata
 from prefactor_server.domain.runs.otlp_trace import OtlpTrace
 from prefactor_server.domain.runs.quality import InstanceQuality
+from prefactor_server.domain.runs.webhooks.delivery import WebhookDelivery
+from prefactor_server.domain.runs.webhooks.webhook import Webhook
 from prefactor_server.storage.base import R
 from prefactor_server.storage.feed_rows import FeedRow
 
@@ -118,6 +120,7 @@ AGENT: Final = Table(
         "team_id",
         "retired_at",
         "updated_at",
+        "run_cost_limit",
     ),
 )
 AGENT_SCHEMA_VERSION: Final = Table(AgentSchemaVersion, "agent_schema_version")
@@ -169,6 +172,12 @@ ADMIN_USER: Final = Table(
 SESSION: Final = Table(Session, "session", ("last_used_at",))
 SIGN_IN_LINK: Final = Table(SignInLink, "sign_in_link", ("used_at",))
 ADMIN_USER_INVITE: Final = Table(AdminUserInvite, "admin_user_invite", ("status", "updated_at"))
+WEBHOOK: Final = Table(Webhook, "webhook", Webhook._fields[Webhook._fields.index("url") :])
+WEBHOOK_DELIVERY: Final = Table(
+    WebhookDelivery,
+    "webhook_delivery",
+    WebhookDelivery._fields[WebhookDelivery._fields.index("status") :],
+)
 IDEMPOTENCY_KEY: Final = Table(
     IdempotencyKey, "idempotency_key", identity=("account_id", "operation", "key")
 )
@@ -195,6 +204,8 @@ TABLES: Final[Sequence[Table[Any]]] = (
     ADMIN_USER_INVITE,
     SESSION,
     SIGN_IN_LINK,
+    WEBHOOK,
+    WEBHOOK_DELIVERY,
     IDEMPOTENCY_KEY,
 )
 """In the order in which they are written."""

@@ -61,6 +61,7 @@ from prefactor_server.storage.sqlite.run_totals import SqliteRunTotals
 from prefactor_server.storage.sqlite.search import SqliteSearch, search_path
 from prefactor_server.storage.sqlite.series import SqliteSeries
 from prefactor_server.storage.sqlite.upkeep.maintenance import SqliteMaintenance
+from prefactor_server.storage.sqlite.webhooks import SqliteWebhooks
 from prefactor_server.storage.sqlite.write import write
 
 P = ParamSpec("P")
@@ -106,6 +107,7 @@ class SqliteStorage:
         self.finder = SqliteRunFinder(self._read, self._recent)
         self.search = SqliteSearch(search_path(path), min_free_disk_bytes=min_free_disk_bytes)
         self.series = SqliteSeries(self._read, self._recent)
+        self.webhooks = SqliteWebhooks(self._maintain, self._read)
         self.feed = SqliteFeed(self._maintain, self._read, self._decide_derived)
 
     @classmethod

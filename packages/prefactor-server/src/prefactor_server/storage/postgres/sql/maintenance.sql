@@ -141,6 +141,11 @@ DELETE FROM agent_instance_quality WHERE account_id = $1 AND id = ANY ($2::text[
 -- The alerts of runs.
 DELETE FROM alert WHERE account_id = $1 AND agent_instance_id = ANY ($2::text[])
 
+-- name: prune.delete_webhook_deliveries
+-- What webhooks were, or were to be, told of runs.
+DELETE FROM webhook_delivery
+WHERE account_id = $1 AND agent_instance_id = ANY ($2::text[])
+
 -- name: prune.delete_metadata
 -- The metadata of runs; its entries go with it.
 DELETE FROM agent_instance_metadata WHERE account_id = $1 AND id = ANY ($2::text[])

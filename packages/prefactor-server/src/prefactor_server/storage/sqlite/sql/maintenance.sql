@@ -120,6 +120,11 @@ WHERE account_id = :account_id AND id IN (SELECT value FROM json_each(:runs))
 DELETE FROM alert
 WHERE account_id = :account_id AND agent_instance_id IN (SELECT value FROM json_each(:runs))
 
+-- name: prune.delete_webhook_deliveries
+-- What webhooks were, or were to be, told of runs.
+DELETE FROM webhook_delivery
+WHERE account_id = :account_id AND agent_instance_id IN (SELECT value FROM json_each(:runs))
+
 -- name: prune.delete_metadata
 -- The metadata of runs; its entries go with it.
 DELETE FROM agent_instance_metadata

@@ -19,6 +19,7 @@ _DELETED_WITH_RUNS: Final = (
     "prune.delete_quality",
     "prune.delete_metadata",
     "prune.delete_alerts",
+    "prune.delete_webhook_deliveries",
     "prune.delete_runs",
 )
 _STATUSES: Final = ("pending", "active", "complete", "failed", "cancelled")

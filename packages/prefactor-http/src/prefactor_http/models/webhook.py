@@ -1,0 +1,80 @@
+"""Webhooks: who is told when something happens, and what became of each delivery."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import Field
+
+from prefactor_http.models.base import ReplyModel, RequestModel
+
+
+class WebhookForUpdate(RequestModel):
+    """Changes to a webhook: what is not given stays. A filter of None lets everything pass."""
+
+    url: str | None = None
+    events: list[str] | None = None
+    description: str | None = None
+    agent_ids: list[str] | None = None
+    environment_ids: list[str] | None = None
+    purposes: list[str] | None = None
+    status: Literal["enabled", "disabled"] | None = None
+
+    def to_body(self) -> dict[str, Any]:
+        """Exactly the fields that were given, None included."""
+        return self.model_dump(by_alias=True, exclude_unset=True)
+
+
+class Webhook(ReplyModel):
+    """A URL that is told of events; `status` is enabled or disabled."""
+
+    type: Literal["webhook"] = "webhook"
+    id: str
+    account_id: str | None = None
+    url: str | None = None
+    description: str | None = None
+    events: tuple[str, ...] = ()
+    agent_ids: tuple[str, ...] | None = None
+    """The agents whose runs it hears of; None for all. The other filters are alike."""
+    environment_ids: tuple[str, ...] | None = None
+    purposes: tuple[str, ...] | None = None
+    status: str | None = None
+    disabled_reason: str | None = None
+    """Why the server disabled it; None if a person did."""
+    failing_since: datetime | None = None
+    retry_at: datetime | None = None
+    previous_secret_until: datetime | None = None
+    """Until when the secret before the last rotation signs as well."""
+    inserted_at: datetime | None = None
+    updated_at: datetime | None = None
+
+
+class WebhookWithSecret(Webhook):
+    """A webhook with its new secret, which the server shows this once only."""
+
+    secret: str | None = Field(default=None, repr=False)
+    """The secret that requests are signed with; kept out of `repr()`."""
+
+
+class WebhookDelivery(ReplyModel):
+    """One event on its way to one webhook; `status` is pending, delivered or failed."""
+
+    type: Literal["webhook_delivery"] = "webhook_delivery"
+    id: str
+    account_id: str | None = None
+    webhook_id: str | None = None
+    agent_instance_id: str | None = None
+    event_id: str | None = None
+    """What the receiver gets as `webhook-id`."""
+    event_type: str | None = None
+    status: str | None = None
+    attempts: int = 0
+    response_status: int | None = None
+    error: str | None = None
+    next_attempt_at: datetime | None = None
+    last_attempt_at: datetime | None = None
+    inserted_at: datetime | None = None
+    updated_at: datetime | None = None
+    body: dict[str, Any] | None = None
+    """What is sent; lists go without it."""

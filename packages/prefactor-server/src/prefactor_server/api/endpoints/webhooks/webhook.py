@@ -1,0 +1,351 @@
+"""Webhooks: create, show, list, update and delete them, and rotate their secrets."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final, Literal
+
+import msgspec
+
+from prefactor_server.api.endpoints.webhooks.webhook_fields import (
+    RotateSecretFields,
+    UpdateWebhookFields,
+    WebhookFields,
+    check_lists,
+)
+from prefactor_server.api.kernel.fields import NoFields
+from prefactor_server.api.kernel.listing import FilterParameter, ListQuery
+from prefactor_server.api.kernel.operation import Call, Example, Parameter, Prepared, Read, Write
+from prefactor_server.api.kernel.query import one_of
+from prefactor_server.api.views.base import (
+    Listed,
+    Success,
+    listed,
+    show_deleted,
+    show_optional_time,
+    show_time,
+)
+from prefactor_server.commands.base import Command, Done
+from prefactor_server.commands.webhook import (
+    CreateWebhook,
+    DeleteWebhook,
+    RotateSecret,
+    Scope,
+    UpdateWebhook,
+)
+from prefactor_server.domain.errors import (
+    IdempotencyKeyUsed,
+    InvalidAction,
+    NotFound,
+    ValidationFailed,
+    invalid,
+)
+from prefactor_server.domain.runs.webhooks.signature import new_secret
+from prefactor_server.domain.runs.webhooks.target import read_target
+from prefactor_server.domain.runs.webhooks.webhook import (
+    MAX_WEBHOOKS,
+    Webhook,
+    WebhookStatus,
+    list_document,
+    read_list,
+)
+
+_HOUR_US: Final = 3600 * 1_000_000
+
+
+class WebhookView(msgspec.Struct, frozen=True, kw_only=True):
+    """A webhook without its secret.
+
+    ``disabled_reason`` is the server's, and null if somebody disabled it. ``failing_since`` is when
+    the first attempt failed since the last one that worked, and ``retry_at`` when the next one is
+    made. Until ``previous_secret_until``, the secret before the last rotation signs as well.
+    """
+
+    type: Literal["webhook"] = "webhook"
+    id: str
+    account_id: str
+    url: str
+    description: str | None
+    events: Sequence[str]
+    agent_ids: Sequence[str] | None
+    environment_ids: Sequence[str] | None
+    purposes: Sequence[str] | None
+    status: WebhookStatus
+    disabled_reason: str | None
+    failing_since: str | None
+    retry_at: str | None
+    previous_secret_until: str | None
+    inserted_at: str
+    updated_at: str
+
+
+class WebhookWithSecret(msgspec.Struct, frozen=True, kw_only=True):
+    """A webhook with a new secret, which is shown once: a repeated request goes without."""
+
+    status: Literal["success"] = "success"
+    secret: str | msgspec.UnsetType = msgspec.UNSET
+    details: WebhookView
+
+
+_STATUSES: Final = ("enabled", "disabled")
+_LIST: Final = ListQuery(
+    filters=(
+        FilterParameter(
+            Parameter("status", "The status.", schema={"enum": list(_STATUSES)}),
+            "status",
+            one_of(*_STATUSES),
+        ),
+    ),
+    sorts=("id", "inserted_at", "updated_at"),
+)
+
+
+async def _prepare_create(call: Call, body: WebhookFields) -> Prepared:
+    check_lists(body)
+    secrets = call.services.webhooks.secrets
+    secrets.check_usable()
+    secret, webhook_id = new_secret(call.services.random_bytes), call.new_id()
+    webhook = Webhook(
+        id=webhook_id,
+        account_id=call.principal.account_id,
+        inserted_at=call.now,
+        url=_checked_url(call, body.url),
+        description=body.description,
+        events=list_document(body.events),
+        agent_ids=None,
+        environment_ids=None,
+        purposes=None if body.purposes is None else list_document(body.purposes),
+        status=body.status,
+        disabled_reason=None,
+        enabled_at=call.now,
+        secret=secrets.encrypt(secret, webhook_id),
+        previous_secret=None,
+        previous_secret_until=0,
+        failures=0,
+        failing_since=None,
+        not_before=0,
+        deleted_at=None,
+        updated_at=call.now,
+    )
+    scope = Scope(body.agent_ids or (), body.environment_ids or ())
+    is_full = await call.services.reader.webhooks.is_full(call.principal)
+    command = CreateWebhook(call.request(), webhook, scope, is_full)
+    return Prepared(command, _with_secret(call, secret))
+
+
+async def _prepare_update(call: Call, body: UpdateWebhookFields) -> Prepared:
+    check_lists(body)
+    given: dict[str, Any] = {}
+    if body.url is not None:
+        given["url"] = _checked_url(call, body.url)
+    if body.events is not None:
+        given["events"] = list_document(body.events)
+    if body.description is not msgspec.UNSET:
+        given["description"] = body.description
+    if body.purposes is not msgspec.UNSET:
+        given["purposes"] = None if body.purposes is None else list_document(body.purposes)
+    scope = Scope(_ids(body.agent_ids), _ids(body.environment_ids))
+    command = UpdateWebhook(call.request(), call.path_id, given, scope, body.status)
+    return _prepared(call, command)
+
+
+async def _prepare_rotate(call: Call, body: RotateSecretFields) -> Prepared:
+    secret = new_secret(call.services.random_bytes)
+    sealed = call.services.webhooks.secrets.encrypt(secret, call.path_id)
+    overlap_us = int(body.overlap_hours * _HOUR_US)
+    command = RotateSecret(call.request(), call.path_id, sealed, overlap_us)
+    return Prepared(command, _with_secret(call, secret))
+
+
+async def _prepare_delete(call: Call, body: NoFields) -> Prepared:
+    del body
+    return _prepared(call, DeleteWebhook(call.request(), call.path_id))
+
+
+def _checked_url(call: Call, url: str) -> str:
+    try:
+        read_target(url, call.services.webhooks.allowed)
+    except ValueError as error:
+        raise invalid("url", str(error)) from error
+    return url
+
+
+def _ids(given: list[str] | msgspec.UnsetType | None) -> Sequence[str] | None:
+    """Return the values of a filter: None if it stays, none if everything passes."""
+    if given is msgspec.UNSET:
+        return None
+    return () if given is None else given
+
+
+def _with_secret(call: Call, secret: str) -> Callable[[Done], WebhookWithSecret]:
+    def reply(done: Done) -> WebhookWithSecret:
+        return WebhookWithSecret(secret=secret, details=_view(_webhook(done), call.now))
+
+    return reply
+
+
+def _prepared(call: Call, command: Command) -> Prepared:
+    def reply(done: Done) -> Success[WebhookView]:
+        return Success(details=_view(_webhook(done), call.now))
+
+    return Prepared(command, reply)
+
+
+def _webhook(done: Done) -> Webhook:
+    if not isinstance(done.row, Webhook):
+        raise TypeError(done.row)
+    return done.row
+
+
+async def _show(call: Call, webhook_id: str) -> Success[WebhookView]:
+    webhook = await call.services.reader.webhooks.show(call.principal, webhook_id)
+    return Success(details=_view(webhook, call.now))
+
+
+async def _get(call: Call) -> Success[WebhookView]:
+    return await _show(call, call.path_id)
+
+
+async def _list(call: Call) -> Listed[WebhookView]:
+    listing = _LIST.read(call.query)
+    page = await call.services.reader.webhooks.page(call.principal, listing)
+    return listed(listing, page, [_view(webhook, call.now) for webhook in page.rows])
+
+
+def _view(webhook: Webhook, now: int) -> WebhookView:
+    overlaps = webhook.previous_secret is not None and now < webhook.previous_secret_until
+    return WebhookView(
+        id=webhook.id,
+        account_id=webhook.account_id,
+        url=webhook.url,
+        description=webhook.description,
+        events=read_list(webhook.events) or (),
+        agent_ids=read_list(webhook.agent_ids),
+        environment_ids=read_list(webhook.environment_ids),
+        purposes=read_list(webhook.purposes),
+        status=webhook.status,
+        disabled_reason=webhook.disabled_reason,
+        failing_since=show_optional_time(webhook.failing_since),
+        retry_at=show_time(webhook.not_before) if now < webhook.not_before else None,
+        previous_secret_until=show_time(webhook.previous_secret_until) if overlaps else None,
+        inserted_at=show_time(webhook.inserted_at),
+        updated_at=show_time(webhook.updated_at),
+    )
+
+
+_PATH: Final = "/api/v1/webhook"
+_BY_ID: Final = f"{_PATH}/{{webhook_id}}"
+_ONE: Final[dict[str, Any]] = {"access": "account", "right": "administer"}
+_SHOW: Final[Callable[[Call, str], Awaitable[msgspec.Struct]]] = _show
+
+OPERATIONS = (
+    Write(
+        **_ONE,
+        name="webhooks.create",
+        method="POST",
+        path=_PATH,
+        summary="Create a webhook",
+        description=(
+            "Its URL is told of the events in signed requests, see the Standard Webhooks "
+            "specification. The answer has the secret that they are signed with at top level, this "
+            "once. Needs a server with a secret_key. An account may have "
+            f"{MAX_WEBHOOKS} webhooks."
+        ),
+        reply=WebhookWithSecret,
+        refusals=(InvalidAction, IdempotencyKeyUsed, ValidationFailed),
+        body=WebhookFields,
+        wrapped=True,
+        prepare=_prepare_create,
+        show=_SHOW,
+        examples=(
+            Example(
+                "What goes wrong in production",
+                {
+                    "details": {
+                        "url": "https://hooks.example.org/prefactor",
+                        "events": ["run.failed", "cost.exceeded"],
+                        "environment_ids": ["production"],
+                        "purposes": ["live"],
+                    }
+                },
+            ),
+        ),
+    ),
+    Read(
+        **_ONE,
+        name="webhooks.list",
+        method="GET",
+        path=_PATH,
+        summary="List webhooks",
+        description="Without their secrets.",
+        reply=Listed[WebhookView],
+        refusals=(ValidationFailed,),
+        parameters=_LIST.parameters(),
+        answer=_list,
+    ),
+    Read(
+        **_ONE,
+        name="webhooks.show",
+        method="GET",
+        path=_BY_ID,
+        summary="Show a webhook",
+        description="Without its secret.",
+        reply=Success[WebhookView],
+        refusals=(NotFound,),
+        answer=_get,
+    ),
+    Write(
+        **_ONE,
+        name="webhooks.update",
+        method="PUT",
+        path=_BY_ID,
+        summary="Change a webhook",
+        description=(
+            "What is left out stays as it is. A webhook that is enabled again is told of what "
+            "happens from then on, and of what had been waiting for it."
+        ),
+        reply=Success[WebhookView],
+        refusals=(NotFound, IdempotencyKeyUsed, ValidationFailed),
+        body=UpdateWebhookFields,
+        wrapped=True,
+        prepare=_prepare_update,
+        show=_SHOW,
+        examples=(
+            Example("Disable it", {"details": {"status": "disabled"}}),
+            Example("For all agents", {"details": {"agent_ids": None}}),
+        ),
+    ),
+    Write(
+        **_ONE,
+        name="webhooks.rotate_secret",
+        method="POST",
+        path=f"{_BY_ID}/rotate_secret",
+        summary="Give a webhook a new secret",
+        description=(
+            "The answer has it at top level, this once. For some hours, requests are signed with "
+            "both, so that the receiver can change over. A second rotation within that time drops "
+            "the older one."
+        ),
+        reply=WebhookWithSecret,
+        refusals=(NotFound, InvalidAction, IdempotencyKeyUsed, ValidationFailed),
+        body=RotateSecretFields,
+        wrapped=True,
+        prepare=_prepare_rotate,
+        show=_SHOW,
+        examples=(Example("With two days to change over", {"details": {"overlap_hours": 48}}),),
+    ),
+    Write(
+        **_ONE,
+        name="webhooks.delete",
+        method="DELETE",
+        path=_BY_ID,
+        summary="Delete a webhook",
+        description="What was waiting for it is not sent, and its deliveries are deleted.",
+        reply=Success[WebhookView],
+        refusals=(NotFound, IdempotencyKeyUsed, ValidationFailed),
+        body=NoFields,
+        prepare=_prepare_delete,
+        show=show_deleted("webhook"),
+        examples=(Example("Once", {"idempotency_key": "key-of-mine"}),),
+    ),
+)

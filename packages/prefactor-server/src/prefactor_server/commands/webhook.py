@@ -1,0 +1,171 @@
+"""The writes of webhooks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from prefactor_server.commands.agent import find_agent
+from prefactor_server.commands.base import Decision, Done, Request, audit_entry
+from prefactor_server.domain.environment import Environment
+from prefactor_server.domain.errors import InvalidAction, invalid
+from prefactor_server.domain.runs.webhooks.webhook import (
+    MAX_WEBHOOKS,
+    Webhook,
+    WebhookStatus,
+    list_document,
+    require_webhook,
+)
+from prefactor_server.storage.base import Changes, Needs, Snapshot
+
+
+class Scope(NamedTuple):
+    """Which agents, by id or external identifier, and environments a webhook is about.
+
+    None leaves a filter as it is; one without values lets everything pass.
+    """
+
+    agents: Sequence[str] | None = None
+    environments: Sequence[str] | None = None
+
+    def needs(self, needs: Needs) -> None:
+        """Add what is named."""
+        needs.agents.update(self.agents or ())
+        needs.environments.update(self.environments or ())
+
+    def applied(self, webhook: Webhook, snapshot: Snapshot) -> Webhook:
+        """Return the webhook with these filters.
+
+        Raises:
+            ValidationFailed: something of that name does not exist.
+        """
+        if self.agents is not None:
+            ids = [_agent_id(snapshot, ref) for ref in self.agents]
+            webhook = webhook._replace(agent_ids=list_document(ids) if ids else None)
+        if self.environments is not None:
+            for one in self.environments:
+                if snapshot.get(Environment, one) is None:
+                    raise invalid("environment_ids", f"{one!r} is no environment of this account")
+            listed = list_document(self.environments) if self.environments else None
+            webhook = webhook._replace(environment_ids=listed)
+        return webhook
+
+
+class CreateWebhook(NamedTuple):
+    """Store a webhook. ``is_full`` means that the account has as many as it may have."""
+
+    request: Request
+    webhook: Webhook
+    scope: Scope
+    is_full: bool
+
+    @property
+    def operation(self) -> str:
+        """The name of the operation."""
+        return "webhooks.create"
+
+    def needs(self, needs: Needs) -> None:
+        """What its filters name."""
+        self.scope.needs(needs)
+
+    def decide(self, snapshot: Snapshot) -> Decision:
+        """The webhook, and who made it."""
+        if self.is_full:
+            raise InvalidAction(
+                f"The account has {MAX_WEBHOOKS} webhooks, the most that it may have: delete one, "
+                "or give one more events"
+            )
+        webhook = self.scope.applied(self.webhook, snapshot)
+        entry = audit_entry(self.request, self.operation, webhook.id, webhook.url)
+        return Decision(Changes(inserted=(webhook,), audit=(entry,)), Done(webhook.id, webhook))
+
+
+class UpdateWebhook(NamedTuple):
+    """Change the fields of a webhook that are given, by name, its filters and its status."""
+
+    request: Request
+    id: str
+    given: Mapping[str, Any]
+    scope: Scope
+    status: WebhookStatus | None
+
+    @property
+    def operation(self) -> str:
+        """The name of the operation."""
+        return "webhooks.update"
+
+    def needs(self, needs: Needs) -> None:
+        """The webhook, and what its filters name."""
+        needs.rows.add((Webhook, self.id))
+        self.scope.needs(needs)
+
+    def decide(self, snapshot: Snapshot) -> Decision:
+        """The webhook as it is to be, and who changed it."""
+        now = self.request.now
+        found = require_webhook(snapshot.get(Webhook, self.id), self.id)
+        webhook = self.scope.applied(found._replace(**self.given, updated_at=now), snapshot)
+        if self.status == "enabled":
+            webhook = webhook.enable(now)
+        elif self.status == "disabled":
+            webhook = webhook.disable(None)
+        if webhook.url != found.url:
+            # Another receiver is not to be blamed for this one.
+            webhook = webhook._replace(failures=0, failing_since=None, not_before=0)
+        return _changed(self.request, self.operation, webhook)
+
+
+class RotateSecret(NamedTuple):
+    """Give a webhook a new secret, encrypted; the one before signs as well for a while."""
+
+    request: Request
+    id: str
+    secret: bytes
+    overlap_us: int
+
+    @property
+    def operation(self) -> str:
+        """The name of the operation."""
+        return "webhooks.rotate_secret"
+
+    def needs(self, needs: Needs) -> None:
+        """The webhook."""
+        needs.rows.add((Webhook, self.id))
+
+    def decide(self, snapshot: Snapshot) -> Decision:
+        """The webhook with its new secret, and who asked for it."""
+        found = require_webhook(snapshot.get(Webhook, self.id), self.id)
+        webhook = found.rotate(self.secret, self.request.now, self.overlap_us)
+        return _changed(self.request, self.operation, webhook)
+
+
+class DeleteWebhook(NamedTuple):
+    """Delete a webhook; its deliveries follow in the background."""
+
+    request: Request
+    id: str
+
+    @property
+    def operation(self) -> str:
+        """The name of the operation."""
+        return "webhooks.delete"
+
+    def needs(self, needs: Needs) -> None:
+        """The webhook."""
+        needs.rows.add((Webhook, self.id))
+
+    def decide(self, snapshot: Snapshot) -> Decision:
+        """The webhook, deleted, and who did it."""
+        found = require_webhook(snapshot.get(Webhook, self.id), self.id)
+        return _changed(self.request, self.operation, found.delete(self.request.now))
+
+
+def _changed(request: Request, operation: str, webhook: Webhook) -> Decision:
+    entry = audit_entry(request, operation, webhook.id, webhook.url)
+    return Decision(Changes(updated=(webhook,), audit=(entry,)), Done(webhook.id, webhook))
+
+
+def _agent_id(snapshot: Snapshot, ref: str) -> str:
+    agent = find_agent(snapshot, ref)
+    if agent is None:
+        raise invalid("agent_ids", f"{ref!r} is no agent of this account")
+    return agent.id

@@ -1,0 +1,108 @@
+"""The writes of deliveries: what came of an attempt, a test, and sending one again."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from prefactor_server.commands.base import Decision, Done, Request, audit_entry
+from prefactor_server.domain.errors import InvalidAction, NotFound
+from prefactor_server.domain.runs.webhooks.delivery import Attempt, WebhookDelivery, webhook_after
+from prefactor_server.domain.runs.webhooks.webhook import Webhook, require_webhook
+from prefactor_server.storage.base import Changes, Needs, Snapshot
+
+
+class RecordAttempt(NamedTuple):
+    """Write down what came of sending a delivery; a webhook that fails for long is disabled."""
+
+    request: Request
+    webhook_id: str
+    id: str
+    attempt: Attempt
+    jitter: float
+
+    @property
+    def operation(self) -> str:
+        """The name of the operation."""
+        return "webhook_deliveries.record"
+
+    def needs(self, needs: Needs) -> None:
+        """The delivery and its webhook."""
+        needs.rows |= {(WebhookDelivery, self.id), (Webhook, self.webhook_id)}
+
+    def decide(self, snapshot: Snapshot) -> Decision:
+        """Both as they are after the attempt, and a line in the audit log if that was the end."""
+        webhook = snapshot.get(Webhook, self.webhook_id)
+        delivery = snapshot.get(WebhookDelivery, self.id)
+        changes = Changes()
+        # Its run may have been deleted meanwhile, and another replica may have sent it.
+        if delivery is not None and delivery.status == "pending":
+            changes = Changes(updated=(delivery.after(self.attempt, self.jitter),))
+        if webhook is not None and webhook.deleted_at is None:
+            changes = self._of_webhook(webhook, changes)
+        return Decision(changes, Done(self.id))
+
+    def _of_webhook(self, webhook: Webhook, changes: Changes) -> Changes:
+        after = webhook_after(webhook, self.attempt, self.jitter)
+        if after == webhook:
+            return changes
+        changes = changes._replace(updated=(*changes.updated, after))
+        if after.status == webhook.status:
+            return changes
+        detail = f"{after.disabled_reason}: {after.url}"
+        entry = audit_entry(self.request, "webhooks.disable", webhook.id, detail)
+        return changes._replace(audit=(entry,))
+
+
+class RecordTest(NamedTuple):
+    """Store a test delivery that has been sent."""
+
+    request: Request
+    delivery: WebhookDelivery
+
+    @property
+    def operation(self) -> str:
+        """The name of the operation."""
+        return "webhooks.test"
+
+    def needs(self, needs: Needs) -> None:
+        """The webhook, which may be gone by now."""
+        needs.rows.add((Webhook, self.delivery.webhook_id))
+
+    def decide(self, snapshot: Snapshot) -> Decision:
+        """The delivery, and who asked for it."""
+        delivery = self.delivery
+        webhook_id = delivery.webhook_id
+        webhook = require_webhook(snapshot.get(Webhook, webhook_id), webhook_id)
+        entry = audit_entry(self.request, self.operation, webhook.id, webhook.url)
+        return Decision(Changes(inserted=(delivery,), audit=(entry,)), Done(delivery.id, delivery))
+
+
+class ResendDelivery(NamedTuple):
+    """Send a delivery again, whatever became of it."""
+
+    request: Request
+    id: str
+    webhook_id: str
+
+    @property
+    def operation(self) -> str:
+        """The name of the operation."""
+        return "webhook_deliveries.resend"
+
+    def needs(self, needs: Needs) -> None:
+        """The delivery and its webhook."""
+        needs.rows |= {(WebhookDelivery, self.id), (Webhook, self.webhook_id)}
+
+    def decide(self, snapshot: Snapshot) -> Decision:
+        """The delivery, to be sent, and who asked for it."""
+        found = snapshot.get(WebhookDelivery, self.id)
+        if found is None:
+            raise NotFound(f"Webhook delivery {self.id!r} not found")
+        webhook = require_webhook(snapshot.get(Webhook, found.webhook_id), found.webhook_id)
+        if webhook.status == "disabled":
+            raise InvalidAction(
+                f"Webhook {webhook.id!r} is disabled: enable it first, with status enabled"
+            )
+        delivery = found.resend(self.request.now)
+        entry = audit_entry(self.request, self.operation, delivery.id, delivery.event_type)
+        return Decision(Changes(updated=(delivery,), audit=(entry,)), Done(delivery.id, delivery))

@@ -1,0 +1,40 @@
+"""Secrets and signatures, after the Standard Webhooks specification.
+
+A secret is written ``whsec_`` and base 64. What is signed is the id of the message, the time of the
+attempt and the body, joined by full stops. The header holds a signature for each secret in force.
+"""
+
+from __future__ import annotations
+
+import base64
+import hmac
+from collections.abc import Callable, Mapping, Sequence
+from hashlib import sha256
+from typing import Final
+
+PREFIX: Final = "whsec_"
+_SECRET_BYTES: Final = 32
+_SECOND_US: Final = 1_000_000
+
+
+def new_secret(random_bytes: Callable[[int], bytes]) -> str:
+    """Return a fresh secret of 256 random bits, as its receiver gets it."""
+    return PREFIX + base64.b64encode(random_bytes(_SECRET_BYTES)).decode()
+
+
+def signed_headers(
+    message_id: str, at: int, body: bytes, secrets: Sequence[str]
+) -> Mapping[str, str]:
+    """Return the three headers of a message that is sent at a time."""
+    timestamp = str(at // _SECOND_US)
+    content = b".".join((message_id.encode(), timestamp.encode(), body))
+    return {
+        "webhook-id": message_id,
+        "webhook-timestamp": timestamp,
+        "webhook-signature": " ".join(_signature(secret, content) for secret in secrets),
+    }
+
+
+def _signature(secret: str, content: bytes) -> str:
+    key = base64.b64decode(secret.removeprefix(PREFIX))
+    return "v1," + base64.b64encode(hmac.digest(key, content, sha256)).decode()

@@ -1,0 +1,181 @@
+"""Where a webhook may be sent: which addresses (URLs) are taken, and which network addresses.
+
+Who administers an account must not reach, through the server, what only the server can reach: its
+own machine, the network that it is in, and the metadata service of its cloud. A name is judged
+by what it resolves to, at the moment of connecting, because it may resolve to something else later.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Sequence
+from typing import Final, NamedTuple, TypeAlias
+from urllib.parse import SplitResult, urlsplit
+
+MAX_URL: Final = 2048
+
+Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
+Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+_PORTS: Final = {"https": 443, "http": 80}
+# What a resolver may read as an IPv4 address, in parts that are decimal, octal or hexadecimal.
+_NUMERIC_LABEL: Final = re.compile(r"(?:[0-9]+|0x[0-9a-f]*)\Z", re.IGNORECASE)
+_HOST: Final = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)(?:\.(?!-)[a-z0-9_-]{1,63}(?<!-))*\.?\Z")
+_MAX_HOST: Final = 253
+_PRINTABLE: Final = re.compile(r"[!-~]+\Z")
+
+# Beside what is not global: metadata services with addresses of the Internet, what the Internet
+# does not route, and IPv6 networks that lead to IPv4 addresses, which could be any.
+_REFUSED: Final[Sequence[Network]] = tuple(
+    ipaddress.ip_network(text)
+    for text in (
+        "0.0.0.0/8",
+        "10.0.0.0/8",
+        "100.64.0.0/10",
+        "127.0.0.0/8",
+        "168.63.129.16/32",
+        "169.254.0.0/16",
+        "172.16.0.0/12",
+        "192.0.0.0/24",
+        "192.0.2.0/24",
+        "192.88.99.0/24",
+        "192.168.0.0/16",
+        "198.18.0.0/15",
+        "198.51.100.0/24",
+        "203.0.113.0/24",
+        "224.0.0.0/3",
+        "::/96",
+        "::ffff:0:0:0/96",
+        "64:ff9b::/96",
+        "64:ff9b:1::/48",
+        "100::/64",
+        "2001::/23",
+        "2001:db8::/32",
+        "2002::/16",
+        "3fff::/20",
+        "5f00::/16",
+        "fc00::/7",
+        "fe80::/9",
+        "ff00::/8",
+    )
+)
+
+
+class Target(NamedTuple):
+    """Where a URL leads."""
+
+    scheme: str
+    host: str
+    port: int
+    path: str
+
+    @property
+    def authority(self) -> str:
+        """The host, with the port unless it is the scheme's own, as a request names it."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
+
+
+class AllowedNetworks(NamedTuple):
+    """The networks that webhooks may reach although they are private."""
+
+    networks: Sequence[Network] = ()
+
+    @classmethod
+    def parse(cls, text: str) -> AllowedNetworks:
+        """Read addresses and networks that are separated by commas.
+
+        Raises:
+            ValueError: one of them is neither.
+        """
+        parts = [part.strip() for part in text.split(",")]
+        return cls([ipaddress.ip_network(part) for part in parts if part])
+
+    def names(self, address: Address) -> bool:
+        """Return whether one of the networks holds an address."""
+        return any(_plain(address) in network for network in self.networks)
+
+    def refusal(self, address: Address, scheme: str) -> str | None:
+        """Return why nothing may be sent to an address, or None if it may."""
+        if self.names(address):
+            return None
+        plain = _plain(address)
+        if not plain.is_global or any(plain in network for network in _REFUSED):
+            return (
+                f"{address} is a private or reserved address: only what the server's setting "
+                "webhook_networks names may be reached there"
+            )
+        if scheme != "https":
+            return f"{address} must be reached by https://, so that nobody reads along"
+        return None
+
+
+NO_NETWORKS: Final = AllowedNetworks()
+
+
+def read_target(url: str, allowed: AllowedNetworks) -> Target:
+    """Return where a URL leads, as far as its text can tell.
+
+    Raises:
+        ValueError: it cannot be the URL of a webhook; the message says what it must be.
+    """
+    if len(url) > MAX_URL or _PRINTABLE.match(url) is None:
+        raise ValueError(f"must be at most {MAX_URL} printable ASCII characters without spaces")
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        raise ValueError("is no URL: its host or port cannot be read") from error
+    if parts.scheme not in _PORTS:
+        raise ValueError("must begin with https://, or with http:// inside a network of yours")
+    if "@" in parts.netloc or "\\" in url:
+        raise ValueError("must hold no user name, password or backslash: deliveries are signed")
+    if port == 0:
+        raise ValueError("must have a port of 1 to 65535")
+    host = _host(parts)
+    target = Target(parts.scheme, host, port or _PORTS[parts.scheme], _path(parts))
+    address = literal_address(host)
+    if address is not None and (refusal := allowed.refusal(address, target.scheme)) is not None:
+        raise ValueError(f"is not allowed: {refusal}")
+    if target.scheme == "http" and not allowed.networks:
+        raise ValueError(
+            "must begin with https://: http:// is only for the networks that the server's setting "
+            "webhook_networks names"
+        )
+    return target
+
+
+def literal_address(host: str) -> Address | None:
+    """Return the address that a host is written as, or None for a name."""
+    try:
+        return ipaddress.ip_address(host)
+    except ValueError:
+        return None
+
+
+def _host(parts: SplitResult) -> str:
+    host = (parts.hostname or "").lower()
+    address = literal_address(host)
+    if address is not None:
+        if "%" in host:
+            raise ValueError("must name no network interface")
+        return str(address)
+    name = host.rstrip(".")
+    # "2130706433", "0x7f.1" and "127.1" are 127.0.0.1 to many resolvers.
+    if _NUMERIC_LABEL.match(name.rpartition(".")[2]) is not None:
+        raise ValueError("must have a host name, or an IP address written in full")
+    if len(host) > _MAX_HOST or _HOST.match(host) is None:
+        raise ValueError("must have a host name of letters, digits, hyphens and full stops")
+    return host
+
+
+def _path(parts: SplitResult) -> str:
+    path = parts.path or "/"
+    return f"{path}?{parts.query}" if parts.query else path
+
+
+def _plain(address: Address) -> Address:
+    """Return the IPv4 address that an IPv6 one is only another way to write."""
+    mapped: ipaddress.IPv4Address | None = getattr(address, "ipv4_mapped", None)
+    return mapped or address

@@ -1,0 +1,170 @@
+"""A webhook: an address of an operator's own that is told when something happens to runs.
+
+create              → enabled
+enabled   update    → disabled          (by an operator)
+enabled   failing   → disabled          (nothing was delivered for three days, or it is gone)
+disabled  update    → enabled
+any       delete    : it is gone; its row stays without its secrets
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Sequence
+from typing import Final, Literal, NamedTuple, TypeAlias, get_args
+
+from prefactor_server.domain.errors import NotFound
+from prefactor_server.domain.runs.agent_instance import AgentInstance, Purpose
+
+WebhookEvent: TypeAlias = Literal[
+    "run.finished",
+    "run.failed",
+    "run.terminated",
+    "risk.exceeded",
+    "cost.exceeded",
+    "quality.recorded",
+]
+WebhookStatus: TypeAlias = Literal["enabled", "disabled"]
+
+EVENTS: Final[tuple[WebhookEvent, ...]] = get_args(WebhookEvent)
+TEST_EVENT: Final = "webhook.test"
+"""What a test delivery tells of. Nobody can ask for it, and everybody may get it."""
+PURPOSES: Final[tuple[Purpose, ...]] = get_args(Purpose)
+
+MAX_WEBHOOKS: Final = 50
+"""How many webhooks an account may have: each event is compared with all of them."""
+MAX_FILTER_VALUES: Final = 100
+GIVE_UP_US: Final = 3 * 24 * 3600 * 1_000_000
+"""For how long a delivery is tried, and for how long a webhook may fail before it is disabled."""
+
+FAILING: Final = "nothing was delivered for three days"
+GONE: Final = "the receiver answered 410 Gone"
+
+
+class Webhook(NamedTuple):
+    """One webhook.
+
+    ``events`` and the filters are JSON lists; a filter of None lets everything pass. ``secret`` and
+    ``previous_secret`` are encrypted; the previous one signs as well until a time. ``enabled_at``
+    is when it began to be told of events. ``failures`` counts failed attempts since the last one
+    that worked, ``failing_since`` is when the first of them was made, and nothing is sent before
+    ``not_before``.
+    """
+
+    id: str
+    account_id: str
+    inserted_at: int
+    url: str
+    description: str | None
+    events: str
+    agent_ids: str | None
+    environment_ids: str | None
+    purposes: str | None
+    status: WebhookStatus
+    disabled_reason: str | None
+    enabled_at: int
+    secret: bytes
+    previous_secret: bytes | None
+    previous_secret_until: int
+    failures: int
+    failing_since: int | None
+    not_before: int
+    deleted_at: int | None
+    updated_at: int
+
+    def lookup_keys(self) -> tuple[tuple[str, ...], ...]:
+        """Return keys by its id."""
+        return ((self.id,),)
+
+    def enable(self, now: int) -> Webhook:
+        """Return the webhook, enabled, with its failures forgotten."""
+        if self.status == "enabled":
+            return self
+        return self._replace(
+            status="enabled",
+            disabled_reason=None,
+            enabled_at=now,
+            failures=0,
+            failing_since=None,
+            not_before=0,
+        )
+
+    def disable(self, reason: str | None) -> Webhook:
+        """Return the webhook, disabled; ``reason`` is the server's, and None for an operator."""
+        if self.status == "disabled":
+            return self
+        return self._replace(status="disabled", disabled_reason=reason)
+
+    def rotate(self, secret: bytes, now: int, overlap_us: int) -> Webhook:
+        """Return the webhook with a new secret; the one that it had signs as well for a while."""
+        return self._replace(
+            secret=secret,
+            previous_secret=self.secret if overlap_us else None,
+            previous_secret_until=now + overlap_us if overlap_us else 0,
+            updated_at=now,
+        )
+
+    def delete(self, now: int) -> Webhook:
+        """Return the webhook, deleted; what must not be read any more is gone."""
+        return self.disable(None)._replace(
+            secret=b"",
+            previous_secret=None,
+            previous_secret_until=0,
+            deleted_at=now,
+            updated_at=now,
+        )
+
+
+class Subscription:
+    """What one enabled webhook wants to hear, read once for many events."""
+
+    __slots__ = ("_agents", "_environments", "_events", "_purposes", "webhook")
+
+    def __init__(self, webhook: Webhook) -> None:
+        self.webhook = webhook
+        self._events = frozenset(read_list(webhook.events) or ())
+        self._agents = _chosen(webhook.agent_ids)
+        self._environments = _chosen(webhook.environment_ids)
+        self._purposes = _chosen(webhook.purposes)
+
+    def wants(self, event: str, run: AgentInstance, at: int) -> bool:
+        """Return whether the webhook is told of an event of a run.
+
+        What happened before the webhook was enabled is not told, also if it is found out later.
+        """
+        return (
+            event in self._events
+            and at >= self.webhook.enabled_at
+            and (self._agents is None or run.agent_id in self._agents)
+            and (self._environments is None or run.environment_id in self._environments)
+            and (self._purposes is None or run.purpose in self._purposes)
+        )
+
+
+def require_webhook(webhook: Webhook | None, webhook_id: str) -> Webhook:
+    """Return the webhook.
+
+    Raises:
+        NotFound: it is missing or deleted.
+    """
+    if webhook is None or webhook.deleted_at is not None:
+        raise NotFound(f"Webhook {webhook_id!r} not found")
+    return webhook
+
+
+def list_document(values: Collection[str]) -> str:
+    """Return a list as it is stored: each value once, in order."""
+    return json.dumps(sorted(set(values)), separators=(",", ":"))
+
+
+def read_list(document: str | None) -> Sequence[str] | None:
+    """Return a stored list; None for no list."""
+    if document is None:
+        return None
+    values: list[str] = json.loads(document)
+    return values
+
+
+def _chosen(document: str | None) -> frozenset[str] | None:
+    values = read_list(document)
+    return None if values is None else frozenset(values)

@@ -1,0 +1,194 @@
+"""What a slice of changes says of runs, and the alerts and events that follow from it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from math import log
+from typing import Final, NamedTuple
+
+from prefactor_server.domain.change import (
+    BACKFILLED,
+    IMPORTED,
+    QUALITY,
+    RUN_CREATED,
+    RUN_DELETED,
+    RUN_ENDED,
+    Change,
+)
+from prefactor_server.domain.runs.agent_instance import AgentInstance
+from prefactor_server.domain.runs.alert import Alert
+from prefactor_server.domain.runs.alert_cause import (
+    CAUSES,
+    COST_EXCEEDED,
+    MAX_AGE_US,
+    RISK_EXCEEDED,
+    RUN_FAILED,
+    RUN_TERMINATED,
+    alert_id,
+    causes,
+    follow_cause,
+)
+from prefactor_server.domain.runs.quality import InstanceQuality
+from prefactor_server.domain.runs.run_cost import LimitedCost
+from prefactor_server.domain.runs.webhooks.delivery import WebhookDelivery
+from prefactor_server.domain.runs.webhooks.event import alert_data, quality_data
+from prefactor_server.follower.outbox import Event, Outbox
+from prefactor_server.queries.risk import ScoredRun
+from prefactor_server.storage.base import Changes, Needs, Snapshot
+
+_ENDINGS: Final = (RUN_FAILED, RUN_TERMINATED)
+_FINISHED: Final = "run.finished"
+_RECORDED: Final = "quality.recorded"
+_OPEN: Final = ("pending", "active")
+_SCORED_AT_ONCE: Final = 1000
+_GROWTH: Final = 1.1
+
+
+class Seen(NamedTuple):
+    """What a slice of changes says of one run; ``at`` is when the last of them was committed."""
+
+    flags: int = 0
+    spans: int = 0
+    at: int = 0
+    events: tuple[Event, ...] = ()
+
+    def add(self, change: Change) -> Seen:
+        """Return the same with one change more."""
+        # A walk tells of a large run in parts; its score needs all spans, and is the same for each.
+        tells = not change.flags & BACKFILLED or change.flags & RUN_CREATED
+        spans = len(change.span_ids) if tells else 0
+        return Seen(
+            self.flags | change.flags,
+            self.spans + spans,
+            max(self.at, change.at),
+            (*self.events, *_events(change)),
+        )
+
+    def is_scored(self, run: AgentInstance) -> bool:
+        """Whether the run is to be scored now: scoring reads all of its spans.
+
+        A large run that goes on is scored again for every tenth more of spans, and at its end.
+        """
+        has_ended = run.status not in _OPEN or self.flags & BACKFILLED
+        if has_ended or run.span_total <= _SCORED_AT_ONCE:
+            return True
+        before = max(run.span_total - self.spans, 1)
+        return int(log(run.span_total, _GROWTH)) > int(log(before, _GROWTH))
+
+
+class Figures(NamedTuple):
+    """The runs whose risk or cost may have changed, with what they come to by now.
+
+    A run without a score is far from what is agreed.
+    """
+
+    scores: Mapping[str, ScoredRun | None] = {}
+    costs: Mapping[str, LimitedCost] = {}
+
+
+class Check(NamedTuple):
+    """The alerts of one run that are held against their causes, by name, and its other events.
+
+    With ``looks_back``, nobody was told of the run when it changed: its risk was exceeded at its
+    last change at the latest, a cause that is too old raises no alert, and webhooks hear nothing.
+    """
+
+    names: Sequence[str]
+    scored: ScoredRun | None
+    cost: LimitedCost | None
+    at: int
+    events: Sequence[Event] = ()
+    looks_back: bool = False
+
+
+def seen_by_account(changes: Iterable[Change]) -> Mapping[str, Mapping[str, Seen]]:
+    """Return what changes say of each run, by account."""
+    found: dict[str, dict[str, Seen]] = defaultdict(dict)
+    for change in changes:
+        runs, run_id = found[change.account_id], change.agent_instance_id
+        runs[run_id] = runs.get(run_id, Seen()).add(change)
+    return found
+
+
+def _events(change: Change) -> Iterator[Event]:
+    """Return what webhooks can be told of a change, beside alerts."""
+    if change.flags & (BACKFILLED | IMPORTED):
+        return
+    if change.flags & RUN_ENDED:
+        yield Event(_FINISHED, "", change.at)
+    if change.flags & QUALITY:
+        yield Event(_RECORDED, str(change.position), change.at)
+
+
+def check_run(seen: Seen, figures: Figures, run_id: str, *, listens: bool) -> Check:
+    """Return what is to be looked at of a run; ``listens`` is whether any webhook is told."""
+    names: list[str] = []
+    if seen.flags & RUN_DELETED:
+        names = list(CAUSES)
+    elif not seen.flags & IMPORTED:
+        names += _ENDINGS if seen.flags & RUN_ENDED else ()
+        names += (RISK_EXCEEDED,) if run_id in figures.scores else ()
+        names += (COST_EXCEEDED,) if run_id in figures.costs else ()
+    return Check(
+        names,
+        figures.scores.get(run_id),
+        figures.costs.get(run_id),
+        seen.at,
+        seen.events if listens else (),
+        looks_back=bool(seen.flags & BACKFILLED),
+    )
+
+
+def needs_of(account_id: str, checks: Mapping[str, Check], outbox: Outbox) -> Needs:
+    """Return the rows that ``followed`` looks at."""
+    needs = Needs()
+    for run_id, check in checks.items():
+        needs.instances.add(run_id)
+        needs.rows.update((Alert, alert_id(run_id, name)) for name in check.names)
+        outbox.need(needs, account_id, run_id, check.events)
+        if any(event.type == _RECORDED for event in check.events):
+            needs.rows.add((InstanceQuality, run_id))
+    return needs
+
+
+def followed(snapshot: Snapshot, checks: Mapping[str, Check], outbox: Outbox, now: int) -> Changes:
+    """Return the alerts as they have to be, and what webhooks are told of runs."""
+    inserted: list[Alert | WebhookDelivery] = []
+    updated: list[Alert] = []
+    deleted: list[Alert] = []
+    times = outbox.times()
+    for run_id, check in checks.items():
+        run = snapshot.get(AgentInstance, run_id)
+        found = {name: snapshot.get(Alert, alert_id(run_id, name)) for name in check.names}
+        if run is None:
+            # Its own deletion took its alerts along, except those that were written meanwhile.
+            deleted += [alert for alert in found.values() if alert is not None]
+            continue
+        for name, alert in found.items():
+            now_is = _follow(run, name, alert, check, now)
+            if now_is is None:
+                continue
+            (inserted if alert is None else updated).append(now_is)
+            was_raised = alert is not None and alert.status == "raised"
+            if now_is.status == "raised" and not was_raised and not check.looks_back:
+                event = Event(name, str(now_is.version), check.at)
+                inserted += outbox.deliveries(snapshot, run, event, times, alert=alert_data(now_is))
+        for event in check.events:
+            data = {}
+            if event.type == _RECORDED:
+                data["quality"] = quality_data(snapshot.get(InstanceQuality, run_id))
+            inserted += outbox.deliveries(snapshot, run, event, times, **data)
+    return Changes(inserted=inserted, updated=updated, deleted=deleted)
+
+
+def _follow(
+    run: AgentInstance, name: str, alert: Alert | None, check: Check, now: int
+) -> Alert | None:
+    profile, risk = check.scored or (None, None)
+    at = run.updated_at if check.looks_back else now
+    cause = causes(run, profile, risk, at, check.cost).get(name)
+    is_old = check.looks_back and cause is not None and cause.at < now - MAX_AGE_US
+    if alert is None and is_old:
+        return None
+    return follow_cause(run, name, alert, cause, now)

@@ -1,0 +1,204 @@
+"""The sender: one task that empties the outbox of webhooks, on one replica at a time.
+
+Each webhook has a task of its own while there is something to send to it, so that one whose
+receiver hangs keeps up nobody else. A delivery is sent and then written down: a server that is
+killed between the two sends it again, under the same id.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
+from typing import Final
+
+import structlog
+
+from prefactor_server.commands.base import Request
+from prefactor_server.commands.webhook_delivery import RecordAttempt
+from prefactor_server.commands.writer import Writer
+from prefactor_server.domain.errors import Refusal, Unavailable
+from prefactor_server.domain.runs.webhooks.delivery import Jitter, WebhookDelivery
+from prefactor_server.domain.runs.webhooks.webhook import Webhook
+from prefactor_server.follower.lease import Lease
+from prefactor_server.follower.webhooks.client import WebhookClient
+from prefactor_server.json_log import trace_of
+from prefactor_server.storage.base import Storage
+
+_log = structlog.get_logger("prefactor_server")
+
+LEASE_NAME: Final = "webhooks"
+_POLL_SECONDS: Final = 1.0
+_RETRY_SECONDS: Final = 5.0
+_CLOSE_SECONDS: Final = 3.0
+_WEBHOOKS: Final = 32
+"""How many webhooks are sent to at a time; others wait, those that fail longest."""
+_AT_ONCE: Final = 4
+"""How many deliveries of one webhook are under way at a time, of different runs."""
+_FETCHED: Final = 64
+"""How many deliveries of one webhook are held in memory at a time."""
+_PRUNE_SECONDS: Final = 60.0
+_PRUNED: Final = 1000
+_ACTOR: Final = "server"
+
+
+class WebhookSender:
+    """Sends what is in the outbox for as long as ``run`` runs.
+
+    ``keep_us`` is for how long deliveries are kept, whatever became of them.
+    """
+
+    def __init__(
+        self,
+        storage: Storage,
+        writer: Writer,
+        client: WebhookClient,
+        lease: Lease,
+        *,
+        now_us: Callable[[], int],
+        jitter: Jitter,
+        keep_us: int,
+    ) -> None:
+        self._storage = storage
+        self._writer = writer
+        self._client = client
+        self._lease = lease
+        self._now_us = now_us
+        self._jitter = jitter
+        self._keep_us = keep_us
+        self._active: dict[str, asyncio.Task[None]] = {}
+        self._next_prune = 0.0
+        self._closing = False
+        self.delivered = 0
+        self.failed = 0
+        self.pending = 0
+
+    async def run(self) -> None:
+        """Send until cancelled. A database that is away is waited for."""
+        failing = False
+        try:
+            while True:
+                pause = _POLL_SECONDS
+                try:
+                    await self.turn()
+                    await self._prune()
+                except Refusal as error:
+                    if not failing:
+                        _log.warning("webhooks not sent", reason=error.message)
+                    failing, pause = True, _RETRY_SECONDS
+                else:
+                    failing = False
+                await asyncio.sleep(pause)
+        finally:
+            await self.close()
+
+    async def turn(self) -> None:
+        """Begin to send to every webhook that waits for something.
+
+        Raises:
+            Unavailable: the database cannot be reached, or cannot take writes now.
+        """
+        ready = await self._storage.webhooks.ready(self._now_us(), _WEBHOOKS + len(self._active))
+        if not ready and not self._active:
+            self.pending = 0
+            return
+        if not await self._lease.take():
+            return
+        self.pending = await self._storage.webhooks.pending()
+        for webhook in ready:
+            if webhook.id not in self._active and len(self._active) < _WEBHOOKS:
+                task = asyncio.create_task(self._send_to(webhook.account_id, webhook.id))
+                self._active[webhook.id] = task
+                task.add_done_callback(partial(self._forget, webhook.id))
+
+    def _forget(self, webhook_id: str, task: asyncio.Task[None]) -> None:
+        del task
+        self._active.pop(webhook_id, None)
+
+    async def idle(self) -> None:
+        """Return when nothing is under way."""
+        while self._active:
+            await asyncio.wait(tuple(self._active.values()))
+
+    async def close(self) -> None:
+        """Begin nothing new, wait a moment for what is under way, and let another replica go on.
+
+        What is cut off then will be sent again.
+        """
+        self._closing = True
+        if tasks := tuple(self._active.values()):
+            _, unfinished = await asyncio.wait(tasks, timeout=_CLOSE_SECONDS)
+            for task in unfinished:
+                task.cancel()
+            if unfinished:
+                await asyncio.wait(unfinished)
+        with suppress(Unavailable, TimeoutError):
+            async with asyncio.timeout(_RETRY_SECONDS):
+                await self._lease.release()
+        await self._client.close()
+
+    async def _send_to(self, account_id: str, webhook_id: str) -> None:
+        try:
+            while await self._send_some(account_id, webhook_id):
+                pass
+        except Refusal as error:
+            _log.warning("webhook not sent", webhook=webhook_id, reason=error.message)
+            await asyncio.sleep(_RETRY_SECONDS)
+        except Exception as error:  # noqa: BLE001 - one webhook's mistake must not stop the others
+            _log.error("webhook failed", webhook=webhook_id, trace=trace_of(error))
+            await asyncio.sleep(_RETRY_SECONDS)
+
+    async def _send_some(self, account_id: str, webhook_id: str) -> bool:
+        """Send what is due to a webhook as it is now; whether there may be more to send at once."""
+        if not self._goes_on:
+            return False
+        now = self._now_us()
+        webhook = await self._storage.row(Webhook, account_id, webhook_id)
+        if webhook is None or webhook.status == "disabled" or webhook.not_before > now:
+            return False
+        # Whether one that failed works again is found out with a single delivery.
+        limit = 1 if webhook.failures else _FETCHED
+        due = await self._storage.webhooks.due(account_id, webhook_id, now, limit)
+        return bool(due) and await self._send_all(webhook, due)
+
+    async def _send_all(self, webhook: Webhook, due: Sequence[WebhookDelivery]) -> bool:
+        """Send deliveries, a few at a time; False once the receiver takes no more for now."""
+        waiting = list(reversed(due))
+        takes_more = True
+
+        async def send_next() -> None:
+            nonlocal takes_more
+            while waiting and takes_more and self._goes_on:
+                takes_more = await self._send(webhook, waiting.pop()) and takes_more
+
+        sending = [asyncio.create_task(send_next()) for _ in range(min(_AT_ONCE, len(due)))]
+        try:
+            await asyncio.gather(*sending)
+        finally:
+            for task in sending:
+                task.cancel()
+        return takes_more
+
+    @property
+    def _goes_on(self) -> bool:
+        return self._lease.is_held and not self._closing
+
+    async def _send(self, webhook: Webhook, delivery: WebhookDelivery) -> bool:
+        attempt = await self._client.send(webhook, delivery)
+        if attempt.worked:
+            self.delivered += 1
+        else:
+            self.failed += 1
+        request = Request(webhook.account_id, _ACTOR, attempt.at, None, b"")
+        command = RecordAttempt(request, webhook.id, delivery.id, attempt, self._jitter())
+        await self._writer.submit([command], 0)
+        return attempt.worked or not attempt.is_unwell
+
+    async def _prune(self) -> None:
+        now = asyncio.get_running_loop().time()
+        if now < self._next_prune:
+            return
+        deleted = await self._storage.webhooks.prune(self._now_us() - self._keep_us, _PRUNED)
+        if not deleted:
+            self._next_prune = now + _PRUNE_SECONDS

@@ -1,0 +1,57 @@
+"""The reads of webhooks and their deliveries."""
+
+from __future__ import annotations
+
+from prefactor_server.domain.api_token import Principal
+from prefactor_server.domain.errors import NotFound
+from prefactor_server.domain.listing import Filter, Listing, Page
+from prefactor_server.domain.runs.webhooks.delivery import WebhookDelivery
+from prefactor_server.domain.runs.webhooks.webhook import MAX_WEBHOOKS, Webhook, require_webhook
+from prefactor_server.storage.base import Storage
+
+_THERE = Filter("deleted_at", "is null", None)
+
+
+class WebhookQueries:
+    """Reads webhooks; deleted ones are not there."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+
+    async def show(self, principal: Principal, webhook_id: str) -> Webhook:
+        """A webhook by its id.
+
+        Raises:
+            NotFound: there is none.
+        """
+        found = await self._storage.row(Webhook, principal.account_id, webhook_id)
+        return require_webhook(found, webhook_id)
+
+    async def page(self, principal: Principal, listing: Listing) -> Page[Webhook]:
+        """A page of webhooks."""
+        listing = listing._replace(filters=(*listing.filters, _THERE))
+        return await self._storage.rows(Webhook, principal.account_id, listing)
+
+    async def is_full(self, principal: Principal) -> bool:
+        """Whether the account has as many webhooks as it may have."""
+        page = await self.page(principal, Listing(page_size=1))
+        return page.total >= MAX_WEBHOOKS
+
+    async def delivery(self, principal: Principal, delivery_id: str) -> WebhookDelivery:
+        """A delivery by its id.
+
+        Raises:
+            NotFound: there is none.
+        """
+        found = await self._storage.row(WebhookDelivery, principal.account_id, delivery_id)
+        if found is None:
+            raise NotFound(f"Webhook delivery {delivery_id!r} not found")
+        return found
+
+    async def deliveries(self, principal: Principal, listing: Listing) -> Page[WebhookDelivery]:
+        """A page of deliveries."""
+        return await self._storage.rows(WebhookDelivery, principal.account_id, listing)
+
+    async def next_inserted_at(self, now: int) -> int:
+        """Return now, or a later time if a delivery has that of now already."""
+        return max(now, await self._storage.webhooks.last_inserted_at() + 1)

@@ -1,0 +1,51 @@
+-- Webhooks and their outbox.
+
+-- name: webhooks.enabled
+-- The enabled webhooks of accounts.
+SELECT {webhook} FROM webhook AS t
+WHERE t.account_id IN (SELECT value FROM json_each(:accounts)) AND t.status = 'enabled'
+ORDER BY t.account_id, t.id
+
+-- name: webhooks.last_inserted_at
+-- The time of the last delivery.
+SELECT coalesce(max(inserted_at), 0) FROM webhook_delivery
+
+-- name: webhooks.ready
+-- Enabled webhooks with something to send; those that work come first.
+SELECT {webhook} FROM webhook AS t
+WHERE t.status = 'enabled' AND t.not_before <= :now
+  AND EXISTS (SELECT 1 FROM webhook_delivery AS due
+              WHERE due.account_id = t.account_id AND due.webhook_id = t.id
+                AND due.status = 'pending' AND due.next_attempt_at <= :now)
+ORDER BY t.failures, t.not_before, t.account_id, t.id LIMIT :limit
+
+-- name: webhooks.due
+-- What can be sent: nothing of the same run waits before it.
+SELECT {delivery} FROM webhook_delivery AS t
+WHERE t.account_id = :account_id AND t.webhook_id = :webhook_id
+  AND t.status = 'pending' AND t.next_attempt_at <= :now
+  AND NOT EXISTS (SELECT 1 FROM webhook_delivery AS before
+                  WHERE before.account_id = t.account_id AND before.webhook_id = t.webhook_id
+                    AND before.agent_instance_id = t.agent_instance_id
+                    AND before.status = 'pending' AND before.inserted_at < t.inserted_at)
+ORDER BY t.next_attempt_at, t.inserted_at LIMIT :limit
+
+-- name: webhooks.pending
+-- How many are to be sent.
+SELECT count(*) FROM (
+    SELECT 1 FROM webhook_delivery INDEXED BY webhook_delivery_due
+    WHERE status = 'pending' LIMIT :limit) AS counted
+
+-- name: webhooks.prune_old
+-- Some old deliveries.
+DELETE FROM webhook_delivery WHERE rowid IN (
+    SELECT rowid FROM webhook_delivery WHERE inserted_at < :before
+    ORDER BY inserted_at LIMIT :limit)
+
+-- name: webhooks.prune_deleted
+-- Some deliveries of webhooks that were deleted.
+DELETE FROM webhook_delivery WHERE rowid IN (
+    SELECT gone.rowid FROM webhook AS t
+    CROSS JOIN webhook_delivery AS gone
+      ON gone.account_id = t.account_id AND gone.webhook_id = t.id
+    WHERE t.deleted_at IS NOT NULL LIMIT :limit)

@@ -1,0 +1,28 @@
+"""A receiver, and a webhook that tells it of everything."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from api_client import ApiClient
+from webhook_receiver import Receiver, receiving
+
+from prefactor_server.domain.runs.webhooks.webhook import EVENTS
+
+
+@pytest.fixture
+async def receiver() -> AsyncIterator[Receiver]:
+    """Where webhooks lead."""
+    async with receiving() as opened:
+        yield opened
+
+
+@pytest.fixture
+async def webhook(api_client: ApiClient, receiver: Receiver) -> Any:
+    """What the creation of a webhook for every event answered."""
+    # From here on, what happens is news.
+    await api_client.follow()
+    details = {"url": receiver.url, "events": list(EVENTS)}
+    answer = await api_client.post("/webhook", {"details": details})
+    assert answer.status == 200, answer.text
+    return answer.body

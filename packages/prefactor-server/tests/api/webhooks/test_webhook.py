@@ -1,0 +1,168 @@
+"""Webhooks: create, list, show, change, rotate, test and delete them."""
+
+from typing import Any
+
+from api_client import ApiClient, open_api_client
+from webhook_receiver import Receiver
+
+DETAILS = {"url": "https://hooks.example.org/in", "events": ["run.failed"]}
+
+
+async def test_a_webhook_has_a_secret_that_is_shown_once(api_client: ApiClient) -> None:
+    """The secret is in the first answer alone: not in a repeat, a list, or the database."""
+    headers = {"Idempotency-Key": "create-it-once"}
+    created = (await api_client.post("/webhook", {"details": DETAILS}, headers=headers)).body
+    again = await api_client.post("/webhook", {"details": DETAILS}, headers=headers)
+
+    secret, details = created["secret"], created["details"]
+    assert secret.startswith("whsec_")
+    assert again.replayed
+    assert again.body == {"status": "success", "details": details}
+    assert (await api_client.get("/webhook")).summaries == [details]
+    assert (await api_client.get(f"/webhook/{details['id']}")).details == details
+    ((stored,),) = await api_client.rows("SELECT secret FROM webhook")
+    assert secret.encode() not in stored
+    assert (details["status"], details["agent_ids"], details["purposes"]) == ("enabled", None, None)
+
+
+async def test_a_webhook_changes_piece_by_piece(api_client: ApiClient) -> None:
+    """What is not given stays, null lets everything pass, and each change is in the audit log."""
+    run = await api_client.run("pending")
+    details = {
+        **DETAILS,
+        "agent_ids": ["agent-1"],
+        "environment_ids": [run["environment_id"]],
+        "purposes": ["live", "eval"],
+        "description": "pager",
+    }
+    made = (await api_client.post("/webhook", {"details": details})).details
+    path = f"/webhook/{made['id']}"
+    assert made["agent_ids"] == [run["agent_id"]]
+
+    changed = await api_client.call("PUT", path, {"details": {"purposes": None}})
+    assert changed.details == {
+        **made,
+        "purposes": None,
+        "updated_at": changed.details["updated_at"],
+    }
+    more = {"events": ["cost.exceeded", "run.failed"], "agent_ids": None, "status": "disabled"}
+    changed = await api_client.call("PUT", path, {"details": more})
+    assert changed.details["events"] == ["cost.exceeded", "run.failed"]
+    assert (changed.details["agent_ids"], changed.details["status"]) == (None, "disabled")
+    assert changed.details["environment_ids"] == [run["environment_id"]]
+    assert (await api_client.get("/webhook", {"status": "enabled"})).summaries == []
+    actions = [one["action"] for one in (await api_client.get("/audit")).summaries]
+    assert actions[:3] == ["webhooks.update", "webhooks.update", "webhooks.create"]
+
+
+async def test_what_cannot_be_a_webhook_is_refused(api_client: ApiClient) -> None:
+    """Each wrong field is named, with what is allowed, at creation and at a change alike."""
+    made = (await api_client.post("/webhook", {"details": DETAILS})).details
+    wrong: list[tuple[dict[str, Any], str, str]] = [
+        ({"url": "https://10.0.0.1/"}, "url", "webhook_networks"),
+        ({"url": "https://169.254.169.254/latest"}, "url", "webhook_networks"),
+        ({"url": "gopher://example.org"}, "url", "https://"),
+        ({"events": []}, "events", "must be 1 to 20 values, got 0"),
+        ({"events": ["run.exploded"]}, "events", "must be one of"),
+        ({"purposes": ["fun"]}, "purposes", "must be one of live, smoke_test, eval"),
+        ({"agent_ids": ["nobody"]}, "agent_ids", "'nobody' is no agent"),
+        ({"environment_ids": ["nowhere"]}, "environment_ids", "'nowhere' is no environment"),
+        ({"secret": "mine"}, "secret", "is not a known field"),
+    ]
+    for change, field, message in wrong:
+        for answer in (
+            await api_client.post("/webhook", {"details": {**DETAILS, **change}}),
+            await api_client.call("PUT", f"/webhook/{made['id']}", {"details": change}),
+        ):
+            body = answer.refused(422, "validation_errors")
+            assert field in body["errors"]["details"]
+            assert message in body["message"]
+
+
+async def test_an_account_has_so_many_webhooks(api_client: ApiClient) -> None:
+    """One more than an account may have is refused, and a deleted one makes room."""
+    made = [(await api_client.post("/webhook", {"details": DETAILS})).details for _ in range(50)]
+    body = (await api_client.post("/webhook", {"details": DETAILS})).refused(409, "invalid_action")
+    assert "50 webhooks" in body["message"]
+
+    assert (await api_client.call("DELETE", f"/webhook/{made[0]['id']}")).status == 200
+    assert (await api_client.post("/webhook", {"details": DETAILS})).status == 200
+
+
+async def test_a_deleted_webhook_is_gone(
+    api_client: ApiClient, receiver: Receiver, webhook: Any
+) -> None:
+    """It is neither shown nor told anything, its secrets are wiped, and its deliveries go."""
+    path = f"/webhook/{webhook['details']['id']}"
+    await api_client.run("complete")
+    await api_client.follow()
+    assert (await api_client.call("DELETE", path)).status == 200
+    await api_client.send_webhooks()
+
+    assert receiver.received == []
+    (await api_client.get(path)).refused(404, "not_found")
+    (await api_client.post(f"{path}/test")).refused(404, "not_found")
+    (await api_client.call("DELETE", path)).refused(404, "not_found")
+    assert await api_client.rows("SELECT secret, previous_secret FROM webhook") == [(b"", None)]
+    assert await api_client.storage.webhooks.prune(0, 100) == 1
+    assert (await api_client.get("/webhook_delivery")).summaries == []
+
+
+async def test_a_secret_is_rotated_with_an_overlap(
+    api_client: ApiClient, receiver: Receiver, webhook: Any
+) -> None:
+    """For some hours requests are signed with both secrets, then with the new one alone."""
+    path = f"/webhook/{webhook['details']['id']}"
+    body = {"details": {"overlap_hours": 2}}
+    rotated = (await api_client.post(f"{path}/rotate_secret", body)).body
+    assert rotated["details"]["previous_secret_until"] is not None
+    assert (await api_client.post(f"{path}/test")).details["status"] == "delivered"
+    api_client.clock.leap(seconds=2 * 3600)
+    await api_client.post(f"{path}/test")
+
+    during, after = receiver.received
+    assert during.is_signed_with(webhook["secret"])
+    assert during.is_signed_with(rotated["secret"])
+    assert not after.is_signed_with(webhook["secret"])
+    assert after.is_signed_with(rotated["secret"])
+    assert (await api_client.get(path)).details["previous_secret_until"] is None
+    too_long = {"details": {"overlap_hours": 169}}
+    refused = await api_client.post(f"{path}/rotate_secret", too_long)
+    assert "0 to 168" in refused.refused(422, "validation_errors")["message"]
+
+
+async def test_a_test_says_what_came_of_it(
+    api_client: ApiClient, receiver: Receiver, webhook: Any
+) -> None:
+    """A test is sent at once and once, and what came of it is told, also by a disabled webhook."""
+    webhook_id = webhook["details"]["id"]
+    await api_client.call("PUT", f"/webhook/{webhook_id}", {"details": {"status": "disabled"}})
+    receiver.statuses = [500]
+    failed = (await api_client.post(f"/webhook/{webhook_id}/test")).details
+    worked = (await api_client.post(f"/webhook/{webhook_id}/test")).details
+
+    assert (failed["status"], failed["response_status"]) == ("failed", 500)
+    assert failed["next_attempt_at"] is None
+    assert (worked["status"], worked["event_type"]) == ("delivered", "webhook.test")
+    assert worked["agent_instance_id"] is None
+    assert receiver.received[1].event["data"]["webhook_id"] == webhook_id
+    assert receiver.received[0].id != receiver.received[1].id
+    listed = (await api_client.get("/webhook_delivery", {"webhook_id": webhook_id})).summaries
+    assert [one["id"] for one in listed] == [worked["id"], failed["id"]]
+
+
+async def test_without_a_secret_key_there_are_no_webhooks(database_url: str) -> None:
+    """A server without a key refuses to make a webhook, and says how to give it one."""
+    async with open_api_client(database_url, secret_key="") as client:
+        body = (await client.post("/webhook", {"details": DETAILS})).refused(409, "invalid_action")
+
+    assert "PREFACTOR_SECRET_KEY" in body["message"]
+
+
+async def test_a_deployment_token_knows_no_webhooks(api_client: ApiClient) -> None:
+    """An agent's token can neither see webhooks nor make one."""
+    token = await api_client.deployment_token(await api_client.run("pending"))
+
+    (await api_client.get("/webhook", token=token)).refused(403, "not_permitted")
+    answer = await api_client.post("/webhook", {"details": DETAILS}, token=token)
+    answer.refused(403, "not_permitted")

@@ -1,0 +1,111 @@
+"""What becomes of a delivery and its webhook, attempt by attempt."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rows import ACCOUNT, NOW, webhook
+
+from prefactor_server.domain.runs.webhooks.delivery import (
+    MAX_DELAY_US,
+    Attempt,
+    WebhookDelivery,
+    delivery_id,
+    event_id,
+    new_delivery,
+    retry_delay_us,
+    webhook_after,
+)
+from prefactor_server.domain.runs.webhooks.webhook import GIVE_UP_US
+
+SECOND = 1_000_000
+
+
+def _delivery() -> WebhookDelivery:
+    return new_delivery(
+        webhook(),
+        run_id="run-1",
+        event_id="evt_1",
+        event_type="run.failed",
+        body=b"{}",
+        inserted_at=NOW,
+        now=NOW,
+    )
+
+
+def _answer(status: int | None, at: int = NOW, retry_after: int = 0) -> Attempt:
+    return Attempt(at, status, None if status == 200 else "no", retry_after)
+
+
+@given(st.lists(st.sampled_from([None, 200, 302, 404, 429, 503]), max_size=100))
+def test_a_delivery_is_tried_for_three_days(statuses: list[int | None]) -> None:
+    """It is delivered by the first 2xx, else tried at growing intervals, and fails at the end."""
+    delivery = _delivery()
+    for status in statuses:
+        if delivery.status != "pending":
+            break
+        at = delivery.next_attempt_at
+        delivery = delivery.after(_answer(status, at), 0.0)
+        if status == 200:
+            assert delivery.status == "delivered"
+        elif at >= NOW + GIVE_UP_US:
+            assert delivery.status == "failed"
+        else:
+            assert at < delivery.next_attempt_at <= min(at + MAX_DELAY_US, NOW + GIVE_UP_US)
+    assert delivery.attempts <= 100
+
+
+@given(st.integers(1, 1000), st.floats(0, 1))
+def test_delays_grow_to_an_hour(attempts: int, jitter: float) -> None:
+    """The first delay is five seconds, none is longer than an hour, and chance takes a fifth."""
+    whole = retry_delay_us(attempts, 0.0)
+
+    assert 5 * SECOND <= whole <= MAX_DELAY_US
+    assert whole <= retry_delay_us(attempts + 1, 0.0)
+    assert 0.8 * whole - 1 <= retry_delay_us(attempts, jitter) <= whole
+
+
+def test_a_receiver_says_when_to_come_back() -> None:
+    """A longer Retry-After moves the next attempt, of the delivery and of the webhook."""
+    attempt = _answer(429, retry_after=600 * SECOND)
+
+    assert _delivery().after(attempt, 0.0).next_attempt_at == NOW + 600 * SECOND
+    assert webhook_after(webhook(), attempt, 0.0).not_before == NOW + 600 * SECOND
+
+
+@pytest.mark.parametrize("status", [302, 400, 404, 422])
+def test_a_refusal_of_one_event_holds_up_no_other(status: int) -> None:
+    """A status about the request lets others go on, but counts towards the end of the webhook."""
+    failing = webhook_after(webhook(), _answer(status), 0.0)
+    assert (failing.not_before, failing.failing_since) == (0, NOW)
+
+    late = webhook_after(failing, _answer(status, NOW + GIVE_UP_US), 0.0)
+    assert (late.status, late.disabled_reason) == (
+        "disabled",
+        "nothing was delivered for three days",
+    )
+
+
+def test_failures_together_count_once() -> None:
+    """Several attempts that fail at a time delay the next one no more than one of them."""
+    first = webhook_after(webhook(), _answer(None), 0.0)
+
+    assert webhook_after(first, _answer(503, NOW + 1), 0.0) == first
+    assert webhook_after(first, _answer(503, first.not_before), 0.0).failures == 2
+
+
+def test_one_delivery_that_works_ends_the_failing() -> None:
+    """After a 2xx, a webhook is as if it had never failed."""
+    failing = webhook_after(webhook(), _answer(None), 0.0)
+
+    assert webhook_after(failing, _answer(200, NOW + 1), 0.0) == webhook()
+    assert webhook_after(webhook(), _answer(200), 0.0) == webhook()
+
+
+def test_ids_are_derived() -> None:
+    """The same event of a run has one id, and one delivery to each webhook."""
+    once = event_id("run-1", "run.failed", "1")
+
+    assert once == event_id("run-1", "run.failed", "1")
+    assert len({once, event_id("run-1", "run.failed", "2"), event_id("run-2", "x", "1")}) == 3
+    assert delivery_id("w1", once) != delivery_id("w2", once)
+    assert _delivery().account_id == ACCOUNT

@@ -1,0 +1,44 @@
+"""Secrets that are kept encrypted."""
+
+import os
+
+import pytest
+
+from prefactor_server.domain.errors import InvalidAction, SettingError
+from prefactor_server.follower.webhooks.secret_box import SecretBox, UnreadableSecret
+
+KEY = "a secret key that only tests have"
+
+
+def test_a_secret_comes_back_to_whom_it_belongs() -> None:
+    """What was encrypted is read with the same key, for the same row, and differs each time."""
+    box = SecretBox(KEY, os.urandom)
+    stored = box.encrypt("whsec_1", "webhook-1")
+
+    assert b"whsec" not in stored
+    assert SecretBox(KEY, os.urandom).decrypt(stored, "webhook-1") == "whsec_1"
+    assert box.encrypt("whsec_1", "webhook-1") != stored
+
+
+@pytest.mark.parametrize(
+    ("key", "belongs_to", "message"),
+    [
+        (KEY, "webhook-2", "damaged"),
+        (KEY + "!", "webhook-1", "another PREFACTOR_SECRET_KEY"),
+        ("", "webhook-1", "not set"),
+    ],
+)
+def test_nobody_else_reads_it(key: str, belongs_to: str, message: str) -> None:
+    """Another row, another key and no key at all cannot read a secret, and say why."""
+    stored = SecretBox(KEY, os.urandom).encrypt("whsec_1", "webhook-1")
+
+    with pytest.raises(UnreadableSecret, match=message):
+        SecretBox(key, os.urandom).decrypt(stored, belongs_to)
+
+
+def test_without_a_key_no_secret_is_made() -> None:
+    """A server without a key says how to get one, and a short one is no key."""
+    with pytest.raises(InvalidAction, match="openssl rand"):
+        SecretBox("", os.urandom).encrypt("whsec_1", "webhook-1")
+    with pytest.raises(SettingError, match="at least 32 characters, got 5"):
+        SecretBox("short", os.urandom)
