@@ -94,7 +94,7 @@ class SqliteStorage:
         self._writer = writer
         self._lock = lock
         self._min_free_disk_bytes = min_free_disk_bytes
-        # A single thread ensures that there is one writer.
+        # A single thread makes sure of a single writer.
         self._writing = ThreadPoolExecutor(1, thread_name_prefix="sqlite-writer")
         self._reading = ThreadPoolExecutor(_READERS, thread_name_prefix="sqlite-reader")
         self._readers: list[sqlite3.Connection] = []
