@@ -318,9 +318,9 @@ async def test_what_was_done_to_agents_is_in_the_audit_log(api_client: Any) -> N
         "SELECT action, detail FROM audit_entry WHERE resource_id = ? ORDER BY at", agent["id"]
     )
 
-    actions = [f"agents.{one}" for one in ("update", "retire", "reinstate", "delete")]
+    actions = [f"agents.{one}" for one in ("create", "update", "retire", "reinstate", "delete")]
     assert [entry[0] for entry in entries] == actions
-    assert {entry[1] for entry in entries} == {"B"}
+    assert [entry[1] for entry in entries] == [agent["name"], "B", "B", "B", "B"]
 
 
 async def test_agents_change_in_bulk(api_client: Any) -> None:

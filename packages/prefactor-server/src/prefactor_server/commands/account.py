@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from prefactor_server.commands.base import Decision, Done, Request
+from prefactor_server.commands.base import Decision, Done, Request, audit_entry
 from prefactor_server.domain.account import Account
 from prefactor_server.domain.errors import NotFound
 from prefactor_server.storage.base import Changes, Needs, Snapshot
@@ -31,4 +31,5 @@ class UpdateAccount(NamedTuple):
         if found is None:
             raise NotFound(f"Account {self.request.account_id!r} not found")
         account = found._replace(name=self.name, updated_at=self.request.now)
-        return Decision(Changes(updated=(account,)), Done(account.id, account))
+        entry = audit_entry(self.request, self.operation, account.id, account.name)
+        return Decision(Changes(updated=(account,), audit=(entry,)), Done(account.id, account))

@@ -67,7 +67,8 @@ class CreateAgent(NamedTuple):
             updated_at=self.request.now,
             run_cost_limit=self.run_cost_limit,
         )
-        return Decision(Changes(inserted=(agent,)), Done(agent.id, agent))
+        entry = audit_entry(self.request, self.operation, agent.id, agent.name)
+        return Decision(Changes(inserted=(agent,), audit=(entry,)), Done(agent.id, agent))
 
 
 class Pin(NamedTuple):

@@ -54,7 +54,10 @@ class CreateDeployment(NamedTuple):
             inserted_at=self.request.now,
             updated_at=self.request.now,
         )
-        return Decision(Changes(inserted=(deployment,)), Done(deployment.id, deployment))
+        where = f"{agent.name} in {environment.name}"
+        entry = audit_entry(self.request, self.operation, deployment.id, where)
+        changes = Changes(inserted=(deployment,), audit=(entry,))
+        return Decision(changes, Done(deployment.id, deployment))
 
 
 class UpdateDeployment(NamedTuple):
@@ -84,7 +87,10 @@ class UpdateDeployment(NamedTuple):
             ),
             updated_at=self.request.now,
         )
-        return Decision(Changes(updated=(deployment,)), Done(deployment.id, deployment))
+        current = f"current version: {deployment.current_version_id or 'none'}"
+        entry = audit_entry(self.request, self.operation, deployment.id, current)
+        changes = Changes(updated=(deployment,), audit=(entry,))
+        return Decision(changes, Done(deployment.id, deployment))
 
 
 class DeleteDeployment(NamedTuple):

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from prefactor_server.commands.agent import require_agent
 from prefactor_server.commands.agent_instance_register import DeclaredSchema
-from prefactor_server.commands.base import Decision, Done, Request
+from prefactor_server.commands.base import Decision, Done, Request, audit_entry
 from prefactor_server.domain.agent_schema_version import AgentSchemaVersion
 from prefactor_server.domain.errors import InvalidAction
 from prefactor_server.storage.base import Changes, Needs, Registration, Snapshot
@@ -44,4 +44,6 @@ class CreateSchemaVersion(NamedTuple):
         if snapshot.get(AgentSchemaVersion, self.id) is not None:
             raise InvalidAction(f"A schema version with the id {self.id!r} exists already")
         made = self.declared.version(self.request, self.id, agent.id)
-        return Decision(Changes(inserted=(made,), contents=(content,)), Done(made.id, made))
+        entry = audit_entry(self.request, self.operation, made.id, agent.name)
+        changes = Changes(inserted=(made,), contents=(content,), audit=(entry,))
+        return Decision(changes, Done(made.id, made))

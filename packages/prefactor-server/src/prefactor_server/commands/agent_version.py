@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from prefactor_server.commands.agent import require_agent
 from prefactor_server.commands.agent_instance_register import DeclaredSchema, VersionMetadata
-from prefactor_server.commands.base import Decision, Done, Request
+from prefactor_server.commands.base import Decision, Done, Request, audit_entry
 from prefactor_server.domain.agent import Agent
 from prefactor_server.domain.agent_schema_version import AgentSchemaVersion
 from prefactor_server.domain.agent_version import AgentVersion
@@ -73,6 +73,9 @@ class CreateVersion(NamedTuple):
             updated=self._renamed(agent),
             contents=(self.empty_schema.content,) if made_schema else (),
         )
+        if changes.inserted or changes.updated:
+            entry = audit_entry(self.request, self.operation, version.id, agent.name)
+            changes = changes._replace(audit=(entry,))
         return Decision(changes, Done(version.id, version))
 
     def _schema_version(self, snapshot: Snapshot, agent: Agent) -> AgentSchemaVersion | None:

@@ -39,7 +39,9 @@ class CreateEnvironment(NamedTuple):
             inserted_at=self.request.now,
             updated_at=self.request.now,
         )
-        return Decision(Changes(inserted=(environment,)), Done(environment.id, environment))
+        entry = audit_entry(self.request, self.operation, environment.id, environment.name)
+        changes = Changes(inserted=(environment,), audit=(entry,))
+        return Decision(changes, Done(environment.id, environment))
 
 
 class UpdateEnvironment(NamedTuple):
@@ -62,7 +64,9 @@ class UpdateEnvironment(NamedTuple):
         """Rename the environment."""
         found = require_environment(snapshot, self.id)
         environment = found._replace(name=self.name, updated_at=self.request.now)
-        return Decision(Changes(updated=(environment,)), Done(environment.id, environment))
+        entry = audit_entry(self.request, self.operation, environment.id, environment.name)
+        changes = Changes(updated=(environment,), audit=(entry,))
+        return Decision(changes, Done(environment.id, environment))
 
 
 class DeleteEnvironment(NamedTuple):
