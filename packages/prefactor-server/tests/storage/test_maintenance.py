@@ -150,6 +150,17 @@ async def test_a_database_that_cannot_be_written_says_so(database: Database) -> 
         await database.storage.maintenance.check_writable()
 
 
+async def test_a_large_database_is_ready(database: Database) -> None:
+    """Readiness reads both ends of every table of a database that it does not read whole."""
+    writer = database.storage._writer
+    writer.execute("CREATE TABLE filler (bytes BLOB)")
+    writer.execute("INSERT INTO filler VALUES (zeroblob(5000000))")
+    (pages,) = writer.execute("PRAGMA page_count").fetchone()
+    assert pages > 1000
+
+    await database.storage.maintenance.check_writable()
+
+
 async def test_a_copy_of_a_database_in_use_is_whole(database: Database, tmp_path: Path) -> None:
     """A copy holds what was committed until then, verifies, and is for its owner's eyes alone."""
     await upkeep.run_with_spans(database.storage, "run-1")

@@ -10,8 +10,10 @@ from prefactor_server.storage.sqlite.connection import damaged
 # About five milliseconds: a probe reads a database of up to 4 MB completely.
 _WHOLE_PAGES: Final = 1000
 _TREES: Final = """
-SELECT DISTINCT tbl_name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'
+SELECT name, sql LIKE '%WITHOUT ROWID%' FROM sqlite_schema
+WHERE type = 'table' AND name NOT LIKE 'sqlite_%'
 """
+_PRIMARY_KEY: Final = "SELECT name FROM pragma_table_info(?) WHERE pk > 0 ORDER BY pk"
 
 
 def check_readable(connection: sqlite3.Connection) -> None:
@@ -27,10 +29,14 @@ def check_readable(connection: sqlite3.Connection) -> None:
     if pages <= _WHOLE_PAGES:
         check_every_page(connection)
         return
-    for (table,) in connection.execute(_TREES).fetchall():
+    for table, has_no_rowid in connection.execute(_TREES).fetchall():
+        key = ["rowid"]
+        if has_no_rowid:
+            key = [name for (name,) in connection.execute(_PRIMARY_KEY, (table,))]
         for order in ("ASC", "DESC"):
-            newest = f'SELECT * FROM "{table}" ORDER BY rowid {order} LIMIT 1'  # noqa: S608 - a table of ours
-            connection.execute(newest).fetchall()
+            by = ", ".join(f"{column} {order}" for column in key)
+            end = f'SELECT * FROM "{table}" ORDER BY {by} LIMIT 1'  # noqa: S608 - a table of ours
+            connection.execute(end).fetchall()
 
 
 def check_every_page(connection: sqlite3.Connection) -> None:
