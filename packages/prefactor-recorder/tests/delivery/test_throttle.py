@@ -197,3 +197,14 @@ def test_a_run_that_was_heard_of_is_left_alone() -> None:
     assert polling.next_at == 50
     assert polling.due(["run-1", "run-2"], 50) == "run-1"
     assert polling.due(["run-1", "run-2"], 60) == "run-2"
+
+
+def test_a_poll_waits_while_requests_fail() -> None:
+    """What is due moves into the future, so that the loop can sleep, and never nearer."""
+    polling = PollSchedule(30)
+    polling.record_response("run-1", 0)
+    polling.postpone(50)
+    assert polling.next_at == 80
+    polling.postpone(40)
+    assert polling.next_at == 80
+    assert polling.due(["run-1"], 80) == "run-1"

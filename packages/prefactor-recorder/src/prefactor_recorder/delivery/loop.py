@@ -225,7 +225,11 @@ class Engine:
 
     def _poll(self, handler: ResponseHandler) -> None:
         now = _now()
-        if now < self._polling.next_at or self._throttle.troubled:
+        if now < self._polling.next_at:
+            return
+        if self._throttle.troubled:
+            # A time in the past would keep the loop from sleeping until the outage ends.
+            self._polling.postpone(now)
             return
         run_id = self._polling.due(self._context.listener.open_runs(), now)
         if run_id is not None:

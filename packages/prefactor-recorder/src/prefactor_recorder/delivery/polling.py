@@ -32,6 +32,10 @@ class PollSchedule:
         self._heard_at[run_id] = now
         self.next_at = min(self.next_at, now + self._interval)
 
+    def postpone(self, now: float) -> None:
+        """Wait with a poll that is due, because requests fail at the moment."""
+        self.next_at = max(self.next_at, now + self._interval)
+
     def due(self, runs: Collection[str], now: float) -> str | None:
         """Return the run to poll now and restart its interval. Return None if no run is due.
 
