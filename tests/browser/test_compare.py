@@ -59,6 +59,32 @@ async def test_compare(page: Page, server: LiveServer) -> None:
     await expect(rows.filter(has_text="check_policy")).to_contain_text("removed")
 
 
+async def test_marked(page: Page, server: LiveServer) -> None:
+    """Two runs that are marked in the list, by a key and by a click, are compared."""
+    agent = f"marked-{uuid4().hex[:8]}"
+    before = await record(server, support_run(), agent=agent)
+    after = await record(server, changed_run(), agent=agent)
+    await page.goto("/#/runs")
+    rows = page.get_by_role("listitem").filter(has_text=agent)
+    await expect(rows).to_have_count(2)
+    await page.keyboard.press("j")
+    await page.keyboard.press("x")
+    compare = page.get_by_role("button", name="Compare")
+    await expect(compare).to_be_disabled()
+    await page.keyboard.press("Escape")
+    await expect(compare).to_have_count(0)
+    await rows.first.hover()
+    await page.get_by_role("button", name=f"Mark {after}").click()
+    await page.keyboard.press("j")
+    await page.keyboard.press("x")
+    await expect(page.get_by_role("button", name=f"Mark {before}")).to_have_attribute(
+        "aria-pressed", "true"
+    )
+    await compare.click()
+    await expect(page.get_by_role("heading", name="Compare two runs")).to_be_visible()
+    assert page.url.endswith(f"#/compare/{before}/{after}")
+
+
 async def test_same(page: Page, server: LiveServer) -> None:
     """Two runs that did the same have no difference to show, and both are named."""
     agent = f"same-{uuid4().hex[:8]}"

@@ -3,11 +3,12 @@
 from typing import Any
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, expect
 
 from browser import Offences, on_both_backends
 from live_server import LiveServer
 from pages_data import Span, record, support_run
+from pages_people import sign_in_as
 from prefactor_http import HttpClientConfig, PrefactorHttpClient
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -84,6 +85,33 @@ async def test_score(page: Page, server: LiveServer) -> None:
     await expect(page.get_by_role("banner").or_(page.get_by_role("main")).last).to_contain_text(
         "1 result"
     )
+
+
+async def test_viewer(stranger: Page, server: LiveServer) -> None:
+    """A viewer sees the scores of a run, and is offered neither scoring nor stopping it."""
+    await sign_in_as(stranger.context, server, "viewer")
+    await opened(stranger, server, status=None)
+    await expect(stranger.get_by_text("not scored")).to_be_visible()
+    for offered in ("Score", "Comment", "Terminate"):
+        await expect(stranger.get_by_role("button", name=offered)).to_have_count(0)
+    await expect(stranger.get_by_role("textbox", name="Comment")).to_have_count(0)
+
+
+async def test_ended_by(page: Page, server: LiveServer) -> None:
+    """A run that the server ended says why, on its page and beside the list."""
+    run_id = await record(server, support_run())
+
+    async def idle(route: Route) -> None:
+        # The shortest wait that a server can be told of is a minute.
+        answer = await route.fetch()
+        document = await answer.json()
+        document["details"]["ended_by"] = "idle"
+        await route.fulfill(response=answer, json=document)
+
+    await page.route(f"**/api/v1/agent_instance/{run_id}*", idle)
+    for address in (f"/#/run/{run_id}", f"/#/runs?peek={run_id}"):
+        await page.goto(address)
+        await expect(page.get_by_text("ended: idle")).to_be_visible()
 
 
 async def test_score_refused(page: Page, server: LiveServer, offences: Offences) -> None:

@@ -24,7 +24,8 @@ async def test_palette(page: Page, server: LiveServer, offences: Offences) -> No
     await page.keyboard.type(agent[:10])
     await page.keyboard.press("Enter")
     await expect(palette).to_have_count(0)
-    await expect(page.get_by_role("checkbox", name=agent)).to_be_checked()
+    await expect(page.get_by_role("heading", name=agent)).to_be_visible()
+    assert "#/agent/" in page.url
 
     await page.get_by_role("button", name="Go to…").click()
     await page.keyboard.type("no such run")

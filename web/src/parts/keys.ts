@@ -13,8 +13,9 @@ const KEYS: Readonly<Record<string, Keys>> = {
     ["j  k", "next and previous run"],
     ["Enter", "open the run"],
     ["p", "look at the run beside the list; again to close it"],
+    ["x", "mark the run; two that are marked can be compared"],
     ["/", "search what runs say"],
-    ["Esc", "close the peek; choose no run"],
+    ["Esc", "close the peek; choose and mark no run"],
   ],
   compare: [
     ["n  p", "next and previous difference"],
