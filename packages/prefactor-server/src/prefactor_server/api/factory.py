@@ -10,6 +10,7 @@ from prefactor_server.api.asgi.rate_limit import SignInLimiter
 from prefactor_server.api.asgi.request_events import RequestObserver
 from prefactor_server.api.events.hub import EventHub, EventLimits
 from prefactor_server.api.kernel.entropy import BufferedEntropy
+from prefactor_server.api.kernel.passwords import Passwords
 from prefactor_server.api.kernel.services import Limits, Services
 from prefactor_server.api.kernel.span_preparation import SpanPreparer
 from prefactor_server.api.operations import OPERATIONS
@@ -20,7 +21,6 @@ from prefactor_server.domain.runs.cost import NO_PRICES, PriceTable
 from prefactor_server.follower.webhooks import SecretBox, WebhookClient
 from prefactor_server.memory_budget import MemoryBudget
 from prefactor_server.openid import Provider
-from prefactor_server.passwords import Passwords
 from prefactor_server.queries import Reader
 
 

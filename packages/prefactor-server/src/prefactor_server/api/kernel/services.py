@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from prefactor_server.api.asgi.rate_limit import SignInLimiter
 from prefactor_server.api.events.hub import EventHub
+from prefactor_server.api.kernel.passwords import Passwords
 from prefactor_server.api.kernel.span_preparation import SpanPreparer
 from prefactor_server.commands.writer import Writer
 from prefactor_server.domain.api_token import Principal
@@ -17,7 +18,6 @@ from prefactor_server.domain.runs.cost import PriceTable
 from prefactor_server.follower.webhooks import WebhookClient
 from prefactor_server.openid import Provider
 from prefactor_server.otlp.memory import OtlpMemory
-from prefactor_server.passwords import Passwords
 from prefactor_server.queries import Reader
 
 
