@@ -1,19 +1,21 @@
-"""The part of the client that opens event streams."""
+"""The part of the client that reads responses while they come: event streams and downloads."""
 
 from __future__ import annotations
 
+import zlib
 from typing import TYPE_CHECKING, Any
 
 from prefactor_http._retry.calls import Call
-from prefactor_http._transport.connections import current_attempt, open_stream
+from prefactor_http._transport.connections import EVENT_STREAM, current_attempt, open_stream
 from prefactor_http._transport.encoding import query
+from prefactor_http._transport.inflate import Inflater
 from prefactor_http._transport.limits import Attempt
 from prefactor_http._transport.responses import parse
 from prefactor_http._transport.translation import translated
 from prefactor_http.exceptions import PrefactorClientError, PrefactorResponseContractError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import AsyncGenerator, Collection, Iterable, Mapping
 
     from prefactor_http._options import RequestOptions
     from prefactor_http._redaction import Redactor
@@ -28,10 +30,14 @@ if TYPE_CHECKING:
 _PATH = "/api/v1/events"
 STALE_AFTER = 45.0
 """Seconds of silence: three heartbeats of the server."""
+DOWNLOAD_STALE_AFTER = 60.0
+"""Seconds of silence of a download, which has no heartbeats."""
+DOWNLOADS = ("application/x-ndjson", "application/json")
+"""The media types of downloads."""
 
 
 class Streams:
-    """Base of the HTTP client: what it can follow."""
+    """Base of the HTTP client: what it can follow, and what it reads in pieces."""
 
     config: HttpClientConfig
     _headers: Headers
@@ -111,6 +117,60 @@ class Streams:
             max_block_bytes=self._options.max_response_bytes or self.config.max_response_bytes,
         )
 
+    async def download(
+        self,
+        path: str,
+        *,
+        params: Mapping[str, Any] | None = None,
+        stale_after: float = DOWNLOAD_STALE_AFTER,
+        options: RequestOptions | None = None,
+    ) -> AsyncGenerator[bytes]:
+        """Yield the body of a response of any size while it comes, uncompressed.
+
+        Opening it is retried as any call is; what breaks off later is not, because pieces have
+        been handed out. The limits of a call hold for opening it, `stale_after` for its silence.
+
+        Args:
+            path: Path below `api_url`, sent verbatim.
+            params: Query parameters.
+            stale_after: Seconds without a byte after which the connection counts as lost.
+            options: Limits and headers of this call only.
+
+        Raises:
+            ValueError: `stale_after` is not positive.
+            PrefactorApiError: The server rejected the request (a subclass by status).
+            PrefactorNetworkError: The connection failed, or broke off before the end.
+        """
+        if not stale_after > 0:
+            message = "stale_after must be positive"
+            raise ValueError(message)
+        wanted = {"Accept": ", ".join(DOWNLOADS), "Accept-Encoding": "gzip"}
+
+        async def attempt(*asked: Any, **limits: Any) -> StreamedResponse:
+            return await self._open_stream(
+                *asked, stale_after=stale_after, more=wanted, media_types=DOWNLOADS, **limits
+            )
+
+        given = self._options if options is None else self._options.merge(options)
+        asked = None if params is None else query(params)
+        call = Call(self._context, given, attempt, "GET", path, asked, None, None)
+        opened = await self._retry_handler.run(call)
+        try:
+            inflater = Inflater(opened.coding)
+            while body := await opened.read():
+                for piece in inflater.pieces(body):
+                    yield piece
+            if not opened.is_whole:
+                message = "The client was closed, and its downloads with it"
+                raise PrefactorClientError(message)
+            if rest := inflater.end():
+                yield rest
+        except zlib.error as error:
+            message = f"The response of {path} cannot be uncompressed: {error}"
+            raise PrefactorResponseContractError(message) from None
+        finally:
+            opened.close()
+
     async def _open_stream(
         self,
         method: str,
@@ -121,6 +181,7 @@ class Streams:
         *,
         stale_after: float,
         more: Mapping[str, str],
+        media_types: Collection[str] = (EVENT_STREAM,),
         seconds: float | None = None,
         headers: Mapping[str, str] | None = None,
         max_bytes: int | None = None,
@@ -145,12 +206,13 @@ class Streams:
                 await self._sessions.ensure(),
                 arguments,
                 self.config,
+                media_types=media_types,
                 stale_after=stale_after,
                 limit=limit,
                 as_ours=as_ours,
             )
             if opened.refusal is not None:
                 parse(opened.refusal, self._redactor)
-                message = f"Expected an event stream from {path}"
+                message = f"Expected {' or '.join(media_types)} from {path}"
                 raise PrefactorResponseContractError(message, status_code=opened.refusal.status)
         return opened

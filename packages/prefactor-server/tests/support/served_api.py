@@ -56,6 +56,9 @@ class PutRows(NamedTuple):
         return Decision(Changes(inserted=self.rows), Done("", self.rows[0]))
 
 
+NDJSON = b"application/x-ndjson"
+
+
 @dataclass(frozen=True)
 class Answered:
     """What the API said."""
@@ -184,6 +187,10 @@ class ServedApi:
         sent: list[Any] = []
 
         async def receive() -> Any:
+            while sent and (b"content-type", NDJSON) in sent[0].get("headers", ()):
+                if not sent[-1].get("more_body", True):
+                    break
+                await asyncio.sleep(0)
             if sent:
                 # Its caller leaves, or a stream of events would not end.
                 return {"type": "http.disconnect"}
@@ -194,6 +201,9 @@ class ServedApi:
 
         await self.api(scope, receive, send)
         text = b"".join(message.get("body", b"") for message in sent[1:]).decode()
+        if (b"content-type", NDJSON) in sent[0]["headers"]:
+            lines = [json.loads(line) for line in text.splitlines()]
+            text = json.dumps({"status": "success", "lines": lines})
         if (b"content-type", b"text/event-stream") in sent[0]["headers"]:
             # An id is a position, which depends on what others do.
             text = json.dumps(

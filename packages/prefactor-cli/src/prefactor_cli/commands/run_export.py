@@ -1,44 +1,53 @@
-"""``prefactor runs export``: everything of a run, as JSON lines."""
+"""``prefactor runs export``: everything of a run, as the server writes it."""
 
 from __future__ import annotations
 
+import codecs
 import os
 import sys
-from collections.abc import AsyncIterator, Callable, Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator
+from contextlib import aclosing, contextmanager
 from pathlib import Path
-from typing import Annotated, Any, TextIO
+from typing import Annotated, BinaryIO, Final
 
 import cyclopts
 
 from prefactor_cli.connection import run
 from prefactor_cli.failure import FAILED, Failure
 from prefactor_cli.flags import Connection
-from prefactor_cli.output import json_line, note
+from prefactor_cli.output import note
 from prefactor_cli.progress import Progress
 from prefactor_cli.runs import ENDED, find_run
-from prefactor_cli.text import counted
-from prefactor_http import AgentInstance, PrefactorHttpClient, PrefactorHttpError
+from prefactor_cli.text import counted, escaped
+from prefactor_http import ExportFormat, PrefactorHttpClient, PrefactorHttpError
 
-Write = Callable[[str], object]
+Write = Callable[[bytes], object]
+
+_SPAN: Final = {"jsonl": b'{"type":"agent_span"'}
+# The last line of an export says that it is whole.
+_END: Final = {"jsonl": b'{"type":"export_end"'}
+_TAIL: Final = 200
 
 
 def export_run(
     run_id: Annotated[str, cyclopts.Parameter(name="RUN")],
     /,
     *,
+    format: ExportFormat = "jsonl",
     output: Annotated[Path | None, cyclopts.Parameter(name=("--output", "-o"))] = None,
     connection: Connection = None,
 ) -> None:
-    """Write everything of a run as JSON lines: the run, its spans with payloads, its quality.
+    """Write everything of a run: what it belongs to, its spans with payloads, quality and alerts.
 
-    Each line is an object with its `type`: agent_instance, agent_span or quality. The lines are
-    written while they are read, page by page. The exit code is 0 only if nothing is missing.
+    It is written while the server reads it. `prefactor-server import` takes it into another server.
+    The exit code is 0 only if nothing is missing.
 
     Parameters
     ----------
     run_id
         Its id or external identifier.
+    format
+        `jsonl`: an object a line, each with its `type`.
     output
         The file to write; it appears when it is complete, and replaces one of that name. Standard
         output when not given.
@@ -47,44 +56,23 @@ def export_run(
     async def work(client: PrefactorHttpClient) -> None:
         found = await find_run(client, run_id)
         total = found.span_counts.total if found.span_counts is not None else 0
-        spans = 0
+        tail = b""
         with opened(output) as write, Progress("Exporting spans", total) as progress:
-            write(json_line(found.raw))
-            async for span in _spans(client, found.id):
-                write(json_line(span))
-                spans += 1
-                progress.advance()
-            if spans != total and found.status in ENDED:
-                message = f"The export is incomplete: got {spans} of {counted(total, 'span')}."
+            pieces = client.agent_instances.export(found.id, format=format)
+            async with aclosing(pieces):
+                async for piece in pieces:
+                    write(piece)
+                    progress.advance(piece.count(_SPAN[format]))
+                    tail = (tail + piece)[-_TAIL:]
+            if _END[format] not in tail:
+                message = "The export is incomplete: its end is missing. Try again."
                 raise Failure(message, FAILED)
-            for judgement in quality(found):
-                write(json_line(judgement))
         if output is not None:
-            note(f"Exported run {found.id} with {counted(spans, 'span')} to {output}.")
+            note(f"Exported run {found.id} with {counted(total, 'span')} to {output}.")
         if found.status not in ENDED:
             note(f"The run is {found.status}: what it records from now on is not in the export.")
 
     run(connection, work)
-
-
-async def _spans(client: PrefactorHttpClient, run_id: str) -> AsyncIterator[dict[str, Any]]:
-    async for span in client.agent_spans.iterate(
-        agent_instance_id=run_id, include_summaries=True, sorting="started_at"
-    ):
-        yield span.raw
-
-
-def quality(found: AgentInstance) -> Iterator[dict[str, Any]]:
-    """Yield a run's judgements, each with its name."""
-    for name, payload in (found.quality_payloads or {}).items():
-        yield {
-            "type": "quality",
-            "agent_instance_id": found.id,
-            "name": name,
-            "payload": payload,
-            "summary": (found.quality_summaries or {}).get(name),
-            "validation": (found.quality_payload_validations or {}).get(name),
-        }
 
 
 @contextmanager
@@ -95,12 +83,12 @@ def opened(target: Path | None) -> Generator[Write]:
         Failure: It cannot be written.
     """
     if target is None:
-        yield sys.stdout.write
+        yield _to_standard_output()
         return
     try:
         # A pipe or a device keeps no partial file.
         is_file = target.is_file() or not target.exists()
-        with _new_file(target) if is_file else target.open("w", encoding="utf-8") as file:
+        with _new_file(target) if is_file else target.open("wb") as file:
             yield file.write
     except PrefactorHttpError:
         raise  # which may be an OSError of a socket as well
@@ -109,11 +97,17 @@ def opened(target: Path | None) -> Generator[Write]:
         raise Failure(message, FAILED) from error
 
 
+def _to_standard_output() -> Write:
+    """Return what writes to a terminal or a pipe to one, which no recorded text can steer."""
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    return lambda piece: sys.stdout.write(escaped(decoder.decode(piece)))
+
+
 @contextmanager
-def _new_file(target: Path) -> Generator[TextIO]:
+def _new_file(target: Path) -> Generator[BinaryIO]:
     partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
     try:
-        with partial.open("x", encoding="utf-8") as file:
+        with partial.open("xb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())

@@ -20,7 +20,7 @@ from prefactor_http._transport.responses import Reply, too_large, unreadable
 from prefactor_http.exceptions import NETWORK_FAILURES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from aiohttp.abc import AbstractResolver, AbstractStreamWriter
 
@@ -343,6 +343,16 @@ class StreamedResponse:
             # How aiohttp says that the session was closed.
             return b""
 
+    @property
+    def coding(self) -> str | None:
+        """How the body is compressed."""
+        return coding_of(self._response.headers.get(hdrs.CONTENT_ENCODING, "identity"))
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the body was read to its end."""
+        return self._response.content.at_eof()
+
     def close(self) -> None:
         """Close the connection: what has not been read is not wanted."""
         self._response.close()
@@ -353,6 +363,7 @@ async def open_stream(
     arguments: Mapping[str, Any],
     config: HttpClientConfig,
     *,
+    media_types: Collection[str],
     stale_after: float,
     limit: int,
     as_ours: Callable[[Exception], Exception],
@@ -363,6 +374,7 @@ async def open_stream(
         session: An open session.
         arguments: Method, address, headers and query.
         config: How long to wait for a connection.
+        media_types: What the stream may be; anything else is a refusal.
         stale_after: Seconds that may pass without a byte.
         limit: Bytes of a refusal that are read.
         as_ours: Makes the error of this package of what aiohttp raises.
@@ -376,7 +388,7 @@ async def open_stream(
     response = await session.request(
         **arguments, timeout=timeout, allow_redirects=False, auto_decompress=False
     )
-    if response.status == _OK and response.content_type == EVENT_STREAM:
+    if response.status == _OK and response.content_type in media_types:
         return StreamedResponse(response, None, as_ours)
     url: str = arguments["url"]
     path = urlsplit(url).path

@@ -7,7 +7,7 @@ bounded size. Between two of them the caller can look at the clock or stop.
 from __future__ import annotations
 
 import zlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -73,6 +73,44 @@ def inflate(body: bytes, coding: str) -> Iterator[bytes]:
     if not unpacker.eof:
         message = "the compressed data ends early"
         raise zlib.error(message)
+
+
+class Inflater:
+    """Uncompresses a body that comes in pieces; without a coding, it passes them on."""
+
+    def __init__(self, coding: str | None) -> None:
+        """Begin a body."""
+        self._coding = coding
+        self._unpacker: Any = None
+
+    def pieces(self, body: bytes) -> Iterator[bytes]:
+        """Yield what more of the body stands for, in slices of at most `OUTPUT_CHUNK` bytes.
+
+        Raises:
+            zlib.error: The body is damaged.
+        """
+        if self._coding is None:
+            yield body
+            return
+        if self._unpacker is None:
+            self._unpacker = zlib.decompressobj(_window(body, self._coding))
+        while body and not self._unpacker.eof:
+            yield self._unpacker.decompress(body, OUTPUT_CHUNK)
+            body = self._unpacker.unconsumed_tail
+
+    def end(self) -> bytes:
+        """Return the rest.
+
+        Raises:
+            zlib.error: The body ends early.
+        """
+        if self._unpacker is None:
+            return b""
+        rest: bytes = self._unpacker.flush()
+        if not self._unpacker.eof:
+            message = "the compressed data ends early"
+            raise zlib.error(message)
+        return rest
 
 
 def _window(body: bytes, coding: str) -> int:

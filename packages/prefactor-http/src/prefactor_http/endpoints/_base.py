@@ -12,7 +12,7 @@ from prefactor_http.models.base import ARRIVED, PaginationOutput, ReplyModel, So
 from prefactor_http.pages import Page, page_params, walk
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Mapping
+    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Mapping
 
     from prefactor_http._options import RequestOptions
     from prefactor_http._transport.responses import RawResponse
@@ -51,6 +51,16 @@ class HttpClient(Protocol):
         options: RequestOptions | None = None,
     ) -> RawResponse:
         """Send an encoded body and return the response as it came."""
+        ...
+
+    def download(
+        self,
+        path: str,
+        *,
+        params: Mapping[str, Any] | None = None,
+        options: RequestOptions | None = None,
+    ) -> AsyncGenerator[bytes]:
+        """Yield the body of a response while it comes."""
         ...
 
 

@@ -22,9 +22,11 @@ from prefactor_http.models.agent_instance import (
     TimestampRequest,
 )
 from prefactor_http.models.agent_instance_skeleton import AgentInstanceSkeleton
-from prefactor_http.models.types import FinishStatus, InstancePurpose
+from prefactor_http.models.types import ExportFormat, FinishStatus, InstancePurpose
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
     from prefactor_http._options import RequestOptions
 
 
@@ -226,6 +228,31 @@ class AgentInstanceClient(Finding, Annotations):
             message = "Invalid response payload for agent_instances.agent_context"
             raise PrefactorResponseContractError(message)
         return cast("dict[str, Any]", context)
+
+    def export(
+        self,
+        agent_instance_id: str,
+        *,
+        format: ExportFormat = "jsonl",
+        options: RequestOptions | None = None,
+    ) -> AsyncGenerator[bytes]:
+        """Yield everything of a run as text, in pieces of bytes that are not cut at line ends.
+
+        The pieces come while the server reads the run, so that neither side holds all of it. Close
+        the generator (`contextlib.aclosing`) if you stop early. A `jsonl` export is whole if its
+        last line has the type `export_end`.
+
+        Args:
+            agent_instance_id: The run.
+            format: `jsonl`, one JSON object a line.
+            options: Limits and headers of this call only.
+
+        Raises:
+            PrefactorNotFoundError: There is no such run, or the server has no such operation.
+            PrefactorNetworkError: The connection failed, or broke off before the end.
+        """
+        path = f"{instance_path(agent_instance_id)}/export"
+        return self._http.download(path, params={"format": format}, options=options)
 
     async def skeleton(
         self, agent_instance_id: str, *, options: RequestOptions | None = None

@@ -72,7 +72,7 @@ from prefactor_http.models.session import (
     SignedIn,
     SignInMethods,
 )
-from prefactor_http.models.types import AgentStatus, FinishStatus, InstancePurpose
+from prefactor_http.models.types import AgentStatus, ExportFormat, FinishStatus, InstancePurpose
 from prefactor_http.models.webhook import (
     Webhook,
     WebhookDelivery,
@@ -121,6 +121,7 @@ __all__ = [
     "DerivedState",
     "Environment",
     "EventKind",
+    "ExportFormat",
     "Facet",
     "FacetValue",
     "FinishInstanceRequest",

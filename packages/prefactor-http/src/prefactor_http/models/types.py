@@ -14,6 +14,9 @@ FinishStatus = Literal["complete", "failed", "cancelled"]
 InstancePurpose = Literal["live", "smoke_test", "eval"]
 """What an instance is run for."""
 
+ExportFormat = Literal["jsonl"]
+"""How a run is exported."""
+
 RiskAnswer = Literal["unknown", "allowed", "disallowed"]
 """Whether a kind of action may happen."""
 

@@ -6,6 +6,7 @@ schemas. The content itself (the JSON of all span types) is stored once per acco
 
 from __future__ import annotations
 
+import hashlib
 from typing import NamedTuple
 
 
@@ -16,6 +17,19 @@ class SchemaContent(NamedTuple):
     content_hash: bytes
     codec: int
     body: bytes
+
+
+def content_hash(external_identifier: str | None, document: bytes) -> bytes:
+    """Return the digest under which a declaration is found.
+
+    The identifier is part of what makes a version another one, so it is part of the hash; its
+    length in front of it keeps it apart from the document.
+    """
+    digest = hashlib.blake2b(digest_size=16)
+    name = b"" if external_identifier is None else external_identifier.encode()
+    digest.update(b"%d:%b" % (-1 if external_identifier is None else len(name), name))
+    digest.update(document)
+    return digest.digest()
 
 
 class AgentSchemaVersion(NamedTuple):

@@ -18,6 +18,7 @@ from prefactor_server.queries.api_token import ApiTokenQueries
 from prefactor_server.queries.derived import DerivedQueries
 from prefactor_server.queries.environment import EnvironmentQueries
 from prefactor_server.queries.event import EventQueries
+from prefactor_server.queries.export import ExportQueries
 from prefactor_server.queries.otlp_trace import OtlpTraceQueries
 from prefactor_server.queries.people.admin_user import AdminUserQueries
 from prefactor_server.queries.people.admin_user_invite import AdminUserInviteQueries
@@ -59,6 +60,7 @@ class Reader:
     sessions: SessionQueries
     otlp_traces: OtlpTraceQueries
     webhooks: WebhookQueries
+    exports: ExportQueries
 
     @classmethod
     def for_storage(cls, storage: Storage) -> Reader:
@@ -89,4 +91,5 @@ class Reader:
             sessions=SessionQueries(storage),
             otlp_traces=OtlpTraceQueries(storage),
             webhooks=WebhookQueries(storage),
+            exports=ExportQueries(storage),
         )

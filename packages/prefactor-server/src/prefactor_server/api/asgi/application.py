@@ -18,6 +18,7 @@ from starlette.types import Receive, Scope, Send
 from prefactor_server.api.asgi.auth import Authenticator
 from prefactor_server.api.asgi.body import ClientDisconnected, read_document
 from prefactor_server.api.asgi.client_connection import ClientConnection
+from prefactor_server.api.asgi.download import RESERVED_BYTES, OpenedDownload
 from prefactor_server.api.asgi.rate_limit import RateLimiter
 from prefactor_server.api.asgi.request_events import RequestEvent, RequestObserver
 from prefactor_server.api.asgi.request_headers import RequestHeaders
@@ -35,6 +36,7 @@ from prefactor_server.api.kernel.errors import (
 )
 from prefactor_server.api.kernel.operation import (
     Call,
+    Downloaded,
     Encoded,
     Live,
     Operation,
@@ -148,6 +150,11 @@ class Api:
         seconds = self._timer() - begun
         asked = (request_id, scope["method"], trace.operation)
         answered = RequestEvent(*asked, response.status, response.code, seconds)
+        if isinstance(response, OpenedDownload):
+            if self._observe is not None:
+                self._observe(answered)
+            await response.send(request_id, [_ACCEPTED], receive, send, memory)
+            return
         if isinstance(response, _OpenedStream):
             # A stream that stays open for long is not a slow request.
             if self._observe is not None:
@@ -191,7 +198,7 @@ class Api:
 
     async def _respond(
         self, scope: Scope, receive: Receive, trace: _RequestTrace, memory: Lease, work: Work
-    ) -> _Response | _OpenedStream:
+    ) -> _Response | _OpenedStream | OpenedDownload:
         raw_path: bytes = scope.get("raw_path") or scope["path"].encode()
         operation, path_id = self._router.match(scope["method"], raw_path.decode("latin-1"))
         trace.operation = operation.name
@@ -227,6 +234,12 @@ class Api:
         if isinstance(operation, Streamed):
             call.query = read_query(scope["query_string"], operation.parameters, principal)
             return await _streamed(operation, call, requested_coding(scope["headers"]))
+        if isinstance(operation, Downloaded):
+            call.query = read_query(scope["query_string"], operation.parameters, principal)
+            memory.take(RESERVED_BYTES)
+            coding = requested_coding(scope["headers"])
+            added = (_VARIES, *_private(principal))
+            return OpenedDownload(await operation.answer(call), coding, added)
         if isinstance(operation, Redirecting):
             return _redirect(await operation.answer(call, scope["query_string"]), call)
         reply = await self._run(operation, call, headers, scope, receive)

@@ -21,10 +21,16 @@ _GZIP: Final = 16 + zlib.MAX_WBITS
 _MAX_CODINGS: Final = 32
 
 
-class _Compressor(Protocol):
-    def compress(self, data: bytes, /) -> bytes: ...
+class Compressor(Protocol):
+    """Compresses one response, piece by piece."""
 
-    def flush(self) -> bytes: ...
+    def compress(self, data: bytes, /) -> bytes:
+        """Return what there is to send after another piece, if anything."""
+        ...
+
+    def flush(self) -> bytes:
+        """Return the rest."""
+        ...
 
 
 def requested_coding(headers: Iterable[tuple[bytes, bytes]]) -> Coding | None:
@@ -63,14 +69,15 @@ def compressed(coding: Coding | None, pieces: Iterable[bytes]) -> Iterator[bytes
     if coding is None:
         yield from pieces
         return
-    compressor = _compressor(coding)
+    compressor = new_compressor(coding)
     for piece in pieces:
         if made := compressor.compress(piece):
             yield made
     yield compressor.flush()
 
 
-def _compressor(coding: Coding) -> _Compressor:
+def new_compressor(coding: Coding) -> Compressor:
+    """Return a compressor for one response."""
     if coding == "gzip":
         return zlib.compressobj(_GZIP_LEVEL, wbits=_GZIP)
     return zstandard.ZstdCompressor(level=_ZSTD_LEVEL).compressobj()

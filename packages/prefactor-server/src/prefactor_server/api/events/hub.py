@@ -13,7 +13,7 @@ import structlog
 
 from prefactor_server.api.events.deflate import Message
 from prefactor_server.api.events.log import MessageLog
-from prefactor_server.domain.change import Change
+from prefactor_server.domain.change import IMPORTED, Change
 from prefactor_server.domain.errors import Overloaded, Unavailable
 from prefactor_server.domain.event import ChangedRows, EventFilter
 from prefactor_server.json_log import trace_of
@@ -386,7 +386,7 @@ class EventHub:
             filters_of[which.account_id].append(which)
         changes_of: defaultdict[str, list[Change]] = defaultdict(list)
         for change in changes:
-            if change.account_id in filters_of:
+            if change.account_id in filters_of and not change.flags & IMPORTED:
                 changes_of[change.account_id].append(change)
         found: list[tuple[EventFilter, Message]] = []
         for account_id, theirs in changes_of.items():

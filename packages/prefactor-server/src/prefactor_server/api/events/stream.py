@@ -100,7 +100,7 @@ class EventStream:
         """Send events until the client leaves, its token ends, or the server wants to stop."""
         subscription = self._subscription
         subscription.on_close = self._on_close
-        watch = self._loop.create_task(_wait_for_disconnect(receive))
+        watch = self._loop.create_task(wait_for_disconnect(receive))
         watch.add_done_callback(lambda _: subscription.close())
         sending = self._sending = self._loop.create_task(self._send_events())
         self._on_timer()
@@ -208,7 +208,8 @@ class EventStream:
         self._timer = self._loop.call_at(due, self._on_timer)
 
 
-async def _wait_for_disconnect(receive: Receive) -> None:
+async def wait_for_disconnect(receive: Receive) -> None:
+    """Return when the client has left."""
     # A transport may answer at once with what is left of the request, any number of times.
     while (await receive())["type"] != "http.disconnect":  # noqa: ASYNC110 - it is no event of ours
         await asyncio.sleep(_POLL_SECONDS)

@@ -13,6 +13,7 @@ from prefactor_server.api.kernel.fields import field_schema
 from prefactor_server.api.kernel.operation import (
     TOKEN_BODY,
     Call,
+    Downloaded,
     Live,
     Operation,
     Parameter,
@@ -197,7 +198,7 @@ def _parameters(one: Operation) -> list[Mapping[str, Any]]:
         found.append(_LAST_EVENT_HEADER)
     if isinstance(one, RawOperation) and one.takes_prefer:
         found.append(_PREFER_HEADER)
-    if isinstance(one, Read | Streamed | Live | Redirecting):
+    if isinstance(one, Read | Streamed | Downloaded | Live | Redirecting):
         found.extend(_query_parameter(parameter) for parameter in one.parameters)
     return found
 
@@ -241,9 +242,7 @@ def _responses(one: Operation, schema: Any) -> dict[str, Any]:
         "303" if is_redirect else "200": {
             "description": "Success",
             "headers": {**_HEADERS, **_LOCATION} if is_redirect else _HEADERS,
-            "content": _event_stream(schema)
-            if isinstance(one, Live)
-            else {"application/json": {"schema": schema}},
+            "content": _content(one, schema),
         }
     }
     error = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
@@ -251,6 +250,13 @@ def _responses(one: Operation, schema: Any) -> dict[str, Any]:
         found[str(status)] = {"description": text, "headers": _HEADERS, "content": error}
     found["default"] = {"description": "Any other failure", "content": error}
     return found
+
+
+def _content(one: Operation, schema: Any) -> dict[str, Any]:
+    if isinstance(one, Live):
+        return _event_stream(schema)
+    media_types = one.content if isinstance(one, Downloaded) else ("application/json",)
+    return {media_type: {"schema": schema} for media_type in media_types}
 
 
 def _event_stream(changes: Any) -> dict[str, Any]:
@@ -280,7 +286,8 @@ def _error_statuses(one: Operation) -> dict[int, str]:
     kinds: list[type[Refusal]] = list(one.refusals)
     if one.access != "public":
         kinds += [BadRequest, NotAuthenticated]
-    if one.access == "account" or one.right != "read" or isinstance(one, Read | Streamed | Live):
+    is_read = isinstance(one, Read | Streamed | Downloaded | Live)
+    if one.access == "account" or one.right != "read" or is_read:
         kinds.append(NotPermitted)
     if isinstance(one, Write):
         kinds += [TooLarge, Overloaded, Unavailable]

@@ -4,8 +4,9 @@ Routing, bulk items, scope checks, the scope of idempotency keys and the OpenAPI
 derived from it. Three kinds may be bulk items. A ``Read`` returns its answer. A ``Write`` turns its
 request into a command, which the writer executes. A ``PureOperation`` computes its answer from its
 body and stores nothing. A ``Streamed`` read, whose answer is large, and any other ``RawOperation``,
-which parses its own body, are never bulk items. Neither is a ``Live`` one, which does not end, or a
-``Redirecting`` one, which a browser follows.
+which parses its own body, are never bulk items. Neither is a ``Live`` one, which does not end, a
+``Downloaded`` one, which is made while it is sent, or a ``Redirecting`` one, which a browser
+follows.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Any, Final, Literal, NamedTuple, TypeAlias
 import msgspec
 
 from prefactor_server.api.asgi.client_connection import ClientConnection
+from prefactor_server.api.asgi.download import Download
 from prefactor_server.api.events.hub import Subscription
 from prefactor_server.api.kernel.services import Services
 from prefactor_server.api.kernel.span_preparation import PendingWrites
@@ -226,6 +228,19 @@ class Streamed(Operation):
 
     parameters: tuple[Parameter, ...] = ()
     answer: Callable[[Call], Awaitable[Iterator[bytes]]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Downloaded(Operation):
+    """A read of any size, which is made while it is sent. It is never a bulk item.
+
+    ``content`` are the media types that it may have. Once it has begun, an error can only break it
+    off, so its body says at its end that it is whole.
+    """
+
+    parameters: tuple[Parameter, ...] = ()
+    content: tuple[str, ...]
+    answer: Callable[[Call], Awaitable[Download]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

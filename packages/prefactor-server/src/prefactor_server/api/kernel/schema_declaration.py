@@ -7,7 +7,6 @@ stored like the rest, because a schema that cannot be used is no reason to lose 
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Final, TypeAlias
 
@@ -17,7 +16,7 @@ from msgspec import Meta
 from prefactor_server.api.kernel.fields import JsonObject, Name
 from prefactor_server.api.kernel.work import Work
 from prefactor_server.commands.agent_instance_register import DeclaredSchema
-from prefactor_server.domain.agent_schema_version import SchemaContent
+from prefactor_server.domain.agent_schema_version import SchemaContent, content_hash
 from prefactor_server.domain.errors import FieldError, ValidationFailed
 from prefactor_server.payloads import encode_document
 
@@ -92,14 +91,8 @@ def empty_schema(account_id: str) -> DeclaredSchema:
 def _declared(
     account_id: str, identifier: str | None, document: bytes, span_type_count: int
 ) -> DeclaredSchema:
-    # Versions with different identifiers differ, so the identifier is part of the hash. Its length
-    # precedes it, to keep it apart from the document.
-    digest = hashlib.blake2b(digest_size=16)
-    name = b"" if identifier is None else identifier.encode()
-    digest.update(b"%d:%b" % (-1 if identifier is None else len(name), name))
-    digest.update(document)
     codec, body = encode_document(document)
-    content = SchemaContent(account_id, digest.digest(), codec, body)
+    content = SchemaContent(account_id, content_hash(identifier, document), codec, body)
     return DeclaredSchema(identifier, content, span_type_count)
 
 

@@ -1,0 +1,72 @@
+"""Downloads: a response of any size, piece by piece."""
+
+from __future__ import annotations
+
+import gzip
+
+import pytest
+
+from prefactor_http import (
+    PrefactorHttpClient,
+    PrefactorNetworkError,
+    PrefactorNotFoundError,
+    PrefactorResponseContractError,
+)
+from prefactor_http.testing import Reply, ScriptedServer, StreamedReply
+
+LINES = b"".join(b'{"type":"agent_span","n":%d}\n' % n for n in range(50_000))
+NDJSON = {"Content-Type": "application/x-ndjson"}
+MISSING = {"status": "error", "code": "not_found", "message": "Agent instance not found"}
+
+
+def pieces(body: bytes, size: int = 10_000) -> list[bytes]:
+    """A body in pieces."""
+    return [body[start : start + size] for start in range(0, len(body), size)]
+
+
+async def exported(client: PrefactorHttpClient) -> list[bytes]:
+    """What the export of a run yields."""
+    return [piece async for piece in client.agent_instances.export("a/b")]
+
+
+@pytest.mark.parametrize("coding", ["identity", "gzip"])
+async def test_an_export_comes_in_pieces(
+    client: PrefactorHttpClient, server: ScriptedServer, coding: str
+) -> None:
+    """Its text is whole, whether it was compressed or not, and larger than any other response."""
+    body = LINES if coding == "identity" else gzip.compress(LINES)
+    headers = {**NDJSON, "Content-Encoding": coding}
+    server.script(StreamedReply(pieces(body), headers=headers))
+
+    found = await exported(client)
+
+    assert b"".join(found) == LINES
+    assert len(found) > 1
+    assert server.requests[0].target == "/api/v1/agent_instance/a%2Fb/export?format=jsonl"
+
+
+async def test_opening_is_retried(client: PrefactorHttpClient, server: ScriptedServer) -> None:
+    """A server that was busy is asked again, and a refusal is the error of any call."""
+    server.script(Reply(503, {}), StreamedReply([b"{}\n"], headers=NDJSON), Reply(404, MISSING))
+
+    assert await exported(client) == [b"{}\n"]
+    with pytest.raises(PrefactorNotFoundError):
+        await exported(client)
+
+
+async def test_what_breaks_off_is_an_error(
+    client: PrefactorHttpClient, server: ScriptedServer
+) -> None:
+    """Neither a connection that is lost nor compressed data that ends early passes for whole."""
+    server.script(
+        StreamedReply([b"{}\n"], headers={**NDJSON, "Content-Length": "100"}, chunked=False),
+        StreamedReply([gzip.compress(LINES)[:-50]], headers={**NDJSON, "Content-Encoding": "gzip"}),
+        StreamedReply([b"<html>"], headers={"Content-Type": "text/html"}),
+    )
+
+    with pytest.raises(PrefactorNetworkError):
+        await exported(client)
+    with pytest.raises(PrefactorResponseContractError, match="ends early"):
+        await exported(client)
+    with pytest.raises(PrefactorResponseContractError):
+        await exported(client)

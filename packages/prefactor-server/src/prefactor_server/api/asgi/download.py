@@ -1,0 +1,89 @@
+"""A response that is made while it is sent, however large it is.
+
+It is made in pieces, the next one once the client has taken the last, so that the server holds one
+piece of each download. What is held is leased from the memory budget before the response begins.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from typing import Final, NamedTuple
+
+import structlog
+from starlette.types import Receive, Send
+
+from prefactor_server.api.asgi.response_encoding import Coding, new_compressor
+from prefactor_server.api.events.stream import wait_for_disconnect
+from prefactor_server.json_log import trace_of
+from prefactor_server.memory_budget import Lease
+
+RESERVED_BYTES: Final = 2 * 1024 * 1024
+"""What a download usually holds: what was read for a piece, and the piece."""
+
+_SLICE_BYTES: Final = 64 * 1024
+
+_log = structlog.get_logger(__name__)
+
+
+class Download(NamedTuple):
+    """The body of a response, in pieces."""
+
+    content_type: bytes
+    pieces: AsyncIterator[bytes]
+
+
+class OpenedDownload(NamedTuple):
+    """A response whose body is made while it is sent, compressed if the client wants that."""
+
+    download: Download
+    coding: Coding | None
+    headers: tuple[tuple[bytes, bytes], ...]
+    status: int = 200
+    code: str = ""
+
+    async def send(
+        self,
+        request_id: str,
+        headers: Sequence[tuple[bytes, bytes]],
+        receive: Receive,
+        send: Send,
+        memory: Lease,
+    ) -> None:
+        """Send it until it ends or the client leaves. A failure breaks it off."""
+        encoded = () if self.coding is None else ((b"content-encoding", self.coding.encode()),)
+        shown = [
+            (b"content-type", self.download.content_type),
+            (b"x-request-id", request_id.encode()),
+            *headers,
+            *self.headers,
+            *encoded,
+        ]
+        await send({"type": "http.response.start", "status": self.status, "headers": shown})
+        try:
+            await self._send_pieces(receive, send, memory)
+        except Exception as error:  # noqa: BLE001 - the client must not take it for whole
+            _log.error("download_failed", request_id=request_id, trace=trace_of(error))
+            await send({"type": "http.response.abort"})
+
+    async def _send_pieces(self, receive: Receive, send: Send, memory: Lease) -> None:
+        left = asyncio.ensure_future(wait_for_disconnect(receive))
+        compressor = None if self.coding is None else new_compressor(self.coding)
+        try:
+            async for piece in self.download.pieces:
+                memory.hold(max(0, 2 * len(piece) - RESERVED_BYTES))
+                body = piece
+                if compressor is not None:
+                    body = await asyncio.to_thread(compressor.compress, piece)
+                for start in range(0, len(body), _SLICE_BYTES):
+                    await _send(send, body[start : start + _SLICE_BYTES])
+                    if left.done():
+                        return
+                memory.shrink(RESERVED_BYTES)
+            await _send(send, b"" if compressor is None else compressor.flush(), more=False)
+        finally:
+            left.cancel()
+
+
+async def _send(send: Send, body: bytes, *, more: bool = True) -> None:
+    await send({"type": "http.response.body", "body": body, "more_body": more})

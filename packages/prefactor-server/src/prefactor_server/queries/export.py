@@ -1,0 +1,193 @@
+"""The reads of an export: runs with everything around them, in slices of bounded size.
+
+The order is that of an import: what others refer to comes first, and a run before what it has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from typing import Any, Final, NamedTuple, TypeAlias
+
+from prefactor_server.domain.agent import Agent
+from prefactor_server.domain.agent_deployment import AgentDeployment
+from prefactor_server.domain.agent_schema_version import AgentSchemaVersion
+from prefactor_server.domain.agent_version import AgentVersion
+from prefactor_server.domain.environment import Environment
+from prefactor_server.domain.listing import Cursor, Filter, Listing
+from prefactor_server.domain.risk.risk_profile import RiskProfile
+from prefactor_server.domain.runs.agent_instance import AgentInstance
+from prefactor_server.domain.runs.agent_span import AgentSpan
+from prefactor_server.domain.runs.alert import Alert
+from prefactor_server.domain.runs.metadata import InstanceMetadata
+from prefactor_server.domain.runs.quality import InstanceQuality
+from prefactor_server.storage.base import R, Row, SpanRecord, Storage
+
+SLICE_BYTES: Final = 1024 * 1024
+"""How many bytes of payloads are read at a time; a span with more is a slice by itself."""
+
+_SPANS: Final = 1000
+_ROWS: Final = 100
+
+
+class SchemaVersionRecord(NamedTuple):
+    """A schema version with the JSON of what it declares."""
+
+    version: AgentSchemaVersion
+    document: bytes
+
+
+ExportedRow: TypeAlias = Row | SpanRecord | SchemaVersionRecord
+
+
+class ExportQueries:
+    """Reads what an export holds. The caller has to be allowed to see the run, or the account."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+
+    async def around(self, run: AgentInstance, *, whole_account: bool) -> Sequence[ExportedRow]:
+        """Return what a run belongs to.
+
+        The risk profile of its agent is the account's: without ``whole_account`` it stays out.
+        """
+        account_id = run.account_id
+        environments = await self._by_id(Environment, account_id, [run.environment_id])
+        deployments = await self._by_id(AgentDeployment, account_id, [run.agent_deployment_id])
+        current = [one.current_version_id for one in deployments if one.current_version_id]
+        version_ids = sorted({run.agent_version_id, *current})
+        versions = await self._by_id(AgentVersion, account_id, version_ids)
+        schema_ids = sorted(
+            {run.agent_schema_version_id, *(one.agent_schema_version_id for one in versions)}
+        )
+        schemas = await self._by_id(AgentSchemaVersion, account_id, schema_ids)
+        agents = await self._by_id(Agent, account_id, [run.agent_id])
+        profiles: Sequence[RiskProfile] = ()
+        if whole_account:
+            profiles = await self._profiles(account_id, agents)
+        else:
+            agents = [agent._replace(risk_profile_id=None) for agent in agents]
+        return [
+            *environments,
+            *profiles,
+            *agents,
+            *[await self._with_document(one) for one in schemas],
+            *versions,
+            *deployments,
+        ]
+
+    async def of_account(
+        self, account_id: str, agent_id: str | None
+    ) -> AsyncIterator[Sequence[ExportedRow]]:
+        """Yield what the runs of an account, or of one of its agents, belong to."""
+        if agent_id is None:
+            for kind in (Environment, RiskProfile):
+                async for rows in self._pages(kind, account_id):
+                    yield rows
+            mine: tuple[Filter, ...] = ()
+            agents = self._agents(account_id)
+        else:
+            mine = (Filter("agent_id", "=", agent_id),)
+            async for deployed in self._pages(AgentDeployment, account_id, mine):
+                ids = sorted({one.environment_id for one in deployed})
+                yield await self._by_id(Environment, account_id, ids)
+            one = await self._by_id(Agent, account_id, [agent_id])
+            yield await self._profiles(account_id, one)
+            agents = _only(one)
+        async for found in agents:
+            yield found
+        async for schemas in self._pages(AgentSchemaVersion, account_id, mine):
+            for schema in schemas:
+                yield [await self._with_document(schema)]
+        async for versions in self._pages(AgentVersion, account_id, mine):
+            yield versions
+        async for deployments in self._pages(AgentDeployment, account_id, mine):
+            yield deployments
+
+    async def runs(
+        self, account_id: str, filters: tuple[Filter, ...], after: str | None
+    ) -> AsyncIterator[AgentInstance]:
+        """Yield runs in the order of their ids, those after an id."""
+        async for page in self._pages(AgentInstance, account_id, filters, after=after):
+            for run in page:
+                yield run
+
+    async def of_run(
+        self, run: AgentInstance, *, with_alerts: bool
+    ) -> AsyncIterator[Sequence[ExportedRow]]:
+        """Yield a run and everything that it has."""
+        account_id, mine = run.account_id, (Filter("agent_instance_id", "=", run.id),)
+        metadata = await self._storage.row(InstanceMetadata, account_id, run.id)
+        quality = await self._storage.row(InstanceQuality, account_id, run.id)
+        yield [row for row in (run, metadata, quality) if row is not None]
+        async for spans in self.spans(account_id, run.id):
+            yield spans
+        if with_alerts:
+            async for alerts in self._pages(Alert, account_id, mine):
+                yield alerts
+
+    async def spans(self, account_id: str, run_id: str) -> AsyncIterator[Sequence[SpanRecord]]:
+        """Yield the spans of a run with their payloads, in the order of their ids."""
+        mine = (Filter("agent_instance_id", "=", run_id),)
+        async for page in self._pages(AgentSpan, account_id, mine, _SPANS):
+            for ids in _slices(page):
+                found = await self._storage.spans_by_id(account_id, ids)
+                yield sorted(found, key=lambda record: record.span.id)
+
+    async def run_count(self, account_id: str, filters: tuple[Filter, ...]) -> int | None:
+        """Return how many runs there are, or None if there are too many to be counted."""
+        page = await self._storage.instances(account_id, Listing(filters, page_size=1))
+        return page.total if page.total_is_exact else None
+
+    async def _agents(self, account_id: str) -> AsyncIterator[Sequence[Agent]]:
+        async for rows in self._pages(Agent, account_id):
+            yield rows
+
+    async def _profiles(self, account_id: str, agents: Iterable[Agent]) -> Sequence[RiskProfile]:
+        ids = [agent.risk_profile_id for agent in agents if agent.risk_profile_id is not None]
+        return await self._by_id(RiskProfile, account_id, ids)
+
+    async def _with_document(self, version: AgentSchemaVersion) -> SchemaVersionRecord:
+        document = await self._storage.schema_content(version.account_id, version.id)
+        return SchemaVersionRecord(version, document or b"{}")
+
+    async def _by_id(self, kind: type[R], account_id: str, ids: Sequence[str]) -> list[R]:
+        found: list[Any] = list(await self._storage.rows_by_id(kind, account_id, ids))
+        return sorted(found, key=lambda row: str(row.id))
+
+    async def _pages(
+        self,
+        kind: type[R],
+        account_id: str,
+        filters: tuple[Filter, ...] = (),
+        page_size: int = _ROWS,
+        after: str | None = None,
+    ) -> AsyncIterator[Sequence[R]]:
+        """Yield the rows of a kind in the order of their ids, page by page."""
+        begin = None if after is None else Cursor(after, after, 0)
+        listing = Listing(filters, page_size=page_size, after=begin)
+        while True:
+            page = await self._storage.rows(kind, account_id, listing)
+            if page.rows:
+                yield page.rows
+            if page.next is None:
+                return
+            listing = listing._replace(after=page.next)
+
+
+def _slices(spans: Iterable[AgentSpan]) -> Iterator[list[str]]:
+    """Yield the ids of spans in groups whose payloads come to ``SLICE_BYTES`` or less."""
+    ids: list[str] = []
+    held = 0
+    for span in spans:
+        size = span.payload_size + span.result_size
+        if ids and held + size > SLICE_BYTES:
+            yield ids
+            ids, held = [], 0
+        ids.append(span.id)
+        held += size
+    if ids:
+        yield ids
+
+
+async def _only(agents: Sequence[Agent]) -> AsyncIterator[Sequence[Agent]]:
+    yield agents
