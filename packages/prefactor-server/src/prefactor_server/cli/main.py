@@ -21,7 +21,7 @@ from prefactor_server.api.operations import OPERATIONS
 from prefactor_server.app import Started, now_us
 from prefactor_server.app import serve as serve_app
 from prefactor_server.bootstrap import CLI_ACTOR
-from prefactor_server.cli import maintenance, people
+from prefactor_server.cli import maintenance, people, transfer
 from prefactor_server.cli.flags import DatabaseFlags, Json, ServeFlags, WholeNumber, given
 from prefactor_server.cli.output import Column, err, out, print_document, print_rows
 from prefactor_server.cli.rebuild import rebuild
@@ -86,6 +86,8 @@ token_cli = cyclopts.App(name="token", help="Make, list, suspend, activate and r
 config_cli = cyclopts.App(name="config", help="Look at the settings.")
 for command in (token_cli, people.admin_cli, maintenance.hold_cli, config_cli):
     cli.command(command)
+cli.command(transfer.export)
+cli.command(transfer.import_, name="import")
 for function in (maintenance.verify, maintenance.prune, maintenance.backup, seed, rebuild):
     cli.command(function)
 

@@ -96,6 +96,7 @@ class Snapshot:
         "audit",
         "closed_runs",
         "contents",
+        "imported",
         "loaded",
         "payloads",
     )
@@ -109,6 +110,8 @@ class Snapshot:
         self.contents: list[SchemaContent] = []
         self.closed_runs: list[tuple[str, int]] = []
         self.audit: list[AuditEntry] = []
+        # Whether the batch is an import, which nobody is told of.
+        self.imported = False
         self.loaded = rows
         for row in rows:
             self._put(row)

@@ -7,6 +7,7 @@ from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
 from prefactor_server.domain.change import (
+    IMPORTED,
     METADATA,
     QUALITY,
     RUN_CHANGED,
@@ -98,6 +99,9 @@ def feed_rows(
         # The batch itself may name some of them.
         touched = runs[run_id]
         touched.finished = list(dict.fromkeys([*touched.finished, *ids]))
+    if snapshot.imported:
+        for touched in runs.values():
+            touched.flags |= IMPORTED
     return [runs[run_id].row(account_id, run_id) for run_id in sorted(runs)]
 
 

@@ -1,0 +1,254 @@
+"""``prefactor-server export`` and ``import``: what is stored, to a file and back."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator, Callable, Coroutine, Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any, BinaryIO, Final, Literal, TypeVar
+
+import cyclopts
+import uvloop
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+from prefactor_server.app import now_us
+from prefactor_server.bootstrap import CLI_ACTOR
+from prefactor_server.cli.flags import Database
+from prefactor_server.cli.output import err, out
+from prefactor_server.databases import open_alongside
+from prefactor_server.domain.account import Account
+from prefactor_server.domain.audit import AuditEntry
+from prefactor_server.domain.errors import BadRequest, NotFound, SettingError
+from prefactor_server.domain.listing import Filter
+from prefactor_server.domain.times import parse_time
+from prefactor_server.queries.export import ExportQueries
+from prefactor_server.settings import Settings, load_settings
+from prefactor_server.storage.base import Changes, Needs, Storage
+from prefactor_server.transfer.jsonl import Selection, all_as_jsonl
+from prefactor_server.transfer.load import Import, import_file
+
+T = TypeVar("T")
+
+Format = Literal["jsonl"]
+
+_SHOWN_PROBLEMS: Final = 20
+
+_Output = Annotated[Path | None, cyclopts.Parameter(name=("--output", "-o"))]
+
+
+def export(
+    *,
+    format: Format = "jsonl",
+    since: str | None = None,
+    until: str | None = None,
+    agent: str | None = None,
+    after: str | None = None,
+    output: _Output = None,
+    database: Database = None,
+) -> None:
+    """Write everything that is recorded: agents, versions, runs, spans with payloads, quality.
+
+    Works beside a running server, and reads a slice at a time. Sensitive values are included, so
+    keep the file as you keep the database. If it is stopped, it says how to go on; what several
+    files have in common is imported once.
+
+    Parameters
+    ----------
+    format
+        jsonl: one JSON object a line, which `prefactor-server import` takes.
+    since
+        Only runs that were registered at this time or later: 2026-11-01, or with a time.
+    until
+        Only runs that were registered before this time.
+    agent
+        Only this agent and its runs: its id or external identifier.
+    after
+        Only runs that follow this one, by its id: to go on after an export that was stopped.
+    output
+        The file to write, which must not exist. Standard output when not given.
+    """
+    del format
+    filters: list[Filter] = []
+    if since is not None:
+        filters.append(Filter("inserted_at", ">=", _time("--since", since)))
+    if until is not None:
+        filters.append(Filter("inserted_at", "<", _time("--until", until)))
+    work = _export(tuple(filters), agent, after, output)
+    _run(_with_account(load_settings(os.environ, {"database": database}), work))
+
+
+def import_(file: Path, /, *, database: Database = None) -> None:
+    """Import what `prefactor-server export` or `prefactor runs export` wrote as jsonl.
+
+    Ids and times stay as they are; the account is that of this database. A row that is stored
+    already stays: an identical one is passed over, a different one is reported. Nobody is told:
+    imported runs raise no alerts and are no live events. Repeat an import that was stopped.
+
+    Parameters
+    ----------
+    file
+        The file; - for standard input.
+    """
+    done = Import()
+    settings = load_settings(os.environ, {"database": database})
+    with _opened_input(file) as (stream, size):
+        try:
+            _run(_with_account(settings, _import(file, stream, size, done)))
+        finally:
+            _show(done)
+    if done.problem_count:
+        sys.exit(1)
+
+
+def _export(
+    filters: tuple[Filter, ...], agent: str | None, after: str | None, output: Path | None
+) -> Callable[[Storage, Account], Coroutine[Any, Any, None]]:
+    async def work(storage: Storage, account: Account) -> None:
+        agent_id = None
+        if agent is not None:
+            found = await storage.agent(account.id, agent)
+            if found is None:
+                raise NotFound(f"There is no agent {agent!r}: prefactor agents list shows them")
+            agent_id = found.agent.id
+        selection = Selection(account.id, agent_id, filters, after)
+        queries = ExportQueries(storage)
+        total = await queries.run_count(account.id, selection.run_filters)
+        last: list[str] = []
+        with _bar("Exporting runs", total) as advance, _opened_output(output) as write:
+
+            def on_run(run_id: str) -> None:
+                last[:] = [run_id]
+                advance(1)
+
+            try:
+                await _write(all_as_jsonl(queries, selection, on_run), write)
+            except BaseException:
+                if last:
+                    err.print(f"Stopped. Go on with: --after {last[0]}", markup=False)
+                raise
+
+    return work
+
+
+async def _write(pieces: AsyncIterator[bytes], write: Callable[[bytes], object]) -> None:
+    async for piece in pieces:
+        write(piece)
+
+
+def _import(
+    file: Path, stream: BinaryIO, size: int | None, done: Import
+) -> Callable[[Storage, Account], Coroutine[Any, Any, None]]:
+    async def work(storage: Storage, account: Account) -> None:
+        seen = 0
+        with _bar("Importing bytes", size) as advance:
+
+            def report() -> None:
+                nonlocal seen
+                advance(done.bytes_read - seen)
+                seen = done.bytes_read
+
+            try:
+                await import_file(storage, account, stream, done, report)
+            finally:
+                if done.stored_to:
+                    await _audit(storage, account, file, done)
+
+    return work
+
+
+async def _audit(storage: Storage, account: Account, file: Path, done: Import) -> None:
+    added = ", ".join(f"{number} {kind}" for kind, number in sorted(done.added.items()) if number)
+    detail = f"{file.name}: {added or 'nothing new'}"
+    entry = AuditEntry(account.id, now_us(), CLI_ACTOR, "data.import", account.id, detail)
+    await storage.transact(
+        {account.id: Needs()},
+        lambda snapshots: snapshots[account.id].apply(Changes(audit=[entry])),
+    )
+
+
+def _show(done: Import) -> None:
+    for problem in done.problems[:_SHOWN_PROBLEMS]:
+        err.print(f"line {problem.line}: {problem.message}", markup=False)
+    if done.problem_count > _SHOWN_PROBLEMS:
+        err.print(f"… and {done.problem_count - _SHOWN_PROBLEMS} more", markup=False)
+    for kind, number in done.added.items():
+        if number:
+            out.print(f"imported {number} {kind}", markup=False)
+    out.print(f"{done.identical} lines were stored already", markup=False)
+    if done.problem_count:
+        out.print(
+            f"{done.problem_count} lines differ from what is stored or do not fit it, and "
+            f"{done.left_out} lines of their runs were left out",
+            markup=False,
+        )
+    if done.masked:
+        out.print("sensitive values were masked in this export: they are null now", markup=False)
+
+
+def _time(flag: str, text: str) -> int:
+    try:
+        return parse_time(text)
+    except ValueError as error:
+        raise SettingError(f"{flag}: {error}, such as 2026-11-01, got {text!r}") from error
+
+
+@contextmanager
+def _opened_output(target: Path | None) -> Generator[Callable[[bytes], object]]:
+    """Open what is written to. A file keeps what it got when the export is stopped."""
+    if target is None:
+        yield sys.stdout.buffer.write
+        sys.stdout.buffer.flush()
+        return
+    try:
+        with target.open("xb") as file:
+            yield file.write
+            file.flush()
+            os.fsync(file.fileno())
+    except FileExistsError as error:
+        raise BadRequest(f"--output: {target} exists already: choose another name") from error
+    except OSError as error:
+        raise BadRequest(f"--output: cannot write {target}: {error.strerror}") from error
+
+
+@contextmanager
+def _opened_input(source: Path) -> Generator[tuple[BinaryIO, int | None]]:
+    if str(source) == "-":
+        yield sys.stdin.buffer, None
+        return
+    try:
+        file = source.open("rb")
+    except OSError as error:
+        raise BadRequest(f"cannot read {source}: {error.strerror}") from error
+    with file:
+        yield file, source.stat().st_size or None
+
+
+@contextmanager
+def _bar(what: str, total: int | None) -> Generator[Callable[[int], None]]:
+    """Show a progress bar on standard error, if that is a terminal."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    shown = err.is_terminal
+    with Progress(*columns, console=err, disable=not shown, transient=True) as progress:
+        task = progress.add_task(what, total=total)
+        yield lambda number: progress.advance(task, number)
+
+
+async def _with_account(
+    settings: Settings, work: Callable[[Storage, Account], Coroutine[Any, Any, T]]
+) -> T:
+    storage = await open_alongside(settings)
+    try:
+        accounts = await storage.accounts()
+        if not accounts:
+            raise NotFound("The database has no account yet: start the server once first")
+        return await work(storage, accounts[0])
+    finally:
+        await storage.close()
+
+
+def _run(work: Coroutine[Any, Any, T]) -> T:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(work)

@@ -1,0 +1,207 @@
+"""The import of an export, line by line, in batches of bounded size."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import BinaryIO, Final
+
+import msgspec
+
+from prefactor_server.commands.import_rows import (
+    CurrentRun,
+    ImportedRow,
+    ImportResult,
+    Problem,
+    import_rows,
+    needs_of,
+)
+from prefactor_server.domain.account import Account
+from prefactor_server.domain.environment import Environment
+from prefactor_server.domain.errors import Contended, OutcomeUnknown
+from prefactor_server.domain.listing import Listing
+from prefactor_server.domain.runs.agent_span import AgentSpan
+from prefactor_server.storage.base import Decide, Needs, Snapshot, SpanRecord, Storage
+from prefactor_server.transfer.lines import BY_ROW, END
+from prefactor_server.transfer.parse import (
+    End,
+    LineError,
+    ParsedRow,
+    parse_end,
+    parse_head,
+    parse_row,
+    type_of,
+)
+
+MAX_LINE_BYTES: Final = 64 * 1024 * 1024
+"""The longest line that is read."""
+
+_BATCH_ROWS: Final = 500
+_BATCH_BYTES: Final = 4 * 1024 * 1024
+_ATTEMPTS: Final = 5
+_PAUSE_SECONDS: Final = 0.2
+MAX_PROBLEMS: Final = 100
+"""How many problems are kept; all of them are counted."""
+
+
+@dataclass(slots=True)
+class Import:
+    """What an import has done so far. ``stored_to`` is the last line that is stored for good."""
+
+    added: Counter[str] = field(default_factory=Counter[str])
+    identical: int = 0
+    left_out: int = 0
+    problem_count: int = 0
+    problems: list[Problem] = field(default_factory=list[Problem])
+    stored_to: int = 0
+    masked: bool = False
+    bytes_read: int = 0
+
+    def add(self, result: ImportResult, line: int) -> None:
+        """Add what became of a batch that ended with a line."""
+        self.added += result.added
+        self.identical += result.identical
+        self.left_out += result.left_out
+        self.problem_count += len(result.problems)
+        self.problems += result.problems[: MAX_PROBLEMS - len(self.problems)]
+        self.stored_to = line
+
+
+class ImportFailed(LineError):
+    """The import ended at a line; what was stored before it stays."""
+
+
+async def import_file(
+    storage: Storage, account: Account, file: BinaryIO, done: Import, report: Callable[[], None]
+) -> None:
+    """Import the lines of a file into an account; ``done`` tells of it while it goes on.
+
+    Raises:
+        ImportFailed: a line cannot be read, or the file ends early.
+        Refusal: the database does not take more.
+        OSError: the file cannot be read.
+    """
+    importer = _Importer(storage, account, done)
+    await importer.begin()
+    number, size, rows = 0, 0, list[tuple[int, ParsedRow]]()
+    end: End | None = None
+    while line := file.readline(MAX_LINE_BYTES + 1):
+        number += 1
+        done.bytes_read += len(line)
+        try:
+            parsed = _parse(account, line, number, done, ended=end is not None)
+        except LineError as error:
+            await importer.store(rows)
+            raise ImportFailed(f"line {number}: {error.message}") from error
+        if isinstance(parsed, End):
+            end = parsed
+        elif parsed is not None:
+            rows.append((number, parsed))
+            size += len(line)
+        if len(rows) >= _BATCH_ROWS or size >= _BATCH_BYTES:
+            await importer.store(rows)
+            report()
+            rows, size = [], 0
+    await importer.store(rows)
+    report()
+    if end is None:
+        raise ImportFailed(
+            f"line {number + 1}: the file ends without a line of the type {END}, so it is not "
+            "whole. What it holds was imported; export again, and import that"
+        )
+
+
+def _parse(
+    account: Account, line: bytes, number: int, done: Import, *, ended: bool
+) -> ParsedRow | End | None:
+    if len(line) > MAX_LINE_BYTES:
+        raise LineError(f"has more than {MAX_LINE_BYTES} bytes: it is no line of an export")
+    if not line.endswith(b"\n"):
+        raise LineError("is cut off: it does not end with a line break")
+    if number == 1:
+        done.masked = parse_head(line).sensitive_values == "masked"
+        return None
+    if ended:
+        raise LineError(f"follows the line of the type {END}, which is the last one")
+    if type_of(line) == END:
+        return parse_end(line)
+    return parse_row(account.id, line)
+
+
+class _Importer:
+    """Stores batches of rows, in order."""
+
+    def __init__(self, storage: Storage, account: Account, done: Import) -> None:
+        self._storage = storage
+        self._account_id = account.id
+        self._done = done
+        self._run = CurrentRun()
+        self._replace_default = False
+
+    async def begin(self) -> None:
+        """Look whether the account has nothing but what it was created with."""
+        agents = await self._storage.agents(self._account_id, Listing(page_size=1))
+        listing = Listing(page_size=2)
+        environments = await self._storage.rows(Environment, self._account_id, listing)
+        self._replace_default = not agents.rows and len(environments.rows) == 1
+
+    async def store(self, parsed: Sequence[tuple[int, ParsedRow]]) -> None:
+        """Store a batch, once."""
+        if not parsed:
+            return
+        stored = await self._stored_spans(row.row for _, row in parsed)
+        rows = [_imported(number, row, stored) for number, row in parsed]
+
+        def decide(snapshots: Mapping[str, Snapshot]) -> ImportResult:
+            return import_rows(
+                snapshots[self._account_id],
+                rows,
+                self._run,
+                replace_default=self._replace_default,
+            )
+
+        needs = {self._account_id: needs_of(rows, self._run)}
+        result = await self._transact(needs, decide)
+        self._run = result.run
+        if result.added["environment"]:
+            self._replace_default = False
+        self._done.add(result, rows[-1].line)
+
+    async def _transact(
+        self, needs: Mapping[str, Needs], decide: Decide[ImportResult]
+    ) -> ImportResult:
+        for attempt in range(_ATTEMPTS):
+            try:
+                return await self._storage.transact(needs, decide)
+            except (Contended, OutcomeUnknown):
+                # A batch that was stored after all is found to be identical.
+                if attempt == _ATTEMPTS - 1:
+                    raise
+                await asyncio.sleep(_PAUSE_SECONDS * 2**attempt)
+        raise AssertionError
+
+    async def _stored_spans(self, rows: Iterable[object]) -> Mapping[str, SpanRecord]:
+        ids = [row.id for row in rows if isinstance(row, AgentSpan)]
+        if not ids:
+            return {}
+        found = await self._storage.spans_by_id(self._account_id, ids)
+        return {record.span.id: record for record in found}
+
+
+def _imported(number: int, parsed: ParsedRow, stored: Mapping[str, SpanRecord]) -> ImportedRow:
+    row = parsed.row
+    same = True
+    if isinstance(row, AgentSpan) and (found := stored.get(row.id)) is not None:
+        payload, result = parsed.documents
+        same = _same(found.payload, payload or b"{}") and _same(found.result, result)
+    kind = BY_ROW[type(row)].name
+    return ImportedRow(number, kind, row, parsed.payloads, parsed.content, same)
+
+
+def _same(ours: bytes | None, theirs: bytes | None) -> bool:
+    """Whether two documents are the same value, however they are written."""
+    if ours is None or theirs is None or ours == theirs:
+        return ours == theirs
+    return bool(msgspec.json.decode(ours) == msgspec.json.decode(theirs))

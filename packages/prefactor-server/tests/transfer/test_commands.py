@@ -1,0 +1,55 @@
+"""The commands ``export`` and ``import``, as an operator calls them."""
+
+import asyncio
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from moved import small_export
+
+from live_server import PROGRAM
+
+
+async def call(*arguments: object, database: Any) -> "subprocess.CompletedProcess[str]":
+    """Run a command on the database of a server to its end."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("PREFACTOR_")}
+    return await asyncio.to_thread(
+        subprocess.run,
+        [PROGRAM, *map(str, arguments)],
+        env={**kept, "COLUMNS": "200", "PREFACTOR_DATABASE": database},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+async def test_a_file_goes_from_one_server_to_another(
+    source: Any, target: Any, tmp_path: Path
+) -> None:
+    """Beside running servers; what is wrong ends in one line, and what differs in status 1."""
+    lines = await small_export(source)
+    file = tmp_path / "all.jsonl"
+
+    written = await call("export", "--output", file, database=source.database)
+    first = await call("import", file, database=target.database)
+    again = await call("export", "--after", "run-1", database=target.database)
+
+    assert (written.returncode, written.stderr) == (0, ""), written.stderr
+    assert len(file.read_text(encoding="utf-8").splitlines()) == len(lines)
+    assert first.returncode == 0, first.stderr
+    assert "imported 4 agent_span\n" in first.stdout
+    assert "0 lines were stored already" in first.stdout
+    assert again.stdout.count('"type":"agent_instance",') == 1
+    (entry,) = (await target.get("/audit", {"action": "data.import"})).summaries
+    assert entry["detail"].startswith("all.jsonl: 1 agent, ")
+
+    refused = await call("export", "--output", file, database=source.database)
+    assert refused.returncode == 1
+    assert refused.stderr.endswith(f"{file} exists already: choose another name\n")
+    text = file.read_text(encoding="utf-8").replace('"n":1', '"n":7')
+    file.write_text(text[:-10], encoding="utf-8")
+    differs = await call("import", file, database=target.database)
+    assert differs.returncode == 1
+    assert "agent_span 'run-1-1' is stored already and differs in payload" in differs.stderr
+    assert differs.stderr.endswith("is cut off: it does not end with a line break\n")

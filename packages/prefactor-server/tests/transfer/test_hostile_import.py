@@ -1,0 +1,169 @@
+"""Files that are no whole export: what is wrong with them, and what became of the rest."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from moved import exported, imported, small_export
+
+from prefactor_server.domain.errors import DatabaseUnusable
+from prefactor_server.transfer import load
+from prefactor_server.transfer.load import Import, ImportFailed
+
+NEW_ID = {"id": "another"}
+
+
+def written(lines: list[dict[str, Any]]) -> bytes:
+    """Lines as a file."""
+    return b"".join(json.dumps(line, separators=(",", ":")).encode() + b"\n" for line in lines)
+
+
+def place(lines: list[dict[str, Any]], kind: str) -> int:
+    """Where the first line of a type is."""
+    return next(number for number, line in enumerate(lines) if line["type"] == kind)
+
+
+def changed(kind: str, **members: Any) -> Callable[[list[dict[str, Any]]], bytes]:
+    """Change members of the first line of a type."""
+
+    def change(lines: list[dict[str, Any]]) -> bytes:
+        number = place(lines, kind)
+        lines[number] = {**lines[number], **members}
+        return written(lines)
+
+    return change
+
+
+CASES: dict[str, tuple[Callable[[list[dict[str, Any]]], bytes], str]] = {
+    "nothing": (lambda _: b"", "line 1: the file ends without a line of the type export_end"),
+    "no first line": (lambda lines: written(lines[1:]), "line 1: an export begins with"),
+    "a newer version": (changed("export", format_version=2), "line 1: the export has the format"),
+    "no last line": (lambda lines: written(lines[:-1]), "ends without a line of the type"),
+    "cut off": (lambda lines: written(lines)[:-200], "is cut off"),
+    "no JSON": (lambda lines: written(lines[:3]) + b"{]\n", "line 4: cannot be read"),
+    "no text": (lambda lines: written(lines[:3]) + b'{"type":"\xff"}\n', "line 4: cannot be read"),
+    "deep": (
+        lambda lines: written(lines[:3]) + b'{"type":"agent","a":' + b"[" * 100_000 + b"\n",
+        "line 4: cannot be read",
+    ),
+    "more after the end": (lambda lines: written([*lines, lines[2]]), "follows the line"),
+    "an unknown type": (changed("agent", type="robot"), "type: must be one of export, env"),
+    "an unknown member": (changed("agent", colour="red"), "unknown field `colour`"),
+    "an odd status": (changed("agent_instance", status="lost"), "Invalid enum value 'lost'"),
+    "an odd id": (changed("agent_instance", id="../x"), "id: must be 1 to 64 letters"),
+    "an odd time": (changed("agent_span", started_at="soon"), "started_at: must be an ISO 8601"),
+    "a NUL": (changed("agent", name="a\0b"), "name: must be at most 512 characters"),
+    "a payload that is a list": (changed("agent_span", payload=[1]), "payload: Expected `object`"),
+    "a huge number": (changed("agent_span", total_tokens=2**70), "total_tokens"),
+    "an odd schema": (changed("agent_schema_version", document={"a": 1}), "document: "),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+async def test_a_bad_line_ends_the_import(source: Any, tmp_path: Any, case: str) -> None:
+    """The error has the number of the line and says what is wrong; what came before is stored."""
+    from api_client import open_api_client  # noqa: PLC0415 - one backend: the file is judged
+
+    make, message = CASES[case]
+    document = make(await small_export(source))
+    async with open_api_client(f"sqlite:///{tmp_path / 'target.db'}") as target:
+        done = Import()
+        with pytest.raises(ImportFailed, match=r"line [0-9]+: ") as failed:
+            await imported(target, document, done)
+        assert message in failed.value.message
+        stored = sum(done.added.values())
+        assert stored <= document.count(b"\n")
+
+
+async def test_a_line_is_read_up_to_a_limit(
+    source: Any, target: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A line without an end takes no more memory than the longest line of an export."""
+    monkeypatch.setattr(load, "MAX_LINE_BYTES", 1000)
+    lines = await small_export(source)
+    with pytest.raises(ImportFailed, match="line 2: has more than 1000 bytes"):
+        await imported(target, written(lines[:1]) + b"x" * 5000)
+
+
+async def test_what_differs_is_reported_and_stays(source: Any, target: Any) -> None:
+    """A run with another status is left out whole; a span with another payload, by itself."""
+    lines = await small_export(source)
+    await imported(target, written(lines))
+    before = await exported(target)
+    runs = [n for n, line in enumerate(lines) if line["type"] == "agent_instance"]
+    spans = [n for n, line in enumerate(lines) if line["type"] == "agent_span"]
+    lines[runs[0]]["status"] = "failed"
+    lines[spans[-1]]["payload"] = {"n": 99}
+
+    done = await imported(target, written(lines))
+
+    assert [(one.line, one.message) for one in done.problems] == [
+        (runs[0] + 1, "agent_instance 'run-1' is stored already and differs in status"),
+        (
+            spans[-1] + 1,
+            "agent_span 'run-2-2' is stored already and differs in payload or result_payload",
+        ),
+    ]
+    assert done.left_out == 2
+    assert await exported(target) == before
+
+
+async def test_rows_have_to_fit_each_other(source: Any, target: Any) -> None:
+    """What names nothing, or what is taken, is reported with its line, and the rest imported."""
+    lines = await small_export(source)
+    await target.register("taken", agent_id="agent-1")
+    done = await imported(target, written(lines))
+    assert "has the external identifier 'agent-1'" in done.problems[0].message
+    assert done.added["agent_instance"] == 0
+
+    lines = [line for line in lines if line["type"] != "agent_version"]
+    for line in lines:
+        if line["type"] == "agent":
+            line |= {"external_identifier": None}
+    done = await imported(target, written(lines))
+    messages = " ".join(one.message for one in done.problems)
+    assert "there is no agent_version" in messages
+    assert done.added["agent_span"] == 0
+
+
+async def test_a_span_follows_its_run(source: Any, target: Any) -> None:
+    """A span whose run is another than the last one is reported, and so is one without a run."""
+    lines = await small_export(source)
+    first = place(lines, "agent_span")
+    lines.append({**lines[first], "id": "late"})
+    lines[-1], lines[-2] = lines[-2], lines[-1]
+    done = await imported(target, written(lines))
+    assert [one.message for one in done.problems] == ["agent_span 'late' does not follow its run"]
+
+
+async def test_an_import_that_was_stopped_goes_on(
+    source: Any, target: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When the database takes no more in the middle, the same import later does the rest."""
+    monkeypatch.setattr(load, "_BATCH_ROWS", 3)
+    document = written(await small_export(source))
+    transact, left = target.storage.transact, [3]
+
+    async def failing(*given: Any) -> Any:
+        left[0] -= 1
+        if left[0] < 0:
+            raise DatabaseUnusable("The disk is full")
+        return await transact(*given)
+
+    monkeypatch.setattr(target.storage, "transact", failing)
+    done = Import()
+    with pytest.raises(DatabaseUnusable):
+        await imported(target, document, done)
+    assert done.stored_to == 10
+    monkeypatch.undo()
+
+    rest = await imported(target, document)
+
+    assert (rest.problems, rest.identical) == ([], 9)
+    again = await exported(target)
+    assert again.split(b"\n", 1)[1] == (await exported(source)).split(b"\n", 1)[1]
+    (run,) = [
+        one for one in (await target.get("/agent_instance")).summaries if one["id"] == "run-1"
+    ]
+    assert run["span_counts"]["active"] == 2

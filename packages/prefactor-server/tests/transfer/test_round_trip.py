@@ -1,0 +1,93 @@
+"""What is exported, imported into an empty server and exported again is the same."""
+
+import json
+from typing import Any
+
+from moved import exported, imported, record_everything
+
+TABLES = ("run_total", "run_span_type", "agent_instance_metadata_entry")
+
+
+async def test_an_export_comes_back_as_it_was(source: Any, target: Any) -> None:
+    """Ids, times and bytes are kept; the first line alone differs, which names the account."""
+    await record_everything(source)
+    before = await exported(source)
+
+    done = await imported(target, before)
+    after = await exported(target)
+
+    assert (done.problems, done.identical) == ([], 0)
+    assert done.added["agent_instance"] == 6
+    assert before.split(b"\n", 1)[1] == after.split(b"\n", 1)[1]
+    assert before.split(b"\n", 1)[0] != after.split(b"\n", 1)[0]
+
+
+async def test_importing_again_changes_nothing(source: Any, target: Any) -> None:
+    """Every line is found to be stored already."""
+    await record_everything(source)
+    document = await exported(source)
+    await imported(target, document)
+    before = await exported(target)
+
+    again = await imported(target, document)
+
+    assert (sum(again.added.values()), again.problems) == (0, [])
+    assert again.identical == len(document.splitlines()) - 2
+    assert await exported(target) == before
+
+
+async def test_imported_runs_are_found_and_counted_and_nobody_is_told(
+    source: Any, target: Any
+) -> None:
+    """What is derived from runs is the same as on the other server, and no alert is raised."""
+    await record_everything(source)
+    kept = [line for line in (await exported(source)).splitlines() if b'"type":"alert"' not in line]
+    await target.follow()
+
+    await imported(target, b"\n".join(kept) + b"\n")
+    await target.follow()
+
+    assert (await target.get("/alerts")).summaries == []
+    for query in ({}, {"text": "paid"}, {"metadata[user]": "ada"}, {"has_failed_spans": "true"}):
+        answers = [await one.get("/agent_instance", query) for one in (source, target)]
+        found, same = ([run["id"] for run in answer.summaries] for answer in answers)
+        assert found == same != []
+    for table in TABLES:
+        counted = f"SELECT count(*) FROM {table}"  # noqa: S608 - names of our own
+        assert await target.rows(counted) == await source.rows(counted)
+
+
+async def test_a_slice_is_exported(source: Any, target: Any) -> None:
+    """Runs after one, of one agent, with what they belong to; both parts make the whole."""
+    await record_everything(source)
+    whole = await exported(source)
+    runs = [json.loads(line) for line in whole.splitlines() if b'"type":"agent_instance"' in line]
+    (payer,) = {one["agent_id"] for one in runs if one["external_identifier"] == "run-0"}
+
+    rest = await exported(source, after=runs[2]["id"])
+    of_agent = await exported(source, agent_id=payer)
+
+    ids = [one["id"] for one in runs]
+    assert [json.loads(line)["id"] for line in rest.splitlines() if RUN in line] == ids[3:]
+    assert len([line for line in of_agent.splitlines() if RUN in line]) == 5
+    done = await imported(target, of_agent)
+    assert (done.problems, done.added["agent_instance"]) == ([], 5)
+    await imported(target, rest)
+    assert (await exported(target)).split(b"\n", 1)[1] == whole.split(b"\n", 1)[1]
+
+
+RUN = b'{"type":"agent_instance",'
+
+
+async def test_a_run_of_the_api_is_imported(source: Any, target: Any) -> None:
+    """The export of a single run has everything that it needs elsewhere."""
+    await record_everything(source)
+    for run in (await source.get("/agent_instance")).summaries:
+        answer = await source.get(f"/agent_instance/{run['id']}/export")
+        done = await imported(target, answer.text.encode())
+        assert done.problems == []
+    before, after = [
+        (await one.get(f"/agent_instance/{run['id']}/skeleton")).details["columns"]
+        for one in (source, target)
+    ]
+    assert before == after
