@@ -6,7 +6,7 @@ from typing import Any
 
 from otlp_request import AGENT, CHAT, PROTOBUF, TOOL, failed, protobuf, request, span
 
-from prefactor_server.queries.export import ExportQueries
+from prefactor_server.queries.runs.export import ExportQueries
 from prefactor_server.transfer.jsonl import Selection, all_as_jsonl
 from prefactor_server.transfer.load import Import, import_file
 

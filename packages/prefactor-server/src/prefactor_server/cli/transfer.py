@@ -24,7 +24,7 @@ from prefactor_server.domain.audit import AuditEntry
 from prefactor_server.domain.errors import BadRequest, NotFound, SettingError
 from prefactor_server.domain.listing import Filter
 from prefactor_server.domain.times import parse_time
-from prefactor_server.queries.export import ExportQueries
+from prefactor_server.queries.runs.export import ExportQueries
 from prefactor_server.settings import Settings, load_settings
 from prefactor_server.storage.base import Changes, Needs, Storage
 from prefactor_server.transfer.jsonl import Selection, all_as_jsonl

@@ -9,7 +9,6 @@ from prefactor_server.queries.agent import AgentQueries
 from prefactor_server.queries.agent_deployment import AgentDeploymentQueries
 from prefactor_server.queries.agent_instance import AgentInstanceQueries
 from prefactor_server.queries.agent_instance_facets import AgentInstanceFacetsQueries
-from prefactor_server.queries.agent_instance_skeleton import AgentInstanceSkeletonQueries
 from prefactor_server.queries.agent_schema_version import AgentSchemaVersionQueries
 from prefactor_server.queries.agent_span import AgentSpanQueries
 from prefactor_server.queries.agent_version import AgentVersionQueries
@@ -18,7 +17,6 @@ from prefactor_server.queries.api_token import ApiTokenQueries
 from prefactor_server.queries.derived import DerivedQueries
 from prefactor_server.queries.environment import EnvironmentQueries
 from prefactor_server.queries.event import EventQueries
-from prefactor_server.queries.export import ExportQueries
 from prefactor_server.queries.otlp_trace import OtlpTraceQueries
 from prefactor_server.queries.people.admin_user import AdminUserQueries
 from prefactor_server.queries.people.admin_user_invite import AdminUserInviteQueries
@@ -26,6 +24,8 @@ from prefactor_server.queries.people.audit import AuditQueries
 from prefactor_server.queries.people.session import SessionQueries
 from prefactor_server.queries.risk import RiskQueries
 from prefactor_server.queries.risk_profile import RiskProfileQueries
+from prefactor_server.queries.runs.agent_instance_skeleton import AgentInstanceSkeletonQueries
+from prefactor_server.queries.runs.export import ExportQueries
 from prefactor_server.queries.search import SearchQueries
 from prefactor_server.queries.series import SeriesQueries
 from prefactor_server.queries.webhook import WebhookQueries

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from prefactor_server.domain.listing import Filter
 from prefactor_server.domain.runs.agent_instance import AgentInstance
-from prefactor_server.queries.export import ExportQueries
+from prefactor_server.queries.runs.export import ExportQueries
 from prefactor_server.storage.base import SpanRecord
 from prefactor_server.transfer.lines import Visible, encode_line, end_line, head_line, members_of
 

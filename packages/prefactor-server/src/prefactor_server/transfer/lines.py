@@ -24,7 +24,7 @@ from prefactor_server.domain.runs.alert import Alert
 from prefactor_server.domain.runs.metadata import InstanceMetadata
 from prefactor_server.domain.runs.quality import InstanceQuality
 from prefactor_server.domain.times import format_time
-from prefactor_server.queries.export import ExportedRow, SchemaVersionRecord
+from prefactor_server.queries.runs.export import ExportedRow, SchemaVersionRecord
 from prefactor_server.storage.base import SpanRecord
 
 FORMAT_VERSION: Final = 1

@@ -10,7 +10,13 @@ from typing import BinaryIO, Final
 
 import msgspec
 
-from prefactor_server.commands.import_rows import (
+from prefactor_server.domain.account import Account
+from prefactor_server.domain.environment import Environment
+from prefactor_server.domain.errors import Contended, OutcomeUnknown
+from prefactor_server.domain.listing import Listing
+from prefactor_server.domain.runs.agent_span import AgentSpan
+from prefactor_server.storage.base import Decide, Needs, Snapshot, SpanRecord, Storage
+from prefactor_server.transfer.import_rows import (
     CurrentRun,
     ImportedRow,
     ImportResult,
@@ -18,12 +24,6 @@ from prefactor_server.commands.import_rows import (
     import_rows,
     needs_of,
 )
-from prefactor_server.domain.account import Account
-from prefactor_server.domain.environment import Environment
-from prefactor_server.domain.errors import Contended, OutcomeUnknown
-from prefactor_server.domain.listing import Listing
-from prefactor_server.domain.runs.agent_span import AgentSpan
-from prefactor_server.storage.base import Decide, Needs, Snapshot, SpanRecord, Storage
 from prefactor_server.transfer.lines import BY_ROW, END
 from prefactor_server.transfer.parse import (
     End,
