@@ -48,7 +48,9 @@ class GuardedNetwork(httpcore2.AsyncNetworkBackend):
         self._scheme = scheme
         self._resolve_name = resolve
         self._allowed = allowed
-        self._network = httpcore2.AnyIOBackend()
+        # Type checkers see two classes of this name, of which one is for when anyio is missing.
+        network: Any = httpcore2.AnyIOBackend()
+        self._network: httpcore2.AsyncNetworkBackend = network
         self._resolvers = ThreadPoolExecutor(_RESOLVERS, thread_name_prefix="webhook-dns")
 
     async def connect_tcp(

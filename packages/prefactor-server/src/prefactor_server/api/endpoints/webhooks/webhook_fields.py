@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Final, TypeAlias
 
 import msgspec
@@ -94,7 +95,9 @@ def check_lists(body: WebhookFields | UpdateWebhookFields) -> None:
         ValidationFailed: one of them is.
     """
     for field, most in _LISTS.items():
-        values = getattr(body, field)
-        if isinstance(values, list) and not 1 <= len(values) <= most:
+        values: Sequence[str] | msgspec.UnsetType | None = getattr(body, field)
+        if values is None or values is msgspec.UNSET:
+            continue
+        if not 1 <= len(values) <= most:
             what = "values" if field == "events" else "values, or null for all"
             raise invalid(field, f"must be 1 to {most} {what}, got {len(values)}")
