@@ -126,29 +126,29 @@ def _import_row(snapshot: Snapshot, one: ImportedRow, *, replace_default: bool) 
     Raises:
         _Differs: it is there, and different, or something that it needs is not.
     """
-    row, run = one.row, None
-    if isinstance(row, AgentSpan):
-        run = _require(snapshot, AgentInstance, row.agent_instance_id, "agent_instance")
+    row: Any = one.row
+    kind: type[Any] = row.__class__
+    updated: Sequence[Row] = ()
+    if kind is AgentSpan:
+        run: AgentInstance = _require(
+            snapshot, AgentInstance, row.agent_instance_id, "agent_instance"
+        )
         row = row._replace(agent_id=run.agent_id, environment_id=run.environment_id)
-    found = snapshot.get(type(row), row.id)
+        updated = [run.count_span(row.status)]
+    found = snapshot.get(kind, row.id)
     if found is not None:
         _check_same(one, row, found)
         return False
-    check = _CHECKS.get(type(row))
+    check = _CHECKS.get(kind)
     if check is not None:
         check(snapshot, row)
     deleted: Sequence[Row] = ()
-    updated: Sequence[Row] = ()
-    if isinstance(row, Environment) and row.is_default:
+    if kind is Environment and row.is_default:
         default = snapshot.get(Environment, *DEFAULT)
         if default is not None and replace_default and default in snapshot.loaded:
             deleted = [default]
         elif default is not None:
             row = row._replace(is_default=False)
-    if run is not None:
-        updated = [
-            _require(snapshot, AgentInstance, row.agent_instance_id, "").count_span(row.status)
-        ]
     contents = [] if one.content is None else [one.content]
     snapshot.apply(
         Changes(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Final, Literal, NamedTuple, TypeVar, get_type_hints
+from typing import Annotated, Any, Final, Literal, NamedTuple, Optional, TypeVar, get_type_hints
 
 import msgspec
 
@@ -40,7 +40,7 @@ _NAMES: Final = frozenset(
 
 S = TypeVar("S", bound=msgspec.Struct)
 
-_Number = Annotated[int, msgspec.Meta(ge=-_MAX_NUMBER, le=_MAX_NUMBER)]
+_NUMBER: Any = Annotated[int, msgspec.Meta(ge=-_MAX_NUMBER, le=_MAX_NUMBER)]
 _NULL: Final = b"null"
 
 
@@ -213,6 +213,9 @@ def _document(kind: LineKind, member: str, document: bytes) -> bytes | None:
 
 def _span(values: dict[str, Any]) -> ParsedRow:
     payload, result = values.pop("payload"), values.pop("result_payload")
+    unknown = set(values["flags"]) - SPAN_FLAGS.keys()
+    if unknown:
+        raise LineError(f"flags: must be among {', '.join(SPAN_FLAGS)}, got {min(unknown)!r}")
     values["flags"] = sum(SPAN_FLAGS[name] for name in set(values["flags"]))
     span = BY_NAME["agent_span"].row(
         **values,
@@ -312,18 +315,17 @@ def _shape(kind: LineKind) -> type[msgspec.Struct]:
     hints = get_type_hints(kind.row)
     fields: list[tuple[str, Any]] = [("type", str)]
     for column in kind.columns:
-        hint = hints[column]
+        hint: Any = hints[column]
         if column in kind.documents:
             hint = msgspec.Raw
+        elif column == "flags":
+            hint = list[str]
         elif column.endswith("_at"):
             hint = str if hint is int else str | None
         elif hint is int:
-            hint = _Number
+            hint = _NUMBER
         elif hint == int | None:
-            hint = _Number | None
-        if column == "flags":
-            names: Any = Literal.__getitem__(tuple(SPAN_FLAGS))
-            hint = list[names]
+            hint = Optional[_NUMBER]  # noqa: UP045 - built at run time
         fields.append((column, hint))
     if kind.name == "agent_span":
         fields += [("payload", msgspec.Raw), ("result_payload", msgspec.Raw)]

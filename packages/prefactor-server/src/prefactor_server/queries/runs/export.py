@@ -6,7 +6,7 @@ The order is that of an import: what others refer to comes first, and a run befo
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from prefactor_server.domain.agent import Agent
 from prefactor_server.domain.agent_deployment import AgentDeployment
@@ -151,8 +151,8 @@ class ExportQueries:
         return SchemaVersionRecord(version, document or b"{}")
 
     async def _by_id(self, kind: type[R], account_id: str, ids: Sequence[str]) -> list[R]:
-        found: list[Any] = list(await self._storage.rows_by_id(kind, account_id, ids))
-        return sorted(found, key=lambda row: str(row.id))
+        found = await self._storage.rows_by_id(kind, account_id, ids)
+        return sorted(found, key=lambda row: str(row.lookup_keys()[0][0]))
 
     async def _pages(
         self,
