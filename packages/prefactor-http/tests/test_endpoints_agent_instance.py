@@ -18,6 +18,7 @@ from prefactor_http import (
     PrefactorNotFoundError,
     PrefactorRequestError,
     PrefactorResponseContractError,
+    PrefactorValidationError,
     QualitySchemaForCreate,
     RuntimeEnvironment,
     SpanTypeSchemaForCreate,
@@ -401,3 +402,19 @@ async def test_the_only_judgement(client: PrefactorHttpClient, server: ScriptedS
     }
     assert second.json["details"] == {"quality_payload": None}
     assert second.headers["idempotency-key"] == second.json["idempotency_key"]
+
+
+async def test_heartbeats(client: PrefactorHttpClient, server: ScriptedServer) -> None:
+    """A heartbeat names runs, has no key, and brings the control signals of terminated ones."""
+    going, stopped = server.add_instance(), server.add_instance()
+    await client.agent_instances.start(stopped)
+    await client.agent_instances.terminate(stopped, "enough")
+    heard = await client.agent_instances.heartbeat([going, stopped, "nobody"])
+    sent = server.requests[-1]
+    assert (sent.method, sent.path) == ("POST", f"{PATH}/heartbeat")
+    assert sent.json == {"ids": [going, stopped, "nobody"]}
+    assert "idempotency-key" not in sent.headers
+    assert heard.unknown_ids == ["nobody"]
+    assert {one: control.reason for one, control in heard.controls.items()} == {stopped: "enough"}
+    with pytest.raises(PrefactorValidationError):
+        await client.agent_instances.heartbeat(())

@@ -21,7 +21,7 @@ from prometheus_client import CollectorRegistry
 from starlette.types import ASGIApp
 
 from prefactor_server import __version__
-from prefactor_server.api import EventHub, EventLimits, Limits, create_api
+from prefactor_server.api import Api, EventLimits, Limits, create_api
 from prefactor_server.api.asgi.request_events import RequestEvent, RequestObserver
 from prefactor_server.bootstrap import bootstrap
 from prefactor_server.commands.writer import Writer
@@ -49,7 +49,7 @@ from prefactor_server.queries import Reader
 from prefactor_server.settings import Settings
 from prefactor_server.settings.price_file import load_prices
 from prefactor_server.storage.base import Storage
-from prefactor_server.upkeep import end_silent_traces, prune
+from prefactor_server.upkeep import AbandonedRuns, SilenceLimits, end_silent_traces, prune
 
 _log = structlog.get_logger("prefactor_server")
 
@@ -135,7 +135,7 @@ async def serve(
                 now_us,
                 settings.webhook_timeout_seconds,
             )
-            api, events = _assemble(
+            application, api = _assemble(
                 settings,
                 storage,
                 writer,
@@ -147,15 +147,15 @@ async def serve(
                 provider=None if openid is None else Provider(openid, now_us),
                 webhooks=webhooks,
             )
-            commits.call(events.wake)
+            commits.call(api.events.wake)
 
             def begin_stop() -> None:
                 readiness.stop()
                 # The clients of streams come back, to another replica if there is one.
-                events.close()
+                api.events.close()
 
             server = _Server(
-                _uvicorn_config(api, settings, observe, budget),
+                _uvicorn_config(application, settings, observe, budget),
                 lambda: _announce_start(settings, started, on_started),
                 begin_stop,
                 drain_seconds=settings.drain_seconds,
@@ -172,11 +172,14 @@ async def serve(
                 storage.maintenance, writer, now_us, idle_minutes=settings.otlp_idle_minutes
             )
             keep_days, holder = settings.webhook_days, _holder(settings)
+            silence = SilenceLimits.of(*settings.silence)
+            watch = AbandonedRuns(storage, writer, silence, holder=holder, now_us=now_us)
             sender = webhook_sender(storage, writer, webhooks, holder, now_us, keep_days=keep_days)
             metrics.watch_webhooks(sender)
             async with (
                 _background(follower.run()),
                 _background(sender.run()),
+                _background(watch.run(api.heartbeats)),
                 _background(forgetting),
                 _background(silent),
                 _background(stalled),
@@ -240,8 +243,8 @@ def _assemble(
     budget: MemoryBudget,
     provider: Provider | None,
     webhooks: WebhookClient,
-) -> tuple[ASGIApp, EventHub]:
-    """Build the ASGI application (pages, operational routes, API), and its event hub."""
+) -> tuple[ASGIApp, Api]:
+    """Build the ASGI application: pages, operational routes and the API, which is returned too."""
     api = create_api(
         Reader.for_storage(storage),
         writer,
@@ -272,10 +275,11 @@ def _assemble(
     )
     metrics.watch_events(api.events)
     metrics.watch_otlp(api.otlp)
+    metrics.watch_heartbeats(api.heartbeats)
     probes: dict[str, Page] = {"/healthz": alive, "/readyz": readiness.page}
     if settings.metrics:
         probes["/metrics"] = metrics_page(metrics)
-    return Pages(OpsRoutes(api, probes), load_pages()), api.events
+    return Pages(OpsRoutes(api, probes), load_pages()), api
 
 
 def _uvicorn_config(

@@ -7,7 +7,7 @@ from rows import deployed, instance, principal, request
 
 from prefactor_server.commands.base import Done, Refused, Stale, decide_command
 from prefactor_server.commands.quality import RecordQuality
-from prefactor_server.commands.run_quality import store_quality
+from prefactor_server.commands.runs.run_quality import store_quality
 from prefactor_server.domain.errors import NotFound, TooLarge
 from prefactor_server.domain.runs.agent_instance import AgentInstance
 from prefactor_server.domain.runs.metadata import InstanceMetadata

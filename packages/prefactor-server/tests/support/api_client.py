@@ -17,6 +17,7 @@ from webhook_receiver import SECRET_KEY, offline_webhooks
 from prefactor_server.api import EventHub, EventLimits, Limits, create_api
 from prefactor_server.bootstrap import bootstrap
 from prefactor_server.commands.base import Decision, Done, Request
+from prefactor_server.commands.runs.heartbeat_buffer import HeartbeatBuffer
 from prefactor_server.commands.writer import Writer
 from prefactor_server.databases import OpenStorage, database_path, is_on_server
 from prefactor_server.domain.api_token import ApiToken, hash_token
@@ -126,6 +127,7 @@ class ApiClient:
     otlp: OtlpMemory
     webhooks: WebhookClient
     prices: PriceTable
+    heartbeats: HeartbeatBuffer
     token: str | None = TOKEN
     _made: int = field(default=0)
 
@@ -318,6 +320,7 @@ async def open_api_client(
                     api.otlp,
                     webhooks,
                     prices,
+                    api.heartbeats,
                 )
             finally:
                 # Streams do not end by themselves, and a server waits for its answers.

@@ -59,6 +59,8 @@ TABLES = (
     "otlp_trace",
     "webhook",
     "webhook_delivery",
+    "run_heartbeat",
+    "server_uptime",
 )
 
 

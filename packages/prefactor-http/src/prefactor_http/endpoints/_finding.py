@@ -40,6 +40,7 @@ class Finding(Endpoint):
         min_duration: float | None = None,
         max_duration: float | None = None,
         has_failed_spans: bool | None = None,
+        abandoned: bool | None = None,
         schema_name: str | None = None,
         risk_level: str | None = None,
         min_cost: float | Decimal | None = None,
@@ -69,6 +70,7 @@ class Finding(Endpoint):
             min_duration: Only ended runs that took this many seconds or more.
             max_duration: Only ended runs that took this many seconds or fewer.
             has_failed_spans: Only runs with failed spans, or only runs without.
+            abandoned: Only active runs whose agents fell silent, or only others.
             schema_name: Only runs with a span of this type.
             risk_level: Only runs of this risk: `low`, `medium`, `high` or `critical`.
             min_cost: Only runs that cost this much or more, in the currency of the server's prices.
@@ -96,6 +98,7 @@ class Finding(Endpoint):
             "min_duration": min_duration,
             "max_duration": max_duration,
             "has_failed_spans": has_failed_spans,
+            "abandoned": abandoned,
             "schema_name": schema_name,
             "risk_level": risk_level,
             "min_cost": min_cost,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, cast
 
@@ -17,6 +17,7 @@ from prefactor_http.models.agent_instance import (
     AgentSchemaVersionForRegister,
     AgentVersionForRegister,
     FinishInstanceRequest,
+    Heartbeat,
     RegisterAgentInstanceRequest,
     TerminateInstanceRequest,
     TimestampRequest,
@@ -217,6 +218,28 @@ class AgentInstanceClient(Finding, Annotations):
         path = f"{instance_path(agent_instance_id)}/terminate"
         reply = await self._write("POST", path, body, key, options)
         return to_details(reply, AgentInstance, "agent_instances.terminate")
+
+    async def heartbeat(
+        self, ids: Iterable[str], *, options: RequestOptions | None = None
+    ) -> Heartbeat:
+        """Say that runs go on, and hear which of them were terminated.
+
+        Send it once a minute for runs that are open. A server marks a run that had heartbeats and
+        fell silent as abandoned.
+
+        Args:
+            ids: The runs, at most 1,000.
+            options: Limits and headers of this call only.
+
+        Raises:
+            PrefactorValidationError: There are too many runs, or none.
+            PrefactorNotFoundError: The server has no such operation.
+        """
+        body = {"ids": [ids] if isinstance(ids, str) else list(ids)}
+        reply = await self._http.request(
+            "POST", f"{PATH}/heartbeat", json_data=body, options=options
+        )
+        return to_details(reply, Heartbeat, "agent_instances.heartbeat")
 
     async def agent_context(
         self, agent_instance_id: str, *, options: RequestOptions | None = None

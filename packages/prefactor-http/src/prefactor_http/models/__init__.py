@@ -19,6 +19,8 @@ from prefactor_http.models.agent_instance import (
     AgentSchemaVersionForRegister,
     AgentVersionForRegister,
     FinishInstanceRequest,
+    Heartbeat,
+    HeartbeatControl,
     SearchMatch,
 )
 from prefactor_http.models.agent_instance_facets import (
@@ -126,6 +128,8 @@ __all__ = [
     "FacetValue",
     "FinishInstanceRequest",
     "FinishStatus",
+    "Heartbeat",
+    "HeartbeatControl",
     "InstancePurpose",
     "Invitation",
     "LiveEvent",

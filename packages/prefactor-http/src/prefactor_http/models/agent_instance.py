@@ -23,6 +23,8 @@ __all__ = [
     "AgentSchemaVersionForRegister",
     "AgentVersionForRegister",
     "FinishInstanceRequest",
+    "Heartbeat",
+    "HeartbeatControl",
     "RegisterAgentInstanceRequest",
     "SearchMatch",
     "SetMetadataRequest",
@@ -76,6 +78,9 @@ class AgentInstance(ReplyModel):
     agent_deployment_id: str | None = None
     termination_reason: str | None = None
     ended_by: str | None = None
+    """Why the server ended it by itself; such an end is provisional."""
+    abandoned: bool = False
+    """Whether it is active and its agent fell silent."""
     purpose: str | None = None
     external_identifier: str | None = None
     quality_payload: dict[str, Any] | None = None
@@ -101,6 +106,23 @@ class AgentInstance(ReplyModel):
     total_cost: float | None = None
     """The cost in `currency`, as counted last; None without prices."""
     currency: str | None = None
+
+
+class HeartbeatControl(ReplyModel):
+    """The control signal of one run."""
+
+    terminate: bool = False
+    reason: str | None = None
+
+
+class Heartbeat(ReplyModel):
+    """What the server says of runs that go on."""
+
+    type: Literal["heartbeat"]
+    controls: dict[str, HeartbeatControl]
+    """Of terminated runs, by run."""
+    unknown_ids: list[str]
+    """Runs that are not registered yet, or that the token cannot see."""
 
 
 class AgentVersionForRegister(RequestModel):

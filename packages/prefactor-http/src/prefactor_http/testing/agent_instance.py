@@ -7,7 +7,7 @@ register --> pending --start--> active --finish--> complete, failed, cancelled
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from prefactor_http.testing.paging import page
 from prefactor_http.testing.store import (
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 SPAN_STATUSES = ("pending", "active", "complete", "failed", "cancelled")
+_MOST_HEARTBEATS = 1000
 FINISH_STATUSES = ("complete", "failed", "cancelled")
 _FILTERS = (
     "agent_id",
@@ -59,6 +60,7 @@ def register(store: Store, call: Call) -> JsonObject:
         "status": "pending",
         "termination_reason": None,
         "ended_by": None,
+        "abandoned": False,
         "started_at": None,
         "finished_at": None,
         "inserted_at": now,
@@ -124,6 +126,22 @@ def set_metadata(store: Store, call: Call) -> JsonObject:
 def show(store: Store, call: Call) -> JsonObject:
     """Return one instance."""
     return {"details": store.instance(call.id)}
+
+
+def heartbeat(store: Store, call: Call) -> JsonObject:
+    """Return the control signals of terminated instances among some."""
+    ids: Any = call.body.get("ids")
+    if not isinstance(ids, list) or not 1 <= len(ids) <= _MOST_HEARTBEATS:
+        message = f"must be 1 to {_MOST_HEARTBEATS} ids of runs"
+        raise invalid({"ids": field_error("invalid_value", message)})
+    known = {id_: store.instances[id_] for id_ in ids if id_ in store.instances}
+    controls = {
+        id_: {"terminate": True, "reason": instance["termination_reason"]}
+        for id_, instance in known.items()
+        if instance["status"] == "terminated"
+    }
+    unknown = [id_ for id_ in ids if id_ not in known]
+    return {"details": {"type": "heartbeat", "controls": controls, "unknown_ids": unknown}}
 
 
 def list_(store: Store, call: Call) -> JsonObject:

@@ -46,6 +46,7 @@ _WRITES: dict[str, Operation] = {
     "agent_instances/terminate": agent_instance.terminate,
     "agent_instances/record_quality": agent_instance.record_quality,
     "agent_instances/set_metadata": agent_instance.set_metadata,
+    "agent_instances/heartbeat": agent_instance.heartbeat,
     "agent_spans/create": agent_span.create,
     "agent_spans/finish": agent_span.finish,
 }
@@ -54,6 +55,7 @@ _ROUTES: tuple[tuple[str, str, str], ...] = (
     ("GET", "ping", "ping"),
     ("POST", "bulk", "bulk"),
     ("POST", "agent_instance/register", "agent_instances/register"),
+    ("POST", "agent_instance/heartbeat", "agent_instances/heartbeat"),
     ("POST", "agent_instance/*/start", "agent_instances/start"),
     ("POST", "agent_instance/*/finish", "agent_instances/finish"),
     ("POST", "agent_instance/*/terminate", "agent_instances/terminate"),

@@ -33,6 +33,7 @@ from prefactor_server.api.endpoints.runs import (
     agent_instance,
     agent_instance_export,
     agent_instance_facets,
+    agent_instance_heartbeat,
     agent_instance_register,
     agent_instance_skeleton,
     agent_span,
@@ -83,6 +84,7 @@ ITEMS: Final[tuple[Read | Write | PureOperation, ...]] = (
 _OTHERS: Final[tuple[Operation, ...]] = (
     *agent_instance_skeleton.OPERATIONS,
     *agent_instance_export.OPERATIONS,
+    *agent_instance_heartbeat.OPERATIONS,
     *event.OPERATIONS,
     *admin_user_invite_accept.OPERATIONS,
     *session.OTHERS,

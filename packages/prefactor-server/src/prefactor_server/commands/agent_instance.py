@@ -6,7 +6,7 @@ from typing import NamedTuple, TypeAlias
 
 from prefactor_server.commands.agent_span import visible_instance
 from prefactor_server.commands.base import Decision, Done, Request
-from prefactor_server.commands.run_quality import shown_quality
+from prefactor_server.commands.runs.run_quality import shown_quality
 from prefactor_server.domain.api_token import Principal
 from prefactor_server.domain.audit import AuditEntry
 from prefactor_server.domain.runs.agent_instance import AgentInstance, FinishStatus

@@ -294,6 +294,7 @@ class RegisterInstance(NamedTuple):
             failed_spans=0,
             cancelled_spans=0,
             updated_at=self.request.now,
+            last_seen_at=self.request.now,
         )
 
 

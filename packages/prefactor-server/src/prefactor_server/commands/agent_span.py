@@ -88,7 +88,9 @@ class CreateSpan(NamedTuple):
             raise run.refusal(f"A span with the id {self.id!r} exists already")
         span = self.new_span(run)
         changes = Changes(
-            inserted=(span,), updated=(run.count_span(span.status),), payloads=self.payloads
+            inserted=(span,),
+            updated=(run.count_span(span.status, self.request.now),),
+            payloads=self.payloads,
         )
         return Decision(changes, Done(span.id, span, control_of(run)))
 
@@ -151,7 +153,7 @@ class CreateTestSpans(NamedTuple):
             if isinstance(decision, Stale):
                 return decision
             new = decision.changes
-            run = run.count_span(span.status)
+            run = run.count_span(span.status, self.request.now)
             made = Changes(
                 inserted=(*made.inserted, *new.inserted),
                 updated=(run,),
@@ -197,7 +199,10 @@ class FinishSpan(NamedTuple):
             raise run.refusal(refusal.message) from None
         finished = self._finished(span, self.facts)
         changes = Changes(
-            updated=(finished, run.recount_span(span.status, finished.status)),
+            updated=(
+                finished,
+                run.recount_span(span.status, finished.status, self.request.now),
+            ),
             payloads=self.payloads,
         )
         return Decision(changes, Done(span.id, finished, control_of(run)))

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol, TypeAlias
 
-from prefactor_server.commands.run_quality import store_quality
+from prefactor_server.commands.runs.run_quality import store_quality
 from prefactor_server.domain.audit import AuditEntry
 from prefactor_server.domain.errors import IdempotencyKeyUsed, Refusal
 from prefactor_server.domain.idempotency import IdempotencyKey

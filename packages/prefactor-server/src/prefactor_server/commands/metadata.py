@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from prefactor_server.commands.agent_span import visible_instance
 from prefactor_server.commands.base import Decision, Done, Request
-from prefactor_server.commands.run_quality import shown_quality
+from prefactor_server.commands.runs.run_quality import shown_quality
 from prefactor_server.domain.api_token import Principal
 from prefactor_server.domain.errors import Limit, invalid
 from prefactor_server.domain.runs.metadata import MAX_KEYS, InstanceMetadata, new_metadata

@@ -99,7 +99,7 @@ class RecordTrace(NamedTuple):
         if self.start is not None:
             run = run.start_earlier(self.start, now)
         for span in new:
-            run = run.count_span(span.status)
+            run = run.count_span(span.status, now)
         return run if self.root is None else run.end_by_root(self.root.status, self.root.at, now)
 
     def _with_trace(self, changes: Changes, run: AgentInstance) -> Changes:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from prefactor_server.commands.agent_span import visible_instance
 from prefactor_server.commands.base import Decision, Done, Request, Stale
-from prefactor_server.commands.run_quality import run_quality
+from prefactor_server.commands.runs.run_quality import run_quality
 from prefactor_server.domain.api_token import Principal
 from prefactor_server.domain.errors import Limit, TooLarge, invalid
 from prefactor_server.domain.runs.metadata import InstanceMetadata

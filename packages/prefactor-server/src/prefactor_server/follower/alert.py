@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from prefactor_server.commands.alert_review import ask_for_review, need_review
-from prefactor_server.domain.change import IMPORTED, RUN_ENDED, Change
+from prefactor_server.domain.change import IMPORTED, Change
 from prefactor_server.domain.listing import Cursor, Filter, Listing
 from prefactor_server.domain.runs.agent_instance import AgentInstance
 from prefactor_server.domain.runs.alert import ALERTS_CONSUMER, Alert
@@ -20,6 +20,7 @@ from prefactor_server.domain.runs.alert_cause import (
 from prefactor_server.domain.runs.alert_review import AlertReview
 from prefactor_server.domain.runs.cost import NO_PRICES, PriceTable
 from prefactor_server.follower.alert_check import (
+    TELLS_OF_RUN,
     Check,
     Figures,
     Seen,
@@ -109,7 +110,7 @@ class AlertConsumer(Consumer):
         self, account_id: str, runs: Mapping[str, Seen]
     ) -> Mapping[str, AgentInstance]:
         """The runs that may have alerts by what the changes say, as they are now."""
-        named = [run_id for run_id, seen in runs.items() if seen.spans or seen.flags & RUN_ENDED]
+        named = [run_id for run_id, seen in runs.items() if seen.spans or seen.flags & TELLS_OF_RUN]
         found = await self._storage.run_totals.runs(account_id, named) if named else ()
         return {run.id: run for run in found}
 

@@ -11,6 +11,7 @@ from prefactor_server.domain.change import (
     BACKFILLED,
     IMPORTED,
     QUALITY,
+    RUN_CHANGED,
     RUN_CREATED,
     RUN_DELETED,
     RUN_ENDED,
@@ -23,6 +24,7 @@ from prefactor_server.domain.runs.alert_cause import (
     COST_EXCEEDED,
     MAX_AGE_US,
     RISK_EXCEEDED,
+    RUN_ABANDONED,
     RUN_FAILED,
     RUN_TERMINATED,
     alert_id,
@@ -37,7 +39,9 @@ from prefactor_server.follower.outbox import Event, Outbox
 from prefactor_server.queries.risk import ScoredRun
 from prefactor_server.storage.base import Changes, Needs, Snapshot
 
-_ENDINGS: Final = (RUN_FAILED, RUN_TERMINATED)
+_OF_RUN: Final = (RUN_FAILED, RUN_TERMINATED, RUN_ABANDONED)
+TELLS_OF_RUN: Final = RUN_ENDED | RUN_CHANGED | BACKFILLED
+"""What may give a run an alert: one that has ended provisionally may still change."""
 _FINISHED: Final = "run.finished"
 _RECORDED: Final = "quality.recorded"
 _OPEN: Final = ("pending", "active")
@@ -70,6 +74,8 @@ class Seen(NamedTuple):
 
         A large run that goes on is scored again for every tenth more of spans, and at its end.
         """
+        if not self.spans and not self.flags & RUN_ENDED:
+            return False
         has_ended = run.status not in _OPEN or self.flags & BACKFILLED
         if has_ended or run.span_total <= _SCORED_AT_ONCE:
             return True
@@ -127,7 +133,7 @@ def check_run(seen: Seen, figures: Figures, run_id: str, *, listens: bool) -> Ch
     if seen.flags & RUN_DELETED:
         names = list(CAUSES)
     elif not seen.flags & IMPORTED:
-        names += _ENDINGS if seen.flags & RUN_ENDED else ()
+        names += _OF_RUN if seen.flags & TELLS_OF_RUN else ()
         names += (RISK_EXCEEDED,) if run_id in figures.scores else ()
         names += (COST_EXCEEDED,) if run_id in figures.costs else ()
     return Check(

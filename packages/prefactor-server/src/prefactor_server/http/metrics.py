@@ -26,6 +26,7 @@ from prometheus_client.registry import Collector
 from prefactor_server.api.asgi.request_events import RequestEvent
 from prefactor_server.api.events.hub import EventHub
 from prefactor_server.commands.base import Done, Outcome, Refused, Submission
+from prefactor_server.commands.runs.heartbeat_buffer import HeartbeatBuffer
 from prefactor_server.commands.writer import Writer
 from prefactor_server.follower import Follower
 from prefactor_server.follower.webhooks import WebhookSender
@@ -163,6 +164,10 @@ class Metrics:
         """Expose what became of the spans that came by OTLP."""
         self._registry.register(_OtlpSpans(memory))
 
+    def watch_heartbeats(self, buffer: HeartbeatBuffer) -> None:
+        """Expose how many heartbeats of runs came."""
+        self._registry.register(_Heartbeats(buffer))
+
     def watch_follower(self, follower: Follower) -> None:
         """Expose how far behind the change feed each consumer is."""
         self._registry.register(_FollowerLag(follower))
@@ -253,6 +258,20 @@ class _Webhooks(Collector):
             "Deliveries to webhooks that wait, as seen by the server that sends; counted to 10000.",
             value=self._sender.pending,
         )
+
+
+class _Heartbeats(Collector):
+    """Heartbeats of active runs, which are counted where they come."""
+
+    def __init__(self, buffer: HeartbeatBuffer) -> None:
+        self._buffer = buffer
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        heartbeats = CounterMetricFamily(
+            "prefactor_heartbeats", "Heartbeats of active runs, run by run."
+        )
+        heartbeats.add_metric((), self._buffer.received)
+        yield heartbeats
 
 
 class _FollowerLag(Collector):

@@ -40,6 +40,11 @@ class AgentInstanceQueries:
             raise NotFound(f"Agent instance {instance_id!r} not found")
         return run
 
+    async def among(self, principal: Principal, ids: Sequence[str]) -> Mapping[str, AgentInstance]:
+        """Return those of some runs that the caller sees, by id."""
+        found = await self._storage.rows_by_id(AgentInstance, principal.account_id, ids)
+        return {run.id: run for run in found if principal.can_see(run.agent_id, run.environment_id)}
+
     async def by_external_identifier(
         self, principal: Principal, external_identifier: str
     ) -> AgentInstance:

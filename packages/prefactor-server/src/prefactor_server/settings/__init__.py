@@ -14,7 +14,14 @@ from typing import Final
 from prefactor_server.domain.client_address import TrustedProxies
 from prefactor_server.domain.errors import SettingError
 from prefactor_server.domain.runs.webhooks.target import AllowedNetworks
-from prefactor_server.settings.table import OTLP_KEEP, SECRETS, SETTINGS, Setting, Value
+from prefactor_server.settings.table import (
+    LEAST_ABANDONED_MINUTES,
+    OTLP_KEEP,
+    SECRETS,
+    SETTINGS,
+    Setting,
+    Value,
+)
 
 __all__ = [
     "SECRETS",
@@ -46,6 +53,10 @@ _MAXIMA: Final = {
     "otlp_idle_minutes": 366 * 24 * 60,
     "webhook_timeout_seconds": 60,
     "webhook_days": 36_500,
+    # Uptime is remembered for a month.
+    "abandoned_after_minutes": 20 * 24 * 60,
+    "abandon_end_after_minutes": 20 * 24 * 60,
+    "silent_after_days": 366,
 }
 
 # For these, 0 does not mean "unlimited": it would reject everything, or forget at once.
@@ -101,6 +112,9 @@ class Settings:
     session_max_seconds: int
     otlp_keep: str
     otlp_idle_minutes: int
+    abandoned_after_minutes: int
+    abandon_end_after_minutes: int
+    silent_after_days: int
     price_file: str
     secret_key: str
     webhook_networks: str
@@ -116,6 +130,12 @@ class Settings:
     openid_groups_claim: str
     openid_trust_emails: bool
     drain_seconds: int
+
+    @property
+    def silence(self) -> tuple[int, int, int]:
+        """Minutes until a silent run is marked, more until it ends, and days without a write."""
+        marked, ended = self.abandoned_after_minutes, self.abandon_end_after_minutes
+        return marked, ended, self.silent_after_days
 
     @property
     def openid(self) -> Mapping[str, str | bool]:
@@ -230,6 +250,11 @@ def _checked(setting: Setting, value: Value, source: str) -> Value:
         raise SettingError(f"{source} must be {' or '.join(OTLP_KEEP)}, got {str(value)[:40]!r}")
     if isinstance(value, bool) or not isinstance(value, int):
         return value
+    if setting.name == "abandoned_after_minutes" and 0 < value < LEAST_ABANDONED_MINUTES:
+        raise SettingError(
+            f"{source} must be 0 or at least {LEAST_ABANDONED_MINUTES}, got {value}: agents send a "
+            "heartbeat once a minute"
+        )
     smallest = 1 if setting.name in _AT_LEAST_ONE else 0
     largest = _MAXIMA.get(setting.name, _LARGEST)
     check_range(source, value, smallest, largest)

@@ -8,6 +8,7 @@ SECRETS: Final = frozenset({"bootstrap_token", "openid_client_secret", "secret_k
 """The settings that are never shown and have no flag."""
 
 OTLP_KEEP: Final = ("agents", "all")
+LEAST_ABANDONED_MINUTES: Final = 3
 
 Value: TypeAlias = str | int | bool
 
@@ -168,6 +169,24 @@ SETTINGS: Final = (
         60,
         "After how many minutes without a span a run from OpenTelemetry ends, if its root has not "
         "come.",
+    ),
+    Setting(
+        "abandoned_after_minutes",
+        15,
+        "After how many minutes without a heartbeat or a write a run that had heartbeats is marked "
+        "as abandoned, while a server was up; 0 for never.",
+    ),
+    Setting(
+        "abandon_end_after_minutes",
+        0,
+        "After how many minutes more an abandoned run ends as failed, while a server was up; 0 for "
+        "never.",
+    ),
+    Setting(
+        "silent_after_days",
+        7,
+        "After how many days without a write an active run without heartbeats is marked as "
+        "abandoned; 0 for never.",
     ),
     Setting(
         "price_file",

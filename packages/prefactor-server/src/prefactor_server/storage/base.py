@@ -38,6 +38,7 @@ from prefactor_server.storage.batch import (
 )
 from prefactor_server.storage.feed import Feed
 from prefactor_server.storage.find import RunFinder
+from prefactor_server.storage.heartbeats import Heartbeats
 from prefactor_server.storage.run_totals import RunTotals
 from prefactor_server.storage.search import SearchIndex
 from prefactor_server.storage.series import SeriesStorage
@@ -144,6 +145,11 @@ class Storage(Protocol):
     @property
     def feed(self) -> Feed:
         """The change feed, and the writes of derived rows."""
+        ...
+
+    @property
+    def heartbeats(self) -> Heartbeats:
+        """The heartbeats of runs."""
         ...
 
     async def transact(self, needs: Mapping[str, Needs], decide: Decide[T]) -> T:

@@ -26,12 +26,13 @@ from prefactor_server.domain.runs.quality import InstanceQuality
 from prefactor_server.storage.batch import Snapshot
 
 _OPEN: Final = frozenset({"pending", "active"})
-# The columns of a run that can change, besides span counts. Quality also changes `updated_at`.
+# The columns of a run that can change, besides span counts. Quality also changes `updated_at`,
+# and every span `last_seen_at`.
 _STATE: Final = attrgetter(
     *(
         column
         for column in AgentInstance._fields[AgentInstance._fields.index("status") :]
-        if not column.endswith("_spans") and column != "updated_at"
+        if not column.endswith("_spans") and column not in {"updated_at", "last_seen_at"}
     )
 )
 # No id contains a line break, see ``domain.ids``.

@@ -19,6 +19,7 @@ from prefactor_server.storage.listing import Clause
 T = TypeVar("T")
 
 _COMPUTED: Final = {
+    "abandoned": "abandoned_at IS NOT NULL",
     "has_failed_spans": "failed_spans > 0",
     "risk_level": (
         "(SELECT total.risk_level FROM run_total AS total "

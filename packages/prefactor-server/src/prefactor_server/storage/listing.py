@@ -50,7 +50,10 @@ _DURATION_OF_EACH: Final = "finished_at IS NOT NULL AND +(finished_at - started_
 _WIDE: Final = frozenset(
     {"duration", "environment_id", "purpose", "schema_name", "risk_level", "cost"}
 )
-_HAS_FAILED_SPANS: Final = {True: "failed_spans > 0", False: "failed_spans = 0"}
+_FLAGS: Final = {
+    "has_failed_spans": {True: "failed_spans > 0", False: "failed_spans = 0"},
+    "abandoned": {True: "abandoned_at IS NOT NULL", False: "abandoned_at IS NULL"},
+}
 
 
 class Clause(NamedTuple):
@@ -98,8 +101,8 @@ def _condition(account_id: str, one: Filter, columns: Sequence[str]) -> Clause:
         return Clause(f"{_known(one.column, columns)} IN ({marks})", values)
     if one.column == "environment_id" and one.column not in columns:
         return Clause(_DEPLOYED, (account_id, one.value))
-    if one.column == "has_failed_spans":
-        return Clause(_HAS_FAILED_SPANS[bool(one.value)])
+    if one.column in _FLAGS:
+        return Clause(_FLAGS[one.column][bool(one.value)])
     column = _known(one.column, columns)
     if one.test == "is null":
         return Clause(f"{column} IS NULL")

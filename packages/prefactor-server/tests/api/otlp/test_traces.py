@@ -27,7 +27,7 @@ from otlp_request import (
 )
 
 from prefactor_server.commands.otlp_trace import EndSilentTrace
-from prefactor_server.upkeep import end_some
+from prefactor_server.upkeep.silent_traces import end_some
 
 OTHER = "1" * 32
 MINUTE_US = 60_000_000

@@ -57,9 +57,11 @@ def test_an_allowed_move_changes_what_it_says(
     status: InstanceStatus, action: str, changed: dict[str, Any]
 ) -> None:
     """Each move of the state machine sets its status and times, and nothing else."""
-    run = instance(status=status)
+    run = instance(status=status, last_seen_at=NOW)
+    # A termination tells nothing of the agent.
+    seen_at = NOW if action == "terminate" else LATER
 
-    assert act(run, action) == run._replace(**changed, updated_at=LATER)
+    assert act(run, action) == run._replace(**changed, updated_at=LATER, last_seen_at=seen_at)
 
 
 @pytest.mark.parametrize(("status", "action", "message"), REFUSED)
@@ -106,7 +108,7 @@ def live(
     action, argument = step
     if action == "create":
         status: SpanStatus = argument
-        return run.count_span(status), [*spans, span(status=status)]
+        return run.count_span(status, NOW), [*spans, span(status=status)]
     if action == "terminate":
         closed = [one.close_by_termination(LATER) for one in spans]
         return run.terminate("enough", LATER), closed
@@ -115,7 +117,7 @@ def live(
         return run, spans
     at = argument % len(spans)
     spans[at].check_can_finish(finish)
-    run = run.recount_span(spans[at].status, finish)
+    run = run.recount_span(spans[at].status, finish, NOW)
     return run, [*spans[:at], spans[at]._replace(status=finish, flags=0), *spans[at + 1 :]]
 
 

@@ -118,6 +118,7 @@ class Api:
         self.operations = operations
         self.events = services.events
         self.otlp = services.otlp
+        self.heartbeats = services.heartbeats
         self._services = services
         self._limits = services.limits
         self._authenticator = authenticator

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, TypeAlias, Union, cast, get_args, get_origin
 
 import msgspec
@@ -54,10 +54,18 @@ def _entry_kind(kind: Any, length: int) -> Any:
     """Return the type of a list's entries, unless there are too many."""
     if get_origin(kind) is Annotated:
         kind, *notes = get_args(kind)
-        limits = [note.max_length for note in notes if isinstance(note, msgspec.Meta)]
-        if any(limit is not None and length > limit for limit in limits):
+        if not _has_length(notes, length):
             return None
     return get_args(kind)[0] if get_origin(kind) is list else None
+
+
+def _has_length(notes: Sequence[object], length: int) -> bool:
+    for note in notes:
+        if isinstance(note, msgspec.Meta):
+            least, most = note.min_length or 0, note.max_length
+            if length < least or (most is not None and length > most):
+                return False
+    return True
 
 
 def _entry_errors(kind: Any, entries: list[object]) -> FieldErrors:
@@ -69,8 +77,7 @@ def _member_kinds(kind: Any, length: int) -> tuple[Any, Any] | None:
     """Return the key and value types of a map with validated keys, unless there are too many."""
     if get_origin(kind) is Annotated:
         kind, *notes = get_args(kind)
-        limits = [note.max_length for note in notes if isinstance(note, msgspec.Meta)]
-        if any(limit is not None and length > limit for limit in limits):
+        if not _has_length(notes, length):
             return None
     if get_origin(kind) is not dict or get_origin(get_args(kind)[0]) is not Annotated:
         return None

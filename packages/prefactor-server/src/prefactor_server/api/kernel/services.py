@@ -10,6 +10,7 @@ from prefactor_server.api.asgi.rate_limit import SignInLimiter
 from prefactor_server.api.events.hub import EventHub
 from prefactor_server.api.kernel.passwords import Passwords
 from prefactor_server.api.kernel.span_preparation import SpanPreparer
+from prefactor_server.commands.runs.heartbeat_buffer import HeartbeatBuffer
 from prefactor_server.commands.writer import Writer
 from prefactor_server.domain.api_token import Principal
 from prefactor_server.domain.client_address import NO_PROXIES, TrustedProxies
@@ -59,5 +60,6 @@ class Services:
     provider: Provider | None = None
     """Whom people may sign in with, by OpenID Connect."""
     otlp: OtlpMemory = field(default_factory=OtlpMemory)
+    heartbeats: HeartbeatBuffer = field(default_factory=HeartbeatBuffer)
     accepting: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held while somebody becomes a person of the account."""

@@ -128,6 +128,7 @@ class MatchView(msgspec.Struct, frozen=True):
 class AgentInstanceSummary(msgspec.Struct, frozen=True, kw_only=True):
     """A run in a list. Risk is null if its agent has no profile, and in answers to writes.
 
+    ``abandoned`` means that the run is active and its agent fell silent.
     ``metadata`` is omitted in bulk items. ``match`` is present in text searches, and null if the
     span has changed since it was indexed. ``first_summary``, ``total_tokens``, ``total_cost`` and
     ``currency`` are present in lists with ``include_totals``. The last three are null until the
@@ -147,6 +148,7 @@ class AgentInstanceSummary(msgspec.Struct, frozen=True, kw_only=True):
     status: InstanceStatus
     termination_reason: str | None
     ended_by: EndedBy | None
+    abandoned: bool
     started_at: str | None
     finished_at: str | None
     inserted_at: str
@@ -246,6 +248,7 @@ def _fields(run: AgentInstance) -> dict[str, Any]:
         "status": run.status,
         "termination_reason": run.termination_reason,
         "ended_by": run.ended_by,
+        "abandoned": run.abandoned_at is not None,
         "started_at": show_optional_time(run.started_at),
         "finished_at": show_optional_time(run.finished_at),
         "inserted_at": show_time(run.inserted_at),

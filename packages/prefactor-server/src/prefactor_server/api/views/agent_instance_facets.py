@@ -36,6 +36,7 @@ class FacetsView(msgspec.Struct, frozen=True):
     agent_version_id: FacetView
     environment_id: FacetView
     purpose: FacetView
+    abandoned: FacetView
     has_failed_spans: FacetView
     risk_level: FacetView
     schema_name: FacetView

@@ -14,11 +14,12 @@ from prefactor_server.domain.api_token import Principal
 from prefactor_server.domain.risk.risk_score import RiskLevel
 from prefactor_server.domain.runs.alert import Alert, AlertSeverity, AlertStatus
 
-AlertKind: TypeAlias = Literal["run_failed", "run_terminated", "risk_exceeded"]
+AlertKind: TypeAlias = Literal["run_failed", "run_terminated", "run_abandoned", "risk_exceeded"]
 
 KINDS: Final[dict[str, AlertKind]] = {
     "run.failed": "run_failed",
     "run.terminated": "run_terminated",
+    "run.abandoned": "run_abandoned",
     "risk.exceeded": "risk_exceeded",
 }
 """What older clients call the server's alerts, by name."""

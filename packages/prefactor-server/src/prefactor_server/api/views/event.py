@@ -47,6 +47,7 @@ class ChangedRun(msgspec.Struct, frozen=True, kw_only=True):
     status: InstanceStatus
     termination_reason: str | None
     ended_by: EndedBy | None
+    abandoned: bool
     started_at: str | None
     finished_at: str | None
     inserted_at: str

@@ -5,12 +5,15 @@
     active    finish    → complete | failed | cancelled
     pending   finish    → cancelled          (a run that never started)
     active    terminate → terminated         (stopped from outside; never reversed)
-    active    silence   → complete           (provisional, see ``ended_by``)
+    active    silence   → complete | failed  (provisional, see ``ended_by``)
 
 Every other move is refused. An end that the server gave a silent run is provisional: what the agent
 says later replaces it, once, and the run can still be terminated. A run from OpenTelemetry has as
 many roots as its agent has spans without a parent in the process. Each may end it: the worst status
 and the latest end stay, so their order does not matter.
+
+An active run whose agent fell silent is marked as abandoned. That is no status, because clients
+know the six above and no other. The mark goes when the agent is heard of again, and with any end.
 """
 
 from __future__ import annotations
@@ -27,8 +30,8 @@ InstanceStatus: TypeAlias = Literal[
 FinishStatus: TypeAlias = Literal["complete", "failed", "cancelled"]
 Purpose: TypeAlias = Literal["live", "smoke_test", "eval"]
 
-EndedBy: TypeAlias = Literal["idle"]
-"""Why the server ended a run by itself: no span came for a while."""
+EndedBy: TypeAlias = Literal["idle", "abandoned"]
+"""Why the server ended a run by itself: no span came for a while, or it stayed abandoned."""
 
 MAX_REASON_LENGTH: Final = 2000
 _SEVERITY: Final[Sequence[str]] = ("complete", "cancelled", "failed")
@@ -59,6 +62,10 @@ class AgentInstance(NamedTuple):
     updated_at: int
     ended_by: EndedBy | None = None
     """Why the server ended it; None if its agent or an operator did, or it goes on."""
+    abandoned_at: int | None = None
+    """When the server marked it as abandoned; None while its agent is heard of."""
+    last_seen_at: int | None = None
+    """When its agent last wrote something of it, heartbeats aside; None if that was not kept."""
 
     @property
     def span_total(self) -> int:
@@ -80,7 +87,7 @@ class AgentInstance(NamedTuple):
         """
         if self.status != "pending":
             raise self.refusal(f"Agent instance is already {self.status}")
-        return self._replace(status="active", started_at=at, updated_at=now)
+        return self._replace(status="active", started_at=at, updated_at=now, last_seen_at=now)
 
     def finish(self, status: FinishStatus, at: int, now: int) -> AgentInstance:
         """The run after it ended by itself.
@@ -89,9 +96,17 @@ class AgentInstance(NamedTuple):
             InvalidAction: it has ended already, or never started and was not cancelled.
         """
         if self.status == "active" or self.ended_by is not None:
-            return self._replace(status=status, finished_at=at, updated_at=now, ended_by=None)
+            return self._replace(
+                status=status,
+                finished_at=at,
+                updated_at=now,
+                ended_by=None,
+                abandoned_at=None,
+                last_seen_at=now,
+            )
         if self.status == "pending" and status == "cancelled":
-            return self._replace(status=status, started_at=at, finished_at=at, updated_at=now)
+            cancelled = self._replace(status=status, started_at=at, finished_at=at)
+            return cancelled._replace(updated_at=now, last_seen_at=now)
         if self.status == "pending":
             raise InvalidAction(f"Agent instance must be active to become {status}; it is pending")
         raise self.refusal(f"Agent instance is already {self.status}")
@@ -117,7 +132,34 @@ class AgentInstance(NamedTuple):
 
     def end_by_silence(self, at: int, now: int) -> AgentInstance:
         """Return an active run after the server ended it, because nothing came of it."""
-        return self.finish("complete", at, now)._replace(ended_by="idle")
+        return self._end_provisionally("complete", "idle", at, now)
+
+    def end_by_abandonment(self, now: int) -> AgentInstance:
+        """Return an abandoned run after the server ended it, as of when it was last heard of."""
+        at = max(self.seen_at, self.started_at or 0)
+        return self._end_provisionally("failed", "abandoned", at, now)
+
+    def _end_provisionally(
+        self, status: FinishStatus, ended_by: EndedBy, at: int, now: int
+    ) -> AgentInstance:
+        ended = self.finish(status, at, now)
+        return ended._replace(ended_by=ended_by, last_seen_at=self.last_seen_at)
+
+    @property
+    def seen_at(self) -> int:
+        """When its agent last wrote something of it, as far as that is known."""
+        return self.updated_at if self.last_seen_at is None else self.last_seen_at
+
+    def abandon(self, now: int) -> AgentInstance:
+        """Return an active run after it was marked as abandoned."""
+        # What was last seen is kept by `updated_at` in runs that were there before this column.
+        return self._replace(abandoned_at=now, updated_at=now, last_seen_at=self.seen_at)
+
+    def hear(self, now: int) -> AgentInstance:
+        """Return the run after its agent was heard of."""
+        if self.abandoned_at is None:
+            return self._replace(last_seen_at=now)
+        return self._replace(abandoned_at=None, last_seen_at=now, updated_at=now)
 
     def refusal(self, message: str) -> InvalidAction:
         """A refusal for the run's agent, which may not know yet that the run was terminated."""
@@ -139,6 +181,7 @@ class AgentInstance(NamedTuple):
             status="terminated",
             finished_at=now,
             ended_by=None,
+            abandoned_at=None,
             termination_reason=reason,
             pending_spans=0,
             active_spans=0,
@@ -146,20 +189,20 @@ class AgentInstance(NamedTuple):
             updated_at=now,
         )
 
-    def count_span(self, status: SpanStatus) -> AgentInstance:
+    def count_span(self, status: SpanStatus, now: int) -> AgentInstance:
         """The run with one more span of a status."""
-        return self._count(status, 1)
-
-    def recount_span(self, before: SpanStatus, after: SpanStatus) -> AgentInstance:
-        """The run after one of its spans went from one status to another."""
-        uncounted = self._count(before, -1)
-        return AgentInstance._count(uncounted, after, 1)
-
-    def _count(self, status: SpanStatus, by: int) -> AgentInstance:
         # Once for every span that is written: this is `_replace` at a third of its cost.
         values: list[Any] = list(self)
-        values[_COUNTERS[status]] += by
-        return AgentInstance._make(values)
+        values[_COUNTERS[status]] += 1
+        values[_LAST_SEEN] = now
+        run = AgentInstance._make(values)
+        return run if self.abandoned_at is None else run.hear(now)
+
+    def recount_span(self, before: SpanStatus, after: SpanStatus, now: int) -> AgentInstance:
+        """The run after one of its spans went from one status to another."""
+        values: list[Any] = list(self)
+        values[_COUNTERS[before]] -= 1
+        return AgentInstance._make(values).count_span(after, now)
 
 
 class InstanceCounts(NamedTuple):
@@ -177,3 +220,4 @@ _COUNTERS: Final[dict[SpanStatus, int]] = {
     status: AgentInstance._fields.index(f"{status}_spans")
     for status in ("pending", "active", "complete", "failed", "cancelled")
 }
+_LAST_SEEN: Final = AgentInstance._fields.index("last_seen_at")

@@ -13,6 +13,7 @@ FACETS: Final = (
     "environment_id",
     "purpose",
     "risk_level",
+    "abandoned",
     "has_failed_spans",
 )
 """What runs are counted by, in the order of a group's values."""
@@ -75,9 +76,10 @@ Chosen = Mapping[str, Collection[str]]
 
 def group_values(record: Sequence[str | int | None]) -> tuple[str | None, ...]:
     """Return the values of a group as filters spell them; None where runs have none."""
-    *texts, has_failed_spans = record
+    *texts, abandoned, has_failed_spans = record
     values = (None if text is None else str(text) for text in texts)
-    return (*values, "true" if has_failed_spans else "false")
+    flags = ("true" if flag else "false" for flag in (abandoned, has_failed_spans))
+    return (*values, *flags)
 
 
 def matching_total(groups: Sequence[RunGroup], chosen: Chosen) -> int:

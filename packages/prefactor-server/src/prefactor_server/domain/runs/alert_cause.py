@@ -2,6 +2,7 @@
 
     run.failed       a run failed
     run.terminated   a run was stopped from outside
+    run.abandoned    a run is active, and its agent fell silent
     risk.exceeded    a run's risk is above what its profile agrees to
     cost.exceeded    a run has cost more than its agent's limit
 
@@ -22,12 +23,14 @@ from prefactor_server.domain.risk.risk_score import RiskLevel, RunRisk, exceeds
 from prefactor_server.domain.runs.agent_instance import AgentInstance
 from prefactor_server.domain.runs.alert import SEVERITIES, Alert, AlertSeverity
 from prefactor_server.domain.runs.run_cost import LimitedCost
+from prefactor_server.domain.times import format_time
 
 RUN_FAILED: Final = "run.failed"
 RUN_TERMINATED: Final = "run.terminated"
+RUN_ABANDONED: Final = "run.abandoned"
 RISK_EXCEEDED: Final = "risk.exceeded"
 COST_EXCEEDED: Final = "cost.exceeded"
-CAUSES: Final = (RUN_FAILED, RUN_TERMINATED, RISK_EXCEEDED, COST_EXCEEDED)
+CAUSES: Final = (RUN_FAILED, RUN_TERMINATED, RUN_ABANDONED, RISK_EXCEEDED, COST_EXCEEDED)
 
 MAX_AGE_US: Final = 90 * 24 * 3600 * 1_000_000
 """How old the cause of an alert may be that was not seen when it came about."""
@@ -35,6 +38,7 @@ MAX_AGE_US: Final = 90 * 24 * 3600 * 1_000_000
 _TITLES: Final[Mapping[str, str]] = {
     RUN_FAILED: "Run failed",
     RUN_TERMINATED: "Run terminated",
+    RUN_ABANDONED: "Run abandoned",
     RISK_EXCEEDED: "Agreed risk exceeded",
     COST_EXCEEDED: "Cost limit exceeded",
 }
@@ -70,10 +74,15 @@ def causes(
     found: dict[str, Cause] = {}
     ended = run.updated_at if run.finished_at is None else run.finished_at
     if run.status == "failed":
-        found[RUN_FAILED] = Cause("warning", {}, ended)
+        by = {} if run.ended_by is None else {"ended_by": run.ended_by}
+        found[RUN_FAILED] = Cause("warning", by, ended)
     elif run.status == "terminated":
         found[RUN_TERMINATED] = Cause(
             "warning", {"termination_reason": run.termination_reason}, ended
+        )
+    if run.abandoned_at is not None:
+        found[RUN_ABANDONED] = Cause(
+            "warning", {"last_seen_at": format_time(run.seen_at)}, run.abandoned_at
         )
     if profile is not None and risk is not None and exceeds(risk.level, profile.agreed_risk):
         payload = {

@@ -43,6 +43,7 @@ from prefactor_server.storage.postgres.search import PostgresSearch
 from prefactor_server.storage.postgres.series import PostgresSeries
 from prefactor_server.storage.postgres.transaction import transact
 from prefactor_server.storage.postgres.upkeep import maintenance
+from prefactor_server.storage.postgres.upkeep.heartbeats import PostgresHeartbeats
 from prefactor_server.storage.postgres.upkeep.maintenance import PostgresMaintenance
 from prefactor_server.storage.postgres.webhooks import PostgresWebhooks
 
@@ -77,6 +78,7 @@ class PostgresStorage:
         self.finder = PostgresRunFinder(reading)
         self.feed = PostgresFeed(writing, reading, announcements)
         self.series = PostgresSeries(reading)
+        self.heartbeats = PostgresHeartbeats(writing, reading)
         self.search = PostgresSearch(reading, self.feed)
         self.webhooks = PostgresWebhooks(writing, reading)
 

@@ -135,14 +135,16 @@ COUNTERS: Final = (
     "failed_spans",
     "cancelled_spans",
 )
-# What changes with a run besides its span counts, which are not written but added to.
+LAST_SEEN: Final = "last_seen_at"
+# What changes with a run besides its span counts, which are not written but added to, and the time
+# of the last of them: servers that write spans of one run at a time do not get in each other's way.
 AGENT_INSTANCE: Final = Table(
     AgentInstance,
     "agent_instance",
     [
         column
         for column in AgentInstance._fields[AgentInstance._fields.index("status") :]
-        if column not in COUNTERS
+        if column not in COUNTERS and column != LAST_SEEN
     ],
 )
 AGENT_INSTANCE_QUALITY: Final = Table(

@@ -79,7 +79,7 @@ def _runs(snapshot: Snapshot, stored: Stored) -> Iterator[tuple[Any, ...]]:
         # changes them, whatever they are.
         start = _counts(before if closed_at is None else with_spans_closed(before))
         added = [now - then for now, then in zip(_counts(run), start, strict=True)]
-        yield (*identity, revision, moved, closed_at, *state, *added)
+        yield (*identity, revision, moved, closed_at, *state, run.last_seen_at, *added)
 
 
 def with_spans_closed(run: AgentInstance) -> AgentInstance:

@@ -20,6 +20,7 @@ from prefactor_server.storage.postgres.tables import (
     ATTACHMENTS,
     COUNTERS,
     DELETED,
+    LAST_SEEN,
     TABLES,
     Table,
     column_types,
@@ -84,7 +85,7 @@ def _run_columns() -> Mapping[str, str]:
         "revision": "bigint",
         "moved": "boolean",
         "closed_at": "bigint",
-        **{column: types[column] for column in (*AGENT_INSTANCE.mutable, *COUNTERS)},
+        **{column: types[column] for column in (*AGENT_INSTANCE.mutable, LAST_SEEN, *COUNTERS)},
     }
 
 

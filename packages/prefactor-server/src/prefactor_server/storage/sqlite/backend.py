@@ -60,6 +60,7 @@ from prefactor_server.storage.sqlite.migrate import migrate
 from prefactor_server.storage.sqlite.run_totals import SqliteRunTotals
 from prefactor_server.storage.sqlite.search import SqliteSearch, search_path
 from prefactor_server.storage.sqlite.series import SqliteSeries
+from prefactor_server.storage.sqlite.upkeep.heartbeats import SqliteHeartbeats
 from prefactor_server.storage.sqlite.upkeep.maintenance import SqliteMaintenance
 from prefactor_server.storage.sqlite.webhooks import SqliteWebhooks
 from prefactor_server.storage.sqlite.write import write
@@ -108,6 +109,7 @@ class SqliteStorage:
         self.search = SqliteSearch(search_path(path), min_free_disk_bytes=min_free_disk_bytes)
         self.series = SqliteSeries(self._read, self._recent)
         self.webhooks = SqliteWebhooks(self._maintain, self._read)
+        self.heartbeats = SqliteHeartbeats(self._maintain, self._read)
         self.feed = SqliteFeed(self._maintain, self._read, self._decide_derived)
 
     @classmethod
@@ -304,11 +306,8 @@ class SqliteStorage:
         return self._in_transaction(create)
 
     def _forget_keys(self, before: int, slice_size: int) -> int:
-        def forget() -> int:
-            parameters = {"before": before, "slice": slice_size}
-            return self._writer.execute(_FORGET_KEYS, parameters).rowcount
-
-        return self._in_transaction(forget)
+        parameters = {"before": before, "slice": slice_size}
+        return self._in_transaction(lambda: self._writer.execute(_FORGET_KEYS, parameters).rowcount)
 
     def _in_transaction(self, work: Callable[[], T]) -> T:
         self._check_files()

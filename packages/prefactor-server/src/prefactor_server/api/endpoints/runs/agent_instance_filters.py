@@ -92,6 +92,15 @@ FILTERS: Final = (
         query.boolean,
     ),
     FilterParameter(
+        Parameter(
+            "abandoned",
+            "Whether it is active and its agent fell silent.",
+            schema={"type": "boolean"},
+        ),
+        "abandoned",
+        query.boolean,
+    ),
+    FilterParameter(
         Parameter("schema_name", "The type of at least one of its spans."), "schema_name"
     ),
     FilterParameter(

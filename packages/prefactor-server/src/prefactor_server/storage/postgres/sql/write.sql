@@ -95,7 +95,8 @@ SELECT account_id, at, actor, action, resource_id, detail FROM unnest(new_audit_
 UPDATE agent_instance AS run
 SET status = change.status, started_at = change.started_at, finished_at = change.finished_at,
     termination_reason = change.termination_reason, updated_at = change.updated_at,
-    ended_by = change.ended_by,
+    ended_by = change.ended_by, abandoned_at = change.abandoned_at,
+    last_seen_at = greatest(run.last_seen_at, change.last_seen_at),
     pending_spans = change.pending_spans
         + CASE WHEN change.closed_at IS NULL THEN run.pending_spans ELSE 0 END,
     active_spans = change.active_spans

@@ -1,0 +1,1 @@
+"""Commands of runs beside their lifecycle: quality, heartbeats and abandonment."""

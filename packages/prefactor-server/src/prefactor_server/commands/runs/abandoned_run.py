@@ -1,0 +1,94 @@
+"""The writes about runs whose agents fell silent, and about those that are heard of again."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from prefactor_server.commands.base import Decision, Done, Request, audit_entry
+from prefactor_server.domain.runs.agent_instance import AgentInstance
+from prefactor_server.storage.base import Changes, Needs, Snapshot
+
+
+class HearRun(NamedTuple):
+    """Take the mark off an abandoned run, because a heartbeat came."""
+
+    request: Request
+    id: str
+
+    @property
+    def operation(self) -> str:
+        """The name of the operation."""
+        return "agent_instances.hear"
+
+    def needs(self, needs: Needs) -> None:
+        """The run."""
+        needs.instances.add(self.id)
+
+    def decide(self, snapshot: Snapshot) -> Decision:
+        """The run without its mark, if it still has it."""
+        run = snapshot.get(AgentInstance, self.id)
+        if run is None or run.abandoned_at is None:
+            return _nothing(self.id)
+        return _changed(run.hear(self.request.now))
+
+
+class MarkAbandoned(NamedTuple):
+    """Mark an active run as abandoned, unless its agent wrote something since ``before``."""
+
+    request: Request
+    id: str
+    before: int
+
+    @property
+    def operation(self) -> str:
+        """The name of the operation."""
+        return "agent_instances.mark_abandoned"
+
+    def needs(self, needs: Needs) -> None:
+        """The run."""
+        needs.instances.add(self.id)
+
+    def decide(self, snapshot: Snapshot) -> Decision:
+        """The run with its mark, if it is still silent."""
+        run = snapshot.get(AgentInstance, self.id)
+        if run is None or run.status != "active" or run.abandoned_at is not None:
+            return _nothing(self.id)
+        if run.seen_at >= self.before:
+            return _nothing(self.id)
+        return _changed(run.abandon(self.request.now))
+
+
+class EndAbandoned(NamedTuple):
+    """End a run that has been marked as abandoned since before a time. The end is provisional."""
+
+    request: Request
+    id: str
+    before: int
+
+    @property
+    def operation(self) -> str:
+        """The name of the operation."""
+        return "agent_instances.end_abandoned"
+
+    def needs(self, needs: Needs) -> None:
+        """The run."""
+        needs.instances.add(self.id)
+
+    def decide(self, snapshot: Snapshot) -> Decision:
+        """The run, failed, and that the server did it; nothing if it was heard of since."""
+        run = snapshot.get(AgentInstance, self.id)
+        if run is None or run.status != "active":
+            return _nothing(self.id)
+        if run.abandoned_at is None or run.abandoned_at >= self.before:
+            return _nothing(self.id)
+        decision = _changed(run.end_by_abandonment(self.request.now))
+        entry = audit_entry(self.request, self.operation, self.id)
+        return decision._replace(changes=decision.changes._replace(audit=(entry,)))
+
+
+def _changed(run: AgentInstance) -> Decision:
+    return Decision(Changes(updated=(run,)), Done(run.id, run))
+
+
+def _nothing(run_id: str) -> Decision:
+    return Decision(Changes(), Done(run_id))

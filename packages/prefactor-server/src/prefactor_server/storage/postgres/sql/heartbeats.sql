@@ -1,0 +1,65 @@
+-- Heartbeats of runs in the PostgreSQL backend.
+
+-- name: record
+-- Heartbeats in the order of their ids, so that no two servers wait for each other; of two of a run
+-- the later stays.
+INSERT INTO run_heartbeat AS stored (account_id, id, last_seen_at)
+SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[])
+ON CONFLICT (account_id, id) DO UPDATE
+SET last_seen_at = greatest(stored.last_seen_at, excluded.last_seen_at)
+
+-- name: is_waiting
+-- Whether there is any run to watch.
+SELECT EXISTS (SELECT 1 FROM run_heartbeat)
+    OR EXISTS (SELECT 1 FROM agent_instance WHERE abandoned_at IS NOT NULL)
+
+-- name: uptime.extend
+-- A server is still there.
+UPDATE server_uptime SET ended_at = greatest(ended_at, $1::bigint)
+WHERE began_at = (SELECT max(began_at) FROM server_uptime) AND ended_at >= $1::bigint - $2::bigint
+
+-- name: uptime.begin
+-- A server is there again.
+INSERT INTO server_uptime (began_at, ended_at) VALUES ($1, $1) ON CONFLICT DO NOTHING
+
+-- name: uptime.forget
+-- What is too long ago.
+DELETE FROM server_uptime WHERE ended_at < $1
+
+-- name: uptime.all
+-- All of it, in order.
+SELECT began_at, ended_at FROM server_uptime ORDER BY began_at
+
+-- name: silent
+-- Active runs whose heartbeats and writes ended before a time.
+SELECT {columns} FROM run_heartbeat AS heartbeat
+JOIN agent_instance AS run ON run.account_id = heartbeat.account_id AND run.id = heartbeat.id
+WHERE heartbeat.last_seen_at < $1 AND run.status = 'active' AND run.abandoned_at IS NULL
+  AND coalesce(run.last_seen_at, run.updated_at) < $1
+ORDER BY heartbeat.last_seen_at LIMIT $2
+
+-- name: abandoned
+-- Active runs that were marked before a time.
+SELECT {columns} FROM agent_instance AS run
+WHERE run.abandoned_at IS NOT NULL AND run.abandoned_at < $1 AND run.status = 'active'
+ORDER BY run.account_id, run.id LIMIT $2
+
+-- name: unwritten
+-- Active runs of an account that nothing was written of since a time.
+SELECT {columns} FROM agent_instance AS run
+WHERE run.account_id = $1 AND run.status = 'active' AND run.id > $3
+  AND run.abandoned_at IS NULL AND coalesce(run.last_seen_at, run.updated_at) < $2
+  AND NOT EXISTS (SELECT 1 FROM run_heartbeat AS heartbeat
+                  WHERE heartbeat.account_id = run.account_id AND heartbeat.id = run.id
+                    AND heartbeat.last_seen_at >= $2)
+ORDER BY run.id LIMIT $4
+
+-- name: forget
+-- Old heartbeats of runs that have ended, that are gone, or that were marked long ago.
+DELETE FROM run_heartbeat WHERE ctid = ANY (ARRAY(
+    SELECT heartbeat.ctid FROM run_heartbeat AS heartbeat
+    LEFT JOIN agent_instance AS run
+      ON run.account_id = heartbeat.account_id AND run.id = heartbeat.id
+    WHERE heartbeat.last_seen_at < $1
+      AND (run.id IS NULL OR run.status <> 'active' OR run.abandoned_at < $2)
+    LIMIT $3 FOR UPDATE OF heartbeat SKIP LOCKED))

@@ -1,0 +1,63 @@
+-- Heartbeats of runs in the SQLite backend.
+
+-- name: record
+-- Heartbeats; of two of a run the later stays.
+INSERT INTO run_heartbeat (account_id, id, last_seen_at) VALUES (?, ?, ?)
+ON CONFLICT (account_id, id) DO UPDATE SET last_seen_at = max(last_seen_at, excluded.last_seen_at)
+
+-- name: is_waiting
+-- Whether there is any run to watch.
+SELECT EXISTS (SELECT 1 FROM run_heartbeat)
+    OR EXISTS (SELECT 1 FROM agent_instance WHERE abandoned_at IS NOT NULL)
+
+-- name: uptime.extend
+-- The server is still there.
+UPDATE server_uptime SET ended_at = max(ended_at, :now)
+WHERE began_at = (SELECT max(began_at) FROM server_uptime) AND ended_at >= :now - :max_down
+
+-- name: uptime.begin
+-- The server is there again.
+INSERT INTO server_uptime (began_at, ended_at) VALUES (:now, :now) ON CONFLICT DO NOTHING
+
+-- name: uptime.forget
+-- What is too long ago.
+DELETE FROM server_uptime WHERE ended_at < :keep_since
+
+-- name: uptime.all
+-- All of it, in order.
+SELECT began_at, ended_at FROM server_uptime ORDER BY began_at
+
+-- name: silent
+-- Active runs whose heartbeats and writes ended before a time. CROSS JOIN begins with the heartbeats.
+SELECT {columns} FROM run_heartbeat AS heartbeat
+CROSS JOIN agent_instance AS run
+  ON run.account_id = heartbeat.account_id AND run.id = heartbeat.id
+WHERE heartbeat.last_seen_at < :before AND run.status = 'active' AND run.abandoned_at IS NULL
+  AND coalesce(run.last_seen_at, run.updated_at) < :before
+ORDER BY heartbeat.last_seen_at LIMIT :limit
+
+-- name: abandoned
+-- Active runs that were marked before a time.
+SELECT {columns} FROM agent_instance AS run
+WHERE run.abandoned_at IS NOT NULL AND run.abandoned_at < :before AND run.status = 'active'
+ORDER BY run.account_id, run.id LIMIT :limit
+
+-- name: unwritten
+-- Active runs of an account that nothing was written of since a time.
+SELECT {columns} FROM agent_instance AS run
+WHERE run.account_id = :account_id AND run.status = 'active' AND run.id > :after
+  AND run.abandoned_at IS NULL AND coalesce(run.last_seen_at, run.updated_at) < :before
+  AND NOT EXISTS (SELECT 1 FROM run_heartbeat AS heartbeat
+                  WHERE heartbeat.account_id = run.account_id AND heartbeat.id = run.id
+                    AND heartbeat.last_seen_at >= :before)
+ORDER BY run.id LIMIT :limit
+
+-- name: forget
+-- Old heartbeats of runs that have ended, that are gone, or that were marked long ago.
+DELETE FROM run_heartbeat WHERE rowid IN (
+    SELECT heartbeat.rowid FROM run_heartbeat AS heartbeat
+    LEFT JOIN agent_instance AS run
+      ON run.account_id = heartbeat.account_id AND run.id = heartbeat.id
+    WHERE heartbeat.last_seen_at < :before
+      AND (run.id IS NULL OR run.status <> 'active' OR run.abandoned_at < :marked_before)
+    LIMIT :limit)

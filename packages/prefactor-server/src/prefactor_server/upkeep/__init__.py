@@ -1,0 +1,7 @@
+"""The tasks that a server does by itself, each until it is cancelled."""
+
+from prefactor_server.upkeep.abandoned_runs import AbandonedRuns, SilenceLimits
+from prefactor_server.upkeep.expired import prune
+from prefactor_server.upkeep.silent_traces import end_silent_traces
+
+__all__ = ["AbandonedRuns", "SilenceLimits", "end_silent_traces", "prune"]

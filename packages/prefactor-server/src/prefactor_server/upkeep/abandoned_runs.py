@@ -1,0 +1,176 @@
+"""Marking runs whose agents fell silent as abandoned, and ending those that stay so.
+
+Every server stores the heartbeats that it was sent. One of them, which holds a lease, looks for
+runs without any. Whether a run is marked or ended is decided when that is written, so nothing is
+wrong if two servers look.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Final, NamedTuple
+
+import structlog
+
+from prefactor_server.commands.base import Request
+from prefactor_server.commands.runs.abandoned_run import EndAbandoned, MarkAbandoned
+from prefactor_server.commands.runs.heartbeat_buffer import HeartbeatBuffer
+from prefactor_server.commands.writer import Writer
+from prefactor_server.domain.errors import Refusal
+from prefactor_server.domain.runs.agent_instance import AgentInstance
+from prefactor_server.domain.runs.silence import Uptime, silent_before
+from prefactor_server.follower.lease import Lease
+from prefactor_server.storage.base import Storage
+
+_log = structlog.get_logger("prefactor_server")
+
+_SECOND_US: Final = 1_000_000
+_MINUTE_US: Final = 60 * _SECOND_US
+_HOUR_US: Final = 60 * _MINUTE_US
+_DAY_US: Final = 24 * _HOUR_US
+_LOOK_EVERY_SECONDS: Final = 20.0
+_LEASE_US: Final = 60 * _SECOND_US
+_SLICE: Final = 100
+# A request behind that many waits for milliseconds.
+_STORED_AT_ONCE: Final = 2000
+_FORGET_SLICE: Final = 1000
+_FORGET_EVERY_US: Final = 10 * _MINUTE_US
+# A run that another process brings to life, by delivering what was spooled, is watched that long.
+_KEEP_MARKED_US: Final = 7 * _DAY_US
+_ACTOR: Final = "server"
+
+
+class SilenceLimits(NamedTuple):
+    """How long a run may be silent, in microseconds; 0 for any time.
+
+    ``abandoned`` counts from the last heartbeat or write, ``end`` from the mark, and ``unwritten``
+    from the last write of a run without heartbeats.
+    """
+
+    abandoned: int
+    end: int
+    unwritten: int
+
+    @classmethod
+    def of(cls, abandoned_minutes: int, end_minutes: int, unwritten_days: int) -> SilenceLimits:
+        """Return limits from their settings."""
+        return cls(
+            abandoned_minutes * _MINUTE_US, end_minutes * _MINUTE_US, unwritten_days * _DAY_US
+        )
+
+
+class AbandonedRuns:
+    """Watches the active runs of all accounts."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        writer: Writer,
+        limits: SilenceLimits,
+        *,
+        holder: str,
+        now_us: Callable[[], int],
+    ) -> None:
+        self._storage = storage
+        self._heartbeats = storage.heartbeats
+        self._writer = writer
+        self._limits = limits
+        self._now_us = now_us
+        self._lease = Lease(
+            storage.feed, holder, now_us, name="abandoned_runs", lasting_us=_LEASE_US
+        )
+        now = now_us()
+        # What clients kept while no server was there has to arrive first.
+        self._unwritten_at = now + _HOUR_US
+        self._forget_at = now + _FORGET_EVERY_US
+
+    async def run(self, buffer: HeartbeatBuffer) -> None:
+        """Store heartbeats and look for silent runs again and again, until cancelled."""
+        try:
+            while True:
+                try:
+                    await self.turn(buffer)
+                except Refusal as error:
+                    _log.warning("silent runs not looked for", reason=error.message)
+                await asyncio.sleep(_LOOK_EVERY_SECONDS)
+        finally:
+            # It ends by itself as well.
+            with suppress(Refusal):
+                await self._lease.release()
+
+    async def turn(self, buffer: HeartbeatBuffer) -> None:
+        """Store heartbeats and, if no other server does, look for silent runs.
+
+        A server without anything to watch writes nothing.
+
+        Raises:
+            Unavailable: the database cannot be used now; what is left is done the next time.
+        """
+        while heard := buffer.pending(_STORED_AT_ONCE):
+            await self._heartbeats.record(heard)
+            buffer.stored(heard)
+        waiting = await self._heartbeats.is_waiting()
+        unwritten = self._limits.unwritten > 0 and self._now_us() >= self._unwritten_at
+        if unwritten:
+            # Also if another server does it now: it need not be asked for its lease all the time.
+            self._unwritten_at = self._now_us() + _HOUR_US
+        if not (waiting or unwritten) or not await self._lease.take():
+            return
+        if waiting:
+            uptime = await self._heartbeats.extend_uptime(self._now_us())
+            await self._mark_silent(uptime)
+            await self._end_abandoned(uptime)
+            await self._forget()
+        if unwritten:
+            await self._mark_unwritten()
+
+    async def _mark_silent(self, uptime: Sequence[Uptime]) -> None:
+        before = self._before(uptime, self._limits.abandoned)
+        found: Sequence[AgentInstance] = ()
+        while before is not None:
+            found = await self._heartbeats.silent(before, _SLICE)
+            await self._mark(found, before)
+            if len(found) < _SLICE:
+                return
+
+    async def _mark_unwritten(self) -> None:
+        before = self._now_us() - self._limits.unwritten
+        for account in await self._storage.accounts():
+            after: str | None = ""
+            while after is not None:
+                found = await self._heartbeats.unwritten(account.id, before, after, _SLICE)
+                await self._mark(found, before)
+                after = found[-1].id if len(found) == _SLICE else None
+
+    async def _mark(self, runs: Sequence[AgentInstance], before: int) -> None:
+        marks = [MarkAbandoned(self._request(run), run.id, before) for run in runs]
+        if marks:
+            await self._writer.submit(marks, 0)
+
+    async def _end_abandoned(self, uptime: Sequence[Uptime]) -> None:
+        before = self._before(uptime, self._limits.end)
+        while before is not None:
+            found = await self._heartbeats.abandoned(before, _SLICE)
+            ends = [EndAbandoned(self._request(run), run.id, before) for run in found]
+            if ends:
+                await self._writer.submit(ends, 0)
+            if len(found) < _SLICE:
+                return
+
+    async def _forget(self) -> None:
+        now = self._now_us()
+        if now < self._forget_at:
+            return
+        before, marked_before = now - _FORGET_EVERY_US, now - _KEEP_MARKED_US
+        while await self._heartbeats.forget(before, marked_before, _FORGET_SLICE):
+            pass
+        self._forget_at = now + _FORGET_EVERY_US
+
+    @staticmethod
+    def _before(uptime: Sequence[Uptime], limit: int) -> int | None:
+        return silent_before(uptime, limit) if limit else None
+
+    def _request(self, run: AgentInstance) -> Request:
+        return Request(run.account_id, _ACTOR, self._now_us(), None, b"")

@@ -1,0 +1,36 @@
+"""Deleting what has expired: idempotency keys, sessions and links."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+import structlog
+
+from prefactor_server.databases import OpenStorage
+from prefactor_server.domain.errors import Unavailable
+
+_log = structlog.get_logger("prefactor_server")
+
+_SECOND_US: Final = 1_000_000
+_PRUNE_EVERY_SECONDS: Final = 60
+_PRUNE_SLICE: Final = 1000
+
+
+async def prune(
+    storage: OpenStorage, now_us: Callable[[], int], *, key_days: int, session_idle_seconds: int
+) -> None:
+    """Delete old keys, sessions and links, until cancelled."""
+    keys_us = key_days * 86_400 * _SECOND_US
+    idle_us = session_idle_seconds * _SECOND_US
+    while True:
+        try:
+            # Small slices, so that no request waits behind a long delete.
+            while await storage.forget_keys(now_us() - keys_us, _PRUNE_SLICE):
+                pass
+            while await storage.maintenance.forget_sign_ins(now_us(), idle_us):
+                pass
+        except Unavailable as error:
+            _log.warning("keys and sessions not pruned", reason=error.message)
+        await asyncio.sleep(_PRUNE_EVERY_SECONDS)

@@ -1,0 +1,24 @@
+"""How long a run was silent, while servers came and went."""
+
+import pytest
+
+from prefactor_server.domain.runs.silence import Uptime, silent_before
+
+
+@pytest.mark.parametrize(
+    ("uptime", "before"),
+    [
+        ([], None),
+        ([Uptime(100, 100)], None),
+        ([Uptime(100, 109)], None),
+        ([Uptime(100, 110)], 100),
+        ([Uptime(100, 150)], 140),
+        # Six of the ten passed before the server was away, and four after it.
+        ([Uptime(100, 150), Uptime(200, 204)], 144),
+        ([Uptime(100, 103), Uptime(150, 153), Uptime(200, 204)], 100),
+        ([Uptime(100, 102), Uptime(150, 153), Uptime(200, 204)], None),
+    ],
+)
+def test_only_uptime_counts(uptime: list[Uptime], before: int | None) -> None:
+    """A run that was last heard of before the moment was silent for ten units of uptime."""
+    assert silent_before(uptime, 10) == before
