@@ -203,6 +203,7 @@ IMPORTS = [
             "bulk_items",
             "outcomes",
             "planner",
+            "heartbeats",
             "polling",
             "rejections",
             "repair",

@@ -19,6 +19,7 @@ FLAGS = RunFilters(
     min_cost=1,
     risk="high",
     failed_spans=False,
+    abandoned=True,
     span_type="agent:llm",
     metadata=("release=v1",),
 )

@@ -57,6 +57,8 @@ class RunFilters:
     """Only runs of this level of risk."""
     failed_spans: bool | None = None
     """Only runs with failed spans, or only runs without."""
+    abandoned: bool | None = None
+    """Only active runs whose agents fell silent, or only others."""
     span_type: str | None = None
     """Only runs with a span of this type, such as agent:llm."""
     metadata: Texts = ()
@@ -88,6 +90,7 @@ async def api_filters(client: PrefactorHttpClient, flags: RunFilters | None) -> 
         "min_cost": flags.min_cost,
         "risk_level": flags.risk,
         "has_failed_spans": flags.failed_spans,
+        "abandoned": flags.abandoned,
         "schema_name": flags.span_type,
         "metadata": dict(map(_pair, flags.metadata)) or None,
     }

@@ -216,14 +216,19 @@ def test_a_termination_is_heard_of_in_an_answer(
     assert journal.dead == []
 
 
+@pytest.mark.parametrize("status", [None, 404, 405])
 def test_a_termination_reaches_an_idle_host(
     server: ScriptedServer,
     journal: InspectableJournal,
     listener: RecordingListener,
     deliver: Callable[..., Delivery],
+    status: int | None,
 ) -> None:
-    """A run that records nothing is asked for, and only runs that are open are."""
-    delivery = deliver(poll_interval=0.05)
+    """Heartbeats name open runs that record nothing; a server without them is polled."""
+    if status is not None:
+        unknown = Reply(status, {"status": "error", "code": "not_found", "message": "Unknown"})
+        server.script(unknown, path="*/heartbeat")
+    delivery = deliver(heartbeat_interval=0.05, poll_interval=0.05)
     run = RecordedRun(journal).begin()
     RecordedRun(journal, "run-that-is-over").begin().finish()
     listener.open = [run.id, "run-that-nobody-registered"]
@@ -231,8 +236,13 @@ def test_a_termination_reaches_an_idle_host(
     server.terminate(run.id, "Enough")
     until(lambda: listener.terminations)
     assert listener.terminations[0] == (run.id, "Enough")
-    asked = {request.path for request in server.requests if request.method == "GET"}
-    assert not any("run-that-is-over" in path for path in asked)
+    beats = [one for one in server.requests if one.path.endswith("/heartbeat")]
+    assert beats[0].json == {"ids": listener.open}
+    polled = {one.path for one in server.requests if one.method == "GET"}
+    assert bool(polled) == (status is not None)
+    if status is not None:
+        assert len(beats) == 1
+    assert not any("run-that-is-over" in path for path in polled)
 
 
 def test_a_listener_that_fails_harms_nothing(

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prefactor_recorder.delivery.batch_size import FRAME, TRUST, BatchLimits
+from prefactor_recorder.delivery.heartbeats import HeartbeatSchedule
 from prefactor_recorder.delivery.polling import PollSchedule
 from prefactor_recorder.delivery.throttle import (
     MAX_BACKOFF,
@@ -199,12 +200,41 @@ def test_a_run_that_was_heard_of_is_left_alone() -> None:
     assert polling.due(["run-1", "run-2"], 60) == "run-2"
 
 
-def test_a_poll_waits_while_requests_fail() -> None:
-    """What is due moves into the future, so that the loop can sleep, and never nearer."""
-    polling = PollSchedule(30)
+def test_heartbeats_are_sent_at_most_once_an_interval() -> None:
+    """The first comes soon after a response, all runs together, and none without open runs."""
+    schedule = HeartbeatSchedule(60)
+    assert (schedule.next_at, schedule.due(["run-1"], 0)) == (math.inf, ())
+    schedule.record_response(100)
+    schedule.record_response(104)
+    assert (schedule.next_at, schedule.due(["run-1"], 104)) == (105, ())
+    assert schedule.due(["run-1", "run-2"], 105) == [["run-1", "run-2"]]
+    schedule.record_response(110)
+    assert schedule.next_at == 165
+    assert (schedule.due([], 165), schedule.next_at) == ((), math.inf)
+    schedule.record_response(150)
+    assert schedule.next_at == 165
+
+
+def test_many_runs_share_heartbeats() -> None:
+    """A heartbeat names as many runs as the API takes."""
+    schedule = HeartbeatSchedule(60)
+    schedule.record_response(0)
+    runs = [f"run-{number}" for number in range(2001)]
+    parts = schedule.due(runs, 5)
+    assert [len(part) for part in parts] == [1000, 1000, 1]
+    assert [run for part in parts for run in part] == runs
+
+
+def test_heartbeats_wait_while_requests_fail() -> None:
+    """What is due waits, so that the loop sleeps; a server without heartbeats is tried hourly."""
+    schedule, polling = HeartbeatSchedule(60), PollSchedule(30)
+    schedule.record_response(0)
     polling.record_response("run-1", 0)
+    schedule.postpone(50)
     polling.postpone(50)
-    assert polling.next_at == 80
-    polling.postpone(40)
-    assert polling.next_at == 80
-    assert polling.due(["run-1"], 80) == "run-1"
+    assert (schedule.next_at, polling.next_at) == (55, 80)
+    assert schedule.due(["run-1"], 55)
+    schedule.refused(56)
+    assert (schedule.is_supported, schedule.next_at) == (False, 3656)
+    assert schedule.due(["run-1"], 3656)
+    assert schedule.is_supported

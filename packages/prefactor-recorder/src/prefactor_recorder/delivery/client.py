@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from prefactor_recorder.delivery.stats import DeliveryStats
 
 BULK = "/api/v1/bulk"
+HEARTBEAT = "/api/v1/agent_instance/heartbeat"
 RUN = "/api/v1/agent_instance/"
 COMPRESSION_THRESHOLD = 1024
 """Bytes from which a body is compressed, if the server accepts gzip."""
@@ -41,6 +42,7 @@ _MINIMAL = RequestOptions(headers={"Prefer": "return=minimal"})
 """Asks the server to leave out what delivery sent itself. Servers may ignore it (RFC 7240)."""
 _GZIP = 16 + zlib.MAX_WBITS
 _UNSUPPORTED_MEDIA_TYPE = 415
+_UNKNOWN_OPERATION = frozenset({404, 405})
 
 
 class RequestFailed(Exception):
@@ -100,6 +102,28 @@ class ApiClient:
             raise RequestFailed(_failure(error)) from error
         details = reply.get("details")
         return cast("dict[str, Any]", details) if isinstance(details, dict) else {}
+
+    async def post_heartbeat(self, ids: list[str]) -> dict[str, Any] | None:
+        """Send a heartbeat and return control signals by run. Return None if it is unknown.
+
+        Raises:
+            RequestFailed: The server gave no usable response.
+        """
+        self._stats.requests += 1
+        try:
+            reply = await self._client.request("POST", HEARTBEAT, json_data={"ids": ids})
+        except PrefactorApiError as error:
+            # A server without it has other methods for the ids that it takes this path for.
+            if error.status_code in _UNKNOWN_OPERATION:
+                return None
+            raise RequestFailed(_failure(error)) from error
+        except PrefactorHttpError as error:
+            raise RequestFailed(_failure(error)) from error
+        match reply.get("details"):
+            case {"controls": dict(controls)}:
+                return cast("dict[str, Any]", controls)
+            case _:
+                return {}
 
     async def close(self) -> None:
         """Close the connections."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from prefactor_recorder.delivery.batch_size import BatchLimits
 from prefactor_recorder.delivery.client import ApiClient
+from prefactor_recorder.delivery.heartbeats import HeartbeatSchedule
 from prefactor_recorder.delivery.polling import PollSchedule
 from prefactor_recorder.delivery.responses import ResponseHandler
 from prefactor_recorder.delivery.throttle import Throttle
@@ -59,6 +60,7 @@ class Engine:
         )
         self._allowance = BatchLimits(settings.batch_items, settings.batch_bytes)
         self._polling = PollSchedule(settings.poll_interval)
+        self._heartbeats = HeartbeatSchedule(settings.heartbeat_interval)
         self._wake = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._crash: BaseException | None = None
@@ -78,7 +80,12 @@ class Engine:
         self._loop = asyncio.get_running_loop()
         client = ApiClient(self._context.settings, self._context.stats)
         handler = ResponseHandler(
-            self._context, client, self._throttle, self._allowance, self._polling
+            self._context,
+            client,
+            self._throttle,
+            self._allowance,
+            polling=self._polling,
+            heartbeats=self._heartbeats,
         )
         try:
             self._adopt()
@@ -100,7 +107,7 @@ class Engine:
         await self._read(handler)
         self._send(handler)
         self._maintain_journal()
-        self._poll(handler)
+        self._watch_runs(handler)
         self._finish_flushes()
         await self._sleep(handler)
 
@@ -146,7 +153,7 @@ class Engine:
 
     async def _sleep(self, handler: ResponseHandler) -> None:
         """Sleep until something is due or the loop is woken."""
-        due = min(self._maintain_at, self._polling.next_at, self._planner.next_release)
+        due = min(self._maintain_at, self._watch_at, self._planner.next_release)
         if self._planner.ready_items:
             # Records that arrive meanwhile join the same request.
             due = min(due, self._may_send_at(handler))
@@ -168,7 +175,7 @@ class Engine:
         if timer is not None:
             timer.cancel()
 
-    # --- The journal, flushes, polls ------------------------------------------------------------
+    # --- The journal, flushes, open runs --------------------------------------------------------
 
     def _maintain_journal(self) -> None:
         """Maintain the journal about once a second while busy and once after, else rarely."""
@@ -223,17 +230,29 @@ class Engine:
         idle = self._throttle.troubled or not (self._planner.ready_items or self._journal.unread)
         return self._host.closing and idle
 
-    def _poll(self, handler: ResponseHandler) -> None:
+    @property
+    def _watch_at(self) -> float:
+        """When to send heartbeats or, if the server knows none, to poll."""
+        due = self._heartbeats.next_at
+        return due if self._heartbeats.is_supported else min(due, self._polling.next_at)
+
+    def _watch_runs(self, handler: ResponseHandler) -> None:
+        """Send the heartbeats that are due, or poll a server that knows none."""
         now = _now()
-        if now < self._polling.next_at:
+        if now < self._watch_at:
             return
         if self._throttle.troubled:
             # A time in the past would keep the loop from sleeping until the outage ends.
+            self._heartbeats.postpone(now)
             self._polling.postpone(now)
             return
-        run_id = self._polling.due(self._context.listener.open_runs(), now)
-        if run_id is not None:
-            self._start(handler.poll_run(run_id))
+        runs = self._context.listener.open_runs()
+        if not self._heartbeats.is_supported:
+            run_id = self._polling.due(runs, now)
+            if run_id is not None:
+                self._start(handler.poll_run(run_id))
+        for ids in self._heartbeats.due(runs, now):
+            self._start(handler.send_heartbeat(ids))
 
 
 def _now() -> float:

@@ -1,7 +1,8 @@
-"""Chooses which open run to poll the server about next.
+"""Chooses which open run to poll the server about next, if the server knows no heartbeats.
 
 A run that records learns of its termination from the responses. One that is idle (waiting for a
-person or for a queue) gets no responses, so delivery polls for it.
+person or for a queue) gets no responses. The response to a heartbeat tells of it; an older server
+is polled.
 """
 
 from __future__ import annotations

@@ -24,6 +24,7 @@ from prefactor_recorder.guard import log_safely
 if TYPE_CHECKING:
     from prefactor_recorder.delivery.batch_size import BatchLimits
     from prefactor_recorder.delivery.client import ApiClient
+    from prefactor_recorder.delivery.heartbeats import HeartbeatSchedule
     from prefactor_recorder.delivery.parts import DeliveryContext
     from prefactor_recorder.delivery.polling import PollSchedule
     from prefactor_recorder.delivery.run_queue import Batch
@@ -44,7 +45,9 @@ class ResponseHandler:
         client: ApiClient,
         throttle: Throttle,
         allowance: BatchLimits,
+        *,
         polling: PollSchedule,
+        heartbeats: HeartbeatSchedule,
     ) -> None:
         """Create a handler; nothing is sent yet."""
         self._context = context
@@ -53,6 +56,7 @@ class ResponseHandler:
         self._throttle = throttle
         self._allowance = allowance
         self._polling = polling
+        self._heartbeats = heartbeats
         self._account_known = False
         self._blamed = 0
         self.in_flight = 0
@@ -101,6 +105,19 @@ class ResponseHandler:
         if run is not None and run.get("status") == "terminated":
             self._notify_terminated(run_id, run.get("termination_reason"))
 
+    async def send_heartbeat(self, ids: list[str]) -> None:
+        """Tell the server that runs go on. What fails is not repeated: the next one will do."""
+        try:
+            controls = await self._client.post_heartbeat(ids)
+        except RequestFailed as lost:
+            self._context.stats.last_error = lost.failure.message
+            return
+        if controls is None:
+            self._heartbeats.refused(_now())
+            return
+        for run_id, control in controls.items():
+            self._apply_control(run_id, control)
+
     # --- Responses ------------------------------------------------------------------------------
 
     async def _handle_outputs(self, batch: Batch, outputs: dict[str, Any], started: float) -> None:
@@ -143,6 +160,7 @@ class ResponseHandler:
         """Process everything in the outputs besides success and failure."""
         for queue in batch.queues:
             self._polling.record_response(queue.run_id, now)
+        self._heartbeats.record_response(now)
         for (key, item), outcome in zip(batch.items.items(), outcomes, strict=True):
             if (
                 outcome.refusal is not None

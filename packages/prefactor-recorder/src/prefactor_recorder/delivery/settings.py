@@ -32,7 +32,10 @@ class DeliverySettings:
     window: int = 8 * 2**20
     """Most bytes of records read from the journal and not delivered."""
     poll_interval: float = 30.0
-    """How long an open run may go without a response before it is polled."""
+    """How long an open run may go without a response before a server without heartbeats is
+    polled."""
+    heartbeat_interval: float = 60.0
+    """Interval between heartbeats of the open runs."""
     adopt_interval: float = 30.0
     """How often an idle thread maintains the journal, which includes adopting orphans."""
     probe_interval: float = 60.0
