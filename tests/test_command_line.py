@@ -437,6 +437,21 @@ def test_a_run_is_found_stopped_and_exported(
     assert (exported["status"], exported["termination_reason"]) == ("terminated", "too expensive")
     assert call(*stop, "--yes").code == 1
 
+    ids = {asyncio.run(one_run(server, "stopped-agent")) for _ in range(2)}
+    other = asyncio.run(one_run(server, "other-agent"))
+    many = ("runs", "terminate", "--agent", "stopped-agent")
+    assert {one["id"] for one in call(*many, "--dry-run", "--json").objects} == ids
+    shown = call(*many, "--dry-run")
+    assert (shown.code, shown.err) == (0, "2 runs would be terminated.\n")
+    assert all(one in shown.out for one in ids)
+    declined = call(*many, "--reason", "stuck", said="n\n")
+    assert declined.err.startswith("Terminate 2 runs? They cannot be started again. [y/N] ")
+    ended = call(*many, "--reason", "stuck", "--json", said="y\n")
+    assert {*json.loads(ended.out)["terminated"]} == ids
+    assert call(*many, "--reason", "stuck", "--yes").err == "No active run matches.\n"
+    (left,) = call("runs", "list", "--status", "active", "--json").objects
+    assert left["id"] == other
+
 
 def test_nothing_is_terminated_without_an_answer(prefactor: Call, recorded: Recorded) -> None:
     """Where nobody can be asked, --yes is needed."""
@@ -517,6 +532,9 @@ def test_the_token_of_an_agent_may_not_administer(
         (("runs", "list", "--limit", "0"), 2, "--limit"),
         (("runs", "list", "--token", "secret"), 2, "Unknown option: --token"),
         (("runs", "terminate", "x"), 2, "--reason"),
+        (("runs", "terminate"), 2, "Give RUN, or filters"),
+        (("runs", "terminate", "x", "--abandoned"), 2, "not both"),
+        (("runs", "terminate", "--status", "failed", "--dry-run"), 2, "only active runs"),
         (("runs", "lost"), 2, 'Unknown command "lost"'),
         (("search",), 2, "WORDS"),
         (("runs", "list", "--url", "http://127.0.0.1:9"), 5, "Cannot reach http://127.0.0.1:9"),

@@ -418,3 +418,32 @@ async def test_heartbeats(client: PrefactorHttpClient, server: ScriptedServer) -
     assert {one: control.reason for one, control in heard.controls.items()} == {stopped: "enough"}
     with pytest.raises(PrefactorValidationError):
         await client.agent_instances.heartbeat(())
+
+
+async def test_many_runs_are_terminated(
+    client: PrefactorHttpClient, server: ScriptedServer
+) -> None:
+    """Filters are sent as the API spells them, first for a dry run and then with the runs."""
+    shown = {
+        "type": "agent_instance_terminations",
+        "dry_run": True,
+        "matching": 2,
+        "matching_is_exact": True,
+        "ids": ["r-1", "r-2"],
+        "terminated": [],
+        "skipped": [],
+    }
+    skipped = [{"id": "r-2", "why": "not_active"}]
+    done = {**shown, "dry_run": False, "ids": [], "terminated": ["r-1"], "skipped": skipped}
+    for reply in (shown, done):
+        server.script(Reply(200, {"status": "success", "details": reply}))
+    chosen: dict[str, Any] = {"abandoned": True, "min_duration": 1.5, "metadata": {"release": "v1"}}
+    found = await client.agent_instances.terminate_many(dry_run=True, **chosen)
+    ended = await client.agent_instances.terminate_many(found.ids, "stuck", **chosen)
+    filters = {"abandoned": True, "min_duration": "1.500000", "metadata[release]": "v1"}
+    assert [one.json for one in server.requests] == [
+        {"filters": filters, "dry_run": True},
+        {"filters": filters, "dry_run": False, "ids": ["r-1", "r-2"], "reason": "stuck"},
+    ]
+    assert {one.path for one in server.requests} == {f"{PATH}/terminate_many"}
+    assert (ended.terminated, ended.skipped[0].why) == (["r-1"], "not_active")

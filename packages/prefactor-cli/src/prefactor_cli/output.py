@@ -102,3 +102,10 @@ def note(message: str) -> None:
     sys.stdout.flush()
     sys.stderr.write(f"{message}\n")
     sys.stderr.flush()
+
+
+def confirmed(question: str) -> bool:
+    """Ask on standard error whether to go on; anything but yes is a no."""
+    sys.stderr.write(question)
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().lower() in {"y", "yes"}

@@ -8,10 +8,12 @@ from typing import Annotated
 
 import cyclopts
 
+from prefactor_cli.commands.run_terminate_many import terminate_many
 from prefactor_cli.connection import run
 from prefactor_cli.failure import FAILED, OK, USAGE, Failure
-from prefactor_cli.flags import Connection, Json, Yes
-from prefactor_cli.output import Printer, note, print_document
+from prefactor_cli.filters import Filters, RunFilters
+from prefactor_cli.flags import Connection, Json, Switch, Yes
+from prefactor_cli.output import Printer, confirmed, note, print_document
 from prefactor_cli.runs import ENDED, AgentNames, find_run
 from prefactor_cli.text import counted, printable
 from prefactor_cli.times import took
@@ -19,54 +21,94 @@ from prefactor_http import AgentInstance, PrefactorHttpClient
 
 
 def terminate_run(
-    run_id: Annotated[str, cyclopts.Parameter(name="RUN")],
+    run_id: Annotated[str | None, cyclopts.Parameter(name="RUN")] = None,
     /,
     *,
-    reason: str,
+    filters: Filters = None,
+    reason: str | None = None,
+    dry_run: Switch = False,
     yes: Yes = False,
     json: Json = False,
     connection: Connection = None,
 ) -> int:
-    """Stop an active run. Its agent is told the reason with its next span, and its spans end now.
+    """Stop an active run, or all that pass filters; their agents are told the reason.
 
     Parameters
     ----------
     run_id
-        Its id or external identifier.
+        Its id or external identifier. Without it, filters choose the runs.
     reason
-        Why: shown to the agent and with the run.
+        Why: shown to the agents and with the runs. Needed unless with `--dry-run`.
+    dry_run
+        Show which runs would be stopped, and stop none.
     yes
         Do not ask. Needed where standard input is no terminal.
     json
-        Print the run as one JSON document, as it is now.
+        Print the run as one JSON document, as it is now. With filters, print what was stopped;
+        with `--dry-run`, print each run on one line.
     """
 
     async def work(client: PrefactorHttpClient) -> int:
-        found = await find_run(client, run_id)
-        if found.status in ENDED:
-            message = f"The run {found.id!r} has ended already: it is {found.status}."
-            raise Failure(message, FAILED)
-        names = AgentNames(client)
-        await names.learn({found.agent_id})
-        if not yes and not _confirmed(_question(found, names.of(found.agent_id))):
-            note("Nothing was done.")
-            return FAILED
-        ended = await client.agent_instances.terminate(found.id, reason)
-        if json:
-            print_document(ended.raw)
-        else:
-            Printer().line(
-                f"terminated {printable(ended.id)}: its agent is told with the next span it sends"
+        if run_id is None:
+            chosen = filters or RunFilters()
+            return await terminate_many(
+                client, chosen, reason or "", dry_run=dry_run, ask=not yes, json=json
             )
-        return OK
+        return await _terminate_one(client, run_id, reason or "", ask=not yes, json=json)
 
-    if not reason.strip():
-        message = "--reason: must not be blank, because the agent is told it"
-        raise Failure(message, USAGE)
-    if not yes and not sys.stdin.isatty():
+    _check(run_id, filters, reason, dry_run=dry_run)
+    if not (yes or dry_run) and not sys.stdin.isatty():
         message = "Nobody can be asked, because standard input is no terminal: give --yes"
         raise Failure(message, USAGE)
     return run(connection, work)
+
+
+def _check(
+    run_id: str | None, filters: RunFilters | None, reason: str | None, *, dry_run: bool
+) -> None:
+    """Reject what does not say clearly which runs are to be stopped, and why.
+
+    Raises:
+        Failure: It does not.
+    """
+    message: str | None = None
+    chosen = filters not in {None, RunFilters()}
+    if run_id is None and not chosen:
+        message = "Give RUN, or filters such as --agent or --abandoned; --status active is all runs"
+    elif run_id is not None and chosen:
+        message = "Give RUN or filters, not both"
+    elif run_id is not None and dry_run:
+        message = "--dry-run: needs filters; `prefactor runs show` shows a run"
+    elif filters is not None and filters.status not in {None, "active"}:
+        message = f"--status: only active runs can be terminated, got {filters.status!r}"
+    elif not dry_run and reason is None:
+        message = "--reason: must be given, because the agent is told it"
+    elif not dry_run and not (reason or "").strip():
+        message = "--reason: must not be blank, because the agent is told it"
+    if message is not None:
+        raise Failure(message, USAGE)
+
+
+async def _terminate_one(
+    client: PrefactorHttpClient, run_id: str, reason: str, *, ask: bool, json: bool
+) -> int:
+    found = await find_run(client, run_id)
+    if found.status in ENDED:
+        message = f"The run {found.id!r} has ended already: it is {found.status}."
+        raise Failure(message, FAILED)
+    names = AgentNames(client)
+    await names.learn({found.agent_id})
+    if ask and not confirmed(_question(found, names.of(found.agent_id))):
+        note("Nothing was done.")
+        return FAILED
+    ended = await client.agent_instances.terminate(found.id, reason)
+    if json:
+        print_document(ended.raw)
+    else:
+        Printer().line(
+            f"terminated {printable(ended.id)}: its agent is told with the next span it sends"
+        )
+    return OK
 
 
 def _question(found: AgentInstance, agent: str) -> str:
@@ -77,9 +119,3 @@ def _question(found: AgentInstance, agent: str) -> str:
         f"Terminate run {printable(found.id)} of {printable(agent)} ({state})? "
         "It cannot be started again. [y/N] "
     )
-
-
-def _confirmed(question: str) -> bool:
-    sys.stderr.write(question)
-    sys.stderr.flush()
-    return sys.stdin.readline().strip().lower() in {"y", "yes"}

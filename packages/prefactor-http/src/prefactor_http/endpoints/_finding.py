@@ -107,7 +107,7 @@ class Finding(Endpoint):
             "include_totals": include_totals,
         }
         paging = page_params(sorting=sorting, offset=offset, page_size=page_size, after=after)
-        return await self._page(PATH, _filters(filters) | paging, AgentInstance, options)
+        return await self._page(PATH, api_filters(filters) | paging, AgentInstance, options)
 
     def iterate(
         self,
@@ -123,7 +123,7 @@ class Finding(Endpoint):
         """
         return self._walk(
             PATH,
-            _filters(filters),
+            api_filters(filters),
             AgentInstance,
             sorting=sorting,
             page_size=page_size,
@@ -141,7 +141,7 @@ class Finding(Endpoint):
         Raises:
             PrefactorNotFoundError: The server has no such operation.
         """
-        reply = await self._read(f"{PATH}/facets", present(**_filters(filters)), options)
+        reply = await self._read(f"{PATH}/facets", present(**api_filters(filters)), options)
         return to_details(reply, AgentInstanceFacets, "agent_instances.facets")
 
 
@@ -149,7 +149,7 @@ _TIMES = ("started_after", "started_before", "finished_after", "finished_before"
 _DURATIONS = ("min_duration", "max_duration")
 
 
-def _filters(given: Mapping[str, Any]) -> dict[str, Any]:
+def api_filters(given: Mapping[str, Any]) -> dict[str, Any]:
     """Filters as the API spells them."""
     found = dict(given)
     for name in _TIMES:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 from prefactor_http.endpoints._annotations import Annotations, instance_path
 from prefactor_http.endpoints._arguments import as_dict, as_time, checked, exactly_one
 from prefactor_http.endpoints._base import present, to_details
-from prefactor_http.endpoints._finding import PATH, Finding
+from prefactor_http.endpoints._finding import PATH, Finding, api_filters
 from prefactor_http.endpoints._registration import checked_part, schemas_part
 from prefactor_http.exceptions import PrefactorResponseContractError
 from prefactor_http.models.agent_instance import (
@@ -19,6 +19,7 @@ from prefactor_http.models.agent_instance import (
     FinishInstanceRequest,
     Heartbeat,
     RegisterAgentInstanceRequest,
+    RunTerminations,
     TerminateInstanceRequest,
     TimestampRequest,
 )
@@ -218,6 +219,43 @@ class AgentInstanceClient(Finding, Annotations):
         path = f"{instance_path(agent_instance_id)}/terminate"
         reply = await self._write("POST", path, body, key, options)
         return to_details(reply, AgentInstance, "agent_instances.terminate")
+
+    async def terminate_many(
+        self,
+        ids: Iterable[str] | None = None,
+        reason: str | None = None,
+        *,
+        dry_run: bool = False,
+        options: RequestOptions | None = None,
+        **filters: Any,
+    ) -> RunTerminations:
+        """Show which active runs the filters find, or terminate those of some runs that they find.
+
+        A dry run shows up to 100 runs. Their `ids` and a reason terminate them, and no others: a
+        run that has ended since, or that the filters no longer find, is skipped. Repeat both for
+        the rest.
+
+        Args:
+            ids: The runs to terminate, at most 100.
+            reason: Why, not blank; shown to the agents.
+            dry_run: Whether to show what the filters find and change nothing.
+            options: Limits and headers of this call only.
+            **filters: The filters of `list`, by name.
+
+        Raises:
+            PrefactorValidationError: Neither ids nor a dry run is asked for, or there is no reason.
+            PrefactorNotFoundError: The server has no such operation, or there is no such agent.
+        """
+        body = present(
+            filters=present(**api_filters(filters)),
+            dry_run=dry_run,
+            ids=None if ids is None else list(ids),
+            reason=reason,
+        )
+        reply = await self._http.request(
+            "POST", f"{PATH}/terminate_many", json_data=body, options=options
+        )
+        return to_details(reply, RunTerminations, "agent_instances.terminate_many")
 
     async def heartbeat(
         self, ids: Iterable[str], *, options: RequestOptions | None = None

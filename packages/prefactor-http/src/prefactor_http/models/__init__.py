@@ -21,7 +21,9 @@ from prefactor_http.models.agent_instance import (
     FinishInstanceRequest,
     Heartbeat,
     HeartbeatControl,
+    RunTerminations,
     SearchMatch,
+    SkippedRun,
 )
 from prefactor_http.models.agent_instance_facets import (
     AgentInstanceFacets,
@@ -144,6 +146,7 @@ __all__ = [
     "RiskProfileForUpdate",
     "RiskProfileTemplate",
     "RunSeries",
+    "RunTerminations",
     "RuntimeEnvironment",
     "SearchMatch",
     "SearchState",
@@ -154,6 +157,7 @@ __all__ = [
     "SignedIn",
     "SkeletonColumns",
     "SkeletonSchema",
+    "SkippedRun",
     "Sorting",
     "SpanTypeSchemaForCreate",
     "SpanTypeSeries",

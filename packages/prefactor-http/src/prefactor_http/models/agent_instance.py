@@ -26,8 +26,10 @@ __all__ = [
     "Heartbeat",
     "HeartbeatControl",
     "RegisterAgentInstanceRequest",
+    "RunTerminations",
     "SearchMatch",
     "SetMetadataRequest",
+    "SkippedRun",
     "SpanTypeSchemaForCreate",
     "TimestampRequest",
 ]
@@ -123,6 +125,28 @@ class Heartbeat(ReplyModel):
     """Of terminated runs, by run."""
     unknown_ids: list[str]
     """Runs that are not registered yet, or that the token cannot see."""
+
+
+class SkippedRun(ReplyModel):
+    """A run that was not terminated."""
+
+    id: str
+    why: str
+    """`not_found`, `not_active`, or `no_match` if the filters do not find it."""
+
+
+class RunTerminations(ReplyModel):
+    """What was terminated or, in a dry run, what would be."""
+
+    type: Literal["agent_instance_terminations"]
+    dry_run: bool
+    matching: int
+    """How many active runs the filters find, before any is terminated."""
+    matching_is_exact: bool = True
+    ids: list[str]
+    """The first of them, in a dry run."""
+    terminated: list[str]
+    skipped: list[SkippedRun]
 
 
 class AgentVersionForRegister(RequestModel):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, TypeAlias
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -75,18 +75,21 @@ class FinishFields(msgspec.Struct, kw_only=True):
     timestamp: Timestamp | None = None
 
 
+Reason: TypeAlias = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=MAX_REASON_LENGTH,
+        pattern="^[^\\u0000]*$",
+        description=_REASON_RULE,
+    ),
+]
+
+
 class TerminateFields(msgspec.Struct, kw_only=True):
     """Why a run is stopped. Its agent is told."""
 
-    reason: Annotated[
-        str,
-        Meta(
-            min_length=1,
-            max_length=MAX_REASON_LENGTH,
-            pattern="^[^\\u0000]*$",
-            description=_REASON_RULE,
-        ),
-    ]
+    reason: Reason
 
 
 _LIST = ListQuery(
@@ -126,13 +129,20 @@ async def _prepare_finish(call: Call, body: FinishFields) -> Prepared:
 
 
 async def _prepare_terminate(call: Call, body: TerminateFields) -> Prepared:
-    if not body.reason.strip():
-        raise invalid("reason", _REASON_RULE)
-    shows_all = not call.is_item
-    command = TerminateInstance(
-        call.request(), call.principal, call.path_id, body.reason, shows_all
-    )
+    reason, shows_all = checked_reason(body.reason), not call.is_item
+    command = TerminateInstance(call.request(), call.principal, call.path_id, reason, shows_all)
     return _prepared(call, command)
+
+
+def checked_reason(reason: str) -> str:
+    """Return the reason of a termination.
+
+    Raises:
+        ValidationFailed: it is blank.
+    """
+    if not reason.strip():
+        raise invalid("reason", _REASON_RULE)
+    return reason
 
 
 def _prepared(call: Call, command: Command) -> Prepared:
