@@ -11,6 +11,4 @@ app.command(f"{_HERE}.run_list:list_runs", name="list", help="List runs, newest 
 app.command(f"{_HERE}.run_show:show_run", name="show", help="Show a run as a tree.")
 app.command(f"{_HERE}.run_tail:tail_runs", name="tail", help="Follow a run, or all of them.")
 app.command(f"{_HERE}.run_export:export_run", name="export", help="Write everything of a run.")
-app.command(f"{_HERE}.run_terminate:terminate_run", name="terminate", help="Stop a run.")
-app.command(f"{_HERE}.run_export:export_run", name="export", help="Write a run as JSON lines.")
 app.command(f"{_HERE}.run_terminate:terminate_run", name="terminate", help="Stop a run, or many.")

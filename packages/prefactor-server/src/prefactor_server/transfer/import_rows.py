@@ -134,7 +134,7 @@ def _import_row(snapshot: Snapshot, one: ImportedRow, *, replace_default: bool) 
             snapshot, AgentInstance, row.agent_instance_id, "agent_instance"
         )
         row = row._replace(agent_id=run.agent_id, environment_id=run.environment_id)
-        updated = [run.count_span(row.status)]
+        updated = [run.count_span(row.status, None)]
     found = snapshot.get(kind, row.id)
     if found is not None:
         _check_same(one, row, found)
@@ -166,7 +166,8 @@ def _check_same(one: ImportedRow, row: Any, found: Any) -> None:
     """Refuse a row that is stored with other values."""
     ignored: tuple[str, ...] = ()
     if isinstance(row, AgentInstance):
-        ignored = _COUNTERS
+        # When its agent was last heard of is known best where it is running.
+        ignored = (*_COUNTERS, "abandoned_at", "last_seen_at")
     elif isinstance(row, Environment):
         # Which one is the default is up to each account.
         ignored = ("is_default",)

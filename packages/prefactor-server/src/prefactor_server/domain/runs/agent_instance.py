@@ -189,11 +189,14 @@ class AgentInstance(NamedTuple):
             updated_at=now,
         )
 
-    def count_span(self, status: SpanStatus, now: int) -> AgentInstance:
+    def count_span(self, status: SpanStatus, now: int | None) -> AgentInstance:
         """The run with one more span of a status."""
         # Once for every span that is written: this is `_replace` at a third of its cost.
         values: list[Any] = list(self)
         values[_COUNTERS[status]] += 1
+        if now is None:
+            # The span is imported, which tells nothing of the run's agent.
+            return AgentInstance._make(values)
         values[_LAST_SEEN] = now
         run = AgentInstance._make(values)
         return run if self.abandoned_at is None else run.hear(now)
