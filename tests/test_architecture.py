@@ -265,6 +265,7 @@ IMPORTS = [
             "prefactor_server.payloads",
             "prefactor_server.storage.base",
             "prefactor_server.storage.feed",
+            "prefactor_server.storage.maintenance",
             "prefactor_server.storage.series",
         ),
         because="an answer is the same over every backend and for every caller",

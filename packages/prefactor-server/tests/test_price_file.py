@@ -27,8 +27,9 @@ def test_both_forms_say_the_same(tmp_path: Path) -> None:
     rows = [{"model": "small-*", "prompt": 0.15, "completion": 1}]
     document.write_text(json.dumps({"currency": "USD", "prices": rows}), encoding="utf-8")
 
-    table = PriceTable("USD", (Price("small-*", Decimal("0.15"), Decimal(1)),))
-    assert load_prices(str(toml)) == load_prices(str(document)) == table
+    table = PriceTable("USD", (Price("small-*", Decimal("0.15"), Decimal(1)),), "prices.toml")
+    assert load_prices(str(toml)) == table
+    assert load_prices(str(document)) == table._replace(file="prices.json")
     assert load_prices("") == NO_PRICES
 
 

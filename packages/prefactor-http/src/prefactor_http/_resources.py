@@ -139,6 +139,12 @@ class Resources:
 
         return WebhookDeliveryClient(self)
 
+    def server(self: HttpClient) -> endpoints.ServerClient:
+        """The server: how it is, and what tokens cost."""
+        from prefactor_http.endpoints import ServerClient  # noqa: PLC0415
+
+        return ServerClient(self)
+
     def forget_resources(self) -> None:
         """Drop what was made so far; a copy of a client needs its own."""
         for name, value in vars(Resources).items():

@@ -23,6 +23,7 @@ from starlette.types import ASGIApp
 from prefactor_server import __version__
 from prefactor_server.api import Api, EventLimits, Limits, create_api
 from prefactor_server.api.asgi.request_events import RequestEvent, RequestObserver
+from prefactor_server.api.kernel.server_process import RequestTally, ServerProcess
 from prefactor_server.bootstrap import bootstrap
 from prefactor_server.commands.writer import Writer
 from prefactor_server.databases import is_on_server, open_storage
@@ -127,7 +128,16 @@ async def serve(
                 unknown_token=not await _token_exists(storage, settings.bootstrap_token),
                 sign_in_url=await make_link(storage, writer, listener),
             )
-            observe = _observer(settings, metrics)
+            process = ServerProcess(
+                started_at=now_us(),
+                problem=readiness.problem,
+                connections=lambda: len(server.server_state.connections),
+                max_connections=settings.max_connections,
+                max_queue_bytes=settings.max_queue_bytes,
+                host=socket.gethostname(),
+                pid=os.getpid(),
+            )
+            observe = _observer(settings, metrics, process.requests)
             metrics.watch_memory(budget)
             webhooks = webhook_client(
                 settings.secret_key,
@@ -146,6 +156,7 @@ async def serve(
                 budget=budget,
                 provider=None if openid is None else Provider(openid, now_us),
                 webhooks=webhooks,
+                process=process,
             )
             commits.call(api.events.wake)
 
@@ -220,12 +231,13 @@ def _memory_budget(settings: Settings) -> MemoryBudget:
     return MemoryBudget(settings.max_buffered_bytes)
 
 
-def _observer(settings: Settings, metrics: Metrics) -> RequestObserver:
+def _observer(settings: Settings, metrics: Metrics, tally: RequestTally) -> RequestObserver:
     """Return an observer that counts and logs answered requests."""
     log = RequestLog(everything=settings.log_requests, slow_seconds=settings.slow_request_ms / 1000)
 
     def observe(answered: RequestEvent) -> None:
         metrics.answered(answered)
+        tally.add(answered)
         log.answered(answered)
 
     return observe
@@ -243,6 +255,7 @@ def _assemble(
     budget: MemoryBudget,
     provider: Provider | None,
     webhooks: WebhookClient,
+    process: ServerProcess,
 ) -> tuple[ASGIApp, Api]:
     """Build the ASGI application: pages, operational routes and the API, which is returned too."""
     api = create_api(
@@ -267,6 +280,7 @@ def _assemble(
         budget=budget,
         provider=provider,
         webhooks=webhooks,
+        process=process,
         event_limits=EventLimits(
             max_streams=settings.max_event_streams,
             max_streams_per_account=settings.max_event_streams_per_account,

@@ -15,6 +15,7 @@ from prefactor_http.endpoints.audit import AuditClient
 from prefactor_http.endpoints.bulk import BulkClient
 from prefactor_http.endpoints.environment import EnvironmentClient
 from prefactor_http.endpoints.risk_profile import RiskProfileClient
+from prefactor_http.endpoints.server import ServerClient
 from prefactor_http.endpoints.session import SessionClient
 from prefactor_http.endpoints.webhook import WebhookClient
 from prefactor_http.endpoints.webhook_delivery import WebhookDeliveryClient
@@ -35,6 +36,7 @@ __all__ = [
     "BulkClient",
     "EnvironmentClient",
     "RiskProfileClient",
+    "ServerClient",
     "SessionClient",
     "WebhookClient",
     "WebhookDeliveryClient",

@@ -10,12 +10,13 @@ from prefactor_http.endpoints._base import Endpoint, present, to_details
 from prefactor_http.models.risk_profile import (
     RiskProfile,
     RiskProfileForUpdate,
+    RiskProfilePreview,
     RiskProfileTemplate,
 )
 from prefactor_http.pages import Page, page_params
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Iterable, Mapping
 
     from prefactor_http._options import RequestOptions
 
@@ -92,6 +93,37 @@ class RiskProfileClient(Endpoint):
         params = {"template_name": template_name}
         reply = await self._read(f"{PATH}/template", params, options)
         return to_details(reply, RiskProfileTemplate, "risk_profiles.template")
+
+    async def preview(
+        self,
+        agent_instance_ids: Iterable[str],
+        details: Mapping[str, Any] | RiskProfileForUpdate,
+        *,
+        risk_profile_id: str | None = None,
+        options: RequestOptions | None = None,
+    ) -> RiskProfilePreview:
+        """Read what runs would score by rules that are not stored.
+
+        Args:
+            agent_instance_ids: The runs, 1 to 50.
+            details: The rules, as `update` takes them.
+            risk_profile_id: The profile that has what the rules leave out; a new one by default.
+            options: Limits and headers of this call only.
+
+        Raises:
+            ValueError: A value is not what the API accepts.
+            PrefactorNotFoundError: There is no such risk profile.
+            PrefactorValidationError: The server refused the rules.
+        """
+        part = as_dict("details", details) or {}
+        checked(RiskProfileForUpdate, part, within="details")
+        body = {
+            **part,
+            "agent_instance_ids": list(agent_instance_ids),
+            "risk_profile_id": risk_profile_id,
+        }
+        reply = await self._http.request("POST", f"{PATH}/preview", json_data=body, options=options)
+        return to_details(reply, RiskProfilePreview, "risk_profiles.preview")
 
     async def create(
         self,

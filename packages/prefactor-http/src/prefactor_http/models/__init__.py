@@ -52,13 +52,17 @@ from prefactor_http.models.base import ApiResponse, PaginationOutput, Sorting
 from prefactor_http.models.bulk import BulkItem, BulkOutput, BulkRequest, BulkResponse
 from prefactor_http.models.environment import Environment
 from prefactor_http.models.event import EventKind, LiveEvent
+from prefactor_http.models.price import ModelPrice, Price, PriceTable
 from prefactor_http.models.risk_profile import (
     ActionProfile,
     DataCategories,
     DataRisk,
+    PreviewedRun,
     RiskProfile,
     RiskProfileForUpdate,
+    RiskProfilePreview,
     RiskProfileTemplate,
+    RiskScore,
 )
 from prefactor_http.models.series import (
     ModelSeries,
@@ -67,6 +71,15 @@ from prefactor_http.models.series import (
     Series,
     SeriesDurations,
     SpanTypeSeries,
+)
+from prefactor_http.models.server import (
+    Limited,
+    Server,
+    ServerConsumer,
+    ServerDatabase,
+    ServerFeed,
+    ServerQueue,
+    ServerRequests,
 )
 from prefactor_http.models.session import (
     Caller,
@@ -134,17 +147,24 @@ __all__ = [
     "HeartbeatControl",
     "InstancePurpose",
     "Invitation",
+    "Limited",
     "LiveEvent",
     "MetadataFacets",
+    "ModelPrice",
     "ModelSeries",
     "OpenIdMethod",
     "OpenIdStart",
     "OverallDurations",
     "PaginationOutput",
+    "PreviewedRun",
+    "Price",
+    "PriceTable",
     "QualitySchemaForCreate",
     "RiskProfile",
     "RiskProfileForUpdate",
+    "RiskProfilePreview",
     "RiskProfileTemplate",
+    "RiskScore",
     "RunSeries",
     "RunTerminations",
     "RuntimeEnvironment",
@@ -152,6 +172,12 @@ __all__ = [
     "SearchState",
     "Series",
     "SeriesDurations",
+    "Server",
+    "ServerConsumer",
+    "ServerDatabase",
+    "ServerFeed",
+    "ServerQueue",
+    "ServerRequests",
     "Session",
     "SignInMethods",
     "SignedIn",

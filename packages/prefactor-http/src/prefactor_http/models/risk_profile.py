@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from prefactor_http.models.agent_instance_facets import DerivedState
 from prefactor_http.models.base import ReplyModel, RequestModel
 from prefactor_http.models.types import Classification, Inclusion, RiskAnswer
 
@@ -92,6 +93,38 @@ class RiskProfile(ReplyModel):
     formula_version: int | None = None
     inserted_at: datetime | None = None
     updated_at: datetime | None = None
+
+
+class RiskScore(ReplyModel):
+    """A score, its level, and whether that is more than the profile's agreed risk."""
+
+    score: float
+    level: str
+    exceeds_agreed_risk: bool
+
+
+class PreviewedRun(ReplyModel):
+    """A run, with its score now and by the rules that are tried."""
+
+    agent_instance_id: str
+    agent_id: str
+    risk_profile_id: str | None = None
+    """The profile that it is scored by now."""
+    now: RiskScore | None = None
+    """None if its agent has no profile."""
+    preview: RiskScore | None = None
+    """None, as `now` is, while the run's spans have not been counted."""
+
+
+class RiskProfilePreview(ReplyModel):
+    """What runs would score by rules that are not stored."""
+
+    type: Literal["risk_profile_preview"] = "risk_profile_preview"
+    risk_profile_id: str | None = None
+    runs: list[PreviewedRun]
+    """In the order in which they were named; those that do not exist are left out."""
+    derived: DerivedState
+    """How far behind what is counted of runs is."""
 
 
 class RiskProfileTemplate(ReplyModel):

@@ -11,6 +11,7 @@ from prefactor_server.api.asgi.request_events import RequestObserver
 from prefactor_server.api.events.hub import EventHub, EventLimits
 from prefactor_server.api.kernel.entropy import BufferedEntropy
 from prefactor_server.api.kernel.passwords import Passwords
+from prefactor_server.api.kernel.server_process import ServerProcess
 from prefactor_server.api.kernel.services import Limits, Services
 from prefactor_server.api.kernel.span_preparation import SpanPreparer
 from prefactor_server.api.operations import OPERATIONS
@@ -38,6 +39,7 @@ def create_api(
     passwords: Passwords | None = None,
     provider: Provider | None = None,
     webhooks: WebhookClient | None = None,
+    process: ServerProcess | None = None,
 ) -> Api:
     """Create the ASGI application for everything under ``/api/v1``.
 
@@ -54,6 +56,7 @@ def create_api(
         passwords: hashes passwords; None means as strongly as a server does.
         provider: whom people may sign in with, by OpenID Connect.
         webhooks: sends tests to webhooks; None means a server that can make none.
+        process: what operators are shown of the process that the API runs in.
     """
     budget = budget or MemoryBudget(0)
     entropy = BufferedEntropy(random_bytes)
@@ -77,6 +80,8 @@ def create_api(
         events=EventHub(
             reader.events, changes_message, limits=event_limits or EventLimits(), budget=budget
         ),
+        budget=budget,
+        process=process or ServerProcess(started_at=now_us()),
         forget_caller=authenticator.forget,
         authenticate_session=authenticator.authenticate_session,
         passwords=passwords or Passwords(),

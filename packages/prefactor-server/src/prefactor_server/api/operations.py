@@ -16,8 +16,11 @@ from prefactor_server.api.endpoints import (
     event,
     pfid,
     ping,
+    price,
     risk_profile,
+    risk_profile_preview,
     series,
+    server,
 )
 from prefactor_server.api.endpoints.bulk import bulk_operation
 from prefactor_server.api.endpoints.otlp import operations as otlp
@@ -70,12 +73,15 @@ ITEMS: Final[tuple[Read | Write | PureOperation, ...]] = (
     *agent_span_discard.OPERATIONS,
     *sample_span.OPERATIONS,
     *risk_profile.OPERATIONS,
+    *risk_profile_preview.OPERATIONS,
+    *price.OPERATIONS,
     *alert.OPERATIONS,
     *alert_write.OPERATIONS,
     *webhook.OPERATIONS,
     *webhook_delivery.ITEMS,
     *pfid.OPERATIONS,
     *audit.OPERATIONS,
+    *server.OPERATIONS,
     *admin_user.OPERATIONS,
     *admin_user_invite.OPERATIONS,
     *session.ITEMS,

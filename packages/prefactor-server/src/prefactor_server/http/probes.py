@@ -102,6 +102,12 @@ class Readiness:
         """Report "not ready" from now on, because the server is shutting down."""
         self._stopping = True
 
+    async def problem(self) -> str | None:
+        """Return why the server accepts no writes, or None if it does."""
+        answer = await self.page()
+        reason: str | None = json.loads(answer.body).get("reason")
+        return reason
+
     async def page(self) -> ProbeResponse:
         """Return 200 if the server accepts writes, else 503 with the reason."""
         if self._stopping:
@@ -114,7 +120,7 @@ class Readiness:
             return self._cached[1]
 
     async def _check_now(self) -> ProbeResponse:
-        problem = await self._problem()
+        problem = await self._refusal()
         if problem is None:
             if self._unready:
                 _log.info("ready")
@@ -127,7 +133,7 @@ class Readiness:
             503, status="unavailable", code=problem.code, reason=problem.message
         )
 
-    async def _problem(self) -> Refusal | None:
+    async def _refusal(self) -> Refusal | None:
         try:
             async with asyncio.timeout(_CHECK_TIMEOUT_SECONDS):
                 await self._check()

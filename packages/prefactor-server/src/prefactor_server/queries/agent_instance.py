@@ -76,6 +76,17 @@ class AgentInstanceQueries:
         found = await self._storage.rows_by_id(InstanceMetadata, account_id, run_ids)
         return {one.id: one for one in found}
 
+    async def counted(
+        self, principal: Principal, run_ids: Sequence[str]
+    ) -> tuple[Sequence[AgentInstance], Mapping[str, RunTotal]]:
+        """Return those of the runs that the caller sees, in this order, and their totals."""
+        account_id = principal.account_id
+        totals = await self._storage.run_totals.totals(account_id, run_ids)
+        found = {one.id: one for one in await self._storage.run_totals.runs(account_id, run_ids)}
+        runs = [found[one] for one in run_ids if one in found]
+        seen = [run for run in runs if principal.can_see(run.agent_id, run.environment_id)]
+        return seen, {one.id: one for one in totals}
+
     async def totals(
         self, account_id: str, run_ids: Sequence[str]
     ) -> tuple[Mapping[str, RunTotal], Mapping[str, str]]:

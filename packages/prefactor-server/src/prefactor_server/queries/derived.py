@@ -32,6 +32,10 @@ class DerivedQueries:
         """Return the lag of all derived rows that filters can use."""
         return await self._of(set(_CONSUMERS.values()), now)
 
+    async def of_totals(self, now: int) -> DerivedState:
+        """Return how far behind the totals of runs are."""
+        return await self._of({_CONSUMERS["cost"]}, now)
+
     async def of_search(self, now: int) -> DerivedState:
         """Return the lag of the word index."""
         return await self._behind([await self._storage.search.state()], now)

@@ -28,6 +28,7 @@ from prefactor_server.queries.runs.agent_instance_skeleton import AgentInstanceS
 from prefactor_server.queries.runs.export import ExportQueries
 from prefactor_server.queries.search import SearchQueries
 from prefactor_server.queries.series import SeriesQueries
+from prefactor_server.queries.server import ServerQueries
 from prefactor_server.queries.webhook import WebhookQueries
 from prefactor_server.storage.base import Storage
 
@@ -52,6 +53,7 @@ class Reader:
     risk_profiles: RiskProfileQueries
     risks: RiskQueries
     series: SeriesQueries
+    server: ServerQueries
     alerts: AlertQueries
     audit: AuditQueries
     admin_users: AdminUserQueries
@@ -84,6 +86,7 @@ class Reader:
             risks=risks,
             alerts=AlertQueries(storage),
             series=SeriesQueries(storage),
+            server=ServerQueries(storage),
             audit=AuditQueries(storage),
             admin_users=AdminUserQueries(storage),
             admin_user_invites=AdminUserInviteQueries(storage),

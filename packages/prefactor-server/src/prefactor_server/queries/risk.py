@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import OrderedDict, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from prefactor_server.domain.risk.risk_profile import RiskProfile
@@ -26,6 +26,7 @@ from prefactor_server.domain.risk.risk_score import (
 )
 from prefactor_server.domain.runs.agent_instance import AgentInstance
 from prefactor_server.domain.runs.cost import TokenUse
+from prefactor_server.domain.runs.run_total import RunTotal, read_usage, span_counts
 from prefactor_server.storage.base import SpanUsage, Storage
 
 # Schema versions never change. Only names and a few flags are cached of each.
@@ -45,6 +46,17 @@ class ScoredSpan(NamedTuple):
 
     score: float
     level: RiskLevel
+
+
+class PreviewedRun(NamedTuple):
+    """A run with its score now, and what it would be by another profile.
+
+    ``now`` is None when the agent has no profile, and both are when the run was not counted yet.
+    """
+
+    run: AgentInstance
+    now: ScoredRun | None
+    preview: ScoredRun | None
 
 
 class SpanRef(NamedTuple):
@@ -173,6 +185,31 @@ class RiskQueries:
             assess(current.items(), weights),
             assess(recorded, weights),
         )
+
+    async def preview(
+        self,
+        account_id: str,
+        runs: Sequence[AgentInstance],
+        totals: Mapping[str, RunTotal],
+        profile: RiskProfile,
+    ) -> AsyncIterator[PreviewedRun]:
+        """Score runs by the profiles that their agents have and by another one, one by one.
+
+        What a run's spans are is read from its total, so that the number of spans costs nothing.
+        """
+        current = await self._profiles(account_id, {run.agent_id for run in runs})
+        for run in runs:
+            total = totals.get(run.id)
+            if total is None:
+                yield PreviewedRun(run, None, None)
+                continue
+            counts = span_counts(read_usage(total.usage))
+            now = current.get(run.agent_id)
+            yield PreviewedRun(
+                run,
+                None if now is None else await self._scored(run, now, counts),
+                await self._scored(run, profile, counts),
+            )
 
     async def declared(self, account_id: str, schema_version_id: str) -> Mapping[str, DataRisk]:
         """Return the declared risk of every span type of a schema version."""

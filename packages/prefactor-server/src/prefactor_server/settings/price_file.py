@@ -44,7 +44,8 @@ def load_prices(path: str) -> PriceTable:
     if not isinstance(prices, list):
         raise SettingError(f"price_file {path}: prices must be a list")
     rows = enumerate(cast("list[object]", prices), 1)
-    return PriceTable(currency, tuple(_price(one, f"price_file {path}: {n}.") for n, one in rows))
+    found = tuple(_price(one, f"price_file {path}: {n}.") for n, one in rows)
+    return PriceTable(currency, found, Path(path).name)
 
 
 def _parse(path: str) -> object:

@@ -39,6 +39,7 @@ from prefactor_server.storage.batch import (
 from prefactor_server.storage.feed import Feed
 from prefactor_server.storage.find import RunFinder
 from prefactor_server.storage.heartbeats import Heartbeats
+from prefactor_server.storage.maintenance import Maintenance
 from prefactor_server.storage.run_totals import RunTotals
 from prefactor_server.storage.search import SearchIndex
 from prefactor_server.storage.series import SeriesStorage
@@ -116,6 +117,11 @@ class Storage(Protocol):
     Raises from every method:
         Unavailable: the database is unreachable, or cannot write now.
     """
+
+    @property
+    def maintenance(self) -> Maintenance:
+        """What operators do to the whole database."""
+        ...
 
     @property
     def finder(self) -> RunFinder:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from prefactor_server.domain.audit import AuditEntry
 from prefactor_server.domain.runs.legal_hold import LegalHold
@@ -17,6 +17,20 @@ SPAN_SLICE: Final = 2000
 SIGN_IN_SLICE: Final = 1000
 
 
+class DatabaseStatus(NamedTuple):
+    """What a database is, and how much room it takes.
+
+    ``schema_version`` is the number of its last migration. ``free_disk_bytes`` is None where the
+    disk is that of another machine.
+    """
+
+    kind: str
+    version: str
+    schema_version: int
+    size_bytes: int
+    free_disk_bytes: int | None
+
+
 class Maintenance(Protocol):
     """The maintenance of one database, across all of its accounts.
 
@@ -26,6 +40,10 @@ class Maintenance(Protocol):
 
     async def check_writable(self) -> None:
         """Return if the database accepts writes now. No stored data changes."""
+        ...
+
+    async def status(self) -> DatabaseStatus:
+        """Return what the database is, and how much room it takes."""
         ...
 
     def verify(self) -> AsyncIterator[Finding]:

@@ -13,7 +13,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from prefactor_server.api.kernel.errors import nest_errors
-from prefactor_server.api.kernel.fields import Name, NewId, Text
+from prefactor_server.api.kernel.fields import ClientId, Name, NewId, Text
 from prefactor_server.domain.errors import ValidationFailed, invalid
 from prefactor_server.domain.risk.risk_profile import (
     DEFAULT_TEMPLATE,
@@ -81,6 +81,17 @@ class RiskProfileFields(_Rules, kw_only=True):
     name: Name
     description: Text | None = None
     id: NewId | None = None
+
+
+class PreviewRiskProfileFields(_Rules, kw_only=True):
+    """The rules to try, and the runs to try them on.
+
+    What is not given has the value of the profile that ``risk_profile_id`` names. Without one, it
+    has the value of a new profile.
+    """
+
+    agent_instance_ids: list[ClientId]
+    risk_profile_id: ClientId | None = None
 
 
 _Document: TypeAlias = Callable[[Mapping[str, Any]], str]

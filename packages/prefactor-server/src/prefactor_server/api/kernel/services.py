@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from prefactor_server.api.asgi.rate_limit import SignInLimiter
 from prefactor_server.api.events.hub import EventHub
 from prefactor_server.api.kernel.passwords import Passwords
+from prefactor_server.api.kernel.server_process import ServerProcess
 from prefactor_server.api.kernel.span_preparation import SpanPreparer
 from prefactor_server.commands.runs.heartbeat_buffer import HeartbeatBuffer
 from prefactor_server.commands.writer import Writer
@@ -17,6 +18,7 @@ from prefactor_server.domain.client_address import NO_PROXIES, TrustedProxies
 from prefactor_server.domain.pfid import PfidMaker
 from prefactor_server.domain.runs.cost import PriceTable
 from prefactor_server.follower.webhooks import WebhookClient
+from prefactor_server.memory_budget import MemoryBudget
 from prefactor_server.openid import Provider
 from prefactor_server.otlp.memory import OtlpMemory
 from prefactor_server.queries import Reader
@@ -51,6 +53,8 @@ class Services:
     span_preparer: SpanPreparer
     prices: PriceTable
     events: EventHub
+    budget: MemoryBudget
+    process: ServerProcess
     forget_caller: Callable[[str], None]
     """Drop what is remembered of a token, a session or a person that has changed."""
     authenticate_session: Callable[[str], Awaitable[Principal]]

@@ -25,10 +25,14 @@ class Price(NamedTuple):
 
 
 class PriceTable(NamedTuple):
-    """Prices in one currency; the first whose pattern fits a model is the model's."""
+    """Prices in one currency; the first whose pattern fits a model is the model's.
+
+    ``file`` is the name of the file that they come from.
+    """
 
     currency: str | None = None
     prices: tuple[Price, ...] = ()
+    file: str = ""
 
     @property
     def revision(self) -> int:

@@ -76,6 +76,14 @@ def read_usage(document: str) -> list[TypeUse]:
     return [TypeUse(*use) for use in json.loads(document)]
 
 
+def span_counts(uses: Sequence[TypeUse]) -> Mapping[str, int]:
+    """Return how many spans of each type there are."""
+    counts: dict[str, int] = {}
+    for use in uses:
+        counts[use.schema_name] = counts.get(use.schema_name, 0) + use.spans
+    return counts
+
+
 def risk_revision(profile: RiskProfile | None) -> str:
     """Return what tells one state of a profile from another; empty when there is no profile."""
     return "" if profile is None else f"{profile.id} {profile.updated_at}"
@@ -94,10 +102,7 @@ def total_of(
 ) -> RunTotal:
     """Return what a run's usage comes to."""
     cost = cost_of((TokenUse(*use[1:]) for use in uses), prices)
-    counts: dict[str, int] = {}
-    for use in uses:
-        counts[use.schema_name] = counts.get(use.schema_name, 0) + use.spans
-    risk = None if profile is None else run_risk(counts, declared, profile.weights())
+    risk = None if profile is None else run_risk(span_counts(uses), declared, profile.weights())
     return RunTotal(
         account_id=account_id,
         id=run_id,

@@ -199,3 +199,9 @@ DELETE FROM sign_in_link WHERE ctid = ANY (ARRAY(
 -- Traces that nothing has come of since a time, the longest silent first.
 SELECT id, account_id, agent_instance_id, inserted_at, is_open, last_end, document, updated_at
 FROM otlp_trace WHERE updated_at < $1 ORDER BY updated_at LIMIT $2
+
+-- name: database.status
+-- The version of the server, the last migration, and how much room the database takes.
+SELECT split_part(current_setting('server_version'), ' ', 1),
+    (SELECT max(version) FROM migration),
+    pg_database_size(current_database())

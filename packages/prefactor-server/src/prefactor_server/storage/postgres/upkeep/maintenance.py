@@ -15,7 +15,7 @@ from prefactor_server.domain.runs.legal_hold import LegalHold
 from prefactor_server.domain.runs.otlp_trace import OtlpTrace
 from prefactor_server.domain.runs.retention import Pruned, Retention
 from prefactor_server.storage.base import Snapshot
-from prefactor_server.storage.maintenance import SIGN_IN_SLICE
+from prefactor_server.storage.maintenance import SIGN_IN_SLICE, DatabaseStatus
 from prefactor_server.storage.postgres.connection import RetryingPool
 from prefactor_server.storage.postgres.driver import Connection
 from prefactor_server.storage.postgres.load import Loaded
@@ -59,6 +59,14 @@ class PostgresMaintenance:
     async def check_writable(self) -> None:
         """See ``Maintenance.check_writable``."""
         await self._writing.run(_check_writable)
+
+    async def status(self) -> DatabaseStatus:
+        """See ``Maintenance.status``."""
+        (record,) = await self._reading.run(
+            lambda connection: connection.fetch(_SQL["database.status"])
+        )
+        version, schema_version, size_bytes = record
+        return DatabaseStatus("PostgreSQL", version, schema_version, size_bytes, None)
 
     def verify(self) -> AsyncIterator[Finding]:
         """See ``Maintenance.verify``."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
+from pathlib import Path
 from typing import Final
 
 from prefactor_server.domain.audit import AuditEntry
@@ -12,16 +15,18 @@ from prefactor_server.domain.people.sign_in_link import LIFETIME_US
 from prefactor_server.domain.runs.legal_hold import LegalHold
 from prefactor_server.domain.runs.otlp_trace import OtlpTrace
 from prefactor_server.domain.runs.retention import Pruned, Retention
-from prefactor_server.storage.maintenance import SIGN_IN_SLICE
+from prefactor_server.storage.maintenance import SIGN_IN_SLICE, DatabaseStatus
 from prefactor_server.storage.recent_spans import RecentSpans
 from prefactor_server.storage.sql import load_sql
 from prefactor_server.storage.sqlite.damage import check_readable
+from prefactor_server.storage.sqlite.search import search_path
 from prefactor_server.storage.sqlite.tables import OTLP_TRACE
 from prefactor_server.storage.sqlite.upkeep.prune import preview_slice, prune_slice
 from prefactor_server.storage.sqlite.upkeep.verify import RunOnThread, verify
 from prefactor_server.storage.verify import Finding
 
 _SQL: Final[Mapping[str, str]] = load_sql("prefactor_server.storage.sqlite.sql", "maintenance.sql")
+_FILES: Final = ("", "-wal", "-shm")
 _FORGET: Final = ("session.forget_expired", "session.forget_idle", "sign_in_link.forget")
 
 
@@ -41,6 +46,10 @@ class SqliteMaintenance:
         """See ``Maintenance.check_writable``."""
         await self._on_reader(check_readable)
         await self._on_writer(_touch)
+
+    async def status(self) -> DatabaseStatus:
+        """See ``Maintenance.status``."""
+        return await self._on_reader(_status)
 
     def verify(self) -> AsyncIterator[Finding]:
         """See ``Maintenance.verify``."""
@@ -127,6 +136,26 @@ def _add_hold(connection: sqlite3.Connection, hold: LegalHold, audit: AuditEntry
     connection.execute(_SQL["hold.add"], hold)
     connection.execute(_SQL["audit.add"], audit)
     return True
+
+
+def _status(connection: sqlite3.Connection) -> DatabaseStatus:
+    path = Path(connection.execute("PRAGMA database_list").fetchone()[2])
+    (schema_version,) = connection.execute("SELECT max(version) FROM migration").fetchone()
+    disk = os.statvfs(path.parent)
+    return DatabaseStatus(
+        kind="SQLite",
+        version=sqlite3.sqlite_version,
+        schema_version=schema_version,
+        size_bytes=sum(_size(f"{one}{end}") for one in (path, search_path(path)) for end in _FILES),
+        free_disk_bytes=disk.f_bavail * disk.f_frsize,
+    )
+
+
+def _size(path: str) -> int:
+    # Logs and the index of words come and go.
+    with suppress(FileNotFoundError):
+        return Path(path).stat().st_size
+    return 0
 
 
 def _touch(connection: sqlite3.Connection) -> None:

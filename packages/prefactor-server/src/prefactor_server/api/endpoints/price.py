@@ -1,0 +1,108 @@
+"""Prices: what tokens cost, by the operator's price file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, Literal
+
+import msgspec
+
+from prefactor_server.api.kernel.operation import Call, Parameter, Read
+from prefactor_server.api.views.base import Success
+from prefactor_server.domain.errors import ValidationFailed, invalid
+from prefactor_server.domain.runs.cost import Price
+
+_MAX_MODELS: Final = 100
+_MAX_NAME: Final = 256
+
+
+class PriceView(msgspec.Struct, frozen=True, kw_only=True):
+    """What a million tokens cost. ``model`` is a name, in which ``*`` and ``?`` stand for more."""
+
+    model: str
+    prompt: float
+    completion: float
+
+
+class ModelPriceView(msgspec.Struct, frozen=True, kw_only=True):
+    """A model that was asked for, and the price that is in force for it; null for none."""
+
+    model: str
+    price: PriceView | None
+
+
+class PriceTableView(msgspec.Struct, frozen=True, kw_only=True):
+    """All prices in their order: the first whose ``model`` fits is in force.
+
+    ``file`` is the name of the file that the setting ``price_file`` names, as it was when the
+    server started; null without one, and then there are no prices.
+    """
+
+    type: Literal["price_table"] = "price_table"
+    file: str | None
+    currency: str | None
+    prices: Sequence[PriceView]
+    models: Sequence[ModelPriceView]
+
+
+async def _list(call: Call) -> Success[PriceTableView]:
+    table = call.services.prices
+    return Success(
+        details=PriceTableView(
+            file=table.file or None,
+            currency=table.currency,
+            prices=[_view(one) for one in table.prices],
+            models=[
+                ModelPriceView(
+                    model=name,
+                    price=None if (found := table.price_of(name)) is None else _view(found),
+                )
+                for name in _models(call.query.get("models"))
+            ],
+        )
+    )
+
+
+def _models(text: str | None) -> Sequence[str]:
+    if text is None:
+        return ()
+    names = tuple(dict.fromkeys(text.split(",")))
+    if len(names) > _MAX_MODELS or not all(0 < len(name) <= _MAX_NAME for name in names):
+        raise invalid(
+            "models",
+            f"must be 1 to {_MAX_MODELS} names of 1 to {_MAX_NAME} characters with commas between "
+            "them",
+        )
+    return names
+
+
+def _view(price: Price) -> PriceView:
+    return PriceView(
+        model=price.model, prompt=float(price.prompt), completion=float(price.completion)
+    )
+
+
+OPERATIONS = (
+    Read(
+        name="prices.list",
+        method="GET",
+        path="/api/v1/prices",
+        right="read",
+        summary="List what tokens cost",
+        description=(
+            "Prices are those of a file that the operator keeps, per million tokens. Needs an "
+            "account token."
+        ),
+        access="account",
+        reply=Success[PriceTableView],
+        refusals=(ValidationFailed,),
+        parameters=(
+            Parameter(
+                "models",
+                f"Names of models, at most {_MAX_MODELS}, with commas between: tells which price "
+                "is in force for each.",
+            ),
+        ),
+        answer=_list,
+    ),
+)

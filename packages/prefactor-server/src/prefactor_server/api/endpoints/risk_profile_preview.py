@@ -1,0 +1,151 @@
+"""What runs would score if a risk profile were changed: nothing is stored."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, Literal
+
+import msgspec
+
+from prefactor_server.api.endpoints.risk_profile import RiskProfileView
+from prefactor_server.api.endpoints.risk_profile_fields import (
+    PreviewRiskProfileFields,
+    default_rules,
+    given_rules,
+)
+from prefactor_server.api.kernel.decode import read_body, read_object
+from prefactor_server.api.kernel.operation import Call, Example, PureOperation
+from prefactor_server.api.kernel.unknown_members import unknown_members
+from prefactor_server.api.views.base import Success
+from prefactor_server.api.views.search import DerivedView, derived_view
+from prefactor_server.domain.errors import NotFound, ValidationFailed, invalid
+from prefactor_server.domain.risk.risk_profile import RiskProfile
+from prefactor_server.domain.risk.risk_score import FORMULA, RiskLevel, exceeds
+from prefactor_server.queries.risk import PreviewedRun, ScoredRun
+
+MAX_RUNS: Final = 50
+_ENVELOPE: Final = frozenset({"_type", "idempotency_key"})
+
+
+class ScoreView(msgspec.Struct, frozen=True, kw_only=True):
+    """A score, its level, and whether that is more than the profile's agreed risk."""
+
+    score: float
+    level: RiskLevel
+    exceeds_agreed_risk: bool
+
+
+class PreviewedRunView(msgspec.Struct, frozen=True, kw_only=True):
+    """A run, with its score now and by the rules that are tried.
+
+    ``now`` is null if the run's agent has no profile. Both are null while the run's spans have not
+    been counted, see ``derived``.
+    """
+
+    agent_instance_id: str
+    agent_id: str
+    risk_profile_id: str | None
+    now: ScoreView | None
+    preview: ScoreView | None
+
+
+class RiskProfilePreviewView(msgspec.Struct, frozen=True, kw_only=True):
+    """The runs in the order in which they were named; those that do not exist are left out."""
+
+    type: Literal["risk_profile_preview"] = "risk_profile_preview"
+    risk_profile_id: str | None
+    runs: Sequence[PreviewedRunView]
+    derived: DerivedView
+
+
+async def _preview(call: Call, document: bytes) -> Success[RiskProfilePreviewView]:
+    body = read_body(document, PreviewRiskProfileFields)
+    if unknown := unknown_members(
+        PreviewRiskProfileFields, RiskProfileView, read_object(document), _ENVELOPE
+    ):
+        raise ValidationFailed(unknown)
+    ids = list(dict.fromkeys(body.agent_instance_ids))
+    if not 0 < len(ids) <= MAX_RUNS:
+        raise invalid("agent_instance_ids", f"must have 1 to {MAX_RUNS} ids, got {len(ids)}")
+    reader, principal = call.services.reader, call.principal
+    profile = await _tried(call, body)
+    # Read before the totals: they hold at least as much as is said of them.
+    state = await reader.derived.of_totals(call.now)
+    runs, totals = await reader.agent_instances.counted(principal, ids)
+    call.memory.take(sum(len(one.usage) for one in totals.values()))
+    views: list[PreviewedRunView] = []
+    async for one in reader.risks.preview(principal.account_id, runs, totals, profile):
+        views.append(_run_view(one))
+        await call.work.pause()
+    return Success(
+        details=RiskProfilePreviewView(
+            risk_profile_id=body.risk_profile_id, runs=views, derived=derived_view(state)
+        )
+    )
+
+
+async def _tried(call: Call, body: PreviewRiskProfileFields) -> RiskProfile:
+    """Return the profile as it would be stored."""
+    given = given_rules(body)
+    if body.risk_profile_id is not None:
+        profiles = call.services.reader.risk_profiles
+        stored = await profiles.show(call.principal, body.risk_profile_id)
+        return stored._replace(**given)
+    return RiskProfile(
+        id="",
+        account_id=call.principal.account_id,
+        formula=FORMULA,
+        inserted_at=call.now,
+        name="",
+        description=None,
+        **(default_rules() | given),
+        deleted_at=None,
+        updated_at=call.now,
+    )
+
+
+def _run_view(one: PreviewedRun) -> PreviewedRunView:
+    return PreviewedRunView(
+        agent_instance_id=one.run.id,
+        agent_id=one.run.agent_id,
+        risk_profile_id=None if one.now is None else one.now.profile.id,
+        now=_score_view(one.now),
+        preview=_score_view(one.preview),
+    )
+
+
+def _score_view(scored: ScoredRun | None) -> ScoreView | None:
+    if scored is None:
+        return None
+    profile, risk = scored
+    return ScoreView(
+        score=risk.score,
+        level=risk.level,
+        exceeds_agreed_risk=exceeds(risk.level, profile.agreed_risk),
+    )
+
+
+_EXAMPLE: Final = {
+    "agent_instance_ids": ["a-run"],
+    "ruleset": {"category_weights": {"authentication_and_secrets": 10}},
+}
+
+OPERATIONS = (
+    PureOperation(
+        name="risk_profiles.preview",
+        method="POST",
+        path="/api/v1/risk_profile/preview",
+        right="read",
+        summary="Preview what runs would score",
+        description=(
+            f"Scores up to {MAX_RUNS} runs by rules that are not stored, beside their scores "
+            "now. The rules may be sent as in a change of a profile. Needs an account token."
+        ),
+        access="account",
+        reply=Success[RiskProfilePreviewView],
+        refusals=(NotFound, ValidationFailed),
+        body=PreviewRiskProfileFields,
+        answer=_preview,
+        examples=(Example("The default template with one change", _EXAMPLE),),
+    ),
+)

@@ -1,0 +1,52 @@
+"""What the API cannot know of the process that it runs in, and an operator wants to see."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+from prefactor_server.api.asgi.request_events import RequestEvent
+
+_OVERLOAD: Final = frozenset({429, 503})
+_FAILED: Final = 500
+
+
+@dataclass(slots=True)
+class RequestTally:
+    """How many requests were answered since the process began.
+
+    ``rejected`` were told to come back, because of a limit or an unavailable database; ``failed``
+    met an error of the server.
+    """
+
+    answered: int = 0
+    rejected: int = 0
+    failed: int = 0
+
+    def add(self, answered: RequestEvent) -> None:
+        """Count a request."""
+        self.answered += 1
+        self.rejected += answered.status in _OVERLOAD
+        self.failed += answered.status == _FAILED
+
+
+async def _always_ready() -> None:
+    return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerProcess:
+    """The process. ``problem`` says why it takes no writes now, or None.
+
+    ``max_connections`` and ``max_queue_bytes`` are 0 where nothing limits them.
+    """
+
+    started_at: int
+    problem: Callable[[], Awaitable[str | None]] = _always_ready
+    connections: Callable[[], int] = lambda: 0
+    max_connections: int = 0
+    max_queue_bytes: int = 0
+    requests: RequestTally = field(default_factory=RequestTally)
+    host: str = ""
+    pid: int = 0

@@ -1,0 +1,68 @@
+"""What tokens cost, as everyone in the account can read it."""
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from prefactor_server.domain.runs.cost import NO_PRICES, Price, PriceTable
+
+SMALL = Price("small-*", Decimal("0.15"), Decimal("0.6"))
+OTHER = Price("*", Decimal(10), Decimal(30))
+
+
+@pytest.fixture
+def prices() -> PriceTable:
+    """A price for one family of models, and one for all others."""
+    return PriceTable("USD", (SMALL, OTHER), "prices.toml")
+
+
+async def test_prices_are_listed_with_the_file_that_they_come_from(api_client: Any) -> None:
+    """Prices have the order that decides which is in force."""
+    assert (await api_client.get("/prices")).details == {
+        "type": "price_table",
+        "file": "prices.toml",
+        "currency": "USD",
+        "prices": [
+            {"model": "small-*", "prompt": 0.15, "completion": 0.6},
+            {"model": "*", "prompt": 10, "completion": 30},
+        ],
+        "models": [],
+    }
+
+
+async def test_the_price_in_force_is_the_first_that_fits(api_client: Any) -> None:
+    """Each model that is asked for has its price, in whatever case it is written."""
+    asked = {"models": "Small-1,large,Small-1"}
+
+    found = (await api_client.get("/prices", asked)).details["models"]
+
+    assert [(one["model"], one["price"]["model"]) for one in found] == [
+        ("Small-1", "small-*"),
+        ("large", "*"),
+    ]
+
+
+@pytest.mark.parametrize("models", ["", "a,,b", ",".join(map(str, range(101))), "m" * 257])
+async def test_models_that_cannot_be_are_refused(api_client: Any, models: str) -> None:
+    """An empty name, a long one and more than 100 answer 422."""
+    refused = (await api_client.get("/prices", {"models": models})).refused(
+        422, "validation_errors"
+    )
+    assert "1 to 100 names" in refused["errors"]["models"]["message"]
+
+
+async def test_a_deployment_reads_no_prices(api_client: Any) -> None:
+    """Prices are for those with the whole account in sight."""
+    token = await api_client.deployment_token(await api_client.run())
+
+    (await api_client.get("/prices", token=token)).refused(403, "not_permitted")
+
+
+@pytest.mark.parametrize("prices", [NO_PRICES])
+async def test_without_a_file_there_are_no_prices(api_client: Any) -> None:
+    """A model then has no price, which is not a price of nothing."""
+    shown = (await api_client.get("/prices", {"models": "large"})).details
+
+    assert (shown["file"], shown["currency"], shown["prices"]) == (None, None, [])
+    assert shown["models"] == [{"model": "large", "price": None}]
