@@ -10,11 +10,13 @@ from playwright.async_api import Page, expect
 from charted_agent import RANGE, counted
 from live_server import LiveServer
 from pages_data import Span, record, support_run
+from pages_people import invitation
 from prefactor_http import HttpClientConfig, PrefactorHttpClient
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 AXE = Path(__file__).parents[2] / "web" / "node_modules" / "axe-core" / "axe.min.js"
+SECTIONS = ("environments", "tokens", "people", "sessions", "risk", "audit", "server")
 HOSTILE = (
     "<img src=x onerror=alert(1)><script>alert(2)</script>"
     "<iframe srcdoc='<script>alert(3)</script>'></iframe>"
@@ -86,6 +88,12 @@ async def test_hostile_text(page: Page, server: LiveServer) -> None:
         await expect(region).to_contain_text("<script>alert(2)</script>")
     await page.get_by_role("button", name="Score <img").first.click()
     await expect(page.get_by_role("form").first).to_contain_text("<script>alert(2)</script>")
+    async with PrefactorHttpClient(HttpClientConfig(server.url, server.token)) as client:
+        profile = await client.risk_profiles.create(name=HOSTILE[:250], description=HOSTILE)
+    for address in ("risk", f"risk?profile={profile.id}", f"audit?resource={profile.id}"):
+        await page.goto(f"/#/account/{address}")
+        text = page.get_by_text("<script>alert(2)</script>").or_(page.get_by_role("row"))
+        await expect(text.first).to_be_visible()
     scripts = await page.locator("script").count()
     frames = await page.locator("iframe, img[src='x'], a[href^='javascript']").count()
     assert (scripts, frames) == (1, 0)
@@ -114,6 +122,7 @@ async def test_accessible(page: Page, server: LiveServer, theme: str, width: int
     run_id = await record(server, support_run(), status="failed")
     other_id = await record(server, support_run()[:3])
     await counted(page, f"/#/agents?{RANGE}", "support-bot")
+    _, token = await invitation(page.context.request, server, "viewer")
     await page.emulate_media(color_scheme=theme, reduced_motion="reduce")  # type: ignore[arg-type]
     await page.set_viewport_size({"width": width, "height": 800})
     for address, ready in (
@@ -126,6 +135,12 @@ async def test_accessible(page: Page, server: LiveServer, theme: str, width: int
         (f"/#/agent/support-bot?{RANGE}", "img"),
         (f"/#/compare/{other_id}/{run_id}?span={run_id}.reply", "complementary"),
         ("/#/sign-in", "textbox"),
+        (f"/#/invite?token={token}", "textbox"),
+        ("/#/set-password?code=a-code", "textbox"),
+        *((f"/#/account/{section}", "listitem") for section in SECTIONS),
+        ("/#/account/you", "definition"),
+        ("/#/account/prices", "heading"),
+        ("/#/account/risk?profile=new", "row"),
     ):
         await page.goto(address)
         await expect(page.get_by_role(ready).first).to_be_visible()

@@ -86,7 +86,8 @@ export function moment(milliseconds: number): string {
 export function bytes(value: number): string {
   if (value < 1024) return `${value} B`;
   if (value < 1024 * 1024) return `${fixed(value / 1024, value < 10_240 ? 1 : 0)} KiB`;
-  return `${fixed(value / 1024 / 1024, 1)} MiB`;
+  if (value < 1024 ** 3) return `${fixed(value / 1024 / 1024, 1)} MiB`;
+  return `${fixed(value / 1024 ** 3, 1)} GiB`;
 }
 
 const GROUPED = new Intl.NumberFormat("en");

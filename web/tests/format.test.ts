@@ -66,11 +66,12 @@ it("says how long ago a moment was, and its date when that says more", () => {
 });
 
 it("writes bytes in a unit that fits", () => {
-  expect([59, 2_048, 20_480, 20 * 1024 * 1024].map(bytes)).toEqual([
+  expect([59, 2_048, 20_480, 20 * 1024 * 1024, 3 * 1024 ** 3].map(bytes)).toEqual([
     "59 B",
     "2.0 KiB",
     "20 KiB",
     "20.0 MiB",
+    "3.0 GiB",
   ]);
 });
 

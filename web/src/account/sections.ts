@@ -2,8 +2,19 @@
 
 export type Right = "read" | "operate" | "administer";
 
+export type SectionId =
+  | "you"
+  | "environments"
+  | "tokens"
+  | "people"
+  | "sessions"
+  | "risk"
+  | "prices"
+  | "audit"
+  | "server";
+
 export interface Section {
-  id: string;
+  id: SectionId;
   title: string;
   /** What it takes to see it. */
   right: Right;
@@ -15,6 +26,10 @@ export const SECTIONS: readonly Section[] = [
   { id: "tokens", title: "Tokens", right: "administer" },
   { id: "people", title: "People", right: "read" },
   { id: "sessions", title: "Sessions", right: "read" },
+  { id: "risk", title: "Risk profiles", right: "read" },
+  { id: "prices", title: "Prices", right: "read" },
+  { id: "audit", title: "Audit log", right: "administer" },
+  { id: "server", title: "Server health", right: "administer" },
 ];
 
 /** Return the sections that somebody with these rights sees. */

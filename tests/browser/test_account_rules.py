@@ -1,0 +1,132 @@
+"""Risk profiles, prices, the audit log and the health of the server, in the browser."""
+
+from uuid import uuid4
+
+import pytest
+from playwright.async_api import Page, expect
+
+from browser import on_both_backends
+from live_server import LiveServer
+from pages_data import Span, record
+from pages_people import sign_in_as
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+TYPES = [
+    {
+        "name": "school:record",
+        "params_schema": {},
+        "template": "{{ pupil }}",
+        "data_risk": {"params_data_categories": {"minors_data": "included"}},
+    }
+]
+
+
+async def recorded(server: LiveServer, agent: str) -> str:
+    """A run with two spans that include data of minors; what the first says."""
+    spans = [
+        Span("root", "school:record", {"pupil": f"{agent} pupil"}),
+        Span("more", "school:record", {"pupil": "another"}, "root"),
+    ]
+    await record(server, spans, agent=agent, types=TYPES)
+    return f"{agent} pupil"
+
+
+@on_both_backends
+async def test_risk_profile(page: Page, server: LiveServer) -> None:
+    """A profile is edited beside what runs would score, saved, given to an agent and deleted."""
+    agent = f"school-{uuid4().hex[:8]}"
+    says = await recorded(server, agent)
+    name = f"<i>Schools</i> {agent}"
+    await page.goto("/#/account/risk")
+    await page.get_by_role("link", name="New profile…").click()
+    row = page.get_by_role("region", name="What runs would score").get_by_role("row")
+    row = row.filter(has_text=says)
+    await expect(row).to_contain_text("18")
+    await expect(row).to_contain_text("medium")
+    await page.get_by_label("Weight of Minors data").fill("0")
+    await expect(row).to_contain_text("low")
+    await page.get_by_label("Weight of Minors data").fill("11")
+    await expect(page.get_by_text("Minors data: write a weight from 0 to 10.")).to_be_visible()
+    await expect(page.get_by_role("button", name="Create profile")).to_be_disabled()
+    await page.get_by_label("Weight of Minors data").fill("4")
+    await page.get_by_label("Critical above").fill("60")
+    await page.get_by_role("textbox", name="Name").fill(name)
+    await page.get_by_role("button", name="Create profile").click()
+    await expect(page.get_by_text("All changes are saved.")).to_be_visible()
+
+    await page.get_by_role("combobox", name="Agent").select_option(agent)
+    await page.get_by_role("button", name="Give it this profile").click()
+    await expect(page.get_by_role("link", name=agent, exact=True)).to_be_visible()
+    await page.get_by_label("High above").fill("7")
+    await expect(row).to_contain_text("high")
+    await page.get_by_role("button", name="Save changes").click()
+    await expect(page.get_by_text("All changes are saved.")).to_be_visible()
+    await page.get_by_role("link", name="All profiles").click()
+    item = page.get_by_role("listitem").filter(has_text=name)
+    await expect(item).to_contain_text("1 agent")
+    await expect(item).to_contain_text("high above 7")
+    await item.get_by_role("button", name="Delete").click()
+    await expect(page.get_by_role("dialog")).to_contain_text("lose their scores")
+    await page.get_by_role("button", name="Delete", exact=True).click()
+    await expect(item).to_have_count(0)
+
+
+@on_both_backends
+async def test_audit_log(page: Page, server: LiveServer) -> None:
+    """The log says who did what, is narrowed by all of it, and its address keeps that."""
+    name = f"Audited {uuid4().hex[:8]}"
+    answer = await page.context.request.post(
+        "/api/v1/environment",
+        data={"details": {"name": name}},
+        headers={"X-Prefactor-Request": "1", "Origin": server.url},
+    )
+    assert answer.ok, await answer.text()
+    made = (await answer.json())["details"]["id"]
+    await page.goto("/#/account/audit")
+    rows = page.get_by_role("listitem")
+    await expect(rows.first).to_contain_text(name)
+    await expect(rows.first).to_contain_text("created environment")
+    await page.get_by_label("To what").fill(made)
+    await page.get_by_label("To what").press("Enter")
+    await expect(rows).to_have_count(1)
+    await expect(page.get_by_text("showing 1 of 1 entry")).to_be_visible()
+    await page.reload()
+    await expect(rows).to_have_count(1)
+    await page.get_by_label("What", exact=True).fill("agents.delete")
+    await page.get_by_label("What", exact=True).press("Enter")
+    await expect(page.get_by_text("No entry fits these filters.")).to_be_visible()
+    await page.get_by_role("button", name="Clear filters").click()
+    await expect(rows.first).to_contain_text(name)
+
+
+@on_both_backends
+async def test_server_health(page: Page) -> None:
+    """The page says that the server is ready, and how far each consumer is, and reads it again."""
+    await page.goto("/#/account/server")
+    await expect(page.get_by_text("Ready: it takes requests and writes")).to_be_visible()
+    await expect(page.get_by_role("region", name="Database")).to_contain_text("migration")
+    derived = page.get_by_role("region", name="Derived from runs").get_by_role("listitem")
+    await expect(derived).to_have_count(5)
+    await expect(derived.first).to_contain_text("alerts")
+    async with page.expect_response("**/api/v1/server"):
+        pass
+
+
+async def test_viewer(stranger: Page, server: LiveServer) -> None:
+    """A viewer reads profiles and prices, and is offered no change of them."""
+    agent = f"school-{uuid4().hex[:8]}"
+    await recorded(server, agent)
+    answer = await stranger.context.request.post(
+        f"{server.url}/api/v1/risk_profile",
+        data={"details": {"name": agent}},
+        headers={"Authorization": f"Bearer {server.token}"},
+    )
+    assert answer.ok, await answer.text()
+    await sign_in_as(stranger.context, server, "viewer")
+    await stranger.goto("/#/account/risk")
+    await stranger.get_by_role("link", name=agent).click()
+    await expect(stranger.get_by_label("Weight of Minors data")).to_be_disabled()
+    await expect(stranger.get_by_role("button", name="Save")).to_have_count(0)
+    await stranger.goto("/#/account/prices")
+    await expect(stranger.get_by_text("This server has no prices")).to_be_visible()

@@ -1,0 +1,109 @@
+/** What an entry of the audit log says to a person. */
+
+import type { components } from "../../openapi";
+import { formatRoute } from "../../routes";
+
+export type Entry = components["schemas"]["AuditEntryView"];
+
+const NOUNS: Readonly<Record<string, string>> = {
+  admin_user_invites: "invitation",
+  admin_users: "person",
+  api_tokens: "token",
+  agent_instances: "run",
+  agent_spans: "span",
+  agent_schema_versions: "schema version",
+  agent_versions: "version",
+  agent_deployments: "deployment",
+  legal_holds: "legal hold of run",
+  sign_in_links: "sign-in link for person",
+};
+
+const VERBS: Readonly<Record<string, string>> = {
+  accept: "accepted",
+  activate: "activated",
+  add: "added",
+  clear: "cleared",
+  connect: "connected",
+  create: "created",
+  delete: "deleted",
+  discard_sensitive: "discarded sensitive values of",
+  prune: "pruned",
+  reinstate: "reinstated",
+  remove: "removed",
+  retire: "retired",
+  revoke: "revoked",
+  suspend: "suspended",
+  terminate: "terminated",
+  update: "changed",
+};
+
+/** The actions that the log is most often asked for. Any other name can be typed. */
+export const ACTIONS: readonly string[] = [
+  "accounts.update",
+  "admin_user_invites.accept",
+  "admin_user_invites.create",
+  "admin_user_invites.revoke",
+  "admin_users.delete",
+  "admin_users.update",
+  "agent_deployments.create",
+  "agent_deployments.update",
+  "agent_instances.prune",
+  "agent_instances.terminate",
+  "agent_schema_versions.create",
+  "agent_spans.discard_sensitive",
+  "agent_versions.create",
+  "agents.create",
+  "agents.delete",
+  "agents.retire",
+  "agents.update",
+  "alerts.clear",
+  "api_tokens.create",
+  "api_tokens.delete",
+  "api_tokens.revoke",
+  "api_tokens.suspend",
+  "environments.create",
+  "environments.delete",
+  "environments.update",
+  "legal_holds.add",
+  "legal_holds.remove",
+  "risk_profiles.create",
+  "risk_profiles.delete",
+  "risk_profiles.update",
+  "sessions.change_password",
+  "sessions.create",
+  "sessions.revoke",
+];
+
+/** Return what was done, and to what kind of thing: `revoked token`, `terminated run`. */
+export function sentence(action: string): string {
+  if (action === "sessions.create") return "signed in with";
+  if (action === "sessions.change_password") return "changed their password";
+  const dot = action.indexOf(".");
+  const [nouns, verb] = [action.slice(0, dot), action.slice(dot + 1)];
+  const noun = NOUNS[nouns] ?? nouns.replace(/s$/, "").replaceAll("_", " ");
+  return `${VERBS[verb] ?? verb.replaceAll("_", " ")} ${noun}`;
+}
+
+/** Return the address of what an entry is about, where there is a page for it. */
+export function subject(entry: Pick<Entry, "action" | "resource_id">): string | null {
+  if (/^(agent_instances|legal_holds)\./.test(entry.action)) {
+    return formatRoute("run", entry.resource_id);
+  }
+  if (/^agents\./.test(entry.action)) return formatRoute("agent", entry.resource_id);
+  if (/^risk_profiles\.(create|update)/.test(entry.action)) {
+    return formatRoute("account", "risk", { profile: entry.resource_id });
+  }
+  return null;
+}
+
+/** Return the moments that a range of days is between, as the API takes them; whole days, local. */
+export function between(from: string, to: string): { since?: string; before?: string } {
+  const [start, end] = [midnight(from, 0), midnight(to, 1)];
+  return { ...(start ? { since: start } : {}), ...(end ? { before: end } : {}) };
+}
+
+function midnight(day: string, later: number): string | null {
+  const [year, month, date] = day.split("-").map(Number);
+  if (!/^\d{4}-\d\d-\d\d$/.test(day)) return null;
+  return new Date(year!, month! - 1, date! + later).toISOString();
+}
