@@ -6,13 +6,11 @@ import asyncio
 import json
 import os
 import secrets
-import signal
 import socket
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from types import FrameType
 from typing import Any, Final, NamedTuple, TypeAlias
 
 import structlog
@@ -37,6 +35,7 @@ from prefactor_server.follower.consumers import consumers
 from prefactor_server.follower.webhooks import WebhookClient, webhook_client, webhook_sender
 from prefactor_server.http.connection import connections
 from prefactor_server.http.fd_limit import raise_fd_limit
+from prefactor_server.http.graceful_server import GracefulServer
 from prefactor_server.http.listening import listen, url_of
 from prefactor_server.http.metrics import Metrics
 from prefactor_server.http.overload import RESERVED_CONNECTIONS
@@ -165,7 +164,7 @@ async def serve(
                 # The clients of streams come back, to another replica if there is one.
                 api.events.close()
 
-            server = _Server(
+            server = GracefulServer(
                 _uvicorn_config(application, settings, observe, budget),
                 lambda: _announce_start(settings, started, on_started),
                 begin_stop,
@@ -326,66 +325,6 @@ def _uvicorn_config(
         timeout_keep_alive=75,
         timeout_graceful_shutdown=_GRACE_SECONDS,
     )
-
-
-class _Server(uvicorn.Server):
-    """Uvicorn's server, with callbacks and without ending the process itself."""
-
-    def __init__(
-        self,
-        config: uvicorn.Config,
-        on_started: Callable[[], None],
-        on_stopping: Callable[[], None],
-        *,
-        drain_seconds: int,
-    ) -> None:
-        super().__init__(config)
-        self._on_started = on_started
-        self._on_stopping = on_stopping
-        self._drain_seconds = drain_seconds
-        self._draining = False
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        if self.started:
-            self._on_started()
-
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Report "not ready", and stop after ``drain_seconds``.
-
-        During that time, load balancers see it at ``/readyz`` and send requests elsewhere. A second
-        signal stops at once.
-        """
-        if self._draining or not self._drain_seconds:
-            self._stop(sig, frame)
-            return
-        self._draining = True
-        self._on_stopping()
-        _log.info("draining", signal=signal.Signals(sig).name, seconds=self._drain_seconds)
-        loop = asyncio.get_running_loop()
-        loop.call_later(self._drain_seconds, self._stop, signal.SIGTERM, None)
-
-    def _stop(self, sig: int, frame: FrameType | None) -> None:
-        self._on_stopping()
-        if not self.should_exit:
-            _log.info("stopping", signal=signal.Signals(sig).name)
-        super().handle_exit(sig, frame)
-
-    @contextmanager
-    def capture_signals(self) -> Generator[None]:
-        """Stop on SIGTERM and SIGINT; a second SIGINT stops without waiting for requests.
-
-        The inherited method re-raises the signal when the server has stopped, which would end the
-        process before the last batch is written.
-        """
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self.handle_exit, number, None)
-        try:
-            yield
-        finally:
-            for number in (signal.SIGTERM, signal.SIGINT):
-                loop.remove_signal_handler(number)
 
 
 def _announce_start(
