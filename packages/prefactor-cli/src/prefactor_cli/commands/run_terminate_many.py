@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 from prefactor_cli.commands.run_list import COLUMNS, run_row
 from prefactor_cli.failure import FAILED, OK
@@ -29,7 +29,7 @@ async def terminate_many(
     json: bool,
 ) -> int:
     """Terminate the active runs that filters find now, and return the exit code."""
-    chosen = await api_filters(client, filters) | {"status": "active"}
+    chosen: dict[str, Any] = {**await api_filters(client, filters), "status": "active"}
     found = [run async for page in run_pages(client, chosen, "id", None) for run in page]
     if dry_run and json:
         for one in found:

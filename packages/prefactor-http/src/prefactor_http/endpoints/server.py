@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from prefactor_http.endpoints._base import Endpoint, to_details
-from prefactor_http.models.price import PriceTable
-from prefactor_http.models.server import Server
+from prefactor_http.models.server import PriceTable, Server
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -52,7 +52,6 @@ from prefactor_http.models.base import ApiResponse, PaginationOutput, Sorting
 from prefactor_http.models.bulk import BulkItem, BulkOutput, BulkRequest, BulkResponse
 from prefactor_http.models.environment import Environment
 from prefactor_http.models.event import EventKind, LiveEvent
-from prefactor_http.models.price import ModelPrice, Price, PriceTable
 from prefactor_http.models.risk_profile import (
     ActionProfile,
     DataCategories,
@@ -74,6 +73,9 @@ from prefactor_http.models.series import (
 )
 from prefactor_http.models.server import (
     Limited,
+    ModelPrice,
+    Price,
+    PriceTable,
     Server,
     ServerConsumer,
     ServerDatabase,

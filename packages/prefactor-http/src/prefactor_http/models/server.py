@@ -1,4 +1,4 @@
-"""The server: how it is, for those who keep it running."""
+"""The server: how it is, for those who keep it running, and the prices it computes costs with."""
 
 from __future__ import annotations
 
@@ -83,3 +83,32 @@ class Server(ReplyModel):
     event_streams: Limited
     requests: ServerRequests
     feed: ServerFeed
+
+
+class Price(ReplyModel):
+    """What a million tokens cost."""
+
+    model: str
+    """The name of a model, in which `*` and `?` stand for more."""
+    prompt: float
+    completion: float
+
+
+class ModelPrice(ReplyModel):
+    """A model that was asked for, and the price that is in force for it."""
+
+    model: str
+    price: Price | None = None
+    """None if no price fits."""
+
+
+class PriceTable(ReplyModel):
+    """All prices in their order: the first that fits a model is in force."""
+
+    type: Literal["price_table"] = "price_table"
+    file: str | None = None
+    """The name of the server's price file; None without one."""
+    currency: str | None = None
+    prices: list[Price]
+    models: list[ModelPrice]
+    """Those that were asked for."""

@@ -7,7 +7,7 @@ register --> pending --start--> active --finish--> complete, failed, cancelled
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from prefactor_http.testing.paging import page
 from prefactor_http.testing.store import (
@@ -130,8 +130,9 @@ def show(store: Store, call: Call) -> JsonObject:
 
 def heartbeat(store: Store, call: Call) -> JsonObject:
     """Return the control signals of terminated instances among some."""
-    ids: Any = call.body.get("ids")
-    if not isinstance(ids, list) or not 1 <= len(ids) <= _MOST_HEARTBEATS:
+    given: Any = call.body.get("ids")
+    ids = cast("list[str]", given) if isinstance(given, list) else []
+    if not 1 <= len(ids) <= _MOST_HEARTBEATS:
         message = f"must be 1 to {_MOST_HEARTBEATS} ids of runs"
         raise invalid({"ids": field_error("invalid_value", message)})
     known = {id_: store.instances[id_] for id_ in ids if id_ in store.instances}

@@ -119,11 +119,11 @@ class ApiClient:
             raise RequestFailed(_failure(error)) from error
         except PrefactorHttpError as error:
             raise RequestFailed(_failure(error)) from error
-        match reply.get("details"):
-            case {"controls": dict(controls)}:
-                return cast("dict[str, Any]", controls)
-            case _:
-                return {}
+        details = reply.get("details")
+        if not isinstance(details, dict):
+            return {}
+        controls = cast("dict[str, Any]", details).get("controls")
+        return cast("dict[str, Any]", controls) if isinstance(controls, dict) else {}
 
     async def close(self) -> None:
         """Close the connections."""

@@ -8,7 +8,6 @@ from prefactor_server.queries.account import AccountQueries
 from prefactor_server.queries.agent import AgentQueries
 from prefactor_server.queries.agent_deployment import AgentDeploymentQueries
 from prefactor_server.queries.agent_instance import AgentInstanceQueries
-from prefactor_server.queries.agent_instance_facets import AgentInstanceFacetsQueries
 from prefactor_server.queries.agent_schema_version import AgentSchemaVersionQueries
 from prefactor_server.queries.agent_span import AgentSpanQueries
 from prefactor_server.queries.agent_version import AgentVersionQueries
@@ -24,6 +23,7 @@ from prefactor_server.queries.people.audit import AuditQueries
 from prefactor_server.queries.people.session import SessionQueries
 from prefactor_server.queries.risk import RiskQueries
 from prefactor_server.queries.risk_profile import RiskProfileQueries
+from prefactor_server.queries.runs.agent_instance_facets import AgentInstanceFacetsQueries
 from prefactor_server.queries.runs.agent_instance_skeleton import AgentInstanceSkeletonQueries
 from prefactor_server.queries.runs.export import ExportQueries
 from prefactor_server.queries.search import SearchQueries

@@ -10,7 +10,7 @@ import msgspec
 from prefactor_server.api.views.search import DerivedView, SearchView, derived_view, search_view
 from prefactor_server.domain.derived import DerivedState
 from prefactor_server.domain.runs.agent_instance_facets import Facet
-from prefactor_server.queries.agent_instance_facets import RunFacets
+from prefactor_server.queries.runs.agent_instance_facets import RunFacets
 from prefactor_server.queries.search import Found
 
 
