@@ -54,7 +54,7 @@ async def test_invite(page: Page, server: LiveServer, browser: Browser) -> None:
     offences.assert_none()
 
     await page.reload()
-    await page.get_by_role("button", name=f"Change the role of {email}").click()
+    await page.get_by_role("button", name=f"Change role of {email}").click()
     await page.get_by_role("radio", name="viewer").check()
     await page.get_by_role("button", name="Change role", exact=True).click()
     row = page.get_by_role("listitem").filter(has_text=email)

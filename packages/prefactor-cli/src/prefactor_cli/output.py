@@ -35,13 +35,19 @@ class _Console(Console):
 
 
 class Printer:
-    """Prints to standard output, with colours and in the width of a terminal if it is one."""
+    """Prints to standard output, with colours and in the width of a terminal if it is one.
 
-    def __init__(self) -> None:
-        """Look at what standard output is; `NO_COLOR` and `FORCE_COLOR` have the last word."""
+    With ``stderr`` it prints to standard error, for what is no part of a document of JSON.
+    """
+
+    def __init__(self, *, stderr: bool = False) -> None:
+        """Look at what the output is; `NO_COLOR` and `FORCE_COLOR` have the last word."""
         self._styled = not os.environ.get("NO_COLOR")
-        self._console = _Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
-        self.width: int | None = self._console.width if sys.stdout.isatty() else None
+        self._console = _Console(
+            highlight=False, soft_wrap=True, markup=False, emoji=False, stderr=stderr
+        )
+        file = sys.stderr if stderr else sys.stdout
+        self.width: int | None = self._console.width if file.isatty() else None
 
     def pieces(self, pieces: Iterable[Cell]) -> None:
         """Print a line in pieces, each with its style."""

@@ -109,7 +109,7 @@ async def test_a_refused_write_leaves_no_trace(storage: Any) -> None:
 async def test_what_was_deleted_is_told(storage: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """A run that is deleted in slices loses its spans, and then goes."""
     for backend in ("sqlite", "postgres"):
-        monkeypatch.setattr(f"prefactor_server.storage.{backend}.prune.SPAN_SLICE", 2)
+        monkeypatch.setattr(f"prefactor_server.storage.{backend}.upkeep.prune.SPAN_SLICE", 2)
     await upkeep.run_with_spans(storage, "run-1", spans=3)
     before = await storage.feed.position()
     await upkeep.prune_all(storage, Retention(ACCOUNT, NOW + 1))

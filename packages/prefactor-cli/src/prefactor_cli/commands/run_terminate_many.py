@@ -39,7 +39,7 @@ async def terminate_many(
         note("No active run matches.")
         return OK
     if dry_run or ask:
-        await _show(client, found, all_of_them=dry_run)
+        await _show(client, found, all_of_them=dry_run, stderr=json)
     if dry_run:
         note(f"{counted(len(found), 'run')} would be terminated.")
         return OK
@@ -70,13 +70,17 @@ async def terminate_many(
 
 
 async def _show(
-    client: PrefactorHttpClient, found: list[AgentInstance], *, all_of_them: bool
+    client: PrefactorHttpClient,
+    found: list[AgentInstance],
+    *,
+    all_of_them: bool,
+    stderr: bool,
 ) -> None:
     shown = found if all_of_them else found[:_SHOWN]
     names = AgentNames(client)
     await names.learn({one.agent_id for one in shown})
     now = datetime.now(UTC)
-    table = Printer().table(COLUMNS)
+    table = Printer(stderr=stderr).table(COLUMNS)
     table.page([run_row(one, names, now) for one in shown])
     if len(shown) < len(found):
         note(f"… and {counted(len(found) - len(shown), 'run')} more; --dry-run shows all of them.")

@@ -38,4 +38,4 @@ class ServerClient(Endpoint):
         """
         params = {"models": ",".join(models) or None}
         reply = await self._read("/api/v1/prices", params, options)
-        return to_details(reply, PriceTable, "prices.list")
+        return to_details(reply, PriceTable, "prices.show")

@@ -84,11 +84,11 @@ def _view(price: Price) -> PriceView:
 
 OPERATIONS = (
     Read(
-        name="prices.list",
+        name="prices.show",
         method="GET",
         path="/api/v1/prices",
         right="read",
-        summary="List what tokens cost",
+        summary="Show what tokens cost",
         description=(
             "Prices are those of a file that the operator keeps, per million tokens. Needs an "
             "account token."
