@@ -90,7 +90,7 @@ async def test_a_run_above_the_agreed_risk_is_an_alert(api_client: Any) -> None:
 
 async def test_a_large_run_is_scored_when_it_ends(api_client: Any, monkeypatch: Any) -> None:
     """A run of many spans is not scored for each further one, and is scored at its end."""
-    monkeypatch.setattr("prefactor_server.follower.alert._SCORED_AT_ONCE", 10)
+    monkeypatch.setattr("prefactor_server.follower.alert_check._SCORED_AT_ONCE", 10)
     run = await _weighed(api_client)
     seen = list[float]()
     for _ in range(15):
