@@ -407,7 +407,6 @@ async def test_the_only_judgement(client: PrefactorHttpClient, server: ScriptedS
 async def test_heartbeats(client: PrefactorHttpClient, server: ScriptedServer) -> None:
     """A heartbeat names runs, has no key, and brings the control signals of terminated ones."""
     going, stopped = server.add_instance(), server.add_instance()
-    await client.agent_instances.start(stopped)
     await client.agent_instances.terminate(stopped, "enough")
     heard = await client.agent_instances.heartbeat([going, stopped, "nobody"])
     sent = server.requests[-1]

@@ -62,6 +62,7 @@ ADDED_HERE = {
     "DataRisk",
     "Environment",
     "EventKind",
+    "ExportFormat",
     "InstancePurpose",
     "LiveEvent",
     "Page",

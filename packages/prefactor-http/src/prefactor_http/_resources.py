@@ -139,6 +139,7 @@ class Resources:
 
         return WebhookDeliveryClient(self)
 
+    @cached_property
     def server(self: HttpClient) -> endpoints.ServerClient:
         """The server: how it is, and what tokens cost."""
         from prefactor_http.endpoints import ServerClient  # noqa: PLC0415

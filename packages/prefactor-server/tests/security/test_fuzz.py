@@ -4,6 +4,7 @@ None is answered 5xx, and every answer is what the document says. ``PREFACTOR_FU
 how many requests each operation gets; the default keeps `make test` short.
 """
 
+import json
 import os
 from collections.abc import Iterator
 from typing import Any
@@ -60,6 +61,10 @@ class Target:
         case.validate_response(response, checks=CONFORMS)
         if response.headers["content-type"] == ["text/event-stream"]:
             assert response.status_code == 200
+            return response
+        if response.headers["content-type"] == ["application/x-ndjson"]:
+            assert response.status_code == 200
+            assert all(isinstance(json.loads(line), dict) for line in response.text.splitlines())
             return response
         body = response.json()
         if response.status_code == 200 and case.path.removeprefix("/api/v1/otlp") in OTLP:

@@ -81,8 +81,8 @@ class AgentInstance(ReplyModel):
     termination_reason: str | None = None
     ended_by: str | None = None
     """Why the server ended it by itself; such an end is provisional."""
-    abandoned: bool = False
-    """Whether it is active and its agent fell silent."""
+    abandoned: bool | None = None
+    """Whether it is active and its agent fell silent; None from a server that does not tell."""
     purpose: str | None = None
     external_identifier: str | None = None
     quality_payload: dict[str, Any] | None = None
