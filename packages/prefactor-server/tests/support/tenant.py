@@ -24,6 +24,8 @@ _NOT_MADE = {"bulk.execute", "pfids.generate", "agent_instances.register", "agen
 # What takes a secret that was told to somebody, and what undoes another.
 _NOT_MADE |= {"admin_user_invites.accept", "admin_user_invites.look_up", "alerts.clear"}
 _NOT_MADE |= {"sessions.create", "sessions.change_password", "sessions.start_openid"}
+_NOT_MADE |= {"agent_instances.heartbeat", "agent_instances.terminate_many"}
+_NOT_MADE |= {"risk_profiles.preview"}
 
 _TEXTS = ("description", "external_identifier")
 
