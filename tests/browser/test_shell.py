@@ -72,3 +72,20 @@ async def test_environment(page: Page, server: LiveServer) -> None:
     await page.get_by_label("Environment", exact=True).select_option(label=name)
     await expect(page.get_by_text("No run matches these filters.")).to_be_visible()
     await expect(page.get_by_role("button", name=f"Remove the filter {name}")).to_be_visible()
+
+
+async def test_leaving(page: Page, server: LiveServer) -> None:
+    """What a page still does while it is being left does not bring it back."""
+    run_id = await record(server, support_run())
+    await page.goto(f"/#/run/{run_id}")
+    await expect(page.get_by_role("treeitem").first).to_be_visible()
+    # Both in one task: the page hears only afterwards that the address has changed.
+    await page.evaluate(
+        """() => {
+            location.hash = "#/runs";
+            const down = new KeyboardEvent("keydown", { key: "ArrowDown", bubbles: true });
+            document.body.dispatchEvent(down);
+        }"""
+    )
+    await expect(page.get_by_role("heading", name="Runs", level=1)).to_be_visible()
+    assert page.url.endswith("#/runs")

@@ -3,9 +3,12 @@
 import { formatRoute, parseRoute, type PageName, type Route } from "./routes";
 
 let current = $state.raw<Route>(parseRoute(location.hash));
+// The address that `current` was read from. The browser's may be ahead: its event comes later.
+let address = location.hash;
 
 addEventListener("hashchange", () => {
-  current = parseRoute(location.hash);
+  address = location.hash;
+  current = parseRoute(address);
 });
 
 /** Return the route that is shown. */
@@ -27,6 +30,7 @@ export function navigate(
     } catch {
       // A browser that finds this too often (a key that is held down) leaves the address behind.
     }
+    address = location.hash;
     current = parseRoute(hash);
   } else if (hash !== location.hash) {
     location.hash = hash;
@@ -35,6 +39,8 @@ export function navigate(
 
 /** Change some parameters of the shown page in place; an empty value removes one. */
 export function setParams(changes: Readonly<Record<string, string>>): void {
+  // The page is being left: what it still has to say must not bring the reader back.
+  if (location.hash !== address) return;
   const params = { ...Object.fromEntries(current.params), ...changes };
   navigate(current.page, [current.id, current.other], params, { replace: true });
 }
