@@ -163,6 +163,16 @@ def test_a_bootstrap_token_that_could_be_guessed_is_refused(run: Run) -> None:
     assert "at least 16" in ended.stderr
 
 
+def test_a_secret_key_that_could_be_guessed_is_refused(
+    run: Run, serve: Callable[..., Server]
+) -> None:
+    """A short secret key ends the start before a database, and with it a token, is made."""
+    ended = run("serve", "--port", "0", PREFACTOR_SECRET_KEY="short")
+    assert ended.returncode == 1
+    assert "secret_key must be at least 32 characters, got 5" in ended.stderr
+    assert "pf_account_" in serve(token="").said
+
+
 @pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_the_server_after_what_it_took(
     serve: Callable[..., Server], by: signal.Signals

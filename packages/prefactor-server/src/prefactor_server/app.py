@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import secrets
 import socket
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeAlias
 
@@ -23,8 +21,9 @@ from prefactor_server.api import Api, EventLimits, Limits, create_api
 from prefactor_server.api.asgi.request_events import RequestEvent, RequestObserver
 from prefactor_server.api.kernel.server_process import RequestTally, ServerProcess
 from prefactor_server.bootstrap import bootstrap
+from prefactor_server.commands.runs.heartbeat_buffer import HeartbeatBuffer
 from prefactor_server.commands.writer import Writer
-from prefactor_server.databases import is_on_server, open_storage
+from prefactor_server.databases import OpenStorage, is_on_server, open_storage
 from prefactor_server.domain.api_token import hash_token
 from prefactor_server.domain.errors import SettingError
 from prefactor_server.domain.pfid import PfidMaker
@@ -32,7 +31,12 @@ from prefactor_server.domain.runs.cost import PriceTable
 from prefactor_server.follower import CommitSignal, Follower
 from prefactor_server.follower.commit_relay import relay_commits
 from prefactor_server.follower.consumers import consumers
-from prefactor_server.follower.webhooks import WebhookClient, webhook_client, webhook_sender
+from prefactor_server.follower.webhooks import (
+    WebhookClient,
+    WebhookSender,
+    webhook_client,
+    webhook_sender,
+)
 from prefactor_server.http.connection import connections
 from prefactor_server.http.fd_limit import raise_fd_limit
 from prefactor_server.http.graceful_server import GracefulServer
@@ -49,7 +53,13 @@ from prefactor_server.queries import Reader
 from prefactor_server.settings import Settings
 from prefactor_server.settings.price_file import load_prices
 from prefactor_server.storage.base import Storage
-from prefactor_server.upkeep import AbandonedRuns, SilenceLimits, end_silent_traces, prune
+from prefactor_server.upkeep import (
+    AbandonedRuns,
+    SilenceLimits,
+    end_silent_traces,
+    in_background,
+    prune,
+)
 
 _log = structlog.get_logger("prefactor_server")
 
@@ -92,114 +102,162 @@ async def serve(
     """
     _remove_ready_file(settings)
     # Before the database is created: only a server that starts can print a new one's token.
-    prices = load_prices(settings.price_file)
-    openid = read_config(settings.openid, settings.public_url)
-    budget = _memory_budget(settings)
+    parts = _Parts.of(settings)
     with listen(settings.host, settings.port) as listener:
         storage = await open_storage(settings)
         try:
-            new_token = await bootstrap(
-                storage,
-                settings.bootstrap_token,
-                ids=PfidMaker(now_us, os.urandom),
-                now=now_us(),
-                random_bytes=secrets.token_bytes,
+            await _serve_on(
+                storage, listener, settings, parts, on_started=on_started, make_link=make_link
             )
-            metrics = Metrics(CollectorRegistry(), version=__version__)
-            commits = CommitSignal()
-            writer = Writer(
-                storage,
-                max_queue_bytes=settings.max_queue_bytes,
-                concurrency=storage.concurrency,
-                observer=metrics,
-                on_commit=commits.notify,
-            )
-            attached = consumers(storage, prices, now_us, settings.public_url)
-            follower = Follower(
-                storage.feed, attached, commits, holder=_holder(settings), now_us=now_us
-            )
-            metrics.watch_writer(writer)
-            metrics.watch_follower(follower)
-            readiness = Readiness(storage.maintenance.check_writable, timer=time.monotonic)
-            started = Started(
-                url_of(listener),
-                new_token,
-                unknown_token=not await _token_exists(storage, settings.bootstrap_token),
-                sign_in_url=await make_link(storage, writer, listener),
-            )
-            process = ServerProcess(
-                started_at=now_us(),
-                problem=readiness.problem,
-                connections=lambda: len(server.server_state.connections),
-                max_connections=settings.max_connections,
-                max_queue_bytes=settings.max_queue_bytes,
-                host=socket.gethostname(),
-                pid=os.getpid(),
-            )
-            observe = _observer(settings, metrics, process.requests)
-            metrics.watch_memory(budget)
-            webhooks = webhook_client(
+            _log.info("stopped")
+        finally:
+            await storage.close()
+
+
+class _Parts(NamedTuple):
+    """What the settings alone decide."""
+
+    prices: PriceTable
+    provider: Provider | None
+    budget: MemoryBudget
+    webhooks: WebhookClient
+
+    @classmethod
+    def of(cls, settings: Settings) -> _Parts:
+        """Return the parts.
+
+        Raises:
+            SettingError: one of the settings cannot be used.
+        """
+        openid = read_config(settings.openid, settings.public_url)
+        return cls(
+            load_prices(settings.price_file),
+            None if openid is None else Provider(openid, now_us),
+            _memory_budget(settings),
+            webhook_client(
                 settings.secret_key,
                 settings.private_networks,
                 now_us,
                 settings.webhook_timeout_seconds,
-            )
-            application, api = _assemble(
-                settings,
-                storage,
-                writer,
-                metrics,
-                readiness,
-                observe=observe,
-                prices=prices,
-                budget=budget,
-                provider=None if openid is None else Provider(openid, now_us),
-                webhooks=webhooks,
-                process=process,
-            )
-            commits.call(api.events.wake)
+            ),
+        )
 
-            def begin_stop() -> None:
-                readiness.stop()
-                # The clients of streams come back, to another replica if there is one.
-                api.events.close()
 
-            server = GracefulServer(
-                _uvicorn_config(application, settings, observe, budget),
-                lambda: _announce_start(settings, started, on_started),
-                begin_stop,
-                drain_seconds=settings.drain_seconds,
-            )
-            metrics.watch_connections(server.server_state.connections)
-            stalled = abort_stalled(server.server_state.connections, settings.send_timeout_seconds)
-            forgetting = prune(
-                storage,
-                now_us,
-                key_days=settings.idempotency_days,
-                session_idle_seconds=settings.session_idle_seconds,
-            )
-            silent = end_silent_traces(
-                storage.maintenance, writer, now_us, idle_minutes=settings.otlp_idle_minutes
-            )
-            keep_days, holder = settings.webhook_days, _holder(settings)
-            silence = SilenceLimits.of(*settings.silence)
-            watch = AbandonedRuns(storage, writer, silence, holder=holder, now_us=now_us)
-            sender = webhook_sender(storage, writer, webhooks, holder, now_us, keep_days=keep_days)
-            metrics.watch_webhooks(sender)
-            async with (
-                _background(follower.run()),
-                _background(sender.run()),
-                _background(watch.run(api.heartbeats)),
-                _background(forgetting),
-                _background(silent),
-                _background(stalled),
-                _background(relay_commits(storage.feed, commits)),
-            ):
-                await server.serve([listener])
-            await writer.close()
-            _log.info("stopped")
-        finally:
-            await storage.close()
+async def _serve_on(
+    storage: OpenStorage,
+    listener: socket.socket,
+    settings: Settings,
+    parts: _Parts,
+    *,
+    on_started: Callable[[Started], None],
+    make_link: LinkMaker,
+) -> None:
+    new_token = await bootstrap(
+        storage,
+        settings.bootstrap_token,
+        ids=PfidMaker(now_us, os.urandom),
+        now=now_us(),
+        random_bytes=secrets.token_bytes,
+    )
+    metrics = Metrics(CollectorRegistry(), version=__version__)
+    commits = CommitSignal()
+    holder = _holder(settings)
+    writer = Writer(
+        storage,
+        max_queue_bytes=settings.max_queue_bytes,
+        concurrency=storage.concurrency,
+        observer=metrics,
+        on_commit=commits.notify,
+    )
+    attached = consumers(storage, parts.prices, now_us, settings.public_url)
+    follower = Follower(storage.feed, attached, commits, holder=holder, now_us=now_us)
+    readiness = Readiness(storage.maintenance.check_writable, timer=time.monotonic)
+    started = Started(
+        url_of(listener),
+        new_token,
+        unknown_token=not await _token_exists(storage, settings.bootstrap_token),
+        sign_in_url=await make_link(storage, writer, listener),
+    )
+    process = ServerProcess(
+        started_at=now_us(),
+        problem=readiness.problem,
+        connections=lambda: len(server.server_state.connections),
+        max_connections=settings.max_connections,
+        max_queue_bytes=settings.max_queue_bytes,
+        host=socket.gethostname(),
+        pid=os.getpid(),
+    )
+    observe = _observer(settings, metrics, process.requests)
+    application, api = _assemble(
+        settings,
+        storage,
+        writer,
+        metrics,
+        readiness=readiness,
+        parts=parts,
+        observe=observe,
+        process=process,
+    )
+    commits.call(api.events.wake)
+
+    def begin_stop() -> None:
+        readiness.stop()
+        # The clients of streams come back, to another replica if there is one.
+        api.events.close()
+
+    server = GracefulServer(
+        _uvicorn_config(application, settings, observe, parts.budget),
+        lambda: _announce_start(settings, started, on_started),
+        begin_stop,
+        drain_seconds=settings.drain_seconds,
+    )
+    open_connections = server.server_state.connections
+    metrics.watch_writer(writer)
+    metrics.watch_follower(follower)
+    metrics.watch_memory(parts.budget)
+    metrics.watch_connections(open_connections)
+    sender = webhook_sender(
+        storage, writer, parts.webhooks, holder, now_us, keep_days=settings.webhook_days
+    )
+    metrics.watch_webhooks(sender)
+    tasks = [
+        follower.run(),
+        relay_commits(storage.feed, commits),
+        abort_stalled(open_connections, settings.send_timeout_seconds),
+        *_upkeep(
+            settings,
+            storage,
+            writer,
+            webhooks=sender,
+            heartbeats=api.heartbeats,
+            holder=holder,
+        ),
+    ]
+    async with in_background(tasks):
+        await server.serve([listener])
+    await writer.close()
+
+
+def _upkeep(
+    settings: Settings,
+    storage: OpenStorage,
+    writer: Writer,
+    *,
+    webhooks: WebhookSender,
+    heartbeats: HeartbeatBuffer,
+    holder: str,
+) -> Sequence[Coroutine[Any, Any, None]]:
+    """Return the periodic work of a server; each coroutine runs until it is cancelled."""
+    limits = SilenceLimits.of(*settings.silence)
+    abandoned = AbandonedRuns(storage, writer, limits, holder=holder, now_us=now_us)
+    idle_minutes, maintenance = settings.otlp_idle_minutes, storage.maintenance
+    key_days, idle_seconds = settings.idempotency_days, settings.session_idle_seconds
+    return [
+        webhooks.run(),
+        abandoned.run(heartbeats),
+        end_silent_traces(maintenance, writer, now_us, idle_minutes=idle_minutes),
+        prune(storage, now_us, key_days=key_days, session_idle_seconds=idle_seconds),
+    ]
 
 
 def _remove_ready_file(settings: Settings) -> None:
@@ -247,13 +305,10 @@ def _assemble(
     storage: Storage,
     writer: Writer,
     metrics: Metrics,
-    readiness: Readiness,
     *,
+    readiness: Readiness,
+    parts: _Parts,
     observe: RequestObserver,
-    prices: PriceTable,
-    budget: MemoryBudget,
-    provider: Provider | None,
-    webhooks: WebhookClient,
     process: ServerProcess,
 ) -> tuple[ASGIApp, Api]:
     """Build the ASGI application: pages, operational routes and the API, which is returned too."""
@@ -274,11 +329,11 @@ def _assemble(
             trusted_proxies=settings.proxies,
             otlp_keep_all=settings.otlp_keep == "all",
         ),
-        prices=prices,
+        prices=parts.prices,
         observe=observe,
-        budget=budget,
-        provider=provider,
-        webhooks=webhooks,
+        budget=parts.budget,
+        provider=parts.provider,
+        webhooks=parts.webhooks,
         process=process,
         event_limits=EventLimits(
             max_streams=settings.max_event_streams,
@@ -339,15 +394,3 @@ def _announce_start(
         draft = path.with_name(f"{path.name}.{os.getpid()}")
         draft.write_text(json.dumps({"url": started.url, "pid": os.getpid()}), encoding="utf-8")
         draft.replace(path)
-
-
-@asynccontextmanager
-async def _background(coroutine: Coroutine[Any, Any, None]) -> AsyncGenerator[None]:
-    """Run a coroutine in the background until the context exits."""
-    task = asyncio.create_task(coroutine)
-    try:
-        yield
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task

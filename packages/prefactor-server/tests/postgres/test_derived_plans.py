@@ -5,13 +5,14 @@ from collections.abc import Mapping
 
 from postgres_database import PostgresDatabase
 
-from prefactor_server.storage.postgres import feed, find, run_totals, series
+from prefactor_server.storage.postgres import feed, find, run_totals, series, webhooks
 from prefactor_server.storage.postgres.backend import PostgresStorage
 
 STATEMENTS: Mapping[str, str] = {
     **feed._SQL,
     **run_totals._SQL,
     **series._SQL,
+    **webhooks._SQL,
     "find.texts": find._TEXTS,
     "find.types_of_spans": find._TYPES_OF_SPANS,
     "people.by_identity": "SELECT * FROM admin_user WHERE account_id = $1::text "

@@ -15,6 +15,8 @@ from prefactor_server.domain.agent_schema_version import AgentSchemaVersion
 from prefactor_server.domain.agent_version import AgentVersion
 from prefactor_server.domain.listing import Cursor, Filter, Listing, Sort
 from prefactor_server.domain.runs.metadata import InstanceMetadata
+from prefactor_server.domain.runs.webhooks.delivery import WebhookDelivery
+from prefactor_server.domain.runs.webhooks.webhook import Webhook
 from prefactor_server.storage import listing as listing_sql
 from prefactor_server.storage.base import Needs, Registration
 from prefactor_server.storage.postgres import read, tables
@@ -77,6 +79,8 @@ async def test_loading_reads_no_table_whole(filled: PostgresStorage) -> None:
             (AgentDeployment, "d"),
             (AgentVersion, "v"),
             (AgentSchemaVersion, "s"),
+            (Webhook, "w"),
+            (WebhookDelivery, "d"),
         },
     )
     query = query_for({ACCOUNT: needs})

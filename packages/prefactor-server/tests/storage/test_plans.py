@@ -1,15 +1,14 @@
 """How SQLite finds rows: by an index, whatever is asked, and by the one that names the fewest."""
 
 import asyncio
-import re
-import sqlite3
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 from database import Database, make_database
+from plans import plan, recorded, slow, steps
 from rows import (
     ACCOUNT,
     create_span,
@@ -38,6 +37,8 @@ from prefactor_server.domain.runs.agent_instance import AgentInstance
 from prefactor_server.domain.runs.agent_span import AgentSpan
 from prefactor_server.domain.runs.alert import Alert
 from prefactor_server.domain.runs.metadata import InstanceMetadata
+from prefactor_server.domain.runs.webhooks.delivery import WebhookDelivery
+from prefactor_server.domain.runs.webhooks.webhook import Webhook
 from prefactor_server.storage import listing as listing_sql
 from prefactor_server.storage.base import Needs, Registration
 from prefactor_server.storage.find import run_groups_sql
@@ -45,15 +46,6 @@ from prefactor_server.storage.sqlite import read, risk
 from prefactor_server.storage.sqlite.connection import open_reader
 from prefactor_server.storage.sqlite.load import load
 from prefactor_server.storage.sqlite.tables import AGENT_INSTANCE
-
-# Steps of a plan that go through rows one by one, and are meant to.
-HARMLESS = re.compile(
-    r"SCAN (json_each VIRTUAL TABLE|CONSTANT ROW"
-    r"|(change|added)\Z"  # the rows that the statement itself brings
-    r"|account\Z"  # one row a tenant, for the operator's command line
-    r"|(counted|examined|of_one)\Z"  # what a limited statement inside the statement gives
-    r"|sqlite_schema\Z)"
-)
 
 
 def _rows(kind: type[Any]) -> Callable[..., Any]:
@@ -71,6 +63,8 @@ LISTED: dict[str, tuple[Callable[..., Any], tuple[str, ...]]] = {
     "risk profiles": (_rows(RiskProfile), RiskProfile._fields),
     "audit": (_rows(AuditRecord), AuditRecord._fields),
     "alerts": (_rows(Alert), Alert._fields),
+    "webhooks": (_rows(Webhook), Webhook._fields),
+    "deliveries": (_rows(WebhookDelivery), WebhookDelivery._fields),
 }
 
 
@@ -88,42 +82,6 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     asyncio.run(fill())
     return made
-
-
-@contextmanager
-def recorded(connection: sqlite3.Connection) -> Iterator[list[str]]:
-    """The statements that run on a connection meanwhile, with their values in them."""
-    statements = list[str]()
-    connection.set_trace_callback(statements.append)
-    try:
-        yield statements
-    finally:
-        connection.set_trace_callback(None)
-
-
-def plan(connection: sqlite3.Connection, statements: list[str]) -> list[str]:
-    """The steps that SQLite takes for statements."""
-    return [
-        step[3]
-        for statement in statements
-        if not statement.startswith(("BEGIN", "COMMIT", "ROLLBACK"))
-        for step in connection.execute(f"EXPLAIN QUERY PLAN {statement}")
-    ]
-
-
-def steps(path: Path, work: Callable[..., Any], *arguments: Any) -> list[str]:
-    """The steps that a read takes."""
-    with closing(open_reader(path)) as connection:
-        with recorded(connection) as statements:
-            work(connection, *arguments)
-        found = plan(connection, statements)
-    assert found != []
-    return found
-
-
-def slow(found: list[str]) -> list[str]:
-    """The steps that go through a table row by row."""
-    return [step for step in found if "SCAN" in step and not HARMLESS.search(step)]
 
 
 @pytest.mark.parametrize(
@@ -389,7 +347,8 @@ def test_every_load_uses_an_index(path: Path) -> None:
         deployments_in_use={"d"},
         holds={"r", "q"},
         alerts={("r", "x"), ("q", "y")},
-        rows={(RiskProfile, "p"), (InstanceMetadata, "r"), (AdminUserInvite, "i")},
+        rows={(RiskProfile, "p"), (InstanceMetadata, "r"), (AdminUserInvite, "i")}
+        | {(Webhook, "w"), (WebhookDelivery, "d")},
     )
 
     assert slow(steps(path, load, ACCOUNT, needs)) == []

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from database import TABLES
-from rows import ACCOUNT, NOW, alert, instance, span
+from rows import ACCOUNT, NOW, alert, instance, span, webhook, webhook_delivery
 
 from prefactor_server.domain.account import Account
 from prefactor_server.domain.agent import Agent
@@ -130,6 +130,8 @@ ROWS: list[tuple[Table[Any], Row]] = [
     ),
     (tables.IDEMPOTENCY_KEY, IdempotencyKey(ACCOUNT, "o", "k", b"\xff", "r", 1)),
     (tables.OTLP_TRACE, OtlpTrace("t", ACCOUNT, "r", 1, True, 2, b"\0{}", 2)),
+    (tables.WEBHOOK, webhook(description="é'", secret=b"\0\xff", previous_secret=b"\0")),
+    (tables.WEBHOOK_DELIVERY, webhook_delivery(body=b'{"\xff":0}', response_status=500)),
 ]
 
 

@@ -29,6 +29,7 @@ from prefactor_server.domain.runs.agent_instance import AgentInstance, FinishSta
 from prefactor_server.domain.runs.agent_span import RESULT, AgentSpan, SpanPayload, SpanStatus
 from prefactor_server.domain.runs.alert import Alert
 from prefactor_server.domain.runs.usage import Usage
+from prefactor_server.domain.runs.webhooks.delivery import WebhookDelivery, new_delivery
 from prefactor_server.domain.runs.webhooks.webhook import Webhook
 from prefactor_server.payloads import encode_document
 
@@ -342,3 +343,17 @@ def webhook(**given: Any) -> Webhook:
             **given,
         }
     )
+
+
+def webhook_delivery(**given: Any) -> WebhookDelivery:
+    """A delivery of a failed run that is due."""
+    made = new_delivery(
+        webhook(),
+        run_id="run-1",
+        event_id="evt_1",
+        event_type="run.failed",
+        body=b'{"type":"run.failed"}',
+        inserted_at=NOW,
+        now=NOW,
+    )
+    return made._replace(**given)

@@ -1,4 +1,4 @@
-"""Deleting what has expired: idempotency keys, sessions and links."""
+"""Deleting expired idempotency keys, sessions and sign-in links."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _PRUNE_SLICE: Final = 1000
 async def prune(
     storage: OpenStorage, now_us: Callable[[], int], *, key_days: int, session_idle_seconds: int
 ) -> None:
-    """Delete old keys, sessions and links, until cancelled."""
+    """Delete expired keys, sessions and links every minute, until cancelled."""
     keys_us = key_days * 86_400 * _SECOND_US
     idle_us = session_idle_seconds * _SECOND_US
     while True:
         try:
-            # Small slices, so that no request waits behind a long delete.
+            # In small batches, so that no request waits for a long delete.
             while await storage.forget_keys(now_us() - keys_us, _PRUNE_SLICE):
                 pass
             while await storage.maintenance.forget_sign_ins(now_us(), idle_us):

@@ -1,4 +1,4 @@
-"""Ending runs from OpenTelemetry whose spans stopped coming."""
+"""Ending runs that came by OpenTelemetry and get no more spans."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ _ACTOR: Final = "server"
 async def end_silent_traces(
     maintenance: Maintenance, writer: Writer, now_us: Callable[[], int], *, idle_minutes: int
 ) -> None:
-    """End runs from OpenTelemetry whose spans stopped coming, until cancelled.
+    """End runs that got no span for ``idle_minutes``, looking every 30 seconds until cancelled.
 
-    Safe on several servers, because whether a run ends is decided in the transaction.
+    Several servers may do this at once: the transaction decides whether a run ends.
     """
     idle_us = idle_minutes * _MINUTE_US
     while True:
@@ -41,7 +41,7 @@ async def end_silent_traces(
 
 
 async def end_some(maintenance: Maintenance, writer: Writer, *, idle_us: int, now: int) -> int:
-    """End the runs of some idle traces; return how many traces were examined."""
+    """End the runs of up to 100 idle traces; return how many traces were examined."""
     silent = await maintenance.silent_traces(now - idle_us, _SILENT_SLICE)
     for trace in silent:
         request = Request(trace.account_id, _ACTOR, now, None, b"")

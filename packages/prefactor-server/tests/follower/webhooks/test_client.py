@@ -5,10 +5,10 @@ import os
 from collections.abc import AsyncIterator, Sequence
 
 import pytest
-from rows import NOW, webhook
+from rows import NOW, webhook, webhook_delivery
 from webhook_receiver import Receiver, receiving
 
-from prefactor_server.domain.runs.webhooks.delivery import Attempt, new_delivery
+from prefactor_server.domain.runs.webhooks.delivery import Attempt
 from prefactor_server.domain.runs.webhooks.target import AllowedNetworks
 from prefactor_server.domain.runs.webhooks.webhook import Webhook
 from prefactor_server.follower.webhooks import SecretBox, WebhookClient
@@ -58,16 +58,7 @@ async def _send(
     try:
         given = {"secret": BOX.encrypt(SECRET, "webhook-1"), **given}
         one: Webhook = webhook(url=url, **given)
-        delivery = new_delivery(
-            one,
-            run_id="run-1",
-            event_id="evt_1",
-            event_type="run.failed",
-            body=b'{"type":"run.failed"}',
-            inserted_at=NOW,
-            now=NOW,
-        )
-        return await client.send(one, delivery)
+        return await client.send(one, webhook_delivery())
     finally:
         await client.close()
 

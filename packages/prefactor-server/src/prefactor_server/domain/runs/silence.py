@@ -1,4 +1,4 @@
-"""How long a run was silent, counted only while there was a server that could be told."""
+"""How long a run has been silent, counting only the time in which a server was up."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 MAX_DOWN_US: Final = 120 * 1_000_000
-"""For how long servers may be away, as for a restart, without a break in their uptime."""
+"""A gap between servers up to this long, such as a restart, still counts as uptime."""
 KEEP_US: Final = 30 * 86_400 * 1_000_000
-"""How long a span of uptime is remembered after its end."""
+"""How long a period of uptime is kept after it ended."""
 
 
 class Heartbeat(NamedTuple):
-    """When the last heartbeat of a run came."""
+    """When a run last sent a heartbeat."""
 
     account_id: str
     id: str
@@ -20,17 +20,17 @@ class Heartbeat(NamedTuple):
 
 
 class Uptime(NamedTuple):
-    """A time in which a server was there without a break."""
+    """A period in which a server was up without a break."""
 
     began_at: int
     ended_at: int
 
 
 def silent_before(uptime: Sequence[Uptime], lasting_us: int) -> int | None:
-    """Return the moment since which a server was there for so long in all.
+    """Return the latest time since which servers were up for ``lasting_us`` in all.
 
-    A run that was last heard of before it was silent for that long. None means that no run can
-    have been. ``uptime`` is in the order of time.
+    A run whose last heartbeat is older has been silent for that long. None means that no run can
+    have been. ``uptime`` is sorted by time.
     """
     left = lasting_us
     for one in reversed(uptime):

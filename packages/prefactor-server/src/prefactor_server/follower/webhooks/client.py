@@ -1,4 +1,4 @@
-"""Sending one delivery: signed, to an address that may be reached, bounded in time and bytes."""
+"""Sending one delivery: signed, only to permitted addresses, with limits on time and size."""
 
 from __future__ import annotations
 
@@ -39,9 +39,10 @@ _WHOLE_SECONDS: Final = re.compile(rb"[0-9]{1,9}\Z")
 
 
 class WebhookClient:
-    """Sends deliveries. ``allowed`` are the private networks that they may go to.
+    """Sends deliveries over HTTP.
 
-    ``resolve`` resolves names; None does it as the system does.
+    ``allowed`` are the private networks that may be reached. ``resolve`` resolves host names; the
+    system's resolver does by default.
     """
 
     def __init__(
@@ -62,7 +63,7 @@ class WebhookClient:
         self._tests = 0
 
     async def send(self, webhook: Webhook, delivery: WebhookDelivery) -> Attempt:
-        """Send a delivery once; whatever goes wrong is in what comes of it."""
+        """Send a delivery once. A failure is part of the result, never raised."""
         at = self._now_us()
         try:
             target = read_target(webhook.url, self.allowed)
@@ -88,10 +89,10 @@ class WebhookClient:
         return Attempt(self._now_us(), status, _problem(status), retry_after)
 
     async def send_test(self, webhook: Webhook, delivery: WebhookDelivery) -> Attempt:
-        """Send a delivery that somebody waits for.
+        """Send a delivery while a caller waits for the result.
 
         Raises:
-            Overloaded: too many are waited for already.
+            Overloaded: too many callers wait already.
         """
         if self._tests >= _MAX_TESTS:
             raise Overloaded("Too many tests of webhooks are under way: send this one later")
@@ -102,14 +103,14 @@ class WebhookClient:
             self._tests -= 1
 
     async def close(self) -> None:
-        """Close what connections are left open."""
+        """Close every connection that is still open."""
         for pool in self._pools.values():
             await pool.close()
 
     async def _post(
         self, target: Target, headers: Mapping[str, str], body: bytes
     ) -> tuple[int, int]:
-        # Imported on use: a server without webhooks needs no HTTP client.
+        # Imported on first use: a server without webhooks needs no HTTP client.
         import httpcore2  # noqa: PLC0415 - see above
 
         from prefactor_server.follower.webhooks.connection import AddressRefused  # noqa: PLC0415 - see above
@@ -145,10 +146,10 @@ class WebhookClient:
 
 
 def signing_secrets(secrets: SecretBox, webhook: Webhook, now: int) -> Sequence[str]:
-    """Return the secrets that sign now, the newest first.
+    """Return the secrets to sign with at ``now``, the newest first.
 
     Raises:
-        UnreadableSecret: the present one cannot be decrypted.
+        UnreadableSecret: one of them cannot be decrypted.
     """
     signing = [secrets.decrypt(webhook.secret, webhook.id)]
     if webhook.previous_secret is not None and now < webhook.previous_secret_until:
@@ -157,11 +158,11 @@ def signing_secrets(secrets: SecretBox, webhook: Webhook, now: int) -> Sequence[
 
 
 class _NotSent(Exception):
-    """There was no answer; the message says why."""
+    """No answer came; the message says why."""
 
 
 class _Pool:
-    """The connections of one scheme."""
+    """The open connections of one URL scheme."""
 
     def __init__(self, scheme: str, allowed: AllowedNetworks, resolve: Resolve | None) -> None:
         import httpcore2  # noqa: PLC0415 - see WebhookClient._post
@@ -186,7 +187,7 @@ class _Pool:
 
 @cache
 def _tls() -> SSLContext:
-    """Read the certificates of the system once: it takes tens of milliseconds."""
+    """Return a TLS context, made once: reading the system's certificates takes 10 ms or more."""
     import httpx2  # noqa: PLC0415 - see WebhookClient._post
 
     return httpx2.create_ssl_context()

@@ -1,8 +1,8 @@
-"""The sender: one task that empties the outbox of webhooks, on one replica at a time.
+"""Sending the deliveries of webhooks, on one replica at a time.
 
-Each webhook has a task of its own while there is something to send to it, so that one whose
-receiver hangs keeps up nobody else. A delivery is sent and then written down: a server that is
-killed between the two sends it again, under the same id.
+A webhook with pending deliveries has a task of its own, so that a slow receiver delays no other.
+The result of a delivery is stored after it was sent: a server that is killed in between sends the
+delivery again, with the same id.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ _POLL_SECONDS: Final = 1.0
 _RETRY_SECONDS: Final = 5.0
 _CLOSE_SECONDS: Final = 3.0
 _WEBHOOKS: Final = 32
-"""How many webhooks are sent to at a time; others wait, those that fail longest."""
+"""How many webhooks are sent to at a time. Those that work come before those that fail."""
 _AT_ONCE: Final = 4
-"""How many deliveries of one webhook are under way at a time, of different runs."""
+"""How many deliveries one webhook gets at a time, each about another run."""
 _FETCHED: Final = 64
 """How many deliveries of one webhook are held in memory at a time."""
 _PRUNE_SECONDS: Final = 60.0
@@ -44,9 +44,9 @@ _ACTOR: Final = "server"
 
 
 class WebhookSender:
-    """Sends what is in the outbox for as long as ``run`` runs.
+    """Sends pending deliveries while ``run`` runs.
 
-    ``keep_us`` is for how long deliveries are kept, whatever became of them.
+    Deliveries are deleted after ``keep_us``, also those that were never delivered.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class WebhookSender:
         self.pending = 0
 
     async def run(self) -> None:
-        """Send until cancelled. A database that is away is waited for."""
+        """Send until cancelled. While the database is unavailable, try again every few seconds."""
         failing = False
         try:
             while True:
@@ -94,7 +94,7 @@ class WebhookSender:
             await self.close()
 
     async def turn(self) -> None:
-        """Begin to send to every webhook that waits for something.
+        """Start a task for each webhook with a delivery that is due.
 
         Raises:
             Unavailable: the database cannot be reached, or cannot take writes now.
@@ -117,14 +117,14 @@ class WebhookSender:
         self._active.pop(webhook_id, None)
 
     async def idle(self) -> None:
-        """Return when nothing is under way."""
+        """Wait until no delivery is being sent."""
         while self._active:
             await asyncio.wait(tuple(self._active.values()))
 
     async def close(self) -> None:
-        """Begin nothing new, wait a moment for what is under way, and let another replica go on.
+        """Start no delivery, wait a few seconds for those being sent, and release the lease.
 
-        What is cut off then will be sent again.
+        A delivery that is not finished by then is cancelled, and sent again by the next holder.
         """
         self._closing = True
         if tasks := tuple(self._active.values()):
@@ -150,20 +150,20 @@ class WebhookSender:
             await asyncio.sleep(_RETRY_SECONDS)
 
     async def _send_some(self, account_id: str, webhook_id: str) -> bool:
-        """Send what is due to a webhook as it is now; whether there may be more to send at once."""
+        """Send some of what is due to a webhook; return whether more may be due now."""
         if not self._goes_on:
             return False
         now = self._now_us()
         webhook = await self._storage.row(Webhook, account_id, webhook_id)
         if webhook is None or webhook.status == "disabled" or webhook.not_before > now:
             return False
-        # Whether one that failed works again is found out with a single delivery.
+        # A receiver that failed is tried with a single delivery.
         limit = 1 if webhook.failures else _FETCHED
         due = await self._storage.webhooks.due(account_id, webhook_id, now, limit)
         return bool(due) and await self._send_all(webhook, due)
 
     async def _send_all(self, webhook: Webhook, due: Sequence[WebhookDelivery]) -> bool:
-        """Send deliveries, a few at a time; False once the receiver takes no more for now."""
+        """Send deliveries, a few at a time; return False once the receiver as a whole fails."""
         waiting = list(reversed(due))
         takes_more = True
 

@@ -3,33 +3,19 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from rows import ACCOUNT, NOW, webhook
+from rows import ACCOUNT, NOW, webhook, webhook_delivery
 
 from prefactor_server.domain.runs.webhooks.delivery import (
     MAX_DELAY_US,
     Attempt,
-    WebhookDelivery,
     delivery_id,
     event_id,
-    new_delivery,
     retry_delay_us,
     webhook_after,
 )
 from prefactor_server.domain.runs.webhooks.webhook import GIVE_UP_US
 
 SECOND = 1_000_000
-
-
-def _delivery() -> WebhookDelivery:
-    return new_delivery(
-        webhook(),
-        run_id="run-1",
-        event_id="evt_1",
-        event_type="run.failed",
-        body=b"{}",
-        inserted_at=NOW,
-        now=NOW,
-    )
 
 
 def _answer(status: int | None, at: int = NOW, retry_after: int = 0) -> Attempt:
@@ -39,7 +25,7 @@ def _answer(status: int | None, at: int = NOW, retry_after: int = 0) -> Attempt:
 @given(st.lists(st.sampled_from([None, 200, 302, 404, 429, 503]), max_size=100))
 def test_a_delivery_is_tried_for_three_days(statuses: list[int | None]) -> None:
     """It is delivered by the first 2xx, else tried at growing intervals, and fails at the end."""
-    delivery = _delivery()
+    delivery = webhook_delivery()
     for status in statuses:
         if delivery.status != "pending":
             break
@@ -68,7 +54,7 @@ def test_a_receiver_says_when_to_come_back() -> None:
     """A longer Retry-After moves the next attempt, of the delivery and of the webhook."""
     attempt = _answer(429, retry_after=600 * SECOND)
 
-    assert _delivery().after(attempt, 0.0).next_attempt_at == NOW + 600 * SECOND
+    assert webhook_delivery().after(attempt, 0.0).next_attempt_at == NOW + 600 * SECOND
     assert webhook_after(webhook(), attempt, 0.0).not_before == NOW + 600 * SECOND
 
 
@@ -108,4 +94,4 @@ def test_ids_are_derived() -> None:
     assert once == event_id("run-1", "run.failed", "1")
     assert len({once, event_id("run-1", "run.failed", "2"), event_id("run-2", "x", "1")}) == 3
     assert delivery_id("w1", once) != delivery_id("w2", once)
-    assert _delivery().account_id == ACCOUNT
+    assert webhook_delivery().account_id == ACCOUNT

@@ -1,4 +1,4 @@
-"""A delivery: one event on its way to one webhook, and what became of it.
+"""A delivery: one event for one webhook, and the result of sending it.
 
     pending   2xx        → delivered
     pending   no 2xx     → pending           (later, see ``retry_delay_us``)
@@ -24,7 +24,7 @@ _FIRST_DELAY_US: Final = 5 * _SECOND_US
 MAX_DELAY_US: Final = 3600 * _SECOND_US
 _DOUBLINGS: Final = 10
 _GONE: Final = 410
-# Statuses that say something of the receiver as a whole, and not of what it was sent.
+# Statuses that are about the receiver as a whole rather than about this delivery.
 _UNWELL: Final = frozenset({408, 425, 429})
 _SERVER_ERROR: Final = 500
 _OK: Final = range(200, 300)
@@ -32,10 +32,11 @@ MAX_ERROR: Final = 500
 
 
 class WebhookDelivery(NamedTuple):
-    """One event for one webhook. ``body`` is what is sent, the same at every attempt.
+    """One event for one webhook. Every attempt sends the same ``body``.
 
-    ``event_id`` is what the receiver knows the event by. ``inserted_at`` grows from one delivery to
-    the next, also when the clock does not. A test has no run: its ``agent_instance_id`` is empty.
+    ``event_id`` is sent as ``webhook-id``. Each delivery has a later ``inserted_at`` than the one
+    before, even if the clock stands still. A test is about no run, so its ``agent_instance_id`` is
+    empty.
     """
 
     id: str
@@ -60,13 +61,13 @@ class WebhookDelivery(NamedTuple):
         return ((self.id,),)
 
     def resend(self, now: int) -> WebhookDelivery:
-        """Return the delivery, to be sent again, for as long as a new one would be tried."""
+        """Return the delivery as pending again, to be tried for another three days."""
         return self._replace(
             status="pending", next_attempt_at=now, expires_at=now + GIVE_UP_US, updated_at=now
         )
 
     def after(self, attempt: Attempt, jitter: float) -> WebhookDelivery:
-        """Return the delivery after an attempt. ``jitter`` is 0 to 1."""
+        """Return the delivery with the result of an attempt. ``jitter`` is 0 to 1."""
         tried = self._replace(
             attempts=self.attempts + 1,
             last_attempt_at=attempt.at,
@@ -83,7 +84,7 @@ class WebhookDelivery(NamedTuple):
 
 
 class Attempt(NamedTuple):
-    """What came of sending a delivery. Without an answer there is only an ``error``."""
+    """The result of sending a delivery once. Without an answer there is only an ``error``."""
 
     at: int
     response_status: int | None
@@ -92,18 +93,18 @@ class Attempt(NamedTuple):
 
     @property
     def worked(self) -> bool:
-        """Whether the receiver took it."""
+        """Whether the receiver answered with a 2xx status."""
         return self.response_status in _OK
 
     @property
     def is_unwell(self) -> bool:
-        """Whether the receiver would not take anything else now either."""
+        """Whether the receiver as a whole fails, so that other deliveries would fail too."""
         status = self.response_status
         return status is None or status in _UNWELL or status >= _SERVER_ERROR
 
 
 def webhook_after(webhook: Webhook, attempt: Attempt, jitter: float) -> Webhook:
-    """Return a webhook after an attempt: well again, failing, or disabled."""
+    """Return the webhook with the result of an attempt: working, failing or disabled."""
     if attempt.worked:
         if webhook.failing_since is None:
             return webhook
@@ -114,7 +115,7 @@ def webhook_after(webhook: Webhook, attempt: Attempt, jitter: float) -> Webhook:
     if webhook.status == "enabled" and (is_gone or attempt.at - since >= GIVE_UP_US):
         reason = GONE if is_gone else FAILING
         return failing.disable(reason)._replace(updated_at=attempt.at)
-    # Of several that were under way together, the first failure counts.
+    # Of several attempts at the same time, only the first failure counts.
     if not attempt.is_unwell or attempt.at < webhook.not_before:
         return failing
     failures = webhook.failures + 1
@@ -123,23 +124,22 @@ def webhook_after(webhook: Webhook, attempt: Attempt, jitter: float) -> Webhook:
 
 
 def retry_delay_us(attempts: int, jitter: float) -> int:
-    """Return how long to wait after so many failed attempts: 5 s, doubled up to an hour.
+    """Return how long to wait after a number of failed attempts: 5 s, doubled up to an hour.
 
-    ``jitter`` of 0 to 1 takes up to a fifth off, so that what failed together is not all retried
-    together.
+    ``jitter`` of 0 to 1 shortens that by up to a fifth, to spread out retries.
     """
     delay = min(_FIRST_DELAY_US << min(attempts - 1, _DOUBLINGS), MAX_DELAY_US)
     return int(delay * (1 - jitter / 5))
 
 
 def event_id(run_id: str, event: str, occurrence: str) -> str:
-    """Return the id of an event; deriving the event again finds the same one."""
+    """Return the id of an event, the same each time the event is derived."""
     text = f"{run_id}\n{event}\n{occurrence}"
     return f"evt_{hashlib.blake2b(text.encode(), digest_size=16).hexdigest()}"
 
 
 def delivery_id(webhook_id: str, event: str) -> str:
-    """Return the id of the delivery of an event, by its id, to a webhook."""
+    """Return the id of the delivery of an event, given by its id, to a webhook."""
     text = f"{webhook_id}\n{event}"
     return f"dlv_{hashlib.blake2b(text.encode(), digest_size=16).hexdigest()}"
 
@@ -158,7 +158,7 @@ def new_delivery(
     inserted_at: int,
     now: int,
 ) -> WebhookDelivery:
-    """Return the delivery of an event that is to be sent at once."""
+    """Return a new delivery of an event, due now."""
     return WebhookDelivery(
         id=delivery_id(webhook.id, event_id),
         account_id=webhook.account_id,

@@ -1,0 +1,55 @@
+"""How SQLite finds rows: the steps that it takes for the statements of a piece of work."""
+
+import re
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+from prefactor_server.storage.sqlite.connection import open_reader
+
+# Steps of a plan that go through rows one by one, and are meant to.
+HARMLESS = re.compile(
+    r"SCAN (json_each VIRTUAL TABLE|CONSTANT ROW"
+    r"|(change|added)\Z"  # the rows that the statement itself brings
+    r"|account\Z"  # one row a tenant, for the operator's command line
+    r"|(counted|examined|of_one)\Z"  # what a limited statement inside the statement gives
+    r"|sqlite_schema\Z)"
+)
+
+
+@contextmanager
+def recorded(connection: sqlite3.Connection) -> Iterator[list[str]]:
+    """The statements that run on a connection meanwhile, with their values in them."""
+    statements = list[str]()
+    connection.set_trace_callback(statements.append)
+    try:
+        yield statements
+    finally:
+        connection.set_trace_callback(None)
+
+
+def plan(connection: sqlite3.Connection, statements: list[str]) -> list[str]:
+    """The steps that SQLite takes for statements."""
+    return [
+        step[3]
+        for statement in statements
+        if not statement.startswith(("BEGIN", "COMMIT", "ROLLBACK"))
+        for step in connection.execute(f"EXPLAIN QUERY PLAN {statement}")
+    ]
+
+
+def steps(path: Path, work: Callable[..., Any], *arguments: Any) -> list[str]:
+    """The steps that a read takes."""
+    with closing(open_reader(path)) as connection:
+        with recorded(connection) as statements:
+            work(connection, *arguments)
+        found = plan(connection, statements)
+    assert found != []
+    return found
+
+
+def slow(found: list[str]) -> list[str]:
+    """The steps that go through a table row by row."""
+    return [step for step in found if "SCAN" in step and not HARMLESS.search(step)]
