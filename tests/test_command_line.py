@@ -311,6 +311,16 @@ def test_an_export_is_complete(prefactor: Call, recorded: Recorded, tmp_path: Pa
     assert file.read_text(encoding="utf-8") == exported.out
     assert [*tmp_path.iterdir()] == [file]
 
+    traces = json.loads(prefactor("runs", "export", "polite-1", "--format", "otlp").out)
+    spans = [
+        one
+        for resource in traces["resourceSpans"]
+        for scope in resource["scopeSpans"]
+        for one in scope["spans"]
+    ]
+    known = {"key": "prefactor.id", "value": {"stringValue": span["id"]}}
+    assert [known in one["attributes"] for one in spans] == [True]
+
 
 def test_a_failed_export_leaves_no_file(recorded: Recorded, tmp_path: Path) -> None:
     """Where the disk refuses more, the earlier file is untouched and nothing partial remains."""

@@ -7,7 +7,8 @@ from typing import Any
 from otlp_request import AGENT, CHAT, PROTOBUF, TOOL, failed, protobuf, request, span
 
 from prefactor_server.queries.runs.export import ExportQueries
-from prefactor_server.transfer.jsonl import Selection, all_as_jsonl
+from prefactor_server.transfer.export import Encoding, Selection, export_all
+from prefactor_server.transfer.jsonl import JsonlEncoding
 from prefactor_server.transfer.load import Import, import_file
 
 SECRET = {"card": {"$sensitive": "financial", "value": "4111"}, "note": "paid ❄\u2028"}
@@ -80,13 +81,12 @@ async def _spans(client: Any, run: Any) -> None:
     await client.post(f"/agent_spans/{gone['id']}/discard_sensitive")
 
 
-async def exported(client: Any, *, run: str | None = None, **selected: Any) -> bytes:
+async def exported(client: Any, encoding: Encoding | None = None, **selected: Any) -> bytes:
     """Everything that a server has recorded, as an export."""
-    del run
     (account,) = await client.storage.accounts()
-    pieces = all_as_jsonl(
-        ExportQueries(client.storage), Selection(account.id, **selected), lambda _: None
-    )
+    selection = Selection(account.id, **selected)
+    queries = ExportQueries(client.storage)
+    pieces = export_all(queries, encoding or JsonlEncoding(), selection, lambda _: None)
     return b"".join([piece async for piece in pieces])
 
 

@@ -10,6 +10,7 @@ from moved import exported, imported, small_export
 from prefactor_server.domain.errors import DatabaseUnusable
 from prefactor_server.transfer import load
 from prefactor_server.transfer.load import Import, ImportFailed
+from prefactor_server.transfer.otlp import OtlpEncoding
 
 NEW_ID = {"id": "another"}
 
@@ -58,6 +59,38 @@ CASES: dict[str, tuple[Callable[[list[dict[str, Any]]], bytes], str]] = {
     "a huge number": (changed("agent_span", total_tokens=2**70), "total_tokens"),
     "an odd schema": (changed("agent_schema_version", document={"a": 1}), "document: "),
 }
+
+
+OTLP_CASES: dict[str, tuple[bytes, bytes, str]] = {
+    "another trace": (b'"prefactor.id"', b'"other.id"', "has a span without prefactor.id"),
+    "a missing member": (b'"prefactor.status"', b'"other"', "got `null` - at `$.status`"),
+    "a text as a number": (b'"stringValue":"active"', b'"intValue":"active"', "cannot be read"),
+    "a payload that is no JSON": (b'"{\\"n\\":1}"', b'"{]"', "cannot be read"),
+    "a payload that is a list": (b'"{\\"n\\":1}"', b'"[]"', "payload: Expected `object`"),
+    "a list of lists": (b'"arrayValue":{"values":[', b'"arrayValue":{"values":[[', "cannot be"),
+    "cut off": (b'\\"export_end\\"', b'\\"', "cannot be read"),
+    "no end": (
+        b'{\\"type\\":\\"export_end',
+        b'{\\"type\\":\\"agent',
+        "unknown field `agent_instances`",
+    ),
+    "not compact": (b'{"resourceSpans":[', b'{\n"resourceSpans":[', "line 1: cannot be read"),
+}
+
+
+@pytest.mark.parametrize("case", OTLP_CASES)
+async def test_a_bad_line_of_otlp_ends_the_import(source: Any, tmp_path: Any, case: str) -> None:
+    """The error has the number of the line and says what is wrong."""
+    from api_client import open_api_client  # noqa: PLC0415 - one backend: the file is judged
+
+    old, new, message = OTLP_CASES[case]
+    await small_export(source)
+    document = await exported(source, OtlpEncoding(one_message=True))
+    assert old in document
+    async with open_api_client(f"sqlite:///{tmp_path / 'target.db'}") as target:
+        with pytest.raises(ImportFailed, match=r"line [0-9]+: ") as failed:
+            await imported(target, document.replace(old, new, 1))
+        assert message in failed.value.message
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -3,7 +3,10 @@
 import json
 from typing import Any
 
-from moved import exported, imported, record_everything
+from moved import SECRET, exported, imported, record_everything
+from otlp_request import JSON
+
+from prefactor_server.transfer.otlp import OtlpEncoding
 
 TABLES = ("run_total", "run_span_type", "agent_instance_metadata_entry")
 
@@ -91,3 +94,54 @@ async def test_a_run_of_the_api_is_imported(source: Any, target: Any) -> None:
         for one in (source, target)
     ]
     assert before == after
+
+
+async def test_otlp_comes_back_as_it_was(source: Any, target: Any) -> None:
+    """What went through OTLP has the ids, times and bytes that it had, of the same spans."""
+    await record_everything(source)
+    before = await exported(source)
+
+    done = await imported(target, await exported(source, OtlpEncoding(one_message=False)))
+
+    assert done.problems == []
+    assert (await exported(target)).split(b"\n", 1)[1] == before.split(b"\n", 1)[1]
+
+
+async def test_a_run_of_the_api_is_imported_from_otlp(source: Any, target: Any) -> None:
+    """The API writes one document, which is the same after another program wrote it anew."""
+    await record_everything(source)
+    for number, run in enumerate((await source.get("/agent_instance")).summaries):
+        path = f"/agent_instance/{run['id']}"
+        answer = await source.get(f"{path}/export", format="otlp")
+        assert answer.headers["Content-Type"] == "application/json"
+        document = json.dumps(json.loads(answer.text)) if number % 2 else answer.text
+        done = await imported(target, document.encode())
+        assert (done.problems, done.added["agent_instance"]) == ([], 1)
+        before, after = [
+            (await one.get(f"{path}/skeleton")).details["columns"] for one in (source, target)
+        ]
+        assert before == after
+
+
+async def test_an_exported_run_can_be_sent_to_v1_traces(source: Any, target: Any) -> None:
+    """Another server records it as a run of the agent, with the same tree, texts and tokens.
+
+    Its status follows from its roots, as that of any trace: one of them failed.
+    """
+    await record_everything(source)
+    (run,) = (await source.get("/agent_instance", {"external_identifier": "run-0"})).summaries
+    answer = await source.get(f"/agent_instance/{run['id']}/export", format="otlp")
+
+    sent = await target.post("/v1/traces", answer.text.encode(), headers=JSON)
+
+    assert (sent.status, json.loads(sent.text)) == (200, {})
+    (received,) = (await target.get("/agent_instance")).summaries
+    assert received["status"] == "failed"
+    spans = (await target.get("/agent_spans", {"agent_instance_id": received["id"]})).summaries
+    parents = [one["parent_span_id"] for one in spans]
+    (root,) = {one for one in parents if parents.count(one) == 2}
+    assert (len(spans), parents.count(None)) == (5, 3)
+    (model,) = [one for one in spans if one["model"] == "m-1"]
+    assert (model["prompt_tokens"], model["completion_tokens"]) == (3, 4)
+    paid = (await target.get(f"/agent_spans/{root}")).details
+    assert paid["payload"]["input"] == SECRET

@@ -23,9 +23,9 @@ from prefactor_http import ExportFormat, PrefactorHttpClient, PrefactorHttpError
 
 Write = Callable[[bytes], object]
 
-_SPAN: Final = {"jsonl": b'{"type":"agent_span"'}
-# The last line of an export says that it is whole.
-_END: Final = {"jsonl": b'{"type":"export_end"'}
+_SPAN: Final = {"jsonl": b'{"type":"agent_span"', "otlp": b'"spanId":'}
+# How an export ends that is whole.
+_END: Final = {"jsonl": b'{"type":"export_end"', "otlp": b"\n]}\n"}
 _TAIL: Final = 200
 
 
@@ -47,7 +47,8 @@ def export_run(
     run_id
         Its id or external identifier.
     format
-        `jsonl`: an object a line, each with its `type`.
+        `jsonl`: an object a line, each with its `type`. `otlp`: one TracesData of OpenTelemetry as
+        JSON, which other programs read as well.
     output
         The file to write; it appears when it is complete, and replaces one of that name. Standard
         output when not given.

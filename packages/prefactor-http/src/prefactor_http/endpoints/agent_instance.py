@@ -301,11 +301,11 @@ class AgentInstanceClient(Finding, Annotations):
 
         The pieces come while the server reads the run, so that neither side holds all of it. Close
         the generator (`contextlib.aclosing`) if you stop early. A `jsonl` export is whole if its
-        last line has the type `export_end`.
+        last line has the type `export_end`, an `otlp` export if it is a whole JSON document.
 
         Args:
             agent_instance_id: The run.
-            format: `jsonl`, one JSON object a line.
+            format: `jsonl`, one JSON object a line, or `otlp`, one `TracesData` as JSON.
             options: Limits and headers of this call only.
 
         Raises:

@@ -14,7 +14,7 @@ FinishStatus = Literal["complete", "failed", "cancelled"]
 InstancePurpose = Literal["live", "smoke_test", "eval"]
 """What an instance is run for."""
 
-ExportFormat = Literal["jsonl"]
+ExportFormat = Literal["jsonl", "otlp"]
 """How a run is exported."""
 
 RiskAnswer = Literal["unknown", "allowed", "disallowed"]

@@ -27,12 +27,14 @@ from prefactor_server.domain.times import parse_time
 from prefactor_server.queries.runs.export import ExportQueries
 from prefactor_server.settings import Settings, load_settings
 from prefactor_server.storage.base import Changes, Needs, Storage
-from prefactor_server.transfer.jsonl import Selection, all_as_jsonl
+from prefactor_server.transfer.export import Encoding, Selection, export_all
+from prefactor_server.transfer.jsonl import JsonlEncoding
 from prefactor_server.transfer.load import Import, import_file
+from prefactor_server.transfer.otlp import OtlpEncoding
 
 T = TypeVar("T")
 
-Format = Literal["jsonl"]
+Format = Literal["jsonl", "otlp"]
 
 _SHOWN_PROBLEMS: Final = 20
 
@@ -58,7 +60,8 @@ def export(
     Parameters
     ----------
     format
-        jsonl: one JSON object a line, which `prefactor-server import` takes.
+        jsonl: one JSON object a line. otlp: OTLP JSON, one TracesData a line, which other programs
+        read as well. `prefactor-server import` takes both.
     since
         Only runs that were registered at this time or later: 2026-11-01, or with a time.
     until
@@ -70,18 +73,18 @@ def export(
     output
         The file to write, which must not exist. Standard output when not given.
     """
-    del format
+    encoding = JsonlEncoding() if format == "jsonl" else OtlpEncoding(one_message=False)
     filters: list[Filter] = []
     if since is not None:
         filters.append(Filter("inserted_at", ">=", _time("--since", since)))
     if until is not None:
         filters.append(Filter("inserted_at", "<", _time("--until", until)))
-    work = _export(tuple(filters), agent, after, output)
+    work = _export(encoding, tuple(filters), agent, after, output)
     _run(_with_account(load_settings(os.environ, {"database": database}), work))
 
 
 def import_(file: Path, /, *, database: Database = None) -> None:
-    """Import what `prefactor-server export` or `prefactor runs export` wrote as jsonl.
+    """Import what `prefactor-server export` or `prefactor runs export` wrote.
 
     Ids and times stay as they are; the account is that of this database. A row that is stored
     already stays: an identical one is passed over, a different one is reported. Nobody is told:
@@ -90,7 +93,7 @@ def import_(file: Path, /, *, database: Database = None) -> None:
     Parameters
     ----------
     file
-        The file; - for standard input.
+        The file, as jsonl or otlp; - for standard input.
     """
     done = Import()
     settings = load_settings(os.environ, {"database": database})
@@ -104,7 +107,11 @@ def import_(file: Path, /, *, database: Database = None) -> None:
 
 
 def _export(
-    filters: tuple[Filter, ...], agent: str | None, after: str | None, output: Path | None
+    encoding: Encoding,
+    filters: tuple[Filter, ...],
+    agent: str | None,
+    after: str | None,
+    output: Path | None,
 ) -> Callable[[Storage, Account], Coroutine[Any, Any, None]]:
     async def work(storage: Storage, account: Account) -> None:
         agent_id = None
@@ -124,7 +131,7 @@ def _export(
                 advance(1)
 
             try:
-                await _write(all_as_jsonl(queries, selection, on_run), write)
+                await _write(export_all(queries, encoding, selection, on_run), write)
             except BaseException:
                 if last:
                     err.print(f"Stopped. Go on with: --after {last[0]}", markup=False)

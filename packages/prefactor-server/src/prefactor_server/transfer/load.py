@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import BinaryIO, Final
 
@@ -25,6 +25,7 @@ from prefactor_server.transfer.import_rows import (
     needs_of,
 )
 from prefactor_server.transfer.lines import BY_ROW, END
+from prefactor_server.transfer.otlp_lines import is_otlp, lines_of
 from prefactor_server.transfer.parse import (
     End,
     LineError,
@@ -85,49 +86,76 @@ async def import_file(
     """
     importer = _Importer(storage, account, done)
     await importer.begin()
-    number, size, rows = 0, 0, list[tuple[int, ParsedRow]]()
-    end: End | None = None
-    while line := file.readline(MAX_LINE_BYTES + 1):
-        number += 1
-        done.bytes_read += len(line)
-        try:
-            parsed = _parse(account, line, number, done, ended=end is not None)
-        except LineError as error:
-            await importer.store(rows)
-            raise ImportFailed(f"line {number}: {error.message}") from error
-        if isinstance(parsed, End):
-            end = parsed
-        elif parsed is not None:
-            rows.append((number, parsed))
-            size += len(line)
-        if len(rows) >= _BATCH_ROWS or size >= _BATCH_BYTES:
-            await importer.store(rows)
-            report()
-            rows, size = [], 0
+    size, rows = 0, list[tuple[int, ParsedRow]]()
+    lines = _Lines(file, done)
+    try:
+        for line in lines.read():
+            parsed = lines.parse(account, line)
+            if parsed is not None:
+                rows.append((lines.number, parsed))
+                size += len(line)
+            if len(rows) >= _BATCH_ROWS or size >= _BATCH_BYTES:
+                await importer.store(rows)
+                report()
+                rows, size = [], 0
+    except LineError as error:
+        await importer.store(rows)
+        raise ImportFailed(f"line {lines.number}: {error.message}") from error
     await importer.store(rows)
     report()
-    if end is None:
+    if lines.end is None:
         raise ImportFailed(
-            f"line {number + 1}: the file ends without a line of the type {END}, so it is not "
-            "whole. What it holds was imported; export again, and import that"
+            f"line {lines.number + 1}: the file ends without a line of the type {END}, so it is "
+            "not whole. What it holds was imported; export again, and import that"
         )
 
 
-def _parse(
-    account: Account, line: bytes, number: int, done: Import, *, ended: bool
-) -> ParsedRow | End | None:
-    if len(line) > MAX_LINE_BYTES:
-        raise LineError(f"has more than {MAX_LINE_BYTES} bytes: it is no line of an export")
-    if not line.endswith(b"\n"):
-        raise LineError("is cut off: it does not end with a line break")
-    if number == 1:
-        done.masked = parse_head(line).sensitive_values == "masked"
-        return None
-    if ended:
-        raise LineError(f"follows the line of the type {END}, which is the last one")
-    if type_of(line) == END:
-        return parse_end(line)
-    return parse_row(account.id, line)
+class _Lines:
+    """The lines of an export in a file; ``number`` is the line of the file that was read last."""
+
+    def __init__(self, file: BinaryIO, done: Import) -> None:
+        self.number = 0
+        self.end: End | None = None
+        self._file = file
+        self._done = done
+        self._has_begun = False
+
+    def read(self) -> Iterator[bytes]:
+        """Yield the lines as JSON Lines has them.
+
+        Raises:
+            LineError: one is too long, or cannot be read.
+        """
+        otlp = False
+        while line := self._file.readline(MAX_LINE_BYTES + 1):
+            self.number += 1
+            self._done.bytes_read += len(line)
+            otlp = otlp or (self.number == 1 and is_otlp(line))
+            if len(line) > MAX_LINE_BYTES:
+                raise LineError(f"has more than {MAX_LINE_BYTES} bytes: it is no line of an export")
+            if otlp:
+                yield from lines_of(line)
+            elif line.endswith(b"\n"):
+                yield line
+            else:
+                raise LineError("is cut off: it does not end with a line break")
+
+    def parse(self, account: Account, line: bytes) -> ParsedRow | None:
+        """Return the row in a line, or None for the first and the last line.
+
+        Raises:
+            LineError: it is malformed, or not where it belongs.
+        """
+        if not self._has_begun:
+            self._done.masked = parse_head(line).sensitive_values == "masked"
+            self._has_begun = True
+            return None
+        if self.end is not None:
+            raise LineError(f"follows the line of the type {END}, which is the last one")
+        if type_of(line) == END:
+            self.end = parse_end(line)
+            return None
+        return parse_row(account.id, line)
 
 
 class _Importer:

@@ -36,6 +36,16 @@ class SchemaVersionRecord(NamedTuple):
     document: bytes
 
 
+class RunOrigin(NamedTuple):
+    """A run with the names of what it belongs to."""
+
+    run: AgentInstance
+    agent: str
+    agent_identifier: str | None
+    version: str | None
+    environment: str
+
+
 ExportedRow: TypeAlias = Row | SpanRecord | SchemaVersionRecord
 
 
@@ -74,6 +84,19 @@ class ExportQueries:
             *versions,
             *deployments,
         ]
+
+    async def origin(self, run: AgentInstance) -> RunOrigin:
+        """Return a run with the names of its agent, its version and its environment."""
+        agent = await self._storage.row(Agent, run.account_id, run.agent_id)
+        version = await self._storage.row(AgentVersion, run.account_id, run.agent_version_id)
+        environment = await self._storage.row(Environment, run.account_id, run.environment_id)
+        return RunOrigin(
+            run,
+            agent.name if agent else run.agent_id,
+            agent.external_identifier if agent else None,
+            (version.external_identifier or version.name) if version else None,
+            environment.name if environment else run.environment_id,
+        )
 
     async def of_account(
         self, account_id: str, agent_id: str | None

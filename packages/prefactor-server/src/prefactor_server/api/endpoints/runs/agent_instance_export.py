@@ -9,24 +9,29 @@ from prefactor_server.api.kernel.operation import Call, Downloaded, Parameter
 from prefactor_server.api.kernel.query import one_of
 from prefactor_server.api.kernel.sensitive import visible_document
 from prefactor_server.domain.errors import NotFound, Unavailable, ValidationFailed
-from prefactor_server.transfer.jsonl import run_as_jsonl
+from prefactor_server.transfer.export import Encoding, export_run
+from prefactor_server.transfer.jsonl import JsonlEncoding
+from prefactor_server.transfer.otlp import OtlpEncoding
 
-FORMATS: Final = ("jsonl",)
+FORMATS: Final = ("jsonl", "otlp")
+_CONTENT: Final = {"jsonl": "application/x-ndjson", "otlp": "application/json"}
 _format: Final = one_of(*FORMATS)
 
 
 async def _answer(call: Call) -> Download:
     principal, reader = call.principal, call.services.reader
-    _format("format", call.query.get("format", FORMATS[0]))
+    format_ = _format("format", call.query.get("format", FORMATS[0]))
+    encoding: Encoding = JsonlEncoding() if format_ == "jsonl" else OtlpEncoding(one_message=True)
     run = await reader.agent_instances.show(principal, call.path_id)
-    pieces = run_as_jsonl(
+    pieces = export_run(
         reader.exports,
+        encoding,
         run,
         lambda document: visible_document(document, principal),
         masked=not principal.sees_sensitive,
         account=principal.scope == "account",
     )
-    return Download(b"application/x-ndjson", pieces)
+    return Download(_CONTENT[format_].encode(), pieces)
 
 
 OPERATIONS = (
@@ -38,19 +43,19 @@ OPERATIONS = (
         summary="Export a run",
         description=(
             "Everything of the run: what it belongs to, its metadata, quality, spans with payloads "
-            "and alerts, as JSON Lines that `prefactor-server import` takes. It is sent while it "
-            "is read, however large the run is. A body without its last line, of type "
-            "export_end, is not whole. Sensitive values are null for callers who may not see "
-            "them; a deployment token gets no alerts and no risk profile. Compressed with zstd or "
-            "gzip if Accept-Encoding asks."
+            "and alerts, as JSON Lines or OTLP, both of which `prefactor-server import` takes. It "
+            "is sent while it is read, however large the run is. JSON Lines without a last line of "
+            "type export_end, and OTLP that is no whole JSON document, are cut off. Sensitive "
+            "values are null for callers who may not see them; a deployment token gets no alerts "
+            "and no risk profile. Compressed with zstd or gzip if Accept-Encoding asks."
         ),
         reply=dict[str, Any],
-        content=("application/x-ndjson",),
+        content=tuple(_CONTENT.values()),
         refusals=(NotFound, ValidationFailed, Unavailable),
         parameters=(
             Parameter(
                 "format",
-                "jsonl: one JSON object a line.",
+                "jsonl: one JSON object a line. otlp: one TracesData as JSON.",
                 schema={"type": "string", "enum": list(FORMATS), "default": FORMATS[0]},
             ),
         ),
