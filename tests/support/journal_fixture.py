@@ -85,7 +85,7 @@ def make_sink(journal: Any, clock: TickingClock | None = None, **changes: Any) -
         journal=journal,
         deliverer=None,
         clock=Clock(ticking.wall, ticking.elapsed),
-        ids=ids.IdGenerator(7),
+        ids=ids.IdGenerator(),
         **settings,
     )
 
@@ -94,5 +94,5 @@ def make_run(journal: Any, on_terminated: Any = None, **changes: Any) -> Run:
     """A run of a core like that."""
     sink = make_sink(journal, **changes)
     return Run(
-        sink, sink.ids.new_id(START), Registration("a", b',"agent_id":"a"', b""), on_terminated
+        sink, sink.ids.new_run_id(START), Registration("a", b',"agent_id":"a"', b""), on_terminated
     )

@@ -261,7 +261,7 @@ def test_a_payload_beyond_the_limit_is_cut_and_says_so(journal: RecordingJournal
 
 def test_a_fork_of_the_mint_makes_other_ids() -> None:
     """Two processes that make ids at one moment do not make the same ones."""
-    assert ids.IdGenerator(7).new_id(0) != ids.IdGenerator(7).new_id(0)
+    assert ids.IdGenerator().new_run_id(0) != ids.IdGenerator().new_run_id(0)
 
 
 class Odd(Exception):

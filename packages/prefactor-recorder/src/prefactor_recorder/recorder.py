@@ -256,7 +256,7 @@ class Recorder(DeclaresSpanTypes):
         if runtime is None:
             return None
         sink = runtime.sink
-        identifier = sink.ids.new_id(sink.clock.wall())
+        identifier = sink.ids.new_run_id(sink.clock.wall())
         if sampled is None:
             sampled = ids.hash_fraction(identifier) < self.settings.sample_rate
         if not sampled:

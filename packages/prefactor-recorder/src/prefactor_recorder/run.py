@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Self, cast
 from prefactor_recorder.context import Block, enter, innermost, leave
 from prefactor_recorder.corrections import short_repr
 from prefactor_recorder.encoding.clock import json_timestamp
+from prefactor_recorder.encoding.ids import partition_of
 from prefactor_recorder.encoding.record import Operation, is_id
 from prefactor_recorder.encoding.values import encode
 from prefactor_recorder.errors import RunTerminated
@@ -54,6 +55,8 @@ class Run(Block):
         """Its id, known before the server knows the run; empty if it is not recorded."""
         self.encoded_id = identifier.encode()
         """The id as bytes."""
+        self.partition = "" if sink is None else partition_of(identifier)
+        """The partition of the ids below it."""
         self.live = sink is not None
         """Whether it is recorded: the recorder is on, and the run was sampled."""
         self.offset = 0 if sink is None else sink.clock.wall() - sink.clock.elapsed()
@@ -161,7 +164,7 @@ class Run(Block):
         changes, self._unwritten_metadata = self._unwritten_metadata, {}
         if changes:
             sink = self.sink
-            identifier = sink.ids.new_id(sink.clock.wall()).encode()
+            identifier = sink.ids.new_id(sink.clock.wall(), self.partition).encode()
             body = b'"metadata":' + encode(changes)
             sink.write(Operation.SET_METADATA, self.encoded_id, identifier, body)
 

@@ -6,7 +6,6 @@ import atexit
 import functools
 import logging
 import os
-import secrets
 import time
 import weakref
 from typing import TYPE_CHECKING
@@ -36,8 +35,6 @@ class Runtime:
 
     def __init__(self, settings: RecorderSettings, journal: MemoryJournal | SpoolJournal) -> None:
         self.journal = journal
-        # All ids of one process share a partition, as the server's ids of one account do.
-        self._partition = secrets.randbelow(ids.PARTITIONS)
         self.runs: weakref.WeakValueDictionary[str, Run] = weakref.WeakValueDictionary()
         self.delivery = Delivery(
             journal,
@@ -53,7 +50,7 @@ class Runtime:
             journal=journal,
             deliverer=self.delivery,
             clock=Clock(),
-            ids=ids.IdGenerator(self._partition),
+            ids=ids.IdGenerator(),
             limit=settings.max_payload_size,
             redact=settings.redact,
         )
@@ -89,7 +86,7 @@ class Runtime:
         if self._process == os.getpid():
             return
         self._process = os.getpid()
-        self.sink.ids = ids.IdGenerator(self._partition)  # else both would make the same ids
+        self.sink.ids = ids.IdGenerator()  # else both would make the same ids
         self.journal.after_fork()
         self.delivery.after_fork()
 

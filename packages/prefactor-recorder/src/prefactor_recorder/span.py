@@ -49,6 +49,7 @@ class RunLike(Protocol):
 
     id: str
     encoded_id: bytes
+    partition: str
     live: bool
     offset: int
     agent: str | None
@@ -226,7 +227,7 @@ class Span(Block):
         above = run.resolve_parent(self._parent)
         now = sink.clock.elapsed() + run.offset
         started = now if started_at is None else given_time(started_at, now)
-        self.id = sink.ids.new_id(started)
+        self.id = sink.ids.new_id(started, run.partition)
         self._begun = started
         payload, self._payload = self._payload, None  # do not keep it alive until the end
         try:

@@ -24,22 +24,42 @@ def test_ids_are_those_of_the_published_table(
     milliseconds: int, partition: int, bits: int, text: str
 ) -> None:
     """An id made here is the text that the format prescribes for its time, partition and bits."""
-    assert ids.IdGenerator(partition, lambda _: bits).new_id(milliseconds * MILLISECOND) == text
+    draws = iter([partition, bits])
+    generator = ids.IdGenerator(lambda _: next(draws))
+    assert generator.new_run_id(milliseconds * MILLISECOND) == text
 
 
 def test_ids_differ_and_sort_by_time() -> None:
     """Ten thousand ids of one moment all differ, and a later id is the greater text."""
-    generator = ids.IdGenerator(7)
+    generator = ids.IdGenerator()
     now = time.time_ns()
-    minted = {generator.new_id(now) for _ in range(10_000)}
+    minted = {generator.new_run_id(now) for _ in range(10_000)}
     assert len(minted) == 10_000
-    assert max(minted) < min(generator.new_id(now + MILLISECOND) for _ in range(100))
+    assert max(minted) < min(generator.new_run_id(now + MILLISECOND) for _ in range(100))
+
+
+def test_ids_below_a_run_have_its_partition() -> None:
+    """Runs differ in their partitions, and an id made for a run repeats its run's."""
+    generator = ids.IdGenerator()
+    runs = [generator.new_run_id(time.time_ns()) for _ in range(20)]
+    assert len({run[10:16] for run in runs}) > 1
+    for run in runs:
+        assert generator.new_id(0, ids.partition_of(run))[10:16] == run[10:16]
+
+
+@pytest.mark.parametrize("run_id", ["run-1", "", "8" + "0" * 31, "A" * 32, "ü" * 32])
+def test_an_id_without_a_partition_has_one_that_stays(run_id: str) -> None:
+    """Below a run with an id of its author's, ids get a partition that follows from that id."""
+    made = ids.IdGenerator().new_id(0, ids.partition_of(run_id))
+    assert len(made) == 32
+    assert set(made) <= set(ids.ALPHABET)
+    assert ids.partition_of(run_id) == made[10:16] == ids.partition_of(run_id)
 
 
 def test_the_fraction_of_an_id_is_even_and_stable() -> None:
     """The share of ids below a rate is that rate, and an id's number never changes."""
-    generator = ids.IdGenerator(7)
-    minted = [generator.new_id(time.time_ns()) for _ in range(20_000)]
+    generator = ids.IdGenerator()
+    minted = [generator.new_run_id(time.time_ns()) for _ in range(20_000)]
     share = sum(ids.hash_fraction(each) < 0.3 for each in minted) / len(minted)
     assert 0.28 < share < 0.32
     assert ids.hash_fraction(PUBLISHED[2][3]) == ids.hash_fraction(PUBLISHED[2][3])

@@ -25,6 +25,37 @@ async def test_ids_share_the_partition_of_their_account(
     assert {partition_of(pfid) for pfid in pfids} == {partition_of(account_id)}
 
 
+async def test_ids_below_a_run_have_its_partition(api_client: Any) -> None:
+    """A run's id has a partition of its own; its spans and alerts repeat it, as its shard."""
+    register = {"agent_id": "agent-1", "agent_version": {"external_identifier": "1"}}
+    runs = [(await api_client.post("/agent_instance/register", register)).details for _ in range(8)]
+
+    assert len({partition_of(run["id"]) for run in runs}) > 1
+    assert [run["id"] for run in runs] == sorted(run["id"] for run in runs)
+    for run in runs:
+        span = {"agent_instance_id": run["id"], "schema_name": "step", "payload": {}}
+        alert = {"agent_instance_id": run["id"], "name": "late"}
+        below = [
+            (await api_client.post("/agent_spans", {"details": span})).details["id"],
+            (await api_client.post("/alerts/raise", alert)).details["id"],
+        ]
+        assert {partition_of(one) for one in below} == {partition_of(run["id"])}
+
+
+async def test_a_span_below_a_run_with_another_id_has_its_accounts_partition(
+    api_client: Any,
+) -> None:
+    """The id of a run that is no PFID names no partition."""
+    account_id = (await api_client.get("/ping")).details["account_id"]
+    register = {"agent_id": "agent-1", "agent_version": {"external_identifier": "1"}, "id": "run-1"}
+    await api_client.post("/agent_instance/register", register)
+
+    span = {"agent_instance_id": "run-1", "schema_name": "step", "payload": {}}
+    made = (await api_client.post("/agent_spans", {"details": span})).details["id"]
+
+    assert partition_of(made) == partition_of(account_id)
+
+
 @pytest.mark.parametrize("count", [0, -1, 1001, 2**70, 1.5, "3", True])
 async def test_an_impossible_number_of_ids_is_refused(api_client: Any, count: Any) -> None:
     """From one to a thousand ids come at a time."""

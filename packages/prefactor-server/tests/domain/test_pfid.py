@@ -133,6 +133,27 @@ def test_ids_of_a_maker_are_in_order(steps: list[int], chance: Random) -> None:
     assert all(map(is_pfid, made))
 
 
+@given(st.lists(st.integers(0, 5), min_size=1, max_size=50), st.randoms(use_true_random=False))
+def test_run_ids_of_a_maker_are_in_order(steps: list[int], chance: Random) -> None:
+    """A run's id is greater than the one before, although each has a partition of its own."""
+    clock = iter([1_700_000_000_000_000 + 1000 * (3 - step) for step in steps])
+    maker = PfidMaker(lambda: next(clock), chance.randbytes)
+
+    made = [maker.make_run_id() for _ in steps]
+
+    assert made == sorted(set(made))
+    assert all(map(is_pfid, made))
+
+
+def test_a_millisecond_without_partitions_left_gives_way_to_the_next() -> None:
+    """Where the partition would overflow, the run's id takes the next millisecond."""
+    maker = PfidMaker(lambda: 5_000, lambda size: b"\xff" * size if size == 4 else bytes(size))
+
+    made = [maker.make_run_id() for _ in range(3)]
+
+    assert [timestamp_ms_of(one) for one in made] == [5, 6, 7]
+
+
 def test_a_millisecond_that_is_full_gives_way_to_the_next() -> None:
     """Where the random part would overflow, the id takes the next millisecond."""
     maker = PfidMaker(lambda: 5_000, lambda size: b"\xff" * size)

@@ -159,7 +159,7 @@ class _InMemoryRuntime(Runtime):
             journal=self.journal,
             deliverer=None,
             clock=clock,
-            ids=IdGenerator(0, bits=_counter_bits()),
+            ids=IdGenerator(bits=_counter_bits()),
             limit=settings.max_payload_size,
             redact=settings.redact,
         )

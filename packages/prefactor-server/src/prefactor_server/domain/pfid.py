@@ -1,4 +1,7 @@
-"""PFIDs: the ids of the platform, sortable by time and carrying their account's partition.
+"""PFIDs: the ids of the platform, sortable by time and carrying a partition.
+
+The partition of a run is drawn at random. What belongs to a run has the run's partition, so that
+a run could be kept on one shard by its ids alone. Everything else has its account's partition.
 
 A PFID is 160 bits, written as 32 characters of lowercase Crockford base 32: 48 bits of Unix
 milliseconds (with two leading zero bits, so that the first character is 0 to 7), 30 bits of
@@ -16,10 +19,14 @@ MAX_TIMESTAMP_MS = 2**48 - 1
 MAX_PARTITION = 2**30 - 1
 RANDOM_BYTES = 10
 
+PARTITION = slice(10, 16)
+"""The characters of a PFID that are its partition."""
+
 _MAX_RANDOM = 2 ** (8 * RANDOM_BYTES) - 1
 # Ids of one millisecond differ by a random step, so that no id reveals the next, and two servers
 # that start at nearby numbers do not generate the same ids.
 _STEP_BYTES = 6
+_PARTITION_STEP_BYTES = 2
 
 # Two characters at a time halves the steps, for a table of 1,024 entries.
 _PAIRS = [high + low for high in ALPHABET for low in ALPHABET]
@@ -67,20 +74,55 @@ def is_pfid(text: str) -> bool:
 class PfidMaker:
     """Generates PFIDs from a given clock and source of randomness.
 
-    Each id sorts after the previous one, also within a millisecond and when the clock was set back.
-    Rows of one request are therefore listed in the order of their creation.
+    Each id of a partition sorts after the previous one, also within a millisecond and when the
+    clock was set back, and so does each run's id. Runs of one request, and the spans that it adds
+    to a run, are therefore listed in the order of their creation.
     """
 
-    __slots__ = ("_last_ms", "_last_number", "_now_us", "_random_bytes")
+    __slots__ = (
+        "_last_ms",
+        "_last_number",
+        "_now_us",
+        "_random_bytes",
+        "_run_ms",
+        "_run_partition",
+    )
 
     def __init__(self, now_us: Callable[[], int], random_bytes: Callable[[int], bytes]) -> None:
         self._now_us = now_us
         self._random_bytes = random_bytes
-        self._last_ms = -1
-        self._last_number = 0
+        self._last_ms = self._run_ms = -1
+        self._last_number = self._run_partition = 0
 
     def make(self, partition: int) -> str:
         """Return a new id in the partition, with the current millisecond or a later one."""
+        self._advance()
+        return self._encode(partition)
+
+    def make_run_id(self) -> str:
+        """Return a new id for a run, in a partition drawn at random."""
+        self._advance()
+        if self._run_ms == self._last_ms:
+            # The partition stands before the random part, and decides about the order.
+            self._run_partition += 1 + self._random(_PARTITION_STEP_BYTES)
+            if self._run_partition > MAX_PARTITION:
+                self._begin(self._last_ms + 1)
+        if self._run_ms != self._last_ms:
+            self._run_ms = self._last_ms
+            self._run_partition = self._random(4) & MAX_PARTITION
+        return self._encode(self._run_partition)
+
+    def make_in_run(self, run_id: str, partition: int) -> str:
+        """Return a new id in the partition of the run, or in ``partition`` if it has none.
+
+        A run has none if its id is a client's and no PFID.
+        """
+        made = self.make(partition)
+        if not is_pfid(run_id):
+            return made
+        return f"{made[: PARTITION.start]}{run_id[PARTITION]}{made[PARTITION.stop :]}"
+
+    def _advance(self) -> None:
         now_ms = self._now_us() // 1000
         if now_ms > self._last_ms:
             self._begin(now_ms)
@@ -88,11 +130,13 @@ class PfidMaker:
             self._last_number += 1 + self._random(_STEP_BYTES)
             if self._last_number > _MAX_RANDOM:
                 self._begin(self._last_ms + 1)
-        return encode(self._last_ms, partition, self._last_number.to_bytes(RANDOM_BYTES, "big"))
 
     def _begin(self, ms: int) -> None:
         self._last_ms = ms
         self._last_number = self._random(RANDOM_BYTES)
+
+    def _encode(self, partition: int) -> str:
+        return encode(self._last_ms, partition, self._last_number.to_bytes(RANDOM_BYTES, "big"))
 
     def _random(self, size: int) -> int:
         return int.from_bytes(self._random_bytes(size), "big")

@@ -92,6 +92,14 @@ class Call:
         """Return a new id in the partition of the caller's account."""
         return self.services.ids.make(self.principal.partition)
 
+    def new_run_id(self) -> str:
+        """Return a new id for a run, in a partition of its own."""
+        return self.services.ids.make_run_id()
+
+    def new_id_in_run(self, run_id: str) -> str:
+        """Return a new id for what belongs to the run, in the partition of the run."""
+        return self.services.ids.make_in_run(run_id, self.principal.partition)
+
     def for_item(self, key: str) -> Call:
         """Return a separate call for an item of this request."""
         # An item gets its own query and pending writes when it is read or prepared. Until then,

@@ -10,7 +10,7 @@ import hashlib
 from functools import lru_cache
 from typing import NamedTuple
 
-from prefactor_server.domain.pfid import LENGTH, RANDOM_BYTES, encode, is_pfid
+from prefactor_server.domain.pfid import LENGTH, MAX_PARTITION, RANDOM_BYTES, encode, is_pfid
 
 _PREFIX = LENGTH // 2
 
@@ -41,10 +41,14 @@ def trace_key(agent_ref: str, trace_id: str) -> str:
     return hashlib.blake2b(f"{trace_id}:{agent_ref}".encode(), digest_size=16).hexdigest()
 
 
-def run_id(account_id: str, agent_ref: str, trace_id: str, *, partition: int, start: int) -> str:
-    """Return the id of a new run for a trace whose earliest known span starts at ``start``."""
-    named = f"{account_id}:{agent_ref}:{trace_id}"
-    return encode(max(start // 1000, 0), partition, _digest(named))
+def run_id(account_id: str, agent_ref: str, trace_id: str, start: int) -> str:
+    """Return the id of a new run for a trace whose earliest known span starts at ``start``.
+
+    Its partition is its own, as every run's is, and the same in every process.
+    """
+    named = _digest(f"{account_id}:{agent_ref}:{trace_id}")
+    partition = int.from_bytes(_digest(f"{trace_id}:partition")[:4], "big") & MAX_PARTITION
+    return encode(max(start // 1000, 0), partition, named)
 
 
 @lru_cache(maxsize=4096)

@@ -178,8 +178,7 @@ def _new_run_id(call: Call, batch: TraceBatch, spans: Sequence[ReceivedSpan]) ->
         principal.account_id,
         batch.agent_ref,
         batch.trace_id,
-        partition=principal.partition,
-        start=min(span.start for span in spans),
+        min(span.start for span in spans),
     )
 
 

@@ -100,7 +100,7 @@ async def _prepare(call: Call, body: RegisterFields) -> Prepared:
     command = RegisterInstance(
         request=call.request(),
         principal=call.principal,
-        id=body.id or call.new_id(),
+        id=body.id or call.new_run_id(),
         agent_ref=agent_ref,
         environment_id=_environment_id(call, body.environment_id),
         metadata=_metadata(body.agent_version),

@@ -83,7 +83,7 @@ async def prepare_create(call: Call, body: CreateSpanFields) -> Prepared:
     payload = GivenPayload.of("payload", body.payload or {}, limit)
     result = GivenPayload.of("result_payload", body.result_payload, limit)
     run = await call.services.span_preparer.run(principal, body.agent_instance_id, call.pending)
-    span_id = body.id or call.new_id()
+    span_id = body.id or call.new_id_in_run(body.agent_instance_id)
     command = CreateSpan(
         request=call.request(),
         principal=principal,

@@ -66,7 +66,7 @@ async def _prepare_raise(call: Call, body: RaiseAlertFields) -> Prepared:
     command = RaiseAlert(
         request=call.request(),
         principal=call.principal,
-        id=call.new_id(),
+        id=call.new_id_in_run(body.agent_instance_id),
         agent_instance_id=body.agent_instance_id,
         name=body.name,
         facts=facts,
