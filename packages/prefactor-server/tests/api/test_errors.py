@@ -1,4 +1,4 @@
-"""The contract of errors: one body, everywhere.
+"""The contract of errors: one body, everywhere but at the endpoints of OTLP, which has its own.
 
 Every response of every operation carries ``X-Request-Id``. Every error is JSON with ``status``
 (``error``), a ``code``, a ``message`` for people and the same ``request_id``; fields that were
@@ -14,8 +14,15 @@ from prefactor_server.api.operations import OPERATIONS
 from prefactor_server.commands.base import Stale
 from prefactor_server.domain import errors
 from prefactor_server.domain.errors import Overloaded, Refusal, Unavailable
+from prefactor_server.otlp.status import PATHS as OTLP_PATHS
 
-CALLS = sorted({(one.method, one.path) for one in OPERATIONS if one.access != "public"})
+CALLS = sorted(
+    {
+        (one.method, one.path)
+        for one in OPERATIONS
+        if one.access != "public" and one.path not in OTLP_PATHS
+    }
+)
 
 
 def _check(answer: Any) -> None:

@@ -30,6 +30,10 @@ def _refused(answer: RawAnswer, status: int) -> Any:
     return answer.body
 
 
+def _without_id(answer: RawAnswer) -> str:
+    return answer.text.replace(answer.headers["x-request-id"], "")
+
+
 @pytest.mark.parametrize(("method", "path"), WRITES)
 def test_every_route_with_a_body_takes_it_compressed(
     line: RawSocket, method: str, path: str
@@ -45,8 +49,7 @@ def test_every_route_with_a_body_takes_it_compressed(
         )
 
         assert plain.status == packed.status
-        own = {"request_id": None}
-        assert {**plain.body, **own} == {**packed.body, **own}
+        assert _without_id(plain) == _without_id(packed)
 
 
 def test_a_compressed_bulk_request_is_one_like_any_other(

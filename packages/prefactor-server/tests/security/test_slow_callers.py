@@ -6,6 +6,8 @@ from contextlib import ExitStack
 
 import pytest
 from front_door import ask
+from google.rpc.code_pb2 import Code
+from google.rpc.status_pb2 import Status
 from raw_socket import RawSocket, connected
 
 from live_server import LiveServer
@@ -49,6 +51,17 @@ def test_a_body_that_does_not_end_is_cut_off(
     assert line.read().status == 408
     assert line.rest() == b""
     assert "half" not in ask(server, "GET", f"{AGENT}?pagination[page_size]=100").text
+
+
+def test_an_export_that_does_not_end_may_be_sent_again(line: RawSocket) -> None:
+    """Half a body of OTLP is answered 503, because exporters drop what a 408 was the answer to."""
+    kind = "Content-Type: application/x-protobuf"
+    line.send(line.request("POST", "/v1/traces", kind, "Content-Length: 100") + b"half")
+    answer = line.read()
+
+    assert (answer.status, answer.headers["retry-after"]) == (503, "1")
+    assert Status.FromString(answer.content).code == Code.UNAVAILABLE
+    assert line.rest() == b""
 
 
 @pytest.mark.parametrize("part", ["head", "body"])

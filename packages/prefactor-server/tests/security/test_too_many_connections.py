@@ -6,6 +6,8 @@ from contextlib import ExitStack
 
 import pytest
 from front_door import ask
+from google.rpc.code_pb2 import Code
+from google.rpc.status_pb2 import Status
 from raw_socket import PATIENCE, RawSocket, connected
 
 from live_server import LiveServer, start_server
@@ -58,6 +60,20 @@ def test_a_connection_too_many_is_told_to_come_back(
         assert set(answer.body) == {"status", "code", "message", "request_id"}
         assert line.rest() == b""
     assert [line.ask("GET", PING).status for line in held] == [200] * MOST
+
+
+def test_an_exporter_too_many_is_told_in_its_own_form(
+    small: LiveServer, held: list[RawSocket]
+) -> None:
+    """OTLP in protobuf is answered with a Status in protobuf, also beyond the connections."""
+    with connected(small) as line:
+        kind = "Content-Type: application/x-protobuf"
+        answer = line.ask("POST", "/v1/traces", kind, body=b"\n\0")
+
+        assert (answer.status, answer.headers["retry-after"]) == (503, "1")
+        assert answer.headers["content-type"] == "application/x-protobuf"
+        assert Status.FromString(answer.content).code == Code.UNAVAILABLE
+    assert len(held) == MOST
 
 
 @pytest.mark.parametrize("page", ["/healthz", "/readyz", "/metrics"])

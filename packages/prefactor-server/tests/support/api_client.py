@@ -80,6 +80,14 @@ class Clock:
         self.now += seconds * 1_000_000
 
 
+def error_code(body: Any) -> str:
+    """The code of an error: in the API's own body, or in a Status, as OTLP has it."""
+    if isinstance(body["code"], str):
+        return body["code"]
+    (reason,) = [one["reason"] for one in body["details"] if "reason" in one]
+    return str(reason).lower()
+
+
 @dataclass(frozen=True)
 class Answer:
     """What came back."""
@@ -91,6 +99,11 @@ class Answer:
     @property
     def body(self) -> Any:
         return json.loads(self.text)
+
+    @property
+    def content(self) -> bytes:
+        """The body as it came, for answers that are not text."""
+        return self.text.encode(errors="surrogateescape")
 
     @property
     def details(self) -> Any:
@@ -109,7 +122,7 @@ class Answer:
 
     def refused(self, status: int, code: str) -> Any:
         """The body of an error that has this status and code."""
-        assert (self.status, self.body["code"]) == (status, code), self.text
+        assert (self.status, error_code(self.body)) == (status, code), self.text
         return self.body
 
 
@@ -154,7 +167,8 @@ class ApiClient:
             params=query,
             headers={**auth, **(headers or {})},
         ) as response:
-            return Answer(response.status, response.headers, await response.text())
+            text = await response.text(errors="surrogateescape")
+            return Answer(response.status, response.headers, text)
 
     async def get(self, path: str, query: Mapping[str, str] | None = None, **more: Any) -> Answer:
         return await self.call("GET", path, **(query or {}), **more)

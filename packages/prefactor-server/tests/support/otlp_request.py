@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from google.protobuf.json_format import ParseDict
+from google.rpc.status_pb2 import Status
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 TRACE = "5b8efff798038103d269b633813fc60c"
@@ -122,6 +123,15 @@ async def export(api_client: Any, spans: Sequence[Any], **resource: str) -> Any:
     answer = await api_client.post("/otlp/v1/traces", request(spans, **resource), headers=JSON)
     assert answer.status == 200, answer.text
     return answer.body
+
+
+def told(answer: Any, status: int) -> Status:
+    """The Status in an error, which has the status, in the encoding that it says."""
+    assert answer.status == status, answer.text
+    if answer.headers["Content-Type"] == PROTOBUF["Content-Type"]:
+        return Status.FromString(answer.content)
+    assert answer.headers["Content-Type"] == JSON["Content-Type"]
+    return ParseDict(answer.body, Status())
 
 
 async def runs(api_client: Any, **query: str) -> Any:

@@ -27,6 +27,11 @@ class RawAnswer:
     def body(self) -> Any:
         return json.loads(self.text)
 
+    @property
+    def content(self) -> bytes:
+        """The body as it came, for answers that are not text."""
+        return self.text.encode(errors="surrogateescape")
+
 
 class RawSocket:
     """One connection to a server."""
@@ -71,7 +76,8 @@ class RawSocket:
         size = 0 if without_body else int(headers.get("content-length", "0"))
         while len(self._buffer) < size:
             self._receive()
-        text, self._buffer = self._buffer[:size].decode(), self._buffer[size:]
+        text = self._buffer[:size].decode(errors="surrogateescape")
+        self._buffer = self._buffer[size:]
         return RawAnswer(int(first.split()[1]), headers, text)
 
     def rest(self) -> bytes:

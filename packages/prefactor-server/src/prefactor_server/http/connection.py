@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Any, Final, NamedTuple, cast
 from urllib.parse import unquote
 
@@ -26,7 +27,7 @@ from prefactor_server.http.overload import (
     RETRY_AFTER,
     STATUS,
     OverloadResponder,
-    error_body,
+    rejection,
 )
 from prefactor_server.memory_budget import MemoryBudget
 
@@ -42,15 +43,14 @@ _SLICE_BYTES: Final = 4096
 _FRAMING_PER_BODY_BYTE: Final = 8
 """Bytes of framing allowed per byte of body. One-byte chunks need five."""
 
-_TIMEOUT: Final = (408, "Request Timeout", "The rest of the request did not come in time")
-_HEAD_TOO_LARGE: Final = (431, "Request Header Fields Too Large", "The headers are too large")
+_TIMEOUT: Final = (408, "The rest of the request did not come in time")
+_HEAD_TOO_LARGE: Final = (431, "The headers are too large")
 _FRAMING_TOO_LARGE: Final = (
     431,
-    "Request Header Fields Too Large",
     "The trailers or the chunk extensions are too large",
 )
-_NOT_HTTP: Final = (400, "Bad Request", "Invalid HTTP request received.")
-_NO_PROXY: Final = (400, "Bad Request", "CONNECT is not possible here: this server is no proxy")
+_NOT_HTTP: Final = (400, "Invalid HTTP request received.")
+_NO_PROXY: Final = (400, "CONNECT is not possible here: this server is no proxy")
 
 
 class ConnectionLimits(NamedTuple):
@@ -105,7 +105,7 @@ class Connection(HttpToolsProtocol):
         too_many = len(self.connections) - limits.max_connections if limits.max_connections else 0
         if too_many > RESERVED_CONNECTIONS:
             limits.overload.log_rejected(self._started_at)
-            self._reject(STATUS, "Service Unavailable", MESSAGE, CODE)
+            self._reject(STATUS, MESSAGE, CODE)
             return
         if too_many > 0:
             self.app = limits.overload.wrap(self.app)
@@ -302,7 +302,7 @@ class Connection(HttpToolsProtocol):
         else:
             self.transport.close()
 
-    def _reject(self, status: int, reason: str, message: str, code: str = "bad_request") -> None:
+    def _reject(self, status: int, message: str, code: str = "bad_request") -> None:
         """Reject the arriving request once earlier ones are answered, then close."""
         self._cancel_timeout()
         in_body = self._in_message and not self._in_head
@@ -316,15 +316,17 @@ class Connection(HttpToolsProtocol):
             refused.discard_body()
             must_wait = True
         request_id = self._limits.random_bytes(12).hex()
-        body = error_body(code, message, request_id)
+        # Until its head is complete, the scope is that of the request before.
+        told = rejection(status, code, message, request_id, self.scope if in_body else {})
+        status, reason = told.status, HTTPStatus(told.status).phrase
         later = f"retry-after: {RETRY_AFTER}\r\n" if status == STATUS else ""
         head = (
-            f"HTTP/1.1 {status} {reason}\r\ncontent-type: application/json\r\n"
-            f"content-length: {len(body)}\r\nx-request-id: {request_id}\r\n"
+            f"HTTP/1.1 {status} {reason}\r\ncontent-type: {told.content_type.decode()}\r\n"
+            f"content-length: {len(told.body)}\r\nx-request-id: {request_id}\r\n"
             "accept-encoding: gzip\r\n"
             f"{later}connection: close\r\n\r\n"
         )
-        self._rejection = head.encode() + body
+        self._rejection = head.encode() + told.body
         if must_wait:
             self.flow.pause_reading()
         else:

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Mapping
+from typing import Any, Final, NamedTuple
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from prefactor_server.api.asgi.request_events import RequestEvent, RequestObserver
 from prefactor_server.http.probes import PROBES
+from prefactor_server.otlp.status import JSON, encoded_error, error_status
+from prefactor_server.otlp.status import PATHS as OTLP_PATHS
 
 RESERVED_CONNECTIONS: Final = 32
 """How many connections beyond the limit are accepted. Any more are rejected at once."""
@@ -34,6 +36,14 @@ _LOG_EVERY_SECONDS: Final = 60.0
 _DRAIN_BYTES: Final = 1024 * 1024
 
 _log = structlog.get_logger("prefactor_server")
+
+
+class Rejection(NamedTuple):
+    """An error response from outside the API."""
+
+    status: int
+    content_type: bytes
+    body: bytes
 
 
 class OverloadResponder:
@@ -60,17 +70,17 @@ class OverloadResponder:
             # A client that is still sending may not read the response.
             await _drain(receive)
             request_id = self._random_bytes(12).hex()
-            body = error_body(CODE, MESSAGE, request_id)
+            told = rejection(STATUS, CODE, MESSAGE, request_id, scope)
             headers = [
-                (b"content-type", b"application/json"),
-                (b"content-length", b"%d" % len(body)),
+                (b"content-type", told.content_type),
+                (b"content-length", b"%d" % len(told.body)),
                 (b"x-request-id", request_id.encode()),
                 (b"accept-encoding", b"gzip"),
                 (b"retry-after", b"%d" % RETRY_AFTER),
                 (b"connection", b"close"),
             ]
             await send({"type": "http.response.start", "status": STATUS, "headers": headers})
-            await send({"type": "http.response.body", "body": body})
+            await send({"type": "http.response.body", "body": told.body})
             self.log_rejected(asyncio.get_running_loop().time())
             if self._observe is not None:
                 self._observe(RequestEvent(request_id, scope["method"], "", STATUS, CODE, 0.0))
@@ -84,10 +94,19 @@ class OverloadResponder:
             _log.warning("connections_full", max_connections=self._max_connections)
 
 
-def error_body(code: str, message: str, request_id: str) -> bytes:
-    """Return an error body in the API's format, for responses from outside the API."""
+def rejection(
+    status: int, code: str, message: str, request_id: str, scope: Mapping[str, Any]
+) -> Rejection:
+    """Return an error response from outside the API, in the form of the requested endpoint.
+
+    ``scope`` has what is known of the request, which may be nothing.
+    """
     error = {"status": "error", "code": code, "message": message, "request_id": request_id}
-    return json.dumps(error).encode()
+    if scope.get("path") in OTLP_PATHS:
+        status = error_status(status)
+        content_type = dict(scope["headers"]).get(b"content-type", b"")
+        return Rejection(status, *encoded_error(status, error, content_type))
+    return Rejection(status, JSON, json.dumps(error).encode())
 
 
 def _with_connection_close(send: Send) -> Send:

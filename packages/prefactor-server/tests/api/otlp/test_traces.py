@@ -24,6 +24,7 @@ from otlp_request import (
     request,
     runs,
     span,
+    told,
 )
 
 from prefactor_server.commands.otlp_trace import EndSilentTrace
@@ -283,17 +284,17 @@ async def test_an_environment_is_found_by_its_name(api_client: Any) -> None:
 async def test_what_cannot_be_kept_is_named_and_its_neighbours_stay(api_client: Any) -> None:
     """Spans without ids or times are counted in partial success, in either encoding."""
     bad = [{**span(4, 1, CHAT), "spanId": "zz"}, {**span(5, 1, CHAT), **_no_times()}]
-    told = (await export(api_client, [*CONVERSATION, *bad]))["partialSuccess"]
+    said = (await export(api_client, [*CONVERSATION, *bad]))["partialSuccess"]
     packed = await api_client.post(
         "/otlp/v1/traces",
         protobuf(request([{**span(5, 1, CHAT), **_no_times()}])),
         headers=PROTOBUF,
     )
-    answer = ExportTraceServiceResponse.FromString(packed.text.encode())
+    answer = ExportTraceServiceResponse.FromString(packed.content)
 
-    assert told["rejectedSpans"] == 2
-    assert "no valid span id" in told["errorMessage"]
-    assert "0000000000000005 (a span) has no time" in told["errorMessage"]
+    assert said["rejectedSpans"] == 2
+    assert "no valid span id" in said["errorMessage"]
+    assert "0000000000000005 (a span) has no time" in said["errorMessage"]
     assert answer.partial_success.rejected_spans == 1
     assert len((await outcome(api_client))[1]) == 3
 
@@ -303,10 +304,10 @@ async def test_a_retired_agent_is_refused_by_name(api_client: Any) -> None:
     await export(api_client, [span(1, None, AGENT)])
     (run,) = await runs(api_client)
     await api_client.post(f"/agent/{run['agent_id']}/retire")
-    told = (await export(api_client, [span(1, None, AGENT, trace=OTHER)]))["partialSuccess"]
+    said = (await export(api_client, [span(1, None, AGENT, trace=OTHER)]))["partialSuccess"]
 
-    assert told["rejectedSpans"] == 1
-    assert "retired" in told["errorMessage"]
+    assert said["rejectedSpans"] == 1
+    assert "retired" in said["errorMessage"]
 
 
 async def test_a_large_payload_is_truncated_and_marked(api_client: Any) -> None:
@@ -337,7 +338,7 @@ async def test_a_malformed_body_is_a_400(api_client: Any, bomb: bytes) -> None:
     """Lengths beyond the body, endless numbers and too many messages are refused as a whole."""
     answer = await api_client.post("/otlp/v1/traces", bomb, headers=PROTOBUF)
 
-    answer.refused(400, "bad_request")
+    told(answer, 400)
 
 
 async def test_deeply_nested_values_are_a_400(api_client: Any) -> None:
@@ -356,17 +357,17 @@ async def test_deeply_nested_values_are_a_400(api_client: Any) -> None:
     outer = b"\x12" + _length(scope) + scope
     packed = b"\x0a" + _length(outer) + outer
 
-    (await api_client.post("/otlp/v1/traces", text, headers=JSON)).refused(400, "bad_request")
-    (await api_client.post("/otlp/v1/traces", packed, headers=PROTOBUF)).refused(400, "bad_request")
+    told(await api_client.post("/otlp/v1/traces", text, headers=JSON), 400)
+    told(await api_client.post("/otlp/v1/traces", packed, headers=PROTOBUF), 400)
 
 
 async def test_too_many_values_cost_one_span(api_client: Any) -> None:
     """A span of thousands of tiny values is rejected by itself."""
     many = span(4, 1, {**CHAT, "list": [0] * 30_000})
-    told = (await export(api_client, [*CONVERSATION, many]))["partialSuccess"]
+    said = (await export(api_client, [*CONVERSATION, many]))["partialSuccess"]
 
-    assert told["rejectedSpans"] == 1
-    assert "more than 20000 values" in told["errorMessage"]
+    assert said["rejectedSpans"] == 1
+    assert "more than 20000 values" in said["errorMessage"]
 
 
 async def test_metrics_are_taken_and_not_kept(api_client: Any) -> None:

@@ -9,16 +9,16 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
-import structlog
 from starlette.types import Receive, Scope, Send
 
 from prefactor_server.api.asgi.auth import Authenticator
 from prefactor_server.api.asgi.body import ClientDisconnected, read_document
 from prefactor_server.api.asgi.client_connection import ClientConnection
 from prefactor_server.api.asgi.download import RESERVED_BYTES, OpenedDownload
+from prefactor_server.api.asgi.error_response import error_response
 from prefactor_server.api.asgi.rate_limit import RateLimiter
 from prefactor_server.api.asgi.request_events import RequestEvent, RequestObserver
 from prefactor_server.api.asgi.request_headers import RequestHeaders
@@ -28,12 +28,7 @@ from prefactor_server.api.events import stream
 from prefactor_server.api.events.deflate import is_accepted
 from prefactor_server.api.events.hub import Subscription
 from prefactor_server.api.events.stream import EventStream
-from prefactor_server.api.kernel.errors import (
-    UNSUPPORTED_ENCODING,
-    error_body,
-    error_headers,
-    status_of,
-)
+from prefactor_server.api.kernel.errors import UNSUPPORTED_ENCODING
 from prefactor_server.api.kernel.operation import (
     Call,
     Downloaded,
@@ -52,7 +47,6 @@ from prefactor_server.api.kernel.work import Work
 from prefactor_server.api.kernel.writes import Reply, WriteJob, execute, keys_differ
 from prefactor_server.domain.api_token import Principal
 from prefactor_server.domain.errors import NotAuthenticated, Refusal, Unavailable
-from prefactor_server.json_log import trace_of
 from prefactor_server.memory_budget import Lease, MemoryBudget
 
 _ANONYMOUS: Final = Principal("", "", 0, "agent_deployment", None, None, None)
@@ -66,7 +60,6 @@ _VARIES: Final = (b"vary", b"accept-encoding")
 _ALL_ACCEPTED: Final = (b"accept-encoding", b"gzip, identity")
 
 _encoder: Final = msgspec.json.Encoder()
-_log = structlog.get_logger(__name__)
 
 
 class _Response(NamedTuple):
@@ -90,12 +83,17 @@ class _OpenedStream(NamedTuple):
 
 
 class _RequestTrace:
-    """What is known of a request while it runs, such as its operation's name once it is routed."""
+    """What is known of a request while it runs: its operation once it is routed."""
 
     __slots__ = ("operation",)
 
     def __init__(self) -> None:
-        self.operation = ""
+        self.operation: Operation | None = None
+
+    @property
+    def name(self) -> str:
+        """The name of the operation, or an empty text."""
+        return "" if self.operation is None else self.operation.name
 
 
 class Api:
@@ -142,14 +140,19 @@ class Api:
             response = await self._respond(scope, receive, trace, memory, work)
         except ClientDisconnected:
             return
-        except Refusal as refusal:
-            response = _refusal_response(refusal, request_id, scope)
         except Exception as error:  # noqa: BLE001 - the client gets a response in any case
-            response = _unexpected_error(error, request_id, scope)
+            failed = error_response(error, request_id, scope, trace.operation)
+            response = _Response(
+                failed.status,
+                (failed.encoded.body,),
+                failed.headers,
+                failed.code,
+                failed.encoded.content_type,
+            )
         finally:
             work.close(request_id)
         seconds = self._timer() - begun
-        asked = (request_id, scope["method"], trace.operation)
+        asked = (request_id, scope["method"], trace.name)
         answered = RequestEvent(*asked, response.status, response.code, seconds)
         if isinstance(response, OpenedDownload):
             if self._observe is not None:
@@ -202,7 +205,7 @@ class Api:
     ) -> _Response | _OpenedStream | OpenedDownload:
         raw_path: bytes = scope.get("raw_path") or scope["path"].encode()
         operation, path_id = self._router.match(scope["method"], raw_path.decode("latin-1"))
-        trace.operation = operation.name
+        trace.operation = operation
         headers = RequestHeaders(scope["headers"])
         principal = _ANONYMOUS
         client = ClientConnection(scope, self._limits.trusted_proxies, self._limits.public_url)
@@ -366,34 +369,3 @@ def _idempotency_key(
     if header is not None and asked is not None and header != asked:
         raise keys_differ()
     return header if asked is None else asked
-
-
-def _refusal_response(refusal: Refusal, request_id: str, scope: Scope) -> _Response:
-    status = status_of(type(refusal))
-    if status >= 500:  # noqa: PLR2004 - server errors
-        _log.warning(
-            "request_refused",
-            request_id=request_id,
-            method=scope["method"],
-            status=status,
-            reason=refusal.message,
-        )
-    body: dict[str, Any] = error_body(refusal) | {"request_id": request_id}
-    return _Response(status, (_encoder.encode(body),), error_headers(refusal), refusal.code)
-
-
-def _unexpected_error(error: Exception, request_id: str, scope: Scope) -> _Response:
-    _log.error(
-        "request_failed",
-        request_id=request_id,
-        method=scope["method"],
-        status=500,
-        trace=trace_of(error),
-    )
-    body = {
-        "status": "error",
-        "code": "unexpected",
-        "message": "The server failed. Its log says more under the id of this request",
-        "request_id": request_id,
-    }
-    return _Response(500, (_encoder.encode(body),), code="unexpected")

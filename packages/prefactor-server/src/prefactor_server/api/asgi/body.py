@@ -54,7 +54,7 @@ async def read_document(
 
     Raises:
         TooLarge: the body exceeds the limit.
-        UnsupportedEncoding: the encoding is not gzip, or is applied more than once.
+        UnsupportedEncoding: the encoding is not supported, or is applied more than once.
         BadRequest: the gzip stream is corrupt or truncated, or more data follows it.
         BudgetExhausted: other requests hold too much memory.
         ClientDisconnected: the body is incomplete.
@@ -62,7 +62,7 @@ async def read_document(
     if announced > limit:
         raise _too_large(limit)
     is_zstd = takes_zstd and encoding.strip(b", \t").lower() == ZSTD
-    inflate = not is_zstd and bool(encoding) and _is_gzip(encoding)
+    inflate = not is_zstd and bool(encoding) and _is_gzip(encoding, takes_zstd=takes_zstd)
     chunks: list[bytes] = []
     size = 0
     more = True
@@ -86,7 +86,7 @@ async def read_document(
     return body or b"{}"
 
 
-def _is_gzip(encoding: bytes) -> bool:
+def _is_gzip(encoding: bytes, *, takes_zstd: bool) -> bool:
     """Return whether a body is compressed with gzip.
 
     Raises:
@@ -98,7 +98,8 @@ def _is_gzip(encoding: bytes) -> bool:
         return False
     if len(given) == 1 and given[0] in _GZIP_NAMES:
         return True
-    raise UnsupportedEncoding("The body may be compressed with gzip, once, or not at all")
+    supported = "gzip or zstd" if takes_zstd else "gzip"
+    raise UnsupportedEncoding(f"The body may be compressed with {supported}, once, or not at all")
 
 
 async def _inflated(body: bytes, limit: int, memory: Lease) -> bytes:

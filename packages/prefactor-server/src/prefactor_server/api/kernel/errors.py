@@ -42,6 +42,15 @@ class UnsupportedEncoding(BadRequest):
     """The body's encoding is not supported. Accept-Encoding lists the supported ones."""
 
 
+class UnsupportedMediaType(BadRequest):
+    """The body's Content-Type is not supported. Accept lists the supported ones."""
+
+    def __init__(self, given: bytes, supported: tuple[bytes, ...]) -> None:
+        named = " or ".join(one.decode() for one in supported)
+        super().__init__(f"Content-Type must be {named}, not {given.decode('latin-1')[:60]!r}")
+        self.supported = supported
+
+
 class NotImplementedHere(Refusal):
     """The request asks for something that this server does not have."""
 
@@ -49,7 +58,7 @@ class NotImplementedHere(Refusal):
 
 
 UNSUPPORTED_ENCODING: Final = 415
-"""The status of ``UnsupportedEncoding``."""
+"""The status of ``UnsupportedEncoding`` and ``UnsupportedMediaType``."""
 
 STATUSES: Final[Mapping[type[Refusal], int]] = {
     BadRequest: 400,
@@ -61,6 +70,7 @@ STATUSES: Final[Mapping[type[Refusal], int]] = {
     IdempotencyKeyUsed: 409,
     TooLarge: 413,
     UnsupportedEncoding: UNSUPPORTED_ENCODING,
+    UnsupportedMediaType: UNSUPPORTED_ENCODING,
     ValidationFailed: 422,
     Overloaded: 429,
     Refusal: 500,
@@ -102,6 +112,8 @@ def error_headers(refusal: Refusal) -> list[tuple[bytes, bytes]]:
         return [(b"www-authenticate", b"Bearer")]
     if isinstance(refusal, MethodNotAllowed):
         return [(b"allow", ", ".join(refusal.allowed).encode())]
+    if isinstance(refusal, UnsupportedMediaType):
+        return [(b"accept", b", ".join(refusal.supported))]
     return []
 
 

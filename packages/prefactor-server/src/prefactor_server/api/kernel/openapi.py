@@ -152,7 +152,8 @@ def openapi_document(operations: Sequence[Operation]) -> dict[str, Any]:
 
 def _types(operation: Operation) -> list[Any]:
     body = operation.body if isinstance(operation, Write | RawOperation) else None
-    return [operation.reply] if body is None else [operation.reply, body]
+    error = operation.error if isinstance(operation, RawOperation) else None
+    return [one for one in (operation.reply, body, error) if one is not None]
 
 
 def _operation(one: Operation, schemas: Mapping[Any, Any]) -> dict[str, Any]:
@@ -163,7 +164,7 @@ def _operation(one: Operation, schemas: Mapping[Any, Any]) -> dict[str, Any]:
         "summary": one.summary,
         "description": _description(one),
         "parameters": _parameters(one),
-        "responses": _responses(one, schemas[one.reply]),
+        "responses": _responses(one, schemas),
     }
     if isinstance(one, Write | RawOperation) and one.body is not None:
         described["requestBody"] = _request_body(one, schemas[one.body])
@@ -236,16 +237,18 @@ def _has_required(one: Write | RawOperation) -> bool:
     return any(field.required for field in fields)
 
 
-def _responses(one: Operation, schema: Any) -> dict[str, Any]:
+def _responses(one: Operation, schemas: Mapping[Any, Any]) -> dict[str, Any]:
     is_redirect = isinstance(one, Redirecting)
     found: dict[str, Any] = {
         "303" if is_redirect else "200": {
             "description": "Success",
             "headers": {**_HEADERS, **_LOCATION} if is_redirect else _HEADERS,
-            "content": _content(one, schema),
+            "content": _content(one, schemas[one.reply]),
         }
     }
-    error = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
+    own = one.error if isinstance(one, RawOperation) else None
+    shape = {"$ref": "#/components/schemas/Error"} if own is None else schemas[own]
+    error = {"application/json": {"schema": shape}}
     for status, text in sorted(_error_statuses(one).items()):
         found[str(status)] = {"description": text, "headers": _HEADERS, "content": error}
     found["default"] = {"description": "Any other failure", "content": error}

@@ -302,16 +302,31 @@ class Encoded(NamedTuple):
     body: bytes
 
 
+class WireError(NamedTuple):
+    """An error on its way to the client: HTTP status, body and headers."""
+
+    status: int
+    body: dict[str, Any]
+    headers: list[tuple[bytes, bytes]]
+
+
+ErrorEncoder: TypeAlias = Callable[[WireError, bytes], tuple[WireError, Encoded]]
+"""Returns an error in a form of its own, given the Content-Type of the request."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RawOperation(Operation):
     """An operation that reads its own raw body. Only a ``PureOperation`` may be a bulk item.
 
     With ``takes_zstd``, its body may be compressed with zstd as well as with gzip. With
-    ``takes_prefer``, it heeds the header ``Prefer: return=minimal``.
+    ``takes_prefer``, it heeds the header ``Prefer: return=minimal``. ``encode_error`` encodes its
+    errors, of the type ``error``, if a protocol wants another form than the API's.
     """
 
     takes_zstd: bool = False
     takes_prefer: bool = False
+    encode_error: ErrorEncoder | None = None
+    error: type[Any] | None = None
     body: type[msgspec.Struct] | None = None
     answer: Callable[[Call, bytes], Awaitable[Any]]
     examples: tuple[Example, ...] = ()

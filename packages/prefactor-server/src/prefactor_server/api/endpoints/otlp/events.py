@@ -7,13 +7,13 @@ from typing import Final
 
 import msgspec
 
-from prefactor_server.api.endpoints.otlp.recording import Outcome, later
+from prefactor_server.api.endpoints.otlp.recording import Outcome
 from prefactor_server.api.kernel.operation import Call
 from prefactor_server.api.kernel.span_payload import GivenPayload
 from prefactor_server.api.kernel.span_preparation import PendingWrites, span_facts
 from prefactor_server.commands.base import Done, Stale
 from prefactor_server.commands.otlp_events import AmendedSpan, RecordEvents
-from prefactor_server.domain.errors import Contended, Overloaded, Unavailable
+from prefactor_server.domain.errors import Contended
 from prefactor_server.domain.runs.agent_span import PARAMS, RESULT, SENSITIVE_DISCARDED
 from prefactor_server.domain.runs.otlp_trace import span_id, trace_key
 from prefactor_server.otlp.events import add_events, amended, events_of
@@ -58,10 +58,7 @@ async def _store(
         command = await _command(call, agent_ref, trace_id, events)
         if command is None:
             return
-        try:
-            (outcome,) = await call.services.writer.submit([command], size)
-        except (Overloaded, Unavailable) as refusal:
-            raise later(refusal) from None
+        (outcome,) = await call.services.writer.submit([command], size)
         if isinstance(outcome, Done):
             call.services.otlp.remember(ref, KnownTrace(command.run_id, command.row_after()))
             return

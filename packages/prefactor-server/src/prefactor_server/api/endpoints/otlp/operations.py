@@ -10,13 +10,28 @@ import msgspec
 from prefactor_server.api.endpoints.otlp.events import record_events
 from prefactor_server.api.endpoints.otlp.recording import Outcome, record
 from prefactor_server.api.kernel.decode import read_large_body
-from prefactor_server.api.kernel.operation import Call, Encoded, Example, RawOperation
+from prefactor_server.api.kernel.errors import UnsupportedMediaType
+from prefactor_server.api.kernel.operation import (
+    Call,
+    Encoded,
+    Example,
+    RawOperation,
+    WireError,
+)
 from prefactor_server.domain.errors import BadRequest, Overloaded, TooLarge, Unavailable
 from prefactor_server.otlp import json_form, protobuf
 from prefactor_server.otlp.received import ReceivedEvent, ReceivedSpan, Rejected, Resource
+from prefactor_server.otlp.status import (
+    JSON,
+    PROTOBUF,
+    RETRY_AFTER,
+    encoded_error,
+    error_status,
+    is_protobuf,
+    media_type,
+    must_retry_later,
+)
 
-PROTOBUF: Final = b"application/x-protobuf"
-JSON: Final = b"application/json"
 _EMPTY: Final = b"{}"
 _encoder: Final = msgspec.json.Encoder()
 
@@ -53,6 +68,14 @@ class ExportAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     """The answer to an export in JSON; empty if everything was accepted."""
 
     partial_success: PartialSuccess | None = msgspec.field(name="partialSuccess", default=None)
+
+
+class RpcStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """An error as a ``google.rpc.Status``, in JSON."""
+
+    code: int
+    message: str
+    details: list[dict[str, Any]]
 
 
 async def _traces(call: Call, document: bytes) -> Encoded:
@@ -122,17 +145,14 @@ def _is_protobuf(call: Call) -> bool:
     """Return whether a request is in protobuf rather than JSON.
 
     Raises:
-        BadRequest: it is neither.
+        UnsupportedMediaType: it is neither.
     """
-    given = call.content_type.partition(b";")[0].strip().lower()
-    if given in {PROTOBUF, b"application/protobuf"}:
+    if is_protobuf(call.content_type):
         return True
+    given = media_type(call.content_type)
     if given in {JSON, b""}:
         return False
-    raise BadRequest(
-        f"Content-Type must be application/x-protobuf or application/json, not "
-        f"{given.decode('latin-1')[:60]!r}"
-    )
+    raise UnsupportedMediaType(given, (PROTOBUF, JSON))
 
 
 def _answer(call: Call, outcome: Outcome, counted: str = "rejected_spans") -> Encoded:
@@ -143,6 +163,15 @@ def _answer(call: Call, outcome: Outcome, counted: str = "rejected_spans") -> En
         return Encoded(JSON, _EMPTY)
     told = PartialSuccess(**{counted: outcome.rejected}, error_message=outcome.message)
     return Encoded(JSON, _encoder.encode(ExportAnswer(partial_success=told)))
+
+
+def _error(failed: WireError, content_type: bytes) -> tuple[WireError, Encoded]:
+    """Return an error as the OTLP specification wants it, in the encoding of the request."""
+    status, headers = error_status(failed.status), failed.headers
+    if must_retry_later(status) and not any(name == b"retry-after" for name, _ in headers):
+        headers = [*headers, (b"retry-after", b"%d" % RETRY_AFTER)]
+    encoded = Encoded(*encoded_error(status, failed.body, content_type))
+    return WireError(status, failed.body, headers), encoded
 
 
 _TRACES_EXAMPLE: Final = Example(
@@ -197,7 +226,9 @@ def _export(name: str, path: str, **others: Any) -> RawOperation:
         path=path,
         right="operate",
         reply=ExportAnswer,
-        refusals=(BadRequest, TooLarge, Overloaded, Unavailable),
+        refusals=(BadRequest, TooLarge, UnsupportedMediaType, Overloaded, Unavailable),
+        encode_error=_error,
+        error=RpcStatus,
         max_body_bytes=None,
         takes_zstd=True,
         **others,

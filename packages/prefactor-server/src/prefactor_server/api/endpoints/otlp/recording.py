@@ -23,12 +23,6 @@ _MAX_ATTEMPTS: Final = 5
 _MAX_REASONS: Final = 5
 
 
-class StoreLater(Unavailable):
-    """The server cannot store spans now. They must be sent again, which is safe."""
-
-    retry_after = 30
-
-
 @dataclass(slots=True)
 class Outcome:
     """The outcome of the spans or records of a request."""
@@ -124,10 +118,7 @@ async def _store(
     ]
     if not prepared:
         return []
-    try:
-        outcomes = await call.services.writer.submit([command for _, command in prepared], size)
-    except (Overloaded, Unavailable) as refusal:
-        raise later(refusal) from None
+    outcomes = await call.services.writer.submit([command for _, command in prepared], size)
     again = [batch for batch, _ in prepared[len(outcomes) :]]
     for (batch, command), done in zip(prepared, outcomes, strict=False):
         if isinstance(done, Stale):
@@ -143,8 +134,8 @@ async def _store(
 async def _prepared(call: Call, batch: TraceBatch, outcome: Outcome) -> RecordTrace | None:
     try:
         return await prepare(call, batch)
-    except (Overloaded, Unavailable) as refusal:
-        raise later(refusal) from None
+    except (Overloaded, Unavailable):
+        raise
     except Refusal as refusal:
         _reject(call, batch, refusal, outcome)
         return None
@@ -163,10 +154,7 @@ async def _repair(call: Call, batch: TraceBatch, command: RecordTrace, size: int
     run = await call.services.reader.otlp_traces.run(principal, batch.agent_ref, batch.trace_id)
     if run is not None:
         return
-    try:
-        (done,) = await call.services.writer.submit([command.register], size)
-    except (Overloaded, Unavailable) as refusal:
-        raise later(refusal) from None
+    (done,) = await call.services.writer.submit([command.register], size)
     if isinstance(done, Done) and isinstance(done.row, AgentInstance):
         remember_binding(call, command.register, done.row)
 
@@ -185,10 +173,3 @@ def _reject(call: Call, batch: TraceBatch, refusal: Refusal, outcome: Outcome) -
     first = batch.spans[0]
     outcome.reject(f"span {first.span_id} ({first.name[:60]}): {refusal.message}", len(batch.spans))
     call.services.otlp.spans["rejected"] += len(batch.spans)
-
-
-def later(refusal: Overloaded | Unavailable) -> Refusal:
-    """Return a refusal with the time after which to send the request again."""
-    if isinstance(refusal, Unavailable) and refusal.retry_after is None:
-        return StoreLater(refusal.message)
-    return refusal
