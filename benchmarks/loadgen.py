@@ -154,11 +154,11 @@ class Connection:
         self._writer.close()
 
 
-def request(method: str, path: str, body: object = None) -> bytes:
-    """A request as it goes over the wire."""
+def request(method: str, path: str, body: object = None, headers: str = "") -> bytes:
+    """A request as it goes over the wire. Each of `headers` ends with a line break."""
     content = b"" if body is None else json.dumps(body).encode()
     head = (
-        f"{method} {path} HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {TOKEN}\r\n"
+        f"{method} {path} HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {TOKEN}\r\n{headers}"
         f"Content-Type: application/json\r\nContent-Length: {len(content)}\r\n\r\n"
     )
     return head.encode() + content
@@ -184,6 +184,17 @@ async def new_run(port: int) -> str:
     await connection.send(request("POST", f"/api/v1/agent_instance/{run_id}/start", {}))
     connection.close()
     return run_id
+
+
+async def stored_spans(port: int, run_ids: Sequence[str]) -> int:
+    """How many spans these runs have, by their own counts."""
+    connection = await Connection.open(port)
+    total = 0
+    for run_id in run_ids:
+        shown = await connection.send(request("GET", f"/api/v1/agent_instance/{run_id}"))
+        total += int(json.loads(shown)["details"]["span_counts"]["total"])
+    connection.close()
+    return total
 
 
 class Spans:
@@ -212,22 +223,24 @@ class Spans:
         key = f"{self._run_id}-{self._count}"
         return request("POST", "/api/v1/agent_spans", {"details": fields, "idempotency_key": key})
 
-    def bulk(self, size: int) -> bytes:
-        """Many spans in a request."""
+    def bulk(self, size: int, *, minimal: bool = False) -> bytes:
+        """Many spans in a request, which may ask for a minimal answer."""
         items: list[dict[str, object]] = []
         for _ in range(size):
             fields = self._fields()
             key = f"{self._run_id}-{self._count}"
             items.append({"_type": "agent_spans/create", "idempotency_key": key, **fields})
-        return request("POST", "/api/v1/bulk", {"items": items})
+        headers = "Prefer: return=minimal\r\n" if minimal else ""
+        return request("POST", "/api/v1/bulk", {"items": items}, headers)
 
 
 @dataclass(frozen=True)
 class Load:
-    """What a load took: seconds in all, and seconds of each request."""
+    """What a load took: seconds in all, seconds of each request, and bytes of all answers."""
 
     seconds: float
     latencies: Sequence[float]
+    received: int
 
     def latency_ms(self, share: float) -> float:
         """The latency that this share of the requests kept below."""
@@ -241,12 +254,14 @@ async def send_all(ports: Sequence[int], per_client: Sequence[Sequence[bytes]]) 
         await Connection.open(ports[number % len(ports)]) for number in range(len(per_client))
     ]
     latencies: list[float] = []
+    sizes: list[int] = []
 
     async def client(connection: Connection, requests: Sequence[bytes]) -> None:
         for one in requests:
             before = time.perf_counter()
             answer = await connection.send(one)
             latencies.append(time.perf_counter() - before)
+            sizes.append(len(answer))
             assert b'"status":"error"' not in answer, answer[:500]
 
     before = time.perf_counter()
@@ -254,7 +269,7 @@ async def send_all(ports: Sequence[int], per_client: Sequence[Sequence[bytes]]) 
     seconds = time.perf_counter() - before
     for connection in connections:
         connection.close()
-    return Load(seconds, latencies)
+    return Load(seconds, latencies, sum(sizes))
 
 
 def run(work: Callable[[], Awaitable[object]]) -> None:

@@ -22,7 +22,7 @@ from pathlib import Path
 import psutil
 from filler import Filler
 from harness import Figure, finish
-from loadgen import Load, Server, Spans, new_run, send_all, servers
+from loadgen import Load, Server, Spans, new_run, send_all, servers, stored_spans
 
 from prefactor_server.commands.agent_span import CreateSpan
 
@@ -45,6 +45,7 @@ async def rate(targets: Sequence[Server]) -> tuple[float, float]:
         if number >= 0:
             rates.append(SPANS / load.seconds)
             slowest.append(load.latency_ms(0.99))
+    assert await stored_spans(targets[-1].port, run_ids) == (ROUNDS + 1) * SPANS
     return statistics.median(rates), statistics.median(slowest)
 
 
