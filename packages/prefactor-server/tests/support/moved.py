@@ -94,7 +94,9 @@ async def imported(client: Any, document: bytes, done: Import | None = None) -> 
     """Import an export, and return what became of it."""
     (account,) = await client.storage.accounts()
     done = done or Import()
-    await import_file(client.storage, account, io.BytesIO(document), done, lambda: None)
+    await import_file(
+        client.storage, account, io.BytesIO(document), done, lambda: None, now=client.clock()
+    )
     return done
 
 

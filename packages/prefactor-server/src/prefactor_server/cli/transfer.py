@@ -158,7 +158,7 @@ def _import(
                 seen = done.bytes_read
 
             try:
-                await import_file(storage, account, stream, done, report)
+                await import_file(storage, account, stream, done, report, now=now_us())
             finally:
                 if done.stored_to:
                     await _audit(storage, account, file, done)

@@ -185,7 +185,9 @@ class AlertConsumer(Consumer):
         runs = await self._storage.instances_of_agent(
             review.account_id, agent_id, review.after, _REVIEWED_RUNS
         )
-        recent = [run for run in runs if run.inserted_at >= now - MAX_AGE_US]
+        recent = [
+            run for run in runs if run.inserted_at >= now - MAX_AGE_US and not run.is_silent_import
+        ]
         scores, costs = await self._figures_of(review.account_id, recent)
         outbox = await Outbox.open(self._storage, [review.account_id], now, self._public_url)
         checks = {

@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 
 from prefactor_server.domain.change import (
     BACKFILLED,
+    IMPORTED,
     RUN_CREATED,
     RUN_ENDED,
     Change,
@@ -98,7 +99,7 @@ def tell(
     place = (run.account_id, run.id)
     if place in pending.created:
         return None
-    flags = BACKFILLED
+    flags = BACKFILLED | IMPORTED if run.is_silent_import else BACKFILLED
     if first:
         flags |= RUN_CREATED
         if run.status not in _OPEN and place not in pending.ended:

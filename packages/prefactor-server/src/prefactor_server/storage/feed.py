@@ -59,6 +59,8 @@ class StoredRun(NamedTuple):
     id: str
     inserted_at: int
     status: str
+    is_silent_import: bool = False
+    """Whether it was imported, and its agent has not been heard of here."""
 
 
 class StoredSpan(NamedTuple):

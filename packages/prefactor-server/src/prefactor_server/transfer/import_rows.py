@@ -82,16 +82,24 @@ def needs_of(rows: Sequence[ImportedRow], run: CurrentRun) -> Needs:
 
 
 def import_rows(
-    snapshot: Snapshot, rows: Sequence[ImportedRow], run: CurrentRun, *, replace_default: bool
+    snapshot: Snapshot,
+    rows: Sequence[ImportedRow],
+    run: CurrentRun,
+    *,
+    now: int,
+    replace_default: bool,
 ) -> ImportResult:
-    """Add the rows that are new, in order.
+    """Add the rows that are new, in order; runs are marked as imported now.
 
     With ``replace_default``, the account has nothing but its default environment, whose place is
     taken by the one that is imported.
     """
     snapshot.imported = True
     result = ImportResult(run)
-    for one in rows:
+    for given in rows:
+        one = given
+        if isinstance(one.row, AgentInstance):
+            one = one._replace(row=one.row._replace(imported_at=now))
         if isinstance(one.row, _OF_RUNS):
             if result.run.id != _run_of(one.row):
                 result.problems.append(
@@ -167,7 +175,7 @@ def _check_same(one: ImportedRow, row: Any, found: Any) -> None:
     ignored: tuple[str, ...] = ()
     if isinstance(row, AgentInstance):
         # When its agent was last heard of is known best where it is running.
-        ignored = (*_COUNTERS, "abandoned_at", "last_seen_at")
+        ignored = (*_COUNTERS, "abandoned_at", "last_seen_at", "imported_at")
     elif isinstance(row, Environment):
         # Which one is the default is up to each account.
         ignored = ("is_default",)

@@ -86,7 +86,7 @@ KINDS: Final[Sequence[LineKind]] = (
         documents=frozenset({"runtime_environment"}),
     ),
     LineKind("agent_deployment", AgentDeployment),
-    LineKind("agent_instance", AgentInstance, left_out=_COUNTERS),
+    LineKind("agent_instance", AgentInstance, left_out=_COUNTERS | {"imported_at"}),
     LineKind("agent_instance_metadata", InstanceMetadata, documents=frozenset({"document"})),
     LineKind("agent_instance_quality", InstanceQuality, documents=frozenset({"document"})),
     LineKind(

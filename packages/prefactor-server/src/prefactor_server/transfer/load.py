@@ -75,16 +75,24 @@ class ImportFailed(LineError):
 
 
 async def import_file(
-    storage: Storage, account: Account, file: BinaryIO, done: Import, report: Callable[[], None]
+    storage: Storage,
+    account: Account,
+    file: BinaryIO,
+    done: Import,
+    report: Callable[[], None],
+    *,
+    now: int,
 ) -> None:
     """Import the lines of a file into an account; ``done`` tells of it while it goes on.
+
+    ``now`` is what is stored as the time of the import.
 
     Raises:
         ImportFailed: a line cannot be read, or the file ends early.
         Refusal: the database does not take more.
         OSError: the file cannot be read.
     """
-    importer = _Importer(storage, account, done)
+    importer = _Importer(storage, account, done, now)
     await importer.begin()
     size, rows = 0, list[tuple[int, ParsedRow]]()
     lines = _Lines(file, done)
@@ -161,7 +169,8 @@ class _Lines:
 class _Importer:
     """Stores batches of rows, in order."""
 
-    def __init__(self, storage: Storage, account: Account, done: Import) -> None:
+    def __init__(self, storage: Storage, account: Account, done: Import, now: int) -> None:
+        self._now = now
         self._storage = storage
         self._account_id = account.id
         self._done = done
@@ -187,6 +196,7 @@ class _Importer:
                 snapshots[self._account_id],
                 rows,
                 self._run,
+                now=self._now,
                 replace_default=self._replace_default,
             )
 

@@ -77,7 +77,7 @@ class EndAbandoned(NamedTuple):
     def decide(self, snapshot: Snapshot) -> Decision:
         """The run, failed, and that the server did it; nothing if it was heard of since."""
         run = snapshot.get(AgentInstance, self.id)
-        if run is None or run.status != "active":
+        if run is None or run.status != "active" or run.is_silent_import:
             return _nothing(self.id)
         if run.abandoned_at is None or run.abandoned_at >= self.before:
             return _nothing(self.id)

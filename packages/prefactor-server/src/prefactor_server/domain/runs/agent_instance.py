@@ -66,6 +66,8 @@ class AgentInstance(NamedTuple):
     """When the server marked it as abandoned; None while its agent is heard of."""
     last_seen_at: int | None = None
     """When its agent last wrote something of it, heartbeats aside; None if that was not kept."""
+    imported_at: int | None = None
+    """When it was taken over from another server; None if it was registered here."""
 
     @property
     def span_total(self) -> int:
@@ -149,6 +151,12 @@ class AgentInstance(NamedTuple):
     def seen_at(self) -> int:
         """When its agent last wrote something of it, as far as that is known."""
         return self.updated_at if self.last_seen_at is None else self.last_seen_at
+
+    @property
+    def is_silent_import(self) -> bool:
+        """Whether it was imported and its agent has not been heard of here: nobody is told."""
+        heard_at = max(self.seen_at, self.abandoned_at or 0)
+        return self.imported_at is not None and heard_at <= self.imported_at
 
     def abandon(self, now: int) -> AgentInstance:
         """Return an active run after it was marked as abandoned."""

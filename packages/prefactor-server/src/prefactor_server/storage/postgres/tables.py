@@ -144,7 +144,7 @@ AGENT_INSTANCE: Final = Table(
     [
         column
         for column in AgentInstance._fields[AgentInstance._fields.index("status") :]
-        if column not in COUNTERS and column != LAST_SEEN
+        if column not in COUNTERS and column not in {LAST_SEEN, "imported_at"}
     ],
 )
 AGENT_INSTANCE_QUALITY: Final = Table(

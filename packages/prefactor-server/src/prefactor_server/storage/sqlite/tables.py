@@ -142,7 +142,9 @@ AGENT_DEPLOYMENT: Final = Table(
 AGENT_INSTANCE: Final = Table(
     AgentInstance,
     "agent_instance",
-    AgentInstance._fields[AgentInstance._fields.index("status") :],
+    AgentInstance._fields[
+        AgentInstance._fields.index("status") : AgentInstance._fields.index("imported_at")
+    ],
 )
 AGENT_INSTANCE_QUALITY: Final = Table(
     InstanceQuality, "agent_instance_quality", ("document", "updated_at")

@@ -99,8 +99,10 @@ WHERE lease.holder = excluded.holder OR lease.ends_at <= $3
 DELETE FROM lease WHERE name = $1 AND holder = $2
 
 -- name: backfill.runs
--- Runs of all accounts, from one of them on.
-SELECT account_id, id, inserted_at, status FROM agent_instance
+-- Runs of all accounts, from one of them on, and whether each is an import that is silent here.
+SELECT account_id, id, inserted_at, status, imported_at IS NOT NULL
+    AND greatest(coalesce(last_seen_at, updated_at), coalesce(abandoned_at, 0)) <= imported_at
+FROM agent_instance
 WHERE (account_id, id) >= ($1, $2) ORDER BY account_id, id LIMIT $3
 
 -- name: backfill.spans

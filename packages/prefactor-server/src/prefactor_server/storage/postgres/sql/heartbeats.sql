@@ -11,7 +11,8 @@ SET last_seen_at = greatest(stored.last_seen_at, excluded.last_seen_at)
 -- name: is_waiting
 -- Whether there is any run to watch.
 SELECT EXISTS (SELECT 1 FROM run_heartbeat)
-    OR EXISTS (SELECT 1 FROM agent_instance WHERE abandoned_at IS NOT NULL)
+    OR EXISTS (SELECT 1 FROM agent_instance
+               WHERE abandoned_at IS NOT NULL AND abandoned_at > coalesce(imported_at, 0))
 
 -- name: uptime.extend
 -- A server is still there.
@@ -39,16 +40,19 @@ WHERE heartbeat.last_seen_at < $1 AND run.status = 'active' AND run.abandoned_at
 ORDER BY heartbeat.last_seen_at LIMIT $2
 
 -- name: abandoned
--- Active runs that were marked before a time.
+-- Active runs that were marked before a time. What another server had marked is none of them.
 SELECT {columns} FROM agent_instance AS run
 WHERE run.abandoned_at IS NOT NULL AND run.abandoned_at < $1 AND run.status = 'active'
+  AND run.abandoned_at > coalesce(run.imported_at, 0)
 ORDER BY run.account_id, run.id LIMIT $2
 
 -- name: unwritten
--- Active runs of an account that nothing was written of since a time.
+-- Active runs of an account that nothing was written of since a time. Imported ones count from
+-- when something is first written of them here.
 SELECT {columns} FROM agent_instance AS run
 WHERE run.account_id = $1 AND run.status = 'active' AND run.id > $3
   AND run.abandoned_at IS NULL AND coalesce(run.last_seen_at, run.updated_at) < $2
+  AND coalesce(run.last_seen_at, run.updated_at) > coalesce(run.imported_at, 0)
   AND NOT EXISTS (SELECT 1 FROM run_heartbeat AS heartbeat
                   WHERE heartbeat.account_id = run.account_id AND heartbeat.id = run.id
                     AND heartbeat.last_seen_at >= $2)

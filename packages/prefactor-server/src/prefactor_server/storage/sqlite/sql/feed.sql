@@ -57,8 +57,10 @@ WHERE lease.holder = excluded.holder OR lease.ends_at <= :now
 DELETE FROM lease WHERE name = :name AND holder = :holder
 
 -- name: backfill.runs
--- Runs of all accounts, from one of them on.
-SELECT account_id, id, inserted_at, status FROM agent_instance
+-- Runs of all accounts, from one of them on, and whether each is an import that is silent here.
+SELECT account_id, id, inserted_at, status, imported_at IS NOT NULL
+    AND max(coalesce(last_seen_at, updated_at), coalesce(abandoned_at, 0)) <= imported_at
+FROM agent_instance
 WHERE (account_id, id) >= (:account_id, :id) ORDER BY account_id, id LIMIT :limit
 
 -- name: backfill.spans
