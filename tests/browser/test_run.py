@@ -262,9 +262,11 @@ async def test_missing(page: Page, offences: Offences) -> None:
     offences.expected_statuses.add(404)
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
+    await page.clock.install()
     await page.goto("/#/run/no-such-run")
     await expect(page.get_by_role("alert")).to_contain_text("not found")
+    await expect(page.get_by_role("link", name="Show all runs")).to_be_visible()
     before = len(asked)
     # Longer than the pause between two looks at a run that goes on.
-    await page.wait_for_timeout(3_000)
+    await page.clock.run_for(3_000)
     assert len(asked) == before

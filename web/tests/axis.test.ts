@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { bar, subtreeRange, tickLabel, ticks, wholeRange } from "../src/run/axis";
+import { bar, openEnd, subtreeRange, tickLabel, ticks, wholeRange } from "../src/run/axis";
 import { sampleRun } from "./sample";
 
 it.each([
@@ -33,8 +33,8 @@ it("fits the axis to a span and everything below it", () => {
     { parent: 0, start: 100, took: 100 },
     { parent: 1, start: 150, took: 250 },
   ]);
-  expect(wholeRange(run)).toEqual({ from: 0, to: 1000 });
-  expect(subtreeRange(run, 1)).toEqual({ from: 94, to: 406 });
+  expect(wholeRange(run.end)).toEqual({ from: 0, to: 1000 });
+  expect(subtreeRange(run, 1, run.end)).toEqual({ from: 94, to: 406 });
 });
 
 it("cuts bars to what is visible", () => {
@@ -43,4 +43,21 @@ it("cuts bars to what is visible", () => {
   expect(bar(range, 150, 900)).toEqual({ left: 50, width: 50 });
   expect(bar(range, 10, 20)).toBeNull();
   expect(bar(range, NaN, NaN)).toBeNull();
+});
+
+it("ends the axis of a run that goes on just ahead of now, and seldom elsewhere", () => {
+  for (const now of [1, 90, 4_321, 7e6, 61e6, 2_520e6, 1e12]) {
+    expect(openEnd(now)).toBeGreaterThanOrEqual(now);
+    expect(openEnd(now)).toBeLessThanOrEqual(now * 1.07 + 1);
+  }
+  const minute = Array.from({ length: 60 }, (_, second) => openEnd(2_520e6 + second * 1e6));
+  expect(new Set(minute).size).toBeLessThanOrEqual(2);
+});
+
+it("draws an open span up to the end that is given", () => {
+  const run = sampleRun([
+    { start: 0, took: null },
+    { parent: 0, start: 100, took: null },
+  ]);
+  expect(subtreeRange(run, 1, 600)).toEqual({ from: 90, to: 610 });
 });

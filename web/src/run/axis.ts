@@ -45,26 +45,35 @@ export function tickLabel(at: number): string {
     .join(" ");
 }
 
-/** Return the part of the time that a run's spans cover. */
-export function wholeRange(run: Skeleton): Range {
-  return { from: 0, to: Math.max(run.end, 1) };
+/** Return the part of the time that a run's spans cover, up to its end. */
+export function wholeRange(end: number): Range {
+  return { from: 0, to: Math.max(end, 1) };
 }
 
-/** Return the part of the time that a span and everything below it cover, with a little room. */
-export function subtreeRange(run: Skeleton, span: number): Range {
+/** Return where the axis of a run that goes on ends: just ahead of now, so that it seldom moves. */
+export function openEnd(now: number): number {
+  const step = NICE.find((nice) => nice >= now / 50) ?? now / 50;
+  return Math.ceil(now / Math.max(step, 1)) * step;
+}
+
+/**
+ * Return the part of the time that a span and everything below it cover, with a little room.
+ * Open spans cover the time up to `end`.
+ */
+export function subtreeRange(run: Skeleton, span: number, end: number): Range {
   let from = Infinity;
   let to = -Infinity;
   for (let i = span; i < span + run.size[span]!; i++) {
     const start = run.start[i]!;
     if (start < from) from = start;
-    const end = Number.isNaN(run.finish[i]!)
+    const finish = Number.isNaN(run.finish[i]!)
       ? Number.isNaN(start)
         ? NaN
-        : run.end
+        : end
       : run.finish[i]!;
-    if (end > to) to = end;
+    if (finish > to) to = finish;
   }
-  if (!(to > from)) return wholeRange(run);
+  if (!(to > from)) return wholeRange(end);
   const room = (to - from) * 0.02;
   return { from: Math.max(0, from - room), to: to + room };
 }

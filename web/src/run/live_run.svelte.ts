@@ -88,6 +88,10 @@ export class LiveRun {
       this.failure = explain(error);
       // What does not exist for this reader will not come.
       if (error instanceof ApiError && (error.status === 404 || error.status === 401)) this.stop();
+      if (error instanceof ApiError && error.status === 404) {
+        this.failure =
+          "This run was not found. It was deleted, or the account has none with this id.";
+      }
       this.#later("reread", REREAD_MS, () => void this.#readAll(true));
     }
   }
