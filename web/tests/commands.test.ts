@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { matching, type Command } from "../src/parts/commands";
+import { matching, type Command } from "../src/shell/commands";
 
 const commands: Command[] = [
   ["Page", "Runs"],

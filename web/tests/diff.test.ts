@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { diffLines, MOST_CHARACTERS, MOST_LINES } from "../src/parts/diff";
+import { diffLines, MOST_CHARACTERS, MOST_LINES } from "../src/parts/diff/diff";
 
 function told(left: string, right: string): string[] {
   return diffLines(left.split(" "), right.split(" ")).blocks.flatMap(({ folded, rows }) =>

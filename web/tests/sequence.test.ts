@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { alignSequences } from "../src/parts/sequence";
+import { alignSequences } from "../src/parts/diff/sequence";
 
 /** The length of the longest common subsequence, by the table that needs a cell for every pair. */
 function longest(left: readonly string[], right: readonly string[]): number {

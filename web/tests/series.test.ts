@@ -8,7 +8,7 @@ import {
   runsChart,
   type Series,
 } from "../src/agents/series";
-import { bucketText, lineAt, logRange, stack } from "../src/parts/chart";
+import { bucketText, lineAt, logRange, stack } from "../src/parts/chart/chart";
 
 const HOUR = 3_600_000;
 const NOW = Date.parse("2026-11-29T12:00:00Z");

@@ -1,7 +1,7 @@
 /** What charts show, made from a series of the API. */
 
 import type { components } from "../openapi";
-import type { Chart, Line } from "../parts/chart";
+import type { Chart, Line } from "../parts/chart/chart";
 import { BUCKET_MS } from "./range";
 
 export type Series = components["schemas"]["SeriesView"];

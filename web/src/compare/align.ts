@@ -3,7 +3,7 @@
  * Siblings correspond in order, by their type and their name.
  */
 
-import { alignSequences } from "../parts/sequence";
+import { alignSequences } from "../parts/diff/sequence";
 import type { Skeleton } from "../run/skeleton";
 
 export const CHANGES = ["same", "changed", "added", "removed"] as const;

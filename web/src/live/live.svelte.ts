@@ -1,7 +1,7 @@
 /** Following what changes, as pages do it. */
 
 import { lookUpSession, who } from "../session.svelte";
-import { liveWorkerUrl } from "../parts/trusted_worker";
+import { liveWorkerUrl } from "../parts/worker/trusted_worker";
 import type { ConnectionState } from "./connection";
 import type { FromHub, ToHub } from "./hub";
 import type { Changes, Topic } from "./topic";

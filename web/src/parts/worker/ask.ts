@@ -1,6 +1,6 @@
 /** Workers of the pages: what would hold up the page is done beside it. */
 
-import { trustedUrl } from "../trusted_worker";
+import { trustedUrl } from "./trusted_worker";
 import type { Answer } from "./answer";
 
 interface Waiting {

@@ -1,7 +1,7 @@
 /** The addresses of workers, which the policy of the pages lets through, and no others. */
 
-import jsonWorker from "./json_worker?worker&url";
-import liveWorker from "../live/worker?sharedworker&url";
+import jsonWorker from "../json/json_worker?worker&url";
+import liveWorker from "../../live/worker?sharedworker&url";
 
 interface Policy {
   createScriptURL(text: string): string;

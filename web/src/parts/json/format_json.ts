@@ -1,6 +1,6 @@
 /** Laying out JSON as lines, away from the page when it is large. */
 
-import { jsonWorkerUrl } from "./trusted_worker";
+import { jsonWorkerUrl } from "../worker/trusted_worker";
 
 export interface Formatted {
   lines: readonly string[];

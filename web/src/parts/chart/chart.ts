@@ -1,6 +1,6 @@
 /** What a chart is made of, and the rules of its axes. How it is drawn is in `draw_chart.ts`. */
 
-import { compact, count, duration, money } from "../format";
+import { compact, count, duration, money } from "../../format";
 
 export interface Line {
   /** What it stands for, as the API names it. */
