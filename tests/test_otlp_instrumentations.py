@@ -131,6 +131,32 @@ async def test_clients_of_a_vendor(agent: str, live_server: LiveServer, model: M
     assert (run.status, run.metadata) == ("complete", {"session_id": "s-1"})
 
 
+async def test_logfire(live_server: LiveServer, model: ModelApi) -> None:
+    """Logfire with its exporter turned to the server: a streamed answer has a span of its own."""
+    run, spans = await recorded("logfire", live_server, model)
+
+    agent, calls, tool, asked, streamed, refused = spans
+    assert [(each.schema_name, each.status) for each in spans] == [
+        ("otel:agent", "complete"),
+        ("otel:llm", "complete"),
+        ("otel:tool", "complete"),
+        ("otel:llm", "complete"),
+        ("otel:llm", "complete"),
+        ("otel:llm", "failed"),
+    ]
+    assert {each.parent_span_id for each in (calls, tool, asked, refused)} == {agent.id}
+    assert calls.payload["name"] == "Chat Completion with 'm-1'"
+    assert "What is 1 and 2?" in json.dumps(calls.payload)
+    assert calls.result_payload["tool_calls"][0]["name"] == "add"
+    assert calls.result_payload["finish_reason"] == "tool_calls"
+    assert tool.result_payload["output"] == 3
+    assert (streamed.result_payload["text"], streamed.total_tokens) == ("It is 3.", 7)
+    assert (calls.total_tokens, asked.total_tokens) == (7, None)
+    assert "no more credit" in refused.result_payload["error"]["message"]
+    # It scrubs the session's id, so the run has none.
+    assert (run.status, run.metadata) == ("complete", {})
+
+
 async def test_pydantic_ai(live_server: LiveServer) -> None:
     """An agent of pydantic-ai, which traces itself, with a tool."""
     run, spans = await recorded("pydantic_ai", live_server)

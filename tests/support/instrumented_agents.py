@@ -18,6 +18,7 @@ from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk._logs.export import SimpleLogRecordProcessor
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.trace import Tracer
 
 TOOL: Any = {
     "type": "function",
@@ -29,9 +30,9 @@ TRACERS = TracerProvider()
 LOGGERS = LoggerProvider()
 
 
-def converse() -> None:
+def converse(tracer: Tracer | None = None) -> None:
     """Ask for a tool, stream an answer, be refused; the agent's own steps are spans by hand."""
-    tracer = TRACERS.get_tracer("agent")
+    tracer = tracer or TRACERS.get_tracer("agent")
     asked: Any = {"model": "m-1", "tools": [TOOL]}
     with (
         openai.OpenAI(max_retries=0) as client,
@@ -111,6 +112,17 @@ def pydantic_ai() -> None:
     agent.run_sync("What is 1 and 2?")
 
 
+def logfire() -> None:
+    """The OpenAI client instrumented by Logfire, which exports by itself, to this server alone."""
+    import logfire  # noqa: PLC0415 - one each
+
+    logfire.configure(send_to_logfire=False, console=False)
+    logfire.instrument_openai()
+    converse(logfire.DEFAULT_LOGFIRE_INSTANCE.config.get_tracer_provider().get_tracer("agent"))
+    assert logfire.force_flush()
+    logfire.shutdown()
+
+
 def langchain() -> None:
     """A chain of LangChain with a tool that fails, through OpenInference."""
     from langchain_core.language_models.fake_chat_models import (  # noqa: PLC0415 - one each
@@ -179,6 +191,7 @@ AGENTS: dict[str, Callable[[], None]] = {
         opentelemetry_own,
         traceloop,
         pydantic_ai,
+        logfire,
         langchain,
         openai_agents,
     )

@@ -102,10 +102,13 @@ def payload_and_result(span: OtelSpan) -> tuple[JsonObject, JsonObject]:
     if kind_of(span) not in _CALLS and usage:
         # Totals of the calls below. As `token_usage`, they would be counted twice.
         usage = {"totals": usage.get("token_usage", usage["usage"])}
+    # Logfire names spans by templates, and has the text beside it, with a schema of its attributes.
+    name = attributes.take("logfire.msg") or span.name
+    attributes.take("logfire.json_schema", "logfire.msg_template")
     payload = _payload(attributes)
     origin = without_empty(trace_id=span.trace_id, span_id=span.span_id, scope=span.scope)
     more = without_empty(attributes=attributes.remaining, otel=origin)
-    return {"name": span.name, **payload, **more}, {**result, **usage}
+    return {"name": name, **payload, **more}, {**result, **usage}
 
 
 def _payload(attributes: _Attributes) -> JsonObject:
@@ -213,7 +216,7 @@ def _parameters(attributes: _Attributes) -> JsonObject:
 def _result(attributes: _Attributes) -> JsonObject:
     messages = _output_messages(attributes)
     first = messages[0] if messages else {}
-    reasons = attributes.take("gen_ai.response.finish_reasons", "llm.finish_reason")
+    reasons = attributes.take_json("gen_ai.response.finish_reasons", "llm.finish_reason")
     returned = attributes.take_value("output", "gen_ai.tool.call.result")
     output = attributes.take_value("output", "output.value", "traceloop.entity.output")
     attributes.take("output.mime_type")

@@ -16,6 +16,7 @@ UNKNOWN_SERVICE: Final = "unknown_service"
 _CONVERSATION: Final = ("gen_ai.conversation.id", "conversation_id")
 _METADATA: Final = (_CONVERSATION, ("session.id", "session_id"), ("user.id", "user_id"))
 _MAX_METADATA: Final = 256
+_SCRUBBED: Final = "[Scrubbed due to"
 
 
 class Rejected(Exception):
@@ -71,7 +72,8 @@ class ReceivedSpan(NamedTuple):
         found: dict[str, str] = {}
         for attribute, key in _METADATA:
             value = self.attributes.get(attribute)
-            if value not in (None, ""):
+            # Logfire replaces whatever is named like a session, which would join unrelated runs.
+            if value not in (None, "") and not str(value).startswith(_SCRUBBED):
                 found[key] = _storable(str(value))[:_MAX_METADATA]
         return found
 
