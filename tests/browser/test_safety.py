@@ -16,7 +16,7 @@ from prefactor_http import HttpClientConfig, PrefactorHttpClient
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 AXE = Path(__file__).parents[2] / "web" / "node_modules" / "axe-core" / "axe.min.js"
-SECTIONS = ("environments", "tokens", "people", "sessions", "risk", "audit", "server")
+SECTIONS = ("environments", "tokens", "people", "sessions", "risk", "audit", "server", "webhooks")
 HOSTILE = (
     "<img src=x onerror=alert(1)><script>alert(2)</script>"
     "<iframe srcdoc='<script>alert(3)</script>'></iframe>"

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,11 +79,13 @@ def start_server(
     port: int = 0,
     database: str | None = None,
     program: Path = PROGRAM,
+    variables: Mapping[str, str] | None = None,
 ) -> LiveServer:
     """Start a server whose log and, unless `database` names one, database are in `directory`.
 
     Returns when it answers. Starting again in the same directory continues with the same database.
-    `port` 0 takes a free one. Raises `ServerDidNotStartError` with everything the server said.
+    `port` 0 takes a free one; `variables` are set in its environment. Raises
+    `ServerDidNotStartError` with everything the server said.
     """
     directory.mkdir(parents=True, exist_ok=True)
     ready = directory / "ready"
@@ -97,7 +100,7 @@ def start_server(
                 *("--ready-file", ready),
                 *arguments,
             ],
-            env={**os.environ, "PREFACTOR_BOOTSTRAP_TOKEN": TOKEN},
+            env={**os.environ, "PREFACTOR_BOOTSTRAP_TOKEN": TOKEN, **(variables or {})},
             cwd=directory,
             stdin=subprocess.DEVNULL,
             stdout=log,

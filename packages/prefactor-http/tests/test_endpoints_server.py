@@ -26,6 +26,7 @@ SERVER: dict[str, Any] = {
     "uptime_seconds": 1.0,
     "ready": False,
     "problem": "The disk is full",
+    "has_secret_key": True,
     "database": {
         "kind": "SQLite",
         "version": "3.46",

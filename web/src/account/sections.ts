@@ -6,6 +6,7 @@ export type SectionId =
   | "you"
   | "environments"
   | "tokens"
+  | "webhooks"
   | "people"
   | "sessions"
   | "risk"
@@ -24,6 +25,7 @@ export const SECTIONS: readonly Section[] = [
   { id: "you", title: "You", right: "read" },
   { id: "environments", title: "Environments", right: "read" },
   { id: "tokens", title: "Tokens", right: "administer" },
+  { id: "webhooks", title: "Webhooks", right: "administer" },
   { id: "people", title: "People", right: "read" },
   { id: "sessions", title: "Sessions", right: "read" },
   { id: "risk", title: "Risk profiles", right: "read" },

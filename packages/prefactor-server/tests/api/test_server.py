@@ -22,7 +22,7 @@ async def test_an_operator_sees_how_the_server_is(api_client: Any) -> None:
     shown = (await api_client.get("/server")).details
 
     assert (shown["type"], shown["version"]) == ("server", __version__)
-    assert (shown["ready"], shown["problem"]) == (True, None)
+    assert (shown["ready"], shown["problem"], shown["has_secret_key"]) == (True, None, True)
     assert shown["started_at"] < shown["now"]
     assert shown["uptime_seconds"] > 0
     database = shown["database"]

@@ -16,6 +16,7 @@ const NOUNS: Readonly<Record<string, string>> = {
   agent_deployments: "deployment",
   legal_holds: "legal hold of run",
   sign_in_links: "sign-in link for person",
+  webhook_deliveries: "delivery",
 };
 
 const VERBS: Readonly<Record<string, string>> = {
@@ -26,14 +27,18 @@ const VERBS: Readonly<Record<string, string>> = {
   connect: "connected",
   create: "created",
   delete: "deleted",
+  disable: "switched off",
   discard_sensitive: "discarded sensitive values of",
   prune: "pruned",
   reinstate: "reinstated",
   remove: "removed",
+  resend: "sent again",
   retire: "retired",
   revoke: "revoked",
+  rotate_secret: "rotated the secret of",
   suspend: "suspended",
   terminate: "terminated",
+  test: "tested",
   update: "changed",
 };
 
@@ -72,6 +77,11 @@ export const ACTIONS: readonly string[] = [
   "sessions.change_password",
   "sessions.create",
   "sessions.revoke",
+  "webhooks.create",
+  "webhooks.delete",
+  "webhooks.disable",
+  "webhooks.rotate_secret",
+  "webhooks.update",
 ];
 
 /** Return what was done, and to what kind of thing: `revoked token`, `terminated run`. */
@@ -92,6 +102,9 @@ export function subject(entry: Pick<Entry, "action" | "resource_id">): string | 
   if (/^agents\./.test(entry.action)) return formatRoute("agent", entry.resource_id);
   if (/^risk_profiles\.(create|update)/.test(entry.action)) {
     return formatRoute("account", "risk", { profile: entry.resource_id });
+  }
+  if (/^webhooks\.(?!delete$)/.test(entry.action)) {
+    return formatRoute("account", "webhooks", { webhook: entry.resource_id });
   }
   return null;
 }

@@ -76,6 +76,8 @@ class Server(ReplyModel):
     ready: bool
     problem: str | None = None
     """Why it takes no writes now."""
+    has_secret_key: bool | None = None
+    """Whether webhooks can be made; None from a server that does not say."""
     database: ServerDatabase
     queue: ServerQueue
     buffered_bytes: Limited

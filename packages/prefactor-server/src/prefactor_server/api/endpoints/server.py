@@ -78,7 +78,8 @@ class FeedView(msgspec.Struct, frozen=True, kw_only=True):
 class ServerView(msgspec.Struct, frozen=True, kw_only=True):
     """The process that answered, and its database. Replicas share the database and the feed.
 
-    ``problem`` says why it takes no writes now; ``ready`` is whether there is none.
+    ``problem`` says why it takes no writes now; ``ready`` is whether there is none. Without a
+    secret key, no webhook can be made or sent.
     """
 
     type: Literal["server"] = "server"
@@ -90,6 +91,7 @@ class ServerView(msgspec.Struct, frozen=True, kw_only=True):
     uptime_seconds: float
     ready: bool
     problem: str | None
+    has_secret_key: bool
     database: DatabaseView
     queue: QueueView
     buffered_bytes: LimitedView
@@ -115,6 +117,7 @@ async def _show(call: Call) -> Success[ServerView]:
             uptime_seconds=max(call.now - process.started_at, 0) / _US,
             ready=problem is None,
             problem=problem,
+            has_secret_key=services.webhooks.secrets.is_usable,
             database=DatabaseView(**database._asdict()),
             queue=QueueView(
                 bytes=_limited(writer.queued_bytes, process.max_queue_bytes),

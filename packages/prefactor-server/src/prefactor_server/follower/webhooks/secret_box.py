@@ -40,13 +40,18 @@ class SecretBox:
         self._fingerprint = digest[32 : 32 + _FINGERPRINT_BYTES]
         self._random_bytes = random_bytes
 
+    @property
+    def is_usable(self) -> bool:
+        """Whether there is a key."""
+        return self._key is not None
+
     def check_usable(self) -> None:
         """Refuse to make a secret that could not be kept.
 
         Raises:
             InvalidAction: the server has no key; the message says how to give it one.
         """
-        if self._key is None:
+        if not self.is_usable:
             raise InvalidAction(
                 "This server cannot keep the secret of a webhook: set PREFACTOR_SECRET_KEY to at "
                 f"least {MIN_KEY_LENGTH} random characters (`openssl rand -base64 32`), the same "
