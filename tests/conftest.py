@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,10 +26,8 @@ def serve() -> Iterator[Callable[..., LiveServer]]:
     """`start_server`, for servers of this test's own; those still running are stopped after it."""
     started: list[LiveServer] = []
 
-    def start(
-        directory: Path, *arguments: str, port: int = 0, database: str | None = None
-    ) -> LiveServer:
-        server = start_server(directory, *arguments, port=port, database=database)
+    def start(directory: Path, *arguments: str, **options: Any) -> LiveServer:
+        server = start_server(directory, *arguments, **options)
         started.append(server)
         return server
 

@@ -42,6 +42,11 @@ app.command(
     f"{_COMMANDS}.tokens:app", name="tokens", help="List, create, suspend and revoke API tokens."
 )
 app.command(
+    f"{_COMMANDS}.webhooks:app",
+    name="webhooks",
+    help="Make, test and change webhooks; list deliveries.",
+)
+app.command(
     f"{_COMMANDS}.quality:app", name="quality", help="Compare what evaluations say of versions."
 )
 app.command(f"{_COMMANDS}.open:open_run", name="open", help="Open the page of a run in a browser.")
