@@ -1,11 +1,15 @@
 """Everything that an export holds: recorded on one server, exported, and imported into another."""
 
+import asyncio
 import io
 import json
+import os
+import subprocess
 from typing import Any
 
 from otlp_request import AGENT, CHAT, PROTOBUF, TOOL, failed, protobuf, request, span
 
+from live_server import PROGRAM
 from prefactor_server.queries.runs.export import ExportQueries
 from prefactor_server.transfer.export import Encoding, Selection, export_all
 from prefactor_server.transfer.jsonl import JsonlEncoding
@@ -108,3 +112,16 @@ async def small_export(source: Any) -> list[dict[str, Any]]:
         for number in (1, 2):
             await source.span(run, id=f"{name}-{number}", payload={"n": number})
     return [json.loads(line) for line in (await exported(source)).splitlines()]
+
+
+async def call(*arguments: object, database: Any) -> "subprocess.CompletedProcess[str]":
+    """Run a command on the database of a server to its end."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("PREFACTOR_")}
+    return await asyncio.to_thread(
+        subprocess.run,
+        [PROGRAM, *map(str, arguments)],
+        env={**kept, "COLUMNS": "200", "PREFACTOR_DATABASE": database},
+        capture_output=True,
+        text=True,
+        check=False,
+    )

@@ -1,27 +1,9 @@
 """The commands ``export`` and ``import``, as an operator calls them."""
 
-import asyncio
-import os
-import subprocess
 from pathlib import Path
 from typing import Any
 
-from moved import small_export
-
-from live_server import PROGRAM
-
-
-async def call(*arguments: object, database: Any) -> "subprocess.CompletedProcess[str]":
-    """Run a command on the database of a server to its end."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith("PREFACTOR_")}
-    return await asyncio.to_thread(
-        subprocess.run,
-        [PROGRAM, *map(str, arguments)],
-        env={**kept, "COLUMNS": "200", "PREFACTOR_DATABASE": database},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+from moved import call, small_export
 
 
 async def test_a_file_goes_from_one_server_to_another(

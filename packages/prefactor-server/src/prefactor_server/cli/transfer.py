@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO, Final, Literal, TypeVar
@@ -31,13 +31,22 @@ from prefactor_server.transfer.export import Encoding, Selection, export_all
 from prefactor_server.transfer.jsonl import JsonlEncoding
 from prefactor_server.transfer.load import Import, import_file
 from prefactor_server.transfer.otlp import OtlpEncoding
+from prefactor_server.transfer.parquet import export_parquet, load_pyarrow, open_folder
 
 T = TypeVar("T")
 
-Format = Literal["jsonl", "otlp"]
+Format = Literal["jsonl", "otlp", "parquet"]
+
+_Write = Callable[
+    [ExportQueries, Selection, Callable[[], None], Callable[[str], None]], Coroutine[Any, Any, None]
+]
+"""Writes a selection. It calls back for each run that was read, and for each up to which all is
+written."""
 
 _SHOWN_PROBLEMS: Final = 20
 
+# Without it, the hyphen for standard input would be an unknown option.
+_Input = Annotated[Path, cyclopts.Parameter(allow_leading_hyphen=True)]
 _Output = Annotated[Path | None, cyclopts.Parameter(name=("--output", "-o"))]
 
 
@@ -61,7 +70,8 @@ def export(
     ----------
     format
         jsonl: one JSON object a line. otlp: OTLP JSON, one TracesData a line, which other programs
-        read as well. `prefactor-server import` takes both.
+        read as well. `prefactor-server import` takes both. parquet: a folder with one row a span,
+        for analysis; it needs the extra `parquet`.
     since
         Only runs that were registered at this time or later: 2026-11-01, or with a time.
     until
@@ -71,19 +81,27 @@ def export(
     after
         Only runs that follow this one, by its id: to go on after an export that was stopped.
     output
-        The file to write, which must not exist. Standard output when not given.
+        The file to write, which must not exist; standard output when not given. With parquet, the
+        folder.
     """
-    encoding = JsonlEncoding() if format == "jsonl" else OtlpEncoding(one_message=False)
     filters: list[Filter] = []
     if since is not None:
         filters.append(Filter("inserted_at", ">=", _time("--since", since)))
     if until is not None:
         filters.append(Filter("inserted_at", "<", _time("--until", until)))
-    work = _export(encoding, tuple(filters), agent, after, output)
+    write: _Write
+    if format == "parquet":
+        load_pyarrow()
+        write = _parquet(output, after)
+    else:
+        write = _text(
+            JsonlEncoding() if format == "jsonl" else OtlpEncoding(one_message=False), output
+        )
+    work = _export(write, tuple(filters), agent, after)
     _run(_with_account(load_settings(os.environ, {"database": database}), work))
 
 
-def import_(file: Path, /, *, database: Database = None) -> None:
+def import_(file: _Input, /, *, database: Database = None) -> None:
     """Import what `prefactor-server export` or `prefactor runs export` wrote.
 
     Ids and times stay as they are; the account is that of this database. A row that is stored
@@ -107,11 +125,7 @@ def import_(file: Path, /, *, database: Database = None) -> None:
 
 
 def _export(
-    encoding: Encoding,
-    filters: tuple[Filter, ...],
-    agent: str | None,
-    after: str | None,
-    output: Path | None,
+    write: _Write, filters: tuple[Filter, ...], agent: str | None, after: str | None
 ) -> Callable[[Storage, Account], Coroutine[Any, Any, None]]:
     async def work(storage: Storage, account: Account) -> None:
         agent_id = None
@@ -124,14 +138,13 @@ def _export(
         queries = ExportQueries(storage)
         total = await queries.run_count(account.id, selection.run_filters)
         last: list[str] = []
-        with _bar("Exporting runs", total) as advance, _opened_output(output) as write:
 
-            def on_run(run_id: str) -> None:
-                last[:] = [run_id]
-                advance(1)
+        def on_written(run_id: str) -> None:
+            last[:] = [run_id]
 
+        with _bar("Exporting runs", total) as advance:
             try:
-                await _write(export_all(queries, encoding, selection, on_run), write)
+                await write(queries, selection, lambda: advance(1), on_written)
             except BaseException:
                 if last:
                     err.print(f"Stopped. Go on with: --after {last[0]}", markup=False)
@@ -140,9 +153,41 @@ def _export(
     return work
 
 
-async def _write(pieces: AsyncIterator[bytes], write: Callable[[bytes], object]) -> None:
-    async for piece in pieces:
-        write(piece)
+def _text(encoding: Encoding, output: Path | None) -> _Write:
+    async def write(
+        queries: ExportQueries,
+        selection: Selection,
+        on_run: Callable[[], None],
+        on_written: Callable[[str], None],
+    ) -> None:
+        def done(run_id: str) -> None:
+            on_written(run_id)
+            on_run()
+
+        with _opened_output(output) as put:
+            async for piece in export_all(queries, encoding, selection, done):
+                put(piece)
+
+    return write
+
+
+def _parquet(output: Path | None, after: str | None) -> _Write:
+    if output is None:
+        raise BadRequest("--output: --format parquet writes a folder: name it")
+
+    async def write(
+        queries: ExportQueries,
+        selection: Selection,
+        on_run: Callable[[], None],
+        on_written: Callable[[str], None],
+    ) -> None:
+        try:
+            open_folder(output, after)
+            await export_parquet(queries, selection, output, on_run, on_written)
+        except OSError as error:
+            raise BadRequest(f"--output: cannot write {output}: {error.strerror}") from error
+
+    return write
 
 
 def _import(
