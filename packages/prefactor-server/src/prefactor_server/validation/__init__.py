@@ -1,5 +1,5 @@
-"""What strangers send in and the server evaluates: JSON Schemas and Liquid templates.
+"""Evaluate untrusted JSON Schemas and Liquid templates.
 
-Both are programs. Everything here bounds what they may cost before it lets them run, never raises
-for what they contain, and reaches neither the network nor a file.
+Both are programs. Their cost is bounded before they run, their content never raises an error,
+and they reach neither the network nor a file.
 """

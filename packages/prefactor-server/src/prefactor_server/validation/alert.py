@@ -1,6 +1,6 @@
-"""What an alert says, held against the alert schema that its run declared.
+"""Check alerts against the alert schemas that their runs declared.
 
-Like a span, an alert is never refused for not matching: what is found out is stored beside it.
+Like a span, an alert is never rejected for not matching: the result is stored with the alert.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ def check_alert(
     """Check an alert against the alert schema of its name, and render its summary.
 
     Args:
-        schemas: the alert schemas of the run's schema version; each is the parameters of a span
-            type without a result.
-        name: its name; one that was not declared is taken as it is.
-        severity: what the request says, or None.
-        payload: what the request says.
-        document: the same as JSON, or None when the request says nothing.
-        budget: what the request may still do.
+        schemas: the alert schemas of the run's schema version, each stored as the parameters of a
+            span type without a result.
+        name: its name; an undeclared name is accepted unchecked.
+        severity: the severity in the request, or None.
+        payload: the payload in the request, or None.
+        document: the payload as JSON, or None without a payload.
+        budget: the work that the request may still do.
     """
     check = check_quality(schemas, name, payload, budget)
     schema = schemas.get(name)

@@ -1,7 +1,7 @@
-"""The work that one request may do in compiling, checking and rendering, counted in steps.
+"""Limits the work of one request on compiling, checking and rendering, counted in steps.
 
-A step is about a microsecond of a slow core. What an operation costs is estimated before it runs,
-from sizes that are known by then, so the same request has the same outcome on a busy machine.
+A step is about a microsecond on a slow core. Costs are estimated from known sizes before the work
+starts, so a request has the same outcome on a busy machine.
 """
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ from __future__ import annotations
 from typing import Final
 
 REQUEST_STEPS: Final = 2_000_000
-"""Two seconds: a thousand spans with ordinary schemas and templates take a twentieth of it."""
+"""Two seconds of work. A thousand spans with ordinary schemas and templates take a twentieth."""
 
 
 class Budget:
-    """The steps that are left of a request's."""
+    """The steps that a request has left."""
 
     __slots__ = ("exceeded", "left")
 
@@ -22,9 +22,9 @@ class Budget:
         self.exceeded = False
 
     def take(self, steps: int) -> bool:
-        """Take steps for work that is about to be done; False if there are fewer left.
+        """Take steps for work that is about to start, or return False if too few are left.
 
-        Then nothing is taken, so that something cheaper may still be done.
+        In that case none are taken, so that cheaper work can still be done.
         """
         if steps > self.left:
             self.exceeded = True
@@ -33,10 +33,10 @@ class Budget:
         return True
 
     def charge(self, steps: int) -> None:
-        """Take steps for work that was done, up to those that are left."""
+        """Take steps for work already done, at most those that are left."""
         self.left = max(self.left - steps, 0)
 
     def exhaust(self) -> None:
-        """Leave no steps: the clock says that enough was done."""
+        """Take all remaining steps, because the time limit was reached."""
         self.left = 0
         self.exceeded = True

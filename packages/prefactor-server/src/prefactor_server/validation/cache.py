@@ -1,4 +1,4 @@
-"""Bounded stores: of things that depend on nothing but their content, and of values that change."""
+"""Bounded caches, for values derived from their key and for values that change."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ class _Entry(Generic[_Made]):
 
 
 class ContentCache(Generic[_Made]):
-    """Keeps what was used since it was last about to go, up to a total weight.
+    """A cache bounded by the total weight of its entries, which drops unused entries first.
 
-    Weight, and not a number of entries, because strangers choose the size of each: a thousand
-    schemas are 1 MB or 256 MB. Safe to use from several threads. Looking something up takes no
-    lock and moves nothing, because every span looks up several things: it leaves a mark, and what
-    is marked is passed over once when room is needed.
+    The bound is a weight rather than a number of entries because clients choose the size of each:
+    a thousand schemas are 1 MB or 256 MB. Safe to use from several threads. A lookup takes no lock
+    and only marks its entry, because every span needs several lookups. When room is needed, a
+    marked entry loses its mark and is kept once more.
     """
 
     def __init__(self, max_weight: int) -> None:
@@ -38,7 +38,7 @@ class ContentCache(Generic[_Made]):
         return len(self._entries)
 
     def get(self, key: Hashable) -> _Made | None:
-        """Return what is kept under a key, which will outlast what nobody asks for."""
+        """Return the entry of a key and mark it as used, or None."""
         entry = self._entries.get(key)
         if entry is None:
             return None
@@ -46,7 +46,7 @@ class ContentCache(Generic[_Made]):
         return entry.made
 
     def put(self, key: Hashable, weight: int, made: _Made) -> _Made:
-        """Keep something, dropping what was not used for longest, and return it."""
+        """Store an entry, dropping unused ones to make room, and return it."""
         with self._lock:
             if key not in self._entries:
                 self._add(key, weight, made)
@@ -70,13 +70,13 @@ class ContentCache(Generic[_Made]):
 
 
 class LatestCache(ContentCache[_Made]):
-    """A bounded store of values that may change: the one that was put last counts.
+    """A bounded cache of values that may change. The last stored value replaces the others.
 
-    What it returns may be out of date, so its user has to notice when it is.
+    An entry may be out of date, so the caller has to detect that.
     """
 
     def put(self, key: Hashable, weight: int, made: _Made) -> _Made:
-        """Keep a value in place of the one that was kept under this key, and return it."""
+        """Store a value, replacing the previous one of this key, and return it."""
         with self._lock:
             replaced = self._entries.pop(key, None)
             if replaced is not None:

@@ -1,6 +1,6 @@
-"""What an evaluation said of a run, held against the quality schema that the run declared.
+"""Check evaluations against the quality schemas that their runs declared.
 
-Like a span, a record is never refused for not matching: what is found out is stored beside it.
+Like a span, a record is never rejected for not matching: the result is stored with the record.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from prefactor_server.validation.span_types import SpanTypes
 
 
 class QualityCheck(NamedTuple):
-    """What was found out about one record; ``problem`` is as in ``SpanCheck``."""
+    """The result of checking one record. ``problem`` has the same meaning as in ``SpanCheck``."""
 
     problem: str | None
     summary: str | None
@@ -26,11 +26,11 @@ def check_quality(
     """Check a record against the quality schema of its name, and render its summary.
 
     Args:
-        schemas: the quality schemas of the run's schema version; each is the parameters
-            of a span type without a result.
-        name: the name that it was recorded under; one that was not declared is taken as it is.
-        payload: what was said.
-        budget: what the request may still do.
+        schemas: the quality schemas of the run's schema version, each stored as the parameters of a
+            span type without a result.
+        name: the name of the record; an undeclared name is accepted unchecked.
+        payload: the recorded value.
+        budget: the work that the request may still do.
     """
     schema = schemas.get(name)
     if schema is None:

@@ -1,6 +1,6 @@
-"""The span types of a schema version, compiled one by one as their spans come.
+"""The span types of a schema version, each compiled when its first span arrives.
 
-A span is never refused for not matching its type: what is found out here is stored beside it.
+A span is never rejected for not matching its type: the result is stored with the span.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _EMPTY_OBJECT: Final = _encoder.encode(EMPTY_OBJECT_SCHEMA)
 
 @dataclass(frozen=True, slots=True)
 class SpanType:
-    """One span type as it was declared: its schemas are JSON, its templates texts or None."""
+    """A declared span type. Its schemas are JSON; its templates are texts or None."""
 
     name: str
     title: str
@@ -44,30 +44,30 @@ class SpanType:
     template: str | None
     result_template: str | None = None
     severity: str | None = None
-    """That of an alert schema."""
+    """The severity, for an alert schema."""
 
     @property
     def size(self) -> int:
-        """The characters of all of it."""
+        """The total number of characters."""
         return sum(map(len, (self.params_schema, self.result_schema, *self.templates)))
 
     @property
     def templates(self) -> tuple[str, ...]:
-        """The templates that it has."""
+        """The templates that it declares."""
         return tuple(one for one in (self.template, self.result_template) if one is not None)
 
     def template_for(self, result: object) -> str | None:
-        """Return the template of a span's summary: its own one once there is a result."""
+        """Return the template of a span's summary: with a result, its own one if declared."""
         if result is not None and self.result_template is not None:
             return self.result_template
         return self.template
 
 
 class SpanCheck(NamedTuple):
-    """What was found out about one span.
+    """The result of checking one span.
 
-    A problem is None when nothing was checked, an empty text when the payload matches, and
-    otherwise says what is wrong with it.
+    A problem is None when nothing was checked, an empty string when the payload matches, and a
+    message otherwise.
     """
 
     title: str
@@ -78,7 +78,7 @@ class SpanCheck(NamedTuple):
 
 
 class SpanTypeCompiler:
-    """Compiles schemas and templates of span types, each distinct content once."""
+    """Compiles schemas and templates of span types, and each distinct one only once."""
 
     def __init__(
         self, schemas: SchemaCache | None = None, templates: TemplateCache | None = None
@@ -88,7 +88,7 @@ class SpanTypeCompiler:
         self._versions: ContentCache[SpanTypes] = ContentCache(_MAX_CACHED)
 
     def span_types(self, content_hash: bytes, load: Callable[[], object]) -> SpanTypes:
-        """Return the span types of a content, calling `load` when they are not at hand.
+        """Return the span types of a content hash, calling `load` if they are not cached.
 
         `load` returns the declared span types, see `declared`.
         """
@@ -97,21 +97,21 @@ class SpanTypeCompiler:
             return kept
         made = self.declared(load())
         memory = sum(_TYPE_MEMORY + span_type.size for span_type in made.values())
-        # However many types there are, a version is kept: each of its spans asks for it.
+        # A version is cached even if it has many types, because each of its spans needs it.
         return self._versions.put(content_hash, min(memory, _MAX_VERSION), made)
 
     def declared(self, declared: object) -> SpanTypes:
-        """Return declared span types: a list of objects, or a map from name to object.
+        """Return declared span types, given as a list of objects or a map from name to object.
 
-        Members are decoded JSON, or `msgspec.Raw` with their members in order. What has no usable
-        name is left out, and the last of two with the same name counts. Nothing is compiled.
+        Members are decoded JSON, or `msgspec.Raw` with their members in order. Members without a
+        usable name are ignored, and the last one of a duplicate name counts. Nothing is compiled.
         """
         types = [_span_type(entry) for entry in _entries(declared)]
         return SpanTypes({one.name: one for one in types if one is not None}, self)
 
 
 class SpanTypes(Mapping[str, SpanType]):
-    """The span types of one schema version, by name, and what they compile to."""
+    """The span types of one schema version by name, with their compiled forms."""
 
     __slots__ = ("_compiler", "_types", "compiled")
 
@@ -119,7 +119,8 @@ class SpanTypes(Mapping[str, SpanType]):
         self._types = types
         self._compiler = compiler
         self.compiled: set[str] = set()
-        """The names of the types that have been compiled once; they may have been dropped since."""
+        """The names of the types that were compiled at least once. The cache may have dropped
+        them."""
 
     def __getitem__(self, name: str) -> SpanType:
         return self._types[name]
@@ -143,7 +144,7 @@ class SpanTypes(Mapping[str, SpanType]):
         return self._compiler.templates.compile(source, budget)
 
     def uncompiled_size(self, name: str) -> int:
-        """The characters that have to be compiled before a span of a type can be checked."""
+        """Return how many characters must be compiled before a span of a type can be checked."""
         span_type = self._types.get(name)
         if span_type is None:
             return 0
@@ -154,7 +155,7 @@ class SpanTypes(Mapping[str, SpanType]):
         return ahead
 
     def compile(self, name: str, budget: Budget) -> None:
-        """Compile what belongs to a type, as far as the budget reaches."""
+        """Compile the schemas and templates of a type, as far as the budget allows."""
         span_type = self._types[name]
         self.params(span_type, budget)
         self.result(span_type, budget)
@@ -178,9 +179,9 @@ def check_span(
 ) -> SpanCheck:
     """Check a span's payloads against its type and render its summary. Never raises.
 
-    A span whose type was not declared is accepted as it is: its title is its type's name, and
-    nothing is checked or rendered. A result is checked when there is one; with `finished`, a
-    missing result is checked as an empty one. What does not fit into the budget is left out.
+    A span of an undeclared type is accepted: its title is the name of the type, and nothing is
+    checked or rendered. A result is checked if there is one. With `finished`, a missing result is
+    checked as an empty one. Whatever exceeds the budget is skipped.
     """
     budget = budget or Budget()
     span_type = types.get(schema_name)
@@ -232,7 +233,7 @@ def _decoded(value: object) -> object:
 
 
 def _document(value: object) -> bytes:
-    """A schema as JSON; anything else stays unreadable, and compiling it says so."""
+    """Return a schema as JSON. Anything else stays unreadable, which compiling reports."""
     if isinstance(value, msgspec.Raw):
         return bytes(value)
     try:

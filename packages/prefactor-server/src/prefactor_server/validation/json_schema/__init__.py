@@ -1,1 +1,1 @@
-"""Checks values against JSON Schemas that strangers wrote."""
+"""Checks values against untrusted JSON Schemas."""

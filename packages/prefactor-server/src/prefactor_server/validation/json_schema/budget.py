@@ -1,8 +1,8 @@
-"""Whether a payload can be checked at a given cost, and whether a mismatch can be explained.
+"""Decide whether a payload can be checked, and a mismatch explained, at a given cost.
 
-Most of a schema is tried once, whatever the payload; the rest is tried on each of its parts, so
-what a check takes is known once the parts are counted. Counting is left out where there is little
-of it: such a check is cheap for any payload that is accepted.
+Most of a schema is tried once for any payload. The rest is tried on each part of the payload, so
+the cost of a check is known once the parts are counted. Schemas with little of the second kind skip
+the counting, because they are cheap for any accepted payload.
 """
 
 from __future__ import annotations
@@ -16,26 +16,26 @@ _MAX_TRIED: Final = 500_000
 """Subschemas tried in one check: at 50 ns for each, some 25 ms."""
 
 _FREE_REPEATED: Final = 1
-"""Even a payload of a megabyte has no more than half a million parts."""
+"""Few enough to skip counting: a payload of a megabyte has at most half a million parts."""
 
 _MAX_MATCHING: Final = 1 << 20
-"""Twentieths of a microsecond: one light pattern against the largest payload."""
+"""Twentieths of a microsecond. Allows one light pattern on the largest payload."""
 
 _MAX_EXPLAINED_PARTS: Final = 20_000
-"""To say what is wrong somewhere, the validator copies the value, at about 1 µs for each part."""
+"""To locate a mismatch, the validator copies the value, at about 1 µs for each part."""
 
 _MAX_EXPLAINED_VALUES: Final = 5_000
-"""It also copies what the schema compares with, at about 5 µs for each value."""
+"""It also copies the schema's values that it compares with, at about 5 µs each."""
 
 _MAX_EXPLAINED_STEPS: Final = 1_500
-"""To say that no alternative matches, it first explains each of them: 20 µs for each step."""
+"""To report that no alternative matches, it explains each of them first, at 20 µs a step."""
 
 _PER_STEP: Final = 20
-"""Subschemas tried, or twentieths of a microsecond, that a step of a request's budget pays for."""
+"""Tried subschemas, or twentieths of a microsecond, that one step of the budget pays for."""
 
 
 def can_check(cost: Cost, payload: object, budget: Budget) -> bool:
-    """Whether checking the payload takes no longer than it may; if so, it is paid for."""
+    """Return whether a check stays within its limits, and take its cost from the budget if so."""
     if cost.repeated <= _FREE_REPEATED and not cost.patterns:
         return budget.take(1 + cost.weight // _PER_STEP)
     most = _parts_for(_MAX_TRIED, cost)
@@ -49,7 +49,7 @@ def can_check(cost: Cost, payload: object, budget: Budget) -> bool:
 
 
 def can_explain(cost: Cost, payload: object, budget: Budget) -> bool:
-    """Whether saying what does not match takes no longer than it may; if so, it is paid for."""
+    """Return whether explaining a mismatch stays within its limits, and take its cost if so."""
     if cost.values > _MAX_EXPLAINED_VALUES:
         return False
     most = _MAX_EXPLAINED_PARTS
@@ -63,7 +63,7 @@ def can_explain(cost: Cost, payload: object, budget: Budget) -> bool:
 
 
 def _parts_for(steps: int, cost: Cost) -> int:
-    """The parts of a payload that can be checked in so many steps."""
+    """Return the number of payload parts that can be checked in a number of steps."""
     return max(steps - cost.weight, 0) // max(cost.repeated, 1)
 
 

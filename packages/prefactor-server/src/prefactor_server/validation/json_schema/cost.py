@@ -1,12 +1,12 @@
-"""How much work checking a value against a JSON Schema can become, told from the schema alone.
+"""Compute an upper bound for the cost of checking any value, from the JSON Schema alone.
 
-A validator tries every way through a schema. Twenty lines of `$defs` that each refer twice to the
-next are a million ways, and a schema that refers twice to itself doubles them with every level of
-the value: small input that would hold the process for hours, and no validator has a time limit. So
-the ways are counted first, on the graph, where references are edges and counting is adding.
+A validator tries every path through a schema. Twenty lines of `$defs` that each refer twice to the
+next are a million paths, and a schema that refers twice to itself doubles them with each level of
+the value. Such a small input would occupy the process for hours, because validators have no time
+limit. So the paths are counted first, on a graph whose edges are references.
 
-The counts are upper bounds for any value. Recursion is fine as long as each part of a value is
-visited once per visit of the whole, which holds for trees, linked lists and "any JSON" schemas.
+Recursion is allowed as long as each part of a value is visited once per visit of the whole, as with
+trees, linked lists and "any JSON" schemas.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ MAX_WEIGHT: Final = 100_000
 """The most steps that one part of a value may take."""
 
 MAX_PATTERN_WEIGHT: Final = 16_000
-"""The most twentieths of a microsecond that its patterns may take for each character, together."""
+"""The largest total cost of its patterns per character, in twentieths of a microsecond."""
 
 _MAX_STEPS: Final = 1_000_000
 _REPEATING: Final = frozenset({ANY_ITEM, ANY_PROPERTY, OTHER_PROPERTY})
@@ -41,29 +41,31 @@ _ENDLESS: Final = "it refers to itself in a way that multiplies with the depth o
 
 
 class Cost(NamedTuple):
-    """The work of a check, at most."""
+    """Upper bounds for the work of a check."""
 
     weight: int
-    """Steps through the whole schema, which are also the most for one part of a value."""
+    """Steps through the whole schema, and the most that one part of a value can cause."""
 
     patterns: int
-    """Twentieths of a microsecond for each character of a text."""
+    """Twentieths of a microsecond for each character of a string."""
 
     repeated: int = 0
-    """Those of the steps that a value can repeat with many items, properties or levels."""
+    """The steps that a value can repeat with many items, properties or levels."""
 
     has_alternatives: bool = False
-    """Whether a value may match in one of several ways, so that failing is failing each of them."""
+    """Whether a value may match in several ways, so that a mismatch fails each of them."""
 
     values: int = 0
-    """The members and items of the schema itself, which an explanation may have to copy."""
+    """The members and items of the schema itself, which an explanation may copy."""
 
 
 def schema_cost(schema: Schema, found: SchemaScan | None = None) -> Cost:
-    """Count the ways through a schema, which may have been surveyed.
+    """Count the paths through a schema.
+
+    ``found`` is its scan if there was one already.
 
     Raises:
-        UnusableSchema: there are too many, or they cannot be told.
+        UnusableSchema: there are too many paths, or they cannot be counted.
     """
     found = found or scan_schema(schema)
     nodes = schema_graph(schema, found)
@@ -101,7 +103,7 @@ def _group_cost(nodes: list[Node], costs: list[Cost], group: list[int]) -> Cost:
 
 
 def _refuse_multiplying(nodes: list[Node], group: list[int]) -> None:
-    """Refuse a group of mutually recursive subschemas that visits some part more than once."""
+    """Reject a group of mutually recursive subschemas that visits some part more than once."""
     inside = set(group)
     reached: dict[int, Counter[str]] = {}
     steps = 0
@@ -114,7 +116,7 @@ def _refuse_multiplying(nodes: list[Node], group: list[int]) -> None:
         reached[number] = counts
         named = [count for place, count in counts.items() if place.startswith(".")]
         properties = counts[ANY_PROPERTY] + max(named, default=0)
-        # What is left are items: all of them share one place.
+        # Only items are left, and they share one place.
         if max(properties, *counts.values()) > 1 or steps > _MAX_STEPS:
             raise UnusableSchema(_ENDLESS)
 
@@ -122,13 +124,14 @@ def _refuse_multiplying(nodes: list[Node], group: list[int]) -> None:
 def _own_parts(node: Node, inside: set[int]) -> Counter[str]:
     places = [e.place for e in node.edges if e.place is not None and e.target in inside]
     if OTHER_PROPERTY in places:
-        # It applies to properties that this subschema does not name, so the two never meet.
+        # It covers properties that this subschema does not name, so the two never apply to the
+        # same.
         places = [place for place in places if not place.startswith(".")]
     return Counter(ANY_PROPERTY if place == OTHER_PROPERTY else place for place in places)
 
 
 def _same_value_last(nodes: list[Node], group: list[int]) -> list[int]:
-    """Order a group so that what a subschema tries on the same value comes before it."""
+    """Order a group so that the subschemas tried on the same value precede the one trying them."""
     inside = set(group)
     waiting = {
         number: [e.target for e in nodes[number].edges if e.place is None and e.target in inside]
@@ -151,10 +154,10 @@ def _same_value_last(nodes: list[Node], group: list[int]) -> list[int]:
 
 
 def _groups(nodes: list[Node]) -> list[list[int]]:
-    """Mutually recursive subschemas, together; every group after those that it refers to.
+    """Return groups of mutually recursive subschemas, each group after those it refers to.
 
-    Tarjan's strongly connected components, as a loop; without references back, there is nothing to
-    look for, because a subschema is numbered after the one that holds it.
+    Finds strongly connected components (Tarjan's algorithm), iteratively. Without back references
+    there are none, because a subschema is numbered after its parent.
     """
     if all(edge.target > number for number, node in enumerate(nodes) for edge in node.edges):
         return [[number] for number in range(len(nodes) - 1, -1, -1)]

@@ -1,8 +1,8 @@
-"""A JSON Schema as a graph: its subschemas, and which of them are tried on what.
+"""A JSON Schema as a graph of subschemas, with the part of the value that each is tried on.
 
-An edge without a place is tried on the same value (`allOf`, `$ref`, …); one with a place is tried
-on a part of it (`properties`, `items`, …). Reading this off the schema, before any validator sees
-it, is what lets `schema_cost` say how much work a check can become.
+An edge without a place is tried on the same value (`allOf`, `$ref`, …), one with a place on a part
+of it (`properties`, `items`, …). The graph is built before any validator sees the schema, so that
+`schema_cost` can bound the work of a check.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from prefactor_server.validation.json_schema.preflight import Schema, SchemaScan
 ANY_ITEM: Final = "[]"
 ANY_PROPERTY: Final = "{}"
 OTHER_PROPERTY: Final = "{other}"
-"""The place of `additionalProperties`: every property that the same subschema does not name."""
+"""The place of `additionalProperties`: all properties that its subschema does not name."""
 
 _PLACES: Final[Mapping[str, str | None]] = {
     **dict.fromkeys(("not", "if", "then", "else"), None),
@@ -28,14 +28,14 @@ _PLACES: Final[Mapping[str, str | None]] = {
     "additionalProperties": OTHER_PROPERTY,
     **dict.fromkeys(("unevaluatedProperties", "propertyNames", "patternProperties"), ANY_PROPERTY),
 }
-"""The keywords that hold subschemas, and what these are tried on; None is the same value."""
+"""The keywords that hold subschemas, and the place they are tried on; None is the same value."""
 
 _MAPS: Final = frozenset({"dependentSchemas", "dependencies", "patternProperties"})
 _COUNTED: Final = frozenset({"properties", "patternProperties", "enum", "required"})
 
 
 class Edge(NamedTuple):
-    """A subschema of another: `place` is None when it is tried on the same value."""
+    """A reference to a subschema. `place` is None when it is tried on the same value."""
 
     place: str | None
     target: int
@@ -43,7 +43,7 @@ class Edge(NamedTuple):
 
 @dataclass(slots=True)
 class Node:
-    """One subschema: its edges, its own weight, and what it takes from `schema_cost.Cost`."""
+    """One subschema: its edges, its own weight, and its share of `schema_cost.Cost`."""
 
     edges: list[Edge] = field(default_factory=list[Edge])
     weight: int = 1
@@ -52,7 +52,7 @@ class Node:
 
 
 def schema_graph(root: Schema, found: SchemaScan) -> list[Node]:
-    """Read a surveyed schema; its root is the first node.
+    """Build the graph of a scanned schema. Its root is the first node.
 
     Raises:
         UnusableSchema: it refers to another document.
@@ -60,7 +60,7 @@ def schema_graph(root: Schema, found: SchemaScan) -> list[Node]:
     reader = _Reader(root, found)
     reader.number_of(root)
     nodes: list[Node] = []
-    # Numbering a subschema queues it, so this loop ends when every reachable one has been read.
+    # Numbering a subschema queues it, so this loop ends once every reachable one has been read.
     while len(nodes) < len(reader.schemas):
         nodes.append(reader.read(reader.schemas[len(nodes)]))
     return nodes
@@ -103,18 +103,18 @@ class _Reader:
         return node
 
     def _link(self, node: Node, place: str | None, part: object) -> None:
-        """Add a subschema to a node; `true` and `false` cost nothing and are left out."""
+        """Add a subschema to a node. `true` and `false` are omitted because they cost nothing."""
         if isinstance(part, dict):
             node.edges.append(Edge(place, self.number_of(cast("Schema", part))))
 
     def _referred(self, reference: object) -> object:
-        """The subschema that a reference leads to; None is for the validator to report."""
+        """Return the subschema that a reference leads to, or None for the validator to report."""
         if not isinstance(reference, str):
             return None
         if reference.startswith(self._own_address):
             reference = "#" + reference[len(self._own_address) :]
         if not reference.startswith("#"):
-            raise UnusableSchema("it refers to another document, and none is ever fetched")
+            raise UnusableSchema("it refers to another document, which is never fetched")
         fragment = unquote(reference[1:])
         named = fragment and not fragment.startswith("/")
         return self._anchors.get(fragment) if named else _at_pointer(self._root, fragment)

@@ -1,4 +1,4 @@
-"""What to say about a value that does not match its schema."""
+"""Messages about values that do not match their schema."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final, cast
 import jsonschema_rs
 
 MASK: Final = "\u2022\u2022\u2022"
-"""Stands for the value in the validator's own messages, until `describe` says what it was."""
+"""Replaces the value in the validator's messages, until `describe` says what kind it was."""
 
 _MAX_STEPS: Final = 8
 _MAX_STEP: Final = 60
@@ -19,11 +19,11 @@ _MAX_QUOTED: Final = 40
 def describe(
     error: jsonschema_rs.ValidationError, root: object, *, quote_texts: bool = False
 ) -> str:
-    """Name the place and what is wrong there, such as `"/age": -3 is less than the minimum of 0`.
+    """Return the place and the problem, such as `"/age": -3 is less than the minimum of 0`.
 
-    Objects, arrays and, unless asked for, texts are named, not quoted: they may be large, and
-    messages are read by more people than payloads. So is whatever is wrapped as sensitive; the
-    members of an object that is wrapped are not even named, because names can tell as much.
+    Objects, arrays and, by default, strings are named rather than quoted: they can be large, and
+    messages have more readers than payloads. Sensitive values are never quoted. Even the members of
+    a sensitive object are not named, because names can reveal as much.
     """
     path = error.instance_path
     wrapper = _object_in_wrapper(root, path)
@@ -44,7 +44,7 @@ def _forbidden(schema_path: Sequence[str | int]) -> str:
 
 
 def _pointer(path: Sequence[str | int]) -> str:
-    """The place as a JSON pointer in quotes; a long one by its beginning."""
+    """Return a place as a quoted JSON pointer, shortened if it is long."""
     steps = [str(step).replace("~", "~0").replace("/", "~1") for step in path[:_MAX_STEPS]]
     shown = "".join(f"/{step[:_MAX_STEP]}" for step in steps)
     cut = len(path) > _MAX_STEPS or any(len(step) > _MAX_STEP for step in steps)
@@ -52,7 +52,7 @@ def _pointer(path: Sequence[str | int]) -> str:
 
 
 def _object_in_wrapper(value: object, path: Sequence[str | int]) -> Sequence[str | int] | None:
-    """Return the way to the wrapper around a place that is, or is in, an object; else None."""
+    """Return the path of the wrapper around an object that a place is in, or None."""
     wrapper = None
     for number, step in enumerate(path):
         if isinstance(value, dict):

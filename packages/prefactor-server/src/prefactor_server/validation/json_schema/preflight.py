@@ -1,4 +1,4 @@
-"""A first look over a whole JSON Schema, before anything interprets it."""
+"""Scan a whole JSON Schema before anything interprets it."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from prefactor_server.validation.json_schema.patterns import pattern_steps
 Schema: TypeAlias = Mapping[str, object]
 
 MAX_DEPTH: Final = 128
-"""The deepest nesting of objects and arrays in a schema: 64 objects inside each other, because each
-takes two levels, its own and that of its `properties`."""
+"""The deepest nesting of objects and arrays in a schema. It allows 64 nested objects, because
+each takes two levels: its own and that of its `properties`."""
 
 MAX_PATTERNS: Final = 64
-"""The most regular expressions in a schema; each compiled one may take up to a megabyte."""
+"""The most patterns in a schema. Each compiled one may take up to a megabyte."""
 
 MAX_COMPILE_STEPS: Final = 150_000
-"""What compiling one schema may take; see `budget`."""
+"""The most steps for compiling one schema; see `budget`."""
 
 _STEPS_PER_OBJECT: Final = 8
 _STEPS_PER_MEMBER: Final = 6
@@ -28,17 +28,17 @@ _UNFOLLOWED: Final = ("$dynamicRef", "$recursiveRef")
 
 
 class UnusableSchema(Exception):
-    """A schema that is not used for checking; the message says why, for its author."""
+    """A schema that cannot be used for checking. The message tells its author why."""
 
 
 @dataclass(slots=True)
 class SchemaScan:
-    """What stands anywhere in a schema, in places that count and in places that do not."""
+    """What a schema contains anywhere, whether or not a validator would look there."""
 
     anchors: dict[str, Schema] = field(default_factory=dict[str, Schema])
     patterns: int = 0
     steps: int = 100
-    """What compiling it takes; see `budget`."""
+    """The steps for compiling it; see `budget`."""
 
     values: int = 0
     has_reference: bool = False
@@ -46,14 +46,14 @@ class SchemaScan:
 
 
 def scan_schema(root: Schema) -> SchemaScan:
-    """Look over a schema.
+    """Scan a schema.
 
     Raises:
-        UnusableSchema: it nests too deep, holds too many patterns, or has references that only a
-            full resolver could follow.
+        UnusableSchema: it nests too deep, has too many patterns, or has references that need a full
+            resolver.
     """
     found = SchemaScan()
-    # Draft 4 says "id", which is an ordinary word in the examples and defaults of later ones.
+    # Draft 4 spells it "id", which is an ordinary word in examples and defaults of later drafts.
     id_keyword = "id" if "draft-04" in str(root.get("$schema")) else "$id"
     for schema in _objects(root, found):
         _count(found, schema)
@@ -64,12 +64,12 @@ def scan_schema(root: Schema) -> SchemaScan:
         elif isinstance(own, str) and schema is not root:
             found.has_own_addresses = True
     if found.has_reference and found.has_own_addresses:
-        raise UnusableSchema("a part of it has an $id of its own, which moves what its $refs mean")
+        raise UnusableSchema("a part of it has its own $id, which changes what its $refs mean")
     return found
 
 
 def _objects(root: Schema, found: SchemaScan) -> Iterator[Schema]:
-    # A loop and not a recursion, because strangers choose the depth.
+    # A loop rather than recursion, because clients choose the depth.
     stack: list[tuple[object, int]] = [(root, 1)]
     while stack:
         value, depth = stack.pop()
@@ -100,7 +100,7 @@ def _count(found: SchemaScan, schema: Schema) -> None:
         found.patterns += len(patterns)
         found.steps += sum(map(pattern_steps, patterns))
         if found.patterns > MAX_PATTERNS:
-            raise UnusableSchema(f"it holds more than {MAX_PATTERNS} patterns")
+            raise UnusableSchema(f"it has more than {MAX_PATTERNS} patterns")
     found.has_reference |= "$ref" in schema
 
 

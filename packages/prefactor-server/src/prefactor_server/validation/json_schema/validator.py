@@ -1,8 +1,8 @@
-"""JSON Schemas that strangers register, compiled once and checked against payloads.
+"""Compile untrusted JSON Schemas once and check payloads against them.
 
-Nothing is refused for its schema: a schema that is wrong, or that would cost too much to use, is
-kept with a message that says so, and what it describes goes unchecked. References to other
-documents are never followed, and patterns run on an engine whose time is linear in the text.
+A schema that is invalid or too costly is stored with a message that says so, and its payloads are
+not checked; nothing is rejected because of its schema. References to other documents are never
+followed, and patterns run on an engine whose time is linear in the text.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from prefactor_server.validation.json_schema.preflight import (
 )
 
 EMPTY_OBJECT_SCHEMA: Final[Mapping[str, object]] = {"type": "object", "additionalProperties": False}
-"""What a span type without a result schema declares: no result content at all."""
+"""The result schema of a span type that declares none: no result content at all."""
 
 MAX_SCHEMA_BYTES: Final = 256 * 1024
 MAX_MESSAGE: Final = 500
 
 _MAX_CACHED: Final = 64 * 1024 * 1024
-# Measured: 25 bytes in memory for one of most schemas, up to 130 for one long enumeration; and what
-# patterns compile to is how `schema_patterns` weighs them: 4,000 for up to a megabyte.
+# Measured: 25 bytes of memory for a byte of most schemas, up to 130 in one long enumeration.
+# Compiled patterns are estimated by their weight: 4,000 for up to a megabyte.
 _BYTES_PER_BYTE: Final = 30
 _BYTES_PER_PATTERN_WEIGHT: Final = 256
 _BYTES_READ_PER_STEP: Final = 16
@@ -46,29 +46,29 @@ class _Options(TypedDict):
     mask: str
 
 
-# Formats only describe: draft 2020-12 says so, and one of them ("regex") would compile expressions
-# out of payloads.
+# Formats are annotations, as draft 2020-12 says. One of them ("regex") would compile expressions
+# from payloads.
 _OPTIONS: Final[_Options] = {"offline": True, "validate_formats": False, "mask": MASK}
 
 
 @dataclass(frozen=True, slots=True)
 class CompiledSchema:
-    """A schema ready to check payloads with, or the reason why it does not check any."""
+    """A schema that is ready to check payloads, or the reason why it checks none."""
 
     problem: str | None
-    """None when it is used; otherwise what is wrong with it, or why it is not used."""
+    """None if the schema is used; otherwise its mistake, or the reason why it is not used."""
 
     memory: int = 0
-    """What it holds on to, in bytes, roughly."""
+    """Its approximate memory use in bytes."""
 
     _validator: jsonschema_rs.Validator | None = field(default=None, repr=False)
     _cost: Cost = field(default=Cost(0, 0), repr=False)
 
     def check(self, payload: object, budget: Budget | None = None) -> str | None:
-        """Check a payload: "" when it matches, a message when not, None when it was not checked.
+        """Return "" if a payload matches, a message if not, and None if it was not checked.
 
-        The message names the first place that does not match and never quotes texts out of the
-        payload. What the check takes comes out of the budget. Never raises.
+        The message names the first mismatch and never quotes strings of the payload. The cost is
+        taken from the budget. Never raises.
         """
         budget = budget or Budget()
         if self._validator is None or not can_check(self._cost, payload, budget):
@@ -82,33 +82,33 @@ class CompiledSchema:
         except jsonschema_rs.ValidationError as error:
             return describe(error, payload)[:MAX_MESSAGE]
         except (ValueError, RecursionError):
-            # Not JSON: an object key that is no text, a lone surrogate, a depth beyond reason.
+            # Not JSON: a non-string key, a lone surrogate, or extreme nesting.
             return None
         return ""
 
 
 class SchemaCache:
-    """Compiles schemas, each distinct content once."""
+    """Compiles schemas, and each distinct one only once."""
 
     def __init__(self, max_weight: int = _MAX_CACHED) -> None:
         self._cache: ContentCache[CompiledSchema] = ContentCache(max_weight)
 
     def compile(self, schema: object, budget: Budget | None = None) -> CompiledSchema:
-        """Compile a decoded schema, or return what was compiled from the same content before."""
+        """Compile a decoded schema, or return the earlier result for the same content."""
         try:
             content = msgspec.json.encode(schema, order="deterministic")
         except (TypeError, ValueError, RecursionError):
-            return CompiledSchema("The schema is not JSON, or nests too deep")
+            return CompiledSchema("The schema is not JSON, or is nested too deep")
         return self.compile_document(content, budget)
 
     def is_cached(self, content: bytes) -> bool:
-        """Whether compiling a schema takes no more than looking it up."""
+        """Whether a schema is compiled already."""
         return len(content) > MAX_SCHEMA_BYTES or self._cache.get(content) is not None
 
     def compile_document(self, content: bytes, budget: Budget | None = None) -> CompiledSchema:
-        """Compile a schema that is JSON, with its members in order, each distinct one once.
+        """Compile a schema in JSON, or return the earlier result for the same text.
 
-        When the budget has too few steps left for that, payloads are not checked this time.
+        If the budget has too few steps left, this request's payloads are not checked.
         """
         kept = self._cache.get(content)
         if kept is not None:
@@ -128,19 +128,19 @@ def _compile_content(content: bytes, budget: Budget) -> CompiledSchema:
     try:
         schema: object = msgspec.json.decode(content)
     except (ValueError, RecursionError):
-        return CompiledSchema("The schema is not JSON, or nests too deep")
+        return CompiledSchema("The schema is not JSON, or is nested too deep")
     return compile_schema(schema, budget)
 
 
 def compile_schema(schema: object, budget: Budget | None = None) -> CompiledSchema:
     """Compile a decoded schema of bounded size. Never raises.
 
-    Draft 2020-12, unless the schema names another with `$schema`.
+    The draft is 2020-12 unless `$schema` names another.
     """
     if isinstance(schema, bool):
         return CompiledSchema(None, 0, _validator(schema))
     if not isinstance(schema, dict):
-        return CompiledSchema("A JSON Schema is an object, or true or false")
+        return CompiledSchema("A JSON Schema must be an object, true or false")
     declared = cast("dict[str, Any]", schema)
     try:
         return _compile(declared, budget or Budget())
@@ -168,7 +168,7 @@ def _validator(schema: dict[str, Any] | bool) -> jsonschema_rs.Validator:  # noq
 
 
 def _refused(schema: dict[str, Any], error: jsonschema_rs.ValidationError) -> CompiledSchema:
-    """Tell a schema that is wrong from one that is only not for us."""
+    """Return why a schema was not compiled: it is invalid, or unsupported here."""
     kind = error.kind.name
     if kind == "format":
         try:
@@ -178,14 +178,14 @@ def _refused(schema: dict[str, Any], error: jsonschema_rs.ValidationError) -> Co
         else:
             return unchecked("a pattern needs look-around or back-references, or is too large")
     if error.message.startswith("Unknown meta-schema"):
-        return unchecked("its $schema is none of drafts 4, 6, 7, 2019-09 and 2020-12")
+        return unchecked("its $schema is not one of drafts 4, 6, 7, 2019-09 and 2020-12")
     return CompiledSchema(
         f"The schema is not valid: {describe(error, schema, quote_texts=True)}"[:MAX_MESSAGE]
     )
 
 
 def unchecked(reason: str) -> CompiledSchema:
-    """A schema that may be right, but is not used."""
+    """Return a schema that may be valid but is not used, with the reason."""
     return CompiledSchema(f"Payloads are not checked against this schema: {reason}"[:MAX_MESSAGE])
 
 
@@ -193,6 +193,6 @@ _TOO_LARGE: Final = "it holds too many subschemas"
 _TOO_COSTLY: Final = "its subschemas and patterns compile to too much"
 
 TOO_MUCH_FOR_A_REQUEST: Final = unchecked(
-    "compiling it takes more work than one request may do; a later request may do it"
+    "compiling it takes more work than one request may do; a later request may compile it"
 )
-"""In place of a schema that could not be compiled within what was left of a request's budget."""
+"""Used instead of a schema for which the request's budget had too few steps left."""

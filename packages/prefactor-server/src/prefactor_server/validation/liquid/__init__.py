@@ -1,1 +1,1 @@
-"""Renders Liquid templates that strangers wrote."""
+"""Renders untrusted Liquid templates."""

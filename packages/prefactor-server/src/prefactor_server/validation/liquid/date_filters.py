@@ -12,11 +12,11 @@ from prefactor_server.validation.liquid.sandbox import to_text
 _MAX_LAYOUT: Final = 100
 _LONGEST_DATE: Final = 40
 
-# No widths: `%1000000000d` is a gigabyte. No names of zones and no local layouts: a summary must
-# not depend on the machine that rendered it.
+# No widths: `%1000000000d` is a gigabyte. No zone names or localised formats, because a summary
+# must not depend on the machine that renders it.
 _DIRECTIVE: Final = re.compile(r"%(-?)([aAbBdeFHIjklLmMpPsSTuyYz%])")
 
-# What C libraries disagree on.
+# Directives on which C libraries differ.
 _OWN: Final[Mapping[str, Callable[[datetime], str]]] = {
     "%": lambda _: "%",
     "s": lambda moment: str(int(moment.timestamp())),
@@ -32,11 +32,11 @@ _OWN: Final[Mapping[str, Callable[[datetime], str]]] = {
 
 
 def date(value: object, layout: object) -> str:
-    """A point in time in a `strftime` layout, in its own zone, or in UTC if it names none.
+    """Format a point in time with a `strftime` layout, in its own zone or else in UTC.
 
-    Takes ISO 8601 texts and seconds since 1970. Everything else comes back as it was, "now" too: a
-    summary says the same whenever it is rendered. So does a time whose layout is too long; of a
-    layout, what is no known directive stays as it stands.
+    Accepts ISO 8601 strings and seconds since 1970. Any other value is returned unchanged, "now"
+    included, so that a summary does not depend on when it is rendered. A layout that is too long
+    also leaves the value unchanged, and unknown directives are copied.
     """
     moment, wanted = _moment(value), to_text(layout)
     if moment is None or len(wanted) > _MAX_LAYOUT:

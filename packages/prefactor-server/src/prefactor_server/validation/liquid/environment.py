@@ -1,8 +1,8 @@
-"""The template library, with everything taken out that a stranger should not have.
+"""The template library, restricted to what untrusted templates may use.
 
-The library bounds nesting, loops and variables. What it leaves open is closed here: tags and names
-that are not on a list do not exist, every look-up and every filter is paid for out of a budget, and
-texts that are written go into buffers of a fixed size.
+The library limits nesting, loops and variables. The rest is limited here: only listed tags and
+names exist, every lookup and filter is paid for from a budget, and output goes into buffers of a
+fixed size.
 """
 
 from __future__ import annotations
@@ -42,16 +42,16 @@ from prefactor_server.validation.liquid.sandbox import (
 )
 
 MAX_OUTPUT: Final = 2_000
-"""Characters that a template may write; what comes after them is cut off."""
+"""The most characters that a template may write. The rest is cut off."""
 
 MAX_LOOP: Final = 200
-"""Turns that a loop may take, and those of the loops inside it, multiplied."""
+"""The most iterations of a loop, multiplied by those of its inner loops."""
 
 RENDER_STEPS: Final = 30_000
-"""The work that one render may do; see `budget` for what a step is."""
+"""The work that one render may do; see `budget` for the size of a step."""
 
 MIN_RENDER_STEPS: Final = 30
-"""What a render takes whatever its template is."""
+"""The minimum cost of a render, for any template."""
 
 _STEPS_PER_LOOKUP: Final = 5
 _CHARACTERS_PER_STEP: Final = 2
@@ -60,21 +60,21 @@ _MAX_NAMESPACE: Final = 16_000
 
 
 class OutputFull(Exception):
-    """As much was written as fits; what comes next would be cut off anyway."""
+    """The output is full, and anything further would be cut off."""
 
 
 class SummaryOutput(StringIO):
-    """Where a template writes to."""
+    """The output buffer of a template."""
 
     def __init__(self) -> None:
         super().__init__()
         self._left = MAX_OUTPUT
 
     def write(self, text: str, /) -> int:
-        """Write what still fits.
+        """Write as much as fits.
 
         Raises:
-            OutputFull: not all of it did.
+            OutputFull: some of it did not fit.
         """
         super().write(text[: self._left])
         if len(text) > self._left:
@@ -84,15 +84,15 @@ class SummaryOutput(StringIO):
 
 
 class CaptureBuffer(StringIO):
-    """Where a `capture` writes to: a text like any other, so it is cut like any other."""
+    """The buffer of a `capture`, limited like any other text."""
 
     def write(self, text: str, /) -> int:
-        """Write what still fits."""
+        """Write as much as fits."""
         return super().write(text[: max(MAX_TEXT - self.tell(), 0)])
 
 
 class PayloadScope(Mapping[str, object]):
-    """The names that a template starts with: those of the result, then those of the payload."""
+    """The initial names of a template: the fields of the result, then those of the payload."""
 
     def __init__(self, payloads: tuple[Mapping[str, object], ...], budget: RenderBudget) -> None:
         self._payloads = [payload for payload in payloads if "$sensitive" not in payload]
@@ -112,7 +112,7 @@ class PayloadScope(Mapping[str, object]):
 
 
 class SummaryContext(RenderContext):
-    """One render: the names in reach and the budget that every step is paid from."""
+    """One render: its names, and the budget that pays for every step."""
 
     __slots__ = ("budget",)
 
@@ -124,20 +124,20 @@ class SummaryContext(RenderContext):
     ) -> None:
         super().__init__(template)
         self.budget = budget
-        # Without the library's own names: `now` and `today` would read the server's clock.
+        # Without the library's own names, because `now` and `today` would read the server's clock.
         self.scope = ReadOnlyChainMap(self.locals, PayloadScope(payloads, self.budget))
 
     def get(
         self, path: list[object], *, token: Token | None, default: object = UNDEFINED
     ) -> object:
-        """Look a path up."""
+        """Look up a path."""
         self.budget.spend(_STEPS_PER_LOOKUP + len(path))
         found = super().get(path, token=token, default=default)
         self.budget.spend_on(found)
         return found
 
     def filter(self, name: str, token: Token | None) -> Callable[..., object]:  # noqa: ARG002 - theirs
-        """Return a filter that runs within the budget. Unknown ones were refused while parsing."""
+        """Return a filter that runs within the budget. Parsing has rejected unknown names."""
         return partial(apply_filter, self.budget, FILTERS[name])
 
     def assign(self, key: str, val: Any) -> None:
@@ -146,7 +146,7 @@ class SummaryContext(RenderContext):
         self.budget.spend_on(val)
         self.budget.spend(len(self.locals))
         if sum(map(length_of, self.locals.values())) > _MAX_NAMESPACE:
-            raise LimitReached("the template keeps too much in variables")
+            raise LimitReached("the template stores too much in variables")
 
     def get_buffer(self, buf: TextIO | None = None) -> StringIO:  # noqa: ARG002 - theirs
         """Return the buffer for a `capture`."""
@@ -154,7 +154,7 @@ class SummaryContext(RenderContext):
 
 
 class _BoundedLoop(LoopExpression):
-    """A loop over no more than it may take, told before anything is copied to reverse it."""
+    """A loop with a limited number of items, checked before reversing copies them."""
 
     def _to_iter(self, obj: object, context: RenderContext) -> tuple[Iterator[Any], int]:
         if isinstance(obj, range) and len(obj) > MAX_LOOP:
@@ -163,7 +163,7 @@ class _BoundedLoop(LoopExpression):
 
 
 class _LoopBody(BlockNode):
-    """What a loop repeats, which is paid for by the length of its source, whatever it holds."""
+    """The body of a loop. Each iteration is paid for by the length of its source."""
 
     __slots__ = ("_steps",)
 
@@ -172,7 +172,7 @@ class _LoopBody(BlockNode):
         self._steps = _STEPS_PER_LOOKUP + len(str(block)) // _CHARACTERS_PER_STEP
 
     def render_to_output(self, context: RenderContext, buffer: TextIO) -> int:
-        """Render it once more."""
+        """Render one iteration."""
         if not isinstance(context, SummaryContext):
             raise TypeError(context)
         context.budget.spend(self._steps)
@@ -228,7 +228,7 @@ class SummaryEnvironment(Environment):
     loop_iteration_limit = MAX_LOOP
 
     def setup_tags_and_filters(self, *, extra: bool = False) -> None:  # noqa: ARG002 - theirs
-        """Add what is on the lists, and nothing else."""
+        """Add the listed tags and filters only."""
         for tag in (
             content.Literal,
             _Output,

@@ -1,10 +1,10 @@
-"""Templates that only put values into a text, rendered without the template library.
+"""Renders simple templates without the template library.
 
-Most summaries are `{{ model }}: {{ prompt | truncate: 80 }}`, and every span has one: the library
-builds a context for each, which takes ten times as long as the text does. What is plain is decided
-once, when a template is parsed. A plain template gives the same text as the library does, step by
-step; where the two could differ (lists under filters, `size`, limits that could be reached) the
-template is not plain, or the one render goes to the library after all.
+Most summaries are like `{{ model }}: {{ prompt | truncate: 80 }}`, and every span has one. The
+library builds a context for each, which takes ten times as long as rendering the text. Whether a
+template is simple is decided once, when it is parsed. A simple template renders to the same text as
+with the library. Where the two could differ (lists in filters, `size`, reachable limits) the
+template does not count as simple, or that one render falls back to the library.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ Payloads: TypeAlias = Sequence[Mapping[str, object]]
 Piece: TypeAlias = Callable[[Payloads], str]
 Step: TypeAlias = Callable[[object, Payloads], object]
 
-# With how many arguments at most. All have to stand in the template themselves, but for the one of
-# `default`, which may be a path.
+# The most arguments of each. All must be literals in the template, except that of `default`, which
+# may be a path.
 _FILTERS: Final[Mapping[str, tuple[Callable[..., object], int]]] = {
     "truncate": (truncate, 2),
     "default": (default, 1),
@@ -53,36 +53,36 @@ _FILTERS: Final[Mapping[str, tuple[Callable[..., object], int]]] = {
         if name not in STEPS_PER_CHARACTER
     },
 }
-# These mean something of their own at the end of a path.
+# Special names at the end of a path.
 _SPECIAL: Final = frozenset({"size", "first", "last"})
 _STEPS_PER_VALUE: Final = STEPS_PER_VALUE + MAX_TEXT // CHARACTERS_PER_STEP
 
 
 _SHARE: Final = 10
-"""How much less a plain template takes than the library, which has longer texts in mind, too."""
+"""How much cheaper a simple template is than the library, whose estimates allow for long texts."""
 
 
 class NeedsLibrary(Exception):
-    """The payload holds something that only the template library knows how to show."""
+    """The payload holds a value that only the template library can show."""
 
 
 class FastTemplate:
-    """A template as a list of texts and look-ups."""
+    """A template as a list of texts and lookups."""
 
     __slots__ = ("_pieces", "steps")
 
     def __init__(self, pieces: Sequence[Piece], steps: int) -> None:
         self._pieces = pieces
         self.steps = steps
-        """What a render takes, for payloads as they mostly are; see `budget`."""
+        """The cost of a render with typical payloads; see `budget`."""
 
     def text(self, payloads: Payloads, enough: int) -> str:
-        """The text, or somewhat more than ``enough`` characters from its beginning.
+        """Return the text, or a little more than its first ``enough`` characters.
 
-        Names are looked up in one payload after the other.
+        The payloads are searched for a name in order.
 
         Raises:
-            NeedsLibrary: the library has to render this one.
+            NeedsLibrary: this render needs the library.
         """
         seen = [payload for payload in payloads if "$sensitive" not in payload]
         texts: list[str] = []
@@ -96,12 +96,12 @@ class FastTemplate:
 
 
 def fast_template(parsed: BoundTemplate, budget: int) -> FastTemplate | None:
-    """A parsed template as a plain one, or None when it is more than that.
+    """Convert a parsed template, or return None if it is not simple.
 
     Args:
-        parsed: the template as the library has it.
-        budget: the steps that the library's render may take; a template that could take more is
-            not plain, so that nothing has to be counted here.
+        parsed: the library's form of the template.
+        budget: the steps that the library's render may take. A template that could take more is not
+            converted, so that this path needs no counting.
     """
     pieces: list[Piece] = []
     steps = 0
@@ -119,7 +119,7 @@ def fast_template(parsed: BoundTemplate, budget: int) -> FastTemplate | None:
 
 
 def _output(node: Node) -> tuple[Piece, int] | None:
-    """What shows the value of an output, and the most that the library would spend on it."""
+    """Return a renderer for an output, and the most steps that the library would take for it."""
     expression = node.expression if isinstance(node, OutputNode) else None
     if type(expression) is not FilteredExpression:
         return None
@@ -139,7 +139,7 @@ def _output(node: Node) -> tuple[Piece, int] | None:
 
 
 def _names(expression: object) -> list[str] | None:
-    """The names of a path; None if it is more than that."""
+    """Return the names of a path, or None for any other expression."""
     if type(expression) is not Path:
         return None
     names = [name for name in expression.path if isinstance(name, str)]
@@ -148,13 +148,13 @@ def _names(expression: object) -> list[str] | None:
 
 
 def _values(argument: object) -> int:
-    """How many values the library looks at for an argument."""
+    """Return how many values the library looks at for an argument."""
     names = _names(argument.value) if type(argument) is PositionalArgument else None
     return 1 if names is None else len(names) + 1
 
 
 def _step(used: Filter) -> Step | None:
-    """A filter with the arguments that it has, if those are known."""
+    """Return a filter bound to its arguments, or None if they are not all literals."""
     chosen, most = _FILTERS.get(used.name, (None, 0))
     if chosen is None or len(used.args) > most:
         return None
@@ -179,7 +179,7 @@ def _step(used: Filter) -> Step | None:
 
 
 def _default_of(find: Callable[[Payloads], object]) -> Step:
-    """The filter `default` with what follows a path."""
+    """Return the filter `default` whose argument is a path."""
 
     def step(value: object, payloads: Payloads) -> object:
         other = _sanitized(find(payloads))
@@ -218,7 +218,7 @@ def _unfiltered(find: Callable[[Payloads], object]) -> Piece:
 def _filtered(find: Callable[[Payloads], object], steps: Sequence[Step]) -> Piece:
     def show(payloads: Payloads) -> str:
         value = _sanitized(find(payloads))
-        # The library hands filters views of these, which they count and compare.
+        # Filters of the library get views of these, which they count and compare.
         if isinstance(value, list | dict):
             raise NeedsLibrary
         for step in steps:
@@ -231,7 +231,7 @@ def _filtered(find: Callable[[Payloads], object], steps: Sequence[Step]) -> Piec
 
 
 def _finder(names: Sequence[str]) -> Callable[[Payloads], object]:
-    """What follows a path; where it leads nowhere, the value is None."""
+    """Return a function that looks up a path, giving None where the path leads nowhere."""
     first, rest = names[0], tuple(names[1:])
 
     def top(payloads: Payloads) -> object:
@@ -252,7 +252,7 @@ def _finder(names: Sequence[str]) -> Callable[[Payloads], object]:
 
 
 def _sanitized(value: object) -> object:
-    """A value made harmless; lists and objects stay what they are, and have no text."""
+    """Make a value safe to show. Lists and objects are kept and have no text."""
     if isinstance(value, str):
         return value[:MAX_TEXT]
     if isinstance(value, bool):

@@ -1,9 +1,8 @@
-"""The filters that templates may use: a list, and nothing that is not on it.
+"""The complete list of filters that templates may use.
 
-They are ours and not the template library's, because a filter is where a template can ask for
-anything: three chained `replace` make 16 GB, `date` pads to any width, a power of `times` fills the
-memory, and no limit of the library looks inside a filter. Here the size of a result is known before
-it is built, whatever the arguments, and a filter that makes no sense of them gives nothing.
+They replace the template library's filters, whose results have no size limit: three chained
+`replace` make 16 GB, `date` pads to any width, and a power of `times` fills the memory. Here the
+size of a result is known before it is built, and invalid arguments give an empty result.
 """
 
 from __future__ import annotations
@@ -32,12 +31,12 @@ Filter: TypeAlias = Callable[..., object]
 
 
 def size(value: object) -> int:
-    """The length of a text, a list or an object; 0 for everything else."""
+    """Return the length of a text, a list or an object, and 0 for anything else."""
     return length_of(value)
 
 
 def default(value: object, other: object = "", *, allow_false: object = False) -> object:
-    """The value, or another one if it is missing, false or empty; 0 is neither."""
+    """Return the value, or `other` if it is missing, false or empty; 0 is none of these."""
     if value is False:
         return value if allow_false is True else other
     is_number = isinstance(value, int | float)
@@ -57,7 +56,7 @@ FILTERS: Final[Mapping[str, Filter]] = MappingProxyType(
 """Every filter by its name."""
 
 
-# These are right for a list of any length, because they do not go through it.
+# Correct for lists of any length, because these do not iterate over them.
 _LOOK_ONLY: Final = frozenset({size, first, last})
 
 
@@ -68,7 +67,7 @@ _PRICES: Final = {FILTERS[name]: steps for name, steps in STEPS_PER_CHARACTER.it
 def apply_filter(
     budget: RenderBudget, chosen: Filter, *values: object, **options: object
 ) -> object:
-    """Run a filter within the budget; None when it makes no sense of what it was given.
+    """Run a filter within the budget, and return None if its arguments are invalid.
 
     Raises:
         LimitReached: the budget is spent, or the result would be too large.
@@ -85,16 +84,16 @@ def apply_filter(
     if isinstance(made, list):
         items = cast("list[object]", made)
         if len(items) > MAX_ITEMS:
-            raise LimitReached("a filter made too many items")
+            raise LimitReached("a filter produced too many items")
         budget.spend_on(items)
         return items
     if isinstance(made, str) and len(made) > MAX_TEXT:
-        raise LimitReached("a filter made too long a text")
+        raise LimitReached("a filter produced too long a text")
     return sanitize(made, budget)
 
 
 def _argument(value: object, budget: RenderBudget) -> object:
-    """An argument as filters know it: a text, a number, a list, an object, or None."""
+    """Convert an argument to what filters take: text, number, list, object or None."""
     if isinstance(value, range | ListView):
         if len(value) > MAX_ITEMS:
             raise LimitReached("a filter was given too many items")

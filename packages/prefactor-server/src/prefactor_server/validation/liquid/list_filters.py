@@ -1,4 +1,4 @@
-"""Filters on lists. A list that comes in has at most 4,096 items, and so has what goes out."""
+"""Filters on lists. Arguments and results have at most 4,096 items."""
 
 from __future__ import annotations
 
@@ -17,75 +17,75 @@ from prefactor_server.validation.liquid.sandbox import (
 
 
 def to_list(value: object) -> list[object]:
-    """A value as a list: itself, or the one thing that it is."""
+    """Return a list unchanged, and any other value as a list of one item."""
     if isinstance(value, list):
         return cast("list[object]", value)
     return [] if value is None else [value]
 
 
 def first(value: object) -> object:
-    """The first item; nothing if there is none, or if it is no list."""
+    """Return the first item, or None if the list is empty or the value is not a list."""
     return next(iter(_items(value)[:1]), None)
 
 
 def last(value: object) -> object:
-    """The last item; nothing if there is none, or if it is no list."""
+    """Return the last item, or None if the list is empty or the value is not a list."""
     return next(iter(_items(value)[-1:]), None)
 
 
 def join(value: object, separator: object = " ") -> str:
-    """The items as one text, with a separator between them."""
+    """Return the items as one text, with a separator between them."""
     texts, mark = [to_text(item) for item in to_list(value)], to_text(separator)
     if sum(map(len, texts)) + len(mark) * max(len(texts) - 1, 0) > MAX_TEXT:
-        raise LimitReached("a filter would make too long a text")
+        raise LimitReached("a filter would produce too long a text")
     return mark.join(texts)
 
 
 def concat(value: object, more: object) -> list[object]:
-    """The items, with those of another list after them."""
+    """Return the items followed by those of another list."""
     left, right = to_list(value), to_list(more)
     if len(left) + len(right) > MAX_ITEMS:
-        raise LimitReached("a filter would make too many items")
+        raise LimitReached("a filter would produce too many items")
     return [*left, *right]
 
 
 def map_(value: object, name: object) -> list[object]:
-    """One field of each item."""
+    """Return one field of each item."""
     return [_field(item, name) for item in to_list(value)]
 
 
 def where(value: object, name: object, wanted: object = None) -> list[object]:
-    """The items whose field has a value; without a value, those whose field is true."""
+    """Return the items whose field has a value or, without a value, is true."""
     return [item for item in to_list(value) if _matches(_field(item, name), wanted)]
 
 
 def reject(value: object, name: object, wanted: object = None) -> list[object]:
-    """The items that `where` leaves out."""
+    """Return the items that `where` omits."""
     return [item for item in to_list(value) if not _matches(_field(item, name), wanted)]
 
 
 def find(value: object, name: object, wanted: object = None) -> object:
-    """The first item that `where` keeps."""
+    """Return the first item that `where` would return."""
     return next(iter(where(value, name, wanted)), None)
 
 
 def reverse(value: object) -> list[object]:
-    """The items from last to first."""
+    """Return the items in reverse order."""
     return to_list(value)[::-1]
 
 
 def sort(value: object, name: object = None) -> list[object]:
-    """The items in order, by one of their fields if it is named; those without it come last."""
+    """Return the items sorted, by a field if one is named. Items without the field come last."""
     return sorted(to_list(value), key=lambda item: _order(_key(item, name)))
 
 
 def sort_natural(value: object, name: object = None) -> list[object]:
-    """The items in the order of their texts, capital letters or not."""
+    """Return the items sorted as text, ignoring case."""
     return sorted(to_list(value), key=lambda item: to_text(_key(item, name)).casefold())
 
 
 def uniq(value: object, name: object = None) -> list[object]:
-    """The items without those that came before, by one of their fields if it is named."""
+    """Return the items without duplicates, which are compared by a field if one is named."""
     seen: dict[object, object] = {}
     for item in to_list(value):
         key = _key(item, name)
@@ -94,12 +94,12 @@ def uniq(value: object, name: object = None) -> list[object]:
 
 
 def compact(value: object, name: object = None) -> list[object]:
-    """The items that are there, or whose field is."""
+    """Return the items that are not nil, or whose field is not nil."""
     return [item for item in to_list(value) if _key(item, name) is not None]
 
 
 def sum_(value: object, name: object = None) -> object:
-    """The sum of the items, or of one of their fields."""
+    """Return the sum of the items, or of one of their fields."""
     total: int | float = 0
     for item in to_list(value):
         total = plus(total, _key(item, name))
@@ -123,7 +123,7 @@ def _matches(found: object, wanted: object) -> bool:
 
 
 def _order(key: object) -> tuple[int, object]:
-    """Numbers before texts before everything else: whatever the items are, they have an order."""
+    """Return a sort key for any value: numbers, then texts, then everything else."""
     if isinstance(key, int | float):
         return (0, key)
     return (1, key) if isinstance(key, str) else (2, "")
@@ -145,4 +145,4 @@ LIST_FILTERS: Final[Mapping[str, Callable[..., object]]] = {
     "uniq": uniq,
     "where": where,
 }
-"""The filters of this module by the names that templates use."""
+"""The filters of this module by their names in templates."""

@@ -1,4 +1,4 @@
-"""Filters on numbers. What is no number counts as 0, as it does everywhere in Liquid."""
+"""Filters on numbers. As everywhere in Liquid, anything else counts as 0."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _MAX_DECIMALS: Final = 28
 
 
 def number(value: object) -> Number:
-    """A value as a number, read from a text if need be; 0 if it is not a number."""
+    """Convert a value or its text to a number, or return 0 if it is not one."""
     if isinstance(value, bool):
         return 0
     if isinstance(value, int | float):
@@ -33,32 +33,32 @@ def number(value: object) -> Number:
 
 
 def absolute(value: object) -> Number:
-    """The number without its sign."""
+    """Return the absolute value."""
     return abs(number(value))
 
 
 def at_least(value: object, other: object) -> Number:
-    """The larger of two."""
+    """Return the larger of two numbers."""
     return max(number(value), number(other))
 
 
 def at_most(value: object, other: object) -> Number:
-    """The smaller of two."""
+    """Return the smaller of two numbers."""
     return min(number(value), number(other))
 
 
 def ceil(value: object) -> Number:
-    """The next whole number."""
+    """Round up to a whole number."""
     return math.ceil(number(value))
 
 
 def floor(value: object) -> Number:
-    """The whole number before."""
+    """Round down to a whole number."""
     return math.floor(number(value))
 
 
 def plus(value: object, other: object) -> Number:
-    """The sum; of decimals, so that 0.1 and 0.2 make 0.3."""
+    """Return the sum, in decimal arithmetic: 0.1 and 0.2 make 0.3."""
     left, right = number(value), number(other)
     if isinstance(left, int) and isinstance(right, int):
         return left + right
@@ -81,7 +81,7 @@ def times(value: object, other: object) -> Number:
 
 
 def divided_by(value: object, other: object) -> Number:
-    """The quotient, a whole number if both are."""
+    """Return the quotient, a whole number if both are."""
     left, right = number(value), number(other)
     if isinstance(left, int) and isinstance(right, int):
         return left // right
@@ -89,12 +89,12 @@ def divided_by(value: object, other: object) -> Number:
 
 
 def modulo(value: object, other: object) -> Number:
-    """The remainder of a division."""
+    """Return the remainder of a division."""
     return number(value) % number(other)
 
 
 def round_(value: object, digits: object = 0) -> Number:
-    """The nearest number with so many decimals, a whole number without any."""
+    """Round to a number of decimals, or to a whole number by default."""
     decimals = min(to_integer(digits), _MAX_DECIMALS)
     return round(number(value)) if decimals <= 0 else round(number(value), decimals)
 
@@ -120,4 +120,4 @@ NUMBER_FILTERS: Final[Mapping[str, Callable[..., object]]] = {
     "modulo": modulo,
     "round": round_,
 }
-"""The filters of this module by the names that templates use."""
+"""The filters of this module by their names in templates."""

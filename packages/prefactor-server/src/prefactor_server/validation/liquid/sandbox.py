@@ -1,9 +1,9 @@
-"""What a template gets to see of a payload, handed out one look-up at a time.
+"""What a template can see of a payload, converted lookup by lookup.
 
-Payloads are never walked or copied up front: a template names three fields of a payload that may
-hold ten thousand. Each value is made harmless at the moment it is looked up: texts are cut, what
-was wrapped as sensitive becomes its label, objects and arrays become views without attributes, and
-nothing of Python is within reach.
+Payloads are never walked or copied in advance: a template uses three fields of a payload that may
+have ten thousand. Each value is made safe when it is looked up: texts are cut, sensitive values
+become their label, objects and arrays become views without attributes, and no Python object is
+reachable.
 """
 
 from __future__ import annotations
@@ -13,28 +13,28 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, cast, overload
 
 MAX_TEXT: Final = 4_096
-"""Characters of one text that a template sees or makes."""
+"""The most characters of a text that a template can read or produce."""
 
 MAX_ITEMS: Final = 4_096
-"""Items of one list that a filter takes or makes."""
+"""The most items of a list that a filter can take or produce."""
 
 MAX_INTEGER_BITS: Final = 128
 
 CHARACTERS_PER_STEP: Final = 256
-"""Characters of a text that a step pays for handling once."""
+"""How many characters of a text one step pays for handling once."""
 
 STEPS_PER_VALUE: Final = 3
-"""What looking up one value takes, or making it harmless."""
+"""The cost of looking up a value, or of making it safe."""
 
 _MAX_LABEL: Final = 100
 
 
 class LimitReached(Exception):
-    """A render asked for more than it may have; it ends without a summary."""
+    """A render exceeded a limit and ends without a summary."""
 
 
 class RenderBudget:
-    """What is left of the work that one render may do; see `budget` for what a step is."""
+    """The work that a render may still do; see `budget` for the size of a step."""
 
     __slots__ = ("left", "steps")
 
@@ -43,17 +43,17 @@ class RenderBudget:
         self.left = steps
 
     def spend(self, steps: int) -> None:
-        """Take some of it.
+        """Take steps.
 
         Raises:
-            LimitReached: there was less left.
+            LimitReached: too few were left.
         """
         self.left -= steps
         if self.left < 0:
             raise LimitReached("the render took too many steps")
 
     def spend_on(self, value: object) -> None:
-        """Take what it costs to handle a value once."""
+        """Take the cost of handling a value once."""
         steps = STEPS_PER_VALUE
         if isinstance(value, str):
             steps += len(value) // CHARACTERS_PER_STEP
@@ -63,7 +63,7 @@ class RenderBudget:
 
 
 class ObjectView(Mapping[str, object]):
-    """A JSON object as a template sees it; as text it is empty."""
+    """A JSON object as templates see it. Its text is empty."""
 
     __slots__ = ("_budget", "_fields")
 
@@ -88,10 +88,10 @@ class ObjectView(Mapping[str, object]):
         return ""
 
     def __liquid__(self) -> object:
-        """Return what the library compares, with `empty` for example."""
+        """Return the value for comparisons, such as with `empty`."""
         return self if self._fields else {}
 
-    # Comparing contents would let a template compare megabytes, again and again.
+    # Comparing by content would let a template compare megabytes repeatedly.
     def __eq__(self, other: object) -> bool:
         return isinstance(other, ObjectView) and other._fields is self._fields
 
@@ -100,7 +100,7 @@ class ObjectView(Mapping[str, object]):
 
 
 class ListView(Sequence[object]):
-    """A JSON array as a template sees it; as text it is empty."""
+    """A JSON array as templates see it. Its text is empty."""
 
     __slots__ = ("_budget", "_items")
 
@@ -128,7 +128,7 @@ class ListView(Sequence[object]):
         return ""
 
     def __liquid__(self) -> object:
-        """Return what the library compares, with `empty` for example."""
+        """Return the value for comparisons, such as with `empty`."""
         return self if self._items else []
 
     def __eq__(self, other: object) -> bool:
@@ -139,7 +139,7 @@ class ListView(Sequence[object]):
 
 
 def sanitize(value: object, budget: RenderBudget) -> object:
-    """Make a value of a payload, or one that a filter made, harmless."""
+    """Make a value safe that comes from a payload or from a filter."""
     if isinstance(value, str):
         value = value[:MAX_TEXT]
         budget.spend(STEPS_PER_VALUE + len(value) // CHARACTERS_PER_STEP)
@@ -158,12 +158,12 @@ def sanitize(value: object, budget: RenderBudget) -> object:
 
 
 def length_of(value: object) -> int:
-    """The length of a text, a list or an object; 0 for everything else."""
+    """Return the length of a text, a list or an object, and 0 for anything else."""
     return len(cast("str", value)) if isinstance(value, str | list | ObjectView | ListView) else 0
 
 
 def to_text(value: object) -> str:
-    """A value as it stands in a text. What has no plain text of its own is empty."""
+    """Return the text of a value in output; empty for objects and arrays."""
     if isinstance(value, str):
         return value
     if isinstance(value, bool):
@@ -174,14 +174,14 @@ def to_text(value: object) -> str:
 
 
 def is_bounded_number(number: float) -> bool:
-    """Whether a number is one that a template may see: finite, and of bounded length."""
+    """Return whether templates may see a number: it must be finite and of bounded length."""
     if isinstance(number, int):
         return number.bit_length() <= MAX_INTEGER_BITS
     return math.isfinite(number)
 
 
 def sensitive_label(wrapper: Mapping[str, object]) -> str:
-    """What is shown in place of a value that was wrapped as sensitive."""
+    """Return the label shown in place of a sensitive value."""
     labels = wrapper.get("labels")
     names = cast("list[object]", labels) if isinstance(labels, list) else []
     shown = ", ".join(name for name in names[:_MAX_LABEL] if isinstance(name, str))

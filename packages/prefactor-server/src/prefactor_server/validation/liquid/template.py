@@ -1,7 +1,7 @@
-"""Liquid templates that strangers register, rendered into the one-line summaries of spans.
+"""Render untrusted Liquid templates into the one-line summaries of spans.
 
-A template is a program that runs on every write of its span type. It may show values, choose and
-repeat; what it may cost is bounded before it is parsed, while it renders, and in what it leaves.
+A template runs on every write of its span type. It may show values, branch and loop. Its cost is
+bounded before parsing, during rendering and by the size of its output.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ from prefactor_server.validation.liquid.filters import FILTERS
 from prefactor_server.validation.liquid.sandbox import RenderBudget
 
 MAX_TEMPLATE: Final = 8 * 1024
-"""Characters of a template."""
+"""The most characters of a template."""
 
 MAX_TAGS: Final = 200
-"""Tags and outputs of a template."""
+"""The most tags and outputs of a template."""
 
 MAX_SUMMARY: Final = 1_000
-"""Characters of a summary, with the ellipsis that a longer one ends in."""
+"""The most characters of a summary, including the ellipsis of a shortened one."""
 
 _MAX_BLANKS: Final = 100
 _MAX_MESSAGE: Final = 300
@@ -48,25 +48,25 @@ _STEPS_PER_CHARACTER: Final = 10
 _MAX_FAST_STEPS: Final = 20_000
 
 _BLANKS: Final = re.compile(rf"\s{{{_MAX_BLANKS + 1}}}")
-# Controls, lone surrogates (no database stores them) and what reverses the reading direction.
+# Control characters, lone surrogates (no database stores them) and reversals of text direction.
 _UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069]")
 
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A template that can be rendered."""
+    """A parsed template."""
 
     source: str
     parsed: BoundTemplate = field(repr=False)
-    """The template library's own form; nobody but `render_summary` needs it."""
+    """The template library's own form, for `render_summary` only."""
 
     fast: FastTemplate | None = field(default=None, repr=False)
-    """The short way to the same text, for a template that has one."""
+    """The fast path, for a template that has one."""
 
 
 @dataclass(frozen=True, slots=True)
 class TemplateProblem:
-    """Why a template cannot be rendered, for its author."""
+    """The reason why a template cannot be rendered, for its author."""
 
     message: str
 
@@ -75,16 +75,16 @@ _TOO_MUCH_FOR_A_REQUEST: Final = TemplateProblem("There was too much work in one
 
 
 class TemplateCache:
-    """Parses templates, each distinct text once."""
+    """Parses templates, and each distinct one only once."""
 
     def __init__(self, max_weight: int = _MAX_CACHED) -> None:
         self._environment = SummaryEnvironment()
         self._cache: ContentCache[Template | TemplateProblem] = ContentCache(max_weight)
 
     def compile(self, source: str, budget: Budget | None = None) -> Template | TemplateProblem:
-        """Parse a template, or return what was parsed from the same text before. Never raises.
+        """Parse a template, or return the earlier result for the same text. Never raises.
 
-        When the budget has too few steps left for that, there is no summary this time.
+        If the budget has too few steps left, there is no summary this time.
         """
         kept = self._cache.get(source)
         if kept is not None:
@@ -97,7 +97,7 @@ class TemplateCache:
         return self._cache.put(source, len(source) + _CACHE_OVERHEAD, self._parse(source))
 
     def is_cached(self, source: str) -> bool:
-        """Whether compiling a template takes no more than looking it up."""
+        """Whether a template is parsed already."""
         return len(source) > MAX_TEMPLATE or self._cache.get(source) is not None
 
     def _parse(self, source: str) -> Template | TemplateProblem:
@@ -108,7 +108,7 @@ class TemplateCache:
             message = " ".join(str(error.message).split())
             return TemplateProblem(f"The template is not valid: {message}"[:_MAX_MESSAGE])
         except RecursionError:
-            return TemplateProblem("The template nests too deep")
+            return TemplateProblem("The template is nested too deep")
         unknown = sorted(used.keys() - FILTERS.keys())
         if unknown:
             known = ", ".join(sorted(FILTERS))
@@ -122,12 +122,12 @@ def render_summary(
     result_payload: Mapping[str, object] | None = None,
     budget: Budget | None = None,
 ) -> str | None:
-    """Render a summary in one line, or None when a limit of the template language was reached.
+    """Render a one-line summary, or return None if a limit of the template language was reached.
 
-    The template's names are the fields of the result and of the payload; the result's win. What is
-    missing, null, an object or an array is empty, and so is what a part of the template fails on.
-    What the render takes comes out of the request's budget, and where that ends, so does the
-    render. Never raises, and never changes a payload.
+    The template can use the fields of the result and of the payload; a field of the result hides
+    one of the payload. Missing values, null, objects and arrays are empty, and so is any part of
+    the template that fails. The steps are taken from the request's budget, and the render ends when
+    it runs out. Never raises, and never changes a payload.
     """
     budget = budget or Budget()
     payloads = (result_payload, payload) if result_payload else (payload,)
@@ -160,7 +160,7 @@ def _by_library(
 
 
 def _render(parsed: BoundTemplate, context: SummaryContext, output: SummaryOutput) -> bool:
-    """Render the parts one after another; true when the output was full before the end."""
+    """Render the parts in order. Return True if the output was full before the end."""
     for node in parsed.nodes:
         try:
             node.render(context, output)
@@ -185,9 +185,9 @@ def _one_line(text: str, *, is_cut: bool) -> str:
 
 
 def _problem_before_parsing(source: str) -> str | None:
-    """What rules a template out before the parser sees it.
+    """Return what rules a template out before parsing.
 
-    The parser's patterns take time with the square, or the cube, of what is never closed.
+    The parser's patterns take quadratic or cubic time on tags that are never closed.
     """
     if len(source) > MAX_TEMPLATE:
         return f"The template is longer than {MAX_TEMPLATE} characters"

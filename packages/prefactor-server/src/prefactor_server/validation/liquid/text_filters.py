@@ -1,4 +1,4 @@
-"""Filters on texts. A text that comes in has at most 4,096 characters, and so has what goes out."""
+"""Filters on texts. Arguments and results have at most 4,096 characters."""
 
 from __future__ import annotations
 
@@ -16,53 +16,53 @@ _MAX_SIZE: Final = 1 << 31
 
 
 def append(value: object, more: object) -> str:
-    """The value with another after it."""
+    """Return the value followed by another."""
     text, tail = to_text(value), to_text(more)
     _fits(len(text) + len(tail))
     return text + tail
 
 
 def prepend(value: object, more: object) -> str:
-    """The value with another before it."""
+    """Return the value preceded by another."""
     return append(more, value)
 
 
 def replace(value: object, old: object, new: object = "") -> str:
-    """The value with each occurrence of one text replaced by another."""
+    """Replace every occurrence of a text."""
     text, before, after = to_text(value), to_text(old), to_text(new)
     _fits(len(text) + text.count(before) * (len(after) - len(before)))
     return text.replace(before, after)
 
 
 def replace_first(value: object, old: object, new: object = "") -> str:
-    """The value with the first occurrence of one text replaced by another."""
+    """Replace the first occurrence of a text."""
     before, found, after = to_text(value).partition(to_text(old))
     return append(append(before, new), after) if found else before
 
 
 def replace_last(value: object, old: object, new: object = "") -> str:
-    """The value with the last occurrence of one text replaced by another."""
+    """Replace the last occurrence of a text."""
     before, found, after = to_text(value).rpartition(to_text(old))
     return append(append(before, new), after) if found else after
 
 
 def remove(value: object, old: object) -> str:
-    """The value without a text."""
+    """Remove every occurrence of a text."""
     return replace(value, old)
 
 
 def remove_first(value: object, old: object) -> str:
-    """The value without the first occurrence of a text."""
+    """Remove the first occurrence of a text."""
     return replace_first(value, old)
 
 
 def remove_last(value: object, old: object) -> str:
-    """The value without the last occurrence of a text."""
+    """Remove the last occurrence of a text."""
     return replace_last(value, old)
 
 
 def truncate(value: object, length: object = 50, end: object = "...") -> str:
-    """The value, cut to a number of characters that includes the ending."""
+    """Cut the value to a number of characters, which includes the ending."""
     text, tail = to_text(value), to_text(end)
     size = to_integer(length)
     if len(text) <= size:
@@ -71,7 +71,7 @@ def truncate(value: object, length: object = 50, end: object = "...") -> str:
 
 
 def truncatewords(value: object, words: object = 15, end: object = "...") -> str:
-    """The value, cut to a number of words."""
+    """Cut the value to a number of words."""
     found = to_text(value).split()
     size = max(to_integer(words), 1)
     if len(found) <= size:
@@ -80,7 +80,7 @@ def truncatewords(value: object, words: object = 15, end: object = "...") -> str
 
 
 def split(value: object, separator: object = " ") -> list[str]:
-    """The parts of the value between separators; its characters if there is no separator."""
+    """Split the value at a separator, or into its characters if the separator is empty."""
     text, mark = to_text(value), to_text(separator)
     if not mark:
         return list(text)
@@ -90,7 +90,7 @@ def split(value: object, separator: object = " ") -> list[str]:
 
 
 def slice_(value: object, start: object, length: object = 1) -> object:
-    """Some characters or items of the value; a negative start counts from its end."""
+    """Return a range of characters or items. A negative start counts from the end."""
     taken = cast("list[object]", value) if isinstance(value, list) else to_text(value)
     first = to_integer(start)
     first = first + len(taken) if first < 0 else first
@@ -98,11 +98,11 @@ def slice_(value: object, start: object, length: object = 1) -> object:
 
 
 def to_integer(value: object) -> int:
-    """An argument that counts something, as an integer of reasonable size.
+    """Convert an argument that counts something to an integer of reasonable size.
 
     Raises:
-        ValueError: it is no number.
-        TypeError: it cannot be one.
+        ValueError: it is not a number.
+        TypeError: it cannot be converted to one.
     """
     if isinstance(value, str):
         value = float(value[:40])
@@ -113,11 +113,11 @@ def to_integer(value: object) -> int:
 
 def _fits(size: int) -> None:
     if size > MAX_TEXT:
-        raise LimitReached("a filter would make too long a text")
+        raise LimitReached("a filter would produce too long a text")
 
 
-# These take nothing but the value, and at most multiply a text's length by a dozen (a character
-# becomes `%F0%9F%98%80`).
+# These take only the value, and make a text at most a dozen times as long (a character becomes
+# `%F0%9F%98%80`).
 PLAIN_TEXT_FILTERS: Final[Mapping[str, Callable[[str], str]]] = {
     "capitalize": str.capitalize,
     "downcase": str.lower,
@@ -148,7 +148,7 @@ STEPS_PER_CHARACTER: Final[Mapping[str, float]] = {
     "url_decode": 2.0,
     "url_encode": 0.6,
 }
-"""The filters that take more than others for each character, and how much; as measured."""
+"""The measured cost per character of the filters that cost more than others."""
 
 
 def _on_text(change: Callable[[str], str]) -> Callable[[object], object]:
@@ -170,4 +170,4 @@ TEXT_FILTERS: Final[Mapping[str, Callable[..., object]]] = {
     "split": split,
     "slice": slice_,
 }
-"""The filters of this module by the names that templates use."""
+"""The filters of this module by their names in templates."""
