@@ -22,8 +22,8 @@ class SchemaContent(NamedTuple):
 def content_hash(external_identifier: str | None, document: bytes) -> bytes:
     """Return the digest under which a declaration is found.
 
-    The identifier is part of what makes a version another one, so it is part of the hash; its
-    length in front of it keeps it apart from the document.
+    The identifier makes a version a different one, so it is part of the hash. It is preceded by its
+    length, to separate it from the document.
     """
     digest = hashlib.blake2b(digest_size=16)
     name = b"" if external_identifier is None else external_identifier.encode()

@@ -5,9 +5,9 @@
     suspended activate   → active
     active    revoke     → revoked           (never reversed)
     suspended revoke     → revoked
-    revoked   delete     : it is gone
+    revoked   delete     : it no longer exists
 
-Every other move is refused. A token past its ``expires_at`` does not work, whatever its status.
+Any other transition is rejected. A token past its ``expires_at`` does not work in any status.
 
 A token has the form ``pf_<kind>_<random>_<checksum>``. The prefix identifies it to people and
 secret scanners, and the checksum reveals a mistyped one without a database. The server stores only

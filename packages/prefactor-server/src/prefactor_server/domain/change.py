@@ -25,9 +25,9 @@ QUALITY: Final = 128
 METADATA: Final = 512
 """The metadata of the run was set."""
 IMPORTED: Final = 1024
-"""The run was taken over from another server: nobody is told of it, by an alert or a webhook."""
+"""The run was imported from another server, so it causes no alerts and no webhook deliveries."""
 BACKFILLED: Final = 256
-"""Not a commit: the follower tells of a run that is stored, to fill what is derived from it."""
+"""Not a commit: a stored run that the follower passes on to fill derived rows."""
 
 
 class Change(NamedTuple):

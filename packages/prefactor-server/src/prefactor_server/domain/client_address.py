@@ -38,8 +38,8 @@ class TrustedProxies(NamedTuple):
     def client_address(self, peer: str, forwarded_for: str) -> str:
         """Return the last address that is not a trusted proxy's.
 
-        Every proxy appends the address that it was called from. What stands before the word of the
-        first trusted one, anybody could have written.
+        Every proxy appends the address that it was called from. Anything before the entry of the
+        first trusted proxy could have been forged.
         """
         address = peer
         for hop in reversed(forwarded_for.split(",")[-_MAX_HOPS:]):

@@ -9,7 +9,7 @@ MAX_KEY_LENGTH: Final = 128
 MIN_BULK_KEY_LENGTH: Final = 8
 
 RESERVED_IDS: Final = ("show", "facets", "template", "heartbeat", "events", "export")
-"""Words that stand, or may come to stand, in a path where ids do. Nothing new is called so."""
+"""Words that are, or may become, path segments where ids are. They cannot be new ids."""
 
 # Ids from clients are opaque. Another server, a library or a person generated them.
 _CLIENT_ID = re.compile(r"[A-Za-z0-9_.:\-]{1,64}\Z")

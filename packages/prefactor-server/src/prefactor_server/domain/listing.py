@@ -17,7 +17,7 @@ T = TypeVar("T")
 DEFAULT_PAGE_SIZE: Final = 20
 MAX_PAGE_SIZE: Final = 100
 MAX_COUNTED: Final = 10_000
-"""How many rows of a list are counted: beyond it, a total costs more than the page."""
+"""How many rows of a list are counted. Beyond it, counting costs more than the page."""
 _MAX_POSITION: Final = 2**53
 
 FilterValue: TypeAlias = str | int | bool | None
@@ -67,7 +67,7 @@ class Listing(NamedTuple):
 class Page(NamedTuple, Generic[T]):
     """One page of a list, and the total number of rows.
 
-    ``total`` is exact up to ``MAX_COUNTED``, and not larger.
+    ``total`` is exact up to ``MAX_COUNTED``, and never larger.
     """
 
     rows: Sequence[T]

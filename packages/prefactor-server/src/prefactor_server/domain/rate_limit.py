@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 BURST_SECONDS: Final = 10
-"""Who was quiet for so long may send at once what would have been sent meanwhile."""
+"""The size of a burst: a caller who was idle this long may send that many seconds' requests."""
 
 _SECOND_US: Final = 1_000_000
 

@@ -1,6 +1,6 @@
-"""Timestamps: integers of microseconds since 1970 in UTC inside, ISO 8601 text on the wire.
+"""Timestamps: integers of microseconds since 1970 in UTC, and ISO 8601 text on the wire.
 
-Integers compare, subtract and store as they are, in every database alike.
+Integers can be compared, subtracted and stored in the same way in every database.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ _MICROSECOND = timedelta(microseconds=1)
 _FIRST = (datetime.min.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND
 MAX_TIME_US: Final = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND
 
-# `datetime.fromisoformat` takes any character between date and time, and a NUL behind them, and
-# differs from one Python to the next. The form is checked here, the calendar there.
+# `datetime.fromisoformat` accepts any separator and a trailing NUL, and differs between versions of
+# Python. The form is checked here, and it checks the calendar.
 _CLOCK: Final = r"\d\d(?::?\d\d(?::?\d\d(?:[.,]\d+)?)?)?"
 _TIMESTAMP: Final = re.compile(
     rf"(?:\d{{4}}-?\d\d-?\d\d|\d{{4}}-?W\d\d(?:-?\d)?)(?:[T ]{_CLOCK}(?:Z|[+-]{_CLOCK})?)?",
@@ -24,7 +24,7 @@ _TIMESTAMP: Final = re.compile(
 
 
 def parse_time(text: str) -> int:
-    """Microseconds of an ISO 8601 timestamp; one without an offset is taken as UTC.
+    """Parse an ISO 8601 timestamp to microseconds. Without an offset it is UTC.
 
     Raises:
         ValueError: the text is not an ISO 8601 timestamp of the years 1 to 9999.
@@ -36,12 +36,13 @@ def parse_time(text: str) -> int:
         moment = moment.replace(tzinfo=UTC)
     us = (moment - _EPOCH) // _MICROSECOND
     if not _FIRST <= us <= MAX_TIME_US:
-        # An offset can push the ends of the calendar out of it, and then it could not be shown.
-        raise ValueError("a timestamp must lie in the years 1 to 9999, in UTC")
+        # An offset can move the first and last days outside the calendar, where they cannot be
+        # shown.
+        raise ValueError("a timestamp must be in the years 1 to 9999, in UTC")
     return us
 
 
 def format_time(us: int) -> str:
-    """ISO 8601 in UTC, always with six digits of microseconds and a Z."""
+    """Format as ISO 8601 in UTC, always with six decimal places and a Z."""
     moment = _EPOCH + timedelta(microseconds=us)
     return moment.isoformat(timespec="microseconds")[:-6] + "Z"

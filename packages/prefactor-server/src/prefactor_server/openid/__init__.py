@@ -1,4 +1,4 @@
-"""OpenID Connect: what is asked of the provider, and what is believed of its answers."""
+"""OpenID Connect: the requests to the provider and the validation of its responses."""
 
 from prefactor_server.openid.config import OpenIdConfig, read_config
 from prefactor_server.openid.provider import Provider

@@ -1,4 +1,4 @@
-"""How the server is known to its OpenID Connect provider, from the settings."""
+"""The configuration of OpenID Connect, read from the settings."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _OPENID: Final = "openid"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenIdConfig:
-    """What the settings say about the provider; see ``settings.SETTINGS``."""
+    """The settings of the provider; see ``settings.SETTINGS``."""
 
     issuer: str
     client_id: str
@@ -32,18 +32,18 @@ class OpenIdConfig:
 
     @property
     def redirect_uri(self) -> str:
-        """Where the provider sends browsers back to. It has to be registered there."""
+        """The redirect URI, which must be registered with the provider."""
         return self.public_url.rstrip("/") + CALLBACK_PATH
 
 
 def read_config(values: Mapping[str, str | bool], public_url: str) -> OpenIdConfig | None:
-    """Return the configuration in the settings whose names begin with ``openid_``.
+    """Return the configuration from the settings whose names begin with ``openid_``.
 
     Returns:
         None if no issuer is set.
 
     Raises:
-        SettingError: something is missing or cannot be used. The message names the setting.
+        SettingError: something is missing or invalid. The message names the setting.
     """
     text = {name: value.strip() for name, value in values.items() if isinstance(value, str)}
     issuer = text["openid_issuer"]
@@ -55,9 +55,9 @@ def read_config(values: Mapping[str, str | bool], public_url: str) -> OpenIdConf
             f"{issuer!r}"
         )
     if not public_url:
-        raise SettingError("openid_issuer needs public_url, to which the provider sends people")
+        raise SettingError("openid_issuer needs public_url, the address the provider redirects to")
     if not text["openid_client_id"]:
-        raise SettingError("openid_issuer needs openid_client_id, which the provider gives out")
+        raise SettingError("openid_issuer needs openid_client_id, which the provider assigns")
     scopes = text["openid_scopes"].split()
     if _OPENID not in scopes:
         scopes = [_OPENID, *scopes]
@@ -79,7 +79,7 @@ def read_config(values: Mapping[str, str | bool], public_url: str) -> OpenIdConf
 
 
 def is_safe_url(url: str) -> bool:
-    """Return whether secrets may be sent to an address: over TLS, or within this machine."""
+    """Return whether secrets may be sent to a URL: over TLS, or within this machine."""
     try:
         parts = urlsplit(url)
         host = parts.hostname or ""

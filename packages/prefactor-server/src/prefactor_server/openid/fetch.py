@@ -1,7 +1,7 @@
-"""Requests to the provider: JSON back, bounded in size and time, over a connection of their own.
+"""Send requests to the provider and read JSON responses of limited size within a limited time.
 
-People sign in seldom, so no connection is kept. Redirects are not followed, because a secret may
-be in the request.
+Each request has its own connection, because people sign in rarely. Redirects are not followed,
+because a request may contain a secret.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _OK: Final = 200
 
 
 class Fetch(Protocol):
-    """Sends a request and returns the JSON object of its answer."""
+    """Sends a request and returns the JSON object of the response."""
 
     async def __call__(
         self,
@@ -32,10 +32,10 @@ class Fetch(Protocol):
         basic: tuple[str, str] | None = None,
         bearer: str | None = None,
     ) -> Mapping[str, Any]:
-        """Post a form, or get without one.
+        """Post a form, or send a GET without one.
 
         Raises:
-            OpenIdRefused: with the reason ``provider``: there is no such answer.
+            OpenIdRefused: with the reason ``provider``: the request failed.
         """
         ...
 
@@ -77,13 +77,13 @@ async def fetch_json(
 
 
 def preload() -> None:
-    """Import and read what requests need, which would hold up all others during the first one."""
+    """Import and load what requests need, so that the first request does not block the others."""
     _tls()
 
 
 @cache
 def _tls() -> SSLContext:
-    """Read the certificates of the system once: it takes tens of milliseconds."""
+    """Load the system's certificates once, because it takes tens of milliseconds."""
     import httpx2  # noqa: PLC0415 - see fetch_json
 
     return httpx2.create_ssl_context()
@@ -93,14 +93,14 @@ def _object(body: bytes, url: str) -> Mapping[str, Any]:
     try:
         found = msgspec.json.decode(body)
     except (msgspec.DecodeError, RecursionError) as error:
-        raise OpenIdRefused("provider", f"{url} answers no JSON: {error}") from error
+        raise OpenIdRefused("provider", f"{url} does not answer with JSON: {error}") from error
     if not isinstance(found, dict):
-        raise OpenIdRefused("provider", f"{url} answers no JSON object")
+        raise OpenIdRefused("provider", f"{url} does not answer with a JSON object")
     return cast("dict[str, Any]", found)
 
 
 def _error_in(body: bytes) -> str:
-    """Return what an OAuth error says: a word, and perhaps a description."""
+    """Return the code of an OAuth error, with its description if it has one."""
     try:
         found = msgspec.json.decode(body)
     except (msgspec.DecodeError, RecursionError):

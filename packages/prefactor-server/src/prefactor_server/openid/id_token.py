@@ -1,4 +1,4 @@
-"""ID tokens: their signature and their claims, as OpenID Connect Core 3.1.3.7 has them checked."""
+"""Verify the signature and the claims of ID tokens, following OpenID Connect Core 3.1.3.7."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _KEY_TYPES: Final = ("RSA", "EC", "OKP")
 
 
 def key_id(token: str) -> str | None:
-    """Return the id of the key that a token says it is signed with."""
+    """Return the id of the key in a token's header."""
     try:
         header = jws.extract_compact(token.encode()).headers()
     except (JoseError, ValueError):
@@ -38,12 +38,12 @@ def check_id_token(
     access_token: str | None,
     now: int,
 ) -> Mapping[str, Any]:
-    """Return the claims of a token that the provider made for this sign-in.
+    """Return the claims of a token that the provider issued for this sign-in.
 
     ``now`` is in seconds.
 
     Raises:
-        OpenIdRefused: it is another's, for another, too old, or for another sign-in.
+        OpenIdRefused: it is not valid, expired, or was issued for another client or sign-in.
     """
     try:
         decoded = jwt.decode(token, _usable(keys), algorithms=list(algorithms))
@@ -68,7 +68,7 @@ def check_id_token(
 
 
 def _usable(keys: Mapping[str, Any]) -> KeySet:
-    """Return the keys for signatures. One that is of no use here does not spoil the others."""
+    """Return the signing keys, ignoring keys that cannot be used."""
     found = keys.get("keys")
     listed: list[Any] = cast("Any", found) if isinstance(found, list) else []
     usable: list[Key] = []

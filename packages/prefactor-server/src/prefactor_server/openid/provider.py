@@ -1,4 +1,4 @@
-"""The provider: what its discovery document says, and the two steps of signing somebody in."""
+"""The provider: its discovery document and the two steps of a sign-in."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from prefactor_server.openid.fetch import Fetch, fetch_json, preload
 
 _SECOND_US: Final = 1_000_000
 _METADATA_US: Final = 3600 * _SECOND_US
-# Keys are replaced seldom. A token with an unknown key asks for them again, but not each one does.
+# Keys change rarely. An unknown key in a token makes us fetch them again, at a limited rate.
 _KEYS_US: Final = 3600 * _SECOND_US
 _KEYS_AGAIN_US: Final = 30 * _SECOND_US
 _WELL_KNOWN: Final = "/.well-known/openid-configuration"
 _FAILURE_US: Final = 5 * _SECOND_US
-# Signatures that only the provider can make, unlike one with the client's secret.
+# Asymmetric only: a signature made with the client's secret could come from others, too.
 _ALGORITHMS: Final = (
     *("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"),
     *("ES256", "ES384", "ES512", "EdDSA", "Ed25519"),
@@ -38,7 +38,7 @@ class _Endpoints(NamedTuple):
     algorithms: Sequence[str]
     takes_basic: bool
     names_itself: bool
-    """Whether its answers name the issuer (RFC 9207)."""
+    """Whether its responses name the issuer (RFC 9207)."""
 
 
 class _Cached(NamedTuple):
@@ -47,7 +47,7 @@ class _Cached(NamedTuple):
 
 
 class Provider:
-    """One provider. What it says about itself is remembered for an hour."""
+    """One provider. Its metadata is cached for an hour."""
 
     def __init__(
         self, config: OpenIdConfig, now_us: Callable[[], int], fetch: Fetch = fetch_json
@@ -61,17 +61,17 @@ class Provider:
         self._keys: _Cached | None = None
         self._failure: OpenIdRefused | None = None
         self._failed_at = 0
-        # One request at a time, whose answer all who wait use.
+        # One request at a time; its response serves all that wait.
         self._reading = asyncio.Lock()
-        # Here rather than during a request, which would hold up all others: it takes a while.
+        # Done here because it takes a while, and would block other requests later.
         preload()
         import_module("prefactor_server.openid.id_token")
 
     async def authorization_url(self, attempt: Attempt) -> str:
-        """Return where to send the browser.
+        """Return the URL to send the browser to.
 
         Raises:
-            OpenIdRefused: the provider cannot be reached, or does not describe itself.
+            OpenIdRefused: the provider cannot be reached, or its metadata is not valid.
         """
         endpoints = await self._endpoints()
         query = {
@@ -88,17 +88,17 @@ class Provider:
         return f"{endpoints.authorization}{joint}{urlencode(query)}"
 
     async def identify(self, attempt: Attempt, code: str, issuer: str | None) -> Identity:
-        """Return who signed in, from the code that the provider sent to the callback.
+        """Return who signed in, given the code that the provider sent to the callback.
 
-        ``issuer`` is whom that answer named as its sender.
+        ``issuer`` is the issuer that the callback names.
 
         Raises:
-            OpenIdRefused: the code or the provider's answer is not valid.
+            OpenIdRefused: the code or the provider's response is not valid.
         """
         endpoints = await self._endpoints()
-        # An answer of one provider must not be taken for that of another ("mix-up").
+        # The response of one provider must not be accepted for another ("mix-up attack").
         if issuer != self.config.issuer and (issuer is not None or endpoints.names_itself):
-            raise OpenIdRefused("provider", f"the answer comes from {issuer!r}")
+            raise OpenIdRefused("provider", f"the response comes from {issuer!r}")
         answer = await self._exchange(endpoints, attempt, code)
         id_token, access_token = answer.get("id_token"), answer.get("access_token")
         if not isinstance(id_token, str):
@@ -129,7 +129,7 @@ class Provider:
     async def _check(
         self, endpoints: _Endpoints, id_token: str, nonce: str, access_token: str | None
     ) -> Mapping[str, Any]:
-        # A server without a provider does not need cryptography.
+        # Imported on use: a server without a provider needs no cryptography.
         from prefactor_server.openid.id_token import check_id_token, key_id  # noqa: PLC0415
 
         keys = await self._key_set(endpoints.keys, key_id(id_token))
@@ -152,12 +152,12 @@ class Provider:
     async def _userinfo(self, url: str, access_token: str, subject: str) -> Mapping[str, Any]:
         found = await self._fetch(url, bearer=access_token)
         if found.get("sub") != subject:
-            raise OpenIdRefused("provider", f"{url} answers about somebody else")
+            raise OpenIdRefused("provider", f"{url} answers about another person")
         return found
 
     def _identity(self, claims: Mapping[str, Any]) -> Identity:
         email, verified = claims.get("email"), claims.get("email_verified")
-        # Some send the word. Saying nothing is enough only where the operator says so.
+        # Some send a string. A missing claim counts as verified only if the operator says so.
         is_verified = verified in (True, "true") or (verified is None and self.config.trusts_emails)
         if not is_verified or not isinstance(email, str) or not is_email(email):
             email = None
@@ -173,7 +173,8 @@ class Provider:
             now = self._now_us()
             if self._described is not None and now - self._described_at < _METADATA_US:
                 return self._described
-            # While the provider is down, those who wait hear the same, and do not ask in turn.
+            # While the provider is down, waiting sign-ins get the same error without a request
+            # each.
             if self._failure is not None and now - self._failed_at < _FAILURE_US:
                 raise OpenIdRefused(self._failure.reason, self._failure.detail)
             try:
@@ -203,9 +204,9 @@ class Provider:
 
 
 def _completed(claims: Mapping[str, Any], more: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Add to the claims of the ID token, which are signed, what they do not say.
+    """Add the claims that are missing from the signed ID token.
 
-    An e-mail and whether it is verified belong together, and come from one of the two.
+    The e-mail and its verification belong together, so both are taken from the same source.
     """
     if "email" in claims and ("email_verified" in claims or "email" not in more):
         more = {name: value for name, value in more.items() if name not in _EMAIL}

@@ -1,4 +1,4 @@
-"""The settings of the server: one table for the command line, the documentation and the tests.
+"""The server's settings, in one table for the command line, the documentation and the tests.
 
 A setting comes from its flag, else from its ``PREFACTOR_*`` variable, else from its default.
 Secrets have no flag, because the process list shows flags.
@@ -81,7 +81,7 @@ _WHOLE_NUMBER: Final = re.compile(r"-?[0-9]{1,19}")
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The settings in force; every field is a row of SETTINGS."""
+    """The settings in force. Each field is a row of SETTINGS."""
 
     database: str
     host: str
@@ -133,35 +133,35 @@ class Settings:
 
     @property
     def silence(self) -> tuple[int, int, int]:
-        """Minutes until a silent run is marked, more until it ends, and days without a write."""
+        """Minutes until a silent run is abandoned, minutes until it then ends, and silent days."""
         marked, ended = self.abandoned_after_minutes, self.abandon_end_after_minutes
         return marked, ended, self.silent_after_days
 
     @property
     def openid(self) -> Mapping[str, str | bool]:
-        """The settings of OpenID Connect, by their names."""
+        """The settings of OpenID Connect by name."""
         names = (one.name for one in SETTINGS if one.name.startswith("openid_"))
         return {name: getattr(self, name) for name in names}
 
     @property
     def proxies(self) -> TrustedProxies:
-        """The proxies that are trusted; ``load_settings`` has checked that they can be read."""
+        """The trusted proxies, which ``load_settings`` has validated."""
         return TrustedProxies.parse(self.trusted_proxies)
 
     @property
     def private_networks(self) -> AllowedNetworks:
-        """The networks that webhooks may reach; ``load_settings`` has checked them."""
+        """The private networks that webhooks may reach, which ``load_settings`` has validated."""
         return AllowedNetworks.parse(self.webhook_networks)
 
     def __repr__(self) -> str:
-        """Show all fields but those that are secret."""
+        """Show all fields except the secret ones."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         values |= {name: "..." for name in SECRETS if values[name]}
         return f"Settings({', '.join(f'{name}={value!r}' for name, value in values.items())})"
 
 
 def load_settings(environ: Mapping[str, str], flags: Mapping[str, Value | None]) -> Settings:
-    """Return the settings from flags and variables; a flag of None was not given.
+    """Return the settings from flags and variables. A flag of None was not given.
 
     Raises:
         SettingError: a value has the wrong type or is out of range.

@@ -1,4 +1,4 @@
-"""The operator's price table: a TOML or JSON file, read once at start.
+"""The operator's price table, a TOML or JSON file that is read once at startup.
 
     currency = "USD"
 
@@ -66,14 +66,14 @@ def _price(given: object, where: str) -> Price:
     row = _object(given, f"{where} price", _PRICE)
     model = row.get("model")
     if not isinstance(model, str) or not model:
-        raise SettingError(f"{where} price: model must be a name, with * for anything")
+        raise SettingError(f"{where} price: model must be a name, in which * matches anything")
     return Price(model, _amount(row, "prompt", where), _amount(row, "completion", where))
 
 
 def _amount(row: Mapping[str, Any], name: str, where: str) -> Decimal:
     given = row.get(name)
     if isinstance(given, bool) or not isinstance(given, int | Decimal):
-        raise SettingError(f"{where} price: {name} must be what a million tokens cost")
+        raise SettingError(f"{where} price: {name} must be the price of a million tokens")
     amount = Decimal(given)
     if not (amount.is_finite() and 0 <= amount <= _MAX_PRICE):
         raise SettingError(f"{where} price: {name} must be 0 to {_MAX_PRICE}, got {given}")
@@ -87,6 +87,6 @@ def _object(given: object, where: str, known: frozenset[str]) -> Mapping[str, An
     unknown = sorted(set(whole) - known)
     if unknown:
         raise SettingError(
-            f"{where} has {', '.join(unknown)}; known here: {', '.join(sorted(known))}"
+            f"{where} has {', '.join(unknown)}; allowed are {', '.join(sorted(known))}"
         )
     return whole

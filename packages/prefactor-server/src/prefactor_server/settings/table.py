@@ -30,51 +30,51 @@ SETTINGS: Final = (
     Setting(
         "database",
         "sqlite:///prefactor.db",
-        "Where data is kept: sqlite:/// and the path of a file (a fourth slash makes it absolute), "
-        "or postgresql:// and the address of a database.",
+        "The database: sqlite:/// and the path of a file (a fourth slash makes the path absolute), "
+        "or the postgresql:// URL of a database.",
     ),
     Setting("host", "127.0.0.1", "The address to listen on."),
     Setting("port", 8585, "The port to listen on; 0 picks a free one."),
     Setting(
         "ready_file",
         "",
-        "A file to write once the server answers: JSON with its url and pid. Empty for none.",
+        "A file to write once the server is ready: JSON with its url and pid. Empty for none.",
     ),
     Setting(
         "bootstrap_token",
         "",
-        "The account token of a new database. Empty to have one made and printed once.",
+        "The account token of a new database. If empty, one is generated and printed once.",
     ),
     Setting(
         "auto_create_agents",
         True,  # noqa: FBT003 - the name stands right above it
-        "Create an agent that is not known yet when its first run is registered.",
+        "Create an unknown agent when its first run is registered.",
     ),
     Setting(
         "max_request_bytes",
         10 * 1024 * 1024,
-        "The largest request body that is taken; a larger one is answered with 413.",
+        "The largest accepted request body. A larger one is answered with 413.",
     ),
     Setting(
         "max_payload_bytes",
         1024 * 1024,
-        "The largest payload or result payload of a span; a larger one is answered with 413.",
+        "The largest accepted payload or result payload of a span. A larger one is answered 413.",
     ),
     Setting(
         "max_queue_bytes",
         64 * 1024 * 1024,
-        "How many bytes of writes may wait for their commit before callers are answered 429.",
+        "The most bytes of writes that may wait for a commit. Beyond it, they are answered 429.",
     ),
     Setting(
         "max_buffered_bytes",
         256 * 1024 * 1024,
-        "How many bytes of requests and answers may be held at a time, over all connections, "
-        "before callers are answered 503; 0 for any number.",
+        "The most bytes of requests and responses held in memory, over all connections. Beyond it, "
+        "requests are answered 503. 0 for no limit.",
     ),
     Setting(
         "token_cache_seconds",
         10,
-        "How long a working token is believed without asking the database again.",
+        "How long a valid token is cached before the database is asked again.",
     ),
     Setting(
         "idempotency_days",
@@ -84,184 +84,183 @@ SETTINGS: Final = (
     Setting(
         "min_free_disk_bytes",
         64 * 1024 * 1024,
-        "Free disk space below which writes are answered 503 while reads go on.",
+        "The free disk space below which writes are answered 503. Reads go on.",
     ),
     Setting(
         "requests_per_second",
         0,
-        "How many requests a token may send to this process before it is answered 429; 0 for any.",
+        "The most requests per second of a token to this process. Beyond it, 429. 0 for no limit.",
     ),
     Setting(
         "metrics",
         True,  # noqa: FBT003 - the name stands right above it
-        "Answer /metrics, which needs no token.",
+        "Serve /metrics, which needs no token.",
     ),
     Setting(
         "log_requests",
         False,  # noqa: FBT003 - the name stands right above it
-        "Log a line for every request, not only for those that failed or were slow.",
+        "Log every request, instead of only the failed and slow ones.",
     ),
     Setting(
         "slow_request_ms",
         1000,
-        "After how many milliseconds a request is slow enough for a line in the log; 0 for never.",
+        "The duration in milliseconds from which a request is logged as slow. 0 for never.",
     ),
     Setting(
         "request_timeout_seconds",
         60,
-        "How long a request may take to arrive before it is cut off with 408; 0 for any time.",
+        "How long a request may take to arrive before it is answered 408. 0 for no limit.",
     ),
     Setting(
         "send_timeout_seconds",
         60,
-        "How long a caller may take nothing of its answer before it is cut off; 0 for any time.",
+        "How long a client may read nothing of a response before it is cut off. 0 for no limit.",
     ),
     Setting(
         "max_connections",
         1000,
-        "How many connections may be open before new ones are answered 503; 0 for any.",
+        "The most open connections. New ones beyond it are answered 503. 0 for no limit.",
     ),
     Setting(
         "max_event_streams",
         500,
-        "How many event streams may be open before new ones are answered 503; 0 for any.",
+        "The most open event streams. New ones beyond it are answered 503. 0 for no limit.",
     ),
     Setting(
         "max_event_streams_per_account",
         250,
-        "How many of them an account may have open before it is answered 429; 0 for any.",
+        "The most open event streams of one account. Beyond it, 429. 0 for no limit.",
     ),
     Setting(
         "event_stream_seconds",
         3600,
-        "How long an event stream stays open before its client has to come back; 0 for any time.",
+        "How long an event stream stays open before its client must reconnect. 0 for no limit.",
     ),
     Setting(
         "public_url",
         "",
-        "The address that people open: invitations and links lead to it, and the writes of a "
-        "session must come from a page of it. Empty for the one that the request came to.",
+        "The URL of the pages: invitations and links use it, and the writes of a session must come "
+        "from one of its pages. Empty for the URL of each request.",
     ),
     Setting(
         "trusted_proxies",
         "",
-        "Addresses or networks of proxies, separated by commas. What they say in X-Forwarded-For "
-        "and X-Forwarded-Proto about a client is believed. Empty for none.",
+        "Addresses or networks of proxies, separated by commas. Their X-Forwarded-For and "
+        "X-Forwarded-Proto headers are trusted. Empty for none.",
     ),
     Setting(
         "session_idle_seconds",
         12 * 3600,
-        "How long a session may go unused before it ends.",
+        "How long a session may be idle before it ends.",
     ),
     Setting(
         "session_max_seconds",
         7 * 24 * 3600,
-        "How long a session lasts at the most.",
+        "How long a session lasts at most.",
     ),
     Setting(
         "otlp_keep",
         "agents",
-        "Which spans of OpenTelemetry are kept: agents for those about models, tools and agents, "
-        "with what lies between them; all for every span.",
+        "The OpenTelemetry spans to keep. agents: spans of models, tools and agents, and the spans "
+        "between them. all: every span.",
     ),
     Setting(
         "otlp_idle_minutes",
         60,
-        "After how many minutes without a span a run from OpenTelemetry ends, if its root has not "
-        "come.",
+        "How many minutes without a span end an OpenTelemetry run whose root has not arrived.",
     ),
     Setting(
         "abandoned_after_minutes",
         15,
-        "After how many minutes without a heartbeat or a write a run that had heartbeats is marked "
-        "as abandoned, while a server was up; 0 for never.",
+        "How many minutes without a heartbeat or a write mark a run with heartbeats as abandoned. "
+        "Only time with a running server counts. 0 for never.",
     ),
     Setting(
         "abandon_end_after_minutes",
         0,
-        "After how many minutes more an abandoned run ends as failed, while a server was up; 0 for "
-        "never.",
+        "How many more minutes end an abandoned run as failed. Only time with a running server "
+        "counts. 0 for never.",
     ),
     Setting(
         "silent_after_days",
         7,
-        "After how many days without a write an active run without heartbeats is marked as "
-        "abandoned; 0 for never.",
+        "How many days without a write mark an active run without heartbeats as abandoned. 0 for "
+        "never.",
     ),
     Setting(
         "price_file",
         "",
-        "A TOML or JSON file that says what tokens cost, read at start. Empty for no prices.",
+        "A TOML or JSON file with the prices of tokens, read at startup. Empty for no prices.",
     ),
     Setting(
         "secret_key",
         "",
-        "At least 32 random characters that the secrets of webhooks are encrypted with, the same "
-        "on every replica. Empty to have no webhooks. It is never shown.",
+        "At least 32 random characters, the same on every replica. They encrypt the secrets of "
+        "webhooks. Empty to disable webhooks. It is never shown.",
     ),
     Setting(
         "webhook_networks",
         "",
-        "Addresses or networks, separated by commas, that webhooks may reach although they are "
-        "private, by http:// too. Empty for public addresses alone.",
+        "Private addresses or networks, separated by commas, that webhooks may reach, also by "
+        "http://. Empty to allow public addresses only.",
     ),
     Setting(
         "webhook_timeout_seconds",
         15,
-        "How long the receiver of a webhook may take to answer.",
+        "How long the receiver of a webhook may take to respond.",
     ),
     Setting(
         "webhook_days",
         30,
-        "How many days deliveries of webhooks are kept.",
+        "How many days webhook deliveries are kept.",
     ),
     Setting(
         "openid_issuer",
         "",
-        "The address of the OpenID Connect provider that people may sign in with. Empty for none.",
+        "The URL of the OpenID Connect provider for sign-in. Empty for none.",
     ),
-    Setting("openid_client_id", "", "The id that the provider has given to this server."),
+    Setting("openid_client_id", "", "The client id that the provider has assigned to this server."),
     Setting(
         "openid_client_secret",
         "",
-        "The secret that goes with it. It is never shown.",
+        "The client secret. It is never shown.",
     ),
     Setting(
         "openid_client_secret_file",
         "",
-        "A file with the secret, instead of the secret itself. Empty for none.",
+        "A file that contains the client secret, instead of setting it directly. Empty for none.",
     ),
     Setting(
         "openid_name",
         "",
-        "What people call the provider, on the page to sign in. Empty for the issuer's host.",
+        "The provider's name on the sign-in page. Empty for the issuer's host.",
     ),
     Setting(
         "openid_scopes",
         "openid email",
-        "What is asked of the provider; some send groups only for a scope of theirs.",
+        "The scopes to request. Some providers send groups only with an additional scope.",
     ),
     Setting(
         "openid_roles",
         "",
-        "Who may sign in with the provider, and as what, separated by commas: @example.org=viewer "
-        "for the e-mails of a domain, group:platform=admin for a group. The highest role counts, "
-        "at each sign-in. Empty for people who are invited, with the role that they have here.",
+        "Who may sign in with the provider, and with which role, separated by commas: "
+        "@example.org=viewer for a domain's e-mails, group:platform=admin for a group. The highest "
+        "role applies, at each sign-in. Empty to admit invited people only, with their role here.",
     ),
     Setting(
         "openid_groups_claim",
         "groups",
-        "The claim that lists somebody's groups.",
+        "The claim that lists a person's groups.",
     ),
     Setting(
         "openid_trust_emails",
         False,  # noqa: FBT003 - the name stands right above it
-        "Take e-mails for verified if the provider does not say whether they are. Only for a "
-        "provider whose administrators alone decide on addresses.",
+        "Treat e-mails as verified if the provider does not say. Only for a provider whose e-mail "
+        "addresses are assigned by administrators only.",
     ),
     Setting(
         "drain_seconds",
         0,
-        "How long to go on answering after SIGTERM, while /readyz says no.",
+        "How long to keep serving after SIGTERM, while /readyz answers 503.",
     ),
 )

@@ -30,23 +30,23 @@ OpenIdFailure: TypeAlias = Literal[
     "too_many",
     "unavailable",
 ]
-"""Why nobody was signed in, as the page of the browser is told."""
+"""Why a sign-in failed, as reported to the browser's page."""
 
 _EXPLANATIONS: Final[dict[OpenIdFailure, str]] = {
-    "cancelled": "The provider signed nobody in",
+    "cancelled": "The provider did not sign anybody in",
     "expired": "The attempt has expired, or was started in another browser: start again",
     "provider": "The provider cannot be reached, or its answer is not valid",
     "email_not_verified": "The provider does not say that the e-mail is verified",
-    "not_invited": "Nobody has invited this e-mail: ask an admin for an invitation",
+    "not_invited": "This e-mail has no invitation: ask an admin for one",
     "not_allowed": "No rule of openid_roles admits this person",
     "has_password": "There is a person with this e-mail and a password: sign in with it, then "
     "connect the provider",
     "other_identity": "The person is connected to another account of a provider",
     "too_many": "Too many attempts to sign in: wait",
-    "unavailable": "The server cannot store anything now: try again later",
+    "unavailable": "The server cannot store anything at the moment: try again later",
 }
 MAX_SUBJECT: Final = 255
-"""How long OpenID Connect lets a subject be."""
+"""The longest subject that OpenID Connect allows."""
 
 
 class OpenIdRefused(BadCredentials):

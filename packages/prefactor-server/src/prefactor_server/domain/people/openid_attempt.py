@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import Final, NamedTuple
 
 LIFETIME_SECONDS: Final = 600
-"""How long somebody may take at the provider."""
+"""How long a person may take at the provider."""
 
 _RANDOM_BYTES: Final = 32
 _SECOND_US: Final = 1_000_000

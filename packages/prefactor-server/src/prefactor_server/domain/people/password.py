@@ -1,7 +1,7 @@
 """The rules for passwords.
 
-Length is what counts. Passwords that are guessed first are refused: common words and keyboard rows,
-also with digits around them, the person's own address, and a few characters repeated.
+Length matters most. Passwords that attackers guess first are rejected: common words and keyboard
+rows, also with digits around them, the person's own address, and a few repeated characters.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ PASSWORD_RULE: Final = (
 )
 
 _MIN_DISTINCT: Final = 5
-# Without what is put around and between them: 12 characters are reached with digits and signs.
+# Compared without leading and trailing digits and signs, which pad words to 12 characters.
 _COMMON_WORDS: Final = """
     access account admin administrator agent alexander andrew anthony asdfgh asdfghjkl ashley
     autumn azerty azertyuiop baseball basketball batman benjamin beautiful butterfly changeit

@@ -37,12 +37,12 @@ class Attempts(NamedTuple):
         return Attempts(min(self.left + gained, allowance.attempts), now)
 
     def seconds_until_one(self, allowance: Allowance) -> int:
-        """Return the whole seconds until there is an attempt again, at least one."""
+        """Return the whole seconds until the next attempt is allowed, at least one."""
         return max(1, -int(-max(0.0, 1 - self.left) * allowance.seconds_each // 1))
 
 
 def address_group(address: str) -> str:
-    """Return the network that an address counts for: one household has 2**64 IPv6 addresses."""
+    """Return the network that an address is counted as: a household has 2**64 IPv6 addresses."""
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:

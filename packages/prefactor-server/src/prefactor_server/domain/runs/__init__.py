@@ -1,1 +1,1 @@
-"""Runs and their spans, and what is derived from them: quality, cost, alerts."""
+"""Runs, their spans, and data derived from them: quality, cost, alerts."""

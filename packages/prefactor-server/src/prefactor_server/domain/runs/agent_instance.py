@@ -1,4 +1,4 @@
-"""An agent instance: one run of an agent, and the moves its status can make.
+"""An agent instance: one run of an agent, and the transitions of its status.
 
     register            → pending
     pending   start     → active
@@ -7,13 +7,14 @@
     active    terminate → terminated         (stopped from outside; never reversed)
     active    silence   → complete | failed  (provisional, see ``ended_by``)
 
-Every other move is refused. An end that the server gave a silent run is provisional: what the agent
-says later replaces it, once, and the run can still be terminated. A run from OpenTelemetry has as
-many roots as its agent has spans without a parent in the process. Each may end it: the worst status
-and the latest end stay, so their order does not matter.
+Any other transition is rejected. When the server ends a silent run, that end is provisional: a
+later end from the agent replaces it, once, and the run can still be terminated. An OpenTelemetry
+run has as many roots as its agent has spans without a parent in the process. Each root may end the
+run. The worst status and the latest end win, so their order does not matter.
 
-An active run whose agent fell silent is marked as abandoned. That is no status, because clients
-know the six above and no other. The mark goes when the agent is heard of again, and with any end.
+An active run whose agent fell silent is marked as abandoned. This is not a status, because clients
+know only the six above. The mark is removed when the agent is heard from again, and when the run
+ends.
 """
 
 from __future__ import annotations
@@ -31,14 +32,14 @@ FinishStatus: TypeAlias = Literal["complete", "failed", "cancelled"]
 Purpose: TypeAlias = Literal["live", "smoke_test", "eval"]
 
 EndedBy: TypeAlias = Literal["idle", "abandoned"]
-"""Why the server ended a run by itself: no span came for a while, or it stayed abandoned."""
+"""Why the server ended a run: no span arrived for a while, or the run stayed abandoned."""
 
 MAX_REASON_LENGTH: Final = 2000
 _SEVERITY: Final[Sequence[str]] = ("complete", "cancelled", "failed")
 
 
 class AgentInstance(NamedTuple):
-    """One run. The five ``*_spans`` are its span counts, kept as spans are written."""
+    """One run. The five ``*_spans`` are its span counts, updated as spans are written."""
 
     id: str
     account_id: str
@@ -61,9 +62,9 @@ class AgentInstance(NamedTuple):
     cancelled_spans: int
     updated_at: int
     ended_by: EndedBy | None = None
-    """Why the server ended it; None if its agent or an operator did, or it goes on."""
+    """Why the server ended the run. None if its agent or a person did, or it has not ended."""
     abandoned_at: int | None = None
-    """When the server marked it as abandoned; None while its agent is heard of."""
+    """When the server marked it as abandoned, or None."""
     last_seen_at: int | None = None
     """When its agent last wrote something of it, heartbeats aside; None if that was not kept."""
     imported_at: int | None = None
@@ -71,7 +72,7 @@ class AgentInstance(NamedTuple):
 
     @property
     def span_total(self) -> int:
-        """How many spans it has."""
+        """The number of its spans."""
         open_spans = self.pending_spans + self.active_spans
         return open_spans + self.complete_spans + self.failed_spans + self.cancelled_spans
 
@@ -82,7 +83,7 @@ class AgentInstance(NamedTuple):
         return ((self.id,), (self.agent_id, "external_identifier", self.external_identifier))
 
     def start(self, at: int, now: int) -> AgentInstance:
-        """The run after it started.
+        """Return the run, started.
 
         Raises:
             InvalidAction: it is not pending.
@@ -92,10 +93,10 @@ class AgentInstance(NamedTuple):
         return self._replace(status="active", started_at=at, updated_at=now, last_seen_at=now)
 
     def finish(self, status: FinishStatus, at: int, now: int) -> AgentInstance:
-        """The run after it ended by itself.
+        """Return the run, ended by its agent.
 
         Raises:
-            InvalidAction: it has ended already, or never started and was not cancelled.
+            InvalidAction: it has already ended, or never started and was not cancelled.
         """
         if self.status == "active" or self.ended_by is not None:
             return self._replace(
@@ -114,14 +115,14 @@ class AgentInstance(NamedTuple):
         raise self.refusal(f"Agent instance is already {self.status}")
 
     def start_earlier(self, at: int, now: int) -> AgentInstance:
-        """Return the run after a span that started at ``at``, which may be its first."""
+        """Return the run after a span, perhaps its first, that started at ``at``."""
         status = "active" if self.status == "pending" else self.status
         if status == self.status and self.started_at is not None and self.started_at <= at:
             return self
         return self._replace(status=status, started_at=at, updated_at=now)
 
     def end_by_root(self, status: FinishStatus, at: int, now: int) -> AgentInstance:
-        """Return the run after one of its roots ended. A terminated one stays as it is."""
+        """Return the run after one of its roots ended. A terminated run does not change."""
         if self.status == "terminated":
             return self
         if self.status in {"pending", "active"} or self.ended_by is not None:
@@ -133,11 +134,11 @@ class AgentInstance(NamedTuple):
         return self._replace(status=worst, finished_at=latest, updated_at=now)
 
     def end_by_silence(self, at: int, now: int) -> AgentInstance:
-        """Return an active run after the server ended it, because nothing came of it."""
+        """Return the active run, ended by the server because no span arrived."""
         return self._end_provisionally("complete", "idle", at, now)
 
     def end_by_abandonment(self, now: int) -> AgentInstance:
-        """Return an abandoned run after the server ended it, as of when it was last heard of."""
+        """Return the abandoned run, ended by the server as of its last sign of life."""
         at = max(self.seen_at, self.started_at or 0)
         return self._end_provisionally("failed", "abandoned", at, now)
 
@@ -149,7 +150,7 @@ class AgentInstance(NamedTuple):
 
     @property
     def seen_at(self) -> int:
-        """When its agent last wrote something of it, as far as that is known."""
+        """When its agent last wrote to it, as far as is known."""
         return self.updated_at if self.last_seen_at is None else self.last_seen_at
 
     @property
@@ -159,24 +160,24 @@ class AgentInstance(NamedTuple):
         return self.imported_at is not None and heard_at <= self.imported_at
 
     def abandon(self, now: int) -> AgentInstance:
-        """Return an active run after it was marked as abandoned."""
-        # What was last seen is kept by `updated_at` in runs that were there before this column.
+        """Return the active run, marked as abandoned."""
+        # Runs older than the column have only `updated_at` to tell when they were last seen.
         return self._replace(abandoned_at=now, updated_at=now, last_seen_at=self.seen_at)
 
     def hear(self, now: int) -> AgentInstance:
-        """Return the run after its agent was heard of."""
+        """Return the run after its agent was heard from."""
         if self.abandoned_at is None:
             return self._replace(last_seen_at=now)
         return self._replace(abandoned_at=None, last_seen_at=now, updated_at=now)
 
     def refusal(self, message: str) -> InvalidAction:
-        """A refusal for the run's agent, which may not know yet that the run was terminated."""
+        """Return the error for the run's agent, which may not know that the run was terminated."""
         if self.status == "terminated":
             return RunTerminated(message, self.termination_reason)
         return InvalidAction(message)
 
     def terminate(self, reason: str, now: int) -> AgentInstance:
-        """The run after it was stopped from outside; its open spans end with it, cancelled.
+        """Return the run, stopped from outside. Its open spans are cancelled with it.
 
         Raises:
             InvalidAction: it is not active.
@@ -198,26 +199,26 @@ class AgentInstance(NamedTuple):
         )
 
     def count_span(self, status: SpanStatus, now: int | None) -> AgentInstance:
-        """The run with one more span of a status."""
-        # Once for every span that is written: this is `_replace` at a third of its cost.
+        """Return the run with one more span of a status."""
+        # Runs for every written span: this has a third of the cost of `_replace`.
         values: list[Any] = list(self)
         values[_COUNTERS[status]] += 1
         if now is None:
-            # The span is imported, which tells nothing of the run's agent.
+            # An imported span says nothing about the run's agent.
             return AgentInstance._make(values)
         values[_LAST_SEEN] = now
         run = AgentInstance._make(values)
         return run if self.abandoned_at is None else run.hear(now)
 
     def recount_span(self, before: SpanStatus, after: SpanStatus, now: int) -> AgentInstance:
-        """The run after one of its spans went from one status to another."""
+        """Return the run after the status of one of its spans changed."""
         values: list[Any] = list(self)
         values[_COUNTERS[before]] -= 1
         return AgentInstance._make(values).count_span(after, now)
 
 
 class InstanceCounts(NamedTuple):
-    """How many runs an agent has, by status."""
+    """The number of runs of an agent by status."""
 
     pending: int = 0
     active: int = 0

@@ -1,4 +1,4 @@
-"""Facets of a list of runs: how many of them each value of a filter would leave."""
+"""Facets of a list of runs: the number of runs that each value of a filter would leave."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ FACETS: Final = (
     "abandoned",
     "has_failed_spans",
 )
-"""What runs are counted by, in the order of a group's values."""
+"""The facets that runs are counted by, in the order of a group's values."""
 
 MAX_EXAMINED: Final = 2000
-"""How many runs are counted, the newest first."""
+"""How many runs are counted, newest first."""
 
 MAX_VALUES: Final = 20
-"""How many values of a facet are listed, the most frequent first."""
+"""How many values of a facet are listed, most frequent first."""
 
 
 class RunGroup(NamedTuple):
-    """The runs that have the same values: how many were examined, and how many match.
+    """Runs with the same values: the number examined and the number that match.
 
     ``values`` are in the order of ``FACETS``.
     """
@@ -37,25 +37,25 @@ class RunGroup(NamedTuple):
 
 
 class FacetValue(NamedTuple):
-    """A value, and how many runs have it."""
+    """A value and the number of runs that have it."""
 
     value: str
     runs: int
 
 
 class Facet(NamedTuple):
-    """The most frequent values of a facet, and how many other values there are."""
+    """The most frequent values of a facet, and the number of other values."""
 
     values: Sequence[FacetValue]
     more: int
 
 
 MAX_METADATA_KEYS: Final = 20
-"""How many keys of metadata are listed, those of the most runs first."""
+"""How many metadata keys are listed, most frequent first."""
 
 
 class MetadataCount(NamedTuple):
-    """How many runs have a text under a key, and how many different texts the key has."""
+    """How many runs have a text under a key, and how many distinct texts the key has."""
 
     key: str
     text: str
@@ -64,7 +64,7 @@ class MetadataCount(NamedTuple):
 
 
 class MetadataFacets(NamedTuple):
-    """A facet for each of the most frequent keys, and how many other keys there are."""
+    """A facet for each of the most frequent keys, and the number of other keys."""
 
     keys: Mapping[str, Facet]
     more: int
@@ -75,7 +75,7 @@ Chosen = Mapping[str, Collection[str]]
 
 
 def group_values(record: Sequence[str | int | None]) -> tuple[str | None, ...]:
-    """Return the values of a group as filters spell them; None where runs have none."""
+    """Return the values of a group in the spelling of filters, with None for a missing value."""
     *texts, abandoned, has_failed_spans = record
     values = (None if text is None else str(text) for text in texts)
     flags = ("true" if flag else "false" for flag in (abandoned, has_failed_spans))
@@ -83,14 +83,14 @@ def group_values(record: Sequence[str | int | None]) -> tuple[str | None, ...]:
 
 
 def matching_total(groups: Sequence[RunGroup], chosen: Chosen) -> int:
-    """Return how many runs pass every chosen filter."""
+    """Return the number of runs that pass all chosen filters."""
     return sum(
         group.matching for group in groups if not _refused_by(group_values(group.values), chosen)
     )
 
 
 def count_facets(groups: Sequence[RunGroup], chosen: Chosen) -> Mapping[str, Facet]:
-    """Count the runs of groups by each facet, as every filter but the facet's own leaves them."""
+    """Count runs by each facet, applying every filter except the facet's own."""
     counters: dict[str, Counter[str]] = {name: Counter() for name in FACETS}
     for group in groups:
         if not group.matching:
@@ -115,15 +115,15 @@ def _refused_by(values: Sequence[str | None], chosen: Chosen) -> list[str]:
 
 
 def top_values(counter: Mapping[str, int]) -> Facet:
-    """Return the facet of counts by value."""
-    # By the value as well, so that the same runs are always listed in the same order.
+    """Return the facet for a count by value."""
+    # The value breaks ties, so that the same runs always give the same order.
     ordered = sorted(counter.items(), key=lambda item: (-item[1], item[0]))
     shown = [FacetValue(value, count) for value, count in ordered[:MAX_VALUES]]
     return Facet(shown, len(ordered) - len(shown))
 
 
 def metadata_facets(counts: Sequence[MetadataCount]) -> Mapping[str, Facet]:
-    """Return the facets of counts, whose keys and texts come in the order that they are shown."""
+    """Return the facets for counts whose keys and texts are in display order."""
     by_key: dict[str, list[MetadataCount]] = {}
     for one in counts:
         by_key.setdefault(one.key, []).append(one)

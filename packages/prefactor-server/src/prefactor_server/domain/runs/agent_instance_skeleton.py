@@ -1,8 +1,8 @@
-"""The skeleton of a run: all of its spans in the order of their tree, as columns.
+"""The skeleton of a run: all its spans in tree order, as columns.
 
-Parents come before their children, and siblings in the order of their starts. Whatever clients
-said of parents, every span is there once: one whose parent is not among the run's spans is a root,
-and so is the earliest span of a circle.
+Parents precede their children, and siblings are ordered by start. Every span occurs once, even if
+clients sent inconsistent parents: a span whose parent is not in the run is a root, and so is the
+earliest span of a cycle.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from prefactor_server.domain.runs.agent_span import (
 from prefactor_server.domain.runs.cost import NO_PRICES, PriceTable, SpanPricer
 from prefactor_server.domain.runs.span_kind import Kind, span_kind
 
-# Beyond the flags that are stored with a span, and never stored itself.
+# An addition to the flags stored with a span; it is never stored.
 PARENT_MISSING: Final = 16
 FLAG_NAMES: Final = {
     "closed_by_termination": CLOSED_BY_TERMINATION,
@@ -36,7 +36,7 @@ FLAG_NAMES: Final = {
 
 
 class SpanOutline(NamedTuple):
-    """What of a span goes into the skeleton of its run."""
+    """The columns of a span that its run's skeleton needs."""
 
     id: str
     parent_span_id: str | None
@@ -55,11 +55,11 @@ class SpanOutline(NamedTuple):
 
 
 class Columns(NamedTuple):
-    """The spans, one entry of each column for each.
+    """The spans as columns, with one entry per span in each.
 
-    ``parent`` is the place of the parent in these columns, ``schema`` that of the type among the
-    schemas; ``started_at`` counts from the origin, and all times are in microseconds.
-    ``tool_name`` and ``model`` are places among the skeleton's tool names and models.
+    ``parent`` is the index of the parent in these columns, and ``schema``, ``tool_name`` and
+    ``model`` are indices into the skeleton's lists. ``started_at`` is relative to the origin, and
+    all times are in microseconds.
     """
 
     id: Sequence[str]
@@ -78,7 +78,7 @@ class Columns(NamedTuple):
 
 
 class Skeleton(NamedTuple):
-    """The columns, the types (name and title) that they point to, and where their times begin."""
+    """The columns, the lists that they refer to, and the origin of their times."""
 
     origin: int | None
     schemas: Sequence[tuple[str, str | None]]
@@ -90,7 +90,7 @@ class Skeleton(NamedTuple):
 def build_skeleton(
     outlines: Iterable[SpanOutline], run_started_at: int | None, prices: PriceTable = NO_PRICES
 ) -> Skeleton:
-    """The skeleton of a run; it begins with the run or with the first span, whichever is first."""
+    """Return the skeleton of a run. Its origin is the start of the run or the earliest span."""
     spans = sorted(outlines, key=_sort_key)
     tree = _tree(spans)
     order = [spans[number] for number, _ in tree]
@@ -127,7 +127,7 @@ def build_skeleton(
 
 
 def _kinds(spans: Iterable[SpanOutline]) -> list[Kind]:
-    # A run has few types; the rule is asked once for each.
+    # Computed once per type, because a run has few types.
     known: dict[tuple[str, bool, bool], Kind] = {}
     kinds: list[Kind] = []
     for span in spans:
@@ -141,7 +141,7 @@ def _kinds(spans: Iterable[SpanOutline]) -> list[Kind]:
 
 
 def _numbered(texts: Iterable[str | None]) -> dict[str | None, int]:
-    """Return a number for each text, in the order in which they come first."""
+    """Number the distinct texts in order of first occurrence."""
     found = dict.fromkeys(texts)
     found.pop(None, None)
     return {text: number for number, text in enumerate(found)}
@@ -160,7 +160,7 @@ def _elapsed(start: int | None, end: int | None) -> int | None:
 
 
 def _tree(spans: Sequence[SpanOutline]) -> list[tuple[int, int | None]]:
-    """The spans depth first, as pairs of a span's number and its parent's."""
+    """Return the spans depth first, as pairs of a span's index and its parent's position."""
     number_of = {span.id: number for number, span in enumerate(spans)}
     parents = [number_of.get(span.parent_span_id or "") for span in spans]
     children: list[list[int]] = [[] for _ in spans]
@@ -171,7 +171,7 @@ def _tree(spans: Sequence[SpanOutline]) -> list[tuple[int, int | None]]:
     roots = sorted([*roots, *_cycle_roots(parents)])
     first = frozenset(roots)
     found: list[tuple[int, int | None]] = []
-    # Not by recursion: a chain of spans may be longer than the interpreter's stack.
+    # Iterative, because a chain of spans may be longer than the interpreter's stack.
     ahead: list[tuple[int, int | None]] = [(root, None) for root in reversed(roots)]
     while ahead:
         found.append(ahead.pop())
@@ -181,7 +181,7 @@ def _tree(spans: Sequence[SpanOutline]) -> list[tuple[int, int | None]]:
 
 
 def _cycle_roots(parents: Sequence[int | None]) -> Iterator[int]:
-    """Of each circle of parents, the span that comes first."""
+    """Yield the earliest span of each cycle of parents."""
     walk_of = [-1] * len(parents)
     for start in range(len(parents)):
         number: int | None = start

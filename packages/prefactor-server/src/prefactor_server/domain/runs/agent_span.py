@@ -1,13 +1,13 @@
-"""An agent span: one step of a run, and the moves its status can make.
+"""An agent span: one step of a run, and the transitions of its status.
 
     create              → pending | active | complete | failed | cancelled
     active    finish    → complete | failed | cancelled
     pending   finish    → cancelled
-    run terminated      : pending, active → cancelled (marked, see below)
+    run terminated      : pending, active → cancelled (flagged, see below)
 
-A span that the termination of its run closed may still be finished once: its agent could not know,
-and the last results of a run that was stopped are the ones people look for. Every other finish of
-an ended span is refused.
+A span that was closed because its run was terminated may still be finished once: its agent could
+not know, and the last results of a stopped run matter most. Any other finish of an ended span is
+rejected.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ from prefactor_server.domain.errors import InvalidAction
 SpanStatus: TypeAlias = Literal["pending", "active", "complete", "failed", "cancelled"]
 FINISHED: Final = frozenset({"complete", "failed", "cancelled"})
 
-# Flags, as bits of one integer, because a row has many and a reader filters by few.
+# Flags are bits of one integer, because there are many rows and few filters by flag.
 CLOSED_BY_TERMINATION: Final = 1
 UNREGISTERED_TYPE: Final = 2
 FINISHED_BEFORE_STARTED: Final = 4
 SENSITIVE_ENCODING: Final = 8
-# 16 is the skeleton's, see there.
+# 16 is used by the skeleton.
 SENSITIVE_DISCARDED: Final = 32
 FINISHED_LATE: Final = 64
 """Its agent finished it after the termination of its run had closed it."""
 
 
 class AgentSpan(NamedTuple):
-    """One span. Its payloads are stored beside it, as ``SpanPayload``.
+    """One span. Its payloads are stored separately, as ``SpanPayload``.
 
-    ``payload_problem`` and ``result_problem`` are None when nothing was checked, an empty text when
-    the payload matches its schema, and otherwise what is wrong with it.
+    ``payload_problem`` and ``result_problem`` are None when nothing was checked, an empty string
+    when the payload matches its schema, and an explanation otherwise.
     """
 
     id: str
@@ -67,7 +67,7 @@ class AgentSpan(NamedTuple):
         return ((self.id,),)
 
     def check_can_finish(self, status: SpanStatus) -> None:
-        """Refuse a finish that the state machine does not have.
+        """Reject a finish that the state machine does not allow.
 
         Raises:
             InvalidAction: the span has ended, or is pending and was not cancelled.
@@ -80,7 +80,7 @@ class AgentSpan(NamedTuple):
             raise InvalidAction("Span must be active to finish; it is pending")
 
     def close_by_termination(self, now: int) -> AgentSpan:
-        """The span after its run was terminated; an ended one stays as it is."""
+        """Return the span after its run was terminated. An ended span does not change."""
         if self.status in FINISHED:
             return self
         return self._replace(
@@ -107,7 +107,7 @@ RESULT: Final = 1
 
 
 def time_flags(started_at: int | None, finished_at: int | None) -> int:
-    """The flag of a span that ends before it starts: clocks differ, and nothing is refused."""
+    """Return the flag of a span that ends before it starts. Clocks differ, so it is accepted."""
     if started_at is not None and finished_at is not None and finished_at < started_at:
         return FINISHED_BEFORE_STARTED
     return 0

@@ -1,10 +1,10 @@
-"""Alerts: what somebody may want to look at about a run, kept until it is cleared and after that.
+"""Alerts: notes that a run needs attention, which are kept after they are cleared.
 
-    raise            → raised          (while one of the same run and name is raised: it is updated)
-    raised   clear   → cleared         (final: the next raise of the name makes another alert)
+    raise            → raised          (an alert of the same run and name already raised is updated)
+    raised   clear   → cleared         (final: the next raise of the name creates another alert)
 
-Agents and people raise alerts under names of their own. The server raises what it finds out itself,
-under reserved names, and clears it when the cause is gone.
+Agents and people raise alerts under names of their choice. The server raises its own alerts under
+reserved names, and clears them when their cause is gone.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ AlertStatus: TypeAlias = Literal["raised", "cleared"]
 AlertOrigin: TypeAlias = Literal["api", "server"]
 
 SEVERITIES: Final[tuple[AlertSeverity, ...]] = get_args(AlertSeverity)
-"""From the least to the most severe."""
+"""In ascending order."""
 STATUSES: Final[tuple[AlertStatus, ...]] = get_args(AlertStatus)
 DEFAULT_SEVERITY: Final[AlertSeverity] = "warning"
 
@@ -27,28 +27,28 @@ RESERVED_NAMES: Final = (
     "risk.exceeded",
     "cost.exceeded",
 )
-"""The names that only the server raises alerts under."""
+"""The names under which only the server raises alerts."""
 
 ALERTS_CONSUMER: Final = "alerts"
-"""The consumer of the change feed that raises and clears the server's own alerts."""
+"""The consumer of the change feed that raises and clears the server's alerts."""
 
 MAX_RAISED: Final = 1000
-"""How many alerts of one run may be raised at a time."""
+"""The most alerts of one run that may be raised at the same time."""
 MAX_PAYLOAD_BYTES: Final = 64 * 1024
-"""The largest payload of an alert. A list shows up to a hundred of them."""
+"""The largest payload of an alert. A list shows up to a hundred alerts."""
 
 
 def declared_severity(severity: object) -> AlertSeverity:
-    """Return the severity of an alert schema; one that declares no known one has the default."""
+    """Return the severity that an alert schema declares, or the default if it is unknown."""
     return severity if severity in SEVERITIES else DEFAULT_SEVERITY
 
 
 class AlertFacts(NamedTuple):
-    """What was found out about an alert before it is raised.
+    """The request's and the schema's facts about an alert before it is raised.
 
-    ``severity`` and ``payload``, which is JSON, are None when the request does not say them;
-    ``declared_severity`` is that of the alert schema of this name. ``problem`` says what is wrong
-    with the payload by that schema, is empty when nothing is, and None when nothing was checked.
+    ``severity`` and ``payload``, which is JSON, are None when the request does not set them.
+    ``declared_severity`` is the severity of the alert schema of this name. ``problem`` explains a
+    mismatch with that schema. It is empty without one, and None when nothing was checked.
     """
 
     title: str
@@ -60,10 +60,10 @@ class AlertFacts(NamedTuple):
 
 
 class Alert(NamedTuple):
-    """One alert of a run. At most one of each name is raised at a time.
+    """One alert of a run. Of each name, at most one is raised at a time.
 
-    ``dismissed`` means that a caller cleared it while the server still saw its cause, so that the
-    server does not raise it again for the same cause. ``version`` counts its changes, from 1.
+    ``dismissed`` means that a caller cleared it while its cause persisted, so that the server does
+    not raise it again for the same cause. ``version`` counts its changes from 1.
     """
 
     id: str
@@ -92,7 +92,7 @@ class Alert(NamedTuple):
         return ((self.id,), (self.agent_instance_id, "raised", self.name))
 
     def update(self, facts: AlertFacts, now: int) -> Alert:
-        """Return the alert after it was raised again; what the request does not say stays."""
+        """Return the alert after it was raised again, keeping what the request does not set."""
         updated = self._replace(
             title=facts.title,
             severity=facts.severity or self.severity,

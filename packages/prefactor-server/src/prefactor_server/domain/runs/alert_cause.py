@@ -1,13 +1,13 @@
-"""The server's own alerts: what it raises them for, and what becomes of them.
+"""The causes of the server's own alerts, and their effects on them.
 
     run.failed       a run failed
     run.terminated   a run was stopped from outside
-    run.abandoned    a run is active, and its agent fell silent
-    risk.exceeded    a run's risk is above what its profile agrees to
+    run.abandoned    an active run's agent fell silent
+    risk.exceeded    a run's risk exceeds the level agreed in its profile
     cost.exceeded    a run has cost more than its agent's limit
 
-The server has one alert of each of these names for a run: it is raised again when its cause comes
-back. Its id follows from the run and the name, so that deriving it anew finds the same one.
+A run has one of the server's alerts for each of these names. It is raised again when its cause
+returns. Its id is derived from the run and the name, so that deriving it again finds it.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ COST_EXCEEDED: Final = "cost.exceeded"
 CAUSES: Final = (RUN_FAILED, RUN_TERMINATED, RUN_ABANDONED, RISK_EXCEEDED, COST_EXCEEDED)
 
 MAX_AGE_US: Final = 90 * 24 * 3600 * 1_000_000
-"""How old the cause of an alert may be that was not seen when it came about."""
+"""The age above which a cause raises no alert, if it was not seen when it occurred."""
 
 _TITLES: Final[Mapping[str, str]] = {
     RUN_FAILED: "Run failed",
@@ -52,7 +52,7 @@ _PREFIX_LENGTH: Final = 16
 
 
 class Cause(NamedTuple):
-    """Why the server raises an alert of a run: how severe it is, and what there is to say."""
+    """Why the server raises an alert of a run, with its severity and payload."""
 
     severity: AlertSeverity
     payload: Mapping[str, Any]
@@ -66,10 +66,10 @@ def causes(
     at: int,
     cost: LimitedCost | None = None,
 ) -> dict[str, Cause]:
-    """Return what there is to raise alerts for about a run, by the name of the alert.
+    """Return the causes for alerts about a run, by the name of the alert.
 
-    ``profile`` and ``risk`` are None when nothing weighs the run, ``cost`` when nothing limits it.
-    ``at`` is when that was seen.
+    ``profile`` and ``risk`` are None if the run has no risk profile, ``cost`` if it has no limit.
+    ``at`` is the time of the observation.
     """
     found: dict[str, Cause] = {}
     ended = run.updated_at if run.finished_at is None else run.finished_at
@@ -97,7 +97,7 @@ def causes(
 
 
 def alert_id(run_id: str, name: str) -> str:
-    """Return the id of the server's alert of a name; it sorts with its run's if that is a PFID."""
+    """Return the id of the server's alert of a name. It sorts with its run's, if that is a PFID."""
     digest = hashlib.blake2b(f"{run_id}\n{name}".encode(), digest_size=2 * RANDOM_BYTES).digest()
     first, second = digest[:RANDOM_BYTES], digest[RANDOM_BYTES:]
     prefix = run_id if is_pfid(run_id) else encode(int.from_bytes(first[:5], "big"), 0, first)
@@ -107,10 +107,10 @@ def alert_id(run_id: str, name: str) -> str:
 def follow_cause(
     run: AgentInstance, name: str, alert: Alert | None, cause: Cause | None, now: int
 ) -> Alert | None:
-    """Return the server's alert of a name as it has to be now; None if nothing changes.
+    """Return the server's alert of a name in its new state, or None if nothing changes.
 
-    An alert that a caller cleared is raised again only if it gets worse, or if the cause went away
-    in between.
+    An alert that a caller cleared is raised again only if it becomes more severe, or if its cause
+    disappeared in between.
     """
     if cause is None:
         return None if alert is None else _without_cause(alert, now)

@@ -1,7 +1,7 @@
-"""Reviews: that a risk profile, or that of an agent, has changed, and alerts have to follow.
+"""Reviews: a risk profile or its assignment to an agent changed, and alerts must be updated.
 
-A change may concern a million runs, so the request that makes it only leaves a row. The follower
-goes through the runs and deletes the row when it is done.
+A change may affect a million runs, so its request only stores a row. The follower processes the
+runs and deletes the row when it is done.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _SEPARATOR: Final = ":"
 
 
 class AlertReview(NamedTuple):
-    """A review that is to be done; ``after`` is the id of the agent or run that it has reached."""
+    """A pending review. ``after`` is the id of the last agent or run that was processed."""
 
     id: str
     account_id: str
@@ -27,7 +27,7 @@ class AlertReview(NamedTuple):
 
     @property
     def subject(self) -> tuple[Subject, str]:
-        """What changed, and its id."""
+        """The kind and the id of the changed object."""
         kind, _, subject_id = self.id.partition(_SEPARATOR)
         return cast("Subject", kind), subject_id
 
@@ -38,5 +38,5 @@ def review_id(kind: Subject, subject_id: str) -> str:
 
 
 def new_review(account_id: str, kind: Subject, subject_id: str, now: int) -> AlertReview:
-    """Return a review from the start."""
+    """Return a review that has not begun."""
     return AlertReview(review_id(kind, subject_id), account_id, "", now)

@@ -1,7 +1,7 @@
-"""Cost: what the tokens of a run's spans come to, by a price table that the operator keeps.
+"""Cost: the price of the tokens of a run's spans, from the operator's price table.
 
-There are no prices but the operator's. A span whose model has no price, or that tells only the sum
-of its tokens, is counted as unpriced and never guessed at.
+Only the operator's prices are used. A span whose model has no price, or that reports only a total
+of tokens, is counted as unpriced, and its cost is never estimated.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _DIGITS: Final = 9
 
 
 class Price(NamedTuple):
-    """What a million tokens cost. ``model`` is a name; ``*`` and ``?`` stand for anything in it."""
+    """The price of a million tokens. ``model`` is a name in which ``*`` and ``?`` are wildcards."""
 
     model: str
     prompt: Decimal
@@ -25,9 +25,9 @@ class Price(NamedTuple):
 
 
 class PriceTable(NamedTuple):
-    """Prices in one currency; the first whose pattern fits a model is the model's.
+    """Prices in one currency. The first pattern that matches a model applies.
 
-    ``file`` is the name of the file that they come from.
+    ``file`` is the name of the file that they were read from.
     """
 
     currency: str | None = None
@@ -36,12 +36,12 @@ class PriceTable(NamedTuple):
 
     @property
     def revision(self) -> int:
-        """A number that another table would not have."""
+        """A number that identifies the content of the table."""
         text = repr((self.currency, self.prices))
         return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=7).digest())
 
     def price_of(self, model: str | None) -> Price | None:
-        """The price of a model, whatever case it is written in."""
+        """Return the price of a model, ignoring case."""
         if model is None:
             return None
         name = model.lower()
@@ -49,7 +49,7 @@ class PriceTable(NamedTuple):
 
 
 class TokenUse(NamedTuple):
-    """What spans with one model used: how many say anything, how many of those say it by part."""
+    """The usage of spans with one model: how many report tokens, and how many of them by part."""
 
     model: str | None
     spans: int
@@ -60,7 +60,7 @@ class TokenUse(NamedTuple):
 
 
 class ModelCost(NamedTuple):
-    """What one model cost, in all and by what was paid for; None when it has no price."""
+    """The cost of one model in total and by part. None if the model has no price."""
 
     model: str | None
     spans: int
@@ -72,7 +72,7 @@ class ModelCost(NamedTuple):
 
 
 class Cost(NamedTuple):
-    """What a run cost. The sums are None when there was something to price and no price."""
+    """The cost of a run. The sums are None if there were tokens but no price."""
 
     total_cost: float | None
     input_cost: float | None
@@ -86,7 +86,7 @@ NO_PRICES: Final = PriceTable()
 
 
 class SpanPricer:
-    """Prices single spans by a table, and looks each model up once."""
+    """Prices single spans from a table, looking up each model once."""
 
     def __init__(self, table: PriceTable) -> None:
         self._table = table
@@ -95,7 +95,7 @@ class SpanPricer:
     def cost(
         self, model: str | None, prompt_tokens: int | None, completion_tokens: int | None
     ) -> float | None:
-        """Return what a span cost; None without a price, or without tokens by part."""
+        """Return the cost of a span, or None without a price or without tokens by part."""
         if prompt_tokens is None and completion_tokens is None:
             return None
         if model not in self._rates:
@@ -114,7 +114,7 @@ class SpanPricer:
 
 
 def cost_of(uses: Iterable[TokenUse], table: PriceTable) -> Cost:
-    """What tokens cost, model by model; spans that say nothing of tokens cost nothing."""
+    """Return the cost of tokens by model. Spans that report no tokens cost nothing."""
     models: list[ModelCost] = []
     total, priced, unpriced = _NOTHING, 0, 0
     for use in sorted(_by_model(uses), key=lambda one: (one.model is None, one.model or "")):
@@ -131,13 +131,13 @@ def cost_of(uses: Iterable[TokenUse], table: PriceTable) -> Cost:
 
 
 def price_of_tokens(use: TokenUse, price: Price) -> float:
-    """Return what tokens cost at a price; spans that tell only a total cost nothing here."""
+    """Return the cost of tokens at a price. Spans that report only a total add nothing."""
     amount = _amount(use, price)
     return round(float(amount.input + amount.output), _DIGITS)
 
 
 class _Amount(NamedTuple):
-    """What was paid for what went in, and for what came out."""
+    """The cost of input and output."""
 
     input: Decimal
     output: Decimal
@@ -153,7 +153,7 @@ def _amount(use: TokenUse, price: Price) -> _Amount:
 
 
 def _shown(amount: _Amount | None) -> tuple[float | None, float | None, float | None]:
-    """Return an amount in all, for what went in and for what came out."""
+    """Return the total of an amount, its input and its output."""
     if amount is None:
         return None, None, None
     parts = (amount.input + amount.output, amount.input, amount.output)

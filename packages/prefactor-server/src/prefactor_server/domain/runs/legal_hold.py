@@ -1,4 +1,4 @@
-"""A legal hold: nothing of a run is deleted, however old it is, until the hold is removed."""
+"""A legal hold: a run is not deleted, regardless of its age, until the hold is removed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ MAX_REASON_LENGTH: Final = 2000
 
 
 class LegalHold(NamedTuple):
-    """Why a run is kept, and since when."""
+    """The reason for keeping a run, and the start of the hold."""
 
     account_id: str
     agent_instance_id: str
@@ -23,10 +23,10 @@ class LegalHold(NamedTuple):
 
 
 def check_reason(reason: str) -> None:
-    """Refuse a reason that says nothing, or too much.
+    """Reject a reason that is empty or too long.
 
     Raises:
-        ValidationFailed: it does.
+        ValidationFailed: it is.
     """
     if not reason.strip() or len(reason) > MAX_REASON_LENGTH or "\0" in reason:
         raise invalid("reason", f"must be 1 to {MAX_REASON_LENGTH} characters")

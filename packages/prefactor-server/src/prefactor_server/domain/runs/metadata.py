@@ -1,7 +1,7 @@
-"""Metadata of a run: short texts by key, such as its user, conversation, release or experiment.
+"""Metadata of a run: short texts by key, such as user, conversation, release or experiment.
 
-All of a run's metadata is one small document. The database itself keeps one entry per key beside
-it, for filters and for counting the values of a key.
+A run's metadata is one small document. The database also maintains an entry per key, to filter by
+keys and to count their values.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 MAX_KEYS: Final = 16
-"""How many keys a run may have."""
+"""The most keys of a run."""
 
 MAX_KEY_LENGTH: Final = 64
 MAX_VALUE_LENGTH: Final = 256
 
 
 class InstanceMetadata(NamedTuple):
-    """The metadata of the run with this ``id``; ``document`` is JSON: key to text."""
+    """The metadata of the run with this ``id``. ``document`` is JSON, with texts by key."""
 
     id: str
     account_id: str
@@ -36,7 +36,7 @@ class InstanceMetadata(NamedTuple):
         return texts
 
     def change(self, changes: Mapping[str, str | None], now: int) -> InstanceMetadata:
-        """Return the metadata with these keys set, and without those that are None."""
+        """Return the metadata with these keys set, or removed if the value is None."""
         texts = {**self.texts(), **changes}
         kept = {key: text for key, text in texts.items() if text is not None}
         return self._replace(document=_encode(kept), updated_at=now)
@@ -45,7 +45,7 @@ class InstanceMetadata(NamedTuple):
 def new_metadata(
     account_id: str, run_id: str, texts: Mapping[str, str], now: int
 ) -> InstanceMetadata:
-    """Return the metadata of a run that has none yet."""
+    """Return empty metadata for a run."""
     return InstanceMetadata(run_id, account_id, now, _encode(texts), now)
 
 

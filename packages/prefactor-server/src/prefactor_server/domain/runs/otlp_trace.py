@@ -1,7 +1,7 @@
-"""What is remembered of an OpenTelemetry trace while its spans still come.
+"""The state of an OpenTelemetry trace while its spans are still arriving.
 
-The spans of one trace and agent are one run. The row is made with the run, and deleted when the
-trace is over or nothing has come for long.
+The spans of one trace and agent form one run. The row is created with the run, and deleted when the
+trace is over or has been silent for a long time.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ _PREFIX = LENGTH // 2
 
 
 class OtlpTrace(NamedTuple):
-    """A trace of an agent. Its ``id`` follows from both, see ``trace_key``.
+    """A trace of an agent. Its ``id`` is derived from both, see ``trace_key``.
 
-    ``is_open`` means that no root has ended. ``last_end`` is when the latest span ended.
-    ``document`` is what decides about spans that may still be kept, as JSON.
+    ``is_open`` means that no root has ended. ``last_end`` is the latest end of a span. ``document``
+    is JSON with the data for deciding on spans that may still be kept.
     """
 
     id: str
@@ -53,16 +53,16 @@ def run_id(account_id: str, agent_ref: str, trace_id: str, start: int) -> str:
 
 @lru_cache(maxsize=4096)
 def span_id(run: str, partition: int, trace_id: str, span: str) -> str:
-    """Return the id of a span, which is the same however often and wherever the span comes.
+    """Return the id of a span, the same for every copy that arrives.
 
-    Its time is that of its run's id, so that the spans of a run lie beside each other.
+    Its timestamp is that of the run's id, so that the spans of a run are stored together.
     """
     named = encode(0, partition, _digest(f"{trace_id}:{span}"))
     return run[:_PREFIX] + named[_PREFIX:] if is_pfid(run) else named
 
 
 def environment_id(account_id: str, partition: int, name: str) -> str:
-    """Return the id of the environment that is made for a name, the same in every process."""
+    """Return the id of the environment for a name, the same in every process."""
     return encode(0, partition, _digest(f"{account_id}:environment:{name}"))
 
 

@@ -1,8 +1,8 @@
-"""Quality: what evaluations said of a run, by the name of the evaluation.
+"""Quality: the evaluations of a run, by name.
 
-All of a run's quality is one small document, so that a record is one row read and one row written,
-even if others record at once. An entry holds a payload as it came, the summary that the
-template of its quality schema gives, and whether it matches that schema.
+All evaluations of a run form one small document, so that a record reads one row and writes one row,
+even with concurrent writers. An entry contains a payload as it was sent, the summary from the
+template of its quality schema, and whether it matches that schema.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ from collections.abc import Mapping
 from typing import Any, Final, NamedTuple, NotRequired, TypedDict
 
 DEFAULT_QUALITY: Final = "default"
-"""The name of the one quality that clients know who know a single one."""
+"""The name of the only quality that older clients know."""
 
 
 MAX_QUALITY_NAMES: Final = 1000
-"""Names that one run may have quality under, as many as a schema version may declare."""
+"""The most quality names of one run, as many as a schema version may declare."""
 
 
 class QualityEntry(TypedDict):
-    """What one evaluation said.
+    """The record of one evaluation.
 
-    ``problem`` says what is wrong with it by the schema that the run declared, and is empty when
-    nothing is; it is not there when nothing was checked.
+    ``problem`` explains a mismatch with the declared schema. It is empty without one, and missing
+    when nothing was checked.
     """
 
     payload: Mapping[str, Any]
@@ -32,7 +32,7 @@ class QualityEntry(TypedDict):
 
 
 class InstanceQuality(NamedTuple):
-    """The quality of the run with this ``id``; ``document`` is JSON: name to entry."""
+    """The quality of the run with this ``id``. ``document`` is JSON, with entries by name."""
 
     id: str
     account_id: str
@@ -41,20 +41,20 @@ class InstanceQuality(NamedTuple):
     updated_at: int
 
     def lookup_keys(self) -> tuple[tuple[str, ...], ...]:
-        """By its run's id."""
+        """Return keys by its run's id."""
         return ((self.id,),)
 
     def entries(self) -> dict[str, QualityEntry]:
-        """What each evaluation said."""
+        """Return the entries by name."""
         entries: dict[str, QualityEntry] = json.loads(self.document)
         return entries
 
 
 class RunQuality(NamedTuple):
-    """The quality of a run, taken apart by name.
+    """The quality of a run, split by name.
 
-    Recording one name neither decodes nor encodes what the others said. ``texts`` holds each entry
-    as JSON; ``size`` is the bytes of the document that they make.
+    Recording one name neither decodes nor encodes the other entries. ``texts`` contains each entry
+    as JSON, and ``size`` is the length of the whole document in bytes.
     """
 
     id: str
@@ -66,17 +66,17 @@ class RunQuality(NamedTuple):
 
     @classmethod
     def of(cls, row: InstanceQuality) -> RunQuality:
-        """Take a stored row apart."""
+        """Split a stored row."""
         texts = {name: _encode(entry) for name, entry in row.entries().items()}
         size = 1 + sum(_member_size(name, text) for name, text in texts.items())
         return cls(row.id, row.account_id, row.inserted_at, texts, size, row.updated_at)
 
     def lookup_keys(self) -> tuple[tuple[str, ...], ...]:
-        """By its run's id."""
+        """Return keys by its run's id."""
         return ((self.id,),)
 
     def entry(self, name: str) -> QualityEntry | None:
-        """What the evaluation of this name said."""
+        """Return the entry of a name."""
         text = self.texts.get(name)
         if text is None:
             return None
@@ -84,11 +84,11 @@ class RunQuality(NamedTuple):
         return entry
 
     def entries(self) -> dict[str, QualityEntry]:
-        """What each evaluation said."""
+        """Return the entries by name."""
         return {name: json.loads(text) for name, text in self.texts.items()}
 
     def record(self, name: str, text: bytes | None, now: int) -> RunQuality:
-        """Return the quality with an entry in the place of what had its name; None leaves none."""
+        """Return the quality with the entry of a name replaced, or removed if ``text`` is None."""
         texts, size = dict(self.texts), self.size
         replaced = texts.pop(name, None)
         if replaced is not None:
@@ -108,7 +108,7 @@ class RunQuality(NamedTuple):
 
 
 def no_quality(account_id: str, run_id: str, now: int) -> InstanceQuality:
-    """The quality of a run that nobody has evaluated."""
+    """Return the quality of a run that was not evaluated."""
     return InstanceQuality(run_id, account_id, now, b"{}", now)
 
 
@@ -123,5 +123,5 @@ def _encode(value: object) -> bytes:
 
 
 def _member_size(name: str, text: bytes) -> int:
-    """Return the bytes of an entry in the document, with its name, a colon and a comma."""
+    """Return the size of an entry in the document, including its name, a colon and a comma."""
     return len(_encode(name)) + 1 + len(text) + 1

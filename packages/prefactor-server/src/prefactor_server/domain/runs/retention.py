@@ -1,4 +1,4 @@
-"""Retention: which runs are old enough to be deleted, and what deleting them comes to."""
+"""Retention: which runs are old enough to delete, and how much deleting them frees."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 
 class Retention(NamedTuple):
-    """Ended runs of an account that ended before a moment; of one agent or environment, or of all.
+    """Ended runs of an account from before some time; all, or those of one agent or environment.
 
-    A run that has not ended is never old, and one on legal hold is never deleted.
+    A run that has not ended never counts as old, and a run on legal hold is never deleted.
     """
 
     account_id: str
@@ -18,7 +18,7 @@ class Retention(NamedTuple):
 
 
 class Pruned(NamedTuple):
-    """What was, or would be, deleted. The bytes are those of payloads as they are stored."""
+    """What was, or would be, deleted. The bytes are those of the stored payloads."""
 
     runs: int = 0
     spans: int = 0

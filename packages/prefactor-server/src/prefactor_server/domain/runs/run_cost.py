@@ -1,4 +1,4 @@
-"""The cost of a run, held against the limit that its agent has for it."""
+"""The cost of a run compared with its agent's limit."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from prefactor_server.domain.runs.run_total import COST_UNITS
 
 
 class LimitedCost(NamedTuple):
-    """What a run has cost, None if nothing of it has a price, and the most that it is to cost.
+    """The cost of a run, None if nothing of it has a price, and its limit.
 
     Both are in units of ``COST_UNITS``.
     """
@@ -20,11 +20,11 @@ class LimitedCost(NamedTuple):
 
     @property
     def is_exceeded(self) -> bool:
-        """Whether the run has cost more than its agent's limit."""
+        """Whether the cost exceeds the limit."""
         return self.cost is not None and self.cost > self.limit
 
     def payload(self) -> Mapping[str, Any]:
-        """Return what an alert says about it."""
+        """Return the payload of the alert about it."""
         return {
             "total_cost": None if self.cost is None else self.cost / COST_UNITS,
             "currency": self.currency,

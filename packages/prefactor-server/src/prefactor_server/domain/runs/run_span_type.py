@@ -1,4 +1,4 @@
-"""The types of the spans that a run has: what runs are found by."""
+"""The span types of runs, which runs are found by."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class RunSpanType(NamedTuple):
-    """A run has spans of a type."""
+    """A run that has spans of a type."""
 
     account_id: str
     agent_instance_id: str

@@ -1,7 +1,7 @@
-"""What the spans of a run come to: tokens, cost and risk, kept beside the run.
+"""Totals over the spans of a run, kept beside the run: tokens, cost and risk.
 
-The tokens are counted once, and cost and risk are made of them again when the operator's prices or
-the agent's risk profile change.
+Tokens are counted once. Cost and risk are recomputed from them when the operator's prices or the
+agent's risk profile change.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from prefactor_server.domain.risk.risk_score import DataRisk, RiskLevel, run_ris
 from prefactor_server.domain.runs.cost import PriceTable, TokenUse, cost_of
 
 COST_UNITS: Final = 10**9
-"""Costs are kept in billionths of the currency: as exact as they are shown, and comparable."""
+"""Costs are stored as integers, in billionths of the currency."""
 _MAX_COST: Final = 2**62
 
 
@@ -32,11 +32,10 @@ class TypeUse(NamedTuple):
 
 
 class RunTotal(NamedTuple):
-    """What a run's spans come to. ``id`` is the run's.
+    """The totals of a run. ``id`` is the run's.
 
-    ``cost`` is None when there was something to price and no price, ``risk_score`` and
-    ``risk_level`` when the agent has no profile. The revisions are those of the prices and of the
-    profile that they were made with.
+    ``cost`` is None if there were tokens but no price; ``risk_score`` and ``risk_level`` are None
+    if the agent has no profile. The revisions identify the prices and the profile that were used.
     """
 
     account_id: str
@@ -53,12 +52,12 @@ class RunTotal(NamedTuple):
 
     @property
     def total_tokens(self) -> int:
-        """The tokens of all spans, those that went into models and those that came out."""
+        """The tokens of all spans, input and output."""
         return sum(use.prompt_tokens + use.completion_tokens for use in read_usage(self.usage))
 
 
 class RunTotalDue(NamedTuple):
-    """A run whose spans have changed since they were counted last."""
+    """A run whose spans changed after they were last counted."""
 
     account_id: str
     id: str
@@ -66,18 +65,18 @@ class RunTotalDue(NamedTuple):
 
 
 def usage_document(uses: Sequence[TypeUse]) -> str:
-    """Return what a run used, as it is stored."""
+    """Return a run's usage in its stored form."""
     ordered = sorted(uses, key=lambda use: (use.schema_name, use.model is None, use.model or ""))
     return json.dumps(ordered, ensure_ascii=False, separators=(",", ":"))
 
 
 def read_usage(document: str) -> list[TypeUse]:
-    """Return what is stored of a run's usage."""
+    """Parse a run's stored usage."""
     return [TypeUse(*use) for use in json.loads(document)]
 
 
 def span_counts(uses: Sequence[TypeUse]) -> Mapping[str, int]:
-    """Return how many spans of each type there are."""
+    """Return the number of spans by type."""
     counts: dict[str, int] = {}
     for use in uses:
         counts[use.schema_name] = counts.get(use.schema_name, 0) + use.spans
@@ -85,7 +84,7 @@ def span_counts(uses: Sequence[TypeUse]) -> Mapping[str, int]:
 
 
 def risk_revision(profile: RiskProfile | None) -> str:
-    """Return what tells one state of a profile from another; empty when there is no profile."""
+    """Return a text that identifies the state of a profile, empty without a profile."""
     return "" if profile is None else f"{profile.id} {profile.updated_at}"
 
 
@@ -100,7 +99,7 @@ def total_of(
     profile: RiskProfile | None,
     declared: Mapping[str, DataRisk],
 ) -> RunTotal:
-    """Return what a run's usage comes to."""
+    """Return the totals for a run's usage."""
     cost = cost_of((TokenUse(*use[1:]) for use in uses), prices)
     risk = None if profile is None else run_risk(span_counts(uses), declared, profile.weights())
     return RunTotal(
@@ -119,5 +118,5 @@ def total_of(
 
 
 def cost_units(cost: float) -> int:
-    """Return an amount as it is kept."""
+    """Return an amount in stored units."""
     return min(round(cost * COST_UNITS), _MAX_COST)

@@ -1,7 +1,7 @@
-"""Made-up spans: what a run could have recorded, for trying out whatever shows runs.
+"""Sample spans for trying out pages and programs that show runs.
 
-Values are drawn to fit the declared schemas as far as a schema can be followed in a few steps. The
-randomness is handed in, so that the same numbers give the same spans.
+Values fit the declared schemas, as far as a schema can be followed in a few steps. Randomness is
+passed in, so that the same numbers give the same spans.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ _SHORTEST_US: Final = 1000
 _LONGEST_US: Final = 5_000_000
 
 RandBelow: TypeAlias = Callable[[int], int]
-"""A source of randomness: some whole number from zero on that is below another."""
+"""A source of randomness: returns a whole number from zero to below its argument."""
 
 
 class SampleSpan(NamedTuple):
-    """One made-up span that is complete."""
+    """One complete sample span."""
 
     schema_name: str
     payload: dict[str, Any]
@@ -32,7 +32,7 @@ class SampleSpan(NamedTuple):
 def sample_spans(
     randbelow: RandBelow, declared: Sequence[Mapping[str, Any]], count: int, now: int
 ) -> Sequence[SampleSpan]:
-    """So many spans of the declared types, one after the other, the last of which ends now."""
+    """Return a number of consecutive spans of the declared types. The last one ends now."""
     durations = [_SHORTEST_US + randbelow(_LONGEST_US) for _ in range(count)]
     start = now - sum(durations)
     spans: list[SampleSpan] = []

@@ -1,8 +1,8 @@
-"""The kind of a span: what sort of step it is, whichever library recorded it.
+"""The kind of a span: the sort of step it is, independent of the library that recorded it.
 
-The type's name decides, word by word from its end: ``langchain:tool`` is a tool, and
-``agent:llm_call`` a model call. Where no word says anything, the payload does: a span that names a
-tool is a tool, and one that names a model is a model call.
+The words of the type's name decide, from its end: ``langchain:tool`` is a tool, and
+``agent:llm_call`` a model call. If no word does, the payload decides: a span that names a tool is a
+tool, and one that names a model is a model call.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ WORDS: Final[Mapping[Kind, tuple[str, ...]]] = {
     "guard": ("guard", "guardrail", "guardrails", "moderation", "policy", "safety"),
     "human": ("approval", "hitl", "human"),
 }
-"""The words of each kind, in lower case. No word is of two kinds."""
+"""The words of each kind, in lower case. No word belongs to two kinds."""
 
 _KIND_OF: Final[Mapping[str, Kind]] = {
     word: kind for kind, words in WORDS.items() for word in words
@@ -63,7 +63,7 @@ _WORD: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 
 
 def span_kind(schema_name: str, *, has_model: bool, has_tool: bool) -> Kind:
-    """Return the kind of a span, from its type's name and what its payload names."""
+    """Return the kind of a span, from the name of its type and its payload."""
     for word in reversed(_WORD.findall(schema_name)):
         kind = _KIND_OF.get(word.lower())
         if kind is not None:

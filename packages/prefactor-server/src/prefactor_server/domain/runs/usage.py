@@ -1,9 +1,8 @@
-"""What a span used: its token counts, model and tool, read out of its payloads.
+"""The usage of a span: token counts, model and tool, extracted from its payloads.
 
-The payloads are free-form, so this looks in the places that the SDKs write to, in the spellings
-that they use, and takes only values that can be what they claim to be. Whatever else stands there
-is ignored: a wrong figure in a chart is worse than a missing one. A value wrapped as sensitive is
-not taken out of its wrapper.
+Payloads are free-form, so this looks in the places and for the spellings that SDKs use, and accepts
+only plausible values. Anything else is ignored, because a wrong figure in a chart is worse than a
+missing one. Sensitive values are not unwrapped.
 """
 
 from __future__ import annotations
@@ -13,10 +12,10 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple, cast
 
 MAX_COUNT: Final = 2**53
-"""The largest count taken: beyond it, JSON numbers stop being exact in most readers."""
+"""The largest accepted count. Beyond it, most readers of JSON lose precision."""
 
 MAX_TEXT: Final = 200
-"""The longest model or tool name kept, in characters."""
+"""The longest accepted model or tool name, in characters."""
 
 _PROMPT: Final = (
     "prompt_tokens",
@@ -41,7 +40,7 @@ _EMPTY: Final[Mapping[str, object]] = {}
 
 
 class Usage(NamedTuple):
-    """What was found; None stands for "not said", never for zero."""
+    """The extracted values. None means "not stated", never zero."""
 
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
@@ -51,11 +50,11 @@ class Usage(NamedTuple):
 
 
 def extract_usage(payload: object, result_payload: object = None, schema_name: str = "") -> Usage:
-    """Read the usage out of a span's payloads.
+    """Extract the usage from a span's payloads.
 
-    Counts of the result come first, because they are known last; each count is taken on its own,
-    and a total that nobody stated is the sum of its two parts. `payload.name` is read as a tool's
-    name only when the span's type says that it is a tool (`langchain:tool`, `tool_call`).
+    Each count is taken from the result if it is there, because results are known last. A missing
+    total is the sum of its two parts. `payload.name` counts as a tool's name only if the span's
+    type is a tool's (`langchain:tool`, `tool_call`).
     """
     start, result = _object(payload), _object(result_payload)
     return Usage(
@@ -80,8 +79,8 @@ def _counts(
 
 
 def _usage_tables(payload: Mapping[str, object]) -> list[Mapping[str, object]]:
-    """The objects of a payload that may hold counts: its own, and those of its outputs."""
-    # Every span passes here, and few payloads have all of these: what is not there costs a look.
+    """Return the objects of a payload that may contain counts: its own and its outputs'."""
+    # Runs for every span, and few payloads have all of these, so absent ones must be cheap.
     if not payload:
         return []
     found = [_object(payload[key]) for key in _COUNTS_UNDER if key in payload]
@@ -100,7 +99,7 @@ def _first_count(tables: list[Mapping[str, object]], names: tuple[str, ...]) -> 
 
 
 def _model(payload: Mapping[str, object]) -> str | None:
-    """The name of the model: at the top, or among the inputs, under the names that SDKs use."""
+    """Return the name of the model, from the top level or the inputs, under the SDKs' names."""
     if "model" in payload and (text := _text(payload["model"])) is not None:
         return text
     inputs = _object(payload["inputs"]) if "inputs" in payload else _EMPTY
@@ -114,20 +113,20 @@ def _tool_name(payload: Mapping[str, object], schema_name: str) -> str | None:
     for key in ("tool_name", "tool"):
         if key in payload and (text := _text(payload[key])) is not None:
             return text
-    # The plain search first, because it settles most names for a tenth of the split's cost.
+    # The plain search comes first: it decides most names at a tenth of the cost of splitting.
     is_tool = "tool" in (word := schema_name.lower()) and "tool" in _TYPE_SEPARATORS.split(word)
     return _text(payload.get("name")) if is_tool else None
 
 
 def _object(value: object) -> Mapping[str, object]:
-    """The value if it is a JSON object in the open, else an empty one."""
+    """Return the value if it is a JSON object and not wrapped as sensitive, else an empty one."""
     if isinstance(value, dict) and "$sensitive" not in value:
         return cast("Mapping[str, object]", value)
     return _EMPTY
 
 
 def _count(value: object) -> int | None:
-    """A whole number that counts something; True is not 1 here, and 12.0 is 12."""
+    """Return a value that is a whole number, such as 12 or 12.0; True does not count as 1."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if type(value) is int and 0 <= value <= MAX_COUNT:
@@ -136,7 +135,7 @@ def _count(value: object) -> int | None:
 
 
 def _text(value: object) -> str | None:
-    """One printable line: what cannot be printed cannot be stored by every database either."""
+    """Return a printable line, or None; some databases cannot store unprintable characters."""
     if not isinstance(value, str):
         return None
     text = value[:MAX_TEXT]
