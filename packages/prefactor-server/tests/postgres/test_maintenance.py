@@ -47,9 +47,9 @@ async def test_payloads_that_are_lost_or_damaged_are_named(
 
     size = len(upkeep.LARGE)
     assert await upkeep.findings(storage) == [
-        f"account {ACCOUNT}: span run-1-span-0: its payload of {size} bytes is not there",
+        f"account {ACCOUNT}: span run-1-span-0: its payload of {size} bytes is missing",
         f"account {ACCOUNT}: span run-1-span-1: its result payload cannot be read",
-        "account nobody: payload nothing/1: its span is not there",
+        "account nobody: payload nothing/1: its span is missing",
     ]
 
 

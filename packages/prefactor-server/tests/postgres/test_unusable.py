@@ -40,8 +40,8 @@ async def test_a_database_that_was_dropped(
     """Reads, writes and the probe say that the database does not exist."""
     server.run("dropdb", "--force", urlsplit(database.url).path.removeprefix("/"))
 
-    await _refused(storage, "does not exist any more")
-    with pytest.raises(DatabaseUnusable, match="does not exist any more"):
+    await _refused(storage, "no longer exists")
+    with pytest.raises(DatabaseUnusable, match="no longer exists"):
         await storage.instance(ACCOUNT, "run-1")
 
 
@@ -49,8 +49,8 @@ async def test_a_table_that_is_gone(database: PostgresDatabase, storage: Postgre
     """A table that was dropped is found by reads, by writes and by the probe."""
     await database.rows("DROP TABLE agent_instance CASCADE")
 
-    await _refused(storage, "table of the database is not there")
-    with pytest.raises(DatabaseUnusable, match="table of the database is not there"):
+    await _refused(storage, "table of the database is missing")
+    with pytest.raises(DatabaseUnusable, match="table of the database is missing"):
         await storage.instance(ACCOUNT, "run-1")
 
 

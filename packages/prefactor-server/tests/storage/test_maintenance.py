@@ -44,9 +44,9 @@ async def test_payloads_that_are_lost_or_damaged_are_named(database: Database) -
     database.execute("INSERT INTO span_payload VALUES (9000, 0, x'7b7d')")
 
     gone, damaged, orphan = sorted(await upkeep.findings(database.storage), key=len, reverse=True)
-    assert gone.endswith(f"its payload of {len(upkeep.LARGE)} bytes is not there")
+    assert gone.endswith(f"its payload of {len(upkeep.LARGE)} bytes is missing")
     assert damaged.endswith("its result payload cannot be read")
-    assert orphan == "account -: payload 9000: its span is not there"
+    assert orphan == "account -: payload 9000: its span is missing"
 
 
 async def test_a_damaged_file_is_named_first(database: Database) -> None:
@@ -70,7 +70,7 @@ async def test_a_row_that_refers_to_nothing_is_named(database: Database) -> None
     database.execute("INSERT INTO environment VALUES ('e', 'no-account', 'E', 0, 1, 1)")
 
     (found,) = await upkeep.findings(database.storage)
-    assert "a row of environment refers to a row of account that is gone" in found
+    assert "a row of environment refers to a row of account that is missing" in found
 
 
 async def test_old_runs_go_and_young_ones_stay(database: Database) -> None:

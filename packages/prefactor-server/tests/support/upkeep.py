@@ -101,21 +101,21 @@ DAMAGES = [
     (
         "UPDATE agent_instance SET complete_spans = 5, failed_spans = 1 WHERE id = 'run-1'",
         [
-            "run run-1: keeps 1 failed spans and has 0",
-            "run run-1: keeps 5 complete spans and has 3",
+            "run run-1: counts 1 failed spans but has 0",
+            "run run-1: counts 5 complete spans but has 3",
         ],
     ),
     (
         "UPDATE agent_instance SET agent_id = 'nobody'",
-        ["run run-1: its agent is not there"],
+        ["run run-1: its agent is missing"],
     ),
     (
         "UPDATE agent_instance SET agent_schema_version_id = 'nothing'",
-        ["run run-1: its schema version is not there"],
+        ["run run-1: its schema version is missing"],
     ),
     (
         "DELETE FROM agent_instance WHERE id = 'run-1'",
-        [f"span run-1-span-{number}: its run is not there" for number in range(3)],
+        [f"span run-1-span-{number}: its run is missing" for number in range(3)],
     ),
 ]
 

@@ -1,4 +1,4 @@
-"""The reads that find runs. Their work is bounded, however many runs an account has."""
+"""The reads that find runs. Their cost is bounded for any number of runs in the account."""
 
 from __future__ import annotations
 
@@ -55,23 +55,23 @@ class RunFinder(Protocol):
     ) -> Sequence[RunGroup]:
         """Group the newest ``limit`` runs ``within`` some filters by their values.
 
-        ``filters`` decide which of them match. The first of ``within`` narrows what is examined;
-        without any, a range of starts does. An external identifier and ids always do.
+        ``filters`` decide which of them match. The first of ``within`` narrows the examined runs;
+        without any, a range of starts does. An external identifier and ids always narrow them.
         """
         ...
 
     async def span_types(
         self, account_id: str, within: Sequence[Filter], filters: Sequence[Filter], limit: int
     ) -> Mapping[str, int]:
-        """Count those of the same runs that match by the types of their spans."""
+        """Count the matching ones of the same runs by the types of their spans."""
         ...
 
     async def metadata_counts(
         self, account_id: str, within: Sequence[Filter], filters: Sequence[Filter], limit: int
     ) -> Sequence[MetadataCount]:
-        """Count those of the same runs that match by the texts in their metadata.
+        """Count the matching ones of the same runs by the texts in their metadata.
 
-        The most frequent texts of each key, the key of the most runs first.
+        Returns the most frequent texts of each key, starting with the most frequent key.
         """
         ...
 
@@ -91,7 +91,7 @@ class RunFinder(Protocol):
 def _examined(
     account_id: str, within: Sequence[Filter], filters: Sequence[Filter]
 ) -> tuple[Clause, Clause]:
-    """The SQL of the examined runs, in order, and whether each matches."""
+    """Return the SQL of the examined runs, in order, and of whether each matches."""
     named = [one for one in filters if one.column in ("external_identifier", "id")]
     times = [one for one in filters if one.column == _TIME]
     # One index gives the candidates, and all other conditions filter them.
@@ -139,7 +139,7 @@ def span_types_sql(
 def metadata_counts_sql(
     account_id: str, within: Sequence[Filter], filters: Sequence[Filter], limit: int
 ) -> Clause:
-    """The statement that counts the texts in the metadata of matching runs."""
+    """Return the statement that counts the texts in the metadata of matching runs."""
     examined, matching = _examined(account_id, within, filters)
     return Clause(
         "SELECT key, value, runs, texts FROM (SELECT entry.key AS key, "  # noqa: S608 - ours

@@ -1,4 +1,4 @@
-"""Heartbeats of runs, and what finds the runs whose agents fell silent."""
+"""Heartbeats of runs, and the reads that find runs whose agents fell silent."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from prefactor_server.domain.runs.silence import Heartbeat, Uptime
 class Heartbeats(Protocol):
     """The heartbeats of one database, across all of its accounts.
 
-    They are no part of the change feed: nothing about a run changes with a heartbeat.
+    They are not part of the change feed, because a heartbeat does not change a run.
 
     Raises from every method:
         Unavailable: the database cannot be reached, or cannot take writes now.
     """
 
     async def record(self, heard: Sequence[Heartbeat]) -> None:
-        """Store heartbeats in one commit. Of two of a run, the later stays."""
+        """Store heartbeats in one commit. Of two of a run, the later one is kept."""
         ...
 
     async def is_waiting(self) -> bool:
@@ -27,11 +27,11 @@ class Heartbeats(Protocol):
         ...
 
     async def extend_uptime(self, now: int) -> Sequence[Uptime]:
-        """Store that a server is there now; return all uptime that is remembered, in order."""
+        """Store that a server is up now; return all remembered periods of uptime, in order."""
         ...
 
     async def silent(self, before: int, limit: int) -> Sequence[AgentInstance]:
-        """Return active runs, not marked yet, whose heartbeats and writes ended before a time."""
+        """Return unmarked active runs whose heartbeats and writes ended before a time."""
         ...
 
     async def abandoned(self, before: int, limit: int) -> Sequence[AgentInstance]:
@@ -41,16 +41,15 @@ class Heartbeats(Protocol):
     async def unwritten(
         self, account_id: str, before: int, after: str, limit: int
     ) -> Sequence[AgentInstance]:
-        """Return active runs of an account, not marked yet, that nothing was written of since.
+        """Return unmarked active runs of an account without writes since a time.
 
-        They follow the run ``after``, in the order of their ids. A run with a heartbeat since is
-        left out.
+        They are after the run ``after``, in order of id. A run with a heartbeat since is omitted.
         """
         ...
 
     async def forget(self, before: int, marked_before: int, limit: int) -> int:
-        """Delete some heartbeats from before a time, of runs that are not active; how many.
+        """Delete some heartbeats from before a time, of runs that are not active; return how many.
 
-        Also those of runs that were marked as abandoned before another time.
+        Also deletes those of runs that were marked as abandoned before another time.
         """
         ...

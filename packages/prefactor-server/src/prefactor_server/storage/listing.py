@@ -28,25 +28,24 @@ _WITH_METADATA: Final = (
     "id IN (SELECT agent_instance_id FROM agent_instance_metadata_entry "
     "WHERE account_id = ? AND key = ? AND value = ?)"
 )
-# The same for a single run; the first form would list all runs that have it.
+# The same for a single run. The first form would list all runs with this text.
 _EACH_WITH_METADATA: Final = (
     "EXISTS (SELECT 1 FROM agent_instance_metadata_entry "
     "WHERE account_id = ? AND key = ? AND value = ? AND agent_instance_id = id)"
 )
 
-# What a run's spans come to is beside it: one row a run, or one for each type of span that it has.
+# Derived rows of runs: one per run, or one for each type of its spans.
 _BESIDE: Final = {
     "schema_name": ("run_span_type", "agent_instance_id", "schema_name = ?"),
     "risk_level": ("run_total", "id", "risk_level = ?"),
     "cost": ("run_total", "id", "cost >= ?"),
 }
 
-# What can be filtered by without being a column. A partial index is used only when the statement
-# says what its rows have in common.
+# Filters that are not columns. A partial index is used only if the statement repeats its condition.
 _DURATION: Final = "finished_at IS NOT NULL AND finished_at - started_at"
 # A leading plus prevents the use of an index.
 _DURATION_OF_EACH: Final = "finished_at IS NOT NULL AND +(finished_at - started_at)"
-# Next to these, a duration is the narrower filter; next to all others, it is not.
+# Next to these, a duration is the narrower filter; next to any others it is not.
 _WIDE: Final = frozenset(
     {"duration", "environment_id", "purpose", "schema_name", "risk_level", "cost"}
 )
@@ -112,7 +111,7 @@ def _condition(account_id: str, one: Filter, columns: Sequence[str]) -> Clause:
 
 
 def _beside(account_id: str, one: Filter, *, of_each: bool) -> Clause:
-    """The runs that have such a row, all at once, or asked of each run."""
+    """Return the condition that a run has such a row, for all runs at once or for each."""
     table, run, test = _BESIDE[one.column]
     parameters = (account_id, _single(one))
     if not of_each:

@@ -13,15 +13,15 @@ from prefactor_server.storage.verify import Finding
 
 RUN_SLICE: Final = 100
 SPAN_SLICE: Final = 2000
-"""How much one transaction deletes at the most: a request behind it waits for milliseconds."""
+"""The most rows that one transaction deletes, so that a request behind it waits milliseconds."""
 SIGN_IN_SLICE: Final = 1000
 
 
 class DatabaseStatus(NamedTuple):
-    """What a database is, and how much room it takes.
+    """The kind, version and size of a database.
 
-    ``schema_version`` is the number of its last migration. ``free_disk_bytes`` is None where the
-    disk is that of another machine.
+    ``schema_version`` is the number of its last migration. ``free_disk_bytes`` is None if the disk
+    belongs to another machine.
     """
 
     kind: str
@@ -43,7 +43,7 @@ class Maintenance(Protocol):
         ...
 
     async def status(self) -> DatabaseStatus:
-        """Return what the database is, and how much room it takes."""
+        """Return the kind, version and size of the database."""
         ...
 
     def verify(self) -> AsyncIterator[Finding]:

@@ -1,4 +1,4 @@
-"""The reads that the totals of runs are made of, and the totals themselves."""
+"""The reads for computing the totals of runs, and the stored totals."""
 
 from __future__ import annotations
 
@@ -17,32 +17,32 @@ class RunTotals(Protocol):
     """
 
     async def totals(self, account_id: str, run_ids: Sequence[str]) -> Sequence[RunTotal]:
-        """Return the totals of those of the runs that have any, in no particular order."""
+        """Return the stored totals of runs, in no particular order."""
         ...
 
     async def first_summaries(self, account_id: str, run_ids: Sequence[str]) -> Mapping[str, str]:
-        """Return what the first span of each run says, for runs whose first span says something.
+        """Return the summary of the first span of each run, if it has one.
 
         The first is the earliest root among the 64 spans with the lowest ids.
         """
         ...
 
     async def runs(self, account_id: str, run_ids: Sequence[str]) -> Sequence[AgentInstance]:
-        """Return those of the runs that are there, in no particular order."""
+        """Return the existing runs among ``run_ids``, in no particular order."""
         ...
 
     async def due(self, limit: int) -> Sequence[RunTotalDue]:
-        """Return runs of all accounts to be counted, those first that have waited longest."""
+        """Return runs of all accounts that must be counted, longest waiting first."""
         ...
 
     async def due_among(self, account_id: str, run_ids: Sequence[str]) -> frozenset[str]:
-        """Return those of the runs that are to be counted."""
+        """Return the runs that must be counted."""
         ...
 
     async def with_other_prices(self, revision: int, limit: int) -> Sequence[RunTotal]:
-        """Return totals of all accounts that were made with other prices than these."""
+        """Return totals of all accounts that were computed with other prices."""
         ...
 
     async def with_other_profiles(self, limit: int) -> Sequence[RunTotal]:
-        """Return totals of all accounts whose agent has another profile now, or a changed one."""
+        """Return totals of all accounts whose agent has a new or changed profile now."""
         ...

@@ -1,7 +1,6 @@
-"""The index of words: which spans have them.
+"""The word index: the spans that contain each word.
 
-It is derived from the change feed. A database file keeps it in a file beside it, a database server
-in a table.
+It is derived from the change feed. SQLite keeps it in a separate file, PostgreSQL in a table.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from prefactor_server.storage.feed import ConsumerState, Deleted, Derived
 
 
 class SearchStore(Protocol):
-    """Where the words are, with how far they have followed the feed: not in the database."""
+    """The separate store of the word index, with its position in the feed."""
 
     async def states(self) -> Mapping[str, ConsumerState]:
         """See ``Feed.states``."""
@@ -33,7 +32,7 @@ class SearchStore(Protocol):
 
 
 class SearchIndex(Protocol):
-    """The words of one database.
+    """The word index of one database.
 
     Raises from every method:
         Unavailable: the index cannot be read now.
@@ -41,7 +40,7 @@ class SearchIndex(Protocol):
 
     @property
     def store(self) -> SearchStore | None:
-        """Where the words are, if not in the database itself."""
+        """The store of the words, if they are not in the database itself."""
         ...
 
     def words(self, text: str, scopes: Collection[str]) -> str:
@@ -53,9 +52,9 @@ class SearchIndex(Protocol):
         ...
 
     async def state(self) -> ConsumerState | None:
-        """Return how far the index is; None before it has begun."""
+        """Return the progress of the index, or None before it has begun."""
         ...
 
     async def some(self, limit: int) -> Sequence[Deleted]:
-        """Return the deletions of some of what is in it."""
+        """Return deletions of some rows of the index."""
         ...

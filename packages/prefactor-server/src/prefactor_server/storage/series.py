@@ -1,4 +1,4 @@
-"""What series are made from and kept in: reads of one database, across its accounts."""
+"""The rollups of series and the rows they are derived from: reads across accounts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ROLLUP_COLUMNS: Final = ", ".join(f"t.{column}" for column in Rollup._fields)
 
 
 class RollupRange(NamedTuple):
-    """Rollups of an agent, from ``start`` to before ``end``; of all environments if it is None."""
+    """Rollups of an agent from ``start`` to before ``end``, in all environments if it is None."""
 
     account_id: str
     agent_id: str
@@ -26,7 +26,7 @@ class RollupRange(NamedTuple):
 
 
 class SeriesStorage(Protocol):
-    """The reads behind series. What is written goes through the change feed, see ``Derived``.
+    """The reads for series. Writes go through the change feed, see ``Derived``.
 
     Raises from every method:
         Unavailable: the database cannot be reached.
@@ -43,7 +43,7 @@ class SeriesStorage(Protocol):
     async def counted_late(
         self, account_id: str, run_ids: Sequence[str], ids: Sequence[str]
     ) -> Sequence[CountedLateSpan]:
-        """Return those spans of runs that were finished late and have been counted."""
+        """Return the spans of runs that were finished late and have been counted."""
         ...
 
     async def rollups_by_key(self, keys: Sequence[RollupKey]) -> Sequence[Rollup]:
@@ -51,7 +51,7 @@ class SeriesStorage(Protocol):
         ...
 
     async def rollups(self, asked: RollupRange, limit: int) -> Sequence[Rollup]:
-        """Return the rollups of a range, at most so many, in the order of their starts."""
+        """Return at most ``limit`` rollups of a range, in order of start."""
         ...
 
     async def first_start(self, account_id: str, agent_id: str, seconds: int) -> int | None:
@@ -59,5 +59,5 @@ class SeriesStorage(Protocol):
         ...
 
     async def expired(self, kept_from: Mapping[int, int], limit: int) -> Sequence[RollupKey]:
-        """Return some rollups that begin before what is kept, by the length of their bucket."""
+        """Return some rollups that are older than the retention for their bucket's length."""
         ...

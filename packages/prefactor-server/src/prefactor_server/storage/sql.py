@@ -25,6 +25,6 @@ def load_sql(package: str, file: str) -> Mapping[str, str]:
     statements: dict[str, str] = {}
     for name, body in zip(pieces[1::2], pieces[2::2], strict=True):
         if name in statements or not body.startswith("-- "):
-            raise ValueError(f"{file}: {name} stands twice or has no description")
+            raise ValueError(f"{file}: {name} is duplicate or has no description")
         statements[name] = body.strip()
     return statements

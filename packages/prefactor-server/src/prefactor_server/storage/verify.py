@@ -1,7 +1,7 @@
-"""Comparing what is stored with what else is stored: the part that no database is needed for.
+"""Checks the consistency of stored data: the part that is independent of the database.
 
-A backend reads records in the shapes below, a slice at a time, each slice in one state of the
-database, so that it may be checked while servers write to it.
+A backend reads the records below in slices, each from one state of the database, so the check can
+run while servers write.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _EMPTY_SIZE: Final = 2
 
 
 class Finding(NamedTuple):
-    """Something that is wrong, and where."""
+    """An inconsistency, and where it is."""
 
     account_id: str
     kind: str
@@ -34,7 +34,7 @@ class Finding(NamedTuple):
 
 
 class RunRecord(NamedTuple):
-    """A run: the counts that it keeps, those of its spans, and what it refers to that is gone."""
+    """A run: its stored and counted spans, and which of its references are missing."""
 
     account_id: str
     id: str
@@ -44,21 +44,21 @@ class RunRecord(NamedTuple):
     has_schema_version: bool
 
     def findings(self) -> Iterator[Finding]:
-        """What is wrong with it."""
+        """Yield its inconsistencies."""
         for status, kept, counted in zip(_STATUSES, self.kept, self.counted, strict=True):
             if kept != counted:
-                yield self._finding(f"keeps {kept} {status} spans and has {counted}")
+                yield self._finding(f"counts {kept} {status} spans but has {counted}")
         if not self.has_agent:
-            yield self._finding("its agent is not there")
+            yield self._finding("its agent is missing")
         if not self.has_schema_version:
-            yield self._finding("its schema version is not there")
+            yield self._finding("its schema version is missing")
 
     def _finding(self, problem: str) -> Finding:
         return Finding(self.account_id, "run", self.id, problem)
 
 
 class SpanRecord(NamedTuple):
-    """A span: whether its run is there, and its payloads as they are stored."""
+    """A span: whether its run exists, and its payloads as stored."""
 
     account_id: str
     id: str
@@ -71,9 +71,9 @@ class SpanRecord(NamedTuple):
     result_body: bytes | None
 
     def findings(self) -> Iterator[Finding]:
-        """What is wrong with it."""
+        """Yield its inconsistencies."""
         if not self.has_run:
-            yield self._finding("its run is not there")
+            yield self._finding("its run is missing")
         for name, size, codec, body in (
             ("payload", self.payload_size, self.codec, self.body),
             ("result payload", self.result_size, self.result_codec, self.result_body),
@@ -82,7 +82,7 @@ class SpanRecord(NamedTuple):
                 if not _readable(codec, body):
                     yield self._finding(f"its {name} cannot be read")
             elif size > _EMPTY_SIZE:
-                yield self._finding(f"its {name} of {size} bytes is not there")
+                yield self._finding(f"its {name} of {size} bytes is missing")
 
     def _finding(self, problem: str) -> Finding:
         return Finding(self.account_id, "span", self.id, problem)

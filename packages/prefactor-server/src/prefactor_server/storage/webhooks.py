@@ -1,6 +1,6 @@
 """Webhooks and their outbox: reads of one database, across its accounts.
 
-Rows are written as all others are, by commands and by the follower.
+Commands and the follower write their rows, like all others.
 """
 
 from __future__ import annotations
@@ -27,23 +27,23 @@ class WebhookStorage(Protocol):
         ...
 
     async def last_inserted_at(self) -> int:
-        """Return the ``inserted_at`` of the last delivery; 0 when there is none."""
+        """Return the ``inserted_at`` of the last delivery, or 0 if there are none."""
         ...
 
     async def ready(self, now: int, limit: int) -> Sequence[Webhook]:
-        """Return enabled webhooks that something may be sent to now, those first that work."""
+        """Return enabled webhooks with deliveries to send now, working ones first."""
         ...
 
     async def due(
         self, account_id: str, webhook_id: str, now: int, limit: int
     ) -> Sequence[WebhookDelivery]:
-        """Return what may be sent to a webhook now: of each run, the first that is pending."""
+        """Return a webhook's deliveries to send now: the first pending one of each run."""
         ...
 
     async def pending(self) -> int:
-        """Return how many deliveries are to be sent, up to ten thousand."""
+        """Return the number of pending deliveries, up to ten thousand."""
         ...
 
     async def prune(self, before: int, limit: int) -> int:
-        """Delete some deliveries that are older than a time, or of deleted webhooks; how many."""
+        """Delete some old deliveries, or deliveries of deleted webhooks; return how many."""
         ...

@@ -96,13 +96,13 @@ async def _check_server(connection: Connection) -> None:
     encoding = connection.get_settings().server_encoding
     if encoding != "UTF8":
         raise DatabaseServerError(
-            f"The database's encoding is {encoding}, in which not every text can be kept: create "
-            "it with ENCODING 'UTF8'."
+            f"The database's encoding is {encoding}, which cannot store every text: create it with "
+            "ENCODING 'UTF8'."
         )
 
 
 async def open_pool(url: str, size: int, *, writes: bool) -> Pool:
-    """Open a pool of at most ``size`` connections, each made when it is first needed."""
+    """Open a pool of at most ``size`` connections, each opened on first use."""
     plans = PlanRenewal(asyncio.get_running_loop().time)
     return await driver.create_pool(
         url,

@@ -48,7 +48,7 @@ class DerivedTable:
         self.add = f"{insert} DO UPDATE SET {added}"
 
     def delete(self, length: int) -> str:
-        """The statement that deletes rows whose identity begins with so many values."""
+        """Return the statement that deletes rows by the first values of their identity."""
         columns = self.identity[:length]
         arrays = ", ".join(
             f"${place}::{self._types[column]}[]" for place, column in enumerate(columns, 1)
@@ -57,7 +57,7 @@ class DerivedTable:
         return f"DELETE FROM {self.name} WHERE ({', '.join(columns)}) IN ({named})"  # noqa: S608
 
     def some(self) -> str:
-        """The query for the identities of some rows."""
+        """Return the query for the identities of some rows."""
         return f"SELECT {', '.join(self.identity)} FROM {self.name} LIMIT $1"  # noqa: S608
 
 

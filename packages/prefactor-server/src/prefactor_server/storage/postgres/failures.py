@@ -41,16 +41,16 @@ _EXPLANATIONS: Final = {
 _RESTORE: Final = "nothing was stored. Look at PostgreSQL's log, and restore a backup"
 # An operator must act before a retry. Classes XX and 58 are failures of PostgreSQL's own storage.
 _UNUSABLE: Final = {
-    _READ_ONLY: "The database takes no writes: nothing was stored. Connect to the primary server",
-    "3D000": "The database does not exist any more: nothing was stored. Restore a backup, or point "
+    _READ_ONLY: "The database is read-only: nothing was stored. Connect to the primary server",
+    "3D000": "The database no longer exists: nothing was stored. Restore a backup, or point "
     "--database at the right one",
-    "3F000": f"The schema of the database is not there: {_RESTORE}",
-    "42P01": f"A table of the database is not there: {_RESTORE}",
+    "3F000": f"The schema of the database is missing: {_RESTORE}",
+    "42P01": f"A table of the database is missing: {_RESTORE}",
     "28000": "The database refuses the login: nothing was stored. Check --database",
     "28P01": "The database refuses the password: nothing was stored. Check --database",
-    "42501": "The database's user may not do this: nothing was stored. Grant it what it needs",
+    "42501": "The database's user lacks a privilege: nothing was stored. Grant it what it needs",
     "58030": f"The database cannot read or write its files: {_RESTORE}",
-    "58P01": f"A file of the database is not there: {_RESTORE}",
+    "58P01": f"A file of the database is missing: {_RESTORE}",
 }
 _DAMAGED: Final = {
     "XX001": f"The database is damaged: {_RESTORE}",
@@ -96,15 +96,13 @@ def is_read_only(error: BaseException) -> bool:
 def invalid_value(error: BaseException) -> Refusal | None:
     """Return the error for a filter or cursor value that no column can hold."""
     if (driver.sqlstate(error) or "").startswith(_BAD_VALUES):
-        return BadRequest("A filter or a cursor has a value that nothing stored can have")
+        return BadRequest("A filter or a cursor has a value that no column can hold")
     return None
 
 
 def contended() -> Contended:
     """Return the error for a batch that lost every conflict."""
-    return Contended(
-        "Other servers keep changing what this is about: nothing was stored. Send it again"
-    )
+    return Contended("Other servers keep changing the same rows: nothing was stored. Send it again")
 
 
 def unreachable() -> Unavailable:
@@ -115,6 +113,6 @@ def unreachable() -> Unavailable:
 def unknown_outcome() -> OutcomeUnknown:
     """Return the error for a connection that was lost during the commit."""
     return OutcomeUnknown(
-        "The database was lost while it stored this, which may or may not have been done. Send it "
-        "again later, with the same idempotency key"
+        "The connection was lost during the commit, so this may or may not have been stored. Send "
+        "it again later, with the same idempotency key"
     )

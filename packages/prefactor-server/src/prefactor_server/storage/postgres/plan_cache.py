@@ -14,7 +14,7 @@ from typing import Final
 from prefactor_server.storage.postgres.driver import Connection
 
 MAX_PLAN_SECONDS: Final = 10.0
-"""For how many seconds plans are kept: other servers fill the tables too."""
+"""For how many seconds plans are kept, because other servers fill the tables too."""
 
 
 class PlanRenewal:

@@ -38,17 +38,17 @@ _BY_EMAIL: Final = (
     f"SELECT {', '.join(tables.ADMIN_USER.columns)} FROM admin_user "  # noqa: S608 - our own names
     'WHERE lower(email) = lower($1 COLLATE "C") ORDER BY inserted_at, id LIMIT 10'
 )
-# Between two of these, others get their turn.
+# The event loop runs other tasks after this many records.
 _AT_A_TIME: Final = 5000
 
 
 async def accounts(connection: Connection) -> Sequence[Account]:
-    """All accounts, oldest first."""
+    """Return all accounts, oldest first."""
     return [Account._make(record) for record in await connection.fetch(_read("account.all"))]
 
 
 async def account(connection: Connection, account_id: str) -> Account | None:
-    """An account by its id."""
+    """Return an account by its id."""
     found = await connection.fetchrow(_read("account.by_id"), account_id)
     return None if found is None else Account._make(found)
 
@@ -56,7 +56,7 @@ async def account(connection: Connection, account_id: str) -> Account | None:
 async def token_by_hash(
     connection: Connection, token_hash: bytes
 ) -> tuple[ApiToken, Account] | None:
-    """The token with a hash, and its account."""
+    """Return the token with a hash, and its account."""
     record = await connection.fetchrow(_read("token.by_hash"), token_hash)
     if record is None:
         return None
@@ -64,12 +64,12 @@ async def token_by_hash(
 
 
 async def admin_users_by_email(connection: Connection, email: str) -> Sequence[AdminUser]:
-    """Up to ten people with an address, in any case and account, oldest first."""
+    """Return up to ten people with an address, in any case and account, oldest first."""
     return tables.ADMIN_USER.rows(await connection.fetch(_BY_EMAIL, email))
 
 
 async def tokens(connection: Connection, account_id: str) -> Sequence[ApiToken]:
-    """All tokens of an account, oldest first."""
+    """Return all tokens of an account, oldest first."""
     records = await connection.fetch(_read("token.all"), account_id)
     return [tables.API_TOKEN.row(tuple(record)) for record in records]
 
@@ -81,7 +81,7 @@ async def identifier_counts(
     agent_id: str,
     identifiers: Collection[str],
 ) -> Mapping[str, int]:
-    """How many rows of an agent have each external identifier."""
+    """Count an agent's rows by external identifier."""
     text = _plain("identifiers.count", tables.table_for(kind))
     records = await connection.fetch(text, account_id, agent_id, list(identifiers))
     return {identifier: number for identifier, number in records}  # noqa: C416 - dict() loses types
@@ -90,20 +90,20 @@ async def identifier_counts(
 async def current_versions(
     connection: Connection, account_id: str, agent_id: str
 ) -> Sequence[CurrentVersion]:
-    """What is current in the deployments of an agent."""
+    """Return the current versions of an agent's deployments."""
     text = _read("agent_deployment.current_versions")
     records = await connection.fetch(text, account_id, agent_id)
     return [CurrentVersion._make(record) for record in records]
 
 
 async def agent(connection: Connection, account_id: str, ref: str) -> AgentRecord | None:
-    """An agent by its id, or else by its external identifier."""
+    """Return an agent by its id, or else by its external identifier."""
     record = await connection.fetchrow(_read("agent.by_ref"), account_id, ref)
     return None if record is None else _agent(tuple(record))
 
 
 async def agents(connection: Connection, account_id: str, listing: Listing) -> Page[AgentRecord]:
-    """A page of agents."""
+    """Return a page of agents."""
     asked = _Asked(_read("agent.page"), tables.AGENT, account_id, listing)
     return await _page(connection, asked, _agent)
 
@@ -111,7 +111,7 @@ async def agents(connection: Connection, account_id: str, listing: Listing) -> P
 async def instance_counts(
     connection: Connection, account_id: str, agent_id: str, environment_id: str | None
 ) -> InstanceCounts:
-    """An agent's runs by status."""
+    """Count an agent's runs by status."""
     records = await connection.fetch(
         _read("agent.instance_counts"), account_id, agent_id, environment_id
     )
@@ -122,7 +122,7 @@ async def instance_counts(
 async def instance(
     connection: Connection, account_id: str, instance_id: str
 ) -> AgentInstance | None:
-    """A run by its id."""
+    """Return a run by its id."""
     record = await connection.fetchrow(_read("instance.by_id"), account_id, instance_id)
     return None if record is None else tables.AGENT_INSTANCE.row(tuple(record))
 
@@ -130,7 +130,7 @@ async def instance(
 async def skeleton(
     connection: Connection, account_id: str, instance_id: str
 ) -> Sequence[SpanOutline]:
-    """A run's spans without payloads."""
+    """Return a run's spans without payloads."""
     found: list[SpanOutline] = []
     async with connection.transaction():
         cursor = await connection.cursor(_read("instance.skeleton"), account_id, instance_id)
@@ -142,13 +142,13 @@ async def skeleton(
 async def instances(
     connection: Connection, account_id: str, listing: Listing
 ) -> Page[AgentInstance]:
-    """A page of runs."""
+    """Return a page of runs."""
     asked = _Asked(_read("instance.page"), tables.AGENT_INSTANCE, account_id, listing)
     return await _page(connection, asked, tables.AGENT_INSTANCE.row)
 
 
 async def span(connection: Connection, account_id: str, span_id: str) -> SpanRecord | None:
-    """A span with its payloads."""
+    """Return a span with its payloads."""
     record = await connection.fetchrow(_read("span.by_id"), account_id, span_id)
     return None if record is None else _span(tuple(record))
 
@@ -156,19 +156,19 @@ async def span(connection: Connection, account_id: str, span_id: str) -> SpanRec
 async def spans_by_id(
     connection: Connection, account_id: str, ids: Collection[str]
 ) -> Sequence[SpanRecord]:
-    """Spans with their payloads, by their ids."""
+    """Return spans with their payloads, by id."""
     records = await connection.fetch(_read("span.by_ids"), account_id, list(ids))
     return [_span(tuple(record)) for record in records]
 
 
 async def spans(connection: Connection, account_id: str, listing: Listing) -> Page[SpanRecord]:
-    """A page of spans with their payloads."""
+    """Return a page of spans with their payloads."""
     asked = _Asked(_read("span.page"), tables.AGENT_SPAN, account_id, listing)
     return await _page(connection, asked, _span)
 
 
 async def row(connection: Connection, kind: type[R], account_id: str, row_id: str) -> R | None:
-    """A row of a kind that is its own record."""
+    """Return a row of a kind by its id."""
     table = tables.table_for(kind)
     record = await connection.fetchrow(_plain("row.by_id", table), account_id, row_id)
     return None if record is None else table.row(tuple(record))
@@ -177,13 +177,13 @@ async def row(connection: Connection, kind: type[R], account_id: str, row_id: st
 async def rows_by_id(
     connection: Connection, kind: type[R], account_id: str, ids: Collection[str]
 ) -> Sequence[R]:
-    """Rows of a kind by their ids."""
+    """Return rows of a kind by their ids."""
     table = tables.table_for(kind)
     return table.rows(await connection.fetch(_plain("row.by_ids", table), account_id, list(ids)))
 
 
 async def rows(connection: Connection, kind: type[R], account_id: str, listing: Listing) -> Page[R]:
-    """A page of rows of such a kind."""
+    """Return a page of rows of a kind."""
     table = tables.table_for(kind)
     asked = _Asked(_plain("row.page", table), table, account_id, listing)
     return await _page(connection, asked, table.row)
@@ -192,7 +192,7 @@ async def rows(connection: Connection, kind: type[R], account_id: str, listing: 
 async def schema_content(
     connection: Connection, account_id: str, schema_version_id: str
 ) -> bytes | None:
-    """What a schema version declares, as JSON."""
+    """Return the JSON that a schema version declares."""
     record = await connection.fetchrow(
         _read("schema_content.of_version"), account_id, schema_version_id
     )
@@ -200,7 +200,7 @@ async def schema_content(
 
 
 class _Asked(NamedTuple):
-    """A list: its statement, the table whose rows it lists, and what is asked of it."""
+    """A list query: its statement, the table of its rows, and the requested listing."""
 
     sql: str
     table: Table[Any]
@@ -249,7 +249,7 @@ def _span(record: Sequence[Any]) -> SpanRecord:
 
 @cache
 def _read(name: str) -> str:
-    """A read with the columns of the rows that it names; what a page fills in is left open."""
+    """Return a read with the columns of its rows; a page fills in the rest."""
     payload = _READS["span.payload"]
     slots = {
         "token": _columns(tables.API_TOKEN),
@@ -264,7 +264,7 @@ def _read(name: str) -> str:
 
 
 def _plain(name: str, table: Table[Any]) -> str:
-    """A read of the rows of a table, whichever it is."""
+    """Return a read for the rows of any table."""
     slots = {"table": table.name, "columns": _columns(table)}
     return _SLOT.sub(lambda match: slots.get(match[1], match[0]), _READS[name])
 
@@ -274,6 +274,6 @@ def _columns(table: Table[Any]) -> str:
 
 
 def numbered(sql: str) -> str:
-    """A statement with a number for each of its ``?``."""
+    """Number the ``?`` of a statement."""
     numbers = count(1)
     return re.sub(r"\?", lambda _: f"${next(numbers)}", sql)

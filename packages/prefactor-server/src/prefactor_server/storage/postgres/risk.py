@@ -1,4 +1,4 @@
-"""The reads that risk and cost are computed from."""
+"""The reads for computing risk and cost."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _OF_AGENT: Final = READS["risk.instances_of_agent"].replace("{run}", _RUN)
 async def span_usage(
     connection: Connection, account_id: str, run_ids: Sequence[str]
 ) -> Sequence[SpanUsage]:
-    """The spans of runs, counted by run, type and model."""
+    """Count the spans of runs by run, type and model."""
     records = await connection.fetch(READS["risk.span_usage"], account_id, list(run_ids))
     return [SpanUsage._make(tuple(record)) for record in records]
 
@@ -31,7 +31,7 @@ async def span_usage(
 async def profiles_of(
     connection: Connection, account_id: str, agent_ids: Sequence[str]
 ) -> Mapping[str, RiskProfile]:
-    """The profiles of agents, by agent."""
+    """Return the profiles of agents, by agent."""
     records = await connection.fetch(_PROFILES_OF, account_id, list(agent_ids))
     return {record[0]: RiskProfile._make(tuple(record)[1:]) for record in records}
 
@@ -39,7 +39,7 @@ async def profiles_of(
 async def instances_of_agent(
     connection: Connection, account_id: str, agent_id: str, after: str, limit: int
 ) -> Sequence[AgentInstance]:
-    """Runs of an agent that follow an id."""
+    """Return the runs of an agent after an id."""
     records = await connection.fetch(_OF_AGENT, account_id, agent_id, after, limit)
     return [AgentInstance._make(tuple(record)) for record in records]
 
@@ -47,7 +47,7 @@ async def instances_of_agent(
 async def agent_types(
     connection: Connection, account_id: str, agent_id: str, environment_id: str | None
 ) -> AgentTypes:
-    """What is current for an agent, and what its spans are."""
+    """Return an agent's current schema versions, and the types of its spans."""
     named = (account_id, agent_id, environment_id)
     current = await connection.fetch(READS["risk.current_types"], *named)
     recorded = await connection.fetch(READS["risk.recorded_types"], *named)

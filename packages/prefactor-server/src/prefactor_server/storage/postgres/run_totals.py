@@ -1,4 +1,4 @@
-"""The totals of runs in a database on a server."""
+"""The totals of runs in a PostgreSQL database."""
 
 from __future__ import annotations
 

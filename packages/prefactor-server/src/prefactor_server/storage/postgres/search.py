@@ -1,4 +1,4 @@
-"""The index of words in a table of the database."""
+"""The word index in a table of the database."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _SQL: Final[Mapping[str, str]] = load_sql("prefactor_server.storage.postgres.sql
 
 
 class PostgresSearch:
-    """See ``SearchIndex``. Its state is among those of the feed."""
+    """See ``SearchIndex``. The feed's table of states has its state."""
 
     def __init__(self, reading: RetryingPool, feed: PostgresFeed) -> None:
         self._reading = reading
@@ -32,11 +32,11 @@ class PostgresSearch:
 
     @property
     def store(self) -> None:
-        """See ``SearchIndex.store``: words are in the database."""
+        """See ``SearchIndex.store``: the words are in the database."""
         return
 
     def words(self, text: str, scopes: Collection[str]) -> str:
-        """See ``SearchIndex.words``: each once, with spaces between."""
+        """See ``SearchIndex.words``: distinct words, separated by spaces."""
         return " ".join(sorted(words_in(text).union(scopes)))
 
     async def find(self, account_id: str, terms: Sequence[Term], scopes: Sequence[str]) -> Matches:
@@ -62,6 +62,6 @@ class PostgresSearch:
 
 
 def _query(terms: Sequence[Term], scopes: Sequence[str]) -> str:
-    """The query as a tsquery, in which letters and digits are no operators."""
+    """Return the query as a tsquery. Words of letters and digits contain no operators."""
     words = [f"'{term.word}'{':*' if term.is_prefix else ''}" for term in terms]
     return " & ".join([*words, *(f"'{scope}'" for scope in scopes)])

@@ -1,4 +1,4 @@
-"""What series are made from and kept in, on a database server."""
+"""The rollups of series, and the rows that they are derived from, in PostgreSQL."""
 
 from __future__ import annotations
 

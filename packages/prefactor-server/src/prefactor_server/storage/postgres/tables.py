@@ -1,4 +1,4 @@
-"""Which table keeps which row, and how rows travel to the database: as arrays of typed tuples."""
+"""Maps rows to tables, and to the arrays of typed tuples in which they are sent."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ _SQL_TYPES: Final[Mapping[object, str]] = {
 
 
 def column_types(kind: type[Any]) -> Mapping[str, str]:
-    """The SQL type of each column of a kind of row, from the types of its fields."""
+    """Return the SQL type of each column of a kind of row, from the types of its fields."""
     return {name: _sql_type(hint) for name, hint in get_type_hints(kind).items()}
 
 
 def _tuple_of(columns: Sequence[str]) -> Callable[[Any], tuple[Any, ...]]:
-    """What takes these columns out of a row."""
+    """Return a function that extracts these columns from a row."""
     take = attrgetter(*columns)
     return take if len(columns) > 1 else lambda row: (take(row),)
 
@@ -73,7 +73,7 @@ class Table(Generic[R]):
         self.name = name
         self.mutable = mutable
         self.identity = identity
-        # Every kind of row is a named tuple, which the type system cannot say of a protocol.
+        # Every kind of row is a named tuple, which a protocol cannot express.
         shape: Any = kind
         self.columns: Sequence[str] = shape._fields
         self._make: Callable[[Sequence[Any]], R] = shape._make
@@ -84,25 +84,25 @@ class Table(Generic[R]):
 
     @property
     def versioned(self) -> bool:
-        """Whether rows change, and so have a revision."""
+        """Whether its rows change, and so have a revision."""
         return bool(self.mutable)
 
     @property
     def record(self) -> str:
-        """A row of the table, under the alias ``t``, as one value; its revision comes last."""
+        """The SQL of a row under the alias ``t`` as one value, with its revision last."""
         columns = [f"t.{column}" for column in self.columns]
         return f"ROW({', '.join([*columns, 't.revision'] if self.versioned else columns)})"
 
     def row(self, record: Sequence[Any]) -> R:
-        """The row in a record that begins with the columns."""
+        """Return the row in a record that begins with the columns."""
         return self._make(record[: len(self.columns)])
 
     def rows(self, records: Iterable[Sequence[Any]]) -> list[R]:
-        """The rows in the records of a select over the columns."""
+        """Return the rows in the records of a select over the columns."""
         return [self.row(record) for record in records]
 
     def ordered(self, rows: Iterable[R]) -> list[R]:
-        """Rows in the one order in which every server touches them."""
+        """Return rows in the order in which every server writes them."""
         return sorted(rows, key=self.identify)
 
 
@@ -136,8 +136,8 @@ COUNTERS: Final = (
     "cancelled_spans",
 )
 LAST_SEEN: Final = "last_seen_at"
-# What changes with a run besides its span counts, which are not written but added to, and the time
-# of the last of them: servers that write spans of one run at a time do not get in each other's way.
+# The columns of a run that an update replaces. Its span counts and the time of its last span are
+# added to instead, so that servers that write spans of one run concurrently do not conflict.
 AGENT_INSTANCE: Final = Table(
     AgentInstance,
     "agent_instance",
@@ -183,7 +183,7 @@ WEBHOOK_DELIVERY: Final = Table(
 IDEMPOTENCY_KEY: Final = Table(
     IdempotencyKey, "idempotency_key", identity=("account_id", "operation", "key")
 )
-# Read by batches, and written by the operator's command line alone.
+# Read by batches, and written only by the operator's command line.
 LEGAL_HOLD: Final = Table(LegalHold, "legal_hold", identity=("account_id", "agent_instance_id"))
 
 TABLES: Final[Sequence[Table[Any]]] = (
@@ -223,9 +223,9 @@ DELETED: Final[Sequence[Table[Any]]] = (
     SESSION,
     ADMIN_USER,
 )
-"""Those whose rows can go, in the order in which they do."""
+"""The tables whose rows can be deleted, in the order of deletion."""
 
-# Written beside the rows, with ids that the database makes.
+# Written with the rows, with ids that the database generates.
 AUDIT_ENTRY: Final = Table(AuditRecord, "audit_entry")
 
 _BY_KIND: Final = dict[type[Any], Table[Any]](
@@ -238,11 +238,11 @@ ATTACHMENTS: Final[Mapping[str, type[Any]]] = {
     "audit_entry": AuditEntry,
     "feed_change": FeedRow,
 }
-"""What is written beside the rows, by table."""
+"""The rows written in addition to tables, by table."""
 
 
 def table_for(kind: type[R]) -> Table[R]:
-    """The table that keeps the rows of a kind."""
+    """Return the table of a kind of row."""
     return _BY_KIND[kind]
 
 

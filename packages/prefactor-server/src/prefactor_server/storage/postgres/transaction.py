@@ -43,7 +43,7 @@ _INSERT_RECEIPT: Final = "INSERT INTO write_receipt (id) VALUES ($1)"
 
 
 class _Written(NamedTuple):
-    """What a batch decided; ``unclear`` when the connection broke while it was written."""
+    """The decision of a batch; ``unclear`` if the connection broke while it was written."""
 
     receipt: uuid.UUID
     unclear: Exception | None
@@ -53,9 +53,9 @@ async def transact(pool: RetryingPool, needs: Mapping[str, Needs], decide: Decid
     """See ``Storage.transact``.
 
     Raises:
-        Contended: other servers were faster every time; nothing was changed.
-        OutcomeUnknown: the database was lost while it committed, and has not come back in time.
-        Unavailable: the database cannot be reached, or cannot take writes now.
+        Contended: other servers won every attempt; nothing was changed.
+        OutcomeUnknown: the connection was lost during the commit, and did not come back in time.
+        Unavailable: the database cannot be reached, or cannot write now.
     """
     retries = _Retries(pool)
     while True:

@@ -51,7 +51,7 @@ class PostgresWebhooks:
         return await self._number("webhooks.pending", MAX_COUNTED)
 
     async def prune(self, before: int, limit: int) -> int:
-        """See ``WebhookStorage.prune``; replicas leave each other's slices alone."""
+        """See ``WebhookStorage.prune``; replicas skip each other's slices."""
         old = await self._writing.run(
             lambda connection: connection.execute(_SQL["webhooks.prune_old"], before, limit)
         )

@@ -1,4 +1,4 @@
-"""Writing: from decided snapshots to the arguments of the function that writes a batch."""
+"""Turns decided snapshots into the arguments of the function that writes a batch."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _counts: Final = attrgetter(*COUNTERS)
 
 
 def arguments(loaded: Loaded) -> Sequence[Tuples] | None:
-    """What to hand to ``write_batch`` after its receipt; None when nothing changed."""
+    """Return the arguments of ``write_batch`` after its receipt, or None if nothing changed."""
     snapshots = loaded.snapshots.values()
     found = list(_arguments(loaded.snapshots, loaded.stored))
     closes = any(snapshot.closed_runs for snapshot in snapshots)
@@ -41,7 +41,7 @@ def _arguments(snapshots: Mapping[str, Snapshot], stored: Stored) -> Iterator[Tu
         )
         if table.versioned and table is not AGENT_INSTANCE:
             yield _changes(table, snapshots, stored)
-    # The last of several payloads in the same place is the one that stays.
+    # The last of several payloads in one place wins.
     payloads = {one[:3]: one for snapshot in snapshots.values() for one in snapshot.payloads}
     yield [payloads[place] for place in sorted(payloads)]
     contents = {one[:2]: one for snapshot in snapshots.values() for one in snapshot.contents}
@@ -75,15 +75,15 @@ def _runs(snapshot: Snapshot, stored: Stored) -> Iterator[tuple[Any, ...]]:
         closed_at = closed.get(run.id)
         state = AGENT_INSTANCE.values(run)
         moved = state != AGENT_INSTANCE.values(before)
-        # Other servers add to the counts as well: what is written is by how much this batch
-        # changes them, whatever they are.
+        # Other servers add to the counts concurrently, so this writes by how much the batch changes
+        # them.
         start = _counts(before if closed_at is None else with_spans_closed(before))
         added = [now - then for now, then in zip(_counts(run), start, strict=True)]
         yield (*identity, revision, moved, closed_at, *state, run.last_seen_at, *added)
 
 
 def with_spans_closed(run: AgentInstance) -> AgentInstance:
-    """A run whose open spans have become cancelled ones."""
+    """Return a run with its open spans counted as cancelled."""
     return run._replace(
         pending_spans=0,
         active_spans=0,

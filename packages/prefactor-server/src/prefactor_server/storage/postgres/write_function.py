@@ -1,8 +1,9 @@
 """The function that writes a whole batch in one call, and so in one round trip and transaction.
 
-Inserts and updates follow from the tables; the steps that do not are in ``write.sql``. The function
-and the types of its arguments live in a database schema named after a digest of their text: servers
-of different versions can share a database, each with a function that fits its own rows.
+Inserts and updates are generated from the tables; the other steps are in ``write.sql``. The
+function and the types of its arguments are in a database schema named after a digest of their text.
+Servers of different versions can therefore share a database, each with a function that fits its
+rows.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ _PREFIX: Final = "prefactor_write_"
 
 
 class WriteFunction(NamedTuple):
-    """The schema's name, the script that makes it, and the statement that writes a batch."""
+    """The schema's name, the script that creates it, and the statement that writes a batch."""
 
     schema: str
     script: str
@@ -41,7 +42,7 @@ class WriteFunction(NamedTuple):
 
 @cache
 def write_function() -> WriteFunction:
-    """The function that fits the tables of this version of the server."""
+    """Return the function for the tables of this version of the server."""
     text = "\n".join([*_types(), _function()])
     schema = _PREFIX + hashlib.sha256(text.encode()).hexdigest()[:12]
     marks = ", ".join(f"${number}" for number in range(1, len(_parameters()) + 2))
@@ -60,7 +61,7 @@ def _types() -> Iterator[str]:
 
 @cache
 def _parameters() -> Mapping[str, Mapping[str, str]]:
-    """The arguments after the receipt, in order: name to the columns of its rows."""
+    """Return the arguments after the receipt, in order, with the columns of their rows."""
     parameters: dict[str, Mapping[str, str]] = {"runs": _run_columns()}
     for table in DELETED:
         types = column_types(table.kind)
@@ -106,11 +107,11 @@ def _body() -> Iterator[str]:
     yield _when("new_feed_change", _STEPS["feed.place"])
     yield _when("runs", _STEPS["runs.lock"] + _expect("cardinality(runs)", "a run has changed"))
     yield _when("new_agent", _STEPS["agents.lock"])
-    # Before others take their place.
+    # Before new rows take their place.
     for table in DELETED:
         yield _delete(table)
     for table in TABLES:
-        # Spans: first the stored ones that the batch names, then those that a termination closes,
+        # Spans: first the stored ones that the batch names, then the ones closed by a termination,
         # then the new ones.
         if table.versioned and table is not AGENT_INSTANCE:
             yield _update(table)
@@ -165,12 +166,12 @@ def _update(table: Table[Any]) -> str:
 
 
 def _when(argument: str, statements: str) -> str:
-    """The statements, for when there is anything in an array."""
+    """Return the statements, run only if an array is not empty."""
     return f"IF cardinality({argument}) > 0 THEN\n{statements}\nEND IF;"
 
 
 def _expect(number: str, otherwise: str) -> str:
-    """Fail the batch, to be decided again, unless the last step touched so many rows."""
+    """Return a check of the row count, which makes the batch be decided again if it fails."""
     return (
         f"\nIF touched <> {number} THEN\n"
         f"    RAISE EXCEPTION '{otherwise}' USING ERRCODE = 'serialization_failure';\nEND IF;"

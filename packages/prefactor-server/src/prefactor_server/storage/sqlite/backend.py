@@ -81,7 +81,7 @@ class SqliteStorage:
     """One database file. The file's server holds ``lock`` until ``close``."""
 
     concurrency = 1
-    """How many batches it is of use to hand over at a time."""
+    """The number of batches that can be written at the same time."""
 
     def __init__(
         self,
@@ -95,7 +95,7 @@ class SqliteStorage:
         self._writer = writer
         self._lock = lock
         self._min_free_disk_bytes = min_free_disk_bytes
-        # A single thread makes sure of a single writer.
+        # A single thread ensures a single writer.
         self._writing = ThreadPoolExecutor(1, thread_name_prefix="sqlite-writer")
         self._reading = ThreadPoolExecutor(_READERS, thread_name_prefix="sqlite-reader")
         self._readers: list[sqlite3.Connection] = []
@@ -116,7 +116,7 @@ class SqliteStorage:
     def open(
         cls, path: Path, *, exclusive: bool = True, min_free_disk_bytes: int = 0
     ) -> SqliteStorage:
-        """Open a database file, create it when it is not there, and bring its schema up to date.
+        """Open a database file, creating it if needed, and bring its schema up to date.
 
         Args:
             path: the file.
@@ -331,8 +331,8 @@ class SqliteStorage:
         self._files.check()
         database_shrank, log_shrank = self._files.have_shrunk()
         if database_shrank or log_shrank:
-            # SQLite itself cuts off what it needs no longer. What is still needed of the log is
-            # read here, and fails if it is gone; the database is cut only by VACUUM.
+            # SQLite itself truncates what it no longer needs. This reads the part of the log that
+            # is still needed, and fails if it is gone. The database is truncated only by VACUUM.
             self._writer.execute("PRAGMA wal_checkpoint").fetchall()
         if database_shrank:
             check_every_page(self._writer)
@@ -358,7 +358,7 @@ class SqliteStorage:
         return await asyncio.get_running_loop().run_in_executor(self._reading, run)
 
     def _translated(self, work: Callable[[], T]) -> T:
-        """Do a piece of work, and say what is wrong with the files when they are why it failed."""
+        """Do some work, and explain an error if the state of the files caused it."""
         try:
             with translated_errors():
                 return work()
@@ -376,7 +376,7 @@ class SqliteStorage:
     def _reader(self) -> sqlite3.Connection:
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
         if connection is None:
-            # Another file in this place would be read in parts of what the writer writes.
+            # Readers would read the file's replacement in part, and the writer's pages in part.
             self._files.check()
             connection = open_reader(self._path)
             self._local.connection = connection

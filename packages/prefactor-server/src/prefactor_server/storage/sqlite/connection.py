@@ -81,8 +81,9 @@ def _check_folder(path: Path) -> None:
 
 
 def _create_private(path: Path) -> None:
-    # Runs hold what people asked and agents answered: the file is its owner's alone. SQLite gives
-    # the files beside it the same rights. One that is there already keeps what its owner chose.
+    # Runs contain what people asked and agents answered, so only the file's owner may read it.
+    # SQLite gives its other files the same mode. An existing file keeps the mode that its owner
+    # chose.
     with suppress(OSError):
         os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
 
@@ -105,7 +106,7 @@ class FileLock:
     """
 
     def __init__(self, path: Path) -> None:
-        # One file has one lock, by whichever of its paths it is opened.
+        # A file has one lock for all paths that lead to it.
         real = path.resolve()
         self._path = real.with_name(real.name + ".lock")
         self._descriptor = -1

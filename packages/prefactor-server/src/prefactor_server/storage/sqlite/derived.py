@@ -40,12 +40,12 @@ class DerivedTable:
         self.add = Statement(len(self.columns), f"{insert} DO UPDATE SET {added}")
 
     def delete(self, length: int) -> str:
-        """The statement that deletes rows whose identity begins with so many values."""
+        """Return the statement that deletes rows by the first values of their identity."""
         found = " AND ".join(f"{column} = ?" for column in self.identity[:length])
         return f"DELETE FROM {self.name} WHERE {found}"  # noqa: S608
 
     def some(self) -> str:
-        """The query for the identities of some rows."""
+        """Return the query for the identities of some rows."""
         return f"SELECT {', '.join(self.identity)} FROM {self.name} LIMIT ?"  # noqa: S608
 
 

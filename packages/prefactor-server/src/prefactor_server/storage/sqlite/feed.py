@@ -42,8 +42,8 @@ def append(connection: sqlite3.Connection, rows: Sequence[FeedRow], now: int) ->
 class SqliteFeed:
     """See ``Feed``.
 
-    ``on_writer`` runs work on the one thread that writes, inside a transaction; ``on_reader`` on
-    one that reads. ``decide`` loads, decides and writes as a batch does, within such a transaction.
+    ``on_writer`` runs work on the only writing thread, inside a transaction; ``on_reader`` on a
+    reader thread. ``decide`` loads, decides and writes like a batch, within such a transaction.
     """
 
     def __init__(

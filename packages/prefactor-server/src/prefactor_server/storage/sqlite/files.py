@@ -54,10 +54,10 @@ def check_free_disk(database: Path, min_free_bytes: int) -> None:
 
 
 class OpenFiles:
-    """The files that an open database consists of.
+    """The files of an open database.
 
-    Made while the database is open in the mode WAL and has been read: before that, its log does
-    not exist.
+    Create it while the database is open in WAL mode and has been read, because its log does not
+    exist before that.
     """
 
     def __init__(self, path: Path) -> None:
@@ -80,7 +80,7 @@ class OpenFiles:
             OutcomeUnknown: it may be lost with its file.
         """
         if (problem := self._problem()) is not None:
-            raise OutcomeUnknown(f"{problem}: what was just sent may be lost. {_REMEDY}")
+            raise OutcomeUnknown(f"{problem}: the last write may be lost. {_REMEDY}")
 
     def _problem(self) -> str | None:
         for part in self._parts:
@@ -88,13 +88,13 @@ class OpenFiles:
                 found = os.stat(part.path)  # noqa: PTH116 - twice a commit: a path object costs more
             except OSError as error:
                 reason = error.strerror or type(error).__name__
-                return f"The server's {part.what} is not where it was opened ({reason})"
+                return f"The server's {part.what} was moved or deleted ({reason})"
             if (found.st_dev, found.st_ino) != (part.device, part.inode):
                 return f"The server's {part.what} was replaced while it was open"
         return None
 
     def have_shrunk(self) -> tuple[bool, bool]:
-        """Return whether the database and its log are smaller than at the last look."""
+        """Return whether the database and its log are smaller than at the last check."""
         (database, log), self._sizes = self._sizes, self._sizes_now()
         return self._sizes[0] < database, self._sizes[1] < log
 

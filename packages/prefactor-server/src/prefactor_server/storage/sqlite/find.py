@@ -40,9 +40,9 @@ LEFT JOIN span_payload AS result ON result.id = span.seq * 2 + 1
 
 
 class SqliteRunFinder:
-    """See ``RunFinder``; ``on_reader`` runs work on a thread that reads.
+    """See ``RunFinder``; ``on_reader`` runs work on a reader thread.
 
-    ``recent`` are the spans that need not be read.
+    ``recent`` are the spans in memory, which need not be read.
     """
 
     def __init__(self, on_reader: RunOnThread, recent: RecentSpans) -> None:
@@ -86,7 +86,7 @@ class SqliteRunFinder:
     async def each_text(
         self, account_id: str, span_ids: Sequence[str], make: Callable[[SpanTexts], T]
     ) -> Sequence[T]:
-        """See ``RunFinder.each_text``; one at a time is in memory."""
+        """See ``RunFinder.each_text``; one span at a time is in memory."""
 
         def each(connection: sqlite3.Connection) -> list[T]:
             made, others = self._recent.find(

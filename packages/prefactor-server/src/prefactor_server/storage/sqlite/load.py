@@ -179,8 +179,8 @@ class _Loader:
     def _versions(
         self, metadata: Iterable[tuple[str, bytes]], rows: Sequence[Row]
     ) -> list[AgentVersion]:
-        # Only a version of a schema version that a registration can end up with is of use; which
-        # one that is can depend on the registrations before it in the batch.
+        # Only versions of a schema version that a registration may get are useful. Which one it
+        # gets can depend on earlier registrations in the batch.
         schema_versions: dict[str, list[str]] = defaultdict(list)
         for row in rows:
             if isinstance(row, AgentSchemaVersion):

@@ -49,8 +49,7 @@ def migrate(connection: sqlite3.Connection) -> Sequence[Migration]:
             _apply(connection, step)
         except sqlite3.Error as error:
             raise MigrationError(
-                f"Migration {step.version} ({step.name}) failed, and nothing of it was applied: "
-                f"{error}."
+                f"Migration {step.version} ({step.name}) failed and was rolled back: {error}."
             ) from error
         done.append(step)
     return done

@@ -52,12 +52,12 @@ _NO_PAYLOAD: Final = b"{}"
 
 
 def accounts(connection: sqlite3.Connection) -> Sequence[Account]:
-    """All accounts, oldest first."""
+    """Return all accounts, oldest first."""
     return [Account._make(record) for record in connection.execute(READS["account.all"])]
 
 
 def account(connection: sqlite3.Connection, account_id: str) -> Account | None:
-    """An account by its id."""
+    """Return an account by its id."""
     found = connection.execute(READS["account.by_id"], {"account_id": account_id}).fetchone()
     return None if found is None else Account._make(found)
 
@@ -65,7 +65,7 @@ def account(connection: sqlite3.Connection, account_id: str) -> Account | None:
 def token_by_hash(
     connection: sqlite3.Connection, token_hash: bytes
 ) -> tuple[ApiToken, Account] | None:
-    """The token with a hash, and its account."""
+    """Return the token with a hash, and its account."""
     record = connection.execute(READS["token.by_hash"], {"token_hash": token_hash}).fetchone()
     if record is None:
         return None
@@ -75,13 +75,13 @@ def token_by_hash(
 
 
 def admin_users_by_email(connection: sqlite3.Connection, email: str) -> Sequence[AdminUser]:
-    """Up to ten people with an address, in any case and account, oldest first."""
+    """Return up to ten people with an address, in any case and account, oldest first."""
     text = f"{tables.ADMIN_USER.select} {_BY_EMAIL}"
     return tables.ADMIN_USER.rows(connection.execute(text, (email,)))
 
 
 def tokens(connection: sqlite3.Connection, account_id: str) -> Sequence[ApiToken]:
-    """All tokens of an account, oldest first."""
+    """Return all tokens of an account, oldest first."""
     text = f"{tables.API_TOKEN.select} WHERE account_id = ? ORDER BY inserted_at, id"
     return tables.API_TOKEN.rows(connection.execute(text, (account_id,)))
 
@@ -93,7 +93,7 @@ def identifier_counts(
     agent_id: str,
     identifiers: Collection[str],
 ) -> Mapping[str, int]:
-    """How many rows of an agent have each external identifier."""
+    """Count an agent's rows by external identifier."""
     text = _IDENTIFIER_COUNTS.format(table=tables.table_for(kind).name)
     values = (account_id, agent_id, json.dumps(list(identifiers)))
     return dict(connection.execute(text, values).fetchall())
@@ -102,14 +102,14 @@ def identifier_counts(
 def current_versions(
     connection: sqlite3.Connection, account_id: str, agent_id: str
 ) -> Sequence[CurrentVersion]:
-    """What is current in the deployments of an agent."""
+    """Return the current versions of an agent's deployments."""
     values = {"account_id": account_id, "agent_id": agent_id}
     records = connection.execute(READS["agent_deployment.current_versions"], values)
     return [CurrentVersion._make(record) for record in records]
 
 
 def agent(connection: sqlite3.Connection, account_id: str, ref: str) -> AgentRecord | None:
-    """An agent by its id, or else by its external identifier."""
+    """Return an agent by its id, or else by its external identifier."""
     found = _one(connection, tables.AGENT, account_id, ref)
     if found is None:
         text = f"{tables.AGENT.select} WHERE account_id = ? AND external_identifier = ?"
@@ -119,7 +119,7 @@ def agent(connection: sqlite3.Connection, account_id: str, ref: str) -> AgentRec
 
 
 def agents(connection: sqlite3.Connection, account_id: str, listing: Listing) -> Page[AgentRecord]:
-    """A page of agents."""
+    """Return a page of agents."""
     page = _page(connection, tables.AGENT, account_id, listing)
     return Page(
         [_with_registration(connection, row) for row in page.rows],
@@ -132,7 +132,7 @@ def agents(connection: sqlite3.Connection, account_id: str, listing: Listing) ->
 def instance_counts(
     connection: sqlite3.Connection, account_id: str, agent_id: str, environment_id: str | None
 ) -> InstanceCounts:
-    """An agent's runs by status."""
+    """Count an agent's runs by status."""
     records = connection.execute(
         READS["agent.instance_counts"],
         {"account_id": account_id, "agent_id": agent_id, "environment_id": environment_id},
@@ -143,14 +143,14 @@ def instance_counts(
 def instance(
     connection: sqlite3.Connection, account_id: str, instance_id: str
 ) -> AgentInstance | None:
-    """A run by its id."""
+    """Return a run by its id."""
     return _one(connection, tables.AGENT_INSTANCE, account_id, instance_id)
 
 
 def skeleton(
     connection: sqlite3.Connection, account_id: str, instance_id: str
 ) -> Sequence[SpanOutline]:
-    """A run's spans without payloads."""
+    """Return a run's spans without payloads."""
     named = {"account_id": account_id, "instance_id": instance_id}
     records = connection.execute(READS["instance.skeleton"], named)
     return [SpanOutline._make(record) for record in records]
@@ -159,19 +159,19 @@ def skeleton(
 def instances(
     connection: sqlite3.Connection, account_id: str, listing: Listing
 ) -> Page[AgentInstance]:
-    """A page of runs."""
+    """Return a page of runs."""
     return _page(connection, tables.AGENT_INSTANCE, account_id, listing)
 
 
 def span(connection: sqlite3.Connection, account_id: str, span_id: str) -> SpanRecord | None:
-    """A span with its payloads."""
+    """Return a span with its payloads."""
     return _in_one_state(connection, lambda: _span(connection, account_id, span_id))
 
 
 def spans_by_id(
     connection: sqlite3.Connection, account_id: str, ids: Collection[str]
 ) -> Sequence[SpanRecord]:
-    """Spans with their payloads, by their ids."""
+    """Return spans with their payloads, by id."""
 
     def work() -> Sequence[SpanRecord]:
         text = f"{tables.AGENT_SPAN.select} WHERE account_id = ? AND id {_AMONG}"
@@ -184,7 +184,7 @@ def spans_by_id(
 
 
 def spans(connection: sqlite3.Connection, account_id: str, listing: Listing) -> Page[SpanRecord]:
-    """A page of spans with their payloads."""
+    """Return a page of spans with their payloads."""
     return _in_one_state(connection, lambda: _spans(connection, account_id, listing))
 
 
@@ -219,14 +219,14 @@ def _with_all_payloads(
 
 
 def row(connection: sqlite3.Connection, kind: type[R], account_id: str, row_id: str) -> R | None:
-    """A row of a kind that is its own record."""
+    """Return a row of a kind by its id."""
     return _one(connection, tables.table_for(kind), account_id, row_id)
 
 
 def rows_by_id(
     connection: sqlite3.Connection, kind: type[R], account_id: str, ids: Collection[str]
 ) -> Sequence[R]:
-    """Rows of a kind by their ids."""
+    """Return rows of a kind by their ids."""
     table = tables.table_for(kind)
     text = f"{table.select} WHERE account_id = ? AND id {_AMONG}"
     return table.rows(connection.execute(text, (account_id, json.dumps(list(ids)))))
@@ -235,14 +235,14 @@ def rows_by_id(
 def rows(
     connection: sqlite3.Connection, kind: type[R], account_id: str, listing: Listing
 ) -> Page[R]:
-    """A page of rows of such a kind."""
+    """Return a page of rows of a kind."""
     return _page(connection, tables.table_for(kind), account_id, listing)
 
 
 def schema_content(
     connection: sqlite3.Connection, account_id: str, schema_version_id: str
 ) -> bytes | None:
-    """What a schema version declares, as JSON."""
+    """Return the JSON that a schema version declares."""
     record = connection.execute(
         READS["schema_content.of_version"],
         {"account_id": account_id, "schema_version_id": schema_version_id},
@@ -282,7 +282,7 @@ def _cursor(last: Any, listing: Listing, shown: int) -> Cursor:
 
 
 def _in_one_state(connection: sqlite3.Connection, read: Callable[[], T]) -> T:
-    # Rows, total and payloads are several statements, which a write between them would set at odds.
+    # Rows, total and payloads are read by several statements, which must see the same state.
     connection.execute("BEGIN")
     try:
         return read()

@@ -1,4 +1,4 @@
-"""The reads that risk and cost are computed from."""
+"""The reads for computing risk and cost."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _OF_AGENT: Final = READS["risk.instances_of_agent"].replace("{run}", _RUN)
 def span_usage(
     connection: sqlite3.Connection, account_id: str, run_ids: Sequence[str]
 ) -> Sequence[SpanUsage]:
-    """The spans of runs, counted by run, type and model."""
+    """Count the spans of runs by run, type and model."""
     named = {"account_id": account_id, "ids": json.dumps(list(run_ids))}
     return [SpanUsage._make(row) for row in connection.execute(READS["risk.span_usage"], named)]
 
@@ -31,7 +31,7 @@ def span_usage(
 def profiles_of(
     connection: sqlite3.Connection, account_id: str, agent_ids: Sequence[str]
 ) -> Mapping[str, RiskProfile]:
-    """The profiles of agents, by agent."""
+    """Return the profiles of agents, by agent."""
     named = {"account_id": account_id, "ids": json.dumps(list(agent_ids))}
     rows = connection.execute(_PROFILES_OF, named)
     return {agent_id: RiskProfile._make(profile) for agent_id, *profile in rows}
@@ -40,7 +40,7 @@ def profiles_of(
 def instances_of_agent(
     connection: sqlite3.Connection, account_id: str, agent_id: str, after: str, limit: int
 ) -> Sequence[AgentInstance]:
-    """Runs of an agent that follow an id."""
+    """Return the runs of an agent after an id."""
     named = {"account_id": account_id, "agent_id": agent_id, "after": after, "limit": limit}
     return [AgentInstance._make(row) for row in connection.execute(_OF_AGENT, named)]
 
@@ -48,7 +48,7 @@ def instances_of_agent(
 def agent_types(
     connection: sqlite3.Connection, account_id: str, agent_id: str, environment_id: str | None
 ) -> AgentTypes:
-    """What is current for an agent, and what its spans are."""
+    """Return an agent's current schema versions, and the types of its spans."""
     named = {"account_id": account_id, "agent_id": agent_id, "environment_id": environment_id}
     current = [version for (version,) in connection.execute(READS["risk.current_types"], named)]
     recorded = connection.execute(READS["risk.recorded_types"], named)

@@ -1,4 +1,4 @@
-"""The totals of runs in a database file."""
+"""The totals of runs in a SQLite database."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _SQL: Final[Mapping[str, str]] = {
 
 
 class SqliteRunTotals:
-    """See ``RunTotals``; ``on_reader`` runs work on a thread that reads."""
+    """See ``RunTotals``; ``on_reader`` runs work on a reader thread."""
 
     def __init__(self, on_reader: RunOnThread) -> None:
         self._on_reader = on_reader

@@ -1,7 +1,7 @@
-"""The word index, in a separate file beside the database file.
+"""The word index, in a separate file next to the database file.
 
-Everything in it can be derived again: a file that is missing, damaged or of another format is made
-anew, and then filled from the change feed. The database file itself is never opened here.
+All of it is derived: a file that is missing, damaged or in another format is recreated and then
+filled from the change feed. The database file itself is never opened here.
 """
 
 from __future__ import annotations
@@ -41,14 +41,14 @@ _ENDINGS: Final = ("", "-wal", "-shm")
 
 
 def search_path(database: Path) -> Path:
-    """Return the file of the words of a database file."""
+    """Return the path of the word index of a database file."""
     return database.with_name(database.name + ".search")
 
 
 class SqliteSearch:
-    """See ``SearchIndex`` and ``StateStore``. The file is opened when it is first used.
+    """See ``SearchIndex`` and ``SearchStore``. The file is opened on first use.
 
-    One thread reads and writes it, so that no search waits for the writer of the database.
+    One thread reads and writes it, so no search waits for the database's writer.
     """
 
     def __init__(self, path: Path, *, min_free_disk_bytes: int) -> None:
@@ -59,11 +59,11 @@ class SqliteSearch:
 
     @property
     def store(self) -> SqliteSearch:
-        """See ``SearchIndex.store``: the file has words and state."""
+        """See ``SearchIndex.store``: the file contains the words and the state."""
         return self
 
     def words(self, text: str, scopes: Collection[str]) -> str:
-        """See ``SearchIndex.words``: the index splits what is ASCII by itself, as we would."""
+        """See ``SearchIndex.words``: the index splits ASCII text itself, in the same way."""
         return " ".join((text if text.isascii() else " ".join(words_in(text)), *scopes))
 
     async def find(self, account_id: str, terms: Sequence[Term], scopes: Sequence[str]) -> Matches:
@@ -87,7 +87,7 @@ class SqliteSearch:
         return (await self.states()).get(NAME)
 
     async def some(self, limit: int) -> Sequence[Deleted]:
-        """See ``SearchIndex.some``; everything goes at once."""
+        """See ``SearchIndex.some``; deletes everything at once."""
         del limit
         (number,) = await self._run(lambda connection: _row(connection, "document.any"))
         return [Deleted(SearchDocument, ())] if number else []
@@ -276,7 +276,7 @@ def _change(connection: sqlite3.Connection, document: SearchDocument) -> None:
 
 
 def _forget_words(connection: sqlite3.Connection, number: int, codec: int, body: bytes) -> None:
-    # An index without its texts has to be told what it forgets.
+    # A contentless index must be told the words that it forgets.
     connection.execute(_SQL["word.delete"], (number, decode_document(codec, body).decode()))
 
 

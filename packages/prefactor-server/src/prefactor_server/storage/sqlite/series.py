@@ -1,4 +1,4 @@
-"""What series are made from and kept in, in a database file."""
+"""The rollups of series, and the rows that they are derived from, in SQLite."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ _COUNTED: Final = attrgetter(*FinishedSpan._fields)
 
 
 class SqliteSeries:
-    """See ``SeriesStorage``; ``on_reader`` runs work on a thread that reads.
+    """See ``SeriesStorage``; ``on_reader`` runs work on a reader thread.
 
-    ``recent`` are the spans that need not be read.
+    ``recent`` are the spans in memory, which need not be read.
     """
 
     def __init__(self, on_reader: RunOnThread, recent: RecentSpans) -> None:

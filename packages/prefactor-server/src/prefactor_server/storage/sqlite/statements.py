@@ -1,8 +1,8 @@
-"""Statements that take many rows at once.
+"""Statements that process many rows at once.
 
-Around every step of a statement, Python's module releases the interpreter, and has to wait until
-the event loop gives it back. A statement for each row therefore makes the writer wait once per row;
-one for a hundred rows does all of their work while the event loop does its own.
+Python's module releases the interpreter lock around every step of a statement, and then waits until
+the event loop releases it. With one statement per row, the writer would wait once per row. One
+statement for a hundred rows does all their work while the event loop does its own.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from itertools import chain
 from typing import Any, Final
 
-# A statement for each, prepared once. Few enough parameters for every SQLite (32,766), and few
-# enough sizes that all of them stay prepared.
+# One prepared statement per size. The sizes need few enough parameters for every SQLite (32,766),
+# and are few enough to stay prepared.
 _SIZES: Final = (100, 20, 5, 1)
 
 

@@ -1,7 +1,7 @@
-"""Which table keeps which row, and the statements that insert and update it.
+"""Maps rows to tables, and to the statements that insert and update them.
 
-A row is a tuple in the order of its table's columns, so it is its own list of parameters; a test
-holds the two orders equal.
+A row is a tuple in the order of its table's columns, so it can be bound directly. A test compares
+the two orders.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from prefactor_server.storage.sqlite.statements import Statement
 
 
 def _with_booleans(shape: Any) -> Callable[[Sequence[Any]], Any]:
-    """What makes a row of a record: SQLite has no booleans, and gives back 0 and 1."""
+    """Return a function that makes a row of a record, converting SQLite's 0 and 1 to booleans."""
     make: Callable[[Sequence[Any]], Any] = shape._make
     kinds = get_type_hints(shape)
     places = [place for place, column in enumerate(shape._fields) if kinds[column] is bool]
@@ -69,7 +69,7 @@ class Table(Generic[R]):
     ) -> None:
         self.kind: type[R] = kind
         self.name = name
-        # Every kind of row is a named tuple, which the type system cannot say of a protocol.
+        # Every kind of row is a named tuple, which a protocol cannot express.
         shape: Any = kind
         self.columns: Sequence[str] = shape._fields
         self._make: Callable[[Sequence[Any]], R] = _with_booleans(shape)
@@ -91,22 +91,22 @@ class Table(Generic[R]):
         ]
 
     def rows(self, records: Iterable[Sequence[Any]]) -> list[R]:
-        """The rows in the records of a select over ``columns``."""
+        """Return the rows in the records of a select over ``columns``."""
         return [self._make(record) for record in records]
 
     def run_update(self, connection: sqlite3.Connection, rows: Iterable[R]) -> None:
-        """Write the mutable columns of rows that are there."""
+        """Write the mutable columns of existing rows."""
         if self.update is None or self._update_values is None:
             raise TypeError(f"rows of {self.name} never change")
         self.update.run(connection, [self._update_values(row) for row in rows])
 
     def delete_parameters(self, rows: Iterable[R]) -> list[Sequence[Any]]:
-        """What a delete of these rows binds."""
+        """Return the parameters of a delete of these rows."""
         return [self._identity(row) for row in rows]
 
 
 def _update(name: str, mutable: Sequence[str], identity: Sequence[str]) -> Statement:
-    """What writes the mutable columns of rows, each found by its identity."""
+    """Return the statement that writes the mutable columns of rows, found by identity."""
     changed = ", ".join([*mutable, *identity])
     assignments = ", ".join(f"{column} = change.{column}" for column in mutable)
     found = " AND ".join(f"{name}.{column} = change.{column}" for column in identity)
@@ -180,11 +180,11 @@ WEBHOOK_DELIVERY: Final = Table(
     WebhookDelivery._fields[WebhookDelivery._fields.index("status") :],
 )
 IDEMPOTENCY_KEY: Final = Table(IdempotencyKey, "idempotency_key")
-# Read by batches, and written by the operator's command line alone.
+# Read by batches, and written only by the operator's command line.
 LEGAL_HOLD: Final = Table(LegalHold, "legal_hold")
 
-# Written in this order: what others refer to comes first, and counters, which sit on the run's row,
-# are touched by one statement per batch.
+# Written in this order: rows precede the rows that refer to them, and the counters on the run's row
+# are written by one statement per batch.
 WRITTEN: Final[Sequence[Table[Any]]] = (
     ACCOUNT,
     ENVIRONMENT,
@@ -210,7 +210,7 @@ WRITTEN: Final[Sequence[Table[Any]]] = (
     IDEMPOTENCY_KEY,
 )
 
-# Written beside the rows, with ids that the database makes.
+# Written with the rows, with ids that the database generates.
 AUDIT_ENTRY: Final = Table(AuditRecord, "audit_entry")
 
 _BY_KIND: Final = dict[type[Any], Table[Any]](

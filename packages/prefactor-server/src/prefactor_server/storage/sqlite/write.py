@@ -1,4 +1,4 @@
-"""Writing: from decided snapshots to set-based statements."""
+"""Turns decided snapshots into set-based statements."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ WHERE account_id = :account_id AND agent_instance_id = :run_id AND status IN ('p
 RETURNING id
 """
 
-# The number that a span's payloads refer to; SQLite would give the next span the same.
+# The last number of a span; payloads refer to it, and SQLite would assign the next one likewise.
 _LAST_SPAN = "SELECT coalesce(max(seq), 0) FROM agent_span"
 
 _INSERT_SPANS: Final = Statement(
@@ -60,10 +60,10 @@ VALUES (?, ?, ?, ?, ?, ?)
 
 
 def write(connection: sqlite3.Connection, account_id: str, snapshot: Snapshot) -> Sequence[FeedRow]:
-    """Store what the decisions left in a snapshot; return what it did to which runs."""
+    """Write the changes of a snapshot; return the changed runs for the feed."""
     closed: dict[str, Sequence[str]] = {}
-    # First close what a termination closes, among the spans that are stored: those that the batch
-    # itself names are written after it, as the decisions, in their order, left them.
+    # First close the stored spans of terminated runs. Spans that the batch names are written after
+    # that, in the state that its decisions left them.
     for run_id, at in snapshot.closed_runs:
         found = connection.execute(
             _CLOSE_SPANS,
@@ -76,13 +76,13 @@ def write(connection: sqlite3.Connection, account_id: str, snapshot: Snapshot) -
             },
         ).fetchall()
         closed[run_id] = [*closed.get(run_id, ()), *(span_id for (span_id,) in found)]
-    # What others refer to goes last, and everything before others take its place.
+    # Rows that others refer to are deleted last, and all rows before others take their place.
     for table in reversed(tables.WRITTEN):
         if gone := snapshot.deleted(table.kind):
             connection.executemany(table.delete, table.delete_parameters(gone))
     numbers: Mapping[str, int] = {}
     for table in tables.WRITTEN:
-        # An alert that is cleared makes room for the next one of its name.
+        # A cleared alert makes room for the next one of its name.
         if changed := snapshot.changed(table.kind):
             table.run_update(connection, changed)
         if table is tables.AGENT_SPAN:
@@ -98,10 +98,10 @@ def write(connection: sqlite3.Connection, account_id: str, snapshot: Snapshot) -
 
 
 def _insert_spans(connection: sqlite3.Connection, spans: Sequence[AgentSpan]) -> Mapping[str, int]:
-    """Insert spans of one account; the number that each of them got."""
+    """Insert spans of one account; return the number of each."""
     if not spans:
         return {}
-    # Numbered here, so that their payloads need not look each of them up.
+    # Numbered here, so that inserting their payloads needs no lookup.
     (last,) = connection.execute(_LAST_SPAN).fetchone()
     numbered = list(enumerate(spans, last + 1))
     _INSERT_SPANS.run(connection, [(number, *span) for number, span in numbered])

@@ -1,1 +1,1 @@
-"""What an operator does to a database on a server: back up, clean, prune and verify it."""
+"""An operator's maintenance of a PostgreSQL database: back up, clean, prune and verify it."""

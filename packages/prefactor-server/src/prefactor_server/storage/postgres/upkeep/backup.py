@@ -1,4 +1,4 @@
-"""Copying a PostgreSQL database, by PostgreSQL's own programs."""
+"""Copies a PostgreSQL database with PostgreSQL's own programs."""
 
 from __future__ import annotations
 
@@ -17,31 +17,31 @@ _HINT: Final = (
 
 
 def back_up_server(url: str, target: Path, environ: Mapping[str, str]) -> None:
-    """Write a database to a new archive, in one state, and read the archive's contents.
+    """Write a consistent archive of a database, and read the archive's table of contents.
 
     Raises:
-        BackupError: the programs are not there, or could not do it.
+        BackupError: the programs are missing, or failed.
     """
     dump, restore = (_program(name, environ) for name in ("pg_dump", "pg_restore"))
     address, password = without_password(url)
-    # In the environment a password is out of the list of processes.
+    # The environment keeps the password out of the process list.
     given = {**environ, **({"PGPASSWORD": password} if password else {})}
     with new_file(target) as draft:
         _run([dump, "--format=custom", f"--file={draft}", f"--dbname={address}"], given)
         listed = _run([restore, "--list", str(draft)], given)
         if "TABLE DATA public migration" not in listed:
-            raise BackupError("The database is none of prefactor-server")
+            raise BackupError("The database is not one of prefactor-server")
 
 
 def without_password(url: str) -> tuple[str, str]:
-    """An address without its password, and the password."""
+    """Return a URL without its password, and the password."""
     parts = urlsplit(url)
     user, at, place = parts.netloc.rpartition("@")
     name, _, password = user.partition(":")
     query = parse_qsl(parts.query, keep_blank_values=True)
     asked = [(key, value) for key, value in query if key != "password"]
     secret = unquote(password) or next((value for key, value in query if key == "password"), "")
-    # Not by urlunsplit: without a host it would take the slashes away, and so the meaning.
+    # Not with urlunsplit, which would drop the slashes of a URL without a host.
     options = f"?{urlencode(asked)}" if asked else ""
     return f"{parts.scheme}://{name}{at}{place}{parts.path}{options}", secret
 

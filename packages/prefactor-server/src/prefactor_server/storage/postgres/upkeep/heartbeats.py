@@ -1,4 +1,4 @@
-"""Heartbeats of runs in a database server."""
+"""Heartbeats of runs in a PostgreSQL database."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SQL: Final[Mapping[str, str]] = {
 
 
 class PostgresHeartbeats:
-    """See ``Heartbeats``. Each write may be repeated when its connection was lost."""
+    """See ``Heartbeats``. A write may be repeated if its connection was lost."""
 
     def __init__(self, writing: RetryingPool, reading: RetryingPool) -> None:
         self._writing = writing
@@ -57,7 +57,7 @@ class PostgresHeartbeats:
         return await self._runs("unwritten", account_id, before, after, limit)
 
     async def forget(self, before: int, marked_before: int, limit: int) -> int:
-        """See ``Heartbeats.forget``; servers leave each other's slices alone."""
+        """See ``Heartbeats.forget``; servers skip each other's slices."""
         status = await self._writing.run(
             lambda connection: connection.execute(_SQL["forget"], before, marked_before, limit)
         )

@@ -1,4 +1,4 @@
-"""The maintenance of a database that servers may be using meanwhile."""
+"""The maintenance of a database, possibly while servers use it."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ _SQL: Final[Mapping[str, str]] = load_sql(
     "prefactor_server.storage.postgres.sql", "maintenance.sql"
 )
 
-# One number for all servers, of no meaning beyond that; it is locked until the transaction ends.
+# An arbitrary number that all servers share, locked until the transaction ends.
 _LOCK: Final = "SELECT pg_advisory_xact_lock(6213795105)"
 _FIRST_ACCOUNT: Final = "SELECT id FROM account ORDER BY inserted_at, id LIMIT 1"
 _INSERT_ACCOUNT: Final = "INSERT INTO account VALUES ($1, $2, $3, $4, $5)"
 
-# Servers that prune at the same time leave each other's slices alone.
+# Servers that prune at the same time skip each other's slices.
 _FORGET_KEYS: Final = """
 DELETE FROM idempotency_key WHERE ctid = ANY (ARRAY(
     SELECT ctid FROM idempotency_key WHERE inserted_at < $1
@@ -89,11 +89,11 @@ class PostgresMaintenance:
         )
 
     async def prune(self, retention: Retention, now: int, actor: str) -> Pruned:
-        """See ``Maintenance.prune``; a slice that was lost on the way is repeated."""
+        """See ``Maintenance.prune``; a slice whose connection was lost is repeated."""
         return await self._writing.run(partial(prune_slice, retention, now, actor))
 
     async def forget_sign_ins(self, now: int, idle_us: int) -> int:
-        """See ``Maintenance.forget_sign_ins``; replicas leave each other's slices alone."""
+        """See ``Maintenance.forget_sign_ins``; replicas skip each other's slices."""
         return await self._writing.run(partial(_forget_sign_ins, now, idle_us))
 
     async def silent_traces(self, before: int, limit: int) -> Sequence[OtlpTrace]:
@@ -120,11 +120,11 @@ class PostgresMaintenance:
 
 
 class _TakenBack(Exception):
-    """Ends a transaction that was only a trial."""
+    """Rolls back a transaction that was only a test."""
 
 
 async def _check_writable(connection: Connection) -> None:
-    # Finds a table that is gone, a right that was taken away, and a server that became a standby.
+    # Detects a missing table, a revoked privilege, and a server that became a standby.
     with suppress(_TakenBack):
         async with connection.transaction():
             await connection.execute(_SQL["probe.write"], uuid.uuid4())
@@ -166,12 +166,12 @@ async def _remove_hold(
 
 
 async def create_account(connection: Connection, account: Account, rows: Snapshot) -> bool:
-    """Store the first account with its first rows; whether it is this one. May be repeated."""
+    """Store the first account with its rows; return whether it is the first. May be repeated."""
     async with connection.transaction():
         await connection.execute(_LOCK)
         first = await connection.fetchval(_FIRST_ACCOUNT)
         if first is not None:
-            # The connection may have been lost after an attempt that had gone through.
+            # An earlier attempt may have committed before its connection was lost.
             return bool(first == account.id)
         await connection.execute(_INSERT_ACCOUNT, *account)
         changes = arguments(Loaded({account.id: rows}, {})) or ()
@@ -180,7 +180,7 @@ async def create_account(connection: Connection, account: Account, rows: Snapsho
 
 
 async def forget_keys(connection: Connection, before: int, slice_size: int) -> int:
-    """Delete a slice of old keys, and one of old receipts; how many keys."""
+    """Delete a slice of old keys, and one of old receipts; return the number of keys."""
     await connection.execute(_FORGET_RECEIPTS, slice_size)
     status = await connection.execute(_FORGET_KEYS, before, slice_size)
     return int(status.split()[-1])

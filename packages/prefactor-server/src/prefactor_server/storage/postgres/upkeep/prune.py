@@ -1,4 +1,4 @@
-"""Deleting old runs, a slice at a time, beside servers that write."""
+"""Deletes old runs in slices, concurrently with servers that write."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _STATUSES: Final = ("pending", "active", "complete", "failed", "cancelled")
 async def preview_slice(
     retention: Retention, after: tuple[int, str], connection: Connection
 ) -> tuple[Pruned, tuple[int, str] | None]:
-    """What a slice of the old runs comes to, and where the next one begins, if there is one."""
+    """Return the size of a slice of the old runs, and the start of the next one, if any."""
     records = await connection.fetch(_SQL["prune.preview"], *retention, *after, RUN_SLICE)
     found = Pruned(
         len(records), sum(record[2] for record in records), sum(record[3] for record in records)
@@ -43,7 +43,7 @@ async def prune_slice(retention: Retention, now: int, actor: str, connection: Co
     async with connection.transaction():
         account_id = retention.account_id
         locked = await connection.fetch(_SQL["prune.lock"], *retention, RUN_SLICE)
-        # A hold that was added while its run was waited for is seen by a new statement only.
+        # Only a new statement sees a hold that was added while this one waited for its run.
         runs = await _ids(connection, "prune.unheld", account_id, [row[0] for row in locked])
         if not runs:
             return Pruned()

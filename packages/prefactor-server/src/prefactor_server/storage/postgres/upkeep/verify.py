@@ -1,4 +1,4 @@
-"""Reading a whole database, to compare what is in it; see ``storage.verify``."""
+"""Reads a whole database and checks its consistency; see ``storage.verify``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SQL: Final[Mapping[str, str]] = load_sql(
 
 
 async def verify(pool: RetryingPool) -> AsyncIterator[Finding]:
-    """Everything that is wrong."""
+    """Yield all inconsistencies."""
     async for record in _records(pool, "verify.runs", ("", ""), RUN_SLICE):
         run = RunRecord(record[0], record[1], record[2:7], record[7:12], record[12], record[13])
         for finding in run.findings():
@@ -29,7 +29,7 @@ async def verify(pool: RetryingPool) -> AsyncIterator[Finding]:
         pool, "verify.payloads", ("", "", -1), ROW_SLICE
     ):
         if not has_span:
-            yield Finding(account_id, "payload", f"{span_id}/{part}", "its span is not there")
+            yield Finding(account_id, "payload", f"{span_id}/{part}", "its span is missing")
 
 
 async def _records(

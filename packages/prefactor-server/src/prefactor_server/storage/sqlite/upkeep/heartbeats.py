@@ -1,4 +1,4 @@
-"""Heartbeats of runs in a database file."""
+"""Heartbeats of runs in a SQLite database."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ _SQL: Final[Mapping[str, str]] = {
 class SqliteHeartbeats:
     """See ``Heartbeats``.
 
-    ``on_writer`` runs work on the one thread that writes, inside a transaction; ``on_reader`` on
-    one that reads.
+    ``on_writer`` runs work on the only writing thread, inside a transaction; ``on_reader`` on a
+    reader thread.
     """
 
     def __init__(self, on_writer: RunOnThread, on_reader: RunOnThread) -> None:

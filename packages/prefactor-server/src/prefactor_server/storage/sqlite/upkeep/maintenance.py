@@ -1,4 +1,4 @@
-"""The maintenance of a database file, beside the server that may be using it."""
+"""The maintenance of a database file, possibly while a server uses it."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ _FORGET: Final = ("session.forget_expired", "session.forget_idle", "sign_in_link
 class SqliteMaintenance:
     """See ``Maintenance``.
 
-    ``on_writer`` runs work on the one thread that writes, inside a transaction; ``on_reader`` on
-    one that reads. ``recent`` are the spans that are in memory.
+    ``on_writer`` runs work on the only writing thread, inside a transaction; ``on_reader`` on a
+    reader thread. ``recent`` are the spans in memory.
     """
 
     def __init__(self, on_writer: RunOnThread, on_reader: RunOnThread, recent: RecentSpans) -> None:
@@ -152,13 +152,13 @@ def _status(connection: sqlite3.Connection) -> DatabaseStatus:
 
 
 def _size(path: str) -> int:
-    # Logs and the index of words come and go.
+    # Logs and the word index may disappear meanwhile.
     with suppress(FileNotFoundError):
         return Path(path).stat().st_size
     return 0
 
 
 def _touch(connection: sqlite3.Connection) -> None:
-    # Committed: a disk that is full or read-only shows only when the log is written.
+    # Committed, because a full or read-only disk shows only when the log is written.
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     connection.execute(f"PRAGMA user_version = {version}")

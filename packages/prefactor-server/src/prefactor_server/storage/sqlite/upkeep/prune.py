@@ -1,4 +1,4 @@
-"""Deleting old runs from a database file, a slice at a time."""
+"""Deletes old runs from a database file, in slices."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _STATUSES: Final = ("pending", "active", "complete", "failed", "cancelled")
 def preview_slice(
     retention: Retention, after: tuple[int, str], connection: sqlite3.Connection
 ) -> tuple[Pruned, tuple[int, str] | None]:
-    """What a slice of the old runs comes to, and where the next one begins, if there is one."""
+    """Return the size of a slice of the old runs, and the start of the next one, if any."""
     parameters = retention._asdict() | {
         "finished_at": after[0],
         "id": after[1],

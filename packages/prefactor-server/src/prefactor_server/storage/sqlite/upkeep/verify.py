@@ -1,4 +1,4 @@
-"""Reading a whole database file, to compare what is in it; see ``storage.verify``."""
+"""Reads a whole database file and checks its consistency; see ``storage.verify``."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ class RunOnThread(Protocol):
     """Runs work on one of the storage's threads, with a connection."""
 
     def __call__(self, work: Callable[[sqlite3.Connection], T]) -> Awaitable[T]:
-        """Return what the work returns."""
+        """Return the result of the work."""
         ...
 
 
 async def verify(run: RunOnThread) -> AsyncIterator[Finding]:
-    """Everything that is wrong, the file itself first."""
+    """Yield all inconsistencies, starting with those of the file itself."""
     damages = await run(_damages)
     for damage in damages:
         yield Finding("-", "file", "-", damage)
     if damages:
-        # What else is found in a damaged file may be found only because it is damaged.
+        # In a damaged file, anything else that is found may be an effect of the damage.
         return
     for read in (_runs, _spans, _payloads):
         async for finding in _slices(run, read):
@@ -55,7 +55,7 @@ def _damages(connection: sqlite3.Connection) -> list[str]:
     except sqlite3.DatabaseError as error:
         return [str(error)]
     dangling = [f"a row of {table} refers to a row of {parent}" for table, _, parent, _ in broken]
-    return [line for line in lines if line != "ok"] + [f"{one} that is gone" for one in dangling]
+    return [line for line in lines if line != "ok"] + [f"{one} that is missing" for one in dangling]
 
 
 def _runs(
@@ -85,7 +85,7 @@ def _payloads(
     parameters = {"id": -1 if after is None else after, "slice": ROW_SLICE}
     records = connection.execute(_SQL["verify.payloads"], parameters).fetchall()
     findings = [
-        Finding("-", "payload", str(number), "its span is not there")
+        Finding("-", "payload", str(number), "its span is missing")
         for number, has_span in records
         if not has_span
     ]
