@@ -91,7 +91,7 @@ class TestOnEitherBackend:
         broken = run("verify")
 
         assert broken.returncode == 1
-        assert "run one: keeps 7 complete spans and has 4" in broken.stdout
+        assert "run one: counts 7 complete spans but has 4" in broken.stdout
         assert "span three-span-3: its result payload of" in broken.stdout
         assert broken.stdout.endswith("2 found\n")
 
@@ -157,7 +157,7 @@ class TestOnEitherBackend:
         rows(database, "UPDATE idempotency_key SET inserted_at = 1")
         done = run("prune", "--days", "1000")
 
-        assert done.stdout.splitlines()[-1] == "forgot 12 idempotency keys"
+        assert done.stdout.splitlines()[-1] == "deleted 12 idempotency keys"
 
     def test_a_held_run_is_kept_until_it_is_let_go(self, server: LiveServer, run: Run) -> None:
         """A hold keeps a run from being pruned, is listed with its reason, and can be removed."""
@@ -167,7 +167,7 @@ class TestOnEitherBackend:
         assert "case [17]" in listed
 
         pruned = run("prune", "--days", "0").stdout
-        assert "1 runs are old enough and stay, because they are held" in pruned
+        assert "kept 1 runs that are old enough but on hold" in pruned
         assert [status(server, name) for name in ("one", "two")] == [200, 404]
         assert run("hold", "remove", "one").returncode == 0
         run("prune", "--days", "0")
@@ -187,7 +187,7 @@ def test_pruning_is_possible_when_there_is_no_room(server: LiveServer, run: Run)
     [
         (["hold", "add", "nobody", "--reason", "why"], "There is no run 'nobody'"),
         (["hold", "add", "one", "--reason", " "], "Validation failed"),
-        (["hold", "remove", "one"], "Nothing holds a run 'one'"),
+        (["hold", "remove", "one"], "Run 'one' has no hold"),
         (["prune", "--days", "1", "--agent", "nobody"], "There is no agent 'nobody'"),
         (["prune", "--days", "-1"], "--days"),
         (["backup", "server.db"], "server.db is there already"),

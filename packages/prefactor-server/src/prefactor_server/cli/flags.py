@@ -1,4 +1,4 @@
-"""The flags of ``prefactor-server``: one for each setting, and how their values are read."""
+"""The flags of ``prefactor-server``: one for each setting, and the parsing of their values."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from prefactor_server.settings import SECRETS, SETTINGS, Setting, parse_whole_nu
 
 
 def _read_whole_number(_type: type, tokens: Sequence[cyclopts.Token]) -> int:
-    """Read a number as strictly as a variable: cyclopts would round 0.4 to 0, and take 1_0."""
+    """Parse a number as strictly as in a variable: cyclopts would round 0.4 to 0 and accept 1_0."""
     (token,) = tokens
     return parse_whole_number(token.keyword or "a number", token.value)
 
 
 WholeNumber: TypeAlias = Annotated[int, cyclopts.Parameter(converter=_read_whole_number)]
-"""A number of an operator's, in plain digits."""
+"""A whole number in plain digits."""
 
 Json: TypeAlias = Annotated[
     bool,
@@ -28,22 +28,22 @@ Json: TypeAlias = Annotated[
         help="Print a JSON object per line instead of a table.",
     ),
 ]
-"""Whether a listing is for a program to read."""
+"""Whether to print for a program."""
 
 Database: TypeAlias = Annotated[
     str | None,
     cyclopts.Parameter(name="--database", help=f"{SETTINGS[0].help} {SETTINGS[0].variable}."),
 ]
-"""The database that a command works on."""
+"""The database that a command uses."""
 
 
 def _flags(name: str, settings: tuple[Setting, ...]) -> type[Any]:
-    """A class of flags from rows of the settings table, for cyclopts to read."""
+    """Return a class of flags, for cyclopts to read, from rows of the settings table."""
     return make_dataclass(
         name,
         [(setting.name, _annotated(setting), field(default=None)) for setting in settings],
         kw_only=True,
-        # Without it the class would seem to come from the standard library.
+        # Without it, the class would seem to belong to the standard library.
         namespace={"__module__": __name__},
     )
 
@@ -62,12 +62,12 @@ def _help(setting: Setting) -> str:
 
 
 if TYPE_CHECKING:
-    # Type checkers cannot look into a class that is made at run time.
+    # Type checkers cannot follow a class that is created at run time.
     class ServeFlags:
         """A flag for every setting."""
 
     class DatabaseFlags:
-        """The flag of the database alone."""
+        """Only the flag for the database."""
 
 else:
     ServeFlags = _flags("ServeFlags", tuple(row for row in SETTINGS if row.name not in SECRETS))
@@ -75,5 +75,5 @@ else:
 
 
 def given(flags: object) -> dict[str, Any]:
-    """The values of flags by their setting; None where a flag was not given."""
+    """Return the values of flags by setting, None for a flag that was not given."""
     return asdict(flags) if is_dataclass(flags) and not isinstance(flags, type) else {}

@@ -94,7 +94,7 @@ for function in (maintenance.verify, maintenance.prune, maintenance.backup, seed
 
 @cli.command
 def serve(*, flags: Annotated[ServeFlags | None, cyclopts.Parameter(name="*")] = None) -> None:
-    """Run the server until it is stopped (SIGTERM, SIGINT), then finish what it took.
+    """Run the server until SIGTERM or SIGINT, then finish the accepted requests.
 
     A new database gets an account, an environment "Default" and an account token, which is printed
     once. On a terminal and a loopback address, a link is printed that opens the pages signed in.
@@ -107,11 +107,11 @@ def serve(*, flags: Annotated[ServeFlags | None, cyclopts.Parameter(name="*")] =
 
 
 def _collect_seldom() -> None:
-    """Look for circles of garbage every fifty thousand objects, and never among what is there now.
+    """Collect garbage every fifty thousand objects, and never look at the objects alive now.
 
-    Under load the collector took a seventh of the server's time, going through requests that were
-    still being worked on: a batch of them is some ten thousand objects, and few things here form
-    circles. The process is the server's own, so this is the place to say so.
+    Under load, the collector took a seventh of the server's time on requests that were still in
+    progress: a batch has about ten thousand objects, and few things here form cycles. The process
+    is the server's own, so this may be set here.
     """
     gc.freeze()
     gc.set_threshold(50_000, 10, 10)
@@ -124,12 +124,12 @@ def migrate_command(
     json: Json = False,
     flags: Annotated[DatabaseFlags | None, cyclopts.Parameter(name="*")] = None,
 ) -> None:
-    """Bring the database to this version's schema. ``serve`` does the same at its start.
+    """Bring the database to this version's schema. ``serve`` does the same at startup.
 
     Parameters
     ----------
     dry_run
-        Only say what would be done.
+        Only report what would be done.
     """
     steps = _run(migrate_database(_settings(flags).database, dry_run=dry_run))
     if json:
@@ -151,7 +151,7 @@ def token_create(
     days: WholeNumber | None = None,
     flags: Annotated[DatabaseFlags | None, cyclopts.Parameter(name="*")] = None,
 ) -> None:
-    """Make a token and print it: the only time that it can be seen.
+    """Create a token and print it. It cannot be shown again.
 
     Parameters
     ----------
@@ -160,9 +160,9 @@ def token_create(
     agent
         For an agent_deployment token: the agent's id or external identifier.
     environment
-        For an agent_deployment token: the environment's id; the default one when not given.
+        For an agent_deployment token: the environment's id. Without it, the default environment.
     days
-        How many days it works, 1 to 36500; it works until it is revoked when not given.
+        How many days it works, 1 to 36500. Without it, until it is revoked.
     """
     if days is not None:
         check_range("--days", days, 1, _MAX_TOKEN_DAYS)
@@ -171,7 +171,7 @@ def token_create(
     _run(
         _create_token(settings, text, scope=scope, agent=agent, environment=environment, days=days)
     )
-    # Only the token, so that a script can take the output as it is.
+    # Only the token, so that a script can use the output directly.
     out.print(text)
 
 
@@ -181,7 +181,7 @@ def token_list(
     json: Json = False,
     flags: Annotated[DatabaseFlags | None, cyclopts.Parameter(name="*")] = None,
 ) -> None:
-    """List the tokens: never their text, of which only the start is known."""
+    """List the tokens. Only the first characters of each are known."""
     tokens = _run(_list_tokens(_settings(flags)))
     print_rows(_TOKEN_COLUMNS, map(_token_row, tokens), as_json=json)
 
@@ -190,7 +190,7 @@ def token_list(
 def token_suspend(
     token_id: str, *, flags: Annotated[DatabaseFlags | None, cyclopts.Parameter(name="*")] = None
 ) -> None:
-    """Stop a token from working until it is activated.
+    """Stop a token from working until it is activated again.
 
     Parameters
     ----------
@@ -204,7 +204,7 @@ def token_suspend(
 def token_activate(
     token_id: str, *, flags: Annotated[DatabaseFlags | None, cyclopts.Parameter(name="*")] = None
 ) -> None:
-    """Let a suspended token work again.
+    """Make a suspended token work again.
 
     Parameters
     ----------
@@ -218,7 +218,7 @@ def token_activate(
 def token_revoke(
     token_id: str, *, flags: Annotated[DatabaseFlags | None, cyclopts.Parameter(name="*")] = None
 ) -> None:
-    """Stop a token from working for good.
+    """Stop a token from working permanently.
 
     Parameters
     ----------
@@ -240,7 +240,7 @@ def config_show(
     json: Json = False,
     flags: Annotated[ServeFlags | None, cyclopts.Parameter(name="*")] = None,
 ) -> None:
-    """Show every setting as ``serve`` would have it, and where its value comes from."""
+    """Show the value of every setting as ``serve`` would use it, and its source."""
     rows = [
         (name, shown_database(value), source)
         for name, value, source in shown_settings(os.environ, given(flags))
@@ -249,7 +249,7 @@ def config_show(
 
 
 def main() -> None:
-    """Run the command; what an operator can mend ends in one line on stderr and exit code 1."""
+    """Run the command. An error that an operator can fix prints one line and exits with 1."""
     try:
         cli()
     except (Refusal, DatabaseError) as error:
@@ -274,9 +274,9 @@ def _greet(settings: Settings, started: Started) -> None:
             "PREFACTOR_BOOTSTRAP_TOKEN is not a token of this database, which has its account "
             "already. Make a token with: prefactor-server token create"
         )
-    # A token that the operator chose is known to them, and need not stand in a log.
+    # The operator knows a token of their own, which should not be in a log.
     if started.new_token is not None and not settings.bootstrap_token:
-        _say("A new database. Its account token, shown this once:")
+        _say("A new database. Its account token, shown only once:")
         _say(f"  export PREFACTOR_API_URL={started.url}")
         _say(f"  export PREFACTOR_API_TOKEN={started.new_token}")
     if started.sign_in_url is not None:

@@ -1,4 +1,4 @@
-"""The commands of ``prefactor-server`` that look after a database: verify, prune, hold, backup."""
+"""The commands of ``prefactor-server`` that maintain a database: verify, prune, hold, backup."""
 
 from __future__ import annotations
 
@@ -47,11 +47,11 @@ hold_cli = cyclopts.App(name="hold", help="Keep runs from being pruned.")
 
 
 def verify(*, json: Json = False, database: Database = None) -> None:
-    """Compare everything that is stored with what else is stored.
+    """Check that all stored data is consistent.
 
-    Span counts with spans, spans with their runs, payloads with their spans; that payloads can be
-    read, and that the file is sound. Names what differs, and ends with status 1 if anything does.
-    Works beside a running server.
+    Compares span counts with spans, spans with their runs, and payloads with their spans. Checks
+    that payloads can be read and that the file is intact. Reports every inconsistency, and exits
+    with 1 if there are any. Can run while a server is running.
     """
     found = _run(_verify(_settings(database), as_json=json))
     if not json:
@@ -68,38 +68,38 @@ def prune(
     dry_run: bool = False,
     database: Database = None,
 ) -> None:
-    """Delete the runs that ended some time ago, with their spans and payloads.
+    """Delete runs that ended some time ago, with their spans and payloads.
 
-    Runs that have not ended stay, and so do those on hold. Old idempotency keys go as well. Works
-    in small slices, beside a running server.
+    Runs that have not ended are kept, and so are runs on hold. Old idempotency keys are deleted as
+    well. Works in small slices, and can run while a server is running.
 
     Parameters
     ----------
     days
-        Runs that ended more than this many days ago are deleted, 0 to 36500.
+        Delete runs that ended more than this many days ago, 0 to 36500.
     agent
-        Only those of this agent: its id or external identifier.
+        Only runs of this agent, by its id or external identifier.
     environment
-        Only those in this environment: its id.
+        Only runs in this environment, by its id.
     dry_run
-        Only say what would be deleted.
+        Only report what would be deleted.
     """
     check_range("--days", days, 0, _MAX_DAYS)
-    # Deleting is what helps when there is no room left.
+    # Deleting must work on a full disk, because it frees space.
     settings = replace(_settings(database), min_free_disk_bytes=0)
     _run(_prune(settings, days, agent, environment, dry_run=dry_run))
 
 
 @hold_cli.command(name="add")
 def hold_add(run: str, *, reason: str, database: Database = None) -> None:
-    """Keep a run, whatever its age, until the hold is removed.
+    """Keep a run, regardless of its age, until the hold is removed.
 
     Parameters
     ----------
     run
         The run's id.
     reason
-        Why; shown by ``hold list`` and kept in the audit log.
+        The reason, which ``hold list`` shows and the audit log keeps.
     """
     check_reason(reason)
 
@@ -114,7 +114,7 @@ def hold_add(run: str, *, reason: str, database: Database = None) -> None:
 
 @hold_cli.command(name="remove")
 def hold_remove(run: str, *, database: Database = None) -> None:
-    """Let a run be pruned again.
+    """Allow a run to be pruned again.
 
     Parameters
     ----------
@@ -126,13 +126,13 @@ def hold_remove(run: str, *, database: Database = None) -> None:
         entry = AuditEntry(account.id, now_us(), CLI_ACTOR, "legal_holds.remove", run, None)
         return await maintenance.remove_hold(account.id, run, entry)
 
-    _run(_in_each_account(_settings(database), remove, f"Nothing holds a run {run!r}"))
-    out.print(f"let go of {run}", markup=False)
+    _run(_in_each_account(_settings(database), remove, f"Run {run!r} has no hold"))
+    out.print(f"removed the hold of {run}", markup=False)
 
 
 @hold_cli.command(name="list")
 def hold_list(*, json: Json = False, database: Database = None) -> None:
-    """List the runs that are held, and why."""
+    """List the runs on hold, with the reasons."""
 
     async def read(storage: Storage, maintenance: Maintenance) -> Sequence[LegalHold]:
         return [
@@ -147,18 +147,18 @@ def hold_list(*, json: Json = False, database: Database = None) -> None:
 
 
 def backup(target: Path, *, database: Database = None) -> None:
-    """Copy the database to a new file, and read the copy to see that it is whole.
+    """Copy the database to a new file, and read the copy to verify it.
 
-    Works beside a running server. A SQLite database becomes one that can be put in its place; a
-    PostgreSQL database becomes an archive for pg_restore, by means of pg_dump.
+    Can run while a server is running. A SQLite database is copied to a file that can replace it. A
+    PostgreSQL database becomes an archive for pg_restore, written by pg_dump.
 
     Parameters
     ----------
     target
-        The file to make; it must not be there yet.
+        The file to create. It must not exist.
     """
     back_up_database(_settings(database).database, target, os.environ)
-    out.print(f"backed up to {target}: {target.stat().st_size} bytes, and readable", markup=False)
+    out.print(f"backed up to {target}: {target.stat().st_size} bytes, verified", markup=False)
 
 
 async def _verify(settings: Settings, *, as_json: bool) -> int:
@@ -224,9 +224,9 @@ def _report(total: Pruned, held: int, keys: int, *, dry_run: bool) -> None:
         f"{verb} {total.runs} runs, {total.spans} spans and {total.payload_bytes} bytes of payloads"
     )
     if held:
-        out.print(f"{held} runs are old enough and stay, because they are held")
+        out.print(f"kept {held} runs that are old enough but on hold")
     if keys:
-        out.print(f"forgot {keys} idempotency keys")
+        out.print(f"deleted {keys} idempotency keys")
 
 
 async def _in_each_account(
@@ -234,7 +234,7 @@ async def _in_each_account(
     work: Callable[[Maintenance, Account], Coroutine[Any, Any, bool]],
     otherwise: str,
 ) -> None:
-    # Ids are unique per account: where several have a run of that id, all of them are meant.
+    # Ids are unique per account: if several accounts have such a run, all of them are meant.
     async def everywhere(storage: Storage, maintenance: Maintenance) -> None:
         done = [await work(maintenance, account) for account in await storage.accounts()]
         if not any(done):

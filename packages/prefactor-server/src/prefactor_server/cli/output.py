@@ -1,4 +1,4 @@
-"""What the commands print: messages, and rows as a table or as JSON."""
+"""The output of commands: messages, and rows as a table or as JSON."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from rich.text import Text
 
 Cell: TypeAlias = str | int | None
 
-# A line that is too long wraps in the terminal. Made to fit, a table cuts ids, which are then of no
-# use to a person and wrong for a program.
+# A long line wraps in the terminal. A table that is made to fit cuts ids, which are then useless to
+# people and wrong for programs.
 _ANY_WIDTH: Final = 100_000
 
 out: Final = Console(highlight=False, soft_wrap=True, width=_ANY_WIDTH)
@@ -22,7 +22,7 @@ err: Final = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 class Column(NamedTuple):
-    """A column of a table: the member that JSON calls it by, its title, and what null reads as."""
+    """A column of a table: its name in JSON, its title, and the text for null."""
 
     member: str
     title: str
@@ -30,7 +30,7 @@ class Column(NamedTuple):
 
 
 def print_rows(columns: Sequence[Column], rows: Iterable[Sequence[Cell]], *, as_json: bool) -> None:
-    """Print rows in the order of their columns: a table, or a JSON object per line."""
+    """Print rows, as a table or as a JSON object per line."""
     if as_json:
         names = [column.member for column in columns]
         for row in rows:
@@ -46,11 +46,11 @@ def print_rows(columns: Sequence[Column], rows: Iterable[Sequence[Cell]], *, as_
 
 
 def print_document(document: object) -> None:
-    """Print a JSON document, for people and programs alike."""
+    """Print a JSON document."""
     sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
 
 
 def _shown(column: Column, cell: Cell) -> Text:
     text = column.null if cell is None else str(cell)
-    # One row is one line, and what a caller wrote must not steer the terminal.
+    # A row is one line, and text from callers must not control the terminal.
     return Text("".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text))

@@ -51,13 +51,13 @@ _PEOPLE_COLUMNS: Final = (
 
 admin_cli = cyclopts.App(
     name="admin",
-    help="Invite and list people, change their roles, remove them, let them sign in.",
+    help="Invite, list and remove people, change their roles, and create sign-in links.",
 )
 
 
 @admin_cli.command
 def invite(email: str, *, role: Role = "admin", database: Database = None) -> None:
-    """Invite somebody, and print the token of the invitation: the only time that it can be seen.
+    """Invite a person, and print the invitation's token. It cannot be shown again.
 
     Parameters
     ----------
@@ -81,7 +81,7 @@ def invite(email: str, *, role: Role = "admin", database: Database = None) -> No
         await _carry_out(storage, CreateInvite(_request(account, now), row))
         return token
 
-    # Only the token, so that a script can take the output as it is.
+    # Only the token, so that a script can use the output directly.
     out.print(_run(_with_account(database, work)), markup=False)
 
 
@@ -105,7 +105,7 @@ def list_people(*, json: Json = False, database: Database = None) -> None:
 
 @admin_cli.command(name="role")
 def change_role(email: str, role: Role, *, database: Database = None) -> None:
-    """Give somebody another role. A running server knows of it within token_cache_seconds.
+    """Change a person's role. A running server applies it within token_cache_seconds.
 
     Parameters
     ----------
@@ -124,7 +124,7 @@ def change_role(email: str, role: Role, *, database: Database = None) -> None:
 
 @admin_cli.command
 def remove(email: str, *, database: Database = None) -> None:
-    """Remove somebody from the account. Their sessions end within token_cache_seconds.
+    """Remove a person from the account. Their sessions end within token_cache_seconds.
 
     Parameters
     ----------
@@ -141,14 +141,14 @@ def remove(email: str, *, database: Database = None) -> None:
 
 @admin_cli.command
 def link(email: str, *, url: str | None = None, database: Database = None) -> None:
-    """Print a link that lets somebody sign in once, within ten minutes, and set a new password.
+    """Print a link to sign a person in once, within ten minutes, and to set a new password.
 
     Parameters
     ----------
     email
         Their address, or their id as `admin list` shows it.
     url
-        The address of the server. PREFACTOR_PUBLIC_URL when not given.
+        The URL of the server. The default is PREFACTOR_PUBLIC_URL.
     """
     settings = _settings(database)
 
@@ -171,7 +171,7 @@ async def _person(storage: Storage, account: Account, named: str) -> AdminUser:
     people.sort(key=lambda one: one.email != named)
     found = people[0] if people else await storage.row(AdminUser, account.id, named)
     if found is None:
-        raise NotFound(f"There is no {named!r}: prefactor-server admin list shows who there is")
+        raise NotFound(f"There is no {named!r}: prefactor-server admin list shows all people")
     return found
 
 

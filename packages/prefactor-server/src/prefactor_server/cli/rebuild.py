@@ -1,4 +1,4 @@
-"""``prefactor-server rebuild``: derive again what is derived from runs."""
+"""``prefactor-server rebuild``: derive data from stored runs again."""
 
 from __future__ import annotations
 
@@ -24,18 +24,17 @@ _WAIT_SECONDS: Final = 1.0
 
 
 def rebuild(name: str, *, database: Database = None) -> None:
-    """Delete what is derived from runs, and derive it again from what is stored.
+    """Delete data that is derived from runs, and derive it again.
 
-    Works beside a running server, which does the work then; otherwise this command does it. If it
-    is stopped, the next server goes on, and so does this command when it is called again.
+    If a server is running, it does the work; otherwise this command does. If it is interrupted, the
+    next server continues, and so does this command when it is repeated.
 
     Parameters
     ----------
     name
-        What to derive again: run_totals (tokens, cost and risk of each run), span_types (which
-        types of spans each has), search (the words of spans), series (what happened in each
-        minute, hour and day; the part that pruned runs had in it is lost) or alerts (those that the
-        server raises by itself).
+        What to derive again: run_totals (tokens, cost and risk of each run), span_types (the types
+        of each run's spans), search (the word index), series (counts per minute, hour and day; the
+        share of pruned runs is lost) or alerts (the server's own).
     """
     settings = load_settings(os.environ, {"database": database})
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -56,7 +55,7 @@ async def _rebuild(settings: Settings, name: str) -> None:
         await follower.rebuild()
         while not await follower.is_complete():
             if not await follower.turn():
-                # A server is at it, or has just been.
+                # A server is at work, or was a moment ago.
                 await asyncio.sleep(_WAIT_SECONDS)
         await follower.close()
     finally:
@@ -68,4 +67,4 @@ def _chosen(known: Sequence[Attached], name: str) -> Attached:
         if attached.consumer.name == name:
             return attached
     names = ", ".join(sorted(attached.consumer.name for attached in known))
-    raise SettingError(f"There is nothing called {name!r} to rebuild: the names are {names}")
+    raise SettingError(f"{name!r} cannot be rebuilt: the names are {names}")

@@ -41,21 +41,21 @@ def seed(
 ) -> None:
     """Fill a running server with example data: three agents and two weeks of their runs.
 
-    The token comes from PREFACTOR_API_TOKEN, and has to be an account token. Everything goes
-    through the public API. The same seed makes the same data; repeated, it writes what is missing.
+    Needs an account token in PREFACTOR_API_TOKEN. All data is written through the public API. The
+    same seed makes the same data, and a repeated call writes only what is missing.
 
     Parameters
     ----------
     seed
-        Which data to make up, 0 to 1000000.
+        The seed of the data, 0 to 1000000.
     runs
-        How many runs, 1 to 500000.
+        The number of runs, 1 to 500000.
     large_run
-        Also make one run of very many spans.
+        Also create one run with very many spans.
     large_run_spans
-        How many spans that run has, 10 to 1000000.
+        The number of spans of that run, 10 to 1000000.
     url
-        The address of the server; PREFACTOR_API_URL, or http://127.0.0.1:8585, when not given.
+        The URL of the server. The default is PREFACTOR_API_URL, or http://127.0.0.1:8585.
     """
     check_range("--seed", seed, 0, _MAX_SEED)
     check_range("--runs", runs, 1, _MAX_RUNS)
@@ -81,7 +81,7 @@ def _print(summary: Summary) -> None:
         markup=False,
     )
     if summary.large_run is not None:
-        new = "is new" if summary.large_run_written else "was there already"
+        new = "is new" if summary.large_run_written else "existed already"
         out.print(f"the large run {summary.large_run} {new}", markup=False)
 
 
@@ -112,7 +112,7 @@ class _Bars:
         self._progress.stop()
 
     def show(self, what: str, done: int, total: int) -> None:
-        """Show how much of something is done."""
+        """Show the progress of one kind of work."""
         task = self._tasks.get(what)
         if task is None:
             task = self._tasks[what] = self._progress.add_task(what, total=total)

@@ -1,4 +1,4 @@
-"""The link that a server prints at its start: it signs its operator's browser in."""
+"""The link that a server prints at startup, which signs its operator's browser in."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ _log: Final = structlog.get_logger("prefactor_server")
 
 
 def is_wanted(address: str) -> bool:
-    """Return whether a server that has pages and listens on ``address`` prints a link.
+    """Return whether a server that has pages and listens on ``address`` should print a link.
 
-    Only a terminal shows it to nobody but a person, and only a loopback address means that the
-    person's browser is on this machine. In a log, the link would be a secret that others read.
+    Only on a terminal is the link seen by nobody but a person, and only a loopback address means
+    that the person's browser is on this machine. In a log, others could read it.
     """
     return is_built() and sys.stderr.isatty() and ip_address(address).is_loopback
 
@@ -38,19 +38,19 @@ def is_wanted(address: str) -> bool:
 async def make_start_link(
     storage: Storage, writer: Writer, base: str, given_token: str, now: int
 ) -> str | None:
-    """Return the address of a new link that signs in as an account token.
+    """Return the URL of a new link that signs in as an account token.
 
     Args:
         storage: the database.
         writer: stores the link.
-        base: the address of the pages.
+        base: the URL of the pages.
         given_token: the token that the server was started with, if any. Otherwise the link belongs
-            to the oldest account token that works.
+            to the oldest valid account token.
         now: microseconds since 1970.
 
     Returns:
-        The address; None if no token works, or if the database cannot be written to: a server whose
-        disk is full starts all the same, and serves reads.
+        The URL, or None if no token is valid or the database cannot be written to: a server with a
+            full disk still starts and serves reads.
     """
     found = await _token(storage, given_token, now)
     if found is None:

@@ -1,4 +1,4 @@
-"""``prefactor-server export`` and ``import``: what is stored, to a file and back."""
+"""``prefactor-server export`` and ``import``: copy stored data to a file and back."""
 
 from __future__ import annotations
 
@@ -60,11 +60,11 @@ def export(
     output: _Output = None,
     database: Database = None,
 ) -> None:
-    """Write everything that is recorded: agents, versions, runs, spans with payloads, quality.
+    """Write all recorded data: agents, versions, runs, spans with payloads, quality.
 
-    Works beside a running server, and reads a slice at a time. Sensitive values are included, so
-    keep the file as you keep the database. If it is stopped, it says how to go on; what several
-    files have in common is imported once.
+    Can run while a server is running, and reads in slices. Sensitive values are included, so
+    protect the file like the database. If it is interrupted, it prints how to continue. Rows that
+    occur in several files are imported once.
 
     Parameters
     ----------
@@ -73,13 +73,13 @@ def export(
         read as well. `prefactor-server import` takes both. parquet: a folder with one row a span,
         for analysis; it needs the extra `parquet`.
     since
-        Only runs that were registered at this time or later: 2026-11-01, or with a time.
+        Only runs registered at this time or later, such as 2026-11-01, or with a time.
     until
-        Only runs that were registered before this time.
+        Only runs registered before this time.
     agent
-        Only this agent and its runs: its id or external identifier.
+        Only this agent and its runs, by its id or external identifier.
     after
-        Only runs that follow this one, by its id: to go on after an export that was stopped.
+        Only runs after this one, by its id, to continue an interrupted export.
     output
         The file to write, which must not exist; standard output when not given. With parquet, the
         folder.
@@ -104,9 +104,9 @@ def export(
 def import_(file: _Input, /, *, database: Database = None) -> None:
     """Import what `prefactor-server export` or `prefactor runs export` wrote.
 
-    Ids and times stay as they are; the account is that of this database. A row that is stored
-    already stays: an identical one is passed over, a different one is reported. Nobody is told:
-    imported runs raise no alerts and are no live events. Repeat an import that was stopped.
+    Ids and times are kept, and the account is that of this database. A stored row is never changed:
+    an identical one in the file is skipped, a different one is reported. Imported runs raise no
+    alerts and cause no live events. An interrupted import can be repeated.
 
     Parameters
     ----------
@@ -147,7 +147,7 @@ def _export(
                 await write(queries, selection, lambda: advance(1), on_written)
             except BaseException:
                 if last:
-                    err.print(f"Stopped. Go on with: --after {last[0]}", markup=False)
+                    err.print(f"Stopped. Continue with: --after {last[0]}", markup=False)
                 raise
 
     return work
@@ -232,8 +232,8 @@ def _show(done: Import) -> None:
     out.print(f"{done.identical} lines were stored already", markup=False)
     if done.problem_count:
         out.print(
-            f"{done.problem_count} lines differ from what is stored or do not fit it, and "
-            f"{done.left_out} lines of their runs were left out",
+            f"{done.problem_count} lines differ from stored rows or are invalid, and "
+            f"{done.left_out} lines of their runs were skipped",
             markup=False,
         )
     if done.masked:
@@ -249,7 +249,7 @@ def _time(flag: str, text: str) -> int:
 
 @contextmanager
 def _opened_output(target: Path | None) -> Generator[Callable[[bytes], object]]:
-    """Open what is written to. A file keeps what it got when the export is stopped."""
+    """Open the output. An interrupted export keeps what was written to a file."""
     if target is None:
         yield sys.stdout.buffer.write
         sys.stdout.buffer.flush()

@@ -1,4 +1,4 @@
-"""How the server process starts to answer, and stops on a signal."""
+"""Starts serving, and stops gracefully on a signal."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class GracefulServer(uvicorn.Server):
         self._draining = False
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start to accept requests, and say so."""
+        """Start to accept requests, and call ``on_started``."""
         await super().startup(sockets)
         if self.started:
             self._on_started()

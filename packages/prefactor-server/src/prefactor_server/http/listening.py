@@ -1,4 +1,4 @@
-"""Listen on an address, and say which one it is."""
+"""Listens on an address, and returns its URL."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import socket
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Return a socket that listens.
+    """Return a listening socket.
 
     Raises:
-        OSError: the address cannot be listened on. The message says what to do.
+        OSError: listening failed. The message says what to do.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
@@ -28,10 +28,10 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def url_of(listener: socket.socket) -> str:
-    """Return the address that a socket is reached at, on this machine if it listens on all."""
+    """Return the URL of a socket, with the loopback address if it listens on all."""
     host: str = listener.getsockname()[0]
     port: int = listener.getsockname()[1]
-    # A server that listens on all addresses is shown at the loopback address.
+    # A server that listens on all addresses is shown with the loopback address.
     everywhere = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared with, not bound to
     shown = everywhere.get(host, host)
     return f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"

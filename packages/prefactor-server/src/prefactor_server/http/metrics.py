@@ -50,7 +50,7 @@ class Metrics:
         self._requests = _LabelledCounter(
             Counter(
                 "prefactor_requests",
-                "Requests answered, by operation (empty: no such path) and HTTP status.",
+                "Answered requests, by operation (empty: no such path) and HTTP status.",
                 ("operation", "status"),
                 registry=registry,
             )
@@ -58,7 +58,7 @@ class Metrics:
         self._refusals = _LabelledCounter(
             Counter(
                 "prefactor_refusals",
-                "Requests refused, by the code in their answer.",
+                "Rejected requests, by the error code in the response.",
                 ("code",),
                 registry=registry,
             )
@@ -66,8 +66,8 @@ class Metrics:
         self._commands = _LabelledCounter(
             Counter(
                 "prefactor_commands",
-                "Writes decided, items of bulk requests one by one, by operation and outcome: "
-                "done, replayed, stale (prepared anew), or the code of a refusal.",
+                "Decided writes, counting each item of a bulk request, by operation and outcome: "
+                "done, replayed, stale (prepared again), or the code of an error.",
                 ("operation", "outcome"),
                 registry=registry,
             )
@@ -75,7 +75,7 @@ class Metrics:
         self._request_seconds = _LabelledHistogram(
             Histogram(
                 "prefactor_request_seconds",
-                "From the first byte of a request to its answer, by operation.",
+                "Time from the first byte of a request to its response, by operation.",
                 ("operation",),
                 buckets=_REQUEST_SECONDS,
                 registry=registry,
@@ -83,13 +83,13 @@ class Metrics:
         )
         self._batch_commands = Histogram(
             "prefactor_batch_commands",
-            "Writes in one commit.",
+            "Writes per commit.",
             buckets=_BATCH_COMMANDS,
             registry=registry,
         )
         self._commit_seconds = Histogram(
             "prefactor_commit_seconds",
-            "Loading, deciding, writing and committing one batch.",
+            "Time to load, decide, write and commit one batch.",
             buckets=_COMMIT_SECONDS,
             registry=registry,
         )
@@ -100,12 +100,12 @@ class Metrics:
         )
         self._event_messages = Counter(
             "prefactor_event_messages",
-            "Messages that were sent to event streams, heartbeats counted.",
+            "Messages sent to event streams, including heartbeats.",
             registry=registry,
         )
         self._event_reloads = Counter(
             "prefactor_event_reloads",
-            "Times that an event stream told its client to read everything again.",
+            "Messages to event streams that told the client to reload everything.",
             registry=registry,
         )
         info = Gauge(
@@ -118,12 +118,12 @@ class Metrics:
         """Expose the size of a writer's queue."""
         Gauge(
             "prefactor_queue_bytes",
-            "Bytes of requests whose batch is not committed; max_queue_bytes bounds them.",
+            "Bytes of requests whose batch is not committed; max_queue_bytes limits them.",
             registry=self._registry,
         ).set_function(lambda: writer.queued_bytes)
         Gauge(
             "prefactor_queue_requests",
-            "Requests that wait for their batch to begin.",
+            "Requests waiting for their batch to begin.",
             registry=self._registry,
         ).set_function(lambda: writer.queued_requests)
 
@@ -131,7 +131,7 @@ class Metrics:
         """Expose the number of open connections."""
         Gauge(
             "prefactor_connections",
-            "Connections that are open; max_connections bounds them.",
+            "Open connections; max_connections limits them.",
             registry=self._registry,
         ).set_function(lambda: len(connections))
 
@@ -139,15 +139,15 @@ class Metrics:
         """Expose the bytes that requests hold."""
         Gauge(
             "prefactor_buffered_bytes",
-            "Bytes of requests and answers that are held; max_buffered_bytes bounds them.",
+            "Bytes of requests and responses in memory; max_buffered_bytes limits them.",
             registry=self._registry,
         ).set_function(lambda: budget.held)
 
     def watch_events(self, hub: EventHub) -> None:
-        """Expose the open event streams, and count what they are sent."""
+        """Expose the open event streams, and count the messages to them."""
         Gauge(
             "prefactor_event_streams",
-            "Event streams that are open; max_event_streams bounds them.",
+            "Open event streams; max_event_streams limits them.",
             registry=self._registry,
         ).set_function(lambda: hub.streams)
         hub.observer = self
@@ -161,19 +161,19 @@ class Metrics:
         self._event_reloads.inc()
 
     def watch_otlp(self, memory: OtlpMemory) -> None:
-        """Expose what became of the spans that came by OTLP."""
+        """Expose the spans received by OTLP, by result."""
         self._registry.register(_OtlpSpans(memory))
 
     def watch_heartbeats(self, buffer: HeartbeatBuffer) -> None:
-        """Expose how many heartbeats of runs came."""
+        """Expose the number of heartbeats of runs."""
         self._registry.register(_Heartbeats(buffer))
 
     def watch_follower(self, follower: Follower) -> None:
-        """Expose how far behind the change feed each consumer is."""
+        """Expose the lag of each consumer of the change feed."""
         self._registry.register(_FollowerLag(follower))
 
     def watch_webhooks(self, sender: WebhookSender) -> None:
-        """Expose what is sent to webhooks, and what waits."""
+        """Expose the webhook deliveries: attempts and pending ones."""
         self._registry.register(_Webhooks(sender))
 
     def answered(self, answered: RequestEvent) -> None:
@@ -222,7 +222,7 @@ def _outcome_label(outcome: Outcome) -> str:
 
 
 class _OtlpSpans(Collector):
-    """Received spans by what became of them, which is counted where it is decided."""
+    """Spans received by OTLP, by result, counted where the result is decided."""
 
     def __init__(self, memory: OtlpMemory) -> None:
         self._memory = memory
@@ -230,7 +230,7 @@ class _OtlpSpans(Collector):
     def collect(self) -> Iterator[CounterMetricFamily]:
         spans = CounterMetricFamily(
             "prefactor_otlp_spans",
-            "Spans that came by OTLP, by what became of them.",
+            "Spans received by OTLP, by result.",
             labels=("outcome",),
         )
         for outcome in ("kept", "noise", "rejected"):
@@ -239,7 +239,7 @@ class _OtlpSpans(Collector):
 
 
 class _Webhooks(Collector):
-    """Attempts to deliver to webhooks, by what came of them, and what is to be delivered."""
+    """Attempted webhook deliveries by result, and pending deliveries."""
 
     def __init__(self, sender: WebhookSender) -> None:
         self._sender = sender
@@ -247,7 +247,7 @@ class _Webhooks(Collector):
     def collect(self) -> Iterator[CounterMetricFamily | GaugeMetricFamily]:
         attempts = CounterMetricFamily(
             "prefactor_webhook_attempts",
-            "Attempts of this server to send a delivery to a webhook, by what came of them.",
+            "Attempts of this server to send a webhook delivery, by result.",
             labels=("outcome",),
         )
         attempts.add_metric(("delivered",), self._sender.delivered)
@@ -255,27 +255,27 @@ class _Webhooks(Collector):
         yield attempts
         yield GaugeMetricFamily(
             "prefactor_webhook_deliveries_pending",
-            "Deliveries to webhooks that wait, as seen by the server that sends; counted to 10000.",
+            "Pending webhook deliveries, on the server that sends them; counted up to 10000.",
             value=self._sender.pending,
         )
 
 
 class _Heartbeats(Collector):
-    """Heartbeats of active runs, which are counted where they come."""
+    """Heartbeats of active runs, counted where they arrive."""
 
     def __init__(self, buffer: HeartbeatBuffer) -> None:
         self._buffer = buffer
 
     def collect(self) -> Iterator[CounterMetricFamily]:
         heartbeats = CounterMetricFamily(
-            "prefactor_heartbeats", "Heartbeats of active runs, run by run."
+            "prefactor_heartbeats", "Heartbeats of active runs, counting each run."
         )
         heartbeats.add_metric((), self._buffer.received)
         yield heartbeats
 
 
 class _FollowerLag(Collector):
-    """How far behind each consumer is; they are known only once the follower has looked."""
+    """The lag of each consumer, known once the follower has read the feed."""
 
     def __init__(self, follower: Follower) -> None:
         self._follower = follower
@@ -283,13 +283,13 @@ class _FollowerLag(Collector):
     def collect(self) -> Iterator[GaugeMetricFamily]:
         positions = GaugeMetricFamily(
             "prefactor_follower_lag_positions",
-            "How far what is derived from runs is behind the last commit, in positions of the "
-            "change feed, by consumer.",
+            "How far derived rows are behind the last commit, in positions of the change feed, "
+            "by consumer.",
             labels=("consumer",),
         )
         seconds = GaugeMetricFamily(
             "prefactor_follower_lag_seconds",
-            "For how long the first commit has waited that a consumer has not seen.",
+            "Age of the oldest commit that a consumer has not processed, by consumer.",
             labels=("consumer",),
         )
         for name, lag in self._follower.lags.items():

@@ -1,7 +1,7 @@
-"""The pages in the browser: the static files that ``web/`` is built into.
+"""The pages for browsers: static files that are built from ``web/``.
 
-They are read once, at the start: a few hundred kilobytes. File names below ``assets/`` contain a
-hash of the content, so a browser keeps them forever; everything else is asked for again.
+They are read once, at startup: a few hundred kilobytes. File names below ``assets/`` contain a hash
+of the content, so a browser caches them forever. It revalidates everything else.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Final, NamedTuple, TypeAlias
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 FOLDER: Final = Path(__file__).resolve().parent.parent / "pages"
-"""Where ``make`` puts the built pages, and where a wheel contains them."""
+"""The folder that ``make`` builds the pages into, and that a wheel contains."""
 
 Headers: TypeAlias = tuple[tuple[bytes, bytes], ...]
 
@@ -55,7 +55,7 @@ The API works as usual, below api/v1. To get the pages:
 
 
 class StaticFile(NamedTuple):
-    """One file, as it is and compressed (empty if that saves nothing), with its headers."""
+    """One file with its headers, uncompressed and compressed (empty if that saves nothing)."""
 
     status: int
     body: bytes
@@ -65,12 +65,12 @@ class StaticFile(NamedTuple):
 
 
 def is_built(folder: Path = FOLDER) -> bool:
-    """Return whether there are pages."""
+    """Return whether the pages were built."""
     return (folder / "index.html").is_file()
 
 
 def load_pages(folder: Path = FOLDER) -> Mapping[str, StaticFile]:
-    """Read the built pages; the keys are paths. Without any, ``/`` says how to get them."""
+    """Read the built pages by path. Without any, ``/`` explains how to build them."""
     if not is_built(folder):
         return {
             "/": _static_file(".txt", _NOT_BUILT, status=HTTPStatus.NOT_FOUND, cache=b"no-store")
@@ -115,7 +115,7 @@ class Pages:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         file = self._files.get(scope["path"])
-        # HTTP/0.9 has no headers, and so none of the policy: it is the API's to refuse.
+        # HTTP/0.9 has no headers, and so no security policy. The API rejects it.
         if file is None or scope["method"] not in ("GET", "HEAD") or scope["http_version"] == "0.9":
             await self._api(scope, receive, send)
             return

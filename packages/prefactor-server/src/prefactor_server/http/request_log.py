@@ -1,4 +1,4 @@
-"""Log lines about requests. They never contain what a request said.
+"""Log lines about requests. They never contain the content of a request.
 
 Server errors are logged with their reason where they occur. This module logs the other requests.
 """
