@@ -1,4 +1,4 @@
-"""``python -m prefactor_server``: the same as the ``prefactor-server`` command."""
+"""``python -m prefactor_server``: the ``prefactor-server`` command."""
 
 from prefactor_server.cli.main import main
 

@@ -1,1 +1,1 @@
-"""What may be done to rows: one command per write, each a pure decision over a snapshot."""
+"""The writes: one command each, which decides on a snapshot without side effects."""

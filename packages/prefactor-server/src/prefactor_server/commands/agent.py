@@ -16,7 +16,7 @@ from prefactor_server.domain.risk.risk_profile import RiskProfile
 from prefactor_server.domain.runs.agent_instance import AgentInstance
 from prefactor_server.storage.base import AgentRecord, Changes, Needs, Snapshot
 
-# What the server's own alerts follow from.
+# The fields that the server's own alerts depend on.
 _REVIEWED: Final = frozenset({"risk_profile_id", "run_cost_limit"})
 
 
@@ -257,7 +257,7 @@ def _check_profile(snapshot: Snapshot, profile_id: str | None) -> None:
         return
     found = snapshot.get(RiskProfile, profile_id)
     if found is None or found.deleted_at is not None:
-        raise invalid("risk_profile_id", f"{profile_id!r} is no risk profile of this account")
+        raise invalid("risk_profile_id", f"{profile_id!r} is not a risk profile of this account")
 
 
 def _changed(snapshot: Snapshot, agent: Agent, request: Request, operation: str) -> Decision:
@@ -282,5 +282,5 @@ def require_version_id(snapshot: Snapshot, agent_id: str, version_id: str | None
         return None
     version = snapshot.get(AgentVersion, version_id)
     if version is None or version.agent_id != agent_id:
-        raise invalid("current_version_id", "is no version of this agent")
+        raise invalid("current_version_id", "is not a version of this agent")
     return version_id

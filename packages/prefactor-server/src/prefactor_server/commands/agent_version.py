@@ -82,7 +82,7 @@ class CreateVersion(NamedTuple):
         if self.agent_schema_version_id is not None:
             named = snapshot.get(AgentSchemaVersion, self.agent_schema_version_id)
             if named is None or named.agent_id != agent.id:
-                raise invalid("agent_schema_version_id", "is no schema version of this agent")
+                raise invalid("agent_schema_version_id", "is not a schema version of this agent")
             return named
         own = [one for one in snapshot.rows(AgentSchemaVersion) if one.agent_id == agent.id]
         return max(own, key=lambda one: (one.inserted_at, one.id), default=None)

@@ -1,4 +1,4 @@
-"""The writes of alerts: raise and clear, in whatever state the run is."""
+"""The writes of alerts: raise and clear, in any status of the run."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class RaiseAlert(NamedTuple):
             raise invalid(
                 "agent_instance_id",
                 f"has {MAX_RAISED} raised alerts, the most that a run may have: clear one, or "
-                "raise one of theirs again",
+                "raise one with an existing name again",
                 Limit("raised_alerts", MAX_RAISED),
             )
         run = run._replace(updated_at=now)

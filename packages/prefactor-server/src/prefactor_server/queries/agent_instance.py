@@ -41,7 +41,7 @@ class AgentInstanceQueries:
         return run
 
     async def among(self, principal: Principal, ids: Sequence[str]) -> Mapping[str, AgentInstance]:
-        """Return those of some runs that the caller sees, by id."""
+        """Return the runs among ``ids`` that the caller may see, by id."""
         found = await self._storage.rows_by_id(AgentInstance, principal.account_id, ids)
         return {run.id: run for run in found if principal.can_see(run.agent_id, run.environment_id)}
 
@@ -72,14 +72,14 @@ class AgentInstanceQueries:
     async def metadata(
         self, account_id: str, run_ids: Sequence[str]
     ) -> Mapping[str, InstanceMetadata]:
-        """Return the metadata of those runs that have any, by run."""
+        """Return the metadata of the runs that have any, by run."""
         found = await self._storage.rows_by_id(InstanceMetadata, account_id, run_ids)
         return {one.id: one for one in found}
 
     async def counted(
         self, principal: Principal, run_ids: Sequence[str]
     ) -> tuple[Sequence[AgentInstance], Mapping[str, RunTotal]]:
-        """Return those of the runs that the caller sees, in this order, and their totals."""
+        """Return the runs that the caller may see, in this order, with their totals."""
         account_id = principal.account_id
         totals = await self._storage.run_totals.totals(account_id, run_ids)
         found = {one.id: one for one in await self._storage.run_totals.runs(account_id, run_ids)}
@@ -98,7 +98,7 @@ class AgentInstanceQueries:
     async def page(
         self, principal: Principal, listing: Listing, found: Found | None = None
     ) -> Page[AgentInstance]:
-        """Return a page of runs; with a text filter, of those in which the text was found."""
+        """Return a page of runs; with a text filter, only runs that contain the text."""
         if found is None:
             return await self._storage.instances(
                 principal.account_id, scoped_to(principal, listing)

@@ -41,7 +41,7 @@ class EventQueries:
     async def rows(
         self, account_id: str, changes: Iterable[Change], filters: Collection[EventFilter]
     ) -> ChangedRows:
-        """Return what changed in an account, with the rows that any of the filters may pass.
+        """Return an account's changes, with the rows that any of the filters may pass.
 
         Beyond ``MAX_SPANS``, no spans are read.
         """

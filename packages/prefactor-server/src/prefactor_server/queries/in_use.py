@@ -1,4 +1,4 @@
-"""How versions and schema versions are used: who shares their name, and where they are current."""
+"""The use of versions and schema versions: name duplicates, and deployments where current."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ V = TypeVar("V", AgentVersion, AgentSchemaVersion)
 class VersionUse(NamedTuple, Generic[V]):
     """A version or schema version of an agent.
 
-    ``repeats`` counts the agent's versions with the same external identifier, including this one;
-    it is 0 without an identifier. ``deployment_ids`` are the deployments in which it is current.
+    ``repeats`` counts the agent's versions with the same external identifier, including this one,
+    and is 0 without an identifier. ``deployment_ids`` are the deployments in which it is current.
     """
 
     row: V
@@ -41,7 +41,7 @@ async def find_uses(
     rows: Sequence[V],
     version_id: Callable[[CurrentVersion], str],
 ) -> list[VersionUse[V]]:
-    """Return how each of these is used, as far as the caller may see."""
+    """Return the use of each of these, as far as the caller may see it."""
     by_agent: dict[str, list[V]] = defaultdict(list)
     for row in rows:
         by_agent[row.agent_id].append(row)

@@ -49,9 +49,9 @@ class ScoredSpan(NamedTuple):
 
 
 class PreviewedRun(NamedTuple):
-    """A run with its score now, and what it would be by another profile.
+    """A run with its current score, and its score by another profile.
 
-    ``now`` is None when the agent has no profile, and both are when the run was not counted yet.
+    ``now`` is None if the agent has no profile, and both are None if the run is not counted yet.
     """
 
     run: AgentInstance
@@ -195,7 +195,7 @@ class RiskQueries:
     ) -> AsyncIterator[PreviewedRun]:
         """Score runs by the profiles that their agents have and by another one, one by one.
 
-        What a run's spans are is read from its total, so that the number of spans costs nothing.
+        The spans of a run are read from its total, so the cost does not depend on their number.
         """
         current = await self._profiles(account_id, {run.agent_id for run in runs})
         for run in runs:

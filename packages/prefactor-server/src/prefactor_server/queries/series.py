@@ -13,7 +13,7 @@ from prefactor_server.storage.base import Storage
 from prefactor_server.storage.series import RollupRange
 
 MAX_ROLLUPS: Final = 10_000
-"""How many stored rollups one series is added up from: one for each bucket and environment."""
+"""The most stored rollups that one series may sum: one for each bucket and environment."""
 
 _CONSUMER: Final = "series"
 _SECOND_US: Final = 1_000_000

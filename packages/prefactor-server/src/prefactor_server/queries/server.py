@@ -11,10 +11,10 @@ from prefactor_server.storage.maintenance import DatabaseStatus
 
 
 class ConsumerStatus(NamedTuple):
-    """How far a consumer of the change feed is.
+    """The progress of a consumer of the change feed.
 
-    ``behind_us`` is for how long the first commit has waited that it has not seen. It is not
-    ``complete`` until what was stored before has been filled in.
+    ``behind_us`` is the age of the oldest commit that it has not processed. It is not ``complete``
+    until its backfill has finished.
     """
 
     name: str
@@ -25,30 +25,30 @@ class ConsumerStatus(NamedTuple):
 
 
 class FeedStatus(NamedTuple):
-    """The position of the last commit in the change feed, and who follows it."""
+    """The position of the last commit in the change feed, and the feed's consumers."""
 
     position: int
     consumers: Sequence[ConsumerStatus]
 
 
 class ServerQueries:
-    """Reads what an operator has to know of the database, across accounts and without any data."""
+    """Reads the state of the database for operators, across accounts and without any data."""
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
 
     async def database(self) -> DatabaseStatus:
-        """Return what the database is, and how much room it takes."""
+        """Return the kind, version and size of the database."""
         return await self._storage.maintenance.status()
 
     async def feed(self, now: int) -> FeedStatus:
-        """Return how far the change feed is, and its consumers."""
+        """Return the position of the change feed, and its consumers."""
         states = dict(await self._storage.feed.states())
-        # The index of words may keep its state in a file of its own.
+        # The word index may keep its state in a separate file.
         search = await self._storage.search.state()
         if search is not None:
             states[search.consumer] = search
-        # Read after the states: no consumer is then ahead of the feed.
+        # Read after the states, so that no consumer is ahead of the feed.
         last = await self._storage.feed.position()
         found = [await self._consumer(states[name], last, now) for name in sorted(states)]
         return FeedStatus(last, found)

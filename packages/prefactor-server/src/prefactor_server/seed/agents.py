@@ -1,4 +1,4 @@
-"""The three example agents, with the versions that each went through."""
+"""The three example agents with their versions."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from prefactor_server.seed.span_types import Json, quality_schemas, span_types
 
 
 class Version(NamedTuple):
-    """A release of an agent. ``since`` is the share of the history that had passed by then."""
+    """A release of an agent. ``since`` is its start as a share of the history."""
 
     name: str
     since: float
@@ -17,7 +17,7 @@ class Version(NamedTuple):
 
 
 class Agent(NamedTuple):
-    """An agent. ``weight`` is its share of the runs, ``failing`` that of its runs that fail."""
+    """An agent. ``weight`` is its share of all runs, ``failing`` the share of them that fail."""
 
     key: str
     name: str
@@ -29,11 +29,11 @@ class Agent(NamedTuple):
 
     @property
     def external_identifier(self) -> str:
-        """What the agent is called by the program that records it."""
+        """The identifier that the recording program uses."""
         return f"seed-{self.key}"
 
     def version_at(self, share: float) -> Version:
-        """Return the version that ran when a share of the history had passed."""
+        """Return the version in use at a share of the history."""
         return [one for one in self.versions if one.since <= share][-1]
 
 
@@ -92,11 +92,11 @@ RISK_PROFILE: Final[Json] = {
     "agreed_risk": "high",
 }
 ENVIRONMENT: Final[Json] = {"id": "seed-staging", "name": "Staging (example)"}
-"""The environment beside the default one, where every tenth run takes place."""
+"""The environment besides the default one. Every tenth run is in it."""
 
 
 def creation(agent: Agent) -> Json:
-    """Return the fields with which an agent is created."""
+    """Return the fields for creating an agent."""
     return {
         "name": agent.name,
         "description": agent.description,
@@ -106,7 +106,7 @@ def creation(agent: Agent) -> Json:
 
 
 def declaration(agent: Agent, version: Version) -> Json:
-    """Return what a registration says of its agent's release and schemas."""
+    """Return the release and the schemas for a registration."""
     types = span_types(agent.key, moves_money=agent.moves_money, revision=version.revision)
     return {
         "agent_id": agent.external_identifier,

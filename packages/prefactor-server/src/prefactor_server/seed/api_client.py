@@ -1,4 +1,4 @@
-"""A small client of the API, for one connection: JSON in, JSON out, patient with a busy server."""
+"""A small client of the API with one connection, which retries while the server is busy."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _BUSY: Final = frozenset({429, 502, 503, 504})
 
 
 class ApiAddress:
-    """Where the API is, and the token that opens it.
+    """The URL of the API, and the token for it.
 
     Raises:
-        SettingError: the address is not an http or https URL without a query, or the token cannot
-            stand in a header.
+        SettingError: the URL is not an http or https URL without a query, or the token cannot be
+            sent in a header.
     """
 
     def __init__(self, url: str, token: str) -> None:
@@ -47,13 +47,13 @@ class ApiAddress:
         self.token = token
 
     def connect(self) -> http.client.HTTPConnection:
-        """Return a connection, not opened yet."""
+        """Return a connection, not yet opened."""
         kind = http.client.HTTPSConnection if self.secure else http.client.HTTPConnection
         return kind(self.host, self.port, timeout=_TIMEOUT)
 
 
 class ApiClient:
-    """One connection to the API. Requests must be safe to repeat: reads, or writes with a key."""
+    """One connection to the API. Requests must be idempotent: reads, or writes with a key."""
 
     def __init__(self, address: ApiAddress, *, sleep: Callable[[float], None] = time.sleep) -> None:
         self._address = address
@@ -65,19 +65,19 @@ class ApiClient:
         self._connection.close()
 
     def get(self, path: str, **query: str) -> Mapping[str, Any] | None:
-        """Read something; None if it does not exist.
+        """Read an object, or return None if it does not exist.
 
         Raises:
-            Refusal: the server refused, or cannot be reached.
+            Refusal: the server rejected the request, or cannot be reached.
         """
         target = f"{path}?{urlencode(query)}" if query else path
         return self._request("GET", target, None, missing_is_none=True)
 
     def post(self, path: str, document: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Write something.
+        """Write an object.
 
         Raises:
-            Refusal: the server refused, or cannot be reached.
+            Refusal: the server rejected the request, or cannot be reached.
         """
         body = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
         answer = self._request("POST", path, body, missing_is_none=False)
@@ -130,7 +130,7 @@ def path_of(kind: str, identifier: str) -> str:
 
 
 def _explained(answer: Mapping[str, Any]) -> str:
-    """Return what an error body says, with its fields."""
+    """Return the message of an error body, with its field errors."""
     message = str(answer.get("message", "without a message"))
     errors = answer.get("errors")
     return f"{message} {json.dumps(errors)}" if errors else message

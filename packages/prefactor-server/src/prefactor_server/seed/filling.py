@@ -1,4 +1,4 @@
-"""Filling a server with the example data: what is there already is found and left alone."""
+"""Writes the example data to a server, skipping what it already has."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from prefactor_server.seed.span_types import Json
 T = TypeVar("T")
 R = TypeVar("R")
 Report: TypeAlias = Callable[[str, int, int], None]
-"""Told what is being written, how much of it is done, and how much there is in all."""
+"""Receives the kind of data being written, the amount done, and the total."""
 
 _WORKERS: Final = 4
 _MAX_ITEMS: Final = 900
@@ -29,7 +29,7 @@ _DAY_US: Final = 24 * 60 * _MINUTE_US
 
 
 class Plan(NamedTuple):
-    """What to fill in. ``large_run_spans`` is 0 for no large run."""
+    """The data to write. ``large_run_spans`` is 0 for no large run."""
 
     seed: int
     runs: int
@@ -37,7 +37,7 @@ class Plan(NamedTuple):
 
 
 class Summary(NamedTuple):
-    """What is there now, and how much of it was written just now."""
+    """The data on the server, and how much of it is new."""
 
     seed: int
     runs: int
@@ -51,16 +51,16 @@ class Summary(NamedTuple):
 
 
 def fill(address: ApiAddress, plan: Plan, *, now: int, report: Report) -> Summary:
-    """Write the example data that is not there yet.
+    """Write the missing example data.
 
     Args:
         address: the API, with an account token.
-        plan: what to write.
-        now: microseconds since 1970; a history that is new ends there.
+        plan: the data to write.
+        now: microseconds since 1970. A new history ends there.
         report: called as runs and spans are written.
 
     Raises:
-        Refusal: the server refused something, or cannot be reached.
+        Refusal: the server rejected a request, or cannot be reached.
     """
     with _Connections(address) as connections:
         client = connections.mine()
@@ -81,7 +81,7 @@ def fill(address: ApiAddress, plan: Plan, *, now: int, report: Report) -> Summar
 
 
 def _prepare(client: ApiClient) -> None:
-    """Make the environment, the risk profile and the agents, unless they are there."""
+    """Create the environment, the risk profile and the agents, unless they exist."""
     scope = _details(client.get("/api/v1/ping"))["token_scope"]
     if scope != "account":
         raise NotPermitted(
@@ -106,7 +106,7 @@ def _history(client: ApiClient, plan: Plan, now: int) -> History:
 
 
 def _batches(planned: Iterable[PlannedRun]) -> Iterator[Sequence[PlannedRun]]:
-    """Put runs together as long as one request can hold their items."""
+    """Group runs as long as their items fit into one request."""
     batch: list[PlannedRun] = []
     items = 0
     for run in planned:
@@ -120,7 +120,7 @@ def _batches(planned: Iterable[PlannedRun]) -> Iterator[Sequence[PlannedRun]]:
 
 
 def _send_batch(client: ApiClient, batch: Sequence[PlannedRun]) -> bool:
-    """Send runs; False if they are there already. The last item of the last run tells."""
+    """Send runs; return False if they existed. The last item of the last run decides."""
     if _is_there(client, batch[-1]):
         return False
     _send(client, [item for run in batch for item in run.items])
@@ -168,7 +168,7 @@ def _details(answer: Any) -> Any:
 
 
 class _Connections:
-    """Connections for worker threads, one each, and a bounded number of requests at a time."""
+    """One connection per worker thread, and a limited number of concurrent requests."""
 
     def __init__(self, address: ApiAddress) -> None:
         self._address = address
@@ -199,7 +199,7 @@ class _Connections:
         return client
 
     def each(self, send: Callable[[ApiClient, T], R], parts: Iterable[T]) -> Iterator[tuple[T, R]]:
-        """Send parts, a few at a time, and yield each with its result, in order."""
+        """Send parts concurrently, a few at a time, and yield each with its result, in order."""
         waiting: deque[tuple[T, Future[R]]] = deque()
         for part in parts:
             waiting.append((part, self._pool.submit(self._send, send, part)))

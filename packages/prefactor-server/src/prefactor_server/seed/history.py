@@ -1,6 +1,6 @@
-"""Which runs there are, when they take place, and what is sent for each.
+"""The runs, their times, and the requests for each.
 
-Everything follows from the seed, the number of runs and the moment at which the history ends.
+Everything is determined by the seed, the number of runs and the end of the history.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ _TERMINATIONS: Final = (
 
 
 class Ending(NamedTuple):
-    """How a run is to end; ``status`` may be one that is no end."""
+    """The end of a run; ``status`` may be one of a run that has not ended."""
 
     status: str
     reason: str = ""
 
 
 class PlannedRun(NamedTuple):
-    """A run, the items of the bulk requests that record it, and what shows that all were sent."""
+    """A run, the bulk items that record it, and its number of spans."""
 
     id: str
     status: str
@@ -48,7 +48,7 @@ class PlannedRun(NamedTuple):
 
 
 class History(NamedTuple):
-    """A set of runs, named by its seed and its size. ``until`` is when it ends."""
+    """A set of runs, identified by its seed and size. ``until`` is its end."""
 
     seed: int
     runs: int
@@ -56,15 +56,15 @@ class History(NamedTuple):
 
     @property
     def start(self) -> int:
-        """When it begins."""
+        """The start of the history."""
         return self.until - DAYS * _DAY_US
 
     def run_id(self, number: int) -> str:
-        """Return the id of a run. Ids sort as the runs began."""
+        """Return the id of a run. Ids sort by start."""
         return f"seed-{self.seed}-{self.runs}-{number:06}"
 
     def planned(self) -> Iterator[PlannedRun]:
-        """Make up the runs, one after the other."""
+        """Generate the runs one by one."""
         clock = _BusyHours(self.start)
         unfinished = max(4, int(self.runs * _UNFINISHED_SHARE)) if self.runs >= 10 else 0
         for number in range(self.runs):
@@ -111,7 +111,7 @@ class History(NamedTuple):
 
 
 def _record(recording: Recording, agent: Agent, version: Version, ending: Ending | None) -> str:
-    """Record what the agent does; the status with which the run is to end."""
+    """Record the agent's steps; return the final status of the run."""
     failing = 0.0 if ending is not None else agent.failing
     try:
         SCENARIOS[agent.key](recording, version.model, failing)
@@ -135,7 +135,7 @@ def _end(run_id: str, status: str, at: int, ending: Ending | None) -> Sequence[J
 
 
 def _unfinished(number: int, random: Random) -> Ending:
-    """How the last runs stand now: the first few wait, some go on, most were terminated."""
+    """Return the state of the last runs: some pending, some active, most terminated."""
     if number < 1:
         return Ending("pending")
     if number % 4 == 1:
@@ -161,7 +161,7 @@ def _planned(run_id: str, status: str, items: Sequence[Json], spans: int) -> Pla
 
 
 def keyed(items: Sequence[Json]) -> Sequence[Json]:
-    """Give each item the idempotency key that makes sending it again harmless."""
+    """Add an idempotency key to each item, so that it can be sent again."""
     return [{**item, "idempotency_key": _key(item)} for item in items]
 
 
@@ -173,7 +173,7 @@ def _key(item: Json) -> str:
 
 
 class _BusyHours:
-    """Turns a share of all runs into a moment: more in the day than at night or at weekends."""
+    """Maps a share of all runs to a time, with more runs by day than at night or on weekends."""
 
     def __init__(self, start: int) -> None:
         self._start = start
@@ -181,7 +181,7 @@ class _BusyHours:
         self._sums = [0.0, *accumulate(hours)]
 
     def at(self, share: float) -> int:
-        """Return the moment by which a share of all runs, from 0 to below 1, has begun."""
+        """Return the time by which a share of all runs, from 0 to below 1, has started."""
         target = share * self._sums[-1]
         hour = bisect_right(self._sums, target) - 1
         within = (target - self._sums[hour]) / (self._sums[hour + 1] - self._sums[hour])
@@ -190,6 +190,6 @@ class _BusyHours:
 
 def _busy(at: int) -> float:
     day, hour = at // _DAY_US, at // _HOUR_US % 24
-    # The first of January 1970 was a Thursday.
+    # 1 January 1970 was a Thursday.
     weekend = (day + 3) % 7 >= 5
     return _WORKDAY[hour] * (_WEEKEND_SHARE if weekend else 1)

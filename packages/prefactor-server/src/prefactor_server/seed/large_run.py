@@ -1,4 +1,4 @@
-"""One run of very many spans, made up while it is sent: it is never in memory as a whole."""
+"""One run with very many spans, generated while it is sent, so it is never in memory as a whole."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from prefactor_server.seed.span_types import Json
 
 _PIECE: Final = 900
 _MAX_DEPTH: Final = 40
-# What a span adds to the length of the run on average is less, so that the run is over.
+# More than the average duration of a span, so that the run has ended.
 _PACE: Final = 3 * SECOND
 
 
 class LargeRun:
-    """A run of exactly so many spans. Its pieces may be sent in any order, once it has begun."""
+    """A run with an exact number of spans. After its beginning, pieces may be sent in any order."""
 
     def __init__(self, seed: int, until: int, spans: int) -> None:
         self.id = f"seed-{seed}-large-{spans}"
@@ -35,14 +35,14 @@ class LargeRun:
         self._root = self._recording.open("agent", {"name": self._agent.name, "task": task})
 
     def beginning(self) -> Sequence[Json]:
-        """Return the items that have to come first: the run and its root."""
+        """Return the items to send first: the run and its root."""
         register = declaration(self._agent, self._version)
         register |= {"_type": "agent_instances/register", "id": self.id}
         started = {"_type": "agent_instances/start", "agent_instance_id": self.id}
         return keyed([register, started | {"timestamp": format_time(self._start)}, *self._taken(1)])
 
     def pieces(self) -> Iterator[Sequence[Json]]:
-        """Make up the spans below the root, a request at a time."""
+        """Generate the spans below the root, one request at a time."""
         left = self._spans - 1
         while left:
             items: list[Json] = []
@@ -53,7 +53,7 @@ class LargeRun:
             yield keyed(items)
 
     def end(self) -> Sequence[Json]:
-        """Return the items that have to come last, once all pieces were made up."""
+        """Return the items to send last, after all pieces."""
         end = format_time(self._recording.now)
         finish = {"_type": "agent_spans/finish", "agent_span_id": self._root.fields["id"]}
         ended = {"_type": "agent_instances/finish", "agent_instance_id": self.id}
@@ -65,7 +65,7 @@ class LargeRun:
 
 
 def _section(recording: Recording, model: str, depth: int) -> None:
-    """Record a part of the study, some of it nested deeply."""
+    """Record a part of the study, some of it deeply nested."""
     if depth < _MAX_DEPTH and recording.random.random() < 0.8 - depth / 60:
         with steps.agent(recording, f"Step {depth}", f"Look closer, level {depth}"):
             question = f"What is missing at level {depth}?"

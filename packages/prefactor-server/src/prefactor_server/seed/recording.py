@@ -1,4 +1,4 @@
-"""A run that is being made up: a clock, and spans that nest."""
+"""A generated run: a clock and nested spans."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SECOND = 1_000_000
 
 
 class SpanFailed(Exception):
-    """A span failed in a way that fails what it is part of. Holds the error as it is recorded."""
+    """A span failed in a way that fails its parent. Contains the recorded error."""
 
     def __init__(self, error: Json) -> None:
         super().__init__(error)
@@ -21,20 +21,20 @@ class SpanFailed(Exception):
 
 
 class ReachedPresent(Exception):
-    """The recording has reached the present: what comes next has not happened yet."""
+    """The recording has reached the present, so nothing later can be recorded."""
 
 
 class OpenSpan(NamedTuple):
-    """A span that has begun, as the request that creates it."""
+    """A span in progress, as its create request."""
 
     fields: Json
     started_at: int
 
 
 class Recording:
-    """The spans of one run in the order of their start, which is the order they are sent in.
+    """The spans of one run in order of start, which is the order of sending.
 
-    ``until`` is the present: what would happen later has not happened.
+    ``until`` is the present. Nothing later is recorded.
     """
 
     def __init__(self, run_id: str, agent: str, random: Random, start: int, until: int) -> None:
@@ -54,24 +54,24 @@ class Recording:
 
     @property
     def count(self) -> int:
-        """How many spans were begun so far."""
+        """The number of spans so far."""
         return self._count
 
     def take(self) -> list[Json]:
-        """Return the spans that have not been taken yet. All of them must have been closed."""
+        """Return the spans that were not taken yet. All must be closed."""
         spans, self._spans = self._spans, []
         return [span.fields for span in spans]
 
     def wait(self, low_ms: float, high_ms: float) -> None:
-        """Let time pass: mostly little, sometimes a lot, as with anything over a network."""
+        """Advance the clock, mostly by little and sometimes by a lot, like a network."""
         share = self.random.random() ** 3
         self.now += int((low_ms + (high_ms - low_ms) * share) * MILLISECOND)
 
     def open(self, kind: str, payload: Json, *, sensitive: bool = False) -> OpenSpan:
-        """Begin a span under the one that is open.
+        """Begin a span below the current one.
 
         Raises:
-            ReachedPresent: it would begin in the future. What is open then stays open.
+            ReachedPresent: it would begin in the future. The open spans stay open.
         """
         if self._stack and self.is_over:
             raise ReachedPresent

@@ -1,4 +1,4 @@
-"""What each example agent does in a run."""
+"""The steps of each example agent in a run."""
 
 from __future__ import annotations
 
@@ -133,4 +133,4 @@ SCENARIOS: Final[Mapping[str, Callable[[Recording, str, float], None]]] = {
     "research": research,
     "billing": billing,
 }
-"""What an agent does, by its key."""
+"""The scenario of each agent, by its key."""

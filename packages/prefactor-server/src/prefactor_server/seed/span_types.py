@@ -26,7 +26,7 @@ _CUSTOMER: Final[Json] = {
 
 
 def span_types(agent: str, *, moves_money: bool, revision: int) -> list[Json]:
-    """Return what an agent declares; a later revision of an agent declares a little more."""
+    """Return the declarations of an agent. A later revision declares slightly more."""
     allowed = {"read_data": "allowed", "external_communication": "allowed"}
     if moves_money:
         allowed |= {"financial_transactions": "allowed", "update_data": "allowed"}
@@ -47,7 +47,7 @@ def span_types(agent: str, *, moves_money: bool, revision: int) -> list[Json]:
 
 
 def quality_schemas() -> list[Json]:
-    """Return how evaluations of runs are called, checked and summarised."""
+    """Return the quality schemas, with their names and templates."""
     score = {"type": "integer", "minimum": 1, "maximum": 5}
     return [
         {

@@ -1,4 +1,4 @@
-"""The steps that the example agents are made of: model calls, tools, searches, checks."""
+"""The steps of the example agents: model calls, tools, searches, checks."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _FAILURES = (
 
 @contextmanager
 def agent(recording: Recording, name: str, task: str, answer: str = "") -> Generator[None]:
-    """Record what an agent or a sub-agent does; it fails with whatever fails inside."""
+    """Record an agent or a sub-agent, which fails if a step inside fails."""
     span = recording.open("agent", {"name": name, "task": task})
     try:
         yield
@@ -32,14 +32,14 @@ def agent(recording: Recording, name: str, task: str, answer: str = "") -> Gener
 
 
 def llm(recording: Recording, model: str, prompt: str, content: str, *, context: int = 0) -> None:
-    """Record a model call, tried again once if the first attempt fails.
+    """Record a model call, which is retried once if its first attempt fails.
 
     Args:
         recording: the run.
         model: the model's name.
-        prompt: what the user or the agent asked.
-        content: what the model says.
-        context: how many tokens of documents and earlier turns went in beside the prompt.
+        prompt: the question of the user or the agent.
+        content: the model's response.
+        context: the number of tokens of documents and earlier turns in the request.
     """
     payload: Json = {
         "model": model,
@@ -79,7 +79,7 @@ def tool(
     """
     payload: Json = {"tool_name": name, "label": label, "arguments": arguments}
     if recording.random.random() < 0.004:
-        # What does not match its schema is stored and marked, and a page has to show it.
+        # A payload that does not match its schema is stored and flagged, and pages must show that.
         payload["arguments"] = "see label"
     span = recording.open("tool", payload, sensitive=sensitive)
     recording.wait(5, 40)
@@ -108,7 +108,7 @@ def retrieval(recording: Recording, query: str, titles: list[str], *, limit: int
 
 
 def fetch(recording: Recording, url: str) -> bool:
-    """Record the fetching of a page; whether it came."""
+    """Record fetching a page; return whether it succeeded."""
     span = recording.open("http", {"method": "GET", "url": url})
     recording.wait(90, 2_500)
     status = 404 if recording.random.random() < 0.06 else 200
@@ -122,7 +122,7 @@ def fetch(recording: Recording, url: str) -> bool:
 
 
 def guard(recording: Recording, *, blocking: float = 0.0) -> None:
-    """Record a check of what came in or is about to go out.
+    """Record a check of an input or an output.
 
     Raises:
         SpanFailed: the check found something and stopped the run.
@@ -137,7 +137,7 @@ def guard(recording: Recording, *, blocking: float = 0.0) -> None:
 
 
 def approval(recording: Recording, question: str, by: Json | str, *, refusing: float = 0.1) -> bool:
-    """Record that a person was asked, who takes minutes to answer; whether they agreed."""
+    """Record asking a person, who takes minutes to answer; return whether they agreed."""
     details: dict[str, Any] = {"question": question, "asked": by}
     span = recording.open("human", details, sensitive=isinstance(by, dict))
     recording.wait(8_000, 600_000)

@@ -1,4 +1,4 @@
-"""What the example agents talk about."""
+"""The vocabulary of the example agents."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The ASGI application: read a request, run its operation and send the response.
 
-This replaces a framework's routing and request objects, which would cost a single span more than
-all other work done for it here.
+It replaces a framework's routing and request objects, which would cost more than all other work for
+a single span.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""What a request says about its client: its address, its session's cookie, the page it comes from.
+"""A request's client: its address, its session's cookie, and the page that it comes from.
 
-A browser sends a cookie with every request to the server, whichever page asks for it. A write with
-a cookie must therefore come from a page of this server, which two things show: the headers
-``Origin`` and ``Sec-Fetch-Site``, which no page can choose, and ``X-Prefactor-Request``, which no
-page of another site can send without asking first.
+A browser sends a cookie with every request to the server, even if a page of another site makes it.
+A write with a cookie must therefore come from a page of this server. Two things show that: the
+headers ``Origin`` and ``Sec-Fetch-Site``, which no page can set, and ``X-Prefactor-Request``, which
+a page of another site cannot send without a preflight request.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""A response that is made while it is sent, however large it is.
+"""A response of any size, produced while it is sent.
 
-It is made in pieces, the next one once the client has taken the last, so that the server holds one
-piece of each download. What is held is leased from the memory budget before the response begins.
+The next piece is produced once the client has read the previous one, so the server holds one piece
+of each download. That memory is leased from the budget before the response begins.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from prefactor_server.json_log import trace_of
 from prefactor_server.memory_budget import Lease
 
 RESERVED_BYTES: Final = 2 * 1024 * 1024
-"""What a download usually holds: what was read for a piece, and the piece."""
+"""The usual memory of a download: the rows read for a piece, and the piece."""
 
 _SLICE_BYTES: Final = 64 * 1024
 
@@ -34,7 +34,7 @@ class Download(NamedTuple):
 
 
 class OpenedDownload(NamedTuple):
-    """A response whose body is made while it is sent, compressed if the client wants that."""
+    """A response that is produced while it is sent, compressed if the client accepts that."""
 
     download: Download
     coding: Coding | None
@@ -50,7 +50,7 @@ class OpenedDownload(NamedTuple):
         send: Send,
         memory: Lease,
     ) -> None:
-        """Send it until it ends or the client leaves. A failure breaks it off."""
+        """Send it until it ends or the client disconnects. A failure breaks it off."""
         encoded = () if self.coding is None else ((b"content-encoding", self.coding.encode()),)
         shown = [
             (b"content-type", self.download.content_type),

@@ -25,11 +25,11 @@ class Compressor(Protocol):
     """Compresses one response, piece by piece."""
 
     def compress(self, data: bytes, /) -> bytes:
-        """Return what there is to send after another piece, if anything."""
+        """Return the output that is ready after another piece, if any."""
         ...
 
     def flush(self) -> bytes:
-        """Return the rest."""
+        """Return the remaining output."""
         ...
 
 
@@ -65,7 +65,7 @@ def _weight(parameters: str) -> float:
 
 
 def compressed(coding: Coding | None, pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield the pieces of a response, compressed as they come."""
+    """Yield the pieces of a response, compressed one by one."""
     if coding is None:
         yield from pieces
         return

@@ -58,7 +58,7 @@ def _decoded(path_id: str) -> str:
 
 
 def _split(raw_path: str) -> tuple[str, str, str]:
-    """Split a path into what precedes, is and follows its fourth segment, the id.
+    """Split a path into the part before its fourth segment, that segment (the id), and the rest.
 
     This happens before unquoting, because an id may contain a slash.
     """

@@ -20,12 +20,12 @@ from prefactor_server.api.kernel.work import Work
 from prefactor_server.domain.errors import BadRequest, ValidationFailed
 
 MAX_DEPTH: Final = 160
-"""How deep the objects and lists of a request may be nested: a JSON Schema of 64 nested objects has
-127 levels, and stands five levels down in the registration of a run."""
+"""The deepest nesting of a request. A JSON Schema of 64 nested objects has 127 levels, and is five
+levels down in the registration of a run."""
 
 MAX_CONTAINERS: Final = 500_000
 MAX_VALUES: Final = 1_000_000
-"""How many objects and lists, and values in all, the fields of one write may hold."""
+"""The most values, including objects and lists, in the fields of one write."""
 
 MAX_UNPAUSED_BYTES: Final = 128 * 1024
 """The largest JSON, in bytes, that is decoded without a pause: it takes some milliseconds."""

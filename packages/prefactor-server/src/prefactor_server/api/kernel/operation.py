@@ -3,10 +3,10 @@
 Routing, bulk items, scope checks, the scope of idempotency keys and the OpenAPI document are all
 derived from it. Three kinds may be bulk items. A ``Read`` returns its answer. A ``Write`` turns its
 request into a command, which the writer executes. A ``PureOperation`` computes its answer from its
-body and stores nothing. A ``Streamed`` read, whose answer is large, and any other ``RawOperation``,
-which parses its own body, are never bulk items. Neither is a ``Live`` one, which does not end, a
-``Downloaded`` one, which is made while it is sent, or a ``Redirecting`` one, which a browser
-follows.
+body and stores nothing. A ``Streamed`` read, whose response is large, and any other
+``RawOperation``, which parses its own body, are never bulk items. Nor are a ``Live`` one, which
+does not end, a ``Downloaded`` one, which is produced while it is sent, and a ``Redirecting`` one,
+which a browser follows.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ from prefactor_server.domain.people.role import RIGHTS, Right, roles_with
 from prefactor_server.memory_budget import Lease
 
 Access: TypeAlias = Literal["public", "any", "account"]
-"""Who may call: anyone, any caller, or callers with the whole account in sight.
+"""Who may call: anyone, any authenticated caller, or callers who can see the whole account.
 
-A deployment token may call what is for any caller. Everybody else needs the operation's right.
+A deployment token may call operations for any caller. Other callers need the operation's right.
 """
 
 
@@ -228,9 +228,9 @@ class Read(Operation):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Streamed(Operation):
-    """A read whose answer is too large to be sent as one piece.
+    """A read whose response is too large to be sent in one piece.
 
-    ``answer`` returns the pieces of its JSON, which are made in a thread, and compressed if the
+    ``answer`` returns the pieces of its JSON, which are produced in a thread, and compressed if the
     caller accepts that. It is never a bulk item.
     """
 
@@ -240,10 +240,10 @@ class Streamed(Operation):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Downloaded(Operation):
-    """A read of any size, which is made while it is sent. It is never a bulk item.
+    """A read of any size, produced while it is sent. It is never a bulk item.
 
-    ``content`` are the media types that it may have. Once it has begun, an error can only break it
-    off, so its body says at its end that it is whole.
+    ``content`` lists its possible media types. An error after it began can only break it off, so
+    the body says at its end that it is complete.
     """
 
     parameters: tuple[Parameter, ...] = ()
@@ -253,10 +253,10 @@ class Downloaded(Operation):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Redirecting(Operation):
-    """An address that somebody's browser is sent to, and is sent on from.
+    """A URL that a browser is redirected to and redirected from.
 
-    ``answer`` reads the query itself, because the sender of the browser adds to it, and returns
-    the address to go on to. It is never a bulk item.
+    ``answer`` reads the query itself, because the provider adds parameters, and returns the URL to
+    redirect to. It is never a bulk item.
     """
 
     parameters: tuple[Parameter, ...] = ()

@@ -1,4 +1,4 @@
-"""What the API cannot know of the process that it runs in, and an operator wants to see."""
+"""The state of the server process, which operators want to see and the API cannot know."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _FAILED: Final = 500
 
 @dataclass(slots=True)
 class RequestTally:
-    """How many requests were answered since the process began.
+    """The number of requests answered since the process began.
 
-    ``rejected`` were told to come back, because of a limit or an unavailable database; ``failed``
-    met an error of the server.
+    ``rejected`` were told to retry, because of a limit or an unavailable database; ``failed`` met
+    an error of the server.
     """
 
     answered: int = 0

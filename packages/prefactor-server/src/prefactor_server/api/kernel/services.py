@@ -56,14 +56,14 @@ class Services:
     budget: MemoryBudget
     process: ServerProcess
     forget_caller: Callable[[str], None]
-    """Drop what is remembered of a token, a session or a person that has changed."""
+    """Drops a changed token, session or person from the cache."""
     authenticate_session: Callable[[str], Awaitable[Principal]]
     passwords: Passwords
     sign_in_limiter: SignInLimiter
     webhooks: WebhookClient
     provider: Provider | None = None
-    """Whom people may sign in with, by OpenID Connect."""
+    """The OpenID Connect provider that people may sign in with, if any."""
     otlp: OtlpMemory = field(default_factory=OtlpMemory)
     heartbeats: HeartbeatBuffer = field(default_factory=HeartbeatBuffer)
     accepting: asyncio.Lock = field(default_factory=asyncio.Lock)
-    """Held while somebody becomes a person of the account."""
+    """Held while a person is added to the account."""

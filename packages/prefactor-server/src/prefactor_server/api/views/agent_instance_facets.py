@@ -43,7 +43,7 @@ class FacetsView(msgspec.Struct, frozen=True):
 
 
 class MetadataFacetsView(msgspec.Struct, frozen=True):
-    """A facet for each of the 20 most frequent keys, and how many other keys there are."""
+    """A facet for each of the 20 most frequent keys, and the number of other keys."""
 
     keys: Mapping[str, FacetView]
     more: int

@@ -1,1 +1,1 @@
-"""Commands of runs beside their lifecycle: quality, heartbeats and abandonment."""
+"""Commands of runs besides their lifecycle: quality, heartbeats and abandonment."""

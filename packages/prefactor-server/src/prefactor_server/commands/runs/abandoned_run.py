@@ -1,4 +1,4 @@
-"""The writes about runs whose agents fell silent, and about those that are heard of again."""
+"""The writes about runs whose agents fell silent, and about agents heard from again."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from prefactor_server.storage.base import Changes, Needs, Snapshot
 
 
 class HearRun(NamedTuple):
-    """Take the mark off an abandoned run, because a heartbeat came."""
+    """Remove the abandoned mark from a run, because a heartbeat arrived."""
 
     request: Request
     id: str
@@ -25,7 +25,7 @@ class HearRun(NamedTuple):
         needs.instances.add(self.id)
 
     def decide(self, snapshot: Snapshot) -> Decision:
-        """The run without its mark, if it still has it."""
+        """Return the run without its mark, if it still has it."""
         run = snapshot.get(AgentInstance, self.id)
         if run is None or run.abandoned_at is None:
             return _nothing(self.id)
@@ -49,7 +49,7 @@ class MarkAbandoned(NamedTuple):
         needs.instances.add(self.id)
 
     def decide(self, snapshot: Snapshot) -> Decision:
-        """The run with its mark, if it is still silent."""
+        """Return the run with its mark, if it is still silent."""
         run = snapshot.get(AgentInstance, self.id)
         if run is None or run.status != "active" or run.abandoned_at is not None:
             return _nothing(self.id)
@@ -75,7 +75,7 @@ class EndAbandoned(NamedTuple):
         needs.instances.add(self.id)
 
     def decide(self, snapshot: Snapshot) -> Decision:
-        """The run, failed, and that the server did it; nothing if it was heard of since."""
+        """Return the failed run with an audit entry, or nothing if its agent was heard from."""
         run = snapshot.get(AgentInstance, self.id)
         if run is None or run.status != "active" or run.is_silent_import:
             return _nothing(self.id)

@@ -1,7 +1,7 @@
-"""Heartbeats on their way to the database: many requests, one commit now and then.
+"""Heartbeats not stored yet: many requests are stored in one commit.
 
-A heartbeat need not be durable when it is answered. If the server dies, the next one comes within
-a minute, and the time without a server is not counted as silence.
+A heartbeat need not be durable when it is answered. If the server dies, the next one arrives within
+a minute, and the time without a server does not count as silence.
 """
 
 from __future__ import annotations
@@ -13,28 +13,28 @@ from prefactor_server.domain.runs.silence import Heartbeat
 
 
 class HeartbeatBuffer:
-    """The runs that were heard of and whose heartbeats are not stored yet.
+    """The runs with heartbeats that are not stored yet.
 
-    Its size is bounded by the number of active runs: only those are added.
+    Its size is bounded by the number of active runs, because only those are added.
     """
 
     def __init__(self) -> None:
         self._heard: dict[tuple[str, str], int] = {}
         self.received = 0
-        """How many heartbeats came, run by run."""
+        """How many heartbeats arrived, counting each run."""
 
     def add(self, account_id: str, run_ids: Iterable[str], now: int) -> None:
-        """Note that active runs were heard of."""
+        """Add the heartbeats of active runs."""
         for run_id in run_ids:
             self.received += 1
             self._heard[account_id, run_id] = now
 
     def pending(self, limit: int) -> Sequence[Heartbeat]:
-        """Return some of what is not stored yet."""
+        """Return some heartbeats that are not stored yet."""
         return [Heartbeat(*run, seen_at) for run, seen_at in islice(self._heard.items(), limit)]
 
     def stored(self, heartbeats: Sequence[Heartbeat]) -> None:
-        """Drop what has been stored, unless the run was heard of again meanwhile."""
+        """Drop stored heartbeats, unless the run sent another one meanwhile."""
         for account_id, run_id, seen_at in heartbeats:
             if self._heard.get((account_id, run_id)) == seen_at:
                 del self._heard[account_id, run_id]

@@ -1,1 +1,1 @@
-"""The reads of people, their invitations, their sessions and what they did."""
+"""The reads of people, their invitations, their sessions and the audit log."""

@@ -10,7 +10,7 @@ from prefactor_server.storage.base import Storage
 
 
 class AdminUserInviteQueries:
-    """Reads invitations, for account tokens alone."""
+    """Reads invitations, for account tokens only."""
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage

@@ -9,7 +9,7 @@ from prefactor_server.storage.base import Storage
 
 
 class AuditQueries:
-    """Reads what operators did, for callers who may see the whole account."""
+    """Reads the actions of operators, for callers who may see the whole account."""
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage

@@ -1,1 +1,1 @@
-"""The reads of runs that take them whole."""
+"""The reads of whole runs."""

@@ -47,7 +47,7 @@ class AgentInstanceFacetsQueries:
     async def count(
         self, principal: Principal, filters: Sequence[Filter], found: Found | None = None
     ) -> RunFacets:
-        """Count the newest runs that the caller sees by what each filter would leave.
+        """Count the newest runs that the caller may see, by the value of each facet.
 
         With a text, only the runs in which it was found are counted.
         """
@@ -83,7 +83,7 @@ class AgentInstanceFacetsQueries:
         others = [one for one in filters if one not in within]
         found = dict(await self._metadata_of(principal, within, others))
         for column in dict.fromkeys(one.column for one in others if one.column.startswith(_KEY)):
-            # Its own filter leaves one text, and the others are what may be chosen in its place.
+            # Its own filter leaves one text, and the facet lists the alternatives to it.
             key = column.removeprefix(_KEY).removesuffix("]")
             rest = [one for one in others if one.column != column]
             facet = (await self._metadata_of(principal, within, rest)).get(key)

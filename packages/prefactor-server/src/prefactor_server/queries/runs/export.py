@@ -1,6 +1,6 @@
-"""The reads of an export: runs with everything around them, in slices of bounded size.
+"""The reads of an export: runs and the rows that they depend on, in slices of bounded size.
 
-The order is that of an import: what others refer to comes first, and a run before what it has.
+The order is that of an import: a row precedes the rows that refer to it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from prefactor_server.domain.runs.quality import InstanceQuality
 from prefactor_server.storage.base import R, Row, SpanRecord, Storage
 
 SLICE_BYTES: Final = 1024 * 1024
-"""How many bytes of payloads are read at a time; a span with more is a slice by itself."""
+"""How many bytes of payloads are read at a time. A larger span is a slice by itself."""
 
 _SPANS: Final = 1000
 _ROWS: Final = 100
@@ -50,15 +50,15 @@ ExportedRow: TypeAlias = Row | SpanRecord | SchemaVersionRecord
 
 
 class ExportQueries:
-    """Reads what an export holds. The caller has to be allowed to see the run, or the account."""
+    """Reads the rows of an export. The caller must be allowed to see the run or the account."""
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
 
     async def around(self, run: AgentInstance, *, whole_account: bool) -> Sequence[ExportedRow]:
-        """Return what a run belongs to.
+        """Return the rows that a run belongs to.
 
-        The risk profile of its agent is the account's: without ``whole_account`` it stays out.
+        The risk profile of its agent belongs to the account, so it needs ``whole_account``.
         """
         account_id = run.account_id
         environments = await self._by_id(Environment, account_id, [run.environment_id])
@@ -101,7 +101,7 @@ class ExportQueries:
     async def of_account(
         self, account_id: str, agent_id: str | None
     ) -> AsyncIterator[Sequence[ExportedRow]]:
-        """Yield what the runs of an account, or of one of its agents, belong to."""
+        """Yield the rows that the runs of an account, or of one of its agents, belong to."""
         if agent_id is None:
             for kind in (Environment, RiskProfile):
                 async for rows in self._pages(kind, account_id):
@@ -129,7 +129,7 @@ class ExportQueries:
     async def runs(
         self, account_id: str, filters: tuple[Filter, ...], after: str | None
     ) -> AsyncIterator[AgentInstance]:
-        """Yield runs in the order of their ids, those after an id."""
+        """Yield the runs after an id, in order of id."""
         async for page in self._pages(AgentInstance, account_id, filters, after=after):
             for run in page:
                 yield run
@@ -137,7 +137,7 @@ class ExportQueries:
     async def of_run(
         self, run: AgentInstance, *, with_alerts: bool
     ) -> AsyncIterator[Sequence[ExportedRow]]:
-        """Yield a run and everything that it has."""
+        """Yield a run and the rows that belong to it."""
         account_id, mine = run.account_id, (Filter("agent_instance_id", "=", run.id),)
         metadata = await self._storage.row(InstanceMetadata, account_id, run.id)
         quality = await self._storage.row(InstanceQuality, account_id, run.id)
@@ -149,7 +149,7 @@ class ExportQueries:
                 yield alerts
 
     async def spans(self, account_id: str, run_id: str) -> AsyncIterator[Sequence[SpanRecord]]:
-        """Yield the spans of a run with their payloads, in the order of their ids."""
+        """Yield the spans of a run with their payloads, in order of id."""
         mine = (Filter("agent_instance_id", "=", run_id),)
         async for page in self._pages(AgentSpan, account_id, mine, _SPANS):
             for ids in _slices(page):
@@ -157,7 +157,7 @@ class ExportQueries:
                 yield sorted(found, key=lambda record: record.span.id)
 
     async def run_count(self, account_id: str, filters: tuple[Filter, ...]) -> int | None:
-        """Return how many runs there are, or None if there are too many to be counted."""
+        """Return the number of runs, or None if there are too many to count."""
         page = await self._storage.instances(account_id, Listing(filters, page_size=1))
         return page.total if page.total_is_exact else None
 
@@ -185,7 +185,7 @@ class ExportQueries:
         page_size: int = _ROWS,
         after: str | None = None,
     ) -> AsyncIterator[Sequence[R]]:
-        """Yield the rows of a kind in the order of their ids, page by page."""
+        """Yield the rows of a kind in order of id, page by page."""
         begin = None if after is None else Cursor(after, after, 0)
         listing = Listing(filters, page_size=page_size, after=begin)
         while True:
@@ -198,7 +198,7 @@ class ExportQueries:
 
 
 def _slices(spans: Iterable[AgentSpan]) -> Iterator[list[str]]:
-    """Yield the ids of spans in groups whose payloads come to ``SLICE_BYTES`` or less."""
+    """Yield the ids of spans in groups with at most ``SLICE_BYTES`` of payloads."""
     ids: list[str] = []
     held = 0
     for span in spans:
