@@ -1,4 +1,4 @@
-"""The ``prefactor`` command: the runs of AI agents, for people and scripts at a terminal."""
+"""The ``prefactor`` command: shows the runs of AI agents to people and scripts."""
 
 from prefactor_cli._version import __version__
 

@@ -1,4 +1,4 @@
-"""``python -m prefactor_cli``: the same as the ``prefactor`` command."""
+"""``python -m prefactor_cli``: the ``prefactor`` command."""
 
 from prefactor_cli.main import main
 

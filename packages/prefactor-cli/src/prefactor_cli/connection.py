@@ -1,4 +1,4 @@
-"""The connection to the server: its settings, and running a command over it."""
+"""The connection to the server: its settings, and running a command with it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 Work = Callable[[PrefactorHttpClient], Awaitable[T]]
 
-# Somebody waits at a terminal: a server that is down is reported after a second, not after seven.
+# A person waits at a terminal, so a server that is down is reported after a second, not seven.
 _PATIENCE: Final = {
     "PREFACTOR_MAX_RETRIES": ("max_retries", 2),
     "PREFACTOR_INITIAL_RETRY_DELAY": ("initial_retry_delay", 0.2),
@@ -27,10 +27,10 @@ _PATIENCE: Final = {
 
 
 def api_url(flags: ConnectionFlags | None, environ: Mapping[str, str]) -> str:
-    """Return the address of the server.
+    """Return the URL of the server.
 
     Raises:
-        Failure: Nobody has said where it is.
+        Failure: No URL was given.
     """
     given = flags.url if flags is not None else None
     url = (given or environ.get("PREFACTOR_API_URL", "")).strip()
@@ -38,7 +38,7 @@ def api_url(flags: ConnectionFlags | None, environ: Mapping[str, str]) -> str:
         message = "PREFACTOR_API_URL is not set: export it, or give --url"
         raise Failure(message, USAGE)
     if not url.startswith(("http://", "https://")):
-        message = f"the address of the server must begin with http:// or https://, got {url!r}"
+        message = f"the URL of the server must begin with http:// or https://, got {url!r}"
         raise Failure(message, USAGE)
     return url.rstrip("/")
 
@@ -47,7 +47,7 @@ def settings(flags: ConnectionFlags | None, environ: Mapping[str, str]) -> HttpC
     """Return the settings of the client.
 
     Raises:
-        Failure: One is missing or wrong.
+        Failure: A setting is missing or invalid.
     """
     given: dict[str, Any] = {
         "api_url": api_url(flags, environ),
@@ -63,10 +63,10 @@ def settings(flags: ConnectionFlags | None, environ: Mapping[str, str]) -> HttpC
 
 
 def run(flags: ConnectionFlags | None, work: Work[T]) -> T:
-    """Open a client, do the work with it, and return its result.
+    """Open a client, do some work with it, and return the result.
 
     Raises:
-        Failure: The work failed, in words for the person at the terminal.
+        Failure: The work failed. The message is for a person at a terminal.
     """
     config = settings(flags, os.environ)
 
@@ -86,7 +86,7 @@ def _token(flags: ConnectionFlags | None, environ: Mapping[str, str]) -> str:
         try:
             token = file.read_text(encoding="utf-8").strip()
         except (OSError, ValueError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "it is no text"
+            reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
             message = f"--token-file: cannot read {file}: {reason}"
             raise Failure(message, USAGE) from None
         if not token:

@@ -1,4 +1,4 @@
-"""Turn an exception into one line on standard error, and an exit code."""
+"""Turns an exception into one line on standard error and an exit code."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _CODES: Final = (
 
 
 def explain(error: PrefactorHttpError, url: str) -> Failure:
-    """Return what to tell about a failed request, and the exit code."""
+    """Return the message about a failed request, with the exit code."""
     last: Exception = error
     if isinstance(error, PrefactorRetryExhaustedError) and error.last_error is not None:
         last = error.last_error
@@ -52,14 +52,14 @@ def explain(error: PrefactorHttpError, url: str) -> Failure:
 def _message(error: PrefactorHttpError) -> str:
     match error:
         case PrefactorAuthError(status_code=401):
-            advice = "Set PREFACTOR_API_TOKEN to one that works there."
+            advice = "Set PREFACTOR_API_TOKEN to a valid token of that server."
             return f"The server does not accept the token: {_said(error)} {advice}"
         case PrefactorAuthError():
             return f"Not permitted: {_said(error)}"
         case PrefactorValidationError(errors=errors):
             return f"{_said(error)}{_fields(errors)}"
         case PrefactorRedirectError(target=target):
-            return f"The API is elsewhere: give --url {target or 'its address'}"
+            return f"The API is at another address: give --url {target or 'with that address'}"
         case PrefactorResponseTooLargeError():
             return f"{_said(error)} Raise PREFACTOR_MAX_RESPONSE_BYTES to read it."
         case _:
@@ -76,7 +76,7 @@ def _unreachable(error: Exception, url: str) -> Failure:
 
 
 def _reason(error: Exception) -> str:
-    """Return why there is no connection, in the words of the operating system if it has any."""
+    """Return why the connection failed, in the operating system's words if there are any."""
     number: object = getattr(error, "errno", None)
     if isinstance(number, int) and number > 0:
         return os.strerror(number)
@@ -88,7 +88,7 @@ def _said(error: PrefactorHttpError) -> str:
 
 
 def _fields(errors: Mapping[str, Any]) -> str:
-    """Return the errors by field as one text; those of nested objects are left to the message."""
+    """Return the errors by field as one text. Nested ones are covered by the message."""
     told: list[str] = []
     for name, problem in errors.items():
         match problem:

@@ -1,4 +1,4 @@
-"""How a command ends: its exit codes, and the errors that it raises itself."""
+"""The ways a command ends: its exit codes and its own errors."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ UNREACHABLE: Final = 5
 INTERRUPTED: Final = 130
 """128 + SIGINT, as shells report it."""
 OUTPUT_CLOSED: Final = 141
-"""128 + SIGPIPE: the program that read the output has ended, as `head` does."""
+"""128 + SIGPIPE: the program reading the output has exited, as `head` does."""
 
 
 class Failure(Exception):
-    """A command cannot do what it was asked; the message is one line that says what to do."""
+    """A command cannot do what was asked. The message is one line that says what to do."""
 
     def __init__(self, message: str, code: int = FAILED) -> None:
         """Store the message and the exit code."""

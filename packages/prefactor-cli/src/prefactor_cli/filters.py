@@ -1,4 +1,4 @@
-"""The flags that choose runs, as the API's filters."""
+"""The flags that select runs, as filters of the API."""
 
 from __future__ import annotations
 
@@ -23,38 +23,39 @@ _MAX_NAMES: Final = 1000
 
 @dataclass(frozen=True)
 class RunFilters:
-    """Which runs. Several filters together leave the runs that pass all of them."""
+    """Filters for runs. Only runs that pass all of them are selected."""
 
     agent: Texts = ()
-    """Only runs of this agent: its id or external identifier. May be repeated, with ids."""
+    """Only runs of this agent, by id or external identifier. Ids may be repeated."""
     status: Literal["pending", "active", "complete", "failed", "cancelled", "terminated"] | None = (
         None
     )
-    """Only runs in this state."""
+    """Only runs with this status."""
     environment: str | None = None
-    """Only runs in this environment: its id or name."""
+    """Only runs in this environment, by id or name."""
     version: str | None = None
-    """Only runs of this version of one agent: its id or external identifier."""
+    """Only runs of this version of one agent, by id or external identifier."""
     purpose: Literal["live", "smoke_test", "eval"] | None = None
     """Only runs for this purpose."""
     external_id: str | None = None
     """Only the run with this external identifier."""
     since: str | None = None
-    """Only runs started since then: 30m, 2h, 3d, today, 2026-01-31, 2026-01-31T12:00Z."""
+    """Only runs started at this time or later: 30m, 2h, 3d, today, 2026-01-31,
+    2026-01-31T12:00Z."""
     until: str | None = None
-    """Only runs started before then."""
+    """Only runs started before this time."""
     ended_since: str | None = None
-    """Only runs that ended then or later."""
+    """Only runs that ended at this time or later."""
     ended_until: str | None = None
-    """Only runs that ended before then."""
+    """Only runs that ended before this time."""
     min_duration: str | None = None
-    """Only ended runs that took as long or longer: seconds, or 500ms, 90s, 5m, 1h30m."""
+    """Only ended runs that took at least this long: seconds, or 500ms, 90s, 5m, 1h30m."""
     max_duration: str | None = None
-    """Only ended runs that took no longer."""
+    """Only ended runs that took at most this long."""
     min_cost: float | None = None
-    """Only runs that cost as much or more, in the currency of the server's prices."""
+    """Only runs that cost at least this much, in the currency of the server's prices."""
     risk: Literal["low", "medium", "high", "critical"] | None = None
-    """Only runs of this level of risk."""
+    """Only runs with this risk level."""
     failed_spans: bool | None = None
     """Only runs with failed spans, or only runs without."""
     abandoned: bool | None = None
@@ -62,18 +63,18 @@ class RunFilters:
     span_type: str | None = None
     """Only runs with a span of this type, such as agent:llm."""
     metadata: Texts = ()
-    """Only runs with this text in their metadata: KEY=TEXT. May be repeated."""
+    """Only runs with this text in their metadata, as KEY=TEXT. May be repeated."""
 
 
 Filters: TypeAlias = Annotated[RunFilters | None, cyclopts.Parameter(name="*", group=_GROUP)]
-"""The flags that choose runs, in any command."""
+"""The flags that select runs, for any command."""
 
 
 async def api_filters(client: PrefactorHttpClient, flags: RunFilters | None) -> dict[str, Any]:
-    """Return the filters by the names that the client has for them.
+    """Return the filters under the client's names.
 
     Raises:
-        Failure: A flag cannot be read, or names something unknown.
+        Failure: A flag is invalid, or names something unknown.
     """
     flags = flags or RunFilters()
     moment = functools.partial(read_moment, now=datetime.now(UTC))
@@ -102,7 +103,7 @@ async def api_filters(client: PrefactorHttpClient, flags: RunFilters | None) -> 
         found["environment_id"] = await environment_id(client, flags.environment)
     if flags.version is not None:
         if len(flags.agent) > 1:
-            message = "--version: belongs to one agent, got several with --agent"
+            message = "--version: belongs to one agent, but several --agent were given"
             raise Failure(message, USAGE)
         agent = flags.agent[0] if flags.agent else None
         found["agent_version_id"] = await version_id(client, agent, flags.version)
@@ -110,7 +111,7 @@ async def api_filters(client: PrefactorHttpClient, flags: RunFilters | None) -> 
 
 
 async def environment_id(client: PrefactorHttpClient, given: str) -> str:
-    """Return the id of an environment, given that or its name."""
+    """Return the id of an environment, given its id or name."""
     names: list[str] = []
     async for one in client.environments.iterate():
         if given in {one.id, one.name}:
@@ -123,14 +124,14 @@ async def environment_id(client: PrefactorHttpClient, given: str) -> str:
 
 
 async def version_id(client: PrefactorHttpClient, agent: str | None, given: str) -> str:
-    """Return the id of an agent's version, given that or its external identifier."""
+    """Return the id of an agent's version, given its id or external identifier."""
     try:
         return (await client.agent_versions.get(given)).id
     except PrefactorNotFoundError:
         pass
     if agent is None:
         message = (
-            f"--version: {given!r} is no id; with its external identifier, give --agent as well"
+            f"--version: {given!r} is not an id; for an external identifier, give --agent as well"
         )
         raise Failure(message, USAGE)
     known = await agent_id(client, agent)
@@ -142,7 +143,7 @@ async def version_id(client: PrefactorHttpClient, agent: str | None, given: str)
 
 
 async def agent_id(client: PrefactorHttpClient, given: str) -> str:
-    """Return the id of an agent, given that or its external identifier."""
+    """Return the id of an agent, given its id or external identifier."""
     try:
         return (await client.agents.show(agent_id=given)).id
     except PrefactorNotFoundError:

@@ -1,4 +1,4 @@
-"""The flags that many commands share."""
+"""The flags that several commands share."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ _SERVER = cyclopts.Group("Connection", sort_key=9)
 Json: TypeAlias = Annotated[
     bool, cyclopts.Parameter(name="--json", negative=(), show_default=False)
 ]
-"""Whether the output is for a program to read."""
+"""Whether the output is for a program."""
 
 Yes: TypeAlias = Annotated[
     bool, cyclopts.Parameter(name=("--yes", "-y"), negative=(), show_default=False)
 ]
-"""Whether the caller has been asked already."""
+"""Whether the caller has confirmed already."""
 
 Switch: TypeAlias = Annotated[bool, cyclopts.Parameter(negative=(), show_default=False)]
-"""A flag that is only ever given, never taken back."""
+"""A flag without a negative form."""
 
 
 Texts: TypeAlias = Annotated[
@@ -32,14 +32,14 @@ Texts: TypeAlias = Annotated[
 
 @dataclass(frozen=True)
 class ConnectionFlags:
-    """Where the server is, and who is calling."""
+    """The server's URL and the caller's token."""
 
     url: Annotated[str | None, cyclopts.Parameter(group=_SERVER)] = None
-    """The address of the server; PREFACTOR_API_URL when not given."""
+    """The URL of the server. The default is PREFACTOR_API_URL."""
     token_file: Annotated[Path | None, cyclopts.Parameter(group=_SERVER)] = None
-    """A file with the token; PREFACTOR_API_TOKEN when not given. A token by itself is no argument,
-    because other users of the machine see arguments."""
+    """A file with the token. The default is PREFACTOR_API_TOKEN. The token itself cannot be an
+    argument, because other users of the machine can see arguments."""
 
 
 Connection: TypeAlias = Annotated[ConnectionFlags | None, cyclopts.Parameter(name="*")]
-"""The flags of the connection, in any command."""
+"""The flags of the connection, for any command."""

@@ -1,7 +1,7 @@
-"""The ``prefactor`` command: its groups, and how it ends.
+"""The ``prefactor`` command: its groups and its exit.
 
-Each group is imported when one of its commands is called. The client and its models are as much to
-load as all the rest.
+A group is imported when one of its commands is called, because the client and its models take as
+long to import as everything else.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ app = cyclopts.App(
     name="prefactor",
     help=(
         "Find, show, follow, export and terminate the runs of AI agents.\n\n"
-        "The server is named by PREFACTOR_API_URL and PREFACTOR_API_TOKEN. Exit codes: 0 done, "
+        "The server is set by PREFACTOR_API_URL and PREFACTOR_API_TOKEN. Exit codes: 0 done, "
         "1 failed, 2 wrong usage, 3 not found, 4 not signed in or not permitted, 5 server not "
         "reached or busy, 130 interrupted."
     ),
@@ -61,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command and exit. A failure is one line on standard error, never a traceback."""
     for number in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
         signal.signal(number, _stop)
-    # What cannot be written in the encoding of the terminal must not end the command.
+    # A character that the terminal's encoding lacks must not end the command.
     reconfigure: Callable[..., None] | None = getattr(sys.stdout, "reconfigure", None)
     if reconfigure is not None:
         reconfigure(errors="replace")
@@ -96,7 +96,7 @@ def run(arguments: Sequence[str]) -> int:
 def _usage(error: cyclopts.CycloptsError) -> str:
     command = " ".join(["prefactor", *(error.command_chain or ())])
     error.verbose = False
-    # The library's own message would import every command, to see which are hidden.
+    # The library's own message would import every command to see which ones are hidden.
     said = _unknown(error) if isinstance(error, cyclopts.UnknownCommandError) else str(error)
     said = said.rstrip()
     return f"{said}{'' if said.endswith(('.', '?')) else '.'} See {command} --help"
@@ -117,11 +117,11 @@ def _fail(message: str, code: int) -> int:
 
 
 def _abandon_output(code: int) -> int:
-    """Let Python flush into nothing when it exits, because it would fail again."""
+    """Redirect the output to nothing, because Python's flush at exit would fail again."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return code
 
 
 def _stop(number: int, _frame: object) -> NoReturn:
-    """Leave by the way that removes what is half-done."""
+    """Exit in the way that removes incomplete files."""
     sys.exit(128 + number)

@@ -1,4 +1,4 @@
-"""What the commands print: lines for people on standard output, or JSON for programs."""
+"""The output of commands: lines for people, or JSON for programs."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ _MUTED: Final = "dim"
 
 
 class _Console(Console):
-    """A console that does not end the program when nobody reads its output any more."""
+    """A console that does not exit the program when its output is closed."""
 
     def on_broken_pipe(self) -> None:
-        """Let the caller see the exception, which `main` turns into an exit code."""
+        """Leave the exception to the caller; `main` turns it into an exit code."""
         raise  # noqa: PLE0704 - rich calls this while it handles the exception
 
 
 class Printer:
-    """Prints to standard output, with colours and in the width of a terminal if it is one.
+    """Prints to standard output, with colours and the terminal's width if it is a terminal.
 
-    With ``stderr`` it prints to standard error, for what is no part of a document of JSON.
+    With ``stderr`` it prints to standard error, for lines that are not part of a JSON document.
     """
 
     def __init__(self, *, stderr: bool = False) -> None:
-        """Look at what the output is; `NO_COLOR` and `FORCE_COLOR` have the last word."""
+        """Detect the kind of output; `NO_COLOR` and `FORCE_COLOR` take precedence."""
         self._styled = not os.environ.get("NO_COLOR")
         self._console = _Console(
             highlight=False, soft_wrap=True, markup=False, emoji=False, stderr=stderr
@@ -50,7 +50,7 @@ class Printer:
         self.width: int | None = self._console.width if file.isatty() else None
 
     def pieces(self, pieces: Iterable[Cell]) -> None:
-        """Print a line in pieces, each with its style."""
+        """Print a line of pieces, each with its style."""
         text = Text()
         for piece in pieces:
             text.append(piece.text, piece.style if self._styled and piece.style else None)
@@ -66,16 +66,16 @@ class Printer:
 
 
 class TablePrinter:
-    """Prints the pages of a table. The first one decides on the widths."""
+    """Prints the pages of a table. The first page determines the widths."""
 
     def __init__(self, printer: Printer, columns: Sequence[Column]) -> None:
-        """Print nothing yet."""
+        """Create a table; nothing is printed yet."""
         self._printer = printer
         self._columns = columns
         self._widths: list[int] = []
 
     def page(self, rows: Sequence[Sequence[Cell]], below: Sequence[Sequence[Cell]] = ()) -> None:
-        """Print some rows, each with the line below it, if there is any."""
+        """Print rows, each with the line below it if there is one."""
         if not rows:
             return
         if not self._widths:
@@ -89,12 +89,12 @@ class TablePrinter:
 
 
 def print_json(value: Any) -> None:
-    """Print a JSON value on one line, as one of many."""
+    """Print one of several JSON values, on one line."""
     sys.stdout.write(json_line(value))
 
 
 def print_document(value: Any) -> None:
-    """Print a JSON document, for people and programs alike."""
+    """Print a JSON document."""
     sys.stdout.write(escaped(json.dumps(value, indent=2, ensure_ascii=False)) + "\n")
 
 
@@ -104,14 +104,14 @@ def json_line(value: Any) -> str:
 
 
 def note(message: str) -> None:
-    """Tell the person at the terminal something that is no part of the output."""
+    """Print a message that is not part of the output, on standard error."""
     sys.stdout.flush()
     sys.stderr.write(f"{message}\n")
     sys.stderr.flush()
 
 
 def confirmed(question: str) -> bool:
-    """Ask on standard error whether to go on; anything but yes is a no."""
+    """Ask for confirmation on standard error. Any answer but yes counts as no."""
     sys.stderr.write(question)
     sys.stderr.flush()
     return sys.stdin.readline().strip().lower() in {"y", "yes"}

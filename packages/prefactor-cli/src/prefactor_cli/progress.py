@@ -15,10 +15,10 @@ _DELAY: Final = 1.0
 
 
 class Progress:
-    """Shows how much is done, once a second has passed, if standard error is a terminal."""
+    """Shows the progress after a second, if standard error is a terminal."""
 
     def __init__(self, what: str, total: int) -> None:
-        """Show nothing yet."""
+        """Create a bar, which is not shown yet."""
         self._what = what
         self._total = total
         self._done = 0
@@ -27,7 +27,7 @@ class Progress:
         self._terminal = sys.stderr.isatty()
 
     def __enter__(self) -> Self:
-        """Begin to count."""
+        """Start to count."""
         return self
 
     def __exit__(
@@ -36,12 +36,12 @@ class Progress:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Remove the bar, so that it is nothing that stays in the way."""
+        """Remove the bar from the terminal."""
         if self._bars is not None:
             self._bars.stop()
 
     def advance(self, number: int = 1) -> None:
-        """Count what has been done since the last call."""
+        """Add what was done since the last call."""
         self._done += number
         if self._bars is not None:
             self._bars.update(self._bars.task_ids[0], completed=self._done)

@@ -1,8 +1,7 @@
-"""Spans as a tree: the pure part of showing a run, without any input or output.
+"""Spans as a tree: the pure part of showing a run.
 
-Spans come as a flat list, in any order, and their parents are what agents said they are. So a
-parent may be missing, and in principle spans may be each other's parents; every span is shown
-exactly once all the same.
+Spans are a flat list in any order, with parents as reported by agents. A parent may be missing, and
+spans may even be ancestors of each other. Every span is still shown exactly once.
 """
 
 from __future__ import annotations
@@ -21,19 +20,19 @@ if TYPE_CHECKING:
 
 
 class Linked(Protocol):
-    """What a span needs in order to find its place."""
+    """The fields of a span that determine its place."""
 
     @property
     def id(self) -> Hashable:
-        """What others call it as their parent."""
+        """Its id, to which its children refer."""
 
     @property
     def parent_span_id(self) -> Hashable | None:
-        """The span that it is a part of, if any."""
+        """The parent span, if any."""
 
     @property
     def started_at(self) -> datetime | None:
-        """When it began; spans beside each other are shown in this order."""
+        """When it started. Siblings are shown in this order."""
 
 
 S = TypeVar("S", bound=Linked)
@@ -43,7 +42,7 @@ GLYPHS = {"complete": "✓", "failed": "✗", "cancelled": "⊘", "active": "▶
 
 @dataclass(frozen=True)
 class Row(Generic[S]):
-    """A span in its place: `more` says for each level whether another span follows there."""
+    """A span in its place. `more` says for each level whether another span follows there."""
 
     span: S
     more: tuple[bool, ...]
@@ -55,7 +54,7 @@ class Row(Generic[S]):
 
     @property
     def below(self) -> str:
-        """The lines that pass by whatever is said below the span."""
+        """The lines that pass the text below the span."""
         return self.trunk(self.more)
 
     @staticmethod
@@ -65,16 +64,16 @@ class Row(Generic[S]):
 
 
 def rows(spans: Sequence[S]) -> Iterator[Row[S]]:
-    """Return each span once, below its parent and in the order in which they began.
+    """Return each span once, below its parent and in order of start.
 
-    A span whose parent is not among them is a root. Of spans that are each other's ancestors the
-    one that began first is a root, so that nothing is lost and nothing goes round in circles.
+    A span whose parent is not in the list is a root. In a cycle of ancestors, the span that started
+    first is a root.
     """
     order = sorted(range(len(spans)), key=lambda number: _began(spans[number], number))
     children = defaultdict[int | None, list[int]](list)
     for number, parent in _parents(spans, order).items():
         children[parent].append(number)
-    # A stack rather than recursion: a chain of spans may be longer than Python's stack is deep.
+    # A stack rather than recursion: a chain of spans may exceed Python's recursion limit.
     waiting = _siblings(children[None], ())
     while waiting:
         number, more = waiting.pop()
@@ -83,7 +82,7 @@ def rows(spans: Sequence[S]) -> Iterator[Row[S]]:
 
 
 def render(instance: AgentInstance, spans: Sequence[AgentSpan], *, width: int = 100) -> list[str]:
-    """Return a run as lines of text: its state, its counts, its spans with what became of them."""
+    """Return a run as lines of text: its status, its counts, and its spans with their errors."""
     lines = [f"{_state(instance)}, {_counts(instance, spans)}"]
     for row in rows(spans):
         lines.append(_line(row, width))
@@ -94,7 +93,7 @@ def render(instance: AgentInstance, spans: Sequence[AgentSpan], *, width: int = 
 
 
 def error_of(span: AgentSpan) -> str | None:
-    """Return the error that a span carries in its result, or else in its payload."""
+    """Return the error in a span's result, or else in its payload."""
     for payload in (span.result_payload or {}, span.payload):
         error: Any = payload.get("error")
         if isinstance(error, dict):
@@ -107,15 +106,15 @@ def error_of(span: AgentSpan) -> str | None:
 
 
 def _began(span: Linked, number: int) -> tuple[bool, float, int]:
-    """Sort by the beginning; what has not begun comes last, and equals keep their order."""
+    """Return the sort key for the start: unstarted spans last, equal ones in their given order."""
     began = span.started_at
     return began is None, began.timestamp() if began else 0.0, number
 
 
 def _parents(spans: Sequence[Linked], order: list[int]) -> dict[int, int | None]:
-    """Return each span's parent, both as positions in the list and in the given order.
+    """Return each span's parent, both as positions in the given list.
 
-    Following parents always ends at a root, whatever the spans say.
+    The parents contain no cycle, so following them always ends at a root.
     """
     by_id = {span.id: number for number, span in reversed(list(enumerate(spans)))}
     said = {number: by_id.get(spans[number].parent_span_id) for number in order}
@@ -127,7 +126,7 @@ def _parents(spans: Sequence[Linked], order: list[int]) -> dict[int, int | None]
             path[here] = None
             here = said[here]
         if here is not None and here in path:
-            # A circle. Its members are on the path from here on, and order says who began first.
+            # A cycle. Its spans are on the path, and `order` says which one started first.
             members = list(path)[list(path).index(here) :]
             first = min(members, key=lambda member: _began(spans[member], member))
             said[first] = None
@@ -136,7 +135,7 @@ def _parents(spans: Sequence[Linked], order: list[int]) -> dict[int, int | None]
 
 
 def _siblings(numbers: list[int], above: tuple[bool, ...]) -> list[tuple[int, tuple[bool, ...]]]:
-    """Return spans of one level, last one first, as a stack wants them."""
+    """Return the spans of one level, last one first, for a stack."""
     return [(number, (*above, place > 0)) for place, number in enumerate(reversed(numbers))]
 
 

@@ -1,4 +1,4 @@
-"""Runs as the commands read them: one by its id or external identifier, or a list."""
+"""Reads runs for the commands: one by its id or external identifier, or a list."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ENDED: Final = frozenset({"complete", "failed", "cancelled", "terminated"})
 
 
 async def find_run(client: PrefactorHttpClient, given: str | None) -> AgentInstance:
-    """Return a run by its id or external identifier, or the one that was registered last.
+    """Return a run by its id or external identifier, or else the one registered last.
 
     Raises:
         Failure: There is none.
@@ -48,7 +48,7 @@ async def find_run(client: PrefactorHttpClient, given: str | None) -> AgentInsta
 async def run_pages(
     client: PrefactorHttpClient, filters: Mapping[str, Any], sort: str, limit: int | None
 ) -> AsyncIterator[Page[AgentInstance]]:
-    """Yield the pages of a list of runs until there are `limit` of them, or all."""
+    """Yield the pages of a list of runs, up to `limit` runs or all."""
     after: str | None = None
     left = limit
     while left is None or left > 0:
@@ -65,16 +65,16 @@ async def run_pages(
 
 
 class AgentNames:
-    """The names of agents by their ids, each read once."""
+    """The names of agents by id, each read once."""
 
     def __init__(self, client: PrefactorHttpClient) -> None:
-        """Read nothing yet."""
+        """Create an empty cache."""
         self._client = client
         self._names: dict[str, str] = {}
         self._listed = False
 
     async def learn(self, ids: set[str]) -> None:
-        """Read the names that are not known yet: those of the first agents in one request."""
+        """Read unknown names; those of the first agents in one request."""
         if not ids <= self._names.keys() and not self._listed:
             self._listed = True
             page = await self._client.agents.list(page_size=MAX_PAGE)

@@ -1,4 +1,4 @@
-"""Scores of runs, compared between versions: the pure part, without any request."""
+"""Compares the scores of runs between versions: the pure part, without requests."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class VersionScores:
-    """The scores of the runs of one version, and how many of its runs have none."""
+    """The scores of the runs of one version, and the number of its runs without a score."""
 
     version: str
     scores: Sequence[float]
@@ -44,7 +44,7 @@ class VersionScores:
 
 
 def score_of(payload: Mapping[str, Any] | None, field: str) -> float | None:
-    """Return the score in a judgement: a number, or a truth value as 1 or 0; None without one."""
+    """Return the score in a payload: a number, or a truth value as 1 or 0; None without one."""
     value = (payload or {}).get(field)
     if isinstance(value, bool | int | float) and math.isfinite(value):
         return float(value)

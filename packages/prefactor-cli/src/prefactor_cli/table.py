@@ -1,4 +1,4 @@
-"""Tables of text that fit the terminal where they can: the pure part, without any output."""
+"""Tables of text that fit the terminal if possible: the pure part, without output."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _GAP: Final = "  "
 
 @dataclass(frozen=True)
 class Cell:
-    """A text in a table, and how it is shown where there are colours."""
+    """A text in a table, and its style if there are colours."""
 
     text: str
     style: str = ""
@@ -21,7 +21,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Column:
-    """A column: its title, whether numbers stand in it, and how narrow it may become.
+    """A column: its title, whether it contains numbers, and its minimum width.
 
     `least` is None for a column that is never cut, such as one of ids.
     """
@@ -34,10 +34,10 @@ class Column:
 def widths(
     columns: Sequence[Column], rows: Sequence[Sequence[Cell]], room: int | None
 ) -> list[int]:
-    """Return the width of each column: what its texts need, or less where there is no room.
+    """Return the width of each column: the width of its texts, or less to fit the terminal.
 
-    What is missing is taken from the widest of those that may be cut, until they are as narrow as
-    they may become. A table that is still too wide is left so.
+    The widest of the columns that may be cut are narrowed first, down to their minimum. A table
+    that is still too wide stays so.
     """
     found = [
         max([cell_len(column.title), *(cell_len(row[place].text) for row in rows)])
@@ -61,7 +61,7 @@ def widths(
 
 
 def line(columns: Sequence[Column], row: Sequence[Cell], sizes: Sequence[int]) -> list[Cell]:
-    """Return one row as pieces of a line, without spaces at its end."""
+    """Return a row as the pieces of a line without trailing spaces."""
     pieces: list[Cell] = []
     last = max((place for place, cell in enumerate(row) if cell.text), default=-1)
     for place, (column, cell, size) in enumerate(zip(columns, row, sizes, strict=True)):
@@ -79,7 +79,7 @@ def line(columns: Sequence[Column], row: Sequence[Cell], sizes: Sequence[int]) -
 
 
 def fitted(text: str, room: int) -> str:
-    """Return a text that is no wider than so many columns of a terminal; its end is cut."""
+    """Return a text cut to a number of terminal columns."""
     if cell_len(text) <= room:
         return text
     return set_cell_size(text, max(room - 1, 0)).rstrip() + "…"

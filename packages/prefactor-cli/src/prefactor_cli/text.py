@@ -1,16 +1,16 @@
-"""Texts as people read them: numbers, and what agents wrote, made harmless."""
+"""Formats texts for people: numbers, and agents' texts without control characters."""
 
 
 def printable(text: str) -> str:
-    """Return a text in one line, without anything that a terminal would obey.
+    """Return a text on one line, without characters that control a terminal.
 
-    Control characters and marks that reorder text are not printable to Python either.
+    Python counts control characters and marks that reorder text as unprintable, too.
     """
     return "".join(each if each.isprintable() else "�" for each in " ".join(text.split()))
 
 
 def printable_lines(text: str) -> list[str]:
-    """Return the lines of a text, each without anything that a terminal would obey."""
+    """Return the lines of a text, without characters that control a terminal."""
     spaced = text.expandtabs(4).replace("\r\n", "\n")
     return [
         "".join(each if each.isprintable() else "�" for each in line) for line in spaced.split("\n")
@@ -18,9 +18,9 @@ def printable_lines(text: str) -> list[str]:
 
 
 def escaped(json_text: str) -> str:
-    r"""Write characters of a JSON text that a terminal would obey as `\uXXXX`.
+    r"""Escape characters that control a terminal in a JSON text as `\uXXXX`.
 
-    The value stays the same: outside of texts, JSON holds no such character but line breaks.
+    The value does not change: outside of strings, JSON has no such character except line breaks.
     """
     if json_text.isprintable():
         return json_text
@@ -38,10 +38,10 @@ def _escape(character: str) -> str:
 
 
 def count(number: int) -> str:
-    """Return a number with separators."""
+    """Return a number with thousands separators."""
     return f"{number:,}"
 
 
 def counted(number: int, noun: str) -> str:
-    """Return a number with its noun, in the plural unless it is one."""
+    """Return a number with its noun, in the plural unless the number is one."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"

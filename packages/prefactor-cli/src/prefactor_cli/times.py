@@ -1,4 +1,4 @@
-"""Times as people write and read them."""
+"""Formats and parses times for people."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _DAY: Final = 24 * _HOUR
 
 
 def took(started_at: datetime | None, finished_at: datetime | None) -> str:
-    """Return a duration as a person would say it; nothing while it is not over."""
+    """Format a duration, or return an empty text if it is not over."""
     if started_at is None or finished_at is None:
         return ""
     seconds = max(finished_at - started_at, timedelta()).total_seconds()
@@ -26,7 +26,7 @@ def took(started_at: datetime | None, finished_at: datetime | None) -> str:
 
 
 def ago(moment: datetime | None, now: datetime) -> str:
-    """Return how long ago a moment was, in its largest unit."""
+    """Return how long ago a time was, in the largest fitting unit."""
     if moment is None:
         return ""
     seconds = (now - moment).total_seconds()
@@ -56,27 +56,27 @@ _UNITS: Final = {
 
 
 def read_seconds(text: str) -> float:
-    """Read a duration such as `90s`, `1h30m` or `2.5`, which are seconds.
+    """Parse a duration such as `90s`, `1h30m` or `2.5`, which is in seconds.
 
     Raises:
-        ValueError: The text is no duration.
+        ValueError: The text is not a duration.
     """
     if re.fullmatch(r"[0-9]+(\.[0-9]+)?", text):
         return float(text)
     parts = _SPAN.findall(text)
     if not parts or "".join(map("".join, parts)) != text:
-        message = f"{text!r} is no duration: give seconds, or numbers with ms, s, m, h, d or w"
+        message = f"{text!r} is not a duration: give seconds, or numbers with ms, s, m, h, d or w"
         raise ValueError(message)
     return sum(float(number) * _UNITS[unit] for number, unit in parts)
 
 
 def read_moment(text: str, now: datetime) -> datetime:
-    """Read a moment: so long ago (`2h`, `3d`), `today`, or a date or time in ISO 8601.
+    """Parse a point in time: a duration ago (`2h`, `3d`), `today`, or a date or time in ISO 8601.
 
     A time without an offset is in the local zone.
 
     Raises:
-        ValueError: The text is no moment.
+        ValueError: The text is not a point in time.
     """
     local = now.astimezone()
     midnight = local.replace(hour=0, minute=0, second=0, microsecond=0)
@@ -92,7 +92,7 @@ def read_moment(text: str, now: datetime) -> datetime:
         return datetime.fromisoformat(text).astimezone(UTC)
     except (ValueError, OverflowError, OSError):
         message = (
-            f"{text!r} is no moment: give how long ago (30m, 2h, 3d), today, yesterday, "
+            f"{text!r} is not a time: give how long ago (30m, 2h, 3d), today, yesterday, "
             "or a date or time such as 2026-01-31 or 2026-01-31T12:00:00Z"
         )
         raise ValueError(message) from None

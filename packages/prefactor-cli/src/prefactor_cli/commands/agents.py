@@ -66,7 +66,7 @@ def show_agent(
     json: Json = False,
     connection: Connection = None,
 ) -> None:
-    """Show an agent: what it is, and how many runs it has.
+    """Show an agent and the number of its runs.
 
     Parameters
     ----------

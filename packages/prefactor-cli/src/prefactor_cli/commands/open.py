@@ -24,14 +24,14 @@ def open_run(
     print: Switch = False,
     connection: Connection = None,
 ) -> None:
-    """Open the page of a run in a browser, or print its address where there is none.
+    """Open the page of a run in a browser, or print its URL if there is no browser.
 
     Parameters
     ----------
     run_id
-        Its id or external identifier; the run that was registered last when not given.
+        Its id or external identifier. The default is the run that was registered last.
     print
-        Only print the address.
+        Only print the URL.
     """
 
     async def work(client: PrefactorHttpClient) -> str:
@@ -45,12 +45,12 @@ def open_run(
 
 
 def page_of(url: str, run_id: str) -> str:
-    """Return the address of the page of a run, which the server of the API serves."""
+    """Return the URL of a run's page, which the API's server serves."""
     return f"{url}/#/run/{quote(run_id, safe='')}"
 
 
 def _has_browser() -> bool:
-    """Whether a browser would open beside the terminal, and not inside of it or nowhere."""
+    """Whether a graphical browser is available, rather than a text browser or none."""
     if sys.platform == "darwin" or os.environ.get("BROWSER"):
         return True
     return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))

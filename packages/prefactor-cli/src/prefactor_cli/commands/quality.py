@@ -1,4 +1,4 @@
-"""``prefactor quality``: what evaluations say of versions."""
+"""``prefactor quality``: compares evaluations of versions."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from prefactor_cli.table import Cell, Column
 from prefactor_cli.text import count, printable
 from prefactor_http import AgentInstance, PrefactorHttpClient
 
-app = cyclopts.App(name="quality", help="Compare what evaluations say of versions.")
+app = cyclopts.App(name="quality", help="Compare evaluations of versions.")
 
 _AT_ONCE: Final = 8
 _COLUMNS: Final = (
@@ -49,7 +49,7 @@ def compare(
     json: Json = False,
     connection: Connection = None,
 ) -> int:
-    """Compare the scores of the newest runs of two versions, and fail when they got worse.
+    """Compare the scores of the newest runs of two versions, and fail if they got worse.
 
     Without --fail-below and --fail-drop it fails only if a version has no score.
 
@@ -58,15 +58,15 @@ def compare(
     agent
         The agent: its id or external identifier.
     version
-        The earlier and the later version, by their ids or external identifiers: --version V1 V2.
+        The earlier and the later version, by id or external identifier: --version V1 V2.
     name
-        The name of the evaluation, as its quality is recorded.
+        The name of the evaluation, as recorded in the quality of runs.
     field
-        The member of the judgement that is the score: a number, or true or false.
+        The member of the payload that is the score: a number, or true or false.
     purpose
         Only runs for this purpose, such as eval.
     limit
-        How many runs of each version at most, the newest first.
+        The most runs of each version, newest first.
     fail_below
         Exit with 1 if the mean of the later version is below this.
     fail_drop
@@ -113,7 +113,7 @@ async def _newest(
 async def _scores(
     client: PrefactorHttpClient, version: str, runs: Sequence[AgentInstance], name: str, field: str
 ) -> VersionScores:
-    """Read the judgements of runs, some at a time: a list of runs does not have them."""
+    """Read the evaluations of runs, several at a time, because lists do not include them."""
     scores: list[float | None] = []
     with Progress(f"Reading runs of {printable(version)}", len(runs)) as progress:
         for start in range(0, len(runs), _AT_ONCE):

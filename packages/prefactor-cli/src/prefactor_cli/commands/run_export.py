@@ -1,4 +1,4 @@
-"""``prefactor runs export``: everything of a run, as the server writes it."""
+"""``prefactor runs export``: writes a whole run in the server's format."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ def export_run(
     output: Annotated[Path | None, cyclopts.Parameter(name=("--output", "-o"))] = None,
     connection: Connection = None,
 ) -> None:
-    """Write everything of a run: what it belongs to, its spans with payloads, quality and alerts.
+    """Write a whole run: the rows it belongs to, its spans with payloads, quality and alerts.
 
-    It is written while the server reads it. `prefactor-server import` takes it into another server.
-    The exit code is 0 only if nothing is missing.
+    The output is written while the server reads the run. `prefactor-server import` imports it into
+    another server. The exit code is 0 only if the export is complete.
 
     Parameters
     ----------
@@ -50,8 +50,8 @@ def export_run(
         `jsonl`: an object a line, each with its `type`. `otlp`: one TracesData of OpenTelemetry as
         JSON, which other programs read as well.
     output
-        The file to write; it appears when it is complete, and replaces one of that name. Standard
-        output when not given.
+        The file to write. It appears once it is complete, and replaces an existing file. The
+        default is standard output.
     """
 
     async def work(client: PrefactorHttpClient) -> None:
@@ -78,7 +78,7 @@ def export_run(
 
 @contextmanager
 def opened(target: Path | None) -> Generator[Write]:
-    """Open the target for writing. A file appears under its name only when all of it is written.
+    """Open the target for writing. A file gets its name once it is complete.
 
     Raises:
         Failure: It cannot be written.
@@ -99,7 +99,7 @@ def opened(target: Path | None) -> Generator[Write]:
 
 
 def _to_standard_output() -> Write:
-    """Return what writes to a terminal or a pipe to one, which no recorded text can steer."""
+    """Return a writer for standard output, which escapes control characters for a terminal."""
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     return lambda piece: sys.stdout.write(escaped(decoder.decode(piece)))
 

@@ -52,18 +52,18 @@ def list_runs(
     json: Json = False,
     connection: Connection = None,
 ) -> None:
-    """List runs, those that started last first.
+    """List runs, most recently started first.
 
     Parameters
     ----------
     text
-        Only runs with a span that has all of these words. `prefactor search` shows where.
+        Only runs with a span that contains all of these words. `prefactor search` shows where.
     sort
-        The order; a `-` puts the greatest first.
+        The order. A leading `-` makes it descending.
     limit
-        How many runs at most.
+        The most runs to list.
     all
-        List all runs that pass the filters, page by page, however many there are.
+        List all runs that pass the filters, page by page.
     json
         Print each run as a JSON object on one line, as the API shows it.
     """
@@ -111,7 +111,7 @@ def run_row(one: AgentInstance, names: AgentNames, now: datetime) -> list[Cell]:
 
 
 def tell_rest(page: Page[AgentInstance], shown: int) -> None:
-    """Say on standard error how many runs there are, unless all of them are shown."""
+    """Report on standard error how many runs there are, unless all of them are shown."""
     where = page.pagination
     if where is None:
         return

@@ -35,19 +35,19 @@ def show_run(
     json: Json = False,
     connection: Connection = None,
 ) -> None:
-    """Show a run: what ran, how it went, and its spans as a tree.
+    """Show a run: its agent, its result, and its spans as a tree.
 
     Parameters
     ----------
     run_id
-        Its id or external identifier; the run that was registered last when not given.
+        Its id or external identifier. The default is the run that was registered last.
     limit
-        How many spans at most, those that started first.
+        The most spans to show, those that started first.
     all
-        Show all spans, however many there are.
+        Show all spans.
     json
-        Print the run as one JSON document, as the API shows it. `prefactor runs export` has its
-        spans as well.
+        Print the run as one JSON document, as the API shows it. `prefactor runs export` includes
+        the spans.
     """
 
     async def work(client: PrefactorHttpClient) -> None:
@@ -70,7 +70,7 @@ def show_run(
 async def shown_run(
     client: PrefactorHttpClient, one: AgentInstance, *, width: int, limit: int | None = None
 ) -> list[str]:
-    """Return a run as lines of text: what ran, how it went, and every step of it."""
+    """Return a run as lines of text: its agent, its result, and every step."""
     total = one.span_counts.total if one.span_counts is not None else 0
     spans: list[AgentSpan] = []
     with Progress("Reading spans", total if limit is None else min(total, limit)) as progress:
@@ -91,25 +91,25 @@ async def shown_run(
 
 
 async def agent_name(client: PrefactorHttpClient, one: AgentInstance) -> str:
-    """Return the name of the agent that ran, and its version as far as the server tells."""
+    """Return the name of the agent, and its version if the server shows it."""
     agent = await client.agents.get(one.agent_id)
     try:
         version = await client.agent_versions.get(one.agent_version_id)
     except PrefactorNotFoundError:
-        # A server need not serve versions by themselves.
+        # Not every server has an endpoint for versions.
         return printable(f"{agent.name}, version {one.agent_version_id}")
     return printable(f"{agent.name}, version {version.external_identifier or version.id}")
 
 
 def tree_width(printer: Printer) -> int:
-    """Return the width of the terminal, or that of a file."""
+    """Return the width of the terminal, or the width for files."""
     if printer.width is not None:
         return printer.width
     return shutil.get_terminal_size((_WIDTH_OF_A_FILE, 24)).columns
 
 
 def styled(text: str) -> list[Cell]:
-    """Return a line of the tree in pieces: its branch, its mark and the rest."""
+    """Split a line of the tree into its branch, its mark and the rest."""
     found = _BRANCH.fullmatch(text)
     if found is None or (found[2] not in _STYLES and found[2] != "!"):
         return [Cell(text)]
@@ -119,14 +119,14 @@ def styled(text: str) -> list[Cell]:
 
 
 def _without_payloads(span: AgentSpan) -> AgentSpan:
-    """Return a span with nothing of its payloads but the error: a tree of a large run fits."""
+    """Return a span without payloads, except for the error, to save memory in large runs."""
     error = error_of(span)
     slim = {"payload": {} if error is None else {"error": error}, "result_payload": None}
     return span.model_copy(update=slim)
 
 
 def _facts(one: AgentInstance) -> Iterator[str]:
-    """Return what else is known of a run, a line each."""
+    """Yield further facts about a run, one per line."""
     if one.external_identifier:
         yield f"external id {printable(one.external_identifier)}"
     if one.termination_reason:

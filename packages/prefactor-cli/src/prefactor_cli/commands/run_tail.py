@@ -1,4 +1,4 @@
-"""``prefactor runs tail``: what happens, as it happens."""
+"""``prefactor runs tail``: shows changes live."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ def tail_runs(
     """Follow a run until it ends, or the runs of the account until Ctrl-C.
 
     With a run: its last spans, and then each span when it starts and when it finishes. Without one:
-    each run when it starts and when it ends. A lost connection is made anew, and what was missed
-    comes first.
+    each run when it starts and when it ends. A lost connection is reopened, and missed changes are
+    shown first.
 
     Parameters
     ----------
@@ -59,11 +59,11 @@ def tail_runs(
     agent
         Without a run: only runs of this agent, by its id or external identifier. May be repeated.
     lines
-        How many of the spans to show that were there before, 0 to 100.
+        How many earlier spans to show, 0 to 100.
     exit_status
-        Exit with 1 if the run ends in another way than complete.
+        Exit with 1 if the run ends with another status than complete.
     json
-        Print each run and span that has changed as a JSON object on one line.
+        Print each changed run and span as a JSON object on one line.
     """
 
     async def work(client: PrefactorHttpClient) -> int:
@@ -85,7 +85,7 @@ Show = Callable[[AgentInstance | AgentSpan], None]
 async def _follow(
     client: PrefactorHttpClient, run_id: str, lines: int, show: Show
 ) -> AgentInstance:
-    """Show the last spans of a run, and what comes until it ends; return the run as it ended."""
+    """Show the last spans of a run, and changes until it ends; return the ended run."""
     seen = _Seen()
     async with client.events(agent_instance_ids=[run_id]) as events:
         async for event in events:
@@ -99,9 +99,9 @@ async def _follow(
                 if now is None or now.status not in ENDED:
                     continue
                 return await _patiently(lambda: client.agent_instances.get(run_id))
-            # The stream has begun, or changes were lost: what is stored by now comes first.
+            # The stream began, or changes were lost: show the stored state first.
             if event.kind == "reload":
-                note(f"Some changes were missed ({event.reason}); going on with the latest.")
+                note(f"Some changes were missed ({event.reason}); continuing with the latest.")
             latest = await _patiently(lambda: _latest(client, run_id, lines))
             for span in seen.news(reversed(latest)):
                 show(span)
@@ -121,7 +121,7 @@ async def _latest(client: PrefactorHttpClient, run_id: str, lines: int) -> list[
 
 
 async def _patiently(read: Callable[[], Awaitable[T]]) -> T:
-    """Read until the server answers: a follower outlives its restart, as the stream does."""
+    """Read until the server responds, because following must survive its restart."""
     delay = _FIRST_DELAY
     while True:
         try:
@@ -134,7 +134,7 @@ async def _patiently(read: Callable[[], Awaitable[T]]) -> T:
 
 
 async def _follow_all(client: PrefactorHttpClient, agents: Iterable[str], *, as_json: bool) -> None:
-    """Show every run that starts or ends, without an end."""
+    """Show every run that starts or ends, until interrupted."""
     seen, names, printer = _Seen(), AgentNames(client), Printer()
     async with client.events(agent_ids=agents, include_spans=False) as events:
         note("Following runs; Ctrl-C ends it.")
@@ -159,12 +159,12 @@ def _span_printer() -> Show:
 
 
 def plain(row: AgentInstance | AgentSpan) -> object:
-    """Return a row as JSON has it: as the server sent it, or what of it arrived with an event."""
+    """Return a row as JSON: as the server sent it, or the fields that an event contained."""
     return row.raw or row.model_dump(mode="json", exclude_unset=True)
 
 
 def _span_line(span: AgentSpan) -> list[Cell]:
-    """Return one line about a span: when, in which state, what, and how long it took."""
+    """Return one line about a span: its time, status, name and duration."""
     at = span.finished_at or span.started_at or datetime.now(UTC)
     style = STATUS_STYLES.get(span.status, "")
     said = [
@@ -211,14 +211,14 @@ def _tell_end(ended: AgentInstance) -> None:
 
 
 class _Seen:
-    """Which states of runs and spans were shown: an event repeats a row that has not changed."""
+    """The states of runs and spans already shown, because events repeat unchanged rows."""
 
     def __init__(self) -> None:
-        """Nothing was shown."""
+        """Start with nothing shown."""
         self._states: dict[str, str] = {}
 
     def news(self, rows: Iterable[R]) -> Iterable[R]:
-        """Yield the rows that are in another state than when they were shown."""
+        """Yield the rows whose state differs from the one shown."""
         for row in rows:
             if self._states.pop(row.id, None) != row.status:
                 yield row

@@ -31,21 +31,21 @@ def terminate_run(
     json: Json = False,
     connection: Connection = None,
 ) -> int:
-    """Stop an active run, or all that pass filters; their agents are told the reason.
+    """Terminate an active run, or all that pass filters. Their agents are told the reason.
 
     Parameters
     ----------
     run_id
-        Its id or external identifier. Without it, filters choose the runs.
+        Its id or external identifier. Without it, filters select the runs.
     reason
-        Why: shown to the agents and with the runs. Needed unless with `--dry-run`.
+        The reason, which agents and people see. Required unless with `--dry-run`.
     dry_run
-        Show which runs would be stopped, and stop none.
+        Show which runs would be terminated, and terminate none.
     yes
-        Do not ask. Needed where standard input is no terminal.
+        Do not ask for confirmation. Required if standard input is not a terminal.
     json
-        Print the run as one JSON document, as it is now. With filters, print what was stopped;
-        with `--dry-run`, print each run on one line.
+        Print the run as one JSON document, as it is now. With filters, print what was terminated.
+        With `--dry-run`, print each run on one line.
     """
 
     async def work(client: PrefactorHttpClient) -> int:
@@ -66,10 +66,10 @@ def terminate_run(
 def _check(
     run_id: str | None, filters: RunFilters | None, reason: str | None, *, dry_run: bool
 ) -> None:
-    """Reject what does not say clearly which runs are to be stopped, and why.
+    """Reject arguments that do not clearly say which runs to terminate, and why.
 
     Raises:
-        Failure: It does not.
+        Failure: They do not.
     """
     message: str | None = None
     chosen = filters not in {None, RunFilters()}

@@ -1,4 +1,4 @@
-"""``prefactor runs terminate`` with filters: show the runs, ask, and terminate exactly those."""
+"""``prefactor runs terminate`` with filters: shows the runs, asks, and terminates exactly those."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from prefactor_http import AgentInstance, PrefactorHttpClient
 
 _SHOWN: Final = 20
 _AT_ONCE: Final = 100
-"""How many runs one request terminates at the most."""
+"""The most runs that one request terminates."""
 
 
 async def terminate_many(
@@ -28,7 +28,7 @@ async def terminate_many(
     ask: bool,
     json: bool,
 ) -> int:
-    """Terminate the active runs that filters find now, and return the exit code."""
+    """Terminate the active runs that the filters match now, and return the exit code."""
     chosen: dict[str, Any] = {**await api_filters(client, filters), "status": "active"}
     found = [run async for page in run_pages(client, chosen, "id", None) for run in page]
     if dry_run and json:

@@ -1,4 +1,4 @@
-"""``prefactor search``: runs by words in their spans."""
+"""``prefactor search``: finds runs by words in their spans."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ def search(
     json: Json = False,
     connection: Connection = None,
 ) -> None:
-    """Find the runs that have a span with all of these words, newest first, and show where.
+    """Find runs with a span that contains all of these words, newest first, and show where.
 
-    A word of three characters or more also finds those that begin with it.
+    A word of three or more characters also matches as the beginning of a longer word.
 
     Parameters
     ----------
     words
-        What to look for in summaries, payloads and results.
+        The words to find in summaries, payloads and results.
     limit
-        How many runs at most.
+        The most runs to list.
     all
-        List all runs that are found. A search finds the newest 1,000.
+        List all runs found. A search finds the newest 1,000.
     json
-        Print each run as a JSON object on one line; `match` says where the words are.
+        Print each run as a JSON object on one line. Its `match` says where the words are.
     """
 
     async def work(client: PrefactorHttpClient) -> None:
@@ -69,7 +69,7 @@ def search(
 
 
 def _match(one: AgentInstance, width: int | None) -> list[Cell]:
-    """Return the line below a run: the span with the words, and the text around the first."""
+    """Return the line below a run: the matching span, and the text around the first word."""
     if one.match is None:
         return []
     span = printable(one.match.span_id)
@@ -80,7 +80,7 @@ def _match(one: AgentInstance, width: int | None) -> list[Cell]:
 
 
 async def _tell_limits(client: PrefactorHttpClient, chosen: dict[str, Any]) -> None:
-    """Say what the search may have missed, if anything."""
+    """Report what the search may have missed, if anything."""
     state = (await client.agent_instances.facets(**chosen)).search
     if state is None:
         return

@@ -27,7 +27,7 @@ def show_span(
     json: Json = False,
     connection: Connection = None,
 ) -> None:
-    """Show a span: what it was, how it went, what went in and what came out.
+    """Show a span: its type, its result, and its payloads.
 
     Parameters
     ----------

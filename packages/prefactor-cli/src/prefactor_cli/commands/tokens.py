@@ -37,7 +37,7 @@ _STYLES: Final = {"active": "green", "suspended": "yellow", "revoked": "dim", "e
 
 @app.command(name="list")
 def list_tokens(*, json: Json = False, connection: Connection = None) -> None:
-    """List tokens, newest first: never their text, which is shown once, when they are made.
+    """List tokens, newest first. Their text is shown only once, when they are created.
 
     Parameters
     ----------
@@ -72,10 +72,10 @@ def create_token(
     json: Json = False,
     connection: Connection = None,
 ) -> None:
-    """Make a token and print it: the only time that it can be seen.
+    """Create a token and print it. It cannot be shown again.
 
-    Without --agent it may do everything in the account. With --agent it records the runs of that
-    agent in one environment, and no more.
+    Without --agent it may do everything in the account. With --agent it can only record the runs of
+    that agent in one environment.
 
     Parameters
     ----------
@@ -84,9 +84,9 @@ def create_token(
     environment
         The environment, with --agent: its id or name.
     expires_in
-        How long it works, such as 90d; until it is revoked when not given.
+        How long it works, such as 90d. Without it, until it is revoked.
     json
-        Print the token and what is known of it as one JSON document.
+        Print the token and its details as one JSON document.
     """
     lasts = None
     try:
@@ -95,7 +95,7 @@ def create_token(
         message = f"--expires-in: {error}"
         raise Failure(message, USAGE) from None
     if agent is not None and environment is None:
-        message = "--environment: is needed with --agent"
+        message = "--environment: is required with --agent"
         raise Failure(message, USAGE)
     if environment is not None and agent is None:
         message = "--environment: is only for a token of an agent, give --agent as well"
@@ -113,16 +113,16 @@ def create_token(
         if json:
             print_document({**created.raw, "token": created.token})
         else:
-            # Only the token, so that a script can take the output as it is.
+            # Only the token, so that a script can use the output directly.
             Printer().line(created.token or "")
-            note(f"Token {created.id}. It is shown this once: keep it where it is safe.")
+            note(f"Token {created.id}. It is shown only once: store it in a safe place.")
 
     run(connection, work)
 
 
 @app.command(name="suspend")
 def suspend_token(token_id: Token, /, *, json: Json = False, connection: Connection = None) -> None:
-    """Stop a token from working until it is activated.
+    """Stop a token from working until it is activated again.
 
     Parameters
     ----------
@@ -138,7 +138,7 @@ def suspend_token(token_id: Token, /, *, json: Json = False, connection: Connect
 def activate_token(
     token_id: Token, /, *, json: Json = False, connection: Connection = None
 ) -> None:
-    """Let a suspended token work again.
+    """Make a suspended token work again.
 
     Parameters
     ----------
@@ -152,7 +152,7 @@ def activate_token(
 
 @app.command(name="revoke")
 def revoke_token(token_id: Token, /, *, json: Json = False, connection: Connection = None) -> None:
-    """Stop a token from working for good.
+    """Stop a token from working permanently.
 
     Parameters
     ----------
